@@ -1,0 +1,43 @@
+import { z } from 'zod'
+
+const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+const pattern = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/
+
+/** Reads `500ms`, `10s`, `1.5m`, `2h` or `30d` into milliseconds; null when it is none of these. */
+export function parseDuration(text: string): number | null {
+  const match = pattern.exec(text)
+  if (match === null) return null
+  return Number(match[1]) * unitMs[match[2] as keyof typeof unitMs]
+}
+
+/** Writes milliseconds the shortest way `parseDuration` reads back: 90000 is `90s`, 60000 is `1m`. */
+export function formatDuration(ms: number): string {
+  for (const unit of ['d', 'h', 'm', 's'] as const) {
+    if (ms >= unitMs[unit] && ms % unitMs[unit] === 0) return `${ms / unitMs[unit]}${unit}`
+  }
+  return `${ms}ms`
+}
+
+/** A duration as people write it, between two bounds in milliseconds; parsed to milliseconds. */
+export const Duration = (minMs: number, maxMs: number) =>
+  z
+    .union([z.string(), z.number()], {
+      error: (issue) => `${JSON.stringify(issue.input)} is not a duration: write 500ms, 10s or 1m`,
+    })
+    .transform((input, ctx) => {
+      const ms = parseDuration(String(input))
+      if (ms === null) {
+        const bare = /^\d+(\.\d+)?$/.test(String(input))
+        ctx.addIssue(
+          bare
+            ? `${input} has no unit: write ${input}s, or ${input}ms`
+            : `"${input}" is not a duration: write 500ms, 10s or 1m`,
+        )
+        return z.NEVER
+      }
+      if (ms < minMs || ms > maxMs) {
+        ctx.addIssue(`${input} is out of range: write ${formatDuration(minMs)} to ${formatDuration(maxMs)}`)
+        return z.NEVER
+      }
+      return ms
+    })

@@ -1,0 +1,66 @@
+import { type Outcome, verdictOf } from './outcome.ts'
+import type { Policy } from './service.ts'
+
+/** What is remembered of a target between checks. Times are instants of the monotonic clock, in milliseconds. */
+export type Health = {
+  readonly status: 'up' | 'down' | 'unknown'
+  /** When the status settled; null while nothing ever did. */
+  readonly since: number | null
+  /** The verdicts in a row that agree with the last one; an unknown verdict neither counts nor breaks it. */
+  readonly streak: { readonly verdict: 'up' | 'down'; readonly count: number } | null
+  /** When the last verdict that was not unknown came in. */
+  readonly confirmedAt: number | null
+  readonly lastOutcome: Outcome | null
+}
+
+/** The health of a target that has never been checked. */
+export const unchecked: Health = { status: 'unknown', since: null, streak: null, confirmedAt: null, lastOutcome: null }
+
+/**
+ * The health after an outcome. From unknown the first verdict settles the status; from then on `rise` or `fall` verdicts
+ * in a row turn it. An outcome older than the last is ignored: the same health comes back.
+ */
+export function nextHealth(health: Health, outcome: Outcome, policy: Policy): Health {
+  if (health.lastOutcome !== null && outcome.endedAt < health.lastOutcome.endedAt) return health
+  const verdict = verdictOf(outcome.reason)
+  if (verdict === 'unknown') return { ...health, lastOutcome: outcome }
+
+  const before = isStale(health, policy, outcome.endedAt) ? unchecked : health
+  const count = before.streak?.verdict === verdict ? before.streak.count + 1 : 1
+  const turns =
+    before.status === 'unknown' ||
+    (verdict !== before.status && count >= (verdict === 'up' ? policy.rise : policy.fall))
+  return {
+    status: turns ? verdict : before.status,
+    since: turns ? outcome.endedAt : before.since,
+    streak: { verdict, count },
+    confirmedAt: outcome.endedAt,
+    lastOutcome: outcome,
+  }
+}
+
+/** The interval that applies now: fast while a streak against the status is building, slow while settled down. Null when checked only on demand. */
+export function beatIntervalMs(health: Health, policy: Policy): number | null {
+  if (policy.intervalMs === null) return null
+  if (health.status !== 'unknown' && health.streak !== null && health.streak.verdict !== health.status) {
+    return policy.fastIntervalMs
+  }
+  return health.status === 'down' ? policy.downIntervalMs : policy.intervalMs
+}
+
+/** How long a health is believed without a new verdict, in milliseconds: three intervals (on demand: three times maxAge) and a timeout. */
+export function staleAfterMs(health: Health, policy: Policy): number {
+  if (policy.intervalMs === null) return 3 * policy.maxAgeMs + policy.timeoutMs
+  const intervalMs = health.status === 'down' ? Math.max(policy.intervalMs, policy.downIntervalMs) : policy.intervalMs
+  return 3 * intervalMs + policy.timeoutMs
+}
+
+function isStale(health: Health, policy: Policy, now: number): boolean {
+  return health.confirmedAt !== null && now - health.confirmedAt > staleAfterMs(health, policy)
+}
+
+/** The status as it reads now, and since when: a health nobody has confirmed for too long reads unknown, so that a checker that stopped does not look healthy. */
+export function statusAt(health: Health, policy: Policy, now: number): Pick<Health, 'status' | 'since'> {
+  if (health.confirmedAt === null || !isStale(health, policy, now)) return health
+  return { status: 'unknown', since: health.confirmedAt + staleAfterMs(health, policy) }
+}

@@ -1,0 +1,42 @@
+import { z } from 'zod'
+
+/** Why a check ended as it did: a closed list, one per outcome. */
+export const Reason = z.enum([
+  'connected',
+  'refused',
+  'rejected',
+  'timeout',
+  'unreachable',
+  'reset',
+  'mismatch',
+  'tls',
+  'dns',
+  'local',
+])
+export type Reason = z.infer<typeof Reason>
+
+/** What an outcome says of its target; `unknown` when the fault was our own. */
+export type Verdict = 'up' | 'down' | 'unknown'
+
+/** The verdict each reason carries. Only `local`, our own fault, says nothing of the target. */
+export function verdictOf(reason: Reason): Verdict {
+  if (reason === 'connected') return 'up'
+  return reason === 'local' ? 'unknown' : 'down'
+}
+
+/** What one check found. Times are instants of the monotonic clock, in milliseconds. */
+export type Outcome = {
+  readonly reason: Reason
+  /** When the check began: after any wait for its turn, before its name was resolved. */
+  readonly startedAt: number
+  /** When it ended. */
+  readonly endedAt: number
+  /** The literal address dialled; null when the name could not be resolved. */
+  readonly address: string | null
+  /** From SYN to SYN-ACK (or to the refusal), in milliseconds; null when nothing answered. */
+  readonly latencyMs: number | null
+  /** SYNs sent again; null where the prober cannot see them. */
+  readonly synRetransmits: number | null
+  /** The error's name (`EMFILE`, `EAI_AGAIN`); null when the check succeeded or its own deadline ended it. */
+  readonly code: string | null
+}

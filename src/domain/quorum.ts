@@ -1,0 +1,47 @@
+import { z } from 'zod'
+import type { Counts, Status } from './status.ts'
+
+/** How many members must be up: every one, one, a count, or a share. */
+export type Quorum = 'all' | 'any' | number | `${number}%`
+
+const remedy = 'write all, any, a count such as 2, or a share such as 50%'
+
+/** Reads a quorum as people write it; null when it is none. Shares are 1% to 100%. */
+export function parseQuorum(text: string): Quorum | null {
+  if (text === 'all' || text === 'any') return text
+  const match = /^([1-9]\d{0,6})(%?)$/.exec(text)
+  if (match === null) return null
+  const number = Number(match[1])
+  if (match[2] === '') return number
+  return number <= 100 ? `${number}%` : null
+}
+
+/** A quorum as written in configuration or a query, parsed. */
+export const Quorum = z
+  .union([z.string(), z.number()], { error: (issue) => `${JSON.stringify(issue.input)} is not a quorum: ${remedy}` })
+  .transform((input, ctx): Quorum => {
+    const quorum = parseQuorum(String(input))
+    if (quorum !== null) return quorum
+    ctx.addIssue(`${JSON.stringify(input)} is not a quorum: ${remedy}`)
+    return z.NEVER
+  })
+
+/** How many of `total` members a quorum asks for. Shares round up. */
+export function membersNeeded(quorum: Quorum, total: number): number {
+  if (quorum === 'all') return total
+  if (quorum === 'any') return 1
+  if (typeof quorum === 'number') return quorum
+  return Math.ceil((total * Number.parseInt(quorum, 10)) / 100)
+}
+
+/**
+ * The status of a service over its targets, or of a group over its services.
+ * A degraded service does its work, so it counts as up toward the quorum. Nothing to count says nothing: unknown.
+ */
+export function statusOf(counts: Counts, quorum: Quorum): Status {
+  const total = counts.up + counts.degraded + counts.down + counts.unknown
+  if (total === 0) return 'unknown'
+  const needed = membersNeeded(quorum, total)
+  if (counts.up + counts.degraded >= needed) return counts.up === total ? 'up' : 'degraded'
+  return counts.up + counts.degraded + counts.unknown < needed ? 'down' : 'unknown'
+}

@@ -1,0 +1,155 @@
+import { z } from 'zod'
+import { Duration } from './duration.ts'
+import { membersNeeded, Quorum } from './quorum.ts'
+import { Target, targetKey } from './target.ts'
+
+/** How a check ends its connection: never completed, with RST, or with FIN. */
+export const Close = z.enum(['half-open', 'rst', 'fin'], {
+  error: (issue) => `${JSON.stringify(issue.input)} is not a close mode: write half-open, rst or fin`,
+})
+export type Close = z.infer<typeof Close>
+
+const second = 1000
+const Interval = Duration(100, 86_400 * second)
+const age = Duration(0, 86_400 * second)
+const count = (what: string) =>
+  z
+    .number({
+      error: (issue) =>
+        `${JSON.stringify(issue.input)} is not a count: write how many outcomes in a row turn a target ${what}, 1 to 100`,
+    })
+    .refine((n) => Number.isInteger(n) && n >= 1 && n <= 100, {
+      error: (issue) =>
+        `${issue.input} is out of range: write how many outcomes in a row turn a target ${what}, 1 to 100`,
+    })
+
+/** How a service's targets are checked, as written: every field may be left to the defaults. */
+export const PolicySettings = z.strictObject({
+  interval: z.union([z.literal('off'), Interval]).optional(),
+  timeout: Duration(10, 300 * second).optional(),
+  rise: count('up').optional(),
+  fall: count('down').optional(),
+  fastInterval: Interval.optional(),
+  downInterval: Interval.optional(),
+  maxAge: age.optional(),
+  minAge: age.optional(),
+  close: Close.optional(),
+})
+export type PolicySettings = z.infer<typeof PolicySettings>
+
+/** How a service's targets are checked. Durations in milliseconds. */
+export type Policy = {
+  /** Null: checked only when asked. */
+  readonly intervalMs: number | null
+  readonly timeoutMs: number
+  readonly rise: number
+  readonly fall: number
+  /** While a streak is building. */
+  readonly fastIntervalMs: number
+  /** While settled down. */
+  readonly downIntervalMs: number
+  /** On demand: how long the last outcome is good enough. */
+  readonly maxAgeMs: number
+  /** A target is not dialled again within this time, however often it is asked for. */
+  readonly minAgeMs: number
+  readonly close: Close
+}
+
+const nameOf = (what: string) =>
+  z
+    .string({
+      error: (issue) => `${JSON.stringify(issue.input)} is not a ${what} name: write text of 1 to 200 characters`,
+    })
+    .regex(/^(?! )[^\p{Cc}\p{Zl}\p{Zp}]{1,200}(?<! )$/u, {
+      error: (issue) =>
+        `${JSON.stringify(issue.input)} is not a ${what} name: write 1 to 200 characters, without control characters or spaces at its ends`,
+    })
+
+export const ServiceName = nameOf('service')
+export const GroupName = nameOf('group')
+
+/** A set of services, and how many of them must be up. */
+export type Group = { readonly name: string; readonly quorum: Quorum }
+
+/** A service as written in configuration or sent to the API. */
+export const ServiceSettings = PolicySettings.extend({
+  targets: z
+    .array(Target, {
+      error: (issue) =>
+        issue.input === undefined
+          ? 'targets is missing: write targets: [host:port, …]'
+          : `${JSON.stringify(issue.input)} is not a list of targets: write [host:port, …]`,
+    })
+    .min(1, 'no targets: write at least one host:port'),
+  quorum: Quorum.optional(),
+  groups: z
+    .array(GroupName, { error: (issue) => `${JSON.stringify(issue.input)} is not a list of groups: write [name, …]` })
+    .optional(),
+}).superRefine((service, ctx) => {
+  const seen = new Map<string, string>()
+  for (const [index, target] of service.targets.entries()) {
+    const first = seen.get(targetKey(target))
+    if (first !== undefined) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['targets', index],
+        message: `"${target.name}" is listed twice: remove one`,
+      })
+    }
+    seen.set(targetKey(target), target.name)
+  }
+  const total = service.targets.length
+  if (service.quorum !== undefined && membersNeeded(service.quorum, total) > total) {
+    ctx.addIssue({
+      code: 'custom',
+      path: ['quorum'],
+      message: `a quorum of ${service.quorum} can never be met by ${total} ${total === 1 ? 'target' : 'targets'}: write at most ${total}`,
+    })
+  }
+})
+export type ServiceSettings = z.infer<typeof ServiceSettings>
+
+/** A named thing people ask about. */
+export type Service = {
+  readonly name: string
+  readonly targets: readonly Target[]
+  readonly quorum: Quorum
+  readonly groups: readonly string[]
+  readonly policy: Policy
+}
+
+/** What applies where neither the service nor `defaults` says anything. */
+export const builtInDefaults = {
+  interval: 10 * second,
+  timeout: 2 * second,
+  rise: 2,
+  fall: 3,
+  maxAge: 5 * second,
+  minAge: second,
+  close: 'half-open',
+} satisfies PolicySettings
+
+/** A service with every field decided: its own, else the file's `defaults`, else built in. */
+export function buildService(name: string, settings: ServiceSettings, defaults: PolicySettings = {}): Service {
+  const choose = <Field extends keyof typeof builtInDefaults>(field: Field) =>
+    settings[field] ?? defaults[field] ?? builtInDefaults[field]
+  const interval = choose('interval')
+  const intervalMs = interval === 'off' ? null : interval
+  return {
+    name,
+    targets: settings.targets,
+    quorum: settings.quorum ?? 'all',
+    groups: [...new Set(settings.groups)],
+    policy: {
+      intervalMs,
+      timeoutMs: choose('timeout'),
+      rise: choose('rise'),
+      fall: choose('fall'),
+      fastIntervalMs: settings.fastInterval ?? defaults.fastInterval ?? intervalMs ?? 0,
+      downIntervalMs: settings.downInterval ?? defaults.downInterval ?? intervalMs ?? 0,
+      maxAgeMs: choose('maxAge'),
+      minAgeMs: choose('minAge'),
+      close: choose('close'),
+    },
+  }
+}

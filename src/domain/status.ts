@@ -1,0 +1,15 @@
+import { z } from 'zod'
+
+/** The settled opinion. `degraded` is for services and groups only. */
+export const Status = z.enum(['up', 'degraded', 'down', 'unknown'])
+export type Status = z.infer<typeof Status>
+
+/** How many members of a service or group have each status. */
+export type Counts = Record<Status, number>
+
+/** Counts statuses. */
+export function countStatuses(statuses: Iterable<Status>): Counts {
+  const counts = { up: 0, degraded: 0, down: 0, unknown: 0 }
+  for (const status of statuses) counts[status]++
+  return counts
+}

@@ -1,0 +1,3 @@
+export async function main(): Promise<void> {
+  console.log(process.version, process.argv)
+}
