@@ -1,3 +1,158 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import closeWithGrace from 'close-with-grace'
+import { systemClock } from './clock.ts'
+import { check } from './commands/check.ts'
+import { validate } from './commands/validate.ts'
+import { type Config, type ConfigSources, parseConfig, readConfig } from './config/config.ts'
+import { formatProblem } from './config/problem.ts'
+import { watchConfig } from './config/watch.ts'
+import { parseDuration } from './domain/duration.ts'
+import { builtInDefaults } from './domain/service.ts'
+import { createPortableProber } from './prober/portable.ts'
+import { type Porthole, serve } from './serve.ts'
+
+const usage = `Porthole makes TCP services checkable over HTTP.
+
+  porthole [TARGET ...] [--config FILE]      serve; a TARGET is host:port or name=host:port
+  porthole check HOST:PORT [--timeout 2s]    check once; exits with 0 if up, 1 if not
+  porthole validate FILE                     look for problems in a configuration
+  porthole --help | --version
+
+Without TARGETs it reads ./porthole.yaml, or what --config or PORTHOLE_CONFIG names. TARGETs are served on their own,
+or on top of a file that is named. A file that changes is read anew, at once or on SIGHUP.
+Environment, over the file: PORTHOLE_CONFIG, PORTHOLE_HOST, PORTHOLE_PORT, PORTHOLE_LOG_LEVEL.
+`
+const defaultFile = 'porthole.yaml'
+/** How long closing may take beyond the configured delay before the process exits all the same. */
+const closeMs = 3500
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+const output = {
+  out: (line: string) => void process.stdout.write(`${line}\n`),
+  err: (line: string) => void process.stderr.write(`${line}\n`),
+}
+
+/** The process: does what the command line says and sets the exit code. */
 export async function main(): Promise<void> {
-  console.log(process.version, process.argv)
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        config: { type: 'string' },
+        timeout: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean', short: 'v' },
+      },
+    })
+    process.exitCode = await run(positionals, values)
+  } catch (error) {
+    if (!(error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))) throw error
+    process.exitCode = misused(error.message)
+  }
+}
+
+type Options = {
+  config?: string | undefined
+  timeout?: string | undefined
+  help?: boolean | undefined
+  version?: boolean | undefined
+}
+
+async function run(positionals: string[], options: Options): Promise<number> {
+  const [command, operand, ...more] = positionals
+  if (options.help === true) return tell(usage.trimEnd())
+  if (options.version === true) return tell(version)
+  if (command !== 'check' && command !== 'validate') {
+    if (options.timeout !== undefined) return misused('--timeout belongs to `porthole check`')
+    return runServe(positionals, options.config ?? process.env.PORTHOLE_CONFIG ?? null)
+  }
+  if (operand === undefined || more.length > 0) {
+    return misused(`\`porthole ${command}\` takes one ${command === 'check' ? 'HOST:PORT' : 'FILE'}`)
+  }
+  return command === 'check' ? runCheck(operand, options.timeout) : validate(operand, output)
+}
+
+async function runCheck(target: string, timeout: string | undefined): Promise<number> {
+  const timeoutMs = timeout === undefined ? builtInDefaults.timeout : parseDuration(timeout)
+  if (timeoutMs === null || timeoutMs <= 0) return misused(`--timeout ${timeout}: write a duration such as 500ms or 2s`)
+  const prober = createPortableProber({ clock: systemClock() })
+  const status = await check(target, { timeoutMs, prober, ...output })
+  await prober.close()
+  return status
+}
+
+async function runServe(targets: string[], named: string | null): Promise<number> {
+  const file = named ?? (targets.length === 0 ? defaultFile : null)
+  if (file === defaultFile && named === null && !existsSync(file)) {
+    return misused(
+      `there is no ${defaultFile} here: name one with --config FILE, or name targets, such as db=127.0.0.1:5432`,
+    )
+  }
+  const sources = { targets, env: process.env }
+  const read = await readConfig(file, sources)
+  if (!read.ok) {
+    for (const problem of read.problems) output.err(formatProblem(problem))
+    return 1
+  }
+  const porthole = await serve(read.config, version).catch((error: NodeJS.ErrnoException) => error)
+  if (porthole instanceof Error) return cannotListen(porthole, read.config)
+  for (const note of read.notes) porthole.log.warn(note)
+  for (const advice of read.advice) porthole.log.warn(formatProblem(advice))
+  const stopFollowing = file === null ? () => undefined : followFile(file, read.text, sources, porthole)
+
+  closeWithGrace(
+    { delay: read.config.shutdownDelayMs + closeMs, logger: false, skip: ['SIGHUP'] },
+    async ({ err, signal }) => {
+      if (err !== undefined) porthole.log.fatal(err, 'a bug in Porthole: closing')
+      else porthole.log.info({ signal }, 'closing')
+      stopFollowing()
+      await porthole.close()
+    },
+  )
+  return 0
+}
+
+/** Keeps the configuration in force the same as the file's. */
+function followFile(file: string, seen: string | null, sources: ConfigSources, porthole: Porthole): () => void {
+  const onChange = (text: string) => {
+    const read = parseConfig({ file: { name: file, text }, ...sources })
+    if (read.ok) porthole.reload(read.config)
+    else porthole.reloadFailed(read.problems.map(formatProblem))
+  }
+  const watching = watchConfig({
+    file,
+    seen,
+    onChange,
+    onError: (problem) => porthole.reloadFailed([formatProblem(problem)]),
+  })
+  process.on('SIGHUP', () => void watching)
+  return watching.close
+}
+
+function cannotListen(error: NodeJS.ErrnoException, { listen }: Config): number {
+  const where = `${listen.host}:${listen.port}`
+  const remedy = 'set listen in the configuration, or PORTHOLE_HOST and PORTHOLE_PORT'
+  switch (error.code) {
+    case 'EADDRINUSE':
+      output.err(`porthole: ${where} is taken by another program: stop it, or ${remedy}`)
+      return 1
+    case 'EACCES':
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      output.err(`porthole: cannot listen on ${where} (${error.code}): ${remedy}`)
+      return 1
+    default:
+      throw error
+  }
+}
+
+function tell(text: string): number {
+  output.out(text)
+  return 0
+}
+
+function misused(what: string): number {
+  output.err(`porthole: ${what}\n\n${usage.trimEnd()}`)
+  return 2
 }

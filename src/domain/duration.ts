@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { quote } from './quote.ts'
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 const pattern = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/
@@ -22,7 +23,7 @@ export function formatDuration(ms: number): string {
 export const Duration = (minMs: number, maxMs: number) =>
   z
     .union([z.string(), z.number()], {
-      error: (issue) => `${JSON.stringify(issue.input)} is not a duration: write 500ms, 10s or 1m`,
+      error: (issue) => `${quote(issue.input)} is not a duration: write 500ms, 10s or 1m`,
     })
     .transform((input, ctx) => {
       const ms = parseDuration(String(input))
@@ -30,8 +31,8 @@ export const Duration = (minMs: number, maxMs: number) =>
         const bare = /^\d+(\.\d+)?$/.test(String(input))
         ctx.addIssue(
           bare
-            ? `${input} has no unit: write ${input}s, or ${input}ms`
-            : `"${input}" is not a duration: write 500ms, 10s or 1m`,
+            ? `${quote(input)} has no unit: write ${input}s, or ${input}ms`
+            : `${quote(input)} is not a duration: write 500ms, 10s or 1m`,
         )
         return z.NEVER
       }

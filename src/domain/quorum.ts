@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { quote } from './quote.ts'
 import type { Counts, Status } from './status.ts'
 
 /** How many members must be up: every one, one, a count, or a share. */
@@ -18,11 +19,11 @@ export function parseQuorum(text: string): Quorum | null {
 
 /** A quorum as written in configuration or a query, parsed. */
 export const Quorum = z
-  .union([z.string(), z.number()], { error: (issue) => `${JSON.stringify(issue.input)} is not a quorum: ${remedy}` })
+  .union([z.string(), z.number()], { error: (issue) => `${quote(issue.input)} is not a quorum: ${remedy}` })
   .transform((input, ctx): Quorum => {
     const quorum = parseQuorum(String(input))
     if (quorum !== null) return quorum
-    ctx.addIssue(`${JSON.stringify(input)} is not a quorum: ${remedy}`)
+    ctx.addIssue(`${quote(input)} is not a quorum: ${remedy}`)
     return z.NEVER
   })
 
@@ -32,6 +33,11 @@ export function membersNeeded(quorum: Quorum, total: number): number {
   if (quorum === 'any') return 1
   if (typeof quorum === 'number') return quorum
   return Math.ceil((total * Number.parseInt(quorum, 10)) / 100)
+}
+
+/** What to say of a quorum above the number of its members. */
+export function unreachableQuorum(quorum: Quorum, total: number, member: 'target' | 'service'): string {
+  return `a quorum of ${quorum} can never be met by ${total} ${member}${total === 1 ? '' : 's'}: write at most ${total}`
 }
 
 /**

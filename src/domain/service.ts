@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { Duration } from './duration.ts'
-import { membersNeeded, Quorum } from './quorum.ts'
+import { membersNeeded, Quorum, unreachableQuorum } from './quorum.ts'
+import { quote } from './quote.ts'
 import { Target, targetKey } from './target.ts'
 
 /** How a check ends its connection: never completed, with RST, or with FIN. */
 export const Close = z.enum(['half-open', 'rst', 'fin'], {
-  error: (issue) => `${JSON.stringify(issue.input)} is not a close mode: write half-open, rst or fin`,
+  error: (issue) => `${quote(issue.input)} is not a close mode: write half-open, rst or fin`,
 })
 export type Close = z.infer<typeof Close>
 
@@ -16,25 +17,44 @@ const count = (what: string) =>
   z
     .number({
       error: (issue) =>
-        `${JSON.stringify(issue.input)} is not a count: write how many outcomes in a row turn a target ${what}, 1 to 100`,
+        `${quote(issue.input)} is not a count: write how many outcomes in a row turn a target ${what}, 1 to 100`,
     })
     .refine((n) => Number.isInteger(n) && n >= 1 && n <= 100, {
       error: (issue) =>
-        `${issue.input} is out of range: write how many outcomes in a row turn a target ${what}, 1 to 100`,
+        `${quote(issue.input)} is out of range: write how many outcomes in a row turn a target ${what}, 1 to 100`,
     })
 
-/** How a service's targets are checked, as written: every field may be left to the defaults. */
-export const PolicySettings = z.strictObject({
-  interval: z.union([z.literal('off'), Interval]).optional(),
-  timeout: Duration(10, 300 * second).optional(),
-  rise: count('up').optional(),
-  fall: count('down').optional(),
-  fastInterval: Interval.optional(),
-  downInterval: Interval.optional(),
-  maxAge: age.optional(),
-  minAge: age.optional(),
-  close: Close.optional(),
+/** A wrong type gets this message; an unknown key keeps zod's own, which names it. */
+const unlessUnknownKey = (message: (input: unknown) => string) => (issue: { code?: string; input?: unknown }) =>
+  issue.code === 'unrecognized_keys' ? undefined : message(issue.input)
+
+/** A union reports every branch that failed; here only what is wrong with the duration helps. */
+const IntervalOrOff = z.union([z.literal('off'), Interval], {
+  error: (issue) =>
+    issue.code === 'invalid_union'
+      ? `${issue.errors.at(-1)?.[0]?.message}, or off to check only when asked`
+      : undefined,
 })
+
+/** How a service's targets are checked, as written: every field may be left to the defaults. */
+export const PolicySettings = z.strictObject(
+  {
+    interval: IntervalOrOff.optional(),
+    timeout: Duration(10, 300 * second).optional(),
+    rise: count('up').optional(),
+    fall: count('down').optional(),
+    fastInterval: Interval.optional(),
+    downInterval: Interval.optional(),
+    maxAge: age.optional(),
+    minAge: age.optional(),
+    close: Close.optional(),
+  },
+  {
+    error: unlessUnknownKey(
+      (input) => `${quote(input)} is not a set of defaults: write { interval: 10s, timeout: 2s }`,
+    ),
+  },
+)
 export type PolicySettings = z.infer<typeof PolicySettings>
 
 /** How a service's targets are checked. Durations in milliseconds. */
@@ -58,11 +78,11 @@ export type Policy = {
 const nameOf = (what: string) =>
   z
     .string({
-      error: (issue) => `${JSON.stringify(issue.input)} is not a ${what} name: write text of 1 to 200 characters`,
+      error: (issue) => `${quote(issue.input)} is not a ${what} name: write text of 1 to 200 characters`,
     })
     .regex(/^(?! )[^\p{Cc}\p{Zl}\p{Zp}]{1,200}(?<! )$/u, {
       error: (issue) =>
-        `${JSON.stringify(issue.input)} is not a ${what} name: write 1 to 200 characters, without control characters or spaces at its ends`,
+        `${quote(issue.input)} is not a ${what} name: write 1 to 200 characters, without control characters or spaces at its ends`,
     })
 
 export const ServiceName = nameOf('service')
@@ -71,42 +91,56 @@ export const GroupName = nameOf('group')
 /** A set of services, and how many of them must be up. */
 export type Group = { readonly name: string; readonly quorum: Quorum }
 
+function countable(value: unknown): boolean {
+  const { targets, quorum } = (value ?? {}) as Partial<Record<string, unknown>>
+  return Array.isArray(targets) && targets.length > 0 && ['number', 'string'].includes(typeof quorum)
+}
+
+const Targets = z
+  .array(Target, {
+    error: (issue) =>
+      issue.input === undefined
+        ? 'targets is missing: write targets: [host:port]'
+        : `${quote(issue.input)} is not a list of targets: write [host:port]`,
+  })
+  .min(1, 'no targets: write at least one host:port')
+  .superRefine(
+    (targets, ctx) => {
+      const seen = new Set<string>()
+      for (const [index, target] of targets.entries()) {
+        if (typeof target?.host !== 'string' || typeof target.name !== 'string') continue
+        if (seen.has(targetKey(target))) {
+          ctx.addIssue({ code: 'custom', path: [index], message: `${quote(target.name)} is listed twice: remove one` })
+        }
+        seen.add(targetKey(target))
+      }
+    },
+    // Also beside targets that are wrong, so that one reading finds every problem.
+    { when: ({ value }) => Array.isArray(value) },
+  )
+
 /** A service as written in configuration or sent to the API. */
-export const ServiceSettings = PolicySettings.extend({
-  targets: z
-    .array(Target, {
-      error: (issue) =>
-        issue.input === undefined
-          ? 'targets is missing: write targets: [host:port, …]'
-          : `${JSON.stringify(issue.input)} is not a list of targets: write [host:port, …]`,
-    })
-    .min(1, 'no targets: write at least one host:port'),
-  quorum: Quorum.optional(),
-  groups: z
-    .array(GroupName, { error: (issue) => `${JSON.stringify(issue.input)} is not a list of groups: write [name, …]` })
-    .optional(),
-}).superRefine((service, ctx) => {
-  const seen = new Map<string, string>()
-  for (const [index, target] of service.targets.entries()) {
-    const first = seen.get(targetKey(target))
-    if (first !== undefined) {
-      ctx.addIssue({
-        code: 'custom',
-        path: ['targets', index],
-        message: `"${target.name}" is listed twice: remove one`,
-      })
-    }
-    seen.set(targetKey(target), target.name)
-  }
-  const total = service.targets.length
-  if (service.quorum !== undefined && membersNeeded(service.quorum, total) > total) {
-    ctx.addIssue({
-      code: 'custom',
-      path: ['quorum'],
-      message: `a quorum of ${service.quorum} can never be met by ${total} ${total === 1 ? 'target' : 'targets'}: write at most ${total}`,
-    })
-  }
-})
+export const ServiceSettings = z
+  .strictObject(
+    {
+      targets: Targets,
+      quorum: Quorum.optional(),
+      groups: z
+        .array(GroupName, { error: (issue) => `${quote(issue.input)} is not a list of groups: write [name]` })
+        .optional(),
+      ...PolicySettings.shape,
+    },
+    { error: unlessUnknownKey((input) => `${quote(input)} is not a service: write { targets: [host:port] }`) },
+  )
+  .superRefine(
+    (service, ctx) => {
+      const total = service.targets.length
+      if (service.quorum === undefined || membersNeeded(service.quorum, total) <= total) return
+      ctx.addIssue({ code: 'custom', path: ['quorum'], message: unreachableQuorum(service.quorum, total, 'target') })
+    },
+    // Also beside other fields that are wrong.
+    { when: ({ value }) => countable(value) },
+  )
 export type ServiceSettings = z.infer<typeof ServiceSettings>
 
 /** A named thing people ask about. */

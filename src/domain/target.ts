@@ -1,34 +1,36 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { quote } from './quote.ts'
 
 /** `host:port` as configured. `host` is a name or a literal IP without brackets. */
 export type Target = { readonly name: string; readonly host: string; readonly port: number }
 
-const example = 'write host:port, such as db-1.internal:5432 or [::1]:5432'
+const example = 'write host:port, such as db-1.internal:5432 or "[::1]:5432"'
 const label = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i
 
 /** Reads `host:port` (IPv6 in brackets, RFC 3986 §3.2.2); a string says what is wrong and what would be right. */
 export function parseTarget(text: string): Target | string {
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):([^:]*)$/.exec(text)
   if (match === null) {
-    if (isIP(text) === 6) return `"${text}" has no port, and IPv6 goes in brackets: write [${text}]:5432`
+    if (isIP(text) === 6) return `${quote(text)} has no port, and IPv6 goes in brackets: write "[${text}]:5432"`
     const bare = /^(.*):(\d+)$/.exec(text)
     if (bare?.[1] !== undefined && isIP(bare[1]) === 6)
-      return `"${text}": IPv6 goes in brackets: write [${bare[1]}]:${bare[2]}`
+      return `${quote(text)}: IPv6 goes in brackets: write "[${bare[1]}]:${bare[2]}"`
     if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text))
-      return `"${text}" is a URL, and a target is only host and port: ${example}`
-    return text.includes(':') ? `"${text}" is not a target: ${example}` : `"${text}" has no port: ${example}`
+      return `${quote(text)} is a URL, and a target is only host and port: ${example}`
+    return text.includes(':') ? `${quote(text)} is not a target: ${example}` : `${quote(text)} has no port: ${example}`
   }
   const [, bracketed, plain = '', portText = ''] = match
   const host = bracketed ?? plain
-  if (host === '') return `"${text}" has no host: ${example}`
+  if (host === '') return `${quote(text)} has no host: ${example}`
   if (bracketed !== undefined && isIP(bracketed) !== 6)
-    return `"${text}": [${bracketed}] is not an IPv6 address: ${example}`
+    return `${quote(text)}: [${bracketed}] is not an IPv6 address: ${example}`
   if (bracketed === undefined && !isHost(host))
-    return `"${text}": "${host}" is neither a host name nor an IPv4 address: ${example}`
-  if (!/^\d{1,5}$/.test(portText)) return `"${text}": "${portText}" is not a port: write a number from 1 to 65535`
+    return `${quote(text)}: ${quote(host)} is neither a host name nor an IPv4 address: ${example}`
+  if (!/^\d{1,5}$/.test(portText))
+    return `${quote(text)}: ${quote(portText)} is not a port: write a number from 1 to 65535`
   const port = Number(portText)
-  if (port < 1 || port > 65_535) return `"${text}": port ${port} is out of range: write a number from 1 to 65535`
+  if (port < 1 || port > 65_535) return `${quote(text)}: port ${port} is out of range: write a number from 1 to 65535`
   return { name: text, host, port }
 }
 
@@ -55,7 +57,7 @@ export function targetKey(target: Target): string {
 
 /** A target as written in configuration, parsed. */
 export const Target = z
-  .string({ error: (issue) => `${JSON.stringify(issue.input)} is not a target: ${example}` })
+  .string({ error: (issue) => `${quote(issue.input)} is not a target: ${example}` })
   .transform((text, ctx): Target => {
     const parsed = parseTarget(text)
     if (typeof parsed !== 'string') return parsed

@@ -1,0 +1,59 @@
+import fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
+import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
+import type { Clock } from './clock.ts'
+import { addDocs } from './http/docs.ts'
+import { healthRoutes } from './http/health.ts'
+import { metricsRoutes } from './http/metrics.ts'
+import { probeRoutes } from './http/probes.ts'
+import { answerClientError, answerError, answerWithProblems, refuseOtherMethods } from './http/problem.ts'
+import type { Metrics } from './metrics/metrics.ts'
+import type { Monitor } from './monitor/monitor.ts'
+import type { Registry } from './monitor/registry.ts'
+import type { Readiness } from './readiness.ts'
+
+/** What the routes look at. */
+export type AppParts = {
+  readonly monitor: Monitor
+  readonly registry: Registry
+  readonly readiness: Readiness
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly version: string
+}
+
+/** Porthole's HTTP server, every route in written order. It starts nothing and listens to nothing. */
+export async function buildApp(
+  parts: AppParts,
+  logger: FastifyServerOptions['logger'] = false,
+): Promise<FastifyInstance> {
+  const app = fastify({
+    logger: logger ?? false,
+    // Load balancers ask every second: what they ask is no news. At debug level the hook below tells it.
+    logController: new LogController({ disableRequestLogging: true }),
+    routerOptions: { maxParamLength: 1000, ignoreTrailingSlash: true },
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    frameworkErrors: answerError,
+    clientErrorHandler: answerClientError,
+  })
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  answerWithProblems(app)
+  const refuse = refuseOtherMethods(app)
+  observeRequests(app, parts.metrics)
+
+  await addDocs(app, parts.version)
+  await app.register(healthRoutes, parts)
+  await app.register(probeRoutes, parts)
+  await app.register(metricsRoutes, parts)
+  refuse()
+  return app
+}
+
+function observeRequests(app: FastifyInstance, metrics: Metrics): void {
+  app.addHook('onResponse', (request, reply, done) => {
+    metrics.observeRequest(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime)
+    request.log.debug({ method: request.method, url: request.url, statusCode: reply.statusCode }, 'request answered')
+    done()
+  })
+}

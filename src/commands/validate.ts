@@ -1,0 +1,35 @@
+import { parseConfig } from '../config/config.ts'
+import { readConfigFile } from '../config/file.ts'
+import { formatProblem, type Problem } from '../config/problem.ts'
+
+/** Where a command writes: one call is one line. */
+export type Output = { out(line: string): void; err(line: string): void }
+
+/**
+ * Checks a configuration file by itself, without the environment and the command line: every problem on a line of its
+ * own, or `porthole.yaml: ok, 4 services, 5 targets` and then the advice. Returns the exit code.
+ */
+export async function validate(file: string, { out, err }: Output): Promise<0 | 1> {
+  const read = await readConfigFile(file)
+  const result = read.ok
+    ? parseConfig({ file: { name: file, text: read.text }, targets: [], env: {} })
+    : { ok: false as const, problems: [read.problem] }
+  if (!result.ok) {
+    for (const problem of result.problems) err(formatProblem(problem))
+    return 1
+  }
+  const { services } = result.config
+  const targets = services.reduce((sum, service) => sum + service.targets.length, 0)
+  out(`${file}: ok, ${plural(services.length, 'service')}, ${plural(targets, 'target')}`)
+  for (const advice of result.advice) out(formatAdvice(advice))
+  return 0
+}
+
+/** `porthole.yaml:3:12: advice: defaults.timeout: …` */
+export function formatAdvice({ place, path, message }: Problem): string {
+  return formatProblem({ place, path: 'advice', message: `${path}: ${message}` })
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}

@@ -1,0 +1,17 @@
+import type { Reason } from './outcome.ts'
+import type { Status } from './status.ts'
+
+/** A change of status, with its time and cause. */
+export type Transition = {
+  readonly service: string
+  /** Null when it is the service's own status that changed. */
+  readonly target: string | null
+  readonly from: Status
+  readonly to: Status
+  /** An instant of the monotonic clock, in milliseconds. */
+  readonly at: number
+  /** The last outcome's reason; null when no outcome caused it. */
+  readonly reason: Reason | null
+  /** One sentence for people. */
+  readonly message: string
+}

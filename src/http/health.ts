@@ -1,0 +1,222 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
+import { z } from 'zod'
+import type { Clock } from '../clock.ts'
+import { membersNeeded, Quorum } from '../domain/quorum.ts'
+import type { Status } from '../domain/status.ts'
+import type { Monitor } from '../monitor/monitor.ts'
+import type { Registry } from '../monitor/registry.ts'
+import type { WatchedService } from '../monitor/watch.ts'
+import { freshnessHeaders, freshnessQuery, readFreshness } from './freshness.ts'
+import { HealthJson } from './health-json.ts'
+import { problemResponse, sendProblem } from './problem.ts'
+import { oldestCheck, reportService, reportSet, ServiceReport, SetReport } from './reports.ts'
+import { type MediaType, preferredType, renderService, renderSet } from './representation.ts'
+
+/** `?verbose`, `?verbose=true` and `?verbose=1` ask for it; `false` and `0` do not. */
+const flag = z
+  .enum(['', 'true', '1', 'false', '0'], {
+    error: (issue) => `verbose=${issue.input}: write ?verbose, or leave it out`,
+  })
+  .transform((value) => value !== 'false' && value !== '0')
+
+const oneOrMany = z.union([z.string(), z.array(z.string())]).transform((value) => [value].flat())
+
+const degraded = z
+  .enum(['200', '503'], { error: (issue) => `degraded=${issue.input}: write 503 where degraded is down, or 200` })
+  .optional()
+  .meta({ description: 'The HTTP status for `degraded`: 200, or 503 for callers to whom degraded is down.' })
+
+const ServiceQuery = z.strictObject(
+  { degraded, ...freshnessQuery },
+  { error: (issue) => unknownParameters(issue, 'degraded, maxAge, wait') },
+)
+
+const SetQuery = z.strictObject(
+  {
+    group: oneOrMany.optional().meta({
+      description: 'Only services of this group; several are allowed.',
+      override: { type: 'array', items: { type: 'string' } },
+    }),
+    exclude: oneOrMany.optional().meta({
+      description: 'Leave this service out; several are allowed.',
+      override: { type: 'array', items: { type: 'string' } },
+    }),
+    quorum: Quorum.optional().meta({
+      description:
+        "How many of the services must be up: `all`, `any`, a count, or a share such as `50%25`. Without it the group's own, else `all`.",
+      override: { type: 'string' },
+    }),
+    verbose: flag
+      .optional()
+      .meta({ description: 'List every service, not only those that are not up.', override: { type: 'boolean' } }),
+    degraded,
+    ...freshnessQuery,
+  },
+  { error: (issue) => unknownParameters(issue, 'group, exclude, quorum, verbose, degraded, maxAge, wait') },
+)
+type SetQuery = z.infer<typeof SetQuery>
+
+function unknownParameters(issue: { code?: string; keys?: unknown }, known: string): string | undefined {
+  if (issue.code !== 'unrecognized_keys') return undefined
+  return `unknown query parameter ${(issue.keys as string[]).join(', ')}: there are ${known}`
+}
+
+const answers = <Report extends z.ZodType>(Report: Report) => {
+  const content = {
+    'application/json': { schema: Report },
+    'application/health+json': { schema: HealthJson },
+    'text/plain': { schema: z.string() },
+  }
+  return {
+    200: { description: '`up` or `degraded`.', content },
+    400: problemResponse('The query is wrong; every problem is listed.'),
+    404: problemResponse('No such service or group.'),
+    503: { description: '`down` or `unknown`.', content },
+    504: problemResponse('`only-if-cached` was asked, and nothing fresh enough is known.'),
+  }
+}
+
+type Options = { monitor: Monitor; registry: Registry; clock: Clock }
+
+/** `GET /health` and `GET /health/{service}`: what is known of services, as a status code and a report. */
+export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { monitor, registry, clock }) => {
+  app.get(
+    '/health',
+    {
+      schema: {
+        summary: 'The health of all services, or of a chosen set',
+        tags: ['health'],
+        querystring: SetQuery,
+        headers: freshnessHeaders,
+        response: answers(SetReport),
+      },
+    },
+    async (request, reply) => {
+      const { query } = request
+      const unknown = (query.group ?? []).filter((name) => !registry.groups.has(name))
+      if (unknown.length > 0)
+        return sendProblem(
+          reply,
+          404,
+          `No service is in a group named ${quoteAll(unknown)}: ${listed('groups', registry.groups.keys())}.`,
+        )
+      const chosen = choose(monitor, query)
+      const quorum = query.quorum ?? ownQuorum(registry, query.group) ?? 'all'
+      if (query.quorum !== undefined && membersNeeded(quorum, chosen.length) > chosen.length) {
+        return sendProblem(reply, 400, `A quorum of ${quorum} can never be met: ${chosen.length} services are chosen.`)
+      }
+      const cached = await freshen(request, query, chosen)
+      if (!cached) return sendProblem(reply, 504, nothingCached)
+      const warnings = (query.exclude ?? [])
+        .filter((name) => !registry.services.has(name))
+        .map((name) => `exclude=${name}: there is no such service`)
+      const report = reportSet(chosen, { quorum, verbose: query.verbose ?? false, warnings, clock })
+      return answer(request, reply, report.status, query.degraded, chosen, (type, passes) =>
+        renderSet(report, type, passes),
+      )
+    },
+  )
+
+  app.get(
+    '/health/:service',
+    {
+      schema: {
+        summary: 'The health of one service, its targets, their reasons and sentences',
+        tags: ['health'],
+        params: z.object({ service: z.string() }),
+        querystring: ServiceQuery,
+        headers: freshnessHeaders,
+        response: answers(ServiceReport),
+      },
+    },
+    async (request, reply) => {
+      const watched = monitor.services.get(request.params.service)
+      if (watched === undefined) {
+        return sendProblem(
+          reply,
+          404,
+          `No service is named ${quoteAll([request.params.service])}: GET /health?verbose lists those there are.`,
+        )
+      }
+      const cached = await freshen(request, request.query, [watched])
+      if (!cached) return sendProblem(reply, 504, nothingCached)
+      const report = reportService(watched, clock)
+      return answer(request, reply, report.status, request.query.degraded, [watched], (type, passes) =>
+        renderService(report, type, passes),
+      )
+    },
+  )
+
+  const nothingCached = 'Nothing fresh enough is known, and only-if-cached forbids a check.'
+
+  /** Checks what is older than the caller wants. False when it is, and the caller forbids a check. */
+  async function freshen(
+    request: FastifyRequest,
+    query: { maxAge?: number | undefined; wait?: number | undefined },
+    chosen: readonly WatchedService[],
+  ): Promise<boolean> {
+    const { maxAgeMs, onlyIfCached } = readFreshness(request.headers['cache-control'], query.maxAge)
+    if (onlyIfCached) {
+      return chosen.every((watched) => {
+        const oldest = oldestCheck(watched)
+        return oldest !== null && clock.now() - oldest <= (maxAgeMs ?? Number.POSITIVE_INFINITY)
+      })
+    }
+    const pending = monitor.refresh(chosen, maxAgeMs, query.wait)
+    if (pending !== null) await pending
+    return true
+  }
+
+  function answer(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    status: Status,
+    degradedCode: '200' | '503' | undefined,
+    chosen: readonly WatchedService[],
+    render: (type: MediaType, passes: boolean) => string,
+  ): FastifyReply {
+    const passes = status === 'up' || (status === 'degraded' && degradedCode !== '503')
+    const type = preferredType(request.headers.accept)
+    const ageMs = ageOf(chosen)
+    if (ageMs !== null) reply.header('age', Math.floor(ageMs / 1000))
+    return reply
+      .code(passes ? 200 : 503)
+      .header('cache-control', 'no-store')
+      .header('vary', 'accept')
+      .type(`${type}; charset=utf-8`)
+      .send(render(type, passes))
+  }
+
+  /** How long ago the target checked longest ago was checked; null while one never was. */
+  function ageOf(chosen: readonly WatchedService[]): number | null {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const watched of chosen) oldest = Math.min(oldest, oldestCheck(watched) ?? Number.NEGATIVE_INFINITY)
+    return Number.isFinite(oldest) ? Math.max(0, clock.now() - oldest) : null
+  }
+}
+
+function choose(monitor: Monitor, { group, exclude }: SetQuery): WatchedService[] {
+  const all = [...monitor.services.values()]
+  if (group === undefined && exclude === undefined) return all
+  return all.filter(
+    ({ service }) =>
+      (group === undefined || service.groups.some((name) => group.includes(name))) &&
+      exclude?.includes(service.name) !== true,
+  )
+}
+
+/** A group's own quorum holds when it alone is asked for. */
+function ownQuorum(registry: Registry, groups: readonly string[] | undefined): Quorum | undefined {
+  return groups?.length === 1 ? registry.groups.get(groups[0] ?? '')?.quorum : undefined
+}
+
+function quoteAll(names: readonly string[]): string {
+  return names.map((name) => JSON.stringify(name)).join(', ')
+}
+
+function listed(what: string, names: Iterable<string>): string {
+  const all = [...names]
+  if (all.length === 0) return `there are no ${what}`
+  return `the ${what} are ${quoteAll(all.slice(0, 20))}${all.length > 20 ? ' and more' : ''}`
+}

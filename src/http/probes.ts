@@ -1,0 +1,57 @@
+import type { FastifyReply } from 'fastify'
+import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
+import { z } from 'zod'
+import type { Readiness, ReadinessCheck } from '../readiness.ts'
+
+// Loose, and any value of `verbose` will do: a stray parameter must not get a container killed.
+const ProbeQuery = z.looseObject({
+  verbose: z
+    .unknown()
+    .optional()
+    .meta({ description: 'List what was looked at.', override: { type: 'string' } }),
+})
+
+const text = (description: string) => ({ description, content: { 'text/plain': { schema: z.string() } } })
+
+/** `GET /livez` and `GET /readyz`: Porthole itself, in the manner of Kubernetes' API server. */
+export const probeRoutes: FastifyPluginAsyncZodOpenApi<{ readiness: Readiness }> = async (app, { readiness }) => {
+  app.get(
+    '/livez',
+    {
+      schema: {
+        summary: 'Whether Porthole is alive; never depends on targets',
+        tags: ['porthole'],
+        querystring: ProbeQuery,
+        response: { 200: text('Alive.') },
+      },
+    },
+    async (request, reply) =>
+      answer(reply, 'livez', [{ name: 'process', failure: null }], request.query.verbose !== undefined),
+  )
+
+  app.get(
+    '/readyz',
+    {
+      schema: {
+        summary: 'Whether Porthole has first answers and is not about to stop',
+        tags: ['porthole'],
+        querystring: ProbeQuery,
+        response: { 200: text('Ready.'), 503: text('Not ready, and why.') },
+      },
+    },
+    async (request, reply) => answer(reply, 'readyz', readiness.checks(), request.query.verbose !== undefined),
+  )
+}
+
+function answer(reply: FastifyReply, name: string, checks: ReadinessCheck[], verbose: boolean): FastifyReply {
+  const passes = checks.every(({ failure }) => failure === null)
+  const lines = checks.map((check) =>
+    check.failure === null ? `[+]${check.name} ok` : `[-]${check.name} failed: ${check.failure}`,
+  )
+  const body = passes && !verbose ? 'ok' : [...lines, `${name} check ${passes ? 'passed' : 'failed'}`, ''].join('\n')
+  return reply
+    .code(passes ? 200 : 503)
+    .header('cache-control', 'no-store')
+    .type('text/plain; charset=utf-8')
+    .send(body)
+}

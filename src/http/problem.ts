@@ -1,0 +1,118 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { RequestValidationError } from 'fastify-zod-openapi'
+import { z } from 'zod'
+
+/** An error for machines and people (RFC 9457), with every problem of the input. */
+export const Problem = z
+  .object({
+    type: z.string().meta({ description: '`about:blank`: the HTTP status says it all (RFC 9457 §4.2.1).' }),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().meta({ description: 'What is wrong and what would be right.' }),
+    errors: z
+      .array(
+        z.object({
+          in: z.enum(['body', 'headers', 'params', 'querystring']),
+          pointer: z.string().meta({ description: 'Where in it, as a JSON pointer (RFC 6901).' }),
+          detail: z.string(),
+        }),
+      )
+      .optional(),
+  })
+  .meta({ id: 'Problem', description: 'An error, as RFC 9457 tells it.' })
+export type Problem = z.infer<typeof Problem>
+
+/** The media type of a problem. */
+export const problemType = 'application/problem+json'
+
+/** A problem as an OpenAPI response. */
+export const problemResponse = (description: string) => ({
+  description,
+  content: { [problemType]: { schema: Problem } },
+})
+
+export function problemOf(status: number, detail: string, errors?: Problem['errors']): Problem {
+  const title = STATUS_CODES[status] ?? 'Error'
+  return { type: 'about:blank', title, status, detail, ...(errors === undefined ? {} : { errors }) }
+}
+
+/** Answers with a problem. */
+export function sendProblem(
+  reply: FastifyReply,
+  status: number,
+  detail: string,
+  errors?: Problem['errors'],
+): FastifyReply {
+  return reply
+    .code(status)
+    .type(problemType)
+    .serializer(JSON.stringify)
+    .send(problemOf(status, detail, errors))
+}
+
+/** Answers to what no route answers: what handlers throw, what validation refuses, and paths that do not exist. */
+export function answerWithProblems(app: FastifyInstance): void {
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(reply, 404, `Nothing is at ${request.url.split('?', 1)[0]}: /docs lists what there is.`),
+  )
+}
+
+/** Also for errors that come before routing, such as a path that cannot be decoded. */
+export function answerError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (error.validation !== undefined) {
+    const errors = error.validation
+      .filter((entry) => entry instanceof RequestValidationError)
+      .map((entry) => ({
+        in: (error.validationContext ?? 'querystring') as 'querystring',
+        pointer: entry.instancePath === '/' ? '' : entry.instancePath,
+        detail: entry.message,
+      }))
+    return sendProblem(reply, 400, errors.map((entry) => entry.detail).join('; '), errors)
+  }
+  const status = error.statusCode ?? 500
+  if (status < 500) return sendProblem(reply, status, error.message)
+  request.log.error(error)
+  return sendProblem(reply, status, `Porthole failed to answer; its log tells why, under reqId ${request.id}.`)
+}
+
+/** The answer to bytes that are not HTTP, or headers that are too large: the socket is all there is. */
+export function answerClientError(error: NodeJS.ErrnoException, socket: import('node:net').Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400
+  const problem = problemOf(
+    status,
+    status === 400 ? 'This is not a request that HTTP/1.1 allows.' : `${STATUS_CODES[status]}.`,
+  )
+  const body = JSON.stringify(problem)
+  socket.end(
+    `HTTP/1.1 ${status} ${problem.title}\r\nContent-Type: ${problemType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
+
+/**
+ * Fastify answers 404 where a path exists but not with this method; HTTP wants 405 and the methods there are (RFC 9110 §15.5.6).
+ * Call it before the routes are added, and what it returns after them.
+ */
+export function refuseOtherMethods(app: FastifyInstance): () => void {
+  const methodsAt = new Map<string, Set<string>>()
+  app.addHook('onRoute', ({ url, method, schema }) => {
+    if (schema?.hide === true) return
+    methodsAt.set(url, new Set([...(methodsAt.get(url) ?? []), ...[method].flat()]))
+  })
+  return () => {
+    for (const [url, methods] of [...methodsAt]) {
+      const allow = [...methods].sort().join(', ')
+      app.route({
+        method: ['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT'].filter((method) => !methods.has(method)),
+        url,
+        schema: { hide: true },
+        // In onRequest, so that a body is neither read nor judged.
+        onRequest: async (request, reply) =>
+          sendProblem(reply.header('allow', allow), 405, `${request.method} is not possible here: use ${allow}.`),
+        handler: () => undefined,
+      })
+    }
+  }
+}

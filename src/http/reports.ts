@@ -1,0 +1,133 @@
+import { z } from 'zod'
+import type { Clock } from '../clock.ts'
+import { explain } from '../domain/explanation.ts'
+import { statusAt } from '../domain/health.ts'
+import { Reason } from '../domain/outcome.ts'
+import { type Quorum, statusOf } from '../domain/quorum.ts'
+import { countStatuses, Status } from '../domain/status.ts'
+import { type ServiceStanding, standingOf, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
+
+const time = z.iso.datetime().nullable()
+
+/** What the API shows of a target. */
+export const TargetReport = z
+  .object({
+    target: z.string().meta({ description: '`host:port` as configured.' }),
+    status: z.enum(['up', 'down', 'unknown']),
+    reason: Reason.nullable().meta({ description: "The last check's; null before the first." }),
+    message: z.string().meta({ description: 'One sentence for people: what happened, and what that usually means.' }),
+    latencyMs: z
+      .number()
+      .nullable()
+      .meta({ description: 'Handshake time of the last check; null when nothing answered.' }),
+    synRetransmits: z
+      .int()
+      .nullable()
+      .meta({ description: 'SYNs sent again in the last check; null where the prober cannot see them.' }),
+    address: z.string().nullable().meta({ description: 'The literal address dialled last.' }),
+    streak: z.int().meta({ description: 'Verdicts in a row like the last one.' }),
+    streakVerdict: z.enum(['up', 'down']).nullable(),
+    since: time.meta({ description: 'When the status settled.' }),
+    checkedAt: time.meta({ description: 'When the last check ended.' }),
+  })
+  .meta({ id: 'TargetReport' })
+export type TargetReport = z.infer<typeof TargetReport>
+
+/** What the API shows of a service. */
+export const ServiceReport = z
+  .object({
+    service: z.string(),
+    status: Status,
+    since: time.meta({ description: 'When the status last changed.' }),
+    checkedAt: time.meta({ description: 'When the target checked longest ago was checked; null while one never was.' }),
+    quorum: z.union([z.string(), z.int()]).meta({ description: '`all`, `any`, a count, or a share such as `50%`.' }),
+    groups: z.array(z.string()),
+    targetsUp: z.int(),
+    targetsTotal: z.int(),
+    targets: z.array(TargetReport),
+  })
+  .meta({ id: 'ServiceReport' })
+export type ServiceReport = z.infer<typeof ServiceReport>
+
+/** What the API shows of several services together. */
+export const SetReport = z
+  .object({
+    status: Status,
+    quorum: z.union([z.string(), z.int()]),
+    counts: z.object({ up: z.int(), degraded: z.int(), down: z.int(), unknown: z.int() }),
+    warnings: z.array(z.string()).meta({ description: 'What in the request had no effect.' }),
+    services: z.array(ServiceReport).meta({ description: 'Those that are not up; with `?verbose` all.' }),
+  })
+  .meta({ id: 'SetReport' })
+export type SetReport = z.infer<typeof SetReport>
+
+function isoTime(instant: number | null, clock: Clock): string | null {
+  return instant === null ? null : new Date(clock.toEpoch(instant)).toISOString()
+}
+
+function reportTarget({ target, health, watchedService }: WatchedTarget, clock: Clock, now: number): TargetReport {
+  const { policy } = watchedService.service
+  const { status, since } = statusAt(health, policy, now)
+  const outcome = health.lastOutcome
+  return {
+    target: target.name,
+    status,
+    reason: outcome?.reason ?? null,
+    message: explain(health, policy, target, now),
+    latencyMs: outcome?.latencyMs ?? null,
+    synRetransmits: outcome?.synRetransmits ?? null,
+    address: outcome?.address ?? null,
+    streak: health.streak?.count ?? 0,
+    streakVerdict: health.streak?.verdict ?? null,
+    since: isoTime(since, clock),
+    checkedAt: isoTime(outcome?.endedAt ?? null, clock),
+  }
+}
+
+/** When the target checked longest ago was checked; null while one never was. */
+export function oldestCheck({ targets }: WatchedService): number | null {
+  let oldest = Number.POSITIVE_INFINITY
+  for (const { health } of targets) {
+    if (health.lastOutcome === null) return null
+    oldest = Math.min(oldest, health.lastOutcome.endedAt)
+  }
+  return oldest
+}
+
+/** The report of one service as it stands now. */
+export function reportService(
+  watched: WatchedService,
+  clock: Clock,
+  now = clock.now(),
+  standing: ServiceStanding = standingOf(watched, now),
+): ServiceReport {
+  const { name, quorum, groups } = watched.service
+  return {
+    service: name,
+    status: standing.status,
+    since: isoTime(standing.since, clock),
+    checkedAt: isoTime(oldestCheck(watched), clock),
+    quorum,
+    groups: [...groups],
+    targetsUp: standing.counts.up,
+    targetsTotal: watched.targets.length,
+    targets: watched.targets.map((target) => reportTarget(target, clock, now)),
+  }
+}
+
+const worstFirst: Record<Status, number> = { down: 0, unknown: 1, degraded: 2, up: 3 }
+
+/** The report of several services together, the worst first. */
+export function reportSet(
+  watched: readonly WatchedService[],
+  { quorum, verbose, warnings, clock }: { quorum: Quorum; verbose: boolean; warnings: string[]; clock: Clock },
+): SetReport {
+  const now = clock.now()
+  const standings = watched.map((service) => ({ service, standing: standingOf(service, now) }))
+  const counts = countStatuses(standings.map(({ standing }) => standing.status))
+  const services = standings
+    .filter(({ standing }) => verbose || standing.status !== 'up')
+    .sort((a, b) => worstFirst[a.standing.status] - worstFirst[b.standing.status])
+    .map(({ service, standing }) => reportService(service, clock, now, standing))
+  return { status: statusOf(counts, quorum), quorum, counts, warnings, services }
+}

@@ -1,0 +1,57 @@
+import fastJson from 'fast-json-stringify'
+import Negotiator from 'negotiator'
+import { z } from 'zod'
+import type { Status } from '../domain/status.ts'
+import { HealthJson, serviceAsHealthJson, setAsHealthJson } from './health-json.ts'
+import { ServiceReport, SetReport } from './reports.ts'
+
+const json = 'application/json'
+const healthJson = 'application/health+json'
+const text = 'text/plain'
+
+/** The media types that health is answered in, the default first. */
+export const mediaTypes = [json, healthJson, text] as const
+export type MediaType = (typeof mediaTypes)[number]
+
+/** The media type a caller prefers; the default where it accepts none of ours, since a probe wants the status code more than the body. */
+export function preferredType(accept: string | undefined): MediaType {
+  if (accept === undefined || accept === '*/*' || accept === json) return json
+  return (new Negotiator({ headers: { accept } }).mediaType(mediaTypes) as MediaType | undefined) ?? json
+}
+
+/** A function that writes what a schema describes as JSON, compiled once. */
+function writerOf<Schema extends z.ZodType>(schema: Schema): (value: z.infer<Schema>) => string {
+  return fastJson(z.toJSONSchema(schema, { target: 'draft-7', io: 'output' }) as fastJson.AnySchema)
+}
+
+const writeService = writerOf(ServiceReport)
+const writeSet = writerOf(SetReport)
+const writeHealthJson = writerOf(HealthJson)
+
+/** A service's report in a media type. `passes` is what the HTTP status says. */
+export function renderService(report: ServiceReport, type: MediaType, passes: boolean): string {
+  if (type === json) return writeService(report)
+  if (type === healthJson) return writeHealthJson(serviceAsHealthJson(report, passes))
+  return `${serviceLine(report)}\n`
+}
+
+/** A set's report in a media type. `passes` is what the HTTP status says. */
+export function renderSet(report: SetReport, type: MediaType, passes: boolean): string {
+  if (type === json) return writeSet(report)
+  if (type === healthJson) return writeHealthJson(setAsHealthJson(report, passes))
+  const { up, degraded, down, unknown } = report.counts
+  const summary = `${report.status}: ${up} up, ${degraded} degraded, ${down} down, ${unknown} unknown`
+  const width = Math.max(0, ...report.services.map(({ service }) => service.length))
+  const warnings = report.warnings.map((warning) => `warning: ${warning}`)
+  return `${[summary, ...warnings, ...report.services.map((service) => serviceLine(service, width))].join('\n')}\n`
+}
+
+const longestStatus = 'degraded'.length
+
+function serviceLine(report: ServiceReport, nameWidth = 0): string {
+  const faults = report.targets.filter(({ status }) => status !== 'up')
+  const shown = faults.length === 0 ? report.targets : faults
+  const sentences = shown.map(({ target, message }) => `${target}: ${message}`)
+  const status: Status = report.status
+  return `${status.padEnd(longestStatus)}  ${report.service.padEnd(nameWidth)}  ${report.targetsUp}/${report.targetsTotal} up  ${sentences.join('; ')}`
+}

@@ -1,0 +1,107 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as Register } from 'prom-client'
+import type { Clock } from '../clock.ts'
+import { Reason } from '../domain/outcome.ts'
+import type { Monitor } from '../monitor/monitor.ts'
+import type { Registry } from '../monitor/registry.ts'
+import { addTargetMetrics } from './targets.ts'
+
+/** Porthole's metrics page. A view: it reads the monitor when it is asked, and decides nothing. */
+export type Metrics = {
+  readonly contentType: string
+  render(): Promise<string>
+  /** One HTTP request was answered; `elapsedMs` is how long that took. */
+  observeRequest(method: string, route: string, statusCode: number, elapsedMs: number): void
+  /** The configuration was read anew, or could not be. `epochMs` is the time of day. */
+  configReloaded(successful: boolean, epochMs: number): void
+}
+
+/** `runtime` adds the Node.js process itself, which is one to a process. */
+export function createMetrics(
+  parts: { monitor: Monitor; registry: Registry; clock: Clock; prober: string; version: string },
+  { runtime = true } = {},
+): Metrics {
+  const register = new Register()
+  const registers = [register]
+  const { monitor } = parts
+
+  new Gauge({
+    name: 'porthole_build_info',
+    help: 'Always 1: which Porthole this is, and which prober it runs.',
+    labelNames: ['version', 'node', 'prober'],
+    registers,
+  }).set({ version: parts.version, node: process.version, prober: parts.prober }, 1)
+  const reloaded = new Gauge({
+    name: 'porthole_config_last_reload_successful',
+    help: 'Whether the last reading of the configuration succeeded; while 0 the one before it is in force.',
+    registers,
+  })
+  const reloadedAt = new Gauge({
+    name: 'porthole_config_last_reload_success_timestamp_seconds',
+    help: 'When the configuration in force was read.',
+    registers,
+  })
+
+  addTargetMetrics(parts, registers)
+
+  const checks = new Counter({
+    name: 'porthole_checks_total',
+    help: 'Checks that came to their end, by reason.',
+    labelNames: ['reason'],
+    registers,
+  })
+  for (const reason of Reason.options) checks.inc({ reason }, 0)
+  const lateness = new Histogram({
+    name: 'porthole_check_lateness_seconds',
+    help: 'How long after its beat a scheduled check began. It grows when more is due than this machine can do.',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers,
+  })
+  monitor.checked.subscribe(({ outcome, lateMs }) => {
+    checks.inc({ reason: outcome.reason })
+    if (lateMs !== null) lateness.observe(lateMs / 1000)
+  })
+  const reading = (name: string, help: string, read: () => number) => {
+    const gauge: Gauge = new Gauge({ name, help, registers, collect: () => gauge.set(read()) })
+  }
+  reading('porthole_checks_in_flight', 'Checks under way.', () => monitor.stats().inFlight)
+  reading(
+    'porthole_checks_waiting',
+    'Checks that are due and wait for their turn, because as many as allowed are under way.',
+    () => monitor.stats().waiting,
+  )
+  const skipped: Counter = new Counter({
+    name: 'porthole_skipped_beats_total',
+    help: "Beats that found their target's last check still under way.",
+    registers,
+    collect: () => {
+      skipped.reset()
+      skipped.inc(monitor.stats().skippedBeats)
+    },
+  })
+  const requests = new Histogram({
+    name: 'porthole_http_request_duration_seconds',
+    help: 'How long HTTP requests took, by route.',
+    labelNames: ['method', 'route', 'status_code'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers,
+  })
+  if (runtime) addRuntimeMetrics(register)
+
+  return {
+    contentType: register.contentType,
+    render: () => register.metrics(),
+    observeRequest(method, route, statusCode, elapsedMs) {
+      requests.observe({ method, route, status_code: statusCode }, elapsedMs / 1000)
+    },
+    configReloaded(successful, epochMs) {
+      reloaded.set(successful ? 1 : 0)
+      if (successful) reloadedAt.set(epochMs / 1000)
+    },
+  }
+}
+
+/** prom-client's own, less three gauges whose names end like a counter's, which promtool rejects. */
+function addRuntimeMetrics(register: Register): void {
+  collectDefaultMetrics({ register })
+  for (const what of ['handles', 'requests', 'resources']) register.removeSingleMetric(`nodejs_active_${what}_total`)
+}

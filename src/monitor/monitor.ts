@@ -1,0 +1,146 @@
+import fastq from 'fastq'
+import type { Clock } from '../clock.ts'
+import type { Outcome } from '../domain/outcome.ts'
+import type { Service } from '../domain/service.ts'
+import type { Transition } from '../domain/transition.ts'
+import type { Prober } from '../prober/prober.ts'
+import type { Registry, RegistryChange } from './registry.ts'
+import { review, reviewService, settle } from './settle.ts'
+import { createSignal, type Signal } from './signal.ts'
+import { type WatchedService, type WatchedTarget, watchTarget } from './watch.ts'
+
+/** One check came to its end. `lateMs` is how long after its beat it began; null when it was asked for. */
+export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outcome; readonly lateMs: number | null }
+
+/** The health of every target. */
+export type Monitor = {
+  readonly services: ReadonlyMap<string, WatchedService>
+  readonly checked: Signal<Checked>
+  readonly transitions: Signal<Transition>
+  /** Targets that are new, or whose service's definition changed. */
+  readonly watching: Signal<readonly WatchedTarget[]>
+  /** Checks now, or joins the check under way. Resolves when its outcome counts; never rejects. `due` is the instant of the beat, null when asked for. */
+  check(watched: WatchedTarget, due: number | null): Promise<void>
+  /**
+   * Checks what is older than `maxAgeMs` and waits for it, `waitMs` at most. A null age: on-demand services by their
+   * own maxAge, others not at all. Returns null when nothing needs a check.
+   */
+  refresh(services: readonly WatchedService[], maxAgeMs: number | null, waitMs?: number): Promise<void> | null
+  /** A beat found its target's last check still under way. */
+  skipBeat(watched: WatchedTarget): void
+  /** Every target that has a schedule came to the end of at least one check. */
+  sweptOnce(): boolean
+  stats(): { inFlight: number; waiting: number; skippedBeats: number }
+}
+
+type Task = { readonly watched: WatchedTarget; readonly due: number | null }
+
+/** Watches what the registry holds, now and from now on. `maxInFlight` bounds the checks under way at once; the others wait, those asked for in front. */
+export function createMonitor(parts: {
+  registry: Registry
+  prober: Prober
+  clock: Clock
+  maxInFlight: number
+}): Monitor {
+  const { registry, prober, clock } = parts
+  const services = new Map<string, WatchedService>()
+  const checked = createSignal<Checked>()
+  const transitions = createSignal<Transition>()
+  const watching = createSignal<readonly WatchedTarget[]>()
+  const queue = fastq.promise<unknown, Task, void>(runCheck, parts.maxInFlight)
+  let skippedBeats = 0
+
+  async function runCheck({ watched, due }: Task): Promise<void> {
+    if (watched.retired) return
+    const { timeoutMs, close } = watched.watchedService.service.policy
+    const outcome = await prober.check({ target: watched.target, timeoutMs, close })
+    if (outcome === undefined || watched.retired) return
+    announce(settle(watched, outcome, clock.now()))
+    checked.emit({ watched, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })
+  }
+
+  function announce(changes: readonly Transition[]): void {
+    for (const transition of changes) transitions.emit(transition)
+  }
+
+  function follow({ put, removed }: RegistryChange): void {
+    for (const name of removed) {
+      for (const watched of services.get(name)?.targets ?? []) watched.retired = true
+      services.delete(name)
+    }
+    watching.emit(put.flatMap(watchService))
+  }
+
+  /** Health outlives a change of definition for as long as the target stays the same. */
+  function watchService(service: Service): readonly WatchedTarget[] {
+    const known = services.get(service.name)
+    const watchedService: WatchedService = known ?? { service, targets: [], announced: 'unknown', announcedAt: null }
+    const leaving = new Map(watchedService.targets.map((watched) => [watched.target.name, watched]))
+    watchedService.service = service
+    watchedService.targets = service.targets.map((target) => {
+      const watched = leaving.get(target.name) ?? watchTarget(target, watchedService)
+      leaving.delete(target.name)
+      return watched
+    })
+    for (const watched of leaving.values()) watched.retired = true
+    services.set(service.name, watchedService)
+    announce(reviewService(watchedService, clock.now()))
+    return watchedService.targets
+  }
+
+  function check(watched: WatchedTarget, due: number | null): Promise<void> {
+    if (watched.inFlight !== null) return watched.inFlight
+    const task = { watched, due }
+    watched.inFlight = (due === null ? queue.unshift(task) : queue.push(task)).finally(() => {
+      watched.inFlight = null
+    })
+    return watched.inFlight
+  }
+
+  function isOlder(watched: WatchedTarget, maxAgeMs: number | null): boolean {
+    const { policy } = watched.watchedService.service
+    const wanted = maxAgeMs ?? (policy.intervalMs === null ? policy.maxAgeMs : Number.POSITIVE_INFINITY)
+    if (wanted === Number.POSITIVE_INFINITY) return false
+    const { lastOutcome } = watched.health
+    return lastOutcome === null || clock.now() - lastOutcome.endedAt > Math.max(wanted, policy.minAgeMs)
+  }
+
+  registry.changed.subscribe(follow)
+  follow({ put: [...registry.services.values()], removed: [] })
+
+  return {
+    services,
+    checked,
+    transitions,
+    watching,
+    check,
+    refresh(wanted, maxAgeMs, waitMs) {
+      const old = wanted.flatMap(({ targets }) => targets.filter((watched) => isOlder(watched, maxAgeMs)))
+      if (old.length === 0) return null
+      const checks = Promise.all(old.map((watched) => check(watched, null)))
+      return waitMs === undefined ? checks.then(() => undefined) : atMost(waitMs, checks)
+    },
+    skipBeat(watched) {
+      skippedBeats++
+      announce(review(watched, clock.now()))
+    },
+    sweptOnce() {
+      for (const { service, targets } of services.values()) {
+        if (service.policy.intervalMs === null) continue
+        if (targets.some((watched) => watched.health.lastOutcome === null)) return false
+      }
+      return true
+    },
+    stats: () => ({ inFlight: queue.running(), waiting: queue.length(), skippedBeats }),
+  }
+}
+
+/** Waits for something, but no longer than that. */
+async function atMost(ms: number, something: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const patience = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([something, patience])
+  clearTimeout(timer)
+}

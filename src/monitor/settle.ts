@@ -1,0 +1,52 @@
+import { explain } from '../domain/explanation.ts'
+import { nextHealth, statusAt } from '../domain/health.ts'
+import { type Outcome, verdictOf } from '../domain/outcome.ts'
+import type { Transition } from '../domain/transition.ts'
+import { standingOf, type WatchedService, type WatchedTarget } from './watch.ts'
+
+/** Takes an outcome into its target's health and counters. Returns the changes of status that came of it, the target's before the service's. */
+export function settle(watched: WatchedTarget, outcome: Outcome, now: number): Transition[] {
+  watched.health = nextHealth(watched.health, outcome, watched.watchedService.service.policy)
+  watched.checks++
+  if (verdictOf(outcome.reason) === 'down') watched.failures++
+  if (outcome.reason === 'connected') watched.connectMs += outcome.latencyMs ?? 0
+  watched.synRetransmits += outcome.synRetransmits ?? 0
+  return review(watched, now)
+}
+
+/** Looks whether a target reads otherwise than last announced: after an outcome, or because it has gone stale. */
+export function review(watched: WatchedTarget, now: number): Transition[] {
+  const { watchedService, target } = watched
+  const { service } = watchedService
+  const from = watched.announced
+  const to = statusAt(watched.health, service.policy, now).status
+  if (to === from) return reviewService(watchedService, now)
+  watched.announced = to
+  const message = explain(watched.health, service.policy, target, now)
+  const reason = watched.health.lastOutcome?.reason ?? null
+  const transition = { service: service.name, target: target.name, from, to, at: now, reason, message }
+  return [transition, ...reviewService(watchedService, now)]
+}
+
+/** Looks whether a service reads otherwise than last announced. The cause it gives is the first target that is not up. */
+export function reviewService(watchedService: WatchedService, now: number): Transition[] {
+  const { service, targets, announced: from } = watchedService
+  const { status: to, counts } = standingOf(watchedService, now)
+  if (to === from) return []
+  watchedService.announced = to
+  watchedService.announcedAt = now
+  const culprit = targets.find(({ health }) => statusAt(health, service.policy, now).status !== 'up')
+  const cause = culprit && `; ${culprit.target.name}: ${explain(culprit.health, service.policy, culprit.target, now)}`
+  const message = `${counts.up} of ${targets.length} targets up${cause ?? ''}`
+  return [
+    {
+      service: service.name,
+      target: null,
+      from,
+      to,
+      at: now,
+      reason: culprit?.health.lastOutcome?.reason ?? null,
+      message,
+    },
+  ]
+}

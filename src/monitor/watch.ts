@@ -1,0 +1,62 @@
+import { type Health, statusAt, unchecked } from '../domain/health.ts'
+import { statusOf } from '../domain/quorum.ts'
+import type { Service } from '../domain/service.ts'
+import { type Counts, countStatuses, type Status } from '../domain/status.ts'
+import type { Target } from '../domain/target.ts'
+
+/** A target of a service, with what is remembered of it. One object for as long as the target is registered. */
+export type WatchedTarget = {
+  readonly target: Target
+  readonly watchedService: WatchedService
+  health: Health
+  /** The status last announced by a transition. */
+  announced: Status
+  /** The check under way, if any; it never rejects. */
+  inFlight: Promise<void> | null
+  /** No longer registered: what still comes in for it is dropped. */
+  retired: boolean
+  checks: number
+  /** Outcomes that said down. */
+  failures: number
+  /** The sum of all handshake times, in milliseconds. */
+  connectMs: number
+  synRetransmits: number
+}
+
+/** A registered service, with what is remembered of its targets. */
+export type WatchedService = {
+  service: Service
+  targets: WatchedTarget[]
+  announced: Status
+  announcedAt: number | null
+}
+
+/** Starts watching a target. */
+export function watchTarget(target: Target, watchedService: WatchedService): WatchedTarget {
+  return {
+    target,
+    watchedService,
+    health: unchecked,
+    announced: 'unknown',
+    inFlight: null,
+    retired: false,
+    checks: 0,
+    failures: 0,
+    connectMs: 0,
+    synRetransmits: 0,
+  }
+}
+
+/** How a service reads at an instant. */
+export type ServiceStanding = { readonly status: Status; readonly since: number | null; readonly counts: Counts }
+
+/** The status of a service over its targets as they read now. */
+export function standingOf(watched: WatchedService, now: number): ServiceStanding {
+  const { policy, quorum } = watched.service
+  const counts = countStatuses(watched.targets.map(({ health }) => statusAt(health, policy, now).status))
+  const status = statusOf(counts, quorum)
+  if (status === watched.announced) return { status, since: watched.announcedAt, counts }
+  const changes = watched.targets.map(({ health }) => statusAt(health, policy, now).since ?? Number.NEGATIVE_INFINITY)
+  const latest = Math.max(...changes)
+  return { status, since: Number.isFinite(latest) ? latest : null, counts }
+}

@@ -1,0 +1,145 @@
+import net, { isIP, type Socket } from 'node:net'
+import type { Clock } from '../clock.ts'
+import type { Outcome } from '../domain/outcome.ts'
+import type { Close } from '../domain/service.ts'
+import { formatAddress } from '../domain/target.ts'
+import { atDeadline } from './deadline.ts'
+import { codeOf, reasonOfDial, reasonOfLookup } from './errno.ts'
+import type { Prober } from './prober.ts'
+import { createResolver, type Resolver } from './resolver.ts'
+
+/** How a connection is opened: `net.connect`, or what a test puts in its place. */
+export type Connect = (options: net.TcpNetConnectOpts) => Socket
+
+export type PortableParts = {
+  readonly clock: Clock
+  /** Belongs to the prober from here on, and is closed with it. */
+  readonly resolver?: Resolver
+  readonly connect?: Connect
+}
+
+/** How a dial ended. */
+type Ending = Pick<Outcome, 'reason' | 'latencyMs' | 'code'>
+
+/** How long a peer is given to answer our FIN with its own, in milliseconds. */
+const graceMs = 250
+
+/**
+ * A prober for every platform, over `node:net`. It sees no SYN and no ICMP message: `synRetransmits` is null, a firewall that
+ * answers looks like a host that does, and `half-open` ends with RST as the nearest thing.
+ */
+export function createPortableProber({
+  clock,
+  resolver = createResolver({ clock }),
+  connect = net.connect,
+}: PortableParts): Prober {
+  const sockets = new Set<Socket>()
+  let closed = false
+
+  /** Dials one literal address; undefined when the prober was closed first. */
+  function dial(ip: string, port: number, deadline: number, close: Close): Promise<Ending | undefined> {
+    return new Promise((done) => {
+      const begunAt = clock.now()
+      // One literal address, so no racing of families: Node would give each address but the last only 250 ms.
+      let socket: Socket
+      try {
+        socket = connect({ host: ip, port, autoSelectFamily: false })
+      } catch (error) {
+        done({ reason: 'local', latencyMs: null, code: codeOf(error) })
+        return
+      }
+      // Node calls connect(2) in a tick of its own, queued by net.connect(). The tick queued next finds the socket destroyed
+      // exactly when connect(2) itself failed: whatever comes by way of the network comes later, by way of the event loop.
+      let atOnce = false
+      process.nextTick(() => {
+        atOnce = socket.destroyed
+      })
+      const finish = (ending: Ending | undefined) => {
+        callOff()
+        done(ending)
+      }
+      const callOff = atDeadline(clock, deadline, () => {
+        finish({ reason: 'timeout', latencyMs: null, code: null })
+        socket.destroy()
+      })
+      sockets.add(socket)
+      // Stays for good: an error after the check is over must find a listener. Only the first ending counts.
+      socket.on('error', (error) => {
+        const code = codeOf(error)
+        const reason = reasonOfDial(code, atOnce)
+        finish({ reason, latencyMs: reason === 'refused' ? clock.now() - begunAt : null, code })
+      })
+      socket.once('connect', () => {
+        const latencyMs = clock.now() - begunAt
+        const alone = isSelf(socket, port)
+        finish(
+          alone
+            ? { reason: 'refused', latencyMs, code: 'ECONNREFUSED' }
+            : { reason: 'connected', latencyMs, code: null },
+        )
+        hangUp(socket, alone ? 'rst' : close)
+      })
+      socket.once('close', () => {
+        sockets.delete(socket)
+        finish(undefined)
+      })
+    })
+  }
+
+  return {
+    name: 'portable',
+
+    async check({ target, timeoutMs, close }) {
+      if (closed) return undefined
+      const startedAt = clock.now()
+      const deadline = startedAt + timeoutMs
+      const outcome = (ip: string | null, ending: Ending): Outcome => ({
+        ...ending,
+        startedAt,
+        endedAt: clock.now(),
+        address: ip === null ? null : formatAddress(ip, target.port),
+        synRetransmits: null,
+      })
+
+      const literal = isIP(target.host) !== 0
+      const resolution = literal ? { addresses: [target.host] as const } : await resolver.resolve(target.host, deadline)
+      if (closed) return undefined
+      if (resolution === null) return outcome(null, { reason: 'local', latencyMs: null, code: null })
+      if ('code' in resolution) {
+        const { code } = resolution
+        return outcome(null, { reason: reasonOfLookup(code), latencyMs: null, code })
+      }
+      const [ip] = resolution.addresses
+      const ending = await dial(ip, target.port, deadline, close)
+      return ending === undefined ? undefined : outcome(ip, ending)
+    },
+
+    async close() {
+      closed = true
+      resolver.close()
+      const gone = [...sockets].map((socket) => new Promise((done) => socket.once('close', done)))
+      for (const socket of sockets) socket.destroy()
+      await Promise.all(gone)
+    },
+  }
+}
+
+/**
+ * Whether a connection leads to itself. Dialling a local port in the ephemeral range, the kernel may pick that very port to dial
+ * from, and the SYN meets itself (simultaneous open, RFC 9293 §3.5). It never picks a port somebody is bound to, so nobody listens.
+ */
+function isSelf(socket: Socket, port: number): boolean {
+  return socket.localPort === port && socket.localAddress === socket.remoteAddress
+}
+
+function hangUp(socket: Socket, close: Close): void {
+  if (close !== 'fin') {
+    socket.resetAndDestroy()
+    return
+  }
+  // Closing with bytes unread makes the kernel send RST: read what the peer says, and wait a little for its FIN.
+  const grace = setTimeout(() => socket.destroy(), graceMs)
+  socket.once('close', () => clearTimeout(grace))
+  socket.resume()
+  socket.end()
+}

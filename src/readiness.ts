@@ -1,0 +1,29 @@
+import type { Monitor } from './monitor/monitor.ts'
+
+/** One thing that must be so before Porthole is ready. `failure` is null while it is. */
+export type ReadinessCheck = { readonly name: string; readonly failure: string | null }
+
+/** Whether Porthole itself is ready for traffic; never whether the targets are up. */
+export type Readiness = {
+  checks(): ReadinessCheck[]
+  /** From now on not ready: Porthole is about to stop. */
+  drain(): void
+}
+
+export function createReadiness(monitor: Monitor): Readiness {
+  let swept = false
+  let draining = false
+  return {
+    checks() {
+      // Once swept, for good: services added later must not take Porthole out of service.
+      swept ||= monitor.sweptOnce()
+      return [
+        { name: 'first-sweep', failure: swept ? null : 'not every scheduled target has been checked yet' },
+        { name: 'shutdown', failure: draining ? 'Porthole is shutting down' : null },
+      ]
+    },
+    drain() {
+      draining = true
+    },
+  }
+}

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net, { type AddressInfo } from 'node:net'
+import { test } from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import { check } from '../../src/commands/check.ts'
+import { parseTarget } from '../../src/domain/target.ts'
+import { createPortableProber } from '../../src/prober/portable.ts'
+import type { Prober } from '../../src/prober/prober.ts'
+import { createResolver, type Lookup } from '../../src/prober/resolver.ts'
+
+/** Runs the command and collects what it says. */
+async function run(targetText: string, prober: Prober) {
+  const said = { out: [] as string[], err: [] as string[] }
+  const status = await check(targetText, {
+    timeoutMs: 2000,
+    prober,
+    out: (line) => said.out.push(line),
+    err: (line) => said.err.push(line),
+  })
+  return { status, ...said }
+}
+
+const clock = systemClock()
+const proberWith = (lookup?: Lookup) =>
+  createPortableProber({ clock, resolver: createResolver({ clock, ...(lookup && { lookup }) }) })
+
+test('a listener is up, and the exit status is 0', async (t) => {
+  const server = net.createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const { status, out, err } = await run(`127.0.0.1:${port}`, proberWith())
+  assert.match(out.join('\n'), new RegExp(`^127\\.0\\.0\\.1:${port} is up: connected in \\d+(\\.\\d\\d)? ms$`))
+  assert.deepEqual([status, err], [0, []])
+})
+
+test('a closed port is down with the reason in a sentence, and the exit status is 1', async () => {
+  const { status, out, err } = await run('127.0.0.1:1', proberWith())
+  assert.match(
+    out.join('\n'),
+    /^127\.0\.0\.1:1 is down: refused in [\d.]+ ms: nobody listens on 127\.0\.0\.1:1, or a firewall rejects it$/,
+  )
+  assert.deepEqual([status, err], [1, []])
+})
+
+test('our own fault is not called down, and the exit status is 1', async () => {
+  const lookup: Lookup = () => Promise.reject(Object.assign(new Error('no resolver'), { code: 'EAI_AGAIN' }))
+  assert.deepEqual(await run('db-1:5432', proberWith(lookup)), {
+    status: 1,
+    out: ['db-1:5432 could not be checked: the name db-1 could not be looked up (EAI_AGAIN)'],
+    err: [],
+  })
+})
+
+test('text that is no target is wrong usage: the remedy on the error output, and the exit status is 2', async () => {
+  assert.deepEqual(await run('localhost', proberWith()), {
+    status: 2,
+    out: [],
+    err: [parseTarget('localhost')],
+  })
+})
+
+test('a check that was abandoned says so, and the exit status is 1', async () => {
+  const prober = proberWith()
+  await prober.close()
+  assert.deepEqual(await run('127.0.0.1:1', prober), {
+    status: 1,
+    out: [],
+    err: ['the check of 127.0.0.1:1 was abandoned'],
+  })
+})

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { diagnose, formatSpan } from '../../src/domain/diagnosis.ts'
+import { type Outcome, Reason } from '../../src/domain/outcome.ts'
+import type { Target } from '../../src/domain/target.ts'
+
+const target: Target = { name: 'db-1:5432', host: 'db-1', port: 5432 }
+const found = (reason: Reason, evidence: Partial<Outcome> = {}): Outcome => ({
+  reason,
+  startedAt: 1000,
+  endedAt: 3000,
+  address: '10.0.0.7:5432',
+  latencyMs: null,
+  synRetransmits: null,
+  code: null,
+  ...evidence,
+})
+
+const sentences: readonly [Outcome, string][] = [
+  [found('connected', { latencyMs: 0.2149 }), 'connected in 0.21 ms'],
+  [
+    found('refused', { latencyMs: 0.31, code: 'ECONNREFUSED' }),
+    'refused in 0.31 ms: nobody listens on 10.0.0.7:5432, or a firewall rejects it',
+  ],
+  [found('rejected', { code: 'EHOSTUNREACH' }), 'a firewall rejects 10.0.0.7:5432 (EHOSTUNREACH)'],
+  [
+    found('timeout'),
+    "no answer from 10.0.0.7:5432 in 2.0 s: the host is off, a firewall drops the packets, or the listener's queue is full",
+  ],
+  [
+    found('timeout', { synRetransmits: 0, endedAt: 1800 }),
+    "no answer from 10.0.0.7:5432 to 1 SYN in 800 ms: the host is off, a firewall drops the packets, or the listener's queue is full",
+  ],
+  [
+    found('timeout', { synRetransmits: 2, address: '[fd00::7]:5432' }),
+    "no answer from [fd00::7]:5432 to 3 SYNs in 2.0 s: the host is off, a firewall drops the packets, or the listener's queue is full",
+  ],
+  [
+    found('unreachable', { code: 'EHOSTUNREACH' }),
+    '10.0.0.7:5432 cannot be reached (EHOSTUNREACH): no host on its network has this address, or a router or firewall on the way turns the packets back',
+  ],
+  [
+    found('unreachable', { code: 'ENETUNREACH' }),
+    '10.0.0.7:5432 cannot be reached (ENETUNREACH): a router on the way has no route to it',
+  ],
+  [
+    found('unreachable', { code: 'EACCES', address: '[fd00::7]:5432' }),
+    '[fd00::7]:5432 cannot be reached (EACCES): a firewall on the way prohibits it',
+  ],
+  [
+    found('unreachable', { code: 'ENOPROTOOPT' }),
+    '10.0.0.7:5432 cannot be reached (ENOPROTOOPT): a router, a firewall or the host itself turns the packets back',
+  ],
+  [found('reset', { code: 'ECONNRESET' }), '10.0.0.7:5432 accepted the connection and broke it off (ECONNRESET)'],
+  [found('mismatch'), '10.0.0.7:5432 answered something else than expected'],
+  [found('tls', { code: 'EPROTO' }), 'the TLS handshake with 10.0.0.7:5432 failed (EPROTO)'],
+  [found('dns', { address: null, code: 'ENOTFOUND' }), 'the name db-1 does not exist, or has no address (ENOTFOUND)'],
+  [found('local', { address: null }), 'could not be checked: no resolver answered for the name db-1 in 2.0 s'],
+  [
+    found('local', { address: null, code: 'EAI_AGAIN' }),
+    'could not be checked: the name db-1 could not be looked up (EAI_AGAIN)',
+  ],
+  [found('local', { code: 'EMFILE' }), 'could not be checked: Porthole has no file descriptor left (EMFILE)'],
+  [
+    found('local', { code: 'EADDRNOTAVAIL' }),
+    'could not be checked: Porthole has no local address or port left to dial 10.0.0.7:5432 from (EADDRNOTAVAIL)',
+  ],
+  [found('local', { code: 'ENOBUFS' }), 'could not be checked: Porthole has no memory left for a socket (ENOBUFS)'],
+  [
+    found('local', { code: 'ENETUNREACH' }),
+    'could not be checked: this machine has no route to 10.0.0.7:5432 (ENETUNREACH)',
+  ],
+  [
+    found('local', { code: 'ENETDOWN' }),
+    "could not be checked: this machine's network toward 10.0.0.7:5432 is down (ENETDOWN)",
+  ],
+  [
+    found('local', { code: 'EACCES' }),
+    "could not be checked: this machine's own rules forbid dialling 10.0.0.7:5432 (EACCES)",
+  ],
+  [
+    found('local', { code: 'EINVAL' }),
+    'could not be checked: this machine drops what is sent to 10.0.0.7:5432, or cannot read the address (EINVAL)',
+  ],
+  [
+    found('local', { code: 'ESOMETHING' }),
+    'could not be checked: dialling 10.0.0.7:5432 failed on this machine (ESOMETHING)',
+  ],
+]
+
+for (const [outcome, sentence] of sentences) {
+  test(`says: ${sentence}`, () => {
+    assert.equal(diagnose(outcome, target), sentence)
+  })
+}
+
+test('has a sentence for every reason', () => {
+  assert.deepEqual(new Set(sentences.map(([outcome]) => outcome.reason)), new Set(Reason.options))
+})
+
+test('writes a span with the unit and the digits people need, and never "10.00 ms" or "1000 ms"', () => {
+  const spans: readonly [number, string][] = [
+    [0, '0.00 ms'],
+    [0.2149, '0.21 ms'],
+    [9.994, '9.99 ms'],
+    [9.996, '10 ms'],
+    [999.4, '999 ms'],
+    [999.9, '1.0 s'],
+    [2000.4, '2.0 s'],
+    [61_000, '61.0 s'],
+  ]
+  for (const [ms, text] of spans) assert.equal(formatSpan(ms), text)
+})

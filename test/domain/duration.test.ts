@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { Duration, formatDuration, parseDuration } from '../../src/domain/duration.ts'
+
+test('reads every unit, with a fraction or without', () => {
+  const durations: readonly [text: string, ms: number][] = [
+    ['0ms', 0],
+    ['500ms', 500],
+    ['10s', 10_000],
+    ['1.5m', 90_000],
+    ['2h', 7_200_000],
+    ['30d', 2_592_000_000],
+    ['0.5s', 500],
+    ['1.005s', 1005],
+    ['0.07m', 4200],
+  ]
+  for (const [text, ms] of durations) assert.equal(parseDuration(text), ms, text)
+})
+
+test('refuses what is not a duration', () => {
+  const texts = ['', '10', 's', '10 s', ' 10s', '10s ', '10s\n', '-1s', '+1s', '1e3s', '.5s', '5.s', '1,5s', '10S']
+  for (const text of [...texts, '10sec', '1m30s', 'Infinity', 'NaNs', '٣s', '10us', '1w']) {
+    assert.equal(parseDuration(text), null, JSON.stringify(text))
+  }
+})
+
+test('whole milliseconds come back from their text', () => {
+  fc.assert(
+    fc.property(fc.nat({ max: Number.MAX_SAFE_INTEGER }), (ms) => {
+      assert.equal(parseDuration(formatDuration(ms)), ms)
+    }),
+  )
+})
+
+test('what was read is written the same way again, however it was written first', () => {
+  const written = fc.tuple(fc.nat({ max: 9999 }), fc.nat({ max: 9999 }), fc.constantFrom('ms', 's', 'm', 'h', 'd'))
+  fc.assert(
+    fc.property(written, ([whole, fraction, unit]) => {
+      const ms = parseDuration(`${whole}.${fraction}${unit}`)
+      assert.ok(ms !== null && Number.isInteger(ms), `${ms} is not whole`)
+      assert.equal(parseDuration(formatDuration(ms)), ms)
+    }),
+  )
+})
+
+test('writes the largest unit that needs no fraction', () => {
+  const durations: readonly [ms: number, text: string][] = [
+    [0, '0ms'],
+    [1, '1ms'],
+    [999, '999ms'],
+    [1500, '1500ms'],
+    [60_000, '1m'],
+    [90_000, '90s'],
+    [5_400_000, '90m'],
+    [86_400_000, '1d'],
+  ]
+  for (const [ms, text] of durations) assert.equal(formatDuration(ms), text)
+})
+
+test('keeps both of its bounds', () => {
+  const Bounded = Duration(100, 60_000)
+  assert.equal(Bounded.parse('100ms'), 100)
+  assert.equal(Bounded.parse('1m'), 60_000)
+  for (const text of ['99ms', '60001ms', '1h', `${'9'.repeat(400)}d`]) {
+    const { error } = Bounded.safeParse(text)
+    assert.match(error?.issues[0]?.message ?? '', /100ms.*1m/, text)
+  }
+})
+
+test('a number without a unit is refused, and both readings of it are offered', () => {
+  for (const input of [10, '10']) {
+    const { error } = Duration(0, 60_000).safeParse(input)
+    assert.match(error?.issues[0]?.message ?? '', /10s.*10ms/)
+  }
+})
+
+test('what is neither text nor number is refused', () => {
+  for (const input of [null, undefined, true, [], {}, ['10s']]) {
+    assert.equal(Duration(0, 60_000).safeParse(input).success, false)
+  }
+})

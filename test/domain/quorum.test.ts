@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { membersNeeded, parseQuorum, Quorum, statusOf } from '../../src/domain/quorum.ts'
+import { countStatuses, type Status } from '../../src/domain/status.ts'
+
+const worstFirst: readonly Status[] = ['down', 'unknown', 'degraded', 'up']
+const anyStatus = fc.constantFrom(...worstFirst)
+const anyMembers = fc.array(anyStatus, { minLength: 1, maxLength: 12 })
+const anyQuorum: fc.Arbitrary<Quorum> = fc.oneof(
+  fc.constantFrom<Quorum>('all', 'any'),
+  fc.integer({ min: 1, max: 14 }),
+  fc.integer({ min: 1, max: 100 }).map((share): Quorum => `${share}%`),
+)
+const read = (members: readonly Status[], quorum: Quorum) => statusOf(countStatuses(members), quorum)
+
+test('making one member better never makes the whole worse', () => {
+  fc.assert(
+    fc.property(anyMembers, anyQuorum, fc.nat(), anyStatus, (members, quorum, pick, better) => {
+      const index = pick % members.length
+      fc.pre(worstFirst.indexOf(better) > worstFirst.indexOf(members[index] ?? 'up'))
+      const before = worstFirst.indexOf(read(members, quorum))
+      const after = worstFirst.indexOf(read(members.with(index, better), quorum))
+      assert.ok(after >= before)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('never up unless every member is up', () => {
+  fc.assert(
+    fc.property(anyMembers, anyQuorum, (members, quorum) => {
+      if (read(members, quorum) === 'up') assert.ok(members.every((status) => status === 'up'))
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('up or degraded exactly when enough members are up or degraded', () => {
+  fc.assert(
+    fc.property(anyMembers, anyQuorum, (members, quorum) => {
+      const working = members.filter((status) => status === 'up' || status === 'degraded').length
+      const met = ['up', 'degraded'].includes(read(members, quorum))
+      assert.equal(met, working >= membersNeeded(quorum, members.length))
+    }),
+  )
+})
+
+test('a degraded member counts as an up one toward the quorum', () => {
+  fc.assert(
+    fc.property(anyMembers, anyQuorum, (members, quorum) => {
+      const before = read(members, quorum)
+      const degraded = members.map((status) => (status === 'up' ? 'degraded' : status))
+      assert.equal(read(degraded, quorum), before === 'up' ? 'degraded' : before)
+    }),
+  )
+})
+
+const cases: readonly [members: Status[], quorum: Quorum, status: Status][] = [
+  [[], 'all', 'unknown'],
+  [[], 'any', 'unknown'],
+  [['up', 'up'], 'all', 'up'],
+  [['up', 'down'], 'all', 'down'],
+  [['up', 'unknown'], 'all', 'unknown'],
+  [['up', 'down'], 'any', 'degraded'],
+  [['down', 'unknown'], 'any', 'unknown'],
+  [['down', 'down'], 'any', 'down'],
+  [['up', 'up'], 'any', 'up'],
+  [['up', 'degraded'], 'all', 'degraded'],
+  [['up', 'up', 'down'], 2, 'degraded'],
+  [['up', 'down', 'unknown'], 2, 'unknown'],
+  [['up', 'down', 'down'], 2, 'down'],
+  [['up', 'up'], 3, 'down'],
+  [['up', 'down'], '50%', 'degraded'],
+  [['up', 'down', 'down'], '50%', 'down'],
+  [['up', 'up', 'down'], '50%', 'degraded'],
+]
+for (const [members, quorum, status] of cases) {
+  test(`${members.join(', ') || 'nothing'} with a quorum of ${quorum} is ${status}`, () => {
+    assert.equal(read(members, quorum), status)
+  })
+}
+
+test('shares round up, and are exact where they divide', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 100_000 }), (share, total) => {
+      const needed = membersNeeded(`${share}%`, total)
+      assert.ok(needed * 100 >= share * total && (needed - 1) * 100 < share * total)
+    }),
+  )
+})
+
+test('reads the four forms of a quorum and nothing else', () => {
+  for (const text of ['all', 'any', '50%', '1%', '100%']) assert.equal(parseQuorum(text), text)
+  assert.equal(parseQuorum('2'), 2)
+  for (const text of ['', '0', '0%', '101%', '-1', '1.5', '50 %', 'most', 'ALL', '%', '1e3', '02']) {
+    assert.equal(parseQuorum(text), null, text)
+  }
+})
+
+test('a quorum may be a number or text in configuration', () => {
+  assert.equal(Quorum.parse(2), 2)
+  assert.equal(Quorum.parse('2'), 2)
+  assert.equal(Quorum.parse('any'), 'any')
+  for (const input of [0, -1, 1.5, Number.NaN, 1e21, 'half', null, [], {}]) {
+    assert.equal(Quorum.safeParse(input).success, false, String(input))
+  }
+})

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net, { type AddressInfo, type Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { type Clock, systemClock } from '../../src/clock.ts'
+import type { Outcome } from '../../src/domain/outcome.ts'
+import type { Close } from '../../src/domain/service.ts'
+import type { Target } from '../../src/domain/target.ts'
+import type { Prober } from '../../src/prober/prober.ts'
+import type { Lookup } from '../../src/prober/resolver.ts'
+
+/** Builds the prober under test; without a look-up it asks the system. */
+export type MakeProber = (parts: { readonly clock: Clock; readonly lookup?: Lookup }) => Prober
+
+export const targetOf = (host: string, port: number): Target => ({ name: `${host}:${port}`, host, port })
+
+/** Checks once; fails when the prober was closed meanwhile. */
+export async function checkOnce(
+  prober: Prober,
+  host: string,
+  port: number,
+  timeoutMs = 2000,
+  close: Close = 'rst',
+): Promise<Outcome> {
+  const outcome = await prober.check({ target: targetOf(host, port), timeoutMs, close })
+  assert.ok(outcome, 'the prober was not closed')
+  return outcome
+}
+
+const failing = (code: string) => () => Promise.reject(Object.assign(new Error('look-up failed'), { code }))
+
+/** What every prober must do, as far as loopback can show it. */
+export function proberContract(name: string, makeProber: MakeProber): void {
+  const clock = systemClock()
+  const build = (t: TestContext, lookup?: Lookup) => {
+    const prober = makeProber({ clock, ...(lookup && { lookup }) })
+    t.after(() => prober.close())
+    return prober
+  }
+
+  for (const ip of ['127.0.0.1', '::1']) {
+    test(`${name}: connects to a listener on ${ip} and tells address, latency and times`, async (t) => {
+      const port = await listen(t, ip)
+      const before = clock.now()
+      const outcome = await checkOnce(build(t), ip, port)
+      const { startedAt, endedAt, latencyMs, synRetransmits, ...rest } = outcome
+      const address = ip === '::1' ? `[::1]:${port}` : `127.0.0.1:${port}`
+      assert.deepEqual(rest, { reason: 'connected', address, code: null })
+      assert.ok(synRetransmits === null || synRetransmits === 0)
+      assert.ok(before <= startedAt && startedAt <= endedAt && endedAt <= clock.now())
+      assert.ok(latencyMs !== null && latencyMs > 0 && latencyMs <= endedAt - startedAt)
+    })
+
+    test(`${name}: is refused by a closed port of ${ip}, with the time it took`, async (t) => {
+      const { reason, code, latencyMs, endedAt, startedAt } = await checkOnce(build(t), ip, 1)
+      assert.deepEqual([reason, code], ['refused', 'ECONNREFUSED'])
+      assert.ok(latencyMs !== null && latencyMs > 0 && latencyMs <= endedAt - startedAt)
+    })
+  }
+
+  test(`${name}: dials the first address a name has, and only that`, async (t) => {
+    const port = await listen(t, '127.0.0.1')
+    const asked: string[] = []
+    const prober = build(t, (host) => {
+      asked.push(host)
+      return Promise.resolve(host === 'good' ? ['127.0.0.1', '127.0.0.2'] : ['127.0.0.2', '127.0.0.1'])
+    })
+    const good = await checkOnce(prober, 'good', port)
+    const bad = await checkOnce(prober, 'bad', port)
+    assert.deepEqual([good.reason, good.address], ['connected', `127.0.0.1:${port}`])
+    assert.deepEqual([bad.reason, bad.address], ['refused', `127.0.0.2:${port}`])
+    assert.deepEqual(asked, ['good', 'bad'])
+  })
+
+  test(`${name}: looks no literal address up`, async (t) => {
+    const prober = build(t, () => assert.fail('looked up'))
+    assert.equal((await checkOnce(prober, '127.0.0.1', 1)).reason, 'refused')
+    assert.equal((await checkOnce(prober, '::1', 1)).reason, 'refused')
+  })
+
+  test(`${name}: a name that does not exist, or has no address, is the target's fault`, async (t) => {
+    for (const lookup of [failing('ENOTFOUND'), () => Promise.resolve([])]) {
+      const { reason, code, address, latencyMs } = await checkOnce(build(t, lookup), 'db', 5432)
+      assert.deepEqual([reason, code, address, latencyMs], ['dns', 'ENOTFOUND', null, null])
+    }
+  })
+
+  test(`${name}: a look-up that fails in any other way is our own fault`, async (t) => {
+    for (const code of ['EAI_AGAIN', 'EAI_FAIL', 'EMFILE', 'ESOMETHINGNEW']) {
+      const outcome = await checkOnce(build(t, failing(code)), 'db', 5432)
+      assert.deepEqual([outcome.reason, outcome.code, outcome.address], ['local', code, null])
+    }
+  })
+
+  test(`${name}: a resolver silent until the deadline is our own fault, and the deadline holds`, async (t) => {
+    const outcome = await checkOnce(
+      build(t, () => new Promise(() => {})),
+      'db',
+      5432,
+      100,
+    )
+    assert.deepEqual([outcome.reason, outcome.code, outcome.address], ['local', null, null])
+    assertOnTime(outcome, 100)
+  })
+
+  test(`${name}: ends a connection with FIN when asked to`, async (t) => {
+    assert.deepEqual(await endingSeen(t, build(t), 'fin', ''), 'FIN')
+  })
+
+  test(`${name}: ends with FIN even when the peer spoke first and nobody read it`, async (t) => {
+    assert.deepEqual(await endingSeen(t, build(t), 'fin', 'SSH-2.0-OpenSSH_9.2p1\r\n'), 'FIN')
+  })
+
+  test(`${name}: ends a connection with RST when asked to`, async (t) => {
+    assert.deepEqual(await endingSeen(t, build(t), 'rst', ''), 'RST')
+  })
+
+  test(`${name}: close abandons what is in flight, at once, whether it resolves or dials`, async (t) => {
+    const port = await listen(t, '127.0.0.1')
+    const silent = build(t, () => new Promise(() => {}))
+    const resolving = silent.check({ target: targetOf('db', 5432), timeoutMs: 60_000, close: 'rst' })
+    const dialling = silent.check({ target: targetOf('127.0.0.1', port), timeoutMs: 60_000, close: 'fin' })
+    const closedAt = clock.now()
+    await silent.close()
+    assert.deepEqual(await Promise.all([resolving, dialling]), [undefined, undefined])
+    assert.ok(clock.now() - closedAt < 1000)
+    assert.equal(await silent.check({ target: targetOf('127.0.0.1', port), timeoutMs: 1000, close: 'rst' }), undefined)
+    await silent.close()
+  })
+}
+
+/** A check that its own deadline ended: not before, and not much after. */
+export function assertOnTime({ startedAt, endedAt }: Outcome, timeoutMs: number): void {
+  const took = endedAt - startedAt
+  // A timer may fire up to a millisecond early; a machine busy with other tests is some hundred late.
+  assert.ok(
+    took >= timeoutMs - 1.5 && took < timeoutMs + 500,
+    `ended after ${took} ms, the timeout was ${timeoutMs} ms`,
+  )
+}
+
+/** Listens until the test is over; returns the port. */
+export async function listen(t: TestContext, ip: string, accept: (socket: Socket) => void = () => {}): Promise<number> {
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {})
+    accept(socket)
+  })
+  server.listen(0, ip)
+  t.after(() => server.close())
+  await once(server, 'listening')
+  return (server.address() as AddressInfo).port
+}
+
+/** How the peer of a check sees its connection end. */
+export async function endingSeen(t: TestContext, prober: Prober, close: Close, banner: string): Promise<'FIN' | 'RST'> {
+  const seen = Promise.withResolvers<'FIN' | 'RST'>()
+  const port = await listen(t, '127.0.0.1', (socket) => {
+    socket.write(banner)
+    socket.once('end', () => seen.resolve('FIN'))
+    socket.once('error', () => seen.resolve('RST'))
+    socket.resume()
+  })
+  assert.equal((await checkOnce(prober, '127.0.0.1', port, 2000, close)).reason, 'connected')
+  return seen.promise
+}

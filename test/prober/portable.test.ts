@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import net, { type AddressInfo } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import { type Connect, createPortableProber } from '../../src/prober/portable.ts'
+import { createResolver } from '../../src/prober/resolver.ts'
+import { checkOnce, endingSeen, listen, type MakeProber, proberContract } from './contract.ts'
+
+const clock = systemClock()
+const makePortable: MakeProber = ({ clock, lookup }) =>
+  createPortableProber({ clock, resolver: createResolver({ clock, ...(lookup && { lookup }) }) })
+
+proberContract('portable', makePortable)
+
+function dialling(t: TestContext, connect: Connect) {
+  const prober = createPortableProber({ clock, connect })
+  t.after(() => prober.close())
+  return prober
+}
+
+const failure = (code: string) => Object.assign(new Error(`made up: ${code}`), { code })
+
+/** A socket that never dials, and fails as told, as an answer from the network would make it fail. */
+const failingLater =
+  (code: string): Connect =>
+  () => {
+    const socket = new net.Socket()
+    setImmediate(() => socket.destroy(failure(code)))
+    return socket
+  }
+
+/** A socket that fails the way Node's does when connect(2) itself fails. */
+const failingAtOnce =
+  (code: string): Connect =>
+  () => {
+    const socket = new net.Socket()
+    process.nextTick(() => socket.destroy(failure(code)))
+    return socket
+  }
+
+const errors: readonly [string, later: string, atOnce: string][] = [
+  ['ECONNREFUSED', 'refused', 'local'],
+  ['ETIMEDOUT', 'timeout', 'local'],
+  ['EHOSTUNREACH', 'unreachable', 'local'],
+  ['ENETUNREACH', 'unreachable', 'local'],
+  ['EACCES', 'unreachable', 'local'],
+  ['EHOSTDOWN', 'unreachable', 'local'],
+  ['ENONET', 'unreachable', 'local'],
+  ['ENOPROTOOPT', 'unreachable', 'local'],
+  ['ECONNRESET', 'reset', 'local'],
+  ['EPIPE', 'reset', 'local'],
+  ['EMFILE', 'local', 'local'],
+  ['EADDRNOTAVAIL', 'local', 'local'],
+  ['ENOBUFS', 'local', 'local'],
+  ['EAGAIN', 'local', 'local'],
+  ['EPERM', 'local', 'local'],
+  ['ENETDOWN', 'local', 'local'],
+  ['EINVAL', 'local', 'local'],
+  ['ESOMETHINGNEW', 'local', 'local'],
+  ['constructor', 'local', 'local'],
+]
+
+for (const [code, later, atOnce] of errors) {
+  test(`portable: ${code} is ${later} from the network, and ${atOnce} from connect(2) itself`, async (t) => {
+    const fromNetwork = await checkOnce(dialling(t, failingLater(code)), '127.0.0.1', 1)
+    const ownFault = await checkOnce(dialling(t, failingAtOnce(code)), '127.0.0.1', 1)
+    assert.deepEqual([fromNetwork.reason, fromNetwork.code], [later, code])
+    assert.deepEqual([ownFault.reason, ownFault.code, ownFault.latencyMs], [atOnce, code, null])
+  })
+}
+
+test('portable: an error thrown by the dial is our own fault', async (t) => {
+  const prober = dialling(t, () => {
+    throw failure('EMFILE')
+  })
+  const { reason, code, address } = await checkOnce(prober, '127.0.0.1', 1)
+  assert.deepEqual([reason, code, address], ['local', 'EMFILE', '127.0.0.1:1'])
+})
+
+test('portable: an answer that came while the process was busy is not called a timeout', async (t) => {
+  const port = await listen(t, '127.0.0.1')
+  const prober = dialling(t, (options) => {
+    const socket = net.connect(options)
+    // Long past the deadline before the event loop looks at the socket again, although the handshake is long done.
+    setImmediate(() => {
+      const until = clock.now() + 100
+      while (clock.now() < until);
+    })
+    return socket
+  })
+  // With no pause between the dial and the busy spell the socket would be looked at first, so give it company.
+  assert.equal((await checkOnce(prober, '127.0.0.1', port, 20)).reason, 'connected')
+})
+
+test('portable: a port that only connects to itself is refused, for nobody listens there', async (t) => {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise((done) => server.close(done))
+  const sockets: net.Socket[] = []
+  const prober = dialling(t, (options) => {
+    const socket = net.connect({ ...options, localAddress: '127.0.0.1', localPort: port })
+    socket.once('connect', () => sockets.push(socket))
+    return socket
+  })
+  const { reason, latencyMs } = await checkOnce(prober, '127.0.0.1', port)
+  assert.equal(reason, 'refused')
+  assert.ok(latencyMs !== null)
+  assert.equal(sockets.length, 1, 'the kernel did connect it to itself')
+})
+
+test('portable: half-open falls back to RST', async (t) => {
+  assert.equal(await endingSeen(t, dialling(t, net.connect), 'half-open', ''), 'RST')
+})
+
+test('portable: an error after the check is over crashes nothing', async (t) => {
+  const dialled: net.Socket[] = []
+  const prober = dialling(t, () => {
+    const socket = new net.Socket()
+    dialled.push(socket)
+    return socket
+  })
+  const { reason } = await checkOnce(prober, '127.0.0.1', 1, 20)
+  assert.equal(reason, 'timeout')
+  assert.ok(dialled[0]?.destroyed)
+  dialled[0].emit('error', failure('ECONNRESET'))
+})
+
+test('portable: holds no timer and no socket once closed, so the process can end', () => {
+  const program = `
+    const { createPortableProber } = await import('${import.meta.resolve('../../src/prober/portable.ts')}')
+    const { createResolver } = await import('${import.meta.resolve('../../src/prober/resolver.ts')}')
+    const net = await import('node:net')
+    const clock = { now: () => performance.now() }
+    const resolver = createResolver({ clock, lookup: () => new Promise(() => {}) })
+    const prober = createPortableProber({ clock, resolver, connect: () => new net.Socket() })
+    const request = (host) => ({ target: { name: host, host, port: 1 }, timeoutMs: 60_000, close: 'fin' })
+    const checks = [prober.check(request('db')), prober.check(request('127.0.0.1'))]
+    await prober.close()
+    console.log(JSON.stringify(await Promise.all(checks)))`
+  const child = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+    encoding: 'utf8',
+    timeout: 20_000,
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+  })
+  assert.deepEqual([child.status, child.stdout, child.stderr], [0, '[null,null]\n', ''])
+})

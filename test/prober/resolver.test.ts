@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import { createResolver, type Lookup } from '../../src/prober/resolver.ts'
+
+const realClock = systemClock()
+
+/** A clock that a test moves by hand, as far as the cache is concerned; deadlines are far away. */
+function handClock() {
+  let instant = 0
+  const clock = { now: () => instant, toEpoch: (at: number) => at, fromEpoch: (at: number) => at }
+  return { clock, pass: (ms: number) => void (instant += ms) }
+}
+
+/** A look-up whose answers the test gives. */
+function manualLookup() {
+  const asked: { host: string; answer: (ips: string[]) => void; fail: (code: string) => void }[] = []
+  const lookup: Lookup = (host) =>
+    new Promise((answer, reject) => {
+      asked.push({ host, answer, fail: (code) => reject(Object.assign(new Error(code), { code })) })
+    })
+  return { asked, lookup }
+}
+
+const far = 60_000
+const turn = () => new Promise((done) => setImmediate(done))
+
+test('answers with every address, in the order given', async () => {
+  const resolver = createResolver({ clock: realClock, lookup: () => Promise.resolve(['::1', '127.0.0.1']) })
+  assert.deepEqual(await resolver.resolve('db', realClock.now() + far), { addresses: ['::1', '127.0.0.1'] })
+})
+
+test('asks the system when given nothing else', async () => {
+  const resolver = createResolver({ clock: realClock })
+  const resolution = await resolver.resolve('localhost', realClock.now() + far)
+  assert.ok(resolution !== null && 'addresses' in resolution)
+  assert.match(resolution.addresses[0], /^(127\.0\.0\.1|::1)$/)
+})
+
+test('all who ask for a name together share one look-up, however they spell it', async () => {
+  const { asked, lookup } = manualLookup()
+  const resolver = createResolver({ clock: realClock, lookup })
+  const answers = ['db', 'DB', 'db'].map((host) => resolver.resolve(host, realClock.now() + far))
+  assert.equal(asked.length, 1)
+  asked[0]?.answer(['10.0.0.1'])
+  assert.deepEqual(await Promise.all(answers), Array(3).fill({ addresses: ['10.0.0.1'] }))
+})
+
+test('believes addresses for their lifetime and a failure only for a second', async () => {
+  const { clock, pass } = handClock()
+  const asked: string[] = []
+  const resolver = createResolver({
+    clock,
+    lookup: (host) => {
+      asked.push(host)
+      return host === 'db'
+        ? Promise.resolve(['10.0.0.1'])
+        : Promise.reject(Object.assign(new Error(), { code: 'EAI_AGAIN' }))
+    },
+  })
+  const both = async () => [
+    await resolver.resolve('db', clock.now() + far),
+    await resolver.resolve('no', clock.now() + far),
+  ]
+  assert.deepEqual(await both(), [{ addresses: ['10.0.0.1'] }, { code: 'EAI_AGAIN' }])
+  pass(999)
+  await both()
+  assert.deepEqual(asked, ['db', 'no'])
+  pass(1)
+  await both()
+  assert.deepEqual(asked, ['db', 'no', 'no'])
+  pass(9000)
+  await both()
+  assert.deepEqual(asked, ['db', 'no', 'no', 'db', 'no'])
+})
+
+test('each caller has a deadline of its own, and a late answer still serves those who come after', async () => {
+  const { asked, lookup } = manualLookup()
+  const resolver = createResolver({ clock: realClock, lookup })
+  const patient = resolver.resolve('db', realClock.now() + far)
+  assert.equal(await resolver.resolve('db', realClock.now() + 10), null)
+  assert.equal(await resolver.resolve('db', realClock.now() - 10), null, 'a deadline that has passed')
+  asked[0]?.answer(['10.0.0.1'])
+  assert.deepEqual(await patient, { addresses: ['10.0.0.1'] })
+  assert.deepEqual(await resolver.resolve('db', realClock.now() + far), { addresses: ['10.0.0.1'] })
+  assert.equal(asked.length, 1)
+})
+
+test('an answer nobody waited for any more is kept all the same', async () => {
+  const { asked, lookup } = manualLookup()
+  const resolver = createResolver({ clock: realClock, lookup })
+  assert.equal(await resolver.resolve('db', realClock.now() + 10), null)
+  asked[0]?.answer(['10.0.0.1'])
+  await turn()
+  assert.deepEqual(await resolver.resolve('db', realClock.now() + 10), { addresses: ['10.0.0.1'] })
+  assert.equal(asked.length, 1)
+})
+
+test('no more look-ups run at once than allowed, and those whose callers left never run', async () => {
+  const { asked, lookup } = manualLookup()
+  const resolver = createResolver({ clock: realClock, lookup, maxInFlight: 2 })
+  const first = resolver.resolve('a', realClock.now() + far)
+  void resolver.resolve('b', realClock.now() + far)
+  const leaving = resolver.resolve('c', realClock.now() + 10)
+  const waiting = resolver.resolve('d', realClock.now() + far)
+  assert.deepEqual(
+    asked.map(({ host }) => host),
+    ['a', 'b'],
+  )
+  assert.equal(await leaving, null)
+  asked[0]?.fail('EAI_AGAIN')
+  assert.deepEqual(await first, { code: 'EAI_AGAIN' })
+  assert.deepEqual(
+    asked.map(({ host }) => host),
+    ['a', 'b', 'd'],
+  )
+  asked[2]?.answer(['10.0.0.4'])
+  assert.deepEqual(await waiting, { addresses: ['10.0.0.4'] })
+  resolver.close()
+})
+
+test('forgets the oldest name beyond its capacity', async () => {
+  const asked: string[] = []
+  const resolver = createResolver({
+    clock: realClock,
+    maxEntries: 2,
+    lookup: (host) => {
+      asked.push(host)
+      return Promise.resolve(['10.0.0.1'])
+    },
+  })
+  for (const host of ['a', 'b', 'c', 'c', 'b', 'a']) await resolver.resolve(host, realClock.now() + far)
+  assert.deepEqual(asked, ['a', 'b', 'c', 'a'])
+})
+
+test('close lets every caller go at once and begins no further look-up', async () => {
+  const { asked, lookup } = manualLookup()
+  const resolver = createResolver({ clock: realClock, lookup, maxInFlight: 1 })
+  const callers = ['a', 'b'].map((host) => resolver.resolve(host, realClock.now() + far))
+  resolver.close()
+  assert.deepEqual(await Promise.all(callers), [null, null])
+  asked[0]?.answer(['10.0.0.1'])
+  await turn()
+  assert.equal(await resolver.resolve('a', realClock.now() + far), null)
+  assert.equal(asked.length, 1)
+})
+
+test('a look-up that throws a bug of its own is answered with the class of the error', async () => {
+  const resolver = createResolver({
+    clock: realClock,
+    lookup: () => {
+      throw new TypeError('a bug')
+    },
+  })
+  assert.deepEqual(await resolver.resolve('db', realClock.now() + far), { code: 'TypeError' })
+})

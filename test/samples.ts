@@ -1,0 +1,38 @@
+import type { Outcome, Reason } from '../src/domain/outcome.ts'
+import { buildService, type Policy, type Service, type ServiceSettings } from '../src/domain/service.ts'
+import { parseTarget, type Target } from '../src/domain/target.ts'
+
+/** A target from text that is known to be right. */
+export function sampleTarget(text = 'pg:5432'): Target {
+  const target = parseTarget(text)
+  if (typeof target === 'string') throw new Error(target)
+  return target
+}
+
+/** A service of these targets; everything not given is built in. */
+export function sampleService(
+  name: string,
+  targets: readonly string[],
+  settings: Omit<ServiceSettings, 'targets'> = {},
+): Service {
+  return buildService(name, { ...settings, targets: targets.map(sampleTarget) })
+}
+
+/** A policy; everything not given is built in. */
+export function samplePolicy(settings: Omit<ServiceSettings, 'targets'> = {}): Policy {
+  return sampleService('pg', ['pg:5432'], settings).policy
+}
+
+/** What a check that ended at an instant found; it took a millisecond. */
+export function sampleOutcome(reason: Reason, endedAt: number, more: Partial<Outcome> = {}): Outcome {
+  return {
+    reason,
+    startedAt: endedAt - 1,
+    endedAt,
+    address: '10.0.0.5:5432',
+    latencyMs: reason === 'connected' ? 0.5 : null,
+    synRetransmits: 0,
+    code: null,
+    ...more,
+  }
+}
