@@ -31,12 +31,14 @@ export async function buildApp(
     // Load balancers ask every second: what they ask is no news. At debug level the hook below tells it.
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: 1000, ignoreTrailingSlash: true },
+    // One logger for all requests; what is logged of one carries its id.
+    childLoggerFactory: (log) => log,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     frameworkErrors: answerError,
     clientErrorHandler: answerClientError,
   })
-  app.setValidatorCompiler(validatorCompiler)
+  app.setValidatorCompiler(validate)
   app.setSerializerCompiler(serializerCompiler)
   answerWithProblems(app)
   const refuse = refuseOtherMethods(app)
@@ -50,10 +52,15 @@ export async function buildApp(
   return app
 }
 
+/** Headers are described for the document and read where they matter: no request is refused for one. */
+const validate: typeof validatorCompiler = (part) =>
+  part.httpPart === 'headers' ? (value) => ({ value }) : validatorCompiler(part)
+
 function observeRequests(app: FastifyInstance, metrics: Metrics): void {
   app.addHook('onResponse', (request, reply, done) => {
     metrics.observeRequest(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime)
-    request.log.debug({ method: request.method, url: request.url, statusCode: reply.statusCode }, 'request answered')
+    const { id, method, url, log } = request
+    log.debug({ reqId: id, method, url, statusCode: reply.statusCode }, 'request answered')
     done()
   })
 }

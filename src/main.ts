@@ -126,7 +126,7 @@ function followFile(file: string, seen: string | null, sources: ConfigSources, p
     onChange,
     onError: (problem) => porthole.reloadFailed([formatProblem(problem)]),
   })
-  process.on('SIGHUP', () => void watching)
+  process.on('SIGHUP', () => void watching.look())
   return watching.close
 }
 

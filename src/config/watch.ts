@@ -17,12 +17,19 @@ export type WatchOptions = {
   readonly pollMs?: number
 }
 
+/** A file being watched. */
+export type ConfigWatch = {
+  /** Looks now, without being told of a change. */
+  look(): Promise<void>
+  close(): void
+}
+
 /**
  * Watches a configuration file and never keeps the process alive. It is the directory that is watched: Kubernetes
  * replaces a ConfigMap by renaming the symlink `..data` beside the file, editors rename a new file over the old one,
  * and a watch on the file itself would stay with the old one for good.
  */
-export function watchConfig(options: WatchOptions): { close(): void } {
+export function watchConfig(options: WatchOptions): ConfigWatch {
   const { file, onChange, onError, debounceMs = 100, pollMs = 30_000 } = options
   let { seen } = options
   let watcher: FSWatcher | undefined
@@ -86,6 +93,7 @@ export function watchConfig(options: WatchOptions): { close(): void } {
   void look()
 
   return {
+    look,
     close() {
       closed = true
       clearInterval(poll)

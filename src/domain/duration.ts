@@ -4,11 +4,11 @@ import { quote } from './quote.ts'
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 const pattern = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/
 
-/** Reads `500ms`, `10s`, `1.5m`, `2h` or `30d` into milliseconds; null when it is none of these. */
+/** Reads `500ms`, `10s`, `1.5m`, `2h` or `30d` into milliseconds, to the nearest whole one; null when it is none of these. */
 export function parseDuration(text: string): number | null {
   const match = pattern.exec(text)
   if (match === null) return null
-  return Number(match[1]) * unitMs[match[2] as keyof typeof unitMs]
+  return Math.round(Number(match[1]) * unitMs[match[2] as keyof typeof unitMs])
 }
 
 /** Writes milliseconds the shortest way `parseDuration` reads back: 90000 is `90s`, 60000 is `1m`. */

@@ -48,10 +48,15 @@ export function beatIntervalMs(health: Health, policy: Policy): number | null {
   return health.status === 'down' ? policy.downIntervalMs : policy.intervalMs
 }
 
-/** How long a health is believed without a new verdict, in milliseconds: three intervals (on demand: three times maxAge) and a timeout. */
+/**
+ * How long a health is believed without a new verdict, in milliseconds: three intervals and a timeout. The interval is the
+ * one that applies now where that is longer; on demand it is the age below which nothing is checked again.
+ */
 export function staleAfterMs(health: Health, policy: Policy): number {
-  if (policy.intervalMs === null) return 3 * policy.maxAgeMs + policy.timeoutMs
-  const intervalMs = health.status === 'down' ? Math.max(policy.intervalMs, policy.downIntervalMs) : policy.intervalMs
+  const intervalMs =
+    policy.intervalMs === null
+      ? Math.max(policy.maxAgeMs, policy.minAgeMs)
+      : Math.max(policy.intervalMs, beatIntervalMs(health, policy) ?? 0)
   return 3 * intervalMs + policy.timeoutMs
 }
 
@@ -63,4 +68,10 @@ function isStale(health: Health, policy: Policy, now: number): boolean {
 export function statusAt(health: Health, policy: Policy, now: number): Pick<Health, 'status' | 'since'> {
   if (health.confirmedAt === null || !isStale(health, policy, now)) return health
   return { status: 'unknown', since: health.confirmedAt + staleAfterMs(health, policy) }
+}
+
+/** Until when a health reads as it does now, if no outcome comes in; `now` itself once it is stale, since its age is then part of what it says. */
+export function readsSameUntil(health: Health, policy: Policy, now: number): number {
+  if (health.confirmedAt === null) return Number.POSITIVE_INFINITY
+  return isStale(health, policy, now) ? now : health.confirmedAt + staleAfterMs(health, policy)
 }

@@ -14,5 +14,7 @@ export function phaseOf(name: string): number {
  */
 export function nextBeat(afterMs: number, phase: number, intervalMs: number): number {
   const offset = phase * intervalMs
-  return (Math.floor((afterMs - offset) / intervalMs) + 1) * intervalMs + offset
+  const beat = (Math.floor((afterMs - offset) / intervalMs) + 1) * intervalMs + offset
+  // A beat rounds to what a double holds of the epoch, and can then fall on the very instant it should follow.
+  return beat > afterMs ? beat : beat + intervalMs
 }

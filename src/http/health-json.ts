@@ -12,7 +12,9 @@ export const HealthJson = z
     description: z.string(),
     output: z.string().optional().meta({ description: 'Why it is not a pass; absent on a pass.' }),
     checks: z.record(
-      z.string().meta({ description: '`{service}:responseTime`, a colon in the name written `%3A`.' }),
+      z
+        .string()
+        .meta({ description: '`{service}:responseTime`; in the name a colon is written `%3A`, a percent sign `%25`.' }),
       z.array(
         z.object({
           componentId: z.string(),
@@ -47,9 +49,9 @@ function checkOf(target: TargetReport): HealthJson['checks'][string][number] {
   }
 }
 
-/** A key has one colon, between component and measurement (§4). */
+/** A key has one colon, between component and measurement (§4). Percent signs are escaped as well, or two services could share a key. */
 function checksOf({ service, targets }: ServiceReport): [string, HealthJson['checks'][string]] {
-  return [`${service.replaceAll(':', '%3A')}:responseTime`, targets.map(checkOf)]
+  return [`${service.replace(/[%:]/g, encodeURIComponent)}:responseTime`, targets.map(checkOf)]
 }
 
 /** A service's report in the draft's shape. */

@@ -2,15 +2,16 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
-import { membersNeeded, Quorum } from '../domain/quorum.ts'
+import { membersNeeded, Quorum, unreachableQuorum } from '../domain/quorum.ts'
 import type { Status } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { WatchedService } from '../monitor/watch.ts'
-import { freshnessHeaders, freshnessQuery, readFreshness } from './freshness.ts'
+import { type Freshness, freshnessHeaders, freshnessQuery, readFreshness } from './freshness.ts'
 import { HealthJson } from './health-json.ts'
 import { problemResponse, sendProblem } from './problem.ts'
-import { oldestCheck, reportService, reportSet, ServiceReport, SetReport } from './reports.ts'
+import { createServiceRenderer } from './rendered.ts'
+import { oldestCheck, reportSet, ServiceReport, SetReport } from './reports.ts'
 import { type MediaType, preferredType, renderService, renderSet } from './representation.ts'
 
 /** `?verbose`, `?verbose=true` and `?verbose=1` ask for it; `false` and `0` do not. */
@@ -103,16 +104,17 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, {
         )
       const chosen = choose(monitor, query)
       const quorum = query.quorum ?? ownQuorum(registry, query.group) ?? 'all'
-      if (query.quorum !== undefined && membersNeeded(quorum, chosen.length) > chosen.length) {
-        return sendProblem(reply, 400, `A quorum of ${quorum} can never be met: ${chosen.length} services are chosen.`)
+      // Nothing chosen is no mistake of the caller's: services come and go.
+      if (chosen.length > 0 && membersNeeded(quorum, chosen.length) > chosen.length) {
+        return sendProblem(reply, 400, unreachableQuorum(quorum, chosen.length, 'service'))
       }
-      const cached = await freshen(request, query, chosen)
-      if (!cached) return sendProblem(reply, 504, nothingCached)
+      const freshness = readFreshness(request.headers['cache-control'], query.maxAge)
+      if (!(await freshen(chosen, freshness, query.wait))) return sendProblem(reply, 504, nothingCached)
       const warnings = (query.exclude ?? [])
         .filter((name) => !registry.services.has(name))
         .map((name) => `exclude=${name}: there is no such service`)
       const report = reportSet(chosen, { quorum, verbose: query.verbose ?? false, warnings, clock })
-      return answer(request, reply, report.status, query.degraded, chosen, (type, passes) =>
+      return answer(request, reply, report.status, query.degraded, oldestCheckOf(chosen), (type, passes) =>
         renderSet(report, type, passes),
       )
     },
@@ -139,33 +141,27 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, {
           `No service is named ${quoteAll([request.params.service])}: GET /health?verbose lists those there are.`,
         )
       }
-      const cached = await freshen(request, request.query, [watched])
-      if (!cached) return sendProblem(reply, 504, nothingCached)
-      const report = reportService(watched, clock)
-      return answer(request, reply, report.status, request.query.degraded, [watched], (type, passes) =>
-        renderService(report, type, passes),
+      const freshness = readFreshness(request.headers['cache-control'], request.query.maxAge)
+      if (!(await freshen([watched], freshness, request.query.wait))) return sendProblem(reply, 504, nothingCached)
+      const { report, json, checkedAt } = renderedService(watched)
+      return answer(request, reply, report.status, request.query.degraded, checkedAt, (type, passes) =>
+        type === 'application/json' ? json : renderService(report, type, passes),
       )
     },
   )
 
   const nothingCached = 'Nothing fresh enough is known, and only-if-cached forbids a check.'
+  const renderedService = createServiceRenderer(clock)
 
   /** Checks what is older than the caller wants. False when it is, and the caller forbids a check. */
-  async function freshen(
-    request: FastifyRequest,
-    query: { maxAge?: number | undefined; wait?: number | undefined },
+  function freshen(
     chosen: readonly WatchedService[],
-  ): Promise<boolean> {
-    const { maxAgeMs, onlyIfCached } = readFreshness(request.headers['cache-control'], query.maxAge)
-    if (onlyIfCached) {
-      return chosen.every((watched) => {
-        const oldest = oldestCheck(watched)
-        return oldest !== null && clock.now() - oldest <= (maxAgeMs ?? Number.POSITIVE_INFINITY)
-      })
-    }
-    const pending = monitor.refresh(chosen, maxAgeMs, query.wait)
-    if (pending !== null) await pending
-    return true
+    { maxAgeMs, onlyIfCached }: Freshness,
+    waitMs: number | undefined,
+  ): boolean | Promise<boolean> {
+    if (!onlyIfCached) return monitor.refresh(chosen, maxAgeMs, waitMs)?.then(() => true) ?? true
+    const oldest = oldestCheckOf(chosen)
+    return oldest !== null && clock.now() - oldest <= (maxAgeMs ?? Number.POSITIVE_INFINITY)
   }
 
   function answer(
@@ -173,27 +169,26 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, {
     reply: FastifyReply,
     status: Status,
     degradedCode: '200' | '503' | undefined,
-    chosen: readonly WatchedService[],
+    checkedAt: number | null,
     render: (type: MediaType, passes: boolean) => string,
   ): FastifyReply {
     const passes = status === 'up' || (status === 'degraded' && degradedCode !== '503')
     const type = preferredType(request.headers.accept)
-    const ageMs = ageOf(chosen)
-    if (ageMs !== null) reply.header('age', Math.floor(ageMs / 1000))
+    if (checkedAt !== null) reply.header('age', Math.max(0, Math.floor((clock.now() - checkedAt) / 1000)))
     return reply
       .code(passes ? 200 : 503)
       .header('cache-control', 'no-store')
       .header('vary', 'accept')
-      .type(`${type}; charset=utf-8`)
+      .header('content-type', `${type}; charset=utf-8`)
       .send(render(type, passes))
   }
+}
 
-  /** How long ago the target checked longest ago was checked; null while one never was. */
-  function ageOf(chosen: readonly WatchedService[]): number | null {
-    let oldest = Number.POSITIVE_INFINITY
-    for (const watched of chosen) oldest = Math.min(oldest, oldestCheck(watched) ?? Number.NEGATIVE_INFINITY)
-    return Number.isFinite(oldest) ? Math.max(0, clock.now() - oldest) : null
-  }
+/** When the target checked longest ago was checked; null while one never was, or there is none. */
+function oldestCheckOf(chosen: readonly WatchedService[]): number | null {
+  let oldest = Number.POSITIVE_INFINITY
+  for (const watched of chosen) oldest = Math.min(oldest, oldestCheck(watched) ?? Number.NEGATIVE_INFINITY)
+  return Number.isFinite(oldest) ? oldest : null
 }
 
 function choose(monitor: Monitor, { group, exclude }: SetQuery): WatchedService[] {

@@ -73,7 +73,7 @@ export function answerError(error: FastifyError, request: FastifyRequest, reply:
   }
   const status = error.statusCode ?? 500
   if (status < 500) return sendProblem(reply, status, error.message)
-  request.log.error(error)
+  request.log.error({ err: error, reqId: request.id, url: request.url }, 'a request failed')
   return sendProblem(reply, status, `Porthole failed to answer; its log tells why, under reqId ${request.id}.`)
 }
 

@@ -40,7 +40,7 @@ export const ServiceReport = z
     status: Status,
     since: time.meta({ description: 'When the status last changed.' }),
     checkedAt: time.meta({ description: 'When the target checked longest ago was checked; null while one never was.' }),
-    quorum: z.union([z.string(), z.int()]).meta({ description: '`all`, `any`, a count, or a share such as `50%`.' }),
+    quorum: z.string().meta({ description: '`all`, `any`, a count, or a share such as `50%`.' }),
     groups: z.array(z.string()),
     targetsUp: z.int(),
     targetsTotal: z.int(),
@@ -53,7 +53,7 @@ export type ServiceReport = z.infer<typeof ServiceReport>
 export const SetReport = z
   .object({
     status: Status,
-    quorum: z.union([z.string(), z.int()]),
+    quorum: z.string(),
     counts: z.object({ up: z.int(), degraded: z.int(), down: z.int(), unknown: z.int() }),
     warnings: z.array(z.string()).meta({ description: 'What in the request had no effect.' }),
     services: z.array(ServiceReport).meta({ description: 'Those that are not up; with `?verbose` all.' }),
@@ -107,7 +107,7 @@ export function reportService(
     status: standing.status,
     since: isoTime(standing.since, clock),
     checkedAt: isoTime(oldestCheck(watched), clock),
-    quorum,
+    quorum: String(quorum),
     groups: [...groups],
     targetsUp: standing.counts.up,
     targetsTotal: watched.targets.length,
@@ -129,5 +129,5 @@ export function reportSet(
     .filter(({ standing }) => verbose || standing.status !== 'up')
     .sort((a, b) => worstFirst[a.standing.status] - worstFirst[b.standing.status])
     .map(({ service, standing }) => reportService(service, clock, now, standing))
-  return { status: statusOf(counts, quorum), quorum, counts, warnings, services }
+  return { status: statusOf(counts, quorum), quorum: String(quorum), counts, warnings, services }
 }

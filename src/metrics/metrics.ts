@@ -3,14 +3,14 @@ import type { Clock } from '../clock.ts'
 import { Reason } from '../domain/outcome.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
+import { addRequestDurations, type ObserveRequest } from './requests.ts'
 import { addTargetMetrics } from './targets.ts'
 
 /** Porthole's metrics page. A view: it reads the monitor when it is asked, and decides nothing. */
 export type Metrics = {
   readonly contentType: string
   render(): Promise<string>
-  /** One HTTP request was answered; `elapsedMs` is how long that took. */
-  observeRequest(method: string, route: string, statusCode: number, elapsedMs: number): void
+  readonly observeRequest: ObserveRequest
   /** The configuration was read anew, or could not be. `epochMs` is the time of day. */
   configReloaded(successful: boolean, epochMs: number): void
 }
@@ -78,21 +78,13 @@ export function createMetrics(
       skipped.inc(monitor.stats().skippedBeats)
     },
   })
-  const requests = new Histogram({
-    name: 'porthole_http_request_duration_seconds',
-    help: 'How long HTTP requests took, by route.',
-    labelNames: ['method', 'route', 'status_code'],
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
-    registers,
-  })
+  const observeRequest = addRequestDurations(register)
   if (runtime) addRuntimeMetrics(register)
 
   return {
     contentType: register.contentType,
     render: () => register.metrics(),
-    observeRequest(method, route, statusCode, elapsedMs) {
-      requests.observe({ method, route, status_code: statusCode }, elapsedMs / 1000)
-    },
+    observeRequest,
     configReloaded(successful, epochMs) {
       reloaded.set(successful ? 1 : 0)
       if (successful) reloadedAt.set(epochMs / 1000)

@@ -32,22 +32,25 @@ export function createLoop({ monitor, clock }: { monitor: Monitor; clock: Clock 
     slots.push(slot)
   }
 
+  /** Schedules targets that are new or whose definition changed. A change never puts a beat off, or changes without end would. */
   function follow(targets: readonly WatchedTarget[]): void {
     const now = clock.now()
     for (const watched of targets) {
       const intervalMs = beatIntervalMs(watched.health, watched.watchedService.service.policy)
+      const planned = current.get(watched)?.due ?? Number.POSITIVE_INFINITY
       current.delete(watched)
       if (intervalMs === null) continue
       const phase = phaseOf(`${watched.watchedService.service.name}\n${watched.target.name}`)
       const fresh = watched.health.lastOutcome === null
       const due = fresh ? now + phase * Math.min(intervalMs, firstSweepMs) : beatAfter(now, phase, intervalMs)
-      put({ watched, phase, due })
+      put({ watched, phase, due: Math.min(planned, due) })
     }
     wake()
   }
 
   function beatAfter(instant: number, phase: number, intervalMs: number): number {
-    return clock.fromEpoch(nextBeat(clock.toEpoch(instant), phase, intervalMs))
+    const epochMs = clock.toEpoch(instant) // read once: were the wall clock to step in between, the beat would move by as much
+    return instant + (nextBeat(epochMs, phase, intervalMs) - epochMs)
   }
 
   /**
@@ -58,7 +61,7 @@ export function createLoop({ monitor, clock }: { monitor: Monitor; clock: Clock 
     const { policy } = watched.watchedService.service
     const intervalMs = beatIntervalMs(watched.health, policy)
     if (intervalMs === null) return null
-    return beatAfter(instant + Math.min(policy.minAgeMs, intervalMs / 2), phase, intervalMs)
+    return beatAfter(instant + Math.min(Math.max(policy.minAgeMs, tickMs), intervalMs / 2), phase, intervalMs)
   }
 
   function beat(slot: Slot): void {
@@ -105,14 +108,20 @@ export function createLoop({ monitor, clock }: { monitor: Monitor; clock: Clock 
     arm(runDue(), tickMs)
   }
 
+  function followAll(): void {
+    current.clear()
+    follow([...monitor.services.values()].flatMap(({ targets }) => targets))
+  }
+
   monitor.watching.subscribe(follow)
   monitor.checked.subscribe(hasten)
-  follow([...monitor.services.values()].flatMap(({ targets }) => targets))
+  followAll()
 
   return {
     start() {
       running = true
-      turn()
+      // What was planned before may be long due: a late start must not burst either.
+      followAll()
     },
     stop() {
       running = false

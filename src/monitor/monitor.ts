@@ -1,5 +1,6 @@
 import fastq from 'fastq'
 import type { Clock } from '../clock.ts'
+import { staleAfterMs } from '../domain/health.ts'
 import type { Outcome } from '../domain/outcome.ts'
 import type { Service } from '../domain/service.ts'
 import type { Transition } from '../domain/transition.ts'
@@ -19,7 +20,7 @@ export type Monitor = {
   readonly transitions: Signal<Transition>
   /** Targets that are new, or whose service's definition changed. */
   readonly watching: Signal<readonly WatchedTarget[]>
-  /** Checks now, or joins the check under way. Resolves when its outcome counts; never rejects. `due` is the instant of the beat, null when asked for. */
+  /** Checks now, or joins the check under way. Resolves when its outcome counts; rejects only for a bug. `due` is the instant of the beat, null when asked for. */
   check(watched: WatchedTarget, due: number | null): Promise<void>
   /**
    * Checks what is older than `maxAgeMs` and waits for it, `waitMs` at most. A null age: on-demand services by their
@@ -33,7 +34,8 @@ export type Monitor = {
   stats(): { inFlight: number; waiting: number; skippedBeats: number }
 }
 
-type Task = { readonly watched: WatchedTarget; readonly due: number | null }
+/** A check that waits for its turn. */
+type Task = { readonly watched: WatchedTarget; readonly due: number | null; readonly ended: PromiseWithResolvers<void> }
 
 /** Watches what the registry holds, now and from now on. `maxInFlight` bounds the checks under way at once; the others wait, those asked for in front. */
 export function createMonitor(parts: {
@@ -47,8 +49,16 @@ export function createMonitor(parts: {
   const checked = createSignal<Checked>()
   const transitions = createSignal<Transition>()
   const watching = createSignal<readonly WatchedTarget[]>()
-  const queue = fastq.promise<unknown, Task, void>(runCheck, parts.maxInFlight)
+  const queue = fastq.promise<unknown, Task, void>(takeTurn, parts.maxInFlight)
+  const waiting = new Map<WatchedTarget, Task>()
   let skippedBeats = 0
+
+  async function takeTurn(task: Task): Promise<void> {
+    // Somebody asked for it since: it went to the front, and this is its old place.
+    if (waiting.get(task.watched) !== task) return
+    waiting.delete(task.watched)
+    await runCheck(task).then(task.ended.resolve, task.ended.reject)
+  }
 
   async function runCheck({ watched, due }: Task): Promise<void> {
     if (watched.retired) return
@@ -74,9 +84,16 @@ export function createMonitor(parts: {
   /** Health outlives a change of definition for as long as the target stays the same. */
   function watchService(service: Service): readonly WatchedTarget[] {
     const known = services.get(service.name)
-    const watchedService: WatchedService = known ?? { service, targets: [], announced: 'unknown', announcedAt: null }
+    const watchedService: WatchedService = known ?? {
+      service,
+      targets: [],
+      announced: 'unknown',
+      announcedAt: null,
+      revision: 0,
+    }
     const leaving = new Map(watchedService.targets.map((watched) => [watched.target.name, watched]))
     watchedService.service = service
+    watchedService.revision++
     watchedService.targets = service.targets.map((target) => {
       const watched = leaving.get(target.name) ?? watchTarget(target, watchedService)
       leaving.delete(target.name)
@@ -89,12 +106,22 @@ export function createMonitor(parts: {
   }
 
   function check(watched: WatchedTarget, due: number | null): Promise<void> {
-    if (watched.inFlight !== null) return watched.inFlight
-    const task = { watched, due }
-    watched.inFlight = (due === null ? queue.unshift(task) : queue.push(task)).finally(() => {
-      watched.inFlight = null
-    })
+    if (watched.inFlight === null) {
+      const ended = Promise.withResolvers<void>()
+      watched.inFlight = ended.promise.finally(() => {
+        watched.inFlight = null
+      })
+      enqueue({ watched, due, ended })
+    } else if (due === null) {
+      const task = waiting.get(watched)
+      if (task !== undefined && task.due !== null) enqueue({ ...task, due: null })
+    }
     return watched.inFlight
+  }
+
+  function enqueue(task: Task): void {
+    waiting.set(task.watched, task)
+    void (task.due === null ? queue.unshift(task) : queue.push(task))
   }
 
   function isOlder(watched: WatchedTarget, maxAgeMs: number | null): boolean {
@@ -102,7 +129,10 @@ export function createMonitor(parts: {
     const wanted = maxAgeMs ?? (policy.intervalMs === null ? policy.maxAgeMs : Number.POSITIVE_INFINITY)
     if (wanted === Number.POSITIVE_INFINITY) return false
     const { lastOutcome } = watched.health
-    return lastOutcome === null || clock.now() - lastOutcome.endedAt > Math.max(wanted, policy.minAgeMs)
+    if (lastOutcome === null) return true
+    // On demand nobody else would check again what has grown too old to be believed.
+    const most = policy.intervalMs === null ? staleAfterMs(watched.health, policy) : wanted
+    return clock.now() - lastOutcome.endedAt > Math.max(Math.min(wanted, most), policy.minAgeMs)
   }
 
   registry.changed.subscribe(follow)
@@ -115,7 +145,10 @@ export function createMonitor(parts: {
     watching,
     check,
     refresh(wanted, maxAgeMs, waitMs) {
-      const old = wanted.flatMap(({ targets }) => targets.filter((watched) => isOlder(watched, maxAgeMs)))
+      const old: WatchedTarget[] = []
+      for (const { targets } of wanted) {
+        for (const watched of targets) if (isOlder(watched, maxAgeMs)) old.push(watched)
+      }
       if (old.length === 0) return null
       const checks = Promise.all(old.map((watched) => check(watched, null)))
       return waitMs === undefined ? checks.then(() => undefined) : atMost(waitMs, checks)
@@ -131,7 +164,7 @@ export function createMonitor(parts: {
       }
       return true
     },
-    stats: () => ({ inFlight: queue.running(), waiting: queue.length(), skippedBeats }),
+    stats: () => ({ inFlight: queue.running(), waiting: waiting.size, skippedBeats }),
   }
 }
 

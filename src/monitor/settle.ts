@@ -1,12 +1,14 @@
 import { explain } from '../domain/explanation.ts'
 import { nextHealth, statusAt } from '../domain/health.ts'
-import { type Outcome, verdictOf } from '../domain/outcome.ts'
+import { type Outcome, type Reason, verdictOf } from '../domain/outcome.ts'
+import type { Status } from '../domain/status.ts'
 import type { Transition } from '../domain/transition.ts'
 import { standingOf, type WatchedService, type WatchedTarget } from './watch.ts'
 
 /** Takes an outcome into its target's health and counters. Returns the changes of status that came of it, the target's before the service's. */
 export function settle(watched: WatchedTarget, outcome: Outcome, now: number): Transition[] {
   watched.health = nextHealth(watched.health, outcome, watched.watchedService.service.policy)
+  watched.watchedService.revision++
   watched.checks++
   if (verdictOf(outcome.reason) === 'down') watched.failures++
   if (outcome.reason === 'connected') watched.connectMs += outcome.latencyMs ?? 0
@@ -23,19 +25,26 @@ export function review(watched: WatchedTarget, now: number): Transition[] {
   if (to === from) return reviewService(watchedService, now)
   watched.announced = to
   const message = explain(watched.health, service.policy, target, now)
-  const reason = watched.health.lastOutcome?.reason ?? null
+  const reason = causeOf(watched, to)
   const transition = { service: service.name, target: target.name, from, to, at: now, reason, message }
   return [transition, ...reviewService(watchedService, now)]
 }
 
-/** Looks whether a service reads otherwise than last announced. The cause it gives is the first target that is not up. */
+/** The reason of the last outcome, if it has to do with a status: a target that went stale has no outcome for its cause. */
+function causeOf({ health: { lastOutcome } }: WatchedTarget, status: Status): Reason | null {
+  if (lastOutcome === null) return null
+  return status === 'unknown' && verdictOf(lastOutcome.reason) !== 'unknown' ? null : lastOutcome.reason
+}
+
+/** Looks whether a service reads otherwise than last announced. The cause it gives is the first target that is down, else the first that is not up. */
 export function reviewService(watchedService: WatchedService, now: number): Transition[] {
   const { service, targets, announced: from } = watchedService
   const { status: to, counts } = standingOf(watchedService, now)
   if (to === from) return []
   watchedService.announced = to
   watchedService.announcedAt = now
-  const culprit = targets.find(({ health }) => statusAt(health, service.policy, now).status !== 'up')
+  const reads = ({ health }: WatchedTarget) => statusAt(health, service.policy, now).status
+  const culprit = targets.find((target) => reads(target) === 'down') ?? targets.find((target) => reads(target) !== 'up')
   const cause = culprit && `; ${culprit.target.name}: ${explain(culprit.health, service.policy, culprit.target, now)}`
   const message = `${counts.up} of ${targets.length} targets up${cause ?? ''}`
   return [
@@ -45,7 +54,7 @@ export function reviewService(watchedService: WatchedService, now: number): Tran
       from,
       to,
       at: now,
-      reason: culprit?.health.lastOutcome?.reason ?? null,
+      reason: culprit === undefined ? null : causeOf(culprit, reads(culprit)),
       message,
     },
   ]

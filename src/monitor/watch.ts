@@ -11,7 +11,7 @@ export type WatchedTarget = {
   health: Health
   /** The status last announced by a transition. */
   announced: Status
-  /** The check under way, if any; it never rejects. */
+  /** The check under way, or waiting for its turn, if any. */
   inFlight: Promise<void> | null
   /** No longer registered: what still comes in for it is dropped. */
   retired: boolean
@@ -29,6 +29,8 @@ export type WatchedService = {
   targets: WatchedTarget[]
   announced: Status
   announcedAt: number | null
+  /** Grows with everything that can change how the service reads, but for the passing of time. */
+  revision: number
 }
 
 /** Starts watching a target. */

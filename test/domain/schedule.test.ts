@@ -50,7 +50,7 @@ test('a phase lies from 0 up to 1 and is the same for the same name', () => {
     }),
   )
   // Written down: a replica of another version must come to the same phase.
-  assert.equal(Math.round(phaseOf('postgres\ndb-1:5432') * 2 ** 32), 0)
+  assert.equal(phaseOf('postgres\ndb-1:5432') * 2 ** 32, 4_171_056_661)
 })
 
 test('the next beat lies strictly after, and at most an interval after', () => {
@@ -72,6 +72,11 @@ test('the beat after a beat is the next one, never the same and never the one af
     }),
     { numRuns: 20_000 },
   )
+})
+
+test('a beat that rounding puts on an instant does not follow that instant', () => {
+  const beat = nextBeat(2_199_001_390_186.896, 0.757267779708573, 57_931_070)
+  assert.ok(nextBeat(beat, 0.757267779708573, 57_931_070) > beat)
 })
 
 test('beats are aligned to the epoch, so 1,000 of them have not drifted', () => {

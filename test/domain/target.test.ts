@@ -120,11 +120,6 @@ test('any text is either a target that names itself or refused with a sentence; 
   )
 })
 
-test('says in brackets what an IPv6 address should have been', () => {
-  assert.match(String(parseTarget('::1:5432')), /\[::1\]:5432/)
-  assert.match(String(parseTarget('fe80::1')), /\[fe80::1\]:5432/)
-})
-
 test('two spellings of one target have one key', () => {
   const spellings: readonly [string, string][] = [
     ['DB-1.Internal:5432', 'db-1.internal:5432'],

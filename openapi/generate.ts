@@ -1,0 +1,31 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { buildApp } from '../src/app.ts'
+import { systemClock } from '../src/clock.ts'
+import { createMetrics } from '../src/metrics/metrics.ts'
+import { createMonitor } from '../src/monitor/monitor.ts'
+import { createRegistry } from '../src/monitor/registry.ts'
+import type { Prober } from '../src/prober/prober.ts'
+import { createReadiness } from '../src/readiness.ts'
+
+/** The committed document. */
+export const documentFile = new URL('openapi.json', import.meta.url)
+
+const prober: Prober = { name: 'portable', check: async () => undefined, close: async () => undefined }
+
+/** The OpenAPI document of the running routes, as text. Nothing is listened to and nothing is checked. */
+export async function generateDocument(): Promise<string> {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  const clock = systemClock()
+  const registry = createRegistry()
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 1 })
+  const metrics = createMetrics({ monitor, registry, clock, prober: prober.name, version }, { runtime: false })
+  const app = await buildApp({ monitor, registry, readiness: createReadiness(monitor), metrics, clock, version })
+  await app.ready()
+  const text = `${JSON.stringify(app.swagger(), null, 2)}\n`
+  await app.close()
+  return text
+}
+
+if (import.meta.main) writeFileSync(documentFile, await generateDocument())

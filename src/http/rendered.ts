@@ -1,0 +1,31 @@
+import type { Clock } from '../clock.ts'
+import { readsSameUntil } from '../domain/health.ts'
+import type { WatchedService } from '../monitor/watch.ts'
+import { oldestCheck, reportService, type ServiceReport } from './reports.ts'
+import { renderService } from './representation.ts'
+
+/** A service's report with its JSON; `checkedAt` is when the target checked longest ago was checked. */
+export type Rendered = { readonly report: ServiceReport; readonly json: string; readonly checkedAt: number | null }
+
+type Kept = Rendered & { readonly revision: number; readonly until: number }
+
+/** Renders a service's report once for as long as it reads the same: load balancers ask far more often than checks are made. */
+export function createServiceRenderer(clock: Clock): (watched: WatchedService) => Rendered {
+  const kept = new WeakMap<WatchedService, Kept>()
+  return (watched) => {
+    const now = clock.now()
+    const last = kept.get(watched)
+    if (last !== undefined && last.revision === watched.revision && now < last.until) return last
+    const report = reportService(watched, clock, now)
+    const { policy } = watched.service
+    const fresh = {
+      report,
+      json: renderService(report, 'application/json', true),
+      checkedAt: oldestCheck(watched),
+      revision: watched.revision,
+      until: Math.min(...watched.targets.map(({ health }) => readsSameUntil(health, policy, now))),
+    }
+    kept.set(watched, fresh)
+    return fresh
+  }
+}

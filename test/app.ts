@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import net, { type AddressInfo } from 'node:net'
+import type { TestContext } from 'node:test'
+import type { FastifyInstance, FastifyServerOptions, LightMyRequestResponse } from 'fastify'
+import { buildApp } from '../src/app.ts'
+import { type Clock, systemClock } from '../src/clock.ts'
+import { groupsOf } from '../src/config/groups.ts'
+import type { Outcome } from '../src/domain/outcome.ts'
+import type { Quorum } from '../src/domain/quorum.ts'
+import type { Service } from '../src/domain/service.ts'
+import { createMetrics, type Metrics } from '../src/metrics/metrics.ts'
+import { createMonitor, type Monitor } from '../src/monitor/monitor.ts'
+import { createRegistry, type Registry } from '../src/monitor/registry.ts'
+import type { WatchedTarget } from '../src/monitor/watch.ts'
+import { createPortableProber } from '../src/prober/portable.ts'
+import type { Prober } from '../src/prober/prober.ts'
+import { createReadiness, type Readiness } from '../src/readiness.ts'
+import { sampleOutcome } from './samples.ts'
+
+/** A target that nobody listens at: port 1 (tcpmux) is not in use. */
+export const nobody = '127.0.0.1:1'
+
+export type Built = {
+  readonly app: FastifyInstance
+  readonly monitor: Monitor
+  readonly registry: Registry
+  readonly readiness: Readiness
+  readonly metrics: Metrics
+  readonly clock: Clock
+  /** Puts these services in the place of all others. */
+  put(services: readonly Service[]): void
+  /** Checks every target of these services once; of all where none is named. */
+  sweep(...services: string[]): Promise<void>
+  target(service: string, index?: number): WatchedTarget
+  /** Asks in memory, without a socket. */
+  get(url: string, headers?: Record<string, string>): Promise<LightMyRequestResponse>
+  /** Listens on a free port of 127.0.0.1; returns the address, such as `http://127.0.0.1:41234`. */
+  listen(): Promise<string>
+}
+
+type Options = {
+  readonly groups?: Readonly<Record<string, { quorum?: Quorum | undefined }>>
+  readonly prober?: Prober
+  readonly clock?: Clock
+  readonly logger?: FastifyServerOptions['logger']
+}
+
+/** Porthole's HTTP server with parts of its own and no schedule: tests say when to check. Closes itself after the test. */
+export async function build(t: TestContext, services: readonly Service[] = [], options: Options = {}): Promise<Built> {
+  const { groups = {}, clock = systemClock(), logger = false } = options
+  const prober = options.prober ?? createPortableProber({ clock })
+  const registry = createRegistry()
+  const put = (next: readonly Service[]) => void registry.replaceAll(next, groupsOf(next, { groups }))
+  put(services)
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 1000 })
+  const readiness = createReadiness(monitor)
+  const version = '0.0.0-test'
+  const metrics = createMetrics({ monitor, registry, clock, prober: prober.name, version }, { runtime: false })
+  const app = await buildApp({ monitor, registry, readiness, metrics, clock, version }, logger)
+  t.after(async () => {
+    await prober.close()
+    await app.close()
+  })
+  return {
+    app,
+    monitor,
+    registry,
+    readiness,
+    metrics,
+    clock,
+    put,
+    async sweep(...names) {
+      const chosen = [...monitor.services.values()].filter(({ service }) => !names[0] || names.includes(service.name))
+      await Promise.all(chosen.flatMap(({ targets }) => targets.map((watched) => monitor.check(watched, null))))
+    },
+    target(service, index = 0) {
+      const watched = monitor.services.get(service)?.targets[index]
+      assert.ok(watched, `${service} has a target ${index}`)
+      return watched
+    },
+    get: (url, headers = {}) => app.inject({ url, headers }),
+    listen: () => app.listen({ host: '127.0.0.1', port: 0 }),
+  }
+}
+
+/** Something that listens on 127.0.0.1. */
+export type Listener = {
+  /** `host:port`. */
+  readonly target: string
+  /** How many connections have been made to it. */
+  dials(): Promise<number>
+  close(): Promise<void>
+}
+
+/** Listens on a free port, and stops after the test. */
+export async function listen(t: TestContext): Promise<Listener> {
+  const peers = new Set<number | undefined>()
+  const server = net.createServer((socket) => {
+    peers.add(socket.remotePort)
+    socket.on('error', () => undefined).resume()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const close = async () => {
+    if (!server.listening) return
+    server.close()
+    await once(server, 'close')
+  }
+  t.after(close)
+  return {
+    target: `127.0.0.1:${port}`,
+    async dials() {
+      // Connections are accepted in the order they were made: once ours is, all before it were.
+      const socket = net.connect(port, '127.0.0.1')
+      const accepted = once(server, 'connection')
+      await Promise.all([once(socket, 'connect'), accepted])
+      peers.delete(socket.localPort)
+      socket.destroy()
+      return peers.size
+    },
+    close,
+  }
+}
+
+/** A clock that stands still until it is told to go on. */
+export function stoppedClock(): Clock & { advance(ms: number): void } {
+  let instant = 5000
+  const epochMs = Date.parse('2026-11-22T15:00:00.000Z')
+  return {
+    now: () => instant,
+    toEpoch: (at) => epochMs + at,
+    fromEpoch: (at) => at - epochMs,
+    advance: (ms) => {
+      instant += ms
+    },
+  }
+}
+
+/** A prober whose checks end when the test says so. */
+export type HeldProber = Prober & {
+  /** How many checks are under way. */
+  held(): number
+  /** Ends them all. */
+  answer(outcome?: Partial<Outcome>): void
+}
+
+export function holdChecks(clock: Clock): HeldProber {
+  let waiting: ((outcome: Outcome | undefined) => void)[] = []
+  const end = (outcome: Outcome | undefined) => {
+    const ending = waiting
+    waiting = []
+    for (const done of ending) done(outcome)
+  }
+  return {
+    name: 'portable',
+    check: () => new Promise((done) => waiting.push(done)),
+    held: () => waiting.length,
+    answer: (outcome = {}) => end(sampleOutcome(outcome.reason ?? 'connected', clock.now(), outcome)),
+    close: async () => end(undefined),
+  }
+}
+
+/** A target that never answers: it listens, its queue is full, and it is too busy to accept. Ends after the test. */
+export async function listenDeaf(t: TestContext): Promise<string> {
+  const program = `
+    const server = require('node:net').createServer()
+    server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+      require('node:fs').writeSync(1, String(server.address().port))
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000)
+    })`
+  const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const gone = once(child, 'exit')
+  const sockets: net.Socket[] = []
+  t.after(async () => {
+    for (const socket of sockets) socket.destroy()
+    child.kill('SIGKILL')
+    await gone
+  })
+  const [text] = (await once(child.stdout, 'data')) as [Buffer]
+  const port = Number(text.toString())
+  // A queue of n takes n + 1 connections; the kernel drops the SYN of the next.
+  for (let i = 0; i < 2; i++) {
+    const socket = net.connect(port, '127.0.0.1').on('error', () => undefined)
+    sockets.push(socket)
+    await once(socket, 'connect')
+  }
+  return `127.0.0.1:${port}`
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { systemClock } from '../src/clock.ts'
+
+/** A clock over two hands that the test sets. */
+function hands() {
+  const at = { monotonic: 5000, wall: 1_790_000_000_000 }
+  const clock = systemClock(
+    () => at.monotonic,
+    () => at.wall,
+  )
+  return { at, clock }
+}
+
+test('now is the monotonic clock, whatever the wall clock does', () => {
+  const { at, clock } = hands()
+  assert.equal(clock.now(), 5000)
+  at.wall -= 3_600_000
+  assert.equal(clock.now(), 5000)
+  at.monotonic += 1
+  assert.equal(clock.now(), 5001)
+})
+
+test('an instant reads as the time of day it was', () => {
+  const { at, clock } = hands()
+  assert.equal(clock.toEpoch(clock.now()), 1_790_000_000_000)
+  at.monotonic += 250
+  at.wall += 250
+  assert.equal(clock.toEpoch(clock.now()), 1_790_000_000_250)
+  assert.equal(clock.toEpoch(5000), 1_790_000_000_000)
+})
+
+test('the same instant reads the same while the wall clock only jitters', () => {
+  const { at, clock } = hands()
+  fc.assert(
+    fc.property(fc.double({ min: -1000, max: 1000, noNaN: true }), (jitter) => {
+      at.wall = 1_790_000_000_000 + jitter
+      assert.equal(clock.toEpoch(5000), 1_790_000_000_000)
+    }),
+  )
+})
+
+for (const stepMs of [3_600_000, -3_600_000, 1001, -1001]) {
+  test(`when the wall clock steps by ${stepMs} ms, times of day follow it`, () => {
+    const { at, clock } = hands()
+    at.wall += stepMs
+    assert.equal(clock.toEpoch(clock.now()), 1_790_000_000_000 + stepMs)
+    assert.equal(clock.fromEpoch(1_790_000_000_000 + stepMs), clock.now())
+  })
+}
+
+test('a wall clock that creeps away is followed once it is a second off', () => {
+  const { at, clock } = hands()
+  for (let step = 0; step < 500; step++) {
+    at.monotonic += 1000
+    at.wall += 1010
+    assert.ok(Math.abs(clock.toEpoch(clock.now()) - at.wall) <= 1000)
+  }
+})
+
+test('times of day and instants turn into each other', () => {
+  const { clock } = hands()
+  fc.assert(
+    fc.property(fc.double({ min: 0, max: 1e10, noNaN: true }), (instant) => {
+      assert.ok(Math.abs(clock.fromEpoch(clock.toEpoch(instant)) - instant) < 0.001)
+    }),
+  )
+})
+
+test("without hands it is the machine's clock", () => {
+  const clock = systemClock()
+  const before = Date.now()
+  const epoch = clock.toEpoch(clock.now())
+  assert.ok(epoch > before - 1000 && epoch < Date.now() + 1000)
+  const first = clock.now()
+  assert.ok(clock.now() >= first)
+})

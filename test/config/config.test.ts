@@ -1,0 +1,238 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { parseConfig, readConfig } from '../../src/config/config.ts'
+import { formatPath, formatProblem } from '../../src/config/problem.ts'
+
+type Input = { text?: string; name?: string; targets?: string[]; env?: Record<string, string> }
+
+function parse({ text, name = 'porthole.yaml', targets = [], env = {} }: Input) {
+  return parseConfig({ file: text === undefined ? null : { name, text }, targets, env })
+}
+
+function accepted(input: Input) {
+  const result = parse(input)
+  assert.ok(result.ok, JSON.stringify(result))
+  return result
+}
+
+function problemsOf(input: Input): string[] {
+  const result = parse(input)
+  return result.ok ? [] : result.problems.map(formatProblem)
+}
+
+test('a file that says little gets the defaults', () => {
+  const { config, notes } = accepted({ text: 'services: {}' })
+  assert.deepEqual(config, {
+    listen: { host: '0.0.0.0', port: 8080 },
+    services: [],
+    groups: [],
+    maxInFlight: null,
+    shutdownDelayMs: 1000,
+    logLevel: 'info',
+  })
+  assert.deepEqual(notes, ['there are no services yet: they can be registered over HTTP'])
+})
+
+test('everything in the file reaches the configuration', () => {
+  const { config, advice, notes } = accepted({
+    text: `
+listen: { host: "::1", port: 0 }
+maxInFlight: 500
+shutdownDelay: 0s
+defaults: { timeout: 3s, fall: 5 }
+services:
+  postgres: { targets: [db-1:5432, "[::1]:5432"], quorum: 50%, groups: [payments, payments], interval: off }
+  redis: { targets: [cache:6379], groups: [search, payments], timeout: 4s }
+groups:
+  payments: { quorum: any }
+`,
+  })
+  assert.deepEqual(config.listen, { host: '::1', port: 0 })
+  assert.equal(config.maxInFlight, 500)
+  assert.equal(config.shutdownDelayMs, 0)
+  assert.deepEqual(config.groups, [
+    { name: 'payments', quorum: 'any' },
+    { name: 'search', quorum: 'all' },
+  ])
+  const [postgres, redis] = config.services
+  assert.deepEqual([postgres?.name, postgres?.quorum, postgres?.groups], ['postgres', '50%', ['payments']])
+  assert.deepEqual(
+    postgres?.targets.map(({ host, port }) => [host, port]),
+    [
+      ['db-1', 5432],
+      ['::1', 5432],
+    ],
+  )
+  assert.equal(postgres?.policy.intervalMs, null)
+  assert.deepEqual([advice, notes], [[], []])
+  assert.deepEqual([postgres?.policy.timeoutMs, postgres?.policy.fall, redis?.policy.timeoutMs], [3000, 5, 4000])
+})
+
+test('a policy field comes from the service, else from defaults, else is built in', () => {
+  const fields = {
+    interval: ['intervalMs', ['30s', 30_000], ['20s', 20_000], 10_000],
+    timeout: ['timeoutMs', ['3s', 3000], ['4s', 4000], 2000],
+    rise: ['rise', [7, 7], [8, 8], 2],
+    fall: ['fall', [7, 7], [8, 8], 3],
+    fastInterval: ['fastIntervalMs', ['7s', 7000], ['8s', 8000], 10_000],
+    downInterval: ['downIntervalMs', ['7s', 7000], ['8s', 8000], 10_000],
+    maxAge: ['maxAgeMs', ['7s', 7000], ['8s', 8000], 5000],
+    minAge: ['minAgeMs', ['7s', 7000], ['8s', 8000], 1000],
+    close: ['close', ['rst', 'rst'], ['fin', 'fin'], 'half-open'],
+  } as const
+  for (const [field, [key, [own, ownRead], [inherited, inheritedRead], builtIn]] of Object.entries(fields)) {
+    const policyWith = (service: object, defaults: object) =>
+      accepted({ text: JSON.stringify({ defaults, services: { a: { targets: ['a:1'], ...service } } }) }).config
+        .services[0]?.policy[key]
+    assert.equal(policyWith({ [field]: own }, { [field]: inherited }), ownRead, field)
+    assert.equal(policyWith({}, { [field]: inherited }), inheritedRead, field)
+    assert.equal(policyWith({}, {}), builtIn, field)
+  }
+})
+
+test('the configuration is frozen all the way down', () => {
+  const { config } = accepted({ text: 'services: { a: { targets: [a:1], groups: [g] } }', targets: ['b=b:1'] })
+  const isDeepFrozen = (value: unknown): boolean =>
+    typeof value !== 'object' || value === null || (Object.isFrozen(value) && Object.values(value).every(isDeepFrozen))
+  assert.ok(isDeepFrozen(config))
+})
+
+test('names that every JavaScript object has are names like any other', () => {
+  const { config } = accepted({ text: 'services: { constructor: { targets: [a:1], groups: [toString] } }' })
+  assert.deepEqual(config.groups, [{ name: 'toString', quorum: 'all' }])
+  assert.equal(config.services[0]?.name, 'constructor')
+  assert.equal(accepted({ text: 'services: {}', targets: ['valueOf=a:1'] }).config.services.length, 1)
+})
+
+test('the environment wins over the file', () => {
+  const text = 'listen: { host: 127.0.0.1, port: 1 }\nservices: {}'
+  const { config } = accepted({
+    text,
+    env: { PORTHOLE_HOST: '::', PORTHOLE_PORT: '9090', PORTHOLE_LOG_LEVEL: 'silent' },
+  })
+  assert.deepEqual([config.listen, config.logLevel], [{ host: '::', port: 9090 }, 'silent'])
+  const empty = accepted({ text, env: { PORTHOLE_HOST: '', PORTHOLE_PORT: '', PORTHOLE_LOG_LEVEL: '' } })
+  assert.deepEqual([empty.config.listen, empty.config.logLevel], [{ host: '127.0.0.1', port: 1 }, 'info'])
+})
+
+test('a bad variable is a problem under its own name', () => {
+  const port = 'is not a port to listen on: write a number from 1 to 65535, or 0 for any that is free'
+  for (const [text, shown] of [
+    ['http', '"http"'],
+    ['70000', '70000'],
+    ['-1', '"-1"'],
+    ['1e3', '"1e3"'],
+    [' 80', '" 80"'],
+  ] as const) {
+    assert.deepEqual(problemsOf({ env: { PORTHOLE_PORT: text } }), [`PORTHOLE_PORT: ${shown} ${port}`])
+  }
+  assert.deepEqual(problemsOf({ env: { PORTHOLE_HOST: '[::]', PORTHOLE_LOG_LEVEL: 'verbose' } }), [
+    'PORTHOLE_HOST: "[::]" is not an address to listen on: write 0.0.0.0 (all interfaces) or 127.0.0.1 (this machine only)',
+    'PORTHOLE_LOG_LEVEL: "verbose" is not a log level: write fatal, error, warn, info, debug, trace or silent',
+  ])
+})
+
+test('the PORTHOLE_PORT that Kubernetes injects is ignored, with a note', () => {
+  const { config, notes } = accepted({
+    text: 'services: { a: { targets: [a:1] } }',
+    env: { PORTHOLE_PORT: 'tcp://10.0.0.1:8080' },
+  })
+  assert.equal(config.listen.port, 8080)
+  assert.deepEqual(notes, [
+    'PORTHOLE_PORT=tcp://10.0.0.1:8080 is ignored: Kubernetes sets it for a Service called porthole (enableServiceLinks: false stops that)',
+  ])
+})
+
+test('targets on the command line become services, under the defaults of the file', () => {
+  const { config } = accepted({
+    text: 'defaults: { timeout: 3s }\nservices: { a: { targets: [a:1] } }',
+    targets: ['127.0.0.1:6379', 'db=db-1:5432', 'x=y=[::1]:80', 'db=db-2:5432'],
+  })
+  assert.deepEqual(
+    config.services.map(({ name, targets, policy }) => [name, targets.map((target) => target.name), policy.timeoutMs]),
+    [
+      ['a', ['a:1'], 3000],
+      ['127.0.0.1:6379', ['127.0.0.1:6379'], 3000],
+      ['db', ['db-1:5432', 'db-2:5432'], 3000],
+      ['x=y', ['[::1]:80'], 3000],
+    ],
+  )
+})
+
+test('a bad argument is a problem under its own text', () => {
+  assert.deepEqual(problemsOf({ targets: ['localhost', 'a=b:0', '=b:1', 'a=b:1', 'a=B:1'] }), [
+    'argument "localhost": "localhost" has no port: write host:port, such as db-1.internal:5432 or "[::1]:5432"',
+    'argument "a=b:0": "b:0": port 0 is out of range: write a number from 1 to 65535',
+    'argument "=b:1": "" is not a service name: write 1 to 200 characters, without control characters or spaces at its ends',
+    'argument "a=B:1": "B:1" is listed twice: remove one',
+  ])
+})
+
+test('a service named in the file and on the command line is a problem that names both places', () => {
+  assert.deepEqual(problemsOf({ text: 'services:\n  db: { targets: [a:1] }', targets: ['db=b:1', 'db=c:1'] }), [
+    'argument "db=b:1": the service "db" is already at porthole.yaml:2:3: write another name=',
+  ])
+})
+
+test('problems of file, environment and command line come together, in this order', () => {
+  const result = parse({
+    text: 'services: { a: { targets: [a], timeout: 5 } }',
+    targets: ['b'],
+    env: { PORTHOLE_PORT: 'x' },
+  })
+  assert.deepEqual(result.ok ? [] : result.problems.map(({ place, path }) => [place, path]), [
+    ['porthole.yaml:1:28', 'services.a.targets[0]'],
+    ['porthole.yaml:1:41', 'services.a.timeout'],
+    ['PORTHOLE_PORT', ''],
+    ['argument "b"', ''],
+  ])
+})
+
+test('no file at all is fine', () => {
+  assert.equal(accepted({ targets: ['a:1'] }).config.services.length, 1)
+})
+
+test('ten thousand services in JSON keep their order and their settings', () => {
+  const services = Object.fromEntries(
+    Array.from({ length: 10_000 }, (_, index) => [
+      `s${index}`,
+      { targets: [`10.0.0.1:${index + 1}`], groups: ['all'] },
+    ]),
+  )
+  const { config } = accepted({ name: 'porthole.json', text: JSON.stringify({ services }) })
+  assert.equal(config.services.length, 10_000)
+  assert.equal(config.services[9999]?.targets[0]?.port, 10_000)
+})
+
+test('a file that is missing or a directory is a problem that names it', async () => {
+  const sources = { targets: [], env: {} }
+  const linesOf = async (path: string) => {
+    const result = await readConfig(path, sources)
+    return result.ok ? [] : result.problems.map(formatProblem)
+  }
+  assert.deepEqual(await linesOf('/nowhere/porthole.yaml'), [
+    '/nowhere/porthole.yaml: there is no such file: write it, or name another one with --config FILE',
+  ])
+  assert.deepEqual(await linesOf(tmpdir()), [`${tmpdir()}: this is a directory: name the file in it`])
+})
+
+test('reading a file gives its configuration and its text', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'porthole-config-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'porthole.yaml')
+  writeFileSync(path, 'services: { a: { targets: [a:1] } }')
+  const result = await readConfig(path, { targets: ['b:1'], env: {} })
+  assert.ok(result.ok)
+  assert.equal(result.config.services.length, 2)
+  assert.equal(result.text, 'services: { a: { targets: [a:1] } }')
+  assert.equal((await readConfig(null, { targets: ['b:1'], env: {} })).text, null)
+})
+
+test('a path quotes the names that would not read as one', () => {
+  assert.equal(formatPath(['services', 'db.eu', 'targets', 0]), 'services."db.eu".targets[0]')
+  assert.equal(formatPath(['services', 'a b']), 'services."a b"')
+  assert.equal(formatPath([]), '')
+})

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { readDocument } from '../../src/config/document.ts'
+
+function read(name: string, text: string) {
+  const result = readDocument(name, text)
+  assert.ok(result.ok, JSON.stringify(result))
+  return result.document
+}
+
+function flawsIn(name: string, text: string): string[] {
+  const result = readDocument(name, text)
+  return result.ok ? [] : result.flaws.map(({ line, column, message }) => `${line}:${column} ${message}`)
+}
+
+const yaml = `services:
+  postgres:
+    targets:
+      - db-1:5432
+      - "[::1]:5432"
+    timeout: 2s
+    minAge:
+  redis: { targets: [cache:6379], quorum: any }
+`
+
+test('a value and its key are found at line and column', () => {
+  const { locate } = read('a.yaml', yaml)
+  const service = ['services', 'postgres']
+  assert.deepEqual(locate([...service, 'timeout'], 'value'), { line: 6, column: 14 })
+  assert.deepEqual(locate([...service, 'timeout'], 'key'), { line: 6, column: 5 })
+  assert.deepEqual(locate([...service, 'targets', 1], 'value'), { line: 5, column: 9 })
+  assert.deepEqual(locate(['services', 'redis', 'quorum'], 'value'), { line: 8, column: 43 })
+  assert.deepEqual(locate([], 'value'), { line: 1, column: 1 })
+})
+
+test('what is not written is found at the nearest key above it', () => {
+  const { locate } = read('a.yaml', yaml)
+  assert.deepEqual(locate(['services', 'postgres', 'minAge'], 'value'), { line: 7, column: 5 })
+  assert.deepEqual(locate(['services', 'redis', 'interval'], 'value'), { line: 8, column: 3 })
+  assert.deepEqual(locate(['services', 'redis', 'targets', 7], 'value'), { line: 8, column: 12 })
+  assert.deepEqual(locate(['services', 'redis', 'quorum', 'deeper'], 'value'), { line: 8, column: 35 })
+})
+
+test('behind an alias the place is where the value is written', () => {
+  const { value, locate } = read('a.yaml', 'a: &a { timeout: 2 }\nb: *a\n')
+  assert.deepEqual(value, { a: { timeout: 2 }, b: { timeout: 2 } })
+  assert.deepEqual(locate(['b'], 'value'), { line: 2, column: 4 })
+  assert.deepEqual(locate(['b', 'timeout'], 'value'), { line: 1, column: 18 })
+})
+
+test('JSON has the same places as the YAML it is', () => {
+  const { locate } = read('a.json', '{\n\t"services": {\n\t\t"db \\u00e9": { "timeout": 2 }\n\t}\n}')
+  assert.deepEqual(locate(['services', 'db é', 'timeout'], 'value'), { line: 3, column: 29 })
+})
+
+test('a byte order mark shifts no column', () => {
+  assert.deepEqual(read('a.yaml', '\uFEFFa: 1\n').locate(['a'], 'value'), { line: 1, column: 4 })
+  assert.deepEqual(read('a.json', '\uFEFF{"a": 1}').value, { a: 1 })
+})
+
+test('YAML is version 1.2 whatever the file says: off, no and 0777 are no booleans and octals', () => {
+  assert.deepEqual(read('a.yaml', '%YAML 1.1\n---\n{ a: off, b: no, c: 0777, 1: d, null: e }').value, {
+    a: 'off',
+    b: 'no',
+    c: 777,
+    1: 'd',
+    null: 'e',
+  })
+})
+
+test('one anchor may be used as often as there are services', () => {
+  const lines = Array.from({ length: 500 }, (_, index) => `s${index}: *shared`)
+  const { value } = read('a.yaml', `a: &shared [x:1]\n${lines.join('\n')}\n`)
+  assert.deepEqual((value as Record<string, unknown>).s499, ['x:1'])
+})
+
+test('equal keys in JSON are found however they are spelled, and colons in text are no keys', () => {
+  assert.deepEqual(flawsIn('a.json', '{"a": 1, "\\u0061": 2}'), [
+    '1:10 "a" is already written at line 1, column 2: keep one of them',
+  ])
+  assert.deepEqual(read('a.json', '{"a": ["b:", "\\":", "c\\\\"], "d" : "x"}').value, {
+    a: ['b:', '":', 'c\\'],
+    d: 'x',
+  })
+})
+
+test('brackets nested by the ten thousand are refused, not fatal', () => {
+  for (const name of ['a.yaml', 'a.json']) {
+    const [flaw = ''] = flawsIn(name, '['.repeat(50_000) + ']'.repeat(50_000))
+    assert.match(flaw, /nested too deeply/)
+  }
+})
+
+test('any JSON reads the same by way of YAML', () => {
+  const text = fc
+    .dictionary(fc.string({ maxLength: 20 }), fc.jsonValue({ maxDepth: 4 }))
+    .map((value) => JSON.stringify(value, null, 1))
+    .filter((json) => !json.includes('"__proto__"'))
+  fc.assert(
+    fc.property(text, (json) => {
+      assert.deepEqual(read('a.json', json).value, JSON.parse(json))
+      assert.deepEqual(read('a.yaml', json).value, JSON.parse(json))
+    }),
+  )
+})

@@ -1,0 +1,319 @@
+import assert from 'node:assert/strict'
+import { request } from 'node:http'
+import net from 'node:net'
+import { text } from 'node:stream/consumers'
+import { type TestContext, test } from 'node:test'
+import type { Quorum } from '../../src/domain/quorum.ts'
+import { type Built, build, listen, nobody } from '../app.ts'
+import { sampleService } from '../samples.ts'
+
+/** One service of every status; `fine` and `halved` are in the group good, and with `broken` in mixed. */
+async function buildOfEach(t: TestContext, groups: Record<string, { quorum: Quorum }> = {}): Promise<Built> {
+  const { target } = await listen(t)
+  const services = [
+    sampleService('fine', [target], { groups: ['good', 'mixed'] }),
+    sampleService('halved', [target, nobody], { groups: ['good', 'mixed'], quorum: 'any' }),
+    sampleService('unseen', [nobody]),
+    sampleService('broken', [nobody], { groups: ['mixed'] }),
+  ]
+  const built = await build(t, services, { groups })
+  await built.sweep('fine', 'halved', 'broken')
+  return built
+}
+
+/** What a set's answer says: status code, status, and the services in its order. */
+async function ask({ get }: Built, url: string): Promise<[number, string, string]> {
+  const response = await get(url)
+  assert.equal(response.headers['content-type'], 'application/json; charset=utf-8', response.body)
+  const { status, services } = response.json<{ status: string; services: { service: string }[] }>()
+  return [response.statusCode, status, services.map(({ service }) => service).join(' ')]
+}
+
+async function problem({ get }: Built, url: string): Promise<[number, string]> {
+  const response = await get(url)
+  assert.equal(response.headers['content-type'], 'application/problem+json', response.body)
+  const { status, detail } = response.json<{ status: number; detail: string }>()
+  assert.equal(status, response.statusCode)
+  return [status, detail]
+}
+
+test('nothing registered is unknown and 503, whatever quorum is asked for', async (t) => {
+  const built = await build(t)
+  for (const url of ['/health', '/health?quorum=any', '/health?quorum=3', '/health?quorum=50%25', '/health?verbose']) {
+    assert.deepEqual([url, ...(await ask(built, url))], [url, 503, 'unknown', ''])
+  }
+})
+
+test('all services: down when one is, the worst first, the ones that are up left out', async (t) => {
+  const built = await buildOfEach(t)
+  assert.deepEqual(await ask(built, '/health'), [503, 'down', 'broken unseen halved'])
+  const { counts, quorum, warnings } = (await built.get('/health')).json()
+  assert.deepEqual(counts, { up: 1, degraded: 1, down: 1, unknown: 1 })
+  assert.deepEqual([quorum, warnings], ['all', []])
+})
+
+test('?verbose lists the services that are up as well, last', async (t) => {
+  const built = await buildOfEach(t)
+  for (const yes of ['verbose', 'verbose=', 'verbose=true', 'verbose=1'])
+    assert.deepEqual(await ask(built, `/health?${yes}`), [503, 'down', 'broken unseen halved fine'], yes)
+  for (const no of ['verbose=false', 'verbose=0'])
+    assert.deepEqual(await ask(built, `/health?${no}`), [503, 'down', 'broken unseen halved'], no)
+})
+
+test('a group: only its services count', async (t) => {
+  const built = await buildOfEach(t)
+  assert.deepEqual(await ask(built, '/health?group=good'), [200, 'degraded', 'halved'])
+  assert.deepEqual(await ask(built, '/health?group=mixed'), [503, 'down', 'broken halved'])
+})
+
+test('several groups: a service in both is counted once', async (t) => {
+  const built = await buildOfEach(t)
+  const { counts } = (await built.get('/health?group=good&group=mixed')).json()
+  assert.deepEqual(counts, { up: 1, degraded: 1, down: 1, unknown: 0 })
+})
+
+test('a group nobody is in is 404, and the answer names the groups there are', async (t) => {
+  const built = await buildOfEach(t)
+  const detail = 'No service is in a group named "goood": the groups are "good", "mixed".'
+  assert.deepEqual(await problem(built, '/health?group=good&group=goood'), [404, detail])
+})
+
+test('?exclude leaves services out; several may be named', async (t) => {
+  const built = await buildOfEach(t)
+  assert.deepEqual(await ask(built, '/health?exclude=broken'), [503, 'unknown', 'unseen halved'])
+  assert.deepEqual(await ask(built, '/health?exclude=broken&exclude=unseen'), [200, 'degraded', 'halved'])
+  assert.deepEqual(await ask(built, '/health?exclude=broken&exclude=unseen&exclude=halved'), [200, 'up', ''])
+  assert.deepEqual(await ask(built, '/health?group=mixed&exclude=broken'), [200, 'degraded', 'halved'])
+})
+
+test('excluding a service there is not changes nothing but is warned of: a probe must outlive its service', async (t) => {
+  const built = await buildOfEach(t)
+  const response = await built.get('/health?group=good&exclude=gone')
+  assert.equal(response.statusCode, 200)
+  assert.deepEqual(response.json().warnings, ['exclude=gone: there is no such service'])
+})
+
+test('everything excluded is unknown and 503', async (t) => {
+  const built = await buildOfEach(t)
+  assert.deepEqual(await ask(built, '/health?group=good&exclude=fine&exclude=halved'), [503, 'unknown', ''])
+})
+
+test('?quorum: all, any, a count, a share', async (t) => {
+  const built = await buildOfEach(t)
+  const expected = { all: 'down', any: 'degraded', 1: 'degraded', 2: 'degraded', 3: 'unknown', 4: 'down' }
+  for (const [quorum, status] of Object.entries(expected))
+    assert.equal((await ask(built, `/health?quorum=${quorum}`))[1], status, quorum)
+  for (const [share, status] of [
+    [50, 'degraded'],
+    [51, 'unknown'],
+    [75, 'unknown'],
+    [76, 'down'],
+  ])
+    assert.equal((await ask(built, `/health?quorum=${share}%25`))[1], status, `${share}%`)
+  assert.equal((await ask(built, '/health?quorum=50%'))[1], 'degraded', 'a bare % is what people type')
+})
+
+test('a quorum nothing chosen can ever meet is 400', async (t) => {
+  const built = await buildOfEach(t)
+  assert.deepEqual(await problem(built, '/health?quorum=5'), [
+    400,
+    'a quorum of 5 can never be met by 4 services: write at most 4',
+  ])
+  assert.deepEqual(await problem(built, '/health?group=good&exclude=fine&quorum=2'), [
+    400,
+    'a quorum of 2 can never be met by 1 service: write at most 1',
+  ])
+})
+
+test('nonsense for a quorum is 400 with what to write', async (t) => {
+  const built = await buildOfEach(t)
+  for (const nonsense of ['', 'most', '0', '-1', '1.5', '101%25', '0%25', '1e2', 'ALL', '99999999']) {
+    const [status, detail] = await problem(built, `/health?quorum=${nonsense}`)
+    assert.deepEqual([nonsense, status], [nonsense, 400])
+    assert.match(detail, /is not a quorum: write all, any, a count such as 2, or a share such as 50%$/)
+  }
+})
+
+test("a group's own quorum holds when it alone is asked for, and gives way to the caller's", async (t) => {
+  const built = await buildOfEach(t, { mixed: { quorum: 2 } })
+  assert.deepEqual(await ask(built, '/health?group=mixed'), [200, 'degraded', 'broken halved'])
+  assert.deepEqual(await ask(built, '/health?group=mixed&quorum=all'), [503, 'down', 'broken halved'])
+  assert.deepEqual(await ask(built, '/health?group=mixed&group=good'), [503, 'down', 'broken halved'])
+})
+
+test("a group's own quorum that what is left can never meet is 400, not down", async (t) => {
+  const built = await buildOfEach(t, { good: { quorum: 2 } })
+  assert.deepEqual(await problem(built, '/health?group=good&exclude=fine'), [
+    400,
+    'a quorum of 2 can never be met by 1 service: write at most 1',
+  ])
+})
+
+test('?degraded=503 fails what is degraded, and only that', async (t) => {
+  const built = await buildOfEach(t)
+  assert.deepEqual(await ask(built, '/health?group=good&degraded=503'), [503, 'degraded', 'halved'])
+  assert.deepEqual(await ask(built, '/health?group=good&degraded=200'), [200, 'degraded', 'halved'])
+  assert.deepEqual(await ask(built, '/health?group=good&exclude=halved&degraded=503'), [200, 'up', ''])
+  assert.equal((await built.get('/health/halved?degraded=503')).statusCode, 503)
+  assert.equal((await built.get('/health/halved')).statusCode, 200)
+})
+
+test('one service: 200 up or degraded, 503 down or unknown', async (t) => {
+  const { get } = await buildOfEach(t)
+  const expected = { fine: [200, 'up'], halved: [200, 'degraded'], broken: [503, 'down'], unseen: [503, 'unknown'] }
+  for (const [name, answer] of Object.entries(expected)) {
+    const response = await get(`/health/${name}`)
+    assert.deepEqual([response.statusCode, response.json().status], answer, name)
+  }
+})
+
+test('a service there is not is 404 with where to look', async (t) => {
+  const built = await buildOfEach(t)
+  for (const name of ['gone', 'constructor', '__proto__', 'Fine']) {
+    const detail = `No service is named "${name}": GET /health?verbose lists those there are.`
+    assert.deepEqual(await problem(built, `/health/${name}`), [404, detail])
+  }
+})
+
+const hostileNames = [
+  'two words',
+  'a/b',
+  'ends/',
+  '/starts',
+  '../../etc/passwd',
+  '.',
+  '..',
+  'it\'s "quoted"',
+  '<img src=x onerror=alert(1)>',
+  'naïve 数据库 🐘',
+  '100%',
+  'a%2Fb',
+  '%',
+  '?query',
+  'a#fragment',
+  'a;b',
+  'a&b=c',
+  'a+b',
+  'a:b',
+  '\\backslash\\',
+  '__proto__',
+  'constructor',
+  '{}',
+  'x'.repeat(200),
+  '数'.repeat(200),
+  '🐘'.repeat(200),
+]
+
+test('any name a service may have finds it again, percent-encoded', async (t) => {
+  const { target } = await listen(t)
+  const built = await build(
+    t,
+    hostileNames.map((name) => sampleService(name, [target])),
+  )
+  await built.sweep()
+  // Over a socket: `.` and `..` must reach the server as they are.
+  const url = await built.listen()
+  for (const name of hostileNames) {
+    const encoded = encodeURIComponent(name).replace(/^\.+$/, (dots) => dots.replaceAll('.', '%2E'))
+    const { code, body } = await fetchRaw(url, `/health/${encoded}`)
+    assert.deepEqual([name, code], [name, 200], body)
+    assert.equal(JSON.parse(body).service, name)
+  }
+  const listed = (await built.get('/health?verbose')).json<{ services: { service: string }[] }>()
+  assert.deepEqual(new Set(listed.services.map(({ service }) => service)), new Set(hostileNames))
+})
+
+/** `fetch` would tidy the path up. */
+async function fetchRaw(url: string, path: string): Promise<{ code: number | undefined; body: string }> {
+  const outgoing = request(url, { path, agent: false }).end()
+  const response = await new Promise<import('node:http').IncomingMessage>((done, fail) => {
+    outgoing.once('response', done).once('error', fail)
+  })
+  return { code: response.statusCode, body: await text(response) }
+}
+
+test('groups and services to exclude may have any name too', async (t) => {
+  const { target } = await listen(t)
+  const built = await build(
+    t,
+    hostileNames.map((name) => sampleService(name, [target], { groups: [name] })),
+  )
+  await built.sweep()
+  for (const name of hostileNames) {
+    const group = encodeURIComponent(name)
+    assert.deepEqual(await ask(built, `/health?group=${group}`), [200, 'up', ''], name)
+    assert.deepEqual(await ask(built, `/health?group=${group}&exclude=${group}`), [503, 'unknown', ''], name)
+  }
+})
+
+test('HEAD answers like GET, without the body', async (t) => {
+  const { app } = await buildOfEach(t)
+  const urls = ['/health', '/health?group=good', '/health?group=none', '/health?quorum=x', '/health/fine']
+  for (const url of [...urls, '/health/broken', '/health/gone', '/livez', '/readyz', '/metrics', '/openapi.json']) {
+    const [head, get] = [await app.inject({ method: 'HEAD', url }), await app.inject({ url })]
+    assert.equal(head.body, '', url)
+    assert.equal(head.statusCode, get.statusCode, url)
+    const { date: _headDate, 'content-length': headLength, ...headHeaders } = head.headers
+    const { date: _getDate, 'content-length': getLength, ...getHeaders } = get.headers
+    assert.deepEqual(headHeaders, getHeaders, url)
+    // The metrics page grows by the request just made.
+    if (url !== '/metrics') assert.equal(headLength, getLength, url)
+  }
+})
+
+test("a load balancer's HTTP/1.0 request without a Host is answered, and the connection closed", async (t) => {
+  const built = await buildOfEach(t)
+  const { port } = new URL(await built.listen())
+  for (const [path, status] of [
+    ['fine', '200 OK'],
+    ['broken', '503 Service Unavailable'],
+  ]) {
+    const socket = net.connect(Number(port), '127.0.0.1')
+    socket.write(`GET /health/${path} HTTP/1.0\r\n\r\n`)
+    const answer = await text(socket)
+    assert.ok(answer.startsWith(`HTTP/1.1 ${status}\r\n`), answer)
+  }
+})
+
+test('every problem of a query is listed, each with its place and remedy', async (t) => {
+  const { get } = await buildOfEach(t)
+  const response = await get('/health?quorum=most&verbose=perhaps&degraded=404&maxAge=5&wait=soon&colour=red')
+  const { status, title, detail, errors } = response.json()
+  assert.deepEqual([status, title, response.statusCode], [400, 'Bad Request', 400])
+  const remedy = 'write all, any, a count such as 2, or a share such as 50%'
+  const expected = {
+    '/quorum': `"most" is not a quorum: ${remedy}`,
+    '/verbose': 'verbose=perhaps: write ?verbose, or leave it out',
+    '/degraded': 'degraded=404: write 503 where degraded is down, or 200',
+    '/maxAge': '"5" has no unit: write 5s, or 5ms',
+    '/wait': '"soon" is not a duration: write 500ms, 10s or 1m',
+    '': 'unknown query parameter colour: there are group, exclude, quorum, verbose, degraded, maxAge, wait',
+  }
+  assert.deepEqual(
+    Object.fromEntries(errors.map((e: { pointer: string; detail: string }) => [e.pointer, e.detail])),
+    expected,
+  )
+  assert.ok(errors.every((error: { in: string }) => error.in === 'querystring'))
+  for (const sentence of Object.values(expected)) assert.ok(detail.includes(sentence), sentence)
+})
+
+test('a parameter that can be given once is 400 when given twice', async (t) => {
+  const built = await buildOfEach(t)
+  for (const twice of [
+    'quorum=1&quorum=2',
+    'maxAge=1s&maxAge=2s',
+    'wait=1s&wait=2s',
+    'verbose&verbose',
+    'degraded=200&degraded=503',
+  ])
+    assert.equal((await problem(built, `/health?${twice}`))[0], 400, twice)
+})
+
+test('parameter names meant to do harm are 400 like any other unknown one', async (t) => {
+  const built = await buildOfEach(t)
+  for (const name of ['__proto__', 'constructor', 'toString', 'group[]', 'quorum[x]']) {
+    const [status, detail] = await problem(built, `/health?${name}=1`)
+    assert.equal(status, 400)
+    assert.ok(detail.startsWith(`unknown query parameter ${name}: there are group`), detail)
+  }
+})

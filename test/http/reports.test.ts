@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { HealthJson } from '../../src/http/health-json.ts'
+import { Problem } from '../../src/http/problem.ts'
+import { ServiceReport, SetReport } from '../../src/http/reports.ts'
+import { build, holdChecks, listen, nobody, stoppedClock } from '../app.ts'
+import { sampleService } from '../samples.ts'
+import { assertDocumented, type OpenApi } from './document.ts'
+
+test('a service report has these fields, in this order, and no others', async (t) => {
+  const clock = stoppedClock()
+  const prober = holdChecks(clock)
+  const service = sampleService('postgres', ['db-1:5432', 'db-2:5432'], { quorum: 'any', groups: ['payments'] })
+  const { get, sweep, monitor, target } = await build(t, [service], { clock, prober })
+  const first = sweep()
+  prober.answer({ latencyMs: 0.21, synRetransmits: 0 })
+  await first
+  clock.advance(1000)
+  const second = monitor.check(target('postgres', 1), null)
+  prober.answer({ reason: 'refused', latencyMs: 0.3, address: '10.0.0.6:5432' })
+  await second
+  const expected = {
+    service: 'postgres',
+    status: 'up',
+    since: '2026-11-22T15:00:05.000Z',
+    checkedAt: '2026-11-22T15:00:05.000Z',
+    quorum: 'any',
+    groups: ['payments'],
+    targetsUp: 2,
+    targetsTotal: 2,
+    targets: [
+      {
+        target: 'db-1:5432',
+        status: 'up',
+        reason: 'connected',
+        message: 'connected in 0.21 ms',
+        latencyMs: 0.21,
+        synRetransmits: 0,
+        address: '10.0.0.5:5432',
+        streak: 1,
+        streakVerdict: 'up',
+        since: '2026-11-22T15:00:05.000Z',
+        checkedAt: '2026-11-22T15:00:05.000Z',
+      },
+      {
+        target: 'db-2:5432',
+        status: 'up',
+        reason: 'refused',
+        message: 'refused in 0.30 ms: nobody listens on 10.0.0.6:5432, or a firewall rejects it',
+        latencyMs: 0.3,
+        synRetransmits: 0,
+        address: '10.0.0.6:5432',
+        streak: 1,
+        streakVerdict: 'down',
+        since: '2026-11-22T15:00:05.000Z',
+        checkedAt: '2026-11-22T15:00:06.000Z',
+      },
+    ],
+  }
+  assert.equal((await get('/health/postgres')).body, JSON.stringify(expected))
+})
+
+test('before the first check every time is null and the sentence says so', async (t) => {
+  const { get } = await build(t, [sampleService('pg', ['db:5432'])])
+  const { since, checkedAt, targets } = (await get('/health/pg')).json()
+  assert.deepEqual([since, checkedAt], [null, null])
+  const { reason, message, latencyMs, synRetransmits, address, streak, streakVerdict, ...rest } = targets[0]
+  assert.deepEqual([reason, latencyMs, synRetransmits, address, streakVerdict], [null, null, null, null, null])
+  assert.deepEqual([message, streak, rest.since, rest.checkedAt], ['not checked yet', 0, null, null])
+})
+
+test('every change of a target shows in the very next answer', async (t) => {
+  const clock = stoppedClock()
+  const prober = holdChecks(clock)
+  const { get, sweep } = await build(t, [sampleService('pg', ['db:5432'], { fall: 1, rise: 1 })], { clock, prober })
+  const statuses: unknown[] = []
+  for (const reason of ['connected', 'timeout', 'local', 'connected'] as const) {
+    const swept = sweep()
+    prober.answer({ reason })
+    await swept
+    clock.advance(1)
+    const response = await get('/health/pg')
+    const [target] = response.json().targets
+    statuses.push([response.statusCode, response.json().status, target.reason, target.streak])
+  }
+  assert.deepEqual(statuses, [
+    [200, 'up', 'connected', 1],
+    [503, 'down', 'timeout', 1],
+    [503, 'down', 'local', 1],
+    [200, 'up', 'connected', 1],
+  ])
+})
+
+test('a health nobody has confirmed for too long reads unknown, and the sentence keeps telling for how long', async (t) => {
+  const clock = stoppedClock()
+  const prober = holdChecks(clock)
+  const { get, sweep } = await build(t, [sampleService('pg', ['db:5432'])], { clock, prober })
+  const swept = sweep()
+  prober.answer()
+  await swept
+  assert.equal((await get('/health/pg')).statusCode, 200)
+  const messages: string[] = []
+  for (const ms of [32_001, 60_000]) {
+    clock.advance(ms)
+    const response = await get('/health/pg')
+    assert.deepEqual([response.statusCode, response.json().status], [503, 'unknown'])
+    messages.push(response.json().targets[0].message)
+  }
+  const sentence = (age: string) =>
+    `up when last confirmed ${age} s ago, which is too long to believe; last check: connected in 0.50 ms`
+  assert.deepEqual(messages, [sentence('32.0'), sentence('92.0')])
+})
+
+test('a quorum reads as it is written, a count as well', async (t) => {
+  for (const quorum of ['all', 'any', 2, '50%'] as const) {
+    const { get } = await build(t, [sampleService('pg', ['a:1', 'b:1'], { quorum, groups: ['g'] })], {
+      groups: { g: { quorum: 1 } },
+    })
+    assert.equal((await get('/health/pg')).json().quorum, String(quorum))
+    assert.equal((await get('/health?group=g')).json().quorum, '1')
+  }
+})
+
+test('every answer is what its schema and the document say', async (t) => {
+  const { target } = await listen(t)
+  const services = [
+    sampleService('fine', [target], { groups: ['some'] }),
+    sampleService('halved', [target, nobody], { quorum: 1, groups: ['some'] }),
+    sampleService('broken', [nobody]),
+    sampleService('unseen', ['db:5432']),
+    sampleService('asleep', [target], { interval: 'off' }),
+  ]
+  const { get, sweep } = await build(t, services)
+  await sweep('fine', 'halved', 'broken')
+  const document = (await get('/openapi.json')).json<OpenApi>()
+
+  const sets = ['', '?verbose', '?group=some', '?group=some&degraded=503', '?exclude=nothing', '?quorum=50%25']
+  const one = ['fine', 'halved', 'broken', 'unseen', 'asleep', 'halved?degraded=503']
+  for (const accept of ['application/json', 'application/health+json', 'text/plain']) {
+    for (const [path, urls, Report] of [
+      ['/health', sets.map((query) => `/health${query}`), SetReport],
+      ['/health/{service}', one.map((name) => `/health/${name}`), ServiceReport],
+    ] as const) {
+      for (const url of urls) {
+        const response = await get(url, { accept })
+        assertDocumented(document, path, response)
+        assert.equal(response.headers['content-type'], `${accept}; charset=utf-8`)
+        if (accept === 'application/json') Report.strict().parse(response.json())
+        if (accept === 'application/health+json') HealthJson.strict().parse(response.json())
+      }
+    }
+  }
+
+  const problems = ['?quorum=x', '?group=nobody', '?quorum=9'].map((query) => `/health${query}`)
+  for (const url of problems) {
+    const response = await get(url)
+    assertDocumented(document, '/health', response)
+    Problem.strict().parse(response.json())
+  }
+  for (const [url, headers] of [
+    ['/health/gone', {}],
+    ['/health/fine?colour=red', {}],
+    ['/health/unseen', { 'cache-control': 'only-if-cached' }],
+  ] as const) {
+    const response = await get(url, headers)
+    assertDocumented(document, '/health/{service}', response)
+    Problem.strict().parse(response.json())
+  }
+  for (const path of ['/livez', '/readyz', '/metrics']) assertDocumented(document, path, await get(path))
+})

@@ -1,0 +1,339 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { systemClock } from '../../src/clock.ts'
+import type { Reason } from '../../src/domain/outcome.ts'
+import { phaseOf } from '../../src/domain/schedule.ts'
+import type { Service } from '../../src/domain/service.ts'
+import { createLoop } from '../../src/monitor/loop.ts'
+import { createMonitor } from '../../src/monitor/monitor.ts'
+import { createRegistry } from '../../src/monitor/registry.ts'
+import { sampleService } from '../samples.ts'
+import { fakeProber, watch } from './fakes.ts'
+
+/** Instants are sums of fractions: they are only right to a small part of a millisecond. */
+const roundingMs = 0.01
+
+/** A monitor and its loop, which the test turns by hand. */
+function schedule(services: readonly Service[], maxInFlight?: number) {
+  const world = watch(services, maxInFlight)
+  const { clock, prober, monitor } = world
+  const loop = createLoop({ monitor, clock })
+  const begunAt = (target: string) =>
+    prober.begun.filter(({ request }) => request.target.name === target).map(({ startedAt }) => startedAt)
+
+  /** Goes to the next beat, `lateMs` after it, and ends every check that begins there. */
+  async function beat(reason: Reason = 'connected', lateMs = 0): Promise<void> {
+    const due = loop.runDue()
+    if (due === null) throw new Error('nothing is scheduled')
+    clock.advanceTo(due + lateMs)
+    loop.runDue()
+    await prober.answerAll(reason)
+  }
+
+  /** Lets time pass in small steps; every check ends at once. `onStep` comes before each step, with the time passed. */
+  async function run(ms: number, stepMs: number, onStep?: (passedMs: number) => void): Promise<void> {
+    for (let passed = 0; passed < ms; passed += stepMs) {
+      onStep?.(passed)
+      clock.advance(stepMs)
+      loop.runDue()
+      await prober.answerAll('connected')
+    }
+  }
+
+  return { ...world, loop, begunAt, beat, run }
+}
+
+const gaps = (instants: readonly number[]) => instants.slice(1).map((instant, index) => instant - (instants[index] ?? 0))
+
+test('the first sweep takes a second, evenly, however long the interval', () => {
+  const names = Array.from({ length: 1000 }, (_, n) => `db-${n}.internal:5432`)
+  const { clock, prober, loop } = schedule([sampleService('pg', names, { interval: 600_000 })], 2000)
+  const perTenth: number[] = []
+  for (let tenth = 0; tenth < 10; tenth++) {
+    const before = prober.begun.length
+    for (let step = 0; step < 10; step++) {
+      clock.advance(10)
+      loop.runDue()
+    }
+    perTenth.push(prober.begun.length - before)
+  }
+  assert.equal(prober.begun.length, 1000)
+  // 100 in each on average with a standard deviation of 9.5: five of them either way.
+  assert.ok(Math.min(...perTenth) >= 52 && Math.max(...perTenth) <= 148, perTenth.join(' '))
+})
+
+test('nothing is checked before its time', () => {
+  const { prober, loop, clock } = schedule([sampleService('pg', ['db-1:5432'])])
+  const due = loop.runDue() ?? 0
+  assert.ok(due > clock.now() && due <= clock.now() + 1000)
+  clock.advanceTo(due - 0.001)
+  assert.equal(loop.runDue(), due)
+  assert.equal(prober.begun.length, 0)
+})
+
+test('over 1,000 intervals a target keeps its phase and misses no beat, even when every turn is late', async () => {
+  const { beat, begunAt, checked, clock } = schedule([sampleService('pg', ['db-1:5432'], { interval: 1000 })])
+  await beat()
+  for (let n = 0; n < 1000; n++) await beat('connected', (n * 37) % 450)
+  const beats = checked.map(({ outcome, lateMs }) => outcome.startedAt - (lateMs ?? Number.NaN))
+  const [, first = 0] = beats
+  const last = beats.at(-1) ?? 0
+  assert.equal(begunAt('db-1:5432').length, 1001)
+  assert.ok(Math.abs(last - first - 999 * 1000) < roundingMs, `drifted by ${last - first - 999_000} ms`)
+  const phaseMs = phaseOf('pg\ndb-1:5432') * 1000
+  for (const instant of beats.slice(1)) {
+    const off = (clock.toEpoch(instant) - phaseMs) / 1000
+    assert.ok(Math.abs(off - Math.round(off)) * 1000 < roundingMs)
+  }
+})
+
+test('the beat after the first check is the next of its phase, never at once', async () => {
+  for (let n = 0; n < 50; n++) {
+    const { beat, begunAt } = schedule([sampleService('pg', [`db-${n}:1`], { interval: 10_000 })])
+    await beat()
+    await beat()
+    const [gap = 0] = gaps(begunAt(`db-${n}:1`))
+    assert.ok(gap >= 1000 && gap <= 11_000, `${gap} ms`)
+  }
+})
+
+test('a turn that comes many intervals late checks once, not once for every beat missed', async () => {
+  const { beat, begunAt, loop } = schedule([sampleService('pg', ['a:1'], { interval: 1000 })])
+  await beat()
+  await beat('connected', 60_000)
+  await beat()
+  await beat()
+  const [, , gap = 0, next = 0] = [0, ...gaps(begunAt('a:1'))]
+  assert.ok(gap >= 500 && gap <= 1500, `${gap} ms`)
+  assert.ok(Math.abs(next - 1000) < roundingMs, `${next} ms`)
+  assert.notEqual(loop.runDue(), null)
+})
+
+test('a check that outlasts its interval is not made twice: the beats it skips are counted', async () => {
+  const { clock, prober, loop, monitor, beat } = schedule([sampleService('pg', ['a:1'], { interval: 1000 })])
+  await beat()
+  clock.advanceTo(loop.runDue() ?? 0)
+  loop.runDue()
+  for (let skipped = 1; skipped <= 3; skipped++) {
+    clock.advanceTo(loop.runDue() ?? 0)
+    loop.runDue()
+    assert.equal(monitor.stats().skippedBeats, skipped)
+  }
+  assert.equal(prober.begun.length, 2)
+  await prober.pending('a:1').answer('connected')
+  await beat()
+  assert.equal(prober.begun.length, 3)
+  assert.equal(monitor.stats().skippedBeats, 3)
+})
+
+test('a check that was asked for makes its beat skip as well', async () => {
+  const { clock, prober, loop, monitor, beat, target } = schedule([sampleService('pg', ['a:1'])])
+  await beat()
+  const due = loop.runDue() ?? 0
+  clock.advanceTo(due)
+  void monitor.check(target('pg', 'a:1'), null)
+  loop.runDue()
+  assert.equal(prober.begun.length, 2)
+  assert.equal(monitor.stats().skippedBeats, 1)
+  await prober.pending('a:1').answer('connected')
+})
+
+test('without a minAge no beat comes twice', async () => {
+  for (let n = 0; n < 100; n++) {
+    const { beat, begunAt, monitor } = schedule([sampleService('pg', [`db-${n}:1`], { interval: 777, minAge: 0 })])
+    for (let beats = 0; beats < 50; beats++) await beat()
+    const shortest = Math.min(...gaps(begunAt(`db-${n}:1`)).slice(1))
+    assert.equal(monitor.stats().skippedBeats, 0)
+    assert.ok(shortest > 776, `${shortest} ms after the beat before`)
+  }
+})
+
+test('a failure brings the next beat forward to the fast interval, and a settled one puts it off', async () => {
+  const settings = { interval: 10_000, fastInterval: 1000, downInterval: 60_000, fall: 3, rise: 2 }
+  const { beat, begunAt, loop, clock, target } = schedule([sampleService('pg', ['a:1'], settings)])
+  const untilNext = () => (loop.runDue() ?? 0) - clock.now()
+  await beat('connected')
+  await beat('connected')
+  assert.ok(Math.abs(untilNext() - 10_000) < roundingMs)
+  await beat('refused')
+  assert.ok(untilNext() >= 500 && untilNext() <= 1500, `${untilNext()} ms`)
+  await beat('refused')
+  assert.ok(Math.abs(untilNext() - 1000) < roundingMs)
+  await beat('refused')
+  assert.equal(target('pg', 'a:1').health.status, 'down')
+  await beat('refused')
+  assert.ok(untilNext() > 1500 && untilNext() <= 61_000, `${untilNext()} ms`)
+  await beat('refused')
+  assert.ok(Math.abs(untilNext() - 60_000) < roundingMs)
+  await beat('connected')
+  assert.ok(untilNext() <= 1500)
+  await beat('connected')
+  assert.equal(target('pg', 'a:1').health.status, 'up')
+  assert.equal(begunAt('a:1').length, 9)
+})
+
+test('an outcome that was asked for brings the next beat forward as well', async () => {
+  const settings = { interval: 600_000, fastInterval: 1000 }
+  const { beat, loop, clock, target, checkOnce } = schedule([sampleService('pg', ['a:1'], settings)])
+  await beat('connected')
+  await beat('connected')
+  clock.advance(100_000)
+  await checkOnce(target('pg', 'a:1'), 'refused')
+  assert.ok((loop.runDue() ?? 0) - clock.now() <= 1500)
+})
+
+test('an interval that changed applies at once, shorter or longer', async () => {
+  const { registry, run, begunAt } = schedule([sampleService('pg', ['a:1'], { interval: 60_000 })])
+  await run(2000, 100)
+  registry.replaceAll([sampleService('pg', ['a:1'], { interval: 1000 })], [])
+  const before = begunAt('a:1').length
+  await run(20_000, 100)
+  const fast = begunAt('a:1').length
+  assert.ok(Math.abs(fast - before - 20) <= 1, `${fast - before} checks`)
+  registry.replaceAll([sampleService('pg', ['a:1'], { interval: 10_000 })], [])
+  await run(60_000, 100)
+  const slow = begunAt('a:1').length - fast
+  assert.ok(Math.abs(slow - 6) <= 1, `${slow} checks`)
+})
+
+test('a definition that changes all the time does not put the first check off', async () => {
+  const { registry, run, begunAt } = schedule([sampleService('pg', ['a:1'])])
+  let timeout = 1000
+  await run(1500, 10, (passed) => {
+    if (passed % 100 !== 0) return
+    timeout++
+    registry.replaceAll([sampleService('pg', ['a:1'], { timeout })], [])
+  })
+  assert.ok(begunAt('a:1').length >= 1)
+})
+
+test('interval: off is never scheduled, from the beginning or from a change on', async () => {
+  const off = sampleService('mq', ['mq:1'], { interval: 'off' })
+  const { registry, loop, run, prober } = schedule([off])
+  assert.equal(loop.runDue(), null)
+  registry.replaceAll([off, sampleService('pg', ['a:1'])], [])
+  await run(20_000, 100)
+  const before = prober.begun.length
+  assert.ok(before >= 2)
+  registry.replaceAll([off, sampleService('pg', ['a:1'], { interval: 'off' })], [])
+  await run(60_000, 100)
+  assert.equal(prober.begun.length, before)
+  assert.equal(loop.runDue(), null)
+})
+
+test('a removed target is never checked again, and one that is new is', async () => {
+  const { registry, run, begunAt } = schedule([sampleService('pg', ['a:1', 'b:1']), sampleService('web', ['w:1'])])
+  await run(2000, 100)
+  registry.replaceAll([sampleService('pg', ['a:1', 'c:1'])], [])
+  const before = [begunAt('b:1').length, begunAt('w:1').length]
+  assert.deepEqual(before.map(Math.sign), [1, 1])
+  await run(1000, 100)
+  assert.equal(begunAt('c:1').length, 1)
+  await run(60_000, 100)
+  assert.deepEqual([begunAt('b:1').length, begunAt('w:1').length], before)
+  assert.ok(begunAt('a:1').length >= 6)
+})
+
+for (const [direction, stepMs] of [
+  ['back', -3_600_000],
+  ['forward', 3_600_000],
+] as const) {
+  test(`a wall clock that steps an hour ${direction} neither stops nor bursts the checks`, async () => {
+    const { clock, run, begunAt } = schedule([sampleService('pg', ['a:1', 'b:1', 'c:1'], { interval: 1000 })])
+    await run(120_000, 20, (passed) => {
+      if (passed === 60_000) clock.stepWall(stepMs + 333)
+    })
+    for (const name of ['a:1', 'b:1', 'c:1']) {
+      const between = gaps(begunAt(name)).slice(1)
+      assert.ok(Math.max(...between) <= 1540, `${Math.max(...between)} ms without a check`)
+      assert.ok(Math.min(...between) >= 480, `only ${Math.min(...between)} ms between two checks`)
+      assert.ok(Math.abs(begunAt(name).length - 120) <= 2, `${begunAt(name).length} checks`)
+    }
+  })
+}
+
+test('a wall clock may step at any moment, also while the next beat is worked out', async () => {
+  for (const stepMs of [-3_600_000, 3_600_000]) {
+    for (let step = 1; step <= 60; step++) {
+      let instant = 0
+      let readings = 0
+      const wall = () => 1.79e12 + instant + (++readings > step ? stepMs : 0)
+      const clock = systemClock(() => instant, wall)
+      const prober = fakeProber(clock)
+      const registry = createRegistry()
+      registry.replaceAll([sampleService('pg', ['a:1'], { interval: 1000 })], [])
+      const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10 })
+      const loop = createLoop({ monitor, clock })
+      for (; instant < 12_000; instant += 100) {
+        loop.runDue()
+        await prober.answerAll('connected')
+      }
+      const between = gaps(prober.begun.map(({ startedAt }) => startedAt))
+      const when = `when it stepped by ${stepMs} ms at reading ${step}`
+      assert.ok(Math.max(...between) <= 1600, `${Math.max(...between)} ms without a check ${when}`)
+      assert.ok(Math.min(...between.slice(1)) >= 400, `${Math.min(...between)} ms between two checks ${when}`)
+      assert.equal(monitor.stats().skippedBeats, 0, `beats skipped ${when}`)
+    }
+  }
+})
+
+/** A loop that turns by itself, over timers that run when the test says. */
+function turning(t: TestContext, services: readonly Service[]) {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const world = schedule(services, 5000)
+  return {
+    ...world,
+    async pass(ms: number, stepMs: number): Promise<void> {
+      for (let passed = 0; passed < ms; passed += stepMs) {
+        world.clock.advance(stepMs)
+        t.mock.timers.tick(stepMs)
+        await world.prober.answerAll('connected')
+      }
+      await setImmediate()
+    },
+  }
+}
+
+test('once started it turns by itself, until it is stopped', async (t) => {
+  const { loop, pass, begunAt } = turning(t, [sampleService('pg', ['a:1'], { interval: 1000 })])
+  await pass(5000, 5)
+  assert.equal(begunAt('a:1').length, 0)
+  loop.start()
+  await pass(10_000, 5)
+  const count = begunAt('a:1').length
+  assert.ok(Math.abs(count - 10) <= 1, `${count} checks`)
+  loop.stop()
+  await pass(10_000, 5)
+  assert.equal(begunAt('a:1').length, count)
+})
+
+test('a loop that is started long after it was made spreads its first sweep all the same', async (t) => {
+  const names = Array.from({ length: 1000 }, (_, n) => `db-${n}:1`)
+  const { loop, pass, clock, prober } = turning(t, [sampleService('pg', names)])
+  clock.advance(30_000)
+  loop.start()
+  await pass(100, 5)
+  assert.ok(prober.begun.length <= 148, `${prober.begun.length} checks in the first tenth of a second`)
+  await pass(950, 5)
+  assert.equal(prober.begun.length, 1000)
+})
+
+test('a target that comes while the loop runs is checked within a second', async (t) => {
+  const { loop, pass, registry, begunAt } = turning(t, [])
+  loop.start()
+  await pass(5000, 5)
+  registry.replaceAll([sampleService('pg', ['a:1'])], [])
+  await pass(1025, 5)
+  assert.equal(begunAt('a:1').length, 1)
+})
+
+test('what falls due within a tick starts together', async (t) => {
+  const names = Array.from({ length: 1000 }, (_, n) => `db-${n}:1`)
+  const { loop, pass, prober } = turning(t, [sampleService('pg', names)])
+  loop.start()
+  await pass(1025, 1)
+  assert.equal(prober.begun.length, 1000)
+  const turns = new Set(prober.begun.map(({ startedAt }) => startedAt))
+  assert.ok(turns.size <= 52, `${turns.size} turns in a second`)
+})

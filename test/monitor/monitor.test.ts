@@ -1,0 +1,409 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { diagnose } from '../../src/domain/diagnosis.ts'
+import { statusAt } from '../../src/domain/health.ts'
+import { sampleOutcome, sampleService } from '../samples.ts'
+import { isSettled, watch } from './fakes.ts'
+
+const pg = () => sampleService('pg', ['db-1:5432'])
+const onDemand = () => sampleService('mq', ['mq:61616'], { interval: 'off', maxAge: 5000 })
+/** Waits are measured by the machine's timers: here they run when the test says. */
+const holdTimers = (t: TestContext) => t.mock.timers.enable({ apis: ['setTimeout'] })
+
+test('a hundred who ask at once share one check', async () => {
+  const { prober, monitor, service } = watch([pg()])
+  const asked = Array.from({ length: 100 }, () => monitor.refresh([service('pg')], 0, 60_000))
+  assert.equal(prober.begun.length, 1)
+  await prober.pending('db-1:5432').answer('connected')
+  await Promise.all(asked)
+  assert.equal(prober.begun.length, 1)
+  assert.equal(service('pg').targets[0]?.checks, 1)
+})
+
+test('a check asked for joins the one its beat began, and a beat the one that was asked for', async () => {
+  const { prober, monitor, target, checked, clock } = watch([pg()])
+  const watched = target('pg', 'db-1:5432')
+  const ofBeat = monitor.check(watched, clock.now())
+  assert.equal(monitor.check(watched, null), ofBeat)
+  await prober.pending('db-1:5432').answer('connected')
+  await ofBeat
+  const asked = monitor.check(watched, null)
+  assert.equal(monitor.check(watched, clock.now()), asked)
+  await prober.pending('db-1:5432').answer('connected')
+  await asked
+  assert.equal(prober.begun.length, 2)
+  assert.deepEqual(
+    checked.map(({ lateMs }) => lateMs),
+    [0, null],
+  )
+})
+
+test('whoever waits less goes away earlier; the check goes on and its outcome counts', async (t) => {
+  holdTimers(t)
+  const { prober, monitor, service, target } = watch([pg()])
+  const hasty = monitor.refresh([service('pg')], 0, 500)
+  const patient = monitor.refresh([service('pg')], 0, 3000)
+  t.mock.timers.tick(499)
+  assert.equal(await isSettled(hasty), false)
+  t.mock.timers.tick(1)
+  assert.equal(await isSettled(hasty), true)
+  assert.equal(await isSettled(patient), false)
+  assert.equal(prober.begun.length, 1)
+  await prober.pending('db-1:5432').answer('connected')
+  assert.equal(await isSettled(patient), true)
+  assert.equal(target('pg', 'db-1:5432').health.status, 'up')
+})
+
+test('waits for every target that is too old, and only for those', async () => {
+  const { prober, monitor, service, target, clock, checkOnce } = watch([sampleService('pg', ['a:1', 'b:1', 'c:1'])])
+  await checkOnce(target('pg', 'a:1'), 'connected')
+  clock.advance(3000)
+  await checkOnce(target('pg', 'b:1'), 'connected')
+  const asked = monitor.refresh([service('pg')], 2000, 60_000)
+  assert.deepEqual(
+    prober.begun.slice(2).map(({ request }) => request.target.name),
+    ['a:1', 'c:1'],
+  )
+  await prober.pending('c:1').answer('connected')
+  assert.equal(await isSettled(asked), false)
+  await prober.pending('a:1').answer('connected')
+  await asked
+})
+
+test('asks the prober for what the policy says', () => {
+  const { prober, monitor, service, target } = watch([sampleService('pg', ['db-1:5432'], { timeout: 700, close: 'fin' })])
+  void monitor.check(target('pg', 'db-1:5432'), null)
+  assert.deepEqual(prober.begun[0]?.request, {
+    target: service('pg').targets[0]?.target,
+    timeoutMs: 700,
+    close: 'fin',
+  })
+})
+
+test('a target is not dialled again within minAge, however often it is asked for', async () => {
+  const { prober, monitor, service, target, clock, checkOnce } = watch([sampleService('pg', ['a:1'], { minAge: 1000 })])
+  await checkOnce(target('pg', 'a:1'), 'connected')
+  for (let n = 0; n < 10; n++) {
+    clock.advance(100)
+    assert.equal(monitor.refresh([service('pg')], 0, 60_000), null)
+  }
+  assert.equal(prober.begun.length, 1)
+  clock.advance(1)
+  void monitor.refresh([service('pg')], 0, 60_000)
+  assert.equal(prober.begun.length, 2)
+  await prober.pending('a:1').answer('connected')
+})
+
+test('without an age of the caller, an on-demand service is checked when older than its maxAge', async () => {
+  const { prober, monitor, service, target, clock, checkOnce } = watch([onDemand()])
+  await checkOnce(target('mq', 'mq:61616'), 'connected')
+  clock.advance(5000)
+  assert.equal(monitor.refresh([service('mq')], null, 60_000), null)
+  assert.equal(prober.begun.length, 1)
+  clock.advance(1)
+  void monitor.refresh([service('mq')], null, 60_000)
+  assert.equal(prober.begun.length, 2)
+  await prober.pending('mq:61616').answer('connected')
+})
+
+test('an on-demand service that was never checked is checked when asked for', async () => {
+  const { prober, monitor, service } = watch([onDemand()])
+  const asked = monitor.refresh([service('mq')], null, 60_000)
+  await prober.pending('mq:61616').answer('refused')
+  await asked
+  assert.equal(service('mq').targets[0]?.health.status, 'down')
+})
+
+test("a caller's age goes before maxAge, shorter or longer", async () => {
+  const { prober, monitor, service, target, clock, checkOnce } = watch([onDemand()])
+  await checkOnce(target('mq', 'mq:61616'), 'connected')
+  clock.advance(15_000)
+  assert.equal(monitor.refresh([service('mq')], 15_000, 60_000), null)
+  assert.equal(prober.begun.length, 1)
+  void monitor.refresh([service('mq')], 14_999, 60_000)
+  assert.equal(prober.begun.length, 2)
+  await prober.pending('mq:61616').answer('connected')
+})
+
+test('an on-demand service too old to be believed is checked, however old an answer the caller would take', async () => {
+  const { prober, monitor, service, target, clock, checkOnce } = watch([onDemand()])
+  await checkOnce(target('mq', 'mq:61616'), 'connected')
+  clock.advance(60_000)
+  const { health } = target('mq', 'mq:61616')
+  assert.equal(statusAt(health, service('mq').service.policy, clock.now()).status, 'unknown')
+  void monitor.refresh([service('mq')], 3_600_000, 60_000)
+  assert.equal(prober.begun.length, 2)
+  await prober.pending('mq:61616').answer('connected')
+})
+
+test('without an age of the caller, a scheduled service is left to its schedule', async () => {
+  const { prober, monitor, service, clock } = watch([pg()])
+  assert.equal(monitor.refresh([service('pg')], null, 60_000), null)
+  clock.advance(3_600_000)
+  assert.equal(monitor.refresh([service('pg')], null, 60_000), null)
+  assert.equal(prober.begun.length, 0)
+})
+
+test('who names no wait waits for the outcome, however long it takes', async (t) => {
+  holdTimers(t)
+  const { prober, monitor, service } = watch([pg()])
+  const asked = monitor.refresh([service('pg')], 0)
+  t.mock.timers.tick(3_600_000)
+  assert.equal(await isSettled(asked), false)
+  await prober.pending('db-1:5432').answer('connected')
+  assert.equal(await isSettled(asked), true)
+})
+
+test('asking leaves no timer behind once everything has ended', async (t) => {
+  holdTimers(t)
+  const cleared = t.mock.method(globalThis, 'clearTimeout')
+  const { prober, monitor, service } = watch([pg()])
+  const asked = monitor.refresh([service('pg')], 0, 60_000)
+  await prober.pending('db-1:5432').answer('connected')
+  await asked
+  assert.equal(cleared.mock.callCount(), 1)
+})
+
+test('no more checks are under way than allowed, and those asked for go before those that are due', async () => {
+  const names = ['a:1', 'b:1', 'c:1', 'd:1', 'asked:1']
+  const { prober, monitor, target, clock } = watch([sampleService('pg', names)], 2)
+  for (const name of names.slice(0, 4)) void monitor.check(target('pg', name), clock.now())
+  void monitor.check(target('pg', 'asked:1'), null)
+  assert.deepEqual(monitor.stats(), { inFlight: 2, waiting: 3, skippedBeats: 0 })
+  for (const name of ['a:1', 'b:1', 'asked:1', 'c:1', 'd:1']) {
+    assert.ok(monitor.stats().inFlight <= 2)
+    await prober.pending(name).answer('connected')
+  }
+  assert.deepEqual(
+    prober.begun.map(({ request }) => request.target.name),
+    ['a:1', 'b:1', 'asked:1', 'c:1', 'd:1'],
+  )
+  assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedBeats: 0 })
+})
+
+test('a check that waits for its turn goes to the front when somebody asks for it, and is still made once', async () => {
+  const names = ['a:1', 'b:1', 'c:1', 'd:1']
+  const { prober, monitor, service, target, clock } = watch([sampleService('pg', names)], 1)
+  for (const name of names) void monitor.check(target('pg', name), clock.now())
+  const one = { ...service('pg'), targets: [target('pg', 'd:1')] }
+  const asked = [monitor.refresh([one], 0, 60_000), monitor.refresh([one], 0, 60_000)]
+  assert.equal(monitor.stats().waiting, 3)
+  await prober.pending('a:1').answer('connected')
+  await prober.pending('d:1').answer('connected')
+  await Promise.all(asked)
+  assert.equal(target('pg', 'd:1').inFlight, null)
+  assert.equal(monitor.stats().waiting, 1)
+  await prober.pending('b:1').answer('connected')
+  await prober.pending('c:1').answer('connected')
+  assert.deepEqual(
+    prober.begun.map(({ request }) => request.target.name),
+    ['a:1', 'd:1', 'b:1', 'c:1'],
+  )
+  assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedBeats: 0 })
+})
+
+test('a prober that was closed first leaves no verdict', async () => {
+  const { prober, monitor, target, checked, transitions } = watch([pg()])
+  const watched = target('pg', 'db-1:5432')
+  const check = monitor.check(watched, null)
+  await prober.pending('db-1:5432').abandon()
+  await check
+  assert.equal(watched.health.lastOutcome, null)
+  assert.equal(watched.checks, 0)
+  assert.equal(watched.inFlight, null)
+  assert.deepEqual([checked, transitions], [[], []])
+})
+
+test('what comes in late for a removed service is dropped', async () => {
+  const { prober, registry, monitor, target, checked, transitions } = watch([pg()])
+  const watched = target('pg', 'db-1:5432')
+  const check = monitor.check(watched, null)
+  registry.replaceAll([], [])
+  assert.equal(watched.retired, true)
+  assert.equal(monitor.services.size, 0)
+  await prober.pending('db-1:5432').answer('refused')
+  await check
+  assert.deepEqual([checked, transitions], [[], []])
+  assert.equal(watched.checks, 0)
+})
+
+test('a removed service that comes back starts anew, and its late outcome is not taken for the new one', async () => {
+  const { prober, registry, monitor, target } = watch([pg()])
+  const old = monitor.check(target('pg', 'db-1:5432'), null)
+  registry.replaceAll([], [])
+  registry.replaceAll([pg()], [])
+  await prober.pending('db-1:5432').answer('refused')
+  await old
+  assert.equal(target('pg', 'db-1:5432').health.lastOutcome, null)
+})
+
+test('a check that waits for its turn is not made once its target is gone', async () => {
+  const { prober, registry, monitor, target } = watch([sampleService('pg', ['a:1', 'b:1'])], 1)
+  void monitor.check(target('pg', 'a:1'), null)
+  const waiting = monitor.check(target('pg', 'b:1'), 0)
+  registry.replaceAll([sampleService('pg', ['a:1'])], [])
+  await prober.pending('a:1').answer('connected')
+  await waiting
+  assert.equal(prober.begun.length, 1)
+})
+
+test('a changed definition keeps the health of the targets that stay', async () => {
+  const { registry, monitor, target, service, checkOnce } = watch([sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' })])
+  await checkOnce(target('pg', 'a:1'), 'connected')
+  const [a, b] = [target('pg', 'a:1'), target('pg', 'b:1')]
+  const followed: string[] = []
+  monitor.watching.subscribe((targets) => followed.push(...targets.map(({ target }) => target.name)))
+  registry.replaceAll([sampleService('pg', ['c:1', 'a:1'], { quorum: 'any', timeout: 500 })], [])
+  assert.equal(target('pg', 'a:1'), a)
+  assert.equal(a.health.status, 'up')
+  assert.equal(a.watchedService, service('pg'))
+  assert.equal(service('pg').service.policy.timeoutMs, 500)
+  assert.equal(target('pg', 'c:1').health.lastOutcome, null)
+  assert.deepEqual([a.retired, b.retired], [false, true])
+  assert.deepEqual(followed, ['c:1', 'a:1'])
+})
+
+test('services whose definition stays are not watched anew', () => {
+  const { registry, monitor } = watch([pg(), onDemand()])
+  const followed: string[] = []
+  monitor.watching.subscribe((targets) => followed.push(...targets.map(({ target }) => target.name)))
+  registry.replaceAll([pg(), onDemand(), sampleService('new', ['new:1'])], [])
+  assert.deepEqual(followed, ['new:1'])
+})
+
+test('a change of quorum that changes the status is announced', async () => {
+  const { registry, target, transitions, checkOnce } = watch([sampleService('pg', ['a:1', 'b:1'], { quorum: 'all' })])
+  await checkOnce(target('pg', 'a:1'), 'connected')
+  await checkOnce(target('pg', 'b:1'), 'refused')
+  transitions.length = 0
+  registry.replaceAll([sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' })], [])
+  assert.deepEqual(
+    transitions.map(({ service, target, from, to }) => ({ service, target, from, to })),
+    [{ service: 'pg', target: null, from: 'down', to: 'degraded' }],
+  )
+})
+
+test('tells of a change in order: the target, the service, then that the check ended', async () => {
+  const { monitor, prober, target, clock } = watch([pg()])
+  const told: string[] = []
+  monitor.transitions.subscribe(({ target, to }) => told.push(`${target ?? 'the service'} is ${to}`))
+  monitor.checked.subscribe(({ outcome }) => told.push(`checked: ${outcome.reason}`))
+  const check = monitor.check(target('pg', 'db-1:5432'), clock.now())
+  await prober.pending('db-1:5432').answer('refused')
+  await check
+  assert.deepEqual(told, ['db-1:5432 is down', 'the service is down', 'checked: refused'])
+})
+
+test('a transition carries the reason and the sentence of the outcome that brought it', async () => {
+  const { target, transitions, clock, checkOnce } = watch([sampleService('pg', ['a:1'], { fall: 1 })])
+  await checkOnce(target('pg', 'a:1'), 'connected')
+  clock.advance(10_000)
+  await checkOnce(target('pg', 'a:1'), 'timeout', { synRetransmits: 2 })
+  const [ofTarget, ofService] = transitions.slice(-2)
+  const sentence = diagnose(target('pg', 'a:1').health.lastOutcome ?? sampleOutcome('local', 0), target('pg', 'a:1').target)
+  assert.deepEqual(ofTarget, {
+    service: 'pg',
+    target: 'a:1',
+    from: 'up',
+    to: 'down',
+    at: clock.now(),
+    reason: 'timeout',
+    message: sentence,
+  })
+  assert.equal(ofService?.reason, 'timeout')
+  assert.ok(ofService?.message.includes(sentence))
+})
+
+test('lateness is from the beat to the beginning of the check, and never negative', async () => {
+  const { monitor, prober, target, checked, clock } = watch([sampleService('pg', ['a:1'])])
+  for (const [due, startedAt] of [
+    [1000, 1030],
+    [2000, 1999],
+  ] as const) {
+    clock.advance(1000)
+    const check = monitor.check(target('pg', 'a:1'), due)
+    await prober.pending('a:1').answer('connected', { startedAt })
+    await check
+  }
+  assert.deepEqual(
+    checked.map(({ lateMs }) => lateMs),
+    [30, 0],
+  )
+})
+
+test('a skipped beat is counted, and is a chance to notice that a target has gone stale', async () => {
+  const { monitor, target, transitions, clock, checkOnce } = watch([pg()])
+  await checkOnce(target('pg', 'db-1:5432'), 'connected')
+  transitions.length = 0
+  void monitor.check(target('pg', 'db-1:5432'), clock.now())
+  clock.advance(32_000)
+  monitor.skipBeat(target('pg', 'db-1:5432'))
+  assert.deepEqual(transitions, [])
+  clock.advance(1)
+  monitor.skipBeat(target('pg', 'db-1:5432'))
+  assert.equal(monitor.stats().skippedBeats, 2)
+  assert.deepEqual(
+    transitions.map(({ target, to, reason }) => [target, to, reason]),
+    [
+      ['db-1:5432', 'unknown', null],
+      [null, 'unknown', null],
+    ],
+  )
+})
+
+test('our own faults turn nothing; a target with nothing else reads unknown once stale', async () => {
+  const { target, transitions, service, clock, checkOnce } = watch([sampleService('pg', ['a:1'], { fall: 1 })])
+  const watched = target('pg', 'a:1')
+  const read = () => statusAt(watched.health, service('pg').service.policy, clock.now()).status
+  await checkOnce(watched, 'connected')
+  transitions.length = 0
+  for (let n = 1; n <= 3; n++) {
+    clock.advance(10_000)
+    await checkOnce(watched, 'local', { code: 'EMFILE' })
+    assert.equal(read(), 'up')
+  }
+  assert.deepEqual(transitions, [])
+  clock.advance(10_000)
+  await checkOnce(watched, 'local', { code: 'EMFILE' })
+  assert.equal(read(), 'unknown')
+  assert.deepEqual(
+    transitions.map(({ target, to, reason }) => [target, to, reason]),
+    [
+      ['a:1', 'unknown', 'local'],
+      [null, 'unknown', 'local'],
+    ],
+  )
+  assert.equal(watched.failures, 0)
+  await checkOnce(watched, 'refused')
+  assert.equal(read(), 'down')
+})
+
+test('swept once: every scheduled target came to the end of a check, whatever it found', async () => {
+  const { monitor, prober, target, registry, checkOnce } = watch([sampleService('pg', ['a:1', 'b:1']), onDemand()])
+  assert.equal(monitor.sweptOnce(), false)
+  await checkOnce(target('pg', 'a:1'), 'connected')
+  const abandoned = monitor.check(target('pg', 'b:1'), null)
+  await prober.pending('b:1').abandon()
+  await abandoned
+  assert.equal(monitor.sweptOnce(), false)
+  await checkOnce(target('pg', 'b:1'), 'local')
+  assert.equal(monitor.sweptOnce(), true)
+  registry.replaceAll([onDemand()], [])
+  assert.equal(monitor.sweptOnce(), true)
+})
+
+test('a prober that breaks its contract is a bug, and does not leave the target waiting for ever', async () => {
+  const { monitor, prober, target } = watch([pg()])
+  const watched = target('pg', 'db-1:5432')
+  const sound = prober.check
+  prober.check = () => Promise.reject(new Error('a bug'))
+  await assert.rejects(monitor.check(watched, null), /a bug/)
+  assert.equal(watched.inFlight, null)
+  prober.check = sound
+  const check = monitor.check(watched, null)
+  await setImmediate()
+  await prober.pending('db-1:5432').answer('connected')
+  await check
+  assert.equal(watched.health.status, 'up')
+})

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { diagnose } from '../../src/domain/diagnosis.ts'
+import type { Service } from '../../src/domain/service.ts'
+import { review, reviewService, settle } from '../../src/monitor/settle.ts'
+import { standingOf, type WatchedService, type WatchedTarget, watchTarget } from '../../src/monitor/watch.ts'
+import { sampleOutcome, sampleService } from '../samples.ts'
+
+/** A service as the monitor watches it, and its first two targets. */
+function watched(service: Service): [WatchedService, WatchedTarget, WatchedTarget] {
+  const watchedService: WatchedService = {
+    service,
+    targets: [],
+    announced: 'unknown',
+    announcedAt: null,
+    revision: 0,
+  }
+  watchedService.targets = service.targets.map((target) => watchTarget(target, watchedService))
+  const [first, second = first] = watchedService.targets
+  if (first === undefined || second === undefined) throw new Error('no target')
+  return [watchedService, first, second]
+}
+
+test('the first outcome announces the target, then the service', () => {
+  const [, target] = watched(sampleService('pg', ['db-1:5432']))
+  const outcome = sampleOutcome('refused', 1000)
+  const sentence = diagnose(outcome, target.target)
+  const [ofTarget, ofService, ...more] = settle(target, outcome, 1001)
+  assert.deepEqual(ofTarget, {
+    service: 'pg',
+    target: 'db-1:5432',
+    from: 'unknown',
+    to: 'down',
+    at: 1001,
+    reason: 'refused',
+    message: sentence,
+  })
+  assert.deepEqual({ ...ofService, message: '' }, { ...ofTarget, target: null, message: '' })
+  assert.ok(ofService?.message.includes('0 of 1 targets up'), ofService?.message)
+  assert.ok(ofService?.message.includes(`db-1:5432: ${sentence}`), ofService?.message)
+  assert.deepEqual(more, [])
+})
+
+test('outcomes that turn nothing announce nothing', () => {
+  const [, target] = watched(sampleService('pg', ['db-1:5432'], { fall: 3 }))
+  settle(target, sampleOutcome('connected', 1000), 1000)
+  assert.deepEqual(settle(target, sampleOutcome('connected', 2000), 2000), [])
+  assert.deepEqual(settle(target, sampleOutcome('refused', 3000), 3000), [])
+  assert.deepEqual(settle(target, sampleOutcome('refused', 4000), 4000), [])
+  assert.equal(settle(target, sampleOutcome('timeout', 5000), 5000)[0]?.reason, 'timeout')
+})
+
+test('a target can turn without its service, and the service tells its own standing', () => {
+  const [service, first, second] = watched(sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' }))
+  settle(first, sampleOutcome('connected', 1000), 1000)
+  assert.deepEqual(standingOf(service, 1000), {
+    status: 'degraded',
+    since: 1000,
+    counts: { up: 1, degraded: 0, down: 0, unknown: 1 },
+  })
+  const changes = settle(second, sampleOutcome('refused', 2000), 2000)
+  assert.deepEqual(
+    changes.map(({ target, to }) => [target, to]),
+    [['b:1', 'down']],
+  )
+  assert.equal(standingOf(service, 3000).since, 1000)
+})
+
+test('counts checks, failures, handshake times and retransmissions; our own faults are no failures', () => {
+  const [, target] = watched(sampleService('pg', ['db-1:5432']))
+  settle(target, sampleOutcome('connected', 1000, { latencyMs: 0.25, synRetransmits: 1 }), 1000)
+  settle(target, sampleOutcome('timeout', 2000, { synRetransmits: 3 }), 2000)
+  settle(target, sampleOutcome('local', 3000, { synRetransmits: null }), 3000)
+  settle(target, sampleOutcome('refused', 4000, { latencyMs: 9 }), 4000)
+  settle(target, sampleOutcome('connected', 5000, { latencyMs: 0.5 }), 5000)
+  const { checks, failures, connectMs, synRetransmits } = target
+  assert.deepEqual(
+    { checks, failures, connectMs, synRetransmits },
+    { checks: 5, failures: 2, connectMs: 0.75, synRetransmits: 4 },
+  )
+})
+
+test('a target that goes stale is announced once, and the last outcome is not called its cause', () => {
+  const [service, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
+  settle(target, sampleOutcome('connected', 1000), 1000)
+  assert.deepEqual(review(target, 33_000), [])
+  const changes = review(target, 33_001)
+  assert.deepEqual(
+    changes.map(({ target, from, to, reason }) => ({ target, from, to, reason })),
+    [
+      { target: 'db-1:5432', from: 'up', to: 'unknown', reason: null },
+      { target: null, from: 'up', to: 'unknown', reason: null },
+    ],
+  )
+  for (const { message } of changes) assert.match(message, /32\.0 s/)
+  assert.deepEqual(review(target, 90_000), [])
+  assert.equal(standingOf(service, 90_000).since, 33_001)
+})
+
+test('a target that reads unknown because of our own faults says so', () => {
+  const [, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
+  settle(target, sampleOutcome('connected', 1000), 1000)
+  const fault = sampleOutcome('local', 34_000, { code: 'EMFILE' })
+  const [ofTarget, ofService] = settle(target, fault, 34_000)
+  assert.equal(ofTarget?.to, 'unknown')
+  assert.equal(ofTarget?.reason, 'local')
+  assert.ok(ofTarget?.message.includes(diagnose(fault, target.target)), ofTarget?.message)
+  assert.equal(ofService?.reason, 'local')
+})
+
+test('a stale target that is confirmed again is announced, from unknown', () => {
+  const [, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
+  settle(target, sampleOutcome('connected', 1000), 1000)
+  review(target, 40_000)
+  const [ofTarget] = settle(target, sampleOutcome('refused', 50_000), 50_000)
+  assert.deepEqual([ofTarget?.from, ofTarget?.to], ['unknown', 'down'])
+})
+
+test('between going stale and being noticed, a service already reads unknown since then', () => {
+  const [service, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
+  settle(target, sampleOutcome('connected', 1000), 1000)
+  assert.deepEqual(standingOf(service, 60_000), {
+    status: 'unknown',
+    since: 33_000,
+    counts: { up: 0, degraded: 0, down: 0, unknown: 1 },
+  })
+})
+
+test('a service that changes by its definition alone names the target that is down', () => {
+  const [service, first, second] = watched(sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' }))
+  settle(first, sampleOutcome('connected', 1000), 1000)
+  settle(second, sampleOutcome('refused', 1000), 1000)
+  service.service = { ...service.service, quorum: 'all' }
+  const [change, ...more] = reviewService(service, 2000)
+  assert.deepEqual(more, [])
+  assert.deepEqual({ ...change, message: '' }, {
+    service: 'pg',
+    target: null,
+    from: 'degraded',
+    to: 'down',
+    at: 2000,
+    reason: 'refused',
+    message: '',
+  })
+  assert.match(change?.message ?? '', /^1 of 2 targets up; b:1: /)
+  assert.deepEqual(reviewService(service, 3000), [])
+})
+
+test('a service that goes down names a target that is down, not one that is only unknown', () => {
+  const [, , second] = watched(sampleService('pg', ['a:1', 'b:1']))
+  const ofService = settle(second, sampleOutcome('refused', 1000), 1000).at(-1)
+  assert.equal(ofService?.target, null)
+  assert.equal(ofService?.to, 'down')
+  assert.equal(ofService?.reason, 'refused')
+  assert.match(ofService?.message ?? '', /^0 of 2 targets up; b:1: /)
+})
+
+test('a service that comes up has no target to blame', () => {
+  const [, target] = watched(sampleService('pg', ['a:1'], { rise: 1 }))
+  settle(target, sampleOutcome('refused', 1000), 1000)
+  const ofService = settle(target, sampleOutcome('connected', 2000), 2000).at(-1)
+  assert.equal(ofService?.to, 'up')
+  assert.equal(ofService?.reason, null)
+  assert.equal(ofService?.message, '1 of 1 targets up')
+})

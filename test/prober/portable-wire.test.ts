@@ -1,0 +1,7 @@
+import { createPortableProber } from '../../src/prober/portable.ts'
+import { enterNamespace } from '../namespace.ts'
+import { wireContract } from './wire.ts'
+
+const skip = await enterNamespace(import.meta.filename)
+
+wireContract('portable', skip, ({ clock }) => createPortableProber({ clock }))

@@ -1,0 +1,320 @@
+/**
+ * What a prober must make of what really happens on a network: every row is played by the kernel between two hosts of a
+ * network namespace, over IPv4 and IPv6. Run it in a file that entered a namespace.
+ */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
+import net from 'node:net'
+import { after, before, describe, test } from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import type { Reason } from '../../src/domain/outcome.ts'
+import type { Prober } from '../../src/prober/prober.ts'
+import { createHost, createResolvConf, type Host, sh } from '../namespace.ts'
+import { assertOnTime, checkOnce, type MakeProber } from './contract.ts'
+
+const port = 8000
+const far = { v4: '10.0.0.2', v6: 'fd00::2' }
+const families = ['v4', 'v6'] as const
+
+/** Long enough for three seconds of ARP or ND, and for an ICMP error that the kernel only believes at the next SYN (see below). */
+const patienceMs = 8000
+
+/**
+ * Two hosts on one cable: the prober's (near) and the other (far), which routes nothing on. The kernel limits the ICMP
+ * errors it sends, which would make these tests wait for each other: the limit is lifted.
+ */
+async function createNetwork(): Promise<Host> {
+  const host = await createHost(port)
+  try {
+    connectHosts(host)
+    return host
+  } catch (error) {
+    await host.close()
+    throw error
+  }
+}
+
+function connectHosts(host: Host): void {
+  sh(`
+    ip link add near type veth peer name far
+    ip link set far netns ${host.pid}
+    ip addr add 10.0.0.1/24 dev near; ip addr add fd00::1/64 dev near nodad; ip addr add fe80::1/64 dev near nodad
+    ip link set near up`)
+  host.sh(`
+    sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+    ip link set lo up
+    ip addr add 10.0.0.2/24 dev far; ip addr add fd00::2/64 dev far nodad; ip addr add fe80::2/64 dev far nodad
+    ip link set far up
+    nft -f - <<'RULES'
+      table inet filter { chain input {
+        type filter hook input priority 0
+        tcp dport 81 drop
+        tcp dport 82 reject with icmpx admin-prohibited
+        tcp dport 83 reject with icmpx port-unreachable
+        tcp dport 84 reject with tcp reset
+        udp dport 53 drop
+      }
+      }
+RULES`)
+  sh(`
+    ip route add 10.7.0.0/16 via 10.0.0.2; ip -6 route add fd07::/16 via fd00::2
+    ip route add prohibit 10.8.0.0/16;     ip -6 route add prohibit fd08::/16
+    ip route add unreachable 10.9.0.0/16;  ip -6 route add unreachable fd09::/16
+    ip route add blackhole 10.10.0.0/16;   ip -6 route add blackhole fd10::/16
+    nft -f - <<'RULES'
+      table inet filter { chain output {
+        type filter hook output priority 0
+        tcp dport 91 drop
+        tcp dport 92 reject with tcp reset
+      }
+      }
+RULES`)
+}
+
+type Row = {
+  readonly what: string
+  /** Addresses for IPv4 and IPv6; the far host's when absent. */
+  readonly ip?: { readonly v4: string; readonly v6: string }
+  readonly port: number
+  readonly reason: Reason
+  readonly code: { readonly v4: string | null; readonly v6: string | null } | string | null
+  /** Since the check began, in milliseconds. */
+  readonly withinMs: number
+  readonly timeoutMs?: number
+}
+
+// An ICMP error that finds the socket inside connect(2) is dropped (tcp_v4_err: "LockDroppedIcmps"). Between namespaces of one machine
+// the answer can be that quick; the next SYN, a second later, brings the next one.
+const atNextSynMs = 4500
+const soonMs = 500
+
+const rows: readonly Row[] = [
+  { what: 'a listener', port, reason: 'connected', code: null, withinMs: soonMs },
+  {
+    what: 'a listener at a link-local address with a zone',
+    ip: { v4: '10.0.0.2', v6: 'fe80::2%near' },
+    port,
+    reason: 'connected',
+    code: null,
+    withinMs: soonMs,
+  },
+  { what: 'a closed port', port: 8001, reason: 'refused', code: 'ECONNREFUSED', withinMs: soonMs },
+  { what: 'a firewall that answers with RST', port: 84, reason: 'refused', code: 'ECONNREFUSED', withinMs: soonMs },
+  {
+    what: 'a firewall that answers "port unreachable"',
+    port: 83,
+    reason: 'refused',
+    code: 'ECONNREFUSED',
+    withinMs: atNextSynMs,
+  },
+  {
+    what: 'a firewall that answers "admin prohibited"',
+    port: 82,
+    reason: 'unreachable',
+    code: { v4: 'EHOSTUNREACH', v6: 'EACCES' },
+    withinMs: atNextSynMs,
+  },
+  {
+    what: 'a router without a route',
+    ip: { v4: '10.7.0.1', v6: 'fd07::1' },
+    port,
+    reason: 'unreachable',
+    code: 'ENETUNREACH',
+    withinMs: atNextSynMs,
+  },
+  {
+    what: 'an address nobody on the network has',
+    ip: { v4: '10.0.0.99', v6: 'fd00::99' },
+    port,
+    reason: 'unreachable',
+    code: 'EHOSTUNREACH',
+    withinMs: 4500,
+  },
+  { what: 'a firewall that drops', port: 81, reason: 'timeout', code: null, timeoutMs: 700, withinMs: 1200 },
+  // Dropping in our own OUTPUT chain is invisible: TCP takes the loss of its own SYN for the network's and sends it again.
+  { what: 'our own firewall that drops', port: 91, reason: 'timeout', code: null, timeoutMs: 700, withinMs: 1200 },
+  {
+    what: 'our own firewall that answers with RST',
+    port: 92,
+    reason: 'refused',
+    code: 'ECONNREFUSED',
+    withinMs: soonMs,
+  },
+  {
+    what: 'no route of our own',
+    ip: { v4: '192.0.2.1', v6: '2001:db8::1' },
+    port,
+    reason: 'local',
+    code: 'ENETUNREACH',
+    withinMs: soonMs,
+  },
+  {
+    what: 'a prohibit route of our own',
+    ip: { v4: '10.8.0.1', v6: 'fd08::1' },
+    port,
+    reason: 'local',
+    code: 'EACCES',
+    withinMs: soonMs,
+  },
+  {
+    what: 'an unreachable route of our own',
+    ip: { v4: '10.9.0.1', v6: 'fd09::1' },
+    port,
+    reason: 'local',
+    code: 'EHOSTUNREACH',
+    withinMs: soonMs,
+  },
+  {
+    what: 'a blackhole route of our own',
+    ip: { v4: '10.10.0.1', v6: 'fd10::1' },
+    port,
+    reason: 'local',
+    code: 'EINVAL',
+    withinMs: soonMs,
+  },
+]
+
+/** The rows a prober with more evidence tells apart better, by what they say. */
+export type Exceptions = Readonly<Record<string, Reason>>
+
+export function wireContract(
+  name: string,
+  skip: false | string,
+  makeProber: MakeProber,
+  exceptions: Exceptions = {},
+): void {
+  const clock = systemClock()
+  let prober: Prober
+  const closing: (() => Promise<void>)[] = []
+
+  describe(`${name}, seen on the wire`, { skip }, () => {
+    before(async () => {
+      closing.push((await createNetwork()).close)
+      prober = makeProber({ clock })
+      closing.push(prober.close)
+      // The first packet between two hosts waits for ARP and ND.
+      for (const family of families) assert.equal((await checkOnce(prober, far[family], port)).reason, 'connected')
+    })
+    after(async () => {
+      for (const close of closing.reverse()) await close()
+    })
+
+    describe('each row', { concurrency: true }, () => {
+      for (const row of rows) {
+        for (const family of families) {
+          const reason = exceptions[row.what] ?? row.reason
+          test(`${row.what} (${family}): ${reason}`, async (t) => {
+            const ip = (row.ip ?? far)[family]
+            const outcome = await checkOnce(prober, ip, row.port, row.timeoutMs ?? patienceMs)
+            const took = outcome.endedAt - outcome.startedAt
+            t.diagnostic(`${outcome.reason} ${outcome.code} after ${took.toFixed(2)} ms`)
+            const code = row.code !== null && typeof row.code === 'object' ? row.code[family] : row.code
+            assert.deepEqual([outcome.reason, outcome.code], [reason, code])
+            assert.ok(took < row.withinMs, `took ${took} ms`)
+            if (row.timeoutMs !== undefined) assertOnTime(outcome, row.timeoutMs)
+          })
+        }
+      }
+    })
+
+    test('dropped packets cost their own check its timeout and delay no other', async () => {
+      const dropped = families.map((family) => checkOnce(prober, far[family], 81, 1500))
+      for (let round = 0; round < 20; round++) {
+        const others = await Promise.all(
+          Array.from({ length: 50 }, (_, i) => checkOnce(prober, far[families[i % 2] ?? 'v4'], port, 1000)),
+        )
+        assert.deepEqual(new Set(others.map(({ reason }) => reason)), new Set(['connected']))
+      }
+      for (const outcome of await Promise.all(dropped)) {
+        assert.equal(outcome.reason, 'timeout')
+        assertOnTime(outcome, 1500)
+      }
+    })
+
+    for (const family of families) {
+      test(`without a local port left the fault is our own (${family})`, async () => {
+        sh('sysctl -qw net.ipv4.ip_local_port_range="40000 40003"')
+        const taken = Array.from({ length: 4 }, () => net.connect({ host: far[family], port, autoSelectFamily: false }))
+        await Promise.all(taken.map((socket) => once(socket, 'connect')))
+        const { reason, code, address } = await checkOnce(prober, far[family], port)
+        sh('sysctl -qw net.ipv4.ip_local_port_range="32768 60999"')
+        for (const socket of taken) socket.resetAndDestroy()
+        assert.deepEqual([reason, code], ['local', 'EADDRNOTAVAIL'])
+        assert.equal(address, family === 'v4' ? `10.0.0.2:${port}` : `[fd00::2]:${port}`)
+        assert.equal(
+          (await checkOnce(prober, far[family], port)).reason,
+          'connected',
+          'and passes when there are ports again',
+        )
+      })
+
+      test(`without a file descriptor left the fault is our own (${family})`, async () => {
+        const give = exhaustDescriptors()
+        const { reason, code } = await checkOnce(prober, far[family], port).finally(give)
+        assert.deepEqual([reason, code], ['local', 'EMFILE'])
+        assert.equal(
+          (await checkOnce(prober, far[family], port)).reason,
+          'connected',
+          'and passes when there are some again',
+        )
+      })
+    }
+
+    test('names: what the resolver says, that there is none, and that it says nothing', async () => {
+      const resolvConf = createResolvConf()
+      const nameServer = await createNameServer('127.0.0.1')
+      try {
+        resolvConf.write('nameserver 127.0.0.1\n')
+        const missing = await checkOnce(prober, 'missing.test', port)
+        assert.deepEqual([missing.reason, missing.code, missing.address], ['dns', 'ENOTFOUND', null])
+
+        resolvConf.write('nameserver 127.0.0.2\n')
+        const nobody = await checkOnce(prober, 'nobody.test', port)
+        assert.deepEqual([nobody.reason, nobody.code, nobody.address], ['local', 'EAI_AGAIN', null])
+
+        // One second and one attempt, because the process cannot end before getaddrinfo does.
+        resolvConf.write(`nameserver ${far.v4}\noptions timeout:1 attempts:1\n`)
+        const silent = await checkOnce(prober, 'silent.test', port, 300)
+        assert.deepEqual([silent.reason, silent.code, silent.address], ['local', null, null])
+        assertOnTime(silent, 300)
+      } finally {
+        nameServer.close()
+        resolvConf.close()
+      }
+    })
+  })
+}
+
+/** Opens files until none can be opened; returns what closes them again. */
+function exhaustDescriptors(): () => void {
+  const pid = String(process.pid)
+  const limit = execFileSync('prlimit', ['--pid', pid, '--nofile', '--noheadings', '--output', 'SOFT'], {
+    encoding: 'utf8',
+  })
+  execFileSync('prlimit', ['--pid', pid, '--nofile=256:'])
+  const taken: number[] = []
+  try {
+    for (;;) taken.push(openSync('/dev/null'))
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'EMFILE')
+  }
+  return () => {
+    for (const descriptor of taken) closeSync(descriptor)
+    execFileSync('prlimit', ['--pid', pid, `--nofile=${limit.trim()}:`])
+  }
+}
+
+/** A name server to which no name exists (RFC 1035 §4.1.1: the query again, as a response with code 3). */
+async function createNameServer(ip: string) {
+  const server = createSocket('udp4')
+  server.on('message', (query, from) => {
+    query.writeUInt16BE(0x8183, 2)
+    server.send(query, from.port, from.address)
+  })
+  server.bind(53, ip)
+  await once(server, 'listening')
+  return server
+}
