@@ -10,7 +10,12 @@ import { createReadiness } from '../src/readiness.ts'
 /** The committed document. */
 export const documentFile = new URL('openapi.json', import.meta.url)
 
-const prober: Prober = { name: 'portable', check: async () => undefined, close: async () => undefined }
+const prober: Prober = {
+  name: 'portable',
+  check: async () => undefined,
+  restarts: () => 0,
+  close: async () => undefined,
+}
 
 /** The OpenAPI document of the running routes, as text. Nothing is listened to and nothing is checked. */
 export async function generateDocument(): Promise<string> {

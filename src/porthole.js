@@ -7,5 +7,9 @@ if (major < 24) {
   )
   process.exit(1)
 }
+// Read when the first name is looked up, so set before anything is loaded. Look-ups run on half of these threads; and
+// glibc gives a silent resolver up after 2 s instead of 10, for as long as which the process could not even exit.
+process.env.UV_THREADPOOL_SIZE ??= '16'
+process.env.RES_OPTIONS ??= 'timeout:1 attempts:2'
 const { main } = await import('./main.ts')
 await main()

@@ -159,6 +159,7 @@ export function holdChecks(clock: Clock): HeldProber {
     check: () => new Promise((done) => waiting.push(done)),
     held: () => waiting.length,
     answer: (outcome = {}) => end(sampleOutcome(outcome.reason ?? 'connected', clock.now(), outcome)),
+    restarts: () => 0,
     close: async () => end(undefined),
   }
 }

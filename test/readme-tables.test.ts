@@ -1,6 +1,9 @@
 /** Compares the README's tables with the code they are about. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { buildApp } from '../src/app.ts'
 import { systemClock } from '../src/clock.ts'
 import { parseConfig } from '../src/config/config.ts'
 import { FileSettings } from '../src/config/settings.ts'
@@ -10,7 +13,9 @@ import { builtInDefaults, PolicySettings, ServiceSettings } from '../src/domain/
 import { createMetrics } from '../src/metrics/metrics.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
-import { blocksOf, readme, tableOf } from './readme.ts'
+import type { Prober } from '../src/prober/prober.ts'
+import { createReadiness } from '../src/readiness.ts'
+import { blocksOf, readme, root, tableOf } from './readme.ts'
 import { sampleOutcome, sampleService } from './samples.ts'
 
 const structure = tableOf(readme, '| key | default | meaning |')
@@ -23,6 +28,42 @@ test('the table of reasons lists each with its verdict', () => {
     Reason.options.map((reason) => [reason, verdictOf(reason)]),
   )
 })
+
+test('the table of routes lists those of the OpenAPI document, and the table of parameters those of /health', async (t) => {
+  const { paths } = await describedRoutes(t)
+  const rows = tableOf(readme, '| route | answer |').map(([route = '']) => route)
+  assert.deepEqual(new Set(rows), new Set([...Object.keys(paths).map((path) => `GET ${path}`), 'GET /docs']))
+
+  const queryOf = (path: string) =>
+    paths[path]?.get.parameters.filter((one) => one.in === 'query').map(({ name }) => name)
+  const parameters = tableOf(readme, '| parameter | meaning |').map(([name]) => name)
+  assert.deepEqual(parameters, queryOf('/health'))
+  assert.deepEqual(parameters.slice(-3), queryOf('/health/{service}'))
+})
+
+type Paths = Record<string, { get: { parameters: { in: string; name: string }[] } }>
+
+async function describedRoutes(t: TestContext): Promise<{ paths: Paths }> {
+  const app = await buildApp(sampleParts())
+  t.after(() => app.close())
+  return (await app.inject('/openapi.json')).json()
+}
+
+/** The parts of a Porthole whose targets at port 1 are up and whose others are down. */
+function sampleParts() {
+  const clock = systemClock()
+  const registry = createRegistry()
+  const now = clock.now()
+  const prober: Prober = {
+    name: 'portable',
+    check: async ({ target }) => sampleOutcome(target.port === 1 ? 'connected' : 'refused', now),
+    restarts: () => 0,
+    close: async () => undefined,
+  }
+  const monitor = createMonitor({ registry, clock, prober, maxInFlight: 2 })
+  const metrics = createMetrics({ monitor, registry, clock, prober: 'portable', version: '0.1.0' }, { runtime: false })
+  return { monitor, registry, readiness: createReadiness(monitor), metrics, clock, version: '0.1.0' }
+}
 
 test("the table of settings has every key of the file, and each one's default", () => {
   const { listen, defaults: _, services: _named, groups, ...plain } = FileSettings.shape
@@ -83,25 +124,12 @@ test("the ranges of a policy's settings are those that are accepted", () => {
 test('the table of the environment lists the variables that --help names', () => {
   const help = blocksOf(readme).find(({ text }) => text.includes('porthole --help | --version'))?.text ?? ''
   const rows = tableOf(readme, '| environment, over the file | meaning |')
-  assert.deepEqual(rows.map(([name]) => name).sort(), [...new Set(help.match(/PORTHOLE_\w+/g))].sort())
+  assert.deepEqual(new Set(rows.map(([name]) => name)), new Set(help.match(/PORTHOLE_\w+/g)))
 })
 
 test('the table of metrics lists those that are exported, with their labels', async () => {
-  const clock = systemClock()
-  const registry = createRegistry()
-  const now = clock.now()
-  const monitor = createMonitor({
-    registry,
-    clock,
-    maxInFlight: 2,
-    prober: {
-      name: 'portable',
-      // One up and one down, so that every family has a sample.
-      check: async ({ target }) => sampleOutcome(target.port === 1 ? 'connected' : 'refused', now),
-      close: async () => undefined,
-    },
-  })
-  const metrics = createMetrics({ monitor, registry, clock, prober: 'portable', version: '0.1.0' }, { runtime: false })
+  const { registry, monitor, metrics } = sampleParts()
+  // One target up and one down, so that every family has a sample.
   registry.replaceAll([sampleService('s', ['a:1', 'a:2'], { groups: ['g'] })], [{ name: 'g', quorum: 'all' }])
   await monitor.refresh([...monitor.services.values()], 0, undefined)
   metrics.observeRequest('GET', '/health', 200, 1)
@@ -113,11 +141,20 @@ test('the table of metrics lists those that are exported, with their labels', as
     const labels = [...(sample[1] ?? '').matchAll(/(\w+)="/g)]
       .map(([, label]) => label)
       .filter((label) => label !== 'le')
-    return [name, labels.sort().join(', ')]
+    return [name, new Set(labels)] as const
   })
-  const rows = tableOf(readme, '| metric | labels | meaning |')
+  const rows = tableOf(readme, '| metric | labels | meaning |').map(
+    ([name = '', labels = '']) => [name, new Set(labels.split(', ').filter((label) => label !== ''))] as const,
+  )
+  assert.deepEqual(new Map(rows), new Map(exported))
+})
+
+test('the packages that the CI installs are those the README names', () => {
+  const needed = /^needed=\((.*)\)$/m.exec(readFileSync(join(root, '.ci/run'), 'utf8'))?.[1] ?? ''
+  const [, afterwards = ''] = readme.split('the Debian packages')
+  const [sentence = ''] = afterwards.split(';')
   assert.deepEqual(
-    rows.map(([name = '', labels = '']) => [name, labels.split(', ').sort().join(', ')]).sort(),
-    exported.sort(),
+    new Set(needed.split(' ').map((pair) => pair.split(':')[1])),
+    new Set([...sentence.matchAll(/`([\w-]+)`/g)].map(([, name]) => name)),
   )
 })

@@ -23,7 +23,7 @@ export async function check(targetText: string, { timeoutMs, prober, out, err }:
     err(target)
     return 2
   }
-  const outcome = await prober.check({ target, timeoutMs, close: builtInDefaults.close })
+  const outcome = await prober.check({ target, timeoutMs, close: builtInDefaults.close, urgent: true })
   if (outcome === undefined) {
     err(`the check of ${target.name} was abandoned`)
     return 1

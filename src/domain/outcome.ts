@@ -24,6 +24,15 @@ export function verdictOf(reason: Reason): Verdict {
   return reason === 'local' ? 'unknown' : 'down'
 }
 
+/** A message of the network about a packet of ours that it did not deliver (RFC 792, RFC 4443). */
+export type IcmpError = {
+  readonly version: 4 | 6
+  readonly type: number
+  readonly code: number
+  /** The IP of who sent it; null where the kernel does not tell. */
+  readonly from: string | null
+}
+
 /** What one check found. Times are instants of the monotonic clock, in milliseconds. */
 export type Outcome = {
   readonly reason: Reason
@@ -37,6 +46,8 @@ export type Outcome = {
   readonly latencyMs: number | null
   /** SYNs sent again; null where the prober cannot see them. */
   readonly synRetransmits: number | null
+  /** What the network said; null when it said nothing, or the prober cannot see it. */
+  readonly icmp: IcmpError | null
   /** The error's name (`EMFILE`, `EAI_AGAIN`); null when the check succeeded or its own deadline ended it. */
   readonly code: string | null
 }

@@ -53,9 +53,10 @@ export function formatAddress(ip: string, port: number): string {
 /** What two spellings of one target have in common. */
 export function targetKey(target: Target): string {
   const host = target.host.toLowerCase().replace(/\.$/, '')
-  const url = URL.parse(`http://${formatAddress(host, target.port)}`)
+  const address = formatAddress(host, target.port)
   // A URL's host spells IPv6 one way (WHATWG URL §3.5). An address with a zone is no URL, and stays as written.
-  return isIP(host) === 6 && url !== null ? `${url.hostname}:${target.port}` : formatAddress(host, target.port)
+  const url = URL.parse(`http://${address}`)
+  return url === null ? address : `${url.hostname}:${target.port}`
 }
 
 /** A target as written in configuration, parsed. */

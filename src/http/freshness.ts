@@ -3,21 +3,25 @@ import { Duration } from '../domain/duration.ts'
 
 const second = 1000
 
+/** A parameter that is given once, and read as the schema reads text. */
+export const once = <Output>(schema: z.ZodType<Output, string | number>) =>
+  z.string({ error: 'given more than once: write it once' }).pipe(schema as z.ZodType<Output, string>)
+
 /** How fresh an answer a caller wants, for those who cannot set headers. */
 export const freshnessQuery = {
-  maxAge: Duration(0, 86_400 * second)
+  maxAge: once(Duration(0, 86_400 * second))
     .optional()
     .meta({
       description:
         'Check first what was last checked longer ago than this, such as `2s`. The same as `Cache-Control: max-age` in the request.',
-      override: { type: 'string', examples: ['2s'] },
+      examples: ['2s'],
     }),
-  wait: Duration(0, 300 * second)
+  wait: once(Duration(0, 300 * second))
     .optional()
     .meta({
       description:
         'How long to wait for checks before answering with what is known, such as `800ms`. Without it, until they end.',
-      override: { type: 'string', examples: ['800ms'] },
+      examples: ['800ms'],
     }),
 }
 

@@ -7,7 +7,7 @@ import type { Status } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { WatchedService } from '../monitor/watch.ts'
-import { type Freshness, freshnessHeaders, freshnessQuery, readFreshness } from './freshness.ts'
+import { type Freshness, freshnessHeaders, freshnessQuery, once, readFreshness } from './freshness.ts'
 import { HealthJson } from './health-json.ts'
 import { problemResponse, sendProblem } from './problem.ts'
 import { createServiceRenderer } from './rendered.ts'
@@ -21,7 +21,8 @@ const flag = z
   })
   .transform((value) => value !== 'false' && value !== '0')
 
-const oneOrMany = z.union([z.string(), z.array(z.string())]).transform((value) => [value].flat())
+/** What is written once comes as text, what is written several times as a list. */
+const oneOrMany = z.preprocess((value) => (value === undefined ? value : [value].flat()), z.array(z.string()))
 
 const degraded = z
   .enum(['200', '503'], { error: (issue) => `degraded=${issue.input}: write 503 where degraded is down, or 200` })
@@ -37,20 +38,15 @@ const SetQuery = z.strictObject(
   {
     group: oneOrMany.optional().meta({
       description: 'Only services of this group; several are allowed.',
-      override: { type: 'array', items: { type: 'string' } },
     }),
     exclude: oneOrMany.optional().meta({
       description: 'Leave this service out; several are allowed.',
-      override: { type: 'array', items: { type: 'string' } },
     }),
-    quorum: Quorum.optional().meta({
+    quorum: once(Quorum).optional().meta({
       description:
         "How many of the services must be up: `all`, `any`, a count, or a share such as `50%25`. Without it the group's own, else `all`.",
-      override: { type: 'string' },
     }),
-    verbose: flag
-      .optional()
-      .meta({ description: 'List every service, not only those that are not up.', override: { type: 'boolean' } }),
+    verbose: flag.optional().meta({ description: 'List every service, not only those that are not up.' }),
     degraded,
     ...freshnessQuery,
   },
@@ -87,6 +83,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, {
     {
       schema: {
         summary: 'The health of all services, or of a chosen set',
+        operationId: 'getHealth',
         tags: ['health'],
         querystring: SetQuery,
         headers: freshnessHeaders,
@@ -125,6 +122,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, {
     {
       schema: {
         summary: 'The health of one service, its targets, their reasons and sentences',
+        operationId: 'getServiceHealth',
         tags: ['health'],
         params: z.object({ service: z.string() }),
         querystring: ServiceQuery,

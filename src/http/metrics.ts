@@ -9,6 +9,7 @@ export const metricsRoutes: FastifyPluginAsyncZodOpenApi<{ metrics: Metrics }> =
     {
       schema: {
         summary: 'Everything that is known, for Prometheus',
+        operationId: 'getMetrics',
         tags: ['porthole'],
         response: {
           200: { description: 'Prometheus text format.', content: { 'text/plain': { schema: z.string() } } },

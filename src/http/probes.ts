@@ -20,6 +20,7 @@ export const probeRoutes: FastifyPluginAsyncZodOpenApi<{ readiness: Readiness }>
     {
       schema: {
         summary: 'Whether Porthole is alive; never depends on targets',
+        operationId: 'getLiveness',
         tags: ['porthole'],
         querystring: ProbeQuery,
         response: { 200: text('Alive.') },
@@ -34,6 +35,7 @@ export const probeRoutes: FastifyPluginAsyncZodOpenApi<{ readiness: Readiness }>
     {
       schema: {
         summary: 'Whether Porthole has first answers and is not about to stop',
+        operationId: 'getReadiness',
         tags: ['porthole'],
         querystring: ProbeQuery,
         response: { 200: text('Ready.'), 503: text('Not ready, and why.') },

@@ -79,16 +79,16 @@ export function answerError(error: FastifyError, request: FastifyRequest, reply:
 
 /** The answer to bytes that are not HTTP, or headers that are too large: the socket is all there is. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: import('node:net').Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  if (error.code === 'ECONNRESET' || !socket.writable) return
   const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400
   const problem = problemOf(
     status,
     status === 400 ? 'This is not a request that HTTP/1.1 allows.' : `${STATUS_CODES[status]}.`,
   )
   const body = JSON.stringify(problem)
-  socket.end(
-    `HTTP/1.1 ${status} ${problem.title}\r\nContent-Type: ${problemType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  )
+  const headers = `Content-Type: ${problemType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close`
+  // Node.js lets go of a connection whose request it could not read: unless it is closed here, its peer may keep it for good.
+  socket.end(`HTTP/1.1 ${status} ${problem.title}\r\n${headers}\r\n\r\n${body}`, () => socket.destroy())
 }
 
 /**
@@ -97,15 +97,14 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: import('
  */
 export function refuseOtherMethods(app: FastifyInstance): () => void {
   const methodsAt = new Map<string, Set<string>>()
-  app.addHook('onRoute', ({ url, method, schema }) => {
-    if (schema?.hide === true) return
+  app.addHook('onRoute', ({ url, method }) => {
     methodsAt.set(url, new Set([...(methodsAt.get(url) ?? []), ...[method].flat()]))
   })
   return () => {
     for (const [url, methods] of [...methodsAt]) {
       const allow = [...methods].sort().join(', ')
       app.route({
-        method: ['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT'].filter((method) => !methods.has(method)),
+        method: app.supportedMethods.filter((method) => !methods.has(method)),
         url,
         schema: { hide: true },
         // In onRequest, so that a body is neither read nor judged.

@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry as Register } from 'prom-client'
 import type { Clock } from '../clock.ts'
 import { statusAt } from '../domain/health.ts'
+import type { Reason } from '../domain/outcome.ts'
 import { statusOf } from '../domain/quorum.ts'
 import { countStatuses, type Status } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
@@ -119,8 +120,18 @@ export function addTargetMetrics(
     if (lastOutcome.reason === 'connected' && lastOutcome.latencyMs !== null)
       connect.set(labels, lastOutcome.latencyMs / 1000)
     if (lastOutcome.synRetransmits !== null) retransmits.inc(labels, watched.synRetransmits)
-    if (status !== 'up') downReason.set({ ...labels, reason: lastOutcome.reason }, 1)
+    const reason = reasonNotUp(watched, status)
+    if (reason !== null) downReason.set({ ...labels, reason }, 1)
   }
+}
+
+/** Null when the target is up, or nothing says why it is not. */
+function reasonNotUp({ health, watchedService }: WatchedTarget, status: Status): Reason | null {
+  if (status === 'up' || health.lastOutcome === null) return null
+  const isStale = status !== health.status
+  if (!isStale) return health.lastOutcome.reason
+  // That a schedule was not kept is our own fault; that nobody asked is nobody's.
+  return watchedService.service.policy.intervalMs === null ? null : 'local'
 }
 
 function isUp(status: Status): 0 | 1 {

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { beatIntervalMs } from '../domain/health.ts'
 import { nextBeat, phaseOf } from '../domain/schedule.ts'
-import { createHeap } from './heap.ts'
+import { createHeap } from '../heap.ts'
 import type { Checked, Monitor } from './monitor.ts'
 import type { WatchedTarget } from './watch.ts'
 
@@ -61,7 +61,7 @@ export function createLoop({ monitor, clock }: { monitor: Monitor; clock: Clock 
     const { policy } = watched.watchedService.service
     const intervalMs = beatIntervalMs(watched.health, policy)
     if (intervalMs === null) return null
-    return beatAfter(instant + Math.min(Math.max(policy.minAgeMs, tickMs), intervalMs / 2), phase, intervalMs)
+    return beatAfter(instant + Math.min(policy.minAgeMs, intervalMs / 2), phase, intervalMs)
   }
 
   function beat(slot: Slot): void {

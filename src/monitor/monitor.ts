@@ -63,7 +63,7 @@ export function createMonitor(parts: {
   async function runCheck({ watched, due }: Task): Promise<void> {
     if (watched.retired) return
     const { timeoutMs, close } = watched.watchedService.service.policy
-    const outcome = await prober.check({ target: watched.target, timeoutMs, close })
+    const outcome = await prober.check({ target: watched.target, timeoutMs, close, urgent: due === null })
     if (outcome === undefined || watched.retired) return
     announce(settle(watched, outcome, clock.now()))
     checked.emit({ watched, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })

@@ -1,10 +1,10 @@
-import net, { isIP, type Socket } from 'node:net'
+import net, { type Socket } from 'node:net'
 import type { Clock } from '../clock.ts'
-import type { Outcome } from '../domain/outcome.ts'
+import type { Reason } from '../domain/outcome.ts'
 import type { Close } from '../domain/service.ts'
-import { formatAddress } from '../domain/target.ts'
 import { atDeadline } from './deadline.ts'
-import { codeOf, reasonOfDial, reasonOfLookup } from './errno.ts'
+import { type Dial, type Dialler, type Ending, proberOf } from './dialler.ts'
+import { codeOf, reasonOfDial } from './errno.ts'
 import type { Prober } from './prober.ts'
 import { createResolver, type Resolver } from './resolver.ts'
 
@@ -17,9 +17,6 @@ export type PortableParts = {
   readonly resolver?: Resolver
   readonly connect?: Connect
 }
-
-/** How a dial ended. */
-type Ending = Pick<Outcome, 'reason' | 'latencyMs' | 'code'>
 
 /** How long a peer is given to answer our FIN with its own, in milliseconds. */
 const graceMs = 250
@@ -34,18 +31,19 @@ export function createPortableProber({
   connect = net.connect,
 }: PortableParts): Prober {
   const sockets = new Set<Socket>()
-  let closed = false
 
-  /** Dials one literal address; undefined when the prober was closed first. */
-  function dial(ip: string, port: number, deadline: number, close: Close): Promise<Ending | undefined> {
+  function dial({ ip, port, deadline, close }: Dial): Promise<Ending | undefined> {
     return new Promise((done) => {
       const begunAt = clock.now()
+      const ended = (reason: Reason, latencyMs: number | null, code: string | null): Ending => {
+        return { reason, endedAt: clock.now(), latencyMs, synRetransmits: null, icmp: null, code }
+      }
       // One literal address, so no racing of families: Node would give each address but the last only 250 ms.
       let socket: Socket
       try {
         socket = connect({ host: ip, port, autoSelectFamily: false })
       } catch (error) {
-        done({ reason: 'local', latencyMs: null, code: codeOf(error) })
+        done(ended('local', null, codeOf(error)))
         return
       }
       // Node calls connect(2) in a tick of its own, queued by net.connect(). The tick queued next finds the socket destroyed
@@ -59,7 +57,7 @@ export function createPortableProber({
         done(ending)
       }
       const callOff = atDeadline(clock, deadline, () => {
-        finish({ reason: 'timeout', latencyMs: null, code: null })
+        finish(ended('timeout', null, null))
         socket.destroy()
       })
       sockets.add(socket)
@@ -67,16 +65,12 @@ export function createPortableProber({
       socket.on('error', (error) => {
         const code = codeOf(error)
         const reason = reasonOfDial(code, atOnce)
-        finish({ reason, latencyMs: reason === 'refused' ? clock.now() - begunAt : null, code })
+        finish(ended(reason, reason === 'refused' ? clock.now() - begunAt : null, code))
       })
       socket.once('connect', () => {
         const latencyMs = clock.now() - begunAt
         const alone = isSelf(socket, port)
-        finish(
-          alone
-            ? { reason: 'refused', latencyMs, code: 'ECONNREFUSED' }
-            : { reason: 'connected', latencyMs, code: null },
-        )
+        finish(alone ? ended('refused', latencyMs, 'ECONNREFUSED') : ended('connected', latencyMs, null))
         hangUp(socket, alone ? 'rst' : close)
       })
       socket.once('close', () => {
@@ -86,42 +80,17 @@ export function createPortableProber({
     })
   }
 
-  return {
+  const dialler: Dialler = {
     name: 'portable',
-
-    async check({ target, timeoutMs, close }) {
-      if (closed) return undefined
-      const startedAt = clock.now()
-      const deadline = startedAt + timeoutMs
-      const outcome = (ip: string | null, ending: Ending): Outcome => ({
-        ...ending,
-        startedAt,
-        endedAt: clock.now(),
-        address: ip === null ? null : formatAddress(ip, target.port),
-        synRetransmits: null,
-      })
-
-      const literal = isIP(target.host) !== 0
-      const resolution = literal ? { addresses: [target.host] as const } : await resolver.resolve(target.host, deadline)
-      if (closed) return undefined
-      if (resolution === null) return outcome(null, { reason: 'local', latencyMs: null, code: null })
-      if ('code' in resolution) {
-        const { code } = resolution
-        return outcome(null, { reason: reasonOfLookup(code), latencyMs: null, code })
-      }
-      const [ip] = resolution.addresses
-      const ending = await dial(ip, target.port, deadline, close)
-      return ending === undefined ? undefined : outcome(ip, ending)
-    },
-
+    dial,
+    restarts: () => 0,
     async close() {
-      closed = true
-      resolver.close()
       const gone = [...sockets].map((socket) => new Promise((done) => socket.once('close', done)))
       for (const socket of sockets) socket.destroy()
       await Promise.all(gone)
     },
   }
+  return proberOf(dialler, { clock, resolver })
 }
 
 /**

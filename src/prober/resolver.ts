@@ -32,7 +32,7 @@ export type ResolverParts = {
   readonly failureLifetimeMs?: number
   readonly maxEntries?: number
   /**
-   * Look-ups handed to libuv at once. It runs getaddrinfo on half of its threads (two of four) and queues the rest
+   * Look-ups handed to libuv at once. It runs getaddrinfo on half of its threads (of the sixteen that src/porthole.js asks for) and queues the rest
    * where nobody can take them back. Names beyond this wait here instead, and are forgotten when all who asked have left.
    */
   readonly maxInFlight?: number
@@ -57,7 +57,7 @@ export function createResolver({
   lifetimeMs = 10_000,
   failureLifetimeMs = 1000,
   maxEntries = 10_000,
-  maxInFlight = 4,
+  maxInFlight = 8,
 }: ResolverParts): Resolver {
   const cache = new Map<string, { readonly resolution: Resolution; readonly expiresAt: number }>()
   const flights = new Map<string, Flight>()

@@ -12,6 +12,7 @@ const found = (reason: Reason, evidence: Partial<Outcome> = {}): Outcome => ({
   address: '10.0.0.7:5432',
   latencyMs: null,
   synRetransmits: null,
+  icmp: null,
   code: null,
   ...evidence,
 })

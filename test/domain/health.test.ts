@@ -118,12 +118,18 @@ test('unknown verdicts do not keep a health from going stale', () => {
 
 test('an outcome older than the last is ignored', () => {
   fc.assert(
-    fc.property(anyHistory, anyPolicy, anyReason, fc.integer({ min: 1, max: 60_000 }), (history, policy, reason, ago) => {
-      const health = healthOf(history, policy)
-      fc.pre(health.lastOutcome !== null)
-      const late = sampleOutcome(reason, (health.lastOutcome?.endedAt ?? 0) - ago)
-      assert.equal(nextHealth(health, late, policy), health)
-    }),
+    fc.property(
+      anyHistory,
+      anyPolicy,
+      anyReason,
+      fc.integer({ min: 1, max: 60_000 }),
+      (history, policy, reason, ago) => {
+        const health = healthOf(history, policy)
+        fc.pre(health.lastOutcome !== null)
+        const late = sampleOutcome(reason, (health.lastOutcome?.endedAt ?? 0) - ago)
+        assert.equal(nextHealth(health, late, policy), health)
+      },
+    ),
   )
 })
 

@@ -95,9 +95,15 @@ test('beats are aligned to the epoch, so 1,000 of them have not drifted', () => 
 
 test('two replicas that ask at different instants of one interval agree on the beat', () => {
   fc.assert(
-    fc.property(anyEpoch, anyPhase, anyInterval, fc.double({ min: 0.001, max: 0.999, noNaN: true }), (at, phase, interval, share) => {
-      const beat = nextBeat(at, phase, interval)
-      assert.equal(nextBeat(beat - share * interval, phase, interval), beat)
-    }),
+    fc.property(
+      anyEpoch,
+      anyPhase,
+      anyInterval,
+      fc.double({ min: 0.001, max: 0.999, noNaN: true }),
+      (at, phase, interval, share) => {
+        const beat = nextBeat(at, phase, interval)
+        assert.equal(nextBeat(beat - share * interval, phase, interval), beat)
+      },
+    ),
   )
 })

@@ -11,7 +11,9 @@ import {
 
 const settings = (written: object) => ServiceSettings.parse({ targets: ['db:5432'], ...written })
 const pathsOf = (written: object) =>
-  (ServiceSettings.safeParse({ targets: ['db:5432'], ...written }).error?.issues ?? []).map(({ path }) => path.join('.'))
+  (ServiceSettings.safeParse({ targets: ['db:5432'], ...written }).error?.issues ?? []).map(({ path }) =>
+    path.join('.'),
+  )
 
 test('a service of which only the targets are written has the built-in policy', () => {
   assert.deepEqual(buildService('db', settings({})), {
@@ -76,7 +78,9 @@ test('what a service says itself goes before defaults, field by field', () => {
 })
 
 test('fastInterval and downInterval follow the interval of the service, not that of defaults', () => {
-  const { fastIntervalMs, downIntervalMs } = buildService('db', settings({ interval: '1s' }), { interval: 60_000 }).policy
+  const { fastIntervalMs, downIntervalMs } = buildService('db', settings({ interval: '1s' }), {
+    interval: 60_000,
+  }).policy
   assert.equal(fastIntervalMs, 1000)
   assert.equal(downIntervalMs, 1000)
 })
@@ -148,7 +152,8 @@ test('a quorum that the targets can never meet is refused', () => {
 
 test('a name is up to 200 characters of text without control characters', () => {
   for (const Name of [ServiceName, GroupName]) {
-    for (const name of ['a', 'Zahlungen Ost', 'a/b', 'ünï', '数据库', 'a'.repeat(200)]) assert.equal(Name.parse(name), name)
+    for (const name of ['a', 'Zahlungen Ost', 'a/b', 'ünï', '数据库', 'a'.repeat(200)])
+      assert.equal(Name.parse(name), name)
     for (const name of ['', ' a', 'a ', 'a\nb', 'a\tb', '\0', '\u2028', 'a'.repeat(201), 1, null]) {
       assert.equal(Name.safeParse(name).success, false, JSON.stringify(name))
     }

@@ -18,8 +18,8 @@ export type FakeClock = Clock & {
   stepWall(ms: number): void
 }
 
-export function fakeClock(): FakeClock {
-  let instant = 5000
+export function fakeClock(startAt = 5000): FakeClock {
+  let instant = startAt
   let wall = Date.UTC(2026, 10, 22, 12)
   const clock = systemClock(
     () => instant,
@@ -92,13 +92,14 @@ export function fakeProber(clock: Clock): FakeProber {
       begun.push(check)
       return promise
     },
+    restarts: () => 0,
     close: async () => {},
   }
 }
 
 /** A monitor of these services over a fake clock and a fake prober, with everything it says written down. */
-export function watch(services: readonly Service[], maxInFlight = 1000) {
-  const clock = fakeClock()
+export function watch(services: readonly Service[], maxInFlight = 1000, startAt?: number) {
+  const clock = fakeClock(startAt)
   const prober = fakeProber(clock)
   const registry = createRegistry()
   registry.replaceAll(services, [])

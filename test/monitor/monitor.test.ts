@@ -71,14 +71,20 @@ test('waits for every target that is too old, and only for those', async () => {
   await asked
 })
 
-test('asks the prober for what the policy says', () => {
-  const { prober, monitor, service, target } = watch([sampleService('pg', ['db-1:5432'], { timeout: 700, close: 'fin' })])
-  void monitor.check(target('pg', 'db-1:5432'), null)
-  assert.deepEqual(prober.begun[0]?.request, {
-    target: service('pg').targets[0]?.target,
-    timeoutMs: 700,
-    close: 'fin',
-  })
+test('asks the prober for what the policy says, urgently when somebody waits for it', async () => {
+  const service = sampleService('pg', ['a:1', 'b:1'], { timeout: 700, close: 'fin' })
+  const { prober, monitor, target, clock } = watch([service])
+  void monitor.check(target('pg', 'a:1'), null)
+  void monitor.check(target('pg', 'b:1'), clock.now())
+  const [a, b] = service.targets
+  assert.deepEqual(
+    prober.begun.map(({ request }) => request),
+    [
+      { target: a, timeoutMs: 700, close: 'fin', urgent: true },
+      { target: b, timeoutMs: 700, close: 'fin', urgent: false },
+    ],
+  )
+  await prober.answerAll('connected')
 })
 
 test('a target is not dialled again within minAge, however often it is asked for', async () => {
@@ -249,7 +255,9 @@ test('a check that waits for its turn is not made once its target is gone', asyn
 })
 
 test('a changed definition keeps the health of the targets that stay', async () => {
-  const { registry, monitor, target, service, checkOnce } = watch([sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' })])
+  const { registry, monitor, target, service, checkOnce } = watch([
+    sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' }),
+  ])
   await checkOnce(target('pg', 'a:1'), 'connected')
   const [a, b] = [target('pg', 'a:1'), target('pg', 'b:1')]
   const followed: string[] = []
@@ -301,7 +309,10 @@ test('a transition carries the reason and the sentence of the outcome that broug
   clock.advance(10_000)
   await checkOnce(target('pg', 'a:1'), 'timeout', { synRetransmits: 2 })
   const [ofTarget, ofService] = transitions.slice(-2)
-  const sentence = diagnose(target('pg', 'a:1').health.lastOutcome ?? sampleOutcome('local', 0), target('pg', 'a:1').target)
+  const sentence = diagnose(
+    target('pg', 'a:1').health.lastOutcome ?? sampleOutcome('local', 0),
+    target('pg', 'a:1').target,
+  )
   assert.deepEqual(ofTarget, {
     service: 'pg',
     target: 'a:1',

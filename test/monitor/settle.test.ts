@@ -133,15 +133,18 @@ test('a service that changes by its definition alone names the target that is do
   service.service = { ...service.service, quorum: 'all' }
   const [change, ...more] = reviewService(service, 2000)
   assert.deepEqual(more, [])
-  assert.deepEqual({ ...change, message: '' }, {
-    service: 'pg',
-    target: null,
-    from: 'degraded',
-    to: 'down',
-    at: 2000,
-    reason: 'refused',
-    message: '',
-  })
+  assert.deepEqual(
+    { ...change, message: '' },
+    {
+      service: 'pg',
+      target: null,
+      from: 'degraded',
+      to: 'down',
+      at: 2000,
+      reason: 'refused',
+      message: '',
+    },
+  )
   assert.match(change?.message ?? '', /^1 of 2 targets up; b:1: /)
   assert.deepEqual(reviewService(service, 3000), [])
 })

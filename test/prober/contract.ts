@@ -23,7 +23,7 @@ export async function checkOnce(
   timeoutMs = 2000,
   close: Close = 'rst',
 ): Promise<Outcome> {
-  const outcome = await prober.check({ target: targetOf(host, port), timeoutMs, close })
+  const outcome = await prober.check({ target: targetOf(host, port), timeoutMs, close, urgent: true })
   assert.ok(outcome, 'the prober was not closed')
   return outcome
 }
@@ -125,13 +125,13 @@ export function proberContract(name: string, makeProber: MakeProber): void {
   test(`${name}: close abandons what is in flight, at once, whether it resolves or dials`, async (t) => {
     const port = await listen(t, '127.0.0.1')
     const silent = build(t, () => new Promise(() => {}))
-    const resolving = silent.check({ target: targetOf('db', 5432), timeoutMs: 60_000, close: 'rst' })
-    const dialling = silent.check({ target: targetOf('127.0.0.1', port), timeoutMs: 60_000, close: 'fin' })
+    const resolving = silent.check({ target: targetOf('db', 5432), timeoutMs: 60_000, close: 'rst', urgent: true })
+    const dialling = silent.check({ target: targetOf('127.0.0.1', port), timeoutMs: 60_000, close: 'fin', urgent: true })
     const closedAt = clock.now()
     await silent.close()
     assert.deepEqual(await Promise.all([resolving, dialling]), [undefined, undefined])
     assert.ok(clock.now() - closedAt < 1000)
-    assert.equal(await silent.check({ target: targetOf('127.0.0.1', port), timeoutMs: 1000, close: 'rst' }), undefined)
+    assert.equal(await silent.check({ target: targetOf('127.0.0.1', port), timeoutMs: 1000, close: 'rst', urgent: true }), undefined)
     await silent.close()
   })
 }

@@ -117,6 +117,23 @@ test('portable: half-open falls back to RST', async (t) => {
   assert.equal(await endingSeen(t, dialling(t, net.connect), 'half-open', ''), 'RST')
 })
 
+test('portable: reads what the peer said before it closes, for unread bytes would turn the close into RST', async (t) => {
+  // More than Node reads ahead by itself.
+  const banner = 'x'.repeat(512 * 1024)
+  const port = await listen(t, '127.0.0.1', (socket) => socket.end(banner))
+  const dialled: net.Socket[] = []
+  const prober = dialling(t, (options) => {
+    const socket = net.connect(options)
+    dialled.push(socket)
+    return socket
+  })
+  assert.equal((await checkOnce(prober, '127.0.0.1', port, 2000, 'fin')).reason, 'connected')
+  const [socket] = dialled
+  assert.ok(socket)
+  await once(socket, 'close')
+  assert.equal(socket.bytesRead, banner.length)
+})
+
 test('portable: an error after the check is over crashes nothing', async (t) => {
   const dialled: net.Socket[] = []
   const prober = dialling(t, () => {
@@ -127,7 +144,7 @@ test('portable: an error after the check is over crashes nothing', async (t) => 
   const { reason } = await checkOnce(prober, '127.0.0.1', 1, 20)
   assert.equal(reason, 'timeout')
   assert.ok(dialled[0]?.destroyed)
-  dialled[0].emit('error', failure('ECONNRESET'))
+  for (const code of ['ECONNRESET', 'EPIPE']) dialled[0].emit('error', failure(code))
 })
 
 test('portable: holds no timer and no socket once closed, so the process can end', () => {

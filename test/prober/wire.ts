@@ -297,7 +297,7 @@ function exhaustDescriptors(): () => void {
   execFileSync('prlimit', ['--pid', pid, '--nofile=256:'])
   const taken: number[] = []
   try {
-    for (;;) taken.push(openSync('/dev/null'))
+    for (;;) taken.push(openSync('/dev/null', 'r'))
   } catch (error) {
     assert.equal((error as NodeJS.ErrnoException).code, 'EMFILE')
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createHeap } from '../../src/monitor/heap.ts'
+import { createHeap } from '../src/heap.ts'
 
 test('gives items back in the order of their ranks', () => {
   fc.assert(

@@ -1,0 +1,180 @@
+import { MessageChannel, Worker } from 'node:worker_threads'
+import type { Clock } from '../../clock.ts'
+import { descriptorLimit } from '../descriptors.ts'
+import { type Dialler, type Ending, proberOf } from '../dialler.ts'
+import type { Prober } from '../prober.ts'
+import type { Resolver } from '../resolver.ts'
+import { errnoName, reasonOf } from './evidence.ts'
+import { type Libc, loadLibc } from './libc.ts'
+import { offsetFromMonotonic } from './monotonic.ts'
+import { type Batch, type Finding, packDial, unpackFindings } from './records.ts'
+import type { Message, WorkerData } from './worker.ts'
+
+// eventfd(2)
+const EFD_CLOEXEC = 0o2000000
+const EFD_NONBLOCK = 0o4000
+/** A worker that dies again and again is not started more often than this, in milliseconds. */
+const restartMs = 1000
+/** Slots are numbered round and round; no more than this are ever in flight. */
+const maxSlots = 2 ** 31
+/** The error's name in the outcomes of checks that a dying worker took along. */
+const workerDied = 'EWORKERDIED'
+
+export type KernelParts = { readonly clock: Clock; readonly resolver: Resolver }
+
+/** A dial whose finding is awaited. */
+type Pending = (ending: Ending | undefined) => void
+
+/** Starts the kernel prober, or says in a sentence why it cannot run here. The resolver is its own only if it starts. */
+export async function startKernelProber({ clock, resolver }: KernelParts): Promise<Prober | string> {
+  try {
+    const { libc } = await loadLibc()
+    const dialler = await startDialler(libc, clock)
+    return proberOf(dialler, { clock, resolver })
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
+  // Shared, so that what a worker that died left open can be closed from here.
+  const openFds = new Uint8Array(new SharedArrayBuffer(descriptorLimit() ?? 65_536))
+  const wakeFd = libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+  if (wakeFd < 0) throw new Error(`no eventfd can be had (${errnoName(libc.errno())})`)
+  const wakeCount = Buffer.from(new BigUint64Array([1n]).buffer)
+  const pending = new Map<number, Pending>()
+  let slots = 0
+  let outbox: Batch = []
+  let restarts = 0
+  let closing = false
+  let startedAt = clock.now()
+  /** Null while the last one is dead and the next not ready. */
+  let worker: RunningWorker | null = await start()
+
+  function start(): Promise<RunningWorker> {
+    startedAt = clock.now()
+    return runWorker({ wakeFd, openFds, clockOffset: offsetFromMonotonic(clock.now) }, receive, onDeath)
+  }
+
+  function receive(findings: Batch): void {
+    for (const finding of unpackFindings(findings)) settle(finding.slot, endingOf(finding))
+  }
+
+  function settle(slot: number, ending: Ending | undefined): void {
+    const done = pending.get(slot)
+    pending.delete(slot)
+    done?.(ending)
+  }
+
+  function wake(): void {
+    libc.write(wakeFd, wakeCount, wakeCount.length)
+  }
+
+  /** Once a turn of the event loop, with everything the turn asked for: hand-overs cost more than checks. */
+  function flush(): void {
+    const batch = outbox
+    outbox = []
+    worker?.post(batch)
+    wake()
+  }
+
+  /** The checks under way are lost through no fault of their targets. */
+  function onDeath(): void {
+    worker = null
+    outbox = []
+    for (let fd = openFds.indexOf(1); fd !== -1; fd = openFds.indexOf(1, fd + 1)) libc.close(fd)
+    openFds.fill(0)
+    if (closing) return
+    restarts++
+    for (const slot of [...pending.keys()]) settle(slot, lost())
+    setTimeout(restart, clock.now() - startedAt > restartMs ? 0 : restartMs)
+  }
+
+  async function restart(): Promise<void> {
+    if (closing) return
+    try {
+      worker = await start()
+    } catch {
+      setTimeout(restart, restartMs)
+    }
+  }
+
+  function lost(): Ending {
+    return {
+      reason: 'local',
+      endedAt: clock.now(),
+      latencyMs: null,
+      synRetransmits: null,
+      icmp: null,
+      code: workerDied,
+    }
+  }
+
+  return {
+    name: 'kernel',
+    restarts: () => restarts,
+    dial(dial) {
+      if (closing) return Promise.resolve(undefined)
+      if (worker === null) return Promise.resolve(lost())
+      return new Promise((done) => {
+        slots = (slots + 1) % maxSlots
+        pending.set(slots, done)
+        if (outbox.length === 0) setImmediate(flush)
+        packDial(outbox, { ...dial, slot: slots })
+      })
+    },
+    async close() {
+      closing = true
+      for (const slot of [...pending.keys()]) settle(slot, undefined)
+      if (worker !== null) {
+        worker.post('close')
+        wake()
+        await worker.exited
+      }
+      libc.close(wakeFd)
+    },
+  }
+}
+
+function endingOf({ endedAt, latencyMs, errno, synRetransmits, icmp, ...evidence }: Finding): Ending {
+  const reason = reasonOf({ errno, icmp, ...evidence })
+  return {
+    reason,
+    endedAt,
+    // What only ended the waiting took no round trip.
+    latencyMs: reason === 'connected' || reason === 'refused' || reason === 'rejected' ? latencyMs : null,
+    synRetransmits,
+    icmp,
+    code: errno === 0 || errno === null ? null : errnoName(errno),
+  }
+}
+
+type RunningWorker = { post(message: Message): void; readonly exited: Promise<void> }
+
+/** Starts a worker; resolves once it is ready, rejects if it dies before. `onDeath` is told of its end after that. */
+function runWorker(
+  data: Omit<WorkerData, 'port'>,
+  receive: (findings: Batch) => void,
+  onDeath: () => void,
+): Promise<RunningWorker> {
+  const { port1: port, port2 } = new MessageChannel()
+  const workerData: WorkerData = { ...data, port: port2 }
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, transferList: [port2] })
+  return new Promise((ready, fail) => {
+    let isReady = false
+    const exited = new Promise<void>((done) => worker.once('exit', () => done()))
+    worker.once('error', fail)
+    void exited.then(() => {
+      port.close()
+      if (isReady) onDeath()
+      else fail(new Error('its worker ended before it was ready'))
+    })
+    port.on('message', (message: Message) => {
+      if (Array.isArray(message)) receive(message)
+      else {
+        isReady = true
+        ready({ post: (text) => port.postMessage(text), exited })
+      }
+    })
+  })
+}

@@ -1,0 +1,262 @@
+import { arch } from 'node:os'
+import { createHeap } from '../../heap.ts'
+import type { Libc } from './libc.ts'
+import { type Batch, type Dial, packFinding } from './records.ts'
+import { isAnswer, type Sockets, TCP_ESTABLISHED, TCP_SYN_SENT, type TcpInfo } from './sockets.ts'
+
+const EINTR = 4
+// epoll.h
+const EPOLL_CLOEXEC = 0o2000000
+const EPOLL_CTL_ADD = 1
+const EPOLL_CTL_MOD = 3
+const EPOLLIN = 0x1
+const EPOLLOUT = 0x4
+const EPOLLERR = 0x8
+const EPOLLHUP = 0x10
+const EPOLLRDHUP = 0x2000
+const EPOLLONESHOT = 1 << 30
+
+/** How many events one call brings, and how many dials one turn begins: some three milliseconds' work, so that deadlines are looked at in between. */
+const eventsPerTurn = 256
+const dialsPerTurn = 64
+/** How long findings that nobody waits for are held for company, and how many go at once. */
+const holdMs = 20
+const findingsPerBatch = 1024
+/** How long a peer is given to answer our FIN with its own. */
+const graceMs = 250
+
+/** A socket under way. `phase` is what it waits for. */
+type Socket = Dial & {
+  readonly fd: number
+  /** Told apart from an earlier socket of the same descriptor. */
+  readonly serial: number
+  readonly begunAt: number
+  phase: 'handshake' | 'farewell' | 'closed'
+}
+
+type Timer = { readonly at: number; readonly socket: Socket }
+
+/** Dials, waits for all of them together, and tells what came of each. */
+export type DialLoop = {
+  /** Takes dials in; they begin in the turns to come. */
+  add(dials: Iterable<Dial>): void
+  /** Waits for the next thing to happen, and handles it. */
+  turn(): void
+  close(): void
+}
+
+export type DialLoopParts = {
+  readonly libc: Libc
+  readonly sockets: Sockets
+  /** An eventfd that ends a turn's wait. */
+  readonly wakeFd: number
+  readonly now: () => number
+  /** Ports the kernel dials from: a dial to one of them on this machine can meet itself. */
+  readonly ephemeralPorts: readonly [number, number]
+  /** Marks descriptors as open or not, for whoever has to clean up after this thread. */
+  readonly mark: (fd: number, open: boolean) => void
+  readonly send: (findings: Batch) => void
+}
+
+export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mark, send }: DialLoopParts): DialLoop {
+  // `struct epoll_event` is packed on x86_64 alone.
+  const stride = arch() === 'x64' ? 12 : 16
+  const dataAt = stride - 8
+  const events = Buffer.from(new ArrayBuffer(stride * eventsPerTurn))
+  const event = Buffer.from(new ArrayBuffer(stride))
+  const wakeCount = Buffer.from(new ArrayBuffer(8))
+  const open = new Map<number, Socket>()
+  const timers = createHeap<Timer>((timer) => timer.at)
+  const waiting: Dial[] = []
+  let findings: Batch = []
+  let heldSince = 0
+  let urgent = false
+  let serials = 0
+  let handshakes = 0
+
+  const epoll = libc.epollCreate(EPOLL_CLOEXEC)
+  mark(epoll, true)
+  control(EPOLL_CTL_ADD, wakeFd, EPOLLIN, 0)
+
+  function control(operation: number, fd: number, interest: number, serial: number): void {
+    event.writeUInt32LE(interest, 0)
+    event.writeInt32LE(fd, dataAt)
+    event.writeUInt32LE(serial, dataAt + 4)
+    libc.epollControl(epoll, operation, fd, event)
+  }
+
+  function begin(dial: Dial): void {
+    const begunAt = now()
+    const { fd, errno } = sockets.begin(dial.ip, dial.port, dial.close)
+    if (fd < 0) {
+      tell(dial, {
+        endedAt: begunAt,
+        latencyMs: null,
+        errno,
+        atOnce: true,
+        synRetransmits: null,
+        icmp: null,
+        icmpFromSelf: false,
+      })
+      return
+    }
+    mark(fd, true)
+    serials = (serials + 1) >>> 0 || 1
+    const socket: Socket = { ...dial, fd, serial: serials, begunAt, phase: 'handshake' }
+    open.set(fd, socket)
+    handshakes++
+    if (errno === null) {
+      control(EPOLL_CTL_ADD, fd, EPOLLOUT | EPOLLONESHOT, socket.serial)
+      timers.push({ at: dial.deadline, socket })
+    } else if (errno === 0) {
+      connected(socket, sockets.readInfo(fd))
+    } else {
+      failed(socket, errno, !isAnswer(errno))
+    }
+  }
+
+  function connected(socket: Socket, info: TcpInfo): void {
+    if (isSelf(socket)) {
+      // It never picks a port somebody is bound to, so nobody listens.
+      conclude(socket, {
+        latencyMs: info.rttMs,
+        errno: 111,
+        atOnce: false,
+        synRetransmits: 0,
+        icmp: null,
+        icmpFromSelf: false,
+      })
+      shut(socket)
+      return
+    }
+    // A handshake that needed a second SYN has no round trip of its own to show (Karn's rule): then it is what we waited.
+    const latencyMs = info.rttMs > 0 && info.synRetransmits === 0 ? info.rttMs : now() - socket.begunAt
+    conclude(socket, {
+      latencyMs,
+      errno: 0,
+      atOnce: false,
+      synRetransmits: info.synRetransmits,
+      icmp: null,
+      icmpFromSelf: false,
+    })
+    if (socket.close === 'fin') sayFarewell(socket)
+    else shut(socket)
+  }
+
+  /** Simultaneous open (RFC 9293 §3.5): dialling a free port of its own range, the kernel may dial from that very port. */
+  function isSelf({ fd, ip, port }: Socket): boolean {
+    if (port < ephemeralPorts[0] || port > ephemeralPorts[1]) return false
+    const local = sockets.localAddress(fd)
+    return local !== null && local.port === port && local.ip === ip
+  }
+
+  function failed(socket: Socket, errno: number | null, atOnce: boolean): void {
+    const { synRetransmits } = sockets.readInfo(socket.fd)
+    const icmp = sockets.takeIcmp(socket.fd)
+    // Where it dials itself, the firewall it meets is the target's.
+    const icmpFromSelf = icmp !== null && icmp.from !== socket.ip && icmp.from === sockets.localAddress(socket.fd)?.ip
+    const latencyMs = errno === null ? null : now() - socket.begunAt
+    conclude(socket, { latencyMs, errno, atOnce, synRetransmits, icmp, icmpFromSelf })
+    shut(socket)
+  }
+
+  function conclude(socket: Socket, found: Omit<Parameters<typeof packFinding>[1], 'slot' | 'endedAt'>): void {
+    handshakes--
+    tell(socket, { ...found, endedAt: now() })
+  }
+
+  function tell({ slot, urgent: isUrgent }: Dial, found: Omit<Parameters<typeof packFinding>[1], 'slot'>): void {
+    if (findings.length === 0) heldSince = found.endedAt
+    packFinding(findings, { slot, ...found })
+    urgent ||= isUrgent
+  }
+
+  /** Closing with bytes unread makes the kernel send RST: read what the peer says, and wait a little for its FIN. */
+  function sayFarewell(socket: Socket): void {
+    socket.phase = 'farewell'
+    sockets.finish(socket.fd)
+    timers.push({ at: now() + graceMs, socket })
+    control(EPOLL_CTL_MOD, socket.fd, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, socket.serial)
+  }
+
+  function shut(socket: Socket): void {
+    socket.phase = 'closed'
+    open.delete(socket.fd)
+    sockets.close(socket.fd)
+    mark(socket.fd, false)
+  }
+
+  function handle(fd: number, serial: number, happened: number): void {
+    const socket = open.get(fd)
+    if (socket === undefined || socket.serial !== serial) return
+    if (socket.phase === 'farewell') {
+      if (sockets.drain(fd)) shut(socket)
+      else control(EPOLL_CTL_MOD, fd, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, serial)
+      return
+    }
+    const info = sockets.readInfo(fd)
+    const errno = (happened & (EPOLLERR | EPOLLHUP)) === 0 ? 0 : sockets.takeError(fd)
+    if (errno !== 0) failed(socket, errno, false)
+    else if (info.state !== TCP_SYN_SENT) connected(socket, info)
+    // An ICMP message that did not end the handshake: the kernel goes on sending SYNs, and we go on waiting.
+    else control(EPOLL_CTL_MOD, fd, EPOLLOUT | EPOLLONESHOT, serial)
+  }
+
+  /** What the kernel knows at the deadline decides: an answer that came in time is not lost because this thread was late to look. */
+  function expire({ socket, at }: Timer): void {
+    if (socket.phase === 'closed') return
+    if (socket.phase === 'farewell') {
+      if (at !== socket.deadline) shut(socket)
+      return
+    }
+    const info = sockets.readInfo(socket.fd)
+    if (info.state === TCP_ESTABLISHED) connected(socket, info)
+    else if (info.state === TCP_SYN_SENT) failed(socket, null, false)
+    else failed(socket, sockets.takeError(socket.fd) || null, false)
+  }
+
+  function waitMs(): number {
+    if (waiting.length > 0) return 0
+    const next = Math.min(
+      timers.peek()?.at ?? Number.POSITIVE_INFINITY,
+      findings.length === 0 ? Number.POSITIVE_INFINITY : heldSince + holdMs,
+    )
+    return next === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(next - now()))
+  }
+
+  function flush(): void {
+    if (findings.length === 0) return
+    const isDue = urgent || handshakes === 0 || findings.length >= findingsPerBatch || now() - heldSince >= holdMs
+    if (!isDue) return
+    const batch = findings
+    findings = []
+    urgent = false
+    send(batch)
+  }
+
+  return {
+    add(dials) {
+      for (const dial of dials) waiting.push(dial)
+    },
+    turn() {
+      for (const dial of waiting.splice(0, dialsPerTurn)) begin(dial)
+      const count = libc.epollWait(epoll, events, eventsPerTurn, waitMs())
+      if (count < 0 && libc.errno() !== EINTR) throw new Error(`epoll_wait failed (errno ${libc.errno()})`)
+      for (let at = 0; at < count * stride; at += stride) {
+        const fd = events.readInt32LE(at + dataAt)
+        if (fd === wakeFd) libc.read(wakeFd, wakeCount, 8)
+        else handle(fd, events.readUInt32LE(at + dataAt + 4), events.readUInt32LE(at))
+      }
+      for (let next = timers.peek(); next !== undefined && next.at <= now(); next = timers.peek()) {
+        timers.pop()
+        expire(next)
+      }
+      flush()
+    },
+    close() {
+      for (const socket of [...open.values()]) shut(socket)
+      libc.close(epoll)
+      mark(epoll, false)
+    },
+  }
+}

@@ -1,0 +1,171 @@
+/** Checks what is in deploy/ with the tools it is for, and against the code. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { parse, parseAllDocuments } from 'yaml'
+import { buildApp } from '../src/app.ts'
+import { systemClock } from '../src/clock.ts'
+import { type Config, parseConfig } from '../src/config/config.ts'
+import { createMetrics } from '../src/metrics/metrics.ts'
+import { createMonitor } from '../src/monitor/monitor.ts'
+import { createRegistry } from '../src/monitor/registry.ts'
+import { createReadiness } from '../src/readiness.ts'
+import { root } from './readme.ts'
+import { sampleOutcome } from './samples.ts'
+
+const read = (name: string) => readFileSync(join(root, name), 'utf8')
+const documents = parseAllDocuments(read('deploy/kubernetes.yaml')).map((document) => {
+  assert.deepEqual(document.errors, [])
+  return document.toJS()
+})
+const object = (kind: string) => documents.find((document) => document.kind === kind)
+const pod = object('Deployment').spec.template
+const [container] = pod.spec.containers
+
+/** The reason to skip what needs a command that is not installed. */
+function without(command: string, ...args: string[]): false | string {
+  return spawnSync(command, args).error === undefined ? false : `${command} is not installed`
+}
+
+function run(command: string, ...args: string[]): void {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: 'utf8', timeout: 60_000 })
+  assert.equal(status, 0, `${command} ${args.join(' ')}\n${stdout}${stderr}`)
+}
+
+/** The ConfigMap's porthole.yaml, in force. */
+function mountedConfig(): Config {
+  const text = object('ConfigMap').data['porthole.yaml']
+  const result = parseConfig({ file: { name: 'porthole.yaml', text }, targets: [], env: {} })
+  assert(result.ok, JSON.stringify(result))
+  assert.deepEqual(result.advice, [])
+  return result.config
+}
+
+const parts = () => {
+  const clock = systemClock()
+  const registry = createRegistry()
+  const prober = {
+    name: 'portable' as const,
+    check: async () => sampleOutcome('connected', clock.now()),
+    restarts: () => 0,
+    close: async () => undefined,
+  }
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 1 })
+  const metrics = createMetrics({ monitor, registry, clock, prober: 'portable', version: '0.1.0' }, { runtime: false })
+  return { monitor, registry, readiness: createReadiness(monitor), metrics, clock, version: '0.1.0' }
+}
+
+const noPromtool = without('promtool', '--version')
+
+test('promtool accepts the scrape configuration and the rules', { skip: noPromtool }, () => {
+  run('promtool', 'check', 'config', '--lint-fatal', 'deploy/prometheus.yaml')
+})
+
+test('the alerts fire when they should and only then', { skip: noPromtool }, () => {
+  run('promtool', 'test', 'rules', 'test/deploy/prometheus-rules.test.yaml')
+})
+
+test('every alert has a unit test, and every metric it reads is one that Porthole has', async () => {
+  const rules = read('deploy/prometheus-rules.yaml')
+  const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name = '']) => name)
+  assert(alerts.length > 0)
+  const tested = read('test/deploy/prometheus-rules.test.yaml')
+  assert.deepEqual(
+    alerts.filter((name) => !new RegExp(`alertname: ${name}\n`).test(tested)),
+    [],
+  )
+
+  const page = await parts().metrics.render()
+  const known = new Set([...page.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name))
+  const readByRules = rules.match(/\bporthole_\w+/g) ?? []
+  assert.deepEqual(
+    readByRules.filter((name) => !known.has(name.replace(/_bucket$/, ''))),
+    [],
+  )
+})
+
+test('the ConfigMap holds a configuration without problems', () => {
+  const { listen, services } = mountedConfig()
+  assert(services.length > 0)
+  assert.deepEqual(container.ports, [{ name: 'http', containerPort: listen.port }])
+})
+
+test('Porthole finds the ConfigMap where the image looks for it', () => {
+  const [workdir] = read('Dockerfile').match(/(?<=^WORKDIR )\S+(?![\s\S]*^WORKDIR)/m) ?? []
+  const mount = container.volumeMounts.find(({ mountPath }: { mountPath: string }) => mountPath === workdir)
+  assert(mount !== undefined)
+  assert.equal(mount.subPath, undefined)
+  const volume = pod.spec.volumes.find(({ name }: { name: string }) => name === mount.name)
+  assert.equal(volume.configMap.name, object('ConfigMap').metadata.name)
+})
+
+test('the probes ask routes that exist, and liveness asks nothing about targets', async (t) => {
+  const app = await buildApp(parts())
+  t.after(() => app.close())
+  const { livenessProbe, readinessProbe } = container
+  assert.deepEqual(
+    [livenessProbe.httpGet, readinessProbe.httpGet],
+    [
+      { path: '/livez', port: 'http' },
+      { path: '/readyz', port: 'http' },
+    ],
+  )
+  for (const { path } of [livenessProbe.httpGet, readinessProbe.httpGet]) {
+    assert.equal((await app.inject(path)).statusCode, 200, path)
+  }
+})
+
+test('the pod has time to close: longer than the configured delay', () => {
+  const { shutdownDelayMs } = mountedConfig()
+  const gracePeriodMs = (pod.spec.terminationGracePeriodSeconds ?? 30) * 1000
+  assert(gracePeriodMs > shutdownDelayMs + 3500)
+})
+
+test('the pod runs without privileges, tokens or the variables that clash with PORTHOLE_PORT', () => {
+  assert.equal(pod.spec.enableServiceLinks, false)
+  assert.equal(pod.spec.automountServiceAccountToken, false)
+  const { runAsNonRoot, runAsUser, runAsGroup } = pod.spec.securityContext
+  const [, user] = /^USER (\S+)$/m.exec(read('Dockerfile')) ?? []
+  assert.deepEqual([runAsNonRoot, `${runAsUser}:${runAsGroup}`], [true, user])
+  assert.deepEqual(container.securityContext, {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'] },
+  })
+})
+
+test('the Service and the ServiceMonitor select the pods', () => {
+  const monitor = parse(read('deploy/servicemonitor.yaml'))
+  const service = object('Service')
+  const { labels } = pod.metadata
+  assert.deepEqual(object('Deployment').spec.selector.matchLabels, labels)
+  assert.deepEqual(service.spec.selector, labels)
+  assert.deepEqual(monitor.spec.selector.matchLabels, service.metadata.labels)
+  assert.equal(monitor.spec.endpoints[0].port, service.spec.ports[0].name)
+  assert.equal(monitor.spec.endpoints[0].honorLabels, true)
+  // The alerts look for the job of this name, which the operator takes from the Service.
+  assert.match(read('deploy/prometheus-rules.yaml'), new RegExp(`up\\{job="${service.metadata.name}"\\}`))
+})
+
+test('systemd accepts the unit', { skip: without('systemd-analyze', '--version') }, (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'porthole-unit-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  // The programs of a checkout in /opt/porthole, where this one is.
+  const unit = read('deploy/porthole.service').replaceAll('/opt/porthole', root)
+  assert.match(unit, new RegExp(`^ExecStart=${root}/node_modules/.bin/node ${root}/src/porthole.js `, 'm'))
+  const file = join(folder, 'porthole.service')
+  writeFileSync(file, unit)
+  run('systemd-analyze', 'verify', '--man=no', file)
+})
+
+test('systemd waits longer than the longest delay Porthole takes to close', () => {
+  const [, seconds] = /^TimeoutStopSec=(\d+)$/m.exec(read('deploy/porthole.service')) ?? []
+  const longestMs = 60_000
+  const accepts = (ms: number) =>
+    parseConfig({ file: { name: 'a.yaml', text: `shutdownDelay: ${ms}ms` }, targets: [], env: {} }).ok
+  assert.deepEqual([accepts(longestMs), accepts(longestMs + 1)], [true, false])
+  assert(Number(seconds) * 1000 > longestMs + 3500)
+})

@@ -1,0 +1,155 @@
+/** Runs the Dockerfile's steps in a folder that stands for the image's root, since there may be no Docker where tests run. */
+import assert from 'node:assert/strict'
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { after, test } from 'node:test'
+import { promisify } from 'node:util'
+import { execForm, readDockerfile } from './dockerfile.ts'
+import { root as checkout } from './readme.ts'
+
+const instructions = readDockerfile(readFileSync(join(checkout, 'Dockerfile'), 'utf8'))
+const all = (name: string) => instructions.filter((instruction) => instruction.name === name).map(({ text }) => text)
+const manifest = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'))
+
+/** What `npm test` tells its children must not lead this npm back to the checkout. */
+const env = Object.fromEntries(
+  Object.entries(process.env).filter(
+    ([name]) => !/^npm_(?!config_)|^npm_config_(local_prefix|call|package)$/.test(name),
+  ),
+)
+const image = mkdtempSync(join(tmpdir(), 'porthole-image-'))
+after(() => rmSync(image, { recursive: true, force: true }))
+const built = await build()
+const skip = built === null ? false : built
+
+/** Where a path of the image is on this machine. */
+const inImage = (path: string) => (path.startsWith('/') ? join(image, path) : path)
+
+/** COPY, WORKDIR and RUN as the Dockerfile has them; the reason when the npm registry cannot be asked. */
+async function build(): Promise<string | null> {
+  let folder = image
+  for (const { name, text } of instructions) {
+    if (name === 'WORKDIR') {
+      folder = join(image, text)
+      mkdirSync(folder, { recursive: true })
+    } else if (name === 'COPY') {
+      const paths = text.split(' ')
+      const target = join(folder, paths.pop() ?? '')
+      for (const path of paths) {
+        const to = text.endsWith('/') ? join(target, basename(path)) : target
+        cpSync(join(checkout, path), to, { recursive: true })
+      }
+    } else if (name === 'RUN') {
+      // The build's own cache is cleaned in the image; this machine's stays.
+      const command = text.replace(' && npm cache clean --force', ' --prefer-offline')
+      const failure = await promisify(execFile)('sh', ['-c', command], { cwd: folder, env, timeout: 300_000 }).catch(
+        (error: Error & { stderr: string }) => error,
+      )
+      if (!(failure instanceof Error)) continue
+      const code = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|ECONNRESET)\b/.exec(failure.stderr)?.[0]
+      if (code !== undefined) return `the npm registry cannot be asked (${code})`
+      throw failure
+    }
+  }
+  return null
+}
+
+/** Starts the image's ENTRYPOINT where nothing can be written, with the image's ENV, on a port that is free. */
+async function start() {
+  const [program, ...args] = execForm(all('ENTRYPOINT')[0] ?? '')
+  assert.equal(program, 'node')
+  // It ends with this process, however that ends.
+  const readOnly = `mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; cd "$1/etc/porthole"
+    if touch x 2> /dev/null; then echo "not read-only" >&2; exit 3; fi
+    shift; exec setpriv --pdeathsig KILL "$@"`
+  const child = spawn('unshare', ['-rm', 'sh', '-euc', readOnly, 'sh', image, process.execPath, ...args.map(inImage)], {
+    env: { PATH: process.env.PATH, ...imageEnv(), PORTHOLE_PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exited = once(child, 'exit')
+  const port = Promise.withResolvers<string>()
+  createInterface(child.stdout).on('line', (line) => {
+    const found = /Server listening at http:\/\/[^"]+:(\d+)"/.exec(line)?.[1]
+    if (found !== undefined) port.resolve(found)
+  })
+  void exited.then(([code, signal]) => port.reject(new Error(`Porthole ended: ${code ?? signal}`)))
+  return { port: await port.promise, child, exited }
+}
+
+function imageEnv(): Record<string, string> {
+  return Object.fromEntries(
+    all('ENV').flatMap((text) => text.split(' ').map((pair) => pair.split('=') as [string, string])),
+  )
+}
+
+const noMounts = () => {
+  const { error, status, stderr } = spawnSync('unshare', ['-rm', 'true'], { encoding: 'utf8' })
+  return status === 0 ? false : `no mount namespace: ${error?.message ?? stderr}`
+}
+
+test('the image has the Node.js that the tests run on', () => {
+  const { optionalDependencies } = JSON.parse(readFileSync(join(checkout, 'tools/runtime/package.json'), 'utf8'))
+  for (const version of Object.values(optionalDependencies)) assert.deepEqual(all('FROM'), [`node:${version}-slim`])
+})
+
+test('the image runs as nobody special, by a number that Kubernetes can read', () => {
+  assert.deepEqual(all('USER'), ['1000:1000'])
+  const names = instructions.map(({ name }) => name)
+  assert(names.indexOf('USER') < names.indexOf('ENTRYPOINT') && names.indexOf('USER') > names.lastIndexOf('RUN'))
+})
+
+test('the port that is exposed is the one Porthole listens on', () => {
+  assert.deepEqual(all('EXPOSE'), [imageEnv().PORTHOLE_PORT])
+})
+
+test('the build context holds what is copied and nothing else', () => {
+  const [first, ...kept] = readFileSync(join(checkout, '.dockerignore'), 'utf8')
+    .split('\n')
+    .filter((line) => /^[^#]/.test(line))
+  const copied = all('COPY').flatMap((text) => text.split(' ').slice(0, -1))
+  assert.equal(first, '*')
+  assert.deepEqual(new Set(kept), new Set(copied.map((path) => `!${path}`)))
+})
+
+test('the image has no development dependency', { skip }, () => {
+  const modules = join(image, 'app/node_modules')
+  const { packages } = JSON.parse(readFileSync(join(modules, '.package-lock.json'), 'utf8'))
+  assert.deepEqual(
+    Object.keys(packages).filter((name) => packages[name].dev === true && existsSync(join(image, 'app', name))),
+    [],
+  )
+  for (const name of Object.keys(manifest.devDependencies)) assert(!existsSync(join(modules, name)), name)
+  for (const name of Object.keys(manifest.dependencies)) assert(existsSync(join(modules, name)), name)
+  assert.deepEqual(readdirSync(join(image, 'app')).sort(), [
+    '.npmrc',
+    'node_modules',
+    'package-lock.json',
+    'package.json',
+    'src',
+  ])
+})
+
+test('the image serves from a read-only file system, is healthy, and stops on SIGTERM', {
+  skip: skip || noMounts(),
+}, async (t) => {
+  // The repository's example, which says 127.0.0.1: in the image ENV decides.
+  writeFileSync(join(image, 'etc/porthole/porthole.yaml'), readFileSync(join(checkout, 'porthole.yaml')))
+  const { port, child, exited } = await start()
+  t.after(() => child.kill('SIGKILL'))
+
+  const answer = await fetch(`http://127.0.0.1:${port}/livez`)
+  assert.deepEqual([answer.status, await answer.text()], [200, 'ok'])
+
+  const [, ...args] = execForm(all('HEALTHCHECK')[0] ?? '')
+  const healthcheck = () =>
+    promisify(execFile)(process.execPath, args, { env: { PORTHOLE_PORT: port }, timeout: 30_000 })
+  await healthcheck()
+
+  child.kill('SIGTERM')
+  assert.deepEqual(await exited, [0, null])
+  await assert.rejects(healthcheck(), { code: 1 })
+})

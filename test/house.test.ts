@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { test } from 'node:test'
+
+/** What each folder, or file at the top, of src/ may import besides its own files: only what stands above it here. */
+const mayImport: Record<string, readonly string[]> = {
+  domain: [],
+  clock: [],
+  heap: [],
+  prober: ['domain', 'clock', 'heap'],
+  monitor: ['domain', 'clock', 'heap', 'prober'],
+  store: ['domain', 'clock', 'monitor'],
+  replicas: ['domain', 'clock', 'monitor', 'store'],
+  readiness: ['monitor', 'store', 'replicas'],
+  metrics: ['domain', 'clock', 'monitor', 'store', 'replicas'],
+  http: ['domain', 'clock', 'monitor', 'store', 'replicas', 'readiness', 'metrics'],
+  page: ['domain', 'clock', 'monitor', 'store', 'replicas', 'http'],
+  config: ['domain'],
+  commands: ['domain', 'clock', 'prober', 'config'],
+  app: ['domain', 'clock', 'monitor', 'store', 'replicas', 'readiness', 'metrics', 'http', 'page'],
+  serve: ['domain', 'clock', 'prober', 'monitor', 'store', 'replicas', 'readiness', 'metrics', 'config', 'app'],
+  openapi: ['domain', 'clock', 'prober', 'monitor', 'readiness', 'metrics', 'http', 'app'],
+  main: ['domain', 'clock', 'prober', 'config', 'commands', 'serve'],
+  porthole: ['main'],
+}
+
+/** The files that are the process: they may read its arguments and environment, and end it. */
+const processFiles = ['main.ts', 'porthole.js', 'openapi.ts']
+/** What anybody may use of `process`: constants of the runtime, its queue of ticks and its clock. */
+const harmless = ['arch', 'hrtime', 'nextTick', 'platform', 'version', 'versions']
+
+type Import = { readonly from: string; readonly names: string; readonly typeOnly: boolean }
+
+/** Every import and re-export of a source, static and dynamic. */
+function importsOf(source: string): Import[] {
+  const statics = source.matchAll(/^(?:import|export)\s+(type\s+)?([^'"`;=]*?)\bfrom\s+['"]([^'"]+)['"]/gm)
+  const bare = source.matchAll(/^import\s+['"]([^'"]+)['"]/gm)
+  const dynamic = source.matchAll(/\bimport\(\s*['"]([^'"]+)['"]/g)
+  return [
+    ...statics.map(([, type, names = '', from = '']) => ({ from, names: names.trim(), typeOnly: type !== undefined })),
+    ...[...bare, ...dynamic].map(([, from = '']) => ({ from, names: '', typeOnly: false })),
+  ]
+}
+
+/** Source without its comments; what looks like one inside a text goes with them. */
+const withoutComments = (source: string) => source.replace(/\/\*.*?\*\//gs, '').replace(/(?<!:)\/\/.*$/gm, '')
+
+/** What a source takes of `process` beyond what is harmless. */
+function processUses(source: string): string[] {
+  const code = withoutComments(source)
+  const named = importsOf(code).filter(({ from }) => /^(node:)?process$/.test(from))
+  const members = [
+    ...[...code.matchAll(/\bprocess\s*(?:\?\.|\.)\s*(\w+)/g)].map(([, member = '']) => member),
+    ...named.flatMap(({ names }) => names.replace(/[{}\s]/g, '').split(',')),
+  ]
+  const whole = code.match(/\bprocess\s*\[|[=(,]\s*process\s*[;,)\n]/g) ?? []
+  return [...members.filter((member) => !harmless.includes(member)), ...whole]
+}
+
+const root = join(import.meta.dirname, '../src')
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => /\.(ts|js)$/.test(file))
+const sources = new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')]))
+/** The folder at the top of src/ that a file lies in; a file at the top stands for itself. */
+const placeOf = (file: string) => file.replace(/[/.].*$/, '')
+const targetOf = (file: string, { from }: Import) => relative(root, join(root, dirname(file), from))
+const ownImports = (file: string) => importsOf(sources.get(file) ?? '').filter(({ from }) => from.startsWith('.'))
+
+test('the imports of a source are found in every form', () => {
+  const source = `
+import { a } from './a.ts'
+import type { B } from './b.ts'
+import c, {
+  type D,
+} from "./c.ts"
+import './d.ts'
+export { e } from './e.ts'
+const from = 'nothing'
+const f = await import('./f.ts')
+`
+  assert.deepEqual(
+    importsOf(source).map(({ from, typeOnly }) => `${from}${typeOnly ? ' (type)' : ''}`),
+    ['./a.ts', './b.ts (type)', './c.ts', './e.ts', './d.ts', './f.ts'],
+  )
+})
+
+test('the uses of process are found, those in comments are not', () => {
+  assert.deepEqual(processUses('process.exit(1); process.env.HOME; process.nextTick(f)'), ['exit', 'env'])
+  assert.deepEqual(processUses("import { env, hrtime } from 'node:process'"), ['env'])
+  assert.deepEqual(processUses("import all from 'node:process'"), ['all'])
+  assert.equal(processUses("const { env } = process\nprocess['exit']()").length, 2)
+  assert.deepEqual(processUses('/** ends the process. Then */ run() // process.exit'), [])
+})
+
+test('every folder of src/ is in the table of who may import whom', () => {
+  assert.ok(files.length > 20, 'src/ was not found')
+  for (const file of files) {
+    const place = placeOf(file)
+    assert.ok(
+      place in mayImport,
+      `src/${file}: the table at the top of test/house.test.ts has no line for "${place}"; add one`,
+    )
+  }
+})
+
+test('the table itself runs downwards only', () => {
+  const places = Object.keys(mayImport)
+  for (const [place, lower] of Object.entries(mayImport)) {
+    for (const other of lower) {
+      assert.ok(places.includes(other), `"${other}" has no line of its own`)
+      assert.ok(places.indexOf(other) < places.indexOf(place), `"${place}" must stand below "${other}"`)
+    }
+  }
+})
+
+test('imports run downwards only', () => {
+  for (const file of files) {
+    for (const imported of ownImports(file)) {
+      const target = targetOf(file, imported)
+      assert.ok(sources.has(target), `src/${file} imports ${imported.from}, which is not in src/`)
+      const [from, to] = [placeOf(file), placeOf(target)]
+      assert.ok(
+        from === to || mayImport[from]?.includes(to),
+        `src/${file} imports src/${target}, and ${from} may not import ${to}`,
+      )
+    }
+  }
+})
+
+test('no file imports itself in a circle, types apart', () => {
+  const sound = new Set<string>()
+  function walk(file: string, path: readonly string[]): void {
+    assert.ok(!path.includes(file), `a circle of imports: ${[...path, file].join(' → ')}`)
+    if (sound.has(file)) return
+    for (const imported of ownImports(file)) {
+      const target = targetOf(file, imported)
+      if (!imported.typeOnly && sources.has(target)) walk(target, [...path, file])
+    }
+    sound.add(file)
+  }
+  for (const file of files) walk(file, [])
+  assert.equal(sound.size, files.length)
+})
+
+test('the domain knows zod and what an IP address looks like, and nothing else', () => {
+  for (const file of files.filter((file) => placeOf(file) === 'domain')) {
+    for (const { from, names } of importsOf(sources.get(file) ?? '')) {
+      const allowed = from.startsWith('./') || from === 'zod' || (from === 'node:net' && names === '{ isIP }')
+      assert.ok(allowed, `src/${file} imports ${names} from ${from}: rules are pure, zod and isIP apart`)
+    }
+    const code = withoutComments(sources.get(file) ?? '')
+    const clocks = code.match(
+      /\bDate\.now|\bnew Date\(\)|\bperformance\b|\bset(Timeout|Interval|Immediate)\b|\bMath\.random\b/,
+    )
+    assert.equal(clocks, null, `src/${file} uses ${clocks?.[0]}: what a rule needs to know is given to it`)
+  }
+})
+
+test('prom-client is known to metrics alone', () => {
+  for (const file of files.filter((file) => placeOf(file) !== 'metrics')) {
+    const imported = importsOf(sources.get(file) ?? '').some(({ from }) => from === 'prom-client')
+    assert.ok(!imported, `src/${file} imports prom-client: ask the metrics instead`)
+  }
+})
+
+test('only the files that are the process touch it', () => {
+  for (const file of files.filter((file) => !processFiles.includes(file))) {
+    assert.deepEqual(
+      processUses(sources.get(file) ?? ''),
+      [],
+      `src/${file} uses the process: take what it needs as an argument from src/main.ts`,
+    )
+  }
+})

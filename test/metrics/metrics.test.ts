@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { test } from 'node:test'
+import { Reason } from '../../src/domain/outcome.ts'
+import { createMetrics } from '../../src/metrics/metrics.ts'
+import { build, holdChecks, listen, nobody, stoppedClock } from '../app.ts'
+import { sampleService } from '../samples.ts'
+import { familyOf, readPage } from './page.ts'
+
+const noPromtool =
+  spawnSync('promtool', ['--version']).error !== undefined && 'promtool (Debian: prometheus) is not installed'
+
+test('promtool has nothing to say about a busy page with names of every kind', { skip: noPromtool }, async (t) => {
+  const { target } = await listen(t)
+  const names = [
+    'plain',
+    'two words',
+    'a"b',
+    'a\\b',
+    '\\',
+    'a\\nb',
+    '{x="y"}',
+    '<img src=x>',
+    '数据库 🐘',
+    '# HELP',
+    '%',
+    ' ',
+  ]
+  const services = names.map((name) => sampleService(name, [target, nobody], { groups: [name], quorum: 'any' }))
+  const built = await build(t, [...services, sampleService('unseen', ['db:1', '[::1]:1'])])
+  await built.sweep(...names)
+  for (const url of ['/health', '/health/plain', '/nope', '/health?quorum=x', '/docs', '/livez?verbose'])
+    await built.get(url)
+  const { monitor, registry, clock } = built
+  const metrics = createMetrics({ monitor, registry, clock, prober: 'portable', version: '1.2.3-"quoted"' })
+  metrics.configReloaded(true, Date.now())
+  for (const page of [(await built.get('/metrics')).body, await metrics.render()]) {
+    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: page, encoding: 'utf8' })
+    assert.deepEqual([status, stdout, stderr], [0, '', ''])
+  }
+})
+
+test('the page is 200 when everything is down, and says which format it is in', async (t) => {
+  const { get, sweep, app } = await build(t, [sampleService('broken', [nobody])])
+  await sweep()
+  const { statusCode, headers, body } = await get('/metrics')
+  assert.deepEqual([statusCode, headers['content-type']], [200, 'text/plain; version=0.0.4; charset=utf-8'])
+  assert.ok(body.endsWith('\n'))
+  const head = await app.inject({ method: 'HEAD', url: '/metrics' })
+  assert.deepEqual([head.statusCode, head.body], [200, ''])
+})
+
+test('a cached gauge names the cache and the series that tells its age', async (t) => {
+  const { metrics } = await build(t)
+  const page = await metrics.render()
+  for (const name of ['service_up', 'service_targets_up', 'group_up', 'target_up'])
+    assert.match(page, new RegExp(`# HELP porthole_${name} .* porthole_target_last_check_timestamp_seconds tells when`))
+})
+
+test('checks are counted by reason: every reason has its series from the start, and there are no others', async (t) => {
+  const clock = stoppedClock()
+  const prober = holdChecks(clock)
+  const { metrics, sweep } = await build(t, [sampleService('pg', ['db:1'])], { clock, prober })
+  const series = (counts: Partial<Record<Reason, number>>) =>
+    Object.fromEntries(Reason.options.map((reason) => [`{reason="${reason}"}`, counts[reason] ?? 0]))
+  assert.deepEqual(familyOf(await metrics.render(), 'porthole_checks_total'), series({}))
+  for (const reason of Reason.options) {
+    const swept = sweep()
+    prober.answer({ reason, code: `E${reason}` })
+    await swept
+  }
+  const each = Object.fromEntries(Reason.options.map((reason) => [reason, 1]))
+  assert.deepEqual(familyOf(await metrics.render(), 'porthole_checks_total'), series(each))
+})
+
+test('checks under way are told, and are gone once they end', async (t) => {
+  const clock = stoppedClock()
+  const prober = holdChecks(clock)
+  const { metrics, sweep } = await build(t, [sampleService('pg', ['db:1', 'db:2'])], { clock, prober })
+  const inFlight = async () => familyOf(await metrics.render(), 'porthole_checks_in_flight')['']
+  const swept = sweep()
+  assert.equal(await inFlight(), 2)
+  prober.answer()
+  await swept
+  assert.equal(await inFlight(), 0)
+})
+
+test('lateness counts scheduled checks only, from their beat', async (t) => {
+  const clock = stoppedClock()
+  const prober = holdChecks(clock)
+  const { metrics, monitor, target } = await build(t, [sampleService('pg', ['db:1'])], { clock, prober })
+  const check = async (due: number | null) => {
+    const checked = monitor.check(target('pg'), due)
+    prober.answer({ startedAt: clock.now() })
+    await checked
+  }
+  await check(null)
+  await check(clock.now() - 3000)
+  // A timer may fire a little early.
+  await check(clock.now() + 1)
+  const page = await metrics.render()
+  assert.equal(familyOf(page, 'porthole_check_lateness_seconds_count')[''], 2)
+  assert.equal(familyOf(page, 'porthole_check_lateness_seconds_sum')[''], 3)
+})
+
+test('skipped beats are counted', async (t) => {
+  const { metrics, monitor, target } = await build(t, [sampleService('pg', [nobody])])
+  const skipped = async () => familyOf(await metrics.render(), 'porthole_skipped_beats_total')['']
+  assert.equal(await skipped(), 0)
+  monitor.skipBeat(target('pg'))
+  monitor.skipBeat(target('pg'))
+  assert.deepEqual([await skipped(), await skipped()], [2, 2])
+})
+
+test('requests are timed by route, never by path: what callers invent makes no series', async (t) => {
+  const { get, metrics } = await build(t, [sampleService('pg', [nobody])])
+  for (const url of ['/health/pg', '/health/a', '/health/b?x=1', '/x', '/y/z', '/%zz']) await get(url)
+  const counts = familyOf(await metrics.render(), 'porthole_http_request_duration_seconds_count')
+  assert.deepEqual(counts, {
+    '{method="GET",route="/health/:service",status_code="503"}': 1,
+    '{method="GET",route="/health/:service",status_code="404"}': 1,
+    '{method="GET",route="/health/:service",status_code="400"}': 1,
+    '{method="GET",route="none",status_code="404"}': 2,
+    '{method="GET",route="none",status_code="400"}': 1,
+  })
+})
+
+test('the configuration: whether the last reading succeeded, and when the one in force was read', async (t) => {
+  const { metrics } = await build(t)
+  const read = async () => {
+    const page = await metrics.render()
+    return ['successful', 'success_timestamp_seconds'].map(
+      (name) => familyOf(page, `porthole_config_last_reload_${name}`)[''],
+    )
+  }
+  metrics.configReloaded(true, 1000_000)
+  assert.deepEqual(await read(), [1, 1000])
+  metrics.configReloaded(false, 2000_000)
+  assert.deepEqual(await read(), [0, 1000])
+  metrics.configReloaded(true, 3000_000)
+  assert.deepEqual(await read(), [1, 3000])
+})
+
+test('the page tells which Porthole this is, and of the Node.js process only when asked to', async (t) => {
+  const { monitor, registry, clock } = await build(t)
+  const parts = { monitor, registry, clock, prober: 'portable', version: '1.2.3' }
+  const bare = await createMetrics(parts, { runtime: false }).render()
+  const labels = `{version="1.2.3",node="${process.version}",prober="portable"}`
+  assert.deepEqual(familyOf(bare, 'porthole_build_info'), { [labels]: 1 })
+  assert.ok([...readPage(bare).keys()].every((name) => name.startsWith('porthole_')))
+  const full = await createMetrics(parts).render()
+  assert.ok(readPage(full).has('process_resident_memory_bytes'))
+})

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net, { type AddressInfo } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { type Config, parseConfig } from '../src/config/config.ts'
+import { serve } from '../src/serve.ts'
+import { listen, nobody } from './app.ts'
+import { familyOf } from './metrics/page.ts'
+
+/** A configuration of these targets, on a free port, that logs nothing. */
+function configOf(targets: string[], yaml = ''): Config {
+  const read = parseConfig({
+    file: { name: 'porthole.yaml', text: `shutdownDelay: 0s\n${yaml}` },
+    targets,
+    env: { PORTHOLE_HOST: '127.0.0.1', PORTHOLE_PORT: '0', PORTHOLE_LOG_LEVEL: 'silent' },
+  })
+  assert.ok(read.ok)
+  return read.config
+}
+
+async function serveFor(t: TestContext, config: Config) {
+  const porthole = await serve(config, '0.0.0-test')
+  t.after(() => porthole.close())
+  return porthole
+}
+
+async function metric(url: string, name: string): Promise<number | undefined> {
+  return familyOf(await (await fetch(`${url}/metrics`)).text(), name)['']
+}
+
+test('it checks by itself, and becomes ready once it has', async (t) => {
+  const { target } = await listen(t)
+  const { url } = await serveFor(t, configOf([`db=${target}`, `gone=${nobody}`]))
+  let ready = 503
+  while (ready !== 200) ready = (await fetch(`${url}/readyz`)).status
+  assert.equal((await fetch(`${url}/health/db`)).status, 200)
+  assert.equal((await fetch(`${url}/health/gone`)).status, 503)
+})
+
+test('a port that is taken rejects, with the code of the error', async (t) => {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const config = { ...configOf([]), listen: { host: '127.0.0.1', port } }
+  await assert.rejects(serve(config, '0.0.0-test'), { code: 'EADDRINUSE' })
+})
+
+test('a configuration read anew is in force at once; one that could not be read changes nothing but the gauge', async (t) => {
+  const { url, reload, reloadFailed } = await serveFor(t, configOf([`a=${nobody}`]))
+  const codes = async () => [(await fetch(`${url}/health/a`)).status, (await fetch(`${url}/health/b`)).status]
+  const gauge = () => metric(url, 'porthole_config_last_reload_successful')
+  assert.deepEqual([...(await codes()), await gauge()], [503, 404, 1])
+  reloadFailed(['porthole.yaml:1:1: wrong'])
+  assert.deepEqual([...(await codes()), await gauge()], [503, 404, 0])
+  reload(configOf([`b=${nobody}`]))
+  assert.deepEqual([...(await codes()), await gauge()], [404, 503, 1])
+})
+
+test('once closed nothing listens and nothing is checked any more', async (t) => {
+  const { target, dials } = await listen(t)
+  const porthole = await serve(configOf([`db=${target}`], 'defaults: { interval: 100ms }'), '0.0.0-test')
+  while ((await fetch(`${porthole.url}/health/db`)).status !== 200) await new Promise(setImmediate)
+  await porthole.close()
+  const before = await dials()
+  await assert.rejects(fetch(`${porthole.url}/livez`))
+  await new Promise((done) => setTimeout(done, 350))
+  assert.equal(await dials(), before)
+})
