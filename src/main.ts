@@ -102,7 +102,7 @@ async function runServe(targets: string[], named: string | null): Promise<number
   const stopFollowing = file === null ? () => undefined : followFile(file, read.text, sources, porthole)
 
   closeWithGrace(
-    { delay: read.config.shutdownDelayMs + closeMs, logger: false, skip: ['SIGHUP'] },
+    { delay: read.config.shutdownDelayMs + closeMs, logger: false, skip: file === null ? [] : ['SIGHUP'] },
     async ({ err, signal }) => {
       if (err !== undefined) porthole.log.fatal(err, 'a bug in Porthole: closing')
       else porthole.log.info({ signal }, 'closing')

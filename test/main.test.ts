@@ -1,13 +1,14 @@
 /** Porthole as a process: what it prints, what it answers, and how it ends. */
 import assert from 'node:assert/strict'
-import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { type TestContext, test } from 'node:test'
+import { text } from 'node:stream/consumers'
+import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import packageJson from '../package.json' with { type: 'json' }
@@ -31,18 +32,26 @@ const environment = (env: Record<string, string> = {}) => ({
   ...env,
 })
 
-/** Runs it to its end. */
-function run(t: TestContext, args: string[], env: Record<string, string> = {}): SpawnSyncReturns<string> {
-  const options = { cwd: createFolder(t), env: environment(env), encoding: 'utf8', timeout: limitMs } as const
-  return spawnSync(process.execPath, [porthole, ...args], options)
+/** Runs a program to its end. */
+async function run(t: TestContext, program: string, args: string[], env: Record<string, string> = {}) {
+  const child = spawn(program, args, { cwd: createFolder(t), env: environment(env), timeout: limitMs })
+  const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+  return { status: status as number | null, stdout, stderr }
 }
+
+/** Runs `porthole` to its end. */
+const runPorthole = (t: TestContext, args: string[], env?: Record<string, string>) =>
+  run(t, process.execPath, [porthole, ...args], env)
 
 type Line = { level: number; msg: string; time: number; [field: string]: unknown }
 
 /** Starts it and waits until it listens. It is gone after the test. */
 async function start(t: TestContext, args: string[], env: Record<string, string> = {}) {
-  const options = { cwd: createFolder(t), env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] } as const
-  const child = spawn(process.execPath, [porthole, ...args], options)
+  const child = spawn(process.execPath, [porthole, ...args], {
+    cwd: createFolder(t),
+    env: environment(env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const ended = once(child, 'close').then(([code, signal]: unknown[]) => ({ code, signal }))
   t.after(async () => {
     child.kill('SIGKILL')
@@ -80,255 +89,255 @@ async function until<Answer>(what: string, ask: () => Promise<Answer | undefined
   }
 }
 
-test('--help and --version print and exit with 0', (t) => {
-  for (const option of ['--help', '-h']) {
-    const { status, stdout, stderr } = run(t, [option])
-    assert.deepEqual([status, stderr], [0, ''])
-    assert.match(stdout, /^Porthole makes TCP services checkable over HTTP\.\n\n {2}porthole \[TARGET \.\.\.\]/)
-  }
-  assert.deepEqual(run(t, ['--version']).stdout, `${packageJson.version}\n`)
-})
-
-for (const [args, complaint] of [
-  [['--colour'], /^porthole: Unknown option '--colour'/],
-  [['--config'], /^porthole: Option '--config <value>' argument missing/],
-  [['--timeout', '2s', 'db=127.0.0.1:1'], /^porthole: --timeout belongs to `porthole check`\n/],
-  [['check'], /^porthole: `porthole check` takes one HOST:PORT\n/],
-  [['check', nobody, nobody], /^porthole: `porthole check` takes one HOST:PORT\n/],
-  [['check', nobody, '--timeout', '5'], /^porthole: --timeout 5: write a duration such as 500ms or 2s\n/],
-  [['validate'], /^porthole: `porthole validate` takes one FILE\n/],
-  [[], /^porthole: there is no porthole\.yaml here: name one with --config FILE, or name targets, such as/],
-] as const) {
-  test(`wrong usage: \`porthole ${args.join(' ')}\` says what, shows the usage and exits with 2`, (t) => {
-    const { status, stdout, stderr } = run(t, [...args])
-    assert.deepEqual([status, stdout], [2, ''])
-    assert.match(stderr, complaint)
-    assert.match(stderr, /\n {2}porthole validate FILE/)
+// Side by side: most of a process's time is its start, and waiting.
+describe('porthole', { concurrency: 3 }, () => {
+  test('--help and --version print and exit with 0', async (t) => {
+    for (const option of ['--help', '-h']) {
+      const { status, stdout, stderr } = await runPorthole(t, [option])
+      assert.deepEqual([status, stderr], [0, ''])
+      assert.match(stdout, /^Porthole makes TCP services checkable over HTTP\.\n\n {2}porthole \[TARGET \.\.\.\]/)
+    }
+    assert.deepEqual((await runPorthole(t, ['--version'])).stdout, `${packageJson.version}\n`)
   })
-}
 
-test('a configuration with problems is not served: a line for each, and exit 1', (t) => {
-  const { status, stdout, stderr } = run(t, ['db=127.0.0.1', 'x=1:y'], { PORTHOLE_PORT: 'http' })
-  assert.deepEqual([status, stdout, stderr.trimEnd().split('\n').length], [1, '', 3])
-  const missing = run(t, ['--config', 'nowhere.yaml'])
-  assert.deepEqual(
-    [missing.status, missing.stderr],
-    [1, 'nowhere.yaml: there is no such file: write it, or name another one with --config FILE\n'],
-  )
-})
-
-test('check dials once and exits with 0 or 1', async (t) => {
-  const { target } = await listen(t)
-  const child = spawn(process.execPath, [porthole, 'check', target], { env: environment() })
-  assert.deepEqual(await once(child, 'close'), [0, null])
-  const { status, stdout } = run(t, ['check', nobody, '--timeout', '500ms'])
-  assert.equal(status, 1)
-  assert.match(stdout, /^127\.0\.0\.1:1 is down: refused in /)
-})
-
-test('a port that is taken: one line with the remedy, exit 1, and nothing is left running', async (t) => {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  t.after(() => server.close())
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  const { status, stderr, signal } = run(t, [`db=${nobody}`], { PORTHOLE_PORT: `${port}`, PORTHOLE_LOG_LEVEL: 'error' })
-  const remedy = 'set listen in the configuration, or PORTHOLE_HOST and PORTHOLE_PORT'
-  assert.equal(stderr, `porthole: 127.0.0.1:${port} is taken by another program: stop it, or ${remedy}\n`)
-  assert.deepEqual([status, signal], [1, null])
-})
-
-test("an address that is not this machine's: one line with the remedy, and exit 1", (t) => {
-  // 192.0.2.0/24 is nobody's (RFC 5737); binding to it sends nothing.
-  const { status, stderr } = run(t, [`db=${nobody}`], { PORTHOLE_HOST: '192.0.2.1' })
-  assert.match(
-    stderr,
-    /^porthole: cannot listen on 192\.0\.2\.1:0 \(EADDRNOTAVAIL\): set listen in the configuration, or .*\n$/,
-  )
-  assert.equal(status, 1)
-})
-
-test('it serves what the command line names, and logs no request and no good first answer', async (t) => {
-  const { target } = await listen(t)
-  const { url, lines, logged, health, errors } = await start(t, [`db=${target}`, `gone=${nobody}`])
-  await logged(/^gone is down|^127\.0\.0\.1:1 is down/)
-  await until('db is up', async () => (await health('db')).code === 200)
-  assert.equal((await health('gone')).body.status, 'down')
-  for (const path of ['/health', '/nope', '/health?quorum=x', '/metrics', '/readyz'])
-    await (await fetch(url + path)).text()
-  const said = lines.filter(({ level }) => level >= 30).map(({ msg }) => msg.replace(/ in [\d.]+ ms/, ''))
-  assert.deepEqual(said, [
-    'configuration in force',
-    `Server listening at ${url}`,
-    'gone is down: 0 of 1 targets up; 127.0.0.1:1: refused: nobody listens on 127.0.0.1:1, or a firewall rejects it',
-  ])
-  assert.equal(errors(), '')
-})
-
-test('a file that changes: what is new appears, what is gone goes, what stays keeps what is known of it', async (t) => {
-  const { target } = await listen(t)
-  const file = join(createFolder(t), 'porthole.yaml')
-  const services = (...names: string[]) =>
-    `services:\n${names.map((name) => `  ${name}: { targets: ["${target}"], interval: 200ms }\n`).join('')}`
-  writeFileSync(file, services('stays', 'goes'))
-  const { health, logged, lines, metric } = await start(t, ['--config', file])
-  const checksOfStays = async () =>
-    (await metric('porthole_target_checks_total'))[`{service="stays",target="${target}"}`]
-  const successful = async () => (await metric('porthole_config_last_reload_successful'))['']
-  await until(
-    'stays is up and checked twice',
-    async () => Number(await checksOfStays()) >= 2 && (await health('goes')).code === 200,
-  )
-  const { since } = (await health('stays')).body
-  const before = Number(await checksOfStays())
-
-  // As editors and Kubernetes do: a new file in the place of the old one.
-  const replace = (text: string) => {
-    writeFileSync(`${file}.new`, text)
-    renameSync(`${file}.new`, file)
+  for (const [args, complaint] of [
+    [['--colour'], /^porthole: Unknown option '--colour'/],
+    [['--config'], /^porthole: Option '--config <value>' argument missing/],
+    [['--timeout', '2s', 'db=127.0.0.1:1'], /^porthole: --timeout belongs to `porthole check`\n/],
+    [['check'], /^porthole: `porthole check` takes one HOST:PORT\n/],
+    [['check', nobody, nobody], /^porthole: `porthole check` takes one HOST:PORT\n/],
+    [['check', nobody, '--timeout', '5'], /^porthole: --timeout 5: write a duration such as 500ms or 2s\n/],
+    [['validate'], /^porthole: `porthole validate` takes one FILE\n/],
+    [[], /^porthole: there is no porthole\.yaml here: name one with --config FILE, or name targets, such as/],
+  ] as const) {
+    test(`wrong usage: \`porthole ${args.join(' ')}\` says what, shows the usage and exits with 2`, async (t) => {
+      const { status, stdout, stderr } = await runPorthole(t, [...args])
+      assert.deepEqual([status, stdout], [2, ''])
+      assert.match(stderr, complaint)
+      assert.match(stderr, /\n {2}porthole validate FILE/)
+    })
   }
-  let seen = lines.length
-  replace(services('stays', 'comes'))
-  const { services: count, changed, removed } = await logged(/^configuration in force/, seen)
-  assert.deepEqual([count, changed, removed], [2, 1, 1])
-  assert.equal((await health('goes')).code, 404)
-  await until('comes is up', async () => (await health('comes')).code === 200)
-  assert.equal((await health('stays')).body.since, since)
-  assert.ok(Number(await checksOfStays()) >= before)
 
-  seen = lines.length
-  replace('services: { stays: { targets: [no-port] } }')
-  const broken = await logged(/^the configuration has problems/, seen)
-  assert.equal(broken.level, 50)
-  assert.match(JSON.stringify(broken.problems), /porthole\.yaml:1:\d+: services\.stays\.targets\[0\]: .*no port/)
-  assert.equal(await successful(), 0)
-  assert.deepEqual([(await health('stays')).code, (await health('comes')).code], [200, 200])
-  assert.equal((await health('stays')).body.since, since)
+  test('a configuration with problems is not served: a line for each, and exit 1', async (t) => {
+    const { status, stdout, stderr } = await runPorthole(t, ['db=127.0.0.1', 'x=1:y'], { PORTHOLE_PORT: 'http' })
+    assert.deepEqual([status, stdout, stderr.trimEnd().split('\n').length], [1, '', 3])
+    const missing = await runPorthole(t, ['--config', 'nowhere.yaml'])
+    assert.deepEqual(
+      [missing.status, missing.stderr],
+      [1, 'nowhere.yaml: there is no such file: write it, or name another one with --config FILE\n'],
+    )
+  })
 
-  seen = lines.length
-  replace(services('stays'))
-  await logged(/^configuration in force/, seen)
-  assert.equal(await successful(), 1)
-  assert.deepEqual([(await health('stays')).code, (await health('comes')).code], [200, 404])
-})
+  test('check dials once and exits with 0 or 1', async (t) => {
+    const { target } = await listen(t)
+    const up = await runPorthole(t, ['check', target])
+    assert.deepEqual([up.status, up.stderr], [0, ''])
+    const { status, stdout } = await runPorthole(t, ['check', nobody, '--timeout', '500ms'])
+    assert.equal(status, 1)
+    assert.match(stdout, /^127\.0\.0\.1:1 is down: .*nobody listens on 127\.0\.0\.1:1/)
+  })
 
-test('SIGHUP reads the file anew, changed or not', async (t) => {
-  const file = join(createFolder(t), 'porthole.yaml')
-  writeFileSync(file, 'services: {}')
-  const { child, logged, lines, url } = await start(t, ['--config', file])
-  const seen = lines.length
-  child.kill('SIGHUP')
-  const { changed, removed } = await logged(/^configuration in force/, seen)
-  assert.deepEqual([changed, removed], [0, 0])
-  assert.equal((await fetch(`${url}/livez`)).status, 200)
-})
+  test('a port that is taken: one line with the remedy, exit 1, and nothing is left running', async (t) => {
+    const server = net.createServer().listen(0, '127.0.0.1')
+    t.after(() => server.close())
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const { status, stderr } = await runPorthole(t, [`db=${nobody}`], {
+      PORTHOLE_PORT: `${port}`,
+      PORTHOLE_LOG_LEVEL: 'error',
+    })
+    const remedy = 'set listen in the configuration, or PORTHOLE_HOST and PORTHOLE_PORT'
+    assert.equal(stderr, `porthole: 127.0.0.1:${port} is taken by another program: stop it, or ${remedy}\n`)
+    assert.equal(status, 1)
+  })
 
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-  test(`${signal} ends it with 0${signal === 'SIGHUP' ? ' where there is no file to read anew' : ''}`, async (t) => {
-    const { child, ended, logged, errors } = await start(t, [`db=${nobody}`])
-    child.kill(signal)
-    assert.deepEqual(await ended, { code: 0, signal: null })
-    assert.equal((await logged(/^closing$/)).signal, signal)
+  test("an address that is not this machine's: one line with the remedy, and exit 1", async (t) => {
+    // 192.0.2.0/24 is nobody's (RFC 5737); binding to it sends nothing.
+    const { status, stderr } = await runPorthole(t, [`db=${nobody}`], { PORTHOLE_HOST: '192.0.2.1' })
+    assert.match(
+      stderr,
+      /^porthole: cannot listen on 192\.0\.2\.1:0 \(EADDRNOTAVAIL\): set listen in the configuration, or .*\n$/,
+    )
+    assert.equal(status, 1)
+  })
+
+  test('it serves what the command line names, and logs no request and no good first answer', async (t) => {
+    const { target } = await listen(t)
+    const { url, lines, logged, health, errors } = await start(t, [`db=${target}`, `gone=${nobody}`])
+    await logged(/^gone is down|^127\.0\.0\.1:1 is down/)
+    await until('db is up', async () => (await health('db')).code === 200)
+    assert.equal((await health('gone')).body.status, 'down')
+    for (const path of ['/health', '/nope', '/health?quorum=x', '/metrics', '/readyz'])
+      await (await fetch(url + path)).text()
+    const [first, second, third, ...more] = lines.filter(({ level }) => level >= 30).map(({ msg }) => msg)
+    assert.deepEqual([first, second, more], ['configuration in force', `Server listening at ${url}`, []])
+    assert.match(third ?? '', /^gone is down: 0 of 1 targets up; 127\.0\.0\.1:1: .*nobody listens on 127\.0\.0\.1:1/)
     assert.equal(errors(), '')
   })
-}
 
-test('on SIGTERM /readyz fails at once, while requests are still taken and those under way are answered', async (t) => {
-  const deaf = await listenDeaf(t)
-  const file = join(createFolder(t), 'porthole.yaml')
-  writeFileSync(file, `shutdownDelay: 1s\nservices:\n  deaf: { targets: ["${deaf}"], interval: off, timeout: 1500ms }`)
-  const { child, ended, url, metric, health } = await start(t, ['--config', file])
-  const asked = health('deaf')
-  await until('the check is under way', async () => (await metric('porthole_checks_in_flight'))[''] === 1)
-  const signalledAt = Date.now()
-  child.kill('SIGTERM')
-  const readyz = await until('readyz fails', async () => {
-    const response = await fetch(`${url}/readyz`)
-    const text = await response.text()
-    return response.status === 503 && text
+  test('a file that changes: what is new appears, what is gone goes, what stays keeps what is known of it', async (t) => {
+    const { target } = await listen(t)
+    const file = join(createFolder(t), 'porthole.yaml')
+    const services = (...names: string[]) =>
+      `services:\n${names.map((name) => `  ${name}: { targets: ["${target}"], interval: 200ms }\n`).join('')}`
+    writeFileSync(file, services('stays', 'goes'))
+    const { health, logged, lines, metric } = await start(t, ['--config', file])
+    const checksOfStays = async () =>
+      (await metric('porthole_target_checks_total'))[`{service="stays",target="${target}"}`]
+    const successful = async () => (await metric('porthole_config_last_reload_successful'))['']
+    await until(
+      'stays is up and checked twice',
+      async () => Number(await checksOfStays()) >= 2 && (await health('goes')).code === 200,
+    )
+    const { since } = (await health('stays')).body
+    const before = Number(await checksOfStays())
+
+    // As editors and Kubernetes do: a new file in the place of the old one.
+    const replace = (text: string) => {
+      writeFileSync(`${file}.new`, text)
+      renameSync(`${file}.new`, file)
+    }
+    let seen = lines.length
+    replace(services('stays', 'comes'))
+    const { services: count, changed, removed } = await logged(/^configuration in force/, seen)
+    assert.deepEqual([count, changed, removed], [2, 1, 1])
+    assert.equal((await health('goes')).code, 404)
+    await until('comes is up', async () => (await health('comes')).code === 200)
+    assert.equal((await health('stays')).body.since, since)
+    assert.ok(Number(await checksOfStays()) >= before)
+
+    seen = lines.length
+    replace('services: { stays: { targets: [no-port] } }')
+    const broken = await logged(/^the configuration has problems/, seen)
+    assert.equal(broken.level, 50)
+    assert.match(JSON.stringify(broken.problems), /porthole\.yaml:1:\d+: services\.stays\.targets\[0\]: .*no port/)
+    assert.equal(await successful(), 0)
+    assert.deepEqual([(await health('stays')).code, (await health('comes')).code], [200, 200])
+    assert.equal((await health('stays')).body.since, since)
+
+    seen = lines.length
+    replace(services('stays'))
+    await logged(/^configuration in force/, seen)
+    assert.equal(await successful(), 1)
+    assert.deepEqual([(await health('stays')).code, (await health('comes')).code], [200, 404])
   })
-  assert.match(readyz, /\[-\]shutdown failed: Porthole is shutting down/)
-  assert.equal((await fetch(`${url}/livez`)).status, 200)
-  const { code, body } = await asked
-  assert.deepEqual([code, body.status, body.targets[0].reason], [503, 'down', 'timeout'])
-  assert.deepEqual(await ended, { code: 0, signal: null })
-  assert.ok(Date.now() - signalledAt < 5000)
-})
 
-test('a check that hangs is abandoned when closing, without a verdict, and its caller is answered', async (t) => {
-  const deaf = await listenDeaf(t)
-  const file = join(createFolder(t), 'porthole.yaml')
-  writeFileSync(file, `shutdownDelay: 0s\nservices:\n  deaf: { targets: ["${deaf}"], interval: off, timeout: 60s }`)
-  const { child, ended, metric, health, lines } = await start(t, ['--config', file])
-  const asked = health('deaf')
-  await until('the check is under way', async () => (await metric('porthole_checks_in_flight'))[''] === 1)
-  const signalledAt = Date.now()
-  child.kill('SIGTERM')
-  const { code, body } = await asked
-  assert.deepEqual([code, body.status, body.targets[0].reason], [503, 'unknown', null])
-  assert.deepEqual(await ended, { code: 0, signal: null })
-  assert.ok(Date.now() - signalledAt < 5000)
-  assert.ok(lines.every(({ msg }) => !msg.includes('deaf is')))
-})
+  test('SIGHUP reads the file anew, also where nothing reports its change', async (t) => {
+    const file = join(createFolder(t), 'porthole.yaml')
+    const elsewhere = join(createFolder(t), 'porthole.yaml')
+    symlinkSync(elsewhere, file)
+    writeFileSync(elsewhere, 'services: {}')
+    const { child, logged, lines, url } = await start(t, ['--config', file])
+    const seen = lines.length
+    writeFileSync(elsewhere, `services: { db: { targets: ["${nobody}"] } }`)
+    child.kill('SIGHUP')
+    const { changed, removed } = await logged(/^configuration in force/, seen)
+    assert.deepEqual([changed, removed], [1, 0])
+    assert.equal((await fetch(`${url}/livez`)).status, 200)
+  })
 
-test('clients that hold on to their connections, silent or talking nonsense, do not hold up the end', async (t) => {
-  const file = join(createFolder(t), 'porthole.yaml')
-  writeFileSync(file, 'shutdownDelay: 0s\nservices: {}')
-  const { child, ended, url } = await start(t, ['--config', file])
-  for (const bytes of [
-    '',
-    'GET /livez HTTP/1.1\r\nHost: x\r\n',
-    'nonsense\r\n\r\n',
-    'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n',
-  ]) {
-    const socket = net.connect({ port: Number(new URL(url).port), host: '127.0.0.1', allowHalfOpen: true })
-    t.after(() => socket.destroy())
-    socket.on('error', () => undefined).resume()
-    await once(socket, 'connect')
-    socket.write(bytes)
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    test(`${signal} ends it with 0${signal === 'SIGHUP' ? ' where there is no file to read anew' : ''}`, async (t) => {
+      const { child, ended, logged, errors } = await start(t, [`db=${nobody}`])
+      child.kill(signal)
+      assert.deepEqual(await ended, { code: 0, signal: null })
+      assert.equal((await logged(/^closing$/)).signal, signal)
+      assert.equal(errors(), '')
+    })
   }
-  const signalledAt = Date.now()
-  child.kill('SIGTERM')
-  assert.deepEqual(await ended, { code: 0, signal: null })
-  assert.ok(Date.now() - signalledAt < 5000)
-})
 
-test('a second signal ends it at once, and not with 0', async (t) => {
-  const file = join(createFolder(t), 'porthole.yaml')
-  writeFileSync(file, 'shutdownDelay: 60s\nservices: {}')
-  const { child, ended, logged } = await start(t, ['--config', file])
-  child.kill('SIGTERM')
-  await logged(/^closing$/)
-  child.kill('SIGTERM')
-  assert.deepEqual(await ended, { code: 1, signal: null })
-})
-
-const tooOld =
-  /^Porthole needs Node\.js 24 or newer and this is v\d+\.\d+\.\d+: run it with `npm start` or `npx porthole` after `npm ci`, which brings the right one\.\n$/
-
-test('a Node.js that says it is too old is told so in one sentence, exit 1', (t) => {
-  const pretend = `data:text/javascript,Object.defineProperty(process,'versions',{value:{node:'22.1.0'}})`
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', pretend, porthole], {
-    cwd: createFolder(t),
-    encoding: 'utf8',
-    timeout: limitMs,
+  test('on SIGTERM /readyz fails at once, while requests are still taken and those under way are answered', async (t) => {
+    const deaf = await listenDeaf(t)
+    const file = join(createFolder(t), 'porthole.yaml')
+    writeFileSync(
+      file,
+      `shutdownDelay: 2s\nservices:\n  deaf: { targets: ["${deaf}"], interval: off, timeout: 2500ms }`,
+    )
+    const { child, ended, url, metric, health } = await start(t, ['--config', file])
+    const asked = health('deaf')
+    await until('the check is under way', async () => (await metric('porthole_checks_in_flight'))[''] === 1)
+    const signalledAt = Date.now()
+    child.kill('SIGTERM')
+    const readyz = await until('readyz fails', async () => {
+      const response = await fetch(`${url}/readyz`)
+      const text = await response.text()
+      return response.status === 503 && text
+    })
+    assert.match(readyz, /\[-\]shutdown failed: Porthole is shutting down/)
+    assert.equal((await fetch(`${url}/livez`)).status, 200)
+    const { code, body } = await asked
+    assert.deepEqual([code, body.status, body.targets[0].reason], [503, 'down', 'timeout'])
+    assert.deepEqual(await ended, { code: 0, signal: null })
+    assert.ok(Date.now() - signalledAt < 5000)
   })
-  assert.deepEqual([status, stdout], [1, ''])
-  assert.match(stderr, tooOld)
-})
 
-const oldNode = (process.env.PATH ?? '')
-  .split(delimiter)
-  .map((folder) => join(folder, 'node'))
-  .find((node) => Number(/^v(\d+)/.exec(spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout ?? '')?.[1]) < 24)
-
-test('a Node.js that really is too old is told so too', {
-  skip: oldNode === undefined && 'no Node.js older than 24 is on the PATH',
-}, (t) => {
-  const { status, stderr } = spawnSync(oldNode ?? '', [porthole, '--version'], {
-    cwd: createFolder(t),
-    encoding: 'utf8',
-    timeout: limitMs,
+  test('a check that hangs is abandoned when closing, without a verdict, and its caller is answered', async (t) => {
+    const deaf = await listenDeaf(t)
+    const file = join(createFolder(t), 'porthole.yaml')
+    writeFileSync(file, `shutdownDelay: 0s\nservices:\n  deaf: { targets: ["${deaf}"], interval: off, timeout: 60s }`)
+    const { child, ended, metric, health, lines } = await start(t, ['--config', file])
+    const asked = health('deaf')
+    await until('the check is under way', async () => (await metric('porthole_checks_in_flight'))[''] === 1)
+    const signalledAt = Date.now()
+    child.kill('SIGTERM')
+    const { code, body } = await asked
+    assert.deepEqual([code, body.status, body.targets[0].reason], [503, 'unknown', null])
+    assert.deepEqual(await ended, { code: 0, signal: null })
+    assert.ok(Date.now() - signalledAt < 5000)
+    assert.ok(lines.every(({ msg }) => !msg.includes('deaf is')))
   })
-  assert.equal(status, 1)
-  assert.match(stderr, tooOld)
+
+  test('clients that hold on to their connections, silent or talking nonsense, do not hold up the end', async (t) => {
+    const file = join(createFolder(t), 'porthole.yaml')
+    writeFileSync(file, 'shutdownDelay: 0s\nservices: {}')
+    const { child, ended, url } = await start(t, ['--config', file])
+    for (const bytes of [
+      '',
+      'GET /livez HTTP/1.1\r\nHost: x\r\n',
+      'nonsense\r\n\r\n',
+      'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n',
+    ]) {
+      const socket = net.connect({ port: Number(new URL(url).port), host: '127.0.0.1', allowHalfOpen: true })
+      t.after(() => socket.destroy())
+      socket.on('error', () => undefined).resume()
+      await once(socket, 'connect')
+      socket.write(bytes)
+    }
+    const signalledAt = Date.now()
+    child.kill('SIGTERM')
+    assert.deepEqual(await ended, { code: 0, signal: null })
+    assert.ok(Date.now() - signalledAt < 5000)
+  })
+
+  test('a second signal ends it at once, and not with 0', async (t) => {
+    const file = join(createFolder(t), 'porthole.yaml')
+    writeFileSync(file, 'shutdownDelay: 60s\nservices: {}')
+    const { child, ended, logged } = await start(t, ['--config', file])
+    child.kill('SIGTERM')
+    await logged(/^closing$/)
+    child.kill('SIGTERM')
+    assert.deepEqual(await ended, { code: 1, signal: null })
+  })
+
+  const tooOld =
+    /^Porthole needs Node\.js 24 or newer and this is v\d+\.\d+\.\d+: run it with `npm start` or `npx porthole` after `npm ci`, which brings the right one\.\n$/
+
+  test('a Node.js that says it is too old is told so in one sentence, exit 1', async (t) => {
+    const pretend = "data:text/javascript,Object.defineProperty(process,'versions',{value:{node:'22.1.0'}})"
+    const { status, stdout, stderr } = await run(t, process.execPath, ['--import', pretend, porthole])
+    assert.deepEqual([status, stdout], [1, ''])
+    assert.match(stderr, tooOld)
+  })
+
+  const oldNode = (process.env.PATH ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, 'node'))
+    .find((node) => Number(/^v(\d+)/.exec(spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout ?? '')?.[1]) < 24)
+  const noOldNode = oldNode === undefined && 'no Node.js older than 24 is on the PATH'
+
+  test('a Node.js that really is too old is told so too', { skip: noOldNode }, async (t) => {
+    const { status, stderr } = await run(t, oldNode ?? '', [porthole, '--version'])
+    assert.equal(status, 1)
+    assert.match(stderr, tooOld)
+  })
 })

@@ -32,6 +32,7 @@ export function sampleOutcome(reason: Reason, endedAt: number, more: Partial<Out
     address: '10.0.0.5:5432',
     latencyMs: reason === 'connected' ? 0.5 : null,
     synRetransmits: 0,
+    answer: null,
     icmp: null,
     code: null,
     ...more,

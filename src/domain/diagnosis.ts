@@ -1,4 +1,4 @@
-import type { Outcome } from './outcome.ts'
+import type { IcmpError, Outcome } from './outcome.ts'
 import { formatAddress, type Target } from './target.ts'
 
 /**
@@ -11,15 +11,19 @@ export function diagnose(outcome: Outcome, target: Target): string {
   const code = outcome.code === null ? '' : ` (${outcome.code})`
   switch (outcome.reason) {
     case 'connected':
-      return `connected in ${formatSpan(outcome.latencyMs ?? 0)}`
+      return `connected in ${formatSpan(outcome.latencyMs ?? 0)}${afterLoss(outcome)}`
     case 'refused':
-      return `refused in ${formatSpan(outcome.latencyMs ?? 0)}: nobody listens on ${where}, or a firewall rejects it`
+      return outcome.answer === 'rst'
+        ? `nobody listens on ${where} (RST in ${formatSpan(outcome.latencyMs ?? 0)})`
+        : `refused in ${formatSpan(outcome.latencyMs ?? 0)}: nobody listens on ${where}, or a firewall rejects it`
     case 'rejected':
-      return `a firewall rejects ${where}${code}`
+      return outcome.icmp === null
+        ? `a firewall rejects ${where}${code}`
+        : `a firewall at ${outcome.icmp.from ?? 'an unknown address'} rejects ${where} (${nameIcmp(outcome.icmp)})`
     case 'timeout':
-      return `no answer from ${where}${toSyns(outcome)} in ${spent}: the host is off, a firewall drops the packets, or the listener's queue is full`
+      return `no answer from ${where}${toSyns(outcome)} in ${spent}: a firewall drops the packets, nobody has this address, or the listener's queue is full`
     case 'unreachable':
-      return `${where} cannot be reached${code}: ${obstacle(outcome.code)}`
+      return unreachable(outcome, where)
     case 'reset':
       return `${where} accepted the connection and broke it off${code}`
     case 'mismatch':
@@ -33,9 +37,23 @@ export function diagnose(outcome: Outcome, target: Target): string {
   }
 }
 
+function afterLoss({ synRetransmits }: Outcome): string {
+  if (synRetransmits === null || synRetransmits === 0) return ''
+  return `, after ${synRetransmits} lost ${synRetransmits === 1 ? 'SYN' : 'SYNs'}`
+}
+
 function toSyns({ synRetransmits }: Outcome): string {
   if (synRetransmits === null) return ''
   return synRetransmits === 0 ? ' to 1 SYN' : ` to ${synRetransmits + 1} SYNs`
+}
+
+function unreachable({ answer, icmp, code, address }: Outcome, where: string): string {
+  if (answer === 'no-neighbour') {
+    const protocol = address?.startsWith('[') ? 'neighbour discovery' : 'ARP'
+    return `${where} does not answer on its own network (no ${protocol} reply): the host is off, or nobody has this address`
+  }
+  if (icmp !== null) return `${where} cannot be reached: ${icmp.from ?? 'a router'} says so (${nameIcmp(icmp)})`
+  return `${where} cannot be reached${code === null ? '' : ` (${code})`}: ${obstacle(code)}`
 }
 
 function obstacle(code: string | null): string {
@@ -51,12 +69,37 @@ function obstacle(code: string | null): string {
   }
 }
 
-function ownFault({ address, code }: Outcome, target: Target, spent: string): string {
+/** The names that RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1 and RFC 4443 §3.1 give to what a dial meets. */
+const icmpNames: Record<string, string> = {
+  '4/3/0': 'network unreachable',
+  '4/3/1': 'host unreachable',
+  '4/3/2': 'protocol unreachable',
+  '4/3/3': 'port unreachable',
+  '4/3/9': 'network prohibited',
+  '4/3/10': 'host prohibited',
+  '4/3/13': 'administratively prohibited',
+  '4/11/0': 'time to live exceeded',
+  '6/1/0': 'no route',
+  '6/1/1': 'administratively prohibited',
+  '6/1/3': 'address unreachable',
+  '6/1/4': 'port unreachable',
+  '6/1/5': 'source address failed policy',
+  '6/1/6': 'route rejected',
+  '6/3/0': 'hop limit exceeded',
+}
+
+function nameIcmp({ version, type, code }: IcmpError): string {
+  const name = icmpNames[`${version}/${type}/${code}`] ?? `type ${type} code ${code}`
+  return `${version === 4 ? 'ICMP' : 'ICMPv6'} ${name}`
+}
+
+function ownFault({ address, code, icmp }: Outcome, target: Target, spent: string): string {
   if (address === null) {
     return code === null
       ? `no resolver answered for the name ${target.host} in ${spent}`
       : `the name ${target.host} could not be looked up`
   }
+  if (icmp !== null) return `this machine's own firewall rejects ${address} with ${nameIcmp(icmp)}`
   switch (code) {
     case 'EMFILE':
     case 'ENFILE':
@@ -76,6 +119,8 @@ function ownFault({ address, code }: Outcome, target: Target, spent: string): st
     case 'EPERM':
     case 'EACCES':
       return `this machine's own rules forbid dialling ${address}`
+    case 'EWORKERDIED':
+      return 'the prober died and was started anew'
     case 'EINVAL':
       return `this machine drops what is sent to ${address}, or cannot read the address`
     default:

@@ -24,6 +24,13 @@ export function verdictOf(reason: Reason): Verdict {
   return reason === 'local' ? 'unknown' : 'down'
 }
 
+/**
+ * What came back to a SYN: the handshake's second packet, a reset, an ICMP error, nothing; or the SYN never left,
+ * because nobody on our own network answered for the address (ARP, ND).
+ */
+export const Answer = z.enum(['syn-ack', 'rst', 'icmp', 'no-neighbour', 'nothing'])
+export type Answer = z.infer<typeof Answer>
+
 /** A message of the network about a packet of ours that it did not deliver (RFC 792, RFC 4443). */
 export type IcmpError = {
   readonly version: 4 | 6
@@ -46,6 +53,8 @@ export type Outcome = {
   readonly latencyMs: number | null
   /** SYNs sent again; null where the prober cannot see them. */
   readonly synRetransmits: number | null
+  /** Null where the prober cannot see it, or nothing was sent. */
+  readonly answer: Answer | null
   /** What the network said; null when it said nothing, or the prober cannot see it. */
   readonly icmp: IcmpError | null
   /** The error's name (`EMFILE`, `EAI_AGAIN`); null when the check succeeded or its own deadline ended it. */

@@ -17,7 +17,7 @@ export type Metrics = {
 
 /** `runtime` adds the Node.js process itself, which is one to a process. */
 export function createMetrics(
-  parts: { monitor: Monitor; registry: Registry; clock: Clock; prober: string; version: string },
+  parts: { monitor: Monitor; registry: Registry; clock: Clock; prober: 'kernel' | 'portable'; version: string },
   { runtime = true } = {},
 ): Metrics {
   const register = new Register()

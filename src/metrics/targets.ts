@@ -13,7 +13,12 @@ const cached =
 
 /** Adds the series of services, groups and targets. They are laid out anew for every scrape, so what is no longer registered leaves none. */
 export function addTargetMetrics(
-  { monitor, registry, clock }: { monitor: Monitor; registry: Registry; clock: Clock },
+  {
+    monitor,
+    registry,
+    clock,
+    prober,
+  }: { monitor: Monitor; registry: Registry; clock: Clock; prober: 'kernel' | 'portable' },
   registers: Register[],
 ): void {
   const serviceLabels = ['service'] as const
@@ -115,11 +120,12 @@ export function addTargetMetrics(
     checks.inc(labels, watched.checks)
     failures.inc(labels, watched.failures)
     connectTotal.inc(labels, watched.connectMs / 1000)
+    // Only the kernel prober sees SYNs.
+    if (prober === 'kernel') retransmits.inc(labels, watched.synRetransmits)
     if (lastOutcome === null) return
     lastCheck.set(labels, clock.toEpoch(lastOutcome.endedAt) / 1000)
     if (lastOutcome.reason === 'connected' && lastOutcome.latencyMs !== null)
       connect.set(labels, lastOutcome.latencyMs / 1000)
-    if (lastOutcome.synRetransmits !== null) retransmits.inc(labels, watched.synRetransmits)
     const reason = reasonNotUp(watched, status)
     if (reason !== null) downReason.set({ ...labels, reason }, 1)
   }

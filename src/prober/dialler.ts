@@ -47,6 +47,7 @@ export function proberOf(dialler: Dialler, { clock, resolver }: { clock: Clock; 
         address: null,
         latencyMs: null,
         synRetransmits: null,
+        answer: null,
         icmp: null,
         code,
       })

@@ -36,7 +36,7 @@ export function createPortableProber({
     return new Promise((done) => {
       const begunAt = clock.now()
       const ended = (reason: Reason, latencyMs: number | null, code: string | null): Ending => {
-        return { reason, endedAt: clock.now(), latencyMs, synRetransmits: null, icmp: null, code }
+        return { reason, endedAt: clock.now(), latencyMs, synRetransmits: null, answer: null, icmp: null, code }
       }
       // One literal address, so no racing of families: Node would give each address but the last only 250 ms.
       let socket: Socket

@@ -12,6 +12,7 @@ const found = (reason: Reason, evidence: Partial<Outcome> = {}): Outcome => ({
   address: '10.0.0.7:5432',
   latencyMs: null,
   synRetransmits: null,
+  answer: null,
   icmp: null,
   code: null,
   ...evidence,
@@ -23,18 +24,52 @@ const sentences: readonly [Outcome, string][] = [
     found('refused', { latencyMs: 0.31, code: 'ECONNREFUSED' }),
     'refused in 0.31 ms: nobody listens on 10.0.0.7:5432, or a firewall rejects it',
   ],
+  [found('connected', { latencyMs: 1003, synRetransmits: 1 }), 'connected in 1.0 s, after 1 lost SYN'],
+  [
+    found('refused', { latencyMs: 0.2, code: 'ECONNREFUSED', answer: 'rst' }),
+    'nobody listens on 10.0.0.7:5432 (RST in 0.20 ms)',
+  ],
+  [
+    found('rejected', { answer: 'icmp', icmp: { version: 4, type: 3, code: 3, from: '10.0.0.1' } }),
+    'a firewall at 10.0.0.1 rejects 10.0.0.7:5432 (ICMP port unreachable)',
+  ],
+  [
+    found('unreachable', {
+      answer: 'icmp',
+      icmp: { version: 6, type: 1, code: 0, from: 'fd00::1' },
+      address: '[fd07::7]:5432',
+    }),
+    '[fd07::7]:5432 cannot be reached: fd00::1 says so (ICMPv6 no route)',
+  ],
+  [
+    found('unreachable', { answer: 'icmp', icmp: { version: 4, type: 12, code: 1, from: null } }),
+    '10.0.0.7:5432 cannot be reached: a router says so (ICMP type 12 code 1)',
+  ],
+  [
+    found('unreachable', { answer: 'no-neighbour' }),
+    '10.0.0.7:5432 does not answer on its own network (no ARP reply): the host is off, or nobody has this address',
+  ],
+  [
+    found('unreachable', { answer: 'no-neighbour', address: '[fd00::7]:5432' }),
+    '[fd00::7]:5432 does not answer on its own network (no neighbour discovery reply): the host is off, or nobody has this address',
+  ],
+  [
+    found('local', { code: 'ECONNREFUSED', answer: 'icmp', icmp: { version: 4, type: 3, code: 3, from: '10.0.0.1' } }),
+    "could not be checked: this machine's own firewall rejects 10.0.0.7:5432 with ICMP port unreachable (ECONNREFUSED)",
+  ],
+  [found('local', { code: 'EWORKERDIED' }), 'could not be checked: the prober died and was started anew (EWORKERDIED)'],
   [found('rejected', { code: 'EHOSTUNREACH' }), 'a firewall rejects 10.0.0.7:5432 (EHOSTUNREACH)'],
   [
     found('timeout'),
-    "no answer from 10.0.0.7:5432 in 2.0 s: the host is off, a firewall drops the packets, or the listener's queue is full",
+    "no answer from 10.0.0.7:5432 in 2.0 s: a firewall drops the packets, nobody has this address, or the listener's queue is full",
   ],
   [
     found('timeout', { synRetransmits: 0, endedAt: 1800 }),
-    "no answer from 10.0.0.7:5432 to 1 SYN in 800 ms: the host is off, a firewall drops the packets, or the listener's queue is full",
+    "no answer from 10.0.0.7:5432 to 1 SYN in 800 ms: a firewall drops the packets, nobody has this address, or the listener's queue is full",
   ],
   [
     found('timeout', { synRetransmits: 2, address: '[fd00::7]:5432' }),
-    "no answer from [fd00::7]:5432 to 3 SYNs in 2.0 s: the host is off, a firewall drops the packets, or the listener's queue is full",
+    "no answer from [fd00::7]:5432 to 3 SYNs in 2.0 s: a firewall drops the packets, nobody has this address, or the listener's queue is full",
   ],
   [
     found('unreachable', { code: 'EHOSTUNREACH' }),

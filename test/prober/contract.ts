@@ -11,7 +11,7 @@ import type { Prober } from '../../src/prober/prober.ts'
 import type { Lookup } from '../../src/prober/resolver.ts'
 
 /** Builds the prober under test; without a look-up it asks the system. */
-export type MakeProber = (parts: { readonly clock: Clock; readonly lookup?: Lookup }) => Prober
+export type MakeProber = (parts: { readonly clock: Clock; readonly lookup?: Lookup }) => Prober | Promise<Prober>
 
 export const targetOf = (host: string, port: number): Target => ({ name: `${host}:${port}`, host, port })
 
@@ -37,8 +37,8 @@ const failing = (code: string) => () => Promise.reject(Object.assign(new Error('
 /** What every prober must do, as far as loopback can show it. */
 export function proberContract(name: string, makeProber: MakeProber): void {
   const clock = systemClock()
-  const build = (t: TestContext, lookup?: Lookup) => {
-    const prober = makeProber({ clock, ...(lookup && { lookup }) })
+  const build = async (t: TestContext, lookup?: Lookup) => {
+    const prober = await makeProber({ clock, ...(lookup && { lookup }) })
     t.after(() => prober.close())
     return prober
   }
@@ -49,17 +49,18 @@ export function proberContract(name: string, makeProber: MakeProber): void {
     test(`${name}: connects to a listener on ${ip} and tells address, latency and times`, { skip }, async (t) => {
       const port = await listen(t, ip)
       const before = clock.now()
-      const outcome = await checkOnce(build(t), ip, port)
-      const { startedAt, endedAt, latencyMs, synRetransmits, ...rest } = outcome
+      const outcome = await checkOnce(await build(t), ip, port)
+      const { startedAt, endedAt, latencyMs, synRetransmits, answer, ...rest } = outcome
       const address = ip === '::1' ? `[::1]:${port}` : `127.0.0.1:${port}`
-      assert.deepEqual(rest, { reason: 'connected', address, code: null })
+      assert.deepEqual(rest, { reason: 'connected', address, icmp: null, code: null })
+      assert.ok(answer === null || answer === 'syn-ack')
       assert.ok(synRetransmits === null || synRetransmits === 0)
       assert.ok(before <= startedAt && startedAt <= endedAt && endedAt <= clock.now())
       assert.ok(latencyMs !== null && latencyMs > 0 && latencyMs <= endedAt - startedAt)
     })
 
     test(`${name}: is refused by a closed port of ${ip}, with the time it took`, { skip }, async (t) => {
-      const { reason, code, latencyMs, endedAt, startedAt } = await checkOnce(build(t), ip, 1)
+      const { reason, code, latencyMs, endedAt, startedAt } = await checkOnce(await build(t), ip, 1)
       assert.deepEqual([reason, code], ['refused', 'ECONNREFUSED'])
       assert.ok(latencyMs !== null && latencyMs > 0 && latencyMs <= endedAt - startedAt)
     })
@@ -68,7 +69,7 @@ export function proberContract(name: string, makeProber: MakeProber): void {
   test(`${name}: dials the first address a name has, and only that`, async (t) => {
     const port = await listen(t, '127.0.0.1')
     const asked: string[] = []
-    const prober = build(t, (host) => {
+    const prober = await build(t, (host) => {
       asked.push(host)
       return Promise.resolve(host === 'good' ? ['127.0.0.1', '127.0.0.2'] : ['127.0.0.2', '127.0.0.1'])
     })
@@ -80,58 +81,61 @@ export function proberContract(name: string, makeProber: MakeProber): void {
   })
 
   test(`${name}: looks no literal address up`, async (t) => {
-    const prober = build(t, () => assert.fail('looked up'))
+    const prober = await build(t, () => assert.fail('looked up'))
     assert.equal((await checkOnce(prober, '127.0.0.1', 1)).reason, 'refused')
     if (hasIPv6) assert.equal((await checkOnce(prober, '::1', 1)).reason, 'refused')
   })
 
   test(`${name}: a name that does not exist, or has no address, is the target's fault`, async (t) => {
     for (const lookup of [failing('ENOTFOUND'), () => Promise.resolve([])]) {
-      const { reason, code, address, latencyMs } = await checkOnce(build(t, lookup), 'db', 5432)
+      const { reason, code, address, latencyMs } = await checkOnce(await build(t, lookup), 'db', 5432)
       assert.deepEqual([reason, code, address, latencyMs], ['dns', 'ENOTFOUND', null, null])
     }
   })
 
   test(`${name}: a look-up that fails in any other way is our own fault`, async (t) => {
     for (const code of ['EAI_AGAIN', 'EAI_FAIL', 'EMFILE', 'ESOMETHINGNEW']) {
-      const outcome = await checkOnce(build(t, failing(code)), 'db', 5432)
+      const outcome = await checkOnce(await build(t, failing(code)), 'db', 5432)
       assert.deepEqual([outcome.reason, outcome.code, outcome.address], ['local', code, null])
     }
   })
 
   test(`${name}: a resolver silent until the deadline is our own fault, and the deadline holds`, async (t) => {
-    const outcome = await checkOnce(
-      build(t, () => new Promise(() => {})),
-      'db',
-      5432,
-      100,
-    )
+    const outcome = await checkOnce(await build(t, () => new Promise(() => {})), 'db', 5432, 100)
     assert.deepEqual([outcome.reason, outcome.code, outcome.address], ['local', null, null])
     assertOnTime(outcome, 100)
   })
 
   test(`${name}: ends a connection with FIN when asked to`, async (t) => {
-    assert.deepEqual(await endingSeen(t, build(t), 'fin', ''), 'FIN')
+    assert.deepEqual(await endingSeen(t, await build(t), 'fin', ''), 'FIN')
   })
 
   test(`${name}: ends with FIN even when the peer spoke first and nobody read it`, async (t) => {
-    assert.deepEqual(await endingSeen(t, build(t), 'fin', 'SSH-2.0-OpenSSH_9.2p1\r\n'), 'FIN')
+    assert.deepEqual(await endingSeen(t, await build(t), 'fin', 'SSH-2.0-OpenSSH_9.2p1\r\n'), 'FIN')
   })
 
   test(`${name}: ends a connection with RST when asked to`, async (t) => {
-    assert.deepEqual(await endingSeen(t, build(t), 'rst', ''), 'RST')
+    assert.deepEqual(await endingSeen(t, await build(t), 'rst', ''), 'RST')
   })
 
   test(`${name}: close abandons what is in flight, at once, whether it resolves or dials`, async (t) => {
     const port = await listen(t, '127.0.0.1')
-    const silent = build(t, () => new Promise(() => {}))
+    const silent = await build(t, () => new Promise(() => {}))
     const resolving = silent.check({ target: targetOf('db', 5432), timeoutMs: 60_000, close: 'rst', urgent: true })
-    const dialling = silent.check({ target: targetOf('127.0.0.1', port), timeoutMs: 60_000, close: 'fin', urgent: true })
+    const dialling = silent.check({
+      target: targetOf('127.0.0.1', port),
+      timeoutMs: 60_000,
+      close: 'fin',
+      urgent: true,
+    })
     const closedAt = clock.now()
     await silent.close()
     assert.deepEqual(await Promise.all([resolving, dialling]), [undefined, undefined])
     assert.ok(clock.now() - closedAt < 1000)
-    assert.equal(await silent.check({ target: targetOf('127.0.0.1', port), timeoutMs: 1000, close: 'rst', urgent: true }), undefined)
+    assert.equal(
+      await silent.check({ target: targetOf('127.0.0.1', port), timeoutMs: 1000, close: 'rst', urgent: true }),
+      undefined,
+    )
     await silent.close()
   })
 }

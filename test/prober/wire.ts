@@ -193,7 +193,7 @@ export function wireContract(
   describe(`${name}, seen on the wire`, { skip }, () => {
     before(async () => {
       closing.push((await createNetwork()).close)
-      prober = makeProber({ clock })
+      prober = await makeProber({ clock })
       closing.push(prober.close)
       // The first packet between two hosts waits for ARP and ND.
       for (const family of families) assert.equal((await checkOnce(prober, far[family], port)).reason, 'connected')

@@ -1,37 +1,61 @@
 import { constants } from 'node:os'
-import type { IcmpError, Reason } from '../../domain/outcome.ts'
+import type { Answer, IcmpError, Outcome, Reason } from '../../domain/outcome.ts'
+import { TCP_SYN_SENT, type TcpInfo } from './sockets.ts'
 
 /** What the kernel said of one dial. */
 export type Evidence = {
   /** The error's number; 0: connected; null: our own deadline ended it. */
   readonly errno: number | null
-  /** Whether connect(2), or a call before it, failed by itself: no packet was answered. */
+  /** The call itself failed, before anything could be answered. */
   readonly atOnce: boolean
+  /** Null when there was not even a socket. */
+  readonly info: TcpInfo | null
   readonly icmp: IcmpError | null
-  /** Whether the ICMP message came from this machine. */
+  /** This machine sent the ICMP message to itself. */
   readonly icmpFromSelf: boolean
 }
 
-const names = new Map(Object.entries(constants.errno).map(([name, number]) => [number as number, name]))
+export type Judgement = Pick<Outcome, 'reason' | 'answer' | 'code'>
 
-/** The name of an error's number, such as `ECONNREFUSED` for 111. */
-export function errnoName(errno: number): string {
-  return names.get(errno) ?? `errno ${errno}`
+/** Why a dial ended as it did, and what answered it. */
+export function judge({ errno, atOnce, info, icmp, icmpFromSelf }: Evidence): Judgement {
+  if (errno === 0) return { reason: 'connected', answer: 'syn-ack', code: null }
+  const code = errno === null ? null : errnoName(errno)
+  if (icmp !== null) return judgeIcmp(icmp, icmpFromSelf, code)
+  if (code === null) return judgeSilence(info)
+  if (atOnce) return { reason: 'local', answer: null, code }
+  const reason = withoutIcmp.get(code) ?? 'local'
+  return { reason, answer: reason === 'refused' || reason === 'reset' ? 'rst' : null, code }
 }
 
 /**
- * Why a dial ended as it did. An ICMP message tells more than the errno that Linux makes of it: port unreachable reads
- * ECONNREFUSED like an RST does, admin-prohibited reads EHOSTUNREACH like a missing host does.
+ * An ICMP message tells more than the errno Linux makes of it: port unreachable reads ECONNREFUSED as an RST does,
+ * admin-prohibited reads EHOSTUNREACH as a missing host does.
  */
-export function reasonOf({ errno, atOnce, icmp, icmpFromSelf }: Evidence): Reason {
-  if (errno === 0) return 'connected'
-  if (icmp !== null) {
-    const reason = reasonOfIcmp(icmp)
-    // Our own kernel reports a neighbour that does not answer; what else it says, our own firewall made it say.
-    return icmpFromSelf && reason === 'rejected' ? 'local' : reason
+function judgeIcmp(icmp: IcmpError, fromSelf: boolean, code: string | null): Judgement {
+  // Our own kernel reports a neighbour that does not answer ARP or ND this way; what else it says, our firewall makes it say.
+  const isNeighbour = icmp.version === 4 ? icmp.type === 3 && icmp.code === 1 : icmp.type === 1 && icmp.code === 3
+  if (fromSelf && isNeighbour) return { reason: 'unreachable', answer: 'no-neighbour', code }
+  return { reason: fromSelf ? 'local' : reasonOfIcmp(icmp), answer: 'icmp', code }
+}
+
+/** RFC 792, RFC 1122 §3.2.2.1 and RFC 1812 §5.2.7.1 for IPv4, RFC 4443 §3 for IPv6: is the message a "no", or "cannot get there"? */
+function reasonOfIcmp({ version, type, code }: IcmpError): Reason {
+  const refusals = version === 4 ? [2, 3, 9, 10, 13] : [1, 4, 5, 6]
+  return type === (version === 4 ? 3 : 1) && refusals.includes(code) ? 'rejected' : 'unreachable'
+}
+
+/**
+ * Nothing came back in time; the retransmission timer tells whether anything went out. It fired, but no SYN was sent
+ * again: the first still waits for a neighbour's address (tcp_retransmit_skb returns -EBUSY). It sent SYNs again, but
+ * none counts as out: our own firewall dropped them (`retrans_out` grows only where sending succeeded).
+ */
+function judgeSilence(info: TcpInfo | null): Judgement {
+  if (info?.state === TCP_SYN_SENT && info.timeouts > 0) {
+    if (info.synRetransmits === 0) return { reason: 'unreachable', answer: 'no-neighbour', code: null }
+    if (info.retransmitsOut === 0) return { reason: 'local', answer: null, code: 'EPERM' }
   }
-  if (errno === null) return 'timeout'
-  return atOnce ? 'local' : (withoutIcmp.get(errnoName(errno)) ?? 'local')
+  return { reason: 'timeout', answer: 'nothing', code: null }
 }
 
 /** Errors that the network can bring without an ICMP message to show for them. The others are our own fault. */
@@ -44,8 +68,14 @@ const withoutIcmp: ReadonlyMap<string, Reason> = new Map([
   ['EPIPE', 'reset'],
 ])
 
-/** RFC 792, RFC 1122 §3.2.2.1 and RFC 1812 §5.2.7.1 for IPv4, RFC 4443 §3 for IPv6: is the message a "no", or "cannot get there"? */
-function reasonOfIcmp({ version, type, code }: IcmpError): Reason {
-  if (version === 4) return type === 3 && [2, 3, 9, 10, 13].includes(code) ? 'rejected' : 'unreachable'
-  return type === 1 && [1, 4, 5, 6].includes(code) ? 'rejected' : 'unreachable'
+const names = new Map(Object.entries(constants.errno).map(([name, number]) => [number as number, name]))
+
+/** The name of an error's number, such as `ECONNREFUSED` for 111. */
+export function errnoName(errno: number): string {
+  return names.get(errno) ?? `errno ${errno}`
+}
+
+/** What answered, for those who only ask whether it counts as a round trip. */
+export function isRoundTrip(answer: Answer | null): boolean {
+  return answer === 'syn-ack' || answer === 'rst' || answer === 'icmp'
 }

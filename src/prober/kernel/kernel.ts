@@ -4,10 +4,10 @@ import { descriptorLimit } from '../descriptors.ts'
 import { type Dialler, type Ending, proberOf } from '../dialler.ts'
 import type { Prober } from '../prober.ts'
 import type { Resolver } from '../resolver.ts'
-import { errnoName, reasonOf } from './evidence.ts'
+import { errnoName } from './evidence.ts'
 import { type Libc, loadLibc } from './libc.ts'
 import { offsetFromMonotonic } from './monotonic.ts'
-import { type Batch, type Finding, packDial, unpackFindings } from './records.ts'
+import { type Batch, packDial, unpackFindings } from './records.ts'
 import type { Message, WorkerData } from './worker.ts'
 
 // eventfd(2)
@@ -57,7 +57,7 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
   }
 
   function receive(findings: Batch): void {
-    for (const finding of unpackFindings(findings)) settle(finding.slot, endingOf(finding))
+    for (const { slot, ending } of unpackFindings(findings)) settle(slot, ending)
   }
 
   function settle(slot: number, ending: Ending | undefined): void {
@@ -105,6 +105,7 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
       endedAt: clock.now(),
       latencyMs: null,
       synRetransmits: null,
+      answer: null,
       icmp: null,
       code: workerDied,
     }
@@ -133,19 +134,6 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
       }
       libc.close(wakeFd)
     },
-  }
-}
-
-function endingOf({ endedAt, latencyMs, errno, synRetransmits, icmp, ...evidence }: Finding): Ending {
-  const reason = reasonOf({ errno, icmp, ...evidence })
-  return {
-    reason,
-    endedAt,
-    // What only ended the waiting took no round trip.
-    latencyMs: reason === 'connected' || reason === 'refused' || reason === 'rejected' ? latencyMs : null,
-    synRetransmits,
-    icmp,
-    code: errno === 0 || errno === null ? null : errnoName(errno),
   }
 }
 

@@ -67,6 +67,12 @@ function bindLibc(lib: LibraryHandle, errno: () => number) {
       text: string,
       into: Memory,
     ) => number,
+    inetNtop: lib.func('const char *inet_ntop(int, void *, void *, uint)') as (
+      family: number,
+      from: Memory,
+      into: Memory,
+      length: number,
+    ) => string,
     ifNameToIndex: lib.func('uint if_nametoindex(const char *)') as (name: string) => number,
   }
 }

@@ -1,8 +1,9 @@
 import { arch } from 'node:os'
 import { createHeap } from '../../heap.ts'
+import { type Evidence, isRoundTrip, judge } from './evidence.ts'
 import type { Libc } from './libc.ts'
-import { type Batch, type Dial, packFinding } from './records.ts'
-import { isAnswer, type Sockets, TCP_ESTABLISHED, TCP_SYN_SENT, type TcpInfo } from './sockets.ts'
+import { type Batch, packFinding, type SlottedDial } from './records.ts'
+import { ECONNREFUSED, isAnswer, type Sockets, TCP_ESTABLISHED, TCP_SYN_SENT, type TcpInfo } from './sockets.ts'
 
 const EINTR = 4
 // epoll.h
@@ -26,7 +27,7 @@ const findingsPerBatch = 1024
 const graceMs = 250
 
 /** A socket under way. `phase` is what it waits for. */
-type Socket = Dial & {
+type Socket = SlottedDial & {
   readonly fd: number
   /** Told apart from an earlier socket of the same descriptor. */
   readonly serial: number
@@ -39,7 +40,7 @@ type Timer = { readonly at: number; readonly socket: Socket }
 /** Dials, waits for all of them together, and tells what came of each. */
 export type DialLoop = {
   /** Takes dials in; they begin in the turns to come. */
-  add(dials: Iterable<Dial>): void
+  add(dials: Iterable<SlottedDial>): void
   /** Waits for the next thing to happen, and handles it. */
   turn(): void
   close(): void
@@ -67,7 +68,7 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
   const wakeCount = Buffer.from(new ArrayBuffer(8))
   const open = new Map<number, Socket>()
   const timers = createHeap<Timer>((timer) => timer.at)
-  const waiting: Dial[] = []
+  const waiting: SlottedDial[] = []
   let findings: Batch = []
   let heldSince = 0
   let urgent = false
@@ -85,19 +86,11 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     libc.epollControl(epoll, operation, fd, event)
   }
 
-  function begin(dial: Dial): void {
+  function begin(dial: SlottedDial): void {
     const begunAt = now()
     const { fd, errno } = sockets.begin(dial.ip, dial.port, dial.close)
     if (fd < 0) {
-      tell(dial, {
-        endedAt: begunAt,
-        latencyMs: null,
-        errno,
-        atOnce: true,
-        synRetransmits: null,
-        icmp: null,
-        icmpFromSelf: false,
-      })
+      tell(dial, { errno, atOnce: true, info: null, icmp: null, icmpFromSelf: false }, null)
       return
     }
     mark(fd, true)
@@ -116,34 +109,18 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
   }
 
   function connected(socket: Socket, info: TcpInfo): void {
-    if (isSelf(socket)) {
-      // It never picks a port somebody is bound to, so nobody listens.
-      conclude(socket, {
-        latencyMs: info.rttMs,
-        errno: 111,
-        atOnce: false,
-        synRetransmits: 0,
-        icmp: null,
-        icmpFromSelf: false,
-      })
-      shut(socket)
-      return
-    }
     // A handshake that needed a second SYN has no round trip of its own to show (Karn's rule): then it is what we waited.
     const latencyMs = info.rttMs > 0 && info.synRetransmits === 0 ? info.rttMs : now() - socket.begunAt
-    conclude(socket, {
-      latencyMs,
-      errno: 0,
-      atOnce: false,
-      synRetransmits: info.synRetransmits,
-      icmp: null,
-      icmpFromSelf: false,
-    })
-    if (socket.close === 'fin') sayFarewell(socket)
+    const errno = isSelf(socket) ? ECONNREFUSED : 0
+    conclude(socket, { errno, atOnce: false, info, icmp: null, icmpFromSelf: false }, latencyMs)
+    if (errno === 0 && socket.close === 'fin') sayFarewell(socket)
     else shut(socket)
   }
 
-  /** Simultaneous open (RFC 9293 §3.5): dialling a free port of its own range, the kernel may dial from that very port. */
+  /**
+   * Simultaneous open (RFC 9293 §3.5): dialling a free port of its own range, the kernel may dial from that very port,
+   * and the SYN meets itself. It never picks a port somebody is bound to, so nobody listens.
+   */
   function isSelf({ fd, ip, port }: Socket): boolean {
     if (port < ephemeralPorts[0] || port > ephemeralPorts[1]) return false
     const local = sockets.localAddress(fd)
@@ -151,24 +128,34 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
   }
 
   function failed(socket: Socket, errno: number | null, atOnce: boolean): void {
-    const { synRetransmits } = sockets.readInfo(socket.fd)
+    const info = sockets.readInfo(socket.fd)
     const icmp = sockets.takeIcmp(socket.fd)
-    // Where it dials itself, the firewall it meets is the target's.
+    // Where this machine dials itself, the firewall it meets is the target's.
     const icmpFromSelf = icmp !== null && icmp.from !== socket.ip && icmp.from === sockets.localAddress(socket.fd)?.ip
-    const latencyMs = errno === null ? null : now() - socket.begunAt
-    conclude(socket, { latencyMs, errno, atOnce, synRetransmits, icmp, icmpFromSelf })
+    conclude(socket, { errno, atOnce, info, icmp, icmpFromSelf }, now() - socket.begunAt)
     shut(socket)
   }
 
-  function conclude(socket: Socket, found: Omit<Parameters<typeof packFinding>[1], 'slot' | 'endedAt'>): void {
+  function conclude(socket: Socket, evidence: Evidence, tookMs: number): void {
     handshakes--
-    tell(socket, { ...found, endedAt: now() })
+    tell(socket, evidence, tookMs)
   }
 
-  function tell({ slot, urgent: isUrgent }: Dial, found: Omit<Parameters<typeof packFinding>[1], 'slot'>): void {
-    if (findings.length === 0) heldSince = found.endedAt
-    packFinding(findings, { slot, ...found })
-    urgent ||= isUrgent
+  function tell(dial: SlottedDial, evidence: Evidence, tookMs: number | null): void {
+    const judgement = judge(evidence)
+    const endedAt = now()
+    if (findings.length === 0) heldSince = endedAt
+    packFinding(findings, {
+      slot: dial.slot,
+      ending: {
+        ...judgement,
+        endedAt,
+        latencyMs: isRoundTrip(judgement.answer) ? tookMs : null,
+        synRetransmits: evidence.info?.synRetransmits ?? null,
+        icmp: evidence.icmp,
+      },
+    })
+    urgent ||= dial.urgent
   }
 
   /** Closing with bytes unread makes the kernel send RST: read what the peer says, and wait a little for its FIN. */

@@ -1,5 +1,6 @@
-import type { IcmpError } from '../../domain/outcome.ts'
+import type { Answer, IcmpError, Reason } from '../../domain/outcome.ts'
 import type { Close } from '../../domain/service.ts'
+import type { Dial, Ending } from '../dialler.ts'
 
 /**
  * What the two threads tell each other: batches of records laid end to end in one flat array, which a message carries at a
@@ -7,43 +8,21 @@ import type { Close } from '../../domain/service.ts'
  */
 export type Batch = (number | string | null)[]
 
-/** A dial to make. `deadline` is an instant of the prober's clock, in milliseconds. */
-export type Dial = {
-  readonly slot: number
-  readonly ip: string
-  readonly port: number
-  readonly deadline: number
-  readonly close: Close
-  /** Somebody is waiting: its outcome is not held back for a batch. */
-  readonly urgent: boolean
-}
+/** A dial to make. The slot is told with what came of it. */
+export type SlottedDial = Dial & { readonly slot: number }
 
-/** What came of a dial. Instants are of the prober's clock, in milliseconds. */
-export type Finding = {
-  readonly slot: number
-  readonly endedAt: number
-  /** How long the handshake took, or the refusal, in milliseconds; null when nothing answered. */
-  readonly latencyMs: number | null
-  /** 0: connected; null: the deadline came first. */
-  readonly errno: number | null
-  /** The call itself failed, before anything was sent. */
-  readonly atOnce: boolean
-  /** SYNs sent again. */
-  readonly synRetransmits: number | null
-  readonly icmp: IcmpError | null
-  /** The ICMP message came from this machine. */
-  readonly icmpFromSelf: boolean
-}
+/** What came of a dial. */
+export type Finding = { readonly slot: number; readonly ending: Ending }
 
 const closes: readonly Close[] = ['half-open', 'rst', 'fin']
 
 /** Adds a dial to a batch. */
-export function packDial(batch: Batch, { slot, ip, port, deadline, close, urgent }: Dial): void {
+export function packDial(batch: Batch, { slot, ip, port, deadline, close, urgent }: SlottedDial): void {
   batch.push(slot, ip, port, deadline, closes.indexOf(close), urgent ? 1 : 0)
 }
 
 /** The dials of a batch. */
-export function* unpackDials(batch: Batch): Generator<Dial> {
+export function* unpackDials(batch: Batch): Generator<SlottedDial> {
   for (let at = 0; at < batch.length; at += 6) {
     yield {
       slot: batch[at] as number,
@@ -57,35 +36,36 @@ export function* unpackDials(batch: Batch): Generator<Dial> {
 }
 
 /** Adds a finding to a batch. */
-export function packFinding(batch: Batch, finding: Finding): void {
-  batch.push(
-    finding.slot,
-    finding.endedAt,
-    finding.latencyMs,
-    finding.errno,
-    finding.atOnce ? 1 : 0,
-    finding.synRetransmits,
-    finding.icmp?.version ?? null,
-    finding.icmp?.type ?? null,
-    finding.icmp?.code ?? null,
-    finding.icmp?.from ?? null,
-    finding.icmpFromSelf ? 1 : 0,
-  )
+export function packFinding(batch: Batch, { slot, ending }: Finding): void {
+  const { reason, endedAt, latencyMs, synRetransmits, answer, code, icmp } = ending
+  batch.push(slot, reason, endedAt, latencyMs, synRetransmits, answer, code)
+  batch.push(icmp?.version ?? null, icmp?.type ?? null, icmp?.code ?? null, icmp?.from ?? null)
 }
 
 /** The findings of a batch. */
 export function* unpackFindings(batch: Batch): Generator<Finding> {
   for (let at = 0; at < batch.length; at += 11) {
-    const [version, type, code, from] = batch.slice(at + 6, at + 10) as [4 | 6, number, number, string] | null[]
+    const version = batch[at + 7] as IcmpError['version'] | null
+    const icmp: IcmpError | null =
+      version === null
+        ? null
+        : {
+            version,
+            type: batch[at + 8] as number,
+            code: batch[at + 9] as number,
+            from: batch[at + 10] as string | null,
+          }
     yield {
       slot: batch[at] as number,
-      endedAt: batch[at + 1] as number,
-      latencyMs: batch[at + 2] as number | null,
-      errno: batch[at + 3] as number | null,
-      atOnce: batch[at + 4] === 1,
-      synRetransmits: batch[at + 5] as number | null,
-      icmp: version == null ? null : ({ version, type, code, from } as IcmpError),
-      icmpFromSelf: batch[at + 10] === 1,
+      ending: {
+        reason: batch[at + 1] as Reason,
+        endedAt: batch[at + 2] as number,
+        latencyMs: batch[at + 3] as number | null,
+        synRetransmits: batch[at + 4] as number | null,
+        answer: batch[at + 5] as Answer | null,
+        code: batch[at + 6] as string | null,
+        icmp,
+      },
     }
   }
 }

@@ -4,6 +4,8 @@ import type { Libc } from './libc.ts'
 /** Address families (socket.h). */
 export const AF_INET = 2
 export const AF_INET6 = 10
+/** The longest IPv6 address as text, with its end (in.h). */
+const INET6_ADDRSTRLEN = 46
 
 /**
  * Lays out a literal IP, with a zone such as `fe80::1%eth0` or without, and a port as a `struct sockaddr_in` or
@@ -22,21 +24,11 @@ export function layOutAddress(libc: Libc, ip: string, port: number, into: Buffer
   return length
 }
 
-/** The IP and port of a `struct sockaddr` at the start of `bytes`; null when its family is none of ours. */
-export function readAddress(bytes: Buffer): { readonly ip: string; readonly port: number } | null {
-  const family = bytes.readUInt16LE(0)
-  const port = bytes.readUInt16BE(2)
-  if (family === AF_INET) return { ip: bytes.subarray(4, 8).join('.'), port }
-  if (family === AF_INET6) return { ip: formatV6(bytes.subarray(8, 24)), port }
-  return null
-}
-
-/** RFC 5952: hexadecimal without leading zeros, the first longest run of at least two zero groups as `::`. */
-function formatV6(bytes: Buffer): string {
-  const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(2 * i).toString(16)).join(':')
-  const runs = groups.match(/\b0(?::0)+\b/g) ?? []
-  const longest = runs.reduce((best, run) => (run.length > best.length ? run : best), '')
-  if (longest === '') return groups
-  const at = groups.indexOf(longest)
-  return `${groups.slice(0, at).replace(/:$/, '')}::${groups.slice(at + longest.length).replace(/^:/, '')}`
+/** The IP and port of a `struct sockaddr` at the start of `from`; null when its family is none of ours. */
+export function readAddress(libc: Libc, from: Buffer): { readonly ip: string; readonly port: number } | null {
+  const family = from.readUInt16LE(0)
+  if (family !== AF_INET && family !== AF_INET6) return null
+  const text = Buffer.alloc(INET6_ADDRSTRLEN)
+  libc.inetNtop(family, from.subarray(family === AF_INET ? 4 : 8), text, text.length)
+  return { ip: text.toString('latin1', 0, text.indexOf(0)), port: from.readUInt16BE(2) }
 }

@@ -16,7 +16,7 @@ const TCP_QUICKACK = 12
 const RECVERR = { [AF_INET]: { level: 0, option: 11 }, [AF_INET6]: { level: 41, option: 25 } }
 const SHUT_WR = 1
 const MSG_ERRQUEUE = 0x2000
-const ECONNREFUSED = 111
+export const ECONNREFUSED = 111
 const EINPROGRESS = 115
 
 /** tcp_states.h */
@@ -24,7 +24,16 @@ export const TCP_ESTABLISHED = 1
 export const TCP_SYN_SENT = 2
 
 /** The part of `struct tcp_info` that tells of a handshake. */
-export type TcpInfo = { readonly state: number; readonly rttMs: number; readonly synRetransmits: number }
+export type TcpInfo = {
+  readonly state: number
+  readonly rttMs: number
+  /** How often in a row the retransmission timer ran out. */
+  readonly timeouts: number
+  /** SYNs sent again, whether or not they got out. */
+  readonly synRetransmits: number
+  /** Of these, the ones that got out and are not answered. */
+  readonly retransmitsOut: number
+}
 
 /** How a dial began: its descriptor, or the error that kept it from beginning. `errno` 0: connected already; null: under way. */
 export type Begun = { readonly fd: number; readonly errno: number | null }
@@ -37,8 +46,6 @@ export function createSockets(libc: Libc, addressOf: (memory: Uint8Array) => big
   const name = memory(28)
   const info = memory(104)
   const control = memory(512)
-  const packet = memory(64)
-  const offender = memory(28)
   const discarded = memory(65_536)
   const length = new Int32Array(new ArrayBuffer(4))
   const integer = new Int32Array(new ArrayBuffer(4))
@@ -46,10 +53,7 @@ export function createSockets(libc: Libc, addressOf: (memory: Uint8Array) => big
   const zero = Int32Array.of(0)
   /** `{ l_onoff: 1, l_linger: 0 }`: close sends RST, so no TIME_WAIT is left and no port used up. */
   const lingerNone = Int32Array.of(1, 0)
-  /** `struct iovec { base, length }` and `struct msghdr` of 56 bytes (64-bit Linux). */
-  const vector = memory(16)
-  vector.writeBigUInt64LE(addressOf(packet), 0)
-  vector.writeBigUInt64LE(BigInt(packet.length), 8)
+  /** `struct msghdr` (64-bit Linux). No room for the packet itself: what is wanted is in the control messages. */
   const header = memory(56)
 
   function setOption(fd: number, level: number, option: number, value: Int32Array): void {
@@ -79,11 +83,17 @@ export function createSockets(libc: Libc, addressOf: (memory: Uint8Array) => big
       return integer[0] ?? 0
     },
 
-    /** What TCP knows of a socket (`struct tcp_info`: state at 0, rtt in µs at 68, total_retrans at 100). */
+    /** What TCP knows of a socket (`struct tcp_info` in tcp.h: state, retransmits, retrans, rtt in µs, total_retrans). */
     readInfo(fd: number): TcpInfo {
       length[0] = info.length
       libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, length)
-      return { state: info.readUInt8(0), rttMs: info.readUInt32LE(68) / 1000, synRetransmits: info.readUInt32LE(100) }
+      return {
+        state: info.readUInt8(0),
+        timeouts: info.readUInt8(2),
+        retransmitsOut: info.readUInt32LE(36),
+        rttMs: info.readUInt32LE(68) / 1000,
+        synRetransmits: info.readUInt32LE(100),
+      }
     },
 
     /** The last ICMP error queued for a socket (ip(7), IP_RECVERR), which this takes out; null when there is none. */
@@ -91,21 +101,17 @@ export function createSockets(libc: Libc, addressOf: (memory: Uint8Array) => big
       let last: IcmpError | null = null
       for (;;) {
         header.fill(0)
-        header.writeBigUInt64LE(addressOf(offender), 0)
-        header.writeUInt32LE(offender.length, 8)
-        header.writeBigUInt64LE(addressOf(vector), 16)
-        header.writeBigUInt64LE(1n, 24)
         header.writeBigUInt64LE(addressOf(control), 32)
         header.writeBigUInt64LE(BigInt(control.length), 40)
         if (libc.recvmsg(fd, header, MSG_ERRQUEUE) < 0) return last
-        last = readExtendedError(control.subarray(0, Number(header.readBigUInt64LE(40)))) ?? last
+        last = readExtendedError(libc, control.subarray(0, Number(header.readBigUInt64LE(40)))) ?? last
       }
     },
 
     /** The address and port a socket dials from. */
     localAddress(fd: number): { readonly ip: string; readonly port: number } | null {
       length[0] = name.length
-      return libc.getsockname(fd, name, length) === 0 ? readAddress(name) : null
+      return libc.getsockname(fd, name, length) === 0 ? readAddress(libc, name) : null
     },
 
     /** Sends FIN, and goes on receiving. */
@@ -141,7 +147,7 @@ function memory(bytes: number): Buffer {
 }
 
 /** Finds `struct sock_extended_err` and the offender's address among control messages (cmsg(3): length u64, level, type, data at 16). */
-function readExtendedError(control: Buffer): IcmpError | null {
+function readExtendedError(libc: Libc, control: Buffer): IcmpError | null {
   for (let at = 0; at + 32 <= control.length; ) {
     const size = Number(control.readBigUInt64LE(at))
     if (size < 16) return null
@@ -152,7 +158,7 @@ function readExtendedError(control: Buffer): IcmpError | null {
     // Origin 2: ICMP, 3: ICMPv6 (errqueue.h); 1 is an error of our own stack, which errno tells as well.
     const origin = error.readUInt8(4)
     if (isError && (origin === 2 || origin === 3)) {
-      const from = error.length >= 32 ? readAddress(error.subarray(16)) : null
+      const from = error.length >= 32 ? readAddress(libc, error.subarray(16)) : null
       return {
         version: origin === 2 ? 4 : 6,
         type: error.readUInt8(5),

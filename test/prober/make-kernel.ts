@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict'
+import { systemClock } from '../../src/clock.ts'
+import { startKernelProber } from '../../src/prober/kernel/kernel.ts'
+import type { Prober } from '../../src/prober/prober.ts'
+import { createResolver } from '../../src/prober/resolver.ts'
+import type { MakeProber } from './contract.ts'
+
+/** Starts a kernel prober; fails where it cannot run. */
+export const makeKernel: MakeProber = async ({ clock, lookup }): Promise<Prober> => {
+  const prober = await startKernelProber({ clock, resolver: createResolver({ clock, ...(lookup && { lookup }) }) })
+  assert.ok(typeof prober !== 'string', `the kernel prober does not start: ${prober}`)
+  return prober
+}
+
+/** False where the kernel prober runs; where it cannot, the reason, to skip the tests with. */
+export async function whyNoKernelProber(): Promise<false | string> {
+  if (process.platform !== 'linux') return 'the kernel prober is for Linux'
+  const clock = systemClock()
+  const prober = await startKernelProber({ clock, resolver: createResolver({ clock }) })
+  if (typeof prober === 'string') return `the kernel prober does not start: ${prober}`
+  await prober.close()
+  return false
+}
