@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const rounds = 7
-const secondsPerRound = 3
+const rounds = 15
+const secondsPerRound = 2
 const entry = fileURLToPath(new URL('../src/porthole.js', import.meta.url))
 const self = fileURLToPath(import.meta.url)
 const path = '/health/postgres'
@@ -151,7 +151,7 @@ async function latency(): Promise<void> {
     Array.from({ length: perSecond * seconds }, async (_, i) => {
       // From the planned instant on, so that a stall counts for every request it delays.
       const planned = begin + (i * 1000) / perSecond
-      await new Promise((resolve) => setTimeout(resolve, planned - performance.now()))
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, planned - performance.now())))
       const [response] = (await once(get(`${porthole.url}${path}`, { agent }), 'response')) as [
         import('node:http').IncomingMessage,
       ]

@@ -3,14 +3,14 @@ import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import { systemClock } from './clock.ts'
 import { check } from './commands/check.ts'
-import { validate } from './commands/validate.ts'
-import { type Config, type ConfigSources, parseConfig, readConfig } from './config/config.ts'
+import { formatAdvice, validate } from './commands/validate.ts'
+import { type Config, type ConfigSources, parseConfig, type ReadConfig, readConfig } from './config/config.ts'
 import { formatProblem } from './config/problem.ts'
 import { watchConfig } from './config/watch.ts'
 import { parseDuration } from './domain/duration.ts'
 import { builtInDefaults } from './domain/service.ts'
 import { createPortableProber } from './prober/portable.ts'
-import { type Porthole, serve } from './serve.ts'
+import type { Porthole } from './serve.ts'
 
 const usage = `Porthole makes TCP services checkable over HTTP.
 
@@ -67,6 +67,7 @@ async function run(positionals: string[], options: Options): Promise<number> {
     if (options.timeout !== undefined) return misused('--timeout belongs to `porthole check`')
     return runServe(positionals, options.config ?? process.env.PORTHOLE_CONFIG ?? null)
   }
+  if (options.config !== undefined) return misused(`--config is for serving: \`porthole ${command}\` does not take it`)
   if (operand === undefined || more.length > 0) {
     return misused(`\`porthole ${command}\` takes one ${command === 'check' ? 'HOST:PORT' : 'FILE'}`)
   }
@@ -95,10 +96,11 @@ async function runServe(targets: string[], named: string | null): Promise<number
     for (const problem of read.problems) output.err(formatProblem(problem))
     return 1
   }
+  // Loaded only here: a check from the command line is over before all of the server would be read.
+  const { serve } = await import('./serve.ts')
   const porthole = await serve(read.config, version).catch((error: NodeJS.ErrnoException) => error)
   if (porthole instanceof Error) return cannotListen(porthole, read.config)
-  for (const note of read.notes) porthole.log.warn(note)
-  for (const advice of read.advice) porthole.log.warn(formatProblem(advice))
+  logRemarks(porthole, read)
   const stopFollowing = file === null ? () => undefined : followFile(file, read.text, sources, porthole)
 
   closeWithGrace(
@@ -117,8 +119,9 @@ async function runServe(targets: string[], named: string | null): Promise<number
 function followFile(file: string, seen: string | null, sources: ConfigSources, porthole: Porthole): () => void {
   const onChange = (text: string) => {
     const read = parseConfig({ file: { name: file, text }, ...sources })
-    if (read.ok) porthole.reload(read.config)
-    else porthole.reloadFailed(read.problems.map(formatProblem))
+    if (!read.ok) return porthole.reloadFailed(read.problems.map(formatProblem))
+    porthole.reload(read.config)
+    logRemarks(porthole, read)
   }
   const watching = watchConfig({
     file,
@@ -130,6 +133,11 @@ function followFile(file: string, seen: string | null, sources: ConfigSources, p
   return watching.close
 }
 
+function logRemarks({ log }: Porthole, { notes, advice }: Extract<ReadConfig, { ok: true }>): void {
+  for (const note of notes) log.warn(note)
+  for (const problem of advice) log.warn(formatAdvice(problem))
+}
+
 function cannotListen(error: NodeJS.ErrnoException, { listen }: Config): number {
   const where = `${listen.host}:${listen.port}`
   const remedy = 'set listen in the configuration, or PORTHOLE_HOST and PORTHOLE_PORT'
@@ -139,6 +147,8 @@ function cannotListen(error: NodeJS.ErrnoException, { listen }: Config): number 
       return 1
     case 'EACCES':
     case 'EADDRNOTAVAIL':
+    case 'EAFNOSUPPORT':
+    case 'EAI_AGAIN':
     case 'ENOTFOUND':
       output.err(`porthole: cannot listen on ${where} (${error.code}): ${remedy}`)
       return 1

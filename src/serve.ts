@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import { buildApp } from './app.ts'
 import { systemClock } from './clock.ts'
@@ -25,6 +26,9 @@ export type Porthole = {
   close(): Promise<void>
 }
 
+/** What a running Porthole cannot change. */
+const fixedSettings = ['listen', 'maxInFlight', 'shutdownDelayMs', 'logLevel'] as const satisfies (keyof Config)[]
+
 /** How long requests under way may take when closing, before the checks they wait for are abandoned; and again before their connections are cut. */
 const closeGraceMs = 1000
 
@@ -42,7 +46,10 @@ export async function serve(config: Config, version: string): Promise<Porthole> 
   const { log } = app
   monitor.transitions.subscribe((transition) => logTransition(log, registry, transition))
 
-  function reload({ services, groups }: Config): void {
+  function reload(next: Config): void {
+    const { services, groups } = next
+    const fixed = fixedSettings.filter((name) => !isDeepStrictEqual(next[name], config[name]))
+    if (fixed.length > 0) log.warn({ settings: fixed }, 'these settings changed, and take effect at the next start')
     const { put, removed } = registry.replaceAll(services, groups)
     metrics.configReloaded(true, Date.now())
     log.info({ services: services.length, changed: put.length, removed: removed.length }, 'configuration in force')

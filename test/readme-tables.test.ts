@@ -38,7 +38,7 @@ test('the table of routes lists those of the OpenAPI document, and the table of 
     paths[path]?.get.parameters.filter((one) => one.in === 'query').map(({ name }) => name)
   const parameters = tableOf(readme, '| parameter | meaning |').map(([name]) => name)
   assert.deepEqual(parameters, queryOf('/health'))
-  assert.deepEqual(parameters.slice(-3), queryOf('/health/{service}'))
+  assert.deepEqual(parameters.slice(-4), queryOf('/health/{service}'))
 })
 
 type Paths = Record<string, { get: { parameters: { in: string; name: string }[] } }>
@@ -55,13 +55,13 @@ function sampleParts() {
   const registry = createRegistry()
   const now = clock.now()
   const prober: Prober = {
-    name: 'portable',
+    name: 'kernel',
     check: async ({ target }) => sampleOutcome(target.port === 1 ? 'connected' : 'refused', now),
     restarts: () => 0,
     close: async () => undefined,
   }
   const monitor = createMonitor({ registry, clock, prober, maxInFlight: 2 })
-  const metrics = createMetrics({ monitor, registry, clock, prober: 'portable', version: '0.1.0' }, { runtime: false })
+  const metrics = createMetrics({ monitor, registry, clock, prober: 'kernel', version: '0.1.0' }, { runtime: false })
   return { monitor, registry, readiness: createReadiness(monitor), metrics, clock, version: '0.1.0' }
 }
 

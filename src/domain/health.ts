@@ -1,4 +1,4 @@
-import { type Outcome, verdictOf } from './outcome.ts'
+import { type Outcome, type Reason, verdictOf } from './outcome.ts'
 import type { Policy } from './service.ts'
 
 /** What is remembered of a target between checks. Times are instants of the monotonic clock, in milliseconds. */
@@ -11,10 +11,19 @@ export type Health = {
   /** When the last verdict that was not unknown came in. */
   readonly confirmedAt: number | null
   readonly lastOutcome: Outcome | null
+  /** Why it was last found down, for as long as it is not up again; null when it is up. */
+  readonly downReason: Reason | null
 }
 
 /** The health of a target that has never been checked. */
-export const unchecked: Health = { status: 'unknown', since: null, streak: null, confirmedAt: null, lastOutcome: null }
+export const unchecked: Health = {
+  status: 'unknown',
+  since: null,
+  streak: null,
+  confirmedAt: null,
+  lastOutcome: null,
+  downReason: null,
+}
 
 /**
  * The health after an outcome. From unknown the first verdict settles the status; from then on `rise` or `fall` verdicts
@@ -30,12 +39,14 @@ export function nextHealth(health: Health, outcome: Outcome, policy: Policy): He
   const turns =
     before.status === 'unknown' ||
     (verdict !== before.status && count >= (verdict === 'up' ? policy.rise : policy.fall))
+  const status = turns ? verdict : before.status
   return {
-    status: turns ? verdict : before.status,
+    status,
     since: turns ? outcome.endedAt : before.since,
     streak: { verdict, count },
     confirmedAt: outcome.endedAt,
     lastOutcome: outcome,
+    downReason: verdict === 'down' ? outcome.reason : status === 'up' ? null : before.downReason,
   }
 }
 

@@ -80,7 +80,7 @@ const nameOf = (what: string) =>
     .string({
       error: (issue) => `${quote(issue.input)} is not a ${what} name: write text of 1 to 200 characters`,
     })
-    .regex(/^(?! )[^\p{Cc}\p{Zl}\p{Zp}]{1,200}(?<! )$/u, {
+    .regex(/^(?! )[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,200}(?<! )$/u, {
       error: (issue) =>
         `${quote(issue.input)} is not a ${what} name: write 1 to 200 characters, without control characters or spaces at its ends`,
     })

@@ -22,7 +22,7 @@ export const HealthJson = z
           status: Result,
           observedValue: z.number().nullable(),
           observedUnit: z.literal('ms'),
-          time: z.iso.datetime().optional(),
+          time: z.string().meta({ format: 'date-time' }).optional(),
           output: z.string().optional(),
         }),
       ),

@@ -8,9 +8,10 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { WatchedService } from '../monitor/watch.ts'
 import { type Freshness, freshnessHeaders, freshnessQuery, once, readFreshness } from './freshness.ts'
+import { healthHeaders, passes, statusCodeOf } from './health-answer.ts'
 import { HealthJson } from './health-json.ts'
 import { problemResponse, sendProblem } from './problem.ts'
-import { createServiceRenderer } from './rendered.ts'
+import type { RenderService } from './rendered.ts'
 import { oldestCheck, reportSet, ServiceReport, SetReport } from './reports.ts'
 import { type MediaType, preferredType, renderService, renderSet } from './representation.ts'
 
@@ -30,8 +31,12 @@ const degraded = z
   .meta({ description: 'The HTTP status for `degraded`: 200, or 503 for callers to whom degraded is down.' })
 
 const ServiceQuery = z.strictObject(
-  { degraded, ...freshnessQuery },
-  { error: (issue) => unknownParameters(issue, 'degraded, maxAge, wait') },
+  {
+    verbose: flag.optional().meta({ description: 'Changes nothing: a service is always shown whole.' }),
+    degraded,
+    ...freshnessQuery,
+  },
+  { error: (issue) => unknownParameters(issue, 'verbose, degraded, maxAge, wait') },
 )
 
 const SetQuery = z.strictObject(
@@ -74,10 +79,13 @@ const answers = <Report extends z.ZodType>(Report: Report) => {
   }
 }
 
-type Options = { monitor: Monitor; registry: Registry; clock: Clock }
+type Options = { monitor: Monitor; registry: Registry; clock: Clock; render: RenderService }
 
 /** `GET /health` and `GET /health/{service}`: what is known of services, as a status code and a report. */
-export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { monitor, registry, clock }) => {
+export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
+  app,
+  { monitor, registry, clock, render },
+) => {
   app.get(
     '/health',
     {
@@ -141,7 +149,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, {
       }
       const freshness = readFreshness(request.headers['cache-control'], request.query.maxAge)
       if (!(await freshen([watched], freshness, request.query.wait))) return sendProblem(reply, 504, nothingCached)
-      const { report, json, checkedAt } = renderedService(watched)
+      const { report, json, checkedAt } = render(watched)
       return answer(request, reply, report.status, request.query.degraded, checkedAt, (type, passes) =>
         type === 'application/json' ? json : renderService(report, type, passes),
       )
@@ -149,7 +157,6 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, {
   )
 
   const nothingCached = 'Nothing fresh enough is known, and only-if-cached forbids a check.'
-  const renderedService = createServiceRenderer(clock)
 
   /** Checks what is older than the caller wants. False when it is, and the caller forbids a check. */
   function freshen(
@@ -168,17 +175,13 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, {
     status: Status,
     degradedCode: '200' | '503' | undefined,
     checkedAt: number | null,
-    render: (type: MediaType, passes: boolean) => string,
+    body: (type: MediaType, passes: boolean) => string,
   ): FastifyReply {
-    const passes = status === 'up' || (status === 'degraded' && degradedCode !== '503')
     const type = preferredType(request.headers.accept)
-    if (checkedAt !== null) reply.header('age', Math.max(0, Math.floor((clock.now() - checkedAt) / 1000)))
     return reply
-      .code(passes ? 200 : 503)
-      .header('cache-control', 'no-store')
-      .header('vary', 'accept')
-      .header('content-type', `${type}; charset=utf-8`)
-      .send(render(type, passes))
+      .code(statusCodeOf(status, degradedCode))
+      .headers(healthHeaders(type, checkedAt, clock.now()))
+      .send(body(type, passes(status, degradedCode)))
   }
 }
 

@@ -72,9 +72,10 @@ export function answerError(error: FastifyError, request: FastifyRequest, reply:
     return sendProblem(reply, 400, errors.map((entry) => entry.detail).join('; '), errors)
   }
   const status = error.statusCode ?? 500
-  if (status < 500) return sendProblem(reply, status, error.message)
+  // Fastify's own refusals are written for callers; whatever else carries a status may tell more than it should.
+  if (status < 500 && String(error.code).startsWith('FST_')) return sendProblem(reply, status, error.message)
   request.log.error({ err: error, reqId: request.id, url: request.url }, 'a request failed')
-  return sendProblem(reply, status, `Porthole failed to answer; its log tells why, under reqId ${request.id}.`)
+  return sendProblem(reply, 500, `Porthole failed to answer; its log tells why, under reqId ${request.id}.`)
 }
 
 /** The answer to bytes that are not HTTP, or headers that are too large: the socket is all there is. */

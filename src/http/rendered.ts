@@ -5,12 +5,21 @@ import { oldestCheck, reportService, type ServiceReport } from './reports.ts'
 import { renderService } from './representation.ts'
 
 /** A service's report with its JSON; `checkedAt` is when the target checked longest ago was checked. */
-export type Rendered = { readonly report: ServiceReport; readonly json: string; readonly checkedAt: number | null }
+export type Rendered = {
+  readonly report: ServiceReport
+  readonly json: string
+  /** The length of `json` in bytes. */
+  readonly bytes: number
+  readonly checkedAt: number | null
+}
+
+/** The report of a service as it reads now. */
+export type RenderService = (watched: WatchedService) => Rendered
 
 type Kept = Rendered & { readonly revision: number; readonly until: number }
 
 /** Renders a service's report once for as long as it reads the same: load balancers ask far more often than checks are made. */
-export function createServiceRenderer(clock: Clock): (watched: WatchedService) => Rendered {
+export function createServiceRenderer(clock: Clock): RenderService {
   const kept = new WeakMap<WatchedService, Kept>()
   return (watched) => {
     const now = clock.now()
@@ -18,9 +27,12 @@ export function createServiceRenderer(clock: Clock): (watched: WatchedService) =
     if (last !== undefined && last.revision === watched.revision && now < last.until) return last
     const report = reportService(watched, clock, now)
     const { policy } = watched.service
+    // Put together piece by piece, a string is kept as its pieces, and sending it would walk them every time.
+    const utf8 = Buffer.from(renderService(report, 'application/json', true))
     const fresh = {
       report,
-      json: renderService(report, 'application/json', true),
+      json: utf8.toString(),
+      bytes: utf8.length,
       checkedAt: oldestCheck(watched),
       revision: watched.revision,
       until: Math.min(...watched.targets.map(({ health }) => readsSameUntil(health, policy, now))),

@@ -7,7 +7,8 @@ import { type Quorum, statusOf } from '../domain/quorum.ts'
 import { countStatuses, Status } from '../domain/status.ts'
 import { type ServiceStanding, standingOf, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
 
-const time = z.iso.datetime().nullable()
+const time = z.string().meta({ format: 'date-time' }).nullable()
+const count = z.int().nonnegative()
 
 /** What the API shows of a target. */
 export const TargetReport = z
@@ -20,12 +21,11 @@ export const TargetReport = z
       .number()
       .nullable()
       .meta({ description: 'Handshake time of the last check; null when nothing answered.' }),
-    synRetransmits: z
-      .int()
+    synRetransmits: count
       .nullable()
       .meta({ description: 'SYNs sent again in the last check; null where the prober cannot see them.' }),
     address: z.string().nullable().meta({ description: 'The literal address dialled last.' }),
-    streak: z.int().meta({ description: 'Verdicts in a row like the last one.' }),
+    streak: count.meta({ description: 'Verdicts in a row like the last one.' }),
     streakVerdict: z.enum(['up', 'down']).nullable(),
     since: time.meta({ description: 'When the status settled.' }),
     checkedAt: time.meta({ description: 'When the last check ended.' }),
@@ -42,8 +42,8 @@ export const ServiceReport = z
     checkedAt: time.meta({ description: 'When the target checked longest ago was checked; null while one never was.' }),
     quorum: z.string().meta({ description: '`all`, `any`, a count, or a share such as `50%`.' }),
     groups: z.array(z.string()),
-    targetsUp: z.int(),
-    targetsTotal: z.int(),
+    targetsUp: count,
+    targetsTotal: count,
     targets: z.array(TargetReport),
   })
   .meta({ id: 'ServiceReport' })
@@ -54,7 +54,7 @@ export const SetReport = z
   .object({
     status: Status,
     quorum: z.string(),
-    counts: z.object({ up: z.int(), degraded: z.int(), down: z.int(), unknown: z.int() }),
+    counts: z.object({ up: count, degraded: count, down: count, unknown: count }),
     warnings: z.array(z.string()).meta({ description: 'What in the request had no effect.' }),
     services: z.array(ServiceReport).meta({ description: 'Those that are not up; with `?verbose` all.' }),
   })

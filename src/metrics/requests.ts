@@ -18,10 +18,11 @@ export type ObserveRequest = (method: string, route: string, statusCode: number,
  * labels every time, which took a third of the time of a whole request from memory.
  */
 export function addRequestDurations(register: Register): ObserveRequest {
-  const known = new Map<string, Series>()
+  const known = new Map<string, Map<string, Map<number, Series>>>()
 
   function get() {
-    const values = [...known.values()].flatMap(({ labels, counts, sum }) => {
+    const all = [...known.values()].flatMap((routes) => [...routes.values()].flatMap((codes) => [...codes.values()]))
+    const values = all.flatMap(({ labels, counts, sum }) => {
       let total = 0
       const buckets = counts.map((count, index) => {
         total += count
@@ -37,18 +38,33 @@ export function addRequestDurations(register: Register): ObserveRequest {
   }
   register.registerMetric({ name, get } as unknown as Metric)
 
+  /** Keyed by what is at hand as it is: putting a key together would cost more than the three look-ups. */
+  function seriesOf(method: string, route: string, statusCode: number): Series {
+    const routes = entry(known, method, () => new Map<string, Map<number, Series>>())
+    const statusCodes = entry(routes, route, () => new Map<number, Series>())
+    return entry(statusCodes, statusCode, () => ({
+      labels: { method, route, status_code: statusCode },
+      counts: new Array<number>(bounds.length + 1).fill(0),
+      sum: 0,
+    }))
+  }
+
   return (method, route, statusCode, elapsedMs) => {
-    const key = `${method} ${statusCode} ${route}`
-    let series = known.get(key)
-    if (series === undefined) {
-      const labels = { method, route, status_code: statusCode }
-      series = { labels, counts: new Array<number>(bounds.length + 1).fill(0), sum: 0 }
-      known.set(key, series)
-    }
+    const series = seriesOf(method, route, statusCode)
     const seconds = elapsedMs / 1000
     let bucket = 0
     while (bucket < bounds.length && seconds > (bounds[bucket] ?? 0)) bucket++
     series.counts[bucket] = (series.counts[bucket] ?? 0) + 1
     series.sum += seconds
   }
+}
+
+/** The value of a key, made and put there if it is missing. */
+function entry<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  let value = map.get(key)
+  if (value === undefined) {
+    value = make()
+    map.set(key, value)
+  }
+  return value
 }

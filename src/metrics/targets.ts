@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Registry as Register } from 'prom-client'
 import type { Clock } from '../clock.ts'
 import { statusAt } from '../domain/health.ts'
-import type { Reason } from '../domain/outcome.ts'
+import { type Reason, verdictOf } from '../domain/outcome.ts'
 import { statusOf } from '../domain/quorum.ts'
 import { countStatuses, type Status } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
@@ -135,7 +135,8 @@ export function addTargetMetrics(
 function reasonNotUp({ health, watchedService }: WatchedTarget, status: Status): Reason | null {
   if (status === 'up' || health.lastOutcome === null) return null
   const isStale = status !== health.status
-  if (!isStale) return health.lastOutcome.reason
+  // While it rises, the last outcome is good, and what it was down for still holds.
+  if (!isStale) return verdictOf(health.lastOutcome.reason) === 'up' ? health.downReason : health.lastOutcome.reason
   // That a schedule was not kept is our own fault; that nobody asked is nobody's.
   return watchedService.service.policy.intervalMs === null ? null : 'local'
 }
