@@ -4,12 +4,13 @@ import closeWithGrace from 'close-with-grace'
 import { systemClock } from './clock.ts'
 import { check } from './commands/check.ts'
 import { formatAdvice, validate } from './commands/validate.ts'
-import { type Config, type ConfigSources, parseConfig, type ReadConfig, readConfig } from './config/config.ts'
+import { type ConfigSources, parseConfig, type ReadConfig, readConfig } from './config/config.ts'
+import { readEnvironment } from './config/environment.ts'
 import { formatProblem } from './config/problem.ts'
 import { watchConfig } from './config/watch.ts'
 import { parseDuration } from './domain/duration.ts'
 import { builtInDefaults } from './domain/service.ts'
-import { createPortableProber } from './prober/portable.ts'
+import { startProber } from './prober/start.ts'
 import type { Porthole } from './serve.ts'
 
 const usage = `Porthole makes TCP services checkable over HTTP.
@@ -21,7 +22,7 @@ const usage = `Porthole makes TCP services checkable over HTTP.
 
 Without TARGETs it reads ./porthole.yaml, or what --config or PORTHOLE_CONFIG names. TARGETs are served on their own,
 or on top of a file that is named. A file that changes is read anew, at once or on SIGHUP.
-Environment, over the file: PORTHOLE_CONFIG, PORTHOLE_HOST, PORTHOLE_PORT, PORTHOLE_LOG_LEVEL.
+Environment, over the file: PORTHOLE_CONFIG, PORTHOLE_HOST, PORTHOLE_PORT, PORTHOLE_LOG_LEVEL, PORTHOLE_PROBER.
 `
 const defaultFile = 'porthole.yaml'
 /** How long closing may take beyond the configured delay before the process exits all the same. */
@@ -77,9 +78,16 @@ async function run(positionals: string[], options: Options): Promise<number> {
 async function runCheck(target: string, timeout: string | undefined): Promise<number> {
   const timeoutMs = timeout === undefined ? builtInDefaults.timeout : parseDuration(timeout)
   if (timeoutMs === null || timeoutMs <= 0) return misused(`--timeout ${timeout}: write a duration such as 500ms or 2s`)
-  const prober = createPortableProber({ clock: systemClock() })
-  const status = await check(target, { timeoutMs, prober, ...output })
-  await prober.close()
+  const { prober: choice, problems } = readEnvironment({ PORTHOLE_PROBER: process.env.PORTHOLE_PROBER })
+  for (const problem of problems) output.err(formatProblem(problem))
+  if (problems.length > 0) return 2
+  const started = await startProber(choice ?? 'auto', systemClock())
+  if (typeof started === 'string') {
+    output.err(`porthole: the ${choice} prober cannot run here: ${started}`)
+    return 1
+  }
+  const status = await check(target, { timeoutMs, prober: started.prober, ...output })
+  await started.prober.close()
   return status
 }
 
@@ -98,8 +106,11 @@ async function runServe(targets: string[], named: string | null): Promise<number
   }
   // Loaded only here: a check from the command line is over before all of the server would be read.
   const { serve } = await import('./serve.ts')
-  const porthole = await serve(read.config, version).catch((error: NodeJS.ErrnoException) => error)
-  if (porthole instanceof Error) return cannotListen(porthole, read.config)
+  const porthole = await serve(read.config, version)
+  if (typeof porthole === 'string') {
+    output.err(`porthole: ${porthole}`)
+    return 1
+  }
   logRemarks(porthole, read)
   const stopFollowing = file === null ? () => undefined : followFile(file, read.text, sources, porthole)
 
@@ -136,25 +147,6 @@ function followFile(file: string, seen: string | null, sources: ConfigSources, p
 function logRemarks({ log }: Porthole, { notes, advice }: Extract<ReadConfig, { ok: true }>): void {
   for (const note of notes) log.warn(note)
   for (const problem of advice) log.warn(formatAdvice(problem))
-}
-
-function cannotListen(error: NodeJS.ErrnoException, { listen }: Config): number {
-  const where = `${listen.host}:${listen.port}`
-  const remedy = 'set listen in the configuration, or PORTHOLE_HOST and PORTHOLE_PORT'
-  switch (error.code) {
-    case 'EADDRINUSE':
-      output.err(`porthole: ${where} is taken by another program: stop it, or ${remedy}`)
-      return 1
-    case 'EACCES':
-    case 'EADDRNOTAVAIL':
-    case 'EAFNOSUPPORT':
-    case 'EAI_AGAIN':
-    case 'ENOTFOUND':
-      output.err(`porthole: cannot listen on ${where} (${error.code}): ${remedy}`)
-      return 1
-    default:
-      throw error
-  }
 }
 
 function tell(text: string): number {

@@ -10,7 +10,7 @@ import { createLoop } from './monitor/loop.ts'
 import { createMonitor } from './monitor/monitor.ts'
 import { createRegistry, type Registry } from './monitor/registry.ts'
 import { boundInFlight, descriptorLimit } from './prober/descriptors.ts'
-import { createPortableProber } from './prober/portable.ts'
+import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
 
 /** A running Porthole. */
@@ -32,10 +32,12 @@ const fixedSettings = ['listen', 'maxInFlight', 'shutdownDelayMs', 'logLevel'] a
 /** How long requests under way may take when closing, before the checks they wait for are abandoned; and again before their connections are cut. */
 const closeGraceMs = 1000
 
-/** Puts the parts together and starts them: HTTP first, since one of the targets may be Porthole itself. Rejects when the port cannot be had. */
-export async function serve(config: Config, version: string): Promise<Porthole> {
+/** Puts the parts together and starts them: HTTP first, since one of the targets may be Porthole itself. A string says why it cannot be. */
+export async function serve(config: Config, version: string): Promise<Porthole | string> {
   const clock = systemClock()
-  const prober = createPortableProber({ clock })
+  const started = await startProber(config.prober, clock)
+  if (typeof started === 'string') return `the ${config.prober} prober cannot run here: ${started}`
+  const { prober, why } = started
   const registry = createRegistry()
   const maxInFlight = boundInFlight(config.maxInFlight, descriptorLimit())
   const monitor = createMonitor({ registry, prober, clock, maxInFlight })
@@ -74,7 +76,12 @@ export async function serve(config: Config, version: string): Promise<Porthole> 
     )
   }
   reload(config)
-  const url = await app.listen({ ...config.listen })
+  const url = await app.listen({ ...config.listen }).catch((error: NodeJS.ErrnoException) => error)
+  if (url instanceof Error) {
+    await prober.close()
+    return whyNoListener(url, config)
+  }
+  log.info({ prober: prober.name, maxInFlight }, `the ${prober.name} prober checks: ${why}`)
   loop.start()
   return {
     url,
@@ -85,6 +92,23 @@ export async function serve(config: Config, version: string): Promise<Porthole> 
       log.error({ problems }, 'the configuration has problems; the one before it stays in force')
     },
     close,
+  }
+}
+
+function whyNoListener(error: NodeJS.ErrnoException, { listen }: Config): string {
+  const where = `${listen.host}:${listen.port}`
+  const remedy = 'set listen in the configuration, or PORTHOLE_HOST and PORTHOLE_PORT'
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `${where} is taken by another program: stop it, or ${remedy}`
+    case 'EACCES':
+    case 'EADDRNOTAVAIL':
+    case 'EAFNOSUPPORT':
+    case 'EAI_AGAIN':
+    case 'ENOTFOUND':
+      return `cannot listen on ${where} (${error.code}): ${remedy}`
+    default:
+      throw error
   }
 }
 

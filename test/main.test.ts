@@ -169,9 +169,10 @@ describe('porthole', { concurrency: 3 }, () => {
     assert.equal((await health('gone')).body.status, 'down')
     for (const path of ['/health', '/nope', '/health?quorum=x', '/metrics', '/readyz'])
       await (await fetch(url + path)).text()
-    const [first, second, third, ...more] = lines.filter(({ level }) => level >= 30).map(({ msg }) => msg)
+    const [first, second, third, fourth, ...more] = lines.filter(({ level }) => level >= 30).map(({ msg }) => msg)
     assert.deepEqual([first, second, more], ['configuration in force', `Server listening at ${url}`, []])
-    assert.match(third ?? '', /^gone is down: 0 of 1 targets up; 127\.0\.0\.1:1: .*nobody listens on 127\.0\.0\.1:1/)
+    assert.equal(third, 'the kernel prober checks: it runs here')
+    assert.match(fourth ?? '', /^gone is down: 0 of 1 targets up; 127\.0\.0\.1:1: .*nobody listens on 127\.0\.0\.1:1/)
     assert.equal(errors(), '')
   })
 

@@ -49,14 +49,17 @@ async function describedRoutes(t: TestContext): Promise<{ paths: Paths }> {
   return (await app.inject('/openapi.json')).json()
 }
 
-/** The parts of a Porthole whose targets at port 1 are up and whose others are down. */
+/** The parts of a Porthole whose targets at port 1 are up and whose others a firewall rejects. */
 function sampleParts() {
   const clock = systemClock()
   const registry = createRegistry()
   const now = clock.now()
   const prober: Prober = {
     name: 'kernel',
-    check: async ({ target }) => sampleOutcome(target.port === 1 ? 'connected' : 'refused', now),
+    check: async ({ target }) =>
+      target.port === 1
+        ? sampleOutcome('connected', now)
+        : sampleOutcome('rejected', now, { icmp: { version: 4, type: 3, code: 3, from: '10.0.0.1' } }),
     restarts: () => 0,
     close: async () => undefined,
   }

@@ -1,3 +1,4 @@
+import { oneLostSynMs } from '../domain/advice.ts'
 import { formatDuration } from '../domain/duration.ts'
 import type { PolicySettings, Service } from '../domain/service.ts'
 import type { Finding } from './problem.ts'
@@ -5,8 +6,6 @@ import type { FileSettings } from './settings.ts'
 
 type Field = keyof PolicySettings
 
-/** Linux sends a lost SYN again after 1 s (the initial retransmission timeout of RFC 6298 §2), and the answer needs its time. */
-const oneLostSynMs = 1100
 const mysqlPorts = [3306, 3307]
 
 /**

@@ -1,7 +1,7 @@
 import { buildService, type Group, type Service } from '../domain/service.ts'
 import { advise } from './advice.ts'
 import { readArguments } from './arguments.ts'
-import { type LogLevel, readEnvironment } from './environment.ts'
+import { type LogLevel, type ProberChoice, readEnvironment } from './environment.ts'
 import { readConfigFile } from './file.ts'
 import { groupsOf } from './groups.ts'
 import type { Problem } from './problem.ts'
@@ -18,6 +18,7 @@ export type Config = {
   /** How long /readyz fails before the listener closes. */
   readonly shutdownDelayMs: number
   readonly logLevel: LogLevel
+  readonly prober: ProberChoice
 }
 
 /** The configuration, or every problem that keeps it from being one. Notes and advice stop nothing. */
@@ -71,9 +72,10 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
     maxInFlight: settings.maxInFlight ?? null,
     shutdownDelayMs: settings.shutdownDelay ?? 1000,
     logLevel: environment.logLevel ?? 'info',
+    prober: environment.prober ?? 'auto',
   })
   const notes = [...environment.notes]
-  if (services.length === 0) notes.push('there are no services yet: they can be registered over HTTP')
+  if (services.length === 0) notes.push('there are no services: name some under services')
   return { ok: true, config, notes, advice: written.locate(advise(settings, services)) }
 }
 

@@ -2,6 +2,10 @@ import { quote } from '../domain/quote.ts'
 import type { Problem } from './problem.ts'
 import { Host, Port } from './settings.ts'
 
+/** Which prober is wanted: `auto` is the kernel prober wherever it runs, else the portable one. */
+export const proberChoices = ['auto', 'kernel', 'portable'] as const
+export type ProberChoice = (typeof proberChoices)[number]
+
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
@@ -10,13 +14,14 @@ export type Environment = {
   readonly host: string | null
   readonly port: number | null
   readonly logLevel: LogLevel | null
+  readonly prober: ProberChoice | null
   readonly notes: readonly string[]
   readonly problems: readonly Problem[]
 }
 
-/** Reads PORTHOLE_HOST, PORTHOLE_PORT and PORTHOLE_LOG_LEVEL. */
+/** Reads PORTHOLE_HOST, PORTHOLE_PORT, PORTHOLE_LOG_LEVEL and PORTHOLE_PROBER. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
-  const { PORTHOLE_HOST: host = '', PORTHOLE_PORT: portText = '', PORTHOLE_LOG_LEVEL: levelText = '' } = env
+  const { PORTHOLE_HOST: host = '', PORTHOLE_PORT: portText = '' } = env
   const notes: string[] = []
   const problems: Problem[] = []
   const report = (place: string, message = '') => problems.push({ place, path: '', message })
@@ -35,15 +40,19 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     portText === '' || injected ? null : Port.safeParse(/^\d{1,5}$/.test(portText) ? Number(portText) : portText)
   if (port?.success === false) report('PORTHOLE_PORT', port.error.issues[0]?.message)
 
-  const logLevel = logLevels.find((level) => level === levelText) ?? null
-  if (levelText !== '' && logLevel === null) {
-    const all = `${logLevels.slice(0, -1).join(', ')} or ${logLevels.at(-1)}`
-    report('PORTHOLE_LOG_LEVEL', `${quote(levelText)} is not a log level: write ${all}`)
+  /** One word of a few; null when the variable is not set. */
+  const oneOf = <Word extends string>(name: string, what: string, words: readonly Word[]): Word | null => {
+    const text = env[name] ?? ''
+    const word = words.find((known) => known === text) ?? null
+    const all = `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`
+    if (text !== '' && word === null) report(name, `${quote(text)} is not a ${what}: write ${all}`)
+    return word
   }
   return {
     host: host !== '' && hostRead.success ? hostRead.data : null,
     port: port?.success ? port.data : null,
-    logLevel,
+    logLevel: oneOf('PORTHOLE_LOG_LEVEL', 'log level', logLevels),
+    prober: oneOf('PORTHOLE_PROBER', 'prober', proberChoices),
     notes,
     problems,
   }

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { advisesSameUntil } from '../domain/advice.ts'
 import { readsSameUntil } from '../domain/health.ts'
 import type { WatchedService } from '../monitor/watch.ts'
 import { oldestCheck, reportService, type ServiceReport } from './reports.ts'
@@ -35,7 +36,11 @@ export function createServiceRenderer(clock: Clock): RenderService {
       bytes: utf8.length,
       checkedAt: oldestCheck(watched),
       revision: watched.revision,
-      until: Math.min(...watched.targets.map(({ health }) => readsSameUntil(health, policy, now))),
+      until: Math.min(
+        ...watched.targets.map(({ health, lossAt }) =>
+          Math.min(readsSameUntil(health, policy, now), advisesSameUntil(lossAt, now)),
+        ),
+      ),
     }
     kept.set(watched, fresh)
     return fresh

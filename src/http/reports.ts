@@ -1,14 +1,23 @@
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
+import { advise } from '../domain/advice.ts'
 import { explain } from '../domain/explanation.ts'
 import { statusAt } from '../domain/health.ts'
-import { Reason } from '../domain/outcome.ts'
+import { Answer, Reason } from '../domain/outcome.ts'
 import { type Quorum, statusOf } from '../domain/quorum.ts'
 import { countStatuses, Status } from '../domain/status.ts'
 import { type ServiceStanding, standingOf, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
 
 const time = z.string().meta({ format: 'date-time' }).nullable()
 const count = z.int().nonnegative()
+
+/** An ICMP error (RFC 792, RFC 4443). */
+const IcmpReport = z.object({
+  version: z.union([z.literal(4), z.literal(6)]),
+  type: count,
+  code: count,
+  from: z.string().nullable().meta({ description: 'Who sent it.' }),
+})
 
 /** What the API shows of a target. */
 export const TargetReport = z
@@ -17,6 +26,10 @@ export const TargetReport = z
     status: z.enum(['up', 'down', 'unknown']),
     reason: Reason.nullable().meta({ description: "The last check's; null before the first." }),
     message: z.string().meta({ description: 'One sentence for people: what happened, and what that usually means.' }),
+    advice: z
+      .string()
+      .nullable()
+      .meta({ description: 'What to look at before it becomes an outage; null when there is nothing.' }),
     latencyMs: z
       .number()
       .nullable()
@@ -24,6 +37,11 @@ export const TargetReport = z
     synRetransmits: count
       .nullable()
       .meta({ description: 'SYNs sent again in the last check; null where the prober cannot see them.' }),
+    answer: Answer.nullable().meta({
+      description:
+        'What came back to the last SYN; `no-neighbour`: it never left, as nobody answered ARP or ND. Null where the prober cannot see it.',
+    }),
+    icmp: IcmpReport.nullable().meta({ description: 'What the network said instead of an answer.' }),
     address: z.string().nullable().meta({ description: 'The literal address dialled last.' }),
     streak: count.meta({ description: 'Verdicts in a row like the last one.' }),
     streakVerdict: z.enum(['up', 'down']).nullable(),
@@ -65,7 +83,11 @@ function isoTime(instant: number | null, clock: Clock): string | null {
   return instant === null ? null : new Date(clock.toEpoch(instant)).toISOString()
 }
 
-function reportTarget({ target, health, watchedService }: WatchedTarget, clock: Clock, now: number): TargetReport {
+function reportTarget(
+  { target, health, watchedService, lossAt }: WatchedTarget,
+  clock: Clock,
+  now: number,
+): TargetReport {
   const { policy } = watchedService.service
   const { status, since } = statusAt(health, policy, now)
   const outcome = health.lastOutcome
@@ -74,8 +96,11 @@ function reportTarget({ target, health, watchedService }: WatchedTarget, clock: 
     status,
     reason: outcome?.reason ?? null,
     message: explain(health, policy, target, now),
+    advice: advise(policy, lossAt, now),
     latencyMs: outcome?.latencyMs ?? null,
     synRetransmits: outcome?.synRetransmits ?? null,
+    answer: outcome?.answer ?? null,
+    icmp: outcome?.icmp ?? null,
     address: outcome?.address ?? null,
     streak: health.streak?.count ?? 0,
     streakVerdict: health.streak?.verdict ?? null,

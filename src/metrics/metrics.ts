@@ -50,6 +50,12 @@ export function createMetrics(
     registers,
   })
   for (const reason of Reason.options) checks.inc({ reason }, 0)
+  const icmpErrors = new Counter({
+    name: 'porthole_icmp_errors_total',
+    help: 'ICMP errors that checks were answered with, where the prober can see them.',
+    labelNames: ['version', 'type', 'code'],
+    registers,
+  })
   const lateness = new Histogram({
     name: 'porthole_check_lateness_seconds',
     help: 'How long after its beat a scheduled check began. It grows when more is due than this machine can do.',
@@ -58,11 +64,24 @@ export function createMetrics(
   })
   monitor.checked.subscribe(({ outcome, lateMs }) => {
     checks.inc({ reason: outcome.reason })
+    if (outcome.icmp !== null) {
+      const { version, type, code } = outcome.icmp
+      icmpErrors.inc({ version, type, code })
+    }
     if (lateMs !== null) lateness.observe(lateMs / 1000)
   })
   const reading = (name: string, help: string, read: () => number) => {
     const gauge: Gauge = new Gauge({ name, help, registers, collect: () => gauge.set(read()) })
   }
+  const restarted: Counter = new Counter({
+    name: 'porthole_prober_restarts_total',
+    help: "How often the prober died and was started anew; its checks under way ended as Porthole's own fault.",
+    registers,
+    collect: () => {
+      restarted.reset()
+      restarted.inc(monitor.stats().proberRestarts)
+    },
+  })
   reading('porthole_checks_in_flight', 'Checks under way.', () => monitor.stats().inFlight)
   reading(
     'porthole_checks_waiting',

@@ -8,7 +8,7 @@ import type { WatchedTarget } from './watch.ts'
 /** The first sweep is spread over this long, so that a start neither bursts nor leaves people waiting for an interval. */
 const firstSweepMs = 1000
 /** What falls due within this time starts together: hand-overs cost more than checks. */
-const tickMs = 20
+const tickMs = 50
 
 /** When a target is next due. A moved beat leaves its old slot behind in the heap, to be thrown away when it comes up. */
 type Slot = { readonly watched: WatchedTarget; readonly phase: number; readonly due: number }

@@ -31,7 +31,7 @@ export type Monitor = {
   skipBeat(watched: WatchedTarget): void
   /** Every target that has a schedule came to the end of at least one check. */
   sweptOnce(): boolean
-  stats(): { inFlight: number; waiting: number; skippedBeats: number }
+  stats(): { inFlight: number; waiting: number; skippedBeats: number; proberRestarts: number }
 }
 
 /** A check that waits for its turn. */
@@ -164,7 +164,12 @@ export function createMonitor(parts: {
       }
       return true
     },
-    stats: () => ({ inFlight: queue.running(), waiting: waiting.size, skippedBeats }),
+    stats: () => ({
+      inFlight: queue.running(),
+      waiting: waiting.size,
+      skippedBeats,
+      proberRestarts: prober.restarts(),
+    }),
   }
 }
 

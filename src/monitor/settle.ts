@@ -13,6 +13,7 @@ export function settle(watched: WatchedTarget, outcome: Outcome, now: number): T
   if (verdictOf(outcome.reason) === 'down') watched.failures++
   if (outcome.reason === 'connected') watched.connectMs += outcome.latencyMs ?? 0
   watched.synRetransmits += outcome.synRetransmits ?? 0
+  if (outcome.reason === 'connected' && outcome.synRetransmits) watched.lossAt = outcome.endedAt
   return review(watched, now)
 }
 

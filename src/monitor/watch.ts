@@ -21,6 +21,8 @@ export type WatchedTarget = {
   /** The sum of all handshake times, in milliseconds. */
   connectMs: number
   synRetransmits: number
+  /** When a handshake last needed a second SYN; null when none ever did. An instant of the clock, in milliseconds. */
+  lossAt: number | null
 }
 
 /** A registered service, with what is remembered of its targets. */
@@ -46,6 +48,7 @@ export function watchTarget(target: Target, watchedService: WatchedService): Wat
     failures: 0,
     connectMs: 0,
     synRetransmits: 0,
+    lossAt: null,
   }
 }
 

@@ -61,7 +61,10 @@ export function proberOf(dialler: Dialler, { clock, resolver }: { clock: Clock; 
         ip = resolution.addresses[0]
       }
       const ending = await dialler.dial({ ip, port: target.port, deadline, close, urgent })
-      return ending && { ...ending, startedAt, address: formatAddress(ip, target.port) }
+      if (ending === undefined) return undefined
+      // No clock in use here tells less than a microsecond.
+      const latencyMs = ending.latencyMs === null ? null : Math.round(ending.latencyMs * 1000) / 1000
+      return { ...ending, latencyMs, startedAt, address: formatAddress(ip, target.port) }
     },
 
     async close() {

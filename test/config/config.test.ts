@@ -32,8 +32,9 @@ test('a file that says little gets the defaults', () => {
     maxInFlight: null,
     shutdownDelayMs: 1000,
     logLevel: 'info',
+    prober: 'auto',
   })
-  assert.deepEqual(notes, ['there are no services yet: they can be registered over HTTP'])
+  assert.deepEqual(notes, ['there are no services: name some under services'])
 })
 
 test('everything in the file reaches the configuration', () => {

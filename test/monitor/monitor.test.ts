@@ -176,7 +176,7 @@ test('no more checks are under way than allowed, and those asked for go before t
   const { prober, monitor, target, clock } = watch([sampleService('pg', names)], 2)
   for (const name of names.slice(0, 4)) void monitor.check(target('pg', name), clock.now())
   void monitor.check(target('pg', 'asked:1'), null)
-  assert.deepEqual(monitor.stats(), { inFlight: 2, waiting: 3, skippedBeats: 0 })
+  assert.deepEqual(monitor.stats(), { inFlight: 2, waiting: 3, skippedBeats: 0, proberRestarts: 0 })
   for (const name of ['a:1', 'b:1', 'asked:1', 'c:1', 'd:1']) {
     assert.ok(monitor.stats().inFlight <= 2)
     await prober.pending(name).answer('connected')
@@ -185,7 +185,7 @@ test('no more checks are under way than allowed, and those asked for go before t
     prober.begun.map(({ request }) => request.target.name),
     ['a:1', 'b:1', 'asked:1', 'c:1', 'd:1'],
   )
-  assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedBeats: 0 })
+  assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedBeats: 0, proberRestarts: 0 })
 })
 
 test('a check that waits for its turn goes to the front when somebody asks for it, and is still made once', async () => {
@@ -206,7 +206,7 @@ test('a check that waits for its turn goes to the front when somebody asks for i
     prober.begun.map(({ request }) => request.target.name),
     ['a:1', 'd:1', 'b:1', 'c:1'],
   )
-  assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedBeats: 0 })
+  assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedBeats: 0, proberRestarts: 0 })
 })
 
 test('a prober that was closed first leaves no verdict', async () => {

@@ -12,67 +12,12 @@ import { after, before, describe, test } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
 import type { Reason } from '../../src/domain/outcome.ts'
 import type { Prober } from '../../src/prober/prober.ts'
-import { createHost, createResolvConf, type Host, sh } from '../namespace.ts'
+import { createResolvConf, sh } from '../namespace.ts'
 import { assertOnTime, checkOnce, type MakeProber } from './contract.ts'
-
-const port = 8000
-const far = { v4: '10.0.0.2', v6: 'fd00::2' }
-const families = ['v4', 'v6'] as const
+import { createNetwork, families, far, fillQueue, port } from './network.ts'
 
 /** Long enough for three seconds of ARP or ND, and for an ICMP error that the kernel only believes at the next SYN (see below). */
 const patienceMs = 8000
-
-/**
- * Two hosts on one cable: the prober's (near) and the other (far), which routes nothing on. The kernel limits the ICMP
- * errors it sends, which would make these tests wait for each other: the limit is lifted.
- */
-async function createNetwork(): Promise<Host> {
-  const host = await createHost(port)
-  try {
-    connectHosts(host)
-    return host
-  } catch (error) {
-    await host.close()
-    throw error
-  }
-}
-
-function connectHosts(host: Host): void {
-  sh(`
-    ip link add near type veth peer name far
-    ip link set far netns ${host.pid}
-    ip addr add 10.0.0.1/24 dev near; ip addr add fd00::1/64 dev near nodad; ip addr add fe80::1/64 dev near nodad
-    ip link set near up`)
-  host.sh(`
-    sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-    ip link set lo up
-    ip addr add 10.0.0.2/24 dev far; ip addr add fd00::2/64 dev far nodad; ip addr add fe80::2/64 dev far nodad
-    ip link set far up
-    nft -f - <<'RULES'
-      table inet filter { chain input {
-        type filter hook input priority 0
-        tcp dport 81 drop
-        tcp dport 82 reject with icmpx admin-prohibited
-        tcp dport 83 reject with icmpx port-unreachable
-        tcp dport 84 reject with tcp reset
-        udp dport 53 drop
-      }
-      }
-RULES`)
-  sh(`
-    ip route add 10.7.0.0/16 via 10.0.0.2; ip -6 route add fd07::/16 via fd00::2
-    ip route add prohibit 10.8.0.0/16;     ip -6 route add prohibit fd08::/16
-    ip route add unreachable 10.9.0.0/16;  ip -6 route add unreachable fd09::/16
-    ip route add blackhole 10.10.0.0/16;   ip -6 route add blackhole fd10::/16
-    nft -f - <<'RULES'
-      table inet filter { chain output {
-        type filter hook output priority 0
-        tcp dport 91 drop
-        tcp dport 92 reject with tcp reset
-      }
-      }
-RULES`)
-}
 
 type Row = {
   readonly what: string
@@ -133,9 +78,58 @@ const rows: readonly Row[] = [
     code: 'EHOSTUNREACH',
     withinMs: 4500,
   },
+  {
+    what: 'an address nobody has, behind a router that looks for it',
+    ip: { v4: '10.4.0.9', v6: 'fd04::9' },
+    port,
+    reason: 'unreachable',
+    code: 'EHOSTUNREACH',
+    withinMs: 4500,
+  },
+  {
+    what: 'an address nobody has, behind a router that forwards into nothing',
+    ip: { v4: '10.5.0.9', v6: 'fd05::9' },
+    port,
+    reason: 'timeout',
+    code: null,
+    timeoutMs: 1300,
+    withinMs: 1800,
+  },
+  {
+    what: 'an address behind a router that drops',
+    ip: { v4: '10.6.0.9', v6: 'fd06::9' },
+    port,
+    reason: 'timeout',
+    code: null,
+    timeoutMs: 1300,
+    withinMs: 1800,
+  },
+  { what: 'a listener whose queue is full', port: 85, reason: 'timeout', code: null, timeoutMs: 1300, withinMs: 1800 },
   { what: 'a firewall that drops', port: 81, reason: 'timeout', code: null, timeoutMs: 700, withinMs: 1200 },
-  // Dropping in our own OUTPUT chain is invisible: TCP takes the loss of its own SYN for the network's and sends it again.
+  // Dropping in our own OUTPUT chain looks like any other drop until TCP has sent the SYN again, and only the kernel's own figures show it then.
   { what: 'our own firewall that drops', port: 91, reason: 'timeout', code: null, timeoutMs: 700, withinMs: 1200 },
+  {
+    what: 'our own firewall that drops, when there is time for a second SYN',
+    port: 91,
+    reason: 'timeout',
+    code: null,
+    timeoutMs: 1500,
+    withinMs: 2000,
+  },
+  {
+    what: 'our own firewall that answers "port unreachable"',
+    port: 93,
+    reason: 'refused',
+    code: 'ECONNREFUSED',
+    withinMs: atNextSynMs,
+  },
+  {
+    what: 'our own firewall that answers "admin prohibited"',
+    port: 94,
+    reason: 'unreachable',
+    code: { v4: 'EHOSTUNREACH', v6: 'EACCES' },
+    withinMs: atNextSynMs,
+  },
   {
     what: 'our own firewall that answers with RST',
     port: 92,
@@ -178,7 +172,7 @@ const rows: readonly Row[] = [
 ]
 
 /** The rows a prober with more evidence tells apart better, by what they say. */
-export type Exceptions = Readonly<Record<string, Reason>>
+export type Exceptions = Readonly<Record<string, Partial<Pick<Row, 'reason' | 'code'>>>>
 
 export function wireContract(
   name: string,
@@ -192,7 +186,9 @@ export function wireContract(
 
   describe(`${name}, seen on the wire`, { skip }, () => {
     before(async () => {
-      closing.push((await createNetwork()).close)
+      const host = await createNetwork()
+      closing.push(host.close)
+      closing.push(await fillQueue(host, 85))
       prober = await makeProber({ clock })
       closing.push(prober.close)
       // The first packet between two hosts waits for ARP and ND.
@@ -205,14 +201,14 @@ export function wireContract(
     describe('each row', { concurrency: true }, () => {
       for (const row of rows) {
         for (const family of families) {
-          const reason = exceptions[row.what] ?? row.reason
+          const { reason, code } = { ...row, ...exceptions[row.what] }
           test(`${row.what} (${family}): ${reason}`, async (t) => {
             const ip = (row.ip ?? far)[family]
             const outcome = await checkOnce(prober, ip, row.port, row.timeoutMs ?? patienceMs)
             const took = outcome.endedAt - outcome.startedAt
             t.diagnostic(`${outcome.reason} ${outcome.code} after ${took.toFixed(2)} ms`)
-            const code = row.code !== null && typeof row.code === 'object' ? row.code[family] : row.code
-            assert.deepEqual([outcome.reason, outcome.code], [reason, code])
+            const expected = code !== null && typeof code === 'object' ? code[family] : code
+            assert.deepEqual([outcome.reason, outcome.code], [reason, expected])
             assert.ok(took < row.withinMs, `took ${took} ms`)
             if (row.timeoutMs !== undefined) assertOnTime(outcome, row.timeoutMs)
           })

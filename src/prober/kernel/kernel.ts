@@ -4,6 +4,7 @@ import { descriptorLimit } from '../descriptors.ts'
 import { type Dialler, type Ending, proberOf } from '../dialler.ts'
 import type { Prober } from '../prober.ts'
 import type { Resolver } from '../resolver.ts'
+import { epollEventSize } from './epoll-event.ts'
 import { errnoName } from './evidence.ts'
 import { type Libc, loadLibc } from './libc.ts'
 import { offsetFromMonotonic } from './monotonic.ts'
@@ -15,6 +16,8 @@ const EFD_CLOEXEC = 0o2000000
 const EFD_NONBLOCK = 0o4000
 /** A worker that dies again and again is not started more often than this, in milliseconds. */
 const restartMs = 1000
+/** Descriptors above this are not tracked: a limit may be a billion, and the kernel hands out the lowest that is free. */
+const mostFds = 2 ** 20
 /** Slots are numbered round and round; no more than this are ever in flight. */
 const maxSlots = 2 ** 31
 /** The error's name in the outcomes of checks that a dying worker took along. */
@@ -28,6 +31,7 @@ type Pending = (ending: Ending | undefined) => void
 /** Starts the kernel prober, or says in a sentence why it cannot run here. The resolver is its own only if it starts. */
 export async function startKernelProber({ clock, resolver }: KernelParts): Promise<Prober | string> {
   try {
+    epollEventSize(process.arch)
     const { libc } = await loadLibc()
     const dialler = await startDialler(libc, clock)
     return proberOf(dialler, { clock, resolver })
@@ -38,7 +42,7 @@ export async function startKernelProber({ clock, resolver }: KernelParts): Promi
 
 async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
   // Shared, so that what a worker that died left open can be closed from here.
-  const openFds = new Uint8Array(new SharedArrayBuffer(descriptorLimit() ?? 65_536))
+  const openFds = new Uint8Array(new SharedArrayBuffer(Math.min(descriptorLimit() ?? mostFds, mostFds)))
   const wakeFd = libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
   if (wakeFd < 0) throw new Error(`no eventfd can be had (${errnoName(libc.errno())})`)
   const wakeCount = Buffer.from(new BigUint64Array([1n]).buffer)
@@ -47,13 +51,27 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
   let outbox: Batch = []
   let restarts = 0
   let closing = false
+  let closed: Promise<void> | undefined
   let startedAt = clock.now()
+  let restarting: NodeJS.Timeout | undefined
   /** Null while the last one is dead and the next not ready. */
-  let worker: RunningWorker | null = await start()
+  let worker: RunningWorker | null = null
+  /** Settles once the latest worker is ready, or is known not to start. */
+  let starting = start()
+  await starting.catch((error) => {
+    libc.close(wakeFd)
+    throw error
+  })
 
-  function start(): Promise<RunningWorker> {
+  async function start(): Promise<void> {
     startedAt = clock.now()
-    return runWorker({ wakeFd, openFds, clockOffset: offsetFromMonotonic(clock.now) }, receive, onDeath)
+    const data = { wakeFd, openFds, clockOffset: offsetFromMonotonic(clock.now) }
+    try {
+      worker = await runWorker(data, receive, onDeath)
+    } catch (error) {
+      reclaim()
+      throw error
+    }
   }
 
   function receive(findings: Batch): void {
@@ -72,6 +90,8 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
 
   /** Once a turn of the event loop, with everything the turn asked for: hand-overs cost more than checks. */
   function flush(): void {
+    // Once closed, the descriptor to wake with may be somebody else's.
+    if (closing) return
     const batch = outbox
     outbox = []
     worker?.post(batch)
@@ -82,21 +102,39 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
   function onDeath(): void {
     worker = null
     outbox = []
-    for (let fd = openFds.indexOf(1); fd !== -1; fd = openFds.indexOf(1, fd + 1)) libc.close(fd)
-    openFds.fill(0)
+    reclaim()
     if (closing) return
     restarts++
     for (const slot of [...pending.keys()]) settle(slot, lost())
-    setTimeout(restart, clock.now() - startedAt > restartMs ? 0 : restartMs)
+    restarting = setTimeout(restart, clock.now() - startedAt > restartMs ? 0 : restartMs)
+  }
+
+  /** Closes what a worker that is no more left open. */
+  function reclaim(): void {
+    for (let fd = openFds.indexOf(1); fd !== -1; fd = openFds.indexOf(1, fd + 1)) libc.close(fd)
+    openFds.fill(0)
   }
 
   async function restart(): Promise<void> {
-    if (closing) return
     try {
-      worker = await start()
+      starting = start()
+      await starting
     } catch {
-      setTimeout(restart, restartMs)
+      if (!closing) restarting = setTimeout(restart, restartMs)
     }
+  }
+
+  async function shutDown(): Promise<void> {
+    clearTimeout(restarting)
+    for (const slot of [...pending.keys()]) settle(slot, undefined)
+    // A worker that is not ready yet cannot be told to end, and holds on to the descriptor it is woken with.
+    await Promise.allSettled([starting])
+    if (worker !== null) {
+      worker.post('close')
+      wake()
+      await worker.exited
+    }
+    libc.close(wakeFd)
   }
 
   function lost(): Ending {
@@ -124,15 +162,11 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
         packDial(outbox, { ...dial, slot: slots })
       })
     },
-    async close() {
+    close() {
       closing = true
-      for (const slot of [...pending.keys()]) settle(slot, undefined)
-      if (worker !== null) {
-        worker.post('close')
-        wake()
-        await worker.exited
-      }
-      libc.close(wakeFd)
+      // Once only: a descriptor closed twice is somebody else's the second time.
+      closed ??= shutDown()
+      return closed
     },
   }
 }
@@ -150,12 +184,15 @@ function runWorker(
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, transferList: [port2] })
   return new Promise((ready, fail) => {
     let isReady = false
+    let cause: unknown = new Error('its worker ended before it was ready')
     const exited = new Promise<void>((done) => worker.once('exit', () => done()))
-    worker.once('error', fail)
+    worker.once('error', (error) => {
+      cause = error
+    })
     void exited.then(() => {
       port.close()
       if (isReady) onDeath()
-      else fail(new Error('its worker ended before it was ready'))
+      else fail(cause)
     })
     port.on('message', (message: Message) => {
       if (Array.isArray(message)) receive(message)

@@ -1,11 +1,12 @@
-import { arch } from 'node:os'
 import { createHeap } from '../../heap.ts'
-import { type Evidence, isRoundTrip, judge } from './evidence.ts'
+import { epollEventSize } from './epoll-event.ts'
+import { type Evidence, errnoName, isRoundTrip, judge } from './evidence.ts'
 import type { Libc } from './libc.ts'
 import { type Batch, packFinding, type SlottedDial } from './records.ts'
 import { ECONNREFUSED, isAnswer, type Sockets, TCP_ESTABLISHED, TCP_SYN_SENT, type TcpInfo } from './sockets.ts'
 
 const EINTR = 4
+const ETIME = 62
 // epoll.h
 const EPOLL_CLOEXEC = 0o2000000
 const EPOLL_CTL_ADD = 1
@@ -25,6 +26,10 @@ const holdMs = 20
 const findingsPerBatch = 1024
 /** How long a peer is given to answer our FIN with its own. */
 const graceMs = 250
+/** The longest one wait may last: only between waits does this thread notice that the process is about to exit, and the process waits for it. */
+const longestWaitMs = 500
+/** So many timers may be left behind by sockets that ended early. */
+const idleTimers = 4096
 
 /** A socket under way. `phase` is what it waits for. */
 type Socket = SlottedDial & {
@@ -32,6 +37,8 @@ type Socket = SlottedDial & {
   /** Told apart from an earlier socket of the same descriptor. */
   readonly serial: number
   readonly begunAt: number
+  /** When `phase` is over: the deadline, then the end of the grace. */
+  dueAt: number
   phase: 'handshake' | 'farewell' | 'closed'
 }
 
@@ -60,14 +67,13 @@ export type DialLoopParts = {
 }
 
 export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mark, send }: DialLoopParts): DialLoop {
-  // `struct epoll_event` is packed on x86_64 alone.
-  const stride = arch() === 'x64' ? 12 : 16
+  const stride = epollEventSize(process.arch)
   const dataAt = stride - 8
   const events = Buffer.from(new ArrayBuffer(stride * eventsPerTurn))
   const event = Buffer.from(new ArrayBuffer(stride))
   const wakeCount = Buffer.from(new ArrayBuffer(8))
   const open = new Map<number, Socket>()
-  const timers = createHeap<Timer>((timer) => timer.at)
+  let timers = createHeap<Timer>((timer) => timer.at)
   const waiting: SlottedDial[] = []
   let findings: Batch = []
   let heldSince = 0
@@ -76,31 +82,34 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
   let handshakes = 0
 
   const epoll = libc.epollCreate(EPOLL_CLOEXEC)
+  if (epoll < 0) throw new Error(`epoll_create failed (${errnoName(libc.errno())})`)
   mark(epoll, true)
-  control(EPOLL_CTL_ADD, wakeFd, EPOLLIN, 0)
+  if (!control(EPOLL_CTL_ADD, wakeFd, EPOLLIN, 0)) throw new Error(`epoll_ctl failed (${errnoName(libc.errno())})`)
 
-  function control(operation: number, fd: number, interest: number, serial: number): void {
+  function control(operation: number, fd: number, interest: number, serial: number): boolean {
     event.writeUInt32LE(interest, 0)
     event.writeInt32LE(fd, dataAt)
     event.writeUInt32LE(serial, dataAt + 4)
-    libc.epollControl(epoll, operation, fd, event)
+    return libc.epollControl(epoll, operation, fd, event) === 0
   }
 
   function begin(dial: SlottedDial): void {
     const begunAt = now()
-    const { fd, errno } = sockets.begin(dial.ip, dial.port, dial.close)
+    // Too late for a SYN: we kept it waiting, which says nothing of the target.
+    const isLate = begunAt >= dial.deadline
+    const { fd, errno } = isLate ? { fd: -1, errno: ETIME } : sockets.begin(dial.ip, dial.port, dial.close)
     if (fd < 0) {
-      tell(dial, { errno, atOnce: true, info: null, icmp: null, icmpFromSelf: false }, null)
+      tell(dial, withoutSocket(errno), null)
       return
     }
     mark(fd, true)
     serials = (serials + 1) >>> 0 || 1
-    const socket: Socket = { ...dial, fd, serial: serials, begunAt, phase: 'handshake' }
+    const socket: Socket = { ...dial, fd, serial: serials, begunAt, dueAt: dial.deadline, phase: 'handshake' }
     open.set(fd, socket)
     handshakes++
     if (errno === null) {
-      control(EPOLL_CTL_ADD, fd, EPOLLOUT | EPOLLONESHOT, socket.serial)
-      timers.push({ at: dial.deadline, socket })
+      if (!control(EPOLL_CTL_ADD, fd, EPOLLOUT | EPOLLONESHOT, socket.serial)) failed(socket, libc.errno(), true)
+      else timers.push({ at: socket.dueAt, socket })
     } else if (errno === 0) {
       connected(socket, sockets.readInfo(fd))
     } else {
@@ -124,14 +133,15 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
   function isSelf({ fd, ip, port }: Socket): boolean {
     if (port < ephemeralPorts[0] || port > ephemeralPorts[1]) return false
     const local = sockets.localAddress(fd)
-    return local !== null && local.port === port && local.ip === ip
+    return local !== null && local.port === port && local.ip === sockets.spell(ip)
   }
 
   function failed(socket: Socket, errno: number | null, atOnce: boolean): void {
     const info = sockets.readInfo(socket.fd)
     const icmp = sockets.takeIcmp(socket.fd)
     // Where this machine dials itself, the firewall it meets is the target's.
-    const icmpFromSelf = icmp !== null && icmp.from !== socket.ip && icmp.from === sockets.localAddress(socket.fd)?.ip
+    const icmpFromSelf =
+      icmp !== null && icmp.from !== sockets.spell(socket.ip) && icmp.from === sockets.localAddress(socket.fd)?.ip
     conclude(socket, { errno, atOnce, info, icmp, icmpFromSelf }, now() - socket.begunAt)
     shut(socket)
   }
@@ -162,7 +172,8 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
   function sayFarewell(socket: Socket): void {
     socket.phase = 'farewell'
     sockets.finish(socket.fd)
-    timers.push({ at: now() + graceMs, socket })
+    socket.dueAt = now() + graceMs
+    timers.push({ at: socket.dueAt, socket })
     control(EPOLL_CTL_MOD, socket.fd, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, socket.serial)
   }
 
@@ -185,15 +196,19 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     const errno = (happened & (EPOLLERR | EPOLLHUP)) === 0 ? 0 : sockets.takeError(fd)
     if (errno !== 0) failed(socket, errno, false)
     else if (info.state !== TCP_SYN_SENT) connected(socket, info)
-    // An ICMP message that did not end the handshake: the kernel goes on sending SYNs, and we go on waiting.
-    else control(EPOLL_CTL_MOD, fd, EPOLLOUT | EPOLLONESHOT, serial)
+    else {
+      // An ICMP message that did not end the handshake: the kernel goes on sending SYNs, and we go on waiting. Left in its queue
+      // the message would end every wait at once.
+      sockets.takeIcmp(fd)
+      control(EPOLL_CTL_MOD, fd, EPOLLOUT | EPOLLONESHOT, serial)
+    }
   }
 
   /** What the kernel knows at the deadline decides: an answer that came in time is not lost because this thread was late to look. */
   function expire({ socket, at }: Timer): void {
-    if (socket.phase === 'closed') return
+    if (socket.phase === 'closed' || at < socket.dueAt) return
     if (socket.phase === 'farewell') {
-      if (at !== socket.deadline) shut(socket)
+      shut(socket)
       return
     }
     const info = sockets.readInfo(socket.fd)
@@ -202,19 +217,29 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     else failed(socket, sockets.takeError(socket.fd) || null, false)
   }
 
+  /** A socket that ended before its time leaves its timer behind, until there are many of them. */
+  function forgetIdleTimers(): void {
+    if (timers.size <= idleTimers || timers.size <= 2 * open.size) return
+    timers = createHeap<Timer>((timer) => timer.at)
+    for (const socket of open.values()) timers.push({ at: socket.dueAt, socket })
+  }
+
   function waitMs(): number {
-    if (waiting.length > 0) return 0
+    if (waiting.length > 0 || isFlushDue()) return 0
     const next = Math.min(
       timers.peek()?.at ?? Number.POSITIVE_INFINITY,
       findings.length === 0 ? Number.POSITIVE_INFINITY : heldSince + holdMs,
     )
-    return next === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(next - now()))
+    return Math.min(longestWaitMs, Math.max(0, Math.ceil(next - now())))
+  }
+
+  function isFlushDue(): boolean {
+    if (findings.length === 0) return false
+    return urgent || handshakes === 0 || findings.length >= findingsPerBatch || now() - heldSince >= holdMs
   }
 
   function flush(): void {
-    if (findings.length === 0) return
-    const isDue = urgent || handshakes === 0 || findings.length >= findingsPerBatch || now() - heldSince >= holdMs
-    if (!isDue) return
+    if (!isFlushDue()) return
     const batch = findings
     findings = []
     urgent = false
@@ -238,6 +263,7 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
         timers.pop()
         expire(next)
       }
+      forgetIdleTimers()
       flush()
     },
     close() {
@@ -246,4 +272,9 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
       mark(epoll, false)
     },
   }
+}
+
+/** The evidence of a dial that did not get as far as a socket. */
+function withoutSocket(errno: number | null): Evidence {
+  return { errno, atOnce: true, info: null, icmp: null, icmpFromSelf: false }
 }

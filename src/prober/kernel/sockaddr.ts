@@ -10,6 +10,7 @@ const INET6_ADDRSTRLEN = 46
 /**
  * Lays out a literal IP, with a zone such as `fe80::1%eth0` or without, and a port as a `struct sockaddr_in` or
  * `sockaddr_in6` (ip(7), ipv6(7)) at the start of `into`, and returns its length. Port in network order, all else little-endian.
+ * A zone that is no interface becomes 0, which connect(2) refuses for the addresses that need one.
  */
 export function layOutAddress(libc: Libc, ip: string, port: number, into: Buffer): number {
   const [address = '', zone] = ip.split('%')
@@ -20,7 +21,7 @@ export function layOutAddress(libc: Libc, ip: string, port: number, into: Buffer
   into.writeUInt16BE(port, 2)
   if (isV6) libc.inetPton(AF_INET6, address, into.subarray(8, 24))
   else libc.inetPton(AF_INET, address, into.subarray(4, 8))
-  if (zone !== undefined) into.writeUInt32LE(/^\d+$/.test(zone) ? Number(zone) : libc.ifNameToIndex(zone), 24)
+  if (zone !== undefined) into.writeUInt32LE(/^\d{1,9}$/.test(zone) ? Number(zone) : libc.ifNameToIndex(zone), 24)
   return length
 }
 

@@ -114,6 +114,12 @@ export function createSockets(libc: Libc, addressOf: (memory: Uint8Array) => big
       return libc.getsockname(fd, name, length) === 0 ? readAddress(libc, name) : null
     },
 
+    /** A literal IP as the kernel spells it, without its zone. */
+    spell(ip: string): string {
+      layOutAddress(libc, ip, 0, address)
+      return readAddress(libc, address)?.ip ?? ip
+    },
+
     /** Sends FIN, and goes on receiving. */
     finish(fd: number): void {
       libc.shutdown(fd, SHUT_WR)

@@ -1,0 +1,124 @@
+// What the benchmarks share: the processes they measure, and how they sum up.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+/** Porthole's way in. */
+export const entry = fileURLToPath(new URL('../src/porthole.js', import.meta.url))
+
+const children = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
+/** A process under measurement. `found` is what the pattern found in its output; `stop` resolves once it is gone. */
+export type Running = { readonly found: string; readonly pid: number; stop(): Promise<void> }
+
+/**
+ * Starts a process and waits, 20 s at most, until `pattern` finds its first group in what it prints. It ends with this one at
+ * the latest. Rejects, with what it printed, when it ends or stays silent.
+ */
+export async function start(
+  command: string,
+  args: readonly string[],
+  pattern: RegExp,
+  env: Record<string, string> = {},
+): Promise<Running> {
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+  children.add(child)
+  const exited = once(child, 'exit').then(() => children.delete(child))
+  let printed = ''
+  const found = await new Promise<string>((resolve, reject) => {
+    const fail = () => reject(new Error(`${command} did not start: ${printed.slice(-2000)}`))
+    setTimeout(fail, 20_000).unref()
+    child.once('error', fail).once('exit', fail)
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        if (printed.length < 1e6) printed += chunk
+        const match = pattern.exec(printed)?.[1]
+        if (match !== undefined) resolve(match)
+      })
+    }
+  })
+  return {
+    found,
+    pid: child.pid ?? 0,
+    async stop() {
+      child.kill('SIGTERM')
+      const patience = setTimeout(() => child.kill('SIGKILL'), 5000)
+      await exited
+      clearTimeout(patience)
+    },
+  }
+}
+
+/** A Porthole on a free port of this machine; `found` is its URL. */
+export function startPorthole(args: readonly string[], env: Record<string, string> = {}): Promise<Running> {
+  const listen = { PORTHOLE_HOST: '127.0.0.1', PORTHOLE_PORT: '0' }
+  return start(process.execPath, [entry, ...args], /listening at (\S+)"/, { ...listen, ...env })
+}
+
+/** A process that listens on this many ports of 127.0.0.1, and accepts and closes as fast as it can. */
+export async function startListener(
+  count: number,
+): Promise<{ readonly ports: readonly number[]; stop(): Promise<void> }> {
+  const program = fileURLToPath(new URL('listener.ts', import.meta.url))
+  const { found, stop } = await start(process.execPath, [program, String(count)], /listening on (\S+)\n/)
+  return { ports: found.split(',').map(Number), stop }
+}
+
+/** User and system time of a process with all its threads, in microseconds (proc(5): fields 14 and 15 of stat, in ticks of 10 ms). */
+export function cpuMicrosOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10_000
+}
+
+/** How often anybody dialled in this network namespace (ActiveOpens: SYNs sent for the first time). */
+export function dialsSoFar(): number {
+  const [names = '', values = ''] = readFileSync('/proc/self/net/snmp', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('Tcp:'))
+  return Number(values.split(' ')[names.split(' ').indexOf('ActiveOpens')])
+}
+
+/** Runs a program in a network namespace of its own, where nobody else dials. False when none can be made. */
+export function runInNamespace(program: string, args: readonly string[], timeoutMs: number): boolean {
+  if (spawnSync('unshare', ['-rn', 'ip', 'link', 'set', 'lo', 'up']).status !== 0) {
+    console.log(
+      'skipped: no network namespace can be made here (unshare -rn and ip are needed), so dials cannot be counted',
+    )
+    return false
+  }
+  const script = 'ip link set lo up && exec "$0" "$@"'
+  const { status } = spawnSync('unshare', ['-rn', 'sh', '-c', script, process.execPath, program, ...args], {
+    stdio: 'inherit',
+    timeout: timeoutMs,
+  })
+  if (status !== 0) process.exitCode = 1
+  return true
+}
+
+/** Whether a tool can be run; says what is skipped where it cannot. */
+export function has(tool: string, debianPackage: string, skipped: string): boolean {
+  const isThere = spawnSync('sh', ['-c', 'command -v "$0"', tool]).status === 0
+  if (!isThere) console.log(`skipped: ${skipped}, because ${tool} is not installed (Debian package ${debianPackage})`)
+  return isThere
+}
+
+export function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const [low = Number.NaN, high = Number.NaN] =
+    sorted.length % 2 === 1 ? [sorted[middle], sorted[middle]] : sorted.slice(middle - 1)
+  return (low + high) / 2
+}
+
+/** A ratio beside its bar. */
+export function verdict(ratio: number, bar: number, wanted: 'at most' | 'at least'): string {
+  const kept = wanted === 'at most' ? ratio <= bar : ratio >= bar
+  return `${ratio.toFixed(2)} (bar: ${wanted} ${bar}${kept ? '' : '; MISSED'})`
+}
