@@ -174,3 +174,16 @@ test('every answer is what its schema and the document say', async (t) => {
   }
   for (const path of ['/livez', '/readyz', '/metrics']) assertDocumented(document, path, await get(path))
 })
+
+test('a target that answered only after a lost SYN is up, with advice to look at the path', async (t) => {
+  const clock = stoppedClock()
+  const prober = holdChecks(clock)
+  const { get, sweep } = await build(t, [sampleService('pg', ['db:5432'])], { clock, prober })
+  const done = sweep()
+  prober.answer({ latencyMs: 1003, synRetransmits: 1 })
+  await done
+  const adviceNow = async () => (await get('/health/pg')).json().targets[0].advice
+  assert.match(await adviceNow(), /^packets are being lost on the way/)
+  clock.advance(10 * 60_000)
+  assert.equal(await adviceNow(), null, 'a loss long ago is forgotten, also by an answer that was kept')
+})

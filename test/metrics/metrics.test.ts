@@ -150,3 +150,15 @@ test('the page tells which Porthole this is, and of the Node.js process only whe
   const full = await createMetrics(parts).render()
   assert.ok(readPage(full).has('process_resident_memory_bytes'))
 })
+
+test('ICMP errors are counted by what they say', async (t) => {
+  const clock = stoppedClock()
+  const prober = holdChecks(clock)
+  const { sweep, metrics } = await build(t, [sampleService('pg', ['db:5432'])], { clock, prober })
+  for (let round = 0; round < 2; round++) {
+    const done = sweep()
+    prober.answer({ reason: 'rejected', icmp: { version: 4, type: 3, code: 13, from: '10.0.0.1' } })
+    await done
+  }
+  assert.match(await metrics.render(), /^porthole_icmp_errors_total\{version="4",type="3",code="13"\} 2$/m)
+})

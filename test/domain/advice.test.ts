@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { advise, advisesSameUntil } from '../../src/domain/advice.ts'
+import { samplePolicy } from '../samples.ts'
+
+const minutes = 60_000
+
+test('a timeout that leaves no room for a second SYN is said, one that does is not', () => {
+  assert.equal(
+    advise(samplePolicy({ timeout: 1099 }), null, 0),
+    'a timeout of 1099ms leaves no room for one lost packet, which Linux sends again after 1s',
+  )
+  assert.equal(advise(samplePolicy({ timeout: 1100 }), null, 0), null)
+})
+
+test('a lost SYN of a target that answered is told for ten minutes, before anything else', () => {
+  const policy = samplePolicy({ timeout: 500 })
+  assert.match(advise(policy, 5, 5 + 10 * minutes - 1) ?? '', /^packets are being lost on the way: /)
+  assert.match(advise(policy, 5, 5 + 10 * minutes) ?? '', /^a timeout of 500ms /)
+})
+
+test('advice changes by itself only when a lost SYN is forgotten', () => {
+  assert.equal(advisesSameUntil(5, 6), 5 + 10 * minutes)
+  assert.equal(advisesSameUntil(5, 5 + 10 * minutes), Number.POSITIVE_INFINITY)
+  assert.equal(advisesSameUntil(null, 6), Number.POSITIVE_INFINITY)
+})
