@@ -1,11 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, type Node } from 'yaml'
-import { parseYaml, type Yaml } from './yaml.ts'
-
-/** Line and column in a text, both from 1. */
-export type Place = { readonly line: number; readonly column: number }
-
-/** Something that makes a text unreadable. */
-export type Flaw = Place & { readonly message: string }
+import { type Flaw, type Place, parseYaml, type Yaml } from './yaml.ts'
 
 /** The text of a configuration file, read. */
 export type Document = {

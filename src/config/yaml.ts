@@ -1,6 +1,11 @@
 import { type ErrorCode, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 import { quote } from '../domain/quote.ts'
-import type { Flaw, Place } from './document.ts'
+
+/** Line and column in a text, both from 1. */
+export type Place = { readonly line: number; readonly column: number }
+
+/** Something that makes a text unreadable. */
+export type Flaw = Place & { readonly message: string }
 
 /** A YAML text, parsed. */
 export type Yaml = ReturnType<typeof parseYaml>

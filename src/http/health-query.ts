@@ -1,0 +1,54 @@
+import { z } from 'zod'
+import { Quorum } from '../domain/quorum.ts'
+import { freshnessQuery, once } from './freshness.ts'
+
+/** `?verbose`, `?verbose=true` and `?verbose=1` ask for it; `false` and `0` do not. */
+const flag = z
+  .enum(['', 'true', '1', 'false', '0'], {
+    error: (issue) => `verbose=${issue.input}: write ?verbose, or leave it out`,
+  })
+  .transform((value) => value !== 'false' && value !== '0')
+
+/** What is written once comes as text, what is written several times as a list. */
+const oneOrMany = z.preprocess((value) => (value === undefined ? value : [value].flat()), z.array(z.string()))
+
+const degraded = z
+  .enum(['200', '503'], { error: (issue) => `degraded=${issue.input}: write 503 where degraded is down, or 200` })
+  .optional()
+  .meta({ description: 'The HTTP status for `degraded`: 200, or 503 for callers to whom degraded is down.' })
+
+/** The query of `GET /health/{service}`. */
+export const ServiceQuery = z.strictObject(
+  {
+    verbose: flag.optional().meta({ description: 'Changes nothing: a service is always shown whole.' }),
+    degraded,
+    ...freshnessQuery,
+  },
+  { error: (issue) => unknownParameters(issue, 'verbose, degraded, maxAge, wait') },
+)
+
+/** The query of `GET /health`. */
+export const SetQuery = z.strictObject(
+  {
+    group: oneOrMany.optional().meta({
+      description: 'Only services of this group; several are allowed.',
+    }),
+    exclude: oneOrMany.optional().meta({
+      description: 'Leave this service out; several are allowed.',
+    }),
+    quorum: once(Quorum).optional().meta({
+      description:
+        "How many of the services must be up: `all`, `any`, a count, or a share such as `50%25`. Without it the group's own, else `all`.",
+    }),
+    verbose: flag.optional().meta({ description: 'List every service, not only those that are not up.' }),
+    degraded,
+    ...freshnessQuery,
+  },
+  { error: (issue) => unknownParameters(issue, 'group, exclude, quorum, verbose, degraded, maxAge, wait') },
+)
+export type SetQuery = z.infer<typeof SetQuery>
+
+function unknownParameters(issue: { code?: string; keys?: unknown }, known: string): string | undefined {
+  if (issue.code !== 'unrecognized_keys') return undefined
+  return `unknown query parameter ${(issue.keys as string[]).join(', ')}: there are ${known}`
+}
