@@ -1,16 +1,16 @@
 // GET /health/{service} from memory: Porthole against a bare node:http server that sends the same bytes, both in this run.
 // Then the latency of the same route at a fixed rate while 1,000 targets whose packets are dropped are checked every second.
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, createServer, get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { cpuMicrosOf, has, median, type Running, start, startPorthole } from './processes.ts'
 
 const rounds = 15
 const secondsPerRound = 2
-const entry = fileURLToPath(new URL('../src/porthole.js', import.meta.url))
 const self = fileURLToPath(import.meta.url)
 const path = '/health/postgres'
 
@@ -28,18 +28,15 @@ switch (process.argv[2]) {
 }
 
 async function throughput(): Promise<void> {
-  if (spawnSync('wrk', ['-v']).error !== undefined) {
-    console.log('skipped: wrk is not installed (Debian package wrk)')
-    return
-  }
+  if (!has('wrk', 'wrk', 'the throughput from memory')) return
   const folder = mkdtempSync(join(tmpdir(), 'porthole-bench-'))
-  const porthole = await start([entry, 'postgres=127.0.0.1:1'], /listening at (\S+)"/)
-  const sample = await fetch(`${porthole.url}${path}`)
+  const porthole = await startPorthole(['postgres=127.0.0.1:1'])
+  const sample = await fetch(`${porthole.found}${path}`)
   writeFileSync(
     join(folder, 'answer.json'),
     JSON.stringify({ status: sample.status, headers: [...sample.headers], body: await sample.text() }),
   )
-  const bare = await start([self, 'bare', join(folder, 'answer.json')], /listening at (\S+)/)
+  const bare = await start(process.execPath, [self, 'bare', join(folder, 'answer.json')], /listening at (\S+)\n/)
 
   console.log(
     `GET ${path}, wrk with 1 thread and 32 connections, ${rounds} rounds of ${secondsPerRound} s each, turn about`,
@@ -54,47 +51,17 @@ async function throughput(): Promise<void> {
       `  porthole ${ours.perSecond.toFixed(0)}/s (${ours.cpuMicros.toFixed(1)} µs CPU each)   bare ${theirs.perSecond.toFixed(0)}/s (${theirs.cpuMicros.toFixed(1)} µs)   ratio ${(ours.perSecond / theirs.perSecond).toFixed(3)}`,
     )
   }
-  ratios.sort((a, b) => a - b)
-  console.log(`median ratio ${ratios[Math.floor(ratios.length / 2)]?.toFixed(3)} (bar: at least 0.85)`)
-  porthole.stop()
-  bare.stop()
+  console.log(`median ratio ${median(ratios).toFixed(3)} (bar: at least 0.85)`)
+  await Promise.all([porthole.stop(), bare.stop()])
   rmSync(folder, { recursive: true })
-}
-
-type Running = { url: string; pid: number; stop(): void }
-
-/** Starts Node.js with `args`; `pattern` finds the address in what it prints. It ends with this process at the latest. */
-async function start(args: string[], pattern: RegExp): Promise<Running> {
-  const child = spawn(process.execPath, args, {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, PORTHOLE_HOST: '127.0.0.1', PORTHOLE_PORT: '0' },
-  })
-  process.on('exit', () => child.kill('SIGKILL'))
-  let printed = ''
-  for (;;) {
-    const [chunk] = (await once(child.stdout, 'data')) as [Buffer]
-    printed += chunk
-    const url = pattern.exec(printed)?.[1]
-    if (url === undefined) continue
-    child.stdout.resume()
-    return { url, pid: child.pid ?? 0, stop: () => child.kill('SIGTERM') }
-  }
 }
 
 function load(server: Running, seconds = secondsPerRound): { perSecond: number; cpuMicros: number } {
   const before = cpuMicrosOf(server.pid)
-  const { stdout } = spawnSync('wrk', ['-t1', '-c32', `-d${seconds}s`, `${server.url}${path}`], { encoding: 'utf8' })
+  const { stdout } = spawnSync('wrk', ['-t1', '-c32', `-d${seconds}s`, `${server.found}${path}`], { encoding: 'utf8' })
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1])
   const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1])
   return { perSecond, cpuMicros: (cpuMicrosOf(server.pid) - before) / requests }
-}
-
-/** User and system time of a process (proc(5): fields 14 and 15 of stat, in ticks of 10 ms). */
-function cpuMicrosOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * 10_000
 }
 
 function serveBare(answerFile: string): void {
@@ -142,7 +109,7 @@ async function latency(): Promise<void> {
   )
   const services = { postgres: { targets: ['10.9.0.1:2000'] }, ...dropped }
   writeFileSync(config, JSON.stringify({ defaults: { interval: '1s', timeout: '900ms' }, services }))
-  const porthole = await start([entry, '--config', config], /listening at (\S+)"/)
+  const porthole = await startPorthole(['--config', config])
   await new Promise((resolve) => setTimeout(resolve, 4000))
   const agent = new Agent({ keepAlive: true })
   const took: number[] = []
@@ -152,7 +119,7 @@ async function latency(): Promise<void> {
       // From the planned instant on, so that a stall counts for every request it delays.
       const planned = begin + (i * 1000) / perSecond
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, planned - performance.now())))
-      const [response] = (await once(get(`${porthole.url}${path}`, { agent }), 'response')) as [
+      const [response] = (await once(get(`${porthole.found}${path}`, { agent }), 'response')) as [
         import('node:http').IncomingMessage,
       ]
       response.resume()
@@ -162,13 +129,13 @@ async function latency(): Promise<void> {
   )
   took.sort((a, b) => a - b)
   const quantile = (q: number) => `${took[Math.min(took.length - 1, Math.floor(q * took.length))]?.toFixed(1)} ms`
-  const metrics = await (await fetch(`${porthole.url}/metrics`)).text()
+  const metrics = await (await fetch(`${porthole.found}/metrics`)).text()
   const timeouts = /porthole_checks_total\{reason="timeout"\} (\d+)/.exec(metrics)?.[1]
   console.log(
     `\nGET ${path} at ${perSecond}/s for ${seconds} s while 1,000 dropped targets are checked every second (${timeouts} timeouts seen)`,
   )
   console.log(`  p50 ${quantile(0.5)}   p99 ${quantile(0.99)}   max ${quantile(1)}`)
-  porthole.stop()
   agent.destroy()
+  await porthole.stop()
   rmSync(folder, { recursive: true })
 }

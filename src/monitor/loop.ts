@@ -8,10 +8,15 @@ import type { WatchedTarget } from './watch.ts'
 /** The first sweep is spread over this long, so that a start neither bursts nor leaves people waiting for an interval. */
 const firstSweepMs = 1000
 /** What falls due within this time starts together: hand-overs cost more than checks. */
-const tickMs = 50
+const tickMs = 40
 
-/** When a target is next due. A moved beat leaves its old slot behind in the heap, to be thrown away when it comes up. */
-type Slot = { readonly watched: WatchedTarget; readonly phase: number; readonly due: number }
+/** When a target is next due, by the interval that applied when this was planned. A moved beat leaves its old slot behind in the heap, to be thrown away when it comes up. */
+type Slot = {
+  readonly watched: WatchedTarget
+  readonly phase: number
+  readonly due: number
+  readonly intervalMs: number
+}
 
 /** Starts the check of every target when its beat comes. */
 export type Loop = {
@@ -43,7 +48,7 @@ export function createLoop({ monitor, clock }: { monitor: Monitor; clock: Clock 
       const phase = phaseOf(`${watched.watchedService.service.name}\n${watched.target.name}`)
       const fresh = watched.health.lastOutcome === null
       const due = fresh ? now + phase * Math.min(intervalMs, firstSweepMs) : beatAfter(now, phase, intervalMs)
-      put({ watched, phase, due: Math.min(planned, due) })
+      put({ watched, phase, due: Math.min(planned, due), intervalMs })
     }
     wake()
   }
@@ -57,28 +62,31 @@ export function createLoop({ monitor, clock }: { monitor: Monitor; clock: Clock 
    * The beat that follows one at `instant`. Counting from a little later keeps a first check and the beat after it
    * apart, and a timer that fires early from beating twice.
    */
-  function followingBeat({ watched, phase }: Slot, instant: number): number | null {
+  function following({ watched, phase }: Slot, instant: number): Slot | null {
     const { policy } = watched.watchedService.service
     const intervalMs = beatIntervalMs(watched.health, policy)
     if (intervalMs === null) return null
-    return beatAfter(instant + Math.min(policy.minAgeMs, intervalMs / 2), phase, intervalMs)
+    const due = beatAfter(instant + Math.min(policy.minAgeMs, intervalMs / 2), phase, intervalMs)
+    return { watched, phase, due, intervalMs }
   }
 
   function beat(slot: Slot): void {
     const { watched } = slot
     if (watched.inFlight === null) void monitor.check(watched, slot.due)
     else monitor.skipBeat(watched)
-    const due = followingBeat(slot, Math.max(slot.due, clock.now()))
-    if (due !== null) put({ ...slot, due })
+    const next = following(slot, Math.max(slot.due, clock.now()))
+    if (next !== null) put(next)
   }
 
   /** An outcome can shorten the interval: a streak against the status is followed up without waiting for the beat that was planned. */
   function hasten({ watched }: Checked): void {
     const planned = current.get(watched)
     if (planned === undefined) return
-    const due = followingBeat(planned, clock.now())
-    if (due === null || due >= planned.due) return
-    put({ ...planned, due })
+    // Nearly always: then the beat that was planned stands.
+    if (beatIntervalMs(watched.health, watched.watchedService.service.policy) === planned.intervalMs) return
+    const next = following(planned, clock.now())
+    if (next === null || next.due >= planned.due) return
+    put(next)
     wake()
   }
 

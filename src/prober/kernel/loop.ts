@@ -40,6 +40,8 @@ type Socket = SlottedDial & {
   /** When `phase` is over: the deadline, then the end of the grace. */
   dueAt: number
   phase: 'handshake' | 'farewell' | 'closed'
+  /** Nothing but the handshake happened to it, so nothing is left of it for the next dial to meet. */
+  isClean: boolean
 }
 
 type Timer = { readonly at: number; readonly socket: Socket }
@@ -97,18 +99,30 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     const begunAt = now()
     // Too late for a SYN: we kept it waiting, which says nothing of the target.
     const isLate = begunAt >= dial.deadline
-    const { fd, errno } = isLate ? { fd: -1, errno: ETIME } : sockets.begin(dial.ip, dial.port, dial.close)
+    const { fd, errno, isUsed } = isLate
+      ? { fd: -1, errno: ETIME, isUsed: false }
+      : sockets.begin(dial.ip, dial.port, dial.close)
     if (fd < 0) {
+      if (!isLate) shutIdle()
       tell(dial, withoutSocket(errno), null)
       return
     }
     mark(fd, true)
     serials = (serials + 1) >>> 0 || 1
-    const socket: Socket = { ...dial, fd, serial: serials, begunAt, dueAt: dial.deadline, phase: 'handshake' }
+    const socket: Socket = {
+      ...dial,
+      fd,
+      serial: serials,
+      begunAt,
+      dueAt: dial.deadline,
+      phase: 'handshake',
+      isClean: true,
+    }
     open.set(fd, socket)
     handshakes++
     if (errno === null) {
-      if (!control(EPOLL_CTL_ADD, fd, EPOLLOUT | EPOLLONESHOT, socket.serial)) failed(socket, libc.errno(), true)
+      if (!control(isUsed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, EPOLLOUT | EPOLLONESHOT, socket.serial))
+        failed(socket, libc.errno(), true)
       else timers.push({ at: socket.dueAt, socket })
     } else if (errno === 0) {
       connected(socket, sockets.readInfo(fd))
@@ -123,6 +137,8 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     const errno = isSelf(socket) ? ECONNREFUSED : 0
     conclude(socket, { errno, atOnce: false, info, icmp: null, icmpFromSelf: false }, latencyMs)
     if (errno === 0 && socket.close === 'fin') sayFarewell(socket)
+    else if (errno === 0 && socket.isClean && info.synRetransmits === 0 && sockets.keep(socket.fd, socket.ip))
+      leave(socket)
     else shut(socket)
   }
 
@@ -177,11 +193,23 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     control(EPOLL_CTL_MOD, socket.fd, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, socket.serial)
   }
 
-  function shut(socket: Socket): void {
+  function leave(socket: Socket): void {
     socket.phase = 'closed'
     open.delete(socket.fd)
+  }
+
+  function shut(socket: Socket): void {
+    leave(socket)
     sockets.close(socket.fd)
     mark(socket.fd, false)
+  }
+
+  /** Gives back the descriptors that are only kept for the next dials. */
+  function shutIdle(): void {
+    for (let fd = sockets.takeIdle(); fd !== undefined; fd = sockets.takeIdle()) {
+      sockets.close(fd)
+      mark(fd, false)
+    }
   }
 
   function handle(fd: number, serial: number, happened: number): void {
@@ -200,6 +228,7 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
       // An ICMP message that did not end the handshake: the kernel goes on sending SYNs, and we go on waiting. Left in its queue
       // the message would end every wait at once.
       sockets.takeIcmp(fd)
+      socket.isClean = false
       control(EPOLL_CTL_MOD, fd, EPOLLOUT | EPOLLONESHOT, serial)
     }
   }
@@ -268,6 +297,7 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     },
     close() {
       for (const socket of [...open.values()]) shut(socket)
+      shutIdle()
       libc.close(epoll)
       mark(epoll, false)
     },

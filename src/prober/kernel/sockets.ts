@@ -35,8 +35,11 @@ export type TcpInfo = {
   readonly retransmitsOut: number
 }
 
-/** How a dial began: its descriptor, or the error that kept it from beginning. `errno` 0: connected already; null: under way. */
-export type Begun = { readonly fd: number; readonly errno: number | null }
+/** How a dial began: its descriptor, or the error that kept it from beginning. `errno` 0: connected already; null: under way. `isUsed`: the socket dialled before. */
+export type Begun = { readonly fd: number; readonly errno: number | null; readonly isUsed: boolean }
+
+/** So many sockets are kept to dial again. */
+const mostIdle = 256
 
 /** The calls of one check, over memory that is laid out once. */
 export type Sockets = ReturnType<typeof createSockets>
@@ -48,6 +51,10 @@ export function createSockets(libc: Libc, addressOf: (memory: Uint8Array) => big
   const control = memory(512)
   const discarded = memory(65_536)
   const length = new Int32Array(new ArrayBuffer(4))
+  /** A `struct sockaddr` of no family: connecting to it dissolves the association a socket has (connect(2)). */
+  const nobody = memory(16)
+  /** IPv4 sockets without an association. */
+  const idle: number[] = []
   const integer = new Int32Array(new ArrayBuffer(4))
   const one = Int32Array.of(1)
   const zero = Int32Array.of(0)
@@ -60,20 +67,44 @@ export function createSockets(libc: Libc, addressOf: (memory: Uint8Array) => big
     libc.setsockopt(fd, level, option, value, value.byteLength)
   }
 
+  function open(family: typeof AF_INET | typeof AF_INET6, close: Close): number {
+    const fd = libc.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    if (fd < 0) return fd
+    if (close !== 'fin') setOption(fd, SOL_SOCKET, SO_LINGER, lingerNone)
+    setOption(fd, RECVERR[family].level, RECVERR[family].option, one)
+    return fd
+  }
+
   return {
-    /** Opens a non-blocking socket and sends the SYN. */
+    /** Opens a non-blocking socket, or takes one that dialled before, and sends the SYN. */
     begin(ip: string, port: number, close: Close): Begun {
       const addressLength = layOutAddress(libc, ip, port, address)
       const family = addressLength === 16 ? AF_INET : AF_INET6
-      const fd = libc.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-      if (fd < 0) return { fd, errno: libc.errno() }
-      if (close !== 'fin') setOption(fd, SOL_SOCKET, SO_LINGER, lingerNone)
-      // Holds back the ACK that would complete the handshake, so that close answers the SYN-ACK with RST.
+      const used = family === AF_INET && close !== 'fin' ? idle.pop() : undefined
+      const isUsed = used !== undefined
+      const fd = used ?? open(family, close)
+      if (fd < 0) return { fd, errno: libc.errno(), isUsed }
+      // Holds back the ACK that would complete the handshake, so that the end answers the SYN-ACK with RST.
       if (close === 'half-open') setOption(fd, IPPROTO_TCP, TCP_QUICKACK, zero)
-      setOption(fd, RECVERR[family].level, RECVERR[family].option, one)
-      if (libc.connect(fd, address, addressLength) === 0) return { fd, errno: 0 }
+      if (libc.connect(fd, address, addressLength) === 0) return { fd, errno: 0, isUsed }
       const errno = libc.errno()
-      return { fd, errno: errno === EINPROGRESS ? null : errno }
+      return { fd, errno: errno === EINPROGRESS ? null : errno, isUsed }
+    },
+
+    /**
+     * Ends a connection with RST, as close does without lingering, and keeps the socket to dial again: a third cheaper than a new one.
+     * IPv4 only, since a zone or a mapped address leaves its traces in an IPv6 socket. False: it was not kept, so close it.
+     */
+    keep(fd: number, ip: string): boolean {
+      if (idle.length >= mostIdle || ip.includes(':')) return false
+      if (libc.connect(fd, nobody, nobody.length) !== 0) return false
+      idle.push(fd)
+      return true
+    },
+
+    /** Takes out a socket that was kept, so that it can be closed; undefined when there is none. */
+    takeIdle(): number | undefined {
+      return idle.pop()
     },
 
     /** The error a socket holds, which this clears; 0 when there is none. */

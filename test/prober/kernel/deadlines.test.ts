@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { systemClock } from '../../../src/clock.ts'
+import { boundInFlight, descriptorLimit } from '../../../src/prober/descriptors.ts'
+import { enterNamespace, sh } from '../../namespace.ts'
+import { checkOnce, listen, targetOf } from '../contract.ts'
+import { makeKernel } from '../make-kernel.ts'
+
+const skip = await enterNamespace(import.meta.filename)
+const clock = systemClock()
+const dropped = 81
+
+describe('the kernel prober holds deadlines', { skip }, () => {
+  test('with ten thousand checks in flight, while others connect', async (t) => {
+    sh(`nft -f - <<'RULES'
+      table inet filter { chain input { type filter hook input priority 0; tcp dport ${dropped} drop; }
+      }
+RULES`)
+    const port = await listen(t, '127.0.0.1')
+    const prober = await makeKernel({ clock })
+    t.after(prober.close)
+    const wanted = 10_000
+    const count = boundInFlight(wanted, descriptorLimit())
+    if (count < wanted) t.diagnostic(`only ${count} in flight: the limit of file descriptors allows no more`)
+
+    const checks = Array.from({ length: count }, async (_, i) => {
+      const timeoutMs = 300 + (i * 1000) / count
+      // An address each for so many, as ports to dial from are told apart by whom they dial.
+      const target = targetOf(`127.0.1.${1 + (i % 200)}`, dropped)
+      const outcome = await prober.check({ target, timeoutMs, close: 'half-open', urgent: false })
+      assert.ok(outcome)
+      return { late: outcome.endedAt - outcome.startedAt - timeoutMs, what: `${outcome.reason} ${outcome.code}` }
+    })
+    let connected = 0
+    const over = new AbortController()
+    const others = (async () => {
+      for (; !over.signal.aborted; connected++) {
+        const { reason } = await checkOnce(prober, '127.0.0.1', port, 2000, 'half-open')
+        assert.equal(reason, 'connected')
+        await sleep(5)
+      }
+    })()
+    const ended = await Promise.all(checks)
+    over.abort()
+    await others
+    const late = ended.map((check) => check.late).sort((a, b) => a - b)
+    const p50 = late[Math.floor(count * 0.5)] ?? 0
+    const p99 = late[Math.floor(count * 0.99)] ?? 0
+    const most = late.at(-1) ?? 0
+    t.diagnostic(
+      `${count} checks late by p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)}, at most ${most.toFixed(2)} ms; ${connected} connected meanwhile`,
+    )
+    // A dial that its own thread kept from ever beginning is our fault; all others are silent.
+    assert.deepEqual(
+      [...new Set(ended.map(({ what }) => what))].filter((what) => what !== 'local ETIME'),
+      ['timeout null'],
+    )
+    assert.ok((late[0] ?? 0) > -1, 'none ended before its time')
+    // 5 ms on a machine of its own; tests share theirs.
+    assert.ok(p50 < 20 && p99 < 150 && most < 1000, `p50 ${p50} p99 ${p99} at most ${most}`)
+    assert.ok(connected >= 10, `${connected}`)
+  })
+})

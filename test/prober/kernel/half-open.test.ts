@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import net, { type AddressInfo } from 'node:net'
+import { describe, test } from 'node:test'
+import { systemClock } from '../../../src/clock.ts'
+import type { Close } from '../../../src/domain/service.ts'
+import { enterNamespace } from '../../namespace.ts'
+import { checkOnce } from '../contract.ts'
+import { makeKernel } from '../make-kernel.ts'
+
+const skip = await enterNamespace(import.meta.filename)
+const clock = systemClock()
+const noTshark = spawnSync('tshark', ['--version']).error !== undefined && 'tshark is not installed'
+
+/** A listener that counts what its program accepts. */
+async function createListener() {
+  let accepted = 0
+  const server = net.createServer((socket) => {
+    accepted++
+    server.emit('accepted')
+    socket.on('error', () => {}).resume()
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const { port } = server.address() as AddressInfo
+  return { port, server, accepted: () => accepted, close: () => server.close() }
+}
+
+describe('the kernel prober ends a connection', { skip }, () => {
+  for (const close of ['rst', 'fin'] as const) {
+    test(`with ${close}: the checked program accepts every one`, async (t) => {
+      const listener = await createListener()
+      t.after(listener.close)
+      const prober = await makeKernel({ clock })
+      t.after(prober.close)
+      for (let check = 1; check <= 20; check++) {
+        const accepted = once(listener.server, 'accepted')
+        assert.equal((await checkOnce(prober, '127.0.0.1', listener.port, 2000, close)).reason, 'connected')
+        await accepted
+      }
+      assert.equal(listener.accepted(), 20)
+    })
+  }
+
+  test('half-open: the checked program accepts none', async (t) => {
+    const prober = await makeKernel({ clock })
+    t.after(prober.close)
+    // A thread stalled for longer than the 40 ms that TCP holds back an ACK completes the handshake: then try again.
+    const seen: number[] = []
+    while (seen.length < 5 && !seen.includes(0)) {
+      const listener = await createListener()
+      for (let check = 0; check < 200; check++) {
+        const { reason } = await checkOnce(prober, '127.0.0.1', listener.port, 2000, 'half-open')
+        assert.equal(reason, 'connected')
+      }
+      // Connections are accepted in their order: once this one is, no other waits.
+      const accepted = once(listener.server, 'accepted')
+      await checkOnce(prober, '127.0.0.1', listener.port, 2000, 'fin')
+      await accepted
+      seen.push(listener.accepted() - 1)
+      listener.close()
+    }
+    assert.ok(seen.includes(0), `accepted in each round of 200: ${seen}`)
+  })
+
+  test('the packets on the wire are those of its close mode', { skip: noTshark }, async (t) => {
+    const listener = await createListener()
+    t.after(listener.close)
+    const prober = await makeKernel({ clock })
+    t.after(prober.close)
+    const capture = startCapture(listener.port)
+    t.after(capture.stop)
+    // Closed, so that it answers every SYN with RST: what is seen of it tells that the capture runs, and that it is over.
+    const knock = async () => checkOnce(prober, '127.0.0.1', marker, 1000)
+    await capture.until((packets) => packets.some(isMarker), knock)
+
+    const closes: readonly Close[] = ['half-open', 'rst', 'half-open', 'fin', 'rst', 'half-open']
+    for (const close of closes) await checkOnce(prober, '127.0.0.1', listener.port, 2000, close)
+    // The peer of a FIN closes in its own time.
+    await capture.until((packets) => packets.filter(({ flags }) => flags.includes('FIN')).length === 2, knock)
+
+    const connections = Map.groupBy(
+      capture.packets().filter((packet) => !isMarker(packet)),
+      ({ stream }) => stream,
+    )
+    const seen = [...connections.values()].map((packets) => packets.map(({ flags }) => flags))
+    const halfOpen = ['SYN', 'SYN ACK', 'RST']
+    // A socket that is closed sends a bare RST, one that is dissolved to dial again adds an ACK.
+    for (const index of [0, 2, 5]) assert.equal(seen[index]?.splice(2, 1, 'RST').join().replace(' ACK', ''), 'RST')
+    const rst = ['SYN', 'SYN ACK', 'ACK', 'RST ACK']
+    assert.deepEqual([seen[0], seen[1], seen[2], seen[4], seen[5]], [halfOpen, rst, halfOpen, rst, halfOpen])
+    assert.deepEqual(seen[3]?.slice(0, 4), ['SYN', 'SYN ACK', 'ACK', 'FIN ACK'])
+    assert.ok(!seen[3].some((flags) => flags.includes('RST')))
+  })
+})
+
+const marker = 9
+type Packet = { readonly stream: string; readonly port: number; readonly flags: string }
+const isMarker = ({ port }: Packet) => port === marker
+
+/** Captures what goes to and from the two ports on loopback, for 20 s at most. */
+function startCapture(port: number) {
+  const filter = `tcp port ${port} or tcp port ${marker}`
+  const fields = ['tcp.stream', 'tcp.srcport', 'tcp.dstport', 'tcp.flags'].flatMap((field) => ['-e', field])
+  const tshark = spawn(
+    'tshark',
+    ['-n', '-l', '-i', 'lo', '-a', 'duration:20', '-f', filter, '-T', 'fields', ...fields],
+    {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    },
+  )
+  const gone = once(tshark, 'exit')
+  let text = ''
+  tshark.stdout.setEncoding('utf8').on('data', (more: string) => {
+    text += more
+  })
+  const packets = (): Packet[] =>
+    text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => {
+        const [stream = '', from, to, flags] = line.split('\t')
+        return {
+          stream,
+          port: Number(from) === marker || Number(to) === marker ? marker : port,
+          flags: nameFlags(Number(flags)),
+        }
+      })
+  return {
+    packets,
+    async until(isEnough: (packets: Packet[]) => boolean, knock: () => Promise<unknown>) {
+      const giveUpAt = clock.now() + 15_000
+      while (!isEnough(packets())) {
+        assert.ok(clock.now() < giveUpAt, `captured only:\n${text}`)
+        await knock()
+        await new Promise((done) => setTimeout(done, 50))
+      }
+    },
+    async stop() {
+      tshark.kill()
+      await gone
+    },
+  }
+}
+
+/** The flags of a TCP header that matter here (RFC 9293 §3.1). */
+function nameFlags(flags: number): string {
+  const names: [number, string][] = [
+    [0x02, 'SYN'],
+    [0x01, 'FIN'],
+    [0x04, 'RST'],
+    [0x10, 'ACK'],
+  ]
+  return names
+    .filter(([bit]) => flags & bit)
+    .map(([, name]) => name)
+    .join(' ')
+}

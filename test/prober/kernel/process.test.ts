@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { whyNoKernelProber } from '../make-kernel.ts'
+
+const skip = await whyNoKernelProber()
+
+/** Runs a program that has a prober started, and a `check` of a port of this machine. */
+function run(program: string, ...flags: string[]) {
+  const source = `
+    const { startKernelProber } = await import('${import.meta.resolve('../../../src/prober/kernel/kernel.ts')}')
+    const { createResolver } = await import('${import.meta.resolve('../../../src/prober/resolver.ts')}')
+    const clock = { now: () => performance.now() }
+    const prober = await startKernelProber({ clock, resolver: createResolver({ clock }) })
+    const check = (port, close = 'rst', urgent = true) =>
+      prober.check({ target: { name: '', host: '127.0.0.1', port }, timeoutMs: 60_000, close, urgent })
+    ${program}`
+  const folder = mkdtempSync(join(tmpdir(), 'porthole-test-'))
+  try {
+    writeFileSync(join(folder, 'program.mjs'), source)
+    return spawnSync(process.execPath, [...flags, join(folder, 'program.mjs')], {
+      encoding: 'utf8',
+      timeout: 30_000,
+      env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+    })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+test('the kernel prober: the process ends by itself once it is closed', { skip }, () => {
+  const { status, stdout, stderr } = run(`
+    const last = check(1)
+    await prober.close()
+    console.log(await last, await check(1))`)
+  assert.deepEqual([status, stdout, stderr], [0, 'undefined undefined\n', ''])
+})
+
+test('the kernel prober: process.exit does not wait for it', { skip }, () => {
+  const { status, signal } = run('await check(1); process.exit(3)')
+  assert.deepEqual([status, signal], [3, null])
+})
+
+test('the kernel prober: an exception nobody catches ends the process as ever', { skip }, () => {
+  const { status, signal, stderr } = run(`setTimeout(() => { throw new Error('a bug') }, 10)`)
+  assert.deepEqual([status, signal], [1, null])
+  assert.match(stderr, /a bug/)
+})
+
+test('the kernel prober: fifty thousand checks leave the main thread’s heap as it was', { skip }, () => {
+  const { status, stdout, stderr } = run(
+    `
+    const { createServer } = await import('node:net')
+    const server = createServer((socket) => socket.on('error', () => {}))
+    await new Promise((done) => server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, done))
+    const { port } = server.address()
+    async function rounds(count) {
+      for (let round = 0; round < count; round++)
+        await Promise.all(Array.from({ length: 500 }, (_, i) => check(i % 5 ? port : 1, 'half-open', false)))
+    }
+    const heap = () => { gc(); return process.memoryUsage().heapUsed / 2 ** 20 }
+    await rounds(20)
+    const before = heap()
+    await rounds(100)
+    console.log(heap() - before)
+    server.close()
+    await prober.close()`,
+    '--expose-gc',
+  )
+  assert.deepEqual([status, stderr], [0, ''])
+  assert.ok(Number(stdout) < 3, `the heap grew by ${stdout.trim()} MB`)
+})
