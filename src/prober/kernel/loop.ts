@@ -1,3 +1,4 @@
+import type { IcmpError } from '../../domain/outcome.ts'
 import { createHeap } from '../../heap.ts'
 import { epollEventSize } from './epoll-event.ts'
 import { type Evidence, errnoName, isRoundTrip, judge } from './evidence.ts'
@@ -40,8 +41,8 @@ type Socket = SlottedDial & {
   /** When `phase` is over: the deadline, then the end of the grace. */
   dueAt: number
   phase: 'handshake' | 'farewell' | 'closed'
-  /** Nothing but the handshake happened to it, so nothing is left of it for the next dial to meet. */
-  isClean: boolean
+  /** The last ICMP message about it that did not end its handshake. */
+  icmp: IcmpError | null
 }
 
 type Timer = { readonly at: number; readonly socket: Socket }
@@ -116,18 +117,18 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
       begunAt,
       dueAt: dial.deadline,
       phase: 'handshake',
-      isClean: true,
+      icmp: null,
     }
     open.set(fd, socket)
     handshakes++
     if (errno === null) {
       if (!control(isUsed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, EPOLLOUT | EPOLLONESHOT, socket.serial))
-        failed(socket, libc.errno(), true)
+        failed(socket, libc.errno(), true, sockets.readInfo(fd))
       else timers.push({ at: socket.dueAt, socket })
     } else if (errno === 0) {
       connected(socket, sockets.readInfo(fd))
     } else {
-      failed(socket, errno, !isAnswer(errno))
+      failed(socket, errno, !isAnswer(errno), sockets.readInfo(fd))
     }
   }
 
@@ -137,7 +138,7 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     const errno = isSelf(socket) ? ECONNREFUSED : 0
     conclude(socket, { errno, atOnce: false, info, icmp: null, icmpFromSelf: false }, latencyMs)
     if (errno === 0 && socket.close === 'fin') sayFarewell(socket)
-    else if (errno === 0 && socket.isClean && info.synRetransmits === 0 && sockets.keep(socket.fd, socket.ip))
+    else if (errno === 0 && socket.icmp === null && info.synRetransmits === 0 && sockets.keep(socket.fd, socket.ip))
       leave(socket)
     else shut(socket)
   }
@@ -152,9 +153,9 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     return local !== null && local.port === port && local.ip === sockets.spell(ip)
   }
 
-  function failed(socket: Socket, errno: number | null, atOnce: boolean): void {
-    const info = sockets.readInfo(socket.fd)
-    const icmp = sockets.takeIcmp(socket.fd)
+  function failed(socket: Socket, errno: number | null, atOnce: boolean, info: TcpInfo): void {
+    // Where nothing ended the handshake, nothing is queued that was not taken as it came.
+    const icmp = (errno === null ? null : sockets.takeIcmp(socket.fd)) ?? socket.icmp
     // Where this machine dials itself, the firewall it meets is the target's.
     const icmpFromSelf =
       icmp !== null && icmp.from !== sockets.spell(socket.ip) && icmp.from === sockets.localAddress(socket.fd)?.ip
@@ -222,13 +223,12 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     }
     const info = sockets.readInfo(fd)
     const errno = (happened & (EPOLLERR | EPOLLHUP)) === 0 ? 0 : sockets.takeError(fd)
-    if (errno !== 0) failed(socket, errno, false)
+    if (errno !== 0) failed(socket, errno, false, info)
     else if (info.state !== TCP_SYN_SENT) connected(socket, info)
     else {
       // An ICMP message that did not end the handshake: the kernel goes on sending SYNs, and we go on waiting. Left in its queue
       // the message would end every wait at once.
-      sockets.takeIcmp(fd)
-      socket.isClean = false
+      socket.icmp = sockets.takeIcmp(fd) ?? socket.icmp
       control(EPOLL_CTL_MOD, fd, EPOLLOUT | EPOLLONESHOT, serial)
     }
   }
@@ -242,8 +242,8 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     }
     const info = sockets.readInfo(socket.fd)
     if (info.state === TCP_ESTABLISHED) connected(socket, info)
-    else if (info.state === TCP_SYN_SENT) failed(socket, null, false)
-    else failed(socket, sockets.takeError(socket.fd) || null, false)
+    else if (info.state === TCP_SYN_SENT) failed(socket, null, false, info)
+    else failed(socket, sockets.takeError(socket.fd) || null, false, info)
   }
 
   /** A socket that ended before its time leaves its timer behind, until there are many of them. */
