@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { healthHeaders, statusCodeOf } from './health-answer.ts'
-import type { RenderService } from './rendered.ts'
+import type { Rendered, RenderService } from './rendered.ts'
 
 type Parts = { monitor: Monitor; metrics: Metrics; clock: Clock; render: RenderService }
 
@@ -16,6 +16,7 @@ const prefix = '/health/'
  * Everything else goes on to the route of the same path, whose answers are the same to the byte.
  */
 export function openFastLane(app: FastifyInstance, { monitor, metrics, clock, render }: Parts): void {
+  const laidOut = new WeakMap<Rendered, { readonly second: number; readonly headers: string[] }>()
   let closing = false
   app.addHook('preClose', (done) => {
     closing = true
@@ -23,20 +24,29 @@ export function openFastLane(app: FastifyInstance, { monitor, metrics, clock, re
   })
 
   function answer(request: IncomingMessage, response: ServerResponse): boolean {
-    const { url = '', headers, method } = request
-    if (closing || method !== 'GET' || !url.startsWith(prefix) || !isPlain(url)) return false
-    if (headers['cache-control'] !== undefined || !acceptsJson(headers.accept)) return false
+    const { url = '', method } = request
+    if (closing || method !== 'GET' || !url.startsWith(prefix) || !isPlain(url) || !asksPlainly(request)) return false
     const startedAt = clock.now()
     const watched = monitor.services.get(url.slice(prefix.length))
     if (watched === undefined || watched.service.policy.intervalMs === null) return false
-    const { report, json, bytes, checkedAt } = render(watched)
-    const statusCode = statusCodeOf(report.status)
-    const known = healthHeaders('application/json', checkedAt, clock.now())
-    response.writeHead(statusCode, { ...known, 'content-length': bytes })
-    response.end(json)
+    const rendered = render(watched)
+    const statusCode = statusCodeOf(rendered.report.status)
+    response.writeHead(statusCode, headersOf(rendered, startedAt))
+    response.end(rendered.json)
     metrics.observeRequest('GET', '/health/:service', statusCode, clock.now() - startedAt)
     app.log.debug({ method, url, statusCode }, 'request answered')
     return true
+  }
+
+  /** Laid out once a second: the age is all that changes while a report stays the same. */
+  function headersOf(rendered: Rendered, now: number): string[] {
+    const second = Math.floor((now - (rendered.checkedAt ?? 0)) / 1000)
+    const known = laidOut.get(rendered)
+    if (known?.second === second) return known.headers
+    const named = { ...healthHeaders('application/json', rendered.checkedAt, now), 'content-length': rendered.bytes }
+    const headers = Object.entries(named).flatMap(([name, value]) => [name, String(value)])
+    laidOut.set(rendered, { second, headers })
+    return headers
   }
 
   const [fastify] = app.server.listeners('request') as ((request: IncomingMessage, response: ServerResponse) => void)[]
@@ -51,6 +61,12 @@ function isPlain(url: string): boolean {
   return !url.includes('?') && !url.includes('%') && !url.includes('/', prefix.length)
 }
 
-function acceptsJson(accept: string | undefined): boolean {
-  return accept === undefined || accept === '*/*' || accept === 'application/json'
+/** Reads the headers as they came: to have them taken apart would cost as much as all the rest. */
+function asksPlainly({ rawHeaders }: IncomingMessage): boolean {
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]?.toLowerCase()
+    if (name === 'cache-control') return false
+    if (name === 'accept' && rawHeaders[i + 1] !== '*/*' && rawHeaders[i + 1] !== 'application/json') return false
+  }
+  return true
 }
