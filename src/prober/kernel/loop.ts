@@ -1,30 +1,16 @@
 import type { IcmpError } from '../../domain/outcome.ts'
 import { createHeap } from '../../heap.ts'
-import { epollEventSize } from './epoll-event.ts'
+import { createEpoll, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLRDHUP } from './epoll.ts'
 import { type Evidence, errnoName, isRoundTrip, judge } from './evidence.ts'
 import type { Libc } from './libc.ts'
-import { type Batch, packFinding, type SlottedDial } from './records.ts'
+import { createOutbox } from './outbox.ts'
+import type { Batch, SlottedDial } from './records.ts'
 import { ECONNREFUSED, isAnswer, type Sockets, TCP_ESTABLISHED, TCP_SYN_SENT, type TcpInfo } from './sockets.ts'
 
-const EINTR = 4
 const ETIME = 62
-// epoll.h
-const EPOLL_CLOEXEC = 0o2000000
-const EPOLL_CTL_ADD = 1
-const EPOLL_CTL_MOD = 3
-const EPOLLIN = 0x1
-const EPOLLOUT = 0x4
-const EPOLLERR = 0x8
-const EPOLLHUP = 0x10
-const EPOLLRDHUP = 0x2000
-const EPOLLONESHOT = 1 << 30
 
-/** How many events one call brings, and how many dials one turn begins: some three milliseconds' work, so that deadlines are looked at in between. */
-const eventsPerTurn = 256
+/** How many dials one turn begins: a millisecond or two of work, so that deadlines are looked at in between. */
 const dialsPerTurn = 64
-/** How long findings that nobody waits for are held for company, and how many go at once. */
-const holdMs = 20
-const findingsPerBatch = 1024
 /** How long a peer is given to answer our FIN with its own. */
 const graceMs = 250
 /** The longest one wait may last: only between waits does this thread notice that the process is about to exit, and the process waits for it. */
@@ -70,31 +56,17 @@ export type DialLoopParts = {
 }
 
 export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mark, send }: DialLoopParts): DialLoop {
-  const stride = epollEventSize(process.arch)
-  const dataAt = stride - 8
-  const events = Buffer.from(new ArrayBuffer(stride * eventsPerTurn))
-  const event = Buffer.from(new ArrayBuffer(stride))
+  const epoll = createEpoll(libc)
+  const outbox = createOutbox(send)
   const wakeCount = Buffer.from(new ArrayBuffer(8))
   const open = new Map<number, Socket>()
   let timers = createHeap<Timer>((timer) => timer.at)
   const waiting: SlottedDial[] = []
-  let findings: Batch = []
-  let heldSince = 0
-  let urgent = false
   let serials = 0
   let handshakes = 0
 
-  const epoll = libc.epollCreate(EPOLL_CLOEXEC)
-  if (epoll < 0) throw new Error(`epoll_create failed (${errnoName(libc.errno())})`)
-  mark(epoll, true)
-  if (!control(EPOLL_CTL_ADD, wakeFd, EPOLLIN, 0)) throw new Error(`epoll_ctl failed (${errnoName(libc.errno())})`)
-
-  function control(operation: number, fd: number, interest: number, serial: number): boolean {
-    event.writeUInt32LE(interest, 0)
-    event.writeInt32LE(fd, dataAt)
-    event.writeUInt32LE(serial, dataAt + 4)
-    return libc.epollControl(epoll, operation, fd, event) === 0
-  }
+  mark(epoll.fd, true)
+  if (!epoll.add(wakeFd, EPOLLIN, 0)) throw new Error(`epoll_ctl failed (${errnoName(libc.errno())})`)
 
   function begin(dial: SlottedDial): void {
     const begunAt = now()
@@ -122,9 +94,9 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     open.set(fd, socket)
     handshakes++
     if (errno === null) {
-      if (!control(isUsed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, EPOLLOUT | EPOLLONESHOT, socket.serial))
-        failed(socket, libc.errno(), true, sockets.readInfo(fd))
-      else timers.push({ at: socket.dueAt, socket })
+      const listen = isUsed ? epoll.change : epoll.add
+      if (listen(fd, EPOLLOUT | EPOLLONESHOT, socket.serial)) timers.push({ at: socket.dueAt, socket })
+      else failed(socket, libc.errno(), true, sockets.readInfo(fd))
     } else if (errno === 0) {
       connected(socket, sockets.readInfo(fd))
     } else {
@@ -170,19 +142,14 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
 
   function tell(dial: SlottedDial, evidence: Evidence, tookMs: number | null): void {
     const judgement = judge(evidence)
-    const endedAt = now()
-    if (findings.length === 0) heldSince = endedAt
-    packFinding(findings, {
-      slot: dial.slot,
-      ending: {
-        ...judgement,
-        endedAt,
-        latencyMs: isRoundTrip(judgement.answer) ? tookMs : null,
-        synRetransmits: evidence.info?.synRetransmits ?? null,
-        icmp: evidence.icmp,
-      },
-    })
-    urgent ||= dial.urgent
+    const ending = {
+      ...judgement,
+      endedAt: now(),
+      latencyMs: isRoundTrip(judgement.answer) ? tookMs : null,
+      synRetransmits: evidence.info?.synRetransmits ?? null,
+      icmp: evidence.icmp,
+    }
+    outbox.add({ slot: dial.slot, ending }, dial.urgent)
   }
 
   /** Closing with bytes unread makes the kernel send RST: read what the peer says, and wait a little for its FIN. */
@@ -191,7 +158,7 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     sockets.finish(socket.fd)
     socket.dueAt = now() + graceMs
     timers.push({ at: socket.dueAt, socket })
-    control(EPOLL_CTL_MOD, socket.fd, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, socket.serial)
+    epoll.change(socket.fd, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, socket.serial)
   }
 
   function leave(socket: Socket): void {
@@ -218,7 +185,7 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     if (socket === undefined || socket.serial !== serial) return
     if (socket.phase === 'farewell') {
       if (sockets.drain(fd)) shut(socket)
-      else control(EPOLL_CTL_MOD, fd, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, serial)
+      else epoll.change(fd, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, serial)
       return
     }
     const info = sockets.readInfo(fd)
@@ -229,7 +196,7 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
       // An ICMP message that did not end the handshake: the kernel goes on sending SYNs, and we go on waiting. Left in its queue
       // the message would end every wait at once.
       socket.icmp = sockets.takeIcmp(fd) ?? socket.icmp
-      control(EPOLL_CTL_MOD, fd, EPOLLOUT | EPOLLONESHOT, serial)
+      epoll.change(fd, EPOLLOUT | EPOLLONESHOT, serial)
     }
   }
 
@@ -254,25 +221,9 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
   }
 
   function waitMs(): number {
-    if (waiting.length > 0 || isFlushDue()) return 0
-    const next = Math.min(
-      timers.peek()?.at ?? Number.POSITIVE_INFINITY,
-      findings.length === 0 ? Number.POSITIVE_INFINITY : heldSince + holdMs,
-    )
+    if (waiting.length > 0 || outbox.isDue(now(), handshakes === 0)) return 0
+    const next = Math.min(timers.peek()?.at ?? Number.POSITIVE_INFINITY, outbox.dueAt())
     return Math.min(longestWaitMs, Math.max(0, Math.ceil(next - now())))
-  }
-
-  function isFlushDue(): boolean {
-    if (findings.length === 0) return false
-    return urgent || handshakes === 0 || findings.length >= findingsPerBatch || now() - heldSince >= holdMs
-  }
-
-  function flush(): void {
-    if (!isFlushDue()) return
-    const batch = findings
-    findings = []
-    urgent = false
-    send(batch)
   }
 
   return {
@@ -281,25 +232,22 @@ export function createDialLoop({ libc, sockets, wakeFd, now, ephemeralPorts, mar
     },
     turn() {
       for (const dial of waiting.splice(0, dialsPerTurn)) begin(dial)
-      const count = libc.epollWait(epoll, events, eventsPerTurn, waitMs())
-      if (count < 0 && libc.errno() !== EINTR) throw new Error(`epoll_wait failed (errno ${libc.errno()})`)
-      for (let at = 0; at < count * stride; at += stride) {
-        const fd = events.readInt32LE(at + dataAt)
+      epoll.wait(waitMs(), (fd, serial, happened) => {
         if (fd === wakeFd) libc.read(wakeFd, wakeCount, 8)
-        else handle(fd, events.readUInt32LE(at + dataAt + 4), events.readUInt32LE(at))
-      }
+        else handle(fd, serial, happened)
+      })
       for (let next = timers.peek(); next !== undefined && next.at <= now(); next = timers.peek()) {
         timers.pop()
         expire(next)
       }
       forgetIdleTimers()
-      flush()
+      if (outbox.isDue(now(), handshakes === 0)) outbox.flush()
     },
     close() {
       for (const socket of [...open.values()]) shut(socket)
       shutIdle()
-      libc.close(epoll)
-      mark(epoll, false)
+      libc.close(epoll.fd)
+      mark(epoll.fd, false)
     },
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Outcome } from '../../../src/domain/outcome.ts'
-import { epollEventSize } from '../../../src/prober/kernel/epoll-event.ts'
+import { epollEventSize } from '../../../src/prober/kernel/epoll.ts'
 import { loadLibc } from '../../../src/prober/kernel/libc.ts'
 import { offsetFromMonotonic } from '../../../src/prober/kernel/monotonic.ts'
 import {
