@@ -1,4 +1,3 @@
-import { MessageChannel, Worker } from 'node:worker_threads'
 import type { Clock } from '../../clock.ts'
 import { descriptorLimit } from '../descriptors.ts'
 import { type Dialler, type Ending, proberOf } from '../dialler.ts'
@@ -9,7 +8,7 @@ import { errnoName } from './evidence.ts'
 import { type Libc, loadLibc } from './libc.ts'
 import { offsetFromMonotonic } from './monotonic.ts'
 import { type Batch, packDial, unpackFindings } from './records.ts'
-import type { Message, WorkerData } from './worker.ts'
+import { type RunningWorker, runWorker } from './running-worker.ts'
 
 // eventfd(2)
 const EFD_CLOEXEC = 0o2000000
@@ -169,44 +168,4 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
       return closed
     },
   }
-}
-
-/** Without these a worker takes its share of the machine's memory before it collects anything. Ten thousand sockets under way are some 10 MB. */
-const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 }
-
-type RunningWorker = { post(message: Message): void; readonly exited: Promise<void> }
-
-/** Starts a worker; resolves once it is ready, rejects if it dies before. `onDeath` is told of its end after that. */
-function runWorker(
-  data: Omit<WorkerData, 'port'>,
-  receive: (findings: Batch) => void,
-  onDeath: () => void,
-): Promise<RunningWorker> {
-  const { port1: port, port2 } = new MessageChannel()
-  const workerData: WorkerData = { ...data, port: port2 }
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), {
-    workerData,
-    transferList: [port2],
-    resourceLimits,
-  })
-  return new Promise((ready, fail) => {
-    let isReady = false
-    let cause: unknown = new Error('its worker ended before it was ready')
-    const exited = new Promise<void>((done) => worker.once('exit', () => done()))
-    worker.once('error', (error) => {
-      cause = error
-    })
-    void exited.then(() => {
-      port.close()
-      if (isReady) onDeath()
-      else fail(cause)
-    })
-    port.on('message', (message: Message) => {
-      if (Array.isArray(message)) receive(message)
-      else {
-        isReady = true
-        ready({ post: (text) => port.postMessage(text), exited })
-      }
-    })
-  })
 }
