@@ -10,7 +10,7 @@ import type { Close } from '../src/domain/service.ts'
 import { parseTarget, type Target } from '../src/domain/target.ts'
 import { startKernelProber } from '../src/prober/kernel/kernel.ts'
 import { createPortableProber } from '../src/prober/portable.ts'
-import type { Prober } from '../src/prober/prober.ts'
+import { awaitOutcome, type Prober } from '../src/prober/prober.ts'
 import { createResolver } from '../src/prober/resolver.ts'
 import { has, median, startListener, verdict } from './processes.ts'
 
@@ -161,7 +161,7 @@ async function dialUntil(
     while (performance.now() < end) {
       const target = targets[checks++ % targets.length]
       if (target === undefined) return
-      const outcome = await prober.check({ target, timeoutMs: 2000, close, urgent: false })
+      const outcome = await awaitOutcome(prober, { target, timeoutMs: 2000, close, urgent: false })
       if (outcome?.reason !== 'connected') failures++
     }
   }

@@ -73,7 +73,7 @@ export async function build(t: TestContext, services: readonly Service[] = [], o
     put,
     async sweep(...names) {
       const chosen = [...monitor.services.values()].filter(({ service }) => !names[0] || names.includes(service.name))
-      await Promise.all(chosen.flatMap(({ targets }) => targets.map((watched) => monitor.check(watched, null))))
+      await Promise.all(chosen.flatMap(({ targets }) => targets.map((watched) => monitor.check(watched))))
     },
     target(service, index = 0) {
       const watched = monitor.services.get(service)?.targets[index]
@@ -156,7 +156,7 @@ export function holdChecks(clock: Clock): HeldProber {
   }
   return {
     name: 'portable',
-    check: () => new Promise((done) => waiting.push(done)),
+    check: (_request, ended) => void waiting.push(ended),
     held: () => waiting.length,
     answer: (outcome = {}) => end(sampleOutcome(outcome.reason ?? 'connected', clock.now(), outcome)),
     restarts: () => 0,

@@ -1,47 +1,64 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createHeap } from '../src/heap.ts'
+import { createHeap, type Timed } from '../src/heap.ts'
 
-test('gives items back in the order of their ranks', () => {
+const item = (dueAt: number): Timed => ({ dueAt, heapIndex: -1 })
+
+test('gives items back in the order of their times', () => {
   fc.assert(
-    fc.property(fc.array(fc.integer()), (numbers) => {
-      const heap = createHeap<number>((number) => number)
-      for (const number of numbers) heap.push(number)
-      const taken = Array.from(numbers, () => heap.pop())
+    fc.property(fc.array(fc.integer()), (times) => {
+      const heap = createHeap()
+      for (const time of times) heap.push(item(time))
+      const taken = times.map(() => {
+        const first = heap.peek()
+        assert.ok(first)
+        heap.remove(first)
+        return first.dueAt
+      })
       assert.deepEqual(
         taken,
-        numbers.toSorted((a, b) => a - b),
+        times.toSorted((a, b) => a - b),
       )
       assert.equal(heap.size, 0)
     }),
   )
 })
 
-test('pushes and pops in any order take the smallest of what is there', () => {
+test('whatever is put in and taken out of the middle, the first of what is there comes first', () => {
+  const step = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.record({ remove: fc.nat(100) }))
   fc.assert(
-    fc.property(fc.array(fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constant('pop'))), (steps) => {
-      const heap = createHeap<number>((number) => number)
-      let sorted: number[] = []
-      for (const step of steps) {
-        assert.equal(heap.peek(), sorted[0])
-        assert.equal(heap.size, sorted.length)
-        if (typeof step === 'number') {
-          heap.push(step)
-          sorted = [...sorted, step].toSorted((a, b) => a - b)
-        } else assert.equal(heap.pop(), sorted.shift())
+    fc.property(fc.array(step), (steps) => {
+      const heap = createHeap()
+      const inside: Timed[] = []
+      for (const next of steps) {
+        if (typeof next === 'number') {
+          const added = item(next)
+          heap.push(added)
+          inside.push(added)
+        } else {
+          const [removed] = inside.splice(next.remove % Math.max(1, inside.length), 1)
+          if (removed !== undefined) heap.remove(removed)
+        }
+        assert.equal(heap.size, inside.length)
+        const first = inside.length === 0 ? undefined : Math.min(...inside.map(({ dueAt }) => dueAt))
+        assert.equal(heap.peek()?.dueAt, first)
       }
     }),
   )
 })
 
-test('is empty before anything is pushed and after everything is popped', () => {
-  const heap = createHeap<{ rank: number }>(({ rank }) => rank)
-  assert.equal(heap.pop(), undefined)
-  assert.equal(heap.peek(), undefined)
-  const item = { rank: 1 }
-  heap.push(item)
-  assert.equal(heap.pop(), item)
-  assert.equal(heap.pop(), undefined)
-  assert.equal(heap.size, 0)
+test('what was taken out can go in again, and taking out what is not in does nothing', () => {
+  const heap = createHeap()
+  const [a, b] = [item(1), item(2)]
+  heap.push(a)
+  heap.push(b)
+  heap.remove(a)
+  heap.remove(a)
+  assert.equal(heap.peek(), b)
+  a.dueAt = 3
+  heap.push(a)
+  heap.remove(b)
+  assert.equal(heap.peek(), a)
+  assert.equal(heap.size, 1)
 })

@@ -56,10 +56,11 @@ function sampleParts() {
   const now = clock.now()
   const prober: Prober = {
     name: 'kernel',
-    check: async ({ target }) =>
-      target.port === 1
-        ? sampleOutcome('connected', now)
-        : sampleOutcome('rejected', now, { icmp: { version: 4, type: 3, code: 3, from: '10.0.0.1' } }),
+    check: ({ target }, ended) => {
+      const icmp = { version: 4, type: 3, code: 3, from: '10.0.0.1' } as const
+      const outcome = target.port === 1 ? sampleOutcome('connected', now) : sampleOutcome('rejected', now, { icmp })
+      queueMicrotask(() => ended(outcome))
+    },
     restarts: () => 0,
     close: async () => undefined,
   }

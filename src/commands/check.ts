@@ -2,7 +2,7 @@ import { diagnose } from '../domain/diagnosis.ts'
 import { verdictOf } from '../domain/outcome.ts'
 import { builtInDefaults } from '../domain/service.ts'
 import { parseTarget } from '../domain/target.ts'
-import type { Prober } from '../prober/prober.ts'
+import { awaitOutcome, type Prober } from '../prober/prober.ts'
 
 export type CheckParts = {
   readonly timeoutMs: number
@@ -23,7 +23,7 @@ export async function check(targetText: string, { timeoutMs, prober, out, err }:
     err(target)
     return 2
   }
-  const outcome = await prober.check({ target, timeoutMs, close: builtInDefaults.close, urgent: true })
+  const outcome = await awaitOutcome(prober, { target, timeoutMs, close: builtInDefaults.close, urgent: true })
   if (outcome === undefined) {
     err(`the check of ${target.name} was abandoned`)
     return 1

@@ -7,9 +7,14 @@ export type Status = z.infer<typeof Status>
 /** How many members of a service or group have each status. */
 export type Counts = Record<Status, number>
 
+/** Counts to begin with. */
+export function noCounts(): Counts {
+  return { up: 0, degraded: 0, down: 0, unknown: 0 }
+}
+
 /** Counts statuses. */
 export function countStatuses(statuses: Iterable<Status>): Counts {
-  const counts = { up: 0, degraded: 0, down: 0, unknown: 0 }
+  const counts = noCounts()
   for (const status of statuses) counts[status]++
   return counts
 }

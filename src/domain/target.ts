@@ -47,7 +47,7 @@ function isHost(host: string): boolean {
 
 /** A literal address and port as text: `10.0.0.5:5432`, `[::1]:5432`. */
 export function formatAddress(ip: string, port: number): string {
-  return isIP(ip) === 6 ? `[${ip}]:${port}` : `${ip}:${port}`
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
 }
 
 /** What two spellings of one target have in common. */

@@ -1,8 +1,9 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as Register } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Registry as Register } from 'prom-client'
 import type { Clock } from '../clock.ts'
 import { Reason } from '../domain/outcome.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
+import { addHistogram } from './histogram.ts'
 import { addRequestDurations, type ObserveRequest } from './requests.ts'
 import { addTargetMetrics } from './targets.ts'
 
@@ -43,32 +44,36 @@ export function createMetrics(
 
   addTargetMetrics(parts, registers)
 
-  const checks = new Counter({
+  const counts = new Map<Reason, number>(Reason.options.map((reason) => [reason, 0]))
+  const checks: Counter = new Counter({
     name: 'porthole_checks_total',
     help: 'Checks that came to their end, by reason.',
     labelNames: ['reason'],
     registers,
+    collect: () => {
+      checks.reset()
+      for (const [reason, count] of counts) checks.inc({ reason }, count)
+    },
   })
-  for (const reason of Reason.options) checks.inc({ reason }, 0)
   const icmpErrors = new Counter({
     name: 'porthole_icmp_errors_total',
     help: 'ICMP errors that checks were answered with, where the prober can see them.',
     labelNames: ['version', 'type', 'code'],
     registers,
   })
-  const lateness = new Histogram({
+  const lateness = addHistogram(register, {
     name: 'porthole_check_lateness_seconds',
     help: 'How long after its beat a scheduled check began. It grows when more is due than this machine can do.',
-    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-    registers,
+    bounds: [0.005, 0.01, 0.025, 0.05, 0.06, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   })
+  const ofAll = lateness.series()
+  // Every check comes through here: sums are kept as numbers, and become series when somebody asks for them.
   monitor.checked.subscribe(({ outcome, lateMs }) => {
-    checks.inc({ reason: outcome.reason })
-    if (outcome.icmp !== null) {
-      const { version, type, code } = outcome.icmp
-      icmpErrors.inc({ version, type, code })
-    }
-    if (lateMs !== null) lateness.observe(lateMs / 1000)
+    counts.set(outcome.reason, (counts.get(outcome.reason) ?? 0) + 1)
+    if (lateMs !== null) lateness.observe(ofAll, lateMs / 1000)
+    if (outcome.icmp === null) return
+    const { version, type, code } = outcome.icmp
+    icmpErrors.inc({ version, type, code })
   })
   const reading = (name: string, help: string, read: () => number) => {
     const gauge: Gauge = new Gauge({ name, help, registers, collect: () => gauge.set(read()) })
@@ -113,6 +118,7 @@ export function createMetrics(
 
 /** prom-client's own, less three gauges whose names end like a counter's, which promtool rejects. */
 function addRuntimeMetrics(register: Register): void {
-  collectDefaultMetrics({ register })
+  // The delay of the event loop is measured by a timer that wakes the process this often, in milliseconds.
+  collectDefaultMetrics({ register, eventLoopMonitoringPrecision: 50 })
   for (const what of ['handles', 'requests', 'resources']) register.removeSingleMetric(`nodejs_active_${what}_total`)
 }

@@ -1,123 +1,136 @@
 import type { Clock } from '../clock.ts'
 import { beatIntervalMs } from '../domain/health.ts'
 import { nextBeat, phaseOf } from '../domain/schedule.ts'
-import { createHeap } from '../heap.ts'
+import { createAgenda, type Entry } from './agenda.ts'
 import type { Checked, Monitor } from './monitor.ts'
 import type { WatchedTarget } from './watch.ts'
 
 /** The first sweep is spread over this long, so that a start neither bursts nor leaves people waiting for an interval. */
 const firstSweepMs = 1000
-/** What falls due within this time starts together: hand-overs cost more than checks. */
-const tickMs = 40
+/** What falls due within this time starts together at its end: hand-overs cost more than checks. */
+const defaultTickMs = 40
 
-/** When a target is next due, by the interval that applied when this was planned. A moved beat leaves its old slot behind in the heap, to be thrown away when it comes up. */
-type Slot = {
-  readonly watched: WatchedTarget
-  readonly phase: number
-  readonly due: number
-  readonly intervalMs: number
-}
+/** When a target is next due, by the interval that applied when this was planned. */
+type Slot = Entry & { readonly watched: WatchedTarget; readonly phase: number; intervalMs: number }
 
 /** Starts the check of every target when its beat comes. */
 export type Loop = {
   start(): void
   stop(): void
-  /** Starts what is due; returns the instant of the next beat, null when nothing is scheduled. */
+  /** Starts what is due; returns when to look again, null when nothing is scheduled. */
   runDue(): number | null
 }
 
-export function createLoop({ monitor, clock }: { monitor: Monitor; clock: Clock }): Loop {
-  const slots = createHeap<Slot>((slot) => slot.due)
-  const current = new Map<WatchedTarget, Slot>()
+export function createLoop({
+  monitor,
+  clock,
+  tickMs = defaultTickMs,
+}: {
+  monitor: Monitor
+  clock: Clock
+  tickMs?: number
+}): Loop {
+  const agenda = createAgenda<Slot>(tickMs)
+  const slotOf = new Map<WatchedTarget, Slot>()
   let timer: NodeJS.Timeout | undefined
   let running = false
 
-  function put(slot: Slot): void {
-    current.set(slot.watched, slot)
-    slots.push(slot)
+  function put(slot: Slot, dueAt: number, intervalMs: number): void {
+    slot.intervalMs = intervalMs
+    agenda.put(slot, dueAt)
   }
 
-  /** Schedules targets that are new or whose definition changed. A change never puts a beat off, or changes without end would. */
+  function forget(slot: Slot): void {
+    agenda.remove(slot)
+    slotOf.delete(slot.watched)
+  }
+
+  /** Schedules targets that are new or whose definition changed, and forgets those that are gone. A change never puts a beat off, or changes without end would. */
   function follow(targets: readonly WatchedTarget[]): void {
     const now = clock.now()
+    const aheadMs = epochAhead()
     for (const watched of targets) {
       const intervalMs = beatIntervalMs(watched.health, watched.watchedService.service.policy)
-      const planned = current.get(watched)?.due ?? Number.POSITIVE_INFINITY
-      current.delete(watched)
-      if (intervalMs === null) continue
-      const phase = phaseOf(`${watched.watchedService.service.name}\n${watched.target.name}`)
+      const known = slotOf.get(watched)
+      if (intervalMs === null || watched.retired) {
+        if (known !== undefined) forget(known)
+        continue
+      }
+      const slot = known ?? {
+        watched,
+        phase: phaseOfTarget(watched),
+        intervalMs,
+        dueAt: Number.POSITIVE_INFINITY,
+        bucket: null,
+      }
+      slotOf.set(watched, slot)
       const fresh = watched.health.lastOutcome === null
-      const due = fresh ? now + phase * Math.min(intervalMs, firstSweepMs) : beatAfter(now, phase, intervalMs)
-      put({ watched, phase, due: Math.min(planned, due), intervalMs })
+      const dueAt = fresh
+        ? now + slot.phase * Math.min(intervalMs, firstSweepMs)
+        : beatAfter(now, slot.phase, intervalMs, aheadMs)
+      put(slot, Math.min(slot.dueAt, dueAt), intervalMs)
     }
     wake()
   }
 
-  function beatAfter(instant: number, phase: number, intervalMs: number): number {
-    const epochMs = clock.toEpoch(instant) // read once: were the wall clock to step in between, the beat would move by as much
-    return instant + (nextBeat(epochMs, phase, intervalMs) - epochMs)
+  /** How far the time of day is ahead of the clock. Read once for all that is planned together: were the wall clock to step in between, beats would move by as much. */
+  function epochAhead(): number {
+    const now = clock.now()
+    return clock.toEpoch(now) - now
   }
 
   /**
-   * The beat that follows one at `instant`. Counting from a little later keeps a first check and the beat after it
-   * apart, and a timer that fires early from beating twice.
+   * Plans the beat that follows one at `instant`; forgets a target that has none. Counting from a little later keeps a first
+   * check and the beat after it apart, and a timer that fires early from beating twice.
    */
-  function following({ watched, phase }: Slot, instant: number): Slot | null {
-    const { policy } = watched.watchedService.service
-    const intervalMs = beatIntervalMs(watched.health, policy)
-    if (intervalMs === null) return null
-    const due = beatAfter(instant + Math.min(policy.minAgeMs, intervalMs / 2), phase, intervalMs)
-    return { watched, phase, due, intervalMs }
-  }
-
-  function beat(slot: Slot): void {
-    const { watched } = slot
-    if (watched.inFlight === null) void monitor.check(watched, slot.due)
-    else monitor.skipBeat(watched)
-    const next = following(slot, Math.max(slot.due, clock.now()))
-    if (next !== null) put(next)
+  function plan(slot: Slot, instant: number, aheadMs: number, latest = Number.POSITIVE_INFINITY): void {
+    const { policy } = slot.watched.watchedService.service
+    const intervalMs = beatIntervalMs(slot.watched.health, policy)
+    if (intervalMs === null) {
+      forget(slot)
+      return
+    }
+    const dueAt = beatAfter(instant + Math.min(policy.minAgeMs, intervalMs / 2), slot.phase, intervalMs, aheadMs)
+    if (dueAt < latest) put(slot, dueAt, intervalMs)
   }
 
   /** An outcome can shorten the interval: a streak against the status is followed up without waiting for the beat that was planned. */
   function hasten({ watched }: Checked): void {
-    const planned = current.get(watched)
-    if (planned === undefined) return
+    const slot = slotOf.get(watched)
+    if (slot === undefined) return
     // Nearly always: then the beat that was planned stands.
-    if (beatIntervalMs(watched.health, watched.watchedService.service.policy) === planned.intervalMs) return
-    const next = following(planned, clock.now())
-    if (next === null || next.due >= planned.due) return
-    put(next)
+    if (beatIntervalMs(watched.health, watched.watchedService.service.policy) === slot.intervalMs) return
+    plan(slot, clock.now(), epochAhead(), slot.dueAt)
     wake()
   }
 
   function runDue(): number | null {
     const now = clock.now()
-    for (let slot = slots.peek(); slot !== undefined; slot = slots.peek()) {
-      const moved = current.get(slot.watched) !== slot
-      if (!moved && !slot.watched.retired && slot.due > now) return slot.due
-      slots.pop()
-      if (moved) continue
-      current.delete(slot.watched)
-      if (!slot.watched.retired) beat(slot)
+    const aheadMs = epochAhead()
+    for (let due = agenda.take(now); due !== null; due = agenda.take(now)) {
+      for (const slot of due) {
+        monitor.beat(slot.watched, slot.dueAt)
+        plan(slot, now, aheadMs)
+      }
     }
-    return null
+    return agenda.nextAt()
   }
 
   function wake(): void {
-    if (running) arm(slots.peek()?.due ?? null, 0)
+    if (running) arm(agenda.nextAt())
   }
 
-  function arm(due: number | null, leastMs: number): void {
+  function arm(at: number | null): void {
     clearTimeout(timer)
-    if (due !== null) timer = setTimeout(turn, Math.max(leastMs, Math.ceil(due - clock.now())))
+    if (at !== null) timer = setTimeout(turn, Math.max(0, Math.ceil(at - clock.now())))
   }
 
   function turn(): void {
-    arm(runDue(), tickMs)
+    arm(runDue())
   }
 
   function followAll(): void {
-    current.clear()
+    for (const slot of slotOf.values()) forget(slot)
     follow([...monitor.services.values()].flatMap(({ targets }) => targets))
   }
 
@@ -137,4 +150,14 @@ export function createLoop({ monitor, clock }: { monitor: Monitor; clock: Clock 
     },
     runDue,
   }
+}
+
+function phaseOfTarget({ watchedService, target }: WatchedTarget): number {
+  return phaseOf(`${watchedService.service.name}\n${target.name}`)
+}
+
+/** The first beat of a phase after an instant. `aheadMs` is how far the time of day is ahead of the clock. */
+function beatAfter(instant: number, phase: number, intervalMs: number, aheadMs: number): number {
+  const epochMs = instant + aheadMs
+  return instant + (nextBeat(epochMs, phase, intervalMs) - epochMs)
 }

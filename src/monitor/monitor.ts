@@ -1,4 +1,4 @@
-import fastq from 'fastq'
+import fastq, { type done } from 'fastq'
 import type { Clock } from '../clock.ts'
 import { staleAfterMs } from '../domain/health.ts'
 import type { Outcome } from '../domain/outcome.ts'
@@ -8,7 +8,7 @@ import type { Prober } from '../prober/prober.ts'
 import type { Registry, RegistryChange } from './registry.ts'
 import { review, reviewService, settle } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
-import { type WatchedService, type WatchedTarget, watchTarget } from './watch.ts'
+import { type Check, type WatchedService, type WatchedTarget, watchTarget } from './watch.ts'
 
 /** One check came to its end. `lateMs` is how long after its beat it began; null when it was asked for. */
 export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outcome; readonly lateMs: number | null }
@@ -18,24 +18,21 @@ export type Monitor = {
   readonly services: ReadonlyMap<string, WatchedService>
   readonly checked: Signal<Checked>
   readonly transitions: Signal<Transition>
-  /** Targets that are new, or whose service's definition changed. */
+  /** Targets that are new or gone, or whose service's definition changed. */
   readonly watching: Signal<readonly WatchedTarget[]>
-  /** Checks now, or joins the check under way. Resolves when its outcome counts; rejects only for a bug. `due` is the instant of the beat, null when asked for. */
-  check(watched: WatchedTarget, due: number | null): Promise<void>
+  /** Checks because a beat came, at the instant `due`. A beat that finds the target's last check still under way is skipped. */
+  beat(watched: WatchedTarget, due: number): void
+  /** Checks because somebody asks, or joins the check under way. Resolves when its outcome counts. */
+  check(watched: WatchedTarget): Promise<void>
   /**
    * Checks what is older than `maxAgeMs` and waits for it, `waitMs` at most. A null age: on-demand services by their
    * own maxAge, others not at all. Returns null when nothing needs a check.
    */
   refresh(services: readonly WatchedService[], maxAgeMs: number | null, waitMs?: number): Promise<void> | null
-  /** A beat found its target's last check still under way. */
-  skipBeat(watched: WatchedTarget): void
   /** Every target that has a schedule came to the end of at least one check. */
   sweptOnce(): boolean
   stats(): { inFlight: number; waiting: number; skippedBeats: number; proberRestarts: number }
 }
-
-/** A check that waits for its turn. */
-type Task = { readonly watched: WatchedTarget; readonly due: number | null; readonly ended: PromiseWithResolvers<void> }
 
 /** Watches what the registry holds, now and from now on. `maxInFlight` bounds the checks under way at once; the others wait, those asked for in front. */
 export function createMonitor(parts: {
@@ -49,24 +46,40 @@ export function createMonitor(parts: {
   const checked = createSignal<Checked>()
   const transitions = createSignal<Transition>()
   const watching = createSignal<readonly WatchedTarget[]>()
-  const queue = fastq.promise<unknown, Task, void>(takeTurn, parts.maxInFlight)
-  const waiting = new Map<WatchedTarget, Task>()
+  const queue = fastq<unknown, Check>(takeTurn, parts.maxInFlight)
+  let waiting = 0
   let skippedBeats = 0
 
-  async function takeTurn(task: Task): Promise<void> {
+  function takeTurn(check: Check, giveWay: done): void {
+    const { watched, hasBegun } = check
     // Somebody asked for it since: it went to the front, and this is its old place.
-    if (waiting.get(task.watched) !== task) return
-    waiting.delete(task.watched)
-    await runCheck(task).then(task.ended.resolve, task.ended.reject)
+    if (hasBegun) {
+      queueMicrotask(() => giveWay(null))
+      return
+    }
+    check.hasBegun = true
+    waiting--
+    if (watched.retired) {
+      end(check)
+      queueMicrotask(() => giveWay(null))
+      return
+    }
+    const { timeoutMs, close } = watched.watchedService.service.policy
+    prober.check({ target: watched.target, timeoutMs, close, urgent: check.due === null }, (outcome) => {
+      if (outcome !== undefined && !watched.retired) take(check, outcome)
+      end(check)
+      giveWay(null)
+    })
   }
 
-  async function runCheck({ watched, due }: Task): Promise<void> {
-    if (watched.retired) return
-    const { timeoutMs, close } = watched.watchedService.service.policy
-    const outcome = await prober.check({ target: watched.target, timeoutMs, close, urgent: due === null })
-    if (outcome === undefined || watched.retired) return
+  function take({ watched, due }: Check, outcome: Outcome): void {
     announce(settle(watched, outcome, clock.now()))
     checked.emit({ watched, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })
+  }
+
+  function end({ watched, callers }: Check): void {
+    watched.check = null
+    if (callers !== null) for (const caller of callers) caller()
   }
 
   function announce(changes: readonly Transition[]): void {
@@ -74,14 +87,13 @@ export function createMonitor(parts: {
   }
 
   function follow({ put, removed }: RegistryChange): void {
-    for (const name of removed) {
-      for (const watched of services.get(name)?.targets ?? []) watched.retired = true
-      services.delete(name)
-    }
-    watching.emit(put.flatMap(watchService))
+    const gone = removed.flatMap((name) => services.get(name)?.targets ?? [])
+    for (const watched of gone) watched.retired = true
+    for (const name of removed) services.delete(name)
+    watching.emit([...gone, ...put.flatMap(watchService)])
   }
 
-  /** Health outlives a change of definition for as long as the target stays the same. */
+  /** Health outlives a change of definition for as long as the target stays the same. Returns the targets to follow. */
   function watchService(service: Service): readonly WatchedTarget[] {
     const known = services.get(service.name)
     const watchedService: WatchedService = known ?? {
@@ -99,29 +111,41 @@ export function createMonitor(parts: {
       leaving.delete(target.name)
       return watched
     })
-    for (const watched of leaving.values()) watched.retired = true
+    const gone = [...leaving.values()]
+    for (const watched of gone) watched.retired = true
     services.set(service.name, watchedService)
     announce(reviewService(watchedService, clock.now()))
-    return watchedService.targets
+    return [...gone, ...watchedService.targets]
   }
 
-  function check(watched: WatchedTarget, due: number | null): Promise<void> {
-    if (watched.inFlight === null) {
-      const ended = Promise.withResolvers<void>()
-      watched.inFlight = ended.promise.finally(() => {
-        watched.inFlight = null
-      })
-      enqueue({ watched, due, ended })
-    } else if (due === null) {
-      const task = waiting.get(watched)
-      if (task !== undefined && task.due !== null) enqueue({ ...task, due: null })
+  function begin(watched: WatchedTarget, due: number | null): Check {
+    const check: Check = { watched, due, hasBegun: false, callers: null }
+    watched.check = check
+    waiting++
+    if (due === null) queue.unshift(check, ignore)
+    else queue.push(check, ignore)
+    return check
+  }
+
+  function beat(watched: WatchedTarget, due: number): void {
+    if (watched.check === null) {
+      begin(watched, due)
+      return
     }
-    return watched.inFlight
+    skippedBeats++
+    announce(review(watched, clock.now()))
   }
 
-  function enqueue(task: Task): void {
-    waiting.set(task.watched, task)
-    void (task.due === null ? queue.unshift(task) : queue.push(task))
+  function check(watched: WatchedTarget): Promise<void> {
+    const check = watched.check ?? begin(watched, null)
+    if (!check.hasBegun && check.due !== null) {
+      check.due = null
+      queue.unshift(check, ignore)
+    }
+    return new Promise((ended) => {
+      check.callers ??= []
+      check.callers.push(ended)
+    })
   }
 
   function isOlder(watched: WatchedTarget, maxAgeMs: number | null): boolean {
@@ -143,6 +167,7 @@ export function createMonitor(parts: {
     checked,
     transitions,
     watching,
+    beat,
     check,
     refresh(wanted, maxAgeMs, waitMs) {
       const old: WatchedTarget[] = []
@@ -150,12 +175,8 @@ export function createMonitor(parts: {
         for (const watched of targets) if (isOlder(watched, maxAgeMs)) old.push(watched)
       }
       if (old.length === 0) return null
-      const checks = Promise.all(old.map((watched) => check(watched, null)))
+      const checks = Promise.all(old.map(check))
       return waitMs === undefined ? checks.then(() => undefined) : atMost(waitMs, checks)
-    },
-    skipBeat(watched) {
-      skippedBeats++
-      announce(review(watched, clock.now()))
     },
     sweptOnce() {
       for (const { service, targets } of services.values()) {
@@ -166,12 +187,15 @@ export function createMonitor(parts: {
     },
     stats: () => ({
       inFlight: queue.running(),
-      waiting: waiting.size,
+      waiting,
       skippedBeats,
       proberRestarts: prober.restarts(),
     }),
   }
 }
+
+/** What the queue is to call after each check: whoever waits for one is called by `end`. */
+function ignore(): void {}
 
 /** Waits for something, but no longer than that. */
 async function atMost(ms: number, something: Promise<unknown>): Promise<void> {

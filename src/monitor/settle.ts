@@ -5,8 +5,10 @@ import type { Status } from '../domain/status.ts'
 import type { Transition } from '../domain/transition.ts'
 import { standingOf, type WatchedService, type WatchedTarget } from './watch.ts'
 
+const nothing: readonly Transition[] = []
+
 /** Takes an outcome into its target's health and counters. Returns the changes of status that came of it, the target's before the service's. */
-export function settle(watched: WatchedTarget, outcome: Outcome, now: number): Transition[] {
+export function settle(watched: WatchedTarget, outcome: Outcome, now: number): readonly Transition[] {
   watched.health = nextHealth(watched.health, outcome, watched.watchedService.service.policy)
   watched.watchedService.revision++
   watched.checks++
@@ -18,7 +20,7 @@ export function settle(watched: WatchedTarget, outcome: Outcome, now: number): T
 }
 
 /** Looks whether a target reads otherwise than last announced: after an outcome, or because it has gone stale. */
-export function review(watched: WatchedTarget, now: number): Transition[] {
+export function review(watched: WatchedTarget, now: number): readonly Transition[] {
   const { watchedService, target } = watched
   const { service } = watchedService
   const from = watched.announced
@@ -38,10 +40,10 @@ function causeOf({ health: { lastOutcome } }: WatchedTarget, status: Status): Re
 }
 
 /** Looks whether a service reads otherwise than last announced. The cause it gives is the first target that is down, else the first that is not up. */
-export function reviewService(watchedService: WatchedService, now: number): Transition[] {
+export function reviewService(watchedService: WatchedService, now: number): readonly Transition[] {
   const { service, targets, announced: from } = watchedService
   const { status: to, counts } = standingOf(watchedService, now)
-  if (to === from) return []
+  if (to === from) return nothing
   watchedService.announced = to
   watchedService.announcedAt = now
   const reads = ({ health }: WatchedTarget) => statusAt(health, service.policy, now).status

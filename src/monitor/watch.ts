@@ -1,7 +1,7 @@
 import { type Health, statusAt, unchecked } from '../domain/health.ts'
 import { statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
-import { type Counts, countStatuses, type Status } from '../domain/status.ts'
+import { type Counts, noCounts, type Status } from '../domain/status.ts'
 import type { Target } from '../domain/target.ts'
 
 /** A target of a service, with what is remembered of it. One object for as long as the target is registered. */
@@ -12,7 +12,7 @@ export type WatchedTarget = {
   /** The status last announced by a transition. */
   announced: Status
   /** The check under way, or waiting for its turn, if any. */
-  inFlight: Promise<void> | null
+  check: Check | null
   /** No longer registered: what still comes in for it is dropped. */
   retired: boolean
   checks: number
@@ -23,6 +23,16 @@ export type WatchedTarget = {
   synRetransmits: number
   /** When a handshake last needed a second SYN; null when none ever did. An instant of the clock, in milliseconds. */
   lossAt: number | null
+}
+
+/** One check of a target, from when it is wanted until its outcome counts. */
+export type Check = {
+  readonly watched: WatchedTarget
+  /** The instant of the beat that wants it; null once somebody asked for it. */
+  due: number | null
+  hasBegun: boolean
+  /** Who waits for its end; null when nobody does. */
+  callers: (() => void)[] | null
 }
 
 /** A registered service, with what is remembered of its targets. */
@@ -42,7 +52,7 @@ export function watchTarget(target: Target, watchedService: WatchedService): Wat
     watchedService,
     health: unchecked,
     announced: 'unknown',
-    inFlight: null,
+    check: null,
     retired: false,
     checks: 0,
     failures: 0,
@@ -58,7 +68,8 @@ export type ServiceStanding = { readonly status: Status; readonly since: number 
 /** The status of a service over its targets as they read now. */
 export function standingOf(watched: WatchedService, now: number): ServiceStanding {
   const { policy, quorum } = watched.service
-  const counts = countStatuses(watched.targets.map(({ health }) => statusAt(health, policy, now).status))
+  const counts = noCounts()
+  for (const { health } of watched.targets) counts[statusAt(health, policy, now).status]++
   const status = statusOf(counts, quorum)
   if (status === watched.announced) return { status, since: watched.announcedAt, counts }
   const changes = watched.targets.map(({ health }) => statusAt(health, policy, now).since ?? Number.NEGATIVE_INFINITY)

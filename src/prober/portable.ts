@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Reason } from '../domain/outcome.ts'
 import type { Close } from '../domain/service.ts'
 import { atDeadline } from './deadline.ts'
-import { type Dial, type Dialler, type Ending, proberOf } from './dialler.ts'
+import { type Dial, type Dialler, type Ending, proberOf, roundLatency } from './dialler.ts'
 import { codeOf, reasonOfDial } from './errno.ts'
 import type { Prober } from './prober.ts'
 import { createResolver, type Resolver } from './resolver.ts'
@@ -32,51 +32,53 @@ export function createPortableProber({
 }: PortableParts): Prober {
   const sockets = new Set<Socket>()
 
-  function dial({ ip, port, deadline, close }: Dial): Promise<Ending | undefined> {
-    return new Promise((done) => {
-      const begunAt = clock.now()
-      const ended = (reason: Reason, latencyMs: number | null, code: string | null): Ending => {
-        return { reason, endedAt: clock.now(), latencyMs, synRetransmits: null, answer: null, icmp: null, code }
-      }
-      // One literal address, so no racing of families: Node would give each address but the last only 250 ms.
-      let socket: Socket
-      try {
-        socket = connect({ host: ip, port, autoSelectFamily: false })
-      } catch (error) {
-        done(ended('local', null, codeOf(error)))
-        return
-      }
-      // Node calls connect(2) in a tick of its own, queued by net.connect(). The tick queued next finds the socket destroyed
-      // exactly when connect(2) itself failed: whatever comes by way of the network comes later, by way of the event loop.
-      let atOnce = false
-      process.nextTick(() => {
-        atOnce = socket.destroyed
-      })
-      const finish = (ending: Ending | undefined) => {
-        callOff()
-        done(ending)
-      }
-      const callOff = atDeadline(clock, deadline, () => {
-        finish(ended('timeout', null, null))
-        socket.destroy()
-      })
-      sockets.add(socket)
-      // Stays for good: an error after the check is over must find a listener. Only the first ending counts.
-      socket.on('error', (error) => {
-        const code = codeOf(error)
-        const reason = reasonOfDial(code, atOnce)
-        finish(ended(reason, reason === 'refused' ? clock.now() - begunAt : null, code))
-      })
-      socket.once('connect', () => {
-        const latencyMs = clock.now() - begunAt
-        const alone = isSelf(socket, port)
-        finish(alone ? ended('refused', latencyMs, 'ECONNREFUSED') : ended('connected', latencyMs, null))
-        hangUp(socket, alone ? 'rst' : close)
-      })
-      socket.once('close', () => {
-        sockets.delete(socket)
-        finish(undefined)
-      })
+  function dial({ ip, port, deadline, close }: Dial, done: (ending: Ending | undefined) => void): void {
+    const begunAt = clock.now()
+    const ended = (reason: Reason, tookMs: number | null, code: string | null): Ending => {
+      const latencyMs = tookMs === null ? null : roundLatency(tookMs)
+      return { reason, endedAt: clock.now(), latencyMs, synRetransmits: null, answer: null, icmp: null, code }
+    }
+    let isOver = false
+    const finish = (ending: Ending | undefined) => {
+      if (isOver) return
+      isOver = true
+      callOff()
+      done(ending)
+    }
+    // One literal address, so no racing of families: Node would give each address but the last only 250 ms.
+    let socket: Socket
+    try {
+      socket = connect({ host: ip, port, autoSelectFamily: false })
+    } catch (error) {
+      queueMicrotask(() => done(ended('local', null, codeOf(error))))
+      return
+    }
+    // Node calls connect(2) in a tick of its own, queued by net.connect(). The tick queued next finds the socket destroyed
+    // exactly when connect(2) itself failed: whatever comes by way of the network comes later, by way of the event loop.
+    let atOnce = false
+    process.nextTick(() => {
+      atOnce = socket.destroyed
+    })
+    const callOff = atDeadline(clock, deadline, () => {
+      finish(ended('timeout', null, null))
+      socket.destroy()
+    })
+    sockets.add(socket)
+    // Stays for good: an error after the check is over must find a listener. Only the first ending counts.
+    socket.on('error', (error) => {
+      const code = codeOf(error)
+      const reason = reasonOfDial(code, atOnce)
+      finish(ended(reason, reason === 'refused' ? clock.now() - begunAt : null, code))
+    })
+    socket.once('connect', () => {
+      const latencyMs = clock.now() - begunAt
+      const alone = isSelf(socket, port)
+      finish(alone ? ended('refused', latencyMs, 'ECONNREFUSED') : ended('connected', latencyMs, null))
+      hangUp(socket, alone ? 'rst' : close)
+    })
+    socket.once('close', () => {
+      sockets.delete(socket)
+      finish(undefined)
     })
   }
 

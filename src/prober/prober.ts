@@ -11,16 +11,21 @@ export type CheckRequest = {
   readonly urgent: boolean
 }
 
+/** Told of the end of a check: a failed one has an outcome too; undefined when the prober was closed first, which is neither success nor failure. */
+export type CheckEnded = (outcome: Outcome | undefined) => void
+
 /** Code that carries checks out. */
 export type Prober = {
   readonly name: 'kernel' | 'portable'
-  /**
-   * Checks once. A failed check is an outcome, never a rejection; undefined when the prober was closed first,
-   * which is neither success nor failure.
-   */
-  check(request: CheckRequest): Promise<Outcome | undefined>
+  /** Checks once, and calls back once, after this call has returned. A callback and no promise, because promises cost as much as the rest of a check. */
+  check(request: CheckRequest, ended: CheckEnded): void
   /** How often it died and was started anew. */
   restarts(): number
   /** Abandons the checks in flight and closes every socket. */
   close(): Promise<void>
+}
+
+/** One check, for those who wait for it. */
+export function awaitOutcome(prober: Prober, request: CheckRequest): Promise<Outcome | undefined> {
+  return new Promise((ended) => prober.check(request, ended))
 }

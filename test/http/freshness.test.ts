@@ -47,11 +47,10 @@ async function buildCounted(t: TestContext, settings: Omit<ServiceSettings, 'tar
   let checks = 0
   const prober: typeof held = {
     ...held,
-    check(request) {
+    check(request, ended) {
       checks++
-      const outcome = held.check(request)
-      held.answer()
-      return outcome
+      held.check(request, ended)
+      queueMicrotask(() => held.answer())
     },
   }
   const built = await build(t, [sampleService('pg', ['db:5432'], settings)], { clock, prober })

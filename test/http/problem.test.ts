@@ -5,7 +5,6 @@ import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import type { HTTPMethods, LightMyRequestResponse } from 'fastify'
 import { Problem } from '../../src/http/problem.ts'
-import type { Prober } from '../../src/prober/prober.ts'
 import { build, nobody } from '../app.ts'
 import { sampleService } from '../samples.ts'
 
@@ -118,17 +117,14 @@ test('who sends what is not HTTP and then stays is hung up on', { timeout: 10_00
   await closed
 })
 
-/** Porthole with a bug in it: every check throws. */
+/** Porthole with a bug in it: whoever asks for a check makes it throw. */
 async function buildBroken(t: TestContext) {
   const lines: Record<string, unknown>[] = []
   const stream = { write: (line: string) => void lines.push(JSON.parse(line)) }
-  const prober: Prober = {
-    name: 'portable',
-    check: () => Promise.reject(new Error('secret-of-the-house')),
-    restarts: () => 0,
-    close: async () => undefined,
-  }
-  const built = await build(t, [sampleService('pg', [nobody], { interval: 'off' })], { prober, logger: { stream } })
+  const built = await build(t, [sampleService('pg', [nobody], { interval: 'off' })], { logger: { stream } })
+  t.mock.method(built.monitor, 'refresh', () => {
+    throw new Error('secret-of-the-house')
+  })
   return { ...built, lines }
 }
 

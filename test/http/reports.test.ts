@@ -16,7 +16,7 @@ test('a service report has these fields, in this order, and no others', async (t
   prober.answer({ latencyMs: 0.21, synRetransmits: 0 })
   await first
   clock.advance(1000)
-  const second = monitor.check(target('postgres', 1), null)
+  const second = monitor.check(target('postgres', 1))
   prober.answer({ reason: 'refused', latencyMs: 0.3, address: '10.0.0.6:5432' })
   await second
   const expected = {

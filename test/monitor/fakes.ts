@@ -72,14 +72,13 @@ export function fakeProber(clock: Clock): FakeProber {
       for (const check of pending.values()) void check.answer(reason)
       await setImmediate()
     },
-    check(request) {
+    check(request, ended) {
       const { name } = request.target
       if (pending.has(name)) throw new Error(`a second check of ${name} began while the first was under way`)
-      const { promise, resolve } = Promise.withResolvers<Outcome | undefined>()
       const startedAt = clock.now()
       const end = (outcome: Outcome | undefined) => {
         pending.delete(name)
-        resolve(outcome)
+        ended(outcome)
         return setImmediate()
       }
       const check: PendingCheck = {
@@ -90,7 +89,6 @@ export function fakeProber(clock: Clock): FakeProber {
       }
       pending.set(name, check)
       begun.push(check)
-      return promise
     },
     restarts: () => 0,
     close: async () => {},
@@ -121,7 +119,7 @@ export function watch(services: readonly Service[], maxInFlight = 1000, startAt?
   }
   /** Checks a target once, from beginning to end. */
   async function checkOnce(watched: WatchedTarget, reason: Reason, more?: Partial<Outcome>): Promise<void> {
-    const check = monitor.check(watched, null)
+    const check = monitor.check(watched)
     await prober.pending(watched.target.name).answer(reason, more)
     await check
   }

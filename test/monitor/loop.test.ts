@@ -13,13 +13,15 @@ import { fakeProber, watch } from './fakes.ts'
 
 /** Instants are sums of fractions: they are only right to a small part of a millisecond. */
 const roundingMs = 0.01
+/** Ticks as good as none, so that a test sees the very beat. */
+const fineTickMs = 1 / 1024
 
 /** A monitor and its loop, which the test turns by hand. */
-function schedule(services: readonly Service[], maxInFlight?: number) {
+function schedule(services: readonly Service[], maxInFlight?: number, tickMs = fineTickMs) {
   // The clock has a fraction, as performance.now has: sums with it are rounded.
   const world = watch(services, maxInFlight, 5000.123456)
   const { clock, prober, monitor } = world
-  const loop = createLoop({ monitor, clock })
+  const loop = createLoop({ monitor, clock, tickMs })
   const begunAt = (target: string) =>
     prober.begun.filter(({ request }) => request.target.name === target).map(({ startedAt }) => startedAt)
 
@@ -134,7 +136,7 @@ test('a check that was asked for makes its beat skip as well', async () => {
   await beat()
   const due = loop.runDue() ?? 0
   clock.advanceTo(due)
-  void monitor.check(target('pg', 'a:1'), null)
+  void monitor.check(target('pg', 'a:1'))
   loop.runDue()
   assert.equal(prober.begun.length, 2)
   assert.equal(monitor.stats().skippedBeats, 1)
@@ -286,9 +288,9 @@ test('a wall clock may step at any moment, also while the next beat is worked ou
 })
 
 /** A loop that turns by itself, over timers that run when the test says. */
-function turning(t: TestContext, services: readonly Service[]) {
+function turning(t: TestContext, services: readonly Service[], tickMs?: number) {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const world = schedule(services, 5000)
+  const world = schedule(services, 5000, tickMs)
   return {
     ...world,
     async pass(ms: number, stepMs: number): Promise<void> {
@@ -337,10 +339,12 @@ test('a target that comes while the loop runs is checked within a second', async
 
 test('what falls due within a tick starts together', async (t) => {
   const names = Array.from({ length: 1000 }, (_, n) => `db-${n}:1`)
-  const { loop, pass, prober } = turning(t, [sampleService('pg', names)])
+  const { loop, pass, prober, checked } = turning(t, [sampleService('pg', names)], 40)
   loop.start()
-  await pass(1025, 1)
+  await pass(1045, 1)
   assert.equal(prober.begun.length, 1000)
   const turns = new Set(prober.begun.map(({ startedAt }) => startedAt))
-  assert.ok(turns.size <= 52, `${turns.size} turns in a second`)
+  assert.ok(turns.size <= 26, `${turns.size} turns in a second`)
+  const lateMs = checked.map((check) => check.lateMs ?? Number.NaN)
+  assert.ok(Math.min(...lateMs) >= 0 && Math.max(...lateMs) <= 42, `${Math.max(...lateMs)} ms late`)
 })

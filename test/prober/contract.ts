@@ -7,7 +7,7 @@ import { type Clock, systemClock } from '../../src/clock.ts'
 import type { Outcome } from '../../src/domain/outcome.ts'
 import type { Close } from '../../src/domain/service.ts'
 import type { Target } from '../../src/domain/target.ts'
-import type { Prober } from '../../src/prober/prober.ts'
+import { awaitOutcome, type Prober } from '../../src/prober/prober.ts'
 import type { Lookup } from '../../src/prober/resolver.ts'
 
 /** Builds the prober under test; without a look-up it asks the system. */
@@ -23,7 +23,7 @@ export async function checkOnce(
   timeoutMs = 2000,
   close: Close = 'rst',
 ): Promise<Outcome> {
-  const outcome = await prober.check({ target: targetOf(host, port), timeoutMs, close, urgent: true })
+  const outcome = await awaitOutcome(prober, { target: targetOf(host, port), timeoutMs, close, urgent: true })
   assert.ok(outcome, 'the prober was not closed')
   return outcome
 }
@@ -121,8 +121,13 @@ export function proberContract(name: string, makeProber: MakeProber): void {
   test(`${name}: close abandons what is in flight, at once, whether it resolves or dials`, async (t) => {
     const port = await listen(t, '127.0.0.1')
     const silent = await build(t, () => new Promise(() => {}))
-    const resolving = silent.check({ target: targetOf('db', 5432), timeoutMs: 60_000, close: 'rst', urgent: true })
-    const dialling = silent.check({
+    const resolving = awaitOutcome(silent, {
+      target: targetOf('db', 5432),
+      timeoutMs: 60_000,
+      close: 'rst',
+      urgent: true,
+    })
+    const dialling = awaitOutcome(silent, {
       target: targetOf('127.0.0.1', port),
       timeoutMs: 60_000,
       close: 'fin',
@@ -133,7 +138,7 @@ export function proberContract(name: string, makeProber: MakeProber): void {
     assert.deepEqual(await Promise.all([resolving, dialling]), [undefined, undefined])
     assert.ok(clock.now() - closedAt < 1000)
     assert.equal(
-      await silent.check({ target: targetOf('127.0.0.1', port), timeoutMs: 1000, close: 'rst', urgent: true }),
+      await awaitOutcome(silent, { target: targetOf('127.0.0.1', port), timeoutMs: 1000, close: 'rst', urgent: true }),
       undefined,
     )
     await silent.close()

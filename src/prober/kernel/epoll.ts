@@ -5,13 +5,14 @@ const EINTR = 4
 // epoll.h
 const EPOLL_CLOEXEC = 0o2000000
 const EPOLL_CTL_ADD = 1
-const EPOLL_CTL_MOD = 3
-export const EPOLLIN = 0x1
-export const EPOLLOUT = 0x4
-export const EPOLLERR = 0x8
-export const EPOLLHUP = 0x10
-export const EPOLLRDHUP = 0x2000
-export const EPOLLONESHOT = 1 << 30
+const EPOLLIN = 0x1
+const EPOLLOUT = 0x4
+const EPOLLERR = 0x8
+const EPOLLHUP = 0x10
+const EPOLLRDHUP = 0x2000
+const EPOLLET = 2 ** 31
+/** Told of once each: whatever comes of a dial, what the peer sends, and its end. */
+const interest = EPOLLIN + EPOLLOUT + EPOLLRDHUP + EPOLLET
 
 /** How many events one wait brings: some milliseconds' work, so that deadlines are looked at in between. */
 const eventsPerWait = 256
@@ -19,41 +20,40 @@ const eventsPerWait = 256
 /** What waits for many descriptors together (epoll(7)). */
 export type Epoll = {
   readonly fd: number
-  /** Waits for `interest` in a descriptor too; `serial` comes back with its events. False: `errno` tells why not. */
-  add(fd: number, interest: number, serial: number): boolean
-  /** Waits for something else in a descriptor that was added. */
-  change(fd: number, interest: number, serial: number): boolean
-  /** Waits, `timeoutMs` at most, and tells what happened. Throws when it cannot wait any more. */
-  wait(timeoutMs: number, tell: (fd: number, serial: number, happened: number) => void): void
+  /** Tells what happens to a descriptor from now on, once each time, until it is closed. False: `errno` tells why it cannot. */
+  add(fd: number): boolean
+  /** Waits, `timeoutMs` at most, and tells how many events there are. Throws when it cannot wait any more. */
+  wait(timeoutMs: number): number
+  /** The descriptor of an event of the last wait. */
+  fdOf(event: number): number
+  /** Whether an event of the last wait may be an error. */
+  mayBeError(event: number): boolean
 }
 
 /** Throws where the system gives none. */
 export function createEpoll(libc: Libc): Epoll {
-  const stride = epollEventSize(process.arch)
-  const dataAt = stride - 8
-  const events = Buffer.from(new ArrayBuffer(stride * eventsPerWait))
-  const event = Buffer.from(new ArrayBuffer(stride))
+  const stride = epollEventSize(process.arch) / 4
+  const dataAt = stride - 2
+  const events = libc.allocate(4 * stride * eventsPerWait)
+  const event = libc.allocate(4 * stride)
   const epoll = libc.epollCreate(EPOLL_CLOEXEC)
   if (epoll < 0) throw new Error(`epoll_create failed (${errnoName(libc.errno())})`)
 
-  function control(operation: number, fd: number, interest: number, serial: number): boolean {
-    event.writeUInt32LE(interest, 0)
-    event.writeInt32LE(fd, dataAt)
-    event.writeUInt32LE(serial, dataAt + 4)
-    return libc.epollControl(epoll, operation, fd, event) === 0
-  }
-
   return {
     fd: epoll,
-    add: (fd, interest, serial) => control(EPOLL_CTL_ADD, fd, interest, serial),
-    change: (fd, interest, serial) => control(EPOLL_CTL_MOD, fd, interest, serial),
-    wait(timeoutMs, tell) {
-      const count = libc.epollWait(epoll, events, eventsPerWait, timeoutMs)
-      if (count < 0 && libc.errno() !== EINTR) throw new Error(`epoll_wait failed (${errnoName(libc.errno())})`)
-      for (let at = 0; at < count * stride; at += stride) {
-        tell(events.readInt32LE(at + dataAt), events.readUInt32LE(at + dataAt + 4), events.readUInt32LE(at))
-      }
+    add(fd) {
+      event.words[0] = interest
+      event.words[dataAt] = fd
+      return libc.epollControl(epoll, EPOLL_CTL_ADD, fd, event.address) === 0
     },
+    wait(timeoutMs) {
+      const count = libc.epollWait(epoll, events.address, eventsPerWait, timeoutMs)
+      if (count >= 0) return count
+      if (libc.errno() === EINTR) return 0
+      throw new Error(`epoll_wait failed (${errnoName(libc.errno())})`)
+    },
+    fdOf: (index) => events.words[index * stride + dataAt] ?? -1,
+    mayBeError: (index) => ((events.words[index * stride] ?? 0) & (EPOLLERR | EPOLLHUP)) !== 0,
   }
 }
 

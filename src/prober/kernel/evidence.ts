@@ -15,28 +15,28 @@ export type Evidence = {
   readonly icmpFromSelf: boolean
 }
 
-export type Judgement = Pick<Outcome, 'reason' | 'answer' | 'code'>
+/** `errno` is the number of the error that says most about it; null when there was none. */
+export type Judgement = Pick<Outcome, 'reason' | 'answer'> & { readonly errno: number | null }
 
 /** Why a dial ended as it did, and what answered it. */
 export function judge({ errno, atOnce, info, icmp, icmpFromSelf }: Evidence): Judgement {
-  if (errno === 0) return { reason: 'connected', answer: 'syn-ack', code: null }
-  const code = errno === null ? null : errnoName(errno)
-  if (icmp !== null) return judgeIcmp(icmp, icmpFromSelf, code)
-  if (code === null) return judgeSilence(info)
-  if (atOnce) return { reason: 'local', answer: null, code }
-  const reason = withoutIcmp.get(code) ?? 'local'
-  return { reason, answer: reason === 'refused' || reason === 'reset' ? 'rst' : null, code }
+  if (errno === 0) return { reason: 'connected', answer: 'syn-ack', errno: null }
+  if (icmp !== null) return judgeIcmp(icmp, icmpFromSelf, errno)
+  if (errno === null) return judgeSilence(info)
+  if (atOnce) return { reason: 'local', answer: null, errno }
+  const reason = withoutIcmp.get(errno) ?? 'local'
+  return { reason, answer: reason === 'refused' || reason === 'reset' ? 'rst' : null, errno }
 }
 
 /**
  * An ICMP message tells more than the errno Linux makes of it: port unreachable reads ECONNREFUSED as an RST does,
  * admin-prohibited reads EHOSTUNREACH as a missing host does.
  */
-function judgeIcmp(icmp: IcmpError, fromSelf: boolean, code: string | null): Judgement {
+function judgeIcmp(icmp: IcmpError, fromSelf: boolean, errno: number | null): Judgement {
   // Our own kernel reports a neighbour that does not answer ARP or ND this way; what else it says, our firewall makes it say.
   const isNeighbour = icmp.version === 4 ? icmp.type === 3 && icmp.code === 1 : icmp.type === 1 && icmp.code === 3
-  if (fromSelf && isNeighbour) return { reason: 'unreachable', answer: 'no-neighbour', code }
-  return { reason: fromSelf ? 'local' : reasonOfIcmp(icmp), answer: 'icmp', code }
+  if (fromSelf && isNeighbour) return { reason: 'unreachable', answer: 'no-neighbour', errno }
+  return { reason: fromSelf ? 'local' : reasonOfIcmp(icmp), answer: 'icmp', errno }
 }
 
 /** RFC 792, RFC 1122 §3.2.2.1 and RFC 1812 §5.2.7.1 for IPv4, RFC 4443 §3 for IPv6: is the message a "no", or "cannot get there"? */
@@ -52,20 +52,20 @@ function reasonOfIcmp({ version, type, code }: IcmpError): Reason {
  */
 function judgeSilence(info: TcpInfo | null): Judgement {
   if (info?.state === TCP_SYN_SENT && info.timeouts > 0) {
-    if (info.synRetransmits === 0) return { reason: 'unreachable', answer: 'no-neighbour', code: null }
-    if (info.retransmitsOut === 0) return { reason: 'local', answer: null, code: 'EPERM' }
+    if (info.synRetransmits === 0) return { reason: 'unreachable', answer: 'no-neighbour', errno: null }
+    if (info.retransmitsOut === 0) return { reason: 'local', answer: null, errno: constants.errno.EPERM }
   }
-  return { reason: 'timeout', answer: 'nothing', code: null }
+  return { reason: 'timeout', answer: 'nothing', errno: null }
 }
 
 /** Errors that the network can bring without an ICMP message to show for them. The others are our own fault. */
-const withoutIcmp: ReadonlyMap<string, Reason> = new Map([
-  ['ECONNREFUSED', 'refused'],
-  ['ETIMEDOUT', 'timeout'],
-  ['EHOSTUNREACH', 'unreachable'],
-  ['ENETUNREACH', 'unreachable'],
-  ['ECONNRESET', 'reset'],
-  ['EPIPE', 'reset'],
+const withoutIcmp: ReadonlyMap<number, Reason> = new Map([
+  [constants.errno.ECONNREFUSED, 'refused'],
+  [constants.errno.ETIMEDOUT, 'timeout'],
+  [constants.errno.EHOSTUNREACH, 'unreachable'],
+  [constants.errno.ENETUNREACH, 'unreachable'],
+  [constants.errno.ECONNRESET, 'reset'],
+  [constants.errno.EPIPE, 'reset'],
 ])
 
 const names = new Map(Object.entries(constants.errno).map(([name, number]) => [number as number, name]))

@@ -7,7 +7,7 @@ import { epollEventSize } from './epoll.ts'
 import { errnoName } from './evidence.ts'
 import { type Libc, loadLibc } from './libc.ts'
 import { offsetFromMonotonic } from './monotonic.ts'
-import { type Batch, packDial, unpackFindings } from './records.ts'
+import { type Batch, createRecords } from './records.ts'
 import { type RunningWorker, runWorker } from './running-worker.ts'
 
 // eventfd(2)
@@ -17,8 +17,6 @@ const EFD_NONBLOCK = 0o4000
 const restartMs = 1000
 /** Descriptors above this are not tracked: a limit may be a billion, and the kernel hands out the lowest that is free. */
 const mostFds = 2 ** 20
-/** Slots are numbered round and round; no more than this are ever in flight. */
-const maxSlots = 2 ** 31
 /** The error's name in the outcomes of checks that a dying worker took along. */
 const workerDied = 'EWORKERDIED'
 
@@ -31,7 +29,7 @@ type Pending = (ending: Ending | undefined) => void
 export async function startKernelProber({ clock, resolver }: KernelParts): Promise<Prober | string> {
   try {
     epollEventSize(process.arch)
-    const { libc } = await loadLibc()
+    const libc = await loadLibc()
     const dialler = await startDialler(libc, clock)
     return proberOf(dialler, { clock, resolver })
   } catch (error) {
@@ -44,10 +42,13 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
   const openFds = new Uint8Array(new SharedArrayBuffer(Math.min(descriptorLimit() ?? mostFds, mostFds)))
   const wakeFd = libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
   if (wakeFd < 0) throw new Error(`no eventfd can be had (${errnoName(libc.errno())})`)
-  const wakeCount = Buffer.from(new BigUint64Array([1n]).buffer)
-  const pending = new Map<number, Pending>()
-  let slots = 0
-  let outbox: Batch = []
+  const wakeCount = libc.allocate(8)
+  wakeCount.words[0] = 1
+  const records = createRecords(libc)
+  /** Who waits for the finding of each slot. */
+  const pending: (Pending | undefined)[] = []
+  const freeSlots: number[] = []
+  let outbox: number[] = []
   let restarts = 0
   let closing = false
   let closed: Promise<void> | undefined
@@ -74,24 +75,30 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
   }
 
   function receive(findings: Batch): void {
-    for (const { slot, ending } of unpackFindings(findings)) settle(slot, ending)
+    records.unpackFindings(findings, settle)
   }
 
   function settle(slot: number, ending: Ending | undefined): void {
-    const done = pending.get(slot)
-    pending.delete(slot)
-    done?.(ending)
+    const ended = pending[slot]
+    if (ended === undefined) return
+    pending[slot] = undefined
+    freeSlots.push(slot)
+    ended(ending)
+  }
+
+  function settleAll(endingOfEach: () => Ending | undefined): void {
+    for (let slot = 0; slot < pending.length; slot++) settle(slot, endingOfEach())
   }
 
   function wake(): void {
-    libc.write(wakeFd, wakeCount, wakeCount.length)
+    libc.write(wakeFd, wakeCount.address, 8)
   }
 
   /** Once a turn of the event loop, with everything the turn asked for: hand-overs cost more than checks. */
   function flush(): void {
     // Once closed, the descriptor to wake with may be somebody else's.
     if (closing) return
-    const batch = outbox
+    const batch = Float64Array.from(outbox)
     outbox = []
     worker?.post(batch)
     wake()
@@ -104,7 +111,7 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
     reclaim()
     if (closing) return
     restarts++
-    for (const slot of [...pending.keys()]) settle(slot, lost())
+    settleAll(lost)
     restarting = setTimeout(restart, clock.now() - startedAt > restartMs ? 0 : restartMs)
   }
 
@@ -125,7 +132,7 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
 
   async function shutDown(): Promise<void> {
     clearTimeout(restarting)
-    for (const slot of [...pending.keys()]) settle(slot, undefined)
+    settleAll(() => undefined)
     // A worker that is not ready yet cannot be told to end, and holds on to the descriptor it is woken with.
     await Promise.allSettled([starting])
     if (worker !== null) {
@@ -151,15 +158,15 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
   return {
     name: 'kernel',
     restarts: () => restarts,
-    dial(dial) {
-      if (closing) return Promise.resolve(undefined)
-      if (worker === null) return Promise.resolve(lost())
-      return new Promise((done) => {
-        slots = (slots + 1) % maxSlots
-        pending.set(slots, done)
-        if (outbox.length === 0) setImmediate(flush)
-        packDial(outbox, { ...dial, slot: slots })
-      })
+    dial(dial, ended) {
+      if (worker === null || closing) {
+        queueMicrotask(() => ended(closing ? undefined : lost()))
+        return
+      }
+      const slot = freeSlots.pop() ?? pending.length
+      pending[slot] = ended
+      if (outbox.length === 0) setImmediate(flush)
+      records.packDial(outbox, slot, dial)
     },
     close() {
       closing = true

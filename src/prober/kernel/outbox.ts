@@ -1,8 +1,8 @@
-import { type Batch, type Finding, packFinding } from './records.ts'
+import type { Finding, Records } from './records.ts'
 
-/** How long findings that nobody waits for are held for company, and how many values go at once at the most. */
+/** How long findings that nobody waits for are held for company, and how many go at once at the most. */
 const holdMs = 20
-const valuesPerBatch = 1024
+const findingsPerBatch = 128
 
 /** Findings on their way to the main thread: one message wakes it for many. */
 export type Outbox = {
@@ -15,27 +15,30 @@ export type Outbox = {
   flush(): void
 }
 
-export function createOutbox(send: (findings: Batch) => void): Outbox {
-  let batch: Batch = []
+export function createOutbox(records: Records, send: (findings: Float64Array) => void): Outbox {
+  let packed: number[] = []
+  let count = 0
   let heldSince = 0
   let urgent = false
 
   return {
     add(finding, isUrgent) {
-      if (batch.length === 0) heldSince = finding.ending.endedAt
-      packFinding(batch, finding)
+      if (count === 0) heldSince = finding.endedAt
+      records.packFinding(packed, finding)
+      count++
       urgent ||= isUrgent
     },
-    dueAt: () => (batch.length === 0 ? Number.POSITIVE_INFINITY : heldSince + holdMs),
+    dueAt: () => (count === 0 ? Number.POSITIVE_INFINITY : heldSince + holdMs),
     isDue(now, isLast) {
-      if (batch.length === 0) return false
-      return urgent || isLast || batch.length >= valuesPerBatch || now >= heldSince + holdMs
+      if (count === 0) return false
+      return urgent || isLast || count >= findingsPerBatch || now >= heldSince + holdMs
     },
     flush() {
-      const full = batch
-      batch = []
+      const batch = Float64Array.from(packed)
+      packed = []
+      count = 0
       urgent = false
-      send(full)
+      send(batch)
     },
   }
 }

@@ -1,71 +1,112 @@
-import type { Answer, IcmpError, Reason } from '../../domain/outcome.ts'
+import { Answer, type IcmpError, type Outcome, Reason } from '../../domain/outcome.ts'
 import type { Close } from '../../domain/service.ts'
-import type { Dial, Ending } from '../dialler.ts'
+import { type Dial, type Ending, roundLatency } from '../dialler.ts'
+import { errnoName } from './evidence.ts'
+import type { Libc } from './libc.ts'
+import { addressWords, allocateAddress, copyWords, layOutAddress, readAddress } from './sockaddr.ts'
 
 /**
- * What the two threads tell each other: batches of records laid end to end in one flat array, which a message carries at a
- * quarter of the cost of an array of objects.
+ * What the two threads tell each other: records of numbers laid end to end, which a message carries at a fraction of the
+ * cost of objects.
  */
-export type Batch = (number | string | null)[]
+export type Batch = Float64Array
 
-/** A dial to make. The slot is told with what came of it. */
-export type SlottedDial = Dial & { readonly slot: number }
+/** A dial to make, as the worker sees it. The slot is told with what came of it. */
+export type SlottedDial = Pick<Dial, 'deadline' | 'close' | 'urgent'> & {
+  readonly slot: number
+  /** The address lies in `batch` from `at` on, word by word. */
+  readonly batch: Batch
+  readonly at: number
+}
 
-/** What came of a dial. */
-export type Finding = { readonly slot: number; readonly ending: Ending }
+/** What came of a dial, as the worker sees it. `errno` is the error's number; null when there was none. */
+export type Finding = Pick<Outcome, 'reason' | 'endedAt' | 'latencyMs' | 'synRetransmits' | 'answer' | 'icmp'> & {
+  readonly slot: number
+  readonly errno: number | null
+}
 
+const reasons = Reason.options
+const answers = Answer.options
 const closes: readonly Close[] = ['half-open', 'rst', 'fin']
+const dialHead = 4
+const dialLength = dialHead + addressWords
+const findingHead = 10
+const findingLength = findingHead + addressWords
+/** Where a number has no value. */
+const none = -1
 
-/** Adds a dial to a batch. */
-export function packDial(batch: Batch, { slot, ip, port, deadline, close, urgent }: SlottedDial): void {
-  batch.push(slot, ip, port, deadline, closes.indexOf(close), urgent ? 1 : 0)
-}
+/** Packs records, and takes them out again. */
+export type Records = ReturnType<typeof createRecords>
 
-/** The dials of a batch. */
-export function* unpackDials(batch: Batch): Generator<SlottedDial> {
-  for (let at = 0; at < batch.length; at += 6) {
-    yield {
-      slot: batch[at] as number,
-      ip: batch[at + 1] as string,
-      port: batch[at + 2] as number,
-      deadline: batch[at + 3] as number,
-      close: closes[batch[at + 4] as number] ?? 'rst',
-      urgent: batch[at + 5] === 1,
-    }
+export function createRecords(libc: Libc) {
+  const address = allocateAddress(libc)
+  const { words } = address
+
+  function packAddress(into: number[]): void {
+    for (let i = 0; i < addressWords; i++) into.push(words[i] ?? 0)
+  }
+
+  function unpackIcmp(batch: Batch, at: number): IcmpError | null {
+    const version = batch[at]
+    if (version !== 4 && version !== 6) return null
+    copyWords(batch, at + 3, words)
+    return { version, type: batch[at + 1] ?? 0, code: batch[at + 2] ?? 0, from: readAddress(libc, address)?.ip ?? null }
+  }
+
+  return {
+    /** Adds a dial to a batch in the making. */
+    packDial(into: number[], slot: number, { ip, port, deadline, close, urgent }: Dial): void {
+      into.push(slot, deadline, closes.indexOf(close), urgent ? 1 : 0)
+      layOutAddress(libc, ip, port, address)
+      packAddress(into)
+    },
+
+    /** The dials of a batch. */
+    unpackDials(batch: Batch): SlottedDial[] {
+      const dials: SlottedDial[] = []
+      for (let at = 0; at < batch.length; at += dialLength) {
+        dials.push({
+          slot: batch[at] ?? none,
+          deadline: batch[at + 1] ?? 0,
+          close: closes[batch[at + 2] ?? none] ?? 'rst',
+          urgent: batch[at + 3] === 1,
+          batch,
+          at: at + dialHead,
+        })
+      }
+      return dials
+    },
+
+    /** Adds a finding to a batch in the making. */
+    packFinding(into: number[], finding: Finding): void {
+      const { slot, endedAt, latencyMs, synRetransmits, reason, answer, errno, icmp } = finding
+      into.push(slot, endedAt, latencyMs ?? none, synRetransmits ?? none, reasons.indexOf(reason))
+      into.push(answer === null ? none : answers.indexOf(answer), errno ?? none)
+      into.push(icmp?.version ?? none, icmp?.type ?? none, icmp?.code ?? none)
+      words.fill(0)
+      if (icmp !== null && icmp.from !== null) layOutAddress(libc, icmp.from, 0, address)
+      packAddress(into)
+    },
+
+    /** Tells the ending of every dial in a batch. */
+    unpackFindings(batch: Batch, tell: (slot: number, ending: Ending) => void): void {
+      for (let at = 0; at < batch.length; at += findingLength) {
+        const latencyMs = orNull(batch[at + 2])
+        const errno = orNull(batch[at + 6])
+        tell(batch[at] ?? none, {
+          reason: reasons[batch[at + 4] ?? none] ?? 'local',
+          endedAt: batch[at + 1] ?? 0,
+          latencyMs: latencyMs === null ? null : roundLatency(latencyMs),
+          synRetransmits: orNull(batch[at + 3]),
+          answer: answers[batch[at + 5] ?? none] ?? null,
+          icmp: unpackIcmp(batch, at + 7),
+          code: errno === null ? null : errnoName(errno),
+        })
+      }
+    },
   }
 }
 
-/** Adds a finding to a batch. */
-export function packFinding(batch: Batch, { slot, ending }: Finding): void {
-  const { reason, endedAt, latencyMs, synRetransmits, answer, code, icmp } = ending
-  batch.push(slot, reason, endedAt, latencyMs, synRetransmits, answer, code)
-  batch.push(icmp?.version ?? null, icmp?.type ?? null, icmp?.code ?? null, icmp?.from ?? null)
-}
-
-/** The findings of a batch. */
-export function* unpackFindings(batch: Batch): Generator<Finding> {
-  for (let at = 0; at < batch.length; at += 11) {
-    const version = batch[at + 7] as IcmpError['version'] | null
-    const icmp: IcmpError | null =
-      version === null
-        ? null
-        : {
-            version,
-            type: batch[at + 8] as number,
-            code: batch[at + 9] as number,
-            from: batch[at + 10] as string | null,
-          }
-    yield {
-      slot: batch[at] as number,
-      ending: {
-        reason: batch[at + 1] as Reason,
-        endedAt: batch[at + 2] as number,
-        latencyMs: batch[at + 3] as number | null,
-        synRetransmits: batch[at + 4] as number | null,
-        answer: batch[at + 5] as Answer | null,
-        code: batch[at + 6] as string | null,
-        icmp,
-      },
-    }
-  }
+function orNull(number: number | undefined): number | null {
+  return number === undefined || number === none ? null : number
 }

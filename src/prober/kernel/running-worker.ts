@@ -34,7 +34,7 @@ export function runWorker(
       else fail(cause)
     })
     port.on('message', (message: Message) => {
-      if (Array.isArray(message)) receive(message)
+      if (message instanceof Float64Array) receive(message)
       else {
         isReady = true
         ready({ post: (text) => port.postMessage(text), exited })

@@ -1,7 +1,8 @@
 import type { IcmpError } from '../../domain/outcome.ts'
 import type { Close } from '../../domain/service.ts'
-import type { Libc } from './libc.ts'
-import { AF_INET, AF_INET6, layOutAddress, readAddress } from './sockaddr.ts'
+import type { Libc, Memory } from './libc.ts'
+import type { SlottedDial } from './records.ts'
+import { AF_INET, AF_INET6, allocateAddress, copyWords, familyOf, readAddress } from './sockaddr.ts'
 
 // socket.h, tcp.h, in.h, in6.h: the same numbers on x86_64 and arm64.
 const SOCK_STREAM = 1
@@ -11,10 +12,11 @@ const SOL_SOCKET = 1
 const SO_ERROR = 4
 const SO_LINGER = 13
 const IPPROTO_TCP = 6
+const TCP_DEFER_ACCEPT = 9
 const TCP_INFO = 11
-const TCP_QUICKACK = 12
 const RECVERR = { [AF_INET]: { level: 0, option: 11 }, [AF_INET6]: { level: 41, option: 25 } }
 const SHUT_WR = 1
+const sizeOfAddress = { [AF_INET]: 16, [AF_INET6]: 28 }
 const MSG_ERRQUEUE = 0x2000
 export const ECONNREFUSED = 111
 const EINPROGRESS = 115
@@ -44,49 +46,59 @@ const mostIdle = 256
 /** The calls of one check, over memory that is laid out once. */
 export type Sockets = ReturnType<typeof createSockets>
 
-export function createSockets(libc: Libc, addressOf: (memory: Uint8Array) => bigint) {
-  const address = memory(28)
-  const name = memory(28)
-  const info = memory(104)
-  const control = memory(512)
-  const discarded = memory(65_536)
-  const length = new Int32Array(new ArrayBuffer(4))
+/** `ephemeralPorts` are the first and the last port the kernel dials from. */
+export function createSockets(libc: Libc, ephemeralPorts: readonly [number, number]) {
+  const peer = allocateAddress(libc)
+  const local = allocateAddress(libc)
+  const info = libc.allocate(104)
+  const control = libc.allocate(512)
+  const discarded = libc.allocate(65_536)
+  const length = libc.allocate(4)
   /** A `struct sockaddr` of no family: connecting to it dissolves the association a socket has (connect(2)). */
-  const nobody = memory(16)
-  /** IPv4 sockets without an association. */
-  const idle: number[] = []
-  const integer = new Int32Array(new ArrayBuffer(4))
-  const one = Int32Array.of(1)
-  const zero = Int32Array.of(0)
+  const nobody = libc.allocate(16)
+  /** IPv4 sockets without an association. Which way they end is set once. */
+  const idle = { 'half-open': [] as number[], rst: [] as number[] }
+  const integer = libc.allocate(4)
+  const one = libc.allocate(4)
+  one.words[0] = 1
   /** `{ l_onoff: 1, l_linger: 0 }`: close sends RST, so no TIME_WAIT is left and no port used up. */
-  const lingerNone = Int32Array.of(1, 0)
+  const lingerNone = libc.allocate(8)
+  lingerNone.words[0] = 1
   /** `struct msghdr` (64-bit Linux). No room for the packet itself: what is wanted is in the control messages. */
-  const header = memory(56)
+  const header = libc.allocate(56)
+  header.bytes.writeBigUInt64LE(BigInt(control.address), 32)
 
-  function setOption(fd: number, level: number, option: number, value: Int32Array): void {
-    libc.setsockopt(fd, level, option, value, value.byteLength)
+  function setOption(fd: number, level: number, option: number, value: Memory, size = 4): void {
+    libc.setsockopt(fd, level, option, value.address, size)
   }
 
   function open(family: typeof AF_INET | typeof AF_INET6, close: Close): number {
     const fd = libc.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
     if (fd < 0) return fd
-    if (close !== 'fin') setOption(fd, SOL_SOCKET, SO_LINGER, lingerNone)
+    if (close !== 'fin') setOption(fd, SOL_SOCKET, SO_LINGER, lingerNone, 8)
+    // On the dialling side it holds back the ACK that would complete the handshake (tcp_rcv_synsent_state_process), so that the
+    // end answers the SYN-ACK with RST. TCP_QUICKACK does so too, but would have to be set anew for every dial.
+    if (close === 'half-open') setOption(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, one)
     setOption(fd, RECVERR[family].level, RECVERR[family].option, one)
     return fd
   }
 
+  /** The address and port a socket dials from. */
+  function localAddress(fd: number): { readonly ip: string; readonly port: number } | null {
+    length.words[0] = local.bytes.length
+    return libc.getsockname(fd, local.address, length.address) === 0 ? readAddress(libc, local) : null
+  }
+
   return {
     /** Opens a non-blocking socket, or takes one that dialled before, and sends the SYN. */
-    begin(ip: string, port: number, close: Close): Begun {
-      const addressLength = layOutAddress(libc, ip, port, address)
-      const family = addressLength === 16 ? AF_INET : AF_INET6
-      const used = family === AF_INET && close !== 'fin' ? idle.pop() : undefined
+    begin({ batch, at, close }: SlottedDial): Begun {
+      copyWords(batch, at, peer.words)
+      const family = familyOf(peer.words[0] ?? 0)
+      const used = family === AF_INET && close !== 'fin' ? idle[close].pop() : undefined
       const isUsed = used !== undefined
       const fd = used ?? open(family, close)
       if (fd < 0) return { fd, errno: libc.errno(), isUsed }
-      // Holds back the ACK that would complete the handshake, so that the end answers the SYN-ACK with RST.
-      if (close === 'half-open') setOption(fd, IPPROTO_TCP, TCP_QUICKACK, zero)
-      if (libc.connect(fd, address, addressLength) === 0) return { fd, errno: 0, isUsed }
+      if (libc.connect(fd, peer.address, sizeOfAddress[family]) === 0) return { fd, errno: 0, isUsed }
       const errno = libc.errno()
       return { fd, errno: errno === EINPROGRESS ? null : errno, isUsed }
     },
@@ -95,35 +107,35 @@ export function createSockets(libc: Libc, addressOf: (memory: Uint8Array) => big
      * Ends a connection with RST, as close does without lingering, and keeps the socket to dial again: a third cheaper than a new one.
      * IPv4 only, since a zone or a mapped address leaves its traces in an IPv6 socket. False: it was not kept, so close it.
      */
-    keep(fd: number, ip: string): boolean {
-      if (idle.length >= mostIdle || ip.includes(':')) return false
-      if (libc.connect(fd, nobody, nobody.length) !== 0) return false
-      idle.push(fd)
+    keep(fd: number, { batch, at, close }: SlottedDial): boolean {
+      if (close === 'fin' || idle[close].length >= mostIdle || familyOf(batch[at] ?? 0) !== AF_INET) return false
+      if (libc.connect(fd, nobody.address, nobody.bytes.length) !== 0) return false
+      idle[close].push(fd)
       return true
     },
 
     /** Takes out a socket that was kept, so that it can be closed; undefined when there is none. */
     takeIdle(): number | undefined {
-      return idle.pop()
+      return idle['half-open'].pop() ?? idle.rst.pop()
     },
 
     /** The error a socket holds, which this clears; 0 when there is none. */
     takeError(fd: number): number {
-      length[0] = 4
-      libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, integer, length)
-      return integer[0] ?? 0
+      length.words[0] = 4
+      libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, integer.address, length.address)
+      return integer.words[0] ?? 0
     },
 
     /** What TCP knows of a socket (`struct tcp_info` in tcp.h: state, retransmits, retrans, rtt in µs, total_retrans). */
     readInfo(fd: number): TcpInfo {
-      length[0] = info.length
-      libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, length)
+      length.words[0] = info.bytes.length
+      libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info.address, length.address)
       return {
-        state: info.readUInt8(0),
-        timeouts: info.readUInt8(2),
-        retransmitsOut: info.readUInt32LE(36),
-        rttMs: info.readUInt32LE(68) / 1000,
-        synRetransmits: info.readUInt32LE(100),
+        state: info.bytes[0] ?? 0,
+        timeouts: info.bytes[2] ?? 0,
+        retransmitsOut: info.words[9] ?? 0,
+        rttMs: (info.words[17] ?? 0) / 1000,
+        synRetransmits: info.words[25] ?? 0,
       }
     },
 
@@ -131,24 +143,28 @@ export function createSockets(libc: Libc, addressOf: (memory: Uint8Array) => big
     takeIcmp(fd: number): IcmpError | null {
       let last: IcmpError | null = null
       for (;;) {
-        header.fill(0)
-        header.writeBigUInt64LE(addressOf(control), 32)
-        header.writeBigUInt64LE(BigInt(control.length), 40)
-        if (libc.recvmsg(fd, header, MSG_ERRQUEUE) < 0) return last
-        last = readExtendedError(libc, control.subarray(0, Number(header.readBigUInt64LE(40)))) ?? last
+        header.bytes.writeBigUInt64LE(BigInt(control.bytes.length), 40)
+        if (libc.recvmsg(fd, header.address, MSG_ERRQUEUE) < 0) return last
+        last = readExtendedError(libc, control, Number(header.bytes.readBigUInt64LE(40))) ?? last
       }
     },
 
-    /** The address and port a socket dials from. */
-    localAddress(fd: number): { readonly ip: string; readonly port: number } | null {
-      length[0] = name.length
-      return libc.getsockname(fd, name, length) === 0 ? readAddress(libc, name) : null
+    /**
+     * Simultaneous open (RFC 9293 §3.5): dialling a free port of its own range, the kernel may dial from that very port,
+     * and the SYN meets itself. It never picks a port somebody is bound to, so nobody listens.
+     */
+    isSelf(fd: number, { batch, at }: SlottedDial): boolean {
+      copyWords(batch, at, peer.words)
+      const port = peer.bytes.readUInt16BE(2)
+      if (port < ephemeralPorts[0] || port > ephemeralPorts[1]) return false
+      const own = localAddress(fd)
+      return own?.port === port && own.ip === readAddress(libc, peer)?.ip
     },
 
-    /** A literal IP as the kernel spells it, without its zone. */
-    spell(ip: string): string {
-      layOutAddress(libc, ip, 0, address)
-      return readAddress(libc, address)?.ip ?? ip
+    /** Whether this machine, which sent an ICMP message, is not the one that was dialled. */
+    isFromSelf(fd: number, { batch, at }: SlottedDial, from: string | null): boolean {
+      copyWords(batch, at, peer.words)
+      return from !== null && from === localAddress(fd)?.ip && from !== readAddress(libc, peer)?.ip
     },
 
     /** Sends FIN, and goes on receiving. */
@@ -159,7 +175,7 @@ export function createSockets(libc: Libc, addressOf: (memory: Uint8Array) => big
     /** Throws away what a peer sent. True once it has finished or reset its side. */
     drain(fd: number): boolean {
       for (;;) {
-        const received = libc.recv(fd, discarded, discarded.length, 0)
+        const received = libc.recv(fd, discarded.address, discarded.bytes.length, 0)
         if (received === 0) return true
         if (received < 0) return libc.errno() !== EAGAIN
       }
@@ -178,29 +194,24 @@ export function isAnswer(errno: number): boolean {
   return errno === ECONNREFUSED
 }
 
-/** Memory with an address that stays: small typed arrays of their own live in the movable heap. */
-function memory(bytes: number): Buffer {
-  return Buffer.from(new ArrayBuffer(bytes))
-}
-
 /** Finds `struct sock_extended_err` and the offender's address among control messages (cmsg(3): length u64, level, type, data at 16). */
-function readExtendedError(libc: Libc, control: Buffer): IcmpError | null {
-  for (let at = 0; at + 32 <= control.length; ) {
-    const size = Number(control.readBigUInt64LE(at))
+function readExtendedError(libc: Libc, control: Memory, length: number): IcmpError | null {
+  const { bytes } = control
+  for (let at = 0; at + 32 <= length; ) {
+    const size = Number(bytes.readBigUInt64LE(at))
     if (size < 16) return null
-    const level = control.readInt32LE(at + 8)
-    const type = control.readInt32LE(at + 12)
+    const level = bytes.readInt32LE(at + 8)
+    const type = bytes.readInt32LE(at + 12)
     const isError = Object.values(RECVERR).some((option) => option.level === level && option.option === type)
-    const error = control.subarray(at + 16, at + size)
+    const error = at + 16
     // Origin 2: ICMP, 3: ICMPv6 (errqueue.h); 1 is an error of our own stack, which errno tells as well.
-    const origin = error.readUInt8(4)
+    const origin = bytes.readUInt8(error + 4)
     if (isError && (origin === 2 || origin === 3)) {
-      const from = error.length >= 32 ? readAddress(libc, error.subarray(16)) : null
       return {
         version: origin === 2 ? 4 : 6,
-        type: error.readUInt8(5),
-        code: error.readUInt8(6),
-        from: from?.ip ?? null,
+        type: bytes.readUInt8(error + 5),
+        code: bytes.readUInt8(error + 6),
+        from: size >= 48 ? (readAddress(libc, control, error + 16)?.ip ?? null) : null,
       }
     }
     at += Math.ceil(size / 8) * 8

@@ -3,7 +3,8 @@ import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_
 import { loadLibc } from './libc.ts'
 import { createDialLoop } from './loop.ts'
 import { offsetFromMonotonic } from './monotonic.ts'
-import { type Batch, unpackDials } from './records.ts'
+import { createOutbox } from './outbox.ts'
+import { type Batch, createRecords } from './records.ts'
 import { createSockets } from './sockets.ts'
 
 /** What the main thread gives its worker. */
@@ -22,19 +23,19 @@ export type Message = Batch | 'close' | 'ready'
 
 // This thread never returns to its event loop: it waits in epoll_wait, and looks at its port after every wait.
 const { port, wakeFd, openFds, clockOffset } = workerData as WorkerData
-const { libc, addressOf } = await loadLibc()
+const libc = await loadLibc()
 // performance.now() of a worker counts from the worker's start.
 const offset = clockOffset - offsetFromMonotonic(() => performance.now())
+const records = createRecords(libc)
 const loop = createDialLoop({
   libc,
-  sockets: createSockets(libc, addressOf),
+  sockets: createSockets(libc, readEphemeralPorts()),
+  outbox: createOutbox(records, (findings) => port.postMessage(findings)),
   wakeFd,
   now: () => performance.now() + offset,
-  ephemeralPorts: readEphemeralPorts(),
   mark: (fd, open) => {
     openFds[fd] = open ? 1 : 0
   },
-  send: (findings) => port.postMessage(findings),
 })
 port.postMessage('ready' satisfies Message)
 
@@ -42,7 +43,7 @@ for (let open = true; open; ) {
   for (let received = receiveMessageOnPort(port); received !== undefined; received = receiveMessageOnPort(port)) {
     const message = received.message as Message
     if (message === 'close') open = false
-    else if (message !== 'ready') loop.add(unpackDials(message))
+    else if (message !== 'ready') loop.add(records.unpackDials(message))
   }
   if (open) loop.turn()
 }

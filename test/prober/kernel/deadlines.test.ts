@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../../src/clock.ts'
 import { boundInFlight, descriptorLimit } from '../../../src/prober/descriptors.ts'
+import { awaitOutcome } from '../../../src/prober/prober.ts'
 import { enterNamespace, sh } from '../../namespace.ts'
 import { checkOnce, listen, targetOf } from '../contract.ts'
 import { makeKernel } from '../make-kernel.ts'
@@ -28,7 +29,7 @@ RULES`)
       const timeoutMs = 1000 + (i * 1000) / count
       // An address each for so many, as ports to dial from are told apart by whom they dial.
       const target = targetOf(`127.0.1.${1 + (i % 200)}`, dropped)
-      const outcome = await prober.check({ target, timeoutMs, close: 'half-open', urgent: false })
+      const outcome = await awaitOutcome(prober, { target, timeoutMs, close: 'half-open', urgent: false })
       assert.ok(outcome)
       return { late: outcome.endedAt - outcome.startedAt - timeoutMs, what: `${outcome.reason} ${outcome.code}` }
     })

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { systemClock } from '../../../src/clock.ts'
 import { Reason } from '../../../src/domain/outcome.ts'
 import { startKernelProber } from '../../../src/prober/kernel/kernel.ts'
+import { awaitOutcome } from '../../../src/prober/prober.ts'
 import { createResolver } from '../../../src/prober/resolver.ts'
 import { listen, targetOf } from '../contract.ts'
 import { whyNoKernelProber } from '../make-kernel.ts'
@@ -61,7 +62,7 @@ test('the kernel prober: whatever it is asked for in whatever order, every check
       else if ('waitMs' in next) await sleep(next.waitMs)
       else {
         const isClosed = closings.length > 0
-        const outcome = await prober.check({ ...next, target: targetOf(next.host, next.port) })
+        const outcome = await awaitOutcome(prober, { ...next, target: targetOf(next.host, next.port) })
         if (isClosed) assert.equal(outcome, undefined)
         else if (closings.length === 0) assert.ok(outcome)
         if (outcome === undefined) return

@@ -1,19 +1,13 @@
 import assert from 'node:assert/strict'
+import { constants } from 'node:os'
 import { test } from 'node:test'
-import type { Outcome } from '../../../src/domain/outcome.ts'
+import fc from 'fast-check'
+import type { Dial, Ending } from '../../../src/prober/dialler.ts'
 import { epollEventSize } from '../../../src/prober/kernel/epoll.ts'
 import { loadLibc } from '../../../src/prober/kernel/libc.ts'
 import { offsetFromMonotonic } from '../../../src/prober/kernel/monotonic.ts'
-import {
-  type Batch,
-  type Finding,
-  packDial,
-  packFinding,
-  type SlottedDial,
-  unpackDials,
-  unpackFindings,
-} from '../../../src/prober/kernel/records.ts'
-import { layOutAddress, readAddress } from '../../../src/prober/kernel/sockaddr.ts'
+import { createRecords, type Finding } from '../../../src/prober/kernel/records.ts'
+import { allocateAddress, copyWords, layOutAddress, readAddress } from '../../../src/prober/kernel/sockaddr.ts'
 import { whyNoKernelProber } from '../make-kernel.ts'
 
 const skip = await whyNoKernelProber()
@@ -36,63 +30,92 @@ const addresses: readonly [ip: string, readBack: string, hex: string][] = [
 
 for (const [ip, readBack, hex] of addresses) {
   test(`${ip} is laid out as the kernel wants it, over whatever was there, and read back`, { skip }, async () => {
-    const { libc } = await loadLibc()
-    const memory = Buffer.alloc(28, 0xff)
-    const length = layOutAddress(libc, ip, 8080, memory)
-    assert.equal(memory.toString('hex', 0, length), hex.replaceAll(' ', ''))
+    const libc = await loadLibc()
+    const memory = allocateAddress(libc)
+    memory.bytes.fill(0xff)
+    layOutAddress(libc, ip, 8080, memory)
+    const length = ip.includes(':') ? 28 : 16
+    assert.equal(memory.bytes.toString('hex', 0, length), hex.replaceAll(' ', ''))
     assert.deepEqual(readAddress(libc, memory), { ip: readBack, port: 8080 })
   })
 }
 
-test('an address of another family is none', { skip }, async () => {
-  const { libc } = await loadLibc()
-  assert.equal(readAddress(libc, Buffer.alloc(28)), null)
+test('any IPv4 address and port come back as they went in', { skip }, async () => {
+  const libc = await loadLibc()
+  const memory = allocateAddress(libc)
+  fc.assert(
+    fc.property(fc.ipV4(), fc.integer({ min: 1, max: 65_535 }), (ip, port) => {
+      layOutAddress(libc, ip, port, memory)
+      assert.deepEqual(readAddress(libc, memory), { ip, port })
+    }),
+  )
 })
 
-test('dials and findings come out of a batch as they went in', () => {
-  const dials: SlottedDial[] = (['half-open', 'rst', 'fin'] as const).map((close, slot) => ({
-    slot,
-    ip: '10.0.0.1',
+test('an address of another family is none', { skip }, async () => {
+  const libc = await loadLibc()
+  assert.equal(readAddress(libc, allocateAddress(libc)), null)
+})
+
+test('dials come out of a batch as they went in', { skip }, async () => {
+  const libc = await loadLibc()
+  const { packDial, unpackDials } = createRecords(libc)
+  const memory = allocateAddress(libc)
+  const dials: Dial[] = (['half-open', 'rst', 'fin'] as const).map((close, slot) => ({
+    ip: ['10.0.0.1', 'fd00::2', '255.255.255.255'][slot] ?? '',
     port: 80 + slot,
     deadline: 1234.5,
     close,
     urgent: slot === 1,
   }))
-  const dialBatch: Batch = []
-  for (const dial of dials) packDial(dialBatch, dial)
-  assert.deepEqual([...unpackDials(dialBatch)], dials)
+  const packed: number[] = []
+  for (const [slot, dial] of dials.entries()) packDial(packed, slot, dial)
+  const unpacked = unpackDials(Float64Array.from(packed)).map(({ slot, batch, at, ...dial }, index) => {
+    assert.equal(slot, index)
+    copyWords(batch, at, memory.words)
+    return { ...readAddress(libc, memory), ...dial }
+  })
+  assert.deepEqual(unpacked, dials)
+})
 
-  const ending: Omit<Outcome, 'startedAt' | 'address'> = {
+test('findings come out of a batch as they went in, the error as its name', { skip }, async () => {
+  const { packFinding, unpackFindings } = createRecords(await loadLibc())
+  const connected: Finding = {
+    slot: 1,
     reason: 'connected',
     endedAt: 1.5,
     latencyMs: 0.2,
     synRetransmits: 0,
     answer: 'syn-ack',
-    code: null,
+    errno: null,
     icmp: null,
   }
-  const findings: Finding[] = [
-    { slot: 1, ending },
-    {
-      slot: 2 ** 31 - 1,
-      ending: {
-        ...ending,
+  const findings: [Finding, code: string | null][] = [
+    [connected, null],
+    [
+      {
+        ...connected,
+        slot: 2 ** 20,
         reason: 'rejected',
         latencyMs: null,
         synRetransmits: null,
         answer: 'icmp',
-        code: 'EACCES',
+        errno: constants.errno.EACCES,
         icmp: { version: 6, type: 1, code: 1, from: 'fd00::1' },
       },
-    },
-    {
-      slot: 3,
-      ending: { ...ending, reason: 'local', answer: null, icmp: { version: 4, type: 3, code: 3, from: null } },
-    },
+      'EACCES',
+    ],
+    [{ ...connected, reason: 'local', answer: null, icmp: { version: 4, type: 3, code: 3, from: null } }, null],
+    [{ ...connected, reason: 'local', answer: null, errno: 9999 }, 'errno 9999'],
+    [{ ...connected, icmp: { version: 4, type: 3, code: 0, from: '10.0.0.2' } }, null],
   ]
-  const findingBatch: Batch = []
-  for (const finding of findings) packFinding(findingBatch, finding)
-  assert.deepEqual([...unpackFindings(findingBatch)], findings)
+  const packed: number[] = []
+  for (const [finding] of findings) packFinding(packed, finding)
+  const told: [number, Ending][] = []
+  unpackFindings(Float64Array.from(packed), (slot, ending) => told.push([slot, ending]))
+  assert.deepEqual(
+    told,
+    findings.map(([{ slot, errno, ...rest }, code]) => [slot, { ...rest, code }]),
+  )
 })
 
 test('two clocks of one process are told apart to a fraction of a millisecond', () => {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import koffi from 'koffi'
 import { systemClock } from '../../../src/clock.ts'
 import { verdictOf } from '../../../src/domain/outcome.ts'
-import type { Prober } from '../../../src/prober/prober.ts'
+import { awaitOutcome, type Prober } from '../../../src/prober/prober.ts'
 import { enterNamespace, sh } from '../../namespace.ts'
 import { checkOnce, targetOf } from '../contract.ts'
 import { makeKernel } from '../make-kernel.ts'
@@ -88,7 +88,12 @@ RULES`)
       assert.equal((await checkOnce(prober, '127.0.0.1', port)).code, 'EWORKERDIED')
       assert.equal(prober.restarts(), 1)
       if (waitMs > 0) await sleep(1)
-      const late = prober.check({ target: targetOf('127.0.0.1', port), timeoutMs: 1000, close: 'rst', urgent: true })
+      const late = awaitOutcome(prober, {
+        target: targetOf('127.0.0.1', port),
+        timeoutMs: 1000,
+        close: 'rst',
+        urgent: true,
+      })
       await Promise.all([prober.close(), prober.close()])
       assert.notEqual((await late)?.reason, 'connected')
       assert.deepEqual(await leftOver(before), [])
@@ -97,7 +102,12 @@ RULES`)
 
   test('close leaves alone what others opened since, however often it is called', async () => {
     const prober = await makeKernel({ clock })
-    const abandoned = prober.check({ target: targetOf('127.0.0.1', port), timeoutMs: 1000, close: 'rst', urgent: true })
+    const abandoned = awaitOutcome(prober, {
+      target: targetOf('127.0.0.1', port),
+      timeoutMs: 1000,
+      close: 'rst',
+      urgent: true,
+    })
     await prober.close()
     assert.equal(await abandoned, undefined)
     const others = Array.from({ length: 8 }, () => openSync('/dev/null', 'r'))
