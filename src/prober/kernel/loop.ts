@@ -9,8 +9,8 @@ import { ECONNREFUSED, isAnswer, type Sockets, TCP_ESTABLISHED, TCP_SYN_SENT, ty
 
 const ETIME = 62
 
-/** How many dials one turn begins: a millisecond or two of work, so that deadlines are looked at in between. */
-const dialsPerTurn = 64
+/** How many dials one turn begins, and how many sockets it closes: a millisecond or two of work, so that deadlines are looked at in between. */
+const callsPerTurn = 64
 /** How long a peer is given to answer our FIN with its own. */
 const graceMs = 250
 /** The longest one wait may last: only between waits does this thread notice that the process is about to exit, and the process waits for it. */
@@ -54,6 +54,8 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   let waiting: SlottedDial[] = []
   let begun = 0
   let handshakes = 0
+  /** Descriptors of sockets that are done with. Closing takes longer than all the rest: it waits until everybody is told. */
+  const ended: number[] = []
   /** When the last wait ended. What the kernel told of by then happened by then. */
   let wokenAt = now()
 
@@ -61,7 +63,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   if (!epoll.add(wakeFd)) throw new Error(`epoll_ctl failed (${errnoName(libc.errno())})`)
 
   function beginSome(): void {
-    const end = Math.min(begun + dialsPerTurn, waiting.length)
+    const end = Math.min(begun + callsPerTurn, waiting.length)
     while (begun < end) begin(waiting[begun++] as SlottedDial)
     if (begun < waiting.length) return
     waiting = []
@@ -77,7 +79,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     }
     const { fd, errno, isUsed } = sockets.begin(dial)
     if (fd < 0) {
-      shutIdle()
+      closeIdle()
       tell(dial, withoutSocket(errno), begunAt, null)
       return
     }
@@ -144,16 +146,22 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
 
   function shut(socket: Socket): void {
     leave(socket)
-    sockets.close(socket.fd)
-    mark(socket.fd, false)
+    ended.push(socket.fd)
   }
 
-  /** Gives back the descriptors that are only kept for the next dials. */
-  function shutIdle(): void {
-    for (let fd = sockets.takeIdle(); fd !== undefined; fd = sockets.takeIdle()) {
-      sockets.close(fd)
-      mark(fd, false)
-    }
+  function close(fd: number): void {
+    sockets.close(fd)
+    mark(fd, false)
+  }
+
+  function closeSome(): void {
+    for (const fd of ended.splice(-callsPerTurn)) close(fd)
+  }
+
+  /** Gives back the descriptors nobody dials with now. */
+  function closeIdle(): void {
+    for (const fd of ended.splice(0)) close(fd)
+    for (let fd = sockets.takeIdle(); fd !== undefined; fd = sockets.takeIdle()) close(fd)
   }
 
   /** Something happened to a descriptor. If it is kept for the next dial, its last association was dissolved, and that is all. */
@@ -191,7 +199,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
 
   function waitMs(): number {
     const instant = now()
-    if (waiting.length > 0 || outbox.isDue(instant, isQuiet())) return 0
+    if (waiting.length > 0 || ended.length > 0 || outbox.isDue(instant, isQuiet())) return 0
     const next = Math.min(timers.peek()?.dueAt ?? Number.POSITIVE_INFINITY, outbox.dueAt())
     return Math.min(longestWaitMs, Math.max(0, Math.ceil(next - instant)))
   }
@@ -207,10 +215,11 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
       for (let i = 0; i < events; i++) handle(epoll.fdOf(i), epoll.mayBeError(i))
       for (let next = timers.peek(); next !== undefined && next.dueAt <= now(); next = timers.peek()) expire(next)
       if (outbox.isDue(now(), isQuiet())) outbox.flush()
+      closeSome()
     },
     close() {
       for (const socket of [...open.values()]) shut(socket)
-      shutIdle()
+      closeIdle()
       libc.close(epoll.fd)
       mark(epoll.fd, false)
     },

@@ -1,0 +1,71 @@
+// How late deadlines are kept while 10,000 checks are in flight, all the time: they dial ports whose SYNs a firewall drops, and
+// begin evenly spread, as a schedule spreads them. In a network namespace of its own.
+import { spawnSync } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { systemClock } from '../src/clock.ts'
+import type { Target } from '../src/domain/target.ts'
+import { boundInFlight, descriptorLimit } from '../src/prober/descriptors.ts'
+import { startKernelProber } from '../src/prober/kernel/kernel.ts'
+import { awaitOutcome, type Prober } from '../src/prober/prober.ts'
+import { createResolver } from '../src/prober/resolver.ts'
+import { has, median, runInNamespace, verdict } from './processes.ts'
+
+const wanted = 10_000
+const timeoutMs = 2000
+const rounds = 5
+const secondsPerRound = 4
+const dropped = 81
+const firewall = `table inet filter { chain input { type filter hook input priority 0; tcp dport ${dropped} drop; }
+}`
+
+if (process.argv[2] === 'inside') await measure()
+else if (has('nft', 'nftables', 'the firewall that drops'))
+  runInNamespace(fileURLToPath(import.meta.url), ['inside'], 60_000)
+
+async function measure(): Promise<void> {
+  const { status, stderr } = spawnSync('nft', ['-f', '-'], { input: firewall, encoding: 'utf8', timeout: 10_000 })
+  if (status !== 0) throw new Error(`nft does not take the rule: ${stderr}`)
+  const clock = systemClock()
+  const prober = await startKernelProber({ clock, resolver: createResolver({ clock }) })
+  if (typeof prober === 'string') throw new Error(`the kernel prober cannot run here: ${prober}`)
+  const count = boundInFlight(wanted, descriptorLimit())
+  console.log(`${count} checks in flight, none of them answered; how long after its deadline each ends`)
+  const begin = clock.now()
+  const end = begin + 2 * timeoutMs + rounds * secondsPerRound * 1000
+  let late: number[] = []
+  const starting = (async () => {
+    const checks: Promise<void>[] = []
+    for (let now = begin; now < end; now = clock.now()) {
+      while (checks.length < ((now - begin) * count) / timeoutMs) {
+        // An address each for so many, as ports to dial from are told apart by whom they dial.
+        const target = { name: '', host: `127.0.1.${1 + (checks.length % 200)}`, port: dropped }
+        checks.push(lateness(prober, target).then((ms) => void late.push(ms)))
+      }
+      await sleep(1)
+    }
+    return Promise.all(checks)
+  })()
+  await sleep(2 * timeoutMs)
+  const p99s: number[] = []
+  for (let round = 1; round <= rounds; round++) {
+    late = []
+    await sleep(secondsPerRound * 1000)
+    const sorted = late.sort((a, b) => a - b)
+    const quantile = (q: number) => sorted[Math.floor(q * (sorted.length - 1))] ?? Number.NaN
+    p99s.push(quantile(0.99))
+    console.log(
+      `  ${sorted.length} checks   p50 ${quantile(0.5).toFixed(2)} ms   p99 ${quantile(0.99).toFixed(2)} ms   at most ${quantile(1).toFixed(2)} ms`,
+    )
+  }
+  console.log(`median p99 ${verdict(median(p99s), 5, 'at most')} ms`)
+  await starting
+  await prober.close()
+}
+
+/** Checks what is never answered; returns how long after its deadline that ended, in milliseconds. */
+async function lateness(prober: Prober, target: Target): Promise<number> {
+  const outcome = await awaitOutcome(prober, { target, timeoutMs, close: 'half-open', urgent: false })
+  if (outcome?.reason !== 'timeout') throw new Error(`a check ended with ${outcome?.reason} ${outcome?.code}`)
+  return outcome.endedAt - outcome.startedAt - timeoutMs
+}
