@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../src/clock.ts'
-import type { Target } from '../src/domain/target.ts'
+import { type Target, targetAt } from '../src/domain/target.ts'
 import { boundInFlight, descriptorLimit } from '../src/prober/descriptors.ts'
 import { startKernelProber } from '../src/prober/kernel/kernel.ts'
 import { awaitOutcome, type Prober } from '../src/prober/prober.ts'
@@ -39,7 +39,7 @@ async function measure(): Promise<void> {
     for (let now = begin; now < end; now = clock.now()) {
       while (checks.length < ((now - begin) * count) / timeoutMs) {
         // An address each for so many, as ports to dial from are told apart by whom they dial.
-        const target = { name: '', host: `127.0.1.${1 + (checks.length % 200)}`, port: dropped }
+        const target = targetAt(`127.0.1.${1 + (checks.length % 200)}`, dropped)
         checks.push(lateness(prober, target).then((ms) => void late.push(ms)))
       }
       await sleep(1)

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+
 /**
  * Two ways to tell the time. Rules are given instants of a clock that never jumps, so that a corrected wall clock
  * makes nothing stale; people and other machines are told the time of day.

@@ -3,7 +3,18 @@ import { z } from 'zod'
 import { quote } from './quote.ts'
 
 /** `host:port` as configured. `host` is a name or a literal IP without brackets. */
-export type Target = { readonly name: string; readonly host: string; readonly port: number }
+export type Target = {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  /** The literal address that is dialled, as outcomes tell it; null when the host is a name, to be looked up. */
+  readonly address: string | null
+}
+
+/** The target at a host and port, called as people would write it unless it has a name. */
+export function targetAt(host: string, port: number, name = formatAddress(host, port)): Target {
+  return { name, host, port, address: isIP(host) === 0 ? null : formatAddress(host, port) }
+}
 
 const example = 'write host:port, such as db-1.internal:5432 or "[::1]:5432"'
 const label = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i
@@ -31,7 +42,7 @@ export function parseTarget(text: string): Target | string {
     return `${quote(text)}: ${quote(portText)} is not a port: write a number from 1 to 65535`
   const port = Number(portText)
   if (port < 1 || port > 65_535) return `${quote(text)}: port ${port} is out of range: write a number from 1 to 65535`
-  return { name: text, host, port }
+  return targetAt(host, port, text)
 }
 
 /**

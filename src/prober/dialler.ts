@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import type { Clock } from '../clock.ts'
 import type { Outcome, Reason } from '../domain/outcome.ts'
 import type { Close } from '../domain/service.ts'
@@ -37,11 +36,10 @@ export type Dialler = {
 export function proberOf(dialler: Dialler, { clock, resolver }: { clock: Clock; resolver: Resolver }): Prober {
   let closed = false
 
-  function dial(ip: string, request: CheckRequest, startedAt: number, ended: CheckEnded): void {
+  function dial(ip: string, address: string, request: CheckRequest, startedAt: number, ended: CheckEnded): void {
     const { target, timeoutMs, close, urgent } = request
     dialler.dial({ ip, port: target.port, deadline: startedAt + timeoutMs, close, urgent }, (ending) => {
-      if (ending === undefined) ended(undefined)
-      else ended(outcomeOf(ending, startedAt, formatAddress(ip, target.port)))
+      ended(ending === undefined ? undefined : outcomeOf(ending, startedAt, address))
     })
   }
 
@@ -57,11 +55,15 @@ export function proberOf(dialler: Dialler, { clock, resolver }: { clock: Clock; 
       icmp: null,
       code,
     })
-    const resolution = await resolver.resolve(request.target.host, startedAt + request.timeoutMs)
+    const { host, port } = request.target
+    const resolution = await resolver.resolve(host, startedAt + request.timeoutMs)
     if (closed) ended(undefined)
     else if (resolution === null) ended(unresolved('local', null))
     else if ('code' in resolution) ended(unresolved(reasonOfLookup(resolution.code), resolution.code))
-    else dial(resolution.addresses[0], request, startedAt, ended)
+    else {
+      const [ip] = resolution.addresses
+      dial(ip, formatAddress(ip, port), request, startedAt, ended)
+    }
   }
 
   return {
@@ -69,8 +71,9 @@ export function proberOf(dialler: Dialler, { clock, resolver }: { clock: Clock; 
     restarts: dialler.restarts,
     check(request, ended) {
       const startedAt = clock.now()
+      const { host, address } = request.target
       if (closed) queueMicrotask(() => ended(undefined))
-      else if (isIP(request.target.host) !== 0) dial(request.target.host, request, startedAt, ended)
+      else if (address !== null) dial(host, address, request, startedAt, ended)
       else void resolve(request, startedAt, ended)
     },
     async close() {

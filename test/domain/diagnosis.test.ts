@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { diagnose, formatSpan } from '../../src/domain/diagnosis.ts'
 import { type Outcome, Reason } from '../../src/domain/outcome.ts'
-import type { Target } from '../../src/domain/target.ts'
+import { targetAt } from '../../src/domain/target.ts'
 
-const target: Target = { name: 'db-1:5432', host: 'db-1', port: 5432 }
+const target = targetAt('db-1', 5432)
 const found = (reason: Reason, evidence: Partial<Outcome> = {}): Outcome => ({
   reason,
   startedAt: 1000,

@@ -8,6 +8,7 @@ import {
   ServiceName,
   ServiceSettings,
 } from '../../src/domain/service.ts'
+import { targetAt } from '../../src/domain/target.ts'
 
 const settings = (written: object) => ServiceSettings.parse({ targets: ['db:5432'], ...written })
 const pathsOf = (written: object) =>
@@ -18,7 +19,7 @@ const pathsOf = (written: object) =>
 test('a service of which only the targets are written has the built-in policy', () => {
   assert.deepEqual(buildService('db', settings({})), {
     name: 'db',
-    targets: [{ name: 'db:5432', host: 'db', port: 5432 }],
+    targets: [targetAt('db', 5432)],
     quorum: 'all',
     groups: [],
     policy: {

@@ -6,14 +6,14 @@ import { type TestContext, test } from 'node:test'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import type { Outcome } from '../../src/domain/outcome.ts'
 import type { Close } from '../../src/domain/service.ts'
-import type { Target } from '../../src/domain/target.ts'
+import { type Target, targetAt } from '../../src/domain/target.ts'
 import { awaitOutcome, type Prober } from '../../src/prober/prober.ts'
 import type { Lookup } from '../../src/prober/resolver.ts'
 
 /** Builds the prober under test; without a look-up it asks the system. */
 export type MakeProber = (parts: { readonly clock: Clock; readonly lookup?: Lookup }) => Prober | Promise<Prober>
 
-export const targetOf = (host: string, port: number): Target => ({ name: `${host}:${port}`, host, port })
+export const targetOf = (host: string, port: number): Target => targetAt(host, port)
 
 /** Checks once; fails when the prober was closed meanwhile. */
 export async function checkOnce(

@@ -150,13 +150,14 @@ test('portable: an error after the check is over crashes nothing', async (t) => 
 test('portable: holds no timer and no socket once closed, so the process can end', () => {
   const program = `
     const { createPortableProber } = await import('${import.meta.resolve('../../src/prober/portable.ts')}')
+    const { targetAt } = await import('${import.meta.resolve('../../src/domain/target.ts')}')
     const { awaitOutcome } = await import('${import.meta.resolve('../../src/prober/prober.ts')}')
     const { createResolver } = await import('${import.meta.resolve('../../src/prober/resolver.ts')}')
     const net = await import('node:net')
     const clock = { now: () => performance.now() }
     const resolver = createResolver({ clock, lookup: () => new Promise(() => {}) })
     const prober = createPortableProber({ clock, resolver, connect: () => new net.Socket() })
-    const request = (host) => ({ target: { name: host, host, port: 1 }, timeoutMs: 60_000, close: 'fin' })
+    const request = (host) => ({ target: targetAt(host, 1), timeoutMs: 60_000, close: 'fin' })
     const checks = ['db', '127.0.0.1'].map((host) => awaitOutcome(prober, request(host)))
     await prober.close()
     console.log(JSON.stringify(await Promise.all(checks)))`

@@ -30,8 +30,8 @@ const answers = Answer.options
 const closes: readonly Close[] = ['half-open', 'rst', 'fin']
 const dialHead = 4
 const dialLength = dialHead + addressWords
-const findingHead = 10
-const findingLength = findingHead + addressWords
+/** An ICMP message adds the address of its sender. */
+const findingLength = 10
 /** Where a number has no value. */
 const none = -1
 
@@ -83,25 +83,31 @@ export function createRecords(libc: Libc) {
       into.push(slot, endedAt, latencyMs ?? none, synRetransmits ?? none, reasons.indexOf(reason))
       into.push(answer === null ? none : answers.indexOf(answer), errno ?? none)
       into.push(icmp?.version ?? none, icmp?.type ?? none, icmp?.code ?? none)
-      words.fill(0)
-      if (icmp !== null && icmp.from !== null) layOutAddress(libc, icmp.from, 0, address)
+      if (icmp === null) return
+      if (icmp.from === null) words.fill(0)
+      else layOutAddress(libc, icmp.from, 0, address)
       packAddress(into)
     },
 
     /** Tells the ending of every dial in a batch. */
     unpackFindings(batch: Batch, tell: (slot: number, ending: Ending) => void): void {
-      for (let at = 0; at < batch.length; at += findingLength) {
+      let at = 0
+      while (at < batch.length) {
         const latencyMs = orNull(batch[at + 2])
         const errno = orNull(batch[at + 6])
-        tell(batch[at] ?? none, {
+        const icmp = unpackIcmp(batch, at + 7)
+        const slot = batch[at] ?? none
+        const ending: Ending = {
           reason: reasons[batch[at + 4] ?? none] ?? 'local',
           endedAt: batch[at + 1] ?? 0,
           latencyMs: latencyMs === null ? null : roundLatency(latencyMs),
           synRetransmits: orNull(batch[at + 3]),
           answer: answers[batch[at + 5] ?? none] ?? null,
-          icmp: unpackIcmp(batch, at + 7),
+          icmp,
           code: errno === null ? null : errnoName(errno),
-        })
+        }
+        at += icmp === null ? findingLength : findingLength + addressWords
+        tell(slot, ending)
       }
     },
   }

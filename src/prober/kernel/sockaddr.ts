@@ -16,6 +16,11 @@ export function familyOf(firstWord: number): typeof AF_INET | typeof AF_INET6 {
   return (firstWord & 0xffff) === AF_INET ? AF_INET : AF_INET6
 }
 
+/** The port of an address, by its first word. */
+export function portOf(firstWord: number): number {
+  return ((firstWord >>> 8) & 0xff00) | (firstWord >>> 24)
+}
+
 /**
  * Lays out a literal IP, with a zone such as `fe80::1%eth0` or without, and a port. Port in network order, all else
  * little-endian. A zone that is no interface becomes 0, which connect(2) refuses for the addresses that need one.

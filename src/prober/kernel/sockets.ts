@@ -2,7 +2,7 @@ import type { IcmpError } from '../../domain/outcome.ts'
 import type { Close } from '../../domain/service.ts'
 import type { Libc, Memory } from './libc.ts'
 import type { SlottedDial } from './records.ts'
-import { AF_INET, AF_INET6, allocateAddress, copyWords, familyOf, readAddress } from './sockaddr.ts'
+import { AF_INET, AF_INET6, allocateAddress, copyWords, familyOf, portOf, readAddress } from './sockaddr.ts'
 
 // socket.h, tcp.h, in.h, in6.h: the same numbers on x86_64 and arm64.
 const SOCK_STREAM = 1
@@ -154,9 +154,9 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
      * and the SYN meets itself. It never picks a port somebody is bound to, so nobody listens.
      */
     isSelf(fd: number, { batch, at }: SlottedDial): boolean {
-      copyWords(batch, at, peer.words)
-      const port = peer.bytes.readUInt16BE(2)
+      const port = portOf(batch[at] ?? 0)
       if (port < ephemeralPorts[0] || port > ephemeralPorts[1]) return false
+      copyWords(batch, at, peer.words)
       const own = localAddress(fd)
       return own?.port === port && own.ip === readAddress(libc, peer)?.ip
     },

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { performance } from 'node:perf_hooks'
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { loadLibc } from './libc.ts'
 import { createDialLoop } from './loop.ts'

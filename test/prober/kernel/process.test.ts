@@ -12,12 +12,13 @@ const skip = await whyNoKernelProber()
 function run(program: string, ...flags: string[]) {
   const source = `
     const { startKernelProber } = await import('${import.meta.resolve('../../../src/prober/kernel/kernel.ts')}')
+    const { targetAt } = await import('${import.meta.resolve('../../../src/domain/target.ts')}')
     const { awaitOutcome } = await import('${import.meta.resolve('../../../src/prober/prober.ts')}')
     const { createResolver } = await import('${import.meta.resolve('../../../src/prober/resolver.ts')}')
     const clock = { now: () => performance.now() }
     const prober = await startKernelProber({ clock, resolver: createResolver({ clock }) })
     const check = (port, close = 'rst', urgent = true) =>
-      awaitOutcome(prober, { target: { name: '', host: '127.0.0.1', port }, timeoutMs: 60_000, close, urgent })
+      awaitOutcome(prober, { target: targetAt('127.0.0.1', port), timeoutMs: 60_000, close, urgent })
     ${program}`
   const folder = mkdtempSync(join(tmpdir(), 'porthole-test-'))
   try {
