@@ -161,7 +161,7 @@ async function dialUntil(
     while (performance.now() < end) {
       const target = targets[checks++ % targets.length]
       if (target === undefined) return
-      const outcome = await awaitOutcome(prober, { target, timeoutMs: 2000, close, urgent: false })
+      const outcome = await awaitOutcome(prober, { target, timeoutMs: 2000, close, urgent: true })
       if (outcome?.reason !== 'connected') failures++
     }
   }

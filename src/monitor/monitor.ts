@@ -65,7 +65,9 @@ export function createMonitor(parts: {
       return
     }
     const { timeoutMs, close } = watched.watchedService.service.policy
-    prober.check({ target: watched.target, timeoutMs, close, urgent: check.due === null }, (outcome) => {
+    // Whoever waits for its turn waits for those under way to end.
+    const urgent = check.due === null || waiting > 0
+    prober.check({ target: watched.target, timeoutMs, close, urgent }, (outcome) => {
       if (outcome !== undefined && !watched.retired) take(check, outcome)
       end(check)
       giveWay(null)

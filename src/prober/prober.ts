@@ -7,7 +7,7 @@ export type CheckRequest = {
   readonly target: Target
   readonly timeoutMs: number
   readonly close: Close
-  /** Somebody is waiting for the outcome: it is not held back to be handed over with others. */
+  /** Somebody is waiting for the outcome: it is not held back, for some tens of milliseconds, to be handed over with others. */
   readonly urgent: boolean
 }
 

@@ -18,7 +18,7 @@ test('reads back any address it formats, IPv4 and IPv6', () => {
   fc.assert(
     fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), anyPort, (ip, port) => {
       const name = formatAddress(ip, port)
-      assert.deepEqual(parseTarget(name), { name, host: ip, port })
+      assert.deepEqual(parseTarget(name), { name, host: ip, port, address: name })
     }),
   )
 })
@@ -27,7 +27,7 @@ test('reads any host name with a port', () => {
   fc.assert(
     fc.property(anyHostName, anyPort, (host, port) => {
       const name = `${host}:${port}`
-      assert.deepEqual(parseTarget(name), { name, host, port })
+      assert.deepEqual(parseTarget(name), { name, host, port, address: null })
     }),
   )
 })
@@ -46,7 +46,10 @@ test('reads the ways people write hosts', () => {
     ['[::ffff:10.0.0.5]:22', '::ffff:10.0.0.5', 22],
     ['xn--mnchen-3ya.de:80', 'xn--mnchen-3ya.de', 80],
   ]
-  for (const [name, host, port] of targets) assert.deepEqual(parseTarget(name), { name, host, port })
+  for (const [name, host, port] of targets) {
+    const address = /^(10\.0\.0\.5|.*:.*)$/.test(host) ? name : null
+    assert.deepEqual(parseTarget(name), { name, host, port, address })
+  }
 })
 
 const bad: readonly [text: string, why: string][] = [

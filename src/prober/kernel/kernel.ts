@@ -98,7 +98,7 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
   function flush(): void {
     // Once closed, the descriptor to wake with may be somebody else's.
     if (closing) return
-    const batch = Float64Array.from(outbox)
+    const batch = new Float64Array(outbox)
     outbox = []
     worker?.post(batch)
     wake()

@@ -53,7 +53,6 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   /** Dials that have not begun, from `begun` on. */
   let waiting: SlottedDial[] = []
   let begun = 0
-  let handshakes = 0
   /** Descriptors of sockets that are done with. Closing takes longer than all the rest: it waits until everybody is told. */
   const ended: number[] = []
   /** When the last wait ended. What the kernel told of by then happened by then. */
@@ -85,7 +84,6 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     }
     const socket: Socket = { fd, dial, begunAt, dueAt: dial.deadline, heapIndex: -1, phase: 'handshake', icmp: null }
     open.set(fd, socket)
-    handshakes++
     if (!isUsed) {
       mark(fd, true)
       if (!epoll.add(fd)) {
@@ -103,7 +101,6 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     // A handshake that needed a second SYN has no round trip of its own to show (Karn's rule): then it is what we waited.
     const latencyMs = info.rttMs > 0 && info.synRetransmits === 0 ? info.rttMs : endedAt - socket.begunAt
     const errno = sockets.isSelf(fd, dial) ? ECONNREFUSED : 0
-    handshakes--
     tell(dial, { errno, atOnce: false, info, icmp: null, icmpFromSelf: false }, endedAt, latencyMs)
     if (errno === 0 && dial.close === 'fin') sayFarewell(socket)
     else if (errno === 0 && socket.icmp === null && info.synRetransmits === 0 && sockets.keep(fd, dial)) leave(socket)
@@ -116,7 +113,6 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     const icmp = (errno === null ? null : sockets.takeIcmp(fd)) ?? socket.icmp
     // Where this machine dials itself, the firewall it meets is the target's.
     const icmpFromSelf = icmp !== null && sockets.isFromSelf(fd, dial, icmp.from)
-    handshakes--
     tell(dial, { errno, atOnce, info, icmp, icmpFromSelf }, endedAt, endedAt - socket.begunAt)
     shut(socket)
   }
@@ -192,20 +188,16 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     else failed(socket, sockets.takeError(socket.fd) || null, false, info, now())
   }
 
-  /** Whether no finding is to be expected soon. */
-  function isQuiet(): boolean {
-    return handshakes === 0 && waiting.length === 0
-  }
-
   function waitMs(): number {
     const instant = now()
-    if (waiting.length > 0 || ended.length > 0 || outbox.isDue(instant, isQuiet())) return 0
+    if (waiting.length > 0 || ended.length > 0 || outbox.isDue(instant)) return 0
     const next = Math.min(timers.peek()?.dueAt ?? Number.POSITIVE_INFINITY, outbox.dueAt())
     return Math.min(longestWaitMs, Math.max(0, Math.ceil(next - instant)))
   }
 
   return {
     add(dials) {
+      outbox.flush()
       waiting = waiting.length === 0 ? dials : waiting.concat(dials)
     },
     turn() {
@@ -214,7 +206,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
       wokenAt = now()
       for (let i = 0; i < events; i++) handle(epoll.fdOf(i), epoll.mayBeError(i))
       for (let next = timers.peek(); next !== undefined && next.dueAt <= now(); next = timers.peek()) expire(next)
-      if (outbox.isDue(now(), isQuiet())) outbox.flush()
+      if (outbox.isDue(now())) outbox.flush()
       closeSome()
     },
     close() {
