@@ -4,6 +4,7 @@ import { systemClock } from '../src/clock.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
+import { createTransitionLog } from '../src/monitor/transition-log.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { createReadiness } from '../src/readiness.ts'
 
@@ -12,7 +13,7 @@ export const documentFile = new URL('openapi.json', import.meta.url)
 
 const prober: Prober = {
   name: 'portable',
-  check: async () => undefined,
+  check: () => undefined,
   restarts: () => 0,
   close: async () => undefined,
 }
@@ -26,7 +27,9 @@ export async function generateDocument(): Promise<string> {
   const registry = createRegistry()
   const monitor = createMonitor({ registry, prober, clock, maxInFlight: 1 })
   const metrics = createMetrics({ monitor, registry, clock, prober: prober.name, version }, { runtime: false })
-  const app = await buildApp({ monitor, registry, readiness: createReadiness(monitor), metrics, clock, version })
+  const log = createTransitionLog({ monitor, clock })
+  const readiness = createReadiness(monitor)
+  const app = await buildApp({ monitor, registry, log, readiness, metrics, clock, version })
   await app.ready()
   const text = `${JSON.stringify(app.swagger(), null, 2)}\n`
   await app.close()

@@ -2,21 +2,27 @@ import fastify, { type FastifyInstance, type FastifyServerOptions, LogController
 import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
 import type { Clock } from './clock.ts'
 import { addDocs } from './http/docs.ts'
+import { eventRoutes } from './http/events.ts'
 import { openFastLane } from './http/fast-lane.ts'
 import { healthRoutes } from './http/health.ts'
 import { metricsRoutes } from './http/metrics.ts'
 import { probeRoutes } from './http/probes.ts'
 import { answerClientError, answerError, answerWithProblems, refuseOtherMethods } from './http/problem.ts'
 import { createServiceRenderer } from './http/rendered.ts'
+import { discoveryRoutes } from './http/sd.ts'
+import { serviceRoutes } from './http/services.ts'
+import { transitionRoutes } from './http/transitions.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { Monitor } from './monitor/monitor.ts'
 import type { Registry } from './monitor/registry.ts'
+import type { TransitionLog } from './monitor/transition-log.ts'
 import type { Readiness } from './readiness.ts'
 
 /** What the routes look at. */
 export type AppParts = {
   readonly monitor: Monitor
   readonly registry: Registry
+  readonly log: TransitionLog
   readonly readiness: Readiness
   readonly metrics: Metrics
   readonly clock: Clock
@@ -53,6 +59,10 @@ export async function buildApp(
   await app.register(healthRoutes, { ...parts, render })
   await app.register(probeRoutes, parts)
   await app.register(metricsRoutes, parts)
+  await app.register(serviceRoutes, parts)
+  await app.register(transitionRoutes, parts)
+  await app.register(eventRoutes, parts)
+  await app.register(discoveryRoutes, parts)
   refuse()
   openFastLane(app, { ...parts, render })
   return app

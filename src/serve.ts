@@ -9,6 +9,7 @@ import { createMetrics } from './metrics/metrics.ts'
 import { createLoop } from './monitor/loop.ts'
 import { createMonitor } from './monitor/monitor.ts'
 import { createRegistry, type Registry } from './monitor/registry.ts'
+import { createTransitionLog } from './monitor/transition-log.ts'
 import { boundInFlight, descriptorLimit } from './prober/descriptors.ts'
 import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
@@ -42,9 +43,11 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   const maxInFlight = boundInFlight(config.maxInFlight, descriptorLimit())
   const monitor = createMonitor({ registry, prober, clock, maxInFlight })
   const loop = createLoop({ monitor, clock })
+  const transitions = createTransitionLog({ monitor, clock })
   const readiness = createReadiness(monitor)
   const metrics = createMetrics({ monitor, registry, clock, prober: prober.name, version })
-  const app = await buildApp({ monitor, registry, readiness, metrics, clock, version }, { level: config.logLevel })
+  const parts = { monitor, registry, log: transitions, readiness, metrics, clock, version }
+  const app = await buildApp(parts, { level: config.logLevel })
   const { log } = app
   monitor.transitions.subscribe((transition) => logTransition(log, registry, transition))
 

@@ -13,6 +13,7 @@ import type { Service } from '../src/domain/service.ts'
 import { createMetrics, type Metrics } from '../src/metrics/metrics.ts'
 import { createMonitor, type Monitor } from '../src/monitor/monitor.ts'
 import { createRegistry, type Registry } from '../src/monitor/registry.ts'
+import { createTransitionLog } from '../src/monitor/transition-log.ts'
 import type { WatchedTarget } from '../src/monitor/watch.ts'
 import { createPortableProber } from '../src/prober/portable.ts'
 import type { Prober } from '../src/prober/prober.ts'
@@ -58,7 +59,8 @@ export async function build(t: TestContext, services: readonly Service[] = [], o
   const readiness = createReadiness(monitor)
   const version = '0.0.0-test'
   const metrics = createMetrics({ monitor, registry, clock, prober: prober.name, version }, { runtime: false })
-  const app = await buildApp({ monitor, registry, readiness, metrics, clock, version }, logger)
+  const log = createTransitionLog({ monitor, clock })
+  const app = await buildApp({ monitor, registry, log, readiness, metrics, clock, version }, logger)
   t.after(async () => {
     await prober.close()
     await app.close()

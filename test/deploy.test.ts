@@ -9,9 +9,11 @@ import { parse, parseAllDocuments } from 'yaml'
 import { buildApp } from '../src/app.ts'
 import { systemClock } from '../src/clock.ts'
 import { type Config, parseConfig } from '../src/config/config.ts'
+import { DiscoveredService } from '../src/http/sd.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
+import { createTransitionLog } from '../src/monitor/transition-log.ts'
 import { createReadiness } from '../src/readiness.ts'
 import { root } from './readme.ts'
 import { sampleOutcome } from './samples.ts'
@@ -55,13 +57,33 @@ const parts = () => {
   }
   const monitor = createMonitor({ registry, prober, clock, maxInFlight: 1 })
   const metrics = createMetrics({ monitor, registry, clock, prober: 'portable', version: '0.1.0' }, { runtime: false })
-  return { monitor, registry, readiness: createReadiness(monitor), metrics, clock, version: '0.1.0' }
+  const log = createTransitionLog({ monitor, clock })
+  return { monitor, registry, log, readiness: createReadiness(monitor), metrics, clock, version: '0.1.0' }
 }
 
 const noPromtool = without('promtool', '--version')
 
 test('promtool accepts the scrape configuration and the rules', { skip: noPromtool }, () => {
   run('promtool', 'check', 'config', '--lint-fatal', 'deploy/prometheus.yaml')
+})
+
+test('the scrape configuration discovers at a route that exists, by labels that are there', async (t) => {
+  const app = await buildApp(parts())
+  t.after(() => app.close())
+  const text = read('deploy/prometheus.yaml')
+  const [{ url } = assert.fail()] = parse(text).scrape_configs.flatMap(
+    (job: { http_sd_configs?: { url: string }[] }) => job.http_sd_configs ?? [],
+  )
+  const { pathname, search } = new URL(url)
+  const response = await app.inject(pathname + search)
+  assert.deepEqual([response.statusCode, response.json()], [200, []])
+  const known = Object.keys(DiscoveredService.shape.labels.shape)
+  const used = text.match(/__meta_porthole_\w+/g) ?? []
+  assert(used.length > 0)
+  assert.deepEqual(
+    used.filter((name) => !known.includes(name)),
+    [],
+  )
 })
 
 test('the alerts fire when they should and only then', { skip: noPromtool }, () => {

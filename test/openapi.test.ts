@@ -52,13 +52,24 @@ test('every operation has a summary, a tag that is described, and an operationId
   assert.equal(new Set(operations.map(({ operation }) => operation.operationId)).size, operations.length)
 })
 
-test('every 4xx and 504 is a problem, and nothing else is', () => {
+test('every response says what it is made of', () => {
+  for (const { name, operation } of operations) {
+    for (const [status, { content = {} }] of Object.entries(operation.responses)) {
+      for (const [type, { schema }] of Object.entries(content))
+        assert.notDeepEqual(schema ?? {}, {}, `${name} ${status} ${type}`)
+    }
+  }
+})
+
+test('every 4xx and 504 is a problem, a 503 may be one, and nothing else is', () => {
   for (const { name, operation } of operations) {
     for (const [status, { content = {} }] of Object.entries(operation.responses)) {
       const types = Object.keys(content)
       const isError = status.startsWith('4') || status === '504'
-      assert.equal(types.includes('application/problem+json'), isError, `${name} ${status}`)
-      if (isError) assert.deepEqual(types, ['application/problem+json'], `${name} ${status}`)
+      const isProblem = types.includes('application/problem+json')
+      // Health tells of a service that is down by 503 too, and that is no error.
+      if (status !== '503') assert.equal(isProblem, isError, `${name} ${status}`)
+      if (isProblem) assert.deepEqual(types, ['application/problem+json'], `${name} ${status}`)
     }
   }
 })

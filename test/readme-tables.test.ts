@@ -13,6 +13,7 @@ import { builtInDefaults, PolicySettings, ServiceSettings } from '../src/domain/
 import { createMetrics } from '../src/metrics/metrics.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
+import { createTransitionLog } from '../src/monitor/transition-log.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { createReadiness } from '../src/readiness.ts'
 import { blocksOf, readme, root, tableOf } from './readme.ts'
@@ -32,16 +33,19 @@ test('the table of reasons lists each with its verdict', () => {
 test('the table of routes lists those of the OpenAPI document, and the table of parameters those of /health', async (t) => {
   const { paths } = await describedRoutes(t)
   const rows = tableOf(readme, '| route | answer |').map(([route = '']) => route)
-  assert.deepEqual(new Set(rows), new Set([...Object.keys(paths).map((path) => `GET ${path}`), 'GET /docs']))
+  const described = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  )
+  assert.deepEqual(new Set(rows), new Set([...described, 'GET /docs']))
 
   const queryOf = (path: string) =>
-    paths[path]?.get.parameters.filter((one) => one.in === 'query').map(({ name }) => name)
+    paths[path]?.get?.parameters.filter((one) => one.in === 'query').map(({ name }) => name)
   const parameters = tableOf(readme, '| parameter | meaning |').map(([name]) => name)
   assert.deepEqual(parameters, queryOf('/health'))
   assert.deepEqual(parameters.slice(-4), queryOf('/health/{service}'))
 })
 
-type Paths = Record<string, { get: { parameters: { in: string; name: string }[] } }>
+type Paths = Record<string, Partial<Record<string, { parameters: { in: string; name: string }[] }>>>
 
 async function describedRoutes(t: TestContext): Promise<{ paths: Paths }> {
   const app = await buildApp(sampleParts())
@@ -66,7 +70,8 @@ function sampleParts() {
   }
   const monitor = createMonitor({ registry, clock, prober, maxInFlight: 2 })
   const metrics = createMetrics({ monitor, registry, clock, prober: 'kernel', version: '0.1.0' }, { runtime: false })
-  return { monitor, registry, readiness: createReadiness(monitor), metrics, clock, version: '0.1.0' }
+  const log = createTransitionLog({ monitor, clock })
+  return { monitor, registry, log, readiness: createReadiness(monitor), metrics, clock, version: '0.1.0' }
 }
 
 test("the table of settings has every key of the file, and each one's default", () => {

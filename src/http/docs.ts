@@ -18,6 +18,10 @@ export async function addDocs(app: FastifyInstance, version: string): Promise<vo
       },
       tags: [
         { name: 'health', description: 'What is known of services.' },
+        { name: 'services', description: 'Which services there are, and checks on demand.' },
+        { name: 'transitions', description: 'What happened, and how long services were up.' },
+        { name: 'events', description: 'What happens, as it happens.' },
+        { name: 'discovery', description: 'The services, for other programs.' },
         { name: 'porthole', description: 'Porthole itself.' },
       ],
     },

@@ -9,8 +9,10 @@ const flag = z
   })
   .transform((value) => value !== 'false' && value !== '0')
 
-/** What is written once comes as text, what is written several times as a list. */
-const oneOrMany = z.preprocess((value) => (value === undefined ? value : [value].flat()), z.array(z.string()))
+/** A parameter that may be given several times. What is written once comes as text, what is written several times as a list. */
+export const manyOf = <Item extends z.ZodType>(item: Item) =>
+  z.preprocess((value) => (value === undefined ? value : [value].flat()), z.array(item))
+export const oneOrMany = manyOf(z.string())
 
 const degraded = z
   .enum(['200', '503'], { error: (issue) => `degraded=${issue.input}: write 503 where degraded is down, or 200` })
@@ -48,7 +50,9 @@ export const SetQuery = z.strictObject(
 )
 export type SetQuery = z.infer<typeof SetQuery>
 
-function unknownParameters(issue: { code?: string; keys?: unknown }, known: string): string | undefined {
+/** What to say of parameters that do not exist; other issues keep their own words. */
+export function unknownParameters(issue: { code?: string; keys?: unknown }, known: string): string | undefined {
   if (issue.code !== 'unrecognized_keys') return undefined
-  return `unknown query parameter ${(issue.keys as string[]).join(', ')}: there are ${known}`
+  const there = known.includes(',') ? 'there are' : 'there is only'
+  return `unknown query parameter ${(issue.keys as string[]).join(', ')}: ${there} ${known}`
 }

@@ -93,11 +93,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     async (request, reply) => {
       const watched = monitor.services.get(request.params.service)
       if (watched === undefined) {
-        return sendProblem(
-          reply,
-          404,
-          `No service is named ${quoteAll([request.params.service])}: GET /health?verbose lists those there are.`,
-        )
+        return sendNotRegistered(reply, request.params.service)
       }
       const freshness = readFreshness(request.headers['cache-control'], request.query.maxAge)
       if (!(await freshen([watched], freshness, request.query.wait))) return sendProblem(reply, 504, nothingCached)
@@ -157,6 +153,11 @@ function choose(monitor: Monitor, { group, exclude }: SetQuery): WatchedService[
 /** A group's own quorum holds when it alone is asked for. */
 function ownQuorum(registry: Registry, groups: readonly string[] | undefined): Quorum | undefined {
   return groups?.length === 1 ? registry.groups.get(groups[0] ?? '')?.quorum : undefined
+}
+
+/** Answers where a service is asked for that is not registered. */
+export function sendNotRegistered(reply: FastifyReply, name: string): FastifyReply {
+  return sendProblem(reply, 404, `No service is named ${quoteAll([name])}: GET /health?verbose lists those there are.`)
 }
 
 function quoteAll(names: readonly string[]): string {

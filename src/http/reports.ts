@@ -67,6 +67,10 @@ export const ServiceReport = z
   .meta({ id: 'ServiceReport' })
 export type ServiceReport = z.infer<typeof ServiceReport>
 
+/** What the API shows of a service in a list. */
+export const ServiceSummary = ServiceReport.omit({ targets: true }).meta({ id: 'ServiceSummary' })
+export type ServiceSummary = z.infer<typeof ServiceSummary>
+
 /** What the API shows of several services together. */
 export const SetReport = z
   .object({
@@ -79,7 +83,10 @@ export const SetReport = z
   .meta({ id: 'SetReport' })
 export type SetReport = z.infer<typeof SetReport>
 
-function isoTime(instant: number | null, clock: Clock): string | null {
+/** An instant as the API writes it: RFC 3339, in UTC. */
+export function isoTime(instant: number, clock: Clock): string
+export function isoTime(instant: number | null, clock: Clock): string | null
+export function isoTime(instant: number | null, clock: Clock): string | null {
   return instant === null ? null : new Date(clock.toEpoch(instant)).toISOString()
 }
 
@@ -119,13 +126,8 @@ export function oldestCheck({ targets }: WatchedService): number | null {
   return oldest
 }
 
-/** The report of one service as it stands now. */
-export function reportService(
-  watched: WatchedService,
-  clock: Clock,
-  now = clock.now(),
-  standing: ServiceStanding = standingOf(watched, now),
-): ServiceReport {
+/** A service in a list, as it stands. */
+export function summarize(watched: WatchedService, clock: Clock, standing: ServiceStanding): ServiceSummary {
   const { name, quorum, groups } = watched.service
   return {
     service: name,
@@ -136,6 +138,18 @@ export function reportService(
     groups: [...groups],
     targetsUp: standing.counts.up,
     targetsTotal: watched.targets.length,
+  }
+}
+
+/** The report of one service as it stands now. */
+export function reportService(
+  watched: WatchedService,
+  clock: Clock,
+  now = clock.now(),
+  standing: ServiceStanding = standingOf(watched, now),
+): ServiceReport {
+  return {
+    ...summarize(watched, clock, standing),
     targets: watched.targets.map((target) => reportTarget(target, clock, now)),
   }
 }

@@ -1,0 +1,140 @@
+import type { ServerResponse } from 'node:http'
+import type { Clock } from '../clock.ts'
+import type { Registry, RegistryChange } from '../monitor/registry.ts'
+import type { LoggedTransition, TransitionLog } from '../monitor/transition-log.ts'
+import { type Filter, type News, registryNews, transitionNews } from './event-frames.ts'
+import { type Batch, batchOf, type EventReader, openReader } from './event-reader.ts'
+
+/** How long readers may take for the rest when the server closes, before their connections are cut. */
+const closeGraceMs = 500
+/** How many readers are told in one turn, so that nobody else waits for all of them. */
+const readersPerTurn = 20
+
+/** What is told, and to whom it is yet to be told. */
+type Telling = { readonly batch: Batch; readonly left: EventReader[] }
+
+export type EventStreamParts = {
+  readonly log: TransitionLog
+  readonly registry: Registry
+  readonly clock: Clock
+  /** A stream is never silent for longer. */
+  readonly heartbeatMs?: number
+  /** Who has left more than this untaken when there is more to write is disconnected. */
+  readonly maxBufferedBytes?: number
+  readonly maxStreams?: number
+}
+
+/** Everybody who reads what happens. */
+export type EventStreams = {
+  /** Why nobody more can read now, as a sentence; null when somebody can. */
+  refusal(): string | null
+  /** Starts a stream on a response whose headers are written. It ends with its connection. */
+  open(response: ServerResponse, filter: Filter, lastEventId: string | undefined): void
+  /** Ends every stream, and lets nobody more read. */
+  endAll(): void
+  /** Stops listening to what happens. */
+  close(): void
+  /** `dropped`: how many readers were disconnected because they were too slow. */
+  stats(): { open: number; dropped: number }
+}
+
+/** Tells readers what is logged and what changes in the registry. Listens to both once, however many readers there are. */
+export function createEventStreams({
+  log,
+  registry,
+  clock,
+  heartbeatMs = 15_000,
+  maxBufferedBytes = 1024 * 1024,
+  maxStreams = 1000,
+}: EventStreamParts): EventStreams {
+  const readers = new Set<EventReader>()
+  /** As of the last change, so that who wants a group hears also of those that left it. */
+  const groupsOf = new Map([...registry.services.values()].map(({ name, groups }) => [name, groups]))
+  let news: News[] = []
+  const tellings: Telling[] = []
+  let turn: NodeJS.Immediate | undefined
+  let dropped = 0
+  let closing = false
+
+  const newsOf = (entry: LoggedTransition) =>
+    transitionNews(entry, registry.services.get(entry.service)?.groups ?? [], clock)
+
+  function follow({ put, removed }: RegistryChange): void {
+    const before = (name: string) => groupsOf.get(name) ?? []
+    const item = registryNews(
+      put.map(({ name, groups }) => ({ name, groups: [...before(name), ...groups] })),
+      removed.map((name) => ({ name, groups: before(name) })),
+    )
+    for (const name of removed) groupsOf.delete(name)
+    for (const { name, groups } of put) groupsOf.set(name, groups)
+    announce(item)
+  }
+
+  /** What happens in one turn is told at once: when much goes down, it is one write for each reader and not a thousand. */
+  function announce(item: News): void {
+    if (readers.size === 0) return
+    news.push(item)
+    turn ??= setImmediate(takeTurn)
+  }
+
+  /** What was announced so far is for those who read now. */
+  function seal(): void {
+    if (news.length === 0) return
+    tellings.push({ batch: batchOf(news), left: [...readers] })
+    news = []
+  }
+
+  /** Tells the oldest of what is to be told to this many readers. */
+  function tell(most: number): void {
+    if (tellings.length === 0) seal()
+    const [telling] = tellings
+    if (telling === undefined) return
+    for (const reader of telling.left.splice(0, most)) reader.tell(telling.batch)
+    if (telling.left.length === 0) tellings.shift()
+  }
+
+  const hasMore = () => tellings.length + news.length > 0
+
+  function takeTurn(): void {
+    tell(readersPerTurn)
+    turn = hasMore() ? setImmediate(takeTurn) : undefined
+  }
+
+  const stopListening = [log.logged.subscribe((entry) => announce(newsOf(entry))), registry.changed.subscribe(follow)]
+
+  return {
+    refusal() {
+      if (closing) return 'Porthole is about to stop.'
+      return readers.size < maxStreams ? null : `${maxStreams} event streams are open, and there may be no more.`
+    },
+    open(response, filter, lastEventId) {
+      // Whose connection is gone by now says so no more.
+      if (response.destroyed) return
+      // What happened before is not for the newcomer, who is told it from the log, or not at all.
+      seal()
+      const onSlow = () => {
+        dropped++
+      }
+      const reader = openReader({ response, filter, lastEventId, log, newsOf, maxBufferedBytes, onSlow })
+      readers.add(reader)
+      const heart = setInterval(reader.beat, heartbeatMs)
+      response.once('close', () => {
+        clearInterval(heart)
+        readers.delete(reader)
+      })
+    },
+    endAll() {
+      closing = true
+      while (hasMore()) tell(Number.POSITIVE_INFINITY)
+      for (const reader of readers) reader.end()
+      setTimeout(() => {
+        for (const reader of readers) reader.cut()
+      }, closeGraceMs).unref()
+    },
+    close() {
+      for (const stop of stopListening) stop()
+      clearImmediate(turn)
+    },
+    stats: () => ({ open: readers.size, dropped }),
+  }
+}

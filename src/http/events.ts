@@ -1,0 +1,111 @@
+import type { OutgoingHttpHeaders } from 'node:http'
+import type { FastifyReply } from 'fastify'
+import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
+import { z } from 'zod'
+import { createEventStreams, type EventStreamParts, type EventStreams } from './event-streams.ts'
+import { once } from './freshness.ts'
+import { oneOrMany, unknownParameters } from './health-query.ts'
+import { problemResponse, sendProblem } from './problem.ts'
+
+const EventsQuery = z.strictObject(
+  {
+    service: oneOrMany.optional().meta({
+      description: 'Only this service; several are allowed. It need not be registered yet.',
+    }),
+    group: oneOrMany.optional().meta({
+      description: 'Only services of this group; several are allowed. With `service`, both must hold.',
+    }),
+    lastEventId: once(z.string()).optional().meta({
+      description: 'For those who cannot set headers. The header `Last-Event-ID` goes before it.',
+    }),
+  },
+  { error: (issue) => unknownParameters(issue, 'service, group, lastEventId') },
+)
+
+const eventHeaders = z.looseObject({
+  'last-event-id': z.string().optional().meta({
+    description: 'The id of the last event that was read: the stream goes on after it. Browsers send it by themselves.',
+  }),
+})
+
+const description = `Server-sent events (WHATWG HTML §9.2), for \`EventSource\` and \`curl -N\`. The stream has no end.
+
+- \`transition\`: a change of status, with an \`id\`. Its data is what \`/v1/transitions\` shows of it:
+  \`{ id, at, service, target, from, to, reason, message }\`.
+- \`registry\`: services that are new or different, and those that are gone: \`{ put: [names], removed: [names] }\`. It has no id and is not replayed:
+  who lost the connection reads \`/v1/services\` anew. With \`group\`, a service that leaves the group is told once more, as \`put\`.
+- \`reset\`: the first event when \`Last-Event-ID\` is too old, or unknown: some transitions are missing. Read \`/v1/services\` anew, and go on from here.
+
+After a lost connection, transitions that were missed are replayed, with nothing missing and nothing twice; with \`group\`, by the groups that services
+are in now. There is an \`id\` at the start, and now and then one alone, so that who waits long for a service also comes back to the right place.
+A comment line (\`:\`) every 15 s shows that the stream is alive. A reader that is much too slow is disconnected, and goes on from its last id.`
+
+type Options = EventStreamParts & {
+  /** Who reads; a set of its own where none is given. */
+  readonly streams?: EventStreams
+}
+
+/** `GET /v1/events`: what happens, as it happens. */
+export const eventRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, options) => {
+  const streams = options.streams ?? createEventStreams(options)
+  // Before the server waits for its connections to end.
+  app.addHook('preClose', async () => streams.endAll())
+  app.addHook('onClose', async () => streams.close())
+
+  app.get(
+    '/v1/events',
+    {
+      schema: {
+        summary: 'What happens, as it happens',
+        description,
+        operationId: 'streamEvents',
+        tags: ['events'],
+        querystring: EventsQuery,
+        headers: eventHeaders,
+        response: {
+          200: {
+            description: 'A stream of events, as `text/event-stream`.',
+            content: {
+              'text/event-stream': {
+                schema: z.string().meta({
+                  examples: [
+                    'event: transition\nid: 1795359600000001\ndata: {"id":"1795359600000001","at":"2026-11-22T15:00:00.000Z","service":"postgres","target":"db-1:5432","from":"up","to":"down","reason":"refused","message":"refused in 0.21 ms: the host answers, but nobody listens"}\n\n',
+                  ],
+                }),
+              },
+            },
+          },
+          400: problemResponse('The query is wrong; every problem is listed.'),
+          503: problemResponse(
+            'Too many streams are open, or Porthole is about to stop; `Retry-After` says when to try again.',
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const refusal = streams.refusal()
+      if (refusal !== null) return sendProblem(reply.header('retry-after', '5'), 503, refusal)
+      const { service, group, lastEventId } = request.query
+      writeHead(reply)
+      // Browsers repeat the address as it was, so the header is the newer of the two. Empty is what a reader without an id may send.
+      const resumeAfter = request.headers['last-event-id'] || lastEventId || undefined
+      if (request.method === 'HEAD') reply.raw.end()
+      else streams.open(reply.raw, { service, group }, resumeAfter)
+      return reply
+    },
+  )
+}
+
+/** Takes the response out of Fastify's hands: what is written to a stream is paced by its reader. */
+function writeHead(reply: FastifyReply): void {
+  reply.hijack()
+  reply.raw.writeHead(200, {
+    ...(reply.getHeaders() as OutgoingHttpHeaders),
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    // nginx would gather the stream before it passes it on.
+    'x-accel-buffering': 'no',
+    // A stream that ends is over with its connection: an idle one would hold the server's close up.
+    connection: 'close',
+  })
+}

@@ -1,0 +1,99 @@
+import type { FastifyReply } from 'fastify'
+import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
+import { z } from 'zod'
+import type { Clock } from '../clock.ts'
+import type { Service } from '../domain/service.ts'
+import { Status } from '../domain/status.ts'
+import type { Monitor } from '../monitor/monitor.ts'
+import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import { oneOrMany, unknownParameters } from './health-query.ts'
+import { problemResponse } from './problem.ts'
+
+/** A service as Prometheus discovers it: what its documentation of HTTP service discovery calls a target group. */
+export const DiscoveredService = z
+  .object({
+    targets: z.array(z.string()).meta({ description: '`host:port` as configured.' }),
+    labels: z.object({
+      __meta_porthole_service: z.string(),
+      __meta_porthole_groups: z.string().meta({
+        description:
+          'The groups between commas, with a comma at both ends: `.*,payments,.*` is a regex for one of them. Empty when there are none.',
+      }),
+      __meta_porthole_status: Status.meta({
+        description:
+          "The service's status when this was asked. Prometheus drops it after relabeling, so it costs nothing unless used: kept as a label it begins new series with every change, and targets dropped by it leave no `up == 0` to alert on.",
+      }),
+      __meta_porthole_quorum: z.string().meta({ description: '`all`, `any`, a count, or a share such as `50%`.' }),
+    }),
+  })
+  .meta({ id: 'DiscoveredService' })
+export type DiscoveredService = z.infer<typeof DiscoveredService>
+
+const Query = z.strictObject(
+  { group: oneOrMany.optional().meta({ description: 'Only services of this group; several are allowed.' }) },
+  { error: (issue) => unknownParameters(issue, 'group') },
+)
+
+/** `GET /v1/sd`: what is registered, for Prometheus's `http_sd_configs`. On anything but 200 Prometheus keeps the list it has. */
+export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<{ monitor: Monitor; clock: Clock }> = async (
+  app,
+  { monitor, clock },
+) => {
+  app.get(
+    '/v1/sd',
+    {
+      schema: {
+        summary: 'The services and their targets, for HTTP service discovery of Prometheus',
+        operationId: 'discoverServices',
+        tags: ['discovery'],
+        querystring: Query,
+        response: {
+          200: {
+            description: 'Every service, or those of the groups asked for; empty when there is none.',
+            content: { 'application/json': { schema: z.array(DiscoveredService) } },
+          },
+          400: problemResponse('The query is wrong; every problem is listed.'),
+        },
+      },
+    },
+    async (request, reply) => answer(reply, request.query.group),
+  )
+
+  /** What was written last of a service; a definition never changes, it is replaced. */
+  const written = new WeakMap<Service, { readonly status: Status; readonly json: string }>()
+
+  /** Services of these groups; all when none is named. */
+  function answer(reply: FastifyReply, groups: readonly string[] | undefined): FastifyReply {
+    const now = clock.now()
+    const entries: string[] = []
+    for (const watched of monitor.services.values()) {
+      if (groups === undefined || watched.service.groups.some((name) => groups.includes(name))) {
+        entries.push(entryOf(watched, now))
+      }
+    }
+    return reply.type('application/json; charset=utf-8').send(`[${entries.join(',')}]`)
+  }
+
+  /** Written once for as long as it reads the same: writing 10,000 services anew would hold up everything else for some 20 ms. */
+  function entryOf(watched: WatchedService, now: number): string {
+    const { service } = watched
+    const { status } = standingOf(watched, now)
+    const last = written.get(service)
+    if (last?.status === status) return last.json
+    const json = JSON.stringify(discover(service, status))
+    written.set(service, { status, json })
+    return json
+  }
+}
+
+function discover({ name, targets, groups, quorum }: Service, status: Status): DiscoveredService {
+  return {
+    targets: targets.map((target) => target.name),
+    labels: {
+      __meta_porthole_service: name,
+      __meta_porthole_groups: groups.length === 0 ? '' : `,${groups.join(',')},`,
+      __meta_porthole_status: status,
+      __meta_porthole_quorum: String(quorum),
+    },
+  }
+}

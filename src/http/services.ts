@@ -1,0 +1,116 @@
+import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
+import { z } from 'zod'
+import type { Clock } from '../clock.ts'
+import type { Monitor } from '../monitor/monitor.ts'
+import type { Registry } from '../monitor/registry.ts'
+import { standingOf } from '../monitor/watch.ts'
+import { sendNotRegistered } from './health.ts'
+import { problemResponse } from './problem.ts'
+import { isoTime, oldestCheck, reportService, ServiceReport } from './reports.ts'
+import { defineService, ServiceDefinition } from './service-definition.ts'
+import { createServicePager, ServicePage } from './service-page.ts'
+import { linkToNext, NoQuery, ServicesQuery } from './service-query.ts'
+
+const { service, status, since, checkedAt } = ServiceReport.shape
+
+/** How a service is defined, beside how it stands. */
+export const ServiceDetail = z
+  .object({ service, status, since, checkedAt, definition: ServiceDefinition })
+  .meta({ id: 'ServiceDetail' })
+
+type Options = { monitor: Monitor; registry: Registry; clock: Clock }
+
+const answers = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+  200: { description, content: { 'application/json': { schema } } },
+  400: problemResponse('The query is wrong; every problem is listed.'),
+})
+/** Anew for each route: Fastify writes into what it is given. */
+const answersForOne = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+  ...answers(description, schema),
+  404: problemResponse('No such service.'),
+})
+const params = z.object({ service: z.string() })
+
+/** `/v1/services`: which services there are, how each is defined, and checks of all its targets when asked. */
+export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { monitor, registry, clock }) => {
+  const pager = createServicePager({ monitor, registry, clock })
+  app.addHook('onClose', async () => pager.close())
+
+  app.get(
+    '/v1/services',
+    {
+      schema: {
+        summary: 'The services, in the order of their names, a page at a time',
+        operationId: 'listServices',
+        tags: ['services'],
+        querystring: ServicesQuery,
+        response: answers(
+          'Those that were asked for; empty when there is none. The `Link` header leads to the next page (RFC 8288).',
+          ServicePage,
+        ),
+      },
+    },
+    async ({ query }, reply) => {
+      const page = pager.page(query)
+      if (page.next !== null) reply.header('link', linkToNext(query, page.next))
+      return reply.header('cache-control', 'no-store').send(page)
+    },
+  )
+
+  app.get(
+    '/v1/services/:service',
+    {
+      schema: {
+        summary: 'How a service is defined, every default filled in, beside its status',
+        operationId: 'getService',
+        tags: ['services'],
+        params,
+        querystring: NoQuery,
+        response: answersForOne('The definition can be written into the configuration as it is.', ServiceDetail),
+      },
+    },
+    async (request, reply) => {
+      const watched = monitor.services.get(request.params.service)
+      if (watched === undefined) return sendNotRegistered(reply, request.params.service)
+      const { status, since } = standingOf(watched, clock.now())
+      const detail = {
+        service: watched.service.name,
+        status,
+        since: isoTime(since, clock),
+        checkedAt: isoTime(oldestCheck(watched), clock),
+        definition: defineService(watched.service),
+      }
+      return reply.header('cache-control', 'no-store').send(detail)
+    },
+  )
+
+  app.post(
+    '/v1/services/:service/checks',
+    {
+      schema: {
+        summary: 'Checks every target of a service now, and tells what was found',
+        operationId: 'checkService',
+        tags: ['services'],
+        params,
+        querystring: NoQuery,
+        response: answersForOne(
+          'The outcomes count. What was checked within `minAge` is not checked again. A body is not read.',
+          ServiceReport,
+        ),
+      },
+      // Fastify reads and judges a body that it knows of. Node.js throws it away once the answer is sent.
+      onRequest: async ({ raw: { headers } }) => {
+        for (const name of ['content-type', 'content-length', 'transfer-encoding']) delete headers[name]
+      },
+    },
+    async (request, reply) => {
+      const name = request.params.service
+      const asked = monitor.services.get(name)
+      if (asked !== undefined) await monitor.refresh([asked], 0)
+      // Looked up again: it can be removed while it is checked.
+      const watched = monitor.services.get(name)
+      if (watched === undefined) return sendNotRegistered(reply, name)
+      return reply.header('cache-control', 'no-store').send(reportService(watched, clock))
+    },
+  )
+}

@@ -1,0 +1,92 @@
+import { z } from 'zod'
+import type { Clock } from '../clock.ts'
+import { Reason } from '../domain/outcome.ts'
+import { Status } from '../domain/status.ts'
+import { measureUptime } from '../domain/uptime.ts'
+import type { LoggedTransition, TransitionLog } from '../monitor/transition-log.ts'
+import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import { isoTime } from './reports.ts'
+
+const time = z.string().meta({ format: 'date-time' })
+const milliseconds = z.int().nonnegative()
+
+/** What the API shows of a transition. */
+export const TransitionReport = z
+  .object({
+    id: z.string().meta({ description: 'Grows with time.' }),
+    at: time,
+    service: z.string(),
+    target: z.string().nullable().meta({ description: "Null when it is the service's own status that changed." }),
+    from: Status,
+    to: Status,
+    reason: Reason.nullable().meta({ description: "The last check's; null when no check caused the change." }),
+    message: z.string().meta({ description: 'One sentence for people.' }),
+  })
+  .meta({ id: 'TransitionReport' })
+export type TransitionReport = z.infer<typeof TransitionReport>
+
+/** The report of one transition. */
+export function reportTransition(transition: LoggedTransition, clock: Clock): TransitionReport {
+  const { id, at, service, target, from, to, reason, message } = transition
+  return { id: String(id), at: isoTime(at, clock), service, target, from, to, reason, message }
+}
+
+/** A page of transitions, the newest first. */
+export const TransitionPage = z
+  .object({
+    transitions: z.array(TransitionReport),
+    next: z.string().nullable().meta({ description: 'The `cursor` of the next page; null on the last.' }),
+    completeSince: time.meta({ description: 'Since when nothing is missing: what was before may be forgotten.' }),
+  })
+  .meta({ id: 'TransitionPage' })
+
+/** How long a service was up, down and unknown, in each window up to now. */
+export const UptimeReport = z
+  .object({
+    service: z.string(),
+    windows: z.array(
+      z.object({
+        window: z.string().meta({ description: '`24h`, `7d` or `30d`.' }),
+        from: time,
+        to: time,
+        uptime: z.number().nullable().meta({
+          description:
+            'upMs / (upMs + downMs), to 6 decimals; 1 only where there was no downtime, null where nothing is known.',
+        }),
+        upMs: milliseconds.meta({ description: 'Up or degraded.' }),
+        downMs: milliseconds,
+        unknownMs: milliseconds.meta({ description: 'Unknown, or before the first transition that is remembered.' }),
+      }),
+    ),
+  })
+  .meta({ id: 'UptimeReport' })
+export type UptimeReport = z.infer<typeof UptimeReport>
+
+const hourMs = 3_600_000
+const windows = [
+  { window: '24h', lengthMs: 24 * hourMs },
+  { window: '7d', lengthMs: 7 * 24 * hourMs },
+  { window: '30d', lengthMs: 30 * 24 * hourMs },
+]
+
+/** The uptime of one service in each window up to now. */
+export function reportUptime(watched: WatchedService, log: TransitionLog, clock: Clock): UptimeReport {
+  const to = clock.now()
+  const service = watched.service.name
+  const { status, since } = standingOf(watched, to)
+  const changes: { at: number; from: Status }[] = log
+    .find({ service })
+    .filter(({ target }) => target === null)
+    .reverse()
+  // A status that grew too old to be believed is only announced when the service is looked at next.
+  if (status !== watched.announced && since !== null) changes.push({ at: since, from: watched.announced })
+  const completeSince = log.completeSince()
+  return {
+    service,
+    windows: windows.map(({ window, lengthMs }) => {
+      const from = to - lengthMs
+      const { ratio, ...parts } = measureUptime({ changes, status, completeSince, from, to })
+      return { window, from: isoTime(from, clock), to: isoTime(to, clock), uptime: ratio, ...parts }
+    }),
+  }
+}

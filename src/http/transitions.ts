@@ -1,0 +1,94 @@
+import type { FastifyReply } from 'fastify'
+import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
+import { z } from 'zod'
+import type { Clock } from '../clock.ts'
+import type { Monitor } from '../monitor/monitor.ts'
+import type { TransitionLog } from '../monitor/transition-log.ts'
+import { sendNotRegistered } from './health.ts'
+import { problemResponse, sendProblem } from './problem.ts'
+import { isoTime } from './reports.ts'
+import { defaultLimit, NoQuery } from './service-query.ts'
+import { instantOf, linkToNext, ServiceTransitionQuery, TransitionQuery } from './transition-query.ts'
+import { reportTransition, reportUptime, TransitionPage, UptimeReport } from './transition-reports.ts'
+
+const pageAnswer = 'A page of transitions. The `Link` header leads to the next one (RFC 8288).'
+const json = <Report extends z.ZodType>(description: string, Report: Report) => ({
+  description,
+  content: { 'application/json': { schema: Report } },
+})
+// Each route needs its own: what one has compiled, the document does not show for the next.
+const wrongQuery = () => problemResponse('The query is wrong; every problem is listed.')
+const notRegistered = () => problemResponse('No such service.')
+const params = z.object({ service: z.string() })
+
+type Options = { monitor: Monitor; log: TransitionLog; clock: Clock }
+
+/** `GET /v1/transitions`, a service's own, and its uptime: what happened, as far as it is remembered. */
+export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { monitor, log, clock }) => {
+  app.get(
+    '/v1/transitions',
+    {
+      schema: {
+        summary: 'Changes of status, the newest first',
+        operationId: 'listTransitions',
+        tags: ['transitions'],
+        querystring: TransitionQuery,
+        response: { 200: json(pageAnswer, TransitionPage), 400: wrongQuery() },
+      },
+    },
+    async ({ query }, reply) => sendPage(reply, query, query.service),
+  )
+
+  app.get(
+    '/v1/services/:service/transitions',
+    {
+      schema: {
+        summary: "A service's changes of status and its targets', the newest first",
+        operationId: 'listServiceTransitions',
+        tags: ['transitions'],
+        params,
+        querystring: ServiceTransitionQuery,
+        response: { 200: json(pageAnswer, TransitionPage), 400: wrongQuery(), 404: notRegistered() },
+      },
+    },
+    async ({ params: { service }, query }, reply) =>
+      monitor.services.has(service) ? sendPage(reply, query, service) : sendNotRegistered(reply, service),
+  )
+
+  app.get(
+    '/v1/services/:service/uptime',
+    {
+      schema: {
+        summary: 'How long a service was up in the last 24 hours, 7 days and 30 days',
+        operationId: 'getServiceUptime',
+        tags: ['transitions'],
+        params,
+        querystring: NoQuery,
+        response: { 200: json('Its uptime.', UptimeReport), 400: wrongQuery(), 404: notRegistered() },
+      },
+    },
+    async ({ params: { service } }, reply) => {
+      const watched = monitor.services.get(service)
+      if (watched === undefined) return sendNotRegistered(reply, service)
+      return reply.header('cache-control', 'no-store').send(reportUptime(watched, log, clock))
+    },
+  )
+
+  function sendPage(reply: FastifyReply, query: TransitionQuery, service: string | undefined): FastifyReply {
+    const now = clock.now()
+    const from = query.from && instantOf(query.from, now, clock)
+    const to = query.to && instantOf(query.to, now, clock)
+    if (from !== undefined && to !== undefined && from > to)
+      return sendProblem(reply, 400, 'from lies after to: swap them. A duration such as 24h means that long ago.')
+    const { limit = defaultLimit, cursor: before } = query
+    // One more than is told says whether there is more.
+    const found = log.find({ service, from, to, before, limit: limit + 1 })
+    const transitions = found.slice(0, limit).map((transition) => reportTransition(transition, clock))
+    const next = found.length > limit ? (transitions.at(-1)?.id ?? null) : null
+    if (next !== null)
+      reply.header('link', linkToNext(query, from === undefined ? undefined : isoTime(from, clock), next))
+    return reply
+      .header('cache-control', 'no-store')
+      .send({ transitions, next, completeSince: isoTime(log.completeSince(), clock) })
+  }
+}

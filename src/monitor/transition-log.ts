@@ -1,0 +1,112 @@
+import type { Clock } from '../clock.ts'
+import type { Transition } from '../domain/transition.ts'
+import type { Monitor } from './monitor.ts'
+import { createSignal, type Signal } from './signal.ts'
+
+/** A transition as it is remembered. Ids grow with time, also from one process to the next. */
+export type LoggedTransition = Transition & { readonly id: number }
+
+/** Which transitions are wanted; whatever is left out does not matter. Instants of the clock, in milliseconds. */
+export type TransitionQuery = {
+  readonly service?: string | undefined
+  /** Not before this instant. */
+  readonly from?: number | undefined
+  /** Before this instant. */
+  readonly to?: number | undefined
+  /** Older than the transition of this id. */
+  readonly before?: number | undefined
+  readonly limit?: number | undefined
+}
+
+/** What happened, kept for a while. */
+export type TransitionLog = {
+  /** Every transition, once it is remembered. */
+  readonly logged: Signal<LoggedTransition>
+  /** Since when nothing is missing from the log: an instant of the clock. */
+  completeSince(): number
+  /** The newest first. */
+  find(query: TransitionQuery): LoggedTransition[]
+  /** What came after the transition of this id, the oldest first; null when some of it is forgotten. */
+  after(id: number): LoggedTransition[] | null
+  /** The newest id given out: whatever happens from now on comes after it. Before the first transition, an id that none has. */
+  lastId(): number
+}
+
+const dayMs = 86_400_000
+
+/** Remembers a monitor's transitions from now on, the newest `maxCount` of the last `maxAgeMs`. */
+export function createTransitionLog({
+  monitor,
+  clock,
+  maxCount = 10_000,
+  maxAgeMs = 30 * dayMs,
+}: {
+  monitor: Monitor
+  clock: Clock
+  maxCount?: number
+  maxAgeMs?: number
+}): TransitionLog {
+  const logged = createSignal<LoggedTransition>()
+  /** The oldest first. */
+  let kept: LoggedTransition[] = []
+  let completeSince = clock.now()
+  // A thousand a millisecond would have to happen before an id could come again after a restart.
+  let lastId = Math.floor(clock.toEpoch(completeSince)) * 1000
+  let forgottenId = lastId
+
+  function remember(transition: Transition): void {
+    const entry = { ...transition, id: ++lastId }
+    kept.push(entry)
+    // Not one at a time: what goes in front moves all the rest.
+    if (kept.length >= maxCount + Math.ceil(maxCount / 10)) forget(kept.length - maxCount)
+    logged.emit(entry)
+  }
+
+  function forget(count: number): void {
+    const newest = kept[count - 1]
+    if (newest === undefined) return
+    completeSince = newest.at
+    forgottenId = newest.id
+    kept = kept.slice(count)
+  }
+
+  function forgetOld(): void {
+    const oldest = clock.now() - maxAgeMs
+    let count = 0
+    while ((kept[count]?.at ?? Number.POSITIVE_INFINITY) < oldest) count++
+    forget(count)
+  }
+
+  monitor.transitions.subscribe(remember)
+
+  return {
+    logged,
+    completeSince() {
+      forgetOld()
+      return completeSince
+    },
+    find({
+      service,
+      from = Number.NEGATIVE_INFINITY,
+      to = Number.POSITIVE_INFINITY,
+      before = Number.POSITIVE_INFINITY,
+      limit = Number.POSITIVE_INFINITY,
+    }) {
+      forgetOld()
+      const found: LoggedTransition[] = []
+      for (let at = kept.length - 1; at >= 0 && found.length < limit; at--) {
+        const entry = kept[at] as LoggedTransition
+        if (entry.at < from) break
+        if (entry.at < to && entry.id < before && (service === undefined || entry.service === service))
+          found.push(entry)
+      }
+      return found
+    },
+    after(id) {
+      forgetOld()
+      if (id < forgottenId) return null
+      return kept.filter((entry) => entry.id > id)
+    },
+    lastId: () => lastId,
+  }
+}

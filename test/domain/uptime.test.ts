@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { Status } from '../../src/domain/status.ts'
+import type { Transition } from '../../src/domain/transition.ts'
+import { measureUptime, type UptimeEvidence } from '../../src/domain/uptime.ts'
+
+/** Written whole, so that a test reads as a story. */
+type Change = Pick<Transition, 'at' | 'from' | 'to'>
+
+/** Up, down and unknown milliseconds, and the ratio; a window of 1000 ms that the log holds whole, unless told otherwise. */
+function measure(
+  evidence: Partial<Omit<UptimeEvidence, 'changes'> & { changes: readonly Change[] }>,
+): [number, number, number, number | null] {
+  const { upMs, downMs, unknownMs, ratio } = measureUptime({
+    changes: [],
+    status: 'up',
+    completeSince: 0,
+    from: 0,
+    to: 1000,
+    ...evidence,
+  })
+  return [upMs, downMs, unknownMs, ratio]
+}
+
+test('without a change the status now held all the time', () => {
+  assert.deepEqual(measure({ status: 'up' }), [1000, 0, 0, 1])
+  assert.deepEqual(measure({ status: 'degraded' }), [1000, 0, 0, 1])
+  assert.deepEqual(measure({ status: 'down' }), [0, 1000, 0, 0])
+  assert.deepEqual(measure({ status: 'unknown' }), [0, 0, 1000, null])
+})
+
+test('before the first change the status was what that change left', () => {
+  assert.deepEqual(measure({ changes: [{ at: 750, from: 'up', to: 'down' }], status: 'down' }), [750, 250, 0, 0.75])
+  assert.deepEqual(measure({ changes: [{ at: 750, from: 'down', to: 'up' }] }), [250, 750, 0, 0.25])
+})
+
+test('degraded counts as up', () => {
+  const changes = [
+    { at: 200, from: 'up', to: 'degraded' },
+    { at: 600, from: 'degraded', to: 'down' },
+  ] as const
+  assert.deepEqual(measure({ changes, status: 'down' }), [600, 400, 0, 0.6])
+})
+
+test('a service registered within the window was unknown until its first verdict, and that is left out of the ratio', () => {
+  assert.deepEqual(measure({ changes: [{ at: 900, from: 'unknown', to: 'up' }] }), [100, 0, 900, 1])
+})
+
+test('unknown in between is left out of the ratio', () => {
+  const changes = [
+    { at: 100, from: 'up', to: 'unknown' },
+    { at: 900, from: 'unknown', to: 'down' },
+  ] as const
+  assert.deepEqual(measure({ changes, status: 'down' }), [100, 100, 800, 0.5])
+})
+
+test('what lies before the log is complete is unknown, whatever the status was later', () => {
+  assert.deepEqual(measure({ completeSince: 400 }), [600, 0, 400, 1])
+  const changes = [{ at: 700, from: 'down', to: 'up' }] as const
+  assert.deepEqual(measure({ changes, completeSince: 400 }), [300, 300, 400, 0.5])
+  assert.deepEqual(measure({ changes, completeSince: -5000 }), [300, 700, 0, 0.3])
+})
+
+test('a log that begins when the window ends knows nothing', () => {
+  assert.deepEqual(measure({ completeSince: 1000 }), [0, 0, 1000, null])
+  assert.deepEqual(measure({ completeSince: 1001 }), [0, 0, 1000, null])
+})
+
+test('a change at the very end of the window takes no time, one at the very beginning all of it', () => {
+  assert.deepEqual(measure({ changes: [{ at: 1000, from: 'up', to: 'down' }], status: 'down' }), [1000, 0, 0, 1])
+  assert.deepEqual(measure({ changes: [{ at: 0, from: 'up', to: 'down' }], status: 'down' }), [0, 1000, 0, 0])
+})
+
+test('changes before the window only say how it began', () => {
+  const changes = [
+    { at: -500, from: 'unknown', to: 'up' },
+    { at: -100, from: 'up', to: 'down' },
+    { at: 250, from: 'down', to: 'up' },
+  ] as const
+  assert.deepEqual(measure({ changes, completeSince: -1000 }), [750, 250, 0, 0.75])
+})
+
+test('a service taken away and registered anew was unknown since its last change before, as nobody knows when it went', () => {
+  const changes = [
+    { at: 100, from: 'unknown', to: 'up' },
+    { at: 600, from: 'unknown', to: 'down' },
+  ] as const
+  assert.deepEqual(measure({ changes, status: 'down' }), [0, 400, 600, 0])
+})
+
+test('registered anew and not judged since, it is unknown up to now', () => {
+  assert.deepEqual(measure({ changes: [{ at: 300, from: 'down', to: 'up' }], status: 'unknown' }), [0, 300, 700, 0])
+})
+
+test('the ratio is rounded to 6 decimals', () => {
+  const changes = [{ at: 1, from: 'down', to: 'up' }] as const
+  assert.equal(measure({ changes, to: 3 })[3], 0.666667)
+})
+
+test('a millisecond of downtime in 30 days is no 100 %', () => {
+  const to = 30 * 86_400_000
+  const changes = [
+    { at: 5000, from: 'up', to: 'down' },
+    { at: 5001, from: 'down', to: 'up' },
+  ] as const
+  assert.deepEqual(measure({ changes, to }), [to - 1, 1, 0, 0.999999])
+})
+
+const anyStatus = fc.constantFrom<Status>('up', 'degraded', 'down', 'unknown')
+
+/** A service's time from one registration to the next removal: how long each status held, in milliseconds; unknown first. */
+const life = fc
+  .array(fc.tuple(anyStatus, fc.integer({ min: 0, max: 20 })), { maxLength: 6 })
+  .map((spans) => [['unknown', 3] as const, ...spans])
+
+/** Lives one after the other, lived millisecond by millisecond: what was noted, and what can be known of every millisecond. */
+function live(lives: readonly (readonly (readonly [Status, number])[])[]) {
+  const changes: { at: number; from: Status; to: Status }[] = []
+  const known: Status[] = []
+  let status: Status = 'unknown'
+  let changedAt = 0
+  for (const spans of lives) {
+    // Registered anew: nobody noted it, so what held since the last change is in doubt.
+    if (status !== 'unknown') known.fill('unknown', changedAt)
+    status = 'unknown'
+    for (const [next, forMs] of spans) {
+      if (next !== status) {
+        changes.push({ at: known.length, from: status, to: next })
+        changedAt = known.length
+      }
+      status = next
+      for (let ms = 0; ms < forMs; ms++) known.push(status)
+    }
+  }
+  return { changes, known, status }
+}
+
+test('agrees with counting every millisecond, wherever the window and the log begin', () => {
+  const anyLives = fc.array(life, { minLength: 1, maxLength: 4 })
+  fc.assert(
+    fc.property(anyLives, fc.nat(300), fc.nat(300), fc.boolean(), (lives, from, completeSince, onlyThoseWithin) => {
+      const { changes, known, status } = live(lives)
+      const to = known.length
+      fc.pre(from <= to)
+      const seen = known.map((was, ms) => (ms < completeSince ? 'unknown' : was)).slice(from)
+      const count = (...statuses: Status[]) => seen.filter((was) => statuses.includes(was)).length
+      const given = onlyThoseWithin ? changes.filter(({ at }) => at >= Math.max(from, completeSince)) : changes
+      const uptime = measureUptime({ changes: given, status, completeSince, from, to })
+      assert.equal(uptime.upMs, count('up', 'degraded'))
+      assert.equal(uptime.downMs, count('down'))
+      assert.equal(uptime.unknownMs, count('unknown'))
+    }),
+    { numRuns: 5000 },
+  )
+})
+
+test('the parts add up to the window and the ratio stays between 0 and 1, whatever the instants', () => {
+  const anyInstant = fc.double({ min: -1e9, max: 1e10, noNaN: true })
+  const anyChange = fc.record({ at: anyInstant, from: anyStatus, to: anyStatus })
+  fc.assert(
+    fc.property(
+      fc.array(anyChange),
+      anyStatus,
+      anyInstant,
+      fc.tuple(anyInstant, anyInstant),
+      (unordered, status, completeSince, ends) => {
+        const [from, to] = [Math.min(...ends), Math.max(...ends)]
+        const changes = unordered.sort((a, b) => a.at - b.at)
+        const { upMs, downMs, unknownMs, ratio } = measureUptime({ changes, status, completeSince, from, to })
+        assert.equal(upMs + downMs + unknownMs, Math.round(to - from))
+        for (const ms of [upMs, downMs, unknownMs]) assert.ok(Number.isInteger(ms) && ms >= 0)
+        assert.equal(ratio === null, upMs + downMs === 0)
+        if (ratio === null) return
+        assert.ok(ratio >= 0 && ratio <= 1)
+        assert.equal(ratio, Number(ratio.toFixed(6)))
+        assert.equal(ratio === 1, downMs === 0)
+      },
+    ),
+    { numRuns: 5000 },
+  )
+})

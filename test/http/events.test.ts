@@ -1,0 +1,523 @@
+import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
+import net from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { fastify } from 'fastify'
+import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
+import type { Service } from '../../src/domain/service.ts'
+import type { Transition } from '../../src/domain/transition.ts'
+import { addDocs } from '../../src/http/docs.ts'
+import { createEventStreams } from '../../src/http/event-streams.ts'
+import { eventRoutes } from '../../src/http/events.ts'
+import { answerWithProblems } from '../../src/http/problem.ts'
+import type { Signal } from '../../src/monitor/signal.ts'
+import { createTransitionLog } from '../../src/monitor/transition-log.ts'
+import { watch } from '../monitor/fakes.ts'
+import { sampleService } from '../samples.ts'
+import { type Client, connect, until } from './event-client.ts'
+
+type Settings = { heartbeatMs?: number; maxBufferedBytes?: number; maxStreams?: number; maxCount?: number }
+
+/** Counts who listens. */
+function counting<Event>(signal: Signal<Event>): Signal<Event> & { listeners(): number } {
+  let listeners = 0
+  return {
+    emit: signal.emit,
+    subscribe(listener) {
+      const stop = signal.subscribe(listener)
+      listeners++
+      return () => {
+        listeners--
+        stop()
+      }
+    },
+    listeners: () => listeners,
+  }
+}
+
+/** The route alone on a free port, over a monitor whose checks the test ends. */
+async function serveEvents(t: TestContext, services: readonly Service[] = [], settings: Settings = {}) {
+  const { maxCount = 20_000, ...limits } = settings
+  const watched = watch(services)
+  const { clock, monitor } = watched
+  const kept = createTransitionLog({ monitor, clock, maxCount })
+  const log = { ...kept, logged: counting(kept.logged) }
+  const registry = { ...watched.registry, changed: counting(watched.registry.changed) }
+  const streams = createEventStreams({ log, registry, clock, ...limits })
+  const app = fastify({ forceCloseConnections: 'idle', return503OnClosing: false })
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  answerWithProblems(app)
+  await app.register(eventRoutes, { log, registry, clock, streams })
+  const url = `${await app.listen({ host: '127.0.0.1', port: 0 })}/v1/events`
+  t.after(() => app.close())
+  /** The server's side of every answer, in order. */
+  const responses: ServerResponse[] = []
+  app.server.prependListener('request', (_request, response) => void responses.push(response))
+
+  /** Makes something happen to a service; returns its id. */
+  function happen(service: string, more: Partial<Transition> = {}): number {
+    const at = clock.now()
+    const message = 'no answer'
+    monitor.transitions.emit({ service, target: null, from: 'up', to: 'down', at, reason: 'timeout', message, ...more })
+    return log.lastId()
+  }
+  const read = async (query = '', headers: Record<string, string> = {}) => {
+    const client = await connect(t, url + query, { headers })
+    assert.equal(client.status, 200)
+    // Only what happens after this is live.
+    await client.until((text) => text.startsWith('retry: 2000\n'), 'the beginning')
+    return client
+  }
+  const resume = (id: number | string, query = '') => read(query, { 'last-event-id': String(id) })
+  return { ...watched, log, registry, streams, app, url, responses, happen, read, resume }
+}
+
+/** The ids of the transitions that came, in order. */
+const idsOf = (client: Client) => client.dataOf('transition').map((data) => Number((data as { id: string }).id))
+const servicesOf = (client: Client) => client.dataOf('transition').map((data) => (data as Transition).service)
+/** All ids from the one after `first` to `last`. */
+const idsAfter = (first: number, last: number) => Array.from({ length: last - first }, (_, i) => first + 1 + i)
+
+const pg = sampleService('pg', ['pg:5432'], { groups: ['payments'] })
+
+test('a transition is written to the byte as the format wants it, after the retry time and the id to start from', async (t) => {
+  const { log, read, checkOnce, target } = await serveEvents(t, [pg])
+  const start = log.lastId()
+  const client = await read()
+  assert.equal(client.headers['content-type'], 'text/event-stream')
+  assert.equal(client.headers['cache-control'], 'no-store')
+  assert.equal(client.headers['x-accel-buffering'], 'no')
+  assert.equal(client.headers['content-length'], undefined)
+  await checkOnce(target('pg', 'pg:5432'), 'refused', { latencyMs: 0.21 })
+  await client.untilEvents(2)
+  const [first, second] = log.after(start) ?? []
+  assert.ok(first && second)
+  const at = '2026-11-22T12:00:00.000Z'
+  const written = (id: number, target: string, message: string) =>
+    `event: transition\nid: ${id}\ndata: {"id":"${id}","at":"${at}","service":"pg","target":${target},"from":"unknown","to":"down","reason":"refused","message":${JSON.stringify(message)}}\n\n`
+  assert.equal(
+    client.text(),
+    `retry: 2000\nid: ${start}\n\n${written(start + 1, '"pg:5432"', first.message)}${written(start + 2, 'null', second.message)}`,
+  )
+})
+
+test('a change of the registry is told by names, without an id', async (t) => {
+  const { log, registry, read } = await serveEvents(t, [pg])
+  const client = await read()
+  registry.replaceAll([sampleService('web', ['web:80']), sampleService('mq', ['mq:61616'])], [])
+  await client.untilEvents(1)
+  registry.replaceAll([...registry.services.values()], [])
+  registry.replaceAll([], [])
+  await client.untilEvents(2)
+  assert.equal(
+    client.text(),
+    `retry: 2000\nid: ${log.lastId()}\n\n` +
+      'event: registry\ndata: {"put":["web","mq"],"removed":["pg"]}\n\n' +
+      'event: registry\ndata: {"put":[],"removed":["web","mq"]}\n\n',
+  )
+})
+
+test('what happens together is told in its order', async (t) => {
+  const { registry, happen, read } = await serveEvents(t)
+  const client = await read()
+  happen('a')
+  registry.replaceAll([pg], [])
+  happen('b')
+  await client.untilEvents(3)
+  assert.deepEqual(
+    client.events().map(({ event }) => event),
+    ['transition', 'registry', 'transition'],
+  )
+})
+
+test('names and messages with line ends cannot break out of their event', async (t) => {
+  const { registry, log, happen, read, resume } = await serveEvents(t)
+  const start = log.lastId()
+  const client = await read()
+  const hostile = 'a\n\nevent: evil\r\nid: 9\rdata: {}\n\n:\u2028\u2029\u0085\0\ud800 "\\'
+  happen(hostile, { target: hostile, message: hostile })
+  registry.replaceAll([sampleService(hostile, ['pg:5432'])], [])
+  happen('after')
+  await client.untilEvents(3)
+  const replayed = await resume(start)
+  await replayed.untilEvents(2)
+  const [told, changed, after] = client.events()
+  assert.ok(told && changed && after)
+  assert.equal(client.events().length, 3)
+  const { service, target, message } = told.data as Transition
+  assert.deepEqual([service, target, message], [hostile, hostile, hostile])
+  assert.deepEqual(changed, { event: 'registry', id: String(start + 1), data: { put: [hostile], removed: [] } })
+  assert.equal((after.data as Transition).service, 'after')
+  assert.deepEqual(replayed.events(), [told, after])
+})
+
+test('who comes back with the last id is told what was missed, then what happens', async (t) => {
+  const { happen, read, resume } = await serveEvents(t)
+  const client = await read()
+  const first = happen('a')
+  await client.untilEvents(1)
+  assert.equal(client.lastEventId(), String(first))
+  client.leave()
+  happen('b')
+  happen('c')
+  const again = await resume(first)
+  await again.untilEvents(2)
+  const last = happen('d')
+  await again.untilEvents(3)
+  assert.deepEqual(idsOf(again), idsAfter(first, last))
+  assert.ok(again.text().startsWith('retry: 2000\n\nevent: transition\n'))
+})
+
+test('the last id may stand in the query; the header, which is newer, goes before it', async (t) => {
+  const { happen, read } = await serveEvents(t)
+  const [first, second] = [happen('a'), happen('b'), happen('c')]
+  const byQuery = await read(`?lastEventId=${first}`)
+  await byQuery.untilEvents(2)
+  assert.deepEqual(servicesOf(byQuery), ['b', 'c'])
+  const byBoth = await read(`?lastEventId=${first}`, { 'last-event-id': String(second) })
+  await byBoth.untilEvents(1)
+  assert.deepEqual(servicesOf(byBoth), ['c'])
+  const byEmptyHeader = await read(`?lastEventId=${first}`, { 'last-event-id': '' })
+  await byEmptyHeader.untilEvents(2)
+  assert.deepEqual(servicesOf(byEmptyHeader), ['b', 'c'])
+})
+
+test('who lost the connection before anything happened misses nothing either', async (t) => {
+  const { happen, read, resume } = await serveEvents(t)
+  const client = await read()
+  client.leave()
+  happen('a')
+  const again = await resume(client.lastEventId())
+  await again.untilEvents(1)
+  assert.deepEqual(servicesOf(again), ['a'])
+})
+
+test('nothing is missing and nothing comes twice, whenever a reader comes and goes', async (t) => {
+  const { log, happen, url } = await serveEvents(t)
+  const start = log.lastId()
+  const over = new AbortController()
+  const world = (async () => {
+    while (!over.signal.aborted) {
+      for (let i = 0; i < 3; i++) happen('a')
+      await setImmediate()
+    }
+  })()
+  const seen: number[] = []
+  let lastEventId = String(start)
+  for (let i = 0; i < 40; i++) {
+    const client = await connect(t, url, { headers: { 'last-event-id': lastEventId } })
+    const wanted = 1 + ((i * 7) % 50)
+    await client.untilEvents(wanted)
+    client.leave()
+    seen.push(...idsOf(client))
+    lastEventId = client.lastEventId()
+  }
+  over.abort()
+  await world
+  assert.deepEqual(seen, idsAfter(start, Number(lastEventId)))
+})
+
+test('more readers than are told in one turn all hear everything in its order, also who comes meanwhile', async (t) => {
+  const { log, registry, happen, read } = await serveEvents(t)
+  const clients = await Promise.all(Array.from({ length: 50 }, () => read()))
+  const coming: Promise<Client>[] = []
+  for (let round = 0; round < 30; round++) {
+    happen('a')
+    registry.replaceAll([sampleService(`s${round}`, ['pg:5432'])], [])
+    if (round % 2 === 0) coming.push(read())
+    await setImmediate()
+  }
+  const last = happen('b')
+  for (const client of [...clients, ...(await Promise.all(coming))]) {
+    await client.until((text) => text.includes(`id: ${last}\ndata: `) && text.endsWith('\n\n'), 'the last')
+    const start = Number(/^id: (\d+)$/m.exec(client.text())?.[1])
+    assert.deepEqual(idsOf(client), idsAfter(start, last))
+    // What is registered is new after every transition but the last.
+    const kinds = client.events().map(({ event }) => event)
+    assert.equal(
+      kinds
+        .join(' ')
+        .replaceAll('transition registry', '.')
+        .replace(/^registry /, ''),
+      `${'. '.repeat(last - start - 1)}transition`,
+    )
+  }
+  assert.equal(clients[0]?.events().length, 61)
+  assert.equal(log.lastId(), last)
+})
+
+test('a long replay waits for its reader, and goes on into what happened meanwhile', async (t) => {
+  const { log, streams, responses, happen, resume } = await serveEvents(t, [], { maxBufferedBytes: 512 * 1024 })
+  const start = log.lastId()
+  for (let i = 0; i < 10_000; i++) happen('a', { message: 'x'.repeat(2000) })
+  const client = await resume(start)
+  client.pause()
+  let mostBuffered = 0
+  for (let i = 0; i < 500; i++) {
+    happen('b')
+    if (i % 5 === 0) await setImmediate()
+    mostBuffered = Math.max(mostBuffered, responses[0]?.writableLength ?? 0)
+  }
+  assert.ok(mostBuffered > 0, 'the socket took the whole replay at once')
+  assert.ok(mostBuffered < 512 * 1024, `${mostBuffered} bytes wait for the reader`)
+  client.resume()
+  await client.untilEvents(10_500)
+  const last = happen('c')
+  await client.untilEvents(10_501)
+  assert.deepEqual(idsOf(client), idsAfter(start, last))
+  assert.deepEqual(streams.stats(), { open: 1, dropped: 0 })
+})
+
+const unknownIds = [
+  { what: 'a forgotten id', id: (first: number) => String(first) },
+  { what: 'an id that nothing has yet', id: (_first: number, last: number) => String(last + 1) },
+  { what: 'an id larger than any', id: () => '99999999999999999999' },
+  { what: 'a text', id: () => 'yesterday' },
+  { what: 'a text with line ends', id: () => '1\n\nevent: evil\ndata: {}\n\n' },
+  { what: 'a negative number', id: () => '-1' },
+]
+for (const { what, id } of unknownIds) {
+  test(`${what} is answered with a reset, and the stream goes on from now`, async (t) => {
+    const { happen, read } = await serveEvents(t, [], { maxCount: 10 })
+    const first = happen('a')
+    let last = first
+    for (let i = 0; i < 30; i++) last = happen('b')
+    const client = await read(`?lastEventId=${encodeURIComponent(id(first, last))}`)
+    await client.untilEvents(1)
+    assert.equal(client.text(), `retry: 2000\n\nevent: reset\nid: ${last}\ndata: {}\n\n`)
+    happen('c')
+    await client.untilEvents(2)
+    assert.deepEqual(servicesOf(client), ['c'])
+  })
+}
+
+test('what is forgotten in the midst of a replay is a reset as well', async (t) => {
+  const { log, happen, resume } = await serveEvents(t, [], { maxCount: 2000 })
+  const start = log.lastId()
+  // More than the socket takes: the replay stops before its end.
+  for (let i = 0; i < 2000; i++) happen('a', { message: 'x'.repeat(10_000) })
+  const client = await resume(start)
+  client.pause()
+  await setImmediate()
+  for (let i = 0; i < 4000; i++) happen('b')
+  client.resume()
+  await client.until((text) => text.includes('event: reset\n'), 'a reset')
+  const last = happen('c')
+  await client.until((text) => text.includes('"service":"c"'), 'the last')
+  const told = idsOf(client)
+  const before = told.slice(0, -1)
+  assert.ok(before.length < 2000, 'the socket took the whole replay at once')
+  assert.deepEqual(before, idsAfter(start, start + before.length))
+  assert.equal(told.at(-1), last)
+})
+
+test('service and group narrow a stream; several are allowed, and both must hold', async (t) => {
+  const services = [pg, sampleService('web', ['web:80'], { groups: ['shop', 'edge'] }), sampleService('mq', ['mq:1'])]
+  const { log, happen, read, resume } = await serveEvents(t, services)
+  const start = log.lastId()
+  const queries = ['?service=pg', '?service=pg&service=later', '?group=payments&group=edge', '?group=shop&service=pg']
+  const live = await Promise.all(queries.map((query) => read(query)))
+  for (const service of ['pg', 'web', 'mq', 'later', 'pg']) happen(service)
+  const expected = [['pg', 'pg'], ['pg', 'later', 'pg'], ['pg', 'web', 'pg'], []]
+  for (const [index, client] of live.entries()) {
+    const wanted = expected[index] ?? []
+    await client.untilEvents(wanted.length)
+    const replayed = await resume(start, queries[index])
+    await replayed.untilEvents(wanted.length)
+    assert.deepEqual(servicesOf(client), wanted, queries[index])
+    assert.deepEqual(servicesOf(replayed), wanted, queries[index])
+  }
+})
+
+test('a stream of a group hears of services that enter, change, leave and go', async (t) => {
+  const { registry, read } = await serveEvents(t, [pg])
+  const client = await read('?group=payments')
+  const web = sampleService('web', ['web:80'])
+  const put = (...services: Service[]) => registry.replaceAll(services, [])
+  put(pg, web)
+  put(pg, sampleService('web', ['web:80'], { groups: ['payments'] }))
+  put(sampleService('pg', ['pg:5432', 'pg:5433'], { groups: ['payments'] }), web)
+  put(web, sampleService('mq', ['mq:1'], { groups: ['payments'] }))
+  put(web)
+  put()
+  await client.untilEvents(4)
+  assert.deepEqual(client.dataOf('registry'), [
+    { put: ['web'], removed: [] },
+    { put: ['pg', 'web'], removed: [] },
+    { put: ['mq'], removed: ['pg'] },
+    { put: [], removed: ['mq'] },
+  ])
+})
+
+test('a heartbeat is a comment; where a filter held something back, it is the id up to which there is nothing', async (t) => {
+  const { log, happen, read, resume } = await serveEvents(t, [], { heartbeatMs: 20 })
+  const start = log.lastId()
+  const client = await read('?service=pg')
+  const beginning = `retry: 2000\nid: ${start}\n\n`
+  await client.until((text) => text.startsWith(`${beginning}:\n\n:\n\n`), 'two heartbeats')
+  const passed = happen('web')
+  await client.until((text) => /\nid: \d+\n\n:\n\n/.test(text.slice(beginning.length)), 'an id, then a heartbeat')
+  assert.match(client.text().slice(beginning.length), new RegExp(`^(:\n\n)+id: ${passed}\n\n(:\n\n)+$`))
+  assert.deepEqual(client.events(), [])
+  const again = await resume(client.lastEventId())
+  await again.until((text) => text.endsWith('\n:\n\n'), 'a heartbeat')
+  assert.deepEqual(again.events(), [])
+})
+
+test('a reader that is too slow is disconnected, and goes on from its last id', async (t) => {
+  const { log, streams, happen, read, resume } = await serveEvents(t, [], { maxBufferedBytes: 64 * 1024 })
+  const start = log.lastId()
+  const client = await read()
+  client.pause()
+  let last = start
+  for (let i = 0; i < 1000 && streams.stats().dropped === 0; i++) {
+    last = happen('a', { message: 'x'.repeat(100_000) })
+    await setImmediate()
+  }
+  assert.equal(streams.stats().dropped, 1)
+  await until(() => streams.stats().open === 0, 'the stream to be forgotten')
+  client.resume()
+  assert.equal(await client.ended, false, 'a stream that was cut must not look complete')
+  const again = await resume(client.lastEventId())
+  await again.until(() => again.lastEventId() === String(last), 'the last')
+  assert.deepEqual([...idsOf(client), ...idsOf(again)], idsAfter(start, last))
+  assert.equal(streams.stats().dropped, 1)
+})
+
+test('much at once is no reason to disconnect who had taken everything', async (t) => {
+  const { log, streams, happen, read } = await serveEvents(t, [], { maxBufferedBytes: 1024 })
+  const start = log.lastId()
+  const client = await read()
+  for (let i = 0; i < 5000; i++) happen('a', { message: 'x'.repeat(1000) })
+  await client.untilEvents(5000)
+  assert.deepEqual(idsOf(client), idsAfter(start, log.lastId()))
+  assert.equal(streams.stats().dropped, 0)
+})
+
+test('beyond the limit a stream is refused with the time to try again; one that ends makes room', async (t) => {
+  const { streams, url, read } = await serveEvents(t, [], { maxStreams: 2 })
+  const [first] = [await read(), await read()]
+  const refused = await connect(t, url)
+  assert.equal(await refused.ended, true)
+  assert.equal(refused.status, 503)
+  assert.equal(refused.headers['retry-after'], '5')
+  assert.equal(refused.headers['content-type'], 'application/problem+json')
+  assert.match(refused.text(), /2 event streams are open, and there may be no more\./)
+  first.leave()
+  await until(() => streams.stats().open === 1, 'room')
+  await read()
+  assert.equal(streams.stats().open, 2)
+})
+
+test('readers that come and go leave nobody listening, and a closed server listens to nothing', async (t) => {
+  const { app, log, registry, streams, happen, read } = await serveEvents(t, [pg])
+  const listeners = () => [log.logged.listeners(), registry.changed.listeners()]
+  const before = listeners()
+  for (let round = 0; round < 4; round++) {
+    const clients = await Promise.all(Array.from({ length: 25 }, () => read()))
+    assert.equal(streams.stats().open, 25)
+    happen('a')
+    for (const client of clients) client.leave()
+    await until(() => streams.stats().open === 0, 'the streams to be forgotten')
+  }
+  assert.deepEqual(listeners(), before)
+  await app.close()
+  assert.deepEqual(listeners(), [0, 0])
+})
+
+test('a reader that closes its half of the connection is gone', async (t) => {
+  const { streams, url } = await serveEvents(t)
+  const { port, pathname } = new URL(url)
+  const socket = net.connect(Number(port), '127.0.0.1').on('error', () => undefined)
+  t.after(() => socket.destroy())
+  socket.write(`GET ${pathname} HTTP/1.1\r\nHost: a\r\n\r\n`)
+  await until(() => streams.stats().open === 1, 'the stream')
+  socket.end()
+  await until(() => streams.stats().open === 0, 'the stream to be forgotten')
+})
+
+test('streams asked for in a row on one connection go with it', async (t) => {
+  const { streams, url } = await serveEvents(t)
+  const { port, pathname } = new URL(url)
+  const socket = net.connect(Number(port), '127.0.0.1').on('error', () => undefined)
+  t.after(() => socket.destroy())
+  socket.write(`GET ${pathname} HTTP/1.1\r\nHost: a\r\n\r\n`.repeat(5))
+  await until(() => streams.stats().open === 5, 'the streams')
+  socket.destroy()
+  await until(() => streams.stats().open === 0, 'the streams to be forgotten')
+})
+
+test('closing the server ends every stream as a whole, and tells what had happened before', async (t) => {
+  const { app, happen, read } = await serveEvents(t)
+  const clients = await Promise.all(['', '?service=a', '?group=b'].map((query) => read(query)))
+  happen('a')
+  await app.close()
+  assert.deepEqual(await Promise.all(clients.map(({ ended }) => ended)), [true, true, true])
+  assert.deepEqual(clients.map(servicesOf), [['a'], ['a'], []])
+})
+
+test('closing the server does not wait for a reader that takes nothing', async (t) => {
+  const { app, streams, happen, read } = await serveEvents(t)
+  const client = await read()
+  client.pause()
+  happen('a', { message: 'x'.repeat(50_000_000) })
+  await setImmediate()
+  const startedAt = performance.now()
+  await app.close()
+  assert.ok(performance.now() - startedAt < 10_000)
+  await until(() => streams.stats().open === 0, 'the stream to be forgotten')
+  client.resume()
+  assert.equal(await client.ended, false, 'the socket took everything: this shows nothing')
+})
+
+test('once the server is about to stop no stream begins', async (t) => {
+  const { streams, url } = await serveEvents(t)
+  streams.endAll()
+  const refused = await connect(t, url)
+  await refused.ended
+  assert.equal(refused.status, 503)
+  assert.match(refused.text(), /Porthole is about to stop\./)
+})
+
+test('HEAD answers with the headers alone, and ends', async (t) => {
+  const { streams, url } = await serveEvents(t)
+  const answer = await connect(t, url, { method: 'HEAD' })
+  assert.equal(await answer.ended, true)
+  assert.equal(answer.status, 200)
+  assert.equal(answer.headers['content-type'], 'text/event-stream')
+  assert.equal(answer.headers['cache-control'], 'no-store')
+  assert.equal(answer.text(), '')
+  assert.equal(streams.stats().open, 0)
+})
+
+test('a parameter that does not exist, or is given too often, is refused', async (t) => {
+  const { app } = await serveEvents(t)
+  const unknown = await app.inject('/v1/events?services=pg')
+  assert.equal(unknown.statusCode, 400)
+  assert.equal(unknown.json().detail, 'unknown query parameter services: there are service, group, lastEventId')
+  const twice = await app.inject('/v1/events?lastEventId=1&lastEventId=2')
+  assert.equal(twice.statusCode, 400)
+  assert.equal(twice.json().detail, 'given more than once: write it once')
+})
+
+test('the document describes the stream, its parameters and its refusals', async (t) => {
+  const { log, registry, clock } = await serveEvents(t)
+  const app = fastify()
+  t.after(() => app.close())
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  await addDocs(app, '0.0.0-test')
+  await app.register(eventRoutes, { log, registry, clock })
+  const document = (await app.inject('/openapi.json')).json()
+  const { get } = document.paths['/v1/events']
+  assert.deepEqual(
+    get.parameters.map(({ name }: { name: string }) => name),
+    ['service', 'group', 'lastEventId', 'last-event-id'],
+  )
+  assert.deepEqual(Object.keys(get.responses), ['200', '400', '503'])
+  assert.equal(get.responses['200'].content['text/event-stream'].schema.type, 'string')
+  for (const word of ['transition', 'registry', 'reset', 'Last-Event-ID'])
+    assert.ok(get.description.includes(word), word)
+})

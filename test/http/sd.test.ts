@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { fastify } from 'fastify'
+import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
+import type { Service } from '../../src/domain/service.ts'
+import { answerWithProblems } from '../../src/http/problem.ts'
+import { DiscoveredService, discoveryRoutes } from '../../src/http/sd.ts'
+import { watch } from '../monitor/fakes.ts'
+import { sampleService } from '../samples.ts'
+
+/** The route alone, over a monitor whose checks the test ends. */
+async function buildDiscovery(t: TestContext, services: readonly Service[]) {
+  const watched = watch(services)
+  const app = fastify()
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  answerWithProblems(app)
+  await app.register(discoveryRoutes, watched)
+  t.after(() => app.close())
+  /** What is discovered; it must be what Prometheus takes, and what the schema says. */
+  async function discover(query = ''): Promise<DiscoveredService[]> {
+    const response = await app.inject(`/v1/sd${query}`)
+    assert.equal(response.statusCode, 200, response.body)
+    // The only content type that Prometheus's http_sd takes, in one of the spellings it knows.
+    assert.match(String(response.headers['content-type']), /^application\/json(; charset=utf-8)?$/)
+    return DiscoveredService.strict().array().parse(response.json())
+  }
+  const names = async (query: string) =>
+    (await discover(query)).map(({ labels }) => labels.__meta_porthole_service).join(' ')
+  const statuses = async () => (await discover()).map(({ labels }) => labels.__meta_porthole_status).join(' ')
+  return { ...watched, app, discover, names, statuses }
+}
+
+test('nothing registered is an empty list', async (t) => {
+  const { discover } = await buildDiscovery(t, [])
+  assert.deepEqual(await discover(), [])
+})
+
+test('a service is one entry: its targets as configured, and labels for relabeling', async (t) => {
+  const { discover } = await buildDiscovery(t, [
+    sampleService('pg', ['DB-1.internal:5432', '[::1]:5432'], { groups: ['payments', 'core'], quorum: '50%' }),
+    sampleService('a "quoted" \\ name, Zürich', ['127.0.0.1:1']),
+  ])
+  assert.deepEqual(await discover(), [
+    {
+      targets: ['DB-1.internal:5432', '[::1]:5432'],
+      labels: {
+        __meta_porthole_service: 'pg',
+        __meta_porthole_groups: ',payments,core,',
+        __meta_porthole_status: 'unknown',
+        __meta_porthole_quorum: '50%',
+      },
+    },
+    {
+      targets: ['127.0.0.1:1'],
+      labels: {
+        __meta_porthole_service: 'a "quoted" \\ name, Zürich',
+        __meta_porthole_groups: '',
+        __meta_porthole_status: 'unknown',
+        __meta_porthole_quorum: 'all',
+      },
+    },
+  ])
+})
+
+test('the status is the one at the time of asking, also when it changes by age alone', async (t) => {
+  const { clock, target, checkOnce, statuses } = await buildDiscovery(t, [
+    sampleService('pg', ['pg:1', 'pg:2'], { quorum: 'any' }),
+    sampleService('mq', ['mq:1']),
+  ])
+  assert.equal(await statuses(), 'unknown unknown')
+  await checkOnce(target('pg', 'pg:1'), 'connected')
+  await checkOnce(target('pg', 'pg:2'), 'refused')
+  await checkOnce(target('mq', 'mq:1'), 'timeout')
+  assert.equal(await statuses(), 'degraded down')
+  clock.advance(60_000)
+  assert.equal(await statuses(), 'unknown unknown')
+})
+
+test('a service that is defined anew or removed is so at once', async (t) => {
+  const { discover, registry } = await buildDiscovery(t, [
+    sampleService('pg', ['pg:1'], { groups: ['core'] }),
+    sampleService('mq', ['mq:1']),
+  ])
+  await discover()
+  registry.replaceAll([sampleService('pg', ['pg:1', 'pg:2'], { groups: ['payments'] })], [])
+  const found = await discover()
+  assert.deepEqual(
+    found.map(({ targets, labels }) => [targets.join(' '), labels.__meta_porthole_groups]),
+    [['pg:1 pg:2', ',payments,']],
+  )
+})
+
+test('?group= narrows; several are allowed, and a group that nobody is in is empty, not wrong', async (t) => {
+  const { names } = await buildDiscovery(t, [
+    sampleService('pg', ['pg:1'], { groups: ['payments', 'core'] }),
+    sampleService('mq', ['mq:1'], { groups: ['core'] }),
+    sampleService('web', ['web:1'], { groups: ['search & find'] }),
+    sampleService('alone', ['alone:1']),
+  ])
+  assert.equal(await names(''), 'pg mq web alone')
+  assert.equal(await names('?group=core'), 'pg mq')
+  assert.equal(await names('?group=search%20%26%20find&group=payments'), 'pg web')
+  assert.equal(await names('?group=pay'), '')
+  assert.equal(await names('?group=pay&group=core'), 'pg mq')
+})
+
+test('a query parameter that does not exist is 400, and named', async (t) => {
+  const { app } = await buildDiscovery(t, [])
+  const response = await app.inject('/v1/sd?groups=core')
+  assert.equal(response.statusCode, 400)
+  assert.equal(response.headers['content-type'], 'application/problem+json')
+  assert.equal(response.json().detail, 'unknown query parameter groups: there is only group')
+})

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Transition } from '../../src/domain/transition.ts'
+import { createTransitionLog, type LoggedTransition } from '../../src/monitor/transition-log.ts'
+import { sampleService } from '../samples.ts'
+import { watch } from './fakes.ts'
+
+/** A log of a monitor that the test speaks for; `happen` says a transition of the monitor's clock's now. */
+function keep(limits: { maxCount?: number; maxAgeMs?: number } = {}) {
+  const watched = watch([])
+  const log = createTransitionLog({ monitor: watched.monitor, clock: watched.clock, ...limits })
+  const happen = (message: string, service = 'pg') => {
+    const cause = { target: null, from: 'up', to: 'down', reason: 'refused' } as const
+    const transition: Transition = { service, ...cause, at: watched.clock.now(), message }
+    watched.monitor.transitions.emit(transition)
+  }
+  return { ...watched, log, happen }
+}
+
+const told = (found: readonly LoggedTransition[] | null) => found?.map(({ message }) => message).join(' ')
+
+test("remembers a monitor's transitions, a target's and its service's", async () => {
+  const { monitor, clock, checkOnce, target } = watch([sampleService('pg', ['pg:5432'])])
+  const log = createTransitionLog({ monitor, clock })
+  clock.advance(250)
+  await checkOnce(target('pg', 'pg:5432'), 'connected')
+  const [service, ofTarget, ...rest] = log.find({})
+  assert.deepEqual(rest, [])
+  assert.deepEqual([service?.service, service?.target, service?.from, service?.to], ['pg', null, 'unknown', 'up'])
+  assert.deepEqual([ofTarget?.target, ofTarget?.at, ofTarget?.reason], ['pg:5432', 5250, 'connected'])
+})
+
+test('finds the newest first', () => {
+  const { log, happen } = keep()
+  for (const message of ['a', 'b', 'c']) happen(message)
+  assert.equal(told(log.find({})), 'c b a')
+})
+
+test('finds those not before from and before to', () => {
+  const { log, happen, clock } = keep()
+  for (const message of ['a', 'b', 'c', 'd']) {
+    happen(message)
+    clock.advance(10)
+  }
+  assert.equal(told(log.find({ from: 5010 })), 'd c b')
+  assert.equal(told(log.find({ to: 5020 })), 'b a')
+  assert.equal(told(log.find({ from: 5010, to: 5030 })), 'c b')
+  assert.equal(told(log.find({ from: 5011, to: 5019 })), '')
+})
+
+test("finds one service's, and as many as wanted of them", () => {
+  const { log, happen } = keep()
+  for (const message of ['a', 'b', 'c', 'd']) happen(message, message < 'c' ? 'pg' : 'mq')
+  assert.equal(told(log.find({ service: 'pg' })), 'b a')
+  assert.equal(told(log.find({ service: 'pg', limit: 1 })), 'b')
+  assert.equal(told(log.find({ service: 'nobody' })), '')
+})
+
+test('finds what is older than one, also of the same instant, and however many came since', () => {
+  const { log, happen } = keep()
+  for (const message of ['a', 'b', 'c']) happen(message)
+  const [, middle] = log.find({})
+  happen('d')
+  assert.equal(told(log.find({ before: middle?.id })), 'a')
+})
+
+test('ids grow with every transition, and from one process to the next', () => {
+  const { log, happen, monitor, clock } = keep()
+  for (let count = 0; count < 1000; count++) happen('a')
+  const ids = log.find({}).map(({ id }) => id)
+  assert.ok(ids.every((id, at) => Number.isSafeInteger(id) && (at === 0 || id < (ids[at - 1] ?? 0))))
+  clock.advance(1)
+  const next = createTransitionLog({ monitor, clock })
+  happen('b')
+  const newest = next.find({})[0]?.id ?? 0
+  assert.ok(newest > (ids[0] ?? 0), `${newest} follows ${ids[0]}`)
+})
+
+test('tells of a transition once it can be found', () => {
+  const { log, happen } = keep()
+  const seen: [string, string | undefined][] = []
+  log.logged.subscribe(({ message }) => seen.push([message, told(log.find({ limit: 1 }))]))
+  happen('a')
+  happen('b')
+  assert.deepEqual(seen, [
+    ['a', 'a'],
+    ['b', 'b'],
+  ])
+})
+
+test('is complete since it was made, for as long as nothing is forgotten', () => {
+  const { log, happen, clock } = keep({ maxCount: 10, maxAgeMs: 1000 })
+  clock.advance(300)
+  happen('a')
+  clock.advance(1000)
+  assert.deepEqual([log.completeSince(), told(log.find({}))], [5000, 'a'])
+})
+
+test('forgets what is too old, and says since when it is complete', () => {
+  const { log, happen, clock } = keep({ maxAgeMs: 1000 })
+  happen('a')
+  clock.advance(600)
+  happen('b')
+  clock.advance(401)
+  assert.equal(log.completeSince(), 5000)
+  assert.equal(told(log.find({})), 'b')
+  clock.advance(600)
+  assert.deepEqual([told(log.find({})), log.completeSince()], ['', 5600])
+})
+
+test('forgets the oldest of too many, and says since when it is complete', () => {
+  const { log, happen, clock } = keep({ maxCount: 20 })
+  for (let count = 0; count < 1000; count++) {
+    happen(String(count))
+    clock.advance(1)
+    const found = log.find({})
+    assert.ok(found.length <= 22, `${found.length} are kept`)
+    assert.ok(found.length >= Math.min(count + 1, 20), `${found.length} are left`)
+    assert.equal(found[0]?.message, String(count))
+    const forgotten = count + 1 - found.length
+    assert.equal(log.completeSince(), forgotten === 0 ? 5000 : 5000 + forgotten - 1)
+  }
+})
+
+test('without a limit all is found that it says is there', () => {
+  const { log, happen, clock } = keep({ maxCount: 20 })
+  for (let count = 0; count < 21; count++) {
+    happen(String(count))
+    clock.advance(1)
+  }
+  assert.equal(log.completeSince(), 5000)
+  assert.equal(log.find({}).at(-1)?.message, '0')
+})
+
+test('after an id comes what happened since, the oldest first', () => {
+  const { log, happen } = keep()
+  for (const message of ['a', 'b', 'c']) happen(message)
+  const [newest, , oldest] = log.find({})
+  assert.ok(newest && oldest)
+  assert.equal(told(log.after(oldest.id)), 'b c')
+  assert.equal(told(log.after(newest.id)), '')
+})
+
+test('after an id that something was forgotten behind, and after one of an earlier process, nobody knows what happened', () => {
+  const { log, happen, clock } = keep({ maxAgeMs: 1000 })
+  happen('a')
+  happen('b')
+  const [b, a] = log.find({})
+  assert.ok(a && b)
+  assert.equal(log.after(a.id - 2), null)
+  clock.advance(500)
+  happen('c')
+  clock.advance(501)
+  assert.equal(log.after(a.id), null)
+  // What was seen last may itself be forgotten: nothing is missing behind it.
+  assert.equal(told(log.after(b.id)), 'c')
+})

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { systemClock } from '../../../src/clock.ts'
+import { loadLibc } from '../../../src/prober/kernel/libc.ts'
+import { createOutbox } from '../../../src/prober/kernel/outbox.ts'
+import { createRecords, type Finding } from '../../../src/prober/kernel/records.ts'
+import { awaitOutcome } from '../../../src/prober/prober.ts'
+import { listen, targetOf } from '../contract.ts'
+import { makeKernel, whyNoKernelProber } from '../make-kernel.ts'
+
+const skip = await whyNoKernelProber()
+
+const connected: Finding = {
+  slot: 0,
+  reason: 'connected',
+  endedAt: 1000,
+  latencyMs: 0.2,
+  synRetransmits: 0,
+  answer: 'syn-ack',
+  errno: null,
+  icmp: null,
+}
+
+/** An outbox, and how many findings each message brought. */
+async function build() {
+  const records = createRecords(await loadLibc())
+  const sent: number[] = []
+  const outbox = createOutbox(records, (batch) => {
+    let count = 0
+    records.unpackFindings(batch, () => count++)
+    sent.push(count)
+  })
+  return { outbox, sent }
+}
+
+test('good news that nobody waits for is held for company, but not for long', { skip }, async () => {
+  const { outbox, sent } = await build()
+  assert.equal(outbox.dueAt(), Number.POSITIVE_INFINITY)
+  outbox.add(connected, false)
+  outbox.add({ ...connected, endedAt: 1030 }, false)
+  assert.equal(outbox.isDue(1049), false)
+  assert.equal(outbox.dueAt(), 1050)
+  assert.equal(outbox.isDue(1050), true)
+  outbox.flush()
+  outbox.flush()
+  assert.deepEqual(sent, [2])
+  assert.equal(outbox.isDue(5000), false)
+})
+
+test('what somebody waits for goes at once, and takes the rest along', { skip }, async () => {
+  const { outbox, sent } = await build()
+  outbox.add(connected, false)
+  outbox.add(connected, true)
+  assert.equal(outbox.isDue(1000), true)
+  outbox.flush()
+  outbox.add(connected, false)
+  assert.equal(outbox.isDue(1000), false)
+  assert.deepEqual(sent, [2])
+})
+
+test('bad news is never held', { skip }, async () => {
+  for (const reason of ['refused', 'timeout', 'local'] as const) {
+    const { outbox } = await build()
+    outbox.add({ ...connected, reason }, false)
+    assert.equal(outbox.isDue(1000), true, reason)
+  }
+})
+
+test('many findings go before their time', { skip }, async () => {
+  const { outbox } = await build()
+  let count = 0
+  for (; count < 10_000 && !outbox.isDue(1000); count++) outbox.add(connected, false)
+  assert.equal(count, 512)
+})
+
+test('a check that nobody waits for is told of within a tenth of a second or so, and when the next begins', {
+  skip,
+}, async (t) => {
+  const port = await listen(t, '127.0.0.1')
+  const clock = systemClock()
+  const prober = await makeKernel({ clock })
+  t.after(prober.close)
+  const check = (urgent: boolean) =>
+    awaitOutcome(prober, { target: targetOf('127.0.0.1', port), timeoutMs: 60_000, close: 'half-open', urgent })
+  const alone = await check(false)
+  assert.equal(alone?.reason, 'connected')
+  const [first, second] = await Promise.all([check(false), check(true)])
+  assert.deepEqual([first?.reason, second?.reason], ['connected', 'connected'])
+})
