@@ -3,8 +3,9 @@ import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import { defaultLimit } from './paging.ts'
 import { ServiceSummary, summarize } from './reports.ts'
-import { defaultLimit, type ServicesQuery, writeCursor } from './service-query.ts'
+import { type ServicesQuery, writeCursor } from './service-query.ts'
 
 /** Some of the services, in the order of their names. */
 export const ServicePage = z

@@ -5,11 +5,12 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { standingOf } from '../monitor/watch.ts'
 import { sendNotRegistered } from './health.ts'
+import { linkToNext } from './paging.ts'
 import { problemResponse } from './problem.ts'
 import { isoTime, oldestCheck, reportService, ServiceReport } from './reports.ts'
 import { defineService, ServiceDefinition } from './service-definition.ts'
 import { createServicePager, ServicePage } from './service-page.ts'
-import { linkToNext, NoQuery, ServicesQuery } from './service-query.ts'
+import { NoQuery, parametersOf, ServicesQuery } from './service-query.ts'
 
 const { service, status, since, checkedAt } = ServiceReport.shape
 
@@ -52,7 +53,7 @@ export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, 
     },
     async ({ query }, reply) => {
       const page = pager.page(query)
-      if (page.next !== null) reply.header('link', linkToNext(query, page.next))
+      if (page.next !== null) reply.header('link', linkToNext(parametersOf(query), page.next))
       return reply.header('cache-control', 'no-store').send(page)
     },
   )

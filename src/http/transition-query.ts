@@ -4,7 +4,7 @@ import { parseDuration } from '../domain/duration.ts'
 import { quote } from '../domain/quote.ts'
 import { once } from './freshness.ts'
 import { unknownParameters } from './health-query.ts'
-import { limitOf } from './service-query.ts'
+import { cursorOf, limitOf } from './paging.ts'
 
 /** A point in time as people write it: a time of day, or how long ago. Milliseconds. */
 export type Moment = { readonly epochMs: number } | { readonly agoMs: number }
@@ -41,15 +41,7 @@ const moment = (name: 'from' | 'to') =>
   ).optional()
 
 /** A cursor is the id of the last transition told: it stays right while new ones come in and old ones are forgotten. */
-const cursor = once(
-  z.string().transform((input, ctx) => {
-    if (/^\d{1,16}$/.test(input)) return Number(input)
-    ctx.addIssue(
-      `${quote(input)} is not a cursor: write the "next" of the page before, or leave it out for the first page`,
-    )
-    return z.NEVER
-  }),
-)
+const readCursor = (text: string) => (/^\d{1,16}$/.test(text) ? Number(text) : null)
 
 const page = {
   from: moment('from').meta({
@@ -61,7 +53,7 @@ const page = {
     examples: ['1h', '2026-11-22T16:00:00Z'],
   }),
   limit: limitOf('transitions'),
-  cursor: cursor.optional().meta({ description: 'The `next` of the page before.' }),
+  cursor: cursorOf(readCursor),
 }
 
 /** The query of `GET /v1/services/{service}/transitions`. */
@@ -80,16 +72,3 @@ export const TransitionQuery = z.strictObject(
   { error: (issue) => unknownParameters(issue, 'service, from, to, limit, cursor') },
 )
 export type TransitionQuery = z.infer<typeof TransitionQuery>
-
-/**
- * The `Link` to the next page (RFC 8288): a reference of a query alone (RFC 3986 §4.2) leads back to the path that was
- * asked for, also where a proxy serves it under another. `from` comes as a time: 24 hours back from the next request would be later.
- */
-export function linkToNext({ service, limit }: TransitionQuery, from: string | undefined, next: string): string {
-  const parameters = new URLSearchParams()
-  if (service !== undefined) parameters.set('service', service)
-  if (from !== undefined) parameters.set('from', from)
-  if (limit !== undefined) parameters.set('limit', String(limit))
-  parameters.set('cursor', next)
-  return `<?${parameters}>; rel="next"`
-}

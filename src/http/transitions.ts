@@ -5,10 +5,11 @@ import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import { sendNotRegistered } from './health.ts'
+import { defaultLimit, linkToNext } from './paging.ts'
 import { problemResponse, sendProblem } from './problem.ts'
 import { isoTime } from './reports.ts'
-import { defaultLimit, NoQuery } from './service-query.ts'
-import { instantOf, linkToNext, ServiceTransitionQuery, TransitionQuery } from './transition-query.ts'
+import { NoQuery } from './service-query.ts'
+import { instantOf, ServiceTransitionQuery, TransitionQuery } from './transition-query.ts'
 import { reportTransition, reportUptime, TransitionPage, UptimeReport } from './transition-reports.ts'
 
 const pageAnswer = 'A page of transitions. The `Link` header leads to the next one (RFC 8288).'
@@ -60,6 +61,8 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (ap
     {
       schema: {
         summary: 'How long a service was up in the last 24 hours, 7 days and 30 days',
+        description:
+          'Between two checks a service is taken to be what the first of them found. Where it is only checked when asked, that may be long.',
         operationId: 'getServiceUptime',
         tags: ['transitions'],
         params,
@@ -85,8 +88,16 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (ap
     const found = log.find({ service, from, to, before, limit: limit + 1 })
     const transitions = found.slice(0, limit).map((transition) => reportTransition(transition, clock))
     const next = found.length > limit ? (transitions.at(-1)?.id ?? null) : null
-    if (next !== null)
-      reply.header('link', linkToNext(query, from === undefined ? undefined : isoTime(from, clock), next))
+    if (next !== null) {
+      // As a time: 24 hours back from the next request would be later.
+      const fixedFrom = from === undefined ? undefined : isoTime(from, clock)
+      const parameters = [
+        ['service', query.service],
+        ['from', fixedFrom],
+        ['limit', query.limit],
+      ] as const
+      reply.header('link', linkToNext(parameters, next))
+    }
     return reply
       .header('cache-control', 'no-store')
       .send({ transitions, next, completeSince: isoTime(log.completeSince(), clock) })

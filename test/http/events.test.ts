@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import net from 'node:net'
 import { type TestContext, test } from 'node:test'
@@ -293,6 +294,24 @@ for (const { what, id } of unknownIds) {
   })
 }
 
+test('what happens just as a replay comes to its end is told once', async (t) => {
+  const { app, log, happen, resume } = await serveEvents(t)
+  const start = log.lastId()
+  for (let i = 0; i < 300; i++) happen('a', { message: 'x'.repeat(2000) })
+  let last = 0
+  // Before the replay goes on, which then finds it in the log, while it is still to be told.
+  app.server.prependOnceListener('request', (_request, response) => {
+    response.on('drain', () => {
+      if (log.lastId() - start < 310) last = happen('b')
+    })
+  })
+  const client = await resume(start)
+  await client.until(() => last > 0 && client.lastEventId() === String(last), 'the last')
+  const end = happen('c')
+  await client.until(() => client.lastEventId() === String(end), 'the end')
+  assert.deepEqual(idsOf(client), idsAfter(start, end))
+})
+
 test('what is forgotten in the midst of a replay is a reset as well', async (t) => {
   const { log, happen, resume } = await serveEvents(t, [], { maxCount: 2000 })
   const start = log.lastId()
@@ -438,6 +457,17 @@ test('a reader that closes its half of the connection is gone', async (t) => {
   await until(() => streams.stats().open === 0, 'the stream to be forgotten')
 })
 
+test('who is gone before the stream begins is no reader', async (t) => {
+  const { streams, responses, read } = await serveEvents(t)
+  const client = await read()
+  client.leave()
+  await until(() => streams.stats().open === 0, 'the stream to be forgotten')
+  const [response] = responses
+  assert.ok(response)
+  streams.open(response, {}, undefined)
+  assert.equal(streams.stats().open, 0)
+})
+
 test('streams asked for in a row on one connection go with it', async (t) => {
   const { streams, url } = await serveEvents(t)
   const { port, pathname } = new URL(url)
@@ -456,6 +486,27 @@ test('closing the server ends every stream as a whole, and tells what had happen
   await app.close()
   assert.deepEqual(await Promise.all(clients.map(({ ended }) => ended)), [true, true, true])
   assert.deepEqual(clients.map(servicesOf), [['a'], ['a'], []])
+})
+
+test('closing the server does not wait for a connection that could be used again', async (t) => {
+  const { app, streams, url } = await serveEvents(t)
+  const { port, pathname } = new URL(url)
+  const socket = net
+    .connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true })
+    .on('error', () => undefined)
+  t.after(() => socket.destroy())
+  let text = ''
+  socket.setEncoding('utf8').on('data', (part) => {
+    text += part
+  })
+  const ended = once(socket, 'end')
+  socket.write(`GET ${pathname} HTTP/1.1\r\nHost: a\r\n\r\n`)
+  await until(() => streams.stats().open === 1, 'the stream')
+  const closed = app.close()
+  await ended
+  assert.match(text, /^HTTP\/1\.1 200 OK\r\n.*\r\nconnection: close\r\n.*\r\n0\r\n\r\n$/s)
+  socket.end()
+  await closed
 })
 
 test('closing the server does not wait for a reader that takes nothing', async (t) => {
