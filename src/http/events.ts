@@ -34,7 +34,8 @@ const description = `Server-sent events (WHATWG HTML §9.2), for \`EventSource\`
   \`{ id, at, service, target, from, to, reason, message }\`.
 - \`registry\`: services that are new or different, and those that are gone: \`{ put: [names], removed: [names] }\`. It has no id and is not replayed:
   who lost the connection reads \`/v1/services\` anew. With \`group\`, a service that leaves the group is told once more, as \`put\`.
-- \`reset\`: the first event when \`Last-Event-ID\` is too old, or unknown: some transitions are missing. Read \`/v1/services\` anew, and go on from here.
+- \`reset\`: some transitions are missing, since \`Last-Event-ID\` is too old, or unknown. It comes in the place of what would be replayed. Read
+  \`/v1/services\` anew, and go on from here.
 
 After a lost connection, transitions that were missed are replayed, with nothing missing and nothing twice; with \`group\`, by the groups that services
 are in now. There is an \`id\` at the start, and now and then one alone, so that who waits long for a service also comes back to the right place.

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import type { Reason } from '../domain/outcome.ts'
 
 /**
@@ -36,4 +37,11 @@ export function reasonOfLookup(code: string): Reason {
 export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name
+}
+
+const names = new Map(Object.entries(constants.errno).map(([name, number]) => [number as number, name]))
+
+/** The name of an error's number, such as `ECONNREFUSED` for 111. */
+export function errnoName(errno: number): string {
+  return names.get(errno) ?? `errno ${errno}`
 }

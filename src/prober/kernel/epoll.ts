@@ -1,4 +1,4 @@
-import { errnoName } from './evidence.ts'
+import { errnoName } from '../errno.ts'
 import type { Libc } from './libc.ts'
 
 const EINTR = 4

@@ -68,13 +68,6 @@ const withoutIcmp: ReadonlyMap<number, Reason> = new Map([
   [constants.errno.EPIPE, 'reset'],
 ])
 
-const names = new Map(Object.entries(constants.errno).map(([name, number]) => [number as number, name]))
-
-/** The name of an error's number, such as `ECONNREFUSED` for 111. */
-export function errnoName(errno: number): string {
-  return names.get(errno) ?? `errno ${errno}`
-}
-
 /** What answered, for those who only ask whether it counts as a round trip. */
 export function isRoundTrip(answer: Answer | null): boolean {
   return answer === 'syn-ack' || answer === 'rst' || answer === 'icmp'

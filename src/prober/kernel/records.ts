@@ -1,7 +1,7 @@
 import { Answer, type IcmpError, type Outcome, Reason } from '../../domain/outcome.ts'
 import type { Close } from '../../domain/service.ts'
 import { type Dial, type Ending, roundLatency } from '../dialler.ts'
-import { errnoName } from './evidence.ts'
+import { errnoName } from '../errno.ts'
 import type { Libc } from './libc.ts'
 import { addressWords, allocateAddress, copyWords, layOutAddress, readAddress } from './sockaddr.ts'
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { constants } from 'node:os'
 import { test } from 'node:test'
 import type { IcmpError } from '../../../src/domain/outcome.ts'
-import { type Evidence, errnoName, isRoundTrip, judge } from '../../../src/prober/kernel/evidence.ts'
+import { errnoName } from '../../../src/prober/errno.ts'
+import { type Evidence, isRoundTrip, judge } from '../../../src/prober/kernel/evidence.ts'
 import type { TcpInfo } from '../../../src/prober/kernel/sockets.ts'
 
 const { errno } = constants
