@@ -2,7 +2,7 @@ import fastify, { type FastifyInstance, type FastifyServerOptions, LogController
 import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
 import type { Clock } from './clock.ts'
 import { addDocs } from './http/docs.ts'
-import { eventRoutes } from './http/events.ts'
+import { eventRoutes, eventsRoute } from './http/events.ts'
 import { openFastLane } from './http/fast-lane.ts'
 import { healthRoutes } from './http/health.ts'
 import { metricsRoutes } from './http/metrics.ts'
@@ -74,7 +74,9 @@ const validate: typeof validatorCompiler = (part) =>
 
 function observeRequests(app: FastifyInstance, metrics: Metrics): void {
   app.addHook('onResponse', (request, reply, done) => {
-    metrics.observeRequest(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime)
+    const route = request.routeOptions.url ?? 'none'
+    // How long a stream was open says nothing of how fast Porthole answers.
+    if (route !== eventsRoute) metrics.observeRequest(request.method, route, reply.statusCode, reply.elapsedTime)
     const { id, method, url, log } = request
     log.debug({ reqId: id, method, url, statusCode: reply.statusCode }, 'request answered')
     done()

@@ -41,6 +41,9 @@ After a lost connection, transitions that were missed are replayed, with nothing
 are in now. There is an \`id\` at the start, and now and then one alone, so that who waits long for a service also comes back to the right place.
 A comment line (\`:\`) every 15 s shows that the stream is alive. A reader that is much too slow is disconnected, and goes on from its last id.`
 
+/** Where the stream is. */
+export const eventsRoute = '/v1/events'
+
 type Options = EventStreamParts & {
   /** Who reads; a set of its own where none is given. */
   readonly streams?: EventStreams
@@ -54,7 +57,7 @@ export const eventRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, op
   app.addHook('onClose', async () => streams.close())
 
   app.get(
-    '/v1/events',
+    eventsRoute,
     {
       schema: {
         summary: 'What happens, as it happens',

@@ -112,6 +112,13 @@ test('skipped beats are counted', async (t) => {
   assert.deepEqual([await skipped(), await skipped()], [2, 2])
 })
 
+test('a stream is not timed: how long it was open says nothing of how fast Porthole answers', async (t) => {
+  const { app, metrics } = await build(t)
+  const { statusCode } = await app.inject({ method: 'HEAD', url: '/v1/events' })
+  assert.equal(statusCode, 200)
+  assert.ok(!(await metrics.render()).includes('/v1/events'))
+})
+
 test('requests are timed by route, never by path: what callers invent makes no series', async (t) => {
   const { get, metrics } = await build(t, [sampleService('pg', [nobody])])
   for (const url of ['/health/pg', '/health/a', '/health/b?x=1', '/x', '/y/z']) await get(url)
