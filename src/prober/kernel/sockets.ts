@@ -40,6 +40,8 @@ export type TcpInfo = {
 /** How a dial began: its descriptor, or the error that kept it from beginning. `errno` 0: connected already; null: under way. `isUsed`: the socket dialled before. */
 export type Begun = { readonly fd: number; readonly errno: number | null; readonly isUsed: boolean }
 
+/** No more messages than this are taken from one socket at a time: who sends many must not hold up all the others. */
+const mostErrors = 64
 /** So many sockets are kept to dial again. */
 const mostIdle = 256
 
@@ -142,11 +144,12 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
     /** The last ICMP error queued for a socket (ip(7), IP_RECVERR), which this takes out; null when there is none. */
     takeIcmp(fd: number): IcmpError | null {
       let last: IcmpError | null = null
-      for (;;) {
+      for (let taken = 0; taken < mostErrors; taken++) {
         header.bytes.writeBigUInt64LE(BigInt(control.bytes.length), 40)
         if (libc.recvmsg(fd, header.address, MSG_ERRQUEUE) < 0) return last
         last = readExtendedError(libc, control, Number(header.bytes.readBigUInt64LE(40))) ?? last
       }
+      return last
     },
 
     /**
