@@ -2,6 +2,7 @@ import type { IcmpError } from '../../domain/outcome.ts'
 import { createHeap, type Timed } from '../../heap.ts'
 import { errnoName } from '../errno.ts'
 import { createEpoll } from './epoll.ts'
+import { createErrorQueue } from './error-queue.ts'
 import { type Evidence, isRoundTrip, judge } from './evidence.ts'
 import type { Libc } from './libc.ts'
 import type { Outbox } from './outbox.ts'
@@ -49,6 +50,7 @@ export type DialLoopParts = {
 
 export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: DialLoopParts): DialLoop {
   const epoll = createEpoll(libc)
+  const errors = createErrorQueue(libc)
   const open = new Map<number, Socket>()
   const timers = createHeap<Socket>()
   /** Dials that have not begun, from `begun` on. */
@@ -111,7 +113,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   function failed(socket: Socket, errno: number | null, atOnce: boolean, info: TcpInfo, endedAt: number): void {
     const { fd, dial } = socket
     // Where nothing ended the handshake, nothing is queued that was not taken as it came.
-    const icmp = (errno === null ? null : sockets.takeIcmp(fd)) ?? socket.icmp
+    const icmp = (errno === null ? null : errors.takeIcmp(fd)) ?? socket.icmp
     // Where this machine dials itself, the firewall it meets is the target's.
     const icmpFromSelf = icmp !== null && sockets.isFromSelf(fd, dial, icmp.from)
     tell(dial, { errno, atOnce, info, icmp, icmpFromSelf }, endedAt, endedAt - socket.begunAt)
@@ -174,7 +176,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     if (errno !== 0) failed(socket, errno, false, info, wokenAt)
     else if (info.state !== TCP_SYN_SENT) connected(socket, info, wokenAt)
     // An ICMP message that did not end the handshake: the kernel goes on sending SYNs, and we go on waiting.
-    else socket.icmp = sockets.takeIcmp(fd) ?? socket.icmp
+    else socket.icmp = errors.takeIcmp(fd) ?? socket.icmp
   }
 
   /** What the kernel knows at the deadline decides: an answer that came in time is not lost because this thread was late to look. */

@@ -1,5 +1,5 @@
-import type { IcmpError } from '../../domain/outcome.ts'
 import type { Close } from '../../domain/service.ts'
+import { RECVERR } from './error-queue.ts'
 import type { Libc, Memory } from './libc.ts'
 import type { SlottedDial } from './records.ts'
 import { AF_INET, AF_INET6, allocateAddress, copyWords, familyOf, portOf, readAddress } from './sockaddr.ts'
@@ -14,10 +14,9 @@ const SO_LINGER = 13
 const IPPROTO_TCP = 6
 const TCP_DEFER_ACCEPT = 9
 const TCP_INFO = 11
-const RECVERR = { [AF_INET]: { level: 0, option: 11 }, [AF_INET6]: { level: 41, option: 25 } }
 const SHUT_WR = 1
 const sizeOfAddress = { [AF_INET]: 16, [AF_INET6]: 28 }
-const MSG_ERRQUEUE = 0x2000
+const EAGAIN = 11
 export const ECONNREFUSED = 111
 const EINPROGRESS = 115
 
@@ -40,8 +39,6 @@ export type TcpInfo = {
 /** How a dial began: its descriptor, or the error that kept it from beginning. `errno` 0: connected already; null: under way. `isUsed`: the socket dialled before. */
 export type Begun = { readonly fd: number; readonly errno: number | null; readonly isUsed: boolean }
 
-/** No more messages than this are taken from one socket at a time: who sends many must not hold up all the others. */
-const mostErrors = 64
 /** So many sockets are kept to dial again. */
 const mostIdle = 256
 
@@ -53,7 +50,6 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
   const peer = allocateAddress(libc)
   const local = allocateAddress(libc)
   const info = libc.allocate(104)
-  const control = libc.allocate(512)
   const discarded = libc.allocate(65_536)
   const length = libc.allocate(4)
   /** A `struct sockaddr` of no family: connecting to it dissolves the association a socket has (connect(2)). */
@@ -66,9 +62,6 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
   /** `{ l_onoff: 1, l_linger: 0 }`: close sends RST, so no TIME_WAIT is left and no port used up. */
   const lingerNone = libc.allocate(8)
   lingerNone.words[0] = 1
-  /** `struct msghdr` (64-bit Linux). No room for the packet itself: what is wanted is in the control messages. */
-  const header = libc.allocate(56)
-  header.bytes.writeBigUInt64LE(BigInt(control.address), 32)
 
   function setOption(fd: number, level: number, option: number, value: Memory, size = 4): void {
     libc.setsockopt(fd, level, option, value.address, size)
@@ -141,17 +134,6 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
       }
     },
 
-    /** The last ICMP error queued for a socket (ip(7), IP_RECVERR), which this takes out; null when there is none. */
-    takeIcmp(fd: number): IcmpError | null {
-      let last: IcmpError | null = null
-      for (let taken = 0; taken < mostErrors; taken++) {
-        header.bytes.writeBigUInt64LE(BigInt(control.bytes.length), 40)
-        if (libc.recvmsg(fd, header.address, MSG_ERRQUEUE) < 0) return last
-        last = readExtendedError(libc, control, Number(header.bytes.readBigUInt64LE(40))) ?? last
-      }
-      return last
-    },
-
     /**
      * Simultaneous open (RFC 9293 §3.5): dialling a free port of its own range, the kernel may dial from that very port,
      * and the SYN meets itself. It never picks a port somebody is bound to, so nobody listens.
@@ -190,34 +172,7 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
   }
 }
 
-const EAGAIN = 11
-
 /** Whether an error that connect(2) returned came from the peer after all: on loopback its RST is back before the call is. */
 export function isAnswer(errno: number): boolean {
   return errno === ECONNREFUSED
-}
-
-/** Finds `struct sock_extended_err` and the offender's address among control messages (cmsg(3): length u64, level, type, data at 16). */
-function readExtendedError(libc: Libc, control: Memory, length: number): IcmpError | null {
-  const { bytes } = control
-  for (let at = 0; at + 32 <= length; ) {
-    const size = Number(bytes.readBigUInt64LE(at))
-    if (size < 16) return null
-    const level = bytes.readInt32LE(at + 8)
-    const type = bytes.readInt32LE(at + 12)
-    const isError = Object.values(RECVERR).some((option) => option.level === level && option.option === type)
-    const error = at + 16
-    // Origin 2: ICMP, 3: ICMPv6 (errqueue.h); 1 is an error of our own stack, which errno tells as well.
-    const origin = bytes.readUInt8(error + 4)
-    if (isError && (origin === 2 || origin === 3)) {
-      return {
-        version: origin === 2 ? 4 : 6,
-        type: bytes.readUInt8(error + 5),
-        code: bytes.readUInt8(error + 6),
-        from: size >= 48 ? (readAddress(libc, control, error + 16)?.ip ?? null) : null,
-      }
-    }
-    at += Math.ceil(size / 8) * 8
-  }
-  return null
 }

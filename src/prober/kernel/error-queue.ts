@@ -1,0 +1,59 @@
+import type { IcmpError } from '../../domain/outcome.ts'
+import type { Libc, Memory } from './libc.ts'
+import { AF_INET, AF_INET6, readAddress } from './sockaddr.ts'
+
+/** The option that has a socket queue what ICMP says of it (IP_RECVERR, IPV6_RECVERR; in.h, in6.h). */
+export const RECVERR = { [AF_INET]: { level: 0, option: 11 }, [AF_INET6]: { level: 41, option: 25 } }
+const MSG_ERRQUEUE = 0x2000
+/** No more messages than this are taken from one socket at a time: who sends many must not hold up all the others. */
+const mostErrors = 64
+
+/** What ICMP said of sockets that were opened with `RECVERR`. */
+export type ErrorQueue = {
+  /** The last ICMP error queued for a socket (ip(7), IP_RECVERR), which this takes out; null when there is none. */
+  takeIcmp(fd: number): IcmpError | null
+}
+
+export function createErrorQueue(libc: Libc): ErrorQueue {
+  const control = libc.allocate(512)
+  /** `struct msghdr` (64-bit Linux). No room for the packet itself: what is wanted is in the control messages. */
+  const header = libc.allocate(56)
+  header.bytes.writeBigUInt64LE(BigInt(control.address), 32)
+
+  return {
+    takeIcmp(fd) {
+      let last: IcmpError | null = null
+      for (let taken = 0; taken < mostErrors; taken++) {
+        header.bytes.writeBigUInt64LE(BigInt(control.bytes.length), 40)
+        if (libc.recvmsg(fd, header.address, MSG_ERRQUEUE) < 0) return last
+        last = readExtendedError(libc, control, Number(header.bytes.readBigUInt64LE(40))) ?? last
+      }
+      return last
+    },
+  }
+}
+
+/** Finds `struct sock_extended_err` and the offender's address among control messages (cmsg(3): length u64, level, type, data at 16). */
+function readExtendedError(libc: Libc, control: Memory, length: number): IcmpError | null {
+  const { bytes } = control
+  for (let at = 0; at + 32 <= length; ) {
+    const size = Number(bytes.readBigUInt64LE(at))
+    if (size < 16) return null
+    const level = bytes.readInt32LE(at + 8)
+    const type = bytes.readInt32LE(at + 12)
+    const isError = Object.values(RECVERR).some((option) => option.level === level && option.option === type)
+    const error = at + 16
+    // Origin 2: ICMP, 3: ICMPv6 (errqueue.h); 1 is an error of our own stack, which errno tells as well.
+    const origin = bytes.readUInt8(error + 4)
+    if (isError && (origin === 2 || origin === 3)) {
+      return {
+        version: origin === 2 ? 4 : 6,
+        type: bytes.readUInt8(error + 5),
+        code: bytes.readUInt8(error + 6),
+        from: size >= 48 ? (readAddress(libc, control, error + 16)?.ip ?? null) : null,
+      }
+    }
+    at += Math.ceil(size / 8) * 8
+  }
+  return null
+}
