@@ -1,4 +1,3 @@
-import fastq, { type done } from 'fastq'
 import type { Clock } from '../clock.ts'
 import { staleAfterMs } from '../domain/health.ts'
 import type { Outcome } from '../domain/outcome.ts'
@@ -8,6 +7,7 @@ import type { Prober } from '../prober/prober.ts'
 import type { Registry, RegistryChange } from './registry.ts'
 import { review, reviewService, settle } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
+import { createTurns } from './turns.ts'
 import { type Check, type WatchedService, type WatchedTarget, watchTarget } from './watch.ts'
 
 /** One check came to its end. `lateMs` is how long after its beat it began; null when it was asked for. */
@@ -46,42 +46,12 @@ export function createMonitor(parts: {
   const checked = createSignal<Checked>()
   const transitions = createSignal<Transition>()
   const watching = createSignal<readonly WatchedTarget[]>()
-  const queue = fastq<unknown, Check>(takeTurn, parts.maxInFlight)
-  let waiting = 0
+  const turns = createTurns({ prober, maxInFlight: parts.maxInFlight, take })
   let skippedBeats = 0
-
-  function takeTurn(check: Check, giveWay: done): void {
-    const { watched, hasBegun } = check
-    // Somebody asked for it since: it went to the front, and this is its old place.
-    if (hasBegun) {
-      queueMicrotask(() => giveWay(null))
-      return
-    }
-    check.hasBegun = true
-    waiting--
-    if (watched.retired) {
-      end(check)
-      queueMicrotask(() => giveWay(null))
-      return
-    }
-    const { timeoutMs, close } = watched.watchedService.service.policy
-    // Whoever waits for its turn waits for those under way to end.
-    const urgent = check.due === null || waiting > 0
-    prober.check({ target: watched.target, timeoutMs, close, urgent }, (outcome) => {
-      if (outcome !== undefined && !watched.retired) take(check, outcome)
-      end(check)
-      giveWay(null)
-    })
-  }
 
   function take({ watched, due }: Check, outcome: Outcome): void {
     announce(settle(watched, outcome, clock.now()))
     checked.emit({ watched, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })
-  }
-
-  function end({ watched, callers }: Check): void {
-    watched.check = null
-    if (callers !== null) for (const caller of callers) caller()
   }
 
   function announce(changes: readonly Transition[]): void {
@@ -120,18 +90,9 @@ export function createMonitor(parts: {
     return [...gone, ...watchedService.targets]
   }
 
-  function begin(watched: WatchedTarget, due: number | null): Check {
-    const check: Check = { watched, due, hasBegun: false, callers: null }
-    watched.check = check
-    waiting++
-    if (due === null) queue.unshift(check, ignore)
-    else queue.push(check, ignore)
-    return check
-  }
-
   function beat(watched: WatchedTarget, due: number): void {
     if (watched.check === null) {
-      begin(watched, due)
+      turns.begin(watched, due)
       return
     }
     skippedBeats++
@@ -139,11 +100,8 @@ export function createMonitor(parts: {
   }
 
   function check(watched: WatchedTarget): Promise<void> {
-    const check = watched.check ?? begin(watched, null)
-    if (!check.hasBegun && check.due !== null) {
-      check.due = null
-      queue.unshift(check, ignore)
-    }
+    const check = watched.check ?? turns.begin(watched, null)
+    turns.hurry(check)
     return new Promise((ended) => {
       check.callers ??= []
       check.callers.push(ended)
@@ -188,16 +146,12 @@ export function createMonitor(parts: {
       return true
     },
     stats: () => ({
-      inFlight: queue.running(),
-      waiting,
+      ...turns.stats(),
       skippedBeats,
       proberRestarts: prober.restarts(),
     }),
   }
 }
-
-/** What the queue is to call after each check: whoever waits for one is called by `end`. */
-function ignore(): void {}
 
 /** Waits for something, but no longer than that. */
 async function atMost(ms: number, something: Promise<unknown>): Promise<void> {

@@ -1,0 +1,76 @@
+import fastq, { type done } from 'fastq'
+import type { Outcome } from '../domain/outcome.ts'
+import type { Prober } from '../prober/prober.ts'
+import type { Check, WatchedTarget } from './watch.ts'
+
+/** Checks that wait until there is room for them, and are then carried out. */
+export type Turns = {
+  /** Wants a check of a target that has none: because of its beat at the instant `due`, or, null, because somebody asks. Who asks goes first. */
+  begin(watched: WatchedTarget, due: number | null): Check
+  /** Somebody asks for a check that may still wait for its turn: then it goes to the front. */
+  hurry(check: Check): void
+  stats(): { inFlight: number; waiting: number }
+}
+
+/** `maxInFlight` bounds the checks under way at once. `take` is given what came of each whose target is still registered, before those who wait for it are called. */
+export function createTurns({
+  prober,
+  maxInFlight,
+  take,
+}: {
+  prober: Prober
+  maxInFlight: number
+  take: (check: Check, outcome: Outcome) => void
+}): Turns {
+  const queue = fastq<unknown, Check>(takeTurn, maxInFlight)
+  let waiting = 0
+
+  function takeTurn(check: Check, giveWay: done): void {
+    const { watched, hasBegun } = check
+    // Somebody asked for it since: it went to the front, and this is its old place.
+    if (hasBegun) {
+      queueMicrotask(() => giveWay(null))
+      return
+    }
+    check.hasBegun = true
+    waiting--
+    if (watched.retired) {
+      end(check)
+      queueMicrotask(() => giveWay(null))
+      return
+    }
+    const { timeoutMs, close } = watched.watchedService.service.policy
+    // Whoever waits for its turn waits for those under way to end.
+    const urgent = check.due === null || waiting > 0
+    prober.check({ target: watched.target, timeoutMs, close, urgent }, (outcome) => {
+      if (outcome !== undefined && !watched.retired) take(check, outcome)
+      end(check)
+      giveWay(null)
+    })
+  }
+
+  function end({ watched, callers }: Check): void {
+    watched.check = null
+    if (callers !== null) for (const caller of callers) caller()
+  }
+
+  return {
+    begin(watched, due) {
+      const check: Check = { watched, due, hasBegun: false, callers: null }
+      watched.check = check
+      waiting++
+      if (due === null) queue.unshift(check, ignore)
+      else queue.push(check, ignore)
+      return check
+    },
+    hurry(check) {
+      if (check.hasBegun || check.due === null) return
+      check.due = null
+      queue.unshift(check, ignore)
+    },
+    stats: () => ({ inFlight: queue.running(), waiting }),
+  }
+}
+
+/** What the queue is to call after each check: whoever waits for one is called by `end`. */
+function ignore(): void {}
