@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { buildApp } from '../src/app.ts'
 import { systemClock } from '../src/clock.ts'
+import { createAccess } from '../src/http/access.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
@@ -29,7 +30,8 @@ export async function generateDocument(): Promise<string> {
   const metrics = createMetrics({ monitor, registry, clock, prober: prober.name, version }, { runtime: false })
   const log = createTransitionLog({ monitor, clock })
   const readiness = createReadiness(monitor)
-  const app = await buildApp({ monitor, registry, log, readiness, metrics, clock, version })
+  const access = createAccess({ settings: { tokens: [], details: 'all' }, clock })
+  const app = await buildApp({ monitor, registry, log, access, readiness, metrics, clock, version })
   await app.ready()
   const text = `${JSON.stringify(app.swagger(), null, 2)}\n`
   await app.close()

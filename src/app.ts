@@ -1,6 +1,7 @@
 import fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
 import type { Clock } from './clock.ts'
+import type { Access } from './http/access.ts'
 import { addDocs } from './http/docs.ts'
 import { eventRoutes, eventsRoute } from './http/events.ts'
 import { openFastLane } from './http/fast-lane.ts'
@@ -23,6 +24,7 @@ export type AppParts = {
   readonly monitor: Monitor
   readonly registry: Registry
   readonly log: TransitionLog
+  readonly access: Access
   readonly readiness: Readiness
   readonly metrics: Metrics
   readonly clock: Clock

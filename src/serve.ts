@@ -5,6 +5,7 @@ import { buildApp } from './app.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config/config.ts'
 import type { Transition } from './domain/transition.ts'
+import { createAccess } from './http/access.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { createLoop } from './monitor/loop.ts'
 import { createMonitor } from './monitor/monitor.ts'
@@ -46,7 +47,8 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   const transitions = createTransitionLog({ monitor, clock })
   const readiness = createReadiness(monitor)
   const metrics = createMetrics({ monitor, registry, clock, prober: prober.name, version })
-  const parts = { monitor, registry, log: transitions, readiness, metrics, clock, version }
+  const access = createAccess({ settings: { tokens: [], details: 'all' }, clock })
+  const parts = { monitor, registry, log: transitions, access, readiness, metrics, clock, version }
   const app = await buildApp(parts, { level: config.logLevel })
   const { log } = app
   monitor.transitions.subscribe((transition) => logTransition(log, registry, transition))

@@ -10,14 +10,15 @@ import { groupsOf } from '../src/config/groups.ts'
 import type { Outcome } from '../src/domain/outcome.ts'
 import type { Quorum } from '../src/domain/quorum.ts'
 import type { Service } from '../src/domain/service.ts'
-import { createMetrics, type Metrics } from '../src/metrics/metrics.ts'
-import { createMonitor, type Monitor } from '../src/monitor/monitor.ts'
-import { createRegistry, type Registry } from '../src/monitor/registry.ts'
-import { createTransitionLog } from '../src/monitor/transition-log.ts'
+import type { AccessSettings } from '../src/http/access.ts'
+import type { Metrics } from '../src/metrics/metrics.ts'
+import type { Monitor } from '../src/monitor/monitor.ts'
+import type { Registry } from '../src/monitor/registry.ts'
 import type { WatchedTarget } from '../src/monitor/watch.ts'
 import { createPortableProber } from '../src/prober/portable.ts'
 import type { Prober } from '../src/prober/prober.ts'
-import { createReadiness, type Readiness } from '../src/readiness.ts'
+import type { Readiness } from '../src/readiness.ts'
+import { createParts } from './parts.ts'
 import { sampleOutcome } from './samples.ts'
 
 /** A target that nobody listens at: port 1 (tcpmux) is not in use. */
@@ -45,22 +46,19 @@ type Options = {
   readonly groups?: Readonly<Record<string, { quorum?: Quorum | undefined }>>
   readonly prober?: Prober
   readonly clock?: Clock
+  readonly access?: Partial<AccessSettings>
   readonly logger?: FastifyServerOptions['logger']
 }
 
 /** Porthole's HTTP server with parts of its own and no schedule: tests say when to check. Closes itself after the test. */
 export async function build(t: TestContext, services: readonly Service[] = [], options: Options = {}): Promise<Built> {
-  const { groups = {}, clock = systemClock(), logger = false } = options
+  const { groups = {}, clock = systemClock(), access = {}, logger = false } = options
   const prober = options.prober ?? createPortableProber({ clock })
-  const registry = createRegistry()
+  const parts = createParts({ prober, clock, access })
+  const { monitor, registry, readiness, metrics } = parts
   const put = (next: readonly Service[]) => void registry.replaceAll(next, groupsOf(next, { groups }))
   put(services)
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 1000 })
-  const readiness = createReadiness(monitor)
-  const version = '0.0.0-test'
-  const metrics = createMetrics({ monitor, registry, clock, prober: prober.name, version }, { runtime: false })
-  const log = createTransitionLog({ monitor, clock })
-  const app = await buildApp({ monitor, registry, log, readiness, metrics, clock, version }, logger)
+  const app = await buildApp(parts, logger)
   t.after(async () => {
     await prober.close()
     await app.close()

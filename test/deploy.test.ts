@@ -10,11 +10,7 @@ import { buildApp } from '../src/app.ts'
 import { systemClock } from '../src/clock.ts'
 import { type Config, parseConfig } from '../src/config/config.ts'
 import { DiscoveredService } from '../src/http/sd.ts'
-import { createMetrics } from '../src/metrics/metrics.ts'
-import { createMonitor } from '../src/monitor/monitor.ts'
-import { createRegistry } from '../src/monitor/registry.ts'
-import { createTransitionLog } from '../src/monitor/transition-log.ts'
-import { createReadiness } from '../src/readiness.ts'
+import { createParts } from './parts.ts'
 import { root } from './readme.ts'
 import { sampleOutcome } from './samples.ts'
 
@@ -48,17 +44,13 @@ function mountedConfig(): Config {
 
 const parts = () => {
   const clock = systemClock()
-  const registry = createRegistry()
   const prober = {
     name: 'portable' as const,
     check: async () => sampleOutcome('connected', clock.now()),
     restarts: () => 0,
     close: async () => undefined,
   }
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 1 })
-  const metrics = createMetrics({ monitor, registry, clock, prober: 'portable', version: '0.1.0' }, { runtime: false })
-  const log = createTransitionLog({ monitor, clock })
-  return { monitor, registry, log, readiness: createReadiness(monitor), metrics, clock, version: '0.1.0' }
+  return createParts({ prober, clock })
 }
 
 const noPromtool = without('promtool', '--version')

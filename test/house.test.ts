@@ -19,7 +19,7 @@ const mayImport: Record<string, readonly string[]> = {
   config: ['domain'],
   commands: ['domain', 'clock', 'prober', 'config'],
   app: ['domain', 'clock', 'monitor', 'store', 'replicas', 'readiness', 'metrics', 'http', 'page'],
-  serve: ['domain', 'clock', 'prober', 'monitor', 'store', 'replicas', 'readiness', 'metrics', 'config', 'app'],
+  serve: ['domain', 'clock', 'prober', 'monitor', 'store', 'replicas', 'readiness', 'metrics', 'http', 'config', 'app'],
   openapi: ['domain', 'clock', 'prober', 'monitor', 'readiness', 'metrics', 'http', 'app'],
   main: ['domain', 'clock', 'prober', 'config', 'commands', 'serve'],
   porthole: ['main'],

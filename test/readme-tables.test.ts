@@ -10,12 +10,8 @@ import { FileSettings } from '../src/config/settings.ts'
 import { formatDuration } from '../src/domain/duration.ts'
 import { Reason, verdictOf } from '../src/domain/outcome.ts'
 import { builtInDefaults, PolicySettings, ServiceSettings } from '../src/domain/service.ts'
-import { createMetrics } from '../src/metrics/metrics.ts'
-import { createMonitor } from '../src/monitor/monitor.ts'
-import { createRegistry } from '../src/monitor/registry.ts'
-import { createTransitionLog } from '../src/monitor/transition-log.ts'
 import type { Prober } from '../src/prober/prober.ts'
-import { createReadiness } from '../src/readiness.ts'
+import { createParts } from './parts.ts'
 import { blocksOf, readme, root, tableOf } from './readme.ts'
 import { sampleOutcome, sampleService } from './samples.ts'
 
@@ -56,7 +52,6 @@ async function describedRoutes(t: TestContext): Promise<{ paths: Paths }> {
 /** The parts of a Porthole whose targets at port 1 are up and whose others a firewall rejects. */
 function sampleParts() {
   const clock = systemClock()
-  const registry = createRegistry()
   const now = clock.now()
   const prober: Prober = {
     name: 'kernel',
@@ -68,10 +63,7 @@ function sampleParts() {
     restarts: () => 0,
     close: async () => undefined,
   }
-  const monitor = createMonitor({ registry, clock, prober, maxInFlight: 2 })
-  const metrics = createMetrics({ monitor, registry, clock, prober: 'kernel', version: '0.1.0' }, { runtime: false })
-  const log = createTransitionLog({ monitor, clock })
-  return { monitor, registry, log, readiness: createReadiness(monitor), metrics, clock, version: '0.1.0' }
+  return createParts({ prober, clock })
 }
 
 test("the table of settings has every key of the file, and each one's default", () => {

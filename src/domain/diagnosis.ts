@@ -32,6 +32,8 @@ export function diagnose(outcome: Outcome, target: Target): string {
       return `the TLS handshake with ${where} failed${code}`
     case 'dns':
       return `the name ${target.host} does not exist, or has no address${code}`
+    case 'denied':
+      return `${where} was not dialled${code}`
     case 'local':
       return `could not be checked: ${ownFault(outcome, target, spent)}${code}`
   }

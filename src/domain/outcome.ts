@@ -12,16 +12,17 @@ export const Reason = z.enum([
   'tls',
   'dns',
   'local',
+  'denied',
 ])
 export type Reason = z.infer<typeof Reason>
 
-/** What an outcome says of its target; `unknown` when the fault was our own. */
+/** What an outcome says of its target; `unknown` when it was not for the target that the check failed. */
 export type Verdict = 'up' | 'down' | 'unknown'
 
-/** The verdict each reason carries. Only `local`, our own fault, says nothing of the target. */
+/** The verdict each reason carries. `local`, our own fault, and `denied`, our own rules, say nothing of the target. */
 export function verdictOf(reason: Reason): Verdict {
   if (reason === 'connected') return 'up'
-  return reason === 'local' ? 'unknown' : 'down'
+  return reason === 'local' || reason === 'denied' ? 'unknown' : 'down'
 }
 
 /**
@@ -57,6 +58,6 @@ export type Outcome = {
   readonly answer: Answer | null
   /** What the network said; null when it said nothing, or the prober cannot see it. */
   readonly icmp: IcmpError | null
-  /** The error's name (`EMFILE`, `EAI_AGAIN`); null when the check succeeded or its own deadline ended it. */
+  /** The error's name (`EMFILE`, `EAI_AGAIN`), or the dial rule that denied it; null when the check succeeded or its own deadline ended it. */
   readonly code: string | null
 }

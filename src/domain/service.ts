@@ -10,6 +10,12 @@ export const Close = z.enum(['half-open', 'rst', 'fin'], {
 })
 export type Close = z.infer<typeof Close>
 
+/** Which addresses of a name are dialled: the first that the system returns, or each as a member of its own. */
+export const Resolve = z.enum(['first', 'all'], {
+  error: (issue) => `${quote(issue.input)} is not a way to resolve: write first or all`,
+})
+export type Resolve = z.infer<typeof Resolve>
+
 const second = 1000
 const Interval = Duration(100, 86_400 * second)
 const age = Duration(0, 86_400 * second)
@@ -128,6 +134,7 @@ export const ServiceSettings = z
       groups: z
         .array(GroupName, { error: (issue) => `${quote(issue.input)} is not a list of groups: write [name]` })
         .optional(),
+      resolve: Resolve.optional(),
       ...PolicySettings.shape,
     },
     { error: unlessUnknownKey((input) => `${quote(input)} is not a service: write { targets: [host:port] }`) },
@@ -135,7 +142,9 @@ export const ServiceSettings = z
   .superRefine(
     (service, ctx) => {
       const total = service.targets.length
-      if (service.quorum === undefined || membersNeeded(service.quorum, total) <= total) return
+      // How many members a name brings is not known yet.
+      if (service.resolve === 'all' || service.quorum === undefined || membersNeeded(service.quorum, total) <= total)
+        return
       ctx.addIssue({ code: 'custom', path: ['quorum'], message: unreachableQuorum(service.quorum, total, 'target') })
     },
     // Also beside other fields that are wrong.
@@ -149,8 +158,12 @@ export type Service = {
   readonly targets: readonly Target[]
   readonly quorum: Quorum
   readonly groups: readonly string[]
+  readonly resolve: Resolve
   readonly policy: Policy
+  /** Who defined it: the operator, by the file or the command line; or somebody over HTTP, who may not have everything dialled. */
+  readonly origin: Origin
 }
+export type Origin = 'file' | 'http'
 
 /** What applies where neither the service nor `defaults` says anything. */
 export const builtInDefaults = {
@@ -164,7 +177,12 @@ export const builtInDefaults = {
 } satisfies PolicySettings
 
 /** A service with every field decided: its own, else the file's `defaults`, else built in. */
-export function buildService(name: string, settings: ServiceSettings, defaults: PolicySettings = {}): Service {
+export function buildService(
+  name: string,
+  settings: ServiceSettings,
+  defaults: PolicySettings = {},
+  origin: Origin = 'file',
+): Service {
   const choose = <Field extends keyof typeof builtInDefaults>(field: Field) =>
     settings[field] ?? defaults[field] ?? builtInDefaults[field]
   const interval = choose('interval')
@@ -174,6 +192,7 @@ export function buildService(name: string, settings: ServiceSettings, defaults: 
     targets: settings.targets,
     quorum: settings.quorum ?? 'all',
     groups: [...new Set(settings.groups)],
+    resolve: settings.resolve ?? 'first',
     policy: {
       intervalMs,
       timeoutMs: choose('timeout'),
@@ -185,5 +204,6 @@ export function buildService(name: string, settings: ServiceSettings, defaults: 
       minAgeMs: choose('minAge'),
       close: choose('close'),
     },
+    origin,
   }
 }

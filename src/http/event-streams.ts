@@ -56,8 +56,8 @@ export function createEventStreams({
   let dropped = 0
   let closing = false
 
-  const newsOf = (entry: LoggedTransition) =>
-    transitionNews(entry, registry.services.get(entry.service)?.groups ?? [], clock)
+  // The last transition of a service comes after it is gone, and is for those who want its groups as well.
+  const newsOf = (entry: LoggedTransition) => transitionNews(entry, groupsOf.get(entry.service) ?? [], clock)
 
   function follow({ put, removed }: RegistryChange): void {
     const before = (name: string) => groupsOf.get(name) ?? []

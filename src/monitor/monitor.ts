@@ -1,11 +1,12 @@
 import type { Clock } from '../clock.ts'
+import { createDialRules, type DialRules } from '../domain/dial-rules.ts'
 import { staleAfterMs } from '../domain/health.ts'
 import type { Outcome } from '../domain/outcome.ts'
 import type { Service } from '../domain/service.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Prober } from '../prober/prober.ts'
 import type { Registry, RegistryChange } from './registry.ts'
-import { review, reviewService, settle } from './settle.ts'
+import { farewell, review, reviewService, settle } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createTurns } from './turns.ts'
 import { type Check, type WatchedService, type WatchedTarget, watchTarget } from './watch.ts'
@@ -34,19 +35,23 @@ export type Monitor = {
   stats(): { inFlight: number; waiting: number; skippedBeats: number; proberRestarts: number }
 }
 
+const defaultRules = createDialRules({})
+
 /** Watches what the registry holds, now and from now on. `maxInFlight` bounds the checks under way at once; the others wait, those asked for in front. */
 export function createMonitor(parts: {
   registry: Registry
   prober: Prober
   clock: Clock
   maxInFlight: number
+  /** What may be dialled now for services that are registered over HTTP. */
+  dialRules?: () => DialRules
 }): Monitor {
-  const { registry, prober, clock } = parts
+  const { registry, prober, clock, dialRules = () => defaultRules } = parts
   const services = new Map<string, WatchedService>()
   const checked = createSignal<Checked>()
   const transitions = createSignal<Transition>()
   const watching = createSignal<readonly WatchedTarget[]>()
-  const turns = createTurns({ prober, maxInFlight: parts.maxInFlight, take })
+  const turns = createTurns({ prober, maxInFlight: parts.maxInFlight, dialRules, take })
   let skippedBeats = 0
 
   function take({ watched, due }: Check, outcome: Outcome): void {
@@ -58,10 +63,13 @@ export function createMonitor(parts: {
     for (const transition of changes) transitions.emit(transition)
   }
 
-  function follow({ put, removed }: RegistryChange): void {
-    const gone = removed.flatMap((name) => services.get(name)?.targets ?? [])
+  function follow({ put, removed, cause }: RegistryChange): void {
+    const leaving = removed.flatMap((name) => services.get(name) ?? [])
+    const gone = leaving.flatMap(({ targets }) => targets)
     for (const watched of gone) watched.retired = true
     for (const name of removed) services.delete(name)
+    const now = clock.now()
+    announce(leaving.map((watchedService) => farewell(watchedService, cause, now)))
     watching.emit([...gone, ...put.flatMap(watchService)])
   }
 
@@ -73,10 +81,12 @@ export function createMonitor(parts: {
       targets: [],
       announced: 'unknown',
       announcedAt: null,
+      drained: false,
       revision: 0,
     }
     const leaving = new Map(watchedService.targets.map((watched) => [watched.target.name, watched]))
     watchedService.service = service
+    watchedService.drained = registry.drained.has(service.name)
     watchedService.revision++
     watchedService.targets = service.targets.map((target) => {
       const watched = leaving.get(target.name) ?? watchTarget(target, watchedService)
@@ -120,7 +130,7 @@ export function createMonitor(parts: {
   }
 
   registry.changed.subscribe(follow)
-  follow({ put: [...registry.services.values()], removed: [] })
+  follow({ put: [...registry.services.values()], removed: [], cause: '' })
 
   return {
     services,

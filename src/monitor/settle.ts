@@ -62,3 +62,8 @@ export function reviewService(watchedService: WatchedService, now: number): read
     },
   ]
 }
+
+/** The last that is heard of a service: it is no longer registered, so from now on nothing is known of it. */
+export function farewell({ service, announced }: WatchedService, cause: string, at: number): Transition {
+  return { service: service.name, target: null, from: announced, to: 'unknown', at, reason: null, message: cause }
+}

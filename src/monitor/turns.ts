@@ -1,4 +1,5 @@
 import fastq, { type done } from 'fastq'
+import type { DialRules } from '../domain/dial-rules.ts'
 import type { Outcome } from '../domain/outcome.ts'
 import type { Prober } from '../prober/prober.ts'
 import type { Check, WatchedTarget } from './watch.ts'
@@ -16,10 +17,13 @@ export type Turns = {
 export function createTurns({
   prober,
   maxInFlight,
+  dialRules,
   take,
 }: {
   prober: Prober
   maxInFlight: number
+  /** What may be dialled now for services that are registered over HTTP. */
+  dialRules: () => DialRules
   take: (check: Check, outcome: Outcome) => void
 }): Turns {
   const queue = fastq<unknown, Check>(takeTurn, maxInFlight)
@@ -39,10 +43,12 @@ export function createTurns({
       queueMicrotask(() => giveWay(null))
       return
     }
-    const { timeoutMs, close } = watched.watchedService.service.policy
+    const { origin, policy } = watched.watchedService.service
+    const { timeoutMs, close } = policy
     // Whoever waits for its turn waits for those under way to end.
     const urgent = check.due === null || waiting > 0
-    prober.check({ target: watched.target, timeoutMs, close, urgent }, (outcome) => {
+    const rules = origin === 'http' ? dialRules() : null
+    prober.check({ target: watched.target, timeoutMs, close, urgent, rules }, (outcome) => {
       if (outcome !== undefined && !watched.retired) take(check, outcome)
       end(check)
       giveWay(null)

@@ -41,6 +41,8 @@ export type WatchedService = {
   targets: WatchedTarget[]
   announced: Status
   announcedAt: number | null
+  /** Taken out of service by its operator, whatever its targets say; they are checked all the same. */
+  drained: boolean
   /** Grows with everything that can change how the service reads, but for the passing of time. */
   revision: number
 }

@@ -1,3 +1,4 @@
+import type { DialRules } from '../domain/dial-rules.ts'
 import type { Outcome } from '../domain/outcome.ts'
 import type { Close } from '../domain/service.ts'
 import type { Target } from '../domain/target.ts'
@@ -9,6 +10,8 @@ export type CheckRequest = {
   readonly close: Close
   /** Somebody is waiting for the outcome: it is not held back, for some tens of milliseconds, to be handed over with others. */
   readonly urgent: boolean
+  /** Which addresses may be dialled for it; any where there are none. */
+  readonly rules?: DialRules | null
 }
 
 /** Told of the end of a check: a failed one has an outcome too; undefined when the prober was closed first, which is neither success nor failure. */

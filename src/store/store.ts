@@ -1,0 +1,90 @@
+import type { Reason } from '../domain/outcome.ts'
+import type { Status } from '../domain/status.ts'
+
+/** A service registered over HTTP, as it is kept. */
+export type Registration = {
+  readonly name: string
+  /** What was sent, as JSON text. A store does not look into it. */
+  readonly definition: string
+  /**
+   * Which version of the registration this is. Each change of any registration is given a larger one than all before it, of
+   * services deregistered since too, and than the milliseconds since the epoch: so also by a store that lost everything.
+   */
+  readonly revision: number
+}
+
+/** What must be so for a change to be made: `If-Match` and `If-None-Match` (RFC 9110 §13.1). What is left out does not matter. */
+export type Condition = {
+  /** The registration has one of these revisions; `*`: there is one. */
+  readonly ifMatch?: '*' | readonly number[]
+  /** There is no registration of that name. */
+  readonly ifNoneMatch?: '*'
+}
+
+/** A transition as it is kept: its time is milliseconds since the epoch, as instants mean nothing to the next process. */
+export type KeptTransition = {
+  readonly id: number
+  readonly service: string
+  readonly target: string | null
+  readonly from: Status
+  readonly to: Status
+  readonly at: number
+  readonly reason: Reason | null
+  readonly message: string
+}
+
+/** A time in which no Porthole with this store was running, in milliseconds since the epoch. */
+export type Absence = { readonly from: number; readonly to: number }
+
+/** All that a store keeps. */
+export type Kept = {
+  readonly registrations: readonly Registration[]
+  /** The names of services that are drained. They need not be registered. */
+  readonly drained: readonly string[]
+  /** The oldest first. */
+  readonly transitions: readonly KeptTransition[]
+  /** No transition after this one is missing, and none since that time, in milliseconds since the epoch. */
+  readonly completeAfter: { readonly id: number; readonly at: number }
+  /** The oldest first. */
+  readonly absences: readonly Absence[]
+}
+
+/** What became of a wish: a store that cannot keep it says in a sentence why, and changed nothing. */
+export type Stored<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly failure: string }
+
+/** A put that was made, or the revision that its condition found instead; null: there is no such registration. */
+export type Put =
+  | { readonly done: true; readonly registration: Registration; readonly created: boolean }
+  | { readonly done: false; readonly revision: number | null }
+
+/** A removal that was made, or why not: the revision that its condition found, or null: there is nothing of that name. */
+export type Removed = { readonly done: true } | { readonly done: false; readonly revision: number | null }
+
+/**
+ * Keeps what must outlast the process. What a promise confirms with `ok` outlives a crash, of the machine too where the store
+ * says so. Nothing rejects for what the world does (disk full, file read-only or corrupt): that is a value, and the same call
+ * may succeed later.
+ */
+export type Store = {
+  readonly name: 'memory' | 'sqlite'
+  /** Reads everything; `now` is milliseconds since the epoch, where the absence ends that began with the last `beat`. */
+  load(now: number): Promise<Stored<Kept>>
+  /** Registers a service, or replaces its definition. The same definition again changes nothing, and has the revision it had. */
+  put(name: string, definition: string, condition: Condition): Promise<Stored<Put>>
+  /** Forgets a registration, and that the service was drained. */
+  remove(name: string, condition: Condition): Promise<Stored<Removed>>
+  setDrained(name: string, drained: boolean): Promise<Stored<null>>
+  /**
+   * Keeps transitions, whose ids are larger than all before, and forgets the oldest beyond what it was told to keep. One that is
+   * kept already is kept once. `missing`: some between these and the last were lost, so that it is complete only after the first of these.
+   */
+  append(transitions: readonly KeptTransition[], missing: boolean): Promise<Stored<null>>
+  /** Notes that Porthole runs at this time, in milliseconds since the epoch; and so whether the store can be written. */
+  beat(now: number): Promise<Stored<null>>
+  close(): Promise<void>
+}
+
+/** How many transitions are kept, and for how long, in milliseconds. */
+export type Retention = { readonly maxCount: number; readonly maxAgeMs: number }
