@@ -1,13 +1,18 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { buildApp } from '../src/app.ts'
 import { systemClock } from '../src/clock.ts'
+import { createDialRules } from '../src/domain/dial-rules.ts'
+import { defaultLimits } from '../src/domain/limits.ts'
 import { createAccess } from '../src/http/access.ts'
+import { createEventStreams } from '../src/http/event-streams.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
 import { createTransitionLog } from '../src/monitor/transition-log.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { createReadiness } from '../src/readiness.ts'
+import { createRegistrar } from '../src/registrar.ts'
+import { createMemoryStore } from '../src/store/memory.ts'
 
 /** The committed document. */
 export const documentFile = new URL('openapi.json', import.meta.url)
@@ -27,11 +32,36 @@ export async function generateDocument(): Promise<string> {
   const clock = systemClock()
   const registry = createRegistry()
   const monitor = createMonitor({ registry, prober, clock, maxInFlight: 1 })
-  const metrics = createMetrics({ monitor, registry, clock, prober: prober.name, version }, { runtime: false })
   const log = createTransitionLog({ monitor, clock })
+  const streams = createEventStreams({ log, registry, clock })
+  const metrics = createMetrics(
+    { monitor, registry, clock, keeper: null, streams, prober: prober.name, version },
+    { runtime: false },
+  )
+  const registrar = createRegistrar({
+    registry,
+    store: createMemoryStore({ maxCount: 1, maxAgeMs: 1 }),
+    clock,
+    limits: defaultLimits,
+  })
+  const rules = createDialRules({})
   const readiness = createReadiness(monitor)
   const access = createAccess({ settings: { tokens: [], details: 'all' }, clock })
-  const app = await buildApp({ monitor, registry, log, access, readiness, metrics, clock, version })
+  const app = await buildApp({
+    monitor,
+    registry,
+    log,
+    access,
+    registrar,
+    streams,
+    limits: defaultLimits,
+    placeOf: () => null,
+    dialRules: () => rules,
+    readiness,
+    metrics,
+    clock,
+    version,
+  })
   await app.ready()
   const text = `${JSON.stringify(app.swagger(), null, 2)}\n`
   await app.close()

@@ -1,16 +1,27 @@
-import fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
+import fastify, {
+  type FastifyInstance,
+  type FastifyPluginAsync,
+  type FastifyServerOptions,
+  LogController,
+} from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
 import type { Clock } from './clock.ts'
+import type { DialRules } from './domain/dial-rules.ts'
+import type { Limits } from './domain/limits.ts'
 import type { Access } from './http/access.ts'
-import { addDocs } from './http/docs.ts'
+import { addDocs, describeDetails } from './http/docs.ts'
+import { drainRoutes } from './http/drain.ts'
+import type { EventStreams } from './http/event-streams.ts'
 import { eventRoutes, eventsRoute } from './http/events.ts'
 import { openFastLane } from './http/fast-lane.ts'
 import { healthRoutes } from './http/health.ts'
 import { metricsRoutes } from './http/metrics.ts'
 import { probeRoutes } from './http/probes.ts'
 import { answerClientError, answerError, answerWithProblems, refuseOtherMethods } from './http/problem.ts'
+import { registrationRoutes } from './http/registrations.ts'
 import { createServiceRenderer } from './http/rendered.ts'
 import { discoveryRoutes } from './http/sd.ts'
+import { secureAnswers, securityHeaders } from './http/security.ts'
 import { serviceRoutes } from './http/services.ts'
 import { transitionRoutes } from './http/transitions.ts'
 import type { Metrics } from './metrics/metrics.ts'
@@ -18,6 +29,7 @@ import type { Monitor } from './monitor/monitor.ts'
 import type { Registry } from './monitor/registry.ts'
 import type { TransitionLog } from './monitor/transition-log.ts'
 import type { Readiness } from './readiness.ts'
+import type { Registrar } from './registrar.ts'
 
 /** What the routes look at. */
 export type AppParts = {
@@ -25,6 +37,14 @@ export type AppParts = {
   readonly registry: Registry
   readonly log: TransitionLog
   readonly access: Access
+  readonly registrar: Registrar
+  /** Who reads what happens. */
+  readonly streams: EventStreams
+  readonly limits: Limits
+  /** Where the configuration defines a service; null for those it does not. */
+  readonly placeOf: (name: string) => string | null
+  /** What may be dialled now for services that are registered over HTTP. */
+  readonly dialRules: () => DialRules
   readonly readiness: Readiness
   readonly metrics: Metrics
   readonly clock: Clock
@@ -47,11 +67,15 @@ export async function buildApp(
     requestTimeout: 10_000,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
-    frameworkErrors: answerError,
+    // What cannot be routed passes no hook.
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply.headers(securityHeaders)),
     clientErrorHandler: answerClientError,
   })
+  // Bodies are JSON; Fastify would read a text as well.
+  app.removeContentTypeParser('text/plain')
   app.setValidatorCompiler(validate)
   app.setSerializerCompiler(serializerCompiler)
+  secureAnswers(app)
   answerWithProblems(app)
   const refuse = refuseOtherMethods(app)
   observeRequests(app, parts.metrics)
@@ -61,13 +85,23 @@ export async function buildApp(
   await app.register(healthRoutes, { ...parts, render })
   await app.register(probeRoutes, parts)
   await app.register(metricsRoutes, parts)
+  await app.register(detailRoutes, parts)
+  refuse()
+  openFastLane(app, { ...parts, render })
+  parts.access.limited.subscribe((client) => app.log.warn({ client }, 'too many wrong tokens: no more are compared'))
+  return app
+}
+
+/** Everything under /v1: it shows targets and addresses, and with `details: token` is closed to who has none. */
+const detailRoutes: FastifyPluginAsync<AppParts> = async (app, parts) => {
+  app.addHook('onRequest', parts.access.requireTokenForDetails)
+  describeDetails(app)
   await app.register(serviceRoutes, parts)
+  await app.register(registrationRoutes, parts)
+  await app.register(drainRoutes, parts)
   await app.register(transitionRoutes, parts)
   await app.register(eventRoutes, parts)
   await app.register(discoveryRoutes, parts)
-  refuse()
-  openFastLane(app, { ...parts, render })
-  return app
 }
 
 /** Headers are described for the document and read where they matter: no request is refused for one. */

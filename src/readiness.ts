@@ -1,4 +1,5 @@
 import type { Monitor } from './monitor/monitor.ts'
+import type { Keeper } from './store/keeper.ts'
 
 /** One thing that must be so before Porthole is ready. `failure` is null while it is. */
 export type ReadinessCheck = { readonly name: string; readonly failure: string | null }
@@ -10,7 +11,8 @@ export type Readiness = {
   drain(): void
 }
 
-export function createReadiness(monitor: Monitor): Readiness {
+/** `keeper` holds what must last; null where nothing does. */
+export function createReadiness(monitor: Monitor, keeper: Keeper | null = null): Readiness {
   let swept = false
   let draining = false
   return {
@@ -19,6 +21,7 @@ export function createReadiness(monitor: Monitor): Readiness {
       swept ||= monitor.sweptOnce()
       return [
         { name: 'first-sweep', failure: swept ? null : 'not every scheduled target has been checked yet' },
+        ...(keeper === null ? [] : [{ name: 'store', failure: keeper.keeping().failure }]),
         { name: 'shutdown', failure: draining ? 'Porthole is shutting down' : null },
       ]
     },

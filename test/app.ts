@@ -7,6 +7,8 @@ import type { FastifyInstance, FastifyServerOptions, LightMyRequestResponse } fr
 import { buildApp } from '../src/app.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
 import { groupsOf } from '../src/config/groups.ts'
+import type { DialSettings } from '../src/domain/dial-rules.ts'
+import type { Limits } from '../src/domain/limits.ts'
 import type { Outcome } from '../src/domain/outcome.ts'
 import type { Quorum } from '../src/domain/quorum.ts'
 import type { Service } from '../src/domain/service.ts'
@@ -18,6 +20,7 @@ import type { WatchedTarget } from '../src/monitor/watch.ts'
 import { createPortableProber } from '../src/prober/portable.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import type { Readiness } from '../src/readiness.ts'
+import type { Registrar } from '../src/registrar.ts'
 import { createParts } from './parts.ts'
 import { sampleOutcome } from './samples.ts'
 
@@ -36,6 +39,7 @@ export type Built = {
   /** Checks every target of these services once; of all where none is named. */
   sweep(...services: string[]): Promise<void>
   target(service: string, index?: number): WatchedTarget
+  readonly registrar: Registrar
   /** Asks in memory, without a socket. */
   get(url: string, headers?: Record<string, string>): Promise<LightMyRequestResponse>
   /** Listens on a free port of 127.0.0.1; returns the address, such as `http://127.0.0.1:41234`. */
@@ -47,14 +51,16 @@ type Options = {
   readonly prober?: Prober
   readonly clock?: Clock
   readonly access?: Partial<AccessSettings>
+  readonly limits?: Partial<Limits>
+  readonly dial?: DialSettings
   readonly logger?: FastifyServerOptions['logger']
 }
 
 /** Porthole's HTTP server with parts of its own and no schedule: tests say when to check. Closes itself after the test. */
 export async function build(t: TestContext, services: readonly Service[] = [], options: Options = {}): Promise<Built> {
-  const { groups = {}, clock = systemClock(), access = {}, logger = false } = options
+  const { groups = {}, clock = systemClock(), access = {}, limits = {}, dial, logger = false } = options
   const prober = options.prober ?? createPortableProber({ clock })
-  const parts = createParts({ prober, clock, access })
+  const parts = createParts({ prober, clock, access, limits, ...(dial === undefined ? {} : { dial }) })
   const { monitor, registry, readiness, metrics } = parts
   const put = (next: readonly Service[]) => void registry.replaceAll(next, groupsOf(next, { groups }))
   put(services)
@@ -69,6 +75,7 @@ export async function build(t: TestContext, services: readonly Service[] = [], o
     registry,
     readiness,
     metrics,
+    registrar: parts.registrar,
     clock,
     put,
     async sweep(...names) {

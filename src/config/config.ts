@@ -1,18 +1,37 @@
-import { buildService, type Group, type Service } from '../domain/service.ts'
+import type { DialSettings } from '../domain/dial-rules.ts'
+import { defaultLimits, type Limits } from '../domain/limits.ts'
+import { buildService, type Group, type PolicySettings, type Service } from '../domain/service.ts'
+import type { Details, Token } from '../domain/token.ts'
 import { advise } from './advice.ts'
-import { readArguments } from './arguments.ts'
+import { type ArgumentService, readArguments } from './arguments.ts'
 import { type LogLevel, type ProberChoice, readEnvironment } from './environment.ts'
 import { readConfigFile } from './file.ts'
-import { groupsOf } from './groups.ts'
+import { adviseOnGroups, quorumsOf } from './groups.ts'
 import type { Problem } from './problem.ts'
+import { adviseOnTokens, tokensOf } from './tokens.ts'
 import { type ConfigFile, readWritten } from './written.ts'
+
+const dayMs = 86_400_000
 
 /** Everything Porthole is told at its start, decided and frozen. */
 export type Config = {
   readonly listen: { readonly host: string; readonly port: number }
   readonly services: readonly Service[]
-  /** Every group a service is in. */
+  /** Where one of these services is defined, such as `porthole.yaml:12:3`; null when it is none of them. */
+  placeOf(service: string): string | null
+  /** What the file says of groups; services that are registered over HTTP may be in them too. */
   readonly groups: readonly Group[]
+  /** What a registered service leaves out is taken from here, as with those of the file. */
+  readonly defaults: PolicySettings
+  /** Who may change what is registered, and who may see details. */
+  readonly access: { readonly tokens: readonly Token[]; readonly details: Details }
+  /** The directory for what must last; null: it lasts as long as the process. */
+  readonly data: string | null
+  /** What may be dialled for services that are registered over HTTP. */
+  readonly dial: DialSettings
+  readonly limits: Limits
+  /** How long transitions are kept, and how many. */
+  readonly retention: { readonly maxAgeMs: number; readonly maxCount: number }
   /** How many checks may be in flight at once; null: the prober's own bound. */
   readonly maxInFlight: number | null
   /** How long /readyz fails before the listener closes. */
@@ -43,16 +62,9 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
   const environment = readEnvironment(env)
   const named = readArguments(targets)
   const clashes = [...named.services].flatMap(([name, { place }]): Problem[] => {
-    const first = written.placeOfService(name)
-    return first === null
-      ? []
-      : [
-          {
-            place,
-            path: '',
-            message: `the service ${JSON.stringify(name)} is already at ${first}: write another name=`,
-          },
-        ]
+    const first = written.places.get(name)
+    if (first === undefined) return []
+    return [{ place, path: '', message: `the service ${JSON.stringify(name)} is already at ${first}: write another name=` }]
   })
   const problems = [...written.problems, ...environment.problems, ...named.problems, ...clashes]
   if (problems.length > 0) return { ok: false, problems }
@@ -68,15 +80,44 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
       port: environment.port ?? settings.listen?.port ?? 8080,
     },
     services,
-    groups: groupsOf(services, settings),
+    placeOf: finderOf(written.places, named.services),
+    groups: quorumsOf(settings),
+    defaults: settings.defaults ?? {},
+    access: { tokens: tokensOf(settings, environment.token), details: settings.details ?? 'all' },
+    data: environment.data ?? settings.data ?? null,
+    dial: settings.dial ?? {},
+    limits: settings.limits ?? defaultLimits,
+    retention: {
+      maxAgeMs: settings.transitions?.keepFor ?? 30 * dayMs,
+      maxCount: settings.transitions?.keepAtMost ?? 100_000,
+    },
     maxInFlight: settings.maxInFlight ?? null,
     shutdownDelayMs: settings.shutdownDelay ?? 1000,
     logLevel: environment.logLevel ?? 'info',
     prober: environment.prober ?? 'auto',
   })
-  const notes = [...environment.notes]
-  if (services.length === 0) notes.push('there are no services: name some under services')
-  return { ok: true, config, notes, advice: written.locate(advise(settings, services)) }
+  const advice = [...advise(settings, services), ...adviseOnGroups(settings), ...adviseOnTokens(config.access.tokens)]
+  return { ok: true, config, notes: [...environment.notes, ...notesOn(config)], advice: written.locate(advice) }
+}
+
+/** What is of no use without a token. It may be in the environment, so it is no advice on the file. */
+function notesOn({ services, access }: Config): string[] {
+  const notes: string[] = []
+  if (access.tokens.length > 0) return notes
+  if (services.length === 0) {
+    notes.push(
+      'there are no services: name some under services, or set PORTHOLE_TOKEN so that they can be registered over HTTP',
+    )
+  }
+  if (access.details === 'token') {
+    notes.push('details: token hides them from everybody, for there is no token: set PORTHOLE_TOKEN, or write tokens')
+  }
+  return notes
+}
+
+/** A function of its own, so that what is kept of it does not keep the whole file as it was read. */
+function finderOf(places: ReadonlyMap<string, string>, named: ReadonlyMap<string, ArgumentService>): Config['placeOf'] {
+  return (service) => places.get(service) ?? named.get(service)?.place ?? null
 }
 
 /** Reads the file (null: none) and parses it together with the rest; `text` is the file's, for whoever watches it. */

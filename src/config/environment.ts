@@ -1,6 +1,8 @@
+import { hash } from 'node:crypto'
 import { quote } from '../domain/quote.ts'
+import { flawOfSecret, type Token } from '../domain/token.ts'
 import type { Problem } from './problem.ts'
-import { Host, Port } from './settings.ts'
+import { environmentToken, Host, Port } from './settings.ts'
 
 /** Which prober is wanted: `auto` is the kernel prober wherever it runs, else the portable one. */
 export const proberChoices = ['auto', 'kernel', 'portable'] as const
@@ -15,13 +17,16 @@ export type Environment = {
   readonly port: number | null
   readonly logLevel: LogLevel | null
   readonly prober: ProberChoice | null
+  readonly data: string | null
+  readonly token: Token | null
   readonly notes: readonly string[]
   readonly problems: readonly Problem[]
 }
 
-/** Reads PORTHOLE_HOST, PORTHOLE_PORT, PORTHOLE_LOG_LEVEL and PORTHOLE_PROBER. */
+/** Reads the variables named PORTHOLE_ and so on, but for PORTHOLE_CONFIG. The secret in PORTHOLE_TOKEN goes no further than this. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
-  const { PORTHOLE_HOST: host = '', PORTHOLE_PORT: portText = '' } = env
+  const { PORTHOLE_HOST: host = '', PORTHOLE_PORT: portText = '', PORTHOLE_DATA: data = '' } = env
+  const { [environmentToken]: secret = '' } = env
   const notes: string[] = []
   const problems: Problem[] = []
   const report = (place: string, message = '') => problems.push({ place, path: '', message })
@@ -40,6 +45,9 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     portText === '' || injected ? null : Port.safeParse(/^\d{1,5}$/.test(portText) ? Number(portText) : portText)
   if (port?.success === false) report('PORTHOLE_PORT', port.error.issues[0]?.message)
 
+  const flaw = secret === '' ? null : flawOfSecret(secret)
+  if (flaw !== null) report(environmentToken, flaw)
+
   /** One word of a few; null when the variable is not set. */
   const oneOf = <Word extends string>(name: string, what: string, words: readonly Word[]): Word | null => {
     const text = env[name] ?? ''
@@ -53,6 +61,8 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     port: port?.success ? port.data : null,
     logLevel: oneOf('PORTHOLE_LOG_LEVEL', 'log level', logLevels),
     prober: oneOf('PORTHOLE_PROBER', 'prober', proberChoices),
+    data: data === '' ? null : data,
+    token: secret === '' ? null : { name: environmentToken, sha256: hash('sha256', secret) },
     notes,
     problems,
   }

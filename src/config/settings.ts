@@ -1,9 +1,13 @@
 import { z } from 'zod'
+import { Count } from '../domain/count.ts'
+import { DialSettings } from '../domain/dial-rules.ts'
 import { Duration } from '../domain/duration.ts'
+import { Limits } from '../domain/limits.ts'
 import { Quorum } from '../domain/quorum.ts'
 import { quote } from '../domain/quote.ts'
 import { GroupName, PolicySettings, ServiceName, ServiceSettings } from '../domain/service.ts'
 import { parseTarget } from '../domain/target.ts'
+import { Details, TokenHash, TokenName } from '../domain/token.ts'
 import type { Finding } from './problem.ts'
 import { explainUnknownKey } from './unknown-key.ts'
 
@@ -26,7 +30,24 @@ export const Port = z
   .number({ error: wrongType(portRemedy) })
   .refine((port) => Number.isInteger(port) && port >= 0 && port <= 65_535, { error: wrongType(portRemedy) })
 
-const maxInFlightRemedy = 'a number of checks: write 1 to 100000, how many may be in flight at once'
+/** A directory; where it is, or whether it can be, is seen when it is opened. */
+const Directory = z
+  .string({ error: wrongType('a directory: write its path, such as /var/lib/porthole') })
+  .refine((path) => path !== '' && !path.includes('\0'), {
+    error: wrongType('a directory: write its path, such as /var/lib/porthole, or leave data out'),
+  })
+
+/** What the token in the environment is called. */
+export const environmentToken = 'PORTHOLE_TOKEN'
+
+const Tokens = z.record(
+  TokenName.refine((name) => name !== environmentToken, {
+    error: `${environmentToken} is the name of the token in the environment: write another`,
+  }),
+  TokenHash,
+  // What stands here may be a secret: it is not repeated.
+  { error: 'this is not a mapping of tokens: write { NAME: sha256:DIGITS }' },
+)
 
 const Listen = z.strictObject(
   { host: Host.optional(), port: Port.optional() },
@@ -35,6 +56,15 @@ const Listen = z.strictObject(
 const GroupSettings = z.strictObject(
   { quorum: Quorum.optional() },
   { error: wrongType('a group: write { quorum: all }') },
+)
+
+const hourMs = 3_600_000
+const TransitionSettings = z.strictObject(
+  {
+    keepFor: Duration(hourMs, 366 * 24 * hourMs).optional(),
+    keepAtMost: Count(100, 10_000_000, 'transitions').optional(),
+  },
+  { error: wrongType('a rule for keeping transitions: write { keepFor: 30d, keepAtMost: 100000 }') },
 )
 
 /** The configuration file as written; every key may be left out. */
@@ -50,12 +80,13 @@ export const FileSettings = z.strictObject(
     groups: z
       .record(GroupName, GroupSettings, { error: wrongType('a mapping of groups: write { name: { quorum: all } }') })
       .optional(),
-    maxInFlight: z
-      .number({ error: wrongType(maxInFlightRemedy) })
-      .refine((count) => Number.isInteger(count) && count >= 1 && count <= 100_000, {
-        error: wrongType(maxInFlightRemedy),
-      })
-      .optional(),
+    tokens: Tokens.optional(),
+    details: Details.optional(),
+    data: Directory.optional(),
+    dial: DialSettings.optional(),
+    limits: Limits.optional(),
+    transitions: TransitionSettings.optional(),
+    maxInFlight: Count(1, 100_000, 'checks').optional(),
     shutdownDelay: Duration(0, 60_000).optional(),
   },
   { error: wrongType('a configuration: write services: { name: { targets: [host:port] } }') },
@@ -79,17 +110,16 @@ export function findingsOf(error: z.ZodError): Finding[] {
   })
 }
 
+const sections = new Map<PropertyKey | undefined, { readonly shape: object }>([
+  ['listen', Listen],
+  ['defaults', PolicySettings],
+  ['services', ServiceSettings],
+  ['groups', GroupSettings],
+  ['dial', DialSettings],
+  ['limits', Limits],
+  ['transitions', TransitionSettings],
+])
+
 function knownKeys([section]: readonly PropertyKey[]): string[] {
-  switch (section) {
-    case 'listen':
-      return Object.keys(Listen.shape)
-    case 'defaults':
-      return Object.keys(PolicySettings.shape)
-    case 'services':
-      return Object.keys(ServiceSettings.shape)
-    case 'groups':
-      return Object.keys(GroupSettings.shape)
-    default:
-      return Object.keys(FileSettings.shape)
-  }
+  return Object.keys((sections.get(section) ?? FileSettings).shape)
 }

@@ -1,7 +1,7 @@
-import { type Document, readDocument } from './document.ts'
-import { checkGroups } from './groups.ts'
+import { readDocument } from './document.ts'
 import { type Finding, locateFindings, type Problem } from './problem.ts'
 import { FileSettings, findingsOf } from './settings.ts'
+import type { Place } from './yaml.ts'
 
 /** A configuration file's name, as its problems are to show it, and its text. */
 export type ConfigFile = { readonly name: string; readonly text: string }
@@ -11,13 +11,13 @@ export type Written = {
   readonly settings: FileSettings
   readonly problems: readonly Problem[]
   locate(findings: readonly Finding[]): Problem[]
-  /** Where a service of that name stands; null when the file has none. */
-  placeOfService(name: string): string | null
+  /** Where each of its services stands. */
+  readonly services: ReadonlyMap<string, Place>
 }
 
 /** Reads the file's text and checks it; no file says nothing. */
 export function readWritten(file: ConfigFile | null): Written {
-  const nothing: Written = { settings: {}, problems: [], locate: () => [], placeOfService: () => null }
+  const nothing: Written = { settings: {}, problems: [], locate: () => [], services: new Map() }
   if (file === null) return nothing
   const read = readDocument(file.name, file.text)
   if (!read.ok) {
@@ -36,17 +36,10 @@ export function readWritten(file: ConfigFile | null): Written {
     return { ...nothing, problems: locate([{ path: [], part: 'value', message }]) }
   }
   const parsed = FileSettings.safeParse(document.value)
-  const findings = [...(parsed.success ? [] : findingsOf(parsed.error)), ...checkGroups(document.value)]
   return {
     settings: parsed.data ?? {},
-    problems: locate(findings),
+    problems: parsed.success ? [] : locate(findingsOf(parsed.error)),
     locate,
-    placeOfService: (name) => placeOfService(name, document, locate),
+    services: document.keysIn('services'),
   }
-}
-
-function placeOfService(name: string, { value }: Document, locate: Written['locate']): string | null {
-  const services = (value as { readonly services?: unknown }).services
-  if (typeof services !== 'object' || services === null || !Object.hasOwn(services, name)) return null
-  return locate([{ path: ['services', name], part: 'key', message: '' }])[0]?.place ?? null
 }

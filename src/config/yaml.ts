@@ -18,7 +18,7 @@ export function parseYaml(text: string) {
   const lines = new LineCounter()
   // The library's own check of equal keys is quadratic and names one place of the two; its alias limit refuses the
   // 101st use of one harmless anchor. Both are done below.
-  const document = parseDocument(text.replace(/^\uFEFF/, ''), {
+  const document = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
     schema: 'core',

@@ -1,3 +1,4 @@
+import { whyDenied } from './dial-rules.ts'
 import type { IcmpError, Outcome } from './outcome.ts'
 import { formatAddress, type Target } from './target.ts'
 
@@ -33,7 +34,7 @@ export function diagnose(outcome: Outcome, target: Target): string {
     case 'dns':
       return `the name ${target.host} does not exist, or has no address${code}`
     case 'denied':
-      return `${where} was not dialled${code}`
+      return `${where} was not dialled: ${whyDenied(outcome.code ?? '')}`
     case 'local':
       return `could not be checked: ${ownFault(outcome, target, spent)}${code}`
   }

@@ -1,12 +1,35 @@
 import { z } from 'zod'
+import { aRange, type Bits, bitsOf, carriedIPv4, parseRange, rangeOf } from './ip-range.ts'
+import { quote } from './quote.ts'
+import { kindOfAddress, specialRanges } from './special-ranges.ts'
+
+const Range = z.string({ error: (issue) => `${quote(issue.input)} is not ${aRange}` }).superRefine((text, ctx) => {
+  const range = parseRange(text)
+  if (typeof range === 'string') ctx.addIssue(range)
+})
+const Ranges = z.array(Range, {
+  error: (issue) => `${quote(issue.input)} is not a list of ranges: write [10.0.0.0/8], or [] for none`,
+})
+const whether = (what: string) =>
+  z.boolean({
+    error: (issue) => `${quote(issue.input)} is neither true nor false: write true to let ${what} addresses be dialled`,
+  })
 
 /** What may be dialled for services that are registered over HTTP, as written. */
-export const DialSettings = z.strictObject({
-  allow: z.array(z.string()).optional(),
-  deny: z.array(z.string()).optional(),
-  loopback: z.boolean().optional(),
-  private: z.boolean().optional(),
-})
+export const DialSettings = z.strictObject(
+  {
+    allow: Ranges.optional(),
+    deny: Ranges.optional(),
+    loopback: whether('loopback').optional(),
+    private: whether('private').optional(),
+  },
+  {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? undefined
+        : `${quote(issue.input)} does not say what may be dialled: write { deny: [10.0.0.0/8] }`,
+  },
+)
 export type DialSettings = z.infer<typeof DialSettings>
 
 /** Which literal addresses may be dialled. */
@@ -15,6 +38,74 @@ export type DialRules = {
   denial(ip: string): string | null
 }
 
-export function createDialRules(_settings: DialSettings): DialRules {
-  return { denial: () => null }
+const notAllowed = 'not in dial.allow'
+const notAnIp = 'not an IP address'
+/** How many verdicts are remembered: to find one anew takes a microsecond or two, which is what a check may cost in all. */
+const mostRemembered = 65_536
+
+/**
+ * The first of these that fits decides on an address:
+ *
+ * 1. It is in `deny`: denied.
+ * 2. There is an `allow`, and it is not in there: denied. An empty list allows nothing.
+ * 3. It is special: denied, unless a range of `allow` lies wholly within the special one. So `0.0.0.0/0` opens no
+ *    special range, and `169.254.0.0/16` the link-local one without the addresses of cloud metadata, which are to be
+ *    listed one by one. Loopback is special unless `loopback` is true, private only if `private` is false.
+ * 4. It may be dialled.
+ *
+ * An IPv4-mapped address is the IPv4 address. One that carries an IPv4 address in another way may be dialled only if
+ * both may. What is no IP is denied.
+ */
+export function createDialRules({
+  allow,
+  deny = [],
+  loopback = false,
+  private: isPrivateOpen = true,
+}: DialSettings): DialRules {
+  const denied = deny.map(rangeOf)
+  const allowed = allow?.map(rangeOf)
+  const open = { loopback, private: isPrivateOpen } as Partial<Record<string, boolean>>
+  const closed = specialRanges.filter(({ rule }) => open[rule] !== true)
+  const known = new Map<string, string | null>()
+
+  function denialOf(address: Bits): string | null {
+    const lies = ({ bits }: { bits: Bits }) => address.startsWith(bits)
+    const denying = denied.find(lies)
+    if (denying !== undefined) return `dial.deny ${denying.text}`
+    const allowing = allowed?.filter(lies)
+    if (allowing?.length === 0) return notAllowed
+    const isListed = (special: Bits) => allowing?.some(({ bits }) => bits.startsWith(special)) === true
+    return closed.find((range) => lies(range) && !isListed(range.bits))?.rule ?? null
+  }
+
+  function judge(ip: string): string | null {
+    const address = bitsOf(ip)
+    if (address === null) return notAnIp
+    const carried = carriedIPv4(address)
+    return denialOf(address) ?? (carried && denialOf(carried))
+  }
+
+  return {
+    denial(ip) {
+      const remembered = known.get(ip)
+      if (remembered !== undefined) return remembered
+      const denial = judge(ip)
+      if (known.size >= mostRemembered) known.clear()
+      known.set(ip, denial)
+      return denial
+    },
+  }
+}
+
+/** Why a rule keeps an address from being dialled, and what would change that, as the end of a sentence about it. */
+export function whyDenied(rule: string): string {
+  if (rule === notAllowed) {
+    return 'dial.allow does not list it, and nothing else may be dialled for services registered over HTTP: add it there'
+  }
+  if (rule === notAnIp) return 'it is no literal IP address'
+  const kind = kindOfAddress(rule)
+  if (kind === undefined)
+    return `${rule} forbids it for services registered over HTTP: take that out, or write a smaller range`
+  const setting = rule === 'loopback' || rule === 'private' ? `set dial.${rule}: true, or ` : ''
+  return `it is ${kind}, which may not be dialled for services registered over HTTP: ${setting}list it in dial.allow, with all else that may be dialled`
 }

@@ -125,6 +125,9 @@ const Targets = z
     { when: ({ value }) => Array.isArray(value) },
   )
 
+/** What a service may say of itself; `ttl` only where it is sent to the API. */
+const serviceKeys = ['targets', 'quorum', 'groups', 'resolve', ...Object.keys(PolicySettings.shape), 'ttl']
+
 /** A service as written in configuration or sent to the API. */
 export const ServiceSettings = z
   .strictObject(
@@ -137,7 +140,12 @@ export const ServiceSettings = z
       resolve: Resolve.optional(),
       ...PolicySettings.shape,
     },
-    { error: unlessUnknownKey((input) => `${quote(input)} is not a service: write { targets: [host:port] }`) },
+    {
+      error: (issue) =>
+        issue.code === 'unrecognized_keys'
+          ? `unknown key ${issue.keys.join(', ')}: the keys are ${serviceKeys.join(', ')}`
+          : `${quote(issue.input)} is not a service: write { targets: [host:port] }`,
+    },
   )
   .superRefine(
     (service, ctx) => {

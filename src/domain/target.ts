@@ -2,18 +2,30 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { quote } from './quote.ts'
 
-/** `host:port` as configured. `host` is a name or a literal IP without brackets. */
+/** `host:port` as configured, or as found by a look-up. `host` is a name or a literal IP without brackets. */
 export type Target = {
   readonly name: string
   readonly host: string
   readonly port: number
   /** The literal address that is dialled, as outcomes tell it; null when the host is a name, to be looked up. */
   readonly address: string | null
+  /** The name of the configured target whose host was looked up to find this one; null for one that is configured itself. */
+  readonly resolvedFrom: string | null
 }
 
 /** The target at a host and port, called as people would write it unless it has a name. */
-export function targetAt(host: string, port: number, name = formatAddress(host, port)): Target {
-  return { name, host, port, address: isIP(host) === 0 ? null : formatAddress(host, port) }
+export function targetAt(
+  host: string,
+  port: number,
+  name = formatAddress(host, port),
+  resolvedFrom: string | null = null,
+): Target {
+  return { name, host, port, address: isIP(host) === 0 ? null : formatAddress(host, port), resolvedFrom }
+}
+
+/** One literal IP that a target's host was resolved to, as a target of its own. */
+export function resolvedTarget(target: Target, ip: string): Target {
+  return targetAt(ip, target.port, undefined, target.name)
 }
 
 const example = 'write host:port, such as db-1.internal:5432 or "[::1]:5432"'

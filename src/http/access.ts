@@ -1,8 +1,10 @@
-import { createHash } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
-import type { Details, Token } from '../domain/token.ts'
+import { bearerToken, type Details, type Token } from '../domain/token.ts'
+import { createSignal, type Signal } from '../monitor/signal.ts'
+import { clientOf, createAttempts } from './attempts.ts'
 import { sendProblem } from './problem.ts'
 
 /** Which tokens there are, and what one is needed for beside changes. */
@@ -18,29 +20,111 @@ export type Access = {
   requireTokenForDetails(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined>
   /** Whether whoever sent this may see targets, addresses and sentences. */
   showsDetails(request: IncomingMessage): boolean
+  /** The name of the token that a request came with; null when it came with none that is known. */
+  nameOf(request: IncomingMessage): string | null
+  /** A client has sent so many wrong tokens that no more are compared for a while: its address, or its network. */
+  readonly limited: Signal<string>
 }
 
-export function createAccess({ settings }: { settings: AccessSettings; clock: Clock }): Access {
-  let { tokens, details } = settings
+/** What came of the token in a request. */
+type Finding =
+  | { readonly is: 'known'; readonly name: string }
+  | { readonly is: 'missing' | 'malformed' | 'wrong' }
+  | { readonly is: 'limited'; readonly waitMs: number }
 
-  function hasToken({ headers: { authorization = '' } }: IncomingMessage): boolean {
-    const secret = /^Bearer +(.+)$/i.exec(authorization)?.[1] ?? ''
-    const sha256 = createHash('sha256').update(secret).digest('hex')
-    return tokens.some((token) => token.sha256 === sha256)
+/** What a browser or a program is told of how to ask (RFC 6750 §3). */
+const challenge = 'Bearer realm="porthole"'
+const howToConfigure = 'set PORTHOLE_TOKEN, or tokens in the configuration'
+const noChanges = `No token is configured, so nobody may change anything: ${howToConfigure}.`
+const noDetails = `Details are for who has a token, and none is configured: ${howToConfigure}, or details: all.`
+
+/**
+ * Tells by the token in `Authorization` who may. A client that sent too many wrong ones waits until its minute is over, also
+ * with the right one: until then nothing it sends is compared. A client is the peer of the connection, since whoever asks could
+ * write any address into a header: all that come through one proxy are one.
+ */
+export function createAccess({ settings, clock }: { settings: AccessSettings; clock: Clock }): Access {
+  const attempts = createAttempts(clock)
+  const limited = createSignal<string>()
+  /** A request is looked at once, however many ask about it: one wrong token is one attempt. */
+  const findings = new WeakMap<IncomingMessage, Finding>()
+  let details: Details
+  let known: { readonly name: string; readonly digest: Buffer }[]
+
+  function configure(next: AccessSettings): void {
+    details = next.details
+    known = next.tokens.map(({ name, sha256 }) => ({ name, digest: Buffer.from(sha256, 'hex') }))
+  }
+  configure(settings)
+
+  function find(request: IncomingMessage): Finding {
+    const found = findings.get(request) ?? judge(request)
+    findings.set(request, found)
+    return found
   }
 
-  async function requireToken(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
-    if (hasToken(request.raw)) return undefined
-    return sendProblem(reply, 401, 'a token is needed')
+  function judge({ headers: { authorization }, socket }: IncomingMessage): Finding {
+    if (authorization === undefined) return { is: 'missing' }
+    const client = clientOf(socket.remoteAddress ?? '')
+    const waitMs = attempts.waitMs(client)
+    if (waitMs > 0) return { is: 'limited', waitMs }
+    const secret = secretIn(authorization)
+    if (secret === null) return { is: 'malformed' }
+    const name = nameOfSecret(secret)
+    if (name !== null) return { is: 'known', name }
+    if (attempts.fail(client)) limited.emit(client)
+    return { is: 'wrong' }
+  }
+
+  /** Compares it with all of them, each in constant time: how long that takes tells nothing of any. */
+  function nameOfSecret(secret: string): string | null {
+    const digest = hash('sha256', secret, 'buffer')
+    const [match] = known.filter((token) => timingSafeEqual(token.digest, digest))
+    return match?.name ?? null
+  }
+
+  async function admit(request: FastifyRequest, reply: FastifyReply, unconfigured: string) {
+    if (known.length === 0) return sendProblem(reply, 403, unconfigured)
+    const found = find(request.raw)
+    switch (found.is) {
+      case 'known':
+        return undefined
+      case 'limited': {
+        const seconds = String(Math.ceil(found.waitMs / 1000))
+        const detail = `Too many wrong tokens came from this address: try again in ${seconds} s.`
+        return sendProblem(reply.header('retry-after', seconds), 429, detail)
+      }
+      case 'wrong':
+        reply.header('www-authenticate', `${challenge}, error="invalid_token"`)
+        return sendProblem(reply, 401, 'This token is not known here.')
+      case 'malformed':
+        reply.header('www-authenticate', challenge)
+        return sendProblem(reply, 401, 'This is not how a token is sent: write Authorization: Bearer TOKEN.')
+      case 'missing':
+        reply.header('www-authenticate', challenge)
+        return sendProblem(reply, 401, 'This needs a token: send it as Authorization: Bearer TOKEN.')
+    }
+  }
+
+  const nameOf = (request: IncomingMessage): string | null => {
+    if (known.length === 0) return null
+    const found = find(request)
+    return found.is === 'known' ? found.name : null
   }
 
   return {
-    configure(next) {
-      tokens = next.tokens
-      details = next.details
-    },
-    requireToken,
-    requireTokenForDetails: async (request, reply) => (details === 'all' ? undefined : requireToken(request, reply)),
-    showsDetails: (request) => details === 'all' || hasToken(request),
+    configure,
+    requireToken: (request, reply) => admit(request, reply, noChanges),
+    requireTokenForDetails: async (request, reply) =>
+      details === 'all' ? undefined : admit(request, reply, noDetails),
+    showsDetails: (request) => details === 'all' || nameOf(request) !== null,
+    nameOf,
+    limited,
   }
+}
+
+/** What follows `Bearer`, in whatever case (RFC 9110 §11.1); null when this is not how a token is sent. */
+function secretIn(authorization: string): string | null {
+  const [, secret = ''] = /^Bearer +(.*)$/i.exec(authorization) ?? []
+  return bearerToken.test(secret) ? secret : null
 }

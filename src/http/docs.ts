@@ -2,6 +2,27 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { fastifyZodOpenApiPlugin, fastifyZodOpenApiTransformers } from 'fastify-zod-openapi'
+import { problemResponse } from './problem.ts'
+
+/** The `security` of a route that needs a token. */
+export const needsToken = [{ token: [] }]
+
+/** What such a route answers in the place of its own answers. Anew for each route: Fastify writes into what it is given. */
+export const tokenRefusals = () => ({
+  401: problemResponse('A token is needed, or the one that was sent is not known here; `WWW-Authenticate` says which.'),
+  403: problemResponse('No token is configured.'),
+  429: problemResponse('Too many wrong tokens came from this address; `Retry-After` says when to try again.'),
+})
+
+/** Says of the routes that are added after it that they may need a token, unless they say so themselves. */
+export function describeDetails(app: FastifyInstance): void {
+  app.addHook('onRoute', ({ schema }) => {
+    // A HEAD route shares its schema with the GET route.
+    if (schema === undefined || schema.security !== undefined) return
+    schema.security = [{}, ...needsToken]
+    schema.response = { ...tokenRefusals(), ...(schema.response as object) }
+  })
+}
 
 /** Describes every route added after it: `GET /docs` for people, `GET /openapi.json` for machines. */
 export async function addDocs(app: FastifyInstance, version: string): Promise<void> {
@@ -24,6 +45,15 @@ export async function addDocs(app: FastifyInstance, version: string): Promise<vo
         { name: 'discovery', description: 'The services, for other programs.' },
         { name: 'porthole', description: 'Porthole itself.' },
       ],
+      components: {
+        securitySchemes: {
+          token: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'Changes need a token. With `details: token`, so does all that shows targets and addresses.',
+          },
+        },
+      },
     },
     ...fastifyZodOpenApiTransformers,
   })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { formatDuration } from '../domain/duration.ts'
-import { Close, type Service } from '../domain/service.ts'
+import { Close, Resolve, type Service } from '../domain/service.ts'
 
 const duration = (description: string) => z.string().meta({ description, examples: ['10s'] })
 const count = z.int().positive()
@@ -17,6 +17,9 @@ export const ServiceDefinition = z
     fall: count.meta({ description: 'How many outcomes in a row turn a target down.' }),
     maxAge: duration('On demand: how long the last outcome is good enough.'),
     minAge: duration('A target is not dialled again within this time, however often it is asked for.'),
+    resolve: Resolve.meta({
+      description: 'Which addresses of a name are dialled: the first, or each as a member of its own.',
+    }),
     close: Close.meta({ description: 'How a check ends its connection.' }),
     fastInterval: duration(
       'While a streak against the status is building. Absent where the service is only checked when asked and does not say.',
@@ -24,17 +27,24 @@ export const ServiceDefinition = z
     downInterval: duration(
       'While a target is settled down. Absent where the service is only checked when asked and does not say.',
     ).optional(),
+    ttl: duration(
+      'Over HTTP: how long it stays registered unless it is registered again. Absent: for good.',
+    ).optional(),
   })
   .meta({ id: 'ServiceDefinition', description: 'How a service is defined, every default filled in.' })
 export type ServiceDefinition = z.infer<typeof ServiceDefinition>
 
-/** Writes a service's definition. Reading it back by `ServiceSettings` and `buildService` makes the same service, without any defaults. */
-export function defineService({ targets, quorum, groups, policy }: Service): ServiceDefinition {
+/** Writes a service's definition. Reading it back by `ServiceSettings` and `buildService` makes the same service, without any defaults. `ttlMs` is a registration's. */
+export function defineService(
+  { targets, quorum, groups, resolve, policy }: Service,
+  ttlMs?: number,
+): ServiceDefinition {
   const { intervalMs, fastIntervalMs, downIntervalMs } = policy
   return {
     targets: targets.map(({ name }) => name),
     quorum: String(quorum),
     groups: [...groups],
+    resolve,
     interval: intervalMs === null ? 'off' : formatDuration(intervalMs),
     timeout: formatDuration(policy.timeoutMs),
     rise: policy.rise,
@@ -45,5 +55,6 @@ export function defineService({ targets, quorum, groups, policy }: Service): Ser
     // On demand nobody has to write them; then they are 0, which is no interval.
     ...(fastIntervalMs === 0 ? {} : { fastInterval: formatDuration(fastIntervalMs) }),
     ...(downIntervalMs === 0 ? {} : { downInterval: formatDuration(downIntervalMs) }),
+    ...(ttlMs === undefined ? {} : { ttl: formatDuration(ttlMs) }),
   }
 }

@@ -1,25 +1,17 @@
 import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
-import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
-import { standingOf } from '../monitor/watch.ts'
+import { ignoreBody } from './change.ts'
 import { sendNotRegistered } from './health.ts'
 import { linkToNext } from './paging.ts'
 import { problemResponse } from './problem.ts'
-import { isoTime, oldestCheck, reportService, ServiceReport } from './reports.ts'
-import { defineService, ServiceDefinition } from './service-definition.ts'
+import { reportService, ServiceReport } from './reports.ts'
+import { type DetailParts, ServiceDetail, sendDetail } from './service-detail.ts'
 import { createServicePager, ServicePage } from './service-page.ts'
 import { NoQuery, parametersOf, ServicesQuery } from './service-query.ts'
 
-const { service, status, since, checkedAt } = ServiceReport.shape
-
-/** How a service is defined, beside how it stands. */
-export const ServiceDetail = z
-  .object({ service, status, since, checkedAt, definition: ServiceDefinition })
-  .meta({ id: 'ServiceDetail' })
-
-type Options = { monitor: Monitor; registry: Registry; clock: Clock }
+type Options = DetailParts & { monitor: Monitor; registry: Registry }
 
 const answers = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
   200: { description, content: { 'application/json': { schema } } },
@@ -33,7 +25,8 @@ const answersForOne = <Schema extends z.ZodType>(description: string, schema: Sc
 const params = z.object({ service: z.string() })
 
 /** `/v1/services`: which services there are, how each is defined, and checks of all its targets when asked. */
-export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { monitor, registry, clock }) => {
+export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, options) => {
+  const { monitor, registry, clock } = options
   const pager = createServicePager({ monitor, registry, clock })
   app.addHook('onClose', async () => pager.close())
 
@@ -73,15 +66,7 @@ export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, 
     async (request, reply) => {
       const watched = monitor.services.get(request.params.service)
       if (watched === undefined) return sendNotRegistered(reply, request.params.service)
-      const { status, since } = standingOf(watched, clock.now())
-      const detail = {
-        service: watched.service.name,
-        status,
-        since: isoTime(since, clock),
-        checkedAt: isoTime(oldestCheck(watched), clock),
-        definition: defineService(watched.service),
-      }
-      return reply.header('cache-control', 'no-store').send(detail)
+      return sendDetail(reply, watched, options)
     },
   )
 
@@ -99,10 +84,7 @@ export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, 
           ServiceReport,
         ),
       },
-      // Fastify reads and judges a body that it knows of. Node.js throws it away once the answer is sent.
-      onRequest: async ({ raw: { headers } }) => {
-        for (const name of ['content-type', 'content-length', 'transfer-encoding']) delete headers[name]
-      },
+      onRequest: ignoreBody,
     },
     async (request, reply) => {
       const name = request.params.service

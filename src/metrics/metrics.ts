@@ -4,6 +4,7 @@ import { Reason } from '../domain/outcome.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { addHistogram } from './histogram.ts'
+import { addOwnMetrics, type OwnParts } from './own.ts'
 import { addRequestDurations, type ObserveRequest } from './requests.ts'
 import { addTargetMetrics } from './targets.ts'
 
@@ -18,7 +19,13 @@ export type Metrics = {
 
 /** `runtime` adds the Node.js process itself, which is one to a process. */
 export function createMetrics(
-  parts: { monitor: Monitor; registry: Registry; clock: Clock; prober: 'kernel' | 'portable'; version: string },
+  parts: OwnParts & {
+    monitor: Monitor
+    registry: Registry
+    clock: Clock
+    prober: 'kernel' | 'portable'
+    version: string
+  },
   { runtime = true } = {},
 ): Metrics {
   const register = new Register()
@@ -102,6 +109,7 @@ export function createMetrics(
       skipped.inc(monitor.stats().skippedBeats)
     },
   })
+  addOwnMetrics(parts, register)
   const observeRequest = addRequestDurations(register)
   if (runtime) addRuntimeMetrics(register)
 

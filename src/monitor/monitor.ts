@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { type Addresses, membersOf, namesOf, noAddresses } from '../domain/addresses.ts'
 import { createDialRules, type DialRules } from '../domain/dial-rules.ts'
 import { staleAfterMs } from '../domain/health.ts'
 import type { Outcome } from '../domain/outcome.ts'
@@ -9,10 +10,13 @@ import type { Registry, RegistryChange } from './registry.ts'
 import { farewell, review, reviewService, settle } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createTurns } from './turns.ts'
-import { type Check, type WatchedService, type WatchedTarget, watchTarget } from './watch.ts'
+import { type Check, type WatchedService, type WatchedTarget, watchService, watchTarget } from './watch.ts'
 
 /** One check came to its end. `lateMs` is how long after its beat it began; null when it was asked for. */
 export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outcome; readonly lateMs: number | null }
+
+/** Who became a target of a service, and who is one no longer. */
+export type Retargeted = { readonly joined: readonly WatchedTarget[]; readonly left: readonly WatchedTarget[] }
 
 /** The health of every target. */
 export type Monitor = {
@@ -30,6 +34,11 @@ export type Monitor = {
    * own maxAge, others not at all. Returns null when nothing needs a check.
    */
   refresh(services: readonly WatchedService[], maxAgeMs: number | null, waitMs?: number): Promise<void> | null
+  /**
+   * Puts other addresses in force for the names of a service. New ones are checked first; then they become its targets with what was
+   * found, and those that are gone leave, all in one step. So neither makes the service read unknown.
+   */
+  readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted>
   /** Every target that has a schedule came to the end of at least one check. */
   sweptOnce(): boolean
   stats(): { inFlight: number; waiting: number; skippedBeats: number; proberRestarts: number }
@@ -65,39 +74,58 @@ export function createMonitor(parts: {
 
   function follow({ put, removed, cause }: RegistryChange): void {
     const leaving = removed.flatMap((name) => services.get(name) ?? [])
-    const gone = leaving.flatMap(({ targets }) => targets)
+    const gone = leaving.flatMap(({ targets, joining }) => [...targets, ...joining])
     for (const watched of gone) watched.retired = true
     for (const name of removed) services.delete(name)
     const now = clock.now()
     announce(leaving.map((watchedService) => farewell(watchedService, cause, now)))
-    watching.emit([...gone, ...put.flatMap(watchService)])
+    watching.emit([...gone, ...put.flatMap(define)])
   }
 
   /** Health outlives a change of definition for as long as the target stays the same. Returns the targets to follow. */
-  function watchService(service: Service): readonly WatchedTarget[] {
-    const known = services.get(service.name)
-    const watchedService: WatchedService = known ?? {
-      service,
-      targets: [],
-      announced: 'unknown',
-      announcedAt: null,
-      drained: false,
-      revision: 0,
-    }
-    const leaving = new Map(watchedService.targets.map((watched) => [watched.target.name, watched]))
+  function define(service: Service): readonly WatchedTarget[] {
+    const watchedService = services.get(service.name) ?? watchService(service)
+    services.set(service.name, watchedService)
     watchedService.service = service
     watchedService.drained = registry.drained.has(service.name)
-    watchedService.revision++
-    watchedService.targets = service.targets.map((target) => {
-      const watched = leaving.get(target.name) ?? watchTarget(target, watchedService)
-      leaving.delete(target.name)
+    const { left } = retarget(watchedService)
+    return [...left, ...watchedService.targets]
+  }
+
+  /** Gives a service the targets that its definition and its addresses make. Those it had before keep what is remembered of them. */
+  function retarget(watchedService: WatchedService): Retargeted {
+    const { service, joining } = watchedService
+    if (namesOf(service).length === 0) watchedService.addresses = noAddresses
+    const before = new Map(watchedService.targets.map((watched) => [watched.target.name, watched]))
+    const checked = new Map(joining.map((watched) => [watched.target.name, watched]))
+    const joined: WatchedTarget[] = []
+    watchedService.targets = membersOf(service, watchedService.addresses).map((target) => {
+      const known = before.get(target.name)
+      const watched = known ?? checked.get(target.name) ?? watchTarget(target, watchedService)
+      watched.target = target
+      before.delete(target.name)
+      if (known === undefined) joined.push(watched)
       return watched
     })
-    const gone = [...leaving.values()]
-    for (const watched of gone) watched.retired = true
-    services.set(service.name, watchedService)
+    const left = [...before.values()]
+    for (const watched of left) watched.retired = true
+    watchedService.revision++
     announce(reviewService(watchedService, clock.now()))
-    return [...gone, ...watchedService.targets]
+    return { joined, left }
+  }
+
+  async function readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted> {
+    const known = new Set(watchedService.targets.map(({ target }) => target.name))
+    watchedService.joining = membersOf(watchedService.service, addresses)
+      .filter(({ name }) => !known.has(name))
+      .map((target) => watchTarget(target, watchedService))
+    await Promise.all(watchedService.joining.map(check))
+    if (services.get(watchedService.service.name) !== watchedService) return { joined: [], left: [] }
+    watchedService.addresses = addresses
+    const { joined, left } = retarget(watchedService)
+    watchedService.joining = []
+    if (joined.length + left.length > 0) watching.emit([...left, ...joined])
+    return { joined, left }
   }
 
   function beat(watched: WatchedTarget, due: number): void {
@@ -139,6 +167,7 @@ export function createMonitor(parts: {
     watching,
     beat,
     check,
+    readdress,
     refresh(wanted, maxAgeMs, waitMs) {
       const old: WatchedTarget[] = []
       for (const { targets } of wanted) {

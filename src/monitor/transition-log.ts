@@ -18,6 +18,14 @@ export type TransitionQuery = {
   readonly limit?: number | undefined
 }
 
+/** What an earlier process logged. */
+export type RestoredTransitions = {
+  /** The oldest first. */
+  readonly transitions: readonly LoggedTransition[]
+  /** Nothing is missing after this id and this instant. */
+  readonly completeAfter: { readonly id: number; readonly at: number }
+}
+
 /** What happened, kept for a while. */
 export type TransitionLog = {
   /** Every transition, once it is remembered. */
@@ -30,6 +38,8 @@ export type TransitionLog = {
   after(id: number): LoggedTransition[] | null
   /** The newest id given out: whatever happens from now on comes after it. Before the first transition, an id that none has. */
   lastId(): number
+  /** Puts what an earlier process logged before what this one did. It is not told as news. */
+  restore(earlier: RestoredTransitions): void
 }
 
 const dayMs = 86_400_000
@@ -38,7 +48,7 @@ const dayMs = 86_400_000
 export function createTransitionLog({
   monitor,
   clock,
-  maxCount = 10_000,
+  maxCount = 100_000,
   maxAgeMs = 30 * dayMs,
 }: {
   monitor: Monitor
@@ -65,8 +75,9 @@ export function createTransitionLog({
   function forget(count: number): void {
     const newest = kept[count - 1]
     if (newest === undefined) return
-    completeSince = newest.at
-    forgottenId = newest.id
+    // What a store kept of long ago may be older than what is complete.
+    completeSince = Math.max(completeSince, newest.at)
+    forgottenId = Math.max(forgottenId, newest.id)
     kept = kept.slice(count)
   }
 
@@ -108,5 +119,12 @@ export function createTransitionLog({
       return kept.filter((entry) => entry.id > id)
     },
     lastId: () => lastId,
+    restore({ transitions, completeAfter }) {
+      kept = [...transitions, ...kept].sort((a, b) => a.id - b.id)
+      lastId = Math.max(lastId, kept.at(-1)?.id ?? 0)
+      completeSince = completeAfter.at
+      forgottenId = completeAfter.id
+      forget(kept.length - maxCount)
+    },
   }
 }

@@ -1,19 +1,20 @@
+import { type Addresses, noAddresses } from '../domain/addresses.ts'
 import { type Health, statusAt, unchecked } from '../domain/health.ts'
 import { statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import { type Counts, noCounts, type Status } from '../domain/status.ts'
 import type { Target } from '../domain/target.ts'
 
-/** A target of a service, with what is remembered of it. One object for as long as the target is registered. */
+/** A target of a service, with what is remembered of it. One object for as long as the service has the target. */
 export type WatchedTarget = {
-  readonly target: Target
+  target: Target
   readonly watchedService: WatchedService
   health: Health
   /** The status last announced by a transition. */
   announced: Status
   /** The check under way, or waiting for its turn, if any. */
   check: Check | null
-  /** No longer registered: what still comes in for it is dropped. */
+  /** The service has it no longer: what still comes in for it is dropped. */
   retired: boolean
   checks: number
   /** Outcomes that said down. */
@@ -39,12 +40,30 @@ export type Check = {
 export type WatchedService = {
   service: Service
   targets: WatchedTarget[]
+  /** What its names stand for; empty unless it wants all addresses of them. */
+  addresses: Addresses
+  /** Addresses that were found and are being checked for the first time: targets from then on. */
+  joining: readonly WatchedTarget[]
   announced: Status
   announcedAt: number | null
   /** Taken out of service by its operator, whatever its targets say; they are checked all the same. */
   drained: boolean
   /** Grows with everything that can change how the service reads, but for the passing of time. */
   revision: number
+}
+
+/** Starts watching a service, as yet without its targets. */
+export function watchService(service: Service): WatchedService {
+  return {
+    service,
+    targets: [],
+    addresses: noAddresses,
+    joining: [],
+    announced: 'unknown',
+    announcedAt: null,
+    drained: false,
+    revision: 0,
+  }
 }
 
 /** Starts watching a target. */
@@ -72,9 +91,18 @@ export function standingOf(watched: WatchedService, now: number): ServiceStandin
   const { policy, quorum } = watched.service
   const counts = noCounts()
   for (const { health } of watched.targets) counts[statusAt(health, policy, now).status]++
-  const status = statusOf(counts, quorum)
+  const counted = statusOf(counts, quorum)
+  const status = counted === 'down' && mayHaveMore(watched, now) ? 'unknown' : counted
   if (status === watched.announced) return { status, since: watched.announcedAt, counts }
   const changes = watched.targets.map(({ health }) => statusAt(health, policy, now).since ?? Number.NEGATIVE_INFINITY)
   const latest = Math.max(...changes)
   return { status, since: Number.isFinite(latest) ? latest : null, counts }
+}
+
+/** Whether a quorum that those found so far cannot meet may still be met: a name that is not resolved yet may stand for any number. */
+function mayHaveMore({ service, targets }: WatchedService, now: number): boolean {
+  if (service.resolve === 'first' || service.quorum === 'all') return false
+  return targets.some(
+    ({ target, health }) => target.address === null && statusAt(health, service.policy, now).status !== 'down',
+  )
 }

@@ -36,31 +36,45 @@ export type Dialler = {
 export function proberOf(dialler: Dialler, { clock, resolver }: { clock: Clock; resolver: Resolver }): Prober {
   let closed = false
 
+  /** Every dial comes through here with the very address that is dialled: no name is looked up after the rules have been asked. */
   function dial(ip: string, address: string, request: CheckRequest, startedAt: number, ended: CheckEnded): void {
-    const { target, timeoutMs, close, urgent } = request
+    const { target, timeoutMs, close, urgent, rules } = request
+    const rule = rules?.denial(ip) ?? null
+    if (rule !== null) {
+      const outcome = undialled('denied', startedAt, address, rule)
+      queueMicrotask(() => ended(outcome))
+      return
+    }
     dialler.dial({ ip, port: target.port, deadline: startedAt + timeoutMs, close, urgent }, (ending) => {
       ended(ending === undefined ? undefined : outcomeOf(ending, startedAt, address))
     })
   }
 
-  async function resolve(request: CheckRequest, startedAt: number, ended: CheckEnded): Promise<void> {
-    const unresolved = (reason: Reason, code: string | null): Outcome => ({
+  function undialled(reason: Reason, startedAt: number, address: string | null, code: string | null): Outcome {
+    const endedAt = clock.now()
+    return {
       reason,
       startedAt,
-      endedAt: clock.now(),
-      address: null,
+      endedAt,
+      address,
       latencyMs: null,
       synRetransmits: null,
       answer: null,
       icmp: null,
       code,
-    })
+    }
+  }
+
+  async function resolve(request: CheckRequest, startedAt: number, ended: CheckEnded): Promise<void> {
+    const unresolved = (reason: Reason, code: string | null) => undialled(reason, startedAt, null, code)
     const { host, port } = request.target
     const resolution = await resolver.resolve(host, startedAt + request.timeoutMs)
     if (closed) ended(undefined)
     else if (resolution === null) ended(unresolved('local', null))
     else if ('code' in resolution) ended(unresolved(reasonOfLookup(resolution.code), resolution.code))
     else {
+      // A name whose first address is denied is denied, though another might do: which address is checked
+      // must not change with the rules, and a name that mixes them is likelier a trick than a service.
       const [ip] = resolution.addresses
       dial(ip, formatAddress(ip, port), request, startedAt, ended)
     }

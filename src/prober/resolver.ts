@@ -10,8 +10,11 @@ export type Resolution = { readonly addresses: readonly [string, ...string[]] } 
 export type Lookup = (host: string) => Promise<readonly string[]>
 
 export type Resolver = {
-  /** The addresses of a name; null when `deadline`, an instant of the clock, came first. Never rejects. */
-  resolve(host: string, deadline: number): Promise<Resolution | null>
+  /**
+   * The addresses of a name; null when `deadline`, an instant of the clock, came first. Never rejects. What was found up to
+   * `maxAgeMs` ago is good enough, if it is still believed.
+   */
+  resolve(host: string, deadline: number, maxAgeMs?: number): Promise<Resolution | null>
   /**
    * Lets every caller go with null and begins no further look-up. One that runs cannot be stopped: the process, even
    * one that calls `process.exit`, ends only when getaddrinfo returns (10 s with a silent resolver and glibc's defaults).
@@ -59,7 +62,7 @@ export function createResolver({
   maxEntries = 10_000,
   maxInFlight = 8,
 }: ResolverParts): Resolver {
-  const cache = new Map<string, { readonly resolution: Resolution; readonly expiresAt: number }>()
+  const cache = new Map<string, { readonly resolution: Resolution; readonly foundAt: number }>()
   const flights = new Map<string, Flight>()
   const waiting = new Set<Flight>()
   let inFlight = 0
@@ -67,12 +70,17 @@ export function createResolver({
 
   function remember(host: string, resolution: Resolution): void {
     cache.delete(host)
-    cache.set(host, {
-      resolution,
-      expiresAt: clock.now() + ('code' in resolution ? failureLifetimeMs : lifetimeMs),
-    })
+    cache.set(host, { resolution, foundAt: clock.now() })
     const [oldest] = cache.keys()
     if (cache.size > maxEntries && oldest !== undefined) cache.delete(oldest)
+  }
+
+  /** What is known of a name, unless it is too old. */
+  function recall(host: string, maxAgeMs: number): Resolution | null {
+    const known = cache.get(host)
+    if (known === undefined) return null
+    const believedMs = 'code' in known.resolution ? failureLifetimeMs : lifetimeMs
+    return clock.now() - known.foundAt < Math.min(believedMs, maxAgeMs) ? known.resolution : null
   }
 
   async function run(flight: Flight): Promise<void> {
@@ -107,11 +115,11 @@ export function createResolver({
   }
 
   return {
-    resolve(name, deadline) {
+    resolve(name, deadline, maxAgeMs = lifetimeMs) {
       if (closed) return Promise.resolve(null)
       const host = name.toLowerCase()
-      const known = cache.get(host)
-      if (known !== undefined && clock.now() < known.expiresAt) return Promise.resolve(known.resolution)
+      const known = recall(host, maxAgeMs)
+      if (known !== null) return Promise.resolve(known)
       return new Promise((done) => {
         const flight = join(host)
         const answer: Caller = (resolution) => {

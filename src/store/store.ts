@@ -33,20 +33,17 @@ export type KeptTransition = {
   readonly message: string
 }
 
-/** A time in which no Porthole with this store was running, in milliseconds since the epoch. */
-export type Absence = { readonly from: number; readonly to: number }
-
 /** All that a store keeps. */
 export type Kept = {
   readonly registrations: readonly Registration[]
   /** The names of services that are drained. They need not be registered. */
   readonly drained: readonly string[]
-  /** The oldest first. */
+  /** The oldest first. The last of each service itself is among them, however old it is. */
   readonly transitions: readonly KeptTransition[]
   /** No transition after this one is missing, and none since that time, in milliseconds since the epoch. */
   readonly completeAfter: { readonly id: number; readonly at: number }
-  /** The oldest first. */
-  readonly absences: readonly Absence[]
+  /** When a Porthole with this store was last known to run, in milliseconds since the epoch; null: none ever was. */
+  readonly aliveAt: number | null
 }
 
 /** What became of a wish: a store that cannot keep it says in a sentence why, and changed nothing. */
@@ -69,16 +66,16 @@ export type Removed = { readonly done: true } | { readonly done: false; readonly
  */
 export type Store = {
   readonly name: 'memory' | 'sqlite'
-  /** Reads everything; `now` is milliseconds since the epoch, where the absence ends that began with the last `beat`. */
-  load(now: number): Promise<Stored<Kept>>
+  /** Reads everything. */
+  load(): Promise<Stored<Kept>>
   /** Registers a service, or replaces its definition. The same definition again changes nothing, and has the revision it had. */
   put(name: string, definition: string, condition: Condition): Promise<Stored<Put>>
   /** Forgets a registration, and that the service was drained. */
   remove(name: string, condition: Condition): Promise<Stored<Removed>>
   setDrained(name: string, drained: boolean): Promise<Stored<null>>
   /**
-   * Keeps transitions, whose ids are larger than all before, and forgets the oldest beyond what it was told to keep. One that is
-   * kept already is kept once. `missing`: some between these and the last were lost, so that it is complete only after the first of these.
+   * Keeps transitions, whose ids are larger than all before, and forgets the oldest beyond what it was told to keep, but for the
+   * last of each service itself, unless it was deregistered. One that is kept already is kept once. `missing`: some between these and the last were lost, so that it is complete only after the first of these.
    */
   append(transitions: readonly KeptTransition[], missing: boolean): Promise<Stored<null>>
   /** Notes that Porthole runs at this time, in milliseconds since the epoch; and so whether the store can be written. */

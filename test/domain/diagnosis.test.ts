@@ -91,6 +91,14 @@ const sentences: readonly [Outcome, string][] = [
   [found('mismatch'), '10.0.0.7:5432 answered something else than expected'],
   [found('tls', { code: 'EPROTO' }), 'the TLS handshake with 10.0.0.7:5432 failed (EPROTO)'],
   [found('dns', { address: null, code: 'ENOTFOUND' }), 'the name db-1 does not exist, or has no address (ENOTFOUND)'],
+  [
+    found('denied', { address: '127.0.0.1:5432', code: 'loopback' }),
+    '127.0.0.1:5432 was not dialled: it is a loopback address, which may not be dialled for services registered over HTTP: set dial.loopback: true, or list it in dial.allow, with all else that may be dialled',
+  ],
+  [
+    found('denied', { code: 'dial.deny 10.0.0.0/8' }),
+    '10.0.0.7:5432 was not dialled: dial.deny 10.0.0.0/8 forbids it for services registered over HTTP: take that out, or write a smaller range',
+  ],
   [found('local', { address: null }), 'could not be checked: no resolver answered for the name db-1 in 2.0 s'],
   [
     found('local', { address: null, code: 'EAI_AGAIN' }),

@@ -96,25 +96,29 @@ test('any sequence of outcomes settles as a look at the whole history says', () 
   )
 })
 
+const anyUnknown = fc.constantFrom('local', 'denied')
+
 test('unknown verdicts in between change nothing but the last outcome', () => {
   fc.assert(
-    fc.property(anyHistory, anyPolicy, fc.nat({ max: 10_000_000 }), (history, policy, afterMs) => {
+    fc.property(anyHistory, anyPolicy, anyUnknown, fc.nat({ max: 10_000_000 }), (history, policy, reason, afterMs) => {
       const before = healthOf(history, policy)
-      const outcome = sampleOutcome('local', (before.lastOutcome?.endedAt ?? 0) + afterMs)
+      const outcome = sampleOutcome(reason, (before.lastOutcome?.endedAt ?? 0) + afterMs)
       assert.deepEqual(nextHealth(before, outcome, policy), { ...before, lastOutcome: outcome })
     }),
   )
 })
 
-test('unknown verdicts do not keep a health from going stale', () => {
-  const policy = samplePolicy({ interval: 10_000, timeout: 2000 })
-  let health = nextHealth(unchecked, sampleOutcome('connected', 0), policy)
-  for (let instant = 10_000; instant <= 40_000; instant += 10_000) {
-    health = nextHealth(health, sampleOutcome('local', instant), policy)
-  }
-  assert.equal(statusAt(health, policy, 32_000).status, 'up')
-  assert.equal(statusAt(health, policy, 32_001).status, 'unknown')
-})
+for (const reason of ['local', 'denied'] as const) {
+  test(`${reason} does not keep a health from going stale`, () => {
+    const policy = samplePolicy({ interval: 10_000, timeout: 2000 })
+    let health = nextHealth(unchecked, sampleOutcome('connected', 0), policy)
+    for (let instant = 10_000; instant <= 40_000; instant += 10_000) {
+      health = nextHealth(health, sampleOutcome(reason, instant), policy)
+    }
+    assert.equal(statusAt(health, policy, 32_000).status, 'up')
+    assert.equal(statusAt(health, policy, 32_001).status, 'unknown')
+  })
+}
 
 test('an outcome older than the last is ignored', () => {
   fc.assert(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { formatAddress, parseTarget, Target, targetKey } from '../../src/domain/target.ts'
+import { formatAddress, parseTarget, resolvedTarget, Target, targetKey } from '../../src/domain/target.ts'
 import { sampleTarget } from '../samples.ts'
 
 const anyPort = fc.integer({ min: 1, max: 65_535 })
@@ -18,7 +18,7 @@ test('reads back any address it formats, IPv4 and IPv6', () => {
   fc.assert(
     fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), anyPort, (ip, port) => {
       const name = formatAddress(ip, port)
-      assert.deepEqual(parseTarget(name), { name, host: ip, port, address: name })
+      assert.deepEqual(parseTarget(name), { name, host: ip, port, address: name, resolvedFrom: null })
     }),
   )
 })
@@ -27,7 +27,7 @@ test('reads any host name with a port', () => {
   fc.assert(
     fc.property(anyHostName, anyPort, (host, port) => {
       const name = `${host}:${port}`
-      assert.deepEqual(parseTarget(name), { name, host, port, address: null })
+      assert.deepEqual(parseTarget(name), { name, host, port, address: null, resolvedFrom: null })
     }),
   )
 })
@@ -48,7 +48,7 @@ test('reads the ways people write hosts', () => {
   ]
   for (const [name, host, port] of targets) {
     const address = /^(10\.0\.0\.5|.*:.*)$/.test(host) ? name : null
-    assert.deepEqual(parseTarget(name), { name, host, port, address })
+    assert.deepEqual(parseTarget(name), { name, host, port, address, resolvedFrom: null })
   }
 })
 
@@ -121,6 +121,15 @@ test('any text is either a target that names itself or refused with a sentence; 
     }),
     { numRuns: 2000 },
   )
+})
+
+test('an address that a name was resolved to is a target called by its address', () => {
+  const resolved = (ip: string) => resolvedTarget(sampleTarget('db:5432'), ip)
+  const common = { port: 5432, resolvedFrom: 'db:5432' }
+  const four = '10.0.0.5:5432'
+  const six = '[fd00::1]:5432'
+  assert.deepEqual(resolved('10.0.0.5'), { ...common, name: four, host: '10.0.0.5', address: four })
+  assert.deepEqual(resolved('fd00::1'), { ...common, name: six, host: 'fd00::1', address: six })
 })
 
 test('two spellings of one target have one key', () => {

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { diagnose } from '../../src/domain/diagnosis.ts'
+import { createDialRules } from '../../src/domain/dial-rules.ts'
 import { statusAt } from '../../src/domain/health.ts'
-import { sampleOutcome, sampleService } from '../samples.ts'
-import { isSettled, watch } from './fakes.ts'
+import { buildService } from '../../src/domain/service.ts'
+import { createMonitor } from '../../src/monitor/monitor.ts'
+import { createRegistry } from '../../src/monitor/registry.ts'
+import { sampleOutcome, sampleService, sampleTarget } from '../samples.ts'
+import { fakeClock, fakeProber, isSettled, watch } from './fakes.ts'
 
 const pg = () => sampleService('pg', ['db-1:5432'])
 const onDemand = () => sampleService('mq', ['mq:61616'], { interval: 'off', maxAge: 5000 })
@@ -80,8 +84,8 @@ test('asks the prober for what the policy says, urgently when somebody waits for
   assert.deepEqual(
     prober.begun.map(({ request }) => request),
     [
-      { target: a, timeoutMs: 700, close: 'fin', urgent: true },
-      { target: b, timeoutMs: 700, close: 'fin', urgent: false },
+      { target: a, timeoutMs: 700, close: 'fin', urgent: true, rules: null },
+      { target: b, timeoutMs: 700, close: 'fin', urgent: false, rules: null },
     ],
   )
   await prober.answerAll('connected')
@@ -226,6 +230,7 @@ test('what comes in late for a removed service is dropped', async () => {
   const watched = target('pg', 'db-1:5432')
   const check = monitor.check(watched)
   registry.replaceAll([], [])
+  transitions.length = 0
   assert.equal(watched.retired, true)
   assert.equal(monitor.services.size, 0)
   await prober.pending('db-1:5432').answer('refused')
@@ -242,6 +247,71 @@ test('a removed service that comes back starts anew, and its late outcome is not
   await prober.pending('db-1:5432').answer('refused')
   await old
   assert.equal(target('pg', 'db-1:5432').health.lastOutcome, null)
+})
+
+test('the last that is heard of a removed service is why it is gone', async () => {
+  const { registry, target, transitions, clock, checkOnce } = watch([pg()])
+  registry.register([sampleService('mq', ['mq:1'])])
+  await checkOnce(target('pg', 'db-1:5432'), 'connected')
+  transitions.length = 0
+  clock.advance(1000)
+  registry.replaceAll([], [])
+  registry.deregister('mq', 'deregistered: not registered again within its ttl of 30s')
+  const gone = { target: null, to: 'unknown', at: clock.now(), reason: null }
+  assert.deepEqual(transitions, [
+    { ...gone, service: 'pg', from: 'up', message: 'deregistered: the configuration has it no longer' },
+    { ...gone, service: 'mq', from: 'unknown', message: 'deregistered: not registered again within its ttl of 30s' },
+  ])
+})
+
+test('a service that a registered one of the same name takes over from is not gone', async () => {
+  const { registry, monitor, service, target, transitions, checkOnce } = watch([pg()])
+  const before = service('pg')
+  await checkOnce(target('pg', 'db-1:5432'), 'connected')
+  transitions.length = 0
+  registry.register([sampleService('pg', ['db-1:5432', 'db-2:5432'], { quorum: 'any' })])
+  assert.equal(service('pg').targets.length, 1)
+  registry.replaceAll([], [])
+  assert.equal(monitor.services.get('pg'), before)
+  assert.equal(target('pg', 'db-1:5432').health.status, 'up')
+  assert.deepEqual(
+    transitions.map(({ from, to }) => [from, to]),
+    [['up', 'degraded']],
+  )
+})
+
+test('a drained service keeps its health and its checks, and is drained whenever it comes', async () => {
+  const { registry, service, target, transitions, checkOnce } = watch([pg()])
+  await checkOnce(target('pg', 'db-1:5432'), 'connected')
+  const { revision } = service('pg')
+  transitions.length = 0
+  registry.setDrained(['pg', 'later'], true)
+  assert.equal(service('pg').drained, true)
+  assert.ok(service('pg').revision > revision)
+  assert.equal(target('pg', 'db-1:5432').health.status, 'up')
+  registry.register([sampleService('later', ['b:1'])])
+  assert.equal(service('later').drained, true)
+  registry.setDrained(['pg'], false)
+  assert.equal(service('pg').drained, false)
+  assert.deepEqual(transitions, [])
+})
+
+test('what is registered over HTTP is dialled by the rules now in force, the rest without any', () => {
+  const [one, other] = [createDialRules({}), createDialRules({})]
+  let rules = one
+  const clock = fakeClock()
+  const prober = fakeProber(clock)
+  const registry = createRegistry()
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 3, dialRules: () => rules })
+  registry.replaceAll([sampleService('mq', ['a:1'])], [])
+  registry.register([buildService('pg', { targets: [sampleTarget('b:1'), sampleTarget('c:1')] }, {}, 'http')])
+  const [a, b, c] = [...monitor.services.values()].flatMap(({ targets }) => targets)
+  assert.ok(a && b && c)
+  for (const watched of [a, b]) void monitor.check(watched)
+  rules = other
+  void monitor.check(c)
+  const given = prober.begun.map(({ request }) => request.rules)
+  assert.ok(given[0] === null && given[1] === one && given[2] === other)
 })
 
 test('a check that waits for its turn is not made once its target is gone', async () => {

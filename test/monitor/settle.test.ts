@@ -3,18 +3,18 @@ import { test } from 'node:test'
 import { diagnose } from '../../src/domain/diagnosis.ts'
 import type { Service } from '../../src/domain/service.ts'
 import { review, reviewService, settle } from '../../src/monitor/settle.ts'
-import { standingOf, type WatchedService, type WatchedTarget, watchTarget } from '../../src/monitor/watch.ts'
+import {
+  standingOf,
+  type WatchedService,
+  type WatchedTarget,
+  watchService,
+  watchTarget,
+} from '../../src/monitor/watch.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
 
 /** A service as the monitor watches it, and its first two targets. */
 function watched(service: Service): [WatchedService, WatchedTarget, WatchedTarget] {
-  const watchedService: WatchedService = {
-    service,
-    targets: [],
-    announced: 'unknown',
-    announcedAt: null,
-    revision: 0,
-  }
+  const watchedService = watchService(service)
   watchedService.targets = service.targets.map((target) => watchTarget(target, watchedService))
   const [first, second = first] = watchedService.targets
   if (first === undefined || second === undefined) throw new Error('no target')

@@ -155,3 +155,49 @@ test('after an id that something was forgotten behind, and after one of an earli
   // What was seen last may itself be forgotten: nothing is missing behind it.
   assert.equal(told(log.after(b.id)), 'c')
 })
+
+/** A transition of an earlier process. */
+function earlier(id: number, at: number, message: string): LoggedTransition {
+  return { id, service: 'pg', target: null, from: 'up', to: 'down', at, reason: null, message }
+}
+
+test('what an earlier process logged stands before what this one did, and is no news', () => {
+  const { log, happen } = keep()
+  happen('c')
+  const news: string[] = []
+  log.logged.subscribe(({ message }) => news.push(message))
+  log.restore({ transitions: [earlier(7, -2000, 'a'), earlier(8, -1000, 'b')], completeAfter: { id: 6, at: -3000 } })
+  happen('d')
+  assert.equal(told(log.find({})), 'd c b a')
+  assert.equal(told(log.after(7)), 'b c d')
+  assert.equal(told(log.after(6)), 'a b c d')
+  assert.equal(log.after(5), null)
+  assert.equal(log.completeSince(), -3000)
+  assert.deepEqual(news, ['d'])
+})
+
+test('ids go on from those of an earlier process whose clock was ahead', () => {
+  const { log, happen } = keep()
+  const ahead = log.lastId() + 1_000_000
+  log.restore({ transitions: [earlier(ahead, 4000, 'a')], completeAfter: { id: 0, at: 0 } })
+  happen('b')
+  assert.equal(log.lastId(), ahead + 1)
+  assert.equal(told(log.find({})), 'b a')
+})
+
+test('of what an earlier process logged no more is kept than of its own', () => {
+  const { log } = keep({ maxCount: 2, maxAgeMs: 10_000 })
+  const transitions = [earlier(1, -9000, 'old'), earlier(2, 1, 'a'), earlier(3, 2, 'b'), earlier(4, 3, 'c')]
+  log.restore({ transitions, completeAfter: { id: 0, at: -10_000 } })
+  assert.equal(told(log.find({})), 'c b')
+  assert.equal(log.completeSince(), 1)
+  assert.equal(log.after(1), null)
+})
+
+test('what is left over from before the log was complete does not make it look complete', () => {
+  const { log } = keep({ maxAgeMs: 6000 })
+  const transitions = [earlier(1, -5000, 'left over'), earlier(9, 4000, 'a')]
+  log.restore({ transitions, completeAfter: { id: 8, at: 3000 } })
+  assert.equal(told(log.find({})), 'a')
+  assert.equal(log.completeSince(), 3000)
+})

@@ -4,6 +4,7 @@ import net, { type AddressInfo, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { type TestContext, test } from 'node:test'
 import { type Clock, systemClock } from '../../src/clock.ts'
+import { createDialRules, type DialRules } from '../../src/domain/dial-rules.ts'
 import type { Outcome } from '../../src/domain/outcome.ts'
 import type { Close } from '../../src/domain/service.ts'
 import { type Target, targetAt } from '../../src/domain/target.ts'
@@ -22,8 +23,9 @@ export async function checkOnce(
   port: number,
   timeoutMs = 2000,
   close: Close = 'rst',
+  rules: DialRules | null = null,
 ): Promise<Outcome> {
-  const outcome = await awaitOutcome(prober, { target: targetOf(host, port), timeoutMs, close, urgent: true })
+  const outcome = await awaitOutcome(prober, { target: targetOf(host, port), timeoutMs, close, urgent: true, rules })
   assert.ok(outcome, 'the prober was not closed')
   return outcome
 }
@@ -104,6 +106,37 @@ export function proberContract(name: string, makeProber: MakeProber): void {
     const outcome = await checkOnce(await build(t, () => new Promise(() => {})), 'db', 5432, 100)
     assert.deepEqual([outcome.reason, outcome.code, outcome.address], ['local', null, null])
     assertOnTime(outcome, 100)
+  })
+
+  test(`${name}: does not dial what the rules deny, and tells the address and the rule`, async (t) => {
+    const accepted: Socket[] = []
+    const port = await listen(t, '127.0.0.1', (socket) => accepted.push(socket))
+    const prober = await build(t, () => Promise.resolve(['127.0.0.1', '127.0.0.2']))
+    const rules = createDialRules({ loopback: true, deny: ['127.0.0.1'] })
+    for (const host of ['127.0.0.1', 'db']) {
+      const { startedAt, endedAt, ...rest } = await checkOnce(prober, host, port, 2000, 'rst', rules)
+      const nothing = { latencyMs: null, synRetransmits: null, answer: null, icmp: null }
+      const address = `127.0.0.1:${port}`
+      assert.deepEqual(rest, { reason: 'denied', address, code: 'dial.deny 127.0.0.1', ...nothing })
+      assert.ok(startedAt <= endedAt && endedAt <= clock.now())
+    }
+    const other = createDialRules({ loopback: true, deny: ['127.0.0.2'] })
+    assert.equal((await checkOnce(prober, 'db', port, 2000, 'rst', other)).reason, 'connected')
+    assert.equal(accepted.length, 1, 'only what was allowed was dialled')
+  })
+
+  test(`${name}: tells of a denial only after the call has returned`, async (t) => {
+    const prober = await build(t)
+    const rules = createDialRules({})
+    const ended = Promise.withResolvers<Outcome | undefined>()
+    let hasReturned = false
+    const target = targetOf('127.0.0.1', 1)
+    prober.check({ target, timeoutMs: 1000, close: 'rst', urgent: true, rules }, (outcome) => {
+      assert.ok(hasReturned)
+      ended.resolve(outcome)
+    })
+    hasReturned = true
+    assert.equal((await ended.promise)?.reason, 'denied')
   })
 
   test(`${name}: ends a connection with FIN when asked to`, async (t) => {

@@ -77,6 +77,23 @@ test('believes addresses for their lifetime and a failure only for a second', as
   assert.deepEqual(asked, ['db', 'no', 'no', 'db', 'no'])
 })
 
+test('a caller may ask for what was found more recently', async () => {
+  const { clock, pass } = handClock()
+  let asked = 0
+  const resolver = createResolver({ clock, lookup: () => Promise.resolve([`10.0.0.${++asked}`]) })
+  const ask = (maxAgeMs?: number) => resolver.resolve('db', clock.now() + far, maxAgeMs)
+  await ask()
+  pass(4999)
+  assert.deepEqual(await ask(5000), { addresses: ['10.0.0.1'] })
+  pass(1)
+  assert.deepEqual(await ask(), { addresses: ['10.0.0.1'] })
+  assert.deepEqual(await ask(5000), { addresses: ['10.0.0.2'] })
+  pass(9999)
+  assert.deepEqual(await ask(60_000), { addresses: ['10.0.0.2'] })
+  pass(1)
+  assert.deepEqual(await ask(60_000), { addresses: ['10.0.0.3'] })
+})
+
 test('each caller has a deadline of its own, and a late answer still serves those who come after', async () => {
   const { asked, lookup } = manualLookup()
   const resolver = createResolver({ clock: realClock, lookup })

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
+import { targetAt } from '../../src/domain/target.ts'
+import { awaitOutcome } from '../../src/prober/prober.ts'
+import { createResolver } from '../../src/prober/resolver.ts'
 import { type ProberChoice, startProber } from '../../src/prober/start.ts'
 import { whyNoKernelProber } from './make-kernel.ts'
 
@@ -16,6 +19,23 @@ async function start(t: TestContext, choice: ProberChoice): Promise<[string, str
 test('auto is the kernel prober where it runs', { skip: noKernel }, async (t) => {
   assert.deepEqual(await start(t, 'auto'), ['kernel', 'it runs here'])
   assert.deepEqual(await start(t, 'kernel'), ['kernel', 'it runs here'])
+})
+
+test('the prober asks the resolver it is given, and closes it', async () => {
+  const asked: string[] = []
+  const lookup = async (host: string) => {
+    asked.push(host)
+    return []
+  }
+  const clock = systemClock()
+  const resolver = createResolver({ clock, lookup })
+  const started = await startProber('auto', clock, resolver)
+  assert.ok(typeof started !== 'string', String(started))
+  const request = { target: targetAt('db', 1), timeoutMs: 60_000, close: 'rst', urgent: true } as const
+  assert.equal((await awaitOutcome(started.prober, request))?.reason, 'dns')
+  assert.deepEqual(asked, ['db'])
+  await started.prober.close()
+  assert.equal(await resolver.resolve('other', clock.now() + 60_000), null)
 })
 
 test('the portable prober is to be had everywhere', async (t) => {

@@ -1,0 +1,21 @@
+import type { Token } from '../domain/token.ts'
+import type { Finding } from './problem.ts'
+import type { FileSettings } from './settings.ts'
+
+/** The token in the environment, and those of the file. */
+export function tokensOf(settings: FileSettings, fromEnvironment: Token | null): Token[] {
+  const written = Object.entries(settings.tokens ?? {}).map(([name, sha256]) => ({ name, sha256 }))
+  return fromEnvironment === null ? written : [fromEnvironment, ...written]
+}
+
+/** Two names of one token: the log cannot tell who it was, and to take one of them back changes nothing. */
+export function adviseOnTokens(tokens: readonly Token[]): Finding[] {
+  const names = new Map<string, string>()
+  return tokens.flatMap(({ name, sha256 }): Finding[] => {
+    const first = names.get(sha256)
+    names.set(sha256, first ?? name)
+    if (first === undefined) return []
+    const message = `this is the same token as ${first}: give each a secret of its own, or remove one`
+    return [{ path: ['tokens', name], part: 'key', message }]
+  })
+}

@@ -1,0 +1,58 @@
+import { oneLostSynMs } from './advice.ts'
+import { type DialRules, whyDenied } from './dial-rules.ts'
+import { formatDuration } from './duration.ts'
+import type { PolicySettings, Service } from './service.ts'
+
+/** Something that works but will surprise. `fields`: the ones that cause it, the likeliest to be changed first. */
+export type PolicyAdvice = { readonly fields: readonly (keyof PolicySettings)[]; readonly message: string }
+
+/** Servers there count connections that end before login. */
+const mysqlPorts = [3306, 3307]
+
+/** What will surprise in a service; `own` is what it says itself, its defaults apart. */
+export function adviceFor({ policy, targets }: Service, own: PolicySettings = {}): PolicyAdvice[] {
+  const advice: PolicyAdvice[] = []
+  const { intervalMs, timeoutMs, fastIntervalMs, close } = policy
+  const [interval, timeout, fastInterval] = [intervalMs ?? 0, timeoutMs, fastIntervalMs].map(formatDuration)
+  if (timeoutMs < oneLostSynMs) {
+    advice.push({
+      fields: ['timeout'],
+      message: `a timeout of ${timeout} leaves no room for one lost packet, which Linux sends again after 1s: write 1100ms or more`,
+    })
+  }
+  if (intervalMs !== null && timeoutMs > intervalMs) {
+    advice.push({
+      fields: ['timeout', 'interval'],
+      message: `the timeout (${timeout}) is above the interval (${interval}), so slow checks skip the next one: write a timeout of at most ${interval}, or a longer interval`,
+    })
+  }
+  if (intervalMs !== null && fastIntervalMs > intervalMs) {
+    advice.push({
+      fields: ['fastInterval', 'interval'],
+      message: `fastInterval (${fastInterval}) is above the interval (${interval}), so changes are confirmed later, not sooner: write at most ${interval}`,
+    })
+  }
+  for (const field of ['fastInterval', 'downInterval'] as const) {
+    if (own.interval !== 'off' || own[field] === undefined) continue
+    advice.push({ fields: [field], message: `${field} has no effect beside interval: off: remove one of them` })
+  }
+  if (close !== 'half-open' && targets.some((target) => mysqlPorts.includes(target.port))) {
+    advice.push({
+      fields: ['close'],
+      message: `MySQL and MariaDB block a host after 100 connections that end before login (max_connect_errors): write close: half-open for ports ${mysqlPorts.join(' and ')}`,
+    })
+  }
+  return advice
+}
+
+/**
+ * What to tell whoever registered a service, one sentence each: what will surprise, and which of its targets will not be
+ * dialled. What a name stands for is only known when it is dialled.
+ */
+export function warningsOf(service: Service, rules: DialRules, own?: PolicySettings): string[] {
+  const undialled = service.targets.flatMap(({ host, address }) => {
+    const rule = address === null ? null : rules.denial(host)
+    return rule === null ? [] : [`${address} will not be dialled: ${whyDenied(rule)}`]
+  })
+  return [...adviceFor(service, own).map(({ message }) => message), ...undialled]
+}

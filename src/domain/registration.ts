@@ -1,0 +1,71 @@
+import type { z } from 'zod'
+import { Duration, formatDuration } from './duration.ts'
+import type { Limits } from './limits.ts'
+import { ServiceSettings } from './service.ts'
+
+const dayMs = 86_400_000
+
+/** What is sent over HTTP to register a service: what the file takes, and for how long it holds unless it is sent again. */
+export const RegistrationSettings = ServiceSettings.safeExtend({
+  ttl: Duration(1000, 30 * dayMs)
+    .optional()
+    .meta({
+      description: 'Deregistered unless registered again within this time, as with every `PUT`. Without it: never.',
+    }),
+})
+export type RegistrationSettings = z.infer<typeof RegistrationSettings>
+
+const durations = ['interval', 'timeout', 'fastInterval', 'downInterval', 'maxAge', 'minAge', 'ttl'] as const
+
+/**
+ * Writes a registration as JSON that reads back the same. What was left out stays out, so that it follows the file's
+ * defaults; the same settings are the same text, however they were written.
+ */
+export function writeRegistration(settings: RegistrationSettings): string {
+  const { targets, quorum, groups, resolve, rise, fall, close } = settings
+  const times = durations.map((field) => {
+    const value = settings[field]
+    return [field, typeof value === 'number' ? formatDuration(value) : value]
+  })
+  const names = targets.map(({ name }) => name)
+  return JSON.stringify({ targets: names, quorum, groups, resolve, rise, fall, close, ...Object.fromEntries(times) })
+}
+
+/** Reads what `writeRegistration` wrote; a string says why this version cannot. */
+export function readRegistration(definition: string): RegistrationSettings | string {
+  const read = RegistrationSettings.safeParse(JSON.parse(definition))
+  return read.success ? read.data : read.error.issues.map(({ message }) => message).join('; ')
+}
+
+/** One thing that is more than the limits allow: where, as a JSON pointer (RFC 6901), and what to do about it. */
+export type Excess = { readonly in: 'params' | 'body'; readonly pointer: string; readonly detail: string }
+
+/** What of a registration is more than the limits allow, the number of services apart. */
+export function excessOf(name: string, settings: RegistrationSettings, limits: Limits): Excess[] {
+  const { targets, groups = [] } = settings
+  const tooLong = (
+    text: string,
+    limit: 'nameLength' | 'targetLength',
+    where: Pick<Excess, 'in' | 'pointer'>,
+  ): Excess[] =>
+    text.length <= limits[limit]
+      ? []
+      : [{ ...where, detail: `${text.length} characters, and limits.${limit} allows ${limits[limit]}: write less` }]
+  const tooMany = (list: readonly unknown[], limit: 'targets' | 'groups'): Excess[] =>
+    list.length <= limits[limit]
+      ? []
+      : [
+          {
+            in: 'body',
+            pointer: `/${limit}`,
+            detail: `${list.length} ${limit}, and limits.${limit} allows ${limits[limit]}: write fewer`,
+          },
+        ]
+  return [
+    ...tooLong(name, 'nameLength', { in: 'params', pointer: '/service' }),
+    ...tooMany(targets, 'targets'),
+    ...targets.flatMap((target, at) => tooLong(target.name, 'targetLength', { in: 'body', pointer: `/targets/${at}` })),
+    ...tooMany(groups, 'groups'),
+    ...groups.flatMap((group, at) => tooLong(group, 'nameLength', { in: 'body', pointer: `/groups/${at}` })),
+  ]
+}

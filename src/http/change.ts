@@ -1,0 +1,27 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Access } from './access.ts'
+import { problemResponse, sendProblem } from './problem.ts'
+
+/** What every route that changes something may answer. Anew for each route: Fastify writes into what it is given. */
+export const changeRefusals = () => ({
+  400: problemResponse('The request is wrong; every problem is listed.'),
+  401: problemResponse('A token is needed, or this one is not known.'),
+  403: problemResponse('No token is configured, so nobody may change anything.'),
+  429: problemResponse('Too many wrong tokens came from this address.'),
+  503: problemResponse('The store cannot keep the change, and says why; nothing was changed.'),
+})
+
+/** For routes that read no body: Fastify reads and judges one that it knows of. Node.js throws it away once the answer is sent. */
+export async function ignoreBody({ raw: { headers } }: FastifyRequest): Promise<void> {
+  for (const name of ['content-type', 'content-length', 'transfer-encoding']) delete headers[name]
+}
+
+/** Answers where the store could not keep a change. */
+export function sendFailure(reply: FastifyReply, failure: string): FastifyReply {
+  return sendProblem(reply.header('retry-after', '5'), 503, `Nothing was changed, as it could not be kept: ${failure}.`)
+}
+
+/** Leaves a trace of who changed what. */
+export function logChange(request: FastifyRequest, access: Access, what: string, service: string): void {
+  request.log.info({ service, by: access.nameOf(request.raw), from: request.ip }, what)
+}

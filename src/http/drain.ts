@@ -1,0 +1,62 @@
+import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
+import { z } from 'zod'
+import type { Monitor } from '../monitor/monitor.ts'
+import type { Registrar } from '../registrar.ts'
+import type { Access } from './access.ts'
+import { changeRefusals, ignoreBody, logChange, sendFailure } from './change.ts'
+import { sendNotRegistered } from './health.ts'
+import { problemResponse } from './problem.ts'
+import { NoQuery } from './service-query.ts'
+
+const routes = [
+  {
+    method: 'PUT',
+    drained: true,
+    operationId: 'drainService',
+    summary: 'Takes a service out of service',
+    description:
+      'A drained service answers 503 `draining` on its health route, whatever its targets say, and is left out of the quorum of groups. It is checked all the same, and stays drained over restarts. Services of the configuration can be drained as well.',
+    what: 'service drained',
+  },
+  {
+    method: 'DELETE',
+    drained: false,
+    operationId: 'undrainService',
+    summary: 'Puts a drained service back into service',
+    description: 'From now on its targets decide again.',
+    what: 'service no longer drained',
+  },
+] as const
+
+type Options = { monitor: Monitor; registrar: Registrar; access: Access }
+
+/** `PUT` and `DELETE /v1/services/{service}/drain`: planned work that nobody should be woken for. */
+export const drainRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { monitor, registrar, access }) => {
+  for (const { method, drained, what, ...described } of routes) {
+    app.route({
+      method,
+      url: '/v1/services/:service/drain',
+      schema: {
+        ...described,
+        tags: ['services'],
+        security: [{ token: [] }],
+        params: z.object({ service: z.string() }),
+        querystring: NoQuery,
+        response: {
+          204: { description: 'So it is, whether or not it was before.' },
+          ...changeRefusals(),
+          404: problemResponse('No such service.'),
+        },
+      },
+      onRequest: [access.requireToken, ignoreBody],
+      handler: async (request, reply) => {
+        const { service: name } = request.params
+        if (!monitor.services.has(name)) return sendNotRegistered(reply, name)
+        const stored = await registrar.setDrained(name, drained)
+        if (!stored.ok) return sendFailure(reply, stored.failure)
+        logChange(request, access, what, name)
+        return reply.code(204).send()
+      },
+    })
+  }
+}

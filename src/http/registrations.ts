@@ -1,0 +1,147 @@
+import type { FastifyReply } from 'fastify'
+import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
+import { z } from 'zod'
+import type { Limits } from '../domain/limits.ts'
+import { excessOf, RegistrationSettings } from '../domain/registration.ts'
+import { ServiceName } from '../domain/service.ts'
+import type { Monitor } from '../monitor/monitor.ts'
+import type { Access } from './access.ts'
+import { changeRefusals, ignoreBody, logChange, sendFailure } from './change.ts'
+import { readCondition, tagOf } from './condition.ts'
+import { sendNotRegistered } from './health.ts'
+import { problemResponse, sendProblem } from './problem.ts'
+import { type DetailParts, ServiceDetail, sendDetail } from './service-detail.ts'
+import { NoQuery } from './service-query.ts'
+
+type Options = DetailParts & { monitor: Monitor; access: Access; limits: Limits }
+
+const params = z.object({ service: ServiceName })
+const headers = z.looseObject({
+  'if-match': z.string().optional().meta({
+    description:
+      'The `ETag` that the service had when it was read: what somebody else changed since is not overwritten. `*`: only if it is registered.',
+  }),
+  'if-none-match': z.string().optional().meta({ description: '`*`: only if it is not registered.' }),
+})
+const detailAnswer = (description: string) => ({
+  description,
+  headers: z.object({
+    etag: z.string().meta({ description: 'The version of the definition, for `If-Match`.' }),
+  }),
+  content: { 'application/json': { schema: ServiceDetail } },
+})
+const refusals = () => ({
+  ...changeRefusals(),
+  412: problemResponse('The service is not as `If-Match` or `If-None-Match` says; `ETag` tells how it is.'),
+})
+
+/** `PUT` and `DELETE /v1/services/{service}`: services that come and go at run time. */
+export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, options) => {
+  const { monitor, registrar, access, limits, placeOf } = options
+
+  app.put(
+    '/v1/services/:service',
+    {
+      bodyLimit: limits.bodyBytes,
+      schema: {
+        summary: 'Registers a service, or replaces its definition',
+        description:
+          'The body is what the configuration file takes for a service, and `ttl`. The same again changes nothing but that its `ttl` counts anew. What is left out follows the `defaults` of the file.',
+        operationId: 'putService',
+        tags: ['services'],
+        security: [{ token: [] }],
+        params,
+        querystring: NoQuery,
+        headers,
+        body: RegistrationSettings,
+        response: {
+          200: detailAnswer('It was registered before.'),
+          201: detailAnswer('It was not registered before.'),
+          ...refusals(),
+          409: problemResponse(
+            'The configuration defines the service, or there are as many as `limits.services` allows.',
+          ),
+          413: problemResponse('The body is larger than `limits.bodyBytes`.'),
+          415: problemResponse('The body is not `application/json`.'),
+        },
+      },
+      onRequest: access.requireToken,
+    },
+    async (request, reply) => {
+      const { service: name } = request.params
+      if (isWritten(name)) return sendWritten(reply, name)
+      const excess = excessOf(name, request.body, limits)
+      if (excess.length > 0) return sendProblem(reply, 400, excess.map(({ detail }) => detail).join('; '), excess)
+      const condition = readCondition(request.headers)
+      if (typeof condition === 'string') return sendProblem(reply, 400, condition)
+      const full = registrar.refusalOf(name)
+      if (full !== null) return sendProblem(reply, 409, `No more services: ${full}.`)
+      const stored = await registrar.put(name, request.body, condition)
+      if (!stored.ok) return sendFailure(reply, stored.failure)
+      if (!stored.value.done) return sendMismatch(reply, name, stored.value.revision)
+      logChange(request, access, 'service registered', name)
+      // The configuration may define it by now, or somebody have deregistered it.
+      const watched = monitor.services.get(name)
+      if (watched === undefined) return sendNotRegistered(reply, name)
+      return sendDetail(reply.code(stored.value.created ? 201 : 200), watched, options)
+    },
+  )
+
+  app.delete(
+    '/v1/services/:service',
+    {
+      schema: {
+        summary: 'Deregisters a service',
+        operationId: 'deleteService',
+        tags: ['services'],
+        security: [{ token: [] }],
+        params,
+        querystring: NoQuery,
+        headers,
+        response: {
+          204: { description: 'It is gone, and leaves no series. Its transitions can still be read.' },
+          ...refusals(),
+          404: problemResponse('No such service.'),
+          409: problemResponse('The configuration defines the service.'),
+        },
+      },
+      onRequest: [access.requireToken, ignoreBody],
+    },
+    async (request, reply) => {
+      const { service: name } = request.params
+      if (isWritten(name)) return sendWritten(reply, name)
+      const condition = readCondition(request.headers)
+      if (typeof condition === 'string') return sendProblem(reply, 400, condition)
+      const stored = await registrar.remove(name, condition)
+      if (!stored.ok) return sendFailure(reply, stored.failure)
+      if (stored.value.done) {
+        logChange(request, access, 'service deregistered', name)
+        return reply.code(204).send()
+      }
+      const { revision } = stored.value
+      if (revision === null && condition.ifMatch === undefined) return sendNotRegistered(reply, name)
+      return sendMismatch(reply, name, revision)
+    },
+  )
+
+  function isWritten(name: string): boolean {
+    return monitor.services.get(name)?.service.origin === 'file'
+  }
+
+  function sendWritten(reply: FastifyReply, name: string): FastifyReply {
+    const place = placeOf(name) ?? 'in the configuration'
+    return sendProblem(reply, 409, `The service ${JSON.stringify(name)} is defined at ${place}: change it there.`)
+  }
+}
+
+function sendMismatch(reply: FastifyReply, name: string, revision: number | null): FastifyReply {
+  const service = JSON.stringify(name)
+  if (revision === null)
+    return sendProblem(reply, 412, `No service ${service} is registered, and If-Match asks for one.`)
+  reply.header('etag', tagOf(revision))
+  return sendProblem(
+    reply,
+    412,
+    `The service ${service} is now ${tagOf(revision)}, which is not what If-Match or If-None-Match asks for: read it anew, and change that.`,
+  )
+}

@@ -1,0 +1,68 @@
+import type { FastifyReply } from 'fastify'
+import { z } from 'zod'
+import type { Clock } from '../clock.ts'
+import type { DialRules } from '../domain/dial-rules.ts'
+import { warningsOf } from '../domain/policy-advice.ts'
+import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import type { Registrar } from '../registrar.ts'
+import { tagOf } from './condition.ts'
+import { isoTime, ServiceReport, summarize } from './reports.ts'
+import { defineService, ServiceDefinition } from './service-definition.ts'
+
+const { service, status, since, checkedAt } = ServiceReport.shape
+
+/** How a service is defined, beside how it stands. */
+export const ServiceDetail = z
+  .object({
+    service,
+    status,
+    since,
+    checkedAt,
+    origin: z.enum(['file', 'http']).meta({
+      description:
+        'Who defined it: `file` is the configuration or the command line, and is changed there; `http` can be changed here.',
+    }),
+    definedAt: z.string().nullable().meta({ description: 'Where the configuration defines it; null for `http`.' }),
+    expiresAt: z
+      .string()
+      .meta({ format: 'date-time' })
+      .nullable()
+      .meta({
+        description:
+          'When its `ttl` ends: then it is deregistered, unless it is registered again. Null without a `ttl`.',
+      }),
+    warnings: z.array(z.string()).meta({ description: 'What works but will surprise; one sentence each.' }),
+    definition: ServiceDefinition,
+  })
+  .meta({ id: 'ServiceDetail' })
+export type ServiceDetail = z.infer<typeof ServiceDetail>
+
+export type DetailParts = {
+  readonly registrar: Registrar
+  readonly clock: Clock
+  /** Where the configuration defines a service, as a sentence would say it. */
+  readonly placeOf: (name: string) => string | null
+  readonly dialRules: () => DialRules
+}
+
+/** Answers with the detail of a service, and with the tag of its version if it can be changed. */
+export function sendDetail(reply: FastifyReply, watched: WatchedService, parts: DetailParts): FastifyReply {
+  const { registrar, clock, placeOf, dialRules } = parts
+  const { service: definedService } = watched
+  const { name, origin } = definedService
+  const registered = origin === 'http' ? registrar.find(name) : undefined
+  const { service, status, since, checkedAt } = summarize(watched, clock, standingOf(watched, clock.now()))
+  const detail: ServiceDetail = {
+    service,
+    status,
+    since,
+    checkedAt,
+    origin,
+    definedAt: origin === 'file' ? placeOf(name) : null,
+    expiresAt: isoTime(registered?.expiresAt ?? null, clock),
+    warnings: origin === 'http' ? warningsOf(definedService, dialRules()) : [],
+    definition: defineService(definedService, registered?.settings.ttl),
+  }
+  if (registered !== undefined) reply.header('etag', tagOf(registered.registration.revision))
+  return reply.header('cache-control', 'no-store').send(detail)
+}

@@ -1,0 +1,36 @@
+import { Counter, Gauge, type Registry as Register } from 'prom-client'
+import type { Keeping } from '../store/keeper.ts'
+
+/** What may be asked how it does: what is kept, and who reads events. Null where nothing is kept. */
+export type OwnParts = {
+  readonly keeper: { keeping(): Keeping } | null
+  readonly streams: { stats(): { open: number; dropped: number } }
+}
+
+/** Adds what tells how Porthole itself does, the checks apart. */
+export function addOwnMetrics({ keeper, streams }: OwnParts, register: Register): void {
+  const registers = [register]
+  const gauge = (name: string, help: string, read: () => number) => {
+    const metric: Gauge = new Gauge({ name, help, registers, collect: () => metric.set(read()) })
+  }
+  if (keeper !== null) {
+    gauge('porthole_store_up', 'Whether the store keeps what it is given; while 0 changes are refused.', () =>
+      keeper.keeping().failure === null ? 1 : 0,
+    )
+    gauge(
+      'porthole_store_waiting_transitions',
+      'Transitions that are not in the store yet; they are lost if Porthole ends while it cannot be written.',
+      () => keeper.keeping().waiting,
+    )
+  }
+  gauge('porthole_event_streams', 'Readers of the event stream.', () => streams.stats().open)
+  const dropped: Counter = new Counter({
+    name: 'porthole_event_streams_dropped_total',
+    help: 'Readers of the event stream that were disconnected because they were too slow.',
+    registers,
+    collect: () => {
+      dropped.reset()
+      dropped.inc(streams.stats().dropped)
+    },
+  })
+}

@@ -1,0 +1,196 @@
+import type { Clock } from '../clock.ts'
+import { type Addresses, boundAddresses, namesOf, sortIps } from '../domain/addresses.ts'
+import { nextBeat, phaseOf } from '../domain/schedule.ts'
+import type { Policy } from '../domain/service.ts'
+import { resolvedTarget, type Target } from '../domain/target.ts'
+import { reasonOfLookup } from '../prober/errno.ts'
+import type { Resolution, Resolver } from '../prober/resolver.ts'
+import { createAgenda, type Entry } from './agenda.ts'
+import type { Monitor } from './monitor.ts'
+import type { Registry } from './registry.ts'
+import { createSignal, type Signal } from './signal.ts'
+import type { WatchedService } from './watch.ts'
+
+/** Names are not looked up more often than this, in milliseconds: nobody publishes addresses that live shorter. */
+const leastPeriodMs = 10_000
+/** The first look-ups are spread over this long. */
+const firstLookUpsMs = 1000
+const tickMs = 100
+
+/** Who became a target of a service because of what its names stand for, and who is one no longer. */
+export type MembersChange = {
+  readonly service: string
+  readonly joined: readonly string[]
+  readonly left: readonly string[]
+  /** How many addresses were found beyond the most that are taken. */
+  readonly leftOut: number
+}
+
+/** Follows the names of services that want all addresses of them. */
+export type Members = {
+  readonly changed: Signal<MembersChange>
+  start(): void
+  stop(): void
+  /** Begins the look-ups that are due; returns when to look again, null when none is planned. */
+  lookUpDue(): number | null
+}
+
+/** What is known of a name: its addresses, and how many look-ups in a row have since said that it has none. */
+export type Found = { readonly addresses: readonly Target[]; readonly misses: number }
+
+/**
+ * What is known of a name after a look-up. One that could not be made says nothing. Nor does a name lose its addresses
+ * before it was missing `fall` times in a row, as nothing goes down sooner.
+ */
+export function nextFound(known: Found, resolution: Resolution | null, target: Target, fall: number): Found {
+  if (resolution === null) return known
+  if ('addresses' in resolution) {
+    return { addresses: sortIps(resolution.addresses).map((ip) => resolvedTarget(target, ip)), misses: 0 }
+  }
+  if (reasonOfLookup(resolution.code) !== 'dns') return known
+  const misses = known.misses + 1
+  return { addresses: misses < fall ? known.addresses : [], misses }
+}
+
+/** The names of one service, looked up together. */
+type Slot = Entry & {
+  readonly watchedService: WatchedService
+  found: ReadonlyMap<string, Found>
+  leftOut: number
+  /** A look-up is under way, or what it found is being checked. */
+  busy: boolean
+}
+
+const nothing: Found = { addresses: [], misses: 0 }
+
+/** `maxMembers` is how many addresses are taken of the names of one service. The resolver stays its owner's. */
+export function createMembers({
+  monitor,
+  registry,
+  resolver,
+  clock,
+  maxMembers = 100,
+}: {
+  monitor: Monitor
+  registry: Registry
+  resolver: Resolver
+  clock: Clock
+  maxMembers?: number
+}): Members {
+  const changed = createSignal<MembersChange>()
+  const agenda = createAgenda<Slot>(tickMs)
+  const slots = new Map<string, Slot>()
+  let timer: NodeJS.Timeout | undefined
+  let running = false
+
+  /** Looks up the names of a service that is new or changed, soon. */
+  function follow(name: string): void {
+    const watchedService = monitor.services.get(name)
+    const known = slots.get(name)
+    if (known !== undefined && known.watchedService !== watchedService) forget(known)
+    if (watchedService === undefined || namesOf(watchedService.service).length === 0) return
+    const slot = slots.get(name) ?? createSlot(watchedService)
+    slots.set(name, slot)
+    // Else its end will find that the definition changed.
+    if (!slot.busy) agenda.put(slot, Math.min(slot.dueAt, clock.now() + phaseOf(name) * firstLookUpsMs))
+  }
+
+  function forget(slot: Slot): void {
+    agenda.remove(slot)
+    slots.delete(slot.watchedService.service.name)
+  }
+
+  async function lookUp(slot: Slot): Promise<void> {
+    slot.busy = true
+    const { service } = slot.watchedService
+    slot.found = await resolve(slot)
+    if (slots.get(service.name) === slot) await take(slot)
+    if (slots.get(service.name) !== slot) return
+    slot.busy = false
+    const now = clock.now()
+    agenda.put(slot, slot.watchedService.service === service ? beatAfter(now, service.name, service.policy) : now)
+    wake()
+  }
+
+  async function resolve({ watchedService, found }: Slot): Promise<ReadonlyMap<string, Found>> {
+    const { service } = watchedService
+    const { timeoutMs, fall } = service.policy
+    const deadline = clock.now() + timeoutMs
+    const look = async (target: Target): Promise<[string, Found]> => {
+      // What the look-up before this one found is half as old again.
+      const resolution = await resolver.resolve(target.host, deadline, leastPeriodMs / 2)
+      return [target.name, nextFound(found.get(target.name) ?? nothing, resolution, target, fall)]
+    }
+    return new Map(await Promise.all(namesOf(service).map(look)))
+  }
+
+  async function take(slot: Slot): Promise<void> {
+    const { watchedService, found } = slot
+    const all: Addresses = new Map([...found].map(([name, { addresses }]) => [name, addresses]))
+    const { taken, leftOut } = boundAddresses(all, maxMembers)
+    const { joined, left } = await monitor.readdress(watchedService, taken)
+    const isNews = joined.length + left.length > 0 || leftOut !== slot.leftOut
+    slot.leftOut = leftOut
+    const names = (watched: typeof joined) => watched.map(({ target }) => target.name)
+    if (isNews) {
+      changed.emit({ service: watchedService.service.name, joined: names(joined), left: names(left), leftOut })
+    }
+  }
+
+  /** Spread by the services' names, so that all do not ask at once. */
+  function beatAfter(instant: number, name: string, { intervalMs }: Policy): number {
+    const epochMs = clock.toEpoch(instant)
+    return instant + nextBeat(epochMs, phaseOf(name), Math.max(intervalMs ?? 0, leastPeriodMs)) - epochMs
+  }
+
+  function lookUpDue(): number | null {
+    const now = clock.now()
+    for (let due = agenda.take(now); due !== null; due = agenda.take(now)) {
+      for (const slot of due) {
+        if (namesOf(slot.watchedService.service).length === 0) forget(slot)
+        else void lookUp(slot)
+      }
+    }
+    return agenda.nextAt()
+  }
+
+  function wake(): void {
+    if (running) arm(agenda.nextAt())
+  }
+
+  function arm(at: number | null): void {
+    clearTimeout(timer)
+    if (at !== null) timer = setTimeout(() => arm(lookUpDue()), Math.max(0, Math.ceil(at - clock.now())))
+  }
+
+  registry.changed.subscribe(({ put, removed }) => {
+    for (const name of removed) follow(name)
+    for (const { name } of put) follow(name)
+    wake()
+  })
+  for (const name of monitor.services.keys()) follow(name)
+
+  return {
+    changed,
+    start() {
+      running = true
+      wake()
+    },
+    stop() {
+      running = false
+      clearTimeout(timer)
+    },
+    lookUpDue,
+  }
+}
+
+function createSlot(watchedService: WatchedService): Slot {
+  return {
+    watchedService,
+    found: new Map(),
+    leftOut: 0,
+    busy: false,
+    dueAt: Number.POSITIVE_INFINITY,
+    bucket: null,
+  }
+}

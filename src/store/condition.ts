@@ -1,0 +1,8 @@
+import type { Condition } from './store.ts'
+
+/** Whether a change may be made to what has this revision; null: there is nothing of that name. */
+export function conditionHolds({ ifMatch, ifNoneMatch }: Condition, revision: number | null): boolean {
+  if (ifNoneMatch !== undefined && revision !== null) return false
+  if (ifMatch === undefined) return true
+  return revision !== null && (ifMatch === '*' || ifMatch.includes(revision))
+}

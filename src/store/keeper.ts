@@ -1,0 +1,158 @@
+import type { Clock } from '../clock.ts'
+import type { LoggedTransition, TransitionLog } from '../monitor/transition-log.ts'
+import { bridge } from './bridge.ts'
+import type { Kept, KeptTransition, Store, Stored } from './store.ts'
+
+/** How a store is doing. */
+export type Keeping = {
+  /** Why it cannot keep anything now, as a sentence; null while it can. */
+  readonly failure: string | null
+  /** Transitions that are not in the store yet. */
+  readonly waiting: number
+}
+
+/** Holds on to a store that may fail, and to what could not be written to it. */
+export type Keeper = {
+  /** The store: while there is none to be had, whatever is asked of it fails and says why. */
+  readonly store: Store
+  keeping(): Keeping
+  /** Opens the store if it is not open, writes what waits, and notes that Porthole runs. Once at a time. */
+  turn(): Promise<void>
+  /** Takes a turn, and goes on taking them. */
+  start(): Promise<void>
+  /** Writes what waits, if it can be written, and closes the store. */
+  close(): Promise<void>
+}
+
+export type KeeperParts = {
+  readonly name: Store['name']
+  readonly open: () => Promise<Stored<Store>>
+  readonly log: TransitionLog
+  readonly clock: Clock
+  /** Once, when the store could be read. */
+  readonly onLoad: (kept: Kept) => void
+  /** When it begins to fail, fails otherwise, or works again: then with null. */
+  readonly onFailure: (failure: string | null) => void
+  /** How often a turn is taken: a failed store is tried again, and what one crash can make unknown is bounded by it. */
+  readonly turnMs?: number
+  /** How long transitions wait for others to be written with. */
+  readonly gatherMs?: number
+}
+
+/** How many transitions are written at once. */
+const portion = 1000
+
+export function createKeeper(parts: KeeperParts): Keeper {
+  const { name, open, log, clock, onLoad, onFailure, turnMs = 5000, gatherMs = 100 } = parts
+  let opened: Store | null = null
+  /** Up to this id all transitions are in the store. */
+  let keptUpTo = log.lastId()
+  let failure: string | null = `the ${name} store is not open yet`
+  let told: string | null = null
+  let turning: Promise<void> | null = null
+  let ticking: NodeJS.Timeout | undefined
+  let gathering: NodeJS.Timeout | undefined
+
+  const epochNow = () => Math.floor(clock.toEpoch(clock.now()))
+
+  /** Notes how the store does, and passes on what it answered. */
+  function note<Value>(stored: Stored<Value>): Stored<Value> {
+    failure = stored.ok ? null : stored.failure
+    if (failure !== told) onFailure(failure)
+    told = failure
+    return stored
+  }
+
+  async function ask<Value>(wish: (store: Store) => Promise<Stored<Value>>): Promise<Stored<Value>> {
+    if (opened === null) return { ok: false, failure: failure ?? `the ${name} store is closed` }
+    return note(await wish(opened))
+  }
+
+  async function load(): Promise<boolean> {
+    const found = await open()
+    if (!found.ok) {
+      note(found)
+      return false
+    }
+    const loaded = await found.value.load()
+    if (!loaded.ok) {
+      note(loaded)
+      await found.value.close()
+      return false
+    }
+    opened = found.value
+    keptUpTo = Math.max(loaded.value.transitions.at(-1)?.id ?? 0, loaded.value.completeAfter.id)
+    log.restore(bridge(loaded.value, clock))
+    onLoad(loaded.value)
+    return true
+  }
+
+  async function flush(): Promise<boolean> {
+    for (;;) {
+      const waiting = log.after(keptUpTo)
+      // Some were forgotten before the store could take them.
+      const missing = waiting === null
+      const batch = (waiting ?? log.find({}).reverse()).slice(0, portion)
+      const newest = batch.at(-1)
+      if (newest === undefined) return true
+      const kept = await ask((store) => store.append(batch.map(keep), missing))
+      if (!kept.ok) return false
+      keptUpTo = newest.id
+    }
+  }
+
+  function keep(transition: LoggedTransition): KeptTransition {
+    return { ...transition, at: Math.floor(clock.toEpoch(transition.at)) }
+  }
+
+  async function takeTurn(): Promise<void> {
+    if (opened === null && !(await load())) return
+    if (await flush()) await ask((store) => store.beat(epochNow()))
+  }
+
+  function turn(): Promise<void> {
+    turning ??= takeTurn().finally(() => {
+      turning = null
+    })
+    return turning
+  }
+
+  function gather(): void {
+    if (ticking === undefined || failure !== null) return
+    gathering ??= setTimeout(() => {
+      gathering = undefined
+      void turn()
+    }, gatherMs)
+  }
+
+  const stopListening = log.logged.subscribe(gather)
+
+  return {
+    store: {
+      name,
+      load: () => ask((store) => store.load()),
+      put: (service, definition, condition) => ask((store) => store.put(service, definition, condition)),
+      remove: (service, condition) => ask((store) => store.remove(service, condition)),
+      setDrained: (service, drained) => ask((store) => store.setDrained(service, drained)),
+      append: (transitions, missing) => ask((store) => store.append(transitions, missing)),
+      beat: (now) => ask((store) => store.beat(now)),
+      close: async () => opened?.close(),
+    },
+    keeping: () => ({ failure, waiting: log.after(keptUpTo)?.length ?? log.find({}).length }),
+    turn,
+    async start() {
+      await turn()
+      ticking = setInterval(() => void turn(), turnMs)
+    },
+    async close() {
+      stopListening()
+      clearInterval(ticking)
+      clearTimeout(gathering)
+      await turning
+      if (opened === null) return
+      await turn()
+      await opened.close()
+      opened = null
+    },
+  }
+}

@@ -1,0 +1,72 @@
+import type { DatabaseSync } from 'node:sqlite'
+
+/** In the header of a file that is Porthole's: "Port" in ASCII (https://sqlite.org/fileformat2.html#application_id). */
+export const applicationId = 0x50_6f_72_74
+
+/** Brings a schema from one version to the next. `now` is milliseconds since the epoch. */
+export type Migration = (db: DatabaseSync, now: number) => void
+
+/** The first makes version 1 of an empty file. What was released is never changed, only added to. */
+const migrations: readonly Migration[] = [
+  (db, now) => {
+    db.exec(`
+      CREATE TABLE meta (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        last_revision INTEGER NOT NULL,
+        alive_at REAL,
+        complete_after_id INTEGER NOT NULL,
+        complete_after_at REAL NOT NULL
+      ) STRICT;
+      CREATE TABLE registrations (
+        name TEXT PRIMARY KEY,
+        definition TEXT NOT NULL,
+        revision INTEGER NOT NULL
+      ) STRICT;
+      CREATE TABLE drained (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+      CREATE TABLE transitions (
+        id INTEGER PRIMARY KEY,
+        service TEXT NOT NULL,
+        target TEXT,
+        "from" TEXT NOT NULL,
+        "to" TEXT NOT NULL,
+        at REAL NOT NULL,
+        reason TEXT,
+        message TEXT NOT NULL
+      ) STRICT;
+      CREATE TABLE absences ("from" REAL NOT NULL, "to" REAL NOT NULL) STRICT`)
+    db.prepare('INSERT INTO meta VALUES (1, 0, NULL, ?, ?)').run(Math.floor(now) * 1000, now)
+  },
+]
+
+/** The version that this Porthole reads and writes. */
+export const schemaVersion = migrations.length
+
+/** The version of a file; 0 when it is empty. */
+export function versionOf(db: DatabaseSync): number {
+  return Number(db.prepare('PRAGMA user_version').get()?.user_version)
+}
+
+/** Brings a file's schema up to date, each step whole or not at all; what has a version newer than the last step stays as it is. */
+export function migrate(db: DatabaseSync, now: number, steps: readonly Migration[] = migrations): void {
+  for (const [index, step] of steps.entries()) {
+    if (index < versionOf(db)) continue
+    transact(db, () => {
+      step(db, now)
+      db.exec(`PRAGMA user_version = ${index + 1}`)
+    })
+  }
+}
+
+/** Does something in a transaction: once this returns all of it is on the disk, and if this throws nothing of it was done. */
+export function transact<Value>(db: DatabaseSync, work: () => Value): Value {
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    const value = work()
+    db.exec('COMMIT')
+    return value
+  } catch (error) {
+    // SQLite ends the transaction of some errors itself (https://sqlite.org/lang_transaction.html).
+    if (db.isTransaction) db.exec('ROLLBACK')
+    throw error
+  }
+}

@@ -1,0 +1,92 @@
+import { dirname } from 'node:path'
+
+/** What keeps a file from being used. */
+export type Obstacle = {
+  /** A sentence that names the file and the remedy. */
+  readonly failure: string
+  /** What is in the file may be read all the same: it is sound, it is ours, and nobody else writes it. */
+  readonly readable: boolean
+}
+
+/** Primary result codes of SQLite (https://sqlite.org/rescode.html). */
+const BUSY = 5
+const READONLY = 8
+const IOERR = 10
+const CORRUPT = 11
+const FULL = 13
+const CANTOPEN = 14
+const NOTADB = 26
+
+/** After these the same connection may succeed the next time. After others the file is to be looked at again, from the start. */
+export function isPassing(error: unknown): boolean {
+  const code = resultCode(error)
+  return code === FULL || code === IOERR
+}
+
+/** What an error of SQLite or of the file system means for the database file. Throws what is neither: that is a bug. */
+export function obstacleOf(error: unknown, file: string): Obstacle {
+  const code = resultCode(error)
+  if (code !== null) return ofSqlite(code, error as Error, file)
+  if (error instanceof Error && 'syscall' in error && 'code' in error) return ofSystem(String(error.code), file)
+  throw error
+}
+
+/** The file does not hold what it should. */
+export function damaged(file: string): Obstacle {
+  return refused(`${file} is damaged: move it away, or put a backup in its place; nothing in it was changed`)
+}
+
+/** The file is not to be touched. */
+export function refused(failure: string): Obstacle {
+  return { failure, readable: false }
+}
+
+function resultCode(error: unknown): number | null {
+  if (!(error instanceof Error) || !('errcode' in error)) return null
+  // The upper bits tell more of the same, such as which operation failed.
+  return Number(error.errcode) & 0xff
+}
+
+function ofSqlite(code: number, error: Error, file: string): Obstacle {
+  const said = `SQLite says "${error.message}"${'errcode' in error ? `, ${error.errcode}` : ''}`
+  switch (code) {
+    case BUSY:
+      return refused(`another Porthole uses ${file}: give each its own data directory`)
+    case CORRUPT:
+    case NOTADB:
+      return damaged(file)
+    case FULL:
+      return readable(full(file))
+    case READONLY:
+      return readable(`${file} can only be read (${said}): make it and its directory writable`)
+    case CANTOPEN:
+      return readable(`${file} cannot be opened (${said}): make it and its directory readable and writable`)
+    case IOERR:
+      return readable(`${file} cannot be read or written (${said}): the kernel's log tells what is wrong with its disk`)
+    default:
+      return readable(`${file} cannot be used (${said})`)
+  }
+}
+
+function ofSystem(code: string, file: string): Obstacle {
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return readable(full(file))
+    case 'EROFS':
+      return readable(`${file} is on a read-only file system: mount it writable`)
+    case 'EACCES':
+    case 'EPERM':
+      return readable(`Porthole may not read and write ${file} (${code}): give its user the right to, in the directory too`)
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return refused(`${dirname(file)} is not a directory: name one that Porthole can keep its data in`)
+    case 'EISDIR':
+      return refused(`${file} is a directory: move it away`)
+    default:
+      return readable(`${file} cannot be used (${code})`)
+  }
+}
+
+const full = (file: string) => `the disk of ${file} is full: free some space`
+const readable = (failure: string): Obstacle => ({ failure, readable: true })

@@ -1,0 +1,112 @@
+import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, readSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
+import { applicationId, migrate, schemaVersion, versionOf } from './schema.ts'
+import { damaged, type Obstacle, obstacleOf, refused } from './sqlite-failure.ts'
+
+/** A database that is sound and of this schema, or why there is none. */
+export type Opening = { readonly ok: true; readonly db: DatabaseSync } | ({ readonly ok: false } & Obstacle)
+
+/** How long a Porthole waits for another one to let go of the file: at a restart the old one may still be closing. */
+const busyTimeoutMs = 1000
+
+/**
+ * Opens the database file, or makes it, with its directory. Nobody else can open it meanwhile. `now` is milliseconds since the
+ * epoch. A file that is not Porthole's, or a newer one's, is only looked at.
+ */
+export function openToWrite(file: string, now: number): Opening {
+  return attempt(file, () => {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    const obstacle = lookAt(file)
+    if (obstacle !== null) return obstacle
+    accessSync(dirname(file), constants.R_OK | constants.W_OK)
+    if (existsSync(file)) accessSync(file, constants.R_OK | constants.W_OK)
+    else closeSync(openSync(file, 'wx', 0o600))
+    return new DatabaseSync(file, { timeout: busyTimeoutMs, defensive: true })
+  }, (db) => {
+    // Before anything is read: then the index of the log is in memory, and no second process gets in.
+    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON')
+    // Before there is a log, so that the file itself tells whose it is, whatever is still in the log.
+    if (versionOf(db) === 0) db.exec(`PRAGMA application_id = ${applicationId}`)
+    // The log is synced at every commit, so that a commit outlives a power cut; and cut to this size once a burst is over.
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216')
+    const obstacle = verify(db, file)
+    if (obstacle === null) migrate(db, now)
+    return obstacle
+  })
+}
+
+/**
+ * Opens a database file that cannot be written. SQLite wants to write even then, for the lock and the index of the log, and
+ * `immutable=1` would leave out what a killed Porthole left in its log: so no lock, and the index in memory.
+ */
+export function openToRead(file: string): Opening {
+  return attempt(file, () => {
+    const obstacle = lookAt(file)
+    if (obstacle !== null) return obstacle
+    const url = pathToFileURL(file)
+    url.search = '?vfs=unix-none'
+    return new DatabaseSync(url, { readOnly: true, defensive: true })
+  }, (db) => {
+    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON')
+    const obstacle = verify(db, file)
+    if (obstacle !== null || versionOf(db) === schemaVersion) return obstacle
+    return refused(`${file} was written by an older Porthole and cannot be brought up to date: make it writable`)
+  })
+}
+
+/** `open` may find an obstacle before there is a database, `prepare` one in it: then it is closed. */
+function attempt(
+  file: string,
+  open: () => DatabaseSync | Obstacle,
+  prepare: (db: DatabaseSync) => Obstacle | null,
+): Opening {
+  let db: DatabaseSync | undefined
+  let obstacle: Obstacle | null
+  try {
+    const opened = open()
+    if (!(opened instanceof DatabaseSync)) return { ok: false, ...opened }
+    db = opened
+    obstacle = prepare(db)
+  } catch (error) {
+    obstacle = obstacleOf(error, file)
+  }
+  if (db !== undefined && obstacle === null) return { ok: true, db }
+  db?.close()
+  return { ok: false, ...obstacle }
+}
+
+/** Whose file it is, by its header (https://sqlite.org/fileformat2.html#the_database_header), before SQLite touches it. */
+function lookAt(file: string): Obstacle | null {
+  const header = readHeader(file)
+  if (header === null || header.length === 0) return null
+  if (header.length < 100 || header.toString('latin1', 0, 16) !== 'SQLite format 3\0') return damaged(file)
+  if (header.readUInt32BE(68) !== applicationId)
+    return refused(`${file} is another program's: move it away, or name another data directory; nothing in it was changed`)
+  return newer(header.readUInt32BE(60), file)
+}
+
+function readHeader(file: string): Buffer | null {
+  if (!existsSync(file)) return null
+  const fd = openSync(file, 'r')
+  try {
+    const header = Buffer.alloc(100)
+    return header.subarray(0, readSync(fd, header))
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function newer(version: number, file: string): Obstacle | null {
+  if (version <= schemaVersion) return null
+  return refused(
+    `${file} was written by a newer Porthole (its schema has version ${version}, this one knows ${schemaVersion}): run that one, or put a backup in its place; nothing in it was changed`,
+  )
+}
+
+/** Reads the whole file once, to find what is damaged before it is relied on. */
+function verify(db: DatabaseSync, file: string): Obstacle | null {
+  const [found] = db.prepare('PRAGMA quick_check(1)').all()
+  return found?.quick_check === 'ok' ? newer(versionOf(db), file) : damaged(file)
+}

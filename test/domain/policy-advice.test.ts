@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createDialRules } from '../../src/domain/dial-rules.ts'
+import { adviceFor, warningsOf } from '../../src/domain/policy-advice.ts'
+import { sampleService } from '../samples.ts'
+
+const rules = createDialRules({})
+
+test('a service that surprises nobody has no warnings', () => {
+  assert.deepEqual(warningsOf(sampleService('db', ['db-1:3306', '10.0.0.7:5432', '[fd00::7]:5432']), rules), [])
+})
+
+test('advice is the same as for the file, as sentences', () => {
+  const service = sampleService('mysql', ['db:3307'], { close: 'fin', timeout: 1000, interval: 500 })
+  assert.deepEqual(
+    warningsOf(service, rules),
+    adviceFor(service).map(({ message }) => message),
+  )
+  assert.deepEqual(
+    adviceFor(service).map(({ fields }) => fields),
+    [['timeout'], ['timeout', 'interval'], ['close']],
+  )
+  assert.match(
+    warningsOf(service, rules)[2] ?? '',
+    /max_connect_errors\): write close: half-open for ports 3306 and 3307$/,
+  )
+})
+
+test('what a service says itself, and to no effect, is told where that is known', () => {
+  const own = { interval: 'off', fastInterval: 1000 } as const
+  const service = sampleService('db', ['db:5432'], own)
+  assert.deepEqual(warningsOf(service, rules), [])
+  assert.deepEqual(warningsOf(service, rules, own), [
+    'fastInterval has no effect beside interval: off: remove one of them',
+  ])
+})
+
+test('warns of each literal address that will not be dialled, and of no name', () => {
+  const service = sampleService('db', ['localhost:5432', '127.0.0.1:5432', '10.0.0.7:5432', '[::ffff:7f00:1]:5432'])
+  const why =
+    'will not be dialled: it is a loopback address, which may not be dialled for services registered over HTTP: set dial.loopback: true, or list it in dial.allow, with all else that may be dialled'
+  assert.deepEqual(warningsOf(service, rules), [`127.0.0.1:5432 ${why}`, `[::ffff:7f00:1]:5432 ${why}`])
+  assert.deepEqual(warningsOf(service, createDialRules({ loopback: true })), [])
+})

@@ -1,0 +1,111 @@
+import fc from 'fast-check'
+import type { Described, Operation, Parameter } from './document.ts'
+import type { Harvest } from './harvest.ts'
+import type { ValuesOf } from './values.ts'
+
+/** A request as it goes out. */
+export type Request = {
+  readonly method: string
+  /** As it is written in the request: what needs it is percent-encoded. */
+  readonly path: string
+  readonly query: readonly (readonly [name: string, value: string])[]
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | Buffer | null
+  /** The address it is sent from. */
+  readonly from: string
+}
+
+/** Where requests come from that mean well. Who tries wrong tokens comes from elsewhere, and is soon refused. */
+export const wellMeaning = '127.0.0.1'
+
+export function urlOf({ path, query }: Request): string {
+  if (query.length === 0) return path
+  return `${path}?${query.map((pair) => pair.map(encodeURIComponent).join('=')).join('&')}`
+}
+
+/** A request for people, so that they can send it again. */
+export function showRequest(request: Request): string {
+  const { method, headers, body } = request
+  const shown = [`${method} ${urlOf(request)}`, JSON.stringify(headers)]
+  if (body !== null) shown.push(typeof body === 'string' ? body : `bytes ${body.toString('hex')}`)
+  return shown.map((part) => (part.length > 500 ? `${part.slice(0, 500)}… (${part.length} characters)` : part)).join(' ')
+}
+
+type Parts = {
+  readonly described: Described
+  readonly harvest: Harvest
+  readonly valuesOf: ValuesOf
+  /** What goes after `Bearer`. */
+  readonly secret: string
+}
+
+/** Requests as the document describes them: every parameter, header and body is what its schema allows. */
+export function validRequests(operation: Operation, parts: Parts): fc.Arbitrary<Request> {
+  const { method, path, parameters, body, responses } = operation
+  const named = (where: Parameter['in']) => parameters.filter((parameter) => parameter.in === where)
+  const types = [...new Set([...responses.values()].flatMap(({ content = {} }) => Object.keys(content)))]
+  return fc
+    .record({
+      asHead: fc.integer({ min: 0, max: 9 }).map((die) => method === 'GET' && die === 0),
+      path: fc.tuple(...named('path').map((parameter) => valuesOfParameter(parameter, parts))),
+      query: fc.tuple(...named('query').map((parameter) => optional(parameter, valuesOfParameter(parameter, parts)))),
+      headers: fc.tuple(...named('header').map((parameter) => optional(parameter, valuesOfParameter(parameter, parts)))),
+      accept: fc.constantFrom(undefined, '*/*', ...types),
+      token: fc.boolean().map((given) => (operation.token === 'needed' || given ? parts.secret : undefined)),
+      body: body === null ? fc.constant(null) : bodiesOf(body, parts),
+    })
+    .map((drawn) => {
+      const filled = fillPath(path, named('path').map(({ name }, at) => [name, drawn.path[at]] as const))
+      const headers = named('header').map(({ name }, at) => [name.toLowerCase(), drawn.headers[at]] as const)
+      return {
+        method: drawn.asHead ? 'HEAD' : method,
+        path: filled,
+        query: named('query').flatMap(({ name }, at) => listed(drawn.query[at]).map((value) => [name, value] as const)),
+        headers: given([
+          ...headers.map(([name, value]) => [name, conditionOf(name, filled, value, parts.harvest)] as const),
+          ['accept', drawn.accept],
+          ['authorization', drawn.token && `Bearer ${drawn.token}`],
+          ['content-type', drawn.body?.type],
+        ]),
+        body: drawn.body?.text ?? null,
+        from: wellMeaning,
+      }
+    })
+}
+
+function valuesOfParameter({ schema, name, description, example }: Parameter, { valuesOf }: Parts): fc.Arbitrary<unknown> {
+  const examples = [...(schema.examples ?? []), ...(example === undefined ? [] : [example])]
+  return valuesOf({ ...(description === undefined ? {} : { description }), ...schema, examples }, name)
+}
+
+function optional({ required }: Parameter, values: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
+  return required ? values : fc.oneof({ weight: 2, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: values })
+}
+
+function bodiesOf({ content }: NonNullable<Operation['body']>, { valuesOf }: Parts) {
+  return fc.oneof(
+    ...Object.entries(content).map(([type, { schema = {} }]) =>
+      valuesOf(schema, '').map((value) => ({
+        type,
+        text: type.endsWith('json') || typeof value !== 'string' ? JSON.stringify(value) : value,
+      })),
+    ),
+  )
+}
+
+const fillPath = (path: string, values: readonly (readonly [name: string, value: unknown])[]) =>
+  values.reduce((filled, [name, value]) => filled.replace(`{${name}}`, () => encodeURIComponent(String(value))), path)
+
+const listed = (value: unknown): string[] => (value === undefined ? [] : [value].flat().map(String))
+
+/** RFC 9110 §13.1: an entity tag is that of what is asked for, where one is known. */
+function conditionOf(name: string, path: string, value: unknown, harvest: Harvest): unknown {
+  if (value === undefined || value === '*' || !/^if-(none-)?match$/.test(name)) return value
+  return harvest.tagOf(path) ?? value
+}
+
+function given(headers: readonly (readonly [name: string, value: unknown])[]): Record<string, string> {
+  return Object.fromEntries(
+    headers.filter(([, value]) => value !== undefined).map(([name, value]) => [name, String(value)]),
+  )
+}

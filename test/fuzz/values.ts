@@ -1,0 +1,135 @@
+import fc from 'fast-check'
+import type { Described, Schema } from './document.ts'
+import type { Harvest } from './harvest.ts'
+
+/** Values that a schema allows. What stands under a name is often what answers told under it. */
+export type ValuesOf = (schema: Schema, name: string) => fc.Arbitrary<unknown>
+
+/** Schemas may refer to themselves: below this nothing more is filled in. */
+const deepest = 8
+const anyTypes = ['null', 'boolean', 'integer', 'string'] as const
+const anyText = fc.string({ unit: 'grapheme', maxLength: 20 })
+
+/** Makes values from the schemas of a document, and from nothing else but what was harvested. */
+export function createValues({ resolve }: Described, harvest: Harvest): ValuesOf {
+  function valuesOf(written: Schema, name: string, depth: number): fc.Arbitrary<unknown> {
+    const schema = merge(resolve(written))
+    if (schema.const !== undefined) return fc.constant(schema.const)
+    if (schema.enum !== undefined) return fc.constantFrom(...schema.enum)
+    const { anyOf, oneOf = anyOf, ...rest } = schema
+    if (oneOf !== undefined)
+      return fc.oneof(...oneOf.map((choice) => valuesOf({ ...rest, ...resolve(choice) }, name, depth + 1)))
+    const types = [schema.type ?? guessTypes(schema)].flat()
+    return fc.oneof(...types.map((type) => valuesOfType(type, schema, name, depth)))
+  }
+
+  function merge(schema: Schema): Schema {
+    const { allOf = [], ...rest } = schema
+    return allOf.map((part) => merge(resolve(part))).reduce((whole, part) => ({
+      ...whole,
+      ...part,
+      properties: { ...whole.properties, ...part.properties },
+      required: [...(whole.required ?? []), ...(part.required ?? [])],
+    }), rest)
+  }
+
+  function valuesOfType(type: string, schema: Schema, name: string, depth: number): fc.Arbitrary<unknown> {
+    switch (type) {
+      case 'null':
+        return fc.constant(null)
+      case 'boolean':
+        return fc.boolean()
+      case 'integer':
+      case 'number':
+        return numbersOf(schema, type)
+      case 'string':
+        return textsOf(schema, name)
+      case 'array':
+        return listsOf(schema, name, depth)
+      case 'object':
+        return objectsOf(schema, depth)
+      default:
+        throw new Error(`the document has a schema of type ${type}, which JSON Schema has not`)
+    }
+  }
+
+  function textsOf(schema: Schema, name: string): fc.Arbitrary<string> {
+    const fits = fitsOf(schema)
+    const words = quotedIn(schema.description)
+    const told = [...(schema.examples ?? []), schema.default, ...words].filter(
+      (text): text is string => typeof text === 'string' && fits(text),
+    )
+    const random = randomTexts(schema, fits)
+    // Chosen when the value is made, not when the arbitrary is: by then there is more to choose from.
+    const harvested = fc
+      .tuple(fc.nat(), random)
+      .map(([at, text]) => harvest.pick([name, ...words], at, fits) ?? told[at % told.length] ?? text)
+    const choices = [{ weight: 6, arbitrary: harvested }, { weight: 1, arbitrary: random }]
+    if (told.length > 0) choices.push({ weight: 3, arbitrary: fc.constantFrom(...told) })
+    return fc.oneof(...choices)
+  }
+
+  function listsOf({ items = {}, minItems = 0, maxItems, uniqueItems }: Schema, name: string, depth: number) {
+    const bounds = { minLength: minItems, maxLength: Math.min(maxItems ?? 3, Math.max(minItems, 3)) }
+    if (depth > deepest) return fc.constant([])
+    const members = valuesOf(items, name, depth + 1)
+    return uniqueItems ? fc.uniqueArray(members, { ...bounds, selector: (it) => JSON.stringify(it) }) : fc.array(members, bounds)
+  }
+
+  /** Most of what may be left out is left out: each is one more thing to be wrong. */
+  function objectsOf({ properties = {}, required = [], additionalProperties }: Schema, depth: number) {
+    if (depth > deepest) return fc.constant({})
+    const fields = Object.entries(properties).map(([key, schema]) => {
+      const values = valuesOf(schema, key, depth + 1)
+      return [key, required.includes(key) ? values : fc.oneof({ weight: 4, arbitrary: absent }, { weight: 1, arbitrary: values })] as const
+    })
+    const others =
+      typeof additionalProperties === 'object'
+        ? fc.dictionary(anyText, valuesOf(additionalProperties, '', depth + 1), { maxKeys: 2 })
+        : fc.constant({})
+    return fc
+      .tuple(others, fc.record(Object.fromEntries(fields)))
+      .map(([more, own]) => ({ ...more, ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)) }))
+  }
+
+  return (schema, name) => valuesOf(schema, name, 0)
+}
+
+const absent = fc.constant(undefined)
+
+function guessTypes({ properties, items }: Schema): readonly string[] {
+  if (properties !== undefined) return ['object']
+  return items === undefined ? anyTypes : ['array']
+}
+
+/** Small ones mostly, and the bounds. */
+function numbersOf(schema: Schema, type: 'integer' | 'number'): fc.Arbitrary<number> {
+  const { minimum = -1000, maximum = 1_000_000, exclusiveMinimum, exclusiveMaximum } = schema
+  const min = Math.max(minimum, exclusiveMinimum === undefined ? minimum : Math.floor(exclusiveMinimum) + 1)
+  const max = Math.min(maximum, exclusiveMaximum === undefined ? maximum : Math.ceil(exclusiveMaximum) - 1)
+  const near = Math.max(min, Math.min(max, 0))
+  const whole = fc.oneof(
+    { weight: 4, arbitrary: fc.integer({ min: near, max: Math.min(max, near + 10) }) },
+    { weight: 1, arbitrary: fc.integer({ min: Math.ceil(min), max: Math.floor(max) }) },
+  )
+  return type === 'integer' ? whole : fc.oneof({ weight: 4, arbitrary: whole }, { weight: 1, arbitrary: fc.double({ min, max, noNaN: true }) })
+}
+
+function fitsOf({ pattern, minLength = 0, maxLength = Number.POSITIVE_INFINITY }: Schema): (text: string) => boolean {
+  const regex = pattern === undefined ? null : new RegExp(pattern, 'u')
+  return (text) => text.length >= minLength && text.length <= maxLength && regex?.test(text) !== false
+}
+
+function randomTexts({ pattern, format, minLength = 0, maxLength }: Schema, fits: (text: string) => boolean): fc.Arbitrary<string> {
+  if (format === 'date-time') {
+    const range = { min: new Date('2000-01-01'), max: new Date('2100-01-01') }
+    return fc.date({ ...range, noInvalidDate: true }).map((date) => date.toISOString())
+  }
+  if (pattern !== undefined && !/\(\?|\\p/.test(pattern)) return fc.stringMatching(new RegExp(pattern, 'u')).filter(fits)
+  return fc.string({ unit: 'grapheme', minLength, maxLength: Math.min(maxLength ?? 20, minLength + 20) }).filter(fits)
+}
+
+/** What a description shows between backquotes: often a value, or the name of what to write. */
+function quotedIn(description = ''): string[] {
+  return [...description.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word)
+}

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { clientOf, createAttempts } from '../../src/http/attempts.ts'
+import { stoppedClock } from '../app.ts'
+
+test('the tenth in a minute is the last; the first of the next minute may be tried again', () => {
+  const clock = stoppedClock()
+  const { fail, waitMs } = createAttempts(clock)
+  const limits: boolean[] = []
+  for (let i = 0; i < 10; i++) {
+    assert.equal(waitMs('a'), 0)
+    limits.push(fail('a'))
+    clock.advance(1000)
+  }
+  assert.deepEqual(limits, [...Array<boolean>(9).fill(false), true])
+  assert.equal(waitMs('a'), 50_000)
+  clock.advance(49_999)
+  assert.equal(waitMs('a'), 1)
+  clock.advance(1)
+  assert.equal(waitMs('a'), 0)
+  assert.equal(fail('a'), false)
+  assert.equal(waitMs('a'), 0)
+})
+
+test('nine a minute are never limited, however long it goes on', () => {
+  const clock = stoppedClock()
+  const { fail, waitMs } = createAttempts(clock)
+  for (let minute = 0; minute < 60; minute++) {
+    for (let i = 0; i < 9; i++) assert.equal(fail('a'), false)
+    assert.equal(waitMs('a'), 0)
+    clock.advance(60_000)
+  }
+})
+
+test('each client is counted alone', () => {
+  const { fail, waitMs } = createAttempts(stoppedClock())
+  for (let i = 0; i < 10; i++) fail('a')
+  fail('b')
+  assert.ok(waitMs('a') > 0)
+  assert.equal(waitMs('b'), 0)
+})
+
+test('beyond so many clients the count that began first is forgotten, and no other', () => {
+  const clock = stoppedClock()
+  const { fail, waitMs } = createAttempts(clock, 3)
+  for (const client of ['a', 'b', 'c']) {
+    for (let i = 0; i < 10; i++) fail(client)
+    clock.advance(1000)
+  }
+  fail('d')
+  assert.deepEqual(
+    ['a', 'b', 'c', 'd'].map((client) => waitMs(client) > 0),
+    [false, true, true, false],
+  )
+})
+
+test('a count that begins anew is the youngest again', () => {
+  const clock = stoppedClock()
+  const { fail, waitMs } = createAttempts(clock, 2)
+  fail('a')
+  clock.advance(60_000)
+  fail('b')
+  for (let i = 0; i < 10; i++) fail('a')
+  fail('c')
+  assert.ok(waitMs('a') > 0, 'b was forgotten')
+})
+
+const clients = [
+  ['192.0.2.7', '192.0.2.7'],
+  ['::ffff:192.0.2.7', '192.0.2.7'],
+  ['::FFFF:192.0.2.7', '192.0.2.7'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+  ['2001:db8:1:2::', '2001:db8:1:2::/64'],
+  ['2001:db8:1:2::6', '2001:db8:1:2::/64'],
+  ['2001:db8::6', '2001:db8:0:0::/64'],
+  ['2001:db8:0:2:3::', '2001:db8:0:2::/64'],
+  ['2001::2:3:4:5:6', '2001:0:0:2::/64'],
+  ['::1', '0:0:0:0::/64'],
+  ['::', '0:0:0:0::/64'],
+  ['::2:3:4:5:6:7:8', '0:2:3:4::/64'],
+  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+  ['::192.0.2.7', '0:0:0:0::/64'],
+  ['', ''],
+] as const
+
+test('of IPv6 the network is one client, IPv4 is one address in either spelling', () => {
+  for (const [address, client] of clients) assert.equal(clientOf(address), client, address)
+})

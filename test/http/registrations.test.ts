@@ -1,0 +1,293 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { type TestContext, test } from 'node:test'
+import type { InjectOptions } from 'fastify'
+import type { Service } from '../../src/domain/service.ts'
+import { ServiceDetail } from '../../src/http/service-detail.ts'
+import { type Built, build, listen, nobody } from '../app.ts'
+import { sampleService } from '../samples.ts'
+
+const secret = 'a-secret-of-the-tests'
+const tokens = [{ name: 'tests', sha256: createHash('sha256').update(secret).digest('hex') }]
+
+type Options = Omit<NonNullable<Parameters<typeof build>[2]>, 'access'>
+type Change = { readonly body?: unknown; readonly headers?: Record<string, string> }
+
+async function start(t: TestContext, services: readonly Service[] = [], options: Options = {}) {
+  const built = await build(t, services, { ...options, access: { tokens } })
+  const change = (method: 'PUT' | 'DELETE', url: string, { body, headers = {} }: Change = {}) => {
+    const request: InjectOptions = { method, url, headers: { authorization: `Bearer ${secret}`, ...headers } }
+    return built.app.inject(body === undefined ? request : { ...request, payload: body as object })
+  }
+  const put = (name: string, body: unknown, headers: Record<string, string> = {}) =>
+    change('PUT', `/v1/services/${name}`, { body, headers })
+  const remove = (name: string, headers: Record<string, string> = {}) =>
+    change('DELETE', `/v1/services/${name}`, { headers })
+  return { ...built, change, put, remove }
+}
+
+const pg = { targets: ['pg:5432'] }
+
+async function names({ get }: Pick<Built, 'get'>): Promise<string[]> {
+  const { services } = (await get('/v1/services')).json()
+  return services.map(({ service }: { service: string }) => service)
+}
+
+test('a service that is put is there, checked and counted, and gone when it is deleted', async (t) => {
+  const { target } = await listen(t)
+  const { put, remove, get, sweep } = await start(t)
+  const created = await put('web', { targets: [target], groups: ['shop'], interval: '1s' })
+  assert.equal(created.statusCode, 201)
+  const detail = ServiceDetail.parse(created.json())
+  assert.deepEqual([detail.service, detail.origin, detail.definedAt, detail.expiresAt], ['web', 'http', null, null])
+  assert.equal(detail.definition.interval, '1s')
+
+  await sweep('web')
+  const health = await get('/health/web')
+  assert.deepEqual([health.statusCode, health.json().status], [200, 'up'])
+  assert.equal((await get('/health?group=shop')).statusCode, 200)
+  assert.match((await get('/metrics')).body, /porthole_service_up\{service="web"\} 1/)
+
+  const gone = await remove('web')
+  assert.deepEqual([gone.statusCode, gone.body], [204, ''])
+  assert.equal((await get('/health/web')).statusCode, 404)
+  assert.equal((await get('/health?group=shop')).statusCode, 404)
+  assert.doesNotMatch((await get('/metrics')).body, /service="web"/)
+  assert.equal((await remove('web')).statusCode, 404)
+})
+
+test('the same again changes nothing, and answers 200 with the same tag', async (t) => {
+  const { put } = await start(t)
+  const first = await put('pg', pg)
+  const again = await put('pg', { targets: ['pg:5432'], interval: undefined })
+  assert.deepEqual([first.statusCode, again.statusCode], [201, 200])
+  assert.equal(again.headers.etag, first.headers.etag)
+  const other = await put('pg', { ...pg, timeout: '1500ms' })
+  assert.equal(other.statusCode, 200)
+  assert.notEqual(other.headers.etag, first.headers.etag)
+})
+
+test('what GET shows of a definition is taken by PUT as it is, and means the same', async (t) => {
+  const { put, get } = await start(t)
+  await put('pg', {
+    targets: ['pg:5432', '[::1]:1'],
+    quorum: 1,
+    groups: ['a'],
+    ttl: '90s',
+    interval: 'off',
+    resolve: 'all',
+  })
+  const { definition } = (await get('/v1/services/pg')).json()
+  assert.equal((await put('copy', definition)).statusCode, 201)
+  assert.deepEqual((await get('/v1/services/copy')).json().definition, definition)
+})
+
+test('of two who read the same version only the first can write it back', async (t) => {
+  const { put, get, remove } = await start(t)
+  await put('pg', pg)
+  const { etag } = (await get('/v1/services/pg')).headers
+  assert.ok(typeof etag === 'string')
+  const first = await put('pg', { ...pg, fall: 4 }, { 'if-match': etag })
+  assert.equal(first.statusCode, 200)
+  const second = await put('pg', { ...pg, fall: 5 }, { 'if-match': etag })
+  assert.equal(second.statusCode, 412)
+  assert.equal(second.headers.etag, first.headers.etag)
+  assert.match(second.json().detail, /read it anew/)
+  assert.equal((await remove('pg', { 'if-match': etag })).statusCode, 412)
+  assert.equal((await get('/v1/services/pg')).json().definition.fall, 4)
+  assert.equal((await remove('pg', { 'if-match': `"1", ${first.headers.etag}` })).statusCode, 204)
+  assert.equal((await remove('pg', { 'if-match': '*' })).statusCode, 412)
+  assert.equal((await put('pg', pg, { 'if-match': '*' })).statusCode, 412)
+})
+
+test('a tag of before a deletion does not fit what was registered after it', async (t) => {
+  const { put, remove } = await start(t)
+  const first = await put('pg', pg)
+  await remove('pg')
+  await put('pg', pg)
+  assert.equal((await put('pg', { ...pg, fall: 9 }, { 'if-match': String(first.headers.etag) })).statusCode, 412)
+})
+
+test('If-None-Match: * creates and never replaces, also when many ask at once', async (t) => {
+  const { put } = await start(t)
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, (_, fall) => put('pg', { ...pg, fall: fall + 1 }, { 'if-none-match': '*' })),
+  )
+  assert.deepEqual(answers.map(({ statusCode }) => statusCode).sort(), [201, ...Array(9).fill(412)])
+})
+
+test('a wrong condition is refused with what to write', async (t) => {
+  const { put, remove } = await start(t)
+  for (const headers of [{ 'if-match': '17' }, { 'if-none-match': '"17"' }]) {
+    for (const answer of [await put('pg', pg, headers), await remove('pg', headers)]) {
+      assert.equal(answer.statusCode, 400)
+      assert.match(answer.json().detail, /write/)
+    }
+  }
+})
+
+test('a service of the file is read only, and the answer says where it is defined', async (t) => {
+  const { put, remove, get } = await start(t, [sampleService('pg', ['pg:5432'])])
+  for (const answer of [await put('pg', pg), await remove('pg')]) {
+    assert.equal(answer.statusCode, 409)
+    assert.match(answer.json().detail, /^The service "pg" is defined .*: change it there\.$/)
+  }
+  const answer = await get('/v1/services/pg')
+  assert.equal(answer.json().origin, 'file')
+  assert.equal(answer.headers.etag, undefined)
+})
+
+test('what is wrong with a body is listed, all of it, with where it stands', async (t) => {
+  const { put, get } = await start(t)
+  const answer = await put('pg', { targets: ['pg', 'mq:1'], interval: '2', falls: 3 })
+  assert.equal(answer.statusCode, 400)
+  const { errors } = answer.json()
+  assert.deepEqual(errors.map((error: { in: string; pointer: string }) => `${error.in} ${error.pointer}`).sort(), [
+    'body ',
+    'body /interval',
+    'body /targets/0',
+  ])
+  assert.match(answer.json().detail, /"pg" has no port.*"2" has no unit/s)
+  assert.match(answer.json().detail, /unknown key falls: .*fall, .*ttl/)
+  assert.deepEqual(await names({ get }), [])
+})
+
+test('a body that is no JSON, of another type, or none at all is refused, and nothing is registered', async (t) => {
+  const { app, get, put } = await start(t)
+  const send = (payload: string | undefined, type: string) =>
+    app.inject({
+      method: 'PUT',
+      url: '/v1/services/pg',
+      headers: { authorization: `Bearer ${secret}`, 'content-type': type },
+      ...(payload === undefined ? {} : { payload }),
+    })
+  assert.equal((await send('{"targets":', 'application/json')).statusCode, 400)
+  assert.equal((await send(undefined, 'application/json')).statusCode, 400)
+  assert.equal((await send('{"targets":["a:1"]}', 'text/plain')).statusCode, 415)
+  assert.equal((await send('{"__proto__":{"targets":["a:1"]}}', 'application/json')).statusCode, 400)
+  for (const body of [[], 'text', 1, null]) {
+    const answer = await send(JSON.stringify(body), 'application/json')
+    assert.equal(answer.statusCode, 400, JSON.stringify(body))
+  }
+  assert.equal((await put('pg', {})).statusCode, 400)
+  assert.deepEqual(await names({ get }), [])
+})
+
+test('a name that no service may have is refused', async (t) => {
+  const { put } = await start(t)
+  for (const name of ['%20pg', 'pg%0a', '%00', 'x'.repeat(201)]) {
+    const answer = await put(name, pg)
+    assert.equal(answer.statusCode, 400, name)
+    assert.equal(answer.json().errors[0].in, 'params')
+  }
+  assert.equal((await put(encodeURIComponent('x/ß/🦆'.repeat(20)), pg)).statusCode, 201)
+})
+
+test('every limit is refused by its name, beside the others', async (t) => {
+  const limits = { targets: 2, groups: 1, nameLength: 5, targetLength: 10, bodyBytes: 1024 }
+  const { put } = await start(t, [], { limits })
+  assert.equal((await put('12345', { targets: ['a:1', 'abcdefg:80'], groups: ['12345'] })).statusCode, 201)
+  const answer = await put('123456', { targets: ['a:1', 'b:1', 'abcdefgh:80'], groups: ['a', '123456'] })
+  assert.equal(answer.statusCode, 400)
+  const { errors, detail } = answer.json()
+  assert.deepEqual(
+    errors.map((error: { in: string; pointer: string }) => `${error.in} ${error.pointer}`),
+    ['params /service', 'body /targets', 'body /targets/2', 'body /groups', 'body /groups/1'],
+  )
+  for (const limit of ['nameLength', 'targets', 'targetLength', 'groups'])
+    assert.match(detail, new RegExp(`limits\\.${limit}`))
+  const large = await put('pg', { targets: Array(200).fill('abcdef:8') })
+  assert.equal(large.statusCode, 413)
+})
+
+test('no more services than the limit allows, but those there are can be changed', async (t) => {
+  const { put, remove } = await start(t, [sampleService('file', ['a:1'])], { limits: { services: 2 } })
+  assert.equal((await put('pg', pg)).statusCode, 201)
+  const full = await put('mq', pg)
+  assert.equal(full.statusCode, 409)
+  assert.match(full.json().detail, /there are 2 services, and limits\.services allows no more/)
+  assert.equal((await put('pg', { ...pg, fall: 7 })).statusCode, 200)
+  assert.equal((await remove('pg')).statusCode, 204)
+  assert.equal((await put('mq', pg)).statusCode, 201)
+})
+
+test('a ttl tells when it ends, anew with every registration', async (t) => {
+  const { put, get } = await start(t)
+  const first = (await put('pg', { ...pg, ttl: '30s' })).json()
+  assert.equal(first.definition.ttl, '30s')
+  const inMs = Date.parse(first.expiresAt) - Date.now()
+  assert.ok(inMs > 20_000 && inMs <= 30_000, `${inMs} ms`)
+  const again = (await put('pg', { ...pg, ttl: '30s' })).json()
+  assert.ok(Date.parse(again.expiresAt) >= Date.parse(first.expiresAt))
+  assert.equal((await get('/v1/services/pg')).json().expiresAt, again.expiresAt)
+})
+
+test('ports whose servers count aborted logins are warned of, unless nothing is ever logged in', async (t) => {
+  const { put, get } = await start(t)
+  const warned = (await put('mysql', { targets: ['db:3306'], close: 'rst' })).json()
+  assert.match(warned.warnings.join(), /max_connect_errors.*half-open/)
+  assert.deepEqual((await get('/v1/services/mysql')).json().warnings, warned.warnings)
+  assert.deepEqual((await put('mysql', { targets: ['db:3306'] })).json().warnings, [])
+})
+
+test('an address that may not be dialled is registered with a warning, and never dialled', async (t) => {
+  const listener = await listen(t)
+  const { put, get, sweep } = await start(t, [], { dial: {} })
+  const created = await put('own', { targets: [listener.target] })
+  assert.match(created.json().warnings.join(), /loopback/)
+  await sweep('own')
+  const health = await get('/health/own')
+  assert.equal(health.statusCode, 503)
+  const { status, targets } = health.json()
+  assert.deepEqual([status, targets[0].status, targets[0].reason], ['unknown', 'unknown', 'denied'])
+  assert.match(targets[0].message, /loopback/)
+  assert.equal(await listener.dials(), 0)
+})
+
+test('the file may have dialled what it likes', async (t) => {
+  const listener = await listen(t)
+  const { get, sweep } = await start(t, [sampleService('own', [listener.target])], { dial: {} })
+  await sweep('own')
+  assert.equal((await get('/health/own')).statusCode, 200)
+})
+
+test('without a token nobody changes anything, and is told how it would be', async (t) => {
+  const { app, get } = await start(t)
+  const without = (method: 'PUT' | 'DELETE', url: string) =>
+    app.inject({ method, url, payload: method === 'PUT' ? pg : undefined })
+  for (const url of ['/v1/services/pg', '/v1/services/pg/drain']) {
+    for (const method of ['PUT', 'DELETE'] as const) {
+      const answer = await without(method, url)
+      assert.equal(answer.statusCode, 401, `${method} ${url}`)
+      assert.match(String(answer.headers['www-authenticate']), /^Bearer/)
+    }
+  }
+  assert.deepEqual(await names({ get }), [])
+})
+
+test('a drained service answers 503, draining, until it is drained no more', async (t) => {
+  const { target } = await listen(t)
+  const { change, get, sweep } = await start(t, [sampleService('web', [target]), sampleService('mq', [nobody])])
+  await sweep()
+  assert.equal((await get('/health/web')).statusCode, 200)
+  for (const _ of ['once', 'twice']) assert.equal((await change('PUT', '/v1/services/web/drain')).statusCode, 204)
+  const drained = await get('/health/web')
+  assert.deepEqual([drained.statusCode, drained.json().status, drained.json().targetsUp], [503, 'draining', 1])
+  assert.equal((await get('/v1/services/web')).json().status, 'draining')
+  for (const _ of ['once', 'twice']) assert.equal((await change('DELETE', '/v1/services/web/drain')).statusCode, 204)
+  assert.equal((await get('/health/web')).statusCode, 200)
+  assert.equal((await change('PUT', '/v1/services/none/drain')).statusCode, 404)
+})
+
+test('drains and deletions read no body, whatever it says it is', async (t) => {
+  const { app } = await start(t, [sampleService('web', [nobody])])
+  for (const method of ['PUT', 'DELETE'] as const) {
+    const answer = await app.inject({
+      method,
+      url: '/v1/services/web/drain',
+      headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+      payload: '{',
+    })
+    assert.equal(answer.statusCode, 204)
+  }
+})

@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { defaultLimits } from '../src/domain/limits.ts'
+import { RegistrationSettings } from '../src/domain/registration.ts'
+import { createRegistrar } from '../src/registrar.ts'
+import { createMemoryStore } from '../src/store/memory.ts'
+import type { Store } from '../src/store/store.ts'
+import { watch } from './monitor/fakes.ts'
+import { sampleService } from './samples.ts'
+
+const retention = { maxCount: 1000, maxAgeMs: 3_600_000 }
+const settingsOf = (more: object = {}) => RegistrationSettings.parse({ targets: ['pg:5432'], ...more })
+
+/** A store that answers when the test lets it. */
+function heldStore(): Store & { letGo(): Promise<void>; fail(failure: string | null): void } {
+  const store = createMemoryStore(retention)
+  let waiting: (() => void)[] = []
+  let failure: string | null = null
+  const held =
+    <Arguments extends unknown[], Value>(ask: (...input: Arguments) => Promise<Value>) =>
+    async (...input: Arguments): Promise<Value> => {
+      if (failure !== null) return { ok: false, failure } as Value
+      const answer = await ask(...input)
+      await new Promise<void>((done) => waiting.push(done))
+      return answer
+    }
+  return {
+    ...store,
+    put: held(store.put),
+    remove: held(store.remove),
+    setDrained: held(store.setDrained),
+    fail: (why) => {
+      failure = why
+    },
+    async letGo() {
+      // What is asked goes through the store's own promise first.
+      await new Promise(setImmediate)
+      const all = waiting
+      waiting = []
+      for (const done of all) done()
+      await new Promise(setImmediate)
+    },
+  }
+}
+
+function start(options: { store?: Store; limits?: object; defaults?: object } = {}) {
+  const watched = watch([])
+  const { registry, clock } = watched
+  const store = options.store ?? createMemoryStore(retention)
+  const limits = { ...defaultLimits, ...options.limits }
+  const registrar = createRegistrar({ registry, store, clock, limits, defaults: options.defaults ?? {} })
+  return { ...watched, store, registrar }
+}
+
+test('what is registered is watched, what is deregistered is not, and the log says so', async () => {
+  const { registrar, monitor, transitions, registry } = start()
+  const put = await registrar.put('pg', settingsOf({ groups: ['g'] }), {})
+  assert.ok(put.ok && put.value.done && put.value.created)
+  assert.equal(monitor.services.get('pg')?.service.origin, 'http')
+  assert.deepEqual([...registry.groups.keys()], ['g'])
+
+  assert.deepEqual(await registrar.remove('pg', {}), { ok: true, value: { done: true } })
+  assert.equal(monitor.services.has('pg'), false)
+  assert.deepEqual([...registry.groups.keys()], [])
+  assert.deepEqual(
+    transitions.map(({ service, target, to, message }) => [service, target, to, message]),
+    [['pg', null, 'unknown', 'deregistered']],
+  )
+})
+
+test('nothing is in force before the store has it', async () => {
+  const store = heldStore()
+  const { registrar, monitor } = start({ store })
+  const put = registrar.put('pg', settingsOf(), {})
+  await new Promise(setImmediate)
+  assert.equal(monitor.services.has('pg'), false)
+  await store.letGo()
+  assert.equal((await put).ok, true)
+  assert.equal(monitor.services.has('pg'), true)
+})
+
+test('what the store cannot keep is not done', async () => {
+  const store = heldStore()
+  const { registrar, monitor } = start({ store })
+  const first = registrar.put('pg', settingsOf(), {})
+  await store.letGo()
+  await first
+  store.fail('the disk is full')
+  const failed = { ok: false, failure: 'the disk is full' }
+  assert.deepEqual(await registrar.put('mq', settingsOf(), {}), failed)
+  assert.deepEqual(await registrar.remove('pg', {}), failed)
+  assert.deepEqual(await registrar.setDrained('pg', true), failed)
+  assert.deepEqual([...monitor.services.keys()], ['pg'])
+  assert.equal(monitor.services.get('pg')?.drained, false)
+})
+
+test('a registration that is not renewed within its ttl is deregistered, and says why', async () => {
+  const { registrar, monitor, clock, transitions, store } = start()
+  await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  await registrar.put('mq', settingsOf(), {})
+  clock.advance(29_999)
+  registrar.expireDue()
+  assert.equal(monitor.services.has('pg'), true)
+  clock.advance(1)
+  assert.equal(registrar.expireDue(), null)
+  assert.deepEqual([...monitor.services.keys()], ['mq'])
+  assert.equal(transitions.at(-1)?.message, 'deregistered: not registered again within its ttl of 30s')
+  const kept = await store.load()
+  assert.ok(kept.ok)
+  assert.deepEqual(
+    kept.value.registrations.map(({ name }) => name),
+    ['mq'],
+  )
+})
+
+test('the same registration again keeps its revision, and its ttl counts anew', async () => {
+  const { registrar, monitor, clock } = start()
+  const first = await registrar.put('pg', settingsOf({ ttl: '30s', timeout: '1s' }), {})
+  clock.advance(20_000)
+  const again = await registrar.put('pg', settingsOf({ timeout: '1000ms', ttl: '30s' }), {})
+  assert.ok(first.ok && first.value.done && again.ok && again.value.done)
+  assert.equal(again.value.created, false)
+  assert.equal(again.value.registration.revision, first.value.registration.revision)
+  clock.advance(20_000)
+  assert.equal(registrar.expireDue(), registrar.find('pg')?.expiresAt)
+  assert.equal(monitor.services.has('pg'), true)
+})
+
+test('a renewal that arrives in time counts, however long the store takes for it', async () => {
+  const store = heldStore()
+  const { registrar, monitor, clock } = start({ store })
+  const first = registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  await store.letGo()
+  await first
+  clock.advance(29_000)
+  const renewal = registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  clock.advance(5000)
+  registrar.expireDue()
+  assert.equal(monitor.services.has('pg'), true)
+  await store.letGo()
+  await renewal
+  clock.advance(24_000)
+  registrar.expireDue()
+  assert.equal(monitor.services.has('pg'), true)
+})
+
+test('a ttl that is taken away never ends', async () => {
+  const { registrar, monitor, clock } = start()
+  await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  await registrar.put('pg', settingsOf(), {})
+  clock.advance(1_000_000)
+  assert.equal(registrar.expireDue(), null)
+  assert.equal(monitor.services.has('pg'), true)
+})
+
+test('what was kept is in force after a start, with each ttl counting from there', async () => {
+  const store = createMemoryStore(retention)
+  const before = start({ store })
+  await before.registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  await before.registrar.put('mq', settingsOf({ interval: 'off' }), {})
+  await before.registrar.setDrained('mq', true)
+
+  const { registrar, monitor, clock } = start({ store })
+  const kept = await store.load()
+  assert.ok(kept.ok)
+  assert.deepEqual(registrar.restore(kept.value.registrations, kept.value.drained), [])
+  assert.deepEqual([...monitor.services.keys()].sort(), ['mq', 'pg'])
+  assert.equal(monitor.services.get('mq')?.drained, true)
+  assert.equal(registrar.find('pg')?.expiresAt, clock.now() + 30_000)
+})
+
+test('what this version cannot read is said, and the rest is in force', () => {
+  const { registrar, monitor } = start()
+  const registrations = [
+    { name: 'new', definition: '{"targets":["a:1"],"flux":1}', revision: 1 },
+    { name: 'pg', definition: '{"targets":["a:1"]}', revision: 2 },
+  ]
+  const [problem = '', ...more] = registrar.restore(registrations, [])
+  assert.match(problem, /the registration of "new" cannot be read: .*flux/)
+  assert.deepEqual(more, [])
+  assert.deepEqual([...monitor.services.keys()], ['pg'])
+})
+
+test('what a registration leaves out follows the defaults of the file', async () => {
+  const { registrar, monitor } = start({ defaults: { timeout: 3000 } })
+  await registrar.put('pg', settingsOf({ fall: 5 }), {})
+  assert.equal(monitor.services.get('pg')?.service.policy.timeoutMs, 3000)
+  registrar.setDefaults({ timeout: 4000, fall: 9 })
+  assert.equal(monitor.services.get('pg')?.service.policy.timeoutMs, 4000)
+  assert.equal(monitor.services.get('pg')?.service.policy.fall, 5)
+})
+
+test('a service of the file hides a registered one, which comes back when the file drops it', async () => {
+  const { registrar, registry, monitor } = start()
+  await registrar.put('pg', settingsOf(), {})
+  registry.replaceAll([sampleService('pg', ['other:1'])], [])
+  assert.equal(monitor.services.get('pg')?.service.origin, 'file')
+  registry.replaceAll([], [])
+  assert.equal(monitor.services.get('pg')?.service.origin, 'http')
+})
+
+test("a hidden registration that expires leaves the file's service alone, drained as it is", async () => {
+  const { registrar, registry, monitor, clock, store } = start()
+  await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  registry.replaceAll([sampleService('pg', ['other:1'])], [])
+  await registrar.setDrained('pg', true)
+  clock.advance(30_000)
+  registrar.expireDue()
+  assert.equal(monitor.services.get('pg')?.service.origin, 'file')
+  assert.equal(monitor.services.get('pg')?.drained, true)
+  const kept = await store.load()
+  assert.ok(kept.ok)
+  assert.deepEqual([kept.value.registrations, kept.value.drained], [[], ['pg']])
+})
+
+test('deregistering ends the drain as well', async () => {
+  const { registrar, monitor } = start()
+  await registrar.put('pg', settingsOf(), {})
+  await registrar.setDrained('pg', true)
+  await registrar.remove('pg', {})
+  await registrar.put('pg', settingsOf(), {})
+  assert.equal(monitor.services.get('pg')?.drained, false)
+})
+
+test('no more services than the limit, those that are on their way among them; known ones can always be changed', async () => {
+  const store = heldStore()
+  const { registrar, registry } = start({ store, limits: { services: 2 } })
+  registry.replaceAll([sampleService('file', ['a:1'])], [])
+  assert.equal(registrar.refusalOf('pg'), null)
+  const put = registrar.put('pg', settingsOf(), {})
+  assert.match(registrar.refusalOf('mq') ?? '', /limits\.services allows no more/)
+  await store.letGo()
+  await put
+  assert.match(registrar.refusalOf('mq') ?? '', /there are 2 services/)
+  assert.equal(registrar.refusalOf('pg'), null)
+})

@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { createTransitionLog } from '../../src/monitor/transition-log.ts'
+import { createKeeper } from '../../src/store/keeper.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
+import type { Kept, Store, Stored } from '../../src/store/store.ts'
+import { watch } from '../monitor/fakes.ts'
+import { sampleService } from '../samples.ts'
+
+const full: Stored<never> = { ok: false, failure: 'the disk is full' }
+const gone: Stored<never> = { ok: false, failure: 'there is no such directory' }
+
+/** A keeper over a store in memory that fails when the test says so, of a Porthole that watches one service. */
+function start(options: { store?: Store; aliveAt?: number; maxCount?: number; open?: boolean } = {}) {
+  const watched = watch([sampleService('pg', ['pg:5432'])])
+  const { monitor, clock } = watched
+  const epoch = () => Math.floor(clock.toEpoch(clock.now()))
+  const store = options.store ?? createMemoryStore({ maxCount: 100_000, maxAgeMs: 1e12 }, () => epoch())
+  let failing = false
+  let openable = options.open ?? true
+  const unless =
+    <Arguments extends unknown[], Value>(ask: (...input: Arguments) => Promise<Stored<Value>>) =>
+    (...input: Arguments): Promise<Stored<Value>> =>
+      failing ? Promise.resolve(full) : ask(...input)
+  const log = createTransitionLog({ monitor, clock, maxCount: options.maxCount ?? 1000 })
+  const loads: Kept[] = []
+  const failures: (string | null)[] = []
+  const keeper = createKeeper({
+    name: 'sqlite',
+    open: async () =>
+      openable
+        ? {
+            ok: true,
+            value: {
+              ...store,
+              load: unless(async () => {
+                const kept = await store.load()
+                return kept.ok && options.aliveAt !== undefined
+                  ? { ok: true, value: { ...kept.value, aliveAt: options.aliveAt } }
+                  : kept
+              }),
+              put: unless(store.put),
+              append: unless(store.append),
+              beat: unless(store.beat),
+            },
+          }
+        : gone,
+    log,
+    clock,
+    onLoad: (kept) => loads.push(kept),
+    onFailure: (failure) => failures.push(failure),
+  })
+  const keptOf = async () => {
+    const kept = await store.load()
+    assert.ok(kept.ok)
+    return kept.value
+  }
+  return {
+    ...watched,
+    store,
+    log,
+    keeper,
+    loads,
+    failures,
+    epoch,
+    keptOf,
+    fail(isFailing: boolean) {
+      failing = isFailing
+    },
+    allowOpening() {
+      openable = true
+    },
+    /** One check of the service's target, which settles it at first and turns it over after `fall` or `rise` of them. */
+    async turnOver(reason: 'connected' | 'refused', times = 1) {
+      for (let i = 0; i < times; i++) {
+        clock.advance(1000)
+        await watched.checkOnce(watched.target('pg', 'pg:5432'), reason)
+      }
+    },
+  }
+}
+
+test('transitions are in the store after a turn, each once', async () => {
+  const { keeper, log, turnOver, keptOf } = start()
+  await keeper.turn()
+  await turnOver('connected')
+  assert.equal(keeper.keeping().waiting, 2)
+  await keeper.turn()
+  await keeper.turn()
+  assert.deepEqual(keeper.keeping(), { failure: null, waiting: 0 })
+  assert.deepEqual(
+    (await keptOf()).transitions.map(({ id }) => id),
+    log
+      .find({})
+      .map(({ id }) => id)
+      .reverse(),
+  )
+})
+
+test('what could not be written is written when it can be again, and both are told once', async () => {
+  const { keeper, fail, failures, turnOver, keptOf } = start()
+  await keeper.turn()
+  fail(true)
+  await turnOver('connected')
+  await keeper.turn()
+  await keeper.turn()
+  assert.deepEqual(keeper.keeping(), { failure: 'the disk is full', waiting: 2 })
+  assert.deepEqual(await keeper.store.put('mq', '{}', {}), full)
+  fail(false)
+  await keeper.turn()
+  assert.deepEqual(failures, ['the disk is full', null])
+  assert.equal((await keptOf()).transitions.length, 2)
+})
+
+test('a store that cannot be opened is tried again with each turn, and until then all that is asked of it fails', async () => {
+  const { keeper, allowOpening, failures, loads, turnOver, keptOf } = start({ open: false })
+  await keeper.turn()
+  assert.deepEqual(await keeper.store.put('mq', '{}', {}), gone)
+  assert.equal(keeper.keeping().failure, 'there is no such directory')
+  await turnOver('connected')
+  allowOpening()
+  await keeper.turn()
+  assert.deepEqual([loads.length, failures], [1, ['there is no such directory', null]])
+  assert.equal((await keptOf()).transitions.length, 2)
+  assert.equal((await keeper.store.put('mq', '{}', {})).ok, true)
+})
+
+test('when more happened than the log could hold meanwhile, the store knows that some is missing', async () => {
+  const { keeper, fail, turnOver, keptOf, log } = start({ maxCount: 4 })
+  await keeper.turn()
+  await turnOver('connected')
+  await keeper.turn()
+  fail(true)
+  for (let i = 0; i < 3; i++) {
+    await turnOver('refused', 3)
+    await turnOver('connected', 2)
+  }
+  fail(false)
+  await keeper.turn()
+  const { transitions, completeAfter } = await keptOf()
+  const oldestLogged = log.find({}).at(-1)
+  assert.equal(completeAfter.id, (oldestLogged?.id ?? 0) - 1)
+  assert.equal(transitions.at(-1)?.id, log.lastId())
+})
+
+test('more than one portion is written in one turn', async () => {
+  const { keeper, turnOver, keptOf } = start({ maxCount: 10_000 })
+  await turnOver('connected')
+  for (let i = 0; i < 300; i++) {
+    await turnOver('refused', 3)
+    await turnOver('connected', 2)
+  }
+  await keeper.turn()
+  assert.equal((await keptOf()).transitions.length, 1202)
+})
+
+test('the next process has the log of the one before, and nothing of it is news', async () => {
+  const before = start()
+  await before.keeper.turn()
+  await before.turnOver('connected')
+  await before.keeper.turn()
+
+  const after = start({ store: before.store })
+  const news: unknown[] = []
+  after.log.logged.subscribe((entry) => news.push(entry))
+  await after.keeper.turn()
+  assert.deepEqual(
+    after.log.find({}).map(({ id, at }) => [id, at]),
+    before.log.find({}).map(({ id, at }) => [id, at]),
+  )
+  assert.deepEqual(news, [])
+  assert.equal(after.log.completeSince(), before.log.completeSince())
+})
+
+test('from when Porthole last ran until the next check nobody knows, and a transition says so', async () => {
+  const before = start()
+  await before.keeper.turn()
+  await before.turnOver('connected')
+  await before.keeper.turn()
+  const stoppedAt = before.epoch()
+
+  const after = start({ store: before.store, aliveAt: stoppedAt })
+  after.clock.advance(60_000)
+  await after.keeper.turn()
+  const [newest, ...older] = after.log.find({})
+  assert.deepEqual(
+    [newest?.service, newest?.target, newest?.from, newest?.to, newest?.reason],
+    ['pg', null, 'up', 'unknown', null],
+  )
+  assert.match(newest?.message ?? '', /Porthole was not running/)
+  assert.equal(Math.floor(after.clock.toEpoch(newest?.at ?? 0)), stoppedAt)
+  assert.equal(older.length, 2)
+  assert.equal((await after.keptOf()).transitions.length, 3)
+  await after.turnOver('connected')
+  const ids = after.log.find({}).map(({ id }) => id)
+  assert.deepEqual(
+    ids,
+    [...ids].sort((a, b) => b - a),
+  )
+})
+
+test('closing writes what waits', async () => {
+  const { keeper, turnOver, keptOf } = start()
+  await keeper.turn()
+  await turnOver('connected')
+  await keeper.close()
+  assert.equal((await keptOf()).transitions.length, 2)
+  assert.equal((await keeper.store.put('mq', '{}', {})).ok, false)
+})
+
+test('what happens is written soon, without waiting for the next turn', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+  const { keeper, turnOver, keptOf } = start()
+  await keeper.start()
+  await turnOver('connected')
+  t.mock.timers.tick(100)
+  await setImmediate()
+  await setImmediate()
+  assert.equal((await keptOf()).transitions.length, 2)
+  await keeper.close()
+})
