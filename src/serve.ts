@@ -91,7 +91,8 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   function keepIn(directory: string): Keeper {
     return createKeeper({
       name: 'sqlite',
-      open: () => openSqliteStore({ directory, retention }),
+      open: () =>
+        openSqliteStore({ directory, retention, since: Math.floor(clock.toEpoch(transitions.completeSince())) }),
       log: transitions,
       clock,
       onLoad({ registrations, drained, transitions }) {

@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test'
 import type { FastifyInstance, FastifyServerOptions, LightMyRequestResponse } from 'fastify'
 import { buildApp } from '../src/app.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
-import { groupsOf } from '../src/config/groups.ts'
+import { quorumsOf } from '../src/config/groups.ts'
 import type { DialSettings } from '../src/domain/dial-rules.ts'
 import type { Limits } from '../src/domain/limits.ts'
 import type { Outcome } from '../src/domain/outcome.ts'
@@ -62,7 +62,7 @@ export async function build(t: TestContext, services: readonly Service[] = [], o
   const prober = options.prober ?? createPortableProber({ clock })
   const parts = createParts({ prober, clock, access, limits, ...(dial === undefined ? {} : { dial }) })
   const { monitor, registry, readiness, metrics } = parts
-  const put = (next: readonly Service[]) => void registry.replaceAll(next, groupsOf(next, { groups }))
+  const put = (next: readonly Service[]) => void registry.replaceAll(next, quorumsOf({ groups }))
   put(services)
   const app = await buildApp(parts, logger)
   t.after(async () => {

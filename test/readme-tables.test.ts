@@ -3,13 +3,15 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { z } from 'zod'
 import { buildApp } from '../src/app.ts'
 import { systemClock } from '../src/clock.ts'
 import { parseConfig } from '../src/config/config.ts'
 import { FileSettings } from '../src/config/settings.ts'
+import { createDialRules } from '../src/domain/dial-rules.ts'
 import { formatDuration } from '../src/domain/duration.ts'
 import { Reason, verdictOf } from '../src/domain/outcome.ts'
-import { builtInDefaults, PolicySettings, ServiceSettings } from '../src/domain/service.ts'
+import { builtInDefaults, PolicySettings } from '../src/domain/service.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { createParts } from './parts.ts'
 import { blocksOf, readme, root, tableOf } from './readme.ts'
@@ -67,22 +69,17 @@ function sampleParts() {
 }
 
 test("the table of settings has every key of the file, and each one's default", () => {
-  const { listen, defaults: _, services: _named, groups, ...plain } = FileSettings.shape
-  const own = Object.keys(ServiceSettings.shape).filter((key) => !(key in PolicySettings.shape))
+  const { defaults: _, ...shape } = FileSettings.shape
   assert.deepEqual(
     structure.map(([key]) => key),
-    [
-      ...Object.keys(listen.unwrap().shape).map((key) => `listen.${key}`),
-      ...own.map((key) => `services.NAME.${key}`),
-      ...Object.keys(groups.unwrap().valueType.shape).map((key) => `groups.NAME.${key}`),
-      ...Object.keys(plain),
-    ],
+    Object.entries(shape).flatMap(([key, schema]) => keysOf(key, schema)),
   )
-  const text = 'services: { alone: { targets: [a:1] }, grouped: { targets: [a:1], groups: [g] } }'
+  const text = 'services: { alone: { targets: [a:1] } }\ngroups: { g: {} }'
   const read = parseConfig({ file: { name: 'porthole.yaml', text }, targets: [], env: {} })
   assert(read.ok)
   const { config } = read
   const [alone] = config.services
+  const { denial } = createDialRules(config.dial)
   assert.deepEqual(
     structure.map(([, byDefault]) => byDefault),
     [
@@ -91,12 +88,32 @@ test("the table of settings has every key of the file, and each one's default", 
       'required',
       alone?.quorum,
       alone?.groups.join() || 'none',
+      alone?.resolve,
       config.groups[0]?.quorum,
+      config.access.tokens.join() || 'none',
+      config.access.details,
+      config.data ?? 'none',
+      config.dial.allow?.join() ?? 'none',
+      config.dial.deny?.join() ?? 'none',
+      String(denial('127.0.0.1') === null),
+      String(denial('10.0.0.1') === null),
+      ...Object.values(config.limits).map(String),
+      formatDuration(config.retention.maxAgeMs),
+      String(config.retention.maxCount),
       String(config.maxInFlight ?? 'none'),
       formatDuration(config.shutdownDelayMs),
     ],
   )
 })
+
+/** The keys of the file that a setting is: a mapping's one by one, under NAME where people choose them. */
+function keysOf(key: string, schema: unknown): string[] {
+  if (schema instanceof z.ZodOptional) return keysOf(key, schema.unwrap())
+  if (schema instanceof z.ZodRecord) return keysOf(`${key}.NAME`, schema.valueType)
+  if (!(schema instanceof z.ZodObject)) return [key]
+  const own = Object.entries(schema.shape).filter(([field]) => !(field in PolicySettings.shape))
+  return own.flatMap(([field, inner]) => keysOf(`${key}.${field}`, inner))
+}
 
 test("the table of a policy's settings has every key and its default", () => {
   const defaults: Partial<Record<string, string | number>> = builtInDefaults

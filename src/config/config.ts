@@ -62,9 +62,11 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
   const environment = readEnvironment(env)
   const named = readArguments(targets)
   const clashes = [...named.services].flatMap(([name, { place }]): Problem[] => {
-    const first = written.places.get(name)
-    if (first === undefined) return []
-    return [{ place, path: '', message: `the service ${JSON.stringify(name)} is already at ${first}: write another name=` }]
+    const first = written.placeOfService(name)
+    if (first === null) return []
+    return [
+      { place, path: '', message: `the service ${JSON.stringify(name)} is already at ${first}: write another name=` },
+    ]
   })
   const problems = [...written.problems, ...environment.problems, ...named.problems, ...clashes]
   if (problems.length > 0) return { ok: false, problems }
@@ -80,7 +82,7 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
       port: environment.port ?? settings.listen?.port ?? 8080,
     },
     services,
-    placeOf: finderOf(written.places, named.services),
+    placeOf: finderOf(written.placeOfService, named.services),
     groups: quorumsOf(settings),
     defaults: settings.defaults ?? {},
     access: { tokens: tokensOf(settings, environment.token), details: settings.details ?? 'all' },
@@ -110,14 +112,16 @@ function notesOn({ services, access }: Config): string[] {
     )
   }
   if (access.details === 'token') {
-    notes.push('details: token hides them from everybody, for there is no token: set PORTHOLE_TOKEN, or write tokens')
+    notes.push(
+      'details: token hides targets, addresses and sentences from everybody while there is no token: set PORTHOLE_TOKEN, or tokens',
+    )
   }
   return notes
 }
 
-/** A function of its own, so that what is kept of it does not keep the whole file as it was read. */
-function finderOf(places: ReadonlyMap<string, string>, named: ReadonlyMap<string, ArgumentService>): Config['placeOf'] {
-  return (service) => places.get(service) ?? named.get(service)?.place ?? null
+/** A function of its own, so that what is kept of it does not keep all that was read. */
+function finderOf(inFile: Config['placeOf'], named: ReadonlyMap<string, ArgumentService>): Config['placeOf'] {
+  return (service) => inFile(service) ?? named.get(service)?.place ?? null
 }
 
 /** Reads the file (null: none) and parses it together with the rest; `text` is the file's, for whoever watches it. */

@@ -23,7 +23,7 @@ export type Environment = {
   readonly problems: readonly Problem[]
 }
 
-/** Reads the variables named PORTHOLE_ and so on, but for PORTHOLE_CONFIG. The secret in PORTHOLE_TOKEN goes no further than this. */
+/** Reads the variables that begin with PORTHOLE_, PORTHOLE_CONFIG apart. The secret in PORTHOLE_TOKEN goes no further. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
   const { PORTHOLE_HOST: host = '', PORTHOLE_PORT: portText = '', PORTHOLE_DATA: data = '' } = env
   const { [environmentToken]: secret = '' } = env

@@ -1,18 +1,11 @@
 import { membersNeeded } from '../domain/quorum.ts'
-import type { Group, Service } from '../domain/service.ts'
+import type { Group } from '../domain/service.ts'
 import type { Finding } from './problem.ts'
 import type { FileSettings } from './settings.ts'
 
 /** The groups that the file gives a quorum. */
 export function quorumsOf({ groups = {} }: FileSettings): Group[] {
   return Object.entries(groups).map(([name, { quorum = 'all' }]) => ({ name, quorum }))
-}
-
-/** Every group a service is in, in the order they are first named, with the quorum the file gives it or `all`. */
-export function groupsOf(services: readonly Service[], settings: FileSettings): Group[] {
-  const quorums = new Map(quorumsOf(settings).map(({ name, quorum }) => [name, quorum]))
-  const names = new Set(services.flatMap((service) => service.groups))
-  return [...names].map((name) => ({ name, quorum: quorums.get(name) ?? 'all' }))
 }
 
 /** What only services registered over HTTP can make right: groups without a service in the file, and quorums above their number. */
@@ -24,7 +17,8 @@ export function adviseOnGroups(settings: FileSettings): Finding[] {
   return quorumsOf(settings).flatMap(({ name, quorum }): Finding[] => {
     const size = sizes.get(name)
     if (size === undefined) {
-      const known = sizes.size === 0 ? 'none here is in any group' : `the groups here are ${[...sizes.keys()].join(', ')}`
+      const known =
+        sizes.size === 0 ? 'none here is in any group' : `the groups here are ${[...sizes.keys()].join(', ')}`
       const message = `no service of this file is in it: right only if services of this group are registered over HTTP; ${known}`
       return [{ path: ['groups', name], part: 'key', message }]
     }

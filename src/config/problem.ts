@@ -1,4 +1,5 @@
 import type { Document } from './document.ts'
+import type { Place } from './yaml.ts'
 
 /** What is wrong with the input (or advice about it): where it stands, which field it is, and what to write instead. */
 export type Problem = {
@@ -38,9 +39,10 @@ export function locateFindings(fileName: string, document: Document, findings: r
   return findings
     .map((finding) => ({ ...finding, ...document.locate(finding.path, finding.part) }))
     .sort((a, b) => a.line - b.line || a.column - b.column)
-    .map(({ line, column, path, message }) => ({
-      place: `${fileName}:${line}:${column}`,
-      path: formatPath(path),
-      message,
-    }))
+    .map(({ path, message, ...place }) => ({ place: formatPlace(fileName, place), path: formatPath(path), message }))
+}
+
+/** `porthole.yaml:7:14` */
+export function formatPlace(fileName: string, { line, column }: Place): string {
+  return `${fileName}:${line}:${column}`
 }

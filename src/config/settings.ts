@@ -30,12 +30,12 @@ export const Port = z
   .number({ error: wrongType(portRemedy) })
   .refine((port) => Number.isInteger(port) && port >= 0 && port <= 65_535, { error: wrongType(portRemedy) })
 
-/** A directory; where it is, or whether it can be, is seen when it is opened. */
+const directoryRemedy = 'a directory: write its path, such as /var/lib/porthole, or leave data out'
+
+/** The path of a directory, as far as the file system would take it: whether it is one is seen when it is opened. */
 const Directory = z
-  .string({ error: wrongType('a directory: write its path, such as /var/lib/porthole') })
-  .refine((path) => path !== '' && !path.includes('\0'), {
-    error: wrongType('a directory: write its path, such as /var/lib/porthole, or leave data out'),
-  })
+  .string({ error: wrongType(directoryRemedy) })
+  .refine((path) => path !== '' && !path.includes('\0'), { error: wrongType(directoryRemedy) })
 
 /** What the token in the environment is called. */
 export const environmentToken = 'PORTHOLE_TOKEN'
@@ -110,6 +110,7 @@ export function findingsOf(error: z.ZodError): Finding[] {
   })
 }
 
+/** What stands under a key of the root, or under the names there. */
 const sections = new Map<PropertyKey | undefined, { readonly shape: object }>([
   ['listen', Listen],
   ['defaults', PolicySettings],
@@ -120,6 +121,7 @@ const sections = new Map<PropertyKey | undefined, { readonly shape: object }>([
   ['transitions', TransitionSettings],
 ])
 
+/** The keys of the mapping at this path. */
 function knownKeys([section]: readonly PropertyKey[]): string[] {
   return Object.keys((sections.get(section) ?? FileSettings).shape)
 }

@@ -1,5 +1,5 @@
 import { readDocument } from './document.ts'
-import { type Finding, locateFindings, type Problem } from './problem.ts'
+import { type Finding, formatPlace, locateFindings, type Problem } from './problem.ts'
 import { FileSettings, findingsOf } from './settings.ts'
 import type { Place } from './yaml.ts'
 
@@ -11,20 +11,20 @@ export type Written = {
   readonly settings: FileSettings
   readonly problems: readonly Problem[]
   locate(findings: readonly Finding[]): Problem[]
-  /** Where each of its services stands. */
-  readonly services: ReadonlyMap<string, Place>
+  /** Where a service of that name stands; null when the file has none. Unlike `locate` it may be kept: it holds on to names and places alone. */
+  readonly placeOfService: (name: string) => string | null
 }
 
 /** Reads the file's text and checks it; no file says nothing. */
 export function readWritten(file: ConfigFile | null): Written {
-  const nothing: Written = { settings: {}, problems: [], locate: () => [], services: new Map() }
+  const nothing: Written = { settings: {}, problems: [], locate: () => [], placeOfService: () => null }
   if (file === null) return nothing
   const read = readDocument(file.name, file.text)
   if (!read.ok) {
-    const problems = read.flaws.map(({ line, column, message }) => ({
-      place: `${file.name}:${line}:${column}`,
+    const problems = read.flaws.map((flaw) => ({
+      place: formatPlace(file.name, flaw),
       path: '',
-      message,
+      message: flaw.message,
     }))
     return { ...nothing, problems }
   }
@@ -40,6 +40,14 @@ export function readWritten(file: ConfigFile | null): Written {
     settings: parsed.data ?? {},
     problems: parsed.success ? [] : locate(findingsOf(parsed.error)),
     locate,
-    services: document.keysIn('services'),
+    placeOfService: finderOf(file.name, document.keysIn('services')),
+  }
+}
+
+/** A function of its own, so that what is kept of it does not keep the whole document. */
+function finderOf(fileName: string, places: ReadonlyMap<string, Place>): Written['placeOfService'] {
+  return (name) => {
+    const place = places.get(name)
+    return place === undefined ? null : formatPlace(fileName, place)
   }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { aRange, type Bits, bitsOf, carriedIPv4, parseRange, rangeOf } from './ip-range.ts'
 import { quote } from './quote.ts'
-import { kindOfAddress, specialRanges } from './special-ranges.ts'
+import { kindOfAddress, type SpecialRule, specialRanges } from './special-ranges.ts'
 
 const Range = z.string({ error: (issue) => `${quote(issue.input)} is not ${aRange}` }).superRefine((text, ctx) => {
   const range = parseRange(text)
@@ -40,7 +40,7 @@ export type DialRules = {
 
 const notAllowed = 'not in dial.allow'
 const notAnIp = 'not an IP address'
-/** How many verdicts are remembered: to find one anew takes a microsecond or two, which is what a check may cost in all. */
+/** How many verdicts are remembered: to find one anew takes a microsecond or two. */
 const mostRemembered = 65_536
 
 /**
@@ -64,8 +64,8 @@ export function createDialRules({
 }: DialSettings): DialRules {
   const denied = deny.map(rangeOf)
   const allowed = allow?.map(rangeOf)
-  const open = { loopback, private: isPrivateOpen } as Partial<Record<string, boolean>>
-  const closed = specialRanges.filter(({ rule }) => open[rule] !== true)
+  const open: Partial<Record<SpecialRule, boolean>> = { loopback, private: isPrivateOpen }
+  const closed = specialRanges.filter(({ rule }) => !open[rule])
   const known = new Map<string, string | null>()
 
   function denialOf(address: Bits): string | null {

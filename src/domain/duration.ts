@@ -42,3 +42,15 @@ export const Duration = (minMs: number, maxMs: number) =>
       }
       return ms
     })
+    .meta({
+      // A bare number is read only to say that it has no unit.
+      override: ({ jsonSchema }) => {
+        delete jsonSchema.anyOf
+        Object.assign(jsonSchema, {
+          type: 'string',
+          pattern: pattern.source,
+          description: `${formatDuration(minMs)} to ${formatDuration(maxMs)}.`,
+          examples: [formatDuration(Math.max(minMs, Math.min(maxMs, 10_000)))],
+        })
+      },
+    })

@@ -26,6 +26,15 @@ export const Quorum = z
     ctx.addIssue(`${quote(input)} is not a quorum: ${remedy}`)
     return z.NEVER
   })
+  .meta({
+    override: {
+      anyOf: [
+        { type: 'string', enum: ['all', 'any'] },
+        { type: 'integer', minimum: 1, maximum: 9_999_999 },
+        { type: 'string', pattern: '^([1-9]|[1-9][0-9]|100)%$' },
+      ],
+    },
+  })
 
 /** How many of `total` members a quorum asks for. Shares round up. */
 export function membersNeeded(quorum: Quorum, total: number): number {
@@ -38,6 +47,13 @@ export function membersNeeded(quorum: Quorum, total: number): number {
 /** What to say of a quorum above the number of its members. */
 export function unreachableQuorum(quorum: Quorum, total: number, member: 'target' | 'service'): string {
   return `a quorum of ${quorum} can never be met by ${total} ${member}${total === 1 ? '' : 's'}: write at most ${total}`
+}
+
+/** What to say of a set whose quorum cannot be met by what is in service; null when nothing is drained, or enough is left. */
+export function drainedQuorum(quorum: Quorum, total: number, drained: number): string | null {
+  const left = total - drained
+  if (drained === 0 || (left > 0 && membersNeeded(quorum, left) <= left)) return null
+  return `a quorum of ${quorum} cannot be met while ${drained} of ${total} services ${drained === 1 ? 'is' : 'are'} drained`
 }
 
 /**

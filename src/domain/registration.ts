@@ -7,12 +7,9 @@ const dayMs = 86_400_000
 
 /** What is sent over HTTP to register a service: what the file takes, and for how long it holds unless it is sent again. */
 export const RegistrationSettings = ServiceSettings.safeExtend({
-  ttl: Duration(1000, 30 * dayMs)
-    .optional()
-    .meta({
-      description: 'Deregistered unless registered again within this time, as with every `PUT`. Without it: never.',
-    }),
-})
+  /** Deregistered unless registered again within this time. */
+  ttl: Duration(1000, 30 * dayMs).optional(),
+}).meta({ id: 'Registration', description: 'A service as the configuration file takes it, and its `ttl`.' })
 export type RegistrationSettings = z.infer<typeof RegistrationSettings>
 
 const durations = ['interval', 'timeout', 'fastInterval', 'downInterval', 'maxAge', 'minAge', 'ttl'] as const

@@ -29,6 +29,7 @@ const count = (what: string) =>
       error: (issue) =>
         `${quote(issue.input)} is out of range: write how many outcomes in a row turn a target ${what}, 1 to 100`,
     })
+    .meta({ override: { type: 'integer', minimum: 1, maximum: 100 } })
 
 /** A wrong type gets this message; an unknown key keeps zod's own, which names it. */
 const unlessUnknownKey = (message: (input: unknown) => string) => (issue: { code?: string; input?: unknown }) =>

@@ -4,6 +4,10 @@ import { z } from 'zod'
 export const Status = z.enum(['up', 'degraded', 'down', 'unknown'])
 export type Status = z.infer<typeof Status>
 
+/** What a service is reported as: its status, or `draining` while its operator has it out of service, whatever its targets say. */
+export const ReportedStatus = z.enum([...Status.options, 'draining'])
+export type ReportedStatus = z.infer<typeof ReportedStatus>
+
 /** How many members of a service or group have each status. */
 export type Counts = Record<Status, number>
 

@@ -26,8 +26,8 @@ export type UptimeEvidence = {
 
 /**
  * How long a service was up, down and unknown in a window. Until each change held what that change left, since the last one
- * the status now. A service that was taken away and registered anew begins as unknown, and nobody noted when it went: all
- * the time since its last change before counts as unknown.
+ * the status now. When a service is taken away, it turns unknown: until then counts what it was, and from then on nothing is
+ * known of it until it is registered anew and checked.
  */
 export function measureUptime({ changes, status, completeSince, from, to }: UptimeEvidence): Uptime {
   // Counted back from the end in whole milliseconds, so that the parts add up exactly however the instants are rounded.

@@ -1,13 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Access } from './access.ts'
+import { tokenRefusals } from './docs.ts'
 import { problemResponse, sendProblem } from './problem.ts'
 
 /** What every route that changes something may answer. Anew for each route: Fastify writes into what it is given. */
 export const changeRefusals = () => ({
   400: problemResponse('The request is wrong; every problem is listed.'),
-  401: problemResponse('A token is needed, or this one is not known.'),
-  403: problemResponse('No token is configured, so nobody may change anything.'),
-  429: problemResponse('Too many wrong tokens came from this address.'),
+  ...tokenRefusals(),
   503: problemResponse('The store cannot keep the change, and says why; nothing was changed.'),
 })
 

@@ -4,6 +4,7 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Registrar } from '../registrar.ts'
 import type { Access } from './access.ts'
 import { changeRefusals, ignoreBody, logChange, sendFailure } from './change.ts'
+import { needsToken } from './docs.ts'
 import { sendNotRegistered } from './health.ts'
 import { problemResponse } from './problem.ts'
 import { NoQuery } from './service-query.ts'
@@ -39,7 +40,7 @@ export const drainRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { 
       schema: {
         ...described,
         tags: ['services'],
-        security: [{ token: [] }],
+        security: needsToken,
         params: z.object({ service: z.string() }),
         querystring: NoQuery,
         response: {

@@ -3,10 +3,12 @@ import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../clock.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { Monitor } from '../monitor/monitor.ts'
+import type { Access } from './access.ts'
 import { healthHeaders, statusCodeOf } from './health-answer.ts'
 import type { Rendered, RenderService } from './rendered.ts'
+import { securityHeaders } from './security.ts'
 
-type Parts = { monitor: Monitor; metrics: Metrics; clock: Clock; render: RenderService }
+type Parts = { monitor: Monitor; access: Access; metrics: Metrics; clock: Clock; render: RenderService }
 
 const prefix = '/health/'
 
@@ -15,7 +17,7 @@ const prefix = '/health/'
  * what load balancers and kubelets ask all day, and Fastify's routing, validation and hooks are most of its cost.
  * Everything else goes on to the route of the same path, whose answers are the same to the byte.
  */
-export function openFastLane(app: FastifyInstance, { monitor, metrics, clock, render }: Parts): void {
+export function openFastLane(app: FastifyInstance, { monitor, access, metrics, clock, render }: Parts): void {
   const laidOut = new WeakMap<Rendered, { readonly second: number; readonly headers: string[] }>()
   let closing = false
   app.addHook('preClose', (done) => {
@@ -29,7 +31,7 @@ export function openFastLane(app: FastifyInstance, { monitor, metrics, clock, re
     const startedAt = clock.now()
     const watched = monitor.services.get(url.slice(prefix.length))
     if (watched === undefined || watched.service.policy.intervalMs === null) return false
-    const rendered = render(watched)
+    const rendered = render(watched, access.showsDetails(request))
     const statusCode = statusCodeOf(rendered.report.status)
     response.writeHead(statusCode, headersOf(rendered, startedAt))
     response.end(rendered.json)
@@ -43,7 +45,12 @@ export function openFastLane(app: FastifyInstance, { monitor, metrics, clock, re
     const second = Math.floor((now - (rendered.checkedAt ?? 0)) / 1000)
     const known = laidOut.get(rendered)
     if (known?.second === second) return known.headers
-    const named = { ...healthHeaders('application/json', rendered.checkedAt, now), 'content-length': rendered.bytes }
+    const { checkedAt, details, bytes } = rendered
+    const named = {
+      ...securityHeaders,
+      ...healthHeaders('application/json', checkedAt, now, details),
+      'content-length': bytes,
+    }
     const headers = Object.entries(named).flatMap(([name, value]) => [name, String(value)])
     laidOut.set(rendered, { second, headers })
     return headers
@@ -65,7 +72,7 @@ function isPlain(url: string): boolean {
 function asksPlainly({ rawHeaders }: IncomingMessage): boolean {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]?.toLowerCase()
-    if (name === 'cache-control') return false
+    if (name === 'cache-control' || name === 'authorization') return false
     if (name === 'accept' && rawHeaders[i + 1] !== '*/*' && rawHeaders[i + 1] !== 'application/json') return false
   }
   return true

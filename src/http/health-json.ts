@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import type { Status } from '../domain/status.ts'
-import type { ServiceReport, SetReport, TargetReport } from './reports.ts'
+import type { ReportedStatus } from '../domain/status.ts'
+import type { ServiceReport, TargetReport } from './reports.ts'
+import { type SetReport, tellCounts } from './set-reports.ts'
 
 const Result = z.enum(['pass', 'warn', 'fail'])
 
@@ -10,7 +11,10 @@ export const HealthJson = z
     status: Result,
     serviceId: z.string().optional(),
     description: z.string(),
-    output: z.string().optional().meta({ description: 'Why it is not a pass; absent on a pass.' }),
+    output: z
+      .string()
+      .optional()
+      .meta({ description: 'Why it is not a pass; absent on a pass, and where that is for who may see details.' }),
     checks: z.record(
       z
         .string()
@@ -32,7 +36,7 @@ export const HealthJson = z
 export type HealthJson = z.infer<typeof HealthJson>
 
 /** Unknown is no pass: who cannot tell must not promise. The draft ties `fail` to a 4xx or 5xx and the others to 2xx or 3xx (§3.1). */
-function resultOf(status: Status, passes = status === 'up' || status === 'degraded'): z.infer<typeof Result> {
+function resultOf(status: ReportedStatus, passes = status === 'up' || status === 'degraded'): z.infer<typeof Result> {
   if (!passes) return 'fail'
   return status === 'up' ? 'pass' : 'warn'
 }
@@ -50,34 +54,43 @@ function checkOf(target: TargetReport): HealthJson['checks'][string][number] {
 }
 
 /** A key has one colon, between component and measurement (§4). Percent signs are escaped as well, or two services could share a key. */
-function checksOf({ service, targets }: ServiceReport): [string, HealthJson['checks'][string]] {
-  return [`${service.replace(/[%:]/g, encodeURIComponent)}:responseTime`, targets.map(checkOf)]
+function keyOf(service: string): string {
+  return `${service.replace(/[%:]/g, encodeURIComponent)}:responseTime`
+}
+
+/** The checks of services whose targets are shown. */
+function checksOf(reports: readonly ServiceReport[]): HealthJson['checks'] {
+  const shown = reports.filter(({ targets }) => targets.length > 0)
+  return Object.fromEntries(shown.map(({ service, targets }) => [keyOf(service), targets.map(checkOf)]))
 }
 
 /** A service's report in the draft's shape. */
 export function serviceAsHealthJson(report: ServiceReport, passes: boolean): HealthJson {
+  const drained = report.status === 'draining' ? ['draining: taken out of service by its operator'] : []
   const faults = report.targets
     .filter(({ status }) => status !== 'up')
     .map(({ target, message }) => `${target}: ${message}`)
+  const output = [...drained, ...faults].join('; ')
   return {
     status: resultOf(report.status, passes),
     serviceId: report.service,
     description: `${report.targetsUp} of ${report.targetsTotal} targets up, quorum ${report.quorum}`,
-    ...(faults.length === 0 ? {} : { output: faults.join('; ') }),
-    checks: Object.fromEntries([checksOf(report)]),
+    ...(output === '' ? {} : { output }),
+    checks: checksOf([report]),
   }
 }
 
 /** A set's report in the draft's shape. */
 export function setAsHealthJson(report: SetReport, passes: boolean): HealthJson {
-  const { up, degraded, down, unknown } = report.counts
+  const result = resultOf(report.status, passes)
   const faults = report.services
     .filter(({ status }) => status !== 'up')
     .map(({ service, status }) => `${service} is ${status}`)
   return {
-    status: resultOf(report.status, passes),
-    description: `${up} up, ${degraded} degraded, ${down} down, ${unknown} unknown, quorum ${report.quorum}`,
-    ...(faults.length === 0 ? {} : { output: faults.join('; ') }),
-    checks: Object.fromEntries(report.services.map(checksOf)),
+    status: result,
+    description: `${tellCounts(report.counts)}, quorum ${report.quorum}`,
+    // What is drained is told beside what is at fault; alone it is no fault of the set.
+    ...(result === 'pass' || faults.length === 0 ? {} : { output: faults.join('; ') }),
+    checks: checksOf(report.services),
   }
 }

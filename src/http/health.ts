@@ -3,18 +3,21 @@ import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { membersNeeded, type Quorum, unreachableQuorum } from '../domain/quorum.ts'
-import type { Status } from '../domain/status.ts'
+import type { ReportedStatus } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { WatchedService } from '../monitor/watch.ts'
+import type { Access } from './access.ts'
+import { needsToken } from './docs.ts'
 import { type Freshness, freshnessHeaders, readFreshness } from './freshness.ts'
 import { healthHeaders, passes, statusCodeOf } from './health-answer.ts'
 import { HealthJson } from './health-json.ts'
 import { ServiceQuery, SetQuery } from './health-query.ts'
 import { problemResponse, sendProblem } from './problem.ts'
 import type { RenderService } from './rendered.ts'
-import { oldestCheck, reportSet, ServiceReport, SetReport } from './reports.ts'
+import { oldestCheck, ServiceReport } from './reports.ts'
 import { type MediaType, preferredType, renderService, renderSet } from './representation.ts'
+import { reportSet, SetReport } from './set-reports.ts'
 
 const answers = <Report extends z.ZodType>(Report: Report) => {
   const content = {
@@ -26,17 +29,26 @@ const answers = <Report extends z.ZodType>(Report: Report) => {
     200: { description: '`up` or `degraded`.', content },
     400: problemResponse('The query is wrong; every problem is listed.'),
     404: problemResponse('No such service or group.'),
-    503: { description: '`down` or `unknown`.', content },
+    503: { description: '`down`, `unknown` or `draining`.', content },
     504: problemResponse('`only-if-cached` was asked, and nothing fresh enough is known.'),
   }
 }
 
-type Options = { monitor: Monitor; registry: Registry; clock: Clock; render: RenderService }
+type Options = { monitor: Monitor; registry: Registry; access: Access; clock: Clock; render: RenderService }
+
+/** What to answer with, whatever the media type. */
+type Answer = {
+  readonly status: ReportedStatus
+  readonly degradedCode: '200' | '503' | undefined
+  readonly checkedAt: number | null
+  readonly details: boolean
+  readonly body: (type: MediaType, passes: boolean) => string
+}
 
 /** `GET /health` and `GET /health/{service}`: what is known of services, as a status code and a report. */
 export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
-  { monitor, registry, clock, render },
+  { monitor, registry, access, clock, render },
 ) => {
   app.get(
     '/health',
@@ -45,6 +57,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         summary: 'The health of all services, or of a chosen set',
         operationId: 'getHealth',
         tags: ['health'],
+        security: [{}, ...needsToken],
         querystring: SetQuery,
         headers: freshnessHeaders,
         response: answers(SetReport),
@@ -70,10 +83,15 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const warnings = (query.exclude ?? [])
         .filter((name) => !registry.services.has(name))
         .map((name) => `exclude=${name}: there is no such service`)
-      const report = reportSet(chosen, { quorum, verbose: query.verbose ?? false, warnings, clock })
-      return answer(request, reply, report.status, query.degraded, oldestCheckOf(chosen), (type, passes) =>
-        renderSet(report, type, passes),
-      )
+      const details = access.showsDetails(request.raw)
+      const report = reportSet(chosen, { quorum, verbose: query.verbose ?? false, details, warnings, clock })
+      return answer(request, reply, {
+        status: report.status,
+        degradedCode: query.degraded,
+        checkedAt: oldestCheckOf(chosen),
+        details,
+        body: (type, passes) => renderSet(report, type, passes),
+      })
     },
   )
 
@@ -84,6 +102,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         summary: 'The health of one service, its targets, their reasons and sentences',
         operationId: 'getServiceHealth',
         tags: ['health'],
+        security: [{}, ...needsToken],
         params: z.object({ service: z.string() }),
         querystring: ServiceQuery,
         headers: freshnessHeaders,
@@ -97,10 +116,14 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       }
       const freshness = readFreshness(request.headers['cache-control'], request.query.maxAge)
       if (!(await freshen([watched], freshness, request.query.wait))) return sendProblem(reply, 504, nothingCached)
-      const { report, json, checkedAt } = render(watched)
-      return answer(request, reply, report.status, request.query.degraded, checkedAt, (type, passes) =>
-        type === 'application/json' ? json : renderService(report, type, passes),
-      )
+      const { report, json, checkedAt, details } = render(watched, access.showsDetails(request.raw))
+      return answer(request, reply, {
+        status: report.status,
+        degradedCode: request.query.degraded,
+        checkedAt,
+        details,
+        body: (type, passes) => (type === 'application/json' ? json : renderService(report, type, passes)),
+      })
     },
   )
 
@@ -120,15 +143,12 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   function answer(
     request: FastifyRequest,
     reply: FastifyReply,
-    status: Status,
-    degradedCode: '200' | '503' | undefined,
-    checkedAt: number | null,
-    body: (type: MediaType, passes: boolean) => string,
+    { status, degradedCode, checkedAt, details, body }: Answer,
   ): FastifyReply {
     const type = preferredType(request.headers.accept)
     return reply
       .code(statusCodeOf(status, degradedCode))
-      .headers(healthHeaders(type, checkedAt, clock.now()))
+      .headers(healthHeaders(type, checkedAt, clock.now(), details))
       .send(body(type, passes(status, degradedCode)))
   }
 }

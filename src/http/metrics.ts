@@ -1,21 +1,32 @@
 import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Metrics } from '../metrics/metrics.ts'
+import type { Access } from './access.ts'
+import { needsToken } from './docs.ts'
 
 /** `GET /metrics`: always 200, since Prometheus throws the body of anything else away. */
-export const metricsRoutes: FastifyPluginAsyncZodOpenApi<{ metrics: Metrics }> = async (app, { metrics }) => {
+export const metricsRoutes: FastifyPluginAsyncZodOpenApi<{ metrics: Metrics; access: Access }> = async (
+  app,
+  { metrics, access },
+) => {
   app.get(
     '/metrics',
     {
       schema: {
         summary: 'Everything that is known, for Prometheus',
+        description: 'Without the series of targets for who may not see details.',
         operationId: 'getMetrics',
         tags: ['porthole'],
+        security: [{}, ...needsToken],
         response: {
           200: { description: 'Prometheus text format.', content: { 'text/plain': { schema: z.string() } } },
         },
       },
     },
-    async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()),
+    async (request, reply) => {
+      const details = access.showsDetails(request.raw)
+      if (!details) reply.header('vary', 'authorization')
+      return reply.type(metrics.contentType).send(await metrics.render({ targets: details }))
+    },
   )
 }

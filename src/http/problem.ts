@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { RequestValidationError } from 'fastify-zod-openapi'
 import { z } from 'zod'
+import { securityHeaders } from './security.ts'
 
 /** An error for machines and people (RFC 9457), with every problem of the input. */
 export const Problem = z
@@ -59,9 +60,13 @@ export function answerWithProblems(app: FastifyInstance): void {
   )
 }
 
-/** Also for errors that come before routing, such as a path that cannot be decoded. */
-export function answerError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  if (error.validation !== undefined) {
+/** Also for errors that come before routing, such as a path that cannot be decoded. Without an error, something threw nothing. */
+export function answerError(
+  error: FastifyError | undefined,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  if (error?.validation !== undefined) {
     const errors = error.validation
       .filter((entry) => entry instanceof RequestValidationError)
       .map((entry) => ({
@@ -71,11 +76,23 @@ export function answerError(error: FastifyError, request: FastifyRequest, reply:
       }))
     return sendProblem(reply, 400, errors.map((entry) => entry.detail).join('; '), errors)
   }
-  const status = error.statusCode ?? 500
+  const { errored } = request.raw
+  if (errored !== null && error === errored) return sendProblem(reply, 400, 'The request broke off.')
+  const status = error?.statusCode ?? 500
   // Fastify's own refusals are written for callers; whatever else carries a status may tell more than it should.
-  if (status < 500 && String(error.code).startsWith('FST_')) return sendProblem(reply, status, error.message)
+  if (error !== undefined && status < 500 && String(error.code).startsWith('FST_'))
+    return sendProblem(reply, status, error.message)
   request.log.error({ err: error, reqId: request.id, url: request.url }, 'a request failed')
-  return sendProblem(reply, 500, `Porthole failed to answer; its log tells why, under reqId ${request.id}.`)
+  return sendFailed(reply, `Porthole failed to answer; its log tells why, under reqId ${request.id}.`)
+}
+
+/** Answers past Fastify: the hook or header that failed would fail again, and Fastify then answers with what the error says. */
+function sendFailed(reply: FastifyReply, detail: string): FastifyReply {
+  const { raw } = reply.hijack()
+  const body = JSON.stringify(problemOf(500, detail))
+  raw.writeHead(500, { ...securityHeaders, 'content-type': problemType, 'content-length': Buffer.byteLength(body) })
+  raw.end(body)
+  return reply
 }
 
 /** The answer to bytes that are not HTTP, or headers that are too large: the socket is all there is. */
@@ -87,9 +104,15 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: import('
     status === 400 ? 'This is not a request that HTTP/1.1 allows.' : `${STATUS_CODES[status]}.`,
   )
   const body = JSON.stringify(problem)
-  const headers = `Content-Type: ${problemType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close`
+  const headers = Object.entries({
+    ...securityHeaders,
+    'Content-Type': problemType,
+    'Content-Length': Buffer.byteLength(body),
+    Connection: 'close',
+  })
+  const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   // Node.js lets go of a connection whose request it could not read: unless it is closed here, its peer may keep it for good.
-  socket.end(`HTTP/1.1 ${status} ${problem.title}\r\n${headers}\r\n\r\n${body}`, () => socket.destroy())
+  socket.end(`HTTP/1.1 ${status} ${problem.title}\r\n${head}\r\n${body}`, () => socket.destroy())
 }
 
 /**

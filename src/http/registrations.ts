@@ -8,6 +8,7 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Access } from './access.ts'
 import { changeRefusals, ignoreBody, logChange, sendFailure } from './change.ts'
 import { readCondition, tagOf } from './condition.ts'
+import { needsToken } from './docs.ts'
 import { sendNotRegistered } from './health.ts'
 import { problemResponse, sendProblem } from './problem.ts'
 import { type DetailParts, ServiceDetail, sendDetail } from './service-detail.ts'
@@ -49,7 +50,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
           'The body is what the configuration file takes for a service, and `ttl`. The same again changes nothing but that its `ttl` counts anew. What is left out follows the `defaults` of the file.',
         operationId: 'putService',
         tags: ['services'],
-        security: [{ token: [] }],
+        security: needsToken,
         params,
         querystring: NoQuery,
         headers,
@@ -94,7 +95,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         summary: 'Deregisters a service',
         operationId: 'deleteService',
         tags: ['services'],
-        security: [{ token: [] }],
+        security: needsToken,
         params,
         querystring: NoQuery,
         headers,

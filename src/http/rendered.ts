@@ -12,21 +12,24 @@ export type Rendered = {
   /** The length of `json` in bytes. */
   readonly bytes: number
   readonly checkedAt: number | null
+  readonly details: boolean
 }
 
-/** The report of a service as it reads now. */
-export type RenderService = (watched: WatchedService) => Rendered
+/** The report of a service as it reads now, with details or without. */
+export type RenderService = (watched: WatchedService, details: boolean) => Rendered
 
 type Kept = Rendered & { readonly revision: number; readonly until: number }
 
 /** Renders a service's report once for as long as it reads the same: load balancers ask far more often than checks are made. */
 export function createServiceRenderer(clock: Clock): RenderService {
-  const kept = new WeakMap<WatchedService, Kept>()
-  return (watched) => {
+  const withDetails = new WeakMap<WatchedService, Kept>()
+  const withoutDetails = new WeakMap<WatchedService, Kept>()
+  return (watched, details) => {
+    const kept = details ? withDetails : withoutDetails
     const now = clock.now()
     const last = kept.get(watched)
     if (last !== undefined && last.revision === watched.revision && now < last.until) return last
-    const report = reportService(watched, clock, now)
+    const report = reportService(watched, clock, { now, details })
     const { policy } = watched.service
     // Put together piece by piece, a string is kept as its pieces, and sending it would walk them every time.
     const utf8 = Buffer.from(renderService(report, 'application/json', true))
@@ -35,6 +38,7 @@ export function createServiceRenderer(clock: Clock): RenderService {
       json: utf8.toString(),
       bytes: utf8.length,
       checkedAt: oldestCheck(watched),
+      details,
       revision: watched.revision,
       until: Math.min(
         ...watched.targets.map(({ health, lossAt }) =>

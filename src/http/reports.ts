@@ -4,8 +4,7 @@ import { advise } from '../domain/advice.ts'
 import { explain } from '../domain/explanation.ts'
 import { statusAt } from '../domain/health.ts'
 import { Answer, Reason } from '../domain/outcome.ts'
-import { type Quorum, statusOf } from '../domain/quorum.ts'
-import { countStatuses, Status } from '../domain/status.ts'
+import { ReportedStatus } from '../domain/status.ts'
 import { type ServiceStanding, standingOf, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
 
 const time = z.string().meta({ format: 'date-time' }).nullable()
@@ -22,7 +21,10 @@ const IcmpReport = z.object({
 /** What the API shows of a target. */
 export const TargetReport = z
   .object({
-    target: z.string().meta({ description: '`host:port` as configured.' }),
+    target: z.string().meta({ description: '`host:port` as configured, or as found by a look-up.' }),
+    resolvedFrom: z.string().nullable().meta({
+      description: 'The configured target whose name was looked up to find it; null for one that is configured.',
+    }),
     status: z.enum(['up', 'down', 'unknown']),
     reason: Reason.nullable().meta({ description: "The last check's; null before the first." }),
     message: z.string().meta({ description: 'One sentence for people: what happened, and what that usually means.' }),
@@ -55,14 +57,16 @@ export type TargetReport = z.infer<typeof TargetReport>
 export const ServiceReport = z
   .object({
     service: z.string(),
-    status: Status,
-    since: time.meta({ description: 'When the status last changed.' }),
+    status: ReportedStatus.meta({
+      description: '`draining`: taken out of service by its operator, whatever its targets say.',
+    }),
+    since: time.meta({ description: 'When what its targets say last changed.' }),
     checkedAt: time.meta({ description: 'When the target checked longest ago was checked; null while one never was.' }),
     quorum: z.string().meta({ description: '`all`, `any`, a count, or a share such as `50%`.' }),
     groups: z.array(z.string()),
     targetsUp: count,
     targetsTotal: count,
-    targets: z.array(TargetReport),
+    targets: z.array(TargetReport).meta({ description: 'Empty for who may not see details.' }),
   })
   .meta({ id: 'ServiceReport' })
 export type ServiceReport = z.infer<typeof ServiceReport>
@@ -70,18 +74,6 @@ export type ServiceReport = z.infer<typeof ServiceReport>
 /** What the API shows of a service in a list. */
 export const ServiceSummary = ServiceReport.omit({ targets: true }).meta({ id: 'ServiceSummary' })
 export type ServiceSummary = z.infer<typeof ServiceSummary>
-
-/** What the API shows of several services together. */
-export const SetReport = z
-  .object({
-    status: Status,
-    quorum: z.string(),
-    counts: z.object({ up: count, degraded: count, down: count, unknown: count }),
-    warnings: z.array(z.string()).meta({ description: 'What in the request had no effect.' }),
-    services: z.array(ServiceReport).meta({ description: 'Those that are not up; with `?verbose` all.' }),
-  })
-  .meta({ id: 'SetReport' })
-export type SetReport = z.infer<typeof SetReport>
 
 /** An instant as the API writes it: RFC 3339, in UTC. */
 export function isoTime(instant: number, clock: Clock): string
@@ -100,6 +92,7 @@ function reportTarget(
   const outcome = health.lastOutcome
   return {
     target: target.name,
+    resolvedFrom: target.resolvedFrom,
     status,
     reason: outcome?.reason ?? null,
     message: explain(health, policy, target, now),
@@ -126,12 +119,17 @@ export function oldestCheck({ targets }: WatchedService): number | null {
   return oldest
 }
 
+/** What a service is reported as. */
+export function reportedStatus({ drained }: WatchedService, { status }: ServiceStanding): ReportedStatus {
+  return drained ? 'draining' : status
+}
+
 /** A service in a list, as it stands. */
 export function summarize(watched: WatchedService, clock: Clock, standing: ServiceStanding): ServiceSummary {
   const { name, quorum, groups } = watched.service
   return {
     service: name,
-    status: standing.status,
+    status: reportedStatus(watched, standing),
     since: isoTime(standing.since, clock),
     checkedAt: isoTime(oldestCheck(watched), clock),
     quorum: String(quorum),
@@ -141,32 +139,17 @@ export function summarize(watched: WatchedService, clock: Clock, standing: Servi
   }
 }
 
-/** The report of one service as it stands now. */
+type ServiceReportOptions = { now?: number; standing?: ServiceStanding; details?: boolean }
+
+/** The report of one service as it stands now. Without details it shows no targets. */
 export function reportService(
   watched: WatchedService,
   clock: Clock,
-  now = clock.now(),
-  standing: ServiceStanding = standingOf(watched, now),
+  { now = clock.now(), standing = standingOf(watched, now), details = true }: ServiceReportOptions = {},
 ): ServiceReport {
+  const targets = details ? watched.targets : []
   return {
     ...summarize(watched, clock, standing),
-    targets: watched.targets.map((target) => reportTarget(target, clock, now)),
+    targets: targets.map((target) => reportTarget(target, clock, now)),
   }
-}
-
-const worstFirst: Record<Status, number> = { down: 0, unknown: 1, degraded: 2, up: 3 }
-
-/** The report of several services together, the worst first. */
-export function reportSet(
-  watched: readonly WatchedService[],
-  { quorum, verbose, warnings, clock }: { quorum: Quorum; verbose: boolean; warnings: string[]; clock: Clock },
-): SetReport {
-  const now = clock.now()
-  const standings = watched.map((service) => ({ service, standing: standingOf(service, now) }))
-  const counts = countStatuses(standings.map(({ standing }) => standing.status))
-  const services = standings
-    .filter(({ standing }) => verbose || standing.status !== 'up')
-    .sort((a, b) => worstFirst[a.standing.status] - worstFirst[b.standing.status])
-    .map(({ service, standing }) => reportService(service, clock, now, standing))
-  return { status: statusOf(counts, quorum), quorum: String(quorum), counts, warnings, services }
 }

@@ -1,9 +1,9 @@
 import fastJson from 'fast-json-stringify'
 import Negotiator from 'negotiator'
 import { z } from 'zod'
-import type { Status } from '../domain/status.ts'
 import { HealthJson, serviceAsHealthJson, setAsHealthJson } from './health-json.ts'
-import { ServiceReport, SetReport } from './reports.ts'
+import { ServiceReport } from './reports.ts'
+import { SetReport, tellCounts } from './set-reports.ts'
 
 const json = 'application/json'
 const healthJson = 'application/health+json'
@@ -42,8 +42,7 @@ export function renderService(report: ServiceReport, type: MediaType, passes: bo
 export function renderSet(report: SetReport, type: MediaType, passes: boolean): string {
   if (type === json) return writeSet(report)
   if (type === healthJson) return writeHealthJson(setAsHealthJson(report, passes))
-  const { up, degraded, down, unknown } = report.counts
-  const summary = `${report.status}: ${up} up, ${degraded} degraded, ${down} down, ${unknown} unknown`
+  const summary = `${report.status}: ${tellCounts(report.counts)}`
   const width = Math.max(0, ...report.services.map(({ service }) => service.length))
   const warnings = report.warnings.map((warning) => `warning: ${warning}`)
   return `${[summary, ...warnings, ...report.services.map((service) => serviceLine(service, width))].join('\n')}\n`
@@ -55,6 +54,7 @@ function serviceLine(report: ServiceReport, nameWidth = 0): string {
   const faults = report.targets.filter(({ status }) => status !== 'up')
   const shown = faults.length === 0 ? report.targets : faults
   const sentences = shown.map(({ target, message }) => `${target}: ${message}`)
-  const status: Status = report.status
-  return `${status.padEnd(longestStatus)}  ${report.service.padEnd(nameWidth)}  ${report.targetsUp}/${report.targetsTotal} up  ${sentences.join('; ')}`
+  const { status, service, targetsUp, targetsTotal } = report
+  const line = `${status.padEnd(longestStatus)}  ${service.padEnd(nameWidth)}  ${targetsUp}/${targetsTotal} up`
+  return sentences.length === 0 ? line : `${line}  ${sentences.join('; ')}`
 }

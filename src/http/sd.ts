@@ -3,11 +3,12 @@ import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import type { Service } from '../domain/service.ts'
-import { Status } from '../domain/status.ts'
+import { ReportedStatus } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
 import { oneOrMany, unknownParameters } from './health-query.ts'
 import { problemResponse } from './problem.ts'
+import { reportedStatus } from './reports.ts'
 
 /** A service as Prometheus discovers it: what its documentation of HTTP service discovery calls a target group. */
 export const DiscoveredService = z
@@ -19,7 +20,7 @@ export const DiscoveredService = z
         description:
           'The groups between commas, with a comma at both ends: `.*,payments,.*` is a regex for one of them. Empty when there are none.',
       }),
-      __meta_porthole_status: Status.meta({
+      __meta_porthole_status: ReportedStatus.meta({
         description:
           "The service's status when this was asked. Prometheus drops it after relabeling, so it costs nothing unless used: kept as a label it begins new series with every change, and targets dropped by it leave no `up == 0` to alert on.",
       }),
@@ -60,7 +61,7 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<{ monitor: Monitor; c
   )
 
   /** What was written last of a service; a definition never changes, it is replaced. */
-  const written = new WeakMap<Service, { readonly status: Status; readonly json: string }>()
+  const written = new WeakMap<Service, { readonly status: ReportedStatus; readonly json: string }>()
 
   /** Services of these groups; all when none is named. */
   function answer(reply: FastifyReply, groups: readonly string[] | undefined): FastifyReply {
@@ -77,7 +78,7 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<{ monitor: Monitor; c
   /** Written once for as long as it reads the same: writing 10,000 services anew would hold up everything else for some 20 ms. */
   function entryOf(watched: WatchedService, now: number): string {
     const { service } = watched
-    const { status } = standingOf(watched, now)
+    const status = reportedStatus(watched, standingOf(watched, now))
     const last = written.get(service)
     if (last?.status === status) return last.json
     const json = JSON.stringify(discover(service, status))
@@ -86,7 +87,7 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<{ monitor: Monitor; c
   }
 }
 
-function discover({ name, targets, groups, quorum }: Service, status: Status): DiscoveredService {
+function discover({ name, targets, groups, quorum }: Service, status: ReportedStatus): DiscoveredService {
   return {
     targets: targets.map((target) => target.name),
     labels: {

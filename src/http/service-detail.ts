@@ -23,14 +23,9 @@ export const ServiceDetail = z
         'Who defined it: `file` is the configuration or the command line, and is changed there; `http` can be changed here.',
     }),
     definedAt: z.string().nullable().meta({ description: 'Where the configuration defines it; null for `http`.' }),
-    expiresAt: z
-      .string()
-      .meta({ format: 'date-time' })
-      .nullable()
-      .meta({
-        description:
-          'When its `ttl` ends: then it is deregistered, unless it is registered again. Null without a `ttl`.',
-      }),
+    expiresAt: z.string().meta({ format: 'date-time' }).nullable().meta({
+      description: 'When its `ttl` ends: then it is deregistered, unless it is registered again. Null without a `ttl`.',
+    }),
     warnings: z.array(z.string()).meta({ description: 'What works but will surprise; one sentence each.' }),
     definition: ServiceDefinition,
   })
@@ -60,7 +55,7 @@ export function sendDetail(reply: FastifyReply, watched: WatchedService, parts: 
     origin,
     definedAt: origin === 'file' ? placeOf(name) : null,
     expiresAt: isoTime(registered?.expiresAt ?? null, clock),
-    warnings: origin === 'http' ? warningsOf(definedService, dialRules()) : [],
+    warnings: origin === 'http' ? warningsOf(definedService, dialRules(), registered?.settings) : [],
     definition: defineService(definedService, registered?.settings.ttl),
   }
   if (registered !== undefined) reply.header('etag', tagOf(registered.registration.revision))

@@ -4,7 +4,7 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
 import { defaultLimit } from './paging.ts'
-import { ServiceSummary, summarize } from './reports.ts'
+import { reportedStatus, ServiceSummary, summarize } from './reports.ts'
 import { type ServicesQuery, writeCursor } from './service-query.ts'
 
 /** Some of the services, in the order of their names. */
@@ -46,7 +46,7 @@ export function createServicePager(parts: { monitor: Monitor; registry: Registry
         const watched = monitor.services.get(all[at] ?? '')
         if (watched === undefined || !isWanted(watched)) continue
         const standing = standingOf(watched, now)
-        if (status?.includes(standing.status) === false) continue
+        if (status?.includes(reportedStatus(watched, standing)) === false) continue
         // There is a next page only if something is on it.
         if (services.length === limit) return { services, next: writeCursor(services.at(-1)?.service ?? '') }
         services.push(summarize(watched, clock, standing))

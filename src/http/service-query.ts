@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { quote } from '../domain/quote.ts'
 import { ServiceName } from '../domain/service.ts'
-import { Status } from '../domain/status.ts'
+import { ReportedStatus } from '../domain/status.ts'
 import { once } from './freshness.ts'
 import { manyOf, oneOrMany, unknownParameters } from './health-query.ts'
 import { cursorOf, limitOf } from './paging.ts'
@@ -18,15 +18,18 @@ export function readCursor(cursor: string): string | null {
   return writeCursor(name) === cursor && ServiceName.safeParse(name).success ? name : null
 }
 
-const AStatus = z.enum(Status.options, {
-  error: (issue) => `${quote(issue.input)} is not a status: write ${Status.options.join(', ')}`,
+const AStatus = z.enum(ReportedStatus.options, {
+  error: (issue) => `${quote(issue.input)} is not a status: write ${ReportedStatus.options.join(', ')}`,
 })
 
 /** The query of `GET /v1/services`. */
 export const ServicesQuery = z.strictObject(
   {
     group: oneOrMany.optional().meta({ description: 'Only services of this group; several are allowed.' }),
-    status: manyOf(AStatus).optional().meta({ description: 'Only services with this status; several are allowed.' }),
+    status: manyOf(AStatus).optional().meta({
+      description:
+        'Only services with this status; several are allowed. A drained service is `draining` and nothing else.',
+    }),
     q: once(z.string())
       .optional()
       .meta({ description: "Only services with this in their name or in a target's, in upper or lower case." }),

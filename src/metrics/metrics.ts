@@ -6,12 +6,14 @@ import type { Registry } from '../monitor/registry.ts'
 import { addHistogram } from './histogram.ts'
 import { addOwnMetrics, type OwnParts } from './own.ts'
 import { addRequestDurations, type ObserveRequest } from './requests.ts'
+import { addServiceMetrics } from './services.ts'
 import { addTargetMetrics } from './targets.ts'
 
 /** Porthole's metrics page. A view: it reads the monitor when it is asked, and decides nothing. */
 export type Metrics = {
   readonly contentType: string
-  render(): Promise<string>
+  /** Without `targets`, no series tells of a single target. */
+  render(options?: { targets: boolean }): Promise<string>
   readonly observeRequest: ObserveRequest
   /** The configuration was read anew, or could not be. `epochMs` is the time of day. */
   configReloaded(successful: boolean, epochMs: number): void
@@ -29,6 +31,7 @@ export function createMetrics(
   { runtime = true } = {},
 ): Metrics {
   const register = new Register()
+  const ofTargets = new Register()
   const registers = [register]
   const { monitor } = parts
 
@@ -49,7 +52,8 @@ export function createMetrics(
     registers,
   })
 
-  addTargetMetrics(parts, registers)
+  addServiceMetrics(parts, registers)
+  addTargetMetrics(parts, [ofTargets])
 
   const counts = new Map<Reason, number>(Reason.options.map((reason) => [reason, 0]))
   const checks: Counter = new Counter({
@@ -115,7 +119,9 @@ export function createMetrics(
 
   return {
     contentType: register.contentType,
-    render: () => register.metrics(),
+    // Begun together, before anything else can happen: both show one moment.
+    render: async ({ targets } = { targets: true }) =>
+      (await Promise.all((targets ? [register, ofTargets] : [register]).map((one) => one.metrics()))).join('\n'),
     observeRequest,
     configReloaded(successful, epochMs) {
       reloaded.set(successful ? 1 : 0)

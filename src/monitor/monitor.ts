@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { type Addresses, membersOf, namesOf, noAddresses } from '../domain/addresses.ts'
+import { type Addresses, membersOf } from '../domain/addresses.ts'
 import { createDialRules, type DialRules } from '../domain/dial-rules.ts'
 import { staleAfterMs } from '../domain/health.ts'
 import type { Outcome } from '../domain/outcome.ts'
@@ -7,6 +7,7 @@ import type { Service } from '../domain/service.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Prober } from '../prober/prober.ts'
 import type { Registry, RegistryChange } from './registry.ts'
+import { type Retargeted, retarget } from './retarget.ts'
 import { farewell, review, reviewService, settle } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createTurns } from './turns.ts'
@@ -14,9 +15,6 @@ import { type Check, type WatchedService, type WatchedTarget, watchService, watc
 
 /** One check came to its end. `lateMs` is how long after its beat it began; null when it was asked for. */
 export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outcome; readonly lateMs: number | null }
-
-/** Who became a target of a service, and who is one no longer. */
-export type Retargeted = { readonly joined: readonly WatchedTarget[]; readonly left: readonly WatchedTarget[] }
 
 /** The health of every target. */
 export type Monitor = {
@@ -89,41 +87,24 @@ export function createMonitor(parts: {
     watchedService.service = service
     watchedService.drained = registry.drained.has(service.name)
     const { left } = retarget(watchedService)
-    return [...left, ...watchedService.targets]
-  }
-
-  /** Gives a service the targets that its definition and its addresses make. Those it had before keep what is remembered of them. */
-  function retarget(watchedService: WatchedService): Retargeted {
-    const { service, joining } = watchedService
-    if (namesOf(service).length === 0) watchedService.addresses = noAddresses
-    const before = new Map(watchedService.targets.map((watched) => [watched.target.name, watched]))
-    const checked = new Map(joining.map((watched) => [watched.target.name, watched]))
-    const joined: WatchedTarget[] = []
-    watchedService.targets = membersOf(service, watchedService.addresses).map((target) => {
-      const known = before.get(target.name)
-      const watched = known ?? checked.get(target.name) ?? watchTarget(target, watchedService)
-      watched.target = target
-      before.delete(target.name)
-      if (known === undefined) joined.push(watched)
-      return watched
-    })
-    const left = [...before.values()]
-    for (const watched of left) watched.retired = true
-    watchedService.revision++
     announce(reviewService(watchedService, clock.now()))
-    return { joined, left }
+    return [...left, ...watchedService.targets]
   }
 
   async function readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted> {
     const known = new Set(watchedService.targets.map(({ target }) => target.name))
-    watchedService.joining = membersOf(watchedService.service, addresses)
+    const joining = membersOf(watchedService.service, addresses)
       .filter(({ name }) => !known.has(name))
       .map((target) => watchTarget(target, watchedService))
-    await Promise.all(watchedService.joining.map(check))
-    if (services.get(watchedService.service.name) !== watchedService) return { joined: [], left: [] }
-    watchedService.addresses = addresses
-    const { joined, left } = retarget(watchedService)
+    watchedService.joining = joining
+    await Promise.all(joining.map(check))
     watchedService.joining = []
+    const isGone = services.get(watchedService.service.name) !== watchedService
+    // Checks end without an outcome when Porthole stops: what is known then is the last that is known.
+    if (isGone || joining.some(({ health }) => health.lastOutcome === null)) return { joined: [], left: [] }
+    watchedService.addresses = addresses
+    const { joined, left } = retarget(watchedService, joining)
+    announce(reviewService(watchedService, clock.now()))
     if (joined.length + left.length > 0) watching.emit([...left, ...joined])
     return { joined, left }
   }

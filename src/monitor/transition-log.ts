@@ -121,7 +121,7 @@ export function createTransitionLog({
     lastId: () => lastId,
     restore({ transitions, completeAfter }) {
       kept = [...transitions, ...kept].sort((a, b) => a.id - b.id)
-      lastId = Math.max(lastId, kept.at(-1)?.id ?? 0)
+      lastId = Math.max(lastId, completeAfter.id, kept.at(-1)?.id ?? 0)
       completeSince = completeAfter.at
       forgottenId = completeAfter.id
       forget(kept.length - maxCount)

@@ -81,8 +81,12 @@ export function createKeeper(parts: KeeperParts): Keeper {
       return false
     }
     opened = found.value
-    keptUpTo = Math.max(loaded.value.transitions.at(-1)?.id ?? 0, loaded.value.completeAfter.id)
-    log.restore(bridge(loaded.value, clock))
+    const { transitions, completeAfter, aliveAt } = loaded.value
+    // A new store begins when it is made, and has nothing to tell of what this process logged before.
+    if (aliveAt !== null || transitions.length > 0) {
+      keptUpTo = Math.max(transitions.at(-1)?.id ?? 0, completeAfter.id)
+      log.restore(bridge(loaded.value, clock))
+    }
     onLoad(loaded.value)
     return true
   }

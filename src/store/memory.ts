@@ -1,10 +1,7 @@
 import { conditionHolds } from './condition.ts'
 import type { KeptTransition, Registration, Retention, Store, Stored } from './store.ts'
 
-/**
- * Keeps everything for as long as the process lives. So there is never an absence to tell of, and a new one begins with nothing, complete
- * since it was made. `now` tells milliseconds since the epoch.
- */
+/** Keeps everything for as long as the process lives, so no earlier one ever ran with it. `now` tells milliseconds since the epoch. */
 export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => number = Date.now): Store {
   const registrations = new Map<string, Registration>()
   const drained = new Set<string>()
@@ -13,31 +10,29 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
   const createdAt = now()
   let completeAfter = { id: Math.floor(createdAt) * 1000, at: createdAt }
   let lastRevision = 0
+  let forgottenId = 0
 
-  function forget(count: number): void {
-    const newest = transitions[count - 1]
-    if (newest === undefined) return
-    if (newest.id > completeAfter.id) completeAfter = { id: newest.id, at: newest.at }
-    transitions = transitions.slice(count)
+  function completeOnlyAfter(id: number, at: number): void {
+    if (id > completeAfter.id) completeAfter = { id, at }
   }
 
-  function forgetOlderThan(at: number): void {
-    const kept = transitions.findIndex((transition) => transition.at >= at)
-    forget(kept < 0 ? transitions.length : kept)
+  /** Forgets this transition and all before it, but for the last of each service itself that left something known. */
+  function forget(newest: KeptTransition | undefined): void {
+    if (newest === undefined || newest.id <= forgottenId) return
+    const own = transitions.filter(({ target }) => target === null)
+    const last = new Map(own.map((transition) => [transition.service, transition]))
+    transitions = transitions.filter(
+      (one) => one.id > newest.id || (last.get(one.service) === one && one.to !== 'unknown'),
+    )
+    forgottenId = newest.id
+    completeOnlyAfter(newest.id, newest.at)
   }
 
   return {
     name: 'memory',
-    async load(at) {
-      forgetOlderThan(at - maxAgeMs)
-      forget(transitions.length - maxCount)
-      return stored({
-        registrations: [...registrations.values()],
-        drained: [...drained],
-        transitions: [...transitions],
-        completeAfter,
-        absences: [],
-      })
+    async load() {
+      const kept = { registrations: [...registrations.values()], drained: [...drained], transitions: [...transitions] }
+      return stored({ ...kept, completeAfter, aliveAt: null })
     },
     async put(name, definition, condition) {
       const old = registrations.get(name)
@@ -65,16 +60,17 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
     async append(added, missing) {
       const [first] = added
       if (first === undefined) return stored(null)
-      if (missing && first.id - 1 > completeAfter.id) completeAfter = { id: first.id - 1, at: first.at }
+      if (missing) completeOnlyAfter(first.id - 1, first.at)
       const lastId = transitions.at(-1)?.id ?? 0
       transitions.push(...added.filter(({ id }) => id > lastId))
-      forgetOlderThan(Math.max(...added.map(({ at }) => at)) - maxAgeMs)
       // Not one at a time: what goes in front moves all the rest.
-      if (transitions.length >= maxCount * 1.1) forget(transitions.length - maxCount)
+      if (transitions.length > maxCount * 1.1) forget(transitions.at(-1 - maxCount))
       return stored(null)
     },
     async beat(at) {
-      forgetOlderThan(at - maxAgeMs)
+      const oldest = at - maxAgeMs
+      const fresh = transitions.findIndex((transition) => transition.id > forgottenId && transition.at >= oldest)
+      forget(transitions[(fresh < 0 ? transitions.length : fresh) - 1])
       return stored(null)
     },
     async close() {},

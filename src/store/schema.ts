@@ -15,7 +15,8 @@ const migrations: readonly Migration[] = [
         last_revision INTEGER NOT NULL,
         alive_at REAL,
         complete_after_id INTEGER NOT NULL,
-        complete_after_at REAL NOT NULL
+        complete_after_at REAL NOT NULL,
+        forgotten_id INTEGER NOT NULL
       ) STRICT;
       CREATE TABLE registrations (
         name TEXT PRIMARY KEY,
@@ -33,8 +34,8 @@ const migrations: readonly Migration[] = [
         reason TEXT,
         message TEXT NOT NULL
       ) STRICT;
-      CREATE TABLE absences ("from" REAL NOT NULL, "to" REAL NOT NULL) STRICT`)
-    db.prepare('INSERT INTO meta VALUES (1, 0, NULL, ?, ?)').run(Math.floor(now) * 1000, now)
+      CREATE INDEX changes_of_services ON transitions (service, id) WHERE target IS NULL`)
+    db.prepare('INSERT INTO meta VALUES (1, 0, NULL, ?, ?, 0)').run(Math.floor(now) * 1000, now)
   },
 ]
 

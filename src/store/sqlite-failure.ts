@@ -77,10 +77,15 @@ function ofSystem(code: string, file: string): Obstacle {
       return readable(`${file} is on a read-only file system: mount it writable`)
     case 'EACCES':
     case 'EPERM':
-      return readable(`Porthole may not read and write ${file} (${code}): give its user the right to, in the directory too`)
+      return readable(
+        `Porthole may not read and write ${file} (${code}): give its user the right to, in the directory too`,
+      )
     case 'ENOTDIR':
     case 'EEXIST':
       return refused(`${dirname(file)} is not a directory: name one that Porthole can keep its data in`)
+    case 'ENOENT':
+      // So says a recursive mkdir of Node.js of a read-only file system too.
+      return refused(`${dirname(file)} does not exist and cannot be made: make it, or name another data directory`)
     case 'EISDIR':
       return refused(`${file} is a directory: move it away`)
     default:

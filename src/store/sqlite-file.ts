@@ -16,17 +16,14 @@ const busyTimeoutMs = 1000
  * epoch. A file that is not Porthole's, or a newer one's, is only looked at.
  */
 export function openToWrite(file: string, now: number): Opening {
-  return attempt(file, () => {
+  const open = () => {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-    const obstacle = lookAt(file)
-    if (obstacle !== null) return obstacle
     accessSync(dirname(file), constants.R_OK | constants.W_OK)
     if (existsSync(file)) accessSync(file, constants.R_OK | constants.W_OK)
     else closeSync(openSync(file, 'wx', 0o600))
     return new DatabaseSync(file, { timeout: busyTimeoutMs, defensive: true })
-  }, (db) => {
-    // Before anything is read: then the index of the log is in memory, and no second process gets in.
-    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON')
+  }
+  return prepare(file, open, (db) => {
     // Before there is a log, so that the file itself tells whose it is, whatever is still in the log.
     if (versionOf(db) === 0) db.exec(`PRAGMA application_id = ${applicationId}`)
     // The log is synced at every commit, so that a commit outlives a power cut; and cut to this size once a burst is over.
@@ -38,41 +35,36 @@ export function openToWrite(file: string, now: number): Opening {
 }
 
 /**
- * Opens a database file that cannot be written. SQLite wants to write even then, for the lock and the index of the log, and
- * `immutable=1` would leave out what a killed Porthole left in its log: so no lock, and the index in memory.
+ * Opens a database file that cannot be written. SQLite wants to write even then, for its lock and for the log and its index.
+ * `immutable=1` does without, but would leave out what a killed Porthole left in the log: where there is one, it is read without
+ * a lock and with the index in memory.
  */
 export function openToRead(file: string): Opening {
-  return attempt(file, () => {
-    const obstacle = lookAt(file)
-    if (obstacle !== null) return obstacle
-    const url = pathToFileURL(file)
-    url.search = '?vfs=unix-none'
-    return new DatabaseSync(url, { readOnly: true, defensive: true })
-  }, (db) => {
-    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON')
+  const url = pathToFileURL(file)
+  url.search = existsSync(`${file}-wal`) ? '?vfs=unix-none' : '?immutable=1'
+  const open = () => new DatabaseSync(url, { readOnly: true, defensive: true })
+  return prepare(file, open, (db) => {
     const obstacle = verify(db, file)
     if (obstacle !== null || versionOf(db) === schemaVersion) return obstacle
     return refused(`${file} was written by an older Porthole and cannot be brought up to date: make it writable`)
   })
 }
 
-/** `open` may find an obstacle before there is a database, `prepare` one in it: then it is closed. */
-function attempt(
-  file: string,
-  open: () => DatabaseSync | Obstacle,
-  prepare: (db: DatabaseSync) => Obstacle | null,
-): Opening {
+function prepare(file: string, open: () => DatabaseSync, finish: (db: DatabaseSync) => Obstacle | null): Opening {
   let db: DatabaseSync | undefined
   let obstacle: Obstacle | null
   try {
-    const opened = open()
-    if (!(opened instanceof DatabaseSync)) return { ok: false, ...opened }
-    db = opened
-    obstacle = prepare(db)
+    obstacle = lookAt(file)
+    if (obstacle === null) {
+      db = open()
+      // Before anything is read: then the index of the log is in memory, and no second process gets in.
+      db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON')
+      obstacle = finish(db)
+      if (obstacle === null) return { ok: true, db }
+    }
   } catch (error) {
     obstacle = obstacleOf(error, file)
   }
-  if (db !== undefined && obstacle === null) return { ok: true, db }
   db?.close()
   return { ok: false, ...obstacle }
 }
@@ -83,7 +75,9 @@ function lookAt(file: string): Obstacle | null {
   if (header === null || header.length === 0) return null
   if (header.length < 100 || header.toString('latin1', 0, 16) !== 'SQLite format 3\0') return damaged(file)
   if (header.readUInt32BE(68) !== applicationId)
-    return refused(`${file} is another program's: move it away, or name another data directory; nothing in it was changed`)
+    return refused(
+      `${file} is another program's: move it away, or name another data directory; nothing in it was changed`,
+    )
   return newer(header.readUInt32BE(60), file)
 }
 

@@ -4,8 +4,8 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { transact } from './schema.ts'
 import { isPassing, type Obstacle, obstacleOf, refused } from './sqlite-failure.ts'
 import { openToRead, openToWrite } from './sqlite-file.ts'
-import { createStatements, type Operation, type Statements } from './sqlite-statements.ts'
-import type { Kept, Retention, Stored } from './store.ts'
+import { createStatements, type Operation, type Perform } from './sqlite-statements.ts'
+import type { Retention, Stored } from './store.ts'
 
 /** What the main thread gives its worker. `now` is milliseconds since the epoch. */
 export type WorkerData = { readonly file: string; readonly retention: Retention; readonly now: number }
@@ -16,29 +16,28 @@ export type Request = readonly Operation[] | 'close'
 /** From the worker: first whether the file could be opened, then an answer to each operation of each request. */
 export type Reply = readonly Stored<unknown>[]
 
-type Open = { readonly db: DatabaseSync; readonly statements: Statements }
+type Open = { readonly db: DatabaseSync; readonly perform: Perform }
 
 const { file, retention, now } = workerData as WorkerData
 let current: Open | null = null
 /** Which file was opened. A file that took its place does not hold what Porthole was told it holds. */
 let inode: number | null = null
-/** Until when no Porthole was running, while that is not noted. */
-let absentUntil: number | null = null
 
 const opened = openFirst()
 parentPort?.postMessage([opened] satisfies Reply)
 if (opened.ok) parentPort?.on('message', serve)
 
 function serve(request: Request): void {
-  if (request !== 'close') return parentPort?.postMessage(commit(request))
-  shut()
-  parentPort?.close()
+  if (request === 'close') {
+    shut()
+    parentPort?.close()
+  } else parentPort?.postMessage(commit(request))
 }
 
 /** A file that can only be read is opened too: what it holds is served, and it may become writable. */
 function openFirst(): Stored<null> {
   const found = reopen()
-  if ('failure' in found && (!found.readable || readAnyway(0) === null)) return { ok: false, failure: found.failure }
+  if ('failure' in found && (!found.readable || readAnyway() === null)) return { ok: false, failure: found.failure }
   return { ok: true, value: null }
 }
 
@@ -51,7 +50,7 @@ function reopen(): Open | Obstacle {
     if (current !== null) return current
     const opening = openToWrite(file, now)
     if (!opening.ok) return opening
-    current = { db: opening.db, statements: createStatements(opening.db, retention) }
+    current = { db: opening.db, perform: createStatements(opening.db, retention) }
     inode = statSync(file).ino
     return current
   } catch (error) {
@@ -66,16 +65,11 @@ function shut(): void {
 
 /** Does all of it in one transaction: one wait for the disk is enough for all. */
 function commit(operations: readonly Operation[]): Reply {
-  for (const operation of operations) if (operation.kind === 'load') absentUntil = operation.now
   const found = reopen()
   if ('failure' in found) return refuse(operations, found)
-  const { db, statements } = found
+  const { db, perform } = found
   try {
-    const values = transact(db, () => {
-      if (absentUntil !== null) statements.noteAbsence(absentUntil)
-      return operations.map(statements.perform)
-    })
-    absentUntil = null
+    const values = transact(db, () => operations.map(perform))
     return values.map((value) => ({ ok: true, value }))
   } catch (error) {
     const obstacle = obstacleOf(error, file)
@@ -87,19 +81,19 @@ function commit(operations: readonly Operation[]): Reply {
 /** What cannot be written can often be read. */
 function refuse(operations: readonly Operation[], { failure, readable }: Obstacle): Reply {
   return operations.map((operation) => {
-    const kept = operation.kind === 'load' && readable ? readAnyway(operation.now) : null
+    const kept = operation.kind === 'load' && readable ? readAnyway() : null
     return kept === null ? { ok: false, failure } : { ok: true, value: kept }
   })
 }
 
-function readAnyway(until: number): Kept | null {
+function readAnyway(): unknown {
   let db: DatabaseSync | undefined
   try {
-    if (current !== null) return current.statements.read(until)
+    if (current !== null) return current.perform({ kind: 'load' })
     const opening = openToRead(file)
     if (!opening.ok) return null
     db = opening.db
-    return createStatements(db, retention).read(until)
+    return createStatements(db, retention)({ kind: 'load' })
   } catch (error) {
     // Throws what is a bug; of the rest the failure to write has told already.
     obstacleOf(error, file)

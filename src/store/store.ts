@@ -38,7 +38,7 @@ export type Kept = {
   readonly registrations: readonly Registration[]
   /** The names of services that are drained. They need not be registered. */
   readonly drained: readonly string[]
-  /** The oldest first. The last of each service itself is among them, however old it is. */
+  /** The oldest first. The last of each service itself is among them, however old it is, unless it is to `unknown`. */
   readonly transitions: readonly KeptTransition[]
   /** No transition after this one is missing, and none since that time, in milliseconds since the epoch. */
   readonly completeAfter: { readonly id: number; readonly at: number }
@@ -75,7 +75,8 @@ export type Store = {
   setDrained(name: string, drained: boolean): Promise<Stored<null>>
   /**
    * Keeps transitions, whose ids are larger than all before, and forgets the oldest beyond what it was told to keep, but for the
-   * last of each service itself, unless it was deregistered. One that is kept already is kept once. `missing`: some between these and the last were lost, so that it is complete only after the first of these.
+   * last of each service itself, unless that is to `unknown`, as when it was deregistered. One that is kept already is kept
+   * once. `missing`: some between these and the last were lost, so that it is complete only after the first of these.
    */
   append(transitions: readonly KeptTransition[], missing: boolean): Promise<Stored<null>>
   /** Notes that Porthole runs at this time, in milliseconds since the epoch; and so whether the store can be written. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseConfig, readConfig } from '../../src/config/config.ts'
 import { formatPath, formatProblem } from '../../src/config/problem.ts'
+import { defaultLimits } from '../../src/domain/limits.ts'
 
 type Input = { text?: string; name?: string; targets?: string[]; env?: Record<string, string> }
 
@@ -23,18 +24,33 @@ function problemsOf(input: Input): string[] {
   return result.ok ? [] : result.problems.map(formatProblem)
 }
 
+const secret = 'correct-horse-battery-staple'
+/** What `printf %s correct-horse-battery-staple | sha256sum` prints. */
+const secretHash = '87cbebfeebc05f7c54ac9336c4b4bbec831227a641951a4bde7edd56020f8590'
+/** The hash of another. */
+const otherHash = '2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae'
+
 test('a file that says little gets the defaults', () => {
   const { config, notes } = accepted({ text: 'services: {}' })
-  assert.deepEqual(config, {
+  const { placeOf: _, ...settings } = config
+  assert.deepEqual(settings, {
     listen: { host: '0.0.0.0', port: 8080 },
     services: [],
     groups: [],
+    defaults: {},
+    access: { tokens: [], details: 'all' },
+    data: null,
+    dial: {},
+    limits: { services: 10_000, targets: 100, groups: 20, nameLength: 200, targetLength: 260, bodyBytes: 65_536 },
+    retention: { maxAgeMs: 30 * 86_400_000, maxCount: 100_000 },
     maxInFlight: null,
     shutdownDelayMs: 1000,
     logLevel: 'info',
     prober: 'auto',
   })
-  assert.deepEqual(notes, ['there are no services: name some under services'])
+  assert.deepEqual(notes, [
+    'there are no services: name some under services, or set PORTHOLE_TOKEN so that they can be registered over HTTP',
+  ])
 })
 
 test('everything in the file reaches the configuration', () => {
@@ -49,6 +65,13 @@ services:
   redis: { targets: [cache:6379], groups: [search, payments], timeout: 4s }
 groups:
   payments: { quorum: any }
+  search: {}
+tokens: { deploy: "sha256:${otherHash.toUpperCase()}" }
+details: token
+data: /var/lib/porthole
+dial: { allow: [10.0.0.0/8], deny: [10.1.2.3], loopback: true, private: false }
+limits: { services: 20000, bodyBytes: 1024 }
+transitions: { keepFor: 7d, keepAtMost: 1000 }
 `,
   })
   assert.deepEqual(config.listen, { host: '::1', port: 0 })
@@ -58,6 +81,12 @@ groups:
     { name: 'payments', quorum: 'any' },
     { name: 'search', quorum: 'all' },
   ])
+  assert.deepEqual(config.access, { tokens: [{ name: 'deploy', sha256: otherHash }], details: 'token' })
+  assert.equal(config.data, '/var/lib/porthole')
+  assert.deepEqual(config.dial, { allow: ['10.0.0.0/8'], deny: ['10.1.2.3'], loopback: true, private: false })
+  assert.deepEqual(config.limits, { ...defaultLimits, services: 20_000, bodyBytes: 1024 })
+  assert.deepEqual(config.retention, { maxAgeMs: 7 * 86_400_000, maxCount: 1000 })
+  assert.deepEqual(config.defaults, { timeout: 3000, fall: 5 })
   const [postgres, redis] = config.services
   assert.deepEqual([postgres?.name, postgres?.quorum, postgres?.groups], ['postgres', '50%', ['payments']])
   assert.deepEqual(
@@ -95,28 +124,106 @@ test('a policy field comes from the service, else from defaults, else is built i
 })
 
 test('the configuration is frozen all the way down', () => {
-  const { config } = accepted({ text: 'services: { a: { targets: [a:1], groups: [g] } }', targets: ['b=b:1'] })
+  const { config } = accepted({
+    text: `
+services: { a: { targets: [a:1], groups: [g] } }
+groups: { g: {} }
+defaults: { fall: 5 }
+tokens: { deploy: "sha256:${otherHash}" }
+dial: { allow: [10.0.0.0/8] }
+`,
+    targets: ['b=b:1'],
+  })
   const isDeepFrozen = (value: unknown): boolean =>
     typeof value !== 'object' || value === null || (Object.isFrozen(value) && Object.values(value).every(isDeepFrozen))
   assert.ok(isDeepFrozen(config))
 })
 
 test('names that every JavaScript object has are names like any other', () => {
-  const { config } = accepted({ text: 'services: { constructor: { targets: [a:1], groups: [toString] } }' })
-  assert.deepEqual(config.groups, [{ name: 'toString', quorum: 'all' }])
+  const text = `services: { constructor: { targets: [a:1], groups: [toString] } }
+groups: { toString: { quorum: any } }
+tokens: { hasOwnProperty: "sha256:${otherHash}" }`
+  const { config, advice } = accepted({ text })
+  assert.deepEqual([config.groups, advice], [[{ name: 'toString', quorum: 'any' }], []])
+  assert.equal(config.access.tokens[0]?.name, 'hasOwnProperty')
+  assert.equal(config.placeOf('valueOf'), null)
   assert.equal(config.services[0]?.name, 'constructor')
   assert.equal(accepted({ text: 'services: {}', targets: ['valueOf=a:1'] }).config.services.length, 1)
 })
 
 test('the environment wins over the file', () => {
-  const text = 'listen: { host: 127.0.0.1, port: 1 }\nservices: {}'
+  const text = 'listen: { host: 127.0.0.1, port: 1 }\ndata: kept\nservices: {}'
   const { config } = accepted({
     text,
-    env: { PORTHOLE_HOST: '::', PORTHOLE_PORT: '9090', PORTHOLE_LOG_LEVEL: 'silent' },
+    env: {
+      PORTHOLE_HOST: '::',
+      PORTHOLE_PORT: '9090',
+      PORTHOLE_LOG_LEVEL: 'silent',
+      PORTHOLE_DATA: '/var/lib/porthole',
+    },
   })
-  assert.deepEqual([config.listen, config.logLevel], [{ host: '::', port: 9090 }, 'silent'])
-  const empty = accepted({ text, env: { PORTHOLE_HOST: '', PORTHOLE_PORT: '', PORTHOLE_LOG_LEVEL: '' } })
-  assert.deepEqual([empty.config.listen, empty.config.logLevel], [{ host: '127.0.0.1', port: 1 }, 'info'])
+  assert.deepEqual(
+    [config.listen, config.logLevel, config.data],
+    [{ host: '::', port: 9090 }, 'silent', '/var/lib/porthole'],
+  )
+  const nothing = {
+    PORTHOLE_HOST: '',
+    PORTHOLE_PORT: '',
+    PORTHOLE_LOG_LEVEL: '',
+    PORTHOLE_DATA: '',
+    PORTHOLE_TOKEN: '',
+  }
+  const { config: unchanged } = accepted({ text, env: nothing })
+  assert.deepEqual(
+    [unchanged.listen, unchanged.logLevel, unchanged.data, unchanged.access.tokens],
+    [{ host: '127.0.0.1', port: 1 }, 'info', 'kept', []],
+  )
+})
+
+test('the token in the environment joins those of the file, and its secret is nowhere', () => {
+  const read = accepted({
+    text: `tokens: { deploy: "sha256:${otherHash}" }`,
+    env: { PORTHOLE_TOKEN: secret },
+  })
+  assert.deepEqual(read.config.access.tokens, [
+    { name: 'PORTHOLE_TOKEN', sha256: secretHash },
+    { name: 'deploy', sha256: otherHash },
+  ])
+  assert.ok(!JSON.stringify(read).includes(secret))
+})
+
+test('a token that is of no use is a problem that does not repeat it', () => {
+  for (const [token, flaw] of [
+    ['hunter2', 'fewer than 16 characters'],
+    [`${secret}\n`, 'a line break'],
+    [`${secret} ${secret}`, 'cannot be sent'],
+  ] as const) {
+    const [problem = '', ...more] = problemsOf({ env: { PORTHOLE_TOKEN: token } })
+    assert.ok(problem.startsWith('PORTHOLE_TOKEN: the token ') && problem.includes(flaw), problem)
+    assert.ok(!problem.includes(token.slice(0, 7)) && more.length === 0, problem)
+  }
+})
+
+test('without a token it is told what only one could change', () => {
+  const text = 'details: token'
+  assert.deepEqual(accepted({ text }).notes, [
+    'there are no services: name some under services, or set PORTHOLE_TOKEN so that they can be registered over HTTP',
+    'details: token hides targets, addresses and sentences from everybody while there is no token: set PORTHOLE_TOKEN, or tokens',
+  ])
+  assert.deepEqual(accepted({ text, env: { PORTHOLE_TOKEN: secret } }).notes, [])
+  assert.deepEqual(accepted({ text: `${text}\ntokens: { deploy: "sha256:${otherHash}" }` }).notes, [])
+})
+
+test('one token under two names is told at the second', () => {
+  const written = `"sha256:${otherHash}"`
+  const linesOf = (input: Input) => accepted(input).advice.map(formatProblem)
+  assert.deepEqual(linesOf({ text: `tokens:\n  deploy: ${written}\n  ci: ${written}\n` }), [
+    'porthole.yaml:3:3: tokens.ci: this is the same token as deploy: give each a secret of its own, or remove one',
+  ])
+  const text = `tokens: { ci: "sha256:${secretHash}" }`
+  assert.deepEqual(linesOf({ text, env: { PORTHOLE_TOKEN: secret } }), [
+    'porthole.yaml:1:11: tokens.ci: this is the same token as PORTHOLE_TOKEN: give each a secret of its own, or remove one',
+  ])
 })
 
 test('a bad variable is a problem under its own name', () => {
@@ -178,6 +285,20 @@ test('a service named in the file and on the command line is a problem that name
   ])
 })
 
+test('every service is found where it is defined', () => {
+  const text = 'services:\n  db: { targets: [a:1] }\n  "a b":\n    targets: [a:1]\n'
+  const { placeOf } = accepted({ text, targets: ['cache=c:1', 'cache=d:1', 'e:1'] }).config
+  assert.deepEqual(['db', 'a b', 'cache', 'e:1', 'targets', 'nobody'].map(placeOf), [
+    'porthole.yaml:2:3',
+    'porthole.yaml:3:3',
+    'argument "cache=c:1"',
+    'argument "e:1"',
+    null,
+    null,
+  ])
+  assert.equal(accepted({ targets: ['e:1'] }).config.placeOf('e:1'), 'argument "e:1"')
+})
+
 test('problems of file, environment and command line come together, in this order', () => {
   const result = parse({
     text: 'services: { a: { targets: [a], timeout: 5 } }',
@@ -206,6 +327,7 @@ test('ten thousand services in JSON keep their order and their settings', () => 
   const { config } = accepted({ name: 'porthole.json', text: JSON.stringify({ services }) })
   assert.equal(config.services.length, 10_000)
   assert.equal(config.services[9999]?.targets[0]?.port, 10_000)
+  assert.match(config.placeOf('s9999') ?? '', /^porthole\.json:1:\d+$/)
 })
 
 test('a file that is missing or a directory is a problem that names it', async () => {

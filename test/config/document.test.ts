@@ -54,9 +54,43 @@ test('JSON has the same places as the YAML it is', () => {
   assert.deepEqual(locate(['services', 'db é', 'timeout'], 'value'), { line: 3, column: 29 })
 })
 
+test('the keys of a section are found in one go', () => {
+  assert.deepEqual(
+    [...read('a.yaml', yaml).keysIn('services')],
+    [
+      ['postgres', { line: 2, column: 3 }],
+      ['redis', { line: 8, column: 3 }],
+    ],
+  )
+  const behindAlias = read('a.yaml', 'shared: &x\n  a: 1\nservices: *x\n')
+  assert.deepEqual([...behindAlias.keysIn('services')], [['a', { line: 2, column: 3 }]])
+  for (const text of ['services: [a]', 'services:', 'a: { services: { b: 1 } }', '[]', '7', '']) {
+    assert.equal(read('a.yaml', text).keysIn('services').size, 0, text)
+  }
+})
+
+test('the keys of a section of JSON are where the YAML it is has them', () => {
+  const json = fc.record({ services: fc.jsonValue(), groups: fc.jsonValue() })
+  const spaces = fc.constantFrom('', ' ', '\t', '\n', '\r\n')
+  const text = fc
+    .tuple(json, fc.constantFrom(undefined, 1, '\t'), spaces)
+    .map(([value, indent, space]) => JSON.stringify(value, null, indent).replaceAll('":', `"${space}:`))
+    .filter((json) => !json.includes('"__proto__"'))
+  fc.assert(
+    fc.property(text, (json) => {
+      const { value, keysIn, locate } = read('a.json', json)
+      const { services } = value as { services: unknown }
+      const names = typeof services === 'object' && !Array.isArray(services) ? Object.keys(services ?? {}) : []
+      const expected = names.map((name) => [name, locate(['services', name], 'key')] as const)
+      assert.deepEqual(keysIn('services'), new Map(expected))
+    }),
+  )
+})
+
 test('a byte order mark shifts no column', () => {
   assert.deepEqual(read('a.yaml', '\uFEFFa: 1\n').locate(['a'], 'value'), { line: 1, column: 4 })
   assert.deepEqual(read('a.json', '\uFEFF{"a": 1}').value, { a: 1 })
+  assert.deepEqual(read('a.json', '\uFEFF{"a":{"b": 1}}').keysIn('a').get('b'), { line: 1, column: 7 })
 })
 
 test('YAML is version 1.2 whatever the file says: off, no and 0777 are no booleans and octals', () => {

@@ -242,7 +242,7 @@ test('a service that is checked only on demand has no beat', () => {
   for (const letters of ['', 'p', 'pf', 'f']) assert.equal(beatIntervalMs(healthAfter(letters, policy), policy), null)
 })
 
-test('only our own fault says nothing of the target', () => {
+test('only our own faults and our own rules say nothing of the target', () => {
   const verdicts = Object.fromEntries(Reason.options.map((reason) => [reason, verdictOf(reason)]))
   assert.deepEqual(verdicts, {
     connected: 'up',
@@ -255,5 +255,6 @@ test('only our own fault says nothing of the target', () => {
     tls: 'down',
     dns: 'down',
     local: 'unknown',
+    denied: 'unknown',
   })
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { membersNeeded, parseQuorum, Quorum, statusOf } from '../../src/domain/quorum.ts'
+import { drainedQuorum, membersNeeded, parseQuorum, Quorum, statusOf } from '../../src/domain/quorum.ts'
 import { countStatuses, type Status } from '../../src/domain/status.ts'
 
 const worstFirst: readonly Status[] = ['down', 'unknown', 'degraded', 'up']
@@ -78,6 +78,24 @@ const cases: readonly [members: Status[], quorum: Quorum, status: Status][] = [
 for (const [members, quorum, status] of cases) {
   test(`${members.join(', ') || 'nothing'} with a quorum of ${quorum} is ${status}`, () => {
     assert.equal(read(members, quorum), status)
+  })
+}
+
+const drains: [quorum: Quorum, total: number, drained: number, said: string | null][] = [
+  ['all', 3, 0, null],
+  [4, 3, 0, null],
+  ['all', 3, 2, null],
+  ['any', 3, 2, null],
+  ['50%', 3, 2, null],
+  [2, 3, 1, null],
+  [2, 3, 2, 'a quorum of 2 cannot be met while 2 of 3 services are drained'],
+  [2, 2, 1, 'a quorum of 2 cannot be met while 1 of 2 services is drained'],
+  ['all', 1, 1, 'a quorum of all cannot be met while 1 of 1 services is drained'],
+  ['any', 2, 2, 'a quorum of any cannot be met while 2 of 2 services are drained'],
+]
+for (const [quorum, total, drained, said] of drains) {
+  test(`with ${drained} of ${total} drained, a quorum of ${quorum} ${said === null ? 'can be met' : 'cannot be met'}`, () => {
+    assert.equal(drainedQuorum(quorum, total, drained), said)
   })
 }
 

@@ -22,6 +22,7 @@ test('a service of which only the targets are written has the built-in policy', 
     targets: [targetAt('db', 5432)],
     quorum: 'all',
     groups: [],
+    resolve: 'first',
     policy: {
       intervalMs: 10_000,
       timeoutMs: 2000,
@@ -33,7 +34,12 @@ test('a service of which only the targets are written has the built-in policy', 
       minAgeMs: 1000,
       close: 'half-open',
     },
+    origin: 'file',
   })
+})
+
+test('a service says who defined it', () => {
+  assert.equal(buildService('db', settings({}), {}, 'http').origin, 'http')
 })
 
 const written: PolicySettings = {
@@ -103,11 +109,13 @@ test('a group named twice counts once', () => {
 })
 
 test('every field is read from what people write', () => {
-  const parsed = settings({ interval: '3s', timeout: '300ms', quorum: '50%', groups: ['a'], close: 'rst', rise: 1 })
+  const written = { interval: '3s', timeout: '300ms', quorum: '50%', groups: ['a'], close: 'rst', rise: 1 }
+  const parsed = settings({ ...written, resolve: 'all' })
   assert.equal(parsed.interval, 3000)
   assert.equal(parsed.timeout, 300)
   assert.equal(parsed.quorum, '50%')
   assert.equal(parsed.close, 'rst')
+  assert.equal(buildService('db', parsed).resolve, 'all')
 })
 
 test('a wrong field is refused by its own path', () => {
@@ -124,6 +132,7 @@ test('a wrong field is refused by its own path', () => {
     [{ fastInterval: 'off' }, 'fastInterval'],
     [{ maxAge: -1 }, 'maxAge'],
     [{ close: 'FIN' }, 'close'],
+    [{ resolve: 'every' }, 'resolve'],
     [{ quorum: 'most' }, 'quorum'],
     [{ groups: 'a' }, 'groups'],
     [{ groups: ['a', ''] }, 'groups.1'],
@@ -149,6 +158,11 @@ test('a quorum that the targets can never meet is refused', () => {
   for (const quorum of ['all', 'any', 1, 2, '1%', '100%']) {
     assert.deepEqual(pathsOf({ targets: ['a:1', 'b:1'], quorum }), [])
   }
+})
+
+test('a quorum above the number of targets is fine where each may stand for many', () => {
+  assert.deepEqual(pathsOf({ targets: ['a:1', 'b:1'], quorum: 3, resolve: 'all' }), [])
+  assert.deepEqual(pathsOf({ targets: ['a:1', 'b:1'], quorum: 3, resolve: 'first' }), ['quorum'])
 })
 
 test('a name is up to 200 characters of text without control characters', () => {

@@ -81,16 +81,29 @@ test('changes before the window only say how it began', () => {
   assert.deepEqual(measure({ changes, completeSince: -1000 }), [750, 250, 0, 0.75])
 })
 
-test('a service taken away and registered anew was unknown since its last change before, as nobody knows when it went', () => {
+test('a service taken away and registered anew was what it was until it went, and unknown from then to its first verdict', () => {
   const changes = [
     { at: 100, from: 'unknown', to: 'up' },
+    { at: 300, from: 'up', to: 'unknown' },
     { at: 600, from: 'unknown', to: 'down' },
   ] as const
-  assert.deepEqual(measure({ changes, status: 'down' }), [0, 400, 600, 0])
+  assert.deepEqual(measure({ changes, status: 'down' }), [200, 400, 400, 0.333333])
+})
+
+test('nothing changes by a service going that was unknown anyway', () => {
+  const changes = [
+    { at: 300, from: 'unknown', to: 'unknown' },
+    { at: 600, from: 'unknown', to: 'up' },
+  ] as const
+  assert.deepEqual(measure({ changes }), [400, 0, 600, 1])
 })
 
 test('registered anew and not judged since, it is unknown up to now', () => {
-  assert.deepEqual(measure({ changes: [{ at: 300, from: 'down', to: 'up' }], status: 'unknown' }), [0, 300, 700, 0])
+  const changes = [
+    { at: 300, from: 'down', to: 'up' },
+    { at: 400, from: 'up', to: 'unknown' },
+  ] as const
+  assert.deepEqual(measure({ changes, status: 'unknown' }), [100, 300, 600, 0.25])
 })
 
 test('the ratio is rounded to 6 decimals', () => {
@@ -119,16 +132,12 @@ function live(lives: readonly (readonly (readonly [Status, number])[])[]) {
   const changes: { at: number; from: Status; to: Status }[] = []
   const known: Status[] = []
   let status: Status = 'unknown'
-  let changedAt = 0
-  for (const spans of lives) {
-    // Registered anew: nobody noted it, so what held since the last change is in doubt.
-    if (status !== 'unknown') known.fill('unknown', changedAt)
+  for (const [index, spans] of lives.entries()) {
+    // The life before ended, and that is noted also of what was unknown.
+    if (index > 0) changes.push({ at: known.length, from: status, to: 'unknown' })
     status = 'unknown'
     for (const [next, forMs] of spans) {
-      if (next !== status) {
-        changes.push({ at: known.length, from: status, to: next })
-        changedAt = known.length
-      }
+      if (next !== status) changes.push({ at: known.length, from: status, to: next })
       status = next
       for (let ms = 0; ms < forMs; ms++) known.push(status)
     }

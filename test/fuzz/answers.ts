@@ -1,13 +1,11 @@
-import { once } from 'node:events'
 import net from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { type Request, urlOf } from './requests.ts'
-import { writeRequest } from './wild.ts'
+import { type Request, urlOf, writeRequest } from './requests.ts'
 
 /** What came back. */
 export type Answer = {
   readonly status: number
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: string
 }
 
@@ -29,20 +27,22 @@ export async function ask(app: FastifyInstance, request: Request): Promise<Answe
   return { status: answer.statusCode, headers: Object.fromEntries(received), body: answer.body }
 }
 
-/** Asks over a socket, and of an answer without end reads the beginning. */
+/** Asks over a socket, and of an answer without end reads the beginning. A string says why there is no answer. */
 export async function askOverSocket(port: number, request: Request): Promise<Answer | string> {
-  const bytes = await talk(port, writeRequest({ ...request, headers: { ...request.headers, connection: 'close' } }), request.from)
-  return readAnswer(bytes, request.method) ?? 'the connection was closed without an answer'
+  const asked = { ...request, headers: { ...request.headers, connection: 'close' } }
+  const bytes = await talk(port, writeRequest(asked), request.from)
+  return typeof bytes === 'string' ? bytes : (readAnswer(bytes) ?? 'the connection was closed without an answer')
 }
 
-/** How long a server is given to say that there is more to come, in milliseconds, before it is told that there is not. */
-const quietMs = 20
-
-/** Says these bytes from a local address, and returns all that is said until the connection is closed, or an answer without end begins. */
-export async function talk(port: number, bytes: Buffer, from: string): Promise<Buffer> {
+/**
+ * Says these bytes from a local address, and returns all that is said until the connection is closed, or an answer without
+ * end begins. With `quietMs`, after that time it says that it has no more to say. A string says why there is no end.
+ */
+export async function talk(port: number, bytes: Buffer, from: string, quietMs?: number): Promise<Buffer | string> {
   const socket = net.connect({ port, host: '127.0.0.1', localAddress: from })
   const received: Buffer[] = []
-  const closed = once(socket, 'close')
+  let late = false
+  const closed = new Promise((resolve) => socket.once('close', resolve))
   // Whoever is hung up on while still speaking is reset.
   socket.on('error', () => undefined)
   socket.on('data', (data) => {
@@ -50,10 +50,41 @@ export async function talk(port: number, bytes: Buffer, from: string): Promise<B
     if (/^content-type: text\/event-stream.*\r\n\r\n/ims.test(data.toString('latin1'))) socket.destroy()
   })
   socket.write(bytes)
-  const quiet = setTimeout(() => socket.end(), quietMs)
-  const patience = setTimeout(() => socket.destroy(new Error('too late')), patienceMs)
+  const quiet = quietMs === undefined ? undefined : setTimeout(() => socket.end(), quietMs)
+  const patience = setTimeout(() => {
+    late = true
+    socket.destroy()
+  }, patienceMs)
   await closed
   clearTimeout(quiet)
   clearTimeout(patience)
-  return Buffer.concat(received)
+  return late ? `the connection was still open after ${patienceMs} ms` : Buffer.concat(received)
+}
+
+/** Reads the first answer that is not `100 Continue` or the like; null where there is none. What is no HTTP at all is thrown. */
+export function readAnswer(bytes: Buffer): Answer | null {
+  if (bytes.length === 0) return null
+  const end = bytes.indexOf('\r\n\r\n')
+  const [line = '', ...fields] = bytes.subarray(0, end).toString('latin1').split('\r\n')
+  const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(line)?.[1])
+  if (end < 0 || Number.isNaN(status)) throw new Error(`this is no HTTP answer: ${bytes.toString('latin1', 0, 200)}`)
+  const rest = bytes.subarray(end + 4)
+  if (status < 200) return readAnswer(rest)
+  const headers = Object.fromEntries(
+    fields.map((field) => {
+      const [, name = '', value = ''] = /^([^:]+): *(.*)$/.exec(field) ?? []
+      return [name.toLowerCase(), value]
+    }),
+  )
+  const length = headers['content-length'] === undefined ? rest.length : Number(headers['content-length'])
+  const body = /chunked/i.test(headers['transfer-encoding'] ?? '') ? joinChunks(rest) : rest.subarray(0, length)
+  return { status, headers, body: body.toString() }
+}
+
+function joinChunks(bytes: Buffer): Buffer {
+  const end = bytes.indexOf('\r\n')
+  const size = Number.parseInt(bytes.toString('latin1', 0, end), 16)
+  if (end < 0 || !(size > 0)) return Buffer.alloc(0)
+  const start = end + 2
+  return Buffer.concat([bytes.subarray(start, start + size), joinChunks(bytes.subarray(start + size + 2))])
 }

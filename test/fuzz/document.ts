@@ -97,7 +97,8 @@ export function readDocument(document: OpenApi): Described {
   function lookUp<Value>(reference: string): Value {
     const steps = decodeURIComponent(reference.replace(/^#\//, '')).split('/')
     const found = steps.reduce<unknown>(
-      (value, step) => (value as Record<string, unknown>)?.[step.replaceAll('~1', '/').replaceAll('~0', '~')],
+      (value, step) =>
+        (value as Record<string, unknown> | undefined)?.[step.replaceAll('~1', '/').replaceAll('~0', '~')],
       document,
     )
     if (found === undefined) throw new Error(`the document refers to ${reference}, which is not there`)
@@ -143,7 +144,13 @@ function finderOf(operations: readonly Operation[]): Described['placeOf'] {
   const routes = paths
     .sort((one, other) => one.split('{').length - other.split('{').length)
     .map((path) => ({
-      pattern: new RegExp(`^${path.split(/\{[^}]+\}/).map(RegExp.escape).join('[^/]*')}/?$`, 's'),
+      pattern: new RegExp(
+        `^${path
+          .split(/\{[^}]+\}/)
+          .map(RegExp.escape)
+          .join('[^/]*')}/?$`,
+        's',
+      ),
       place: new Map(operations.filter((operation) => operation.path === path).map((found) => [found.method, found])),
     }))
   return (url) => {

@@ -53,4 +53,8 @@ export function createHarvest(): Harvest {
   }
 }
 
-const plain = (name: string) => name.toLowerCase().replace(/[^a-z]/g, '').replace(/s$/, '')
+const plain = (name: string) =>
+  name
+    .toLowerCase()
+    .replace(/[^a-z]/g, '')
+    .replace(/s$/, '')

@@ -28,7 +28,27 @@ export function showRequest(request: Request): string {
   const { method, headers, body } = request
   const shown = [`${method} ${urlOf(request)}`, JSON.stringify(headers)]
   if (body !== null) shown.push(typeof body === 'string' ? body : `bytes ${body.toString('hex')}`)
-  return shown.map((part) => (part.length > 500 ? `${part.slice(0, 500)}… (${part.length} characters)` : part)).join(' ')
+  return shown
+    .map((part) => (part.length > 500 ? `${part.slice(0, 500)}… (${part.length} characters)` : part))
+    .join(' ')
+}
+
+/** A request as bytes. Headers are sent as they are, in Latin-1 as HTTP/1.1 has them; without a length of its own a body is measured. */
+export function writeRequest(request: Request): Buffer {
+  const { method, headers, body } = request
+  const bytes = Buffer.from(body ?? '')
+  const length =
+    body === null || 'content-length' in headers || 'transfer-encoding' in headers
+      ? {}
+      : { 'content-length': bytes.length }
+  const all = Object.entries({ host: 'porthole', connection: 'close', ...length, ...headers })
+  const head = [
+    `${method} ${urlOf(request)} HTTP/1.1`,
+    ...all.map(([name, value]) => `${name}: ${value}`),
+    '',
+    '',
+  ].join('\r\n')
+  return Buffer.concat([Buffer.from(head, 'latin1'), bytes])
 }
 
 type Parts = {
@@ -49,13 +69,18 @@ export function validRequests(operation: Operation, parts: Parts): fc.Arbitrary<
       asHead: fc.integer({ min: 0, max: 9 }).map((die) => method === 'GET' && die === 0),
       path: fc.tuple(...named('path').map((parameter) => valuesOfParameter(parameter, parts))),
       query: fc.tuple(...named('query').map((parameter) => optional(parameter, valuesOfParameter(parameter, parts)))),
-      headers: fc.tuple(...named('header').map((parameter) => optional(parameter, valuesOfParameter(parameter, parts)))),
+      headers: fc.tuple(
+        ...named('header').map((parameter) => optional(parameter, valuesOfParameter(parameter, parts))),
+      ),
       accept: fc.constantFrom(undefined, '*/*', ...types),
       token: fc.boolean().map((given) => (operation.token === 'needed' || given ? parts.secret : undefined)),
       body: body === null ? fc.constant(null) : bodiesOf(body, parts),
     })
     .map((drawn) => {
-      const filled = fillPath(path, named('path').map(({ name }, at) => [name, drawn.path[at]] as const))
+      const filled = fillPath(
+        path,
+        named('path').map(({ name }, at) => [name, drawn.path[at]] as const),
+      )
       const headers = named('header').map(({ name }, at) => [name.toLowerCase(), drawn.headers[at]] as const)
       return {
         method: drawn.asHead ? 'HEAD' : method,
@@ -73,13 +98,18 @@ export function validRequests(operation: Operation, parts: Parts): fc.Arbitrary<
     })
 }
 
-function valuesOfParameter({ schema, name, description, example }: Parameter, { valuesOf }: Parts): fc.Arbitrary<unknown> {
+function valuesOfParameter(
+  { schema, name, description, example }: Parameter,
+  { valuesOf }: Parts,
+): fc.Arbitrary<unknown> {
   const examples = [...(schema.examples ?? []), ...(example === undefined ? [] : [example])]
   return valuesOf({ ...(description === undefined ? {} : { description }), ...schema, examples }, name)
 }
 
 function optional({ required }: Parameter, values: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
-  return required ? values : fc.oneof({ weight: 2, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: values })
+  return required
+    ? values
+    : fc.oneof({ weight: 2, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: values })
 }
 
 function bodiesOf({ content }: NonNullable<Operation['body']>, { valuesOf }: Parts) {

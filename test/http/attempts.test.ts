@@ -56,12 +56,13 @@ test('beyond so many clients the count that began first is forgotten, and no oth
 
 test('a count that begins anew is the youngest again', () => {
   const clock = stoppedClock()
-  const { fail, waitMs } = createAttempts(clock, 2)
+  const { fail, waitMs } = createAttempts(clock, 3)
   fail('a')
   clock.advance(60_000)
   fail('b')
   for (let i = 0; i < 10; i++) fail('a')
   fail('c')
+  fail('d')
   assert.ok(waitMs('a') > 0, 'b was forgotten')
 })
 

@@ -105,19 +105,46 @@ test('a transition is written to the byte as the format wants it, after the retr
 })
 
 test('a change of the registry is told by names, without an id', async (t) => {
-  const { log, registry, read } = await serveEvents(t, [pg])
+  const web = sampleService('web', ['web:80'])
+  const { log, registry, read } = await serveEvents(t, [web])
   const client = await read()
-  registry.replaceAll([sampleService('web', ['web:80']), sampleService('mq', ['mq:61616'])], [])
+  registry.replaceAll([web, sampleService('mq', ['mq:61616']), pg], [])
   await client.untilEvents(1)
   registry.replaceAll([...registry.services.values()], [])
-  registry.replaceAll([], [])
+  registry.setDrained(['pg', 'web', 'later'], true)
   await client.untilEvents(2)
   assert.equal(
     client.text(),
     `retry: 2000\nid: ${log.lastId()}\n\n` +
-      'event: registry\ndata: {"put":["web","mq"],"removed":["pg"]}\n\n' +
-      'event: registry\ndata: {"put":[],"removed":["web","mq"]}\n\n',
+      'event: registry\ndata: {"put":["mq","pg"],"removed":[]}\n\n' +
+      'event: registry\ndata: {"put":["pg","web"],"removed":[]}\n\n',
   )
+})
+
+test('of a service that goes its last transition is told first, then that it is gone', async (t) => {
+  const { log, registry, read } = await serveEvents(t, [pg])
+  const clients = await Promise.all(['', '?group=payments', '?service=pg'].map((query) => read(query)))
+  const id = log.lastId() + 1
+  registry.replaceAll([], [])
+  for (const client of clients) {
+    await client.untilEvents(2)
+    const [last, gone] = client.events()
+    assert.deepEqual(last, {
+      event: 'transition',
+      id: String(id),
+      data: {
+        id: String(id),
+        at: '2026-11-22T12:00:00.000Z',
+        service: 'pg',
+        target: null,
+        from: 'unknown',
+        to: 'unknown',
+        reason: null,
+        message: 'deregistered: the configuration has it no longer',
+      },
+    })
+    assert.deepEqual(gone, { event: 'registry', id: String(id), data: { put: [], removed: ['pg'] } })
+  }
 })
 
 test('what happens together is told in its order', async (t) => {
@@ -226,7 +253,7 @@ test('more readers than are told in one turn all hear everything in its order, a
   const coming: Promise<Client>[] = []
   for (let round = 0; round < 30; round++) {
     happen('a')
-    registry.replaceAll([sampleService(`s${round}`, ['pg:5432'])], [])
+    registry.register([sampleService(`s${round}`, ['pg:5432'])])
     if (round % 2 === 0) coming.push(read())
     await setImmediate()
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type Built, build, listen, nobody, stoppedClock } from '../app.ts'
 import { sampleService } from '../samples.ts'
+import { hidden, secret } from './hidden.ts'
 
 const own = ['connection', 'date', 'keep-alive']
 
@@ -15,7 +16,7 @@ async function askBothWays({ get }: Built, url: string, path: string, headers: R
   ].map(([status, heads, body]) => ({ status, headers: Object.fromEntries(heads as [string, string][]), body }))
 }
 
-async function buildOfEach(t: TestContext): Promise<{ built: Built; url: string }> {
+async function buildOfEach(t: TestContext, access = {}): Promise<{ built: Built; url: string }> {
   const { target } = await listen(t)
   const clock = stoppedClock()
   const services = [
@@ -23,17 +24,23 @@ async function buildOfEach(t: TestContext): Promise<{ built: Built; url: string 
     sampleService('halved', [target, nobody], { quorum: 'any' }),
     sampleService('broken', [nobody]),
     sampleService('unseen', [nobody]),
+    sampleService('drained', [target]),
     sampleService('näm€', [target]),
     sampleService('a b/c', [target]),
   ]
-  const built = await build(t, services, { clock })
-  await built.sweep('fine', 'halved', 'broken', 'näm€', 'a b/c')
+  const built = await build(t, services, { clock, access })
+  await built.sweep('fine', 'halved', 'broken', 'drained', 'näm€', 'a b/c')
+  built.registry.setDrained(['drained'], true)
   return { built, url: await built.listen() }
 }
 
 test('a socket is answered to the byte as the route answers, whatever the status and however it is asked', async (t) => {
-  const { built, url } = await buildOfEach(t)
-  const plain = ['/health/fine', '/health/halved', '/health/broken', '/health/unseen', '/health/nobody', '/health/']
+  for (const access of [{}, hidden]) await compare(await buildOfEach(t, access))
+})
+
+async function compare({ built, url }: { built: Built; url: string }): Promise<void> {
+  const names = ['fine', 'halved', 'broken', 'unseen', 'drained', 'nobody', '']
+  const plain = names.map((name) => `/health/${name}`)
   const odd = [
     '/health/n%C3%A4m%E2%82%AC',
     '/health/a%20b%2Fc',
@@ -49,10 +56,33 @@ test('a socket is answered to the byte as the route answers, whatever the status
     { accept: 'text/plain' },
     { accept: 'application/json' },
     { 'cache-control': 'only-if-cached' },
+    { authorization: `Bearer ${secret}` },
+    { authorization: 'Bearer not-the-secret' },
   ]) {
     const [routed, served] = await askBothWays(built, url, '/health/broken', headers)
     assert.deepEqual(served, routed, JSON.stringify(headers))
   }
+}
+
+test('details that were shown to one are not shown to the next, who may not see them', async (t) => {
+  const { url } = await buildOfEach(t, hidden)
+  const ask = async (headers = {}) => (await fetch(`${url}/health/fine`, { headers })).json()
+  const targets = async (headers = {}) => ((await ask(headers)) as { targets: unknown[] }).targets.length
+  const withToken = { authorization: `Bearer ${secret}` }
+  assert.deepEqual([await targets(), await targets(withToken), await targets()], [0, 1, 0])
+})
+
+test('a service that is drained is 503 in the very next answer, and as it was once it is drained no longer', async (t) => {
+  const { built, url } = await buildOfEach(t)
+  const ask = async () => {
+    const response = await fetch(`${url}/health/fine`)
+    return [response.status, ((await response.json()) as { status: string }).status]
+  }
+  assert.deepEqual(await ask(), [200, 'up'])
+  built.registry.setDrained(['fine'], true)
+  assert.deepEqual(await ask(), [503, 'draining'])
+  built.registry.setDrained(['fine'], false)
+  assert.deepEqual(await ask(), [200, 'up'])
 })
 
 test('what the lane answers is counted with the route', async (t) => {

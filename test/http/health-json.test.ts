@@ -8,13 +8,15 @@ const accept = 'application/health+json'
 
 test('pass and warn come with 2xx, fail with 5xx: for every status, and for degraded as the caller sees it', async (t) => {
   const { target } = await listen(t)
-  const { get, sweep } = await build(t, [
+  const { get, sweep, registry } = await build(t, [
     sampleService('fine', [target], { groups: ['fine'] }),
     sampleService('halved', [target, nobody], { quorum: 'any', groups: ['halved'] }),
     sampleService('broken', [nobody], { groups: ['broken'] }),
     sampleService('unseen', [nobody], { groups: ['unseen'] }),
+    sampleService('drained', [target], { groups: ['drained'] }),
   ])
-  await sweep('fine', 'halved', 'broken')
+  registry.setDrained(['drained'], true)
+  await sweep('fine', 'halved', 'broken', 'drained')
   const expected = {
     fine: [200, 'pass'],
     'fine&degraded=503': [200, 'pass'],
@@ -23,6 +25,7 @@ test('pass and warn come with 2xx, fail with 5xx: for every status, and for degr
     'halved&degraded=503': [503, 'fail'],
     broken: [503, 'fail'],
     unseen: [503, 'fail'],
+    drained: [503, 'fail'],
   }
   for (const [asked, answer] of Object.entries(expected)) {
     for (const url of [`/health?group=${asked}`, `/health/${asked.replace('&', '?')}`]) {
@@ -69,6 +72,30 @@ test('output is absent on a pass, and there on anything else', async (t) => {
     )
   }
   assert.equal((await get('/health?verbose', { accept })).json<HealthJson>().output, 'broken is down')
+})
+
+test('what is drained fails with who took it out first; of a set it is told beside faults, and is none itself', async (t) => {
+  const { target } = await listen(t)
+  const { get, sweep, registry } = await build(t, [
+    sampleService('pg', [target, nobody], { quorum: 'any', groups: ['planned'] }),
+    sampleService('fine', [target], { groups: ['planned'] }),
+    sampleService('broken', [nobody]),
+  ])
+  await sweep()
+  registry.setDrained(['pg'], true)
+  const ask = async (url: string) => (await get(url, { accept })).json<HealthJson>()
+  const { checks, output, ...rest } = await ask('/health/pg')
+  assert.deepEqual(rest, { status: 'fail', serviceId: 'pg', description: '1 of 2 targets up, quorum any' })
+  assert.match(output ?? '', /^draining: taken out of service by its operator; 127\.0\.0\.1:1: refused in /)
+  assert.deepEqual(
+    checks['pg:responseTime']?.map(({ status }) => status),
+    ['pass', 'fail'],
+  )
+  const set = await ask('/health')
+  assert.deepEqual([set.status, set.output], ['fail', 'broken is down; pg is draining'])
+  assert.equal(set.description, '1 up, 0 degraded, 1 down, 0 unknown, 1 draining, quorum all')
+  const planned = await ask('/health?group=planned')
+  assert.deepEqual([planned.status, 'output' in planned], ['pass', false])
 })
 
 test('every key has exactly one colon, and no two services share one', async (t) => {

@@ -48,7 +48,7 @@ test('all services: down when one is, the worst first, the ones that are up left
   const built = await buildOfEach(t)
   assert.deepEqual(await ask(built, '/health'), [503, 'down', 'broken unseen halved'])
   const { counts, quorum, warnings } = (await built.get('/health')).json()
-  assert.deepEqual(counts, { up: 1, degraded: 1, down: 1, unknown: 1 })
+  assert.deepEqual(counts, { up: 1, degraded: 1, down: 1, unknown: 1, draining: 0 })
   assert.deepEqual([quorum, warnings], ['all', []])
 })
 
@@ -69,7 +69,7 @@ test('a group: only its services count', async (t) => {
 test('several groups: a service in both is counted once', async (t) => {
   const built = await buildOfEach(t)
   const { counts } = (await built.get('/health?group=good&group=mixed')).json()
-  assert.deepEqual(counts, { up: 1, degraded: 1, down: 1, unknown: 0 })
+  assert.deepEqual(counts, { up: 1, degraded: 1, down: 1, unknown: 0, draining: 0 })
 })
 
 test('a group nobody is in is 404, and the answer names the groups there are', async (t) => {
@@ -165,6 +165,37 @@ test('one service: 200 up or degraded, 503 down or unknown', async (t) => {
     const response = await get(`/health/${name}`)
     assert.deepEqual([response.statusCode, response.json().status], answer, name)
   }
+})
+
+test('a drained service is 503 draining whatever its targets say and degraded is to the caller, until it is drained no longer', async (t) => {
+  const { get, registry } = await buildOfEach(t)
+  const all = { fine: [200, 'up'], halved: [200, 'degraded'], broken: [503, 'down'], unseen: [503, 'unknown'] }
+  registry.setDrained(Object.keys(all), true)
+  for (const name of Object.keys(all)) {
+    for (const query of ['', '?degraded=200', '?degraded=503', '?verbose']) {
+      const response = await get(`/health/${name}${query}`)
+      assert.deepEqual([response.statusCode, response.json().status], [503, 'draining'], `${name}${query}`)
+    }
+  }
+  const { targetsUp, targetsTotal, targets } = (await get('/health/halved')).json()
+  assert.deepEqual([targetsUp, targetsTotal], [1, 2])
+  assert.deepEqual(
+    targets.map(({ status, reason }: { status: string; reason: string }) => `${status} ${reason}`),
+    ['up connected', 'down refused'],
+  )
+  registry.setDrained(Object.keys(all), false)
+  for (const [name, answer] of Object.entries(all)) {
+    const response = await get(`/health/${name}`)
+    assert.deepEqual([response.statusCode, response.json().status], answer, name)
+  }
+})
+
+test('a drained service is checked when asked, like any other', async (t) => {
+  const listener = await listen(t)
+  const { get, registry } = await build(t, [sampleService('pg', [listener.target], { interval: 'off' })])
+  registry.setDrained(['pg'], true)
+  const { status, targetsUp } = (await get('/health/pg', { 'cache-control': 'no-cache' })).json()
+  assert.deepEqual([status, targetsUp], ['draining', 1])
 })
 
 test('a service there is not is 404 with where to look', async (t) => {

@@ -14,6 +14,7 @@ import { fastify } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
 import { systemClock } from '../../src/clock.ts'
 import type { Service } from '../../src/domain/service.ts'
+import { createAccess } from '../../src/http/access.ts'
 import { metricsRoutes } from '../../src/http/metrics.ts'
 import { discoveryRoutes } from '../../src/http/sd.ts'
 import { createMetrics } from '../../src/metrics/metrics.ts'
@@ -101,12 +102,15 @@ async function listenAsPorthole(t: TestContext, services: readonly Service[]): P
   const registry = createRegistry()
   registry.replaceAll(services, [])
   const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10 })
-  const metrics = createMetrics({ monitor, registry, clock, prober: 'portable', version: '0.0.0-test' })
+  const streams = { stats: () => ({ open: 0, dropped: 0 }) }
+  const parts = { monitor, registry, clock, keeper: null, streams, prober: 'portable' } as const
+  const metrics = createMetrics({ ...parts, version: '0.0.0-test' })
+  const access = createAccess({ settings: { tokens: [], details: 'all' }, clock })
   // Prometheus keeps its connections open.
   const app = fastify({ forceCloseConnections: true })
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
-  await app.register(metricsRoutes, { metrics })
+  await app.register(metricsRoutes, { metrics, access })
   await app.register(discoveryRoutes, { monitor, clock })
   t.after(async () => {
     await prober.close()

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { resolvedTarget } from '../../src/domain/target.ts'
 import { HealthJson } from '../../src/http/health-json.ts'
 import { Problem } from '../../src/http/problem.ts'
-import { ServiceReport, SetReport } from '../../src/http/reports.ts'
-import { build, holdChecks, listen, nobody, stoppedClock } from '../app.ts'
-import { sampleService } from '../samples.ts'
+import { ServiceReport } from '../../src/http/reports.ts'
+import { SetReport } from '../../src/http/set-reports.ts'
+import { type Built, build, holdChecks, listen, nobody, stoppedClock } from '../app.ts'
+import { sampleService, sampleTarget } from '../samples.ts'
 import { assertDocumented, type OpenApi } from './document.ts'
+import { hidden } from './hidden.ts'
 
 test('a service report has these fields, in this order, and no others', async (t) => {
   const clock = stoppedClock()
@@ -31,6 +34,7 @@ test('a service report has these fields, in this order, and no others', async (t
     targets: [
       {
         target: 'db-1:5432',
+        resolvedFrom: null,
         status: 'up',
         reason: 'connected',
         message: 'connected in 0.21 ms',
@@ -47,6 +51,7 @@ test('a service report has these fields, in this order, and no others', async (t
       },
       {
         target: 'db-2:5432',
+        resolvedFrom: null,
         status: 'up',
         reason: 'refused',
         message: 'refused in 0.30 ms: nobody listens on 10.0.0.6:5432, or a firewall rejects it',
@@ -135,13 +140,29 @@ test('every answer is what its schema and the document say', async (t) => {
     sampleService('broken', [nobody]),
     sampleService('unseen', ['db:5432']),
     sampleService('asleep', [target], { interval: 'off' }),
+    sampleService('drained', [target, nobody], { groups: ['drained'] }),
   ]
-  const { get, sweep } = await build(t, services)
-  await sweep('fine', 'halved', 'broken')
+  for (const access of [{}, hidden]) {
+    const built = await build(t, services, { access })
+    await built.sweep('fine', 'halved', 'broken', 'drained')
+    built.registry.setDrained(['drained'], true)
+    await checkAnswers(built)
+  }
+})
+
+async function checkAnswers({ get }: Built): Promise<void> {
   const document = (await get('/openapi.json')).json<OpenApi>()
 
-  const sets = ['', '?verbose', '?group=some', '?group=some&degraded=503', '?exclude=nothing', '?quorum=50%25']
-  const one = ['fine', 'halved', 'broken', 'unseen', 'asleep', 'halved?degraded=503']
+  const sets = [
+    '',
+    '?verbose',
+    '?group=some',
+    '?group=some&degraded=503',
+    '?exclude=nothing',
+    '?quorum=50%25',
+    '?group=drained',
+  ]
+  const one = ['fine', 'halved', 'broken', 'unseen', 'asleep', 'drained', 'halved?degraded=503']
   for (const accept of ['application/json', 'application/health+json', 'text/plain']) {
     for (const [path, urls, Report] of [
       ['/health', sets.map((query) => `/health${query}`), SetReport],
@@ -173,6 +194,29 @@ test('every answer is what its schema and the document say', async (t) => {
     Problem.strict().parse(response.json())
   }
   for (const path of ['/livez', '/readyz', '/metrics']) assertDocumented(document, path, await get(path))
+}
+
+test('an address that a name stands for tells the name it was found by', async (t) => {
+  const clock = stoppedClock()
+  const prober = holdChecks(clock)
+  const service = sampleService('pg', ['db:5432', '10.0.0.9:5432'], { resolve: 'all' })
+  const { get, monitor } = await build(t, [service], { clock, prober })
+  const watched = monitor.services.get('pg') ?? assert.fail()
+  const found = monitor.readdress(
+    watched,
+    new Map([['db:5432', ['10.0.0.7', 'fd00::7'].map((ip) => resolvedTarget(sampleTarget('db:5432'), ip))]]),
+  )
+  prober.answer()
+  await found
+  const targets = (await get('/health/pg')).json<ServiceReport>().targets
+  assert.deepEqual(
+    targets.map(({ target, resolvedFrom }) => [target, resolvedFrom]),
+    [
+      ['10.0.0.7:5432', 'db:5432'],
+      ['[fd00::7]:5432', 'db:5432'],
+      ['10.0.0.9:5432', null],
+    ],
+  )
 })
 
 test('a target that answered only after a lost SYN is up, with advice to look at the path', async (t) => {

@@ -81,6 +81,18 @@ test('as text, a service is one line: its status, its name, its targets that are
   )
 })
 
+test('as text, a drained service is told as draining, beside what its targets say, and counted only where there is one', async (t) => {
+  const { target } = await listen(t)
+  const { get, sweep, registry } = await build(t, [sampleService('a', [target]), sampleService('longer', [nobody])])
+  await sweep()
+  registry.setDrained(['longer'], true)
+  const { body } = await get('/health', { accept: text })
+  const expected =
+    /^up: 1 up, 0 degraded, 0 down, 0 unknown, 1 draining\ndraining {2}longer {2}0\/1 up {2}127\.0\.0\.1:1: refused .*\n$/
+  assert.match(body, expected)
+  assert.match((await get('/health/longer', { accept: text })).body, /^draining {2}longer {2}0\/1 up {2}127.*\n$/)
+})
+
 test('as text, a set is one line of counts, then what had no effect, then a line for every service', async (t) => {
   const { get } = await build(t, [sampleService('a', ['db:1']), sampleService('longer', ['db:2', 'db:3'])])
   const { body } = await get('/health?exclude=gone', { accept: text })

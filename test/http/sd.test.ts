@@ -77,6 +77,18 @@ test('the status is the one at the time of asking, also when it changes by age a
   assert.equal(await statuses(), 'unknown unknown')
 })
 
+test('a drained service has the status draining, whatever its targets say', async (t) => {
+  const { registry, target, checkOnce, statuses } = await buildDiscovery(t, [sampleService('pg', ['pg:1'])])
+  await checkOnce(target('pg', 'pg:1'), 'connected')
+  assert.equal(await statuses(), 'up')
+  registry.setDrained(['pg'], true)
+  assert.equal(await statuses(), 'draining')
+  await checkOnce(target('pg', 'pg:1'), 'refused')
+  assert.equal(await statuses(), 'draining')
+  registry.setDrained(['pg'], false)
+  assert.equal(await statuses(), 'up')
+})
+
 test('a service that is defined anew or removed is so at once', async (t) => {
   const { discover, registry } = await buildDiscovery(t, [
     sampleService('pg', ['pg:1'], { groups: ['core'] }),

@@ -232,7 +232,7 @@ test('a body that breaks off is no failure of Porthole', { timeout: 10_000 }, as
   const asked = once(app.server, 'request')
   socket.write(`${head}\r\nContent-Length: 1000\r\n\r\n{"tar`)
   await asked
-  const closed = once(serverSide, 'close')
+  const closed = new Promise((resolve) => serverSide.on('close', resolve))
   socket.resetAndDestroy()
   await closed
   await new Promise((resolve) => setImmediate(resolve))

@@ -5,13 +5,18 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import fastify, { type LightMyRequestResponse } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
+import { createDialRules } from '../../src/domain/dial-rules.ts'
+import { defaultLimits } from '../../src/domain/limits.ts'
 import { buildService, PolicySettings, type Service, ServiceName, ServiceSettings } from '../../src/domain/service.ts'
 import { answerError, answerWithProblems } from '../../src/http/problem.ts'
 import { ServiceReport } from '../../src/http/reports.ts'
 import { defineService, ServiceDefinition } from '../../src/http/service-definition.ts'
+import { ServiceDetail } from '../../src/http/service-detail.ts'
 import { ServicePage } from '../../src/http/service-page.ts'
 import { readCursor, writeCursor } from '../../src/http/service-query.ts'
-import { ServiceDetail, serviceRoutes } from '../../src/http/services.ts'
+import { serviceRoutes } from '../../src/http/services.ts'
+import { createRegistrar } from '../../src/registrar.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
 import { isSettled, watch } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'
 
@@ -25,7 +30,16 @@ async function build(t: TestContext, services: readonly Service[] = []) {
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   answerWithProblems(app)
-  await app.register(serviceRoutes, watched)
+  const { registry, clock } = watched
+  const store = createMemoryStore({ maxCount: 1000, maxAgeMs: 3_600_000 })
+  const registrar = createRegistrar({ registry, store, clock, limits: defaultLimits })
+  const rules = createDialRules({ loopback: true })
+  await app.register(serviceRoutes, {
+    ...watched,
+    registrar,
+    placeOf: (name) => `services.${name} of porthole.yaml`,
+    dialRules: () => rules,
+  })
   t.after(() => app.close())
   const get = (url: string) => app.inject({ url })
   const post = (url: string) => app.inject({ method: 'POST', url })
@@ -145,6 +159,18 @@ test('a status is what the service has now: a health too old to be believed is f
   assert.deepEqual([await names('?status=up'), await names('?status=unknown')], [['pg'], []])
   clock.advance(32_001)
   assert.deepEqual([await names('?status=up'), await names('?status=unknown')], [[], ['pg']])
+})
+
+test('a drained service is listed as draining, and found under no other status; its counts stay those of its targets', async (t) => {
+  const { list, names, registry, checkOnce, target } = await build(t, [service('pg'), sampleService('mq', ['mq:1'])])
+  await checkOnce(target('pg', 'db:5432'), 'connected')
+  await checkOnce(target('mq', 'mq:1'), 'connected')
+  registry.setDrained(['pg'], true)
+  const [, pg] = (await list()).services
+  assert.deepEqual([pg?.status, pg?.targetsUp, pg?.since], ['draining', 1, '2026-11-22T12:00:00.000Z'])
+  assert.deepEqual([await names('?status=draining'), await names('?status=up')], [['pg'], ['mq']])
+  registry.setDrained(['pg'], false)
+  assert.deepEqual([await names('?status=draining'), await names('?status=up')], [[], ['mq', 'pg']])
 })
 
 test("?q finds part of a service's or a target's name, in upper or lower case", async (t) => {
@@ -292,7 +318,7 @@ test('every problem of a query is listed, each with its place and remedy', async
   const { errors } = response.json<{ errors: { pointer: string; detail: string }[] }>()
   assert.deepEqual(Object.fromEntries(errors.map(({ pointer, detail }) => [pointer, detail])), {
     '/limit': '"0" is not a limit: write how many services a page may have, 1 to 1000',
-    '/status/1': '"upp" is not a status: write up, degraded, down, unknown',
+    '/status/1': '"upp" is not a status: write up, degraded, down, unknown, draining',
     '/cursor': '"!" is not a cursor: write the "next" of the page before, or leave it out for the first page',
     '/q': 'given more than once: write it once',
     '': 'unknown query parameter colour: there are group, status, q, limit, cursor',
@@ -312,6 +338,10 @@ test('one service is its definition, every default filled in, beside its status'
     status: 'down',
     since: '2026-11-22T12:00:00.000Z',
     checkedAt: null,
+    origin: 'file',
+    definedAt: 'services.pg of porthole.yaml',
+    expiresAt: null,
+    warnings: [],
     definition: {
       targets: ['a:1', '[0::1]:1'],
       quorum: '2',
@@ -322,6 +352,7 @@ test('one service is its definition, every default filled in, beside its status'
       fall: 3,
       maxAge: '0ms',
       minAge: '1s',
+      resolve: 'first',
       close: 'half-open',
       fastInterval: '10s',
       downInterval: '10s',

@@ -104,10 +104,13 @@ test("a service's own route tells its transitions alone, and so does ?service", 
 })
 
 test('what a service did that is gone can still be asked for, but not on the route of its own', async (t) => {
-  const { check, list, registry, problem } = await build(t, [one('pg'), one('mq')])
+  const { check, list, page, registry, problem } = await build(t, [one('pg'), one('mq')])
   await check('pg', 'connected')
   registry.replaceAll([one('mq')], [])
-  assert.equal(await list('/v1/transitions?service=pg'), 'pg up, pg:5432 up')
+  assert.equal(await list('/v1/transitions?service=pg'), 'pg unknown, pg up, pg:5432 up')
+  const { id: _, ...last } = (await page('/v1/transitions?service=pg')).transitions[0] ?? assert.fail()
+  const message = 'deregistered: the configuration has it no longer'
+  assert.deepEqual(last, { at: start, service: 'pg', target: null, from: 'up', to: 'unknown', reason: null, message })
   assert.equal(await list('/v1/transitions?service=never-there'), '')
   const detail = 'No service is named "pg": GET /health?verbose lists those there are.'
   assert.deepEqual(await problem('/v1/services/pg/transitions'), [404, detail])
@@ -329,18 +332,19 @@ test('uptime: what was before the log forgot is unknown', async (t) => {
   assert.deepEqual([day?.upMs, day?.downMs, day?.unknownMs], [hourMs, 2 * hourMs, 21 * hourMs])
 })
 
-test('uptime: of a service taken away and registered anew nobody knows until when it was up', async (t) => {
+test('uptime: a service taken away and registered anew was what it was until then, and unknown until it is checked again', async (t) => {
   const { uptime, check, clock, registry } = await build(t, [one('pg')])
   await check('pg', 'connected')
   clock.advance(6 * hourMs)
   registry.replaceAll([], [])
   clock.advance(6 * hourMs)
   registry.replaceAll([one('pg')], [])
-  assert.deepEqual((await uptime('pg'))[0]?.uptime, null)
+  const [anew] = await uptime('pg')
+  assert.deepEqual([anew?.upMs, anew?.downMs, anew?.uptime], [6 * hourMs, 0, 1])
   await check('pg', 'connected')
   clock.advance(hourMs)
   const [day] = await uptime('pg')
-  assert.deepEqual([day?.upMs, day?.unknownMs, day?.uptime], [hourMs, 23 * hourMs, 1])
+  assert.deepEqual([day?.upMs, day?.unknownMs, day?.uptime], [7 * hourMs, 17 * hourMs, 1])
 })
 
 test('HEAD is answered as GET is, without the body', async (t) => {

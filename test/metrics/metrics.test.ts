@@ -7,6 +7,8 @@ import { build, holdChecks, listen, nobody, stoppedClock } from '../app.ts'
 import { sampleService } from '../samples.ts'
 import { familyOf, readPage } from './page.ts'
 
+const streams = { stats: () => ({ open: 0, dropped: 0 }) }
+
 const noPromtool =
   spawnSync('promtool', ['--version']).error !== undefined && 'promtool (Debian: prometheus) is not installed'
 
@@ -29,10 +31,12 @@ test('promtool has nothing to say about a busy page with names of every kind', {
   const services = names.map((name) => sampleService(name, [target, nobody], { groups: [name], quorum: 'any' }))
   const built = await build(t, [...services, sampleService('unseen', ['db:1', '[::1]:1'])])
   await built.sweep(...names)
+  built.registry.setDrained(names.slice(0, 6), true)
   for (const url of ['/health', '/health/plain', '/nope', '/health?quorum=x', '/docs', '/livez?verbose'])
     await built.get(url)
   const { monitor, registry, clock } = built
-  const metrics = createMetrics({ monitor, registry, clock, prober: 'portable', version: '1.2.3-"quoted"' })
+  const parts = { monitor, registry, clock, keeper: null, streams, prober: 'portable' } as const
+  const metrics = createMetrics({ ...parts, version: '1.2.3-"quoted"' })
   metrics.configReloaded(true, Date.now())
   for (const page of [(await built.get('/metrics')).body, await metrics.render()]) {
     const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: page, encoding: 'utf8' })
@@ -149,7 +153,7 @@ test('the configuration: whether the last reading succeeded, and when the one in
 
 test('the page tells which Porthole this is, and of the Node.js process only when asked to', async (t) => {
   const { monitor, registry, clock } = await build(t)
-  const parts = { monitor, registry, clock, prober: 'portable', version: '1.2.3' } as const
+  const parts = { monitor, registry, clock, keeper: null, streams, prober: 'portable', version: '1.2.3' } as const
   const bare = await createMetrics(parts, { runtime: false }).render()
   const labels = `{version="1.2.3",node="${process.version}",prober="portable"}`
   assert.deepEqual(familyOf(bare, 'porthole_build_info'), { [labels]: 1 })

@@ -7,6 +7,7 @@ import { type Checked, createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import type { WatchedService, WatchedTarget } from '../../src/monitor/watch.ts'
 import type { CheckRequest, Prober } from '../../src/prober/prober.ts'
+import type { Resolution, Resolver } from '../../src/prober/resolver.ts'
 import { sampleOutcome } from '../samples.ts'
 
 /** The real clock over two hands that the test moves. */
@@ -124,6 +125,41 @@ export function watch(services: readonly Service[], maxInFlight = 1000, startAt?
     await check
   }
   return { clock, prober, registry, monitor, transitions, checked, service, target, checkOnce }
+}
+
+/** A resolver that asks nobody: the test says what each name stands for, and names it does not speak of do not exist. */
+export type FakeResolver = Resolver & {
+  readonly asked: { readonly host: string; readonly deadline: number; readonly maxAgeMs: number | undefined }[]
+  /** What a name stands for from now on; an error's name for a failure, null for a resolver that is silent until the deadline. */
+  say(host: string, found: readonly string[] | string | null): void
+  /** Keeps whoever asks waiting until what this returns is called. */
+  hold(): () => void
+}
+
+export function fakeResolver(): FakeResolver {
+  const answers = new Map<string, Resolution | null>()
+  const asked: FakeResolver['asked'] = []
+  let ready = Promise.resolve()
+  return {
+    asked,
+    say(host, found) {
+      const [first, ...rest] = Array.isArray(found) ? found : []
+      const failure = typeof found === 'string' ? { code: found } : null
+      answers.set(host, first === undefined ? failure : { addresses: [first, ...rest] })
+    },
+    hold() {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      ready = promise
+      return resolve
+    },
+    async resolve(host, deadline, maxAgeMs) {
+      asked.push({ host, deadline, maxAgeMs })
+      await ready
+      const answer = answers.get(host)
+      return answer === undefined ? { code: 'ENOTFOUND' } : answer
+    },
+    close: () => undefined,
+  }
 }
 
 /** Whether a promise has settled by now. */

@@ -109,8 +109,12 @@ export function proberContract(name: string, makeProber: MakeProber): void {
   })
 
   test(`${name}: does not dial what the rules deny, and tells the address and the rule`, async (t) => {
-    const accepted: Socket[] = []
-    const port = await listen(t, '127.0.0.1', (socket) => accepted.push(socket))
+    let accepted = 0
+    const arrived = Promise.withResolvers<void>()
+    const port = await listen(t, '127.0.0.1', () => {
+      accepted++
+      arrived.resolve()
+    })
     const prober = await build(t, () => Promise.resolve(['127.0.0.1', '127.0.0.2']))
     const rules = createDialRules({ loopback: true, deny: ['127.0.0.1'] })
     for (const host of ['127.0.0.1', 'db']) {
@@ -122,7 +126,8 @@ export function proberContract(name: string, makeProber: MakeProber): void {
     }
     const other = createDialRules({ loopback: true, deny: ['127.0.0.2'] })
     assert.equal((await checkOnce(prober, 'db', port, 2000, 'rst', other)).reason, 'connected')
-    assert.equal(accepted.length, 1, 'only what was allowed was dialled')
+    await arrived.promise
+    assert.equal(accepted, 1, 'only what was allowed was dialled')
   })
 
   test(`${name}: tells of a denial only after the call has returned`, async (t) => {

@@ -1,0 +1,26 @@
+import { membersOf, namesOf, noAddresses } from '../domain/addresses.ts'
+import { type WatchedService, type WatchedTarget, watchTarget } from './watch.ts'
+
+/** Who became a target of a service, and who is one no longer. */
+export type Retargeted = { readonly joined: readonly WatchedTarget[]; readonly left: readonly WatchedTarget[] }
+
+/**
+ * Gives a service the targets that its definition and its addresses make. Those it had before keep what is remembered of
+ * them; `newcomers` are watched already, and join if they are wanted.
+ */
+export function retarget(watchedService: WatchedService, newcomers: readonly WatchedTarget[] = []): Retargeted {
+  const { service, targets } = watchedService
+  if (namesOf(service).length === 0) watchedService.addresses = noAddresses
+  const before = new Set(targets)
+  const known = new Map([...newcomers, ...targets].map((watched) => [watched.target.name, watched]))
+  watchedService.targets = membersOf(service, watchedService.addresses).map((target) => {
+    const watched = known.get(target.name) ?? watchTarget(target, watchedService)
+    watched.target = target
+    return watched
+  })
+  watchedService.revision++
+  const after = new Set(watchedService.targets)
+  const left = targets.filter((watched) => !after.has(watched))
+  for (const watched of left) watched.retired = true
+  return { joined: watchedService.targets.filter((watched) => !before.has(watched)), left }
+}

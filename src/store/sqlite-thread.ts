@@ -1,0 +1,84 @@
+import { Worker } from 'node:worker_threads'
+import type { Operation } from './sqlite-statements.ts'
+import type { Reply, Request, WorkerData } from './sqlite-worker.ts'
+import type { Stored } from './store.ts'
+
+/** The thread that has the database open, as the main thread sees it. */
+export type StoreThread = {
+  ask(operation: Operation): Promise<Stored<unknown>>
+  /** Does what was asked, closes the database and ends the thread. */
+  close(): Promise<void>
+}
+
+type Answer = (stored: Stored<unknown>) => void
+
+/** As for the thread that dials: without this it takes its share of the machine's memory before it collects anything. */
+const resourceLimits = { maxYoungGenerationSizeMb: 8 }
+
+/** Starts the thread; resolves once the database is open, or with the sentence that says why it is not. */
+export async function startStoreThread(data: WorkerData): Promise<Stored<StoreThread>> {
+  const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), { workerData: data, resourceLimits })
+  let operations: Operation[] = []
+  let waiting: Answer[] = []
+  /** Who waits for the request that is under way. */
+  let served: Answer[] = []
+  /** Why nothing more can be asked. */
+  let over: string | null = null
+  let closing = false
+
+  const opened = new Promise<Stored<unknown>>((answer) => served.push(answer))
+  const exited = new Promise<void>((done) => worker.once('exit', () => done()))
+  worker.once('error', (error) => {
+    over = `the thread that keeps ${data.file} failed (${error}): start Porthole again`
+  })
+  worker.on('message', (reply: Reply) => {
+    const answers = served
+    served = []
+    for (const [index, stored] of reply.entries()) answers[index]?.(stored)
+    send()
+  })
+  void exited.then(() => {
+    over ??= `the thread that keeps ${data.file} ended: start Porthole again`
+    for (const answer of [...served, ...waiting]) answer({ ok: false, failure: over })
+  })
+
+  /** Whatever was asked while a request was under way is the next one. */
+  function send(): void {
+    if (served.length > 0) return
+    if (operations.length > 0) post(operations)
+    else if (closing) post('close')
+    served = waiting
+    operations = []
+    waiting = []
+  }
+
+  const post = (request: Request) => worker.postMessage(request)
+
+  const outcome = await opened
+  if (!outcome.ok) {
+    await exited
+    return outcome
+  }
+  return {
+    ok: true,
+    value: {
+      ask(operation) {
+        if (over !== null) return Promise.resolve({ ok: false, failure: over })
+        return new Promise((answer) => {
+          operations.push(operation)
+          waiting.push(answer)
+          // Not at once: what is asked in the same turn goes together.
+          queueMicrotask(send)
+        })
+      },
+      close() {
+        if (!closing) {
+          closing = true
+          over ??= `${data.file} is closed`
+          send()
+        }
+        return exited
+      },
+    },
+  }
+}

@@ -1,0 +1,181 @@
+/** Porthole killed, started again, and asked what it still knows. */
+import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { listen } from './app.ts'
+import { createFolder, start, until } from './process.ts'
+
+const PORTHOLE_TOKEN = 'a-token-of-the-crash-test'
+const authorization = `Bearer ${PORTHOLE_TOKEN}`
+const rounds = 20
+const registrations = 1000
+/** How many are asked for at once. */
+const callers = 50
+
+type Started = Awaited<ReturnType<typeof start>>
+
+/** A Porthole that keeps what must last in this folder. */
+async function run(t: TestContext, data: string): Promise<Started> {
+  const config = join(createFolder(t), 'porthole.json')
+  const services = { file: { targets: ['127.0.0.1:1'], interval: '100ms' } }
+  writeFileSync(config, JSON.stringify({ services, limits: { services: 100_000 }, dial: { loopback: true } }))
+  return start(t, ['--config', config], { PORTHOLE_TOKEN, PORTHOLE_DATA: data, PORTHOLE_PROBER: 'portable' })
+}
+
+const change = (url: string, method: string) => fetch(url, { method, headers: { authorization } })
+const put = (url: string, name: string, body: object = { targets: ['127.0.0.1:1'], interval: 'off' }) =>
+  fetch(`${url}/v1/services/${name}`, {
+    method: 'PUT',
+    headers: { authorization, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+
+async function kill({ child, ended }: Started): Promise<void> {
+  child.kill('SIGKILL')
+  await ended
+}
+
+/** Registers services until the process is gone; returns the names of those that were confirmed. */
+async function registerUntilKilled(porthole: Started, round: number, after: number): Promise<string[]> {
+  const confirmed: string[] = []
+  let next = 0
+  async function call(): Promise<void> {
+    while (next < registrations) {
+      const name = `round-${round}-${next++}`
+      const answer = await put(porthole.url, name).catch(() => null)
+      if (answer === null) return
+      assert.equal(answer.status, 201)
+      confirmed.push(name)
+      // In the middle of it: all others are under way.
+      if (confirmed.length === after) porthole.child.kill('SIGKILL')
+    }
+  }
+  await Promise.all(Array.from({ length: callers }, call))
+  await porthole.ended
+  return confirmed
+}
+
+async function namesAt(url: string): Promise<Set<string>> {
+  const names = new Set<string>()
+  let next: string | null = ''
+  while (next !== null) {
+    const page = await (await fetch(`${url}/v1/services?limit=1000${next === '' ? '' : `&cursor=${next}`}`)).json()
+    const { services, next: cursor } = page as { services: { service: string }[]; next: string | null }
+    for (const { service } of services) names.add(service)
+    next = cursor
+  }
+  return names
+}
+
+test.skip(`killed in the middle of ${registrations} registrations, ${rounds} times over, it knows every one that it confirmed`, async (t) => {
+  const data = createFolder(t)
+  const confirmed = new Set<string>()
+  let porthole = await run(t, data)
+  for (let round = 0; round < rounds; round++) {
+    const after = randomInt(1, registrations - callers)
+    for (const name of await registerUntilKilled(porthole, round, after)) confirmed.add(name)
+    porthole = await run(t, data)
+    const known = await namesAt(porthole.url)
+    const lost = [...confirmed].filter((name) => !known.has(name))
+    assert.deepEqual(lost, [], `round ${round}, killed after ${after}: ${lost.length} of ${confirmed.size} are lost`)
+  }
+  t.diagnostic(`${confirmed.size} confirmed registrations, 0 lost`)
+  await kill(porthole)
+})
+
+test('what was registered, drained and happened outlasts a kill, and the time between is told as unknown', async (t) => {
+  const data = createFolder(t)
+  const { target } = await listen(t)
+  const first = await run(t, data)
+  await put(first.url, 'web', { targets: [target], interval: '100ms', groups: ['shop'] })
+  await put(first.url, 'brief', { targets: [target], ttl: '1h' })
+  await put(first.url, 'gone', { targets: [target] })
+  await change(`${first.url}/v1/services/gone`, 'DELETE')
+  await change(`${first.url}/v1/services/file/drain`, 'PUT')
+  await until('web is up', async () => (await first.health('web')).code === 200)
+  const before = await transitionsAt(first.url, 'web')
+  const { headers } = await fetch(`${first.url}/v1/services/web`)
+  await until('all is written', async () => (await first.metric('porthole_store_waiting_transitions'))[''] === 0)
+  await kill(first)
+
+  const second = await run(t, data)
+  const known = await fetch(`${second.url}/v1/services/web`)
+  assert.equal(known.headers.get('etag'), headers.get('etag'))
+  assert.equal((await fetch(`${second.url}/v1/services/gone`)).status, 404)
+  assert.ok(
+    Date.parse(((await (await fetch(`${second.url}/v1/services/brief`)).json()) as { expiresAt: string }).expiresAt) >
+      Date.now() + 3_500_000,
+  )
+  assert.deepEqual((await second.health('file')).body.status, 'draining')
+  await until('web is up again', async () => (await second.health('web')).code === 200)
+
+  const after = await transitionsAt(second.url, 'web')
+  const ofService = after.filter(({ target }) => target === null).map(({ from, to }) => `${from} → ${to}`)
+  assert.deepEqual(ofService, ['unknown → up', 'up → unknown', 'unknown → up'])
+  assert.deepEqual(after.slice(-before.length), before)
+  assert.match(after.find(({ to }) => to === 'unknown')?.message ?? '', /Porthole was not running/)
+  const uptime = (await (await fetch(`${second.url}/v1/services/web/uptime`)).json()) as {
+    windows: Record<string, number>[]
+  }
+  const { uptime: share, upMs = 0, unknownMs = 0 } = uptime.windows[0] ?? {}
+  assert.equal(share, 1)
+  assert.ok(upMs > 0 && unknownMs > 0)
+
+  // Who read events of the first process goes on with the second.
+  const events = await fetch(`${second.url}/v1/events?service=web`, {
+    headers: { 'last-event-id': String(before[0]?.id) },
+  })
+  const reader = events.body?.getReader()
+  const told =
+    Buffer.from((await reader?.read())?.value ?? '').toString() +
+    Buffer.from((await reader?.read())?.value ?? '').toString()
+  await reader?.cancel()
+  assert.match(told, /"to":"unknown".*Porthole was not running/)
+  assert.doesNotMatch(told, /event: reset/)
+  await kill(second)
+})
+
+type Told = { id: string; target: string | null; from: string; to: string; message: string }
+
+async function transitionsAt(url: string, service: string): Promise<Told[]> {
+  const { transitions } = (await (await fetch(`${url}/v1/services/${service}/transitions`)).json()) as {
+    transitions: Told[]
+  }
+  return transitions
+}
+
+test('a file that is no database stops neither the start nor the checks, is left as it is, and can be replaced while it runs', async (t) => {
+  const data = createFolder(t)
+  const file = join(data, 'porthole.db')
+  const garbage = Buffer.alloc(10_000, 'this is no database ')
+  writeFileSync(file, garbage)
+  const porthole = await run(t, data)
+  await porthole.logged(/^the store fails/)
+  await until('the file is checked', async () => (await porthole.health('file')).body.targets[0].reason === 'refused')
+  const ready = await fetch(`${porthole.url}/readyz?verbose`)
+  assert.equal(ready.status, 503)
+  assert.match(await ready.text(), /\[-\]store failed: .*porthole\.db/)
+  assert.equal((await porthole.metric('porthole_store_up'))[''], 0)
+  const refused = await put(porthole.url, 'web')
+  assert.equal(refused.status, 503)
+  assert.match(
+    ((await refused.json()) as { detail: string }).detail,
+    /^Nothing was changed, as it could not be kept: .*porthole\.db/,
+  )
+  assert.deepEqual(readFileSync(file), garbage)
+
+  renameSync(file, join(data, 'aside'))
+  await porthole.logged(/^the store keeps again/)
+  assert.equal((await put(porthole.url, 'web')).status, 201)
+  assert.equal((await fetch(`${porthole.url}/readyz`)).status, 200)
+  assert.equal((await porthole.metric('porthole_store_up'))[''], 1)
+  await kill(porthole)
+})
+
+test('without a place to keep things the start says that they will be forgotten', async (t) => {
+  const porthole = await start(t, ['a=127.0.0.1:1'])
+  await porthole.logged(/^memory only: .*PORTHOLE_DATA/)
+  await kill(porthole)
+})

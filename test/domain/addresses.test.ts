@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type Addresses, boundAddresses, membersOf, namesOf, noAddresses, sortIps } from '../../src/domain/addresses.ts'
+import { resolvedTarget, targetKey } from '../../src/domain/target.ts'
+import { sampleService, sampleTarget } from '../samples.ts'
+
+const all = (...targets: string[]) => sampleService('pg', targets, { resolve: 'all' })
+/** What each name stands for. */
+const standFor = (found: Record<string, readonly string[]>): Addresses =>
+  new Map(Object.entries(found).map(([name, ips]) => [name, ips.map((ip) => resolvedTarget(sampleTarget(name), ip))]))
+const membersIn = (targets: readonly string[], found: Record<string, readonly string[]>) =>
+  membersOf(all(...targets), standFor(found)).map(({ name, resolvedFrom }) => [name, resolvedFrom])
+
+test('each name is replaced by its addresses, in its place; literal addresses and names without any stay', () => {
+  const targets = ['db:5432', '10.9.9.9:5432', 'other:5433', 'gone:1', 'new:1']
+  const found = { 'other:5433': ['fd00::1'], 'db:5432': ['10.0.0.1', '10.0.0.2'], 'gone:1': [] }
+  assert.deepEqual(membersIn(targets, found), [
+    ['10.0.0.1:5432', 'db:5432'],
+    ['10.0.0.2:5432', 'db:5432'],
+    ['10.9.9.9:5432', null],
+    ['[fd00::1]:5433', 'other:5433'],
+    ['gone:1', null],
+    ['new:1', null],
+  ])
+})
+
+test('an address is there once: as configured, else with the first name that stands for it', () => {
+  const found = { 'a:1': ['10.0.0.1', '10.0.0.2', 'fd00::1'], 'b:1': ['10.0.0.2', '10.0.0.3'], 'c:1': ['10.0.0.1'] }
+  assert.deepEqual(membersIn(['a:1', 'b:1', 'c:1', '10.0.0.1:1', '[FD00:0::1]:1'], found), [
+    ['10.0.0.2:1', 'a:1'],
+    ['10.0.0.3:1', 'b:1'],
+    ['10.0.0.1:1', null],
+    ['[FD00:0::1]:1', null],
+  ])
+})
+
+test('addresses of names on different ports are different', () => {
+  const found = { 'db:1': ['10.0.0.1'], 'db:2': ['10.0.0.1'] }
+  assert.deepEqual(membersIn(['db:1', 'db:2'], found), [
+    ['10.0.0.1:1', 'db:1'],
+    ['10.0.0.1:2', 'db:2'],
+  ])
+})
+
+test('whatever names stand for, no member is there twice and no name is without one', () => {
+  const ip = fc.constantFrom('10.0.0.1', '10.0.0.2', '10.0.0.10', 'fd00::1', 'fd00::2')
+  const found = fc.record({ 'a:1': fc.array(ip), 'b:1': fc.array(ip), 'c:2': fc.array(ip) })
+  fc.assert(
+    fc.property(
+      found,
+      fc.subarray(['a:1', 'b:1', 'c:2', 'd:1', '10.0.0.1:1', '[fd00::2]:2'], { minLength: 1 }),
+      (found, names) => {
+        const members = membersOf(all(...names), standFor(found))
+        assert.equal(new Set(members.map(targetKey)).size, members.length)
+        assert.ok(members.length > 0)
+      },
+    ),
+  )
+})
+
+test('a service that dials the first address has its configured targets, whatever is known', () => {
+  const service = sampleService('pg', ['db:1'])
+  assert.equal(membersOf(service, standFor({ 'db:1': ['10.0.0.1'] })), service.targets)
+  assert.deepEqual(namesOf(service), [])
+})
+
+test('only names are looked up', () => {
+  const { targets } = all('db:1', '10.0.0.1:1', '[::1]:1', 'other:1')
+  assert.deepEqual(namesOf(all('db:1', '10.0.0.1:1', '[::1]:1', 'other:1')), [targets[0], targets[3]])
+})
+
+test('addresses are sorted by their numbers, IPv4 first, and are there once', () => {
+  const ips = ['fd00::a', '10.0.0.10', '10.0.0.9', 'fd00::2', '9.255.0.1', '10.0.0.10', '::1']
+  const sorted = ['9.255.0.1', '10.0.0.9', '10.0.0.10', '::1', 'fd00::2', 'fd00::a']
+  assert.deepEqual(sortIps(ips), sorted)
+  assert.deepEqual(sortIps([...ips].reverse()), sorted)
+})
+
+test('no more addresses are taken than allowed, and how many are left out is told', () => {
+  const found = standFor({ 'a:1': ['10.0.0.1', '10.0.0.2'], 'b:1': ['10.0.0.3', '10.0.0.4'], 'c:1': ['10.0.0.5'] })
+  const bound = (most: number) => {
+    const { taken, leftOut } = boundAddresses(found, most)
+    return [[...taken.values()].map((targets) => targets.map(({ host }) => host.slice(-1)).join('')), leftOut]
+  }
+  assert.deepEqual(bound(5), [['12', '34', '5'], 0])
+  assert.deepEqual(bound(3), [['12', '3', ''], 2])
+  assert.deepEqual(bound(1), [['1', '', ''], 4])
+  assert.deepEqual(boundAddresses(noAddresses, 3).leftOut, 0)
+})

@@ -1,0 +1,170 @@
+import fc from 'fast-check'
+import type { FastifyInstance } from 'fastify'
+import { type Answer, ask, askOverSocket, readAnswer, talk } from './answers.ts'
+import type { OpenApi } from './document.ts'
+import { type Described, type Operation, readDocument } from './document.ts'
+import { createHarvest } from './harvest.ts'
+import { createJudge } from './judge.ts'
+import { nearlyValid } from './mutations.ts'
+import { type Request, showRequest, urlOf, validRequests, wellMeaning } from './requests.ts'
+import { createValues } from './values.ts'
+import { wildBytes, wildRequests } from './wild.ts'
+
+type Kind = 'valid' | 'nearly valid' | 'wild' | 'bytes'
+
+/** What was found wrong, with the first request that showed it. */
+export type Finding = {
+  readonly operation: string
+  readonly complaint: string
+  readonly request: string
+  times: number
+}
+
+/** What came of a fuzz. */
+export type Report = {
+  readonly findings: readonly Finding[]
+  /** Operations that no valid request was answered as it wanted. */
+  readonly unserved: readonly string[]
+  /** How many requests of each kind there were, and what they were answered, as lines. */
+  readonly lines: readonly string[]
+}
+
+export type Options = {
+  readonly app: FastifyInstance
+  /** Where it listens: what has no end is asked for over a socket. */
+  readonly port: number
+  readonly document: OpenApi
+  readonly seed: number
+  /** How many requests are asked in memory, or over a socket where the answer has no end. */
+  readonly requests: number
+  /** How many connections are made that bring wild bytes. */
+  readonly connections: number
+  readonly secret?: string
+  /** Called before each request. */
+  readonly before?: () => Promise<void> | void
+}
+
+/** Asks whatever the document describes, and much that it does not, and judges every answer by the document. */
+export async function fuzz(options: Options): Promise<Report> {
+  const { app, port, document, seed, requests, connections, secret = 'none', before = () => undefined } = options
+  const described = readDocument(document)
+  const judge = createJudge(described)
+  const harvest = createHarvest()
+  const notes = takeNotes(described)
+
+  function take(
+    kind: Kind,
+    { method, url, shown }: { method: string; url: string; shown: string },
+    answer: Answer | string,
+  ) {
+    const operation = operationAt(described, method, url)
+    if (typeof answer === 'string') return notes.complain(operation, answer, shown)
+    notes.count(kind, operation, answer)
+    notes.secured(operation, answer, shown)
+    for (const complaint of judge({ method, url }, answer)) notes.complain(operation, complaint, shown)
+    if (answer.status < 300 && method !== 'HEAD' && answer.headers['content-type']?.includes('json'))
+      harvest.take(url.split('?', 1)[0] ?? '', answer.body, answer.headers.etag)
+  }
+
+  async function send(kind: Kind, request: Request): Promise<void> {
+    await before()
+    const sent = normalise(request)
+    const url = urlOf(sent)
+    const streams = sent.method === 'GET' && operationAt(described, 'GET', url)?.streams
+    const answer = await (streams ? askOverSocket(port, sent) : ask(app, sent))
+    take(kind, { method: sent.method, url, shown: showRequest(sent) }, answer)
+  }
+
+  async function say(bytes: Buffer): Promise<void> {
+    const [, method = '', url = ''] = /^([A-Z]+) (\S+) HTTP\/1\.[01]\r\n/.exec(bytes.toString('latin1')) ?? []
+    const said = await talk(port, bytes, wellMeaning, 20)
+    const answer = typeof said === 'string' ? said : readAnswer(said)
+    if (answer === null) return
+    // What is no HTTP/1.1 is refused before anybody looks what it asks for.
+    const refused = typeof answer !== 'string' && [400, 408, 431].includes(answer.status)
+    const asked = { method, url: refused ? '' : url }
+    take('bytes', { ...asked, shown: JSON.stringify(bytes.toString('latin1')).slice(0, 1000) }, answer)
+  }
+
+  const parts = { described, harvest, valuesOf: createValues(described, harvest), secret }
+  const valid = described.operations.map((operation) => [operation, validRequests(operation, parts)] as const)
+  const anyRequest = fc.oneof(
+    { weight: 4, arbitrary: of('valid', fc.oneof(...valid.map(([, arbitrary]) => arbitrary))) },
+    { weight: 4, arbitrary: of('nearly valid', fc.oneof(...valid.map((pair) => nearlyValid(...pair)))) },
+    { weight: 2, arbitrary: of('wild', wildRequests(described)) },
+  )
+  // Everything is found in one run: one mistake must not hide the others.
+  await fc.assert(
+    fc.asyncProperty(anyRequest, ({ kind, request }) => send(kind, request)),
+    { seed, numRuns: requests },
+  )
+  await fc.assert(fc.asyncProperty(wildBytes(described), say), { seed, numRuns: connections })
+  return notes.report()
+}
+
+const of = (kind: Kind, requests: fc.Arbitrary<Request>) => requests.map((request) => ({ kind, request }))
+
+/** As `URL` writes it, since what asks in memory does too: `..` is gone. */
+function normalise(request: Request): Request {
+  const { pathname, search } = new URL(`http://porthole${urlOf(request)}`)
+  return { ...request, path: pathname + search, query: [] }
+}
+
+function operationAt({ placeOf }: Described, method: string, url: string): Operation | undefined {
+  return placeOf(url)?.get(method === 'HEAD' ? 'GET' : method)
+}
+
+function takeNotes({ operations }: Described) {
+  const findings = new Map<string, Finding>()
+  const kinds = new Map<Kind, number>()
+  const statuses = new Map<string, Map<number, number>>()
+  const served = new Set<string>()
+  /** Answers with a security header, and those without, the first of each operation. */
+  const secured = new Map<Operation | undefined, string>()
+  const bare = new Map<Operation | undefined, string>()
+  const nameOf = (operation: Operation | undefined) => operation?.name ?? 'no operation'
+
+  function complain(operation: Operation | undefined, complaint: string, request: string): void {
+    const key = `${nameOf(operation)}: ${complaint}`
+    const finding = findings.get(key) ?? { operation: nameOf(operation), complaint, request, times: 0 }
+    finding.times += 1
+    findings.set(key, finding)
+  }
+
+  return {
+    complain,
+    count(kind: Kind, operation: Operation | undefined, { status, headers }: Answer) {
+      kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+      const seen = statuses.get(nameOf(operation)) ?? new Map()
+      statuses.set(nameOf(operation), seen)
+      seen.set(status, (seen.get(status) ?? 0) + 1)
+      const isProblem = headers['content-type']?.startsWith('application/problem+json') ?? false
+      if (kind === 'valid' && operation !== undefined && (status < 400 || (status === 503 && !isProblem)))
+        served.add(operation.name)
+    },
+    secured(operation: Operation | undefined, { headers }: Answer, shown: string) {
+      const noted = 'x-content-type-options' in headers ? secured : bare
+      if (!noted.has(operation)) noted.set(operation, shown)
+    },
+    report(): Report {
+      // If any answer has them, all must.
+      if (secured.size > 0)
+        for (const [operation, shown] of bare)
+          complain(operation, 'x-content-type-options is missing, and is there elsewhere', shown)
+      return {
+        findings: [...findings.values()],
+        unserved: operations.filter(({ name }) => !served.has(name)).map(({ name }) => name),
+        lines: [
+          [...kinds].map(([kind, count]) => `${count} ${kind}`).join(', '),
+          ...[...statuses].sort().map(
+            ([name, seen]) =>
+              `${name}: ${[...seen]
+                .sort()
+                .map((pair) => pair.join(' × '))
+                .join(', ')}`,
+          ),
+        ],
+      }
+    },
+  }
+}

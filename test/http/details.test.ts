@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { type Built, build, holdChecks, listen, stoppedClock } from '../app.ts'
+import { sampleService } from '../samples.ts'
+import { hidden, secret } from './hidden.ts'
+
+/** Services with a fault each, of which one is drained, and details only for who sends the token. */
+async function buildHidden(t: TestContext): Promise<Built> {
+  const services = [
+    sampleService('pg', ['db-1.internal:5432', '10.0.0.6:5432'], { quorum: 'any', groups: ['payments'] }),
+    sampleService('mq', ['mq.internal:61616'], { groups: ['payments'] }),
+  ]
+  const clock = stoppedClock()
+  const prober = holdChecks(clock)
+  const built = await build(t, services, { clock, prober, access: hidden })
+  const swept = built.sweep()
+  prober.answer({ reason: 'refused' })
+  await swept
+  built.registry.setDrained(['mq'], true)
+  return built
+}
+
+const hints = /internal|10\.0\.0|5432|61616|refused|nobody listens/
+
+test('who may not see details is told statuses, counts, groups, quorum and times, and nothing of any target', async (t) => {
+  const { get } = await buildHidden(t)
+  const times = { since: '2026-11-22T15:00:05.000Z', checkedAt: '2026-11-22T15:00:05.000Z' }
+  const pg = { service: 'pg', status: 'down', ...times, quorum: 'any', groups: ['payments'] }
+  const mq = { service: 'mq', status: 'draining', ...times, quorum: 'all', groups: ['payments'] }
+  const none = { targetsUp: 0, targets: [] }
+  const expected = [
+    { ...pg, ...none, targetsTotal: 2 },
+    { ...mq, ...none, targetsTotal: 1 },
+  ]
+  for (const query of ['', '?verbose', '?group=payments', '?maxAge=1d&wait=1ms']) {
+    const { services, counts } = (await get(`/health${query}`)).json()
+    assert.deepEqual(services, expected, query)
+    assert.deepEqual(counts, { up: 0, degraded: 0, down: 1, unknown: 0, draining: 1 })
+  }
+  for (const report of expected) assert.deepEqual((await get(`/health/${report.service}`)).json(), report)
+  for (const accept of ['application/json', 'application/health+json', 'text/plain']) {
+    for (const url of ['/health', '/health?verbose', '/health/pg', '/health/mq', '/health/gone']) {
+      const { body } = await get(url, { accept })
+      assert.doesNotMatch(body, hints, `${url} ${accept}`)
+    }
+  }
+})
+
+test('who sends the token sees everything, and caches must keep the two apart', async (t) => {
+  const { get } = await buildHidden(t)
+  const ask = async (url: string, token?: string) => {
+    const response = await get(url, token === undefined ? {} : { authorization: `Bearer ${token}` })
+    return [hints.test(response.body), response.headers.vary, response.statusCode]
+  }
+  for (const url of ['/health', '/health/pg']) {
+    assert.deepEqual(await ask(url), [false, 'accept, authorization', 503])
+    assert.deepEqual(await ask(url, `${secret}-not`), [false, 'accept, authorization', 503])
+    assert.deepEqual(await ask(url, secret), [true, 'accept', 503])
+    assert.deepEqual(await ask(url), [false, 'accept, authorization', 503], 'what was rendered for one is not for all')
+  }
+})
+
+test('who may not see details may ask for checks all the same', async (t) => {
+  const listener = await listen(t)
+  const { get } = await build(t, [sampleService('pg', [listener.target])], { access: hidden })
+  const response = await get('/health/pg', { 'cache-control': 'no-cache' })
+  const { targetsUp, targets } = response.json()
+  assert.deepEqual([response.statusCode, targetsUp, targets], [200, 1, []])
+})
+
+test('as text, a service without details is its status, its name and its counts', async (t) => {
+  const { get } = await buildHidden(t)
+  const accept = 'text/plain'
+  assert.equal((await get('/health/pg', { accept })).body, 'down      pg  0/2 up\n')
+  assert.equal(
+    (await get('/health', { accept })).body,
+    'down: 0 up, 0 degraded, 1 down, 0 unknown, 1 draining\ndown      pg  0/2 up\ndraining  mq  0/1 up\n',
+  )
+})
+
+test('as health+json, a service without details has no checks, and only its operator gives an output', async (t) => {
+  const { get } = await buildHidden(t)
+  const ask = async (url: string) => (await get(url, { accept: 'application/health+json' })).json()
+  assert.deepEqual(await ask('/health/pg'), {
+    status: 'fail',
+    serviceId: 'pg',
+    description: '0 of 2 targets up, quorum any',
+    checks: {},
+  })
+  assert.equal((await ask('/health/mq')).output, 'draining: taken out of service by its operator')
+  assert.deepEqual(await ask('/health'), {
+    status: 'fail',
+    description: '0 up, 0 degraded, 1 down, 0 unknown, 1 draining, quorum all',
+    output: 'pg is down; mq is draining',
+    checks: {},
+  })
+})
+
+test('the metrics page without details has no family of targets, and all others as ever', async (t) => {
+  const { get } = await buildHidden(t)
+  const page = async (headers = {}) => {
+    const response = await get('/metrics', headers)
+    assert.ok(response.body.endsWith('\n') && !response.body.includes('\n\n\n'))
+    return response
+  }
+  const families = (body: string) => [...body.matchAll(/^# TYPE (\S+)/gm)].map(([, name = '']) => name)
+  const [without, whole] = [await page(), await page({ authorization: `Bearer ${secret}` })]
+  assert.doesNotMatch(without.body, /\btarget="|internal|10\.0\.0/)
+  assert.match(whole.body, /\btarget="db-1\.internal:5432"/)
+  const ofTargets = families(whole.body).filter((name) => name.startsWith('porthole_target_'))
+  assert.equal(ofTargets.length, 8)
+  assert.deepEqual(
+    families(without.body),
+    families(whole.body).filter((name) => !ofTargets.includes(name)),
+  )
+  assert.match(without.body, /^porthole_service_targets_up\{service="pg"\} 0$/m)
+  assert.deepEqual([without.headers.vary, whole.headers.vary], ['authorization', undefined])
+})

@@ -1,0 +1,9 @@
+import { createHash } from 'node:crypto'
+
+export const secret = 'a-secret-of-the-tests'
+
+/** Access that hides details from who does not send the secret. */
+export const hidden = {
+  tokens: [{ name: 'tests', sha256: createHash('sha256').update(secret).digest('hex') }],
+  details: 'token',
+} as const

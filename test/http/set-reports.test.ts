@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { Quorum } from '../../src/domain/quorum.ts'
+import { SetReport } from '../../src/http/set-reports.ts'
+import { type Built, build, listen, nobody } from '../app.ts'
+import { sampleService } from '../samples.ts'
+
+/** A group of services that are what they are called, and of those that are up one of their own; these are drained. */
+async function buildGroup(t: TestContext, drained: readonly string[], quorum?: Quorum): Promise<Built> {
+  const { target } = await listen(t)
+  const services = [
+    sampleService('up-1', [target], { groups: ['shop', 'ups'] }),
+    sampleService('up-2', [target], { groups: ['shop', 'ups'] }),
+    sampleService('down-1', [nobody], { groups: ['shop'] }),
+    sampleService('unseen', [nobody], { groups: ['shop'] }),
+    sampleService('halved', [target, nobody], { groups: ['shop'], quorum: 'any' }),
+  ]
+  const groups = quorum === undefined ? {} : { shop: { quorum }, ups: { quorum } }
+  const built = await build(t, services, { groups })
+  await built.sweep('up-1', 'up-2', 'down-1', 'halved')
+  built.registry.setDrained(drained, true)
+  return built
+}
+
+/** What a set's answer says: status code, status, the services in its order, and its warnings. */
+async function ask({ get }: Built, url: string): Promise<[number, string, string, string[]]> {
+  const response = await get(url)
+  const { status, services, warnings } = SetReport.strict().parse(response.json())
+  return [response.statusCode, status, services.map(({ service }) => service).join(' '), warnings]
+}
+
+test('a drained service is left out of the quorum, and counted by itself', async (t) => {
+  const built = await buildGroup(t, ['down-1', 'unseen'])
+  assert.deepEqual(await ask(built, '/health?group=shop'), [200, 'degraded', 'halved down-1 unseen', []])
+  const { counts } = (await built.get('/health')).json()
+  assert.deepEqual(counts, { up: 2, degraded: 1, down: 0, unknown: 0, draining: 2 })
+})
+
+test('one that is drained and up does not help the others', async (t) => {
+  const built = await buildGroup(t, ['up-1', 'up-2', 'halved'])
+  assert.deepEqual(await ask(built, '/health?quorum=any'), [503, 'unknown', 'down-1 unseen up-1 up-2 halved', []])
+  assert.equal((await ask(built, '/health?quorum=any&exclude=unseen'))[1], 'down')
+})
+
+test('what is drained is listed after what is at fault, and before what is up', async (t) => {
+  const built = await buildGroup(t, ['up-1'])
+  assert.equal((await ask(built, '/health'))[2], 'down-1 unseen halved up-1')
+  assert.equal((await ask(built, '/health?verbose'))[2], 'down-1 unseen halved up-1 up-2')
+  const [drained] = (await built.get('/health?group=ups')).json().services
+  assert.deepEqual([drained.status, drained.targetsUp, drained.targets[0].status], ['draining', 1, 'up'])
+})
+
+test('a set of which all but the drained is up is up', async (t) => {
+  const built = await buildGroup(t, ['up-1'])
+  assert.deepEqual(await ask(built, '/health?group=ups'), [200, 'up', 'up-1', []])
+  assert.deepEqual(await ask(built, '/health?group=ups&degraded=503'), [200, 'up', 'up-1', []])
+  assert.equal((await ask(built, '/health?group=ups&quorum=50%25'))[1], 'up')
+})
+
+test('a set that is drained whole is unknown, and says why', async (t) => {
+  const built = await buildGroup(t, ['up-1', 'up-2'])
+  for (const quorum of ['all', 'any', '2', '50%']) {
+    const warning = `a quorum of ${quorum} cannot be met while 2 of 2 services are drained`
+    const url = `/health?group=ups&quorum=${encodeURIComponent(quorum)}`
+    assert.deepEqual(await ask(built, url), [503, 'unknown', 'up-1 up-2', [warning]])
+  }
+})
+
+test('a count that what is in service cannot meet is down with a warning, never a 400: the caller has made no mistake', async (t) => {
+  const built = await buildGroup(t, ['up-2'], 2)
+  const warning = 'a quorum of 2 cannot be met while 1 of 2 services is drained'
+  assert.deepEqual(await ask(built, '/health?group=ups'), [503, 'down', 'up-2', [warning]])
+  assert.deepEqual(await ask(built, '/health?group=ups&quorum=1'), [200, 'up', 'up-2', []])
+  assert.equal((await built.get('/health?group=ups&quorum=3')).statusCode, 400)
+  assert.deepEqual((await ask(built, '/health?group=ups&exclude=gone'))[3], [
+    'exclude=gone: there is no such service',
+    warning,
+  ])
+})

@@ -1,0 +1,432 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import type { Service } from '../../src/domain/service.ts'
+import { createLoop } from '../../src/monitor/loop.ts'
+import { createMembers, type MembersChange, nextFound } from '../../src/monitor/members.ts'
+import { standingOf } from '../../src/monitor/watch.ts'
+import { sampleService, sampleTarget } from '../samples.ts'
+import { fakeResolver, watch } from './fakes.ts'
+
+type Settings = NonNullable<Parameters<typeof sampleService>[2]>
+
+const all = (targets: readonly string[], settings: Settings = {}) =>
+  sampleService('pg', targets, { resolve: 'all', ...settings })
+
+/** A monitor with its members over a fake resolver; the test says when to look up. */
+function follow(services: readonly Service[], maxMembers?: number) {
+  const world = watch(services)
+  const { monitor, registry, clock, prober, service, transitions } = world
+  const resolver = fakeResolver()
+  const members = createMembers({ monitor, registry, resolver, clock, ...(maxMembers && { maxMembers }) })
+  const changes: MembersChange[] = []
+  members.changed.subscribe((change) => changes.push(change))
+  /** Lets every look-up come due, and what it finds begin to be checked. */
+  async function lookUp(): Promise<void> {
+    clock.advance(11_000)
+    members.lookUpDue()
+    await setImmediate()
+  }
+  return {
+    ...world,
+    resolver,
+    members,
+    changes,
+    names: (of = 'pg') => service(of).targets.map(({ target }) => target.name),
+    status: (of = 'pg') => standingOf(service(of), clock.now()).status,
+    /** The transitions since the last call. */
+    news: () => transitions.splice(0).map(({ target, from, to }) => `${target ?? 'service'} ${from} → ${to}`),
+    lookUp,
+    /** The same, and everything new is checked. */
+    async lookUpAndCheck(reason: 'connected' | 'refused' = 'connected') {
+      await lookUp()
+      await prober.answerAll(reason)
+    },
+  }
+}
+
+test('until the first look-up a name is the target itself, then each of its addresses is one', async () => {
+  const { resolver, names, status, news, lookUp, lookUpAndCheck, service, prober, changes } = follow([all(['db:5432'])])
+  assert.deepEqual(names(), ['db:5432'])
+  assert.equal(status(), 'unknown')
+  resolver.say('db', ['fd00::1', '10.0.0.10', '10.0.0.9'])
+  await lookUp()
+  assert.deepEqual(names(), ['db:5432'])
+  await prober.answerAll('connected')
+  const found = ['10.0.0.9:5432', '10.0.0.10:5432', '[fd00::1]:5432']
+  assert.deepEqual(names(), found)
+  assert.equal(status(), 'up')
+  for (const { target, checks, health, retired } of service('pg').targets) {
+    assert.equal(target.resolvedFrom, 'db:5432')
+    assert.deepEqual([checks, health.status, health.streak?.count, retired], [1, 'up', 1, false])
+  }
+  assert.deepEqual(news(), [...found.map((name) => `${name} unknown → up`), 'service unknown → up'])
+  assert.deepEqual(changes, [{ service: 'pg', joined: found, left: ['db:5432'], leftOut: 0 }])
+  await lookUpAndCheck()
+  assert.equal(changes.length, 1)
+})
+
+test('addresses come and go, and those that stay keep what is remembered of them', async () => {
+  const { resolver, names, target, lookUpAndCheck, service, checkOnce, changes } = follow([all(['db:1'])])
+  resolver.say('db', ['10.0.0.1', '10.0.0.2'])
+  await lookUpAndCheck()
+  const [first, second] = service('pg').targets
+  assert.ok(first && second)
+  await checkOnce(second, 'connected')
+  resolver.say('db', ['10.0.0.3', '10.0.0.2'])
+  await lookUpAndCheck()
+  assert.deepEqual(names(), ['10.0.0.2:1', '10.0.0.3:1'])
+  assert.equal(target('pg', '10.0.0.2:1'), second)
+  assert.equal(second.health.streak?.count, 2)
+  assert.deepEqual([first.retired, second.retired], [true, false])
+  assert.deepEqual(changes.at(-1), { service: 'pg', joined: ['10.0.0.3:1'], left: ['10.0.0.1:1'], leftOut: 0 })
+  resolver.say('db', ['10.0.0.1', '10.0.0.2'])
+  await lookUpAndCheck()
+  assert.notEqual(target('pg', '10.0.0.1:1'), first)
+})
+
+test('neither a new address nor the exchange of all of them makes a service read unknown', async () => {
+  const { resolver, status, news, lookUp, lookUpAndCheck, names, prober } = follow([all(['db:1'], { quorum: 'all' })])
+  resolver.say('db', ['10.0.0.1'])
+  await lookUpAndCheck()
+  news()
+  resolver.say('db', ['10.0.0.1', '10.0.0.2'])
+  await lookUp()
+  assert.equal(status(), 'up')
+  await prober.answerAll('connected')
+  assert.equal(status(), 'up')
+  assert.deepEqual(news(), ['10.0.0.2:1 unknown → up'])
+  resolver.say('db', ['10.0.0.3', '10.0.0.4'])
+  await lookUp()
+  await prober.pending('10.0.0.3:1').answer('connected')
+  assert.deepEqual(names(), ['10.0.0.1:1', '10.0.0.2:1'])
+  await prober.pending('10.0.0.4:1').answer('connected')
+  assert.deepEqual(names(), ['10.0.0.3:1', '10.0.0.4:1'])
+  assert.deepEqual(news(), ['10.0.0.3:1 unknown → up', '10.0.0.4:1 unknown → up'])
+})
+
+test('a new address that does not answer counts as soon as it is known not to', async () => {
+  const { resolver, status, news, lookUpAndCheck } = follow([all(['db:1'])])
+  resolver.say('db', ['10.0.0.1'])
+  await lookUpAndCheck()
+  news()
+  resolver.say('db', ['10.0.0.1', '10.0.0.2'])
+  await lookUpAndCheck('refused')
+  assert.equal(status(), 'down')
+  assert.deepEqual(news(), ['10.0.0.2:1 unknown → down', 'service up → down'])
+})
+
+test('while look-ups cannot be made, the last known addresses stay', async () => {
+  const { resolver, names, lookUp, lookUpAndCheck, changes, prober } = follow([all(['db:1'])])
+  resolver.say('db', ['10.0.0.1'])
+  await lookUpAndCheck()
+  const { length } = prober.begun
+  for (const failure of ['EAI_AGAIN', null, 'EAI_FAIL', 'EAI_AGAIN']) {
+    resolver.say('db', failure)
+    await lookUp()
+    assert.deepEqual(names(), ['10.0.0.1:1'])
+  }
+  assert.equal(changes.length, 1)
+  assert.equal(prober.begun.length, length)
+})
+
+test('a name that was never resolved stays the target itself', async () => {
+  const { resolver, names, lookUp, changes } = follow([all(['db:1'])])
+  for (const failure of ['EAI_AGAIN', null, 'ENOTFOUND', 'ENOTFOUND', 'ENOTFOUND', 'ENOTFOUND']) {
+    resolver.say('db', failure)
+    await lookUp()
+    assert.deepEqual(names(), ['db:1'])
+  }
+  assert.deepEqual(changes, [])
+})
+
+test('a name that has no address any more stands for itself at the look-up that makes it down', async () => {
+  const { resolver, names, status, news, lookUp, lookUpAndCheck, prober, checkOnce, target } = follow([
+    all(['db:1'], { fall: 2 }),
+  ])
+  resolver.say('db', ['10.0.0.1'])
+  await lookUpAndCheck()
+  resolver.say('db', 'ENOTFOUND')
+  await lookUp()
+  resolver.say('db', ['10.0.0.1'])
+  await lookUp()
+  resolver.say('db', 'ENOTFOUND')
+  await lookUp()
+  assert.deepEqual(names(), ['10.0.0.1:1'])
+  await checkOnce(target('pg', '10.0.0.1:1'), 'connected')
+  news()
+  await lookUp()
+  await prober.pending('db:1').answer('dns', { address: null })
+  assert.deepEqual(names(), ['db:1'])
+  assert.equal(status(), 'down')
+  assert.deepEqual(news(), ['db:1 unknown → down', 'service up → down'])
+  resolver.say('db', ['10.0.0.1'])
+  await lookUpAndCheck()
+  assert.deepEqual(news(), ['10.0.0.1:1 unknown → up', 'service down → up'])
+})
+
+test('a failed look-up neither counts as a missing name nor breaks a row of them', () => {
+  const target = sampleTarget('db:1')
+  const missing = { code: 'ENOTFOUND' }
+  let found = nextFound({ addresses: [], misses: 0 }, { addresses: ['10.0.0.1'] }, target, 2)
+  const read = () => [found.addresses.length, found.misses]
+  for (const [resolution, addresses, misses] of [
+    [{ code: 'EAI_AGAIN' }, 1, 0],
+    [missing, 1, 1],
+    [null, 1, 1],
+    [missing, 0, 2],
+    [{ addresses: ['10.0.0.1'] as const }, 1, 0],
+  ] as const) {
+    found = nextFound(found, resolution, target, 2)
+    assert.deepEqual(read(), [addresses, misses])
+  }
+})
+
+test('a quorum of more than is configured is not missed before the names are looked up', async () => {
+  const { resolver, status, news, lookUpAndCheck, checkOnce, target } = follow([all(['db:1'], { quorum: 3 })])
+  assert.equal(status(), 'unknown')
+  await checkOnce(target('pg', 'db:1'), 'connected')
+  assert.equal(status(), 'unknown')
+  resolver.say('db', ['10.0.0.1', '10.0.0.2', '10.0.0.3'])
+  await lookUpAndCheck()
+  assert.equal(status(), 'up')
+  resolver.say('db', ['10.0.0.1', '10.0.0.2'])
+  await lookUpAndCheck()
+  assert.equal(status(), 'down')
+  assert.deepEqual(
+    news().filter((line) => line.startsWith('service')),
+    ['service unknown → up', 'service up → down'],
+  )
+})
+
+test('a quorum of more than is configured is missed once the name does not exist', async () => {
+  const { status, checkOnce, target } = follow([all(['db:1'], { quorum: 3 })])
+  await checkOnce(target('pg', 'db:1'), 'dns', { address: null })
+  assert.equal(status(), 'down')
+})
+
+test('a name that is not resolved yet makes up for no target that is down where all must be up', async () => {
+  const { status, checkOnce, target } = follow([all(['db:1', '10.0.0.1:1'])])
+  await checkOnce(target('pg', '10.0.0.1:1'), 'refused')
+  assert.equal(status(), 'down')
+})
+
+test('an address that left and is then configured itself is watched anew', async () => {
+  const { resolver, registry, lookUpAndCheck, target } = follow([all(['db:1'])])
+  resolver.say('db', ['10.0.0.1'])
+  await lookUpAndCheck()
+  const left = target('pg', '10.0.0.1:1')
+  registry.replaceAll([sampleService('pg', ['db:1'])], [])
+  registry.replaceAll([sampleService('pg', ['10.0.0.1:1'])], [])
+  assert.notEqual(target('pg', '10.0.0.1:1'), left)
+  assert.equal(target('pg', '10.0.0.1:1').retired, false)
+})
+
+test('an address that two names stand for outlives the first of them', async () => {
+  const { resolver, registry, names, target, lookUpAndCheck } = follow([all(['a:1', 'b:1'])])
+  resolver.say('a', ['10.0.0.1'])
+  resolver.say('b', ['10.0.0.1', '10.0.0.2'])
+  await lookUpAndCheck()
+  assert.deepEqual(names(), ['10.0.0.1:1', '10.0.0.2:1'])
+  const shared = target('pg', '10.0.0.1:1')
+  assert.equal(shared.target.resolvedFrom, 'a:1')
+  registry.replaceAll([all(['b:1'])], [])
+  assert.equal(target('pg', '10.0.0.1:1'), shared)
+  assert.equal(shared.target.resolvedFrom, 'b:1')
+  assert.equal(shared.health.status, 'up')
+})
+
+test('a changed definition keeps the addresses of the names that stay, and has the new ones looked up at once', async () => {
+  const { resolver, registry, members, clock, names, target, lookUpAndCheck, prober } = follow([all(['a:1'])])
+  resolver.say('a', ['10.0.0.1'])
+  resolver.say('b', ['10.0.0.2'])
+  await lookUpAndCheck()
+  const kept = target('pg', '10.0.0.1:1')
+  registry.replaceAll([all(['a:1', 'b:1'], { interval: 3_600_000 })], [])
+  assert.deepEqual(names(), ['10.0.0.1:1', 'b:1'])
+  clock.advance(1100)
+  members.lookUpDue()
+  await setImmediate()
+  await prober.answerAll('connected')
+  assert.deepEqual(names(), ['10.0.0.1:1', '10.0.0.2:1'])
+  assert.equal(target('pg', '10.0.0.1:1'), kept)
+})
+
+test('names that come while others are looked up are looked up next', async () => {
+  const { resolver, registry, members, clock, names, lookUp, prober } = follow([all(['a:1'])])
+  resolver.say('a', ['10.0.0.1'])
+  resolver.say('b', ['10.0.0.2'])
+  const release = resolver.hold()
+  await lookUp()
+  registry.replaceAll([all(['b:1'])], [])
+  await lookUp()
+  assert.equal(resolver.asked.length, 1, 'one look-up at a time')
+  release()
+  await setImmediate()
+  assert.deepEqual(names(), ['b:1'])
+  clock.advance(100)
+  members.lookUpDue()
+  await setImmediate()
+  await prober.answerAll('connected')
+  assert.deepEqual(names(), ['10.0.0.2:1'])
+})
+
+test('without resolve: all a name is the target again, and is not looked up here', async () => {
+  const { resolver, registry, members, names, lookUp, lookUpAndCheck, clock } = follow([all(['db:1'])])
+  resolver.say('db', ['10.0.0.1'])
+  await lookUpAndCheck()
+  registry.replaceAll([all(['db:1'], { resolve: 'first' })], [])
+  assert.deepEqual(names(), ['db:1'])
+  const { length } = resolver.asked
+  await lookUp()
+  assert.equal(resolver.asked.length, length)
+  assert.equal(members.lookUpDue(), null)
+  registry.replaceAll([all(['db:1'])], [])
+  assert.deepEqual(names(), ['db:1'])
+  clock.advance(1100)
+  members.lookUpDue()
+  assert.equal(resolver.asked.length, length + 1)
+})
+
+test('what is found for a service that is gone is dropped, whenever it goes', async () => {
+  const { resolver, registry, monitor, members, prober, transitions, changes, lookUp, names, checked } = follow([
+    all(['db:1']),
+  ])
+  resolver.say('db', ['10.0.0.1'])
+  const release = resolver.hold()
+  await lookUp()
+  registry.replaceAll([], [])
+  registry.replaceAll([all(['db:1'])], [])
+  release()
+  await setImmediate()
+  assert.deepEqual(names(), ['db:1'])
+  assert.equal(prober.begun.length, 0)
+  await lookUp()
+  registry.replaceAll([], [])
+  transitions.length = 0
+  await prober.pending('10.0.0.1:1').answer('connected')
+  assert.equal(monitor.services.size, 0)
+  assert.deepEqual([transitions, changes, checked], [[], [], []])
+  assert.equal(members.lookUpDue(), null)
+})
+
+test('new addresses whose check ends without an outcome, since Porthole stops, change nothing', async () => {
+  const { resolver, names, news, lookUp, lookUpAndCheck, prober } = follow([all(['db:1'])])
+  resolver.say('db', ['10.0.0.1'])
+  await lookUpAndCheck()
+  news()
+  resolver.say('db', ['10.0.0.2'])
+  await lookUp()
+  await prober.pending('10.0.0.2:1').abandon()
+  assert.deepEqual(names(), ['10.0.0.1:1'])
+  assert.deepEqual(news(), [])
+})
+
+test('no more addresses are taken than allowed, the same ones every time, and it is told once', async () => {
+  const { resolver, names, lookUpAndCheck, changes } = follow([all(['a:1', 'b:1', '10.9.9.9:1'])], 3)
+  resolver.say('a', ['10.0.0.2', '10.0.0.1'])
+  resolver.say('b', ['10.0.0.5', '10.0.0.4', '10.0.0.3'])
+  const taken = ['10.0.0.1:1', '10.0.0.2:1', '10.0.0.3:1', '10.9.9.9:1']
+  await lookUpAndCheck()
+  assert.deepEqual(names(), taken)
+  assert.deepEqual(
+    changes.map(({ leftOut }) => leftOut),
+    [2],
+  )
+  resolver.say('b', ['10.0.0.4', '10.0.0.3', '10.0.0.5'])
+  await lookUpAndCheck()
+  resolver.say('b', null)
+  await lookUpAndCheck()
+  assert.deepEqual(names(), taken)
+  assert.equal(changes.length, 1)
+  resolver.say('b', ['10.0.0.3'])
+  await lookUpAndCheck()
+  assert.deepEqual(changes.at(-1), { service: 'pg', joined: [], left: [], leftOut: 0 })
+})
+
+for (const [interval, everyMs] of [
+  [1000, 10_000],
+  ['off', 10_000],
+  [60_000, 60_000],
+] as const) {
+  test(`names are looked up every ${everyMs} ms where targets are checked every ${interval}`, async () => {
+    const { resolver, members, clock, lookUpAndCheck } = follow([all(['a:1', 'b:1'], { interval, timeout: 700 })])
+    resolver.say('a', ['10.0.0.1'])
+    resolver.say('b', ['10.0.0.2'])
+    await lookUpAndCheck()
+    const due: number[] = []
+    for (let n = 0; n < 3; n++) {
+      clock.advanceTo(members.lookUpDue() ?? 0)
+      resolver.asked.length = 0
+      members.lookUpDue()
+      due.push(clock.now())
+      const deadline = clock.now() + 700
+      assert.deepEqual(resolver.asked, [
+        { host: 'a', deadline, maxAgeMs: 5000 },
+        { host: 'b', deadline, maxAgeMs: 5000 },
+      ])
+      await setImmediate()
+    }
+    const [first = 0, second, third] = due
+    assert.deepEqual([second, third], [first + everyMs, first + 2 * everyMs])
+  })
+}
+
+test('look-ups are spread, the first over a second and those that follow over their period', async () => {
+  const names = Array.from({ length: 1000 }, (_, n) => `s${n}`)
+  const services = names.map((name) => sampleService(name, [`${name}.db:1`], { resolve: 'all' }))
+  const { resolver, members, clock } = follow(services)
+  const most = async (ms: number, withinMs: number) => {
+    let most = 0
+    for (const until = clock.now() + withinMs; clock.now() < until; ) {
+      resolver.asked.length = 0
+      clock.advance(ms)
+      members.lookUpDue()
+      await setImmediate()
+      most = Math.max(most, resolver.asked.length)
+    }
+    return most
+  }
+  assert.ok((await most(100, 1100)) < 200)
+  assert.ok((await most(1000, 10_000)) < 200)
+})
+
+test('the loop checks addresses from when they join until they leave', async () => {
+  const { resolver, monitor, clock, prober, lookUpAndCheck } = follow([all(['db:1'])])
+  const loop = createLoop({ monitor, clock })
+  resolver.say('db', ['10.0.0.1', '10.0.0.2'])
+  await lookUpAndCheck()
+  const sweep = async () => {
+    prober.begun.length = 0
+    clock.advance(11_100)
+    loop.runDue()
+    await prober.answerAll('connected')
+    return prober.begun.map(({ request }) => request.target.name).sort()
+  }
+  assert.deepEqual(await sweep(), ['10.0.0.1:1', '10.0.0.2:1'])
+  resolver.say('db', ['10.0.0.2', '10.0.0.3'])
+  await lookUpAndCheck()
+  assert.deepEqual(await sweep(), ['10.0.0.2:1', '10.0.0.3:1'])
+})
+
+test('looks up by itself from start to stop', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { resolver, registry, members, clock } = follow([])
+  const pass = async (ms: number) => {
+    for (const until = clock.now() + ms; clock.now() < until; ) {
+      clock.advance(50)
+      t.mock.timers.tick(50)
+      await setImmediate()
+    }
+  }
+  members.start()
+  registry.replaceAll([all(['db:1'])], [])
+  await pass(1200)
+  assert.equal(resolver.asked.length, 1)
+  await pass(40_000)
+  assert.ok(resolver.asked.length >= 4, `${resolver.asked.length} look-ups`)
+  members.stop()
+  resolver.asked.length = 0
+  await pass(40_000)
+  assert.equal(resolver.asked.length, 0)
+})

@@ -1,0 +1,90 @@
+/** Porthole as a process of its own. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { familyOf } from './metrics/page.ts'
+
+/** What starts Porthole. */
+export const porthole = fileURLToPath(new URL('../src/porthole.js', import.meta.url))
+/** How long anything that a test waits for may take. */
+export const limitMs = 20_000
+
+/** A folder of the test's own, gone after it. */
+export function createFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'porthole-test-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  return folder
+}
+
+/** Only what a test names; nothing of the machine's own settings. */
+export const environment = (env: Record<string, string> = {}) => ({
+  PATH: process.env.PATH,
+  PORTHOLE_HOST: '127.0.0.1',
+  PORTHOLE_PORT: '0',
+  ...env,
+})
+
+/** Runs a program to its end. */
+export async function run(t: TestContext, program: string, args: string[], env: Record<string, string> = {}) {
+  const child = spawn(program, args, { cwd: createFolder(t), env: environment(env), timeout: limitMs })
+  const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+  return { status: status as number | null, stdout, stderr }
+}
+
+/** Runs `porthole` to its end. */
+export const runPorthole = (t: TestContext, args: string[], env?: Record<string, string>) =>
+  run(t, process.execPath, [porthole, ...args], env)
+
+export type Line = { level: number; msg: string; time: number; [field: string]: unknown }
+
+/** Starts it and waits until it listens. It is gone after the test. */
+export async function start(t: TestContext, args: string[], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [porthole, ...args], {
+    cwd: createFolder(t),
+    env: environment(env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const ended = once(child, 'close').then(([code, signal]: unknown[]) => ({ code, signal }))
+  t.after(async () => {
+    child.kill('SIGKILL')
+    await ended
+  })
+  const lines: Line[] = []
+  createInterface(child.stdout).on('line', (line) => lines.push(JSON.parse(line)))
+  let errors = ''
+  child.stderr.on('data', (chunk) => {
+    errors += chunk
+  })
+
+  /** Waits for a log line after the ones already there. */
+  const logged = (pattern: RegExp, from = 0) =>
+    until(`the log says ${pattern}`, async () => lines.slice(from).find(({ msg }) => pattern.test(msg)))
+  const { msg } = await logged(/^Server listening at /)
+  const url = msg.replace('Server listening at ', '')
+  const metric = async (name: string) => familyOf(await (await fetch(`${url}/metrics`)).text(), name)
+  const health = async (service: string) => {
+    const response = await fetch(`${url}/health/${service}`)
+    // biome-ignore lint/suspicious/noExplicitAny: a report as it came, which the assertions look into
+    return { code: response.status, body: (await response.json()) as any }
+  }
+  return { child, ended, lines, errors: () => errors, logged, url, metric, health }
+}
+
+/** Asks until there is an answer. */
+export async function until<Answer>(what: string, ask: () => Promise<Answer | undefined | false>): Promise<Answer> {
+  const deadline = Date.now() + limitMs
+  for (;;) {
+    const answer = await ask()
+    if (answer !== undefined && answer !== false) return answer
+    assert.ok(Date.now() < deadline, `${what} within ${limitMs} ms`)
+    await sleep(15)
+  }
+}

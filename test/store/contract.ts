@@ -1,0 +1,341 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import fc from 'fast-check'
+import type { Condition, Kept, KeptTransition, Put, Retention, Store, Stored } from '../../src/store/store.ts'
+
+/** What a store under test is made with. */
+export type StoreSettings = { readonly retention: Retention; readonly now: () => number }
+
+/** A store with nothing in it. Where it lasts it can be closed and opened again, as the next process would. Closed after the test. */
+export type OpenStore = (
+  t: TestContext,
+  settings: StoreSettings,
+) => Promise<{ readonly store: Store; readonly reopen?: () => Promise<Store> }>
+
+const epoch = Date.parse('2026-11-22T15:00:00.000Z')
+const minuteMs = 60_000
+const retention = { maxCount: 100, maxAgeMs: 60 * minuteMs }
+
+/** What was stored; fails with the store's own sentence. */
+export function unwrap<Value>(stored: Stored<Value>): Value {
+  if (!stored.ok) assert.fail(stored.failure)
+  return stored.value
+}
+
+/** The revision that a put gave; fails when it was not made. */
+export function revisionOf(put: Stored<Put>): number {
+  const made = unwrap(put)
+  assert.ok(made.done, 'the condition did not hold')
+  return made.registration.revision
+}
+
+/** A transition of `pg` itself, from up to down; its time follows from its id. */
+export function sampleTransition(id: number, more: Partial<KeptTransition> = {}): KeptTransition {
+  return {
+    id,
+    service: 'pg',
+    target: null,
+    from: 'up',
+    to: 'down',
+    at: Math.floor(id / 1000),
+    reason: 'timeout',
+    message: 'no answer',
+    ...more,
+  }
+}
+
+/** The id of the first transition a given time after the store was made. */
+const idAfter = (ms: number) => (epoch + ms) * 1000 + 1
+const idsOf = ({ transitions }: Kept) => transitions.map(({ id }) => id)
+
+/** What every store must do. */
+export function testStore(name: string, open: OpenStore): void {
+  async function start(t: TestContext, more: Partial<StoreSettings> = {}) {
+    const { store, reopen } = await open(t, { retention, now: () => epoch, ...more })
+    return {
+      store,
+      /** What the next process would find; where nothing lasts, what this one finds. */
+      kept: async () => unwrap(await (reopen === undefined ? store : await reopen()).load()),
+    }
+  }
+
+  test(`${name}: begins with nothing, complete since it was made`, async (t) => {
+    const { store } = await start(t)
+    assert.deepEqual(unwrap(await store.load()), {
+      registrations: [],
+      drained: [],
+      transitions: [],
+      completeAfter: { id: epoch * 1000, at: epoch },
+      aliveAt: null,
+    })
+  })
+
+  test(`${name}: gives back what was registered, character by character`, async (t) => {
+    const { store, kept } = await start(t)
+    const definitions = ['{}', '', '{"message":"ünï\u0000cödé \u{1f6aa} \' \\" ; --"}', 'x'.repeat(1_000_000)]
+    for (const [index, definition] of definitions.entries())
+      assert.deepEqual(unwrap(await store.put(`s${index}`, definition, {})), {
+        done: true,
+        registration: { name: `s${index}`, definition, revision: epoch + index },
+        created: true,
+      })
+    assert.deepEqual(
+      (await kept()).registrations.toSorted((a, b) => a.revision - b.revision),
+      definitions.map((definition, index) => ({ name: `s${index}`, definition, revision: epoch + index })),
+    )
+  })
+
+  test(`${name}: replaces a definition, and is not changed by the same one again`, async (t) => {
+    const { store, kept } = await start(t)
+    const first = revisionOf(await store.put('pg', '{"a":1}', {}))
+    const second = unwrap(await store.put('pg', '{"a":2}', {}))
+    const registration = { name: 'pg', definition: '{"a":2}', revision: first + 1 }
+    assert.deepEqual(second, { done: true, registration, created: false })
+    assert.deepEqual(unwrap(await store.put('pg', '{"a":2}', { ifMatch: [first + 1] })), second)
+    assert.deepEqual((await kept()).registrations, [registration])
+  })
+
+  test(`${name}: gives revisions that grow, whatever the wall clock does and whatever is deregistered`, async (t) => {
+    let now = epoch
+    const { store, reopen } = await open(t, { retention, now: () => now })
+    const put = async (store: Store, definition: string) => revisionOf(await store.put('pg', definition, {}))
+    assert.equal(await put(store, '1'), epoch)
+    now += 5000.5
+    assert.equal(await put(store, '2'), epoch + 5000)
+    now = epoch - 5000
+    assert.equal(await put(store, '3'), epoch + 5001)
+    assert.deepEqual(unwrap(await store.remove('pg', {})), { done: true })
+    assert.equal(await put((await reopen?.()) ?? store, '4'), epoch + 5002)
+  })
+
+  test(`${name}: makes a change only under its condition, and tells the revision that it found`, async (t) => {
+    const { store } = await start(t)
+    const revision = revisionOf(await store.put('pg', '1', {}))
+    const cases: [condition: Condition, ofOne: boolean, ofNone: boolean][] = [
+      [{}, true, true],
+      [{ ifNoneMatch: '*' }, false, true],
+      [{ ifMatch: '*' }, true, false],
+      [{ ifMatch: [] }, false, false],
+      [{ ifMatch: [revision - 1] }, false, false],
+      [{ ifMatch: [revision - 1, revision] }, true, false],
+      [{ ifMatch: '*', ifNoneMatch: '*' }, false, false],
+    ]
+    for (const [condition, ofOne, ofNone] of cases) {
+      const why = JSON.stringify(condition)
+      const one = unwrap(await store.put('pg', '1', condition))
+      assert.equal(one.done, ofOne, why)
+      if (!one.done) {
+        assert.equal(one.revision, revision, why)
+        assert.deepEqual(unwrap(await store.remove('pg', condition)), { done: false, revision })
+      }
+      const none = unwrap(await store.put('none', '1', condition))
+      assert.equal(none.done, ofNone, why)
+      if (!none.done) assert.equal(none.revision, null, why)
+      unwrap(await store.remove('none', {}))
+      assert.deepEqual(unwrap(await store.remove('none', condition)), { done: false, revision: null }, why)
+    }
+    assert.deepEqual(unwrap(await store.remove('pg', { ifMatch: [revision] })), { done: true })
+  })
+
+  test(`${name}: does what is asked together in the order it was asked`, async (t) => {
+    const { store } = await start(t)
+    const puts = await Promise.all(Array.from({ length: 50 }, (_, i) => store.put('pg', `${i}`, { ifNoneMatch: '*' })))
+    assert.deepEqual(
+      puts.map((put) => unwrap(put).done),
+      puts.map((_, index) => index === 0),
+    )
+    const [removed, put, again] = await Promise.all([
+      store.remove('pg', { ifMatch: '*' }),
+      store.put('pg', 'new', { ifNoneMatch: '*' }),
+      store.remove('pg', { ifMatch: [epoch + 1] }),
+    ])
+    assert.deepEqual(
+      [removed, put, again].map((stored) => unwrap<{ done: boolean }>(stored).done),
+      [true, true, true],
+    )
+  })
+
+  test(`${name}: keeps who is drained, registered or not, until it is deregistered`, async (t) => {
+    const { store, kept } = await start(t)
+    unwrap(await store.put('pg', '{}', {}))
+    for (const service of ['pg', 'pg', 'from-file', 'undrained', 'kept']) unwrap(await store.setDrained(service, true))
+    for (const service of ['undrained', 'undrained', 'never']) unwrap(await store.setDrained(service, false))
+    unwrap(await store.put('kept', '{}', {}))
+    unwrap(await store.remove('kept', { ifMatch: [1] }))
+    unwrap(await store.remove('from-file', {}))
+    unwrap(await store.remove('pg', {}))
+    assert.deepEqual((await kept()).drained.toSorted(), ['from-file', 'kept'])
+  })
+
+  test(`${name}: gives transitions back as they were, the oldest first, each once`, async (t) => {
+    const { store, kept } = await start(t)
+    const transitions = [
+      sampleTransition(idAfter(1)),
+      sampleTransition(idAfter(1) + 1, { target: '[::1]:5432', from: 'unknown', to: 'up', reason: 'connected' }),
+      sampleTransition(idAfter(2), { reason: null, message: 'no check came to an end for 32 s' }),
+    ]
+    unwrap(await store.append(transitions.slice(0, 2), false))
+    unwrap(await store.append([], true))
+    unwrap(await store.append(transitions.slice(1), false))
+    unwrap(await store.append(transitions, false))
+    const found = await kept()
+    assert.deepEqual(found.transitions, transitions)
+    assert.deepEqual(found.completeAfter, { id: epoch * 1000, at: epoch })
+  })
+
+  test(`${name}: forgets the oldest of too many, and is complete after them`, async (t) => {
+    const { store, kept } = await start(t)
+    const all = Array.from({ length: 355 }, (_, i) => sampleTransition(idAfter(i), { target: 'pg:5432' }))
+    for (let i = 0; i < all.length; i += 5) unwrap(await store.append(all.slice(i, i + 5), false))
+    const { transitions, completeAfter } = await kept()
+    assert.ok(transitions.length >= retention.maxCount && transitions.length <= retention.maxCount * 1.1)
+    assert.deepEqual(transitions, all.slice(-transitions.length))
+    const { id, at } = all.at(-1 - transitions.length) ?? assert.fail('nothing was forgotten')
+    assert.deepEqual(completeAfter, { id, at })
+  })
+
+  test(`${name}: forgets what is too old at a beat, and is complete after it`, async (t) => {
+    const { store, kept } = await start(t)
+    const ids = [0, 10, 20, 30].map((minutes) => idAfter(minutes * minuteMs))
+    unwrap(
+      await store.append(
+        ids.map((id) => sampleTransition(id, { target: 'pg:5432' })),
+        false,
+      ),
+    )
+    unwrap(await store.beat(epoch + 60 * minuteMs))
+    assert.deepEqual(idsOf(unwrap(await store.load())), ids)
+    unwrap(await store.beat(epoch + 75 * minuteMs))
+    unwrap(await store.beat(epoch + 75 * minuteMs))
+    const found = await kept()
+    assert.deepEqual(idsOf(found), ids.slice(2))
+    assert.deepEqual(found.completeAfter, { id: ids[1], at: epoch + 10 * minuteMs })
+  })
+
+  test(`${name}: keeps the last change of each service itself until there is another, however old`, async (t) => {
+    const { store, kept } = await start(t)
+    const old = [
+      sampleTransition(idAfter(0)),
+      sampleTransition(idAfter(1), { service: 'mq', to: 'degraded' }),
+      sampleTransition(idAfter(2), { from: 'down', to: 'up' }),
+      sampleTransition(idAfter(3), { target: 'pg:5432' }),
+      sampleTransition(idAfter(4), { service: 'gone', to: 'unknown', message: 'deregistered' }),
+    ]
+    unwrap(await store.append(old, false))
+    unwrap(await store.beat(epoch + 90 * minuteMs))
+    const found = await kept()
+    assert.deepEqual(idsOf(found), [idAfter(1), idAfter(2)])
+    assert.deepEqual(found.completeAfter, { id: idAfter(4), at: epoch + 4 })
+  })
+
+  test(`${name}: forgets such a change with the next that is forgotten, once there is another`, async (t) => {
+    const { store, kept } = await start(t)
+    unwrap(await store.append([sampleTransition(idAfter(0)), sampleTransition(idAfter(1), { service: 'mq' })], false))
+    unwrap(await store.beat(epoch + 90 * minuteMs))
+    unwrap(await store.append([sampleTransition(idAfter(91 * minuteMs))], false))
+    unwrap(await store.beat(epoch + 190 * minuteMs))
+    assert.deepEqual(idsOf(await kept()), [idAfter(1), idAfter(91 * minuteMs)])
+  })
+
+  test(`${name}: is complete only from the first transition on before which some were lost`, async (t) => {
+    const { store, kept } = await start(t)
+    unwrap(await store.append([sampleTransition(idAfter(1))], false))
+    unwrap(await store.append([sampleTransition(idAfter(7)), sampleTransition(idAfter(8))], true))
+    unwrap(await store.append([sampleTransition(idAfter(9))], false))
+    const found = await kept()
+    assert.equal(found.transitions.length, 4)
+    assert.deepEqual(found.completeAfter, { id: idAfter(7) - 1, at: epoch + 7 })
+  })
+
+  test(`${name}: knows when an earlier process was last known to run, if it outlasts one`, async (t) => {
+    const { store, reopen } = await open(t, { retention, now: () => epoch })
+    unwrap(await store.beat(epoch + 5000.25))
+    unwrap(await store.beat(epoch + 10_000.5))
+    const { aliveAt } = unwrap(await ((await reopen?.()) ?? store).load())
+    assert.equal(aliveAt, reopen === undefined ? null : epoch + 10_000.5)
+  })
+
+  test(`${name}: does as a plain map would, whatever is asked in whatever order`, async (t) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(wish, { maxLength: 60 }), (wishes) => compare(t, wishes)),
+      { numRuns: 30 },
+    )
+  })
+
+  async function compare(t: TestContext, wishes: readonly Wish[]): Promise<void> {
+    const { store: first, reopen } = await open(t, { retention, now: () => epoch })
+    let store = first
+    const registrations = new Map<string, { definition: string; revision: number }>()
+    const drained = new Set<string>()
+    let newest = 0
+    for (const wish of wishes) {
+      const old = registrations.get(wish.name)
+      const condition = conditionOf(wish.condition, old?.revision)
+      const holds = expected(wish.condition, old !== undefined)
+      if (wish.kind === 'reopen') store = (await reopen?.()) ?? store
+      else if (wish.kind === 'drain' || wish.kind === 'undrain') {
+        unwrap(await store.setDrained(wish.name, wish.kind === 'drain'))
+        drained[wish.kind === 'drain' ? 'add' : 'delete'](wish.name)
+      } else if (wish.kind === 'remove') {
+        const removed = unwrap(await store.remove(wish.name, condition))
+        assert.equal(removed.done, holds && old !== undefined)
+        if (!removed.done) assert.equal(removed.revision, old?.revision ?? null)
+        else {
+          registrations.delete(wish.name)
+          drained.delete(wish.name)
+        }
+      } else {
+        const put = unwrap(await store.put(wish.name, wish.definition, condition))
+        assert.equal(put.done, holds)
+        if (!put.done) assert.equal(put.revision, old?.revision ?? null)
+        else {
+          const { definition, revision } = put.registration
+          assert.deepEqual([definition, put.created], [wish.definition, old === undefined])
+          if (old?.definition === definition) assert.equal(revision, old.revision)
+          else assert.ok(revision > newest, 'a revision did not grow')
+          newest = Math.max(newest, revision)
+          registrations.set(wish.name, { definition, revision })
+        }
+      }
+    }
+    const found = unwrap(await store.load())
+    assert.deepEqual(new Map(found.registrations.map(({ name, ...rest }) => [name, rest])), registrations)
+    assert.deepEqual(new Set(found.drained), drained)
+    await store.close()
+  }
+}
+
+/** A condition that is made to hold or not once the revision is known. */
+const conditions = ['none', 'any', 'new', 'this', 'other'] as const
+type Wanted = (typeof conditions)[number]
+
+/** Opening again takes its time, so it is rare. */
+const kinds = ['put', 'put', 'put', 'put', 'put', 'remove', 'remove', 'drain', 'undrain', 'reopen'] as const
+
+const wish = fc.record({
+  kind: fc.constantFrom(...kinds),
+  name: fc.constantFrom('a', 'b', 'c'),
+  definition: fc.constantFrom('1', '2'),
+  condition: fc.constantFrom(...conditions),
+})
+type Wish = typeof wish extends fc.Arbitrary<infer Value> ? Value : never
+
+function conditionOf(wanted: Wanted, revision = 1): Condition {
+  switch (wanted) {
+    case 'none':
+      return {}
+    case 'any':
+      return { ifMatch: '*' }
+    case 'new':
+      return { ifNoneMatch: '*' }
+    case 'this':
+      return { ifMatch: [revision - 1, revision] }
+    case 'other':
+      return { ifMatch: [revision + 1] }
+  }
+}
+
+function expected(wanted: Wanted, exists: boolean): boolean {
+  if (wanted === 'none') return true
+  return wanted === 'new' ? !exists : wanted !== 'other' && exists
+}

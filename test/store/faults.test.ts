@@ -1,0 +1,399 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash, randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { DatabaseSync } from 'node:sqlite'
+import { type TestContext, test } from 'node:test'
+import { schemaVersion } from '../../src/store/schema.ts'
+import { openSqliteStore } from '../../src/store/sqlite.ts'
+import type { Put, Store, Stored } from '../../src/store/store.ts'
+import { enterNamespace, sh } from '../namespace.ts'
+import { sampleTransition, unwrap } from './contract.ts'
+
+const skip = await enterNamespace(import.meta.filename)
+
+/** A directory on a file system of its own, in memory: it can be filled, and mounted read-only. Gone after the test. */
+function createDisk(t: TestContext, size = '2m') {
+  const folder = mkdtempSync(join(tmpdir(), 'porthole-test-'))
+  sh(`mount -t tmpfs -o size=${size} none ${folder}`)
+  t.after(() => {
+    sh(`umount -l ${folder}`)
+    rmSync(folder, { recursive: true })
+  })
+  const directory = join(folder, 'data')
+  const ballast = join(folder, 'ballast')
+  return {
+    directory,
+    file: join(directory, 'porthole.db'),
+    fill() {
+      const block = Buffer.alloc(4096)
+      assert.throws(() => {
+        for (;;) appendFileSync(ballast, block)
+      }, /ENOSPC/)
+    },
+    free: () => rmSync(ballast),
+    remount: (how: 'ro' | 'rw') => sh(`mount -o remount,bind,${how} ${folder}`),
+  }
+}
+
+const open = (directory: string) =>
+  openSqliteStore({ directory, retention: { maxCount: 1000, maxAgeMs: 3_600_000 }, now: Date.now })
+
+/** Opens what must open; closed after the test, if not before. */
+async function start(t: TestContext, directory: string): Promise<Store> {
+  const store = unwrap(await open(directory))
+  t.after(() => store.close())
+  return store
+}
+
+/** Makes a database with some registrations in it, and closes it. */
+async function fillStore(directory: string, count = 1): Promise<void> {
+  const store = unwrap(await open(directory))
+  const definition = JSON.stringify({ targets: ['db-1.internal:5432'] })
+  for (const put of await Promise.all(Array.from({ length: count }, (_, i) => store.put(`s${i}`, definition, {}))))
+    unwrap(put)
+  unwrap(await store.append([sampleTransition(Date.now() * 1000)], false))
+  await store.close()
+}
+
+async function namesIn(store: Store): Promise<string[]> {
+  return unwrap(await store.load()).registrations.map(({ name }) => name)
+}
+
+const hashOf = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex')
+
+function assertFails(stored: Stored<unknown>, expected: RegExp): void {
+  assert.match(stored.ok ? 'it did not fail' : stored.failure, expected)
+}
+
+/** Fails to open, with this sentence, and leaves the file as it is. */
+async function assertRefused(directory: string, file: string, expected: RegExp): Promise<void> {
+  const before = hashOf(file)
+  assertFails(await open(directory), expected)
+  assert.equal(hashOf(file), before)
+}
+
+/** A store in another process, started by a command that confines it. It ends with the test, if not before. */
+async function startProcess(t: TestContext, directory: string, confine: readonly string[] = []) {
+  const [command = '', ...input] = [...confine, process.execPath, join(import.meta.dirname, 'process.ts'), directory]
+  const child: ChildProcess = spawn(command, input, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const gone = once(child, 'close')
+  // What is asked of a killed process goes nowhere.
+  child.stdin?.on('error', () => undefined)
+  t.after(async () => {
+    child.kill('SIGKILL')
+    await gone
+  })
+  const waiting = new Map<number, (answer: Stored<unknown>) => void>()
+  const opened = new Promise<Stored<unknown>>((answer) => waiting.set(0, answer))
+  let requests = 0
+  createInterface(child.stdout ?? assert.fail()).on('line', (line) => {
+    const [number, answer] = JSON.parse(line) as [number, Stored<unknown>]
+    waiting.get(number)?.(answer)
+  })
+  return {
+    opened: await opened,
+    pid: child.pid ?? 0,
+    ask<Method extends Exclude<keyof Store, 'name'>>(method: Method, ...input: Parameters<Store[Method]>) {
+      child.stdin?.write(`${JSON.stringify([method, ...input])}\n`)
+      return new Promise<Stored<unknown>>((answer) => waiting.set(++requests, answer)) as ReturnType<Store[Method]>
+    },
+    async kill() {
+      child.kill('SIGKILL')
+      await gone
+    },
+    async end() {
+      child.stdin?.end()
+      await gone
+    },
+  }
+}
+
+test('a full disk fails what is asked and keeps nothing of it, until there is space again', { skip }, async (t) => {
+  const disk = createDisk(t)
+  const store = await start(t, disk.directory)
+  unwrap(await store.put('before', '{}', {}))
+  disk.fill()
+  const full = /^the disk of .*porthole\.db is full: free some space$/
+  const together = [store.put('small', '{}', {}), store.put('large', 'x'.repeat(100_000), {}), store.beat(Date.now())]
+  for (const stored of await Promise.all(together)) assertFails(stored, full)
+  assertFails(await store.append([sampleTransition(Date.now() * 1000, { message: 'x'.repeat(100_000) })], false), full)
+  assert.deepEqual(await namesIn(store), ['before'])
+  disk.free()
+  unwrap(await store.put('after', '{}', {}))
+  await store.close()
+  assert.deepEqual(await namesIn(await start(t, disk.directory)), ['before', 'after'])
+})
+
+test('a disk that is full at the start is served, and written once there is space', { skip }, async (t) => {
+  const disk = createDisk(t)
+  await fillStore(disk.directory)
+  disk.fill()
+  const store = await start(t, disk.directory)
+  assert.deepEqual(await namesIn(store), ['s0'])
+  assertFails(await store.put('large', 'x'.repeat(100_000), {}), /is full: free some space$/)
+  assert.deepEqual(await namesIn(store), ['s0'])
+  disk.free()
+  unwrap(await store.put('large', 'x'.repeat(100_000), {}))
+})
+
+test('a disk too full for a new file is told, and is no obstacle once there is space', { skip }, async (t) => {
+  const disk = createDisk(t)
+  disk.fill()
+  assertFails(await open(disk.directory), /is full: free some space$/)
+  disk.free()
+  assert.deepEqual(await namesIn(await start(t, disk.directory)), [])
+})
+
+test('what is on a read-only file system is served, and written once that is writable', { skip }, async (t) => {
+  const disk = createDisk(t)
+  await fillStore(disk.directory)
+  disk.remount('ro')
+  const before = hashOf(disk.file)
+  const store = await start(t, disk.directory)
+  const kept = unwrap(await store.load())
+  assert.equal(kept.registrations.length, 1)
+  assert.equal(kept.transitions.length, 1)
+  const readOnly = /porthole\.db is on a read-only file system: mount it writable$/
+  const refused = [
+    store.put('new', '{}', {}),
+    store.remove('s0', {}),
+    store.setDrained('s0', true),
+    store.append([sampleTransition(Date.now() * 1000)], false),
+    store.beat(Date.now()),
+  ]
+  for (const stored of await Promise.all(refused)) assertFails(stored, readOnly)
+  assert.equal(hashOf(disk.file), before)
+  disk.remount('rw')
+  unwrap(await store.put('new', '{}', {}))
+  assert.deepEqual(await namesIn(store), ['s0', 'new'])
+})
+
+test('what a killed process left is served from a read-only file system too', { skip }, async (t) => {
+  const disk = createDisk(t)
+  const child = await startProcess(t, disk.directory)
+  unwrap(await child.ask('put', 'pg', '{}', {}))
+  await child.kill()
+  assert.ok(statSync(`${disk.file}-wal`).size > 0, 'it left nothing')
+  disk.remount('ro')
+  const store = await start(t, disk.directory)
+  assert.deepEqual(await namesIn(store), ['pg'])
+  disk.remount('rw')
+  unwrap(await store.put('new', '{}', {}))
+  assert.deepEqual(await namesIn(store), ['pg', 'new'])
+})
+
+test('a new file on a read-only file system is told', { skip }, async (t) => {
+  const disk = createDisk(t)
+  mkdirSync(disk.directory)
+  disk.remount('ro')
+  assertFails(await open(disk.directory), /porthole\.db is on a read-only file system: mount it writable$/)
+  const missing = join(disk.directory, 'missing')
+  assertFails(
+    await open(missing),
+    /missing does not exist and cannot be made: make it, or name another data directory$/,
+  )
+})
+
+/** Runs a command as a user whom permissions bind, unlike root. */
+const bound = ['setpriv', '--bounding-set=-dac_override,-dac_read_search']
+
+test('a file that Porthole may only read is served; one that it may not read is told', { skip }, async (t) => {
+  const disk = createDisk(t)
+  const writer = await startProcess(t, disk.directory)
+  unwrap(await writer.ask('put', 'pg', '{}', {}))
+  await writer.kill()
+  const denied = /^Porthole may not read and write .*porthole\.db \(EACCES\): give its user the right to/
+  for (const [ofDirectory, ofFile] of [
+    [0o700, 0o400],
+    [0o500, 0o600],
+  ] as const) {
+    chmodSync(disk.directory, ofDirectory)
+    chmodSync(disk.file, ofFile)
+    const child = await startProcess(t, disk.directory, bound)
+    unwrap(child.opened)
+    assertFails(await child.ask('put', 'new', '{}', {}), denied)
+    assert.deepEqual(
+      unwrap(await child.ask('load')).registrations.map(({ name }) => name),
+      ['pg'],
+    )
+    await child.end()
+    assert.ok(existsSync(`${disk.file}-wal`), 'what was left was taken away')
+  }
+  for (const [ofDirectory, ofFile] of [
+    [0o700, 0o200],
+    [0o000, 0o600],
+  ] as const) {
+    chmodSync(disk.directory, ofDirectory)
+    chmodSync(disk.file, ofFile)
+    const child = await startProcess(t, disk.directory, bound)
+    assertFails(child.opened, denied)
+    await child.end()
+  }
+})
+
+test('a file that cannot grow fails what is asked, until it can', { skip }, async (t) => {
+  const disk = createDisk(t)
+  const child = await startProcess(t, disk.directory)
+  unwrap(await child.ask('put', 'before', '{}', {}))
+  sh(`prlimit --pid ${child.pid} --fsize=${statSync(`${disk.file}-wal`).size}:`)
+  const answers = [child.ask('put', 'during', '{}', {}), child.ask('beat', Date.now())]
+  for (const answer of await Promise.all(answers))
+    assertFails(
+      answer,
+      /porthole\.db cannot be read or written \(SQLite says "disk I\/O error", \d+\): the kernel's log/,
+    )
+  sh(`prlimit --pid ${child.pid} --fsize=unlimited:`)
+  unwrap(await child.ask('put', 'after', '{}', {}))
+  await child.end()
+  assert.deepEqual(await namesIn(await start(t, disk.directory)), ['before', 'after'])
+})
+
+test('a damaged file is found, wherever it is damaged, and is not touched', { skip }, async (t) => {
+  const disk = createDisk(t)
+  await fillStore(disk.directory, 500)
+  const sound = `${disk.file}.sound`
+  copyFileSync(disk.file, sound)
+  const damaged = /porthole\.db is damaged: move it away, or put a backup in its place; nothing in it was changed$/
+  const pages = statSync(disk.file).size / 4096
+  assert.ok(pages > 10)
+  for (let page = 0; page < pages; page++) {
+    const bytes = readFileSync(sound)
+    // The same noise at every run: random enough, and never by chance a page that makes sense.
+    for (let at = 0; at < 4096; at += 32)
+      createHash('sha256')
+        .update(`${page} ${at}`)
+        .digest()
+        .copy(bytes, page * 4096 + at)
+    writeFileSync(disk.file, bytes)
+    await assertRefused(disk.directory, disk.file, damaged)
+  }
+  for (const size of [50, 4096, 5000, (pages - 1) * 4096]) {
+    copyFileSync(sound, disk.file)
+    truncateSync(disk.file, size)
+    await assertRefused(disk.directory, disk.file, damaged)
+  }
+  writeFileSync(disk.file, 'This is no database, but a text of more than a hundred bytes.\n'.repeat(100))
+  await assertRefused(disk.directory, disk.file, damaged)
+  renameSync(sound, disk.file)
+  assert.equal((await namesIn(await start(t, disk.directory))).length, 500)
+})
+
+test("a newer Porthole's file is not touched", { skip }, async (t) => {
+  const disk = createDisk(t)
+  await fillStore(disk.directory)
+  const db = new DatabaseSync(disk.file)
+  db.exec(`PRAGMA user_version = ${schemaVersion + 1}; CREATE TABLE flux (a)`)
+  db.close()
+  await assertRefused(
+    disk.directory,
+    disk.file,
+    /written by a newer Porthole \(its schema has version 2, this one knows 1\)/,
+  )
+})
+
+test("another program's database is not touched", { skip }, async (t) => {
+  const disk = createDisk(t)
+  mkdirSync(disk.directory)
+  for (const id of [0, 0x0f055112]) {
+    const db = new DatabaseSync(disk.file)
+    db.exec(`PRAGMA application_id = ${id}; CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)`)
+    db.close()
+    await assertRefused(disk.directory, disk.file, /porthole\.db is another program's: move it away, or name another/)
+    rmSync(disk.file)
+  }
+})
+
+test('a directory that is none, and a file that is a directory, are told', { skip }, async (t) => {
+  const disk = createDisk(t)
+  writeFileSync(disk.directory, 'a file')
+  const noDirectory = /data is not a directory: name one that Porthole can keep its data in$/
+  assertFails(await open(disk.directory), noDirectory)
+  assertFails(await open(join(disk.directory, 'below')), /below is not a directory/)
+  rmSync(disk.directory)
+  mkdirSync(disk.file, { recursive: true })
+  assertFails(await open(disk.directory), /porthole\.db is a directory: move it away$/)
+})
+
+test('a second Porthole is refused for as long as the first one runs', { skip }, async (t) => {
+  const disk = createDisk(t)
+  const store = await start(t, disk.directory)
+  unwrap(await store.put('pg', '{}', {}))
+  const second = await startProcess(t, disk.directory)
+  assertFails(second.opened, /^another Porthole uses .*porthole\.db: give each its own data directory$/)
+  unwrap(await store.put('mq', '{}', {}))
+  await store.close()
+  const third = await startProcess(t, disk.directory)
+  assert.equal(unwrap(await third.ask('load')).registrations.length, 2)
+})
+
+test('a file that is moved away is not written any more, until it is put back', { skip }, async (t) => {
+  const disk = createDisk(t)
+  const store = await start(t, disk.directory)
+  renameSync(disk.file, `${disk.file}.away`)
+  assertFails(
+    await store.put('pg', '{}', {}),
+    /porthole\.db was moved away while Porthole used it: put it back, or start/,
+  )
+  writeFileSync(disk.file, '')
+  assertFails(await store.beat(Date.now()), /was moved away/)
+  renameSync(`${disk.file}.away`, disk.file)
+  unwrap(await store.put('pg', '{}', {}))
+  assert.deepEqual(await namesIn(store), ['pg'])
+})
+
+test('whatever was confirmed outlives kill -9, 20 times over', { skip }, async (t) => {
+  const seed = Number(process.env.KILL_SEED ?? randomInt(2 ** 31))
+  t.diagnostic(`KILL_SEED=${seed}`)
+  const disk = createDisk(t, '200m')
+  const confirmed = new Set<string>()
+  for (let round = 0; round < 20; round++) {
+    const killAt = 1 + (createHash('sha256').update(`${seed} ${round}`).digest().readUInt32BE() % 1000)
+    const child = await startProcess(t, disk.directory)
+    unwrap(child.opened)
+    let asked = 0
+    let here = 0
+    const killed = Promise.withResolvers<void>()
+    const note = (name: string, put: Stored<Put>) => {
+      assert.ok(unwrap(put).done)
+      confirmed.add(name)
+      if (++here === killAt) void child.kill().then(killed.resolve)
+    }
+    // Fifty at a time: so there are commits before and after most moments.
+    const caller = async () => {
+      while (asked < 1000) {
+        const name = `r${round}-${asked++}`
+        note(name, await child.ask('put', name, definitionOf(name), { ifNoneMatch: '*' }))
+      }
+    }
+    for (let i = 0; i < 50; i++) void caller()
+    await killed.promise
+    const store = unwrap(await open(disk.directory))
+    const { registrations } = unwrap(await store.load())
+    await store.close()
+    const found = new Map(registrations.map(({ name, definition }) => [name, definition]))
+    for (const name of confirmed) assert.equal(found.get(name), definitionOf(name), `round ${round} lost ${name}`)
+    for (const [name, definition] of found)
+      assert.equal(definition, definitionOf(name), `${name} is half a registration`)
+  }
+  t.diagnostic(`${confirmed.size} confirmed`)
+})
+
+const definitionOf = (name: string) => JSON.stringify({ targets: [`${name}.internal:5432`], groups: ['x'.repeat(500)] })

@@ -1,0 +1,27 @@
+/**
+ * A store in a process of its own, to be killed, confined or in the way. Run with a directory, it says first how opening went;
+ * then each line it is given, `[method, …arguments]`, is asked at once, and each answer is a line: `[number of the request, answer]`.
+ * It ends when its stdin does.
+ */
+import { createInterface } from 'node:readline'
+import { openSqliteStore } from '../../src/store/sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
+
+const [, , directory = ''] = process.argv
+const opened = await openSqliteStore({ directory, retention: { maxCount: 1000, maxAgeMs: 3_600_000 } })
+const say = (value: unknown) => process.stdout.write(`${JSON.stringify(value)}\n`)
+say([0, opened.ok ? { ok: true, value: null } : opened])
+
+// Past a limit of RLIMIT_FSIZE the kernel sends this and fails the write; unheard, it kills.
+process.on('SIGXFSZ', () => undefined)
+
+let number = 0
+for await (const line of createInterface(process.stdin)) {
+  if (!opened.ok) break
+  const request = ++number
+  const [method, ...input] = JSON.parse(line) as [Exclude<keyof Store, 'name'>, ...unknown[]]
+  const ask = opened.value[method] as (...input: unknown[]) => Promise<unknown>
+  void ask(...input).then((answer) => say([request, answer]))
+}
+if (opened.ok) await opened.value.close()
+process.exit()

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { openSqliteStore } from '../../src/store/sqlite.ts'
+import { type StoreSettings, testStore, unwrap } from './contract.ts'
+
+const defaults: StoreSettings = { retention: { maxCount: 100, maxAgeMs: 3_600_000 }, now: Date.now }
+
+async function open(t: TestContext, settings: StoreSettings = defaults) {
+  const folder = await mkdtemp(join(tmpdir(), 'porthole-test-'))
+  const directory = join(folder, 'data')
+  const openAgain = async () => unwrap(await openSqliteStore({ directory, ...settings }))
+  let store = await openAgain()
+  t.after(async () => {
+    await store.close()
+    await rm(folder, { recursive: true })
+  })
+  return {
+    directory,
+    store,
+    async reopen() {
+      await store.close()
+      store = await openAgain()
+      return store
+    },
+  }
+}
+
+testStore('sqlite', open)
+
+test('sqlite: makes its directory and its file for its own user only', async (t) => {
+  const { directory } = await open(t)
+  const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
+  assert.equal(await modeOf(directory), '700')
+  assert.equal(await modeOf(join(directory, 'porthole.db')), '600')
+  assert.equal(await modeOf(join(directory, 'porthole.db-wal')), '600')
+})
+
+test('sqlite: commits what is asked together at once', async (t) => {
+  const { directory, store } = await open(t)
+  const sizeOfLog = async () => (await stat(join(directory, 'porthole.db-wal'))).size
+  const before = await sizeOfLog()
+  const puts = await Promise.all(Array.from({ length: 200 }, (_, i) => store.put(`s${i}`, '{}', {})))
+  for (const put of puts) unwrap(put)
+  // Each commit writes each page that it changed, and every put changes two at least.
+  assert.ok((await sizeOfLog()) - before < 100 * 4096)
+})
+
+test('sqlite: does what was asked before it closes, and nothing after', async (t) => {
+  const { store, reopen } = await open(t)
+  const puts = Array.from({ length: 50 }, (_, i) => store.put(`s${i}`, '{}', {}))
+  const closed = store.close()
+  const late = await store.put('late', '{}', {})
+  assert.match(late.ok ? '' : late.failure, /porthole\.db is closed$/)
+  for (const put of await Promise.all(puts)) unwrap(put)
+  await closed
+  await store.close()
+  assert.equal(unwrap(await (await reopen()).load()).registrations.length, 50)
+})
+
+test('sqlite: leaves nothing but its file once it is closed', async (t) => {
+  const { directory, store } = await open(t)
+  unwrap(await store.put('pg', '{}', {}))
+  await store.close()
+  await assert.rejects(stat(join(directory, 'porthole.db-wal')), { code: 'ENOENT' })
+  await assert.rejects(stat(join(directory, 'porthole.db-shm')), { code: 'ENOENT' })
+})
+
+test('sqlite: answers everybody when its thread dies of a bug, and keeps nothing that it did not confirm', async (t) => {
+  const { store, reopen } = await open(t)
+  unwrap(await store.put('pg', '{}', {}))
+  const answers = await Promise.all([
+    store.put('with-it', '{}', {}),
+    // SQLite takes no object: a bug of the caller.
+    store.put('bug', {} as string, {}),
+    store.beat(1),
+  ])
+  for (const answer of [...answers, await store.load()])
+    assert.match(
+      answer.ok ? '' : answer.failure,
+      /the thread that keeps .*porthole\.db failed \(TypeError.*: start Porthole again/,
+    )
+  const { registrations } = unwrap(await (await reopen()).load())
+  assert.deepEqual(
+    registrations.map(({ name }) => name),
+    ['pg'],
+  )
+})
