@@ -10,10 +10,12 @@ import { createAccess } from './http/access.ts'
 import { createEventStreams } from './http/event-streams.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { createLoop } from './monitor/loop.ts'
-import { createMonitor } from './monitor/monitor.ts'
-import { createRegistry, type Registry } from './monitor/registry.ts'
+import { createMembers } from './monitor/members.ts'
+import { createMonitor, type Monitor } from './monitor/monitor.ts'
+import { createRegistry } from './monitor/registry.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
 import { boundInFlight, descriptorLimit } from './prober/descriptors.ts'
+import { createResolver } from './prober/resolver.ts'
 import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
 import { createRegistrar } from './registrar.ts'
@@ -51,7 +53,8 @@ const closeGraceMs = 1000
 /** Puts the parts together and starts them: HTTP first, since one of the targets may be Porthole itself. A string says why it cannot be. */
 export async function serve(config: Config, version: string): Promise<Porthole | string> {
   const clock = systemClock()
-  const started = await startProber(config.prober, clock)
+  const resolver = createResolver({ clock })
+  const started = await startProber(config.prober, clock, resolver)
   if (typeof started === 'string') return `the ${config.prober} prober cannot run here: ${started}`
   const { prober, why } = started
   const { data, limits, retention } = config
@@ -62,6 +65,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   const maxInFlight = boundInFlight(config.maxInFlight, descriptorLimit())
   const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules })
   const loop = createLoop({ monitor, clock })
+  const members = createMembers({ monitor, registry, resolver, clock, maxMembers: limits.targets })
   const transitions = createTransitionLog({ monitor, clock, ...retention })
   const keeper = data === null ? null : keepIn(data)
   const registrar = createRegistrar({ registry, store: keeper?.store ?? createMemoryStore(retention), clock, limits })
@@ -86,7 +90,12 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   }
   const app = await buildApp(parts, { level: config.logLevel })
   const { log } = app
-  monitor.transitions.subscribe((transition) => logTransition(log, registry, transition))
+  monitor.transitions.subscribe((transition) => logTransition(log, monitor, transition))
+  members.changed.subscribe((change) => {
+    if (change.leftOut > 0)
+      log.warn(change, 'a name has more addresses than limits.targets allows: the rest is not checked')
+    else log.info(change, 'the addresses of a name changed')
+  })
 
   function keepIn(directory: string): Keeper {
     return createKeeper({
@@ -128,6 +137,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
     readiness.drain()
     await sleep(config.shutdownDelayMs)
     loop.stop()
+    members.stop()
     registrar.close()
     const closed = app.close()
     await Promise.race([closed, sleep(closeGraceMs)])
@@ -158,6 +168,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   }
   log.info({ prober: prober.name, maxInFlight }, `the ${prober.name} prober checks: ${why}`)
   loop.start()
+  members.start()
   return {
     url,
     log,
@@ -188,10 +199,10 @@ function whyNoListener(error: NodeJS.ErrnoException, { listen }: Config): string
 }
 
 /** What everyone wants to know at info: a first answer that is good would fill a start, and a service of one target would say all twice. */
-function logTransition(log: FastifyBaseLogger, registry: Registry, transition: Transition): void {
+function logTransition(log: FastifyBaseLogger, monitor: Monitor, transition: Transition): void {
   const { service, target, from, to, reason, message } = transition
   const isFirstGood = from === 'unknown' && to === 'up'
-  const isSaidTwice = target !== null && registry.services.get(service)?.targets.length === 1
+  const isSaidTwice = target !== null && monitor.services.get(service)?.targets.length === 1
   const level = isFirstGood || isSaidTwice ? 'debug' : 'info'
   log[level]({ service, target, from, to, reason }, `${target ?? service} is ${to}: ${message}`)
 }

@@ -69,7 +69,7 @@ async function namesAt(url: string): Promise<Set<string>> {
   return names
 }
 
-test.skip(`killed in the middle of ${registrations} registrations, ${rounds} times over, it knows every one that it confirmed`, async (t) => {
+test(`killed in the middle of ${registrations} registrations, ${rounds} times over, it knows every one that it confirmed`, async (t) => {
   const data = createFolder(t)
   const confirmed = new Set<string>()
   let porthole = await run(t, data)

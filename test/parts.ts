@@ -5,6 +5,7 @@ import { defaultLimits, type Limits } from '../src/domain/limits.ts'
 import { type AccessSettings, createAccess } from '../src/http/access.ts'
 import { createEventStreams } from '../src/http/event-streams.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
+import type { OwnParts } from '../src/metrics/own.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
 import { createTransitionLog } from '../src/monitor/transition-log.ts'
@@ -17,6 +18,7 @@ export type PartOptions = {
   readonly prober: Prober
   readonly clock?: Clock
   readonly access?: Partial<AccessSettings>
+  readonly keeper?: OwnParts['keeper']
   readonly limits?: Partial<Limits>
   /** Tests listen on loopback: without any it may be dialled. */
   readonly dial?: DialSettings
@@ -24,7 +26,7 @@ export type PartOptions = {
 
 /** The parts of a Porthole without a schedule and without any service. */
 export function createParts(options: PartOptions): AppParts {
-  const { prober, clock = systemClock(), access = {} } = options
+  const { prober, clock = systemClock(), access = {}, keeper = null } = options
   const version = '0.0.0-test'
   const registry = createRegistry()
   const limits = { ...defaultLimits, ...options.limits }
@@ -50,7 +52,7 @@ export function createParts(options: PartOptions): AppParts {
     access: createAccess({ settings: { tokens: [], details: 'all', ...access }, clock }),
     readiness: createReadiness(monitor),
     metrics: createMetrics(
-      { monitor, registry, clock, keeper: null, streams, prober: prober.name, version },
+      { monitor, registry, clock, keeper, streams, prober: prober.name, version },
       { runtime: false },
     ),
     clock,

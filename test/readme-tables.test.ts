@@ -65,7 +65,7 @@ function sampleParts() {
     restarts: () => 0,
     close: async () => undefined,
   }
-  return createParts({ prober, clock })
+  return createParts({ prober, clock, keeper: { keeping: () => ({ failure: null, waiting: 0 }) } })
 }
 
 test("the table of settings has every key of the file, and each one's default", () => {
@@ -149,6 +149,7 @@ test('the table of metrics lists those that are exported, with their labels', as
   const { registry, monitor, metrics } = sampleParts()
   // One target up and one down, so that every family has a sample.
   registry.replaceAll([sampleService('s', ['a:1', 'a:2'], { groups: ['g'] })], [{ name: 'g', quorum: 'all' }])
+  registry.setDrained(['s'], true)
   await monitor.refresh([...monitor.services.values()], 0, undefined)
   metrics.observeRequest('GET', '/health', 200, 1)
 

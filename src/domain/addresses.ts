@@ -1,9 +1,9 @@
 import { isIP } from 'node:net'
 import type { Service } from './service.ts'
-import { type Target, targetKey } from './target.ts'
+import { resolvedTarget, type Target, targetKey } from './target.ts'
 
-/** The addresses that names stand for, by the configured target's name. A name that is missing here, or has none, stands for itself. */
-export type Addresses = ReadonlyMap<string, readonly Target[]>
+/** The literal IPs that names stand for, by the configured target's name. A name that is missing here, or has none, stands for itself. */
+export type Addresses = ReadonlyMap<string, readonly string[]>
 
 export const noAddresses: Addresses = new Map()
 
@@ -22,12 +22,14 @@ export function membersOf({ targets, resolve }: Service, addresses: Addresses): 
   return targets.flatMap((target) => {
     const found = addresses.get(target.name) ?? []
     if (found.length === 0) return [target]
-    return found.filter((address) => {
-      const key = targetKey(address)
-      const isFree = !taken.has(key)
-      taken.add(key)
-      return isFree
-    })
+    return found
+      .map((ip) => resolvedTarget(target, ip))
+      .filter((address) => {
+        const key = targetKey(address)
+        const isFree = !taken.has(key)
+        taken.add(key)
+        return isFree
+      })
   })
 }
 
@@ -42,7 +44,7 @@ export function sortIps(ips: readonly string[]): readonly string[] {
 export function boundAddresses(addresses: Addresses, most: number): { taken: Addresses; leftOut: number } {
   let room = most
   let leftOut = 0
-  const taken = new Map<string, readonly Target[]>()
+  const taken = new Map<string, readonly string[]>()
   for (const [name, found] of addresses) {
     taken.set(name, found.slice(0, room))
     leftOut += Math.max(0, found.length - room)

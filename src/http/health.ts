@@ -8,7 +8,6 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { WatchedService } from '../monitor/watch.ts'
 import type { Access } from './access.ts'
-import { needsToken } from './docs.ts'
 import { type Freshness, freshnessHeaders, readFreshness } from './freshness.ts'
 import { healthHeaders, passes, statusCodeOf } from './health-answer.ts'
 import { HealthJson } from './health-json.ts'
@@ -57,7 +56,6 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         summary: 'The health of all services, or of a chosen set',
         operationId: 'getHealth',
         tags: ['health'],
-        security: [{}, ...needsToken],
         querystring: SetQuery,
         headers: freshnessHeaders,
         response: answers(SetReport),
@@ -74,8 +72,9 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         )
       const chosen = choose(monitor, query)
       const quorum = query.quorum ?? ownQuorum(registry, query.group) ?? 'all'
-      // Nothing chosen is no mistake of the caller's: services come and go.
-      if (chosen.length > 0 && membersNeeded(quorum, chosen.length) > chosen.length) {
+      const isUnreachable = membersNeeded(quorum, chosen.length) > chosen.length
+      // Nothing chosen is no mistake of the caller's: services come and go. Nor is the group's own quorum.
+      if (isUnreachable && chosen.length > 0 && query.quorum !== undefined) {
         return sendProblem(reply, 400, unreachableQuorum(quorum, chosen.length, 'service'))
       }
       const freshness = readFreshness(request.headers['cache-control'], query.maxAge)
@@ -83,6 +82,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const warnings = (query.exclude ?? [])
         .filter((name) => !registry.services.has(name))
         .map((name) => `exclude=${name}: there is no such service`)
+      if (isUnreachable && chosen.length > 0) warnings.push(unreachableQuorum(quorum, chosen.length, 'service'))
       const details = access.showsDetails(request.raw)
       const report = reportSet(chosen, { quorum, verbose: query.verbose ?? false, details, warnings, clock })
       return answer(request, reply, {
@@ -102,7 +102,6 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         summary: 'The health of one service, its targets, their reasons and sentences',
         operationId: 'getServiceHealth',
         tags: ['health'],
-        security: [{}, ...needsToken],
         params: z.object({ service: z.string() }),
         querystring: ServiceQuery,
         headers: freshnessHeaders,

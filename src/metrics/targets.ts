@@ -86,6 +86,9 @@ function reasonNotUp({ health, watchedService }: WatchedTarget, status: Health['
   const isStale = status !== health.status
   // While it rises, the last outcome is good, and what it was down for still holds.
   if (!isStale) return verdictOf(health.lastOutcome.reason) === 'up' ? health.downReason : health.lastOutcome.reason
-  // That a schedule was not kept is our own fault; that nobody asked is nobody's.
-  return watchedService.service.policy.intervalMs === null ? null : 'local'
+  // That nobody asked is nobody's fault.
+  if (watchedService.service.policy.intervalMs === null) return null
+  const { reason } = health.lastOutcome
+  // What kept the checks from confirming anything; where they did, the schedule was not kept, and that is our own fault.
+  return verdictOf(reason) === 'unknown' ? reason : 'local'
 }

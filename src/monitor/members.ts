@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { type Addresses, boundAddresses, namesOf, sortIps } from '../domain/addresses.ts'
 import { nextBeat, phaseOf } from '../domain/schedule.ts'
 import type { Policy } from '../domain/service.ts'
-import { resolvedTarget, type Target } from '../domain/target.ts'
+import type { Target } from '../domain/target.ts'
 import { reasonOfLookup } from '../prober/errno.ts'
 import type { Resolution, Resolver } from '../prober/resolver.ts'
 import { createAgenda, type Entry } from './agenda.ts'
@@ -35,21 +35,19 @@ export type Members = {
   lookUpDue(): number | null
 }
 
-/** What is known of a name: its addresses, and how many look-ups in a row have since said that it has none. */
-export type Found = { readonly addresses: readonly Target[]; readonly misses: number }
+/** What is known of a name: its literal IPs, and how many look-ups in a row have since said that it has none. */
+export type Found = { readonly ips: readonly string[]; readonly misses: number }
 
 /**
  * What is known of a name after a look-up. One that could not be made says nothing. Nor does a name lose its addresses
  * before it was missing `fall` times in a row, as nothing goes down sooner.
  */
-export function nextFound(known: Found, resolution: Resolution | null, target: Target, fall: number): Found {
+export function nextFound(known: Found, resolution: Resolution | null, fall: number): Found {
   if (resolution === null) return known
-  if ('addresses' in resolution) {
-    return { addresses: sortIps(resolution.addresses).map((ip) => resolvedTarget(target, ip)), misses: 0 }
-  }
+  if ('addresses' in resolution) return { ips: sortIps(resolution.addresses), misses: 0 }
   if (reasonOfLookup(resolution.code) !== 'dns') return known
   const misses = known.misses + 1
-  return { addresses: misses < fall ? known.addresses : [], misses }
+  return { ips: misses < fall ? known.ips : [], misses }
 }
 
 /** The names of one service, looked up together. */
@@ -61,7 +59,7 @@ type Slot = Entry & {
   busy: boolean
 }
 
-const nothing: Found = { addresses: [], misses: 0 }
+const nothing: Found = { ips: [], misses: 0 }
 
 /** `maxMembers` is how many addresses are taken of the names of one service. The resolver stays its owner's. */
 export function createMembers({
@@ -117,16 +115,16 @@ export function createMembers({
     const { timeoutMs, fall } = service.policy
     const deadline = clock.now() + timeoutMs
     const look = async (target: Target): Promise<[string, Found]> => {
-      // What the look-up before this one found is half as old again.
+      // Never what the look-up before this one found, which may still be believed.
       const resolution = await resolver.resolve(target.host, deadline, leastPeriodMs / 2)
-      return [target.name, nextFound(found.get(target.name) ?? nothing, resolution, target, fall)]
+      return [target.name, nextFound(found.get(target.name) ?? nothing, resolution, fall)]
     }
     return new Map(await Promise.all(namesOf(service).map(look)))
   }
 
   async function take(slot: Slot): Promise<void> {
     const { watchedService, found } = slot
-    const all: Addresses = new Map([...found].map(([name, { addresses }]) => [name, addresses]))
+    const all: Addresses = new Map([...found].map(([name, { ips }]) => [name, ips]))
     const { taken, leftOut } = boundAddresses(all, maxMembers)
     const { joined, left } = await monitor.readdress(watchedService, taken)
     const isNews = joined.length + left.length > 0 || leftOut !== slot.leftOut

@@ -2,13 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Addresses, boundAddresses, membersOf, namesOf, noAddresses, sortIps } from '../../src/domain/addresses.ts'
-import { resolvedTarget, targetKey } from '../../src/domain/target.ts'
-import { sampleService, sampleTarget } from '../samples.ts'
+import { targetKey } from '../../src/domain/target.ts'
+import { sampleService } from '../samples.ts'
 
 const all = (...targets: string[]) => sampleService('pg', targets, { resolve: 'all' })
 /** What each name stands for. */
-const standFor = (found: Record<string, readonly string[]>): Addresses =>
-  new Map(Object.entries(found).map(([name, ips]) => [name, ips.map((ip) => resolvedTarget(sampleTarget(name), ip))]))
+const standFor = (found: Record<string, readonly string[]>): Addresses => new Map(Object.entries(found))
 const membersIn = (targets: readonly string[], found: Record<string, readonly string[]>) =>
   membersOf(all(...targets), standFor(found)).map(({ name, resolvedFrom }) => [name, resolvedFrom])
 
@@ -81,7 +80,7 @@ test('no more addresses are taken than allowed, and how many are left out is tol
   const found = standFor({ 'a:1': ['10.0.0.1', '10.0.0.2'], 'b:1': ['10.0.0.3', '10.0.0.4'], 'c:1': ['10.0.0.5'] })
   const bound = (most: number) => {
     const { taken, leftOut } = boundAddresses(found, most)
-    return [[...taken.values()].map((targets) => targets.map(({ host }) => host.slice(-1)).join('')), leftOut]
+    return [[...taken.values()].map((ips) => ips.map((ip) => ip.slice(-1)).join('')), leftOut]
   }
   assert.deepEqual(bound(5), [['12', '34', '5'], 0])
   assert.deepEqual(bound(3), [['12', '3', ''], 2])

@@ -64,6 +64,7 @@ test('a URL leads where the router would lead it', () => {
     ['/things/a%2Fb', '/things/{thing}'],
     ['/things/a%252Fb', '/things/{thing}'],
     ['/things/%0A', '/things/{thing}'],
+    ['/things//', '/things/{thing}'],
     ['/things/a/b', undefined],
     ['/things/%zz', undefined],
     ['/Things', undefined],

@@ -138,7 +138,7 @@ export function readDocument(document: OpenApi): Described {
   return { document, operations, resolve: (schema) => follow(schema), placeOf: finderOf(operations) }
 }
 
-/** Finds as the router does: a fixed path before one with parameters, a slash at the end makes no difference, and what is encoded is what it stands for. */
+/** Finds as the router does: a fixed path before one with parameters, which may be empty; a slash at the end makes no difference. */
 function finderOf(operations: readonly Operation[]): Described['placeOf'] {
   const paths = [...new Set(operations.map(({ path }) => path))]
   const routes = paths
@@ -148,14 +148,14 @@ function finderOf(operations: readonly Operation[]): Described['placeOf'] {
         `^${path
           .split(/\{[^}]+\}/)
           .map(RegExp.escape)
-          .join('[^/]*')}/?$`,
+          .join('[^/]*')}$`,
         's',
       ),
       place: new Map(operations.filter((operation) => operation.path === path).map((found) => [found.method, found])),
     }))
   return (url) => {
-    const path = pathOf(url)
-    return routes.find(({ pattern }) => path !== null && pattern.test(path))?.place ?? null
+    const path = pathOf(url)?.replace(/(?<=.)\/$/s, '')
+    return routes.find(({ pattern }) => path !== undefined && pattern.test(path))?.place ?? null
   }
 }
 

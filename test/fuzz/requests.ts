@@ -136,6 +136,9 @@ function conditionOf(name: string, path: string, value: unknown, harvest: Harves
 
 function given(headers: readonly (readonly [name: string, value: unknown])[]): Record<string, string> {
   return Object.fromEntries(
-    headers.filter(([, value]) => value !== undefined).map(([name, value]) => [name, String(value)]),
+    headers.filter(([, value]) => value !== undefined).map(([name, value]) => [name, sendable(String(value))]),
   )
 }
+
+/** What a header can hold (RFC 9110 §5.5), within ASCII. */
+const sendable = (value: string) => value.replace(/[^\x20-\x7e]/g, '?')

@@ -73,11 +73,12 @@ export function createValues({ resolve }: Described, harvest: Harvest): ValuesOf
     const bounds = { minLength: minItems, maxLength: Math.min(maxItems ?? 3, Math.max(minItems, 3)) }
     if (depth > deepest) return fc.constant([])
     const members = valuesOf(items, name, depth + 1)
-    const unique = fc.uniqueArray(members, { ...bounds, selector: (member) => JSON.stringify(member) })
-    // Where the schema does not mind, what reads the list often does.
-    return uniqueItems
-      ? unique
-      : fc.oneof({ weight: 4, arbitrary: unique }, { weight: 1, arbitrary: fc.array(members, bounds) })
+    if (uniqueItems) return fc.uniqueArray(members, { ...bounds, selector: (member) => JSON.stringify(member) })
+    // Where the schema does not mind what is there twice, what reads the list often does.
+    return fc.tuple(fc.array(members, bounds), fc.nat({ max: 4 })).map(([list, die]) => {
+      const distinct = [...new Map(list.map((member) => [JSON.stringify(member), member])).values()]
+      return die > 0 && distinct.length >= minItems ? distinct : list
+    })
   }
 
   /** Most of what may be left out is left out: each is one more thing to be wrong. */
@@ -127,8 +128,8 @@ function numbersOf(schema: Schema, type: 'integer' | 'number'): fc.Arbitrary<num
 
 function fitsOf({ pattern, minLength = 0, maxLength = Number.POSITIVE_INFINITY }: Schema): (text: string) => boolean {
   const regex = pattern === undefined ? null : new RegExp(pattern, 'u')
-  const isLong = ([...points]: string) => points.length >= minLength && points.length <= maxLength
-  return (text) => isLong(text) && regex?.test(text) !== false
+  const isOfLength = ([...points]: string) => points.length >= minLength && points.length <= maxLength
+  return (text) => isOfLength(text) && regex?.test(text) !== false
 }
 
 function randomTexts({ pattern, format, minLength = 0, maxLength = 20 }: Schema, fits: (text: string) => boolean) {

@@ -254,7 +254,7 @@ test('the file may have dialled what it likes', async (t) => {
 test('without a token nobody changes anything, and is told how it would be', async (t) => {
   const { app, get } = await start(t)
   const without = (method: 'PUT' | 'DELETE', url: string) =>
-    app.inject({ method, url, payload: method === 'PUT' ? pg : undefined })
+    app.inject({ method, url, ...(method === 'PUT' ? { payload: pg } : {}) })
   for (const url of ['/v1/services/pg', '/v1/services/pg/drain']) {
     for (const method of ['PUT', 'DELETE'] as const) {
       const answer = await without(method, url)

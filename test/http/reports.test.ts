@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { resolvedTarget } from '../../src/domain/target.ts'
 import { HealthJson } from '../../src/http/health-json.ts'
 import { Problem } from '../../src/http/problem.ts'
 import { ServiceReport } from '../../src/http/reports.ts'
 import { SetReport } from '../../src/http/set-reports.ts'
 import { type Built, build, holdChecks, listen, nobody, stoppedClock } from '../app.ts'
-import { sampleService, sampleTarget } from '../samples.ts'
+import { sampleService } from '../samples.ts'
 import { assertDocumented, type OpenApi } from './document.ts'
 import { hidden } from './hidden.ts'
 
@@ -202,10 +201,7 @@ test('an address that a name stands for tells the name it was found by', async (
   const service = sampleService('pg', ['db:5432', '10.0.0.9:5432'], { resolve: 'all' })
   const { get, monitor } = await build(t, [service], { clock, prober })
   const watched = monitor.services.get('pg') ?? assert.fail()
-  const found = monitor.readdress(
-    watched,
-    new Map([['db:5432', ['10.0.0.7', 'fd00::7'].map((ip) => resolvedTarget(sampleTarget('db:5432'), ip))]]),
-  )
+  const found = monitor.readdress(watched, new Map([['db:5432', ['10.0.0.7', 'fd00::7']]]))
   prober.answer()
   await found
   const targets = (await get('/health/pg')).json<ServiceReport>().targets

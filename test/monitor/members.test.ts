@@ -5,7 +5,7 @@ import type { Service } from '../../src/domain/service.ts'
 import { createLoop } from '../../src/monitor/loop.ts'
 import { createMembers, type MembersChange, nextFound } from '../../src/monitor/members.ts'
 import { standingOf } from '../../src/monitor/watch.ts'
-import { sampleService, sampleTarget } from '../samples.ts'
+import { sampleService } from '../samples.ts'
 import { fakeResolver, watch } from './fakes.ts'
 
 type Settings = NonNullable<Parameters<typeof sampleService>[2]>
@@ -166,19 +166,18 @@ test('a name that has no address any more stands for itself at the look-up that 
 })
 
 test('a failed look-up neither counts as a missing name nor breaks a row of them', () => {
-  const target = sampleTarget('db:1')
   const missing = { code: 'ENOTFOUND' }
-  let found = nextFound({ addresses: [], misses: 0 }, { addresses: ['10.0.0.1'] }, target, 2)
-  const read = () => [found.addresses.length, found.misses]
-  for (const [resolution, addresses, misses] of [
+  let found = nextFound({ ips: [], misses: 0 }, { addresses: ['10.0.0.1'] }, 2)
+  const read = () => [found.ips.length, found.misses]
+  for (const [resolution, ips, misses] of [
     [{ code: 'EAI_AGAIN' }, 1, 0],
     [missing, 1, 1],
     [null, 1, 1],
     [missing, 0, 2],
     [{ addresses: ['10.0.0.1'] as const }, 1, 0],
   ] as const) {
-    found = nextFound(found, resolution, target, 2)
-    assert.deepEqual(read(), [addresses, misses])
+    found = nextFound(found, resolution, 2)
+    assert.deepEqual(read(), [ips, misses])
   }
 })
 
@@ -320,6 +319,17 @@ test('new addresses whose check ends without an outcome, since Porthole stops, c
   await prober.pending('10.0.0.2:1').abandon()
   assert.deepEqual(names(), ['10.0.0.1:1'])
   assert.deepEqual(news(), [])
+})
+
+test('a service that goes away because of what a new address was found to be leaves nothing to check', async () => {
+  const { resolver, registry, monitor, members, lookUpAndCheck, changes } = follow([all(['db:1'])])
+  const followed: string[] = []
+  monitor.watching.subscribe((targets) => followed.push(...targets.map(({ target }) => target.name)))
+  monitor.checked.subscribe(() => registry.replaceAll([], []))
+  resolver.say('db', ['10.0.0.1'])
+  await lookUpAndCheck()
+  assert.deepEqual([followed, changes], [['db:1', '10.0.0.1:1'], []])
+  assert.equal(members.lookUpDue(), null)
 })
 
 test('no more addresses are taken than allowed, the same ones every time, and it is told once', async () => {
