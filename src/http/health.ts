@@ -73,8 +73,8 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const chosen = choose(monitor, query)
       const quorum = query.quorum ?? ownQuorum(registry, query.group) ?? 'all'
       const isUnreachable = membersNeeded(quorum, chosen.length) > chosen.length
-      // Nothing chosen is no mistake of the caller's: services come and go. Nor is the group's own quorum.
-      if (isUnreachable && chosen.length > 0 && query.quorum !== undefined) {
+      // Nothing chosen is no mistake of the caller's: services come and go. Nor is a group's own quorum of too few services.
+      if (isUnreachable && chosen.length > 0 && (query.quorum ?? query.exclude) !== undefined) {
         return sendProblem(reply, 400, unreachableQuorum(quorum, chosen.length, 'service'))
       }
       const freshness = readFreshness(request.headers['cache-control'], query.maxAge)

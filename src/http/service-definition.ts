@@ -11,15 +11,15 @@ export const ServiceDefinition = z
     targets: z.array(z.string().meta({ description: '`host:port` as configured.' })),
     quorum: z.string().meta({ description: '`all`, `any`, a count, or a share such as `50%`.' }),
     groups: z.array(z.string()),
+    resolve: Resolve.meta({
+      description: 'Which addresses of a name are dialled: the first, or each as a member of its own.',
+    }),
     interval: duration('How often each target is checked; `off`: only when asked.'),
     timeout: duration('How long a check may take, name look-up included.'),
     rise: count.meta({ description: 'How many outcomes in a row turn a target up.' }),
     fall: count.meta({ description: 'How many outcomes in a row turn a target down.' }),
     maxAge: duration('On demand: how long the last outcome is good enough.'),
     minAge: duration('A target is not dialled again within this time, however often it is asked for.'),
-    resolve: Resolve.meta({
-      description: 'Which addresses of a name are dialled: the first, or each as a member of its own.',
-    }),
     close: Close.meta({ description: 'How a check ends its connection.' }),
     fastInterval: duration(
       'While a streak against the status is building. Absent where the service is only checked when asked and does not say.',

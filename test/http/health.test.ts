@@ -149,6 +149,13 @@ test("a group's own quorum that what is left can never meet is 400, not down", a
   ])
 })
 
+test("a group's own quorum above the number of its services is down, with a warning: the rest may be registered yet", async (t) => {
+  const built = await buildOfEach(t, { good: { quorum: 3 } })
+  const answer = await built.get('/health?group=good')
+  assert.deepEqual([answer.statusCode, answer.json().status], [503, 'down'])
+  assert.deepEqual(answer.json().warnings, ['a quorum of 3 can never be met by 2 services: write at most 2'])
+})
+
 test('?degraded=503 fails what is degraded, and only that', async (t) => {
   const built = await buildOfEach(t)
   assert.deepEqual(await ask(built, '/health?group=good&degraded=503'), [503, 'degraded', 'halved'])
