@@ -6,6 +6,10 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
 COPY src ./src
 
+# For a volume, with PORTHOLE_DATA=/data: one that is made here takes over this mode, so that any user may write into it.
+WORKDIR /data
+RUN chmod 1777 .
+
 # By number, so that Kubernetes' runAsNonRoot can tell: this is the image's user `node`.
 USER 1000:1000
 # Where to listen is for the container to say, not for the file in it: 127.0.0.1 would be reachable from nowhere.

@@ -17,6 +17,10 @@ const notRun = new Map([
   ['npm test', 'it is what runs this test'],
   ['docker build -t porthole .', 'needs a Docker daemon; docker.test.ts runs the steps'],
   ['docker run --rm --read-only -p 8080:8080 -v "$PWD:/etc/porthole:ro" porthole', 'needs a Docker daemon'],
+  [
+    'docker run --rm --read-only -p 8080:8080 -v "$PWD:/etc/porthole:ro" -v porthole:/data -e PORTHOLE_DATA=/data porthole',
+    'needs a Docker daemon',
+  ],
   ['docker run --rm porthole check example.internal:5432', 'needs a Docker daemon'],
 ])
 
