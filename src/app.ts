@@ -1,6 +1,8 @@
 import fastify, {
   type FastifyInstance,
   type FastifyPluginAsync,
+  type FastifyReply,
+  type FastifyRequest,
   type FastifyServerOptions,
   LogController,
 } from 'fastify'
@@ -17,7 +19,7 @@ import { openFastLane } from './http/fast-lane.ts'
 import { healthRoutes } from './http/health.ts'
 import { metricsRoutes } from './http/metrics.ts'
 import { probeRoutes } from './http/probes.ts'
-import { answerClientError, answerError, answerWithProblems, refuseOtherMethods } from './http/problem.ts'
+import { answerClientError, answerError, answerWithProblems, refuseOtherMethods, sendProblem } from './http/problem.ts'
 import { registrationRoutes } from './http/registrations.ts'
 import { createServiceRenderer } from './http/rendered.ts'
 import { discoveryRoutes } from './http/sd.ts'
@@ -67,6 +69,8 @@ export async function buildApp(
     requestTimeout: 10_000,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
+    // Node.js would refuse by itself, without a word; the hook below says why.
+    http: { requireHostHeader: false },
     // What cannot be routed passes no hook.
     frameworkErrors: (error, request, reply) => answerError(error, request, reply.headers(securityHeaders)),
     clientErrorHandler: answerClientError,
@@ -76,6 +80,9 @@ export async function buildApp(
   app.setValidatorCompiler(validate)
   app.setSerializerCompiler(serializerCompiler)
   secureAnswers(app)
+  // An expectation that nobody knows is passed over, as it may be (RFC 9110 §10.1.1); Node.js would refuse it without a word.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+  app.addHook('onRequest', requireHost)
   answerWithProblems(app)
   const refuse = refuseOtherMethods(app)
   observeRequests(app, parts.metrics)
@@ -90,6 +97,12 @@ export async function buildApp(
   openFastLane(app, { ...parts, render })
   parts.access.limited.subscribe((client) => app.log.warn({ client }, 'too many wrong tokens: no more are compared'))
   return app
+}
+
+/** RFC 9112 §3.2 wants a Host, and 400 where there is none. */
+async function requireHost({ raw }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+  if (raw.httpVersion !== '1.1' || raw.headers.host !== undefined) return undefined
+  return sendProblem(reply, 400, 'HTTP/1.1 asks for a Host header.')
 }
 
 /** Everything under /v1: it shows targets and addresses, and with `details: token` is closed to who has none. */

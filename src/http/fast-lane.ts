@@ -70,10 +70,12 @@ function isPlain(url: string): boolean {
 
 /** Reads the headers as they came: to have them taken apart would cost as much as all the rest. */
 function asksPlainly({ rawHeaders }: IncomingMessage): boolean {
+  let hasHost = false
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]?.toLowerCase()
     if (name === 'cache-control' || name === 'authorization') return false
     if (name === 'accept' && rawHeaders[i + 1] !== '*/*' && rawHeaders[i + 1] !== 'application/json') return false
+    hasHost ||= name === 'host'
   }
-  return true
+  return hasHost
 }

@@ -1,33 +1,14 @@
 import fc from 'fast-check'
 import type { FastifyInstance } from 'fastify'
 import { type Answer, ask, askOverSocket, readAnswer, talk } from './answers.ts'
-import type { OpenApi } from './document.ts'
-import { type Described, type Operation, readDocument } from './document.ts'
+import { type Described, type OpenApi, type Operation, readDocument } from './document.ts'
 import { createHarvest } from './harvest.ts'
 import { createJudge } from './judge.ts'
 import { nearlyValid } from './mutations.ts'
+import { type Kind, type Report, takeNotes } from './notes.ts'
 import { type Request, showRequest, urlOf, validRequests, wellMeaning } from './requests.ts'
 import { createValues } from './values.ts'
 import { wildBytes, wildRequests } from './wild.ts'
-
-type Kind = 'valid' | 'nearly valid' | 'wild' | 'bytes'
-
-/** What was found wrong, with the first request that showed it. */
-export type Finding = {
-  readonly operation: string
-  readonly complaint: string
-  readonly request: string
-  times: number
-}
-
-/** What came of a fuzz. */
-export type Report = {
-  readonly findings: readonly Finding[]
-  /** Operations that no valid request was answered as it wanted. */
-  readonly unserved: readonly string[]
-  /** How many requests of each kind there were, and what they were answered, as lines. */
-  readonly lines: readonly string[]
-}
 
 export type Options = {
   readonly app: FastifyInstance
@@ -50,7 +31,7 @@ export async function fuzz(options: Options): Promise<Report> {
   const described = readDocument(document)
   const judge = createJudge(described)
   const harvest = createHarvest()
-  const notes = takeNotes(described)
+  const notes = takeNotes(described.operations)
   let valids = 0
 
   function take(
@@ -117,59 +98,4 @@ function normalise(request: Request): Request {
 
 function operationAt({ placeOf }: Described, method: string, url: string): Operation | undefined {
   return placeOf(url)?.get(method === 'HEAD' ? 'GET' : method)
-}
-
-function takeNotes({ operations }: Described) {
-  const findings = new Map<string, Finding>()
-  const kinds = new Map<Kind, number>()
-  const statuses = new Map<string, Map<number, number>>()
-  const served = new Set<string>()
-  /** Answers with a security header, and those without, the first of each operation. */
-  const secured = new Map<Operation | undefined, string>()
-  const bare = new Map<Operation | undefined, string>()
-  const nameOf = (operation: Operation | undefined) => operation?.name ?? 'no operation'
-
-  function complain(operation: Operation | undefined, complaint: string, request: string): void {
-    const key = `${nameOf(operation)}: ${complaint}`
-    const finding = findings.get(key) ?? { operation: nameOf(operation), complaint, request, times: 0 }
-    finding.times += 1
-    findings.set(key, finding)
-  }
-
-  return {
-    complain,
-    count(kind: Kind, operation: Operation | undefined, { status, headers }: Answer) {
-      kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
-      const seen = statuses.get(nameOf(operation)) ?? new Map()
-      statuses.set(nameOf(operation), seen)
-      seen.set(status, (seen.get(status) ?? 0) + 1)
-      const isProblem = headers['content-type']?.startsWith('application/problem+json') ?? false
-      if (kind === 'valid' && operation !== undefined && (status < 400 || (status === 503 && !isProblem)))
-        served.add(operation.name)
-    },
-    secured(operation: Operation | undefined, { headers }: Answer, shown: string) {
-      const noted = 'x-content-type-options' in headers ? secured : bare
-      if (!noted.has(operation)) noted.set(operation, shown)
-    },
-    report(): Report {
-      // If any answer has them, all must.
-      if (secured.size > 0)
-        for (const [operation, shown] of bare)
-          complain(operation, 'x-content-type-options is missing, and is there elsewhere', shown)
-      return {
-        findings: [...findings.values()],
-        unserved: operations.filter(({ name }) => !served.has(name)).map(({ name }) => name),
-        lines: [
-          [...kinds].map(([kind, count]) => `${count} ${kind}`).join(', '),
-          ...[...statuses].sort().map(
-            ([name, seen]) =>
-              `${name}: ${[...seen]
-                .sort()
-                .map((pair) => pair.join(' × '))
-                .join(', ')}`,
-          ),
-        ],
-      }
-    },
-  }
 }

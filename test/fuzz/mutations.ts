@@ -21,6 +21,7 @@ export function nearlyValid(operation: Operation, valid: fc.Arbitrary<Request>):
   const mutations = [
     ...queryMutations,
     ...headerMutations,
+    ...parameters.flatMap((parameter) => (parameter.in === 'header' ? mutationsOfHeader(parameter.name) : [])),
     ...(parameters.some((parameter) => parameter.in === 'path') ? pathMutations : []),
     ...(body === null ? [strayBody] : [...bodyMutations, ...jsonMutations]),
   ]
@@ -38,14 +39,14 @@ const without = (request: Request, name: string) => ({
   headers: Object.fromEntries(Object.entries(request.headers).filter(([key]) => key !== name)),
 })
 
-const names = ['limit', 'cursor', 'from', 'quorum', 'maxAge', 'status', 'verbose', '__proto__', 'x', '']
+const unknownNames = ['x', '', '__proto__', 'constructor', 'a[]', 'a.b']
 const queryMutations: Mutation[] = [
   function duplicatedParameter(request, { text }) {
     const [pair = ['verbose', text] as const] = request.query
     return { ...request, query: [...request.query, pair, pair] }
   },
   function unknownParameter(request, { at, text }) {
-    return { ...request, query: [...request.query, [names[at % names.length] ?? text, text]] }
+    return { ...request, query: [...request.query, [unknownNames[at % unknownNames.length] ?? text, text]] }
   },
   function emptyParameter(request) {
     return { ...request, query: request.query.map(([name]) => [name, '']) }
@@ -65,11 +66,12 @@ const headerMutations: Mutation[] = [
   (request, { text }) => withHeader(request, 'authorization', text),
   (request) => without(request, 'authorization'),
   (request, { text }) => withHeader(request, 'accept', text),
-  (request, { text }) => withHeader(request, 'if-match', text),
-  (request, { at }) => withHeader(request, 'if-match', `"${at}"`),
-  (request, { text }) => withHeader(request, 'if-none-match', text),
-  (request, { text }) => withHeader(request, 'cache-control', `max-age=${text}`),
-  (request, { text }) => withHeader(request, 'last-event-id', text),
+]
+
+/** For a header that the operation describes: something odd, and something that is like an entity tag. */
+const mutationsOfHeader = (name: string): Mutation[] => [
+  (request, { text }) => withHeader(request, name, text),
+  (request, { at }) => withHeader(request, name, `"${at}"`),
 ]
 
 const pathMutations: Mutation[] = [
