@@ -91,3 +91,7 @@ export const Target = z
     ctx.addIssue(parsed)
     return z.NEVER
   })
+  .meta({
+    description: '`host:port`; IPv6 in brackets.',
+    override: { examples: ['db-1.internal:5432', '[::1]:5432'] },
+  })

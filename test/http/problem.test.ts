@@ -104,6 +104,17 @@ test('bytes that are not HTTP are 400, headers too large 431, and both are probl
   assert.deepEqual([large.line, large.problem.status], ['HTTP/1.1 431 Request Header Fields Too Large', 431])
 })
 
+test('a request of HTTP/1.1 without a Host is 400, on the fast lane as well; an expectation nobody knows is passed over', async (t) => {
+  const { listen } = await build(t, [sampleService('pg', ['pg:5432'])])
+  const url = await listen()
+  for (const path of ['/livez', '/health/pg', '/nowhere']) {
+    const answer = await say(url, `GET ${path} HTTP/1.1\r\nConnection: close\r\n\r\n`)
+    assert.match(answer, /^HTTP\/1\.1 400 .*"detail":"HTTP\/1\.1 asks for a Host header\."\}$/s, path)
+  }
+  const answer = await say(url, 'GET /livez HTTP/1.1\r\nHost: x\r\nExpect: the-unexpected\r\nConnection: close\r\n\r\n')
+  assert.match(answer, /^HTTP\/1\.1 200 /)
+})
+
 test('who sends what is not HTTP and then stays is hung up on', { timeout: 10_000 }, async (t) => {
   const { listen, app } = await build(t)
   const url = await listen()
