@@ -5,7 +5,7 @@ import type { Registrar } from '../registrar.ts'
 import type { Access } from './access.ts'
 import { changeRefusals, ignoreBody, logChange, sendFailure } from './change.ts'
 import { needsToken } from './docs.ts'
-import { sendNotRegistered } from './health.ts'
+import { sendNotRegistered } from './missing.ts'
 import { problemResponse } from './problem.ts'
 import { NoQuery } from './service-query.ts'
 

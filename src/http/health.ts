@@ -2,19 +2,21 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
-import { membersNeeded, type Quorum, unreachableQuorum } from '../domain/quorum.ts'
+import { membersNeeded, unreachableQuorum } from '../domain/quorum.ts'
 import type { ReportedStatus } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { WatchedService } from '../monitor/watch.ts'
 import type { Access } from './access.ts'
+import { choose, oldestCheckOf, ownQuorum } from './chosen.ts'
 import { type Freshness, freshnessHeaders, readFreshness } from './freshness.ts'
 import { healthHeaders, passes, statusCodeOf } from './health-answer.ts'
 import { HealthJson } from './health-json.ts'
 import { ServiceQuery, SetQuery } from './health-query.ts'
+import { sendNoGroup, sendNotRegistered } from './missing.ts'
 import { problemResponse, sendProblem } from './problem.ts'
 import type { RenderService } from './rendered.ts'
-import { oldestCheck, ServiceReport } from './reports.ts'
+import { ServiceReport } from './reports.ts'
 import { type MediaType, preferredType, renderService, renderSet } from './representation.ts'
 import { reportSet, SetReport } from './set-reports.ts'
 
@@ -64,12 +66,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     async (request, reply) => {
       const { query } = request
       const unknown = (query.group ?? []).filter((name) => !registry.groups.has(name))
-      if (unknown.length > 0)
-        return sendProblem(
-          reply,
-          404,
-          `No service is in a group named ${quoteAll(unknown)}: ${listed('groups', registry.groups.keys())}.`,
-        )
+      if (unknown.length > 0) return sendNoGroup(reply, unknown, registry)
       const chosen = choose(monitor, query)
       const quorum = query.quorum ?? ownQuorum(registry, query.group) ?? 'all'
       const isUnreachable = membersNeeded(quorum, chosen.length) > chosen.length
@@ -150,41 +147,4 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       .headers(healthHeaders(type, checkedAt, clock.now(), details))
       .send(body(type, passes(status, degradedCode)))
   }
-}
-
-/** When the target checked longest ago was checked; null while one never was, or there is none. */
-function oldestCheckOf(chosen: readonly WatchedService[]): number | null {
-  let oldest = Number.POSITIVE_INFINITY
-  for (const watched of chosen) oldest = Math.min(oldest, oldestCheck(watched) ?? Number.NEGATIVE_INFINITY)
-  return Number.isFinite(oldest) ? oldest : null
-}
-
-function choose(monitor: Monitor, { group, exclude }: SetQuery): WatchedService[] {
-  const all = [...monitor.services.values()]
-  if (group === undefined && exclude === undefined) return all
-  return all.filter(
-    ({ service }) =>
-      (group === undefined || service.groups.some((name) => group.includes(name))) &&
-      exclude?.includes(service.name) !== true,
-  )
-}
-
-/** A group's own quorum holds when it alone is asked for. */
-function ownQuorum(registry: Registry, groups: readonly string[] | undefined): Quorum | undefined {
-  return groups?.length === 1 ? registry.groups.get(groups[0] ?? '')?.quorum : undefined
-}
-
-/** Answers where a service is asked for that is not registered. */
-export function sendNotRegistered(reply: FastifyReply, name: string): FastifyReply {
-  return sendProblem(reply, 404, `No service is named ${quoteAll([name])}: GET /health?verbose lists those there are.`)
-}
-
-function quoteAll(names: readonly string[]): string {
-  return names.map((name) => JSON.stringify(name)).join(', ')
-}
-
-function listed(what: string, names: Iterable<string>): string {
-  const all = [...names]
-  if (all.length === 0) return `there are no ${what}`
-  return `the ${what} are ${quoteAll(all.slice(0, 20))}${all.length > 20 ? ' and more' : ''}`
 }

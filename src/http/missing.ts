@@ -1,0 +1,24 @@
+import type { FastifyReply } from 'fastify'
+import type { Registry } from '../monitor/registry.ts'
+import { sendProblem } from './problem.ts'
+
+/** Answers where a service is asked for that is not registered. */
+export function sendNotRegistered(reply: FastifyReply, name: string): FastifyReply {
+  return sendProblem(reply, 404, `No service is named ${quoteAll([name])}: GET /health?verbose lists those there are.`)
+}
+
+/** Answers where groups are asked for that no service is in. */
+export function sendNoGroup(reply: FastifyReply, names: readonly string[], { groups }: Registry): FastifyReply {
+  const detail = `No service is in a group named ${quoteAll(names)}: ${listed('groups', groups.keys())}.`
+  return sendProblem(reply, 404, detail)
+}
+
+function quoteAll(names: readonly string[]): string {
+  return names.map((name) => JSON.stringify(name)).join(', ')
+}
+
+function listed(what: string, names: Iterable<string>): string {
+  const all = [...names]
+  if (all.length === 0) return `there are no ${what}`
+  return `the ${what} are ${quoteAll(all.slice(0, 20))}${all.length > 20 ? ' and more' : ''}`
+}
