@@ -41,6 +41,8 @@ export type Begun = { readonly fd: number; readonly errno: number | null; readon
 
 /** So many sockets are kept to dial again. */
 const mostIdle = 256
+/** So much is read, in portions of 64 KiB, of a peer that sends as fast as it is read: the other checks must not wait for its end. */
+const mostPortions = 16
 
 /** The calls of one check, over memory that is laid out once. */
 export type Sockets = ReturnType<typeof createSockets>
@@ -157,13 +159,14 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
       libc.shutdown(fd, SHUT_WR)
     },
 
-    /** Throws away what a peer sent. True once it has finished or reset its side. */
+    /** Throws away what a peer sent. True once it has finished or reset its side, or has more to say than anybody listens to. */
     drain(fd: number): boolean {
-      for (;;) {
+      for (let portions = 0; portions < mostPortions; portions++) {
         const received = libc.recv(fd, discarded.address, discarded.bytes.length, 0)
         if (received === 0) return true
         if (received < 0) return libc.errno() !== EAGAIN
       }
+      return true
     },
 
     close(fd: number): void {
