@@ -9,7 +9,7 @@ import { readEnvironment } from './config/environment.ts'
 import { formatProblem } from './config/problem.ts'
 import { watchConfig } from './config/watch.ts'
 import { parseDuration } from './domain/duration.ts'
-import { builtInDefaults } from './domain/service.ts'
+import { builtInDefaults } from './domain/policy.ts'
 import { startProber } from './prober/start.ts'
 import type { Porthole } from './serve.ts'
 

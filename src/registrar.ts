@@ -1,9 +1,10 @@
 import type { Clock } from './clock.ts'
 import { formatDuration } from './domain/duration.ts'
 import type { Limits } from './domain/limits.ts'
+import type { PolicySettings } from './domain/policy.ts'
 import { quote } from './domain/quote.ts'
 import { type RegistrationSettings, readRegistration, writeRegistration } from './domain/registration.ts'
-import { buildService, type PolicySettings } from './domain/service.ts'
+import { buildService, type Service } from './domain/service.ts'
 import { createHeap, type Timed } from './heap.ts'
 import type { Registry } from './monitor/registry.ts'
 import type { Condition, Put, Registration, Removed, Store, Stored } from './store/store.ts'
@@ -12,15 +13,22 @@ import type { Condition, Put, Registration, Removed, Store, Stored } from './sto
 export type Registered = {
   readonly registration: Registration
   readonly settings: RegistrationSettings
+  /** What it makes together with the defaults. */
+  service: Service
   /** When it is deregistered unless it is registered again, an instant of the clock in milliseconds; null: never. */
   expiresAt: number | null
 }
+
+/** What came of a put: the registration that was made or found to be the same, and whether it is new; or the revision that the condition found instead. */
+export type Registering =
+  | { readonly done: true; readonly registered: Registered; readonly change: 'created' | 'replaced' | 'none' }
+  | Extract<Put, { done: false }>
 
 /** Registers and drains services at run time. What it confirms is in the store, and then in the registry. */
 export type Registrar = {
   /** The registration of that name, also while the file hides it. */
   find(name: string): Registered | undefined
-  put(name: string, settings: RegistrationSettings, condition: Condition): Promise<Stored<Put>>
+  put(name: string, settings: RegistrationSettings, condition: Condition): Promise<Stored<Registering>>
   remove(name: string, condition: Condition): Promise<Stored<Removed>>
   setDrained(name: string, drained: boolean): Promise<Stored<null>>
   /** Why no service of a new name may be registered now, as a sentence; null when it may. */
@@ -58,24 +66,28 @@ export function createRegistrar({
   const expiries = createHeap<Expiry>()
   const expiryOf = new Map<string, Expiry>()
   let defaults = firstDefaults
-  /** New services that the store is asked for. */
-  let arriving = 0
+  /** What the store is being asked to put, and how many ask. */
+  const asked = new Map<string, number>()
   let timer: NodeJS.Timeout | undefined
 
-  function hold(registration: Registration, settings: RegistrationSettings): void {
-    registered.set(registration.name, { registration, settings, expiresAt: null })
-    renew(registration.name)
+  function hold(registration: Registration, settings: RegistrationSettings): Registered {
+    const entry = { registration, settings, service: build(registration.name, settings), expiresAt: null }
+    registered.set(registration.name, entry)
+    renew(entry)
+    return entry
   }
 
   /** From now on its time counts anew. */
-  function renew(name: string): void {
-    const entry = registered.get(name)
-    if (entry === undefined) return
-    forgetExpiry(name)
+  function renew(entry: Registered): void {
     const { ttl } = entry.settings
     entry.expiresAt = ttl === undefined ? null : clock.now() + ttl
-    if (entry.expiresAt === null) return
-    const expiry = { name, dueAt: entry.expiresAt, heapIndex: -1 }
+    awaitExpiry(entry)
+  }
+
+  function awaitExpiry({ registration: { name }, expiresAt }: Registered): void {
+    forgetExpiry(name)
+    if (expiresAt === null) return
+    const expiry = { name, dueAt: expiresAt, heapIndex: -1 }
     expiryOf.set(name, expiry)
     expiries.push(expiry)
     if (expiries.peek() === expiry) arm(expiry.dueAt)
@@ -93,14 +105,30 @@ export function createRegistrar({
     const wasDrained = registry.drained.has(name)
     registered.delete(name)
     forgetExpiry(name)
+    registry.deregister(name, cause)
     if (!wasHidden) registry.setDrained([name], false)
     // The store forgot this with the registration, but it is the file's service that is drained.
     else if (wasDrained) void store.setDrained(name, true)
-    registry.deregister(name, cause)
   }
 
-  function build({ registration: { name }, settings }: Registered) {
+  function build(name: string, settings: RegistrationSettings): Service {
     return buildService(name, settings, defaults, 'http')
+  }
+
+  /** Services there are, and those that the store is asked for, this one apart. */
+  function countOthers(name: string): number {
+    const arriving = [...asked.keys()].filter((one) => one !== name && !registry.services.has(one))
+    return registry.services.size + arriving.length
+  }
+
+  /** Asks the store; until it answers, what it is asked for does not expire, or it would be confirmed and gone. */
+  async function ask(name: string, settings: RegistrationSettings, condition: Condition): Promise<Stored<Put>> {
+    asked.set(name, (asked.get(name) ?? 0) + 1)
+    const stored = await store.put(name, writeRegistration(settings), condition)
+    const others = (asked.get(name) ?? 0) - 1
+    if (others > 0) asked.set(name, others)
+    else asked.delete(name)
+    return stored
   }
 
   function expireDue(): number | null {
@@ -108,6 +136,8 @@ export function createRegistrar({
     for (;;) {
       const next = expiries.peek()
       if (next === undefined || next.dueAt > now) return next?.dueAt ?? null
+      forgetExpiry(next.name)
+      if (asked.has(next.name)) continue
       const entry = registered.get(next.name) as Registered
       // Should the store not be able to, it comes back with the next start, for its ttl.
       void store.remove(next.name, { ifMatch: [entry.registration.revision] })
@@ -126,22 +156,31 @@ export function createRegistrar({
   return {
     find: (name) => registered.get(name),
     refusalOf(name) {
-      if (registry.services.has(name) || registry.services.size + arriving < limits.services) return null
+      if (registry.services.has(name) || registry.services.size + asked.size < limits.services) return null
+      if (countOthers(name) < limits.services) return null
       return `there are ${registry.services.size} services, and limits.services allows no more: deregister some, or raise it`
     },
     async put(name, settings, condition) {
-      // At once: else it could expire while the store is asked, and be confirmed and gone.
-      renew(name)
-      const isNew = !registry.services.has(name)
-      if (isNew) arriving++
-      const stored = await store.put(name, writeRegistration(settings), condition)
-      if (isNew) arriving--
-      if (!stored.ok || !stored.value.done) return stored
-      const { registration } = stored.value
-      if (registered.get(name)?.registration.revision !== registration.revision) hold(registration, settings)
-      const entry = registered.get(name)
-      if (entry !== undefined) registry.register([build(entry)])
-      return stored
+      const stored = await ask(name, settings, condition)
+      const held = registered.get(name)
+      if (!stored.ok) {
+        // That the store fails is no reason to deregister who registers again in time.
+        if (held !== undefined) renew(held)
+        return stored
+      }
+      const { value } = stored
+      if (!value.done) {
+        if (held !== undefined) awaitExpiry(held)
+        return { ok: true, value }
+      }
+      const { registration, created } = value
+      if (held?.registration.revision === registration.revision) {
+        renew(held)
+        return { ok: true, value: { done: true, registered: held, change: 'none' } }
+      }
+      const entry = hold(registration, settings)
+      registry.register([entry.service])
+      return { ok: true, value: { done: true, registered: entry, change: created ? 'created' : 'replaced' } }
     },
     async remove(name, condition) {
       const stored = await store.remove(name, condition)
@@ -161,12 +200,13 @@ export function createRegistrar({
         else unread.push(`the registration of ${quote(registration.name)} cannot be read: ${settings}`)
       }
       registry.setDrained(drained, true)
-      registry.register([...registered.values()].map(build))
+      registry.register([...registered.values()].map(({ service }) => service))
       return unread
     },
     setDefaults(next) {
       defaults = next
-      registry.register([...registered.values()].map(build))
+      for (const entry of registered.values()) entry.service = build(entry.registration.name, entry.settings)
+      registry.register([...registered.values()].map(({ service }) => service))
     },
     expireDue,
     close: () => clearTimeout(timer),

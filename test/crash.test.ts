@@ -37,8 +37,13 @@ async function kill({ child, ended }: Started): Promise<void> {
   await ended
 }
 
-/** Registers services until the process is gone; returns the names of those that were confirmed. */
-async function registerUntilKilled(porthole: Started, round: number, after: number): Promise<string[]> {
+/** Registers services and ends the process in the middle of it; returns the names of those that were confirmed. */
+async function registerUntil(
+  signal: 'SIGKILL' | 'SIGTERM',
+  porthole: Started,
+  round: number,
+  after: number,
+): Promise<string[]> {
   const confirmed: string[] = []
   let next = 0
   async function call(): Promise<void> {
@@ -46,10 +51,10 @@ async function registerUntilKilled(porthole: Started, round: number, after: numb
       const name = `round-${round}-${next++}`
       const answer = await put(porthole.url, name).catch(() => null)
       if (answer === null) return
-      assert.equal(answer.status, 201)
+      assert.equal(answer.status, 201, await answer.text())
       confirmed.push(name)
       // In the middle of it: all others are under way.
-      if (confirmed.length === after) porthole.child.kill('SIGKILL')
+      if (confirmed.length === after) porthole.child.kill(signal)
     }
   }
   await Promise.all(Array.from({ length: callers }, call))
@@ -75,7 +80,7 @@ test(`killed in the middle of ${registrations} registrations, ${rounds} times ov
   let porthole = await run(t, data)
   for (let round = 0; round < rounds; round++) {
     const after = randomInt(1, registrations - callers)
-    for (const name of await registerUntilKilled(porthole, round, after)) confirmed.add(name)
+    for (const name of await registerUntil('SIGKILL', porthole, round, after)) confirmed.add(name)
     porthole = await run(t, data)
     const known = await namesAt(porthole.url)
     const lost = [...confirmed].filter((name) => !known.has(name))
@@ -83,6 +88,53 @@ test(`killed in the middle of ${registrations} registrations, ${rounds} times ov
   }
   t.diagnostic(`${confirmed.size} confirmed registrations, 0 lost`)
   await kill(porthole)
+})
+
+test('asked to end in the middle of registrations, it ends soon and knows every one that it confirmed', async (t) => {
+  const data = createFolder(t)
+  const first = await run(t, data)
+  const confirmed = await registerUntil('SIGTERM', first, 0, 300)
+  assert.deepEqual(await first.ended, { code: 0, signal: null })
+  const closingAt = (await first.logged(/^closing$/)).time
+  assert.ok(Date.now() - closingAt < 3000, `it took ${Date.now() - closingAt} ms to end`)
+  const second = await run(t, data)
+  const known = await namesAt(second.url)
+  assert.ok(confirmed.length >= 300)
+  assert.deepEqual(
+    confirmed.filter((name) => !known.has(name)),
+    [],
+  )
+  await kill(second)
+})
+
+test('a second Porthole with the same directory checks from memory, says why, and takes over when the first ends', async (t) => {
+  const data = createFolder(t)
+  const first = await run(t, data)
+  assert.equal((await put(first.url, 'web')).status, 201)
+  const second = await run(t, data)
+  const { failure } = await second.logged(/^the store fails/)
+  assert.match(String(failure), /^another Porthole uses .*porthole\.db/)
+  await until('the file is checked', async () => (await second.health('file')).body.targets[0].reason === 'refused')
+  assert.equal((await put(second.url, 'mq')).status, 503)
+  assert.equal((await put(first.url, 'mq')).status, 201)
+  assert.equal((await fetch(`${first.url}/readyz`)).status, 200)
+
+  first.child.kill('SIGTERM')
+  await first.ended
+  const endedAt = Date.now()
+  const { time } = await second.logged(/^the store keeps again/)
+  assert.ok(time - endedAt < 8000, `it took over after ${time - endedAt} ms`)
+  for (const name of ['web', 'mq']) assert.equal((await fetch(`${second.url}/v1/services/${name}`)).status, 200)
+  assert.equal((await put(second.url, 'db')).status, 201)
+  // What it found while it waited is not lost, and what the first one knew ends where that ended.
+  await until('all is written', async () => (await second.metric('porthole_store_waiting_transitions'))[''] === 0)
+  const told = (await transitionsAt(second.url, 'file')).filter(({ target }) => target === null)
+  assert.deepEqual(told.map(({ to }) => to).reverse(), ['down', 'unknown', 'down'])
+  assert.deepEqual(
+    told.map(({ id }) => Number(id)),
+    told.map(({ id }) => Number(id)).sort((a, b) => b - a),
+  )
+  await kill(second)
 })
 
 test('what was registered, drained and happened outlasts a kill, and the time between is told as unknown', async (t) => {
@@ -127,11 +179,11 @@ test('what was registered, drained and happened outlasts a kill, and the time be
   const events = await fetch(`${second.url}/v1/events?service=web`, {
     headers: { 'last-event-id': String(before[0]?.id) },
   })
-  const reader = events.body?.getReader()
-  const told =
-    Buffer.from((await reader?.read())?.value ?? '').toString() +
-    Buffer.from((await reader?.read())?.value ?? '').toString()
-  await reader?.cancel()
+  let told = ''
+  for await (const chunk of events.body ?? assert.fail()) {
+    told += Buffer.from(chunk).toString()
+    if (told.includes('Porthole was not running')) break
+  }
   assert.match(told, /"to":"unknown".*Porthole was not running/)
   assert.doesNotMatch(told, /event: reset/)
   await kill(second)

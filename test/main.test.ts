@@ -90,7 +90,9 @@ describe('porthole', { concurrency: 3 }, () => {
     assert.equal((await health('gone')).body.status, 'down')
     for (const path of ['/health', '/nope', '/health?quorum=x', '/metrics', '/readyz'])
       await (await fetch(url + path)).text()
-    const [first, memory, second, third, fourth, ...more] = lines.filter(({ level }) => level >= 30).map(({ msg }) => msg)
+    const [first, memory, second, third, fourth, ...more] = lines
+      .filter(({ level }) => level >= 30)
+      .map(({ msg }) => msg)
     assert.deepEqual([first, second, more], ['configuration in force', `Server listening at ${url}`, []])
     assert.match(memory ?? '', /^memory only: .*set data or PORTHOLE_DATA to keep it$/)
     assert.equal(third, 'the kernel prober checks: it runs here')

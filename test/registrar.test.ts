@@ -55,7 +55,7 @@ function start(options: { store?: Store; limits?: object; defaults?: object } = 
 test('what is registered is watched, what is deregistered is not, and the log says so', async () => {
   const { registrar, monitor, transitions, registry } = start()
   const put = await registrar.put('pg', settingsOf({ groups: ['g'] }), {})
-  assert.ok(put.ok && put.value.done && put.value.created)
+  assert.ok(put.ok && put.value.done && put.value.change === 'created')
   assert.equal(monitor.services.get('pg')?.service.origin, 'http')
   assert.deepEqual([...registry.groups.keys()], ['g'])
 
@@ -119,8 +119,8 @@ test('the same registration again keeps its revision, and its ttl counts anew', 
   clock.advance(20_000)
   const again = await registrar.put('pg', settingsOf({ timeout: '1000ms', ttl: '30s' }), {})
   assert.ok(first.ok && first.value.done && again.ok && again.value.done)
-  assert.equal(again.value.created, false)
-  assert.equal(again.value.registration.revision, first.value.registration.revision)
+  assert.equal(again.value.change, 'none')
+  assert.equal(again.value.registered, first.value.registered)
   clock.advance(20_000)
   assert.equal(registrar.expireDue(), registrar.find('pg')?.expiresAt)
   assert.equal(monitor.services.has('pg'), true)
@@ -233,4 +233,125 @@ test('no more services than the limit, those that are on their way among them; k
   await put
   assert.match(registrar.refusalOf('mq') ?? '', /there are 2 services/)
   assert.equal(registrar.refusalOf('pg'), null)
+})
+
+test('nor do many that are asked for at once pass the limit, in whatever order they come and go', async () => {
+  const store = heldStore()
+  const { registrar } = start({ store, limits: { services: 2 } })
+  for (const name of ['pg', 'mq']) {
+    const put = registrar.put(name, settingsOf(), {})
+    await store.letGo()
+    await put
+  }
+  const removed = registrar.remove('pg', {})
+  await new Promise(setImmediate)
+  assert.equal(registrar.refusalOf('pg'), null)
+  const back = registrar.put('pg', settingsOf(), {})
+  // The removal is answered first, as it was asked first.
+  await store.letGo()
+  await removed
+  assert.match(registrar.refusalOf('db') ?? '', /limits\.services allows no more/)
+  await store.letGo()
+  await back
+})
+
+test('the same new name asked for twice at once is one service', async () => {
+  const store = heldStore()
+  const { registrar } = start({ store, limits: { services: 1 } })
+  const first = registrar.put('pg', settingsOf(), {})
+  assert.equal(registrar.refusalOf('pg'), null)
+  const second = registrar.put('pg', settingsOf(), {})
+  await store.letGo()
+  assert.deepEqual([(await first).ok, (await second).ok], [true, true])
+})
+
+test('of two that are confirmed together each is told of its own version', async () => {
+  const store = heldStore()
+  const { registrar } = start({ store })
+  const puts = [3, 4].map((fall) => registrar.put('pg', settingsOf({ fall }), {}))
+  await store.letGo()
+  const told = (await Promise.all(puts)).map((put) => {
+    assert.ok(put.ok && put.value.done)
+    return put.value
+  })
+  assert.deepEqual(
+    told.map(({ change, registered }) => [change, registered.service.policy.fall]),
+    [
+      ['created', 3],
+      ['replaced', 4],
+    ],
+  )
+  assert.equal(registrar.find('pg'), told[1]?.registered)
+})
+
+test('a change whose condition does not hold renews nothing', async () => {
+  const store = heldStore()
+  const { registrar, monitor, clock } = start({ store })
+  const first = registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  await store.letGo()
+  await first
+  clock.advance(20_000)
+  const refused = registrar.put('pg', settingsOf({ ttl: '30s' }), { ifNoneMatch: '*' })
+  clock.advance(9999)
+  await store.letGo()
+  await refused
+  registrar.expireDue()
+  assert.equal(monitor.services.has('pg'), true)
+  const late = registrar.put('pg', settingsOf({ ttl: '30s' }), { ifNoneMatch: '*' })
+  clock.advance(1)
+  registrar.expireDue()
+  assert.equal(monitor.services.has('pg'), true, 'the store has not said whether it is registered again')
+  await store.letGo()
+  await late
+  registrar.expireDue()
+  assert.equal(monitor.services.has('pg'), false)
+})
+
+test('while the store fails, who registers again in time is not deregistered', async () => {
+  const store = heldStore()
+  const { registrar, monitor, clock } = start({ store })
+  const first = registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  await store.letGo()
+  await first
+  store.fail('the disk is full')
+  for (const _ of ['once', 'twice']) {
+    clock.advance(29_000)
+    await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+    registrar.expireDue()
+  }
+  assert.equal(monitor.services.has('pg'), true)
+  clock.advance(30_000)
+  registrar.expireDue()
+  assert.equal(monitor.services.has('pg'), false)
+})
+
+test('the same again is no change to anybody who follows the registry', async () => {
+  const { registrar, registry } = start()
+  await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  let changes = 0
+  registry.changed.subscribe(() => changes++)
+  await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  assert.equal(changes, 0)
+})
+
+test('deregistering a drained service never says that it is back in service', async () => {
+  const { registrar, registry } = start()
+  await registrar.put('pg', settingsOf(), {})
+  await registrar.setDrained('pg', true)
+  const causes: string[] = []
+  registry.changed.subscribe(({ cause }) => causes.push(cause))
+  await registrar.remove('pg', {})
+  assert.deepEqual(causes, ['deregistered'])
+  assert.equal(registry.drained.has('pg'), false)
+})
+
+test('what is no JSON in the store is said, and the rest is in force', () => {
+  const { registrar, monitor } = start()
+  const registrations = [
+    { name: 'bent', definition: '{"targets":["a:1"', revision: 1 },
+    { name: 'pg', definition: '{"targets":["a:1"]}', revision: 2 },
+  ]
+  const problems = registrar.restore(registrations, [])
+  assert.match(problems.join(), /^the registration of "bent" cannot be read: it is no JSON/)
+  assert.deepEqual([...monitor.services.keys()], ['pg'])
 })

@@ -1,5 +1,6 @@
 import type { Outcome, Reason } from '../src/domain/outcome.ts'
-import { buildService, type Policy, type Service, type ServiceSettings } from '../src/domain/service.ts'
+import type { Policy } from '../src/domain/policy.ts'
+import { buildService, type Service, type ServiceSettings } from '../src/domain/service.ts'
 import { parseTarget, type Target } from '../src/domain/target.ts'
 
 /** A target from text that is known to be right. */

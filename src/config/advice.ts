@@ -1,5 +1,6 @@
+import type { PolicySettings } from '../domain/policy.ts'
 import { adviceFor } from '../domain/policy-advice.ts'
-import type { PolicySettings, Service } from '../domain/service.ts'
+import type { Service } from '../domain/service.ts'
 import type { Finding } from './problem.ts'
 import type { FileSettings } from './settings.ts'
 

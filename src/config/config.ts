@@ -1,6 +1,7 @@
 import type { DialSettings } from '../domain/dial-rules.ts'
 import { defaultLimits, type Limits } from '../domain/limits.ts'
-import { buildService, type Group, type PolicySettings, type Service } from '../domain/service.ts'
+import type { PolicySettings } from '../domain/policy.ts'
+import { buildService, type Group, type Service } from '../domain/service.ts'
 import type { Details, Token } from '../domain/token.ts'
 import { advise } from './advice.ts'
 import { type ArgumentService, readArguments } from './arguments.ts'

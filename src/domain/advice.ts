@@ -1,5 +1,5 @@
 import { formatDuration } from './duration.ts'
-import type { Policy } from './service.ts'
+import type { Policy } from './policy.ts'
 
 /** Linux sends a lost SYN again after 1 s (the initial retransmission timeout of RFC 6298 §2), and the answer needs its time. Milliseconds. */
 export const oneLostSynMs = 1100

@@ -1,6 +1,6 @@
 import { diagnose, formatSpan } from './diagnosis.ts'
 import { type Health, statusAt } from './health.ts'
-import type { Policy } from './service.ts'
+import type { Policy } from './policy.ts'
 import type { Target } from './target.ts'
 
 /** One sentence for people on why a target reads as it does now. */

@@ -1,5 +1,5 @@
 import { type Outcome, type Reason, verdictOf } from './outcome.ts'
-import type { Policy } from './service.ts'
+import type { Policy } from './policy.ts'
 
 /** What is remembered of a target between checks. Times are instants of the monotonic clock, in milliseconds. */
 export type Health = {

@@ -1,7 +1,8 @@
 import { oneLostSynMs } from './advice.ts'
 import { type DialRules, whyDenied } from './dial-rules.ts'
 import { formatDuration } from './duration.ts'
-import type { PolicySettings, Service } from './service.ts'
+import type { PolicySettings } from './policy.ts'
+import type { Service } from './service.ts'
 
 /** Something that works but will surprise. `fields`: the ones that cause it, the likeliest to be changed first. */
 export type PolicyAdvice = { readonly fields: readonly (keyof PolicySettings)[]; readonly message: string }

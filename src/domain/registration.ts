@@ -30,7 +30,13 @@ export function writeRegistration(settings: RegistrationSettings): string {
 
 /** Reads what `writeRegistration` wrote; a string says why this version cannot. */
 export function readRegistration(definition: string): RegistrationSettings | string {
-  const read = RegistrationSettings.safeParse(JSON.parse(definition))
+  let json: unknown
+  try {
+    json = JSON.parse(definition)
+  } catch {
+    return `it is no JSON, as a damaged store has it: register the service again`
+  }
+  const read = RegistrationSettings.safeParse(json)
   return read.success ? read.data : read.error.issues.map(({ message }) => message).join('; ')
 }
 
@@ -44,10 +50,13 @@ export function excessOf(name: string, settings: RegistrationSettings, limits: L
     text: string,
     limit: 'nameLength' | 'targetLength',
     where: Pick<Excess, 'in' | 'pointer'>,
-  ): Excess[] =>
-    text.length <= limits[limit]
+  ): Excess[] => {
+    // As the schema of names counts, and people do: not in UTF-16.
+    const { length } = [...text]
+    return length <= limits[limit]
       ? []
-      : [{ ...where, detail: `${text.length} characters, and limits.${limit} allows ${limits[limit]}: write less` }]
+      : [{ ...where, detail: `${length} characters, and limits.${limit} allows ${limits[limit]}: write less` }]
+  }
   const tooMany = (list: readonly unknown[], limit: 'targets' | 'groups'): Excess[] =>
     list.length <= limits[limit]
       ? []

@@ -35,7 +35,8 @@ export function measureUptime({ changes, status, completeSince, from, to }: Upti
   const spent = noCounts()
   let leftMs = untilEnd(from)
   for (const { at, from: held } of [...changes, { at: to, from: status }]) {
-    const leftThenMs = untilEnd(at)
+    // What is said to be older than the change before it, such as a status found stale only later, took no time.
+    const leftThenMs = Math.min(leftMs, untilEnd(at))
     spent[held] += leftMs - leftThenMs
     leftMs = leftThenMs
   }

@@ -36,6 +36,8 @@ const refusals = () => ({
   412: problemResponse('The service is not as `If-Match` or `If-None-Match` says; `ETag` tells how it is.'),
 })
 
+const what = { created: 'service registered', replaced: 'service registered anew' } as const
+
 /** `PUT` and `DELETE /v1/services/{service}`: services that come and go at run time. */
 export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, options) => {
   const { monitor, registrar, access, limits, placeOf } = options
@@ -80,11 +82,13 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const stored = await registrar.put(name, request.body, condition)
       if (!stored.ok) return sendFailure(reply, stored.failure)
       if (!stored.value.done) return sendMismatch(reply, name, stored.value.revision)
-      logChange(request, access, 'service registered', name)
+      const { registered, change } = stored.value
+      // To register the same again, as a ttl wants all the time, is no news.
+      if (change !== 'none') logChange(request, access, what[change], name)
       // The configuration may define it by now, or somebody have deregistered it.
       const watched = monitor.services.get(name)
       if (watched === undefined) return sendNotRegistered(reply, name)
-      return sendDetail(reply.code(stored.value.created ? 201 : 200), watched, options)
+      return sendDetail(reply.code(change === 'created' ? 201 : 200), watched, options, registered)
     },
   )
 

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { DialRules } from '../domain/dial-rules.ts'
 import { warningsOf } from '../domain/policy-advice.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
-import type { Registrar } from '../registrar.ts'
+import type { Registered, Registrar } from '../registrar.ts'
 import { tagOf } from './condition.ts'
 import { isoTime, ServiceReport, summarize } from './reports.ts'
 import { defineService, ServiceDefinition } from './service-definition.ts'
@@ -40,12 +40,19 @@ export type DetailParts = {
   readonly dialRules: () => DialRules
 }
 
-/** Answers with the detail of a service, and with the tag of its version if it can be changed. */
-export function sendDetail(reply: FastifyReply, watched: WatchedService, parts: DetailParts): FastifyReply {
-  const { registrar, clock, placeOf, dialRules } = parts
-  const { service: definedService } = watched
-  const { name, origin } = definedService
-  const registered = origin === 'http' ? registrar.find(name) : undefined
+/**
+ * Answers with the detail of a service, and with the tag of its version if it can be changed. `found` is the version to tell
+ * of: who changed one is told of that, also when somebody else has changed it since, or would take theirs for their own.
+ */
+export function sendDetail(
+  reply: FastifyReply,
+  watched: WatchedService,
+  { registrar, clock, placeOf, dialRules }: DetailParts,
+  found: Registered | undefined = registrar.find(watched.service.name),
+): FastifyReply {
+  const { name, origin } = watched.service
+  const registered = origin === 'http' ? found : undefined
+  const defined = registered?.service ?? watched.service
   const { service, status, since, checkedAt } = summarize(watched, clock, standingOf(watched, clock.now()))
   const detail: ServiceDetail = {
     service,
@@ -55,8 +62,8 @@ export function sendDetail(reply: FastifyReply, watched: WatchedService, parts: 
     origin,
     definedAt: origin === 'file' ? placeOf(name) : null,
     expiresAt: isoTime(registered?.expiresAt ?? null, clock),
-    warnings: origin === 'http' ? warningsOf(definedService, dialRules(), registered?.settings) : [],
-    definition: defineService(definedService, registered?.settings.ttl),
+    warnings: origin === 'http' ? warningsOf(defined, dialRules(), registered?.settings) : [],
+    definition: defineService(defined, registered?.settings.ttl),
   }
   if (registered !== undefined) reply.header('etag', tagOf(registered.registration.revision))
   return reply.header('cache-control', 'no-store').send(detail)

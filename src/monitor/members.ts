@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { type Addresses, boundAddresses, namesOf, sortIps } from '../domain/addresses.ts'
+import type { Policy } from '../domain/policy.ts'
 import { nextBeat, phaseOf } from '../domain/schedule.ts'
-import type { Policy } from '../domain/service.ts'
 import type { Target } from '../domain/target.ts'
 import { reasonOfLookup } from '../prober/errno.ts'
 import type { Resolution, Resolver } from '../prober/resolver.ts'

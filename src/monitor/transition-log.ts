@@ -3,7 +3,7 @@ import type { Transition } from '../domain/transition.ts'
 import type { Monitor } from './monitor.ts'
 import { createSignal, type Signal } from './signal.ts'
 
-/** A transition as it is remembered. Ids grow with time, also from one process to the next. */
+/** A transition as it is remembered. Ids grow with time, also from one process to the next: they are microseconds since the epoch. */
 export type LoggedTransition = Transition & { readonly id: number }
 
 /** Which transitions are wanted; whatever is left out does not matter. Instants of the clock, in milliseconds. */
@@ -20,7 +20,7 @@ export type TransitionQuery = {
 
 /** What an earlier process logged. */
 export type RestoredTransitions = {
-  /** The oldest first. */
+  /** The oldest first. They stand for all there is up to the last of them, this process's own too. */
   readonly transitions: readonly LoggedTransition[]
   /** Nothing is missing after this id and this instant. */
   readonly completeAfter: { readonly id: number; readonly at: number }
@@ -60,12 +60,17 @@ export function createTransitionLog({
   /** The oldest first. */
   let kept: LoggedTransition[] = []
   let completeSince = clock.now()
-  // A thousand a millisecond would have to happen before an id could come again after a restart.
-  let lastId = Math.floor(clock.toEpoch(completeSince)) * 1000
+  let lastId = idAt(completeSince)
   let forgottenId = lastId
 
+  /** The first id of a millisecond; when more than a thousand things happen in one, ids run ahead of the time. */
+  function idAt(instant: number): number {
+    return Math.floor(clock.toEpoch(instant)) * 1000
+  }
+
   function remember(transition: Transition): void {
-    const entry = { ...transition, id: ++lastId }
+    lastId = Math.max(lastId + 1, idAt(transition.at))
+    const entry = { ...transition, id: lastId }
     kept.push(entry)
     // Not one at a time: what goes in front moves all the rest.
     if (kept.length >= maxCount + Math.ceil(maxCount / 10)) forget(kept.length - maxCount)
@@ -116,11 +121,13 @@ export function createTransitionLog({
     after(id) {
       forgetOld()
       if (id < forgottenId) return null
-      return kept.filter((entry) => entry.id > id)
+      // From the end: those who ask often have seen nearly all.
+      return kept.slice(kept.findLastIndex((entry) => entry.id <= id) + 1)
     },
     lastId: () => lastId,
     restore({ transitions, completeAfter }) {
-      kept = [...transitions, ...kept].sort((a, b) => a.id - b.id)
+      const newest = transitions.at(-1)?.id ?? 0
+      kept = [...transitions, ...kept.filter(({ id }) => id > newest)]
       lastId = Math.max(lastId, completeAfter.id, kept.at(-1)?.id ?? 0)
       completeSince = completeAfter.at
       forgottenId = completeAfter.id

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Outcome, Reason } from '../domain/outcome.ts'
-import type { Close } from '../domain/service.ts'
+import type { Close } from '../domain/policy.ts'
 import { formatAddress } from '../domain/target.ts'
 import { reasonOfLookup } from './errno.ts'
 import type { CheckEnded, CheckRequest, Prober } from './prober.ts'

@@ -1,6 +1,6 @@
 import type { DialRules } from '../domain/dial-rules.ts'
 import type { Outcome } from '../domain/outcome.ts'
-import type { Close } from '../domain/service.ts'
+import type { Close } from '../domain/policy.ts'
 import type { Target } from '../domain/target.ts'
 
 /** What to dial, for how long (milliseconds, name look-up included), and how to end the connection. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { LoggedTransition, TransitionLog } from '../monitor/transition-log.ts'
-import { bridge } from './bridge.ts'
+import { continueLog } from './continue-log.ts'
 import type { Kept, KeptTransition, Store, Stored } from './store.ts'
 
 /** How a store is doing. */
@@ -18,7 +18,7 @@ export type Keeper = {
   keeping(): Keeping
   /** Opens the store if it is not open, writes what waits, and notes that Porthole runs. Once at a time. */
   turn(): Promise<void>
-  /** Takes a turn, and goes on taking them. */
+  /** Goes on taking turns; resolves after the first, or when that takes too long. */
   start(): Promise<void>
   /** Writes what waits, if it can be written, and closes the store. */
   close(): Promise<void>
@@ -37,18 +37,22 @@ export type KeeperParts = {
   readonly turnMs?: number
   /** How long transitions wait for others to be written with. */
   readonly gatherMs?: number
+  /** How long the store may take for an answer before it is said to fail. */
+  readonly patienceMs?: number
 }
 
 /** How many transitions are written at once. */
 const portion = 1000
 
 export function createKeeper(parts: KeeperParts): Keeper {
-  const { name, open, log, clock, onLoad, onFailure, turnMs = 5000, gatherMs = 100 } = parts
+  const { name, open, log, clock, onLoad, onFailure, turnMs = 5000, gatherMs = 100, patienceMs = 5000 } = parts
   let opened: Store | null = null
   /** Up to this id all transitions are in the store. */
   let keptUpTo = log.lastId()
   let failure: string | null = `the ${name} store is not open yet`
   let told: string | null = null
+  /** Answers that are awaited for too long already. */
+  let overdue = 0
   let turning: Promise<void> | null = null
   let ticking: NodeJS.Timeout | undefined
   let gathering: NodeJS.Timeout | undefined
@@ -63,18 +67,34 @@ export function createKeeper(parts: KeeperParts): Keeper {
     return stored
   }
 
+  /** Waits for an answer however long it takes, as what was asked may yet be done; but tells when that is too long. */
+  async function awaitAnswer<Answer>(answer: Promise<Answer>): Promise<Answer> {
+    let isOverdue = false
+    const timer = setTimeout(() => {
+      isOverdue = true
+      overdue++
+      const seconds = patienceMs / 1000
+      note({ ok: false, failure: `the ${name} store has not answered for ${seconds} s: see whether its disk hangs` })
+    }, patienceMs)
+    const given = await answer
+    clearTimeout(timer)
+    if (isOverdue) overdue--
+    return given
+  }
+
   async function ask<Value>(wish: (store: Store) => Promise<Stored<Value>>): Promise<Stored<Value>> {
     if (opened === null) return { ok: false, failure: failure ?? `the ${name} store is closed` }
-    return note(await wish(opened))
+    if (overdue > 0 && failure !== null) return { ok: false, failure }
+    return note(await awaitAnswer(wish(opened)))
   }
 
   async function load(): Promise<boolean> {
-    const found = await open()
+    const found = await awaitAnswer(open())
     if (!found.ok) {
       note(found)
       return false
     }
-    const loaded = await found.value.load()
+    const loaded = await awaitAnswer(found.value.load())
     if (!loaded.ok) {
       note(loaded)
       await found.value.close()
@@ -85,7 +105,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     // A new store begins when it is made, and has nothing to tell of what this process logged before.
     if (aliveAt !== null || transitions.length > 0) {
       keptUpTo = Math.max(transitions.at(-1)?.id ?? 0, completeAfter.id)
-      log.restore(bridge(loaded.value, clock))
+      log.restore(continueLog(loaded.value, log, clock))
     }
     onLoad(loaded.value)
     return true
@@ -145,7 +165,10 @@ export function createKeeper(parts: KeeperParts): Keeper {
     keeping: () => ({ failure, waiting: log.after(keptUpTo)?.length ?? log.find({}).length }),
     turn,
     async start() {
-      await turn()
+      const { promise: patienceIsOver, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, patienceMs)
+      await Promise.race([turn(), patienceIsOver])
+      clearTimeout(timer)
       ticking = setInterval(() => void turn(), turnMs)
     },
     async close() {

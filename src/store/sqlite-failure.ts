@@ -51,7 +51,9 @@ function ofSqlite(code: number, error: Error, file: string): Obstacle {
   const said = `SQLite says "${error.message}"${'errcode' in error ? `, ${error.errcode}` : ''}`
   switch (code) {
     case BUSY:
-      return refused(`another Porthole uses ${file}: give each its own data directory`)
+      return refused(
+        `another Porthole uses ${file}: give each its own data directory; when that one ends, this one takes over`,
+      )
     case CORRUPT:
     case NOTADB:
       return damaged(file)

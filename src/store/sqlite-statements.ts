@@ -5,6 +5,7 @@ import type { Condition, Kept, KeptTransition, Put, Registration, Removed, Reten
 /** What a store is asked. `now` is milliseconds since the epoch, of when it was asked. */
 export type Operation =
   | { readonly kind: 'load' }
+  | { readonly kind: 'loadTransitions'; readonly after: number; readonly limit: number }
   | {
       readonly kind: 'put'
       readonly name: string
@@ -17,8 +18,14 @@ export type Operation =
   | { readonly kind: 'append'; readonly transitions: readonly KeptTransition[]; readonly missing: boolean }
   | { readonly kind: 'beat'; readonly now: number }
 
-/** Does one operation: within a transaction, unless it is a `load`. Throws what SQLite throws. */
-export type Perform = (operation: Operation) => Kept | Put | Removed | null
+/** All that is kept but the transitions, of which there may be more than one message should hold. */
+export type Loaded = Omit<Kept, 'transitions'>
+
+/** Does one operation: within a transaction, unless it only reads. Throws what SQLite throws. */
+export type Perform = (operation: Operation) => Loaded | KeptTransition[] | Put | Removed | null
+
+/** Whether it changes nothing, and can be done with a file that cannot be written. */
+export const isReading = ({ kind }: Operation) => kind === 'load' || kind === 'loadTransitions'
 
 type Meta = {
   readonly last_revision: number
@@ -37,12 +44,11 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
   const meta = () => sql.meta.get() as Meta
   const find = (name: string) => sql.registration.get(name) as Registration | undefined
 
-  function load(): Kept {
+  function load(): Loaded {
     const { alive_at: aliveAt, complete_after_id: id, complete_after_at: at } = meta()
     return {
       registrations: sql.registrations.all() as Registration[],
       drained: sql.drained.all().map(({ name }) => String(name)),
-      transitions: sql.transitions.all() as KeptTransition[],
       completeAfter: { id, at },
       aliveAt,
     }
@@ -98,6 +104,8 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
     switch (operation.kind) {
       case 'load':
         return load()
+      case 'loadTransitions':
+        return sql.transitions.all(operation.after, operation.limit) as KeptTransition[]
       case 'put':
         return put(operation)
       case 'remove':
@@ -131,7 +139,7 @@ function prepare(db: DatabaseSync) {
     drained: db.prepare('SELECT name FROM drained'),
     drain: db.prepare('INSERT INTO drained VALUES (?) ON CONFLICT DO NOTHING'),
     undrain: db.prepare('DELETE FROM drained WHERE name = ?'),
-    transitions: db.prepare('SELECT * FROM transitions ORDER BY id'),
+    transitions: db.prepare('SELECT * FROM transitions WHERE id > ? ORDER BY id LIMIT ?'),
     append: db.prepare(
       'INSERT INTO transitions VALUES (:id, :service, :target, :from, :to, :at, :reason, :message) ON CONFLICT DO NOTHING',
     ),

@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { transact } from './schema.ts'
 import { isPassing, type Obstacle, obstacleOf, refused } from './sqlite-failure.ts'
 import { openToRead, openToWrite } from './sqlite-file.ts'
-import { createStatements, type Operation, type Perform } from './sqlite-statements.ts'
+import { createStatements, isReading, type Operation, type Perform } from './sqlite-statements.ts'
 import type { Retention, Stored } from './store.ts'
 
 /** What the main thread gives its worker. `now` is milliseconds since the epoch. */
@@ -37,7 +37,8 @@ function serve(request: Request): void {
 /** A file that can only be read is opened too: what it holds is served, and it may become writable. */
 function openFirst(): Stored<null> {
   const found = reopen()
-  if ('failure' in found && (!found.readable || readAnyway() === null)) return { ok: false, failure: found.failure }
+  if ('failure' in found && (!found.readable || readAnyway({ kind: 'load' }) === null))
+    return { ok: false, failure: found.failure }
   return { ok: true, value: null }
 }
 
@@ -81,19 +82,19 @@ function commit(operations: readonly Operation[]): Reply {
 /** What cannot be written can often be read. */
 function refuse(operations: readonly Operation[], { failure, readable }: Obstacle): Reply {
   return operations.map((operation) => {
-    const kept = operation.kind === 'load' && readable ? readAnyway() : null
+    const kept = readable && isReading(operation) ? readAnyway(operation) : null
     return kept === null ? { ok: false, failure } : { ok: true, value: kept }
   })
 }
 
-function readAnyway(): unknown {
+function readAnyway(operation: Operation): unknown {
   let db: DatabaseSync | undefined
   try {
-    if (current !== null) return current.perform({ kind: 'load' })
+    if (current !== null) return current.perform(operation)
     const opening = openToRead(file)
     if (!opening.ok) return null
     db = opening.db
-    return createStatements(db, retention)({ kind: 'load' })
+    return createStatements(db, retention)(operation)
   } catch (error) {
     // Throws what is a bug; of the rest the failure to write has told already.
     obstacleOf(error, file)

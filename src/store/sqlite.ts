@@ -1,7 +1,10 @@
 import { join } from 'node:path'
-import type { Operation } from './sqlite-statements.ts'
+import type { Loaded, Operation } from './sqlite-statements.ts'
 import { startStoreThread } from './sqlite-thread.ts'
-import type { Kept, Put, Removed, Retention, Store, Stored } from './store.ts'
+import type { Kept, KeptTransition, Put, Removed, Retention, Store, Stored } from './store.ts'
+
+/** How many transitions come from the thread in one message: taking it holds the process up, and all at once would fill its memory. */
+const portion = 2000
 
 /**
  * Opens `porthole.db` in a directory, and makes both where they are missing. What is confirmed outlives a power cut. A file that
@@ -25,11 +28,25 @@ export async function openSqliteStore({
   if (!started.ok) return started
   const { ask, close } = started.value
   const asking = <Value>(operation: Operation) => ask(operation) as Promise<Stored<Value>>
+
+  async function load(): Promise<Stored<Kept>> {
+    const loaded = await asking<Loaded>({ kind: 'load' })
+    if (!loaded.ok) return loaded
+    const transitions: KeptTransition[] = []
+    for (;;) {
+      const after = transitions.at(-1)?.id ?? 0
+      const found = await asking<KeptTransition[]>({ kind: 'loadTransitions', after, limit: portion })
+      if (!found.ok) return found
+      transitions.push(...found.value)
+      if (found.value.length < portion) return { ok: true, value: { ...loaded.value, transitions } }
+    }
+  }
+
   return {
     ok: true,
     value: {
       name: 'sqlite',
-      load: () => asking<Kept>({ kind: 'load' }),
+      load,
       put: (name, definition, condition) => asking<Put>({ kind: 'put', name, definition, condition, now: now() }),
       remove: (name, condition) => asking<Removed>({ kind: 'remove', name, condition }),
       setDrained: (name, drained) => asking<null>({ kind: 'setDrained', name, drained }),

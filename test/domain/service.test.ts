@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  buildService,
-  GroupName,
-  type PolicySettings,
-  PolicySettings as PolicySettingsSchema,
-  ServiceName,
-  ServiceSettings,
-} from '../../src/domain/service.ts'
+import { type PolicySettings, PolicySettings as PolicySettingsSchema } from '../../src/domain/policy.ts'
+import { buildService, GroupName, ServiceName, ServiceSettings } from '../../src/domain/service.ts'
 import { targetAt } from '../../src/domain/target.ts'
 
 const settings = (written: object) => ServiceSettings.parse({ targets: ['db:5432'], ...written })

@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { InjectOptions } from 'fastify'
+import { buildApp } from '../../src/app.ts'
+import { systemClock } from '../../src/clock.ts'
 import type { Service } from '../../src/domain/service.ts'
 import { ServiceDetail } from '../../src/http/service-detail.ts'
+import { createPortableProber } from '../../src/prober/portable.ts'
+import { createRegistrar } from '../../src/registrar.ts'
+import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { type Built, build, listen, nobody } from '../app.ts'
+import { createParts } from '../parts.ts'
 import { sampleService } from '../samples.ts'
 
 const secret = 'a-secret-of-the-tests'
@@ -108,6 +117,61 @@ test('a tag of before a deletion does not fit what was registered after it', asy
   assert.equal((await put('pg', { ...pg, fall: 9 }, { 'if-match': String(first.headers.etag) })).statusCode, 412)
 })
 
+test('of many who write at once each is answered with the version it wrote, and none can take the last for its own', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'porthole-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  // This store answers together what it was asked together.
+  const opened = await openSqliteStore({ directory, retention: { maxCount: 1000, maxAgeMs: 3_600_000 } })
+  assert.ok(opened.ok)
+  const store = opened.value
+  t.after(() => store.close())
+  const clock = systemClock()
+  const prober = createPortableProber({ clock })
+  t.after(() => prober.close())
+  const parts = createParts({ prober, clock, access: { tokens } })
+  const registrar = createRegistrar({ ...parts, store })
+  const app = await buildApp({ ...parts, registrar })
+  t.after(() => app.close())
+  const headers = { authorization: `Bearer ${secret}` }
+  const falls = Array.from({ length: 20 }, (_, index) => index + 1)
+  const answers = await Promise.all(
+    falls.map((fall) => app.inject({ method: 'PUT', url: '/v1/services/pg', headers, payload: { ...pg, fall } })),
+  )
+  assert.deepEqual(
+    answers.map((answer) => answer.json().definition.fall),
+    falls,
+  )
+  assert.equal(new Set(answers.map((answer) => answer.headers.etag)).size, falls.length)
+  const last = await app.inject({ url: '/v1/services/pg' })
+  const author = answers.find((answer) => answer.headers.etag === last.headers.etag)
+  assert.deepEqual(author?.json().definition, last.json().definition)
+})
+
+test('who changed what is in the log, once for each change, and no token', async (t) => {
+  const lines: string[] = []
+  const logger = { level: 'info', stream: { write: (line: string) => void lines.push(line) } }
+  const { put, remove, change } = await start(t, [], { logger })
+  await put('pg', { ...pg, ttl: '30s' })
+  await put('pg', { ...pg, ttl: '30s' })
+  await put('pg', pg)
+  await put('pg', pg, { 'if-none-match': '*' })
+  await change('PUT', '/v1/services/pg/drain')
+  await change('DELETE', '/v1/services/pg/drain')
+  await remove('pg')
+  await remove('pg')
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line)).map(({ msg, service, by, from }) => `${msg}: ${service} ${by} ${from}`),
+    [
+      'service registered',
+      'service registered anew',
+      'service drained',
+      'service no longer drained',
+      'service deregistered',
+    ].map((what) => `${what}: pg tests 127.0.0.1`),
+  )
+  assert.doesNotMatch(lines.join(''), /secret/)
+})
+
 test('If-None-Match: * creates and never replaces, also when many ask at once', async (t) => {
   const { put } = await start(t)
   const answers = await Promise.all(
@@ -181,6 +245,14 @@ test('a name that no service may have is refused', async (t) => {
     assert.equal(answer.json().errors[0].in, 'params')
   }
   assert.equal((await put(encodeURIComponent('x/ß/🦆'.repeat(20)), pg)).statusCode, 201)
+})
+
+test('a name is as long as it has characters, whatever UTF-16 makes of them', async (t) => {
+  const { put } = await start(t, [], { limits: { nameLength: 100 } })
+  const created = await put(encodeURIComponent('🦆'.repeat(100)), { ...pg, groups: ['🦆'.repeat(100)] })
+  assert.equal(created.statusCode, 201)
+  const long = await put(encodeURIComponent('🦆'.repeat(101)), pg)
+  assert.match(long.json().detail, /^101 characters, and limits\.nameLength allows 100/)
 })
 
 test('every limit is refused by its name, beside the others', async (t) => {

@@ -76,6 +76,18 @@ test('ids grow with every transition, and from one process to the next', () => {
   assert.ok(newest > (ids[0] ?? 0), `${newest} follows ${ids[0]}`)
 })
 
+test('an id tells when: those of another process of the same time stand between', () => {
+  const { log, happen, clock } = keep()
+  clock.advance(60_000)
+  for (let count = 0; count < 3; count++) happen('a')
+  const [third, , first] = log.find({})
+  assert.equal(first?.id, Math.floor(clock.toEpoch(clock.now())) * 1000)
+  assert.equal(third?.id, (first?.id ?? 0) + 2)
+  clock.stepWall(-30_000)
+  happen('b')
+  assert.equal(log.lastId(), (third?.id ?? 0) + 1)
+})
+
 test('tells of a transition once it can be found', () => {
   const { log, happen } = keep()
   const seen: [string, string | undefined][] = []
@@ -174,6 +186,17 @@ test('what an earlier process logged stands before what this one did, and is no 
   assert.equal(log.after(5), null)
   assert.equal(log.completeSince(), -3000)
   assert.deepEqual(news, ['d'])
+})
+
+test('what is restored stands for what this process logged up to then', () => {
+  const { log, happen, clock } = keep()
+  happen('seen by both')
+  const id = log.lastId()
+  clock.advance(1000)
+  happen('c')
+  const transitions = [earlier(7, -2000, 'a'), earlier(id + 1, 5000, 'b')]
+  log.restore({ transitions, completeAfter: { id: 6, at: -3000 } })
+  assert.equal(told(log.find({})), 'c b a')
 })
 
 test('ids go on from those of an earlier process whose clock was ahead', () => {

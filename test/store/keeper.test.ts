@@ -19,10 +19,13 @@ function start(options: { store?: Store; aliveAt?: number; maxCount?: number; op
   const store = options.store ?? createMemoryStore({ maxCount: 100_000, maxAgeMs: 1e12 }, () => epoch())
   let failing = false
   let openable = options.open ?? true
+  let ready = Promise.resolve()
   const unless =
     <Arguments extends unknown[], Value>(ask: (...input: Arguments) => Promise<Stored<Value>>) =>
-    (...input: Arguments): Promise<Stored<Value>> =>
-      failing ? Promise.resolve(full) : ask(...input)
+    async (...input: Arguments): Promise<Stored<Value>> => {
+      await ready
+      return failing ? full : ask(...input)
+    }
   const log = createTransitionLog({ monitor, clock, maxCount: options.maxCount ?? 1000 })
   const loads: Kept[] = []
   const failures: (string | null)[] = []
@@ -67,6 +70,12 @@ function start(options: { store?: Store; aliveAt?: number; maxCount?: number; op
     keptOf,
     fail(isFailing: boolean) {
       failing = isFailing
+    },
+    /** Keeps whoever asks waiting until what this returns is called. */
+    hang() {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      ready = promise
+      return resolve
     },
     allowOpening() {
       openable = true
@@ -162,11 +171,14 @@ test('the next process has the log of the one before, and nothing of it is news'
   await before.keeper.turn()
 
   const after = start({ store: before.store })
+  after.clock.advance(2000)
   const news: unknown[] = []
   after.log.logged.subscribe((entry) => news.push(entry))
   await after.keeper.turn()
+  const [{ to } = assert.fail(), ...older] = after.log.find({})
+  assert.equal(to, 'unknown')
   assert.deepEqual(
-    after.log.find({}).map(({ id, at }) => [id, at]),
+    older.map(({ id, at }) => [id, at]),
     before.log.find({}).map(({ id, at }) => [id, at]),
   )
   assert.deepEqual(news, [])
@@ -198,6 +210,45 @@ test('from when Porthole last ran until the next check nobody knows, and a trans
     ids,
     [...ids].sort((a, b) => b - a),
   )
+})
+
+test('a store that does not answer is told, and asked for nothing more until it does', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+  const { keeper, hang, failures, loads, turnOver, keptOf } = start()
+  await keeper.start()
+  const goOn = hang()
+  const early = keeper.store.put('early', '{}', {})
+  await turnOver('connected')
+  t.mock.timers.tick(4999)
+  assert.deepEqual(failures, [])
+  t.mock.timers.tick(1)
+  const hangs = 'the sqlite store has not answered for 5 s: see whether its disk hangs'
+  assert.deepEqual(keeper.keeping(), { failure: hangs, waiting: 2 })
+  assert.deepEqual(await keeper.store.put('late', '{}', {}), { ok: false, failure: hangs })
+  t.mock.timers.tick(60_000)
+  assert.deepEqual(failures, [hangs])
+  goOn()
+  assert.equal((await early).ok, true)
+  await keeper.turn()
+  assert.deepEqual([failures, loads.length], [[hangs, null], 1])
+  const { registrations, transitions } = await keptOf()
+  assert.deepEqual([registrations.map(({ name }) => name), transitions.length], [['early'], 2])
+  await keeper.close()
+})
+
+test('a store that hangs at the start holds it up for so long only, and is in force once it answers', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+  const { keeper, hang, loads } = start()
+  const goOn = hang()
+  const started = keeper.start()
+  t.mock.timers.tick(5000)
+  await started
+  assert.match(keeper.keeping().failure ?? '', /has not answered for 5 s/)
+  assert.equal(loads.length, 0)
+  goOn()
+  await keeper.turn()
+  assert.deepEqual([keeper.keeping().failure, loads.length], [null, 1])
+  await keeper.close()
 })
 
 test('closing writes what waits', async () => {

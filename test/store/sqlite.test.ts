@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
-import { type StoreSettings, testStore, unwrap } from './contract.ts'
+import { type StoreSettings, sampleTransition, testStore, unwrap } from './contract.ts'
 
 const defaults: StoreSettings = { retention: { maxCount: 100, maxAgeMs: 3_600_000 }, now: Date.now }
 
@@ -46,6 +46,19 @@ test('sqlite: commits what is asked together at once', async (t) => {
   for (const put of puts) unwrap(put)
   // Each commit writes each page that it changed, and every put changes two at least.
   assert.ok((await sizeOfLog()) - before < 100 * 4096)
+})
+
+test('sqlite: gives back more transitions than one message holds, and takes other work between', async (t) => {
+  const { store } = await open(t, { ...defaults, retention: { maxCount: 100_000, maxAgeMs: 1e12 } })
+  const from = Date.now() * 1000
+  const transitions = Array.from({ length: 12_345 }, (_, i) => sampleTransition(from + i))
+  unwrap(await store.append(transitions, false))
+  const order: string[] = []
+  const loading = store.load().finally(() => order.push('load'))
+  // The first message of the load is under way: this goes with the next.
+  await store.put('pg', '{}', {}).finally(() => order.push('put'))
+  assert.deepEqual(unwrap(await loading).transitions, transitions)
+  assert.deepEqual(order, ['put', 'load'])
 })
 
 test('sqlite: does what was asked before it closes, and nothing after', async (t) => {

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { RegistrationSettings, readRegistration, writeRegistration } from '../../src/domain/registration.ts'
+import { buildService } from '../../src/domain/service.ts'
+import { defineService, ServiceDefinition } from '../../src/http/service-definition.ts'
+
+const duration = (minMs: number, maxMs: number) =>
+  fc.oneof(
+    fc.integer({ min: minMs, max: maxMs }).map((ms) => `${ms}ms`),
+    fc.integer({ min: Math.ceil(minMs / 100), max: Math.floor(maxMs / 100) }).map((tenths) => `${tenths / 10}s`),
+    fc.constantFrom(`${minMs}ms`, `${maxMs / 1000}s`),
+  )
+const day = 86_400_000
+const interval = duration(100, day)
+const port = fc.integer({ min: 1, max: 65_535 })
+const host = fc.oneof(
+  fc.domain(),
+  fc.ipV4(),
+  fc.ipV6().map((ip) => `[${ip}]`),
+  fc.constantFrom('localhost', 'Db_1.internal.', '[fe80::1%eth0]', '[::FFFF:10.0.0.1]'),
+)
+const targets = fc
+  .uniqueArray(
+    fc.tuple(host, port).map(([name, at]) => `${name}:${at}`),
+    { minLength: 1, maxLength: 5 },
+  )
+  .filter((list) => RegistrationSettings.safeParse({ targets: list }).success)
+const quorum = fc.oneof(
+  fc.constantFrom('all', 'any', 1, '1'),
+  fc.integer({ min: 1, max: 100 }).map((share) => `${share}%`),
+)
+
+/** Bodies that may be sent, every field there or not. */
+const body = fc.record(
+  {
+    targets,
+    quorum,
+    groups: fc.array(fc.stringMatching(/^[a-z🦆]{1,9}$/u), { maxLength: 4 }),
+    resolve: fc.constantFrom('first', 'all'),
+    interval: fc.oneof(fc.constant('off'), interval),
+    timeout: duration(10, 300_000),
+    rise: fc.integer({ min: 1, max: 100 }),
+    fall: fc.integer({ min: 1, max: 100 }),
+    fastInterval: interval,
+    downInterval: interval,
+    maxAge: duration(0, day),
+    minAge: duration(0, day),
+    close: fc.constantFrom('half-open', 'rst', 'fin'),
+    ttl: duration(1000, 30 * day),
+  },
+  { requiredKeys: ['targets'] },
+)
+const defaults = fc.constantFrom({}, { interval: 'off' as const, minAge: 0 }, { fastInterval: 100, timeout: 5000 })
+
+test('the definition of what was registered reads back as the same definition, field by field', () => {
+  fc.assert(
+    fc.property(body, defaults, (sent, fileDefaults) => {
+      const define = (text: string) => {
+        const settings = readRegistration(text)
+        assert.ok(typeof settings !== 'string', String(settings))
+        const definition = defineService(buildService('pg', settings, fileDefaults, 'http'), settings.ttl)
+        return ServiceDefinition.strict().parse(definition)
+      }
+      const first = define(JSON.stringify(sent))
+      assert.deepEqual(define(JSON.stringify(first)), first)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('a registration is written as it reads back, and the same again is the same text', () => {
+  fc.assert(
+    fc.property(body, (sent) => {
+      const settings = RegistrationSettings.parse(sent)
+      const text = writeRegistration(settings)
+      const again = readRegistration(text)
+      assert.ok(typeof again !== 'string', String(again))
+      assert.deepEqual(again, settings)
+      assert.equal(writeRegistration(again), text)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('however its fields are ordered and its durations spelt, a registration is the same text', () => {
+  const write = (sent: object) => writeRegistration(RegistrationSettings.parse(sent))
+  assert.equal(
+    write({ ttl: '1.5m', targets: ['a:1'], timeout: '1000ms' }),
+    write({ targets: ['a:1'], timeout: '1s', ttl: '90s' }),
+  )
+})
+
+test('what cannot be read says why, JSON or not', () => {
+  assert.match(String(readRegistration('{"targets":["a:1"],"flux":1}')), /unknown key flux/)
+  for (const text of ['', '{"targets":', '\0']) assert.match(String(readRegistration(text)), /no JSON/)
+})

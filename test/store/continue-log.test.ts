@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Outcome } from '../../src/domain/outcome.ts'
+import type { Service } from '../../src/domain/service.ts'
+import { reportUptime } from '../../src/http/transition-reports.ts'
+import { createTransitionLog } from '../../src/monitor/transition-log.ts'
+import { createKeeper } from '../../src/store/keeper.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
+import { watch } from '../monitor/fakes.ts'
+import { sampleService } from '../samples.ts'
+
+const second = 1000
+const minute = 60 * second
+const hour = 60 * minute
+const pg = sampleService('pg', ['pg:5432'])
+
+/** A directory that one Porthole after another runs with. */
+function createDirectory(maxAgeMs = 30 * 24 * hour) {
+  const retention = { maxCount: 10_000, maxAgeMs }
+  const store = createMemoryStore(retention, () => 0)
+  let aliveAt: number | null = null
+  const lasting: Store = {
+    ...store,
+    async load() {
+      const kept = await store.load()
+      return kept.ok ? { ok: true, value: { ...kept.value, aliveAt } } : kept
+    },
+    beat(now) {
+      aliveAt = now
+      return store.beat(now)
+    },
+  }
+
+  /** Starts a Porthole so long after the test began, that watches these services. */
+  function start(afterMs: number, services: readonly Service[] = [pg], { isFree = true, clockIsWrongBy = 0 } = {}) {
+    const { clock, monitor, registry, target, service, checkOnce } = watch(services)
+    clock.advance(afterMs)
+    clock.stepWall(clockIsWrongBy)
+    const log = createTransitionLog({ monitor, clock, ...retention })
+    const ignore = () => undefined
+    const open = async () =>
+      isFree ? ({ ok: true, value: lasting } as const) : ({ ok: false, failure: 'taken' } as const)
+    const keeper = createKeeper({ name: 'sqlite', open, log, clock, onLoad: ignore, onFailure: ignore })
+    return {
+      clock,
+      registry,
+      log,
+      keeper,
+      /** Checks every ten seconds for so long, with this outcome. */
+      async live(forMs: number, reason: Outcome['reason']) {
+        for (let ms = 0; ms < forMs; ms += 10 * second) {
+          await checkOnce(target('pg', 'pg:5432'), reason)
+          clock.advance(10 * second)
+          await keeper.turn()
+        }
+      },
+      takeOver() {
+        isFree = true
+        return keeper.turn()
+      },
+      /** Up, down and unknown milliseconds of the last 24 hours. */
+      uptime() {
+        const [day] = reportUptime(service('pg'), log, clock).windows
+        return [day?.upMs, day?.downMs, day?.unknownMs]
+      },
+      told: () =>
+        log
+          .find({ service: 'pg' })
+          .filter(({ target }) => target === null)
+          .map(({ from, to }) => `${from} → ${to}`)
+          .reverse(),
+    }
+  }
+  return { start }
+}
+
+type Log = ReturnType<ReturnType<typeof createDirectory>['start']>['log']
+
+function assertInOrder(log: Log): void {
+  const found = log.find({}).reverse()
+  for (const [index, { id, at }] of found.entries()) {
+    const before = found[index - 1]
+    assert.ok(before === undefined || (before.id < id && before.at <= at), `${index} follows the one before`)
+  }
+}
+
+const ofDay = (upMs: number, downMs = 0) => [upMs, downMs, 24 * hour - upMs - downMs]
+
+test('up for 10 minutes, stopped for 5 and up for 5 more is 15 minutes up', async () => {
+  const { start } = createDirectory()
+  const first = start(0)
+  await first.keeper.turn()
+  await first.live(10 * minute, 'connected')
+  const next = start(15 * minute)
+  await next.keeper.turn()
+  assert.deepEqual(next.uptime(), ofDay(10 * minute))
+  await next.live(5 * minute, 'connected')
+  assert.deepEqual(next.uptime(), ofDay(15 * minute))
+  assert.deepEqual(next.told(), ['unknown → up', 'up → unknown', 'unknown → up'])
+  assertInOrder(next.log)
+})
+
+test('down before and after Porthole was stopped, the time between is not downtime', async () => {
+  const { start } = createDirectory()
+  const first = start(0)
+  await first.keeper.turn()
+  await first.live(10 * minute, 'refused')
+  const next = start(15 * minute)
+  await next.keeper.turn()
+  await next.live(5 * minute, 'refused')
+  assert.deepEqual(next.uptime(), ofDay(0, 15 * minute))
+})
+
+test('while a service was deregistered nothing is known of it, after a restart too', async () => {
+  const { start } = createDirectory()
+  const first = start(0)
+  await first.keeper.turn()
+  await first.live(100 * second, 'connected')
+  first.registry.replaceAll([], [])
+  first.clock.advance(50 * second)
+  first.registry.replaceAll([pg], [])
+  await first.live(100 * second, 'connected')
+  assert.deepEqual(first.uptime(), ofDay(200 * second))
+  const next = start(300 * second)
+  await next.keeper.turn()
+  await next.live(100 * second, 'connected')
+  assert.deepEqual(next.uptime(), ofDay(300 * second))
+})
+
+test('a service that was taken out of the file while Porthole was stopped does not stay up', async () => {
+  const { start } = createDirectory()
+  const first = start(0)
+  await first.keeper.turn()
+  await first.live(minute, 'connected')
+  for (const afterMs of [2 * minute, 3 * minute]) {
+    const next = start(afterMs, [])
+    await next.keeper.turn()
+    assert.deepEqual(next.told(), ['unknown → up', 'up → unknown'])
+  }
+})
+
+test('a service that is stable for longer than transitions are kept counts as up since the last that is forgotten', async () => {
+  const { start } = createDirectory(hour)
+  const first = start(0)
+  await first.keeper.turn()
+  await first.live(2 * hour, 'connected')
+  const next = start(2 * hour + 5 * minute)
+  await next.keeper.turn()
+  await next.live(2 * hour, 'connected')
+  const last = start(4 * hour + 10 * minute)
+  await last.keeper.turn()
+  await last.live(10 * second, 'connected')
+  // Complete since the second one found it up.
+  assert.deepEqual(last.uptime(), ofDay(2 * hour + 10 * second))
+  assertInOrder(last.log)
+})
+
+test('one that waited for the other to end knows without a gap, and so does the next', async () => {
+  const { start } = createDirectory()
+  const first = start(0)
+  await first.keeper.turn()
+  await first.live(300 * second, 'connected')
+  const next = start(300 * second, [pg], { isFree: false })
+  await next.live(300 * second, 'connected')
+  await first.live(300 * second, 'connected')
+  await first.keeper.close()
+  const lastIdOfFirst = first.log.lastId()
+  // The store is free for ten seconds by then, and this one goes on.
+  await next.live(10 * second, 'connected')
+  await next.takeOver()
+  assert.deepEqual(next.uptime(), ofDay(610 * second))
+  assert.deepEqual(
+    next.log.after(lastIdOfFirst)?.map(({ target, from, to }) => `${target}: ${from} → ${to}`),
+    ['null: up → unknown', 'pg:5432: unknown → up', 'null: unknown → up'],
+  )
+  assertInOrder(next.log)
+  await next.live(590 * second, 'connected')
+  assert.deepEqual(next.uptime(), ofDay(1200 * second))
+
+  const last = start(1300 * second)
+  await last.keeper.turn()
+  await last.live(100 * second, 'connected')
+  assert.deepEqual(last.uptime(), ofDay(1300 * second))
+  assertInOrder(last.log)
+})
+
+test('what happens while a store cannot be opened is written when it can, after what was kept before', async () => {
+  const { start } = createDirectory()
+  const first = start(0)
+  await first.keeper.turn()
+  await first.live(minute, 'connected')
+  const next = start(2 * minute, [pg], { isFree: false })
+  await next.live(minute, 'connected')
+  await next.live(minute, 'refused')
+  const ids = next.log.find({}).map(({ id }) => id)
+  await next.takeOver()
+  assert.deepEqual(next.told(), ['unknown → up', 'up → unknown', 'unknown → up', 'up → down'])
+  // Who was told of them already is not told again.
+  assert.deepEqual(
+    next.log
+      .find({})
+      .slice(0, ids.length)
+      .map(({ id }) => id),
+    ids,
+  )
+  assert.deepEqual(next.uptime(), ofDay(140 * second, 40 * second))
+  assertInOrder(next.log)
+  const last = start(5 * minute)
+  await last.keeper.turn()
+  assert.deepEqual(last.told(), [...next.told(), 'down → unknown'])
+  assert.deepEqual(last.uptime(), ofDay(140 * second, 40 * second))
+})
+
+test('a wall clock that was set back between two runs makes nothing of what comes next older than what was', async () => {
+  const { start } = createDirectory()
+  const first = start(0, [pg], { clockIsWrongBy: hour })
+  await first.keeper.turn()
+  await first.live(10 * minute, 'connected')
+  const lastIdOfFirst = first.log.lastId()
+  const next = start(11 * minute)
+  const startedAt = next.clock.now()
+  await next.keeper.turn()
+  await next.live(minute, 'connected')
+  assert.deepEqual(next.told(), ['unknown → up', 'up → unknown', 'unknown → up'])
+  assertInOrder(next.log)
+  assert.equal(next.log.after(lastIdOfFirst)?.length, 3)
+  // When the first one ran nobody can tell, so it counts for nothing.
+  assert.deepEqual(next.uptime(), ofDay(minute))
+  assert.ok(next.log.completeSince() <= startedAt)
+})
+
+test('who reads on after what a killed one told, and could not keep any more, learns that nobody knows', async () => {
+  const { start } = createDirectory()
+  const first = start(0)
+  await first.keeper.turn()
+  await first.live(minute, 'connected')
+  await first.live(10 * second, 'connected')
+  first.clock.advance(4 * second)
+  first.registry.replaceAll([pg, sampleService('mq', ['mq:5672'])], [])
+  first.registry.replaceAll([pg], [])
+  const lastTold = first.log.find({})[0]
+  assert.equal(lastTold?.service, 'mq')
+  const next = start(2 * minute)
+  await next.keeper.turn()
+  assert.deepEqual(
+    next.log.after(lastTold?.id ?? 0)?.map(({ service, to }) => `${service}: ${to}`),
+    ['pg: unknown'],
+  )
+})
