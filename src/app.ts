@@ -33,6 +33,9 @@ import type { TransitionLog } from './monitor/transition-log.ts'
 import type { Readiness } from './readiness.ts'
 import type { Registrar } from './registrar.ts'
 
+/** How long a request may take to arrive, in milliseconds. */
+const requestTimeoutMs = 10_000
+
 /** What the routes look at. */
 export type AppParts = {
   readonly monitor: Monitor
@@ -66,11 +69,16 @@ export async function buildApp(
     // One logger for all requests; what is logged of one carries its id.
     childLoggerFactory: (log) => log,
     // A request that is not there by then is not coming, and holds a connection.
-    requestTimeout: 10_000,
+    requestTimeout: requestTimeoutMs,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
-    // Node.js would refuse by itself, without a word; the hook below says why.
-    http: { requireHostHeader: false },
+    http: {
+      // Node.js would refuse by itself, without a word; the hook below says why.
+      requireHostHeader: false,
+      // Else a body may trickle in for a minute and a half, whatever the timeout for requests says.
+      headersTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: 1000,
+    },
     // What cannot be routed passes no hook.
     frameworkErrors: (error, request, reply) => answerError(error, request, reply.headers(securityHeaders)),
     clientErrorHandler: answerClientError,

@@ -5,15 +5,15 @@ import { buildApp } from './app.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { createDialRules } from './domain/dial-rules.ts'
-import type { Transition } from './domain/transition.ts'
 import { createAccess } from './http/access.ts'
 import { createEventStreams } from './http/event-streams.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { createLoop } from './monitor/loop.ts'
 import { createMembers } from './monitor/members.ts'
-import { createMonitor, type Monitor } from './monitor/monitor.ts'
+import { createMonitor } from './monitor/monitor.ts'
 import { createRegistry } from './monitor/registry.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
+import { logNews } from './news.ts'
 import { boundInFlight, descriptorLimit } from './prober/descriptors.ts'
 import { createResolver } from './prober/resolver.ts'
 import { startProber } from './prober/start.ts'
@@ -90,12 +90,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   }
   const app = await buildApp(parts, { level: config.logLevel })
   const { log } = app
-  monitor.transitions.subscribe((transition) => logTransition(log, monitor, transition))
-  members.changed.subscribe((change) => {
-    if (change.leftOut > 0)
-      log.warn(change, 'a name has more addresses than limits.targets allows: the rest is not checked')
-    else log.info(change, 'the addresses of a name changed')
-  })
+  logNews(log, { monitor, members })
 
   function keepIn(directory: string): Keeper {
     return createKeeper({
@@ -196,13 +191,4 @@ function whyNoListener(error: NodeJS.ErrnoException, { listen }: Config): string
     default:
       throw error
   }
-}
-
-/** What everyone wants to know at info: a first answer that is good would fill a start, and a service of one target would say all twice. */
-function logTransition(log: FastifyBaseLogger, monitor: Monitor, transition: Transition): void {
-  const { service, target, from, to, reason, message } = transition
-  const isFirstGood = from === 'unknown' && to === 'up'
-  const isSaidTwice = target !== null && monitor.services.get(service)?.targets.length === 1
-  const level = isFirstGood || isSaidTwice ? 'debug' : 'info'
-  log[level]({ service, target, from, to, reason }, `${target ?? service} is ${to}: ${message}`)
 }

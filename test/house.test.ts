@@ -17,6 +17,7 @@ const mayImport: Record<string, readonly string[]> = {
   metrics: ['domain', 'clock', 'monitor', 'store', 'replicas'],
   http: ['domain', 'clock', 'monitor', 'store', 'replicas', 'registrar', 'readiness', 'metrics'],
   page: ['domain', 'clock', 'monitor', 'store', 'replicas', 'registrar', 'http'],
+  news: ['domain', 'monitor'],
   config: ['domain'],
   commands: ['domain', 'clock', 'prober', 'config'],
   app: ['domain', 'clock', 'monitor', 'store', 'replicas', 'registrar', 'readiness', 'metrics', 'http', 'page'],

@@ -31,7 +31,7 @@ export const Quorum = z
       anyOf: [
         { type: 'string', enum: ['all', 'any'] },
         { type: 'integer', minimum: 1, maximum: 9_999_999 },
-        { type: 'string', pattern: '^([1-9]|[1-9][0-9]|100)%$' },
+        { type: 'string', pattern: '^([1-9][0-9]{0,6}|([1-9]|[1-9][0-9]|100)%)$' },
       ],
     },
   })

@@ -9,7 +9,11 @@ const dayMs = 86_400_000
 export const RegistrationSettings = ServiceSettings.safeExtend({
   /** Deregistered unless registered again within this time. */
   ttl: Duration(1000, 30 * dayMs).optional(),
-}).meta({ id: 'Registration', description: 'A service as the configuration file takes it, and its `ttl`.' })
+}).meta({
+  id: 'Registration',
+  description: 'A service as the configuration file takes it, and its `ttl`.',
+  examples: [{ targets: ['10.0.0.5:5432', '10.0.0.6:5432'], quorum: 'any', groups: ['payments'], interval: '10s' }],
+})
 export type RegistrationSettings = z.infer<typeof RegistrationSettings>
 
 const durations = ['interval', 'timeout', 'fastInterval', 'downInterval', 'maxAge', 'minAge', 'ttl'] as const

@@ -22,7 +22,7 @@ export type Access = {
   showsDetails(request: IncomingMessage): boolean
   /** The name of the token that a request came with; null when it came with none that is known. */
   nameOf(request: IncomingMessage): string | null
-  /** A client has sent so many wrong tokens that no more are compared for a while: its address, or its network. */
+  /** A client has sent so many wrong tokens that it has to wait: its address, or its network. */
   readonly limited: Signal<string>
 }
 
@@ -35,17 +35,21 @@ type Finding =
 /** What a browser or a program is told of how to ask (RFC 6750 §3). */
 const challenge = 'Bearer realm="porthole"'
 const howToConfigure = 'set PORTHOLE_TOKEN, or tokens in the configuration'
+/** So many right tokens are remembered with where they came from. */
+const mostProven = 4096
 const noChanges = `No token is configured, so nobody may change anything: ${howToConfigure}.`
 const noDetails = `Details are for who has a token, and none is configured: ${howToConfigure}, or details: all.`
 
 /**
  * Tells by the token in `Authorization` who may. A client that sent too many wrong ones waits until its minute is over, also
- * with the right one: until then nothing it sends is compared. A client is the peer of the connection, since whoever asks could
- * write any address into a header: all that come through one proxy are one.
+ * with a right one; but not with one that was right from there before, or whoever guesses behind a proxy would shut out all who
+ * come through it. A client is the peer of the connection, since whoever asks could write any address into a header.
  */
 export function createAccess({ settings, clock }: { settings: AccessSettings; clock: Clock }): Access {
   const attempts = createAttempts(clock)
   const limited = createSignal<string>()
+  /** Which tokens were right from which clients, those used last at the end. */
+  const proven = new Set<string>()
   /** A request is looked at once, however many ask about it: one wrong token is one attempt. */
   const findings = new WeakMap<IncomingMessage, Finding>()
   let details: Details
@@ -67,13 +71,24 @@ export function createAccess({ settings, clock }: { settings: AccessSettings; cl
     if (authorization === undefined) return { is: 'missing' }
     const client = clientOf(socket.remoteAddress ?? '')
     const waitMs = attempts.waitMs(client)
-    if (waitMs > 0) return { is: 'limited', waitMs }
     const secret = secretIn(authorization)
+    const name = secret === null ? null : nameOfSecret(secret)
+    if (waitMs > 0 && (name === null || !proven.has(proofOf(client, name)))) return { is: 'limited', waitMs }
     if (secret === null) return { is: 'malformed' }
-    const name = nameOfSecret(secret)
-    if (name !== null) return { is: 'known', name }
+    if (name !== null) {
+      prove(client, name)
+      return { is: 'known', name }
+    }
     if (attempts.fail(client)) limited.emit(client)
     return { is: 'wrong' }
+  }
+
+  function prove(client: string, name: string): void {
+    const proof = proofOf(client, name)
+    proven.delete(proof)
+    proven.add(proof)
+    const [oldest] = proven
+    if (oldest !== undefined && proven.size > mostProven) proven.delete(oldest)
   }
 
   /** Compares it with all of them, each in constant time: how long that takes tells nothing of any. */
@@ -122,6 +137,9 @@ export function createAccess({ settings, clock }: { settings: AccessSettings; cl
     limited,
   }
 }
+
+/** No address has a space in it. */
+const proofOf = (client: string, name: string) => `${client} ${name}`
 
 /** What follows `Bearer`, in whatever case (RFC 9110 §11.1); null when this is not how a token is sent. */
 function secretIn(authorization: string): string | null {

@@ -7,6 +7,12 @@ export function sendNotRegistered(reply: FastifyReply, name: string): FastifyRep
   return sendProblem(reply, 404, `No service is named ${quoteAll([name])}: GET /health?verbose lists those there are.`)
 }
 
+/** Answers where something is asked of a service that is gone, while the log still knows what it did. */
+export function sendGone(reply: FastifyReply, name: string): FastifyReply {
+  const where = `/v1/transitions?service=${encodeURIComponent(name)}`
+  return sendProblem(reply, 404, `No service is named ${quoteAll([name])} any more: GET ${where} tells what it did.`)
+}
+
 /** Answers where groups are asked for that no service is in. */
 export function sendNoGroup(reply: FastifyReply, names: readonly string[], { groups }: Registry): FastifyReply {
   const detail = `No service is in a group named ${quoteAll(names)}: ${listed('groups', groups.keys())}.`

@@ -9,7 +9,7 @@ export const Problem = z
   .object({
     type: z.string().meta({ description: '`about:blank`: the HTTP status says it all (RFC 9457 §4.2.1).' }),
     title: z.string(),
-    status: z.int(),
+    status: z.int().min(400).max(599),
     detail: z.string().meta({ description: 'What is wrong and what would be right.' }),
     errors: z
       .array(
@@ -81,9 +81,18 @@ export function answerError(
   const status = error?.statusCode ?? 500
   // Fastify's own refusals are written for callers; whatever else carries a status may tell more than it should.
   if (error !== undefined && status < 500 && String(error.code).startsWith('FST_'))
-    return sendProblem(reply, status, error.message)
+    return sendProblem(reply, status, remedyOf(error) ?? error.message)
   request.log.error({ err: error, reqId: request.id, url: request.url }, 'a request failed')
   return sendFailed(reply, `Porthole failed to answer; its log tells why, under reqId ${request.id}.`)
+}
+
+/** What to do about refusals of Fastify's that do not say. */
+function remedyOf({ code }: FastifyError): string | null {
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return 'The body is not said to be JSON: send Content-Type: application/json (curl --json does).'
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return 'The body is larger than limits.bodyBytes allows: send less, or raise it.'
+  return null
 }
 
 /** Answers past Fastify: the hook or header that failed would fail again, and Fastify then answers with what the error says. */

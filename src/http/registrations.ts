@@ -5,6 +5,7 @@ import type { Limits } from '../domain/limits.ts'
 import { excessOf, RegistrationSettings } from '../domain/registration.ts'
 import { ServiceName } from '../domain/service.ts'
 import type { Monitor } from '../monitor/monitor.ts'
+import type { Condition } from '../store/store.ts'
 import type { Access } from './access.ts'
 import { changeRefusals, ignoreBody, logChange, sendFailure } from './change.ts'
 import { readCondition, tagOf } from './condition.ts'
@@ -81,7 +82,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       if (full !== null) return sendProblem(reply, 409, `No more services: ${full}.`)
       const stored = await registrar.put(name, request.body, condition)
       if (!stored.ok) return sendFailure(reply, stored.failure)
-      if (!stored.value.done) return sendMismatch(reply, name, stored.value.revision)
+      if (!stored.value.done) return sendMismatch(reply, name, condition, stored.value.revision)
       const { registered, change } = stored.value
       // To register the same again, as a ttl wants all the time, is no news.
       if (change !== 'none') logChange(request, access, what[change], name)
@@ -125,7 +126,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       }
       const { revision } = stored.value
       if (revision === null && condition.ifMatch === undefined) return sendNotRegistered(reply, name)
-      return sendMismatch(reply, name, revision)
+      return sendMismatch(reply, name, condition, revision)
     },
   )
 
@@ -134,19 +135,19 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   }
 
   function sendWritten(reply: FastifyReply, name: string): FastifyReply {
-    const place = placeOf(name) ?? 'in the configuration'
-    return sendProblem(reply, 409, `The service ${JSON.stringify(name)} is defined at ${place}: change it there.`)
+    const place = placeOf(name)
+    const where = place === null ? 'in the configuration' : `at ${place}`
+    return sendProblem(reply, 409, `The service ${JSON.stringify(name)} is defined ${where}: change it there.`)
   }
 }
 
-function sendMismatch(reply: FastifyReply, name: string, revision: number | null): FastifyReply {
+function sendMismatch(reply: FastifyReply, name: string, condition: Condition, revision: number | null): FastifyReply {
   const service = JSON.stringify(name)
   if (revision === null)
     return sendProblem(reply, 412, `No service ${service} is registered, and If-Match asks for one.`)
   reply.header('etag', tagOf(revision))
-  return sendProblem(
-    reply,
-    412,
-    `The service ${service} is now ${tagOf(revision)}, which is not what If-Match or If-None-Match asks for: read it anew, and change that.`,
-  )
+  const detail = condition.ifNoneMatch
+    ? `The service ${service} is registered already, as ${tagOf(revision)}, and If-None-Match: * asks for one that is not.`
+    : `The service ${service} is ${tagOf(revision)} now, which is not what If-Match names: read it anew, and change that.`
+  return sendProblem(reply, 412, detail)
 }

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
-import { sendNotRegistered } from './missing.ts'
+import { sendGone, sendNotRegistered } from './missing.ts'
 import { defaultLimit, linkToNext } from './paging.ts'
 import { problemResponse, sendProblem } from './problem.ts'
 import { isoTime } from './reports.ts'
@@ -53,7 +53,7 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (ap
       },
     },
     async ({ params: { service }, query }, reply) =>
-      monitor.services.has(service) ? sendPage(reply, query, service) : sendNotRegistered(reply, service),
+      monitor.services.has(service) ? sendPage(reply, query, service) : sendMissing(reply, service),
   )
 
   app.get(
@@ -72,10 +72,15 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (ap
     },
     async ({ params: { service } }, reply) => {
       const watched = monitor.services.get(service)
-      if (watched === undefined) return sendNotRegistered(reply, service)
+      if (watched === undefined) return sendMissing(reply, service)
       return reply.header('cache-control', 'no-store').send(reportUptime(watched, log, clock))
     },
   )
+
+  /** Of a service that is gone the log may still know what it did. */
+  function sendMissing(reply: FastifyReply, service: string): FastifyReply {
+    return log.find({ service, limit: 1 }).length > 0 ? sendGone(reply, service) : sendNotRegistered(reply, service)
+  }
 
   function sendPage(reply: FastifyReply, query: TransitionQuery, service: string | undefined): FastifyReply {
     const now = clock.now()

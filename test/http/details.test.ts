@@ -115,4 +115,6 @@ test('the metrics page without details has no family of targets, and all others 
   )
   assert.match(without.body, /^porthole_service_targets_up\{service="pg"\} 0$/m)
   assert.deepEqual([without.headers.vary, whole.headers.vary], ['authorization', undefined])
+  const mistyped = await get('/metrics', { authorization: 'Bearer mistyped' })
+  assert.equal(mistyped.statusCode, 401, 'a scrape that wants the targets fails, for alerts not to fall silent')
 })
