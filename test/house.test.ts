@@ -32,6 +32,7 @@ const mayImport: Record<string, readonly string[]> = {
     'readiness',
     'metrics',
     'http',
+    'news',
     'config',
     'app',
   ],
