@@ -11,6 +11,11 @@ export function logNews(log: FastifyBaseLogger, { monitor, members }: { monitor:
       log.warn(change, 'a name has more addresses than limits.targets allows: the rest is not checked')
     else log.info(change, 'the addresses of a name changed')
   })
+  members.lookUps.subscribe((change) => {
+    const { target, failure } = change
+    if (failure === null) log.info(change, `the addresses of ${target} can be looked up again`)
+    else log.warn(change, `the addresses of ${target} cannot be looked up (${failure}): those known last stay`)
+  })
 }
 
 /** What everyone wants to know at info: a first answer that is good would fill a start, and a service of one target would say all twice. */

@@ -50,7 +50,7 @@ const parts = () => {
     restarts: () => 0,
     close: async () => undefined,
   }
-  return createParts({ prober, clock })
+  return createParts({ prober, clock, keeper: { keeping: () => ({ failure: null, waiting: 0 }) } })
 }
 
 const noPromtool = without('promtool', '--version')

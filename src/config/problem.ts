@@ -18,7 +18,7 @@ export type Finding = {
   readonly message: string
 }
 
-/** One line for people: `porthole.yaml:7:14: services.postgres.timeout: 2 has no unit: write 2s, or 2ms`. */
+/** One line for people: `porthole.yaml:7:14: services.postgres.timeout: 2 has no unit: write 2s, or 2m`. */
 export function formatProblem({ place, path, message }: Problem): string {
   return [place, path, message].filter((part) => part !== '').join(': ')
 }

@@ -19,25 +19,37 @@ export function formatDuration(ms: number): string {
   return `${ms}ms`
 }
 
+/** A number with the first two units that keep it between two bounds, the likelier first: `30s, or 30ms`. Empty when none does. */
+function withUnit(number: string, minMs: number, maxMs: number): string {
+  const fitting = ['s', 'ms', 'm', 'd', 'h'].filter((unit) => {
+    const ms = parseDuration(number + unit)
+    return ms !== null && ms >= minMs && ms <= maxMs
+  })
+  return fitting
+    .slice(0, 2)
+    .map((unit) => number + unit)
+    .join(', or ')
+}
+
 /** A duration as people write it, between two bounds in milliseconds; parsed to milliseconds. */
-export const Duration = (minMs: number, maxMs: number) =>
-  z
+export function Duration(minMs: number, maxMs: number) {
+  const range = `${formatDuration(minMs)} to ${formatDuration(maxMs)}`
+  return z
     .union([z.string(), z.number()], {
       error: (issue) => `${quote(issue.input)} is not a duration: write 500ms, 10s or 1m`,
     })
     .transform((input, ctx) => {
       const ms = parseDuration(String(input))
       if (ms === null) {
-        const bare = /^\d+(\.\d+)?$/.test(String(input))
         ctx.addIssue(
-          bare
-            ? `${quote(input)} has no unit: write ${input}s, or ${input}ms`
+          /^\d+(\.\d+)?$/.test(String(input))
+            ? `${quote(input)} has no unit: write ${withUnit(String(input), minMs, maxMs) || range}`
             : `${quote(input)} is not a duration: write 500ms, 10s or 1m`,
         )
         return z.NEVER
       }
       if (ms < minMs || ms > maxMs) {
-        ctx.addIssue(`${input} is out of range: write ${formatDuration(minMs)} to ${formatDuration(maxMs)}`)
+        ctx.addIssue(`${input} is out of range: write ${range}`)
         return z.NEVER
       }
       return ms
@@ -49,8 +61,9 @@ export const Duration = (minMs: number, maxMs: number) =>
         Object.assign(jsonSchema, {
           type: 'string',
           pattern: pattern.source,
-          description: `${formatDuration(minMs)} to ${formatDuration(maxMs)}.`,
+          description: `${range}.`,
           examples: [formatDuration(Math.max(minMs, Math.min(maxMs, 10_000)))],
         })
       },
     })
+}

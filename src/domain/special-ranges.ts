@@ -4,7 +4,7 @@ import { type Bits, rangeOf } from './ip-range.ts'
 const kinds = [
   {
     rule: 'metadata',
-    what: 'an address that clouds give credentials out at',
+    what: 'a cloud metadata address',
     ranges: [
       '169.254.169.254', // nearly every cloud
       'fd00:ec2::254', // Amazon EC2

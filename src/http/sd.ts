@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { Service } from '../domain/service.ts'
 import { ReportedStatus } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import { standingOf, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
 import { oneOrMany, unknownParameters } from './health-query.ts'
 import { problemResponse } from './problem.ts'
 import { reportedStatus } from './reports.ts'
@@ -13,7 +13,7 @@ import { reportedStatus } from './reports.ts'
 /** A service as Prometheus discovers it: what its documentation of HTTP service discovery calls a target group. */
 export const DiscoveredService = z
   .object({
-    targets: z.array(z.string()).meta({ description: '`host:port` as configured.' }),
+    targets: z.array(z.string()).meta({ description: '`host:port` as checked.' }),
     labels: z.object({
       __meta_porthole_service: z.string(),
       __meta_porthole_groups: z.string().meta({
@@ -34,6 +34,12 @@ const Query = z.strictObject(
   { group: oneOrMany.optional().meta({ description: 'Only services of this group; several are allowed.' }) },
   { error: (issue) => unknownParameters(issue, 'group') },
 )
+
+type Written = {
+  readonly status: ReportedStatus
+  readonly targets: readonly WatchedTarget[]
+  readonly json: string
+}
 
 /** `GET /v1/sd`: what is registered, for Prometheus's `http_sd_configs`. On anything but 200 Prometheus keeps the list it has. */
 export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<{ monitor: Monitor; clock: Clock }> = async (
@@ -60,8 +66,8 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<{ monitor: Monitor; c
     async (request, reply) => answer(reply, request.query.group),
   )
 
-  /** What was written last of a service; a definition never changes, it is replaced. */
-  const written = new WeakMap<Service, { readonly status: ReportedStatus; readonly json: string }>()
+  /** What was written last of a service; neither a definition nor a list of targets ever changes, they are replaced. */
+  const written = new WeakMap<Service, Written>()
 
   /** Services of these groups; all when none is named. */
   function answer(reply: FastifyReply, groups: readonly string[] | undefined): FastifyReply {
@@ -77,19 +83,20 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<{ monitor: Monitor; c
 
   /** Written once for as long as it reads the same: writing 10,000 services anew would hold up everything else for some 20 ms. */
   function entryOf(watched: WatchedService, now: number): string {
-    const { service } = watched
+    const { service, targets } = watched
     const status = reportedStatus(watched, standingOf(watched, now))
     const last = written.get(service)
-    if (last?.status === status) return last.json
-    const json = JSON.stringify(discover(service, status))
-    written.set(service, { status, json })
+    if (last?.status === status && last.targets === targets) return last.json
+    const json = JSON.stringify(discover(watched, status))
+    written.set(service, { status, targets, json })
     return json
   }
 }
 
-function discover({ name, targets, groups, quorum }: Service, status: ReportedStatus): DiscoveredService {
+function discover({ service, targets }: WatchedService, status: ReportedStatus): DiscoveredService {
+  const { name, groups, quorum } = service
   return {
-    targets: targets.map((target) => target.name),
+    targets: targets.map(({ target }) => target.name),
     labels: {
       __meta_porthole_service: name,
       __meta_porthole_groups: groups.length === 0 ? '' : `,${groups.join(',')},`,

@@ -1,11 +1,11 @@
 import type { Clock } from '../clock.ts'
-import { type Addresses, boundAddresses, namesOf, sortIps } from '../domain/addresses.ts'
+import { type Addresses, boundAddresses, namesOf } from '../domain/addresses.ts'
 import type { Policy } from '../domain/policy.ts'
 import { nextBeat, phaseOf } from '../domain/schedule.ts'
 import type { Target } from '../domain/target.ts'
-import { reasonOfLookup } from '../prober/errno.ts'
-import type { Resolution, Resolver } from '../prober/resolver.ts'
+import type { Resolver } from '../prober/resolver.ts'
 import { createAgenda, type Entry } from './agenda.ts'
+import { type Found, nextFound, nothingFound } from './found.ts'
 import type { Monitor } from './monitor.ts'
 import type { Registry } from './registry.ts'
 import { createSignal, type Signal } from './signal.ts'
@@ -26,28 +26,23 @@ export type MembersChange = {
   readonly leftOut: number
 }
 
+/** The addresses of a name can be looked up no longer, or can again. Until they can, those known last stay. */
+export type LookUpChange = {
+  readonly service: string
+  /** The name as configured, `host:port`. */
+  readonly target: string
+  /** The resolver's error, such as `EAI_AGAIN`, or `timeout`; null once look-ups work again. */
+  readonly failure: string | null
+}
+
 /** Follows the names of services that want all addresses of them. */
 export type Members = {
   readonly changed: Signal<MembersChange>
+  readonly lookUps: Signal<LookUpChange>
   start(): void
   stop(): void
   /** Begins the look-ups that are due; returns when to look again, null when none is planned. */
   lookUpDue(): number | null
-}
-
-/** What is known of a name: its literal IPs, and how many look-ups in a row have since said that it has none. */
-export type Found = { readonly ips: readonly string[]; readonly misses: number }
-
-/**
- * What is known of a name after a look-up. One that could not be made says nothing. Nor does a name lose its addresses
- * before it was missing `fall` times in a row, as nothing goes down sooner.
- */
-export function nextFound(known: Found, resolution: Resolution | null, fall: number): Found {
-  if (resolution === null) return known
-  if ('addresses' in resolution) return { ips: sortIps(resolution.addresses), misses: 0 }
-  if (reasonOfLookup(resolution.code) !== 'dns') return known
-  const misses = known.misses + 1
-  return { ips: misses < fall ? known.ips : [], misses }
 }
 
 /** The names of one service, looked up together. */
@@ -58,8 +53,6 @@ type Slot = Entry & {
   /** A look-up is under way, or what it found is being checked. */
   busy: boolean
 }
-
-const nothing: Found = { ips: [], misses: 0 }
 
 /** `maxMembers` is how many addresses are taken of the names of one service. The resolver stays its owner's. */
 export function createMembers({
@@ -76,6 +69,7 @@ export function createMembers({
   maxMembers?: number
 }): Members {
   const changed = createSignal<MembersChange>()
+  const lookUps = createSignal<LookUpChange>()
   const agenda = createAgenda<Slot>(tickMs)
   const slots = new Map<string, Slot>()
   let timer: NodeJS.Timeout | undefined
@@ -101,8 +95,12 @@ export function createMembers({
   async function lookUp(slot: Slot): Promise<void> {
     slot.busy = true
     const { service } = slot.watchedService
+    const before = slot.found
     slot.found = await resolve(slot)
-    if (slots.get(service.name) === slot) await take(slot)
+    if (slots.get(service.name) === slot) {
+      tellFailures(slot, before)
+      await take(slot)
+    }
     if (slots.get(service.name) !== slot) return
     slot.busy = false
     const now = clock.now()
@@ -117,9 +115,18 @@ export function createMembers({
     const look = async (target: Target): Promise<[string, Found]> => {
       // Never what the look-up before this one found, which may still be believed.
       const resolution = await resolver.resolve(target.host, deadline, leastPeriodMs / 2)
-      return [target.name, nextFound(found.get(target.name) ?? nothing, resolution, fall)]
+      return [target.name, nextFound(found.get(target.name) ?? nothingFound, resolution, fall)]
     }
     return new Map(await Promise.all(namesOf(service).map(look)))
+  }
+
+  function tellFailures({ watchedService, found }: Slot, before: ReadonlyMap<string, Found>): void {
+    for (const [target, { failure }] of found) {
+      const failed = before.get(target)?.failure ?? null
+      if ((failure === null) !== (failed === null)) {
+        lookUps.emit({ service: watchedService.service.name, target, failure })
+      }
+    }
   }
 
   async function take(slot: Slot): Promise<void> {
@@ -170,6 +177,7 @@ export function createMembers({
 
   return {
     changed,
+    lookUps,
     start() {
       running = true
       wake()
@@ -177,6 +185,8 @@ export function createMembers({
     stop() {
       running = false
       clearTimeout(timer)
+      // A resolver that closes ends the look-ups under way, which says nothing of them.
+      for (const slot of slots.values()) forget(slot)
     },
     lookUpDue,
   }

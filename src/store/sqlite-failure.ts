@@ -86,7 +86,7 @@ function ofSystem(code: string, file: string): Obstacle {
     case 'EEXIST':
       return refused(`${dirname(file)} is not a directory: name one that Porthole can keep its data in`)
     case 'ENOENT':
-      // So says a recursive mkdir of Node.js of a read-only file system too.
+      // Nothing can be made in some directories, such as /proc.
       return refused(`${dirname(file)} does not exist and cannot be made: make it, or name another data directory`)
     case 'EISDIR':
       return refused(`${file} is a directory: move it away`)

@@ -1,5 +1,5 @@
 import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, readSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { applicationId, migrate, schemaVersion, versionOf } from './schema.ts'
@@ -17,7 +17,7 @@ const busyTimeoutMs = 1000
  */
 export function openToWrite(file: string, now: number): Opening {
   const open = () => {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    makeDirectory(dirname(resolve(file)))
     accessSync(dirname(file), constants.R_OK | constants.W_OK)
     if (existsSync(file)) accessSync(file, constants.R_OK | constants.W_OK)
     else closeSync(openSync(file, 'wx', 0o600))
@@ -32,6 +32,21 @@ export function openToWrite(file: string, now: number): Opening {
     if (obstacle === null) migrate(db, now)
     return obstacle
   })
+}
+
+/**
+ * Makes a directory, and those above it that are missing. Node.js's own `recursive` would try for ever, and use up a CPU, where
+ * the one above exists and nothing can be made in it, as in /proc.
+ */
+function makeDirectory(directory: string): void {
+  if (existsSync(directory)) return
+  makeDirectory(dirname(directory))
+  try {
+    mkdirSync(directory, { mode: 0o700 })
+  } catch (error) {
+    // Else another Porthole made it meanwhile.
+    if (!existsSync(directory)) throw error
+  }
 }
 
 /**

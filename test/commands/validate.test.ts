@@ -42,7 +42,7 @@ test('a bad file prints every problem on its own line and exits with 1', async (
     code: 1,
     out: [],
     err: [
-      `${file}:2:35: services.db.timeout: 2 has no unit: write 2s, or 2ms`,
+      `${file}:2:35: services.db.timeout: 2 has no unit: write 2s, or 2m`,
       `${file}:2:48: services.db.interval: 0s is out of range: write 100ms to 1d, or off to check only when asked`,
     ],
   })

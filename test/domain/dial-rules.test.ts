@@ -350,7 +350,7 @@ test('says of every rule why it denies, and what would change that', () => {
   for (const [rule, why] of [
     ['loopback', about('a loopback address', 'set dial.loopback: true, or ')],
     ['private', about('a private address', 'set dial.private: true, or ')],
-    ['metadata', about('an address that clouds give credentials out at')],
+    ['metadata', about('a cloud metadata address')],
     ['link-local', about('a link-local address')],
     ['not in dial.allow', `dial.allow does not list it, and nothing else may be dialled ${services}: add it there`],
     ['dial.deny 10.0.0.0/8', `dial.deny 10.0.0.0/8 forbids it ${services}: take that out, or write a smaller range`],

@@ -68,10 +68,24 @@ test('keeps both of its bounds', () => {
   }
 })
 
-test('a number without a unit is refused, and both readings of it are offered', () => {
-  for (const input of [10, '10']) {
-    const { error } = Duration(0, 60_000).safeParse(input)
-    assert.match(error?.issues[0]?.message ?? '', /10s.*10ms/)
+test('a number without a unit is refused, and the likeliest readings of it that are in range are offered', () => {
+  const hour = 3_600_000
+  const day = 24 * hour
+  const numbers: readonly [input: number | string, minMs: number, maxMs: number, offer: string][] = [
+    [10, 0, 60_000, '10s, or 10ms'],
+    ['10', 0, 60_000, '10s, or 10ms'],
+    [2, 10, 300_000, '2s, or 2m'],
+    [500, 10, 300_000, '500ms'],
+    [30, hour, 366 * day, '30d, or 30h'],
+    ['1.5', hour, 366 * day, '1.5d, or 1.5h'],
+    [5000, hour, 366 * day, '5000s, or 5000m'],
+    [1e9, hour, 366 * day, '1000000000ms'],
+    [0, hour, 366 * day, '1h to 366d'],
+    [1e11, hour, 366 * day, '1h to 366d'],
+  ]
+  for (const [input, minMs, maxMs, offer] of numbers) {
+    const { error } = Duration(minMs, maxMs).safeParse(input)
+    assert.equal(error?.issues[0]?.message, `${JSON.stringify(input)} has no unit: write ${offer}`)
   }
 })
 

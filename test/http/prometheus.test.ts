@@ -1,6 +1,7 @@
 /** Porthole and a real Prometheus, configured as deploy/prometheus.yaml shows: what is published must arrive. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
+import { hash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -10,18 +11,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fastify } from 'fastify'
-import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
-import { systemClock } from '../../src/clock.ts'
 import type { Service } from '../../src/domain/service.ts'
-import { createAccess } from '../../src/http/access.ts'
-import { metricsRoutes } from '../../src/http/metrics.ts'
-import { discoveryRoutes } from '../../src/http/sd.ts'
-import { createMetrics } from '../../src/metrics/metrics.ts'
-import { createMonitor } from '../../src/monitor/monitor.ts'
-import { createRegistry } from '../../src/monitor/registry.ts'
-import { createPortableProber } from '../../src/prober/portable.ts'
-import { listen } from '../app.ts'
+import type { AccessSettings } from '../../src/http/access.ts'
+import { build, listen } from '../app.ts'
 import { root } from '../readme.ts'
 import { sampleService } from '../samples.ts'
 
@@ -82,6 +74,31 @@ test('Prometheus reads the metrics, discovers a group of services and scrapes th
   assert.deepEqual([metric.service, metric.team, metric.instance, value[1]], ['shop', 'payments', shop, '7'])
 })
 
+test('Prometheus sends the token as the example shows, and sees what only that shows', {
+  skip,
+  timeout: 3 * limitMs,
+}, async (t) => {
+  const token = 'a-token-for-the-tests-of-prometheus'
+  const shop = await listenWithMetrics(t, 'shop_orders_total 7\n')
+  const porthole = await listenAsPorthole(t, [sampleService('shop', [shop], { groups: ['metrics'] })], {
+    details: 'token',
+    tokens: [{ name: 'prometheus', sha256: hash('sha256', token) }],
+  })
+  const url = `http://${porthole}/v1/sd`
+  assert.equal((await fetch(url)).status, 401)
+  // As some versions of Prometheus write it where the type is left out.
+  assert.equal((await fetch(url, { headers: { authorization: token } })).status, 401)
+
+  const { activeTargets, query } = await startPrometheus(t, porthole, token)
+  const [found] = await until('porthole_target_up', () => query('porthole_target_up'))
+  assert.equal(found?.metric.target, shop)
+  const [{ labels } = assert.fail()] = await until('a discovered target that is up', async () => {
+    const targets = await activeTargets('porthole-services')
+    return targets.length > 0 && targets.every(({ health }) => health === 'up') && targets
+  })
+  assert.equal(labels.instance, shop)
+})
+
 /** An HTTP server of one page on a free port; returns it as a target. */
 async function listenWithMetrics(t: TestContext, page: string): Promise<string> {
   const server = createServer((_request, response) => {
@@ -95,36 +112,24 @@ async function listenWithMetrics(t: TestContext, page: string): Promise<string> 
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** What Prometheus asks of Porthole, with every target checked once; returns `host:port`. */
-async function listenAsPorthole(t: TestContext, services: readonly Service[]): Promise<string> {
-  const clock = systemClock()
-  const prober = createPortableProber({ clock })
-  const registry = createRegistry()
-  registry.replaceAll(services, [])
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10 })
-  const streams = { stats: () => ({ open: 0, dropped: 0 }) }
-  const parts = { monitor, registry, clock, keeper: null, streams, prober: 'portable' } as const
-  const metrics = createMetrics({ ...parts, version: '0.0.0-test' })
-  const access = createAccess({ settings: { tokens: [], details: 'all' }, clock })
-  // Prometheus keeps its connections open.
-  const app = fastify({ forceCloseConnections: true })
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
-  await app.register(metricsRoutes, { metrics, access })
-  await app.register(discoveryRoutes, { monitor, clock })
-  t.after(async () => {
-    await prober.close()
-    await app.close()
-  })
-  const watched = [...monitor.services.values()].flatMap(({ targets }) => targets)
-  await Promise.all(watched.map((target) => monitor.check(target)))
-  const url = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
-  return url.host
+/** Porthole, with every target checked once; returns `host:port`. */
+async function listenAsPorthole(
+  t: TestContext,
+  services: readonly Service[],
+  access: Partial<AccessSettings> = {},
+): Promise<string> {
+  const { sweep, listen } = await build(t, services, { access })
+  await sweep()
+  return new URL(await listen()).host
 }
 
-/** The example configuration, pointed at a Porthole and at a test's pace. */
-function configure(porthole: string): string {
-  const example = readFileSync(join(root, 'deploy/prometheus.yaml'), 'utf8')
+/** The example configuration, pointed at a Porthole and at a test's pace; with a token as it shows, where there is one. */
+function configure(porthole: string, tokenFile: string | null): string {
+  const written = readFileSync(join(root, 'deploy/prometheus.yaml'), 'utf8')
+  const example =
+    tokenFile === null
+      ? written
+      : written.replaceAll('# authorization:', 'authorization:').replaceAll('/etc/prometheus/porthole.token', tokenFile)
   return example
     .replaceAll('localhost:8080', porthole)
     .replace(/(?<=\b(?:scrape|evaluation|refresh)_interval: )\w+/g, '1s')
@@ -140,10 +145,13 @@ type ActiveTarget = {
 type Sample = { readonly metric: Record<string, string>; readonly value: [number, string] }
 
 /** Starts Prometheus on a free port of 127.0.0.1, with its data in a folder of its own; both are gone after the test. */
-async function startPrometheus(t: TestContext, porthole: string) {
+async function startPrometheus(t: TestContext, porthole: string, token: string | null = null) {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-prometheus-'))
   const file = join(folder, 'prometheus.yaml')
-  writeFileSync(file, configure(porthole))
+  const tokenFile = join(folder, 'porthole.token')
+  // With the end of line that an editor leaves.
+  writeFileSync(tokenFile, `${token ?? ''}\n`)
+  writeFileSync(file, configure(porthole, token === null ? null : tokenFile))
   const options = [
     `--config.file=${file}`,
     `--storage.tsdb.path=${join(folder, 'data')}`,

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { fastify } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
 import type { Service } from '../../src/domain/service.ts'
 import { answerWithProblems } from '../../src/http/problem.ts'
 import { DiscoveredService, discoveryRoutes } from '../../src/http/sd.ts'
-import { watch } from '../monitor/fakes.ts'
+import { createMembers } from '../../src/monitor/members.ts'
+import { fakeResolver, watch } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'
 
 /** The route alone, over a monitor whose checks the test ends. */
@@ -36,7 +38,7 @@ test('nothing registered is an empty list', async (t) => {
   assert.deepEqual(await discover(), [])
 })
 
-test('a service is one entry: its targets as configured, and labels for relabeling', async (t) => {
+test('a service is one entry: its targets, and labels for relabeling', async (t) => {
   const { discover } = await buildDiscovery(t, [
     sampleService('pg', ['DB-1.internal:5432', '[::1]:5432'], { groups: ['payments', 'core'], quorum: '50%' }),
     sampleService('a "quoted" \\ name, Zürich', ['127.0.0.1:1']),
@@ -101,6 +103,30 @@ test('a service that is defined anew or removed is so at once', async (t) => {
     found.map(({ targets, labels }) => [targets.join(' '), labels.__meta_porthole_groups]),
     [['pg:1 pg:2', ',payments,']],
   )
+})
+
+test('addresses are listed as they are checked, and come and go with what their name stands for', async (t) => {
+  const { monitor, registry, clock, prober, discover } = await buildDiscovery(t, [
+    sampleService('pg', ['db:5432', '10.9.9.9:5432'], { resolve: 'all' }),
+  ])
+  const resolver = fakeResolver()
+  const members = createMembers({ monitor, registry, resolver, clock })
+  const targets = async () => (await discover()).flatMap(({ targets }) => targets)
+  assert.deepEqual(await targets(), ['db:5432', '10.9.9.9:5432'])
+  for (const found of [['10.0.0.1'], ['10.0.0.2', 'fd00::1']]) {
+    resolver.say('db', found)
+    clock.advance(11_000)
+    members.lookUpDue()
+    await setImmediate()
+    await prober.answerAll('connected')
+    const [{ labels } = assert.fail()] = await discover()
+    // Nothing but the targets changes: one of them was never checked.
+    assert.equal(labels.__meta_porthole_status, 'unknown')
+    const names = monitor.services.get('pg')?.targets.map(({ target }) => target.name)
+    assert.equal(names?.length, found.length + 1)
+    assert.deepEqual(await targets(), names)
+  }
+  assert.deepEqual(await targets(), ['10.0.0.2:5432', '[fd00::1]:5432', '10.9.9.9:5432'])
 })
 
 test('?group= narrows; several are allowed, and a group that nobody is in is empty, not wrong', async (t) => {

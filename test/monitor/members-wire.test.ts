@@ -120,7 +120,7 @@ test('addresses of a name close, go and come without a false alarm, and leave no
   const { body } = await get('/metrics')
   assert.match(body, /^porthole_target_checks_total\{service="db",target="127\.0\.0\.2:5432"\} 6$/m)
   assert.match(body, /^porthole_service_targets\{service="db"\} 3$/m)
-  assert.deepEqual((await get('/v1/sd')).json()[0].targets, ['db.internal:5432'])
+  assert.deepEqual((await get('/v1/sd')).json()[0].targets, ['127.0.0.2:5432', '127.0.0.4:5432', '127.0.0.10:5432'])
   assert.ok(answers.length > 15)
   assert.deepEqual(new Set(await Promise.all(answers)), new Set([200]))
 })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import type { Service } from '../../src/domain/service.ts'
 import { createLoop } from '../../src/monitor/loop.ts'
-import { createMembers, type MembersChange, nextFound } from '../../src/monitor/members.ts'
+import { createMembers, type LookUpChange, type MembersChange } from '../../src/monitor/members.ts'
 import { standingOf } from '../../src/monitor/watch.ts'
 import { sampleService } from '../samples.ts'
 import { fakeResolver, watch } from './fakes.ts'
@@ -21,6 +21,8 @@ function follow(services: readonly Service[], maxMembers?: number) {
   const members = createMembers({ monitor, registry, resolver, clock, ...(maxMembers && { maxMembers }) })
   const changes: MembersChange[] = []
   members.changed.subscribe((change) => changes.push(change))
+  const lookUpChanges: LookUpChange[] = []
+  members.lookUps.subscribe((change) => lookUpChanges.push(change))
   /** Lets every look-up come due, and what it finds begin to be checked. */
   async function lookUp(): Promise<void> {
     clock.advance(11_000)
@@ -32,6 +34,8 @@ function follow(services: readonly Service[], maxMembers?: number) {
     resolver,
     members,
     changes,
+    /** How look-ups changed since the last call. */
+    lookUpNews: () => lookUpChanges.splice(0).map(({ service, target, failure }) => `${service} ${target} ${failure}`),
     names: (of = 'pg') => service(of).targets.map(({ target }) => target.name),
     status: (of = 'pg') => standingOf(service(of), clock.now()).status,
     /** The transitions since the last call. */
@@ -130,6 +134,55 @@ test('while look-ups cannot be made, the last known addresses stay', async () =>
   assert.equal(prober.begun.length, length)
 })
 
+test('that look-ups of a name cannot be made is told once, and so is that they can again', async () => {
+  const { resolver, names, lookUp, lookUpAndCheck, lookUpNews } = follow([all(['a:1', 'b:1'])])
+  resolver.say('a', ['10.0.0.1'])
+  resolver.say('b', ['10.0.0.2'])
+  await lookUpAndCheck()
+  assert.deepEqual(lookUpNews(), [])
+  resolver.say('b', 'EAI_AGAIN')
+  await lookUp()
+  assert.deepEqual(lookUpNews(), ['pg b:1 EAI_AGAIN'])
+  for (const failure of ['EAI_AGAIN', null, 'EAI_FAIL']) {
+    resolver.say('b', failure)
+    await lookUp()
+  }
+  assert.deepEqual(lookUpNews(), [])
+  resolver.say('a', null)
+  await lookUp()
+  assert.deepEqual(lookUpNews(), ['pg a:1 timeout'])
+  assert.deepEqual(names(), ['10.0.0.1:1', '10.0.0.2:1'])
+  resolver.say('a', ['10.0.0.1'])
+  // That it does not exist is an answer.
+  resolver.say('b', 'ENOTFOUND')
+  await lookUp()
+  assert.deepEqual(lookUpNews(), ['pg a:1 null', 'pg b:1 null'])
+  await lookUp()
+  assert.deepEqual(lookUpNews(), [])
+})
+
+test('a name whose first look-up cannot be made is told of as well', async () => {
+  const { resolver, lookUp, lookUpNews } = follow([all(['db:1'])])
+  resolver.say('db', 'EAI_AGAIN')
+  await lookUp()
+  assert.deepEqual(lookUpNews(), ['pg db:1 EAI_AGAIN'])
+})
+
+test('look-ups that end because Porthole stops, or the service is gone, are no news', async () => {
+  for (const end of ['stop', 'remove']) {
+    const { resolver, registry, members, lookUp, lookUpNews } = follow([all(['db:1'])])
+    resolver.say('db', null)
+    const release = resolver.hold()
+    await lookUp()
+    if (end === 'stop') members.stop()
+    else registry.replaceAll([], [])
+    release()
+    await setImmediate()
+    assert.equal(resolver.asked.length, 1)
+    assert.deepEqual(lookUpNews(), [], end)
+  }
+})
+
 test('a name that was never resolved stays the target itself', async () => {
   const { resolver, names, lookUp, changes } = follow([all(['db:1'])])
   for (const failure of ['EAI_AGAIN', null, 'ENOTFOUND', 'ENOTFOUND', 'ENOTFOUND', 'ENOTFOUND']) {
@@ -163,22 +216,6 @@ test('a name that has no address any more stands for itself at the look-up that 
   resolver.say('db', ['10.0.0.1'])
   await lookUpAndCheck()
   assert.deepEqual(news(), ['10.0.0.1:1 unknown → up', 'service down → up'])
-})
-
-test('a failed look-up neither counts as a missing name nor breaks a row of them', () => {
-  const missing = { code: 'ENOTFOUND' }
-  let found = nextFound({ ips: [], misses: 0 }, { addresses: ['10.0.0.1'] }, 2)
-  const read = () => [found.ips.length, found.misses]
-  for (const [resolution, ips, misses] of [
-    [{ code: 'EAI_AGAIN' }, 1, 0],
-    [missing, 1, 1],
-    [null, 1, 1],
-    [missing, 0, 2],
-    [{ addresses: ['10.0.0.1'] as const }, 1, 0],
-  ] as const) {
-    found = nextFound(found, resolution, 2)
-    assert.deepEqual(read(), [ips, misses])
-  }
 })
 
 test('a quorum of more than is configured is not missed before the names are looked up', async () => {

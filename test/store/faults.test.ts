@@ -206,10 +206,7 @@ test('a new file on a read-only file system is told', { skip }, async (t) => {
   disk.remount('ro')
   assertFails(await open(disk.directory), /porthole\.db is on a read-only file system: mount it writable$/)
   const missing = join(disk.directory, 'missing')
-  assertFails(
-    await open(missing),
-    /missing does not exist and cannot be made: make it, or name another data directory$/,
-  )
+  assertFails(await open(missing), /missing\/porthole\.db is on a read-only file system: mount it writable$/)
 })
 
 /** Runs a command as a user whom permissions bind, unlike root. */
@@ -330,6 +327,37 @@ test('a directory that is none, and a file that is a directory, are told', { ski
   rmSync(disk.directory)
   mkdirSync(disk.file, { recursive: true })
   assertFails(await open(disk.directory), /porthole\.db is a directory: move it away$/)
+})
+
+test('a directory that is missing is made with those above it, for Porthole alone', { skip }, async (t) => {
+  const disk = createDisk(t)
+  const below = join(disk.directory, 'below')
+  await start(t, below)
+  assert.deepEqual(
+    [disk.directory, below].map((directory) => statSync(directory).mode & 0o777),
+    [0o700, 0o700],
+  )
+})
+
+test('a directory that cannot be made is told, also where making it is no use however often', {
+  skip,
+  timeout: 10_000,
+}, async (t) => {
+  const disk = createDisk(t)
+  mkdirSync(disk.directory, { mode: 0o500 })
+  const cannotBeMade = /^\/proc\/x.* does not exist and cannot be made: make it, or name another data directory$/
+  const denied = /^Porthole may not read and write .*porthole\.db \(EACCES\): give its user the right to/
+  for (const [directory, expected] of [
+    ['/proc/x', cannotBeMade],
+    ['/proc/x/y', cannotBeMade],
+    [join(disk.directory, 'x'), denied],
+    [join(disk.directory, 'x/y'), denied],
+  ] as const) {
+    // In a process, which can be ended whatever it does.
+    const child = await startProcess(t, directory, bound)
+    assertFails(child.opened, expected)
+    await child.end()
+  }
 })
 
 test('a second Porthole is refused for as long as the first one runs', { skip }, async (t) => {
