@@ -126,10 +126,10 @@ test('a second Porthole with the same directory checks from memory, says why, an
   assert.ok(time - endedAt < 8000, `it took over after ${time - endedAt} ms`)
   for (const name of ['web', 'mq']) assert.equal((await fetch(`${second.url}/v1/services/${name}`)).status, 200)
   assert.equal((await put(second.url, 'db')).status, 201)
-  // What it found while it waited is not lost, and what the first one knew ends where that ended.
+  // It found what the first one knew, so nothing changed.
   await until('all is written', async () => (await second.metric('porthole_store_waiting_transitions'))[''] === 0)
   const told = (await transitionsAt(second.url, 'file')).filter(({ target }) => target === null)
-  assert.deepEqual(told.map(({ to }) => to).reverse(), ['down', 'unknown', 'down'])
+  assert.deepEqual(told.map(({ to }) => to).reverse(), ['down'])
   assert.deepEqual(
     told.map(({ id }) => Number(id)),
     told.map(({ id }) => Number(id)).sort((a, b) => b - a),
@@ -137,20 +137,24 @@ test('a second Porthole with the same directory checks from memory, says why, an
   await kill(second)
 })
 
-test('what was registered, drained and happened outlasts a kill, and the time between is told as unknown', async (t) => {
+test('what was registered, drained and happened outlasts a kill, and the time between is told as an absence', async (t) => {
   const data = createFolder(t)
   const { target } = await listen(t)
+  const { target: failing, close } = await listen(t)
   const first = await run(t, data)
   await put(first.url, 'web', { targets: [target], interval: '100ms', groups: ['shop'] })
   await put(first.url, 'brief', { targets: [target], ttl: '1h' })
+  await put(first.url, 'fails', { targets: [failing], interval: '100ms' })
   await put(first.url, 'gone', { targets: [target] })
   await change(`${first.url}/v1/services/gone`, 'DELETE')
   await change(`${first.url}/v1/services/file/drain`, 'PUT')
   await until('web is up', async () => (await first.health('web')).code === 200)
+  await until('the other is up', async () => (await first.health('fails')).code === 200)
   const before = await transitionsAt(first.url, 'web')
   const { headers } = await fetch(`${first.url}/v1/services/web`)
   await until('all is written', async () => (await first.metric('porthole_store_waiting_transitions'))[''] === 0)
   await kill(first)
+  await close()
 
   const second = await run(t, data)
   const known = await fetch(`${second.url}/v1/services/web`)
@@ -163,11 +167,16 @@ test('what was registered, drained and happened outlasts a kill, and the time be
   assert.deepEqual((await second.health('file')).body.status, 'draining')
   await until('web is up again', async () => (await second.health('web')).code === 200)
 
-  const after = await transitionsAt(second.url, 'web')
-  const ofService = after.filter(({ target }) => target === null).map(({ from, to }) => `${from} → ${to}`)
-  assert.deepEqual(ofService, ['unknown → up', 'up → unknown', 'unknown → up'])
-  assert.deepEqual(after.slice(-before.length), before)
-  assert.match(after.find(({ to }) => to === 'unknown')?.message ?? '', /Porthole was not running/)
+  await until('the other is down', async () => (await second.health('fails')).code === 503)
+
+  assert.deepEqual(await transitionsAt(second.url, 'web'), before)
+  const failed = (await transitionsAt(second.url, 'fails')).map(({ target, from, to }) => `${target}: ${from} → ${to}`)
+  assert.deepEqual(failed.slice(0, 2), ['null: up → down', `${failing}: up → down`])
+  const { absences } = (await (await fetch(`${second.url}/v1/transitions`)).json()) as {
+    absences: { from: string; to: string }[]
+  }
+  assert.equal(absences.length, 1)
+  assert.ok(Date.parse(absences[0]?.from ?? '') < Date.parse(absences[0]?.to ?? ''))
   const uptime = (await (await fetch(`${second.url}/v1/services/web/uptime`)).json()) as {
     windows: Record<string, number>[]
   }
@@ -175,16 +184,17 @@ test('what was registered, drained and happened outlasts a kill, and the time be
   assert.equal(share, 1)
   assert.ok(upMs > 0 && unknownMs > 0)
 
-  // Who read events of the first process goes on with the second.
+  // Who read events of the first process goes on with the second, and hears only what is new.
   const events = await fetch(`${second.url}/v1/events?service=web`, {
     headers: { 'last-event-id': String(before[0]?.id) },
   })
+  await change(`${second.url}/v1/services/web`, 'DELETE')
   let told = ''
   for await (const chunk of events.body ?? assert.fail()) {
     told += Buffer.from(chunk).toString()
-    if (told.includes('Porthole was not running')) break
+    if (told.includes('"message":"deregistered"')) break
   }
-  assert.match(told, /"to":"unknown".*Porthole was not running/)
+  assert.equal(told.match(/^event: transition$/gm)?.length, 1, told)
   assert.doesNotMatch(told, /event: reset/)
   await kill(second)
 })

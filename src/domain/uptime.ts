@@ -1,3 +1,4 @@
+import type { Absence } from './absence.ts'
 import { noCounts, type Status } from './status.ts'
 import type { Transition } from './transition.ts'
 
@@ -6,7 +7,7 @@ export type Uptime = {
   /** Up or degraded: a degraded service does its work. */
   readonly upMs: number
   readonly downMs: number
-  /** Unknown, or not in the log. */
+  /** Unknown, not in the log, or Porthole was not running. */
   readonly unknownMs: number
   /** Up over up and down, to 6 decimals; 1 only where nothing was down, null where nothing is known. */
   readonly ratio: number | null
@@ -14,8 +15,10 @@ export type Uptime = {
 
 /** What there is to judge by. Instants in milliseconds. */
 export type UptimeEvidence = {
-  /** A service's own changes of status, the oldest first; those before the window may be left out. */
-  readonly changes: readonly Pick<Transition, 'at' | 'from'>[]
+  /** A service's own changes of status, the oldest first; those before the last one ahead of the window may be left out. */
+  readonly changes: readonly Change[]
+  /** When nobody looked, the oldest first. */
+  readonly absences: readonly Absence[]
   /** The status when the window ends. */
   readonly status: Status
   /** Since when no change is missing. */
@@ -24,25 +27,46 @@ export type UptimeEvidence = {
   readonly to: number
 }
 
+type Change = Pick<Transition, 'at' | 'from' | 'to'>
+
 /**
  * How long a service was up, down and unknown in a window. Until each change held what that change left, since the last one
  * the status now. When a service is taken away, it turns unknown: until then counts what it was, and from then on nothing is
- * known of it until it is registered anew and checked.
+ * known of it until it is registered anew and checked. While Porthole was not running nothing is known either: until then
+ * counts what the change before had led to.
  */
-export function measureUptime({ changes, status, completeSince, from, to }: UptimeEvidence): Uptime {
+export function measureUptime(evidence: UptimeEvidence): Uptime {
+  const { completeSince, from, to } = evidence
   // Counted back from the end in whole milliseconds, so that the parts add up exactly however the instants are rounded.
   const untilEnd = (instant: number) => Math.round(to - Math.min(to, Math.max(from, completeSince, instant)))
   const spent = noCounts()
   let leftMs = untilEnd(from)
-  for (const { at, from: held } of [...changes, { at: to, from: status }]) {
+  for (const { until, held } of spansOf(evidence)) {
     // What is said to be older than the change before it, such as a status found stale only later, took no time.
-    const leftThenMs = Math.min(leftMs, untilEnd(at))
+    const leftThenMs = Math.min(leftMs, untilEnd(until))
     spent[held] += leftMs - leftThenMs
     leftMs = leftThenMs
   }
   const upMs = spent.up + spent.degraded
   const downMs = spent.down
   return { upMs, downMs, unknownMs: Math.round(to - from) - upMs - downMs, ratio: ratioOf(upMs, downMs) }
+}
+
+/** Until when the service was what, the oldest first, up to the end of the window. */
+function spansOf({ changes, absences, status, to }: UptimeEvidence): { until: number; held: Status }[] {
+  const spans: { until: number; held: Status }[] = []
+  let left: Status | null = null
+  let seen = 0
+  for (const change of [...changes, { at: to, from: status, to: status }]) {
+    for (; seen < absences.length; seen++) {
+      const absence = absences[seen] as Absence
+      if (absence.from >= change.at) break
+      spans.push({ until: absence.from, held: left ?? change.from }, { until: absence.to, held: 'unknown' })
+    }
+    spans.push({ until: change.at, held: change.from })
+    left = change.to
+  }
+  return spans
 }
 
 const decimals = 1e6

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
+import type { Absence } from '../domain/absence.ts'
 import { Reason } from '../domain/outcome.ts'
 import { Status } from '../domain/status.ts'
 import { measureUptime } from '../domain/uptime.ts'
@@ -37,8 +38,18 @@ export const TransitionPage = z
     transitions: z.array(TransitionReport),
     next: z.string().nullable().meta({ description: 'The `cursor` of the next page; null on the last.' }),
     completeSince: time.meta({ description: 'Since when nothing is missing: what was before may be forgotten.' }),
+    absences: z.array(z.object({ from: time, to: time })).meta({
+      description:
+        'When Porthole was not running between `from` and `to` of the query, so nobody looked; the newest first, `limit` at most.',
+    }),
   })
   .meta({ id: 'TransitionPage' })
+type TransitionPage = z.infer<typeof TransitionPage>
+
+/** The report of a time when Porthole was not running. */
+export function reportAbsence({ from, to }: Absence, clock: Clock): TransitionPage['absences'][number] {
+  return { from: isoTime(from, clock), to: isoTime(to, clock) }
+}
 
 /** How long a service was up, down and unknown, in each window up to now. */
 export const UptimeReport = z
@@ -55,7 +66,9 @@ export const UptimeReport = z
         }),
         upMs: milliseconds.meta({ description: 'Up or degraded.' }),
         downMs: milliseconds,
-        unknownMs: milliseconds.meta({ description: 'Unknown, or before the first transition that is remembered.' }),
+        unknownMs: milliseconds.meta({
+          description: 'Unknown, Porthole was not running, or before the first transition that is remembered.',
+        }),
       }),
     ),
   })
@@ -74,18 +87,22 @@ export function reportUptime(watched: WatchedService, log: TransitionLog, clock:
   const to = clock.now()
   const service = watched.service.name
   const { status, since } = standingOf(watched, to)
-  const changes: { at: number; from: Status }[] = log
+  const changes: { at: number; from: Status; to: Status }[] = log
     .find({ service })
     .filter(({ target }) => target === null)
     .reverse()
   // A status that grew too old to be believed is only announced when the service is looked at next.
-  if (status !== watched.announced && since !== null) changes.push({ at: since, from: watched.announced })
+  if (status !== watched.announced && since !== null) changes.push({ at: since, from: watched.announced, to: status })
+  // The log may have forgotten how it came to be what it was before Porthole was started.
+  const was = log.lastKnown(service)
+  if (changes.length === 0 && was !== undefined) changes.push({ at: Number.NEGATIVE_INFINITY, from: was, to: was })
   const completeSince = log.completeSince()
+  const absences = log.absences()
   return {
     service,
     windows: windows.map(({ window, lengthMs }) => {
       const from = to - lengthMs
-      const { ratio, ...parts } = measureUptime({ changes, status, completeSince, from, to })
+      const { ratio, ...parts } = measureUptime({ changes, absences, status, completeSince, from, to })
       return { window, from: isoTime(from, clock), to: isoTime(to, clock), uptime: ratio, ...parts }
     }),
   }

@@ -10,7 +10,7 @@ import { problemResponse, sendProblem } from './problem.ts'
 import { isoTime } from './reports.ts'
 import { NoQuery } from './service-query.ts'
 import { instantOf, ServiceTransitionQuery, TransitionQuery } from './transition-query.ts'
-import { reportTransition, reportUptime, TransitionPage, UptimeReport } from './transition-reports.ts'
+import { reportAbsence, reportTransition, reportUptime, TransitionPage, UptimeReport } from './transition-reports.ts'
 
 const pageAnswer = 'A page of transitions. The `Link` header leads to the next one (RFC 8288).'
 const json = <Report extends z.ZodType>(description: string, Report: Report) => ({
@@ -92,6 +92,12 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (ap
     // One more than is told says whether there is more.
     const found = log.find({ service, from, to, before, limit: limit + 1 })
     const transitions = found.slice(0, limit).map((transition) => reportTransition(transition, clock))
+    const absences = log
+      .absences()
+      .filter((absence) => absence.to >= (from ?? absence.to) && absence.from < (to ?? Number.POSITIVE_INFINITY))
+      .slice(-limit)
+      .reverse()
+      .map((absence) => reportAbsence(absence, clock))
     const next = found.length > limit ? (transitions.at(-1)?.id ?? null) : null
     if (next !== null) {
       // As a time: 24 hours back from the next request would be later.
@@ -105,6 +111,6 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (ap
     }
     return reply
       .header('cache-control', 'no-store')
-      .send({ transitions, next, completeSince: isoTime(log.completeSince(), clock) })
+      .send({ transitions, next, completeSince: isoTime(log.completeSince(), clock), absences })
   }
 }

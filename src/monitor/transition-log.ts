@@ -1,5 +1,9 @@
 import type { Clock } from '../clock.ts'
+import type { Absence } from '../domain/absence.ts'
+import type { Status } from '../domain/status.ts'
 import type { Transition } from '../domain/transition.ts'
+import { continueLog } from './continue-log.ts'
+import { createLastKnown } from './last-known.ts'
 import type { Monitor } from './monitor.ts'
 import { createSignal, type Signal } from './signal.ts'
 
@@ -19,11 +23,15 @@ export type TransitionQuery = {
 }
 
 /** What an earlier process logged. */
-export type RestoredTransitions = {
-  /** The oldest first. They stand for all there is up to the last of them, this process's own too. */
+export type EarlierLog = {
+  /** The oldest first. They stand for all there is until it ended. */
   readonly transitions: readonly LoggedTransition[]
+  /** When no Porthole ran before that process, or others before it: the oldest first. */
+  readonly absences: readonly Absence[]
   /** Nothing is missing after this id and this instant. */
   readonly completeAfter: { readonly id: number; readonly at: number }
+  /** The instant when it is last known to have run. */
+  readonly endedAt: number
 }
 
 /** What happened, kept for a while. */
@@ -34,12 +42,22 @@ export type TransitionLog = {
   completeSince(): number
   /** The newest first. */
   find(query: TransitionQuery): LoggedTransition[]
-  /** What came after the transition of this id, the oldest first; null when some of it is forgotten. */
+  /** When Porthole was not running, the oldest first. */
+  absences(): readonly Absence[]
+  /** What a service last was to an earlier process; undefined when nothing is known of that, or this one knows by now. */
+  lastKnown(service: string): Status | undefined
+  /** What came after the transition of this id, the oldest first; null when some of it is forgotten, or was never kept. */
   after(id: number): LoggedTransition[] | null
-  /** The newest id given out: whatever happens from now on comes after it. Before the first transition, an id that none has. */
+  /** The id of the newest transition: whatever happens from now on comes after it. Before the first, an id that none has. */
   lastId(): number
-  /** Puts what an earlier process logged before what this one did. It is not told as news. */
-  restore(earlier: RestoredTransitions): void
+  /**
+   * Puts what an earlier process logged before what this one did. It is not told as news. From then on a service or target that
+   * this process finds to be what it was is no news either, and one that is not goes on from there. Returns the time from when
+   * the earlier process ended until this one began; null when there is none.
+   */
+  restore(earlier: EarlierLog): Absence | null
+  /** Tells of services that an earlier process knew and this one does not watch. Nothing says when they went. */
+  endUnwatched(): void
 }
 
 const dayMs = 86_400_000
@@ -60,8 +78,14 @@ export function createTransitionLog({
   /** The oldest first. */
   let kept: LoggedTransition[] = []
   let completeSince = clock.now()
-  let lastId = idAt(completeSince)
-  let forgottenId = lastId
+  const startedAt = completeSince
+  const firstId = idAt(startedAt)
+  let lastId = firstId
+  let forgottenId = firstId
+  /** After this id and before the first of this process, an earlier one may have told what it could not keep. */
+  let lastEarlierId = firstId
+  let absences: readonly Absence[] = []
+  const lastKnown = createLastKnown()
 
   /** The first id of a millisecond; when more than a thousand things happen in one, ids run ahead of the time. */
   function idAt(instant: number): number {
@@ -69,8 +93,10 @@ export function createTransitionLog({
   }
 
   function remember(transition: Transition): void {
-    lastId = Math.max(lastId + 1, idAt(transition.at))
-    const entry = { ...transition, id: lastId }
+    const linked = lastKnown.link(transition)
+    if (linked === null) return
+    lastId = Math.max(lastId + 1, firstId + 1, idAt(transition.at))
+    const entry = { ...linked, id: lastId }
     kept.push(entry)
     // Not one at a time: what goes in front moves all the rest.
     if (kept.length >= maxCount + Math.ceil(maxCount / 10)) forget(kept.length - maxCount)
@@ -91,6 +117,9 @@ export function createTransitionLog({
     let count = 0
     while ((kept[count]?.at ?? Number.POSITIVE_INFINITY) < oldest) count++
     forget(count)
+    // Where nobody looked is not known any more, so nothing is known of the time until then.
+    for (const { to } of absences) if (to < oldest) completeSince = Math.max(completeSince, to)
+    absences = absences.filter(({ to }) => to >= oldest)
   }
 
   monitor.transitions.subscribe(remember)
@@ -118,20 +147,38 @@ export function createTransitionLog({
       }
       return found
     },
+    absences() {
+      forgetOld()
+      return absences
+    },
+    lastKnown: lastKnown.statusOf,
     after(id) {
       forgetOld()
-      if (id < forgottenId) return null
+      if (id < forgottenId || (id > lastEarlierId && id < firstId)) return null
       // From the end: those who ask often have seen nearly all.
       return kept.slice(kept.findLastIndex((entry) => entry.id <= id) + 1)
     },
     lastId: () => lastId,
-    restore({ transitions, completeAfter }) {
-      const newest = transitions.at(-1)?.id ?? 0
-      kept = [...transitions, ...kept.filter(({ id }) => id > newest)]
-      lastId = Math.max(lastId, completeAfter.id, kept.at(-1)?.id ?? 0)
+    restore(earlier) {
+      const { completeAfter, endedAt } = earlier
+      lastEarlierId = Math.max(earlier.transitions.at(-1)?.id ?? 0, completeAfter.id)
+      const hasOwn = kept.length > 0
+      kept = continueLog(earlier, Math.max(lastEarlierId, idAt(endedAt)), kept, lastKnown)
+      // The next process is to know the ids that were told, so what was kept is told and not when this one began.
+      lastId = Math.max(hasOwn ? lastId : 0, lastEarlierId, kept.at(-1)?.id ?? 0)
       completeSince = completeAfter.at
       forgottenId = completeAfter.id
       forget(kept.length - maxCount)
+      const absence = endedAt < startedAt ? { from: endedAt, to: startedAt } : null
+      absences = absence === null ? earlier.absences : [...earlier.absences, absence]
+      return absence
+    },
+    endUnwatched() {
+      const at = Math.max(startedAt, kept.at(-1)?.at ?? startedAt)
+      const message = 'deregistered while Porthole was not running'
+      const cause = { target: null, from: 'unknown', to: 'unknown', reason: null, message } as const
+      for (const service of lastKnown.services())
+        if (!monitor.services.has(service)) remember({ service, at, ...cause })
     },
   }
 }

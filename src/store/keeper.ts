@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
+import type { Absence } from '../domain/absence.ts'
 import type { LoggedTransition, TransitionLog } from '../monitor/transition-log.ts'
-import { continueLog } from './continue-log.ts'
+import { readKept } from './read-kept.ts'
 import type { Kept, KeptTransition, Store, Stored } from './store.ts'
 
 /** How a store is doing. */
@@ -49,6 +50,8 @@ export function createKeeper(parts: KeeperParts): Keeper {
   let opened: Store | null = null
   /** Up to this id all transitions are in the store. */
   let keptUpTo = log.lastId()
+  /** When no Porthole ran before this one, as long as that is not in the store. */
+  let absence: Absence | null = null
   let failure: string | null = `the ${name} store is not open yet`
   let told: string | null = null
   /** Answers that are awaited for too long already. */
@@ -57,7 +60,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
   let ticking: NodeJS.Timeout | undefined
   let gathering: NodeJS.Timeout | undefined
 
-  const epochNow = () => Math.floor(clock.toEpoch(clock.now()))
+  const toEpoch = (instant: number) => Math.floor(clock.toEpoch(instant))
 
   /** Notes how the store does, and passes on what it answered. */
   function note<Value>(stored: Stored<Value>): Stored<Value> {
@@ -105,10 +108,21 @@ export function createKeeper(parts: KeeperParts): Keeper {
     // A new store begins when it is made, and has nothing to tell of what this process logged before.
     if (aliveAt !== null || transitions.length > 0) {
       keptUpTo = Math.max(transitions.at(-1)?.id ?? 0, completeAfter.id)
-      log.restore(continueLog(loaded.value, log, clock))
+      const absent = log.restore(readKept(loaded.value, clock))
+      absence = absent && { from: toEpoch(absent.from), to: toEpoch(absent.to) }
     }
     onLoad(loaded.value)
+    log.endUnwatched()
     return true
+  }
+
+  /** Before the next beat, which would hide that nobody looked. */
+  async function keepAbsence(): Promise<boolean> {
+    const added = absence
+    if (added === null) return true
+    const kept = await ask((store) => store.addAbsence(added))
+    if (kept.ok) absence = null
+    return kept.ok
   }
 
   async function flush(): Promise<boolean> {
@@ -126,12 +140,12 @@ export function createKeeper(parts: KeeperParts): Keeper {
   }
 
   function keep(transition: LoggedTransition): KeptTransition {
-    return { ...transition, at: Math.floor(clock.toEpoch(transition.at)) }
+    return { ...transition, at: toEpoch(transition.at) }
   }
 
   async function takeTurn(): Promise<void> {
     if (opened === null && !(await load())) return
-    if (await flush()) await ask((store) => store.beat(epochNow()))
+    if ((await keepAbsence()) && (await flush())) await ask((store) => store.beat(toEpoch(clock.now())))
   }
 
   function turn(): Promise<void> {
@@ -159,6 +173,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
       remove: (service, condition) => ask((store) => store.remove(service, condition)),
       setDrained: (service, drained) => ask((store) => store.setDrained(service, drained)),
       append: (transitions, missing) => ask((store) => store.append(transitions, missing)),
+      addAbsence: (absence) => ask((store) => store.addAbsence(absence)),
       beat: (now) => ask((store) => store.beat(now)),
       close: async () => opened?.close(),
     },

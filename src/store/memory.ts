@@ -1,3 +1,4 @@
+import type { Absence } from '../domain/absence.ts'
 import { conditionHolds } from './condition.ts'
 import type { KeptTransition, Registration, Retention, Store, Stored } from './store.ts'
 
@@ -7,6 +8,7 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
   const drained = new Set<string>()
   /** The oldest first. */
   let transitions: KeptTransition[] = []
+  let absences: Absence[] = []
   const createdAt = now()
   let completeAfter = { id: Math.floor(createdAt) * 1000, at: createdAt }
   let lastRevision = 0
@@ -32,7 +34,7 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
     name: 'memory',
     async load() {
       const kept = { registrations: [...registrations.values()], drained: [...drained], transitions: [...transitions] }
-      return stored({ ...kept, completeAfter, aliveAt: null })
+      return stored({ ...kept, absences, completeAfter, aliveAt: null })
     },
     async put(name, definition, condition) {
       const old = registrations.get(name)
@@ -67,10 +69,18 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
       if (transitions.length > maxCount * 1.1) forget(transitions.at(-1 - maxCount))
       return stored(null)
     },
+    async addAbsence(added) {
+      const others = absences.filter(({ from }) => from !== added.from)
+      absences = [...others, added].sort((a, b) => a.from - b.from)
+      return stored(null)
+    },
     async beat(at) {
       const oldest = at - maxAgeMs
       const fresh = transitions.findIndex((transition) => transition.id > forgottenId && transition.at >= oldest)
       forget(transitions[(fresh < 0 ? transitions.length : fresh) - 1])
+      const past = absences.filter(({ to }) => to < oldest).map(({ to }) => to)
+      completeAfter = { ...completeAfter, at: Math.max(completeAfter.at, ...past) }
+      absences = absences.filter(({ to }) => to >= oldest)
       return stored(null)
     },
     async close() {},

@@ -34,6 +34,7 @@ const migrations: readonly Migration[] = [
         reason TEXT,
         message TEXT NOT NULL
       ) STRICT;
+      CREATE TABLE absences ("from" REAL PRIMARY KEY, "to" REAL NOT NULL) STRICT, WITHOUT ROWID;
       CREATE INDEX changes_of_services ON transitions (service, id) WHERE target IS NULL`)
     db.prepare('INSERT INTO meta VALUES (1, 0, NULL, ?, ?, 0)').run(Math.floor(now) * 1000, now)
   },

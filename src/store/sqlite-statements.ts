@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import type { Absence } from '../domain/absence.ts'
 import { conditionHolds } from './condition.ts'
 import type { Condition, Kept, KeptTransition, Put, Registration, Removed, Retention } from './store.ts'
 
@@ -16,6 +17,7 @@ export type Operation =
   | { readonly kind: 'remove'; readonly name: string; readonly condition: Condition }
   | { readonly kind: 'setDrained'; readonly name: string; readonly drained: boolean }
   | { readonly kind: 'append'; readonly transitions: readonly KeptTransition[]; readonly missing: boolean }
+  | { readonly kind: 'addAbsence'; readonly absence: Absence }
   | { readonly kind: 'beat'; readonly now: number }
 
 /** All that is kept but the transitions, of which there may be more than one message should hold. */
@@ -49,6 +51,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
     return {
       registrations: sql.registrations.all() as Registration[],
       drained: sql.drained.all().map(({ name }) => String(name)),
+      absences: sql.absences.all() as Absence[],
       completeAfter: { id, at },
       aliveAt,
     }
@@ -86,8 +89,11 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
   }
 
   function beat(now: number): void {
+    const oldest = now - maxAgeMs
     sql.setAlive.run(now)
-    forget(sql.tooOld.get({ oldest: now - maxAgeMs, forgotten: meta().forgotten_id }))
+    forget(sql.tooOld.get({ oldest, forgotten: meta().forgotten_id }))
+    sql.completeAfterAbsences.run(oldest)
+    sql.forgetAbsences.run(oldest)
   }
 
   /** Forgets this transition and all before it. */
@@ -116,6 +122,9 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
       case 'append':
         append(operation)
         return null
+      case 'addAbsence':
+        sql.addAbsence.run(operation.absence.from, operation.absence.to)
+        return null
       case 'beat':
         beat(operation.now)
         return null
@@ -143,6 +152,12 @@ function prepare(db: DatabaseSync) {
     append: db.prepare(
       'INSERT INTO transitions VALUES (:id, :service, :target, :from, :to, :at, :reason, :message) ON CONFLICT DO NOTHING',
     ),
+    absences: db.prepare('SELECT * FROM absences ORDER BY "from"'),
+    addAbsence: db.prepare('INSERT OR REPLACE INTO absences VALUES (?, ?)'),
+    completeAfterAbsences: db.prepare(`
+      UPDATE meta SET complete_after_at = past.until
+      FROM (SELECT max("to") AS until FROM absences WHERE "to" < ?) AS past WHERE past.until > complete_after_at`),
+    forgetAbsences: db.prepare('DELETE FROM absences WHERE "to" < ?'),
     // Both find the newest that is to be forgotten. What is older its id tells: the wall clock may have been set back.
     tooMany: db.prepare('SELECT id, at FROM transitions ORDER BY id DESC LIMIT 1 OFFSET :maxCount'),
     tooOld: db.prepare(`

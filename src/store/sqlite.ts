@@ -51,6 +51,7 @@ export async function openSqliteStore({
       remove: (name, condition) => asking<Removed>({ kind: 'remove', name, condition }),
       setDrained: (name, drained) => asking<null>({ kind: 'setDrained', name, drained }),
       append: (transitions, missing) => asking<null>({ kind: 'append', transitions, missing }),
+      addAbsence: (absence) => asking<null>({ kind: 'addAbsence', absence }),
       beat: (at) => asking<null>({ kind: 'beat', now: at }),
       close,
     },

@@ -1,3 +1,4 @@
+import type { Absence } from '../domain/absence.ts'
 import type { Reason } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
 
@@ -40,7 +41,9 @@ export type Kept = {
   readonly drained: readonly string[]
   /** The oldest first. The last of each service itself is among them, however old it is, unless it is to `unknown`. */
   readonly transitions: readonly KeptTransition[]
-  /** No transition after this one is missing, and none since that time, in milliseconds since the epoch. */
+  /** When no Porthole ran with this store, in milliseconds since the epoch; the oldest first. */
+  readonly absences: readonly Absence[]
+  /** No transition after this one is missing, and no transition or absence since that time, in milliseconds since the epoch. */
   readonly completeAfter: { readonly id: number; readonly at: number }
   /** When a Porthole with this store was last known to run, in milliseconds since the epoch; null: none ever was. */
   readonly aliveAt: number | null
@@ -79,10 +82,15 @@ export type Store = {
    * once. `missing`: some between these and the last were lost, so that it is complete only after the first of these.
    */
   append(transitions: readonly KeptTransition[], missing: boolean): Promise<Stored<null>>
-  /** Notes that Porthole runs at this time, in milliseconds since the epoch; and so whether the store can be written. */
+  /** Keeps an absence, in milliseconds since the epoch; one that begins when a kept one does takes its place. */
+  addAbsence(absence: Absence): Promise<Stored<null>>
+  /**
+   * Notes that Porthole runs at this time, in milliseconds since the epoch; and so whether the store can be written. Forgets what
+   * is too old.
+   */
   beat(now: number): Promise<Stored<null>>
   close(): Promise<void>
 }
 
-/** How many transitions are kept, and for how long, in milliseconds. */
+/** How many transitions are kept, and for how long, absences too, in milliseconds. */
 export type Retention = { readonly maxCount: number; readonly maxAgeMs: number }

@@ -14,6 +14,7 @@ function measure(
 ): [number, number, number, number | null] {
   const { upMs, downMs, unknownMs, ratio } = measureUptime({
     changes: [],
+    absences: [],
     status: 'up',
     completeSince: 0,
     from: 0,
@@ -114,6 +115,61 @@ test('a change that is said to be older than the one before it takes no time, an
   assert.deepEqual(measure({ changes, status: 'down' }), [0, 500, 500, 0])
 })
 
+test('while Porthole was not running nothing is known, before and after it is', () => {
+  const absences = [
+    { from: 200, to: 300 },
+    { from: 600, to: 650 },
+  ]
+  assert.deepEqual(measure({ absences }), [850, 0, 150, 1])
+  assert.deepEqual(measure({ absences, status: 'down' }), [0, 850, 150, 0])
+})
+
+test('what has not been checked since Porthole was started was what it last was until it stopped, and is unknown since', () => {
+  const changes = [{ at: -500, from: 'unknown', to: 'up' }] as const
+  const absences = [{ from: 400, to: 500 }]
+  assert.deepEqual(measure({ changes, absences, status: 'unknown', completeSince: -1000 }), [400, 0, 600, 1])
+})
+
+test('found down after an absence, it was up until that was found, but for the absence', () => {
+  const changes = [{ at: 520, from: 'up', to: 'down' }] as const
+  const absences = [{ from: 400, to: 500 }]
+  assert.deepEqual(measure({ changes, absences, status: 'down' }), [420, 480, 100, 0.466667])
+})
+
+test('a change at the start or at the end of an absence takes nothing from it, nor does one within', () => {
+  const absences = [{ from: 400, to: 500 }]
+  for (const [at, upMs] of [
+    [400, 400],
+    [450, 400],
+    [500, 400],
+  ] as const) {
+    const changes = [{ at, from: 'up', to: 'down' }] as const
+    assert.deepEqual(measure({ changes, absences, status: 'down' }).slice(0, 3), [upMs, 500, 100], `${at}`)
+  }
+})
+
+test('absences that reach over the ends of the window count for their part within', () => {
+  const absences = [
+    { from: -100, to: 100 },
+    { from: 950, to: 1100 },
+    { from: 1200, to: 1300 },
+  ]
+  assert.deepEqual(measure({ absences, completeSince: -1000 }), [850, 0, 150, 1])
+})
+
+test('up for 40 days with two restarts is up for 30 days less the absences', () => {
+  const day = 86_400_000
+  const changes = [{ at: -40 * day, from: 'unknown', to: 'up' }] as const
+  const absences = [
+    { from: -20 * day, to: -20 * day + 7001 },
+    { from: -3 * day, to: -3 * day + 5 },
+  ]
+  const evidence = { absences, completeSince: -40 * day, from: -30 * day, to: 0 }
+  assert.deepEqual(measure({ ...evidence, changes }), [30 * day - 7006, 0, 7006, 1])
+  // The log may have forgotten the change.
+  assert.deepEqual(measure(evidence), [30 * day - 7006, 0, 7006, 1])
+})
+
 test('the ratio is rounded to 6 decimals', () => {
   const changes = [{ at: 1, from: 'down', to: 'up' }] as const
   assert.equal(measure({ changes, to: 3 })[3], 0.666667)
@@ -163,11 +219,43 @@ test('agrees with counting every millisecond, wherever the window and the log be
       const seen = known.map((was, ms) => (ms < completeSince ? 'unknown' : was)).slice(from)
       const count = (...statuses: Status[]) => seen.filter((was) => statuses.includes(was)).length
       const given = onlyThoseWithin ? changes.filter(({ at }) => at >= Math.max(from, completeSince)) : changes
-      const uptime = measureUptime({ changes: given, status, completeSince, from, to })
+      const uptime = measureUptime({ changes: given, absences: [], status, completeSince, from, to })
       assert.equal(uptime.upMs, count('up', 'degraded'))
       assert.equal(uptime.downMs, count('down'))
       assert.equal(uptime.unknownMs, count('unknown'))
     }),
+    { numRuns: 5000 },
+  )
+})
+
+test('agrees with counting every millisecond when Porthole was stopped at times, and found it as it was or changed', () => {
+  const stay = fc.tuple(anyStatus, fc.integer({ min: 1, max: 20 }), fc.nat(20))
+  fc.assert(
+    fc.property(
+      fc.array(stay, { minLength: 1, maxLength: 8 }),
+      fc.nat(200),
+      fc.nat(200),
+      (stays, from, completeSince) => {
+        const changes: { at: number; from: Status; to: Status }[] = []
+        const absences: { from: number; to: number }[] = []
+        const known: Status[] = []
+        let status: Status = 'unknown'
+        for (const [next, heldMs, absentMs] of stays) {
+          if (next !== status) changes.push({ at: known.length, from: status, to: next })
+          status = next
+          for (let ms = 0; ms < heldMs; ms++) known.push(status)
+          if (absentMs > 0) absences.push({ from: known.length, to: known.length + absentMs })
+          for (let ms = 0; ms < absentMs; ms++) known.push('unknown')
+        }
+        const to = known.length
+        fc.pre(from <= to)
+        const seen = known.slice(from).filter((_, ms) => ms + from >= completeSince)
+        const uptime = measureUptime({ changes, absences, status, completeSince, from, to })
+        assert.equal(uptime.upMs, seen.filter((was) => was === 'up' || was === 'degraded').length)
+        assert.equal(uptime.downMs, seen.filter((was) => was === 'down').length)
+        assert.equal(uptime.upMs + uptime.downMs + uptime.unknownMs, to - from)
+      },
+    ),
     { numRuns: 5000 },
   )
 })
@@ -181,9 +269,10 @@ test('the parts add up to the window and the ratio stays between 0 and 1, whatev
       anyStatus,
       anyInstant,
       fc.tuple(anyInstant, anyInstant),
-      (changes, status, completeSince, ends) => {
+      fc.array(fc.record({ from: anyInstant, to: anyInstant })),
+      (changes, status, completeSince, ends, absences) => {
         const [from, to] = [Math.min(...ends), Math.max(...ends)]
-        const { upMs, downMs, unknownMs, ratio } = measureUptime({ changes, status, completeSince, from, to })
+        const { upMs, downMs, unknownMs, ratio } = measureUptime({ changes, absences, status, completeSince, from, to })
         assert.equal(upMs + downMs + unknownMs, Math.round(to - from))
         for (const ms of [upMs, downMs, unknownMs]) assert.ok(Number.isInteger(ms) && ms >= 0)
         assert.equal(ratio === null, upMs + downMs === 0)

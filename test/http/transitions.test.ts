@@ -72,8 +72,23 @@ test('before anything happened there is an empty page, and since when that is so
   const { page, clock } = await build(t, [one('pg')])
   clock.advance(hourMs)
   const { nextUrl, ...empty } = await page('/v1/transitions')
-  assert.deepEqual(empty, { transitions: [], next: null, completeSince: start })
+  assert.deepEqual(empty, { transitions: [], next: null, completeSince: start, absences: [] })
   assert.equal(nextUrl, null)
+})
+
+test('when Porthole was not running is told with them, the newest first, as far as it lies within what is asked', async (t) => {
+  const { page, log, clock } = await build(t, [one('pg')])
+  clock.advance(hourMs)
+  const now = clock.now()
+  const absences = [4, 3, 2].map((hours) => ({ from: now - hours * hourMs, to: now - hours * hourMs + 1000 }))
+  log.restore({ transitions: [], absences, completeAfter: { id: 0, at: 0 }, endedAt: now })
+  const told = async (url: string) => (await page(url)).absences.map(({ from }) => from)
+  const [four, three, two] = [after(-3 * hourMs), after(-2 * hourMs), after(-hourMs)]
+  assert.deepEqual((await page('/v1/transitions?from=2h')).absences, [{ from: two, to: after(-hourMs + 1000) }])
+  assert.deepEqual(await told('/v1/transitions'), [two, three, four])
+  assert.deepEqual(await told('/v1/services/pg/transitions?limit=2'), [two, three])
+  assert.deepEqual(await told(`/v1/transitions?from=${after(-2 * hourMs + 500)}&to=1h`), [two, three])
+  assert.deepEqual(await told('/v1/transitions?to=3h'), [four])
 })
 
 test('a transition is told with its time, its target, its reason and its sentence, the newest first', async (t) => {

@@ -178,7 +178,8 @@ test('what an earlier process logged stands before what this one did, and is no 
   happen('c')
   const news: string[] = []
   log.logged.subscribe(({ message }) => news.push(message))
-  log.restore({ transitions: [earlier(7, -2000, 'a'), earlier(8, -1000, 'b')], completeAfter: { id: 6, at: -3000 } })
+  const transitions = [earlier(7, -2000, 'a'), earlier(8, -1000, 'b')]
+  log.restore({ transitions, absences: [], completeAfter: { id: 6, at: -3000 }, endedAt: -1000 })
   happen('d')
   assert.equal(told(log.find({})), 'd c b a')
   assert.equal(told(log.after(7)), 'b c d')
@@ -195,14 +196,15 @@ test('what is restored stands for what this process logged up to then', () => {
   clock.advance(1000)
   happen('c')
   const transitions = [earlier(7, -2000, 'a'), earlier(id + 1, 5000, 'b')]
-  log.restore({ transitions, completeAfter: { id: 6, at: -3000 } })
+  log.restore({ transitions, absences: [], completeAfter: { id: 6, at: -3000 }, endedAt: 5000 })
   assert.equal(told(log.find({})), 'c b a')
 })
 
 test('ids go on from those of an earlier process whose clock was ahead', () => {
   const { log, happen } = keep()
   const ahead = log.lastId() + 1_000_000
-  log.restore({ transitions: [earlier(ahead, 4000, 'a')], completeAfter: { id: 0, at: 0 } })
+  const transitions = [earlier(ahead, 4000, 'a')]
+  log.restore({ transitions, absences: [], completeAfter: { id: 0, at: 0 }, endedAt: 4000 })
   happen('b')
   assert.equal(log.lastId(), ahead + 1)
   assert.equal(told(log.find({})), 'b a')
@@ -211,7 +213,7 @@ test('ids go on from those of an earlier process whose clock was ahead', () => {
 test('of what an earlier process logged no more is kept than of its own', () => {
   const { log } = keep({ maxCount: 2, maxAgeMs: 10_000 })
   const transitions = [earlier(1, -9000, 'old'), earlier(2, 1, 'a'), earlier(3, 2, 'b'), earlier(4, 3, 'c')]
-  log.restore({ transitions, completeAfter: { id: 0, at: -10_000 } })
+  log.restore({ transitions, absences: [], completeAfter: { id: 0, at: -10_000 }, endedAt: 3 })
   assert.equal(told(log.find({})), 'c b')
   assert.equal(log.completeSince(), 1)
   assert.equal(log.after(1), null)
@@ -220,7 +222,40 @@ test('of what an earlier process logged no more is kept than of its own', () => 
 test('what is left over from before the log was complete does not make it look complete', () => {
   const { log } = keep({ maxAgeMs: 6000 })
   const transitions = [earlier(1, -5000, 'left over'), earlier(9, 4000, 'a')]
-  log.restore({ transitions, completeAfter: { id: 8, at: 3000 } })
+  log.restore({ transitions, absences: [], completeAfter: { id: 8, at: 3000 }, endedAt: 4000 })
   assert.equal(told(log.find({})), 'a')
   assert.equal(log.completeSince(), 3000)
+})
+
+test('absences are told for as long as transitions, the one before this process among them', () => {
+  const { log, clock } = keep({ maxAgeMs: 10_000 })
+  const absences = [{ from: -3000, to: -2000 }]
+  const absence = log.restore({ transitions: [], absences, completeAfter: { id: 0, at: -9000 }, endedAt: 1000 })
+  assert.deepEqual(absence, { from: 1000, to: 5000 })
+  assert.deepEqual(log.absences(), [...absences, { from: 1000, to: 5000 }])
+  assert.equal(log.completeSince(), -9000)
+  clock.advanceTo(8001)
+  assert.deepEqual(log.absences(), [{ from: 1000, to: 5000 }])
+  assert.equal(log.completeSince(), -2000)
+})
+
+test('there was no absence where the earlier process still ran when this one began', () => {
+  const { log, clock } = keep()
+  clock.advance(3000)
+  assert.equal(log.restore({ transitions: [], absences: [], completeAfter: { id: 0, at: 0 }, endedAt: 5000 }), null)
+  assert.deepEqual(log.absences(), [])
+})
+
+test('who was told what an earlier process could not keep learns that it is lost, who was told the last it kept misses nothing', () => {
+  const { log, happen } = keep()
+  const first = log.lastId()
+  const transitions = [earlier(7, -2000, 'a')]
+  log.restore({ transitions, absences: [], completeAfter: { id: 6, at: -3000 }, endedAt: -1000 })
+  assert.equal(log.lastId(), 7)
+  happen('b', 'mq')
+  assert.ok(log.lastId() > first)
+  assert.equal(log.after(8), null)
+  assert.equal(log.after(first - 1), null)
+  assert.equal(told(log.after(7)), 'b')
+  assert.equal(told(log.after(first)), 'b')
 })

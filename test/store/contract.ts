@@ -65,6 +65,7 @@ export function testStore(name: string, open: OpenStore): void {
       registrations: [],
       drained: [],
       transitions: [],
+      absences: [],
       completeAfter: { id: epoch * 1000, at: epoch },
       aliveAt: null,
     })
@@ -245,6 +246,21 @@ export function testStore(name: string, open: OpenStore): void {
     const found = await kept()
     assert.equal(found.transitions.length, 4)
     assert.deepEqual(found.completeAfter, { id: idAfter(7) - 1, at: epoch + 7 })
+  })
+
+  test(`${name}: keeps absences, the oldest first, each once, until they are too old`, async (t) => {
+    const { store, kept } = await start(t)
+    const [early, late] = [
+      { from: epoch, to: epoch + minuteMs },
+      { from: epoch + 2.5 * minuteMs, to: epoch + 3 * minuteMs },
+    ] as const
+    for (const absence of [late, early, { ...late, to: late.to + 1 }, late]) unwrap(await store.addAbsence(absence))
+    unwrap(await store.beat(epoch + 61 * minuteMs))
+    assert.deepEqual(unwrap(await store.load()).absences, [early, late])
+    unwrap(await store.beat(epoch + 61 * minuteMs + 1))
+    const found = await kept()
+    assert.deepEqual(found.absences, [late])
+    assert.deepEqual(found.completeAfter, { id: epoch * 1000, at: early.to })
   })
 
   test(`${name}: knows when an earlier process was last known to run, if it outlasts one`, async (t) => {

@@ -7,8 +7,8 @@ import { createTransitionLog } from '../../src/monitor/transition-log.ts'
 import { createKeeper } from '../../src/store/keeper.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
-import { watch } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'
+import { watch } from './fakes.ts'
 
 const second = 1000
 const minute = 60 * second
@@ -64,6 +64,8 @@ function createDirectory(maxAgeMs = 30 * 24 * hour) {
         const [day] = reportUptime(service('pg'), log, clock).windows
         return [day?.upMs, day?.downMs, day?.unknownMs]
       },
+      /** From when to when, in milliseconds after the test began. */
+      absences: () => log.absences().map(({ from, to }) => [from - 5000, to - 5000]),
       told: () =>
         log
           .find({ service: 'pg' })
@@ -95,9 +97,13 @@ test('up for 10 minutes, stopped for 5 and up for 5 more is 15 minutes up', asyn
   const next = start(15 * minute)
   await next.keeper.turn()
   assert.deepEqual(next.uptime(), ofDay(10 * minute))
+  const news: unknown[] = []
+  next.log.logged.subscribe((entry) => news.push(entry))
   await next.live(5 * minute, 'connected')
   assert.deepEqual(next.uptime(), ofDay(15 * minute))
-  assert.deepEqual(next.told(), ['unknown → up', 'up → unknown', 'unknown → up'])
+  assert.deepEqual(next.told(), ['unknown → up'])
+  assert.deepEqual(news, [])
+  assert.deepEqual(next.absences(), [[10 * minute, 15 * minute]])
   assertInOrder(next.log)
 })
 
@@ -135,8 +141,12 @@ test('a service that was taken out of the file while Porthole was stopped does n
   await first.live(minute, 'connected')
   for (const afterMs of [2 * minute, 3 * minute]) {
     const next = start(afterMs, [])
+    const news: string[] = []
+    next.log.logged.subscribe(({ message }) => news.push(message))
     await next.keeper.turn()
     assert.deepEqual(next.told(), ['unknown → up', 'up → unknown'])
+    assert.deepEqual(news, afterMs === 2 * minute ? ['deregistered while Porthole was not running'] : [])
+    assertInOrder(next.log)
   }
 })
 
@@ -151,7 +161,8 @@ test('a service that is stable for longer than transitions are kept counts as up
   const last = start(4 * hour + 10 * minute)
   await last.keeper.turn()
   await last.live(10 * second, 'connected')
-  // Complete since the second one found it up.
+  // Complete since the first absence, which is forgotten.
+  assert.deepEqual(last.told(), [])
   assert.deepEqual(last.uptime(), ofDay(2 * hour + 10 * second))
   assertInOrder(last.log)
 })
@@ -172,7 +183,7 @@ test('one that waited for the other to end knows without a gap, and so does the 
   assert.deepEqual(next.uptime(), ofDay(610 * second))
   assert.deepEqual(
     next.log.after(lastIdOfFirst)?.map(({ target, from, to }) => `${target}: ${from} → ${to}`),
-    ['null: up → unknown', 'pg:5432: unknown → up', 'null: unknown → up'],
+    [],
   )
   assertInOrder(next.log)
   await next.live(590 * second, 'connected')
@@ -195,20 +206,20 @@ test('what happens while a store cannot be opened is written when it can, after 
   await next.live(minute, 'refused')
   const ids = next.log.find({}).map(({ id }) => id)
   await next.takeOver()
-  assert.deepEqual(next.told(), ['unknown → up', 'up → unknown', 'unknown → up', 'up → down'])
+  assert.deepEqual(next.told(), ['unknown → up', 'up → down'])
   // Who was told of them already is not told again.
   assert.deepEqual(
     next.log
       .find({})
-      .slice(0, ids.length)
+      .slice(0, 2)
       .map(({ id }) => id),
-    ids,
+    ids.slice(0, 2),
   )
   assert.deepEqual(next.uptime(), ofDay(140 * second, 40 * second))
   assertInOrder(next.log)
   const last = start(5 * minute)
   await last.keeper.turn()
-  assert.deepEqual(last.told(), [...next.told(), 'down → unknown'])
+  assert.deepEqual(last.told(), next.told())
   assert.deepEqual(last.uptime(), ofDay(140 * second, 40 * second))
 })
 
@@ -222,15 +233,16 @@ test('a wall clock that was set back between two runs makes nothing of what come
   const startedAt = next.clock.now()
   await next.keeper.turn()
   await next.live(minute, 'connected')
-  assert.deepEqual(next.told(), ['unknown → up', 'up → unknown', 'unknown → up'])
+  assert.deepEqual(next.told(), ['unknown → up'])
   assertInOrder(next.log)
-  assert.equal(next.log.after(lastIdOfFirst)?.length, 3)
+  assert.deepEqual(next.absences(), [])
+  assert.deepEqual(next.log.after(lastIdOfFirst), [])
   // When the first one ran nobody can tell, so it counts for nothing.
   assert.deepEqual(next.uptime(), ofDay(minute))
   assert.ok(next.log.completeSince() <= startedAt)
 })
 
-test('who reads on after what a killed one told, and could not keep any more, learns that nobody knows', async () => {
+test('who reads on after what a killed one told, and could not keep any more, learns that it is lost', async () => {
   const { start } = createDirectory()
   const first = start(0)
   await first.keeper.turn()
@@ -243,8 +255,84 @@ test('who reads on after what a killed one told, and could not keep any more, le
   assert.equal(lastTold?.service, 'mq')
   const next = start(2 * minute)
   await next.keeper.turn()
+  assert.equal(next.log.after(lastTold?.id ?? 0), null)
+})
+
+test('down instead of up after Porthole was stopped is one transition, of the target too', async () => {
+  const { start } = createDirectory()
+  const first = start(0)
+  await first.keeper.turn()
+  await first.live(minute, 'connected')
+  const next = start(2 * minute)
+  await next.keeper.turn()
+  const lastIdOfFirst = next.log.lastId()
+  await next.live(minute, 'refused')
   assert.deepEqual(
-    next.log.after(lastTold?.id ?? 0)?.map(({ service, to }) => `${service}: ${to}`),
-    ['pg: unknown'],
+    next.log.after(lastIdOfFirst)?.map(({ target, from, to }) => `${target}: ${from} → ${to}`),
+    ['pg:5432: up → down', 'null: up → down'],
   )
+  // Found at once.
+  assert.deepEqual(next.uptime(), ofDay(minute, minute))
+})
+
+test('restarts leave no transitions, and who read to the end misses nothing over any number of them', async () => {
+  const { start } = createDirectory()
+  const first = start(0)
+  await first.keeper.turn()
+  await first.live(minute, 'connected')
+  const lastTold = first.log.lastId()
+  await first.keeper.close()
+  for (let restarts = 1; restarts <= 5; restarts++) {
+    const next = start(2 * restarts * minute)
+    await next.keeper.turn()
+    await next.live(minute, 'connected')
+    assert.equal(next.log.lastId(), lastTold)
+    assert.deepEqual(next.log.after(lastTold), [])
+    assert.deepEqual(next.told(), ['unknown → up'])
+    assert.equal(next.absences().length, restarts)
+    assert.deepEqual(next.uptime(), ofDay((restarts + 1) * minute))
+    await next.keeper.close()
+  }
+})
+
+test('a service deregistered before it was checked again is no longer what it was', async () => {
+  const { start } = createDirectory()
+  const first = start(0)
+  await first.keeper.turn()
+  await first.live(minute, 'connected')
+  const next = start(2 * minute)
+  await next.keeper.turn()
+  next.registry.replaceAll([], [])
+  assert.deepEqual(next.told(), ['unknown → up', 'up → unknown'])
+  next.registry.replaceAll([pg], [])
+  await next.live(minute, 'connected')
+  assert.deepEqual(next.told(), ['unknown → up', 'up → unknown', 'unknown → up'])
+  assert.deepEqual(next.uptime(), ofDay(2 * minute))
+})
+
+test('a service whose last change is forgotten, and that was not checked yet, was up until Porthole stopped', async () => {
+  const { start } = createDirectory(hour)
+  const first = start(0)
+  await first.keeper.turn()
+  await first.live(2 * hour, 'connected')
+  const next = start(2 * hour + 5 * minute)
+  await next.keeper.turn()
+  assert.deepEqual(next.told(), [])
+  assert.equal(next.log.lastKnown('pg'), 'up')
+  assert.ok((next.uptime()[0] ?? 0) > 0)
+})
+
+test('one that waited for the other tells as of its end what is otherwise than that one knew', async () => {
+  const { start } = createDirectory()
+  const first = start(0)
+  await first.keeper.turn()
+  await first.live(minute, 'connected')
+  const next = start(30 * second, [pg], { isFree: false })
+  await next.live(40 * second, 'refused')
+  await first.keeper.close()
+  await next.takeOver()
+  assert.deepEqual(next.told(), ['unknown → up', 'up → down'])
+  assert.deepEqual(next.absences(), [])
+  assert.deepEqual(next.uptime(), ofDay(minute, 10 * second))
+  assertInOrder(next.log)
 })
