@@ -5,7 +5,7 @@ import type { PolicySettings } from './domain/policy.ts'
 import { quote } from './domain/quote.ts'
 import { type RegistrationSettings, readRegistration, writeRegistration } from './domain/registration.ts'
 import { buildService, type Service } from './domain/service.ts'
-import { createHeap, type Timed } from './heap.ts'
+import { createExpiries } from './expiries.ts'
 import type { Registry } from './monitor/registry.ts'
 import type { Condition, Put, Registration, Removed, Store, Stored } from './store/store.ts'
 
@@ -42,13 +42,6 @@ export type Registrar = {
   close(): void
 }
 
-/** Not before this is looked again for what expires, so that many which expire one by one do not wake the process for each. Milliseconds. */
-const leastSleepMs = 100
-/** Node.js fires a timer at once when it is set further ahead than this. Milliseconds. */
-const mostSleepMs = 2 ** 31 - 1
-
-type Expiry = Timed & { readonly name: string }
-
 export function createRegistrar({
   registry,
   store,
@@ -63,12 +56,10 @@ export function createRegistrar({
   defaults?: PolicySettings
 }): Registrar {
   const registered = new Map<string, Registered>()
-  const expiries = createHeap<Expiry>()
-  const expiryOf = new Map<string, Expiry>()
+  const expiries = createExpiries({ clock, end: expire })
   let defaults = firstDefaults
   /** What the store is being asked to put, and how many ask. */
   const asked = new Map<string, number>()
-  let timer: NodeJS.Timeout | undefined
 
   function hold(registration: Registration, settings: RegistrationSettings): Registered {
     const entry = { registration, settings, service: build(registration.name, settings), expiresAt: null }
@@ -85,26 +76,14 @@ export function createRegistrar({
   }
 
   function awaitExpiry({ registration: { name }, expiresAt }: Registered): void {
-    forgetExpiry(name)
-    if (expiresAt === null) return
-    const expiry = { name, dueAt: expiresAt, heapIndex: -1 }
-    expiryOf.set(name, expiry)
-    expiries.push(expiry)
-    if (expiries.peek() === expiry) arm(expiry.dueAt)
-  }
-
-  function forgetExpiry(name: string): void {
-    const expiry = expiryOf.get(name)
-    if (expiry === undefined) return
-    expiryOf.delete(name)
-    expiries.remove(expiry)
+    expiries.set(name, expiresAt)
   }
 
   function forget(name: string, cause: string): void {
     const wasHidden = registry.services.get(name)?.origin === 'file'
     const wasDrained = registry.drained.has(name)
     registered.delete(name)
-    forgetExpiry(name)
+    expiries.set(name, null)
     registry.deregister(name, cause)
     if (!wasHidden) registry.setDrained([name], false)
     // The store forgot this with the registration, but it is the file's service that is drained.
@@ -131,26 +110,13 @@ export function createRegistrar({
     return stored
   }
 
-  function expireDue(): number | null {
-    const now = clock.now()
-    for (;;) {
-      const next = expiries.peek()
-      if (next === undefined || next.dueAt > now) return next?.dueAt ?? null
-      forgetExpiry(next.name)
-      if (asked.has(next.name)) continue
-      const entry = registered.get(next.name) as Registered
-      // Should the store not be able to, it comes back with the next start, for its ttl.
-      void store.remove(next.name, { ifMatch: [entry.registration.revision] })
-      const ttl = formatDuration(entry.settings.ttl ?? 0)
-      forget(next.name, `deregistered: not registered again within its ttl of ${ttl}`)
-    }
-  }
-
-  function arm(at: number | null): void {
-    clearTimeout(timer)
-    if (at === null) return
-    const sleepMs = Math.min(Math.max(at - clock.now(), leastSleepMs), mostSleepMs)
-    timer = setTimeout(() => arm(expireDue()), sleepMs).unref()
+  function expire(name: string): void {
+    const entry = registered.get(name)
+    if (entry === undefined || asked.has(name)) return
+    // Should the store not be able to, it comes back with the next start, for its ttl.
+    void store.remove(name, { ifMatch: [entry.registration.revision] })
+    const ttl = formatDuration(entry.settings.ttl ?? 0)
+    forget(name, `deregistered: not registered again within its ttl of ${ttl}`)
   }
 
   return {
@@ -208,7 +174,7 @@ export function createRegistrar({
       for (const entry of registered.values()) entry.service = build(entry.registration.name, entry.settings)
       registry.register([...registered.values()].map(({ service }) => service))
     },
-    expireDue,
-    close: () => clearTimeout(timer),
+    expireDue: expiries.runDue,
+    close: expiries.close,
   }
 }

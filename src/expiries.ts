@@ -1,0 +1,62 @@
+import type { Clock } from './clock.ts'
+import { createHeap, type Timed } from './heap.ts'
+
+/** Names, each of which ends at a time of its own. */
+export type Expiries = {
+  /** From now on a name ends at this instant of the clock, in milliseconds; null: never. */
+  set(name: string, at: number | null): void
+  /** Ends what is due; returns when to look again, null when nothing ends. */
+  runDue(): number | null
+  close(): void
+}
+
+/** Not before this is looked again, so that many which end one by one do not wake the process for each. Milliseconds. */
+const leastSleepMs = 100
+/** Node.js fires a timer at once when it is set further ahead than this. Milliseconds. */
+const mostSleepMs = 2 ** 31 - 1
+
+type Expiry = Timed & { readonly name: string }
+
+/** Calls `end` with each name whose time has come, which is then set no longer. Keeps no process alive. */
+export function createExpiries({ clock, end }: { clock: Clock; end: (name: string) => void }): Expiries {
+  const inOrder = createHeap<Expiry>()
+  const byName = new Map<string, Expiry>()
+  let timer: NodeJS.Timeout | undefined
+
+  function forget(name: string): void {
+    const expiry = byName.get(name)
+    if (expiry === undefined) return
+    byName.delete(name)
+    inOrder.remove(expiry)
+  }
+
+  function runDue(): number | null {
+    const now = clock.now()
+    for (;;) {
+      const next = inOrder.peek()
+      if (next === undefined || next.dueAt > now) return next?.dueAt ?? null
+      forget(next.name)
+      end(next.name)
+    }
+  }
+
+  function arm(at: number | null): void {
+    clearTimeout(timer)
+    if (at === null) return
+    const sleepMs = Math.min(Math.max(at - clock.now(), leastSleepMs), mostSleepMs)
+    timer = setTimeout(() => arm(runDue()), sleepMs).unref()
+  }
+
+  return {
+    set(name, at) {
+      forget(name)
+      if (at === null) return
+      const expiry = { name, dueAt: at, heapIndex: -1 }
+      byName.set(name, expiry)
+      inOrder.push(expiry)
+      if (inOrder.peek() === expiry) arm(at)
+    },
+    runDue,
+    close: () => clearTimeout(timer),
+  }
+}

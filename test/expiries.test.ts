@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { createExpiries } from '../src/expiries.ts'
+import { fakeClock } from './monitor/fakes.ts'
+
+function start(t: TestContext) {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const clock = fakeClock()
+  const ended: string[] = []
+  const expiries = createExpiries({ clock, end: (name) => ended.push(name) })
+  const now = clock.now()
+  const pass = (ms: number) => {
+    clock.advance(ms)
+    t.mock.timers.tick(ms)
+  }
+  return { expiries, ended, now, pass }
+}
+
+test('names end by themselves, each in its time', (t) => {
+  const { expiries, ended, now, pass } = start(t)
+  expiries.set('late', now + 2000)
+  expiries.set('soon', now + 1000)
+  pass(999)
+  assert.deepEqual(ended, [])
+  pass(1)
+  assert.deepEqual(ended, ['soon'])
+  pass(1000)
+  assert.deepEqual(ended, ['soon', 'late'])
+})
+
+test('a name that is set anew ends then, and one that is set to never does not', (t) => {
+  const { expiries, ended, now, pass } = start(t)
+  expiries.set('a', now + 1000)
+  expiries.set('b', now + 1000)
+  expiries.set('a', now + 3000)
+  expiries.set('b', null)
+  pass(1000)
+  assert.deepEqual(ended, [])
+  pass(2000)
+  assert.deepEqual(ended, ['a'])
+})
+
+test('what ends in a month does not end at once, as a timer that is set too far ahead would have it', (t) => {
+  const { expiries, ended, now, pass } = start(t)
+  expiries.set('a', now + 40 * 86_400_000)
+  pass(1000)
+  assert.deepEqual(ended, [])
+})
+
+test('what ends one after the other within a moment wakes the process once', (t) => {
+  const { expiries, ended, now, pass } = start(t)
+  for (let i = 1; i <= 5; i++) expiries.set(`${i}`, now + i)
+  pass(99)
+  assert.deepEqual(ended, [])
+  pass(1)
+  assert.deepEqual(ended, ['1', '2', '3', '4', '5'])
+})
+
+test('nothing ends once it is closed', (t) => {
+  const { expiries, ended, now, pass } = start(t)
+  expiries.set('a', now + 1000)
+  expiries.close()
+  pass(2000)
+  assert.deepEqual(ended, [])
+})
