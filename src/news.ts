@@ -2,10 +2,15 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Transition } from './domain/transition.ts'
 import type { Members } from './monitor/members.ts'
 import type { Monitor } from './monitor/monitor.ts'
+import type { Signal } from './monitor/signal.ts'
+import type { ReplicaNews } from './replicas/replica.ts'
 
 /** Tells the log what happens to services, as it happens. */
-export function logNews(log: FastifyBaseLogger, { monitor, members }: { monitor: Monitor; members: Members }): void {
-  monitor.transitions.subscribe((transition) => logTransition(log, monitor, transition))
+export function logNews(
+  log: FastifyBaseLogger,
+  { monitor, members, found }: { monitor: Monitor; members: Members; found: Signal<Transition> },
+): void {
+  found.subscribe((transition) => logTransition(log, monitor, transition))
   members.changed.subscribe((change) => {
     if (change.leftOut > 0)
       log.warn(change, 'a name has more addresses than limits.targets allows: the rest is not checked')
@@ -29,4 +34,35 @@ function logTransition(log: FastifyBaseLogger, monitor: Monitor, transition: Tra
   const isSaidTwice = target !== null && monitor.services.get(service)?.targets.length === 1
   const level = isFirstGood || isSaidTwice ? 'debug' : 'info'
   log[level]({ service, target, from, to, reason }, `${target ?? service} is ${to}: ${message}`)
+}
+
+/** Tells the log how this replica stands to the others. */
+export function logReplicaNews(log: FastifyBaseLogger, news: Signal<ReplicaNews>): void {
+  news.subscribe((one) => {
+    switch (one.kind) {
+      case 'linked':
+        return log.info({ members: one.members }, 'linked: the replicas share the work, and each answers for all')
+      case 'solo':
+        return log.warn(
+          { failure: one.failure },
+          'solo: the other replicas cannot be reached, so this one checks everything itself; changes are refused',
+        )
+      case 'lost':
+        return log.warn({ failure: one.failure }, 'the connection to the other replicas is lost, and is tried again')
+      case 'members':
+        return log.info({ joined: one.joined, left: one.left }, 'replicas came or went')
+      case 'idle':
+        return log.error({ failure: one.failure }, 'no work gets done here: the leases are given up to other replicas')
+      case 'working':
+        return log.info('work gets done here again')
+      case 'unread':
+        return log.error(one.problem)
+      case 'file':
+        return log.info(
+          one.own
+            ? "this replica's own configuration is in force"
+            : "another replica's configuration is in force: it was loaded later",
+        )
+    }
+  })
 }

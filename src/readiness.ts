@@ -1,4 +1,5 @@
 import type { Monitor } from './monitor/monitor.ts'
+import type { Replica, Standing } from './replicas/replica.ts'
 import type { Keeper } from './store/keeper.ts'
 
 /** One thing that must be so before Porthole is ready. `failure` is null while it is. */
@@ -11,8 +12,15 @@ export type Readiness = {
   drain(): void
 }
 
-/** `keeper` holds what must last; null where nothing does. */
-export function createReadiness(monitor: Monitor, keeper: Keeper | null = null): Readiness {
+/**
+ * `keeper` holds what must last; null where nothing does. A replica that has lost its store is ready all the same: it is solo, and
+ * all of them would be gone at once.
+ */
+export function createReadiness(
+  monitor: Monitor,
+  keeper: Keeper | null = null,
+  replica: Pick<Replica, 'standing'> | null = null,
+): Readiness {
   let swept = false
   let draining = false
   return {
@@ -22,6 +30,7 @@ export function createReadiness(monitor: Monitor, keeper: Keeper | null = null):
       return [
         { name: 'first-sweep', failure: swept ? null : 'not every scheduled target has been checked yet' },
         ...(keeper === null ? [] : [{ name: 'store', failure: keeper.keeping().failure }]),
+        ...(replica === null ? [] : [{ name: 'replica', failure: whyNotJoined(replica.standing()) }]),
         { name: 'shutdown', failure: draining ? 'Porthole is shutting down' : null },
       ]
     },
@@ -29,4 +38,8 @@ export function createReadiness(monitor: Monitor, keeper: Keeper | null = null):
       draining = true
     },
   }
+}
+
+function whyNotJoined({ mode, failure }: Standing): string | null {
+  return mode === 'joining' ? `it has not joined the other replicas yet: ${failure}` : null
 }

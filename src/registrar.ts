@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts'
 import { formatDuration } from './domain/duration.ts'
 import type { Limits } from './domain/limits.ts'
-import type { PolicySettings } from './domain/policy.ts'
+import type { PolicyDefaults } from './domain/policy.ts'
 import { quote } from './domain/quote.ts'
 import { type RegistrationSettings, readRegistration, writeRegistration } from './domain/registration.ts'
 import { buildService, type Service } from './domain/service.ts'
@@ -24,7 +24,10 @@ export type Registering =
   | { readonly done: true; readonly registered: Registered; readonly change: 'created' | 'replaced' | 'none' }
   | Extract<Put, { done: false }>
 
-/** Registers and drains services at run time. What it confirms is in the store, and then in the registry. */
+/**
+ * Registers and drains services at run time. What it confirms is in the store, and then in the registry. Where others share the
+ * store, it tells everybody of every change in the order in which they were made: only then is a change put in force here.
+ */
 export type Registrar = {
   /** The registration of that name, also while the file hides it. */
   find(name: string): Registered | undefined
@@ -33,13 +36,27 @@ export type Registrar = {
   setDrained(name: string, drained: boolean): Promise<Stored<null>>
   /** Why no service of a new name may be registered now, as a sentence; null when it may. */
   refusalOf(name: string): string | null
-  /** Puts what a store kept in force. Returns what cannot be read, as sentences; it stays in the store. */
+  /** Puts what a store keeps in force, and deregisters what it has no longer. Returns what cannot be read, as sentences; it stays in the store. */
   restore(registrations: readonly Registration[], drained: readonly string[]): string[]
+  /** Puts what somebody else registered in force. Returns why it cannot be read, as a sentence; null when it can. */
+  adopt(registration: Registration): string | null
+  /** Somebody else registered the same again: its time counts anew. */
+  renew(name: string): void
+  /** Somebody else deregistered it, or its time ended: a sentence says which. */
+  forget(name: string, cause: string): void
   /** Puts other defaults in force, which hold for what registrations leave out. */
-  setDefaults(defaults: PolicySettings): void
+  setDefaults(defaults: PolicyDefaults): void
   /** Deregisters what was not registered again in time; returns when to look again, null when nothing expires. */
   expireDue(): number | null
   close(): void
+}
+
+/** How long until the store is asked again whether a time to live has ended, in milliseconds. */
+const retryMs = 5000
+
+/** Why a registration is gone whose time to live ended. */
+export function expiryOf({ settings }: Registered): string {
+  return `deregistered: not registered again within its ttl of ${formatDuration(settings.ttl ?? 0)}`
 }
 
 export function createRegistrar({
@@ -47,13 +64,16 @@ export function createRegistrar({
   store,
   clock,
   limits,
+  isShared = false,
   defaults: firstDefaults = {},
 }: {
   registry: Registry
   store: Store
   clock: Clock
   limits: Limits
-  defaults?: PolicySettings
+  /** Whether others share the store. */
+  isShared?: boolean
+  defaults?: PolicyDefaults
 }): Registrar {
   const registered = new Map<string, Registered>()
   const expiries = createExpiries({ clock, end: expire })
@@ -61,11 +81,21 @@ export function createRegistrar({
   /** What the store is being asked to put, and how many ask. */
   const asked = new Map<string, number>()
 
-  function hold(registration: Registration, settings: RegistrationSettings): Registered {
-    const entry = { registration, settings, service: build(registration.name, settings), expiresAt: null }
-    registered.set(registration.name, entry)
+  function hold(entry: Registered): void {
+    registered.set(entry.registration.name, entry)
     renew(entry)
-    return entry
+  }
+
+  function enter(registration: Registration, settings: RegistrationSettings): Registered {
+    return { registration, settings, service: build(registration.name, settings), expiresAt: null }
+  }
+
+  function adopt(registration: Registration): string | null {
+    const settings = readRegistration(registration.definition)
+    if (typeof settings === 'string')
+      return `the registration of ${quote(registration.name)} cannot be read: ${settings}`
+    hold(enter(registration, settings))
+    return null
   }
 
   /** From now on its time counts anew. */
@@ -103,7 +133,7 @@ export function createRegistrar({
   /** Asks the store; until it answers, what it is asked for does not expire, or it would be confirmed and gone. */
   async function ask(name: string, settings: RegistrationSettings, condition: Condition): Promise<Stored<Put>> {
     asked.set(name, (asked.get(name) ?? 0) + 1)
-    const stored = await store.put(name, writeRegistration(settings), condition)
+    const stored = await store.put(name, writeRegistration(settings), condition, settings.ttl)
     const others = (asked.get(name) ?? 0) - 1
     if (others > 0) asked.set(name, others)
     else asked.delete(name)
@@ -113,10 +143,17 @@ export function createRegistrar({
   function expire(name: string): void {
     const entry = registered.get(name)
     if (entry === undefined || asked.has(name)) return
+    const expired = store.expire(name, entry.registration.revision)
+    if (isShared) void lookAgain(name, expired)
     // Should the store not be able to, it comes back with the next start, for its ttl.
-    void store.remove(name, { ifMatch: [entry.registration.revision] })
-    const ttl = formatDuration(entry.settings.ttl ?? 0)
-    forget(name, `deregistered: not registered again within its ttl of ${ttl}`)
+    else forget(name, expiryOf(entry))
+  }
+
+  /** It may have been registered again elsewhere, or the store be away: then it is not for us to say that it is gone. */
+  async function lookAgain(name: string, expired: Promise<Stored<Removed>>): Promise<void> {
+    const stored = await expired
+    if (stored.ok && stored.value.done) return
+    if (registered.has(name)) expiries.set(name, clock.now() + retryMs)
   }
 
   return {
@@ -139,36 +176,54 @@ export function createRegistrar({
         if (held !== undefined) awaitExpiry(held)
         return { ok: true, value }
       }
-      const { registration, created } = value
+      const { registration, change } = value
       if (held?.registration.revision === registration.revision) {
         renew(held)
-        return { ok: true, value: { done: true, registered: held, change: 'none' } }
+        return { ok: true, value: { done: true, registered: held, change } }
       }
-      const entry = hold(registration, settings)
-      registry.register([entry.service])
-      return { ok: true, value: { done: true, registered: entry, change: created ? 'created' : 'replaced' } }
+      const entry = enter(registration, settings)
+      if (!isShared) {
+        hold(entry)
+        registry.register([entry.service])
+      }
+      return { ok: true, value: { done: true, registered: entry, change } }
     },
     async remove(name, condition) {
       const stored = await store.remove(name, condition)
-      if (stored.ok && stored.value.done) forget(name, 'deregistered')
+      if (stored.ok && stored.value.done && !isShared) forget(name, 'deregistered')
       return stored
     },
     async setDrained(name, drained) {
       const stored = await store.setDrained(name, drained)
-      if (stored.ok) registry.setDrained([name], drained)
+      if (stored.ok && !isShared) registry.setDrained([name], drained)
       return stored
     },
     restore(registrations, drained) {
-      const unread: string[] = []
-      for (const registration of registrations) {
-        const settings = readRegistration(registration.definition)
-        if (typeof settings !== 'string') hold(registration, settings)
-        else unread.push(`the registration of ${quote(registration.name)} cannot be read: ${settings}`)
-      }
+      const kept = new Map(registrations.map((registration) => [registration.name, registration]))
+      const gone = [...registered.keys()].filter((name) => !kept.has(name))
+      for (const name of gone) forget(name, 'deregistered')
+      const changed = registrations.filter(
+        ({ name, revision }) => registered.get(name)?.registration.revision !== revision,
+      )
+      const unread = changed.flatMap((registration) => adopt(registration) ?? [])
+      const keptDrained = new Set(drained)
+      const undrained = [...registry.drained].filter((name) => !keptDrained.has(name))
+      registry.setDrained(undrained, false)
       registry.setDrained(drained, true)
       registry.register([...registered.values()].map(({ service }) => service))
       return unread
     },
+    adopt(registration) {
+      const problem = adopt(registration)
+      const entry = registered.get(registration.name)
+      if (entry !== undefined) registry.register([entry.service])
+      return problem
+    },
+    renew(name) {
+      const entry = registered.get(name)
+      if (entry !== undefined) renew(entry)
+    },
+    forget,
     setDefaults(next) {
       defaults = next
       for (const entry of registered.values()) entry.service = build(entry.registration.name, entry.settings)

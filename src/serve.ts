@@ -5,6 +5,8 @@ import { buildApp } from './app.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { createDialRules } from './domain/dial-rules.ts'
+import { handoverMs } from './domain/policy.ts'
+import type { Transition } from './domain/transition.ts'
 import { createAccess } from './http/access.ts'
 import { createEventStreams } from './http/event-streams.ts'
 import { createMetrics } from './metrics/metrics.ts'
@@ -12,13 +14,20 @@ import { createLoop } from './monitor/loop.ts'
 import { createMembers } from './monitor/members.ts'
 import { createMonitor } from './monitor/monitor.ts'
 import { createRegistry } from './monitor/registry.ts'
+import { coverAll } from './monitor/responsibility.ts'
+import { createSignal } from './monitor/signal.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
-import { logNews } from './news.ts'
+import { logNews, logReplicaNews } from './news.ts'
 import { boundInFlight, descriptorLimit } from './prober/descriptors.ts'
 import { createResolver } from './prober/resolver.ts'
 import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
 import { createRegistrar } from './registrar.ts'
+import { createAssignment } from './replicas/assignment.ts'
+import { createReplica } from './replicas/replica.ts'
+import { createSharedClock } from './replicas/shared-clock.ts'
+import type { SharedFile } from './replicas/shared-file.ts'
+import { openCommons } from './replicas/start.ts'
 import { createKeeper, type Keeper } from './store/keeper.ts'
 import { createMemoryStore } from './store/memory.ts'
 import { openSqliteStore } from './store/sqlite.ts'
@@ -40,6 +49,7 @@ export type Porthole = {
 const fixedSettings = [
   'listen',
   'data',
+  'replicas',
   'limits',
   'retention',
   'maxInFlight',
@@ -52,27 +62,65 @@ const closeGraceMs = 1000
 
 /** Puts the parts together and starts them: HTTP first, since one of the targets may be Porthole itself. A string says why it cannot be. */
 export async function serve(config: Config, version: string): Promise<Porthole | string> {
-  const clock = systemClock()
+  const { data, limits, retention } = config
+  const machineClock = systemClock()
+  const shared = config.replicas === null ? null : createSharedClock(machineClock)
+  const clock = shared ?? machineClock
   const resolver = createResolver({ clock })
   const started = await startProber(config.prober, clock, resolver)
   if (typeof started === 'string') return `the ${config.prober} prober cannot run here: ${started}`
   const { prober, why } = started
-  const { data, limits, retention } = config
   let inForce = config
   let rules = createDialRules(config.dial)
   const dialRules = () => rules
   const registry = createRegistry()
   const maxInFlight = boundInFlight(config.maxInFlight, descriptorLimit())
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules })
-  const loop = createLoop({ monitor, clock })
-  const members = createMembers({ monitor, registry, resolver, clock, maxMembers: limits.targets })
-  const transitions = createTransitionLog({ monitor, clock, ...retention })
-  const keeper = data === null ? null : keepIn(data)
-  const registrar = createRegistrar({ registry, store: keeper?.store ?? createMemoryStore(retention), clock, limits })
+  const assignment = config.replicas === null ? null : createAssignment(clock)
+  const responsibility = assignment ?? coverAll()
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, responsibility })
+  const loop = createLoop({ monitor, clock, responsibility })
+  const members = createMembers({ monitor, registry, resolver, clock, maxMembers: limits.targets, responsibility })
+  const alone = config.replicas === null ? monitor.transitions : createSignal<Transition>()
+  const transitions = createTransitionLog({ monitor, clock, ...retention, source: alone })
+  const keeper = data === null || config.replicas !== null ? null : keepIn(data)
+  const commons = config.replicas === null ? null : openCommons(config.replicas, retention)
+  const registrar = createRegistrar({
+    registry,
+    store: commons?.store ?? keeper?.store ?? createMemoryStore(retention),
+    clock,
+    limits,
+    isShared: commons !== null,
+  })
+  const replica =
+    commons === null || assignment === null || shared === null
+      ? null
+      : createReplica({
+          ...commons,
+          clock: shared,
+          assignment,
+          monitor,
+          loop,
+          log: transitions,
+          registry,
+          registrar,
+          retention,
+          handoverMs,
+          apply: putInForce,
+          alone,
+        })
   const access = createAccess({ settings: config.access, clock })
   const streams = createEventStreams({ log: transitions, registry, clock })
-  const readiness = createReadiness(monitor, keeper)
-  const metrics = createMetrics({ monitor, registry, clock, keeper, streams, prober: prober.name, version })
+  const readiness = createReadiness(monitor, keeper, replica)
+  const metrics = createMetrics({
+    monitor,
+    registry,
+    clock,
+    keeper,
+    replica,
+    streams,
+    prober: prober.name,
+    version,
+  })
   const parts = {
     monitor,
     registry,
@@ -90,7 +138,8 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   }
   const app = await buildApp(parts, { level: config.logLevel })
   const { log } = app
-  logNews(log, { monitor, members })
+  logNews(log, { monitor, members, found: replica?.sharing.recorded ?? monitor.transitions })
+  if (replica !== null) logReplicaNews(log, replica.news)
 
   function keepIn(directory: string): Keeper {
     return createKeeper({
@@ -116,15 +165,20 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   }
 
   function reload(next: Config): void {
-    const { services, groups } = next
     const fixed = fixedSettings.filter((name) => !isDeepStrictEqual(next[name], config[name]))
     if (fixed.length > 0) log.warn({ settings: fixed }, 'these settings changed, and take effect at the next start')
     inForce = next
     rules = createDialRules(next.dial)
     access.configure(next.access)
-    const { put, removed } = registry.replaceAll(services, groups)
-    registrar.setDefaults(next.defaults)
+    if (replica === null) putInForce(next)
+    else replica.offer(next)
     metrics.configReloaded(true, Date.now())
+  }
+
+  /** Puts in force what a configuration file defines: this Porthole's own, or another replica's. */
+  function putInForce({ services, groups, defaults }: SharedFile): void {
+    const { put, removed } = registry.replaceAll(services, groups)
+    registrar.setDefaults(defaults)
     log.info({ services: services.length, changed: put.length, removed: removed.length }, 'configuration in force')
   }
 
@@ -134,6 +188,8 @@ export async function serve(config: Config, version: string): Promise<Porthole |
     loop.stop()
     members.stop()
     registrar.close()
+    // Others go on at once with what this one checked.
+    await replica?.close()
     const closed = app.close()
     await Promise.race([closed, sleep(closeGraceMs)])
     await prober.close()
@@ -150,18 +206,21 @@ export async function serve(config: Config, version: string): Promise<Porthole |
     )
   }
   reload(config)
-  if (keeper === null)
+  if (keeper === null && replica === null)
     log.info(
       'memory only: what is registered, drained and what happened is forgotten at the next start; set data or PORTHOLE_DATA to keep it',
     )
   await keeper?.start()
+  const joined = replica?.start()
   const url = await app.listen({ ...config.listen }).catch((error: NodeJS.ErrnoException) => error)
   if (url instanceof Error) {
     await prober.close()
     await keeper?.close()
+    await replica?.close()
     return whyNoListener(url, config)
   }
   log.info({ prober: prober.name, maxInFlight }, `the ${prober.name} prober checks: ${why}`)
+  await joined
   loop.start()
   members.start()
   return {

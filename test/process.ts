@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import type { TestContext } from 'node:test'
+import { after, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { familyOf } from './metrics/page.ts'
@@ -17,8 +17,20 @@ export const porthole = fileURLToPath(new URL('../src/porthole.js', import.meta.
 /** How long anything that a test waits for may take. */
 export const limitMs = 20_000
 
+/** What something may be tied to, to be ended with it: a test, or all those of a file. */
+export type Scope = { after(end: () => void | Promise<void>): void }
+
+/** The scope of all tests of a file; call it at its top. */
+export function fileScope(): Scope {
+  const ends: (() => void | Promise<void>)[] = []
+  after(async () => {
+    for (const end of ends.reverse()) await end()
+  })
+  return { after: (end) => void ends.push(end) }
+}
+
 /** A folder of the test's own, gone after it. */
-export function createFolder(t: TestContext): string {
+export function createFolder(t: Scope): string {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-test-'))
   t.after(() => rmSync(folder, { recursive: true }))
   return folder

@@ -1,6 +1,6 @@
 import type { DialSettings } from '../domain/dial-rules.ts'
 import { defaultLimits, type Limits } from '../domain/limits.ts'
-import type { PolicySettings } from '../domain/policy.ts'
+import { handoverMs, type PolicyDefaults } from '../domain/policy.ts'
 import { buildService, type Group, type Service } from '../domain/service.ts'
 import type { Details, Token } from '../domain/token.ts'
 import { advise } from './advice.ts'
@@ -10,7 +10,7 @@ import { readConfigFile } from './file.ts'
 import { adviseOnGroups, quorumsOf } from './groups.ts'
 import type { Problem } from './problem.ts'
 import { adviseOnTokens, tokensOf } from './tokens.ts'
-import { type ConfigFile, readWritten } from './written.ts'
+import { type ConfigFile, readWritten, type Written } from './written.ts'
 
 const dayMs = 86_400_000
 
@@ -23,11 +23,17 @@ export type Config = {
   /** What the file says of groups; services that are registered over HTTP may be in them too. */
   readonly groups: readonly Group[]
   /** What a registered service leaves out is taken from here, as with those of the file. */
-  readonly defaults: PolicySettings
+  readonly defaults: PolicyDefaults
   /** Who may change what is registered, and who may see details. */
   readonly access: { readonly tokens: readonly Token[]; readonly details: Details }
   /** The directory for what must last; null: it lasts as long as the process. */
   readonly data: string | null
+  /** Where several replicas find each other; null: this one is alone. */
+  readonly replicas: {
+    readonly url: string
+    readonly passwordFile: string | null
+    readonly namespace: string
+  } | null
   /** What may be dialled for services that are registered over HTTP. */
   readonly dial: DialSettings
   readonly limits: Limits
@@ -73,9 +79,12 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
   if (problems.length > 0) return { ok: false, problems }
 
   const { settings } = written
+  const redisUrl = environment.redisUrl ?? settings.replicas?.redis ?? null
+  if (redisUrl === null && settings.replicas !== undefined) return { ok: false, problems: locateMissingRedis(written) }
+  const defaults: PolicyDefaults = { ...settings.defaults, ...(redisUrl === null ? {} : { handoverMs }) }
   const services = [
-    ...Object.entries(settings.services ?? {}).map(([name, own]) => buildService(name, own, settings.defaults)),
-    ...[...named.services].map(([name, own]) => buildService(name, { targets: own.targets }, settings.defaults)),
+    ...Object.entries(settings.services ?? {}).map(([name, own]) => buildService(name, own, defaults)),
+    ...[...named.services].map(([name, own]) => buildService(name, { targets: own.targets }, defaults)),
   ]
   const config = deepFreeze({
     listen: {
@@ -85,9 +94,17 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
     services,
     placeOf: finderOf(written.placeOfService, named.services),
     groups: quorumsOf(settings),
-    defaults: settings.defaults ?? {},
+    defaults,
     access: { tokens: tokensOf(settings, environment.token), details: settings.details ?? 'all' },
     data: environment.data ?? settings.data ?? null,
+    replicas:
+      redisUrl === null
+        ? null
+        : {
+            url: redisUrl,
+            passwordFile: settings.replicas?.passwordFile ?? null,
+            namespace: settings.replicas?.namespace ?? 'default',
+          },
     dial: settings.dial ?? {},
     limits: settings.limits ?? defaultLimits,
     retention: {
@@ -103,9 +120,18 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
   return { ok: true, config, notes: [...environment.notes, ...notesOn(config)], advice: written.locate(advice) }
 }
 
-/** What is of no use without a token. It may be in the environment, so it is no advice on the file. */
-function notesOn({ services, access }: Config): string[] {
+/** Replicas that have no Redis have nothing to share by; it may be in the environment. */
+function locateMissingRedis({ locate }: Written): Problem[] {
+  const message = 'redis is missing: write redis: redis://HOST:6379, or set PORTHOLE_REDIS_URL'
+  return locate([{ path: ['replicas'], part: 'key', message }])
+}
+
+/** What is of no use. The environment has a say in it, so it is no advice on the file. */
+function notesOn({ services, access, data, replicas }: Config): string[] {
   const notes: string[] = []
+  if (replicas !== null && data !== null) {
+    notes.push('data is not used, since Redis keeps for all replicas what must last: remove data or PORTHOLE_DATA')
+  }
   if (access.tokens.length > 0) return notes
   if (services.length === 0) {
     notes.push(

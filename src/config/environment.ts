@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { quote } from '../domain/quote.ts'
 import { flawOfSecret, type Token } from '../domain/token.ts'
 import type { Problem } from './problem.ts'
-import { environmentToken, Host, Port } from './settings.ts'
+import { environmentToken, Host, Port, RedisUrl } from './settings.ts'
 
 /** Which prober is wanted: `auto` is the kernel prober wherever it runs, else the portable one. */
 export const proberChoices = ['auto', 'kernel', 'portable'] as const
@@ -18,6 +18,7 @@ export type Environment = {
   readonly logLevel: LogLevel | null
   readonly prober: ProberChoice | null
   readonly data: string | null
+  readonly redisUrl: string | null
   readonly token: Token | null
   readonly notes: readonly string[]
   readonly problems: readonly Problem[]
@@ -26,13 +27,16 @@ export type Environment = {
 /** Reads the variables that begin with PORTHOLE_, PORTHOLE_CONFIG apart. The secret in PORTHOLE_TOKEN goes no further. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
   const { PORTHOLE_HOST: host = '', PORTHOLE_PORT: portText = '', PORTHOLE_DATA: data = '' } = env
-  const { [environmentToken]: secret = '' } = env
+  const { [environmentToken]: secret = '', PORTHOLE_REDIS_URL: redisUrl = '' } = env
   const notes: string[] = []
   const problems: Problem[] = []
   const report = (place: string, message = '') => problems.push({ place, path: '', message })
 
   const hostRead = Host.safeParse(host)
   if (host !== '' && !hostRead.success) report('PORTHOLE_HOST', hostRead.error.issues[0]?.message)
+
+  const redisRead = RedisUrl.safeParse(redisUrl)
+  if (redisUrl !== '' && !redisRead.success) report('PORTHOLE_REDIS_URL', redisRead.error.issues[0]?.message)
 
   // Kubernetes gives every pod the address of a Service called porthole under this very name.
   const injected = portText.startsWith('tcp://')
@@ -62,6 +66,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     logLevel: oneOf('PORTHOLE_LOG_LEVEL', 'log level', logLevels),
     prober: oneOf('PORTHOLE_PROBER', 'prober', proberChoices),
     data: data === '' ? null : data,
+    redisUrl: redisRead.success ? redisRead.data : null,
     token: secret === '' ? null : { name: environmentToken, sha256: hash('sha256', secret) },
     notes,
     problems,

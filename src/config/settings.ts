@@ -50,6 +50,38 @@ const Tokens = z.record(
   { error: 'this is not a mapping of tokens: write { NAME: sha256:DIGITS }' },
 )
 
+// A password may stand in it: it is not repeated.
+const redisRemedy =
+  'this is not the address of a Redis: write redis://HOST:6379, or rediss://HOST:6379 for TLS; a user may stand before the host, as in redis://porthole@HOST:6379, and the password in replicas.passwordFile'
+
+/** Where Redis is. */
+export const RedisUrl = z.string({ error: redisRemedy }).refine(
+  (text) => {
+    const url = URL.parse(text)
+    return url !== null && /^rediss?:$/.test(url.protocol) && url.hostname !== '' && /^(\/\d*)?$/.test(url.pathname)
+  },
+  { error: redisRemedy },
+)
+
+const fileRemedy = 'a file: write its path, such as /run/secrets/redis'
+
+const ReplicaSettings = z.strictObject(
+  {
+    redis: RedisUrl.optional(),
+    passwordFile: z
+      .string({ error: wrongType(fileRemedy) })
+      .refine((path) => path !== '' && !path.includes('\0'), { error: wrongType(fileRemedy) })
+      .optional(),
+    namespace: z
+      .string({ error: wrongType('a namespace: write text such as default') })
+      .regex(/^[A-Za-z0-9_.-]{1,100}$/, {
+        error: wrongType('a namespace: write 1 to 100 letters, digits, dots, hyphens and underscores'),
+      })
+      .optional(),
+  },
+  { error: wrongType('what replicas share: write { redis: redis://HOST:6379 }') },
+)
+
 const Listen = z.strictObject(
   { host: Host.optional(), port: Port.optional() },
   { error: wrongType('a place to listen on: write { host: 0.0.0.0, port: 8080 }') },
@@ -84,6 +116,7 @@ export const FileSettings = z.strictObject(
     tokens: Tokens.optional(),
     details: Details.optional(),
     data: Directory.optional(),
+    replicas: ReplicaSettings.optional(),
     dial: DialSettings.optional(),
     limits: Limits.optional(),
     transitions: TransitionSettings.optional(),
@@ -120,6 +153,7 @@ const sections = new Map<PropertyKey | undefined, { readonly shape: object }>([
   ['dial', DialSettings],
   ['limits', Limits],
   ['transitions', TransitionSettings],
+  ['replicas', ReplicaSettings],
 ])
 
 /** The keys of the mapping at this path. */

@@ -60,15 +60,16 @@ export function beatIntervalMs(health: Health, policy: Policy): number | null {
 }
 
 /**
- * How long a health is believed without a new verdict, in milliseconds: three intervals and a timeout. The interval is the
- * one that applies now where that is longer; on demand it is the age below which nothing is checked again.
+ * How long a health is believed without a new verdict, in milliseconds: three intervals and a timeout, and what a handover
+ * takes where replicas share the work. The interval is the one that applies now where that is longer; on demand it is the age
+ * below which nothing is checked again.
  */
 export function staleAfterMs(health: Health, policy: Policy): number {
   const intervalMs =
     policy.intervalMs === null
       ? Math.max(policy.maxAgeMs, policy.minAgeMs)
       : Math.max(policy.intervalMs, beatIntervalMs(health, policy) ?? 0)
-  return 3 * intervalMs + policy.timeoutMs
+  return 3 * intervalMs + policy.timeoutMs + policy.handoverMs
 }
 
 function isStale(health: Health, policy: Policy, now: number): boolean {

@@ -72,7 +72,18 @@ export type Policy = {
   /** A target is not dialled again within this time, however often it is asked for. */
   readonly minAgeMs: number
   readonly close: Close
+  /** How long a target may go unchecked while another replica takes it over; 0 where there is none. */
+  readonly handoverMs: number
 }
+
+/**
+ * How long a target may go unchecked, in milliseconds, when one replica takes over from another that died: until its lease has run out,
+ * and a renewal more.
+ */
+export const handoverMs = 8000
+
+/** What holds for services that do not say otherwise. */
+export type PolicyDefaults = PolicySettings & { readonly handoverMs?: number }
 
 /** What applies where neither the service nor `defaults` says anything. */
 export const builtInDefaults = {
@@ -86,7 +97,7 @@ export const builtInDefaults = {
 } satisfies PolicySettings
 
 /** A policy with every field decided: the service's own, else the file's `defaults`, else built in. */
-export function buildPolicy(settings: PolicySettings, defaults: PolicySettings): Policy {
+export function buildPolicy(settings: PolicySettings, defaults: PolicyDefaults): Policy {
   const choose = <Field extends keyof typeof builtInDefaults>(field: Field) =>
     settings[field] ?? defaults[field] ?? builtInDefaults[field]
   const interval = choose('interval')
@@ -101,5 +112,6 @@ export function buildPolicy(settings: PolicySettings, defaults: PolicySettings):
     maxAgeMs: choose('maxAge'),
     minAgeMs: choose('minAge'),
     close: choose('close'),
+    handoverMs: defaults.handoverMs ?? 0,
   }
 }

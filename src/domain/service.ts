@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { buildPolicy, type Policy, PolicySettings } from './policy.ts'
+import { buildPolicy, type Policy, type PolicyDefaults, PolicySettings } from './policy.ts'
 import { membersNeeded, Quorum, unreachableQuorum } from './quorum.ts'
 import { quote } from './quote.ts'
 import { Target, targetKey } from './target.ts'
@@ -106,7 +106,7 @@ export type Origin = 'file' | 'http'
 export function buildService(
   name: string,
   settings: ServiceSettings,
-  defaults: PolicySettings = {},
+  defaults: PolicyDefaults = {},
   origin: Origin = 'file',
 ): Service {
   return {

@@ -3,11 +3,11 @@ import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import type { DialRules } from '../domain/dial-rules.ts'
 import { warningsOf } from '../domain/policy-advice.ts'
+import { defineService, ServiceDefinition } from '../domain/service-definition.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
 import type { Registered, Registrar } from '../registrar.ts'
 import { tagOf } from './condition.ts'
 import { isoTime, ServiceReport, summarize } from './reports.ts'
-import { defineService, ServiceDefinition } from './service-definition.ts'
 
 const { service, status, since, checkedAt } = ServiceReport.shape
 

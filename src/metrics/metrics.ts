@@ -5,6 +5,7 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { addHistogram } from './histogram.ts'
 import { addOwnMetrics, type OwnParts } from './own.ts'
+import { addReplicaMetrics, type ReplicaView } from './replicas.ts'
 import { addRequestDurations, type ObserveRequest } from './requests.ts'
 import { addServiceMetrics } from './services.ts'
 import { addTargetMetrics } from './targets.ts'
@@ -27,6 +28,8 @@ export function createMetrics(
     clock: Clock
     prober: 'kernel' | 'portable'
     version: string
+    /** Null where this Porthole is alone. */
+    replica?: ReplicaView | null
   },
   { runtime = true } = {},
 ): Metrics {
@@ -114,6 +117,7 @@ export function createMetrics(
     },
   })
   addOwnMetrics(parts, register)
+  if (parts.replica) addReplicaMetrics(parts.replica, register)
   const observeRequest = addRequestDurations(register)
   if (runtime) addRuntimeMetrics(register)
 

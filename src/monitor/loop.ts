@@ -3,6 +3,7 @@ import { beatIntervalMs } from '../domain/health.ts'
 import { nextBeat, phaseOf } from '../domain/schedule.ts'
 import { createAgenda, type Entry } from './agenda.ts'
 import type { Checked, Monitor } from './monitor.ts'
+import { coverAll, type Responsibility } from './responsibility.ts'
 import type { WatchedTarget } from './watch.ts'
 
 /** The first sweep is spread over this long, so that a start neither bursts nor leaves people waiting for an interval. */
@@ -13,27 +14,33 @@ const defaultTickMs = 40
 /** When a target is next due, by the interval that applied when this was planned. */
 type Slot = Entry & { readonly watched: WatchedTarget; readonly phase: number; intervalMs: number }
 
-/** Starts the check of every target when its beat comes. */
+/** Starts the check of every target that is covered when its beat comes. */
 export type Loop = {
   start(): void
   stop(): void
   /** Starts what is due; returns when to look again, null when nothing is scheduled. */
   runDue(): number | null
+  /** How long something has been due that was not started, in milliseconds. */
+  overdueMs(): number
 }
 
 export function createLoop({
   monitor,
   clock,
+  responsibility = coverAll(),
   tickMs = defaultTickMs,
 }: {
   monitor: Monitor
   clock: Clock
+  responsibility?: Responsibility
   tickMs?: number
 }): Loop {
   const agenda = createAgenda<Slot>(tickMs)
   const slotOf = new Map<WatchedTarget, Slot>()
   let timer: NodeJS.Timeout | undefined
   let running = false
+
+  const covers = ({ watchedService }: WatchedTarget) => responsibility.covers(watchedService.service.name)
 
   function put(slot: Slot, dueAt: number, intervalMs: number): void {
     slot.intervalMs = intervalMs
@@ -52,7 +59,7 @@ export function createLoop({
     for (const watched of targets) {
       const intervalMs = beatIntervalMs(watched.health, watched.watchedService.service.policy)
       const known = slotOf.get(watched)
-      if (intervalMs === null || watched.retired) {
+      if (intervalMs === null || watched.retired || !covers(watched)) {
         if (known !== undefined) forget(known)
         continue
       }
@@ -64,8 +71,10 @@ export function createLoop({
         bucket: null,
       }
       slotOf.set(watched, slot)
-      const fresh = watched.health.lastOutcome === null
-      const dueAt = fresh
+      const lastAt = watched.health.lastOutcome?.endedAt ?? Number.NEGATIVE_INFINITY
+      // Also what nobody checked when it should have been, while one replica took over from another.
+      const isOverdue = now - lastAt > intervalMs
+      const dueAt = isOverdue
         ? now + slot.phase * Math.min(intervalMs, firstSweepMs)
         : beatAfter(now, slot.phase, intervalMs, aheadMs)
       put(slot, Math.min(slot.dueAt, dueAt), intervalMs)
@@ -109,6 +118,10 @@ export function createLoop({
     const aheadMs = epochAhead()
     for (let due = agenda.take(now); due !== null; due = agenda.take(now)) {
       for (const slot of due) {
+        if (!covers(slot.watched)) {
+          forget(slot)
+          continue
+        }
         monitor.beat(slot.watched, slot.dueAt)
         plan(slot, now, aheadMs)
       }
@@ -136,6 +149,7 @@ export function createLoop({
 
   monitor.watching.subscribe(follow)
   monitor.checked.subscribe(hasten)
+  responsibility.gained.subscribe((names) => follow(names.flatMap((name) => monitor.services.get(name)?.targets ?? [])))
   followAll()
 
   return {
@@ -149,6 +163,7 @@ export function createLoop({
       clearTimeout(timer)
     },
     runDue,
+    overdueMs: () => (running ? Math.max(0, clock.now() - (agenda.nextAt() ?? Number.POSITIVE_INFINITY)) : 0),
   }
 }
 

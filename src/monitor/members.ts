@@ -8,6 +8,7 @@ import { createAgenda, type Entry } from './agenda.ts'
 import { type Found, nextFound, nothingFound } from './found.ts'
 import type { Monitor } from './monitor.ts'
 import type { Registry } from './registry.ts'
+import { coverAll, type Responsibility } from './responsibility.ts'
 import { createSignal, type Signal } from './signal.ts'
 import type { WatchedService } from './watch.ts'
 
@@ -35,7 +36,7 @@ export type LookUpChange = {
   readonly failure: string | null
 }
 
-/** Follows the names of services that want all addresses of them. */
+/** Follows the names of services that are covered and want all addresses of them. */
 export type Members = {
   readonly changed: Signal<MembersChange>
   readonly lookUps: Signal<LookUpChange>
@@ -44,6 +45,8 @@ export type Members = {
   /** Begins the look-ups that are due; returns when to look again, null when none is planned. */
   lookUpDue(): number | null
 }
+
+const noneFound: ReadonlyMap<string, Found> = new Map()
 
 /** The names of one service, looked up together. */
 type Slot = Entry & {
@@ -61,12 +64,14 @@ export function createMembers({
   resolver,
   clock,
   maxMembers = 100,
+  responsibility = coverAll(),
 }: {
   monitor: Monitor
   registry: Registry
   resolver: Resolver
   clock: Clock
   maxMembers?: number
+  responsibility?: Responsibility
 }): Members {
   const changed = createSignal<MembersChange>()
   const lookUps = createSignal<LookUpChange>()
@@ -96,8 +101,10 @@ export function createMembers({
     slot.busy = true
     const { service } = slot.watchedService
     const before = slot.found
-    slot.found = await resolve(slot)
-    if (slots.get(service.name) === slot) {
+    const isCovered = responsibility.covers(service.name)
+    // Who looks up does so for all; whoever takes over goes on from what was found.
+    slot.found = isCovered ? await resolve(slot) : noneFound
+    if (slots.get(service.name) === slot && isCovered) {
       tellFailures(slot, before)
       await take(slot)
     }
@@ -115,7 +122,8 @@ export function createMembers({
     const look = async (target: Target): Promise<[string, Found]> => {
       // Never what the look-up before this one found, which may still be believed.
       const resolution = await resolver.resolve(target.host, deadline, leastPeriodMs / 2)
-      return [target.name, nextFound(found.get(target.name) ?? nothingFound, resolution, fall)]
+      const known = found.get(target.name) ?? foundBefore(watchedService.addresses.get(target.name))
+      return [target.name, nextFound(known, resolution, fall)]
     }
     return new Map(await Promise.all(namesOf(service).map(look)))
   }
@@ -168,6 +176,10 @@ export function createMembers({
     if (at !== null) timer = setTimeout(() => arm(lookUpDue()), Math.max(0, Math.ceil(at - clock.now())))
   }
 
+  responsibility.gained.subscribe((names) => {
+    for (const name of names) follow(name)
+    wake()
+  })
   registry.changed.subscribe(({ put, removed }) => {
     for (const name of removed) follow(name)
     for (const { name } of put) follow(name)
@@ -192,10 +204,15 @@ export function createMembers({
   }
 }
 
+/** What is known of a name that another replica looked up before. */
+function foundBefore(ips: readonly string[] = []): Found {
+  return { ...nothingFound, ips }
+}
+
 function createSlot(watchedService: WatchedService): Slot {
   return {
     watchedService,
-    found: new Map(),
+    found: noneFound,
     leftOut: 0,
     busy: false,
     dueAt: Number.POSITIVE_INFINITY,

@@ -7,11 +7,20 @@ import type { Service } from '../domain/service.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Prober } from '../prober/prober.ts'
 import type { Registry, RegistryChange } from './registry.ts'
+import { coverAll, type Responsibility } from './responsibility.ts'
 import { type Retargeted, retarget } from './retarget.ts'
 import { farewell, review, reviewService, settle } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createTurns } from './turns.ts'
-import { type Check, type WatchedService, type WatchedTarget, watchService, watchTarget } from './watch.ts'
+import {
+  type Check,
+  type ServiceMemory,
+  type TargetMemory,
+  type WatchedService,
+  type WatchedTarget,
+  watchService,
+  watchTarget,
+} from './watch.ts'
 
 /** One check came to its end. `lateMs` is how long after its beat it began; null when it was asked for. */
 export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outcome; readonly lateMs: number | null }
@@ -37,9 +46,18 @@ export type Monitor = {
    * found, and those that are gone leave, all in one step. So neither makes the service read unknown.
    */
   readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted>
+  /**
+   * Takes in what another replica remembers of a service and of some of its targets, by their names. What reads otherwise than it
+   * was announced is announced here, if the service is covered.
+   */
+  adopt(watchedService: WatchedService, service: ServiceMemory | null, targets: ReadonlyMap<string, TargetMemory>): void
+  /** Announces what reads otherwise than it was announced last, if the service is covered. */
+  review(watchedService: WatchedService): void
   /** Every target that has a schedule came to the end of at least one check. */
   sweptOnce(): boolean
   stats(): { inFlight: number; waiting: number; skippedBeats: number; proberRestarts: number }
+  /** How much longer a check has been under way than any may take, in milliseconds: a prober that works keeps it at 0. */
+  overdueMs(): number
 }
 
 const defaultRules = createDialRules({})
@@ -52,8 +70,9 @@ export function createMonitor(parts: {
   maxInFlight: number
   /** What may be dialled now for services that are registered over HTTP. */
   dialRules?: () => DialRules
+  responsibility?: Responsibility
 }): Monitor {
-  const { registry, prober, clock, dialRules = () => defaultRules } = parts
+  const { registry, prober, clock, dialRules = () => defaultRules, responsibility = coverAll() } = parts
   const services = new Map<string, WatchedService>()
   const checked = createSignal<Checked>()
   const transitions = createSignal<Transition>()
@@ -61,8 +80,14 @@ export function createMonitor(parts: {
   const turns = createTurns({ prober, maxInFlight: parts.maxInFlight, dialRules, take })
   let skippedBeats = 0
 
+  const covers = ({ service }: WatchedService) => responsibility.covers(service.name)
+
   function take({ watched, due }: Check, outcome: Outcome): void {
-    announce(settle(watched, outcome, clock.now()))
+    const isCovered = covers(watched.watchedService)
+    // It is for another replica by now, which may have checked since.
+    if (due !== null && !isCovered) return
+    settle(watched, outcome)
+    if (isCovered) announce(review(watched, clock.now()))
     checked.emit({ watched, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })
   }
 
@@ -87,8 +112,33 @@ export function createMonitor(parts: {
     watchedService.service = service
     watchedService.drained = registry.drained.has(service.name)
     const { left } = retarget(watchedService)
-    announce(reviewService(watchedService, clock.now()))
+    reviewCovered(watchedService)
     return [...left, ...watchedService.targets]
+  }
+
+  function reviewCovered(watchedService: WatchedService): void {
+    if (covers(watchedService)) announce(reviewService(watchedService, clock.now()))
+  }
+
+  function adopt(
+    watchedService: WatchedService,
+    service: ServiceMemory | null,
+    targets: ReadonlyMap<string, TargetMemory>,
+  ): void {
+    if (service !== null) {
+      Object.assign(watchedService, service)
+      const { joined, left } = retarget(watchedService)
+      if (joined.length + left.length > 0) watching.emit([...left, ...joined])
+    }
+    for (const watched of watchedService.targets) Object.assign(watched, targets.get(watched.target.name))
+    watchedService.revision++
+    reviewAll(watchedService)
+  }
+
+  function reviewAll(watchedService: WatchedService): void {
+    if (!covers(watchedService)) return
+    for (const watched of watchedService.targets) announce(review(watched, clock.now()))
+    reviewCovered(watchedService)
   }
 
   async function readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted> {
@@ -101,10 +151,11 @@ export function createMonitor(parts: {
     watchedService.joining = []
     const isGone = services.get(watchedService.service.name) !== watchedService
     // Checks end without an outcome when Porthole stops: what is known then is the last that is known.
-    if (isGone || joining.some(({ health }) => health.lastOutcome === null)) return { joined: [], left: [] }
+    if (isGone || !covers(watchedService) || joining.some(({ health }) => health.lastOutcome === null))
+      return { joined: [], left: [] }
     watchedService.addresses = addresses
     const { joined, left } = retarget(watchedService, joining)
-    announce(reviewService(watchedService, clock.now()))
+    reviewCovered(watchedService)
     if (joined.length + left.length > 0) watching.emit([...left, ...joined])
     return { joined, left }
   }
@@ -115,7 +166,7 @@ export function createMonitor(parts: {
       return
     }
     skippedBeats++
-    announce(review(watched, clock.now()))
+    if (covers(watched.watchedService)) announce(review(watched, clock.now()))
   }
 
   function check(watched: WatchedTarget): Promise<void> {
@@ -149,6 +200,8 @@ export function createMonitor(parts: {
     beat,
     check,
     readdress,
+    adopt,
+    review: reviewAll,
     refresh(wanted, maxAgeMs, waitMs) {
       const old: WatchedTarget[] = []
       for (const { targets } of wanted) {
@@ -170,6 +223,7 @@ export function createMonitor(parts: {
       skippedBeats,
       proberRestarts: prober.restarts(),
     }),
+    overdueMs: () => turns.overdueMs(clock.now()),
   }
 }
 

@@ -7,8 +7,8 @@ import { standingOf, type WatchedService, type WatchedTarget } from './watch.ts'
 
 const nothing: readonly Transition[] = []
 
-/** Takes an outcome into its target's health and counters. Returns the changes of status that came of it, the target's before the service's. */
-export function settle(watched: WatchedTarget, outcome: Outcome, now: number): readonly Transition[] {
+/** Takes an outcome into its target's health and counters. */
+export function settle(watched: WatchedTarget, outcome: Outcome): void {
   watched.health = nextHealth(watched.health, outcome, watched.watchedService.service.policy)
   watched.watchedService.revision++
   watched.checks++
@@ -16,10 +16,9 @@ export function settle(watched: WatchedTarget, outcome: Outcome, now: number): r
   if (outcome.reason === 'connected') watched.connectMs += outcome.latencyMs ?? 0
   watched.synRetransmits += outcome.synRetransmits ?? 0
   if (outcome.reason === 'connected' && outcome.synRetransmits) watched.lossAt = outcome.endedAt
-  return review(watched, now)
 }
 
-/** Looks whether a target reads otherwise than last announced: after an outcome, or because it has gone stale. */
+/** Looks whether a target reads otherwise than last announced: after an outcome, or because it has gone stale. Returns the changes of status that came of it, the target's before the service's. */
 export function review(watched: WatchedTarget, now: number): readonly Transition[] {
   const { watchedService, target } = watched
   const { service } = watchedService

@@ -56,6 +56,13 @@ export type TransitionLog = {
    * the earlier process ended until this one began; null when there is none.
    */
   restore(earlier: EarlierLog): Absence | null
+  /** Takes in transitions that all replicas number alike, each of which comes after those before it. */
+  add(transitions: readonly LoggedTransition[]): void
+  /**
+   * Puts what all replicas know in the place of what is remembered here, which this one may have found while it was alone.
+   * What came after the transition of the id `newsAfter` is told as news.
+   */
+  replace(shared: Omit<EarlierLog, 'endedAt'>, newsAfter: number): void
   /** Tells of services that an earlier process knew and this one does not watch. Nothing says when they went. */
   endUnwatched(): void
 }
@@ -68,11 +75,14 @@ export function createTransitionLog({
   clock,
   maxCount = 100_000,
   maxAgeMs = 30 * dayMs,
+  source = monitor.transitions,
 }: {
   monitor: Monitor
   clock: Clock
   maxCount?: number
   maxAgeMs?: number
+  /** What it remembers of its own accord. */
+  source?: Signal<Transition>
 }): TransitionLog {
   const logged = createSignal<LoggedTransition>()
   /** The oldest first. */
@@ -92,11 +102,19 @@ export function createTransitionLog({
     return Math.floor(clock.toEpoch(instant)) * 1000
   }
 
+  /** The instant of an id. */
+  function timeOf(id: number): number {
+    return clock.fromEpoch(id / 1000)
+  }
+
   function remember(transition: Transition): void {
     const linked = lastKnown.link(transition)
     if (linked === null) return
     lastId = Math.max(lastId + 1, firstId + 1, idAt(transition.at))
-    const entry = { ...linked, id: lastId }
+    enter({ ...linked, id: lastId })
+  }
+
+  function enter(entry: LoggedTransition): void {
     kept.push(entry)
     // Not one at a time: what goes in front moves all the rest.
     if (kept.length >= maxCount + Math.ceil(maxCount / 10)) forget(kept.length - maxCount)
@@ -122,7 +140,7 @@ export function createTransitionLog({
     absences = absences.filter(({ to }) => to >= oldest)
   }
 
-  monitor.transitions.subscribe(remember)
+  source.subscribe(remember)
 
   return {
     logged,
@@ -141,8 +159,14 @@ export function createTransitionLog({
       const found: LoggedTransition[] = []
       for (let at = kept.length - 1; at >= 0 && found.length < limit; at--) {
         const entry = kept[at] as LoggedTransition
-        if (entry.at < from) break
-        if (entry.at < to && entry.id < before && (service === undefined || entry.service === service))
+        // Ids grow, and none is more than a millisecond earlier than its transition; what a replica found while it was alone is told late.
+        if (timeOf(entry.id) + 1 < from) break
+        if (
+          entry.at >= from &&
+          entry.at < to &&
+          entry.id < before &&
+          (service === undefined || entry.service === service)
+        )
           found.push(entry)
       }
       return found
@@ -172,6 +196,23 @@ export function createTransitionLog({
       const absence = endedAt < startedAt ? { from: endedAt, to: startedAt } : null
       absences = absence === null ? earlier.absences : [...earlier.absences, absence]
       return absence
+    },
+    add(transitions) {
+      for (const transition of transitions) {
+        if (transition.id <= lastId) continue
+        lastId = transition.id
+        enter(transition)
+      }
+    },
+    replace({ transitions, absences: sharedAbsences, completeAfter }, newsAfter) {
+      kept = [...transitions]
+      absences = sharedAbsences
+      completeSince = completeAfter.at
+      forgottenId = completeAfter.id
+      lastEarlierId = Number.POSITIVE_INFINITY
+      lastId = Math.max(transitions.at(-1)?.id ?? 0, completeAfter.id)
+      forget(kept.length - maxCount)
+      for (const transition of kept.filter(({ id }) => id > newsAfter)) logged.emit(transition)
     },
     endUnwatched() {
       const at = Math.max(startedAt, kept.at(-1)?.at ?? startedAt)

@@ -11,6 +11,8 @@ export type Turns = {
   /** Somebody asks for a check that may still wait for its turn: then it goes to the front. */
   hurry(check: Check): void
   stats(): { inFlight: number; waiting: number }
+  /** How much longer than its timeout a check has been under way that was looked at before, at an instant; 0 where it ended. */
+  overdueMs(now: number): number
 }
 
 /** `maxInFlight` bounds the checks under way at once. `take` is given what came of each whose target is still registered, before those who wait for it are called. */
@@ -28,6 +30,10 @@ export function createTurns({
 }): Turns {
   const queue = fastq<unknown, Check>(takeTurn, maxInFlight)
   let waiting = 0
+  /** The check that began last. */
+  let newest: Check | null = null
+  /** One that was under way when it was first looked at. */
+  let looked: { readonly check: Check; readonly at: number } | null = null
 
   function takeTurn(check: Check, giveWay: done): void {
     const { watched, hasBegun } = check
@@ -37,6 +43,7 @@ export function createTurns({
       return
     }
     check.hasBegun = true
+    newest = check
     waiting--
     if (watched.retired) {
       end(check)
@@ -75,7 +82,19 @@ export function createTurns({
       queue.unshift(check, ignore)
     },
     stats: () => ({ inFlight: queue.running(), waiting }),
+    overdueMs(now) {
+      if (looked !== null && !isUnderWay(looked.check)) looked = null
+      // To look at one now and then is enough: a prober that is stuck ends none.
+      if (looked === null && newest !== null && isUnderWay(newest)) looked = { check: newest, at: now }
+      if (looked === null) return 0
+      const { timeoutMs } = looked.check.watched.watchedService.service.policy
+      return Math.max(0, now - looked.at - timeoutMs)
+    },
   }
+}
+
+function isUnderWay(check: Check): boolean {
+  return check.watched.check === check
 }
 
 /** What the queue is to call after each check: whoever waits for one is called by `end`. */

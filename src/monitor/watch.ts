@@ -26,6 +26,15 @@ export type WatchedTarget = {
   lossAt: number | null
 }
 
+/** What is remembered of a target, apart from what it is. */
+export type TargetMemory = Pick<
+  WatchedTarget,
+  'health' | 'announced' | 'checks' | 'failures' | 'connectMs' | 'synRetransmits' | 'lossAt'
+>
+
+/** What is remembered of a service, apart from what it is. */
+export type ServiceMemory = Pick<WatchedService, 'announced' | 'announcedAt' | 'addresses'>
+
 /** One check of a target, from when it is wanted until its outcome counts. */
 export type Check = {
   readonly watched: WatchedTarget

@@ -1,6 +1,6 @@
 import type { Absence } from '../domain/absence.ts'
 import { conditionHolds } from './condition.ts'
-import type { KeptTransition, Registration, Retention, Store, Stored } from './store.ts'
+import type { Condition, KeptTransition, Registration, Removed, Retention, Store, Stored } from './store.ts'
 
 /** Keeps everything for as long as the process lives, so no earlier one ever ran with it. `now` tells milliseconds since the epoch. */
 export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => number = Date.now): Store {
@@ -30,6 +30,15 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
     completeOnlyAfter(newest.id, newest.at)
   }
 
+  async function remove(name: string, condition: Condition): Promise<Stored<Removed>> {
+    const old = registrations.get(name)
+    if (old === undefined || !conditionHolds(condition, old.revision))
+      return stored({ done: false, revision: old?.revision ?? null })
+    registrations.delete(name)
+    drained.delete(name)
+    return stored({ done: true })
+  }
+
   return {
     name: 'memory',
     async load() {
@@ -40,20 +49,14 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
       const old = registrations.get(name)
       if (!conditionHolds(condition, old?.revision ?? null))
         return stored({ done: false, revision: old?.revision ?? null })
-      if (old?.definition === definition) return stored({ done: true, registration: old, created: false })
+      if (old?.definition === definition) return stored({ done: true, registration: old, change: 'none' })
       lastRevision = Math.max(lastRevision + 1, Math.floor(now()))
       const registration = { name, definition, revision: lastRevision }
       registrations.set(name, registration)
-      return stored({ done: true, registration, created: old === undefined })
+      return stored({ done: true, registration, change: old === undefined ? 'created' : 'replaced' })
     },
-    async remove(name, condition) {
-      const old = registrations.get(name)
-      if (old === undefined || !conditionHolds(condition, old.revision))
-        return stored({ done: false, revision: old?.revision ?? null })
-      registrations.delete(name)
-      drained.delete(name)
-      return stored({ done: true })
-    },
+    remove,
+    expire: (name, revision) => remove(name, { ifMatch: [revision] }),
     async setDrained(name, isDrained) {
       if (isDrained) drained.add(name)
       else drained.delete(name)

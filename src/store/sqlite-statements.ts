@@ -60,11 +60,15 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
   function put({ name, definition, condition, now }: Operation & { kind: 'put' }): Put {
     const old = find(name)
     if (!conditionHolds(condition, old?.revision ?? null)) return { done: false, revision: old?.revision ?? null }
-    if (old?.definition === definition) return { done: true, registration: old, created: false }
+    if (old?.definition === definition) return { done: true, registration: old, change: 'none' }
     const revision = Math.max(meta().last_revision + 1, Math.floor(now))
     sql.setRevision.run(revision)
     sql.put.run(name, definition, revision)
-    return { done: true, registration: { name, definition, revision }, created: old === undefined }
+    return {
+      done: true,
+      registration: { name, definition, revision },
+      change: old === undefined ? 'created' : 'replaced',
+    }
   }
 
   function remove({ name, condition }: Operation & { kind: 'remove' }): Removed {

@@ -54,9 +54,9 @@ export type Stored<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly failure: string }
 
-/** A put that was made, or the revision that its condition found instead; null: there is no such registration. */
+/** A put that was made and what it changed, or the revision that its condition found instead; null: there is no such registration. */
 export type Put =
-  | { readonly done: true; readonly registration: Registration; readonly created: boolean }
+  | { readonly done: true; readonly registration: Registration; readonly change: 'created' | 'replaced' | 'none' }
   | { readonly done: false; readonly revision: number | null }
 
 /** A removal that was made, or why not: the revision that its condition found, or null: there is nothing of that name. */
@@ -68,13 +68,18 @@ export type Removed = { readonly done: true } | { readonly done: false; readonly
  * may succeed later.
  */
 export type Store = {
-  readonly name: 'memory' | 'sqlite'
+  readonly name: 'memory' | 'sqlite' | 'redis'
   /** Reads everything. */
   load(): Promise<Stored<Kept>>
-  /** Registers a service, or replaces its definition. The same definition again changes nothing, and has the revision it had. */
-  put(name: string, definition: string, condition: Condition): Promise<Stored<Put>>
+  /**
+   * Registers a service, or replaces its definition. The same definition again changes nothing, and has the revision it had; but
+   * where several processes share the store, its time to live (`ttlMs`, in milliseconds) counts anew for all of them.
+   */
+  put(name: string, definition: string, condition: Condition, ttlMs?: number): Promise<Stored<Put>>
   /** Forgets a registration, and that the service was drained. */
   remove(name: string, condition: Condition): Promise<Stored<Removed>>
+  /** Forgets a registration of this revision whose time to live has ended, unless the store knows better: that it was registered again elsewhere. */
+  expire(name: string, revision: number): Promise<Stored<Removed>>
   setDrained(name: string, drained: boolean): Promise<Stored<null>>
   /**
    * Keeps transitions, whose ids are larger than all before, and forgets the oldest beyond what it was told to keep, but for the

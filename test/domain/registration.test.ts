@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { RegistrationSettings, readRegistration, writeRegistration } from '../../src/domain/registration.ts'
 import { buildService } from '../../src/domain/service.ts'
-import { defineService, ServiceDefinition } from '../../src/http/service-definition.ts'
+import { defineService, ServiceDefinition } from '../../src/domain/service-definition.ts'
 
 const duration = (minMs: number, maxMs: number) =>
   fc.oneof(

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { diagnose } from '../../src/domain/diagnosis.ts'
+import type { Outcome } from '../../src/domain/outcome.ts'
 import type { Service } from '../../src/domain/service.ts'
-import { review, reviewService, settle } from '../../src/monitor/settle.ts'
+import type { Transition } from '../../src/domain/transition.ts'
+import { review, reviewService, settle as takeIn } from '../../src/monitor/settle.ts'
 import {
   standingOf,
   type WatchedService,
@@ -11,6 +13,12 @@ import {
   watchTarget,
 } from '../../src/monitor/watch.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
+
+/** What came of an outcome. */
+function settle(watched: WatchedTarget, outcome: Outcome, now: number): readonly Transition[] {
+  takeIn(watched, outcome)
+  return review(watched, now)
+}
 
 /** A service as the monitor watches it, and its first two targets. */
 function watched(service: Service): [WatchedService, WatchedTarget, WatchedTarget] {

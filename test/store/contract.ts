@@ -48,8 +48,10 @@ export function sampleTransition(id: number, more: Partial<KeptTransition> = {})
 const idAfter = (ms: number) => (epoch + ms) * 1000 + 1
 const idsOf = ({ transitions }: Kept) => transitions.map(({ id }) => id)
 
-/** What every store must do. */
-export function testStore(name: string, open: OpenStore): void {
+/** What every store must do; `skip` is the reason to skip it all. */
+export function testStore(name: string, open: OpenStore, skip: string | false = false): void {
+  const verify = (what: string, work: (t: TestContext) => Promise<void>) => test(`${name}: ${what}`, { skip }, work)
+
   async function start(t: TestContext, more: Partial<StoreSettings> = {}) {
     const { store, reopen } = await open(t, { retention, now: () => epoch, ...more })
     return {
@@ -59,7 +61,7 @@ export function testStore(name: string, open: OpenStore): void {
     }
   }
 
-  test(`${name}: begins with nothing, complete since it was made`, async (t) => {
+  verify('begins with nothing, complete since it was made', async (t) => {
     const { store } = await start(t)
     assert.deepEqual(unwrap(await store.load()), {
       registrations: [],
@@ -71,14 +73,14 @@ export function testStore(name: string, open: OpenStore): void {
     })
   })
 
-  test(`${name}: gives back what was registered, character by character`, async (t) => {
+  verify('gives back what was registered, character by character', async (t) => {
     const { store, kept } = await start(t)
     const definitions = ['{}', '', '{"message":"ünï\u0000cödé \u{1f6aa} \' \\" ; --"}', 'x'.repeat(1_000_000)]
     for (const [index, definition] of definitions.entries())
       assert.deepEqual(unwrap(await store.put(`s${index}`, definition, {})), {
         done: true,
         registration: { name: `s${index}`, definition, revision: epoch + index },
-        created: true,
+        change: 'created',
       })
     assert.deepEqual(
       (await kept()).registrations.toSorted((a, b) => a.revision - b.revision),
@@ -86,17 +88,18 @@ export function testStore(name: string, open: OpenStore): void {
     )
   })
 
-  test(`${name}: replaces a definition, and is not changed by the same one again`, async (t) => {
+  verify('replaces a definition, and is not changed by the same one again', async (t) => {
     const { store, kept } = await start(t)
     const first = revisionOf(await store.put('pg', '{"a":1}', {}))
     const second = unwrap(await store.put('pg', '{"a":2}', {}))
     const registration = { name: 'pg', definition: '{"a":2}', revision: first + 1 }
-    assert.deepEqual(second, { done: true, registration, created: false })
-    assert.deepEqual(unwrap(await store.put('pg', '{"a":2}', { ifMatch: [first + 1] })), second)
+    assert.deepEqual(second, { done: true, registration, change: 'replaced' })
+    const again = unwrap(await store.put('pg', '{"a":2}', { ifMatch: [first + 1] }))
+    assert.deepEqual(again, { done: true, registration, change: 'none' })
     assert.deepEqual((await kept()).registrations, [registration])
   })
 
-  test(`${name}: gives revisions that grow, whatever the wall clock does and whatever is deregistered`, async (t) => {
+  verify('gives revisions that grow, whatever the wall clock does and whatever is deregistered', async (t) => {
     let now = epoch
     const { store, reopen } = await open(t, { retention, now: () => now })
     const put = async (store: Store, definition: string) => revisionOf(await store.put('pg', definition, {}))
@@ -106,10 +109,12 @@ export function testStore(name: string, open: OpenStore): void {
     now = epoch - 5000
     assert.equal(await put(store, '3'), epoch + 5001)
     assert.deepEqual(unwrap(await store.remove('pg', {})), { done: true })
-    assert.equal(await put((await reopen?.()) ?? store, '4'), epoch + 5002)
+    // A store may give the removal one as well.
+    const last = await put((await reopen?.()) ?? store, '4')
+    assert.ok(last === epoch + 5002 || last === epoch + 5003, `${last}`)
   })
 
-  test(`${name}: makes a change only under its condition, and tells the revision that it found`, async (t) => {
+  verify('makes a change only under its condition, and tells the revision that it found', async (t) => {
     const { store } = await start(t)
     const revision = revisionOf(await store.put('pg', '1', {}))
     const cases: [condition: Condition, ofOne: boolean, ofNone: boolean][] = [
@@ -138,7 +143,7 @@ export function testStore(name: string, open: OpenStore): void {
     assert.deepEqual(unwrap(await store.remove('pg', { ifMatch: [revision] })), { done: true })
   })
 
-  test(`${name}: does what is asked together in the order it was asked`, async (t) => {
+  verify('does what is asked together in the order it was asked', async (t) => {
     const { store } = await start(t)
     const puts = await Promise.all(Array.from({ length: 50 }, (_, i) => store.put('pg', `${i}`, { ifNoneMatch: '*' })))
     assert.deepEqual(
@@ -148,7 +153,7 @@ export function testStore(name: string, open: OpenStore): void {
     const [removed, put, again] = await Promise.all([
       store.remove('pg', { ifMatch: '*' }),
       store.put('pg', 'new', { ifNoneMatch: '*' }),
-      store.remove('pg', { ifMatch: [epoch + 1] }),
+      store.remove('pg', { ifMatch: '*' }),
     ])
     assert.deepEqual(
       [removed, put, again].map((stored) => unwrap<{ done: boolean }>(stored).done),
@@ -156,7 +161,7 @@ export function testStore(name: string, open: OpenStore): void {
     )
   })
 
-  test(`${name}: keeps who is drained, registered or not, until it is deregistered`, async (t) => {
+  verify('keeps who is drained, registered or not, until it is deregistered', async (t) => {
     const { store, kept } = await start(t)
     unwrap(await store.put('pg', '{}', {}))
     for (const service of ['pg', 'pg', 'from-file', 'undrained', 'kept']) unwrap(await store.setDrained(service, true))
@@ -168,7 +173,7 @@ export function testStore(name: string, open: OpenStore): void {
     assert.deepEqual((await kept()).drained.toSorted(), ['from-file', 'kept'])
   })
 
-  test(`${name}: gives transitions back as they were, the oldest first, each once`, async (t) => {
+  verify('gives transitions back as they were, the oldest first, each once', async (t) => {
     const { store, kept } = await start(t)
     const transitions = [
       sampleTransition(idAfter(1)),
@@ -184,7 +189,7 @@ export function testStore(name: string, open: OpenStore): void {
     assert.deepEqual(found.completeAfter, { id: epoch * 1000, at: epoch })
   })
 
-  test(`${name}: forgets the oldest of too many, and is complete after them`, async (t) => {
+  verify('forgets the oldest of too many, and is complete after them', async (t) => {
     const { store, kept } = await start(t)
     const all = Array.from({ length: 355 }, (_, i) => sampleTransition(idAfter(i), { target: 'pg:5432' }))
     for (let i = 0; i < all.length; i += 5) unwrap(await store.append(all.slice(i, i + 5), false))
@@ -195,7 +200,7 @@ export function testStore(name: string, open: OpenStore): void {
     assert.deepEqual(completeAfter, { id, at })
   })
 
-  test(`${name}: forgets what is too old at a beat, and is complete after it`, async (t) => {
+  verify('forgets what is too old at a beat, and is complete after it', async (t) => {
     const { store, kept } = await start(t)
     const ids = [0, 10, 20, 30].map((minutes) => idAfter(minutes * minuteMs))
     unwrap(
@@ -213,7 +218,7 @@ export function testStore(name: string, open: OpenStore): void {
     assert.deepEqual(found.completeAfter, { id: ids[1], at: epoch + 10 * minuteMs })
   })
 
-  test(`${name}: keeps the last change of each service itself until there is another, however old`, async (t) => {
+  verify('keeps the last change of each service itself until there is another, however old', async (t) => {
     const { store, kept } = await start(t)
     const old = [
       sampleTransition(idAfter(0)),
@@ -229,7 +234,7 @@ export function testStore(name: string, open: OpenStore): void {
     assert.deepEqual(found.completeAfter, { id: idAfter(4), at: epoch + 4 })
   })
 
-  test(`${name}: forgets such a change with the next that is forgotten, once there is another`, async (t) => {
+  verify('forgets such a change with the next that is forgotten, once there is another', async (t) => {
     const { store, kept } = await start(t)
     unwrap(await store.append([sampleTransition(idAfter(0)), sampleTransition(idAfter(1), { service: 'mq' })], false))
     unwrap(await store.beat(epoch + 90 * minuteMs))
@@ -238,7 +243,7 @@ export function testStore(name: string, open: OpenStore): void {
     assert.deepEqual(idsOf(await kept()), [idAfter(1), idAfter(91 * minuteMs)])
   })
 
-  test(`${name}: is complete only from the first transition on before which some were lost`, async (t) => {
+  verify('is complete only from the first transition on before which some were lost', async (t) => {
     const { store, kept } = await start(t)
     unwrap(await store.append([sampleTransition(idAfter(1))], false))
     unwrap(await store.append([sampleTransition(idAfter(7)), sampleTransition(idAfter(8))], true))
@@ -248,7 +253,7 @@ export function testStore(name: string, open: OpenStore): void {
     assert.deepEqual(found.completeAfter, { id: idAfter(7) - 1, at: epoch + 7 })
   })
 
-  test(`${name}: keeps absences, the oldest first, each once, until they are too old`, async (t) => {
+  verify('keeps absences, the oldest first, each once, until they are too old', async (t) => {
     const { store, kept } = await start(t)
     const [early, late] = [
       { from: epoch, to: epoch + minuteMs },
@@ -263,7 +268,7 @@ export function testStore(name: string, open: OpenStore): void {
     assert.deepEqual(found.completeAfter, { id: epoch * 1000, at: early.to })
   })
 
-  test(`${name}: knows when an earlier process was last known to run, if it outlasts one`, async (t) => {
+  verify('knows when an earlier process was last known to run, if it outlasts one', async (t) => {
     const { store, reopen } = await open(t, { retention, now: () => epoch })
     unwrap(await store.beat(epoch + 5000.25))
     unwrap(await store.beat(epoch + 10_000.5))
@@ -271,7 +276,7 @@ export function testStore(name: string, open: OpenStore): void {
     assert.equal(aliveAt, reopen === undefined ? null : epoch + 10_000.5)
   })
 
-  test(`${name}: does as a plain map would, whatever is asked in whatever order`, async (t) => {
+  verify('does as a plain map would, whatever is asked in whatever order', async (t) => {
     await fc.assert(
       fc.asyncProperty(fc.array(wish, { maxLength: 60 }), (wishes) => compare(t, wishes)),
       { numRuns: 30 },
@@ -306,7 +311,8 @@ export function testStore(name: string, open: OpenStore): void {
         if (!put.done) assert.equal(put.revision, old?.revision ?? null)
         else {
           const { definition, revision } = put.registration
-          assert.deepEqual([definition, put.created], [wish.definition, old === undefined])
+          const change = old === undefined ? 'created' : old.definition === definition ? 'none' : 'replaced'
+          assert.deepEqual([definition, put.change], [wish.definition, change])
           if (old?.definition === definition) assert.equal(revision, old.revision)
           else assert.ok(revision > newest, 'a revision did not grow')
           newest = Math.max(newest, revision)

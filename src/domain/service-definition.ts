@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { formatDuration } from '../domain/duration.ts'
-import { Close } from '../domain/policy.ts'
-import { Resolve, type Service } from '../domain/service.ts'
+import { formatDuration } from './duration.ts'
+import { Close } from './policy.ts'
+import { Resolve, type Service } from './service.ts'
 
 const duration = (description: string) => z.string().meta({ description, examples: ['10s'] })
 const count = z.int().positive()

@@ -1,0 +1,62 @@
+import { Counter, Gauge, type Registry as Register } from 'prom-client'
+import type { Replica } from '../replicas/replica.ts'
+import { addHistogram } from './histogram.ts'
+
+/** What the metrics ask a replica. */
+export type ReplicaView = Pick<Replica, 'standing' | 'renewed'> & {
+  readonly sharing: Pick<Replica['sharing'], 'refused'>
+}
+
+/** Adds what tells how this replica stands to the others. */
+export function addReplicaMetrics(replica: ReplicaView, register: Register): void {
+  const registers = [register]
+  const gauge = (name: string, help: string, read: () => number) => {
+    const metric: Gauge = new Gauge({ name, help, registers, collect: () => metric.set(read()) })
+  }
+  gauge(
+    'porthole_replica_solo',
+    'Whether this replica checks everything itself, because it cannot reach the store that all share.',
+    () => (replica.standing().mode === 'solo' ? 1 : 0),
+  )
+  gauge('porthole_replica_members', 'How many replicas are live, as this one last heard.', () =>
+    replica.standing().mode === 'solo' ? 1 : replica.standing().members.length,
+  )
+  gauge(
+    'porthole_replica_shards',
+    'Of how many of the 256 parts of the services this replica holds the lease.',
+    () => replica.standing().shards,
+  )
+  const counts = { granted: 0, failed: 0 }
+  const renewals: Counter = new Counter({
+    name: 'porthole_replica_lease_renewals_total',
+    help: 'Renewals of the leases of this replica.',
+    labelNames: ['result'],
+    registers,
+    collect: () => {
+      renewals.reset()
+      for (const [result, count] of Object.entries(counts)) renewals.inc({ result }, count)
+    },
+  })
+  const durations = addHistogram(register, {
+    name: 'porthole_replica_lease_renewal_duration_seconds',
+    help: 'How long renewals of the leases took that were answered.',
+    bounds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
+  })
+  const ofAll = durations.series()
+  replica.renewed.subscribe(({ granted, elapsedMs }) => {
+    counts[granted ? 'granted' : 'failed']++
+    if (granted) durations.observe(ofAll, elapsedMs / 1000)
+  })
+  const refused: Counter = new Counter({
+    name: 'porthole_replica_refused_results_total',
+    help: 'Results of this replica that do not count: another held the lease by then (old_token), or checked at the same time (overtaken).',
+    labelNames: ['cause'],
+    registers,
+    collect: () => {
+      refused.reset()
+      const { fenced, overtaken } = replica.sharing.refused()
+      refused.inc({ cause: 'old_token' }, fenced)
+      refused.inc({ cause: 'overtaken' }, overtaken)
+    },
+  })
+}

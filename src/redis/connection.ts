@@ -1,0 +1,149 @@
+import { readFileSync } from 'node:fs'
+import { createClient } from '@redis/client'
+import type { Script } from './script.ts'
+
+/** Where Redis is, and how to log in. */
+export type RedisSettings = {
+  /** `redis://` or `rediss://`, with user and password if it has them. */
+  readonly url: string
+  /** The file that holds the password; read at every connection, so that it can be changed. */
+  readonly passwordFile: string | null
+}
+
+/** What Redis answers (RESP2). */
+export type Reply = string | number | null | readonly Reply[]
+
+/** An answer, or as a sentence why there is none. What was asked may have been done all the same, unless Redis itself refused. */
+export type Answer = { readonly ok: true; readonly value: Reply } | { readonly ok: false; readonly failure: string }
+
+/** One connection to Redis, which does not come back once it is lost. */
+export type Connection = {
+  /** Sends a command. Without an answer within the deadline, or `deadlineMs`, it fails; after two in a row the connection is lost. */
+  send(command: readonly string[], deadlineMs?: number): Promise<Answer>
+  run(script: Script, keys: readonly string[], input: readonly (string | number)[]): Promise<Answer>
+  /** Resolves with the reason, as a sentence, once the connection is lost. */
+  readonly lost: Promise<string>
+  close(): void
+}
+
+/** How long Redis may take for an answer, in milliseconds. */
+const answerMs = 1000
+
+/** Where Redis is, without the password. */
+export function placeOf({ url }: RedisSettings): string {
+  const { host } = new URL(url)
+  return `Redis at ${host}`
+}
+
+/**
+ * Connects. A node of a Redis Cluster that does not have the keys says who does, and is believed once: `key` is one of them.
+ *
+ * The client's own timeout ends with the writing of a command, so each call has a deadline of its own; its reconnecting is left
+ * out, since after a loss everything has to be read anew anyway.
+ */
+export async function connectRedis(settings: RedisSettings, key: string): Promise<Connection | string> {
+  const first = await open(settings, new URL(settings.url))
+  if (typeof first === 'string') return first
+  const probe = await first.send(['HLEN', key])
+  if (probe.ok) return first
+  const moved = /\bMOVED \d+ (\S*):(\d+)$/.exec(probe.failure)
+  if (moved === null) {
+    first.close()
+    return probe.failure
+  }
+  first.close()
+  const [, host = '', port = ''] = moved
+  const there = new URL(settings.url)
+  // A node that does not know its own name means the one that was asked.
+  if (host !== '') there.hostname = host.includes(':') ? `[${host}]` : host
+  there.port = port
+  return open({ ...settings, url: there.href }, there)
+}
+
+async function open(settings: RedisSettings, url: URL): Promise<Connection | string> {
+  const place = placeOf({ ...settings, url: url.href })
+  let password: string | null
+  try {
+    password = settings.passwordFile === null ? null : readFileSync(settings.passwordFile, 'utf8').trim()
+  } catch (error) {
+    return `the password of ${place} cannot be read from replicas.passwordFile: ${(error as Error).message}`
+  }
+  const client = createClient({
+    url: url.href,
+    ...(password === null ? {} : { password }),
+    RESP: 2,
+    name: 'porthole',
+    disableOfflineQueue: true,
+    socket: { connectTimeout: answerMs, reconnectStrategy: false },
+  })
+  const { promise: lost, resolve } = Promise.withResolvers<string>()
+  let isLost = false
+  const lose = (why: string) => {
+    if (isLost) return
+    isLost = true
+    resolve(why)
+    client.destroy()
+  }
+  client.on('error', (error: Error) => lose(explain(place, error)))
+  client.on('end', () => lose(`${place} closed the connection`))
+  const connected = await within(2 * answerMs, client.connect())
+  if (!connected.ok) {
+    lose(explain(place, connected.error))
+    return lost
+  }
+
+  let missed = 0
+  async function send(command: readonly string[], deadlineMs = answerMs): Promise<Answer> {
+    if (isLost) return { ok: false, failure: await lost }
+    const answer = await within(deadlineMs, client.sendCommand<Reply>([...command]))
+    if (answer.ok) {
+      missed = 0
+      return answer
+    }
+    const failure = explain(place, answer.error)
+    if (answer.isOverdue && ++missed >= 2) lose(failure)
+    return { ok: false, failure }
+  }
+
+  return {
+    send,
+    lost,
+    async run({ text, sha1 }, keys, input) {
+      const rest = [`${keys.length}`, ...keys, ...input.map(String)]
+      const answer = await send(['EVALSHA', sha1, ...rest])
+      // It is not there yet, or was thrown out: Redis remembers what it is sent whole.
+      if (answer.ok || !answer.failure.includes('NOSCRIPT')) return answer
+      return send(['EVAL', text, ...rest])
+    },
+    close: () => lose(`the connection to ${place} is closed`),
+  }
+}
+
+type Settled<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly error: Error; readonly isOverdue: boolean }
+
+/** What came of a promise, in time. Who answers late answers nobody. */
+async function within<Value>(ms: number, promise: Promise<Value>): Promise<Settled<Value>> {
+  const { promise: overdue, resolve } = Promise.withResolvers<Settled<Value>>()
+  const error = new Error(`it has not answered for ${ms / 1000} s`)
+  const timer = setTimeout(() => resolve({ ok: false, error, isOverdue: true }), ms)
+  const settled = promise.then(
+    (value): Settled<Value> => ({ ok: true, value }),
+    (error: Error): Settled<Value> => ({ ok: false, error, isOverdue: false }),
+  )
+  const first = await Promise.race([settled, overdue])
+  clearTimeout(timer)
+  return first
+}
+
+/** What went wrong, for people. */
+function explain(place: string, error: Error): string {
+  const { code } = error as NodeJS.ErrnoException
+  const message = error.message.replace(/\s+/g, ' ')
+  if (code === 'ECONNREFUSED')
+    return `nobody listens where ${place.replace('Redis at', 'Redis should be,')}: see whether it runs`
+  if (/^(NOAUTH|WRONGPASS|NOPERM)/.test(message))
+    return `${place} does not let Porthole in (${message}): see replicas.redis and replicas.passwordFile`
+  return `${place} fails: ${message}`
+}

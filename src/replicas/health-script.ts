@@ -1,0 +1,101 @@
+import { script } from '../redis/script.ts'
+import { transitionLog } from '../store/redis-scripts.ts'
+
+/** How long what is remembered of a service is kept after the last that was heard of it, in milliseconds. */
+const keepMs = 7 * 86_400_000
+
+/**
+ * Takes what was found of several services. KEYS meta stream leases transitions last, and for each update the key of its service's health. ARGV
+ * replica, most transitions, and for each update: service, shard, token ('0' where it was only asked for); the number of records, and of each
+ * its field, the version it goes on from, and what is remembered as JSON; the number of fields to forget, and these; the number of transitions,
+ * and of each the service if it is its own, the new status, and all but its id as JSON.
+ *
+ * An update counts whole or not at all: not when another holds the lease by now, and not when somebody else's outcome of the same target
+ * came before. Returns the version that what counts has now, and for each update 1, 0 (overtaken) or -1 (an old token).
+ */
+export const publishScript = script(
+  transitionLog,
+  `
+local key, stream, leases, transitions, last = unpack(KEYS, 1, 5)
+local replica, most = ARGV[1], tonumber(ARGV[2])
+local number = nextEntry(key)
+local version = whole(number)
+local results, records, told = { version }, {}, {}
+local at, index = 3, 5
+
+local function take(count)
+  local from = at
+  at = at + count
+  return unpack(ARGV, from, from + count - 1)
+end
+
+local function isOld(shard, token)
+  if token == '0' then return false end
+  local lease = redis.call('HGET', leases, shard)
+  return not lease or string.match(lease, '^%d+') ~= token
+end
+
+while at <= #ARGV do
+  index = index + 1
+  local health = KEYS[index]
+  local service, shard, token = take(3)
+  local verdict = isOld(shard, token) and -1 or 1
+  local fields, written = {}, {}
+  for _ = 1, tonumber((take(1))) do
+    local field, base, memory = take(3)
+    local current = redis.call('HGET', health, field)
+    if verdict == 1 and (current and string.match(current, '^%d+') or '0') ~= base then verdict = 0 end
+    fields[#fields + 1] = field
+    fields[#fields + 1] = version .. ' ' .. memory
+    written[#written + 1] = '[' .. cjson.encode(field) .. ',' .. memory .. ']'
+  end
+  local gone = {}
+  for _ = 1, tonumber((take(1))) do gone[#gone + 1] = take(1) end
+  local changes = {}
+  for _ = 1, tonumber((take(1))) do changes[#changes + 1] = { take(3) } end
+  results[#results + 1] = verdict
+  if verdict == 1 then
+    if #gone > 0 then redis.call('HDEL', health, unpack(gone)) end
+    if #fields > 0 then
+      redis.call('HSET', health, unpack(fields))
+      redis.call('PEXPIRE', health, ${keepMs})
+      records[#records + 1] = '[' .. cjson.encode(service) .. ',[' .. table.concat(written, ',') .. ']]'
+    end
+    for _, change in ipairs(changes) do
+      local own, to, json = unpack(change)
+      local id = math.max(meta(key, 'transition') + 1, micros())
+      json = '{"id":' .. whole(id) .. ',' .. string.sub(json, 2)
+      keep(transitions, last, key, id, own, to, json)
+      told[#told + 1] = json
+    end
+  end
+end
+
+if #records == 0 and #told == 0 then return results end
+bound(transitions, key, most)
+pushAs(number, stream, key, 'health', 'replica', replica, 'records', '[' .. table.concat(records, ',') .. ']',
+  'transitions', '[' .. table.concat(told, ',') .. ']')
+return results`,
+)
+
+/** What is remembered of services. KEYS the keys of their health. Returns for each a flat list of fields and values. */
+export const readHealthScript = script(`
+local found = {}
+for _, health in ipairs(KEYS) do found[#found + 1] = redis.call('HGETALL', health) end
+return found`)
+
+/**
+ * The first replica after a store was lost, or never was, tells what it remembers of what happened. KEYS meta. ARGV replica, and the id and
+ * time after which it misses nothing. Returns 1 for the first.
+ */
+export const seedScript = script(`
+if redis.call('HSETNX', KEYS[1], 'seeded', ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'after_id', ARGV[2], 'after_at', ARGV[3])
+redis.call('HSETNX', KEYS[1], 'created', ARGV[3])
+return 1`)
+
+/** Has everybody read the log of transitions anew. KEYS meta stream. */
+export const tellLogScript = script(`return push(KEYS[2], KEYS[1], 'log')`)
+
+/** Forgets what is remembered of a service. KEYS the key of its health. */
+export const forgetHealthScript = script(`return redis.call('DEL', KEYS[1])`)

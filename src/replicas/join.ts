@@ -1,0 +1,114 @@
+import type { Clock } from '../clock.ts'
+import type { TransitionLog } from '../monitor/transition-log.ts'
+import type { Reply } from '../redis/connection.ts'
+import type { Keys } from '../redis/keys.ts'
+import { readKept } from '../store/read-kept.ts'
+import { mergeScript } from '../store/redis-scripts.ts'
+import type { Kept, Store, Stored } from '../store/store.ts'
+import { seedScript, tellLogScript } from './health-script.ts'
+import type { Link } from './link.ts'
+import type { SharedRegistry } from './shared-registry.ts'
+
+export type JoinParts = {
+  readonly id: string
+  readonly link: Link
+  readonly keys: Keys
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: TransitionLog
+  readonly sharedRegistry: SharedRegistry
+  /** When this process began, an instant of the clock. */
+  readonly startedAt: number
+}
+
+/** How many names, or transitions, go to the store at once: it serves nobody else meanwhile. */
+const portion = 200
+
+const done: Stored<null> = { ok: true, value: null }
+
+/**
+ * Brings together what this replica knows and what the store keeps, and puts it in force. Of each registration the newest revision
+ * counts, whoever knows it; a store that lost everything is given it back. `isAlone`: no other replica is live. `isFirst`: this process
+ * joins for the first time. Returns what could not be read, as sentences.
+ */
+export async function bringTogether(
+  parts: JoinParts,
+  { isAlone, isFirst, newsAfter }: { isAlone: boolean; isFirst: boolean; newsAfter: number },
+): Promise<Stored<string[]>> {
+  const { link, keys, store, sharedRegistry } = parts
+  const merged = await merge(parts)
+  if (!merged.ok) return merged
+  const seeded = await seed(parts)
+  if (!seeded.ok) return seeded
+  const kept = await loadLog(parts, {
+    isAlone,
+    isFirst,
+    newsAfter: seeded.value ? Number.POSITIVE_INFINITY : newsAfter,
+  })
+  if (!kept.ok) return kept
+  const drains = await link.send(['HGETALL', keys.drained])
+  if (!drains.ok) return drains
+  const { registrations } = kept.value
+  await store.beat(Math.floor(parts.clock.toEpoch(parts.clock.now())))
+  return { ok: true, value: sharedRegistry.restore(registrations, readDrains(drains.value)) }
+}
+
+/** Reads the log of transitions anew. */
+export async function loadLog(
+  { store, log, clock, startedAt }: JoinParts,
+  { isAlone, isFirst, newsAfter }: { isAlone: boolean; isFirst: boolean; newsAfter: number },
+): Promise<Stored<Kept>> {
+  const loaded = await store.load()
+  if (!loaded.ok) return loaded
+  const { aliveAt, absences } = loaded.value
+  const began = Math.floor(clock.toEpoch(startedAt))
+  let kept = loaded.value
+  if (isFirst && isAlone && aliveAt !== null && aliveAt < began) {
+    const absence = { from: aliveAt, to: began }
+    const added = await store.addAbsence(absence)
+    if (!added.ok) return added
+    kept = { ...kept, absences: [...absences.filter(({ from }) => from !== aliveAt), absence] }
+  }
+  log.replace(readKept(kept, clock), newsAfter)
+  return { ok: true, value: kept }
+}
+
+async function merge({ link, keys, sharedRegistry }: JoinParts): Promise<Stored<null>> {
+  const { meta, stream, registrations, removed, expiries, drained } = keys
+  const all = sharedRegistry.written()
+  while (all.length > 0) {
+    const some = all.splice(0, portion)
+    const on = [meta, stream, registrations, removed, expiries, drained, ...some.map(([, name]) => keys.health(name))]
+    const answer = await link.run(mergeScript, on, ['', ...some.flat()])
+    if (!answer.ok) return answer
+  }
+  return done
+}
+
+/** Gives what this replica remembers to a store that remembers nothing; only the first does. Returns whether this one did. */
+async function seed({ id, link, keys, store, log, clock }: JoinParts): Promise<Stored<boolean>> {
+  const completeAt = Math.floor(clock.toEpoch(log.completeSince()))
+  const answer = await link.run(seedScript, [keys.meta], [id, completeAt * 1000, completeAt])
+  if (!answer.ok) return answer
+  if (answer.value === 0) return { ok: true, value: false }
+  const all = log.find({}).reverse()
+  while (all.length > 0) {
+    const some = all.splice(0, portion).map((transition) => ({ ...transition, at: clock.toEpoch(transition.at) }))
+    const kept = await store.append(some, false)
+    if (!kept.ok) return kept
+  }
+  for (const { from, to } of log.absences()) {
+    const kept = await store.addAbsence({ from: clock.toEpoch(from), to: clock.toEpoch(to) })
+    if (!kept.ok) return kept
+  }
+  await link.run(tellLogScript, [keys.meta, keys.stream], [])
+  return { ok: true, value: true }
+}
+
+function readDrains(reply: Reply): [string, { revision: number; drained: boolean }][] {
+  const flat = (reply ?? []) as readonly string[]
+  return Array.from({ length: flat.length / 2 }, (_, i) => {
+    const [revision, flag] = (flat[2 * i + 1] as string).split(' ')
+    return [flat[2 * i] as string, { revision: Number(revision), drained: flag === '1' }]
+  })
+}

@@ -1,0 +1,101 @@
+import { script } from '../redis/script.ts'
+
+/**
+ * Membership, renewal, release and acquisition of all shards, in one round trip, on Redis's clock. KEYS meta stream members leases offers
+ * files. ARGV id attempt leaseMs isMember (1|0) shards ("1,2,3") loadedAt digest.
+ *
+ * A lease is "token owner until"; its token stays when nobody owns it. An owner is "-" then. A member is "until attempt". Returns now
+ * in microseconds; the members; shard, owner and token of each that is owned; the newest entry; how long until the first other member is given up, or -1;
+ * the digest of the file loaded last; and whether what this replica's file defines is there (1|0). Nothing when the renewal came after a later one.
+ */
+export const renewScript = script(`
+local key, stream, members, leases, offers, files = unpack(KEYS)
+local id, attempt, lease, isMember = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
+local loadedAt, digest = ARGV[6], ARGV[7]
+local exactly = micros()
+local now = math.floor(exactly / 1000)
+local isNews, nextExpiry = false, -1
+
+local live, wasMember = {}, false
+local all = redis.call('HGETALL', members)
+for i = 1, #all, 2 do
+  local member = all[i]
+  local untilTime, last = string.match(all[i + 1], '^(%d+) (%d+)$')
+  untilTime = tonumber(untilTime)
+  if member == id then
+    if attempt <= tonumber(last) then return {} end
+    wasMember = true
+  elseif untilTime <= now then
+    redis.call('HDEL', members, member)
+    redis.call('HDEL', offers, member)
+    isNews = true
+  else
+    live[#live + 1] = member
+    if nextExpiry < 0 or untilTime - now < nextExpiry then nextExpiry = untilTime - now end
+  end
+end
+if isMember then
+  redis.call('HSET', members, id, whole(now + lease) .. ' ' .. whole(attempt))
+  redis.call('HSET', offers, id, loadedAt .. ' ' .. digest)
+  live[#live + 1] = id
+elseif wasMember then
+  redis.call('HDEL', members, id)
+  redis.call('HDEL', offers, id)
+end
+if isMember ~= wasMember then isNews = true end
+
+local wanted = {}
+for shard in string.gmatch(ARGV[5], '%d+') do wanted[shard] = true end
+local known, owners, changes = {}, {}, {}
+all = redis.call('HGETALL', leases)
+for i = 1, #all, 2 do
+  local shard = all[i]
+  local token, owner, untilTime = string.match(all[i + 1], '^(%d+) (%S+) (%d+)$')
+  known[shard] = tonumber(token)
+  if owner == id and not wanted[shard] then
+    changes[#changes + 1] = shard
+    changes[#changes + 1] = token .. ' - 0'
+    isNews = true
+  elseif owner ~= '-' and owner ~= id and tonumber(untilTime) > now then
+    wanted[shard] = nil
+    owners[#owners + 1] = shard
+    owners[#owners + 1] = owner
+    owners[#owners + 1] = token
+  elseif owner == id then
+    wanted[shard] = token
+  end
+end
+for shard, held in pairs(wanted) do
+  local token = held == true and whole(math.max((known[shard] or 0) + 1, now)) or held
+  changes[#changes + 1] = shard
+  changes[#changes + 1] = token .. ' ' .. id .. ' ' .. whole(now + lease)
+  owners[#owners + 1] = shard
+  owners[#owners + 1] = id
+  owners[#owners + 1] = token
+end
+if #changes > 0 then redis.call('HSET', leases, unpack(changes)) end
+
+-- The file loaded last counts, of those that live replicas have; the others' are forgotten.
+local newestAt, newest, used = 0, '', {}
+all = redis.call('HGETALL', offers)
+for i = 1, #all, 2 do
+  local at, one = string.match(all[i + 1], '^(%S+) (%S+)$')
+  used[one] = true
+  at = tonumber(at)
+  if at > newestAt or (at == newestAt and one > newest) then newestAt, newest = at, one end
+end
+if isNews then
+  for _, one in ipairs(redis.call('HKEYS', files)) do
+    if not used[one] then redis.call('HDEL', files, one) end
+  end
+  push(stream, key, 'members')
+end
+return {
+  whole(exactly), live, owners, whole(meta(key, 'head')), nextExpiry, newest, redis.call('HEXISTS', files, digest),
+}`)
+
+/** Keeps what a file defines, and has everybody look which counts. KEYS meta stream files. ARGV digest text. */
+export const offerScript = script(`
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
+push(KEYS[2], KEYS[1], 'members')
+return 0`)

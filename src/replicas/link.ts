@@ -1,0 +1,91 @@
+import { type Answer, type Connection, connectRedis, placeOf, type RedisSettings } from '../redis/connection.ts'
+import type { Keys } from '../redis/keys.ts'
+import type { Script } from '../redis/script.ts'
+import { createFeed, type Feed, newestOf } from './feed.ts'
+
+/** Two connections to Redis: one that is asked, and one that waits for what there is to tell. */
+export type Session = {
+  readonly feed: Feed
+  /** Resolves with why it is over, as a sentence. */
+  readonly over: Promise<string>
+  close(): void
+}
+
+/** The way to Redis, which may be there or not. */
+export type Link = {
+  /** Asks; fails at once, with a sentence, while there is no connection. */
+  run(script: Script, keys: readonly string[], input: readonly (string | number)[]): Promise<Answer>
+  send(command: readonly string[]): Promise<Answer>
+  /** Connects anew. A string says why it cannot. */
+  open(): Promise<Session | string>
+  /** Resolves once everything up to this entry of the stream was taken in here, or it is clear that it will not soon be. */
+  caughtUp(entry: number): Promise<void>
+  /** Notes that everything up to this entry was taken in. */
+  advance(entry: number): void
+}
+
+/** How long somebody who made a change waits for it to come back, in milliseconds. */
+const patienceMs = 1000
+
+export function createLink(settings: RedisSettings, keys: Keys): Link {
+  let connection: Connection | null = null
+  let failure = `${placeOf(settings)} was not reached yet`
+  let known = 0
+  let waiting: { readonly entry: number; readonly go: () => void }[] = []
+
+  async function open(): Promise<Session | string> {
+    const asking = await connectRedis(settings, keys.meta)
+    if (typeof asking === 'string') {
+      failure = asking
+      return asking
+    }
+    const waitingFor = await connectRedis(settings, keys.meta)
+    if (typeof waitingFor === 'string') {
+      asking.close()
+      failure = waitingFor
+      return waitingFor
+    }
+    const close = () => {
+      if (connection === asking) connection = null
+      asking.close()
+      waitingFor.close()
+    }
+    const newest = await waitingFor.send(['XREVRANGE', keys.stream, '+', '-', 'COUNT', '1'])
+    if (!newest.ok) {
+      failure = newest.failure
+      close()
+      return failure
+    }
+    connection = asking
+    const over = Promise.race([asking.lost, waitingFor.lost]).then((why) => {
+      failure = why
+      close()
+      return why
+    })
+    return { feed: createFeed(waitingFor.send, keys.stream, newestOf(newest.value)), over, close }
+  }
+
+  const absent = (): Answer => ({ ok: false, failure })
+
+  return {
+    run: async (script, on, input) => (connection === null ? absent() : connection.run(script, on, input)),
+    send: async (command) => (connection === null ? absent() : connection.send(command)),
+    open,
+    caughtUp(entry) {
+      if (entry <= known) return Promise.resolve()
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, patienceMs)
+      const go = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      waiting.push({ entry, go })
+      return promise
+    },
+    advance(entry) {
+      known = entry
+      for (const one of waiting) if (one.entry <= known) one.go()
+      waiting = waiting.filter((one) => one.entry > known)
+    },
+  }
+}

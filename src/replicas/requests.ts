@@ -1,0 +1,71 @@
+import type { Reply } from '../redis/connection.ts'
+import type { Keys } from '../redis/keys.ts'
+import type { Retention } from '../store/store.ts'
+import type { NewestFile } from './file-offers.ts'
+import { publishScript, readHealthScript } from './health-script.ts'
+import { renewScript } from './lease-script.ts'
+import { type Grant, leaseMs, type Renewal, readGrant } from './leases.ts'
+import type { Link } from './link.ts'
+import { type Published, readKeptHealth, readPublished, type Update, writeUpdate } from './publication.ts'
+import type { SharedClock } from './shared-clock.ts'
+import type { KeptHealth } from './sharing.ts'
+
+/** What a replica asks of the store again and again. Each answers null when nothing came back. */
+export type Requests = {
+  renew(
+    renewal: Renewal,
+    file: { readonly digest: string; readonly loadedAt: number },
+  ): Promise<{ readonly grant: Grant; readonly file: NewestFile } | null>
+  publish(updates: readonly Update[]): Promise<Published | null>
+  readHealth(services: readonly string[]): Promise<KeptHealth[] | null>
+}
+
+/** Asks by way of a link, and sets the clock by the answers. */
+export function createRequests({
+  id,
+  link,
+  keys,
+  clock,
+  retention,
+}: {
+  id: string
+  link: Link
+  keys: Keys
+  clock: SharedClock
+  retention: Retention
+}): Requests {
+  const { meta, stream, members, leases, offers, files, transitions, last } = keys
+
+  return {
+    async renew({ attempt, isMember, shards }, { digest, loadedAt }) {
+      const sentAt = clock.now()
+      const input = [id, attempt, leaseMs, isMember ? 1 : 0, shards.join(), loadedAt, digest]
+      const answer = await link.run(renewScript, [meta, stream, members, leases, offers, files], input)
+      if (!answer.ok) return null
+      const [micros, live, owned, entry, nextExpiry, newest, hasOwn] = answer.value as readonly Reply[]
+      // It came after a later one.
+      if (micros === undefined) return null
+      clock.align(sentAt, clock.now(), Number(micros) / 1000)
+      const flat = owned as readonly string[]
+      const owners = Array.from(
+        { length: flat.length / 3 },
+        (_, i) => [Number(flat[3 * i]), flat[3 * i + 1] as string, Number(flat[3 * i + 2])] as const,
+      )
+      const nextExpiryMs = Number(nextExpiry) < 0 ? null : Number(nextExpiry)
+      return {
+        grant: readGrant(id, live as readonly string[], owners, Number(entry), nextExpiryMs),
+        file: { digest: String(newest), hasOwn: hasOwn === 1 },
+      }
+    },
+    async publish(updates) {
+      const on = [meta, stream, leases, transitions, last, ...updates.map(({ service }) => keys.health(service))]
+      const input = [id, retention.maxCount, ...updates.flatMap((update) => writeUpdate(update, clock.toEpoch))]
+      const answer = await link.run(publishScript, on, input)
+      return answer.ok ? readPublished(answer.value) : null
+    },
+    async readHealth(services) {
+      const answer = await link.run(readHealthScript, services.map(keys.health), [])
+      return answer.ok ? (answer.value as readonly Reply[]).map(readKeptHealth) : null
+    },
+  }
+}

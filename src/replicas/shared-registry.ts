@@ -1,0 +1,88 @@
+import type { Registry } from '../monitor/registry.ts'
+import { expiryOf, type Registrar } from '../registrar.ts'
+import type { Registration } from '../store/store.ts'
+
+/** How many removals are remembered, the newest. */
+const mostRemoved = 10_000
+
+/** A registration as it was last known; its definition is null once it is removed. */
+type Known = { readonly revision: number; readonly definition: string | null }
+type Drain = { readonly revision: number; readonly drained: boolean }
+
+/** What all replicas know of the registry, kept so that it can be given to a store that lost it. */
+export type SharedRegistry = {
+  /** Takes in an entry of the stream. Returns what is wrong with it, as a sentence; null when nothing is. */
+  take(kind: string, fields: ReadonlyMap<string, string>): string | null
+  /** All that is known, as the store takes it to bring both together: kind, name, revision, value and time to live of each. */
+  written(): [kind: string, name: string, revision: number, value: string | number, ttlMs: number | ''][]
+  /** Puts what the store keeps in force, once both were brought together. Returns what cannot be read, as sentences. */
+  restore(registrations: readonly Registration[], drains: readonly (readonly [name: string, Drain])[]): string[]
+}
+
+export function createSharedRegistry({
+  registrar,
+  registry,
+}: {
+  registrar: Registrar
+  registry: Registry
+}): SharedRegistry {
+  const known = new Map<string, Known>()
+  const drains = new Map<string, Drain>()
+  const removed = new Set<string>()
+
+  function note(name: string, revision: number, definition: string | null): boolean {
+    if (revision <= (known.get(name)?.revision ?? 0)) return false
+    known.set(name, { revision, definition })
+    removed.delete(name)
+    if (definition === null) removed.add(name)
+    const [oldest] = removed
+    if (removed.size > mostRemoved && oldest !== undefined) {
+      removed.delete(oldest)
+      known.delete(oldest)
+    }
+    return true
+  }
+
+  return {
+    take(kind, fields) {
+      const text = (field: string) => fields.get(field) ?? ''
+      const [name, revision] = [text('name'), Number(text('revision'))]
+      if (kind === 'renewed') registrar.renew(name)
+      if (kind === 'put' && note(name, revision, text('definition')))
+        return registrar.adopt({ name, revision, definition: text('definition') })
+      if (kind === 'removed' && note(name, revision, null)) {
+        const registered = registrar.find(name)
+        if (registered !== undefined)
+          registrar.forget(name, text('expired') === '' ? 'deregistered' : expiryOf(registered))
+      }
+      if (kind === 'drained' && revision > (drains.get(name)?.revision ?? 0)) {
+        const drained = text('drained') === '1'
+        drains.set(name, { revision, drained })
+        registry.setDrained([name], drained)
+      }
+      return null
+    },
+    written: () => [
+      ...[...known].map(([name, { revision, definition }]): [string, string, number, string, number | ''] =>
+        definition === null
+          ? ['removed', name, revision, '', '']
+          : ['put', name, revision, definition, registrar.find(name)?.settings.ttl ?? ''],
+      ),
+      ...[...drains].map(([name, { revision, drained }]): [string, string, number, number, ''] => [
+        'drained',
+        name,
+        revision,
+        drained ? 1 : 0,
+        '',
+      ]),
+    ],
+    restore(registrations, keptDrains) {
+      for (const name of [...known.keys()]) if (!removed.has(name)) known.delete(name)
+      for (const { name, revision, definition } of registrations) note(name, revision, definition)
+      drains.clear()
+      for (const [name, drain] of keptDrains) drains.set(name, drain)
+      const drained = [...drains].filter(([, drain]) => drain.drained).map(([name]) => name)
+      return registrar.restore(registrations, drained)
+    },
+  }
+}

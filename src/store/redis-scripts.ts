@@ -1,0 +1,244 @@
+import { script } from '../redis/script.ts'
+
+/** How many removals and ends of drains are remembered, and for how long: replicas that were away for longer may bring such a service back. */
+const week = 7 * 86_400_000
+
+const common = `
+-- The time of day in milliseconds: the caller's where one is given, else Redis's.
+local function clock(given)
+  return given ~= '' and tonumber(given) or micros() / 1000
+end
+
+-- The next revision: larger than all before, and than the milliseconds since the epoch.
+local function revise(key, now)
+  local revision = math.max(meta(key, 'revision') + 1, math.floor(now))
+  redis.call('HSET', key, 'revision', whole(revision))
+  return revision
+end
+
+-- Whether a condition holds for what has this revision (nil: there is nothing). From ARGV[at] on: '1' for If-None-Match: *;
+-- '' for no If-Match, '*', or 'list' and the revisions.
+local function holds(at, revision)
+  if ARGV[at] == '1' and revision then return false end
+  local match = ARGV[at + 1]
+  if match == '' then return true end
+  if not revision then return false end
+  if match == '*' then return true end
+  for i = at + 2, #ARGV do
+    if ARGV[i] == revision then return true end
+  end
+  return false
+end
+
+local function registered(key, name)
+  local value = redis.call('HGET', key, name)
+  if not value then return nil end
+  return string.match(value, '^(%d+) (.*)$')
+end
+`
+
+/** What the log of transitions keeps and forgets; the publishing of outcomes adds to it as well. */
+export const transitionLog = `
+local function completeAfter(key, id, at)
+  if id <= meta(key, 'after_id') then return end
+  redis.call('HSET', key, 'after_id', whole(id), 'after_at', string.format('%.17g', at))
+end
+
+-- Forgets the transition and all before it; the last of each service itself is kept elsewhere.
+local function forget(transitions, key, json)
+  local newest = cjson.decode(json)
+  redis.call('ZREMRANGEBYSCORE', transitions, '-inf', whole(newest.id))
+  redis.call('HSET', key, 'forgotten', whole(newest.id))
+  completeAfter(key, newest.id, newest.at)
+end
+
+local function bound(transitions, key, most)
+  local count = redis.call('ZCARD', transitions)
+  if count <= most * 1.1 then return end
+  local index = count - most - 1
+  forget(transitions, key, redis.call('ZRANGE', transitions, index, index)[1])
+end
+
+-- Keeps a transition. own is the service, where it is the service itself that changed.
+local function keep(transitions, last, key, id, own, to, json)
+  redis.call('ZADD', transitions, whole(id), json)
+  redis.call('HSET', key, 'transition', whole(id))
+  if own == '' then return end
+  if to == 'unknown' then redis.call('HDEL', last, own) else redis.call('HSET', last, own, json) end
+end
+`
+
+/** KEYS meta registrations drained absences last. Returns what is kept, but for the transitions, as flat lists. ARGV now. */
+export const loadScript = script(
+  common,
+  `
+begin(KEYS[1], clock(ARGV[1]))
+return {
+  redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]), redis.call('HGETALL', KEYS[3]),
+  redis.call('HGETALL', KEYS[4]), redis.call('HVALS', KEYS[5]),
+}`,
+)
+
+/** KEYS meta stream registrations removed expiries. ARGV now name definition ttl condition. Returns change, revision, entry; or 'no' and the revision. */
+export const putScript = script(
+  common,
+  `
+local key, stream, registrations, removed, expiries = unpack(KEYS)
+local now, name, definition, ttl = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+begin(key, now)
+local revision, before = registered(registrations, name)
+if not holds(5, revision) then return { 'no', revision or '' } end
+if ttl == '' then redis.call('HDEL', expiries, name) else redis.call('HSET', expiries, name, whole(now + ttl)) end
+if before == definition then
+  local entry = ttl ~= '' and push(stream, key, 'renewed', 'name', name, 'revision', revision) or 0
+  return { 'none', revision, entry }
+end
+local change = revision and 'replaced' or 'created'
+revision = whole(revise(key, now))
+redis.call('HSET', registrations, name, revision .. ' ' .. definition)
+redis.call('ZREM', removed, name)
+return { change, revision, push(stream, key, 'put', 'name', name, 'revision', revision, 'definition', definition) }`,
+)
+
+/** KEYS meta stream registrations removed expiries drained health. ARGV now name expired condition. Returns 'yes' and the entry; or 'no' and the revision. */
+export const removeScript = script(
+  common,
+  `
+local key, stream, registrations, removed, expiries, drained, health = unpack(KEYS)
+local now, name, expired = clock(ARGV[1]), ARGV[2], ARGV[3]
+local revision = registered(registrations, name)
+if not revision or not holds(4, revision) then return { 'no', revision or '' } end
+-- Somebody may have registered it again, at another replica.
+if expired ~= '' and tonumber(redis.call('HGET', expiries, name) or '0') > now then return { 'no', revision } end
+revision = whole(revise(key, now))
+redis.call('HDEL', registrations, name)
+redis.call('HDEL', expiries, name)
+if redis.call('HEXISTS', drained, name) == 1 then redis.call('HSET', drained, name, revision .. ' 0') end
+redis.call('ZADD', removed, revision, name)
+redis.call('DEL', health)
+return { 'yes', push(stream, key, 'removed', 'name', name, 'revision', revision, 'expired', expired) }`,
+)
+
+/** KEYS meta stream drained. ARGV now name 1|0. Returns the entry. */
+export const drainScript = script(
+  common,
+  `
+local key, stream, drained = unpack(KEYS)
+local now, name, wanted = clock(ARGV[1]), ARGV[2], ARGV[3]
+local before = string.match(redis.call('HGET', drained, name) or '0 0', '%d$')
+if before == wanted then return 0 end
+local revision = whole(revise(key, now))
+redis.call('HSET', drained, name, revision .. ' ' .. wanted)
+return push(stream, key, 'drained', 'name', name, 'revision', revision, 'drained', wanted)`,
+)
+
+/** KEYS meta transitions last. ARGV now most missing, then id, at, own, to, json of each. */
+export const appendScript = script(
+  common,
+  transitionLog,
+  `
+local key, transitions, last = unpack(KEYS)
+begin(key, clock(ARGV[1]))
+if ARGV[3] == '1' and ARGV[4] then completeAfter(key, tonumber(ARGV[4]) - 1, tonumber(ARGV[5])) end
+local newest = meta(key, 'transition')
+for i = 4, #ARGV, 5 do
+  local id = tonumber(ARGV[i])
+  if id > newest then keep(transitions, last, key, id, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]) end
+end
+bound(transitions, key, tonumber(ARGV[2]))
+return 0`,
+)
+
+/** KEYS meta absences. ARGV now from to. */
+export const absenceScript = script(
+  common,
+  `
+begin(KEYS[1], clock(ARGV[1]))
+return redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])`,
+)
+
+/** KEYS meta transitions absences removed drained. ARGV now oldest. */
+export const beatScript = script(
+  common,
+  transitionLog,
+  `
+local key, transitions, absences, removed, drained = unpack(KEYS)
+local now, oldest = tonumber(ARGV[1]), tonumber(ARGV[2])
+redis.call('HSET', key, 'alive', ARGV[1])
+
+local function allOlder()
+  while true do
+    local some = redis.call('ZRANGE', transitions, 0, 99)
+    if #some == 0 then return end
+    local old
+    for _, json in ipairs(some) do
+      if cjson.decode(json).at >= oldest then break end
+      old = json
+    end
+    if not old then return end
+    forget(transitions, key, old)
+    if old ~= some[#some] then return end
+  end
+end
+allOlder()
+
+local past = redis.call('HGETALL', absences)
+for i = 1, #past, 2 do
+  local to = tonumber(past[i + 1])
+  if to < oldest then
+    redis.call('HDEL', absences, past[i])
+    if to > meta(key, 'after_at') then redis.call('HSET', key, 'after_at', past[i + 1]) end
+  end
+end
+
+redis.call('ZREMRANGEBYSCORE', removed, '-inf', whole(now - ${week}))
+local all = redis.call('HGETALL', drained)
+for i = 1, #all, 2 do
+  local revision, flag = string.match(all[i + 1], '^(%d+) (%d)$')
+  if flag == '0' and tonumber(revision) < now - ${week} then redis.call('HDEL', drained, all[i]) end
+end
+return 0`,
+)
+
+/**
+ * Brings together what a replica knows with what is kept: of each name the newest revision counts. KEYS meta stream registrations
+ * removed expiries drained health…, ARGV now, then kind, name, revision, value of each: 'put' with the definition and then the ttl or
+ * '', 'removed', or 'drained' with 1|0.
+ */
+export const mergeScript = script(
+  common,
+  `
+local key, stream, registrations, removed, expiries, drained = unpack(KEYS)
+local now = clock(ARGV[1])
+begin(key, now)
+local i, n = 2, 0
+while i <= #ARGV do
+  local kind, name, revision, value, ttl = unpack(ARGV, i, i + 4)
+  i, n = i + 5, n + 1
+  local known
+  if kind == 'drained' then
+    known = tonumber(string.match(redis.call('HGET', drained, name) or '0 0', '^%d+'))
+  else
+    known = math.max(tonumber((registered(registrations, name)) or '0'), tonumber(redis.call('ZSCORE', removed, name) or '0'))
+  end
+  if tonumber(revision) > known then
+    if meta(key, 'revision') < tonumber(revision) then redis.call('HSET', key, 'revision', revision) end
+    if kind == 'put' then
+      redis.call('HSET', registrations, name, revision .. ' ' .. value)
+      redis.call('ZREM', removed, name)
+      if ttl ~= '' then redis.call('HSET', expiries, name, whole(now + ttl)) end
+      push(stream, key, 'put', 'name', name, 'revision', revision, 'definition', value)
+    elseif kind == 'removed' then
+      redis.call('HDEL', registrations, name)
+      redis.call('HDEL', expiries, name)
+      redis.call('ZADD', removed, revision, name)
+      redis.call('DEL', KEYS[6 + n])
+      push(stream, key, 'removed', 'name', name, 'revision', revision, 'expired', '')
+    else
+      redis.call('HSET', drained, name, revision .. ' ' .. value)
+      push(stream, key, 'drained', 'name', name, 'revision', revision, 'drained', value)
+    end
+  end
+end
+return 0`,
+)

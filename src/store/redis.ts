@@ -1,0 +1,167 @@
+import type { Answer, Reply } from '../redis/connection.ts'
+import type { Keys } from '../redis/keys.ts'
+import type { Script } from '../redis/script.ts'
+import {
+  absenceScript,
+  appendScript,
+  beatScript,
+  drainScript,
+  loadScript,
+  putScript,
+  removeScript,
+} from './redis-scripts.ts'
+import type { Condition, Kept, KeptTransition, Put, Removed, Retention, Store, Stored } from './store.ts'
+
+/** How many transitions are read at once: Redis serves nobody else meanwhile. */
+const portion = 2000
+
+export type RedisStoreParts = {
+  readonly run: (script: Script, keys: readonly string[], input: readonly (string | number)[]) => Promise<Answer>
+  readonly send: (command: readonly string[]) => Promise<Answer>
+  readonly keys: Keys
+  readonly retention: Retention
+  /** Resolves once this process knows of everything up to that entry of the stream, so that who made a change then reads it. */
+  readonly caughtUp?: (entry: number) => Promise<void>
+  /** Milliseconds since the epoch; Redis's own clock where none is given. */
+  readonly now?: () => number
+}
+
+/**
+ * Keeps what must last in Redis, for all replicas. Conditions are judged there, so that of two who change the same version only
+ * the first succeeds. Every change is an entry of the stream, which tells the other replicas.
+ */
+export function createRedisStore({
+  run,
+  send,
+  keys,
+  retention,
+  caughtUp = async () => {},
+  now,
+}: RedisStoreParts): Store {
+  const time = () => (now === undefined ? '' : String(now()))
+  const { meta, stream, registrations, removed, expiries, drained, transitions, last, absences } = keys
+
+  async function change<Value>(
+    script: Script,
+    on: readonly string[],
+    input: readonly (string | number)[],
+    read: (reply: readonly string[]) => { value: Value; entry: number },
+  ): Promise<Stored<Value>> {
+    const answer = await run(script, on, input)
+    if (!answer.ok) return answer
+    const { value, entry } = read(texts(answer.value))
+    if (entry > 0) await caughtUp(entry)
+    return { ok: true, value }
+  }
+
+  async function put(name: string, definition: string, condition: Condition, ttlMs?: number): Promise<Stored<Put>> {
+    const on = [meta, stream, registrations, removed, expiries]
+    const input = [time(), name, definition, ttlMs ?? '', ...written(condition)]
+    return change<Put>(putScript, on, input, ([change = '', revision = '', entry = '0']) => {
+      if (change === 'no') return { value: { done: false, revision: revisionOf(revision) }, entry: 0 }
+      const registration = { name, definition, revision: Number(revision) }
+      return { value: { done: true, registration, change: change as 'created' }, entry: Number(entry) }
+    })
+  }
+
+  function take(name: string, condition: Condition, expired: '' | '1'): Promise<Stored<Removed>> {
+    const on = [meta, stream, registrations, removed, expiries, drained, keys.health(name)]
+    return change<Removed>(removeScript, on, [time(), name, expired, ...written(condition)], ([done, found = '']) =>
+      done === 'yes'
+        ? { value: { done: true }, entry: Number(found) }
+        : { value: { done: false, revision: revisionOf(found) }, entry: 0 },
+    )
+  }
+
+  async function load(): Promise<Stored<Kept>> {
+    const answer = await run(loadScript, [meta, registrations, drained, absences, last], [time()])
+    if (!answer.ok) return answer
+    const [metaReply, registrationReply, drainedReply, absenceReply, lastReply] = answer.value as Reply[]
+    const numbers = new Map(pairs(metaReply))
+    const number = (field: string) => Number(numbers.get(field) ?? 0)
+    const older = texts(lastReply)
+      .map((json) => JSON.parse(json) as KeptTransition)
+      .filter(({ id }) => id <= number('forgotten'))
+      .sort((a, b) => a.id - b.id)
+    const found: KeptTransition[] = []
+    for (;;) {
+      const after = found.at(-1)?.id ?? 0
+      const more = await send(['ZRANGEBYSCORE', transitions, `(${after}`, '+inf', 'LIMIT', '0', `${portion}`])
+      if (!more.ok) return more
+      const texted = texts(more.value)
+      found.push(...texted.map((json) => JSON.parse(json) as KeptTransition))
+      if (texted.length < portion) break
+    }
+    return {
+      ok: true,
+      value: {
+        registrations: pairs(registrationReply).map(([name, value]) => {
+          const space = value.indexOf(' ')
+          return { name, definition: value.slice(space + 1), revision: Number(value.slice(0, space)) }
+        }),
+        drained: pairs(drainedReply).flatMap(([name, value]) => (value.endsWith(' 1') ? name : [])),
+        transitions: [...older, ...found],
+        absences: pairs(absenceReply)
+          .map(([from, to]) => ({ from: Number(from), to: Number(to) }))
+          .sort((a, b) => a.from - b.from),
+        completeAfter: { id: number('after_id'), at: number('after_at') },
+        aliveAt: numbers.has('alive') ? number('alive') : null,
+      },
+    }
+  }
+
+  const done = async (answer: Promise<Answer>): Promise<Stored<null>> => {
+    const given = await answer
+    return given.ok ? { ok: true, value: null } : given
+  }
+
+  return {
+    name: 'redis',
+    load,
+    put,
+    remove: (name, condition) => take(name, condition, ''),
+    expire: (name, revision) => take(name, { ifMatch: [revision] }, '1'),
+    setDrained: (name, isDrained) =>
+      change(drainScript, [meta, stream, drained], [time(), name, isDrained ? 1 : 0], ([entry]) => ({
+        value: null,
+        entry: Number(entry),
+      })),
+    append: (added, missing) =>
+      done(
+        run(
+          appendScript,
+          [meta, transitions, last],
+          [time(), retention.maxCount, missing ? 1 : 0, ...added.flatMap(writeTransition)],
+        ),
+      ),
+    addAbsence: ({ from, to }) => done(run(absenceScript, [meta, absences], [time(), from, to])),
+    beat: (at) => done(run(beatScript, [meta, transitions, absences, removed, drained], [at, at - retention.maxAgeMs])),
+    async close() {},
+  }
+}
+
+/** A transition as the scripts take it: its id, time, service if it is the service's own, new status, and all of it as JSON. */
+function writeTransition(transition: KeptTransition): (string | number)[] {
+  const { id, service, target, from, to, at, reason, message } = transition
+  const json = JSON.stringify({ id, service, target, from, to, at, reason, message })
+  return [id, at, target === null ? service : '', to, json]
+}
+
+function written({ ifMatch, ifNoneMatch }: Condition): (string | number)[] {
+  const none = ifNoneMatch === undefined ? '' : '1'
+  if (ifMatch === undefined) return [none, '']
+  return ifMatch === '*' ? [none, '*'] : [none, 'list', ...ifMatch]
+}
+
+const revisionOf = (text: string) => (text === '' ? null : Number(text))
+
+/** A list of texts; a single one is a list of one. */
+function texts(reply: Reply | undefined): string[] {
+  return [reply ?? []].flat().map(String)
+}
+
+/** A flat list of names and values as pairs. */
+function pairs(reply: Reply | undefined): [string, string][] {
+  const flat = texts(reply)
+  return Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] as string, flat[2 * i + 1] as string])
+}

@@ -1,0 +1,88 @@
+/** Real Redis servers of a test's own. */
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Connection, connectRedis } from '../src/redis/connection.ts'
+import { createFolder, type Scope } from './process.ts'
+
+/** The reason to skip what needs a server; false where there is one. */
+export const noRedis =
+  spawnSync('redis-server', ['--version']).error === undefined ? false : 'redis-server is not installed'
+
+/** A server that can be killed and started again at the same port, empty. */
+export type RedisServer = {
+  readonly port: number
+  readonly url: string
+  /** The process that runs now. */
+  pid(): number
+  kill(signal: NodeJS.Signals): void
+  /** Starts it again once it is gone; nothing of what it kept is left. */
+  restart(): Promise<void>
+  /** A connection of the test's own, closed after it. */
+  connect(): Promise<Connection>
+  /** Throws away everything. */
+  flush(): Promise<void>
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Starts a server on a free port of 127.0.0.1, or what `args` say. It keeps nothing on the disk, and is gone after the test. */
+export async function startRedis(t: Scope, args: readonly string[] = []): Promise<RedisServer> {
+  const port = await freePort()
+  const folder = createFolder(t)
+  const settings = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]
+
+  async function launch() {
+    const child = spawn('redis-server', [...settings, '--daemonize', 'no', ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const ended = once(child, 'exit')
+    let said = ''
+    for await (const chunk of child.stdout) {
+      said += chunk
+      if (said.includes('Ready to accept connections')) break
+    }
+    child.stdout.resume()
+    assert.match(said, /Ready to accept connections/, `redis-server did not start: ${said}`)
+    return { child, ended }
+  }
+  let running = await launch()
+  t.after(async () => {
+    running.child.kill('SIGKILL')
+    await running.ended
+  })
+  const url = `redis://127.0.0.1:${port}`
+  const connect = async () => {
+    const connection = await connectRedis({ url, passwordFile: null }, 'any')
+    assert(typeof connection !== 'string', String(connection))
+    t.after(() => connection.close())
+    return connection
+  }
+  return {
+    port,
+    url,
+    pid: () => running.child.pid ?? 0,
+    kill: (signal) => void running.child.kill(signal),
+    async restart() {
+      await running.ended
+      // The port may still be another's for a moment.
+      await sleep(10)
+      running = await launch()
+    },
+    connect,
+    async flush() {
+      const connection = await connect()
+      assert.ok((await connection.send(['FLUSHALL'])).ok)
+      connection.close()
+    },
+  }
+}

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { keysOf } from '../../src/redis/keys.ts'
+import { createRedisStore } from '../../src/store/redis.ts'
+import { fileScope } from '../process.ts'
+import { noRedis, type RedisServer, startRedis } from '../redis-server.ts'
+import { revisionOf, type StoreSettings, testStore, unwrap } from './contract.ts'
+
+const file = fileScope()
+let starting: Promise<RedisServer> | undefined
+let namespaces = 0
+
+/** A store in a namespace of its own, of one server for all tests here. */
+async function open(t: TestContext, { retention, now }: Pick<StoreSettings, 'retention'> & Partial<StoreSettings>) {
+  starting ??= startRedis(file)
+  const server = await starting
+  const keys = keysOf(`test-${++namespaces}`)
+  async function openAgain() {
+    const { run, send, close } = await server.connect()
+    t.after(close)
+    return createRedisStore({ run, send, keys, retention, ...(now === undefined ? {} : { now }) })
+  }
+  return { keys, store: await openAgain(), reopen: openAgain, connection: await server.connect() }
+}
+
+testStore('redis', open, noRedis)
+
+const retention = { maxCount: 100, maxAgeMs: 3_600_000 }
+
+test('redis: all keys carry one hash tag, so that a cluster has them in one slot', { skip: noRedis }, async (t) => {
+  const { keys, store, connection } = await open(t, { retention })
+  revisionOf(await store.put('a {b} c', '{}', {}))
+  unwrap(await store.setDrained('pg', true))
+  const found = await connection.send(['KEYS', '*'])
+  assert.ok(found.ok)
+  const own = (found.value as string[]).filter((key) => key.startsWith(keys.meta.replace('meta', '')))
+  assert.ok(own.length >= 4, own.join())
+  for (const key of [...own, keys.health('a {b} c')])
+    assert.equal(/\{(.*?)\}/.exec(key)?.[1], `porthole:test-${namespaces}`, key)
+})
+
+test("redis: revisions are of Redis's clock, so that they grow whatever the clocks of replicas do", {
+  skip: noRedis,
+}, async (t) => {
+  const { store } = await open(t, { retention })
+  const revision = revisionOf(await store.put('pg', '{}', {}))
+  assert.ok(Math.abs(revision - Date.now()) < 1000)
+})
+
+test('redis: what was registered again elsewhere does not expire', { skip: noRedis }, async (t) => {
+  let now = 1_000_000
+  const { store, reopen } = await open(t, { retention, now: () => now })
+  const other = await reopen()
+  const revision = revisionOf(await store.put('pg', '{}', {}, 10_000))
+  now += 8000
+  revisionOf(await other.put('pg', '{}', {}, 10_000))
+  now += 8000
+  assert.deepEqual(unwrap(await store.expire('pg', revision)), { done: false, revision })
+  now += 2001
+  assert.deepEqual(unwrap(await store.expire('pg', revision)), { done: true })
+  assert.deepEqual(unwrap(await store.expire('pg', revision)), { done: false, revision: null })
+})
+
+test('redis: only the first of many who change the same version at different replicas succeeds', {
+  skip: noRedis,
+}, async (t) => {
+  const { store, reopen } = await open(t, { retention })
+  const stores = [store, await reopen(), await reopen()]
+  const revision = revisionOf(await store.put('pg', 'first', {}))
+  const puts = await Promise.all(
+    Array.from({ length: 30 }, (_, i) => stores[i % 3]?.put('pg', `${i}`, { ifMatch: [revision] }) ?? assert.fail()),
+  )
+  assert.equal(puts.filter((put) => unwrap(put).done).length, 1)
+})
