@@ -41,10 +41,13 @@ export function logReplicaNews(log: FastifyBaseLogger, news: Signal<ReplicaNews>
   news.subscribe((one) => {
     switch (one.kind) {
       case 'linked':
-        return log.info({ members: one.members }, 'linked: the replicas share the work, and each answers for all')
+        return log.info(
+          { id: one.id, members: one.members },
+          'linked: the replicas share the work, and each answers for all',
+        )
       case 'solo':
         return log.warn(
-          { failure: one.failure },
+          { id: one.id, failure: one.failure },
           'solo: the other replicas cannot be reached, so this one checks everything itself; changes are refused',
         )
       case 'lost':

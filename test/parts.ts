@@ -6,12 +6,15 @@ import { type AccessSettings, createAccess } from '../src/http/access.ts'
 import { createEventStreams } from '../src/http/event-streams.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import type { OwnParts } from '../src/metrics/own.ts'
+import type { ReplicaView } from '../src/metrics/replicas.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
+import { createSignal } from '../src/monitor/signal.ts'
 import { createTransitionLog } from '../src/monitor/transition-log.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { createReadiness } from '../src/readiness.ts'
 import { createRegistrar } from '../src/registrar.ts'
+import type { Standing } from '../src/replicas/replica.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 
 export type PartOptions = {
@@ -19,6 +22,7 @@ export type PartOptions = {
   readonly clock?: Clock
   readonly access?: Partial<AccessSettings>
   readonly keeper?: OwnParts['keeper']
+  readonly replica?: ReplicaView
   readonly limits?: Partial<Limits>
   /** Tests listen on loopback: without any it may be dialled. */
   readonly dial?: DialSettings
@@ -26,7 +30,7 @@ export type PartOptions = {
 
 /** The parts of a Porthole without a schedule and without any service. */
 export function createParts(options: PartOptions): AppParts {
-  const { prober, clock = systemClock(), access = {}, keeper = null } = options
+  const { prober, clock = systemClock(), access = {}, keeper = null, replica = null } = options
   const version = '0.0.0-test'
   const registry = createRegistry()
   const limits = { ...defaultLimits, ...options.limits }
@@ -52,10 +56,20 @@ export function createParts(options: PartOptions): AppParts {
     access: createAccess({ settings: { tokens: [], details: 'all', ...access }, clock }),
     readiness: createReadiness(monitor),
     metrics: createMetrics(
-      { monitor, registry, clock, keeper, streams, prober: prober.name, version },
+      { monitor, registry, clock, keeper, replica, streams, prober: prober.name, version },
       { runtime: false },
     ),
     clock,
     version,
+  }
+}
+
+/** A replica that shares the work with another one, and has had one result refused. */
+export function sampleReplica(standing: Partial<Standing> = {}): ReplicaView {
+  const linked: Standing = { id: 'a', mode: 'linked', failure: null, members: ['a', 'b'], shards: 128, idle: null }
+  return {
+    standing: () => ({ ...linked, ...standing }),
+    renewed: createSignal(),
+    sharing: { refused: () => ({ fenced: 1, overtaken: 0 }) },
   }
 }

@@ -57,9 +57,10 @@ export const runPorthole = (t: TestContext, args: string[], env?: Record<string,
 
 export type Line = { level: number; msg: string; time: number; [field: string]: unknown }
 
-/** Starts it and waits until it listens. It is gone after the test. */
-export async function start(t: TestContext, args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [porthole, ...args], {
+/** Starts it and waits until it listens; `by` a program that runs it, if there is one. It is gone after the test. */
+export async function start(t: TestContext, args: string[], env: Record<string, string> = {}, by: string[] = []) {
+  const [program = process.execPath, ...rest] = [...by, process.execPath, porthole, ...args]
+  const child = spawn(program, rest, {
     cwd: createFolder(t),
     env: environment(env),
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -35,11 +35,24 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Starts a server on a free port of 127.0.0.1, or what `args` say. It keeps nothing on the disk, and is gone after the test. */
-export async function startRedis(t: Scope, args: readonly string[] = []): Promise<RedisServer> {
+/** Starts a server on a free port of 127.0.0.1, or of `host`, as `args` say. It keeps nothing on the disk, and is gone after the test. */
+export async function startRedis(t: Scope, args: readonly string[] = [], host = '127.0.0.1'): Promise<RedisServer> {
   const port = await freePort()
   const folder = createFolder(t)
-  const settings = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]
+  const settings = [
+    '--port',
+    `${port}`,
+    '--bind',
+    host,
+    '--protected-mode',
+    'no',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--dir',
+    folder,
+  ]
 
   async function launch() {
     const child = spawn('redis-server', [...settings, '--daemonize', 'no', ...args], {
@@ -60,7 +73,7 @@ export async function startRedis(t: Scope, args: readonly string[] = []): Promis
     running.child.kill('SIGKILL')
     await running.ended
   })
-  const url = `redis://127.0.0.1:${port}`
+  const url = `redis://${host}:${port}`
   const connect = async () => {
     const connection = await connectRedis({ url, passwordFile: null }, 'any')
     assert(typeof connection !== 'string', String(connection))

@@ -66,13 +66,25 @@ export const ServiceReport = z
     groups: z.array(z.string()),
     targetsUp: count,
     targetsTotal: count,
+    checkedBy: z
+      .object({
+        replica: z.string(),
+        solo: z.boolean().meta({
+          description: 'It cannot reach the others, and checks everything itself: they may see it otherwise.',
+        }),
+      })
+      .nullable()
+      .meta({
+        description:
+          'The replica that checks it. Null where Porthole runs alone, while nobody does, and for who may not see details.',
+      }),
     targets: z.array(TargetReport).meta({ description: 'Empty for who may not see details.' }),
   })
   .meta({ id: 'ServiceReport' })
 export type ServiceReport = z.infer<typeof ServiceReport>
 
 /** What the API shows of a service in a list. */
-export const ServiceSummary = ServiceReport.omit({ targets: true }).meta({ id: 'ServiceSummary' })
+export const ServiceSummary = ServiceReport.omit({ checkedBy: true, targets: true }).meta({ id: 'ServiceSummary' })
 export type ServiceSummary = z.infer<typeof ServiceSummary>
 
 /** An instant as the API writes it: RFC 3339, in UTC. */
@@ -150,6 +162,7 @@ export function reportService(
   const targets = details ? watched.targets : []
   return {
     ...summarize(watched, clock, standing),
+    checkedBy: details ? watched.checkedBy : null,
     targets: targets.map((target) => reportTarget(target, clock, now)),
   }
 }

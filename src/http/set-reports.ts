@@ -33,6 +33,9 @@ export type SetReport = z.infer<typeof SetReport>
 /** What is drained is planned: it comes after what is not, and before what is up. */
 const worstFirst: Record<ReportedStatus, number> = { down: 0, unknown: 1, degraded: 2, draining: 3, up: 4 }
 
+const soloWarning =
+  'solo: this replica cannot reach the others and checks everything itself, so they may see it otherwise'
+
 type SetReportOptions = { quorum: Quorum; verbose: boolean; details: boolean; warnings: string[]; clock: Clock }
 
 /** The report of several services together, the worst first. Those that are drained are listed, and count for nothing. */
@@ -52,12 +55,13 @@ export function reportSet(
     .filter(({ status }) => verbose || status !== 'up')
     .sort((a, b) => worstFirst[a.status] - worstFirst[b.status])
     .map(({ service, standing }) => reportService(service, clock, { now, standing, details }))
+  const isSolo = watched.some(({ checkedBy }) => checkedBy?.solo)
   const unmet = drainedQuorum(quorum, members.length, draining)
   return {
     status: statusOf(counts, quorum),
     quorum: String(quorum),
     counts: { ...counts, draining },
-    warnings: unmet === null ? warnings : [...warnings, unmet],
+    warnings: [...warnings, ...(unmet === null ? [] : [unmet]), ...(isSolo ? [soloWarning] : [])],
     services,
   }
 }

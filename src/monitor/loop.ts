@@ -8,6 +8,8 @@ import type { WatchedTarget } from './watch.ts'
 
 /** The first sweep is spread over this long, so that a start neither bursts nor leaves people waiting for an interval. */
 const firstSweepMs = 1000
+/** Those checks that were left out while one replica took over from another are spread over this long. */
+const takeoverMs = 400
 /** What falls due within this time starts together at its end: hand-overs cost more than checks. */
 const defaultTickMs = 40
 
@@ -71,12 +73,13 @@ export function createLoop({
         bucket: null,
       }
       slotOf.set(watched, slot)
-      const lastAt = watched.health.lastOutcome?.endedAt ?? Number.NEGATIVE_INFINITY
-      // Also what nobody checked when it should have been, while one replica took over from another.
-      const isOverdue = now - lastAt > intervalMs
-      const dueAt = isOverdue
-        ? now + slot.phase * Math.min(intervalMs, firstSweepMs)
-        : beatAfter(now, slot.phase, intervalMs, aheadMs)
+      const lastAt = watched.health.lastOutcome?.endedAt ?? null
+      // Nobody checked it when it should have been, while one replica took over from another.
+      const isOverdue = lastAt !== null && now - lastAt > intervalMs
+      const dueAt =
+        lastAt === null || isOverdue
+          ? now + slot.phase * Math.min(intervalMs, isOverdue ? takeoverMs : firstSweepMs)
+          : beatAfter(now, slot.phase, intervalMs, aheadMs)
       put(slot, Math.min(slot.dueAt, dueAt), intervalMs)
     }
     wake()

@@ -14,6 +14,7 @@ import { createSignal, type Signal } from './signal.ts'
 import { createTurns } from './turns.ts'
 import {
   type Check,
+  type Checker,
   type ServiceMemory,
   type TargetMemory,
   type WatchedService,
@@ -51,6 +52,8 @@ export type Monitor = {
    * was announced is announced here, if the service is covered.
    */
   adopt(watchedService: WatchedService, service: ServiceMemory | null, targets: ReadonlyMap<string, TargetMemory>): void
+  /** From now on this says who checks each service. */
+  attribute(checkerOf: (service: string) => Checker | null): void
   /** Announces what reads otherwise than it was announced last, if the service is covered. */
   review(watchedService: WatchedService): void
   /** Every target that has a schedule came to the end of at least one check. */
@@ -79,6 +82,7 @@ export function createMonitor(parts: {
   const watching = createSignal<readonly WatchedTarget[]>()
   const turns = createTurns({ prober, maxInFlight: parts.maxInFlight, dialRules, take })
   let skippedBeats = 0
+  let checkerOf: (service: string) => Checker | null = () => null
 
   const covers = ({ service }: WatchedService) => responsibility.covers(service.name)
 
@@ -111,6 +115,7 @@ export function createMonitor(parts: {
     services.set(service.name, watchedService)
     watchedService.service = service
     watchedService.drained = registry.drained.has(service.name)
+    watchedService.checkedBy = checkerOf(service.name)
     const { left } = retarget(watchedService)
     reviewCovered(watchedService)
     return [...left, ...watchedService.targets]
@@ -201,6 +206,16 @@ export function createMonitor(parts: {
     check,
     readdress,
     adopt,
+    attribute(next) {
+      checkerOf = next
+      for (const watchedService of services.values()) {
+        const { checkedBy, service } = watchedService
+        const checker = checkerOf(service.name)
+        if (checkedBy?.replica === checker?.replica && checkedBy?.solo === checker?.solo) continue
+        watchedService.checkedBy = checker
+        watchedService.revision++
+      }
+    },
     review: reviewAll,
     refresh(wanted, maxAgeMs, waitMs) {
       const old: WatchedTarget[] = []

@@ -34,6 +34,9 @@ export type EarlierLog = {
   readonly endedAt: number
 }
 
+/** What all replicas know of what happened. */
+export type SharedLog = Omit<EarlierLog, 'endedAt'>
+
 /** What happened, kept for a while. */
 export type TransitionLog = {
   /** Every transition, once it is remembered. */
@@ -62,7 +65,7 @@ export type TransitionLog = {
    * Puts what all replicas know in the place of what is remembered here, which this one may have found while it was alone.
    * What came after the transition of the id `newsAfter` is told as news.
    */
-  replace(shared: Omit<EarlierLog, 'endedAt'>, newsAfter: number): void
+  replace(shared: SharedLog, newsAfter: number): void
   /** Tells of services that an earlier process knew and this one does not watch. Nothing says when they went. */
   endUnwatched(): void
 }

@@ -45,6 +45,9 @@ export type Check = {
   callers: (() => void)[] | null
 }
 
+/** Who checks a service, where replicas share the work: its name, and whether it does so because it cannot reach the others. */
+export type Checker = { readonly replica: string; readonly solo: boolean }
+
 /** A registered service, with what is remembered of its targets. */
 export type WatchedService = {
   service: Service
@@ -57,6 +60,8 @@ export type WatchedService = {
   announcedAt: number | null
   /** Taken out of service by its operator, whatever its targets say; they are checked all the same. */
   drained: boolean
+  /** Null where this process is alone, or nobody does. */
+  checkedBy: Checker | null
   /** Grows with everything that can change how the service reads, but for the passing of time. */
   revision: number
 }
@@ -71,6 +76,7 @@ export function watchService(service: Service): WatchedService {
     announced: 'unknown',
     announcedAt: null,
     drained: false,
+    checkedBy: null,
     revision: 0,
   }
 }

@@ -1,8 +1,7 @@
 import type { Clock } from '../clock.ts'
-import type { TransitionLog } from '../monitor/transition-log.ts'
+import type { SharedLog, TransitionLog } from '../monitor/transition-log.ts'
 import type { Reply } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
-import { readKept } from '../store/read-kept.ts'
 import { mergeScript } from '../store/redis-scripts.ts'
 import type { Kept, Store, Stored } from '../store/store.ts'
 import { seedScript, tellLogScript } from './health-script.ts'
@@ -69,7 +68,7 @@ export async function loadLog(
     if (!added.ok) return added
     kept = { ...kept, absences: [...absences.filter(({ from }) => from !== aliveAt), absence] }
   }
-  log.replace(readKept(kept, clock), newsAfter)
+  log.replace(readShared(kept, clock), newsAfter)
   return { ok: true, value: kept }
 }
 
@@ -103,6 +102,15 @@ async function seed({ id, link, keys, store, log, clock }: JoinParts): Promise<S
   }
   await link.run(tellLogScript, [keys.meta, keys.stream], [])
   return { ok: true, value: true }
+}
+
+/** What all replicas know of what happened, with its times as instants of this process's clock: they are all the store's. */
+function readShared({ transitions, absences, completeAfter }: Kept, clock: Clock): SharedLog {
+  return {
+    transitions: transitions.map((transition) => ({ ...transition, at: clock.fromEpoch(transition.at) })),
+    absences: absences.map(({ from, to }) => ({ from: clock.fromEpoch(from), to: clock.fromEpoch(to) })),
+    completeAfter: { id: completeAfter.id, at: clock.fromEpoch(completeAfter.at) },
+  }
 }
 
 function readDrains(reply: Reply): [string, { revision: number; drained: boolean }][] {

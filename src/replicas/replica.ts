@@ -51,8 +51,8 @@ export type Standing = {
 
 /** What the log is told. */
 export type ReplicaNews =
-  | { readonly kind: 'linked'; readonly members: readonly string[] }
-  | { readonly kind: 'solo'; readonly failure: string }
+  | { readonly kind: 'linked'; readonly id: string; readonly members: readonly string[] }
+  | { readonly kind: 'solo'; readonly id: string; readonly failure: string }
   | { readonly kind: 'lost'; readonly failure: string }
   | { readonly kind: 'members'; readonly joined: readonly string[]; readonly left: readonly string[] }
   | { readonly kind: 'idle'; readonly failure: string }
@@ -67,8 +67,6 @@ export type Replica = {
   /** Every renewal: whether it was granted, and how long that took. */
   readonly renewed: Signal<{ readonly granted: boolean; readonly elapsedMs: number }>
   standing(): Standing
-  /** Who checks a service, as far as this replica knows; null when nobody does. */
-  checkerOf(service: string): string | null
   /** This replica's configuration file was loaded now: it counts for all, until another replica loads one. */
   offer(file: SharedFile): void
   /** Resolves once this replica has joined the others, or is solo. */
@@ -145,6 +143,8 @@ export function createReplica(parts: ReplicaParts): Replica {
   let newest: NewestFile | null = null
   let members: readonly string[] = []
   let told: string | null = null
+  /** The owners of all shards, as last noted. */
+  let attributed = ''
   /** The newest transition that all know. */
   let lastShared = Number.POSITIVE_INFINITY
   /** What the others say while this replica is still joining. */
@@ -171,12 +171,23 @@ export function createReplica(parts: ReplicaParts): Replica {
     answeredAt = sentAt
     newest = answer.file
     tellMembers(answer.grant.members)
+    attribute(answer.grant)
     return answer.grant
   }
 
+  /** Notes who checks what, when that has changed. */
+  function attribute({ owners }: Grant): void {
+    if (assignment.mode() === 'solo' || owners.join() === attributed) return
+    attributed = owners.join()
+    monitor.attribute((service) => {
+      const replica = owners[shardOf(service)] ?? null
+      return replica === null ? null : { replica, solo: false }
+    })
+  }
+
   function tellMembers(now: readonly string[]): void {
-    const joined = now.filter((member) => !members.includes(member))
-    const left = members.filter((member) => !now.includes(member))
+    const joined = now.filter((member) => member !== id && !members.includes(member))
+    const left = members.filter((member) => member !== id && !now.includes(member))
     members = now
     if (isReady && joined.length + left.length > 0) news.emit({ kind: 'members', joined, left })
   }
@@ -275,7 +286,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     link.advance(position)
     await renew()
     void sharing.flush()
-    if (!wasLinked) news.emit({ kind: 'linked', members })
+    if (!wasLinked) news.emit({ kind: 'linked', id, members })
     settle()
     return null
   }
@@ -314,9 +325,11 @@ export function createReplica(parts: ReplicaParts): Replica {
   function goSoloIfAlone(): void {
     if (assignment.mode() === 'solo' || clock.now() - answeredAt <= soloAfterMs) return
     assignment.enter('solo')
+    news.emit({ kind: 'solo', id, failure: failure ?? 'the store does not answer' })
+    attributed = ''
+    monitor.attribute(() => ({ replica: id, solo: true }))
     sharing.goSolo()
     files.goSolo()
-    news.emit({ kind: 'solo', failure: failure ?? 'the store does not answer' })
     assignment.gained.emit([...monitor.services.keys()])
     settle()
   }
@@ -341,10 +354,6 @@ export function createReplica(parts: ReplicaParts): Replica {
       shards: leases.count(clock.now()),
       idle: idle(),
     }),
-    checkerOf(service) {
-      if (assignment.mode() === 'solo') return id
-      return leases.last()?.owners[shardOf(service)] ?? null
-    },
     offer(file) {
       files.offer(file)
       if (isReady) void renew()

@@ -40,6 +40,7 @@ test('a file that says little gets the defaults', () => {
     defaults: {},
     access: { tokens: [], details: 'all' },
     data: null,
+    replicas: null,
     dial: {},
     limits: { services: 10_000, targets: 100, groups: 20, nameLength: 200, targetLength: 260, bodyBytes: 65_536 },
     retention: { maxAgeMs: 30 * 86_400_000, maxCount: 100_000 },
@@ -224,6 +225,74 @@ test('one token under two names is told at the second', () => {
   assert.deepEqual(linesOf({ text, env: { PORTHOLE_TOKEN: secret } }), [
     'porthole.yaml:1:11: tokens.ci: this is the same token as PORTHOLE_TOKEN: give each a secret of its own, or remove one',
   ])
+})
+
+test('the Redis that replicas share is in the file, or in the environment, which wins and is enough by itself', () => {
+  const text = 'replicas: { redis: "rediss://file:6379", passwordFile: /run/secrets/redis, namespace: fleet-a }'
+  const PORTHOLE_REDIS_URL = 'redis://porthole@environment'
+  const replicasOf = (input: Input) => accepted(input).config.replicas
+  const inFile = { url: 'rediss://file:6379', passwordFile: '/run/secrets/redis', namespace: 'fleet-a' }
+  assert.deepEqual(replicasOf({ text }), inFile)
+  assert.deepEqual(replicasOf({ text, env: { PORTHOLE_REDIS_URL: '' } }), inFile)
+  assert.deepEqual(replicasOf({ text, env: { PORTHOLE_REDIS_URL } }), { ...inFile, url: PORTHOLE_REDIS_URL })
+  const alone = { url: PORTHOLE_REDIS_URL, passwordFile: null, namespace: 'default' }
+  assert.deepEqual(replicasOf({ env: { PORTHOLE_REDIS_URL } }), alone)
+  assert.deepEqual(replicasOf({ text: 'replicas: {}', env: { PORTHOLE_REDIS_URL } }), alone)
+})
+
+test('the address of a Redis may have a user, a password, a port and the number of a database', () => {
+  for (const url of ['redis://a', 'redis://a:b@c:1/0', 'rediss://a@[::1]:6379/15', 'redis://:b@10.0.0.1/'])
+    assert.equal(accepted({ env: { PORTHOLE_REDIS_URL: url } }).config.replicas?.url, url)
+  const remedy =
+    'this is not the address of a Redis: write redis://HOST:6379, or rediss://HOST:6379 for TLS; a user may stand before the host, as in redis://porthole@HOST:6379, and the password in replicas.passwordFile'
+  for (const url of ['redis:6379', 'http://redis:6379', 'redis://', 'redis://redis:70000', 'redis://redis/name', ' '])
+    assert.deepEqual(problemsOf({ env: { PORTHOLE_REDIS_URL: url } }), [`PORTHOLE_REDIS_URL: ${remedy}`])
+})
+
+test('a password in the address of Redis is in no problem', () => {
+  const wrong = `http://porthole:${secret}@redis:6379`
+  const right = `redis://porthole:${secret}@redis:6379`
+  const inputs: Input[] = [
+    { env: { PORTHOLE_REDIS_URL: wrong } },
+    { text: `replicas: { redis: "${wrong}" }` },
+    { text: `replicas: { redis: ["${right}"] }` },
+    { text: `replicas: "${right}"` },
+    { text: `replicas: ["${right}"]` },
+  ]
+  for (const input of inputs) {
+    const problems = problemsOf(input)
+    assert.equal(problems.length, 1)
+    assert.ok(!problems.join().includes(secret), problems.join())
+  }
+})
+
+test('where replicas share the work every service is believed for a handover longer, those registered later as well', () => {
+  const text = 'defaults: { timeout: 3s }\nservices: { a: { targets: [a:1], timeout: 4s } }'
+  const read = (env: Record<string, string>) => {
+    const { services, defaults } = accepted({ text, targets: ['b:1'], env }).config
+    return [services.map(({ policy }) => [policy.handoverMs, policy.timeoutMs]), defaults]
+  }
+  const handedOver = [
+    [8000, 4000],
+    [8000, 3000],
+  ]
+  assert.deepEqual(read({ PORTHOLE_REDIS_URL: 'redis://redis' }), [handedOver, { timeout: 3000, handoverMs: 8000 }])
+  const never = [
+    [0, 4000],
+    [0, 3000],
+  ]
+  assert.deepEqual(read({}), [never, { timeout: 3000 }])
+})
+
+test('data beside replicas is told to be of no use, with a token or without', () => {
+  const note = 'data is not used, since Redis keeps for all replicas what must last: remove data or PORTHOLE_DATA'
+  const text = 'services: { a: { targets: [a:1] } }'
+  const replicas = 'replicas: { redis: "redis://redis" }'
+  const notesOf = (input: Input) => accepted(input).notes
+  assert.deepEqual(notesOf({ text: `${text}\n${replicas}\ndata: kept` }), [note])
+  const env = { PORTHOLE_DATA: '/data', PORTHOLE_REDIS_URL: 'redis://redis', PORTHOLE_TOKEN: secret }
+  assert.deepEqual(notesOf({ text, env }), [note])
+  assert.deepEqual(notesOf({ text: `${text}\n${replicas}` }), [])
 })
 
 test('a bad variable is a problem under its own name', () => {

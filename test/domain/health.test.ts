@@ -47,8 +47,9 @@ const anyPolicy = fc
     downInterval: fc.integer({ min: 100, max: 3_600_000 }),
     maxAge: fc.integer({ min: 0, max: 60_000 }),
     minAge: fc.integer({ min: 0, max: 60_000 }),
+    handoverMs: fc.constantFrom(0, 8000),
   })
-  .map((settings) => samplePolicy(settings))
+  .map(({ handoverMs, ...settings }): Policy => ({ ...samplePolicy(settings), handoverMs }))
 /** Healths that a history can lead to; the gaps may be long enough to go stale in between. */
 const anyHistory = fc.array(fc.record({ reason: anyReason, afterMs: fc.nat({ max: 4_000_000 }) }), { maxLength: 20 })
 
@@ -189,6 +190,16 @@ test('the next verdict on a stale health settles at once and starts a new streak
 test('a health is stale after three intervals and a timeout', () => {
   const policy = samplePolicy({ interval: 10_000, timeout: 2000 })
   assert.equal(staleAfterMs(healthAfter('p', policy), policy), 32_000)
+})
+
+test('where replicas share the work a health is stale only after a handover more, also one that is checked on demand', () => {
+  const handoverMs = 8000
+  const policy = { ...samplePolicy({ interval: 10_000, timeout: 2000 }), handoverMs }
+  const health = nextHealth(unchecked, sampleOutcome('connected', 0), policy)
+  assert.deepEqual(statusAt(health, policy, 40_000), health)
+  assert.deepEqual(statusAt(health, policy, 40_001), { status: 'unknown', since: 40_000 })
+  const onDemand = { ...samplePolicy({ interval: 'off', maxAge: 5000, timeout: 2000 }), handoverMs }
+  assert.equal(staleAfterMs(healthAfter('p', onDemand), onDemand), 25_000)
 })
 
 test('a target that is down with a long downInterval is not stale between its beats', () => {

@@ -27,6 +27,7 @@ test('a service of which only the targets are written has the built-in policy', 
       maxAgeMs: 5000,
       minAgeMs: 1000,
       close: 'half-open',
+      handoverMs: 0,
     },
     origin: 'file',
   })
@@ -57,6 +58,7 @@ const policy = {
   maxAgeMs: 700,
   minAgeMs: 70,
   close: 'fin',
+  handoverMs: 0,
 }
 
 test('defaults fill every field that a service leaves out', () => {
@@ -76,6 +78,11 @@ test('what a service says itself goes before defaults, field by field', () => {
     close: 'rst',
   }
   assert.deepEqual(buildService('db', { ...settings({}), ...written }, other).policy, policy)
+})
+
+test('how long a handover takes is not for a service to say', () => {
+  assert.equal(buildService('db', settings({}), { handoverMs: 8000 }).policy.handoverMs, 8000)
+  assert.deepEqual(pathsOf({ handoverMs: 8000 }), [''])
 })
 
 test('fastInterval and downInterval follow the interval of the service, not that of defaults', () => {

@@ -23,11 +23,12 @@ async function buildHidden(t: TestContext): Promise<Built> {
 const hints = /internal|10\.0\.0|5432|61616|refused|nobody listens/
 
 test('who may not see details is told statuses, counts, groups, quorum and times, and nothing of any target', async (t) => {
-  const { get } = await buildHidden(t)
+  const { get, monitor } = await buildHidden(t)
+  monitor.attribute(() => ({ replica: 'checker.internal', solo: false }))
   const times = { since: '2026-11-22T15:00:05.000Z', checkedAt: '2026-11-22T15:00:05.000Z' }
   const pg = { service: 'pg', status: 'down', ...times, quorum: 'any', groups: ['payments'] }
   const mq = { service: 'mq', status: 'draining', ...times, quorum: 'all', groups: ['payments'] }
-  const none = { targetsUp: 0, targets: [] }
+  const none = { targetsUp: 0, checkedBy: null, targets: [] }
   const expected = [
     { ...pg, ...none, targetsTotal: 2 },
     { ...mq, ...none, targetsTotal: 1 },

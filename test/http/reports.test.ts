@@ -30,6 +30,7 @@ test('a service report has these fields, in this order, and no others', async (t
     groups: ['payments'],
     targetsUp: 2,
     targetsTotal: 2,
+    checkedBy: null,
     targets: [
       {
         target: 'db-1:5432',
@@ -68,6 +69,25 @@ test('a service report has these fields, in this order, and no others', async (t
     ],
   }
   assert.equal((await get('/health/postgres')).body, JSON.stringify(expected))
+})
+
+test('a service report says which replica checks the service, from the very next answer on', async (t) => {
+  const { get, monitor, put } = await build(t, [sampleService('pg', ['db:5432']), sampleService('mq', ['mq:1'])])
+  const checkers = async () =>
+    (await get('/health?verbose')).json<SetReport>().services.map(({ service, checkedBy }) => [service, checkedBy])
+  const a = { replica: 'a', solo: false }
+  const alone = { replica: 'b', solo: true }
+  monitor.attribute((service) => (service === 'pg' ? a : null))
+  assert.deepEqual(await checkers(), [
+    ['pg', a],
+    ['mq', null],
+  ])
+  assert.deepEqual((await get('/health/pg')).json().checkedBy, a)
+  monitor.attribute(() => alone)
+  assert.deepEqual((await get('/health/pg')).json().checkedBy, alone)
+  assert.deepEqual((await get('/health/mq')).json().checkedBy, alone)
+  put([sampleService('new', ['db:5432'])])
+  assert.deepEqual(await checkers(), [['new', alone]], 'a service that comes later has the same')
 })
 
 test('before the first check every time is null and the sentence says so', async (t) => {

@@ -4,6 +4,7 @@ import type { Quorum } from '../../src/domain/quorum.ts'
 import { SetReport } from '../../src/http/set-reports.ts'
 import { type Built, build, listen, nobody } from '../app.ts'
 import { sampleService } from '../samples.ts'
+import { hidden } from './hidden.ts'
 
 /** A group of services that are what they are called, and of those that are up one of their own; these are drained. */
 async function buildGroup(t: TestContext, drained: readonly string[], quorum?: Quorum): Promise<Built> {
@@ -48,6 +49,22 @@ test('what is drained is listed after what is at fault, and before what is up', 
   assert.equal((await ask(built, '/health?verbose'))[2], 'down-1 unseen halved up-1 up-2')
   const [drained] = (await built.get('/health?group=ups')).json().services
   assert.deepEqual([drained.status, drained.targetsUp, drained.targets[0].status], ['draining', 1, 'up'])
+})
+
+test('a replica that cannot reach the others warns that they may see it otherwise, also who may not see details', async (t) => {
+  const warning =
+    'solo: this replica cannot reach the others and checks everything itself, so they may see it otherwise'
+  for (const access of [{}, hidden]) {
+    const { monitor, get } = await build(t, [sampleService('pg', [nobody])], { access })
+    const warnings = async () => (await get('/health')).json<SetReport>().warnings
+    monitor.attribute(() => ({ replica: 'a', solo: false }))
+    assert.deepEqual(await warnings(), [])
+    monitor.attribute(() => ({ replica: 'a', solo: true }))
+    assert.deepEqual(await warnings(), [warning])
+    assert.match((await get('/health', { accept: 'text/plain' })).body, new RegExp(`^warning: ${warning}$`, 'm'))
+    monitor.attribute(() => ({ replica: 'a', solo: false }))
+    assert.deepEqual(await warnings(), [])
+  }
 })
 
 test('a set of which all but the drained is up is up', async (t) => {

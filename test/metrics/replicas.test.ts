@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { test } from 'node:test'
+import type { ReplicaView } from '../../src/metrics/replicas.ts'
+import { holdChecks, stoppedClock } from '../app.ts'
+import { createParts, sampleReplica } from '../parts.ts'
+import { familyOf } from './page.ts'
+
+function metricsOf(replica?: ReplicaView) {
+  const clock = stoppedClock()
+  return createParts({ prober: holdChecks(clock), clock, ...(replica === undefined ? {} : { replica }) }).metrics
+}
+
+const noPromtool =
+  spawnSync('promtool', ['--version']).error !== undefined && 'promtool (Debian: prometheus) is not installed'
+
+test('promtool has nothing to say about the page of a replica', { skip: noPromtool }, async () => {
+  const input = await metricsOf(sampleReplica()).render()
+  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' })
+  assert.deepEqual([status, stdout, stderr], [0, '', ''])
+})
+
+test('a Porthole that is alone has no series of replicas', async () => {
+  assert.doesNotMatch(await metricsOf().render(), /porthole_replica_/)
+})
+
+test('a replica tells how many are live and how much is its own; while it is solo it counts itself alone', async () => {
+  const read = async (replica: ReplicaView) => {
+    const page = await metricsOf(replica).render()
+    return ['solo', 'members', 'shards'].map((name) => familyOf(page, `porthole_replica_${name}`)[''])
+  }
+  assert.deepEqual(await read(sampleReplica()), [0, 2, 128])
+  assert.deepEqual(await read(sampleReplica({ mode: 'joining', members: [], shards: 0 })), [0, 0, 0])
+  assert.deepEqual(await read(sampleReplica({ mode: 'solo', shards: 0 })), [1, 1, 0])
+})
+
+test('renewals are counted by their result, and those that were answered are timed', async () => {
+  const replica = sampleReplica()
+  const metrics = metricsOf(replica)
+  const read = async () => {
+    const page = await metrics.render()
+    const timed = ['count', 'sum'].map(
+      (part) => familyOf(page, `porthole_replica_lease_renewal_duration_seconds_${part}`)[''],
+    )
+    return [familyOf(page, 'porthole_replica_lease_renewals_total'), timed]
+  }
+  assert.deepEqual(await read(), [{ '{result="granted"}': 0, '{result="failed"}': 0 }, [0, 0]])
+  for (const [granted, elapsedMs] of [
+    [true, 250],
+    [true, 500],
+    [false, 1000],
+  ] as const)
+    replica.renewed.emit({ granted, elapsedMs })
+  assert.deepEqual(await read(), [{ '{result="granted"}': 2, '{result="failed"}': 1 }, [2, 0.75]])
+})
+
+test('results that do not count are counted by why', async () => {
+  const replica = { ...sampleReplica(), sharing: { refused: () => ({ fenced: 2, overtaken: 3 }) } }
+  const page = await metricsOf(replica).render()
+  assert.deepEqual(familyOf(page, 'porthole_replica_refused_results_total'), {
+    '{cause="old_token"}': 2,
+    '{cause="overtaken"}': 3,
+  })
+})

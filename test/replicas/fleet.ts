@@ -1,0 +1,258 @@
+/** Several Portholes with one Redis, as processes of their own, and what they check. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import net, { type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { createFolder, start, until } from '../process.ts'
+import { type RedisServer, startRedis } from '../redis-server.ts'
+
+const PORTHOLE_TOKEN = 'a-token-of-the-fleet'
+export const intervalMs = 1000
+export const shutdownDelayMs = 100
+
+/** Something that is checked, and knows when it was. */
+export type CheckedTarget = {
+  readonly service: string
+  readonly port: number
+  /** When connections were made to it, in milliseconds of the machine's clock. */
+  readonly checks: number[]
+  close(): Promise<void>
+  open(): Promise<void>
+}
+
+/** Listens on so many ports of 127.0.0.1, or at `host`; for each a service `s0`, `s1` and so on. */
+export async function listenForChecks(t: TestContext, count: number, host = '127.0.0.1'): Promise<CheckedTarget[]> {
+  const targets = await Promise.all(Array.from({ length: count }, (_, i) => listenForCheck(`s${i}`, host)))
+  t.after(async () => {
+    await Promise.all(targets.map(({ close }) => close()))
+  })
+  return targets
+}
+
+async function listenForCheck(service: string, host: string): Promise<CheckedTarget> {
+  const checks: number[] = []
+  const open = async (port: number) => {
+    const server = net.createServer((socket) => {
+      checks.push(Date.now())
+      socket.on('error', () => undefined).resume()
+    })
+    server.listen(port, host)
+    await once(server, 'listening')
+    return server
+  }
+  let server = await open(0)
+  const { port } = server.address() as AddressInfo
+  return {
+    service,
+    port,
+    checks,
+    async close() {
+      if (!server.listening) return
+      server.close()
+      await once(server, 'close')
+    },
+    async open() {
+      server = await open(port)
+    },
+  }
+}
+
+export type Started = Awaited<ReturnType<typeof start>>
+/** One Porthole of the fleet. */
+export type Member = Started & {
+  mode(): Promise<'linked' | 'solo' | 'joining'>
+  shards(): Promise<number>
+}
+
+export type Fleet = {
+  readonly redis: RedisServer
+  readonly members: Member[]
+  readonly targets: readonly CheckedTarget[]
+  /** Starts one more, and waits until it is linked. */
+  join(more?: Record<string, unknown>): Promise<Member>
+  /** What a configuration file of these targets says. */
+  config(more?: Record<string, unknown>): object
+}
+
+/** Starts replicas that are linked and have checked everything once. All are gone after the test. */
+export async function startFleet(
+  t: TestContext,
+  {
+    host = '127.0.0.1',
+    replicas = 3,
+    services = 300,
+    more = {},
+  }: { host?: string; replicas?: number; services?: number; more?: Record<string, unknown> } = {},
+): Promise<Fleet> {
+  const [redis, targets] = await Promise.all([startRedis(t, [], host), listenForChecks(t, services, host)])
+  const config = (other: Record<string, unknown> = {}) => ({
+    shutdownDelay: `${shutdownDelayMs}ms`,
+    dial: { loopback: true },
+    replicas: { redis: redis.url },
+    defaults: { interval: `${intervalMs}ms`, timeout: '900ms', close: 'rst' },
+    services: Object.fromEntries(targets.map(({ service, port }) => [service, { targets: [`${host}:${port}`] }])),
+    ...more,
+    ...other,
+  })
+  const members: Member[] = []
+  async function join(other?: Record<string, unknown>): Promise<Member> {
+    const member = await startMember(t, config(other))
+    members.push(member)
+    return member
+  }
+  // Together, as a Deployment starts them.
+  await Promise.all(Array.from({ length: replicas }, () => join()))
+  await until('everything is up', async () => {
+    const answers = await Promise.all(members.map(({ url }) => fetch(`${url}/health`)))
+    return answers.every(({ status }) => status === 200)
+  })
+  return { redis, members, targets, join, config }
+}
+
+/** Starts one replica, and waits until it is linked or solo. */
+export async function startMember(
+  t: TestContext,
+  config: object,
+  env: Record<string, string> = {},
+  by: string[] = [],
+): Promise<Member> {
+  const file = join(createFolder(t), 'porthole.json')
+  writeFileSync(file, JSON.stringify(config))
+  const started = await start(t, ['--config', file], { PORTHOLE_TOKEN, ...env }, by)
+  await started.logged(/^(linked|solo): /)
+  return asMember(started)
+}
+
+export function asMember(started: Started): Member {
+  const read = async (name: string) => (await started.metric(name))['']
+  return {
+    ...started,
+    async mode() {
+      if ((await read('porthole_replica_solo')) === 1) return 'solo'
+      const ready = await fetch(`${started.url}/readyz?verbose`)
+      return (await ready.text()).includes('[+]replica ok') ? 'linked' : 'joining'
+    },
+    shards: async () => (await read('porthole_replica_shards')) ?? 0,
+  }
+}
+
+/** Asks for a change. */
+export function change(
+  member: Started,
+  method: string,
+  path: string,
+  body?: object,
+  headers: Record<string, string> = {},
+) {
+  return fetch(`${member.url}/v1${path}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${PORTHOLE_TOKEN}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+}
+
+export type Told = {
+  readonly id: string
+  readonly service: string
+  readonly target: string | null
+  readonly from: string
+  readonly to: string
+}
+
+/** All that a replica tells of what happened, the oldest first. */
+export async function transitionsOf({ url }: Started, query = ''): Promise<Told[]> {
+  const told: Told[] = []
+  for (let next: string | null = ''; next !== null; ) {
+    const cursor: string = next === '' ? '' : `&cursor=${next}`
+    const page = (await (await fetch(`${url}/v1/transitions?limit=1000${query}${cursor}`)).json()) as {
+      transitions: Told[]
+      next: string | null
+    }
+    told.push(...page.transitions)
+    next = page.next
+  }
+  return told.reverse()
+}
+
+/** Who checks each service, as a replica says. */
+export async function checkersOf({ url }: Started): Promise<Map<string, { replica: string; solo: boolean } | null>> {
+  const { services } = (await (await fetch(`${url}/health?verbose`)).json()) as {
+    services: { service: string; checkedBy: { replica: string; solo: boolean } | null }[]
+  }
+  return new Map(services.map(({ service, checkedBy }) => [service, checkedBy]))
+}
+
+/** Fails unless nothing was ever said to be otherwise than up, and all replicas tell the same. */
+export async function assertNoFalseTransition(
+  members: readonly Started[],
+  except: readonly string[] = [],
+): Promise<void> {
+  const [first = [], ...others] = await Promise.all(members.map((member) => transitionsOf(member)))
+  for (const other of others) assert.deepEqual(other, first, 'two replicas tell otherwise of what happened')
+  const wrong = first.filter(({ service, to }) => to !== 'up' && !except.includes(service))
+  assert.deepEqual(wrong, [])
+  const seen = new Set<string>()
+  for (const { service, target } of first.filter((one) => !except.includes(one.service))) {
+    const key = `${service} ${target}`
+    assert.ok(!seen.has(key), `${key} is told to have come up twice`)
+    seen.add(key)
+  }
+}
+
+/** How often each target was checked between two times, over how often it should have been: the most of all. */
+export function checksPerInterval(targets: readonly CheckedTarget[], from: number, to: number): number {
+  const rates = targets.map(({ checks }) => checks.filter((at) => at >= from && at < to).length)
+  return rates.reduce((sum, rate) => sum + rate, 0) / targets.length / ((to - from) / intervalMs)
+}
+
+/** How long after a time each target was first checked: the longest. */
+export function longestUntilChecked(targets: readonly CheckedTarget[], from: number): number {
+  return Math.max(...targets.map(({ checks }) => (checks.find((at) => at >= from) ?? Number.POSITIVE_INFINITY) - from))
+}
+
+/** The longest that any target went unchecked between two times. */
+export function longestGap(targets: readonly CheckedTarget[], from: number, to: number): number {
+  const gaps = targets.flatMap(({ checks }) => {
+    const within = [from, ...checks.filter((at) => at >= from && at < to), to]
+    return within.slice(1).map((at, index) => at - (within[index] ?? at))
+  })
+  return Math.max(...gaps)
+}
+
+/** How long anybody was checked twice within half an interval: from the first to the last such check, for any target. */
+export function longestDoubling(targets: readonly CheckedTarget[], from: number): number {
+  const spans = targets.map(({ checks }) => {
+    const twice = checks.filter((at, index) => at >= from && at - (checks[index - 1] ?? 0) < intervalMs / 2)
+    return twice.length === 0 ? 0 : (twice.at(-1) ?? 0) - (twice[0] ?? 0)
+  })
+  return Math.max(...spans)
+}
+
+/** Asks for the health of everything all the time, at every replica; returns what was not 200. */
+export function watchHealth(members: () => readonly Started[], path = '/health'): { stop(): Promise<string[]> } {
+  const wrong: string[] = []
+  let isOver = false
+  const watching = (async () => {
+    while (!isOver) {
+      for (const { url } of members()) {
+        const answer = await fetch(url + path).catch(() => null)
+        if (answer !== null && answer.status !== 200)
+          wrong.push(`${answer.status} ${(await answer.text()).slice(0, 500)}`)
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  })()
+  return {
+    async stop() {
+      isOver = true
+      await watching
+      return wrong
+    },
+  }
+}

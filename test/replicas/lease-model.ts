@@ -1,0 +1,58 @@
+/** What the script of the leases must do, written a second time: data and `now` in, data out. */
+import { type Grant, type Renewal, readGrant } from '../../src/replicas/leases.ts'
+
+/** What all replicas share. Times are milliseconds of the store's clock. */
+export type Shared = {
+  readonly members: ReadonlyMap<string, { readonly until: number; readonly attempt: number }>
+  /** By shard. The token stays when nobody owns it any more: then the owner is null. */
+  readonly leases: ReadonlyMap<number, SharedLease>
+  /** The newest entry of the stream. */
+  readonly entry: number
+}
+export type SharedLease = { readonly token: number; readonly owner: string | null; readonly until: number }
+
+/** What a renewal makes of it. `isNews`: the others are told. The grant is null when a later renewal came before. */
+export type Renewed = { readonly shared: Shared; readonly grant: Grant | null; readonly isNews: boolean }
+
+/** A store with nothing in it. */
+export const nothingShared: Shared = { members: new Map(), leases: new Map(), entry: 0 }
+
+export function renewShared(
+  before: Shared,
+  id: string,
+  { attempt, isMember, shards }: Renewal,
+  leaseMs: number,
+  exactly: number,
+): Renewed {
+  const now = Math.floor(exactly)
+  const own = before.members.get(id)
+  if (own !== undefined && attempt <= own.attempt) return { shared: before, grant: null, isNews: false }
+
+  const others = [...before.members].filter(([member]) => member !== id)
+  const live = others.filter(([, { until }]) => until > now)
+  const members = new Map(live)
+  if (isMember) members.set(id, { until: now + leaseMs, attempt })
+
+  const leases = new Map(before.leases)
+  const isOthers = (lease: SharedLease | undefined) =>
+    lease !== undefined && lease.owner !== null && lease.owner !== id && lease.until > now
+  const wanted = new Set(shards)
+  const released = [...leases].filter(([shard, { owner }]) => owner === id && !wanted.has(shard))
+  for (const [shard, { token }] of released) leases.set(shard, { token, owner: null, until: 0 })
+  for (const shard of wanted) {
+    const lease = leases.get(shard)
+    if (isOthers(lease)) continue
+    // Whoever held it last goes on with its token: nobody else can have written in between.
+    const token = lease?.owner === id ? lease.token : Math.max((lease?.token ?? 0) + 1, now)
+    leases.set(shard, { token, owner: id, until: now + leaseMs })
+  }
+
+  const isNews = live.length < others.length || isMember !== (own !== undefined) || released.length > 0
+  const entry = isNews ? Math.max(before.entry + 1, now) : before.entry
+  const owned = [...leases].flatMap(([shard, { owner, token, until }]) =>
+    owner !== null && until > now ? [[shard, owner, token] as const] : [],
+  )
+  const nextExpiryMs = live.length === 0 ? null : Math.min(...live.map(([, { until }]) => until - now))
+  const grant = readGrant(id, [...members.keys()], owned, entry, nextExpiryMs)
+  return { shared: { members, leases, entry }, grant, isNews }
+}

@@ -1,0 +1,276 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import fc from 'fast-check'
+import { systemClock } from '../../src/clock.ts'
+import type { Connection } from '../../src/redis/connection.ts'
+import { type Keys, keysOf } from '../../src/redis/keys.ts'
+import { offerScript } from '../../src/replicas/lease-script.ts'
+import type { Grant, Renewal } from '../../src/replicas/leases.ts'
+import { createRequests } from '../../src/replicas/requests.ts'
+import { shardCount } from '../../src/replicas/shards.ts'
+import { createSharedClock } from '../../src/replicas/shared-clock.ts'
+import { fileScope } from '../process.ts'
+import { noRedis, startRedis } from '../redis-server.ts'
+import { nothingShared, renewShared } from './lease-model.ts'
+
+const file = fileScope()
+let starting: Promise<Connection> | undefined
+let namespaces = 0
+
+const noFile = { digest: '-', loadedAt: 0 }
+
+/** A namespace of its own in one server for all tests here. Leases hold for `leaseMs` instead of what replicas ask for. */
+async function open(leaseMs: number) {
+  starting ??= startRedis(file).then(({ connect }) => connect())
+  const connection = await starting
+  const keys = keysOf(`test-${++namespaces}`)
+  const clock = createSharedClock(systemClock())
+  /** What time it was on Redis's clock at the last renewal that counted, in milliseconds. */
+  let now = Number.NaN
+
+  const run: Connection['run'] = async (script, on, input) => {
+    const answer = await connection.run(script, on, input.with(2, leaseMs))
+    assert.ok(answer.ok, JSON.stringify(answer))
+    const [micros] = answer.value as readonly string[]
+    if (micros !== undefined) now = Number(micros) / 1000
+    return answer
+  }
+  const link = {
+    run,
+    send: connection.send,
+    open: async () => 'there is one connection for all tests',
+    caughtUp: async () => {},
+    advance: () => {},
+  }
+  const requestsOf = (id: string) =>
+    createRequests({ id, link, keys, clock, retention: { maxCount: 100, maxAgeMs: 3_600_000 } })
+
+  const value = async (...command: string[]) => {
+    const answer = await connection.send(command)
+    assert.ok(answer.ok, JSON.stringify(answer))
+    return answer.value
+  }
+  return {
+    keys,
+    now: () => now,
+    value,
+    renew: (id: string, renewal: Renewal, own = noFile) => requestsOf(id).renew(renewal, own),
+    /** Renews, and must be granted it. */
+    async grantOf(id: string, attempt: number, shards: readonly number[], isMember = true): Promise<Grant> {
+      const answer = await requestsOf(id).renew({ attempt, isMember, shards }, noFile)
+      return answer?.grant ?? assert.fail(`renewal ${attempt} of ${id} came after a later one`)
+    },
+    offer: (digest: string) => connection.run(offerScript, [keys.meta, keys.stream, keys.files], [digest, '{}']),
+    /** How many entries the stream has. */
+    entries: async () => Number(await value('XLEN', keys.stream)),
+    everything: () => everythingIn(keys, value),
+  }
+}
+
+/** All that is kept, in an order of its own. */
+async function everythingIn(keys: Keys, value: (...command: string[]) => Promise<unknown>): Promise<unknown> {
+  const { meta, members, leases, offers, files, stream } = keys
+  const hashes = await Promise.all(
+    [meta, members, leases, offers, files].map(async (key) => {
+      const flat = (await value('HGETALL', key)) as string[]
+      return flat.flatMap((field, i) => (i % 2 === 0 ? [`${key} ${field}: ${flat[i + 1]}`] : [])).sort()
+    }),
+  )
+  return [hashes, await value('XRANGE', stream, '-', '+')]
+}
+
+/** A grant without what is compared otherwise, its members in order. */
+const comparable = ({ members, tokens, owners, nextExpiryMs }: Grant) => ({
+  members: [...members].sort(),
+  tokens: new Map([...tokens].sort(([a], [b]) => a - b)),
+  owners,
+  nextExpiryMs,
+})
+
+const someShards = fc.oneof(
+  fc.subarray([0, 1, 2, 3, 4, 254, 255]),
+  fc.constantFrom(
+    [],
+    Array.from({ length: shardCount }, (_, shard) => shard),
+  ),
+)
+const step = fc.record({
+  id: fc.constantFrom('a', 'b', 'c', 'replica-3'),
+  /** How far its number is beyond the last of the same replica; not beyond it for one that was held up. */
+  ahead: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(1, 2) }, { weight: 1, arbitrary: fc.constantFrom(0, -1) }),
+  /** Null: it is no member. */
+  shards: fc.option(someShards, { freq: 6 }),
+  /** How long before it, in milliseconds: a lease or two run out at times. */
+  after: fc.constantFrom(0, 0, 0, 5, 11, 21),
+})
+
+test('whatever replicas ask for in whatever order, the script and the model of it answer the same', {
+  skip: noRedis,
+}, async () => {
+  const leaseMs = 20
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40, size: 'max' }), async (steps) => {
+      const { renew, now, entries } = await open(leaseMs)
+      const attempts = new Map<string, number>()
+      let shared = nothingShared
+      let told = 0
+      for (const { id, ahead, shards, after } of steps) {
+        if (after > 0) await sleep(after)
+        const attempt = Math.max(1, (attempts.get(id) ?? 1) + ahead)
+        attempts.set(id, Math.max(attempts.get(id) ?? 0, attempt))
+        const renewal = { attempt, isMember: shards !== null, shards: shards ?? [] }
+        const answer = await renew(id, renewal)
+        const expected = renewShared(shared, id, renewal, leaseMs, now())
+        assert.equal(answer === null, expected.grant === null, `renewal ${attempt} of ${id}`)
+        if (answer !== null && expected.grant !== null) {
+          assert.deepEqual(comparable(answer.grant), comparable(expected.grant))
+          // The script looks at the clock again for the entry.
+          assert.ok(answer.grant.entry - expected.grant.entry <= (expected.isNews ? 2 : 0))
+          assert.ok(answer.grant.entry >= expected.grant.entry)
+          shared = { ...expected.shared, entry: answer.grant.entry }
+        }
+        told += expected.isNews ? 1 : 0
+        assert.equal(await entries(), told, `the others were told too often, or not at all, of ${attempt} of ${id}`)
+      }
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('a token is larger than any that its shard was held with, also after all leases were lost', {
+  skip: noRedis,
+}, async () => {
+  const { grantOf, value, keys, now } = await open(30)
+  const shards = [0, 1, 255]
+  const least = (grant: Grant) => Math.min(...shards.map((shard) => grant.tokens.get(shard) ?? assert.fail()))
+  const most = (grant: Grant) => Math.max(...grant.tokens.values())
+
+  const first = await grantOf('a', 1, shards)
+  assert.ok(least(first) >= Math.floor(now()))
+  assert.deepEqual((await grantOf('a', 2, shards)).tokens, first.tokens, 'it goes on with its tokens')
+  await grantOf('a', 3, [])
+  const second = await grantOf('b', 1, shards)
+  assert.ok(least(second) > most(first), 'released')
+  await sleep(31)
+  const third = await grantOf('a', 4, shards)
+  assert.ok(least(third) > most(second), 'run out')
+  await value('DEL', keys.leases)
+  // Not in the same millisecond.
+  await sleep(2)
+  const fourth = await grantOf('a', 5, shards)
+  assert.ok(least(fourth) > most(third), 'lost')
+})
+
+test('a shard that its replica got back after its lease ran out has the same token, as nobody else held it', {
+  skip: noRedis,
+}, async () => {
+  const { grantOf } = await open(10)
+  const { tokens } = await grantOf('a', 1, [7])
+  await sleep(11)
+  assert.equal((await grantOf('b', 1, [])).owners[7], null)
+  assert.deepEqual((await grantOf('a', 2, [7])).tokens, tokens)
+})
+
+test('a shard that another holds is not granted until that one gives it up, and the others are told at once', {
+  skip: noRedis,
+}, async () => {
+  const { grantOf, entries } = await open(60_000)
+  await grantOf('a', 1, [7, 8])
+  const refused = await grantOf('b', 1, [7, 9])
+  assert.deepEqual([...refused.tokens.keys()], [9])
+  assert.deepEqual(refused.owners.slice(6, 10), [null, 'a', 'a', 'b'])
+  const before = await entries()
+  await grantOf('a', 2, [8])
+  assert.equal(await entries(), before + 1)
+  assert.deepEqual([...(await grantOf('b', 2, [7, 9])).tokens.keys()].sort(), [7, 9])
+})
+
+test('a renewal that arrives after a later one, or twice, changes nothing', { skip: noRedis }, async () => {
+  const { grantOf, renew, everything } = await open(60_000)
+  await grantOf('a', 3, [1, 2])
+  const before = await everything()
+  for (const attempt of [1, 2, 3])
+    for (const isMember of [true, false])
+      assert.equal(await renew('a', { attempt, isMember, shards: isMember ? [3] : [] }), null)
+  assert.deepEqual(await everything(), before)
+})
+
+test('a renewal that arrives after a later one changes nothing either where another replica has died meanwhile', {
+  skip: noRedis,
+}, async () => {
+  const { grantOf, renew, everything, value, keys } = await open(10)
+  await grantOf('dead', 1, [1])
+  await sleep(11)
+  await value('HSET', keys.members, 'a', '99999999999999 2')
+  const before = await everything()
+  assert.equal(await renew('a', { attempt: 1, isMember: true, shards: [2] }), null)
+  assert.deepEqual(await everything(), before)
+})
+
+test('a renewal that arrives after its replica said that it is no member does not make it one again', {
+  skip: noRedis,
+}, async () => {
+  const { grantOf, renew } = await open(60_000)
+  await grantOf('a', 1, [1, 2])
+  // Its second is held up.
+  await grantOf('a', 3, [], false)
+  assert.equal(await renew('a', { attempt: 2, isMember: true, shards: [1, 2] }), null)
+  const { members, owners } = await grantOf('b', 1, [1, 2])
+  assert.deepEqual(members, ['b'])
+  assert.deepEqual(owners.slice(0, 3), [null, 'b', 'b'])
+})
+
+test('the others are told only when something changed', { skip: noRedis }, async () => {
+  const { grantOf, entries, value, keys } = await open(40)
+  const toldBy = async (id: string, attempt: number, shards: readonly number[], isMember = true) => {
+    const before = await entries()
+    const { entry } = await grantOf(id, attempt, shards, isMember)
+    const after = await entries()
+    if (after > before) assert.deepEqual(await value('XREVRANGE', keys.stream, '+', '-', 'COUNT', '1'), await newest(entry))
+    return after - before
+  }
+  let last = 0
+  const newest = async (entry: number) => {
+    const before = `${last}`
+    last = entry
+    return [[`${entry}-0`, ['kind', 'members', 'before', before]]]
+  }
+  assert.equal(await toldBy('a', 1, [], false), 0, 'one that is no member asks who there is')
+  assert.equal(await toldBy('a', 2, []), 1, 'it becomes a member')
+  assert.equal(await toldBy('a', 3, [1, 2]), 0, 'it gets what nobody has')
+  assert.equal(await toldBy('a', 4, [1, 2]), 0, 'it renews')
+  assert.equal(await toldBy('a', 5, [1]), 1, 'it gives one back')
+  assert.equal(await toldBy('a', 6, [], false), 1, 'it leaves')
+  assert.equal(await toldBy('b', 1, [1]), 1, 'another joins')
+  await sleep(41)
+  assert.equal(await toldBy('a', 7, [], false), 1, 'that one died')
+  assert.equal(await toldBy('a', 8, [], false), 0)
+})
+
+test('the configuration file that was loaded last counts, for as long as a live replica has it', {
+  skip: noRedis,
+}, async () => {
+  const { renew, offer, value, keys } = await open(30)
+  let attempt = 0
+  const newestFor = async (id: string, own: { digest: string; loadedAt: number } | null) => {
+    const renewal = { attempt: ++attempt, isMember: own !== null, shards: [] }
+    const answer = await renew(id, renewal, own ?? undefined)
+    return answer?.file ?? assert.fail('it came too late')
+  }
+  const old = { digest: 'old', loadedAt: 1000.5 }
+  const recent = { digest: 'recent', loadedAt: 1000.625 }
+
+  assert.deepEqual(await newestFor('a', old), { digest: 'old', hasOwn: false })
+  await offer('old')
+  assert.deepEqual(await newestFor('b', recent), { digest: 'recent', hasOwn: false })
+  await offer('recent')
+  assert.deepEqual(await newestFor('a', old), { digest: 'recent', hasOwn: true })
+  assert.deepEqual(((await value('HKEYS', keys.files)) as string[]).sort(), ['old', 'recent'])
+
+  // b dies.
+  await sleep(31)
+  assert.deepEqual(await newestFor('c', { digest: 'older', loadedAt: 7 }), { digest: 'older', hasOwn: false })
+  assert.deepEqual(await newestFor('a', old), { digest: 'old', hasOwn: false })
+  assert.deepEqual(await value('HKEYS', keys.files), [])
+})

@@ -1,0 +1,79 @@
+/** One replica cut off from Redis and the others, while it still reaches what is checked. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createHost, enterNamespace, sh } from '../namespace.ts'
+import { until } from '../process.ts'
+import { noRedis } from '../redis-server.ts'
+import {
+  assertNoFalseTransition,
+  checksPerInterval,
+  longestGap,
+  longestUntilChecked,
+  startFleet,
+  startMember,
+  transitionsOf,
+  watchHealth,
+} from './fleet.ts'
+
+const noNamespace = await enterNamespace(import.meta.filename)
+
+test('a replica that is cut off from Redis goes on alone, and comes back', {
+  skip: noNamespace || noRedis,
+}, async (t) => {
+  const host = await createHost(1)
+  t.after(host.close)
+  sh(`ip link add near type veth peer name far
+      ip link set far netns ${host.pid}
+      ip addr add 10.77.0.1/24 dev near; ip link set near up`)
+  host.sh('ip link set lo up; ip addr add 10.77.0.2/24 dev far; ip link set far up')
+  const fleet = await startFleet(t, { host: '10.77.0.1', replicas: 2, services: 100 })
+  const { redis, members, targets } = fleet
+  const cut = await startMember(t, fleet.config(), { PORTHOLE_HOST: '10.77.0.2' }, [
+    ...['nsenter', '-t', String(host.pid), '-n'],
+  ])
+  const all = [...members, cut]
+  await until('it has its share', async () => (await cut.shards()) > 50)
+  const [failing] = targets
+  assert(failing)
+
+  const health = watchHealth(() => all, `/health?exclude=${failing.service}`)
+  const cutAt = Date.now()
+  sh(`nft add table inet cut
+      nft 'add chain inet cut in { type filter hook input priority 0; }'
+      nft add rule inet cut in ip saddr 10.77.0.2 tcp dport ${redis.port} drop
+      nft 'add chain inet cut out { type filter hook output priority 0; }'
+      nft add rule inet cut out ip daddr 10.77.0.2 tcp sport ${redis.port} drop`)
+  const { time } = await cut.logged(/^solo: /)
+  t.diagnostic(`solo after ${time - cutAt} ms`)
+  await until('the others have its share', async () => {
+    const [one = 0, other = 0] = await Promise.all(members.map((member) => member.shards()))
+    return one + other === 256
+  })
+  const again = longestUntilChecked(targets, cutAt)
+  await failing.close()
+  for (const one of all)
+    await until('it sees that one fails', async () => (await one.health(failing.service)).code === 503)
+  await sleep(2000)
+  const rate = checksPerInterval(targets.slice(1), Date.now() - 2000, Date.now())
+  t.diagnostic(`checked again after ${again} ms at most; ${rate.toFixed(2)} checks per interval while it is cut off`)
+  assert.ok(again <= 8000 && rate > 1.8 && rate < 2.2, `${again} ms, ${rate} checks per interval`)
+
+  sh('nft delete table inet cut')
+  await cut.logged(/^linked: /, cut.lines.length)
+  await until('it has its share again', async () => (await cut.shards()) > 50)
+  await sleep(2000)
+  const healedAt = Date.now()
+  await sleep(3000)
+  const healed = checksPerInterval(targets.slice(1), healedAt, Date.now())
+  assert.ok(healed <= 1.1, `${healed} checks per interval`)
+  assert.ok(longestGap(targets.slice(1), cutAt - 1000, Date.now()) < 8000)
+  assert.deepEqual(await health.stop(), [])
+  for (const one of all) assert.equal((await one.health(failing.service)).code, 503)
+  const told = await transitionsOf(cut, `&service=${failing.service}`)
+  assert.deepEqual(
+    told.filter(({ target }) => target === null).map(({ from, to }) => `${from} ${to}`),
+    ['unknown up', 'up down'],
+  )
+  await assertNoFalseTransition(all, [failing.service])
+})

@@ -1,0 +1,58 @@
+/** A replica that is paused and goes on, as on a machine that was frozen or starved. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../process.ts'
+import { noRedis } from '../redis-server.ts'
+import {
+  assertNoFalseTransition,
+  checkersOf,
+  longestUntilChecked,
+  startFleet,
+  transitionsOf,
+  watchHealth,
+} from './fleet.ts'
+
+test('a replica that was paused for 20 s overwrites nothing that others found meanwhile', {
+  skip: noRedis,
+}, async (t) => {
+  const { members, targets } = await startFleet(t, { services: 60 })
+  const [first, ...others] = members
+  assert(first)
+  const victim = first
+  const rest = others
+  const { id: paused } = await victim.logged(/^linked: /)
+  const [witness] = rest
+  assert(victim && witness)
+  await until('the shares are settled', async () => (await victim.shards()) < 120)
+  const checkers = await checkersOf(witness)
+  const theirs = targets.filter(({ service }) => checkers.get(service)?.replica === paused)
+  const [failing, ...healthy] = theirs
+  assert.ok(failing && healthy.length > 5, `it checked ${theirs.length}`)
+
+  const pausedAt = Date.now()
+  victim.child.kill('SIGSTOP')
+  const health = watchHealth(() => rest, '/health?exclude=' + failing.service)
+  await until('the others check its services', async () => longestUntilChecked(theirs, pausedAt + 500) < 30_000)
+  await failing.close()
+  await until('the others see one fail', async () => (await witness.health(failing.service)).code === 503)
+  await sleep(Math.max(0, pausedAt + 20_000 - Date.now()))
+  const before = await transitionsOf(witness)
+  victim.child.kill('SIGCONT')
+  const from = Date.now()
+  while (Date.now() < from + 4000) {
+    for (const one of [witness, victim]) {
+      const { code, body }: Awaited<ReturnType<typeof one.health>> = await one.health(failing.service)
+      // The paused one may still be learning what happened.
+      if (one === witness || Date.now() > from + 2000) assert.equal(code, 503, JSON.stringify(body))
+    }
+    await sleep(20)
+  }
+  assert.deepEqual(await transitionsOf(witness), before)
+  assert.deepEqual(await transitionsOf(victim), before)
+  assert.deepEqual(await health.stop(), [])
+  await until('it has its share again', async () => (await victim.shards()) > 50)
+  await assertNoFalseTransition(members, [failing.service])
+  const refused = await victim.metric('porthole_replica_refused_results_total')
+  t.diagnostic(`paused for 20 s; afterwards refused: ${JSON.stringify(refused)}`)
+})

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { shardCount, shardOf, sharesOf } from '../../src/replicas/shards.ts'
+
+/** Names as replicas have them: of a machine or a pod, and what tells the process from the one before it. */
+const replica = fc
+  .tuple(fc.constantFrom('porthole', 'porthole-0', 'porthole-5d8f7c9b6-x2x7k'), fc.nat({ max: 0xffffff }))
+  .map(([host, suffix]) => `${host}-${suffix.toString(16).padStart(6, '0')}`)
+const replicas = (minLength: number, maxLength = 7) =>
+  fc.uniqueArray(fc.oneof({ weight: 9, arbitrary: replica }, fc.string()), { minLength, maxLength })
+
+/** The owner of each shard; fails unless there is exactly one. */
+function ownersOf(members: readonly string[]): string[] {
+  const owners = new Array<string | undefined>(shardCount).fill(undefined)
+  for (const member of members) {
+    for (const shard of sharesOf(member, members)) {
+      assert.equal(owners[shard], undefined, `shard ${shard} has two owners`)
+      owners[shard] = member
+    }
+  }
+  return owners.map((owner, shard) => owner ?? assert.fail(`nobody owns shard ${shard}`))
+}
+
+test('every shard has exactly one owner, however many replicas there are and in whatever order they are named', () => {
+  const orders = replicas(1).chain((members) =>
+    fc.record({
+      members: fc.constant(members),
+      reordered: fc.shuffledSubarray(members, { minLength: members.length }),
+      again: fc.subarray(members),
+    }),
+  )
+  fc.assert(
+    fc.property(orders, ({ members, reordered, again }) => {
+      const owners = ownersOf(members)
+      assert.deepEqual(ownersOf(reordered), owners)
+      // A replica counts once, whether it is named once, twice or, as it asks for itself, not at all.
+      const [first = ''] = members
+      const shares = sharesOf(first, members)
+      assert.deepEqual(sharesOf(first, [...members, ...again]), shares)
+      assert.deepEqual(sharesOf(first, members.slice(1)), shares)
+    }),
+  )
+})
+
+test('a replica that is alone owns everything, in order', () => {
+  const all = Array.from({ length: shardCount }, (_, shard) => shard)
+  assert.deepEqual(sharesOf('a', []), all)
+  assert.deepEqual(sharesOf('a', ['a']), all)
+})
+
+test('when a replica comes or goes, only its share moves', () => {
+  fc.assert(
+    fc.property(replicas(2), ([one = '', ...others]) => {
+      const without = ownersOf(others)
+      const owners = ownersOf([...others, one])
+      for (const [shard, owner] of owners.entries()) assert.ok(owner === one || owner === without[shard])
+    }),
+  )
+})
+
+test('shares are about equal', () => {
+  const few = fc.uniqueArray(replica, { minLength: 2, maxLength: 5 })
+  fc.assert(
+    fc.property(few, (members) => {
+      const mean = shardCount / members.length
+      for (const member of members) {
+        // The standard deviation is at most 8: five of them either way.
+        const { length } = sharesOf(member, members)
+        assert.ok(Math.abs(length - mean) <= 40, `${member} has ${length} of ${shardCount} among ${members.length}`)
+      }
+    }),
+    // The same names at every run: of all there are, one in millions lies further out.
+    { seed: 1, numRuns: 1000 },
+  )
+})
+
+test('the same services are in the same shards on replicas of every version', () => {
+  // Written down: who asks for which shard follows from these.
+  assert.deepEqual(['postgres', 'redis', 'näm€ 🐘', ''].map(shardOf), [113, 117, 89, 171])
+  assert.deepEqual(sharesOf('a', ['a', 'b', 'c']).slice(0, 5), [2, 3, 5, 6, 12])
+})
+
+test('a shard is a whole number from 0 to 255, and services are spread over all of them', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (service) => {
+      const shard = shardOf(service)
+      assert.ok(Number.isInteger(shard) && shard >= 0 && shard < 256, `${shard}`)
+    }),
+  )
+  const services = new Array<number>(shardCount).fill(0)
+  for (let n = 0; n < 25_600; n++) {
+    const shard = shardOf(`payments-postgres-${n}`)
+    services[shard] = (services[shard] ?? 0) + 1
+  }
+  assert.equal(services.length, 256)
+  // 100 in each on average with a standard deviation of 10: five of them either way.
+  assert.ok(Math.min(...services) >= 50, `the emptiest has ${Math.min(...services)}`)
+  assert.ok(Math.max(...services) <= 150, `the fullest has ${Math.max(...services)}`)
+})
