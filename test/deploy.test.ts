@@ -10,7 +10,7 @@ import { buildApp } from '../src/app.ts'
 import { systemClock } from '../src/clock.ts'
 import { type Config, parseConfig } from '../src/config/config.ts'
 import { DiscoveredService } from '../src/http/sd.ts'
-import { createParts } from './parts.ts'
+import { createParts, sampleReplica } from './parts.ts'
 import { root } from './readme.ts'
 import { sampleOutcome } from './samples.ts'
 
@@ -50,7 +50,8 @@ const parts = () => {
     restarts: () => 0,
     close: async () => undefined,
   }
-  return createParts({ prober, clock, keeper: { keeping: () => ({ failure: null, waiting: 0 }) } })
+  const keeper = { keeping: () => ({ failure: null, waiting: 0 }) }
+  return createParts({ prober, clock, keeper, replica: sampleReplica() })
 }
 
 const noPromtool = without('promtool', '--version')

@@ -13,7 +13,7 @@ import { formatDuration } from '../src/domain/duration.ts'
 import { Reason, verdictOf } from '../src/domain/outcome.ts'
 import { builtInDefaults, PolicySettings } from '../src/domain/policy.ts'
 import type { Prober } from '../src/prober/prober.ts'
-import { createParts } from './parts.ts'
+import { createParts, sampleReplica } from './parts.ts'
 import { blocksOf, readme, root, tableOf } from './readme.ts'
 import { sampleOutcome, sampleService } from './samples.ts'
 
@@ -65,7 +65,8 @@ function sampleParts() {
     restarts: () => 0,
     close: async () => undefined,
   }
-  return createParts({ prober, clock, keeper: { keeping: () => ({ failure: null, waiting: 0 }) } })
+  const keeper = { keeping: () => ({ failure: null, waiting: 0 }) }
+  return createParts({ prober, clock, keeper, replica: sampleReplica() })
 }
 
 test("the table of settings has every key of the file, and each one's default", () => {
@@ -78,6 +79,8 @@ test("the table of settings has every key of the file, and each one's default", 
   const read = parseConfig({ file: { name: 'porthole.yaml', text }, targets: [], env: {} })
   assert(read.ok)
   const { config } = read
+  const shared = parseConfig({ file: null, targets: [], env: { PORTHOLE_REDIS_URL: 'redis://redis' } })
+  assert(shared.ok)
   const [alone] = config.services
   const { denial } = createDialRules(config.dial)
   assert.deepEqual(
@@ -93,6 +96,9 @@ test("the table of settings has every key of the file, and each one's default", 
       config.access.tokens.join() || 'none',
       config.access.details,
       config.data ?? 'none',
+      config.replicas?.url ?? 'none',
+      shared.config.replicas?.passwordFile ?? 'none',
+      shared.config.replicas?.namespace,
       config.dial.allow?.join() ?? 'none',
       config.dial.deny?.join() ?? 'none',
       String(denial('127.0.0.1') === null),

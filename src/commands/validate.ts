@@ -5,6 +5,9 @@ import { formatProblem, type Problem } from '../config/problem.ts'
 /** Where a command writes: one call is one line. */
 export type Output = { out(line: string): void; err(line: string): void }
 
+/** What has to be somewhere, and need not be in the file. */
+const givenElsewhere = { PORTHOLE_REDIS_URL: 'redis://environment' }
+
 /**
  * Checks a configuration file by itself, without the environment and the command line: every problem on a line of its
  * own, or `porthole.yaml: ok, 4 services, 5 targets` and then the advice. Returns the exit code.
@@ -12,7 +15,7 @@ export type Output = { out(line: string): void; err(line: string): void }
 export async function validate(file: string, { out, err }: Output): Promise<0 | 1> {
   const read = await readConfigFile(file)
   const result = read.ok
-    ? parseConfig({ file: { name: file, text: read.text }, targets: [], env: {} })
+    ? parseConfig({ file: { name: file, text: read.text }, targets: [], env: givenElsewhere })
     : { ok: false as const, problems: [read.problem] }
   if (!result.ok) {
     for (const problem of result.problems) err(formatProblem(problem))

@@ -58,10 +58,21 @@ const redisRemedy =
 export const RedisUrl = z.string({ error: redisRemedy }).refine(
   (text) => {
     const url = URL.parse(text)
-    return url !== null && /^rediss?:$/.test(url.protocol) && url.hostname !== '' && /^(\/\d*)?$/.test(url.pathname)
+    if (url === null || !/^rediss?:$/.test(url.protocol) || url.hostname === '') return false
+    return /^(\/\d*)?$/.test(url.pathname) && isDecodable(url.username) && isDecodable(url.password)
   },
   { error: redisRemedy },
 )
+
+/** Whether every percent sign in a text is part of a character (RFC 3986 §2.1). */
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 const fileRemedy = 'a file: write its path, such as /run/secrets/redis'
 
@@ -79,7 +90,8 @@ const ReplicaSettings = z.strictObject(
       })
       .optional(),
   },
-  { error: wrongType('what replicas share: write { redis: redis://HOST:6379 }') },
+  // What stands here may be an address with a password in it: it is not repeated.
+  { error: 'this is not what replicas share: write { redis: redis://HOST:6379 }' },
 )
 
 const Listen = z.strictObject(

@@ -23,7 +23,8 @@ export const SetReport = z
     quorum: z.string(),
     counts: SetCounts,
     warnings: z.array(z.string()).meta({
-      description: 'What in the request had no effect, and a quorum that cannot be met because services are drained.',
+      description:
+        'What in the request had no effect, a quorum that cannot be met because services are drained, and that this replica cannot reach the others.',
     }),
     services: z.array(ServiceReport).meta({ description: 'Those that are not up; with `?verbose` all.' }),
   })

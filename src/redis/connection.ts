@@ -68,9 +68,16 @@ async function open(settings: RedisSettings, url: URL): Promise<Connection | str
   } catch (error) {
     return `the password of ${place} cannot be read from replicas.passwordFile: ${(error as Error).message}`
   }
+  const { username, password: written } = url
+  const address = new URL(url)
+  // The client takes user and password from the address alone where one of them is there.
+  address.username = ''
+  address.password = ''
+  const secret = password ?? decodeURIComponent(written)
   const client = createClient({
-    url: url.href,
-    ...(password === null ? {} : { password }),
+    url: address.href,
+    ...(username === '' ? {} : { username: decodeURIComponent(username) }),
+    ...(secret === '' ? {} : { password: secret }),
     RESP: 2,
     name: 'porthole',
     disableOfflineQueue: true,

@@ -105,6 +105,10 @@ export function createSharing({
 
   function mark(service: WatchedService, isUrgent: boolean): void {
     dirty.add(service)
+    schedule(isUrgent)
+  }
+
+  function schedule(isUrgent: boolean): void {
     if (!isLinked()) return
     if (isUrgent) {
       clearTimeout(gathering)
@@ -128,7 +132,9 @@ export function createSharing({
     if (assignment.mode() === 'solo') tellAlone(transition)
     const service = monitor.services.get(transition.service)
     if (service === undefined) {
-      if (isLinked() && tokenOf(shardOf(transition.service)) !== null) farewells.push(transition)
+      if (!isLinked() || tokenOf(shardOf(transition.service)) === null) return
+      farewells.push(transition)
+      schedule(true)
       return
     }
     const link = linkOf(service)

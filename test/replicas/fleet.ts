@@ -62,6 +62,8 @@ async function listenForCheck(service: string, host: string): Promise<CheckedTar
 export type Started = Awaited<ReturnType<typeof start>>
 /** One Porthole of the fleet. */
 export type Member = Started & {
+  /** Its configuration. */
+  readonly file: string
   mode(): Promise<'linked' | 'solo' | 'joining'>
   shards(): Promise<number>
 }
@@ -92,7 +94,9 @@ export async function startFleet(
     dial: { loopback: true },
     replicas: { redis: redis.url },
     defaults: { interval: `${intervalMs}ms`, timeout: '900ms', close: 'rst' },
-    services: Object.fromEntries(targets.map(({ service, port }) => [service, { targets: [`${host}:${port}`] }])),
+    services: Object.fromEntries(
+      targets.map(({ service, port }) => [service, { targets: [`${host}:${port}`], groups: ['fleet'] }]),
+    ),
     ...more,
     ...other,
   })
@@ -122,13 +126,14 @@ export async function startMember(
   writeFileSync(file, JSON.stringify(config))
   const started = await start(t, ['--config', file], { PORTHOLE_TOKEN, ...env }, by)
   await started.logged(/^(linked|solo): /)
-  return asMember(started)
+  return asMember(started, file)
 }
 
-export function asMember(started: Started): Member {
+function asMember(started: Started, file: string): Member {
   const read = async (name: string) => (await started.metric(name))['']
   return {
     ...started,
+    file,
     async mode() {
       if ((await read('porthole_replica_solo')) === 1) return 'solo'
       const ready = await fetch(`${started.url}/readyz?verbose`)

@@ -20,8 +20,9 @@ let namespaces = 0
 
 const noFile = { digest: '-', loadedAt: 0 }
 
-/** A namespace of its own in one server for all tests here. Leases hold for `leaseMs` instead of what replicas ask for. */
-async function open(leaseMs: number) {
+/** A namespace of its own in one server for all tests here. Leases hold for this long instead of what replicas ask for. */
+async function open(firstMs: number) {
+  let leaseMs = firstMs
   starting ??= startRedis(file).then(({ connect }) => connect())
   const connection = await starting
   const keys = keysOf(`test-${++namespaces}`)
@@ -55,6 +56,10 @@ async function open(leaseMs: number) {
     keys,
     now: () => now,
     value,
+    /** Leases hold for this long from now on. */
+    setLease(ms: number) {
+      leaseMs = ms
+    },
     renew: (id: string, renewal: Renewal, own = noFile) => requestsOf(id).renew(renewal, own),
     /** Renews, and must be granted it. */
     async grantOf(id: string, attempt: number, shards: readonly number[], isMember = true): Promise<Grant> {
@@ -62,6 +67,11 @@ async function open(leaseMs: number) {
       return answer?.grant ?? assert.fail(`renewal ${attempt} of ${id} came after a later one`)
     },
     offer: (digest: string) => connection.run(offerScript, [keys.meta, keys.stream, keys.files], [digest, '{}']),
+    /** Renews, and must be passed over. */
+    async passOver(id: string, attempt: number, shards: readonly number[], isMember = true): Promise<void> {
+      const answer = await requestsOf(id).renew({ attempt, isMember, shards }, noFile)
+      assert.ok(answer === null, `renewal ${attempt} of ${id} was granted`)
+    },
     /** How many entries the stream has. */
     entries: async () => Number(await value('XLEN', keys.stream)),
     everything: () => everythingIn(keys, value),
@@ -80,11 +90,11 @@ async function everythingIn(keys: Keys, value: (...command: string[]) => Promise
   return [hashes, await value('XRANGE', stream, '-', '+')]
 }
 
-/** A grant without what is compared otherwise, its members in order. */
+/** A grant without its entry, and in an order of its own. */
 const comparable = ({ members, tokens, owners, nextExpiryMs }: Grant) => ({
   members: [...members].sort(),
-  tokens: new Map([...tokens].sort(([a], [b]) => a - b)),
-  owners,
+  tokens: [...tokens].sort(([a], [b]) => a - b),
+  owners: owners.flatMap((owner, shard) => (owner === null ? [] : [`${shard} ${owner}`])),
   nextExpiryMs,
 })
 
@@ -102,13 +112,13 @@ const step = fc.record({
   /** Null: it is no member. */
   shards: fc.option(someShards, { freq: 6 }),
   /** How long before it, in milliseconds: a lease or two run out at times. */
-  after: fc.constantFrom(0, 0, 0, 5, 11, 21),
+  after: fc.constantFrom(0, 0, 0, 4, 6, 11),
 })
 
 test('whatever replicas ask for in whatever order, the script and the model of it answer the same', {
   skip: noRedis,
 }, async () => {
-  const leaseMs = 20
+  const leaseMs = 10
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40, size: 'max' }), async (steps) => {
       const { renew, now, entries } = await open(leaseMs)
@@ -125,16 +135,20 @@ test('whatever replicas ask for in whatever order, the script and the model of i
         assert.equal(answer === null, expected.grant === null, `renewal ${attempt} of ${id}`)
         if (answer !== null && expected.grant !== null) {
           assert.deepEqual(comparable(answer.grant), comparable(expected.grant))
-          // The script looks at the clock again for the entry.
-          assert.ok(answer.grant.entry - expected.grant.entry <= (expected.isNews ? 2 : 0))
-          assert.ok(answer.grant.entry >= expected.grant.entry)
+          // For the number of the entry it looks at its clock again, and may have been held up.
+          const later = answer.grant.entry - expected.grant.entry
+          assert.ok(
+            expected.isNews ? later >= 0 && later < 1000 : later === 0,
+            `entry ${later} after what was expected`,
+          )
           shared = { ...expected.shared, entry: answer.grant.entry }
         }
         told += expected.isNews ? 1 : 0
         assert.equal(await entries(), told, `the others were told too often, or not at all, of ${attempt} of ${id}`)
       }
     }),
-    { numRuns: 60 },
+    // Shrinking takes as long again and again.
+    { numRuns: 60, interruptAfterTimeLimit: 20_000 },
   )
 })
 
@@ -187,35 +201,37 @@ test('a shard that another holds is not granted until that one gives it up, and 
 })
 
 test('a renewal that arrives after a later one, or twice, changes nothing', { skip: noRedis }, async () => {
-  const { grantOf, renew, everything } = await open(60_000)
+  const { grantOf, passOver, everything } = await open(60_000)
   await grantOf('a', 3, [1, 2])
   const before = await everything()
-  for (const attempt of [1, 2, 3])
-    for (const isMember of [true, false])
-      assert.equal(await renew('a', { attempt, isMember, shards: isMember ? [3] : [] }), null)
+  for (const attempt of [1, 2, 3]) {
+    await passOver('a', attempt, [3])
+    await passOver('a', attempt, [], false)
+  }
   assert.deepEqual(await everything(), before)
 })
 
 test('a renewal that arrives after a later one changes nothing either where another replica has died meanwhile', {
   skip: noRedis,
 }, async () => {
-  const { grantOf, renew, everything, value, keys } = await open(10)
+  const { grantOf, passOver, everything, setLease } = await open(10)
   await grantOf('dead', 1, [1])
+  setLease(60_000)
+  await grantOf('a', 2, [2])
   await sleep(11)
-  await value('HSET', keys.members, 'a', '99999999999999 2')
   const before = await everything()
-  assert.equal(await renew('a', { attempt: 1, isMember: true, shards: [2] }), null)
+  await passOver('a', 1, [3])
   assert.deepEqual(await everything(), before)
 })
 
 test('a renewal that arrives after its replica said that it is no member does not make it one again', {
   skip: noRedis,
 }, async () => {
-  const { grantOf, renew } = await open(60_000)
+  const { grantOf, passOver } = await open(60_000)
   await grantOf('a', 1, [1, 2])
   // Its second is held up.
   await grantOf('a', 3, [], false)
-  assert.equal(await renew('a', { attempt: 2, isMember: true, shards: [1, 2] }), null)
+  await passOver('a', 2, [1, 2])
   const { members, owners } = await grantOf('b', 1, [1, 2])
   assert.deepEqual(members, ['b'])
   assert.deepEqual(owners.slice(0, 3), [null, 'b', 'b'])
@@ -227,7 +243,8 @@ test('the others are told only when something changed', { skip: noRedis }, async
     const before = await entries()
     const { entry } = await grantOf(id, attempt, shards, isMember)
     const after = await entries()
-    if (after > before) assert.deepEqual(await value('XREVRANGE', keys.stream, '+', '-', 'COUNT', '1'), await newest(entry))
+    if (after > before)
+      assert.deepEqual(await value('XREVRANGE', keys.stream, '+', '-', 'COUNT', '1'), await newest(entry))
     return after - before
   }
   let last = 0

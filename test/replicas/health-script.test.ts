@@ -1,0 +1,192 @@
+/** What the store takes of what replicas found, and what it refuses. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import type { Transition } from '../../src/domain/transition.ts'
+import { keysOf } from '../../src/redis/keys.ts'
+import type { Link } from '../../src/replicas/link.ts'
+import type { Update } from '../../src/replicas/publication.ts'
+import { createRequests } from '../../src/replicas/requests.ts'
+import { createSharedClock } from '../../src/replicas/shared-clock.ts'
+import { createRedisStore } from '../../src/store/redis.ts'
+import { fileScope } from '../process.ts'
+import { noRedis, type RedisServer, startRedis } from '../redis-server.ts'
+import { unwrap } from '../store/contract.ts'
+
+const skip = noRedis
+const file = fileScope()
+let starting: Promise<RedisServer> | undefined
+let namespaces = 0
+const retention = { maxCount: 100, maxAgeMs: 3_600_000 }
+const offered = { digest: '-', loadedAt: 0 }
+const shard = 7
+
+/** Several replicas of one namespace. */
+async function start(t: TestContext) {
+  starting ??= startRedis(file)
+  const server = await starting
+  const keys = keysOf(`health-${++namespaces}`)
+  async function replica(id: string) {
+    const { run, send, close } = await server.connect()
+    t.after(close)
+    const link = { run, send } as Link
+    const requests = createRequests({ id, link, keys, clock: createSharedClock(systemClock()), retention })
+    let attempt = 0
+    return {
+      ...requests,
+      store: createRedisStore({ run, send, keys, retention }),
+      send,
+      /** The token of the shard, once the replica holds it; null when it does not. */
+      async hold(shards: readonly number[] = [shard]): Promise<number | null> {
+        const given = await requests.renew({ attempt: ++attempt, isMember: true, shards }, offered)
+        return given?.grant.tokens.get(shard) ?? null
+      },
+    }
+  }
+  return { keys, one: await replica('one'), other: await replica('other') }
+}
+
+const update = (token: number | null, base: number, memory: string, more: Partial<Update> = {}): Update => ({
+  service: 'pg',
+  shard,
+  token,
+  records: [{ field: 'pg:5432', base, memory }],
+  gone: [],
+  transitions: [],
+  ...more,
+})
+
+const transition: Transition = {
+  service: 'pg',
+  target: null,
+  from: 'up',
+  to: 'down',
+  at: 1000,
+  reason: 'timeout',
+  message: 'no "answer"\n',
+}
+
+test('what the holder of the lease found is taken, and whoever reads finds it', { skip }, async (t) => {
+  const { one, other } = await start(t)
+  const token = await one.hold()
+  assert(token !== null)
+  const first = await one.publish([update(token, 0, '[1,"ü"]')])
+  assert.deepEqual(first?.verdicts, ['taken'])
+  const { version = 0 } = first ?? {}
+  const second = await one.publish([
+    update(token, version, '[2]', {
+      records: [
+        { field: 'pg:5432', base: version, memory: '[2]' },
+        { field: '', base: 0, memory: '[3]' },
+      ],
+    }),
+  ])
+  assert.deepEqual(second?.verdicts, ['taken'])
+  assert.ok((second?.version ?? 0) > version)
+  const [kept] = (await other.readHealth(['pg', 'none'])) ?? []
+  assert.deepEqual(Object.fromEntries(kept ?? []), {
+    'pg:5432': { version: second?.version, memory: [2] },
+    '': { version: second?.version, memory: [3] },
+  })
+})
+
+test('an older token is refused, whatever it knows, and nothing of it is kept', { skip }, async (t) => {
+  const { one, other } = await start(t)
+  const token = await one.hold()
+  assert(token !== null)
+  const { version = 0 } = (await one.publish([update(token, 0, '["first"]')])) ?? {}
+  // It gives the shard up, and what it found before comes in late.
+  await one.hold([])
+  const newer = await other.hold()
+  assert.ok(newer !== null && newer > token)
+  const late = await one.publish([update(token, version, '["late"]', { transitions: [transition] })])
+  assert.deepEqual(late?.verdicts, ['fenced'])
+  const [kept] = (await other.readHealth(['pg'])) ?? []
+  assert.deepEqual(kept?.get('pg:5432'), { version, memory: ['first'] })
+  assert.deepEqual(unwrap(await other.store.load()).transitions, [])
+  assert.deepEqual((await other.publish([update(newer, version, '["next"]')]))?.verdicts, ['taken'])
+})
+
+test('a token of a store that was lost is refused, and the next one is larger', { skip }, async (t) => {
+  const { keys, one, other } = await start(t)
+  const token = await one.hold()
+  assert(token !== null)
+  await one.send(['DEL', keys.leases, keys.members, keys.meta, keys.stream])
+  assert.deepEqual((await one.publish([update(token, 0, '["late"]')]))?.verdicts, ['fenced'])
+  const next = await other.hold()
+  assert.ok(next !== null && next > token, `${next} after ${token}`)
+})
+
+test('of two outcomes that raced one counts, whoever found the other', { skip }, async (t) => {
+  const { one, other } = await start(t)
+  const token = await one.hold()
+  assert(token !== null)
+  const { version = 0 } = (await one.publish([update(token, 0, '["first"]')])) ?? {}
+  const raced = await Promise.all([
+    one.publish([update(token, version, '["scheduled"]')]),
+    other.publish([update(null, version, '["asked"]')]),
+  ])
+  assert.deepEqual(raced.map((published) => published?.verdicts[0]).toSorted(), ['overtaken', 'taken'])
+  // Also of those that no memory goes before.
+  const fresh = await Promise.all(
+    [one, other, one].map((replica) =>
+      replica.publish([update(null, 0, '["first"]', { records: [{ field: 'new:1', base: 0, memory: '[]' }] })]),
+    ),
+  )
+  assert.deepEqual(fresh.map((published) => published?.verdicts[0]).toSorted(), ['overtaken', 'overtaken', 'taken'])
+})
+
+test('an update counts whole or not at all, and others in the same batch do not suffer', { skip }, async (t) => {
+  const { one } = await start(t)
+  const token = await one.hold()
+  assert(token !== null)
+  const { version = 0 } = (await one.publish([update(token, 0, '[1]')])) ?? {}
+  const records = [
+    { field: 'pg:5432', base: version, memory: '[2]' },
+    { field: 'pg:5433', base: 1, memory: '[2]' },
+  ]
+  const published = await one.publish([
+    update(token, 0, '', { records, transitions: [transition] }),
+    update(token, 0, '[9]', { service: 'mq' }),
+  ])
+  assert.deepEqual(published?.verdicts, ['overtaken', 'taken'])
+  const [pg, mq] = (await one.readHealth(['pg', 'mq'])) ?? []
+  assert.deepEqual([...(pg?.keys() ?? [])], ['pg:5432'])
+  assert.deepEqual(pg?.get('pg:5432')?.memory, [1])
+  assert.deepEqual(mq?.get('pg:5432')?.memory, [9])
+})
+
+test('targets that are gone are forgotten', { skip }, async (t) => {
+  const { one } = await start(t)
+  const token = await one.hold()
+  await one.publish([update(token, 0, '[1]')])
+  await one.publish([update(token, 0, '', { records: [], gone: ['pg:5432', 'never'] })])
+  const [kept] = (await one.readHealth(['pg'])) ?? []
+  assert.equal(kept?.size, 0)
+})
+
+test('transitions get ids that grow, in the log of all', { skip }, async (t) => {
+  const { keys, one, other } = await start(t)
+  const token = await one.hold()
+  const told = (to: Transition['to'], target: string | null = null) => ({ ...transition, to, target })
+  await one.publish([update(token, 0, '[1]', { transitions: [told('down', 'pg:5432'), told('down')] })])
+  await one.publish([update(token, 0, '', { records: [], transitions: [told('up')] })])
+  const { transitions } = unwrap(await other.store.load())
+  assert.deepEqual(
+    transitions.map(({ to, target, message }) => [to, target, message]),
+    [
+      ['down', 'pg:5432', transition.message],
+      ['down', null, transition.message],
+      ['up', null, transition.message],
+    ],
+  )
+  const ids = transitions.map(({ id }) => id)
+  assert.deepEqual(
+    ids,
+    [...new Set(ids)].sort((a, b) => a - b),
+  )
+  assert.ok(Math.abs((ids[0] ?? 0) / 1000 - Date.now()) < 5000)
+  const entries = await one.send(['XRANGE', keys.stream, '-', '+'])
+  assert.ok(entries.ok)
+  assert.match(JSON.stringify(entries.value), new RegExp(`\\\\"id\\\\":${ids[0]},`))
+})

@@ -1,0 +1,366 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { createLeases, type Grant, type Renewal, readGrant } from '../../src/replicas/leases.ts'
+import { sharesOf } from '../../src/replicas/shards.ts'
+import { isSettled } from '../monitor/fakes.ts'
+
+const alone = ['a']
+/** What `a` is to check where there is `b` too, and what it is not. */
+const own = sharesOf('a', ['a', 'b'])
+const foreign = sharesOf('b', ['a', 'b'])
+const all = sharesOf('a', alone)
+const [mine = 0, mineToo = 0] = own
+const [theirs = 0] = foreign
+
+/** What the store answers `a`: it holds these shards, each with this token. */
+function grant(
+  members: readonly string[],
+  shards: readonly number[],
+  { token = 1, entry = 0, nextExpiryMs = null }: { token?: number; entry?: number; nextExpiryMs?: number | null } = {},
+): Grant {
+  const owners = shards.map((shard) => [shard, 'a', token] as const)
+  return readGrant('a', members, owners, entry, nextExpiryMs)
+}
+
+/** The leases of `a`, from instant 1000 on. The test is its clock and its store, and ends whatever it is to do before it gives shards up. */
+function createReplica() {
+  let now = 1000
+  let isWorking = true
+  const asked: Renewal[] = []
+  const answers: ((given: Grant | null) => void)[] = []
+  const gained: (readonly number[])[] = []
+  const yields: { shards: readonly number[]; end: () => void }[] = []
+  const leases = createLeases({
+    id: 'a',
+    clock: { now: () => now },
+    ask(renewal) {
+      asked.push(renewal)
+      const { promise, resolve } = Promise.withResolvers<Grant | null>()
+      answers.push(resolve)
+      return promise
+    },
+    isWorking: () => isWorking,
+    onGain: (shards) => gained.push(shards),
+    onYield(shards) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      yields.push({ shards, end: resolve })
+      return promise
+    },
+  })
+  /** Answers what was asked first of what is unanswered. */
+  async function answer(given: Grant | null): Promise<void> {
+    const first = answers.shift() ?? assert.fail('nothing was asked')
+    first(given)
+    await setImmediate()
+  }
+  return {
+    leases,
+    asked,
+    gained,
+    yields,
+    answer,
+    now: () => now,
+    advance(ms: number) {
+      now += ms
+    },
+    setWorking(works: boolean) {
+      isWorking = works
+    },
+    /** Renews, with an answer at once. Resolves with when to renew next. */
+    async renew(given: Grant | null): Promise<number> {
+      const next = leases.renew()
+      await setImmediate()
+      await answer(given)
+      return next
+    },
+    /** Which of some shards may be checked now. */
+    held: (shards: readonly number[] = all) => shards.filter((shard) => leases.holds(shard, now)),
+  }
+}
+
+/** The leases of `a`, which is alone, has everything with token 1, and sent its last renewal at instant 1000. */
+async function startAlone() {
+  const replica = createReplica()
+  await replica.renew(grant(alone, []))
+  await replica.renew(grant(alone, all))
+  replica.gained.length = 0
+  return replica
+}
+
+test('asks for nothing until it has heard who else there is, and then at once for its share', async () => {
+  const { renew, asked, now } = createReplica()
+  assert.equal(await renew(grant(['a', 'b'], [])), now())
+  assert.deepEqual(asked, [{ attempt: 1, isMember: true, shards: [] }])
+  await renew(grant(['a', 'b'], own))
+  assert.deepEqual(asked[1], { attempt: 2, isMember: true, shards: own })
+})
+
+test('checks what it was granted once it knows everything up to the entry of the grant, and hears of it then', async () => {
+  const { renew, leases, held, gained, now } = createReplica()
+  leases.caughtUp(99)
+  await renew(grant(['a', 'b'], []))
+  await renew(grant(['a', 'b'], [mine, mineToo], { token: 7, entry: 100 }))
+  assert.deepEqual(held(), [])
+  assert.deepEqual([leases.tokenOf(mine, now()), leases.tokenOf(theirs, now())], [7, null])
+  assert.equal(leases.count(now()), 2)
+  leases.caughtUp(99)
+  assert.deepEqual(held(), [])
+  assert.deepEqual(gained, [])
+  leases.caughtUp(100)
+  assert.deepEqual(held(), [mine, mineToo])
+  assert.deepEqual(gained, [[mine, mineToo]])
+  leases.caughtUp(200)
+  assert.deepEqual(gained, [[mine, mineToo]])
+})
+
+test('checks at once what it was granted when it knows all that already, and hears only of what is new', async () => {
+  const { renew, leases, held, gained } = createReplica()
+  leases.caughtUp(100)
+  await renew(grant(['a', 'b'], []))
+  await renew(grant(['a', 'b'], [mine], { entry: 100 }))
+  await renew(grant(['a', 'b'], [mine, mineToo], { entry: 100 }))
+  assert.deepEqual(held(), [mine, mineToo])
+  assert.deepEqual(gained, [[mine], [mineToo]])
+})
+
+test('what it goes on holding it goes on checking, however far the others are by then', async () => {
+  const { renew, held, gained } = await startAlone()
+  await renew(grant(alone, all, { entry: 100 }))
+  assert.deepEqual(held(), all)
+  assert.deepEqual(gained, [])
+})
+
+test('what it lost meanwhile it has to catch up with: its lease ran out, or has another token', async () => {
+  const { renew, leases, held, gained, advance } = await startAlone()
+  const owners = all.map((shard) => [shard, 'a', shard === mine ? 2 : 1] as const)
+  await renew(readGrant('a', alone, owners, 100, null))
+  assert.deepEqual(
+    held(),
+    all.filter((shard) => shard !== mine),
+  )
+  leases.caughtUp(100)
+  assert.deepEqual(gained, [[mine]])
+  advance(5000)
+  await renew(grant(alone, all, { entry: 200 }))
+  assert.deepEqual(held(), [])
+  leases.caughtUp(200)
+  assert.deepEqual(held(), all)
+})
+
+test('stops by its own clock 5 s after it sent the last renewal that was answered', async () => {
+  const { leases, held, advance, answer, renew, now } = await startAlone()
+  advance(2000)
+  const next = leases.renew()
+  await setImmediate()
+  advance(800)
+  await answer(grant(alone, all))
+  await next
+  const sentAt = 3000
+  advance(1000)
+  await renew(null)
+  advance(sentAt + 4999.9 - now())
+  assert.deepEqual(held(), all)
+  assert.equal(leases.count(now()), all.length)
+  advance(0.1)
+  assert.deepEqual(held(), [])
+  assert.deepEqual([leases.count(now()), leases.tokenOf(mine, now())], [0, null])
+})
+
+test('an answer that comes later than that gives nothing, and is no gain', async () => {
+  const { leases, held, gained, advance, answer } = await startAlone()
+  const next = leases.renew()
+  await setImmediate()
+  advance(5000)
+  await answer(grant(alone, all, { token: 2 }))
+  await next
+  assert.deepEqual(held(), [])
+  assert.deepEqual(gained, [])
+})
+
+test('what it is to give up it still checks while the others are told what it found, and only then does the store hear of it', async () => {
+  const { renew, leases, held, asked, yields, answer, now } = await startAlone()
+  await renew(grant(['a', 'b'], all))
+  const before = asked.length
+  const next = leases.renew()
+  await setImmediate()
+  assert.deepEqual(
+    yields.map(({ shards }) => shards),
+    [foreign],
+  )
+  assert.deepEqual(held(), all)
+  assert.equal(asked.length, before)
+  yields[0]?.end()
+  await setImmediate()
+  assert.deepEqual(held(), own)
+  assert.equal(leases.tokenOf(theirs, now()), null)
+  assert.deepEqual(asked[before]?.shards, own)
+  await answer(null)
+  assert.equal(await isSettled(next), true)
+  assert.deepEqual(held(), own)
+})
+
+test('the time of a renewal counts from when it is sent, not from when something was given up before it', async () => {
+  const { renew, leases, held, yields, answer, advance } = await startAlone()
+  await renew(grant(['a', 'b'], all))
+  const next = leases.renew()
+  await setImmediate()
+  advance(1000)
+  yields[0]?.end()
+  await setImmediate()
+  await answer(grant(['a', 'b'], own))
+  await next
+  advance(4999)
+  assert.deepEqual(held(), own)
+  advance(1)
+  assert.deepEqual(held(), [])
+})
+
+test('what the store says it does not hold it does not check any more', async () => {
+  const { renew, held, leases, now } = await startAlone()
+  await renew(grant(alone, [mine]))
+  assert.deepEqual(held(), [mine])
+  assert.equal(leases.tokenOf(mineToo, now()), null)
+})
+
+test('who does not work is no member and gives everything back, and is a member again once it works', async () => {
+  const { renew, leases, held, asked, yields, answer, setWorking, now } = await startAlone()
+  setWorking(false)
+  const next = leases.renew()
+  await setImmediate()
+  assert.deepEqual(yields[0]?.shards, all)
+  yields[0]?.end()
+  await setImmediate()
+  assert.deepEqual(held(), [])
+  assert.deepEqual(asked.at(-1), { attempt: 3, isMember: false, shards: [] })
+  await answer(grant(['b'], []))
+  assert.equal(await next, now() + 2000)
+  assert.equal(leases.count(now()), 0)
+  setWorking(true)
+  await renew(grant(['a', 'b'], own))
+  assert.deepEqual(asked.at(-1), { attempt: 4, isMember: true, shards: own })
+  assert.deepEqual(held(), own)
+})
+
+test('who never worked asks who there is and holds nothing', async () => {
+  const { renew, leases, asked, setWorking } = createReplica()
+  setWorking(false)
+  await renew(grant(['b'], []))
+  await renew(grant(['b'], []))
+  assert.deepEqual(asked, [
+    { attempt: 1, isMember: false, shards: [] },
+    { attempt: 2, isMember: false, shards: [] },
+  ])
+  assert.deepEqual(leases.last()?.members, ['b'])
+})
+
+test('renews at once when it hears of others, or that they are gone', async () => {
+  const { renew, now } = createReplica()
+  const later = now() + 2000
+  assert.equal(await renew(grant(['a'], [])), now(), 'it is there itself')
+  assert.equal(await renew(grant(['a', 'b'], [])), now(), 'b is there')
+  assert.equal(await renew(grant(['b', 'a'], [])), later, 'the same, in another order')
+  assert.equal(await renew(grant(['a', 'c'], [])), now(), 'c is there instead')
+  assert.equal(await renew(grant(['a'], [])), now(), 'c is gone')
+  assert.equal(await renew(grant(['a'], [])), later, 'the same again')
+})
+
+test('renews every 2 s, sooner when another is due to be given up before, and soon where nothing came back', async () => {
+  const { renew, now } = await startAlone()
+  await renew(grant(['a', 'b'], own))
+  const cases: [given: Grant | null, ms: number][] = [
+    [grant(['a', 'b'], own), 2000],
+    [grant(['a', 'b'], own, { nextExpiryMs: 6000 }), 2000],
+    [grant(['a', 'b'], own, { nextExpiryMs: 700 }), 720],
+    [grant(['a', 'b'], own, { nextExpiryMs: 1 }), 21],
+    [null, 500],
+  ]
+  for (const [given, ms] of cases) assert.equal(await renew(given), now() + ms)
+})
+
+test('the next renewal counts from when the last was sent, however long its answer took', async () => {
+  const { leases, advance, answer, now } = await startAlone()
+  const sentAt = now()
+  const next = leases.renew()
+  await setImmediate()
+  advance(900)
+  await answer(grant(alone, all))
+  assert.equal(await next, sentAt + 2000)
+})
+
+test('renews one after the other, each with a larger number', async () => {
+  const { leases, asked, answer } = createReplica()
+  const renewals = [leases.renew(), leases.renew(), leases.renew()]
+  for (let attempt = 1; attempt <= renewals.length; attempt++) {
+    await setImmediate()
+    assert.equal(asked.length, attempt)
+    assert.equal(asked.at(-1)?.attempt, attempt)
+    await answer(null)
+  }
+  await Promise.all(renewals)
+})
+
+test('releasing gives everything back once the others were told what it found, and renews no more', async () => {
+  const { leases, asked, yields, held, answer, now } = await startAlone()
+  const released = leases.release()
+  await setImmediate()
+  assert.deepEqual(yields[0]?.shards, all)
+  assert.deepEqual(held(), all)
+  assert.equal(asked.length, 2)
+  yields[0]?.end()
+  await setImmediate()
+  assert.deepEqual(held(), [])
+  assert.deepEqual(asked.at(-1), { attempt: 3, isMember: false, shards: [] })
+  assert.equal(await isSettled(released), false)
+  await answer(grant([], []))
+  await released
+  assert.equal(await leases.renew(), Number.POSITIVE_INFINITY)
+  await leases.release()
+  assert.equal(asked.length, 3)
+  assert.equal(leases.count(now()), 0)
+})
+
+test('the answer to a renewal that was under way when everything was given back gives nothing', async () => {
+  const { leases, asked, yields, held, gained, answer, now } = await startAlone()
+  const next = leases.renew()
+  await setImmediate()
+  const released = leases.release()
+  await setImmediate()
+  yields[0]?.end()
+  await setImmediate()
+  assert.deepEqual(
+    asked.slice(2).map(({ attempt, isMember }) => [attempt, isMember]),
+    [
+      [3, true],
+      [4, false],
+    ],
+  )
+  await answer(grant(alone, all, { token: 2 }))
+  assert.equal(await next, Number.POSITIVE_INFINITY)
+  assert.deepEqual(held(), [])
+  assert.equal(leases.count(now()), 0)
+  await answer(grant([], []))
+  await released
+  assert.deepEqual(gained, [])
+})
+
+test('a renewal that was about to be sent when everything was given back is not the last that the store hears', async () => {
+  const { renew, leases, asked, yields, held } = await startAlone()
+  await renew(grant(['a', 'b'], all))
+  const before = asked.length
+  void leases.renew()
+  await setImmediate()
+  void leases.release()
+  await setImmediate()
+  assert.deepEqual(
+    yields.map(({ shards }) => shards),
+    [foreign, all],
+  )
+  for (const { end } of yields.toReversed()) {
+    end()
+    await setImmediate()
+  }
+  assert.deepEqual(held(), [])
+  assert.ok(asked.length > before)
+  assert.deepEqual({ ...asked.at(-1), attempt: 0 }, { attempt: 0, isMember: false, shards: [] })
+})

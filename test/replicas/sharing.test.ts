@@ -1,0 +1,220 @@
+/** What several replicas make of the same services, while all is well. */
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../process.ts'
+import { noRedis } from '../redis-server.ts'
+import {
+  assertNoFalseTransition,
+  change,
+  checkersOf,
+  checksPerInterval,
+  type Member,
+  startFleet,
+  transitionsOf,
+  watchHealth,
+} from './fleet.ts'
+
+/** The gauges and counters of targets, services and groups. */
+async function sharedMetrics({ url }: Member): Promise<string[]> {
+  const page = await (await fetch(`${url}/metrics`)).text()
+  return page.split('\n').filter((line) => /^porthole_(target|service|group)_/.test(line))
+}
+
+test('all replicas show the same health, transitions and metrics, and each target is checked once an interval', {
+  skip: noRedis,
+}, async (t) => {
+  const { members, targets } = await startFleet(t, { services: 100, more: { groups: {} } })
+  const [first] = members
+  assert(first)
+  await sleep(3000)
+  const from = Date.now()
+  await sleep(5000)
+  const rate = checksPerInterval(targets, from, Date.now())
+  t.diagnostic(`${rate.toFixed(3)} checks per interval`)
+  assert.ok(rate > 0.9 && rate <= 1.1, `${rate} checks per interval`)
+  const shares = await Promise.all(members.map((one) => one.shards()))
+  t.diagnostic(`shards: ${shares.join(', ')}`)
+  for (const share of shares) assert.ok(share > 50 && share < 120, `${shares}`)
+
+  await until('all show the same metrics at one moment', async () => {
+    const [one, ...others] = await Promise.all(members.map(sharedMetrics))
+    return others.every((other) => other.join('\n') === one?.join('\n'))
+  })
+  await until('all show the same report at one moment', async () => {
+    const [one, ...others] = await Promise.all(members.map(async (member) => (await member.health('s7')).body))
+    return others.every((other) => JSON.stringify(other) === JSON.stringify(one))
+  })
+  const checkers = await Promise.all(members.map(checkersOf))
+  for (const other of checkers.slice(1)) assert.deepEqual(other, checkers[0])
+  await assertNoFalseTransition(members)
+})
+
+test('a fourth replica takes about a quarter, and no other share moves', { skip: noRedis }, async (t) => {
+  const { members, join, targets } = await startFleet(t)
+  const [first] = members
+  assert(first)
+  await sleep(2500)
+  const before = await checkersOf(first)
+  const fourth = await join()
+  await until('it has its share', async () => (await fourth.shards()) > 30)
+  await sleep(3000)
+  const after = await checkersOf(first)
+  const moved = [...after].filter(([service, by]) => by?.replica !== before.get(service)?.replica)
+  t.diagnostic(`${moved.length} of ${targets.length} services moved, ${await fourth.shards()} of 256 shards`)
+  assert.ok(moved.length > 40 && moved.length < 110, `${moved.length} moved`)
+  assert.equal(new Set(moved.map(([, by]) => by?.replica)).size, 1)
+  const from = Date.now()
+  await sleep(3000)
+  const rate = checksPerInterval(targets, from, Date.now())
+  assert.ok(rate <= 1.1, `${rate} checks per interval`)
+  await assertNoFalseTransition([...members])
+})
+
+test('a change made at one replica is visible at all within 200 ms, and If-Match holds across them', {
+  skip: noRedis,
+}, async (t) => {
+  const { members, targets } = await startFleet(t, { services: 2 })
+  const [first, second, third] = members
+  const [one] = targets
+  assert(first && second && third && one)
+  const body = { targets: [`127.0.0.1:${one.port}`], interval: '1s' }
+  let slowest = 0
+  const seen = async (what: string, ask: (member: Member) => Promise<boolean>) => {
+    const from = performance.now()
+    for (const member of members) await until(what, () => ask(member))
+    slowest = Math.max(slowest, performance.now() - from)
+  }
+  for (let i = 0; i < 10; i++) {
+    const created = await change(first, 'PUT', `/services/r${i}`, body)
+    assert.equal(created.status, 201)
+    await seen('it is registered', async ({ url }) => (await fetch(`${url}/v1/services/r${i}`)).status === 200)
+    const tag = created.headers.get('etag') ?? ''
+    const changed = await change(second, 'PUT', `/services/r${i}`, { ...body, rise: 3 }, { 'if-match': tag })
+    assert.equal(changed.status, 200)
+    assert.equal((await change(third, 'PUT', `/services/r${i}`, { ...body, rise: 4 }, { 'if-match': tag })).status, 412)
+    await seen('its definition is the new one', async ({ url }) => {
+      const detail = (await (await fetch(`${url}/v1/services/r${i}`)).json()) as { definition: { rise: number } }
+      return detail.definition.rise === 3
+    })
+    assert.equal((await change(third, 'PUT', `/services/r${i}/drain`)).status, 204)
+    await seen('it is drained', async (member) => (await member.health(`r${i}`)).body.status === 'draining')
+    assert.equal((await change(second, 'DELETE', `/services/r${i}`)).status, 204)
+    await seen('it is gone', async ({ url }) => (await fetch(`${url}/v1/services/r${i}`)).status === 404)
+  }
+  t.diagnostic(`visible at all three after ${Math.round(slowest)} ms at most`)
+  assert.ok(slowest < 200, `${slowest} ms`)
+})
+
+test('what is registered with a ttl at one replica and renewed at another expires at none, until nobody renews it', {
+  skip: noRedis,
+}, async (t) => {
+  const { members, targets } = await startFleet(t, { services: 1 })
+  const [one] = targets
+  assert(one)
+  const body = { targets: [`127.0.0.1:${one.port}`], ttl: '2s' }
+  for (let i = 0; i < 6; i++) {
+    const member = members[i % 3]
+    assert(member)
+    assert.equal((await change(member, 'PUT', '/services/brief', body)).status, i === 0 ? 201 : 200)
+    await sleep(1200)
+    for (const { url } of members) assert.equal((await fetch(`${url}/v1/services/brief`)).status, 200)
+  }
+  for (const { url } of members) {
+    await until('it expired', async () => (await fetch(`${url}/v1/services/brief`)).status === 404)
+  }
+  const [first, ...others] = await Promise.all(members.map((member) => transitionsOf(member, '&service=brief')))
+  for (const other of others) assert.deepEqual(other, first)
+  const ends = first?.filter(({ to, target }) => to === 'unknown' && target === null)
+  assert.equal(ends?.length, 1)
+  assert.match(JSON.stringify(ends), /not registered again within its ttl of 2s/)
+})
+
+test('a check on demand is made where it is asked for, and all know of it', { skip: noRedis }, async (t) => {
+  const fleet = await startFleet(t, { services: 1 })
+  const { members, targets } = fleet
+  const [first, second, third] = members
+  const [one] = targets
+  assert(first && second && third && one)
+  await change(first, 'PUT', '/services/asked', { targets: [`127.0.0.1:${one.port}`], interval: 'off', maxAge: '1m' })
+  for (const member of [second, third]) {
+    await until('it is known', async () => (await fetch(`${member.url}/v1/services/asked`)).status === 200)
+  }
+  const before = one.checks.length
+  const { body } = await second.health('asked')
+  assert.equal(body.status, 'up')
+  for (const member of [first, third]) {
+    await until('what was found is known', async () => {
+      const found = await fetch(`${member.url}/health/asked`, { headers: { 'cache-control': 'only-if-cached' } })
+      return found.status === 200
+    })
+    assert.deepEqual((await member.health('asked')).body.targets, body.targets)
+  }
+  // Its own schedule, every second, and one for all who asked.
+  assert.ok(one.checks.length - before <= 3, `${one.checks.length - before} checks`)
+
+  // Asked for at all of them at once, again and again: of outcomes that raced one counts, so a streak is never longer than it was.
+  await one.close()
+  for (let round = 1; round <= 3; round++) {
+    await sleep(1100)
+    await Promise.all(members.map(({ url }) => fetch(`${url}/health/asked?maxAge=0s`)))
+    await sleep(300)
+    const streaks = await Promise.all(members.map(async (member) => (await cached(member)).targets[0].streak))
+    assert.deepEqual(new Set(streaks).size, 1, `${streaks}`)
+    assert.ok(Number(streaks[0]) <= round, `a streak of ${streaks[0]} after ${round} rounds`)
+  }
+})
+
+// biome-ignore lint/suspicious/noExplicitAny: a report as it came, which the assertions look into
+async function cached({ url }: Member): Promise<any> {
+  return (await fetch(`${url}/health/asked`, { headers: { 'cache-control': 'only-if-cached' } })).json()
+}
+
+test('while replicas are given another file one after the other, the newest counts and nothing goes unchecked', {
+  skip: noRedis,
+}, async (t) => {
+  const fleet = await startFleet(t, { services: 40 })
+  const { members, targets } = fleet
+  const [first, second] = members
+  const [kept, dropped, late] = targets
+  assert(first && second && kept && dropped && late)
+  const health = watchHealth(() => members)
+  const services = Object.fromEntries(
+    targets
+      .filter((target) => target !== dropped)
+      .map(({ service, port }) => [service, { targets: [`127.0.0.1:${port}`], groups: ['new'] }]),
+  )
+  const newer = { ...services, added: { targets: [`127.0.0.1:${late.port}`] } }
+  const reload = (member: Member) => {
+    writeFileSync(member.file, JSON.stringify(fleet.config({ services: newer })))
+    member.child.kill('SIGHUP')
+  }
+  reload(first)
+  for (const member of members) {
+    await until('the newest file counts', async () => (await fetch(`${member.url}/v1/services/added`)).status === 200)
+    assert.equal((await fetch(`${member.url}/v1/services/${dropped.service}`)).status, 404)
+    await until('what it adds is checked', async () => (await member.health('added')).code === 200)
+  }
+  const from = Date.now()
+  await sleep(2500)
+  const others = targets.filter((target) => target !== dropped && target !== late)
+  const rate = checksPerInterval(others, from, Date.now())
+  assert.ok(rate > 0.7 && rate <= 1.1, `${rate} checks per interval`)
+
+  // Who had the newest is gone: what the others have counts again, and then the newest once more.
+  first.child.kill('SIGKILL')
+  for (const member of [second]) {
+    await until(
+      'the older file counts again',
+      async () => (await fetch(`${member.url}/v1/services/added`)).status === 404,
+    )
+    await until('what it has is checked', async () => (await member.health(dropped.service)).code === 200)
+  }
+  reload(second)
+  for (const member of members.slice(1)) {
+    await until('the newest file counts', async () => (await fetch(`${member.url}/v1/services/added`)).status === 200)
+  }
+  const wrong = (await health.stop()).filter((answer) => !answer.includes(dropped.service) && !answer.includes('added'))
+  assert.deepEqual(wrong, [])
+})
