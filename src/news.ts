@@ -3,7 +3,7 @@ import type { Transition } from './domain/transition.ts'
 import type { Members } from './monitor/members.ts'
 import type { Monitor } from './monitor/monitor.ts'
 import type { Signal } from './monitor/signal.ts'
-import type { ReplicaNews } from './replicas/replica.ts'
+import type { ReplicaNews } from './replicas/standing.ts'
 
 /** Tells the log what happens to services, as it happens. */
 export function logNews(

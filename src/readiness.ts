@@ -1,5 +1,6 @@
 import type { Monitor } from './monitor/monitor.ts'
-import type { Replica, Standing } from './replicas/replica.ts'
+import type { Replica } from './replicas/replica.ts'
+import type { Standing } from './replicas/standing.ts'
 import type { Keeper } from './store/keeper.ts'
 
 /** One thing that must be so before Porthole is ready. `failure` is null while it is. */

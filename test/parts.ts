@@ -14,7 +14,7 @@ import { createTransitionLog } from '../src/monitor/transition-log.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { createReadiness } from '../src/readiness.ts'
 import { createRegistrar } from '../src/registrar.ts'
-import type { Standing } from '../src/replicas/replica.ts'
+import type { Standing } from '../src/replicas/standing.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 
 export type PartOptions = {

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Stored } from '../store/store.ts'
 import type { Access } from './access.ts'
 import { tokenRefusals } from './docs.ts'
 import { problemResponse, sendProblem } from './problem.ts'
@@ -7,7 +8,9 @@ import { problemResponse, sendProblem } from './problem.ts'
 export const changeRefusals = () => ({
   400: problemResponse('The request is wrong; every problem is listed.'),
   ...tokenRefusals(),
-  503: problemResponse('The store cannot keep the change, and says why; nothing was changed.'),
+  503: problemResponse(
+    'The store cannot keep the change, and says why; nothing was changed, unless the answer says otherwise.',
+  ),
 })
 
 /** For routes that read no body: Fastify reads and judges one that it knows of. Node.js throws it away once the answer is sent. */
@@ -15,9 +18,15 @@ export async function ignoreBody({ raw: { headers } }: FastifyRequest): Promise<
   for (const name of ['content-type', 'content-length', 'transfer-encoding']) delete headers[name]
 }
 
-/** Answers where the store could not keep a change. */
-export function sendFailure(reply: FastifyReply, failure: string): FastifyReply {
-  return sendProblem(reply.header('retry-after', '5'), 503, `Nothing was changed, as it could not be kept: ${failure}.`)
+/** Answers where the store could not keep a change, or did not say whether it did. */
+export function sendFailure(
+  reply: FastifyReply,
+  { failure, isUncertain = false }: Extract<Stored<never>, { ok: false }>,
+): FastifyReply {
+  const what = isUncertain
+    ? 'It is not known whether that was changed: read it, or ask for the same again'
+    : 'Nothing was changed, as it could not be kept'
+  return sendProblem(reply.header('retry-after', '5'), 503, `${what}: ${failure}.`)
 }
 
 /** Leaves a trace of who changed what. */

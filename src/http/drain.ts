@@ -54,7 +54,7 @@ export const drainRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { 
         const { service: name } = request.params
         if (!monitor.services.has(name)) return sendNotRegistered(reply, name)
         const stored = await registrar.setDrained(name, drained)
-        if (!stored.ok) return sendFailure(reply, stored.failure)
+        if (!stored.ok) return sendFailure(reply, stored)
         logChange(request, access, what, name)
         return reply.code(204).send()
       },

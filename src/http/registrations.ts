@@ -81,7 +81,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const full = registrar.refusalOf(name)
       if (full !== null) return sendProblem(reply, 409, `No more services: ${full}.`)
       const stored = await registrar.put(name, request.body, condition)
-      if (!stored.ok) return sendFailure(reply, stored.failure)
+      if (!stored.ok) return sendFailure(reply, stored)
       if (!stored.value.done) return sendMismatch(reply, name, condition, stored.value.revision)
       const { registered, change } = stored.value
       // To register the same again, as a ttl wants all the time, is no news.
@@ -119,7 +119,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const condition = readCondition(request.headers)
       if (typeof condition === 'string') return sendProblem(reply, 400, condition)
       const stored = await registrar.remove(name, condition)
-      if (!stored.ok) return sendFailure(reply, stored.failure)
+      if (!stored.ok) return sendFailure(reply, stored)
       if (stored.value.done) {
         logChange(request, access, 'service deregistered', name)
         return reply.code(204).send()

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { createClient } from '@redis/client'
+import { createClient, ErrorReply } from '@redis/client'
 import type { Script } from './script.ts'
 
 /** Where Redis is, and how to log in. */
@@ -13,8 +13,10 @@ export type RedisSettings = {
 /** What Redis answers (RESP2). */
 export type Reply = string | number | null | readonly Reply[]
 
-/** An answer, or as a sentence why there is none. What was asked may have been done all the same, unless Redis itself refused. */
-export type Answer = { readonly ok: true; readonly value: Reply } | { readonly ok: false; readonly failure: string }
+/** An answer, or as a sentence why there is none. Where that is uncertain, what was asked may have been done all the same. */
+export type Answer =
+  | { readonly ok: true; readonly value: Reply }
+  | { readonly ok: false; readonly failure: string; readonly isUncertain: boolean }
 
 /** One connection to Redis, which does not come back once it is lost. */
 export type Connection = {
@@ -101,7 +103,7 @@ async function open(settings: RedisSettings, url: URL): Promise<Connection | str
 
   let missed = 0
   async function send(command: readonly string[], deadlineMs = answerMs): Promise<Answer> {
-    if (isLost) return { ok: false, failure: await lost }
+    if (isLost) return { ok: false, failure: await lost, isUncertain: false }
     const answer = await within(deadlineMs, client.sendCommand<Reply>([...command]))
     if (answer.ok) {
       missed = 0
@@ -109,7 +111,8 @@ async function open(settings: RedisSettings, url: URL): Promise<Connection | str
     }
     const failure = explain(place, answer.error)
     if (answer.isOverdue && ++missed >= 2) lose(failure)
-    return { ok: false, failure }
+    // What Redis itself says is its last word.
+    return { ok: false, failure, isUncertain: !(answer.error instanceof ErrorReply) }
   }
 
   return {

@@ -65,7 +65,7 @@ export function createLink(settings: RedisSettings, keys: Keys): Link {
     return { feed: createFeed(waitingFor.send, keys.stream, newestOf(newest.value)), over, close }
   }
 
-  const absent = (): Answer => ({ ok: false, failure })
+  const absent = (): Answer => ({ ok: false, failure, isUncertain: false })
 
   return {
     run: async (script, on, input) => (connection === null ? absent() : connection.run(script, on, input)),

@@ -52,8 +52,11 @@ export function readPublished(reply: Reply): Published {
   return { version: Number(version), verdicts: verdicts.map((verdict) => names[verdict + 1] ?? 'fenced') }
 }
 
-/** What others remember: of each service, by field, its memory as parsed JSON. */
-export type Records = readonly (readonly [service: string, fields: readonly (readonly [string, unknown])[]])[]
+/** What is remembered of one service, by field, as parsed JSON. */
+export type Fields = readonly (readonly [field: string, memory: unknown])[]
+
+/** What a replica published: of each service, what it remembers. */
+export type Records = readonly (readonly [service: string, fields: Fields])[]
 
 /** What is kept of one service, by field, from a flat list of fields and values. */
 export function readKeptHealth(reply: Reply): Map<string, { version: number; memory: unknown }> {

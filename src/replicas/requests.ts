@@ -7,8 +7,8 @@ import { renewScript } from './lease-script.ts'
 import { type Grant, leaseMs, type Renewal, readGrant } from './leases.ts'
 import type { Link } from './link.ts'
 import { type Published, readKeptHealth, readPublished, type Update, writeUpdate } from './publication.ts'
+import type { KeptHealth } from './recall.ts'
 import type { SharedClock } from './shared-clock.ts'
-import type { KeptHealth } from './sharing.ts'
 
 /** What a replica asks of the store again and again. Each answers null when nothing came back. */
 export type Requests = {

@@ -49,10 +49,10 @@ export type Kept = {
   readonly aliveAt: number | null
 }
 
-/** What became of a wish: a store that cannot keep it says in a sentence why, and changed nothing. */
+/** What became of a wish: a store that cannot keep it says in a sentence why, and changed nothing; unless it is uncertain, as no answer came. */
 export type Stored<Value> =
   | { readonly ok: true; readonly value: Value }
-  | { readonly ok: false; readonly failure: string }
+  | { readonly ok: false; readonly failure: string; readonly isUncertain?: boolean }
 
 /** A put that was made and what it changed, or the revision that its condition found instead; null: there is no such registration. */
 export type Put =

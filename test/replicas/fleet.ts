@@ -221,13 +221,18 @@ export function longestUntilChecked(targets: readonly CheckedTarget[], from: num
   return Math.max(...targets.map(({ checks }) => (checks.find((at) => at >= from) ?? Number.POSITIVE_INFINITY) - from))
 }
 
+/** A time when a target was not checked. */
+export type Gap = { readonly service: string; readonly from: number; readonly ms: number }
+
 /** The longest that any target went unchecked between two times. */
-export function longestGap(targets: readonly CheckedTarget[], from: number, to: number): number {
-  const gaps = targets.flatMap(({ checks }) => {
+export function longestGap(targets: readonly CheckedTarget[], from: number, to: number): Gap {
+  const gaps = targets.flatMap(({ service, checks }) => {
     const within = [from, ...checks.filter((at) => at >= from && at < to), to]
-    return within.slice(1).map((at, index) => at - (within[index] ?? at))
+    return within
+      .slice(1)
+      .map((at, index): Gap => ({ service, from: within[index] ?? at, ms: at - (within[index] ?? at) }))
   })
-  return Math.max(...gaps)
+  return gaps.reduce((longest, gap) => (gap.ms > longest.ms ? gap : longest))
 }
 
 /** How long anybody was checked twice within half an interval: from the first to the last such check, for any target. */

@@ -1,0 +1,183 @@
+import type { Clock } from '../clock.ts'
+import type { Transition } from '../domain/transition.ts'
+import type { Monitor } from '../monitor/monitor.ts'
+import type { WatchedService } from '../monitor/watch.ts'
+import type { Assignment } from './assignment.ts'
+import type { Links } from './links.ts'
+import { writeService, writeTarget } from './memory.ts'
+import type { MemoryRecord, Published, Update, Verdict } from './publication.ts'
+import { shardOf } from './shards.ts'
+
+/** How long outcomes are gathered before they are published, in milliseconds. */
+const gatherMs = 100
+/** How many services are published at once: Redis serves nobody else meanwhile. */
+const portion = 200
+
+/** Publishes what this replica found. */
+export type Publisher = {
+  /** There is something to publish of a service: soon, or at once. */
+  mark(service: WatchedService, isUrgent: boolean): void
+  /** A service is gone, and this is the last that is heard of it. */
+  bidFarewell(transition: Transition): void
+  forget(service: WatchedService): void
+  /** Publishes what there is by now. */
+  flush(): Promise<void>
+  /** How often updates were refused, by why. */
+  refused(): Readonly<Record<Exclude<Verdict, 'taken'>, number>>
+  close(): void
+}
+
+export type PublisherParts = {
+  readonly monitor: Monitor
+  readonly clock: Clock
+  readonly assignment: Assignment
+  readonly links: Links
+  /** The token of a shard that is held; null when it is not. */
+  readonly tokenOf: (shard: number) => number | null
+  /** Null when there is no answer; it may have been taken all the same. */
+  readonly publish: (updates: readonly Update[]) => Promise<Published | null>
+  /** These count, and all know of them. */
+  readonly onTaken: (transitions: readonly Transition[]) => void
+  /** What this replica knows of a service does not count. */
+  readonly onRefused: (service: WatchedService) => void
+}
+
+/** What a replica holds the lease of it publishes with its token, and what it was asked for without. */
+export function createPublisher(parts: PublisherParts): Publisher {
+  const { monitor, clock, assignment, links, tokenOf, publish, onTaken, onRefused } = parts
+  const dirty = new Set<WatchedService>()
+  const farewells: Transition[] = []
+  const refused = { overtaken: 0, fenced: 0 }
+  let gathering: NodeJS.Timeout | undefined
+  let publishing = Promise.resolve()
+
+  const isLinked = () => assignment.mode() === 'linked'
+
+  function schedule(isUrgent: boolean): void {
+    if (!isLinked()) return
+    if (isUrgent) {
+      clearTimeout(gathering)
+      gathering = setTimeout(flush, 0)
+    }
+    gathering ??= setTimeout(flush, gatherMs)
+  }
+
+  /** What there is to publish of a service; null when it is not this replica's to say. */
+  function updateOf(service: WatchedService): Update | null {
+    const { name } = service.service
+    const link = links.of(service)
+    const shard = shardOf(name)
+    const token = assignment.covers(name) ? tokenOf(shard) : null
+    const records: MemoryRecord[] = []
+    if (token !== null && link.isAhead) {
+      link.isAhead = false
+      records.push({ field: '', base: link.version, memory: writeService(service, clock) })
+    }
+    for (const watched of service.targets) {
+      const target = links.ofTarget(watched)
+      if (!target.isAhead || (token === null && !target.isAsked)) continue
+      target.isAhead = false
+      target.isAsked = false
+      records.push({ field: watched.target.name, base: target.version, memory: writeTarget(watched, clock) })
+    }
+    const transitions = token === null ? [] : link.found.splice(0)
+    const names = new Set(service.targets.map(({ target }) => target.name))
+    const gone = token === null ? [] : [...link.gone].filter((target) => !names.has(target))
+    if (token !== null) link.gone.clear()
+    if (records.length + transitions.length + gone.length === 0) return null
+    return { service: name, shard, token, records, gone, transitions }
+  }
+
+  function farewellUpdates(): Update[] {
+    return farewells.splice(0).flatMap((transition) => {
+      const { service } = transition
+      const shard = shardOf(service)
+      const token = tokenOf(shard)
+      return token === null ? [] : [{ service, shard, token, records: [], gone: [], transitions: [transition] }]
+    })
+  }
+
+  /** Nothing came back: what was published is to be published again, unless others know of it by now. */
+  function takeBack({ service: name, token, records, gone, transitions }: Update): void {
+    const service = monitor.services.get(name)
+    if (service === undefined) {
+      farewells.push(...transitions)
+      return
+    }
+    const versions = links.versionsOf(service)
+    if (records.some(({ field, base }) => (versions.get(field) ?? base) !== base)) {
+      onRefused(service)
+      return
+    }
+    const link = links.of(service)
+    link.isDoubtful = true
+    link.found.unshift(...transitions)
+    for (const target of gone) link.gone.add(target)
+    for (const { field } of records) {
+      if (field === '') link.isAhead = true
+      const watched = service.targets.find(({ target }) => target.name === field)
+      if (watched !== undefined) Object.assign(links.ofTarget(watched), { isAhead: true, isAsked: token === null })
+    }
+    dirty.add(service)
+  }
+
+  function settle({ service: name, records, transitions }: Update, verdict: Verdict, version: number): void {
+    if (verdict === 'taken') onTaken(transitions)
+    else refused[verdict]++
+    const service = monitor.services.get(name)
+    if (service === undefined) return
+    if (verdict !== 'taken') {
+      onRefused(service)
+      return
+    }
+    links.of(service).isDoubtful = false
+    links.advance(
+      service,
+      records.map(({ field }) => field),
+      version,
+    )
+  }
+
+  async function publishDue(): Promise<void> {
+    // What comes in meanwhile is gathered for the next time.
+    const due = [...dirty]
+    while (isLinked() && due.length + farewells.length > 0) {
+      const chosen = due.splice(0, portion)
+      for (const service of chosen) dirty.delete(service)
+      const watched = chosen.filter((service) => monitor.services.get(service.service.name) === service)
+      const updates = [...watched.flatMap((service) => updateOf(service) ?? []), ...farewellUpdates()]
+      if (updates.length === 0) continue
+      const published = await publish(updates)
+      if (published === null) {
+        for (const update of updates) takeBack(update)
+        schedule(false)
+        return
+      }
+      for (const [index, update] of updates.entries())
+        settle(update, published.verdicts[index] ?? 'fenced', published.version)
+    }
+  }
+
+  function flush(): Promise<void> {
+    clearTimeout(gathering)
+    gathering = undefined
+    publishing = publishing.then(publishDue)
+    return publishing
+  }
+
+  return {
+    mark(service, isUrgent) {
+      dirty.add(service)
+      schedule(isUrgent)
+    },
+    bidFarewell(transition) {
+      if (!isLinked() || tokenOf(shardOf(transition.service)) === null) return
+      farewells.push(transition)
+      schedule(true)
+    },
+    forget: (service) => void dirty.delete(service),
+    flush,
+    refused: () => refused,
+    close: () => clearTimeout(gathering),
+  }
+}
