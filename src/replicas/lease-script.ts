@@ -5,7 +5,7 @@ import { script } from '../redis/script.ts'
  * files. ARGV id attempt leaseMs isMember (1|0) shards ("1,2,3") loadedAt digest.
  *
  * A lease is "token owner until"; its token stays when nobody owns it. An owner is "-" then. A member is "until attempt". Returns now
- * in microseconds; the members; shard, owner and token of each that is owned; the newest entry; how long until the first other member is given up, or -1;
+ * in microseconds; the members; those of them that have not renewed for half a lease; shard, owner and token of each that is owned; the newest entry; how long until the first other member is given up, or -1;
  * the digest of the file loaded last; and whether what this replica's file defines is there (1|0). Nothing when the renewal came after a later one.
  */
 export const renewScript = script(`
@@ -16,7 +16,7 @@ local exactly = micros()
 local now = math.floor(exactly / 1000)
 local isNews, nextExpiry = false, -1
 
-local live, wasMember = {}, false
+local live, late, wasMember = {}, {}, false
 local all = redis.call('HGETALL', members)
 for i = 1, #all, 2 do
   local member = all[i]
@@ -31,6 +31,7 @@ for i = 1, #all, 2 do
     isNews = true
   else
     live[#live + 1] = member
+    if untilTime - now < lease / 2 then late[#late + 1] = member end
     if nextExpiry < 0 or untilTime - now < nextExpiry then nextExpiry = untilTime - now end
   end
 end
@@ -91,7 +92,7 @@ if isNews then
   push(stream, key, 'members')
 end
 return {
-  whole(exactly), live, owners, whole(meta(key, 'head')), nextExpiry, newest, redis.call('HEXISTS', files, digest),
+  whole(exactly), live, late, owners, whole(meta(key, 'head')), nextExpiry, newest, redis.call('HEXISTS', files, digest),
 }`)
 
 /** Keeps what a file defines, and has everybody look which counts. KEYS meta stream files. ARGV digest text. */

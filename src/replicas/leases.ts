@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../clock.ts'
 import { shardCount, sharesOf } from './shards.ts'
 
@@ -28,6 +29,8 @@ export type Renewal = {
 /** What the store says to that. */
 export type Grant = {
   readonly members: readonly string[]
+  /** Those of them that have not renewed for half a lease, which may be dead: nothing new is for them. */
+  readonly late: readonly string[]
   /** What the replica holds now, by shard: the token, which is larger than any that the shard was ever held with. */
   readonly tokens: ReadonlyMap<number, number>
   /** By shard, its owner; null where there is none. */
@@ -112,16 +115,16 @@ export function createLeases({
   async function renewOnce(): Promise<number> {
     if (isReleased) return Number.POSITIVE_INFINITY
     const isMember = isWorking()
-    const shards = isMember && grant !== null ? sharesOf(id, [...grant.members, id]) : []
+    const shards = isMember && grant !== null ? sharesOf(id, punctual(grant)) : []
     await yieldAllBut(shards)
+    if (isReleased) return Number.POSITIVE_INFINITY
     const sentAt = clock.now()
     const given = await ask({ attempt: ++attempt, isMember, shards })
     if (isReleased) return Number.POSITIVE_INFINITY
     if (given === null) return clock.now() + retryMs
     const before = usable()
     // Who only now hears who else there is has asked for too much or too little.
-    const isOutdated =
-      given.members.length !== grant?.members.length || given.members.some((one) => !grant?.members.includes(one))
+    const isOutdated = grant === null || !isDeepStrictEqual(new Set(punctual(given)), new Set(punctual(grant)))
     grant = given
     for (const shard of [...held.keys()]) if (!given.tokens.has(shard)) held.delete(shard)
     for (const [shard, token] of given.tokens) {
@@ -163,6 +166,11 @@ export function createLeases({
   }
 }
 
+/** The members that are not late. */
+function punctual({ members, late }: Grant): readonly string[] {
+  return members.filter((member) => !late.includes(member))
+}
+
 /** A grant from what the script of the store answers: lists of members, of tokens and of owners by shard, and numbers. */
 export function readGrant(
   id: string,
@@ -170,6 +178,7 @@ export function readGrant(
   owners: readonly (readonly [shard: number, owner: string, token: number])[],
   entry: number,
   nextExpiryMs: number | null,
+  late: readonly string[] = [],
 ): Grant {
   const byShard = new Array<string | null>(shardCount).fill(null)
   const tokens = new Map<number, number>()
@@ -177,5 +186,5 @@ export function readGrant(
     byShard[shard] = owner
     if (owner === id) tokens.set(shard, token)
   }
-  return { members, tokens, owners: byShard, entry, nextExpiryMs }
+  return { members, late, tokens, owners: byShard, entry, nextExpiryMs }
 }

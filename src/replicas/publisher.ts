@@ -49,7 +49,8 @@ export function createPublisher(parts: PublisherParts): Publisher {
   const farewells: Transition[] = []
   const refused = { overtaken: 0, fenced: 0 }
   let gathering: NodeJS.Timeout | undefined
-  let publishing = Promise.resolve()
+  let publishing: Promise<void> | null = null
+  let next: Promise<void> | null = null
 
   const isLinked = () => assignment.mode() === 'linked'
 
@@ -161,7 +162,16 @@ export function createPublisher(parts: PublisherParts): Publisher {
   function flush(): Promise<void> {
     clearTimeout(gathering)
     gathering = undefined
-    publishing = publishing.then(publishDue)
+    if (publishing !== null) {
+      next ??= publishing.then(() => {
+        next = null
+        return flush()
+      })
+      return next
+    }
+    publishing = publishDue().finally(() => {
+      publishing = null
+    })
     return publishing
   }
 

@@ -42,7 +42,7 @@ export function createRequests({
       const input = [id, attempt, leaseMs, isMember ? 1 : 0, shards.join(), loadedAt, digest]
       const answer = await link.run(renewScript, [meta, stream, members, leases, offers, files], input)
       if (!answer.ok) return null
-      const [micros, live, owned, entry, nextExpiry, newest, hasOwn] = answer.value as readonly Reply[]
+      const [micros, live, late, owned, entry, nextExpiry, newest, hasOwn] = answer.value as readonly Reply[]
       // It came after a later one.
       if (micros === undefined) return null
       clock.align(sentAt, clock.now(), Number(micros) / 1000)
@@ -53,7 +53,7 @@ export function createRequests({
       )
       const nextExpiryMs = Number(nextExpiry) < 0 ? null : Number(nextExpiry)
       return {
-        grant: readGrant(id, live as readonly string[], owners, Number(entry), nextExpiryMs),
+        grant: readGrant(id, live as readonly string[], owners, Number(entry), nextExpiryMs, late as readonly string[]),
         file: { digest: String(newest), hasOwn: hasOwn === 1 },
       }
     },

@@ -1,6 +1,7 @@
 /** What the store takes of what replicas found, and what it refuses. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../src/clock.ts'
 import type { Transition } from '../../src/domain/transition.ts'
 import { keysOf } from '../../src/redis/keys.ts'
@@ -111,6 +112,8 @@ test('a token of a store that was lost is refused, and the next one is larger', 
   const { keys, one, other } = await start(t)
   const token = await one.hold()
   assert(token !== null)
+  // Redis is not started again within a millisecond.
+  await sleep(2)
   await one.send(['DEL', keys.leases, keys.members, keys.meta, keys.stream])
   assert.deepEqual((await one.publish([update(token, 0, '["late"]')]))?.verdicts, ['fenced'])
   const next = await other.hold()

@@ -53,6 +53,7 @@ export function renewShared(
     owner !== null && until > now ? [[shard, owner, token] as const] : [],
   )
   const nextExpiryMs = live.length === 0 ? null : Math.min(...live.map(([, { until }]) => until - now))
-  const grant = readGrant(id, [...members.keys()], owned, entry, nextExpiryMs)
+  const late = live.filter(([, { until }]) => until - now < leaseMs / 2).map(([member]) => member)
+  const grant = readGrant(id, [...members.keys()], owned, entry, nextExpiryMs, late)
   return { shared: { members, leases, entry }, grant, isNews }
 }

@@ -17,10 +17,15 @@ const [theirs = 0] = foreign
 function grant(
   members: readonly string[],
   shards: readonly number[],
-  { token = 1, entry = 0, nextExpiryMs = null }: { token?: number; entry?: number; nextExpiryMs?: number | null } = {},
+  {
+    token = 1,
+    entry = 0,
+    nextExpiryMs = null,
+    late = [],
+  }: { token?: number; entry?: number; nextExpiryMs?: number | null; late?: readonly string[] } = {},
 ): Grant {
   const owners = shards.map((shard) => [shard, 'a', token] as const)
-  return readGrant('a', members, owners, entry, nextExpiryMs)
+  return readGrant('a', members, owners, entry, nextExpiryMs, late)
 }
 
 /** The leases of `a`, from instant 1000 on. The test is its clock and its store, and ends whatever it is to do before it gives shards up. */
@@ -263,6 +268,21 @@ test('renews at once when it hears of others, or that they are gone', async () =
   assert.equal(await renew(grant(['a', 'c'], [])), now(), 'c is there instead')
   assert.equal(await renew(grant(['a'], [])), now(), 'c is gone')
   assert.equal(await renew(grant(['a'], [])), later, 'the same again')
+})
+
+test('asks at once for what is of a member that is late, and gives it up once that one renews again', async () => {
+  const { renew, leases, asked, yields, now } = await startAlone()
+  await renew(grant(['a', 'b'], own))
+  await renew(grant(['a', 'b'], own))
+  assert.deepEqual(asked.at(-1)?.shards, own)
+  assert.equal(await renew(grant(['a', 'b'], own, { late: ['b'] })), now())
+  const later = now() + 2000
+  assert.equal(await renew(grant(['a', 'b'], all, { late: ['b'] })), later)
+  assert.deepEqual(asked.at(-1)?.shards, all)
+  assert.equal(await renew(grant(['a', 'b'], all)), now(), 'b has renewed')
+  void leases.renew()
+  await setImmediate()
+  assert.deepEqual(yields.at(-1)?.shards, foreign)
 })
 
 test('renews every 2 s, sooner when another is due to be given up before, and soon where nothing came back', async () => {

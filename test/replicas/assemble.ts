@@ -1,0 +1,98 @@
+/** A replica in this process: real parts and a real Redis, with a prober that the test chooses and no HTTP. */
+import type { TestContext } from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import { defaultLimits } from '../../src/domain/limits.ts'
+import { handoverMs } from '../../src/domain/policy.ts'
+import type { Service } from '../../src/domain/service.ts'
+import type { Transition } from '../../src/domain/transition.ts'
+import { createLoop } from '../../src/monitor/loop.ts'
+import { createMembers } from '../../src/monitor/members.ts'
+import { createMonitor } from '../../src/monitor/monitor.ts'
+import { createRegistry } from '../../src/monitor/registry.ts'
+import { createSignal } from '../../src/monitor/signal.ts'
+import { createTransitionLog } from '../../src/monitor/transition-log.ts'
+import type { Prober } from '../../src/prober/prober.ts'
+import type { Resolver } from '../../src/prober/resolver.ts'
+import { createRegistrar } from '../../src/registrar.ts'
+import { createAssignment } from '../../src/replicas/assignment.ts'
+import { createReplica } from '../../src/replicas/replica.ts'
+import { createSharedClock } from '../../src/replicas/shared-clock.ts'
+import type { ReplicaNews } from '../../src/replicas/standing.ts'
+import { openCommons } from '../../src/replicas/start.ts'
+import { sampleOutcome } from '../samples.ts'
+
+const retention = { maxCount: 1000, maxAgeMs: 3_600_000 }
+
+/** A prober that finds every target up, at once. */
+export function allUp(): Prober {
+  const clock = systemClock()
+  return {
+    name: 'portable',
+    check: (_request, ended) => queueMicrotask(() => ended(sampleOutcome('connected', clock.now()))),
+    restarts: () => 0,
+    close: async () => {},
+  }
+}
+
+export type Assembled = Awaited<ReturnType<typeof assemble>>
+
+/** Starts a replica that has joined the others. It leaves them after the test. */
+export async function assemble(
+  t: TestContext,
+  {
+    url,
+    services,
+    prober = allUp(),
+    resolver,
+    namespace = 'default',
+  }: {
+    url: string
+    services: readonly Service[]
+    prober?: Prober
+    resolver?: Resolver
+    namespace?: string
+  },
+) {
+  const clock = createSharedClock(systemClock())
+  const assignment = createAssignment(clock)
+  const registry = createRegistry()
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 1000, responsibility: assignment })
+  const loop = createLoop({ monitor, clock, responsibility: assignment })
+  const members =
+    resolver === undefined ? null : createMembers({ monitor, registry, resolver, clock, responsibility: assignment })
+  const alone = createSignal<Transition>()
+  const log = createTransitionLog({ monitor, clock, ...retention, source: alone })
+  const commons = openCommons({ url, passwordFile: null, namespace }, retention)
+  const registrar = createRegistrar({ registry, store: commons.store, clock, limits: defaultLimits, isShared: true })
+  const replica = createReplica({
+    ...commons,
+    clock,
+    assignment,
+    monitor,
+    loop,
+    log,
+    registry,
+    registrar,
+    retention,
+    handoverMs,
+    apply({ services, groups, defaults }) {
+      registry.replaceAll(services, groups)
+      registrar.setDefaults(defaults)
+    },
+    alone,
+  })
+  const news: ReplicaNews[] = []
+  replica.news.subscribe((one) => news.push(one))
+  const stop = async () => {
+    loop.stop()
+    members?.stop()
+    registrar.close()
+    await replica.close()
+  }
+  t.after(stop)
+  replica.offer({ services, groups: [], defaults: { handoverMs } })
+  await replica.start()
+  loop.start()
+  members?.start()
+  return { ...commons, clock, monitor, registry, registrar, log, replica, news, stop, assignment }
+}

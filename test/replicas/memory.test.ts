@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { Clock } from '../../src/clock.ts'
+import { Answer, Reason } from '../../src/domain/outcome.ts'
+import { Status } from '../../src/domain/status.ts'
+import { type ServiceMemory, type TargetMemory, watchService, watchTarget } from '../../src/monitor/watch.ts'
+import { readService, readTarget, writeService, writeTarget } from '../../src/replicas/memory.ts'
+import { sampleService, sampleTarget } from '../samples.ts'
+
+/** A replica's clock: which instant is the beginning of the epoch. */
+const clockAt = (offset: number): Clock => ({
+  now: () => 0,
+  toEpoch: (instant) => instant - offset,
+  fromEpoch: (epochMs) => epochMs + offset,
+})
+
+// Whole, so that instants of different clocks are told apart and together exactly.
+const instant = fc.integer({ min: -1e9, max: 1e9 })
+const offset = fc.integer({ min: -2e12, max: 2e12 })
+const count = fc.nat()
+const text = fc.string({ unit: 'binary' })
+const ms = fc.double({ min: 0, max: 300_000, noNaN: true })
+const status = fc.constantFrom(...Status.options)
+/** Records as the code makes them. */
+const plain = { noNullPrototype: true } as const
+
+const outcome = fc.record(
+  {
+    reason: fc.constantFrom(...Reason.options),
+    startedAt: instant,
+    endedAt: instant,
+    address: fc.option(text),
+    latencyMs: fc.option(ms),
+    synRetransmits: fc.option(fc.nat({ max: 6 })),
+    answer: fc.option(fc.constantFrom(...Answer.options)),
+    icmp: fc.option(
+      fc.record(
+        { version: fc.constantFrom(4 as const, 6 as const), type: count, code: count, from: fc.option(text) },
+        plain,
+      ),
+    ),
+    code: fc.option(text),
+  },
+  plain,
+)
+const target: fc.Arbitrary<TargetMemory> = fc.record(
+  {
+    health: fc.record(
+      {
+        status: fc.constantFrom('up' as const, 'down' as const, 'unknown' as const),
+        since: fc.option(instant),
+        streak: fc.option(
+          fc.record(
+            { verdict: fc.constantFrom('up' as const, 'down' as const), count: fc.integer({ min: 1, max: 1e9 }) },
+            plain,
+          ),
+        ),
+        confirmedAt: fc.option(instant),
+        downReason: fc.option(fc.constantFrom(...Reason.options)),
+        lastOutcome: fc.option(outcome),
+      },
+      plain,
+    ),
+    announced: status,
+    checks: count,
+    failures: count,
+    connectMs: ms,
+    synRetransmits: count,
+    lossAt: fc.option(instant),
+  },
+  plain,
+)
+const service: fc.Arbitrary<ServiceMemory> = fc.record(
+  {
+    announced: status,
+    announcedAt: fc.option(instant),
+    addresses: fc
+      .array(fc.tuple(text, fc.array(text, { maxLength: 3 })), { maxLength: 4 })
+      .map((list) => new Map(list)),
+  },
+  plain,
+)
+
+/** The same times of day, as instants of a clock that is this much further. */
+function shiftTarget(memory: TargetMemory, by: number): TargetMemory {
+  const { health } = memory
+  const { lastOutcome } = health
+  const shift = (at: number | null) => (at === null ? null : at + by)
+  return {
+    ...memory,
+    lossAt: shift(memory.lossAt),
+    health: {
+      ...health,
+      since: shift(health.since),
+      confirmedAt: shift(health.confirmedAt),
+      lastOutcome: lastOutcome && {
+        ...lastOutcome,
+        startedAt: lastOutcome.startedAt + by,
+        endedAt: lastOutcome.endedAt + by,
+      },
+    },
+  }
+}
+
+test('what is written of a target reads back the same on a replica whose clock began at another time', () => {
+  fc.assert(
+    fc.property(target, offset, offset, (memory, here, there) => {
+      const written: unknown = JSON.parse(writeTarget(memory, clockAt(here)))
+      assert.deepEqual(readTarget(written, clockAt(there)), shiftTarget(memory, there - here))
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('what is written of a service reads back the same on a replica whose clock began at another time', () => {
+  fc.assert(
+    fc.property(service, offset, offset, (memory, here, there) => {
+      const written: unknown = JSON.parse(writeService(memory, clockAt(here)))
+      const { announcedAt } = memory
+      const expected = { ...memory, announcedAt: announcedAt === null ? null : announcedAt + there - here }
+      assert.deepEqual(readService(written, clockAt(there)), expected)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('what is written stays the same, however many replicas hand it on', () => {
+  fc.assert(
+    fc.property(target, service, offset, offset, (ofTarget, ofService, here, there) => {
+      const [own, other] = [clockAt(here), clockAt(there)]
+      const writtenTarget = writeTarget(ofTarget, own)
+      assert.equal(writeTarget(readTarget(JSON.parse(writtenTarget), other) ?? assert.fail(), other), writtenTarget)
+      const writtenService = writeService(ofService, own)
+      assert.equal(writeService(readService(JSON.parse(writtenService), other) ?? assert.fail(), other), writtenService)
+    }),
+  )
+})
+
+test('what has never been checked reads back as that', () => {
+  const own = watchService(sampleService('pg', ['pg:5432']))
+  const { health, announced, checks, failures, connectMs, synRetransmits, lossAt } = watchTarget(sampleTarget(), own)
+  const unchecked = { health, announced, checks, failures, connectMs, synRetransmits, lossAt }
+  assert.deepEqual(readTarget(JSON.parse(writeTarget(unchecked, clockAt(7))), clockAt(-7)), unchecked)
+})
+
+test('times are written as times of day, in milliseconds since the epoch', () => {
+  const clock = clockAt(-1_000_000)
+  const memory = { announced: 'up' as const, announcedAt: 5000, addresses: new Map() }
+  assert.equal(writeService(memory, clock), '[1,"up",1005000,[]]')
+})
+
+test('what has another layout is passed over', () => {
+  const clock = clockAt(0)
+  const [[ofTarget], [ofService]] = [fc.sample(target, 1), fc.sample(service, 1)]
+  assert(ofTarget && ofService)
+  const written = [JSON.parse(writeTarget(ofTarget, clock)), JSON.parse(writeService(ofService, clock))] as unknown[][]
+  const others = [
+    ...written.map(([, ...rest]) => [2, ...rest]),
+    [],
+    [null],
+    ['1'],
+    {},
+    { 0: 1 },
+    null,
+    1,
+    '1',
+    '[1]',
+    true,
+  ]
+  for (const other of others) {
+    assert.equal(readTarget(other, clock), null, JSON.stringify(other))
+    assert.equal(readService(other, clock), null, JSON.stringify(other))
+  }
+})

@@ -1,0 +1,40 @@
+/** A replica whose checks do not run is given up by the others, though its process is there. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import { holdChecks } from '../app.ts'
+import { until } from '../process.ts'
+import { noRedis, startRedis } from '../redis-server.ts'
+import { sampleService } from '../samples.ts'
+import { assemble } from './assemble.ts'
+
+const services = Array.from({ length: 20 }, (_, i) =>
+  sampleService(`s${i}`, ['127.0.0.1:1'], { interval: 100, timeout: 100 }),
+)
+
+test('a replica whose prober is stuck does not renew: others check in its place until it works again', {
+  skip: noRedis,
+}, async (t) => {
+  const { url } = await startRedis(t)
+  const prober = holdChecks(systemClock())
+  const stuck = await assemble(t, { url, services, prober })
+  const working = await assemble(t, { url, services })
+  await until('both have a share', async () => {
+    return [stuck, working].every(({ replica }) => replica.standing().shards > 50)
+  })
+  await until('the other has all', async () => working.replica.standing().shards === 256)
+  assert.deepEqual(working.replica.standing().members, [working.id])
+  assert.match(stuck.replica.standing().idle ?? '', /^the prober is stuck: /)
+  assert.equal(stuck.replica.standing().shards, 0)
+  assert.equal(stuck.news.filter(({ kind }) => kind === 'idle').length, 1)
+  // It is no reason to check everything itself, nor to know less than the others.
+  assert.equal(stuck.replica.standing().mode, 'linked')
+  await until('it knows what the other finds', async () =>
+    [...stuck.monitor.services.values()].every(({ targets }) => targets[0]?.health.status === 'up'),
+  )
+
+  const answering = setInterval(() => prober.answer(), 20)
+  t.after(() => clearInterval(answering))
+  await until('it has its share again', async () => stuck.replica.standing().shards > 50)
+  assert.equal(stuck.news.filter(({ kind }) => kind === 'working').length, 1)
+})
