@@ -13,7 +13,7 @@ export const renewMs = 2000
 const trustMs = (leaseMs * 5) / 6
 /** A little after another replica is due to be given up, so that it is. */
 const afterMs = 20
-/** How soon it is tried again when nothing came back, in milliseconds. */
+/** How soon it is tried again when nothing came back, or somebody should take what nobody owns, in milliseconds. */
 const retryMs = 500
 
 /** What a replica asks for: to be a member (or not), and for these shards. */
@@ -135,8 +135,9 @@ export function createLeases({
     }
     tell(before)
     if (isOutdated && isMember) return clock.now()
-    const nextMs = given.nextExpiryMs === null ? renewMs : Math.min(renewMs, given.nextExpiryMs + afterMs)
-    return sentAt + nextMs
+    // What nobody owns may be for one that has died since: who is late is seen when somebody looks.
+    const ownMs = given.owners.includes(null) ? retryMs : renewMs
+    return sentAt + Math.min(ownMs, (given.nextExpiryMs ?? Number.POSITIVE_INFINITY) + afterMs)
   }
 
   return {

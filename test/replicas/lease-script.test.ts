@@ -113,7 +113,7 @@ const step = fc.record({
   /** Null: it is no member. */
   shards: fc.option(someShards, { freq: 6 }),
   /** How long before it, in milliseconds: a lease or two run out at times. */
-  after: fc.constantFrom(0, 0, 0, 4, 6, 11),
+  waitMs: fc.constantFrom(0, 0, 0, 4, 6, 11),
 })
 
 test('whatever replicas ask for in whatever order, the script and the model of it answer the same', {
@@ -126,8 +126,8 @@ test('whatever replicas ask for in whatever order, the script and the model of i
       const attempts = new Map<string, number>()
       let shared = nothingShared
       let told = 0
-      for (const { id, ahead, shards, after } of steps) {
-        if (after > 0) await sleep(after)
+      for (const { id, ahead, shards, waitMs } of steps) {
+        if (waitMs > 0) await sleep(waitMs)
         const attempt = Math.max(1, (attempts.get(id) ?? 1) + ahead)
         attempts.set(id, Math.max(attempts.get(id) ?? 0, attempt))
         const renewal = { attempt, isMember: shards !== null, shards: shards ?? [] }
