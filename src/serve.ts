@@ -5,17 +5,15 @@ import { buildApp } from './app.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { createDialRules } from './domain/dial-rules.ts'
-import { handoverMs } from './domain/policy.ts'
-import type { Transition } from './domain/transition.ts'
 import { createAccess } from './http/access.ts'
 import { createEventStreams } from './http/event-streams.ts'
+import { whyNoListener } from './listener.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { createLoop } from './monitor/loop.ts'
 import { createMembers } from './monitor/members.ts'
 import { createMonitor } from './monitor/monitor.ts'
 import { createRegistry } from './monitor/registry.ts'
 import { coverAll } from './monitor/responsibility.ts'
-import { createSignal } from './monitor/signal.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
 import { logNews, logReplicaNews } from './news.ts'
 import { boundInFlight, descriptorLimit } from './prober/descriptors.ts'
@@ -23,9 +21,6 @@ import { createResolver } from './prober/resolver.ts'
 import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
 import { createRegistrar } from './registrar.ts'
-import { createAssignment } from './replicas/assignment.ts'
-import { createReplica } from './replicas/replica.ts'
-import { createSharedClock } from './replicas/shared-clock.ts'
 import type { SharedFile } from './replicas/shared-file.ts'
 import { openCommons } from './replicas/start.ts'
 import { createKeeper, type Keeper } from './store/keeper.ts'
@@ -64,8 +59,8 @@ const closeGraceMs = 1000
 export async function serve(config: Config, version: string): Promise<Porthole | string> {
   const { data, limits, retention } = config
   const machineClock = systemClock()
-  const shared = config.replicas === null ? null : createSharedClock(machineClock)
-  const clock = shared ?? machineClock
+  const commons = config.replicas === null ? null : openCommons(config.replicas, { retention, clock: machineClock })
+  const clock = commons?.clock ?? machineClock
   const resolver = createResolver({ clock })
   const started = await startProber(config.prober, clock, resolver)
   if (typeof started === 'string') return `the ${config.prober} prober cannot run here: ${started}`
@@ -75,39 +70,17 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   const dialRules = () => rules
   const registry = createRegistry()
   const maxInFlight = boundInFlight(config.maxInFlight, descriptorLimit())
-  const assignment = config.replicas === null ? null : createAssignment(clock)
-  const responsibility = assignment ?? coverAll()
+  const responsibility = commons?.assignment ?? coverAll()
   const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, responsibility })
   const loop = createLoop({ monitor, clock, responsibility })
   const members = createMembers({ monitor, registry, resolver, clock, maxMembers: limits.targets, responsibility })
-  const alone = config.replicas === null ? monitor.transitions : createSignal<Transition>()
-  const transitions = createTransitionLog({ monitor, clock, ...retention, source: alone })
-  const keeper = data === null || config.replicas !== null ? null : keepIn(data)
-  const commons = config.replicas === null ? null : openCommons(config.replicas, retention)
-  const registrar = createRegistrar({
-    registry,
-    store: commons?.store ?? keeper?.store ?? createMemoryStore(retention),
-    clock,
-    limits,
-    isShared: commons !== null,
-  })
-  const replica =
-    commons === null || assignment === null || shared === null
-      ? null
-      : createReplica({
-          ...commons,
-          clock: shared,
-          assignment,
-          monitor,
-          loop,
-          log: transitions,
-          registry,
-          registrar,
-          retention,
-          handoverMs,
-          apply: putInForce,
-          alone,
-        })
+  const source = commons?.alone ?? monitor.transitions
+  const transitions = createTransitionLog({ monitor, clock, ...retention, source })
+  const keeper = data === null || commons !== null ? null : keepIn(data)
+  const store = commons?.store ?? keeper?.store ?? createMemoryStore(retention)
+  const registrar = createRegistrar({ registry, store, clock, limits, isShared: commons !== null })
+  const about = { monitor, loop, log: transitions, registry, registrar }
+  const replica = commons?.create({ ...about, apply: putInForce }) ?? null
   const access = createAccess({ settings: config.access, clock })
   const streams = createEventStreams({ log: transitions, registry, clock })
   const readiness = createReadiness(monitor, keeper, replica)
@@ -217,7 +190,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
     await prober.close()
     await keeper?.close()
     await replica?.close()
-    return whyNoListener(url, config)
+    return whyNoListener(url, config.listen)
   }
   log.info({ prober: prober.name, maxInFlight }, `the ${prober.name} prober checks: ${why}`)
   await joined
@@ -232,22 +205,5 @@ export async function serve(config: Config, version: string): Promise<Porthole |
       log.error({ problems }, 'the configuration has problems; the one before it stays in force')
     },
     close,
-  }
-}
-
-function whyNoListener(error: NodeJS.ErrnoException, { listen }: Config): string {
-  const where = `${listen.host}:${listen.port}`
-  const remedy = 'set listen in the configuration, or PORTHOLE_HOST and PORTHOLE_PORT'
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return `${where} is taken by another program: stop it, or ${remedy}`
-    case 'EACCES':
-    case 'EADDRNOTAVAIL':
-    case 'EAFNOSUPPORT':
-    case 'EAI_AGAIN':
-    case 'ENOTFOUND':
-      return `cannot listen on ${where} (${error.code}): ${remedy}`
-    default:
-      throw error
   }
 }

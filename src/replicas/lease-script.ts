@@ -4,7 +4,8 @@ import { script } from '../redis/script.ts'
  * Membership, renewal, release and acquisition of all shards, in one round trip, on Redis's clock. KEYS meta stream members leases offers
  * files. ARGV id attempt leaseMs isMember (1|0) shards ("1,2,3") loadedAt digest.
  *
- * A lease is "token owner until"; its token stays when nobody owns it. An owner is "-" then. A member is "until attempt". Returns now
+ * A lease is "token owner until"; its token stays when nobody owns it. An owner is "-" then. A member is "until attempt", and "until attempt -"
+ * once it is none, for as long as a renewal of it may be under way. Returns now
  * in microseconds; the members; those of them that have not renewed for half a lease; shard, owner and token of each that is owned; the newest entry; how long until the first other member is given up, or -1;
  * the digest of the file loaded last; and whether what this replica's file defines is there (1|0). Nothing when the renewal came after a later one.
  */
@@ -17,19 +18,20 @@ local now = math.floor(exactly / 1000)
 local isNews, nextExpiry = false, -1
 
 local live, late, wasMember = {}, {}, false
+local mine = redis.call('HGET', members, id)
+if mine and attempt <= tonumber(string.match(mine, '^%d+ (%d+)')) then return {} end
 local all = redis.call('HGETALL', members)
 for i = 1, #all, 2 do
   local member = all[i]
-  local untilTime, last = string.match(all[i + 1], '^(%d+) (%d+)$')
+  local untilTime, gone = string.match(all[i + 1], '^(%d+) %d+(.*)$')
   untilTime = tonumber(untilTime)
   if member == id then
-    if attempt <= tonumber(last) then return {} end
-    wasMember = true
+    wasMember = gone == ''
   elseif untilTime <= now then
     redis.call('HDEL', members, member)
     redis.call('HDEL', offers, member)
-    isNews = true
-  else
+    if gone == '' then isNews = true end
+  elseif gone == '' then
     live[#live + 1] = member
     if untilTime - now < lease / 2 then late[#late + 1] = member end
     if nextExpiry < 0 or untilTime - now < nextExpiry then nextExpiry = untilTime - now end
@@ -40,7 +42,7 @@ if isMember then
   redis.call('HSET', offers, id, loadedAt .. ' ' .. digest)
   live[#live + 1] = id
 elseif wasMember then
-  redis.call('HDEL', members, id)
+  redis.call('HSET', members, id, whole(now + lease) .. ' ' .. whole(attempt) .. ' -')
   redis.call('HDEL', offers, id)
 end
 if isMember ~= wasMember then isNews = true end

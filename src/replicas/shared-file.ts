@@ -35,9 +35,18 @@ export function offerFile({ services, groups, defaults }: SharedFile): OfferedFi
   return { digest: hash('sha256', text), text }
 }
 
+/** What a text says; what is no JSON says nothing that could be read. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return 'no JSON'
+  }
+}
+
 /** Reads what another replica offers; a string says why this one cannot. `handoverMs` is this replica's own. */
 export function readOfferedFile(text: string, handoverMs: number): SharedFile | string {
-  const read = WrittenFile.safeParse(JSON.parse(text))
+  const read = WrittenFile.safeParse(parseJson(text))
   if (!read.success) return read.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')
   const { services, groups, defaults } = read.data
   return {

@@ -9,14 +9,10 @@ import { createLoop } from '../../src/monitor/loop.ts'
 import { createMembers } from '../../src/monitor/members.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
-import { createSignal } from '../../src/monitor/signal.ts'
 import { createTransitionLog } from '../../src/monitor/transition-log.ts'
 import type { Prober } from '../../src/prober/prober.ts'
 import type { Resolver } from '../../src/prober/resolver.ts'
 import { createRegistrar } from '../../src/registrar.ts'
-import { createAssignment } from '../../src/replicas/assignment.ts'
-import { createReplica } from '../../src/replicas/replica.ts'
-import { createSharedClock } from '../../src/replicas/shared-clock.ts'
 import type { ReplicaNews } from '../../src/replicas/standing.ts'
 import { openCommons } from '../../src/replicas/start.ts'
 import { sampleOutcome } from '../samples.ts'
@@ -53,33 +49,25 @@ export async function assemble(
     namespace?: string
   },
 ) {
-  const clock = createSharedClock(systemClock())
-  const assignment = createAssignment(clock)
+  const commons = openCommons({ url, passwordFile: null, namespace }, { retention, clock: systemClock() })
+  const { clock, assignment, alone } = commons
   const registry = createRegistry()
   const monitor = createMonitor({ registry, prober, clock, maxInFlight: 1000, responsibility: assignment })
   const loop = createLoop({ monitor, clock, responsibility: assignment })
   const members =
     resolver === undefined ? null : createMembers({ monitor, registry, resolver, clock, responsibility: assignment })
-  const alone = createSignal<Transition>()
   const log = createTransitionLog({ monitor, clock, ...retention, source: alone })
-  const commons = openCommons({ url, passwordFile: null, namespace }, retention)
   const registrar = createRegistrar({ registry, store: commons.store, clock, limits: defaultLimits, isShared: true })
-  const replica = createReplica({
-    ...commons,
-    clock,
-    assignment,
+  const replica = commons.create({
     monitor,
     loop,
     log,
     registry,
     registrar,
-    retention,
-    handoverMs,
     apply({ services, groups, defaults }) {
       registry.replaceAll(services, groups)
       registrar.setDefaults(defaults)
     },
-    alone,
   })
   const news: ReplicaNews[] = []
   replica.news.subscribe((one) => news.push(one))
@@ -94,5 +82,5 @@ export async function assemble(
   await replica.start()
   loop.start()
   members?.start()
-  return { ...commons, clock, monitor, registry, registrar, log, replica, news, stop, assignment }
+  return { ...commons, monitor, registry, registrar, log, replica, news, stop }
 }

@@ -3,7 +3,10 @@ import { type Grant, type Renewal, readGrant } from '../../src/replicas/leases.t
 
 /** What all replicas share. Times are milliseconds of the store's clock. */
 export type Shared = {
-  readonly members: ReadonlyMap<string, { readonly until: number; readonly attempt: number }>
+  readonly members: ReadonlyMap<
+    string,
+    { readonly until: number; readonly attempt: number; readonly isMember: boolean }
+  >
   /** By shard. The token stays when nobody owns it any more: then the owner is null. */
   readonly leases: ReadonlyMap<number, SharedLease>
   /** The newest entry of the stream. */
@@ -28,10 +31,10 @@ export function renewShared(
   const own = before.members.get(id)
   if (own !== undefined && attempt <= own.attempt) return { shared: before, grant: null, isNews: false }
 
-  const others = [...before.members].filter(([member]) => member !== id)
+  const others = [...before.members].filter(([member, one]) => member !== id && one.isMember)
   const live = others.filter(([, { until }]) => until > now)
-  const members = new Map(live)
-  if (isMember) members.set(id, { until: now + leaseMs, attempt })
+  const members = new Map([...before.members].filter(([member, { until }]) => member === id || until > now))
+  if (isMember || own?.isMember) members.set(id, { until: now + leaseMs, attempt, isMember })
 
   const leases = new Map(before.leases)
   const isOthers = (lease: SharedLease | undefined) =>
@@ -47,13 +50,20 @@ export function renewShared(
     leases.set(shard, { token, owner: id, until: now + leaseMs })
   }
 
-  const isNews = live.length < others.length || isMember !== (own !== undefined) || released.length > 0
+  const isNews = live.length < others.length || isMember !== (own?.isMember ?? false) || released.length > 0
   const entry = isNews ? Math.max(before.entry + 1, now) : before.entry
   const owned = [...leases].flatMap(([shard, { owner, token, until }]) =>
     owner !== null && until > now ? [[shard, owner, token] as const] : [],
   )
   const nextExpiryMs = live.length === 0 ? null : Math.min(...live.map(([, { until }]) => until - now))
   const late = live.filter(([, { until }]) => until - now < leaseMs / 2).map(([member]) => member)
-  const grant = readGrant(id, [...members.keys()], owned, entry, nextExpiryMs, late)
+  const grant = readGrant(
+    id,
+    [...live.map(([member]) => member), ...(isMember ? [id] : [])],
+    owned,
+    entry,
+    nextExpiryMs,
+    late,
+  )
   return { shared: { members, leases, entry }, grant, isNews }
 }

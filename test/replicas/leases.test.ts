@@ -13,7 +13,7 @@ const all = sharesOf('a', alone)
 const [mine = 0, mineToo = 0] = own
 const [theirs = 0] = foreign
 
-/** What the store answers `a`: it holds these shards, each with this token. */
+/** What the store answers `a`: it holds these shards, each with this token; the rest is the others', or nobody's. */
 function grant(
   members: readonly string[],
   shards: readonly number[],
@@ -22,9 +22,21 @@ function grant(
     entry = 0,
     nextExpiryMs = null,
     late = [],
-  }: { token?: number; entry?: number; nextExpiryMs?: number | null; late?: readonly string[] } = {},
+    rest = 'others',
+  }: {
+    token?: number
+    entry?: number
+    nextExpiryMs?: number | null
+    late?: readonly string[]
+    rest?: 'others' | 'nobody'
+  } = {},
 ): Grant {
-  const owners = shards.map((shard) => [shard, 'a', token] as const)
+  const held = new Set(shards)
+  const others = rest === 'nobody' ? [] : all.filter((shard) => !held.has(shard))
+  const owners = [
+    ...shards.map((shard) => [shard, 'a', token] as const),
+    ...others.map((shard) => [shard, 'b', 1] as const),
+  ]
   return readGrant('a', members, owners, entry, nextExpiryMs, late)
 }
 
@@ -285,7 +297,7 @@ test('asks at once for what is of a member that is late, and gives it up once th
   assert.deepEqual(yields.at(-1)?.shards, foreign)
 })
 
-test('renews every 2 s, sooner when another is due to be given up before, and soon where nothing came back', async () => {
+test("renews every 2 s, sooner when another is due to be given up before, and soon where nothing came back or something is nobody's", async () => {
   const { renew, now } = await startAlone()
   await renew(grant(['a', 'b'], own))
   const cases: [given: Grant | null, ms: number][] = [
@@ -293,6 +305,7 @@ test('renews every 2 s, sooner when another is due to be given up before, and so
     [grant(['a', 'b'], own, { nextExpiryMs: 6000 }), 2000],
     [grant(['a', 'b'], own, { nextExpiryMs: 700 }), 720],
     [grant(['a', 'b'], own, { nextExpiryMs: 1 }), 21],
+    [grant(['a', 'b'], own, { rest: 'nobody' }), 500],
     [null, 500],
   ]
   for (const [given, ms] of cases) assert.equal(await renew(given), now() + ms)
