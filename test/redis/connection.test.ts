@@ -57,7 +57,7 @@ test('a connection that breaks is lost, and says why', { skip }, async (t) => {
   redis.kill('SIGKILL')
   const why = await connection.lost
   assert.match(why, /^Redis at 127\.0\.0\.1:\d+ /)
-  assert.deepEqual(await connection.send(['PING']), { ok: false, failure: why })
+  assert.deepEqual(await connection.send(['PING']), { ok: false, failure: why, isUncertain: false })
 })
 
 test('what listens and never answers is given up', async (t) => {
