@@ -45,8 +45,7 @@ while at <= #ARGV do
     local field, base, memory = take(3)
     local current = redis.call('HGET', health, field)
     if verdict == 1 and (current and string.match(current, '^%d+') or '0') ~= base then verdict = 0 end
-    fields[#fields + 1] = field
-    fields[#fields + 1] = version .. ' ' .. memory
+    fields[#fields + 1] = { field, version .. ' ' .. memory }
     written[#written + 1] = '[' .. cjson.encode(field) .. ',' .. memory .. ']'
   end
   local gone = {}
@@ -55,9 +54,10 @@ while at <= #ARGV do
   for _ = 1, tonumber((take(1))) do changes[#changes + 1] = { take(3) } end
   results[#results + 1] = verdict
   if verdict == 1 then
-    if #gone > 0 then redis.call('HDEL', health, unpack(gone)) end
+    -- One by one: there may be more than Lua takes as arguments.
+    for _, field in ipairs(gone) do redis.call('HDEL', health, field) end
+    for _, field in ipairs(fields) do redis.call('HSET', health, unpack(field)) end
     if #fields > 0 then
-      redis.call('HSET', health, unpack(fields))
       redis.call('PEXPIRE', health, ${keepMs})
       records[#records + 1] = '[' .. cjson.encode(service) .. ',[' .. table.concat(written, ',') .. ']]'
     end

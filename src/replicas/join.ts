@@ -6,6 +6,7 @@ import { mergeScript } from '../store/redis-scripts.ts'
 import type { Kept, Store, Stored } from '../store/store.ts'
 import { seedScript, tellLogScript } from './health-script.ts'
 import type { Link } from './link.ts'
+import { portion } from './portions.ts'
 import type { SharedRegistry } from './shared-registry.ts'
 
 export type JoinParts = {
@@ -19,9 +20,6 @@ export type JoinParts = {
   /** When this process began, an instant of the clock. */
   readonly startedAt: number
 }
-
-/** How many names, or transitions, go to the store at once: it serves nobody else meanwhile. */
-const portion = 200
 
 const done: Stored<null> = { ok: true, value: null }
 

@@ -5,13 +5,12 @@ import type { WatchedService } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
 import type { Links } from './links.ts'
 import { writeService, writeTarget } from './memory.ts'
+import { firstPortion } from './portions.ts'
 import type { MemoryRecord, Published, Update, Verdict } from './publication.ts'
 import { shardOf } from './shards.ts'
 
 /** How long outcomes are gathered before they are published, in milliseconds. */
 const gatherMs = 100
-/** How many services are published at once: Redis serves nobody else meanwhile. */
-const portion = 200
 
 /** Publishes what this replica found. */
 export type Publisher = {
@@ -141,10 +140,13 @@ export function createPublisher(parts: PublisherParts): Publisher {
 
   async function publishDue(): Promise<void> {
     // What comes in meanwhile is gathered for the next time.
-    const due = [...dirty]
-    while (isLinked() && due.length + farewells.length > 0) {
-      const chosen = due.splice(0, portion)
-      for (const service of chosen) dirty.delete(service)
+    const due = new Set(dirty)
+    while (isLinked() && due.size + farewells.length > 0) {
+      const chosen = firstPortion(due)
+      for (const service of chosen) {
+        due.delete(service)
+        dirty.delete(service)
+      }
       const watched = chosen.filter((service) => monitor.services.get(service.service.name) === service)
       const updates = [...watched.flatMap((service) => updateOf(service) ?? []), ...farewellUpdates()]
       if (updates.length === 0) continue

@@ -4,9 +4,7 @@ import type { TargetMemory, WatchedService, WatchedTarget } from '../monitor/wat
 import type { Assignment } from './assignment.ts'
 import type { Links } from './links.ts'
 import { readService, readTarget } from './memory.ts'
-
-/** How many services are read at once: Redis serves nobody else meanwhile. */
-const portion = 200
+import { firstPortion } from './portions.ts'
 
 /** What is kept of one service, by field: a target's name, or empty for the service itself. */
 export type KeptHealth = ReadonlyMap<string, { readonly version: number; readonly memory: unknown }>
@@ -43,7 +41,7 @@ export function createRecall({ monitor, clock, assignment, links, read, onRead }
 
   async function readPortions(): Promise<boolean> {
     while (wanted.size > 0) {
-      const chosen = [...wanted].slice(0, portion)
+      const chosen = firstPortion(wanted)
       for (const service of chosen) wanted.delete(service)
       const kept = await read(chosen.map(({ service }) => service.name))
       if (kept === null) {

@@ -168,6 +168,17 @@ test('targets that are gone are forgotten', { skip }, async (t) => {
   assert.equal(kept?.size, 0)
 })
 
+test('a service may have more targets than Lua takes arguments', { skip }, async (t) => {
+  const { one } = await start(t)
+  const token = await one.hold()
+  const fields = Array.from({ length: 10_000 }, (_, i) => `10.0.0.1:${i}`)
+  const records = fields.map((field) => ({ field, base: 0, memory: '[1]' }))
+  assert.deepEqual((await one.publish([update(token, 0, '', { records })]))?.verdicts, ['taken'])
+  assert.equal((await one.readHealth(['pg']))?.[0]?.size, 10_000)
+  assert.deepEqual((await one.publish([update(token, 0, '', { records: [], gone: fields })]))?.verdicts, ['taken'])
+  assert.equal((await one.readHealth(['pg']))?.[0]?.size, 0)
+})
+
 test('transitions get ids that grow, in the log of all', { skip }, async (t) => {
   const { keys, one, other } = await start(t)
   const token = await one.hold()

@@ -1,0 +1,18 @@
+import type { WatchedService } from '../monitor/watch.ts'
+
+/** How many names or transitions go to the store at once: it serves nobody else meanwhile. */
+export const portion = 200
+/** How many targets, likewise. */
+const targetPortion = 1000
+
+/** The first of these services that go to the store at once; one at least. */
+export function firstPortion(services: Iterable<WatchedService>): WatchedService[] {
+  const chosen: WatchedService[] = []
+  let targets = 0
+  for (const service of services) {
+    targets += service.targets.length
+    if (chosen.length > 0 && (chosen.length >= portion || targets > targetPortion)) break
+    chosen.push(service)
+  }
+  return chosen
+}

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { handoverMs } from '../../src/domain/policy.ts'
+import { keysOf } from '../../src/redis/keys.ts'
+import { createFileOffers } from '../../src/replicas/file-offers.ts'
+import type { Link } from '../../src/replicas/link.ts'
+import { offerFile, type SharedFile } from '../../src/replicas/shared-file.ts'
+import { fakeClock } from '../monitor/fakes.ts'
+import { sampleService } from '../samples.ts'
+
+const fileOf = (...names: string[]): SharedFile => ({
+  services: names.map((name) => sampleService(name, [`${name}:1`])),
+  groups: [],
+  defaults: { handoverMs },
+})
+
+/** The offers of one replica, over a store that has these files. */
+function start(kept: ReadonlyMap<string, string> = new Map()) {
+  const clock = fakeClock()
+  const applied: string[] = []
+  const changes: boolean[] = []
+  const problems: string[] = []
+  const given: string[] = []
+  const link = {
+    run: async (_script, _keys, [digest, text]) => {
+      given.push(`${digest} ${text}`)
+      return { ok: true, value: 0 }
+    },
+    send: async ([, , digest = '']) => ({ ok: true, value: kept.get(digest) ?? null }),
+  } as Link
+  const offers = createFileOffers({
+    link,
+    keys: keysOf('test'),
+    clock,
+    handoverMs,
+    apply: ({ services }) => applied.push(services.map(({ name }) => name).join()),
+    onChange: (isOwn) => changes.push(isOwn),
+    onProblem: (problem) => problems.push(problem),
+  })
+  return { clock, offers, applied, changes, problems, given }
+}
+
+const other = offerFile(fileOf('other'))
+
+test("a replica's own file is in force at once, and is told of with when it was loaded", () => {
+  const { clock, offers, applied } = start()
+  assert.deepEqual(offers.own(), { digest: '-', loadedAt: 0 })
+  clock.advance(500)
+  offers.offer(fileOf('own'))
+  const loadedAt = clock.toEpoch(clock.now())
+  clock.advance(500)
+  assert.deepEqual(offers.own(), { digest: offerFile(fileOf('own')).digest, loadedAt })
+  assert.deepEqual(applied, ['own'])
+})
+
+test('gives the store its own where that is missing, and puts in force what counts', async () => {
+  const { offers, applied, changes, given } = start(new Map([[other.digest, other.text]]))
+  offers.offer(fileOf('own'))
+  const { digest } = offers.own()
+  await offers.follow({ digest, hasOwn: false })
+  assert.deepEqual(given, [`${digest} ${offerFile(fileOf('own')).text}`])
+  await offers.follow({ digest: other.digest, hasOwn: true })
+  await offers.follow({ digest: other.digest, hasOwn: true })
+  await offers.follow({ digest, hasOwn: true })
+  assert.deepEqual(applied, ['own', 'other', 'own'])
+  assert.deepEqual(changes, [false, true])
+  assert.equal(given.length, 1)
+})
+
+test('keeps what is in force where none counts yet, or what counts was not told yet', async () => {
+  const { offers, applied } = start()
+  offers.offer(fileOf('own'))
+  await offers.follow({ digest: '', hasOwn: true })
+  await offers.follow({ digest: 'not-there-yet', hasOwn: true })
+  assert.deepEqual(applied, ['own'])
+})
+
+test('says once that it cannot read what counts, and keeps its own', async () => {
+  const { offers, applied, problems } = start(new Map([['newer', '{"services":[["a",{"targets":["a:1"],"quic":1}]]}']]))
+  offers.offer(fileOf('own'))
+  for (let i = 0; i < 3; i++) await offers.follow({ digest: 'newer', hasOwn: true })
+  assert.deepEqual(applied, ['own'])
+  assert.equal(problems.length, 1)
+  assert.match(problems[0] ?? '', /cannot be read here, so this one's own stays in force: .*quic/)
+})
+
+test("alone, a replica's own file is in force", async () => {
+  const { offers, applied } = start(new Map([[other.digest, other.text]]))
+  offers.offer(fileOf('own'))
+  await offers.follow({ digest: other.digest, hasOwn: true })
+  offers.goSolo()
+  offers.goSolo()
+  assert.deepEqual(applied, ['own', 'other', 'own'])
+})

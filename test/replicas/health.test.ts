@@ -1,0 +1,312 @@
+/** How what one replica finds becomes what all know, where answers are lost and replicas find something at the same time. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { unchecked } from '../../src/domain/health.ts'
+import type { Transition } from '../../src/domain/transition.ts'
+import { createMonitor } from '../../src/monitor/monitor.ts'
+import { createRegistry } from '../../src/monitor/registry.ts'
+import { createSignal } from '../../src/monitor/signal.ts'
+import type { TargetMemory } from '../../src/monitor/watch.ts'
+import { createAssignment } from '../../src/replicas/assignment.ts'
+import { writeService, writeTarget } from '../../src/replicas/memory.ts'
+import type { Published, Update, Verdict } from '../../src/replicas/publication.ts'
+import type { KeptHealth } from '../../src/replicas/recall.ts'
+import { createSharing } from '../../src/replicas/sharing.ts'
+import { fakeClock, fakeProber } from '../monitor/fakes.ts'
+import { sampleOutcome, sampleService } from '../samples.ts'
+
+type Kept = Record<string, { version: number; memory: unknown }>
+
+/** A replica that is linked, holds every lease and knows what is kept of its one service; the test is its store. */
+async function start(t: TestContext, kept: Kept = {}) {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const clock = fakeClock()
+  const prober = fakeProber(clock)
+  const registry = createRegistry()
+  registry.replaceAll([sampleService('pg', ['pg:1', 'pg:2'], { interval: 1000, timeout: 500, rise: 2, fall: 2 })], [])
+  const assignment = createAssignment(clock)
+  const held = new Set(['all'])
+  assignment.follow({ holds: () => held.size > 0 })
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10, responsibility: assignment })
+  const alone = createSignal<Transition>()
+  const published: { updates: readonly Update[]; answer: (published: Published | null) => void }[] = []
+  const reads: { answer: (kept: KeptHealth[] | null) => void }[] = []
+  const sharing = createSharing({
+    id: 'me',
+    monitor,
+    clock,
+    assignment,
+    alone,
+    tokenOf: () => (held.size > 0 ? 7 : null),
+    publish: (updates) => new Promise((answer) => published.push({ updates, answer })),
+    read: () => new Promise((answer) => reads.push({ answer })),
+  })
+  t.after(sharing.close)
+  const told: string[] = []
+  sharing.recorded.subscribe(({ target, service, to }) => told.push(`${target ?? service} ${to}`))
+  const service = monitor.services.get('pg') ?? assert.fail()
+  const [one, two] = service.targets
+  assert(one && two)
+
+  async function read(next: Kept | null): Promise<void> {
+    const { answer } = reads.shift() ?? assert.fail('nothing is read')
+    answer(next === null ? null : [new Map(Object.entries(next))])
+    await setImmediate()
+  }
+  const all = sharing.readAll()
+  await setImmediate()
+  await read(kept)
+  assert.equal(await all, true)
+  assignment.enter('linked')
+  sharing.gain(Array.from({ length: 256 }, (_, shard) => shard))
+
+  return {
+    clock,
+    monitor,
+    sharing,
+    assignment,
+    alone,
+    held,
+    told,
+    service,
+    one,
+    two,
+    read,
+    reads,
+    published,
+    /** A scheduled check, from beginning to end. */
+    async find(reason: 'connected' | 'refused', watched = one) {
+      clock.advance(1000)
+      monitor.beat(watched, clock.now())
+      await prober.pending(watched.target.name).answer(reason)
+    },
+    /** A check that somebody asks for. */
+    async ask(reason: 'connected' | 'refused', watched = one) {
+      const asked = monitor.check(watched)
+      await prober.pending(watched.target.name).answer(reason)
+      await asked
+    },
+    /** What is published by now, which the store has not answered yet. */
+    async flush() {
+      t.mock.timers.tick(200)
+      await setImmediate()
+      return published.shift() ?? assert.fail('nothing was published')
+    },
+    nothingPublished: async () => {
+      t.mock.timers.tick(200)
+      await setImmediate()
+      assert.equal(published.length, 0, JSON.stringify(published[0]?.updates))
+    },
+    async answer(answer: (published: Published | null) => void, version: number, verdict: Verdict = 'taken') {
+      answer({ version, verdicts: [verdict] })
+      await setImmediate()
+    },
+  }
+}
+
+type Started = Awaited<ReturnType<typeof start>>
+
+/** What another replica remembers of a target, as it is kept. */
+function memoryOf({ clock }: Started, verdict: 'up' | 'down', more: Partial<TargetMemory> = {}): unknown {
+  const now = clock.now()
+  const lastOutcome = sampleOutcome(verdict === 'up' ? 'connected' : 'refused', now)
+  const downReason = verdict === 'down' ? ('refused' as const) : null
+  const health = { ...unchecked, status: verdict, since: now, streak: { verdict, count: 9 }, confirmedAt: now }
+  const memory: TargetMemory = {
+    health: { ...health, downReason, lastOutcome },
+    announced: verdict,
+    checks: 9,
+    failures: 0,
+    connectMs: 0,
+    synRetransmits: 0,
+    lossAt: null,
+    ...more,
+  }
+  return JSON.parse(writeTarget(memory, clock))
+}
+
+function serviceMemory({ clock }: Started, announced: 'up' | 'down'): unknown {
+  return JSON.parse(writeService({ announced, announcedAt: clock.now(), addresses: new Map() }, clock))
+}
+
+const recordsOf = ([update]: readonly Update[]) => update?.records.map(({ field, base }) => [field, base])
+const toldOf = ([update]: readonly Update[]) => update?.transitions.map(({ target, to }) => `${target} ${to}`)
+
+test('what is found is published with the token of the lease, and counts once it is taken', async (t) => {
+  const replica = await start(t)
+  await replica.find('connected')
+  const { updates, answer } = await replica.flush()
+  assert.deepEqual([updates[0]?.service, updates[0]?.token], ['pg', 7])
+  assert.deepEqual(toldOf(updates), ['pg:1 up'])
+  assert.deepEqual(replica.told, [])
+  await replica.answer(answer, 100)
+  assert.deepEqual(replica.told, ['pg:1 up'])
+  await replica.nothingPublished()
+  await replica.find('connected')
+  const next = await replica.flush()
+  assert.deepEqual(recordsOf(next.updates), [['pg:1', 100]])
+})
+
+test('outcomes are gathered, what changes a status is not', async (t) => {
+  const replica = await start(t)
+  await replica.find('connected')
+  await replica.find('connected', replica.two)
+  await replica.answer((await replica.flush()).answer, 100)
+  await replica.find('connected')
+  await replica.find('connected', replica.two)
+  t.mock.timers.tick(99)
+  await setImmediate()
+  assert.equal(replica.published.length, 0)
+  t.mock.timers.tick(1)
+  await setImmediate()
+  assert.equal(replica.published.length, 1)
+  await replica.answer((replica.published.shift() ?? assert.fail()).answer, 101)
+  await replica.find('refused')
+  await replica.answer((await replica.flush()).answer, 102)
+  await replica.find('refused')
+  t.mock.timers.tick(0)
+  await setImmediate()
+  assert.deepEqual(toldOf(replica.published[0]?.updates ?? []), ['pg:1 down', 'null down'])
+})
+
+test('without an answer it is published again, and told once', async (t) => {
+  const replica = await start(t)
+  await replica.find('connected')
+  const first = await replica.flush()
+  first.answer(null)
+  await setImmediate()
+  const again = await replica.flush()
+  assert.deepEqual(recordsOf(again.updates), recordsOf(first.updates))
+  assert.deepEqual(toldOf(again.updates), ['pg:1 up'])
+  await replica.answer(again.answer, 100)
+  assert.deepEqual(replica.told, ['pg:1 up'])
+})
+
+for (const when of ['before', 'after'] as const) {
+  test(`what was taken though no answer came is not told twice: the stream says so ${when} that is noticed`, async (t) => {
+    const replica = await start(t)
+    await replica.find('connected')
+    const first = await replica.flush()
+    const fields = (first.updates[0]?.records ?? []).map(({ field, memory }) => [field, JSON.parse(memory)] as const)
+    const kept = Object.fromEntries(fields.map(([field, memory]) => [field, { version: 100, memory }]))
+    const tellByStream = () => replica.sharing.take(100, 'me', [['pg', fields]])
+    if (when === 'before') tellByStream()
+    first.answer(null)
+    await setImmediate()
+    if (when === 'after') tellByStream()
+    await replica.read(kept)
+    assert.equal(replica.one.health.status, 'up')
+    await replica.nothingPublished()
+    await replica.find('connected')
+    const next = await replica.flush()
+    assert.deepEqual([recordsOf(next.updates), toldOf(next.updates)], [[['pg:1', 100]], []])
+  })
+}
+
+test('what is refused gives way to what others know, and nothing of it is told', async (t) => {
+  const replica = await start(t)
+  await replica.find('connected')
+  await replica.answer((await replica.flush()).answer, 100)
+  await replica.find('refused')
+  await replica.find('refused')
+  const { updates, answer } = await replica.flush()
+  assert.deepEqual(toldOf(updates), ['pg:1 down', 'null down'])
+  await replica.answer(answer, 101, 'fenced')
+  // Until it is read what others know, it does not go on.
+  assert.equal(replica.assignment.covers('pg'), false)
+  await replica.read({
+    '': { version: 150, memory: serviceMemory(replica, 'up') },
+    'pg:1': { version: 150, memory: memoryOf(replica, 'up') },
+    'pg:2': { version: 150, memory: memoryOf(replica, 'up') },
+  })
+  assert.deepEqual([replica.one.health.status, replica.one.announced, replica.service.announced], ['up', 'up', 'up'])
+  assert.deepEqual(replica.told, ['pg:1 up'])
+  assert.deepEqual(replica.sharing.refused(), { overtaken: 0, fenced: 1 })
+})
+
+test('what another replica found is taken in, and announced here', async (t) => {
+  const replica = await start(t)
+  await replica.find('connected')
+  await replica.answer((await replica.flush()).answer, 100)
+  const memory = memoryOf(replica, 'down', { announced: 'up' })
+  replica.sharing.take(101, 'other', [['pg', [['pg:1', memory]]]])
+  assert.equal(replica.one.health.status, 'down')
+  assert.equal(replica.one.checks, 9)
+  const { updates } = await replica.flush()
+  assert.deepEqual(toldOf(updates), ['pg:1 down', 'null down'])
+  assert.deepEqual(recordsOf(updates), [
+    ['', 100],
+    ['pg:1', 101],
+  ])
+})
+
+test('of what two found at the same time only the one that came first counts', async (t) => {
+  const replica = await start(t)
+  await replica.find('connected')
+  await replica.answer((await replica.flush()).answer, 100)
+  await replica.find('refused')
+  const memory = memoryOf(replica, 'up')
+  replica.sharing.take(101, 'other', [['pg', [['pg:1', memory]]]])
+  await setImmediate()
+  await replica.read({ 'pg:1': { version: 101, memory } })
+  assert.deepEqual(replica.one.health.streak, { verdict: 'up', count: 9 })
+})
+
+test('what is older than what is known changes nothing', async (t) => {
+  const replica = await start(t)
+  await replica.find('connected')
+  await replica.answer((await replica.flush()).answer, 100)
+  replica.sharing.take(99, 'other', [['pg', [['pg:1', memoryOf(replica, 'down')]]]])
+  assert.equal(replica.one.health.status, 'up')
+  await replica.nothingPublished()
+})
+
+test('what is not covered is not published, but for what somebody asked for', async (t) => {
+  const replica = await start(t)
+  await replica.find('connected')
+  await replica.answer((await replica.flush()).answer, 100)
+  await replica.find('connected')
+  replica.held.clear()
+  await replica.nothingPublished()
+  await replica.ask('refused', replica.two)
+  const { updates } = await replica.flush()
+  assert.equal(updates[0]?.token, null)
+  assert.deepEqual([recordsOf(updates), toldOf(updates)], [[['pg:2', 0]], []])
+})
+
+test('alone, what was found is told here, and to the others once they are there again, unless they know by then', async (t) => {
+  const replica = await start(t)
+  await replica.find('connected')
+  await replica.answer((await replica.flush()).answer, 100)
+  const heard: string[] = []
+  replica.alone.subscribe(({ target, to }) => heard.push(`${target} ${to}`))
+  replica.assignment.enter('solo')
+  replica.sharing.goSolo()
+  await replica.find('refused')
+  await replica.find('refused')
+  assert.deepEqual(heard, ['pg:1 down', 'null down'])
+  await replica.nothingPublished()
+
+  const reading = replica.sharing.readAll()
+  await setImmediate()
+  await replica.read({
+    '': { version: 100, memory: serviceMemory(replica, 'up') },
+    'pg:1': { version: 100, memory: memoryOf({ ...replica, clock: earlier(replica) } as Started, 'up') },
+  })
+  await reading
+  replica.assignment.enter('linked')
+  replica.sharing.gain(Array.from({ length: 256 }, (_, shard) => shard))
+  const { updates } = await replica.flush()
+  assert.deepEqual(toldOf(updates), ['pg:1 down', 'null down'])
+  assert.deepEqual(recordsOf(updates), [
+    ['', 100],
+    ['pg:1', 100],
+  ])
+})
+
+/** The clock, as it was some seconds ago. */
+function earlier({ clock }: Started): Started['clock'] {
+  const now = clock.now() - 5000
+  return { ...clock, now: () => now }
+}
