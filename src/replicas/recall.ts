@@ -79,8 +79,12 @@ export function createRecall({ monitor, clock, assignment, links, read, onRead }
     const version = own?.version ?? 0
     /** What came by the stream since it was read is newer. */
     const isOutdated = (version: number, known: number) => !mustAdopt && version > 0 && version < known
-    // Somebody else has told of it since, or the store lost what it knew.
-    const isOvertaken = version !== link.version && !isOutdated(version, link.version)
+    const hasMoved = (version: number, known: number) => version !== known && !isOutdated(version, known)
+    // Somebody else has told of it or of its targets since, or the store lost what it knew.
+    const known = links.versionsOf(service)
+    const isOvertaken =
+      hasMoved(version, link.version) ||
+      [...kept].some(([field, { version }]) => known.has(field) && hasMoved(version, known.get(field) ?? 0))
     if (isOvertaken) link.found = []
     const memory = own !== undefined && (isOvertaken || mustAdopt) ? readService(own.memory, clock) : null
     if (memory !== null) link.isAhead = false

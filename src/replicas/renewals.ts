@@ -49,8 +49,7 @@ export type RenewalParts = {
 export function createRenewals(parts: RenewalParts): Renewals {
   const { id, clock, requests, files, assignment, monitor, loop, news, isReady, onGain, onYield } = parts
   const renewed = createSignal<{ granted: boolean; elapsedMs: number }>()
-  // Once linked it goes on holding what it holds while it comes back to a store that was away for a moment.
-  const isWorking = () => (isReady() || assignment.mode() === 'linked') && idle() === null
+  const isWorking = () => (isReady() || isBriefly()) && idle() === null
   const leases = createLeases({ id, clock, ask, isWorking, onGain, onYield })
   let answeredAt = clock.now()
   let newest: NewestFile | null = null
@@ -62,6 +61,11 @@ export function createRenewals(parts: RenewalParts): Renewals {
   let isAskedAgain = false
   let timer: NodeJS.Timeout | undefined
   let isClosed = false
+
+  /** It comes back to a store that was away for a moment, and goes on holding what it holds. */
+  function isBriefly(): boolean {
+    return assignment.mode() === 'linked' && leases.count(clock.now()) > 0
+  }
 
   /** Proof of life is work done: a prober that is stuck, or a process that is starved, keeps nothing from the others. */
   function idle(): string | null {

@@ -112,6 +112,8 @@ export function createReplica(parts: ReplicaParts): Replica {
   let failure: string | null = 'it has not joined yet'
   /** When this replica last was one of the others: an instant of the clock. */
   let linkedAt = startedAt
+  /** When it was last seen whether that is too long ago. */
+  let lookedAt = startedAt
   /** The newest transition that all know. */
   let lastShared = Number.POSITIVE_INFINITY
   /** What the others say while this replica cannot take it in. */
@@ -219,6 +221,10 @@ export function createReplica(parts: ReplicaParts): Replica {
   }
 
   function goSoloIfAlone(): void {
+    // While this process was paused nobody could answer it.
+    const lateMs = clock.now() - lookedAt - watchMs
+    if (lateMs > watchMs) linkedAt += lateMs
+    lookedAt = clock.now()
     // While it is still joining, that it is answered is not enough: it does not check yet.
     if (isReady) linkedAt = Math.max(linkedAt, renewals.answeredAt())
     if (assignment.mode() === 'solo' || clock.now() - linkedAt <= soloAfterMs) return
@@ -255,6 +261,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     },
     start() {
       linkedAt = clock.now()
+      lookedAt = linkedAt
       void stayConnected()
       const beat = () => {
         if (isReady) void store.beat(Math.floor(clock.toEpoch(clock.now())))

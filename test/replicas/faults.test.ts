@@ -22,7 +22,7 @@ test('a replica that is killed: the others check its services again within 8 s',
   const before = checksPerInterval(targets, beganAt, Date.now())
   assert.ok(before <= 1.1, `${before} checks per interval`)
 
-  const health = watchHealth(() => others)
+  const health = watchHealth(t, () => others)
   const killedAt = Date.now()
   first.child.kill('SIGKILL')
   await sleep(9000)
@@ -44,7 +44,7 @@ test('a replica that is stopped: the others go on within 1 s', { skip: noRedis }
   const { members, targets } = await startFleet(t)
   const [first, ...others] = members
   assert(first)
-  const health = watchHealth(() => others)
+  const health = watchHealth(t, () => others)
   await sleep(1500)
   const stoppedAt = Date.now()
   first.child.kill('SIGTERM')

@@ -257,8 +257,12 @@ export function longestDoubling(targets: readonly CheckedTarget[], from: number)
   return Math.max(...spans)
 }
 
-/** Asks for the health of everything all the time, at every replica; returns what was not 200. */
-export function watchHealth(members: () => readonly Started[], path = '/health'): { stop(): Promise<string[]> } {
+/** Asks for the health of everything all the time, at every replica; returns what was not 200. Ends with the test, if not before. */
+export function watchHealth(
+  t: TestContext,
+  members: () => readonly Started[],
+  path = '/health',
+): { stop(): Promise<string[]> } {
   const wrong: string[] = []
   let isOver = false
   const watching = (async () => {
@@ -271,11 +275,13 @@ export function watchHealth(members: () => readonly Started[], path = '/health')
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
   })()
-  return {
-    async stop() {
-      isOver = true
-      await watching
-      return wrong
-    },
+  async function stop(): Promise<string[]> {
+    isOver = true
+    await watching
+    return wrong
   }
+  t.after(async () => {
+    isOver = true
+  })
+  return { stop }
 }

@@ -305,6 +305,30 @@ test('alone, what was found is told here, and to the others once they are there 
   ])
 })
 
+test('what others found meanwhile goes before what was found alone, and nothing of that is told to them', async (t) => {
+  const replica = await start(t)
+  await replica.find('connected')
+  await replica.answer((await replica.flush()).answer, 100)
+  replica.assignment.enter('solo')
+  await replica.find('refused')
+  await replica.find('refused')
+  assert.equal(replica.service.announced, 'down')
+  const reading = replica.sharing.readAll()
+  await setImmediate()
+  replica.clock.advance(1000)
+  // They went on checking the target; of the service itself there was nothing new.
+  await replica.read({
+    '': { version: 100, memory: serviceMemory(replica, 'up') },
+    'pg:1': { version: 150, memory: memoryOf(replica, 'up') },
+    'pg:2': { version: 150, memory: memoryOf(replica, 'up') },
+  })
+  await reading
+  replica.assignment.enter('linked')
+  replica.sharing.gain(Array.from({ length: 256 }, (_, shard) => shard))
+  assert.deepEqual([replica.one.health.status, replica.one.announced, replica.service.announced], ['up', 'up', 'up'])
+  await replica.nothingPublished()
+})
+
 /** The clock, as it was some seconds ago. */
 function earlier({ clock }: Started): Started['clock'] {
   const now = clock.now() - 5000

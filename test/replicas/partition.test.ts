@@ -37,7 +37,7 @@ test('a replica that is cut off from Redis goes on alone, and comes back', {
   const [failing] = targets
   assert(failing)
 
-  const health = watchHealth(() => all, `/health?exclude=${failing.service}`)
+  const health = watchHealth(t, () => all, `/health?exclude=${failing.service}`)
   const cutAt = Date.now()
   sh(`nft add table inet cut
       nft 'add chain inet cut in { type filter hook input priority 0; }'

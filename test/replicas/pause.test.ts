@@ -32,7 +32,7 @@ test('a replica that was paused for 20 s overwrites nothing that others found me
 
   const pausedAt = Date.now()
   victim.child.kill('SIGSTOP')
-  const health = watchHealth(() => rest, `/health?exclude=${failing.service}`)
+  const health = watchHealth(t, () => rest, `/health?exclude=${failing.service}`)
   await until('the others check its services', async () => longestUntilChecked(theirs, pausedAt + 500) < 30_000)
   await failing.close()
   await until('the others see one fail', async () => (await witness.health(failing.service)).code === 503)

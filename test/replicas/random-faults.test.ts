@@ -93,7 +93,7 @@ test(`${faults} faults in a row lose nothing, and say nothing false`, { skip: no
   }
 
   const beganAt = Date.now()
-  const health = watchHealth(() => live, '/health?group=fleet')
+  const health = watchHealth(t, () => live, '/health?group=fleet')
   const names: string[] = []
   const timeline: string[] = []
   const faultAt: number[] = []

@@ -179,7 +179,7 @@ test('while replicas are given another file one after the other, the newest coun
   const [first, second] = members
   const [kept, dropped, late] = targets
   assert(first && second && kept && dropped && late)
-  const health = watchHealth(() => members)
+  const health = watchHealth(t, () => members)
   const services = Object.fromEntries(
     targets
       .filter((target) => target !== dropped)

@@ -31,7 +31,7 @@ test('Redis killed and started again, empty: no check is left out, and nothing r
   const tag = (await fetch(`${first.url}/v1/services/registered-3`)).headers.get('etag')
   const before = await transitionsOf(first)
 
-  const health = watchHealth(() => members)
+  const health = watchHealth(t, () => members)
   const killedAt = Date.now()
   redis.kill('SIGKILL')
   const solo = await Promise.all(members.map((one) => one.logged(/^solo: /)))
