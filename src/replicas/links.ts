@@ -13,8 +13,6 @@ export type ServiceLink = {
   gone: Set<string>
   /** What others know is to be taken even where this one's is newer: its own was refused. */
   mustAdopt: boolean
-  /** Something was published and no answer came: it may have been taken all the same. */
-  isDoubtful: boolean
 }
 
 /** How its memory of a target stands, likewise. */
@@ -48,7 +46,6 @@ export function createLinks(): Links {
       found: [],
       gone: new Set(),
       mustAdopt: false,
-      isDoubtful: false,
     }
     services.set(service, link)
     return link

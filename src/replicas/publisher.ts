@@ -97,7 +97,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
     })
   }
 
-  /** Nothing came back: what was published is to be published again, unless others know of it by now. */
+  /** Nothing came back: it is to be published again. Were it taken all the same, it would go on from what is past, and be refused. */
   function takeBack({ service: name, token, records, gone, transitions }: Update): void {
     const service = monitor.services.get(name)
     if (service === undefined) {
@@ -110,7 +110,6 @@ export function createPublisher(parts: PublisherParts): Publisher {
       return
     }
     const link = links.of(service)
-    link.isDoubtful = true
     link.found.unshift(...transitions)
     for (const target of gone) link.gone.add(target)
     for (const { field } of records) {
@@ -130,7 +129,6 @@ export function createPublisher(parts: PublisherParts): Publisher {
       onRefused(service)
       return
     }
-    links.of(service).isDoubtful = false
     links.advance(
       service,
       records.map(({ field }) => field),

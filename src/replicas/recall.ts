@@ -91,7 +91,6 @@ export function createRecall({ monitor, clock, assignment, links, read, onRead }
     else if (own === undefined) link.isAhead = service.announced !== 'unknown'
     if (!isOutdated(version, link.version)) link.version = version
     link.mustAdopt = false
-    link.isDoubtful = false
 
     const before = new Map(service.targets.map((watched) => [watched.target.name, watched]))
     const adopted = new Map<string, TargetMemory>()

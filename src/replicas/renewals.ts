@@ -49,7 +49,7 @@ export type RenewalParts = {
 export function createRenewals(parts: RenewalParts): Renewals {
   const { id, clock, requests, files, assignment, monitor, loop, news, isReady, onGain, onYield } = parts
   const renewed = createSignal<{ granted: boolean; elapsedMs: number }>()
-  const isWorking = () => (isReady() || isBriefly()) && idle() === null
+  const isWorking = () => (isReady() || isComingBack()) && idle() === null
   const leases = createLeases({ id, clock, ask, isWorking, onGain, onYield })
   let answeredAt = clock.now()
   let newest: NewestFile | null = null
@@ -63,7 +63,7 @@ export function createRenewals(parts: RenewalParts): Renewals {
   let isClosed = false
 
   /** It comes back to a store that was away for a moment, and goes on holding what it holds. */
-  function isBriefly(): boolean {
+  function isComingBack(): boolean {
     return assignment.mode() === 'linked' && leases.count(clock.now()) > 0
   }
 

@@ -102,7 +102,7 @@ export function createReplica(parts: ReplicaParts): Replica {
   assignment.follow(leases)
   const tokenOf = (shard: number) => leases.tokenOf(shard, clock.now())
   const { publish, readHealth: read } = requests
-  const sharing = createSharing({ id, monitor, clock, assignment, alone, tokenOf, publish, read })
+  const sharing = createSharing({ monitor, clock, assignment, alone, tokenOf, publish, read })
   const startedAt = clock.now()
   const joinParts: JoinParts = { id, link, keys, store, clock, log, sharedRegistry, startedAt }
   const { promise: settled, resolve: settle } = Promise.withResolvers<void>()
@@ -143,7 +143,8 @@ export function createReplica(parts: ReplicaParts): Replica {
 
   function takeHealth(number: number, fields: ReadonlyMap<string, string>): void {
     const parse = (field: string) => JSON.parse(fields.get(field) ?? '[]')
-    sharing.take(number, fields.get('replica') ?? '', parse('records') as Records)
+    // Its own it knows.
+    if (fields.get('replica') !== id) sharing.take(number, parse('records') as Records)
     const transitions = parse('transitions') as LoggedTransition[]
     log.add(transitions.map((transition) => ({ ...transition, at: clock.fromEpoch(transition.at) })))
     lastShared = log.lastId()

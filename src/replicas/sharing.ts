@@ -20,8 +20,8 @@ export type Sharing = {
   readonly recorded: Signal<Transition>
   /** Reads what others remember of all services. False when it could not. */
   readAll(): Promise<boolean>
-  /** Takes in an entry of the stream, which a replica published. */
-  take(entry: number, replica: string, records: Records): void
+  /** Takes in an entry of the stream, which another replica published. */
+  take(entry: number, records: Records): void
   /** These shards may be checked from now on. */
   gain(shards: readonly number[]): void
   /** From now on there is nobody to share with: what was not published is told here. */
@@ -33,7 +33,6 @@ export type Sharing = {
 
 export type SharingParts = Pick<PublisherParts, 'tokenOf' | 'publish'> &
   Pick<RecallParts, 'read'> & {
-    readonly id: string
     readonly monitor: Monitor
     readonly clock: Clock
     readonly assignment: Assignment
@@ -42,7 +41,7 @@ export type SharingParts = Pick<PublisherParts, 'tokenOf' | 'publish'> &
   }
 
 export function createSharing(parts: SharingParts): Sharing {
-  const { id, monitor, clock, assignment, alone, tokenOf, publish, read } = parts
+  const { monitor, clock, assignment, alone, tokenOf, publish, read } = parts
   const recorded = createSignal<Transition>()
   const told = new WeakSet<Transition>()
   const links = createLinks()
@@ -125,13 +124,7 @@ export function createSharing(parts: SharingParts): Sharing {
     if (covered.length > 0) assignment.gained.emit(covered.map(({ service }) => service.name))
   }
 
-  function takeOwn(service: WatchedService, entry: number, fields: Fields): void {
-    links.advance(service, namesOf(fields), entry)
-    // It was taken, though no answer came: it must not be told twice.
-    if (links.of(service).isDoubtful) recall.giveWay(service)
-  }
-
-  function takeOthers(service: WatchedService, entry: number, fields: Fields): void {
+  function take(service: WatchedService, entry: number, fields: Fields): void {
     const link = links.of(service)
     const versions = links.versionsOf(service)
     const newer = fields.filter(([field]) => entry > (versions.get(field) ?? 0))
@@ -165,12 +158,10 @@ export function createSharing(parts: SharingParts): Sharing {
   return {
     recorded,
     readAll: recall.readAll,
-    take(entry, replica, records) {
+    take(entry, records) {
       for (const [name, fields] of records) {
         const service = monitor.services.get(name)
-        if (service === undefined) continue
-        if (replica === id) takeOwn(service, entry, fields)
-        else takeOthers(service, entry, fields)
+        if (service !== undefined) take(service, entry, fields)
       }
     },
     gain(shards) {
