@@ -1,5 +1,6 @@
 import type { Transition } from '../domain/transition.ts'
 import type { Reply } from '../redis/connection.ts'
+import { parseJson } from './parse.ts'
 
 /** What was found of one service, to be taken whole or not at all. */
 export type Update = {
@@ -58,14 +59,14 @@ export type Fields = readonly (readonly [field: string, memory: unknown])[]
 /** What a replica published: of each service, what it remembers. */
 export type Records = readonly (readonly [service: string, fields: Fields])[]
 
-/** What is kept of one service, by field, from a flat list of fields and values. */
+/** What is kept of one service, by field, from a flat list of fields and values. What cannot be read has a version and no memory. */
 export function readKeptHealth(reply: Reply): Map<string, { version: number; memory: unknown }> {
   const flat = (reply ?? []) as readonly string[]
   const kept = new Map<string, { version: number; memory: unknown }>()
   for (let i = 0; i < flat.length; i += 2) {
     const value = flat[i + 1] as string
     const space = value.indexOf(' ')
-    kept.set(flat[i] as string, { version: Number(value.slice(0, space)), memory: JSON.parse(value.slice(space + 1)) })
+    kept.set(flat[i] as string, { version: Number(value.slice(0, space)), memory: parseJson(value.slice(space + 1)) })
   }
   return kept
 }

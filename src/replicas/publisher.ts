@@ -37,13 +37,15 @@ export type PublisherParts = {
   readonly publish: (updates: readonly Update[]) => Promise<Published | null>
   /** These count, and all know of them. */
   readonly onTaken: (transitions: readonly Transition[]) => void
+  /** A lease is not what it was believed to be. */
+  readonly onFenced: () => void
   /** What this replica knows of a service does not count. */
   readonly onRefused: (service: WatchedService) => void
 }
 
 /** What a replica holds the lease of it publishes with its token, and what it was asked for without. */
 export function createPublisher(parts: PublisherParts): Publisher {
-  const { monitor, clock, assignment, links, tokenOf, publish, onTaken, onRefused } = parts
+  const { monitor, clock, assignment, links, tokenOf, publish, onTaken, onFenced, onRefused } = parts
   const dirty = new Set<WatchedService>()
   const farewells: Transition[] = []
   const refused = { overtaken: 0, fenced: 0 }
@@ -123,6 +125,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
   function settle({ service: name, records, transitions }: Update, verdict: Verdict, version: number): void {
     if (verdict === 'taken') onTaken(transitions)
     else refused[verdict]++
+    if (verdict === 'fenced') onFenced()
     const service = monitor.services.get(name)
     if (service === undefined) return
     if (verdict !== 'taken') {

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import type { TargetMemory, WatchedService, WatchedTarget } from '../monitor/watch.ts'
+import type { ServiceMemory, TargetMemory, WatchedService, WatchedTarget } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
 import type { Links } from './links.ts'
 import { readService, readTarget } from './memory.ts'
@@ -73,42 +73,53 @@ export function createRecall({ monitor, clock, assignment, links, read, onRead }
 
   /** Takes in what is kept of a service, but for what this replica found out since. */
   function adopt(service: WatchedService, kept: KeptHealth): void {
-    const link = links.of(service)
-    const { mustAdopt } = link
-    const own = kept.get('')
-    const version = own?.version ?? 0
-    /** What came by the stream since it was read is newer. */
-    const isOutdated = (version: number, known: number) => !mustAdopt && version > 0 && version < known
-    const hasMoved = (version: number, known: number) => version !== known && !isOutdated(version, known)
-    // Somebody else has told of it or of its targets since, or the store lost what it knew.
-    const known = links.versionsOf(service)
-    const isOvertaken =
-      hasMoved(version, link.version) ||
-      [...kept].some(([field, { version }]) => known.has(field) && hasMoved(version, known.get(field) ?? 0))
-    if (isOvertaken) link.found = []
-    const memory = own !== undefined && (isOvertaken || mustAdopt) ? readService(own.memory, clock) : null
-    if (memory !== null) link.isAhead = false
-    else if (own === undefined) link.isAhead = service.announced !== 'unknown'
-    if (!isOutdated(version, link.version)) link.version = version
-    link.mustAdopt = false
-
-    const before = new Map(service.targets.map((watched) => [watched.target.name, watched]))
-    const adopted = new Map<string, TargetMemory>()
-    for (const [name, { version, memory }] of kept) {
-      const known = before.get(name)
-      if (name === '' || (known !== undefined && isOutdated(version, links.ofTarget(known).version))) continue
-      const found = readTarget(memory, clock)
-      if (found !== null && (mustAdopt || !isNewer(known, found))) adopted.set(name, found)
-    }
+    const { mustAdopt } = links.of(service)
+    const memory = recallService(service, kept)
+    const adopted = recallTargets(service, kept, mustAdopt)
+    links.of(service).mustAdopt = false
     monitor.adopt(service, memory, adopted)
     for (const watched of service.targets) {
       const target = links.ofTarget(watched)
       const version = kept.get(watched.target.name)?.version ?? 0
-      if (isOutdated(version, target.version)) continue
+      if (!mustAdopt && isOutdated(version, target.version)) continue
       target.version = version
       target.isAhead = !adopted.has(watched.target.name) && watched.health.lastOutcome !== null
       target.isAsked = target.isAhead && service.service.policy.intervalMs === null
     }
+  }
+
+  /** What is to be adopted of the service itself; null when what this replica remembers goes on from that. */
+  function recallService(service: WatchedService, kept: KeptHealth): ServiceMemory | null {
+    const link = links.of(service)
+    const { mustAdopt } = link
+    const own = kept.get('')
+    const hasMoved = (version: number, known: number) => version !== known && (mustAdopt || !isOutdated(version, known))
+    // Somebody else has told of it or of its targets since, or the store lost what it knew.
+    const known = links.versionsOf(service)
+    const isOvertaken =
+      hasMoved(own?.version ?? 0, link.version) ||
+      [...kept].some(([field, { version }]) => known.has(field) && hasMoved(version, known.get(field) ?? 0))
+    if (isOvertaken) link.found = []
+    if (mustAdopt || !isOutdated(own?.version ?? 0, link.version)) link.version = own?.version ?? 0
+    const memory = own !== undefined && (isOvertaken || mustAdopt) ? readService(own.memory, clock) : null
+    if (memory !== null) link.isAhead = false
+    else if (own === undefined) link.isAhead = service.announced !== 'unknown'
+    return memory
+  }
+
+  /** What is to be adopted of its targets: what is newer than what this replica found, or all of it. */
+  function recallTargets(service: WatchedService, kept: KeptHealth, mustAdopt: boolean): Map<string, TargetMemory> {
+    const before = new Map(service.targets.map((watched) => [watched.target.name, watched]))
+    const adopted = new Map<string, TargetMemory>()
+    for (const [name, { version, memory }] of kept) {
+      if (name === '') continue
+      const known = before.get(name)
+      const found = readTarget(memory, clock)
+      if (found === null) continue
+      const isPast = isNewer(known, found) || (known && isOutdated(version, links.ofTarget(known).version))
+      if (mustAdopt || !isPast) adopted.set(name, found)
+    }
+    return adopted
   }
 
   return {
@@ -129,6 +140,11 @@ export function createRecall({ monitor, clock, assignment, links, read, onRead }
     readWanted,
     forget: (service) => void wanted.delete(service),
   }
+}
+
+/** Whether something newer came by the stream since this was read. What the store has lost is not outdated. */
+function isOutdated(version: number, known: number): boolean {
+  return version > 0 && version < known
 }
 
 /** Whether this replica checked a target after what is remembered elsewhere. */

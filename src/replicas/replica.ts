@@ -4,17 +4,16 @@ import type { Loop } from '../monitor/loop.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { createSignal, type Signal } from '../monitor/signal.ts'
-import type { LoggedTransition, TransitionLog } from '../monitor/transition-log.ts'
+import type { TransitionLog } from '../monitor/transition-log.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { Registrar } from '../registrar.ts'
 import type { Retention, Store } from '../store/store.ts'
 import type { Assignment } from './assignment.ts'
-import type { FeedEntry } from './feed.ts'
 import { createFileOffers } from './file-offers.ts'
 import { forgetHealthScript } from './health-script.ts'
-import { bringTogether, type JoinParts, loadLog } from './join.ts'
+import { createIntake } from './intake.ts'
+import { bringTogether, type JoinParts } from './join.ts'
 import type { Link, Session } from './link.ts'
-import type { Records } from './publication.ts'
 import { createRenewals, type Renewals } from './renewals.ts'
 import { createRequests } from './requests.ts'
 import { shardOf } from './shards.ts'
@@ -102,9 +101,19 @@ export function createReplica(parts: ReplicaParts): Replica {
   assignment.follow(leases)
   const tokenOf = (shard: number) => leases.tokenOf(shard, clock.now())
   const { publish, readHealth: read } = requests
-  const sharing = createSharing({ monitor, clock, assignment, alone, tokenOf, publish, read })
+  const onFenced = () => void renewals.renew()
+  const sharing = createSharing({ monitor, clock, assignment, alone, tokenOf, publish, read, onFenced })
   const startedAt = clock.now()
   const joinParts: JoinParts = { id, link, keys, store, clock, log, sharedRegistry, startedAt }
+  const intake = createIntake({
+    id,
+    joinParts,
+    log,
+    sharing,
+    onMembers: () => void renewals.renew(),
+    onProblem: (problem) => news.emit({ kind: 'unread', problem }),
+    onTaken: noteTaken,
+  })
   const { promise: settled, resolve: settle } = Promise.withResolvers<void>()
 
   /** What others know is known here. */
@@ -114,56 +123,14 @@ export function createReplica(parts: ReplicaParts): Replica {
   let linkedAt = startedAt
   /** When it was last seen whether that is too long ago. */
   let lookedAt = startedAt
-  /** The newest transition that all know. */
-  let lastShared = Number.POSITIVE_INFINITY
-  /** What the others say while this replica cannot take it in. */
-  let backlog: FeedEntry[] | null = null
   let session: Session | null = null
   let isClosed = false
   const timers: NodeJS.Timeout[] = []
 
-  /** Takes in an entry of the stream, once this replica knows what went before it. */
-  function take(entry: FeedEntry): void {
-    if (backlog !== null) {
-      backlog.push(entry)
-      return
-    }
-    const { number, fields } = entry
-    const kind = fields.get('kind') ?? ''
-    if (kind === 'members') void renewals.renew()
-    else if (kind === 'health') takeHealth(number, fields)
-    else if (kind === 'log') void reloadLog()
-    else {
-      const problem = sharedRegistry.take(kind, fields)
-      if (problem !== null) news.emit({ kind: 'unread', problem })
-    }
-    leases.caughtUp(number)
-    link.advance(number)
-  }
-
-  function takeHealth(number: number, fields: ReadonlyMap<string, string>): void {
-    const parse = (field: string) => JSON.parse(fields.get(field) ?? '[]')
-    // Its own it knows.
-    if (fields.get('replica') !== id) sharing.take(number, parse('records') as Records)
-    const transitions = parse('transitions') as LoggedTransition[]
-    log.add(transitions.map((transition) => ({ ...transition, at: clock.fromEpoch(transition.at) })))
-    lastShared = log.lastId()
-  }
-
-  /** Another replica gave the store what it remembers of what happened. Meanwhile nothing is added to that. */
-  async function reloadLog(): Promise<void> {
-    const during = session
-    backlog = []
-    const loaded = await loadLog(joinParts, { isAlone: false, isFirst: false, newsAfter: lastShared })
-    if (session !== during) return
-    if (loaded.ok) lastShared = log.lastId()
-    takeBacklog()
-  }
-
-  function takeBacklog(): void {
-    const waiting = backlog ?? []
-    backlog = null
-    for (const entry of waiting) take(entry)
+  /** Everything up to this entry of the stream is known here. */
+  function noteTaken(entry: number): void {
+    leases.caughtUp(entry)
+    link.advance(entry)
   }
 
   /** Learns what the others know, and becomes one of them. A string says why it could not. */
@@ -175,19 +142,17 @@ export function createReplica(parts: ReplicaParts): Replica {
     if (grant === null || renewals.answeredAt() < askedAt) return 'the store did not say who else there is'
     const isFirst = assignment.mode() === 'joining'
     const isAlone = grant.members.every((member) => member === id)
-    const together = await bringTogether(joinParts, { isAlone, isFirst, newsAfter: lastShared })
+    const together = await bringTogether(joinParts, { isAlone, isFirst, newsAfter: intake.lastShared() })
     if (!together.ok) return together.failure
     for (const problem of together.value) news.emit({ kind: 'unread', problem })
-    lastShared = log.lastId()
     if (!(await sharing.readAll())) return 'what is known of the targets could not be read'
 
     const wasLinked = assignment.mode() === 'linked'
     isReady = true
     failure = null
-    takeBacklog()
+    intake.release()
     assignment.enter('linked')
-    leases.caughtUp(feed.position())
-    link.advance(feed.position())
+    noteTaken(feed.position())
     await renewals.renew()
     void sharing.flush()
     if (!wasLinked) news.emit({ kind: 'linked', id, members: renewals.members() })
@@ -200,13 +165,20 @@ export function createReplica(parts: ReplicaParts): Replica {
     const opened = await link.open()
     if (typeof opened === 'string') return opened
     session = opened
-    backlog = []
-    const over = Promise.race([opened.over, opened.feed.read(take)])
-    const why = (await join(opened)) ?? (await over)
-    opened.feed.close()
-    opened.close()
-    session = null
-    return why
+    intake.hold()
+    try {
+      const over = Promise.race([opened.over, opened.feed.read(intake.take)])
+      // It may be over before it is waited for.
+      over.catch(() => undefined)
+      return (await join(opened)) ?? (await over)
+    } catch (error) {
+      if (error instanceof SyntaxError) return `the store keeps something that cannot be read: ${error.message}`
+      throw error
+    } finally {
+      opened.feed.close()
+      opened.close()
+      session = null
+    }
   }
 
   async function stayConnected(): Promise<void> {

@@ -5,6 +5,7 @@ import { Quorum } from '../domain/quorum.ts'
 import { describePolicy } from '../domain/registration.ts'
 import { buildService, type Group, GroupName, type Service, ServiceName, ServiceSettings } from '../domain/service.ts'
 import { defineService } from '../domain/service-definition.ts'
+import { parseJson } from './parse.ts'
 
 /** What a configuration file defines for all replicas. */
 export type SharedFile = {
@@ -33,15 +34,6 @@ export function offerFile({ services, groups, defaults }: SharedFile): OfferedFi
     defaults: describePolicy(settings),
   })
   return { digest: hash('sha256', text), text }
-}
-
-/** What a text says; what is no JSON says nothing that could be read. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return 'no JSON'
-  }
 }
 
 /** Reads what another replica offers; a string says why this one cannot. `handoverMs` is this replica's own. */

@@ -31,7 +31,7 @@ export type Sharing = {
   close(): void
 }
 
-export type SharingParts = Pick<PublisherParts, 'tokenOf' | 'publish'> &
+export type SharingParts = Pick<PublisherParts, 'tokenOf' | 'publish' | 'onFenced'> &
   Pick<RecallParts, 'read'> & {
     readonly monitor: Monitor
     readonly clock: Clock
@@ -41,7 +41,7 @@ export type SharingParts = Pick<PublisherParts, 'tokenOf' | 'publish'> &
   }
 
 export function createSharing(parts: SharingParts): Sharing {
-  const { monitor, clock, assignment, alone, tokenOf, publish, read } = parts
+  const { monitor, clock, assignment, alone, tokenOf, publish, read, onFenced } = parts
   const recorded = createSignal<Transition>()
   const told = new WeakSet<Transition>()
   const links = createLinks()
@@ -54,6 +54,7 @@ export function createSharing(parts: SharingParts): Sharing {
     tokenOf,
     publish,
     onTaken: (transitions) => transitions.forEach(tell),
+    onFenced,
     onRefused: recall.giveWay,
   })
 

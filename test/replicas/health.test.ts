@@ -31,6 +31,7 @@ async function start(t: TestContext, kept: Kept = {}) {
   const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10, responsibility: assignment })
   const alone = createSignal<Transition>()
   const published: { updates: readonly Update[]; answer: (published: Published | null) => void }[] = []
+  const fenced: number[] = []
   const reads: { answer: (kept: KeptHealth[] | null) => void }[] = []
   const sharing = createSharing({
     monitor,
@@ -40,6 +41,7 @@ async function start(t: TestContext, kept: Kept = {}) {
     tokenOf: () => (held.size > 0 ? 7 : null),
     publish: (updates) => new Promise((answer) => published.push({ updates, answer })),
     read: () => new Promise((answer) => reads.push({ answer })),
+    onFenced: () => fenced.push(clock.now()),
   })
   t.after(sharing.close)
   const told: string[] = []
@@ -68,6 +70,7 @@ async function start(t: TestContext, kept: Kept = {}) {
     alone,
     held,
     told,
+    fenced,
     service,
     one,
     two,
@@ -208,7 +211,8 @@ test('what is refused gives way to what others know, and nothing of it is told',
   const { updates, answer } = await replica.flush()
   assert.deepEqual(toldOf(updates), ['pg:1 down', 'null down'])
   await replica.answer(answer, 101, 'fenced')
-  // Until it is read what others know, it does not go on.
+  // It asks for its leases at once; and until it is read what others know, it does not go on.
+  assert.equal(replica.fenced.length, 1)
   assert.equal(replica.assignment.covers('pg'), false)
   await replica.read({
     '': { version: 150, memory: serviceMemory(replica, 'up') },

@@ -1,0 +1,75 @@
+/** A store that somebody else writes to, or that loses a part. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { handoverMs } from '../../src/domain/policy.ts'
+import type { Connection } from '../../src/redis/connection.ts'
+import { keysOf } from '../../src/redis/keys.ts'
+import { until } from '../process.ts'
+import { noRedis, startRedis } from '../redis-server.ts'
+import { sampleService } from '../samples.ts'
+import { type Assembled, assemble } from './assemble.ts'
+
+const keys = keysOf('default')
+const services = Array.from({ length: 10 }, (_, i) => {
+  const service = sampleService(`s${i}`, ['127.0.0.1:1'], { interval: 100, timeout: 100 })
+  return { ...service, policy: { ...service.policy, handoverMs } }
+})
+
+async function start(t: TestContext) {
+  const server = await startRedis(t)
+  const replica = await assemble(t, { url: server.url, services })
+  await until('everything is up', async () => isUp(replica))
+  return { replica, connection: await server.connect() }
+}
+
+const isUp = ({ monitor }: Assembled) =>
+  [...monitor.services.values()].every(({ targets }) => targets[0]?.health.status === 'up')
+
+/** It checks all again, as one of the others. */
+async function assertGoesOn({ monitor, replica }: Assembled): Promise<void> {
+  const before = [...monitor.services.values()].map(({ targets }) => targets[0]?.checks ?? 0)
+  await until('it checks, and is linked', async () => {
+    const after = [...monitor.services.values()].map(({ targets }) => targets[0]?.checks ?? 0)
+    const { mode, failure, shards } = replica.standing()
+    return mode === 'linked' && failure === null && shards === 256 && after.every((n, i) => n > (before[i] ?? 0) + 3)
+  })
+}
+
+/** Writes an entry as a replica does. */
+async function push(connection: Connection, ...fields: string[]): Promise<void> {
+  const head = await connection.send(['HGET', keys.meta, 'head'])
+  assert.ok(head.ok)
+  const number = Number(head.value) + 1
+  await connection.send(['HSET', keys.meta, 'head', `${number}`])
+  const added = await connection.send(['XADD', keys.stream, `${number}-0`, 'before', String(head.value), ...fields])
+  assert.ok(added.ok, added.ok ? '' : added.failure)
+}
+
+const damages: Record<string, (connection: Connection) => Promise<unknown>> = {
+  'an entry that is no JSON': (connection) =>
+    push(connection, 'kind', 'health', 'replica', 'x', 'records', '{', 'transitions', '[]'),
+  'an entry that nobody understands': (connection) => push(connection, 'kind', 'poem', 'text', 'roses are red'),
+  'an entry out of order': (connection) =>
+    connection.send(['XADD', keys.stream, '*', 'kind', 'members', 'before', '7']),
+  'health that is no JSON': (connection) => connection.send(['HSET', keys.health('s3'), '127.0.0.1:1', '99 {']),
+  'health of a replica of another version': (connection) =>
+    connection.send(['HSET', keys.health('s3'), '127.0.0.1:1', '99 [99,{}]']),
+  'leases that are gone': (connection) => connection.send(['DEL', keys.leases]),
+  'members that are gone': (connection) => connection.send(['DEL', keys.members]),
+  'a stream that is gone': (connection) => connection.send(['DEL', keys.stream]),
+  'everything gone': (connection) => connection.send(['FLUSHALL']),
+  'scripts that are gone': (connection) => connection.send(['SCRIPT', 'FLUSH']),
+}
+
+for (const [what, damage] of Object.entries(damages)) {
+  test(`goes on after ${what}`, { skip: noRedis }, async (t) => {
+    const { replica, connection } = await start(t)
+    await damage(connection)
+    await assertGoesOn(replica)
+    assert.ok(isUp(replica))
+    assert.deepEqual(
+      replica.log.find({}).filter(({ to }) => to !== 'up'),
+      [],
+    )
+  })
+}
