@@ -73,13 +73,12 @@ export function createLoop({
         bucket: null,
       }
       slotOf.set(watched, slot)
-      const lastAt = watched.health.lastOutcome?.endedAt ?? null
-      // Nobody checked it when it should have been, while one replica took over from another.
-      const isOverdue = lastAt !== null && now - lastAt > intervalMs
-      const dueAt =
-        lastAt === null || isOverdue
-          ? now + slot.phase * Math.min(intervalMs, isOverdue ? takeoverMs : firstSweepMs)
-          : beatAfter(now, slot.phase, intervalMs, aheadMs)
+      const beatAt = beatAfter(now, slot.phase, intervalMs, aheadMs)
+      const lastAt = watched.health.lastOutcome?.startedAt ?? null
+      // The beat before was for another replica, from which this one took over, and it left it out.
+      const isOverdue = lastAt !== null && lastAt < beatAt - intervalMs - apartMs(watched, intervalMs)
+      const spreadMs = Math.min(intervalMs, isOverdue ? takeoverMs : firstSweepMs)
+      const dueAt = lastAt === null || isOverdue ? now + slot.phase * spreadMs : beatAt
       put(slot, Math.min(slot.dueAt, dueAt), intervalMs)
     }
     wake()
@@ -102,7 +101,7 @@ export function createLoop({
       forget(slot)
       return
     }
-    const dueAt = beatAfter(instant + Math.min(policy.minAgeMs, intervalMs / 2), slot.phase, intervalMs, aheadMs)
+    const dueAt = beatAfter(instant + apartMs(slot.watched, intervalMs), slot.phase, intervalMs, aheadMs)
     if (dueAt < latest) put(slot, dueAt, intervalMs)
   }
 
@@ -168,6 +167,11 @@ export function createLoop({
     runDue,
     overdueMs: () => (running ? Math.max(0, clock.now() - (agenda.nextAt() ?? Number.POSITIVE_INFINITY)) : 0),
   }
+}
+
+/** How far apart two checks are at least, in milliseconds: a beat that comes sooner after a check is left out. */
+function apartMs({ watchedService }: WatchedTarget, intervalMs: number): number {
+  return Math.min(watchedService.service.policy.minAgeMs, intervalMs / 2)
 }
 
 function phaseOfTarget({ watchedService, target }: WatchedTarget): number {

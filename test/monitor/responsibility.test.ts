@@ -107,6 +107,33 @@ test('what went unchecked while one replica took over from another is checked so
   assert.deepEqual(begun(prober), ['pg:1'])
 })
 
+test('a beat that was left out while one replica took over from another is made up for, one that was not is not', async () => {
+  const { clock, prober, covers, gain, pass } = watchSome(['pg'])
+  pass(1000)
+  await prober.answerAll('connected')
+  pass(1000)
+  await prober.answerAll('connected')
+  const last = prober.begun.at(-1)?.startedAt ?? 0
+  const seen = prober.begun.length
+  // Given up before its beat and gained after it, a little over an interval after it was checked.
+  pass(last + 900 - clock.now())
+  covers.delete('pg')
+  pass(last + 1040 - clock.now())
+  gain('pg')
+  pass(400)
+  assert.equal(prober.begun.length, seen + 1)
+  await prober.answerAll('connected')
+
+  // Given up and gained again between two beats.
+  covers.delete('pg')
+  pass(100)
+  gain('pg')
+  pass(last + 1950 - clock.now())
+  assert.equal(prober.begun.length, seen + 1)
+  pass(100)
+  assert.equal(prober.begun.length, seen + 2)
+})
+
 test('the outcome of a beat does not count once the service is covered no longer', async () => {
   const { prober, covers, target, pass, told } = watchSome(['pg'])
   pass(1000)
