@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { createLeases, type Grant, type Renewal, readGrant } from '../../src/replicas/leases.ts'
+import { handoverMs } from '../../src/domain/policy.ts'
+import { createLeases, type Grant, leaseMs, type Renewal, readGrant, renewMs } from '../../src/replicas/leases.ts'
 import { sharesOf } from '../../src/replicas/shards.ts'
 import { isSettled } from '../monitor/fakes.ts'
 
@@ -396,4 +397,8 @@ test('a renewal that was about to be sent when everything was given back is not 
   assert.deepEqual(held(), [])
   assert.ok(asked.length > before)
   assert.deepEqual({ ...asked.at(-1), attempt: 0 }, { attempt: 0, isMember: false, shards: [] })
+})
+
+test('a health is believed for as long as it may take until one that died is replaced', () => {
+  assert.ok(handoverMs >= leaseMs + renewMs)
 })
