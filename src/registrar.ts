@@ -153,7 +153,7 @@ export function createRegistrar({
   async function lookAgain(name: string, expired: Promise<Stored<Removed>>): Promise<void> {
     const stored = await expired
     if (stored.ok && stored.value.done) return
-    if (registered.has(name)) expiries.set(name, clock.now() + retryMs)
+    if (registered.get(name)?.settings.ttl !== undefined) expiries.set(name, clock.now() + retryMs)
   }
 
   return {

@@ -76,7 +76,8 @@ export function createLoop({
       const beatAt = beatAfter(now, slot.phase, intervalMs, aheadMs)
       const lastAt = watched.health.lastOutcome?.startedAt ?? null
       // The beat before was for another replica, from which this one took over, and it left it out.
-      const isOverdue = lastAt !== null && lastAt < beatAt - intervalMs - apartMs(watched, intervalMs)
+      const isOverdue =
+        watched.check === null && lastAt !== null && lastAt < beatAt - intervalMs - apartMs(watched, intervalMs)
       const spreadMs = Math.min(intervalMs, isOverdue ? takeoverMs : firstSweepMs)
       const dueAt = lastAt === null || isOverdue ? now + slot.phase * spreadMs : beatAt
       put(slot, Math.min(slot.dueAt, dueAt), intervalMs)

@@ -162,8 +162,8 @@ export function createTransitionLog({
       const found: LoggedTransition[] = []
       for (let at = kept.length - 1; at >= 0 && found.length < limit; at--) {
         const entry = kept[at] as LoggedTransition
-        // Ids grow, and none is more than a millisecond earlier than its transition; what a replica found while it was alone is told late.
-        if (timeOf(entry.id) + 1 < from) break
+        // Ids grow with time, though what a replica found while it was alone is told late.
+        if (Math.max(entry.at, timeOf(entry.id) + 1) < from) break
         if (
           entry.at >= from &&
           entry.at < to &&

@@ -35,7 +35,8 @@ end
 -- Adds an entry to the stream. It names the one before it, so that a reader sees when one is missing.
 local function pushAs(number, stream, key, kind, ...)
   local before = whole(meta(key, 'head'))
-  redis.call('XADD', stream, 'MAXLEN', '~', 10000, whole(number) .. '-0', 'kind', kind, 'before', before, ...)
+  -- Numbers are about milliseconds: who is further behind than a minute reads everything anew.
+  redis.call('XADD', stream, 'MINID', '~', whole(number - 60000), whole(number) .. '-0', 'kind', kind, 'before', before, ...)
   redis.call('HSET', key, 'head', whole(number))
   return number
 end

@@ -57,6 +57,7 @@ export function createFileOffers({
   }
 
   async function take({ digest, hasOwn }: NewestFile): Promise<void> {
+    const before = own
     if (own !== null && !hasOwn) {
       const { digest, text } = own.offered
       await link.run(offerScript, [keys.meta, keys.stream, keys.files], [digest, text])
@@ -65,7 +66,7 @@ export function createFileOffers({
     if (digest === own?.offered.digest) return put(own.file, digest)
     const answer = await link.send(['HGET', keys.files, digest])
     // Whoever loaded it has not told yet, or nothing came back: the next renewal asks again.
-    if (!answer.ok || answer.value === null) return
+    if (!answer.ok || answer.value === null || own !== before) return
     const file = readOfferedFile(String(answer.value), handoverMs)
     if (typeof file !== 'string') return put(file, digest)
     unread = digest

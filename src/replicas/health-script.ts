@@ -10,6 +10,8 @@ const keepMs = 7 * 86_400_000
  * its field, the version it goes on from, and what is remembered as JSON; the number of fields to forget, and these; the number of transitions,
  * and of each the service if it is its own, the new status, and all but its id as JSON.
  *
+ * Of a service that is gone the last transition is to unknown: that is taken once, however many tell of it.
+ *
  * An update counts whole or not at all: not when another holds the lease by now, and not when somebody else's outcome of the same target
  * came before. Returns the version that what counts has now, and for each update 1, 0 (overtaken) or -1 (an old token).
  */
@@ -63,10 +65,14 @@ while at <= #ARGV do
     end
     for _, change in ipairs(changes) do
       local own, to, json = unpack(change)
-      local id = math.max(meta(key, 'transition') + 1, micros())
-      json = '{"id":' .. whole(id) .. ',' .. string.sub(json, 2)
-      keep(transitions, last, key, id, own, to, json)
-      told[#told + 1] = json
+      local wasKnown = not string.find(json, '"from":"unknown"', 1, true)
+      local isTold = #fields == 0 and to == 'unknown' and wasKnown and redis.call('HEXISTS', last, own) == 0
+      if not isTold then
+        local id = math.max(meta(key, 'transition') + 1, micros())
+        json = '{"id":' .. whole(id) .. ',' .. string.sub(json, 2)
+        keep(transitions, last, key, id, own, to, json)
+        told[#told + 1] = json
+      end
     end
   end
 end
@@ -86,16 +92,26 @@ return found`)
 
 /**
  * The first replica after a store was lost, or never was, tells what it remembers of what happened. KEYS meta. ARGV replica, and the id and
- * time after which it misses nothing. Returns 1 for the first.
+ * time after which it misses nothing. Returns 1 for the one that does, also when it comes back to it; 2 while another does; 0 when
+ * that is done. One that has not come to its end within half a minute has died.
  */
 export const seedScript = script(`
-if redis.call('HSETNX', KEYS[1], 'seeded', ARGV[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], 'after_id', ARGV[2], 'after_at', ARGV[3])
-redis.call('HSETNX', KEYS[1], 'created', ARGV[3])
+local key, replica = KEYS[1], ARGV[1]
+local now = math.floor(micros() / 1000)
+local seeded = redis.call('HGET', key, 'seeded')
+if seeded == 'done' then return 0 end
+if seeded then
+  local by, at = string.match(seeded, '^(%S+) (%d+)$')
+  if by ~= replica and now - tonumber(at) < 30000 then return 2 end
+end
+redis.call('HSET', key, 'seeded', replica .. ' ' .. whole(now), 'after_id', ARGV[2], 'after_at', ARGV[3])
+redis.call('HSETNX', key, 'created', ARGV[3])
 return 1`)
 
-/** Has everybody read the log of transitions anew. KEYS meta stream. */
-export const tellLogScript = script(`return push(KEYS[2], KEYS[1], 'log')`)
+/** All is told that the first replica remembers: everybody reads the log of transitions anew. KEYS meta stream. */
+export const seededScript = script(`
+redis.call('HSET', KEYS[1], 'seeded', 'done')
+return push(KEYS[2], KEYS[1], 'log')`)
 
 /** Forgets what is remembered of a service. KEYS the key of its health. */
 export const forgetHealthScript = script(`return redis.call('DEL', KEYS[1])`)

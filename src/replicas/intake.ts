@@ -11,6 +11,7 @@ export type Intake = {
   hold(): void
   /** What went before is known: those that waited are taken in, and from now on each as it comes. */
   release(): void
+  isHolding(): boolean
   /** The newest transition that all know, as far as this replica does; before it knows of any, nothing is news. */
   lastShared(): number
 }
@@ -65,7 +66,12 @@ export function createIntake({ id, joinParts, log, sharing, onMembers, onProblem
   async function reloadLog(): Promise<void> {
     hold()
     const during = held
-    await loadLog(joinParts, { isAlone: false, isFirst: false, newsAfter: lastShared })
+    try {
+      await loadLog(joinParts, { isAlone: false, isFirst: false, newsAfter: lastShared })
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error
+      onProblem(`the log of transitions cannot be read: ${error.message}`)
+    }
     if (held === during) release()
   }
 
@@ -81,5 +87,5 @@ export function createIntake({ id, joinParts, log, sharing, onMembers, onProblem
     for (const entry of entries) take(entry)
   }
 
-  return { take, hold, release, lastShared: () => lastShared }
+  return { take, hold, release, isHolding: () => waiting !== null, lastShared: () => lastShared }
 }

@@ -2,9 +2,10 @@ import type { Clock } from '../clock.ts'
 import type { SharedLog, TransitionLog } from '../monitor/transition-log.ts'
 import type { Reply } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
+import type { RedisStore } from '../store/redis.ts'
 import { mergeScript } from '../store/redis-scripts.ts'
-import type { Kept, Store, Stored } from '../store/store.ts'
-import { seedScript, tellLogScript } from './health-script.ts'
+import type { Kept, Stored } from '../store/store.ts'
+import { seededScript, seedScript } from './health-script.ts'
 import type { Link } from './link.ts'
 import { portion } from './portions.ts'
 import type { SharedRegistry } from './shared-registry.ts'
@@ -13,7 +14,7 @@ export type JoinParts = {
   readonly id: string
   readonly link: Link
   readonly keys: Keys
-  readonly store: Store
+  readonly store: RedisStore
   readonly clock: Clock
   readonly log: TransitionLog
   readonly sharedRegistry: SharedRegistry
@@ -37,11 +38,10 @@ export async function bringTogether(
   if (!merged.ok) return merged
   const seeded = await seed(parts)
   if (!seeded.ok) return seeded
-  const kept = await loadLog(parts, {
-    isAlone,
-    isFirst,
-    newsAfter: seeded.value ? Number.POSITIVE_INFINITY : newsAfter,
-  })
+  const since = seeded.value === 'nobody' ? newsAfter : Number.POSITIVE_INFINITY
+  // While another replica tells what it remembers, this one goes on with what it does itself.
+  const kept =
+    seeded.value === 'another' ? await store.load() : await loadLog(parts, { isAlone, isFirst, newsAfter: since })
   if (!kept.ok) return kept
   const drains = await link.send(['HGETALL', keys.drained])
   if (!drains.ok) return drains
@@ -82,24 +82,24 @@ async function merge({ link, keys, sharedRegistry }: JoinParts): Promise<Stored<
   return done
 }
 
-/** Gives what this replica remembers to a store that remembers nothing; only the first does. Returns whether this one did. */
-async function seed({ id, link, keys, store, log, clock }: JoinParts): Promise<Stored<boolean>> {
+/** Gives what this replica remembers to a store that remembers nothing; only the first does. Returns who: this one, another, or nobody, as it is done. */
+async function seed({ id, link, keys, store, log, clock }: JoinParts): Promise<Stored<'this' | 'another' | 'nobody'>> {
   const completeAt = Math.floor(clock.toEpoch(log.completeSince()))
   const answer = await link.run(seedScript, [keys.meta], [id, completeAt * 1000, completeAt])
   if (!answer.ok) return answer
-  if (answer.value === 0) return { ok: true, value: false }
+  if (answer.value !== 1) return { ok: true, value: answer.value === 2 ? 'another' : 'nobody' }
   const all = log.find({}).reverse()
   while (all.length > 0) {
     const some = all.splice(0, portion).map((transition) => ({ ...transition, at: clock.toEpoch(transition.at) }))
-    const kept = await store.append(some, false)
+    const kept = await store.seed(some)
     if (!kept.ok) return kept
   }
   for (const { from, to } of log.absences()) {
     const kept = await store.addAbsence({ from: clock.toEpoch(from), to: clock.toEpoch(to) })
     if (!kept.ok) return kept
   }
-  await link.run(tellLogScript, [keys.meta, keys.stream], [])
-  return { ok: true, value: true }
+  const told = await link.run(seededScript, [keys.meta, keys.stream], [])
+  return told.ok ? { ok: true, value: 'this' } : told
 }
 
 /** What all replicas know of what happened, with its times as instants of this process's clock: they are all the store's. */

@@ -5,12 +5,16 @@ import type { WatchedService } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
 import type { Links } from './links.ts'
 import { writeService, writeTarget } from './memory.ts'
-import { firstPortion } from './portions.ts'
+import { firstPortion, portion } from './portions.ts'
 import type { MemoryRecord, Published, Update, Verdict } from './publication.ts'
 import { shardOf } from './shards.ts'
 
 /** How long outcomes are gathered before they are published, in milliseconds. */
 const gatherMs = 100
+
+/** How long the last of a service that is gone may wait for whoever tells of it, in milliseconds, and how many of them. */
+const farewellMs = 60_000
+const mostFarewells = 10_000
 
 /** Publishes what this replica found. */
 export type Publisher = {
@@ -47,16 +51,18 @@ export type PublisherParts = {
 export function createPublisher(parts: PublisherParts): Publisher {
   const { monitor, clock, assignment, links, tokenOf, publish, onTaken, onFenced, onRefused } = parts
   const dirty = new Set<WatchedService>()
-  const farewells: Transition[] = []
+  /** Whoever holds the lease tells of it; should its holder have died, the next. The store takes each once. */
+  let farewells: Transition[] = []
   const refused = { overtaken: 0, fenced: 0 }
   let gathering: NodeJS.Timeout | undefined
   let publishing: Promise<void> | null = null
   let next: Promise<void> | null = null
+  let isClosed = false
 
   const isLinked = () => assignment.mode() === 'linked'
 
   function schedule(isUrgent: boolean): void {
-    if (!isLinked()) return
+    if (!isLinked() || isClosed) return
     if (isUrgent) {
       clearTimeout(gathering)
       gathering = setTimeout(flush, 0)
@@ -91,7 +97,9 @@ export function createPublisher(parts: PublisherParts): Publisher {
   }
 
   function farewellUpdates(): Update[] {
-    return farewells.splice(0).flatMap((transition) => {
+    const fresh = farewells.filter(({ service, at }) => clock.now() - at < farewellMs && !monitor.services.has(service))
+    farewells = fresh.filter(({ service }) => tokenOf(shardOf(service)) === null).slice(-mostFarewells)
+    return fresh.flatMap((transition) => {
       const { service } = transition
       const shard = shardOf(service)
       const token = tokenOf(shard)
@@ -127,7 +135,10 @@ export function createPublisher(parts: PublisherParts): Publisher {
     else refused[verdict]++
     if (verdict === 'fenced') onFenced()
     const service = monitor.services.get(name)
-    if (service === undefined) return
+    if (service === undefined) {
+      if (verdict !== 'taken') farewells.push(...transitions)
+      return
+    }
     if (verdict !== 'taken') {
       onRefused(service)
       return
@@ -142,18 +153,19 @@ export function createPublisher(parts: PublisherParts): Publisher {
   async function publishDue(): Promise<void> {
     // What comes in meanwhile is gathered for the next time.
     const due = new Set(dirty)
-    while (isLinked() && due.size + farewells.length > 0) {
+    const leaving = farewellUpdates()
+    while (isLinked() && due.size + leaving.length > 0) {
       const chosen = firstPortion(due)
       for (const service of chosen) {
         due.delete(service)
         dirty.delete(service)
       }
       const watched = chosen.filter((service) => monitor.services.get(service.service.name) === service)
-      const updates = [...watched.flatMap((service) => updateOf(service) ?? []), ...farewellUpdates()]
+      const updates = [...watched.flatMap((service) => updateOf(service) ?? []), ...leaving.splice(0, portion)]
       if (updates.length === 0) continue
       const published = await publish(updates)
       if (published === null) {
-        for (const update of updates) takeBack(update)
+        for (const update of [...updates, ...leaving]) takeBack(update)
         schedule(false)
         return
       }
@@ -184,13 +196,15 @@ export function createPublisher(parts: PublisherParts): Publisher {
       schedule(isUrgent)
     },
     bidFarewell(transition) {
-      if (!isLinked() || tokenOf(shardOf(transition.service)) === null) return
       farewells.push(transition)
       schedule(true)
     },
     forget: (service) => void dirty.delete(service),
     flush,
     refused: () => refused,
-    close: () => clearTimeout(gathering),
+    close() {
+      isClosed = true
+      clearTimeout(gathering)
+    },
   }
 }

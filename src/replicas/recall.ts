@@ -6,6 +6,9 @@ import type { Links } from './links.ts'
 import { readService, readTarget } from './memory.ts'
 import { firstPortion } from './portions.ts'
 
+/** How soon what could not be read is read again, in milliseconds. */
+const retryMs = 500
+
 /** What is kept of one service, by field: a target's name, or empty for the service itself. */
 export type KeptHealth = ReadonlyMap<string, { readonly version: number; readonly memory: unknown }>
 
@@ -20,6 +23,7 @@ export type Recall = {
   /** Reads those that are wanted. False when it could not. */
   readWanted(): Promise<boolean>
   forget(service: WatchedService): void
+  close(): void
 }
 
 export type RecallParts = {
@@ -36,6 +40,7 @@ export type RecallParts = {
 export function createRecall({ monitor, clock, assignment, links, read, onRead }: RecallParts): Recall {
   const wanted = new Set<WatchedService>()
   let reading: Promise<boolean> | null = null
+  let retrying: NodeJS.Timeout | undefined
 
   const isWatched = (service: WatchedService) => monitor.services.get(service.service.name) === service
 
@@ -46,6 +51,9 @@ export function createRecall({ monitor, clock, assignment, links, read, onRead }
       const kept = await read(chosen.map(({ service }) => service.name))
       if (kept === null) {
         for (const service of chosen) if (isWatched(service)) wanted.add(service)
+        // Until they are read nobody checks them.
+        clearTimeout(retrying)
+        retrying = setTimeout(() => void readWanted(), retryMs)
         return false
       }
       const watched = chosen.filter(isWatched)
@@ -139,6 +147,7 @@ export function createRecall({ monitor, clock, assignment, links, read, onRead }
     },
     readWanted,
     forget: (service) => void wanted.delete(service),
+    close: () => clearTimeout(retrying),
   }
 }
 

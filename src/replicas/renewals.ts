@@ -118,8 +118,9 @@ export function createRenewals(parts: RenewalParts): Renewals {
       isAskedAgain = false
       tellIdle()
       at = await leases.renew()
-      if (newest !== null && isReady()) await files.follow(newest)
       isAskedAgain ||= at <= clock.now()
+      // What was heard before somebody asked again may be outdated, such as whose file counts.
+      if (newest !== null && isReady() && !isAskedAgain) await files.follow(newest)
     }
     if (!isClosed && Number.isFinite(at)) timer = setTimeout(() => void renew(), Math.max(0, at - clock.now()))
   }

@@ -7,7 +7,8 @@ import { createSignal, type Signal } from '../monitor/signal.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { Registrar } from '../registrar.ts'
-import type { Retention, Store } from '../store/store.ts'
+import type { RedisStore } from '../store/redis.ts'
+import type { Retention } from '../store/store.ts'
 import type { Assignment } from './assignment.ts'
 import { createFileOffers } from './file-offers.ts'
 import { forgetHealthScript } from './health-script.ts'
@@ -53,7 +54,7 @@ export type ReplicaParts = {
   readonly id: string
   readonly link: Link
   readonly keys: Keys
-  readonly store: Store
+  readonly store: RedisStore
   readonly clock: SharedClock
   readonly assignment: Assignment
   readonly monitor: Monitor
@@ -152,7 +153,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     failure = null
     intake.release()
     assignment.enter('linked')
-    noteTaken(feed.position())
+    if (!intake.isHolding()) noteTaken(feed.position())
     await renewals.renew()
     void sharing.flush()
     if (!wasLinked) news.emit({ kind: 'linked', id, members: renewals.members() })
@@ -164,6 +165,10 @@ export function createReplica(parts: ReplicaParts): Replica {
   async function connect(): Promise<string> {
     const opened = await link.open()
     if (typeof opened === 'string') return opened
+    if (isClosed) {
+      opened.close()
+      return 'it is closed'
+    }
     session = opened
     intake.hold()
     try {
@@ -208,6 +213,8 @@ export function createReplica(parts: ReplicaParts): Replica {
     files.goSolo()
     assignment.gained.emit([...monitor.services.keys()])
     settle()
+    // It may be there and refuse all that is asked: only who comes anew learns what was missed meanwhile.
+    session?.close()
   }
 
   /** What is remembered of services that the file has no longer goes with them. */

@@ -51,6 +51,7 @@ export function createSharedRegistry({
       if (kind === 'put' && note(name, revision, text('definition')))
         return registrar.adopt({ name, revision, definition: text('definition') })
       if (kind === 'removed' && note(name, revision, null)) {
+        if (drains.has(name)) drains.set(name, { revision, drained: false })
         const registered = registrar.find(name)
         if (registered !== undefined)
           registrar.forget(name, text('expired') === '' ? 'deregistered' : expiryOf(registered))

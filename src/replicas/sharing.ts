@@ -168,6 +168,7 @@ export function createSharing(parts: SharingParts): Sharing {
     gain(shards) {
       const gained = new Set(shards)
       begin([...monitor.services.values()].filter(({ service }) => gained.has(shardOf(service.name))))
+      void publisher.flush()
     },
     goSolo() {
       for (const service of monitor.services.values()) links.of(service).found.forEach(tellAlone)
@@ -177,6 +178,7 @@ export function createSharing(parts: SharingParts): Sharing {
     close() {
       for (const stop of stopListening) stop()
       publisher.close()
+      recall.close()
     },
   }
 }

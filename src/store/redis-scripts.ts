@@ -62,8 +62,10 @@ end
 -- Keeps a transition. own is the service, where it is the service itself that changed.
 local function keep(transitions, last, key, id, own, to, json)
   redis.call('ZADD', transitions, whole(id), json)
-  redis.call('HSET', key, 'transition', whole(id))
+  if id > meta(key, 'transition') then redis.call('HSET', key, 'transition', whole(id)) end
   if own == '' then return end
+  local newest = redis.call('HGET', last, own)
+  if newest and cjson.decode(newest).id > id then return end
   if to == 'unknown' then redis.call('HDEL', last, own) else redis.call('HSET', last, own, json) end
 end
 `
@@ -109,7 +111,10 @@ local now, name, expired = clock(ARGV[1]), ARGV[2], ARGV[3]
 local revision = registered(registrations, name)
 if not revision or not holds(4, revision) then return { 'no', revision or '' } end
 -- Somebody may have registered it again, at another replica.
-if expired ~= '' and tonumber(redis.call('HGET', expiries, name) or '0') > now then return { 'no', revision } end
+if expired ~= '' then
+  local untilTime = redis.call('HGET', expiries, name)
+  if not untilTime or tonumber(untilTime) > now then return { 'no', revision } end
+end
 revision = whole(revise(key, now))
 redis.call('HDEL', registrations, name)
 redis.call('HDEL', expiries, name)
@@ -132,18 +137,20 @@ redis.call('HSET', drained, name, revision .. ' ' .. wanted)
 return push(stream, key, 'drained', 'name', name, 'revision', revision, 'drained', wanted)`,
 )
 
-/** KEYS meta transitions last. ARGV now most missing, then id, at, own, to, json of each. */
+/** KEYS meta transitions last. ARGV now most missing seeding, then id, at, own, to, json of each. What is seeded may be older than what is there. */
 export const appendScript = script(
   common,
   transitionLog,
   `
 local key, transitions, last = unpack(KEYS)
 begin(key, clock(ARGV[1]))
-if ARGV[3] == '1' and ARGV[4] then completeAfter(key, tonumber(ARGV[4]) - 1, tonumber(ARGV[5])) end
+if ARGV[3] == '1' and ARGV[5] then completeAfter(key, tonumber(ARGV[5]) - 1, tonumber(ARGV[6])) end
 local newest = meta(key, 'transition')
-for i = 4, #ARGV, 5 do
+for i = 5, #ARGV, 5 do
   local id = tonumber(ARGV[i])
-  if id > newest then keep(transitions, last, key, id, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]) end
+  local isNew = id > newest
+  if ARGV[4] == '1' then isNew = redis.call('ZCOUNT', transitions, ARGV[i], ARGV[i]) == 0 end
+  if isNew then keep(transitions, last, key, id, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]) end
 end
 bound(transitions, key, tonumber(ARGV[2]))
 return 0`,

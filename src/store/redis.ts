@@ -26,6 +26,9 @@ export type RedisStoreParts = {
   readonly now?: () => number
 }
 
+/** A store that may be given what was kept before it: transitions that are older than what it has by now. */
+export type RedisStore = Store & { seed(transitions: readonly KeptTransition[]): Promise<Stored<null>> }
+
 /**
  * Keeps what must last in Redis, for all replicas. Conditions are judged there, so that of two who change the same version only
  * the first succeeds. Every change is an entry of the stream, which tells the other replicas.
@@ -37,7 +40,7 @@ export function createRedisStore({
   retention,
   caughtUp = async () => {},
   now,
-}: RedisStoreParts): Store {
+}: RedisStoreParts): RedisStore {
   const time = () => (now === undefined ? '' : String(now()))
   const { meta, stream, registrations, removed, expiries, drained, transitions, last, absences } = keys
 
@@ -115,6 +118,11 @@ export function createRedisStore({
     return given.ok ? { ok: true, value: null } : given
   }
 
+  function append(added: readonly KeptTransition[], missing: boolean, isSeeding: boolean): Promise<Stored<null>> {
+    const flags = [retention.maxCount, missing ? 1 : 0, isSeeding ? 1 : 0]
+    return done(run(appendScript, [meta, transitions, last], [time(), ...flags, ...added.flatMap(writeTransition)]))
+  }
+
   return {
     name: 'redis',
     load,
@@ -126,14 +134,8 @@ export function createRedisStore({
         value: null,
         entry: Number(entry),
       })),
-    append: (added, missing) =>
-      done(
-        run(
-          appendScript,
-          [meta, transitions, last],
-          [time(), retention.maxCount, missing ? 1 : 0, ...added.flatMap(writeTransition)],
-        ),
-      ),
+    append: (added, missing) => append(added, missing, false),
+    seed: (added) => append(added, false, true),
     addAbsence: ({ from, to }) => done(run(absenceScript, [meta, absences], [time(), from, to])),
     beat: (at) => done(run(beatScript, [meta, transitions, absences, removed, drained], [at, at - retention.maxAgeMs])),
     async close() {},

@@ -61,6 +61,21 @@ const damages: Record<string, (connection: Connection) => Promise<unknown>> = {
   'scripts that are gone': (connection) => connection.send(['SCRIPT', 'FLUSH']),
 }
 
+test('a Redis that refuses to be written to leaves each replica alone, and none of them so once it takes it again', {
+  skip: noRedis,
+}, async (t) => {
+  const { replica, connection } = await start(t)
+  // As where its disk is full, or it has no memory left: reading goes on.
+  await connection.send(['CONFIG', 'SET', 'min-replicas-to-write', '1'])
+  await until('it is alone', async () => replica.replica.standing().mode === 'solo')
+  const before = [...replica.monitor.services.values()].map(({ targets }) => targets[0]?.checks ?? 0)
+  await until('it checks', async () =>
+    [...replica.monitor.services.values()].every(({ targets }, i) => (targets[0]?.checks ?? 0) > (before[i] ?? 0)),
+  )
+  await connection.send(['CONFIG', 'SET', 'min-replicas-to-write', '0'])
+  await assertGoesOn(replica)
+})
+
 for (const [what, damage] of Object.entries(damages)) {
   test(`goes on after ${what}`, { skip: noRedis }, async (t) => {
     const { replica, connection } = await start(t)

@@ -179,6 +179,24 @@ test('a service may have more targets than Lua takes arguments', { skip }, async
   assert.equal((await one.readHealth(['pg']))?.[0]?.size, 0)
 })
 
+test('the last of a service that is gone is told once, whoever tells it', { skip }, async (t) => {
+  const { one, other } = await start(t)
+  const token = await one.hold()
+  await one.publish([update(token, 0, '[1]', { transitions: [transition] })])
+  const farewell: Transition = { ...transition, from: 'down', to: 'unknown', reason: null, message: 'deregistered' }
+  await one.publish([update(token, 0, '', { records: [], transitions: [farewell] })])
+  await one.hold([])
+  const next = await other.hold()
+  assert.deepEqual((await other.publish([update(next, 0, '', { records: [], transitions: [farewell] })]))?.verdicts, [
+    'taken',
+  ])
+  const { transitions } = unwrap(await one.store.load())
+  assert.deepEqual(
+    transitions.map(({ to }) => to),
+    ['down', 'unknown'],
+  )
+})
+
 test('transitions get ids that grow, in the log of all', { skip }, async (t) => {
   const { keys, one, other } = await start(t)
   const token = await one.hold()

@@ -224,6 +224,18 @@ test('what is refused gives way to what others know, and nothing of it is told',
   assert.deepEqual(replica.sharing.refused(), { overtaken: 0, fenced: 1 })
 })
 
+test('what could not be read is read again, as nobody checks it until then', async (t) => {
+  const replica = await start(t)
+  await replica.find('connected')
+  await replica.answer((await replica.flush()).answer, 100, 'overtaken')
+  await replica.read(null)
+  assert.equal(replica.assignment.covers('pg'), false)
+  t.mock.timers.tick(500)
+  await setImmediate()
+  await replica.read({})
+  assert.equal(replica.assignment.covers('pg'), true)
+})
+
 test('what another replica found is taken in, and announced here', async (t) => {
   const replica = await start(t)
   await replica.find('connected')

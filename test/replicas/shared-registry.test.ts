@@ -83,6 +83,17 @@ test('all that it knows can be given to a store that lost it, what is gone as we
   ])
 })
 
+test('who is drained is so no longer once it is deregistered, also for a store that lost it', () => {
+  const { shared, take, put } = start()
+  put('pg', 10)
+  take('drained', { name: 'pg', revision: 11, drained: 1 })
+  take('removed', { name: 'pg', revision: 12, expired: '' })
+  assert.deepEqual(shared.written(), [
+    ['removed', 'pg', 12, '', ''],
+    ['drained', 'pg', 12, 0, ''],
+  ])
+})
+
 test('takes what the store keeps for what there is', () => {
   const { registry, registrar, shared, take, put } = start()
   put('stays', 10)

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { keysOf } from '../../src/redis/keys.ts'
 import { createRedisStore } from '../../src/store/redis.ts'
+import type { KeptTransition } from '../../src/store/store.ts'
 import { fileScope } from '../process.ts'
 import { noRedis, type RedisServer, startRedis } from '../redis-server.ts'
-import { revisionOf, type StoreSettings, testStore, unwrap } from './contract.ts'
+import { revisionOf, type StoreSettings, sampleTransition, testStore, unwrap } from './contract.ts'
 
 const file = fileScope()
 let starting: Promise<RedisServer> | undefined
@@ -59,6 +60,29 @@ test('redis: what was registered again elsewhere does not expire', { skip: noRed
   now += 2001
   assert.deepEqual(unwrap(await store.expire('pg', revision)), { done: true })
   assert.deepEqual(unwrap(await store.expire('pg', revision)), { done: false, revision: null })
+})
+
+test('redis: what was registered again without a ttl does not expire either', { skip: noRedis }, async (t) => {
+  const { store } = await open(t, { retention })
+  revisionOf(await store.put('pg', '{"ttl":"1s"}', {}, 1000))
+  const revision = revisionOf(await store.put('pg', '{}', {}))
+  assert.deepEqual(unwrap(await store.expire('pg', revision)), { done: false, revision })
+})
+
+test('redis: takes what was kept before it beside what it has by now, each once', { skip: noRedis }, async (t) => {
+  const { store } = await open(t, { retention })
+  const now = Date.now() * 1000
+  const [old, older, newer] = [-2000, -3000, 5].map((ago) => sampleTransition(now + ago)) as [
+    KeptTransition,
+    KeptTransition,
+    KeptTransition,
+  ]
+  unwrap(await store.append([newer], false))
+  unwrap(await store.seed([older, old]))
+  unwrap(await store.seed([older, old, newer]))
+  assert.deepEqual(unwrap(await store.load()).transitions, [older, old, newer])
+  unwrap(await store.append([sampleTransition(now + 1)], false))
+  assert.equal(unwrap(await store.load()).transitions.length, 3)
 })
 
 test('redis: only the first of many who change the same version at different replicas succeeds', {
