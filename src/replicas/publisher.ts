@@ -196,6 +196,8 @@ export function createPublisher(parts: PublisherParts): Publisher {
       schedule(isUrgent)
     },
     bidFarewell(transition) {
+      // Of what nothing was known the store could not see that it was told already.
+      if (transition.from === 'unknown' && tokenOf(shardOf(transition.service)) === null) return
       farewells.push(transition)
       schedule(true)
     },
