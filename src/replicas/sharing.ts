@@ -142,10 +142,13 @@ export function createSharing(parts: SharingParts): Sharing {
     link.found = []
     if (written.has('')) link.isAhead = false
     for (const watched of ahead) Object.assign(links.ofTarget(watched), { isAhead: false, isAsked: false })
-    links.advance(service, namesOf(fields), entry)
     monitor.adopt(service, readService(written.get(''), clock), adopted)
-    // Again, as the addresses that were taken in may have brought new targets.
-    links.advance(service, namesOf(fields), entry)
+    // Only now, as the addresses that were taken in may have brought new targets.
+    links.advance(
+      service,
+      fields.map(([field]) => field),
+      entry,
+    )
     // What this replica found at the same time does not count, nor what it made of it.
     if (isContested && assignment.covers(service.service.name)) recall.giveWay(service)
   }
@@ -182,5 +185,3 @@ export function createSharing(parts: SharingParts): Sharing {
     },
   }
 }
-
-const namesOf = (fields: Fields) => fields.map(([field]) => field)

@@ -1,6 +1,6 @@
 import { script } from '../redis/script.ts'
 
-/** How many removals and ends of drains are remembered, and for how long: replicas that were away for longer may bring such a service back. */
+/** How long removals and ends of drains are remembered, in milliseconds: replicas that were away for longer may bring such a service back. */
 const week = 7 * 86_400_000
 
 const common = `
