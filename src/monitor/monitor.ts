@@ -30,6 +30,8 @@ export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outco
 export type Monitor = {
   readonly services: ReadonlyMap<string, WatchedService>
   readonly checked: Signal<Checked>
+  /** An outcome that another replica found was taken in. */
+  readonly adopted: Signal<Pick<Checked, 'watched' | 'outcome'>>
   readonly transitions: Signal<Transition>
   /** Targets that are new or gone, or whose service's definition changed. */
   readonly watching: Signal<readonly WatchedTarget[]>
@@ -78,6 +80,7 @@ export function createMonitor(parts: {
   const { registry, prober, clock, dialRules = () => defaultRules, responsibility = coverAll() } = parts
   const services = new Map<string, WatchedService>()
   const checked = createSignal<Checked>()
+  const adopted = createSignal<Pick<Checked, 'watched' | 'outcome'>>()
   const transitions = createSignal<Transition>()
   const watching = createSignal<readonly WatchedTarget[]>()
   const turns = createTurns({ prober, maxInFlight: parts.maxInFlight, dialRules, take })
@@ -90,6 +93,7 @@ export function createMonitor(parts: {
     const isCovered = covers(watched.watchedService)
     // It is for another replica by now, which may have checked since.
     if (due !== null && !isCovered) return
+    if (isOvertaken(watched, outcome)) return
     settle(watched, outcome)
     if (isCovered) announce(review(watched, clock.now()))
     checked.emit({ watched, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })
@@ -135,7 +139,14 @@ export function createMonitor(parts: {
       const { joined, left } = retarget(watchedService)
       if (joined.length + left.length > 0) watching.emit([...left, ...joined])
     }
-    for (const watched of watchedService.targets) Object.assign(watched, targets.get(watched.target.name))
+    for (const watched of watchedService.targets) {
+      const memory = targets.get(watched.target.name)
+      if (memory === undefined) continue
+      const { lastOutcome } = watched.health
+      Object.assign(watched, memory)
+      const { lastOutcome: outcome } = memory.health
+      if (outcome !== null && outcome.endedAt !== lastOutcome?.endedAt) adopted.emit({ watched, outcome })
+    }
     watchedService.revision++
     reviewAll(watchedService)
   }
@@ -200,6 +211,7 @@ export function createMonitor(parts: {
   return {
     services,
     checked,
+    adopted,
     transitions,
     watching,
     beat,
@@ -240,6 +252,14 @@ export function createMonitor(parts: {
     }),
     overdueMs: () => turns.overdueMs(clock.now()),
   }
+}
+
+/**
+ * Whether another replica's check of the same target ended while this one was under way: of two that ran side by side one counts,
+ * or a moment of silence that two people asked about would be two failures in a row. A target has one check at a time here.
+ */
+function isOvertaken({ health: { lastOutcome } }: WatchedTarget, { startedAt, endedAt }: Outcome): boolean {
+  return lastOutcome !== null && lastOutcome.endedAt > startedAt && lastOutcome.endedAt <= endedAt
 }
 
 /** Waits for something, but no longer than that. */

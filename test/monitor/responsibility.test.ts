@@ -153,6 +153,24 @@ test('what somebody asked for counts, and whoever covers the service announces w
   assert.deepEqual(told, [])
 })
 
+test('of two checks that ran side by side on two replicas one counts, of two one after the other both', async () => {
+  const { clock, prober, monitor, service, target, pass } = watchSome([])
+  const taken: string[] = []
+  monitor.adopted.subscribe(({ watched, outcome }) => taken.push(`${watched.target.name} ${outcome.reason}`))
+  const asked = monitor.check(target('pg'))
+  pass(100)
+  monitor.adopt(service('pg'), null, new Map([['pg:1', memory('down', 1, clock.now())]]))
+  pass(100)
+  await prober.answerAll('refused')
+  await asked
+  assert.equal(target('pg').health.streak?.count, 1)
+  const again = monitor.check(target('pg'))
+  await prober.answerAll('refused')
+  await again
+  assert.equal(target('pg').health.streak?.count, 2)
+  assert.deepEqual(taken, ['pg:1 refused'])
+})
+
 test('what another replica remembers is taken in, and its streak goes on here', async () => {
   const { clock, prober, monitor, service, target, told, gain, pass } = watchSome([])
   monitor.adopt(service('pg'), null, new Map([['pg:1', { ...memory('up', 5, clock.now()), checks: 41 }]]))
