@@ -6,6 +6,7 @@ import { defaultLimits } from '../src/domain/limits.ts'
 import { createAccess } from '../src/http/access.ts'
 import { createEventStreams } from '../src/http/event-streams.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
+import { createHistory } from '../src/monitor/history.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
 import { createTransitionLog } from '../src/monitor/transition-log.ts'
@@ -51,6 +52,7 @@ export async function generateDocument(): Promise<string> {
     monitor,
     registry,
     log,
+    history: createHistory({ monitor }),
     access,
     registrar,
     streams,

@@ -27,9 +27,12 @@ import { secureAnswers, securityHeaders } from './http/security.ts'
 import { serviceRoutes } from './http/services.ts'
 import { transitionRoutes } from './http/transitions.ts'
 import type { Metrics } from './metrics/metrics.ts'
+import type { History } from './monitor/history.ts'
 import type { Monitor } from './monitor/monitor.ts'
 import type { Registry } from './monitor/registry.ts'
 import type { TransitionLog } from './monitor/transition-log.ts'
+import { badgeRoutes } from './page/badge-routes.ts'
+import { pageRoutes } from './page/routes.ts'
 import type { Readiness } from './readiness.ts'
 import type { Registrar } from './registrar.ts'
 
@@ -41,6 +44,7 @@ export type AppParts = {
   readonly monitor: Monitor
   readonly registry: Registry
   readonly log: TransitionLog
+  readonly history: History
   readonly access: Access
   readonly registrar: Registrar
   /** Who reads what happens. */
@@ -101,6 +105,8 @@ export async function buildApp(
   await app.register(probeRoutes, parts)
   await app.register(metricsRoutes, parts)
   await app.register(detailRoutes, parts)
+  await app.register(pageRoutes, parts)
+  await app.register(badgeRoutes, parts)
   refuse()
   openFastLane(app, { ...parts, render })
   parts.access.limited.subscribe((client) => app.log.warn({ client }, 'too many wrong tokens: no more are compared'))

@@ -9,6 +9,7 @@ import { createAccess } from './http/access.ts'
 import { createEventStreams } from './http/event-streams.ts'
 import { whyNoListener } from './listener.ts'
 import { createMetrics } from './metrics/metrics.ts'
+import { createHistory } from './monitor/history.ts'
 import { createLoop } from './monitor/loop.ts'
 import { createMembers } from './monitor/members.ts'
 import { createMonitor } from './monitor/monitor.ts'
@@ -76,6 +77,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   const members = createMembers({ monitor, registry, resolver, clock, maxMembers: limits.targets, responsibility })
   const source = commons?.alone ?? monitor.transitions
   const transitions = createTransitionLog({ monitor, clock, ...retention, source })
+  const history = createHistory({ monitor })
   const keeper = data === null || commons !== null ? null : keepIn(data)
   const store = commons?.store ?? keeper?.store ?? createMemoryStore(retention)
   const registrar = createRegistrar({ registry, store, clock, limits, isShared: commons !== null })
@@ -98,6 +100,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
     monitor,
     registry,
     log: transitions,
+    history,
     access,
     registrar,
     streams,

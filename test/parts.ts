@@ -7,6 +7,7 @@ import { createEventStreams } from '../src/http/event-streams.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import type { OwnParts } from '../src/metrics/own.ts'
 import type { ReplicaView } from '../src/metrics/replicas.ts'
+import { createHistory } from '../src/monitor/history.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
 import { createSignal } from '../src/monitor/signal.ts'
@@ -43,6 +44,7 @@ export function createParts(options: PartOptions): AppParts {
     monitor,
     registry,
     log,
+    history: createHistory({ monitor }),
     streams,
     registrar: createRegistrar({
       registry,

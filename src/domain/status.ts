@@ -8,6 +8,17 @@ export type Status = z.infer<typeof Status>
 export const ReportedStatus = z.enum([...Status.options, 'draining'])
 export type ReportedStatus = z.infer<typeof ReportedStatus>
 
+/** Every status that is reported, the worst first: what is drained is planned, so it comes after what is not, and before what is up. */
+export const worstFirst: readonly ReportedStatus[] = ['down', 'unknown', 'degraded', 'draining', 'up']
+
+/** How many services are reported as what. */
+export type ReportedCounts = Record<ReportedStatus, number>
+
+/** Counts of what is reported to begin with. */
+export function noReportedCounts(): ReportedCounts {
+  return { ...noCounts(), draining: 0 }
+}
+
 /** How many members of a service or group have each status. */
 export type Counts = Record<Status, number>
 

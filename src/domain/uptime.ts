@@ -36,34 +36,39 @@ type Change = Pick<Transition, 'at' | 'from' | 'to'>
  * counts what the change before had led to.
  */
 export function measureUptime(evidence: UptimeEvidence): Uptime {
-  const { completeSince, from, to } = evidence
-  // Counted back from the end in whole milliseconds, so that the parts add up exactly however the instants are rounded.
-  const untilEnd = (instant: number) => Math.round(to - Math.min(to, Math.max(from, completeSince, instant)))
   const spent = noCounts()
-  let leftMs = untilEnd(from)
-  for (const { until, held } of spansOf(evidence)) {
-    // What is said to be older than the change before it, such as a status found stale only later, took no time.
-    const leftThenMs = Math.min(leftMs, untilEnd(until))
-    spent[held] += leftMs - leftThenMs
-    leftMs = leftThenMs
-  }
-  const upMs = spent.up + spent.degraded
-  const downMs = spent.down
-  return { upMs, downMs, unknownMs: Math.round(to - from) - upMs - downMs, ratio: ratioOf(upMs, downMs) }
+  for (const { held, ms } of spansOf(evidence)) spent[held] += ms
+  const { degraded, down: downMs, unknown: unknownMs } = spent
+  const upMs = spent.up + degraded
+  return { upMs, downMs, unknownMs, ratio: ratioOf(upMs, downMs) }
 }
 
-/** Until when the service was what, the oldest first, up to the end of the window. */
-function spansOf({ changes, absences, status, to }: UptimeEvidence): { until: number; held: Status }[] {
-  const spans: { until: number; held: Status }[] = []
+/** How long a service was what, in whole milliseconds. */
+export type Span = { readonly held: Status; readonly ms: number }
+
+/** What a service was, one span after the other from the start of the window to its end. Some may be of no length. */
+export function spansOf({ changes, absences, status, completeSince, from, to }: UptimeEvidence): Span[] {
+  const spans: Span[] = []
+  // Counted back from the end in whole milliseconds, so that the parts add up exactly however the instants are rounded.
+  let leftMs = Math.round(to - from)
+  function hold(held: Status, until: number): void {
+    // What is said to be older than the change before it, such as a status found stale only later, took no time.
+    const leftThenMs = Math.min(leftMs, Math.round(to - Math.min(to, Math.max(from, until))))
+    spans.push({ held, ms: leftMs - leftThenMs })
+    leftMs = leftThenMs
+  }
+
+  hold('unknown', completeSince)
   let left: Status | null = null
   let seen = 0
   for (const change of [...changes, { at: to, from: status, to: status }]) {
     for (; seen < absences.length; seen++) {
       const absence = absences[seen] as Absence
       if (absence.from >= change.at) break
-      spans.push({ until: absence.from, held: left ?? change.from }, { until: absence.to, held: 'unknown' })
+      hold(left ?? change.from, absence.from)
+      hold('unknown', absence.to)
     }
-    spans.push({ until: change.at, held: change.from })
+    hold(change.from, change.at)
     left = change.to
   }
   return spans

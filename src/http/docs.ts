@@ -43,6 +43,7 @@ export async function addDocs(app: FastifyInstance, version: string): Promise<vo
         { name: 'transitions', description: 'What happened, and how long services were up.' },
         { name: 'events', description: 'What happens, as it happens.' },
         { name: 'discovery', description: 'The services, for other programs.' },
+        { name: 'page', description: 'What is known of services, for people.' },
         { name: 'porthole', description: 'Porthole itself.' },
       ],
       components: {

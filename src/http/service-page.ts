@@ -57,13 +57,16 @@ export function createServicePager(parts: { monitor: Monitor; registry: Registry
   }
 }
 
-/** Whether a service is among those asked for, its status apart. */
-function chooserOf({ group, q }: Pick<ServicesQuery, 'group' | 'q'>): (watched: WatchedService) => boolean {
+/** Whether a service is among those asked for, its status apart. Without details its targets are not looked at: they would show. */
+export function chooserOf(
+  { group, q }: Pick<ServicesQuery, 'group' | 'q'>,
+  details = true,
+): (watched: WatchedService) => boolean {
   // The `u` flag folds case by Unicode's own table, the same wherever in a word a letter stands.
   const part = q === undefined ? null : new RegExp(RegExp.escape(q), 'iu')
   return ({ service: { name, groups, targets } }) =>
     (group === undefined || groups.some((one) => group.includes(one))) &&
-    (part === null || part.test(name) || targets.some((target) => part.test(target.name)))
+    (part === null || part.test(name) || (details && targets.some((target) => part.test(target.name))))
 }
 
 /** The place of the first name that comes after a given one, which itself need not be there any more. */

@@ -18,7 +18,8 @@ export function readCursor(cursor: string): string | null {
   return writeCursor(name) === cursor && ServiceName.safeParse(name).success ? name : null
 }
 
-const AStatus = z.enum(ReportedStatus.options, {
+/** A status as a query names it. */
+export const AStatus = z.enum(ReportedStatus.options, {
   error: (issue) => `${quote(issue.input)} is not a status: write ${ReportedStatus.options.join(', ')}`,
 })
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { drainedQuorum, type Quorum, statusOf } from '../domain/quorum.ts'
-import { countStatuses, type ReportedStatus, Status } from '../domain/status.ts'
+import { countStatuses, Status, worstFirst } from '../domain/status.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
 import { reportedStatus, reportService, ServiceReport } from './reports.ts'
 
@@ -31,9 +31,6 @@ export const SetReport = z
   .meta({ id: 'SetReport' })
 export type SetReport = z.infer<typeof SetReport>
 
-/** What is drained is planned: it comes after what is not, and before what is up. */
-const worstFirst: Record<ReportedStatus, number> = { down: 0, unknown: 1, degraded: 2, draining: 3, up: 4 }
-
 const soloWarning =
   'solo: this replica cannot reach the others and checks everything itself, so they may see it otherwise'
 
@@ -54,7 +51,7 @@ export function reportSet(
   const counts = countStatuses(inService.map(({ standing }) => standing.status))
   const services = members
     .filter(({ status }) => verbose || status !== 'up')
-    .sort((a, b) => worstFirst[a.status] - worstFirst[b.status])
+    .sort((a, b) => worstFirst.indexOf(a.status) - worstFirst.indexOf(b.status))
     .map(({ service, standing }) => reportService(service, clock, { now, standing, details }))
   const isSolo = watched.some(({ checkedBy }) => checkedBy?.solo)
   const unmet = drainedQuorum(quorum, members.length, draining)

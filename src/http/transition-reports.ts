@@ -5,7 +5,8 @@ import { Reason } from '../domain/outcome.ts'
 import { Status } from '../domain/status.ts'
 import { measureUptime } from '../domain/uptime.ts'
 import type { LoggedTransition, TransitionLog } from '../monitor/transition-log.ts'
-import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import { uptimeEvidence } from '../monitor/uptime-evidence.ts'
+import type { WatchedService } from '../monitor/watch.ts'
 import { isoTime } from './reports.ts'
 
 const time = z.string().meta({ format: 'date-time' })
@@ -76,33 +77,19 @@ export const UptimeReport = z
 export type UptimeReport = z.infer<typeof UptimeReport>
 
 const hourMs = 3_600_000
-const windows = [
-  { window: '24h', lengthMs: 24 * hourMs },
-  { window: '7d', lengthMs: 7 * 24 * hourMs },
-  { window: '30d', lengthMs: 30 * 24 * hourMs },
-]
+/** The windows that uptime is told of, and how long they are, in milliseconds. */
+const lengths = { '24h': 24 * hourMs, '7d': 7 * 24 * hourMs, '30d': 30 * 24 * hourMs } as const
+export const uptimeWindows = Object.keys(lengths) as (keyof typeof lengths)[]
 
 /** The uptime of one service in each window up to now. */
 export function reportUptime(watched: WatchedService, log: TransitionLog, clock: Clock): UptimeReport {
   const to = clock.now()
-  const service = watched.service.name
-  const { status, since } = standingOf(watched, to)
-  const changes: { at: number; from: Status; to: Status }[] = log
-    .find({ service })
-    .filter(({ target }) => target === null)
-    .reverse()
-  // A status that grew too old to be believed is only announced when the service is looked at next.
-  if (status !== watched.announced && since !== null) changes.push({ at: since, from: watched.announced, to: status })
-  // The log may have forgotten how it came to be what it was before Porthole was started.
-  const was = log.lastKnown(service)
-  if (changes.length === 0 && was !== undefined) changes.push({ at: Number.NEGATIVE_INFINITY, from: was, to: was })
-  const completeSince = log.completeSince()
-  const absences = log.absences()
+  const evidence = uptimeEvidence(watched, log, to)
   return {
-    service,
-    windows: windows.map(({ window, lengthMs }) => {
-      const from = to - lengthMs
-      const { ratio, ...parts } = measureUptime({ changes, absences, status, completeSince, from, to })
+    service: watched.service.name,
+    windows: uptimeWindows.map((window) => {
+      const from = to - lengths[window]
+      const { ratio, ...parts } = measureUptime({ ...evidence, from, to })
       return { window, from: isoTime(from, clock), to: isoTime(to, clock), uptime: ratio, ...parts }
     }),
   }

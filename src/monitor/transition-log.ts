@@ -3,6 +3,7 @@ import type { Absence } from '../domain/absence.ts'
 import type { Status } from '../domain/status.ts'
 import type { Transition } from '../domain/transition.ts'
 import { continueLog } from './continue-log.ts'
+import { createKeptTransitions } from './kept-transitions.ts'
 import { createLastKnown } from './last-known.ts'
 import type { Monitor } from './monitor.ts'
 import { createSignal, type Signal } from './signal.ts'
@@ -88,8 +89,7 @@ export function createTransitionLog({
   source?: Signal<Transition>
 }): TransitionLog {
   const logged = createSignal<LoggedTransition>()
-  /** The oldest first. */
-  let kept: LoggedTransition[] = []
+  const kept = createKeptTransitions()
   let completeSince = clock.now()
   const startedAt = completeSince
   const firstId = idAt(startedAt)
@@ -118,25 +118,25 @@ export function createTransitionLog({
   }
 
   function enter(entry: LoggedTransition): void {
-    kept.push(entry)
+    kept.add(entry)
     // Not one at a time: what goes in front moves all the rest.
-    if (kept.length >= maxCount + Math.ceil(maxCount / 10)) forget(kept.length - maxCount)
+    if (kept.all.length >= maxCount + Math.ceil(maxCount / 10)) forget(kept.all.length - maxCount)
     logged.emit(entry)
   }
 
   function forget(count: number): void {
-    const newest = kept[count - 1]
+    const newest = kept.all[count - 1]
     if (newest === undefined) return
     // What a store kept of long ago may be older than what is complete.
     completeSince = Math.max(completeSince, newest.at)
     forgottenId = Math.max(forgottenId, newest.id)
-    kept = kept.slice(count)
+    kept.forgetOldest(count)
   }
 
   function forgetOld(): void {
     const oldest = clock.now() - maxAgeMs
     let count = 0
-    while ((kept[count]?.at ?? Number.POSITIVE_INFINITY) < oldest) count++
+    while ((kept.all[count]?.at ?? Number.POSITIVE_INFINITY) < oldest) count++
     forget(count)
     // Where nobody looked is not known any more, so nothing is known of the time until then.
     for (const { to } of absences) if (to < oldest) completeSince = Math.max(completeSince, to)
@@ -160,17 +160,12 @@ export function createTransitionLog({
     }) {
       forgetOld()
       const found: LoggedTransition[] = []
-      for (let at = kept.length - 1; at >= 0 && found.length < limit; at--) {
-        const entry = kept[at] as LoggedTransition
+      const { entries, first } = kept.of(service) ?? { entries: [], first: 0 }
+      for (let at = entries.length - 1; at >= first && found.length < limit; at--) {
+        const entry = entries[at] as LoggedTransition
         // Ids grow with time, though what a replica found while it was alone is told late.
         if (Math.max(entry.at, timeOf(entry.id) + 1) < from) break
-        if (
-          entry.at >= from &&
-          entry.at < to &&
-          entry.id < before &&
-          (service === undefined || entry.service === service)
-        )
-          found.push(entry)
+        if (entry.at >= from && entry.at < to && entry.id < before) found.push(entry)
       }
       return found
     },
@@ -183,19 +178,19 @@ export function createTransitionLog({
       forgetOld()
       if (id < forgottenId || (id > lastEarlierId && id < firstId)) return null
       // From the end: those who ask often have seen nearly all.
-      return kept.slice(kept.findLastIndex((entry) => entry.id <= id) + 1)
+      return kept.all.slice(kept.all.findLastIndex((entry) => entry.id <= id) + 1)
     },
     lastId: () => lastId,
     restore(earlier) {
       const { completeAfter, endedAt } = earlier
       lastEarlierId = Math.max(earlier.transitions.at(-1)?.id ?? 0, completeAfter.id)
-      const hasOwn = kept.length > 0
-      kept = continueLog(earlier, Math.max(lastEarlierId, idAt(endedAt)), kept, lastKnown)
+      const hasOwn = kept.all.length > 0
+      kept.replaceAll(continueLog(earlier, Math.max(lastEarlierId, idAt(endedAt)), kept.all, lastKnown))
       // The next process is to know the ids that were told, so what was kept is told and not when this one began.
-      lastId = Math.max(hasOwn ? lastId : 0, lastEarlierId, kept.at(-1)?.id ?? 0)
+      lastId = Math.max(hasOwn ? lastId : 0, lastEarlierId, kept.all.at(-1)?.id ?? 0)
       completeSince = completeAfter.at
       forgottenId = completeAfter.id
-      forget(kept.length - maxCount)
+      forget(kept.all.length - maxCount)
       const absence = endedAt < startedAt ? { from: endedAt, to: startedAt } : null
       absences = absence === null ? earlier.absences : [...earlier.absences, absence]
       return absence
@@ -208,17 +203,17 @@ export function createTransitionLog({
       }
     },
     replace({ transitions, absences: sharedAbsences, completeAfter }, newsAfter) {
-      kept = [...transitions]
+      kept.replaceAll(transitions)
       absences = sharedAbsences
       completeSince = completeAfter.at
       forgottenId = completeAfter.id
       lastEarlierId = Number.POSITIVE_INFINITY
       lastId = Math.max(transitions.at(-1)?.id ?? 0, completeAfter.id)
-      forget(kept.length - maxCount)
-      for (const transition of kept.filter(({ id }) => id > newsAfter)) logged.emit(transition)
+      forget(kept.all.length - maxCount)
+      for (const transition of kept.all.filter(({ id }) => id > newsAfter)) logged.emit(transition)
     },
     endUnwatched() {
-      const at = Math.max(startedAt, kept.at(-1)?.at ?? startedAt)
+      const at = Math.max(startedAt, kept.all.at(-1)?.at ?? startedAt)
       const message = 'deregistered while Porthole was not running'
       const cause = { target: null, from: 'unknown', to: 'unknown', reason: null, message } as const
       for (const service of lastKnown.services())

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import type { Status } from '../../src/domain/status.ts'
 import type { Transition } from '../../src/domain/transition.ts'
 import { measureUptime, type UptimeEvidence } from '../../src/domain/uptime.ts'
+import { anyLifeWithAbsences, anyLives, anyStatus } from './lives.ts'
 
 /** Written whole, so that a test reads as a story. */
 type Change = Pick<Transition, 'at' | 'from' | 'to'>
@@ -184,36 +185,10 @@ test('a millisecond of downtime in 30 days is no 100 %', () => {
   assert.deepEqual(measure({ changes, to }), [to - 1, 1, 0, 0.999999])
 })
 
-const anyStatus = fc.constantFrom<Status>('up', 'degraded', 'down', 'unknown')
-
-/** A service's time from one registration to the next removal: how long each status held, in milliseconds; unknown first. */
-const life = fc
-  .array(fc.tuple(anyStatus, fc.integer({ min: 0, max: 20 })), { maxLength: 6 })
-  .map((spans) => [['unknown', 3] as const, ...spans])
-
-/** Lives one after the other, lived millisecond by millisecond: what was noted, and what can be known of every millisecond. */
-function live(lives: readonly (readonly (readonly [Status, number])[])[]) {
-  const changes: { at: number; from: Status; to: Status }[] = []
-  const known: Status[] = []
-  let status: Status = 'unknown'
-  for (const [index, spans] of lives.entries()) {
-    // The life before ended, and that is noted also of what was unknown.
-    if (index > 0) changes.push({ at: known.length, from: status, to: 'unknown' })
-    status = 'unknown'
-    for (const [next, forMs] of spans) {
-      if (next !== status) changes.push({ at: known.length, from: status, to: next })
-      status = next
-      for (let ms = 0; ms < forMs; ms++) known.push(status)
-    }
-  }
-  return { changes, known, status }
-}
-
 test('agrees with counting every millisecond, wherever the window and the log begin', () => {
-  const anyLives = fc.array(life, { minLength: 1, maxLength: 4 })
   fc.assert(
-    fc.property(anyLives, fc.nat(300), fc.nat(300), fc.boolean(), (lives, from, completeSince, onlyThoseWithin) => {
-      const { changes, known, status } = live(lives)
+    fc.property(anyLives, fc.nat(300), fc.nat(300), fc.boolean(), (lived, from, completeSince, onlyThoseWithin) => {
+      const { changes, known, status } = lived
       const to = known.length
       fc.pre(from <= to)
       const seen = known.map((was, ms) => (ms < completeSince ? 'unknown' : was)).slice(from)
@@ -229,33 +204,17 @@ test('agrees with counting every millisecond, wherever the window and the log be
 })
 
 test('agrees with counting every millisecond when Porthole was stopped at times, and found it as it was or changed', () => {
-  const stay = fc.tuple(anyStatus, fc.integer({ min: 1, max: 20 }), fc.nat(20))
   fc.assert(
-    fc.property(
-      fc.array(stay, { minLength: 1, maxLength: 8 }),
-      fc.nat(200),
-      fc.nat(200),
-      (stays, from, completeSince) => {
-        const changes: { at: number; from: Status; to: Status }[] = []
-        const absences: { from: number; to: number }[] = []
-        const known: Status[] = []
-        let status: Status = 'unknown'
-        for (const [next, heldMs, absentMs] of stays) {
-          if (next !== status) changes.push({ at: known.length, from: status, to: next })
-          status = next
-          for (let ms = 0; ms < heldMs; ms++) known.push(status)
-          if (absentMs > 0) absences.push({ from: known.length, to: known.length + absentMs })
-          for (let ms = 0; ms < absentMs; ms++) known.push('unknown')
-        }
-        const to = known.length
-        fc.pre(from <= to)
-        const seen = known.slice(from).filter((_, ms) => ms + from >= completeSince)
-        const uptime = measureUptime({ changes, absences, status, completeSince, from, to })
-        assert.equal(uptime.upMs, seen.filter((was) => was === 'up' || was === 'degraded').length)
-        assert.equal(uptime.downMs, seen.filter((was) => was === 'down').length)
-        assert.equal(uptime.upMs + uptime.downMs + uptime.unknownMs, to - from)
-      },
-    ),
+    fc.property(anyLifeWithAbsences, fc.nat(200), fc.nat(200), (lived, from, completeSince) => {
+      const { changes, absences, known, status } = lived
+      const to = known.length
+      fc.pre(from <= to)
+      const seen = known.slice(from).filter((_, ms) => ms + from >= completeSince)
+      const uptime = measureUptime({ changes, absences, status, completeSince, from, to })
+      assert.equal(uptime.upMs, seen.filter((was) => was === 'up' || was === 'degraded').length)
+      assert.equal(uptime.downMs, seen.filter((was) => was === 'down').length)
+      assert.equal(uptime.upMs + uptime.downMs + uptime.unknownMs, to - from)
+    }),
     { numRuns: 5000 },
   )
 })

@@ -1,0 +1,105 @@
+import { type Outcome, Reason } from '../domain/outcome.ts'
+import type { PastCheck } from './history.ts'
+
+/** The last checks of many targets, each target's in a slot of its own. */
+export type PastChecks = {
+  /** An empty slot. */
+  take(): number
+  giveBack(slot: number): void
+  /** Writes what a check found over the oldest, unless it is known, or older than the newest. */
+  write(slot: number, outcome: Outcome): void
+  /** The oldest first. */
+  read(slot: number): PastCheck[]
+}
+
+/** Slots are made by the page, so that many targets are few arrays. */
+const slotsPerPage = 256
+const tenthMs = 100
+const greatestLatencyMs = 65_504
+/** Of SYNs sent again there are 4 bits: the last number stands for what the prober cannot see. */
+const unseen = 15
+/** An outcome that comes back from the store may have another time, by what clocks were corrected and rounded since. */
+const toleranceMs = 50
+
+function createPage(slots: number, perSlot: number) {
+  return {
+    /** Null is NaN. Half precision is a twentieth of a percent. */
+    latencyMs: new Float16Array(slots * perSlot),
+    /** When it ended, in tenths of a second: six years of the clock to either side. */
+    tenths: new Int32Array(slots * perSlot),
+    /** The place of the reason in the list, and 16 times the SYNs sent again. */
+    found: new Uint8Array(slots * perSlot),
+    /** When the newest ended, exactly. */
+    endedAt: new Float64Array(slots),
+    count: new Uint8Array(slots),
+    /** Where the next goes. */
+    next: new Uint8Array(slots),
+  }
+}
+
+/** What a slot takes: 7 bytes a check, and 10 for keeping count. */
+export function slotBytes(perSlot: number): number {
+  return Object.values(createPage(1, perSlot)).reduce((sum, { byteLength }) => sum + byteLength, 0)
+}
+
+/** Keeps so many checks in a slot, at most 255. */
+export function createPastChecks(perSlot: number): PastChecks {
+  const pages: ReturnType<typeof createPage>[] = []
+  const free: number[] = []
+
+  function addPage(): void {
+    const first = pages.length * slotsPerPage
+    pages.push(createPage(slotsPerPage, perSlot))
+    for (let slot = first + slotsPerPage - 1; slot >= first; slot--) free.push(slot)
+  }
+
+  function locate(slot: number) {
+    const page = pages[Math.floor(slot / slotsPerPage)] as ReturnType<typeof createPage>
+    const row = slot % slotsPerPage
+    return { page, row, first: row * perSlot, count: page.count[row] as number, next: page.next[row] as number }
+  }
+
+  return {
+    take() {
+      if (free.length === 0) addPage()
+      const slot = free.pop() as number
+      const { page, row } = locate(slot)
+      page.count[row] = 0
+      page.endedAt[row] = Number.NEGATIVE_INFINITY
+      return slot
+    },
+    giveBack: (slot) => void free.push(slot),
+    write(slot, { reason, endedAt, latencyMs, synRetransmits }) {
+      const { page, row, first, count, next } = locate(slot)
+      const sinceNewestMs = endedAt - (page.endedAt[row] as number)
+      if (sinceNewestMs <= 0) return
+      const latency = Math.f16round(latencyMs === null ? Number.NaN : Math.min(latencyMs, greatestLatencyMs))
+      const resent = synRetransmits === null ? unseen : Math.min(synRetransmits, unseen - 1)
+      const found = Reason.options.indexOf(reason) + 16 * resent
+      const newest = first + ((next + perSlot - 1) % perSlot)
+      const isLike = page.found[newest] === found && Object.is(page.latencyMs[newest], latency)
+      if (sinceNewestMs < toleranceMs && isLike) return
+      page.latencyMs[first + next] = latency
+      page.tenths[first + next] = Math.floor(endedAt / tenthMs)
+      page.found[first + next] = found
+      page.endedAt[row] = endedAt
+      page.count[row] = Math.min(count + 1, perSlot)
+      page.next[row] = (next + 1) % perSlot
+    },
+    read(slot) {
+      const { page, first, count, next } = locate(slot)
+      return Array.from({ length: count }, (_, index) => {
+        const at = first + ((next + perSlot - count + index) % perSlot)
+        const latency = page.latencyMs[at] as number
+        const found = page.found[at] as number
+        const resent = found >> 4
+        return {
+          at: (page.tenths[at] as number) * tenthMs,
+          reason: Reason.options[found & 15] as Reason,
+          latencyMs: Number.isNaN(latency) ? null : latency,
+          synRetransmits: resent === unseen ? null : resent,
+        }
+      })
+    },
+  }
+}

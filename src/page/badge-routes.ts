@@ -1,0 +1,84 @@
+import type { FastifyReply } from 'fastify'
+import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
+import { z } from 'zod'
+import type { Clock } from '../clock.ts'
+import { quote } from '../domain/quote.ts'
+import { once } from '../http/freshness.ts'
+import { unknownParameters } from '../http/health-query.ts'
+import { problemResponse } from '../http/problem.ts'
+import { reportedStatus } from '../http/reports.ts'
+import { reportUptime, uptimeWindows } from '../http/transition-reports.ts'
+import type { Monitor } from '../monitor/monitor.ts'
+import type { TransitionLog } from '../monitor/transition-log.ts'
+import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import { type Badge, formatUptime, renderBadge, uptimeStatus } from './badge.ts'
+
+/** How long who shows a badge may keep it, in seconds. */
+const maxAgeSeconds = 10
+
+const BadgeQuery = z.strictObject(
+  {
+    uptime: once(
+      z.enum(uptimeWindows, {
+        error: (issue) => `uptime=${quote(issue.input)}: write ${uptimeWindows.join(', ')}`,
+      }),
+    )
+      .optional()
+      .meta({ description: 'How long it was up in the last 24 hours, 7 days or 30 days, in the place of its status.' }),
+  },
+  { error: (issue) => unknownParameters(issue, 'uptime') },
+)
+
+const picture = (description: string) => ({ description, content: { 'image/svg+xml': { schema: z.string() } } })
+
+type Options = { readonly monitor: Monitor; readonly log: TransitionLog; readonly clock: Clock }
+
+/** `GET /badge/{service}.svg`: a service's status, or its uptime, as a picture for other pages. It shows no targets. */
+export const badgeRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { monitor, log, clock }) => {
+  app.get(
+    '/badge/:service.svg',
+    {
+      schema: {
+        summary: 'A badge: the status of a service, or its uptime, as a picture',
+        operationId: 'getBadge',
+        tags: ['page'],
+        params: z.object({ service: z.string() }),
+        querystring: BadgeQuery,
+        response: {
+          200: picture('SVG that needs no font.'),
+          400: problemResponse('The query is wrong; every problem is listed.'),
+          404: picture('No such service; the badge says so.'),
+        },
+      },
+    },
+    async ({ params: { service: name }, query: { uptime } }, reply) => {
+      const watched = monitor.services.get(name)
+      if (watched === undefined)
+        return sendBadge(reply.code(404), { label: name, value: 'not registered', status: 'unknown' })
+      return sendBadge(reply, uptime === undefined ? statusBadge(watched) : uptimeBadge(watched, uptime))
+    },
+  )
+
+  function statusBadge(watched: WatchedService): Badge {
+    const status = reportedStatus(watched, standingOf(watched, clock.now()))
+    return { label: watched.service.name, value: status, status }
+  }
+
+  function uptimeBadge(watched: WatchedService, wanted: string): Badge {
+    const { windows } = reportUptime(watched, log, clock)
+    const ratio = windows.find(({ window }) => window === wanted)?.uptime ?? null
+    return { label: `${watched.service.name} ${wanted}`, value: formatUptime(ratio), status: uptimeStatus(ratio) }
+  }
+}
+
+function sendBadge(reply: FastifyReply, badge: Badge): FastifyReply {
+  return reply
+    .headers({
+      'cache-control': `public, max-age=${maxAgeSeconds}`,
+      // A badge is for the pages of others.
+      'cross-origin-resource-policy': 'cross-origin',
+    })
+    .type('image/svg+xml')
+    .serializer((body: string) => body)
+    .send(renderBadge(badge))
+}

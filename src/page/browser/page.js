@@ -1,0 +1,350 @@
+// Keeps an open page up to date: it asks for the page anew, and puts in place what changed. Without it the page is a snapshot.
+
+/** Where Porthole begins, as the browser sees it: this module lies in a folder of it. */
+const root = new URL('..', import.meta.url)
+const page = document.documentElement
+
+/** While nothing happens the page is asked for this often, in milliseconds: ages, latencies and new services. */
+const idleMs = 5000
+/** A tab that nobody sees shows its title and its icon. */
+const hiddenMs = 30_000
+/** What happens within so many milliseconds is shown together. */
+const gatherMs = 250
+/** An answer that is not there by then is not coming. */
+const patienceMs = 10_000
+
+/** When the last answer came, in the browser's time; and how far the browser's time is ahead of Porthole's. */
+let freshAt = Date.now()
+let aheadMs = Date.now() - Date.parse(page.dataset.now ?? '')
+let isLost = false
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer
+/** @type {AbortController | null} */
+let asking = null
+
+/* What is shown */
+
+/**
+ * Puts what a fresh page says in the place of what this one says, part by part. Whatever is not in a part stays: what is being
+ * typed, and what is opened.
+ * @param {Document} fresh
+ */
+function show(fresh) {
+  const parts = (/** @type {ParentNode} */ where) => [
+    .../** @type {NodeListOf<HTMLElement>} */ (where.querySelectorAll('[data-part]')),
+  ]
+  const names = (/** @type {ParentNode} */ where) =>
+    parts(where)
+      .map((part) => part.dataset.part)
+      .join()
+  const focused = keyOfFocus()
+  if (names(fresh) === names(document)) {
+    const after = parts(fresh)
+    for (const [index, part] of parts(document).entries()) replace(part, /** @type {HTMLElement} */ (after[index]))
+  } else {
+    // What there is on the page is another: a first group, the last service.
+    main().replaceChildren(...(fresh.querySelector('main')?.childNodes ?? []))
+  }
+  if (focused !== null && document.activeElement === document.body) focusOn(focused)
+  document.title = fresh.title
+  page.dataset.status = fresh.documentElement.dataset.status ?? ''
+  const [icon, freshIcon] = [document, fresh].map((where) => where.querySelector('link[rel=icon]'))
+  const href = freshIcon?.getAttribute('href') ?? ''
+  if (icon?.getAttribute('href') !== href) icon?.setAttribute('href', href)
+  document.dispatchEvent(new Event('shown'))
+}
+
+const main = () => /** @type {HTMLElement} */ (document.querySelector('main'))
+
+/**
+ * @param {HTMLElement} part
+ * @param {HTMLElement} fresh
+ */
+function replace(part, fresh) {
+  if (part.outerHTML === fresh.outerHTML) return
+  for (const { name, value } of fresh.attributes) part.setAttribute(name, value)
+  if ('list' in part.dataset) replaceItems(part, fresh)
+  else part.replaceChildren(...fresh.childNodes)
+}
+
+/**
+ * Items that stay keep their elements, so that nothing flickers and nothing loses its place.
+ * @param {HTMLElement} list
+ * @param {HTMLElement} fresh
+ */
+function replaceItems(list, fresh) {
+  const items = /** @type {HTMLElement[]} */ ([...list.children])
+  const known = new Map(items.map((item) => [item.dataset.key, item]))
+  /** @type {Element | null} */
+  let place = list.firstElementChild
+  for (const item of /** @type {HTMLElement[]} */ ([...fresh.children])) {
+    const kept = known.get(item.dataset.key)
+    known.delete(item.dataset.key)
+    if (kept !== undefined) replace(kept, item)
+    if (kept !== undefined && kept === place) place = kept.nextElementSibling
+    else list.insertBefore(kept ?? item, place)
+  }
+  for (const gone of known.values()) gone.remove()
+}
+
+/** The item of a list that the focus is in. */
+function keyOfFocus() {
+  const item = /** @type {HTMLElement | null} */ (document.activeElement?.closest('[data-key]'))
+  return item?.dataset.key ?? null
+}
+
+/** @param {string} key */
+function focusOn(key) {
+  const item = document.querySelector(`[data-key="${CSS.escape(key)}"] a`)
+  if (item instanceof HTMLElement) item.focus({ preventScroll: true })
+}
+
+/* How it is kept up to date */
+
+/** Asks for the page anew, by its address of now. */
+async function refresh() {
+  clearTimeout(timer)
+  asking?.abort()
+  const mine = new AbortController()
+  asking = mine
+  const { href } = location
+  try {
+    const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(patienceMs)])
+    const response = await fetch(href, { signal, headers: { accept: 'text/html' }, cache: 'no-store' })
+    // A service that is gone is an answer as well; one of a proxy that cannot reach Porthole is none.
+    if (!response.ok && response.status !== 404) throw new Error(`HTTP ${response.status}`)
+    const fresh = new DOMParser().parseFromString(await response.text(), 'text/html')
+    const { now, assets } = fresh.documentElement.dataset
+    if (now === undefined) throw new Error('this is not a page of Porthole')
+    if (mine.signal.aborted) return
+    // Porthole was replaced by another version, whose pages this module does not go with.
+    if (assets !== page.dataset.assets) return location.reload()
+    freshAt = Date.now()
+    aheadMs = freshAt - Date.parse(now)
+    setLost(false)
+    show(fresh)
+  } catch {
+    if (mine.signal.aborted) return
+    setLost(true)
+  } finally {
+    if (asking === mine) {
+      asking = null
+      timer = setTimeout(refresh, isLost ? 2000 : document.hidden ? hiddenMs : idleMs)
+    }
+    tell()
+  }
+}
+
+/** @param {number} ms */
+function refreshIn(ms) {
+  clearTimeout(timer)
+  timer = setTimeout(refresh, ms)
+}
+
+/** @param {boolean} lost */
+function setLost(lost) {
+  if (isLost === lost) return
+  isLost = lost
+  page.classList.toggle('lost', lost)
+  announce(lost ? 'The connection is lost.' : 'The connection is back.')
+  if (!lost && source?.readyState === EventSource.CLOSED) listen()
+}
+
+/** @type {EventSource | null} */
+let source = null
+
+/** Hears of what happens as it happens. A browser comes back by itself, unless it was refused: then the page tries again. */
+function listen() {
+  const query = page.dataset.events
+  // Who may see no details may hear of none: the page is asked for now and then.
+  if (query === undefined) return
+  source?.close()
+  const mine = new EventSource(new URL(`v1/events${query}`, root))
+  source = mine
+  mine.addEventListener('open', () => refreshIn(0))
+  mine.addEventListener('error', () => {
+    if (source !== mine) return
+    refreshIn(0)
+    if (mine.readyState === EventSource.CLOSED) setTimeout(() => source === mine && listen(), 15_000)
+  })
+  for (const name of ['registry', 'reset']) mine.addEventListener(name, () => happened())
+  mine.addEventListener('transition', ({ data }) => {
+    const { service, target, to, message } = JSON.parse(data)
+    happened(target === null ? `${service} is ${to}: ${message}` : undefined)
+  })
+}
+
+/** What happened and was not told yet. @type {string[]} */
+const news = []
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let gathering
+
+/** @param {string} [told] */
+function happened(told) {
+  if (told !== undefined) news.push(told)
+  gathering ??= setTimeout(() => {
+    gathering = undefined
+    if (news.length > 0) announce(news.length > 3 ? `${news.length} services changed.` : news.join('. '))
+    news.length = 0
+    void refresh()
+  }, gatherMs)
+}
+
+/**
+ * Says something to those who hear the page.
+ * @param {string} text
+ */
+function announce(text) {
+  const region = document.getElementById('news')
+  if (region !== null) region.textContent = text
+}
+
+/* Ages */
+
+const units = /** @type {const} */ ([
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1000],
+])
+
+/** @param {number} ms */
+function formatAge(ms) {
+  const [unit, unitMs] = units.find(([, unitMs]) => ms >= unitMs) ?? ['s', 1000]
+  return `${Math.floor(ms / unitMs)} ${unit}`
+}
+
+/** Lets what is on the page grow older, and says how old it is. */
+function tell() {
+  const now = Date.now() - aheadMs
+  for (const time of document.querySelectorAll('time[data-age]')) {
+    const age = formatAge(Math.max(0, now - Date.parse(time.getAttribute('datetime') ?? '')))
+    const told = /** @type {HTMLElement} */ (time).dataset.age === 'for' ? `for ${age}` : `${age} ago`
+    if (time.textContent !== told) time.textContent = told
+  }
+  const live = document.getElementById('live')
+  if (live !== null) {
+    live.dataset.live = isLost ? 'no' : 'yes'
+    live.textContent = isLost ? 'Connection lost' : 'Live'
+  }
+  const lost = document.getElementById('lost')
+  if (lost !== null) {
+    lost.hidden = !isLost
+    if (isLost)
+      lost.textContent = `The connection is lost: this is how it stood ${formatAge(Date.now() - freshAt)} ago. Trying again…`
+  }
+  if (isLost) document.title = document.title.replace(/^(Connection lost · )?/, 'Connection lost · ')
+}
+
+/* Search, filters and keys */
+
+const search = () => /** @type {HTMLInputElement | null} */ (document.querySelector('input[type=search]'))
+
+/** Writes what is asked into the address, and shows what comes of it. */
+function ask() {
+  const current = /** @type {HTMLFormElement | null} */ (document.getElementById('filters'))
+  if (current === null) return
+  const asked = new URLSearchParams()
+  for (const [name, value] of new FormData(current)) if (value !== '') asked.append(name, String(value))
+  history.replaceState(null, '', asked.size === 0 ? location.pathname : `?${asked}`)
+  void refresh()
+}
+
+document.addEventListener('input', ({ target }) => {
+  if (target instanceof HTMLInputElement && target.form?.id === 'filters') ask()
+})
+document.addEventListener('submit', (event) => {
+  event.preventDefault()
+  ask()
+})
+document.addEventListener('click', (event) => {
+  const { target, metaKey, ctrlKey, shiftKey, button } = event
+  const link = target instanceof Element ? target.closest('a[data-filter], a[data-more]') : null
+  if (!(link instanceof HTMLAnchorElement) || metaKey || ctrlKey || shiftKey || button !== 0) return
+  event.preventDefault()
+  history.replaceState(null, '', link.href)
+  void refresh()
+})
+
+/** The services on the page, as what the arrows go through. */
+const links = () => /** @type {HTMLElement[]} */ ([...document.querySelectorAll('.services .name a')])
+
+document.addEventListener('keydown', (event) => {
+  const { key, target, metaKey, ctrlKey, altKey } = event
+  const field = search()
+  if (field === null || metaKey || ctrlKey || altKey) return
+  const isTyping = target instanceof HTMLInputElement && target.type === 'search'
+  if (key === '/' && !isTyping) {
+    event.preventDefault()
+    field.select()
+  } else if (key === 'Escape' && isTyping) {
+    field.value = ''
+    field.blur()
+    ask()
+  } else if (['ArrowDown', 'ArrowUp'].includes(key) || (!isTyping && ['j', 'k'].includes(key))) {
+    move(['ArrowDown', 'j'].includes(key) ? 1 : -1, event)
+  }
+})
+
+/**
+ * Goes to the next service or the one before, from the search as well.
+ * @param {1 | -1} by
+ * @param {KeyboardEvent} event
+ */
+function move(by, event) {
+  const all = links()
+  const at = all.indexOf(/** @type {HTMLElement} */ (document.activeElement))
+  const inList = at >= 0
+  if (!inList && document.activeElement !== search() && event.key.startsWith('Arrow')) return
+  const next = inList ? at + by : by === 1 ? 0 : -1
+  const to = next < 0 && inList ? search() : all[next]
+  if (to === undefined || to === null) return
+  event.preventDefault()
+  to.focus()
+}
+
+/* What can be copied */
+
+for (const box of document.querySelectorAll('.copy')) {
+  const code = /** @type {HTMLElement} */ (box.querySelector('code'))
+  const button = document.createElement('button')
+  button.type = 'button'
+  button.textContent = 'Copy'
+  button.setAttribute('aria-label', `Copy: ${box.querySelector('h3')?.textContent}`)
+  button.addEventListener('click', async () => {
+    await copy(code)
+    button.textContent = 'Copied'
+    setTimeout(() => {
+      button.textContent = 'Copy'
+    }, 2000)
+  })
+  box.append(button)
+  // Porthole may not know where its proxy is; the browser does.
+  const origin = /** @type {HTMLElement | null} */ (box.closest('[data-origin]'))?.dataset.origin
+  if (origin !== undefined) code.textContent = (code.textContent ?? '').replaceAll(`'${origin}`, `'${root.href}`)
+}
+
+/**
+ * Over plain http browsers keep the clipboard to themselves, but for what is selected.
+ * @param {HTMLElement} code
+ */
+async function copy(code) {
+  if (navigator.clipboard !== undefined) return navigator.clipboard.writeText(code.textContent ?? '')
+  getSelection()?.selectAllChildren(code)
+  document.execCommand('copy')
+}
+
+/* Beginning */
+
+page.classList.add('alive')
+if (document.getElementById('plot') !== null) {
+  const { drawPlot } = await import(new URL(`plot.js${new URL(import.meta.url).search}`, import.meta.url).href)
+  drawPlot()
+}
+document.addEventListener('visibilitychange', () => document.hidden || refreshIn(0))
+addEventListener('popstate', () => refreshIn(0))
+addEventListener('online', () => refreshIn(0))
+setInterval(tell, 1000)
+tell()
+listen()
+refreshIn(idleMs)

@@ -1,0 +1,140 @@
+// Draws the latency chart of a service's page.
+
+/**
+ * @typedef {{ target: string, at: number[], latencyMs: (number | null)[], reasons: string[], synRetransmits: number[] }} Checks
+ */
+
+const version = new URL(import.meta.url).search
+/** @param {string} name */
+const beside = (name) => new URL(`${name}${version}`, import.meta.url).href
+const heightPx = 220
+
+/** Draws the chart, and draws it anew when what it shows has changed. */
+export async function drawPlot() {
+  const { default: UPlot } = await import(beside('uplot.js'))
+  const style = Object.assign(document.createElement('link'), { rel: 'stylesheet', href: beside('uplot.css') })
+  document.head.append(style)
+  const place = /** @type {HTMLElement} */ (document.getElementById('plot'))
+  place.replaceChildren()
+  /** @type {any} */
+  let plot = null
+  let drawn = ''
+  const isDark = matchMedia('(prefers-color-scheme: dark)')
+
+  function draw() {
+    const written =
+      /** @type {HTMLElement | null} */ (document.querySelector('[data-part="checks"]'))?.dataset.checks ?? '[]'
+    const key = `${written}${isDark.matches}${place.clientWidth}`
+    if (key === drawn || place.clientWidth === 0) return
+    const checks = /** @type {Checks[]} */ (JSON.parse(written)).filter(({ at }) => at.length > 0)
+    const isSame =
+      plot !== null &&
+      plot.series.length === checks.length + 1 &&
+      drawn.endsWith(`${isDark.matches}${place.clientWidth}`)
+    drawn = key
+    if (checks.length === 0) return
+    const data = UPlot.join(checks.map(({ at, latencyMs }) => [at, latencyMs]))
+    marks = checks
+    if (isSame) return plot.setData(data)
+    plot?.destroy()
+    plot = new UPlot(optionsOf(checks, place.clientWidth, UPlot), data, place)
+  }
+
+  draw()
+  document.addEventListener('shown', draw)
+  isDark.addEventListener('change', draw)
+  new ResizeObserver(draw).observe(place)
+}
+
+/** What is drawn beside the lines. @type {Checks[]} */
+let marks = []
+
+/** @param {string} name */
+const colour = (name) => {
+  // A canvas knows no light-dark(): an element is asked what it comes to.
+  const probe = document.createElement('i')
+  document.body.append(probe)
+  probe.style.color = `var(--${name})`
+  const { color } = getComputedStyle(probe)
+  probe.remove()
+  return color
+}
+
+const lineColours = ['link', 'up', 'degraded', 'draining', 'quiet', 'text', 'unknown', 'down']
+const dashes = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 2], [10, 4], [4, 4], [3, 6]]
+
+/**
+ * @param {Checks[]} checks
+ * @param {number} width
+ * @param {any} UPlot
+ */
+function optionsOf(checks, width, UPlot) {
+  const axis = { stroke: colour('quiet'), grid: { stroke: colour('line'), width: 1 }, ticks: { show: false } }
+  return {
+    width,
+    height: heightPx,
+    cursor: { drag: { x: false, y: false } },
+    scales: {
+      y: {
+        range: (/** @type {any} */ _plot, /** @type {number} */ _min, /** @type {number} */ max) => [
+          0,
+          (max || 1) * 1.15,
+        ],
+      },
+    },
+    axes: [
+      { ...axis, values: '{HH}:{mm}:{ss}', space: 80 },
+      {
+        ...axis,
+        size: 64,
+        values: (/** @type {any} */ _plot, /** @type {number[]} */ ticks) => ticks.map((tick) => `${tick} ms`),
+      },
+    ],
+    series: [
+      { label: 'At', value: '{HH}:{mm}:{ss}' },
+      ...checks.map(({ target }, index) => ({
+        label: target,
+        stroke: colour(lineColours[index] ?? 'text'),
+        dash: dashes[index],
+        width: 1.5,
+        points: { size: 4 },
+        spanGaps: false,
+        value: (/** @type {any} */ _plot, /** @type {number | null} */ value) =>
+          value === null ? '–' : `${value.toPrecision(3)} ms`,
+      })),
+    ],
+    hooks: { draw: [(/** @type {any} */ plot) => drawMarks(plot, UPlot.pxRatio)] },
+  }
+}
+
+/**
+ * Failures as lines across, second SYNs as triangles at the top: both have a shape as well as a colour.
+ * @param {any} plot
+ * @param {number} ratio
+ */
+function drawMarks(plot, ratio) {
+  const { ctx, bbox } = plot
+  ctx.save()
+  for (const { at, latencyMs, synRetransmits } of marks) {
+    for (const [index, time] of at.entries()) {
+      const x = plot.valToPos(time, 'x', true)
+      if (latencyMs[index] === null) {
+        ctx.strokeStyle = colour('down')
+        ctx.lineWidth = 1.5 * ratio
+        ctx.beginPath()
+        ctx.moveTo(x, bbox.top)
+        ctx.lineTo(x, bbox.top + bbox.height)
+        ctx.stroke()
+      } else if ((synRetransmits[index] ?? 0) > 0) {
+        const size = 5 * ratio
+        ctx.fillStyle = colour('degraded')
+        ctx.beginPath()
+        ctx.moveTo(x, bbox.top)
+        ctx.lineTo(x - size, bbox.top + 2 * size)
+        ctx.lineTo(x + size, bbox.top + 2 * size)
+        ctx.fill()
+      }
+    }
+  }
+  ctx.restore()
+}

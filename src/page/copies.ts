@@ -1,0 +1,41 @@
+import { pathOf } from './links.ts'
+
+/** Something ready to be copied. */
+export type Copy = { readonly title: string; readonly text: string }
+
+/**
+ * What else asks about this service, for exactly this one, whatever it is called: the name is written as a URL, or as a string of
+ * PromQL, and never where a shell, YAML or a template of an annotation would read it as something else.
+ */
+export function copies(name: string, origin: string): Copy[] {
+  const path = pathOf(name)
+  const { port } = new URL(origin)
+  const matcher = `{service=${JSON.stringify(name)}}`
+  const isUp = `max without (instance, pod) (porthole_service_up${matcher})`
+  return [
+    {
+      title: 'curl: exits with 0 while it is up or degraded',
+      text: `curl --fail-with-body -sS '${origin}health/${path}'`,
+    },
+    {
+      title: 'Kubernetes: with Porthole beside the program, in the same pod',
+      text: `readinessProbe:\n  httpGet: { path: /health/${path}, port: ${port === '' ? 8080 : port} }`,
+    },
+    { title: 'Prometheus: 1 while it is up or degraded', text: isUp },
+    {
+      title: 'Prometheus alert',
+      text: `- alert: PortholeServiceDown
+  # Unknown is 0 as well, so at least one target must have said down.
+  expr: |-
+    ${isUp} == 0
+    and ignoring (target, reason)
+    max without (instance, pod) (porthole_target_down_reason${matcher.slice(0, -1)}, reason!~"connected|local|denied"})
+    unless
+    max without (instance, pod) (porthole_service_draining${matcher})
+  for: 1m
+  labels: { severity: critical }
+  annotations:
+    summary: "{{ $labels.service }} is down"`,
+    },
+  ]
+}

@@ -1,0 +1,28 @@
+import type { Clock } from '../clock.ts'
+import { sliceStatuses } from '../domain/slices.ts'
+import { measureUptime } from '../domain/uptime.ts'
+import type { TransitionLog } from '../monitor/transition-log.ts'
+import { uptimeEvidence } from '../monitor/uptime-evidence.ts'
+import type { WatchedService } from '../monitor/watch.ts'
+import { formatUptime } from './badge.ts'
+import { strip } from './charts.ts'
+import type { Markup } from './markup.ts'
+
+const halfHourMs = 1_800_000
+const slices = 48
+const dayMs = slices * halfHourMs
+
+/** The last 24 hours of a service: a strip of half hours, on the clock so that what happened stays where it is, and its uptime. */
+export function dayOf(watched: WatchedService, log: TransitionLog, clock: Clock): { strip: Markup; uptime: string } {
+  const now = clock.now()
+  const evidence = uptimeEvidence(watched, log, now)
+  const { ratio } = measureUptime({ ...evidence, from: now - dayMs, to: now })
+  const uptime = formatUptime(ratio)
+  const end = clock.fromEpoch((Math.floor(clock.toEpoch(now) / halfHourMs) + 1) * halfHourMs)
+  const statuses = sliceStatuses({ ...evidence, from: end - dayMs, to: end }, slices)
+  const bad = (['down', 'degraded'] as const).flatMap((status) => {
+    const count = statuses.filter((slice) => slice === status).length
+    return count === 0 ? [] : [`${status} in ${count} of ${slices} half hours`]
+  })
+  return { strip: strip(statuses, `last 24 hours: ${[`uptime ${uptime}`, ...bad].join(', ')}`), uptime }
+}

@@ -1,0 +1,65 @@
+import type { ReportedStatus } from '../domain/status.ts'
+import { isoTime } from '../http/reports.ts'
+import { html, type Markup } from './markup.ts'
+import type { View } from './view.ts'
+
+/** What a page is allowed: what comes from Porthole itself, and no script or style between its lines. */
+export const pagePolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+type Page = {
+  readonly title: string
+  /** What its icon and its colours say. */
+  readonly status: ReportedStatus
+  readonly main: Markup
+  readonly view: View
+  /** Which assets the page goes with. */
+  readonly assets: string
+  readonly version: string
+  /** The query of `/v1/events` for what concerns this page; null for who may not read events. */
+  readonly events: string | null
+}
+
+const asset = ({ view: { root }, assets }: Page, name: string) => `${root}page/${name}?v=${assets}`
+
+/** A whole document. What changes while it is open is in elements with `data-part`, which the page's module keeps up to date. */
+export function layOut(page: Page): string {
+  const { title, status, main, view, version, events } = page
+  return html`<!doctype html>
+<html lang="en" data-status="${status}" data-now="${isoTime(view.now, view.clock)}" data-assets="${page.assets}"${events !== null && html` data-events="${events}"`}>
+<head>
+<meta charset="utf-8">
+<title>${title} · Porthole</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" type="image/svg+xml" href="${asset(page, `icon-${status}.svg`)}">
+<link rel="stylesheet" href="${asset(page, 'page.css')}">
+<script type="module" src="${asset(page, 'page.js')}"></script>
+</head>
+<body>
+<a class="skip" href="#main">Skip to the services</a>
+<header>
+<a class="home" href="${view.root}"><svg viewBox="0 0 32 32" aria-hidden="true"><circle cx="16" cy="16" r="13.5"/><circle cx="16" cy="16" r="7.5"/><path d="M16 2.5v3M16 26.5v3M2.5 16h3M26.5 16h3"/></svg>Porthole</a>
+<p id="live">As of <time datetime="${isoTime(view.now, view.clock)}">${isoTime(view.now, view.clock).slice(0, 19).replace('T', ' ')} UTC</time></p>
+</header>
+<p id="lost" hidden></p>
+<p id="news" role="status"></p>
+<main id="main" tabindex="-1">
+${main}
+</main>
+<footer>
+<nav aria-label="More of Porthole"><a href="${view.root}docs">API</a> <a href="${view.root}v1/transitions">Transitions</a> <a href="${view.root}metrics">Metrics</a></nav>
+<p>Porthole ${version}</p>
+</footer>
+</body>
+</html>
+`.markup
+}

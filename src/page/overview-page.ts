@@ -1,0 +1,79 @@
+import { type ReportedStatus, worstFirst } from '../domain/status.ts'
+import { chooserOf } from '../http/service-page.ts'
+import { html, type Markup } from './markup.ts'
+import type { Entry, GroupEntry, Overview } from './overview.ts'
+import { moreOf, type OverviewQuery, toggleGroup, writeQuery } from './page-query.ts'
+import { serviceRow } from './service-row.ts'
+import { statusShape } from './shapes.ts'
+import { ageOf, type View } from './view.ts'
+import { headlineOf, worstOf } from './words.ts'
+
+/** How many groups are shown before the others have to be asked for. */
+const groupsFirst = 12
+
+/** The page of all services. */
+export function overviewPage(overview: Overview, query: OverviewQuery, view: View): Markup {
+  const { counts, checkedAt, isSolo } = overview
+  const status = worstOf(counts)
+  const isAsked = chooserOf(query, view.details)
+  const chosen = overview.services.filter(
+    ({ watched, status }) => query.status?.includes(status) !== false && isAsked(watched),
+  )
+  const total = overview.services.length
+  return html`<section class="headline" data-part="headline" data-status="${status}">
+<h1>${statusShape(status)}<span>${headlineOf(counts)}</span></h1>
+<p>${checkedAt === null ? (total === 0 ? '' : 'not checked yet') : html`checked ${ageOf(checkedAt, view, 'ago')}`}</p>
+</section>
+<div data-part="notices">${isSolo && html`<p class="notice"><b>Solo</b> This replica cannot reach the others and checks everything itself, so they may see it otherwise.</p>`}</div>
+${total === 0 && html`<div data-part="empty" class="empty"><p>Nothing is watched here. Write services into <code>porthole.yaml</code>, or register one:</p><pre><code>curl -X PUT -H "Authorization: Bearer $PORTHOLE_TOKEN" --json '{"targets":["127.0.0.1:5432"]}' localhost:8080/v1/services/postgres</code></pre></div>`}
+${groupList(overview.groups, query, view)}
+${filters(overview, query, view)}
+<section aria-labelledby="services-title">
+<h2 id="services-title">Services <span data-part="shown" class="shown">${tellShown(chosen.length, total)}</span></h2>
+<div class="columns" aria-hidden="true"><span>Service</span><span>Status</span><span>Targets</span><span>Latency, last 60 checks</span><span>Last 24 h, uptime</span></div>
+<ul class="services" data-part="services" data-list>
+${chosen.slice(0, query.show).map((entry) => serviceRow(entry, view))}</ul>
+${more(chosen, query, view)}
+</section>`
+}
+
+function tellShown(shown: number, total: number): string {
+  return shown === total ? `${total}` : `${shown} of ${total}`
+}
+
+function more(chosen: readonly Entry[], query: OverviewQuery, view: View): Markup {
+  const left = chosen.length - query.show
+  const none = chosen.length === 0 && (query.q ?? query.status ?? query.group) !== undefined
+  return html`<p data-part="more" class="more">${none && html`No service is like that. <a href="${view.root}">Show all</a>`}${left > 0 && html`<a href="${view.root}${writeQuery(moreOf(query))}" data-more>Show more</a> <span>${left} more like this</span>`}</p>`
+}
+
+function groupList(groups: readonly GroupEntry[], query: OverviewQuery, { root }: View): Markup | null {
+  if (groups.length === 0) return null
+  const [first, others] = [groups.slice(0, groupsFirst), groups.slice(groupsFirst)]
+  const list = (some: readonly GroupEntry[], part: string) =>
+    html`<ul class="groups" data-part="${part}" data-list>${some.map((group) => groupChip(group, query, root))}</ul>`
+  return html`<nav aria-labelledby="groups-title">
+<h2 id="groups-title">Groups</h2>
+${list(first, 'groups')}
+${others.length > 0 && html`<details><summary>${others.length} more groups</summary>${list(others, 'other-groups')}</details>`}
+</nav>`
+}
+
+function groupChip({ name, status, quorum, counts }: GroupEntry, query: OverviewQuery, root: string): Markup {
+  const isChosen = query.group?.includes(name) ?? false
+  const inService = counts.up + counts.degraded + counts.down + counts.unknown
+  const works = counts.up + counts.degraded
+  return html`<li data-key="${name}"><a class="group" data-filter data-status="${status}" href="${root}${writeQuery(toggleGroup(query, name))}"${isChosen && html` aria-current="true"`} title="quorum ${String(quorum)}">${statusShape(status)}<span>${name}</span> <small><span class="word">${status}</span> ${works}/${inService}</small></a></li>`
+}
+
+function filters({ counts }: Overview, query: OverviewQuery, { root }: View): Markup {
+  const { q = '', status = [], group = [] } = query
+  const box = (one: ReportedStatus) =>
+    html`<label data-status="${one}"><input type="checkbox" name="status" value="${one}"${status.includes(one) && html` checked`}>${statusShape(one)}<span>${one}</span> <small data-part="count-${one}">${counts[one]}</small></label>`
+  return html`<form role="search" method="get" action="${root}" id="filters">
+<input type="search" name="q" value="${q}" placeholder="Search services and targets" aria-label="Search services and targets" aria-keyshortcuts="/" autocomplete="off" autocapitalize="off" spellcheck="false"><kbd aria-hidden="true">/</kbd>
+<fieldset><legend>Status</legend>${worstFirst.map(box)}</fieldset>
+<span data-part="chosen-groups">${group.map((name) => html`<input type="hidden" name="group" value="${name}">`)}</span>
+<button type="submit">Show</button>
+</form>`
+}

@@ -1,0 +1,108 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
+import { z } from 'zod'
+import type { Access } from '../http/access.ts'
+import { problemResponse, sendProblem } from '../http/problem.ts'
+import type { History } from '../monitor/history.ts'
+import { readAssets } from './assets.ts'
+import { layOut, pagePolicy } from './layout.ts'
+import { createOverview, type Overview, type OverviewParts } from './overview.ts'
+import { overviewPage } from './overview-page.ts'
+import { OverviewQuery } from './page-query.ts'
+import { originOf, rootOf } from './root.ts'
+import { missingPage, servicePage } from './service-view.ts'
+import type { View } from './view.ts'
+import { titleOf, worstOf } from './words.ts'
+
+type Options = OverviewParts & { readonly history: History; readonly access: Access; readonly version: string }
+
+const page = (description: string) => ({ description, content: { 'text/html': { schema: z.string() } } })
+
+/** `GET /`, `GET /services/{service}`, and what these pages are made of. */
+export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, options) => {
+  const { monitor, log, clock, history, access, version } = options
+  const assets = readAssets()
+  const overview = createOverview(options)
+  app.addHook('onClose', async () => overview.close())
+
+  const viewOf = (request: FastifyRequest): View => ({
+    root: rootOf(request.raw),
+    details: access.showsDetails(request.raw),
+    now: clock.now(),
+    clock,
+    history,
+    log,
+  })
+
+  app.get(
+    '/',
+    {
+      schema: {
+        summary: 'The status page: all services, the worst first',
+        operationId: 'showServices',
+        tags: ['page'],
+        querystring: OverviewQuery,
+        response: { 200: page('HTML, kept up to date in the browser.'), 400: problemResponse('The query is wrong.') },
+      },
+    },
+    async (request, reply) => {
+      const view = viewOf(request)
+      const seen: Overview = overview.read()
+      return sendPage(reply, {
+        title: seen.services.length === 0 ? 'No services' : titleOf(seen.counts),
+        status: worstOf(seen.counts),
+        main: overviewPage(seen, request.query, view),
+        view,
+        assets: assets.digest,
+        version,
+        events: view.details ? '' : null,
+      })
+    },
+  )
+
+  app.get(
+    '/services/:service',
+    {
+      schema: {
+        summary: 'The page of one service: its targets, their latency, what happened, and lines to copy',
+        operationId: 'showService',
+        tags: ['page'],
+        params: z.object({ service: z.string() }),
+        response: { 200: page('HTML, kept up to date in the browser.'), 404: page('No such service.') },
+      },
+    },
+    async (request, reply) => {
+      const view = viewOf(request)
+      const { service: name } = request.params
+      const watched = monitor.services.get(name)
+      const about = { view, assets: assets.digest, version }
+      if (watched === undefined) {
+        const main = missingPage(name, view)
+        return sendPage(reply.code(404), { ...about, title: 'Not registered', status: 'unknown', main, events: null })
+      }
+      const { status, main } = servicePage(watched, view, { origin: originOf(request.raw) })
+      const events = view.details ? `?service=${encodeURIComponent(name)}` : null
+      return sendPage(reply, { ...about, title: `${name} ${status}`, status, main, events })
+    },
+  )
+
+  app.get('/page/:file', { schema: { hide: true, params: z.object({ file: z.string() }) } }, async (request, reply) => {
+    const asset = assets.files.get(request.params.file)
+    if (asset === undefined) return sendProblem(reply, 404, 'No page is made of that.')
+    const { searchParams } = new URL(request.url, 'http://porthole')
+    const isFixed = searchParams.get('v') === assets.digest
+    return reply
+      .header('cache-control', isFixed ? 'public, max-age=31536000, immutable' : 'no-cache')
+      .type(asset.type)
+      .send(asset.body)
+  })
+}
+
+/** What a page shows is of this moment, and of who may see it. */
+function sendPage(reply: FastifyReply, page: Parameters<typeof layOut>[0]): FastifyReply {
+  return reply
+    .headers({ 'content-security-policy': pagePolicy, 'cache-control': 'no-store' })
+    .type('text/html; charset=utf-8')
+    .serializer((body: string) => body)
+    .send(layOut(page))
+}

@@ -1,0 +1,44 @@
+import { explain } from '../domain/explanation.ts'
+import { statusAt } from '../domain/health.ts'
+import { roundsOf, sparkline } from './charts.ts'
+import { dayOf } from './day.ts'
+import { serviceLink } from './links.ts'
+import { html, type Markup } from './markup.ts'
+import type { Entry } from './overview.ts'
+import { statusShape } from './shapes.ts'
+import { ageOf, type View } from './view.ts'
+import { formatLatency } from './words.ts'
+
+/** How many sentences a service that is not up gives for why. */
+const sentences = 2
+
+/** One service in the list. */
+export function serviceRow({ watched, standing, status }: Entry, view: View): Markup {
+  const { name, groups } = watched.service
+  const { strip, uptime } = dayOf(watched, view.log, view.clock)
+  const rounds = view.details ? roundsOf(view.history, watched.targets) : []
+  const latency = rounds.findLast(({ latencyMs }) => latencyMs !== null)?.latencyMs ?? null
+  return html`<li class="service" data-key="${name}" data-status="${status}">
+<div class="name"><a href="${serviceLink(view.root, name)}">${statusShape(status)}<span>${name}</span></a>${groups.map((group) => html`<span class="tag">${group}</span>`)}</div>
+<div class="state"><b>${status}</b> ${ageOf(standing.since, view, 'for')}</div>
+<div class="up">${standing.counts.up}/${watched.targets.length}<span class="unit"> up</span></div>
+<div class="latency">${view.details && html`${sparkline(rounds)}<span>${latency === null ? '–' : formatLatency(latency)}</span>`}</div>
+<div class="day">${strip}<span>${uptime}</span></div>
+${status !== 'up' && reasons({ watched, standing, status }, view)}</li>
+`
+}
+
+/** Why a service is not up, in the words of its targets. */
+function reasons({ watched, status }: Entry, view: View): Markup | null {
+  const drained = status === 'draining' && html`<span>taken out of service by its operator</span>`
+  const { policy } = watched.service
+  const faults = view.details
+    ? watched.targets.filter(({ health }) => statusAt(health, policy, view.now).status !== 'up')
+    : []
+  if (faults.length === 0 && drained === false) return null
+  const told = faults.slice(0, sentences).map(({ target, health }) => {
+    return html`<span><b>${target.name}</b> ${explain(health, policy, target, view.now)}</span>`
+  })
+  const more = faults.length - told.length
+  return html`<p class="why">${drained}${told}${more > 0 && html`<span>and ${more} more</span>`}</p>`
+}

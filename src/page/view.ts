@@ -1,0 +1,27 @@
+import type { Clock } from '../clock.ts'
+import { isoTime } from '../http/reports.ts'
+import type { History } from '../monitor/history.ts'
+import type { TransitionLog } from '../monitor/transition-log.ts'
+import { html, type Markup } from './markup.ts'
+import { formatAge } from './words.ts'
+
+/** Who looks at a page, when, and with what it is drawn. */
+export type View = {
+  /** What the page puts before its own paths. */
+  readonly root: string
+  /** Whether whoever looks may see targets, addresses and sentences. */
+  readonly details: boolean
+  readonly now: number
+  readonly clock: Clock
+  readonly history: History
+  readonly log: TransitionLog
+}
+
+/** How long ago an instant is, such as `for 12 s` or `12 s ago`; the page's module lets it grow. Nothing where there is no instant. */
+export function ageOf(instant: number | null, { now, clock }: View, form: 'for' | 'ago'): Markup | null {
+  if (instant === null) return null
+  const age = formatAge(Math.max(0, now - instant))
+  const told = form === 'for' ? `for ${age}` : `${age} ago`
+  const iso = isoTime(instant, clock)
+  return html`<time datetime="${iso}" title="${iso}" data-age="${form}">${told}</time>`
+}

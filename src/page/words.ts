@@ -1,0 +1,43 @@
+import { type ReportedCounts, type ReportedStatus, worstFirst } from '../domain/status.ts'
+
+/** The worst status that any has; `up` where there is nothing. Drained ones are not at fault. */
+export function worstOf(counts: Readonly<ReportedCounts>): ReportedStatus {
+  return worstFirst.find((status) => status !== 'draining' && counts[status] > 0) ?? 'up'
+}
+
+/** How it stands, in one line that is true: what is not up comes first. */
+export function headlineOf(counts: Readonly<ReportedCounts>): string {
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
+  const services = total === 1 ? 'service' : 'services'
+  if (total === 0) return 'No services yet'
+  if (counts.up === total) return total === 1 ? 'The one service is up' : `All ${total} services up`
+  const [first, ...others] = worstFirst.filter((status) => counts[status] > 0 && status !== 'up')
+  if (first === 'draining') return `${counts.up} of ${total} ${services} up, ${counts.draining} draining`
+  const rest = others.map((status) => `, ${counts[status]} ${status}`).join('')
+  return `${counts[first ?? 'down']} of ${total} ${services} ${first}${rest}`
+}
+
+/** The same for a title, where there is little room. */
+export function titleOf(counts: Readonly<ReportedCounts>): string {
+  const [first] = worstFirst.filter((status) => counts[status] > 0 && status !== 'draining')
+  return first === undefined || first === 'up' ? 'All up' : `${counts[first]} ${first}`
+}
+
+const units = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1000],
+] as const
+
+/** How long something took or is ago, in one unit, such as `12 s` or `3 d`: rounded down, since what is shown is not older than that. */
+export function formatAge(ms: number): string {
+  for (const [unit, unitMs] of units) if (ms >= unitMs) return `${Math.floor(ms / unitMs)} ${unit}`
+  return '0 s'
+}
+
+/** A latency with the digits that matter: `0.08 ms`, `12 ms`, `1.2 s`. */
+export function formatLatency(ms: number): string {
+  if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`
+  return `${ms >= 100 ? ms.toFixed(0) : ms >= 10 ? ms.toFixed(1) : ms.toFixed(2)} ms`
+}

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { nextHealth, unchecked } from '../../src/domain/health.ts'
+import type { Outcome } from '../../src/domain/outcome.ts'
+import { bytesPerTarget, createHistory } from '../../src/monitor/history.ts'
+import type { TargetMemory, WatchedTarget } from '../../src/monitor/watch.ts'
+import { sampleOutcome, samplePolicy, sampleService } from '../samples.ts'
+import { watch } from './fakes.ts'
+
+const pg = sampleService('pg', ['pg:5432'])
+
+function keep(services = [pg]) {
+  const watched = watch(services)
+  const history = createHistory({ monitor: watched.monitor })
+  const { clock, checkOnce, monitor, registry } = watched
+  /** Checks once a second, with these outcomes. */
+  async function live(target: WatchedTarget, reasons: readonly Outcome['reason'][]): Promise<void> {
+    for (const reason of reasons) {
+      clock.advance(1000)
+      await checkOnce(target, reason)
+    }
+  }
+  /** Takes in what another replica found. */
+  function adopt(outcome: Outcome): void {
+    const health = nextHealth(unchecked, outcome, samplePolicy())
+    const counters = { checks: 1, failures: 0, connectMs: 0, synRetransmits: 0, lossAt: null }
+    const memory: TargetMemory = { health, announced: health.status, ...counters }
+    monitor.adopt(watched.service('pg'), null, new Map([['pg:5432', memory]]))
+  }
+  return { ...watched, registry, history, live, adopt }
+}
+
+const told = (history: ReturnType<typeof keep>['history'], watched: WatchedTarget) =>
+  history.of(watched).map(({ at, reason }) => `${at} ${reason}`)
+
+test('remembers what the checks of a target found, the oldest first', async () => {
+  const { history, clock, checkOnce, target } = keep()
+  const watched = target('pg', 'pg:5432')
+  assert.deepEqual(history.of(watched), [])
+  await checkOnce(watched, 'connected', { latencyMs: 0.25, synRetransmits: 1 })
+  clock.advance(1049)
+  await checkOnce(watched, 'timeout', { synRetransmits: null })
+  assert.deepEqual(history.of(watched), [
+    { at: 5000, reason: 'connected', latencyMs: 0.25, synRetransmits: 1 },
+    { at: 6000, reason: 'timeout', latencyMs: null, synRetransmits: null },
+  ])
+})
+
+test('remembers the last 60', async () => {
+  const { history, live, target } = keep()
+  const watched = target('pg', 'pg:5432')
+  await live(watched, [...Array(5).fill('refused'), ...Array(59).fill('connected')])
+  const found = told(history, watched)
+  assert.equal(found.length, 60)
+  assert.deepEqual(found.slice(0, 2), ['10000 refused', '11000 connected'])
+  assert.equal(found.at(-1), '69000 connected')
+})
+
+test('what is remembered of a target takes 430 bytes', () => {
+  assert.equal(bytesPerTarget, 430)
+})
+
+test('every target has its own', async () => {
+  const { history, live, target } = keep([sampleService('pg', ['db-1:5432', 'db-2:5432', 'db-3:5432'])])
+  await live(target('pg', 'db-1:5432'), ['connected'])
+  await live(target('pg', 'db-2:5432'), ['refused', 'timeout'])
+  assert.deepEqual(told(history, target('pg', 'db-1:5432')), ['6000 connected'])
+  assert.deepEqual(told(history, target('pg', 'db-2:5432')), ['7000 refused', '8000 timeout'])
+  assert.deepEqual(told(history, target('pg', 'db-3:5432')), [])
+})
+
+test('what another replica found is among them, what is older than the last is not', async () => {
+  const { history, live, adopt, clock, target } = keep()
+  const watched = target('pg', 'pg:5432')
+  adopt(sampleOutcome('refused', -20_000))
+  await live(watched, ['connected'])
+  clock.advance(1000)
+  adopt(sampleOutcome('timeout', 6500))
+  adopt(sampleOutcome('rejected', 6200))
+  assert.deepEqual(told(history, watched), ['-20000 refused', '6000 connected', '6500 timeout'])
+})
+
+test('what this replica found and is told by the others again is there once', async () => {
+  const { history, live, adopt, clock, target } = keep()
+  const watched = target('pg', 'pg:5432')
+  await live(watched, ['connected', 'connected'])
+  const { lastOutcome } = watched.health
+  assert.ok(lastOutcome)
+  adopt(lastOutcome)
+  const written = clock.toEpoch(lastOutcome.endedAt + 0.3)
+  adopt({ ...lastOutcome, endedAt: clock.fromEpoch(written) })
+  assert.deepEqual(told(history, watched), ['6000 connected', '7000 connected'])
+})
+
+test('a target that is gone is forgotten, and who comes after it begins anew', async () => {
+  const { history, live, registry, target } = keep()
+  const before = target('pg', 'pg:5432')
+  await live(before, ['refused', 'refused'])
+  registry.replaceAll([], [])
+  assert.deepEqual(history.of(before), [])
+  registry.replaceAll([pg], [])
+  const after = target('pg', 'pg:5432')
+  assert.deepEqual(history.of(after), [])
+  await live(after, ['connected'])
+  assert.deepEqual(told(history, after), ['8000 connected'])
+  assert.deepEqual(history.of(before), [])
+})
+
+test('what comes in late for a target that is gone is not remembered', async () => {
+  const { history, monitor, registry, target } = keep()
+  const watched = target('pg', 'pg:5432')
+  registry.replaceAll([], [])
+  monitor.checked.emit({ watched, outcome: sampleOutcome('connected', 5000), lateMs: 0 })
+  assert.deepEqual(history.of(watched), [])
+})
+
+test('targets that come and go take no more memory than there are at once', () => {
+  const { monitor, registry, service } = keep()
+  const hosts = Array.from({ length: 256 }, (_, host) => `db-${host}:5432`)
+  const before = process.memoryUsage().arrayBuffers
+  for (let round = 0; round < 50; round++) {
+    registry.replaceAll([sampleService('pg', hosts)], [])
+    for (const watched of service('pg').targets)
+      monitor.checked.emit({ watched, outcome: sampleOutcome('connected', 5000), lateMs: 0 })
+    registry.replaceAll([], [])
+  }
+  const taken = process.memoryUsage().arrayBuffers - before
+  assert.ok(taken < 10 * 256 * bytesPerTarget, `${taken} bytes`)
+})
+
+test('is not forgotten when the definition changes and the target stays', async () => {
+  const { history, live, registry, target } = keep()
+  await live(target('pg', 'pg:5432'), ['connected'])
+  registry.replaceAll([sampleService('pg', ['pg:5432', 'other:5432'], { interval: 3000 })], [])
+  assert.deepEqual(told(history, target('pg', 'pg:5432')), ['6000 connected'])
+})
+
+test('the check that a target joined its service with is the first', async () => {
+  const { history, prober, monitor, service, target } = keep([sampleService('pg', ['db:5432'], { resolve: 'all' })])
+  const joined = monitor.readdress(service('pg'), new Map([['db:5432', ['10.0.0.7', '10.0.0.8']]]))
+  await prober.answerAll('refused')
+  await joined
+  assert.deepEqual(told(history, target('pg', '10.0.0.7:5432')), ['5000 refused'])
+  assert.deepEqual(told(history, target('pg', '10.0.0.8:5432')), ['5000 refused'])
+})
+
+test('of a target that was checked and did not join nothing is kept', async () => {
+  const { history, prober, monitor, service } = keep([sampleService('pg', ['db:5432'], { resolve: 'all' })])
+  const joined = monitor.readdress(service('pg'), new Map([['db:5432', ['10.0.0.7', '10.0.0.8']]]))
+  const [first] = service('pg').joining
+  assert.ok(first)
+  await prober.pending('10.0.0.7:5432').answer('connected')
+  await prober.pending('10.0.0.8:5432').abandon()
+  await joined
+  assert.deepEqual(first.health.lastOutcome?.reason, 'connected')
+  assert.deepEqual(history.of(first), [])
+})
+
+test('once closed it remembers nothing more', async () => {
+  const { history, live, adopt, target } = keep()
+  await live(target('pg', 'pg:5432'), ['connected'])
+  history.close()
+  await live(target('pg', 'pg:5432'), ['refused'])
+  adopt(sampleOutcome('timeout', 9000))
+  assert.deepEqual(told(history, target('pg', 'pg:5432')), ['6000 connected'])
+})

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createTransitionLog } from '../../src/monitor/transition-log.ts'
+import { uptimeEvidence } from '../../src/monitor/uptime-evidence.ts'
+import { sampleService } from '../samples.ts'
+import { watch } from './fakes.ts'
+
+/** Two services and a log of what they do. */
+function start() {
+  const watched = watch([sampleService('pg', ['pg:1', 'pg:2'], { quorum: 'any' }), sampleService('mq', ['mq:1'])])
+  const log = createTransitionLog({ monitor: watched.monitor, clock: watched.clock })
+  return { ...watched, log }
+}
+
+test("is a service's own changes, the oldest first, and what it is now", async () => {
+  const { log, clock, checkOnce, service, target } = start()
+  for (const name of ['pg:1', 'pg:2']) {
+    clock.advance(100)
+    await checkOnce(target('pg', name), 'connected')
+    await checkOnce(target('mq', 'mq:1'), 'refused')
+  }
+  const { changes, status, completeSince, absences } = uptimeEvidence(service('pg'), log, clock.now())
+  assert.deepEqual(
+    changes.map(({ at, from, to }) => `${at} ${from} → ${to}`),
+    ['5100 unknown → degraded', '5200 degraded → up'],
+  )
+  assert.deepEqual([status, completeSince, absences], ['up', 5000, []])
+})
+
+test('a status that grew too old is one more change, of when it did and not of when it is seen', async () => {
+  const { log, clock, checkOnce, service, target } = start()
+  await checkOnce(target('mq', 'mq:1'), 'connected')
+  clock.advance(86_400_000)
+  const { changes, status } = uptimeEvidence(service('mq'), log, clock.now())
+  assert.equal(status, 'unknown')
+  assert.deepEqual(
+    changes.map(({ at, from, to }) => `${at} ${from} → ${to}`),
+    ['5000 unknown → up', '37000 up → unknown'],
+  )
+})
+
+test('without any change it is what an earlier process last knew', () => {
+  const { log, clock, service } = start()
+  log.restore({
+    transitions: [{ id: 1, service: 'pg', target: null, from: 'up', to: 'down', at: -1e9, reason: null, message: '' }],
+    absences: [],
+    completeAfter: { id: 0, at: -2e9 },
+    endedAt: 4000,
+  })
+  clock.advance(30 * 86_400_000)
+  const { changes } = uptimeEvidence(service('pg'), log, clock.now())
+  assert.deepEqual(
+    changes.map(({ from, to }) => `${from} → ${to}`),
+    ['down → down'],
+  )
+})
