@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import { quote } from '../domain/quote.ts'
 import { once } from '../http/freshness.ts'
 import { unknownParameters } from '../http/health-query.ts'
+import { sendNotRegistered } from '../http/missing.ts'
 import { problemResponse } from '../http/problem.ts'
 import { reportedStatus } from '../http/reports.ts'
 import { reportUptime, uptimeWindows } from '../http/transition-reports.ts'
@@ -12,6 +13,7 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
 import { type Badge, formatUptime, renderBadge, uptimeStatus } from './badge.ts'
+import { wantsShown } from './negotiation.ts'
 
 /** How long who shows a badge may keep it, in seconds. */
 const maxAgeSeconds = 10
@@ -47,14 +49,22 @@ export const badgeRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { 
         response: {
           200: picture('SVG that needs no font.'),
           400: problemResponse('The query is wrong; every problem is listed.'),
-          404: picture('No such service; the badge says so.'),
+          404: {
+            description: 'No such service. A badge that says so, for who accepts pictures.',
+            content: { ...problemResponse('').content, ...picture('').content },
+          },
         },
       },
     },
-    async ({ params: { service: name }, query: { uptime } }, reply) => {
+    async (request, reply) => {
+      const { service: name } = request.params
+      const { uptime } = request.query
       const watched = monitor.services.get(name)
-      if (watched === undefined)
-        return sendBadge(reply.code(404), { label: name, value: 'not registered', status: 'unknown' })
+      if (watched === undefined) {
+        reply.code(404).header('vary', 'accept')
+        if (!wantsShown(request, 'image/svg+xml')) return sendNotRegistered(reply, name)
+        return sendBadge(reply, { label: name, value: 'not registered', status: 'unknown' })
+      }
       return sendBadge(reply, uptime === undefined ? statusBadge(watched) : uptimeBadge(watched, uptime))
     },
   )

@@ -42,41 +42,44 @@ function worseOf(one: Round, other: Round): Round {
 const height = 24
 const step = 2
 const lowest = 3
-const highest = 17
+const highest = 16
 /** Latencies below this look alike: on one's own network they are noise. */
 const leastScaleMs = 1
 
+type Bar = readonly [x: number, length: number]
+
 /** Bars from the ground up, as one path of strokes. */
-function bars(kind: string, tops: readonly (readonly [x: number, top: number])[]): Markup | null {
-  if (tops.length === 0) return null
-  const d = tops.map(([x, top]) => `M${x} ${height}v-${top}`).join('')
-  return html`<path class="${kind}" d="${d}"/>`
+function bars(kind: string, all: readonly Bar[]): Markup | null {
+  if (all.length === 0) return null
+  return html`<path class="${kind}" d="${all.map(([x, length]) => `M${x} ${height}v-${length}`).join('')}"/>`
+}
+
+/** Bars from the top down. */
+function icicles(kind: string, all: readonly Bar[]): Markup | null {
+  if (all.length === 0) return null
+  return html`<path class="${kind}" d="${all.map(([x, length]) => `M${x} 0v${length}`).join('')}"/>`
 }
 
 /**
- * The latency of the last rounds, each a bar: one that failed is as high as the chart, one that needed a second SYN has a dot
- * above it, and one of which nothing is known is a stub.
+ * The latency of the last rounds, each a bar. One that failed hangs from the top: down to the ground, or to the latency of the
+ * targets that did not. One that needed a second SYN has a dot above it, and one of which nothing is known is a stub.
  */
 export function sparkline(rounds: readonly Round[]): Markup {
   const clean = rounds.filter(({ synRetransmits }) => synRetransmits === 0).map(({ latencyMs }) => latencyMs ?? 0)
   const scaleMs = Math.max(leastScaleMs, ...clean)
-  const tops: Record<'ok' | 'lossy' | 'down' | 'unknown', [number, number][]> = {
-    ok: [],
-    lossy: [],
-    down: [],
-    unknown: [],
-  }
+  const [ok, lossy, down, unknown]: [Bar[], Bar[], Bar[], Bar[]] = [[], [], [], []]
   for (const [index, { verdict, latencyMs, synRetransmits }] of rounds.entries()) {
     const x = (pastChecks - rounds.length + index) * step + step / 2
     const share = Math.min(1, (latencyMs ?? 0) / scaleMs)
-    const top = Math.round((lowest + (highest - lowest) * share) * 10) / 10
-    if (verdict === 'down') tops.down.push([x, height])
-    else if (verdict === 'unknown') tops.unknown.push([x, lowest])
-    else if (synRetransmits > 0) tops.lossy.push([x, top])
-    else tops.ok.push([x, top])
+    const length = Math.round((lowest + (highest - lowest) * share) * 10) / 10
+    if (verdict === 'down') down.push([x, latencyMs === null ? height : height - highest])
+    if (verdict === 'unknown') unknown.push([x, lowest])
+    else if (latencyMs !== null && synRetransmits > 0) lossy.push([x, length])
+    else if (latencyMs !== null) ok.push([x, length])
   }
-  const dots = tops.lossy.map(([x]) => `M${x} 3h0`).join('')
-  return html`<svg class="chart sparkline" viewBox="0 0 ${pastChecks * step} ${height}" role="img" aria-label="${tellRounds(rounds)}">${bars('ok', tops.ok)}${bars('lossy', tops.lossy)}${bars('down', tops.down)}${bars('unknown', tops.unknown)}${dots !== '' && html`<path class="dot" d="${dots}"/>`}</svg>`
+  // A stroke of no length with round ends.
+  const dots = lossy.map(([x]) => `M${x} 3h0`).join('')
+  return html`<svg class="chart sparkline" viewBox="0 0 ${pastChecks * step} ${height}" role="img" aria-label="${tellRounds(rounds)}">${bars('ok', ok)}${bars('lossy', lossy)}${icicles('down', down)}${bars('unknown', unknown)}${dots !== '' && html`<path class="dot" d="${dots}"/>`}</svg>`
 }
 
 function tellRounds(rounds: readonly Round[]): string {
@@ -106,5 +109,5 @@ export function strip(slices: readonly Status[], label: string): Markup {
     )
     return bars(status, tops)
   })
-  return html`<svg class="chart strip" viewBox="0 0 ${slices.length * sliceStep} ${height}" role="img" aria-label="${label}">${paths.filter((path) => path !== null)}</svg>`
+  return html`<svg class="chart strip" viewBox="0 0 ${slices.length * sliceStep} ${height}" preserveAspectRatio="none" role="img" aria-label="${label}">${paths.filter((path) => path !== null)}</svg>`
 }

@@ -12,17 +12,24 @@ const halfHourMs = 1_800_000
 const slices = 48
 const dayMs = slices * halfHourMs
 
-/** The last 24 hours of a service: a strip of half hours, on the clock so that what happened stays where it is, and its uptime. */
-export function dayOf(watched: WatchedService, log: TransitionLog, clock: Clock): { strip: Markup; uptime: string } {
+/**
+ * The last 24 hours of a service: a strip of half hours, on the clock so that what happened stays where it is; and its uptime, null
+ * where nothing is known.
+ */
+export function dayOf(
+  watched: WatchedService,
+  log: TransitionLog,
+  clock: Clock,
+): { strip: Markup; uptime: string | null } {
   const now = clock.now()
   const evidence = uptimeEvidence(watched, log, now)
   const { ratio } = measureUptime({ ...evidence, from: now - dayMs, to: now })
-  const uptime = formatUptime(ratio)
+  const uptime = ratio === null ? null : formatUptime(ratio)
   const end = clock.fromEpoch((Math.floor(clock.toEpoch(now) / halfHourMs) + 1) * halfHourMs)
   const statuses = sliceStatuses({ ...evidence, from: end - dayMs, to: end }, slices)
   const bad = (['down', 'degraded'] as const).flatMap((status) => {
     const count = statuses.filter((slice) => slice === status).length
     return count === 0 ? [] : [`${status} in ${count} of ${slices} half hours`]
   })
-  return { strip: strip(statuses, `last 24 hours: ${[`uptime ${uptime}`, ...bad].join(', ')}`), uptime }
+  return { strip: strip(statuses, `last 24 hours: ${[`uptime ${uptime ?? 'unknown'}`, ...bad].join(', ')}`), uptime }
 }

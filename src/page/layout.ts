@@ -33,8 +33,9 @@ const asset = ({ view: { root }, assets }: Page, name: string) => `${root}page/$
 /** A whole document. What changes while it is open is in elements with `data-part`, which the page's module keeps up to date. */
 export function layOut(page: Page): string {
   const { title, status, main, view, version, events } = page
+  const now = isoTime(view.now, view.clock)
   return html`<!doctype html>
-<html lang="en" data-status="${status}" data-now="${isoTime(view.now, view.clock)}" data-assets="${page.assets}"${events !== null && html` data-events="${events}"`}>
+<html lang="en" data-status="${status}" data-now="${now}" data-assets="${page.assets}"${events !== null && html` data-events="${events}"`}>
 <head>
 <meta charset="utf-8">
 <title>${title} · Porthole</title>
@@ -48,7 +49,8 @@ export function layOut(page: Page): string {
 <a class="skip" href="#main">Skip to the services</a>
 <header>
 <a class="home" href="${view.root}"><svg viewBox="0 0 32 32" aria-hidden="true"><circle cx="16" cy="16" r="13.5"/><circle cx="16" cy="16" r="7.5"/><path d="M16 2.5v3M16 26.5v3M2.5 16h3M26.5 16h3"/></svg>Porthole</a>
-<p id="live">As of <time datetime="${isoTime(view.now, view.clock)}">${isoTime(view.now, view.clock).slice(0, 19).replace('T', ' ')} UTC</time></p>
+<p class="as-of" data-part="as-of">As of <time datetime="${now}">${now.slice(0, 19).replace('T', ' ')} UTC</time></p>
+<p id="live" hidden></p>
 </header>
 <p id="lost" hidden></p>
 <p id="news" role="status"></p>

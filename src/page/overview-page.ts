@@ -71,7 +71,7 @@ function filters({ counts }: Overview, query: OverviewQuery, { root }: View): Ma
   const box = (one: ReportedStatus) =>
     html`<label data-status="${one}"><input type="checkbox" name="status" value="${one}"${status.includes(one) && html` checked`}>${statusShape(one)}<span>${one}</span> <small data-part="count-${one}">${counts[one]}</small></label>`
   return html`<form role="search" method="get" action="${root}" id="filters">
-<input type="search" name="q" value="${q}" placeholder="Search services and targets" aria-label="Search services and targets" aria-keyshortcuts="/" autocomplete="off" autocapitalize="off" spellcheck="false"><kbd aria-hidden="true">/</kbd>
+<span class="search"><input type="search" name="q" value="${q}" placeholder="Search services and targets" aria-label="Search services and targets" aria-keyshortcuts="/" autocomplete="off" autocapitalize="off" spellcheck="false"><kbd aria-hidden="true">/</kbd></span>
 <fieldset><legend>Status</legend>${worstFirst.map(box)}</fieldset>
 <span data-part="chosen-groups">${group.map((name) => html`<input type="hidden" name="group" value="${name}">`)}</span>
 <button type="submit">Show</button>

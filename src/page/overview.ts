@@ -49,19 +49,22 @@ export type OverviewParts = {
 
 /** How long what was seen is shown to everybody who asks, in milliseconds, unless something happens before. */
 const keptMs = 1000
+/** How much longer than it takes: however much happens and however many ask, it is a twentieth of the time at most. */
+const keptAtLeast = 20
 
 /** Looks over everything, once for all who ask within a second: it takes some 2 µs a service. */
 export function createOverview(parts: OverviewParts): { read(): Overview; close(): void } {
   const { monitor, registry, log, clock } = parts
-  let kept: { overview: Overview; readAt: number } | null = null
+  let kept: { overview: Overview; readAt: number; tookMs: number } | null = null
+  let hasChanged = false
   let names: readonly string[] | null = null
-  const forget = () => {
-    kept = null
+  const noteChange = () => {
+    hasChanged = true
   }
   const stopListening = [
-    log.logged.subscribe(forget),
+    log.logged.subscribe(noteChange),
     registry.changed.subscribe(() => {
-      forget()
+      noteChange()
       names = null
     }),
   ]
@@ -69,10 +72,12 @@ export function createOverview(parts: OverviewParts): { read(): Overview; close(
   return {
     read() {
       const now = clock.now()
-      if (kept !== null && now - kept.readAt < keptMs) return kept.overview
+      if (kept !== null && now - kept.readAt < Math.max(hasChanged ? 0 : keptMs, keptAtLeast * kept.tookMs))
+        return kept.overview
+      hasChanged = false
       names ??= [...monitor.services.keys()].sort()
       const overview = lookOver(names, monitor, registry, now)
-      kept = { overview, readAt: now }
+      kept = { overview, readAt: now, tookMs: clock.now() - now }
       return overview
     },
     close() {

@@ -23,7 +23,7 @@ export function serviceRow({ watched, standing, status }: Entry, view: View): Ma
 <div class="state"><b>${status}</b> ${ageOf(standing.since, view, 'for')}</div>
 <div class="up">${standing.counts.up}/${watched.targets.length}<span class="unit"> up</span></div>
 <div class="latency">${view.details && html`${sparkline(rounds)}<span>${latency === null ? '–' : formatLatency(latency)}</span>`}</div>
-<div class="day">${strip}<span>${uptime}</span></div>
+<div class="day">${strip}<span>${uptime ?? '–'}</span></div>
 ${status !== 'up' && reasons({ watched, standing, status }, view)}</li>
 `
 }
@@ -37,7 +37,8 @@ function reasons({ watched, status }: Entry, view: View): Markup | null {
     : []
   if (faults.length === 0 && drained === false) return null
   const told = faults.slice(0, sentences).map(({ target, health }) => {
-    return html`<span><b>${target.name}</b> ${explain(health, policy, target, view.now)}</span>`
+    const sentence = explain(health, policy, target, view.now)
+    return html`<span>${!sentence.includes(target.name) && html`<b>${target.name}</b> `}${sentence}</span>`
   })
   const more = faults.length - told.length
   return html`<p class="why">${drained}${told}${more > 0 && html`<span>and ${more} more</span>`}</p>`

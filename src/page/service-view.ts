@@ -4,7 +4,7 @@ import { explain } from '../domain/explanation.ts'
 import { statusAt } from '../domain/health.ts'
 import { type ReportedStatus, worstFirst } from '../domain/status.ts'
 import { reportedStatus } from '../http/reports.ts'
-import { reportUptime } from '../http/transition-reports.ts'
+import { reportUptime, type UptimeReport } from '../http/transition-reports.ts'
 import type { LoggedTransition } from '../monitor/transition-log.ts'
 import { standingOf, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
 import { formatUptime } from './badge.ts'
@@ -14,7 +14,7 @@ import { dayOf } from './day.ts'
 import { html, type Markup } from './markup.ts'
 import { statusShape } from './shapes.ts'
 import { ageOf, type View } from './view.ts'
-import { formatLatency } from './words.ts'
+import { formatAge, formatLatency } from './words.ts'
 
 /** How many targets the chart shows, and how many changes the list. */
 const plotted = 8
@@ -94,9 +94,9 @@ type Reading = {
 }
 
 function targetTable(targets: readonly Reading[], view: View): Markup {
-  return html`<div class="scroll" tabindex="0" role="region" aria-labelledby="targets-title"><table>
-<thead><tr><th scope="col">Target</th><th scope="col">Status</th><th scope="col">What the last check found</th><th scope="col">Latency</th><th scope="col">Last 60 checks</th><th scope="col">SYNs sent again</th><th scope="col">In a row</th></tr></thead>
-<tbody data-part="targets" data-list>${targets.map((reading) => targetRow(reading, view))}</tbody>
+  return html`<div class="scroll cards" tabindex="0" role="region" aria-labelledby="targets-title"><table role="table">
+<thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Target</th><th scope="col" role="columnheader">Status</th><th scope="col" role="columnheader">What the last check found</th><th scope="col" role="columnheader">Latency</th><th scope="col" role="columnheader">Last 60 checks</th><th scope="col" role="columnheader">SYNs sent&nbsp;again</th><th scope="col" role="columnheader">In a row</th></tr></thead>
+<tbody role="rowgroup" data-part="targets" data-list>${targets.map((reading) => targetRow(reading, view))}</tbody>
 </table></div>`
 }
 
@@ -106,14 +106,14 @@ function targetRow({ target: watched, reads }: Reading, view: View): Markup {
   const { lastOutcome } = health
   const address = lastOutcome?.address ?? null
   const advice = advise(policy, lossAt, view.now)
-  return html`<tr data-key="${target.name}" data-status="${reads.status}">
-<td><span class="target">${target.name}</span>${address !== null && address !== target.name && html`<br><small>${address}</small>`}${target.resolvedFrom !== null && html`<br><small>of ${target.resolvedFrom}</small>`}</td>
-<td><span class="status">${statusShape(reads.status)}${reads.status}</span>${ageOf(reads.since, view, 'for')}</td>
-<td><p class="sentence">${lastOutcome !== null && html`<b>${lastOutcome.reason}</b> `}${explain(health, policy, target, view.now)}</p>${advice !== null && html`<p class="sentence"><small>${advice}</small></p>`}${ageOf(lastOutcome?.endedAt ?? null, view, 'ago')}</td>
-<td class="number">${lastOutcome?.latencyMs == null ? '–' : formatLatency(lastOutcome.latencyMs)}</td>
-<td>${sparkline(roundsOf(view.history, [watched]))}</td>
-<td class="number">${lastOutcome?.synRetransmits ?? '–'} <small>${watched.synRetransmits} in all</small></td>
-<td class="number">${tellStreak(watched, reads.status)}</td>
+  return html`<tr role="row" data-key="${target.name}" data-status="${reads.status}">
+<td role="cell"><span class="target">${target.name}</span>${address !== null && address !== target.name && html`<br><small>${address}</small>`}${target.resolvedFrom !== null && html`<br><small>of ${target.resolvedFrom}</small>`}</td>
+<td role="cell"><span class="status">${statusShape(reads.status)}${reads.status}</span>${ageOf(reads.since, view, 'for')}</td>
+<td role="cell"><p class="sentence">${lastOutcome !== null && html`<b>${lastOutcome.reason}</b> `}${explain(health, policy, target, view.now)}</p>${advice !== null && html`<p class="sentence"><small>${advice}</small></p>`}${ageOf(lastOutcome?.endedAt ?? null, view, 'ago')}</td>
+<td role="cell" class="number" data-label="Latency">${lastOutcome?.latencyMs == null ? '–' : formatLatency(lastOutcome.latencyMs)}</td>
+<td role="cell">${sparkline(roundsOf(view.history, [watched]))}</td>
+<td role="cell" class="number" data-label="SYNs sent again">${lastOutcome?.synRetransmits ?? '–'} <small>${watched.synRetransmits} in all</small></td>
+<td role="cell" class="number" data-label="In a row">${tellStreak(watched, reads.status)}</td>
 </tr>`
 }
 
@@ -139,7 +139,7 @@ function latencyPanel(targets: readonly WatchedTarget[], { history, clock }: Vie
   })
   return html`<section class="panel" id="latency" aria-labelledby="latency-title">
 <h2 id="latency-title">Latency of the last 60 checks</h2>
-<p>From SYN to SYN-ACK. A line across is a check that failed; a triangle, one that needed a second SYN.${targets.length > plotted && ` The first ${plotted} targets.`}</p>
+<p>From SYN to SYN-ACK. A cross is a check that failed, a triangle one that needed a second SYN.${targets.length > plotted && ` The first ${plotted} targets.`}</p>
 <div class="plot" data-checks="${JSON.stringify(checks)}" data-part="checks"></div>
 <div id="plot"><noscript>The chart is drawn by a script; the table above has the same checks.</noscript></div>
 </section>`
@@ -149,10 +149,17 @@ function dayPanel(watched: WatchedService, view: View): Markup {
   const { windows } = reportUptime(watched, view.log, view.clock)
   const { strip } = dayOf(watched, view.log, view.clock)
   return html`<section class="panel" aria-labelledby="day-title">
-<h2 id="day-title">Last 24 hours</h2>
-<p>The worst status of every half hour.</p>
-<div data-part="day" class="wide">${strip}<p class="windows">${windows.map(({ window, uptime }) => html`<span>Uptime in ${window}: <b>${formatUptime(uptime)}</b></span> `)}</p></div>
+<h2 id="day-title">Last 24 hours and uptime</h2>
+<p>The worst status of every half hour: the higher, the worse. Uptime leaves out what is unknown.</p>
+<div data-part="day" class="wide">${strip}<p class="windows">${windows.map(uptimeIn)}</p></div>
 </section>`
+}
+
+/** The uptime in a window, and of how much of it that is if not of all. */
+function uptimeIn({ window, uptime, upMs, downMs, unknownMs }: UptimeReport['windows'][number]): Markup {
+  const known =
+    unknownMs > 60_000 && uptime !== null && html` <small>of the ${formatAge(upMs + downMs)} that are known</small>`
+  return html`<span>${window} <b>${formatUptime(uptime)}</b>${known}</span> `
 }
 
 function transitionPanel(name: string, view: View): Markup {
@@ -162,13 +169,13 @@ function transitionPanel(name: string, view: View): Markup {
 <div data-part="transitions">${
     transitions.length === 0
       ? html`<p>No change of status is remembered.</p>`
-      : html`<div class="scroll" tabindex="0" role="region" aria-labelledby="transitions-title"><table>
-<thead><tr><th scope="col">When</th><th scope="col">What</th><th scope="col">Change</th><th scope="col">Why</th></tr></thead>
-<tbody>${transitions.map((transition) => transitionRow(transition, view))}</tbody></table></div>`
+      : html`<div class="scroll cards" tabindex="0" role="region" aria-labelledby="transitions-title"><table role="table">
+<thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">When</th><th scope="col" role="columnheader">What</th><th scope="col" role="columnheader">Change</th><th scope="col" role="columnheader">Why</th></tr></thead>
+<tbody role="rowgroup">${transitions.map((transition) => transitionRow(transition, view))}</tbody></table></div>`
   }</div>
 </section>`
 }
 
 function transitionRow({ at, target, from, to, message }: LoggedTransition, view: View): Markup {
-  return html`<tr data-status="${to}"><td class="number">${ageOf(at, view, 'ago')}</td><td>${target ?? html`<b>service</b>`}</td><td class="number"><span class="status">${statusShape(to)}${to}</span><small>was ${from}</small></td><td><p class="sentence">${message}</p></td></tr>`
+  return html`<tr role="row" data-status="${to}"><td role="cell" class="number">${ageOf(at, view, 'ago')}</td><td role="cell">${target ?? html`<b>service</b>`}</td><td role="cell" class="number"><span class="status">${statusShape(to)}${to}</span><small>was ${from}</small></td><td role="cell"><p class="sentence">${message}</p></td></tr>`
 }

@@ -78,10 +78,18 @@ export function createJudge({ document, placeOf, resolve }: Described): Judge {
     return [...nowhere, 405].includes(status) ? [] : [`${status} where there is nothing`]
   }
 
+  /** An error that people are shown, as the page or the picture that they asked for. */
+  function isShown({ method, url }: Asked, { status, headers }: Answer): boolean {
+    const operation = placeOf(url)?.get(method === 'HEAD' ? 'GET' : method)
+    const [type = ''] = (headers['content-type'] ?? '').split(';', 1)
+    return type !== problemType && operation?.responses.get(status)?.content?.[type] !== undefined
+  }
+
   return (asked, answer) => {
     const { status, body } = answer
     const complaints = judgePlace(asked, answer)
-    if (status >= 400 && status < 500) complaints.push(...judgeProblem(answer, asked.method === 'HEAD'))
+    if (status >= 400 && status < 500 && !isShown(asked, answer))
+      complaints.push(...judgeProblem(answer, asked.method === 'HEAD'))
     if (status >= 500 && ![503, 504].includes(status)) complaints.push(`${status} is an error of the server`)
     const [leak] = leaks.exec(body) ?? []
     if (leak !== undefined && !isAsset(asked.url) && !decoded(asked.url).includes(leak))

@@ -16,7 +16,11 @@ export const lookedAt = Date.parse('2026-11-25T03:07:12Z')
 /** What a target does at a time so many minutes before the scene is looked at. */
 type Role = (minutesAgo: number, random: () => number) => Partial<Outcome> & { reason: Reason }
 
-const connected = (latencyMs: number, synRetransmits = 0) => ({ reason: 'connected' as const, latencyMs, synRetransmits })
+const connected = (latencyMs: number, synRetransmits = 0) => ({
+  reason: 'connected' as const,
+  latencyMs,
+  synRetransmits,
+})
 const steady =
   (ms: number): Role =>
   (_ago, random) =>
@@ -28,7 +32,8 @@ const between =
   (from: number, to: number, other: Role, otherwise: Role): Role =>
   (ago, random) =>
     (ago <= from && ago >= to ? other : otherwise)(ago, random)
-const lossy: Role = (_ago, random) => (random() < 0.12 ? connected(1021 + random() * 3, 1) : connected(11 + random() * 9))
+const lossy: Role = (_ago, random) =>
+  random() < 0.12 ? connected(1021 + random() * 3, 1) : connected(11 + random() * 9)
 
 type Cast = Record<string, { groups: string[]; quorum?: 'any'; targets: Record<string, Role> }>
 
@@ -78,9 +83,9 @@ function seeded(seed: number): () => number {
 
 /** Porthole's server at the end of such a day. */
 export async function stage(t: Pick<TestContext, 'after'>, { allWell = false } = {}): Promise<Built> {
-  const cast = allWell ? well : { ...well, ...ill }
-  const services: Service[] = Object.entries(cast).map(([name, { groups, quorum = 'all', targets }]) =>
-    sampleService(name, Object.keys(targets), { groups, quorum, interval: intervalMs, timeout: 2000 }),
+  const cast: Cast = allWell ? well : { ...well, ...ill }
+  const services: Service[] = Object.entries(cast).map(([name, { groups, quorum, targets }]) =>
+    sampleService(name, Object.keys(targets), { groups, quorum: quorum ?? 'all', interval: intervalMs, timeout: 2000 }),
   )
   if (!allWell) services.push(sampleService('report-archive', ['10.0.3.3:2049'], { interval: 'off' }))
   const roles = new Map(Object.values(cast).flatMap(({ targets }) => Object.entries(targets)))
@@ -93,7 +98,8 @@ export async function stage(t: Pick<TestContext, 'after'>, { allWell = false } =
   const prober: Prober = {
     name: 'portable',
     check({ target }, ended) {
-      const { reason = 'connected', ...more } = roles.get(target.name)?.((dayMs - instant) / minuteMs, random) ?? {}
+      const role = roles.get(target.name) ?? refused
+      const { reason, ...more } = role((dayMs - instant) / minuteMs, random)
       const startedAt = instant - (more.latencyMs ?? 2000)
       const outcome = sampleOutcome(reason, instant, { address: target.name, startedAt, ...more })
       queueMicrotask(() => ended(outcome))

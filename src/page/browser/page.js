@@ -182,7 +182,8 @@ let gathering
 /** @param {string} [told] */
 function happened(told) {
   if (told !== undefined) news.push(told)
-  gathering ??= setTimeout(() => {
+  if (gathering !== undefined) return
+  gathering = setTimeout(() => {
     gathering = undefined
     if (news.length > 0) announce(news.length > 3 ? `${news.length} services changed.` : news.join('. '))
     news.length = 0
@@ -224,6 +225,7 @@ function tell() {
   }
   const live = document.getElementById('live')
   if (live !== null) {
+    live.hidden = false
     live.dataset.live = isLost ? 'no' : 'yes'
     live.textContent = isLost ? 'Connection lost' : 'Live'
   }

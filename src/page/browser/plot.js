@@ -108,26 +108,30 @@ function optionsOf(checks, width, UPlot) {
 }
 
 /**
- * Failures as lines across, second SYNs as triangles at the top: both have a shape as well as a colour.
+ * Failures as crosses on the ground, second SYNs as triangles at the top: both have a shape as well as a colour.
  * @param {any} plot
  * @param {number} ratio
  */
 function drawMarks(plot, ratio) {
   const { ctx, bbox } = plot
+  const [down, lossy] = [colour('down'), colour('degraded')]
   ctx.save()
   for (const { at, latencyMs, synRetransmits } of marks) {
     for (const [index, time] of at.entries()) {
       const x = plot.valToPos(time, 'x', true)
       if (latencyMs[index] === null) {
-        ctx.strokeStyle = colour('down')
-        ctx.lineWidth = 1.5 * ratio
+        const [size, y] = [3.5 * ratio, bbox.top + bbox.height - 6 * ratio]
+        ctx.strokeStyle = down
+        ctx.lineWidth = 2 * ratio
         ctx.beginPath()
-        ctx.moveTo(x, bbox.top)
-        ctx.lineTo(x, bbox.top + bbox.height)
+        ctx.moveTo(x - size, y - size)
+        ctx.lineTo(x + size, y + size)
+        ctx.moveTo(x + size, y - size)
+        ctx.lineTo(x - size, y + size)
         ctx.stroke()
       } else if ((synRetransmits[index] ?? 0) > 0) {
         const size = 5 * ratio
-        ctx.fillStyle = colour('degraded')
+        ctx.fillStyle = lossy
         ctx.beginPath()
         ctx.moveTo(x, bbox.top)
         ctx.lineTo(x - size, bbox.top + 2 * size)
