@@ -25,7 +25,8 @@ export function roundsOf(history: History, targets: readonly WatchedTarget[]): R
 const roundOf = ({ reason, latencyMs, synRetransmits }: PastCheck): Round => ({
   verdict: verdictOf(reason),
   latencyMs: reason === 'connected' ? latencyMs : null,
-  synRetransmits: synRetransmits ?? 0,
+  // Where nothing answered, that was asked again is no news.
+  synRetransmits: reason === 'connected' ? (synRetransmits ?? 0) : 0,
 })
 
 function worseOf(one: Round, other: Round): Round {

@@ -40,13 +40,14 @@ export function layOut(page: Page): string {
 <meta charset="utf-8">
 <title>${title} · Porthole</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
 <meta name="color-scheme" content="light dark">
 <link rel="icon" type="image/svg+xml" href="${asset(page, `icon-${status}.svg`)}">
 <link rel="stylesheet" href="${asset(page, 'page.css')}">
 <script type="module" src="${asset(page, 'page.js')}"></script>
 </head>
 <body>
-<a class="skip" href="#main">Skip to the services</a>
+<a class="skip" href="#main">Skip to the content</a>
 <header>
 <a class="home" href="${view.root}"><svg viewBox="0 0 32 32" aria-hidden="true"><circle cx="16" cy="16" r="13.5"/><circle cx="16" cy="16" r="7.5"/><path d="M16 2.5v3M16 26.5v3M2.5 16h3M26.5 16h3"/></svg>Porthole</a>
 <p class="as-of" data-part="as-of">As of <time datetime="${now}">${now.slice(0, 19).replace('T', ' ')} UTC</time></p>
@@ -58,7 +59,7 @@ export function layOut(page: Page): string {
 ${main}
 </main>
 <footer>
-<nav aria-label="More of Porthole"><a href="${view.root}docs">API</a> <a href="${view.root}v1/transitions">Transitions</a> <a href="${view.root}metrics">Metrics</a></nav>
+<nav aria-label="More of Porthole"><a href="${view.root}docs">API</a> ${view.details && html`<a href="${view.root}v1/transitions">Transitions</a>`} <a href="${view.root}metrics">Metrics</a></nav>
 <p>Porthole ${version}</p>
 </footer>
 </body>

@@ -5,8 +5,8 @@ import { manyOf, oneOrMany } from '../http/health-query.ts'
 import { AStatus } from '../http/service-query.ts'
 
 /** How many services a page shows unless it is asked for more, and at most. */
-const shownFirst = 100
-const mostShown = 2000
+const shownFirst = 50
+const mostShown = 3200
 
 /** The query of the page. What it does not know it passes over: links come with all sorts of things. */
 export const OverviewQuery = z.object({
@@ -29,7 +29,7 @@ export type OverviewQuery = z.infer<typeof OverviewQuery>
 
 /** The query that shows more of the same. */
 export function moreOf(query: OverviewQuery): OverviewQuery {
-  return { ...query, show: Math.min(mostShown, query.show < shownFirst * 5 ? query.show + shownFirst : query.show * 2) }
+  return { ...query, show: Math.min(mostShown, query.show * 2) }
 }
 
 /** The same query with this group asked for, or no longer. */

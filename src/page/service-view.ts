@@ -94,7 +94,7 @@ type Reading = {
 }
 
 function targetTable(targets: readonly Reading[], view: View): Markup {
-  return html`<div class="scroll cards" tabindex="0" role="region" aria-labelledby="targets-title"><table role="table">
+  return html`<div class="scroll cards" tabindex="0" role="region" aria-label="Table of targets"><table role="table">
 <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Target</th><th scope="col" role="columnheader">Status</th><th scope="col" role="columnheader">What the last check found</th><th scope="col" role="columnheader">Latency</th><th scope="col" role="columnheader">Last 60 checks</th><th scope="col" role="columnheader">SYNs sent&nbsp;again</th><th scope="col" role="columnheader">In a row</th></tr></thead>
 <tbody role="rowgroup" data-part="targets" data-list>${targets.map((reading) => targetRow(reading, view))}</tbody>
 </table></div>`
@@ -169,7 +169,7 @@ function transitionPanel(name: string, view: View): Markup {
 <div data-part="transitions">${
     transitions.length === 0
       ? html`<p>No change of status is remembered.</p>`
-      : html`<div class="scroll cards" tabindex="0" role="region" aria-labelledby="transitions-title"><table role="table">
+      : html`<div class="scroll cards" tabindex="0" role="region" aria-label="Table of what happened"><table role="table">
 <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">When</th><th scope="col" role="columnheader">What</th><th scope="col" role="columnheader">Change</th><th scope="col" role="columnheader">Why</th></tr></thead>
 <tbody role="rowgroup">${transitions.map((transition) => transitionRow(transition, view))}</tbody></table></div>`
   }</div>

@@ -53,6 +53,12 @@ test('all replicas show the same metrics and reports', { skip: noRedis }, async 
     await same(`report of ${service}`, async (member) => (await member.health(service)).body)
   }
   await same('transitions', transitionsOf)
+  for (const { url } of members) {
+    await until('its pages show checks that others made as well', async () => {
+      const page = await (await fetch(url)).text()
+      return page.match(/aria-label="last ([2-9]|\d\d) checks: median/g)?.length === 5
+    })
+  }
 })
 
 test('a fourth replica takes about a quarter, and no other share moves', { skip: noRedis }, async (t) => {

@@ -6,8 +6,10 @@ const page = document.documentElement
 
 /** While nothing happens the page is asked for this often, in milliseconds: ages, latencies and new services. */
 const idleMs = 5000
-/** A tab that nobody sees shows its title and its icon. */
-const hiddenMs = 30_000
+/** A tab that nobody sees still has a title and an icon. */
+const hiddenMs = 10_000
+/** So long a page is kept when Porthole is another version by now: while replicas are replaced, answers come from either. */
+const keptMs = 60_000
 /** What happens within so many milliseconds is shown together. */
 const gatherMs = 250
 /** An answer that is not there by then is not coming. */
@@ -54,6 +56,9 @@ function show(fresh) {
   document.dispatchEvent(new Event('shown'))
 }
 
+/** What an element was made from, as it was written: by now it may have grown older. @type {WeakMap<Element, string>} */
+const sources = new WeakMap()
+
 const main = () => /** @type {HTMLElement} */ (document.querySelector('main'))
 
 /**
@@ -61,7 +66,9 @@ const main = () => /** @type {HTMLElement} */ (document.querySelector('main'))
  * @param {HTMLElement} fresh
  */
 function replace(part, fresh) {
-  if (part.outerHTML === fresh.outerHTML) return
+  const source = fresh.outerHTML
+  if ((sources.get(part) ?? part.outerHTML) === source) return
+  sources.set(part, source)
   for (const { name, value } of fresh.attributes) part.setAttribute(name, value)
   if ('list' in part.dataset) replaceItems(part, fresh)
   else part.replaceChildren(...fresh.childNodes)
@@ -118,7 +125,7 @@ async function refresh() {
     if (now === undefined) throw new Error('this is not a page of Porthole')
     if (mine.signal.aborted) return
     // Porthole was replaced by another version, whose pages this module does not go with.
-    if (assets !== page.dataset.assets) return location.reload()
+    if (assets !== page.dataset.assets && performance.now() > keptMs) return location.reload()
     freshAt = Date.now()
     aheadMs = freshAt - Date.parse(now)
     setLost(false)
@@ -153,12 +160,16 @@ function setLost(lost) {
 /** @type {EventSource | null} */
 let source = null
 
-/** Hears of what happens as it happens. A browser comes back by itself, unless it was refused: then the page tries again. */
+/**
+ * Hears of what happens as it happens. A browser comes back by itself, unless it was refused: then the page tries again. It has
+ * six connections to a host for all its tabs (HTTP/1.1), so a tab that nobody sees gives its own up.
+ */
 function listen() {
   const query = page.dataset.events
-  // Who may see no details may hear of none: the page is asked for now and then.
-  if (query === undefined) return
   source?.close()
+  source = null
+  // Who may see no details may hear of none: the page is asked for now and then.
+  if (query === undefined || document.hidden) return
   const mine = new EventSource(new URL(`v1/events${query}`, root))
   source = mine
   mine.addEventListener('open', () => refreshIn(0))
@@ -343,7 +354,10 @@ if (document.getElementById('plot') !== null) {
   const { drawPlot } = await import(new URL(`plot.js${new URL(import.meta.url).search}`, import.meta.url).href)
   drawPlot()
 }
-document.addEventListener('visibilitychange', () => document.hidden || refreshIn(0))
+document.addEventListener('visibilitychange', () => {
+  listen()
+  refreshIn(document.hidden ? hiddenMs : 0)
+})
 addEventListener('popstate', () => refreshIn(0))
 addEventListener('online', () => refreshIn(0))
 setInterval(tell, 1000)

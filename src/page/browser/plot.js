@@ -32,6 +32,7 @@ export async function drawPlot() {
       plot.series.length === checks.length + 1 &&
       drawn.endsWith(`${isDark.matches}${place.clientWidth}`)
     drawn = key
+    place.dataset.drawn = ''
     if (checks.length === 0) return
     const data = UPlot.join(checks.map(({ at, latencyMs }) => [at, latencyMs]))
     marks = checks
