@@ -318,7 +318,18 @@ function move(by, event) {
 
 /* What can be copied */
 
-for (const box of document.querySelectorAll('.copy')) {
+/** Gives what can be copied a button, and draws the chart: on this page, and on what is put in its place. */
+async function equip() {
+  for (const box of document.querySelectorAll('.copy:not(:has(button))')) addButton(box)
+  const plot = document.querySelector('#plot:not([data-drawn])')
+  if (!(plot instanceof HTMLElement)) return
+  plot.dataset.drawn = ''
+  const { drawPlot } = await import(new URL(`plot.js${new URL(import.meta.url).search}`, import.meta.url).href)
+  await drawPlot(plot)
+}
+
+/** @param {Element} box */
+function addButton(box) {
   const code = /** @type {HTMLElement} */ (box.querySelector('code'))
   const button = document.createElement('button')
   button.type = 'button'
@@ -350,16 +361,14 @@ async function copy(code) {
 /* Beginning */
 
 page.classList.add('alive')
-if (document.getElementById('plot') !== null) {
-  const { drawPlot } = await import(new URL(`plot.js${new URL(import.meta.url).search}`, import.meta.url).href)
-  drawPlot()
-}
+document.addEventListener('shown', equip)
 document.addEventListener('visibilitychange', () => {
   listen()
   refreshIn(document.hidden ? hiddenMs : 0)
 })
 addEventListener('popstate', () => refreshIn(0))
 addEventListener('online', () => refreshIn(0))
+void equip()
 setInterval(tell, 1000)
 tell()
 listen()

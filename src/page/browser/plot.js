@@ -1,7 +1,7 @@
 // Draws the latency chart of a service's page.
 
 /**
- * @typedef {{ target: string, at: number[], latencyMs: (number | null)[], reasons: string[], synRetransmits: number[] }} Checks
+ * @typedef {{ target: string, at: number[], latencyMs: (number | null)[], verdicts: ('up' | 'down' | 'unknown')[], synRetransmits: number[] }} Checks
  */
 
 const version = new URL(import.meta.url).search
@@ -9,30 +9,33 @@ const version = new URL(import.meta.url).search
 const beside = (name) => new URL(`${name}${version}`, import.meta.url).href
 const heightPx = 220
 
-/** Draws the chart, and draws it anew when what it shows has changed. */
-export async function drawPlot() {
+/**
+ * Draws the chart, and draws it anew when what it shows has changed.
+ * @param {HTMLElement} place
+ */
+export async function drawPlot(place) {
   const { default: UPlot } = await import(beside('uplot.js'))
   const style = Object.assign(document.createElement('link'), { rel: 'stylesheet', href: beside('uplot.css') })
   document.head.append(style)
-  const place = /** @type {HTMLElement} */ (document.getElementById('plot'))
   place.replaceChildren()
   /** @type {any} */
   let plot = null
   let drawn = ''
+  let drawnForm = ''
   const isDark = matchMedia('(prefers-color-scheme: dark)')
 
   function draw() {
+    // The page is another one by now.
+    if (!place.isConnected) return document.removeEventListener('shown', draw)
     const written =
       /** @type {HTMLElement | null} */ (document.querySelector('[data-part="checks"]'))?.dataset.checks ?? '[]'
     const key = `${written}${isDark.matches}${place.clientWidth}`
     if (key === drawn || place.clientWidth === 0) return
     const checks = /** @type {Checks[]} */ (JSON.parse(written)).filter(({ at }) => at.length > 0)
-    const isSame =
-      plot !== null &&
-      plot.series.length === checks.length + 1 &&
-      drawn.endsWith(`${isDark.matches}${place.clientWidth}`)
+    const form = JSON.stringify([checks.map(({ target }) => target), isDark.matches, place.clientWidth])
+    const isSame = form === drawnForm
+    drawnForm = form
     drawn = key
-    place.dataset.drawn = ''
     if (checks.length === 0) return
     const data = UPlot.join(checks.map(({ at, latencyMs }) => [at, latencyMs]))
     marks = checks
@@ -109,18 +112,19 @@ function optionsOf(checks, width, UPlot) {
 }
 
 /**
- * Failures as crosses on the ground, second SYNs as triangles at the top: both have a shape as well as a colour.
+ * Failures as crosses on the ground, what says nothing of the target as rings, second SYNs as triangles at the top: each has a shape
+ * as well as a colour.
  * @param {any} plot
  * @param {number} ratio
  */
 function drawMarks(plot, ratio) {
   const { ctx, bbox } = plot
-  const [down, lossy] = [colour('down'), colour('degraded')]
+  const [down, lossy, unknown] = [colour('down'), colour('degraded'), colour('unknown')]
   ctx.save()
-  for (const { at, latencyMs, synRetransmits } of marks) {
+  for (const { at, verdicts, synRetransmits } of marks) {
     for (const [index, time] of at.entries()) {
       const x = plot.valToPos(time, 'x', true)
-      if (latencyMs[index] === null) {
+      if (verdicts[index] === 'down') {
         const [size, y] = [3.5 * ratio, bbox.top + bbox.height - 6 * ratio]
         ctx.strokeStyle = down
         ctx.lineWidth = 2 * ratio
@@ -129,6 +133,12 @@ function drawMarks(plot, ratio) {
         ctx.lineTo(x + size, y + size)
         ctx.moveTo(x + size, y - size)
         ctx.lineTo(x - size, y + size)
+        ctx.stroke()
+      } else if (verdicts[index] === 'unknown') {
+        ctx.strokeStyle = unknown
+        ctx.lineWidth = 1.5 * ratio
+        ctx.beginPath()
+        ctx.arc(x, bbox.top + bbox.height - 6 * ratio, 3 * ratio, 0, 2 * Math.PI)
         ctx.stroke()
       } else if ((synRetransmits[index] ?? 0) > 0) {
         const size = 5 * ratio

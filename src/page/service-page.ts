@@ -1,0 +1,64 @@
+import { formatDuration } from '../domain/duration.ts'
+import { statusAt } from '../domain/health.ts'
+import type { ReportedStatus } from '../domain/status.ts'
+import { reportedStatus } from '../http/reports.ts'
+import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import { copies } from './copies.ts'
+import { html, type Markup } from './markup.ts'
+import { dayPanel, latencyPanel, transitionPanel } from './service-panels.ts'
+import { statusShape } from './shapes.ts'
+import { targetTable } from './target-table.ts'
+import { ageOf, type View } from './view.ts'
+
+/** The page of one service, and how it stands. */
+export function servicePage(
+  watched: WatchedService,
+  view: View,
+  { origin }: { origin: string },
+): { status: ReportedStatus; main: Markup } {
+  const { name } = watched.service
+  const standing = standingOf(watched, view.now)
+  const status = reportedStatus(watched, standing)
+  const main = html`<nav class="back"><a href="${view.root}">All services</a></nav>
+<section class="headline" data-part="headline" data-status="${status}">
+<h1>${statusShape(status)}<span>${name}</span></h1>
+<p><b>${status}</b> ${ageOf(standing.since, view, 'for')}</p>
+</section>
+<div data-part="notices">${watched.drained && html`<p class="notice"><b>Draining</b> Taken out of service by its operator. Its targets are checked all the same.</p>`}${watched.checkedBy?.solo === true && html`<p class="notice"><b>Solo</b> This replica cannot reach the others and checks everything itself, so they may see it otherwise.</p>`}</div>
+${facts(watched, view)}
+<section class="panel" aria-labelledby="targets-title">
+<h2 id="targets-title">Targets</h2>
+${view.details ? targetTable(watched, view) : html`<p data-part="hidden-targets">Targets, addresses and sentences are for who sends a token.</p>`}
+</section>
+${view.details && latencyPanel(watched, view)}
+${dayPanel(watched, view)}
+${view.details && transitionPanel(name, view)}
+<section class="panel" aria-labelledby="copy-title">
+<h2 id="copy-title">To copy</h2>
+<div class="copies" data-origin="${origin}">${copies(name, origin).map(({ title, text }) => html`<div class="copy"><h3>${title}</h3><pre tabindex="0"><code>${text}</code></pre></div>`)}</div>
+</section>`
+  return { status, main }
+}
+
+/** What is said of a name that nothing is registered under. */
+export function missingPage(name: string, { root }: View): Markup {
+  return html`<section class="headline" data-part="headline" data-status="unknown">
+<h1>${statusShape('unknown')}<span>${name}</span></h1><p>not registered</p></section>
+<p data-part="missing">No service has this name, or it has it no longer. <a href="${root}">All services</a></p>`
+}
+
+function facts({ service, targets, checkedBy }: WatchedService, view: View): Markup {
+  const { quorum, groups, policy } = service
+  const up = targets.filter(({ health }) => statusAt(health, policy, view.now).status === 'up').length
+  const links = html`${groups.map((group) => html`<a href="${view.root}?group=${encodeURIComponent(group)}">${group}</a> `)}`
+  const all: (readonly [string, Markup | string])[] = [
+    ['Targets up', `${up} of ${targets.length}`],
+    ['Quorum', String(quorum)],
+    ['Interval', policy.intervalMs === null ? 'only when asked' : formatDuration(policy.intervalMs)],
+    ['Timeout', formatDuration(policy.timeoutMs)],
+    ['Rise, fall', `${policy.rise}, ${policy.fall}`],
+    ...(groups.length === 0 ? [] : [['Groups', links] as const]),
+    ...(checkedBy === null || !view.details ? [] : [['Checked by', checkedBy.replica] as const]),
+  ]
+  return html`<dl class="facts" data-part="facts">${all.map(([term, fact]) => html`<div><dt>${term}</dt><dd>${fact}</dd></div>`)}</dl>`
+}

@@ -1,0 +1,70 @@
+import { verdictOf } from '../domain/outcome.ts'
+import { reportUptime, type UptimeReport } from '../http/transition-reports.ts'
+import type { LoggedTransition } from '../monitor/transition-log.ts'
+import type { WatchedService } from '../monitor/watch.ts'
+import { formatUptime } from './badge.ts'
+import { dayOf } from './day.ts'
+import { html, type Markup } from './markup.ts'
+import { statusShape } from './shapes.ts'
+import { table } from './table.ts'
+import { ageOf, type View } from './view.ts'
+import { formatAge } from './words.ts'
+
+/** How many targets the chart shows, and how many changes the list. */
+const plotted = 8
+const transitionsShown = 50
+
+/** The chart of the last checks, which is drawn in the browser. */
+export function latencyPanel({ targets }: WatchedService, { history, clock }: View): Markup {
+  const checks = targets.slice(0, plotted).map((watched) => {
+    const past = history.of(watched)
+    return {
+      target: watched.target.name,
+      at: past.map(({ at }) => Math.round(clock.toEpoch(at) / 100) / 10),
+      latencyMs: past.map(({ reason, latencyMs }) => (reason === 'connected' ? latencyMs : null)),
+      verdicts: past.map(({ reason }) => verdictOf(reason)),
+      synRetransmits: past.map(({ synRetransmits }) => synRetransmits ?? 0),
+    }
+  })
+  return html`<section class="panel" id="latency" aria-labelledby="latency-title">
+<h2 id="latency-title">Latency of the last 60 checks</h2>
+<p>From SYN to SYN-ACK. A cross is a check that failed, a triangle one that needed a second SYN, a ring one that says nothing of the target.${targets.length > plotted && ` The first ${plotted} targets.`}</p>
+<div class="plot" data-checks="${JSON.stringify(checks)}" data-part="checks"></div>
+<div id="plot"><noscript>The chart is drawn by a script; the table above has the same checks.</noscript></div>
+</section>`
+}
+
+/** What a service was in each half hour of the last day, and how long it was up. */
+export function dayPanel(watched: WatchedService, view: View): Markup {
+  const { windows } = reportUptime(watched, view.log, view.clock)
+  const { strip } = dayOf(watched, view.log, view.clock)
+  return html`<section class="panel" aria-labelledby="day-title">
+<h2 id="day-title">Last 24 hours and uptime</h2>
+<p>The worst status of every half hour: the higher, the worse. Uptime leaves out what is unknown.</p>
+<div data-part="day" class="wide">${strip}<p class="windows">${windows.map(uptimeIn)}</p></div>
+</section>`
+}
+
+/** The uptime in a window, and of how much of it that is if not of all. */
+function uptimeIn({ window, uptime, upMs, downMs, unknownMs }: UptimeReport['windows'][number]): Markup {
+  const known =
+    unknownMs > 60_000 && uptime !== null && html` <small>of the ${formatAge(upMs + downMs)} that are known</small>`
+  return html`<span>${window} <b>${formatUptime(uptime)}</b>${known}</span> `
+}
+
+/** The latest changes of status of a service and its targets. */
+export function transitionPanel(name: string, view: View): Markup {
+  const rows = view.log.find({ service: name, limit: transitionsShown }).map((entry) => transitionRow(entry, view))
+  return html`<section class="panel" aria-labelledby="transitions-title">
+<h2 id="transitions-title">What happened</h2>
+<div data-part="transitions">${
+    rows.length === 0
+      ? html`<p>No change of status is remembered.</p>`
+      : table('Table of what happened', ['When', 'What', 'Change', 'Why'], rows, null)
+  }</div>
+</section>`
+}
+
+function transitionRow({ at, target, from, to, message }: LoggedTransition, view: View): Markup {
+  return html`<tr role="row" data-status="${to}"><td role="cell" class="number">${ageOf(at, view, 'ago')}</td><td role="cell">${target ?? html`<b>service</b>`}</td><td role="cell" class="number"><span class="status">${statusShape(to)}${to}</span><small>was ${from}</small></td><td role="cell"><p class="sentence">${message}</p></td></tr>`
+}

@@ -1,0 +1,61 @@
+import { advise } from '../domain/advice.ts'
+import { explain } from '../domain/explanation.ts'
+import { statusAt } from '../domain/health.ts'
+import { worstFirst } from '../domain/status.ts'
+import type { WatchedService, WatchedTarget } from '../monitor/watch.ts'
+import { roundsOf, sparkline } from './charts.ts'
+import { html, type Markup } from './markup.ts'
+import { statusShape } from './shapes.ts'
+import { table } from './table.ts'
+import { ageOf, type View } from './view.ts'
+import { formatLatency } from './words.ts'
+
+type Reading = {
+  readonly target: WatchedTarget
+  readonly reads: { readonly status: 'up' | 'down' | 'unknown'; readonly since: number | null }
+}
+
+const columns = [
+  'Target',
+  'Status',
+  'What the last check found',
+  'Latency',
+  'Last 60 checks',
+  'SYNs sent again',
+  'In a row',
+]
+
+/** The targets of a service, the worst first. */
+export function targetTable({ service, targets }: WatchedService, view: View): Markup {
+  const readings = targets
+    .map((target) => ({ target, reads: statusAt(target.health, service.policy, view.now) }))
+    .sort((a, b) => worstFirst.indexOf(a.reads.status) - worstFirst.indexOf(b.reads.status))
+  const rows = readings.map((reading) => targetRow(reading, view))
+  return table('Table of targets', columns, rows, 'targets')
+}
+
+function targetRow({ target: watched, reads }: Reading, view: View): Markup {
+  const { target, health, lossAt, watchedService } = watched
+  const { policy } = watchedService.service
+  const { lastOutcome } = health
+  const { address = null, latencyMs = null, synRetransmits = null } = lastOutcome ?? {}
+  const advice = advise(policy, lossAt, view.now)
+  return html`<tr role="row" data-key="${target.name}" data-status="${reads.status}">
+<td role="cell"><span class="target">${target.name}</span>${address !== null && address !== target.name && html`<br><small>${address}</small>`}${target.resolvedFrom !== null && html`<br><small>of ${target.resolvedFrom}</small>`}</td>
+<td role="cell"><span class="status">${statusShape(reads.status)}${reads.status}</span>${ageOf(reads.since, view, 'for')}</td>
+<td role="cell"><p class="sentence">${lastOutcome !== null && html`<b>${lastOutcome.reason}</b> `}${explain(health, policy, target, view.now)}</p>${advice !== null && html`<p class="sentence"><small>${advice}</small></p>`}${ageOf(lastOutcome?.endedAt ?? null, view, 'ago')}</td>
+<td role="cell" class="number" data-label="Latency">${latencyMs === null ? '–' : formatLatency(latencyMs)}</td>
+<td role="cell">${sparkline(roundsOf(view.history, [watched]))}</td>
+<td role="cell" class="number" data-label="SYNs sent again">${synRetransmits ?? '–'} <small>${watched.synRetransmits} in all</small></td>
+<td role="cell" class="number" data-label="In a row">${tellStreak(watched, reads.status)}</td>
+</tr>`
+}
+
+/** How far the verdicts in a row have come toward another status. */
+function tellStreak({ health: { streak }, watchedService }: WatchedTarget, status: string): string {
+  const { rise, fall } = watchedService.service.policy
+  if (streak === null) return '–'
+  const { verdict, count } = streak
+  if (verdict === status || status === 'unknown') return `${count} ${verdict}`
+  return `${count} of ${verdict === 'up' ? rise : fall} to ${verdict}`
+}
