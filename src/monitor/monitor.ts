@@ -89,11 +89,12 @@ export function createMonitor(parts: {
 
   const covers = ({ service }: WatchedService) => responsibility.covers(service.name)
 
-  function take({ watched, due }: Check, outcome: Outcome): void {
+  function take(check: Check, outcome: Outcome): void {
+    const { watched, due } = check
     const isCovered = covers(watched.watchedService)
     // It is for another replica by now, which may have checked since.
     if (due !== null && !isCovered) return
-    if (isOvertaken(watched, outcome)) return
+    if (isOvertaken(check, outcome)) return
     settle(watched, outcome)
     if (isCovered) announce(review(watched, clock.now()))
     checked.emit({ watched, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })
@@ -256,10 +257,11 @@ export function createMonitor(parts: {
 
 /**
  * Whether another replica's check of the same target ended while this one was under way: of two that ran side by side one counts,
- * or a moment of silence that two people asked about would be two failures in a row. A target has one check at a time here.
+ * or a moment of silence that two people asked about would be two failures in a row.
  */
-function isOvertaken({ health: { lastOutcome } }: WatchedTarget, { startedAt, endedAt }: Outcome): boolean {
-  return lastOutcome !== null && lastOutcome.endedAt > startedAt && lastOutcome.endedAt <= endedAt
+function isOvertaken({ watched, known }: Check, { startedAt }: Outcome): boolean {
+  const { lastOutcome } = watched.health
+  return lastOutcome !== null && lastOutcome !== known && lastOutcome.endedAt > startedAt
 }
 
 /** Waits for something, but no longer than that. */

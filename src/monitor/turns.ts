@@ -43,6 +43,7 @@ export function createTurns({
       return
     }
     check.hasBegun = true
+    check.known = watched.health.lastOutcome
     newest = check
     waiting--
     if (watched.retired) {
@@ -69,7 +70,7 @@ export function createTurns({
 
   return {
     begin(watched, due) {
-      const check: Check = { watched, due, hasBegun: false, callers: null }
+      const check: Check = { watched, due, hasBegun: false, known: null, callers: null }
       watched.check = check
       waiting++
       if (due === null) queue.unshift(check, ignore)

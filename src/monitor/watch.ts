@@ -1,5 +1,6 @@
 import { type Addresses, noAddresses } from '../domain/addresses.ts'
 import { type Health, statusAt, unchecked } from '../domain/health.ts'
+import type { Outcome } from '../domain/outcome.ts'
 import { statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import { type Counts, noCounts, type Status } from '../domain/status.ts'
@@ -41,6 +42,8 @@ export type Check = {
   /** The instant of the beat that wants it; null once somebody asked for it. */
   due: number | null
   hasBegun: boolean
+  /** The last outcome when it began. */
+  known: Outcome | null
   /** Who waits for its end; null when nobody does. */
   callers: (() => void)[] | null
 }

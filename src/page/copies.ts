@@ -10,7 +10,7 @@ export type Copy = { readonly title: string; readonly text: string }
 export function copies(name: string, origin: string): Copy[] {
   const path = pathOf(name)
   const { port } = new URL(origin)
-  const matcher = `{service=${JSON.stringify(name)}}`
+  const matcher = `{service=${quoteLabel(name)}}`
   const isUp = `max without (instance, pod) (porthole_service_up${matcher})`
   return [
     {
@@ -38,4 +38,9 @@ export function copies(name: string, origin: string): Copy[] {
     summary: "{{ $labels.service }} is down"`,
     },
   ]
+}
+
+/** A name as a string of PromQL, without the characters that YAML forbids (YAML 1.2.2 §5.1) or takes for the mark of an encoding. */
+function quoteLabel(name: string): string {
+  return JSON.stringify(name).replace(/[\uFEFF\uFFFE\uFFFF]/g, (one) => `\\u${one.charCodeAt(0).toString(16)}`)
 }

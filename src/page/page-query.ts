@@ -43,8 +43,9 @@ export function toggleGroup(query: OverviewQuery, name: string): OverviewQuery {
 export function writeQuery({ q, status = [], group = [], show }: OverviewQuery): string {
   const parameters = new URLSearchParams()
   if (q !== undefined && q !== '') parameters.set('q', q)
-  // All is the same as none.
-  if (status.length < ReportedStatus.options.length) for (const one of status) parameters.append('status', one)
+  // All is the same as none; somebody may write one of them several times.
+  const statuses = new Set(status)
+  if (statuses.size < ReportedStatus.options.length) for (const one of statuses) parameters.append('status', one)
   for (const one of group) parameters.append('group', one)
   if (show !== shownFirst) parameters.set('show', String(show))
   return parameters.size === 0 ? '' : `?${parameters}`

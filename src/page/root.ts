@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
-/** A path such as `/porthole`, of characters that mean nothing else in a URL or in HTML. */
-const prefixPath = /^(\/[\w.~-]+)+\/?$/
+/** A path such as `/porthole`, of characters that mean nothing else in a URL or in HTML, and without `.` and `..`. */
+const prefixPath = /^(\/(?!\.{1,2}(\/|$))[\w.~-]+)+\/?$/
 
 /**
  * Where Porthole begins, as what the page puts before its own paths. Behind a proxy that takes a prefix off and says so in
@@ -17,6 +17,8 @@ export function rootOf({ headers, url = '/' }: IncomingMessage): string {
 
 /** A name or an address, with or without a port: nothing that a shell would read otherwise. */
 const plainHost = /^[\w.-]+(:\d+)?$|^\[[\da-f:.]+\](:\d+)?$/i
+/** Some that look like one are none, such as `1.2.3.999` and `db:99999`. */
+const isHost = (text: string) => plainHost.test(text) && URL.canParse(`http://${text}`)
 
 /** Where Porthole is, as whoever looks wrote it: for the lines that are copied from the page. It ends in a slash. */
 export function originOf({ headers }: IncomingMessage): string {
@@ -25,7 +27,7 @@ export function originOf({ headers }: IncomingMessage): string {
       .split(',', 1)[0]
       ?.trim() ?? ''
   const scheme = first('x-forwarded-proto') === 'https' ? 'https' : 'http'
-  const host = [first('x-forwarded-host'), first('host')].find((one) => plainHost.test(one)) ?? 'localhost:8080'
+  const host = [first('x-forwarded-host'), first('host')].find(isHost) ?? 'localhost:8080'
   const prefix = first('x-forwarded-prefix')
   return `${scheme}://${host}${prefixPath.test(prefix) ? prefix.replace(/\/?$/, '/') : '/'}`
 }

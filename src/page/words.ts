@@ -19,7 +19,7 @@ export function headlineOf(counts: Readonly<ReportedCounts>): string {
 
 /** The same for a title, where there is little room. */
 export function titleOf(counts: Readonly<ReportedCounts>): string {
-  const [first] = worstFirst.filter((status) => counts[status] > 0 && status !== 'draining')
+  const first = worstFirst.find((status) => counts[status] > 0)
   return first === undefined || first === 'up' ? 'All up' : `${counts[first]} ${first}`
 }
 
