@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { Clock } from '../../src/clock.ts'
+import { quorumsOf } from '../../src/config/groups.ts'
+import type { Reason } from '../../src/domain/outcome.ts'
+import type { Quorum } from '../../src/domain/quorum.ts'
+import type { Service } from '../../src/domain/service.ts'
+import { createTransitionLog } from '../../src/monitor/transition-log.ts'
+import { createOverview, type Overview } from '../../src/page/overview.ts'
+import { build, holdChecks, stoppedClock } from '../app.ts'
+import { watch } from '../monitor/fakes.ts'
+import { sampleService } from '../samples.ts'
+
+/** An overview of these services, whose checks the test ends. Each has one target, `name:1`, unless it says otherwise. */
+function oversee(t: TestContext, services: readonly Service[], groups: Record<string, { quorum?: Quorum }> = {}) {
+  const watched = watch(services)
+  const { monitor, registry, clock, service, checkOnce } = watched
+  registry.replaceAll(services, quorumsOf({ groups }))
+  const log = createTransitionLog({ monitor, clock })
+  const overview = createOverview({ monitor, registry, log, clock })
+  t.after(() => overview.close())
+  /** Checks the targets of a service in turn, one for each reason. */
+  async function find(name: string, ...reasons: Reason[]) {
+    for (const [index, reason] of reasons.entries()) {
+      const target = service(name).targets[index] ?? assert.fail(`${name} has no target ${index}`)
+      await checkOnce(target, reason)
+    }
+  }
+  return { ...watched, log, overview, read: overview.read, find }
+}
+
+const one = (name: string, settings: Parameters<typeof sampleService>[2] = {}) =>
+  sampleService(name, [`${name}:1`], { rise: 1, fall: 1, ...settings })
+const namesIn = ({ services }: Overview) => services.map(({ watched }) => watched.service.name).join(' ')
+const groupsIn = ({ groups }: Overview) => groups.map(({ name, status }) => `${name} ${status}`).join(', ')
+
+test('nothing is an overview as well', (t) => {
+  const { read } = oversee(t, [])
+  assert.deepEqual(read(), {
+    services: [],
+    groups: [],
+    counts: { up: 0, degraded: 0, down: 0, unknown: 0, draining: 0 },
+    checkedAt: null,
+    isSolo: false,
+  })
+})
+
+test('the worst comes first: what is not up by when that began, the latest first; what is up by name', async (t) => {
+  const half = (name: string) => sampleService(name, [`${name}:1`, `${name}:2`], { quorum: 'any' })
+  const { read, find, clock, registry } = oversee(t, [
+    ...['z-up', 'b-up', 'a-up', 'a-down', 'm-down', 'z-down', 'a-new', 'b-new', 'drained'].map((name) => one(name)),
+    half('halved'),
+    half('a-halved'),
+  ])
+  for (const name of ['b-up', 'z-up', 'a-up', 'drained']) {
+    await find(name, 'connected')
+    clock.advance(1000)
+  }
+  for (const name of ['m-down', 'a-down', 'z-down']) {
+    await find(name, 'refused')
+    clock.advance(1000)
+  }
+  for (const name of ['a-halved', 'halved']) {
+    await find(name, 'connected', 'refused')
+    clock.advance(1000)
+  }
+  registry.setDrained(['drained'], true)
+  const seen = read()
+  assert.equal(namesIn(seen), 'z-down a-down m-down a-new b-new halved a-halved drained a-up b-up z-up')
+  assert.deepEqual(
+    seen.services.map(({ status }) => status).join(' '),
+    'down down down unknown unknown degraded degraded draining up up up',
+  )
+  assert.deepEqual(seen.counts, { up: 3, degraded: 2, down: 3, unknown: 2, draining: 1 })
+})
+
+test('what is down at the same time is by name, and what was never checked is the last of the unknown', async (t) => {
+  const { read, find, clock } = oversee(
+    t,
+    ['c', 'a', 'b', 'z-new', 'stale'].map((name) => one(name)),
+  )
+  await find('stale', 'connected')
+  clock.advance(100_000)
+  for (const name of ['b', 'c', 'a']) await find(name, 'refused')
+  assert.equal(namesIn(read()), 'a b c stale z-new')
+})
+
+test('what turned unknown by age alone is so without anything happening', async (t) => {
+  const { read, find, clock } = oversee(t, [one('pg')])
+  await find('pg', 'connected')
+  assert.equal(read().services[0]?.status, 'up')
+  clock.advance(100_000)
+  assert.equal(read().services[0]?.status, 'unknown')
+})
+
+test('the time is the one of the latest check of all', async (t) => {
+  const { read, find, clock } = oversee(t, [one('a'), one('b'), one('never')])
+  assert.equal(read().checkedAt, null)
+  await find('b', 'connected')
+  clock.advance(5000)
+  await find('a', 'refused')
+  assert.equal(read().checkedAt, clock.now())
+  clock.advance(5000)
+  assert.equal(read().checkedAt, clock.now() - 5000)
+})
+
+test('a group has its own quorum, and who is drained counts for nothing in it', async (t) => {
+  const inGroups = (name: string, ...groups: string[]) => one(name, { groups })
+  const { read, find, registry } = oversee(
+    t,
+    [
+      inGroups('a', 'any', 'all', 'half', 'two'),
+      inGroups('b', 'any', 'all', 'half', 'two'),
+      inGroups('c', 'any', 'all', 'half', 'two', 'alone'),
+    ],
+    { any: { quorum: 'any' }, half: { quorum: '50%' }, two: { quorum: 2 } },
+  )
+  assert.equal(groupsIn(read()), 'all unknown, alone unknown, any unknown, half unknown, two unknown')
+  await find('a', 'connected')
+  await find('b', 'refused')
+  await find('c', 'refused')
+  assert.equal(groupsIn(read()), 'all down, alone down, half down, two down, any degraded')
+  registry.setDrained(['c'], true)
+  assert.equal(groupsIn(read()), 'all down, two down, alone unknown, any degraded, half degraded')
+  registry.setDrained(['b'], true)
+  assert.equal(groupsIn(read()), 'two down, alone unknown, all up, any up, half up')
+  const [{ quorum, counts } = assert.fail()] = read().groups
+  assert.deepEqual([quorum, counts], [2, { up: 1, degraded: 0, down: 0, unknown: 0, draining: 2 }])
+})
+
+test('groups of the same status are by name', (t) => {
+  const { read } = oversee(t, [one('a', { groups: ['zoo', 'Ärzte', 'bank'] }), one('b', { groups: ['apes'] })])
+  assert.deepEqual(
+    read().groups.map(({ name }) => name),
+    ['apes', 'bank', 'zoo', 'Ärzte'],
+  )
+})
+
+test('groups and services stand as GET /health tells of them', async (t) => {
+  const clock = stoppedClock()
+  const prober = holdChecks(clock)
+  const services = [
+    one('a', { groups: ['both', 'first'] }),
+    one('b', { groups: ['both'] }),
+    sampleService('c', ['c:1', 'c:2'], { groups: ['both', 'last'], quorum: 'any' }),
+    one('d', { groups: ['last'] }),
+  ]
+  const built = await build(t, services, { clock, prober, groups: { both: { quorum: 2 }, last: { quorum: '50%' } } })
+  const log = createTransitionLog(built)
+  const overview = createOverview({ ...built, log })
+  async function compare() {
+    const seen = overview.read()
+    for (const { name, status, quorum, counts } of seen.groups) {
+      const report = (await built.get(`/health?group=${name}`)).json()
+      assert.deepEqual([status, String(quorum), counts], [report.status, report.quorum, report.counts], name)
+    }
+    const report = (await built.get('/health?verbose')).json()
+    assert.deepEqual(seen.counts, report.counts)
+    for (const { watched, status } of seen.services) {
+      const { name } = watched.service
+      assert.equal(status, (await built.get(`/health/${name}`)).json().status, name)
+    }
+  }
+  await compare()
+  for (const [name, reason] of [
+    ['a', 'connected'],
+    ['b', 'refused'],
+    ['c', 'connected'],
+    ['d', 'timeout'],
+  ] as const) {
+    const swept = built.sweep(name)
+    prober.answer({ reason })
+    await swept
+    await compare()
+  }
+  for (const name of ['b', 'a', 'c', 'd']) {
+    built.registry.setDrained([name], true)
+    await compare()
+  }
+})
+
+test('what was seen is kept for a second', async (t) => {
+  const { read, find, clock } = oversee(t, [one('pg')])
+  await find('pg', 'connected')
+  const seen = read()
+  await find('pg', 'connected')
+  clock.advance(999)
+  assert.equal(read(), seen)
+  clock.advance(1)
+  assert.notEqual(read(), seen)
+  assert.equal(read().checkedAt, clock.now() - 1000)
+})
+
+test('it is forgotten at once when a status changes', async (t) => {
+  const { read, find } = oversee(t, [one('pg')])
+  await find('pg', 'connected')
+  assert.equal(namesIn(read()), 'pg')
+  await find('pg', 'refused')
+  const seen = read()
+  assert.equal(seen.counts.down, 1)
+  assert.equal(read(), seen, 'and kept again')
+})
+
+test('it is forgotten at once when services come, go or are drained', (t) => {
+  const { read, registry } = oversee(t, [one('b')])
+  assert.equal(namesIn(read()), 'b')
+  registry.register([one('a'), one('c')])
+  assert.equal(namesIn(read()), 'a b c')
+  registry.deregister('c', 'deregistered')
+  assert.equal(namesIn(read()), 'a b')
+  registry.setDrained(['b'], true)
+  assert.equal(read().counts.draining, 1)
+  registry.replaceAll([], [])
+  assert.equal(namesIn(read()), 'a')
+})
+
+test('however much happens, looking takes a twentieth of the time at most', async (t) => {
+  const { monitor, registry, log, find, clock } = oversee(t, [one('pg')])
+  let reads = 0
+  /** Looking over everything takes 50 ms. */
+  const slow: Clock = {
+    ...clock,
+    now: () => {
+      if (reads++ % 2 === 1) clock.advance(50)
+      return clock.now()
+    },
+  }
+  let looks = 0
+  const { read, close } = createOverview({ monitor, registry, log, clock: slow })
+  t.after(close)
+  let seen = read()
+  const until = clock.now() + 20_000
+  for (let turn = 0; clock.now() < until; turn++) {
+    await find('pg', turn % 2 === 0 ? 'connected' : 'refused')
+    clock.advance(10)
+    reads = 0
+    const next = read()
+    if (next !== seen) looks++
+    seen = next
+  }
+  assert.ok(looks >= 15 && looks <= 20, `${looks} looks of 50 ms in 20 s`)
+})
+
+test('once it is closed nothing tells it any more', async (t) => {
+  const { read, overview, find } = oversee(t, [one('pg')])
+  const seen = read()
+  overview.close()
+  await find('pg', 'connected')
+  assert.equal(read(), seen)
+})
+
+test('it is alone where any of its services is checked by a replica that is', (t) => {
+  const { read, monitor, clock } = oversee(t, [one('a'), one('b')])
+  assert.equal(read().isSolo, false)
+  for (const [solo, expected] of [
+    ['', false],
+    ['b', true],
+  ] as const) {
+    monitor.attribute((name) => ({ replica: 'one', solo: name === solo }))
+    clock.advance(1000)
+    assert.equal(read().isSolo, expected)
+  }
+})

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { parse } from 'node:querystring'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { ReportedStatus } from '../../src/domain/status.ts'
+import { moreOf, OverviewQuery, toggleGroup, writeQuery } from '../../src/page/page-query.ts'
+
+/** A query as a server reads it: once is text, several times is a list. */
+const read = (query: string) => OverviewQuery.parse({ ...parse(query.replace(/^\?/, '')) })
+const problems = (query: string) =>
+  OverviewQuery.safeParse({ ...parse(query) }).error?.issues.map(({ message }) => message) ?? []
+
+const text = fc.oneof(
+  fc.string({ unit: 'grapheme' }),
+  fc.string({ unit: fc.constantFrom('&', '=', '+', '%', '?', '#', ' ', '[]', ',', 'a', '%41', '__proto__', 'é') }),
+)
+const anyQuery: fc.Arbitrary<OverviewQuery> = fc.record(
+  {
+    q: text,
+    status: fc.array(fc.constantFrom(...ReportedStatus.options), { maxLength: 8 }),
+    group: fc.array(text, { maxLength: 4 }),
+    show: fc.oneof(fc.constant(50), fc.integer({ min: 1, max: 3200 })),
+  },
+  { requiredKeys: ['show'] },
+)
+
+/** What a query asks for: each status and group once, and nothing where it narrows nothing. */
+function asked({ q = '', status = [], group = [], show }: OverviewQuery) {
+  const statuses = new Set(status)
+  return {
+    q,
+    status: statuses.size < ReportedStatus.options.length ? statuses : new Set(),
+    group: new Set(group),
+    show,
+  }
+}
+
+test('a query that is written is read as the same', () => {
+  fc.assert(
+    fc.property(anyQuery, (query) => {
+      assert.deepEqual(asked(read(writeQuery(query))), asked(query))
+      assert.equal(writeQuery(read(writeQuery(query))), writeQuery(query))
+    }),
+  )
+})
+
+test('what asks for nothing is written as nothing', () => {
+  for (const query of ['', 'q=', 'show=50', ReportedStatus.options.map((status) => `status=${status}`).join('&')])
+    assert.equal(writeQuery(read(query)), '', query)
+})
+
+test('more shows twice as many of the same, up to what a page can have', () => {
+  fc.assert(
+    fc.property(anyQuery, (query) => {
+      const more = read(writeQuery(moreOf(query)))
+      assert.deepEqual(asked({ ...more, show: query.show }), asked(query))
+      assert.equal(more.show, Math.min(2 * query.show, 3200))
+    }),
+  )
+})
+
+test('a group that is toggled is asked for, or no longer, and nothing else changes', () => {
+  fc.assert(
+    fc.property(anyQuery, text, (query, name) => {
+      const groups = new Set(query.group)
+      const once = read(writeQuery(toggleGroup(query, name)))
+      assert.deepEqual(asked(once), { ...asked(query), group: groups.symmetricDifference(new Set([name])) })
+      assert.deepEqual(asked(read(writeQuery(toggleGroup(once, name)))), asked(query))
+    }),
+  )
+})
+
+test('parameters that the page does not know are passed over', () => {
+  assert.deepEqual(read('utm_source=mail&q=pg&__proto__=x&toString=y&status[]=down'), { q: 'pg', show: 50 })
+})
+
+test('what is wrong is told in a sentence', () => {
+  for (const [query, message] of [
+    ['status=dwon', /^"dwon" is not a status: write up, degraded, down, unknown, draining$/],
+    ['status=up&status=', /^"" is not a status: write /],
+    ['show=many', /^show .*: write a number from 1 to 3200$/],
+    ['show=0', /^show .*: write a number from 1 to 3200$/],
+    ['show=1.5', /^show .*: write a number from 1 to 3200$/],
+    ['show=', /^show .*: write a number from 1 to 3200$/],
+    ['show=3201', /^show.* is at most 3200$/],
+    ['show=50&show=50', /given more than once/],
+    ['q=a&q=b', /given more than once/],
+  ] as const) {
+    const [problem = 'nothing', ...others] = problems(query)
+    assert.match(problem, message, query)
+    assert.deepEqual(others, [], query)
+  }
+})
