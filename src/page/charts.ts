@@ -95,7 +95,8 @@ function tellRounds(rounds: readonly Round[]): string {
     failed > 0 && `${failed} failed`,
     lossy > 0 && `${lossy} needed a second SYN`,
   ].filter((part) => part !== false)
-  return `last ${rounds.length} checks: ${told.join(', ') || 'nothing is known of them'}`
+  const last = rounds.length === 1 ? 'last check' : `last ${rounds.length} checks`
+  return `${last}: ${told.join(', ') || 'nothing is known of them'}`
 }
 
 /** How high a slice of the day stands: what is wrong is higher than what is well, so that a quiet day is a low, even line. */

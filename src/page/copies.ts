@@ -1,7 +1,12 @@
 import { pathOf } from './links.ts'
 
 /** Something ready to be copied. */
-export type Copy = { readonly title: string; readonly text: string }
+export type Copy = {
+  readonly title: string
+  readonly text: string
+  /** It begins with where Porthole is, which the browser may know better. */
+  readonly isAddressed?: true
+}
 
 /**
  * What else asks about this service, for exactly this one, whatever it is called: the name is written as a URL, or as a string of
@@ -16,6 +21,7 @@ export function copies(name: string, origin: string): Copy[] {
     {
       title: 'curl: exits with 0 while it is up or degraded',
       text: `curl --fail-with-body -sS '${origin}health/${path}'`,
+      isAddressed: true,
     },
     {
       title: 'Kubernetes: with Porthole beside the program, in the same pod',

@@ -44,7 +44,9 @@ function tellShown(shown: number, total: number): string {
 function more(chosen: readonly Entry[], query: OverviewQuery, view: View): Markup {
   const left = chosen.length - query.show
   const none = chosen.length === 0 && (query.q ?? query.status ?? query.group) !== undefined
-  return html`<p data-part="more" class="more">${none && html`No service is like that. <a href="${view.root}">Show all</a>`}${left > 0 && html`<a href="${view.root}${writeQuery(moreOf(query))}" data-more>Show more</a> <span>${left} more like this</span>`}</p>`
+  const next = moreOf(query)
+  const link = next !== null && html`<a href="${view.root}${writeQuery(next)}" data-more>Show more</a> `
+  return html`<p data-part="more" class="more">${none && html`No service is like that. <a href="${view.root}">Show all</a>`}${left > 0 && html`${link}<span>${left} more like this${next === null && ': narrow the search'}</span>`}</p>`
 }
 
 function groupList(groups: readonly GroupEntry[], query: OverviewQuery, { root }: View): Markup | null {
@@ -55,7 +57,7 @@ function groupList(groups: readonly GroupEntry[], query: OverviewQuery, { root }
   return html`<nav aria-labelledby="groups-title">
 <h2 id="groups-title">Groups</h2>
 ${list(first, 'groups')}
-${others.length > 0 && html`<details><summary>${others.length} more groups</summary>${list(others, 'other-groups')}</details>`}
+${others.length > 0 && html`<details><summary>${others.length === 1 ? 'One more group' : `${others.length} more groups`}</summary>${list(others, 'other-groups')}</details>`}
 </nav>`
 }
 

@@ -27,9 +27,9 @@ export const OverviewQuery = z.object({
 })
 export type OverviewQuery = z.infer<typeof OverviewQuery>
 
-/** The query that shows more of the same. */
-export function moreOf(query: OverviewQuery): OverviewQuery {
-  return { ...query, show: Math.min(mostShown, query.show * 2) }
+/** The query that shows more of the same; null where no page shows more. */
+export function moreOf(query: OverviewQuery): OverviewQuery | null {
+  return query.show >= mostShown ? null : { ...query, show: Math.min(mostShown, query.show * 2) }
 }
 
 /** The same query with this group asked for, or no longer. */

@@ -35,7 +35,7 @@ ${dayPanel(watched, view)}
 ${view.details && transitionPanel(name, view)}
 <section class="panel" aria-labelledby="copy-title">
 <h2 id="copy-title">To copy</h2>
-<div class="copies" data-origin="${origin}">${copies(name, origin).map(({ title, text }) => html`<div class="copy"><h3>${title}</h3><pre tabindex="0"><code>${text}</code></pre></div>`)}</div>
+<div class="copies">${copies(name, origin).map(({ title, text, isAddressed = false }) => html`<div class="copy"${isAddressed && html` data-origin="${origin}"`}><h3>${title}</h3><pre tabindex="0"><code>${text}</code></pre></div>`)}</div>
 </section>`
   return { status, main }
 }

@@ -38,6 +38,7 @@ export function formatAge(ms: number): string {
 
 /** A latency with the digits that matter: `0.08 ms`, `12 ms`, `1.2 s`. */
 export function formatLatency(ms: number): string {
-  if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`
-  return `${ms >= 100 ? ms.toFixed(0) : ms >= 10 ? ms.toFixed(1) : ms.toFixed(2)} ms`
+  // The digits are chosen by what it is rounded to.
+  if (ms >= 999.5) return `${(ms / 1000).toFixed(1)} s`
+  return `${ms >= 99.95 ? ms.toFixed(0) : ms >= 9.995 ? ms.toFixed(1) : ms.toFixed(2)} ms`
 }

@@ -254,6 +254,7 @@ test('it is alone where any of its services is checked by a replica that is', (t
   assert.equal(read().isSolo, false)
   for (const [solo, expected] of [
     ['', false],
+    ['a', true],
     ['b', true],
   ] as const) {
     monitor.attribute((name) => ({ replica: 'one', solo: name === solo }))

@@ -343,9 +343,12 @@ function addButton(box) {
     }, 2000)
   })
   box.append(button)
-  // Porthole may not know where its proxy is; the browser does.
-  const origin = /** @type {HTMLElement | null} */ (box.closest('[data-origin]'))?.dataset.origin
-  if (origin !== undefined) code.textContent = (code.textContent ?? '').replaceAll(`'${origin}`, `'${root.href}`)
+  // Porthole may not know where its proxy is; the browser does. A name is left alone: it may be called like an address.
+  const { origin } = /** @type {HTMLElement} */ (box).dataset
+  const line = code.textContent ?? ''
+  const [before = '', after = ''] = line.split(`'${origin}`, 2)
+  if (origin !== undefined && line.includes(`'${origin}`))
+    code.textContent = `${before}'${root.href.replaceAll("'", '%27')}${after}`
 }
 
 /**

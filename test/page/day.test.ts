@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createTransitionLog } from '../../src/monitor/transition-log.ts'
+import { dayOf } from '../../src/page/day.ts'
+import { watch } from '../monitor/fakes.ts'
+import { sampleService } from '../samples.ts'
+import { readElements } from './elements.ts'
+
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
+
+/** A service with one target, at noon, and its last day as it is drawn. */
+function buildDay() {
+  const { monitor, clock, service, target, checkOnce } = watch([
+    sampleService('pg', ['db:1'], { interval: 24 * hourMs, rise: 1, fall: 1 }),
+  ])
+  const log = createTransitionLog({ monitor, clock })
+  /** What it was in which of the 48 half hours, the latest being 0, and what is said of it. */
+  function look() {
+    const { strip, uptime } = dayOf(service('pg'), log, clock)
+    const [svg = assert.fail(), ...paths] = readElements(strip.markup)
+    const { viewBox = '' } = svg.attributes
+    const width = Number(viewBox.split(' ')[2])
+    const statuses = paths.map(({ attributes: { class: status = '', d = '' } }): [string, number[]] => [
+      status,
+      Array.from(d.matchAll(/M([\d.]+) /g), ([, x]) => 47 - Math.floor((Number(x) / width) * 48)).reverse(),
+    ])
+    return { slices: Object.fromEntries(statuses), label: svg.attributes['aria-label'], uptime }
+  }
+  const find = (reason: 'connected' | 'refused') => checkOnce(target('pg', 'db:1'), reason)
+  return { clock, find, look }
+}
+
+const from = (first: number) => Array.from({ length: 48 - first }, (_, index) => first + index)
+
+test('a day of which nothing is known is whole, and says so', () => {
+  assert.deepEqual(buildDay().look(), {
+    slices: { unknown: from(0) },
+    label: 'last 24 hours: uptime unknown',
+    uptime: null,
+  })
+})
+
+test('half hours are those of the clock: what happened stays in its own, and moves on as a whole', async () => {
+  const { clock, find, look } = buildDay()
+  clock.advance(20 * minuteMs)
+  await find('refused')
+  for (const [minutes, back] of [
+    [0, 0],
+    [9.9, 0],
+    [0.2, 1],
+    [29.8, 1],
+    [0.2, 2],
+  ] as const) {
+    clock.advance(minutes * minuteMs)
+    if (back === 1) await find('connected')
+    assert.deepEqual(look().slices.unknown, from(back + 1))
+    assert.equal(look().slices.down?.at(-1), back)
+  }
+})
+
+test('a half hour is what was worst in it, and the label tells how many were bad', async () => {
+  const { clock, find, look } = buildDay()
+  await find('connected')
+  clock.advance(2 * hourMs)
+  await find('refused')
+  clock.advance(3 * minuteMs)
+  await find('connected')
+  clock.advance(57 * minuteMs)
+  assert.deepEqual(look(), {
+    slices: { up: [0, 1, 3, 4, 5, 6], down: [2], unknown: from(7) },
+    label: 'last 24 hours: uptime 98.33%, down in 1 of 48 half hours',
+    uptime: '98.33%',
+  })
+})
