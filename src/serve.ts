@@ -48,6 +48,7 @@ const fixedSettings = [
   'replicas',
   'limits',
   'retention',
+  'metrics',
   'maxInFlight',
   'shutdownDelayMs',
   'logLevel',
@@ -95,6 +96,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
     streams,
     prober: prober.name,
     version,
+    omit: config.metrics.omit,
   })
   const parts = {
     monitor,

@@ -10,6 +10,7 @@ import { buildApp } from '../src/app.ts'
 import { systemClock } from '../src/clock.ts'
 import { type Config, parseConfig } from '../src/config/config.ts'
 import { DiscoveredService } from '../src/http/sd.ts'
+import { rendered } from './metrics/page.ts'
 import { createParts, sampleReplica } from './parts.ts'
 import { root } from './readme.ts'
 import { sampleOutcome } from './samples.ts'
@@ -93,7 +94,7 @@ test('every alert has a unit test, and every metric it reads is one that Porthol
     [],
   )
 
-  const page = await parts().metrics.render()
+  const page = await rendered(parts().metrics)
   const known = new Set([...page.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name))
   const readByRules = rules.match(/\bporthole_\w+/g) ?? []
   assert.deepEqual(

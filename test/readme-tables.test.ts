@@ -13,6 +13,7 @@ import { formatDuration } from '../src/domain/duration.ts'
 import { Reason, verdictOf } from '../src/domain/outcome.ts'
 import { builtInDefaults, PolicySettings } from '../src/domain/policy.ts'
 import type { Prober } from '../src/prober/prober.ts'
+import { rendered } from './metrics/page.ts'
 import { createParts, sampleReplica } from './parts.ts'
 import { blocksOf, readme, root, tableOf } from './readme.ts'
 import { sampleOutcome, sampleService } from './samples.ts'
@@ -106,6 +107,7 @@ test("the table of settings has every key of the file, and each one's default", 
       ...Object.values(config.limits).map(String),
       formatDuration(config.retention.maxAgeMs),
       String(config.retention.maxCount),
+      config.metrics.omit.join() || 'none',
       String(config.maxInFlight ?? 'none'),
       formatDuration(config.shutdownDelayMs),
     ],
@@ -159,7 +161,7 @@ test('the table of metrics lists those that are exported, with their labels', as
   await monitor.refresh([...monitor.services.values()], 0, undefined)
   metrics.observeRequest('GET', '/health', 200, 1)
 
-  const page = await metrics.render()
+  const page = await rendered(metrics)
   const exported = [...page.matchAll(/^# TYPE (\S+) /gm)].map(([, name = '']) => {
     const sample = new RegExp(`^${name}(?:_bucket)?(?:\\{(.*)\\})? `, 'm').exec(page)
     assert(sample !== null, `${name} has no sample here`)

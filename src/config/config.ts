@@ -1,5 +1,6 @@
 import type { DialSettings } from '../domain/dial-rules.ts'
 import { defaultLimits, type Limits } from '../domain/limits.ts'
+import type { MetricFamily } from '../domain/metric-family.ts'
 import { handoverMs, type PolicyDefaults } from '../domain/policy.ts'
 import { buildService, type Group, type Service } from '../domain/service.ts'
 import type { Details, Token } from '../domain/token.ts'
@@ -39,6 +40,10 @@ export type Config = {
   readonly limits: Limits
   /** How long transitions are kept, and how many. */
   readonly retention: { readonly maxAgeMs: number; readonly maxCount: number }
+  readonly metrics: {
+    /** Families that the metrics page leaves out. */
+    readonly omit: readonly MetricFamily[]
+  }
   /** How many checks may be in flight at once; null: the prober's own bound. */
   readonly maxInFlight: number | null
   /** How long /readyz fails before the listener closes. */
@@ -111,6 +116,7 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
       maxAgeMs: settings.transitions?.keepFor ?? 30 * dayMs,
       maxCount: settings.transitions?.keepAtMost ?? 100_000,
     },
+    metrics: { omit: settings.metrics?.omit ?? [] },
     maxInFlight: settings.maxInFlight ?? null,
     shutdownDelayMs: settings.shutdownDelay ?? 1000,
     logLevel: environment.logLevel ?? 'info',

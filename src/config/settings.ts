@@ -3,6 +3,7 @@ import { Count } from '../domain/count.ts'
 import { DialSettings } from '../domain/dial-rules.ts'
 import { Duration } from '../domain/duration.ts'
 import { Limits } from '../domain/limits.ts'
+import { MetricFamily } from '../domain/metric-family.ts'
 import { PolicySettings } from '../domain/policy.ts'
 import { Quorum } from '../domain/quorum.ts'
 import { quote } from '../domain/quote.ts'
@@ -112,6 +113,15 @@ const TransitionSettings = z.strictObject(
   { error: wrongType('a rule for keeping transitions: write { keepFor: 30d, keepAtMost: 100000 }') },
 )
 
+const MetricsSettings = z.strictObject(
+  {
+    omit: z
+      .array(MetricFamily, { error: wrongType('a list of metrics: write [porthole_target_checks_total]') })
+      .optional(),
+  },
+  { error: wrongType('a rule for metrics: write { omit: [porthole_target_checks_total] }') },
+)
+
 /** The configuration file as written; every key may be left out. */
 export const FileSettings = z.strictObject(
   {
@@ -132,6 +142,7 @@ export const FileSettings = z.strictObject(
     dial: DialSettings.optional(),
     limits: Limits.optional(),
     transitions: TransitionSettings.optional(),
+    metrics: MetricsSettings.optional(),
     maxInFlight: Count(1, 100_000, 'checks').optional(),
     shutdownDelay: Duration(0, 60_000).optional(),
   },
@@ -165,6 +176,7 @@ const sections = new Map<PropertyKey | undefined, { readonly shape: object }>([
   ['dial', DialSettings],
   ['limits', Limits],
   ['transitions', TransitionSettings],
+  ['metrics', MetricsSettings],
   ['replicas', ReplicaSettings],
 ])
 

@@ -1,20 +1,23 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry as Register } from 'prom-client'
 import type { Clock } from '../clock.ts'
+import type { MetricFamily } from '../domain/metric-family.ts'
 import { Reason } from '../domain/outcome.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
+import { createExposition, type Selection } from './exposition.ts'
 import { addHistogram } from './histogram.ts'
 import { addOwnMetrics, type OwnParts } from './own.ts'
 import { addReplicaMetrics, type ReplicaView } from './replicas.ts'
 import { addRequestDurations, type ObserveRequest } from './requests.ts'
-import { addServiceMetrics } from './services.ts'
-import { addTargetMetrics } from './targets.ts'
 
-/** Porthole's metrics page. A view: it reads the monitor when it is asked, and decides nothing. */
+/** Porthole's metrics page. A view: it follows the monitor, and decides nothing. */
 export type Metrics = {
   readonly contentType: string
-  /** Without `targets`, no series tells of a single target. */
-  render(options?: { targets: boolean }): Promise<string>
+  /**
+   * The page, in pieces that end where a line does; the next is made when it is asked for. Without `targets`, no series tells of a
+   * single target. One that is narrowed has no series of Porthole itself.
+   */
+  render(options?: { targets?: boolean; selection?: Selection }): AsyncGenerator<Buffer>
   readonly observeRequest: ObserveRequest
   /** The configuration was read anew, or could not be. `epochMs` is the time of day. */
   configReloaded(successful: boolean, epochMs: number): void
@@ -30,11 +33,12 @@ export function createMetrics(
     version: string
     /** Null where this Porthole is alone. */
     replica?: ReplicaView | null
+    /** Families of services and targets that are left out. */
+    omit?: readonly MetricFamily[]
   },
   { runtime = true } = {},
 ): Metrics {
   const register = new Register()
-  const ofTargets = new Register()
   const registers = [register]
   const { monitor } = parts
 
@@ -55,8 +59,7 @@ export function createMetrics(
     registers,
   })
 
-  addServiceMetrics(parts, registers)
-  addTargetMetrics(parts, [ofTargets])
+  const exposition = createExposition(parts)
 
   const counts = new Map<Reason, number>(Reason.options.map((reason) => [reason, 0]))
   const checks: Counter = new Counter({
@@ -123,9 +126,11 @@ export function createMetrics(
 
   return {
     contentType: register.contentType,
-    // Begun together, before anything else can happen: both show one moment.
-    render: async ({ targets } = { targets: true }) =>
-      (await Promise.all((targets ? [register, ofTargets] : [register]).map((one) => one.metrics()))).join('\n'),
+    async *render({ targets = true, selection = {} } = {}) {
+      const isNarrowed = Object.values(selection).some((wanted) => wanted !== undefined)
+      if (!isNarrowed) yield Buffer.from(await register.metrics())
+      yield* exposition.pieces({ targets, selection })
+    },
     observeRequest,
     configReloaded(successful, epochMs) {
       reloaded.set(successful ? 1 : 0)

@@ -44,6 +44,7 @@ test('a file that says little gets the defaults', () => {
     dial: {},
     limits: { services: 10_000, targets: 100, groups: 20, nameLength: 200, targetLength: 260, bodyBytes: 65_536 },
     retention: { maxAgeMs: 30 * 86_400_000, maxCount: 100_000 },
+    metrics: { omit: [] },
     maxInFlight: null,
     shutdownDelayMs: 1000,
     logLevel: 'info',

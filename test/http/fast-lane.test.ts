@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type Built, build, listen, nobody, stoppedClock } from '../app.ts'
+import { rendered } from '../metrics/page.ts'
 import { sampleService } from '../samples.ts'
 import { hidden, secret } from './hidden.ts'
 
@@ -88,7 +89,7 @@ test('a service that is drained is 503 in the very next answer, and as it was on
 test('what the lane answers is counted with the route', async (t) => {
   const { built, url } = await buildOfEach(t)
   for (let i = 0; i < 3; i++) await (await fetch(`${url}/health/broken`)).text()
-  const page = await built.metrics.render()
+  const page = await rendered(built.metrics)
   assert.match(page, /_duration_seconds_count\{method="GET",route="\/health\/:service",status_code="503"\} 3\n/)
 })
 

@@ -5,7 +5,7 @@ import { Reason } from '../../src/domain/outcome.ts'
 import { createMetrics } from '../../src/metrics/metrics.ts'
 import { build, holdChecks, listen, nobody, stoppedClock } from '../app.ts'
 import { sampleService } from '../samples.ts'
-import { familyOf, readPage } from './page.ts'
+import { familyOf, readPage, rendered } from './page.ts'
 
 const streams = { stats: () => ({ open: 0, dropped: 0 }) }
 
@@ -38,7 +38,7 @@ test('promtool has nothing to say about a busy page with names of every kind', {
   const parts = { monitor, registry, clock, keeper: null, streams, prober: 'portable' } as const
   const metrics = createMetrics({ ...parts, version: '1.2.3-"quoted"' })
   metrics.configReloaded(true, Date.now())
-  for (const page of [(await built.get('/metrics')).body, await metrics.render()]) {
+  for (const page of [(await built.get('/metrics')).body, await rendered(metrics)]) {
     const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: page, encoding: 'utf8' })
     assert.deepEqual([status, stdout, stderr], [0, '', ''])
   }
@@ -56,7 +56,7 @@ test('the page is 200 when everything is down, and says which format it is in', 
 
 test('a cached gauge names the cache and the series that tells its age', async (t) => {
   const { metrics } = await build(t)
-  const page = await metrics.render()
+  const page = await rendered(metrics)
   for (const name of ['service_up', 'service_targets_up', 'group_up', 'target_up'])
     assert.match(page, new RegExp(`# HELP porthole_${name} .* porthole_target_last_check_timestamp_seconds tells when`))
 })
@@ -67,21 +67,21 @@ test('checks are counted by reason: every reason has its series from the start, 
   const { metrics, sweep } = await build(t, [sampleService('pg', ['db:1'])], { clock, prober })
   const series = (counts: Partial<Record<Reason, number>>) =>
     Object.fromEntries(Reason.options.map((reason) => [`{reason="${reason}"}`, counts[reason] ?? 0]))
-  assert.deepEqual(familyOf(await metrics.render(), 'porthole_checks_total'), series({}))
+  assert.deepEqual(familyOf(await rendered(metrics), 'porthole_checks_total'), series({}))
   for (const reason of Reason.options) {
     const swept = sweep()
     prober.answer({ reason, code: `E${reason}` })
     await swept
   }
   const each = Object.fromEntries(Reason.options.map((reason) => [reason, 1]))
-  assert.deepEqual(familyOf(await metrics.render(), 'porthole_checks_total'), series(each))
+  assert.deepEqual(familyOf(await rendered(metrics), 'porthole_checks_total'), series(each))
 })
 
 test('checks under way are told, and are gone once they end', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const { metrics, sweep } = await build(t, [sampleService('pg', ['db:1', 'db:2'])], { clock, prober })
-  const inFlight = async () => familyOf(await metrics.render(), 'porthole_checks_in_flight')['']
+  const inFlight = async () => familyOf(await rendered(metrics), 'porthole_checks_in_flight')['']
   const swept = sweep()
   assert.equal(await inFlight(), 2)
   prober.answer()
@@ -102,7 +102,7 @@ test('lateness counts scheduled checks only, from their beat', async (t) => {
   check(clock.now() - 3000)
   // A timer may fire a little early.
   check(clock.now() + 1)
-  const page = await metrics.render()
+  const page = await rendered(metrics)
   assert.equal(familyOf(page, 'porthole_check_lateness_seconds_count')[''], 2)
   assert.equal(familyOf(page, 'porthole_check_lateness_seconds_sum')[''], 3)
 })
@@ -110,7 +110,7 @@ test('lateness counts scheduled checks only, from their beat', async (t) => {
 test('skipped beats are counted', async (t) => {
   const prober = holdChecks(stoppedClock())
   const { metrics, monitor, target } = await build(t, [sampleService('pg', [nobody])], { prober })
-  const skipped = async () => familyOf(await metrics.render(), 'porthole_skipped_beats_total')['']
+  const skipped = async () => familyOf(await rendered(metrics), 'porthole_skipped_beats_total')['']
   assert.equal(await skipped(), 0)
   for (let beats = 0; beats < 3; beats++) monitor.beat(target('pg'), 0)
   assert.deepEqual([await skipped(), await skipped()], [2, 2])
@@ -120,13 +120,13 @@ test('a stream is not timed: how long it was open says nothing of how fast Porth
   const { app, metrics } = await build(t)
   const { statusCode } = await app.inject({ method: 'HEAD', url: '/v1/events' })
   assert.equal(statusCode, 200)
-  assert.ok(!(await metrics.render()).includes('/v1/events'))
+  assert.ok(!(await rendered(metrics)).includes('/v1/events'))
 })
 
 test('requests are timed by route, never by path: what callers invent makes no series', async (t) => {
   const { get, metrics } = await build(t, [sampleService('pg', [nobody])])
   for (const url of ['/health/pg', '/health/a', '/health/b?x=1', '/x', '/y/z']) await get(url)
-  const counts = familyOf(await metrics.render(), 'porthole_http_request_duration_seconds_count')
+  const counts = familyOf(await rendered(metrics), 'porthole_http_request_duration_seconds_count')
   assert.deepEqual(counts, {
     '{method="GET",route="/health/:service",status_code="503"}': 1,
     '{method="GET",route="/health/:service",status_code="404"}': 1,
@@ -138,7 +138,7 @@ test('requests are timed by route, never by path: what callers invent makes no s
 test('the configuration: whether the last reading succeeded, and when the one in force was read', async (t) => {
   const { metrics } = await build(t)
   const read = async () => {
-    const page = await metrics.render()
+    const page = await rendered(metrics)
     return ['successful', 'success_timestamp_seconds'].map(
       (name) => familyOf(page, `porthole_config_last_reload_${name}`)[''],
     )
@@ -154,11 +154,11 @@ test('the configuration: whether the last reading succeeded, and when the one in
 test('the page tells which Porthole this is, and of the Node.js process only when asked to', async (t) => {
   const { monitor, registry, clock } = await build(t)
   const parts = { monitor, registry, clock, keeper: null, streams, prober: 'portable', version: '1.2.3' } as const
-  const bare = await createMetrics(parts, { runtime: false }).render()
+  const bare = await rendered(createMetrics(parts, { runtime: false }))
   const labels = `{version="1.2.3",node="${process.version}",prober="portable"}`
   assert.deepEqual(familyOf(bare, 'porthole_build_info'), { [labels]: 1 })
   assert.ok([...readPage(bare).keys()].every((name) => name.startsWith('porthole_')))
-  const full = await createMetrics(parts).render()
+  const full = await rendered(createMetrics(parts))
   assert.ok(readPage(full).has('process_resident_memory_bytes'))
 })
 
@@ -171,5 +171,5 @@ test('ICMP errors are counted by what they say', async (t) => {
     prober.answer({ reason: 'rejected', icmp: { version: 4, type: 3, code: 13, from: '10.0.0.1' } })
     await done
   }
-  assert.match(await metrics.render(), /^porthole_icmp_errors_total\{version="4",type="3",code="13"\} 2$/m)
+  assert.match(await rendered(metrics), /^porthole_icmp_errors_total\{version="4",type="3",code="13"\} 2$/m)
 })

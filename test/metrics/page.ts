@@ -1,10 +1,19 @@
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import type { Metrics } from '../../src/metrics/metrics.ts'
+
+/** A metrics page, whole. */
+export function rendered(metrics: Metrics, ...options: Parameters<Metrics['render']>): Promise<string> {
+  return text(Readable.from(metrics.render(...options)))
+}
+
 /** A metrics page, read: every series by its name and labels as written, in the order of the page. */
 export function readPage(text: string): Map<string, number> {
   const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
   return new Map(
     series.map((line) => {
       const divider = line.lastIndexOf(' ')
-      return [line.slice(0, divider), Number(line.slice(divider + 1))]
+      return [line.slice(0, divider).trimEnd(), Number(line.slice(divider + 1))]
     }),
   )
 }

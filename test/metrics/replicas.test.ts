@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { ReplicaView } from '../../src/metrics/replicas.ts'
 import { holdChecks, stoppedClock } from '../app.ts'
 import { createParts, sampleReplica } from '../parts.ts'
-import { familyOf } from './page.ts'
+import { familyOf, rendered } from './page.ts'
 
 function metricsOf(replica?: ReplicaView) {
   const clock = stoppedClock()
@@ -15,18 +15,18 @@ const noPromtool =
   spawnSync('promtool', ['--version']).error !== undefined && 'promtool (Debian: prometheus) is not installed'
 
 test('promtool has nothing to say about the page of a replica', { skip: noPromtool }, async () => {
-  const input = await metricsOf(sampleReplica()).render()
+  const input = await rendered(metricsOf(sampleReplica()))
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' })
   assert.deepEqual([status, stdout, stderr], [0, '', ''])
 })
 
 test('a Porthole that is alone has no series of replicas', async () => {
-  assert.doesNotMatch(await metricsOf().render(), /porthole_replica_/)
+  assert.doesNotMatch(await rendered(metricsOf()), /porthole_replica_/)
 })
 
 test('a replica tells how many are live and how much is its own; while it is solo it counts itself alone', async () => {
   const read = async (replica: ReplicaView) => {
-    const page = await metricsOf(replica).render()
+    const page = await rendered(metricsOf(replica))
     return ['solo', 'members', 'shards'].map((name) => familyOf(page, `porthole_replica_${name}`)[''])
   }
   assert.deepEqual(await read(sampleReplica()), [0, 2, 128])
@@ -38,7 +38,7 @@ test('renewals are counted by their result, and those that were answered are tim
   const replica = sampleReplica()
   const metrics = metricsOf(replica)
   const read = async () => {
-    const page = await metrics.render()
+    const page = await rendered(metrics)
     const timed = ['count', 'sum'].map(
       (part) => familyOf(page, `porthole_replica_lease_renewal_duration_seconds_${part}`)[''],
     )
@@ -56,7 +56,7 @@ test('renewals are counted by their result, and those that were answered are tim
 
 test('results that do not count are counted by why', async () => {
   const replica = { ...sampleReplica(), sharing: { refused: () => ({ fenced: 2, overtaken: 3 }) } }
-  const page = await metricsOf(replica).render()
+  const page = await rendered(metricsOf(replica))
   assert.deepEqual(familyOf(page, 'porthole_replica_refused_results_total'), {
     '{cause="old_token"}': 2,
     '{cause="overtaken"}': 3,

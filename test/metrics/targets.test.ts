@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { build, holdChecks, listen, nobody, stoppedClock } from '../app.ts'
 import { sampleService } from '../samples.ts'
-import { familyOf, readPage } from './page.ts'
+import { familyOf, readPage, rendered } from './page.ts'
 
 test('services, groups and targets read as the monitor does', async (t) => {
   const { target } = await listen(t)
@@ -146,7 +146,7 @@ test('two scrapes at once show whole pages, the same but for what the process it
   const { target } = await listen(t)
   const { sweep, metrics } = await build(t, [sampleService('a', [target, nobody]), sampleService('b', [nobody])])
   await sweep()
-  const [one, two] = await Promise.all([metrics.render(), metrics.render()])
+  const [one, two] = await Promise.all([rendered(metrics), rendered(metrics)])
   assert.deepEqual(readPage(one), readPage(two))
   assert.equal(Object.keys(familyOf(one, 'porthole_target_up')).length, 3)
 })

@@ -1,0 +1,160 @@
+// The series of services, groups and targets as prom-client renders them, laid out anew for every scrape: what Porthole's own page
+// is measured against (scrape.ts), and must equal (test/metrics/exposition.test.ts).
+import { Counter, Gauge, type Registry as Register } from 'prom-client'
+import type { Clock } from '../src/clock.ts'
+import { type Health, statusAt } from '../src/domain/health.ts'
+import { type Reason, verdictOf } from '../src/domain/outcome.ts'
+import { statusOf } from '../src/domain/quorum.ts'
+import { countStatuses, type Status } from '../src/domain/status.ts'
+import type { Monitor } from '../src/monitor/monitor.ts'
+import type { Registry } from '../src/monitor/registry.ts'
+import { standingOf, type WatchedService, type WatchedTarget } from '../src/monitor/watch.ts'
+
+/** What the help of a gauge says that shows the last check. */
+const cached =
+  'The last check said so, not one made for this scrape: porthole_target_last_check_timestamp_seconds tells when.'
+
+/** Adds the series of targets. They are laid out anew for every scrape, so what is no longer registered leaves none. */
+export function addTargetMetrics(
+  { monitor, clock, prober }: { monitor: Monitor; clock: Clock; prober: 'kernel' | 'portable' },
+  registers: Register[],
+): void {
+  const labelNames = ['service', 'target'] as const
+  const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames, registers })
+  const counter = (name: string, help: string) => new Counter({ name, help, labelNames, registers })
+
+  const up = new Gauge({
+    name: 'porthole_target_up',
+    help: `Whether the target is up. ${cached}`,
+    labelNames,
+    registers,
+    // The first family lays out all of them, so that they show one moment.
+    collect: layOut,
+  })
+  const lastCheck = gauge('porthole_target_last_check_timestamp_seconds', 'When the last check of the target ended.')
+  const connect = gauge(
+    'porthole_target_connect_seconds',
+    'Handshake time of the last check; absent when it got no answer.',
+  )
+  const connectTotal = counter(
+    'porthole_target_connect_seconds_total',
+    'Sum of the handshake times of all successful checks, so that nothing between two scrapes is lost.',
+  )
+  const checks = counter('porthole_target_checks_total', 'Checks of the target that came to their end.')
+  const failures = counter(
+    'porthole_target_failures_total',
+    "Checks that found the target down; Porthole's own faults are not among them.",
+  )
+  const retransmits = counter(
+    'porthole_target_syn_retransmits_total',
+    'SYNs that had to be sent again, where the prober can see them.',
+  )
+  const downReason = new Gauge({
+    name: 'porthole_target_down_reason',
+    help: "Always 1: why the target is not up, by its last check's reason.",
+    labelNames: [...labelNames, 'reason'],
+    registers,
+  })
+  const families = [up, lastCheck, connect, connectTotal, checks, failures, retransmits, downReason]
+
+  function layOut(): void {
+    for (const family of families) family.reset()
+    const now = clock.now()
+    for (const { targets } of monitor.services.values()) {
+      for (const target of targets) layOutTarget(target, now)
+    }
+  }
+
+  function layOutTarget(watched: WatchedTarget, now: number): void {
+    const { service } = watched.watchedService
+    const labels = { service: service.name, target: watched.target.name }
+    const { status } = statusAt(watched.health, service.policy, now)
+    const { lastOutcome } = watched.health
+    up.set(labels, status === 'up' ? 1 : 0)
+    checks.inc(labels, watched.checks)
+    failures.inc(labels, watched.failures)
+    connectTotal.inc(labels, watched.connectMs / 1000)
+    // Only the kernel prober sees SYNs.
+    if (prober === 'kernel') retransmits.inc(labels, watched.synRetransmits)
+    if (lastOutcome === null) return
+    lastCheck.set(labels, clock.toEpoch(lastOutcome.endedAt) / 1000)
+    if (lastOutcome.reason === 'connected' && lastOutcome.latencyMs !== null)
+      connect.set(labels, lastOutcome.latencyMs / 1000)
+    const reason = reasonNotUp(watched, status)
+    if (reason !== null) downReason.set({ ...labels, reason }, 1)
+  }
+}
+
+/** Null when the target is up, or nothing says why it is not. */
+function reasonNotUp({ health, watchedService }: WatchedTarget, status: Health['status']): Reason | null {
+  if (status === 'up' || health.lastOutcome === null) return null
+  const isStale = status !== health.status
+  // While it rises, the last outcome is good, and what it was down for still holds.
+  if (!isStale) return verdictOf(health.lastOutcome.reason) === 'up' ? health.downReason : health.lastOutcome.reason
+  // That nobody asked is nobody's fault.
+  if (watchedService.service.policy.intervalMs === null) return null
+  const { reason } = health.lastOutcome
+  // What kept the checks from confirming anything; where they did, the schedule was not kept, and that is our own fault.
+  return verdictOf(reason) === 'unknown' ? reason : 'local'
+}
+
+/** Adds the series of services and groups. They are laid out anew for every scrape, so what is no longer registered leaves none. */
+export function addServiceMetrics(
+  { monitor, registry, clock }: { monitor: Monitor; registry: Registry; clock: Clock },
+  registers: Register[],
+): void {
+  const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames: ['service'], registers })
+
+  const up = new Gauge({
+    name: 'porthole_service_up',
+    help: `Whether the service's quorum is met (degraded counts as 1; unknown does not). ${cached}`,
+    labelNames: ['service'],
+    registers,
+    // The first family lays out all of them, so that they show one moment.
+    collect: layOut,
+  })
+  const targets = gauge('porthole_service_targets', 'How many targets the service has.')
+  const targetsUp = gauge('porthole_service_targets_up', `How many of its targets are up. ${cached}`)
+  const draining = gauge(
+    'porthole_service_draining',
+    'Always 1: the service is taken out of service by its operator. What its targets say is told all the same.',
+  )
+  const groupUp = new Gauge({
+    name: 'porthole_group_up',
+    help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not. ${cached}`,
+    labelNames: ['group'],
+    registers,
+  })
+
+  function layOut(): void {
+    for (const family of [up, targets, targetsUp, draining, groupUp]) family.reset()
+    const now = clock.now()
+    /** The statuses of those that count. */
+    const groups = new Map<string, Status[]>()
+    for (const watched of monitor.services.values()) {
+      const status = layOutService(watched, now)
+      for (const group of watched.service.groups) {
+        const statuses = groups.get(group) ?? []
+        groups.set(group, statuses)
+        if (!watched.drained) statuses.push(status)
+      }
+    }
+    for (const [group, statuses] of groups) {
+      groupUp.set({ group }, isUp(statusOf(countStatuses(statuses), registry.groups.get(group)?.quorum ?? 'all')))
+    }
+  }
+
+  function layOutService(watched: WatchedService, now: number): Status {
+    const service = watched.service.name
+    const { status, counts } = standingOf(watched, now)
+    up.set({ service }, isUp(status))
+    targets.set({ service }, watched.targets.length)
+    targetsUp.set({ service }, counts.up)
+    if (watched.drained) draining.set({ service }, 1)
+    return status
+  }
+}
+
+function isUp(status: Status): 0 | 1 {
+  return status === 'up' || status === 'degraded' ? 1 : 0
+}

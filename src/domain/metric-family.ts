@@ -1,0 +1,24 @@
+import { z } from 'zod'
+import { quote } from './quote.ts'
+
+/** The families of series of services, groups and targets, by their names in Prometheus. */
+const names = [
+  'porthole_service_up',
+  'porthole_service_targets',
+  'porthole_service_targets_up',
+  'porthole_service_draining',
+  'porthole_group_up',
+  'porthole_target_up',
+  'porthole_target_last_check_timestamp_seconds',
+  'porthole_target_connect_seconds',
+  'porthole_target_connect_seconds_total',
+  'porthole_target_checks_total',
+  'porthole_target_failures_total',
+  'porthole_target_syn_retransmits_total',
+  'porthole_target_down_reason',
+] as const
+
+export const MetricFamily = z.enum(names, {
+  error: (issue) => `${quote(issue.input)} is not a metric that can be left out: write ${names.join(', ')}`,
+})
+export type MetricFamily = z.infer<typeof MetricFamily>

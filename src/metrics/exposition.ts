@@ -1,0 +1,109 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Clock } from '../clock.ts'
+import type { MetricFamily } from '../domain/metric-family.ts'
+import type { Monitor } from '../monitor/monitor.ts'
+import type { Registry } from '../monitor/registry.ts'
+import type { WatchedService, WatchedTarget } from '../monitor/watch.ts'
+import { createServiceSeries } from './service-series.ts'
+import { createTargetSeries } from './target-series.ts'
+
+/** Which services a scrape is about; whatever is left out does not matter. */
+export type Selection = {
+  readonly group?: readonly string[] | undefined
+  readonly service?: readonly string[] | undefined
+  readonly exclude?: readonly string[] | undefined
+}
+
+/** The series of services, groups and targets, kept up to date as outcomes come in: a scrape finds them written. */
+export type Exposition = {
+  /** What is known now, in pieces that end where a line does; the next is made when somebody asks for it. */
+  pieces(options: { targets: boolean; selection: Selection }): AsyncGenerator<Buffer>
+}
+
+/** How many targets that have gone stale are brought up to date in one turn of the event loop. */
+const perTurn = 1000
+
+export function createExposition({
+  monitor,
+  registry,
+  clock,
+  prober,
+  omit = [],
+}: {
+  monitor: Monitor
+  registry: Registry
+  clock: Clock
+  prober: 'kernel' | 'portable'
+  /** Families that are left out. */
+  omit?: readonly MetricFamily[]
+}): Exposition {
+  const omitted = new Set(omit)
+  const targets = createTargetSeries({ clock, prober, omit: omitted })
+  const services = createServiceSeries({
+    quorumOf: (group) => registry.groups.get(group)?.quorum ?? 'all',
+    omit: omitted,
+  })
+
+  const isWatched = (service: WatchedService) => monitor.services.get(service.service.name) === service
+
+  function note(watched: WatchedTarget): void {
+    // It is checked for the first time before it joins its service, and may never join.
+    if (!targets.has(watched)) return
+    const now = clock.now()
+    if (targets.patch(watched, now)) services.patch(watched.watchedService, now)
+  }
+
+  function follow(changed: readonly WatchedTarget[]): void {
+    const now = clock.now()
+    const touched = new Set<WatchedService>()
+    for (const watched of changed) {
+      touched.add(watched.watchedService)
+      if (watched.retired) targets.remove(watched)
+      else targets.patch(watched, now)
+    }
+    for (const service of touched) {
+      if (isWatched(service)) services.patch(service, now)
+      else services.remove(service)
+    }
+  }
+
+  monitor.checked.subscribe(({ watched }) => note(watched))
+  monitor.adopted.subscribe(({ watched }) => note(watched))
+  monitor.watching.subscribe(follow)
+  for (const service of monitor.services.values()) follow(service.targets)
+
+  /** A target that nobody has confirmed for too long reads otherwise without anything happening. */
+  async function catchUp(): Promise<void> {
+    let left = perTurn
+    for (const watched of [...targets.stale(clock.now())]) {
+      note(watched)
+      if (--left > 0) continue
+      left = perTurn
+      await setImmediate()
+    }
+  }
+
+  /** The services that a scrape is about; null where it is about all. */
+  function choose({ group, service, exclude }: Selection): WatchedService[] | null {
+    if (group === undefined && service === undefined && exclude === undefined) return null
+    return [...monitor.services.values()].filter(
+      ({ service: { name, groups } }) =>
+        (group === undefined || groups.some((one) => group.includes(one))) &&
+        (service === undefined || service.includes(name)) &&
+        exclude?.includes(name) !== true,
+    )
+  }
+
+  return {
+    async *pieces({ targets: withTargets, selection }) {
+      await catchUp()
+      const chosen = choose(selection)
+      const groups = chosen === null ? [] : [...new Set(chosen.flatMap(({ service }) => service.groups))]
+      const asked = selection.group ?? groups
+      yield* services.pieces(
+        chosen === null ? null : { services: chosen, groups: groups.filter((name) => asked.includes(name)) },
+      )
+      if (withTargets) yield* targets.pieces(chosen?.flatMap((watched) => watched.targets) ?? null)
+    },
+  }
+}

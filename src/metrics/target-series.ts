@@ -1,0 +1,181 @@
+import type { Clock } from '../clock.ts'
+import { type Health, readsSameUntil, statusAt } from '../domain/health.ts'
+import type { MetricFamily } from '../domain/metric-family.ts'
+import { type Reason, verdictOf } from '../domain/outcome.ts'
+import type { WatchedTarget } from '../monitor/watch.ts'
+import { createTable, type Family, type Row } from './table.ts'
+
+/** What the help of a gauge says that shows the last check. */
+export const cached =
+  'The last check said so, not one made for this scrape: porthole_target_last_check_timestamp_seconds tells when.'
+
+const families = [
+  { name: 'porthole_target_up', type: 'gauge', width: 1, help: `Whether the target is up. ${cached}` },
+  {
+    name: 'porthole_target_last_check_timestamp_seconds',
+    type: 'gauge',
+    width: 24,
+    help: 'When the last check of the target ended.',
+  },
+  {
+    name: 'porthole_target_connect_seconds',
+    type: 'gauge',
+    width: 24,
+    help: 'Handshake time of the last check; absent when it got no answer.',
+  },
+  {
+    name: 'porthole_target_connect_seconds_total',
+    type: 'counter',
+    width: 24,
+    help: 'Sum of the handshake times of all successful checks, so that nothing between two scrapes is lost.',
+  },
+  {
+    name: 'porthole_target_checks_total',
+    type: 'counter',
+    width: 16,
+    help: 'Checks of the target that came to their end.',
+  },
+  {
+    name: 'porthole_target_failures_total',
+    type: 'counter',
+    width: 16,
+    help: "Checks that found the target down; Porthole's own faults are not among them.",
+  },
+  {
+    name: 'porthole_target_syn_retransmits_total',
+    type: 'counter',
+    width: 16,
+    help: 'SYNs that had to be sent again, where the prober can see them.',
+  },
+] as const satisfies Family[]
+
+const downReason = {
+  name: 'porthole_target_down_reason',
+  type: 'gauge',
+  width: 1,
+  help: "Always 1: why the target is not up, by its last check's reason.",
+} as const satisfies Family
+
+/** The series of a target, as they stand. */
+type Entry = {
+  readonly row: Row
+  /** Why it is not up, with its line; null while it is up, or nothing says why. */
+  down: { readonly reason: Reason; readonly row: Row } | null
+  /** Until when they read the same if no outcome comes in: an instant of the clock. */
+  until: number
+  status: Health['status']
+}
+
+/** The series of all targets. */
+export type TargetSeries = {
+  /** Follows a target from now on, or brings it up to date. Returns whether its status reads otherwise than before. */
+  patch(watched: WatchedTarget, now: number): boolean
+  remove(watched: WatchedTarget): void
+  has(watched: WatchedTarget): boolean
+  /** Those that may read otherwise by now, as nothing has confirmed them for too long. */
+  stale(now: number): Iterable<WatchedTarget>
+  /** All lines, or those of some targets, in pieces; whoever asks for more waits. */
+  pieces(targets: readonly WatchedTarget[] | null): Iterable<Buffer>
+}
+
+/** Lays out the series of targets, less the families in `omit`. */
+export function createTargetSeries({
+  clock,
+  prober,
+  omit,
+}: {
+  clock: Clock
+  prober: 'kernel' | 'portable'
+  omit: ReadonlySet<MetricFamily>
+}): TargetSeries {
+  // Only the kernel prober sees SYNs.
+  const isThere = ({ name }: Family) =>
+    !omit.has(name) && (prober === 'kernel' || name !== 'porthole_target_syn_retransmits_total')
+  const kept = families.filter(isThere)
+  const table = createTable(kept)
+  const reasons = isThere(downReason) ? createTable([downReason]) : null
+  const placeOf = new Map<string, number>(kept.map(({ name }, place) => [name, place]))
+  const entries = new Map<WatchedTarget, Entry>()
+
+  const labelsOf = ({ watchedService, target }: WatchedTarget) => ({
+    service: watchedService.service.name,
+    target: target.name,
+  })
+
+  function set(row: Row, name: (typeof families)[number]['name'], value: number | null): void {
+    const place = placeOf.get(name)
+    if (place !== undefined) table.set(row, place, value)
+  }
+
+  function write({ row }: Entry, { health, checks, failures, connectMs, synRetransmits }: WatchedTarget): void {
+    const { lastOutcome } = health
+    const latencyMs = lastOutcome?.reason === 'connected' ? lastOutcome.latencyMs : null
+    set(
+      row,
+      'porthole_target_last_check_timestamp_seconds',
+      lastOutcome === null ? null : clock.toEpoch(lastOutcome.endedAt) / 1000,
+    )
+    set(row, 'porthole_target_connect_seconds', latencyMs === null ? null : latencyMs / 1000)
+    set(row, 'porthole_target_connect_seconds_total', connectMs / 1000)
+    set(row, 'porthole_target_checks_total', checks)
+    set(row, 'porthole_target_failures_total', failures)
+    set(row, 'porthole_target_syn_retransmits_total', synRetransmits)
+  }
+
+  function writeReason(entry: Entry, watched: WatchedTarget): void {
+    const reason = reasonNotUp(watched, entry.status)
+    if (reasons === null || reason === (entry.down?.reason ?? null)) return
+    if (entry.down !== null) reasons.remove(entry.down.row)
+    entry.down = reason === null ? null : { reason, row: reasons.add({ ...labelsOf(watched), reason }) }
+    if (entry.down !== null) reasons.set(entry.down.row, 0, 1)
+  }
+
+  return {
+    patch(watched, now) {
+      const { policy } = watched.watchedService.service
+      const { status } = statusAt(watched.health, policy, now)
+      const known = entries.get(watched)
+      const entry = known ?? { row: table.add(labelsOf(watched)), down: null, until: 0, status: 'unknown' }
+      if (known === undefined) entries.set(watched, entry)
+      const hasChanged = known === undefined || status !== entry.status
+      entry.status = status
+      entry.until = readsSameUntil(watched.health, policy, now)
+      if (hasChanged) set(entry.row, 'porthole_target_up', status === 'up' ? 1 : 0)
+      write(entry, watched)
+      if (status !== 'up' || entry.down !== null) writeReason(entry, watched)
+      return hasChanged
+    },
+    remove(watched) {
+      const entry = entries.get(watched)
+      if (entry === undefined) return
+      entries.delete(watched)
+      table.remove(entry.row)
+      if (entry.down !== null) reasons?.remove(entry.down.row)
+    },
+    has: (watched) => entries.has(watched),
+    *stale(now) {
+      for (const [watched, { until }] of entries) if (until <= now) yield watched
+    },
+    *pieces(targets) {
+      const chosen = targets?.flatMap((watched) => entries.get(watched) ?? []) ?? null
+      const rows = chosen?.map(({ row }) => row) ?? null
+      for (const place of kept.keys()) yield* rows === null ? table.pieces(place) : table.piecesOf(place, rows)
+      if (reasons === null) return
+      const down = chosen?.flatMap((entry) => entry.down?.row ?? []) ?? null
+      yield* down === null ? reasons.pieces(0) : reasons.piecesOf(0, down)
+    },
+  }
+}
+
+/** Null when the target is up, or nothing says why it is not. */
+function reasonNotUp({ health, watchedService }: WatchedTarget, status: Health['status']): Reason | null {
+  if (status === 'up' || health.lastOutcome === null) return null
+  const isStale = status !== health.status
+  // While it rises, the last outcome is good, and what it was down for still holds.
+  if (!isStale) return verdictOf(health.lastOutcome.reason) === 'up' ? health.downReason : health.lastOutcome.reason
+  // That nobody asked is nobody's fault.
+  if (watchedService.service.policy.intervalMs === null) return null
+  const { reason } = health.lastOutcome
+  // What kept the checks from confirming anything; where they did, the schedule was not kept, and that is our own fault.
+  return verdictOf(reason) === 'unknown' ? reason : 'local'
+}

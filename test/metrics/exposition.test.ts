@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { Registry as Register } from 'prom-client'
+import { addServiceMetrics, addTargetMetrics } from '../../bench/prom-client-page.ts'
+import type { MetricFamily } from '../../src/domain/metric-family.ts'
+import { Reason } from '../../src/domain/outcome.ts'
+import type { Service } from '../../src/domain/service.ts'
+import { createExposition, type Selection } from '../../src/metrics/exposition.ts'
+import { createMonitor } from '../../src/monitor/monitor.ts'
+import { createRegistry } from '../../src/monitor/registry.ts'
+import type { Prober } from '../../src/prober/prober.ts'
+import { stoppedClock } from '../app.ts'
+import { sampleOutcome, sampleService } from '../samples.ts'
+import { readPage } from './page.ts'
+
+/** A monitor whose checks find what the test says, its exposition, and prom-client's rendering of the same. */
+function watchBoth(prober: 'kernel' | 'portable' = 'kernel', omit: MetricFamily[] = []) {
+  const clock = stoppedClock()
+  const registry = createRegistry()
+  let found: { reason: Reason; latencyMs: number | null; synRetransmits: number } = {
+    reason: 'connected',
+    latencyMs: 0.1,
+    synRetransmits: 0,
+  }
+  const checks: Prober = {
+    name: prober,
+    check: (_request, ended) => queueMicrotask(() => ended(sampleOutcome(found.reason, clock.now(), found))),
+    restarts: () => 0,
+    close: async () => {},
+  }
+  const monitor = createMonitor({ registry, prober: checks, clock, maxInFlight: 100 })
+  const exposition = createExposition({ monitor, registry, clock, prober, omit })
+  const register = new Register()
+  addServiceMetrics({ monitor, registry, clock }, [register])
+  addTargetMetrics({ monitor, clock, prober }, [register])
+  return {
+    clock,
+    registry,
+    monitor,
+    async check(service: string, index: number, next: typeof found) {
+      found = next
+      const targets = monitor.services.get(service)?.targets ?? []
+      const watched = targets[index % Math.max(1, targets.length)]
+      if (watched !== undefined) await monitor.check(watched)
+    },
+    async page(selection: Selection = {}, targets = true) {
+      let page = ''
+      for await (const piece of exposition.pieces({ targets, selection })) {
+        assert.ok(piece.length === 0 || piece.at(-1) === 0x0a, 'a piece ends where a line does')
+        page += piece.toString()
+      }
+      return page
+    },
+    theirs: () => register.metrics(),
+  }
+}
+
+const sorted = (page: string) => [...readPage(page)].sort(([a], [b]) => (a < b ? -1 : 1))
+const names = ['pg', 'a "quoted" \\ name', 'ünï✓', 'mq', 'web-1']
+
+const aService = fc.record({
+  name: fc.constantFrom(...names),
+  targets: fc.uniqueArray(fc.constantFrom('a:1', 'b:2', 'c:3', 'a-much-longer-name.internal:5432'), { minLength: 1 }),
+  groups: fc.uniqueArray(fc.constantFrom('g1', 'g2', 'g3')),
+  quorum: fc.constantFrom('all' as const, 'any' as const),
+  interval: fc.constantFrom(1000, 'off' as const),
+})
+const aStep = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      is: fc.constant('check' as const),
+      service: fc.constantFrom(...names),
+      index: fc.nat(3),
+      reason: fc.constantFrom(...Reason.options),
+      latencyMs: fc.double({ min: 1e-6, max: 60_000, noNaN: true }),
+      synRetransmits: fc.nat(3),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      is: fc.constant('put' as const),
+      services: fc.uniqueArray(aService, { selector: ({ name }) => name }),
+      quorum: fc.constantFrom('all' as const, 'any' as const),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      is: fc.constant('drain' as const),
+      service: fc.constantFrom(...names),
+      drained: fc.boolean(),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ is: fc.constant('wait' as const), ms: fc.constantFrom(1, 900, 3000, 8000) }) },
+)
+
+test('whatever happens, every series and every value is what prom-client says', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(aStep, { maxLength: 40 }),
+      fc.constantFrom('kernel' as const, 'portable' as const),
+      async (steps, prober) => {
+        const { clock, registry, check, page, theirs } = watchBoth(prober)
+        for (const step of steps) {
+          if (step.is === 'check') await check(step.service, step.index, step)
+          if (step.is === 'wait') clock.advance(step.ms)
+          if (step.is === 'drain') registry.setDrained([step.service], step.drained)
+          if (step.is === 'put') {
+            const services: Service[] = step.services.map(({ name, targets, groups, quorum, interval }) =>
+              sampleService(name, targets, { groups, quorum, interval, rise: 1, fall: 2 }),
+            )
+            registry.replaceAll(services, [{ name: 'g1', quorum: step.quorum }])
+          }
+        }
+        assert.deepEqual(sorted(await page()), sorted(await theirs()))
+      },
+    ),
+    { numRuns: 300 },
+  )
+})
+
+test('a page of thousands comes in pieces, and stays right while services come and go', async () => {
+  const { registry, check, page, theirs } = watchBoth()
+  const some = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => sampleService(`service-${from + i}`, [`10.0.0.1:${from + i + 1}`]))
+  for (const [from, to] of [
+    [0, 3000],
+    [500, 3500],
+    [3400, 3401],
+    [0, 1200],
+  ] as const) {
+    registry.replaceAll(some(from, to), [])
+    for (const i of [from, to - 1])
+      await check(`service-${i}`, 0, { reason: 'refused', latencyMs: 0.5, synRetransmits: 1 })
+    assert.deepEqual(sorted(await page()), sorted(await theirs()))
+  }
+})
+
+test('what left is written over by what comes: a page does not grow while services come and go', async () => {
+  const { registry, page } = watchBoth()
+  const generation = (tag: string) =>
+    Array.from({ length: 700 }, (_, i) =>
+      sampleService(`${tag}${String(i).padStart(4)}`.replaceAll(' ', '0'), ['db:1']),
+    )
+  registry.replaceAll(generation('a'), [])
+  const before = (await page()).length
+  for (const tag of ['b', 'c', 'd', 'e']) registry.replaceAll(generation(tag), [])
+  assert.ok((await page()).length <= 2.5 * before)
+})
+
+test('a scrape can be narrowed to groups and services, less some', async () => {
+  const { registry, page } = watchBoth()
+  registry.replaceAll(
+    [
+      sampleService('a', ['a:1'], { groups: ['x'] }),
+      sampleService('b', ['b:1'], { groups: ['x', 'y'] }),
+      sampleService('c', ['c:1']),
+    ],
+    [],
+  )
+  const told = async (selection: Selection) => {
+    const series = [...readPage(await page(selection)).keys()]
+    const of = (pattern: RegExp) => series.flatMap((one) => pattern.exec(one)?.[1] ?? [])
+    return [
+      of(/^porthole_service_up\{service="(.*?)"/),
+      of(/^porthole_target_up\{service="(.*?)"/),
+      of(/^porthole_group_up\{group="(.*?)"/),
+    ]
+  }
+  assert.deepEqual(await told({ group: ['x'] }), [['a', 'b'], ['a', 'b'], ['x']])
+  assert.deepEqual(await told({ service: ['c', 'b'] }), [
+    ['b', 'c'],
+    ['b', 'c'],
+    ['x', 'y'],
+  ])
+  assert.deepEqual(await told({ exclude: ['a'] }), [
+    ['b', 'c'],
+    ['b', 'c'],
+    ['x', 'y'],
+  ])
+  assert.deepEqual(await told({ group: ['x'], exclude: ['b'] }), [['a'], ['a'], ['x']])
+  assert.deepEqual(await told({ service: ['nobody'] }), [[], [], []])
+})
+
+test('families that are left out are not there, and the others are', async () => {
+  const omit: MetricFamily[] = [
+    'porthole_target_connect_seconds',
+    'porthole_target_down_reason',
+    'porthole_group_up',
+    'porthole_service_targets',
+  ]
+  const { registry, check, page, theirs } = watchBoth('kernel', omit)
+  registry.replaceAll([sampleService('a', ['a:1'], { groups: ['x'] })], [])
+  await check('a', 0, { reason: 'refused', latencyMs: 1, synRetransmits: 0 })
+  const nameOf = ([series]: [string, number]) => /^\w+/.exec(series)?.[0] ?? ''
+  const expected = sorted(await theirs()).filter((one) => !(omit as string[]).includes(nameOf(one)))
+  assert.deepEqual(sorted(await page()), expected)
+  for (const name of omit) assert.doesNotMatch(await page(), new RegExp(`${name}[ {]`))
+})
