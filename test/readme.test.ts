@@ -44,7 +44,7 @@ function normalise(text: string): string {
     .replace(/\b\d+(\.\d+)? (ms|s)\b/g, '<span>')
     .replace(/^(age|content-length): \d+$/gm, '$1: <n>')
     .replace(/("(?:latencyMs|streak)":) ?[\d.]+/g, '$1 "<n>"')
-    .replace(/^(porthole_target_(?:last_check|connect|checks|failures)_\w+\{.*\}) \S+$/gm, '$1 <n>')
+    .replace(/^(porthole_target_(?:last_check|connect|checks|failures)_\w+\{.*\}) +\S+$/gm, '$1 <n>')
     .trim()
   const json = plain.search(/^\{/m)
   return json === -1 ? plain : plain.slice(0, json) + JSON.stringify(JSON.parse(plain.slice(json)), null, 2)

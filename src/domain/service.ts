@@ -20,7 +20,10 @@ const nameOf = (what: string) =>
         `${quote(issue.input)} is not a ${what} name: write 1 to 200 characters, without control characters or spaces at its ends`,
     })
 
-export const ServiceName = nameOf('service')
+/** `.` and `..` are taken out of every URL before it is sent (WHATWG URL §4.5): who asks for them is told of something else. */
+export const ServiceName = nameOf('service').regex(/^(?!\.{1,2}$)/, {
+  error: (issue) => `${quote(issue.input)} is not a service name: no URL can lead to it, so write another`,
+})
 export const GroupName = nameOf('group')
 
 /** A set of services, and how many of them must be up. */

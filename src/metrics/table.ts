@@ -20,17 +20,24 @@ export type Row = {
 }
 
 /** Some hundred rows, and their lines in each family, one buffer to a family. */
-export type Section = { readonly buffers: readonly Buffer[]; rows: number; labelsLength: number; live: number }
+export type Section = {
+  readonly buffers: readonly Buffer[]
+  readonly rows: Row[]
+  /** How many lines of each family have no value. */
+  readonly hidden: number[]
+  labelsLength: number
+  live: number
+}
 
 /**
  * Series of the same things, as text of the Prometheus format that is laid out once and patched in place: what is written when
  * nothing happens is nothing, and what a scrape does is copy. A line is as wide as its widest value, which stands at its end; one
- * that has no value is a comment. Numbers are written as JavaScript writes them, as prom-client does.
+ * that has no value is marked, and passed over. Numbers are written as JavaScript writes them, as prom-client does.
  */
 export type Table = {
   /** Adds a row without values. */
   add(labels: Readonly<Record<string, string>>): Row
-  /** Its lines are blank from then on, until another row of the same length comes. */
+  /** Another row of the same length takes its place. */
   remove(row: Row): void
   /** Sets a value, by the place of its family. Null: there is none. */
   set(row: Row, family: number, value: number | null): void
@@ -43,7 +50,9 @@ export type Table = {
 const rowsPerSection = 512
 /** A piece of chosen rows is sent when it is this long, in bytes. */
 const pieceLength = 65_536
-const [hash, space, lineEnd] = [0x23, 0x20, 0x0a]
+const [space, lineEnd] = [0x20, 0x0a]
+/** What a line begins with that has no value; no metric's name does. */
+const mark = 0
 
 export function createTable(families: readonly Family[]): Table {
   /** How long a line is apart from its labels. */
@@ -57,7 +66,8 @@ export function createTable(families: readonly Family[]): Table {
     const room = Math.max(sectionLabels, labelsLength)
     const section: Section = {
       buffers: bare.map((length) => Buffer.alloc(rowsPerSection * length + room)),
-      rows: 0,
+      rows: [],
+      hidden: bare.map(() => 0),
       labelsLength: 0,
       live: 0,
     }
@@ -72,17 +82,52 @@ export function createTable(families: readonly Family[]): Table {
     if (reused !== undefined) return reused
     let section = sections.at(-1)
     const isFull =
-      section !== undefined && (section.rows === rowsPerSection || section.labelsLength + labelsLength > sectionLabels)
+      section !== undefined &&
+      (section.rows.length === rowsPerSection || section.labelsLength + labelsLength > sectionLabels)
     if (section === undefined || isFull) section = addSection(labelsLength)
-    const row = { section, index: section.rows, labelsAt: section.labelsLength, labelsLength }
-    section.rows++
+    const row = { section, index: section.rows.length, labelsAt: section.labelsLength, labelsLength }
+    section.rows.push(row)
     section.labelsLength += labelsLength
+    for (const family of families.keys()) hide(row, family, true)
     return row
   }
 
   const beginOf = ({ index, labelsAt }: Row, family: number) => index * (bare[family] as number) + labelsAt
   const lengthOf = ({ labelsLength }: Row, family: number) => (bare[family] as number) + labelsLength
   const bufferOf = ({ section }: Row, family: number) => section.buffers[family] as Buffer
+  const isHidden = (row: Row, family: number) => bufferOf(row, family)[beginOf(row, family)] === mark
+  const lineOf = (row: Row, family: number) => {
+    const begin = beginOf(row, family)
+    return bufferOf(row, family).subarray(begin, begin + lengthOf(row, family))
+  }
+
+  function hide(row: Row, family: number, isNew = false): void {
+    if (!isNew && isHidden(row, family)) return
+    bufferOf(row, family)[beginOf(row, family)] = mark
+    row.section.hidden[family] = (row.section.hidden[family] as number) + 1
+  }
+
+  function show(row: Row, family: number): void {
+    if (!isHidden(row, family)) return
+    bufferOf(row, family)[beginOf(row, family)] = (heads[family] as Buffer)[0] as number
+    row.section.hidden[family] = (row.section.hidden[family] as number) - 1
+  }
+
+  /** Lines end to end, in pieces. */
+  function* gather(family: number, rows: Iterable<Row>): Iterable<Buffer> {
+    let lines: Buffer[] = []
+    let length = 0
+    for (const row of rows) {
+      if (isHidden(row, family)) continue
+      lines.push(lineOf(row, family))
+      length += lengthOf(row, family)
+      if (length < pieceLength) continue
+      yield Buffer.concat(lines)
+      lines = []
+      length = 0
+    }
+    if (lines.length > 0) yield Buffer.concat(lines)
+  }
 
   return {
     add(labels) {
@@ -93,11 +138,10 @@ export function createTable(families: readonly Family[]): Table {
         const buffer = bufferOf(row, family)
         const begin = beginOf(row, family)
         const end = begin + lengthOf(row, family)
-        buffer.fill(space, begin, end)
-        head.copy(buffer, begin)
+        buffer.fill(space, begin + 1, end)
+        head.copy(buffer, begin + 1, 1)
         text.copy(buffer, begin + head.length)
         buffer.write('}', begin + head.length + text.length)
-        buffer[begin] = hash
         buffer[end - 1] = lineEnd
       }
       return row
@@ -114,44 +158,32 @@ export function createTable(families: readonly Family[]): Table {
         }
         return
       }
-      for (const family of families.keys()) {
-        const begin = beginOf(row, family)
-        bufferOf(row, family).fill(lineEnd, begin, begin + lengthOf(row, family))
-      }
+      for (const family of families.keys()) hide(row, family)
       const known = free.get(row.labelsLength)
       if (known === undefined) free.set(row.labelsLength, [row])
       else known.push(row)
     },
     set(row, family, value) {
-      const buffer = bufferOf(row, family)
-      const begin = beginOf(row, family)
       if (value === null) {
-        buffer[begin] = hash
+        hide(row, family)
         return
       }
+      show(row, family)
       const { width } = families[family] as Family
-      buffer[begin] = (heads[family] as Buffer)[0] as number
-      buffer.write(String(value).padStart(width), begin + lengthOf(row, family) - 1 - width, 'latin1')
+      const end = beginOf(row, family) + lengthOf(row, family) - 1
+      bufferOf(row, family).write(String(value).padStart(width), end - width, 'latin1')
     },
     *pieces(family) {
       yield headerOf(families[family] as Family)
-      for (const { buffers, rows, labelsLength } of sections)
-        yield Buffer.from((buffers[family] as Buffer).subarray(0, rows * (bare[family] as number) + labelsLength))
+      for (const { buffers, rows, hidden, labelsLength } of sections) {
+        const buffer = buffers[family] as Buffer
+        if (hidden[family] !== 0) yield* gather(family, rows)
+        else yield Buffer.from(buffer.subarray(0, rows.length * (bare[family] as number) + labelsLength))
+      }
     },
     *piecesOf(family, rows) {
       yield headerOf(families[family] as Family)
-      let piece: Buffer[] = []
-      let length = 0
-      for (const row of rows) {
-        const begin = beginOf(row, family)
-        piece.push(bufferOf(row, family).subarray(begin, begin + lengthOf(row, family)))
-        length += lengthOf(row, family)
-        if (length < pieceLength) continue
-        yield Buffer.concat(piece)
-        piece = []
-        length = 0
-      }
-      yield Buffer.concat(piece)
+      yield* gather(family, rows)
     },
   }
 }

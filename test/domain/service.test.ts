@@ -175,3 +175,11 @@ test('a name is up to 200 characters of text without control characters', () => 
     }
   }
 })
+
+test('no service is called what URLs leave out, a group may be', () => {
+  for (const name of ['.', '..']) {
+    assert.match(ServiceName.safeParse(name).error?.issues[0]?.message ?? '', /no URL can lead to it/)
+    assert.equal(GroupName.safeParse(name).success, true)
+  }
+  for (const name of ['...', '.a', 'a.', 'a..b']) assert.equal(ServiceName.safeParse(name).success, true, name)
+})

@@ -34,7 +34,7 @@ async function listAll({ app }: Built, headers: Record<string, string>): Promise
 
 const comment = /^# (HELP|TYPE) [a-zA-Z_:][a-zA-Z0-9_:]* .+$/
 const sample =
-  /^[a-zA-Z_:][a-zA-Z0-9_:]*(\{([a-zA-Z_]\w*="([^"\\\n]|\\[\\"n])*",?)*\})? (NaN|[+-]Inf|-?\d+(\.\d+)?(e[+-]?\d+)?)$/i
+  /^[a-zA-Z_:][a-zA-Z0-9_:]*(\{([a-zA-Z_]\w*="([^"\\\n]|\\[\\"n])*",?)*\})? +(NaN|[+-]Inf|-?\d+(\.\d+)?(e[+-]?\d+)?)$/i
 
 async function assertSane(built: Built, headers: Record<string, string>): Promise<void> {
   const names = await listAll(built, headers)
