@@ -2,19 +2,33 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Transition } from './domain/transition.ts'
 import type { Members } from './monitor/members.ts'
 import type { Monitor } from './monitor/monitor.ts'
+import type { OverloadNews } from './monitor/overload.ts'
 import type { Signal } from './monitor/signal.ts'
 import type { ReplicaNews } from './replicas/standing.ts'
 
 /** Tells the log what happens to services, as it happens. */
 export function logNews(
   log: FastifyBaseLogger,
-  { monitor, members, found }: { monitor: Monitor; members: Members; found: Signal<Transition> },
+  {
+    monitor,
+    members,
+    found,
+    overload,
+  }: { monitor: Monitor; members: Members; found: Signal<Transition>; overload: Signal<OverloadNews> },
 ): void {
   found.subscribe((transition) => logTransition(log, monitor, transition))
   members.changed.subscribe((change) => {
     if (change.leftOut > 0)
       log.warn(change, 'a name has more addresses than limits.targets allows: the rest is not checked')
     else log.info(change, 'the addresses of a name changed')
+  })
+  overload.subscribe(({ isOverloaded, ...figures }) => {
+    if (!isOverloaded) log.info(figures, 'checks begin in time again')
+    else
+      log.warn(
+        { ...figures, ...monitor.stats() },
+        'checks begin late: more is due than can be done, so intervals stretch. Lengthen them, raise maxInFlight, or let replicas share the work',
+      )
   })
   members.lookUps.subscribe((change) => {
     const { target, failure } = change

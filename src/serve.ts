@@ -13,6 +13,7 @@ import { createHistory } from './monitor/history.ts'
 import { createLoop } from './monitor/loop.ts'
 import { createMembers } from './monitor/members.ts'
 import { createMonitor } from './monitor/monitor.ts'
+import { watchOverload } from './monitor/overload.ts'
 import { createRegistry } from './monitor/registry.ts'
 import { coverAll } from './monitor/responsibility.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
@@ -116,7 +117,8 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   }
   const app = await buildApp(parts, { level: config.logLevel })
   const { log } = app
-  logNews(log, { monitor, members, found: replica?.sharing.recorded ?? monitor.transitions })
+  const found = replica?.sharing.recorded ?? monitor.transitions
+  logNews(log, { monitor, members, found, overload: watchOverload({ monitor, clock }) })
   if (replica !== null) logReplicaNews(log, replica.news)
 
   function keepIn(directory: string): Keeper {

@@ -1,6 +1,6 @@
 import fastq, { type done } from 'fastq'
 import type { DialRules } from '../domain/dial-rules.ts'
-import type { Outcome } from '../domain/outcome.ts'
+import { type Outcome, verdictOf } from '../domain/outcome.ts'
 import type { Prober } from '../prober/prober.ts'
 import type { Check, WatchedTarget } from './watch.ts'
 
@@ -14,6 +14,9 @@ export type Turns = {
   /** How much longer than its timeout a check has been under way that was looked at before, at an instant; 0 where it ended. */
   overdueMs(now: number): number
 }
+
+/** How much of what may be under way is for targets that let a check wait until its deadline: the others would wait behind them. */
+const silentShare = 0.5
 
 /** `maxInFlight` bounds the checks under way at once. `take` is given what came of each whose target is still registered, before those who wait for it are called. */
 export function createTurns({
@@ -29,11 +32,23 @@ export function createTurns({
   take: (check: Check, outcome: Outcome) => void
 }): Turns {
   const queue = fastq<unknown, Check>(takeTurn, maxInFlight)
+  /** Where those of silent targets wait first. */
+  const gate = fastq<unknown, Check>(passGate, Math.max(1, Math.floor(maxInFlight * silentShare)))
   let waiting = 0
   /** The check that began last. */
   let newest: Check | null = null
   /** One that was under way when it was first looked at. */
   let looked: { readonly check: Check; readonly at: number } | null = null
+
+  function passGate(check: Check, giveWay: done): void {
+    // Somebody asked for it since, and it went past.
+    if (check.hasBegun) {
+      queueMicrotask(() => giveWay(null))
+      return
+    }
+    check.leaveGate = () => giveWay(null)
+    queue.push(check, ignore)
+  }
 
   function takeTurn(check: Check, giveWay: done): void {
     const { watched, hasBegun } = check
@@ -63,17 +78,19 @@ export function createTurns({
     })
   }
 
-  function end({ watched, callers }: Check): void {
+  function end({ watched, callers, leaveGate }: Check): void {
     watched.check = null
+    if (leaveGate !== null) queueMicrotask(leaveGate)
     if (callers !== null) for (const caller of callers) caller()
   }
 
   return {
     begin(watched, due) {
-      const check: Check = { watched, due, hasBegun: false, known: null, callers: null }
+      const check: Check = { watched, due, hasBegun: false, known: null, callers: null, leaveGate: null }
       watched.check = check
       waiting++
       if (due === null) queue.unshift(check, ignore)
+      else if (isSilent(watched)) gate.push(check, ignore)
       else queue.push(check, ignore)
       return check
     },
@@ -92,6 +109,16 @@ export function createTurns({
       return Math.max(0, now - looked.at - timeoutMs)
     },
   }
+}
+
+/** Whether a target is down and answers nothing, so that a check of it lasts as long as it may. */
+function isSilent({ health: { status, lastOutcome } }: WatchedTarget): boolean {
+  return (
+    status === 'down' &&
+    lastOutcome !== null &&
+    lastOutcome.latencyMs === null &&
+    verdictOf(lastOutcome.reason) === 'down'
+  )
 }
 
 function isUnderWay(check: Check): boolean {

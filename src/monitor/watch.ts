@@ -46,6 +46,8 @@ export type Check = {
   known: Outcome | null
   /** Who waits for its end; null when nobody does. */
   callers: (() => void)[] | null
+  /** Lets the next one that is silent take its turn; null unless it waited for one such. */
+  leaveGate: (() => void) | null
 }
 
 /** Who checks a service, where replicas share the work: its name, and whether it does so because it cannot reach the others. */

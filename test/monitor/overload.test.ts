@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Checked, Monitor } from '../../src/monitor/monitor.ts'
+import { type OverloadNews, watchOverload } from '../../src/monitor/overload.ts'
+import { createSignal } from '../../src/monitor/signal.ts'
+import { fakeClock } from './fakes.ts'
+
+/** What is told of checks that begin so late, one every 100 ms. */
+function watchLateness() {
+  const clock = fakeClock()
+  const checked = createSignal<Checked>()
+  const told: OverloadNews[] = []
+  watchOverload({ monitor: { checked } as Monitor, clock }).subscribe((news) => told.push(news))
+  return {
+    told,
+    pass(seconds: number, lateMs: (i: number) => number | null) {
+      for (let i = 0; i < seconds * 10; i++) {
+        clock.advance(100)
+        checked.emit({ lateMs: lateMs(i) } as Checked)
+      }
+    },
+  }
+}
+
+test('checks that begin late are told of once they have for a while, and again when that is over', () => {
+  const { told, pass } = watchLateness()
+  pass(60, () => 40)
+  assert.deepEqual(told, [])
+  pass(30, () => 2500)
+  assert.deepEqual(
+    told.map(({ isOverloaded, latestMs }) => [isOverloaded, latestMs]),
+    [[true, 2500]],
+  )
+  pass(40, () => 40)
+  assert.deepEqual(
+    told.map(({ isOverloaded }) => isOverloaded),
+    [true, false],
+  )
+})
+
+test('a burst of late checks, few late ones among many, and those that were asked for are no overload', () => {
+  const { told, pass } = watchLateness()
+  pass(9, () => 5000)
+  pass(60, (i) => (i % 3 === 0 ? 5000 : 10))
+  pass(60, () => null)
+  assert.deepEqual(told, [])
+})
+
+test('an overload that lasts is told of every five minutes', () => {
+  const { told, pass } = watchLateness()
+  pass(20 * 60, () => 1001)
+  assert.ok(told.length >= 4 && told.length <= 5, `${told.length}`)
+  assert.ok(told.every(({ isOverloaded, late, checks }) => isOverloaded && late === checks))
+})
