@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { type Quorum, statusOf } from '../domain/quorum.ts'
 import {
@@ -52,11 +53,15 @@ const keptMs = 1000
 /** How much longer than it takes: however much happens and however many ask, it is a twentieth of the time at most. */
 const keptAtLeast = 20
 
-/** Looks over everything, once for all who ask within a second: it takes some 2 µs a service. */
-export function createOverview(parts: OverviewParts): { read(): Overview; close(): void } {
+/** How many services are looked at in one turn of the event loop, each some 2 µs. */
+const perTurn = 2000
+
+/** Looks over everything, once for all who ask within a second. */
+export function createOverview(parts: OverviewParts): { read(): Promise<Overview>; close(): void } {
   const { monitor, registry, log, clock } = parts
   let kept: { overview: Overview; readAt: number; tookMs: number } | null = null
   let hasChanged = false
+  let reading: Promise<Overview> | null = null
   let names: readonly string[] | null = null
   const noteChange = () => {
     hasChanged = true
@@ -69,16 +74,25 @@ export function createOverview(parts: OverviewParts): { read(): Overview; close(
     }),
   ]
 
+  async function look(now: number): Promise<Overview> {
+    hasChanged = false
+    names ??= [...monitor.services.keys()].sort()
+    const overview = await lookOver(names, monitor, registry, now)
+    kept = { overview, readAt: now, tookMs: clock.now() - now }
+    return overview
+  }
+
   return {
-    read() {
+    async read() {
+      // What began before may not have seen what happened since.
+      while (reading !== null) await reading
       const now = clock.now()
-      if (kept !== null && now - kept.readAt < Math.max(hasChanged ? 0 : keptMs, keptAtLeast * kept.tookMs))
-        return kept.overview
-      hasChanged = false
-      names ??= [...monitor.services.keys()].sort()
-      const overview = lookOver(names, monitor, registry, now)
-      kept = { overview, readAt: now, tookMs: clock.now() - now }
-      return overview
+      const age = kept === null ? Number.POSITIVE_INFINITY : now - kept.readAt
+      if (kept !== null && age < Math.max(hasChanged ? 0 : keptMs, keptAtLeast * kept.tookMs)) return kept.overview
+      reading = look(now).finally(() => {
+        reading = null
+      })
+      return reading
     },
     close() {
       for (const stop of stopListening) stop()
@@ -86,13 +100,19 @@ export function createOverview(parts: OverviewParts): { read(): Overview; close(
   }
 }
 
-function lookOver(names: readonly string[], monitor: Monitor, registry: Registry, now: number): Overview {
+async function lookOver(
+  names: readonly string[],
+  monitor: Monitor,
+  registry: Registry,
+  now: number,
+): Promise<Overview> {
   const byStatus = new Map<ReportedStatus, Entry[]>(worstFirst.map((status) => [status, []]))
   const counts = noReportedCounts()
   const countsOf = new Map<string, ReportedCounts>()
   let checkedAt = Number.NEGATIVE_INFINITY
   let isSolo = false
-  for (const name of names) {
+  for (const [index, name] of names.entries()) {
+    if (index % perTurn === perTurn - 1) await setImmediate()
     const watched = monitor.services.get(name)
     if (watched === undefined) continue
     const standing = standingOf(watched, now)

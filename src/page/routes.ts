@@ -51,8 +51,8 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
       },
     },
     async (request, reply) => {
+      const seen = await overview.read()
       const view = viewOf(request)
-      const seen = overview.read()
       return sendPage(reply, {
         title: seen.services.length === 0 ? 'No services' : titleOf(seen.counts),
         status: worstOf(seen.counts),

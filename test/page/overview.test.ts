@@ -34,9 +34,9 @@ const one = (name: string, settings: Parameters<typeof sampleService>[2] = {}) =
 const namesIn = ({ services }: Overview) => services.map(({ watched }) => watched.service.name).join(' ')
 const groupsIn = ({ groups }: Overview) => groups.map(({ name, status }) => `${name} ${status}`).join(', ')
 
-test('nothing is an overview as well', (t) => {
+test('nothing is an overview as well', async (t) => {
   const { read } = oversee(t, [])
-  assert.deepEqual(read(), {
+  assert.deepEqual(await read(), {
     services: [],
     groups: [],
     counts: { up: 0, degraded: 0, down: 0, unknown: 0, draining: 0 },
@@ -65,7 +65,7 @@ test('the worst comes first: what is not up by when that began, the latest first
     clock.advance(1000)
   }
   registry.setDrained(['drained'], true)
-  const seen = read()
+  const seen = await read()
   assert.equal(namesIn(seen), 'z-down a-down m-down a-new b-new halved a-halved drained a-up b-up z-up')
   assert.deepEqual(
     seen.services.map(({ status }) => status).join(' '),
@@ -82,26 +82,26 @@ test('what is down at the same time is by name, and what was never checked is th
   await find('stale', 'connected')
   clock.advance(100_000)
   for (const name of ['b', 'c', 'a']) await find(name, 'refused')
-  assert.equal(namesIn(read()), 'a b c stale z-new')
+  assert.equal(namesIn(await read()), 'a b c stale z-new')
 })
 
 test('what turned unknown by age alone is so without anything happening', async (t) => {
   const { read, find, clock } = oversee(t, [one('pg')])
   await find('pg', 'connected')
-  assert.equal(read().services[0]?.status, 'up')
+  assert.equal((await read()).services[0]?.status, 'up')
   clock.advance(100_000)
-  assert.equal(read().services[0]?.status, 'unknown')
+  assert.equal((await read()).services[0]?.status, 'unknown')
 })
 
 test('the time is the one of the latest check of all', async (t) => {
   const { read, find, clock } = oversee(t, [one('a'), one('b'), one('never')])
-  assert.equal(read().checkedAt, null)
+  assert.equal((await read()).checkedAt, null)
   await find('b', 'connected')
   clock.advance(5000)
   await find('a', 'refused')
-  assert.equal(read().checkedAt, clock.now())
+  assert.equal((await read()).checkedAt, clock.now())
   clock.advance(5000)
-  assert.equal(read().checkedAt, clock.now() - 5000)
+  assert.equal((await read()).checkedAt, clock.now() - 5000)
 })
 
 test('a group has its own quorum, and who is drained counts for nothing in it', async (t) => {
@@ -115,23 +115,23 @@ test('a group has its own quorum, and who is drained counts for nothing in it', 
     ],
     { any: { quorum: 'any' }, half: { quorum: '50%' }, two: { quorum: 2 } },
   )
-  assert.equal(groupsIn(read()), 'all unknown, alone unknown, any unknown, half unknown, two unknown')
+  assert.equal(groupsIn(await read()), 'all unknown, alone unknown, any unknown, half unknown, two unknown')
   await find('a', 'connected')
   await find('b', 'refused')
   await find('c', 'refused')
-  assert.equal(groupsIn(read()), 'all down, alone down, half down, two down, any degraded')
+  assert.equal(groupsIn(await read()), 'all down, alone down, half down, two down, any degraded')
   registry.setDrained(['c'], true)
-  assert.equal(groupsIn(read()), 'all down, two down, alone unknown, any degraded, half degraded')
+  assert.equal(groupsIn(await read()), 'all down, two down, alone unknown, any degraded, half degraded')
   registry.setDrained(['b'], true)
-  assert.equal(groupsIn(read()), 'two down, alone unknown, all up, any up, half up')
-  const [{ quorum, counts } = assert.fail()] = read().groups
+  assert.equal(groupsIn(await read()), 'two down, alone unknown, all up, any up, half up')
+  const [{ quorum, counts } = assert.fail()] = (await read()).groups
   assert.deepEqual([quorum, counts], [2, { up: 1, degraded: 0, down: 0, unknown: 0, draining: 2 }])
 })
 
-test('groups of the same status are by name', (t) => {
+test('groups of the same status are by name', async (t) => {
   const { read } = oversee(t, [one('a', { groups: ['zoo', 'Ärzte', 'bank'] }), one('b', { groups: ['apes'] })])
   assert.deepEqual(
-    read().groups.map(({ name }) => name),
+    (await read()).groups.map(({ name }) => name),
     ['apes', 'bank', 'zoo', 'Ärzte'],
   )
 })
@@ -149,7 +149,7 @@ test('groups and services stand as GET /health tells of them', async (t) => {
   const log = createTransitionLog(built)
   const overview = createOverview({ ...built, log })
   async function compare() {
-    const seen = overview.read()
+    const seen = await overview.read()
     for (const { name, status, quorum, counts } of seen.groups) {
       const report = (await built.get(`/health?group=${name}`)).json()
       assert.deepEqual([status, String(quorum), counts], [report.status, report.quorum, report.counts], name)
@@ -182,36 +182,36 @@ test('groups and services stand as GET /health tells of them', async (t) => {
 test('what was seen is kept for a second', async (t) => {
   const { read, find, clock } = oversee(t, [one('pg')])
   await find('pg', 'connected')
-  const seen = read()
+  const seen = await read()
   await find('pg', 'connected')
   clock.advance(999)
-  assert.equal(read(), seen)
+  assert.equal(await read(), seen)
   clock.advance(1)
-  assert.notEqual(read(), seen)
-  assert.equal(read().checkedAt, clock.now() - 1000)
+  assert.notEqual(await read(), seen)
+  assert.equal((await read()).checkedAt, clock.now() - 1000)
 })
 
 test('it is forgotten at once when a status changes', async (t) => {
   const { read, find } = oversee(t, [one('pg')])
   await find('pg', 'connected')
-  assert.equal(namesIn(read()), 'pg')
+  assert.equal(namesIn(await read()), 'pg')
   await find('pg', 'refused')
-  const seen = read()
+  const seen = await read()
   assert.equal(seen.counts.down, 1)
-  assert.equal(read(), seen, 'and kept again')
+  assert.equal(await read(), seen, 'and kept again')
 })
 
-test('it is forgotten at once when services come, go or are drained', (t) => {
+test('it is forgotten at once when services come, go or are drained', async (t) => {
   const { read, registry } = oversee(t, [one('b')])
-  assert.equal(namesIn(read()), 'b')
+  assert.equal(namesIn(await read()), 'b')
   registry.register([one('a'), one('c')])
-  assert.equal(namesIn(read()), 'a b c')
+  assert.equal(namesIn(await read()), 'a b c')
   registry.deregister('c', 'deregistered')
-  assert.equal(namesIn(read()), 'a b')
+  assert.equal(namesIn(await read()), 'a b')
   registry.setDrained(['b'], true)
-  assert.equal(read().counts.draining, 1)
+  assert.equal((await read()).counts.draining, 1)
   registry.replaceAll([], [])
-  assert.equal(namesIn(read()), 'a')
+  assert.equal(namesIn(await read()), 'a')
 })
 
 test('however much happens, looking takes a twentieth of the time at most', async (t) => {
@@ -228,13 +228,13 @@ test('however much happens, looking takes a twentieth of the time at most', asyn
   let looks = 0
   const { read, close } = createOverview({ monitor, registry, log, clock: slow })
   t.after(close)
-  let seen = read()
+  let seen = await read()
   const until = clock.now() + 20_000
   for (let turn = 0; clock.now() < until; turn++) {
     await find('pg', turn % 2 === 0 ? 'connected' : 'refused')
     clock.advance(10)
     reads = 0
-    const next = read()
+    const next = await read()
     if (next !== seen) looks++
     seen = next
   }
@@ -243,15 +243,15 @@ test('however much happens, looking takes a twentieth of the time at most', asyn
 
 test('once it is closed nothing tells it any more', async (t) => {
   const { read, overview, find } = oversee(t, [one('pg')])
-  const seen = read()
+  const seen = await read()
   overview.close()
   await find('pg', 'connected')
-  assert.equal(read(), seen)
+  assert.equal(await read(), seen)
 })
 
-test('it is alone where any of its services is checked by a replica that is', (t) => {
+test('it is alone where any of its services is checked by a replica that is', async (t) => {
   const { read, monitor, clock } = oversee(t, [one('a'), one('b')])
-  assert.equal(read().isSolo, false)
+  assert.equal((await read()).isSolo, false)
   for (const [solo, expected] of [
     ['', false],
     ['a', true],
@@ -259,6 +259,6 @@ test('it is alone where any of its services is checked by a replica that is', (t
   ] as const) {
     monitor.attribute((name) => ({ replica: 'one', solo: name === solo }))
     clock.advance(1000)
-    assert.equal(read().isSolo, expected)
+    assert.equal((await read()).isSolo, expected)
   }
 })
