@@ -1,18 +1,7 @@
-import type { Outcome, Reason } from '../domain/outcome.ts'
+import type { Outcome } from '../domain/outcome.ts'
 import type { Monitor } from './monitor.ts'
-import { createPastChecks, slotBytes } from './past-checks.ts'
+import { createPastChecks, type PastCheck, slotBytes } from './past-checks.ts'
 import type { WatchedTarget } from './watch.ts'
-
-/** What is remembered of a check. */
-export type PastCheck = {
-  /** When it ended: an instant of the clock in milliseconds, to a tenth of a second. */
-  readonly at: number
-  readonly reason: Reason
-  /** To three digits. */
-  readonly latencyMs: number | null
-  /** 14 stands for more, too. */
-  readonly synRetransmits: number | null
-}
 
 /** The last checks of every target, those that other replicas made among them. */
 export type History = {

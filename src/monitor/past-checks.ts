@@ -1,5 +1,15 @@
 import { type Outcome, Reason } from '../domain/outcome.ts'
-import type { PastCheck } from './history.ts'
+
+/** What is remembered of a check. */
+export type PastCheck = {
+  /** When it ended: an instant of the clock in milliseconds, to a tenth of a second. */
+  readonly at: number
+  readonly reason: Reason
+  /** To three digits. */
+  readonly latencyMs: number | null
+  /** 14 stands for more, too. */
+  readonly synRetransmits: number | null
+}
 
 /** The last checks of many targets, each target's in a slot of its own. */
 export type PastChecks = {
