@@ -26,6 +26,8 @@ export type Section = {
   /** How many lines of each family have no value. */
   readonly hidden: number[]
   labelsLength: number
+  /** How long they may be together. */
+  readonly room: number
   live: number
 }
 
@@ -48,6 +50,8 @@ export type Table = {
 }
 
 const rowsPerSection = 512
+/** How many bytes a row's labels may be longer than those before. */
+const spareLabels = 4
 /** A piece of chosen rows is sent when it is this long, in bytes. */
 const pieceLength = 65_536
 const [space, lineEnd] = [0x20, 0x0a]
@@ -61,11 +65,14 @@ export function createTable(families: readonly Family[]): Table {
   let sections: Section[] = []
   /** Rows that were removed, by the length of their labels. */
   const free = new Map<number, Row[]>()
+  const labelled = { rows: 0, bytes: 0 }
 
   function addSection(labelsLength: number): Section {
-    const room = Math.max(sectionLabels, labelsLength)
+    // What labels were like so far, and a little more: a section that is full before its time costs less than one that never is.
+    const room = Math.max(rowsPerSection * (labelled.bytes / labelled.rows + spareLabels), labelsLength)
     const section: Section = {
-      buffers: bare.map((length) => Buffer.alloc(rowsPerSection * length + room)),
+      buffers: bare.map((length) => Buffer.alloc(rowsPerSection * length + Math.ceil(room))),
+      room,
       rows: [],
       hidden: bare.map(() => 0),
       labelsLength: 0,
@@ -80,10 +87,12 @@ export function createTable(families: readonly Family[]): Table {
     const reused = known?.pop()
     if (known?.length === 0) free.delete(labelsLength)
     if (reused !== undefined) return reused
+    labelled.rows++
+    labelled.bytes += labelsLength
     let section = sections.at(-1)
     const isFull =
       section !== undefined &&
-      (section.rows.length === rowsPerSection || section.labelsLength + labelsLength > sectionLabels)
+      (section.rows.length === rowsPerSection || section.labelsLength + labelsLength > section.room)
     if (section === undefined || isFull) section = addSection(labelsLength)
     const row = { section, index: section.rows.length, labelsAt: section.labelsLength, labelsLength }
     section.rows.push(row)
@@ -187,9 +196,6 @@ export function createTable(families: readonly Family[]): Table {
     },
   }
 }
-
-/** How long the labels of a section may be together, in bytes. */
-const sectionLabels = rowsPerSection * 64
 
 function headerOf({ name, help, type }: Family): Buffer {
   return Buffer.from(`# HELP ${name} ${escaped(help, /[\\\n]/g)}\n# TYPE ${name} ${type}\n`)
