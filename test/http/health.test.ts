@@ -291,10 +291,15 @@ test('HEAD answers like GET, without the body', async (t) => {
     const [head, get] = [await app.inject({ method: 'HEAD', url }), await app.inject({ url })]
     assert.equal(head.body, '', url)
     assert.equal(head.statusCode, get.statusCode, url)
-    const { date: _headDate, 'content-length': headLength, ...headHeaders } = head.headers
-    const { date: _getDate, 'content-length': getLength, ...getHeaders } = get.headers
+    // The metrics page is written as it is read, so nobody knows its length before.
+    const {
+      date: _headDate,
+      'content-length': headLength,
+      'transfer-encoding': _headCoding,
+      ...headHeaders
+    } = head.headers
+    const { date: _getDate, 'content-length': getLength, 'transfer-encoding': _getCoding, ...getHeaders } = get.headers
     assert.deepEqual(headHeaders, getHeaders, url)
-    // The metrics page grows by the request just made.
     if (url !== '/metrics') assert.equal(headLength, getLength, url)
   }
 })
