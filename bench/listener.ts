@@ -1,14 +1,15 @@
-// node bench/listener.ts COUNT: listens on so many ports of 127.0.0.1, accepts and closes. Ends with whoever started it.
+// node bench/listener.ts COUNT [HOST]: listens on so many ports of an address, accepts and closes. Ends with whoever started it.
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
 // Below the ports the kernel dials from (32768 and up), as services are.
 const [first, last] = [20_000, 32_767]
 const wanted = Number(process.argv[2])
+const host = process.argv[3] ?? '127.0.0.1'
 const ports: number[] = []
 for (let port = first; port <= last && ports.length < wanted; port++) {
   const server = createServer({ pauseOnConnect: true }, (socket) => socket.on('error', () => {}).destroy())
-  server.listen({ port, host: '127.0.0.1', backlog: 4096 })
+  server.listen({ port, host, backlog: 4096 })
   try {
     await once(server, 'listening')
     ports.push(port)

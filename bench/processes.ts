@@ -30,15 +30,19 @@ export async function start(
   children.add(child)
   const exited = once(child, 'exit').then(() => children.delete(child))
   let printed = ''
+  let isFound = false
   const found = await new Promise<string>((resolve, reject) => {
     const fail = () => reject(new Error(`${command} did not start: ${printed.slice(-2000)}`))
     setTimeout(fail, 20_000).unref()
     child.once('error', fail).once('exit', fail)
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => {
-        if (printed.length < 1e6) printed += chunk
+        if (isFound || printed.length > 1e6) return
+        printed += chunk
         const match = pattern.exec(printed)?.[1]
-        if (match !== undefined) resolve(match)
+        if (match === undefined) return
+        isFound = true
+        resolve(match)
       })
     }
   })
@@ -60,12 +64,13 @@ export function startPorthole(args: readonly string[], env: Record<string, strin
   return start(process.execPath, [entry, ...args], /listening at (\S+)"/, { ...listen, ...env })
 }
 
-/** A process that listens on this many ports of 127.0.0.1, and accepts and closes as fast as it can. */
+/** A process that listens on this many ports of an address, and accepts and closes as fast as it can. */
 export async function startListener(
   count: number,
+  host = '127.0.0.1',
 ): Promise<{ readonly ports: readonly number[]; stop(): Promise<void> }> {
   const program = fileURLToPath(new URL('listener.ts', import.meta.url))
-  const { found, stop } = await start(process.execPath, [program, String(count)], /listening on (\S+)\n/)
+  const { found, stop } = await start(process.execPath, [program, String(count), host], /listening on (\S+)\n/)
   return { ports: found.split(',').map(Number), stop }
 }
 
@@ -77,6 +82,13 @@ export function cpuMicrosOf(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10_000
 }
 
+/** How much memory of a process is resident, now and at most so far, in bytes. */
+export function memoryOf(pid: number): { readonly now: number; readonly peak: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const read = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024
+  return { now: read('VmRSS'), peak: read('VmHWM') }
+}
+
 /** How often anybody dialled in this network namespace (ActiveOpens: SYNs sent for the first time). */
 export function dialsSoFar(): number {
   const [names = '', values = ''] = readFileSync('/proc/self/net/snmp', 'utf8')
@@ -85,12 +97,15 @@ export function dialsSoFar(): number {
   return Number(values.split(' ')[names.split(' ').indexOf('ActiveOpens')])
 }
 
+/** Whether network namespaces can be made here. */
+export function canIsolate(): boolean {
+  return spawnSync('unshare', ['-rn', 'ip', 'link', 'set', 'lo', 'up']).status === 0
+}
+
 /** Runs a program in a network namespace of its own, where nobody else dials. False when none can be made. */
 export function runInNamespace(program: string, args: readonly string[], timeoutMs: number): boolean {
-  if (spawnSync('unshare', ['-rn', 'ip', 'link', 'set', 'lo', 'up']).status !== 0) {
-    console.log(
-      'skipped: no network namespace can be made here (unshare -rn and ip are needed), so dials cannot be counted',
-    )
+  if (!canIsolate()) {
+    console.log('skipped: no network namespace can be made here (unshare -rn and ip are needed)')
     return false
   }
   const script = 'ip link set lo up && exec "$0" "$@"'

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { latenessMs, sum } from './page.ts'
 import {
   cpuMicrosOf,
   dialsSoFar,
@@ -123,26 +124,4 @@ function writeHaproxyConfig(folder: string, socket: string, ports: readonly numb
 async function serversUp(socket: string): Promise<number> {
   const answer = await text(connect(socket).end('show stat\n'))
   return answer.split('\n').filter((line) => line.split(',')[17] === 'UP' && line.split(',')[1] !== 'BACKEND').length
-}
-
-/** The sum of a counter's series whose labels contain `labels`. */
-function sum(page: string, name: string, labels = ''): number {
-  const series = page.split('\n').filter((line) => line.startsWith(`${name}{`) && line.includes(labels))
-  return series.reduce((total, line) => total + Number(line.split(' ').at(-1)), 0)
-}
-
-/** A quantile of the lateness between two pages, interpolated within its bucket as Prometheus does. */
-function latenessMs(from: string, to: string, q: number): number {
-  const bucket = (page: string) =>
-    [...page.matchAll(/^porthole_check_lateness_seconds_bucket\{le="([\d.]+|\+Inf)"\} (\d+)/gm)].map(([, le, n]) => ({
-      le: le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le) * 1000,
-      count: Number(n),
-    }))
-  const earlier = bucket(from)
-  const counts = bucket(to).map(({ le, count }, i) => ({ le, count: count - (earlier[i]?.count ?? 0) }))
-  const wanted = q * (counts.at(-1)?.count ?? 0)
-  const at = counts.findIndex(({ count }) => count >= wanted)
-  const { le, count } = counts[at] ?? { le: Number.NaN, count: 0 }
-  const below = counts[at - 1] ?? { le: 0, count: 0 }
-  return below.le + ((wanted - below.count) / (count - below.count)) * (le - below.le)
 }

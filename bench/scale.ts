@@ -1,0 +1,346 @@
+// What a target costs, and how that grows: so many services of one target each, all of them up, at an interval of 10 s. First a
+// window in which Porthole only checks, for what a check costs; then one in which it is asked 200 times a second and scraped every
+// 5 s as well, for how late all is. `node bench/scale.ts SIZE… [--soak MINUTES]`: these sizes; the last one goes on for so long.
+// In a network namespace of its own, where one can be made.
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { Agent, get, type IncomingMessage } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { Reason } from '../src/domain/outcome.ts'
+import { latenessMs, type Scrape, scrape, sum } from './page.ts'
+import {
+  canIsolate,
+  cpuMicrosOf,
+  median,
+  memoryOf,
+  type Running,
+  runInNamespace,
+  startListener,
+  startPorthole,
+  verdict,
+} from './processes.ts'
+
+const intervalSeconds = 10
+const secondsPerWindow = 20
+const secondsPerScrape = 5
+const asksPerSecond = 200
+const groups = 100
+/** What a size may take, in seconds. */
+const patience = 300
+const self = fileURLToPath(import.meta.url)
+
+type Asking = { readonly url: string; readonly services: number }
+type Asked = { readonly p50: number; readonly p99: number; readonly wrong: number }
+/** Bytes a target above an empty Porthole. */
+type Memory = { readonly beforeScrapes: number; readonly afterScrapes: number; readonly peak: number }
+type Figures = {
+  readonly targets: number
+  readonly startMs: number
+  readonly sweepMs: number
+  readonly cpuMicros: number
+  readonly scrapedCpuMicros: number
+  readonly perSecond: number
+  readonly lateQuiet: number
+  readonly late: readonly number[]
+  readonly inFlight: number
+  readonly loopMs: number
+  readonly memory: Memory
+  readonly plain: Pick<Scrape, 'ms' | 'bytes'>
+  readonly zipped: Pick<Scrape, 'ms' | 'bytes'>
+  readonly asked: Asked
+  /** By what they said. */
+  readonly falseVerdicts: readonly (readonly [string, number])[]
+}
+
+if (isMainThread) await main()
+else await ask(workerData)
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { soak: { type: 'string' } } })
+  const isInside = positionals[0] === 'inside'
+  const given = positionals.slice(isInside ? 1 : 0).map(Number)
+  const sizes = given.length > 0 ? given : [1000, 10_000, 100_000]
+  const soakMinutes = Math.min(15, Number(values.soak ?? 0))
+  if (isInside || !canIsolate()) return measureAll(sizes, soakMinutes)
+  const args = ['inside', ...sizes.map(String), '--soak', String(soakMinutes)]
+  runInNamespace(self, args, (sizes.length * patience + soakMinutes * 60 + 60) * 1000)
+}
+
+async function measureAll(sizes: readonly number[], soakMinutes: number): Promise<void> {
+  // All of 127.0.0.0/8 is this machine: every target has an address of its own, and a few listeners serve them all.
+  const listener = await startListener(8, '0.0.0.0')
+  const empty = await measureEmpty()
+  console.log(
+    `services of one target each at ${intervalSeconds} s; an empty Porthole starts in ${empty.startMs.toFixed(0)} ms and has ${megabytes(empty.beforeScrapes)} MB, ${megabytes(empty.afterScrapes)} MB once scraped`,
+  )
+  const all: Figures[] = []
+  for (const size of sizes) {
+    console.log(`${size} targets …`)
+    all.push(await measure(size, listener.ports, empty, size === sizes.at(-1) ? soakMinutes : 0))
+  }
+  await listener.stop()
+  report(all)
+}
+
+async function measureEmpty(): Promise<Memory & { startMs: number }> {
+  const folder = mkdtempSync(join(tmpdir(), 'porthole-bench-'))
+  const begin = performance.now()
+  const porthole = await startPorthole(['--config', writeConfig(folder, 0, [1])])
+  const startMs = performance.now() - begin
+  await sleep(3000)
+  const beforeScrapes = memoryOf(porthole.pid).now
+  for (let i = 0; i < 3; i++) await scrape(porthole.found, 'gzip')
+  const { now, peak } = memoryOf(porthole.pid)
+  await porthole.stop()
+  rmSync(folder, { recursive: true })
+  return { startMs, beforeScrapes, afterScrapes: now, peak }
+}
+
+async function measure(size: number, ports: readonly number[], empty: Memory, soakMinutes: number): Promise<Figures> {
+  const folder = mkdtempSync(join(tmpdir(), 'porthole-bench-'))
+  const config = writeConfig(folder, size, ports)
+  const begin = performance.now()
+  const porthole = await startPorthole(['--config', config], {
+    PORTHOLE_PROBER: process.env.PORTHOLE_PROBER ?? 'kernel',
+  })
+  const listening = performance.now()
+  const { found: url, pid } = porthole
+  await untilReady(url)
+  const swept = performance.now()
+  // Every target came to its beat.
+  await sleep(intervalSeconds * 1000)
+
+  const fresh = memoryOf(pid).now
+  const first = await readPage(url)
+  await sleep(1000)
+  const quiet = await readCpuAround(pid, () => sleep(secondsPerWindow * 1000))
+  const second = await readPage(url)
+  const loopMs: number[] = []
+  const { asked, ...scraped } = await readCpuAround(pid, async () => {
+    const asking = askElsewhere({ url, services: size })
+    for (let i = 0; i < secondsPerWindow / secondsPerScrape; i++) {
+      const next = sleep(secondsPerScrape * 1000)
+      const { page } = await scrape(url, 'gzip')
+      loopMs.push(sum(page, 'nodejs_eventloop_lag_p99_seconds') * 1000)
+      await next
+    }
+    return { asked: await asking }
+  })
+  const last = await readPage(url)
+  const perSecond = (last.checks - first.checks) / ((last.at - first.at) / 1000)
+
+  const scrapes = async (encoding: 'gzip' | 'identity') => {
+    const three = [await scrape(url, encoding), await scrape(url, encoding), await scrape(url, encoding)]
+    return { ms: median(three.map(({ ms }) => ms)), bytes: median(three.map(({ bytes }) => bytes)) }
+  }
+  const plain = await scrapes('identity')
+  const zipped = await scrapes('gzip')
+  const { now, peak } = memoryOf(pid)
+  if (soakMinutes > 0) await soak(porthole, soakMinutes)
+  const end = await readPage(url)
+  await porthole.stop()
+  rmSync(folder, { recursive: true })
+  return {
+    targets: size,
+    startMs: listening - begin,
+    sweepMs: swept - listening,
+    cpuMicros: quiet.microsPerSecond / perSecond,
+    scrapedCpuMicros: scraped.microsPerSecond / perSecond,
+    perSecond,
+    lateQuiet: latenessMs(first.page, second.page, 0.99),
+    late: [0.5, 0.99, 1].map((q) => latenessMs(second.page, last.page, q)),
+    inFlight: sum(last.page, 'porthole_checks_in_flight'),
+    // The first one tells of what was before.
+    loopMs: Math.max(...loopMs.slice(1)),
+    memory: {
+      beforeScrapes: (fresh - empty.beforeScrapes) / size,
+      afterScrapes: (now - empty.afterScrapes) / size,
+      peak: (peak - empty.peak) / size,
+    },
+    plain,
+    zipped,
+    asked,
+    falseVerdicts: [
+      ...Reason.options
+        .filter((reason) => reason !== 'connected')
+        .map((reason) => [reason, sum(end.page, 'porthole_checks_total', `reason="${reason}"`)] as const),
+      ['not up', size - sum(end.page, 'porthole_service_up')] as const,
+      ['answered otherwise than 200', asked.wrong] as const,
+    ].filter(([, count]) => count > 0),
+  }
+}
+
+function writeConfig(folder: string, size: number, ports: readonly number[]): string {
+  const file = join(folder, 'porthole.json')
+  const services = Object.fromEntries(
+    Array.from({ length: size }, (_, i) => {
+      const address = `127.${1 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`
+      return [nameOf(i), { targets: [`${address}:${ports[i % ports.length]}`], groups: [`group-${i % groups}`] }]
+    }),
+  )
+  const limits = { services: Math.max(10_000, size) }
+  const defaults = { interval: `${intervalSeconds}s`, timeout: '2s' }
+  writeFileSync(file, JSON.stringify({ defaults, limits, services }))
+  return file
+}
+
+function nameOf(index: number): string {
+  return `service-${index}`
+}
+
+/** Waits until every target was checked, which is when Porthole is ready. */
+async function untilReady(url: string): Promise<void> {
+  const deadline = performance.now() + 60_000
+  while (performance.now() < deadline) {
+    const { ok, status } = await fetch(`${url}/readyz`)
+    if (ok) return
+    if (status !== 503) throw new Error(`/readyz answers ${status}`)
+    await sleep(10)
+  }
+  throw new Error('Porthole is not ready after a minute')
+}
+
+async function readPage(url: string): Promise<{ at: number; page: string; checks: number }> {
+  const at = performance.now()
+  const { page } = await scrape(url, 'identity')
+  return { at, page, checks: sum(page, 'porthole_checks_total') }
+}
+
+/** What a process took a second while something went on. */
+async function readCpuAround<T>(pid: number, goOn: () => Promise<T>): Promise<T & { microsPerSecond: number }> {
+  const [at, before] = [performance.now(), cpuMicrosOf(pid)]
+  const result = await goOn()
+  const microsPerSecond = (cpuMicrosOf(pid) - before) / ((performance.now() - at) / 1000)
+  return { ...result, microsPerSecond }
+}
+
+/** Asks from a thread of its own, which no page of this one's holds up. */
+async function askElsewhere(asking: Asking): Promise<Asked> {
+  const [asked] = await once(new Worker(self, { workerData: asking }), 'message')
+  return asked
+}
+
+/** Asks for one service after the other, at a fixed rate; each answer counts from the instant at which it was due to be asked for. */
+async function ask({ url, services }: Asking): Promise<void> {
+  const agent = new Agent({ keepAlive: true })
+  const took: number[] = []
+  let wrong = 0
+  const askOnce = async (due: number, path: string) => {
+    try {
+      const signal = AbortSignal.timeout(10_000)
+      const [response] = (await once(get(`${url}${path}`, { agent, signal }), 'response')) as [IncomingMessage]
+      response.resume()
+      await once(response, 'end')
+      if (response.statusCode !== 200) wrong++
+    } catch {
+      wrong++
+    }
+    took.push(performance.now() - due)
+  }
+  const begin = performance.now()
+  const asking: Promise<void>[] = []
+  for (let i = 0; i < asksPerSecond * secondsPerWindow; i++) {
+    const due = begin + (i * 1000) / asksPerSecond
+    if (due > performance.now()) await sleep(due - performance.now())
+    // A stride that is prime to the sizes, so that all are asked for.
+    asking.push(askOnce(due, `/health/${nameOf((i * 7919) % services)}`))
+  }
+  await Promise.all(asking)
+  agent.destroy()
+  took.sort((a, b) => a - b)
+  const quantile = (q: number) => took[Math.floor(q * (took.length - 1))] ?? Number.NaN
+  parentPort?.postMessage({ p50: quantile(0.5), p99: quantile(0.99), wrong } satisfies Asked)
+}
+
+/** Goes on, scraped every 15 s as Prometheus does, and tells every minute how much memory that takes. */
+async function soak({ found, pid }: Running, minutes: number): Promise<void> {
+  for (let minute = 1; minute <= minutes; minute++) {
+    let page = ''
+    for (let i = 0; i < 4; i++) {
+      await sleep(15_000)
+      page = (await scrape(found, 'gzip')).page
+    }
+    const heap = sum(page, 'nodejs_heap_size_used_bytes')
+    console.log(
+      `  minute ${minute}: ${megabytes(memoryOf(pid).now)} MB resident, ${megabytes(heap)} MB of the heap used`,
+    )
+  }
+}
+
+function report(all: readonly Figures[]): void {
+  const costs: [string, (figures: Figures) => number][] = [
+    ['start ms', ({ startMs }) => startMs],
+    ['first sweep ms', ({ sweepMs }) => sweepMs],
+    ['CPU µs a check', ({ cpuMicros }) => cpuMicros],
+    ['asked and scraped', ({ scrapedCpuMicros }) => scrapedCpuMicros],
+    ['bytes a target', ({ memory }) => memory.beforeScrapes],
+    ['once scraped', ({ memory }) => memory.afterScrapes],
+    ['at most', ({ memory }) => memory.peak],
+    ['scrape ms', ({ plain }) => plain.ms],
+    ['gzip ms', ({ zipped }) => zipped.ms],
+    ['kB', ({ plain }) => plain.bytes / 1000],
+    ['gzip kB', ({ zipped }) => zipped.bytes / 1000],
+  ]
+  const rows = all.map((figures, i) => {
+    const before = all[i - 1]
+    return [
+      String(figures.targets),
+      ...costs.map(([, read]) => {
+        const factor = before === undefined ? '' : ` (×${(read(figures) / read(before)).toFixed(1)})`
+        return `${read(figures).toFixed(0)}${factor}`
+      }),
+    ]
+  })
+  console.log('\nwhat it costs, and how often as much as in the row above')
+  table(['targets', ...costs.map(([name]) => name)], rows)
+  console.log('\nhow late it is while it is asked and scraped')
+  table(
+    [
+      'targets',
+      'checks/s',
+      'late p50 ms',
+      'p99',
+      'at most',
+      'p99 unasked',
+      'in flight',
+      'loop p99 ms',
+      'health p50 ms',
+      'p99',
+    ],
+    all.map(({ targets, perSecond, late, lateQuiet, inFlight, loopMs, asked }) => [
+      String(targets),
+      ...[perSecond, ...late, lateQuiet, inFlight, loopMs].map((figure) => figure.toFixed(0)),
+      ...[asked.p50, asked.p99].map((figure) => figure.toFixed(1)),
+    ]),
+  )
+  console.log('')
+  for (const { targets, startMs, sweepMs, late, memory, asked, falseVerdicts } of all) {
+    const say = (what: string, figure: number, bar: number) =>
+      console.log(`${targets} targets: ${what} ${verdict(figure, bar, 'at most')}`)
+    if (targets === 100_000) say('lateness p99 ms', late[1] ?? Number.NaN, 100)
+    if (targets === 10_000) say('first sweep ms', sweepMs, 1500)
+    if (targets === 100_000) say('listening after ms', startMs, 5000)
+    if (targets === 100_000) say('bytes a target', Math.max(memory.beforeScrapes, memory.afterScrapes), 1024)
+    say('health p99 ms', asked.p99, 50)
+    say(
+      'false verdicts',
+      falseVerdicts.reduce((total, [, count]) => total + count, 0),
+      0,
+    )
+    for (const [what, count] of falseVerdicts) console.log(`  ${what}: ${count}`)
+  }
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): void {
+  const widths = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)))
+  for (const row of [head, ...rows]) console.log(`  ${row.map((cell, i) => cell.padStart(widths[i] ?? 0)).join('  ')}`)
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(0)
+}
