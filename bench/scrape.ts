@@ -1,8 +1,7 @@
 // A scrape of Porthole's metrics page, whose series are kept written, against prom-client's rendering of the same series of the same
 // monitor (prom-client-page.ts). In one process, round by round; each page is sent to a reader that takes a piece a turn of the
 // event loop, as a socket does. Then what keeping them written costs with every outcome, which prom-client has not to pay.
-import { Readable, Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { Writable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -113,7 +112,8 @@ async function scrape(render: () => AsyncIterable<Buffer> | Promise<Buffer[]>): 
     },
   })
   const begin = performance.now()
-  await pipeline(Readable.from(await render(), { objectMode: false }), reader)
+  // As the route does: the next piece is asked for when this one is taken.
+  for await (const piece of await render()) await new Promise((taken) => reader.write(piece, taken))
   const ms = performance.now() - begin
   await nextTurn()
   clearImmediate(next)
@@ -153,7 +153,9 @@ async function differences(page: AsyncIterable<Buffer>, register: Register): Pro
       .split('\n')
       .filter((line) => /^porthole_(service|group|target)_/.test(line))
       .map((line) => line.replace(/ +/g, ' '))
-  const ours = read(Buffer.concat(await Array.fromAsync(page)).toString())
+  let text = ''
+  for await (const piece of page) text += piece.toString()
+  const ours = read(text)
   const theirs = read(await register.metrics())
   const known = new Set(theirs)
   return ours.filter((line) => !known.has(line)).length + Math.abs(ours.length - theirs.length)

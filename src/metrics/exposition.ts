@@ -16,7 +16,7 @@ export type Selection = {
 
 /** The series of services, groups and targets, kept up to date as outcomes come in: a scrape finds them written. */
 export type Exposition = {
-  /** What is known now, in pieces that end where a line does; the next is made when somebody asks for it. */
+  /** What is known now, in pieces that end where a line does. Each holds until the next is asked for, which writes over it. */
   pieces(options: { targets: boolean; selection: Selection }): AsyncGenerator<Buffer>
 }
 

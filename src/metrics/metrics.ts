@@ -14,7 +14,7 @@ import { addRequestDurations, type ObserveRequest } from './requests.ts'
 export type Metrics = {
   readonly contentType: string
   /**
-   * The page, in pieces that end where a line does; the next is made when it is asked for. Without `targets`, no series tells of a
+   * The page, in pieces that end where a line does. Each holds until the next is asked for, which writes over it. Without `targets`, no series tells of a
    * single target. One that is narrowed has no series of Porthole itself.
    */
   render(options?: { targets?: boolean; selection?: Selection }): AsyncGenerator<Buffer>

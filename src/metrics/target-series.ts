@@ -64,6 +64,13 @@ type Entry = {
   /** Until when they read the same if no outcome comes in: an instant of the clock. */
   until: number
   status: Health['status']
+  /** What is written of numbers that seldom change. */
+  failures: number
+  synRetransmits: number
+}
+
+function unwritten(row: Row): Entry {
+  return { row, down: null, until: 0, status: 'unknown', failures: -1, synRetransmits: -1 }
 }
 
 /** The series of all targets. */
@@ -107,7 +114,8 @@ export function createTargetSeries({
     if (place !== undefined) table.set(row, place, value)
   }
 
-  function write({ row }: Entry, { health, checks, failures, connectMs, synRetransmits }: WatchedTarget): void {
+  function write(entry: Entry, { health, checks, failures, connectMs, synRetransmits }: WatchedTarget): void {
+    const { row } = entry
     const { lastOutcome } = health
     const latencyMs = lastOutcome?.reason === 'connected' ? lastOutcome.latencyMs : null
     set(
@@ -118,8 +126,10 @@ export function createTargetSeries({
     set(row, 'porthole_target_connect_seconds', latencyMs === null ? null : latencyMs / 1000)
     set(row, 'porthole_target_connect_seconds_total', connectMs / 1000)
     set(row, 'porthole_target_checks_total', checks)
-    set(row, 'porthole_target_failures_total', failures)
-    set(row, 'porthole_target_syn_retransmits_total', synRetransmits)
+    if (failures !== entry.failures) set(row, 'porthole_target_failures_total', failures)
+    if (synRetransmits !== entry.synRetransmits) set(row, 'porthole_target_syn_retransmits_total', synRetransmits)
+    entry.failures = failures
+    entry.synRetransmits = synRetransmits
   }
 
   function writeReason(entry: Entry, watched: WatchedTarget): void {
@@ -135,11 +145,13 @@ export function createTargetSeries({
       const { policy } = watched.watchedService.service
       const { status } = statusAt(watched.health, policy, now)
       const known = entries.get(watched)
-      const entry = known ?? { row: table.add(labelsOf(watched)), down: null, until: 0, status: 'unknown' }
+      const entry = known ?? unwritten(table.add(labelsOf(watched)))
       if (known === undefined) entries.set(watched, entry)
       const hasChanged = known === undefined || status !== entry.status
       entry.status = status
-      entry.until = readsSameUntil(watched.health, policy, now)
+      const until = readsSameUntil(watched.health, policy, now)
+      // Once it is stale, time changes nothing more of it: no series tells how old it is.
+      entry.until = until > now ? until : Number.POSITIVE_INFINITY
       if (hasChanged) set(entry.row, 'porthole_target_up', status === 'up' ? 1 : 0)
       write(entry, watched)
       if (status !== 'up' || entry.down !== null) writeReason(entry, watched)

@@ -1,10 +1,10 @@
-import { Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import type { Metrics } from '../../src/metrics/metrics.ts'
 
 /** A metrics page, whole. */
-export function rendered(metrics: Metrics, ...options: Parameters<Metrics['render']>): Promise<string> {
-  return text(Readable.from(metrics.render(...options)))
+export async function rendered(metrics: Metrics, ...options: Parameters<Metrics['render']>): Promise<string> {
+  let page = ''
+  for await (const piece of metrics.render(...options)) page += piece.toString()
+  return page
 }
 
 /** A metrics page, read: every series by its name and labels as written, in the order of the page. */

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type Browser, chromium, type Page } from 'playwright-core'
+import { limitMs } from '../process.ts'
 
 const executablePath = (process.env.PATH ?? '')
   .split(delimiter)
@@ -13,7 +14,10 @@ const executablePath = (process.env.PATH ?? '')
 /** Why tests in a browser cannot run here; false where they can. */
 export const noChromium: string | false = executablePath === undefined ? 'chromium is not installed' : false
 
-/** No sandbox, as root has none; and nothing that would ask another host for anything. */
+/**
+ * No sandbox, as root has none; and nothing that would ask another host for anything. What Chromium tries all the same finds no address,
+ * and no proxy that the environment names. A `--disable-features` here would take the place of Playwright's own, which silences more.
+ */
 const args = [
   '--no-sandbox',
   '--disable-gpu',
@@ -24,6 +28,7 @@ const args = [
   '--disable-component-update',
   '--disable-domain-reliability',
   '--disable-sync',
+  '--no-proxy-server',
   '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost',
 ]
 
@@ -93,15 +98,19 @@ export async function audit(page: Page): Promise<string[]> {
 }
 
 /** Presses a key in the page, and waits until what came of it is painted. Milliseconds: until the page could take the next key, and until it showed. */
-export async function timeKey(page: Page, key: string): Promise<{ takenMs: number; shownMs: number }> {
-  await page.evaluate(() => {
+export async function timeKey(
+  page: Page,
+  key: string,
+  withinMs = limitMs,
+): Promise<{ takenMs: number; shownMs: number }> {
+  await page.evaluate((withinMs) => {
     // biome-ignore lint/suspicious/noExplicitAny: left in the page for the second half
     const global = globalThis as any
-    global.timed = new Promise((done) => {
+    global.timed = new Promise((done, fail) => {
+      setTimeout(() => fail(new Error(`nothing was shown within ${withinMs} ms`)), withinMs)
       global.addEventListener(
         'keydown',
-        () => {
-          const from = performance.now()
+        ({ timeStamp: from }: { timeStamp: number }) => {
           let takenMs = 0
           setTimeout(() => {
             takenMs = performance.now() - from
@@ -113,7 +122,7 @@ export async function timeKey(page: Page, key: string): Promise<{ takenMs: numbe
         { once: true },
       )
     })
-  })
+  }, withinMs)
   await page.keyboard.press(key)
   // biome-ignore lint/suspicious/noExplicitAny: as above
   return page.evaluate(() => (globalThis as any).timed)

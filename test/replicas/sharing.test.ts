@@ -165,7 +165,7 @@ test('a check on demand is made where it is asked for, and all know of it', { sk
   assert.ok(one.checks.length - before <= 3, `${one.checks.length - before} checks`)
 
   // Asked for at all of them at once, again and again: of outcomes that raced one counts, so no streak is longer than the longest
-  // that anybody was told of. How many raced and how many came one after the other is for the machine to say.
+  // that anybody was told of, and none is shorter than there were rounds. How many raced is for the machine to say.
   await one.close()
   let longest = 0
   for (let round = 1; round <= 3; round++) {
@@ -177,7 +177,8 @@ test('a check on demand is made where it is asked for, and all know of it', { sk
     await sleep(300)
     const streaks = await Promise.all(members.map(async (member) => (await cached(member)).targets[0].streak))
     assert.equal(new Set(streaks).size, 1, `${streaks}`)
-    assert.equal(streaks[0], longest, `a streak of ${streaks[0]} after ${round} rounds`)
+    const streak = Number(streaks[0])
+    assert.ok(round <= streak && streak <= longest, `${streak} after ${round} rounds, and told of ${longest}`)
   }
 })
 
