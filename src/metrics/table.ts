@@ -61,6 +61,7 @@ const mark = 0
 export function createTable(families: readonly Family[]): Table {
   /** How long a line is apart from its labels. */
   const bare = families.map(({ name, width }) => Buffer.byteLength(name) + width + '{} \n'.length)
+  const widths = families.map(({ width }) => width)
   const heads = families.map(({ name }) => Buffer.from(`${name}{`))
   let sections: Section[] = []
   /** Rows that were removed, by the length of their labels. */
@@ -177,9 +178,13 @@ export function createTable(families: readonly Family[]): Table {
         return
       }
       show(row, family)
-      const { width } = families[family] as Family
+      const text = String(value)
+      const buffer = bufferOf(row, family)
       const end = beginOf(row, family) + lengthOf(row, family) - 1
-      bufferOf(row, family).write(String(value).padStart(width), end - width, 'latin1')
+      const begin = end - text.length
+      // Byte by byte: so few are not worth a call into the runtime.
+      for (let at = end - (widths[family] as number); at < begin; at++) buffer[at] = space
+      for (let at = begin; at < end; at++) buffer[at] = text.charCodeAt(at - begin)
     },
     *pieces(family) {
       yield headerOf(families[family] as Family)
