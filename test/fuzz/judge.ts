@@ -72,7 +72,8 @@ export function createJudge({ document, placeOf, resolve }: Described): Judge {
     const place = placeOf(url)
     const operation = place?.get(method === 'HEAD' ? 'GET' : method)
     if (operation !== undefined) return judgeOperation(operation, answer, method === 'HEAD')
-    if (place !== null && ownMethods.includes(method))
+    // What is too long for any route is refused before its method is.
+    if (place !== null && ownMethods.includes(method) && status !== 414)
       return status === 405 && headers.allow !== undefined ? [] : [`${status} where the method should be refused`]
     if (undescribed.test(pathOf(url) ?? '')) return status < 500 ? [] : [`${status} where nothing can fail`]
     return [...nowhere, 405].includes(status) ? [] : [`${status} where there is nothing`]
