@@ -1,6 +1,7 @@
 /** How the pages look and read to people, in every form, of a day that is the same every time. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { until } from '../process.ts'
 import { audit, noChromium, startBrowser } from './browser.ts'
 import { stage } from './scene.ts'
 
@@ -61,16 +62,22 @@ test('without JavaScript the page is whole, searches and filters, and says of wh
   )
   assert.equal(await page.locator('.as-of').textContent(), 'As of 2026-11-25 03:07:12 UTC')
   assert.equal(await page.locator('.service').count(), 14)
+  const shows = (...names: string[]) =>
+    until(`it shows ${names}`, async () => {
+      return (await page.locator('.service .name a').allTextContents()).join() === names.join()
+    })
   await page.getByRole('searchbox').fill('KAFKA')
   await page.getByRole('button', { name: 'Show' }).click()
-  assert.deepEqual(await page.locator('.service .name a').allTextContents(), ['kafka'])
+  await shows('kafka')
   await page.getByRole('link', { name: 'kafka' }).click()
+  await page.waitForURL(/\/services\/kafka$/)
   assert.equal(await page.locator('tbody tr[data-key]').count(), 3)
   await page.getByRole('link', { name: 'All services' }).click()
   await page.getByRole('link', { name: /payments/ }).click()
+  await page.waitForURL(/group=payments/)
   await page.getByRole('checkbox', { name: /down/ }).check()
   await page.getByRole('button', { name: 'Show' }).click()
-  assert.deepEqual(await page.locator('.service .name a').allTextContents(), ['card-acquirer'])
+  await shows('card-acquirer')
   assert.deepEqual(complaints, [])
 })
 

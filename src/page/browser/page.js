@@ -258,7 +258,10 @@ function ask() {
   const current = /** @type {HTMLFormElement | null} */ (document.getElementById('filters'))
   if (current === null) return
   const asked = new URLSearchParams()
-  for (const [name, value] of new FormData(current)) if (value !== '') asked.append(name, String(value))
+  for (const name of ['q', 'status'])
+    for (const value of new FormData(current).getAll(name)) if (value !== '') asked.append(name, String(value))
+  // Groups are chosen by links: the form may not know yet which was last.
+  for (const group of new URLSearchParams(location.search).getAll('group')) asked.append('group', group)
   history.replaceState(null, '', asked.size === 0 ? location.pathname : `?${asked}`)
   void refresh()
 }
