@@ -22,6 +22,7 @@ import type { Prober } from '../src/prober/prober.ts'
 import type { Readiness } from '../src/readiness.ts'
 import type { Registrar } from '../src/registrar.ts'
 import { createParts } from './parts.ts'
+import type { Scope } from './process.ts'
 import { sampleOutcome } from './samples.ts'
 
 /** A target that nobody listens at: port 1 (tcpmux) is not in use. */
@@ -57,7 +58,7 @@ type Options = {
 }
 
 /** Porthole's HTTP server with parts of its own and no schedule: tests say when to check. Closes itself after the test. */
-export async function build(t: TestContext, services: readonly Service[] = [], options: Options = {}): Promise<Built> {
+export async function build(t: Scope, services: readonly Service[] = [], options: Options = {}): Promise<Built> {
   const { groups = {}, clock = systemClock(), access = {}, limits = {}, dial, logger = false } = options
   const prober = options.prober ?? createPortableProber({ clock })
   const parts = createParts({ prober, clock, access, limits, ...(dial === undefined ? {} : { dial }) })

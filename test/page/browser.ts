@@ -2,9 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { type Browser, chromium, type Page } from 'playwright-core'
-import { limitMs } from '../process.ts'
+import { limitMs, type Scope } from '../process.ts'
 
 const executablePath = (process.env.PATH ?? '')
   .split(delimiter)
@@ -51,7 +50,7 @@ type TabOptions = {
 }
 
 /** Starts a browser that ends with the test. Returns what opens tabs in it, each with nothing from any other. */
-export async function startBrowser(t: TestContext): Promise<(url: string, options?: TabOptions) => Promise<Tab>> {
+export async function startBrowser(t: Scope): Promise<(url: string, options?: TabOptions) => Promise<Tab>> {
   const browser: Browser = await chromium.launch({ executablePath: executablePath ?? '', args })
   t.after(() => browser.close())
   return async (url, { javaScript = true, colorScheme = 'light', width = 1280, height = 900 } = {}) => {

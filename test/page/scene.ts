@@ -1,10 +1,10 @@
 /** A day of a small company's services, the same every time: what the page looks like when something is wrong, and when nothing is. */
-import type { TestContext } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
 import type { Outcome, Reason } from '../../src/domain/outcome.ts'
 import type { Service } from '../../src/domain/service.ts'
 import type { Prober } from '../../src/prober/prober.ts'
 import { type Built, build } from '../app.ts'
+import type { Scope } from '../process.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
 
 const minuteMs = 60_000
@@ -82,7 +82,7 @@ function seeded(seed: number): () => number {
 }
 
 /** Porthole's server at the end of such a day. */
-export async function stage(t: Pick<TestContext, 'after'>, { allWell = false } = {}): Promise<Built> {
+export async function stage(t: Scope, { allWell = false } = {}): Promise<Built> {
   const cast: Cast = allWell ? well : { ...well, ...ill }
   const services: Service[] = Object.entries(cast).map(([name, { groups, quorum, targets }]) =>
     sampleService(name, Object.keys(targets), { groups, quorum: quorum ?? 'all', interval: intervalMs, timeout: 2000 }),
@@ -107,7 +107,7 @@ export async function stage(t: Pick<TestContext, 'after'>, { allWell = false } =
     restarts: () => 0,
     close: async () => {},
   }
-  const built = await build(t as TestContext, services, { clock, prober })
+  const built = await build(t, services, { clock, prober })
   const scheduled = services.filter(({ policy }) => policy.intervalMs !== null).map(({ name }) => name)
   for (; instant < dayMs; instant += intervalMs) await built.sweep(...scheduled)
   if (!allWell) built.registry.setDrained(['smtp-relay'], true)
