@@ -78,10 +78,16 @@ async function stream(
   }
   const zip = isZipped ? createGzip({ level: gzipLevel }) : null
   zip?.pipe(raw)
-  // Who goes away in the middle takes no more, and nobody waits for that.
-  raw.once('close', () => zip?.destroy())
+  // Who goes away in the middle takes no more: nobody waits for that, as zlib would.
+  const gone = new Promise<never>((_, reject) => {
+    raw.once('close', () => {
+      zip?.destroy()
+      reject(new Error('the reader went away'))
+    })
+  })
+  gone.catch(() => {})
   try {
-    for await (const piece of render()) await written(zip ?? raw, piece)
+    for await (const piece of render()) await Promise.race([written(zip ?? raw, piece), gone])
     ;(zip ?? raw).end()
   } catch (error) {
     // What is sent already cannot be taken back: the page ends in the middle, and Prometheus throws it away.

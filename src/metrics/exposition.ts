@@ -22,6 +22,8 @@ export type Exposition = {
 
 /** How many targets that have gone stale are brought up to date in one turn of the event loop. */
 const perTurn = 1000
+/** A wall clock that is corrected by more than this has stepped, in milliseconds. */
+const stepMs = 500
 
 export function createExposition({
   monitor,
@@ -38,6 +40,8 @@ export function createExposition({
   omit?: readonly MetricFamily[]
 }): Exposition {
   const omitted = new Set(omit)
+  /** What the time of day was at the beginning of the clock, when times were written last. */
+  let epoch = clock.toEpoch(0)
   const targets = createTargetSeries({ clock, prober, omit: omitted })
   const services = createServiceSeries({
     quorumOf: (group) => registry.groups.get(group)?.quorum ?? 'all',
@@ -75,7 +79,10 @@ export function createExposition({
   /** A target that nobody has confirmed for too long reads otherwise without anything happening. */
   async function catchUp(): Promise<void> {
     let left = perTurn
-    for (const watched of [...targets.stale(clock.now())]) {
+    // The wall clock may have stepped: then every time that is written is another.
+    const hasStepped = Math.abs(clock.toEpoch(0) - epoch) > stepMs
+    epoch = clock.toEpoch(0)
+    for (const watched of [...(hasStepped ? targets.all() : targets.stale(clock.now()))]) {
       note(watched)
       if (--left > 0) continue
       left = perTurn

@@ -17,6 +17,8 @@ export type Row = {
   /** Where its labels would begin, were there nothing else in the section. */
   readonly labelsAt: number
   readonly labelsLength: number
+  /** Rows are counted as they are added. */
+  readonly born: number
 }
 
 /** Some hundred rows, and their lines in each family, one buffer to a family. */
@@ -25,6 +27,8 @@ export type Section = {
   readonly rows: Row[]
   /** How many lines of each family have no value. */
   readonly hidden: number[]
+  /** When its youngest row was added. */
+  youngest: number
   labelsLength: number
   /** How long they may be together. */
   readonly room: number
@@ -67,6 +71,7 @@ export function createTable(families: readonly Family[]): Table {
   /** Rows that were removed, by the length of their labels. */
   const free = new Map<number, Row[]>()
   const labelled = { rows: 0, bytes: 0 }
+  let born = 0
 
   function addSection(labelsLength: number): Section {
     // What labels were like so far, and a little more: a section that is full before its time costs less than one that never is.
@@ -76,6 +81,7 @@ export function createTable(families: readonly Family[]): Table {
       room,
       rows: [],
       hidden: bare.map(() => 0),
+      youngest: 0,
       labelsLength: 0,
       live: 0,
     }
@@ -84,10 +90,18 @@ export function createTable(families: readonly Family[]): Table {
   }
 
   function takeRow(labelsLength: number): Row {
+    born++
     const known = free.get(labelsLength)
-    const reused = known?.pop()
+    const old = known?.pop()
     if (known?.length === 0) free.delete(labelsLength)
-    if (reused !== undefined) return reused
+    const row = old === undefined ? placeRow(labelsLength) : { ...old, born }
+    row.section.rows[row.index] = row
+    row.section.youngest = born
+    return row
+  }
+
+  /** A row behind all others. */
+  function placeRow(labelsLength: number): Row {
     labelled.rows++
     labelled.bytes += labelsLength
     let section = sections.at(-1)
@@ -95,8 +109,7 @@ export function createTable(families: readonly Family[]): Table {
       section !== undefined &&
       (section.rows.length === rowsPerSection || section.labelsLength + labelsLength > section.room)
     if (section === undefined || isFull) section = addSection(labelsLength)
-    const row = { section, index: section.rows.length, labelsAt: section.labelsLength, labelsLength }
-    section.rows.push(row)
+    const row = { section, index: section.rows.length, labelsAt: section.labelsLength, labelsLength, born }
     section.labelsLength += labelsLength
     for (const family of families.keys()) hide(row, family, true)
     return row
@@ -123,12 +136,12 @@ export function createTable(families: readonly Family[]): Table {
     row.section.hidden[family] = (row.section.hidden[family] as number) - 1
   }
 
-  /** Lines end to end, in pieces. */
-  function* gather(family: number, rows: Iterable<Row>): Iterable<Buffer> {
+  /** Lines end to end, in pieces: of rows that are still there, and were when the page began, or one that moves would be told twice. */
+  function* gather(family: number, rows: Iterable<Row>, since: number): Iterable<Buffer> {
     const piece = Buffer.allocUnsafe(pieceLength)
     let length = 0
     for (const row of rows) {
-      if (isHidden(row, family)) continue
+      if (row.born > since || row.section.rows[row.index] !== row || isHidden(row, family)) continue
       if (length + lengthOf(row, family) > pieceLength) {
         yield piece.subarray(0, length)
         length = 0
@@ -158,6 +171,7 @@ export function createTable(families: readonly Family[]): Table {
     remove(row) {
       const { section } = row
       section.live--
+      for (const family of families.keys()) hide(row, family)
       if (section.live === 0 && section !== sections.at(-1)) {
         sections = sections.filter((one) => one !== section)
         for (const [length, rows] of free) {
@@ -167,7 +181,6 @@ export function createTable(families: readonly Family[]): Table {
         }
         return
       }
-      for (const family of families.keys()) hide(row, family)
       const known = free.get(row.labelsLength)
       if (known === undefined) free.set(row.labelsLength, [row])
       else known.push(row)
@@ -188,11 +201,12 @@ export function createTable(families: readonly Family[]): Table {
     },
     *pieces(family) {
       yield headerOf(families[family] as Family)
+      const since = born
       let piece = Buffer.alloc(0)
-      for (const { buffers, rows, hidden, labelsLength } of sections) {
+      for (const { buffers, rows, hidden, labelsLength, youngest } of [...sections]) {
         const length = rows.length * (bare[family] as number) + labelsLength
-        if (hidden[family] !== 0) {
-          yield* gather(family, rows)
+        if (hidden[family] !== 0 || youngest > since) {
+          yield* gather(family, rows, since)
           continue
         }
         // New memory for each would be 90 MB of garbage in a scrape of 100,000 targets.
@@ -203,7 +217,7 @@ export function createTable(families: readonly Family[]): Table {
     },
     *piecesOf(family, rows) {
       yield headerOf(families[family] as Family)
-      yield* gather(family, rows)
+      yield* gather(family, rows, Number.POSITIVE_INFINITY)
     },
   }
 }

@@ -79,6 +79,7 @@ export type TargetSeries = {
   patch(watched: WatchedTarget, now: number): boolean
   remove(watched: WatchedTarget): void
   has(watched: WatchedTarget): boolean
+  all(): Iterable<WatchedTarget>
   /** Those that may read otherwise by now, as nothing has confirmed them for too long. */
   stale(now: number): Iterable<WatchedTarget>
   /** All lines, or those of some targets, in pieces; whoever asks for more waits. */
@@ -163,8 +164,10 @@ export function createTargetSeries({
       entries.delete(watched)
       table.remove(entry.row)
       if (entry.down !== null) reasons?.remove(entry.down.row)
+      entry.down = null
     },
     has: (watched) => entries.has(watched),
+    all: () => entries.keys(),
     *stale(now) {
       for (const [watched, { until }] of entries) if (until <= now) yield watched
     },

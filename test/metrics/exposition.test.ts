@@ -11,8 +11,9 @@ import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import type { Prober } from '../../src/prober/prober.ts'
 import { stoppedClock } from '../app.ts'
+import { fakeClock, fakeProber } from '../monitor/fakes.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
-import { readPage } from './page.ts'
+import { familyOf, readPage } from './page.ts'
 
 /** A monitor whose checks find what the test says, its exposition, and prom-client's rendering of the same. */
 function watchBoth(prober: 'kernel' | 'portable' = 'kernel', omit: MetricFamily[] = []) {
@@ -38,6 +39,7 @@ function watchBoth(prober: 'kernel' | 'portable' = 'kernel', omit: MetricFamily[
     clock,
     registry,
     monitor,
+    exposition,
     async check(service: string, index: number, next: typeof found) {
       found = next
       const targets = monitor.services.get(service)?.targets ?? []
@@ -199,4 +201,51 @@ test('families that are left out are not there, and the others are', async () =>
   const expected = sorted(await theirs()).filter((one) => !(omit as string[]).includes(nameOf(one)))
   assert.deepEqual(sorted(await page()), expected)
   for (const name of omit) assert.doesNotMatch(await page(), new RegExp(`${name}[ {]`))
+})
+
+test('a page that is read slowly while services come and go has no series twice, and none that was not asked for', async () => {
+  const { registry, exposition } = watchBoth()
+  const of = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => sampleService(`service-${from + i}`, ['db:1'], { groups: ['g'] }))
+  const ofOthers = (names: string[]) => names.map((name) => sampleService(name, ['db:1']))
+  registry.replaceAll([...of(1000, 4000), ...ofOthers(['others-1000'])], [])
+  for (const selection of [{}, { group: ['g'] }]) {
+    let page = ''
+    let turn = 0
+    for await (const piece of exposition.pieces({ targets: true, selection })) {
+      page += piece.toString()
+      // Names of one length, which take each other's places.
+      turn++
+      const left = of(1000, 4000).filter(({ name }) => !name.endsWith(`${turn % 10}`))
+      registry.replaceAll([...left, ...ofOthers([`service-${5000 + turn}`])], [])
+    }
+    const series = page
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => line.replace(/ +\S+$/, ''))
+    assert.equal(new Set(series).size, series.length)
+    if ('group' in selection) assert.doesNotMatch(page, /service-5\d\d\d/)
+  }
+})
+
+test('when the wall clock steps, the times of all checks are told by it', async () => {
+  const clock = fakeClock()
+  const registry = createRegistry()
+  const prober = fakeProber(clock)
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 100 })
+  const exposition = createExposition({ monitor, registry, clock, prober: 'kernel' })
+  registry.replaceAll([sampleService('pg', ['a:1'], { interval: 'off' })], [])
+  const [target] = monitor.services.get('pg')?.targets ?? []
+  assert(target)
+  const checked = monitor.check(target)
+  await prober.pending('a:1').answer('connected')
+  await checked
+  const timeTold = async () => {
+    let page = ''
+    for await (const piece of exposition.pieces({ targets: true, selection: {} })) page += piece.toString()
+    return familyOf(page, 'porthole_target_last_check_timestamp_seconds')['{service="pg",target="a:1"}'] ?? Number.NaN
+  }
+  const before = await timeTold()
+  clock.stepWall(3_600_000)
+  assert.ok(Math.abs((await timeTold()) - before - 3600) < 1)
 })

@@ -23,6 +23,8 @@ let isLost = false
 let timer
 /** @type {AbortController | null} */
 let asking = null
+/** Something happened since it was asked. */
+let again = false
 
 /* What is shown */
 
@@ -39,17 +41,31 @@ function show(fresh) {
     parts(where)
       .map((part) => part.dataset.part)
       .join()
-  const focused = keyOfFocus()
+  const focused = placeOfFocus()
   if (names(fresh) === names(document)) {
     const after = parts(fresh)
     for (const [index, part] of parts(document).entries()) replace(part, /** @type {HTMLElement} */ (after[index]))
   } else {
     // What there is on the page is another: a first group, the last service.
+    const typing = document.activeElement
+    const filters = document.getElementById('filters')
     main().replaceChildren(...(fresh.querySelector('main')?.childNodes ?? []))
+    // Somebody may be typing in there.
+    if (filters !== null) document.getElementById('filters')?.replaceWith(filters)
+    if (typing instanceof HTMLElement && filters?.contains(typing)) typing.focus({ preventScroll: true })
   }
-  if (focused !== null && document.activeElement === document.body) focusOn(focused)
+  if (focused !== null && document.activeElement === document.body) {
+    const link = document.querySelector(focused)
+    if (link instanceof HTMLElement) link.focus({ preventScroll: true })
+  }
   document.title = fresh.title
-  page.dataset.status = fresh.documentElement.dataset.status ?? ''
+  const { status = '', events } = fresh.documentElement.dataset
+  page.dataset.status = status
+  if (events !== page.dataset.events) {
+    if (events === undefined) delete page.dataset.events
+    else page.dataset.events = events
+    listen()
+  }
   const [icon, freshIcon] = [document, fresh].map((where) => where.querySelector('link[rel=icon]'))
   const href = freshIcon?.getAttribute('href') ?? ''
   if (icon?.getAttribute('href') !== href) icon?.setAttribute('href', href)
@@ -94,24 +110,21 @@ function replaceItems(list, fresh) {
   for (const gone of known.values()) gone.remove()
 }
 
-/** The item of a list that the focus is in. */
-function keyOfFocus() {
-  const item = /** @type {HTMLElement | null} */ (document.activeElement?.closest('[data-key]'))
-  return item?.dataset.key ?? null
-}
-
-/** @param {string} key */
-function focusOn(key) {
-  const item = document.querySelector(`[data-key="${CSS.escape(key)}"] a`)
-  if (item instanceof HTMLElement) item.focus({ preventScroll: true })
+/** Where the focus is, as a selector: in which item of which list. */
+function placeOfFocus() {
+  const item = /** @type {HTMLElement | null | undefined} */ (document.activeElement?.closest('[data-key]'))
+  const part = /** @type {HTMLElement | null | undefined} */ (item?.closest('[data-part]'))
+  if (item?.dataset.key === undefined || part?.dataset.part === undefined) return null
+  return `[data-part="${part.dataset.part}"] > [data-key="${CSS.escape(item.dataset.key)}"] a`
 }
 
 /* How it is kept up to date */
 
-/** Asks for the page anew, by its address of now. */
+/** Asks for the page anew, by its address of now. What is being asked already is not waited for: it may be for another address. */
 async function refresh() {
   clearTimeout(timer)
   asking?.abort()
+  again = false
   const mine = new AbortController()
   asking = mine
   const { href } = location
@@ -136,16 +149,26 @@ async function refresh() {
   } finally {
     if (asking === mine) {
       asking = null
-      timer = setTimeout(refresh, isLost ? 2000 : document.hidden ? hiddenMs : idleMs)
+      if (again) refreshIn(0)
+      else timer = setTimeout(refresh, isLost ? 2000 : document.hidden ? hiddenMs : idleMs)
     }
     tell()
   }
 }
 
+/**
+ * Asks for the page anew because of what happened. What is being asked is waited for: else nothing would ever be shown where more
+ * happens than there are answers.
+ */
+function catchUp() {
+  if (asking === null) void refresh()
+  else again = true
+}
+
 /** @param {number} ms */
 function refreshIn(ms) {
   clearTimeout(timer)
-  timer = setTimeout(refresh, ms)
+  timer = setTimeout(catchUp, ms)
 }
 
 /** @param {boolean} lost */
@@ -198,7 +221,7 @@ function happened(told) {
     gathering = undefined
     if (news.length > 0) announce(news.length > 3 ? `${news.length} services changed.` : news.join('. '))
     news.length = 0
-    void refresh()
+    catchUp()
   }, gatherMs)
 }
 
@@ -253,42 +276,54 @@ function tell() {
 
 const search = () => /** @type {HTMLInputElement | null} */ (document.querySelector('input[type=search]'))
 
-/** Writes what is asked into the address, and shows what comes of it. */
-function ask() {
-  const current = /** @type {HTMLFormElement | null} */ (document.getElementById('filters'))
-  if (current === null) return
-  const asked = new URLSearchParams()
+/** What is asked: what stands in the form, and the groups in the address, which are chosen by links. */
+function asked() {
+  const wanted = new URLSearchParams()
+  const form = document.getElementById('filters')
   for (const name of ['q', 'status'])
-    for (const value of new FormData(current).getAll(name)) if (value !== '') asked.append(name, String(value))
-  // Groups are chosen by links: the form may not know yet which was last.
-  for (const group of new URLSearchParams(location.search).getAll('group')) asked.append('group', group)
-  history.replaceState(null, '', asked.size === 0 ? location.pathname : `?${asked}`)
+    for (const value of form instanceof HTMLFormElement ? new FormData(form).getAll(name) : [])
+      if (value !== '') wanted.append(name, String(value))
+  for (const group of new URLSearchParams(location.search).getAll('group')) wanted.append('group', group)
+  return wanted
+}
+
+/**
+ * Writes it into the address, and shows what comes of it.
+ * @param {URLSearchParams} wanted
+ */
+function ask(wanted) {
+  history.replaceState(null, '', wanted.size === 0 ? location.pathname : `?${wanted}`)
   void refresh()
 }
 
 document.addEventListener('input', ({ target }) => {
-  if (target instanceof HTMLInputElement && target.form?.id === 'filters') ask()
+  if (target instanceof HTMLInputElement && target.form?.id === 'filters') ask(asked())
 })
 document.addEventListener('submit', (event) => {
   event.preventDefault()
-  ask()
+  ask(asked())
 })
 document.addEventListener('click', (event) => {
   const { target, metaKey, ctrlKey, shiftKey, button } = event
   const link = target instanceof Element ? target.closest('a[data-filter], a[data-more]') : null
   if (!(link instanceof HTMLAnchorElement) || metaKey || ctrlKey || shiftKey || button !== 0) return
   event.preventDefault()
-  history.replaceState(null, '', link.href)
-  void refresh()
+  // Where the link leads was written before what was typed since.
+  const wanted = asked()
+  const group = /** @type {HTMLElement | null} */ (link.closest('[data-key]'))?.dataset.key
+  if ('more' in link.dataset) wanted.set('show', new URL(link.href).searchParams.get('show') ?? '')
+  else if (group !== undefined && wanted.has('group', group)) wanted.delete('group', group)
+  else if (group !== undefined) wanted.append('group', group)
+  ask(wanted)
 })
 
 /** The services on the page, as what the arrows go through. */
 const links = () => /** @type {HTMLElement[]} */ ([...document.querySelectorAll('.services .name a')])
 
 document.addEventListener('keydown', (event) => {
-  const { key, target, metaKey, ctrlKey, altKey } = event
+  const { key, target, metaKey, ctrlKey, altKey, isComposing } = event
   const field = search()
-  if (field === null || metaKey || ctrlKey || altKey) return
+  if (field === null || metaKey || ctrlKey || altKey || isComposing) return
   const isTyping = target instanceof HTMLInputElement && target.type === 'search'
   if (key === '/' && !isTyping) {
     event.preventDefault()
@@ -296,7 +331,7 @@ document.addEventListener('keydown', (event) => {
   } else if (key === 'Escape' && isTyping) {
     field.value = ''
     field.blur()
-    ask()
+    ask(asked())
   } else if (['ArrowDown', 'ArrowUp'].includes(key) || (!isTyping && ['j', 'k'].includes(key))) {
     move(['ArrowDown', 'j'].includes(key) ? 1 : -1, event)
   }
@@ -327,8 +362,13 @@ async function equip() {
   const plot = document.querySelector('#plot:not([data-drawn])')
   if (!(plot instanceof HTMLElement)) return
   plot.dataset.drawn = ''
-  const { drawPlot } = await import(new URL(`plot.js${new URL(import.meta.url).search}`, import.meta.url).href)
-  await drawPlot(plot)
+  try {
+    const { drawPlot } = await import(new URL(`plot.js${new URL(import.meta.url).search}`, import.meta.url).href)
+    await drawPlot(plot)
+  } catch {
+    // It could not be loaded: the next time that something is shown it is tried again.
+    delete plot.dataset.drawn
+  }
 }
 
 /** @param {Element} box */

@@ -36,7 +36,12 @@ export async function drawPlot(place) {
     const isSame = form === drawnForm
     drawnForm = form
     drawn = key
-    if (checks.length === 0) return
+    if (checks.length === 0) {
+      plot?.destroy()
+      plot = null
+      drawnForm = ''
+      return
+    }
     const data = UPlot.join(checks.map(({ at, latencyMs }) => [at, latencyMs]))
     marks = checks
     if (isSame) return plot.setData(data)
