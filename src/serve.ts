@@ -147,6 +147,8 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   function reload(next: Config): void {
     const fixed = fixedSettings.filter((name) => !isDeepStrictEqual(next[name], config[name]))
     if (fixed.length > 0) log.warn({ settings: fixed }, 'these settings changed, and take effect at the next start')
+    // Who reads events was let in by what held until now.
+    if (!isDeepStrictEqual(next.access, inForce.access)) streams.cutAll()
     inForce = next
     rules = createDialRules(next.dial)
     access.configure(next.access)

@@ -72,3 +72,16 @@ test('once closed nothing listens and nothing is checked any more', async (t) =>
   await new Promise((done) => setTimeout(done, 350))
   assert.equal(await dials(), before)
 })
+
+test('when who may see details changes, nobody goes on reading what happens by what held before', async (t) => {
+  const open = 'services: { db: { targets: ["127.0.0.1:1"] } }'
+  const porthole = await serveFor(t, configOf([], open))
+  const reading = await fetch(`${porthole.url}/v1/events`)
+  assert.equal(reading.status, 200)
+  const ended = reading.text().catch((error: Error) => error)
+  porthole.reload(configOf([], open))
+  assert.equal(await Promise.race([ended, fetch(`${porthole.url}/livez`).then(() => 'goes on')]), 'goes on')
+  porthole.reload(configOf([], `${open}\ndetails: token\ntokens: { tests: "sha256:${'0'.repeat(64)}" }`))
+  await ended
+  assert.equal((await fetch(`${porthole.url}/v1/events`)).status, 401)
+})

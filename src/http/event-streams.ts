@@ -32,6 +32,8 @@ export type EventStreams = {
   open(response: ServerResponse, filter: Filter, lastEventId: string | undefined): void
   /** Ends every stream, and lets nobody more read. */
   endAll(): void
+  /** Cuts every stream: who may still read comes back, and goes on where it was. */
+  cutAll(): void
   /** Stops listening to what happens. */
   close(): void
   /** `dropped`: how many readers were disconnected because they were too slow. */
@@ -130,6 +132,9 @@ export function createEventStreams({
       setTimeout(() => {
         for (const reader of readers) reader.cut()
       }, closeGraceMs).unref()
+    },
+    cutAll() {
+      for (const reader of readers) reader.cut()
     },
     close() {
       for (const stop of stopListening) stop()

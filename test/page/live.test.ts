@@ -6,6 +6,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
 import { createFolder, start, until } from '../process.ts'
 import { freePort } from '../redis-server.ts'
@@ -285,11 +286,38 @@ test('behind a proxy under a path everything is found, whether the proxy says so
   }
 })
 
-/** A proxy that takes a path off and passes the rest on. Returns its address, with the path. */
-async function startProxy(t: TestContext, to: string, path: string, headers: Record<string, string>): Promise<string> {
-  const server = http.createServer((request, response) => {
+test('where more happens than there are answers, what happens is shown all the same', skip, async (t) => {
+  const [one] = await listenForChecks(t, 1)
+  assert(one)
+  const { url } = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
+  // An answer takes longer than it is from one thing that happens to the next.
+  const slow = await startProxy(t, url, '', {}, 700)
+  const open = await startBrowser(t)
+  const { page, complaints } = await open(`${slow}/`)
+  await live(page)
+  const shown = new Set<string | null>()
+  const until = Date.now() + 6000
+  while (Date.now() < until) {
+    await (one.isOpen() ? one.close() : one.open())
+    await page.waitForTimeout(400)
+    shown.add(await page.locator('.as-of').textContent())
+  }
+  assert.ok(shown.size >= 3, `${shown.size} answers were shown in 6 s`)
+  assert.deepEqual(complaints, [])
+})
+
+/** A proxy that takes a path off and passes the rest on, pages after a while. Returns its address, with the path. */
+async function startProxy(
+  t: TestContext,
+  to: string,
+  path: string,
+  headers: Record<string, string>,
+  delayMs = 0,
+): Promise<string> {
+  const server = http.createServer(async (request, response) => {
     if (!request.url?.startsWith(`${path}/`)) return void response.writeHead(404).end()
     const { host } = request.headers
+    if (request.headers.accept?.startsWith('text/html')) await sleep(delayMs)
     const inner = http.request(`${to}${request.url.slice(path.length)}`, {
       headers: { ...request.headers, 'x-forwarded-host': host, ...headers },
     })

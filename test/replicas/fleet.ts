@@ -18,6 +18,7 @@ export type CheckedTarget = {
   readonly port: number
   /** When connections were made to it, in milliseconds of the machine's clock. */
   readonly checks: number[]
+  isOpen(): boolean
   close(): Promise<void>
   open(): Promise<void>
 }
@@ -48,6 +49,7 @@ async function listenForCheck(service: string, host: string): Promise<CheckedTar
     service,
     port,
     checks,
+    isOpen: () => server.listening,
     async close() {
       if (!server.listening) return
       server.close()
