@@ -586,3 +586,16 @@ test('the lines to copy are of the host that was asked, and of none that is no h
   for (const evil of ["'; reboot; '", 'db:99999', '1.2.3.999', '$(reboot)'])
     assert.equal(await curl({ host: evil, 'x-forwarded-host': evil }), line('http://localhost:8080/health/pg'), evil)
 })
+
+test('who checks a service is told where there are several replicas, to who may see details, and that it is alone', async (t) => {
+  const built = await build(t, [sampleService('pg', ['db:1'])], { access: hidden })
+  const page = async () => (await built.get('/services/pg', { authorization: `Bearer ${secret}` })).body
+  assert.doesNotMatch(await page(), /Checked by|Solo/)
+  built.monitor.attribute(() => ({ replica: 'porthole-7f9c-2', solo: true }))
+  assert.match(await page(), /Checked by<\/dt><dd>porthole-7f9c-2/)
+  for (const path of ['/', '/services/pg']) {
+    const { body } = await built.get(path)
+    assert.match(body, /<b>Solo<\/b>/)
+    assert.doesNotMatch(body, /porthole-7f9c-2/)
+  }
+})
