@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { type Addresses, membersOf } from '../domain/addresses.ts'
 import { createDialRules, type DialRules } from '../domain/dial-rules.ts'
-import { staleAfterMs } from '../domain/health.ts'
+import { staleAfterMs, statusAt } from '../domain/health.ts'
 import type { Outcome } from '../domain/outcome.ts'
 import type { Service } from '../domain/service.ts'
 import type { Transition } from '../domain/transition.ts'
@@ -183,7 +183,10 @@ export function createMonitor(parts: {
       return
     }
     skippedBeats++
-    if (covers(watched.watchedService)) announce(review(watched, clock.now()))
+    const now = clock.now()
+    // Nearly always it reads as it was announced: where much more is due than can be done, that is most of what happens.
+    if (statusAt(watched.health, watched.watchedService.service.policy, now).status === watched.announced) return
+    if (covers(watched.watchedService)) announce(review(watched, now))
   }
 
   function check(watched: WatchedTarget): Promise<void> {
