@@ -2,8 +2,8 @@
 // is measured against (scrape.ts), and must equal (test/metrics/exposition.test.ts).
 import { Counter, Gauge, type Registry as Register } from 'prom-client'
 import type { Clock } from '../src/clock.ts'
-import { type Health, statusAt } from '../src/domain/health.ts'
-import { type Reason, verdictOf } from '../src/domain/outcome.ts'
+import { reasonNotUp } from '../src/domain/down-reason.ts'
+import { statusAt } from '../src/domain/health.ts'
 import { statusOf } from '../src/domain/quorum.ts'
 import { countStatuses, type Status } from '../src/domain/status.ts'
 import type { Monitor } from '../src/monitor/monitor.ts'
@@ -80,22 +80,9 @@ export function addTargetMetrics(
     lastCheck.set(labels, clock.toEpoch(lastOutcome.endedAt) / 1000)
     if (lastOutcome.reason === 'connected' && lastOutcome.latencyMs !== null)
       connect.set(labels, lastOutcome.latencyMs / 1000)
-    const reason = reasonNotUp(watched, status)
+    const reason = reasonNotUp(watched.health, service.policy, status)
     if (reason !== null) downReason.set({ ...labels, reason }, 1)
   }
-}
-
-/** Null when the target is up, or nothing says why it is not. */
-function reasonNotUp({ health, watchedService }: WatchedTarget, status: Health['status']): Reason | null {
-  if (status === 'up' || health.lastOutcome === null) return null
-  const isStale = status !== health.status
-  // While it rises, the last outcome is good, and what it was down for still holds.
-  if (!isStale) return verdictOf(health.lastOutcome.reason) === 'up' ? health.downReason : health.lastOutcome.reason
-  // That nobody asked is nobody's fault.
-  if (watchedService.service.policy.intervalMs === null) return null
-  const { reason } = health.lastOutcome
-  // What kept the checks from confirming anything; where they did, the schedule was not kept, and that is our own fault.
-  return verdictOf(reason) === 'unknown' ? reason : 'local'
 }
 
 /** Adds the series of services and groups. They are laid out anew for every scrape, so what is no longer registered leaves none. */

@@ -2,8 +2,9 @@ import type { MetricFamily } from '../domain/metric-family.ts'
 import { type Quorum, statusOf } from '../domain/quorum.ts'
 import { type Counts, noCounts, type Status } from '../domain/status.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
-import { createTable, type Family, type Row, type Table } from './table.ts'
+import { createTable, type Row, type Table } from './table.ts'
 import { cached } from './target-series.ts'
+import type { Family } from './text-format.ts'
 
 const families = [
   {

@@ -1,13 +1,4 @@
-import type { MetricFamily } from '../domain/metric-family.ts'
-
-/** One metric of a table. */
-export type Family = {
-  readonly name: MetricFamily
-  readonly help: string
-  readonly type: 'gauge' | 'counter'
-  /** How many characters a value may take: 1 for a bit, 16 for a count, 24 for any number. */
-  readonly width: number
-}
+import { type Family, headerOf, writeLabels } from './text-format.ts'
 
 /** One thing that a table has series of: a line in each of its families, or less. */
 export type Row = {
@@ -220,19 +211,4 @@ export function createTable(families: readonly Family[]): Table {
       yield* gather(family, rows, Number.POSITIVE_INFINITY)
     },
   }
-}
-
-function headerOf({ name, help, type }: Family): Buffer {
-  return Buffer.from(`# HELP ${name} ${escaped(help, /[\\\n]/g)}\n# TYPE ${name} ${type}\n`)
-}
-
-function writeLabels(labels: Readonly<Record<string, string>>): string {
-  return Object.entries(labels)
-    .map(([name, value]) => `${name}="${escaped(value, /[\\\n"]/g)}"`)
-    .join()
-}
-
-/** What the text format wants escaped (Prometheus, exposition formats). */
-function escaped(text: string, what: RegExp): string {
-  return text.replace(what, (character) => (character === '\n' ? '\\n' : `\\${character}`))
 }

@@ -1,9 +1,11 @@
 import type { Clock } from '../clock.ts'
+import { reasonNotUp } from '../domain/down-reason.ts'
 import { type Health, readsSameUntil, statusAt } from '../domain/health.ts'
 import type { MetricFamily } from '../domain/metric-family.ts'
-import { type Reason, verdictOf } from '../domain/outcome.ts'
+import type { Reason } from '../domain/outcome.ts'
 import type { WatchedTarget } from '../monitor/watch.ts'
-import { createTable, type Family, type Row } from './table.ts'
+import { createTable, type Row } from './table.ts'
+import type { Family } from './text-format.ts'
 
 /** What the help of a gauge says that shows the last check. */
 export const cached =
@@ -134,7 +136,7 @@ export function createTargetSeries({
   }
 
   function writeReason(entry: Entry, watched: WatchedTarget): void {
-    const reason = reasonNotUp(watched, entry.status)
+    const reason = reasonNotUp(watched.health, watched.watchedService.service.policy, entry.status)
     if (reasons === null || reason === (entry.down?.reason ?? null)) return
     if (entry.down !== null) reasons.remove(entry.down.row)
     entry.down = reason === null ? null : { reason, row: reasons.add({ ...labelsOf(watched), reason }) }
@@ -180,17 +182,4 @@ export function createTargetSeries({
       yield* down === null ? reasons.pieces(0) : reasons.piecesOf(0, down)
     },
   }
-}
-
-/** Null when the target is up, or nothing says why it is not. */
-function reasonNotUp({ health, watchedService }: WatchedTarget, status: Health['status']): Reason | null {
-  if (status === 'up' || health.lastOutcome === null) return null
-  const isStale = status !== health.status
-  // While it rises, the last outcome is good, and what it was down for still holds.
-  if (!isStale) return verdictOf(health.lastOutcome.reason) === 'up' ? health.downReason : health.lastOutcome.reason
-  // That nobody asked is nobody's fault.
-  if (watchedService.service.policy.intervalMs === null) return null
-  const { reason } = health.lastOutcome
-  // What kept the checks from confirming anything; where they did, the schedule was not kept, and that is our own fault.
-  return verdictOf(reason) === 'unknown' ? reason : 'local'
 }

@@ -29,7 +29,7 @@ export function latencyPanel({ targets }: WatchedService, { history, clock }: Vi
   return html`<section class="panel" id="latency" aria-labelledby="latency-title">
 <h2 id="latency-title">Latency of the last 60 checks</h2>
 <p>From SYN to SYN-ACK. A cross is a check that failed, a triangle one that needed a second SYN, a ring one that says nothing of the target.${targets.length > plotted && ` The first ${plotted} targets.`}</p>
-<div class="plot" data-checks="${JSON.stringify(checks)}" data-part="checks"></div>
+<div data-checks="${JSON.stringify(checks)}" data-part="checks"></div>
 <div id="plot"><noscript>The chart is drawn by a script; the table above has the same checks.</noscript></div>
 </section>`
 }

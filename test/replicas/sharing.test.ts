@@ -171,20 +171,23 @@ test('a check on demand is made where it is asked for, and all know of it', { sk
   for (let round = 1; round <= 3; round++) {
     await sleep(1100)
     const answers = await Promise.all(members.map(({ url }) => fetch(`${url}/health/asked?maxAge=0s`)))
-    // biome-ignore lint/suspicious/noExplicitAny: reports as they came
-    const reports = (await Promise.all(answers.map((answer) => answer.json()))) as any[]
+    const reports = (await Promise.all(answers.map((answer) => answer.json()))) as Asked[]
     longest = Math.max(longest, ...reports.map((report) => report.targets[0].streak))
     await sleep(300)
     const streaks = await Promise.all(members.map(async (member) => (await cached(member)).targets[0].streak))
     assert.equal(new Set(streaks).size, 1, `${streaks}`)
-    const streak = Number(streaks[0])
+    const [streak = 0] = streaks
     assert.ok(round <= streak && streak <= longest, `${streak} after ${round} rounds, and told of ${longest}`)
   }
 })
 
-// biome-ignore lint/suspicious/noExplicitAny: a report as it came, which the assertions look into
-async function cached({ url }: Member): Promise<any> {
-  return (await fetch(`${url}/health/asked`, { headers: { 'cache-control': 'only-if-cached' } })).json()
+/** What is told of a service of one target, as far as it is looked at. */
+type Asked = { readonly targets: readonly [{ readonly streak: number }] }
+
+async function cached({ url }: Member): Promise<Asked> {
+  return (
+    await fetch(`${url}/health/asked`, { headers: { 'cache-control': 'only-if-cached' } })
+  ).json() as Promise<Asked>
 }
 
 test('while replicas are given another file one after the other, the newest counts and nothing goes unchecked', {
