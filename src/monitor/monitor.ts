@@ -12,16 +12,8 @@ import { type Retargeted, retarget } from './retarget.ts'
 import { farewell, review, reviewService, settle } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createTurns } from './turns.ts'
-import {
-  type Check,
-  type Checker,
-  type ServiceMemory,
-  type TargetMemory,
-  type WatchedService,
-  type WatchedTarget,
-  watchService,
-  watchTarget,
-} from './watch.ts'
+import type { Check, Checker, ServiceMemory, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
+import { createWatchlist } from './watchlist.ts'
 
 /** One check came to its end. `lateMs` is how long after its beat it began; null when it was asked for. */
 export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outcome; readonly lateMs: number | null }
@@ -79,6 +71,7 @@ export function createMonitor(parts: {
 }): Monitor {
   const { registry, prober, clock, dialRules = () => defaultRules, responsibility = coverAll() } = parts
   const services = new Map<string, WatchedService>()
+  const watchlist = createWatchlist()
   const checked = createSignal<Checked>()
   const adopted = createSignal<Pick<Checked, 'watched' | 'outcome'>>()
   const transitions = createSignal<Transition>()
@@ -107,21 +100,28 @@ export function createMonitor(parts: {
   function follow({ put, removed, cause }: RegistryChange): void {
     const leaving = removed.flatMap((name) => services.get(name) ?? [])
     const gone = leaving.flatMap(({ targets, joining }) => [...targets, ...joining])
-    for (const watched of gone) watched.retired = true
+    retire(gone)
     for (const name of removed) services.delete(name)
     const now = clock.now()
     announce(leaving.map((watchedService) => farewell(watchedService, cause, now)))
-    watching.emit([...gone, ...put.flatMap(define)])
+    tell([...gone, ...put.flatMap(define)])
+    for (const watchedService of leaving) watchlist.dropService(watchedService)
+  }
+
+  /** Says who is watched anew, otherwise or no longer; these are then gone for good. */
+  function tell(changed: readonly WatchedTarget[]): void {
+    if (changed.length > 0) watching.emit(changed)
+    for (const watched of changed) if (watched.retired) watchlist.dropTarget(watched)
   }
 
   /** Health outlives a change of definition for as long as the target stays the same. Returns the targets to follow. */
   function define(service: Service): readonly WatchedTarget[] {
-    const watchedService = services.get(service.name) ?? watchService(service)
+    const watchedService = services.get(service.name) ?? watchlist.addService(service)
     services.set(service.name, watchedService)
     watchedService.service = service
     watchedService.drained = registry.drained.has(service.name)
     watchedService.checkedBy = checkerOf(service.name)
-    const { left } = retarget(watchedService)
+    const { left } = retarget(watchedService, watchlist)
     reviewCovered(watchedService)
     return [...left, ...watchedService.targets]
   }
@@ -137,8 +137,8 @@ export function createMonitor(parts: {
   ): void {
     if (service !== null) {
       Object.assign(watchedService, service)
-      const { joined, left } = retarget(watchedService)
-      if (joined.length + left.length > 0) watching.emit([...left, ...joined])
+      const { joined, left } = retarget(watchedService, watchlist)
+      tell([...left, ...joined])
     }
     for (const watched of watchedService.targets) {
       const memory = targets.get(watched.target.name)
@@ -162,19 +162,28 @@ export function createMonitor(parts: {
     const known = new Set(watchedService.targets.map(({ target }) => target.name))
     const joining = membersOf(watchedService.service, addresses)
       .filter(({ name }) => !known.has(name))
-      .map((target) => watchTarget(target, watchedService))
+      .map((target) => watchlist.addTarget(target, watchedService))
     watchedService.joining = joining
     await Promise.all(joining.map(check))
     watchedService.joining = []
     const isGone = services.get(watchedService.service.name) !== watchedService
     // Checks end without an outcome when Porthole stops: what is known then is the last that is known.
-    if (isGone || !covers(watchedService) || joining.some(({ health }) => health.lastOutcome === null))
+    if (isGone || !covers(watchedService) || joining.some(({ health }) => health.lastOutcome === null)) {
+      if (!isGone) dismiss(joining)
       return { joined: [], left: [] }
+    }
     watchedService.addresses = addresses
-    const { joined, left } = retarget(watchedService, joining)
+    const { joined, left } = retarget(watchedService, watchlist, joining)
+    dismiss(joining.filter((watched) => !watchedService.targets.includes(watched)))
     reviewCovered(watchedService)
-    if (joined.length + left.length > 0) watching.emit([...left, ...joined])
+    tell([...left, ...joined])
     return { joined, left }
+  }
+
+  /** What never joined its service was never told of. */
+  function dismiss(unwanted: readonly WatchedTarget[]): void {
+    retire(unwanted)
+    for (const watched of unwanted) watchlist.dropTarget(watched)
   }
 
   function beat(watched: WatchedTarget, due: number): void {
@@ -265,6 +274,11 @@ export function createMonitor(parts: {
 function isOvertaken({ watched, known }: Check, { startedAt }: Outcome): boolean {
   const { lastOutcome } = watched.health
   return lastOutcome !== null && lastOutcome !== known && lastOutcome.endedAt > startedAt
+}
+
+/** What still comes in for these targets is dropped from now on. */
+function retire(targets: readonly WatchedTarget[]): void {
+  for (const watched of targets) watched.retired = true
 }
 
 /** Waits for something, but no longer than that. */

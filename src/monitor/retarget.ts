@@ -1,5 +1,6 @@
 import { membersOf, namesOf, noAddresses } from '../domain/addresses.ts'
-import { type WatchedService, type WatchedTarget, watchTarget } from './watch.ts'
+import type { WatchedService, WatchedTarget } from './watch.ts'
+import type { Watchlist } from './watchlist.ts'
 
 /** Who became a target of a service, and who is one no longer. */
 export type Retargeted = { readonly joined: readonly WatchedTarget[]; readonly left: readonly WatchedTarget[] }
@@ -8,13 +9,17 @@ export type Retargeted = { readonly joined: readonly WatchedTarget[]; readonly l
  * Gives a service the targets that its definition and its addresses make. Those it had before keep what is remembered of
  * them; `newcomers` are watched already, and join if they are wanted.
  */
-export function retarget(watchedService: WatchedService, newcomers: readonly WatchedTarget[] = []): Retargeted {
+export function retarget(
+  watchedService: WatchedService,
+  watchlist: Watchlist,
+  newcomers: readonly WatchedTarget[] = [],
+): Retargeted {
   const { service, targets } = watchedService
   if (namesOf(service).length === 0) watchedService.addresses = noAddresses
   const before = new Set(targets)
   const known = new Map([...newcomers, ...targets].map((watched) => [watched.target.name, watched]))
   watchedService.targets = membersOf(service, watchedService.addresses).map((target) => {
-    const watched = known.get(target.name) ?? watchTarget(target, watchedService)
+    const watched = known.get(target.name) ?? watchlist.addTarget(target, watchedService)
     watched.target = target
     return watched
   })

@@ -1,5 +1,5 @@
-import { type Addresses, noAddresses } from '../domain/addresses.ts'
-import { type Health, statusAt, unchecked } from '../domain/health.ts'
+import type { Addresses } from '../domain/addresses.ts'
+import { type Health, statusAt } from '../domain/health.ts'
 import type { Outcome } from '../domain/outcome.ts'
 import { statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
@@ -8,6 +8,8 @@ import type { Target } from '../domain/target.ts'
 
 /** A target of a service, with what is remembered of it. One object for as long as the service has the target. */
 export type WatchedTarget = {
+  /** Its place in columns; no other target has it until this one is gone, and has been told of as gone. */
+  readonly slot: number
   target: Target
   readonly watchedService: WatchedService
   health: Health
@@ -55,6 +57,8 @@ export type Checker = { readonly replica: string; readonly solo: boolean }
 
 /** A registered service, with what is remembered of its targets. */
 export type WatchedService = {
+  /** Its place in columns; no other service has it until this one is gone, and has been told of as gone. */
+  readonly slot: number
   service: Service
   targets: WatchedTarget[]
   /** What its names stand for; empty unless it wants all addresses of them. */
@@ -69,38 +73,6 @@ export type WatchedService = {
   checkedBy: Checker | null
   /** Grows with everything that can change how the service reads, but for the passing of time. */
   revision: number
-}
-
-/** Starts watching a service, as yet without its targets. */
-export function watchService(service: Service): WatchedService {
-  return {
-    service,
-    targets: [],
-    addresses: noAddresses,
-    joining: [],
-    announced: 'unknown',
-    announcedAt: null,
-    drained: false,
-    checkedBy: null,
-    revision: 0,
-  }
-}
-
-/** Starts watching a target. */
-export function watchTarget(target: Target, watchedService: WatchedService): WatchedTarget {
-  return {
-    target,
-    watchedService,
-    health: unchecked,
-    announced: 'unknown',
-    check: null,
-    retired: false,
-    checks: 0,
-    failures: 0,
-    connectMs: 0,
-    synRetransmits: 0,
-    lossAt: null,
-  }
 }
 
 /** How a service reads at an instant. */

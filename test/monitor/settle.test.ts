@@ -5,13 +5,8 @@ import type { Outcome } from '../../src/domain/outcome.ts'
 import type { Service } from '../../src/domain/service.ts'
 import type { Transition } from '../../src/domain/transition.ts'
 import { review, reviewService, settle as takeIn } from '../../src/monitor/settle.ts'
-import {
-  standingOf,
-  type WatchedService,
-  type WatchedTarget,
-  watchService,
-  watchTarget,
-} from '../../src/monitor/watch.ts'
+import { standingOf, type WatchedService, type WatchedTarget } from '../../src/monitor/watch.ts'
+import { createWatchlist } from '../../src/monitor/watchlist.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
 
 /** What came of an outcome. */
@@ -22,8 +17,9 @@ function settle(watched: WatchedTarget, outcome: Outcome, now: number): readonly
 
 /** A service as the monitor watches it, and its first two targets. */
 function watched(service: Service): [WatchedService, WatchedTarget, WatchedTarget] {
-  const watchedService = watchService(service)
-  watchedService.targets = service.targets.map((target) => watchTarget(target, watchedService))
+  const watchlist = createWatchlist()
+  const watchedService = watchlist.addService(service)
+  watchedService.targets = service.targets.map((target) => watchlist.addTarget(target, watchedService))
   const [first, second = first] = watchedService.targets
   if (first === undefined || second === undefined) throw new Error('no target')
   return [watchedService, first, second]

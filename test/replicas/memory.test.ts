@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import type { Clock } from '../../src/clock.ts'
 import { Answer, Reason } from '../../src/domain/outcome.ts'
 import { Status } from '../../src/domain/status.ts'
-import { type ServiceMemory, type TargetMemory, watchService, watchTarget } from '../../src/monitor/watch.ts'
+import type { ServiceMemory, TargetMemory } from '../../src/monitor/watch.ts'
+import { createWatchlist } from '../../src/monitor/watchlist.ts'
 import { readService, readTarget, writeService, writeTarget } from '../../src/replicas/memory.ts'
 import { sampleService, sampleTarget } from '../samples.ts'
 
@@ -138,8 +139,9 @@ test('what is written stays the same, however many replicas hand it on', () => {
 })
 
 test('what has never been checked reads back as that', () => {
-  const own = watchService(sampleService('pg', ['pg:5432']))
-  const { health, announced, checks, failures, connectMs, synRetransmits, lossAt } = watchTarget(sampleTarget(), own)
+  const watchlist = createWatchlist()
+  const watched = watchlist.addTarget(sampleTarget(), watchlist.addService(sampleService('pg', ['pg:5432'])))
+  const { health, announced, checks, failures, connectMs, synRetransmits, lossAt } = watched
   const unchecked = { health, announced, checks, failures, connectMs, synRetransmits, lossAt }
   assert.deepEqual(readTarget(JSON.parse(writeTarget(unchecked, clockAt(7))), clockAt(-7)), unchecked)
 })
