@@ -1,44 +1,45 @@
 import { createHeap, type Timed } from '../heap.ts'
-
-/** Something that falls due. */
-export type Entry = {
-  /** An instant of the clock in milliseconds, as given to `put`. */
-  dueAt: number
-  /** Where it lies; null when it is not in. The agenda's own note. */
-  bucket: Bucket | null
-}
-
-/** What falls due within one tick. */
-export type Bucket = Timed & {
-  readonly tick: number
-  readonly entries: Entry[]
-  /** How many of the entries have not been moved elsewhere since. */
-  count: number
-}
+import { createColumns, rowOf, rowsPerPage } from './columns.ts'
 
 /**
- * Who falls due when. What falls due within the same tick comes out together at its end, so putting in and taking out cost
+ * Which slots fall due when. What falls due within the same tick comes out together at its end, so putting in and taking out cost
  * the same however many there are.
  */
-export type Agenda<Item extends Entry> = {
-  /** Puts an item in, or elsewhere if it is in. */
-  put(item: Item, dueAt: number): void
-  /** Takes an item out; nothing happens when it is not in. */
-  remove(item: Item): void
+export type Agenda = {
+  /** Puts a slot in, or elsewhere if it is in. `dueAt` is an instant of the clock in milliseconds. */
+  put(slot: number, dueAt: number): void
+  /** Takes a slot out and forgets when it was due; nothing happens when it is not in. */
+  remove(slot: number): void
+  /** When a slot is due, or was when it was last taken out; infinity for one that is not known. */
+  dueAt(slot: number): number
   /** Takes out what the first tick that is over by `now` brings; null when none is. */
-  take(now: number): Item[] | null
+  take(now: number): number[] | null
   /** When the next tick is over that brings something; null when nothing is in. */
   nextAt(): number | null
 }
 
-export function createAgenda<Item extends Entry>(tickMs: number): Agenda<Item> {
+/** What falls due within one tick. */
+type Bucket = Timed & {
+  readonly tick: number
+  readonly slots: number[]
+  /** How many of the slots have not been moved elsewhere since. */
+  count: number
+}
+
+export function createAgenda(tickMs: number): Agenda {
   const buckets = new Map<number, Bucket>()
   const order = createHeap<Bucket>()
+  const columns = createColumns(() => ({
+    dueAt: new Float64Array(rowsPerPage).fill(Number.POSITIVE_INFINITY),
+    isIn: new Uint8Array(rowsPerPage),
+  }))
+
+  const tickOf = (dueAt: number) => Math.ceil(dueAt / tickMs)
 
   function bucketAt(tick: number): Bucket {
     const known = buckets.get(tick)
     if (known !== undefined) return known
-    const bucket: Bucket = { tick, dueAt: tick * tickMs, heapIndex: -1, entries: [], count: 0 }
+    const bucket: Bucket = { tick, dueAt: tick * tickMs, heapIndex: -1, slots: [], count: 0 }
     buckets.set(tick, bucket)
     order.push(bucket)
     return bucket
@@ -49,31 +50,41 @@ export function createAgenda<Item extends Entry>(tickMs: number): Agenda<Item> {
     buckets.delete(bucket.tick)
   }
 
-  /** An item that moves stays among the entries of its old bucket, and is passed over when that comes out. */
-  function remove(item: Item): void {
-    const { bucket } = item
-    if (bucket === null) return
-    item.bucket = null
+  /** A slot that moves stays among those of its old bucket, and is passed over when that comes out. */
+  function leave(slot: number): void {
+    const { dueAt, isIn } = columns.pageOf(slot)
+    const row = rowOf(slot)
+    if (isIn[row] === 0) return
+    isIn[row] = 0
+    const bucket = bucketAt(tickOf(dueAt[row] as number))
     if (--bucket.count === 0) drop(bucket)
   }
 
   return {
-    put(item, dueAt) {
-      remove(item)
-      const bucket = bucketAt(Math.ceil(dueAt / tickMs))
-      item.dueAt = dueAt
-      item.bucket = bucket
-      bucket.entries.push(item)
+    put(slot, at) {
+      leave(slot)
+      const { dueAt, isIn } = columns.pageOf(slot)
+      const bucket = bucketAt(tickOf(at))
+      dueAt[rowOf(slot)] = at
+      isIn[rowOf(slot)] = 1
+      bucket.slots.push(slot)
       bucket.count++
     },
-    remove,
+    remove(slot) {
+      leave(slot)
+      columns.pageOf(slot).dueAt[rowOf(slot)] = Number.POSITIVE_INFINITY
+    },
+    dueAt: (slot) => columns.pageOf(slot).dueAt[rowOf(slot)] as number,
     take(now) {
       const bucket = order.peek()
       if (bucket === undefined || bucket.dueAt > now) return null
       drop(bucket)
-      return (bucket.entries as Item[]).filter((item) => {
-        const isHere = item.bucket === bucket
-        if (isHere) item.bucket = null
+      return bucket.slots.filter((slot) => {
+        const { dueAt, isIn } = columns.pageOf(slot)
+        const row = rowOf(slot)
+        // One that moved away and back is in the bucket twice.
+        const isHere = isIn[row] === 1 && tickOf(dueAt[row] as number) === bucket.tick
+        if (isHere) isIn[row] = 0
         return isHere
       })
     },

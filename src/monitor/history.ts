@@ -1,4 +1,5 @@
 import type { Outcome } from '../domain/outcome.ts'
+import { createColumns, rowOf, rowsPerPage } from './columns.ts'
 import type { Monitor } from './monitor.ts'
 import { createPastChecks, type PastCheck, slotBytes } from './past-checks.ts'
 import type { WatchedTarget } from './watch.ts'
@@ -13,25 +14,27 @@ export type History = {
 /** How many checks of a target are remembered. */
 export const pastChecks = 60
 
-/** What they take: 430 bytes, besides some 40 for the target's place in a map. */
+/** What they take: 430 bytes. */
 export const bytesPerTarget = slotBytes(pastChecks)
 
 /** Remembers a monitor's checks from now on. Targets that were never checked take no memory. */
 export function createHistory({ monitor }: { monitor: Monitor }): History {
   const checks = createPastChecks(pastChecks)
-  const slots = new Map<WatchedTarget, number>()
+  const known = createColumns(() => new Uint8Array(rowsPerPage))
 
   function note(watched: WatchedTarget, outcome: Outcome): void {
-    const slot = slots.get(watched) ?? takeSlot(watched)
-    if (slot !== null) checks.write(slot, outcome)
+    if (isKnown(watched) || join(watched)) checks.write(watched.slot, outcome)
   }
 
-  function takeSlot(watched: WatchedTarget): number | null {
-    // What was checked before its service has it may never join, and nobody would tell.
-    if (watched.retired || !watched.watchedService.targets.includes(watched)) return null
-    const slot = checks.take()
-    slots.set(watched, slot)
-    return slot
+  function isKnown({ slot }: WatchedTarget): boolean {
+    return known.pageOf(slot)[rowOf(slot)] === 1
+  }
+
+  /** What was checked before its service has it may never join, and nobody would tell. */
+  function join(watched: WatchedTarget): boolean {
+    if (watched.retired || !watched.watchedService.targets.includes(watched)) return false
+    known.pageOf(watched.slot)[rowOf(watched.slot)] = 1
+    return true
   }
 
   function follow(changed: readonly WatchedTarget[]): void {
@@ -44,9 +47,9 @@ export function createHistory({ monitor }: { monitor: Monitor }): History {
   }
 
   function forget(watched: WatchedTarget): void {
-    const slot = slots.get(watched)
-    if (slot !== undefined) checks.giveBack(slot)
-    slots.delete(watched)
+    if (!isKnown(watched)) return
+    checks.clear(watched.slot)
+    known.pageOf(watched.slot)[rowOf(watched.slot)] = 0
   }
 
   const stopListening = [
@@ -56,10 +59,7 @@ export function createHistory({ monitor }: { monitor: Monitor }): History {
   ]
 
   return {
-    of(watched) {
-      const slot = slots.get(watched)
-      return slot === undefined ? [] : checks.read(slot)
-    },
+    of: (watched) => (isKnown(watched) ? checks.read(watched.slot) : []),
     close() {
       for (const stop of stopListening) stop()
     },

@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts'
 import { beatIntervalMs } from '../domain/health.ts'
-import { nextBeat, phaseOf } from '../domain/schedule.ts'
-import { createAgenda, type Entry } from './agenda.ts'
+import { nextBeat, phaseOf as phaseOfName } from '../domain/schedule.ts'
+import { createAgenda } from './agenda.ts'
+import { createColumns, rowOf, rowsPerPage } from './columns.ts'
 import type { Checked, Monitor } from './monitor.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
 import type { WatchedTarget } from './watch.ts'
@@ -12,9 +13,6 @@ const firstSweepMs = 1000
 const takeoverMs = 400
 /** What falls due within this time starts together at its end: hand-overs cost more than checks. */
 const defaultTickMs = 40
-
-/** When a target is next due, by the interval that applied when this was planned. */
-type Slot = Entry & { readonly watched: WatchedTarget; readonly phase: number; intervalMs: number }
 
 /** Starts the check of every target that is covered when its beat comes. */
 export type Loop = {
@@ -37,21 +35,36 @@ export function createLoop({
   responsibility?: Responsibility
   tickMs?: number
 }): Loop {
-  const agenda = createAgenda<Slot>(tickMs)
-  const slotOf = new Map<WatchedTarget, Slot>()
+  const agenda = createAgenda(tickMs)
+  const columns = createColumns(() => ({
+    watched: Array<WatchedTarget | null>(rowsPerPage).fill(null),
+    phase: new Float64Array(rowsPerPage),
+    /** The interval that applied when the next beat was planned. */
+    intervalMs: new Float64Array(rowsPerPage),
+  }))
   let timer: NodeJS.Timeout | undefined
   let running = false
 
   const covers = ({ watchedService }: WatchedTarget) => responsibility.covers(watchedService.service.name)
 
-  function put(slot: Slot, dueAt: number, intervalMs: number): void {
-    slot.intervalMs = intervalMs
+  const isScheduled = ({ slot }: WatchedTarget) => columns.pageOf(slot).watched[rowOf(slot)] !== null
+  const phaseOf = ({ slot }: WatchedTarget) => columns.pageOf(slot).phase[rowOf(slot)] as number
+  const plannedMs = ({ slot }: WatchedTarget) => columns.pageOf(slot).intervalMs[rowOf(slot)] as number
+
+  function add(watched: WatchedTarget): void {
+    const page = columns.pageOf(watched.slot)
+    page.watched[rowOf(watched.slot)] = watched
+    page.phase[rowOf(watched.slot)] = phaseOfTarget(watched)
+  }
+
+  function put({ slot }: WatchedTarget, dueAt: number, intervalMs: number): void {
+    columns.pageOf(slot).intervalMs[rowOf(slot)] = intervalMs
     agenda.put(slot, dueAt)
   }
 
-  function forget(slot: Slot): void {
+  function forget({ slot }: WatchedTarget): void {
     agenda.remove(slot)
-    slotOf.delete(slot.watched)
+    columns.pageOf(slot).watched[rowOf(slot)] = null
   }
 
   /** Schedules targets that are new or whose definition changed, and forgets those that are gone. A change never puts a beat off, or changes without end would. */
@@ -60,27 +73,20 @@ export function createLoop({
     const aheadMs = epochAhead()
     for (const watched of targets) {
       const intervalMs = beatIntervalMs(watched.health, watched.watchedService.service.policy)
-      const known = slotOf.get(watched)
       if (intervalMs === null || watched.retired || !covers(watched)) {
-        if (known !== undefined) forget(known)
+        forget(watched)
         continue
       }
-      const slot = known ?? {
-        watched,
-        phase: phaseOfTarget(watched),
-        intervalMs,
-        dueAt: Number.POSITIVE_INFINITY,
-        bucket: null,
-      }
-      slotOf.set(watched, slot)
-      const beatAt = beatAfter(now, slot.phase, intervalMs, aheadMs)
+      if (!isScheduled(watched)) add(watched)
+      const phase = phaseOf(watched)
+      const beatAt = beatAfter(now, phase, intervalMs, aheadMs)
       const lastAt = watched.health.lastOutcome?.startedAt ?? null
       // The beat before was for another replica, from which this one took over, and it left it out.
       const isOverdue =
         watched.check === null && lastAt !== null && lastAt < beatAt - intervalMs - apartMs(watched, intervalMs)
       const spreadMs = Math.min(intervalMs, isOverdue ? takeoverMs : firstSweepMs)
-      const dueAt = lastAt === null || isOverdue ? now + slot.phase * spreadMs : beatAt
-      put(slot, Math.min(slot.dueAt, dueAt), intervalMs)
+      const dueAt = lastAt === null || isOverdue ? now + phase * spreadMs : beatAt
+      put(watched, Math.min(agenda.dueAt(watched.slot), dueAt), intervalMs)
     }
     wake()
   }
@@ -95,24 +101,23 @@ export function createLoop({
    * Plans the beat that follows one at `instant`; forgets a target that has none. Counting from a little later keeps a first
    * check and the beat after it apart, and a timer that fires early from beating twice.
    */
-  function plan(slot: Slot, instant: number, aheadMs: number, latest = Number.POSITIVE_INFINITY): void {
-    const { policy } = slot.watched.watchedService.service
-    const intervalMs = beatIntervalMs(slot.watched.health, policy)
+  function plan(watched: WatchedTarget, instant: number, aheadMs: number, latest = Number.POSITIVE_INFINITY): void {
+    const { policy } = watched.watchedService.service
+    const intervalMs = beatIntervalMs(watched.health, policy)
     if (intervalMs === null) {
-      forget(slot)
+      forget(watched)
       return
     }
-    const dueAt = beatAfter(instant + apartMs(slot.watched, intervalMs), slot.phase, intervalMs, aheadMs)
-    if (dueAt < latest) put(slot, dueAt, intervalMs)
+    const dueAt = beatAfter(instant + apartMs(watched, intervalMs), phaseOf(watched), intervalMs, aheadMs)
+    if (dueAt < latest) put(watched, dueAt, intervalMs)
   }
 
   /** An outcome can shorten the interval: a streak against the status is followed up without waiting for the beat that was planned. */
   function hasten({ watched }: Checked): void {
-    const slot = slotOf.get(watched)
-    if (slot === undefined) return
+    if (!isScheduled(watched)) return
     // Nearly always: then the beat that was planned stands.
-    if (beatIntervalMs(watched.health, watched.watchedService.service.policy) === slot.intervalMs) return
-    plan(slot, clock.now(), epochAhead(), slot.dueAt)
+    if (beatIntervalMs(watched.health, watched.watchedService.service.policy) === plannedMs(watched)) return
+    plan(watched, clock.now(), epochAhead(), agenda.dueAt(watched.slot))
     wake()
   }
 
@@ -121,12 +126,14 @@ export function createLoop({
     const aheadMs = epochAhead()
     for (let due = agenda.take(now); due !== null; due = agenda.take(now)) {
       for (const slot of due) {
-        if (!covers(slot.watched)) {
-          forget(slot)
+        const watched = columns.pageOf(slot).watched[rowOf(slot)]
+        if (watched == null) continue
+        if (!covers(watched)) {
+          forget(watched)
           continue
         }
-        monitor.beat(slot.watched, slot.dueAt)
-        plan(slot, now, aheadMs)
+        monitor.beat(watched, agenda.dueAt(slot))
+        plan(watched, now, aheadMs)
       }
     }
     return agenda.nextAt()
@@ -146,8 +153,9 @@ export function createLoop({
   }
 
   function followAll(): void {
-    for (const slot of slotOf.values()) forget(slot)
-    follow([...monitor.services.values()].flatMap(({ targets }) => targets))
+    const targets = [...monitor.services.values()].flatMap(({ targets }) => targets)
+    for (const watched of targets) forget(watched)
+    follow(targets)
   }
 
   monitor.watching.subscribe(follow)
@@ -176,7 +184,7 @@ function apartMs({ watchedService }: WatchedTarget, intervalMs: number): number 
 }
 
 function phaseOfTarget({ watchedService, target }: WatchedTarget): number {
-  return phaseOf(`${watchedService.service.name}\n${target.name}`)
+  return phaseOfName(`${watchedService.service.name}\n${target.name}`)
 }
 
 /** The first beat of a phase after an instant. `aheadMs` is how far the time of day is ahead of the clock. */

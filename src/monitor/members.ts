@@ -4,12 +4,13 @@ import type { Policy } from '../domain/policy.ts'
 import { nextBeat, phaseOf } from '../domain/schedule.ts'
 import type { Target } from '../domain/target.ts'
 import type { Resolver } from '../prober/resolver.ts'
-import { createAgenda, type Entry } from './agenda.ts'
+import { createAgenda } from './agenda.ts'
 import { type Found, nextFound, nothingFound } from './found.ts'
 import type { Monitor } from './monitor.ts'
 import type { Registry } from './registry.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
 import { createSignal, type Signal } from './signal.ts'
+import { createSlots } from './slots.ts'
 import type { WatchedService } from './watch.ts'
 
 /** Names are not looked up more often than this, in milliseconds: nobody publishes addresses that live shorter. */
@@ -49,7 +50,8 @@ export type Members = {
 const noneFound: ReadonlyMap<string, Found> = new Map()
 
 /** The names of one service, looked up together. */
-type Slot = Entry & {
+type Names = {
+  readonly slot: number
   readonly watchedService: WatchedService
   found: ReadonlyMap<string, Found>
   leftOut: number
@@ -75,47 +77,56 @@ export function createMembers({
 }): Members {
   const changed = createSignal<MembersChange>()
   const lookUps = createSignal<LookUpChange>()
-  const agenda = createAgenda<Slot>(tickMs)
-  const slots = new Map<string, Slot>()
+  const agenda = createAgenda(tickMs)
+  const slots = createSlots()
+  const inSlot = new Map<number, Names>()
+  const ofService = new Map<string, Names>()
   let timer: NodeJS.Timeout | undefined
   let running = false
 
   /** Looks up the names of a service that is new or changed, soon. */
   function follow(name: string): void {
     const watchedService = monitor.services.get(name)
-    const known = slots.get(name)
+    const known = ofService.get(name)
     if (known !== undefined && known.watchedService !== watchedService) forget(known)
     if (watchedService === undefined || namesOf(watchedService.service).length === 0) return
-    const slot = slots.get(name) ?? createSlot(watchedService)
-    slots.set(name, slot)
+    const names = ofService.get(name) ?? createNames(slots.take(), watchedService)
+    ofService.set(name, names)
+    inSlot.set(names.slot, names)
     // Else its end will find that the definition changed.
-    if (!slot.busy) agenda.put(slot, Math.min(slot.dueAt, clock.now() + phaseOf(name) * firstLookUpsMs))
+    if (!names.busy)
+      agenda.put(names.slot, Math.min(agenda.dueAt(names.slot), clock.now() + phaseOf(name) * firstLookUpsMs))
   }
 
-  function forget(slot: Slot): void {
-    agenda.remove(slot)
-    slots.delete(slot.watchedService.service.name)
+  function forget(names: Names): void {
+    agenda.remove(names.slot)
+    slots.giveBack(names.slot)
+    inSlot.delete(names.slot)
+    ofService.delete(names.watchedService.service.name)
   }
 
-  async function lookUp(slot: Slot): Promise<void> {
-    slot.busy = true
-    const { service } = slot.watchedService
-    const before = slot.found
+  async function lookUp(names: Names): Promise<void> {
+    names.busy = true
+    const { service } = names.watchedService
+    const before = names.found
     const isCovered = responsibility.covers(service.name)
     // Who looks up does so for all; whoever takes over goes on from what was found.
-    slot.found = isCovered ? await resolve(slot) : noneFound
-    if (slots.get(service.name) === slot && isCovered) {
-      tellFailures(slot, before)
-      await take(slot)
+    names.found = isCovered ? await resolve(names) : noneFound
+    if (ofService.get(service.name) === names && isCovered) {
+      tellFailures(names, before)
+      await take(names)
     }
-    if (slots.get(service.name) !== slot) return
-    slot.busy = false
+    if (ofService.get(service.name) !== names) return
+    names.busy = false
     const now = clock.now()
-    agenda.put(slot, slot.watchedService.service === service ? beatAfter(now, service.name, service.policy) : now)
+    agenda.put(
+      names.slot,
+      names.watchedService.service === service ? beatAfter(now, service.name, service.policy) : now,
+    )
     wake()
   }
 
-  async function resolve({ watchedService, found }: Slot): Promise<ReadonlyMap<string, Found>> {
+  async function resolve({ watchedService, found }: Names): Promise<ReadonlyMap<string, Found>> {
     const { service } = watchedService
     const { timeoutMs, fall } = service.policy
     const deadline = clock.now() + timeoutMs
@@ -128,7 +139,7 @@ export function createMembers({
     return new Map(await Promise.all(namesOf(service).map(look)))
   }
 
-  function tellFailures({ watchedService, found }: Slot, before: ReadonlyMap<string, Found>): void {
+  function tellFailures({ watchedService, found }: Names, before: ReadonlyMap<string, Found>): void {
     for (const [target, { failure }] of found) {
       const failed = before.get(target)?.failure ?? null
       if ((failure === null) !== (failed === null)) {
@@ -137,16 +148,16 @@ export function createMembers({
     }
   }
 
-  async function take(slot: Slot): Promise<void> {
-    const { watchedService, found } = slot
+  async function take(names: Names): Promise<void> {
+    const { watchedService, found } = names
     const all: Addresses = new Map([...found].map(([name, { ips }]) => [name, ips]))
     const { taken, leftOut } = boundAddresses(all, maxMembers)
     const { joined, left } = await monitor.readdress(watchedService, taken)
-    const isNews = joined.length + left.length > 0 || leftOut !== slot.leftOut
-    slot.leftOut = leftOut
-    const names = (watched: typeof joined) => watched.map(({ target }) => target.name)
+    const isNews = joined.length + left.length > 0 || leftOut !== names.leftOut
+    names.leftOut = leftOut
+    const list = (watched: typeof joined) => watched.map(({ target }) => target.name)
     if (isNews) {
-      changed.emit({ service: watchedService.service.name, joined: names(joined), left: names(left), leftOut })
+      changed.emit({ service: watchedService.service.name, joined: list(joined), left: list(left), leftOut })
     }
   }
 
@@ -160,8 +171,10 @@ export function createMembers({
     const now = clock.now()
     for (let due = agenda.take(now); due !== null; due = agenda.take(now)) {
       for (const slot of due) {
-        if (namesOf(slot.watchedService.service).length === 0) forget(slot)
-        else void lookUp(slot)
+        const names = inSlot.get(slot)
+        if (names === undefined) continue
+        if (namesOf(names.watchedService.service).length === 0) forget(names)
+        else void lookUp(names)
       }
     }
     return agenda.nextAt()
@@ -198,7 +211,7 @@ export function createMembers({
       running = false
       clearTimeout(timer)
       // A resolver that closes ends the look-ups under way, which says nothing of them.
-      for (const slot of slots.values()) forget(slot)
+      for (const names of ofService.values()) forget(names)
     },
     lookUpDue,
   }
@@ -209,13 +222,12 @@ function foundBefore(ips: readonly string[] = []): Found {
   return { ...nothingFound, ips }
 }
 
-function createSlot(watchedService: WatchedService): Slot {
+function createNames(slot: number, watchedService: WatchedService): Names {
   return {
+    slot,
     watchedService,
     found: noneFound,
     leftOut: 0,
     busy: false,
-    dueAt: Number.POSITIVE_INFINITY,
-    bucket: null,
   }
 }

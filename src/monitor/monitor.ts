@@ -199,8 +199,9 @@ export function createMonitor(parts: {
   }
 
   function check(watched: WatchedTarget): Promise<void> {
-    const check = watched.check ?? turns.begin(watched, null)
-    turns.hurry(check)
+    // Nobody would ever call back.
+    if (watched.retired) return Promise.resolve()
+    const check = turns.ask(watched)
     return new Promise((ended) => {
       check.callers ??= []
       check.callers.push(ended)
@@ -273,7 +274,7 @@ export function createMonitor(parts: {
  */
 function isOvertaken({ watched, known }: Check, { startedAt }: Outcome): boolean {
   const { lastOutcome } = watched.health
-  return lastOutcome !== null && lastOutcome !== known && lastOutcome.endedAt > startedAt
+  return lastOutcome !== null && lastOutcome.endedAt !== known && lastOutcome.endedAt > startedAt
 }
 
 /** What still comes in for these targets is dropped from now on. */

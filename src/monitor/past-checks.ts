@@ -1,4 +1,5 @@
 import { type Outcome, Reason } from '../domain/outcome.ts'
+import { createColumns, rowOf, rowsPerPage } from './columns.ts'
 
 /** What is remembered of a check. */
 export type PastCheck = {
@@ -11,19 +12,15 @@ export type PastCheck = {
   readonly synRetransmits: number | null
 }
 
-/** The last checks of many targets, each target's in a slot of its own. */
+/** The last checks of many targets, by their slots. */
 export type PastChecks = {
-  /** An empty slot. */
-  take(): number
-  giveBack(slot: number): void
+  clear(slot: number): void
   /** Writes what a check found over the oldest, unless it is known, or older than the newest. */
   write(slot: number, outcome: Outcome): void
   /** The oldest first. */
   read(slot: number): PastCheck[]
 }
 
-/** Slots are made by the page, so that many targets are few arrays. */
-const slotsPerPage = 256
 const tenthMs = 100
 const greatestLatencyMs = 65_504
 /** Of SYNs sent again there are 4 bits: the last number stands for what the prober cannot see. */
@@ -40,7 +37,7 @@ function createPage(slots: number, perSlot: number) {
     /** The place of the reason in the list, and 16 times the SYNs sent again. */
     found: new Uint8Array(slots * perSlot),
     /** When the newest ended, exactly. */
-    endedAt: new Float64Array(slots),
+    endedAt: new Float64Array(slots).fill(Number.NEGATIVE_INFINITY),
     count: new Uint8Array(slots),
     /** Where the next goes. */
     next: new Uint8Array(slots),
@@ -54,31 +51,20 @@ export function slotBytes(perSlot: number): number {
 
 /** Keeps so many checks in a slot, at most 255. */
 export function createPastChecks(perSlot: number): PastChecks {
-  const pages: ReturnType<typeof createPage>[] = []
-  const free: number[] = []
-
-  function addPage(): void {
-    const first = pages.length * slotsPerPage
-    pages.push(createPage(slotsPerPage, perSlot))
-    for (let slot = first + slotsPerPage - 1; slot >= first; slot--) free.push(slot)
-  }
+  const columns = createColumns(() => createPage(rowsPerPage, perSlot))
 
   function locate(slot: number) {
-    const page = pages[Math.floor(slot / slotsPerPage)] as ReturnType<typeof createPage>
-    const row = slot % slotsPerPage
+    const page = columns.pageOf(slot)
+    const row = rowOf(slot)
     return { page, row, first: row * perSlot, count: page.count[row] as number, next: page.next[row] as number }
   }
 
   return {
-    take() {
-      if (free.length === 0) addPage()
-      const slot = free.pop() as number
+    clear(slot) {
       const { page, row } = locate(slot)
       page.count[row] = 0
       page.endedAt[row] = Number.NEGATIVE_INFINITY
-      return slot
     },
-    giveBack: (slot) => void free.push(slot),
     write(slot, { reason, endedAt, latencyMs, synRetransmits }) {
       const { page, row, first, count, next } = locate(slot)
       const sinceNewestMs = endedAt - (page.endedAt[row] as number)

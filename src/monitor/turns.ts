@@ -1,15 +1,15 @@
-import fastq, { type done } from 'fastq'
 import type { DialRules } from '../domain/dial-rules.ts'
 import { type Outcome, verdictOf } from '../domain/outcome.ts'
 import type { Prober } from '../prober/prober.ts'
+import { createQueue } from './queue.ts'
 import type { Check, WatchedTarget } from './watch.ts'
 
 /** Checks that wait until there is room for them, and are then carried out. */
 export type Turns = {
-  /** Wants a check of a target that has none: because of its beat at the instant `due`, or, null, because somebody asks. Who asks goes first. */
-  begin(watched: WatchedTarget, due: number | null): Check
-  /** Somebody asks for a check that may still wait for its turn: then it goes to the front. */
-  hurry(check: Check): void
+  /** Wants a check of a target that has none, because of its beat at the instant `due`. */
+  begin(watched: WatchedTarget, due: number): void
+  /** Somebody asks for a check: one that has not begun goes before all that wait because of their beats. */
+  ask(watched: WatchedTarget): Check
   stats(): { inFlight: number; waiting: number }
   /** How much longer than its timeout a check has been under way that was looked at before, at an instant; 0 where it ended. */
   overdueMs(now: number): number
@@ -31,75 +31,96 @@ export function createTurns({
   dialRules: () => DialRules
   take: (check: Check, outcome: Outcome) => void
 }): Turns {
-  const queue = fastq<unknown, Check>(takeTurn, maxInFlight)
-  /** Where those of silent targets wait first. */
-  const gate = fastq<unknown, Check>(passGate, Math.max(1, Math.floor(maxInFlight * silentShare)))
+  const asked = createQueue<Check>()
+  // A target that waits is not an object more: where much more is due than can be done, nearly all of them wait.
+  const answering = createQueue<WatchedTarget>()
+  const silent = createQueue<WatchedTarget>()
+  const mostSilent = Math.max(1, Math.floor(maxInFlight * silentShare))
+  let inFlight = 0
+  let silentInFlight = 0
   let waiting = 0
   /** The check that began last. */
   let newest: Check | null = null
   /** One that was under way when it was first looked at. */
   let looked: { readonly check: Check; readonly at: number } | null = null
 
-  function passGate(check: Check, giveWay: done): void {
-    // Somebody asked for it since, and it went past.
-    if (check.hasBegun) {
-      queueMicrotask(() => giveWay(null))
-      return
+  function fill(): void {
+    while (inFlight < maxInFlight) {
+      const check = asked.shift()
+      if (check !== undefined) {
+        start(check, false)
+        continue
+      }
+      const queue = nextQueue()
+      const watched = queue?.shift()
+      if (watched === undefined) return
+      watched.check = { watched, due: watched.dueAt, hasBegun: false, known: null, callers: null }
+      start(watched.check, queue === silent)
     }
-    check.leaveGate = () => giveWay(null)
-    queue.push(check, ignore)
   }
 
-  function takeTurn(check: Check, giveWay: done): void {
-    const { watched, hasBegun } = check
-    // Somebody asked for it since: it went to the front, and this is its old place.
-    if (hasBegun) {
-      queueMicrotask(() => giveWay(null))
-      return
+  /** Where the one waits whose beat came first of those that may begin; null when there is none. */
+  function nextQueue(): typeof silent | null {
+    for (const queue of [answering, silent]) {
+      // Somebody asked for it since: this is its old place.
+      while (queue.peek()?.check !== 'waiting' && queue.shift() !== undefined);
     }
+    const first = answering.peek()
+    const firstSilent = silentInFlight < mostSilent ? silent.peek() : undefined
+    if (firstSilent === undefined) return first === undefined ? null : answering
+    return first === undefined || firstSilent.dueAt < first.dueAt ? silent : answering
+  }
+
+  function start(check: Check, isSilent: boolean): void {
+    const { watched } = check
     check.hasBegun = true
-    check.known = watched.health.lastOutcome
-    newest = check
     waiting--
     if (watched.retired) {
       end(check)
-      queueMicrotask(() => giveWay(null))
       return
     }
+    check.known = watched.health.lastOutcome?.endedAt ?? null
+    newest = check
+    inFlight++
+    if (isSilent) silentInFlight++
     const { origin, policy } = watched.watchedService.service
     const { timeoutMs, close } = policy
     // Whoever waits for its turn waits for those under way to end.
     const urgent = check.due === null || waiting > 0
     const rules = origin === 'http' ? dialRules() : null
     prober.check({ target: watched.target, timeoutMs, close, urgent, rules }, (outcome) => {
+      inFlight--
+      if (isSilent) silentInFlight--
       if (outcome !== undefined && !watched.retired) take(check, outcome)
       end(check)
-      giveWay(null)
+      fill()
     })
   }
 
-  function end({ watched, callers, leaveGate }: Check): void {
+  function end({ watched, callers }: Check): void {
     watched.check = null
-    if (leaveGate !== null) queueMicrotask(leaveGate)
     if (callers !== null) for (const caller of callers) caller()
   }
 
   return {
     begin(watched, due) {
-      const check: Check = { watched, due, hasBegun: false, known: null, callers: null, leaveGate: null }
-      watched.check = check
+      watched.check = 'waiting'
+      watched.dueAt = due
       waiting++
-      if (due === null) queue.unshift(check, ignore)
-      else if (isSilent(watched)) gate.push(check, ignore)
-      else queue.push(check, ignore)
+      const queue = isSilent(watched) ? silent : answering
+      queue.push(watched)
+      fill()
+    },
+    ask(watched) {
+      if (watched.check !== null && watched.check !== 'waiting') return watched.check
+      if (watched.check === null) waiting++
+      const check: Check = { watched, due: null, hasBegun: false, known: null, callers: null }
+      watched.check = check
+      asked.push(check)
+      fill()
       return check
     },
-    hurry(check) {
-      if (check.hasBegun || check.due === null) return
-      check.due = null
-      queue.unshift(check, ignore)
-    },
-    stats: () => ({ inFlight: queue.running(), waiting }),
+    stats: () => ({ inFlight, waiting }),
     overdueMs(now) {
       if (looked !== null && !isUnderWay(looked.check)) looked = null
       // To look at one now and then is enough: a prober that is stuck ends none.
@@ -124,6 +145,3 @@ function isSilent({ health: { status, lastOutcome } }: WatchedTarget): boolean {
 function isUnderWay(check: Check): boolean {
   return check.watched.check === check
 }
-
-/** What the queue is to call after each check: whoever waits for one is called by `end`. */
-function ignore(): void {}

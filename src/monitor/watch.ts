@@ -1,6 +1,5 @@
 import type { Addresses } from '../domain/addresses.ts'
 import { type Health, statusAt } from '../domain/health.ts'
-import type { Outcome } from '../domain/outcome.ts'
 import { statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import { type Counts, noCounts, type Status } from '../domain/status.ts'
@@ -9,14 +8,16 @@ import type { Target } from '../domain/target.ts'
 /** A target of a service, with what is remembered of it. One object for as long as the service has the target. */
 export type WatchedTarget = {
   /** Its place in columns; no other target has it until this one is gone, and has been told of as gone. */
-  readonly slot: number
+  slot: number
   target: Target
   readonly watchedService: WatchedService
   health: Health
   /** The status last announced by a transition. */
   announced: Status
-  /** The check under way, or waiting for its turn, if any. */
-  check: Check | null
+  /** The check under way, or asked for; or that its beat came, and waits for its turn. */
+  check: Check | 'waiting' | null
+  /** When the beat came that waits for its turn: an instant of the clock. */
+  dueAt: number
   /** The service has it no longer: what still comes in for it is dropped. */
   retired: boolean
   checks: number
@@ -38,18 +39,16 @@ export type TargetMemory = Pick<
 /** What is remembered of a service, apart from what it is. */
 export type ServiceMemory = Pick<WatchedService, 'announced' | 'announcedAt' | 'addresses'>
 
-/** One check of a target, from when it is wanted until its outcome counts. */
+/** One check of a target, from when it begins or is asked for until its outcome counts. */
 export type Check = {
   readonly watched: WatchedTarget
   /** The instant of the beat that wants it; null once somebody asked for it. */
   due: number | null
   hasBegun: boolean
-  /** The last outcome when it began. */
-  known: Outcome | null
+  /** When the last outcome ended that was known when it began; null when there was none. */
+  known: number | null
   /** Who waits for its end; null when nobody does. */
   callers: (() => void)[] | null
-  /** Lets the next one that is silent take its turn; null unless it waited for one such. */
-  leaveGate: (() => void) | null
 }
 
 /** Who checks a service, where replicas share the work: its name, and whether it does so because it cannot reach the others. */

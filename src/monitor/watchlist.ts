@@ -1,8 +1,8 @@
 import { noAddresses } from '../domain/addresses.ts'
-import { unchecked } from '../domain/health.ts'
 import type { Service } from '../domain/service.ts'
 import type { Target } from '../domain/target.ts'
 import { createSlots } from './slots.ts'
+import { createTargetMemories } from './target-memories.ts'
 import type { WatchedService, WatchedTarget } from './watch.ts'
 
 /** Gives what is watched its place in columns. */
@@ -13,12 +13,15 @@ export type Watchlist = {
   addTarget(target: Target, watchedService: WatchedService): WatchedTarget
   /** Once everybody has been told that a service is gone. */
   dropService(watchedService: WatchedService): void
-  /** Once everybody has been told that a target is gone. */
+  /** Once everybody has been told that a target is gone. From then on it reads as one that was never checked. */
   dropTarget(watched: WatchedTarget): void
 }
 
 export function createWatchlist(): Watchlist {
   const [services, targets] = [createSlots(), createSlots()]
+  const memories = createTargetMemories()
+  /** Where those are that are gone: nothing is ever written there. */
+  const goneSlot = targets.take()
   return {
     addService: (service) => ({
       slot: services.take(),
@@ -32,21 +35,11 @@ export function createWatchlist(): Watchlist {
       checkedBy: null,
       revision: 0,
     }),
-    addTarget: (target, watchedService) => ({
-      slot: targets.take(),
-      target,
-      watchedService,
-      health: unchecked,
-      announced: 'unknown',
-      check: null,
-      retired: false,
-      checks: 0,
-      failures: 0,
-      connectMs: 0,
-      synRetransmits: 0,
-      lossAt: null,
-    }),
+    addTarget: (target, watchedService) => memories.watch(target, watchedService, targets.take()),
     dropService: ({ slot }) => services.giveBack(slot),
-    dropTarget: ({ slot }) => targets.giveBack(slot),
+    dropTarget(watched) {
+      targets.giveBack(watched.slot)
+      watched.slot = goneSlot
+    },
   }
 }

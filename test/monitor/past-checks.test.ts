@@ -8,7 +8,7 @@ import { sampleOutcome } from '../samples.ts'
 /** What is read back after one outcome was written. */
 function readBack(reason: Reason, endedAt: number, more: Partial<Outcome> = {}) {
   const checks = createPastChecks(3)
-  const slot = checks.take()
+  const slot = 7
   checks.write(slot, sampleOutcome(reason, endedAt, more))
   return checks.read(slot)[0]
 }
@@ -50,7 +50,7 @@ test('the time comes back to a tenth of a second and never later than it was, al
 
 test('what comes in twice is kept once, also when its time was rounded or corrected on its way', () => {
   const checks = createPastChecks(10)
-  const slot = checks.take()
+  const slot = 7
   const endings = () => checks.read(slot).map(({ at }) => at)
   checks.write(slot, sampleOutcome('connected', 1000, { latencyMs: 0.213 }))
   for (const endedAt of [1000, 1000.0002, 999.9998, 1025, 980])
@@ -64,65 +64,58 @@ test('what comes in twice is kept once, also when its time was rounded or correc
 
 test('what is alike is kept as often as it comes, 10 times a second', () => {
   const checks = createPastChecks(60)
-  const slot = checks.take()
+  const slot = 7
   for (let check = 0; check < 60; check++)
     checks.write(slot, sampleOutcome('timeout', 5000 + 100 * check, { latencyMs: null }))
   assert.equal(checks.read(slot).length, 60)
 })
 
-test('a slot that was given back is taken again, and empty', () => {
+test('a slot that was cleared is empty, and what is then written to it may be older', () => {
   const checks = createPastChecks(60)
-  const [first] = [checks.take(), checks.take()]
-  checks.write(first, sampleOutcome('connected', 1000))
-  checks.giveBack(first)
-  assert.equal(checks.take(), first)
-  assert.deepEqual(checks.read(first), [])
+  checks.write(3, sampleOutcome('connected', 1000))
+  checks.clear(3)
+  assert.deepEqual(checks.read(3), [])
+  checks.write(3, sampleOutcome('refused', 500))
+  assert.deepEqual(
+    checks.read(3).map(({ reason }) => reason),
+    ['refused'],
+  )
 })
 
 test('a slot takes 7 bytes a check and 10 more', () => {
   assert.equal(slotBytes(60), 60 * 7 + 10)
 })
 
-test('every slot has the last that was written to it since it was taken, however many are taken and given back', () => {
+test('every slot has the last that was written to it since it was cleared', () => {
   const step = fc.oneof(
-    { weight: 4, arbitrary: fc.record({ do: fc.constant('write'), which: fc.nat(), latencyMs: fc.nat(1000) }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('take'), which: fc.nat(), latencyMs: fc.constant(0) }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('give back'), which: fc.nat(), latencyMs: fc.constant(0) }) },
+    { weight: 6, arbitrary: fc.record({ slot: fc.nat(1500), latencyMs: fc.nat(1000) }) },
+    { weight: 1, arbitrary: fc.record({ slot: fc.nat(1500), latencyMs: fc.constant(null) }) },
   )
+  // Few slots of several pages, so that many steps meet.
+  const steps = fc
+    .uniqueArray(fc.nat(1500), { minLength: 1, maxLength: 4 })
+    .chain((slots) => fc.array(step.map((one) => ({ ...one, slot: slots[one.slot % slots.length] ?? 0 }))))
   fc.assert(
-    fc.property(
-      fc.array(step, { maxLength: 200 }),
-      fc.integer({ min: 1, max: 7 }),
-      fc.nat(300),
-      (steps, most, before) => {
-        const checks = createPastChecks(most)
-        // So that some lie on another page.
-        for (let slot = 0; slot < before; slot++) checks.take()
-        const model = new Map<number, { at: number; latencyMs: number }[]>()
-        let now = 0
-        for (const { do: what, which, latencyMs } of steps) {
-          now += 100
-          const slot = [...model.keys()][which % Math.max(1, model.size)]
-          if (what === 'take') {
-            const taken = checks.take()
-            assert.ok(!model.has(taken) && taken >= before, `${taken} was taken already`)
-            model.set(taken, [])
-          } else if (slot === undefined) continue
-          else if (what === 'write') {
-            checks.write(slot, sampleOutcome('connected', now, { latencyMs }))
-            model.set(slot, [...(model.get(slot) ?? []), { at: now, latencyMs }].slice(-most))
-          } else {
-            checks.giveBack(slot)
-            model.delete(slot)
-          }
+    fc.property(steps, fc.integer({ min: 1, max: 7 }), (all, most) => {
+      const checks = createPastChecks(most)
+      const model = new Map<number, { at: number; latencyMs: number }[]>()
+      let now = 0
+      for (const { slot, latencyMs } of all) {
+        now += 100
+        if (latencyMs === null) {
+          checks.clear(slot)
+          model.delete(slot)
+          continue
         }
-        for (const [slot, expected] of model)
-          assert.deepEqual(
-            checks.read(slot).map(({ at, latencyMs }) => ({ at, latencyMs })),
-            expected,
-          )
-      },
-    ),
+        checks.write(slot, sampleOutcome('connected', now, { latencyMs }))
+        model.set(slot, [...(model.get(slot) ?? []), { at: now, latencyMs }].slice(-most))
+      }
+      for (const { slot } of all)
+        assert.deepEqual(
+          checks.read(slot).map(({ at, latencyMs }) => ({ at, latencyMs })),
+          model.get(slot) ?? [],
+        )
+    }),
     { numRuns: 300 },
   )
 })

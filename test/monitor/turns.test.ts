@@ -3,8 +3,11 @@ import { test } from 'node:test'
 import { createDialRules } from '../../src/domain/dial-rules.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
+import type { WatchedTarget } from '../../src/monitor/watch.ts'
 import { sampleService } from '../samples.ts'
 import { fakeClock, fakeProber } from './fakes.ts'
+
+const isUnderWay = ({ check }: WatchedTarget) => check !== null && check !== 'waiting' && check.hasBegun
 
 /** Checks a service of this origin, and returns under which rules the prober was to do it; `rules` are asked for anew each time. */
 function rulesGiven(origin: 'file' | 'http', ...rules: ReturnType<typeof createDialRules>[]) {
@@ -43,8 +46,7 @@ test('targets that let checks wait take half of the turns at most, and the other
   const beatAll = (service: string) => {
     for (const target of monitor.services.get(service)?.targets ?? []) monitor.beat(target, clock.now())
   }
-  const underWay = (service: string) =>
-    monitor.services.get(service)?.targets.filter(({ check }) => check?.hasBegun).length ?? 0
+  const underWay = (service: string) => monitor.services.get(service)?.targets.filter(isUnderWay).length ?? 0
   // Until they are known to be silent they are like all others.
   beatAll('silent')
   assert.equal(underWay('silent'), 8)
@@ -58,7 +60,7 @@ test('targets that let checks wait take half of the turns at most, and the other
   const last = monitor.services.get('silent')?.targets.at(-1)
   assert(last)
   const asked = monitor.check(last)
-  assert.equal(last.check?.hasBegun, true)
+  assert.equal(isUnderWay(last), true)
   for (let round = 0; round < 10; round++) await prober.answerAll('timeout')
   await asked
   assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedBeats: 0, proberRestarts: 0 })

@@ -1,0 +1,24 @@
+/** How many slots share a page: few enough that one target takes little, enough that a hundred thousand are few pages. */
+export const rowsPerPage = 512
+
+/** Columns by slot, in pages that are made when one of their slots is first written. */
+export type Columns<Page> = {
+  /** The page of a slot, made if need be. */
+  pageOf(slot: number): Page
+}
+
+/** Where in its page a slot is. */
+export function rowOf(slot: number): number {
+  return slot % rowsPerPage
+}
+
+export function createColumns<Page>(createPage: () => Page): Columns<Page> {
+  const pages: Page[] = []
+  return {
+    pageOf(slot) {
+      const at = Math.floor(slot / rowsPerPage)
+      while (pages.length <= at) pages.push(createPage())
+      return pages[at] as Page
+    },
+  }
+}
