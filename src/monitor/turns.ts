@@ -1,7 +1,7 @@
 import type { DialRules } from '../domain/dial-rules.ts'
 import { type Outcome, verdictOf } from '../domain/outcome.ts'
 import type { Prober } from '../prober/prober.ts'
-import { createQueue } from './queue.ts'
+import { createQueue, type Queue } from '../queue.ts'
 import type { Check, WatchedTarget } from './watch.ts'
 
 /** Checks that wait until there is room for them, and are then carried out. */
@@ -60,7 +60,7 @@ export function createTurns({
   }
 
   /** Where the one waits whose beat came first of those that may begin; null when there is none. */
-  function nextQueue(): typeof silent | null {
+  function nextQueue(): Queue<WatchedTarget> | null {
     for (const queue of [answering, silent]) {
       // Somebody asked for it since: this is its old place.
       while (queue.peek()?.check !== 'waiting' && queue.shift() !== undefined);

@@ -1,5 +1,6 @@
 import type { IcmpError } from '../../domain/outcome.ts'
 import { createHeap, type Timed } from '../../heap.ts'
+import { createQueue } from '../../queue.ts'
 import { errnoName } from '../errno.ts'
 import { createEpoll } from './epoll.ts'
 import { createErrorQueue } from './error-queue.ts'
@@ -53,9 +54,8 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   const errors = createErrorQueue(libc)
   const open = new Map<number, Socket>()
   const timers = createHeap<Socket>()
-  /** Dials that have not begun, from `begun` on. */
-  let waiting: SlottedDial[] = []
-  let begun = 0
+  /** Dials that have not begun. */
+  const waiting = createQueue<SlottedDial>()
   /** Descriptors of sockets that are done with. Closing takes longer than all the rest: it waits until everybody is told. */
   const ended: number[] = []
   /** When the last wait ended. What the kernel told of by then happened by then. */
@@ -65,11 +65,11 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   if (!epoll.add(wakeFd)) throw new Error(`epoll_ctl failed (${errnoName(libc.errno())})`)
 
   function beginSome(): void {
-    const end = Math.min(begun + callsPerTurn, waiting.length)
-    while (begun < end) begin(waiting[begun++] as SlottedDial)
-    if (begun < waiting.length) return
-    waiting = []
-    begun = 0
+    for (let calls = 0; calls < callsPerTurn; calls++) {
+      const dial = waiting.shift()
+      if (dial === undefined) return
+      begin(dial)
+    }
   }
 
   function begin(dial: SlottedDial): void {
@@ -201,7 +201,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   return {
     add(dials) {
       outbox.flush()
-      waiting = waiting.length === 0 ? dials : waiting.concat(dials)
+      for (const dial of dials) waiting.push(dial)
     },
     turn() {
       beginSome()

@@ -1,5 +1,6 @@
 /** What waits, the first that came in front. */
 export type Queue<Item> = {
+  readonly length: number
   push(item: Item): void
   /** The first; undefined when nothing waits. */
   peek(): Item | undefined
@@ -14,6 +15,9 @@ export function createQueue<Item>(): Queue<Item> {
   let items: Item[] = []
   let first = 0
   return {
+    get length() {
+      return items.length - first
+    },
     push: (item) => void items.push(item),
     peek: () => items[first],
     shift() {
