@@ -4,8 +4,13 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-/** Porthole's way in. */
-export const entry = fileURLToPath(new URL('../src/porthole.js', import.meta.url))
+const inRoot = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url))
+const { scripts } = JSON.parse(readFileSync(inRoot('package.json'), 'utf8')) as { scripts: { start: string } }
+/** What `npm start` gives Node.js: its options, then Porthole's way in. */
+const entry = scripts.start
+  .split(' ')
+  .slice(2)
+  .map((word) => (word.startsWith('-') ? word : inRoot(word)))
 
 const children = new Set<ChildProcess>()
 process.on('exit', () => {
@@ -61,7 +66,7 @@ export async function start(
 /** A Porthole on a free port of this machine; `found` is its URL. */
 export function startPorthole(args: readonly string[], env: Record<string, string> = {}): Promise<Running> {
   const listen = { PORTHOLE_HOST: '127.0.0.1', PORTHOLE_PORT: '0' }
-  return start(process.execPath, [entry, ...args], /listening at (\S+)"/, { ...listen, ...env })
+  return start(process.execPath, [...entry, ...args], /listening at (\S+)"/, { ...listen, ...env })
 }
 
 /** A process that listens on this many ports of an address, and accepts and closes as fast as it can. */

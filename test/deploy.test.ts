@@ -10,6 +10,7 @@ import { buildApp } from '../src/app.ts'
 import { systemClock } from '../src/clock.ts'
 import { type Config, parseConfig } from '../src/config/config.ts'
 import { DiscoveredService } from '../src/http/sd.ts'
+import { execForm } from './dockerfile.ts'
 import { rendered } from './metrics/page.ts'
 import { createParts, sampleReplica } from './parts.ts'
 import { root } from './readme.ts'
@@ -171,10 +172,22 @@ test('systemd accepts the unit', { skip: without('systemd-analyze', '--version')
   t.after(() => rmSync(folder, { recursive: true }))
   // The programs of a checkout in /opt/porthole, where this one is.
   const unit = read('deploy/porthole.service').replaceAll('/opt/porthole', root)
-  assert.match(unit, new RegExp(`^ExecStart=${root}/node_modules/.bin/node ${root}/src/porthole.js `, 'm'))
+  assert.match(unit, new RegExp(`^ExecStart=${root}/node_modules/.bin/node .*${root}/src/porthole.js `, 'm'))
   const file = join(folder, 'porthole.service')
   writeFileSync(file, unit)
   run('systemd-analyze', 'verify', '--man=no', file)
+})
+
+test('npm, systemd, the image and the README give Node.js the same options', () => {
+  const started = [
+    JSON.parse(read('package.json')).scripts.start.replace(/^exec /, ''),
+    /^ExecStart=(.*)$/m.exec(read('deploy/porthole.service'))?.[1],
+    execForm(/^ENTRYPOINT (.*)$/m.exec(read('Dockerfile'))?.[1] ?? '').join(' '),
+    /Supervisors should start `([^`]*)`/.exec(read('README.md'))?.[1],
+  ]
+  const options = started.map((command) => /^\S*node (-.*) \S*src\/porthole\.js\b/.exec(command ?? '')?.[1])
+  assert.deepEqual(options, Array(started.length).fill(options[0]))
+  assert.ok(options[0])
 })
 
 test('systemd waits longer than the longest delay Porthole takes to close', () => {
