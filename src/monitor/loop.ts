@@ -13,6 +13,8 @@ const firstSweepMs = 1000
 const takeoverMs = 400
 /** What falls due within this time starts together at its end: hand-overs cost more than checks. */
 const defaultTickMs = 40
+/** So long beats are begun before whatever else waits gets its turn of the event loop, in milliseconds. */
+const turnMs = 10
 
 /** Starts the check of every target that is covered when its beat comes. */
 export type Loop = {
@@ -124,7 +126,9 @@ export function createLoop({
   function runDue(): number | null {
     const now = clock.now()
     const aheadMs = epochAhead()
-    for (let due = agenda.take(now); due !== null; due = agenda.take(now)) {
+    while (clock.now() - now <= turnMs) {
+      const due = agenda.take(now)
+      if (due === null) break
       for (const slot of due) {
         const watched = columns.pageOf(slot).watched[rowOf(slot)]
         if (watched == null) continue

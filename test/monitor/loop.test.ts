@@ -50,6 +50,22 @@ function schedule(services: readonly Service[], maxInFlight?: number, tickMs = f
 const gaps = (instants: readonly number[]) =>
   instants.slice(1).map((instant, index) => instant - (instants[index] ?? 0))
 
+test('what has been due for long is begun bit by bit, so that others get their turn', () => {
+  const names = Array.from({ length: 100 }, (_, n) => `db-${n}.internal:5432`)
+  const { clock, prober, loop } = schedule([sampleService('pg', names)], 2000)
+  // Every beat takes a while.
+  const { check } = prober
+  prober.check = (request, ended) => {
+    clock.advance(1)
+    check(request, ended)
+  }
+  clock.advance(1000)
+  const begun: number[] = []
+  while ((loop.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now()) begun.push(prober.begun.length)
+  assert.equal(prober.begun.length, 100)
+  assert.ok(begun.length >= 5, `${begun}`)
+})
+
 test('the first sweep takes a second, evenly, however long the interval', () => {
   const names = Array.from({ length: 1000 }, (_, n) => `db-${n}.internal:5432`)
   const { clock, prober, loop } = schedule([sampleService('pg', names, { interval: 600_000 })], 2000)

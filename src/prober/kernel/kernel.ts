@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts'
+import { createQueue } from '../../queue.ts'
 import { descriptorLimit } from '../descriptors.ts'
 import { type Dialler, type Ending, proberOf } from '../dialler.ts'
 import { errnoName } from '../errno.ts'
@@ -15,6 +16,8 @@ const EFD_CLOEXEC = 0o2000000
 const EFD_NONBLOCK = 0o4000
 /** A worker that dies again and again is not started more often than this, in milliseconds. */
 const restartMs = 1000
+/** So long findings are told of before whatever else waits gets its turn of the event loop, in milliseconds. */
+const tellMs = 5
 /** Descriptors above this are not tracked: a limit may be a billion, and the kernel hands out the lowest that is free. */
 const mostFds = 2 ** 20
 /** The error's name in the outcomes of checks that a dying worker took along. */
@@ -49,6 +52,7 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
   const pending: (Pending | undefined)[] = []
   const freeSlots: number[] = []
   let outbox: number[] = []
+  const untold = createQueue<Batch>()
   let restarts = 0
   let closing = false
   let closed: Promise<void> | undefined
@@ -75,7 +79,21 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
   }
 
   function receive(findings: Batch): void {
-    records.unpackFindings(findings, settle)
+    if (untold.length === 0) setImmediate(tellSome)
+    untold.push(findings)
+  }
+
+  /** Where findings come in faster than they can be told of, to tell of all that are there would be to do nothing else. */
+  function tellSome(): void {
+    const end = clock.now() + tellMs
+    do tellNext()
+    while (untold.length > 0 && clock.now() < end)
+    if (untold.length > 0) setImmediate(tellSome)
+  }
+
+  function tellNext(): void {
+    const findings = untold.shift()
+    if (findings !== undefined) records.unpackFindings(findings, settle)
   }
 
   function settle(slot: number, ending: Ending | undefined): void {
@@ -111,6 +129,7 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
     reclaim()
     if (closing) return
     restarts++
+    while (untold.length > 0) tellNext()
     settleAll(lost)
     restarting = setTimeout(restart, clock.now() - startedAt > restartMs ? 0 : restartMs)
   }
