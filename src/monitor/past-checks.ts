@@ -3,7 +3,7 @@ import { createColumns, rowOf, rowsPerPage } from './columns.ts'
 
 /** What is remembered of a check. */
 export type PastCheck = {
-  /** When it ended: an instant of the clock in milliseconds, to a tenth of a second. */
+  /** When it ended: an instant of the clock in milliseconds, to a tenth of a second; less exactly before a gap of 54 minutes or more. */
   readonly at: number
   readonly reason: Reason
   /** To three digits. */
@@ -32,8 +32,8 @@ function createPage(slots: number, perSlot: number) {
   return {
     /** Null is NaN. Half precision is a twentieth of a percent. */
     latencyMs: new Float16Array(slots * perSlot),
-    /** When it ended, in tenths of a second: six years of the clock to either side. */
-    tenths: new Int32Array(slots * perSlot),
+    /** How long after the one before it ended, packed. */
+    gap: new Uint16Array(slots * perSlot),
     /** The place of the reason in the list, and 16 times the SYNs sent again. */
     found: new Uint8Array(slots * perSlot),
     /** When the newest ended, exactly. */
@@ -44,9 +44,32 @@ function createPage(slots: number, perSlot: number) {
   }
 }
 
-/** What a slot takes: 7 bytes a check, and 10 for keeping count. */
+/** What a slot takes: 5 bytes a check, and 10 for keeping count. */
 export function slotBytes(perSlot: number): number {
   return Object.values(createPage(1, perSlot)).reduce((sum, { byteLength }) => sum + byteLength, 0)
+}
+
+/** Gaps below this are kept as they are. */
+const exactTenths = 32_768
+const longStepTenths = 26
+const longestGap = 65_535
+
+/**
+ * Tenths of a second in two bytes: exact up to 54 minutes, then in steps of 2.6 seconds up to 24 and a half hours, which stand for
+ * whatever is longer. By what such a gap was rounded, all that came before it is told late or early.
+ */
+function packGap(tenths: number): number {
+  if (tenths < exactTenths) return tenths
+  return Math.min(exactTenths + Math.round((tenths - exactTenths) / longStepTenths), longestGap)
+}
+
+function unpackGap(gap: number): number {
+  return gap < exactTenths ? gap : exactTenths + (gap - exactTenths) * longStepTenths
+}
+
+/** Between whole tenths, so that gaps add up to what lies between the first and the last. */
+function tenthOf(instant: number): number {
+  return Math.floor(instant / tenthMs)
 }
 
 /** Keeps so many checks in a slot, at most 255. */
@@ -67,7 +90,8 @@ export function createPastChecks(perSlot: number): PastChecks {
     },
     write(slot, { reason, endedAt, latencyMs, synRetransmits }) {
       const { page, row, first, count, next } = locate(slot)
-      const sinceNewestMs = endedAt - (page.endedAt[row] as number)
+      const newestEndedAt = page.endedAt[row] as number
+      const sinceNewestMs = endedAt - newestEndedAt
       if (sinceNewestMs <= 0) return
       const latency = Math.f16round(latencyMs === null ? Number.NaN : Math.min(latencyMs, greatestLatencyMs))
       const resent = synRetransmits === null ? unseen : Math.min(synRetransmits, unseen - 1)
@@ -76,26 +100,30 @@ export function createPastChecks(perSlot: number): PastChecks {
       const isLike = page.found[newest] === found && Object.is(page.latencyMs[newest], latency)
       if (sinceNewestMs < toleranceMs && isLike) return
       page.latencyMs[first + next] = latency
-      page.tenths[first + next] = Math.floor(endedAt / tenthMs)
+      page.gap[first + next] = packGap(tenthOf(endedAt) - tenthOf(newestEndedAt))
       page.found[first + next] = found
       page.endedAt[row] = endedAt
       page.count[row] = Math.min(count + 1, perSlot)
       page.next[row] = (next + 1) % perSlot
     },
     read(slot) {
-      const { page, first, count, next } = locate(slot)
-      return Array.from({ length: count }, (_, index) => {
-        const at = first + ((next + perSlot - count + index) % perSlot)
-        const latency = page.latencyMs[at] as number
-        const found = page.found[at] as number
+      const { page, row, first, count, next } = locate(slot)
+      const checks: PastCheck[] = []
+      let tenth = tenthOf(page.endedAt[row] as number)
+      for (let back = 1; back <= count; back++) {
+        const place = first + ((next + perSlot - back) % perSlot)
+        const latency = page.latencyMs[place] as number
+        const found = page.found[place] as number
         const resent = found >> 4
-        return {
-          at: (page.tenths[at] as number) * tenthMs,
+        checks.push({
+          at: tenth * tenthMs,
           reason: Reason.options[found & 15] as Reason,
           latencyMs: Number.isNaN(latency) ? null : latency,
           synRetransmits: resent === unseen ? null : resent,
-        }
-      })
+        })
+        tenth -= unpackGap(page.gap[place] as number)
+      }
+      return checks.reverse()
     },
   }
 }

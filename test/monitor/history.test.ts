@@ -56,8 +56,8 @@ test('remembers the last 60', async () => {
   assert.equal(found.at(-1), '69000 connected')
 })
 
-test('what is remembered of a target takes 430 bytes', () => {
-  assert.equal(bytesPerTarget, 430)
+test('what is remembered of a target takes 310 bytes', () => {
+  assert.equal(bytesPerTarget, 310)
 })
 
 test('every target has its own', async () => {

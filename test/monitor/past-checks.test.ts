@@ -48,6 +48,48 @@ test('the time comes back to a tenth of a second and never later than it was, al
   }
 })
 
+/** The times that come back of checks that ended so long after each other. */
+function timesBack(gaps: readonly number[], startedAt = 0): { written: number[]; read: number[] } {
+  const checks = createPastChecks(60)
+  const written: number[] = []
+  let endedAt = startedAt
+  for (const [index, gapMs] of gaps.entries()) {
+    endedAt += gapMs
+    written.push(endedAt)
+    // No two are alike.
+    checks.write(7, sampleOutcome('connected', endedAt, { latencyMs: index }))
+  }
+  return { written: written.slice(-60), read: checks.read(7).map(({ at }) => at) }
+}
+
+test('every time comes back to a tenth of a second, however many checks came since, 10 milliseconds to 54 minutes apart', () => {
+  const gap = fc.oneof(
+    fc.double({ min: 10, max: 2000, noNaN: true }),
+    fc.double({ min: 10, max: 3_276_700, noNaN: true }),
+  )
+  fc.assert(
+    fc.property(fc.array(gap, { minLength: 1, maxLength: 150, size: 'max' }), fc.integer(), (gaps, startedAt) => {
+      const { written, read } = timesBack(gaps, startedAt)
+      assert.deepEqual(
+        read,
+        written.map((endedAt) => Math.floor(endedAt / 100) * 100),
+      )
+    }),
+  )
+})
+
+test('a longer gap comes back to 1.3 seconds up to a day, and a day and a half as about a day', () => {
+  const hour = 3_600_000
+  for (const gapMs of [hour, 1.7 * hour, 12 * hour + 1234, 24 * hour]) {
+    const { read } = timesBack([1000, gapMs, 1000])
+    const [first = 0, second = 0, third = 0] = read
+    assert.equal(third - second, 1000)
+    assert.ok(Math.abs(second - first - gapMs) <= 1400, `${gapMs} comes back as ${second - first}`)
+  }
+  const [first = 0, second = 0] = timesBack([1000, 36 * hour]).read
+  assert.equal(Math.floor((second - first) / hour), 24)
+})
+
 test('what comes in twice is kept once, also when its time was rounded or corrected on its way', () => {
   const checks = createPastChecks(10)
   const slot = 7
@@ -82,8 +124,8 @@ test('a slot that was cleared is empty, and what is then written to it may be ol
   )
 })
 
-test('a slot takes 7 bytes a check and 10 more', () => {
-  assert.equal(slotBytes(60), 60 * 7 + 10)
+test('a slot takes 5 bytes a check and 10 more', () => {
+  assert.equal(slotBytes(60), 60 * 5 + 10)
 })
 
 test('every slot has the last that was written to it since it was cleared', () => {
