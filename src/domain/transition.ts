@@ -15,3 +15,6 @@ export type Transition = {
   /** One sentence for people. */
   readonly message: string
 }
+
+/** A transition as it is remembered. Ids grow with time, also from one process to the next: they are microseconds since the epoch. */
+export type LoggedTransition = Transition & { readonly id: number }

@@ -1,5 +1,6 @@
+import type { LoggedTransition } from '../domain/transition.ts'
+import type { EarlierLog } from './earlier-log.ts'
 import type { LastKnown } from './last-known.ts'
-import type { EarlierLog, LoggedTransition } from './transition-log.ts'
 
 /**
  * The log of an earlier process, gone on with by what this one logged before it could read it. Where the earlier one still ran

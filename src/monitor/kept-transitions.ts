@@ -1,4 +1,4 @@
-import type { LoggedTransition } from './transition-log.ts'
+import type { LoggedTransition } from '../domain/transition.ts'
 
 /** Transitions in the order in which they were logged; those before `first` are forgotten. */
 export type Run = { readonly entries: readonly LoggedTransition[]; readonly first: number }

@@ -1,15 +1,15 @@
 import type { Clock } from '../clock.ts'
 import type { Absence } from '../domain/absence.ts'
 import type { Status } from '../domain/status.ts'
-import type { Transition } from '../domain/transition.ts'
+import type { LoggedTransition, Transition } from '../domain/transition.ts'
 import { continueLog } from './continue-log.ts'
+import type { EarlierLog, SharedLog } from './earlier-log.ts'
 import { createKeptTransitions } from './kept-transitions.ts'
 import { createLastKnown } from './last-known.ts'
 import type { Monitor } from './monitor.ts'
 import { createSignal, type Signal } from './signal.ts'
 
-/** A transition as it is remembered. Ids grow with time, also from one process to the next: they are microseconds since the epoch. */
-export type LoggedTransition = Transition & { readonly id: number }
+export type { EarlierLog, LoggedTransition, SharedLog }
 
 /** Which transitions are wanted; whatever is left out does not matter. Instants of the clock, in milliseconds. */
 export type TransitionQuery = {
@@ -22,21 +22,6 @@ export type TransitionQuery = {
   readonly before?: number | undefined
   readonly limit?: number | undefined
 }
-
-/** What an earlier process logged. */
-export type EarlierLog = {
-  /** The oldest first. They stand for all there is until it ended. */
-  readonly transitions: readonly LoggedTransition[]
-  /** When no Porthole ran before that process, or others before it: the oldest first. */
-  readonly absences: readonly Absence[]
-  /** Nothing is missing after this id and this instant. */
-  readonly completeAfter: { readonly id: number; readonly at: number }
-  /** The instant when it is last known to have run. */
-  readonly endedAt: number
-}
-
-/** What all replicas know of what happened. */
-export type SharedLog = Omit<EarlierLog, 'endedAt'>
 
 /** What happened, kept for a while. */
 export type TransitionLog = {
