@@ -1,59 +1,141 @@
+import { Reason } from '../domain/outcome.ts'
+import { Status } from '../domain/status.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
+import { rowOf, rowsPerPage } from './columns.ts'
+import { createTexts } from './texts.ts'
 
-/** Transitions in the order in which they were logged; those before `first` are forgotten. */
-export type Run = { readonly entries: readonly LoggedTransition[]; readonly first: number }
-
-/** What a log keeps, so that what one service has is found without looking at all there is. */
+/**
+ * What a log keeps, as columns: a hundred thousand transitions as objects would be a million words for the garbage collector to
+ * look at. Each has a place, a whole number that is one more than that of the transition logged before it.
+ */
 export type KeptTransitions = {
-  /** The oldest first. */
-  readonly all: readonly LoggedTransition[]
-  /** Those of one service, or all there are; undefined when nothing is kept of it. */
-  of(service: string | undefined): Run | undefined
+  /** The place of the oldest; `end` when nothing is kept. */
+  readonly first: number
+  /** The place of whatever is added next. */
+  readonly end: number
+  idAt(place: number): number
+  instantAt(place: number): number
+  read(place: number): LoggedTransition
+  /** Those from a place on, as many as wanted, the oldest first. */
+  readFrom(place: number, limit?: number): LoggedTransition[]
+  /** The places of what one service has, or of all there are, the newest first. What others have is not looked at for that. */
+  placesOf(service: string | undefined): Iterable<number>
   add(entry: LoggedTransition): void
-  forgetOldest(count: number): void
+  forgetBefore(place: number): void
   replaceAll(entries: readonly LoggedTransition[]): void
 }
 
-/** The part of a run that may be forgotten and still there: to drop them one at a time would move all the rest each time. */
-const mostForgotten = 1 / 8
+/** Most messages say the same as one of these did, such as that 1 of 1 targets is up. */
+const messagesShared = 1000
+
+function createPage() {
+  const numbers = () => new Float64Array(rowsPerPage)
+  /** Places in a list of words. */
+  const words = () => new Uint8Array(rowsPerPage)
+  return {
+    id: numbers(),
+    at: numbers(),
+    from: words(),
+    to: words(),
+    /** Null is behind the last word of the list. */
+    reason: words(),
+    /** The place of what its service had before it, which may be forgotten by now; -1 where there was nothing. */
+    before: numbers(),
+    service: Array<string>(rowsPerPage).fill(''),
+    target: Array<string | null>(rowsPerPage).fill(null),
+    message: Array<string>(rowsPerPage).fill(''),
+  }
+}
+
+type Page = ReturnType<typeof createPage>
 
 export function createKeptTransitions(): KeptTransitions {
-  let all: LoggedTransition[] = []
-  const runs = new Map<string, { entries: LoggedTransition[]; first: number }>()
+  /** Those with something in them, which were made one after the other. */
+  let pages: Page[] = []
+  let first = 0
+  let end = 0
+  /** The place of the newest transition of each service. */
+  const newest = new Map<string, number>()
+  const messages = createTexts(messagesShared)
 
-  function index(entry: LoggedTransition): void {
-    const run = runs.get(entry.service)
-    if (run === undefined) runs.set(entry.service, { entries: [entry], first: 0 })
-    else run.entries.push(entry)
+  function pageOf(place: number): Page {
+    return pages[Math.floor(place / rowsPerPage) - Math.floor(first / rowsPerPage)] as Page
   }
 
-  /** What is the oldest of all is the oldest of its service. */
-  function forgetOldestOf(service: string): void {
-    const run = runs.get(service)
-    if (run === undefined) return
-    run.first++
-    if (run.first === run.entries.length) runs.delete(service)
-    else if (run.first >= run.entries.length * mostForgotten)
-      runs.set(service, { entries: run.entries.slice(run.first), first: 0 })
+  function serviceAt(place: number): string {
+    return pageOf(place).service[rowOf(place)] as string
+  }
+
+  function read(place: number): LoggedTransition {
+    const page = pageOf(place)
+    const row = rowOf(place)
+    return {
+      id: page.id[row] as number,
+      service: serviceAt(place),
+      target: page.target[row] as string | null,
+      from: Status.options[page.from[row] as number] as Status,
+      to: Status.options[page.to[row] as number] as Status,
+      at: page.at[row] as number,
+      reason: Reason.options[page.reason[row] as number] ?? null,
+      message: page.message[row] as string,
+    }
+  }
+
+  function add({ id, service, target, from, to, at, reason, message }: LoggedTransition): void {
+    if (rowOf(end) === 0) pages.push(createPage())
+    const page = pageOf(end)
+    const row = rowOf(end)
+    page.id[row] = id
+    page.at[row] = at
+    page.from[row] = Status.options.indexOf(from)
+    page.to[row] = Status.options.indexOf(to)
+    page.reason[row] = reason === null ? Reason.options.length : Reason.options.indexOf(reason)
+    const before = newest.get(service) ?? -1
+    page.before[row] = before
+    // One string for all that a service has: from elsewhere its name comes as another each time.
+    page.service[row] = before === -1 ? service : serviceAt(before)
+    page.target[row] = target
+    page.message[row] = messages.share(message)
+    newest.set(service, end)
+    end++
   }
 
   return {
-    get all() {
-      return all
+    get first() {
+      return first
     },
-    of: (service) => (service === undefined ? { entries: all, first: 0 } : runs.get(service)),
-    add(entry) {
-      all.push(entry)
-      index(entry)
+    get end() {
+      return end
     },
-    forgetOldest(count) {
-      for (const { service } of all.slice(0, count)) forgetOldestOf(service)
-      all = all.slice(count)
+    idAt: (place) => pageOf(place).id[rowOf(place)] as number,
+    instantAt: (place) => pageOf(place).at[rowOf(place)] as number,
+    read,
+    readFrom(place, limit = Number.POSITIVE_INFINITY) {
+      return Array.from({ length: Math.min(limit, end - place) }, (_, index) => read(place + index))
+    },
+    *placesOf(service) {
+      let place = service === undefined ? end - 1 : (newest.get(service) ?? -1)
+      while (place >= first) {
+        yield place
+        place = service === undefined ? place - 1 : (pageOf(place).before[rowOf(place)] as number)
+      }
+    },
+    add,
+    forgetBefore(place) {
+      while (first < place) {
+        const service = serviceAt(first)
+        // The newest of its service is the last that is kept of it.
+        if (newest.get(service) === first) newest.delete(service)
+        first++
+        if (rowOf(first) === 0) pages.shift()
+      }
     },
     replaceAll(entries) {
-      all = [...entries]
-      runs.clear()
-      for (const entry of all) index(entry)
+      pages = []
+      first = 0
+      end = 0
+      newest.clear()
+      for (const entry of entries) add(entry)
     },
   }
 }

@@ -35,8 +35,8 @@ export type TransitionLog = {
   absences(): readonly Absence[]
   /** What a service last was to an earlier process; undefined when nothing is known of that, or this one knows by now. */
   lastKnown(service: string): Status | undefined
-  /** What came after the transition of this id, the oldest first; null when some of it is forgotten, or was never kept. */
-  after(id: number): LoggedTransition[] | null
+  /** What came after the transition of this id, the oldest first, as many as wanted; null when some of it is forgotten, or was never kept. */
+  after(id: number, limit?: number): LoggedTransition[] | null
   /** The id of the newest transition: whatever happens from now on comes after it. Before the first, an id that none has. */
   lastId(): number
   /**
@@ -104,28 +104,39 @@ export function createTransitionLog({
 
   function enter(entry: LoggedTransition): void {
     kept.add(entry)
-    // Not one at a time: what goes in front moves all the rest.
-    if (kept.all.length >= maxCount + Math.ceil(maxCount / 10)) forget(kept.all.length - maxCount)
+    // Up to a tenth more is kept, so that the oldest is not forgotten with every one that comes.
+    if (kept.end - kept.first >= maxCount + Math.ceil(maxCount / 10)) forgetBefore(kept.end - maxCount)
     logged.emit(entry)
   }
 
-  function forget(count: number): void {
-    const newest = kept.all[count - 1]
-    if (newest === undefined) return
+  function forgetBefore(place: number): void {
+    if (place <= kept.first) return
     // What a store kept of long ago may be older than what is complete.
-    completeSince = Math.max(completeSince, newest.at)
-    forgottenId = Math.max(forgottenId, newest.id)
-    kept.forgetOldest(count)
+    completeSince = Math.max(completeSince, kept.instantAt(place - 1))
+    forgottenId = Math.max(forgottenId, kept.idAt(place - 1))
+    kept.forgetBefore(place)
   }
 
   function forgetOld(): void {
     const oldest = clock.now() - maxAgeMs
-    let count = 0
-    while ((kept.all[count]?.at ?? Number.POSITIVE_INFINITY) < oldest) count++
-    forget(count)
+    let place = kept.first
+    while (place < kept.end && kept.instantAt(place) < oldest) place++
+    forgetBefore(place)
     // Where nobody looked is not known any more, so nothing is known of the time until then.
     for (const { to } of absences) if (to < oldest) completeSince = Math.max(completeSince, to)
     absences = absences.filter(({ to }) => to >= oldest)
+  }
+
+  /** The place of the oldest that came after an id. */
+  function placeAfter(id: number): number {
+    let place = kept.first
+    let after = kept.end
+    while (place < after) {
+      const middle = Math.floor((place + after) / 2)
+      if (kept.idAt(middle) <= id) place = middle + 1
+      else after = middle
+    }
+    return place
   }
 
   source.subscribe(remember)
@@ -145,12 +156,13 @@ export function createTransitionLog({
     }) {
       forgetOld()
       const found: LoggedTransition[] = []
-      const { entries, first } = kept.of(service) ?? { entries: [], first: 0 }
-      for (let at = entries.length - 1; at >= first && found.length < limit; at--) {
-        const entry = entries[at] as LoggedTransition
+      for (const place of kept.placesOf(service)) {
+        if (found.length >= limit) break
+        const at = kept.instantAt(place)
+        const id = kept.idAt(place)
         // Ids grow with time, though what a replica found while it was alone is told late.
-        if (Math.max(entry.at, timeOf(entry.id) + 1) < from) break
-        if (entry.at >= from && entry.at < to && entry.id < before) found.push(entry)
+        if (at < from && timeOf(id) + 1 < from) break
+        if (at >= from && at < to && id < before) found.push(kept.read(place))
       }
       return found
     },
@@ -159,23 +171,23 @@ export function createTransitionLog({
       return absences
     },
     lastKnown: lastKnown.statusOf,
-    after(id) {
+    after(id, limit) {
       forgetOld()
       if (id < forgottenId || (id > lastEarlierId && id < firstId)) return null
-      // From the end: those who ask often have seen nearly all.
-      return kept.all.slice(kept.all.findLastIndex((entry) => entry.id <= id) + 1)
+      return kept.readFrom(placeAfter(id), limit)
     },
     lastId: () => lastId,
     restore(earlier) {
       const { completeAfter, endedAt } = earlier
       lastEarlierId = Math.max(earlier.transitions.at(-1)?.id ?? 0, completeAfter.id)
-      const hasOwn = kept.all.length > 0
-      kept.replaceAll(continueLog(earlier, Math.max(lastEarlierId, idAt(endedAt)), kept.all, lastKnown))
+      const own = kept.readFrom(kept.first)
+      const all = continueLog(earlier, Math.max(lastEarlierId, idAt(endedAt)), own, lastKnown)
+      kept.replaceAll(all)
       // The next process is to know the ids that were told, so what was kept is told and not when this one began.
-      lastId = Math.max(hasOwn ? lastId : 0, lastEarlierId, kept.all.at(-1)?.id ?? 0)
+      lastId = Math.max(own.length > 0 ? lastId : 0, lastEarlierId, all.at(-1)?.id ?? 0)
       completeSince = completeAfter.at
       forgottenId = completeAfter.id
-      forget(kept.all.length - maxCount)
+      forgetBefore(kept.end - maxCount)
       const absence = endedAt < startedAt ? { from: endedAt, to: startedAt } : null
       absences = absence === null ? earlier.absences : [...earlier.absences, absence]
       return absence
@@ -194,11 +206,11 @@ export function createTransitionLog({
       forgottenId = completeAfter.id
       lastEarlierId = Number.POSITIVE_INFINITY
       lastId = Math.max(transitions.at(-1)?.id ?? 0, completeAfter.id)
-      forget(kept.all.length - maxCount)
-      for (const transition of kept.all.filter(({ id }) => id > newsAfter)) logged.emit(transition)
+      forgetBefore(kept.end - maxCount)
+      for (const transition of kept.readFrom(placeAfter(newsAfter))) logged.emit(transition)
     },
     endUnwatched() {
-      const at = Math.max(startedAt, kept.all.at(-1)?.at ?? startedAt)
+      const at = Math.max(startedAt, kept.end > kept.first ? kept.instantAt(kept.end - 1) : startedAt)
       const message = 'deregistered while Porthole was not running'
       const cause = { target: null, from: 'unknown', to: 'unknown', reason: null, message } as const
       for (const service of lastKnown.services())

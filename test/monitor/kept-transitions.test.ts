@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createKeptTransitions } from '../../src/monitor/kept-transitions.ts'
-import type { LoggedTransition } from '../../src/monitor/transition-log.ts'
+import { Reason } from '../../src/domain/outcome.ts'
+import { Status } from '../../src/domain/status.ts'
+import type { LoggedTransition } from '../../src/domain/transition.ts'
+import { createKeptTransitions, type KeptTransitions } from '../../src/monitor/kept-transitions.ts'
+import { bytesOf } from './memory.ts'
 
 const services = ['pg', 'mq', 'web'] as const
 const anyService = fc.constantFrom(...services)
@@ -11,53 +14,78 @@ function logged(service: string, id: number): LoggedTransition {
   return { id, service, target: null, from: 'up', to: 'down', at: id, reason: null, message: '' }
 }
 
-/** The ids that are kept of a service; undefined when nothing is known of it. */
-function idsOf(kept: ReturnType<typeof createKeptTransitions>, service?: string): number[] | undefined {
-  const run = kept.of(service)
-  return run?.entries.slice(run.first).map(({ id }) => id)
+/** The ids of what is kept of a service, or of all, the newest first. */
+function idsOf(kept: KeptTransitions, service?: string): number[] {
+  return [...kept.placesOf(service)].map((place) => kept.idAt(place))
 }
+
+const allOf = (kept: KeptTransitions) => kept.readFrom(kept.first)
 
 test('keeps what each service has, in order', () => {
   const kept = createKeptTransitions()
   for (const [id, service] of ['pg', 'mq', 'pg'].entries()) kept.add(logged(service, id))
-  assert.deepEqual(idsOf(kept, 'pg'), [0, 2])
+  assert.deepEqual(idsOf(kept, 'pg'), [2, 0])
   assert.deepEqual(idsOf(kept, 'mq'), [1])
-  assert.deepEqual(idsOf(kept), [0, 1, 2])
-  assert.equal(kept.of('web'), undefined)
+  assert.deepEqual(idsOf(kept), [2, 1, 0])
+  assert.deepEqual(idsOf(kept, 'web'), [])
+})
+
+test('a transition is read as it was added, whatever is in it', () => {
+  const anyStatus = fc.constantFrom(...Status.options)
+  const fields = {
+    id: fc.maxSafeNat(),
+    service: fc.string(),
+    target: fc.option(fc.string()),
+    from: anyStatus,
+    to: anyStatus,
+    at: fc.double({ noNaN: true }),
+    reason: fc.option(fc.constantFrom(...Reason.options)),
+    message: fc.string({ unit: 'binary' }),
+  }
+  const anyTransition = fc.record(fields, { noNullPrototype: true })
+  fc.assert(
+    fc.property(fc.array(anyTransition, { size: 'max', maxLength: 50 }), (all) => {
+      const kept = createKeptTransitions()
+      for (const transition of all) kept.add(transition)
+      assert.deepEqual(allOf(kept), all)
+      assert.deepEqual(
+        [...kept.placesOf(undefined)].map((place) => kept.instantAt(place)),
+        all.map(({ at }) => at).reverse(),
+      )
+    }),
+  )
+})
+
+test('as many are read as wanted', () => {
+  const kept = createKeptTransitions()
+  for (let id = 0; id < 5; id++) kept.add(logged('pg', id))
+  const idsFrom = (place: number, limit?: number) => kept.readFrom(place, limit).map(({ id }) => id)
+  assert.deepEqual(idsFrom(1, 2), [1, 2])
+  assert.deepEqual(idsFrom(3, 9), [3, 4])
+  assert.deepEqual(idsFrom(5), [])
 })
 
 test('a service of which all is forgotten, or replaced, leaves nothing behind', () => {
   const kept = createKeptTransitions()
   for (const [id, service] of ['pg', 'mq', 'pg'].entries()) kept.add(logged(service, id))
-  kept.forgetOldest(2)
-  assert.equal(kept.of('mq'), undefined)
+  kept.forgetBefore(2)
+  assert.deepEqual(idsOf(kept, 'mq'), [])
   kept.replaceAll([logged('web', 3)])
-  assert.equal(kept.of('pg'), undefined)
-  kept.forgetOldest(1)
-  assert.equal(kept.of('web'), undefined)
-  assert.deepEqual(kept.all, [])
-})
-
-test('of one service no more than a seventh of what it has is held on to after it was forgotten', () => {
-  const kept = createKeptTransitions()
-  for (let id = 0; id < 1000; id++) kept.add(logged('pg', id))
-  for (let left = 999; left > 0; left--) {
-    kept.forgetOldest(1)
-    const { entries, first } = kept.of('pg') ?? { entries: [], first: 0 }
-    assert.equal(entries.length - first, left)
-    assert.ok(first <= left / 7, `${first} besides ${left}`)
-  }
+  assert.deepEqual(idsOf(kept, 'pg'), [])
+  kept.forgetBefore(kept.end)
+  assert.deepEqual(idsOf(kept, 'web'), [])
+  assert.deepEqual(allOf(kept), [])
 })
 
 test('has of each service what a look at all would find, whatever was added, forgotten and replaced', () => {
-  const anyServices = fc.array(anyService, { maxLength: 60 })
+  const anyServices = fc.array(anyService, { size: 'max', maxLength: 1200 })
   const step = fc.oneof(
     fc.record({ add: anyServices }),
-    fc.record({ forget: fc.nat(40) }),
+    fc.record({ forget: fc.nat(1200) }),
     fc.record({ replace: anyServices }),
   )
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
       const kept = createKeptTransitions()
       let all: LoggedTransition[] = []
       let id = 0
@@ -68,20 +96,32 @@ test('has of each service what a look at all would find, whatever was added, for
           for (const entry of added) kept.add(entry)
           all.push(...added)
         } else if ('forget' in step) {
-          kept.forgetOldest(step.forget)
+          kept.forgetBefore(kept.first + Math.min(step.forget, all.length))
           all = all.slice(step.forget)
         } else {
           all = many(step.replace)
           kept.replaceAll(all)
         }
-        assert.deepEqual(kept.all, all)
+        assert.deepEqual(allOf(kept), all)
         for (const service of services) {
           const ids = all.filter((entry) => entry.service === service).map((entry) => entry.id)
-          assert.deepEqual(idsOf(kept, service) ?? [], ids)
-          assert.equal(kept.of(service) === undefined, ids.length === 0)
+          assert.deepEqual(idsOf(kept, service), ids.reverse())
         }
       }
     }),
-    { numRuns: 500 },
+    { numRuns: 100 },
   )
+})
+
+test('a transition takes some 100 bytes, and none once it is forgotten', () => {
+  const count = 20_000
+  const kept = createKeptTransitions()
+  const names = Array.from({ length: count }, (_, index) => `service-${index}`)
+  const taken = bytesOf(() => {
+    for (const [id, service] of names.entries())
+      kept.add({ ...logged(service, id), message: `connected in ${id % 10} ms` })
+  })
+  assert.ok(taken / count < 130, `${taken / count} bytes`)
+  const left = bytesOf(() => kept.forgetBefore(kept.end))
+  assert.ok(left < -0.8 * taken, `${-left} of ${taken} bytes are given back`)
 })

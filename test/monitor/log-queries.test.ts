@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Transition } from '../../src/domain/transition.ts'
+import type { LoggedTransition, Transition } from '../../src/domain/transition.ts'
 import { createSignal } from '../../src/monitor/signal.ts'
-import { createTransitionLog, type LoggedTransition, type TransitionQuery } from '../../src/monitor/transition-log.ts'
+import { createTransitionLog, type TransitionQuery } from '../../src/monitor/transition-log.ts'
 import { watch } from './fakes.ts'
 
 const services = ['pg', 'mq', 'web'] as const

@@ -1,9 +1,9 @@
 /** The log of transitions where replicas number them alike. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Transition } from '../../src/domain/transition.ts'
+import type { LoggedTransition, Transition } from '../../src/domain/transition.ts'
 import { createSignal } from '../../src/monitor/signal.ts'
-import { createTransitionLog, type LoggedTransition } from '../../src/monitor/transition-log.ts'
+import { createTransitionLog } from '../../src/monitor/transition-log.ts'
 import { sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 

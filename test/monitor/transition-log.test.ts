@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Transition } from '../../src/domain/transition.ts'
-import { createTransitionLog, type LoggedTransition } from '../../src/monitor/transition-log.ts'
+import type { LoggedTransition, Transition } from '../../src/domain/transition.ts'
+import { createTransitionLog } from '../../src/monitor/transition-log.ts'
 import { sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 
@@ -144,12 +144,13 @@ test('without a limit all is found that it says is there', () => {
   assert.equal(log.find({}).at(-1)?.message, '0')
 })
 
-test('after an id comes what happened since, the oldest first', () => {
+test('after an id comes what happened since, the oldest first, and as many as wanted of it', () => {
   const { log, happen } = keep()
   for (const message of ['a', 'b', 'c']) happen(message)
   const [newest, , oldest] = log.find({})
   assert.ok(newest && oldest)
   assert.equal(told(log.after(oldest.id)), 'b c')
+  assert.equal(told(log.after(oldest.id, 1)), 'b')
   assert.equal(told(log.after(newest.id)), '')
 })
 
