@@ -39,25 +39,32 @@ const nothing: TargetMemory & Pick<WatchedTarget, 'dueAt'> = {
 type Page = ReturnType<typeof createPage>
 
 const statuses = ['up', 'down', 'unknown'] as const satisfies Health['status'][]
+/** A number of SYNs that the kernel never sends again (tcp_syn_retries is at most 127). */
+const unseen = 255
 const verdicts = ['up', 'down'] as const
 
+/** Of rows that were never written: nothing is remembered of them. */
 function createPage() {
   const numbers = () => new Float64Array(rowsPerPage)
+  /** NaN for null. */
+  const instants = () => numbers().fill(Number.NaN)
+  /** Up to four billion: fourteen years of checks, ten a second. */
+  const counts = () => new Uint32Array(rowsPerPage)
   /** Places in a list of words. */
   const words = () => new Uint8Array(rowsPerPage)
   return {
     status: words(),
     announced: words(),
     verdict: words(),
-    streak: new Uint32Array(rowsPerPage),
+    streak: counts(),
     downReason: words(),
-    since: numbers(),
-    confirmedAt: numbers(),
-    checks: numbers(),
-    failures: numbers(),
+    since: instants(),
+    confirmedAt: instants(),
+    checks: counts(),
+    failures: counts(),
     connectMs: numbers(),
-    synRetransmits: numbers(),
-    lossAt: numbers(),
+    synRetransmits: counts(),
+    lossAt: instants(),
     dueAt: numbers(),
     /** Of the last outcome; without a reason there is none. */
     reason: words(),
@@ -65,10 +72,12 @@ function createPage() {
     startedAt: numbers(),
     endedAt: numbers(),
     latencyMs: numbers(),
-    resent: numbers(),
-    address: Array<string | null>(rowsPerPage).fill(null),
-    /** Null where both are null, as they are while all is well. */
-    rest: Array<Pick<Outcome, 'icmp' | 'code'> | null>(rowsPerPage).fill(null),
+    /** SYNs sent again; `unseen` for null. */
+    resent: new Uint8Array(rowsPerPage),
+    /** Where it is not the target's own: that of a name. */
+    address: [] as (string | null | undefined)[],
+    /** Where there is either, which is seldom while all is well. */
+    rest: [] as (Pick<Outcome, 'icmp' | 'code'> | undefined)[],
     /** What was last read or written, which is read several times while an outcome is taken in. */
     last: { row: -1, health: unchecked },
   }
@@ -95,17 +104,17 @@ class TargetInColumns implements WatchedTarget {
   }
 
   get health(): Health {
-    return readHealth(this.#page, rowOf(this.slot))
+    return readHealth(this.#page, rowOf(this.slot), this.target.address)
   }
   set health(health: Health) {
-    writeHealth(this.#page, rowOf(this.slot), health)
+    writeHealth(this.#page, rowOf(this.slot), health, this.target.address)
   }
 
   get announced(): Status {
     return wordAt(Status.options, this.#page.announced, rowOf(this.slot)) ?? 'unknown'
   }
   set announced(status: Status) {
-    this.#page.announced[rowOf(this.slot)] = Status.options.indexOf(status)
+    this.#page.announced[rowOf(this.slot)] = placeOf(Status.options, status)
   }
 
   get checks(): number {
@@ -151,7 +160,7 @@ class TargetInColumns implements WatchedTarget {
   }
 }
 
-function readHealth(page: Page, row: number): Health {
+function readHealth(page: Page, row: number, own: string | null): Health {
   const { last } = page
   if (last.row === row) return last.health
   const verdict = wordAt(verdicts, page.verdict, row)
@@ -160,55 +169,62 @@ function readHealth(page: Page, row: number): Health {
     since: numberAt(page.since, row),
     streak: verdict === null ? null : { verdict, count: page.streak[row] as number },
     confirmedAt: numberAt(page.confirmedAt, row),
-    lastOutcome: readOutcome(page, row),
+    lastOutcome: readOutcome(page, row, own),
     downReason: wordAt(Reason.options, page.downReason, row),
   }
   last.row = row
   return last.health
 }
 
-function readOutcome(page: Page, row: number): Outcome | null {
+/** `own` is the target's literal address, if it has one. */
+function readOutcome(page: Page, row: number, own: string | null): Outcome | null {
   const reason = wordAt(Reason.options, page.reason, row)
   if (reason === null) return null
-  const rest = page.rest[row] ?? null
+  const address = page.address[row]
+  const resent = page.resent[row] as number
+  const rest = page.rest[row]
   return {
     reason,
     startedAt: page.startedAt[row] as number,
     endedAt: page.endedAt[row] as number,
-    address: page.address[row] ?? null,
+    address: address === undefined ? own : address,
     latencyMs: numberAt(page.latencyMs, row),
-    synRetransmits: numberAt(page.resent, row),
+    synRetransmits: resent === unseen ? null : resent,
     answer: wordAt(Answer.options, page.answer, row),
     icmp: rest?.icmp ?? null,
     code: rest?.code ?? null,
   }
 }
 
-function writeHealth(page: Page, row: number, health: Health): void {
+function writeHealth(page: Page, row: number, health: Health, own: string | null): void {
   const { status, since, streak, confirmedAt, lastOutcome, downReason } = health
-  page.status[row] = statuses.indexOf(status)
+  page.status[row] = placeOf(statuses, status)
   page.since[row] = since ?? Number.NaN
   page.verdict[row] = placeOf(verdicts, streak?.verdict)
   page.streak[row] = streak?.count ?? 0
   page.confirmedAt[row] = confirmedAt ?? Number.NaN
   page.downReason[row] = placeOf(Reason.options, downReason)
-  writeOutcome(page, row, lastOutcome)
+  writeOutcome(page, row, lastOutcome, own)
   page.last.row = row
   page.last.health = health
 }
 
-function writeOutcome(page: Page, row: number, outcome: Outcome | null): void {
+function writeOutcome(page: Page, row: number, outcome: Outcome | null, own: string | null): void {
   page.reason[row] = placeOf(Reason.options, outcome?.reason)
-  page.address[row] = outcome?.address ?? null
-  page.rest[row] = null
   if (outcome === null) return
-  const { startedAt, endedAt, latencyMs, synRetransmits, answer, icmp, code } = outcome
+  const { startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code } = outcome
   page.startedAt[row] = startedAt
   page.endedAt[row] = endedAt
   page.latencyMs[row] = latencyMs ?? Number.NaN
-  page.resent[row] = synRetransmits ?? Number.NaN
+  page.resent[row] = synRetransmits ?? unseen
   page.answer[row] = placeOf(Answer.options, answer)
-  if (icmp !== null || code !== null) page.rest[row] = { icmp, code }
+  put(page.address, row, address === own ? undefined : address)
+  put(page.rest, row, icmp === null && code === null ? undefined : { icmp, code })
+}
+
+/** Leaves a column as short as it can be. */
+function put<Value>(column: (Value | undefined)[], row: number, value: Value | undefined): void {
+  if (value !== undefined || column[row] !== undefined) column[row] = value
 }
 
 /** Null is NaN. */
@@ -217,12 +233,11 @@ function numberAt(column: Float64Array, row: number): number | null {
   return Number.isNaN(number) ? null : number
 }
 
-/** Null is behind the last word of the list. */
+/** Null is 0, and the first word of the list 1. */
 function wordAt<Word>(list: readonly Word[], column: Uint8Array, row: number): Word | null {
-  return list[column[row] as number] ?? null
+  return list[(column[row] as number) - 1] ?? null
 }
 
 function placeOf<Word>(list: readonly Word[], word: Word | null | undefined): number {
-  const place = word == null ? -1 : list.indexOf(word)
-  return place === -1 ? list.length : place
+  return word == null ? 0 : list.indexOf(word) + 1
 }

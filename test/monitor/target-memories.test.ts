@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type Health, unchecked } from '../../src/domain/health.ts'
+import { Answer, type Outcome, Reason } from '../../src/domain/outcome.ts'
+import { Status } from '../../src/domain/status.ts'
+import { type Target, targetAt } from '../../src/domain/target.ts'
+import type { WatchedTarget } from '../../src/monitor/watch.ts'
+import { createWatchlist, type Watchlist } from '../../src/monitor/watchlist.ts'
+import { sampleService } from '../samples.ts'
+
+const instant = fc.double({ min: -1e9, max: 1e9, noNaN: true })
+const count = fc.nat(2 ** 32 - 1)
+const orNull = <Value>(arbitrary: fc.Arbitrary<Value>) => fc.option(arbitrary, { nil: null })
+
+const record = <Value>(model: { [Key in keyof Value]: fc.Arbitrary<Value[Key]> }) =>
+  fc.record<Value>(model, { noNullPrototype: true })
+
+const outcome: fc.Arbitrary<Outcome> = record({
+  reason: fc.constantFrom(...Reason.options),
+  startedAt: instant,
+  endedAt: instant,
+  address: fc.constantFrom('10.0.0.7:5432', '10.0.0.8:5432', null),
+  latencyMs: orNull(fc.double({ min: 0, max: 300_000, noNaN: true })),
+  synRetransmits: orNull(fc.nat(127)),
+  answer: orNull(fc.constantFrom(...Answer.options)),
+  icmp: orNull(fc.constant({ version: 4, type: 3, code: 13, from: '10.0.0.1' } as const)),
+  code: orNull(fc.constantFrom('EMFILE', 'ENOTFOUND')),
+})
+const health: fc.Arbitrary<Health> = record({
+  status: fc.constantFrom('up', 'down', 'unknown'),
+  since: orNull(instant),
+  streak: orNull(record({ verdict: fc.constantFrom('up', 'down'), count })),
+  confirmedAt: orNull(instant),
+  lastOutcome: orNull(outcome),
+  downReason: orNull(fc.constantFrom(...Reason.options)),
+})
+const memory = record({
+  health,
+  announced: fc.constantFrom(...Status.options),
+  checks: count,
+  failures: count,
+  connectMs: fc.double({ min: 0, noNaN: true }),
+  synRetransmits: count,
+  lossAt: orNull(instant),
+})
+const blank = {
+  health: unchecked,
+  announced: 'unknown',
+  checks: 0,
+  failures: 0,
+  connectMs: 0,
+  synRetransmits: 0,
+  lossAt: null,
+}
+
+function memoryOf({ health, announced, checks, failures, connectMs, synRetransmits, lossAt }: WatchedTarget) {
+  return { health, announced, checks, failures, connectMs, synRetransmits, lossAt }
+}
+
+/** A service's targets at these hosts. */
+function watchAll(watchlist: Watchlist, hosts: readonly string[]): WatchedTarget[] {
+  const service = watchlist.addService(sampleService('pg', ['pg:5432']))
+  return hosts.map((host) => watchlist.addTarget(targetAt(host, 5432), service))
+}
+
+test('what is remembered of a target reads as it was written, whatever is written of others', () => {
+  const writes = fc.array(fc.record({ which: fc.nat(599), memory }), { maxLength: 40 })
+  fc.assert(
+    fc.property(writes, (all) => {
+      // More than a page; names and literal addresses.
+      const hosts = Array.from({ length: 600 }, (_, i) => (i % 2 === 0 ? `db-${i}` : '10.0.0.7'))
+      const targets = watchAll(createWatchlist(), hosts)
+      const expected = new Map<number, (typeof all)[number]['memory']>()
+      for (const { which, memory } of all) {
+        Object.assign(targets[which] as WatchedTarget, memory)
+        expected.set(which, memory)
+      }
+      for (const [i, watched] of targets.entries()) assert.deepEqual(memoryOf(watched), expected.get(i) ?? blank)
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('who comes into the place of one that is gone is not checked yet, and who is gone reads so, too', () => {
+  fc.assert(
+    fc.property(memory, memory, (ofFirst, ofNext) => {
+      const watchlist = createWatchlist()
+      const [gone] = watchAll(watchlist, ['db-1']) as [WatchedTarget]
+      Object.assign(gone, ofFirst)
+      const { slot } = gone
+      watchlist.dropTarget(gone)
+      const [next] = watchAll(watchlist, ['db-2']) as [WatchedTarget]
+      assert.equal(next.slot, slot)
+      assert.deepEqual(memoryOf(next), blank)
+      Object.assign(next, ofNext)
+      assert.deepEqual(memoryOf(gone), blank)
+      assert.deepEqual(memoryOf(next), ofNext)
+    }),
+  )
+})
+
+test('a target that is defined anew keeps what is remembered of it', () => {
+  const [watched] = watchAll(createWatchlist(), ['10.0.0.7']) as [WatchedTarget]
+  const [sample] = fc.sample(memory, 1)
+  Object.assign(watched, sample)
+  const target: Target = { ...watched.target }
+  watched.target = target
+  assert.deepEqual(memoryOf(watched), sample)
+})
