@@ -145,14 +145,17 @@ test('the check that a target joined its service with is the first', async () =>
 })
 
 test('of a target that was checked and did not join nothing is kept', async () => {
-  const { history, prober, monitor, service } = keep([sampleService('pg', ['db:5432'], { resolve: 'all' })])
+  const { history, prober, monitor, service, checked } = keep([sampleService('pg', ['db:5432'], { resolve: 'all' })])
   const joined = monitor.readdress(service('pg'), new Map([['db:5432', ['10.0.0.7', '10.0.0.8']]]))
   const [first] = service('pg').joining
   assert.ok(first)
   await prober.pending('10.0.0.7:5432').answer('connected')
   await prober.pending('10.0.0.8:5432').abandon()
   await joined
-  assert.deepEqual(first.health.lastOutcome?.reason, 'connected')
+  assert.deepEqual(
+    checked.map(({ watched }) => watched),
+    [first],
+  )
   assert.deepEqual(history.of(first), [])
 })
 
