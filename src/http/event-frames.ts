@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { LoggedTransition } from '../monitor/transition-log.ts'
+import type { LoggedTransition } from '../domain/transition.ts'
 import { reportTransition } from './transition-reports.ts'
 
 /** Which services a reader wants to hear of: those of these names, in one of these groups. What is left out does not matter. */

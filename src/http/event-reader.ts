@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import type { LoggedTransition, TransitionLog } from '../monitor/transition-log.ts'
+import type { LoggedTransition } from '../domain/transition.ts'
+import type { TransitionLog } from '../monitor/transition-log.ts'
 import { type Filter, frame, type News, wantsAll } from './event-frames.ts'
 
 /** What happened since the last time, the oldest first. */
@@ -87,8 +88,8 @@ export function openReader(parts: {
   function replay(): void {
     replaying = true
     for (;;) {
-      const missed = log.after(seenId)?.slice(0, portion)
-      if (missed === undefined) {
+      const missed = log.after(seenId, portion)
+      if (missed === null) {
         reset()
         break
       }

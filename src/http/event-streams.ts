@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import type { Clock } from '../clock.ts'
+import type { LoggedTransition } from '../domain/transition.ts'
 import type { Registry, RegistryChange } from '../monitor/registry.ts'
-import type { LoggedTransition, TransitionLog } from '../monitor/transition-log.ts'
+import type { TransitionLog } from '../monitor/transition-log.ts'
 import { type Filter, type News, registryNews, transitionNews } from './event-frames.ts'
 import { type Batch, batchOf, type EventReader, openReader } from './event-reader.ts'
 

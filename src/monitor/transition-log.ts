@@ -9,8 +9,6 @@ import { createLastKnown } from './last-known.ts'
 import type { Monitor } from './monitor.ts'
 import { createSignal, type Signal } from './signal.ts'
 
-export type { EarlierLog, LoggedTransition, SharedLog }
-
 /** Which transitions are wanted; whatever is left out does not matter. Instants of the clock, in milliseconds. */
 export type TransitionQuery = {
   readonly service?: string | undefined

@@ -1,6 +1,6 @@
 import { verdictOf } from '../domain/outcome.ts'
+import type { LoggedTransition } from '../domain/transition.ts'
 import { reportUptime, type UptimeReport } from '../http/transition-reports.ts'
-import type { LoggedTransition } from '../monitor/transition-log.ts'
 import type { WatchedService } from '../monitor/watch.ts'
 import { formatUptime } from './badge.ts'
 import { dayOf } from './day.ts'

@@ -1,4 +1,5 @@
-import type { LoggedTransition, TransitionLog } from '../monitor/transition-log.ts'
+import type { LoggedTransition } from '../domain/transition.ts'
+import type { TransitionLog } from '../monitor/transition-log.ts'
 import type { FeedEntry } from './feed.ts'
 import { type JoinParts, loadLog } from './join.ts'
 import type { Records } from './publication.ts'

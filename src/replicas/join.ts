@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
-import type { SharedLog, TransitionLog } from '../monitor/transition-log.ts'
+import type { SharedLog } from '../monitor/earlier-log.ts'
+import type { TransitionLog } from '../monitor/transition-log.ts'
 import type { Reply } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { RedisStore } from '../store/redis.ts'

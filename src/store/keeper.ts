@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Absence } from '../domain/absence.ts'
-import type { LoggedTransition, TransitionLog } from '../monitor/transition-log.ts'
+import type { LoggedTransition } from '../domain/transition.ts'
+import type { TransitionLog } from '../monitor/transition-log.ts'
 import { readKept } from './read-kept.ts'
 import type { Kept, KeptTransition, Store, Stored } from './store.ts'
 
@@ -127,10 +128,10 @@ export function createKeeper(parts: KeeperParts): Keeper {
 
   async function flush(): Promise<boolean> {
     for (;;) {
-      const waiting = log.after(keptUpTo)
+      const waiting = log.after(keptUpTo, portion)
       // Some were forgotten before the store could take them.
       const missing = waiting === null
-      const batch = (waiting ?? log.find({}).reverse()).slice(0, portion)
+      const batch = waiting ?? log.find({}).reverse().slice(0, portion)
       const newest = batch.at(-1)
       if (newest === undefined) return true
       const kept = await ask((store) => store.append(batch.map(keep), missing))

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { EarlierLog } from '../monitor/transition-log.ts'
+import type { EarlierLog } from '../monitor/earlier-log.ts'
 import type { Kept } from './store.ts'
 
 /** What an earlier process kept, with its times as instants of this process's clock. */
