@@ -4,17 +4,11 @@ import type { MetricFamily } from '../domain/metric-family.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { WatchedService, WatchedTarget } from '../monitor/watch.ts'
+import type { Selection } from './selection.ts'
 import { createServiceSeries } from './service-series.ts'
 import { createTargetSeries } from './target-series.ts'
 
-/** Which services a scrape is about; whatever is left out does not matter. */
-export type Selection = {
-  readonly group?: readonly string[] | undefined
-  readonly service?: readonly string[] | undefined
-  readonly exclude?: readonly string[] | undefined
-}
-
-/** The series of services, groups and targets, kept up to date as outcomes come in: a scrape finds them written. */
+/** The series of services, groups and targets. What they tell is kept up to date as outcomes come in, and written when a scrape asks. */
 export type Exposition = {
   /** What is known now, in pieces that end where a line does. Each holds until the next is asked for, which writes over it. */
   pieces(options: { targets: boolean; selection: Selection }): AsyncGenerator<Buffer>
@@ -22,8 +16,6 @@ export type Exposition = {
 
 /** How many targets that have gone stale are brought up to date in one turn of the event loop. */
 const perTurn = 1000
-/** A wall clock that is corrected by more than this has stepped, in milliseconds. */
-const stepMs = 500
 
 export function createExposition({
   monitor,
@@ -40,8 +32,6 @@ export function createExposition({
   omit?: readonly MetricFamily[]
 }): Exposition {
   const omitted = new Set(omit)
-  /** What the time of day was at the beginning of the clock, when times were written last. */
-  let epoch = clock.toEpoch(0)
   const targets = createTargetSeries({ clock, prober, omit: omitted })
   const services = createServiceSeries({
     quorumOf: (group) => registry.groups.get(group)?.quorum ?? 'all',
@@ -79,10 +69,7 @@ export function createExposition({
   /** A target that nobody has confirmed for too long reads otherwise without anything happening. */
   async function catchUp(): Promise<void> {
     let left = perTurn
-    // The wall clock may have stepped: then every time that is written is another.
-    const hasStepped = Math.abs(clock.toEpoch(0) - epoch) > stepMs
-    epoch = clock.toEpoch(0)
-    for (const watched of [...(hasStepped ? targets.all() : targets.stale(clock.now()))]) {
+    for (const watched of targets.stale(clock.now())) {
       note(watched)
       if (--left > 0) continue
       left = perTurn
@@ -90,27 +77,11 @@ export function createExposition({
     }
   }
 
-  /** The services that a scrape is about; null where it is about all. */
-  function choose({ group, service, exclude }: Selection): WatchedService[] | null {
-    if (group === undefined && service === undefined && exclude === undefined) return null
-    return [...monitor.services.values()].filter(
-      ({ service: { name, groups } }) =>
-        (group === undefined || groups.some((one) => group.includes(one))) &&
-        (service === undefined || service.includes(name)) &&
-        exclude?.includes(name) !== true,
-    )
-  }
-
   return {
     async *pieces({ targets: withTargets, selection }) {
       await catchUp()
-      const chosen = choose(selection)
-      const groups = chosen === null ? [] : [...new Set(chosen.flatMap(({ service }) => service.groups))]
-      const asked = selection.group ?? groups
-      yield* services.pieces(
-        chosen === null ? null : { services: chosen, groups: groups.filter((name) => asked.includes(name)) },
-      )
-      if (withTargets) yield* targets.pieces(chosen?.flatMap((watched) => watched.targets) ?? null)
+      yield* services.pieces(selection)
+      if (withTargets) yield* targets.pieces(selection)
     },
   }
 }

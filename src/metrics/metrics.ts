@@ -4,11 +4,12 @@ import type { MetricFamily } from '../domain/metric-family.ts'
 import { Reason } from '../domain/outcome.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
-import { createExposition, type Selection } from './exposition.ts'
+import { createExposition } from './exposition.ts'
 import { addHistogram } from './histogram.ts'
 import { addOwnMetrics, type OwnParts } from './own.ts'
 import { addReplicaMetrics, type ReplicaView } from './replicas.ts'
 import { addRequestDurations, type ObserveRequest } from './requests.ts'
+import { isNarrowed, type Selection } from './selection.ts'
 
 /** Porthole's metrics page. A view: it follows the monitor, and decides nothing. */
 export type Metrics = {
@@ -127,8 +128,7 @@ export function createMetrics(
   return {
     contentType: register.contentType,
     async *render({ targets = true, selection = {} } = {}) {
-      const isNarrowed = Object.values(selection).some((wanted) => wanted !== undefined)
-      if (!isNarrowed) yield Buffer.from(await register.metrics())
+      if (!isNarrowed(selection)) yield Buffer.from(await register.metrics())
       yield* exposition.pieces({ targets, selection })
     },
     observeRequest,

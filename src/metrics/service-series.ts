@@ -1,56 +1,67 @@
 import type { MetricFamily } from '../domain/metric-family.ts'
 import { type Quorum, statusOf } from '../domain/quorum.ts'
-import { type Counts, noCounts, type Status } from '../domain/status.ts'
+import type { Service } from '../domain/service.ts'
+import { type Counts, noCounts, Status } from '../domain/status.ts'
+import { createSlots } from '../monitor/slots.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
-import { createTable, type Row, type Table } from './table.ts'
+import { isNarrowed, isSelected, type Selection } from './selection.ts'
+import { createTable } from './table.ts'
 import { cached } from './target-series.ts'
 import type { Family } from './text-format.ts'
 
-const families = [
+/** What is kept of a service. A status is its place in the list of them. */
+type Column =
+  | 'status'
+  | 'targets'
+  | 'targetsUp'
+  /** 1 while it is drained, else none. */
+  | 'drained'
+
+const families: Family<Column>[] = [
   {
     name: 'porthole_service_up',
     type: 'gauge',
-    width: 1,
     help: `Whether the service's quorum is met (degraded counts as 1; unknown does not). ${cached}`,
+    column: 'status',
+    value: (place) => isUp(Status.options[place]),
   },
-  { name: 'porthole_service_targets', type: 'gauge', width: 7, help: 'How many targets the service has.' },
-  { name: 'porthole_service_targets_up', type: 'gauge', width: 7, help: `How many of its targets are up. ${cached}` },
-] as const satisfies Family[]
+  { name: 'porthole_service_targets', type: 'gauge', help: 'How many targets the service has.', column: 'targets' },
+  {
+    name: 'porthole_service_targets_up',
+    type: 'gauge',
+    help: `How many of its targets are up. ${cached}`,
+    column: 'targetsUp',
+  },
+  {
+    name: 'porthole_service_draining',
+    type: 'gauge',
+    help: 'Always 1: the service is taken out of service by its operator. What its targets say is told all the same.',
+    column: 'drained',
+  },
+]
 
-const draining = {
-  name: 'porthole_service_draining',
-  type: 'gauge',
-  width: 1,
-  help: 'Always 1: the service is taken out of service by its operator. What its targets say is told all the same.',
-} as const satisfies Family
+const groupFamilies: Family<'up'>[] = [
+  {
+    name: 'porthole_group_up',
+    type: 'gauge',
+    help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not. ${cached}`,
+    column: 'up',
+  },
+]
 
-const groupUp = {
-  name: 'porthole_group_up',
-  type: 'gauge',
-  width: 1,
-  help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not. ${cached}`,
-} as const satisfies Family
-
-type Entry = {
-  readonly row: Row
-  drainingRow: Row | null
-  /** What its groups count it as; null while they leave it out. */
-  counted: Status | null
-  groups: readonly string[]
-}
-
-type GroupEntry = { readonly row: Row | null; readonly counts: Counts; members: number }
+/** A group, and what its services read as; drained ones are members, but not counted. */
+type Entry = { readonly slot: number; readonly counts: Counts; members: number }
 
 /** The series of all services and groups. */
 export type ServiceSeries = {
   /** Follows a service from now on, or brings it up to date. */
   patch(watched: WatchedService, now: number): void
   remove(watched: WatchedService): void
-  /** All lines, or those of some services and groups, in pieces. */
-  pieces(chosen: { services: readonly WatchedService[]; groups: readonly string[] } | null): Iterable<Buffer>
+  /** The lines of selected services and of their groups, in pieces of which each holds until the next is asked for. */
+  pieces(selection: Selection): Iterable<Buffer>
 }
 
-/** Lays out the series of services and groups, less the families in `omit`. */
+/** Keeps what the series of services and groups tell, less the families in `omit`. */
 export function createServiceSeries({
   quorumOf,
   omit,
@@ -58,87 +69,92 @@ export function createServiceSeries({
   quorumOf: (group: string) => Quorum
   omit: ReadonlySet<MetricFamily>
 }): ServiceSeries {
-  const kept = families.filter(({ name }) => !omit.has(name))
-  const table = createTable(kept)
-  const tableOf = (family: Family): Table | null => (omit.has(family.name) ? null : createTable([family]))
-  const [drained, ofGroups] = [tableOf(draining), tableOf(groupUp)]
-  const entries = new Map<WatchedService, Entry>()
-  const groups = new Map<string, GroupEntry>()
+  const isKept = ({ name }: { name: MetricFamily }) => !omit.has(name)
+  const table = createTable<Column>()
+  const groupTable = createTable<'up'>()
+  const groupSlots = createSlots()
+  const groups = new Map<string, Entry>()
+  /** The services by slot, as they were when their groups counted them. */
+  const counted: (Service | undefined)[] = []
+
+  /** What its groups count a service as; null where they leave it out. */
+  function countedAs(slot: number): Status | null {
+    return Number.isNaN(table.get(slot, 'drained')) ? (Status.options[table.get(slot, 'status')] ?? null) : null
+  }
 
   function count(names: readonly string[], status: Status | null, by: 1 | -1): void {
     for (const name of names) {
-      const group = groups.get(name) ?? { row: ofGroups?.add({ group: name }) ?? null, counts: noCounts(), members: 0 }
-      groups.set(name, group)
+      const group = groups.get(name) ?? addGroup(name)
       group.members += by
       if (status !== null) group.counts[status] += by
       if (group.members > 0) continue
       groups.delete(name)
-      if (group.row !== null) ofGroups?.remove(group.row)
+      groupTable.remove(group.slot)
+      groupSlots.giveBack(group.slot)
     }
+  }
+
+  function addGroup(name: string): Entry {
+    const group = { slot: groupSlots.take(), counts: noCounts(), members: 0 }
+    groups.set(name, group)
+    groupTable.add(group.slot, { group: name })
+    return group
   }
 
   /** Groups are few, and their quorums change without a word. */
   function writeGroups(): void {
-    for (const [name, { row, counts }] of groups)
-      if (row !== null) ofGroups?.set(row, 0, isUp(statusOf(counts, quorumOf(name))))
+    for (const [name, { slot, counts }] of groups) groupTable.set(slot, 'up', isUp(statusOf(counts, quorumOf(name))))
   }
 
-  function writeDraining(entry: Entry, watched: WatchedService): void {
-    if (watched.drained === (entry.drainingRow !== null) || drained === null) return
-    if (entry.drainingRow !== null) drained.remove(entry.drainingRow)
-    entry.drainingRow = watched.drained ? drained.add({ service: watched.service.name }) : null
-    if (entry.drainingRow !== null) drained.set(entry.drainingRow, 0, 1)
-  }
-
-  function write({ row }: Entry, values: readonly number[]): void {
-    for (const [place, { name }] of kept.entries())
-      table.set(row, place, values[families.findIndex((family) => family.name === name)] ?? null)
+  /** The groups of selected services, where groups are selected as well only those. */
+  function slotsOfGroups(selection: Selection): ReadonlySet<number> {
+    const slots = new Set<number>()
+    for (const service of counted) {
+      if (service === undefined || !isSelected(selection, service)) continue
+      for (const name of service.groups) {
+        const group = groups.get(name)
+        if (group !== undefined && selection.group?.includes(name) !== false) slots.add(group.slot)
+      }
+    }
+    return slots
   }
 
   return {
     patch(watched, now) {
-      const { service, targets } = watched
+      const { slot, service, targets, drained } = watched
+      const before = counted[slot]
+      if (before === undefined) table.add(slot, { service: service.name })
+      const countedBefore = countedAs(slot)
       const { status, counts } = standingOf(watched, now)
-      let entry = entries.get(watched)
-      const counted = watched.drained ? null : status
-      if (entry === undefined) {
-        entry = { row: table.add({ service: service.name }), drainingRow: null, counted: null, groups: [] }
-        entries.set(watched, entry)
-      }
-      write(entry, [isUp(status), targets.length, counts.up])
-      writeDraining(entry, watched)
+      table.set(slot, 'status', Status.options.indexOf(status))
+      table.set(slot, 'targets', targets.length)
+      table.set(slot, 'targetsUp', counts.up)
+      table.set(slot, 'drained', drained ? 1 : Number.NaN)
       // Those it joins before those it leaves, or a group of one would be gone in between.
-      count(service.groups, counted, 1)
-      count(entry.groups, entry.counted, -1)
-      entry.counted = counted
-      entry.groups = service.groups
+      count(service.groups, countedAs(slot), 1)
+      count(before?.groups ?? [], countedBefore, -1)
+      counted[slot] = service
     },
-    remove(watched) {
-      const entry = entries.get(watched)
-      if (entry === undefined) return
-      entries.delete(watched)
-      table.remove(entry.row)
-      if (entry.drainingRow !== null) drained?.remove(entry.drainingRow)
-      count(entry.groups, entry.counted, -1)
+    remove({ slot }) {
+      const before = counted[slot]
+      if (before === undefined) return
+      counted[slot] = undefined
+      count(before.groups, countedAs(slot), -1)
+      table.remove(slot)
     },
-    *pieces(chosen) {
+    *pieces(selection) {
+      const isWanted = (slot: number) => {
+        const service = counted[slot]
+        return service !== undefined && isSelected(selection, service)
+      }
+      yield* table.pieces(families.filter(isKept), isNarrowed(selection) ? isWanted : null)
       writeGroups()
-      const own = chosen?.services.flatMap((watched) => entries.get(watched) ?? []) ?? null
-      for (const place of kept.keys())
-        yield* own === null
-          ? table.pieces(place)
-          : table.piecesOf(
-              place,
-              own.map(({ row }) => row),
-            )
-      const drainingRows = own?.flatMap(({ drainingRow }) => drainingRow ?? []) ?? null
-      if (drained !== null) yield* drainingRows === null ? drained.pieces(0) : drained.piecesOf(0, drainingRows)
-      const groupRows = chosen?.groups.flatMap((name) => groups.get(name)?.row ?? []) ?? null
-      if (ofGroups !== null) yield* groupRows === null ? ofGroups.pieces(0) : ofGroups.piecesOf(0, groupRows)
+      const chosen = isNarrowed(selection) ? slotsOfGroups(selection) : null
+      yield* groupTable.pieces(groupFamilies.filter(isKept), chosen && ((slot) => chosen.has(slot)))
     },
   }
 }
 
-function isUp(status: Status): 0 | 1 {
+function isUp(status: Status | undefined): 0 | 1 {
   return status === 'up' || status === 'degraded' ? 1 : 0
 }

@@ -1,78 +1,89 @@
 import type { Clock } from '../clock.ts'
 import { reasonNotUp } from '../domain/down-reason.ts'
-import { type Health, readsSameUntil, statusAt } from '../domain/health.ts'
+import { readsSameUntil, statusAt } from '../domain/health.ts'
 import type { MetricFamily } from '../domain/metric-family.ts'
-import type { Reason } from '../domain/outcome.ts'
+import { Reason } from '../domain/outcome.ts'
+import { Status } from '../domain/status.ts'
 import type { WatchedTarget } from '../monitor/watch.ts'
-import { createTable, type Row } from './table.ts'
+import { secondsOf, timestampOf } from './seconds.ts'
+import { isNarrowed, isSelected, type Selection } from './selection.ts'
+import { createTable } from './table.ts'
 import type { Family } from './text-format.ts'
 
 /** What the help of a gauge says that shows the last check. */
 export const cached =
   'The last check said so, not one made for this scrape: porthole_target_last_check_timestamp_seconds tells when.'
 
-const families = [
-  { name: 'porthole_target_up', type: 'gauge', width: 1, help: `Whether the target is up. ${cached}` },
-  {
-    name: 'porthole_target_last_check_timestamp_seconds',
-    type: 'gauge',
-    width: 24,
-    help: 'When the last check of the target ended.',
-  },
-  {
-    name: 'porthole_target_connect_seconds',
-    type: 'gauge',
-    width: 24,
-    help: 'Handshake time of the last check; absent when it got no answer.',
-  },
-  {
-    name: 'porthole_target_connect_seconds_total',
-    type: 'counter',
-    width: 24,
-    help: 'Sum of the handshake times of all successful checks, so that nothing between two scrapes is lost.',
-  },
-  {
-    name: 'porthole_target_checks_total',
-    type: 'counter',
-    width: 16,
-    help: 'Checks of the target that came to their end.',
-  },
-  {
-    name: 'porthole_target_failures_total',
-    type: 'counter',
-    width: 16,
-    help: "Checks that found the target down; Porthole's own faults are not among them.",
-  },
-  {
-    name: 'porthole_target_syn_retransmits_total',
-    type: 'counter',
-    width: 16,
-    help: 'SYNs that had to be sent again, where the prober can see them.',
-  },
-] as const satisfies Family[]
+/** What is kept of a target. Words are places in the lists they are from. */
+type Column =
+  | 'status'
+  | 'reason'
+  | 'endedAt'
+  | 'latencyMs'
+  | 'connectMs'
+  | 'checks'
+  | 'failures'
+  | 'synRetransmits'
+  /** Until when it reads the same if no outcome comes in: an instant of the clock. */
+  | 'until'
 
-const downReason = {
-  name: 'porthole_target_down_reason',
-  type: 'gauge',
-  width: 1,
-  help: "Always 1: why the target is not up, by its last check's reason.",
-} as const satisfies Family
-
-/** The series of a target, as they stand. */
-type Entry = {
-  readonly row: Row
-  /** Why it is not up, with its line; null while it is up, or nothing says why. */
-  down: { readonly reason: Reason; readonly row: Row } | null
-  /** Until when they read the same if no outcome comes in: an instant of the clock. */
-  until: number
-  status: Health['status']
-  /** What is written of numbers that seldom change. */
-  failures: number
-  synRetransmits: number
-}
-
-function unwritten(row: Row): Entry {
-  return { row, down: null, until: 0, status: 'unknown', failures: -1, synRetransmits: -1 }
+function familiesOf(clock: Clock): Family<Column>[] {
+  return [
+    {
+      name: 'porthole_target_up',
+      type: 'gauge',
+      help: `Whether the target is up. ${cached}`,
+      column: 'status',
+      value: (place) => (Status.options[place] === 'up' ? 1 : 0),
+    },
+    {
+      name: 'porthole_target_last_check_timestamp_seconds',
+      type: 'gauge',
+      help: 'When the last check of the target ended.',
+      column: 'endedAt',
+      value: (instant) => timestampOf(clock.toEpoch(instant)),
+    },
+    {
+      name: 'porthole_target_connect_seconds',
+      type: 'gauge',
+      help: 'Handshake time of the last check; absent when it got no answer.',
+      column: 'latencyMs',
+      value: secondsOf,
+    },
+    {
+      name: 'porthole_target_connect_seconds_total',
+      type: 'counter',
+      help: 'Sum of the handshake times of all successful checks, so that nothing between two scrapes is lost.',
+      column: 'connectMs',
+      value: secondsOf,
+    },
+    {
+      name: 'porthole_target_checks_total',
+      type: 'counter',
+      help: 'Checks of the target that came to their end.',
+      column: 'checks',
+    },
+    {
+      name: 'porthole_target_failures_total',
+      type: 'counter',
+      help: "Checks that found the target down; Porthole's own faults are not among them.",
+      column: 'failures',
+    },
+    {
+      name: 'porthole_target_syn_retransmits_total',
+      type: 'counter',
+      help: 'SYNs that had to be sent again, where the prober can see them.',
+      column: 'synRetransmits',
+    },
+    {
+      name: 'porthole_target_down_reason',
+      type: 'gauge',
+      help: "Always 1: why the target is not up, by its last check's reason.",
+      column: 'reason',
+      value: () => 1,
+      labels: (place) => ({ reason: Reason.options[place] ?? '' }),
+    },
+  ]
 }
 
 /** The series of all targets. */
@@ -81,14 +92,13 @@ export type TargetSeries = {
   patch(watched: WatchedTarget, now: number): boolean
   remove(watched: WatchedTarget): void
   has(watched: WatchedTarget): boolean
-  all(): Iterable<WatchedTarget>
   /** Those that may read otherwise by now, as nothing has confirmed them for too long. */
-  stale(now: number): Iterable<WatchedTarget>
-  /** All lines, or those of some targets, in pieces; whoever asks for more waits. */
-  pieces(targets: readonly WatchedTarget[] | null): Iterable<Buffer>
+  stale(now: number): WatchedTarget[]
+  /** The lines of the targets of selected services, in pieces of which each holds until the next is asked for. */
+  pieces(selection: Selection): Iterable<Buffer>
 }
 
-/** Lays out the series of targets, less the families in `omit`. */
+/** Keeps what the series of targets tell, less the families in `omit`. */
 export function createTargetSeries({
   clock,
   prober,
@@ -99,87 +109,55 @@ export function createTargetSeries({
   omit: ReadonlySet<MetricFamily>
 }): TargetSeries {
   // Only the kernel prober sees SYNs.
-  const isThere = ({ name }: Family) =>
-    !omit.has(name) && (prober === 'kernel' || name !== 'porthole_target_syn_retransmits_total')
-  const kept = families.filter(isThere)
-  const table = createTable(kept)
-  const reasons = isThere(downReason) ? createTable([downReason]) : null
-  const placeOf = new Map<string, number>(kept.map(({ name }, place) => [name, place]))
-  const entries = new Map<WatchedTarget, Entry>()
+  const families = familiesOf(clock).filter(
+    ({ name }) => !omit.has(name) && (prober === 'kernel' || name !== 'porthole_target_syn_retransmits_total'),
+  )
+  const table = createTable<Column>()
+  /** Who is followed, by slot. */
+  const followed: (WatchedTarget | undefined)[] = []
 
-  const labelsOf = ({ watchedService, target }: WatchedTarget) => ({
-    service: watchedService.service.name,
-    target: target.name,
-  })
-
-  function set(row: Row, name: (typeof families)[number]['name'], value: number | null): void {
-    const place = placeOf.get(name)
-    if (place !== undefined) table.set(row, place, value)
-  }
-
-  function write(entry: Entry, { health, checks, failures, connectMs, synRetransmits }: WatchedTarget): void {
-    const { row } = entry
-    const { lastOutcome } = health
-    const latencyMs = lastOutcome?.reason === 'connected' ? lastOutcome.latencyMs : null
-    set(
-      row,
-      'porthole_target_last_check_timestamp_seconds',
-      lastOutcome === null ? null : clock.toEpoch(lastOutcome.endedAt) / 1000,
-    )
-    set(row, 'porthole_target_connect_seconds', latencyMs === null ? null : latencyMs / 1000)
-    set(row, 'porthole_target_connect_seconds_total', connectMs / 1000)
-    set(row, 'porthole_target_checks_total', checks)
-    if (failures !== entry.failures) set(row, 'porthole_target_failures_total', failures)
-    if (synRetransmits !== entry.synRetransmits) set(row, 'porthole_target_syn_retransmits_total', synRetransmits)
-    entry.failures = failures
-    entry.synRetransmits = synRetransmits
-  }
-
-  function writeReason(entry: Entry, watched: WatchedTarget): void {
-    const reason = reasonNotUp(watched.health, watched.watchedService.service.policy, entry.status)
-    if (reasons === null || reason === (entry.down?.reason ?? null)) return
-    if (entry.down !== null) reasons.remove(entry.down.row)
-    entry.down = reason === null ? null : { reason, row: reasons.add({ ...labelsOf(watched), reason }) }
-    if (entry.down !== null) reasons.set(entry.down.row, 0, 1)
-  }
+  const has = (watched: WatchedTarget) => followed[watched.slot] === watched
 
   return {
     patch(watched, now) {
-      const { policy } = watched.watchedService.service
-      const { status } = statusAt(watched.health, policy, now)
-      const known = entries.get(watched)
-      const entry = known ?? unwritten(table.add(labelsOf(watched)))
-      if (known === undefined) entries.set(watched, entry)
-      const hasChanged = known === undefined || status !== entry.status
-      entry.status = status
-      const until = readsSameUntil(watched.health, policy, now)
+      const { slot, target, watchedService, health, connectMs, checks, failures, synRetransmits } = watched
+      const { name, policy } = watchedService.service
+      if (!has(watched)) {
+        followed[slot] = watched
+        table.add(slot, { service: name, target: target.name })
+      }
+      const { status } = statusAt(health, policy, now)
+      const place = Status.options.indexOf(status)
+      const hasChanged = place !== table.get(slot, 'status')
+      if (hasChanged) table.set(slot, 'status', place)
+      const reason = reasonNotUp(health, policy, status)
+      table.set(slot, 'reason', reason === null ? Number.NaN : Reason.options.indexOf(reason))
+      const { lastOutcome } = health
+      const latencyMs = lastOutcome?.reason === 'connected' ? lastOutcome.latencyMs : null
+      table.set(slot, 'endedAt', lastOutcome?.endedAt ?? Number.NaN)
+      table.set(slot, 'latencyMs', latencyMs ?? Number.NaN)
+      table.set(slot, 'connectMs', connectMs)
+      table.set(slot, 'checks', checks)
+      table.set(slot, 'failures', failures)
+      table.set(slot, 'synRetransmits', synRetransmits)
+      const until = readsSameUntil(health, policy, now)
       // Once it is stale, time changes nothing more of it: no series tells how old it is.
-      entry.until = until > now ? until : Number.POSITIVE_INFINITY
-      if (hasChanged) set(entry.row, 'porthole_target_up', status === 'up' ? 1 : 0)
-      write(entry, watched)
-      if (status !== 'up' || entry.down !== null) writeReason(entry, watched)
+      table.set(slot, 'until', until > now ? until : Number.POSITIVE_INFINITY)
       return hasChanged
     },
     remove(watched) {
-      const entry = entries.get(watched)
-      if (entry === undefined) return
-      entries.delete(watched)
-      table.remove(entry.row)
-      if (entry.down !== null) reasons?.remove(entry.down.row)
-      entry.down = null
+      if (!has(watched)) return
+      followed[watched.slot] = undefined
+      table.remove(watched.slot)
     },
-    has: (watched) => entries.has(watched),
-    all: () => entries.keys(),
-    *stale(now) {
-      for (const [watched, { until }] of entries) if (until <= now) yield watched
-    },
-    *pieces(targets) {
-      const chosen = targets?.flatMap((watched) => entries.get(watched) ?? []) ?? null
-      const rows = chosen?.map(({ row }) => row) ?? null
-      for (const place of kept.keys()) yield* rows === null ? table.pieces(place) : table.piecesOf(place, rows)
-      if (reasons === null) return
-      const down = chosen?.flatMap((entry) => entry.down?.row ?? []) ?? null
-      yield* down === null ? reasons.pieces(0) : reasons.piecesOf(0, down)
+    has,
+    stale: (now) => followed.flatMap((watched, slot) => (table.get(slot, 'until') <= now ? (watched ?? []) : [])),
+    pieces(selection) {
+      const isWanted = (slot: number) => {
+        const service = followed[slot]?.watchedService.service
+        return service !== undefined && isSelected(selection, service)
+      }
+      return table.pieces(families, isNarrowed(selection) ? isWanted : null)
     },
   }
 }

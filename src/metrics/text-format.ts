@@ -1,21 +1,38 @@
 import type { MetricFamily } from '../domain/metric-family.ts'
 
-/** One metric of a table. */
-export type Family = {
+/** One metric of the things that have rows in a table. */
+export type Family<Column extends string> = {
   readonly name: MetricFamily
   readonly help: string
   readonly type: 'gauge' | 'counter'
-  /** How many characters a value may take: 1 for a bit, 16 for a count, 24 for any number. */
-  readonly width: number
+  /** Where its numbers are. A row without one has no line. */
+  readonly column: Column
+  /** What is told of a number, where that is not the number itself. */
+  readonly value?: (number: number) => number
+  /** Labels that depend on the number, behind those of the row. */
+  readonly labels?: (number: number) => Labels
 }
 
+export type Labels = Readonly<Record<string, string>>
+
 /** The HELP and TYPE of a family. */
-export function headerOf({ name, help, type }: Family): Buffer {
-  return Buffer.from(`# HELP ${name} ${escaped(help, /[\\\n]/g)}\n# TYPE ${name} ${type}\n`)
+export function headerOf({ name, help, type }: Family<string>): string {
+  return `# HELP ${name} ${escaped(help, /[\\\n]/g)}\n# TYPE ${name} ${type}\n`
+}
+
+/** What stands before the labels of a row. */
+export function beginOf({ name }: Family<string>): string {
+  return `${name}{`
+}
+
+/** What stands behind the labels of a row. Numbers are written as JavaScript writes them, as prom-client does. */
+export function endOf({ value, labels }: Family<string>, number: number): string {
+  const more = labels === undefined ? '' : `,${writeLabels(labels(number))}`
+  return `${more}} ${value === undefined ? number : value(number)}\n`
 }
 
 /** Labels as they stand between braces. */
-export function writeLabels(labels: Readonly<Record<string, string>>): string {
+export function writeLabels(labels: Labels): string {
   return Object.entries(labels)
     .map(([name, value]) => `${name}="${escaped(value, /[\\\n"]/g)}"`)
     .join()

@@ -13,7 +13,7 @@ export function readPage(text: string): Map<string, number> {
   return new Map(
     series.map((line) => {
       const divider = line.lastIndexOf(' ')
-      return [line.slice(0, divider).trimEnd(), Number(line.slice(divider + 1))]
+      return [line.slice(0, divider), Number(line.slice(divider + 1))]
     }),
   )
 }

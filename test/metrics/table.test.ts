@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createTable } from '../../src/metrics/table.ts'
+import type { Family } from '../../src/metrics/text-format.ts'
+import { readPage } from './page.ts'
+
+const checks: Family<'checks'> = {
+  name: 'porthole_target_checks_total',
+  type: 'counter',
+  help: 'Checks.',
+  column: 'checks',
+}
+
+function createSample() {
+  const table = createTable<'checks'>()
+  return {
+    ...table,
+    put(slot: number, target: string, number = slot) {
+      table.add(slot, { target })
+      table.set(slot, 'checks', number)
+    },
+    /** Values by target. */
+    read(isWanted: ((slot: number) => boolean) | null = null) {
+      let page = ''
+      for (const piece of table.pieces([checks], isWanted)) page += piece.toString()
+      return [...readPage(page)].map(([series, value]) => [/target="(.*)"/.exec(series)?.[1], value])
+    },
+  }
+}
+
+test('a row without a number has no line, and a number is told as it is', () => {
+  const { add, put, set, get, read } = createSample()
+  add(0, { target: 'none' })
+  put(1, 'gone', 5)
+  set(1, 'checks', Number.NaN)
+  put(2, 'big', 2 ** 53)
+  put(3, 'small', 1.5e-9)
+  assert.deepEqual([get(0, 'checks'), get(1, 'checks'), get(2, 'checks')], [Number.NaN, Number.NaN, 2 ** 53])
+  assert.deepEqual(read(), [
+    ['big', 2 ** 53],
+    ['small', 1.5e-9],
+  ])
+  assert.deepEqual(
+    read((slot) => slot === 3),
+    [['small', 1.5e-9]],
+  )
+})
+
+test('slots are used again by rows with longer and shorter labels, and begin without numbers', () => {
+  const { add, remove, put, read } = createSample()
+  let expected: (string | number)[][] = []
+  for (const [round, length] of [3, 40, 1, 300, 300, 7].entries()) {
+    // Every third stays.
+    for (let slot = 0; slot < 3000; slot++) if (round > 0 && slot % 3 !== 0) remove(slot)
+    for (let slot = 0; slot < 3000; slot++)
+      if (round === 0 || slot % 3 !== 0) put(slot, `${'é'.repeat(length)}${slot}`, round)
+    const kept = expected.filter((_, slot) => slot % 3 === 0)
+    expected = Array.from({ length: 3000 }, (_, slot) => {
+      return (round > 0 && slot % 3 === 0 && kept[slot / 3]) || [`${'é'.repeat(length)}${slot}`, round]
+    })
+    assert.deepEqual(read(), expected)
+  }
+  for (let slot = 0; slot < 3000; slot++) remove(slot)
+  assert.deepEqual(read(), [])
+  add(1500, { target: 'new' })
+  assert.deepEqual(read(), [])
+})
+
+test('a page tells of no row that was added since it began, not even in the slot of one that is gone', () => {
+  const { pieces, put, remove } = createSample()
+  for (let slot = 0; slot < 10_000; slot++) put(slot, `first-${slot}`)
+  let page = ''
+  for (const piece of pieces([checks, checks], null)) {
+    page += piece.toString()
+    for (const slot of [0, 9998, 9999]) {
+      remove(slot)
+      put(slot, 'first-5000')
+    }
+    put(10_000 + page.length, 'other')
+  }
+  assert.doesNotMatch(page, /other|first-9999/)
+  assert.equal(page.match(/"first-5000"/g)?.length, 2)
+  assert.equal(page.match(/"first-0"/g)?.length, 1, 'it was there when the first of the families was told')
+})
