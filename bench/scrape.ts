@@ -1,6 +1,6 @@
-// A scrape of Porthole's metrics page, whose series are kept written, against prom-client's rendering of the same series of the same
+// A scrape of Porthole's metrics page, whose numbers are kept in columns, against prom-client's rendering of the same series of the same
 // monitor (prom-client-page.ts). In one process, round by round; each page is sent to a reader that takes a piece a turn of the
-// event loop, as a socket does. Then what keeping them written costs with every outcome, which prom-client has not to pay.
+// event loop, as a socket does. Then what the columns cost with every outcome, which prom-client has not to pay.
 import { Writable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
@@ -49,14 +49,14 @@ async function compare(size: number): Promise<void> {
     }),
     [],
   )
-  const unwritten = await outcomeMicros(monitor)
+  const unfollowed = await outcomeMicros(monitor)
   const streams = { stats: () => ({ open: 0, dropped: 0 }) }
   const parts = { monitor, registry, clock, keeper: null, streams, prober: 'kernel', version: 'bench' } as const
   const metrics = createMetrics(parts, { runtime: false })
   const register = new Register()
   addServiceMetrics(parts, [register])
   addTargetMetrics(parts, [register])
-  const written = await outcomeMicros(monitor)
+  const followed = await outcomeMicros(monitor)
 
   const ours: Scrape[] = []
   const theirs: Scrape[] = []
@@ -81,9 +81,9 @@ async function compare(size: number): Promise<void> {
   const bar = size >= 100_000 ? verdict(median(ratios), 20, 'at least') : median(ratios).toFixed(2)
   console.log(`  prom-client takes so many times as long: ${bar}`)
   console.log(
-    `  an outcome takes ${unwritten.toFixed(2)} µs of CPU, and ${written.toFixed(2)} µs where its series are kept written; series that differ: ${await differences(metrics.render(), register)}`,
+    `  an outcome takes ${unfollowed.toFixed(2)} µs of CPU, and ${followed.toFixed(2)} µs where the page follows it; series that differ: ${await differences(metrics.render(), register)}`,
   )
-  const upkeepMs = (outcomesPerScrape * size * (written - unwritten)) / 1000
+  const upkeepMs = (outcomesPerScrape * size * (followed - unfollowed)) / 1000
   const oursMs = median(ours.map(({ ms }) => ms)) + upkeepMs
   const theirsMs = median(theirs.map(({ ms }) => ms))
   console.log(
@@ -148,11 +148,7 @@ async function outcomeMicros(monitor: Monitor): Promise<number> {
 
 /** How many series of services, groups and targets one page has and the other has not, or with another value. */
 async function differences(page: AsyncIterable<Buffer>, register: Register): Promise<number> {
-  const read = (text: string) =>
-    text
-      .split('\n')
-      .filter((line) => /^porthole_(service|group|target)_/.test(line))
-      .map((line) => line.replace(/ +/g, ' '))
+  const read = (text: string) => text.split('\n').filter((line) => /^porthole_(service|group|target)_/.test(line))
   let text = ''
   for await (const piece of page) text += piece.toString()
   const ours = read(text)
