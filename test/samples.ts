@@ -19,6 +19,11 @@ export function sampleService(
   return buildService(name, { ...settings, targets: targets.map(sampleTarget) })
 }
 
+/** The same, as somebody registers it over HTTP. */
+export function registeredService(...given: Parameters<typeof sampleService>): Service {
+  return { ...sampleService(...given), origin: 'http' }
+}
+
 /** A policy; everything not given is built in. */
 export function samplePolicy(settings: Omit<ServiceSettings, 'targets'> = {}): Policy {
   return sampleService('pg', ['pg:5432'], settings).policy

@@ -20,7 +20,9 @@ export function targetAt(
   name = formatAddress(host, port),
   resolvedFrom: string | null = null,
 ): Target {
-  return { name, host, port, address: isIP(host) === 0 ? null : formatAddress(host, port), resolvedFrom }
+  const address = isIP(host) === 0 ? null : formatAddress(host, port)
+  // Nearly always both are written alike, and then kept once.
+  return { name, host, port, address: address === name ? name : address, resolvedFrom }
 }
 
 /** One literal IP that a target's host was resolved to, as a target of its own. */

@@ -11,6 +11,13 @@ export type RegistryChange = {
   readonly cause: string
 }
 
+/** How many services of the file are new or different, and how many it has no longer. */
+export type Replaced = { readonly changed: number; readonly removed: number }
+
+/** How many services change in one step of a replacement, and how many are looked at: each some 10 ms at most. */
+const mostChanged = 250
+const mostLookedAt = 2500
+
 /**
  * Which services there are: those of the file, and those registered over HTTP. One of the file hides a registered one
  * of the same name, for as long as the file has it.
@@ -22,8 +29,14 @@ export type Registry = {
   /** The names of services that are drained. They need not be registered. */
   readonly drained: ReadonlySet<string>
   readonly changed: Signal<RegistryChange>
-  /** Puts these services in the place of all that the file had, in one step. `groups` are those with a quorum of their own. */
-  replaceAll(services: readonly Service[], groups: readonly Group[]): RegistryChange
+  /**
+   * Puts these services in the place of all that the file had, some at each step and some more whenever it is asked to go on. `groups`
+   * are those with a quorum of their own. What is registered between two steps stays; another replacement may begin before this one
+   * is through, which is then not to go on.
+   */
+  replace(services: readonly Service[], groups: readonly Group[]): Generator<void, Replaced>
+  /** The same without a pause, for who holds nobody up. */
+  replaceAll(services: readonly Service[], groups: readonly Group[]): Replaced
   /** Puts these services, registered over HTTP, in the place of those of the same names. */
   register(services: readonly Service[]): void
   deregister(name: string, cause: string): void
@@ -32,7 +45,7 @@ export type Registry = {
 
 export function createRegistry(): Registry {
   const services = new Map<string, Service>()
-  let written: ReadonlyMap<string, Service> = new Map()
+  /** What is registered over HTTP, also while the file hides it. */
   const registered = new Map<string, Service>()
   const groups = new Map<string, Group>()
   const members = new Map<string, number>()
@@ -40,27 +53,21 @@ export function createRegistry(): Registry {
   const drained = new Set<string>()
   const changed = createSignal<RegistryChange>()
 
-  /** Brings what is in force for these names up to date, and tells. */
-  function update(names: Iterable<string>, cause: string): RegistryChange {
-    const put: Service[] = []
-    const removed: string[] = []
-    for (const name of names) {
-      const before = services.get(name)
-      const after = written.get(name) ?? registered.get(name)
-      if (isDeepStrictEqual(before, after)) continue
-      for (const group of before?.groups ?? []) leave(group)
-      for (const group of after?.groups ?? []) join(group)
-      if (after === undefined) {
-        services.delete(name)
-        removed.push(name)
-      } else {
-        services.set(name, after)
-        put.push(after)
-      }
+  const isOfFile = (name: string) => services.get(name)?.origin === 'file'
+
+  /** Puts what is to be in force under a name there, or nothing, and notes it where that is a change. */
+  function set(name: string, after: Service | undefined, { put, removed }: Changes): void {
+    const before = services.get(name)
+    if (before === after || isDeepStrictEqual(before, after)) return
+    for (const group of before?.groups ?? []) leave(group)
+    for (const group of after?.groups ?? []) join(group)
+    if (after === undefined) {
+      services.delete(name)
+      removed.push(name)
+    } else {
+      services.set(name, after)
+      put.push(after)
     }
-    const change = { put, removed, cause }
-    changed.emit(change)
-    return change
   }
 
   function join(group: string): void {
@@ -76,29 +83,69 @@ export function createRegistry(): Registry {
     groups.delete(group)
   }
 
+  function* replace(next: readonly Service[], nextGroups: readonly Group[]): Generator<void, Replaced> {
+    const cause = 'deregistered: the configuration has it no longer'
+    const replaced = { changed: 0, removed: 0 }
+    let changes = noChanges()
+    let lookedAt = 0
+
+    function tell(): void {
+      replaced.changed += changes.put.length
+      replaced.removed += changes.removed.length
+      changed.emit({ ...changes, cause })
+      changes = noChanges()
+    }
+
+    /** Whether that was enough for one step, which is then told of. */
+    function endsStep(): boolean {
+      const size = changes.put.length + changes.removed.length
+      if (size < mostChanged && lookedAt++ < mostLookedAt) return false
+      if (size > 0) tell()
+      lookedAt = 1
+      return true
+    }
+
+    quorums = new Map(nextGroups.map(({ name, quorum }) => [name, quorum]))
+    for (const name of groups.keys()) groups.set(name, { name, quorum: quorums.get(name) ?? 'all' })
+    const kept = new Set<string>()
+    for (const service of next) {
+      if (endsStep()) yield
+      kept.add(service.name)
+      set(service.name, service, changes)
+    }
+    for (const { name } of services.values()) {
+      if (endsStep()) yield
+      if (isOfFile(name) && !kept.has(name)) set(name, registered.get(name), changes)
+    }
+    // Also of nothing: groups may have other quorums.
+    tell()
+    return replaced
+  }
+
   return {
     services,
     groups,
     drained,
     changed,
-    replaceAll(nextServices, nextGroups) {
-      const next = new Map(nextServices.map((service) => [service.name, service]))
-      const names = new Set([...written.keys(), ...next.keys()])
-      written = next
-      quorums = new Map(nextGroups.map(({ name, quorum }) => [name, quorum]))
-      for (const name of groups.keys()) groups.set(name, { name, quorum: quorums.get(name) ?? 'all' })
-      return update(names, 'deregistered: the configuration has it no longer')
+    replace,
+    replaceAll(next, nextGroups) {
+      const replacing = replace(next, nextGroups)
+      for (;;) {
+        const { done, value } = replacing.next()
+        if (done) return value
+      }
     },
-    register(services) {
-      for (const service of services) registered.set(service.name, service)
-      update(
-        services.map(({ name }) => name),
-        'registered',
-      )
+    register(all) {
+      for (const service of all) registered.set(service.name, service)
+      const changes = noChanges()
+      for (const service of all) if (!isOfFile(service.name)) set(service.name, service, changes)
+      changed.emit({ ...changes, cause: 'registered' })
     },
     deregister(name, cause) {
       registered.delete(name)
-      update([name], cause)
+      const changes = noChanges()
+      if (!isOfFile(name)) set(name, undefined, changes)
+      changed.emit({ ...changes, cause })
     },
     setDrained(names, isDrained) {
       const turned = names.filter((name) => drained.has(name) !== isDrained)
@@ -110,4 +157,10 @@ export function createRegistry(): Registry {
       if (put.length > 0) changed.emit({ put, removed: [], cause: isDrained ? 'drained' : 'drained no longer' })
     },
   }
+}
+
+type Changes = { readonly put: Service[]; readonly removed: string[] }
+
+function noChanges(): Changes {
+  return { put: [], removed: [] }
 }

@@ -15,7 +15,7 @@ import { answerWithProblems } from '../../src/http/problem.ts'
 import type { Signal } from '../../src/monitor/signal.ts'
 import { createTransitionLog } from '../../src/monitor/transition-log.ts'
 import { watch } from '../monitor/fakes.ts'
-import { sampleService } from '../samples.ts'
+import { registeredService, sampleService } from '../samples.ts'
 import { type Client, connect, until } from './event-client.ts'
 
 type Settings = { heartbeatMs?: number; maxBufferedBytes?: number; maxStreams?: number; maxCount?: number }
@@ -253,7 +253,7 @@ test('more readers than are told in one turn all hear everything in its order, a
   const coming: Promise<Client>[] = []
   for (let round = 0; round < 30; round++) {
     happen('a')
-    registry.register([sampleService(`s${round}`, ['pg:5432'])])
+    registry.register([registeredService(`s${round}`, ['pg:5432'])])
     if (round % 2 === 0) coming.push(read())
     await setImmediate()
   }

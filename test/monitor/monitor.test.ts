@@ -6,7 +6,7 @@ import { statusAt } from '../../src/domain/health.ts'
 import { buildService } from '../../src/domain/service.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
-import { sampleOutcome, sampleService, sampleTarget } from '../samples.ts'
+import { registeredService, sampleOutcome, sampleService, sampleTarget } from '../samples.ts'
 import { fakeClock, fakeProber, isSettled, watch } from './fakes.ts'
 
 const pg = () => sampleService('pg', ['db-1:5432'])
@@ -251,7 +251,7 @@ test('a removed service that comes back starts anew, and its late outcome is not
 
 test('the last that is heard of a removed service is why it is gone', async () => {
   const { registry, target, transitions, clock, checkOnce } = watch([pg()])
-  registry.register([sampleService('mq', ['mq:1'])])
+  registry.register([registeredService('mq', ['mq:1'])])
   await checkOnce(target('pg', 'db-1:5432'), 'connected')
   transitions.length = 0
   clock.advance(1000)
@@ -269,7 +269,7 @@ test('a service that a registered one of the same name takes over from is not go
   const before = service('pg')
   await checkOnce(target('pg', 'db-1:5432'), 'connected')
   transitions.length = 0
-  registry.register([sampleService('pg', ['db-1:5432', 'db-2:5432'], { quorum: 'any' })])
+  registry.register([registeredService('pg', ['db-1:5432', 'db-2:5432'], { quorum: 'any' })])
   assert.equal(service('pg').targets.length, 1)
   registry.replaceAll([], [])
   assert.equal(monitor.services.get('pg'), before)
@@ -289,7 +289,7 @@ test('a drained service keeps its health and its checks, and is drained whenever
   assert.equal(service('pg').drained, true)
   assert.ok(service('pg').revision > revision)
   assert.equal(target('pg', 'db-1:5432').health.status, 'up')
-  registry.register([sampleService('later', ['b:1'])])
+  registry.register([registeredService('later', ['b:1'])])
   assert.equal(service('later').drained, true)
   registry.setDrained(['pg'], false)
   assert.equal(service('pg').drained, false)

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
+import type { Service } from '../../src/domain/service.ts'
 import { createRegistry, type RegistryChange } from '../../src/monitor/registry.ts'
 import { createSignal } from '../../src/monitor/signal.ts'
-import { sampleService } from '../samples.ts'
+import { registeredService, sampleService } from '../samples.ts'
 
 const unwritten = 'deregistered: the configuration has it no longer'
 const names = (services: readonly { name: string }[]) => services.map(({ name }) => name)
@@ -14,48 +16,56 @@ function listen() {
   return { registry, changes }
 }
 
+/** So many services of the file, of one target each; others of another generation. */
+const many = (count: number, generation = 1) =>
+  Array.from({ length: count }, (_, i) => sampleService(`s${i}`, [`a:${generation}`], { groups: [`g${i % 3}`] }))
+
 test('tells which services are new, which differ and which are gone', () => {
   const { registry, changes } = listen()
   const a = sampleService('a', ['a:1'])
   const b = sampleService('b', ['b:1'])
-  registry.replaceAll([a, b], [])
+  assert.deepEqual(registry.replaceAll([a, b], []), { changed: 2, removed: 0 })
   const otherB = sampleService('b', ['b:1'], { quorum: 'any' })
   const c = sampleService('c', ['c:1'])
-  const returned = registry.replaceAll([otherB, c], [])
+  assert.deepEqual(registry.replaceAll([otherB, c], []), { changed: 2, removed: 1 })
   assert.deepEqual(changes, [
     { put: [a, b], removed: [], cause: unwritten },
     { put: [otherB, c], removed: ['a'], cause: unwritten },
   ])
-  assert.deepEqual(returned, changes[1])
 })
 
 test('the same definitions again change nothing', () => {
   const { registry, changes } = listen()
   const make = () => sampleService('a', ['a:1', 'b:2'], { groups: ['g'], quorum: '50%' })
-  registry.replaceAll([make()], [])
-  const { put, removed } = registry.replaceAll([make()], [])
-  assert.deepEqual([put, removed], [[], []])
-  registry.register([make()])
-  assert.deepEqual(changes.at(-1)?.put, [])
+  const first = make()
+  registry.replaceAll([first], [])
+  assert.deepEqual(registry.replaceAll([make()], []), { changed: 0, removed: 0 })
+  registry.register([registeredService('a', ['a:1'])])
+  assert.deepEqual(
+    changes.slice(1).flatMap(({ put, removed }) => [...put, ...removed]),
+    [],
+  )
+  assert.equal(registry.services.get('a'), first)
 })
 
 test('holds services in the order they came', () => {
   const { registry } = listen()
   registry.replaceAll([sampleService('b', ['b:1']), sampleService('a', ['a:1'])], [])
-  registry.register([sampleService('0', ['c:1'])])
+  registry.register([registeredService('0', ['c:1'])])
   assert.deepEqual([...registry.services.keys()], ['b', 'a', '0'])
 })
 
 test('a group is there for as long as a service is in it, with its own quorum or all', () => {
   const { registry } = listen()
   const member = (name: string, ...groups: string[]) => sampleService(name, ['a:1'], { groups })
+  const registered = (...groups: string[]) => registeredService('c', ['a:1'], { groups })
   registry.replaceAll([member('a', 'g', 'h'), member('b', 'g')], [{ name: 'g', quorum: 'any' }])
-  registry.register([member('c', 'g', 'i')])
+  registry.register([registered('g', 'i')])
   const read = () => Object.fromEntries([...registry.groups.values()].map(({ name, quorum }) => [name, quorum]))
   assert.deepEqual(read(), { g: 'any', h: 'all', i: 'all' })
   registry.replaceAll([member('a', 'g')], [{ name: 'i', quorum: 2 }])
   assert.deepEqual(read(), { g: 'all', i: 2 })
-  registry.register([member('c', 'g')])
+  registry.register([registered('g')])
   assert.deepEqual(read(), { g: 'all' })
   registry.replaceAll([], [])
   assert.deepEqual(read(), { g: 'all' })
@@ -63,11 +73,20 @@ test('a group is there for as long as a service is in it, with its own quorum or
   assert.deepEqual(read(), {})
 })
 
+test('other quorums of groups are told of, also where no service is another', () => {
+  const { registry, changes } = listen()
+  const a = sampleService('a', ['a:1'], { groups: ['g'] })
+  registry.replaceAll([a], [])
+  registry.replaceAll([a], [{ name: 'g', quorum: 'any' }])
+  assert.deepEqual(changes.at(-1), { put: [], removed: [], cause: unwritten })
+  assert.equal(registry.groups.get('g')?.quorum, 'any')
+})
+
 test('services come and go one by one, and why is told', () => {
   const { registry, changes } = listen()
-  const a = sampleService('a', ['a:1'])
-  const otherA = sampleService('a', ['a:2'])
-  registry.register([a, sampleService('b', ['b:1'])])
+  const a = registeredService('a', ['a:1'])
+  const otherA = registeredService('a', ['a:2'])
+  registry.register([a, registeredService('b', ['b:1'])])
   registry.register([otherA])
   registry.deregister('a', 'deregistered: not registered again within its ttl of 30s')
   registry.deregister('nobody', 'deregistered')
@@ -83,11 +102,11 @@ test('services come and go one by one, and why is told', () => {
 test('what is registered outlives what is written, and what is written hides it for as long as it is there', () => {
   const { registry, changes } = listen()
   const written = sampleService('a', ['file:1'])
-  const registered = sampleService('a', ['http:1'])
+  const registered = registeredService('a', ['http:1'])
   registry.register([registered])
   registry.replaceAll([written], [])
   assert.equal(registry.services.get('a'), written)
-  registry.register([sampleService('a', ['http:2'])])
+  registry.register([registeredService('a', ['http:2'])])
   registry.register([registered])
   assert.equal(registry.services.get('a'), written)
   assert.deepEqual(
@@ -107,13 +126,13 @@ test('what is registered outlives what is written, and what is written hides it 
 
 test('services are drained by name, registered or not, and only a change is told', () => {
   const { registry, changes } = listen()
-  const a = sampleService('a', ['a:1'])
+  const a = registeredService('a', ['a:1'])
   registry.register([a])
   changes.length = 0
   registry.setDrained(['a', 'later'], true)
   registry.setDrained(['a'], true)
   assert.deepEqual([...registry.drained], ['a', 'later'])
-  registry.register([sampleService('later', ['b:1'])])
+  registry.register([registeredService('later', ['b:1'])])
   registry.setDrained(['a'], false)
   registry.setDrained(['nobody'], false)
   assert.deepEqual([...registry.drained], ['later'])
@@ -134,6 +153,108 @@ test('who listens finds the change already made', () => {
   registry.replaceAll([sampleService('a', ['a:1'])], [])
   registry.replaceAll([], [])
   assert.deepEqual(seen, [['a'], []])
+})
+
+test('a few services are one step, many are put and taken away in several that change some hundred each', () => {
+  const { registry, changes } = listen()
+  assert.equal(registry.replace(many(100), []).next().done, true)
+  assert.equal(changes.length, 1)
+  for (const [services, size] of [
+    [many(1000, 2), 1000],
+    [[], 0],
+  ] as const) {
+    changes.length = 0
+    const steps = [...registry.replace(services, [])]
+    assert.ok(steps.length > 2, `${steps.length}`)
+    const sizes = changes.map(({ put, removed }) => put.length + removed.length)
+    assert.ok(Math.max(...sizes) <= 300, sizes.join())
+    assert.equal(
+      sizes.reduce((sum, n) => sum + n, 0),
+      1000,
+    )
+    assert.equal(registry.services.size, size)
+  }
+})
+
+test('what stays the same is gone through in several steps as well, and told of once at most', () => {
+  const { registry, changes } = listen()
+  registry.replaceAll(many(6000), [])
+  changes.length = 0
+  const steps = [...registry.replace(many(6000), [])]
+  assert.ok(steps.length > 2, `${steps.length}`)
+  assert.deepEqual(changes, [{ put: [], removed: [], cause: unwritten }])
+})
+
+test('a replacement that another takes the place of leaves nothing behind', () => {
+  const { registry } = listen()
+  registry.replaceAll(many(1000), [{ name: 'g1', quorum: 'any' }])
+  const first = registry.replace([...many(600, 2), sampleService('first', ['a:1'])], [{ name: 'g1', quorum: 2 }])
+  first.next()
+  first.next()
+  const last = [...many(800, 3), sampleService('last', ['a:1'])]
+  registry.replaceAll(last, [{ name: 'g1', quorum: 3 }])
+  assert.deepEqual([...registry.services.values()].sort(byName), [...last].sort(byName))
+  assert.deepEqual(
+    [...registry.groups.values()].map(({ name, quorum }) => [name, quorum]),
+    [
+      ['g0', 'all'],
+      ['g1', 3],
+      ['g2', 'all'],
+    ],
+  )
+})
+
+const byName = (one: Service, other: Service) => (one.name < other.name ? -1 : 1)
+
+type Act = { readonly at: number; readonly kind: 'register' | 'deregister' | 'replace'; readonly which: number }
+
+test('whatever is registered, deregistered and written between the steps, in the end there is what the last file has and what is registered', () => {
+  const act = fc.record({
+    at: fc.nat(8),
+    kind: fc.constantFrom('register', 'deregister', 'replace'),
+    which: fc.nat(1200),
+  })
+  fc.assert(
+    fc.property(fc.nat(1200), fc.nat(1200), fc.array(act, { maxLength: 8 }), (before, after, acts: Act[]) => {
+      const { registry, changes } = listen()
+      const told = new Map<string, Service>()
+      registry.replaceAll(many(before), [])
+      let file = many(after, 2)
+      let replacing = registry.replace(file, [])
+      const registered = new Map<string, Service>()
+      const doing = {
+        register(which: number) {
+          const service = registeredService(`s${which}`, ['http:1'], { groups: ['g1', 'http'] })
+          registered.set(service.name, service)
+          registry.register([service])
+        },
+        deregister(which: number) {
+          registered.delete(`s${which}`)
+          registry.deregister(`s${which}`, 'deregistered')
+        },
+        replace(which: number) {
+          file = many(which, 3)
+          replacing = registry.replace(file, [])
+        },
+      }
+      for (let step = 0; step <= 8; step++) {
+        for (const { at, kind, which } of acts) if (at === step) doing[kind](which)
+        replacing.next()
+      }
+      for (const _ of replacing);
+
+      const expected = new Map([...registered, ...file.map((service) => [service.name, service] as const)])
+      assert.deepEqual(new Map([...registry.services].sort()), new Map([...expected].sort()))
+      for (const { put, removed } of changes) {
+        for (const name of removed) assert.ok(told.delete(name), name)
+        for (const service of put) told.set(service.name, service)
+      }
+      assert.deepEqual(new Map([...told].sort()), new Map([...expected].sort()))
+      const groups = new Set([...expected.values()].flatMap((service) => service.groups))
+      assert.deepEqual([...registry.groups.keys()].sort(), [...groups].sort())
+    }),
+    { numRuns: 60 },
+  )
 })
 
 test('a signal reaches its listeners in order, until they stop listening', () => {

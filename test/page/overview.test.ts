@@ -204,7 +204,7 @@ test('it is forgotten at once when a status changes', async (t) => {
 test('it is forgotten at once when services come, go or are drained', async (t) => {
   const { read, registry } = oversee(t, [one('b')])
   assert.equal(namesIn(await read()), 'b')
-  registry.register([one('a'), one('c')])
+  registry.register([one('a'), one('c')].map((service) => ({ ...service, origin: 'http' })))
   assert.equal(namesIn(await read()), 'a b c')
   registry.deregister('c', 'deregistered')
   assert.equal(namesIn(await read()), 'a b')
