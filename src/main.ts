@@ -4,9 +4,11 @@ import closeWithGrace from 'close-with-grace'
 import { systemClock } from './clock.ts'
 import { check } from './commands/check.ts'
 import { formatAdvice, validate } from './commands/validate.ts'
-import { type ConfigSources, parseConfig, type ReadConfig, readConfig } from './config/config.ts'
+import type { ConfigSources, ReadConfig } from './config/config.ts'
 import { readEnvironment } from './config/environment.ts'
+import { parseAside } from './config/parse-aside.ts'
 import { formatProblem } from './config/problem.ts'
+import { readConfig } from './config/read.ts'
 import { watchConfig } from './config/watch.ts'
 import { parseDuration } from './domain/duration.ts'
 import { builtInDefaults } from './domain/policy.ts'
@@ -26,6 +28,8 @@ Environment, over the file: PORTHOLE_CONFIG, PORTHOLE_HOST, PORTHOLE_PORT, PORTH
 PORTHOLE_REDIS_URL, PORTHOLE_LOG_LEVEL, PORTHOLE_PROBER.
 `
 const defaultFile = 'porthole.yaml'
+/** How many remarks on a file the log tells: of more nobody reads them all. */
+const mostTold = 100
 /** How long closing may take beyond the configured delay before the process exits all the same. */
 const closeMs = 3500
 
@@ -100,20 +104,22 @@ async function runServe(targets: string[], named: string | null): Promise<number
     )
   }
   const sources = { targets, env: process.env }
-  const read = await readConfig(file, sources)
+  const reading = readConfig(file, sources)
+  // Loaded only here: a check from the command line is over before all of the server would be read.
+  const loading = import('./serve.ts')
+  const read = await reading
   if (!read.ok) {
     for (const problem of read.problems) output.err(formatProblem(problem))
     return 1
   }
-  // Loaded only here: a check from the command line is over before all of the server would be read.
-  const { serve } = await import('./serve.ts')
+  const { serve } = await loading
   const porthole = await serve(read.config, version)
   if (typeof porthole === 'string') {
     output.err(`porthole: ${porthole}`)
     return 1
   }
-  logRemarks(porthole, read)
-  const stopFollowing = file === null ? () => undefined : followFile(file, read.text, sources, porthole)
+  logRemarks(porthole, file, read)
+  const stopFollowing = file === null ? () => undefined : followFile(file, read.digest, sources, porthole)
 
   closeWithGrace(
     { delay: read.config.shutdownDelayMs + closeMs, logger: false, skip: file === null ? [] : ['SIGHUP'] },
@@ -129,11 +135,11 @@ async function runServe(targets: string[], named: string | null): Promise<number
 
 /** Keeps the configuration in force the same as the file's. */
 function followFile(file: string, seen: string | null, sources: ConfigSources, porthole: Porthole): () => void {
-  const onChange = (text: string) => {
-    const read = parseConfig({ file: { name: file, text }, ...sources })
-    if (!read.ok) return porthole.reloadFailed(read.problems.map(formatProblem))
-    porthole.reload(read.config)
-    logRemarks(porthole, read)
+  const onChange = async (bytes: Uint8Array<ArrayBuffer>) => {
+    const read = await parseAside({ name: file, bytes }, sources, porthole.services)
+    if (!read.ok) return porthole.reloadFailed(firstOf(read.problems.map(formatProblem), file))
+    await porthole.reload(read.config)
+    logRemarks(porthole, file, read)
   }
   const watching = watchConfig({
     file,
@@ -145,9 +151,19 @@ function followFile(file: string, seen: string | null, sources: ConfigSources, p
   return watching.close
 }
 
-function logRemarks({ log }: Porthole, { notes, advice }: Extract<ReadConfig, { ok: true }>): void {
+function logRemarks(
+  { log }: Porthole,
+  file: string | null,
+  { notes, advice }: Extract<ReadConfig, { ok: true }>,
+): void {
   for (const note of notes) log.warn(note)
-  for (const problem of advice) log.warn(formatAdvice(problem))
+  for (const line of firstOf(advice.map(formatAdvice), file)) log.warn(line)
+}
+
+/** The first lines on a file; where there are too many, the last tells how to see the rest. */
+function firstOf(lines: readonly string[], file: string | null): string[] {
+  const more = lines.length - mostTold
+  return more > 0 ? [...lines.slice(0, mostTold), `${more} more: porthole validate ${file} tells all`] : [...lines]
 }
 
 function tell(text: string): number {

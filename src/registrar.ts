@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Clock } from './clock.ts'
 import { formatDuration } from './domain/duration.ts'
 import type { Limits } from './domain/limits.ts'
@@ -44,13 +45,15 @@ export type Registrar = {
   renew(name: string): void
   /** Somebody else deregistered it, or its time ended: a sentence says which. */
   forget(name: string, cause: string): void
-  /** Puts other defaults in force, which hold for what registrations leave out. */
-  setDefaults(defaults: PolicyDefaults): void
+  /** Puts other defaults in force, which hold for what registrations leave out: at once for who registers from now on, some at a time for those there are. */
+  setDefaults(defaults: PolicyDefaults): Promise<void>
   /** Deregisters what was not registered again in time; returns when to look again, null when nothing expires. */
   expireDue(): number | null
   close(): void
 }
 
+/** How many registrations are given other defaults in one turn of the event loop, with all that follows a change some 10 ms. */
+const perTurn = 250
 /** How long until the store is asked again whether a time to live has ended, in milliseconds. */
 const retryMs = 5000
 
@@ -224,10 +227,19 @@ export function createRegistrar({
       if (entry !== undefined) renew(entry)
     },
     forget,
-    setDefaults(next) {
+    async setDefaults(next) {
       defaults = next
-      for (const entry of registered.values()) entry.service = build(entry.registration.name, entry.settings)
-      registry.register([...registered.values()].map(({ service }) => service))
+      let services: Service[] = []
+      for (const entry of registered.values()) {
+        entry.service = build(entry.registration.name, entry.settings)
+        services.push(entry.service)
+        if (services.length < perTurn) continue
+        registry.register(services)
+        services = []
+        // Who is deregistered meanwhile does not come up any more.
+        await setImmediate()
+      }
+      registry.register(services)
     },
     expireDue: expiries.runDue,
     close: expiries.close,

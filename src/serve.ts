@@ -4,9 +4,12 @@ import type { FastifyBaseLogger } from 'fastify'
 import { buildApp } from './app.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config/config.ts'
+import { placeOf } from './config/places.ts'
 import { createDialRules } from './domain/dial-rules.ts'
+import type { Service } from './domain/service.ts'
 import { createAccess } from './http/access.ts'
 import { createEventStreams } from './http/event-streams.ts'
+import { createInForce } from './in-force.ts'
 import { whyNoListener } from './listener.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { createHistory } from './monitor/history.ts'
@@ -23,7 +26,6 @@ import { createResolver } from './prober/resolver.ts'
 import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
 import { createRegistrar } from './registrar.ts'
-import type { SharedFile } from './replicas/shared-file.ts'
 import { openCommons } from './replicas/start.ts'
 import { createKeeper, type Keeper } from './store/keeper.ts'
 import { createMemoryStore } from './store/memory.ts'
@@ -34,8 +36,10 @@ export type Porthole = {
   /** Where it listens, such as `http://127.0.0.1:8080`. */
   readonly url: string
   readonly log: FastifyBaseLogger
-  /** Puts a configuration read anew in force. The listener stays as it is. */
-  reload(config: Config): void
+  /** The services there are, by their names. */
+  readonly services: ReadonlyMap<string, Service>
+  /** Puts a configuration read anew in force, and resolves once it is. The listener stays as it is. */
+  reload(config: Config): Promise<void>
   /** A configuration could not be read: the one before stays in force. */
   reloadFailed(problems: readonly string[]): void
   /** /readyz fails, then no new connections, then requests under way are answered, then checks under way are abandoned. */
@@ -60,7 +64,9 @@ const closeGraceMs = 1000
 
 /** Puts the parts together and starts them: HTTP first, since one of the targets may be Porthole itself. A string says why it cannot be. */
 export async function serve(config: Config, version: string): Promise<Porthole | string> {
-  const { data, limits, retention } = config
+  // Whatever is kept of a configuration for good does without its services, of which there may be others by then.
+  const { services: _, places: __, ...first } = config
+  const { data, limits, retention } = first
   const machineClock = systemClock()
   const commons = config.replicas === null ? null : openCommons(config.replicas, { retention, clock: machineClock })
   const clock = commons?.clock ?? machineClock
@@ -68,7 +74,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   const started = await startProber(config.prober, clock, resolver)
   if (typeof started === 'string') return `the ${config.prober} prober cannot run here: ${started}`
   const { prober, why } = started
-  let inForce = config
+  let latest: Pick<Config, 'services' | 'places' | 'access'> = config
   let rules = createDialRules(config.dial)
   const dialRules = () => rules
   const registry = createRegistry()
@@ -84,7 +90,12 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   const store = commons?.store ?? keeper?.store ?? createMemoryStore(retention)
   const registrar = createRegistrar({ registry, store, clock, limits, isShared: commons !== null })
   const about = { monitor, loop, log: transitions, registry, registrar }
-  const replica = commons?.create({ ...about, apply: putInForce }) ?? null
+  const inForce = createInForce({
+    registry,
+    registrar,
+    onDone: (done) => log.info(done, 'configuration in force'),
+  })
+  const replica = commons?.create({ ...about, apply: inForce.put }) ?? null
   const access = createAccess({ settings: config.access, clock })
   const streams = createEventStreams({ log: transitions, registry, clock })
   const readiness = createReadiness(monitor, keeper, replica)
@@ -108,7 +119,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
     registrar,
     streams,
     limits,
-    placeOf: (name: string) => inForce.placeOf(name),
+    placeOf: (name: string) => placeOf(latest, name),
     dialRules,
     readiness,
     metrics,
@@ -144,29 +155,23 @@ export async function serve(config: Config, version: string): Promise<Porthole |
     })
   }
 
-  function reload(next: Config): void {
-    const fixed = fixedSettings.filter((name) => !isDeepStrictEqual(next[name], config[name]))
+  async function reload(next: Config): Promise<void> {
+    const readAt = Date.now()
+    const fixed = fixedSettings.filter((name) => !isDeepStrictEqual(next[name], first[name]))
     if (fixed.length > 0) log.warn({ settings: fixed }, 'these settings changed, and take effect at the next start')
     // Who reads events was let in by what held until now.
-    if (!isDeepStrictEqual(next.access, inForce.access)) streams.cutAll()
-    inForce = next
+    if (!isDeepStrictEqual(next.access, latest.access)) streams.cutAll()
+    latest = next
     rules = createDialRules(next.dial)
     access.configure(next.access)
-    if (replica === null) putInForce(next)
-    else replica.offer(next)
-    metrics.configReloaded(true, Date.now())
-  }
-
-  /** Puts in force what a configuration file defines: this Porthole's own, or another replica's. */
-  function putInForce({ services, groups, defaults }: SharedFile): void {
-    const { put, removed } = registry.replaceAll(services, groups)
-    registrar.setDefaults(defaults)
-    log.info({ services: services.length, changed: put.length, removed: removed.length }, 'configuration in force')
+    await (replica === null ? inForce.put(next) : replica.offer(next))
+    metrics.configReloaded(true, readAt)
   }
 
   async function close(): Promise<void> {
     readiness.drain()
-    await sleep(config.shutdownDelayMs)
+    await sleep(first.shutdownDelayMs)
+    inForce.stop()
     loop.stop()
     members.stop()
     registrar.close()
@@ -187,7 +192,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
       'fewer checks in flight than configured: the limit on open files allows no more',
     )
   }
-  reload(config)
+  await reload(config)
   if (keeper === null && replica === null)
     log.info(
       'memory only: what is registered, drained and what happened is forgotten at the next start; set data or PORTHOLE_DATA to keep it',
@@ -208,6 +213,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   return {
     url,
     log,
+    services: registry.services,
     reload,
     reloadFailed(problems) {
       metrics.configReloaded(false, Date.now())

@@ -57,7 +57,7 @@ test('a configuration read anew is in force at once; one that could not be read 
   assert.deepEqual([...(await codes()), await gauge()], [503, 404, 1])
   reloadFailed(['porthole.yaml:1:1: wrong'])
   assert.deepEqual([...(await codes()), await gauge()], [503, 404, 0])
-  reload(configOf([`b=${nobody}`]))
+  await reload(configOf([`b=${nobody}`]))
   assert.deepEqual([...(await codes()), await gauge()], [404, 503, 1])
 })
 
@@ -79,9 +79,9 @@ test('when who may see details changes, nobody goes on reading what happens by w
   const reading = await fetch(`${porthole.url}/v1/events`)
   assert.equal(reading.status, 200)
   const ended = reading.text().catch((error: Error) => error)
-  porthole.reload(configOf([], open))
+  await porthole.reload(configOf([], open))
   assert.equal(await Promise.race([ended, fetch(`${porthole.url}/livez`).then(() => 'goes on')]), 'goes on')
-  porthole.reload(configOf([], `${open}\ndetails: token\ntokens: { tests: "sha256:${'0'.repeat(64)}" }`))
+  await porthole.reload(configOf([], `${open}\ndetails: token\ntokens: { tests: "sha256:${'0'.repeat(64)}" }`))
   await ended
   assert.equal((await fetch(`${porthole.url}/v1/events`)).status, 401)
 })

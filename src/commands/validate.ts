@@ -15,7 +15,11 @@ const givenElsewhere = { PORTHOLE_REDIS_URL: 'redis://environment' }
 export async function validate(file: string, { out, err }: Output): Promise<0 | 1> {
   const read = await readConfigFile(file)
   const result = read.ok
-    ? parseConfig({ file: { name: file, text: read.text }, targets: [], env: givenElsewhere })
+    ? parseConfig({
+        file: { name: file, text: new TextDecoder().decode(read.content.bytes) },
+        targets: [],
+        env: givenElsewhere,
+      })
     : { ok: false as const, problems: [read.problem] }
   if (!result.ok) {
     for (const problem of result.problems) err(formatProblem(problem))

@@ -1,26 +1,27 @@
 import type { DialSettings } from '../domain/dial-rules.ts'
+import { createInterning } from '../domain/interning.ts'
 import { defaultLimits, type Limits } from '../domain/limits.ts'
 import type { MetricFamily } from '../domain/metric-family.ts'
 import { handoverMs, type PolicyDefaults } from '../domain/policy.ts'
 import { buildService, type Group, type Service } from '../domain/service.ts'
 import type { Details, Token } from '../domain/token.ts'
 import { advise } from './advice.ts'
-import { type ArgumentService, readArguments } from './arguments.ts'
+import { readArguments } from './arguments.ts'
 import { type LogLevel, type ProberChoice, readEnvironment } from './environment.ts'
-import { readConfigFile } from './file.ts'
 import { adviseOnGroups, quorumsOf } from './groups.ts'
-import type { Problem } from './problem.ts'
+import { notePlaces, type Places } from './places.ts'
+import { formatPlace, type Problem } from './problem.ts'
 import { adviseOnTokens, tokensOf } from './tokens.ts'
 import { type ConfigFile, readWritten, type Written } from './written.ts'
 
 const dayMs = 86_400_000
 
-/** Everything Porthole is told at its start, decided and frozen. */
+/** Everything Porthole is told, decided and frozen. It is data alone, which can come from another thread. */
 export type Config = {
   readonly listen: { readonly host: string; readonly port: number }
   readonly services: readonly Service[]
-  /** Where one of these services is defined, such as `porthole.yaml:12:3`; null when it is none of them. */
-  placeOf(service: string): string | null
+  /** Where they are defined. */
+  readonly places: Places
   /** What the file says of groups; services that are registered over HTTP may be in them too. */
   readonly groups: readonly Group[]
   /** What a registered service leaves out is taken from here, as with those of the file. */
@@ -74,10 +75,11 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
   const environment = readEnvironment(env)
   const named = readArguments(targets)
   const clashes = [...named.services].flatMap(([name, { place }]): Problem[] => {
-    const first = written.placeOfService(name)
-    if (first === null) return []
+    const first = written.places.get(name)
+    if (file === null || first === undefined) return []
+    const where = formatPlace(file.name, first)
     return [
-      { place, path: '', message: `the service ${JSON.stringify(name)} is already at ${first}: write another name=` },
+      { place, path: '', message: `the service ${JSON.stringify(name)} is already at ${where}: write another name=` },
     ]
   })
   const problems = [...written.problems, ...environment.problems, ...named.problems, ...clashes]
@@ -87,17 +89,18 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
   const redisUrl = environment.redisUrl ?? settings.replicas?.redis ?? null
   if (redisUrl === null && settings.replicas !== undefined) return { ok: false, problems: locateMissingRedis(written) }
   const defaults: PolicyDefaults = { ...settings.defaults, ...(redisUrl === null ? {} : { handoverMs }) }
+  const intern = createInterning()
   const services = [
-    ...Object.entries(settings.services ?? {}).map(([name, own]) => buildService(name, own, defaults)),
-    ...[...named.services].map(([name, own]) => buildService(name, { targets: own.targets }, defaults)),
-  ]
+    ...Object.entries(settings.services ?? {}),
+    ...[...named.services].map(([name, { targets }]) => [name, { targets }] as const),
+  ].map(([name, own]) => intern(buildService(name, own, defaults)))
   const config = deepFreeze({
     listen: {
       host: environment.host ?? settings.listen?.host ?? '0.0.0.0',
       port: environment.port ?? settings.listen?.port ?? 8080,
     },
     services,
-    placeOf: finderOf(written.placeOfService, named.services),
+    places: notePlaces(file?.name ?? null, written.places, named.services, services),
     groups: quorumsOf(settings),
     defaults,
     access: { tokens: tokensOf(settings, environment.token), details: settings.details ?? 'all' },
@@ -152,23 +155,8 @@ function notesOn({ services, access, data, replicas }: Config): string[] {
   return notes
 }
 
-/** A function of its own, so that what is kept of it does not keep all that was read. */
-function finderOf(inFile: Config['placeOf'], named: ReadonlyMap<string, ArgumentService>): Config['placeOf'] {
-  return (service) => inFile(service) ?? named.get(service)?.place ?? null
-}
-
-/** Reads the file (null: none) and parses it together with the rest; `text` is the file's, for whoever watches it. */
-export async function readConfig(
-  path: string | null,
-  sources: ConfigSources,
-): Promise<ReadConfig & { readonly text: string | null }> {
-  if (path === null) return { ...parseConfig({ file: null, ...sources }), text: null }
-  const file = await readConfigFile(path)
-  if (!file.ok) return { ok: false, problems: [file.problem], text: null }
-  return { ...parseConfig({ file: { name: path, text: file.text }, ...sources }), text: file.text }
-}
-
-function deepFreeze<Value>(value: Value): Value {
-  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze)
+/** Freezes a value with all that is in it. What is frozen already is so all the way down; columns of numbers cannot be. */
+export function deepFreeze<Value>(value: Value): Value {
+  if (!Object.isFrozen(value) && !ArrayBuffer.isView(value)) Object.values(Object.freeze(value)).forEach(deepFreeze)
   return value
 }

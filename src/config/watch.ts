@@ -1,14 +1,14 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { readConfigFile } from './file.ts'
+import { type FileContent, readConfigFile } from './file.ts'
 import type { Problem } from './problem.ts'
 
 export type WatchOptions = {
   readonly file: string
-  /** The text already in use; null when the file could not be read. */
+  /** The digest of what is already in use; null when the file could not be read. */
   readonly seen: string | null
-  /** The file has another text than last seen, or is back after `onError`. The next look waits until this is done. */
-  onChange(text: string): void | Promise<void>
+  /** There is something else in the file than last seen, or it is back after `onError`. The next look waits until this is done. */
+  onChange(bytes: FileContent['bytes']): void | Promise<void>
   /** The file cannot be read any more, or its directory not be watched; said once, not at every look. */
   onError(problem: Problem): void
   /** How long the directory must be quiet before the file is read, so that half-written files are not. Milliseconds. */
@@ -55,10 +55,10 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
       if (!read.ok) {
         seen = null
         tell(read.problem)
-      } else if (read.text !== seen) {
-        seen = read.text
+      } else if (read.content.digest !== seen) {
+        seen = read.content.digest
         told = undefined
-        await onChange(read.text)
+        await onChange(read.content.bytes)
       }
     } while (again && !closed)
     looking = false

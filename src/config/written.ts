@@ -11,13 +11,13 @@ export type Written = {
   readonly settings: FileSettings
   readonly problems: readonly Problem[]
   locate(findings: readonly Finding[]): Problem[]
-  /** Where a service of that name stands; null when the file has none. Unlike `locate` it may be kept: it holds on to names and places alone. */
-  readonly placeOfService: (name: string) => string | null
+  /** Where each of its services stands. */
+  readonly places: ReadonlyMap<string, Place>
 }
 
 /** Reads the file's text and checks it; no file says nothing. */
 export function readWritten(file: ConfigFile | null): Written {
-  const nothing: Written = { settings: {}, problems: [], locate: () => [], placeOfService: () => null }
+  const nothing: Written = { settings: {}, problems: [], locate: () => [], places: new Map() }
   if (file === null) return nothing
   const read = readDocument(file.name, file.text)
   if (!read.ok) {
@@ -40,14 +40,6 @@ export function readWritten(file: ConfigFile | null): Written {
     settings: parsed.data ?? {},
     problems: parsed.success ? [] : locate(findingsOf(parsed.error)),
     locate,
-    placeOfService: finderOf(file.name, document.keysIn('services')),
-  }
-}
-
-/** A function of its own, so that what is kept of it does not keep the whole document. */
-function finderOf(fileName: string, places: ReadonlyMap<string, Place>): Written['placeOfService'] {
-  return (name) => {
-    const place = places.get(name)
-    return place === undefined ? null : formatPlace(fileName, place)
+    places: document.keysIn('services'),
   }
 }

@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { parseConfig, readConfig } from '../../src/config/config.ts'
+import { parseConfig } from '../../src/config/config.ts'
+import { placeOf } from '../../src/config/places.ts'
 import { formatPath, formatProblem } from '../../src/config/problem.ts'
+import { readConfig } from '../../src/config/read.ts'
 import { defaultLimits } from '../../src/domain/limits.ts'
 
 type Input = { text?: string; name?: string; targets?: string[]; env?: Record<string, string> }
@@ -32,7 +34,7 @@ const otherHash = '2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e
 
 test('a file that says little gets the defaults', () => {
   const { config, notes } = accepted({ text: 'services: {}' })
-  const { placeOf: _, ...settings } = config
+  const { places: _, ...settings } = config
   assert.deepEqual(settings, {
     listen: { host: '0.0.0.0', port: 8080 },
     services: [],
@@ -137,7 +139,11 @@ dial: { allow: [10.0.0.0/8] }
     targets: ['b=b:1'],
   })
   const isDeepFrozen = (value: unknown): boolean =>
-    typeof value !== 'object' || value === null || (Object.isFrozen(value) && Object.values(value).every(isDeepFrozen))
+    typeof value !== 'object' ||
+    value === null ||
+    // Which cannot be.
+    value instanceof Int32Array ||
+    (Object.isFrozen(value) && Object.values(value).every(isDeepFrozen))
   assert.ok(isDeepFrozen(config))
 })
 
@@ -148,7 +154,7 @@ tokens: { hasOwnProperty: "sha256:${otherHash}" }`
   const { config, advice } = accepted({ text })
   assert.deepEqual([config.groups, advice], [[{ name: 'toString', quorum: 'any' }], []])
   assert.equal(config.access.tokens[0]?.name, 'hasOwnProperty')
-  assert.equal(config.placeOf('valueOf'), null)
+  assert.equal(placeOf(config, 'valueOf'), null)
   assert.equal(config.services[0]?.name, 'constructor')
   assert.equal(accepted({ text: 'services: {}', targets: ['valueOf=a:1'] }).config.services.length, 1)
 })
@@ -356,17 +362,22 @@ test('a service named in the file and on the command line is a problem that name
 })
 
 test('every service is found where it is defined', () => {
-  const text = 'services:\n  db: { targets: [a:1] }\n  "a b":\n    targets: [a:1]\n'
-  const { placeOf } = accepted({ text, targets: ['cache=c:1', 'cache=d:1', 'e:1'] }).config
-  assert.deepEqual(['db', 'a b', 'cache', 'e:1', 'targets', 'nobody'].map(placeOf), [
-    'porthole.yaml:2:3',
-    'porthole.yaml:3:3',
-    'argument "cache=c:1"',
-    'argument "e:1"',
-    null,
-    null,
-  ])
-  assert.equal(accepted({ targets: ['e:1'] }).config.placeOf('e:1'), 'argument "e:1"')
+  const text = 'services:\n  db: { targets: [a:1] }\n  "a b":\n    targets: [a:1]\n  7: { targets: [a:1] }\n'
+  const { config } = accepted({ text, targets: ['cache=c:1', 'cache=d:1', 'e:1'] })
+  assert.deepEqual(
+    ['db', 'a b', '7', 'cache', 'e:1', 'targets', '', 'zzz'].map((name) => placeOf(config, name)),
+    [
+      'porthole.yaml:2:3',
+      'porthole.yaml:3:3',
+      'porthole.yaml:5:3',
+      'argument "cache=c:1"',
+      'argument "e:1"',
+      null,
+      null,
+      null,
+    ],
+  )
+  assert.equal(placeOf(accepted({ targets: ['e:1'] }).config, 'e:1'), 'argument "e:1"')
 })
 
 test('problems of file, environment and command line come together, in this order', () => {
@@ -397,7 +408,7 @@ test('ten thousand services in JSON keep their order and their settings', () => 
   const { config } = accepted({ name: 'porthole.json', text: JSON.stringify({ services }) })
   assert.equal(config.services.length, 10_000)
   assert.equal(config.services[9999]?.targets[0]?.port, 10_000)
-  assert.match(config.placeOf('s9999') ?? '', /^porthole\.json:1:\d+$/)
+  assert.match(placeOf(config, 's9999') ?? '', /^porthole\.json:1:\d+$/)
 })
 
 test('a file that is missing or a directory is a problem that names it', async () => {
@@ -412,7 +423,7 @@ test('a file that is missing or a directory is a problem that names it', async (
   assert.deepEqual(await linesOf(tmpdir()), [`${tmpdir()}: this is a directory: name the file in it`])
 })
 
-test('reading a file gives its configuration and its text', async (t) => {
+test('reading a file gives its configuration and its digest', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-config-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const path = join(folder, 'porthole.yaml')
@@ -420,8 +431,10 @@ test('reading a file gives its configuration and its text', async (t) => {
   const result = await readConfig(path, { targets: ['b:1'], env: {} })
   assert.ok(result.ok)
   assert.equal(result.config.services.length, 2)
-  assert.equal(result.text, 'services: { a: { targets: [a:1] } }')
-  assert.equal((await readConfig(null, { targets: ['b:1'], env: {} })).text, null)
+  assert.equal(result.digest, (await readConfig(path, { targets: [], env: {} })).digest)
+  writeFileSync(path, 'services: { a: { targets: [a:2] } }')
+  assert.notEqual(result.digest, (await readConfig(path, { targets: [], env: {} })).digest)
+  assert.equal((await readConfig(null, { targets: ['b:1'], env: {} })).digest, null)
 })
 
 test('a path quotes the names that would not read as one', () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
 import { mkdir, mkdtemp, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -44,10 +45,21 @@ function collect<Value>() {
   }
 }
 
+const digestOf = (text: string) => hash('sha256', text, 'base64')
+const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+
+/** `seen` is the text that is in use already. */
 function watchFor(t: TestContext, file: string, seen: string | null, pollMs = never) {
   const texts = collect<string>()
   const problems = collect<Problem>()
-  const watching = watchConfig({ file, seen, onChange: texts.push, onError: problems.push, debounceMs: 10, pollMs })
+  const watching = watchConfig({
+    file,
+    seen: seen === null ? null : digestOf(seen),
+    onChange: (bytes) => texts.push(textOf(bytes)),
+    onError: problems.push,
+    debounceMs: 10,
+    pollMs,
+  })
   t.after(() => watching.close())
   return { texts, problems, close: watching.close }
 }
@@ -155,8 +167,8 @@ test('the next look waits until the last change has been dealt with', async (t) 
   await writeFile(file, 'one')
   const begun = collect<string>()
   const gate = Promise.withResolvers<void>()
-  const onChange = (text: string) => {
-    begun.push(text)
+  const onChange = (bytes: Uint8Array) => {
+    begun.push(textOf(bytes))
     return gate.promise
   }
   const watching = watchConfig({ file, seen: null, onChange, onError: () => {}, debounceMs: 1, pollMs: 5 })

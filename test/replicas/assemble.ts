@@ -4,6 +4,7 @@ import { systemClock } from '../../src/clock.ts'
 import { defaultLimits } from '../../src/domain/limits.ts'
 import { handoverMs } from '../../src/domain/policy.ts'
 import type { Service } from '../../src/domain/service.ts'
+import { createInForce } from '../../src/in-force.ts'
 import { createLoop } from '../../src/monitor/loop.ts'
 import { createMembers } from '../../src/monitor/members.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
@@ -63,10 +64,7 @@ export async function assemble(
     log,
     registry,
     registrar,
-    apply({ services, groups, defaults }) {
-      registry.replaceAll(services, groups)
-      registrar.setDefaults(defaults)
-    },
+    apply: createInForce({ registry, registrar, onDone: () => {} }).put,
   })
   const news: ReplicaNews[] = []
   replica.news.subscribe((one) => news.push(one))

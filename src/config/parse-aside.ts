@@ -1,0 +1,87 @@
+import { Worker } from 'node:worker_threads'
+import { createInterning } from '../domain/interning.ts'
+import type { Service } from '../domain/service.ts'
+import { type ConfigSources, deepFreeze, parseConfig, type ReadConfig } from './config.ts'
+import type { Message, WorkerData } from './parse-worker.ts'
+import type { Problem } from './problem.ts'
+
+/** A file of more bytes than this is parsed in a thread: so much YAML takes some 15 ms. */
+const mostInPlace = 16_000
+
+/** What the thread runs, and how much memory it has. */
+export type ParseThread = {
+  readonly program: URL
+  readonly resourceLimits: { readonly maxYoungGenerationSizeMb?: number; readonly maxOldGenerationSizeMb?: number }
+}
+const parseThread: ParseThread = {
+  program: new URL('./parse-worker.ts', import.meta.url),
+  // As for the other threads: without this it takes its share of the machine's memory before it collects anything.
+  resourceLimits: { maxYoungGenerationSizeMb: 16 },
+}
+
+/**
+ * Parses what is in a file, together with the rest, without holding up the event loop: what is large has a thread of its own, which
+ * takes the bytes, and gives back the memory that parsing took. Services that are `known` and defined the same are taken from there.
+ */
+export async function parseAside(
+  { name, bytes }: { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> },
+  { targets, env }: ConfigSources,
+  known: ReadonlyMap<string, Service> = new Map(),
+  thread: ParseThread = parseThread,
+): Promise<ReadConfig> {
+  const intern = createInterning(known)
+  if (bytes.length <= mostInPlace) {
+    const read = parseConfig({ file: { name, text: new TextDecoder().decode(bytes) }, targets, env })
+    return read.ok ? complete(read, read.config.services.map(intern), read.advice) : read
+  }
+  try {
+    return await parseInThread({ name, bytes, targets, env: { ...env } }, intern, thread)
+  } catch (error) {
+    return { ok: false, problems: [{ place: name, path: '', message: whyNoThread(error) }] }
+  }
+}
+
+function parseInThread(
+  data: WorkerData & { readonly bytes: Uint8Array<ArrayBuffer> },
+  intern: (service: Service) => Service,
+  { program, resourceLimits }: ParseThread,
+): Promise<ReadConfig> {
+  const { promise, resolve, reject } = Promise.withResolvers<ReadConfig>()
+  const services: Service[] = []
+  const problems: Problem[] = []
+  let read: ReadConfig | null = null
+  let failure: unknown = null
+  const worker = new Worker(program, { workerData: data, transferList: [data.bytes.buffer], resourceLimits })
+  worker.on('message', (message: Message) => {
+    if ('services' in message) for (const service of message.services) services.push(intern(service))
+    else if ('problems' in message) problems.push(...message.problems)
+    else read = message.read
+  })
+  worker.once('error', (error) => {
+    failure = error
+  })
+  worker.once('exit', () => {
+    if (failure === null && read !== null) resolve(complete(read, services, problems))
+    else reject(failure ?? new Error('the thread that parses the configuration ended before it was through'))
+  })
+  return promise
+}
+
+/** What was read, with what came apart from it: with problems there is no configuration, else they are advice. */
+function complete(read: ReadConfig, services: readonly Service[], problems: readonly Problem[]): ReadConfig {
+  if (!read.ok) return { ok: false, problems }
+  return { ...read, config: deepFreeze({ ...read.config, services: Object.freeze(services) }), advice: problems }
+}
+
+/** What keeps a thread from parsing although there is nothing wrong with the file or the program; else the error is thrown on. */
+function whyNoThread(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException
+  switch (code) {
+    case 'ERR_WORKER_INIT_FAILED':
+      return `no thread can be started to parse it (${code}): let Porthole have more threads, or memory`
+    case 'ERR_WORKER_OUT_OF_MEMORY':
+      return `there is not enough memory to parse it (${code}): let Porthole have more`
+    default:
+      throw error
+  }
+}
