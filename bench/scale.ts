@@ -1,9 +1,10 @@
 // What a target costs, and how that grows: so many services of one target each, all of them up, at an interval of 10 s. First a
 // window in which Porthole only checks, for what a check costs; then one in which it is asked 200 times a second and scraped every
-// 5 s as well, for how late all is. `node bench/scale.ts SIZE… [--soak MINUTES]`: these sizes; the last one goes on for so long.
-// In a network namespace of its own, where one can be made.
+// 5 s as well, for how late all is; then it takes in another configuration, one in ten services of which is defined otherwise and one in
+// a hundred another, for how long somebody waits meanwhile. `node bench/scale.ts SIZE… [--soak MINUTES]`: these sizes; the last one goes
+// on for so long. In a network namespace of its own, where one can be made.
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, get, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,11 +32,15 @@ const secondsPerScrape = 5
 const asksPerSecond = 200
 const groups = 100
 /** What a size may take, in seconds. */
-const patience = 300
+const patience = 400
 const self = fileURLToPath(import.meta.url)
 
-type Asking = { readonly url: string; readonly services: number }
-type Asked = { readonly p50: number; readonly p99: number; readonly wrong: number }
+/** `services`: for each of so many in turn; null: whether it lives. `asks`: how often at most, unless it is told to stop. */
+type Asking = { readonly url: string; readonly services: number | null; readonly asks: number }
+/** How long answers took, in milliseconds from when they were due to be asked for. */
+type Asked = { readonly p50: number; readonly p99: number; readonly longest: number; readonly wrong: number }
+/** How long until another configuration was in force, and what was asked meanwhile. */
+type Reloaded = { readonly ms: number; readonly asked: Asked }
 /** Bytes a target above an empty Porthole. */
 type Memory = { readonly beforeScrapes: number; readonly afterScrapes: number; readonly peak: number }
 type Figures = {
@@ -53,6 +58,7 @@ type Figures = {
   readonly plain: Pick<Scrape, 'ms' | 'bytes'>
   readonly zipped: Pick<Scrape, 'ms' | 'bytes'>
   readonly asked: Asked
+  readonly reloaded: Reloaded
   /** By what they said. */
   readonly falseVerdicts: readonly (readonly [string, number])[]
 }
@@ -122,14 +128,14 @@ async function measure(size: number, ports: readonly number[], empty: Memory, so
   const second = await readPage(url)
   const loopMs: number[] = []
   const { asked, ...scraped } = await readCpuAround(pid, async () => {
-    const asking = askElsewhere({ url, services: size })
+    const asking = askElsewhere({ url, services: size, asks: asksPerSecond * secondsPerWindow })
     for (let i = 0; i < secondsPerWindow / secondsPerScrape; i++) {
       const next = sleep(secondsPerScrape * 1000)
       const { page } = await scrape(url, 'gzip')
       loopMs.push(sum(page, 'nodejs_eventloop_lag_p99_seconds') * 1000)
       await next
     }
-    return { asked: await asking }
+    return { asked: await asking.asked }
   })
   const last = await readPage(url)
   const perSecond = (last.checks - first.checks) / ((last.at - first.at) / 1000)
@@ -142,6 +148,9 @@ async function measure(size: number, ports: readonly number[], empty: Memory, so
   const zipped = await scrapes('gzip')
   const { now, peak } = memoryOf(pid)
   if (soakMinutes > 0) await soak(porthole, soakMinutes)
+  const reloaded = await reload(porthole, config, writeConfig(folder, size, ports, true))
+  // What is new is spread over the first second.
+  await sleep(3000)
   const end = await readPage(url)
   await porthole.stop()
   rmSync(folder, { recursive: true })
@@ -165,28 +174,59 @@ async function measure(size: number, ports: readonly number[], empty: Memory, so
     plain,
     zipped,
     asked,
+    reloaded,
     falseVerdicts: [
       ...Reason.options
         .filter((reason) => reason !== 'connected')
         .map((reason) => [reason, sum(end.page, 'porthole_checks_total', `reason="${reason}"`)] as const),
       ['not up', size - sum(end.page, 'porthole_service_up')] as const,
-      ['answered otherwise than 200', asked.wrong] as const,
+      ['answered otherwise than 200', asked.wrong + reloaded.asked.wrong] as const,
     ].filter(([, count]) => count > 0),
   }
 }
 
-function writeConfig(folder: string, size: number, ports: readonly number[]): string {
-  const file = join(folder, 'porthole.json')
+/** Writes a configuration and returns where; with `another` as it is after a change. */
+function writeConfig(folder: string, size: number, ports: readonly number[], another = false): string {
+  const file = join(folder, another ? 'another.json' : 'porthole.json')
   const services = Object.fromEntries(
     Array.from({ length: size }, (_, i) => {
       const address = `127.${1 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`
-      return [nameOf(i), { targets: [`${address}:${ports[i % ports.length]}`], groups: [`group-${i % groups}`] }]
+      const service = { targets: [`${address}:${ports[i % ports.length]}`], groups: [`group-${i % groups}`] }
+      const isAnother = another && i % 100 === 7
+      const isOtherwise = another && i % 10 === 3
+      return [isAnother ? `another-${i}` : nameOf(i), isOtherwise ? { ...service, fall: 4 } : service]
     }),
   )
   const limits = { services: Math.max(10_000, size) }
   const defaults = { interval: `${intervalSeconds}s`, timeout: '2s' }
   writeFileSync(file, JSON.stringify({ defaults, limits, services }))
   return file
+}
+
+/** Puts another file in the place of its configuration, and asks whether it lives until that is in force. */
+async function reload({ found: url, pid }: Running, config: string, another: string): Promise<Reloaded> {
+  const before = await readReloadedAt(url)
+  const asking = askElsewhere({ url, services: null, asks: asksPerSecond * patience })
+  await sleep(1000)
+  const begin = performance.now()
+  renameSync(another, config)
+  process.kill(pid, 'SIGHUP')
+  while ((await readReloadedAt(url)) === before) await sleep(50)
+  const ms = performance.now() - begin
+  asking.stop()
+  return { ms, asked: await asking.asked }
+}
+
+/** When the configuration in force was read, in seconds of the time of day. Of the page no more is read than has that. */
+async function readReloadedAt(url: string): Promise<number> {
+  const [response] = (await once(get(`${url}/metrics`, { agent: false }), 'response')) as [IncomingMessage]
+  let page = ''
+  for await (const piece of response) {
+    page += piece
+    const found = /^porthole_config_last_reload_success_timestamp_seconds +(\S+)$/m.exec(page)?.[1]
+    if (found !== undefined) return Number(found)
+  }
+  throw new Error('the page does not tell when the configuration was read')
 }
 
 function nameOf(index: number): string {
@@ -220,13 +260,17 @@ async function readCpuAround<T>(pid: number, goOn: () => Promise<T>): Promise<T 
 }
 
 /** Asks from a thread of its own, which no page of this one's holds up. */
-async function askElsewhere(asking: Asking): Promise<Asked> {
-  const [asked] = await once(new Worker(self, { workerData: asking }), 'message')
-  return asked
+function askElsewhere(asking: Asking): { readonly asked: Promise<Asked>; stop(): void } {
+  const worker = new Worker(self, { workerData: asking })
+  return { asked: once(worker, 'message').then(([asked]) => asked), stop: () => worker.postMessage('stop') }
 }
 
-/** Asks for one service after the other, at a fixed rate; each answer counts from the instant at which it was due to be asked for. */
-async function ask({ url, services }: Asking): Promise<void> {
+/** Asks at a fixed rate; each answer counts from the instant at which it was due to be asked for. */
+async function ask({ url, services, asks }: Asking): Promise<void> {
+  let isOver = false
+  parentPort?.once('message', () => {
+    isOver = true
+  })
   const agent = new Agent({ keepAlive: true })
   const took: number[] = []
   let wrong = 0
@@ -244,17 +288,19 @@ async function ask({ url, services }: Asking): Promise<void> {
   }
   const begin = performance.now()
   const asking: Promise<void>[] = []
-  for (let i = 0; i < asksPerSecond * secondsPerWindow; i++) {
+  for (let i = 0; i < asks && !isOver; i++) {
     const due = begin + (i * 1000) / asksPerSecond
     if (due > performance.now()) await sleep(due - performance.now())
     // A stride that is prime to the sizes, so that all are asked for.
-    asking.push(askOnce(due, `/health/${nameOf((i * 7919) % services)}`))
+    asking.push(askOnce(due, services === null ? '/livez' : `/health/${nameOf((i * 7919) % services)}`))
   }
   await Promise.all(asking)
   agent.destroy()
   took.sort((a, b) => a - b)
   const quantile = (q: number) => took[Math.floor(q * (took.length - 1))] ?? Number.NaN
-  parentPort?.postMessage({ p50: quantile(0.5), p99: quantile(0.99), wrong } satisfies Asked)
+  const asked: Asked = { p50: quantile(0.5), p99: quantile(0.99), longest: quantile(1), wrong }
+  parentPort?.postMessage(asked)
+  parentPort?.close()
 }
 
 /** Goes on, scraped every 15 s as Prometheus does, and tells every minute how much memory that takes. */
@@ -318,8 +364,17 @@ function report(all: readonly Figures[]): void {
       ...[asked.p50, asked.p99].map((figure) => figure.toFixed(1)),
     ]),
   )
+  console.log('\nwhile another configuration is taken in')
+  table(
+    ['targets', 'reload ms', 'livez p50 ms', 'p99', 'longest'],
+    all.map(({ targets, reloaded: { ms, asked } }) => [
+      String(targets),
+      ms.toFixed(0),
+      ...[asked.p50, asked.p99, asked.longest].map((figure) => figure.toFixed(1)),
+    ]),
+  )
   console.log('')
-  for (const { targets, startMs, sweepMs, late, memory, asked, falseVerdicts } of all) {
+  for (const { targets, startMs, sweepMs, late, memory, asked, reloaded, falseVerdicts } of all) {
     const say = (what: string, figure: number, bar: number) =>
       console.log(`${targets} targets: ${what} ${verdict(figure, bar, 'at most')}`)
     if (targets === 100_000) say('lateness p99 ms', late[1] ?? Number.NaN, 100)
@@ -327,6 +382,7 @@ function report(all: readonly Figures[]): void {
     if (targets === 100_000) say('listening after ms', startMs, 5000)
     if (targets === 100_000) say('bytes a target', Math.max(memory.beforeScrapes, memory.afterScrapes), 1024)
     say('health p99 ms', asked.p99, 50)
+    say('longest wait in a reload ms', reloaded.asked.longest, 50)
     say(
       'false verdicts',
       falseVerdicts.reduce((total, [, count]) => total + count, 0),

@@ -56,6 +56,7 @@ function parseInThread(
     if ('services' in message) for (const service of message.services) services.push(intern(service))
     else if ('problems' in message) problems.push(...message.problems)
     else read = message.read
+    worker.postMessage('next')
   })
   worker.once('error', (error) => {
     failure = error

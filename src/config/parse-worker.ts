@@ -1,3 +1,5 @@
+import { setPriority } from 'node:os'
+import { platform } from 'node:process'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Service } from '../domain/service.ts'
 import { type ConfigSources, parseConfig, type ReadConfig } from './config.ts'
@@ -7,31 +9,37 @@ import type { Problem } from './problem.ts'
 export type WorkerData = ConfigSources & { readonly name: string; readonly bytes: Uint8Array }
 
 /**
- * From the worker: some services, or some problems (where there is a configuration, some advice), until it says that this was all. What is so
- * told is left out of `read`.
+ * From the worker: some services, or some problems (some advice, where there is a configuration), and at last the rest, less what was told
+ * before. Whenever the main thread says anything it is given the next: all at once would hold it up for as long.
  */
 export type Message =
   | { readonly services: readonly Service[] }
   | { readonly problems: readonly Problem[] }
   | { readonly read: ReadConfig }
 
-/** How many of them are told at once: to take them in takes the main thread some 5 ms. */
+/** How many services or problems are told at once: to take them in takes some 5 ms. */
 const portion = 1000
 
+// Whoever answers goes first. Elsewhere this would be said of the whole process.
+if (platform === 'linux') setPriority(10)
 const { name, bytes, targets, env } = workerData as WorkerData
 const read = parseConfig({ file: { name, text: new TextDecoder().decode(bytes) }, targets, env })
-if (read.ok) {
-  const { config, advice } = read
-  for (const services of portionsOf(config.services)) tell({ services })
-  for (const problems of portionsOf(advice)) tell({ problems })
-  tell({ read: { ...read, config: { ...config, services: [] }, advice: [] } })
-} else {
-  for (const problems of portionsOf(read.problems)) tell({ problems })
-  tell({ read: { ok: false, problems: [] } })
+const messages = messagesOf(read)
+tellNext()
+parentPort?.on('message', tellNext)
+
+function tellNext(): void {
+  const { done, value } = messages.next()
+  if (done) parentPort?.close()
+  else parentPort?.postMessage(value)
 }
 
-function tell(message: Message): void {
-  parentPort?.postMessage(message)
+function* messagesOf(read: ReadConfig): Generator<Message> {
+  const [services, problems] = read.ok ? [read.config.services, read.advice] : [[], read.problems]
+  for (const some of portionsOf(services)) yield { services: some }
+  for (const some of portionsOf(problems)) yield { problems: some }
+  if (read.ok) yield { read: { ...read, config: { ...read.config, services: [] }, advice: [] } }
+  else yield { read: { ok: false, problems: [] } }
 }
 
 function* portionsOf<Item>(items: readonly Item[]): Generator<readonly Item[]> {
