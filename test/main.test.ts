@@ -161,6 +161,59 @@ describe('porthole', { concurrency: 3 }, () => {
     assert.equal((await fetch(`${url}/livez`)).status, 200)
   })
 
+  /** So many services that are only checked when asked; others of another generation. */
+  const many = (count: number, generation: number) =>
+    JSON.stringify({
+      shutdownDelay: '0s',
+      services: Object.fromEntries(
+        Array.from({ length: count }, (_, i) => [
+          `s${i + generation}`,
+          { targets: [nobody], interval: 'off', fall: generation },
+        ]),
+      ),
+    })
+
+  test('a large file is read at the start and anew, and its problems and advice are told of, but not without end', async (t) => {
+    const file = join(createFolder(t), 'porthole.json')
+    writeFileSync(file, many(3000, 1))
+    const { child, logged, lines, health } = await start(t, ['--config', file])
+    assert.equal((await health('s3000')).code, 503)
+    const reload = (text: string, pattern: RegExp) => {
+      const seen = lines.length
+      writeFileSync(`${file}~`, text)
+      renameSync(`${file}~`, file)
+      child.kill('SIGHUP')
+      return logged(pattern, seen)
+    }
+    const { services, changed, removed } = await reload(many(2500, 2), /^configuration in force/)
+    assert.deepEqual([services, changed, removed], [2500, 2500, 500])
+    assert.deepEqual([(await health('s1')).code, (await health('s2')).code], [404, 503])
+
+    const { problems } = await reload(
+      many(2000, 3).replaceAll('"fall":3', '"fall":0'),
+      /^the configuration has problems/,
+    )
+    assert.ok(Array.isArray(problems))
+    assert.equal(problems.length, 101)
+    assert.match(String(problems[0]), /porthole\.json:1:\d+: services\.s3\.fall: 0 is out of range/)
+    assert.equal(problems[100], `1900 more: porthole validate ${file} tells all`)
+    assert.equal((await health('s2')).code, 503)
+
+    await reload(many(300, 4).replaceAll('"fall":4', '"timeout":"1s"'), /^200 more: porthole validate .* tells all$/)
+    assert.equal((await health('s4')).code, 503)
+  })
+
+  test('SIGTERM ends it also while a large file is being read', async (t) => {
+    const file = join(createFolder(t), 'porthole.json')
+    writeFileSync(file, many(10, 1))
+    const { child, ended, errors } = await start(t, ['--config', file])
+    writeFileSync(file, many(20_000, 2))
+    child.kill('SIGHUP')
+    child.kill('SIGTERM')
+    assert.deepEqual(await ended, { code: 0, signal: null })
+    assert.equal(errors(), '')
+  })
+
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     test(`${signal} ends it with 0${signal === 'SIGHUP' ? ' where there is no file to read anew' : ''}`, async (t) => {
       const { child, ended, logged, errors } = await start(t, [`db=${nobody}`])

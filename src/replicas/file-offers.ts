@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.ts'
+import type { Service } from '../domain/service.ts'
 import type { Keys } from '../redis/keys.ts'
 import { offerScript } from './lease-script.ts'
 import type { Link } from './link.ts'
-import { type OfferedFile, offerFile, readOfferedFile, type SharedFile } from './shared-file.ts'
+import { offerFile, readOfferedFile, type SharedFile } from './shared-file.ts'
 
 /** Which file counts, as the store says. */
 export type NewestFile = {
@@ -14,11 +15,11 @@ export type NewestFile = {
 
 /** What the configuration files of all replicas define: the one loaded last counts, for as long as a live replica has it. */
 export type FileOffers = {
-  /** This replica's own was loaded now. */
-  offer(file: SharedFile): void
+  /** This replica's own was loaded now. Resolves once it is in force, or another that counts instead. */
+  offer(file: SharedFile): Promise<void>
   /** What goes along with each renewal. */
   own(): { readonly digest: string; readonly loadedAt: number }
-  /** Puts in force what counts. */
+  /** Has put in force what counts. Resolves once that is known here. */
   follow(newest: NewestFile): Promise<void>
   /** Puts this replica's own in force, as it is alone. */
   goSolo(): void
@@ -29,6 +30,7 @@ export function createFileOffers({
   keys,
   clock,
   handoverMs,
+  known,
   apply,
   onChange,
   onProblem,
@@ -37,37 +39,44 @@ export function createFileOffers({
   keys: Keys
   clock: Clock
   handoverMs: number
-  /** Puts what a file defines in force. */
-  apply: (file: SharedFile) => void
+  /** The services in force. */
+  known: ReadonlyMap<string, Service>
+  /** Puts what a file defines in force, instead of what it was given before. */
+  apply: (file: SharedFile) => Promise<void>
   /** Another file counts now: this replica's own, or another's. */
   onChange: (isOwn: boolean) => void
   onProblem: (problem: string) => void
 }): FileOffers {
-  let own: { readonly file: SharedFile; readonly offered: OfferedFile; readonly loadedAt: number } | null = null
+  let own: { readonly file: SharedFile; readonly digest: string; readonly loadedAt: number } | null = null
   let inForce = ''
+  /** What counts, as it was heard last. */
+  let heard = ''
   /** One that this replica cannot read. */
   let unread = ''
   let following: Promise<void> | null = null
 
   function put(file: SharedFile, digest: string): void {
-    const isOwn = digest === own?.offered.digest
+    const isOwn = digest === own?.digest
     if (inForce !== '') onChange(isOwn)
     inForce = digest
-    apply(file)
+    void apply(file)
   }
 
   async function take({ digest, hasOwn }: NewestFile): Promise<void> {
     const before = own
+    heard = digest
     if (own !== null && !hasOwn) {
-      const { digest, text } = own.offered
+      const { digest, text } = await offerFile(own.file)
       await link.run(offerScript, [keys.meta, keys.stream, keys.files], [digest, text])
     }
-    if (digest === '' || digest === inForce || digest === unread) return
-    if (digest === own?.offered.digest) return put(own.file, digest)
+    const isOutdated = () => own !== before || heard !== digest
+    if (isOutdated() || digest === '' || digest === inForce || digest === unread) return
+    if (digest === own?.digest) return put(own.file, digest)
     const answer = await link.send(['HGET', keys.files, digest])
     // Whoever loaded it has not told yet, or nothing came back: the next renewal asks again.
-    if (!answer.ok || answer.value === null || own !== before) return
-    const file = readOfferedFile(String(answer.value), handoverMs)
+    if (!answer.ok || answer.value === null || isOutdated()) return
+    const file = await readOfferedFile(String(answer.value), handoverMs, known)
+    if (isOutdated()) return
     if (typeof file !== 'string') return put(file, digest)
     unread = digest
     onProblem(
@@ -76,14 +85,15 @@ export function createFileOffers({
   }
 
   return {
-    offer(file) {
-      const offered = offerFile(file)
-      own = { file, offered, loadedAt: clock.now() }
-      inForce = offered.digest
+    async offer(file) {
+      const loadedAt = clock.now()
+      const { digest } = await offerFile(file)
+      own = { file, digest, loadedAt }
+      inForce = digest
       unread = ''
-      apply(file)
+      await apply(file)
     },
-    own: () => ({ digest: own?.offered.digest ?? '-', loadedAt: own === null ? 0 : clock.toEpoch(own.loadedAt) }),
+    own: () => ({ digest: own?.digest ?? '-', loadedAt: own === null ? 0 : clock.toEpoch(own.loadedAt) }),
     follow(newest) {
       following ??= take(newest).finally(() => {
         following = null
@@ -91,7 +101,9 @@ export function createFileOffers({
       return following
     },
     goSolo() {
-      if (own !== null && own.offered.digest !== inForce) put(own.file, own.offered.digest)
+      // Nor does what is being read of another's count any more.
+      heard = ''
+      if (own !== null && own.digest !== inForce) put(own.file, own.digest)
     },
   }
 }

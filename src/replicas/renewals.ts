@@ -119,8 +119,9 @@ export function createRenewals(parts: RenewalParts): Renewals {
       tellIdle()
       at = await leases.renew()
       isAskedAgain ||= at <= clock.now()
-      // What was heard before somebody asked again may be outdated, such as whose file counts.
-      if (newest !== null && isReady() && !isAskedAgain) await files.follow(newest)
+      // What was heard before somebody asked again may be outdated, such as whose file counts. To read a large one takes longer than
+      // the leases have time.
+      if (newest !== null && isReady() && !isAskedAgain) void files.follow(newest)
     }
     if (!isClosed && Number.isFinite(at)) timer = setTimeout(() => void renew(), Math.max(0, at - clock.now()))
   }

@@ -41,8 +41,8 @@ export type Replica = {
   readonly news: Signal<ReplicaNews>
   readonly renewed: Renewals['renewed']
   standing(): Standing
-  /** This replica's configuration file was loaded now: it counts for all, until another replica loads one. */
-  offer(file: SharedFile): void
+  /** This replica's configuration file was loaded now: it counts for all, until another replica loads one. Resolves once it is in force. */
+  offer(file: SharedFile): Promise<void>
   /** Resolves once this replica has joined the others, or is solo. */
   start(): Promise<void>
   /** Gives back what it holds, so that others go on at once. */
@@ -66,7 +66,7 @@ export type ReplicaParts = {
   /** How long a service may go unchecked while it is taken over, in milliseconds. */
   readonly handoverMs: number
   /** Puts what a file defines in force. */
-  readonly apply: (file: SharedFile) => void
+  readonly apply: (file: SharedFile) => Promise<void>
   /** Is told of transitions found while there was nobody to share them with. */
   readonly alone: Signal<Transition>
 }
@@ -81,6 +81,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     keys,
     clock,
     handoverMs: parts.handoverMs,
+    known: registry.services,
     apply: parts.apply,
     onChange: (own) => news.emit({ kind: 'file', own }),
     onProblem: (problem) => news.emit({ kind: 'unread', problem }),
@@ -235,8 +236,8 @@ export function createReplica(parts: ReplicaParts): Replica {
       shards: leases.count(clock.now()),
       idle: renewals.idle(),
     }),
-    offer(file) {
-      files.offer(file)
+    async offer(file) {
+      await files.offer(file)
       if (isReady) void renewals.renew()
     },
     start() {

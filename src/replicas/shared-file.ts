@@ -1,5 +1,7 @@
-import { hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { z } from 'zod'
+import { createInterning } from '../domain/interning.ts'
 import { type PolicyDefaults, PolicySettings } from '../domain/policy.ts'
 import { Quorum } from '../domain/quorum.ts'
 import { describePolicy } from '../domain/registration.ts'
@@ -18,32 +20,69 @@ export type SharedFile = {
 /** A file as it is offered to the other replicas. Two files that define the same are the same. */
 export type OfferedFile = { readonly digest: string; readonly text: string }
 
-/** What of it another replica has to be told. */
-const WrittenFile = z.object({
-  services: z.array(z.tuple([ServiceName, ServiceSettings])),
-  groups: z.array(z.tuple([GroupName, Quorum])),
-  defaults: PolicySettings,
-})
+/** What of it another replica has to be told: in the first line what is of no service, and then each in a line of its own. */
+const Head = z.strictObject({ groups: z.array(z.tuple([GroupName, Quorum])), defaults: PolicySettings })
+const Line = z.tuple([ServiceName, ServiceSettings])
 
-/** Writes what a file defines. */
-export function offerFile({ services, groups, defaults }: SharedFile): OfferedFile {
+/** How many services are written or read in one turn of the event loop: some 3 ms of work. */
+const perTurn = 250
+
+function* writeLines({ services, groups, defaults }: SharedFile): Generator<string> {
   const { handoverMs: _, ...settings } = defaults
-  const text = JSON.stringify({
-    services: services.map((service) => [service.name, defineService(service)]),
+  yield JSON.stringify({
     groups: groups.map(({ name, quorum }) => [name, String(quorum)]),
     defaults: describePolicy(settings),
   })
-  return { digest: hash('sha256', text), text }
+  for (const service of services) yield `\n${JSON.stringify([service.name, defineService(service)])}`
 }
 
-/** Reads what another replica offers; a string says why this one cannot. `handoverMs` is this replica's own. */
-export function readOfferedFile(text: string, handoverMs: number): SharedFile | string {
-  const read = WrittenFile.safeParse(parseJson(text))
-  if (!read.success) return read.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')
-  const { services, groups, defaults } = read.data
+/** Writes what a file defines, and lets others go on in between. */
+export async function offerFile(file: SharedFile): Promise<OfferedFile> {
+  const hash = createHash('sha256')
+  const lines: string[] = []
+  for (const line of writeLines(file)) {
+    if (lines.length % perTurn === perTurn - 1) await setImmediate()
+    hash.update(line)
+    lines.push(line)
+  }
+  return { digest: hash.digest('hex'), text: lines.join('') }
+}
+
+/**
+ * Reads what another replica offers, and lets others go on in between; a string says why this one cannot. `handoverMs` is this replica's
+ * own. Services that are `known` and defined the same are taken from there.
+ */
+export async function readOfferedFile(
+  text: string,
+  handoverMs: number,
+  known?: ReadonlyMap<string, Service>,
+): Promise<SharedFile | string> {
+  const intern = createInterning(known)
+  const services: Service[] = []
+  let end = endOfLine(text, 0)
+  const head = Head.safeParse(parseJson(text.slice(0, end)))
+  if (!head.success) return explain(head.error)
+  while (end < text.length) {
+    if (services.length % perTurn === perTurn - 1) await setImmediate()
+    const begin = end + 1
+    end = endOfLine(text, begin)
+    const line = Line.safeParse(parseJson(text.slice(begin, end)))
+    if (!line.success) return explain(line.error, ['services', services.length])
+    services.push(intern(buildService(...line.data, { handoverMs })))
+  }
+  const { groups, defaults } = head.data
   return {
-    services: services.map(([name, settings]) => buildService(name, settings, { handoverMs })),
+    services,
     groups: groups.map(([name, quorum]) => ({ name, quorum })),
     defaults: { ...defaults, handoverMs },
   }
+}
+
+function endOfLine(text: string, from: number): number {
+  const end = text.indexOf('\n', from)
+  return end === -1 ? text.length : end
+}
+
+function explain({ issues }: z.ZodError, at: readonly PropertyKey[] = []): string {
+  return issues.map(({ path, message }) => `${[...at, ...path].join('.')}: ${message}`).join('; ')
 }

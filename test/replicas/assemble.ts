@@ -75,7 +75,7 @@ export async function assemble(
     await replica.close()
   }
   t.after(stop)
-  replica.offer({ services, groups: [], defaults: { handoverMs } })
+  await replica.offer({ services, groups: [], defaults: { handoverMs } })
   await replica.start()
   loop.start()
   members?.start()

@@ -64,18 +64,33 @@ const fileOf = (written: object, defaults: object = {}): SharedFile => {
   return { services: [buildService('pg', ServiceSettings.parse(written), parsed)], groups: [], defaults: parsed }
 }
 
-test('what a file defines reads back the same on another replica: services, groups and defaults', () => {
-  fc.assert(
-    fc.property(definedFile, (file) => {
-      assert.deepEqual(readOfferedFile(offerFile(file).text, handoverMs), file)
+test('what a file defines reads back the same on another replica: services, groups and defaults', async () => {
+  await fc.assert(
+    fc.asyncProperty(definedFile, async (file) => {
+      assert.deepEqual(await readOfferedFile((await offerFile(file)).text, handoverMs), file)
     }),
     { numRuns: 1000 },
   )
 })
 
-test('how long a handover takes is of the replica that reads, not of the one that offers', () => {
+test('many services are written and read in their order, and those that are known are taken from there', async () => {
+  const parsed = { handoverMs }
+  const services = Array.from({ length: 1000 }, (_, i) =>
+    buildService(`s${i}`, ServiceSettings.parse({ targets: [`a:${i + 1}`], groups: [`g${i % 7}`] }), parsed),
+  )
+  const known = new Map(services.slice(0, 500).map((service) => [service.name, service]))
+  const { text } = await offerFile({ services, groups: [], defaults: parsed })
+  const read = await readOfferedFile(text, handoverMs, known)
+  assert(typeof read !== 'string', String(read))
+  assert.deepEqual(read.services, services)
+  assert.equal(read.services[499], services[499])
+  assert.equal(read.services[500]?.policy, read.services[999]?.policy)
+})
+
+test('how long a handover takes is of the replica that reads, not of the one that offers', async () => {
   const { services, defaults } = fileOf({ targets: ['pg:5432'] })
-  const read = readOfferedFile(offerFile(fileOf({ targets: ['pg:5432'] })).text, 5)
+  const { text } = await offerFile(fileOf({ targets: ['pg:5432'] }))
+  const read = await readOfferedFile(text, 5)
   assert(typeof read !== 'string', String(read))
   assert.deepEqual(read.defaults, { ...defaults, handoverMs: 5 })
   assert.deepEqual(
@@ -84,52 +99,58 @@ test('how long a handover takes is of the replica that reads, not of the one tha
   )
 })
 
-test('the same file has the same digest wherever it is read, and also when it is handed on', () => {
-  fc.assert(
-    fc.property(definedFile, (file) => {
-      const offered = offerFile(file)
+test('the same file has the same digest wherever it is read, and also when it is handed on', async () => {
+  await fc.assert(
+    fc.asyncProperty(definedFile, async (file) => {
+      const offered = await offerFile(file)
       assert.match(offered.digest, /^[0-9a-f]{64}$/)
-      assert.deepEqual(offerFile(structuredClone(file)), offered)
-      const read = readOfferedFile(offered.text, 5)
+      assert.deepEqual(await offerFile(structuredClone(file)), offered)
+      const read = await readOfferedFile(offered.text, 5)
       assert(typeof read !== 'string', String(read))
-      assert.deepEqual(offerFile(read), offered)
+      assert.deepEqual(await offerFile(read), offered)
     }),
   )
 })
 
-test('files that define the same, however they are written, have the same digest; others have not', () => {
-  const digest = (written: object, defaults?: object) => offerFile(fileOf(written, defaults)).digest
-  const one = digest({ targets: ['a:1', 'b:1'], interval: '1m', quorum: 'all' })
-  assert.equal(digest({ quorum: 'all', interval: '60s', targets: ['a:1', 'b:1'] }), one)
-  assert.equal(digest({ targets: ['a:1', 'b:1'], interval: '60000ms', rise: 2 }), one)
+test('files that define the same, however they are written, have the same digest; others have not', async () => {
+  const digest = async (written: object, defaults?: object) => (await offerFile(fileOf(written, defaults))).digest
+  const one = await digest({ targets: ['a:1', 'b:1'], interval: '1m', quorum: 'all' })
+  assert.equal(await digest({ quorum: 'all', interval: '60s', targets: ['a:1', 'b:1'] }), one)
+  assert.equal(await digest({ targets: ['a:1', 'b:1'], interval: '60000ms', rise: 2 }), one)
   for (const other of [
     { targets: ['a:1', 'b:1'], interval: '61s' },
     { targets: ['a:1', 'c:1'], interval: '1m' },
     { targets: ['a:1', 'b:1'], interval: '1m', groups: ['a group'] },
     { targets: ['a:1', 'b:1'], interval: '1m', quorum: 'any' },
   ])
-    assert.notEqual(digest(other), one, JSON.stringify(other))
-  assert.notEqual(digest({ targets: ['a:1', 'b:1'], interval: '1m' }, { maxAge: '7s' }), one)
+    assert.notEqual(await digest(other), one, JSON.stringify(other))
+  assert.notEqual(await digest({ targets: ['a:1', 'b:1'], interval: '1m' }, { maxAge: '7s' }), one)
 })
 
-test('what cannot be read says where and why, as a sentence', () => {
-  const { text } = offerFile(fileOf({ targets: ['pg:5432'], groups: ['payments'] }))
-  const read = (more: object) => readOfferedFile(JSON.stringify({ ...JSON.parse(text), ...more }), handoverMs)
-  const cases: [more: object, expected: RegExp][] = [
-    [{ services: [['pg', { targets: ['pg:5432'], flux: 1 }]] }, /^services\.0\.1: unknown key flux: the keys are /],
-    [{ services: [['pg', { targets: [] }]] }, /^services\.0\.1\.targets: no targets: write at least one host:port$/],
-    [{ services: [[' ', { targets: ['pg:5432'] }]] }, /^services\.0\.0: .* is not a service name: write /],
-    [{ services: 7 }, /^services: /],
-    [{ groups: [['payments', 'most']] }, /^groups\.0\.1: .* is not a quorum: write all, any, /],
-    [{ defaults: { timeout: '1ms' } }, /^defaults\.timeout: 1ms is out of range: write 10ms to 5m$/],
-    [{ defaults: { flux: 1 } }, /^defaults: .*flux/],
-    [{ groups: [['', 'any']], defaults: { rise: 0 } }, /^groups\.0\.0: .*; defaults\.rise: 0 is out of range/],
+test('what cannot be read says where and why, as a sentence', async () => {
+  const { text } = await offerFile(fileOf({ targets: ['pg:5432'], groups: ['payments'] }))
+  const [head = '', line = ''] = text.split('\n')
+  const withHead = (more: object) => `${JSON.stringify({ ...JSON.parse(head), ...more })}\n${line}`
+  const withLine = (more: unknown) => `${text}\n${JSON.stringify(more)}`
+  const cases: [text: string, expected: RegExp][] = [
+    [withLine(['mq', { targets: ['mq:5672'], flux: 1 }]), /^services\.1\.1: unknown key flux: the keys are /],
+    [withLine(['mq', { targets: [] }]), /^services\.1\.1\.targets: no targets: write at least one host:port$/],
+    [withLine([' ', { targets: ['mq:5672'] }]), /^services\.1\.0: .* is not a service name: write /],
+    [withLine(7), /^services\.1: /],
+    [withHead({ services: [] }), /services/],
+    [withHead({ groups: [['payments', 'most']] }), /^groups\.0\.1: .* is not a quorum: write all, any, /],
+    [withHead({ defaults: { timeout: '1ms' } }), /^defaults\.timeout: 1ms is out of range: write 10ms to 5m$/],
+    [withHead({ defaults: { flux: 1 } }), /^defaults: .*flux/],
+    [
+      withHead({ groups: [['', 'any']], defaults: { rise: 0 } }),
+      /^groups\.0\.0: .*; defaults\.rise: 0 is out of range/,
+    ],
   ]
-  for (const [more, expected] of cases) assert.match(String(read(more)), expected, JSON.stringify(more))
+  for (const [text, expected] of cases) assert.match(String(await readOfferedFile(text, handoverMs)), expected, text)
 })
 
-test('what is no JSON, as a damaged store has it, is told as well', () => {
-  const { text } = offerFile(fileOf({ targets: ['pg:5432'] }))
-  for (const damaged of ['', text.slice(0, -1), '\0', 'null', '[]', '7'])
-    assert.equal(typeof readOfferedFile(damaged, handoverMs), 'string', damaged)
+test('what is no JSON, as a damaged store has it, is told as well', async () => {
+  const { text } = await offerFile(fileOf({ targets: ['pg:5432'] }))
+  for (const damaged of ['', text.slice(0, -1), `${text}\n`, '\0', 'null', '[]', '7'])
+    assert.equal(typeof (await readOfferedFile(damaged, handoverMs)), 'string', damaged)
 })

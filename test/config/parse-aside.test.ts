@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type ConfigSources, parseConfig } from '../../src/config/config.ts'
+import { type ParseThread, parseAside } from '../../src/config/parse-aside.ts'
+import { placeOf } from '../../src/config/places.ts'
+import { formatProblem } from '../../src/config/problem.ts'
+import type { Service } from '../../src/domain/service.ts'
+
+const none: ConfigSources = { targets: [], env: {} }
+/** More than is parsed in place. */
+const padding = 40_000
+const bytesOf = (text: string) => new TextEncoder().encode(text)
+const aside = (name: string, text: string, sources = none, known?: ReadonlyMap<string, Service>) =>
+  parseAside({ name, bytes: bytesOf(text) }, sources, known)
+const programOf = (code: string): ParseThread => ({
+  program: new URL(`data:text/javascript,${encodeURIComponent(code)}`),
+  resourceLimits: {},
+})
+
+/** So many services, in JSON, of which each tenth is another than in the first generation. */
+function json(count: number, generation = 1, more: object = {}): string {
+  const services = Object.fromEntries(
+    Array.from({ length: count }, (_, i) => [
+      `s${i}`,
+      {
+        targets: [`10.0.0.1:${i + 1}`, 'db-1.internal:5432'],
+        groups: [`g${i % 5}`],
+        fall: i % 10 === 0 ? generation : 7,
+      },
+    ]),
+  )
+  return JSON.stringify({ services, ...more })
+}
+
+const padded = (yaml: string) => `${yaml}\n# ${'.'.repeat(padding)}\n`
+const everything = `
+listen: { host: "::1", port: 0 }
+defaults: { timeout: 1s }
+services:
+  postgres: { targets: [db-1:5432, "[::1]:5432"], quorum: 50%, groups: [payments], interval: off }
+  Größe: { targets: ["[2001:DB8::1]:0080"], resolve: all, timeout: 500ms, close: fin }
+groups: { payments: { quorum: any }, nobody: {} }
+tokens: { deploy: "sha256:${'0'.repeat(64)}", again: "sha256:${'0'.repeat(64)}" }
+details: token
+data: kept
+dial: { allow: [10.0.0.0/8], private: false }
+limits: { services: 20000 }
+metrics: { omit: [porthole_target_checks_total] }
+replicas: { redis: "redis://redis" }
+`
+
+for (const [what, name, text, sources] of [
+  ['everything there is', 'porthole.yaml', padded(everything), { targets: ['web=a:80', 'b:1'], env: {} }],
+  [
+    'an environment',
+    'porthole.yaml',
+    padded('data: kept'),
+    { targets: [], env: { PORTHOLE_PORT: 'tcp://10.0.0.1:1', PORTHOLE_TOKEN: 'x'.repeat(20) } },
+  ],
+  ['nothing', 'porthole.yaml', padded('services: {}'), none],
+  ['many services', 'porthole.json', json(2500), none],
+  [
+    'advice for each of many services',
+    'porthole.yaml',
+    padded(
+      `services:\n${Array.from({ length: 1100 }, (_, i) => `  s${i}: { targets: [a:1], timeout: 1s }`).join('\n')}`,
+    ),
+    none,
+  ],
+  ['a byte order mark', 'porthole.json', `\uFEFF${json(1000)}`, none],
+] as const) {
+  test(`a thread finds the same as is found in place: ${what}`, async () => {
+    const inPlace = parseConfig({ file: { name, text }, ...sources })
+    assert.ok(inPlace.ok, JSON.stringify(inPlace))
+    const read = await aside(name, text, sources)
+    assert.deepEqual(read, inPlace)
+    assert.ok(read.ok)
+    const names = [...read.config.services.map((service) => service.name), 'nobody']
+    assert.deepEqual(
+      names.map((name) => placeOf(read.config, name)),
+      names.map((name) => placeOf(inPlace.config, name)),
+    )
+    assert.ok(
+      Object.isFrozen(read.config) && Object.isFrozen(read.config.services) && Object.isFrozen(read.config.limits),
+    )
+    assert.ok(read.config.services.every((service) => Object.isFrozen(service) && Object.isFrozen(service.targets[0])))
+  })
+}
+
+for (const [what, name, text] of [
+  ['one', 'porthole.yaml', padded('services: { a: { targets: [a], timeout: 5 } }\nlisten: 7')],
+  ['no YAML', 'porthole.yaml', padded('services: { a')],
+  ['no JSON', 'porthole.json', json(1000).slice(0, -1)],
+  [
+    'very many',
+    'porthole.yaml',
+    padded(`services:\n${Array.from({ length: 1100 }, (_, i) => `  s${i}: { targets: [a] }`).join('\n')}`),
+  ],
+  ['Redis is missing', 'porthole.yaml', padded('replicas: {}')],
+] as const) {
+  test(`a thread finds the same problems as are found in place: ${what}`, async () => {
+    const sources = { targets: ['x'], env: { PORTHOLE_PORT: 'http' } }
+    for (const given of [sources, none]) {
+      const inPlace = parseConfig({ file: { name, text }, ...given })
+      assert.equal(inPlace.ok, false)
+      assert.deepEqual(await aside(name, text, given), inPlace)
+    }
+  })
+}
+
+test('services that are known and defined the same are taken from there, in a thread and in place', async () => {
+  for (const count of [100, 2000]) {
+    const before = await aside('porthole.json', json(count))
+    assert.ok(before.ok)
+    const known = new Map(before.config.services.map((service) => [service.name, service]))
+    const after = await aside('porthole.json', json(count, 2), none, known)
+    assert.ok(after.ok)
+    const taken = after.config.services.filter((service) => known.get(service.name) === service)
+    assert.equal(taken.length, (count * 9) / 10)
+    assert.deepEqual(
+      after.config,
+      parseConfig({ file: { name: 'porthole.json', text: json(count, 2) }, ...none }).ok && after.config,
+    )
+    const [first, ...others] = after.config.services.filter((service) => known.get(service.name) !== service)
+    for (const other of others) assert.equal(other.policy, first?.policy)
+  }
+})
+
+test('what equal services have in common is kept once', async () => {
+  const read = await aside('porthole.json', json(2000))
+  assert.ok(read.ok)
+  const { services } = read.config
+  assert.equal(new Set(services.map(({ policy }) => policy)).size, 2)
+  assert.equal(new Set(services.map(({ groups }) => groups)).size, 5)
+})
+
+test('too little memory for a thread is a problem of the file', async () => {
+  const read = await parseAside({ name: 'porthole.json', bytes: bytesOf(json(20_000)) }, none, undefined, {
+    program: new URL('../../src/config/parse-worker.ts', import.meta.url),
+    resourceLimits: { maxOldGenerationSizeMb: 12, maxYoungGenerationSizeMb: 1 },
+  })
+  assert.deepEqual(read.ok ? [] : read.problems.map(formatProblem), [
+    'porthole.json: there is not enough memory to parse it (ERR_WORKER_OUT_OF_MEMORY): let Porthole have more',
+  ])
+})
+
+test('that no thread can be started is a problem of the file', async () => {
+  const code = 'ERR_WORKER_INIT_FAILED'
+  const program = new URL('../../src/config/parse-worker.ts', import.meta.url)
+  const resourceLimits = {
+    get maxOldGenerationSizeMb(): number {
+      throw Object.assign(new Error('Worker initialization failure: EAGAIN'), { code })
+    },
+  }
+  const read = await parseAside({ name: 'a.yaml', bytes: bytesOf(padded('')) }, none, undefined, {
+    program,
+    resourceLimits,
+  })
+  assert.deepEqual(read.ok ? [] : read.problems.map(formatProblem), [
+    `a.yaml: no thread can be started to parse it (${code}): let Porthole have more threads, or memory`,
+  ])
+})
+
+test('a bug in the thread is an exception, and so is a thread that ends before it is through', async () => {
+  const parse = (code: string) =>
+    parseAside({ name: 'a.yaml', bytes: bytesOf(padded('')) }, none, undefined, programOf(code))
+  await assert.rejects(parse('throw new RangeError("a bug")'), { name: 'RangeError', message: 'a bug' })
+  await assert.rejects(parse(''), /ended before it was through/)
+  await assert.rejects(parse('process.exit(3)'), /ended before it was through/)
+  await assert.rejects(
+    parse(
+      '(await import("node:worker_threads")).parentPort.postMessage({ read: { ok: false, problems: [] } }); throw new TypeError("late")',
+    ),
+    { name: 'TypeError', message: 'late' },
+  )
+})

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import type { PolicyDefaults } from '../src/domain/policy.ts'
+import { createInForce } from '../src/in-force.ts'
+import { createRegistry } from '../src/monitor/registry.ts'
+import { registeredService, sampleService } from './samples.ts'
+
+/** A file of so many services; others of another generation. */
+const fileOf = (count: number, generation: number, defaults: PolicyDefaults = {}) => ({
+  services: Array.from({ length: count }, (_, i) => sampleService(`s${i}`, [`a:${generation}`])),
+  groups: [],
+  defaults,
+})
+
+function start() {
+  const registry = createRegistry()
+  const log: unknown[] = []
+  const registrar = {
+    async setDefaults(defaults: PolicyDefaults) {
+      log.push(defaults)
+    },
+  }
+  const inForce = createInForce({ registry, registrar, onDone: (done) => log.push(done) })
+  return { registry, inForce, log, named: () => [...registry.services.keys()] }
+}
+
+test('a small file is in force at once', () => {
+  const { inForce, registry } = start()
+  void inForce.put(fileOf(20, 1))
+  assert.equal(registry.services.size, 20)
+})
+
+test('of a large one some services are put in each turn of the event loop, and at last the defaults', async () => {
+  const { inForce, registry, log } = start()
+  let isOver = false
+  const putting = inForce.put(fileOf(2000, 1, { fall: 5 })).then(() => {
+    isOver = true
+  })
+  const sizes: number[] = []
+  while (!isOver) {
+    sizes.push(registry.services.size)
+    await setImmediate()
+  }
+  await putting
+  const steps = sizes.map((size, i) => size - (sizes[i - 1] ?? 0))
+  assert.ok(steps.length >= 10 && Math.max(...steps) <= 200, steps.join())
+  assert.deepEqual(log, [{ fall: 5 }, { services: 2000, changed: 2000, removed: 0 }])
+})
+
+test('a file that comes while another is put takes its place, and who put either waits for the last', async () => {
+  const { inForce, registry, log } = start()
+  await inForce.put(fileOf(1000, 1))
+  const first = inForce.put(fileOf(1500, 2))
+  await setImmediate()
+  assert.notEqual(registry.services.get('s0')?.targets[0]?.port, registry.services.get('s999')?.targets[0]?.port)
+  void inForce.put(fileOf(700, 3))
+  const last = inForce.put(fileOf(500, 4, { fall: 4 }))
+  await first
+  assert.deepEqual([...registry.services.values()], fileOf(500, 4).services)
+  await last
+  assert.deepEqual(log.slice(2), [{ fall: 4 }, { services: 500, changed: 500, removed: 500 }])
+})
+
+test('what is registered and deregistered meanwhile is so in the end', async () => {
+  const { inForce, registry, named } = start()
+  registry.register([registeredService('goes', ['a:9']), registeredService('s5', ['a:9'])])
+  const putting = inForce.put(fileOf(1000, 1))
+  await setImmediate()
+  registry.register([registeredService('comes', ['a:9']), registeredService('s990', ['a:9'])])
+  registry.deregister('goes', 'deregistered')
+  registry.deregister('s5', 'deregistered')
+  await putting
+  assert.deepEqual(new Set(named()), new Set([...fileOf(1000, 1).services.map(({ name }) => name), 'comes']))
+  assert.equal(registry.services.get('s990')?.origin, 'file')
+  await inForce.put(fileOf(0, 1))
+  assert.deepEqual(new Set(named()), new Set(['comes', 's990']))
+})
+
+test('once stopped nothing more is put', async () => {
+  const { inForce, registry, log } = start()
+  const putting = inForce.put(fileOf(1000, 1))
+  inForce.stop()
+  await putting
+  await inForce.put(fileOf(1, 2))
+  assert.ok(registry.services.size < 300)
+  assert.deepEqual(log, [])
+})
