@@ -1,5 +1,6 @@
-import { isAlias, isMap, isScalar, isSeq, type Node } from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap } from 'yaml'
 import { findJsonKeys, readJson } from './json.ts'
+import { indexJson } from './json-places.ts'
 import { type Flaw, type Place, parseYaml, type Yaml } from './yaml.ts'
 
 /** The text of a configuration file, read. */
@@ -20,17 +21,17 @@ export function readDocument(fileName: string, content: string): ReadDocument {
   const text = content.replace(/^\uFEFF/, '')
   const value = fileName.endsWith('.json') ? readJson(text) : undefined
   if (value !== undefined) {
-    let yaml: Yaml | undefined
+    let index: Document['locate'] | undefined
     const locate: Document['locate'] = (path, part) => {
-      yaml ??= parseYaml(text)
-      return find(yaml, path, part)
+      index ??= indexJson(text)
+      return index(path, part)
     }
     return { ok: true, document: { value, locate, keysIn: (section) => findJsonKeys(text, section) } }
   }
   const yaml = parseYaml(text)
   if (yaml.flaws.length > 0) return { ok: false, flaws: yaml.flaws }
-  const locate: Document['locate'] = (path, part) => find(yaml, path, part)
-  return { ok: true, document: { value: yaml.read(), locate, keysIn: (section) => findYamlKeys(yaml, section) } }
+  const keysIn: Document['keysIn'] = (section) => findYamlKeys(yaml, section)
+  return { ok: true, document: { value: yaml.read(), locate: createFinder(yaml), keysIn } }
 }
 
 function findYamlKeys({ document, root, placeAt }: Yaml, section: string): Map<string, Place> {
@@ -40,19 +41,35 @@ function findYamlKeys({ document, root, placeAt }: Yaml, section: string): Map<s
   return new Map(pairs.map(({ key }) => [isScalar(key) ? String(key.value) : '', placeAt(key.range?.[0] ?? 0)]))
 }
 
-function find(yaml: Yaml, path: readonly PropertyKey[], part: 'key' | 'value'): Place {
+function createFinder(yaml: Yaml): Document['locate'] {
+  /** The pairs of each mapping that was looked into, by their keys: thousands of findings may be in one. */
+  const pairs = new Map<YAMLMap, ReadonlyMap<unknown, Pair>>()
+  const pairsOf = (map: YAMLMap) => {
+    const known = pairs.get(map) ?? new Map(map.items.map((pair) => [isScalar(pair.key) ? pair.key.value : pair, pair]))
+    pairs.set(map, known)
+    return known
+  }
+  return (path, part) => find(yaml, pairsOf, path, part)
+}
+
+function find(
+  yaml: Yaml,
+  pairsOf: (map: YAMLMap) => ReadonlyMap<unknown, Pair>,
+  path: readonly PropertyKey[],
+  part: 'key' | 'value',
+): Place {
   let node: Node | null = yaml.root
   let key = node?.range?.[0] ?? 0
   let value = key
   for (const step of path) {
     const parent: Node | null | undefined = isAlias(node) ? node.resolve(yaml.document) : node
     if (isMap(parent)) {
-      const pair = parent.items.find((item) => isScalar(item.key) && item.key.value === step)
+      const pair = pairsOf(parent).get(step)
       if (pair === undefined) return yaml.placeAt(key)
       key = (pair.key as Node).range?.[0] ?? key
       node = pair.value as Node | null
     } else if (isSeq(parent)) {
-      const item = parent.items[Number(step)] as Node | undefined
+      const item = typeof step === 'number' ? (parent.items[step] as Node | undefined) : undefined
       if (item === undefined) return yaml.placeAt(key)
       node = item
       key = item.range?.[0] ?? key

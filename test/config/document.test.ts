@@ -54,6 +54,27 @@ test('JSON has the same places as the YAML it is', () => {
   assert.deepEqual(locate(['services', 'db é', 'timeout'], 'value'), { line: 3, column: 29 })
 })
 
+test('whatever is in JSON, and whatever is not, has the place that it has in the YAML it is', () => {
+  const step = fc.oneof(fc.constantFrom('a', 'b', 'a"b', 'é:', ''), fc.nat(3))
+  const value = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.constantFrom(null, true, 0, -1.5e3, '', 'x:y', '{"a":1}', 'two\nlines'),
+      fc.array(tie('value'), { maxLength: 3 }),
+      fc.dictionary(fc.constantFrom('a', 'b', 'a"b', 'é:', ''), tie('value'), { noNullPrototype: true }),
+    ),
+  })).value
+  const text = fc
+    .tuple(value, fc.constantFrom(undefined, 1, '\t'), fc.constantFrom('', ' ', '\n'))
+    .map(([value, indent, space]) => space + JSON.stringify(value, null, indent).replaceAll('":', `"${space}:`))
+  fc.assert(
+    fc.property(text, fc.array(step, { maxLength: 4 }), fc.constantFrom('key', 'value'), (json, path, part) => {
+      assert.deepEqual(read('a.json', json).locate(path, part), read('a.yaml', json).locate(path, part))
+    }),
+    { numRuns: 2000 },
+  )
+})
+
 test('the keys of a section are found in one go', () => {
   assert.deepEqual(
     [...read('a.yaml', yaml).keysIn('services')],

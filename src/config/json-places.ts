@@ -1,0 +1,57 @@
+import type { Place } from './yaml.ts'
+
+/** A value in a text: where it and its key begin, as offsets, and what is in it by name or number. */
+type Spot = { readonly key: number; readonly value: number; readonly parts: Map<PropertyKey, Spot> }
+
+/**
+ * Finds places in JSON as `Document.locate` does. The text is gone through once for all of them, which is far faster than the YAML reader and
+ * takes far less memory. It must be JSON.
+ */
+export function indexJson(text: string): (path: readonly PropertyKey[], part: 'key' | 'value') => Place {
+  const { root, lineStarts } = readSpots(text)
+
+  function placeAt(offset: number): Place {
+    let low = 0
+    let high = lineStarts.length
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1
+      if ((lineStarts[middle] ?? 0) > offset) high = middle
+      else low = middle
+    }
+    return { line: low + 1, column: offset - (lineStarts[low] ?? 0) + 1 }
+  }
+
+  return (path, part) => {
+    let spot = root
+    for (const step of path) {
+      const found = spot.parts.get(step)
+      if (found === undefined) return placeAt(spot.key)
+      spot = found
+    }
+    return placeAt(spot[part])
+  }
+}
+
+function readSpots(text: string): { readonly root: Spot; readonly lineStarts: readonly number[] } {
+  const lineStarts = [0]
+  /** What is around all; the lists and mappings that are open, the innermost last. */
+  const around: Spot = { key: 0, value: 0, parts: new Map() }
+  const open = [around]
+  /** The key that the next value has; null in a list. */
+  let key: { readonly name: string; readonly at: number } | null = null
+  for (const { 0: token, 1: string, 2: colon, index } of text.matchAll(
+    /("(?:[^"\\]|\\.)*")(?=\s*(:?))|[{}[\]\n]|[^\s,:{}[\]"]+/g,
+  )) {
+    if (token === '\n') lineStarts.push(index + 1)
+    else if (token === '}' || token === ']') open.pop()
+    else if (string !== undefined && colon === ':') key = { name: JSON.parse(string), at: index }
+    else {
+      const parts = (open.at(-1) ?? around).parts
+      const spot: Spot = { key: key?.at ?? index, value: index, parts: new Map() }
+      parts.set(key?.name ?? parts.size, spot)
+      key = null
+      if (token === '{' || token === '[') open.push(spot)
+    }
+  }
+  return { root: around.parts.get(0) ?? around, lineStarts }
+}
