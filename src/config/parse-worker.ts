@@ -1,5 +1,3 @@
-import { setPriority } from 'node:os'
-import { platform } from 'node:process'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Service } from '../domain/service.ts'
 import { type ConfigSources, parseConfig, type ReadConfig } from './config.ts'
@@ -20,8 +18,6 @@ export type Message =
 /** How many services or problems are told at once: to take them in takes some 5 ms. */
 const portion = 1000
 
-// Whoever answers goes first. Elsewhere this would be said of the whole process.
-if (platform === 'linux') setPriority(10)
 const { name, bytes, targets, env } = workerData as WorkerData
 const read = parseConfig({ file: { name, text: new TextDecoder().decode(bytes) }, targets, env })
 const messages = messagesOf(read)
