@@ -96,10 +96,11 @@ export function createRegistry(): Registry {
       changes = noChanges()
     }
 
-    /** Whether that was enough for one step, which is then told of. */
+    /** Whether what was done so far is enough for one step, which is then told of. */
     function endsStep(): boolean {
       const size = changes.put.length + changes.removed.length
-      if (size < mostChanged && lookedAt++ < mostLookedAt) return false
+      lookedAt++
+      if (size < mostChanged && lookedAt <= mostLookedAt) return false
       if (size > 0) tell()
       lookedAt = 1
       return true
@@ -108,14 +109,18 @@ export function createRegistry(): Registry {
     quorums = new Map(nextGroups.map(({ name, quorum }) => [name, quorum]))
     for (const name of groups.keys()) groups.set(name, { name, quorum: quorums.get(name) ?? 'all' })
     const kept = new Set<string>()
-    for (const service of next) {
+    for (const { name } of next) {
       if (endsStep()) yield
-      kept.add(service.name)
-      set(service.name, service, changes)
+      kept.add(name)
     }
+    // First, or a file that calls all otherwise would have twice as many watched for a while.
     for (const { name } of services.values()) {
       if (endsStep()) yield
       if (isOfFile(name) && !kept.has(name)) set(name, registered.get(name), changes)
+    }
+    for (const service of next) {
+      if (endsStep()) yield
+      set(service.name, service, changes)
     }
     // Also of nothing: groups may have other quorums.
     tell()

@@ -185,6 +185,14 @@ test('what stays the same is gone through in several steps as well, and told of 
   assert.deepEqual(changes, [{ put: [], removed: [], cause: unwritten }])
 })
 
+test('there are never more services than before or after', () => {
+  const { registry } = listen()
+  registry.replaceAll(many(900), [])
+  const renamed = many(1000).map((service) => ({ ...service, name: `other-${service.name}` }))
+  for (const _ of registry.replace(renamed, [])) assert.ok(registry.services.size <= 1000, `${registry.services.size}`)
+  assert.deepEqual([...registry.services.values()], renamed)
+})
+
 test('a replacement that another takes the place of leaves nothing behind', () => {
   const { registry } = listen()
   registry.replaceAll(many(1000), [{ name: 'g1', quorum: 'any' }])
