@@ -5,24 +5,32 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
-/** What to ask, over and over in this order. */
-export type Asking = {
+/** What to ask for, over and over in this order; for so long at most, unless it is told to stop. */
+type Questions = {
   readonly url: string
   readonly paths: readonly string[]
   readonly perSecond: number
   readonly seconds: number
 }
-/** How long answers took in milliseconds, each from the instant at which it was due to be asked for; `wrong`: other than 200. */
-export type Asked = { readonly p50: number; readonly p99: number; readonly most: number; readonly wrong: number }
+/** How long answers took, in milliseconds from when they were due to be asked for; `wrong`: how many were other than 200. */
+export type Asked = { readonly p50: number; readonly p99: number; readonly longest: number; readonly wrong: number }
+export type Asking = { readonly asked: Promise<Asked>; stop(): void }
 
-export async function askElsewhere(asking: Asking): Promise<Asked> {
-  const [asked] = await once(new Worker(fileURLToPath(import.meta.url), { workerData: asking }), 'message')
-  return asked
+export function askElsewhere(questions: Questions): Asking {
+  const worker = new Worker(fileURLToPath(import.meta.url), { workerData: questions })
+  return { asked: once(worker, 'message').then(([asked]) => asked), stop: () => worker.postMessage('stop') }
 }
 
-if (!isMainThread && parentPort !== null) parentPort.postMessage(await ask(workerData))
+if (!isMainThread && parentPort !== null) {
+  parentPort.postMessage(await ask(workerData, once(parentPort, 'message')))
+  parentPort.close()
+}
 
-async function ask({ url, paths, perSecond, seconds }: Asking): Promise<Asked> {
+async function ask({ url, paths, perSecond, seconds }: Questions, stopped: Promise<unknown>): Promise<Asked> {
+  let isOver = false
+  void stopped.then(() => {
+    isOver = true
+  })
   const agent = new Agent({ keepAlive: true })
   const took: number[] = []
   let wrong = 0
@@ -40,7 +48,7 @@ async function ask({ url, paths, perSecond, seconds }: Asking): Promise<Asked> {
   }
   const begin = performance.now()
   const asked: Promise<void>[] = []
-  for (let i = 0; i < perSecond * seconds; i++) {
+  for (let i = 0; i < perSecond * seconds && !isOver; i++) {
     const due = begin + (i * 1000) / perSecond
     if (due > performance.now()) await sleep(due - performance.now())
     asked.push(askOnce(due, paths[i % paths.length] ?? '/'))
@@ -49,5 +57,5 @@ async function ask({ url, paths, perSecond, seconds }: Asking): Promise<Asked> {
   agent.destroy()
   took.sort((a, b) => a - b)
   const quantile = (q: number) => took[Math.floor(q * (took.length - 1))] ?? Number.NaN
-  return { p50: quantile(0.5), p99: quantile(0.99), most: quantile(1), wrong }
+  return { p50: quantile(0.5), p99: quantile(0.99), longest: quantile(1), wrong }
 }

@@ -5,14 +5,14 @@
 // on for so long. In a network namespace of its own, where one can be made.
 import { once } from 'node:events'
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { Agent, get, type IncomingMessage } from 'node:http'
+import { get, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { Reason } from '../src/domain/outcome.ts'
+import { type Asked, askElsewhere } from './asking.ts'
 import { latenessMs, type Scrape, scrape, sum } from './page.ts'
 import {
   canIsolate,
@@ -35,10 +35,6 @@ const groups = 100
 const patience = 400
 const self = fileURLToPath(import.meta.url)
 
-/** `services`: for each of so many in turn; null: whether it lives. `asks`: how often at most, unless it is told to stop. */
-type Asking = { readonly url: string; readonly services: number | null; readonly asks: number }
-/** How long answers took, in milliseconds from when they were due to be asked for. */
-type Asked = { readonly p50: number; readonly p99: number; readonly longest: number; readonly wrong: number }
 /** How long until another configuration was in force, and what was asked meanwhile. */
 type Reloaded = { readonly ms: number; readonly asked: Asked }
 /** Bytes a target above an empty Porthole. */
@@ -63,8 +59,7 @@ type Figures = {
   readonly falseVerdicts: readonly (readonly [string, number])[]
 }
 
-if (isMainThread) await main()
-else await ask(workerData)
+await main()
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { soak: { type: 'string' } } })
@@ -128,7 +123,7 @@ async function measure(size: number, ports: readonly number[], empty: Memory, so
   const second = await readPage(url)
   const loopMs: number[] = []
   const { asked, ...scraped } = await readCpuAround(pid, async () => {
-    const asking = askElsewhere({ url, services: size, asks: asksPerSecond * secondsPerWindow })
+    const asking = askElsewhere({ url, paths: pathsOf(size), perSecond: asksPerSecond, seconds: secondsPerWindow })
     for (let i = 0; i < secondsPerWindow / secondsPerScrape; i++) {
       const next = sleep(secondsPerScrape * 1000)
       const { page } = await scrape(url, 'gzip')
@@ -206,7 +201,7 @@ function writeConfig(folder: string, size: number, ports: readonly number[], ano
 /** Puts another file in the place of its configuration, and asks whether it lives until that is in force; `last` is what the file has last that is new. */
 async function reload({ found: url, pid }: Running, config: string, another: string, last: string): Promise<Reloaded> {
   const before = await readReloadedAt(url)
-  const asking = askElsewhere({ url, services: null, asks: asksPerSecond * patience })
+  const asking = askElsewhere({ url, paths: ['/livez'], perSecond: asksPerSecond, seconds: patience })
   await sleep(1000)
   const begin = performance.now()
   renameSync(another, config)
@@ -239,6 +234,11 @@ function anotherOf(index: number): string {
   return `another-${index}`
 }
 
+/** Every service in turn, by a stride that is prime to the sizes. */
+function pathsOf(size: number): string[] {
+  return Array.from({ length: size }, (_, i) => `/health/${nameOf((i * 7919) % size)}`)
+}
+
 /** Waits until every target was checked, which is when Porthole is ready. */
 async function untilReady(url: string): Promise<void> {
   const deadline = performance.now() + 60_000
@@ -263,50 +263,6 @@ async function readCpuAround<T>(pid: number, goOn: () => Promise<T>): Promise<T 
   const result = await goOn()
   const microsPerSecond = (cpuMicrosOf(pid) - before) / ((performance.now() - at) / 1000)
   return { ...result, microsPerSecond }
-}
-
-/** Asks from a thread of its own, which no page of this one's holds up. */
-function askElsewhere(asking: Asking): { readonly asked: Promise<Asked>; stop(): void } {
-  const worker = new Worker(self, { workerData: asking })
-  return { asked: once(worker, 'message').then(([asked]) => asked), stop: () => worker.postMessage('stop') }
-}
-
-/** Asks at a fixed rate; each answer counts from the instant at which it was due to be asked for. */
-async function ask({ url, services, asks }: Asking): Promise<void> {
-  let isOver = false
-  parentPort?.once('message', () => {
-    isOver = true
-  })
-  const agent = new Agent({ keepAlive: true })
-  const took: number[] = []
-  let wrong = 0
-  const askOnce = async (due: number, path: string) => {
-    try {
-      const signal = AbortSignal.timeout(10_000)
-      const [response] = (await once(get(`${url}${path}`, { agent, signal }), 'response')) as [IncomingMessage]
-      response.resume()
-      await once(response, 'end')
-      if (response.statusCode !== 200) wrong++
-    } catch {
-      wrong++
-    }
-    took.push(performance.now() - due)
-  }
-  const begin = performance.now()
-  const asking: Promise<void>[] = []
-  for (let i = 0; i < asks && !isOver; i++) {
-    const due = begin + (i * 1000) / asksPerSecond
-    if (due > performance.now()) await sleep(due - performance.now())
-    // A stride that is prime to the sizes, so that all are asked for.
-    asking.push(askOnce(due, services === null ? '/livez' : `/health/${nameOf((i * 7919) % services)}`))
-  }
-  await Promise.all(asking)
-  agent.destroy()
-  took.sort((a, b) => a - b)
-  const quantile = (q: number) => took[Math.floor(q * (took.length - 1))] ?? Number.NaN
-  const asked: Asked = { p50: quantile(0.5), p99: quantile(0.99), longest: quantile(1), wrong }
-  parentPort?.postMessage(asked)
-  parentPort?.close()
 }
 
 /** Goes on, scraped every 15 s as Prometheus does, and tells every minute how much memory that takes. */
