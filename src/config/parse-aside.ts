@@ -56,7 +56,8 @@ function parseInThread(
     if ('services' in message) for (const service of message.services) services.push(intern(service))
     else if ('problems' in message) problems.push(...message.problems)
     else read = message.read
-    worker.postMessage('next')
+    // In another turn of the event loop: Node.js goes on taking messages for as long as there are more.
+    setImmediate(() => worker.postMessage('next'))
   })
   worker.once('error', (error) => {
     failure = error

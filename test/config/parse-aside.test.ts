@@ -63,7 +63,7 @@ for (const [what, name, text, sources] of [
     'advice for each of many services',
     'porthole.yaml',
     padded(
-      `services:\n${Array.from({ length: 1100 }, (_, i) => `  s${i}: { targets: [a:1], timeout: 1s }`).join('\n')}`,
+      `services:\n${Array.from({ length: 1700 }, (_, i) => `  s${i}: { targets: [a:1], timeout: 1s }`).join('\n')}`,
     ),
     none,
   ],
@@ -94,7 +94,7 @@ for (const [what, name, text] of [
   [
     'very many',
     'porthole.yaml',
-    padded(`services:\n${Array.from({ length: 1100 }, (_, i) => `  s${i}: { targets: [a] }`).join('\n')}`),
+    padded(`services:\n${Array.from({ length: 1700 }, (_, i) => `  s${i}: { targets: [a] }`).join('\n')}`),
   ],
   ['Redis is missing', 'porthole.yaml', padded('replicas: {}')],
 ] as const) {
