@@ -12,8 +12,8 @@ export type Agenda = {
   remove(slot: number): void
   /** When a slot is due, or was when it was last taken out; infinity for one that is not known. */
   dueAt(slot: number): number
-  /** Takes out what the first tick that is over by `now` brings; null when none is. */
-  take(now: number): number[] | null
+  /** Takes out what the first tick that is over by `now` brings, so many at most, and more when asked again; null when none is. */
+  take(now: number, most?: number): number[] | null
   /** When the next tick is over that brings something; null when nothing is in. */
   nextAt(): number | null
 }
@@ -75,11 +75,10 @@ export function createAgenda(tickMs: number): Agenda {
       columns.pageOf(slot).dueAt[rowOf(slot)] = Number.POSITIVE_INFINITY
     },
     dueAt: (slot) => columns.pageOf(slot).dueAt[rowOf(slot)] as number,
-    take(now) {
+    take(now, most = Number.POSITIVE_INFINITY) {
       const bucket = order.peek()
       if (bucket === undefined || bucket.dueAt > now) return null
-      drop(bucket)
-      return bucket.slots.filter((slot) => {
+      const taken = bucket.slots.splice(0, most).filter((slot) => {
         const { dueAt, isIn } = columns.pageOf(slot)
         const row = rowOf(slot)
         // One that moved away and back is in the bucket twice.
@@ -87,6 +86,9 @@ export function createAgenda(tickMs: number): Agenda {
         if (isHere) isIn[row] = 0
         return isHere
       })
+      bucket.count -= taken.length
+      if (bucket.count === 0) drop(bucket)
+      return taken
     },
     nextAt: () => order.peek()?.dueAt ?? null,
   }

@@ -15,6 +15,8 @@ const takeoverMs = 400
 const defaultTickMs = 40
 /** So long beats are begun before whatever else waits gets its turn of the event loop, in milliseconds. */
 const turnMs = 10
+/** So many beats are begun between two looks at the clock: a millisecond's work. */
+const beatsAtOnce = 500
 
 /** Starts the check of every target that is covered when its beat comes. */
 export type Loop = {
@@ -127,7 +129,7 @@ export function createLoop({
     const now = clock.now()
     const aheadMs = epochAhead()
     while (clock.now() - now <= turnMs) {
-      const due = agenda.take(now)
+      const due = agenda.take(now, beatsAtOnce)
       if (due === null) break
       for (const slot of due) {
         const watched = columns.pageOf(slot).watched[rowOf(slot)]

@@ -37,6 +37,19 @@ test('one that moved away and back comes out once', () => {
   assert.equal(agenda.nextAt(), null)
 })
 
+test('what one tick brings can be taken out bit by bit, less what moves meanwhile', () => {
+  const agenda = createAgenda(40)
+  for (const slot of [1, 2, 3, 4, 5]) agenda.put(slot, 20)
+  assert.deepEqual(agenda.take(40, 2), [1, 2])
+  assert.equal(agenda.nextAt(), 40)
+  agenda.put(3, 90)
+  agenda.put(1, 35)
+  assert.deepEqual(agenda.take(40, 2), [4])
+  assert.deepEqual(agenda.take(40, 2), [5, 1])
+  assert.equal(agenda.take(40, 2), null)
+  assert.equal(agenda.nextAt(), 120)
+})
+
 test('a slot is in once, wherever it was put last', () => {
   const tickMs = 10
   const step = fc.oneof(
@@ -58,7 +71,7 @@ test('a slot is in once, wherever it was put last', () => {
           expected.delete(next.remove)
         } else now += next.pass
         const out: number[] = []
-        for (let taken = agenda.take(now); taken !== null; taken = agenda.take(now)) out.push(...taken)
+        for (let taken = agenda.take(now, 2); taken !== null; taken = agenda.take(now, 2)) out.push(...taken)
         const over = [...expected]
           .filter(([, dueAt]) => Math.ceil(dueAt / tickMs) * tickMs <= now)
           .map(([slot]) => slot)

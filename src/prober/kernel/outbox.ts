@@ -2,7 +2,7 @@ import type { Batch, Finding, Records } from './records.ts'
 
 /** How long good news that nobody waits for is held for company, in milliseconds, and how many findings go at once at the most. */
 const holdMs = 50
-const findingsPerBatch = 256
+const findingsPerBatch = 128
 
 /**
  * Findings on their way to the main thread. To wake it costs as much as a dozen checks. So connections that nobody waits for are

@@ -32,6 +32,6 @@ describe('the kernel prober', { skip: await whyNoKernelProber() }, () => {
     seen.push(ended)
     const steps = seen.map((now, i) => now - (seen[i - 1] ?? 0))
     // What is handed over together is taken in together.
-    assert.ok(Math.max(...steps) <= 256, `${Math.max(...steps)} outcomes in one turn`)
+    assert.ok(Math.max(...steps) <= 128, `${Math.max(...steps)} outcomes in one turn`)
   })
 })
