@@ -319,11 +319,12 @@ function report(all: readonly Figures[]): void {
       'loop p99 ms',
       'health p50 ms',
       'p99',
+      'longest',
     ],
     all.map(({ targets, perSecond, late, lateQuiet, inFlight, loopMs, asked }) => [
       String(targets),
       ...[perSecond, ...late, lateQuiet, inFlight, loopMs].map((figure) => figure.toFixed(0)),
-      ...[asked.p50, asked.p99].map((figure) => figure.toFixed(1)),
+      ...[asked.p50, asked.p99, asked.longest].map((figure) => figure.toFixed(1)),
     ]),
   )
   console.log('\nwhile another configuration is taken in')
