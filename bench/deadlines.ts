@@ -1,6 +1,5 @@
 // How late deadlines are kept while 10,000 checks are in flight, all the time: they dial ports whose SYNs a firewall drops, and
 // begin evenly spread, as a schedule spreads them. In a network namespace of its own.
-import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../src/clock.ts'
@@ -9,23 +8,20 @@ import { boundInFlight, descriptorLimit } from '../src/prober/descriptors.ts'
 import { startKernelProber } from '../src/prober/kernel/kernel.ts'
 import { awaitOutcome, type Prober } from '../src/prober/prober.ts'
 import { createResolver } from '../src/prober/resolver.ts'
-import { has, median, runInNamespace, verdict } from './processes.ts'
+import { dropWhatGoesTo, has, median, runInNamespace, verdict } from './processes.ts'
 
 const wanted = 10_000
 const timeoutMs = 2000
 const rounds = 5
 const secondsPerRound = 4
 const dropped = 81
-const firewall = `table inet filter { chain input { type filter hook input priority 0; tcp dport ${dropped} drop; }
-}`
 
 if (process.argv[2] === 'inside') await measure()
 else if (has('nft', 'nftables', 'the firewall that drops'))
   runInNamespace(fileURLToPath(import.meta.url), ['inside'], 60_000)
 
 async function measure(): Promise<void> {
-  const { status, stderr } = spawnSync('nft', ['-f', '-'], { input: firewall, encoding: 'utf8', timeout: 10_000 })
-  if (status !== 0) throw new Error(`nft does not take the rule: ${stderr}`)
+  dropWhatGoesTo(dropped)
   const clock = systemClock()
   const prober = await startKernelProber({ clock, resolver: createResolver({ clock }) })
   if (typeof prober === 'string') throw new Error(`the kernel prober cannot run here: ${prober}`)

@@ -1,7 +1,6 @@
 // What happens where much more is due than the machine can do: 100,000 targets at 1 s, one in twenty of them silent behind a
 // firewall. How even the checks are that get made, whether anything is wrongly called down, and how long people wait meanwhile.
 // In a network namespace of its own.
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,13 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { askElsewhere } from './asking.ts'
 import { latenessMs, scrape, sum } from './page.ts'
-import { has, memoryOf, runInNamespace, startListener, startPorthole, verdict } from './processes.ts'
+import { dropWhatGoesTo, has, memoryOf, runInNamespace, startListener, startPorthole, verdict } from './processes.ts'
 
 const targets = 100_000
 const silentEvery = 20
 const dropped = 81
-const firewall = `table inet filter { chain input { type filter hook input priority 0; tcp dport ${dropped} drop; }
-}`
 const secondsToSettle = 30
 const seconds = 30
 const asksPerSecond = 200
@@ -25,8 +22,7 @@ else if (has('nft', 'nftables', 'the firewall that drops'))
   runInNamespace(fileURLToPath(import.meta.url), ['inside'], 240_000)
 
 async function measure(): Promise<void> {
-  const { status, stderr } = spawnSync('nft', ['-f', '-'], { input: firewall, encoding: 'utf8', timeout: 10_000 })
-  if (status !== 0) throw new Error(`nft does not take the rule: ${stderr}`)
+  dropWhatGoesTo(dropped)
   const folder = mkdtempSync(join(tmpdir(), 'porthole-bench-'))
   const listener = await startListener(8, '0.0.0.0')
   const porthole = await startPorthole(['--config', writeConfig(folder, listener.ports)])

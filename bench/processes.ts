@@ -122,6 +122,14 @@ export function runInNamespace(program: string, args: readonly string[], timeout
   return true
 }
 
+/** Has a firewall drop what goes to a port, in this network namespace, which must be the caller's own. */
+export function dropWhatGoesTo(port: number): void {
+  const rules = `table inet filter { chain input { type filter hook input priority 0; tcp dport ${port} drop; }
+}`
+  const { status, stderr } = spawnSync('nft', ['-f', '-'], { input: rules, encoding: 'utf8', timeout: 10_000 })
+  if (status !== 0) throw new Error(`nft does not take the rule: ${stderr}`)
+}
+
 /** Whether a tool can be run; says what is skipped where it cannot. */
 export function has(tool: string, debianPackage: string, skipped: string): boolean {
   const isThere = spawnSync('sh', ['-c', 'command -v "$0"', tool]).status === 0
