@@ -9,7 +9,7 @@ import { readEnvironment } from './config/environment.ts'
 import { parseAside } from './config/parse-aside.ts'
 import { formatProblem } from './config/problem.ts'
 import { readConfig } from './config/read.ts'
-import { watchConfig } from './config/watch.ts'
+import { type ConfigWatch, watchConfig } from './config/watch.ts'
 import { parseDuration } from './domain/duration.ts'
 import { builtInDefaults } from './domain/policy.ts'
 import { startProber } from './prober/start.ts'
@@ -137,11 +137,14 @@ async function runServe(targets: string[], named: string | null): Promise<number
 function followFile(file: string, seen: string | null, sources: ConfigSources, porthole: Porthole): () => void {
   const onChange = async (bytes: Uint8Array<ArrayBuffer>) => {
     const read = await parseAside({ name: file, bytes }, sources, porthole.services)
-    if (!read.ok) return porthole.reloadFailed(firstOf(read.problems.map(formatProblem), file))
+    if (!read.ok) {
+      if (read.arePassing) watching.forget()
+      return porthole.reloadFailed(firstOf(read.problems.map(formatProblem), file))
+    }
     await porthole.reload(read.config)
     logRemarks(porthole, file, read)
   }
-  const watching = watchConfig({
+  const watching: ConfigWatch = watchConfig({
     file,
     seen,
     onChange,

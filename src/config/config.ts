@@ -61,7 +61,12 @@ export type ReadConfig =
       readonly notes: readonly string[]
       readonly advice: readonly Problem[]
     }
-  | { readonly ok: false; readonly problems: readonly Problem[] }
+  | {
+      readonly ok: false
+      readonly problems: readonly Problem[]
+      /** They are none of what was read, and may be gone at another try. */
+      readonly arePassing?: true
+    }
 
 export type ConfigSources = {
   /** Targets from the command line: `host:port` or `name=host:port`. */

@@ -37,7 +37,7 @@ export async function parseAside(
   try {
     return await parseInThread({ name, bytes, targets, env: { ...env } }, intern, thread)
   } catch (error) {
-    return { ok: false, problems: [{ place: name, path: '', message: whyNoThread(error) }] }
+    return { ok: false, ...whyNoThread(name, error) }
   }
 }
 
@@ -76,13 +76,20 @@ function complete(read: ReadConfig, services: readonly Service[], problems: read
 }
 
 /** What keeps a thread from parsing although there is nothing wrong with the file or the program; else the error is thrown on. */
-function whyNoThread(error: unknown): string {
+function whyNoThread(
+  place: string,
+  error: unknown,
+): Pick<Extract<ReadConfig, { ok: false }>, 'problems' | 'arePassing'> {
   const { code } = error as NodeJS.ErrnoException
+  const problem = (message: string): Problem[] => [{ place, path: '', message }]
   switch (code) {
     case 'ERR_WORKER_INIT_FAILED':
-      return `no thread can be started to parse it (${code}): let Porthole have more threads, or memory`
+      return {
+        problems: problem(`no thread can be started to parse it (${code}): let Porthole have more threads, or memory`),
+        arePassing: true,
+      }
     case 'ERR_WORKER_OUT_OF_MEMORY':
-      return `there is not enough memory to parse it (${code}): let Porthole have more`
+      return { problems: problem(`there is not enough memory to parse it (${code}): let Porthole have more`) }
     default:
       throw error
   }

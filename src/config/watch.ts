@@ -21,6 +21,8 @@ export type WatchOptions = {
 export type ConfigWatch = {
   /** Looks now, without being told of a change. */
   look(): Promise<void>
+  /** What was seen could not be made use of: at the next look it is a change again. */
+  forget(): void
   close(): void
 }
 
@@ -94,6 +96,9 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
 
   return {
     look,
+    forget() {
+      seen = null
+    },
     close() {
       closed = true
       clearInterval(poll)

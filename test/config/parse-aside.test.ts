@@ -159,6 +159,7 @@ test('that no thread can be started is a problem of the file', async () => {
   assert.deepEqual(read.ok ? [] : read.problems.map(formatProblem), [
     `a.yaml: no thread can be started to parse it (${code}): let Porthole have more threads, or memory`,
   ])
+  assert.equal(read.ok ? undefined : read.arePassing, true)
 })
 
 test('a bug in the thread is an exception, and so is a thread that ends before it is through', async () => {

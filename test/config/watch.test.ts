@@ -183,6 +183,28 @@ test('the next look waits until the last change has been dealt with', async (t) 
   assert.equal(await begun.next(), 'two')
 })
 
+test('what is forgotten is a change again at the next look', async (t) => {
+  const file = join(await makeFolder(t), 'porthole.yaml')
+  await writeFile(file, 'one')
+  const texts = collect<string>()
+  let isFirst = true
+  const watching = watchConfig({
+    file,
+    seen: null,
+    onChange(bytes) {
+      texts.push(textOf(bytes))
+      if (isFirst) watching.forget()
+      isFirst = false
+    },
+    onError: () => {},
+    pollMs: 5,
+  })
+  t.after(() => watching.close())
+  assert.deepEqual([await texts.next(), await texts.next()], ['one', 'one'])
+  await replace(file, 'two')
+  assert.equal(await texts.next(), 'two')
+})
+
 test('after close nothing is reported any more', async (t) => {
   const file = join(await makeFolder(t), 'porthole.yaml')
   await writeFile(file, 'one')
