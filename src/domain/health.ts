@@ -76,6 +76,19 @@ function isStale(health: Health, policy: Policy, now: number): boolean {
   return health.confirmedAt !== null && now - health.confirmedAt > staleAfterMs(health, policy)
 }
 
+/**
+ * Whether somebody who asks for nothing older than `maxAgeMs` needs a new check; null: on demand as the policy says, on a schedule never.
+ * A target is not dialled again within its `minAge`.
+ */
+export function isTooOld(health: Health, policy: Policy, maxAgeMs: number | null, now: number): boolean {
+  const wanted = maxAgeMs ?? (policy.intervalMs === null ? policy.maxAgeMs : Number.POSITIVE_INFINITY)
+  if (wanted === Number.POSITIVE_INFINITY) return false
+  if (health.lastOutcome === null) return true
+  // On demand nobody else would check again what has grown too old to be believed.
+  const most = policy.intervalMs === null ? staleAfterMs(health, policy) : wanted
+  return now - health.lastOutcome.endedAt > Math.max(Math.min(wanted, most), policy.minAgeMs)
+}
+
 /** The status as it reads now, and since when: a health nobody has confirmed for too long reads unknown, so that a checker that stopped does not look healthy. */
 export function statusAt(health: Health, policy: Policy, now: number): Pick<Health, 'status' | 'since'> {
   if (health.confirmedAt === null || !isStale(health, policy, now)) return health

@@ -22,3 +22,13 @@ export function createColumns<Page>(createPage: () => Page): Columns<Page> {
     },
   }
 }
+
+/** The word whose place in a list a column has. Null is 0, and the first word of the list 1. */
+export function wordAt<Word>(list: readonly Word[], column: Uint8Array, row: number): Word | null {
+  return list[(column[row] as number) - 1] ?? null
+}
+
+/** What `wordAt` finds a word by. */
+export function placeOf<Word>(list: readonly Word[], word: Word | null | undefined): number {
+  return word == null ? 0 : list.indexOf(word) + 1
+}

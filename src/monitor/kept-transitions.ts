@@ -1,7 +1,7 @@
 import { Reason } from '../domain/outcome.ts'
 import { Status } from '../domain/status.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
-import { rowOf, rowsPerPage } from './columns.ts'
+import { placeOf, rowOf, rowsPerPage, wordAt } from './columns.ts'
 import { createTexts } from './texts.ts'
 
 /**
@@ -37,7 +37,6 @@ function createPage() {
     at: numbers(),
     from: words(),
     to: words(),
-    /** Null is behind the last word of the list. */
     reason: words(),
     /** The place of what its service had before it, which may be forgotten by now; -1 where there was nothing. */
     before: numbers(),
@@ -73,10 +72,10 @@ export function createKeptTransitions(): KeptTransitions {
       id: page.id[row] as number,
       service: serviceAt(place),
       target: page.target[row] as string | null,
-      from: Status.options[page.from[row] as number] as Status,
-      to: Status.options[page.to[row] as number] as Status,
+      from: wordAt(Status.options, page.from, row) ?? 'unknown',
+      to: wordAt(Status.options, page.to, row) ?? 'unknown',
       at: page.at[row] as number,
-      reason: Reason.options[page.reason[row] as number] ?? null,
+      reason: wordAt(Reason.options, page.reason, row),
       message: page.message[row] as string,
     }
   }
@@ -87,9 +86,9 @@ export function createKeptTransitions(): KeptTransitions {
     const row = rowOf(end)
     page.id[row] = id
     page.at[row] = at
-    page.from[row] = Status.options.indexOf(from)
-    page.to[row] = Status.options.indexOf(to)
-    page.reason[row] = reason === null ? Reason.options.length : Reason.options.indexOf(reason)
+    page.from[row] = placeOf(Status.options, from)
+    page.to[row] = placeOf(Status.options, to)
+    page.reason[row] = placeOf(Reason.options, reason)
     const before = newest.get(service) ?? -1
     page.before[row] = before
     // One string for all that a service has: from elsewhere its name comes as another each time.

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { type Addresses, membersOf } from '../domain/addresses.ts'
 import { createDialRules, type DialRules } from '../domain/dial-rules.ts'
-import { staleAfterMs, statusAt } from '../domain/health.ts'
+import { isTooOld, statusAt } from '../domain/health.ts'
 import type { Outcome } from '../domain/outcome.ts'
 import type { Service } from '../domain/service.ts'
 import type { Transition } from '../domain/transition.ts'
@@ -208,17 +208,6 @@ export function createMonitor(parts: {
     })
   }
 
-  function isOlder(watched: WatchedTarget, maxAgeMs: number | null): boolean {
-    const { policy } = watched.watchedService.service
-    const wanted = maxAgeMs ?? (policy.intervalMs === null ? policy.maxAgeMs : Number.POSITIVE_INFINITY)
-    if (wanted === Number.POSITIVE_INFINITY) return false
-    const { lastOutcome } = watched.health
-    if (lastOutcome === null) return true
-    // On demand nobody else would check again what has grown too old to be believed.
-    const most = policy.intervalMs === null ? staleAfterMs(watched.health, policy) : wanted
-    return clock.now() - lastOutcome.endedAt > Math.max(Math.min(wanted, most), policy.minAgeMs)
-  }
-
   registry.changed.subscribe(follow)
   follow({ put: [...registry.services.values()], removed: [], cause: '' })
 
@@ -244,9 +233,10 @@ export function createMonitor(parts: {
     },
     review: reviewAll,
     refresh(wanted, maxAgeMs, waitMs) {
+      const now = clock.now()
       const old: WatchedTarget[] = []
-      for (const { targets } of wanted) {
-        for (const watched of targets) if (isOlder(watched, maxAgeMs)) old.push(watched)
+      for (const { service, targets } of wanted) {
+        for (const watched of targets) if (isTooOld(watched.health, service.policy, maxAgeMs, now)) old.push(watched)
       }
       if (old.length === 0) return null
       const checks = Promise.all(old.map(check))

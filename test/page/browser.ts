@@ -82,34 +82,42 @@ export async function startBrowser(t: Scope): Promise<(url: string, options?: Ta
   }
 }
 
+/** What is there in a page, as far as it is used here. All of a browser's types would be in the way of Node.js' own. */
+type InPage = {
+  readonly axe: { run(): Promise<{ violations: Violation[] }> }
+  /** Left there by `timeKey` for its second half. */
+  timed: Promise<KeyTimes>
+  addEventListener(type: 'keydown', listener: (event: { timeStamp: number }) => void, options: { once: true }): void
+  requestAnimationFrame(paint: () => void): void
+  readonly document: { addEventListener(type: 'shown', listener: () => void, options: { once: true }): void }
+  /** Browsers tell of what was before as well. */
+  readonly observer: { observe(options: { type: 'longtask'; buffered: true }): void }
+}
+type Violation = { readonly id: string; readonly impact: string; readonly nodes: readonly { target: string[] }[] }
+/** Milliseconds until the page could take the next key, and until what came of this one was painted. */
+type KeyTimes = { readonly takenMs: number; readonly shownMs: number }
+
 /** What axe-core finds against accessibility, a line for each rule. */
 export async function audit(page: Page): Promise<string[]> {
   // By the debugger, which no policy of the page's forbids.
   await page.evaluate(axe)
   return page.evaluate(async () => {
-    // @ts-expect-error: axe is there since the line above.
-    const { violations } = await globalThis.axe.run()
+    const { violations } = await (globalThis as unknown as InPage).axe.run()
     return violations.map(
-      ({ id, impact, nodes }: { id: string; impact: string; nodes: { target: string[] }[] }) =>
-        `${id} (${impact}): ${nodes.map(({ target }) => target.join(' ')).join(', ')}`,
+      ({ id, impact, nodes }) => `${id} (${impact}): ${nodes.map(({ target }) => target.join(' ')).join(', ')}`,
     )
   })
 }
 
-/** Presses a key in the page, and waits until what came of it is painted. Milliseconds: until the page could take the next key, and until it showed. */
-export async function timeKey(
-  page: Page,
-  key: string,
-  withinMs = limitMs,
-): Promise<{ takenMs: number; shownMs: number }> {
+/** Presses a key in the page, and waits until what came of it is painted. */
+export async function timeKey(page: Page, key: string, withinMs = limitMs): Promise<KeyTimes> {
   await page.evaluate((withinMs) => {
-    // biome-ignore lint/suspicious/noExplicitAny: left in the page for the second half
-    const global = globalThis as any
+    const global = globalThis as unknown as InPage
     global.timed = new Promise((done, fail) => {
       setTimeout(() => fail(new Error(`nothing was shown within ${withinMs} ms`)), withinMs)
       global.addEventListener(
         'keydown',
-        ({ timeStamp: from }: { timeStamp: number }) => {
+        ({ timeStamp: from }) => {
           let takenMs = 0
           setTimeout(() => {
             takenMs = performance.now() - from
@@ -123,8 +131,7 @@ export async function timeKey(
     })
   }, withinMs)
   await page.keyboard.press(key)
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  return page.evaluate(() => (globalThis as any).timed)
+  return page.evaluate(() => (globalThis as unknown as InPage).timed)
 }
 
 /** The longest time that the page did nothing else than work, in milliseconds, from when it was opened; 0 where none took 50. */
@@ -136,8 +143,7 @@ export async function longestTaskMs(page: Page): Promise<number> {
         const observer = new PerformanceObserver((list) => {
           for (const { duration } of list.getEntries()) longest = Math.max(longest, duration)
         })
-        // @ts-expect-error: browsers tell of what was before as well.
-        observer.observe({ type: 'longtask', buffered: true })
+        ;(observer as unknown as InPage['observer']).observe({ type: 'longtask', buffered: true })
         setTimeout(() => done(Math.round(longest)), 100)
       }),
   )

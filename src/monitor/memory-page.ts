@@ -1,0 +1,124 @@
+import { type Health, unchecked } from '../domain/health.ts'
+import { Answer, type Outcome, Reason } from '../domain/outcome.ts'
+import { placeOf, rowsPerPage, wordAt } from './columns.ts'
+
+/** What is remembered of the targets of a page, a column to each field. */
+export type MemoryPage = ReturnType<typeof createMemoryPage>
+
+const statuses = ['up', 'down', 'unknown'] as const satisfies Health['status'][]
+/** A number of SYNs that the kernel never sends again (tcp_syn_retries is at most 127). */
+const unseen = 255
+const verdicts = ['up', 'down'] as const
+
+/** Of rows that were never written: nothing is remembered of them. */
+export function createMemoryPage() {
+  const numbers = () => new Float64Array(rowsPerPage)
+  /** NaN for null. */
+  const instants = () => numbers().fill(Number.NaN)
+  /** Up to four billion: fourteen years of checks, ten a second. */
+  const counts = () => new Uint32Array(rowsPerPage)
+  /** Places in a list of words. */
+  const words = () => new Uint8Array(rowsPerPage)
+  return {
+    status: words(),
+    announced: words(),
+    verdict: words(),
+    streak: counts(),
+    downReason: words(),
+    since: instants(),
+    confirmedAt: instants(),
+    checks: counts(),
+    failures: counts(),
+    connectMs: numbers(),
+    synRetransmits: counts(),
+    lossAt: instants(),
+    dueAt: numbers(),
+    /** Of the last outcome; without a reason there is none. */
+    reason: words(),
+    answer: words(),
+    startedAt: numbers(),
+    endedAt: numbers(),
+    latencyMs: numbers(),
+    /** SYNs sent again; `unseen` for null. */
+    resent: new Uint8Array(rowsPerPage),
+    /** Where it is not the target's own: that of a name. */
+    address: [] as (string | null | undefined)[],
+    /** Where there is either, which is seldom while all is well. */
+    rest: [] as (Pick<Outcome, 'icmp' | 'code'> | undefined)[],
+    /** What was last read or written, which is read several times while an outcome is taken in. */
+    last: { row: -1, health: unchecked },
+  }
+}
+
+/** `own` is the target's literal address, if it has one. */
+export function readHealth(page: MemoryPage, row: number, own: string | null): Health {
+  const { last } = page
+  if (last.row === row) return last.health
+  const verdict = wordAt(verdicts, page.verdict, row)
+  last.health = {
+    status: wordAt(statuses, page.status, row) ?? 'unknown',
+    since: numberAt(page.since, row),
+    streak: verdict === null ? null : { verdict, count: page.streak[row] as number },
+    confirmedAt: numberAt(page.confirmedAt, row),
+    lastOutcome: readOutcome(page, row, own),
+    downReason: wordAt(Reason.options, page.downReason, row),
+  }
+  last.row = row
+  return last.health
+}
+
+function readOutcome(page: MemoryPage, row: number, own: string | null): Outcome | null {
+  const reason = wordAt(Reason.options, page.reason, row)
+  if (reason === null) return null
+  const address = page.address[row]
+  const resent = page.resent[row] as number
+  const rest = page.rest[row]
+  return {
+    reason,
+    startedAt: page.startedAt[row] as number,
+    endedAt: page.endedAt[row] as number,
+    address: address === undefined ? own : address,
+    latencyMs: numberAt(page.latencyMs, row),
+    synRetransmits: resent === unseen ? null : resent,
+    answer: wordAt(Answer.options, page.answer, row),
+    icmp: rest?.icmp ?? null,
+    code: rest?.code ?? null,
+  }
+}
+
+export function writeHealth(page: MemoryPage, row: number, health: Health, own: string | null): void {
+  const { status, since, streak, confirmedAt, lastOutcome, downReason } = health
+  page.status[row] = placeOf(statuses, status)
+  page.since[row] = since ?? Number.NaN
+  page.verdict[row] = placeOf(verdicts, streak?.verdict)
+  page.streak[row] = streak?.count ?? 0
+  page.confirmedAt[row] = confirmedAt ?? Number.NaN
+  page.downReason[row] = placeOf(Reason.options, downReason)
+  writeOutcome(page, row, lastOutcome, own)
+  page.last.row = row
+  page.last.health = health
+}
+
+function writeOutcome(page: MemoryPage, row: number, outcome: Outcome | null, own: string | null): void {
+  page.reason[row] = placeOf(Reason.options, outcome?.reason)
+  if (outcome === null) return
+  const { startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code } = outcome
+  page.startedAt[row] = startedAt
+  page.endedAt[row] = endedAt
+  page.latencyMs[row] = latencyMs ?? Number.NaN
+  page.resent[row] = synRetransmits ?? unseen
+  page.answer[row] = placeOf(Answer.options, answer)
+  put(page.address, row, address === own ? undefined : address)
+  put(page.rest, row, icmp === null && code === null ? undefined : { icmp, code })
+}
+
+/** Leaves a column as short as it can be. */
+function put<Value>(column: (Value | undefined)[], row: number, value: Value | undefined): void {
+  if (value !== undefined || column[row] !== undefined) column[row] = value
+}
+
+/** Null is NaN. */
+export function numberAt(column: Float64Array, row: number): number | null {
+  const number = column[row] as number
+  return Number.isNaN(number) ? null : number
+}
