@@ -2,6 +2,7 @@ import type { MetricFamily } from '../domain/metric-family.ts'
 import { type Quorum, statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import { type Counts, noCounts, Status } from '../domain/status.ts'
+import { type Columns, createColumns, placeOf, rowOf, rowsPerPage, wordAt } from '../monitor/columns.ts'
 import { createSlots } from '../monitor/slots.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
 import { isNarrowed, isSelected, type Selection } from './selection.ts'
@@ -9,48 +10,50 @@ import { createTable } from './table.ts'
 import { cached } from './target-series.ts'
 import type { Family } from './text-format.ts'
 
-/** What is kept of a service. A status is its place in the list of them. */
-type Column =
-  | 'status'
-  | 'targets'
-  | 'targetsUp'
-  /** 1 while it is drained, else none. */
-  | 'drained'
+/** What is kept of the services of a page. */
+type Page = ReturnType<typeof createPage>
 
-const families: Family<Column>[] = [
-  {
-    name: 'porthole_service_up',
-    type: 'gauge',
-    help: `Whether the service's quorum is met (degraded counts as 1; unknown does not). ${cached}`,
-    column: 'status',
-    value: (place) => isUp(Status.options[place]),
-  },
-  { name: 'porthole_service_targets', type: 'gauge', help: 'How many targets the service has.', column: 'targets' },
-  {
-    name: 'porthole_service_targets_up',
-    type: 'gauge',
-    help: `How many of its targets are up. ${cached}`,
-    column: 'targetsUp',
-  },
-  {
-    name: 'porthole_service_draining',
-    type: 'gauge',
-    help: 'Always 1: the service is taken out of service by its operator. What its targets say is told all the same.',
-    column: 'drained',
-  },
-]
+function createPage() {
+  return {
+    /** Places in the list of them. */
+    status: new Uint8Array(rowsPerPage),
+    isDrained: new Uint8Array(rowsPerPage),
+    targets: new Uint32Array(rowsPerPage),
+    targetsUp: new Uint32Array(rowsPerPage),
+  }
+}
 
-const groupFamilies: Family<'up'>[] = [
-  {
-    name: 'porthole_group_up',
-    type: 'gauge',
-    help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not. ${cached}`,
-    column: 'up',
-  },
-]
+function familiesOf({ pageOf }: Columns<Page>): Family[] {
+  return [
+    {
+      name: 'porthole_service_up',
+      type: 'gauge',
+      help: `Whether the service's quorum is met (degraded counts as 1; unknown does not). ${cached}`,
+      read: (slot) => isUp(wordAt(Status.options, pageOf(slot).status, rowOf(slot))),
+    },
+    {
+      name: 'porthole_service_targets',
+      type: 'gauge',
+      help: 'How many targets the service has.',
+      read: (slot) => pageOf(slot).targets[rowOf(slot)] as number,
+    },
+    {
+      name: 'porthole_service_targets_up',
+      type: 'gauge',
+      help: `How many of its targets are up. ${cached}`,
+      read: (slot) => pageOf(slot).targetsUp[rowOf(slot)] as number,
+    },
+    {
+      name: 'porthole_service_draining',
+      type: 'gauge',
+      help: 'Always 1: the service is taken out of service by its operator. What its targets say is told all the same.',
+      read: (slot) => pageOf(slot).isDrained[rowOf(slot)] || Number.NaN,
+    },
+  ]
+}
 
 /** A group, and what its services read as; drained ones are members, but not counted. */
-type Entry = { readonly slot: number; readonly counts: Counts; members: number }
+type Entry = { readonly slot: number; readonly name: string; readonly counts: Counts; members: number }
 
 /** The series of all services and groups. */
 export type ServiceSeries = {
@@ -70,16 +73,32 @@ export function createServiceSeries({
   omit: ReadonlySet<MetricFamily>
 }): ServiceSeries {
   const isKept = ({ name }: { name: MetricFamily }) => !omit.has(name)
-  const table = createTable<Column>()
-  const groupTable = createTable<'up'>()
+  const table = createTable()
+  const columns = createColumns(createPage)
+  const families = familiesOf(columns).filter(isKept)
+  const groupTable = createTable()
   const groupSlots = createSlots()
   const groups = new Map<string, Entry>()
+  const groupsBySlot: (Entry | undefined)[] = []
+  const groupFamilies = [
+    {
+      name: 'porthole_group_up',
+      type: 'gauge',
+      help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not. ${cached}`,
+      read(slot) {
+        const group = groupsBySlot[slot]
+        // Their quorums change without a word.
+        return group === undefined ? Number.NaN : isUp(statusOf(group.counts, quorumOf(group.name)))
+      },
+    } satisfies Family,
+  ].filter(isKept)
   /** The services by slot, as they were when their groups counted them. */
   const counted: (Service | undefined)[] = []
 
   /** What its groups count a service as; null where they leave it out. */
   function countedAs(slot: number): Status | null {
-    return Number.isNaN(table.get(slot, 'drained')) ? (Status.options[table.get(slot, 'status')] ?? null) : null
+    const { status, isDrained } = columns.pageOf(slot)
+    return isDrained[rowOf(slot)] === 1 ? null : wordAt(Status.options, status, rowOf(slot))
   }
 
   function count(names: readonly string[], status: Status | null, by: 1 | -1): void {
@@ -89,21 +108,18 @@ export function createServiceSeries({
       if (status !== null) group.counts[status] += by
       if (group.members > 0) continue
       groups.delete(name)
+      groupsBySlot[group.slot] = undefined
       groupTable.remove(group.slot)
       groupSlots.giveBack(group.slot)
     }
   }
 
   function addGroup(name: string): Entry {
-    const group = { slot: groupSlots.take(), counts: noCounts(), members: 0 }
+    const group = { slot: groupSlots.take(), name, counts: noCounts(), members: 0 }
     groups.set(name, group)
+    groupsBySlot[group.slot] = group
     groupTable.add(group.slot, { group: name })
     return group
-  }
-
-  /** Groups are few, and their quorums change without a word. */
-  function writeGroups(): void {
-    for (const [name, { slot, counts }] of groups) groupTable.set(slot, 'up', isUp(statusOf(counts, quorumOf(name))))
   }
 
   /** The groups of selected services, where groups are selected as well only those. */
@@ -125,11 +141,13 @@ export function createServiceSeries({
       const before = counted[slot]
       if (before === undefined) table.add(slot, { service: service.name })
       const countedBefore = countedAs(slot)
+      const page = columns.pageOf(slot)
+      const row = rowOf(slot)
       const { status, counts } = standingOf(watched, now)
-      table.set(slot, 'status', Status.options.indexOf(status))
-      table.set(slot, 'targets', targets.length)
-      table.set(slot, 'targetsUp', counts.up)
-      table.set(slot, 'drained', drained ? 1 : Number.NaN)
+      page.status[row] = placeOf(Status.options, status)
+      page.isDrained[row] = drained ? 1 : 0
+      page.targets[row] = targets.length
+      page.targetsUp[row] = counts.up
       // Those it joins before those it leaves, or a group of one would be gone in between.
       count(service.groups, countedAs(slot), 1)
       count(before?.groups ?? [], countedBefore, -1)
@@ -147,14 +165,13 @@ export function createServiceSeries({
         const service = counted[slot]
         return service !== undefined && isSelected(selection, service)
       }
-      yield* table.pieces(families.filter(isKept), isNarrowed(selection) ? isWanted : null)
-      writeGroups()
+      yield* table.pieces(families, isNarrowed(selection) ? isWanted : null)
       const chosen = isNarrowed(selection) ? slotsOfGroups(selection) : null
-      yield* groupTable.pieces(groupFamilies.filter(isKept), chosen && ((slot) => chosen.has(slot)))
+      yield* groupTable.pieces(groupFamilies, chosen && ((slot) => chosen.has(slot)))
     },
   }
 }
 
-function isUp(status: Status | undefined): 0 | 1 {
+function isUp(status: Status | null): 0 | 1 {
   return status === 'up' || status === 'degraded' ? 1 : 0
 }

@@ -2,30 +2,24 @@ import { append, type Bytes, bytesOf, createBytes, hasRoom, write } from './byte
 import { beginOf, endOf, type Family, headerOf, type Labels, writeLabels } from './text-format.ts'
 
 /**
- * Numbers in columns, with a row for each slot, and the labels of each row: what series of the Prometheus format are made of. A line is
- * put together when it is asked for, so that a number may change at hardly any cost, and no line is kept.
+ * A row of labels for each slot: what series of the Prometheus format are made of. A line is put together when it is asked for, of the
+ * labels and the number that is then read, so that a number may change at no cost, and no line is kept.
  */
-export type Table<Column extends string> = {
-  /** Begins a row in a slot that has none, as yet without numbers. */
+export type Table = {
+  /** Begins a row in a slot that has none. */
   add(slot: number, labels: Labels): void
   /** Ends a row. */
   remove(slot: number): void
-  /** NaN where there is none. */
-  get(slot: number, column: Column): number
-  /** Sets a number of a row. NaN: it has none. */
-  set(slot: number, column: Column, number: number): void
   /**
    * Families one after the other: HELP and TYPE, then the lines of all rows or of those that are wanted, in pieces that end where a line
    * does. Each holds until the next is asked for, which writes over it. A row that is removed meanwhile is told of no longer. One that is
    * added is not told of yet: it may be of something that was told of in another slot.
    */
-  pieces(families: readonly Family<Column>[], isWanted: ((slot: number) => boolean) | null): Iterable<Buffer>
+  pieces(families: readonly Family[], isWanted: ((slot: number) => boolean) | null): Iterable<Buffer>
 }
 
 /** Some hundred rows. */
-type Section<Column> = {
-  /** Each is made when the first row has a number there. */
-  readonly columns: Map<Column, Float64Array>
+type Section = {
   /** The labels of the rows as they came, and of those that are gone until the room is needed. */
   labels: Bytes
   /** Where the labels of each row begin, and how long they are: 0 where there is no row. */
@@ -43,9 +37,9 @@ const pieceLength = 131_072
 /** Few lines are longer, in bytes. */
 const lineLength = 4096
 
-export function createTable<Column extends string>(): Table<Column> {
+export function createTable(): Table {
   /** Those without rows are not there. */
-  const sections: (Section<Column> | undefined)[] = []
+  const sections: (Section | undefined)[] = []
   /** For each page that is under way, the slots of rows that were added since it began. */
   const underWay = new Set<Set<number>>()
 
@@ -53,17 +47,18 @@ export function createTable<Column extends string>(): Table<Column> {
   const sectionOf = (slot: number) => sections[placeOf(slot)]
   const rowOf = (slot: number) => slot % rowsPerSection
 
-  function* lines(piece: Bytes, family: Family<Column>, isTold: (slot: number) => boolean): Iterable<Buffer> {
+  function* lines(piece: Bytes, family: Family, isTold: (slot: number) => boolean): Iterable<Buffer> {
     write(piece, headerOf(family))
     const begin = bytesOf(beginOf(family))
     let end = ''
     let ended = Number.NaN
     for (const [place, section] of sections.entries()) {
-      const numbers = section?.columns.get(family.column)
-      if (section === undefined || numbers === undefined) continue
+      if (section === undefined) continue
       for (let row = 0; row < rowsPerSection; row++) {
-        const number = numbers[row] as number
-        if (Number.isNaN(number) || !isTold(place * rowsPerSection + row)) continue
+        const slot = place * rowsPerSection + row
+        if (section.lengths[row] === 0 || !isTold(slot)) continue
+        const number = family.read(slot)
+        if (Number.isNaN(number)) continue
         // Most rows say what the one before said.
         if (number !== ended) end = endOf(family, number)
         ended = number
@@ -91,21 +86,9 @@ export function createTable<Column extends string>(): Table<Column> {
     remove(slot) {
       const section = sectionOf(slot)
       if (section === undefined) return
-      for (const numbers of section.columns.values()) numbers[rowOf(slot)] = Number.NaN
       section.labelsLength -= section.lengths[rowOf(slot)] as number
       section.lengths[rowOf(slot)] = 0
       if (section.labelsLength === 0) sections[placeOf(slot)] = undefined
-    },
-    get: (slot, column) => sectionOf(slot)?.columns.get(column)?.[rowOf(slot)] ?? Number.NaN,
-    set(slot, column, number) {
-      const columns = sectionOf(slot)?.columns
-      let numbers = columns?.get(column)
-      if (numbers === undefined) {
-        if (Number.isNaN(number)) return
-        numbers = new Float64Array(rowsPerSection).fill(Number.NaN)
-        columns?.set(column, numbers)
-      }
-      numbers[rowOf(slot)] = number
     },
     *pieces(families, isWanted) {
       const piece = createBytes(pieceLength + lineLength)
@@ -121,9 +104,8 @@ export function createTable<Column extends string>(): Table<Column> {
   }
 }
 
-function createSection<Column>(): Section<Column> {
+function createSection(): Section {
   return {
-    columns: new Map(),
     labels: createBytes(0),
     begins: new Uint32Array(rowsPerSection),
     lengths: new Uint32Array(rowsPerSection),
@@ -139,7 +121,7 @@ function taken(piece: Bytes): Buffer {
 }
 
 /** Moves the labels of all rows to where there is room for `more` bytes, and leaves those of rows that are gone behind. */
-function makeRoom<Column>(section: Section<Column>, more: number): void {
+function makeRoom(section: Section, more: number): void {
   const { labels, begins, lengths } = section
   section.labels = createBytes(Math.ceil((section.labelsLength + more) * room))
   for (const [row, begin] of begins.entries()) {

@@ -1,12 +1,12 @@
 import type { MetricFamily } from '../domain/metric-family.ts'
 
 /** One metric of the things that have rows in a table. */
-export type Family<Column extends string> = {
+export type Family = {
   readonly name: MetricFamily
   readonly help: string
   readonly type: 'gauge' | 'counter'
-  /** Where its numbers are. A row without one has no line. */
-  readonly column: Column
+  /** The number of whatever has its row in a slot, as it is now. NaN: it has none, and no line. */
+  readonly read: (slot: number) => number
   /** What is told of a number, where that is not the number itself. */
   readonly value?: (number: number) => number
   /** Labels that depend on the number, behind those of the row. */
@@ -16,17 +16,17 @@ export type Family<Column extends string> = {
 export type Labels = Readonly<Record<string, string>>
 
 /** The HELP and TYPE of a family. */
-export function headerOf({ name, help, type }: Family<string>): string {
+export function headerOf({ name, help, type }: Family): string {
   return `# HELP ${name} ${escaped(help, /[\\\n]/g)}\n# TYPE ${name} ${type}\n`
 }
 
 /** What stands before the labels of a row. */
-export function beginOf({ name }: Family<string>): string {
+export function beginOf({ name }: Family): string {
   return `${name}{`
 }
 
 /** What stands behind the labels of a row. Numbers are written as JavaScript writes them, as prom-client does. */
-export function endOf({ value, labels }: Family<string>, number: number): string {
+export function endOf({ value, labels }: Family, number: number): string {
   const more = labels === undefined ? '' : `,${writeLabels(labels(number))}`
   return `${more}} ${value === undefined ? number : value(number)}\n`
 }

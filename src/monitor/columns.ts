@@ -25,7 +25,9 @@ export function createColumns<Page>(createPage: () => Page): Columns<Page> {
 
 /** The word whose place in a list a column has. Null is 0, and the first word of the list 1. */
 export function wordAt<Word>(list: readonly Word[], column: Uint8Array, row: number): Word | null {
-  return list[(column[row] as number) - 1] ?? null
+  const place = column[row] as number
+  // A list is never asked for what is at -1: it would be looked for as a property, which takes a hundred times as long.
+  return place === 0 ? null : (list[place - 1] ?? null)
 }
 
 /** What `wordAt` finds a word by. */
