@@ -2,7 +2,7 @@ import type { MetricFamily } from '../domain/metric-family.ts'
 import { type Quorum, statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import { type Counts, noCounts, Status } from '../domain/status.ts'
-import { type Columns, createColumns, placeOf, rowOf, rowsPerPage, wordAt } from '../monitor/columns.ts'
+import { placeOf, rowOf, rowsPerPage, wordAt, wordOf } from '../monitor/columns.ts'
 import { createSlots } from '../monitor/slots.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
 import { isNarrowed, isSelected, type Selection } from './selection.ts'
@@ -23,37 +23,48 @@ function createPage() {
   }
 }
 
-function familiesOf({ pageOf }: Columns<Page>): Family[] {
-  return [
-    {
-      name: 'porthole_service_up',
-      type: 'gauge',
-      help: `Whether the service's quorum is met (degraded counts as 1; unknown does not). ${cached}`,
-      read: (slot) => isUp(wordAt(Status.options, pageOf(slot).status, rowOf(slot))),
-    },
-    {
-      name: 'porthole_service_targets',
-      type: 'gauge',
-      help: 'How many targets the service has.',
-      read: (slot) => pageOf(slot).targets[rowOf(slot)] as number,
-    },
-    {
-      name: 'porthole_service_targets_up',
-      type: 'gauge',
-      help: `How many of its targets are up. ${cached}`,
-      read: (slot) => pageOf(slot).targetsUp[rowOf(slot)] as number,
-    },
-    {
-      name: 'porthole_service_draining',
-      type: 'gauge',
-      help: 'Always 1: the service is taken out of service by its operator. What its targets say is told all the same.',
-      read: (slot) => pageOf(slot).isDrained[rowOf(slot)] || Number.NaN,
-    },
-  ]
-}
+const families: Family<Page>[] = [
+  {
+    name: 'porthole_service_up',
+    type: 'gauge',
+    help: `Whether the service's quorum is met (degraded counts as 1; unknown does not). ${cached}`,
+    column: ({ status }) => status,
+    value: (place) => isUp(wordOf(Status.options, place)),
+  },
+  {
+    name: 'porthole_service_targets',
+    type: 'gauge',
+    help: 'How many targets the service has.',
+    column: ({ targets }) => targets,
+  },
+  {
+    name: 'porthole_service_targets_up',
+    type: 'gauge',
+    help: `How many of its targets are up. ${cached}`,
+    column: ({ targetsUp }) => targetsUp,
+  },
+  {
+    name: 'porthole_service_draining',
+    type: 'gauge',
+    help: 'Always 1: the service is taken out of service by its operator. What its targets say is told all the same.',
+    column: ({ isDrained }) => isDrained,
+    none: 0,
+  },
+]
+
+type GroupPage = { readonly isUp: Uint8Array }
+
+const groupFamilies: Family<GroupPage>[] = [
+  {
+    name: 'porthole_group_up',
+    type: 'gauge',
+    help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not. ${cached}`,
+    column: ({ isUp }) => isUp,
+  },
+]
 
 /** A group, and what its services read as; drained ones are members, but not counted. */
-type Entry = { readonly slot: number; readonly name: string; readonly counts: Counts; members: number }
+type Entry = { readonly slot: number; readonly counts: Counts; members: number }
 
 /** The series of all services and groups. */
 export type ServiceSeries = {
@@ -73,32 +84,19 @@ export function createServiceSeries({
   omit: ReadonlySet<MetricFamily>
 }): ServiceSeries {
   const isKept = ({ name }: { name: MetricFamily }) => !omit.has(name)
-  const table = createTable()
-  const columns = createColumns(createPage)
-  const families = familiesOf(columns).filter(isKept)
-  const groupTable = createTable()
+  const table = createTable(createPage)
+  const groupTable = createTable<GroupPage>(() => ({ isUp: new Uint8Array(rowsPerPage) }))
   const groupSlots = createSlots()
   const groups = new Map<string, Entry>()
-  const groupsBySlot: (Entry | undefined)[] = []
-  const groupFamilies = [
-    {
-      name: 'porthole_group_up',
-      type: 'gauge',
-      help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not. ${cached}`,
-      read(slot) {
-        const group = groupsBySlot[slot]
-        // Their quorums change without a word.
-        return group === undefined ? Number.NaN : isUp(statusOf(group.counts, quorumOf(group.name)))
-      },
-    } satisfies Family,
-  ].filter(isKept)
   /** The services by slot, as they were when their groups counted them. */
   const counted: (Service | undefined)[] = []
 
   /** What its groups count a service as; null where they leave it out. */
   function countedAs(slot: number): Status | null {
-    const { status, isDrained } = columns.pageOf(slot)
-    return isDrained[rowOf(slot)] === 1 ? null : wordAt(Status.options, status, rowOf(slot))
+    const page = table.pageOf(slot)
+    return page === undefined || page.isDrained[rowOf(slot)] === 1
+      ? null
+      : wordAt(Status.options, page.status, rowOf(slot))
   }
 
   function count(names: readonly string[], status: Status | null, by: 1 | -1): void {
@@ -108,18 +106,24 @@ export function createServiceSeries({
       if (status !== null) group.counts[status] += by
       if (group.members > 0) continue
       groups.delete(name)
-      groupsBySlot[group.slot] = undefined
       groupTable.remove(group.slot)
       groupSlots.giveBack(group.slot)
     }
   }
 
   function addGroup(name: string): Entry {
-    const group = { slot: groupSlots.take(), name, counts: noCounts(), members: 0 }
+    const group = { slot: groupSlots.take(), counts: noCounts(), members: 0 }
     groups.set(name, group)
-    groupsBySlot[group.slot] = group
     groupTable.add(group.slot, { group: name })
     return group
+  }
+
+  /** Groups are few, and their quorums change without a word. */
+  function writeGroups(): void {
+    for (const [name, { slot, counts }] of groups) {
+      const page = groupTable.pageOf(slot)
+      if (page !== undefined) page.isUp[rowOf(slot)] = isUp(statusOf(counts, quorumOf(name)))
+    }
   }
 
   /** The groups of selected services, where groups are selected as well only those. */
@@ -141,7 +145,7 @@ export function createServiceSeries({
       const before = counted[slot]
       if (before === undefined) table.add(slot, { service: service.name })
       const countedBefore = countedAs(slot)
-      const page = columns.pageOf(slot)
+      const page = table.pageOf(slot) as Page
       const row = rowOf(slot)
       const { status, counts } = standingOf(watched, now)
       page.status[row] = placeOf(Status.options, status)
@@ -165,9 +169,10 @@ export function createServiceSeries({
         const service = counted[slot]
         return service !== undefined && isSelected(selection, service)
       }
-      yield* table.pieces(families, isNarrowed(selection) ? isWanted : null)
+      yield* table.pieces(families.filter(isKept), isNarrowed(selection) ? isWanted : null)
+      writeGroups()
       const chosen = isNarrowed(selection) ? slotsOfGroups(selection) : null
-      yield* groupTable.pieces(groupFamilies, chosen && ((slot) => chosen.has(slot)))
+      yield* groupTable.pieces(groupFamilies.filter(isKept), chosen && ((slot) => chosen.has(slot)))
     },
   }
 }

@@ -1,25 +1,29 @@
+import { rowOf, rowsPerPage } from '../monitor/columns.ts'
 import { append, type Bytes, bytesOf, createBytes, hasRoom, write } from './bytes.ts'
 import { beginOf, endOf, type Family, headerOf, type Labels, writeLabels } from './text-format.ts'
 
 /**
- * A row of labels for each slot: what series of the Prometheus format are made of. A line is put together when it is asked for, of the
- * labels and the number that is then read, so that a number may change at no cost, and no line is kept.
+ * Numbers in columns, with a row for each slot, and the labels of each row: what series of the Prometheus format are made of. A line is
+ * put together when it is asked for, so that a number may change at hardly any cost, and no line is kept.
  */
-export type Table = {
-  /** Begins a row in a slot that has none. */
+export type Table<Page> = {
+  /** Begins a row in a slot that has none. Its numbers are whatever they were in a row that is gone, or in a new page. */
   add(slot: number, labels: Labels): void
   /** Ends a row. */
   remove(slot: number): void
+  /** The page where the numbers of a row are; undefined where none of its rows is. */
+  pageOf(slot: number): Page | undefined
   /**
    * Families one after the other: HELP and TYPE, then the lines of all rows or of those that are wanted, in pieces that end where a line
    * does. Each holds until the next is asked for, which writes over it. A row that is removed meanwhile is told of no longer. One that is
    * added is not told of yet: it may be of something that was told of in another slot.
    */
-  pieces(families: readonly Family[], isWanted: ((slot: number) => boolean) | null): Iterable<Buffer>
+  pieces(families: readonly Family<Page>[], isWanted: ((slot: number) => boolean) | null): Iterable<Buffer>
 }
 
 /** Some hundred rows. */
-type Section = {
+type Section<Page> = {
+  readonly page: Page
   /** The labels of the rows as they came, and of those that are gone until the room is needed. */
   labels: Bytes
   /** Where the labels of each row begin, and how long they are: 0 where there is no row. */
@@ -29,7 +33,6 @@ type Section = {
   labelsLength: number
 }
 
-const rowsPerSection = 1024
 /** The room that is made for labels, as a multiple of their length. */
 const room = 1.1
 /** A piece ends with the line that makes it this long, in bytes. */
@@ -37,28 +40,30 @@ const pieceLength = 131_072
 /** Few lines are longer, in bytes. */
 const lineLength = 4096
 
-export function createTable(): Table {
+/** `createPage` makes columns for `rowsPerPage` rows. */
+export function createTable<Page>(createPage: () => Page): Table<Page> {
   /** Those without rows are not there. */
-  const sections: (Section | undefined)[] = []
+  const sections: (Section<Page> | undefined)[] = []
   /** For each page that is under way, the slots of rows that were added since it began. */
   const underWay = new Set<Set<number>>()
 
-  const placeOf = (slot: number) => Math.floor(slot / rowsPerSection)
+  const placeOf = (slot: number) => Math.floor(slot / rowsPerPage)
   const sectionOf = (slot: number) => sections[placeOf(slot)]
-  const rowOf = (slot: number) => slot % rowsPerSection
 
-  function* lines(piece: Bytes, family: Family, isTold: (slot: number) => boolean): Iterable<Buffer> {
+  function* lines(piece: Bytes, family: Family<Page>, isTold: (slot: number) => boolean): Iterable<Buffer> {
     write(piece, headerOf(family))
+    const { column, none } = family
     const begin = bytesOf(beginOf(family))
     let end = ''
     let ended = Number.NaN
     for (const [place, section] of sections.entries()) {
       if (section === undefined) continue
-      for (let row = 0; row < rowsPerSection; row++) {
-        const slot = place * rowsPerSection + row
+      const numbers = column(section.page)
+      for (let row = 0; row < rowsPerPage; row++) {
+        const slot = place * rowsPerPage + row
         if (section.lengths[row] === 0 || !isTold(slot)) continue
-        const number = family.read(slot)
-        if (Number.isNaN(number)) continue
+        const number = numbers[row] as number
+        if (number === none || Number.isNaN(number)) continue
         // Most rows say what the one before said.
         if (number !== ended) end = endOf(family, number)
         ended = number
@@ -73,7 +78,7 @@ export function createTable(): Table {
 
   return {
     add(slot, labels) {
-      const section = sectionOf(slot) ?? createSection()
+      const section = sectionOf(slot) ?? createSection(createPage())
       sections[placeOf(slot)] = section
       const text = bytesOf(writeLabels(labels))
       if (!hasRoom(section.labels, text.length)) makeRoom(section, text.length)
@@ -90,6 +95,7 @@ export function createTable(): Table {
       section.lengths[rowOf(slot)] = 0
       if (section.labelsLength === 0) sections[placeOf(slot)] = undefined
     },
+    pageOf: (slot) => sectionOf(slot)?.page,
     *pieces(families, isWanted) {
       const piece = createBytes(pieceLength + lineLength)
       const added = new Set<number>()
@@ -104,11 +110,12 @@ export function createTable(): Table {
   }
 }
 
-function createSection(): Section {
+function createSection<Page>(page: Page): Section<Page> {
   return {
+    page,
     labels: createBytes(0),
-    begins: new Uint32Array(rowsPerSection),
-    lengths: new Uint32Array(rowsPerSection),
+    begins: new Uint32Array(rowsPerPage),
+    lengths: new Uint32Array(rowsPerPage),
     labelsLength: 0,
   }
 }
@@ -121,7 +128,7 @@ function taken(piece: Bytes): Buffer {
 }
 
 /** Moves the labels of all rows to where there is room for `more` bytes, and leaves those of rows that are gone behind. */
-function makeRoom(section: Section, more: number): void {
+function makeRoom(section: Section<unknown>, more: number): void {
   const { labels, begins, lengths } = section
   section.labels = createBytes(Math.ceil((section.labelsLength + more) * room))
   for (const [row, begin] of begins.entries()) {

@@ -1,32 +1,36 @@
 import type { MetricFamily } from '../domain/metric-family.ts'
 
 /** One metric of the things that have rows in a table. */
-export type Family = {
+export type Family<Page> = {
   readonly name: MetricFamily
   readonly help: string
   readonly type: 'gauge' | 'counter'
-  /** The number of whatever has its row in a slot, as it is now. NaN: it has none, and no line. */
-  readonly read: (slot: number) => number
+  /** Where in a page of a table its numbers are. */
+  readonly column: (page: Page) => Numbers
+  /** What a row has there that has no number, and no line; NaN unless it is said. */
+  readonly none?: number
   /** What is told of a number, where that is not the number itself. */
   readonly value?: (number: number) => number
   /** Labels that depend on the number, behind those of the row. */
   readonly labels?: (number: number) => Labels
 }
 
+export type Numbers = Float64Array | Uint32Array | Uint8Array
+
 export type Labels = Readonly<Record<string, string>>
 
 /** The HELP and TYPE of a family. */
-export function headerOf({ name, help, type }: Family): string {
+export function headerOf({ name, help, type }: Family<never>): string {
   return `# HELP ${name} ${escaped(help, /[\\\n]/g)}\n# TYPE ${name} ${type}\n`
 }
 
 /** What stands before the labels of a row. */
-export function beginOf({ name }: Family): string {
+export function beginOf({ name }: Family<never>): string {
   return `${name}{`
 }
 
 /** What stands behind the labels of a row. Numbers are written as JavaScript writes them, as prom-client does. */
-export function endOf({ value, labels }: Family, number: number): string {
+export function endOf({ value, labels }: Family<never>, number: number): string {
   const more = labels === undefined ? '' : `,${writeLabels(labels(number))}`
   return `${more}} ${value === undefined ? number : value(number)}\n`
 }

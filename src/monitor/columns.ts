@@ -25,12 +25,15 @@ export function createColumns<Page>(createPage: () => Page): Columns<Page> {
 
 /** The word whose place in a list a column has. Null is 0, and the first word of the list 1. */
 export function wordAt<Word>(list: readonly Word[], column: Uint8Array, row: number): Word | null {
-  const place = column[row] as number
-  // A list is never asked for what is at -1: it would be looked for as a property, which takes a hundred times as long.
+  return wordOf(list, column[row] as number)
+}
+
+export function wordOf<Word>(list: readonly Word[], place: number): Word | null {
+  // A list is never asked for what is at -1: that would be looked for as a property, which takes a hundred times as long.
   return place === 0 ? null : (list[place - 1] ?? null)
 }
 
-/** What `wordAt` finds a word by. */
+/** What `wordOf` finds a word by. */
 export function placeOf<Word>(list: readonly Word[], word: Word | null | undefined): number {
   return word == null ? 0 : list.indexOf(word) + 1
 }

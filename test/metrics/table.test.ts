@@ -2,24 +2,28 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTable } from '../../src/metrics/table.ts'
 import type { Family } from '../../src/metrics/text-format.ts'
+import { rowOf, rowsPerPage } from '../../src/monitor/columns.ts'
 import { readPage } from './page.ts'
 
+type Page = { readonly checks: Float64Array }
+
+const checks: Family<Page> = {
+  name: 'porthole_target_checks_total',
+  type: 'counter',
+  help: 'Checks.',
+  column: (page) => page.checks,
+  none: -1,
+}
+
 function createSample() {
-  const table = createTable()
-  const numbers: number[] = []
-  const checks: Family = {
-    name: 'porthole_target_checks_total',
-    type: 'counter',
-    help: 'Checks.',
-    read: (slot) => numbers[slot] ?? Number.NaN,
-  }
+  const table = createTable<Page>(() => ({ checks: new Float64Array(rowsPerPage) }))
   return {
     ...table,
-    checks,
-    numbers,
     put(slot: number, target: string, number = slot) {
       table.add(slot, { target })
-      numbers[slot] = number
+      const page = table.pageOf(slot)
+      assert(page !== undefined)
+      page.checks[rowOf(slot)] = number
     },
     /** Values by target. */
     read(isWanted: ((slot: number) => boolean) | null = null) {
@@ -31,10 +35,9 @@ function createSample() {
 }
 
 test('a row without a number has no line, and a number is told as it is', () => {
-  const { add, put, numbers, read } = createSample()
-  add(0, { target: 'none' })
-  put(1, 'gone', 5)
-  numbers[1] = Number.NaN
+  const { put, read } = createSample()
+  put(0, 'none', -1)
+  put(1, 'not a number', Number.NaN)
   put(2, 'big', 2 ** 53)
   put(3, 'small', 1.5e-9)
   assert.deepEqual(read(), [
@@ -48,7 +51,7 @@ test('a row without a number has no line, and a number is told as it is', () => 
 })
 
 test('slots are used again by rows with longer and shorter labels', () => {
-  const { remove, put, read } = createSample()
+  const { remove, put, read, pageOf } = createSample()
   let expected: (string | number)[][] = []
   for (const [round, length] of [3, 40, 1, 300, 300, 7].entries()) {
     // Every third stays.
@@ -63,10 +66,11 @@ test('slots are used again by rows with longer and shorter labels', () => {
   }
   for (let slot = 0; slot < 3000; slot++) remove(slot)
   assert.deepEqual(read(), [])
+  assert.equal(pageOf(0), undefined, 'pages without rows are not kept')
 })
 
 test('a page tells of no row that was added since it began, not even in the slot of one that is gone', () => {
-  const { pieces, checks, put, remove } = createSample()
+  const { pieces, put, remove } = createSample()
   for (let slot = 0; slot < 10_000; slot++) put(slot, `first-${slot}`)
   let page = ''
   for (const piece of pieces([checks, checks], null)) {
