@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { createInterning } from '../domain/interning.ts'
+import { createInterning, type ServiceParts } from '../domain/interning.ts'
 import type { Service } from '../domain/service.ts'
 import { type ConfigSources, deepFreeze, parseConfig, type ReadConfig } from './config.ts'
 import type { Message, WorkerData } from './parse-worker.ts'
@@ -43,7 +43,7 @@ export async function parseAside(
 
 function parseInThread(
   data: WorkerData & { readonly bytes: Uint8Array<ArrayBuffer> },
-  intern: (service: Service) => Service,
+  intern: (service: ServiceParts) => Service,
   { program, resourceLimits }: ParseThread,
 ): Promise<ReadConfig> {
   const { promise, resolve, reject } = Promise.withResolvers<ReadConfig>()

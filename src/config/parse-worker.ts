@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Service } from '../domain/service.ts'
+import type { ServiceParts } from '../domain/interning.ts'
 import { type ConfigSources, parseConfig, type ReadConfig } from './config.ts'
 import type { Problem } from './problem.ts'
 
@@ -11,7 +11,7 @@ export type WorkerData = ConfigSources & { readonly name: string; readonly bytes
  * before. Whenever the main thread says anything it is given the next: all at once would hold it up for as long.
  */
 export type Message =
-  | { readonly services: readonly Service[] }
+  | { readonly services: readonly ServiceParts[] }
   | { readonly problems: readonly Problem[] }
   | { readonly read: ReadConfig }
 

@@ -1,12 +1,15 @@
 import { Close } from './policy.ts'
 import type { Service } from './service.ts'
-import { type Target, targetAt } from './target.ts'
+import { makeTarget, type TargetParts } from './target.ts'
+
+/** What a service is made of: as it is in another thread, or has come from there. */
+export type ServiceParts = Omit<Service, 'targets'> & { readonly targets: readonly TargetParts[] }
 
 /**
  * Makes services out of parts that are kept once for all that have them alike, and frozen. One that is `known` and defined the
  * same is taken from there, so that what a file still says after it changed is not kept twice.
  */
-export function createInterning(known: ReadonlyMap<string, Service> = new Map()): (service: Service) => Service {
+export function createInterning(known: ReadonlyMap<string, Service> = new Map()): (service: ServiceParts) => Service {
   const text = keepOne<string>()
   const quorumOf = keepOne<Service['quorum']>()
   const policyOf = keepOne<Service['policy']>((policy) => {
@@ -20,7 +23,7 @@ export function createInterning(known: ReadonlyMap<string, Service> = new Map())
     const { name, targets, quorum, groups, resolve, policy, origin } = service
     return Object.freeze({
       name,
-      targets: Object.freeze(targets.map(makeTarget)),
+      targets: Object.freeze(targets.map((parts) => Object.freeze(makeTarget(parts)))),
       quorum: quorumOf(quorum),
       groups: groupsOf(groups),
       // Written out, as the texts of a message from another thread are all new ones.
@@ -29,10 +32,6 @@ export function createInterning(known: ReadonlyMap<string, Service> = new Map())
       origin: origin === 'http' ? 'http' : 'file',
     })
   }
-}
-
-function makeTarget({ name, host, port, resolvedFrom }: Target): Target {
-  return Object.freeze(targetAt(host, port, name, resolvedFrom))
 }
 
 /** Of values that are written alike in JSON the first is kept, as `make` makes it. */

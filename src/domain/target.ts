@@ -13,21 +13,49 @@ export type Target = {
   readonly resolvedFrom: string | null
 }
 
-/** The target at a host and port, called as people would write it unless it has a name. */
-export function targetAt(
-  host: string,
-  port: number,
-  name = formatAddress(host, port),
-  resolvedFrom: string | null = null,
-): Target {
-  const address = isIP(host) === 0 ? null : formatAddress(host, port)
-  // Nearly always both are written alike, and then kept once.
-  return { name, host, port, address: address === name ? name : address, resolvedFrom }
+/** What a target is made of; its name tells the rest. What comes from another thread has only this. */
+export type TargetParts = Pick<Target, 'name' | 'address' | 'resolvedFrom'>
+
+/** Host and port are read from the name whenever they are wanted, so that a hundred thousand of them are not kept twice. */
+class NamedTarget implements Target {
+  readonly name: string
+  readonly address: string | null
+  readonly resolvedFrom: string | null
+
+  constructor({ name, address, resolvedFrom }: TargetParts) {
+    this.name = name
+    // Nearly always both are written alike, and then kept once.
+    this.address = address === name ? name : address
+    this.resolvedFrom = resolvedFrom
+  }
+
+  get host(): string {
+    const host = this.name.slice(0, this.name.lastIndexOf(':'))
+    return host.startsWith('[') ? host.slice(1, -1) : host
+  }
+
+  get port(): number {
+    return Number(this.name.slice(this.name.lastIndexOf(':') + 1))
+  }
+}
+
+export function makeTarget(parts: TargetParts): Target {
+  return new NamedTarget(parts)
+}
+
+/** The target at a host and port, called as people would write it unless its name is written otherwise. */
+export function targetAt(host: string, port: number, name = formatAddress(host, port)): Target {
+  return makeTarget({ name, address: literalAt(host, port), resolvedFrom: null })
+}
+
+function literalAt(host: string, port: number): string | null {
+  return isIP(host) === 0 ? null : formatAddress(host, port)
 }
 
 /** One literal IP that a target's host was resolved to, as a target of its own. */
 export function resolvedTarget(target: Target, ip: string): Target {
-  return targetAt(ip, target.port, undefined, target.name)
+  const address = formatAddress(ip, target.port)
+  return makeTarget({ name: address, address, resolvedFrom: target.name })
 }
 
 const example = 'write host:port, such as db-1.internal:5432 or "[::1]:5432"'

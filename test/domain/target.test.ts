@@ -4,6 +4,16 @@ import fc from 'fast-check'
 import { formatAddress, parseTarget, resolvedTarget, Target, targetKey } from '../../src/domain/target.ts'
 import { sampleTarget } from '../samples.ts'
 
+/** All that a target tells. */
+function tell({ name, host, port, address, resolvedFrom }: Target) {
+  return { name, host, port, address, resolvedFrom }
+}
+
+function read(text: string) {
+  const target = parseTarget(text)
+  return typeof target === 'string' ? target : tell(target)
+}
+
 const anyPort = fc.integer({ min: 1, max: 65_535 })
 const letters = [...'abcdefghijklmnopqrstuvwxyz']
 const anyLabel = fc
@@ -18,7 +28,7 @@ test('reads back any address it formats, IPv4 and IPv6', () => {
   fc.assert(
     fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), anyPort, (ip, port) => {
       const name = formatAddress(ip, port)
-      assert.deepEqual(parseTarget(name), { name, host: ip, port, address: name, resolvedFrom: null })
+      assert.deepEqual(read(name), { name, host: ip, port, address: name, resolvedFrom: null })
     }),
   )
 })
@@ -27,7 +37,7 @@ test('reads any host name with a port', () => {
   fc.assert(
     fc.property(anyHostName, anyPort, (host, port) => {
       const name = `${host}:${port}`
-      assert.deepEqual(parseTarget(name), { name, host, port, address: null, resolvedFrom: null })
+      assert.deepEqual(read(name), { name, host, port, address: null, resolvedFrom: null })
     }),
   )
 })
@@ -48,7 +58,7 @@ test('reads the ways people write hosts', () => {
   ]
   for (const [name, host, port] of targets) {
     const address = /^(10\.0\.0\.5|.*:.*)$/.test(host) ? name : null
-    assert.deepEqual(parseTarget(name), { name, host, port, address, resolvedFrom: null })
+    assert.deepEqual(read(name), { name, host, port, address, resolvedFrom: null })
   }
 })
 
@@ -124,7 +134,7 @@ test('any text is either a target that names itself or refused with a sentence; 
 })
 
 test('an address that a name was resolved to is a target called by its address', () => {
-  const resolved = (ip: string) => resolvedTarget(sampleTarget('db:5432'), ip)
+  const resolved = (ip: string) => tell(resolvedTarget(sampleTarget('db:5432'), ip))
   const common = { port: 5432, resolvedFrom: 'db:5432' }
   const four = '10.0.0.5:5432'
   const six = '[fd00::1]:5432'
