@@ -1,8 +1,8 @@
 import { type Health, unchecked } from '../domain/health.ts'
 import { Status } from '../domain/status.ts'
 import type { Target } from '../domain/target.ts'
-import { type Columns, createColumns, placeOf, rowOf, wordAt } from './columns.ts'
-import { createMemoryPage, type MemoryPage, numberAt, readHealth, writeHealth } from './memory-page.ts'
+import { createColumns, placeOf, rowOf, wordAt } from './columns.ts'
+import { createMemoryPage, numberAt, readHealth, writeHealth } from './memory-page.ts'
 import type { Check, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
 
 /**
@@ -12,17 +12,6 @@ import type { Check, TargetMemory, WatchedService, WatchedTarget } from './watch
 export type TargetMemories = {
   /** Watches a target that was never checked, in a slot that is no other's. */
   watch(target: Target, watchedService: WatchedService, slot: number): WatchedTarget
-}
-
-export function createTargetMemories(): TargetMemories {
-  const columns = createColumns(createMemoryPage)
-  return {
-    watch(target, watchedService, slot) {
-      const watched = new TargetInColumns(target, watchedService, slot, columns)
-      Object.assign(watched, nothing)
-      return watched
-    },
-  }
 }
 
 const nothing: TargetMemory & Pick<WatchedTarget, 'dueAt'> = {
@@ -36,79 +25,81 @@ const nothing: TargetMemory & Pick<WatchedTarget, 'dueAt'> = {
   dueAt: 0,
 }
 
-/** A class, so that the ways to its columns are there once and not for every target. */
-class TargetInColumns implements WatchedTarget {
-  slot: number
-  target: Target
-  readonly watchedService: WatchedService
-  check: Check | 'waiting' | null = null
-  retired = false
-  readonly #columns: Columns<MemoryPage>
+export function createTargetMemories(): TargetMemories {
+  const { pageOf } = createColumns(createMemoryPage)
 
-  constructor(target: Target, watchedService: WatchedService, slot: number, columns: Columns<MemoryPage>) {
-    this.target = target
-    this.watchedService = watchedService
-    this.slot = slot
-    this.#columns = columns
+  /** In here, so that the way to its columns is no property of every target. */
+  class TargetInColumns implements WatchedTarget {
+    slot: number
+    target: Target
+    readonly watchedService: WatchedService
+    check: Check | 'waiting' | null = null
+    retired = false
+
+    constructor(target: Target, watchedService: WatchedService, slot: number) {
+      this.target = target
+      this.watchedService = watchedService
+      this.slot = slot
+    }
+
+    get health(): Health {
+      return readHealth(pageOf(this.slot), rowOf(this.slot), this.target.address)
+    }
+    set health(health: Health) {
+      writeHealth(pageOf(this.slot), rowOf(this.slot), health, this.target.address)
+    }
+
+    get announced(): Status {
+      return wordAt(Status.options, pageOf(this.slot).announced, rowOf(this.slot)) ?? 'unknown'
+    }
+    set announced(status: Status) {
+      pageOf(this.slot).announced[rowOf(this.slot)] = placeOf(Status.options, status)
+    }
+
+    get checks(): number {
+      return pageOf(this.slot).checks[rowOf(this.slot)] as number
+    }
+    set checks(count: number) {
+      pageOf(this.slot).checks[rowOf(this.slot)] = count
+    }
+
+    get failures(): number {
+      return pageOf(this.slot).failures[rowOf(this.slot)] as number
+    }
+    set failures(count: number) {
+      pageOf(this.slot).failures[rowOf(this.slot)] = count
+    }
+
+    get connectMs(): number {
+      return pageOf(this.slot).connectMs[rowOf(this.slot)] as number
+    }
+    set connectMs(ms: number) {
+      pageOf(this.slot).connectMs[rowOf(this.slot)] = ms
+    }
+
+    get synRetransmits(): number {
+      return pageOf(this.slot).synRetransmits[rowOf(this.slot)] as number
+    }
+    set synRetransmits(count: number) {
+      pageOf(this.slot).synRetransmits[rowOf(this.slot)] = count
+    }
+
+    get lossAt(): number | null {
+      return numberAt(pageOf(this.slot).lossAt, rowOf(this.slot))
+    }
+    set lossAt(instant: number | null) {
+      pageOf(this.slot).lossAt[rowOf(this.slot)] = instant ?? Number.NaN
+    }
+
+    get dueAt(): number {
+      return pageOf(this.slot).dueAt[rowOf(this.slot)] as number
+    }
+    set dueAt(instant: number) {
+      pageOf(this.slot).dueAt[rowOf(this.slot)] = instant
+    }
   }
 
-  get #page(): MemoryPage {
-    return this.#columns.pageOf(this.slot)
-  }
-
-  get health(): Health {
-    return readHealth(this.#page, rowOf(this.slot), this.target.address)
-  }
-  set health(health: Health) {
-    writeHealth(this.#page, rowOf(this.slot), health, this.target.address)
-  }
-
-  get announced(): Status {
-    return wordAt(Status.options, this.#page.announced, rowOf(this.slot)) ?? 'unknown'
-  }
-  set announced(status: Status) {
-    this.#page.announced[rowOf(this.slot)] = placeOf(Status.options, status)
-  }
-
-  get checks(): number {
-    return this.#page.checks[rowOf(this.slot)] as number
-  }
-  set checks(count: number) {
-    this.#page.checks[rowOf(this.slot)] = count
-  }
-
-  get failures(): number {
-    return this.#page.failures[rowOf(this.slot)] as number
-  }
-  set failures(count: number) {
-    this.#page.failures[rowOf(this.slot)] = count
-  }
-
-  get connectMs(): number {
-    return this.#page.connectMs[rowOf(this.slot)] as number
-  }
-  set connectMs(ms: number) {
-    this.#page.connectMs[rowOf(this.slot)] = ms
-  }
-
-  get synRetransmits(): number {
-    return this.#page.synRetransmits[rowOf(this.slot)] as number
-  }
-  set synRetransmits(count: number) {
-    this.#page.synRetransmits[rowOf(this.slot)] = count
-  }
-
-  get lossAt(): number | null {
-    return numberAt(this.#page.lossAt, rowOf(this.slot))
-  }
-  set lossAt(instant: number | null) {
-    this.#page.lossAt[rowOf(this.slot)] = instant ?? Number.NaN
-  }
-
-  get dueAt(): number {
-    return this.#page.dueAt[rowOf(this.slot)] as number
-  }
-  set dueAt(instant: number) {
-    this.#page.dueAt[rowOf(this.slot)] = instant
+  return {
+    watch: (target, watchedService, slot) => Object.assign(new TargetInColumns(target, watchedService, slot), nothing),
   }
 }

@@ -54,10 +54,10 @@ export type Check = {
 /** Who checks a service, where replicas share the work: its name, and whether it does so because it cannot reach the others. */
 export type Checker = { readonly replica: string; readonly solo: boolean }
 
-/** A registered service, with what is remembered of its targets. */
+/** A registered service, with what is remembered of its targets. One object for as long as it is registered. */
 export type WatchedService = {
   /** Its place in columns; no other service has it until this one is gone, and has been told of as gone. */
-  readonly slot: number
+  slot: number
   service: Service
   targets: WatchedTarget[]
   /** What its names stand for; empty unless it wants all addresses of them. */

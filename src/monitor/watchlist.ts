@@ -1,6 +1,6 @@
-import { noAddresses } from '../domain/addresses.ts'
 import type { Service } from '../domain/service.ts'
 import type { Target } from '../domain/target.ts'
+import { createServiceMemories } from './service-memories.ts'
 import { createSlots } from './slots.ts'
 import { createTargetMemories } from './target-memories.ts'
 import type { WatchedService, WatchedTarget } from './watch.ts'
@@ -11,35 +11,27 @@ export type Watchlist = {
   addService(service: Service): WatchedService
   /** Starts watching a target; it becomes one of its service's only when that is said. */
   addTarget(target: Target, watchedService: WatchedService): WatchedTarget
-  /** Once everybody has been told that a service is gone. */
+  /** Once everybody has been told that a service is gone. From then on it reads as one that was never announced. */
   dropService(watchedService: WatchedService): void
   /** Once everybody has been told that a target is gone. From then on it reads as one that was never checked. */
   dropTarget(watched: WatchedTarget): void
 }
 
 export function createWatchlist(): Watchlist {
-  const [services, targets] = [createSlots(), createSlots()]
-  const memories = createTargetMemories()
+  const [serviceSlots, targetSlots] = [createSlots(), createSlots()]
+  const [services, targets] = [createServiceMemories(), createTargetMemories()]
   /** Where those are that are gone: nothing is ever written there. */
-  const goneSlot = targets.take()
+  const [goneService, goneTarget] = [serviceSlots.take(), targetSlots.take()]
   return {
-    addService: (service) => ({
-      slot: services.take(),
-      service,
-      targets: [],
-      addresses: noAddresses,
-      joining: [],
-      announced: 'unknown',
-      announcedAt: null,
-      drained: false,
-      checkedBy: null,
-      revision: 0,
-    }),
-    addTarget: (target, watchedService) => memories.watch(target, watchedService, targets.take()),
-    dropService: ({ slot }) => services.giveBack(slot),
+    addService: (service) => services.watch(service, serviceSlots.take()),
+    addTarget: (target, watchedService) => targets.watch(target, watchedService, targetSlots.take()),
+    dropService(watchedService) {
+      serviceSlots.giveBack(watchedService.slot)
+      watchedService.slot = goneService
+    },
     dropTarget(watched) {
-      targets.giveBack(watched.slot)
-      watched.slot = goneSlot
+      targetSlots.giveBack(watched.slot)
+      watched.slot = goneTarget
     },
   }
 }
