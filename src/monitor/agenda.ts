@@ -18,76 +18,80 @@ export type Agenda = {
   nextAt(): number | null
 }
 
-/** What falls due within one tick. */
-type Bucket = Timed & {
-  readonly tick: number
-  readonly slots: number[]
-  /** How many of the slots have not been moved elsewhere since. */
-  count: number
-}
+/** What falls due within one tick: a chain of slots. Nothing is made anew for a slot that is put in. */
+type Bucket = Timed & { readonly tick: number; first: number; last: number }
+
+/** What stands in a chain where no slot follows. */
+const none = -1
 
 export function createAgenda(tickMs: number): Agenda {
   const buckets = new Map<number, Bucket>()
   const order = createHeap<Bucket>()
-  const columns = createColumns(() => ({
+  const { pageOf } = createColumns(() => ({
     dueAt: new Float64Array(rowsPerPage).fill(Number.POSITIVE_INFINITY),
     isIn: new Uint8Array(rowsPerPage),
+    /** The slots before and after it in the chain of its bucket. */
+    before: new Int32Array(rowsPerPage),
+    after: new Int32Array(rowsPerPage),
   }))
 
   const tickOf = (dueAt: number) => Math.ceil(dueAt / tickMs)
+  const dueAtOf = (slot: number) => pageOf(slot).dueAt[rowOf(slot)] as number
 
   function bucketAt(tick: number): Bucket {
     const known = buckets.get(tick)
     if (known !== undefined) return known
-    const bucket: Bucket = { tick, dueAt: tick * tickMs, heapIndex: -1, slots: [], count: 0 }
+    const bucket: Bucket = { tick, dueAt: tick * tickMs, heapIndex: -1, first: none, last: none }
     buckets.set(tick, bucket)
     order.push(bucket)
     return bucket
   }
 
-  function drop(bucket: Bucket): void {
-    order.remove(bucket)
-    buckets.delete(bucket.tick)
+  function enter(slot: number, bucket: Bucket): void {
+    const { isIn, before, after } = pageOf(slot)
+    isIn[rowOf(slot)] = 1
+    before[rowOf(slot)] = bucket.last
+    after[rowOf(slot)] = none
+    if (bucket.last === none) bucket.first = slot
+    else pageOf(bucket.last).after[rowOf(bucket.last)] = slot
+    bucket.last = slot
   }
 
-  /** A slot that moves stays among those of its old bucket, and is passed over when that comes out. */
   function leave(slot: number): void {
-    const { dueAt, isIn } = columns.pageOf(slot)
-    const row = rowOf(slot)
-    if (isIn[row] === 0) return
-    isIn[row] = 0
-    const bucket = bucketAt(tickOf(dueAt[row] as number))
-    if (--bucket.count === 0) drop(bucket)
+    const page = pageOf(slot)
+    if (page.isIn[rowOf(slot)] === 0) return
+    page.isIn[rowOf(slot)] = 0
+    const bucket = bucketAt(tickOf(dueAtOf(slot)))
+    const before = page.before[rowOf(slot)] as number
+    const after = page.after[rowOf(slot)] as number
+    if (before === none) bucket.first = after
+    else pageOf(before).after[rowOf(before)] = after
+    if (after === none) bucket.last = before
+    else pageOf(after).before[rowOf(after)] = before
+    if (bucket.first !== none) return
+    order.remove(bucket)
+    buckets.delete(bucket.tick)
   }
 
   return {
     put(slot, at) {
       leave(slot)
-      const { dueAt, isIn } = columns.pageOf(slot)
-      const bucket = bucketAt(tickOf(at))
-      dueAt[rowOf(slot)] = at
-      isIn[rowOf(slot)] = 1
-      bucket.slots.push(slot)
-      bucket.count++
+      pageOf(slot).dueAt[rowOf(slot)] = at
+      enter(slot, bucketAt(tickOf(at)))
     },
     remove(slot) {
       leave(slot)
-      columns.pageOf(slot).dueAt[rowOf(slot)] = Number.POSITIVE_INFINITY
+      pageOf(slot).dueAt[rowOf(slot)] = Number.POSITIVE_INFINITY
     },
-    dueAt: (slot) => columns.pageOf(slot).dueAt[rowOf(slot)] as number,
+    dueAt: dueAtOf,
     take(now, most = Number.POSITIVE_INFINITY) {
       const bucket = order.peek()
       if (bucket === undefined || bucket.dueAt > now) return null
-      const taken = bucket.slots.splice(0, most).filter((slot) => {
-        const { dueAt, isIn } = columns.pageOf(slot)
-        const row = rowOf(slot)
-        // One that moved away and back is in the bucket twice.
-        const isHere = isIn[row] === 1 && tickOf(dueAt[row] as number) === bucket.tick
-        if (isHere) isIn[row] = 0
-        return isHere
-      })
-      bucket.count -= taken.length
-      if (bucket.count === 0) drop(bucket)
+      const taken: number[] = []
+      while (bucket.first !== none && taken.length < most) {
+        taken.push(bucket.first)
+        leave(bucket.first)
+      }
       return taken
     },
     nextAt: () => order.peek()?.dueAt ?? null,
