@@ -52,7 +52,8 @@ export type DialLoopParts = {
 export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: DialLoopParts): DialLoop {
   const epoll = createEpoll(libc)
   const errors = createErrorQueue(libc)
-  const open = new Map<number, Socket>()
+  /** By descriptor. No map: whenever entries come and go one leaves its table behind, which keeps the next from being collected as young garbage. */
+  const open: (Socket | undefined)[] = []
   const timers = createHeap<Socket>()
   /** Dials that have not begun. */
   const waiting = createQueue<SlottedDial>()
@@ -86,7 +87,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
       return
     }
     const socket: Socket = { fd, dial, begunAt, dueAt: dial.deadline, heapIndex: -1, phase: 'handshake', icmp: null }
-    open.set(fd, socket)
+    open[fd] = socket
     if (!isUsed) {
       mark(fd, true)
       if (!epoll.add(fd)) {
@@ -140,7 +141,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
 
   function leave(socket: Socket): void {
     timers.remove(socket)
-    open.delete(socket.fd)
+    open[socket.fd] = undefined
   }
 
   function shut(socket: Socket): void {
@@ -165,7 +166,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
 
   /** Something happened to a descriptor. If it is kept for the next dial, its last association was dissolved, and that is all. */
   function handle(fd: number, mayBeError: boolean): void {
-    const socket = open.get(fd)
+    const socket = open[fd]
     if (socket === undefined) return
     if (socket.phase === 'farewell') {
       if (sockets.drain(fd)) shut(socket)
@@ -213,7 +214,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
       closeSome()
     },
     close() {
-      for (const socket of [...open.values()]) shut(socket)
+      for (const socket of open) if (socket !== undefined) shut(socket)
       closeIdle()
       libc.close(epoll.fd)
       mark(epoll.fd, false)
