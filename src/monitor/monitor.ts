@@ -9,7 +9,7 @@ import type { Prober } from '../prober/prober.ts'
 import type { Registry, RegistryChange } from './registry.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
 import { type Retargeted, retarget } from './retarget.ts'
-import { farewell, review, reviewService, settle } from './settle.ts'
+import { farewell, replaceHealth, review, reviewService, settle } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createTurns } from './turns.ts'
 import type { Check, Checker, ServiceMemory, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
@@ -144,8 +144,10 @@ export function createMonitor(parts: {
       const memory = targets.get(watched.target.name)
       if (memory === undefined) continue
       const { lastOutcome } = watched.health
-      Object.assign(watched, memory)
-      const { lastOutcome: outcome } = memory.health
+      const { health, ...counters } = memory
+      Object.assign(watched, counters)
+      replaceHealth(watched, health)
+      const { lastOutcome: outcome } = health
       if (outcome !== null && outcome.endedAt !== lastOutcome?.endedAt) adopted.emit({ watched, outcome })
     }
     watchedService.revision++

@@ -24,6 +24,7 @@ export function retarget(
     return watched
   })
   watchedService.revision++
+  watchedService.tally = null
   const after = new Set(watchedService.targets)
   const left = targets.filter((watched) => !after.has(watched))
   for (const watched of left) watched.retired = true

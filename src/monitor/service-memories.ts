@@ -3,6 +3,7 @@ import type { Service } from '../domain/service.ts'
 import { Status } from '../domain/status.ts'
 import { createColumns, placeOf, rowOf, rowsPerPage, wordAt } from './columns.ts'
 import { numberAt } from './memory-page.ts'
+import type { Tally } from './tally.ts'
 import type { Checker, WatchedService, WatchedTarget } from './watch.ts'
 
 /** What is remembered of services, as columns where it is numbers. */
@@ -41,6 +42,7 @@ export function createServiceMemories(): ServiceMemories {
     addresses = noAddresses
     joining = nobody
     checkedBy: Checker | null = null
+    tally: Tally | null = null
 
     constructor(service: Service, slot: number) {
       this.service = service

@@ -1,21 +1,31 @@
 import { explain } from '../domain/explanation.ts'
-import { nextHealth, statusAt } from '../domain/health.ts'
+import { type Health, nextHealth, statusAt } from '../domain/health.ts'
 import { type Outcome, type Reason, verdictOf } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
 import type { Transition } from '../domain/transition.ts'
+import { countAnew } from './tally.ts'
 import { standingOf, type WatchedService, type WatchedTarget } from './watch.ts'
 
 const nothing: readonly Transition[] = []
 
 /** Takes an outcome into its target's health and counters. */
 export function settle(watched: WatchedTarget, outcome: Outcome): void {
-  watched.health = nextHealth(watched.health, outcome, watched.watchedService.service.policy)
+  replaceHealth(watched, nextHealth(watched.health, outcome, watched.watchedService.service.policy))
   watched.watchedService.revision++
   watched.checks++
   if (verdictOf(outcome.reason) === 'down') watched.failures++
   if (outcome.reason === 'connected') watched.connectMs += outcome.latencyMs ?? 0
   watched.synRetransmits += outcome.synRetransmits ?? 0
   if (outcome.reason === 'connected' && outcome.synRetransmits) watched.lossAt = outcome.endedAt
+}
+
+/** Gives a target another health, and counts it by that among the targets of its service. */
+export function replaceHealth(watched: WatchedTarget, after: Health): void {
+  const { watchedService, health: before } = watched
+  watched.health = after
+  // Who is joining is none of its targets yet, and counted with them once it is.
+  if (watchedService.joining.length > 0) watchedService.tally = null
+  else if (watchedService.tally !== null) countAnew(watchedService.tally, before, after, watchedService.service.policy)
 }
 
 /** Looks whether a target reads otherwise than last announced: after an outcome, or because it has gone stale. Returns the changes of status that came of it, the target's before the service's. */

@@ -2,8 +2,9 @@ import type { Addresses } from '../domain/addresses.ts'
 import { type Health, statusAt } from '../domain/health.ts'
 import { statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
-import { type Counts, noCounts, type Status } from '../domain/status.ts'
+import type { Counts, Status } from '../domain/status.ts'
 import type { Target } from '../domain/target.ts'
+import { countAll, isTrue, type Tally } from './tally.ts'
 
 /** A target of a service, with what is remembered of it. One object for as long as the service has the target. */
 export type WatchedTarget = {
@@ -72,7 +73,12 @@ export type WatchedService = {
   checkedBy: Checker | null
   /** Grows with everything that can change how the service reads, but for the passing of time. */
   revision: number
+  /** Null where its targets are to be counted anew, or are so few that they always are. */
+  tally: Tally | null
 }
+
+/** To count fewer targets than this anew takes no longer than to keep count of them. */
+const fewestTallied = 4
 
 /** How a service reads at an instant. */
 export type ServiceStanding = { readonly status: Status; readonly since: number | null; readonly counts: Counts }
@@ -80,14 +86,21 @@ export type ServiceStanding = { readonly status: Status; readonly since: number 
 /** The status of a service over its targets as they read now. */
 export function standingOf(watched: WatchedService, now: number): ServiceStanding {
   const { policy, quorum } = watched.service
-  const counts = noCounts()
-  for (const { health } of watched.targets) counts[statusAt(health, policy, now).status]++
+  const counts = countsOf(watched, now)
   const counted = statusOf(counts, quorum)
   const status = counted === 'down' && mayHaveMore(watched, now) ? 'unknown' : counted
   if (status === watched.announced) return { status, since: watched.announcedAt, counts }
   const changes = watched.targets.map(({ health }) => statusAt(health, policy, now).since ?? Number.NEGATIVE_INFINITY)
   const latest = Math.max(...changes)
   return { status, since: Number.isFinite(latest) ? latest : null, counts }
+}
+
+function countsOf(watched: WatchedService, now: number): Counts {
+  const { targets, service, tally } = watched
+  if (tally !== null && isTrue(tally, now)) return { ...tally.counts }
+  const counted = countAll(targets, service.policy, now)
+  if (targets.length >= fewestTallied) watched.tally = counted
+  return { ...counted.counts }
 }
 
 /** Whether a quorum that those found so far cannot meet may still be met: a name that is not resolved yet may stand for any number. */

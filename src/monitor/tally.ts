@@ -1,0 +1,40 @@
+import { type Health, readsSameUntil, statusAt } from '../domain/health.ts'
+import type { Policy } from '../domain/policy.ts'
+import { type Counts, noCounts } from '../domain/status.ts'
+
+/**
+ * How many targets of a service read as what, kept from one outcome to the next: to count all of ten thousand whenever something comes
+ * in of one would be all that there is time for.
+ */
+export type Tally = {
+  readonly counts: Counts
+  /** The instant at which each is counted as it reads. */
+  readonly at: number
+  /** Until when they all read the same, if nothing comes in. */
+  until: number
+}
+
+/** Counts all of them as they read now. */
+export function countAll(targets: Iterable<{ readonly health: Health }>, policy: Policy, now: number): Tally {
+  const tally: Tally = { counts: noCounts(), at: now, until: Number.POSITIVE_INFINITY }
+  for (const { health } of targets) count(tally, health, policy)
+  return tally
+}
+
+/** Whether it still holds. */
+export function isTrue(tally: Tally, now: number): boolean {
+  return tally.at <= now && now < tally.until
+}
+
+/** Counts one of the targets by another health than before. */
+export function countAnew(tally: Tally, before: Health, after: Health, policy: Policy): void {
+  tally.counts[statusAt(before, policy, tally.at).status]--
+  count(tally, after, policy)
+}
+
+function count(tally: Tally, health: Health, policy: Policy): void {
+  tally.counts[statusAt(health, policy, tally.at).status]++
+  const until = readsSameUntil(health, policy, tally.at)
+  // What is stale by then reads unknown for as long as nothing comes in.
+  if (until > tally.at) tally.until = Math.min(tally.until, until)
+}

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type Health, nextHealth, unchecked } from '../../src/domain/health.ts'
+import { Reason } from '../../src/domain/outcome.ts'
+import { countAll, countAnew, isTrue } from '../../src/monitor/tally.ts'
+import { sampleOutcome, samplePolicy } from '../samples.ts'
+
+test('a tally that holds says what counting all of them says, whatever came in and however much time passed', () => {
+  const step = fc.oneof(
+    fc.record({ which: fc.nat(4), reason: fc.constantFrom(...Reason.options) }),
+    fc.record({ passMs: fc.oneof(fc.nat(10_000), fc.nat(100_000)) }),
+  )
+  let held = 0
+  let ended = 0
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60, size: 'max' }), fc.boolean(), (steps, isScheduled) => {
+      const policy = samplePolicy(isScheduled ? {} : { interval: 'off', maxAge: 5000 })
+      const targets = Array.from({ length: 5 }, (): { health: Health } => ({ health: unchecked }))
+      let now = 1000
+      let tally = countAll(targets, policy, now)
+      for (const next of steps) {
+        if ('passMs' in next) now += next.passMs
+        else {
+          const target = targets[next.which] as { health: Health }
+          const before = target.health
+          target.health = nextHealth(before, sampleOutcome(next.reason, now), policy)
+          countAnew(tally, before, target.health, policy)
+        }
+        const anew = countAll(targets, policy, now)
+        if (isTrue(tally, now)) {
+          held++
+          assert.deepEqual(tally.counts, anew.counts)
+        } else {
+          ended++
+          tally = anew
+        }
+      }
+    }),
+    { numRuns: 1000 },
+  )
+  assert.ok(held > 1000 && ended > 100, `${held} held, ${ended} did not`)
+})
