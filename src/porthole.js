@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 // The way in. Plain JavaScript, because a Node.js too old to read TypeScript must still be able to say so.
+import { setFlagsFromString } from 'node:v8'
+
 const major = Number(process.versions.node.split('.')[0])
 if (major < 24) {
   console.error(
@@ -11,5 +13,10 @@ if (major < 24) {
 // glibc gives a silent resolver up after 2 s instead of 10, for as long as which the process could not even exit.
 process.env.UV_THREADPOOL_SIZE ??= '16'
 process.env.RES_OPTIONS ??= 'timeout:1 attempts:2'
+// What a check makes it makes anew each time and leaves at once. V8 sees much of that survive a start, and from then on would put all
+// of it where only a collection of everything finds it; and it would keep as much garbage as there is memory in use, and the holes
+// in between. Chosen like this, Porthole takes a third less memory and no more of a processor.
+setFlagsFromString('--no-allocation-site-pretenuring')
+setFlagsFromString('--optimize-for-size')
 const { main } = await import('./main.ts')
 await main()

@@ -9,6 +9,7 @@ const mayImport: Record<string, readonly string[]> = {
   clock: [],
   heap: [],
   queue: [],
+  malloc: [],
   prober: ['domain', 'clock', 'heap', 'queue'],
   monitor: ['domain', 'clock', 'heap', 'queue', 'prober'],
   redis: [],
@@ -23,7 +24,7 @@ const mayImport: Record<string, readonly string[]> = {
   page: ['domain', 'clock', 'monitor', 'store', 'replicas', 'registrar', 'http'],
   listener: [],
   news: ['domain', 'monitor', 'replicas'],
-  config: ['domain'],
+  config: ['domain', 'malloc'],
   commands: ['domain', 'clock', 'prober', 'config'],
   app: ['domain', 'clock', 'monitor', 'store', 'replicas', 'registrar', 'readiness', 'metrics', 'http', 'page'],
   serve: [

@@ -14,7 +14,7 @@ export type History = {
 /** How many checks of a target are remembered. */
 export const pastChecks = 60
 
-/** What they take: 310 bytes. */
+/** What they take: 250 bytes. */
 export const bytesPerTarget = slotBytes(pastChecks)
 
 /** Remembers a monitor's checks from now on. Targets that were never checked take no memory. */

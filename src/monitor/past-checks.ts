@@ -3,10 +3,13 @@ import { createColumns, rowOf, rowsPerPage } from './columns.ts'
 
 /** What is remembered of a check. */
 export type PastCheck = {
-  /** When it ended: an instant of the clock in milliseconds, to a tenth of a second; less exactly before a gap of 54 minutes or more. */
+  /**
+   * When it ended: an instant of the clock in milliseconds, to a tenth of a second; less exactly, by 0.15 % of what lies between that and the
+   * newest, where there are gaps of more than 204 s.
+   */
   readonly at: number
   readonly reason: Reason
-  /** To three digits. */
+  /** To a quarter of a percent, and to a microsecond. */
   readonly latencyMs: number | null
   /** 14 stands for more, too. */
   readonly synRetransmits: number | null
@@ -22,7 +25,6 @@ export type PastChecks = {
 }
 
 const tenthMs = 100
-const greatestLatencyMs = 65_504
 /** Of SYNs sent again there are 4 bits: the last number stands for what the prober cannot see. */
 const unseen = 15
 /** An outcome that comes back from the store may have another time, by what clocks were corrected and rounded since. */
@@ -30,12 +32,8 @@ const toleranceMs = 50
 
 function createPage(slots: number, perSlot: number) {
   return {
-    /** Null is NaN. Half precision is a twentieth of a percent. */
-    latencyMs: new Float16Array(slots * perSlot),
-    /** How long after the one before it ended, packed. */
-    gap: new Uint16Array(slots * perSlot),
-    /** The place of the reason in the list, and 16 times the SYNs sent again. */
-    found: new Uint8Array(slots * perSlot),
+    /** Packed: 12 bits for how long after the one before it ended, 12 for its latency, 4 each for SYNs sent again and the reason. */
+    check: new Uint32Array(slots * perSlot),
     /** When the newest ended, exactly. */
     endedAt: new Float64Array(slots).fill(Number.NEGATIVE_INFINITY),
     count: new Uint8Array(slots),
@@ -44,28 +42,44 @@ function createPage(slots: number, perSlot: number) {
   }
 }
 
-/** What a slot takes: 5 bytes a check, and 10 for keeping count. */
+/** What a slot takes: 4 bytes a check, and 10 for keeping count. */
 export function slotBytes(perSlot: number): number {
   return Object.values(createPage(1, perSlot)).reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
-/** Gaps below this are kept as they are. */
-const exactTenths = 32_768
-const longStepTenths = 26
-const longestGap = 65_535
+const greatest12Bits = 4095
 
-/**
- * Tenths of a second in two bytes: exact up to 54 minutes, then in steps of 2.6 seconds up to 24 and a half hours, which stand for
- * whatever is longer. By what such a gap was rounded, all that came before it is told late or early.
- */
+/** Gaps below this are kept as they are, in tenths of a second: up to 204 seconds. */
+const exactTenths = 2048
+/** From there to the longest gap, 25 hours, which stands for whatever is longer, each step is 0.3 % more than the one before. */
+const gapSteps = (greatest12Bits - exactTenths) / Math.log(900_000 / exactTenths)
+
 function packGap(tenths: number): number {
   if (tenths < exactTenths) return tenths
-  return Math.min(exactTenths + Math.round((tenths - exactTenths) / longStepTenths), longestGap)
+  return Math.min(exactTenths + Math.round(gapSteps * Math.log(tenths / exactTenths)), greatest12Bits)
 }
 
 function unpackGap(gap: number): number {
-  return gap < exactTenths ? gap : exactTenths + (gap - exactTenths) * longStepTenths
+  return gap < exactTenths ? gap : Math.round(exactTenths * Math.exp((gap - exactTenths) / gapSteps))
 }
+
+/** From a microsecond to 300 seconds, which no check takes longer, each step is half a percent more than the one before. 0 is null, 1 less than that. */
+const leastLatencyMs = 0.001
+const latencySteps = (greatest12Bits - 2) / Math.log(300_000 / leastLatencyMs)
+
+function packLatency(ms: number | null): number {
+  if (ms === null) return 0
+  if (ms < leastLatencyMs) return 1
+  return Math.min(2 + Math.round(latencySteps * Math.log(ms / leastLatencyMs)), greatest12Bits)
+}
+
+function unpackLatency(packed: number): number | null {
+  if (packed < 2) return packed === 0 ? null : 0
+  return Number((leastLatencyMs * Math.exp((packed - 2) / latencySteps)).toPrecision(5))
+}
+
+/** All of a packed check but the gap. */
+const foundBits = 0xf_ffff
 
 /** Between whole tenths, so that gaps add up to what lies between the first and the last. */
 function tenthOf(instant: number): number {
@@ -93,15 +107,11 @@ export function createPastChecks(perSlot: number): PastChecks {
       const newestEndedAt = page.endedAt[row] as number
       const sinceNewestMs = endedAt - newestEndedAt
       if (sinceNewestMs <= 0) return
-      const latency = Math.f16round(latencyMs === null ? Number.NaN : Math.min(latencyMs, greatestLatencyMs))
       const resent = synRetransmits === null ? unseen : Math.min(synRetransmits, unseen - 1)
-      const found = Reason.options.indexOf(reason) + 16 * resent
-      const newest = first + ((next + perSlot - 1) % perSlot)
-      const isLike = page.found[newest] === found && Object.is(page.latencyMs[newest], latency)
-      if (sinceNewestMs < toleranceMs && isLike) return
-      page.latencyMs[first + next] = latency
-      page.gap[first + next] = packGap(tenthOf(endedAt) - tenthOf(newestEndedAt))
-      page.found[first + next] = found
+      const found = (packLatency(latencyMs) << 8) | (resent << 4) | Reason.options.indexOf(reason)
+      const newest = page.check[first + ((next + perSlot - 1) % perSlot)] as number
+      if (sinceNewestMs < toleranceMs && (newest & foundBits) === found) return
+      page.check[first + next] = (packGap(tenthOf(endedAt) - tenthOf(newestEndedAt)) << 20) | found
       page.endedAt[row] = endedAt
       page.count[row] = Math.min(count + 1, perSlot)
       page.next[row] = (next + 1) % perSlot
@@ -111,17 +121,15 @@ export function createPastChecks(perSlot: number): PastChecks {
       const checks: PastCheck[] = []
       let tenth = tenthOf(page.endedAt[row] as number)
       for (let back = 1; back <= count; back++) {
-        const place = first + ((next + perSlot - back) % perSlot)
-        const latency = page.latencyMs[place] as number
-        const found = page.found[place] as number
-        const resent = found >> 4
+        const check = page.check[first + ((next + perSlot - back) % perSlot)] as number
+        const resent = (check >> 4) & 15
         checks.push({
           at: tenth * tenthMs,
-          reason: Reason.options[found & 15] as Reason,
-          latencyMs: Number.isNaN(latency) ? null : latency,
+          reason: Reason.options[check & 15] as Reason,
+          latencyMs: unpackLatency((check & foundBits) >> 8),
           synRetransmits: resent === unseen ? null : resent,
         })
-        tenth -= unpackGap(page.gap[place] as number)
+        tenth -= unpackGap(check >>> 20)
       }
       return checks.reverse()
     },

@@ -40,10 +40,15 @@ test('remembers what the checks of a target found, the oldest first', async () =
   await checkOnce(watched, 'connected', { latencyMs: 0.25, synRetransmits: 1 })
   clock.advance(1049)
   await checkOnce(watched, 'timeout', { synRetransmits: null })
-  assert.deepEqual(history.of(watched), [
-    { at: 5000, reason: 'connected', latencyMs: 0.25, synRetransmits: 1 },
-    { at: 6000, reason: 'timeout', latencyMs: null, synRetransmits: null },
-  ])
+  const [first, ...more] = history.of(watched)
+  assert.ok(Math.abs((first?.latencyMs ?? 0) / 0.25 - 1) <= 0.0025, `${first?.latencyMs} ms`)
+  assert.deepEqual(
+    [{ ...first, latencyMs: 0.25 }, ...more],
+    [
+      { at: 5000, reason: 'connected', latencyMs: 0.25, synRetransmits: 1 },
+      { at: 6000, reason: 'timeout', latencyMs: null, synRetransmits: null },
+    ],
+  )
 })
 
 test('remembers the last 60', async () => {
@@ -56,8 +61,8 @@ test('remembers the last 60', async () => {
   assert.equal(found.at(-1), '69000 connected')
 })
 
-test('what is remembered of a target takes 310 bytes', () => {
-  assert.equal(bytesPerTarget, 310)
+test('what is remembered of a target takes 250 bytes', () => {
+  assert.equal(bytesPerTarget, 250)
 })
 
 test('every target has its own', async () => {
