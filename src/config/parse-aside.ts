@@ -1,7 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { createInterning, type ServiceParts } from '../domain/interning.ts'
 import type { Service } from '../domain/service.ts'
-import { giveBackFreed } from '../malloc.ts'
 import { type ConfigSources, deepFreeze, parseConfig, type ReadConfig } from './config.ts'
 import type { Message, WorkerData } from './parse-worker.ts'
 import type { Problem } from './problem.ts'
@@ -64,7 +63,6 @@ function parseInThread(
     failure = error
   })
   worker.once('exit', () => {
-    void giveBackFreed()
     if (failure === null && read !== null) resolve(complete(read, services, problems))
     else reject(failure ?? new Error('the thread that parses the configuration ended before it was through'))
   })
