@@ -23,4 +23,4 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
 WORKDIR /etc/porthole
 # Node.js is process 1 and gets the signals itself. What follows the image's name is Porthole's command line.
 # V8 would let its youngest garbage grow to 128 MB before it looks at it; with 32 MB it works as fast.
-ENTRYPOINT ["node", "--max-semi-space-size=4", "/app/src/porthole.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=16", "/app/src/porthole.js"]

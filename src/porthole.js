@@ -13,10 +13,8 @@ if (major < 24) {
 // glibc gives a silent resolver up after 2 s instead of 10, for as long as which the process could not even exit.
 process.env.UV_THREADPOOL_SIZE ??= '16'
 process.env.RES_OPTIONS ??= 'timeout:1 attempts:2'
-// What a check makes it makes anew each time and leaves at once. V8 sees much of that survive a start, and from then on would put all
-// of it where only a collection of everything finds it; and it would keep as much garbage as there is memory in use, and the holes
-// in between. Chosen like this, Porthole takes a third less memory and no more of a processor.
+// What a check makes is garbage a moment later. V8 saw much of that outlive a start, and from then on would put all of it where only
+// a collection of everything finds it.
 setFlagsFromString('--no-allocation-site-pretenuring')
-setFlagsFromString('--optimize-for-size')
 const { main } = await import('./main.ts')
 await main()
