@@ -3,7 +3,7 @@ import { type Health, nextHealth, statusAt } from '../domain/health.ts'
 import { type Outcome, type Reason, verdictOf } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
 import type { Transition } from '../domain/transition.ts'
-import { countAnew } from './tally.ts'
+import { recount } from './tally.ts'
 import { standingOf, type WatchedService, type WatchedTarget } from './watch.ts'
 
 const nothing: readonly Transition[] = []
@@ -25,7 +25,7 @@ export function replaceHealth(watched: WatchedTarget, after: Health): void {
   watched.health = after
   // Who is joining is none of its targets yet, and counted with them once it is.
   if (watchedService.joining.length > 0) watchedService.tally = null
-  else if (watchedService.tally !== null) countAnew(watchedService.tally, before, after, watchedService.service.policy)
+  else if (watchedService.tally !== null) recount(watchedService.tally, before, after, watchedService.service.policy)
 }
 
 /** Looks whether a target reads otherwise than last announced: after an outcome, or because it has gone stale. Returns the changes of status that came of it, the target's before the service's. */

@@ -22,12 +22,12 @@ export function countAll(targets: Iterable<{ readonly health: Health }>, policy:
 }
 
 /** Whether it still holds. */
-export function isTrue(tally: Tally, now: number): boolean {
+export function holds(tally: Tally, now: number): boolean {
   return tally.at <= now && now < tally.until
 }
 
 /** Counts one of the targets by another health than before. */
-export function countAnew(tally: Tally, before: Health, after: Health, policy: Policy): void {
+export function recount(tally: Tally, before: Health, after: Health, policy: Policy): void {
   tally.counts[statusAt(before, policy, tally.at).status]--
   count(tally, after, policy)
 }

@@ -4,7 +4,7 @@ import { statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import type { Counts, Status } from '../domain/status.ts'
 import type { Target } from '../domain/target.ts'
-import { countAll, isTrue, type Tally } from './tally.ts'
+import { countAll, holds, type Tally } from './tally.ts'
 
 /** A target of a service, with what is remembered of it. One object for as long as the service has the target. */
 export type WatchedTarget = {
@@ -90,14 +90,14 @@ export function standingOf(watched: WatchedService, now: number): ServiceStandin
   const counted = statusOf(counts, quorum)
   const status = counted === 'down' && mayHaveMore(watched, now) ? 'unknown' : counted
   if (status === watched.announced) return { status, since: watched.announcedAt, counts }
-  const changes = watched.targets.map(({ health }) => statusAt(health, policy, now).since ?? Number.NEGATIVE_INFINITY)
-  const latest = Math.max(...changes)
+  let latest = Number.NEGATIVE_INFINITY
+  for (const { health } of watched.targets) latest = Math.max(latest, statusAt(health, policy, now).since ?? latest)
   return { status, since: Number.isFinite(latest) ? latest : null, counts }
 }
 
 function countsOf(watched: WatchedService, now: number): Counts {
   const { targets, service, tally } = watched
-  if (tally !== null && isTrue(tally, now)) return { ...tally.counts }
+  if (tally !== null && holds(tally, now)) return { ...tally.counts }
   const counted = countAll(targets, service.policy, now)
   if (targets.length >= fewestTallied) watched.tally = counted
   return { ...counted.counts }

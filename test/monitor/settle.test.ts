@@ -170,3 +170,29 @@ test('a service that comes up has no target to blame', () => {
   assert.equal(ofService?.reason, null)
   assert.equal(ofService?.message, '1 of 1 targets up')
 })
+
+test('an outcome of one target has nobody look at the others of its service again', () => {
+  const [service, first] = watched(
+    sampleService(
+      'pg',
+      Array.from({ length: 1000 }, (_, i) => `db-${i}:5432`),
+    ),
+  )
+  for (const target of service.targets) settle(target, sampleOutcome('connected', 1000), 1000)
+  let looks = 0
+  for (const target of service.targets.slice(1)) {
+    const { health } = target
+    Object.defineProperty(target, 'health', {
+      get() {
+        looks++
+        return health
+      },
+    })
+  }
+  assert.deepEqual(settle(first, sampleOutcome('refused', 2000), 2000), [])
+  assert.equal(standingOf(service, 2000).counts.up, 1000)
+  assert.equal(looks, 0)
+  settle(first, sampleOutcome('connected', 100_000), 100_000)
+  assert.equal(standingOf(service, 100_000).counts.unknown, 999, 'by then the others are stale')
+  assert.ok(looks >= 999)
+})

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Health, nextHealth, unchecked } from '../../src/domain/health.ts'
 import { Reason } from '../../src/domain/outcome.ts'
-import { countAll, countAnew, isTrue } from '../../src/monitor/tally.ts'
+import { countAll, holds, recount } from '../../src/monitor/tally.ts'
 import { sampleOutcome, samplePolicy } from '../samples.ts'
 
 test('a tally that holds says what counting all of them says, whatever came in and however much time passed', () => {
@@ -25,10 +25,10 @@ test('a tally that holds says what counting all of them says, whatever came in a
           const target = targets[next.which] as { health: Health }
           const before = target.health
           target.health = nextHealth(before, sampleOutcome(next.reason, now), policy)
-          countAnew(tally, before, target.health, policy)
+          recount(tally, before, target.health, policy)
         }
         const anew = countAll(targets, policy, now)
-        if (isTrue(tally, now)) {
+        if (holds(tally, now)) {
           held++
           assert.deepEqual(tally.counts, anew.counts)
         } else {
