@@ -68,7 +68,7 @@ export function createIntake({ id, joinParts, log, sharing, onMembers, onProblem
     hold()
     const during = held
     try {
-      await loadLog(joinParts, { isAlone: false, isFirst: false, newsAfter: lastShared })
+      await loadLog(joinParts, lastShared)
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
       onProblem(`the log of transitions cannot be read: ${error.message}`)

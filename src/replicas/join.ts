@@ -34,41 +34,50 @@ export async function bringTogether(
   parts: JoinParts,
   { isAlone, isFirst, newsAfter }: { isAlone: boolean; isFirst: boolean; newsAfter: number },
 ): Promise<Stored<string[]>> {
-  const { link, keys, store, sharedRegistry } = parts
+  const { link, keys, store, clock, log, sharedRegistry } = parts
   const merged = await merge(parts)
   if (!merged.ok) return merged
   const seeded = await seed(parts)
   if (!seeded.ok) return seeded
-  const since = seeded.value === 'nobody' ? newsAfter : Number.POSITIVE_INFINITY
   // While another replica tells what it remembers, this one goes on with what it does itself.
-  const kept =
-    seeded.value === 'another' ? await store.load() : await loadLog(parts, { isAlone, isFirst, newsAfter: since })
+  const isToldElsewhere = seeded.value === 'another'
+  const kept = isToldElsewhere ? await store.load() : await readKept(parts, { isAlone, isFirst })
   if (!kept.ok) return kept
   const drains = await link.send(['HGETALL', keys.drained])
   if (!drains.ok) return drains
-  const { registrations } = kept.value
-  await store.beat(Math.floor(parts.clock.toEpoch(parts.clock.now())))
-  return { ok: true, value: sharedRegistry.restore(registrations, readDrains(drains.value)) }
+  await store.beat(Math.floor(clock.toEpoch(clock.now())))
+  // Before the log: what goes for this was told by who saw it go, and this replica, which is alone until it has joined, tells it once more.
+  const unread = sharedRegistry.restore(kept.value.registrations, readDrains(drains.value))
+  const since = seeded.value === 'nobody' ? newsAfter : Number.POSITIVE_INFINITY
+  if (!isToldElsewhere) log.replace(readShared(kept.value, clock), since)
+  return { ok: true, value: unread }
 }
 
 /** Reads the log of transitions anew. */
-export async function loadLog(
-  { store, log, clock, startedAt }: JoinParts,
-  { isAlone, isFirst, newsAfter }: { isAlone: boolean; isFirst: boolean; newsAfter: number },
+export async function loadLog({ store, log, clock }: JoinParts, newsAfter: number): Promise<Stored<null>> {
+  const loaded = await store.load()
+  if (!loaded.ok) return loaded
+  log.replace(readShared(loaded.value, clock), newsAfter)
+  return done
+}
+
+/** What the store keeps, to which the first replica after a time without any adds that time. */
+async function readKept(
+  { store, clock, startedAt }: JoinParts,
+  { isAlone, isFirst }: { isAlone: boolean; isFirst: boolean },
 ): Promise<Stored<Kept>> {
   const loaded = await store.load()
   if (!loaded.ok) return loaded
   const { aliveAt, absences } = loaded.value
   const began = Math.floor(clock.toEpoch(startedAt))
-  let kept = loaded.value
-  if (isFirst && isAlone && aliveAt !== null && aliveAt < began) {
-    const absence = { from: aliveAt, to: began }
-    const added = await store.addAbsence(absence)
-    if (!added.ok) return added
-    kept = { ...kept, absences: [...absences.filter(({ from }) => from !== aliveAt), absence] }
+  if (!isFirst || !isAlone || aliveAt === null || aliveAt >= began) return loaded
+  const absence = { from: aliveAt, to: began }
+  const added = await store.addAbsence(absence)
+  if (!added.ok) return added
+  return {
+    ok: true,
+    value: { ...loaded.value, absences: [...absences.filter(({ from }) => from !== aliveAt), absence] },
   }
-  log.replace(readShared(kept, clock), newsAfter)
-  return { ok: true, value: kept }
 }
 
 async function merge({ link, keys, sharedRegistry }: JoinParts): Promise<Stored<null>> {
