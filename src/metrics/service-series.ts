@@ -2,7 +2,7 @@ import type { MetricFamily } from '../domain/metric-family.ts'
 import { type Quorum, statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import { type Counts, noCounts, Status } from '../domain/status.ts'
-import { placeOf, rowOf, rowsPerPage, wordAt, wordOf } from '../monitor/columns.ts'
+import { countColumn, placeOf, rowOf, wordAt, wordColumn, wordOf } from '../monitor/columns.ts'
 import { createSlots } from '../monitor/slots.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
 import { isNarrowed, isSelected, type Selection } from './selection.ts'
@@ -16,10 +16,10 @@ type Page = ReturnType<typeof createPage>
 function createPage() {
   return {
     /** Places in the list of them. */
-    status: new Uint8Array(rowsPerPage),
-    isDrained: new Uint8Array(rowsPerPage),
-    targets: new Uint32Array(rowsPerPage),
-    targetsUp: new Uint32Array(rowsPerPage),
+    status: wordColumn(),
+    isDrained: wordColumn(),
+    targets: countColumn(),
+    targetsUp: countColumn(),
   }
 }
 
@@ -85,7 +85,7 @@ export function createServiceSeries({
 }): ServiceSeries {
   const isKept = ({ name }: { name: MetricFamily }) => !omit.has(name)
   const table = createTable(createPage)
-  const groupTable = createTable<GroupPage>(() => ({ isUp: new Uint8Array(rowsPerPage) }))
+  const groupTable = createTable<GroupPage>(() => ({ isUp: wordColumn() }))
   const groupSlots = createSlots()
   const groups = new Map<string, Entry>()
   /** The services by slot, as they were when their groups counted them. */

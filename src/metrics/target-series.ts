@@ -4,7 +4,7 @@ import { readsSameUntil, statusAt } from '../domain/health.ts'
 import type { MetricFamily } from '../domain/metric-family.ts'
 import { Reason } from '../domain/outcome.ts'
 import { Status } from '../domain/status.ts'
-import { placeOf, rowOf, rowsPerPage, wordOf } from '../monitor/columns.ts'
+import { countColumn, nullableColumn, numberColumn, placeOf, rowOf, wordColumn, wordOf } from '../monitor/columns.ts'
 import type { WatchedTarget } from '../monitor/watch.ts'
 import { secondsOf, timestampOf } from './seconds.ts'
 import { isNarrowed, isSelected, type Selection } from './selection.ts'
@@ -19,22 +19,17 @@ export const cached =
 type Page = ReturnType<typeof createPage>
 
 function createPage() {
-  /** NaN for none. */
-  const numbers = () => new Float64Array(rowsPerPage)
-  const counts = () => new Uint32Array(rowsPerPage)
-  /** Places in a list of words. */
-  const words = () => new Uint8Array(rowsPerPage)
   return {
-    status: words(),
-    reason: words(),
-    endedAt: numbers(),
-    latencyMs: numbers(),
-    connectMs: numbers(),
-    checks: counts(),
-    failures: counts(),
-    synRetransmits: counts(),
+    status: wordColumn(),
+    reason: wordColumn(),
+    endedAt: nullableColumn(),
+    latencyMs: nullableColumn(),
+    connectMs: numberColumn(),
+    checks: countColumn(),
+    failures: countColumn(),
+    synRetransmits: countColumn(),
     /** Until when it reads the same if no outcome comes in: an instant of the clock. */
-    until: numbers(),
+    until: numberColumn(),
   }
 }
 

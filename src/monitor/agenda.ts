@@ -1,5 +1,5 @@
 import { createHeap, type Timed } from '../heap.ts'
-import { createColumns, rowOf, rowsPerPage } from './columns.ts'
+import { createColumns, numberColumn, rowOf, rowsPerPage, wordColumn } from './columns.ts'
 
 /**
  * Which slots fall due when. What falls due within the same tick comes out together at its end, so putting in and taking out cost
@@ -28,8 +28,8 @@ export function createAgenda(tickMs: number): Agenda {
   const buckets = new Map<number, Bucket>()
   const order = createHeap<Bucket>()
   const { pageOf } = createColumns(() => ({
-    dueAt: new Float64Array(rowsPerPage).fill(Number.POSITIVE_INFINITY),
-    isIn: new Uint8Array(rowsPerPage),
+    dueAt: numberColumn().fill(Number.POSITIVE_INFINITY),
+    isIn: wordColumn(),
     /** The slots before and after it in the chain of its bucket. */
     before: new Int32Array(rowsPerPage),
     after: new Int32Array(rowsPerPage),

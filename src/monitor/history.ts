@@ -1,5 +1,5 @@
 import type { Outcome } from '../domain/outcome.ts'
-import { createColumns, rowOf, rowsPerPage } from './columns.ts'
+import { createColumns, rowOf, wordColumn } from './columns.ts'
 import type { Monitor } from './monitor.ts'
 import { createPastChecks, type PastCheck, slotBytes } from './past-checks.ts'
 import type { WatchedTarget } from './watch.ts'
@@ -20,7 +20,7 @@ export const bytesPerTarget = slotBytes(pastChecks)
 /** Remembers a monitor's checks from now on. Targets that were never checked take no memory. */
 export function createHistory({ monitor }: { monitor: Monitor }): History {
   const checks = createPastChecks(pastChecks)
-  const known = createColumns(() => new Uint8Array(rowsPerPage))
+  const known = createColumns(wordColumn)
 
   function note(watched: WatchedTarget, outcome: Outcome): void {
     if (isKnown(watched) || join(watched)) checks.write(watched.slot, outcome)

@@ -1,7 +1,7 @@
 import { Reason } from '../domain/outcome.ts'
 import { Status } from '../domain/status.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
-import { placeOf, rowOf, rowsPerPage, wordAt } from './columns.ts'
+import { numberColumn, placeOf, rowOf, rowsPerPage, wordAt, wordColumn } from './columns.ts'
 import { createTexts } from './texts.ts'
 
 /**
@@ -29,17 +29,14 @@ export type KeptTransitions = {
 const messagesShared = 1000
 
 function createPage() {
-  const numbers = () => new Float64Array(rowsPerPage)
-  /** Places in a list of words. */
-  const words = () => new Uint8Array(rowsPerPage)
   return {
-    id: numbers(),
-    at: numbers(),
-    from: words(),
-    to: words(),
-    reason: words(),
+    id: numberColumn(),
+    at: numberColumn(),
+    from: wordColumn(),
+    to: wordColumn(),
+    reason: wordColumn(),
     /** The place of what its service had before it, which may be forgotten by now; -1 where there was nothing. */
-    before: numbers(),
+    before: numberColumn(),
     service: Array<string>(rowsPerPage).fill(''),
     target: Array<string | null>(rowsPerPage).fill(null),
     message: Array<string>(rowsPerPage).fill(''),

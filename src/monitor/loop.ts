@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { beatIntervalMs } from '../domain/health.ts'
 import { nextBeat, phaseOf as phaseOfName } from '../domain/schedule.ts'
 import { createAgenda } from './agenda.ts'
-import { createColumns, rowOf, rowsPerPage } from './columns.ts'
+import { createColumns, numberColumn, rowOf, rowsPerPage } from './columns.ts'
 import type { Checked, Monitor } from './monitor.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
 import type { WatchedTarget } from './watch.ts'
@@ -42,9 +42,9 @@ export function createLoop({
   const agenda = createAgenda(tickMs)
   const columns = createColumns(() => ({
     watched: Array<WatchedTarget | null>(rowsPerPage).fill(null),
-    phase: new Float64Array(rowsPerPage),
+    phase: numberColumn(),
     /** The interval that applied when the next beat was planned. */
-    intervalMs: new Float64Array(rowsPerPage),
+    intervalMs: numberColumn(),
   }))
   let timer: NodeJS.Timeout | undefined
   let running = false

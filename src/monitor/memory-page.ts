@@ -1,6 +1,6 @@
 import { type Health, unchecked } from '../domain/health.ts'
 import { Answer, type Outcome, Reason } from '../domain/outcome.ts'
-import { placeOf, rowsPerPage, wordAt } from './columns.ts'
+import { countColumn, nullableColumn, numberAt, numberColumn, placeOf, wordAt, wordColumn } from './columns.ts'
 
 /** What is remembered of the targets of a page, a column to each field. */
 export type MemoryPage = ReturnType<typeof createMemoryPage>
@@ -12,35 +12,28 @@ const verdicts = ['up', 'down'] as const
 
 /** Of rows that were never written: nothing is remembered of them. */
 export function createMemoryPage() {
-  const numbers = () => new Float64Array(rowsPerPage)
-  /** NaN for null. */
-  const instants = () => numbers().fill(Number.NaN)
-  /** Up to four billion: fourteen years of checks, ten a second. */
-  const counts = () => new Uint32Array(rowsPerPage)
-  /** Places in a list of words. */
-  const words = () => new Uint8Array(rowsPerPage)
   return {
-    status: words(),
-    announced: words(),
-    verdict: words(),
-    streak: counts(),
-    downReason: words(),
-    since: instants(),
-    confirmedAt: instants(),
-    checks: counts(),
-    failures: counts(),
-    connectMs: numbers(),
-    synRetransmits: counts(),
-    lossAt: instants(),
-    dueAt: numbers(),
+    status: wordColumn(),
+    announced: wordColumn(),
+    verdict: wordColumn(),
+    streak: countColumn(),
+    downReason: wordColumn(),
+    since: nullableColumn(),
+    confirmedAt: nullableColumn(),
+    checks: countColumn(),
+    failures: countColumn(),
+    connectMs: numberColumn(),
+    synRetransmits: countColumn(),
+    lossAt: nullableColumn(),
+    dueAt: numberColumn(),
     /** Of the last outcome; without a reason there is none. */
-    reason: words(),
-    answer: words(),
-    startedAt: numbers(),
-    endedAt: numbers(),
-    latencyMs: numbers(),
+    reason: wordColumn(),
+    answer: wordColumn(),
+    startedAt: numberColumn(),
+    endedAt: numberColumn(),
+    latencyMs: numberColumn(),
     /** SYNs sent again; `unseen` for null. */
-    resent: new Uint8Array(rowsPerPage),
+    resent: wordColumn(),
     /** Where it is not the target's own: that of a name. */
     address: [] as (string | null | undefined)[],
     /** Where there is either, which is seldom while all is well. */
@@ -115,10 +108,4 @@ function writeOutcome(page: MemoryPage, row: number, outcome: Outcome | null, ow
 /** Leaves a column as short as it can be. */
 function put<Value>(column: (Value | undefined)[], row: number, value: Value | undefined): void {
   if (value !== undefined || column[row] !== undefined) column[row] = value
-}
-
-/** Null is NaN. */
-export function numberAt(column: Float64Array, row: number): number | null {
-  const number = column[row] as number
-  return Number.isNaN(number) ? null : number
 }

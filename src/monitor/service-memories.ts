@@ -1,8 +1,7 @@
 import { noAddresses } from '../domain/addresses.ts'
 import type { Service } from '../domain/service.ts'
 import { Status } from '../domain/status.ts'
-import { createColumns, placeOf, rowOf, rowsPerPage, wordAt } from './columns.ts'
-import { numberAt } from './memory-page.ts'
+import { createColumns, nullableColumn, numberAt, numberColumn, placeOf, rowOf, wordAt, wordColumn } from './columns.ts'
 import type { Tally } from './tally.ts'
 import type { Checker, WatchedService, WatchedTarget } from './watch.ts'
 
@@ -23,11 +22,10 @@ const nobody: readonly WatchedTarget[] = Object.freeze([])
 
 function createPage() {
   return {
-    announced: new Uint8Array(rowsPerPage),
-    /** NaN for null. */
-    announcedAt: new Float64Array(rowsPerPage).fill(Number.NaN),
-    drained: new Uint8Array(rowsPerPage),
-    revision: new Float64Array(rowsPerPage),
+    announced: wordColumn(),
+    announcedAt: nullableColumn(),
+    drained: wordColumn(),
+    revision: numberColumn(),
   }
 }
 

@@ -1,8 +1,8 @@
 import { type Health, unchecked } from '../domain/health.ts'
 import { Status } from '../domain/status.ts'
 import type { Target } from '../domain/target.ts'
-import { createColumns, placeOf, rowOf, wordAt } from './columns.ts'
-import { createMemoryPage, numberAt, readHealth, writeHealth } from './memory-page.ts'
+import { createColumns, numberAt, placeOf, rowOf, wordAt } from './columns.ts'
+import { createMemoryPage, readHealth, writeHealth } from './memory-page.ts'
 import type { Check, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
 
 /**

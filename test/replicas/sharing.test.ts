@@ -82,7 +82,7 @@ test('a fourth replica takes about a quarter, and no other share moves', { skip:
   await assertNoFalseTransition([...members])
 })
 
-test('a change made at one replica is visible at all within 200 ms, the median of forty, and If-Match holds across them', {
+test('a change made at one replica is visible at all within 200 ms, and If-Match holds across them', {
   skip: noRedis,
 }, async (t) => {
   const { members, targets } = await startFleet(t, { services: 2 })
@@ -90,11 +90,11 @@ test('a change made at one replica is visible at all within 200 ms, the median o
   const [one] = targets
   assert(first && second && third && one)
   const body = { targets: [`127.0.0.1:${one.port}`], interval: '1s' }
-  const waits: number[] = []
+  let slowest = 0
   const seen = async (what: string, ask: (member: Member) => Promise<boolean>) => {
     const from = performance.now()
-    for (const member of members) await until(what, () => ask(member))
-    waits.push(performance.now() - from)
+    await Promise.all(members.map((member) => until(what, () => ask(member))))
+    slowest = Math.max(slowest, performance.now() - from)
   }
   for (let i = 0; i < 10; i++) {
     const created = await change(first, 'PUT', `/services/r${i}`, body)
@@ -113,14 +113,8 @@ test('a change made at one replica is visible at all within 200 ms, the median o
     assert.equal((await change(second, 'DELETE', `/services/r${i}`)).status, 204)
     await seen('it is gone', async ({ url }) => (await fetch(`${url}/v1/services/r${i}`)).status === 404)
   }
-  const [least = 0, median = 0, most = 0] = [0, 0.5, 1].map(
-    (part) => waits.sort((a, b) => a - b)[Math.floor(part * (waits.length - 1))],
-  )
-  t.diagnostic(
-    `visible at all three after ${Math.round(least)} to ${Math.round(most)} ms, the median ${Math.round(median)} ms`,
-  )
-  assert.equal(waits.length, 40)
-  assert.ok(median < 200, `${median} ms`)
+  t.diagnostic(`visible at all three after ${Math.round(slowest)} ms at most`)
+  assert.ok(slowest < 200, `${slowest} ms`)
 })
 
 test('what is registered with a ttl at one replica and renewed at another expires at none, until nobody renews it', {
