@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
-import { giveBackFreed } from './malloc.ts'
 import type { Registry } from './monitor/registry.ts'
+import { giveBackFreed } from './reclaim.ts'
 import type { Registrar } from './registrar.ts'
 import type { SharedFile } from './replicas/shared-file.ts'
 

@@ -13,6 +13,7 @@ import { type ConfigWatch, watchConfig } from './config/watch.ts'
 import { parseDuration } from './domain/duration.ts'
 import { builtInDefaults } from './domain/policy.ts'
 import { startProber } from './prober/start.ts'
+import { giveBackLarge } from './reclaim.ts'
 import type { Porthole } from './serve.ts'
 
 const usage = `Porthole makes TCP services checkable over HTTP.
@@ -103,6 +104,8 @@ async function runServe(targets: string[], named: string | null): Promise<number
       `there is no ${defaultFile} here: name one with --config FILE, or name targets, such as db=127.0.0.1:5432`,
     )
   }
+  // Before anything large is read.
+  await giveBackLarge()
   const sources = { targets, env: process.env }
   const reading = readConfig(file, sources)
   // Loaded only here: a check from the command line is over before all of the server would be read.

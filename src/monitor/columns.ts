@@ -1,5 +1,5 @@
 /** How many slots share a page: few enough that one target takes little, enough that a hundred thousand are few pages. */
-export const rowsPerPage = 512
+export const rowsPerPage = 2048
 
 /** Columns by slot, in pages that are made when one of their slots is first written. */
 export type Columns<Page> = {

@@ -1,0 +1,48 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+/** `M_MMAP_THRESHOLD` of malloc.h, and what it is before glibc raises it by itself. */
+const mmapThreshold = { parameter: -3, bytes: 128 * 1024 }
+
+/**
+ * Has large blocks go back to the system once they are freed. Else glibc maps none by itself any more that is smaller than the largest
+ * that was freed so far, up to 32 MB (mallopt(3)), and so much of what a start and every reload need stays resident.
+ */
+export function giveBackLarge(): Promise<void> {
+  return askMalloc('int mallopt(int, int)', mmapThreshold.parameter, mmapThreshold.bytes)
+}
+
+/**
+ * Gives back to the system what malloc keeps of memory that was freed, such as all that a thread had that is over: some milliseconds
+ * (malloc_trim(3)).
+ */
+export function giveBackFreed(): Promise<void> {
+  return askMalloc('int malloc_trim(size_t)', 0)
+}
+
+/** Does nothing where it cannot: musl has no such calls, and keeps less. */
+async function askMalloc(signature: string, ...args: number[]): Promise<void> {
+  try {
+    const { default: koffi } = await import('koffi')
+    koffi.load(null).func(signature)(...args)
+  } catch {
+    // Then it stays resident, and is used for what comes next.
+  }
+}
+
+/** By how much of what is left after a collection the heap may grow until the next, in percent. V8 would have it be twice as large or more. */
+const growingPercent = 25
+
+/**
+ * Collects all garbage of this thread and packs together what is left, which may hold it up for a third of a second: for who has just made
+ * a lot of which little stays. V8 itself would hardly ever do so, since hardly anything outlives a check; for the same reason it costs
+ * nothing to collect the sooner from then on.
+ */
+export function collectGarbage(): void {
+  // Only a context that is made meanwhile has it.
+  setFlagsFromString('--expose-gc')
+  const gc: NodeJS.GCFunction = runInNewContext('gc')
+  setFlagsFromString('--no-expose-gc')
+  gc({ type: 'major', flavor: 'last-resort', execution: 'sync' })
+  setFlagsFromString(`--heap-growing-percent=${growingPercent}`)
+}
