@@ -51,25 +51,23 @@ export function createEventStreams({
   maxStreams = 1000,
 }: EventStreamParts): EventStreams {
   const readers = new Set<EventReader>()
-  /** As of the last change, so that who wants a group hears also of those that left it. */
-  const groupsOf = new Map([...registry.services.values()].map(({ name, groups }) => [name, groups]))
   let news: News[] = []
   const tellings: Telling[] = []
   let turn: NodeJS.Immediate | undefined
   let dropped = 0
   let closing = false
 
+  const groupsBefore = (name: string) => registry.former.get(name)?.groups ?? []
   // The last transition of a service comes after it is gone, and is for those who want its groups as well.
-  const newsOf = (entry: LoggedTransition) => transitionNews(entry, groupsOf.get(entry.service) ?? [], clock)
+  const groupsOf = (name: string) => registry.services.get(name)?.groups ?? groupsBefore(name)
+  const newsOf = (entry: LoggedTransition) => transitionNews(entry, groupsOf(entry.service), clock)
 
+  /** Who wants a group hears also of those that left it. */
   function follow({ put, removed }: RegistryChange): void {
-    const before = (name: string) => groupsOf.get(name) ?? []
     const item = registryNews(
-      put.map(({ name, groups }) => ({ name, groups: [...before(name), ...groups] })),
-      removed.map((name) => ({ name, groups: before(name) })),
+      put.map(({ name, groups }) => ({ name, groups: [...groupsBefore(name), ...groups] })),
+      removed.map((name) => ({ name, groups: groupsBefore(name) })),
     )
-    for (const name of removed) groupsOf.delete(name)
-    for (const { name, groups } of put) groupsOf.set(name, groups)
     announce(item)
   }
 

@@ -1,7 +1,8 @@
 import { Reason } from '../domain/outcome.ts'
+import { phaseOf } from '../domain/schedule.ts'
 import { Status } from '../domain/status.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
-import { numberColumn, placeOf, rowOf, rowsPerPage, wordAt, wordColumn } from './columns.ts'
+import { countColumn, numberColumn, placeOf, rowOf, rowsPerPage, wordAt, wordColumn } from './columns.ts'
 import { createTexts } from './texts.ts'
 
 /**
@@ -18,12 +19,18 @@ export type KeptTransitions = {
   read(place: number): LoggedTransition
   /** Those from a place on, as many as wanted, the oldest first. */
   readFrom(place: number, limit?: number): LoggedTransition[]
-  /** The places of what one service has, or of all there are, the newest first. What others have is not looked at for that. */
+  /** The places of what one service has, or of all there are, the newest first. Of what others have hardly anything is looked at for that. */
   placesOf(service: string | undefined): Iterable<number>
   add(entry: LoggedTransition): void
   forgetBefore(place: number): void
   replaceAll(entries: readonly LoggedTransition[]): void
 }
+
+/**
+ * Transitions are found by their service through this many chains, which is few enough to be little and enough that hardly two services of
+ * a hundred thousand share one: a map of names would be as large again as all that is kept of each.
+ */
+const chains = 65_536
 
 /** Most messages say the same as one of these did, such as that 1 of 1 targets is up. */
 const messagesShared = 1000
@@ -35,8 +42,8 @@ function createPage() {
     from: wordColumn(),
     to: wordColumn(),
     reason: wordColumn(),
-    /** The place of what its service had before it, which may be forgotten by now; -1 where there was nothing. */
-    before: numberColumn(),
+    /** How far back in its chain the one before it is, which may be forgotten by now; 0 where there was none. */
+    back: countColumn(),
     service: Array<string>(rowsPerPage).fill(''),
     target: Array<string | null>(rowsPerPage).fill(null),
     message: Array<string>(rowsPerPage).fill(''),
@@ -50,8 +57,8 @@ export function createKeptTransitions(): KeptTransitions {
   let pages: Page[] = []
   let first = 0
   let end = 0
-  /** The place of the newest transition of each service. */
-  const newest = new Map<string, number>()
+  /** The place of the newest transition in each chain; -1 where none was ever. */
+  const newest = new Float64Array(chains).fill(-1)
   const messages = createTexts(messagesShared)
 
   function pageOf(place: number): Page {
@@ -60,6 +67,17 @@ export function createKeptTransitions(): KeptTransitions {
 
   function serviceAt(place: number): string {
     return pageOf(place).service[rowOf(place)] as string
+  }
+
+  /** The places in a chain, the newest first. */
+  function* placesIn(chain: number): Iterable<number> {
+    let place = newest[chain] as number
+    while (place >= first) {
+      yield place
+      const back = pageOf(place).back[rowOf(place)] as number
+      if (back === 0) break
+      place -= back
+    }
   }
 
   function read(place: number): LoggedTransition {
@@ -86,13 +104,14 @@ export function createKeptTransitions(): KeptTransitions {
     page.from[row] = placeOf(Status.options, from)
     page.to[row] = placeOf(Status.options, to)
     page.reason[row] = placeOf(Reason.options, reason)
-    const before = newest.get(service) ?? -1
-    page.before[row] = before
+    const chain = chainOf(service)
+    const before = newest[chain] as number
+    page.back[row] = before < first ? 0 : end - before
     // One string for all that a service has: from elsewhere its name comes as another each time.
-    page.service[row] = before === -1 ? service : serviceAt(before)
+    page.service[row] = before >= first && serviceAt(before) === service ? serviceAt(before) : service
     page.target[row] = target
     page.message[row] = messages.share(message)
-    newest.set(service, end)
+    newest[chain] = end
     end++
   }
 
@@ -110,18 +129,12 @@ export function createKeptTransitions(): KeptTransitions {
       return Array.from({ length: Math.min(limit, end - place) }, (_, index) => read(place + index))
     },
     *placesOf(service) {
-      let place = service === undefined ? end - 1 : (newest.get(service) ?? -1)
-      while (place >= first) {
-        yield place
-        place = service === undefined ? place - 1 : (pageOf(place).before[rowOf(place)] as number)
-      }
+      if (service === undefined) for (let place = end - 1; place >= first; place--) yield place
+      else for (const place of placesIn(chainOf(service))) if (serviceAt(place) === service) yield place
     },
     add,
     forgetBefore(place) {
       while (first < place) {
-        const service = serviceAt(first)
-        // The newest of its service is the last that is kept of it.
-        if (newest.get(service) === first) newest.delete(service)
         first++
         if (rowOf(first) === 0) pages.shift()
       }
@@ -130,8 +143,12 @@ export function createKeptTransitions(): KeptTransitions {
       pages = []
       first = 0
       end = 0
-      newest.clear()
+      newest.fill(-1)
       for (const entry of entries) add(entry)
     },
   }
+}
+
+function chainOf(service: string): number {
+  return Math.floor(phaseOf(service) * chains)
 }

@@ -28,6 +28,8 @@ export type Registry = {
   readonly groups: ReadonlyMap<string, Group>
   /** The names of services that are drained. They need not be registered. */
   readonly drained: ReadonlySet<string>
+  /** What was in force, before the change that was told last, under the names that it changed. */
+  readonly former: ReadonlyMap<string, Service>
   readonly changed: Signal<RegistryChange>
   /**
    * Puts these services in the place of all that the file had, some at each step and some more whenever it is asked to go on. `groups`
@@ -51,14 +53,16 @@ export function createRegistry(): Registry {
   const members = new Map<string, number>()
   let quorums: ReadonlyMap<string, Quorum> = new Map()
   const drained = new Set<string>()
+  const former = new Map<string, Service>()
   const changed = createSignal<RegistryChange>()
 
   const isOfFile = (name: string) => services.get(name)?.origin === 'file'
 
   /** Puts what is to be in force under a name there, or nothing, and notes it where that is a change. */
-  function set(name: string, after: Service | undefined, { put, removed }: Changes): void {
+  function set(name: string, after: Service | undefined, { put, removed, replaced }: Changes): void {
     const before = services.get(name)
     if (before === after || isDeepStrictEqual(before, after)) return
+    if (before !== undefined) replaced.push(before)
     for (const group of before?.groups ?? []) leave(group)
     for (const group of after?.groups ?? []) join(group)
     if (after === undefined) {
@@ -68,6 +72,12 @@ export function createRegistry(): Registry {
       services.set(name, after)
       put.push(after)
     }
+  }
+
+  function tell(changes: Changes, cause: string): void {
+    former.clear()
+    for (const service of changes.replaced) former.set(service.name, service)
+    changed.emit({ put: changes.put, removed: changes.removed, cause })
   }
 
   function join(group: string): void {
@@ -89,19 +99,19 @@ export function createRegistry(): Registry {
     let changes = noChanges()
     let lookedAt = 0
 
-    function tell(): void {
+    function endStep(): void {
       replaced.changed += changes.put.length
       replaced.removed += changes.removed.length
-      changed.emit({ ...changes, cause })
+      tell(changes, cause)
       changes = noChanges()
     }
 
     /** Whether what was done so far is enough for one step, which is then told of. */
-    function endsStep(): boolean {
+    function isFull(): boolean {
       const size = changes.put.length + changes.removed.length
       lookedAt++
       if (size < mostChanged && lookedAt <= mostLookedAt) return false
-      if (size > 0) tell()
+      if (size > 0) endStep()
       lookedAt = 1
       return true
     }
@@ -110,20 +120,20 @@ export function createRegistry(): Registry {
     for (const name of groups.keys()) groups.set(name, { name, quorum: quorums.get(name) ?? 'all' })
     const kept = new Set<string>()
     for (const { name } of next) {
-      if (endsStep()) yield
+      if (isFull()) yield
       kept.add(name)
     }
     // First, or a file that calls all otherwise would have twice as many watched for a while.
     for (const { name } of services.values()) {
-      if (endsStep()) yield
+      if (isFull()) yield
       if (isOfFile(name) && !kept.has(name)) set(name, registered.get(name), changes)
     }
     for (const service of next) {
-      if (endsStep()) yield
+      if (isFull()) yield
       set(service.name, service, changes)
     }
     // Also of nothing: groups may have other quorums.
-    tell()
+    endStep()
     return replaced
   }
 
@@ -131,6 +141,7 @@ export function createRegistry(): Registry {
     services,
     groups,
     drained,
+    former,
     changed,
     replace,
     replaceAll(next, nextGroups) {
@@ -144,13 +155,13 @@ export function createRegistry(): Registry {
       for (const service of all) registered.set(service.name, service)
       const changes = noChanges()
       for (const service of all) if (!isOfFile(service.name)) set(service.name, service, changes)
-      changed.emit({ ...changes, cause: 'registered' })
+      tell(changes, 'registered')
     },
     deregister(name, cause) {
       registered.delete(name)
       const changes = noChanges()
       if (!isOfFile(name)) set(name, undefined, changes)
-      changed.emit({ ...changes, cause })
+      tell(changes, cause)
     },
     setDrained(names, isDrained) {
       const turned = names.filter((name) => drained.has(name) !== isDrained)
@@ -159,13 +170,18 @@ export function createRegistry(): Registry {
         else drained.delete(name)
       }
       const put = turned.flatMap((name) => services.get(name) ?? [])
-      if (put.length > 0) changed.emit({ put, removed: [], cause: isDrained ? 'drained' : 'drained no longer' })
+      if (put.length > 0) tell({ ...noChanges(), put }, isDrained ? 'drained' : 'drained no longer')
     },
   }
 }
 
-type Changes = { readonly put: Service[]; readonly removed: string[] }
+type Changes = {
+  readonly put: Service[]
+  readonly removed: string[]
+  /** What was in force under the names of both. */
+  readonly replaced: Service[]
+}
 
 function noChanges(): Changes {
-  return { put: [], removed: [] }
+  return { put: [], removed: [], replaced: [] }
 }
