@@ -1,6 +1,13 @@
 import type { Outcome, Reason } from '../src/domain/outcome.ts'
 import type { Policy } from '../src/domain/policy.ts'
-import { buildService, type Service, type ServiceSettings } from '../src/domain/service.ts'
+import {
+  buildService,
+  makeService,
+  partsOf,
+  type Service,
+  type ServiceSettings,
+  type Terms,
+} from '../src/domain/service.ts'
 import { parseTarget, type Target } from '../src/domain/target.ts'
 
 /** A target from text that is known to be right. */
@@ -19,9 +26,15 @@ export function sampleService(
   return buildService(name, { ...settings, targets: targets.map(sampleTarget) })
 }
 
+/** A service that is like another but for some of its terms. */
+export function changedService(service: Service, changed: Partial<Terms>): Service {
+  const parts = partsOf(service)
+  return makeService({ ...parts, terms: { ...parts.terms, ...changed } })
+}
+
 /** The same, as somebody registers it over HTTP. */
 export function registeredService(...given: Parameters<typeof sampleService>): Service {
-  return { ...sampleService(...given), origin: 'http' }
+  return changedService(sampleService(...given), { origin: 'http' })
 }
 
 /** A policy; everything not given is built in. */

@@ -3,7 +3,7 @@ import { createInterning } from '../domain/interning.ts'
 import { defaultLimits, type Limits } from '../domain/limits.ts'
 import type { MetricFamily } from '../domain/metric-family.ts'
 import { handoverMs, type PolicyDefaults } from '../domain/policy.ts'
-import { buildService, type Group, type Service } from '../domain/service.ts'
+import { decideService, type Group, type Service } from '../domain/service.ts'
 import type { Details, Token } from '../domain/token.ts'
 import { advise } from './advice.ts'
 import { readArguments } from './arguments.ts'
@@ -98,7 +98,7 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
   const services = [
     ...Object.entries(settings.services ?? {}),
     ...[...named.services].map(([name, { targets }]) => [name, { targets }] as const),
-  ].map(([name, own]) => intern(buildService(name, own, defaults)))
+  ].map(([name, own]) => intern(decideService(name, own, defaults)))
   const config = deepFreeze({
     listen: {
       host: environment.host ?? settings.listen?.host ?? '0.0.0.0',

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
-import { createInterning, type ServiceParts } from '../domain/interning.ts'
-import type { Service } from '../domain/service.ts'
+import { createInterning } from '../domain/interning.ts'
+import { partsOf, type Service, type ServiceParts } from '../domain/service.ts'
 import { type ConfigSources, deepFreeze, parseConfig, type ReadConfig } from './config.ts'
 import type { Message, WorkerData } from './parse-worker.ts'
 import type { Problem } from './problem.ts'
@@ -32,7 +32,13 @@ export async function parseAside(
   const intern = createInterning(known)
   if (bytes.length <= mostInPlace) {
     const read = parseConfig({ file: { name, text: new TextDecoder().decode(bytes) }, targets, env })
-    return read.ok ? complete(read, read.config.services.map(intern), read.advice) : read
+    return read.ok
+      ? complete(
+          read,
+          read.config.services.map((service) => intern(partsOf(service))),
+          read.advice,
+        )
+      : read
   }
   try {
     return await parseInThread({ name, bytes, targets, env: { ...env } }, intern, thread)

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import type { ServiceParts } from '../domain/interning.ts'
+import { partsOf, type ServiceParts } from '../domain/service.ts'
 import { type ConfigSources, parseConfig, type ReadConfig } from './config.ts'
 import type { Problem } from './problem.ts'
 
@@ -34,7 +34,7 @@ function tellNext(): void {
 
 function* messagesOf(read: ReadConfig): Generator<Message> {
   const [services, problems] = read.ok ? [read.config.services, read.advice] : [[], read.problems]
-  for (const some of portionsOf(services)) yield { services: some }
+  for (const some of portionsOf(services)) yield { services: some.map(partsOf) }
   for (const some of portionsOf(problems)) yield { problems: some }
   if (read.ok) yield { read: { ...read, config: { ...read.config, services: [] }, advice: [] } }
   else yield { read: { ok: false, problems: [] } }

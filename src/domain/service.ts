@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { buildPolicy, type Policy, type PolicyDefaults, PolicySettings } from './policy.ts'
 import { membersNeeded, Quorum, unreachableQuorum } from './quorum.ts'
 import { quote } from './quote.ts'
-import { Target, targetKey } from './target.ts'
+import { makeTarget, Target, type TargetParts, targetKey } from './target.ts'
 
 /** Which addresses of a name are dialled: the first that the system returns, or each as a member of its own. */
 export const Resolve = z.enum(['first', 'all'], {
@@ -92,12 +92,9 @@ export const ServiceSettings = z
   )
 export type ServiceSettings = z.infer<typeof ServiceSettings>
 
-/** A named thing people ask about. */
-export type Service = {
-  readonly name: string
-  readonly targets: readonly Target[]
+/** What many services have alike, so that it is kept once for all of them. */
+export type Terms = {
   readonly quorum: Quorum
-  readonly groups: readonly string[]
   readonly resolve: Resolve
   readonly policy: Policy
   /** Who defined it: the operator, by the file or the command line; or somebody over HTTP, who may not have everything dialled. */
@@ -105,20 +102,90 @@ export type Service = {
 }
 export type Origin = 'file' | 'http'
 
-/** A service with every field decided: its own, else the file's `defaults`, else built in. */
-export function buildService(
+/** A named thing people ask about. */
+export type Service = Terms & {
+  readonly name: string
+  readonly targets: readonly Target[]
+  readonly groups: readonly string[]
+  /** Quorum, resolve, policy and origin as one, which other services may have too. */
+  readonly terms: Terms
+}
+
+/** What a service is made of: as it comes from another thread. */
+export type ServiceParts = Pick<Service, 'name' | 'groups' | 'terms'> & { readonly targets: readonly TargetParts[] }
+
+/** Takes as little as it can, since there may be a hundred thousand of them. */
+class ServiceOfParts implements Service {
+  readonly name: string
+  readonly groups: readonly string[]
+  /** One alone needs no list. */
+  private readonly held: Target | readonly Target[]
+  readonly terms: Terms
+
+  constructor({ name, groups, terms }: ServiceParts, targets: readonly Target[]) {
+    const [first] = targets
+    this.name = name
+    this.groups = groups
+    this.held = first !== undefined && targets.length === 1 ? first : Object.freeze(targets)
+    this.terms = terms
+    Object.freeze(this)
+  }
+
+  get targets(): readonly Target[] {
+    return 'length' in this.held ? this.held : [this.held]
+  }
+  get quorum(): Quorum {
+    return this.terms.quorum
+  }
+  get resolve(): Resolve {
+    return this.terms.resolve
+  }
+  get policy(): Policy {
+    return this.terms.policy
+  }
+  get origin(): Origin {
+    return this.terms.origin
+  }
+}
+
+export function makeService(parts: ServiceParts): Service {
+  return new ServiceOfParts(
+    parts,
+    parts.targets.map((target) => Object.freeze(makeTarget(target))),
+  )
+}
+
+/** What makes the same service again. */
+export function partsOf({ name, groups, targets, terms }: Service): ServiceParts {
+  return {
+    name,
+    groups,
+    targets: targets.map(({ name, address, resolvedFrom }) => ({ name, address, resolvedFrom })),
+    terms,
+  }
+}
+
+/** What a service is made of with every field decided: its own, else the file's `defaults`, else built in. */
+export function decideService(
   name: string,
   settings: ServiceSettings,
   defaults: PolicyDefaults = {},
   origin: Origin = 'file',
-): Service {
+): ServiceParts {
   return {
     name,
     targets: settings.targets,
-    quorum: settings.quorum ?? 'all',
     groups: [...new Set(settings.groups)],
-    resolve: settings.resolve ?? 'first',
-    policy: buildPolicy(settings, defaults),
-    origin,
+    terms: {
+      quorum: settings.quorum ?? 'all',
+      resolve: settings.resolve ?? 'first',
+      policy: buildPolicy(settings, defaults),
+      origin,
+    },
   }
+}
+
+/** The service itself. */
+export function buildService(...decided: Parameters<typeof decideService>): Service {
+  return makeService(decideService(...decided))
 }

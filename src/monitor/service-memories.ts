@@ -17,7 +17,7 @@ const nothing: Pick<WatchedService, 'announced' | 'announcedAt' | 'drained' | 'r
   drained: false,
   revision: 0,
 }
-/** One list for all services of which nobody is joining. */
+/** One list for all services that have none, or of which nobody is joining. */
 const nobody: readonly WatchedTarget[] = Object.freeze([])
 
 function createPage() {
@@ -36,7 +36,8 @@ export function createServiceMemories(): ServiceMemories {
   class ServiceInColumns implements WatchedService {
     slot: number
     service: Service
-    targets: WatchedTarget[] = []
+    /** One alone needs no list. */
+    private held: WatchedTarget | readonly WatchedTarget[] = nobody
     addresses = noAddresses
     joining = nobody
     checkedBy: Checker | null = null
@@ -45,6 +46,14 @@ export function createServiceMemories(): ServiceMemories {
     constructor(service: Service, slot: number) {
       this.service = service
       this.slot = slot
+    }
+
+    get targets(): readonly WatchedTarget[] {
+      return 'length' in this.held ? this.held : [this.held]
+    }
+    set targets(targets: readonly WatchedTarget[]) {
+      const [first] = targets
+      this.held = first !== undefined && targets.length === 1 ? first : targets
     }
 
     get announced(): Status {

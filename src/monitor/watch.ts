@@ -60,7 +60,7 @@ export type WatchedService = {
   /** Its place in columns; no other service has it until this one is gone, and has been told of as gone. */
   slot: number
   service: Service
-  targets: WatchedTarget[]
+  targets: readonly WatchedTarget[]
   /** What its names stand for; empty unless it wants all addresses of them. */
   addresses: Addresses
   /** Addresses that were found and are being checked for the first time: targets from then on. */

@@ -5,7 +5,7 @@ import { createInterning } from '../domain/interning.ts'
 import { type PolicyDefaults, PolicySettings } from '../domain/policy.ts'
 import { Quorum } from '../domain/quorum.ts'
 import { describePolicy } from '../domain/registration.ts'
-import { buildService, type Group, GroupName, type Service, ServiceName, ServiceSettings } from '../domain/service.ts'
+import { decideService, type Group, GroupName, type Service, ServiceName, ServiceSettings } from '../domain/service.ts'
 import { defineService } from '../domain/service-definition.ts'
 import { parseJson } from './parse.ts'
 
@@ -68,7 +68,7 @@ export async function readOfferedFile(
     end = endOfLine(text, begin)
     const line = Line.safeParse(parseJson(text.slice(begin, end)))
     if (!line.success) return explain(line.error, ['services', services.length])
-    services.push(intern(buildService(...line.data, { handoverMs })))
+    services.push(intern(decideService(...line.data, { handoverMs })))
   }
   const { groups, defaults } = head.data
   return {

@@ -60,7 +60,7 @@ test('whatever names stand for, no member is there twice and no name is without 
 
 test('a service that dials the first address has its configured targets, whatever is known', () => {
   const service = sampleService('pg', ['db:1'])
-  assert.equal(membersOf(service, standFor({ 'db:1': ['10.0.0.1'] })), service.targets)
+  assert.deepEqual(membersOf(service, standFor({ 'db:1': ['10.0.0.1'] })), service.targets)
   assert.deepEqual(namesOf(service), [])
 })
 

@@ -11,11 +11,10 @@ const pathsOf = (written: object) =>
   )
 
 test('a service of which only the targets are written has the built-in policy', () => {
-  assert.deepEqual(buildService('db', settings({})), {
-    name: 'db',
-    targets: [targetAt('db', 5432)],
+  const { name, targets, groups, terms } = buildService('db', settings({}))
+  assert.deepEqual({ name, targets, groups }, { name: 'db', targets: [targetAt('db', 5432)], groups: [] })
+  assert.deepEqual(terms, {
     quorum: 'all',
-    groups: [],
     resolve: 'first',
     policy: {
       intervalMs: 10_000,

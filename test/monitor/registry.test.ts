@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Service } from '../../src/domain/service.ts'
+import { makeService, partsOf } from '../../src/domain/service.ts'
 import { createRegistry, type RegistryChange } from '../../src/monitor/registry.ts'
 import { createSignal } from '../../src/monitor/signal.ts'
 import { registeredService, sampleService } from '../samples.ts'
@@ -188,7 +189,7 @@ test('what stays the same is gone through in several steps as well, and told of 
 test('there are never more services than before or after', () => {
   const { registry } = listen()
   registry.replaceAll(many(900), [])
-  const renamed = many(1000).map((service) => ({ ...service, name: `other-${service.name}` }))
+  const renamed = many(1000).map((service) => makeService({ ...partsOf(service), name: `other-${service.name}` }))
   for (const _ of registry.replace(renamed, [])) assert.ok(registry.services.size <= 1000, `${registry.services.size}`)
   assert.deepEqual([...registry.services.values()], renamed)
 })

@@ -7,7 +7,7 @@ import type { Transition } from '../../src/domain/transition.ts'
 import { review, reviewService, settle as takeIn } from '../../src/monitor/settle.ts'
 import { standingOf, type WatchedService, type WatchedTarget } from '../../src/monitor/watch.ts'
 import { createWatchlist } from '../../src/monitor/watchlist.ts'
-import { sampleOutcome, sampleService } from '../samples.ts'
+import { changedService, sampleOutcome, sampleService } from '../samples.ts'
 
 /** What came of an outcome. */
 function settle(watched: WatchedTarget, outcome: Outcome, now: number): readonly Transition[] {
@@ -134,7 +134,7 @@ test('a service that changes by its definition alone names the target that is do
   const [service, first, second] = watched(sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' }))
   settle(first, sampleOutcome('connected', 1000), 1000)
   settle(second, sampleOutcome('refused', 1000), 1000)
-  service.service = { ...service.service, quorum: 'all' }
+  service.service = changedService(service.service, { quorum: 'all' })
   const [change, ...more] = reviewService(service, 2000)
   assert.deepEqual(more, [])
   assert.deepEqual(

@@ -4,7 +4,7 @@ import { createDialRules } from '../../src/domain/dial-rules.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import type { WatchedTarget } from '../../src/monitor/watch.ts'
-import { sampleService } from '../samples.ts'
+import { changedService, sampleService } from '../samples.ts'
 import { fakeClock, fakeProber } from './fakes.ts'
 
 const isUnderWay = ({ check }: WatchedTarget) => check !== null && check !== 'waiting' && check.hasBegun
@@ -14,7 +14,7 @@ function rulesGiven(origin: 'file' | 'http', ...rules: ReturnType<typeof createD
   const clock = fakeClock()
   const prober = fakeProber(clock)
   const registry = createRegistry()
-  registry.replaceAll([{ ...sampleService('pg', ['a:1', 'b:1']), origin }], [])
+  registry.replaceAll([changedService(sampleService('pg', ['a:1', 'b:1']), { origin })], [])
   const [first, ...later] = rules
   let inForce = first ?? createDialRules({})
   const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10, dialRules: () => inForce })

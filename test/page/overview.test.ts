@@ -9,7 +9,7 @@ import { createTransitionLog } from '../../src/monitor/transition-log.ts'
 import { createOverview, type Overview } from '../../src/page/overview.ts'
 import { build, holdChecks, stoppedClock } from '../app.ts'
 import { watch } from '../monitor/fakes.ts'
-import { sampleService } from '../samples.ts'
+import { changedService, sampleService } from '../samples.ts'
 
 /** An overview of these services, whose checks the test ends. Each has one target, `name:1`, unless it says otherwise. */
 function oversee(t: TestContext, services: readonly Service[], groups: Record<string, { quorum?: Quorum }> = {}) {
@@ -204,7 +204,7 @@ test('it is forgotten at once when a status changes', async (t) => {
 test('it is forgotten at once when services come, go or are drained', async (t) => {
   const { read, registry } = oversee(t, [one('b')])
   assert.equal(namesIn(await read()), 'b')
-  registry.register([one('a'), one('c')].map((service) => ({ ...service, origin: 'http' })))
+  registry.register([one('a'), one('c')].map((service) => changedService(service, { origin: 'http' })))
   assert.equal(namesIn(await read()), 'a b c')
   registry.deregister('c', 'deregistered')
   assert.equal(namesIn(await read()), 'a b')

@@ -6,13 +6,13 @@ import type { Connection } from '../../src/redis/connection.ts'
 import { keysOf } from '../../src/redis/keys.ts'
 import { until } from '../process.ts'
 import { noRedis, startRedis } from '../redis-server.ts'
-import { sampleService } from '../samples.ts'
+import { changedService, sampleService } from '../samples.ts'
 import { type Assembled, assemble } from './assemble.ts'
 
 const keys = keysOf('default')
 const services = Array.from({ length: 10 }, (_, i) => {
   const service = sampleService(`s${i}`, ['127.0.0.1:1'], { interval: 100, timeout: 100 })
-  return { ...service, policy: { ...service.policy, handoverMs } }
+  return changedService(service, { policy: { ...service.policy, handoverMs } })
 })
 
 async function start(t: TestContext) {
