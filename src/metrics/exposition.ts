@@ -32,7 +32,7 @@ export function createExposition({
   omit?: readonly MetricFamily[]
 }): Exposition {
   const omitted = new Set(omit)
-  const targets = createTargetSeries({ clock, prober, omit: omitted })
+  const targets = createTargetSeries({ monitor, clock, prober, omit: omitted })
   const services = createServiceSeries({
     quorumOf: (group) => registry.groups.get(group)?.quorum ?? 'all',
     omit: omitted,

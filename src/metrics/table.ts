@@ -11,6 +11,9 @@ export type Table<Page> = {
   add(slot: number, labels: Labels): void
   /** Ends a row. */
   remove(slot: number): void
+  has(slot: number): boolean
+  /** The slots of all rows. */
+  slots(): Iterable<number>
   /** The page where the numbers of a row are; undefined where none of its rows is. */
   pageOf(slot: number): Page | undefined
   /**
@@ -40,8 +43,8 @@ const pieceLength = 131_072
 /** Few lines are longer, in bytes. */
 const lineLength = 4096
 
-/** `createPage` makes columns for `rowsPerPage` rows. */
-export function createTable<Page>(createPage: () => Page): Table<Page> {
+/** `createPage` makes columns for `rowsPerPage` rows, of which the first is that of the slot it is given. */
+export function createTable<Page>(createPage: (firstSlot: number) => Page): Table<Page> {
   /** Those without rows are not there. */
   const sections: (Section<Page> | undefined)[] = []
   /** For each page that is under way, the slots of rows that were added since it began. */
@@ -52,7 +55,7 @@ export function createTable<Page>(createPage: () => Page): Table<Page> {
 
   function* lines(piece: Bytes, family: Family<Page>, isTold: (slot: number) => boolean): Iterable<Buffer> {
     write(piece, headerOf(family))
-    const { column, none } = family
+    const { column, none, hasLine } = family
     const begin = bytesOf(beginOf(family))
     let end = ''
     let ended = Number.NaN
@@ -64,6 +67,7 @@ export function createTable<Page>(createPage: () => Page): Table<Page> {
         if (section.lengths[row] === 0 || !isTold(slot)) continue
         const number = numbers[row] as number
         if (number === none || Number.isNaN(number)) continue
+        if (hasLine !== undefined && !hasLine(section.page, row)) continue
         // Most rows say what the one before said.
         if (number !== ended) end = endOf(family, number)
         ended = number
@@ -78,7 +82,7 @@ export function createTable<Page>(createPage: () => Page): Table<Page> {
 
   return {
     add(slot, labels) {
-      const section = sectionOf(slot) ?? createSection(createPage())
+      const section = sectionOf(slot) ?? createSection(createPage(placeOf(slot) * rowsPerPage))
       sections[placeOf(slot)] = section
       const text = bytesOf(writeLabels(labels))
       if (!hasRoom(section.labels, text.length)) makeRoom(section, text.length)
@@ -94,6 +98,13 @@ export function createTable<Page>(createPage: () => Page): Table<Page> {
       section.labelsLength -= section.lengths[rowOf(slot)] as number
       section.lengths[rowOf(slot)] = 0
       if (section.labelsLength === 0) sections[placeOf(slot)] = undefined
+    },
+    has: (slot) => (sectionOf(slot)?.lengths[rowOf(slot)] ?? 0) > 0,
+    *slots() {
+      for (const [place, section] of sections.entries()) {
+        if (section === undefined) continue
+        for (let row = 0; row < rowsPerPage; row++) if (section.lengths[row] !== 0) yield place * rowsPerPage + row
+      }
     },
     pageOf: (slot) => sectionOf(slot)?.page,
     *pieces(families, isWanted) {

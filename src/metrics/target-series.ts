@@ -4,7 +4,9 @@ import { readsSameUntil, statusAt } from '../domain/health.ts'
 import type { MetricFamily } from '../domain/metric-family.ts'
 import { Reason } from '../domain/outcome.ts'
 import { Status } from '../domain/status.ts'
-import { countColumn, nullableColumn, numberColumn, placeOf, rowOf, wordColumn, wordOf } from '../monitor/columns.ts'
+import { numberColumn, placeOf, rowOf, wordColumn, wordOf } from '../monitor/columns.ts'
+import type { MemoryPage } from '../monitor/memory-page.ts'
+import type { Monitor } from '../monitor/monitor.ts'
 import type { WatchedTarget } from '../monitor/watch.ts'
 import { secondsOf, timestampOf } from './seconds.ts'
 import { isNarrowed, isSelected, type Selection } from './selection.ts'
@@ -18,16 +20,12 @@ export const cached =
 /** What is kept of the targets of a page. */
 type Page = ReturnType<typeof createPage>
 
-function createPage() {
+function createPage(memory: MemoryPage) {
   return {
+    /** What the monitor remembers of them, and changes with every outcome. */
+    memory,
     status: wordColumn(),
     reason: wordColumn(),
-    endedAt: nullableColumn(),
-    latencyMs: nullableColumn(),
-    connectMs: numberColumn(),
-    checks: countColumn(),
-    failures: countColumn(),
-    synRetransmits: countColumn(),
     /** Until when it reads the same if no outcome comes in: an instant of the clock. */
     until: numberColumn(),
   }
@@ -46,40 +44,41 @@ function familiesOf(clock: Clock): Family<Page>[] {
       name: 'porthole_target_last_check_timestamp_seconds',
       type: 'gauge',
       help: 'When the last check of the target ended.',
-      column: ({ endedAt }) => endedAt,
+      column: ({ memory }) => memory.endedAt,
       value: (instant) => timestampOf(clock.toEpoch(instant)),
     },
     {
       name: 'porthole_target_connect_seconds',
       type: 'gauge',
       help: 'Handshake time of the last check; absent when it got no answer.',
-      column: ({ latencyMs }) => latencyMs,
+      column: ({ memory }) => memory.latencyMs,
+      hasLine: ({ memory }, row) => memory.reason[row] === connected,
       value: secondsOf,
     },
     {
       name: 'porthole_target_connect_seconds_total',
       type: 'counter',
       help: 'Sum of the handshake times of all successful checks, so that nothing between two scrapes is lost.',
-      column: ({ connectMs }) => connectMs,
+      column: ({ memory }) => memory.connectMs,
       value: secondsOf,
     },
     {
       name: 'porthole_target_checks_total',
       type: 'counter',
       help: 'Checks of the target that came to their end.',
-      column: ({ checks }) => checks,
+      column: ({ memory }) => memory.checks,
     },
     {
       name: 'porthole_target_failures_total',
       type: 'counter',
       help: "Checks that found the target down; Porthole's own faults are not among them.",
-      column: ({ failures }) => failures,
+      column: ({ memory }) => memory.failures,
     },
     {
       name: 'porthole_target_syn_retransmits_total',
       type: 'counter',
       help: 'SYNs that had to be sent again, where the prober can see them.',
-      column: ({ synRetransmits }) => synRetransmits,
+      column: ({ memory }) => memory.synRetransmits,
     },
     {
       name: 'porthole_target_down_reason',
@@ -92,6 +91,9 @@ function familiesOf(clock: Clock): Family<Page>[] {
     },
   ]
 }
+
+/** What a page has for the reason of a check that connected. */
+const connected = placeOf(Reason.options, 'connected')
 
 /** The series of all targets. */
 export type TargetSeries = {
@@ -107,70 +109,54 @@ export type TargetSeries = {
 
 /** Keeps what the series of targets tell, less the families in `omit`. */
 export function createTargetSeries({
+  monitor,
   clock,
   prober,
   omit,
 }: {
+  monitor: Pick<Monitor, 'targetAt' | 'memoryOf'>
   clock: Clock
   prober: 'kernel' | 'portable'
   omit: ReadonlySet<MetricFamily>
 }): TargetSeries {
-  const table = createTable(createPage)
-  /** Who is followed, by slot. */
-  const followed: (WatchedTarget | undefined)[] = []
+  const table = createTable((slot) => createPage(monitor.memoryOf(slot)))
   // Only the kernel prober sees SYNs.
   const families = familiesOf(clock).filter(
     ({ name }) => !omit.has(name) && (prober === 'kernel' || name !== 'porthole_target_syn_retransmits_total'),
   )
 
-  const has = (watched: WatchedTarget) => followed[watched.slot] === watched
-
-  function follow(watched: WatchedTarget): void {
-    const { slot, target, watchedService } = watched
-    followed[slot] = watched
-    table.add(slot, { service: watchedService.service.name, target: target.name })
-  }
-
   return {
     patch(watched, now) {
-      const { slot, watchedService, health } = watched
+      const { slot, target, watchedService, health } = watched
       const { policy } = watchedService.service
       const row = rowOf(slot)
-      const isNew = !has(watched)
-      if (isNew) follow(watched)
+      const isNew = !table.has(slot)
+      if (isNew) table.add(slot, { service: watchedService.service.name, target: target.name })
       const page = table.pageOf(slot) as Page
       const { status } = statusAt(health, policy, now)
       const place = placeOf(Status.options, status)
       const hasChanged = isNew || place !== page.status[row]
       page.status[row] = place
       page.reason[row] = placeOf(Reason.options, reasonNotUp(health, policy, status))
-      const { lastOutcome } = health
-      const latencyMs = lastOutcome?.reason === 'connected' ? lastOutcome.latencyMs : null
-      page.endedAt[row] = lastOutcome?.endedAt ?? Number.NaN
-      page.latencyMs[row] = latencyMs ?? Number.NaN
-      page.connectMs[row] = watched.connectMs
-      page.checks[row] = watched.checks
-      page.failures[row] = watched.failures
-      page.synRetransmits[row] = watched.synRetransmits
       const until = readsSameUntil(health, policy, now)
       // Once it is stale, time changes nothing more of it: no series tells how old it is.
       page.until[row] = until > now ? until : Number.POSITIVE_INFINITY
       return hasChanged
     },
-    remove(watched) {
-      if (!has(watched)) return
-      followed[watched.slot] = undefined
-      table.remove(watched.slot)
-    },
-    has,
-    stale: (now) =>
-      followed.flatMap((watched, slot) => {
+    remove: ({ slot }) => table.remove(slot),
+    has: ({ slot }) => table.has(slot),
+    stale(now) {
+      const stale: WatchedTarget[] = []
+      for (const slot of table.slots()) {
+        const watched = monitor.targetAt(slot)
         const until = table.pageOf(slot)?.until[rowOf(slot)] ?? Number.POSITIVE_INFINITY
-        return watched !== undefined && until <= now ? watched : []
-      }),
+        if (watched !== undefined && until <= now) stale.push(watched)
+      }
+      return stale
+    },
     pieces(selection) {
       const isWanted = (slot: number) => {
-        const service = followed[slot]?.watchedService.service
+        const service = monitor.targetAt(slot)?.watchedService.service
         return service !== undefined && isSelected(selection, service)
       }
       return table.pieces(families, isNarrowed(selection) ? isWanted : null)

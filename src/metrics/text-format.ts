@@ -9,6 +9,8 @@ export type Family<Page> = {
   readonly column: (page: Page) => Numbers
   /** What a row has there that has no number, and no line; NaN unless it is said. */
   readonly none?: number
+  /** Where not every row that has a number has a line. */
+  readonly hasLine?: (page: Page, row: number) => boolean
   /** What is told of a number, where that is not the number itself. */
   readonly value?: (number: number) => number
   /** Labels that depend on the number, behind those of the row. */

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { beatIntervalMs } from '../domain/health.ts'
 import { nextBeat, phaseOf as phaseOfName } from '../domain/schedule.ts'
 import { createAgenda } from './agenda.ts'
-import { createColumns, numberColumn, rowOf, rowsPerPage } from './columns.ts'
+import { createColumns, numberColumn, rowOf, wordColumn } from './columns.ts'
 import type { Checked, Monitor } from './monitor.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
 import type { WatchedTarget } from './watch.ts'
@@ -41,7 +41,7 @@ export function createLoop({
 }): Loop {
   const agenda = createAgenda(tickMs)
   const columns = createColumns(() => ({
-    watched: Array<WatchedTarget | null>(rowsPerPage).fill(null),
+    isScheduled: wordColumn(),
     phase: numberColumn(),
     /** The interval that applied when the next beat was planned. */
     intervalMs: numberColumn(),
@@ -51,13 +51,13 @@ export function createLoop({
 
   const covers = ({ watchedService }: WatchedTarget) => responsibility.covers(watchedService.service.name)
 
-  const isScheduled = ({ slot }: WatchedTarget) => columns.pageOf(slot).watched[rowOf(slot)] !== null
+  const isScheduled = ({ slot }: WatchedTarget) => columns.pageOf(slot).isScheduled[rowOf(slot)] === 1
   const phaseOf = ({ slot }: WatchedTarget) => columns.pageOf(slot).phase[rowOf(slot)] as number
   const plannedMs = ({ slot }: WatchedTarget) => columns.pageOf(slot).intervalMs[rowOf(slot)] as number
 
   function add(watched: WatchedTarget): void {
     const page = columns.pageOf(watched.slot)
-    page.watched[rowOf(watched.slot)] = watched
+    page.isScheduled[rowOf(watched.slot)] = 1
     page.phase[rowOf(watched.slot)] = phaseOfTarget(watched)
   }
 
@@ -68,7 +68,7 @@ export function createLoop({
 
   function forget({ slot }: WatchedTarget): void {
     agenda.remove(slot)
-    columns.pageOf(slot).watched[rowOf(slot)] = null
+    columns.pageOf(slot).isScheduled[rowOf(slot)] = 0
   }
 
   /** Schedules targets that are new or whose definition changed, and forgets those that are gone. A change never puts a beat off, or changes without end would. */
@@ -132,8 +132,8 @@ export function createLoop({
       const due = agenda.take(now, beatsAtOnce)
       if (due === null) break
       for (const slot of due) {
-        const watched = columns.pageOf(slot).watched[rowOf(slot)]
-        if (watched == null) continue
+        const watched = monitor.targetAt(slot)
+        if (watched === undefined) continue
         if (!covers(watched)) {
           forget(watched)
           continue

@@ -30,8 +30,8 @@ export function createMemoryPage() {
     reason: wordColumn(),
     answer: wordColumn(),
     startedAt: numberColumn(),
-    endedAt: numberColumn(),
-    latencyMs: numberColumn(),
+    endedAt: nullableColumn(),
+    latencyMs: nullableColumn(),
     /** SYNs sent again; `unseen` for null. */
     resent: wordColumn(),
     /** Where it is not the target's own: that of a name. */
@@ -94,7 +94,11 @@ export function writeHealth(page: MemoryPage, row: number, health: Health, own: 
 
 function writeOutcome(page: MemoryPage, row: number, outcome: Outcome | null, own: string | null): void {
   page.reason[row] = placeOf(Reason.options, outcome?.reason)
-  if (outcome === null) return
+  if (outcome === null) {
+    page.endedAt[row] = Number.NaN
+    page.latencyMs[row] = Number.NaN
+    return
+  }
   const { startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code } = outcome
   page.startedAt[row] = startedAt
   page.endedAt[row] = endedAt

@@ -13,13 +13,13 @@ import { farewell, replaceHealth, review, reviewService, settle } from './settle
 import { createSignal, type Signal } from './signal.ts'
 import { createTurns } from './turns.ts'
 import type { Check, Checker, ServiceMemory, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
-import { createWatchlist } from './watchlist.ts'
+import { createWatchlist, type Watchlist } from './watchlist.ts'
 
 /** One check came to its end. `lateMs` is how long after its beat it began; null when it was asked for. */
 export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outcome; readonly lateMs: number | null }
 
 /** The health of every target. */
-export type Monitor = {
+export type Monitor = Pick<Watchlist, 'targetAt' | 'memoryOf'> & {
   readonly services: ReadonlyMap<string, WatchedService>
   readonly checked: Signal<Checked>
   /** An outcome that another replica found was taken in. */
@@ -214,6 +214,8 @@ export function createMonitor(parts: {
   follow({ put: [...registry.services.values()], removed: [], cause: '' })
 
   return {
+    targetAt: watchlist.targetAt,
+    memoryOf: watchlist.memoryOf,
     services,
     checked,
     adopted,

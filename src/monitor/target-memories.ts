@@ -2,7 +2,7 @@ import { type Health, unchecked } from '../domain/health.ts'
 import { Status } from '../domain/status.ts'
 import type { Target } from '../domain/target.ts'
 import { createColumns, numberAt, placeOf, rowOf, wordAt } from './columns.ts'
-import { createMemoryPage, readHealth, writeHealth } from './memory-page.ts'
+import { createMemoryPage, type MemoryPage, readHealth, writeHealth } from './memory-page.ts'
 import type { Check, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
 
 /**
@@ -12,6 +12,8 @@ import type { Check, TargetMemory, WatchedService, WatchedTarget } from './watch
 export type TargetMemories = {
   /** Watches a target that was never checked, in a slot that is no other's. */
   watch(target: Target, watchedService: WatchedService, slot: number): WatchedTarget
+  /** The columns that a slot is in. */
+  pageOf(slot: number): MemoryPage
 }
 
 const nothing: TargetMemory & Pick<WatchedTarget, 'dueAt'> = {
@@ -101,5 +103,6 @@ export function createTargetMemories(): TargetMemories {
 
   return {
     watch: (target, watchedService, slot) => Object.assign(new TargetInColumns(target, watchedService, slot), nothing),
+    pageOf,
   }
 }

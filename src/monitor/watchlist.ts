@@ -1,5 +1,6 @@
 import type { Service } from '../domain/service.ts'
 import type { Target } from '../domain/target.ts'
+import type { MemoryPage } from './memory-page.ts'
 import { createServiceMemories } from './service-memories.ts'
 import { createSlots } from './slots.ts'
 import { createTargetMemories } from './target-memories.ts'
@@ -7,6 +8,10 @@ import type { WatchedService, WatchedTarget } from './watch.ts'
 
 /** Gives what is watched its place in columns. */
 export type Watchlist = {
+  /** What is watched in a slot. */
+  targetAt(slot: number): WatchedTarget | undefined
+  /** The columns that the target in a slot is remembered in. */
+  memoryOf(slot: number): MemoryPage
   /** Starts watching a service, as yet without its targets. */
   addService(service: Service): WatchedService
   /** Starts watching a target; it becomes one of its service's only when that is said. */
@@ -22,14 +27,23 @@ export function createWatchlist(): Watchlist {
   const [services, targets] = [createServiceMemories(), createTargetMemories()]
   /** Where those are that are gone: nothing is ever written there. */
   const [goneService, goneTarget] = [serviceSlots.take(), targetSlots.take()]
+  const inSlot: (WatchedTarget | undefined)[] = []
   return {
+    targetAt: (slot) => inSlot[slot],
+    memoryOf: targets.pageOf,
     addService: (service) => services.watch(service, serviceSlots.take()),
-    addTarget: (target, watchedService) => targets.watch(target, watchedService, targetSlots.take()),
+    addTarget(target, watchedService) {
+      const slot = targetSlots.take()
+      const watched = targets.watch(target, watchedService, slot)
+      inSlot[slot] = watched
+      return watched
+    },
     dropService(watchedService) {
       serviceSlots.giveBack(watchedService.slot)
       watchedService.slot = goneService
     },
     dropTarget(watched) {
+      inSlot[watched.slot] = undefined
       targetSlots.giveBack(watched.slot)
       watched.slot = goneTarget
     },
