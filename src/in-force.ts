@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Registry } from './monitor/registry.ts'
-import { giveBackFreed } from './reclaim.ts'
 import type { Registrar } from './registrar.ts'
 import type { SharedFile } from './replicas/shared-file.ts'
 
@@ -11,9 +10,6 @@ export type InForce = {
   /** Stops where it is. */
   stop(): void
 }
-
-/** So many services that changed leave behind enough that was freed to give it back. */
-const manyChanges = 1000
 
 /** `onDone` is told of each file that came through: of its services, and how many were changed and removed for it. */
 export function createInForce({
@@ -39,7 +35,6 @@ export function createInForce({
       step = replacing.next()
     }
     await registrar.setDefaults(defaults)
-    if (step.value.changed + step.value.removed >= manyChanges) void giveBackFreed()
     if (next === null) onDone({ services: services.length, ...step.value })
   }
 

@@ -12,10 +12,16 @@ export function giveBackLarge(): Promise<void> {
   return askMalloc('int mallopt(int, int)', mmapThreshold.parameter, mmapThreshold.bytes)
 }
 
-/**
- * Gives back to the system what malloc keeps of memory that was freed, such as all that a thread had that is over: some milliseconds
- * (malloc_trim(3)).
- */
+/** What is freed stays resident for so long at most: to give it back takes some milliseconds. */
+const giveBackMs = 10_000
+
+/** Gives back what was freed now and then, until what it returns is called. */
+export function keepGivingBack(): () => void {
+  const timer = setInterval(giveBackFreed, giveBackMs).unref()
+  return () => clearInterval(timer)
+}
+
+/** Gives back to the system what malloc keeps of memory that was freed, such as all that a thread had that is over (malloc_trim(3)). */
 export function giveBackFreed(): Promise<void> {
   return askMalloc('int malloc_trim(size_t)', 0)
 }

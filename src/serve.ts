@@ -25,7 +25,7 @@ import { boundInFlight, descriptorLimit } from './prober/descriptors.ts'
 import { createResolver } from './prober/resolver.ts'
 import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
-import { collectGarbage, giveBackFreed } from './reclaim.ts'
+import { collectGarbage, keepGivingBack } from './reclaim.ts'
 import { createRegistrar } from './registrar.ts'
 import { openCommons } from './replicas/start.ts'
 import { createKeeper, type Keeper } from './store/keeper.ts'
@@ -175,6 +175,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   async function close(): Promise<void> {
     readiness.drain()
     await sleep(first.shutdownDelayMs)
+    stopGivingBack()
     inForce.stop()
     loop.stop()
     members.stop()
@@ -200,7 +201,6 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   if (config.services.length >= manyServices) {
     // While there is nobody yet whom that could hold up.
     collectGarbage()
-    await giveBackFreed()
   }
   if (keeper === null && replica === null)
     log.info(
@@ -219,6 +219,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   await joined
   loop.start()
   members.start()
+  const stopGivingBack = keepGivingBack()
   return {
     url,
     log,

@@ -17,7 +17,7 @@ const mayImport: Record<string, readonly string[]> = {
   expiries: ['clock', 'heap'],
   registrar: ['domain', 'clock', 'expiries', 'monitor', 'store'],
   replicas: ['domain', 'clock', 'monitor', 'redis', 'store', 'registrar'],
-  'in-force': ['monitor', 'reclaim', 'registrar', 'replicas'],
+  'in-force': ['monitor', 'registrar', 'replicas'],
   readiness: ['monitor', 'store', 'replicas'],
   metrics: ['domain', 'clock', 'monitor', 'store', 'replicas'],
   http: ['domain', 'clock', 'monitor', 'store', 'replicas', 'registrar', 'readiness', 'metrics'],

@@ -15,8 +15,8 @@ export type ParseThread = {
 }
 const parseThread: ParseThread = {
   program: new URL('./parse-worker.ts', import.meta.url),
-  // As for the other threads: without this it takes its share of the machine's memory before it collects anything.
-  resourceLimits: { maxYoungGenerationSizeMb: 16 },
+  // As much as helps it: without this it takes its share of the machine's memory before it collects anything.
+  resourceLimits: { maxYoungGenerationSizeMb: 48 },
 }
 
 /**

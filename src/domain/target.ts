@@ -17,16 +17,11 @@ export type Target = {
 export type TargetParts = Pick<Target, 'name' | 'address' | 'resolvedFrom'>
 
 /** Host and port are read from the name whenever they are wanted, so that a hundred thousand of them are not kept twice. */
-class NamedTarget implements Target {
+abstract class NamedTarget {
   readonly name: string
-  readonly address: string | null
-  readonly resolvedFrom: string | null
 
-  constructor({ name, address, resolvedFrom }: TargetParts) {
+  constructor(name: string) {
     this.name = name
-    // Nearly always both are written alike, and then kept once.
-    this.address = address === name ? name : address
-    this.resolvedFrom = resolvedFrom
   }
 
   get host(): string {
@@ -39,8 +34,32 @@ class NamedTarget implements Target {
   }
 }
 
+/** What most targets are: its name is what is dialled. */
+class LiteralTarget extends NamedTarget implements Target {
+  get address(): string {
+    return this.name
+  }
+
+  get resolvedFrom(): null {
+    return null
+  }
+}
+
+class OtherTarget extends NamedTarget implements Target {
+  readonly address: string | null
+  readonly resolvedFrom: string | null
+
+  constructor({ name, address, resolvedFrom }: TargetParts) {
+    super(name)
+    // A member is called by its address, which is then kept once.
+    this.address = address === name ? name : address
+    this.resolvedFrom = resolvedFrom
+  }
+}
+
 export function makeTarget(parts: TargetParts): Target {
-  return new NamedTarget(parts)
+  const { name, address, resolvedFrom } = parts
+  return address === name && resolvedFrom === null ? new LiteralTarget(name) : new OtherTarget(parts)
 }
 
 /** The target at a host and port, called as people would write it unless its name is written otherwise. */

@@ -42,6 +42,16 @@ export function wordColumn(): Uint8Array<ArrayBuffer> {
   return new Uint8Array(rowsPerPage)
 }
 
+/** Of what most rows do not have. */
+export function sparseColumn<Value>(): (Value | undefined)[] {
+  return []
+}
+
+/** Writes into a sparse column, and leaves it as short as it can be. */
+export function put<Value>(column: (Value | undefined)[], row: number, value: Value | undefined): void {
+  if (value !== undefined || column[row] !== undefined) column[row] = value
+}
+
 /** What a nullable column has. */
 export function numberAt(column: Float64Array, row: number): number | null {
   const number = column[row] as number

@@ -1,6 +1,16 @@
 import { type Health, unchecked } from '../domain/health.ts'
 import { Answer, type Outcome, Reason } from '../domain/outcome.ts'
-import { countColumn, nullableColumn, numberAt, numberColumn, placeOf, wordAt, wordColumn } from './columns.ts'
+import {
+  countColumn,
+  nullableColumn,
+  numberAt,
+  numberColumn,
+  placeOf,
+  put,
+  sparseColumn,
+  wordAt,
+  wordColumn,
+} from './columns.ts'
 
 /** What is remembered of the targets of a page, a column to each field. */
 export type MemoryPage = ReturnType<typeof createMemoryPage>
@@ -24,7 +34,8 @@ export function createMemoryPage() {
     failures: countColumn(),
     connectMs: numberColumn(),
     synRetransmits: countColumn(),
-    lossAt: nullableColumn(),
+    lossAt: sparseColumn<number>(),
+    retired: wordColumn(),
     dueAt: numberColumn(),
     /** Of the last outcome; without a reason there is none. */
     reason: wordColumn(),
@@ -35,9 +46,9 @@ export function createMemoryPage() {
     /** SYNs sent again; `unseen` for null. */
     resent: wordColumn(),
     /** Where it is not the target's own: that of a name. */
-    address: [] as (string | null | undefined)[],
+    address: sparseColumn<string | null>(),
     /** Where there is either, which is seldom while all is well. */
-    rest: [] as (Pick<Outcome, 'icmp' | 'code'> | undefined)[],
+    rest: sparseColumn<Pick<Outcome, 'icmp' | 'code'>>(),
     /** What was last read or written, which is read several times while an outcome is taken in. */
     last: { row: -1, health: unchecked },
   }
@@ -107,9 +118,4 @@ function writeOutcome(page: MemoryPage, row: number, outcome: Outcome | null, ow
   page.answer[row] = placeOf(Answer.options, answer)
   put(page.address, row, address === own ? undefined : address)
   put(page.rest, row, icmp === null && code === null ? undefined : { icmp, code })
-}
-
-/** Leaves a column as short as it can be. */
-function put<Value>(column: (Value | undefined)[], row: number, value: Value | undefined): void {
-  if (value !== undefined || column[row] !== undefined) column[row] = value
 }

@@ -1,7 +1,18 @@
-import { noAddresses } from '../domain/addresses.ts'
+import { type Addresses, noAddresses } from '../domain/addresses.ts'
 import type { Service } from '../domain/service.ts'
 import { Status } from '../domain/status.ts'
-import { createColumns, nullableColumn, numberAt, numberColumn, placeOf, rowOf, wordAt, wordColumn } from './columns.ts'
+import {
+  createColumns,
+  nullableColumn,
+  numberAt,
+  numberColumn,
+  placeOf,
+  put,
+  rowOf,
+  sparseColumn,
+  wordAt,
+  wordColumn,
+} from './columns.ts'
 import type { Tally } from './tally.ts'
 import type { Checker, WatchedService, WatchedTarget } from './watch.ts'
 
@@ -11,14 +22,18 @@ export type ServiceMemories = {
   watch(service: Service, slot: number): WatchedService
 }
 
-const nothing: Pick<WatchedService, 'announced' | 'announcedAt' | 'drained' | 'revision'> = {
+/** One list for all services that have none, or of which nobody is joining. */
+const nobody: readonly WatchedTarget[] = Object.freeze([])
+
+const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets' | 'tally'> = {
+  addresses: noAddresses,
+  joining: nobody,
+  checkedBy: null,
   announced: 'unknown',
   announcedAt: null,
   drained: false,
   revision: 0,
 }
-/** One list for all services that have none, or of which nobody is joining. */
-const nobody: readonly WatchedTarget[] = Object.freeze([])
 
 function createPage() {
   return {
@@ -26,6 +41,10 @@ function createPage() {
     announcedAt: nullableColumn(),
     drained: wordColumn(),
     revision: numberColumn(),
+    /** Of these most services have none. */
+    addresses: sparseColumn<Addresses>(),
+    joining: sparseColumn<readonly WatchedTarget[]>(),
+    checkedBy: sparseColumn<Checker>(),
   }
 }
 
@@ -38,9 +57,8 @@ export function createServiceMemories(): ServiceMemories {
     service: Service
     /** One alone needs no list. */
     private held: WatchedTarget | readonly WatchedTarget[] = nobody
-    addresses = noAddresses
-    joining = nobody
-    checkedBy: Checker | null = null
+
+    /** Not in a column: it may be counted anew when the service is gone, and has its place no longer. */
     tally: Tally | null = null
 
     constructor(service: Service, slot: number) {
@@ -54,6 +72,27 @@ export function createServiceMemories(): ServiceMemories {
     set targets(targets: readonly WatchedTarget[]) {
       const [first] = targets
       this.held = first !== undefined && targets.length === 1 ? first : targets
+    }
+
+    get addresses(): Addresses {
+      return pageOf(this.slot).addresses[rowOf(this.slot)] ?? noAddresses
+    }
+    set addresses(addresses: Addresses) {
+      put(pageOf(this.slot).addresses, rowOf(this.slot), addresses.size > 0 ? addresses : undefined)
+    }
+
+    get joining(): readonly WatchedTarget[] {
+      return pageOf(this.slot).joining[rowOf(this.slot)] ?? nobody
+    }
+    set joining(joining: readonly WatchedTarget[]) {
+      put(pageOf(this.slot).joining, rowOf(this.slot), joining.length > 0 ? joining : undefined)
+    }
+
+    get checkedBy(): Checker | null {
+      return pageOf(this.slot).checkedBy[rowOf(this.slot)] ?? null
+    }
+    set checkedBy(checker: Checker | null) {
+      put(pageOf(this.slot).checkedBy, rowOf(this.slot), checker ?? undefined)
     }
 
     get announced(): Status {

@@ -1,7 +1,7 @@
 import { type Health, unchecked } from '../domain/health.ts'
 import { Status } from '../domain/status.ts'
 import type { Target } from '../domain/target.ts'
-import { createColumns, numberAt, placeOf, rowOf, wordAt } from './columns.ts'
+import { createColumns, placeOf, put, rowOf, wordAt } from './columns.ts'
 import { createMemoryPage, type MemoryPage, readHealth, writeHealth } from './memory-page.ts'
 import type { Check, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
 
@@ -16,7 +16,7 @@ export type TargetMemories = {
   pageOf(slot: number): MemoryPage
 }
 
-const nothing: TargetMemory & Pick<WatchedTarget, 'dueAt'> = {
+const nothing: TargetMemory & Pick<WatchedTarget, 'dueAt' | 'retired'> = {
   health: unchecked,
   announced: 'unknown',
   checks: 0,
@@ -25,6 +25,7 @@ const nothing: TargetMemory & Pick<WatchedTarget, 'dueAt'> = {
   synRetransmits: 0,
   lossAt: null,
   dueAt: 0,
+  retired: false,
 }
 
 export function createTargetMemories(): TargetMemories {
@@ -36,7 +37,6 @@ export function createTargetMemories(): TargetMemories {
     target: Target
     readonly watchedService: WatchedService
     check: Check | 'waiting' | null = null
-    retired = false
 
     constructor(target: Target, watchedService: WatchedService, slot: number) {
       this.target = target
@@ -87,10 +87,17 @@ export function createTargetMemories(): TargetMemories {
     }
 
     get lossAt(): number | null {
-      return numberAt(pageOf(this.slot).lossAt, rowOf(this.slot))
+      return pageOf(this.slot).lossAt[rowOf(this.slot)] ?? null
     }
     set lossAt(instant: number | null) {
-      pageOf(this.slot).lossAt[rowOf(this.slot)] = instant ?? Number.NaN
+      put(pageOf(this.slot).lossAt, rowOf(this.slot), instant ?? undefined)
+    }
+
+    get retired(): boolean {
+      return pageOf(this.slot).retired[rowOf(this.slot)] === 1
+    }
+    set retired(isRetired: boolean) {
+      pageOf(this.slot).retired[rowOf(this.slot)] = isRetired ? 1 : 0
     }
 
     get dueAt(): number {

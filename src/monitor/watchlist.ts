@@ -1,5 +1,6 @@
 import type { Service } from '../domain/service.ts'
 import type { Target } from '../domain/target.ts'
+import { rowOf } from './columns.ts'
 import type { MemoryPage } from './memory-page.ts'
 import { createServiceMemories } from './service-memories.ts'
 import { createSlots } from './slots.ts'
@@ -25,8 +26,9 @@ export type Watchlist = {
 export function createWatchlist(): Watchlist {
   const [serviceSlots, targetSlots] = [createSlots(), createSlots()]
   const [services, targets] = [createServiceMemories(), createTargetMemories()]
-  /** Where those are that are gone: nothing is ever written there. */
+  /** Where those are that are gone: nothing is written there from then on, but that they are. */
   const [goneService, goneTarget] = [serviceSlots.take(), targetSlots.take()]
+  targets.pageOf(goneTarget).retired[rowOf(goneTarget)] = 1
   const inSlot: (WatchedTarget | undefined)[] = []
   return {
     targetAt: (slot) => inSlot[slot],
