@@ -44,6 +44,7 @@ const Targets = z
   .min(1, 'no targets: write at least one host:port')
   .superRefine(
     (targets, ctx) => {
+      if (targets.length < 2) return
       const seen = new Set<string>()
       for (const [index, target] of targets.entries()) {
         if (typeof target?.host !== 'string' || typeof target.name !== 'string') continue

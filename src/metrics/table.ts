@@ -36,8 +36,8 @@ type Section<Page> = {
   labelsLength: number
 }
 
-/** The room that is made for labels, as a multiple of their length. */
-const room = 1.1
+/** Room for so many rows more than there can be: those that come later may have longer labels, and some room is lost to those that are gone. */
+const spareRows = 64
 /** A piece ends with the line that makes it this long, in bytes. */
 const pieceLength = 131_072
 /** Few lines are longer, in bytes. */
@@ -138,10 +138,15 @@ function taken(piece: Bytes): Buffer {
   return bytes
 }
 
-/** Moves the labels of all rows to where there is room for `more` bytes, and leaves those of rows that are gone behind. */
+/**
+ * Moves the labels of all rows to where there is room for `more` bytes, and leaves those of rows that are gone behind: for as many rows
+ * again as there are, or for all that a page may have, of labels as long as these.
+ */
 function makeRoom(section: Section<unknown>, more: number): void {
   const { labels, begins, lengths } = section
-  section.labels = createBytes(Math.ceil((section.labelsLength + more) * room))
+  const rows = 1 + lengths.reduce((count, length) => (length > 0 ? count + 1 : count), 0)
+  const perRow = (section.labelsLength + more) / rows
+  section.labels = createBytes(Math.ceil(perRow * Math.min(2 * rows, rowsPerPage + spareRows)))
   for (const [row, begin] of begins.entries()) {
     begins[row] = section.labels.length
     append(section.labels, labels, begin, lengths[row])

@@ -18,13 +18,16 @@ import type { Checker, WatchedService, WatchedTarget } from './watch.ts'
 
 /** What is remembered of services, as columns where it is numbers. */
 export type ServiceMemories = {
-  /** Watches a service, as yet without its targets, in a slot that is no other's. */
+  /** Watches a service, as yet without its targets, in a slot that is no other's, and where nothing is remembered. */
   watch(service: Service, slot: number): WatchedService
+  /** Remembers nothing of it any more. */
+  forget(watchedService: WatchedService): void
 }
 
 /** One list for all services that have none, or of which nobody is joining. */
 const nobody: readonly WatchedTarget[] = Object.freeze([])
 
+/** As a row of a new page reads. */
 const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets' | 'tally'> = {
   addresses: noAddresses,
   joining: nobody,
@@ -125,6 +128,7 @@ export function createServiceMemories(): ServiceMemories {
   }
 
   return {
-    watch: (service, slot) => Object.assign(new ServiceInColumns(service, slot), nothing),
+    watch: (service, slot) => new ServiceInColumns(service, slot),
+    forget: (watchedService) => void Object.assign(watchedService, nothing),
   }
 }

@@ -10,12 +10,15 @@ import type { Check, TargetMemory, WatchedService, WatchedTarget } from './watch
  * garbage collector to look at, and every outcome would put others in their place.
  */
 export type TargetMemories = {
-  /** Watches a target that was never checked, in a slot that is no other's. */
+  /** Watches a target that was never checked, in a slot that is no other's, and where nothing is remembered. */
   watch(target: Target, watchedService: WatchedService, slot: number): WatchedTarget
+  /** Remembers nothing of it any more. */
+  forget(watched: WatchedTarget): void
   /** The columns that a slot is in. */
   pageOf(slot: number): MemoryPage
 }
 
+/** As a row of a new page reads. */
 const nothing: TargetMemory & Pick<WatchedTarget, 'dueAt' | 'retired'> = {
   health: unchecked,
   announced: 'unknown',
@@ -109,7 +112,8 @@ export function createTargetMemories(): TargetMemories {
   }
 
   return {
-    watch: (target, watchedService, slot) => Object.assign(new TargetInColumns(target, watchedService, slot), nothing),
+    watch: (target, watchedService, slot) => new TargetInColumns(target, watchedService, slot),
+    forget: (watched) => void Object.assign(watched, nothing),
     pageOf,
   }
 }

@@ -41,10 +41,12 @@ export function createWatchlist(): Watchlist {
       return watched
     },
     dropService(watchedService) {
+      services.forget(watchedService)
       serviceSlots.giveBack(watchedService.slot)
       watchedService.slot = goneService
     },
     dropTarget(watched) {
+      targets.forget(watched)
       inSlot[watched.slot] = undefined
       targetSlots.giveBack(watched.slot)
       watched.slot = goneTarget
