@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { buildPolicy, type Policy, type PolicyDefaults, PolicySettings } from './policy.ts'
 import { membersNeeded, Quorum, unreachableQuorum } from './quorum.ts'
 import { quote } from './quote.ts'
-import { makeTarget, Target, type TargetParts, targetKey } from './target.ts'
+import { type KeptTarget, keepTarget, Target, type TargetParts, targetKey, targetOf } from './target.ts'
 
 /** Which addresses of a name are dialled: the first that the system returns, or each as a member of its own. */
 export const Resolve = z.enum(['first', 'all'], {
@@ -120,20 +120,22 @@ class ServiceOfParts implements Service {
   readonly name: string
   readonly groups: readonly string[]
   /** One alone needs no list. */
-  private readonly held: Target | readonly Target[]
+  private readonly kept: KeptTarget | readonly KeptTarget[]
   readonly terms: Terms
 
-  constructor({ name, groups, terms }: ServiceParts, targets: readonly Target[]) {
-    const [first] = targets
+  constructor({ name, targets, groups, terms }: ServiceParts) {
+    const kept = targets.map(keepTarget)
+    const [first] = kept
     this.name = name
     this.groups = groups
-    this.held = first !== undefined && targets.length === 1 ? first : Object.freeze(targets)
+    this.kept = first !== undefined && kept.length === 1 ? first : Object.freeze(kept)
     this.terms = terms
     Object.freeze(this)
   }
 
   get targets(): readonly Target[] {
-    return 'length' in this.held ? this.held : [this.held]
+    const kept = typeof this.kept === 'string' || !('length' in this.kept) ? [this.kept] : this.kept
+    return kept.map(targetOf)
   }
   get quorum(): Quorum {
     return this.terms.quorum
@@ -150,10 +152,7 @@ class ServiceOfParts implements Service {
 }
 
 export function makeService(parts: ServiceParts): Service {
-  return new ServiceOfParts(
-    parts,
-    parts.targets.map((target) => Object.freeze(makeTarget(target))),
-  )
+  return new ServiceOfParts(parts)
 }
 
 /** What makes the same service again. */

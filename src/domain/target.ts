@@ -57,9 +57,21 @@ class OtherTarget extends NamedTarget implements Target {
   }
 }
 
-export function makeTarget(parts: TargetParts): Target {
+/** What a target is kept as: where its name is what is dialled, that is all there is to keep. */
+export type KeptTarget = string | Target
+
+export function keepTarget(parts: TargetParts): KeptTarget {
   const { name, address, resolvedFrom } = parts
-  return address === name && resolvedFrom === null ? new LiteralTarget(name) : new OtherTarget(parts)
+  return address === name && resolvedFrom === null ? name : Object.freeze(new OtherTarget(parts))
+}
+
+/** The target itself. */
+export function targetOf(kept: KeptTarget): Target {
+  return typeof kept === 'string' ? new LiteralTarget(kept) : kept
+}
+
+export function makeTarget(parts: TargetParts): Target {
+  return targetOf(keepTarget(parts))
 }
 
 /** The target at a host and port, called as people would write it unless its name is written otherwise. */

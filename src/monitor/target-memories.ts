@@ -1,6 +1,6 @@
 import { type Health, unchecked } from '../domain/health.ts'
 import { Status } from '../domain/status.ts'
-import type { Target } from '../domain/target.ts'
+import { type KeptTarget, keepTarget, type Target, targetOf } from '../domain/target.ts'
 import { createColumns, placeOf, put, rowOf, wordAt } from './columns.ts'
 import { createMemoryPage, type MemoryPage, readHealth, writeHealth } from './memory-page.ts'
 import type { Check, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
@@ -37,21 +37,31 @@ export function createTargetMemories(): TargetMemories {
   /** In here, so that the way to its columns is no property of every target. */
   class TargetInColumns implements WatchedTarget {
     slot: number
-    target: Target
+    private kept: KeptTarget
     readonly watchedService: WatchedService
     check: Check | 'waiting' | null = null
 
     constructor(target: Target, watchedService: WatchedService, slot: number) {
-      this.target = target
+      this.kept = keepTarget(target)
       this.watchedService = watchedService
       this.slot = slot
     }
 
+    get target(): Target {
+      return targetOf(this.kept)
+    }
+    set target(target: Target) {
+      this.kept = keepTarget(target)
+    }
+
     get health(): Health {
-      return readHealth(pageOf(this.slot), rowOf(this.slot), this.target.address)
+      return readHealth(pageOf(this.slot), rowOf(this.slot), this.address)
     }
     set health(health: Health) {
-      writeHealth(pageOf(this.slot), rowOf(this.slot), health, this.target.address)
+      writeHealth(pageOf(this.slot), rowOf(this.slot), health, this.address)
+    }
+    private get address(): string | null {
+      return typeof this.kept === 'string' ? this.kept : this.kept.address
     }
 
     get announced(): Status {
