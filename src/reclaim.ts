@@ -37,7 +37,7 @@ async function askMalloc(signature: string, ...args: number[]): Promise<void> {
 }
 
 /** By how much of what is left after a collection the heap may grow until the next, in percent. V8 would have it be twice as large or more. */
-const growingPercent = 25
+const growingPercent = 10
 
 /**
  * Collects all garbage of this thread and packs together what is left, which may hold it up for a third of a second: for who has just made

@@ -27,6 +27,11 @@ export function numberColumn(): Float64Array<ArrayBuffer> {
   return new Float64Array(rowsPerPage)
 }
 
+/** Of numbers of which seven digits are enough. */
+export function shortNumberColumn(): Float32Array<ArrayBuffer> {
+  return new Float32Array(rowsPerPage)
+}
+
 /** Of instants, or of other numbers that may be null: NaN stands for that. */
 export function nullableColumn(): Float64Array<ArrayBuffer> {
   return numberColumn().fill(Number.NaN)

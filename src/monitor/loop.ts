@@ -2,13 +2,15 @@ import type { Clock } from '../clock.ts'
 import { beatIntervalMs } from '../domain/health.ts'
 import { nextBeat, phaseOf as phaseOfName } from '../domain/schedule.ts'
 import { createAgenda } from './agenda.ts'
-import { createColumns, numberColumn, rowOf, wordColumn } from './columns.ts'
+import { createColumns, rowOf, shortNumberColumn, wordColumn } from './columns.ts'
 import type { Checked, Monitor } from './monitor.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
 import type { WatchedTarget } from './watch.ts'
 
 /** The first sweep is spread over this long, so that a start neither bursts nor leaves people waiting for an interval. */
 const firstSweepMs = 1000
+/** It brings no more than this a millisecond, some two thirds of what two cores can do: checks that pile up take memory, and hold up whoever asks. */
+const firstSweepPerMs = 25
 /** Those checks that were left out while one replica took over from another are spread over this long. */
 const takeoverMs = 400
 /** What falls due within this time starts together at its end: hand-overs cost more than checks. */
@@ -42,9 +44,9 @@ export function createLoop({
   const agenda = createAgenda(tickMs)
   const columns = createColumns(() => ({
     isScheduled: wordColumn(),
-    phase: numberColumn(),
+    phase: shortNumberColumn(),
     /** The interval that applied when the next beat was planned. */
-    intervalMs: numberColumn(),
+    intervalMs: shortNumberColumn(),
   }))
   let timer: NodeJS.Timeout | undefined
   let running = false
@@ -88,7 +90,10 @@ export function createLoop({
       // The beat before was for another replica, from which this one took over, and it left it out.
       const isOverdue =
         watched.check === null && lastAt !== null && lastAt < beatAt - intervalMs - apartMs(watched, intervalMs)
-      const spreadMs = Math.min(intervalMs, isOverdue ? takeoverMs : firstSweepMs)
+      const spreadMs = Math.min(
+        intervalMs,
+        isOverdue ? takeoverMs : Math.max(firstSweepMs, targets.length / firstSweepPerMs),
+      )
       const dueAt = lastAt === null || isOverdue ? now + phase * spreadMs : beatAt
       put(watched, Math.min(agenda.dueAt(watched.slot), dueAt), intervalMs)
     }

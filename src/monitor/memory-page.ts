@@ -29,7 +29,9 @@ export function createMemoryPage() {
     streak: countColumn(),
     downReason: wordColumn(),
     since: nullableColumn(),
-    confirmedAt: nullableColumn(),
+    /** Where the last outcome confirmed the status, which is nearly always so while all is well; else `confirmedAt` tells what did. */
+    isConfirmed: wordColumn(),
+    confirmedAt: sparseColumn<number>(),
     checks: countColumn(),
     failures: countColumn(),
     connectMs: numberColumn(),
@@ -59,12 +61,13 @@ export function readHealth(page: MemoryPage, row: number, own: string | null): H
   const { last } = page
   if (last.row === row) return last.health
   const verdict = wordAt(verdicts, page.verdict, row)
+  const lastOutcome = readOutcome(page, row, own)
   last.health = {
     status: wordAt(statuses, page.status, row) ?? 'unknown',
     since: numberAt(page.since, row),
     streak: verdict === null ? null : { verdict, count: page.streak[row] as number },
-    confirmedAt: numberAt(page.confirmedAt, row),
-    lastOutcome: readOutcome(page, row, own),
+    confirmedAt: page.isConfirmed[row] === 1 ? (lastOutcome?.endedAt ?? null) : (page.confirmedAt[row] ?? null),
+    lastOutcome,
     downReason: wordAt(Reason.options, page.downReason, row),
   }
   last.row = row
@@ -96,7 +99,9 @@ export function writeHealth(page: MemoryPage, row: number, health: Health, own: 
   page.since[row] = since ?? Number.NaN
   page.verdict[row] = placeOf(verdicts, streak?.verdict)
   page.streak[row] = streak?.count ?? 0
-  page.confirmedAt[row] = confirmedAt ?? Number.NaN
+  const isConfirmed = Object.is(confirmedAt, lastOutcome?.endedAt)
+  page.isConfirmed[row] = isConfirmed ? 1 : 0
+  put(page.confirmedAt, row, isConfirmed ? undefined : (confirmedAt ?? undefined))
   page.downReason[row] = placeOf(Reason.options, downReason)
   writeOutcome(page, row, lastOutcome, own)
   page.last.row = row

@@ -28,10 +28,11 @@ export type ServiceMemories = {
 const nobody: readonly WatchedTarget[] = Object.freeze([])
 
 /** As a row of a new page reads. */
-const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets' | 'tally'> = {
+const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets'> = {
   addresses: noAddresses,
   joining: nobody,
   checkedBy: null,
+  tally: null,
   announced: 'unknown',
   announcedAt: null,
   drained: false,
@@ -48,10 +49,12 @@ function createPage() {
     addresses: sparseColumn<Addresses>(),
     joining: sparseColumn<readonly WatchedTarget[]>(),
     checkedBy: sparseColumn<Checker>(),
+    tally: sparseColumn<Tally>(),
   }
 }
 
-export function createServiceMemories(): ServiceMemories {
+/** `goneSlot` is that of all services that are gone. */
+export function createServiceMemories(goneSlot: number): ServiceMemories {
   const { pageOf } = createColumns(createPage)
 
   /** In here, so that the way to its columns is no property of every service. */
@@ -60,9 +63,6 @@ export function createServiceMemories(): ServiceMemories {
     service: Service
     /** One alone needs no list. */
     private held: WatchedTarget | readonly WatchedTarget[] = nobody
-
-    /** Not in a column: it may be counted anew when the service is gone, and has its place no longer. */
-    tally: Tally | null = null
 
     constructor(service: Service, slot: number) {
       this.service = service
@@ -96,6 +96,14 @@ export function createServiceMemories(): ServiceMemories {
     }
     set checkedBy(checker: Checker | null) {
       put(pageOf(this.slot).checkedBy, rowOf(this.slot), checker ?? undefined)
+    }
+
+    get tally(): Tally | null {
+      return pageOf(this.slot).tally[rowOf(this.slot)] ?? null
+    }
+    set tally(tally: Tally | null) {
+      // Who still asks how one reads that is gone has its targets counted, but that is kept for nobody.
+      if (this.slot !== goneSlot) put(pageOf(this.slot).tally, rowOf(this.slot), tally ?? undefined)
     }
 
     get announced(): Status {

@@ -25,9 +25,9 @@ export type Watchlist = {
 
 export function createWatchlist(): Watchlist {
   const [serviceSlots, targetSlots] = [createSlots(), createSlots()]
-  const [services, targets] = [createServiceMemories(), createTargetMemories()]
   /** Where those are that are gone: nothing is written there from then on, but that they are. */
   const [goneService, goneTarget] = [serviceSlots.take(), targetSlots.take()]
+  const [services, targets] = [createServiceMemories(goneService), createTargetMemories()]
   targets.pageOf(goneTarget).retired[rowOf(goneTarget)] = 1
   const inSlot: (WatchedTarget | undefined)[] = []
   return {
