@@ -36,13 +36,17 @@ async function askMalloc(signature: string, ...args: number[]): Promise<void> {
   }
 }
 
-/** By how much of what is left after a collection the heap may grow until the next, in percent. V8 would have it be twice as large or more. */
-const growingPercent = 10
+/**
+ * By how much of what is left after a collection the heap may grow until the next, in percent, for so long after garbage was collected.
+ * V8 goes by how fast the heap grew before a collection: one in the middle of a first sweep would be the last for a long time.
+ */
+const growing = { percent: 10, ms: 15_000 }
+/** As V8 has it by itself. */
+const asItGrows = 0
 
 /**
  * Collects all garbage of this thread and packs together what is left, which may hold it up for a third of a second: for who has just made
- * a lot of which little stays. V8 itself would hardly ever do so, since hardly anything outlives a check; for the same reason it costs
- * nothing to collect the sooner from then on.
+ * a lot of which little stays.
  */
 export function collectGarbage(): void {
   // Only a context that is made meanwhile has it.
@@ -50,5 +54,10 @@ export function collectGarbage(): void {
   const gc: NodeJS.GCFunction = runInNewContext('gc')
   setFlagsFromString('--no-expose-gc')
   gc({ type: 'major', flavor: 'last-resort', execution: 'sync' })
-  setFlagsFromString(`--heap-growing-percent=${growingPercent}`)
+  setGrowing(growing.percent)
+  setTimeout(setGrowing, growing.ms, asItGrows).unref()
+}
+
+function setGrowing(percent: number): void {
+  setFlagsFromString(`--heap-growing-percent=${percent}`)
 }
