@@ -3,7 +3,7 @@ import type { Batch } from './records.ts'
 import type { Message, WorkerData } from './worker.ts'
 
 /** Without these a worker takes its share of the machine's memory before it collects anything. Ten thousand sockets under way are some 10 MB. */
-const resourceLimits = { maxYoungGenerationSizeMb: 24, maxOldGenerationSizeMb: 128 }
+const resourceLimits = { maxYoungGenerationSizeMb: 12, maxOldGenerationSizeMb: 128 }
 
 /** The thread that dials, as the main thread sees it. */
 export type RunningWorker = { post(message: Message): void; readonly exited: Promise<void> }
