@@ -33,6 +33,8 @@ const asksPerSecond = 200
 const groups = 100
 /** What a size may take, in seconds. */
 const patience = 400
+/** What was freed has gone back to the system so many seconds later. */
+const secondsToGiveBack = 12
 const self = fileURLToPath(import.meta.url)
 
 /** How long until another configuration was in force, and what was asked meanwhile. */
@@ -96,6 +98,7 @@ async function measureEmpty(): Promise<Memory & { startMs: number }> {
   await sleep(3000)
   const beforeScrapes = memoryOf(porthole.pid).now
   for (let i = 0; i < 3; i++) await scrape(porthole.found, 'gzip')
+  await sleep(secondsToGiveBack * 1000)
   const { now, peak } = memoryOf(porthole.pid)
   await porthole.stop()
   rmSync(folder, { recursive: true })
@@ -141,6 +144,7 @@ async function measure(size: number, ports: readonly number[], empty: Memory, so
   }
   const plain = await scrapes('identity')
   const zipped = await scrapes('gzip')
+  await sleep(secondsToGiveBack * 1000)
   const { now, peak } = memoryOf(pid)
   if (soakMinutes > 0) await soak(porthole, soakMinutes)
   const reloaded = await reload(porthole, config, writeConfig(folder, size, ports, true), anotherOf(size - 100 + 7))

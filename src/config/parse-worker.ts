@@ -1,3 +1,4 @@
+import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { partsOf, type ServiceParts } from '../domain/service.ts'
 import { type ConfigSources, parseConfig, type ReadConfig } from './config.ts'
@@ -18,6 +19,8 @@ export type Message =
 /** How many services or problems are told at once: to take them in takes some 3 ms. */
 const portion = 500
 
+// Of this thread alone (setpriority(2), as Linux has it): those that check and answer go first wherever there are too few cores for all.
+setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 const { name, bytes, targets, env } = workerData as WorkerData
 const read = parseConfig({ file: { name, text: new TextDecoder().decode(bytes) }, targets, env })
 const messages = messagesOf(read)

@@ -20,13 +20,22 @@ export type RenderService = (watched: WatchedService, details: boolean) => Rende
 
 type Kept = Rendered & { readonly revision: number; readonly until: number }
 
+/** What is rendered is kept no longer than this, in milliseconds: of a hundred thousand services that were asked for once it would be 300 MB. */
+const keptMs = 10_000
+
 /** Renders a service's report once for as long as it reads the same: load balancers ask far more often than checks are made. */
 export function createServiceRenderer(clock: Clock): RenderService {
-  const withDetails = new WeakMap<WatchedService, Kept>()
-  const withoutDetails = new WeakMap<WatchedService, Kept>()
+  let withDetails = new WeakMap<WatchedService, Kept>()
+  let withoutDetails = new WeakMap<WatchedService, Kept>()
+  let since = clock.now()
   return (watched, details) => {
-    const kept = details ? withDetails : withoutDetails
     const now = clock.now()
+    if (now - since >= keptMs) {
+      withDetails = new WeakMap()
+      withoutDetails = new WeakMap()
+      since = now
+    }
+    const kept = details ? withDetails : withoutDetails
     const last = kept.get(watched)
     if (last !== undefined && last.revision === watched.revision && now < last.until) return last
     const report = reportService(watched, clock, { now, details })

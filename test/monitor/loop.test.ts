@@ -83,6 +83,21 @@ test('the first sweep takes a second, evenly, however long the interval', () => 
   assert.ok(Math.min(...perTenth) >= 52 && Math.max(...perTenth) <= 148, perTenth.join(' '))
 })
 
+test('a first sweep of very many targets brings no more at a time than can be done', () => {
+  const names = Array.from({ length: 50_000 }, (_, n) => `db-${n}.internal:5432`)
+  const { clock, prober, loop } = schedule([sampleService('pg', names, { interval: 600_000 })], 60_000)
+  const begun: number[] = []
+  for (let step = 0; step < 20; step++) {
+    clock.advance(100)
+    // It stops for others where there is much, and is asked to go on at once.
+    while ((loop.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now());
+    begun.push(prober.begun.length)
+  }
+  // Half of them after a second, with a standard deviation of 112: five of them either way.
+  assert.ok(Math.abs((begun[9] ?? 0) - 25_000) < 560, begun.join(' '))
+  assert.equal(begun[19], 50_000)
+})
+
 test('nothing is checked before its time', () => {
   const { prober, loop, clock } = schedule([sampleService('pg', ['db-1:5432'])])
   const due = loop.runDue() ?? 0
