@@ -19,8 +19,9 @@ export type Message =
 /** How many services or problems are told at once: to take them in takes some 3 ms. */
 const portion = 500
 
-// Of this thread alone (setpriority(2), as Linux has it): those that check and answer go first wherever there are too few cores for all.
-setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
+// Of this thread alone (setpriority(2), as Linux has it): those that check and answer go first wherever there are too few cores for all, and
+// a large file is in force the later.
+setPriority(constants.priority.PRIORITY_LOW)
 const { name, bytes, targets, env } = workerData as WorkerData
 const read = parseConfig({ file: { name, text: new TextDecoder().decode(bytes) }, targets, env })
 const messages = messagesOf(read)
