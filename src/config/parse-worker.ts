@@ -19,9 +19,7 @@ export type Message =
 /** How many services or problems are told at once: to take them in takes some 3 ms. */
 const portion = 500
 
-// Of this thread alone (setpriority(2), as Linux has it): those that check and answer go first wherever there are too few cores for all, and
-// a large file is in force the later.
-setPriority(constants.priority.PRIORITY_LOW)
+goBehindOthers()
 const { name, bytes, targets, env } = workerData as WorkerData
 const read = parseConfig({ file: { name, text: new TextDecoder().decode(bytes) }, targets, env })
 const messages = messagesOf(read)
@@ -46,4 +44,18 @@ function* messagesOf(read: ReadConfig): Generator<Message> {
 
 function* portionsOf<Item>(items: readonly Item[]): Generator<readonly Item[]> {
   for (let at = 0; at < items.length; at += portion) yield items.slice(at, at + portion)
+}
+
+/**
+ * Of this thread alone, as Linux has it (setpriority(2)): those that check and answer go first wherever there are too few cores for all, and
+ * a large file is in force the later.
+ */
+function goBehindOthers(): void {
+  // Elsewhere it would be the whole process.
+  if (process.platform !== 'linux') return
+  try {
+    setPriority(constants.priority.PRIORITY_LOW)
+  } catch {
+    // Where a sandbox does not let it, it parses as any other thread.
+  }
 }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { type ConfigSources, parseConfig } from '../../src/config/config.ts'
 import { type ParseThread, parseAside } from '../../src/config/parse-aside.ts'
 import { placeOf } from '../../src/config/places.ts'
@@ -175,4 +178,37 @@ test('a bug in the thread is an exception, and so is a thread that ends before i
     ),
     { name: 'TypeError', message: 'late' },
   )
+})
+
+/** How nice each thread of this process is (proc_pid_stat(5)). */
+function niceness(): number[] {
+  return readdirSync('/proc/self/task').flatMap((thread) => {
+    try {
+      const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')
+      // The name of a thread, in brackets, may have spaces.
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])
+    } catch {
+      // It ended meanwhile.
+      return []
+    }
+  })
+}
+
+test('the thread that parses goes behind all others, which stay where they are', {
+  skip: process.platform !== 'linux' && 'only Linux knows priorities of threads',
+}, async () => {
+  const before = new Set(niceness())
+  const meanwhile = new Set<number>()
+  let isOver = false
+  const reading = aside('porthole.json', json(5000)).finally(() => {
+    isOver = true
+  })
+  while (!isOver) {
+    for (const nice of niceness()) meanwhile.add(nice)
+    await setImmediate()
+  }
+  assert.ok((await reading).ok)
+  assert.deepEqual(meanwhile, new Set([...before, 19]))
+  assert.deepEqual(new Set(niceness()), before)
+  assert.ok(before.has(getPriority()))
 })
