@@ -26,11 +26,16 @@ export function giveBackFreed(): Promise<void> {
   return askMalloc('int malloc_trim(size_t)', 0)
 }
 
+/** Functions of malloc by their signatures, each looked up once: what koffi makes of one stays for good. */
+const found = new Map<string, (...args: number[]) => void>()
+
 /** Does nothing where it cannot: musl has no such calls, and keeps less. */
 async function askMalloc(signature: string, ...args: number[]): Promise<void> {
   try {
     const { default: koffi } = await import('koffi')
-    koffi.load(null).func(signature)(...args)
+    const ask = found.get(signature) ?? koffi.load(null).func(signature)
+    found.set(signature, ask)
+    ask(...args)
   } catch {
     // Then it stays resident, and is used for what comes next.
   }

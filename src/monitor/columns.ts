@@ -1,4 +1,4 @@
-/** How many slots share a page: few enough that one target takes little, enough that a hundred thousand are few pages. */
+/** How many slots share a page: few enough that a page, which one target needs as well, is some megabyte, enough that a hundred thousand are few pages. */
 export const rowsPerPage = 2048
 
 /** Columns by slot, in pages that are made when one of their slots is first written. */
