@@ -107,22 +107,20 @@ async function runServe(targets: string[], named: string | null): Promise<number
   // Before anything large is read.
   await giveBackLarge()
   const sources = { targets, env: process.env }
-  const reading = readConfig(file, sources)
+  const { digest, parsed } = await readConfig(file, sources)
   // Loaded only here: a check from the command line is over before all of the server would be read.
-  const loading = import('./serve.ts')
-  const read = await reading
+  const [read, { serve }] = await Promise.all([parsed, import('./serve.ts')])
   if (!read.ok) {
     for (const problem of read.problems) output.err(formatProblem(problem))
     return 1
   }
-  const { serve } = await loading
   const porthole = await serve(read.config, version)
   if (typeof porthole === 'string') {
     output.err(`porthole: ${porthole}`)
     return 1
   }
   logRemarks(porthole, file, read)
-  const stopFollowing = file === null ? () => undefined : followFile(file, read.digest, sources, porthole)
+  const stopFollowing = file === null ? () => undefined : followFile(file, digest, sources, porthole)
 
   closeWithGrace(
     { delay: read.config.shutdownDelayMs + closeMs, logger: false, skip: file === null ? [] : ['SIGHUP'] },

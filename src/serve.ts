@@ -27,7 +27,7 @@ import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
 import { collectGarbage, keepGivingBack } from './reclaim.ts'
 import { createRegistrar } from './registrar.ts'
-import { openCommons } from './replicas/start.ts'
+import type { Commons } from './replicas/start.ts'
 import { createKeeper, type Keeper } from './store/keeper.ts'
 import { createMemoryStore } from './store/memory.ts'
 import { openSqliteStore } from './store/sqlite.ts'
@@ -72,7 +72,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   const { services: _, places: __, ...first } = config
   const { data, limits, retention } = first
   const machineClock = systemClock()
-  const commons = config.replicas === null ? null : openCommons(config.replicas, { retention, clock: machineClock })
+  const commons = config.replicas === null ? null : await joinOthers(config.replicas)
   const clock = commons?.clock ?? machineClock
   const resolver = createResolver({ clock })
   const started = await startProber(config.prober, clock, resolver)
@@ -135,6 +135,12 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   const found = replica?.sharing.recorded ?? monitor.transitions
   logNews(log, { monitor, members, found, overload: watchOverload({ monitor, clock }) })
   if (replica !== null) logReplicaNews(log, replica.news)
+
+  async function joinOthers(settings: NonNullable<Config['replicas']>): Promise<Commons> {
+    // Loaded only here: the client for Redis takes a tenth of a start.
+    const { openCommons } = await import('./replicas/start.ts')
+    return openCommons(settings, { retention, clock: machineClock })
+  }
 
   function keepIn(directory: string): Keeper {
     return createKeeper({

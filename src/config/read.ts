@@ -2,14 +2,17 @@ import { type ConfigSources, parseConfig, type ReadConfig } from './config.ts'
 import { readConfigFile } from './file.ts'
 import { parseAside } from './parse-aside.ts'
 
-/** Reads the file (null: none) and parses it together with the rest; `digest` is the file's, for whoever watches it. */
-export async function readConfig(
-  path: string | null,
-  sources: ConfigSources,
-): Promise<ReadConfig & { readonly digest: string | null }> {
-  if (path === null) return { ...parseConfig({ file: null, ...sources }), digest: null }
+/** A configuration that is being read; `digest` is the file's, for whoever watches it. */
+export type Reading = { readonly digest: string | null; readonly parsed: Promise<ReadConfig> }
+
+/**
+ * Reads the file (null: none) and begins to parse it together with the rest. Resolves once that goes on: a thread that parses is not
+ * held up by what its caller does meanwhile, but would be if it were not started before.
+ */
+export async function readConfig(path: string | null, sources: ConfigSources): Promise<Reading> {
+  if (path === null) return { digest: null, parsed: Promise.resolve(parseConfig({ file: null, ...sources })) }
   const file = await readConfigFile(path)
-  if (!file.ok) return { ok: false, problems: [file.problem], digest: null }
+  if (!file.ok) return { digest: null, parsed: Promise.resolve({ ok: false, problems: [file.problem] }) }
   const { bytes, digest } = file.content
-  return { ...(await parseAside({ name: path, bytes }, sources)), digest }
+  return { digest, parsed: parseAside({ name: path, bytes }, sources) }
 }

@@ -414,7 +414,7 @@ test('ten thousand services in JSON keep their order and their settings', () => 
 test('a file that is missing or a directory is a problem that names it', async () => {
   const sources = { targets: [], env: {} }
   const linesOf = async (path: string) => {
-    const result = await readConfig(path, sources)
+    const result = await (await readConfig(path, sources)).parsed
     return result.ok ? [] : result.problems.map(formatProblem)
   }
   assert.deepEqual(await linesOf('/nowhere/porthole.yaml'), [
@@ -428,12 +428,13 @@ test('reading a file gives its configuration and its digest', async (t) => {
   t.after(() => rmSync(folder, { recursive: true }))
   const path = join(folder, 'porthole.yaml')
   writeFileSync(path, 'services: { a: { targets: [a:1] } }')
-  const result = await readConfig(path, { targets: ['b:1'], env: {} })
+  const { digest, parsed } = await readConfig(path, { targets: ['b:1'], env: {} })
+  const result = await parsed
   assert.ok(result.ok)
   assert.equal(result.config.services.length, 2)
-  assert.equal(result.digest, (await readConfig(path, { targets: [], env: {} })).digest)
+  assert.equal(digest, (await readConfig(path, { targets: [], env: {} })).digest)
   writeFileSync(path, 'services: { a: { targets: [a:2] } }')
-  assert.notEqual(result.digest, (await readConfig(path, { targets: [], env: {} })).digest)
+  assert.notEqual(digest, (await readConfig(path, { targets: [], env: {} })).digest)
   assert.equal((await readConfig(null, { targets: ['b:1'], env: {} })).digest, null)
 })
 
