@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 // The way in. Plain JavaScript, because a Node.js too old to read TypeScript must still be able to say so.
+import Module from 'node:module'
+import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 
 const major = Number(process.versions.node.split('.')[0])
@@ -18,5 +20,7 @@ process.env.RES_OPTIONS ??= 'timeout:1 attempts:2'
 setFlagsFromString('--no-allocation-site-pretenuring')
 // What the command line says of this counts for every thread that is not created yet, whatever its own limits are: 0 is as if it said nothing.
 setFlagsFromString('--max-semi-space-size=0')
+// Beside what it is made from, so that nobody else can put anything there; where that cannot be written, each start compiles anew.
+Module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/porthole', import.meta.url)))
 const { main } = await import('./main.ts')
 await main()

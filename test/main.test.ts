@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -19,6 +19,14 @@ describe('porthole', { concurrency: 3 }, () => {
       assert.match(stdout, /^Porthole makes TCP services checkable over HTTP\.\n\n {2}porthole \[TARGET \.\.\.\]/)
     }
     assert.deepEqual((await runPorthole(t, ['--version'])).stdout, `${packageJson.version}\n`)
+  })
+
+  test('what is compiled is kept beside the code for the next start, and nowhere else', async (t) => {
+    const elsewhere = createFolder(t)
+    assert.equal((await runPorthole(t, ['--version'], { TMPDIR: elsewhere })).status, 0)
+    assert.deepEqual(readdirSync(elsewhere), [])
+    const kept = readdirSync(new URL('../node_modules/.cache/porthole/', import.meta.url), { recursive: true })
+    assert.ok(kept.length > 10, `${kept}`)
   })
 
   for (const [args, complaint] of [
