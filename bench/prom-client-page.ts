@@ -6,7 +6,7 @@ import { reasonNotUp } from '../src/domain/down-reason.ts'
 import { statusAt } from '../src/domain/health.ts'
 import { statusOf } from '../src/domain/quorum.ts'
 import { countStatuses, type Status } from '../src/domain/status.ts'
-import { secondsOf, timestampOf } from '../src/metrics/seconds.ts'
+import { nanosecondsOf } from '../src/metrics/nanoseconds.ts'
 import type { Monitor } from '../src/monitor/monitor.ts'
 import type { Registry } from '../src/monitor/registry.ts'
 import { standingOf, type WatchedService, type WatchedTarget } from '../src/monitor/watch.ts'
@@ -74,13 +74,13 @@ export function addTargetMetrics(
     up.set(labels, status === 'up' ? 1 : 0)
     checks.inc(labels, watched.checks)
     failures.inc(labels, watched.failures)
-    connectTotal.inc(labels, secondsOf(watched.connectMs))
+    connectTotal.inc(labels, nanosecondsOf(watched.connectMs) / 1e9)
     // Only the kernel prober sees SYNs.
     if (prober === 'kernel') retransmits.inc(labels, watched.synRetransmits)
     if (lastOutcome === null) return
-    lastCheck.set(labels, timestampOf(clock.toEpoch(lastOutcome.endedAt)))
+    lastCheck.set(labels, Math.round(clock.toEpoch(lastOutcome.endedAt)) / 1000)
     if (lastOutcome.reason === 'connected' && lastOutcome.latencyMs !== null)
-      connect.set(labels, secondsOf(lastOutcome.latencyMs))
+      connect.set(labels, nanosecondsOf(lastOutcome.latencyMs) / 1e9)
     const reason = reasonNotUp(watched.health, service.policy, status)
     if (reason !== null) downReason.set({ ...labels, reason }, 1)
   }

@@ -46,6 +46,39 @@ export function write(bytes: Bytes, text: string): void {
   bytes.length = length + text.length
 }
 
+const powersOfTen = [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9] as const
+/** Whole numbers below this have no more than 15 digits: every decimal of so many is written as it is by JavaScript (ECMA-262, Number::toString). */
+const exactBelow = 1e15
+const digitZero = 48
+
+/**
+ * Appends a whole number divided by ten to the power of `decimals`, 9 at most, as JavaScript writes the quotient. No string is made of
+ * it: V8 keeps those of numbers among what only a collection of everything finds.
+ */
+export function writeDecimal(bytes: Bytes, number: number, decimals: number): void {
+  const unit = powersOfTen[decimals] as number
+  // Below a millionth there is an exponent.
+  if (number !== 0 && !(number * 1e6 >= unit && number < exactBelow)) {
+    write(bytes, `${number / unit}`)
+    return
+  }
+  const whole = Math.floor(number / unit)
+  // One of few: many numbers have it in common.
+  write(bytes, `${whole}`)
+  let rest = (number - whole * unit) | 0
+  if (rest === 0) return
+  if (!hasRoom(bytes, decimals + 1)) grow(bytes, decimals + 1)
+  const { view, length } = bytes
+  let digits = decimals
+  for (; rest % 10 === 0; digits--) rest = (rest / 10) | 0
+  view.setInt8(length, 0x2e)
+  for (let at = digits; at > 0; at--) {
+    view.setInt8(length + at, digitZero + (rest % 10))
+    rest = (rest / 10) | 0
+  }
+  bytes.length = length + 1 + digits
+}
+
 /** Moves them to where there is room for twice as many, and more. */
 function grow(bytes: Bytes, more: number): void {
   const { buffer, length } = bytes

@@ -1,5 +1,5 @@
 import { rowOf, rowsPerPage } from '../monitor/columns.ts'
-import { append, type Bytes, bytesOf, createBytes, hasRoom, write } from './bytes.ts'
+import { append, type Bytes, bytesOf, createBytes, hasRoom, write, writeDecimal } from './bytes.ts'
 import { beginOf, endOf, type Family, headerOf, type Labels, writeLabels } from './text-format.ts'
 
 /**
@@ -55,7 +55,7 @@ export function createTable<Page>(createPage: (firstSlot: number) => Page): Tabl
 
   function* lines(piece: Bytes, family: Family<Page>, isTold: (slot: number) => boolean): Iterable<Buffer> {
     write(piece, headerOf(family))
-    const { column, none, hasLine } = family
+    const { column, none, hasLine, value = asItIs, decimals } = family
     const begin = bytesOf(beginOf(family))
     let end = ''
     let ended = Number.NaN
@@ -68,12 +68,18 @@ export function createTable<Page>(createPage: (firstSlot: number) => Page): Tabl
         const number = numbers[row] as number
         if (number === none || Number.isNaN(number)) continue
         if (hasLine !== undefined && !hasLine(section.page, row)) continue
-        // Most rows say what the one before said.
-        if (number !== ended) end = endOf(family, number)
-        ended = number
         append(piece, begin)
         append(piece, section.labels, section.begins[row], section.lengths[row])
-        write(piece, end)
+        if (decimals === undefined) {
+          // Most rows say what the one before said.
+          if (number !== ended) end = endOf(family, number)
+          ended = number
+          write(piece, end)
+        } else {
+          write(piece, '} ')
+          writeDecimal(piece, value(number), decimals)
+          write(piece, '\n')
+        }
         if (piece.length >= pieceLength) yield taken(piece)
       }
     }
@@ -120,6 +126,8 @@ export function createTable<Page>(createPage: (firstSlot: number) => Page): Tabl
     },
   }
 }
+
+const asItIs = (number: number) => number
 
 function createSection<Page>(page: Page): Section<Page> {
   return {

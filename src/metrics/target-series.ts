@@ -8,7 +8,7 @@ import { numberColumn, placeOf, rowOf, wordColumn, wordOf } from '../monitor/col
 import type { MemoryPage } from '../monitor/memory-page.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { WatchedTarget } from '../monitor/watch.ts'
-import { secondsOf, timestampOf } from './seconds.ts'
+import { nanosecondsOf } from './nanoseconds.ts'
 import { isNarrowed, isSelected, type Selection } from './selection.ts'
 import { createTable } from './table.ts'
 import type { Family } from './text-format.ts'
@@ -45,7 +45,8 @@ function familiesOf(clock: Clock): Family<Page>[] {
       type: 'gauge',
       help: 'When the last check of the target ended.',
       column: ({ memory }) => memory.endedAt,
-      value: (instant) => timestampOf(clock.toEpoch(instant)),
+      value: (instant) => Math.round(clock.toEpoch(instant)),
+      decimals: 3,
     },
     {
       name: 'porthole_target_connect_seconds',
@@ -53,14 +54,16 @@ function familiesOf(clock: Clock): Family<Page>[] {
       help: 'Handshake time of the last check; absent when it got no answer.',
       column: ({ memory }) => memory.latencyMs,
       hasLine: ({ memory }, row) => memory.reason[row] === connected,
-      value: secondsOf,
+      value: nanosecondsOf,
+      decimals: 9,
     },
     {
       name: 'porthole_target_connect_seconds_total',
       type: 'counter',
       help: 'Sum of the handshake times of all successful checks, so that nothing between two scrapes is lost.',
       column: ({ memory }) => memory.connectMs,
-      value: secondsOf,
+      value: nanosecondsOf,
+      decimals: 9,
     },
     {
       name: 'porthole_target_checks_total',

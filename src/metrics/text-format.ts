@@ -13,6 +13,8 @@ export type Family<Page> = {
   readonly hasLine?: (page: Page, row: number) => boolean
   /** What is told of a number, where that is not the number itself. */
   readonly value?: (number: number) => number
+  /** Where what is told is a fraction, its last decimal: `value` is a whole number of those. */
+  readonly decimals?: 3 | 9
   /** Labels that depend on the number, behind those of the row. */
   readonly labels?: (number: number) => Labels
 }
@@ -31,7 +33,7 @@ export function beginOf({ name }: Family<never>): string {
   return `${name}{`
 }
 
-/** What stands behind the labels of a row. Numbers are written as JavaScript writes them, as prom-client does. */
+/** What stands behind the labels of a row, where it is not a fraction. Numbers are written as JavaScript writes them, as prom-client does. */
 export function endOf({ value, labels }: Family<never>, number: number): string {
   const more = labels === undefined ? '' : `,${writeLabels(labels(number))}`
   return `${more}} ${value === undefined ? number : value(number)}\n`

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { append, type Bytes, bytesOf, createBytes, hasRoom, write } from '../../src/metrics/bytes.ts'
+import { append, type Bytes, bytesOf, createBytes, hasRoom, write, writeDecimal } from '../../src/metrics/bytes.ts'
 
 const textOf = ({ buffer, length }: Bytes) => buffer.toString('utf8', 0, length)
 
@@ -22,4 +22,35 @@ test('a part of other bytes is appended as it is there', () => {
   const bytes = createBytes(8)
   append(bytes, bytesOf('0123456789'), 2, 7)
   assert.deepEqual([textOf(bytes), hasRoom(bytes, 1), hasRoom(bytes, 2)], ['2345678', true, false])
+})
+
+test('a decimal is written as JavaScript writes it, however small or long', () => {
+  const told = [
+    [0, 9],
+    [1, 9],
+    [999, 9],
+    [1000, 9],
+    [1001, 9],
+    [213_000, 9],
+    [999_999_999, 9],
+    [1_000_000_000, 9],
+    [1_000_000_001, 9],
+    [999_999_999_999_999, 9],
+    [1_000_000_000_000_001, 9],
+    [9_007_199_254_740_991, 9],
+    [1e30, 9],
+    [-250, 3],
+    [1, 3],
+    [1_732_524_265_123, 3],
+    [1_732_524_265_120, 3],
+    [1_732_524_265_000, 3],
+    [7, 0],
+    [Number.POSITIVE_INFINITY, 9],
+  ] as const
+  const some = Array.from({ length: 10_000 }, () => [Math.floor(10 ** (Math.random() * 17)), 9] as const)
+  for (const [number, decimals] of [...told, ...some]) {
+    const bytes = createBytes(0)
+    writeDecimal(bytes, number, decimals)
+    assert.equal(textOf(bytes), `${number / 10 ** decimals}`, `${number} with ${decimals} decimals`)
+  }
 })

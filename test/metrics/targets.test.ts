@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { secondsOf, timestampOf } from '../../src/metrics/seconds.ts'
+import { nanosecondsOf } from '../../src/metrics/nanoseconds.ts'
 import { build, holdChecks, listen, nobody, stoppedClock } from '../app.ts'
 import { sampleService } from '../samples.ts'
 import { familyOf, readPage, rendered } from './page.ts'
@@ -44,8 +44,11 @@ test('services, groups and targets read as the monitor does', async (t) => {
   const { lastOutcome } = built.target('fine').health
   assert.ok(lastOutcome)
   const labels = of('fine', target)
-  assert.equal(familyOf(body, 'porthole_target_connect_seconds')[labels], secondsOf(Number(lastOutcome.latencyMs)))
-  const checkedAt = timestampOf(built.clock.toEpoch(lastOutcome.endedAt))
+  assert.equal(
+    familyOf(body, 'porthole_target_connect_seconds')[labels],
+    nanosecondsOf(Number(lastOutcome.latencyMs)) / 1e9,
+  )
+  const checkedAt = Math.round(built.clock.toEpoch(lastOutcome.endedAt)) / 1000
   assert.equal(familyOf(body, 'porthole_target_last_check_timestamp_seconds')[labels], checkedAt)
   assert.ok(Math.abs(checkedAt - Date.now() / 1000) < 60)
 })
