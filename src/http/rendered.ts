@@ -20,19 +20,24 @@ export type RenderService = (watched: WatchedService, details: boolean) => Rende
 
 type Kept = Rendered & { readonly revision: number; readonly until: number }
 
-/** What is rendered is kept no longer than this, in milliseconds: of a hundred thousand services that were asked for once it would be 300 MB. */
+/** What is rendered is kept no longer than this, in milliseconds: of a hundred thousand services it would be 300 MB. */
 const keptMs = 10_000
 
-/** Renders a service's report once for as long as it reads the same: load balancers ask far more often than checks are made. */
+/**
+ * Renders the report of a service once for as long as it reads the same: load balancers ask far more often than checks are made. The
+ * first of those who ask within some seconds may be the last, as where somebody asks for all services in turn: for them nothing is kept.
+ */
 export function createServiceRenderer(clock: Clock): RenderService {
   let withDetails = new WeakMap<WatchedService, Kept>()
   let withoutDetails = new WeakMap<WatchedService, Kept>()
+  let asked = new WeakSet<WatchedService>()
   let since = clock.now()
   return (watched, details) => {
     const now = clock.now()
     if (now - since >= keptMs) {
       withDetails = new WeakMap()
       withoutDetails = new WeakMap()
+      asked = new WeakSet()
       since = now
     }
     const kept = details ? withDetails : withoutDetails
@@ -55,7 +60,8 @@ export function createServiceRenderer(clock: Clock): RenderService {
         ),
       ),
     }
-    kept.set(watched, fresh)
+    if (asked.has(watched)) kept.set(watched, fresh)
+    else asked.add(watched)
     return fresh
   }
 }

@@ -18,6 +18,7 @@ function createSample() {
 test('a report is rendered once for as long as it reads the same, with details and without', async () => {
   const { read, check } = createSample()
   await check()
+  read()
   const [one, bare] = [read(), read(false)]
   assert.equal(read(), one)
   assert.equal(read(false), bare)
@@ -26,9 +27,22 @@ test('a report is rendered once for as long as it reads the same, with details a
   assert.notEqual(read(), one)
 })
 
+test('of a service that is asked for but once nothing is kept', async () => {
+  const { clock, read, check } = createSample()
+  await check()
+  const one = read()
+  clock.advance(10_000)
+  const another = read()
+  assert.notEqual(another, one)
+  const third = read()
+  assert.notEqual(third, another)
+  assert.equal(read(), third)
+})
+
 test('what is rendered is kept for ten seconds at most, however seldom it changes', async () => {
   const { clock, read, check } = createSample()
   await check()
+  read()
   const one = read()
   clock.advance(9_999)
   assert.equal(read(), one)
