@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { type FileContent, readConfigFile } from './file.ts'
+import { type FileContent, readIfChanged } from './file.ts'
 import type { Problem } from './problem.ts'
 
 export type WatchOptions = {
@@ -52,12 +52,12 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     looking = true
     do {
       again = false
-      const read = await readConfigFile(file)
+      const read = await readIfChanged(file, seen)
       if (closed) return
       if (!read.ok) {
         seen = null
         tell(read.problem)
-      } else if (read.content.digest !== seen) {
+      } else if (read.content !== null && read.content.digest !== seen) {
         seen = read.content.digest
         told = undefined
         await onChange(read.content.bytes)
