@@ -46,6 +46,28 @@ export function write(bytes: Bytes, text: string): void {
   bytes.length = length + text.length
 }
 
+const [quote, backslash, lineFeed] = [0x22, 0x5c, 0x0a] as const
+
+/** Appends text as `write` does, to stand between quotes: what would end it, or the line, is escaped. */
+export function writeEscaped(bytes: Bytes, text: string): void {
+  if (!hasRoom(bytes, text.length)) grow(bytes, text.length)
+  const { view, length } = bytes
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code > 0x7f || code === quote || code === backslash || code === lineFeed) {
+      write(bytes, escaped(text))
+      return
+    }
+    view.setInt8(length + at, code)
+  }
+  bytes.length = length + text.length
+}
+
+/** As a label's value is written (Prometheus, exposition formats). */
+export function escaped(text: string): string {
+  return text.replace(/[\\\n"]/g, (character) => (character === '\n' ? '\\n' : `\\${character}`))
+}
+
 const powersOfTen = [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9] as const
 /** Whole numbers below this have no more than 15 digits: every decimal of so many is written as it is by JavaScript (ECMA-262, Number::toString). */
 const exactBelow = 1e15

@@ -84,12 +84,13 @@ export function createServiceSeries({
   omit: ReadonlySet<MetricFamily>
 }): ServiceSeries {
   const isKept = ({ name }: { name: MetricFamily }) => !omit.has(name)
-  const table = createTable(createPage)
-  const groupTable = createTable<GroupPage>(() => ({ isUp: wordColumn() }))
-  const groupSlots = createSlots()
-  const groups = new Map<string, Entry>()
   /** The services by slot, as they were when their groups counted them. */
   const counted: (Service | undefined)[] = []
+  const table = createTable(createPage, { service: (slot) => counted[slot]?.name ?? '' })
+  const groups = new Map<string, Entry>()
+  const groupSlots = createSlots()
+  const groupNames: string[] = []
+  const groupTable = createTable<GroupPage>(() => ({ isUp: wordColumn() }), { group: (slot) => groupNames[slot] ?? '' })
 
   /** What its groups count a service as; null where they leave it out. */
   function countedAs(slot: number): Status | null {
@@ -114,7 +115,8 @@ export function createServiceSeries({
   function addGroup(name: string): Entry {
     const group = { slot: groupSlots.take(), counts: noCounts(), members: 0 }
     groups.set(name, group)
-    groupTable.add(group.slot, { group: name })
+    groupNames[group.slot] = name
+    groupTable.add(group.slot)
     return group
   }
 
@@ -143,7 +145,7 @@ export function createServiceSeries({
     patch(watched, now) {
       const { slot, service, targets, drained } = watched
       const before = counted[slot]
-      if (before === undefined) table.add(slot, { service: service.name })
+      if (before === undefined) table.add(slot)
       const countedBefore = countedAs(slot)
       const page = table.pageOf(slot) as Page
       const row = rowOf(slot)

@@ -1,14 +1,14 @@
 import { rowOf, rowsPerPage } from '../monitor/columns.ts'
-import { append, type Bytes, bytesOf, createBytes, hasRoom, write, writeDecimal } from './bytes.ts'
-import { beginOf, endOf, type Family, headerOf, type Labels, writeLabels } from './text-format.ts'
+import { append, type Bytes, bytesOf, createBytes, write, writeDecimal, writeEscaped } from './bytes.ts'
+import { beginOf, endOf, type Family, headerOf } from './text-format.ts'
 
 /**
- * Numbers in columns, with a row for each slot, and the labels of each row: what series of the Prometheus format are made of. A line is
- * put together when it is asked for, so that a number may change at hardly any cost, and no line is kept.
+ * Numbers in columns, with a row for each slot: what series of the Prometheus format are made of. A line is put together when it is asked
+ * for, so that a number may change at hardly any cost, and nothing of a line is kept; its labels are, for as long as a page is under way.
  */
 export type Table<Page> = {
   /** Begins a row in a slot that has none. Its numbers are whatever they were in a row that is gone, or in a new page. */
-  add(slot: number, labels: Labels): void
+  add(slot: number): void
   /** Ends a row. */
   remove(slot: number): void
   has(slot: number): boolean
@@ -24,27 +24,31 @@ export type Table<Page> = {
   pieces(families: readonly Family<Page>[], isWanted: ((slot: number) => boolean) | null): Iterable<Buffer>
 }
 
-/** Some hundred rows. */
-type Section<Page> = {
-  readonly page: Page
-  /** The labels of the rows as they came, and of those that are gone until the room is needed. */
-  labels: Bytes
-  /** Where the labels of each row begin, and how long they are: 0 where there is no row. */
-  readonly begins: Uint32Array
-  readonly lengths: Uint32Array
-  /** How long they are together. */
-  labelsLength: number
-}
+/** Some thousand rows, and which of them there are. */
+type Section<Page> = { readonly page: Page; readonly isRow: Uint8Array; rows: number }
 
-/** Room for so many rows more than there can be: those that come later may have longer labels, and some room is lost to those that are gone. */
-const spareRows = 64
+/** The labels of a section's rows, one after the other, and where those of each row end. */
+type LabelTexts = { readonly bytes: Bytes; readonly ends: Uint32Array }
+
+/** Most rows have shorter labels, in bytes; where they do not, more memory is taken. */
+const labelsLength = 64
 /** A piece ends with the line that makes it this long, in bytes. */
 const pieceLength = 131_072
 /** Few lines are longer, in bytes. */
 const lineLength = 4096
 
-/** `createPage` makes columns for `rowsPerPage` rows, of which the first is that of the slot it is given. */
-export function createTable<Page>(createPage: (firstSlot: number) => Page): Table<Page> {
+/**
+ * `createPage` makes columns for `rowsPerPage` rows, of which the first is that of the slot it is given; `labels` tell what each label of a
+ * slot's row is.
+ */
+export function createTable<Page>(
+  createPage: (firstSlot: number) => Page,
+  labels: Readonly<Record<string, (slot: number) => string>>,
+): Table<Page> {
+  const leads = Object.entries(labels).map(([name, read], at) => ({
+    lead: at === 0 ? `${name}="` : `",${name}="`,
+    read,
+  }))
   /** Those without rows are not there. */
   const sections: (Section<Page> | undefined)[] = []
   /** For each page that is under way, the slots of rows that were added since it began. */
@@ -53,7 +57,30 @@ export function createTable<Page>(createPage: (firstSlot: number) => Page): Tabl
   const placeOf = (slot: number) => Math.floor(slot / rowsPerPage)
   const sectionOf = (slot: number) => sections[placeOf(slot)]
 
-  function* lines(piece: Bytes, family: Family<Page>, isTold: (slot: number) => boolean): Iterable<Buffer> {
+  /** The labels of the rows that are told: to look them up for each family would take as long as all the rest. */
+  function layOut({ isRow, rows }: Section<Page>, place: number, isTold: (slot: number) => boolean): LabelTexts {
+    const bytes = createBytes(rows * labelsLength)
+    const ends = new Uint32Array(rowsPerPage)
+    for (let row = 0; row < rowsPerPage; row++) {
+      const slot = place * rowsPerPage + row
+      if (isRow[row] === 1 && isTold(slot)) {
+        for (const { lead, read } of leads) {
+          write(bytes, lead)
+          writeEscaped(bytes, read(slot))
+        }
+        write(bytes, '"')
+      }
+      ends[row] = bytes.length
+    }
+    return { bytes, ends }
+  }
+
+  function* lines(
+    piece: Bytes,
+    family: Family<Page>,
+    isTold: (slot: number) => boolean,
+    laidOut: Map<Section<Page>, LabelTexts>,
+  ): Iterable<Buffer> {
     write(piece, headerOf(family))
     const { column, none, hasLine, value = asItIs, decimals } = family
     const begin = bytesOf(beginOf(family))
@@ -62,14 +89,17 @@ export function createTable<Page>(createPage: (firstSlot: number) => Page): Tabl
     for (const [place, section] of sections.entries()) {
       if (section === undefined) continue
       const numbers = column(section.page)
+      const { bytes, ends } = laidOut.get(section) ?? layOut(section, place, isTold)
+      laidOut.set(section, { bytes, ends })
       for (let row = 0; row < rowsPerPage; row++) {
         const slot = place * rowsPerPage + row
-        if (section.lengths[row] === 0 || !isTold(slot)) continue
+        if (section.isRow[row] === 0 || !isTold(slot)) continue
         const number = numbers[row] as number
         if (number === none || Number.isNaN(number)) continue
         if (hasLine !== undefined && !hasLine(section.page, row)) continue
+        const from = row === 0 ? 0 : (ends[row - 1] as number)
         append(piece, begin)
-        append(piece, section.labels, section.begins[row], section.lengths[row])
+        append(piece, bytes, from, (ends[row] as number) - from)
         if (decimals === undefined) {
           // Most rows say what the one before said.
           if (number !== ended) end = endOf(family, number)
@@ -87,29 +117,25 @@ export function createTable<Page>(createPage: (firstSlot: number) => Page): Tabl
   }
 
   return {
-    add(slot, labels) {
+    add(slot) {
       const section = sectionOf(slot) ?? createSection(createPage(placeOf(slot) * rowsPerPage))
       sections[placeOf(slot)] = section
-      const text = bytesOf(writeLabels(labels))
-      if (!hasRoom(section.labels, text.length)) makeRoom(section, text.length)
-      section.begins[rowOf(slot)] = section.labels.length
-      section.lengths[rowOf(slot)] = text.length
-      section.labelsLength += text.length
-      append(section.labels, text)
+      section.isRow[rowOf(slot)] = 1
+      section.rows += 1
       for (const added of underWay) added.add(slot)
     },
     remove(slot) {
       const section = sectionOf(slot)
-      if (section === undefined) return
-      section.labelsLength -= section.lengths[rowOf(slot)] as number
-      section.lengths[rowOf(slot)] = 0
-      if (section.labelsLength === 0) sections[placeOf(slot)] = undefined
+      if (section?.isRow[rowOf(slot)] !== 1) return
+      section.isRow[rowOf(slot)] = 0
+      section.rows -= 1
+      if (section.rows === 0) sections[placeOf(slot)] = undefined
     },
-    has: (slot) => (sectionOf(slot)?.lengths[rowOf(slot)] ?? 0) > 0,
+    has: (slot) => sectionOf(slot)?.isRow[rowOf(slot)] === 1,
     *slots() {
       for (const [place, section] of sections.entries()) {
         if (section === undefined) continue
-        for (let row = 0; row < rowsPerPage; row++) if (section.lengths[row] !== 0) yield place * rowsPerPage + row
+        for (let row = 0; row < rowsPerPage; row++) if (section.isRow[row] === 1) yield place * rowsPerPage + row
       }
     },
     pageOf: (slot) => sectionOf(slot)?.page,
@@ -119,7 +145,8 @@ export function createTable<Page>(createPage: (firstSlot: number) => Page): Tabl
       const isTold = (slot: number) => !added.has(slot) && (isWanted === null || isWanted(slot))
       underWay.add(added)
       try {
-        for (const family of families) yield* lines(piece, family, isTold)
+        const laidOut = new Map<Section<Page>, LabelTexts>()
+        for (const family of families) yield* lines(piece, family, isTold, laidOut)
       } finally {
         underWay.delete(added)
       }
@@ -130,13 +157,7 @@ export function createTable<Page>(createPage: (firstSlot: number) => Page): Tabl
 const asItIs = (number: number) => number
 
 function createSection<Page>(page: Page): Section<Page> {
-  return {
-    page,
-    labels: createBytes(0),
-    begins: new Uint32Array(rowsPerPage),
-    lengths: new Uint32Array(rowsPerPage),
-    labelsLength: 0,
-  }
+  return { page, isRow: new Uint8Array(rowsPerPage), rows: 0 }
 }
 
 /** What a piece holds; it is empty then, and what is appended to it is written over this. */
@@ -144,19 +165,4 @@ function taken(piece: Bytes): Buffer {
   const bytes = piece.buffer.subarray(0, piece.length)
   piece.length = 0
   return bytes
-}
-
-/**
- * Moves the labels of all rows to where there is room for `more` bytes, and leaves those of rows that are gone behind: for as many rows
- * again as there are, or for all that a page may have, of labels as long as these.
- */
-function makeRoom(section: Section<unknown>, more: number): void {
-  const { labels, begins, lengths } = section
-  const rows = 1 + lengths.reduce((count, length) => (length > 0 ? count + 1 : count), 0)
-  const perRow = (section.labelsLength + more) / rows
-  section.labels = createBytes(Math.ceil(perRow * Math.min(2 * rows, rowsPerPage + spareRows)))
-  for (const [row, begin] of begins.entries()) {
-    begins[row] = section.labels.length
-    append(section.labels, labels, begin, lengths[row])
-  }
 }

@@ -122,7 +122,11 @@ export function createTargetSeries({
   prober: 'kernel' | 'portable'
   omit: ReadonlySet<MetricFamily>
 }): TargetSeries {
-  const table = createTable((slot) => createPage(monitor.memoryOf(slot)))
+  const watchedIn = (slot: number) => monitor.targetAt(slot) as WatchedTarget
+  const table = createTable((slot) => createPage(monitor.memoryOf(slot)), {
+    service: (slot) => watchedIn(slot).watchedService.service.name,
+    target: (slot) => watchedIn(slot).target.name,
+  })
   // Only the kernel prober sees SYNs.
   const families = familiesOf(clock).filter(
     ({ name }) => !omit.has(name) && (prober === 'kernel' || name !== 'porthole_target_syn_retransmits_total'),
@@ -130,11 +134,11 @@ export function createTargetSeries({
 
   return {
     patch(watched, now) {
-      const { slot, target, watchedService, health } = watched
+      const { slot, watchedService, health } = watched
       const { policy } = watchedService.service
       const row = rowOf(slot)
       const isNew = !table.has(slot)
-      if (isNew) table.add(slot, { service: watchedService.service.name, target: target.name })
+      if (isNew) table.add(slot)
       const page = table.pageOf(slot) as Page
       const { status } = statusAt(health, policy, now)
       const place = placeOf(Status.options, status)

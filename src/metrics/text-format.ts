@@ -1,4 +1,5 @@
 import type { MetricFamily } from '../domain/metric-family.ts'
+import { escaped } from './bytes.ts'
 
 /** One metric of the things that have rows in a table. */
 export type Family<Page> = {
@@ -25,7 +26,7 @@ export type Labels = Readonly<Record<string, string>>
 
 /** The HELP and TYPE of a family. */
 export function headerOf({ name, help, type }: Family<never>): string {
-  return `# HELP ${name} ${escaped(help, /[\\\n]/g)}\n# TYPE ${name} ${type}\n`
+  return `# HELP ${name} ${escapedHelp(help)}\n# TYPE ${name} ${type}\n`
 }
 
 /** What stands before the labels of a row. */
@@ -35,18 +36,18 @@ export function beginOf({ name }: Family<never>): string {
 
 /** What stands behind the labels of a row, where it is not a fraction. Numbers are written as JavaScript writes them, as prom-client does. */
 export function endOf({ value, labels }: Family<never>, number: number): string {
-  const more = labels === undefined ? '' : `,${writeLabels(labels(number))}`
+  const more = labels === undefined ? '' : `,${labelsOf(labels(number))}`
   return `${more}} ${value === undefined ? number : value(number)}\n`
 }
 
 /** Labels as they stand between braces. */
-export function writeLabels(labels: Labels): string {
+export function labelsOf(labels: Labels): string {
   return Object.entries(labels)
-    .map(([name, value]) => `${name}="${escaped(value, /[\\\n"]/g)}"`)
+    .map(([name, value]) => `${name}="${escaped(value)}"`)
     .join()
 }
 
-/** What the text format wants escaped (Prometheus, exposition formats). */
-function escaped(text: string, what: RegExp): string {
-  return text.replace(what, (character) => (character === '\n' ? '\\n' : `\\${character}`))
+/** A HELP says what it says without quotes, and so leaves them as they are. */
+function escapedHelp(text: string): string {
+  return text.replace(/[\\\n]/g, (character) => (character === '\n' ? '\\n' : '\\\\'))
 }

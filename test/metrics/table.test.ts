@@ -16,11 +16,15 @@ const checks: Family<Page> = {
 }
 
 function createSample() {
-  const table = createTable<Page>(() => ({ checks: new Float64Array(rowsPerPage) }))
+  const names: string[] = []
+  const table = createTable<Page>(() => ({ checks: new Float64Array(rowsPerPage) }), {
+    target: (slot) => names[slot] ?? '',
+  })
   return {
     ...table,
     put(slot: number, target: string, number = slot) {
-      table.add(slot, { target })
+      names[slot] = target
+      table.add(slot)
       const page = table.pageOf(slot)
       assert(page !== undefined)
       page.checks[rowOf(slot)] = number
