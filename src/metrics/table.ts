@@ -1,5 +1,5 @@
 import { rowOf, rowsPerPage } from '../monitor/columns.ts'
-import { append, type Bytes, bytesOf, createBytes, write, writeDecimal, writeEscaped } from './bytes.ts'
+import { append, type Bytes, bytesOf, createBytes, release, write, writeDecimal, writeEscaped } from './bytes.ts'
 import { beginOf, endOf, type Family, headerOf } from './text-format.ts'
 
 /**
@@ -30,8 +30,6 @@ type Section<Page> = { readonly page: Page; readonly isRow: Uint8Array; rows: nu
 /** The labels of a section's rows, one after the other, and where those of each row end. */
 type LabelTexts = { readonly bytes: Bytes; readonly ends: Uint32Array }
 
-/** Most rows have shorter labels, in bytes; where they do not, more memory is taken. */
-const labelsLength = 64
 /** A piece ends with the line that makes it this long, in bytes. */
 const pieceLength = 131_072
 /** Few lines are longer, in bytes. */
@@ -51,6 +49,8 @@ export function createTable<Page>(
   }))
   /** Those without rows are not there. */
   const sections: (Section<Page> | undefined)[] = []
+  /** Where labels are written before it is known how long they are together. */
+  const scratch = createBytes(0)
   /** For each page that is under way, the slots of rows that were added since it began. */
   const underWay = new Set<Set<number>>()
 
@@ -58,20 +58,22 @@ export function createTable<Page>(
   const sectionOf = (slot: number) => sections[placeOf(slot)]
 
   /** The labels of the rows that are told: to look them up for each family would take as long as all the rest. */
-  function layOut({ isRow, rows }: Section<Page>, place: number, isTold: (slot: number) => boolean): LabelTexts {
-    const bytes = createBytes(rows * labelsLength)
+  function layOut({ isRow }: Section<Page>, place: number, isTold: (slot: number) => boolean): LabelTexts {
     const ends = new Uint32Array(rowsPerPage)
+    scratch.length = 0
     for (let row = 0; row < rowsPerPage; row++) {
       const slot = place * rowsPerPage + row
       if (isRow[row] === 1 && isTold(slot)) {
         for (const { lead, read } of leads) {
-          write(bytes, lead)
-          writeEscaped(bytes, read(slot))
+          write(scratch, lead)
+          writeEscaped(scratch, read(slot))
         }
-        write(bytes, '"')
+        write(scratch, '"')
       }
-      ends[row] = bytes.length
+      ends[row] = scratch.length
     }
+    const bytes = createBytes(scratch.length)
+    append(bytes, scratch)
     return { bytes, ends }
   }
 
@@ -143,11 +145,12 @@ export function createTable<Page>(
       const piece = createBytes(pieceLength + lineLength)
       const added = new Set<number>()
       const isTold = (slot: number) => !added.has(slot) && (isWanted === null || isWanted(slot))
+      const laidOut = new Map<Section<Page>, LabelTexts>()
       underWay.add(added)
       try {
-        const laidOut = new Map<Section<Page>, LabelTexts>()
         for (const family of families) yield* lines(piece, family, isTold, laidOut)
       } finally {
+        for (const { bytes } of laidOut.values()) release(bytes)
         underWay.delete(added)
       }
     },

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { append, type Bytes, bytesOf, createBytes, hasRoom, write, writeDecimal } from '../../src/metrics/bytes.ts'
+import {
+  append,
+  type Bytes,
+  bytesOf,
+  createBytes,
+  hasRoom,
+  release,
+  write,
+  writeDecimal,
+} from '../../src/metrics/bytes.ts'
 
 const textOf = ({ buffer, length }: Bytes) => buffer.toString('utf8', 0, length)
 
@@ -53,4 +62,17 @@ test('a decimal is written as JavaScript writes it, however small or long', () =
     writeDecimal(bytes, number, decimals)
     assert.equal(textOf(bytes), `${number / 10 ** decimals}`, `${number} with ${decimals} decimals`)
   }
+})
+
+test("memory that is given back is nobody else's, however they grew", () => {
+  const others = Buffer.from('small, of what Node.js shares out')
+  for (const room of [0, 10, 100_000]) {
+    const bytes = createBytes(room)
+    for (const text of ['a', 'bc', 'd'.repeat(room)]) write(bytes, text)
+    const { buffer } = bytes
+    release(bytes)
+    assert.equal(buffer.length, 0)
+  }
+  assert.equal(others.toString(), 'small, of what Node.js shares out')
+  assert.equal(Buffer.from('another').toString(), 'another')
 })
