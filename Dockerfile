@@ -22,6 +22,6 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
 # porthole.yaml is looked for here: mount the directory, so that a file that is replaced is read anew.
 WORKDIR /etc/porthole
 # Node.js is process 1 and gets the signals itself. What follows the image's name is Porthole's command line.
-# V8 would let its youngest garbage grow to 128 MB before it looks at it, and with 16 MB works as fast; and it would collect it with four threads
-# however few cores there are, in which answers wait for them: 0 stands for one less than there are cores.
+# V8 would let its youngest garbage grow to 128 MB before it looks at it, and with 16 MB works as fast. It would collect it with four threads
+# however few cores there are, and answers would wait for those: 0 stands for one less than there are cores.
 ENTRYPOINT ["node", "--v8-pool-size=0", "--max-semi-space-size=8", "/app/src/porthole.js"]

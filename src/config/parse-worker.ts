@@ -56,6 +56,6 @@ function goBehindOthers(): void {
   try {
     setPriority(constants.priority.PRIORITY_LOW)
   } catch {
-    // Where a sandbox does not let it, it parses as any other thread.
+    // A sandbox may refuse the call (seccomp(2)). Then the file is parsed all the same, only not behind the others: nobody has to know.
   }
 }

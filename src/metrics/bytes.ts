@@ -2,7 +2,7 @@
  * Text in UTF-8 that grows at its end. A record and functions, and no closure to each: what they do takes some nanoseconds, and so
  * does a call that is not compiled into its caller.
  */
-export type Bytes = { buffer: Buffer; view: DataView; length: number }
+export type Bytes = { buffer: Buffer<ArrayBuffer>; view: DataView; length: number }
 
 /** None yet, and memory for so many. */
 export function createBytes(room: number): Bytes {
@@ -16,7 +16,7 @@ export function bytesOf(text: string): Bytes {
 
 /** Gives the memory of bytes that `createBytes` made back at once: V8 would do so much later, and collect everything for it. They are not used again. */
 export function release({ buffer }: Bytes): void {
-  if (buffer.buffer instanceof ArrayBuffer) buffer.buffer.transfer(0)
+  buffer.buffer.transfer(0)
 }
 
 /** Whether so many more fit in without other memory. */
@@ -49,28 +49,6 @@ export function write(bytes: Bytes, text: string): void {
     view.setInt8(length + at, code)
   }
   bytes.length = length + text.length
-}
-
-const [quote, backslash, lineFeed] = [0x22, 0x5c, 0x0a] as const
-
-/** Appends text as `write` does, to stand between quotes: what would end it, or the line, is escaped. */
-export function writeEscaped(bytes: Bytes, text: string): void {
-  if (!hasRoom(bytes, text.length)) grow(bytes, text.length)
-  const { view, length } = bytes
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (code > 0x7f || code === quote || code === backslash || code === lineFeed) {
-      write(bytes, escaped(text))
-      return
-    }
-    view.setInt8(length + at, code)
-  }
-  bytes.length = length + text.length
-}
-
-/** As a label's value is written (Prometheus, exposition formats). */
-export function escaped(text: string): string {
-  return text.replace(/[\\\n"]/g, (character) => (character === '\n' ? '\\n' : `\\${character}`))
 }
 
 const powersOfTen = [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9] as const
@@ -115,6 +93,6 @@ function grow(bytes: Bytes, more: number): void {
   Object.assign(bytes, viewed(larger))
 }
 
-function viewed(buffer: Buffer) {
+function viewed(buffer: Buffer<ArrayBuffer>) {
   return { buffer, view: new DataView(buffer.buffer, buffer.byteOffset, buffer.length) }
 }

@@ -1,6 +1,6 @@
 import { rowOf, rowsPerPage } from '../monitor/columns.ts'
-import { append, type Bytes, bytesOf, createBytes, release, write, writeDecimal, writeEscaped } from './bytes.ts'
-import { beginOf, endOf, type Family, headerOf } from './text-format.ts'
+import { append, type Bytes, bytesOf, createBytes, release, write, writeDecimal } from './bytes.ts'
+import { beginOf, endOf, escapedValue, type Family, headerOf } from './text-format.ts'
 
 /**
  * Numbers in columns, with a row for each slot: what series of the Prometheus format are made of. A line is put together when it is asked
@@ -66,7 +66,7 @@ export function createTable<Page>(
       if (isRow[row] === 1 && isTold(slot)) {
         for (const { lead, read } of leads) {
           write(scratch, lead)
-          writeEscaped(scratch, read(slot))
+          write(scratch, escapedValue(read(slot)))
         }
         write(scratch, '"')
       }

@@ -1,5 +1,4 @@
 import type { MetricFamily } from '../domain/metric-family.ts'
-import { escaped } from './bytes.ts'
 
 /** One metric of the things that have rows in a table. */
 export type Family<Page> = {
@@ -26,7 +25,7 @@ export type Labels = Readonly<Record<string, string>>
 
 /** The HELP and TYPE of a family. */
 export function headerOf({ name, help, type }: Family<never>): string {
-  return `# HELP ${name} ${escapedHelp(help)}\n# TYPE ${name} ${type}\n`
+  return `# HELP ${name} ${escaped(help, inHelp)}\n# TYPE ${name} ${type}\n`
 }
 
 /** What stands before the labels of a row. */
@@ -43,11 +42,18 @@ export function endOf({ value, labels }: Family<never>, number: number): string 
 /** Labels as they stand between braces. */
 export function labelsOf(labels: Labels): string {
   return Object.entries(labels)
-    .map(([name, value]) => `${name}="${escaped(value)}"`)
+    .map(([name, value]) => `${name}="${escapedValue(value)}"`)
     .join()
 }
 
-/** A HELP says what it says without quotes, and so leaves them as they are. */
-function escapedHelp(text: string): string {
-  return text.replace(/[\\\n]/g, (character) => (character === '\n' ? '\\n' : '\\\\'))
+/** A label's value as it stands between quotes. */
+export function escapedValue(value: string): string {
+  return escaped(value, inValue)
+}
+
+/** What the text format wants escaped (Prometheus, exposition formats). */
+const [inHelp, inValue] = [/[\\\n]/g, /[\\\n"]/g] as const
+
+function escaped(text: string, what: RegExp): string {
+  return text.replace(what, (character) => (character === '\n' ? '\\n' : `\\${character}`))
 }
