@@ -73,7 +73,8 @@ export function staleAfterMs(health: Health, policy: Policy): number {
 }
 
 function isStale(health: Health, policy: Policy, now: number): boolean {
-  return health.confirmedAt !== null && now - health.confirmedAt > staleAfterMs(health, policy)
+  // Added up as for whoever asks until when it is believed: numbers with fractions differ otherwise.
+  return health.confirmedAt !== null && now >= health.confirmedAt + staleAfterMs(health, policy)
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Health, nextHealth, unchecked } from '../../src/domain/health.ts'
+import { type Health, nextHealth, readsSameUntil, unchecked } from '../../src/domain/health.ts'
 import { Reason } from '../../src/domain/outcome.ts'
 import { countAll, holds, recount } from '../../src/monitor/tally.ts'
 import { sampleOutcome, samplePolicy } from '../samples.ts'
@@ -40,4 +40,12 @@ test('a tally that holds says what counting all of them says, whatever came in a
     { numRuns: 1000 },
   )
   assert.ok(held > 1000 && ended > 100, `${held} held, ${ended} did not`)
+})
+
+test('a tally made at the very instant at which a health is believed no longer counts it as unknown', () => {
+  const policy = samplePolicy({})
+  const target = { health: nextHealth(unchecked, sampleOutcome('connected', 1000), policy) }
+  const until = readsSameUntil(target.health, policy, 1000)
+  assert.equal(countAll([target], policy, until - 1).counts.up, 1)
+  assert.equal(countAll([target], policy, until).counts.unknown, 1)
 })
