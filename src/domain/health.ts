@@ -50,13 +50,24 @@ export function nextHealth(health: Health, outcome: Outcome, policy: Policy): He
   }
 }
 
-/** The interval that applies now: fast while a streak against the status is building, slow while settled down. Null when checked only on demand. */
+/** Which interval of a policy applies. */
+export const Pace = ['intervalMs', 'fastIntervalMs', 'downIntervalMs'] as const satisfies (keyof Policy)[]
+export type Pace = (typeof Pace)[number]
+
+/** The interval that applies now: fast while a streak against the status is building, slow while settled down. */
+export function paceOf({ status, streak }: Health): Pace {
+  if (status !== 'unknown' && streak !== null && streak.verdict !== status) return 'fastIntervalMs'
+  return status === 'down' ? 'downIntervalMs' : 'intervalMs'
+}
+
+/** How long it is, in milliseconds. Null when checked only on demand. */
+export function intervalAt(pace: Pace, policy: Policy): number | null {
+  return policy.intervalMs === null ? null : policy[pace]
+}
+
+/** The interval that applies now, likewise. */
 export function beatIntervalMs(health: Health, policy: Policy): number | null {
-  if (policy.intervalMs === null) return null
-  if (health.status !== 'unknown' && health.streak !== null && health.streak.verdict !== health.status) {
-    return policy.fastIntervalMs
-  }
-  return health.status === 'down' ? policy.downIntervalMs : policy.intervalMs
+  return intervalAt(paceOf(health), policy)
 }
 
 /**

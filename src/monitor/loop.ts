@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts'
-import { beatIntervalMs } from '../domain/health.ts'
+import { beatIntervalMs, intervalAt, Pace, paceOf } from '../domain/health.ts'
 import { nextBeat, phaseOf as phaseOfName } from '../domain/schedule.ts'
 import { createAgenda } from './agenda.ts'
-import { createColumns, rowOf, shortNumberColumn, wordColumn } from './columns.ts'
+import { createColumns, placeOf, rowOf, shortNumberColumn, wordAt, wordColumn } from './columns.ts'
 import type { Checked, Monitor } from './monitor.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
 import type { WatchedTarget } from './watch.ts'
@@ -43,34 +43,29 @@ export function createLoop({
 }): Loop {
   const agenda = createAgenda(tickMs)
   const columns = createColumns(() => ({
-    isScheduled: wordColumn(),
     phase: shortNumberColumn(),
-    /** The interval that applied when the next beat was planned. */
-    intervalMs: shortNumberColumn(),
+    /** The interval that applies, for as long as the target is scheduled. */
+    pace: wordColumn(),
   }))
   let timer: NodeJS.Timeout | undefined
   let running = false
 
   const covers = ({ watchedService }: WatchedTarget) => responsibility.covers(watchedService.service.name)
 
-  const isScheduled = ({ slot }: WatchedTarget) => columns.pageOf(slot).isScheduled[rowOf(slot)] === 1
   const phaseOf = ({ slot }: WatchedTarget) => columns.pageOf(slot).phase[rowOf(slot)] as number
-  const plannedMs = ({ slot }: WatchedTarget) => columns.pageOf(slot).intervalMs[rowOf(slot)] as number
+  /** Null while it is not scheduled. */
+  const pacedAt = ({ slot }: WatchedTarget) => wordAt(Pace, columns.pageOf(slot).pace, rowOf(slot))
 
-  function add(watched: WatchedTarget): void {
-    const page = columns.pageOf(watched.slot)
-    page.isScheduled[rowOf(watched.slot)] = 1
-    page.phase[rowOf(watched.slot)] = phaseOfTarget(watched)
-  }
-
-  function put({ slot }: WatchedTarget, dueAt: number, intervalMs: number): void {
-    columns.pageOf(slot).intervalMs[rowOf(slot)] = intervalMs
-    agenda.put(slot, dueAt)
+  /** From now on the interval that its health asks for applies. */
+  function pace({ slot, health }: WatchedTarget): Pace {
+    const applies = paceOf(health)
+    columns.pageOf(slot).pace[rowOf(slot)] = placeOf(Pace, applies)
+    return applies
   }
 
   function forget({ slot }: WatchedTarget): void {
     agenda.remove(slot)
-    columns.pageOf(slot).isScheduled[rowOf(slot)] = 0
+    columns.pageOf(slot).pace[rowOf(slot)] = placeOf(Pace, null)
   }
 
   /** Schedules targets that are new or whose definition changed, and forgets those that are gone. A change never puts a beat off, or changes without end would. */
@@ -83,7 +78,8 @@ export function createLoop({
         forget(watched)
         continue
       }
-      if (!isScheduled(watched)) add(watched)
+      if (pacedAt(watched) === null) columns.pageOf(watched.slot).phase[rowOf(watched.slot)] = phaseOfTarget(watched)
+      pace(watched)
       const phase = phaseOf(watched)
       const beatAt = beatAfter(now, phase, intervalMs, aheadMs)
       const lastAt = watched.health.lastOutcome?.startedAt ?? null
@@ -95,7 +91,7 @@ export function createLoop({
         isOverdue ? takeoverMs : Math.max(firstSweepMs, targets.length / firstSweepPerMs),
       )
       const dueAt = lastAt === null || isOverdue ? now + phase * spreadMs : beatAt
-      put(watched, Math.min(agenda.dueAt(watched.slot), dueAt), intervalMs)
+      agenda.put(watched.slot, Math.min(agenda.dueAt(watched.slot), dueAt))
     }
     wake()
   }
@@ -107,26 +103,25 @@ export function createLoop({
   }
 
   /**
-   * Plans the beat that follows one at `instant`; forgets a target that has none. Counting from a little later keeps a first
+   * When the beat comes that follows one at `instant`, at its pace; null when it has none. Counting from a little later keeps a first
    * check and the beat after it apart, and a timer that fires early from beating twice.
    */
-  function plan(watched: WatchedTarget, instant: number, aheadMs: number, latest = Number.POSITIVE_INFINITY): void {
-    const { policy } = watched.watchedService.service
-    const intervalMs = beatIntervalMs(watched.health, policy)
-    if (intervalMs === null) {
-      forget(watched)
-      return
-    }
-    const dueAt = beatAfter(instant + apartMs(watched, intervalMs), phaseOf(watched), intervalMs, aheadMs)
-    if (dueAt < latest) put(watched, dueAt, intervalMs)
+  function following(watched: WatchedTarget, pace: Pace, instant: number, aheadMs: number): number | null {
+    const intervalMs = intervalAt(pace, watched.watchedService.service.policy)
+    if (intervalMs === null) return null
+    return beatAfter(instant + apartMs(watched, intervalMs), phaseOf(watched), intervalMs, aheadMs)
   }
 
   /** An outcome can shorten the interval: a streak against the status is followed up without waiting for the beat that was planned. */
   function hasten({ watched }: Checked): void {
-    if (!isScheduled(watched)) return
+    const before = pacedAt(watched)
+    if (before === null) return
+    const applies = pace(watched)
     // Nearly always: then the beat that was planned stands.
-    if (beatIntervalMs(watched.health, watched.watchedService.service.policy) === plannedMs(watched)) return
-    plan(watched, clock.now(), epochAhead(), agenda.dueAt(watched.slot))
+    if (applies === before) return
+    const dueAt = following(watched, applies, clock.now(), epochAhead())
+    if (dueAt === null || dueAt >= agenda.dueAt(watched.slot)) return
+    agenda.put(watched.slot, dueAt)
     wake()
   }
 
@@ -138,13 +133,16 @@ export function createLoop({
       if (due === null) break
       for (const slot of due) {
         const watched = monitor.targetAt(slot)
-        if (watched === undefined) continue
-        if (!covers(watched)) {
+        const pace = watched && pacedAt(watched)
+        if (watched === undefined || pace == null) continue
+        // Not its health: to read that takes longer than all the rest, and what changes it hastens the beat.
+        const dueAt = covers(watched) ? following(watched, pace, now, aheadMs) : null
+        if (dueAt === null) {
           forget(watched)
           continue
         }
         monitor.beat(watched, agenda.dueAt(slot))
-        plan(watched, now, aheadMs)
+        agenda.put(slot, dueAt)
       }
     }
     return agenda.nextAt()

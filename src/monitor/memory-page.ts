@@ -74,6 +74,11 @@ export function readHealth(page: MemoryPage, row: number, own: string | null): H
   return last.health
 }
 
+/** What `readHealth` says of when the last outcome ended, for who wants nothing else. */
+export function lastEndedAt(page: MemoryPage, row: number): number | null {
+  return page.reason[row] === 0 ? null : (page.endedAt[row] as number)
+}
+
 function readOutcome(page: MemoryPage, row: number, own: string | null): Outcome | null {
   const reason = wordAt(Reason.options, page.reason, row)
   if (reason === null) return null

@@ -267,8 +267,8 @@ export function createMonitor(parts: {
  * or a moment of silence that two people asked about would be two failures in a row.
  */
 function isOvertaken({ watched, known }: Check, { startedAt }: Outcome): boolean {
-  const { lastOutcome } = watched.health
-  return lastOutcome !== null && lastOutcome.endedAt !== known && lastOutcome.endedAt > startedAt
+  const { lastEndedAt } = watched
+  return lastEndedAt !== null && lastEndedAt !== known && lastEndedAt > startedAt
 }
 
 /** What still comes in for these targets is dropped from now on. */

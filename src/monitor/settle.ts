@@ -4,7 +4,7 @@ import { type Outcome, type Reason, verdictOf } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
 import type { Transition } from '../domain/transition.ts'
 import { recount } from './tally.ts'
-import { standingOf, type WatchedService, type WatchedTarget } from './watch.ts'
+import { serviceStatusAt, type WatchedService, type WatchedTarget } from './watch.ts'
 
 const nothing: readonly Transition[] = []
 
@@ -48,28 +48,30 @@ function causeOf({ health: { lastOutcome } }: WatchedTarget, status: Status): Re
   return status === 'unknown' && verdictOf(lastOutcome.reason) !== 'unknown' ? null : lastOutcome.reason
 }
 
-/** Looks whether a service reads otherwise than last announced. The cause it gives is the first target that is down, else the first that is not up. */
+/** Looks whether a service reads otherwise than last announced. */
 export function reviewService(watchedService: WatchedService, now: number): readonly Transition[] {
+  const to = serviceStatusAt(watchedService, now)
+  return to === watchedService.announced ? nothing : [turnService(watchedService, to, now)]
+}
+
+/** Announces another status of a service. The cause it gives is the first target that is down, else the first that is not up. */
+function turnService(watchedService: WatchedService, to: Status, now: number): Transition {
   const { service, targets, announced: from } = watchedService
-  const { status: to, counts } = standingOf(watchedService, now)
-  if (to === from) return nothing
   watchedService.announced = to
   watchedService.announcedAt = now
   const reads = ({ health }: WatchedTarget) => statusAt(health, service.policy, now).status
   const culprit = targets.find((target) => reads(target) === 'down') ?? targets.find((target) => reads(target) !== 'up')
   const cause = culprit && `; ${culprit.target.name}: ${explain(culprit.health, service.policy, culprit.target, now)}`
-  const message = `${counts.up} of ${targets.length} targets up${cause ?? ''}`
-  return [
-    {
-      service: service.name,
-      target: null,
-      from,
-      to,
-      at: now,
-      reason: culprit === undefined ? null : causeOf(culprit, reads(culprit)),
-      message,
-    },
-  ]
+  const up = targets.filter((target) => reads(target) === 'up').length
+  return {
+    service: service.name,
+    target: null,
+    from,
+    to,
+    at: now,
+    reason: culprit === undefined ? null : causeOf(culprit, reads(culprit)),
+    message: `${up} of ${targets.length} targets up${cause ?? ''}`,
+  }
 }
 
 /** The last that is heard of a service: it is no longer registered, so from now on nothing is known of it. */

@@ -21,6 +21,13 @@ export function countAll(targets: Iterable<{ readonly health: Health }>, policy:
   return tally
 }
 
+/** The same where nothing is to be kept. */
+export function countNow(targets: readonly { readonly health: Health }[], policy: Policy, now: number): Counts {
+  const counts = noCounts()
+  for (const { health } of targets) counts[statusAt(health, policy, now).status]++
+  return counts
+}
+
 /** Whether it still holds. */
 export function holds(tally: Tally, now: number): boolean {
   return tally.at <= now && now < tally.until

@@ -2,7 +2,7 @@ import { type Health, unchecked } from '../domain/health.ts'
 import { Status } from '../domain/status.ts'
 import { type KeptTarget, keepTarget, type Target, targetOf } from '../domain/target.ts'
 import { createColumns, placeOf, put, rowOf, wordAt } from './columns.ts'
-import { createMemoryPage, type MemoryPage, readHealth, writeHealth } from './memory-page.ts'
+import { createMemoryPage, lastEndedAt, type MemoryPage, readHealth, writeHealth } from './memory-page.ts'
 import type { Check, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
 
 /**
@@ -59,6 +59,9 @@ export function createTargetMemories(): TargetMemories {
     }
     set health(health: Health) {
       writeHealth(pageOf(this.slot), rowOf(this.slot), health, this.address)
+    }
+    get lastEndedAt(): number | null {
+      return lastEndedAt(pageOf(this.slot), rowOf(this.slot))
     }
     private get address(): string | null {
       return typeof this.kept === 'string' ? this.kept : this.kept.address

@@ -79,7 +79,7 @@ export function createTurns({
       end(check)
       return
     }
-    check.known = watched.health.lastOutcome?.endedAt ?? null
+    check.known = watched.lastEndedAt
     newest = check
     inFlight++
     if (isSilent) silentInFlight++
@@ -133,7 +133,10 @@ export function createTurns({
 }
 
 /** Whether a target is down and answers nothing, so that a check of it lasts as long as it may. */
-function isSilent({ health: { status, lastOutcome } }: WatchedTarget): boolean {
+function isSilent(watched: WatchedTarget): boolean {
+  // Nearly always, and quicker to see: what is down was announced as that, or reads unknown since.
+  if (watched.announced === 'up') return false
+  const { status, lastOutcome } = watched.health
   return (
     status === 'down' &&
     lastOutcome !== null &&

@@ -4,7 +4,7 @@ import { statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import type { Counts, Status } from '../domain/status.ts'
 import type { Target } from '../domain/target.ts'
-import { countAll, holds, type Tally } from './tally.ts'
+import { countAll, countNow, holds, type Tally } from './tally.ts'
 
 /** A target of a service, with what is remembered of it. One object for as long as the service has the target. */
 export type WatchedTarget = {
@@ -13,6 +13,8 @@ export type WatchedTarget = {
   target: Target
   readonly watchedService: WatchedService
   health: Health
+  /** When its last outcome ended, as its health says; null while there is none. */
+  readonly lastEndedAt: number | null
   /** The status last announced by a transition. */
   announced: Status
   /** The check under way, or asked for; or that its beat came, and waits for its turn. */
@@ -85,22 +87,32 @@ export type ServiceStanding = { readonly status: Status; readonly since: number 
 
 /** The status of a service over its targets as they read now. */
 export function standingOf(watched: WatchedService, now: number): ServiceStanding {
-  const { policy, quorum } = watched.service
-  const counts = countsOf(watched, now)
-  const counted = statusOf(counts, quorum)
-  const status = counted === 'down' && mayHaveMore(watched, now) ? 'unknown' : counted
+  const counts = { ...countsOf(watched, now) }
+  const status = statusBy(counts, watched, now)
   if (status === watched.announced) return { status, since: watched.announcedAt, counts }
+  const { policy } = watched.service
   let latest = Number.NEGATIVE_INFINITY
   for (const { health } of watched.targets) latest = Math.max(latest, statusAt(health, policy, now).since ?? latest)
   return { status, since: Number.isFinite(latest) ? latest : null, counts }
 }
 
-function countsOf(watched: WatchedService, now: number): Counts {
+/** The status alone, which is all that is to be known after most outcomes. */
+export function serviceStatusAt(watched: WatchedService, now: number): Status {
+  return statusBy(countsOf(watched, now), watched, now)
+}
+
+function statusBy(counts: Readonly<Counts>, watched: WatchedService, now: number): Status {
+  const counted = statusOf(counts, watched.service.quorum)
+  return counted === 'down' && mayHaveMore(watched, now) ? 'unknown' : counted
+}
+
+/** Not to be kept: they change with what comes in. */
+function countsOf(watched: WatchedService, now: number): Readonly<Counts> {
   const { targets, service, tally } = watched
-  if (tally !== null && holds(tally, now)) return { ...tally.counts }
-  const counted = countAll(targets, service.policy, now)
-  if (targets.length >= fewestTallied) watched.tally = counted
-  return { ...counted.counts }
+  if (tally !== null && holds(tally, now)) return tally.counts
+  if (targets.length < fewestTallied) return countNow(targets, service.policy, now)
+  watched.tally = countAll(targets, service.policy, now)
+  return watched.tally.counts
 }
 
 /** Whether a quorum that those found so far cannot meet may still be met: a name that is not resolved yet may stand for any number. */
