@@ -24,4 +24,4 @@ WORKDIR /etc/porthole
 # Node.js is process 1 and gets the signals itself. What follows the image's name is Porthole's command line.
 # V8 would let its youngest garbage grow to 128 MB before it looks at it, and with 16 MB works as fast. It would collect it with four threads
 # however few cores there are, and answers would wait for those: 0 stands for one less than there are cores.
-ENTRYPOINT ["node", "--v8-pool-size=0", "--max-semi-space-size=8", "/app/src/porthole.js"]
+ENTRYPOINT ["node", "--v8-pool-size=0", "--max-semi-space-size=4", "/app/src/porthole.js"]

@@ -13,7 +13,7 @@ import { type ConfigWatch, watchConfig } from './config/watch.ts'
 import { parseDuration } from './domain/duration.ts'
 import { builtInDefaults } from './domain/policy.ts'
 import { startProber } from './prober/start.ts'
-import { giveBackLarge } from './reclaim.ts'
+import { beginBurst, endBurst, giveBackLarge } from './reclaim.ts'
 import type { Porthole } from './serve.ts'
 
 const usage = `Porthole makes TCP services checkable over HTTP.
@@ -119,6 +119,7 @@ async function runServe(targets: string[], named: string | null): Promise<number
     output.err(`porthole: ${porthole}`)
     return 1
   }
+  endBurst()
   logRemarks(porthole, file, read)
   const stopFollowing = file === null ? () => undefined : followFile(file, digest, sources, porthole)
 
@@ -136,7 +137,7 @@ async function runServe(targets: string[], named: string | null): Promise<number
 
 /** Keeps the configuration in force the same as the file's. */
 function followFile(file: string, seen: string | null, sources: ConfigSources, porthole: Porthole): () => void {
-  const onChange = async (bytes: Uint8Array<ArrayBuffer>) => {
+  const takeIn = async (bytes: Uint8Array<ArrayBuffer>) => {
     const read = await parseAside({ name: file, bytes }, sources, porthole.services)
     if (!read.ok) {
       if (read.arePassing) watching.forget()
@@ -144,6 +145,10 @@ function followFile(file: string, seen: string | null, sources: ConfigSources, p
     }
     await porthole.reload(read.config)
     logRemarks(porthole, file, read)
+  }
+  const onChange = (bytes: Uint8Array<ArrayBuffer>) => {
+    beginBurst()
+    return takeIn(bytes).finally(endBurst)
   }
   const watching: ConfigWatch = watchConfig({
     file,

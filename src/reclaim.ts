@@ -41,13 +41,26 @@ async function askMalloc(signature: string, ...args: number[]): Promise<void> {
   }
 }
 
+/** So long after a burst memory counts again, in milliseconds: a first sweep is over by then. */
+const settleMs = 5000
+let settling: NodeJS.Timeout | undefined
+
+/** A lot is to be made, in this thread or others, as in a reload: speed counts until that is over. So it does from the start on. */
+export function beginBurst(): void {
+  clearTimeout(settling)
+  setFlagsFromString('--no-optimize-for-size')
+}
+
 /**
- * By how much of what is left after a collection the heap may grow until the next, in percent, for so long after garbage was collected.
- * V8 goes by how fast the heap grew before a collection: one in the middle of a first sweep would be the last for a long time.
+ * What was to be made is made, and memory counts from a while later on: whenever V8 collects garbage it packs together what is left and
+ * gives back what that frees, and some seconds later it looks once more. By itself it keeps the pages of the heap that it freed, a
+ * tenth of all and more after a start, unless next to nothing is allocated any more (`ShouldOptimizeForMemoryUsage` in heap.cc of V8,
+ * and memory-reducer.cc).
  */
-const growing = { percent: 10, ms: 15_000 }
-/** As V8 has it by itself. */
-const asItGrows = 0
+export function endBurst(): void {
+  clearTimeout(settling)
+  settling = setTimeout(() => setFlagsFromString('--optimize-for-size'), settleMs).unref()
+}
 
 /**
  * Collects all garbage of this thread and packs together what is left, which may hold it up for a third of a second: for who has just made
@@ -59,10 +72,4 @@ export function collectGarbage(): void {
   const gc: NodeJS.GCFunction = runInNewContext('gc')
   setFlagsFromString('--no-expose-gc')
   gc({ type: 'major', flavor: 'last-resort', execution: 'sync' })
-  setGrowing(growing.percent)
-  setTimeout(setGrowing, growing.ms, asItGrows).unref()
-}
-
-function setGrowing(percent: number): void {
-  setFlagsFromString(`--heap-growing-percent=${percent}`)
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { syncBuiltinESMExports } from 'node:module'
 import { test } from 'node:test'
+import v8 from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { collectGarbage, giveBackFreed, giveBackLarge } from '../src/reclaim.ts'
+import { beginBurst, collectGarbage, endBurst, giveBackFreed, giveBackLarge } from '../src/reclaim.ts'
 
 const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
 
@@ -59,4 +61,25 @@ test('what was freed below something that is still in use goes back to the syste
   const after = process.memoryUsage.rss()
   assert.equal(held.blocks.length, 6)
   assert.ok(before - after > 50e6, `${before} bytes before and ${after} after`)
+})
+
+test('speed counts from the beginning of a burst until some seconds after its end, and then memory', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { mock } = t.mock.method(v8, 'setFlagsFromString', () => undefined)
+  syncBuiltinESMExports()
+  t.after(() => {
+    mock.restore()
+    syncBuiltinESMExports()
+  })
+  const set = () => mock.calls.map(({ arguments: [flag] }) => flag)
+  beginBurst()
+  endBurst()
+  t.mock.timers.tick(4999)
+  beginBurst()
+  t.mock.timers.tick(60_000)
+  endBurst()
+  t.mock.timers.tick(4999)
+  assert.deepEqual(set(), ['--no-optimize-for-size', '--no-optimize-for-size'])
+  t.mock.timers.tick(1)
+  assert.deepEqual(set().slice(2), ['--optimize-for-size'])
 })
