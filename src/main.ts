@@ -119,7 +119,7 @@ async function runServe(targets: string[], named: string | null): Promise<number
     output.err(`porthole: ${porthole}`)
     return 1
   }
-  endBurst()
+  endBurst('reload')
   logRemarks(porthole, file, read)
   const stopFollowing = file === null ? () => undefined : followFile(file, digest, sources, porthole)
 
@@ -147,8 +147,8 @@ function followFile(file: string, seen: string | null, sources: ConfigSources, p
     logRemarks(porthole, file, read)
   }
   const onChange = (bytes: Uint8Array<ArrayBuffer>) => {
-    beginBurst()
-    return takeIn(bytes).finally(endBurst)
+    beginBurst('reload')
+    return takeIn(bytes).finally(() => endBurst('reload'))
   }
   const watching: ConfigWatch = watchConfig({
     file,

@@ -41,24 +41,31 @@ async function askMalloc(signature: string, ...args: number[]): Promise<void> {
   }
 }
 
-/** So long after a burst memory counts again, in milliseconds: a first sweep is over by then. */
-const settleMs = 5000
+/** Why speed counts for now: a lot is made, in this thread or others, of which little stays; or more is due than can be done. */
+export type Burst = 'reload' | 'overload'
+
+/** So long after the last burst memory counts again, in milliseconds: by then it is known whether what a start brought is too much. */
+const settleMs = 25_000
+const bursts = new Set<Burst>()
 let settling: NodeJS.Timeout | undefined
 
-/** A lot is to be made, in this thread or others, as in a reload: speed counts until that is over. So it does from the start on. */
-export function beginBurst(): void {
+/** Speed counts until that is over. So it does from the start on. */
+export function beginBurst(burst: Burst): void {
+  bursts.add(burst)
   clearTimeout(settling)
   setFlagsFromString('--no-optimize-for-size')
 }
 
 /**
- * What was to be made is made, and memory counts from a while later on: whenever V8 collects garbage it packs together what is left and
- * gives back what that frees, and some seconds later it looks once more. By itself it keeps the pages of the heap that it freed, a
- * tenth of all and more after a start, unless next to nothing is allocated any more (`ShouldOptimizeForMemoryUsage` in heap.cc of V8,
- * and memory-reducer.cc).
+ * Once all bursts are over, memory counts from a while later on: whenever V8 collects garbage it packs together what is left and gives
+ * back what that frees, and some seconds later it looks once more. By itself it keeps the pages of the heap that it freed, a tenth of all
+ * and more after a start, unless next to nothing is allocated any more (`ShouldOptimizeForMemoryUsage` in heap.cc of V8, and
+ * memory-reducer.cc). Where all there is time for is checks it would spend two thirds of it on garbage.
  */
-export function endBurst(): void {
+export function endBurst(burst: Burst): void {
+  bursts.delete(burst)
   clearTimeout(settling)
+  if (bursts.size > 0) return
   settling = setTimeout(() => setFlagsFromString('--optimize-for-size'), settleMs).unref()
 }
 

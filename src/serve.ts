@@ -25,7 +25,7 @@ import { boundInFlight, descriptorLimit } from './prober/descriptors.ts'
 import { createResolver } from './prober/resolver.ts'
 import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
-import { collectGarbage, keepGivingBack } from './reclaim.ts'
+import { beginBurst, collectGarbage, endBurst, keepGivingBack } from './reclaim.ts'
 import { createRegistrar } from './registrar.ts'
 import type { Commons } from './replicas/start.ts'
 import { createKeeper, type Keeper } from './store/keeper.ts'
@@ -133,7 +133,9 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   const app = await buildApp(parts, { level: config.logLevel })
   const { log } = app
   const found = replica?.sharing.recorded ?? monitor.transitions
-  logNews(log, { monitor, members, found, overload: watchOverload({ monitor, clock }) })
+  const overload = watchOverload({ monitor, clock })
+  overload.subscribe(({ isOverloaded }) => (isOverloaded ? beginBurst : endBurst)('overload'))
+  logNews(log, { monitor, members, found, overload })
   if (replica !== null) logReplicaNews(log, replica.news)
 
   async function joinOthers(settings: NonNullable<Config['replicas']>): Promise<Commons> {
