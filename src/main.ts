@@ -13,7 +13,7 @@ import { type ConfigWatch, watchConfig } from './config/watch.ts'
 import { parseDuration } from './domain/duration.ts'
 import { builtInDefaults } from './domain/policy.ts'
 import { startProber } from './prober/start.ts'
-import { beginBurst, endBurst, giveBackLarge } from './reclaim.ts'
+import { beginBurst, endBurst, giveBackLarge, manyServices } from './reclaim.ts'
 import type { Porthole } from './serve.ts'
 
 const usage = `Porthole makes TCP services checkable over HTTP.
@@ -119,7 +119,7 @@ async function runServe(targets: string[], named: string | null): Promise<number
     output.err(`porthole: ${porthole}`)
     return 1
   }
-  endBurst('reload')
+  settle(porthole)
   logRemarks(porthole, file, read)
   const stopFollowing = file === null ? () => undefined : followFile(file, digest, sources, porthole)
 
@@ -135,6 +135,11 @@ async function runServe(targets: string[], named: string | null): Promise<number
   return 0
 }
 
+/** What there was to take in is taken in. With few services speed goes on to count: what their garbage takes is next to nothing. */
+function settle({ services }: Porthole): void {
+  if (services.size >= manyServices) endBurst('reload')
+}
+
 /** Keeps the configuration in force the same as the file's. */
 function followFile(file: string, seen: string | null, sources: ConfigSources, porthole: Porthole): () => void {
   const takeIn = async (bytes: Uint8Array<ArrayBuffer>) => {
@@ -148,7 +153,7 @@ function followFile(file: string, seen: string | null, sources: ConfigSources, p
   }
   const onChange = (bytes: Uint8Array<ArrayBuffer>) => {
     beginBurst('reload')
-    return takeIn(bytes).finally(() => endBurst('reload'))
+    return takeIn(bytes).finally(() => settle(porthole))
   }
   const watching: ConfigWatch = watchConfig({
     file,

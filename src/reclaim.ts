@@ -41,12 +41,16 @@ async function askMalloc(signature: string, ...args: number[]): Promise<void> {
   }
 }
 
+/** So many services leave enough garbage behind, whenever they are taken in, that it is worth the time to give it back. */
+export const manyServices = 1000
+
 /** Why speed counts for now: a lot is made, in this thread or others, of which little stays; or more is due than can be done. */
 export type Burst = 'reload' | 'overload'
 
 /** So long after the last burst memory counts again, in milliseconds: by then it is known whether what a start brought is too much. */
 const settleMs = 25_000
-const bursts = new Set<Burst>()
+/** A start is one. */
+const bursts = new Set<Burst>(['reload'])
 let settling: NodeJS.Timeout | undefined
 
 /** Speed counts until that is over. So it does from the start on. */

@@ -25,7 +25,7 @@ import { boundInFlight, descriptorLimit } from './prober/descriptors.ts'
 import { createResolver } from './prober/resolver.ts'
 import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
-import { beginBurst, collectGarbage, endBurst, keepGivingBack } from './reclaim.ts'
+import { beginBurst, collectGarbage, endBurst, keepGivingBack, manyServices } from './reclaim.ts'
 import { createRegistrar } from './registrar.ts'
 import type { Commons } from './replicas/start.ts'
 import { createKeeper, type Keeper } from './store/keeper.ts'
@@ -62,9 +62,6 @@ const fixedSettings = [
 
 /** How long requests under way may take when closing, before the checks they wait for are abandoned; and again before their connections are cut. */
 const closeGraceMs = 1000
-
-/** So many services in a file leave enough garbage behind to collect it before the start goes on. */
-const manyServices = 1000
 
 /** Puts the parts together and starts them: HTTP first, since one of the targets may be Porthole itself. A string says why it cannot be. */
 export async function serve(config: Config, version: string): Promise<Porthole | string> {
