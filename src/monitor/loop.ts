@@ -54,10 +54,10 @@ export function createLoop({
 
   const phaseOf = ({ slot }: WatchedTarget) => columns.pageOf(slot).phase[rowOf(slot)] as number
   /** Null while it is not scheduled. */
-  const pacedAt = ({ slot }: WatchedTarget) => wordAt(Pace, columns.pageOf(slot).pace, rowOf(slot))
+  const paceAt = ({ slot }: WatchedTarget) => wordAt(Pace, columns.pageOf(slot).pace, rowOf(slot))
 
   /** From now on the interval that its health asks for applies. */
-  function pace({ slot, health }: WatchedTarget): Pace {
+  function setPace({ slot, health }: WatchedTarget): Pace {
     const applies = paceOf(health)
     columns.pageOf(slot).pace[rowOf(slot)] = placeOf(Pace, applies)
     return applies
@@ -78,8 +78,8 @@ export function createLoop({
         forget(watched)
         continue
       }
-      if (pacedAt(watched) === null) columns.pageOf(watched.slot).phase[rowOf(watched.slot)] = phaseOfTarget(watched)
-      pace(watched)
+      if (paceAt(watched) === null) columns.pageOf(watched.slot).phase[rowOf(watched.slot)] = phaseOfTarget(watched)
+      setPace(watched)
       const phase = phaseOf(watched)
       const beatAt = beatAfter(now, phase, intervalMs, aheadMs)
       const lastAt = watched.health.lastOutcome?.startedAt ?? null
@@ -114,9 +114,9 @@ export function createLoop({
 
   /** An outcome can shorten the interval: a streak against the status is followed up without waiting for the beat that was planned. */
   function hasten({ watched }: Checked): void {
-    const before = pacedAt(watched)
+    const before = paceAt(watched)
     if (before === null) return
-    const applies = pace(watched)
+    const applies = setPace(watched)
     // Nearly always: then the beat that was planned stands.
     if (applies === before) return
     const dueAt = following(watched, applies, clock.now(), epochAhead())
@@ -133,7 +133,7 @@ export function createLoop({
       if (due === null) break
       for (const slot of due) {
         const watched = monitor.targetAt(slot)
-        const pace = watched && pacedAt(watched)
+        const pace = watched && paceAt(watched)
         if (watched === undefined || pace == null) continue
         // Not its health: to read that takes longer than all the rest, and what changes it hastens the beat.
         const dueAt = covers(watched) ? following(watched, pace, now, aheadMs) : null
