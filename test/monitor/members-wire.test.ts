@@ -73,7 +73,8 @@ test('addresses of a name close, go and come without a false alarm, and leave no
   }
   async function beat(): Promise<void> {
     clock.skip(11_100)
-    loop.runDue()
+    // It lets others have their turn after some milliseconds, which a busy machine may take from it.
+    while ((loop.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now());
     assert.equal(monitor.stats().inFlight, monitor.services.get('db')?.targets.length)
     await sweep()
   }
