@@ -112,8 +112,8 @@ export function createLoop({
     return beatAfter(instant + apartMs(watched, intervalMs), phaseOf(watched), intervalMs, aheadMs)
   }
 
-  /** An outcome can shorten the interval: a streak against the status is followed up without waiting for the beat that was planned. */
-  function hasten({ watched }: Checked): void {
+  /** An outcome can shorten the interval, whoever found it: a streak against the status is followed up without waiting for the beat that was planned. */
+  function hasten({ watched }: Pick<Checked, 'watched'>): void {
     const before = paceAt(watched)
     if (before === null) return
     const applies = setPace(watched)
@@ -169,6 +169,7 @@ export function createLoop({
 
   monitor.watching.subscribe(follow)
   monitor.checked.subscribe(hasten)
+  monitor.adopted.subscribe(hasten)
   responsibility.gained.subscribe((names) => follow(names.flatMap((name) => monitor.services.get(name)?.targets ?? [])))
   followAll()
 

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { systemClock } from '../../src/clock.ts'
+import { nextHealth } from '../../src/domain/health.ts'
 import type { Reason } from '../../src/domain/outcome.ts'
 import { phaseOf } from '../../src/domain/schedule.ts'
 import type { Service } from '../../src/domain/service.ts'
 import { createLoop } from '../../src/monitor/loop.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
-import { sampleService } from '../samples.ts'
+import { sampleOutcome, sampleService } from '../samples.ts'
 import { fakeProber, watch } from './fakes.ts'
 
 /** Instants are sums of fractions: they are only right to a small part of a millisecond. */
@@ -216,6 +217,28 @@ test('an outcome that was asked for brings the next beat forward as well', async
   clock.advance(100_000)
   await checkOnce(target('pg', 'a:1'), 'refused')
   assert.ok((loop.runDue() ?? 0) - clock.now() <= 1500)
+})
+
+test('an outcome that another replica found brings the next beat forward as well, and settles the interval', async () => {
+  const settings = { interval: 600_000, fastInterval: 1000, downInterval: 1_200_000, fall: 2 }
+  const { beat, loop, clock, monitor, service, target } = schedule([sampleService('pg', ['a:1'], settings)])
+  const untilNext = () => (loop.runDue() ?? 0) - clock.now()
+  await beat('connected')
+  await beat('connected')
+  const watched = target('pg', 'a:1')
+  const adopt = () => {
+    clock.advance(100)
+    const health = nextHealth(watched.health, sampleOutcome('refused', clock.now()), service('pg').service.policy)
+    monitor.adopt(service('pg'), null, new Map([['a:1', { ...watched, health }]]))
+  }
+  adopt()
+  assert.ok(untilNext() <= 1500, `${untilNext()} ms`)
+  adopt()
+  assert.equal(watched.health.status, 'down')
+  await beat('refused')
+  assert.ok(untilNext() > 1500, `${untilNext()} ms`)
+  await beat('refused')
+  assert.ok(Math.abs(untilNext() - 1_200_000) < roundingMs, `${untilNext()} ms`)
 })
 
 test('an interval that changed applies at once, shorter or longer', async () => {
