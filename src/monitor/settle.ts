@@ -4,7 +4,7 @@ import { type Outcome, type Reason, verdictOf } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
 import type { Transition } from '../domain/transition.ts'
 import { recount } from './tally.ts'
-import { serviceStatusAt, type WatchedService, type WatchedTarget } from './watch.ts'
+import { countsOf, serviceStatusAt, type WatchedService, type WatchedTarget } from './watch.ts'
 
 const nothing: readonly Transition[] = []
 
@@ -62,7 +62,7 @@ function turnService(watchedService: WatchedService, to: Status, now: number): T
   const reads = ({ health }: WatchedTarget) => statusAt(health, service.policy, now).status
   const culprit = targets.find((target) => reads(target) === 'down') ?? targets.find((target) => reads(target) !== 'up')
   const cause = culprit && `; ${culprit.target.name}: ${explain(culprit.health, service.policy, culprit.target, now)}`
-  const up = targets.filter((target) => reads(target) === 'up').length
+  const { up } = countsOf(watchedService, now)
   return {
     service: service.name,
     target: null,

@@ -106,8 +106,8 @@ function statusBy(counts: Readonly<Counts>, watched: WatchedService, now: number
   return counted === 'down' && mayHaveMore(watched, now) ? 'unknown' : counted
 }
 
-/** Not to be kept: they change with what comes in. */
-function countsOf(watched: WatchedService, now: number): Readonly<Counts> {
+/** How many of its targets read as what. Not to be kept: the numbers change with what comes in. */
+export function countsOf(watched: WatchedService, now: number): Readonly<Counts> {
   const { targets, service, tally } = watched
   if (tally !== null && holds(tally, now)) return tally.counts
   if (targets.length < fewestTallied) return countNow(targets, service.policy, now)
