@@ -12,7 +12,7 @@ import { createRegistry } from '../src/monitor/registry.ts'
 import { createTransitionLog } from '../src/monitor/transition-log.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { createReadiness } from '../src/readiness.ts'
-import { createRegistrar } from '../src/registrar.ts'
+import { createRegistrar } from '../src/registrar/registrar.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 
 /** The committed document. */

@@ -34,7 +34,7 @@ import type { TransitionLog } from './monitor/transition-log.ts'
 import { badgeRoutes } from './page/badge-routes.ts'
 import { pageRoutes } from './page/routes.ts'
 import type { Readiness } from './readiness.ts'
-import type { Registrar } from './registrar.ts'
+import type { Registrar } from './registrar/registrar.ts'
 
 /** How long a request may take to arrive, in milliseconds. */
 const requestTimeoutMs = 10_000

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Registry } from './monitor/registry.ts'
-import type { Registrar } from './registrar.ts'
+import type { Registrations } from './registrar/registrations.ts'
 import type { SharedFile } from './replicas/shared-file.ts'
 
 /** What a configuration file defines, put in force some services at a time: whoever asks for something meanwhile is answered. */
@@ -14,11 +14,11 @@ export type InForce = {
 /** `onDone` is told of each file that came through: of its services, and how many were changed and removed for it. */
 export function createInForce({
   registry,
-  registrar,
+  registrations,
   onDone,
 }: {
   registry: Pick<Registry, 'replace'>
-  registrar: Pick<Registrar, 'setDefaults'>
+  registrations: Pick<Registrations, 'setDefaults'>
   onDone: (done: { services: number; changed: number; removed: number }) => void
 }): InForce {
   /** What is to be put next. */
@@ -34,7 +34,7 @@ export function createInForce({
       if (next !== null || isStopped) return
       step = replacing.next()
     }
-    await registrar.setDefaults(defaults)
+    await registrations.setDefaults(defaults)
     if (next === null) onDone({ services: services.length, ...step.value })
   }
 

@@ -26,7 +26,7 @@ import { createResolver } from './prober/resolver.ts'
 import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
 import { beginBurst, collectGarbage, endBurst, keepGivingBack, manyServices } from './reclaim.ts'
-import { createRegistrar } from './registrar.ts'
+import { createRegistrar } from './registrar/registrar.ts'
 import type { Commons } from './replicas/start.ts'
 import { createKeeper, type Keeper } from './store/keeper.ts'
 import { createMemoryStore } from './store/memory.ts'
@@ -90,10 +90,11 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   const keeper = data === null || commons !== null ? null : keepIn(data)
   const store = commons?.store ?? keeper?.store ?? createMemoryStore(retention)
   const registrar = createRegistrar({ registry, store, clock, limits, isShared: commons !== null })
-  const about = { monitor, loop, log: transitions, registry, registrar }
+  const { registrations } = registrar
+  const about = { monitor, loop, log: transitions, registry, registrations }
   const inForce = createInForce({
     registry,
-    registrar,
+    registrations,
     onDone: (done) => log.info(done, 'configuration in force'),
   })
   const replica = commons?.create({ ...about, apply: inForce.put }) ?? null
@@ -148,9 +149,9 @@ export async function serve(config: Config, version: string): Promise<Porthole |
         openSqliteStore({ directory, retention, since: Math.floor(clock.toEpoch(transitions.completeSince())) }),
       log: transitions,
       clock,
-      onLoad({ registrations, drained, transitions }) {
-        for (const problem of registrar.restore(registrations, drained)) log.error(problem)
-        const counts = { registrations: registrations.length, drained: drained.length, transitions: transitions.length }
+      onLoad({ registrations: kept, drained, transitions }) {
+        for (const problem of registrations.restore(kept, drained)) log.error(problem)
+        const counts = { registrations: kept.length, drained: drained.length, transitions: transitions.length }
         log.info({ directory, ...counts }, 'what was kept is in force')
       },
       onFailure(failure) {
@@ -184,7 +185,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
     inForce.stop()
     loop.stop()
     members.stop()
-    registrar.close()
+    registrations.close()
     // Others go on at once with what this one checked.
     await replica?.close()
     const closed = app.close()

@@ -15,7 +15,7 @@ const mayImport: Record<string, readonly string[]> = {
   redis: [],
   store: ['domain', 'clock', 'monitor', 'redis'],
   expiries: ['clock', 'heap'],
-  registrar: ['domain', 'clock', 'expiries', 'monitor', 'store'],
+  registrar: ['domain', 'clock', 'heap', 'monitor', 'store'],
   replicas: ['domain', 'clock', 'monitor', 'redis', 'store', 'registrar'],
   'in-force': ['monitor', 'registrar', 'replicas'],
   readiness: ['monitor', 'store', 'replicas'],

@@ -16,12 +16,12 @@ const fileOf = (count: number, generation: number, defaults: PolicyDefaults = {}
 function start() {
   const registry = createRegistry()
   const log: unknown[] = []
-  const registrar = {
+  const registrations = {
     async setDefaults(defaults: PolicyDefaults) {
       log.push(defaults)
     },
   }
-  const inForce = createInForce({ registry, registrar, onDone: (done) => log.push(done) })
+  const inForce = createInForce({ registry, registrations, onDone: (done) => log.push(done) })
   return { registry, inForce, log, named: () => [...registry.services.keys()] }
 }
 

@@ -14,7 +14,7 @@ import { createSignal } from '../src/monitor/signal.ts'
 import { createTransitionLog } from '../src/monitor/transition-log.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { createReadiness } from '../src/readiness.ts'
-import { createRegistrar } from '../src/registrar.ts'
+import { createRegistrar } from '../src/registrar/registrar.ts'
 import type { Standing } from '../src/replicas/standing.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 

@@ -5,7 +5,8 @@ import type { DialRules } from '../domain/dial-rules.ts'
 import { warningsOf } from '../domain/policy-advice.ts'
 import { defineService, ServiceDefinition } from '../domain/service-definition.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
-import type { Registered, Registrar } from '../registrar.ts'
+import type { Registrar } from '../registrar/registrar.ts'
+import type { Registered } from '../registrar/registrations.ts'
 import { tagOf } from './condition.ts'
 import { isoTime, ServiceReport, summarize } from './reports.ts'
 
@@ -48,7 +49,7 @@ export function sendDetail(
   reply: FastifyReply,
   watched: WatchedService,
   { registrar, clock, placeOf, dialRules }: DetailParts,
-  found: Registered | undefined = registrar.find(watched.service.name),
+  found: Registered | undefined = registrar.registrations.find(watched.service.name),
 ): FastifyReply {
   const { name, origin } = watched.service
   const registered = origin === 'http' ? found : undefined

@@ -6,7 +6,7 @@ import type { Registry } from '../monitor/registry.ts'
 import { createSignal, type Signal } from '../monitor/signal.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import type { Keys } from '../redis/keys.ts'
-import type { Registrar } from '../registrar.ts'
+import type { Registrations } from '../registrar/registrations.ts'
 import type { RedisStore } from '../store/redis.ts'
 import type { Retention } from '../store/store.ts'
 import type { Assignment } from './assignment.ts'
@@ -61,7 +61,7 @@ export type ReplicaParts = {
   readonly loop: Pick<Loop, 'overdueMs'>
   readonly log: TransitionLog
   readonly registry: Registry
-  readonly registrar: Registrar
+  readonly registrations: Registrations
   readonly retention: Retention
   /** How long a service may go unchecked while it is taken over, in milliseconds. */
   readonly handoverMs: number
@@ -72,10 +72,10 @@ export type ReplicaParts = {
 }
 
 export function createReplica(parts: ReplicaParts): Replica {
-  const { id, link, keys, store, clock, assignment, monitor, loop, log, registry, registrar, alone } = parts
+  const { id, link, keys, store, clock, assignment, monitor, loop, log, registry, registrations, alone } = parts
   const news = createSignal<ReplicaNews>()
   const requests = createRequests({ id, link, keys, clock, retention: parts.retention })
-  const sharedRegistry = createSharedRegistry({ registrar, registry })
+  const sharedRegistry = createSharedRegistry({ registrations, registry })
   const files = createFileOffers({
     link,
     keys,

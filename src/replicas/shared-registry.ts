@@ -1,5 +1,5 @@
 import type { Registry } from '../monitor/registry.ts'
-import { expiryOf, type Registrar } from '../registrar.ts'
+import { expiryOf, type Registrations } from '../registrar/registrations.ts'
 import type { Registration } from '../store/store.ts'
 
 /** How many removals are remembered, the newest. */
@@ -20,10 +20,10 @@ export type SharedRegistry = {
 }
 
 export function createSharedRegistry({
-  registrar,
+  registrations,
   registry,
 }: {
-  registrar: Registrar
+  registrations: Registrations
   registry: Registry
 }): SharedRegistry {
   const known = new Map<string, Known>()
@@ -47,14 +47,14 @@ export function createSharedRegistry({
     take(kind, fields) {
       const text = (field: string) => fields.get(field) ?? ''
       const [name, revision] = [text('name'), Number(text('revision'))]
-      if (kind === 'renewed') registrar.renew(name)
+      if (kind === 'renewed') registrations.renew(name)
       if (kind === 'put' && note(name, revision, text('definition')))
-        return registrar.adopt({ name, revision, definition: text('definition') })
+        return registrations.adopt({ name, revision, definition: text('definition') })
       if (kind === 'removed' && note(name, revision, null)) {
         if (drains.has(name)) drains.set(name, { revision, drained: false })
-        const registered = registrar.find(name)
+        const registered = registrations.find(name)
         if (registered !== undefined)
-          registrar.forget(name, text('expired') === '' ? 'deregistered' : expiryOf(registered))
+          registrations.forget(name, text('expired') === '' ? 'deregistered' : expiryOf(registered))
       }
       if (kind === 'drained' && revision > (drains.get(name)?.revision ?? 0)) {
         const drained = text('drained') === '1'
@@ -67,7 +67,7 @@ export function createSharedRegistry({
       ...[...known].map(([name, { revision, definition }]): [string, string, number, string, number | ''] =>
         definition === null
           ? ['removed', name, revision, '', '']
-          : ['put', name, revision, definition, registrar.find(name)?.settings.ttl ?? ''],
+          : ['put', name, revision, definition, registrations.find(name)?.settings.ttl ?? ''],
       ),
       ...[...drains].map(([name, { revision, drained }]): [string, string, number, number, ''] => [
         'drained',
@@ -77,13 +77,13 @@ export function createSharedRegistry({
         '',
       ]),
     ],
-    restore(registrations, keptDrains) {
+    restore(kept, keptDrains) {
       for (const name of [...known.keys()]) if (!removed.has(name)) known.delete(name)
-      for (const { name, revision, definition } of registrations) note(name, revision, definition)
+      for (const { name, revision, definition } of kept) note(name, revision, definition)
       drains.clear()
       for (const [name, drain] of keptDrains) drains.set(name, drain)
       const drained = [...drains].filter(([, drain]) => drain.drained).map(([name]) => name)
-      return registrar.restore(registrations, drained)
+      return registrations.restore(kept, drained)
     },
   }
 }

@@ -12,7 +12,7 @@ import { createRegistry } from '../../src/monitor/registry.ts'
 import { createTransitionLog } from '../../src/monitor/transition-log.ts'
 import type { Prober } from '../../src/prober/prober.ts'
 import type { Resolver } from '../../src/prober/resolver.ts'
-import { createRegistrar } from '../../src/registrar.ts'
+import { createRegistrar } from '../../src/registrar/registrar.ts'
 import type { ReplicaNews } from '../../src/replicas/standing.ts'
 import { openCommons } from '../../src/replicas/start.ts'
 import { sampleOutcome } from '../samples.ts'
@@ -63,15 +63,15 @@ export async function assemble(
     loop,
     log,
     registry,
-    registrar,
-    apply: createInForce({ registry, registrar, onDone: () => {} }).put,
+    registrations: registrar.registrations,
+    apply: createInForce({ registry, registrations: registrar.registrations, onDone: () => {} }).put,
   })
   const news: ReplicaNews[] = []
   replica.news.subscribe((one) => news.push(one))
   const stop = async () => {
     loop.stop()
     members?.stop()
-    registrar.close()
+    registrar.registrations.close()
     await replica.close()
   }
   t.after(stop)

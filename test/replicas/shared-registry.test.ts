@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defaultLimits } from '../../src/domain/limits.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
-import { createRegistrar } from '../../src/registrar.ts'
+import { createRegistrar } from '../../src/registrar/registrar.ts'
 import { createSharedRegistry } from '../../src/replicas/shared-registry.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import { fakeClock } from '../monitor/fakes.ts'
@@ -13,8 +13,8 @@ function start() {
   const clock = fakeClock()
   const registry = createRegistry()
   const store = createMemoryStore({ maxCount: 100, maxAgeMs: 1e12 })
-  const registrar = createRegistrar({ registry, store, clock, limits: defaultLimits, isShared: true })
-  const shared = createSharedRegistry({ registrar, registry })
+  const { registrations } = createRegistrar({ registry, store, clock, limits: defaultLimits, isShared: true })
+  const shared = createSharedRegistry({ registrations, registry })
   const causes: string[] = []
   registry.changed.subscribe(({ cause, removed }) => {
     if (removed.length > 0) causes.push(cause)
@@ -22,19 +22,19 @@ function start() {
   const take = (kind: string, fields: Record<string, string | number>) =>
     shared.take(kind, new Map(Object.entries(fields).map(([name, value]) => [name, String(value)])))
   const put = (name: string, revision: number, text = definition) => take('put', { name, revision, definition: text })
-  return { clock, registry, registrar, shared, take, put, causes }
+  return { clock, registry, registrations, shared, take, put, causes }
 }
 
 test('what others register, renew, drain and deregister is so here', () => {
-  const { clock, registry, registrar, take, put, causes } = start()
+  const { clock, registry, registrations, take, put, causes } = start()
   assert.equal(put('pg', 10), null)
-  assert.equal(registrar.find('pg')?.registration.revision, 10)
+  assert.equal(registrations.find('pg')?.registration.revision, 10)
   assert.equal(registry.services.get('pg')?.origin, 'http')
   put('pg', 11, '{"targets":["10.0.0.6:5432"],"ttl":"10s"}')
   assert.equal(registry.services.get('pg')?.targets[0]?.name, '10.0.0.6:5432')
   clock.advance(8000)
   take('renewed', { name: 'pg', revision: 11 })
-  assert.equal(registrar.find('pg')?.expiresAt, clock.now() + 10_000)
+  assert.equal(registrations.find('pg')?.expiresAt, clock.now() + 10_000)
   take('drained', { name: 'pg', revision: 12, drained: 1 })
   assert.ok(registry.drained.has('pg'))
   take('drained', { name: 'pg', revision: 13, drained: 0 })
@@ -47,11 +47,11 @@ test('what others register, renew, drain and deregister is so here', () => {
 })
 
 test('what is older than what is known changes nothing', () => {
-  const { registry, registrar, take, put } = start()
+  const { registry, registrations, take, put } = start()
   put('pg', 20)
   put('pg', 19, '{"targets":["10.0.0.9:1"]}')
   take('removed', { name: 'pg', revision: 18, expired: '' })
-  assert.equal(registrar.find('pg')?.registration.revision, 20)
+  assert.equal(registrations.find('pg')?.registration.revision, 20)
   take('removed', { name: 'pg', revision: 21, expired: '' })
   put('pg', 20)
   assert.equal(registry.services.has('pg'), false)
@@ -95,7 +95,7 @@ test('who is drained is so no longer once it is deregistered, also for a store t
 })
 
 test('takes what the store keeps for what there is', () => {
-  const { registry, registrar, shared, take, put } = start()
+  const { registry, registrations, shared, take, put } = start()
   put('stays', 10)
   put('goes', 11)
   take('drained', { name: 'goes', revision: 12, drained: 1 })
@@ -112,7 +112,7 @@ test('takes what the store keeps for what there is', () => {
   assert.match(problems.join(), /^the registration of "broken" cannot be read/)
   assert.deepEqual([...registry.services.keys()], ['stays', 'comes'])
   assert.deepEqual([...registry.drained], ['stays'])
-  assert.equal(registrar.find('stays')?.registration.revision, 10)
+  assert.equal(registrations.find('stays')?.registration.revision, 10)
   // That which is as it was is no change; it is drained, which is one.
   assert.deepEqual(changes, ['stays', 'comes'])
 })

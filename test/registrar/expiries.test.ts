@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { createExpiries } from '../src/expiries.ts'
-import { fakeClock } from './monitor/fakes.ts'
+import { createExpiries } from '../../src/registrar/expiries.ts'
+import { fakeClock } from '../monitor/fakes.ts'
 
 function start(t: TestContext) {
   t.mock.timers.enable({ apis: ['setTimeout'] })

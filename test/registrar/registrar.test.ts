@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defaultLimits } from '../src/domain/limits.ts'
-import { RegistrationSettings } from '../src/domain/registration.ts'
-import { createRegistrar } from '../src/registrar.ts'
-import { createMemoryStore } from '../src/store/memory.ts'
-import type { Store } from '../src/store/store.ts'
-import { watch } from './monitor/fakes.ts'
-import { sampleService } from './samples.ts'
+import { defaultLimits } from '../../src/domain/limits.ts'
+import { RegistrationSettings } from '../../src/domain/registration.ts'
+import { createRegistrar } from '../../src/registrar/registrar.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
+import { watch } from '../monitor/fakes.ts'
+import { sampleService } from '../samples.ts'
 
 const retention = { maxCount: 1000, maxAgeMs: 3_600_000 }
 const settingsOf = (more: object = {}) => RegistrationSettings.parse({ targets: ['pg:5432'], ...more })
@@ -49,7 +49,7 @@ function start(options: { store?: Store; limits?: object; defaults?: object } = 
   const store = options.store ?? createMemoryStore(retention)
   const limits = { ...defaultLimits, ...options.limits }
   const registrar = createRegistrar({ registry, store, clock, limits, defaults: options.defaults ?? {} })
-  return { ...watched, store, registrar }
+  return { ...watched, store, registrar, registrations: registrar.registrations }
 }
 
 test('what is registered is watched, what is deregistered is not, and the log says so', async () => {
@@ -95,14 +95,14 @@ test('what the store cannot keep is not done', async () => {
 })
 
 test('a registration that is not renewed within its ttl is deregistered, and says why', async () => {
-  const { registrar, monitor, clock, transitions, store } = start()
+  const { registrar, registrations, monitor, clock, transitions, store } = start()
   await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
   await registrar.put('mq', settingsOf(), {})
   clock.advance(29_999)
-  registrar.expireDue()
+  registrations.expireDue()
   assert.equal(monitor.services.has('pg'), true)
   clock.advance(1)
-  assert.equal(registrar.expireDue(), null)
+  assert.equal(registrations.expireDue(), null)
   assert.deepEqual([...monitor.services.keys()], ['mq'])
   assert.equal(transitions.at(-1)?.message, 'deregistered: not registered again within its ttl of 30s')
   const kept = await store.load()
@@ -114,7 +114,7 @@ test('a registration that is not renewed within its ttl is deregistered, and say
 })
 
 test('the same registration again keeps its revision, and its ttl counts anew', async () => {
-  const { registrar, monitor, clock } = start()
+  const { registrar, registrations, monitor, clock } = start()
   const first = await registrar.put('pg', settingsOf({ ttl: '30s', timeout: '1s' }), {})
   clock.advance(20_000)
   const again = await registrar.put('pg', settingsOf({ timeout: '1000ms', ttl: '30s' }), {})
@@ -122,34 +122,34 @@ test('the same registration again keeps its revision, and its ttl counts anew', 
   assert.equal(again.value.change, 'none')
   assert.equal(again.value.registered, first.value.registered)
   clock.advance(20_000)
-  assert.equal(registrar.expireDue(), registrar.find('pg')?.expiresAt)
+  assert.equal(registrations.expireDue(), registrations.find('pg')?.expiresAt)
   assert.equal(monitor.services.has('pg'), true)
 })
 
 test('a renewal that arrives in time counts, however long the store takes for it', async () => {
   const store = heldStore()
-  const { registrar, monitor, clock } = start({ store })
+  const { registrar, registrations, monitor, clock } = start({ store })
   const first = registrar.put('pg', settingsOf({ ttl: '30s' }), {})
   await store.letGo()
   await first
   clock.advance(29_000)
   const renewal = registrar.put('pg', settingsOf({ ttl: '30s' }), {})
   clock.advance(5000)
-  registrar.expireDue()
+  registrations.expireDue()
   assert.equal(monitor.services.has('pg'), true)
   await store.letGo()
   await renewal
   clock.advance(24_000)
-  registrar.expireDue()
+  registrations.expireDue()
   assert.equal(monitor.services.has('pg'), true)
 })
 
 test('a ttl that is taken away never ends', async () => {
-  const { registrar, monitor, clock } = start()
+  const { registrar, registrations, monitor, clock } = start()
   await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
   await registrar.put('pg', settingsOf(), {})
   clock.advance(1_000_000)
-  assert.equal(registrar.expireDue(), null)
+  assert.equal(registrations.expireDue(), null)
   assert.equal(monitor.services.has('pg'), true)
 })
 
@@ -160,32 +160,32 @@ test('what was kept is in force after a start, with each ttl counting from there
   await before.registrar.put('mq', settingsOf({ interval: 'off' }), {})
   await before.registrar.setDrained('mq', true)
 
-  const { registrar, monitor, clock } = start({ store })
+  const { registrations, monitor, clock } = start({ store })
   const kept = await store.load()
   assert.ok(kept.ok)
-  assert.deepEqual(registrar.restore(kept.value.registrations, kept.value.drained), [])
+  assert.deepEqual(registrations.restore(kept.value.registrations, kept.value.drained), [])
   assert.deepEqual([...monitor.services.keys()].sort(), ['mq', 'pg'])
   assert.equal(monitor.services.get('mq')?.drained, true)
-  assert.equal(registrar.find('pg')?.expiresAt, clock.now() + 30_000)
+  assert.equal(registrations.find('pg')?.expiresAt, clock.now() + 30_000)
 })
 
 test('what this version cannot read is said, and the rest is in force', () => {
-  const { registrar, monitor } = start()
-  const registrations = [
+  const { registrations, monitor } = start()
+  const kept = [
     { name: 'new', definition: '{"targets":["a:1"],"flux":1}', revision: 1 },
     { name: 'pg', definition: '{"targets":["a:1"]}', revision: 2 },
   ]
-  const [problem = '', ...more] = registrar.restore(registrations, [])
+  const [problem = '', ...more] = registrations.restore(kept, [])
   assert.match(problem, /the registration of "new" cannot be read: .*flux/)
   assert.deepEqual(more, [])
   assert.deepEqual([...monitor.services.keys()], ['pg'])
 })
 
 test('what a registration leaves out follows the defaults of the file', async () => {
-  const { registrar, monitor } = start({ defaults: { timeout: 3000 } })
+  const { registrar, registrations, monitor } = start({ defaults: { timeout: 3000 } })
   await registrar.put('pg', settingsOf({ fall: 5 }), {})
   assert.equal(monitor.services.get('pg')?.service.policy.timeoutMs, 3000)
-  await registrar.setDefaults({ timeout: 4000, fall: 9 })
+  await registrations.setDefaults({ timeout: 4000, fall: 9 })
   assert.equal(monitor.services.get('pg')?.service.policy.timeoutMs, 4000)
   assert.equal(monitor.services.get('pg')?.service.policy.fall, 5)
 })
@@ -200,12 +200,12 @@ test('a service of the file hides a registered one, which comes back when the fi
 })
 
 test("a hidden registration that expires leaves the file's service alone, drained as it is", async () => {
-  const { registrar, registry, monitor, clock, store } = start()
+  const { registrar, registrations, registry, monitor, clock, store } = start()
   await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
   registry.replaceAll([sampleService('pg', ['other:1'])], [])
   await registrar.setDrained('pg', true)
   clock.advance(30_000)
-  registrar.expireDue()
+  registrations.expireDue()
   assert.equal(monitor.services.get('pg')?.service.origin, 'file')
   assert.equal(monitor.services.get('pg')?.drained, true)
   const kept = await store.load()
@@ -267,7 +267,7 @@ test('the same new name asked for twice at once is one service', async () => {
 
 test('of two that are confirmed together each is told of its own version', async () => {
   const store = heldStore()
-  const { registrar } = start({ store })
+  const { registrar, registrations } = start({ store })
   const puts = [3, 4].map((fall) => registrar.put('pg', settingsOf({ fall }), {}))
   await store.letGo()
   const told = (await Promise.all(puts)).map((put) => {
@@ -281,12 +281,12 @@ test('of two that are confirmed together each is told of its own version', async
       ['replaced', 4],
     ],
   )
-  assert.equal(registrar.find('pg'), told[1]?.registered)
+  assert.equal(registrations.find('pg'), told[1]?.registered)
 })
 
 test('a change whose condition does not hold renews nothing', async () => {
   const store = heldStore()
-  const { registrar, monitor, clock } = start({ store })
+  const { registrar, registrations, monitor, clock } = start({ store })
   const first = registrar.put('pg', settingsOf({ ttl: '30s' }), {})
   await store.letGo()
   await first
@@ -295,21 +295,21 @@ test('a change whose condition does not hold renews nothing', async () => {
   clock.advance(9999)
   await store.letGo()
   await refused
-  registrar.expireDue()
+  registrations.expireDue()
   assert.equal(monitor.services.has('pg'), true)
   const late = registrar.put('pg', settingsOf({ ttl: '30s' }), { ifNoneMatch: '*' })
   clock.advance(1)
-  registrar.expireDue()
+  registrations.expireDue()
   assert.equal(monitor.services.has('pg'), true, 'the store has not said whether it is registered again')
   await store.letGo()
   await late
-  registrar.expireDue()
+  registrations.expireDue()
   assert.equal(monitor.services.has('pg'), false)
 })
 
 test('while the store fails, who registers again in time is not deregistered', async () => {
   const store = heldStore()
-  const { registrar, monitor, clock } = start({ store })
+  const { registrar, registrations, monitor, clock } = start({ store })
   const first = registrar.put('pg', settingsOf({ ttl: '30s' }), {})
   await store.letGo()
   await first
@@ -317,11 +317,11 @@ test('while the store fails, who registers again in time is not deregistered', a
   for (const _ of ['once', 'twice']) {
     clock.advance(29_000)
     await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
-    registrar.expireDue()
+    registrations.expireDue()
   }
   assert.equal(monitor.services.has('pg'), true)
   clock.advance(30_000)
-  registrar.expireDue()
+  registrations.expireDue()
   assert.equal(monitor.services.has('pg'), false)
 })
 
@@ -346,12 +346,12 @@ test('deregistering a drained service never says that it is back in service', as
 })
 
 test('what is no JSON in the store is said, and the rest is in force', () => {
-  const { registrar, monitor } = start()
-  const registrations = [
+  const { registrations, monitor } = start()
+  const kept = [
     { name: 'bent', definition: '{"targets":["a:1"', revision: 1 },
     { name: 'pg', definition: '{"targets":["a:1"]}', revision: 2 },
   ]
-  const problems = registrar.restore(registrations, [])
+  const problems = registrations.restore(kept, [])
   assert.match(problems.join(), /^the registration of "bent" cannot be read: it is no JSON/)
   assert.deepEqual([...monitor.services.keys()], ['pg'])
 })

@@ -1,5 +1,5 @@
-import type { Clock } from './clock.ts'
-import { createHeap, type Timed } from './heap.ts'
+import type { Clock } from '../clock.ts'
+import { createHeap, type Timed } from '../heap.ts'
 
 /** Names, each of which ends at a time of its own. */
 export type Expiries = {

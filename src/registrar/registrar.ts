@@ -1,0 +1,123 @@
+import type { Clock } from '../clock.ts'
+import type { Limits } from '../domain/limits.ts'
+import type { PolicyDefaults } from '../domain/policy.ts'
+import { type RegistrationSettings, writeRegistration } from '../domain/registration.ts'
+import type { Registry } from '../monitor/registry.ts'
+import type { Condition, Put, Removed, Store, Stored } from '../store/store.ts'
+import { createRegistrations, expiryOf, type Registered, type Registrations } from './registrations.ts'
+
+/** What came of a put: the registration that was made or found to be the same, and whether it is new; or the revision that the condition found instead. */
+export type Registering =
+  | { readonly done: true; readonly registered: Registered; readonly change: 'created' | 'replaced' | 'none' }
+  | Extract<Put, { done: false }>
+
+/**
+ * Registers and drains services at run time for who asks for it here. What it confirms is in the store, and then in force. Where others
+ * share the store, it tells everybody of every change in the order in which they were made: only then is a change put in force here.
+ */
+export type Registrar = {
+  readonly registrations: Registrations
+  put(name: string, settings: RegistrationSettings, condition: Condition): Promise<Stored<Registering>>
+  remove(name: string, condition: Condition): Promise<Stored<Removed>>
+  setDrained(name: string, drained: boolean): Promise<Stored<null>>
+  /** Why no service of a new name may be registered now, as a sentence; null when it may. */
+  refusalOf(name: string): string | null
+}
+
+/** How long until the store is asked again whether a time to live has ended, in milliseconds. */
+const retryMs = 5000
+
+export function createRegistrar({
+  registry,
+  store,
+  clock,
+  limits,
+  isShared = false,
+  defaults = {},
+}: {
+  registry: Registry
+  store: Store
+  clock: Clock
+  limits: Limits
+  /** Whether others share the store. */
+  isShared?: boolean
+  defaults?: PolicyDefaults
+}): Registrar {
+  const registrations = createRegistrations({ registry, store, clock, defaults, end: expire })
+  /** What the store is being asked to put, and how many ask. */
+  const asked = new Map<string, number>()
+
+  /** Services there are, and those that the store is asked for, this one apart. */
+  function countOthers(name: string): number {
+    const arriving = [...asked.keys()].filter((one) => one !== name && !registry.services.has(one))
+    return registry.services.size + arriving.length
+  }
+
+  /** Asks the store; until it answers, what it is asked for does not expire, or it would be confirmed and gone. */
+  async function ask(name: string, settings: RegistrationSettings, condition: Condition): Promise<Stored<Put>> {
+    asked.set(name, (asked.get(name) ?? 0) + 1)
+    const stored = await store.put(name, writeRegistration(settings), condition, settings.ttl)
+    const others = (asked.get(name) ?? 0) - 1
+    if (others > 0) asked.set(name, others)
+    else asked.delete(name)
+    return stored
+  }
+
+  function expire(name: string): void {
+    const entry = registrations.find(name)
+    if (entry === undefined || asked.has(name)) return
+    const expired = store.expire(name, entry.registration.revision)
+    if (isShared) void lookAgain(name, expired)
+    // Should the store not be able to, it comes back with the next start, for its ttl.
+    else registrations.forget(name, expiryOf(entry))
+  }
+
+  /** It may have been registered again elsewhere, or the store be away: then it is not for us to say that it is gone. */
+  async function lookAgain(name: string, expired: Promise<Stored<Removed>>): Promise<void> {
+    const stored = await expired
+    if (stored.ok && stored.value.done) return
+    if (registrations.find(name)?.settings.ttl !== undefined) registrations.endAt(name, clock.now() + retryMs)
+  }
+
+  return {
+    registrations,
+    refusalOf(name) {
+      if (registry.services.has(name) || registry.services.size + asked.size < limits.services) return null
+      if (countOthers(name) < limits.services) return null
+      return `there are ${registry.services.size} services, and limits.services allows no more: deregister some, or raise it`
+    },
+    async put(name, settings, condition) {
+      const stored = await ask(name, settings, condition)
+      const held = registrations.find(name)
+      if (!stored.ok) {
+        // That the store fails is no reason to deregister who registers again in time.
+        registrations.renew(name)
+        return stored
+      }
+      const { value } = stored
+      if (!value.done) {
+        // Its time may have ended while the store was asked.
+        if (held !== undefined) registrations.endAt(name, held.expiresAt)
+        return { ok: true, value }
+      }
+      const { registration, change } = value
+      if (held?.registration.revision === registration.revision) {
+        registrations.renew(name)
+        return { ok: true, value: { done: true, registered: held, change } }
+      }
+      const registered = registrations.build(registration, settings)
+      if (!isShared) registrations.put(registered)
+      return { ok: true, value: { done: true, registered, change } }
+    },
+    async remove(name, condition) {
+      const stored = await store.remove(name, condition)
+      if (stored.ok && stored.value.done && !isShared) registrations.forget(name, 'deregistered')
+      return stored
+    },
+    async setDrained(name, drained) {
+      const stored = await store.setDrained(name, drained)
+      if (stored.ok && !isShared) registry.setDrained([name], drained)
+      return stored
+    },
+  }
+}
