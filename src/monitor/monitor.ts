@@ -1,61 +1,49 @@
 import type { Clock } from '../clock.ts'
 import { type Addresses, membersOf } from '../domain/addresses.ts'
 import { createDialRules, type DialRules } from '../domain/dial-rules.ts'
-import { isTooOld, statusAt } from '../domain/health.ts'
-import type { Outcome } from '../domain/outcome.ts'
 import type { Service } from '../domain/service.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Prober } from '../prober/prober.ts'
+import { createAnnouncer } from './announcer.ts'
+import { type Checked, type Checks, createChecks } from './checks.ts'
 import type { Registry, RegistryChange } from './registry.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
 import { type Retargeted, retarget } from './retarget.ts'
-import { farewell, replaceHealth, review, reviewService, settle } from './settle.ts'
+import { replaceHealth } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
-import { createTurns } from './turns.ts'
-import type { Check, Checker, ServiceMemory, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
+import type { Checker, ServiceMemory, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
 import { createWatchlist, type Watchlist } from './watchlist.ts'
 
-/** One check came to its end. `lateMs` is how long after its beat it began; null when it was asked for. */
-export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outcome; readonly lateMs: number | null }
-
 /** The health of every target. */
-export type Monitor = Pick<Watchlist, 'targetAt' | 'memoryOf'> & {
-  readonly services: ReadonlyMap<string, WatchedService>
-  readonly checked: Signal<Checked>
-  /** An outcome that another replica found was taken in. */
-  readonly adopted: Signal<Pick<Checked, 'watched' | 'outcome'>>
-  readonly transitions: Signal<Transition>
-  /** Targets that are new or gone, or whose service's definition changed. */
-  readonly watching: Signal<readonly WatchedTarget[]>
-  /** Checks because a beat came, at the instant `due`. A beat that finds the target's last check still under way is skipped. */
-  beat(watched: WatchedTarget, due: number): void
-  /** Checks because somebody asks, or joins the check under way. Resolves when its outcome counts. */
-  check(watched: WatchedTarget): Promise<void>
-  /**
-   * Checks what is older than `maxAgeMs` and waits for it, `waitMs` at most. A null age: on-demand services by their
-   * own maxAge, others not at all. Returns null when nothing needs a check.
-   */
-  refresh(services: readonly WatchedService[], maxAgeMs: number | null, waitMs?: number): Promise<void> | null
-  /**
-   * Puts other addresses in force for the names of a service. New ones are checked first; then they become its targets with what was
-   * found, and those that are gone leave, all in one step. So neither makes the service read unknown.
-   */
-  readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted>
-  /**
-   * Takes in what another replica remembers of a service and of some of its targets, by their names. What reads otherwise than it
-   * was announced is announced here, if the service is covered.
-   */
-  adopt(watchedService: WatchedService, service: ServiceMemory | null, targets: ReadonlyMap<string, TargetMemory>): void
-  /** From now on this says who checks each service. */
-  attribute(checkerOf: (service: string) => Checker | null): void
-  /** Announces what reads otherwise than it was announced last, if the service is covered. */
-  review(watchedService: WatchedService): void
-  /** Every target that has a schedule came to the end of at least one check. */
-  sweptOnce(): boolean
-  stats(): { inFlight: number; waiting: number; skippedBeats: number; proberRestarts: number }
-  /** How much longer a check has been under way than any may take, in milliseconds: a prober that works keeps it at 0. */
-  overdueMs(): number
-}
+export type Monitor = Pick<Watchlist, 'targetAt' | 'memoryOf'> &
+  Checks & {
+    readonly services: ReadonlyMap<string, WatchedService>
+    /** An outcome that another replica found was taken in. */
+    readonly adopted: Signal<Pick<Checked, 'watched' | 'outcome'>>
+    readonly transitions: Signal<Transition>
+    /** Targets that are new or gone, or whose service's definition changed. */
+    readonly watching: Signal<readonly WatchedTarget[]>
+    /**
+     * Puts other addresses in force for the names of a service. New ones are checked first; then they become its targets with what was
+     * found, and those that are gone leave, all in one step. So neither makes the service read unknown.
+     */
+    readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted>
+    /**
+     * Takes in what another replica remembers of a service and of some of its targets, by their names. What reads otherwise than it
+     * was announced is announced here, if the service is covered.
+     */
+    adopt(
+      watchedService: WatchedService,
+      service: ServiceMemory | null,
+      targets: ReadonlyMap<string, TargetMemory>,
+    ): void
+    /** From now on this says who checks each service. */
+    attribute(checkerOf: (service: string) => Checker | null): void
+    /** Announces what reads otherwise than it was announced last, if the service is covered. */
+    review(watchedService: WatchedService): void
+    /** Every target that has a schedule came to the end of at least one check. */
+    sweptOnce(): boolean
+  }
 
 const defaultRules = createDialRules({})
 
@@ -72,38 +60,20 @@ export function createMonitor(parts: {
   const { registry, prober, clock, dialRules = () => defaultRules, responsibility = coverAll() } = parts
   const services = new Map<string, WatchedService>()
   const watchlist = createWatchlist()
-  const checked = createSignal<Checked>()
   const adopted = createSignal<Pick<Checked, 'watched' | 'outcome'>>()
-  const transitions = createSignal<Transition>()
   const watching = createSignal<readonly WatchedTarget[]>()
-  const turns = createTurns({ prober, maxInFlight: parts.maxInFlight, dialRules, take })
-  let skippedBeats = 0
+  const announcer = createAnnouncer({ clock, responsibility })
+  const checks = createChecks({ prober, clock, maxInFlight: parts.maxInFlight, dialRules, responsibility, announcer })
   let checkerOf: (service: string) => Checker | null = () => null
 
   const covers = ({ service }: WatchedService) => responsibility.covers(service.name)
-
-  function take(check: Check, outcome: Outcome): void {
-    const { watched, due } = check
-    const isCovered = covers(watched.watchedService)
-    // It is for another replica by now, which may have checked since.
-    if (due !== null && !isCovered) return
-    if (isOvertaken(check, outcome)) return
-    settle(watched, outcome)
-    if (isCovered) announce(review(watched, clock.now()))
-    checked.emit({ watched, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })
-  }
-
-  function announce(changes: readonly Transition[]): void {
-    for (const transition of changes) transitions.emit(transition)
-  }
 
   function follow({ put, removed, cause }: RegistryChange): void {
     const leaving = removed.flatMap((name) => services.get(name) ?? [])
     const gone = leaving.flatMap(({ targets, joining }) => [...targets, ...joining])
     retire(gone)
     for (const name of removed) services.delete(name)
-    const now = clock.now()
-    announce(leaving.map((watchedService) => farewell(watchedService, cause, now)))
+    for (const watchedService of leaving) announcer.bidFarewell(watchedService, cause)
     tell([...gone, ...put.flatMap(define)])
     for (const watchedService of leaving) watchlist.dropService(watchedService)
   }
@@ -122,12 +92,8 @@ export function createMonitor(parts: {
     watchedService.drained = registry.drained.has(service.name)
     watchedService.checkedBy = checkerOf(service.name)
     const { left } = retarget(watchedService, watchlist)
-    reviewCovered(watchedService)
+    announcer.reviewService(watchedService)
     return [...left, ...watchedService.targets]
-  }
-
-  function reviewCovered(watchedService: WatchedService): void {
-    if (covers(watchedService)) announce(reviewService(watchedService, clock.now()))
   }
 
   function adopt(
@@ -151,13 +117,7 @@ export function createMonitor(parts: {
       if (outcome !== null && outcome.endedAt !== lastOutcome?.endedAt) adopted.emit({ watched, outcome })
     }
     watchedService.revision++
-    reviewAll(watchedService)
-  }
-
-  function reviewAll(watchedService: WatchedService): void {
-    if (!covers(watchedService)) return
-    for (const watched of watchedService.targets) announce(review(watched, clock.now()))
-    reviewCovered(watchedService)
+    announcer.reviewAll(watchedService)
   }
 
   async function readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted> {
@@ -166,7 +126,7 @@ export function createMonitor(parts: {
       .filter(({ name }) => !known.has(name))
       .map((target) => watchlist.addTarget(target, watchedService))
     watchedService.joining = joining
-    await Promise.all(joining.map(check))
+    await Promise.all(joining.map(checks.check))
     watchedService.joining = []
     const isGone = services.get(watchedService.service.name) !== watchedService
     // Checks end without an outcome when Porthole stops: what is known then is the last that is known.
@@ -177,7 +137,7 @@ export function createMonitor(parts: {
     watchedService.addresses = addresses
     const { joined, left } = retarget(watchedService, watchlist, joining)
     dismiss(joining.filter((watched) => !watchedService.targets.includes(watched)))
-    reviewCovered(watchedService)
+    announcer.reviewService(watchedService)
     tell([...left, ...joined])
     return { joined, left }
   }
@@ -188,41 +148,17 @@ export function createMonitor(parts: {
     for (const watched of unwanted) watchlist.dropTarget(watched)
   }
 
-  function beat(watched: WatchedTarget, due: number): void {
-    if (watched.check === null) {
-      turns.begin(watched, due)
-      return
-    }
-    skippedBeats++
-    const now = clock.now()
-    // Nearly always it reads as it was announced: where much more is due than can be done, that is most of what happens.
-    if (statusAt(watched.health, watched.watchedService.service.policy, now).status === watched.announced) return
-    if (covers(watched.watchedService)) announce(review(watched, now))
-  }
-
-  function check(watched: WatchedTarget): Promise<void> {
-    // Nobody would ever call back.
-    if (watched.retired) return Promise.resolve()
-    const check = turns.ask(watched)
-    return new Promise((ended) => {
-      check.callers ??= []
-      check.callers.push(ended)
-    })
-  }
-
   registry.changed.subscribe(follow)
   follow({ put: [...registry.services.values()], removed: [], cause: '' })
 
   return {
     targetAt: watchlist.targetAt,
     memoryOf: watchlist.memoryOf,
+    ...checks,
     services,
-    checked,
     adopted,
-    transitions,
+    transitions: announcer.transitions,
     watching,
-    beat,
-    check,
     readdress,
     adopt,
     attribute(next) {
@@ -235,17 +171,7 @@ export function createMonitor(parts: {
         watchedService.revision++
       }
     },
-    review: reviewAll,
-    refresh(wanted, maxAgeMs, waitMs) {
-      const now = clock.now()
-      const old: WatchedTarget[] = []
-      for (const { service, targets } of wanted) {
-        for (const watched of targets) if (isTooOld(watched.health, service.policy, maxAgeMs, now)) old.push(watched)
-      }
-      if (old.length === 0) return null
-      const checks = Promise.all(old.map(check))
-      return waitMs === undefined ? checks.then(() => undefined) : atMost(waitMs, checks)
-    },
+    review: announcer.reviewAll,
     sweptOnce() {
       for (const { service, targets } of services.values()) {
         if (service.policy.intervalMs === null) continue
@@ -253,35 +179,10 @@ export function createMonitor(parts: {
       }
       return true
     },
-    stats: () => ({
-      ...turns.stats(),
-      skippedBeats,
-      proberRestarts: prober.restarts(),
-    }),
-    overdueMs: () => turns.overdueMs(clock.now()),
   }
-}
-
-/**
- * Whether another replica's check of the same target ended while this one was under way: of two that ran side by side one counts,
- * or a moment of silence that two people asked about would be two failures in a row.
- */
-function isOvertaken({ watched, known }: Check, { startedAt }: Outcome): boolean {
-  const { lastEndedAt } = watched
-  return lastEndedAt !== null && lastEndedAt !== known && lastEndedAt > startedAt
 }
 
 /** What still comes in for these targets is dropped from now on. */
 function retire(targets: readonly WatchedTarget[]): void {
   for (const watched of targets) watched.retired = true
-}
-
-/** Waits for something, but no longer than that. */
-async function atMost(ms: number, something: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const patience = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms)
-  })
-  await Promise.race([something, patience])
-  clearTimeout(timer)
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Checked, Monitor } from '../../src/monitor/monitor.ts'
+import type { Checked } from '../../src/monitor/checks.ts'
+import type { Monitor } from '../../src/monitor/monitor.ts'
 import { type OverloadNews, watchOverload } from '../../src/monitor/overload.ts'
 import { createSignal } from '../../src/monitor/signal.ts'
 import { fakeClock } from './fakes.ts'

@@ -1,0 +1,124 @@
+import type { DialRules } from '../domain/dial-rules.ts'
+import { isTooOld, statusAt } from '../domain/health.ts'
+import type { Outcome } from '../domain/outcome.ts'
+import type { Prober } from '../prober/prober.ts'
+import type { Announcer } from './announcer.ts'
+import type { Responsibility } from './responsibility.ts'
+import { settle } from './settle.ts'
+import { createSignal, type Signal } from './signal.ts'
+import { createTurns } from './turns.ts'
+import type { Check, WatchedService, WatchedTarget } from './watch.ts'
+
+/** One check came to its end. `lateMs` is how long after its beat it began; null when it was asked for. */
+export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outcome; readonly lateMs: number | null }
+
+/** Checks targets, and takes what comes of it into their health. */
+export type Checks = {
+  readonly checked: Signal<Checked>
+  /** Checks because a beat came, at the instant `due`. A beat that finds the target's last check still under way is skipped. */
+  beat(watched: WatchedTarget, due: number): void
+  /** Checks because somebody asks, or joins the check under way. Resolves when its outcome counts. */
+  check(watched: WatchedTarget): Promise<void>
+  /**
+   * Checks what is older than `maxAgeMs` and waits for it, `waitMs` at most. A null age: on-demand services by their
+   * own maxAge, others not at all. Returns null when nothing needs a check.
+   */
+  refresh(services: readonly WatchedService[], maxAgeMs: number | null, waitMs?: number): Promise<void> | null
+  stats(): { inFlight: number; waiting: number; skippedBeats: number; proberRestarts: number }
+  /** How much longer a check has been under way than any may take, in milliseconds: a prober that works keeps it at 0. */
+  overdueMs(): number
+}
+
+/** `maxInFlight` bounds the checks under way at once; the others wait, those asked for in front. */
+export function createChecks({
+  prober,
+  clock,
+  maxInFlight,
+  dialRules,
+  responsibility,
+  announcer,
+}: {
+  prober: Prober
+  clock: { now(): number }
+  maxInFlight: number
+  /** What may be dialled now for services that are registered over HTTP. */
+  dialRules: () => DialRules
+  responsibility: Responsibility
+  announcer: Announcer
+}): Checks {
+  const checked = createSignal<Checked>()
+  const turns = createTurns({ prober, maxInFlight, dialRules, take })
+  let skippedBeats = 0
+
+  function take(check: Check, outcome: Outcome): void {
+    const { watched, due } = check
+    // It is for another replica by now, which may have checked since.
+    if (due !== null && !responsibility.covers(watched.watchedService.service.name)) return
+    if (isOvertaken(check, outcome)) return
+    settle(watched, outcome)
+    announcer.reviewTarget(watched)
+    checked.emit({ watched, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })
+  }
+
+  function beat(watched: WatchedTarget, due: number): void {
+    if (watched.check === null) {
+      turns.begin(watched, due)
+      return
+    }
+    skippedBeats++
+    // Nearly always it reads as it was announced: where much more is due than can be done, that is most of what happens.
+    const { status } = statusAt(watched.health, watched.watchedService.service.policy, clock.now())
+    if (status !== watched.announced) announcer.reviewTarget(watched)
+  }
+
+  function check(watched: WatchedTarget): Promise<void> {
+    // Nobody would ever call back.
+    if (watched.retired) return Promise.resolve()
+    const check = turns.ask(watched)
+    return new Promise((ended) => {
+      check.callers ??= []
+      check.callers.push(ended)
+    })
+  }
+
+  return {
+    checked,
+    beat,
+    check,
+    refresh(wanted, maxAgeMs, waitMs) {
+      const now = clock.now()
+      const old: WatchedTarget[] = []
+      for (const { service, targets } of wanted) {
+        for (const watched of targets) if (isTooOld(watched.health, service.policy, maxAgeMs, now)) old.push(watched)
+      }
+      if (old.length === 0) return null
+      const checks = Promise.all(old.map(check))
+      return waitMs === undefined ? checks.then(() => undefined) : atMost(waitMs, checks)
+    },
+    stats: () => ({
+      ...turns.stats(),
+      skippedBeats,
+      proberRestarts: prober.restarts(),
+    }),
+    overdueMs: () => turns.overdueMs(clock.now()),
+  }
+}
+
+/**
+ * Whether another replica's check of the same target ended while this one was under way: of two that ran side by side one counts,
+ * or a moment of silence that two people asked about would be two failures in a row.
+ */
+function isOvertaken({ watched, known }: Check, { startedAt }: Outcome): boolean {
+  const { lastEndedAt } = watched
+  return lastEndedAt !== null && lastEndedAt !== known && lastEndedAt > startedAt
+}
+
+/** Waits for something, but no longer than that. */
+async function atMost(ms: number, something: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const patience = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([something, patience])
+  clearTimeout(timer)
+}
