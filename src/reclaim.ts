@@ -62,9 +62,9 @@ export function beginBurst(burst: Burst): void {
 
 /**
  * Once all bursts are over, memory counts from a while later on: whenever V8 collects garbage it packs together what is left and gives
- * back what that frees, and some seconds later it looks once more. By itself it keeps the pages of the heap that it freed, a tenth of all
- * and more after a start, unless next to nothing is allocated any more (`ShouldOptimizeForMemoryUsage` in heap.cc of V8, and
- * memory-reducer.cc). Where all there is time for is checks it would spend two thirds of it on garbage.
+ * back what that frees, and 8 s later it looks once more. By itself it keeps the pages of the heap that it freed, a tenth of all
+ * and more after a start, unless next to nothing is allocated any more (`ShouldOptimizeForMemoryUsage` in heap.cc of V8, `kLongDelayMs`
+ * in memory-reducer.cc). Where more is due than can be done, a third as many checks are made while memory counts.
  */
 export function endBurst(burst: Burst): void {
   bursts.delete(burst)
