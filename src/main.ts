@@ -13,7 +13,7 @@ import { type ConfigWatch, watchConfig } from './config/watch.ts'
 import { parseDuration } from './domain/duration.ts'
 import { builtInDefaults } from './domain/policy.ts'
 import { startProber } from './prober/start.ts'
-import { beginBurst, endBurst, giveBackLarge, manyServices } from './reclaim.ts'
+import { giveBackLarge, manyServices, preferMemoryWhenCalm } from './reclaim.ts'
 import type { Porthole } from './serve.ts'
 
 const usage = `Porthole makes TCP services checkable over HTTP.
@@ -119,9 +119,9 @@ async function runServe(targets: string[], named: string | null): Promise<number
     output.err(`porthole: ${porthole}`)
     return 1
   }
-  settle(porthole)
+  const hurry = preferMemoryWhenCalm(() => isCalm(porthole))
   logRemarks(porthole, file, read)
-  const stopFollowing = file === null ? () => undefined : followFile(file, digest, sources, porthole)
+  const stopFollowing = file === null ? () => undefined : followFile({ file, seen: digest, sources, porthole, hurry })
 
   closeWithGrace(
     { delay: read.config.shutdownDelayMs + closeMs, logger: false, skip: file === null ? [] : ['SIGHUP'] },
@@ -135,13 +135,26 @@ async function runServe(targets: string[], named: string | null): Promise<number
   return 0
 }
 
-/** What there was to take in is taken in. With few services speed goes on to count: what their garbage takes is next to nothing. */
-function settle({ services }: Porthole): void {
-  if (services.size >= manyServices) endBurst('reload')
+/** With few services it never is: what their garbage takes is next to nothing. */
+function isCalm({ services, isBehind }: Porthole): boolean {
+  return services.size >= manyServices && !isBehind()
 }
 
 /** Keeps the configuration in force the same as the file's. */
-function followFile(file: string, seen: string | null, sources: ConfigSources, porthole: Porthole): () => void {
+function followFile({
+  file,
+  seen,
+  sources,
+  porthole,
+  hurry,
+}: {
+  file: string
+  /** The digest of what is in force. */
+  seen: string | null
+  sources: ConfigSources
+  porthole: Porthole
+  hurry: () => () => void
+}): () => void {
   const takeIn = async (bytes: Uint8Array<ArrayBuffer>) => {
     const read = await parseAside({ name: file, bytes }, sources, porthole.services)
     if (!read.ok) {
@@ -152,8 +165,8 @@ function followFile(file: string, seen: string | null, sources: ConfigSources, p
     logRemarks(porthole, file, read)
   }
   const onChange = (bytes: Uint8Array<ArrayBuffer>) => {
-    beginBurst('reload')
-    return takeIn(bytes).finally(() => settle(porthole))
+    const isOver = hurry()
+    return takeIn(bytes).finally(isOver)
   }
   const watching: ConfigWatch = watchConfig({
     file,

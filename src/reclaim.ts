@@ -44,33 +44,47 @@ async function askMalloc(signature: string, ...args: number[]): Promise<void> {
 /** So many services leave enough garbage behind, whenever they are taken in, that it is worth the time to give it back. */
 export const manyServices = 1000
 
-/** Why speed counts for now: a lot is made, in this thread or others, of which little stays; or more is due than can be done. */
-export type Burst = 'reload' | 'overload'
-
-/** So long after the last burst memory counts again, in milliseconds: by then it is known whether what a start brought is too much. */
-const settleMs = 25_000
-/** A start is one. */
-const bursts = new Set<Burst>(['reload'])
-let settling: NodeJS.Timeout | undefined
-
-/** Speed counts until that is over. So it does from the start on. */
-export function beginBurst(burst: Burst): void {
-  bursts.add(burst)
-  clearTimeout(settling)
-  setFlagsFromString('--no-optimize-for-size')
-}
+/** How often it is looked at what counts, in milliseconds. */
+const lookMs = 500
+/** So many looks in a row must find things calm before memory counts: 5 s. */
+const calmLooks = 10
 
 /**
- * Once all bursts are over, memory counts from a while later on: whenever V8 collects garbage it packs together what is left and gives
- * back what that frees, and 8 s later it looks once more. By itself it keeps the pages of the heap that it freed, a tenth of all
- * and more after a start, unless next to nothing is allocated any more (`ShouldOptimizeForMemoryUsage` in heap.cc of V8, `kLongDelayMs`
- * in memory-reducer.cc). Where more is due than can be done, a third as many checks are made while memory counts.
+ * Has speed count from the start on, and memory once things have been calm for a while: from then on whenever V8 collects garbage it packs
+ * together what is left and gives back what that frees, and 8 s later it looks once more. By itself it keeps the pages of the heap that it
+ * freed, a tenth of all and more after a start, unless next to nothing is allocated any more (`ShouldOptimizeForMemoryUsage` in heap.cc of
+ * V8, `kLongDelayMs` in memory-reducer.cc). Where more is due than can be done, a third as many checks are made while memory counts: so
+ * it is given up as soon as things are calm no longer.
+ *
+ * What this returns says that there is a lot to be made, in this thread or others, of which little stays: speed counts at once, until a
+ * while after what that returns is called.
  */
-export function endBurst(burst: Burst): void {
-  bursts.delete(burst)
-  clearTimeout(settling)
-  if (bursts.size > 0) return
-  settling = setTimeout(() => setFlagsFromString('--optimize-for-size'), settleMs).unref()
+export function preferMemoryWhenCalm(isCalm: () => boolean): () => () => void {
+  let hurries = 0
+  let calm = 0
+
+  function preferSpeed(): void {
+    if (calm >= calmLooks) setFlagsFromString('--no-optimize-for-size')
+    calm = 0
+  }
+
+  function look(): void {
+    if (hurries > 0 || !isCalm()) {
+      preferSpeed()
+      return
+    }
+    calm++
+    if (calm === calmLooks) setFlagsFromString('--optimize-for-size')
+  }
+
+  setInterval(look, lookMs).unref()
+  return () => {
+    hurries++
+    preferSpeed()
+    return () => {
+      hurries--
+    }
+  }
 }
 
 /**

@@ -16,7 +16,7 @@ import { createHistory } from './monitor/history.ts'
 import { createLoop } from './monitor/loop.ts'
 import { createMembers } from './monitor/members.ts'
 import { createMonitor } from './monitor/monitor.ts'
-import { watchOverload } from './monitor/overload.ts'
+import { isBehind, watchOverload } from './monitor/overload.ts'
 import { createRegistry } from './monitor/registry.ts'
 import { coverAll } from './monitor/responsibility.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
@@ -25,7 +25,7 @@ import { boundInFlight, descriptorLimit } from './prober/descriptors.ts'
 import { createResolver } from './prober/resolver.ts'
 import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
-import { beginBurst, collectGarbage, endBurst, keepGivingBack, manyServices } from './reclaim.ts'
+import { collectGarbage, keepGivingBack, manyServices } from './reclaim.ts'
 import { createRegistrar } from './registrar/registrar.ts'
 import type { Commons } from './replicas/start.ts'
 import { createKeeper, type Keeper } from './store/keeper.ts'
@@ -41,6 +41,8 @@ export type Porthole = {
   readonly services: ReadonlyMap<string, Service>
   /** Puts a configuration read anew in force, and resolves once it is. The listener stays as it is. */
   reload(config: Config): Promise<void>
+  /** So much waits to be checked that more may be due than can be done. */
+  isBehind(): boolean
   /** A configuration could not be read: the one before stays in force. */
   reloadFailed(problems: readonly string[]): void
   /** /readyz fails, then no new connections, then requests under way are answered, then checks under way are abandoned. */
@@ -132,7 +134,6 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   const { log } = app
   const found = replica?.sharing.recorded ?? monitor.transitions
   const overload = watchOverload({ monitor, clock })
-  overload.subscribe(({ isOverloaded }) => (isOverloaded ? beginBurst : endBurst)('overload'))
   logNews(log, { monitor, members, found, overload })
   if (replica !== null) logReplicaNews(log, replica.news)
 
@@ -231,6 +232,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
     log,
     services: registry.services,
     reload,
+    isBehind: () => isBehind(monitor),
     reloadFailed(problems) {
       metrics.configReloaded(false, Date.now())
       log.error({ problems }, 'the configuration has problems; the one before it stays in force')

@@ -3,7 +3,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import { test } from 'node:test'
 import v8 from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { beginBurst, collectGarbage, endBurst, giveBackFreed, giveBackLarge } from '../src/reclaim.ts'
+import { collectGarbage, giveBackFreed, giveBackLarge, preferMemoryWhenCalm } from '../src/reclaim.ts'
 
 const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
 
@@ -63,8 +63,8 @@ test('what was freed below something that is still in use goes back to the syste
   assert.ok(before - after > 50e6, `${before} bytes before and ${after} after`)
 })
 
-test('speed counts until a while after the last burst is over, and then memory', (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout'] })
+test('speed counts from the start on, and memory once and for as long as things are calm', (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
   const { mock } = t.mock.method(v8, 'setFlagsFromString', () => undefined)
   syncBuiltinESMExports()
   t.after(() => {
@@ -78,24 +78,36 @@ test('speed counts until a while after the last burst is over, and then memory',
     return flags
   }
   const [speed, memory] = ['--no-optimize-for-size', '--optimize-for-size']
-  endBurst('reload')
-  t.mock.timers.tick(24_999)
+  let isCalm = false
+  const hurry = preferMemoryWhenCalm(() => isCalm)
+  t.mock.timers.tick(60_000)
+  isCalm = true
+  t.mock.timers.tick(4500)
   assert.deepEqual(set(), [])
-  t.mock.timers.tick(1)
+  t.mock.timers.tick(500)
+  assert.deepEqual(set(), [memory])
+  t.mock.timers.tick(60_000)
+  assert.deepEqual(set(), [])
+
+  isCalm = false
+  t.mock.timers.tick(500)
+  assert.deepEqual(set(), [speed])
+  isCalm = true
+  t.mock.timers.tick(4500)
+  isCalm = false
+  t.mock.timers.tick(500)
+  isCalm = true
+  t.mock.timers.tick(4500)
+  assert.deepEqual(set(), [], 'it was not calm for long enough')
+  t.mock.timers.tick(500)
   assert.deepEqual(set(), [memory])
 
-  beginBurst('overload')
-  beginBurst('reload')
-  assert.deepEqual(set(), [speed, speed])
-  endBurst('reload')
+  const [oneIsOver, otherIsOver] = [hurry(), hurry()]
+  assert.deepEqual(set(), [speed], 'at once')
+  oneIsOver()
   t.mock.timers.tick(60_000)
-  assert.deepEqual(set(), [], 'it is still overloaded')
-  endBurst('overload')
-  t.mock.timers.tick(24_999)
-  beginBurst('reload')
-  endBurst('reload')
-  t.mock.timers.tick(24_999)
-  assert.deepEqual(set(), [speed])
-  t.mock.timers.tick(1)
+  assert.deepEqual(set(), [], 'the other is not over')
+  otherIsOver()
+  t.mock.timers.tick(5000)
   assert.deepEqual(set(), [memory])
 })

@@ -20,6 +20,11 @@ const windows = 2
 /** How often it is told while it lasts, in windows. */
 const repeatAfter = 30
 
+/** Whether so many checks wait for their turn that more may be due than can be done. It is seen at once, and true of a burst as well. */
+export function isBehind({ services, stats }: Pick<Monitor, 'services' | 'stats'>): boolean {
+  return stats().waiting > services.size / 10
+}
+
 /** Notices when more checks are due than this process or this machine can do, by how late they begin. */
 export function watchOverload({
   monitor,

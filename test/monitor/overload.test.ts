@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Checked } from '../../src/monitor/checks.ts'
 import type { Monitor } from '../../src/monitor/monitor.ts'
-import { type OverloadNews, watchOverload } from '../../src/monitor/overload.ts'
+import { isBehind, type OverloadNews, watchOverload } from '../../src/monitor/overload.ts'
 import { createSignal } from '../../src/monitor/signal.ts'
-import { fakeClock } from './fakes.ts'
+import { sampleService } from '../samples.ts'
+import { fakeClock, watch } from './fakes.ts'
 
 /** What is told of checks that begin so late, one every 100 ms. */
 function watchLateness() {
@@ -52,4 +53,17 @@ test('an overload that lasts is told of every five minutes', () => {
   pass(20 * 60, () => 1001)
   assert.ok(told.length >= 4 && told.length <= 5, `${told.length}`)
   assert.ok(told.every(({ isOverloaded, late, checks }) => isOverloaded && late === checks))
+})
+
+test('it is behind while more than a tenth as many checks wait as there are services', async () => {
+  const services = Array.from({ length: 20 }, (_, i) => sampleService(`s${i}`, [`s${i}:1`]))
+  const { monitor, prober, clock } = watch(services, 5)
+  assert.equal(isBehind(monitor), false)
+  const targets = [...monitor.services.values()].flatMap(({ targets }) => targets)
+  for (const watched of targets.slice(0, 7)) monitor.beat(watched, clock.now())
+  assert.equal(isBehind(monitor), false, 'two wait')
+  for (const watched of targets.slice(7, 8)) monitor.beat(watched, clock.now())
+  assert.equal(isBehind(monitor), true, 'three wait')
+  await prober.answerAll('connected')
+  assert.equal(isBehind(monitor), false)
 })
