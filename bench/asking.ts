@@ -50,7 +50,8 @@ async function ask({ url, paths, perSecond, seconds }: Questions, stopped: Promi
   const asked: Promise<void>[] = []
   for (let i = 0; i < perSecond * seconds && !isOver; i++) {
     const due = begin + (i * 1000) / perSecond
-    if (due > performance.now()) await sleep(due - performance.now())
+    const earlyMs = due - performance.now()
+    if (earlyMs > 0) await sleep(earlyMs)
     asked.push(askOnce(due, paths[i % paths.length] ?? '/'))
   }
   await Promise.all(asked)
