@@ -29,7 +29,8 @@ export function append(bytes: Bytes, from: Bytes, begin = 0, count = from.length
   if (!hasRoom(bytes, count)) grow(bytes, count)
   const { view, length } = bytes
   let done = 0
-  // Of so few, four at a time take half as long as one by one, and less than a call into the runtime.
+  // Of so few, eight at a time take less than four, and than a call into the runtime.
+  for (; done + 8 <= count; done += 8) view.setBigInt64(length + done, from.view.getBigInt64(begin + done))
   for (; done + 4 <= count; done += 4) view.setInt32(length + done, from.view.getInt32(begin + done))
   for (; done < count; done++) view.setInt8(length + done, from.view.getInt8(begin + done))
   bytes.length = length + count

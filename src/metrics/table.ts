@@ -144,7 +144,7 @@ export function createTable<Page>(
     *pieces(families, isWanted) {
       const piece = createBytes(pieceLength + lineLength)
       const added = new Set<number>()
-      const isTold = (slot: number) => !added.has(slot) && (isWanted === null || isWanted(slot))
+      const isTold = (slot: number) => (added.size === 0 || !added.has(slot)) && (isWanted === null || isWanted(slot))
       const laidOut = new Map<Section<Page>, LabelTexts>()
       underWay.add(added)
       try {

@@ -48,11 +48,21 @@ export function labelsOf(labels: Labels): string {
 
 /** A label's value as it stands between quotes. */
 export function escapedValue(value: string): string {
-  return escaped(value, inValue)
+  return isPlain(value) ? value : escaped(value, inValue)
+}
+
+/** Whether there is nothing to escape. So it is nearly always, and to see that takes less than to replace nothing. */
+function isPlain(value: string): boolean {
+  for (let at = 0; at < value.length; at++) {
+    const code = value.charCodeAt(at)
+    if (code === quote || code === backslash || code === lineFeed) return false
+  }
+  return true
 }
 
 /** What the text format wants escaped (Prometheus, exposition formats). */
 const [inHelp, inValue] = [/[\\\n]/g, /[\\\n"]/g] as const
+const [quote, backslash, lineFeed] = [0x22, 0x5c, 0x0a] as const
 
 function escaped(text: string, what: RegExp): string {
   return text.replace(what, (character) => (character === '\n' ? '\\n' : `\\${character}`))
