@@ -119,9 +119,10 @@ async function runServe(targets: string[], named: string | null): Promise<number
     output.err(`porthole: ${porthole}`)
     return 1
   }
-  const hurry = preferMemoryWhenCalm(() => isCalm(porthole))
+  const memory = preferMemoryWhenCalm(() => isCalm(porthole))
   logRemarks(porthole, file, read)
-  const stopFollowing = file === null ? () => undefined : followFile({ file, seen: digest, sources, porthole, hurry })
+  const stopFollowing =
+    file === null ? () => undefined : followFile({ file, seen: digest, sources, porthole, hurry: memory.hurry })
 
   closeWithGrace(
     { delay: read.config.shutdownDelayMs + closeMs, logger: false, skip: file === null ? [] : ['SIGHUP'] },
@@ -129,13 +130,14 @@ async function runServe(targets: string[], named: string | null): Promise<number
       if (err !== undefined) porthole.log.fatal(err, 'a bug in Porthole: closing')
       else porthole.log.info({ signal }, 'closing')
       stopFollowing()
+      memory.stop()
       await porthole.close()
     },
   )
   return 0
 }
 
-/** With few services it never is: what their garbage takes is next to nothing. */
+/** Whether memory may count. With few services it never does: what their garbage takes is next to nothing. */
 function isCalm({ services, isBehind }: Porthole): boolean {
   return services.size >= manyServices && !isBehind()
 }
@@ -165,8 +167,8 @@ function followFile({
     logRemarks(porthole, file, read)
   }
   const onChange = (bytes: Uint8Array<ArrayBuffer>) => {
-    const isOver = hurry()
-    return takeIn(bytes).finally(isOver)
+    const end = hurry()
+    return takeIn(bytes).finally(end)
   }
   const watching: ConfigWatch = watchConfig({
     file,

@@ -54,13 +54,15 @@ const calmLooks = 10
  * together what is left and gives back what that frees, and 8 s later it looks once more. By itself it keeps the pages of the heap that it
  * freed, a tenth of all and more after a start, unless next to nothing is allocated any more (`ShouldOptimizeForMemoryUsage` in heap.cc of
  * V8, `kLongDelayMs` in memory-reducer.cc). Where more is due than can be done, a third as many checks are made while memory counts: so
- * it is given up as soon as things are calm no longer.
- *
- * What this returns says that there is a lot to be made, in this thread or others, of which little stays: speed counts at once, until a
- * while after what that returns is called.
+ * it is given up at the first look that does not find things calm.
  */
-export function preferMemoryWhenCalm(isCalm: () => boolean): () => () => void {
+export function preferMemoryWhenCalm(isCalm: () => boolean): {
+  /** To be called when a lot is about to be made, in any thread, of which little stays; and what it returns once that is over. Speed counts until a while after. */
+  hurry(): () => void
+  stop(): void
+} {
   let hurries = 0
+  /** How many looks in a row found things calm. */
   let calm = 0
 
   function preferSpeed(): void {
@@ -77,13 +79,16 @@ export function preferMemoryWhenCalm(isCalm: () => boolean): () => () => void {
     if (calm === calmLooks) setFlagsFromString('--optimize-for-size')
   }
 
-  setInterval(look, lookMs).unref()
-  return () => {
-    hurries++
-    preferSpeed()
-    return () => {
-      hurries--
-    }
+  const timer = setInterval(look, lookMs).unref()
+  return {
+    hurry() {
+      hurries++
+      preferSpeed()
+      return () => {
+        hurries--
+      }
+    },
+    stop: () => clearInterval(timer),
   }
 }
 

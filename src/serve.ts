@@ -16,7 +16,7 @@ import { createHistory } from './monitor/history.ts'
 import { createLoop } from './monitor/loop.ts'
 import { createMembers } from './monitor/members.ts'
 import { createMonitor } from './monitor/monitor.ts'
-import { isBehind, watchOverload } from './monitor/overload.ts'
+import { watchBacklog, watchOverload } from './monitor/overload.ts'
 import { createRegistry } from './monitor/registry.ts'
 import { coverAll } from './monitor/responsibility.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
@@ -41,7 +41,7 @@ export type Porthole = {
   readonly services: ReadonlyMap<string, Service>
   /** Puts a configuration read anew in force, and resolves once it is. The listener stays as it is. */
   reload(config: Config): Promise<void>
-  /** So much waits to be checked that more may be due than can be done. */
+  /** More may be due than can be done, by what waits now and what was left out since this was asked last. */
   isBehind(): boolean
   /** A configuration could not be read: the one before stays in force. */
   reloadFailed(problems: readonly string[]): void
@@ -232,7 +232,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
     log,
     services: registry.services,
     reload,
-    isBehind: () => isBehind(monitor),
+    isBehind: watchBacklog(monitor),
     reloadFailed(problems) {
       metrics.configReloaded(false, Date.now())
       log.error({ problems }, 'the configuration has problems; the one before it stays in force')

@@ -14,7 +14,6 @@ const mayImport: Record<string, readonly string[]> = {
   monitor: ['domain', 'clock', 'heap', 'queue', 'prober'],
   redis: [],
   store: ['domain', 'clock', 'monitor', 'redis'],
-  expiries: ['clock', 'heap'],
   registrar: ['domain', 'clock', 'heap', 'monitor', 'store'],
   replicas: ['domain', 'clock', 'monitor', 'redis', 'store', 'registrar'],
   'in-force': ['monitor', 'registrar', 'replicas'],

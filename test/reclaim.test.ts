@@ -79,7 +79,7 @@ test('speed counts from the start on, and memory once and for as long as things 
   }
   const [speed, memory] = ['--no-optimize-for-size', '--optimize-for-size']
   let isCalm = false
-  const hurry = preferMemoryWhenCalm(() => isCalm)
+  const { hurry, stop } = preferMemoryWhenCalm(() => isCalm)
   t.mock.timers.tick(60_000)
   isCalm = true
   t.mock.timers.tick(4500)
@@ -108,6 +108,22 @@ test('speed counts from the start on, and memory once and for as long as things 
   t.mock.timers.tick(60_000)
   assert.deepEqual(set(), [], 'the other is not over')
   otherIsOver()
-  t.mock.timers.tick(5000)
+  t.mock.timers.tick(4500)
+  assert.deepEqual(set(), [], 'a while after')
+  t.mock.timers.tick(500)
   assert.deepEqual(set(), [memory])
+
+  isCalm = false
+  t.mock.timers.tick(500)
+  isCalm = true
+  t.mock.timers.tick(4500)
+  hurry()()
+  t.mock.timers.tick(4500)
+  assert.deepEqual(set(), [speed], 'calm counts anew after a hurry')
+  t.mock.timers.tick(500)
+  assert.deepEqual(set(), [memory])
+  stop()
+  isCalm = false
+  t.mock.timers.tick(60_000)
+  assert.deepEqual(set(), [])
 })

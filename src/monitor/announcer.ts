@@ -7,10 +7,11 @@ import type { WatchedService, WatchedTarget } from './watch.ts'
 /** Announces what reads otherwise than it was announced last, where the service is covered. */
 export type Announcer = {
   readonly transitions: Signal<Transition>
+  /** A target, and its service. */
   reviewTarget(watched: WatchedTarget): void
-  /** The service alone: its targets are as they were announced. */
+  /** The service alone: its targets are not looked at. */
   reviewService(watchedService: WatchedService): void
-  /** Its targets and the service. */
+  /** All its targets, and the service. */
   reviewAll(watchedService: WatchedService): void
   /** The last that is heard of a service, with a sentence that says why; it is told by everybody. */
   bidFarewell(watchedService: WatchedService, cause: string): void
@@ -45,7 +46,7 @@ export function createAnnouncer({
     reviewService: reviewServiceAlone,
     reviewAll(watchedService) {
       for (const watched of watchedService.targets) reviewTarget(watched)
-      // One that has no targets reads otherwise as well.
+      // One that has no targets can read otherwise as well.
       reviewServiceAlone(watchedService)
     },
     bidFarewell(watchedService, cause) {

@@ -20,9 +20,19 @@ const windows = 2
 /** How often it is told while it lasts, in windows. */
 const repeatAfter = 30
 
-/** Whether so many checks wait for their turn that more may be due than can be done. It is seen at once, and true of a burst as well. */
-export function isBehind({ services, stats }: Pick<Monitor, 'services' | 'stats'>): boolean {
-  return stats().waiting > services.size / 10
+/**
+ * What this returns says whether more may be due than can be done, seen at once and true of a burst as well: whether the checks that wait
+ * for their turn, and the beats skipped since it was asked last, are more than a tenth of the services. No check waits where all may be
+ * under way together; then beats are skipped.
+ */
+export function watchBacklog({ services, stats }: Pick<Monitor, 'services' | 'stats'>): () => boolean {
+  let skippedBefore = stats().skippedBeats
+  return () => {
+    const { waiting, skippedBeats } = stats()
+    const skipped = skippedBeats - skippedBefore
+    skippedBefore = skippedBeats
+    return waiting + skipped > services.size / 10
+  }
 }
 
 /** Notices when more checks are due than this process or this machine can do, by how late they begin. */

@@ -19,12 +19,13 @@ export type Registered = {
   expiresAt: number | null
 }
 
-/** The services registered over HTTP that are in force here, whoever was asked to register them. The registry has them because these do. */
+/** The services registered over HTTP that are known here, whoever was asked to register them. What is put or forgotten here is so in the registry. */
 export type Registrations = {
   /** The registration of that name, also while the file hides it. */
   find(name: string): Registered | undefined
-  /** What a registration makes. It is not in force by that. */
+  /** A registration with the service that it makes. It is not in force by that. */
   build(registration: Registration, settings: RegistrationSettings): Registered
+  /** Puts it in force; its time counts from now on. */
   put(registered: Registered): void
   /** Puts what somebody else registered in force. Returns why it cannot be read, as a sentence; null when it can. */
   adopt(registration: Registration): string | null
@@ -32,7 +33,7 @@ export type Registrations = {
   restore(registrations: readonly Registration[], drained: readonly string[]): string[]
   /** The same was registered again: its time counts anew. */
   renew(name: string): void
-  /** Calls for the end of a registration at this instant of the clock, in milliseconds, whatever its time to live says; null: never. */
+  /** Calls for the end of a registration at this instant of the clock, in milliseconds, whatever its time to live says, and leaves `expiresAt` as it is; null: never. */
   endAt(name: string, at: number | null): void
   /** It was deregistered, or its time ended: a sentence says which. */
   forget(name: string, cause: string): void
@@ -94,7 +95,7 @@ export function createRegistrations({
     registry.register([entry.service])
   }
 
-  /** What a registration makes; a sentence says why it cannot be read. */
+  /** A registration with the service that it makes; a sentence says why it cannot be read. */
   function read(registration: Registration): Registered | string {
     const settings = readRegistration(registration.definition)
     if (typeof settings !== 'string') return build(registration, settings)

@@ -229,7 +229,9 @@ test('an outcome that another replica found brings the next beat forward as well
   const adopt = () => {
     clock.advance(100)
     const health = nextHealth(watched.health, sampleOutcome('refused', clock.now()), service('pg').service.policy)
-    monitor.adopt(service('pg'), null, new Map([['a:1', { ...watched, health }]]))
+    const { announced, checks, failures, connectMs, synRetransmits, lossAt } = watched
+    const memory = { health, announced, checks, failures, connectMs, synRetransmits, lossAt }
+    monitor.adopt(service('pg'), null, new Map([['a:1', memory]]))
   }
   adopt()
   assert.ok(untilNext() <= 1500, `${untilNext()} ms`)

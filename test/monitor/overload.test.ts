@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Checked } from '../../src/monitor/checks.ts'
 import type { Monitor } from '../../src/monitor/monitor.ts'
-import { isBehind, type OverloadNews, watchOverload } from '../../src/monitor/overload.ts'
+import { type OverloadNews, watchBacklog, watchOverload } from '../../src/monitor/overload.ts'
 import { createSignal } from '../../src/monitor/signal.ts'
 import { sampleService } from '../samples.ts'
 import { fakeClock, watch } from './fakes.ts'
@@ -55,15 +55,29 @@ test('an overload that lasts is told of every five minutes', () => {
   assert.ok(told.every(({ isOverloaded, late, checks }) => isOverloaded && late === checks))
 })
 
+const some = Array.from({ length: 20 }, (_, i) => sampleService(`s${i}`, [`s${i}:1`]))
+
 test('it is behind while more than a tenth as many checks wait as there are services', async () => {
-  const services = Array.from({ length: 20 }, (_, i) => sampleService(`s${i}`, [`s${i}:1`]))
-  const { monitor, prober, clock } = watch(services, 5)
-  assert.equal(isBehind(monitor), false)
+  const { monitor, prober, clock } = watch(some, 5)
+  const isBehind = watchBacklog(monitor)
+  assert.equal(isBehind(), false)
   const targets = [...monitor.services.values()].flatMap(({ targets }) => targets)
   for (const watched of targets.slice(0, 7)) monitor.beat(watched, clock.now())
-  assert.equal(isBehind(monitor), false, 'two wait')
+  assert.equal(isBehind(), false, 'two wait')
   for (const watched of targets.slice(7, 8)) monitor.beat(watched, clock.now())
-  assert.equal(isBehind(monitor), true, 'three wait')
+  assert.equal(isBehind(), true, 'three wait')
   await prober.answerAll('connected')
-  assert.equal(isBehind(monitor), false)
+  assert.equal(isBehind(), false)
+})
+
+test('where all may be under way together it is behind when more than a tenth as many beats were skipped since it was asked', () => {
+  const { monitor, clock } = watch(some, 100)
+  const isBehind = watchBacklog(monitor)
+  const targets = [...monitor.services.values()].flatMap(({ targets }) => targets)
+  for (const watched of targets) monitor.beat(watched, clock.now())
+  for (const watched of targets.slice(0, 2)) monitor.beat(watched, clock.now())
+  assert.equal(isBehind(), false, 'two were skipped')
+  for (const watched of targets.slice(0, 3)) monitor.beat(watched, clock.now())
+  assert.equal(isBehind(), true, 'three more were')
+  assert.equal(isBehind(), false, 'none since')
 })

@@ -101,6 +101,18 @@ test('a target that goes stale is announced once, and the last outcome is not ca
   assert.equal(standingOf(service, 90_000).since, 33_000)
 })
 
+test('of many targets it is told how many are up, also where one has gone stale meanwhile', () => {
+  const names = ['a:1', 'b:1', 'c:1', 'd:1', 'e:1']
+  const [service, first, second] = watched(sampleService('pg', names, { interval: 10_000, timeout: 2000, fall: 1 }))
+  const settleAll = (targets: readonly WatchedTarget[], at: number) =>
+    targets.flatMap((target) => settle(target, sampleOutcome('connected', at), at))
+  assert.match(settleAll(service.targets, 1000).at(-1)?.message ?? '', /^5 of 5 targets up$/)
+  settleAll(service.targets.slice(1), 20_000)
+  assert.match(review(first, 33_500).at(-1)?.message ?? '', /^4 of 5 targets up; a:1: /)
+  const failed = settle(second, sampleOutcome('refused', 34_000), 34_000)
+  assert.match(failed.at(-1)?.message ?? '', /^3 of 5 targets up; b:1: /)
+})
+
 test('a target that reads unknown because of our own faults says so', () => {
   const [, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
   settle(target, sampleOutcome('connected', 1000), 1000)

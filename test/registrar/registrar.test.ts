@@ -181,6 +181,18 @@ test('what this version cannot read is said, and the rest is in force', () => {
   assert.deepEqual([...monitor.services.keys()], ['pg'])
 })
 
+test('what cannot be read changes nothing of what is in force by that name', async () => {
+  const { registrar, registrations, registry } = start()
+  await registrar.put('pg', settingsOf(), {})
+  const before = registrations.find('pg')
+  let told = 0
+  registry.changed.subscribe(() => told++)
+  const problem = registrations.adopt({ name: 'pg', definition: '{"targets":["a:1"],"flux":1}', revision: 9e15 })
+  assert.match(problem ?? '', /the registration of "pg" cannot be read: .*flux/)
+  assert.equal(registrations.find('pg'), before)
+  assert.equal(told, 0)
+})
+
 test('what a registration leaves out follows the defaults of the file', async () => {
   const { registrar, registrations, monitor } = start({ defaults: { timeout: 3000 } })
   await registrar.put('pg', settingsOf({ fall: 5 }), {})
