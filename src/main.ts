@@ -13,7 +13,7 @@ import { type ConfigWatch, watchConfig } from './config/watch.ts'
 import { parseDuration } from './domain/duration.ts'
 import { builtInDefaults } from './domain/policy.ts'
 import { startProber } from './prober/start.ts'
-import { giveBackLarge, manyServices, preferMemoryWhenCalm } from './reclaim.ts'
+import { giveBackLarge, preferMemoryWhenCalm } from './reclaim.ts'
 import type { Porthole } from './serve.ts'
 
 const usage = `Porthole makes TCP services checkable over HTTP.
@@ -119,7 +119,7 @@ async function runServe(targets: string[], named: string | null): Promise<number
     output.err(`porthole: ${porthole}`)
     return 1
   }
-  const memory = preferMemoryWhenCalm(() => isCalm(porthole))
+  const memory = preferMemoryWhenCalm(porthole.isCalm)
   logRemarks(porthole, file, read)
   const stopFollowing =
     file === null ? () => undefined : followFile({ file, seen: digest, sources, porthole, hurry: memory.hurry })
@@ -135,11 +135,6 @@ async function runServe(targets: string[], named: string | null): Promise<number
     },
   )
   return 0
-}
-
-/** Whether memory may count. With few services it never does: what their garbage takes is next to nothing. */
-function isCalm({ services, isBehind }: Porthole): boolean {
-  return services.size >= manyServices && !isBehind()
 }
 
 /** Keeps the configuration in force the same as the file's. */

@@ -41,8 +41,11 @@ export type Porthole = {
   readonly services: ReadonlyMap<string, Service>
   /** Puts a configuration read anew in force, and resolves once it is. The listener stays as it is. */
   reload(config: Config): Promise<void>
-  /** More may be due than can be done, by what waits now and what was left out since this was asked last. */
-  isBehind(): boolean
+  /**
+   * Memory may count: what is due is done, by what waits now and what was left out since this was asked last. With few services it never
+   * may: what their garbage takes is next to nothing.
+   */
+  isCalm(): boolean
   /** A configuration could not be read: the one before stays in force. */
   reloadFailed(problems: readonly string[]): void
   /** /readyz fails, then no new connections, then requests under way are answered, then checks under way are abandoned. */
@@ -227,12 +230,13 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   loop.start()
   members.start()
   const stopGivingBack = keepGivingBack()
+  const isBehind = watchBacklog(monitor)
   return {
     url,
     log,
     services: registry.services,
     reload,
-    isBehind: watchBacklog(monitor),
+    isCalm: () => registry.services.size >= manyServices && !isBehind(),
     reloadFailed(problems) {
       metrics.configReloaded(false, Date.now())
       log.error({ problems }, 'the configuration has problems; the one before it stays in force')

@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type Config, parseConfig } from '../src/config/config.ts'
+import { manyServices } from '../src/reclaim.ts'
 import { serve } from '../src/serve.ts'
-import { listen, nobody } from './app.ts'
+import { listen, listenDeaf, nobody } from './app.ts'
 import { familyOf } from './metrics/page.ts'
 
 /** A configuration of these targets, on a free port, that logs nothing. */
@@ -84,4 +85,19 @@ test('when who may see details changes, nobody goes on reading what happens by w
   await porthole.reload(configOf([], `${open}\ndetails: token\ntokens: { tests: "sha256:${'0'.repeat(64)}" }`))
   await ended
   assert.equal((await fetch(`${porthole.url}/v1/events`)).status, 401)
+})
+
+test('memory may count with many services, and while no more is due than is done', async (t) => {
+  const services = (count: number, target: string, yaml = '') =>
+    configOf(
+      Array.from({ length: count }, (_, index) => `s${index}=${target}`),
+      yaml,
+    )
+  const porthole = await serveFor(t, services(manyServices - 1, nobody))
+  assert.equal(porthole.isCalm(), false, 'with few services it never may')
+  await porthole.reload(services(manyServices, nobody))
+  while (!porthole.isCalm()) await new Promise(setImmediate)
+
+  const behind = await serveFor(t, services(manyServices, await listenDeaf(t), 'maxInFlight: 1'))
+  while (behind.isCalm()) await new Promise(setImmediate)
 })
