@@ -8,7 +8,7 @@ export type Health = {
   readonly since: number | null
   /** The verdicts in a row that agree with the last one; an unknown verdict neither counts nor breaks it. */
   readonly streak: { readonly verdict: 'up' | 'down'; readonly count: number } | null
-  /** When the last verdict that was not unknown came in. */
+  /** When the last verdict came in that the status can be believed by: any that was not unknown, or, once stale, one that agrees with it. */
   readonly confirmedAt: number | null
   readonly lastOutcome: Outcome | null
   /** Why it was last found down, for as long as it is not up again; null when it is up. */
@@ -27,14 +27,17 @@ export const unchecked: Health = {
 
 /**
  * The health after an outcome. From unknown the first verdict settles the status; from then on `rise` or `fall` verdicts
- * in a row turn it. An outcome older than the last is ignored: the same health comes back.
+ * in a row turn it, also once it is stale: checks that begin late are no reason to call a target down for one lost packet. It then goes on
+ * reading unknown until a verdict agrees with it or enough of them turn it. On demand, where ages are what they are, the first verdict
+ * settles a stale one anew. An outcome older than the last is ignored: the same health comes back.
  */
 export function nextHealth(health: Health, outcome: Outcome, policy: Policy): Health {
   if (health.lastOutcome !== null && outcome.endedAt < health.lastOutcome.endedAt) return health
   const verdict = verdictOf(outcome.reason)
   if (verdict === 'unknown') return { ...health, lastOutcome: outcome }
 
-  const before = isStale(health, policy, outcome.endedAt) ? unchecked : health
+  const wasStale = isStale(health, policy, outcome.endedAt)
+  const before = wasStale && policy.intervalMs === null ? unchecked : health
   const count = before.streak?.verdict === verdict ? before.streak.count + 1 : 1
   const turns =
     before.status === 'unknown' ||
@@ -44,7 +47,7 @@ export function nextHealth(health: Health, outcome: Outcome, policy: Policy): He
     status,
     since: turns ? outcome.endedAt : before.since,
     streak: { verdict, count },
-    confirmedAt: outcome.endedAt,
+    confirmedAt: wasStale && verdict !== status ? before.confirmedAt : outcome.endedAt,
     lastOutcome: outcome,
     downReason: verdict === 'down' ? outcome.reason : status === 'up' ? null : before.downReason,
   }

@@ -175,21 +175,52 @@ test('a health that is not stale reads as it settled', () => {
   )
 })
 
-test('the next verdict on a stale health settles at once and starts a new streak', () => {
+/** Some health that was confirmed once, and an instant at which it is stale. */
+function staleOf(history: readonly { reason: Reason; afterMs: number }[], policy: Policy): [Health, number] {
+  const health = healthOf(history, policy)
+  fc.pre(health.confirmedAt !== null)
+  const staleAt = (health.confirmedAt ?? 0) + staleAfterMs(health, policy)
+  return [health, Math.max(staleAt + 1, health.lastOutcome?.endedAt ?? 0)]
+}
+
+test('on demand the next verdict on a stale health settles at once and starts a new streak', () => {
   fc.assert(
-    fc.property(anyHistory, anyPolicy, fc.constantFrom('connected', 'timeout'), (history, policy, reason) => {
-      const health = healthOf(history, policy)
-      fc.pre(health.confirmedAt !== null)
-      const endedAt = Math.max(
-        (health.confirmedAt ?? 0) + staleAfterMs(health, policy) + 1,
-        health.lastOutcome?.endedAt ?? 0,
-      )
+    fc.property(anyHistory, anyPolicy, fc.constantFrom('connected', 'timeout'), (history, given, reason) => {
+      const policy = { ...given, intervalMs: null }
+      const [health, endedAt] = staleOf(history, policy)
       const next = nextHealth(health, sampleOutcome(reason, endedAt), policy)
       assert.equal(next.status, verdictOf(reason))
       assert.equal(next.since, endedAt)
       assert.deepEqual(next.streak, { verdict: verdictOf(reason), count: 1 })
     }),
   )
+})
+
+test('on a schedule a stale health reads again as it settled with the first verdict that agrees', () => {
+  fc.assert(
+    fc.property(anyHistory, anyPolicy, (history, policy) => {
+      fc.pre(policy.intervalMs !== null)
+      const [health, endedAt] = staleOf(history, policy)
+      const next = nextHealth(health, sampleOutcome(health.status === 'up' ? 'connected' : 'timeout', endedAt), policy)
+      assert.deepEqual(statusAt(next, policy, endedAt), next)
+      assert.equal(next.status, health.status)
+      assert.equal(next.since, health.since)
+    }),
+  )
+})
+
+test('on a schedule verdicts against a stale health turn it as many as ever, and until then it reads unknown', () => {
+  const policy = samplePolicy({ interval: 10_000, timeout: 2000, rise: 2, fall: 3 })
+  const readings = (settled: 'connected' | 'timeout', then: 'connected' | 'timeout', everyMs: number) => {
+    let health = nextHealth(unchecked, sampleOutcome(settled, 0), policy)
+    return [1, 2, 3].map((count) => {
+      health = nextHealth(health, sampleOutcome(then, count * everyMs), policy)
+      return statusAt(health, policy, count * everyMs).status
+    })
+  }
+  assert.deepEqual(readings('connected', 'timeout', 35_000), ['unknown', 'unknown', 'down'])
+  assert.deepEqual(readings('timeout', 'connected', 35_000), ['unknown', 'up', 'up'])
+  assert.deepEqual(readings('connected', 'timeout', 10_000), ['up', 'up', 'down'], 'while it is not stale')
 })
 
 test('a health is stale after three intervals and a timeout', () => {
