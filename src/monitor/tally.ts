@@ -14,6 +14,12 @@ export type Tally = {
   until: number
 }
 
+/**
+ * So long a count holds at least, in milliseconds, though some of them have gone stale since. Where much more is due than can be done, or
+ * nothing confirms anything, one goes stale after another: to count all for each would leave time for nothing else.
+ */
+const leastMs = 1000
+
 /** Counts all of them as they read now. */
 export function countAll(targets: Iterable<{ readonly health: Health }>, policy: Policy, now: number): Tally {
   const tally: Tally = { counts: noCounts(), at: now, until: Number.POSITIVE_INFINITY }
@@ -28,9 +34,9 @@ export function countNow(targets: readonly { readonly health: Health }[], policy
   return counts
 }
 
-/** Whether it still holds. */
+/** Whether it still holds: always until one of them goes stale, and for a second even then. */
 export function holds(tally: Tally, now: number): boolean {
-  return tally.at <= now && now < tally.until
+  return tally.at <= now && now < Math.max(tally.until, tally.at + leastMs)
 }
 
 /** Counts one of the targets by another health than before. */

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { diagnose } from '../../src/domain/diagnosis.ts'
+import { staleAfterMs } from '../../src/domain/health.ts'
 import type { Outcome } from '../../src/domain/outcome.ts'
 import type { Service } from '../../src/domain/service.ts'
 import type { Transition } from '../../src/domain/transition.ts'
 import { review, reviewService, settle as takeIn } from '../../src/monitor/settle.ts'
-import { standingOf, type WatchedService, type WatchedTarget } from '../../src/monitor/watch.ts'
+import { countsOf, standingOf, type WatchedService, type WatchedTarget } from '../../src/monitor/watch.ts'
 import { createWatchlist } from '../../src/monitor/watchlist.ts'
 import { changedService, sampleOutcome, sampleService } from '../samples.ts'
 
@@ -128,8 +129,8 @@ test('a stale target that is confirmed again is announced, from unknown', () => 
   const [, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
   settle(target, sampleOutcome('connected', 1000), 1000)
   review(target, 40_000)
-  const [ofTarget] = settle(target, sampleOutcome('refused', 50_000), 50_000)
-  assert.deepEqual([ofTarget?.from, ofTarget?.to], ['unknown', 'down'])
+  const [ofTarget] = settle(target, sampleOutcome('connected', 50_000), 50_000)
+  assert.deepEqual([ofTarget?.from, ofTarget?.to], ['unknown', 'up'])
 })
 
 test('between going stale and being noticed, a service already reads unknown since then', () => {
@@ -207,4 +208,31 @@ test('an outcome of one target has nobody look at the others of its service agai
   settle(first, sampleOutcome('connected', 100_000), 100_000)
   assert.equal(standingOf(service, 100_000).counts.unknown, 999, 'by then the others are stale')
   assert.ok(looks >= 999)
+})
+
+test('targets that go stale one after another do not have all of them looked at for each', () => {
+  const [service] = watched(
+    sampleService(
+      'pg',
+      Array.from({ length: 1000 }, (_, i) => `db-${i}:5432`),
+    ),
+  )
+  service.targets.forEach((target, index) => {
+    settle(target, sampleOutcome('connected', 10 * index), 10 * index)
+  })
+  let looks = 0
+  const last = service.targets.at(-1) as WatchedTarget
+  const { health } = last
+  Object.defineProperty(last, 'health', {
+    get() {
+      looks++
+      return health
+    },
+  })
+  const staleMs = staleAfterMs(health, service.service.policy)
+  for (let gone = 0; gone < 1000; gone++) {
+    const { unknown } = countsOf(service, staleMs + 10 * gone)
+    assert.ok(gone + 1 - unknown <= 100, `${unknown} of ${gone + 1} are counted as stale`)
+  }
+  assert.ok(looks <= 20, `they were counted ${looks} times`)
 })
