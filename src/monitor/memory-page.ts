@@ -79,6 +79,11 @@ export function lastEndedAt(page: MemoryPage, row: number): number | null {
   return page.reason[row] === 0 ? null : (page.endedAt[row] as number)
 }
 
+/** The same of how long the check took that led to it. */
+export function lastTookMs(page: MemoryPage, row: number): number | null {
+  return page.reason[row] === 0 ? null : (page.endedAt[row] as number) - (page.startedAt[row] as number)
+}
+
 function readOutcome(page: MemoryPage, row: number, own: string | null): Outcome | null {
   const reason = wordAt(Reason.options, page.reason, row)
   if (reason === null) return null

@@ -2,7 +2,7 @@ import { type Health, unchecked } from '../domain/health.ts'
 import { Status } from '../domain/status.ts'
 import { type KeptTarget, keepTarget, type Target, targetOf } from '../domain/target.ts'
 import { createColumns, placeOf, put, rowOf, wordAt } from './columns.ts'
-import { createMemoryPage, lastEndedAt, type MemoryPage, readHealth, writeHealth } from './memory-page.ts'
+import { createMemoryPage, lastEndedAt, lastTookMs, type MemoryPage, readHealth, writeHealth } from './memory-page.ts'
 import type { Check, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
 
 /**
@@ -62,6 +62,9 @@ export function createTargetMemories(): TargetMemories {
     }
     get lastEndedAt(): number | null {
       return lastEndedAt(pageOf(this.slot), rowOf(this.slot))
+    }
+    get lastTookMs(): number | null {
+      return lastTookMs(pageOf(this.slot), rowOf(this.slot))
     }
     private get address(): string | null {
       return typeof this.kept === 'string' ? this.kept : this.kept.address

@@ -1,5 +1,5 @@
 import type { DialRules } from '../domain/dial-rules.ts'
-import { type Outcome, verdictOf } from '../domain/outcome.ts'
+import type { Outcome } from '../domain/outcome.ts'
 import type { Prober } from '../prober/prober.ts'
 import { createQueue, type Queue } from '../queue.ts'
 import type { Check, WatchedTarget } from './watch.ts'
@@ -15,8 +15,12 @@ export type Turns = {
   overdueMs(now: number): number
 }
 
-/** How much of what may be under way is for targets that let a check wait until its deadline: the others would wait behind them. */
+/** How much of what may be under way is for beats of targets that let a check wait: the others would wait behind them. */
 const silentShare = 0.5
+/** And how much of it, with those that somebody asked for, who would wait behind all of these beats. */
+const silentShareWithAsked = 0.75
+/** Who lets a check wait for so much of its timeout, and then does not connect, lets the next wait as well. */
+const silentAfter = 0.5
 
 /** `maxInFlight` bounds the checks under way at once. `take` is given what came of each whose target is still registered, before those who wait for it are called. */
 export function createTurns({
@@ -32,23 +36,31 @@ export function createTurns({
   take: (check: Check, outcome: Outcome) => void
 }): Turns {
   const asked = createQueue<Check>()
+  const askedSilent = createQueue<Check>()
   // A target that waits is not an object more: where much more is due than can be done, nearly all of them wait.
   const answering = createQueue<WatchedTarget>()
   const silent = createQueue<WatchedTarget>()
   const mostSilent = Math.max(1, Math.floor(maxInFlight * silentShare))
+  const mostSilentWithAsked = Math.max(1, Math.floor(maxInFlight * silentShareWithAsked))
   let inFlight = 0
   let silentInFlight = 0
   let waiting = 0
   /** The check that began last. */
   let newest: Check | null = null
+  let newestTimeoutMs = 0
   /** One that was under way when it was first looked at. */
-  let looked: { readonly check: Check; readonly at: number } | null = null
+  let looked: { readonly check: Check; readonly at: number; readonly timeoutMs: number } | null = null
 
   function fill(): void {
     while (inFlight < maxInFlight) {
       const check = asked.shift()
       if (check !== undefined) {
         start(check, false)
+        continue
+      }
+      const checkOfSilent = silentInFlight < mostSilentWithAsked ? askedSilent.shift() : undefined
+      if (checkOfSilent !== undefined) {
+        start(checkOfSilent, true)
         continue
       }
       const queue = nextQueue()
@@ -80,11 +92,12 @@ export function createTurns({
       return
     }
     check.known = watched.lastEndedAt
-    newest = check
-    inFlight++
-    if (isSilent) silentInFlight++
     const { origin, policy } = watched.watchedService.service
     const { timeoutMs, close } = policy
+    newest = check
+    newestTimeoutMs = timeoutMs
+    inFlight++
+    if (isSilent) silentInFlight++
     // Whoever waits for its turn waits for those under way to end.
     const urgent = check.due === null || waiting > 0
     const rules = origin === 'http' ? dialRules() : null
@@ -116,7 +129,8 @@ export function createTurns({
       if (watched.check === null) waiting++
       const check: Check = { watched, due: null, hasBegun: false, known: null, callers: null }
       watched.check = check
-      asked.push(check)
+      const queue = isSilent(watched) ? askedSilent : asked
+      queue.push(check)
       fill()
       return check
     },
@@ -124,25 +138,20 @@ export function createTurns({
     overdueMs(now) {
       if (looked !== null && !isUnderWay(looked.check)) looked = null
       // To look at one now and then is enough: a prober that is stuck ends none.
-      if (looked === null && newest !== null && isUnderWay(newest)) looked = { check: newest, at: now }
-      if (looked === null) return 0
-      const { timeoutMs } = looked.check.watched.watchedService.service.policy
-      return Math.max(0, now - looked.at - timeoutMs)
+      if (looked === null && newest !== null && isUnderWay(newest)) {
+        looked = { check: newest, at: now, timeoutMs: newestTimeoutMs }
+      }
+      return looked === null ? 0 : Math.max(0, now - looked.at - looked.timeoutMs)
     },
   }
 }
 
-/** Whether a target is down and answers nothing, so that a check of it lasts as long as it may. */
+/** Whether the last check of a target lasted long and came to nothing, whatever the reason: the next is likely to last as long. */
 function isSilent(watched: WatchedTarget): boolean {
-  // Nearly always, and quicker to see: what is down was announced as that, or reads unknown since.
-  if (watched.announced === 'up') return false
-  const { status, lastOutcome } = watched.health
-  return (
-    status === 'down' &&
-    lastOutcome !== null &&
-    lastOutcome.latencyMs === null &&
-    verdictOf(lastOutcome.reason) === 'down'
-  )
+  const { lastTookMs } = watched
+  // Nearly always, and quicker to see than its health.
+  if (lastTookMs === null || lastTookMs < silentAfter * watched.watchedService.service.policy.timeoutMs) return false
+  return watched.health.lastOutcome?.reason !== 'connected'
 }
 
 function isUnderWay(check: Check): boolean {

@@ -15,6 +15,8 @@ export type WatchedTarget = {
   health: Health
   /** When its last outcome ended, as its health says; null while there is none. */
   readonly lastEndedAt: number | null
+  /** How long its last check took, in milliseconds; null while there is none. */
+  readonly lastTookMs: number | null
   /** The status last announced by a transition. */
   announced: Status
   /** The check under way, or asked for; or that its beat came, and waits for its turn. */

@@ -243,7 +243,7 @@ test('names are looked up by who covers the service, and addresses that others f
 })
 
 test('a check that does not end, and beats that do not start, tell for how long', async () => {
-  const { clock, prober, monitor, loop, pass } = watchSome(['pg'])
+  const { clock, prober, registry, monitor, loop, pass } = watchSome(['pg'])
   assert.equal(monitor.overdueMs(), 0)
   pass(1000)
   assert.equal(monitor.overdueMs(), 0)
@@ -251,6 +251,12 @@ test('a check that does not end, and beats that do not start, tell for how long'
   assert.equal(monitor.overdueMs(), 2500)
   await prober.answerAll('connected')
   assert.equal(monitor.overdueMs(), 0)
+  pass(1000)
+  assert.equal(monitor.overdueMs(), 0)
+  registry.replaceAll([sampleService('pg', ['pg:1'], { timeout: 1 })], [])
+  clock.advance(100)
+  assert.equal(monitor.overdueMs(), 0, 'it began with another timeout')
+  await prober.answerAll('connected')
   // Nothing is started before the loop is.
   assert.equal(loop.overdueMs(), 0)
   loop.start()

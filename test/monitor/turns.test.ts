@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createDialRules } from '../../src/domain/dial-rules.ts'
+import type { Reason } from '../../src/domain/outcome.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import type { WatchedTarget } from '../../src/monitor/watch.ts'
 import { changedService, sampleService } from '../samples.ts'
-import { fakeClock, fakeProber } from './fakes.ts'
+import { fakeClock, fakeProber, watch } from './fakes.ts'
 
 const isUnderWay = ({ check }: WatchedTarget) => check !== null && check !== 'waiting' && check.hasBegun
 
@@ -36,36 +37,88 @@ test('services registered over HTTP are checked under the rules in force when th
   assert.ok(given[0] === before && given[1] === after)
 })
 
-test('targets that let checks wait take half of the turns at most, and the others never wait behind them', async () => {
-  const clock = fakeClock()
-  const prober = fakeProber(clock)
-  const registry = createRegistry()
-  const silent = Array.from({ length: 20 }, (_, i) => `dead-${i}:1`)
-  registry.replaceAll([sampleService('silent', silent, { fall: 1 }), sampleService('web', ['a:1', 'b:1', 'c:1'])], [])
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 8 })
-  const beatAll = (service: string) => {
-    for (const target of monitor.services.get(service)?.targets ?? []) monitor.beat(target, clock.now())
+/** A monitor of 20 targets that let checks wait and of three that answer, with room for eight checks. */
+function withSilent() {
+  const { clock, prober, monitor } = watch(
+    [
+      sampleService(
+        'silent',
+        Array.from({ length: 20 }, (_, i) => `dead-${i}:1`),
+        { timeout: 1000 },
+      ),
+      sampleService('web', ['a:1', 'b:1', 'c:1'], { timeout: 1000 }),
+    ],
+    8,
+  )
+  const targetsOf = (service: string) => monitor.services.get(service)?.targets ?? []
+  return {
+    monitor,
+    targetsOf,
+    beatAll(service: string) {
+      for (const target of targetsOf(service)) monitor.beat(target, clock.now())
+    },
+    underWay: (service: string) => targetsOf(service).filter(isUnderWay).length,
+    /** Ends all checks that are under way or wait, the ones under way together. */
+    async endAll(reason: Reason, afterMs: number) {
+      while (monitor.stats().inFlight > 0) {
+        clock.advance(afterMs)
+        for (const check of prober.begun.splice(0)) await check.answer(reason)
+      }
+    },
   }
-  const underWay = (service: string) => monitor.services.get(service)?.targets.filter(isUnderWay).length ?? 0
+}
+
+test('targets that let checks wait take half of the turns at most, and the others never wait behind them', async () => {
+  const { monitor, targetsOf, beatAll, underWay, endAll } = withSilent()
   // Until they are known to be silent they are like all others.
   beatAll('silent')
   assert.equal(underWay('silent'), 8)
-  while (prober.begun.length > 0 && monitor.stats().inFlight > 0) await prober.answerAll('timeout')
+  await endAll('timeout', 1000)
   beatAll('silent')
   beatAll('web')
   assert.deepEqual([underWay('silent'), underWay('web')], [4, 3])
-  assert.deepEqual(monitor.stats().waiting, 16)
+  assert.equal(monitor.stats().waiting, 16)
 
-  // Who asks for one does not wait behind the others.
-  const last = monitor.services.get('silent')?.targets.at(-1)
+  // Who asks for one does not wait behind their beats.
+  const last = targetsOf('silent').at(-1)
   assert(last)
   const asked = monitor.check(last)
   assert.equal(isUnderWay(last), true)
-  for (let round = 0; round < 10; round++) await prober.answerAll('timeout')
+  await endAll('timeout', 1000)
   await asked
   assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedBeats: 0, proberRestarts: 0 })
   assert.deepEqual(
-    monitor.services.get('silent')?.targets.map(({ checks }) => checks),
+    targetsOf('silent').map(({ checks }) => checks),
     Array(20).fill(2),
   )
 })
+
+test('nor do the others wait behind those that somebody asks for, however many these are', async () => {
+  const { monitor, targetsOf, beatAll, underWay, endAll } = withSilent()
+  beatAll('silent')
+  await endAll('timeout', 1000)
+  const asked = targetsOf('silent').map(monitor.check)
+  beatAll('web')
+  assert.deepEqual([underWay('silent'), underWay('web')], [6, 2])
+  await endAll('timeout', 1000)
+  await Promise.all(asked)
+  assert.equal(monitor.stats().waiting, 0)
+})
+
+for (const [reason, tookMs, most] of [
+  ['timeout', 1000, 4],
+  ['local', 1000, 4],
+  ['unreachable', 600, 4],
+  ['dns', 20, 8],
+  ['local', 0, 8],
+  ['connected', 1000, 8],
+] as const) {
+  test(`targets whose checks end with ${reason} after ${tookMs} ms of 1000 have ${most} of 8 turns at most`, async () => {
+    const { beatAll, underWay, endAll } = withSilent()
+    beatAll('silent')
+    await endAll(reason, tookMs)
+    beatAll('silent')
+    assert.equal(underWay('silent'), most)
+    await endAll(reason, tookMs)
+  })
+}
