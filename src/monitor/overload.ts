@@ -1,9 +1,10 @@
 import type { Monitor } from './monitor.ts'
 import { createSignal, type Signal } from './signal.ts'
+import type { WatchedTarget } from './watch.ts'
 
 /** How late scheduled checks began in a while, where that has changed. */
 export type OverloadNews = {
-  /** More is due than can be done: most checks begin late, and intervals stretch. */
+  /** More is due than can be done: many checks begin late, and intervals stretch. */
   readonly isOverloaded: boolean
   readonly checks: number
   /** How many of them began late. */
@@ -12,8 +13,12 @@ export type OverloadNews = {
   readonly latestMs: number
 }
 
-/** So late is late, in milliseconds. */
-const lateMs = 1000
+/** Late is what begins after so much of its interval, but for what every check may have to wait; and whatever is a second late. */
+const lateAfter = 0.5
+const leastLateMs = 100
+const mostLateMs = 1000
+/** More than so much of all checks are many: those of targets that answer may all begin in time while the silent ones wait for theirs. */
+const manyOfAll = 0.1
 /** How long it is looked at before it is judged, and how often in a row it must look the same: a start is a burst. */
 const windowMs = 10_000
 const windows = 2
@@ -51,7 +56,7 @@ export function watchOverload({
   let seen = { checks: 0, late: 0, latestMs: 0 }
 
   function judge(): void {
-    const isLate = seen.late * 2 > seen.checks
+    const isLate = seen.late > seen.checks * manyOfAll
     alike = isLate === isOverloaded ? 0 : alike + 1
     sinceTold++
     const hasChanged = alike === windows
@@ -64,7 +69,7 @@ export function watchOverload({
     told.emit({ isOverloaded, ...seen })
   }
 
-  monitor.checked.subscribe(({ lateMs: ms }) => {
+  monitor.checked.subscribe(({ watched, lateMs: ms }) => {
     if (ms === null) return
     const now = clock.now()
     if (now - from >= windowMs) {
@@ -73,8 +78,14 @@ export function watchOverload({
       from = now
     }
     seen.checks++
-    if (ms > lateMs) seen.late++
+    if (ms > lateFrom(watched)) seen.late++
     if (ms > seen.latestMs) seen.latestMs = ms
   })
   return told
+}
+
+/** After how long a scheduled check of a target is late, in milliseconds. */
+function lateFrom({ watchedService }: WatchedTarget): number {
+  const { intervalMs } = watchedService.service.policy
+  return intervalMs === null ? mostLateMs : Math.min(mostLateMs, Math.max(leastLateMs, lateAfter * intervalMs))
 }

@@ -7,9 +7,10 @@ import { createSignal } from '../../src/monitor/signal.ts'
 import { sampleService } from '../samples.ts'
 import { fakeClock, watch } from './fakes.ts'
 
-/** What is told of checks that begin so late, one every 100 ms. */
-function watchLateness() {
+/** What is told of checks that begin so late, one every 100 ms, of targets with this interval. */
+function watchLateness(interval = 10_000) {
   const clock = fakeClock()
+  const watched = { watchedService: { service: sampleService('pg', ['pg:1'], { interval }) } }
   const checked = createSignal<Checked>()
   const told: OverloadNews[] = []
   watchOverload({ monitor: { checked } as Monitor, clock }).subscribe((news) => told.push(news))
@@ -18,7 +19,7 @@ function watchLateness() {
     pass(seconds: number, lateMs: (i: number) => number | null) {
       for (let i = 0; i < seconds * 10; i++) {
         clock.advance(100)
-        checked.emit({ lateMs: lateMs(i) } as Checked)
+        checked.emit({ watched, lateMs: lateMs(i) } as Checked)
       }
     },
   }
@@ -43,7 +44,7 @@ test('checks that begin late are told of once they have for a while, and again w
 test('a burst of late checks, few late ones among many, and those that were asked for are no overload', () => {
   const { told, pass } = watchLateness()
   pass(9, () => 5000)
-  pass(60, (i) => (i % 3 === 0 ? 5000 : 10))
+  pass(60, (i) => (i % 20 === 0 ? 5000 : 10))
   pass(60, () => null)
   assert.deepEqual(told, [])
 })
@@ -54,6 +55,30 @@ test('an overload that lasts is told of every five minutes', () => {
   assert.ok(told.length >= 4 && told.length <= 5, `${told.length}`)
   assert.ok(told.every(({ isOverloaded, late, checks }) => isOverloaded && late === checks))
 })
+
+test('that a share of the targets waits is told of as well, such as of those that answer nothing', () => {
+  const { told, pass } = watchLateness()
+  pass(60, (i) => (i % 5 === 0 ? 5000 : 10))
+  assert.deepEqual(
+    told.map(({ isOverloaded }) => isOverloaded),
+    [true],
+  )
+})
+
+for (const [interval, lateFrom] of [
+  [100, 100],
+  [600, 300],
+  [2000, 1000],
+  [60_000, 1000],
+] as const) {
+  test(`with an interval of ${interval} ms a check is late that begins more than ${lateFrom} ms after its beat`, () => {
+    const { told, pass } = watchLateness(interval)
+    pass(60, () => lateFrom)
+    assert.deepEqual(told, [])
+    pass(60, () => lateFrom + 1)
+    assert.equal(told.length, 1)
+  })
+}
 
 const some = Array.from({ length: 20 }, (_, i) => sampleService(`s${i}`, [`s${i}:1`]))
 
