@@ -10,10 +10,10 @@ import type { WatchedTarget } from './watch.ts'
 
 /** The first sweep is spread over this long, so that a start neither bursts nor leaves people waiting for an interval. */
 const firstSweepMs = 1000
-/** It brings no more than this a millisecond, some two thirds of what two cores can do: checks that pile up take memory, and hold up whoever asks. */
-const firstSweepPerMs = 25
-/** Those checks that were left out while one replica took over from another are spread over this long. */
-const takeoverMs = 400
+/** Those checks that were left out, such as while one replica took over from another, are spread over this long. */
+const makeUpMs = 400
+/** Either brings no more than this a millisecond, some two thirds of what two cores can do: checks that pile up take memory, and hold up whoever asks. */
+const mostPerMs = 25
 /** What falls due within this time starts together at its end: hand-overs cost more than checks. */
 const defaultTickMs = 40
 /** So long beats are begun before whatever else waits gets its turn of the event loop, in milliseconds. */
@@ -84,13 +84,10 @@ export function createLoop({
       const phase = phaseOf(watched)
       const beatAt = beatAfter(now, phase, intervalMs, aheadMs)
       const lastAt = watched.health.lastOutcome?.startedAt ?? null
-      // The beat before was for another replica, from which this one took over, and it left it out.
+      // The beat before was left out by another replica, from which this one took over; or a shorter interval would have had it by now.
       const isOverdue =
         watched.check === null && lastAt !== null && lastAt < beatAt - intervalMs - apartMs(watched, intervalMs)
-      const spreadMs = Math.min(
-        intervalMs,
-        isOverdue ? takeoverMs : Math.max(firstSweepMs, targets.length / firstSweepPerMs),
-      )
+      const spreadMs = Math.min(intervalMs, Math.max(isOverdue ? makeUpMs : firstSweepMs, targets.length / mostPerMs))
       const dueAt = lastAt === null || isOverdue ? now + phase * spreadMs : beatAt
       agenda.put(watched.slot, Math.min(agenda.dueAt(watched.slot), dueAt))
     }
