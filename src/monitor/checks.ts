@@ -1,13 +1,14 @@
 import type { DialRules } from '../domain/dial-rules.ts'
-import { isTooOld, statusAt } from '../domain/health.ts'
+import { statusAt } from '../domain/health.ts'
 import type { Outcome } from '../domain/outcome.ts'
 import type { Prober } from '../prober/prober.ts'
 import type { Announcer } from './announcer.ts'
+import { createRefresh, type Refresh } from './refresh.ts'
 import type { Responsibility } from './responsibility.ts'
 import { settle } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createTurns } from './turns.ts'
-import type { Check, WatchedService, WatchedTarget } from './watch.ts'
+import type { Check, WatchedTarget } from './watch.ts'
 
 /** One check came to its end. `lateMs` is how long after its beat it began; null when it was asked for. */
 export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outcome; readonly lateMs: number | null }
@@ -19,11 +20,7 @@ export type Checks = {
   beat(watched: WatchedTarget, due: number): void
   /** Checks because somebody asks, or joins the check under way. Resolves when its outcome counts. */
   check(watched: WatchedTarget): Promise<void>
-  /**
-   * Checks what is older than `maxAgeMs` and waits for it, `waitMs` at most. A null age: on-demand services by their
-   * own maxAge, others not at all. Returns null when nothing needs a check.
-   */
-  refresh(services: readonly WatchedService[], maxAgeMs: number | null, waitMs?: number): Promise<void> | null
+  readonly refresh: Refresh
   stats(): { inFlight: number; waiting: number; skippedBeats: number; proberRestarts: number }
   /** How much longer a check has been under way than any may take, in milliseconds: a prober that works keeps it at 0. */
   overdueMs(): number
@@ -85,16 +82,7 @@ export function createChecks({
     checked,
     beat,
     check,
-    refresh(wanted, maxAgeMs, waitMs) {
-      const now = clock.now()
-      const old: WatchedTarget[] = []
-      for (const { service, targets } of wanted) {
-        for (const watched of targets) if (isTooOld(watched.health, service.policy, maxAgeMs, now)) old.push(watched)
-      }
-      if (old.length === 0) return null
-      const checks = Promise.all(old.map(check))
-      return waitMs === undefined ? checks.then(() => undefined) : atMost(waitMs, checks)
-    },
+    refresh: createRefresh({ turns, clock }),
     stats: () => ({
       ...turns.stats(),
       skippedBeats,
@@ -111,14 +99,4 @@ export function createChecks({
 function isOvertaken({ watched, known }: Check, { startedAt }: Outcome): boolean {
   const { lastEndedAt } = watched
   return lastEndedAt !== null && lastEndedAt !== known && lastEndedAt > startedAt
-}
-
-/** Waits for something, but no longer than that. */
-async function atMost(ms: number, something: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const patience = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms)
-  })
-  await Promise.race([something, patience])
-  clearTimeout(timer)
 }

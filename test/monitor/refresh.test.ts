@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { createRefresh } from '../../src/monitor/refresh.ts'
+import type { Check, WatchedTarget } from '../../src/monitor/watch.ts'
+import { sampleService } from '../samples.ts'
+import { isSettled, watch } from './fakes.ts'
+
+/** So many targets that nobody ever checked, and what is asked of them: nothing is carried out, the test ends it. */
+function watchMany(count: number) {
+  const { monitor, registry, clock } = watch([
+    sampleService(
+      'pg',
+      Array.from({ length: count }, (_, i) => `db-${i}:5432`),
+    ),
+  ])
+  const asked: Check[] = []
+  const checks = new Map<WatchedTarget, Check>()
+  const ask = (watched: WatchedTarget): Check => {
+    const check = checks.get(watched) ?? { watched, due: null, hasBegun: false, known: null, callers: null }
+    checks.set(watched, check)
+    asked.push(check)
+    return check
+  }
+  return {
+    registry,
+    services: [...monitor.services.values()],
+    refresh: createRefresh({ turns: { ask }, clock }),
+    asked,
+    /** Who waits for any of them. */
+    callers: () => [...checks.values()].flatMap(({ callers }) => callers ?? []),
+  }
+}
+
+test('many checks are asked for some at a time, and whoever asked waits for all of them', async () => {
+  const { services, refresh, asked, callers } = watchMany(5000)
+  const refreshed = refresh(services, 0)
+  const steps = [asked.length]
+  for (; asked.length < 5000; steps.push(asked.length)) await setImmediate()
+  const most = Math.max(...steps.map((step, index) => step - (steps[index - 1] ?? 0)))
+  assert.ok(most <= 500, `${most} at once`)
+  for (const caller of callers().slice(1)) caller()
+  assert.equal(await isSettled(refreshed), false)
+  callers()[0]?.()
+  assert.equal(await isSettled(refreshed), true)
+})
+
+test('several who ask for many checks have them asked for no faster than one', async () => {
+  const { services, refresh, asked } = watchMany(5000)
+  for (let i = 0; i < 10; i++) void refresh(services, 0, 1)
+  const before = asked.length
+  await setImmediate()
+  assert.ok(asked.length > before && asked.length <= before + 500, `${asked.length - before} at once`)
+})
+
+test('who does not wait leaves nobody behind to be called, and has all checks asked for', async () => {
+  const { services, refresh, asked, callers } = watchMany(1000)
+  await refresh(services, 0, 0)
+  while (asked.length < 1000) await setImmediate()
+  assert.deepEqual(callers(), [])
+})
+
+test('what is gone by the time is not asked for', async () => {
+  const { services, registry, refresh, asked } = watchMany(1000)
+  const refreshed = refresh(services, 0)
+  const before = asked.length
+  registry.replaceAll([], [])
+  for (const { callers } of asked) for (const caller of callers ?? []) caller()
+  await refreshed
+  assert.equal(asked.length, before)
+})
