@@ -37,6 +37,8 @@ const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets'> = {
   announcedAt: null,
   drained: false,
   revision: 0,
+  readsAs: 'unknown',
+  readsUntil: 0,
 }
 
 function createPage() {
@@ -45,6 +47,8 @@ function createPage() {
     announcedAt: nullableColumn(),
     drained: wordColumn(),
     revision: numberColumn(),
+    readsAs: wordColumn(),
+    readsUntil: numberColumn(),
     /** Of these most services have none. */
     addresses: sparseColumn<Addresses>(),
     joining: sparseColumn<readonly WatchedTarget[]>(),
@@ -132,6 +136,22 @@ export function createServiceMemories(goneSlot: number): ServiceMemories {
     }
     set revision(count: number) {
       pageOf(this.slot).revision[rowOf(this.slot)] = count
+      pageOf(this.slot).readsUntil[rowOf(this.slot)] = 0
+    }
+
+    get readsAs(): Status {
+      return wordAt(Status.options, pageOf(this.slot).readsAs, rowOf(this.slot)) ?? 'unknown'
+    }
+    set readsAs(status: Status) {
+      pageOf(this.slot).readsAs[rowOf(this.slot)] = placeOf(Status.options, status)
+    }
+
+    get readsUntil(): number {
+      return pageOf(this.slot).readsUntil[rowOf(this.slot)] as number
+    }
+    set readsUntil(instant: number) {
+      // Nor is this kept of one that is gone.
+      if (this.slot !== goneSlot) pageOf(this.slot).readsUntil[rowOf(this.slot)] = instant
     }
   }
 

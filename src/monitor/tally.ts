@@ -27,16 +27,14 @@ export function countAll(targets: Iterable<{ readonly health: Health }>, policy:
   return tally
 }
 
-/** The same where nothing is to be kept. */
-export function countNow(targets: readonly { readonly health: Health }[], policy: Policy, now: number): Counts {
-  const counts = noCounts()
-  for (const { health } of targets) counts[statusAt(health, policy, now).status]++
-  return counts
+/** Until when it holds where it is kept, if nothing comes in: until one of them goes stale, and for a second even then. */
+export function holdsUntil(tally: Tally): number {
+  return Math.max(tally.until, tally.at + leastMs)
 }
 
-/** Whether it still holds: always until one of them goes stale, and for a second even then. */
+/** Whether it does. */
 export function holds(tally: Tally, now: number): boolean {
-  return tally.at <= now && now < Math.max(tally.until, tally.at + leastMs)
+  return tally.at <= now && now < holdsUntil(tally)
 }
 
 /** Counts one of the targets by another health than before. */

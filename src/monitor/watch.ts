@@ -4,7 +4,7 @@ import { statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import type { Counts, Status } from '../domain/status.ts'
 import type { Target } from '../domain/target.ts'
-import { countAll, countNow, holds, type Tally } from './tally.ts'
+import { countAll, holds, holdsUntil, type Tally } from './tally.ts'
 
 /** A target of a service, with what is remembered of it. One object for as long as the service has the target. */
 export type WatchedTarget = {
@@ -77,6 +77,10 @@ export type WatchedService = {
   checkedBy: Checker | null
   /** Grows with everything that can change how the service reads, but for the passing of time. */
   revision: number
+  /** How the service reads until `readsUntil`, as it was found when somebody looked last. */
+  readsAs: Status
+  /** An instant of the clock; 0 where nobody has looked since the revision grew. */
+  readsUntil: number
   /** Null where its targets are to be counted anew, or are so few that they always are. */
   tally: Tally | null
 }
@@ -98,9 +102,14 @@ export function standingOf(watched: WatchedService, now: number): ServiceStandin
   return { status, since: Number.isFinite(latest) ? latest : null, counts }
 }
 
-/** The status alone, which is all that is to be known after most outcomes. */
+/** The status alone, which is all that is to be known after most outcomes; and, of services that are up, to who asks for all of them. */
 export function serviceStatusAt(watched: WatchedService, now: number): Status {
-  return statusBy(countsOf(watched, now), watched, now)
+  if (now < watched.readsUntil) return watched.readsAs
+  const tally = tallyOf(watched, now)
+  const status = statusBy(tally.counts, watched, now)
+  watched.readsAs = status
+  watched.readsUntil = watched.tally === tally ? holdsUntil(tally) : tally.until
+  return status
 }
 
 function statusBy(counts: Readonly<Counts>, watched: WatchedService, now: number): Status {
@@ -110,11 +119,15 @@ function statusBy(counts: Readonly<Counts>, watched: WatchedService, now: number
 
 /** How many of its targets read as what. Not to be kept: the numbers change with what comes in. */
 export function countsOf(watched: WatchedService, now: number): Readonly<Counts> {
+  return tallyOf(watched, now).counts
+}
+
+function tallyOf(watched: WatchedService, now: number): Tally {
   const { targets, service, tally } = watched
-  if (tally !== null && holds(tally, now)) return tally.counts
-  if (targets.length < fewestTallied) return countNow(targets, service.policy, now)
-  watched.tally = countAll(targets, service.policy, now)
-  return watched.tally.counts
+  if (tally !== null && holds(tally, now)) return tally
+  const anew = countAll(targets, service.policy, now)
+  if (targets.length >= fewestTallied) watched.tally = anew
+  return anew
 }
 
 /** Whether a quorum that those found so far cannot meet may still be met: a name that is not resolved yet may stand for any number. */

@@ -148,6 +148,7 @@ test('a service that changes by its definition alone names the target that is do
   settle(first, sampleOutcome('connected', 1000), 1000)
   settle(second, sampleOutcome('refused', 1000), 1000)
   service.service = changedService(service.service, { quorum: 'all' })
+  service.revision++
   const [change, ...more] = reviewService(service, 2000)
   assert.deepEqual(more, [])
   assert.deepEqual(
