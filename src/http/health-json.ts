@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ReportedStatus } from '../domain/status.ts'
 import type { ServiceReport, TargetReport } from './reports.ts'
-import { type SetReport, tellCounts } from './set-reports.ts'
+import { type Listed, type SetSummary, tellCounts } from './set-reports.ts'
 
 const Result = z.enum(['pass', 'warn', 'fail'])
 
@@ -59,7 +59,7 @@ function keyOf(service: string): string {
 }
 
 /** The checks of services whose targets are shown. */
-function checksOf(reports: readonly ServiceReport[]): HealthJson['checks'] {
+export function checksOf(reports: readonly ServiceReport[]): HealthJson['checks'] {
   const shown = reports.filter(({ targets }) => targets.length > 0)
   return Object.fromEntries(shown.map(({ service, targets }) => [keyOf(service), targets.map(checkOf)]))
 }
@@ -80,17 +80,20 @@ export function serviceAsHealthJson(report: ServiceReport, passes: boolean): Hea
   }
 }
 
-/** A set's report in the draft's shape. */
-export function setAsHealthJson(report: SetReport, passes: boolean): HealthJson {
-  const result = resultOf(report.status, passes)
-  const faults = report.services
+/** What a set's report says in the draft's shape, beside the checks of those that are listed. */
+export function setAsHealthJson(
+  summary: SetSummary,
+  listed: readonly Listed[],
+  passes: boolean,
+): Omit<HealthJson, 'checks'> {
+  const result = resultOf(summary.status, passes)
+  const faults = listed
     .filter(({ status }) => status !== 'up')
-    .map(({ service, status }) => `${service} is ${status}`)
+    .map(({ watched, status }) => `${watched.service.name} is ${status}`)
   return {
     status: result,
-    description: `${tellCounts(report.counts)}, quorum ${report.quorum}`,
+    description: `${tellCounts(summary.counts)}, quorum ${summary.quorum}`,
     // What is drained is told beside what is at fault; alone it is no fault of the set.
     ...(result === 'pass' || faults.length === 0 ? {} : { output: faults.join('; ') }),
-    checks: checksOf(report.services),
   }
 }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
@@ -13,12 +14,13 @@ import { type Freshness, freshnessHeaders, readFreshness } from './freshness.ts'
 import { healthHeaders, passes, statusCodeOf } from './health-answer.ts'
 import { HealthJson } from './health-json.ts'
 import { ServiceQuery, SetQuery } from './health-query.ts'
+import { bodyOf } from './long-body.ts'
 import { sendNoGroup, sendNotRegistered } from './missing.ts'
 import { problemResponse, sendProblem } from './problem.ts'
 import type { RenderService } from './rendered.ts'
-import { ServiceReport } from './reports.ts'
+import { reportService, ServiceReport } from './reports.ts'
 import { type MediaType, preferredType, renderService, renderSet } from './representation.ts'
-import { reportSet, SetReport } from './set-reports.ts'
+import { type Listed, SetReport, summarizeSet, surveySet } from './set-reports.ts'
 
 const answers = <Report extends z.ZodType>(Report: Report) => {
   const content = {
@@ -43,7 +45,7 @@ type Answer = {
   readonly degradedCode: '200' | '503' | undefined
   readonly checkedAt: number | null
   readonly details: boolean
-  readonly body: (type: MediaType, passes: boolean) => string
+  readonly body: (type: MediaType, passes: boolean) => string | Readable
 }
 
 /** `GET /health` and `GET /health/{service}`: what is known of services, as a status code and a report. */
@@ -81,13 +83,20 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         .map((name) => `exclude=${name}: there is no such service`)
       if (isUnreachable && chosen.length > 0) warnings.push(unreachableQuorum(quorum, chosen.length, 'service'))
       const details = access.showsDetails(request.raw)
-      const report = reportSet(chosen, { quorum, verbose: query.verbose ?? false, details, warnings, clock })
+      const survey = await surveySet(chosen, { verbose: query.verbose ?? false, clock })
+      const { listed, checkedAt } = survey
+      const summary = summarizeSet(survey, { quorum, warnings })
       return answer(request, reply, {
-        status: report.status,
+        status: summary.status,
         degradedCode: query.degraded,
-        checkedAt: oldestCheckOf(chosen),
+        checkedAt,
         details,
-        body: (type, passes) => renderSet(report, type, passes),
+        body: (type, passes) =>
+          bodyOf(
+            request,
+            renderSet({ summary, listed, reports: reportsOf(listed, details) }, type, passes),
+            listed.length,
+          ),
       })
     },
   )
@@ -122,6 +131,13 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       })
     },
   )
+
+  /** The reports of those that are still there: where they are many, some may go while others are sent. */
+  function* reportsOf(listed: readonly Listed[], details: boolean): Generator<ServiceReport> {
+    for (const { watched } of listed) {
+      if (monitor.services.get(watched.service.name) === watched) yield reportService(watched, clock, { details })
+    }
+  }
 
   const nothingCached = 'Nothing fresh enough is known, and only-if-cached forbids a check.'
 

@@ -4,7 +4,7 @@ import { advise } from '../domain/advice.ts'
 import { explain } from '../domain/explanation.ts'
 import { statusAt } from '../domain/health.ts'
 import { Answer, Reason } from '../domain/outcome.ts'
-import { ReportedStatus } from '../domain/status.ts'
+import { ReportedStatus, type Status } from '../domain/status.ts'
 import { type ServiceStanding, standingOf, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
 
 const time = z.string().meta({ format: 'date-time' }).nullable()
@@ -124,15 +124,15 @@ function reportTarget(
 /** When the target checked longest ago was checked; null while one never was. */
 export function oldestCheck({ targets }: WatchedService): number | null {
   let oldest = Number.POSITIVE_INFINITY
-  for (const { health } of targets) {
-    if (health.lastOutcome === null) return null
-    oldest = Math.min(oldest, health.lastOutcome.endedAt)
+  for (const { lastEndedAt } of targets) {
+    if (lastEndedAt === null) return null
+    oldest = Math.min(oldest, lastEndedAt)
   }
   return oldest
 }
 
 /** What a service is reported as. */
-export function reportedStatus({ drained }: WatchedService, { status }: ServiceStanding): ReportedStatus {
+export function reportedStatus({ drained }: WatchedService, status: Status): ReportedStatus {
   return drained ? 'draining' : status
 }
 
@@ -141,7 +141,7 @@ export function summarize(watched: WatchedService, clock: Clock, standing: Servi
   const { name, quorum, groups } = watched.service
   return {
     service: name,
-    status: reportedStatus(watched, standing),
+    status: reportedStatus(watched, standing.status),
     since: isoTime(standing.since, clock),
     checkedAt: isoTime(oldestCheck(watched), clock),
     quorum: String(quorum),

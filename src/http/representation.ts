@@ -1,9 +1,9 @@
 import fastJson from 'fast-json-stringify'
 import Negotiator from 'negotiator'
 import { z } from 'zod'
-import { HealthJson, serviceAsHealthJson, setAsHealthJson } from './health-json.ts'
+import { checksOf, HealthJson, serviceAsHealthJson, setAsHealthJson } from './health-json.ts'
 import { ServiceReport } from './reports.ts'
-import { SetReport, tellCounts } from './set-reports.ts'
+import { type Listed, SetReport, type SetSummary, tellCounts } from './set-reports.ts'
 
 const json = 'application/json'
 const healthJson = 'application/health+json'
@@ -38,14 +38,50 @@ export function renderService(report: ServiceReport, type: MediaType, passes: bo
   return `${serviceLine(report)}\n`
 }
 
-/** A set's report in a media type. `passes` is what the HTTP status says. */
-export function renderSet(report: SetReport, type: MediaType, passes: boolean): string {
-  if (type === json) return writeSet(report)
-  if (type === healthJson) return writeHealthJson(setAsHealthJson(report, passes))
-  const summary = `${report.status}: ${tellCounts(report.counts)}`
-  const width = Math.max(0, ...report.services.map(({ service }) => service.length))
-  const warnings = report.warnings.map((warning) => `warning: ${warning}`)
-  return `${[summary, ...warnings, ...report.services.map((service) => serviceLine(service, width))].join('\n')}\n`
+/**
+ * A set's report in a media type, a piece to each service: of a hundred thousand that are down they are more than anything is to hold.
+ * `reports` are those of `listed`, made as they are asked for. `passes` is what the HTTP status says.
+ */
+export function renderSet(
+  set: { summary: SetSummary; listed: readonly Listed[]; reports: Iterable<ServiceReport> },
+  type: MediaType,
+  passes: boolean,
+): Generator<string> {
+  const { summary, listed, reports } = set
+  if (type === json) return within(writeSet({ ...summary, services: [] }), ']}', writtenAs(writeService, reports))
+  if (type === text) return setLines(summary, listed, reports)
+  return within(
+    JSON.stringify({ ...setAsHealthJson(summary, listed, passes), checks: {} } satisfies HealthJson),
+    '}}',
+    writtenAs((report) => JSON.stringify(checksOf([report])).slice(1, -1), reports),
+  )
+}
+
+/** JSON whose last list or object is empty, with members put into it; `end` is how it ends from there on. */
+function* within(empty: string, end: string, members: Iterable<string>): Generator<string> {
+  yield empty.slice(0, -end.length)
+  let separator = ''
+  for (const member of members) {
+    if (member === '') continue
+    yield `${separator}${member}`
+    separator = ','
+  }
+  yield end
+}
+
+function* writtenAs<Item>(write: (item: Item) => string, items: Iterable<Item>): Generator<string> {
+  for (const item of items) yield write(item)
+}
+
+function* setLines(
+  summary: SetSummary,
+  listed: readonly Listed[],
+  reports: Iterable<ServiceReport>,
+): Generator<string> {
+  yield `${summary.status}: ${tellCounts(summary.counts)}\n`
+  for (const warning of summary.warnings) yield `warning: ${warning}\n`
+  const width = listed.reduce((most, { watched }) => Math.max(most, watched.service.name.length), 0)
+  for (const report of reports) yield `${serviceLine(report, width)}\n`
 }
 
 const longestStatus = 'degraded'.length

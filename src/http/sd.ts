@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { Service } from '../domain/service.ts'
 import { ReportedStatus } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import { standingOf, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
+import { serviceStatusAt, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
 import { oneOrMany, unknownParameters } from './health-query.ts'
 import { problemResponse } from './problem.ts'
 import { reportedStatus } from './reports.ts'
@@ -84,7 +84,7 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<{ monitor: Monitor; c
   /** Written once for as long as it reads the same: writing 10,000 services anew would hold up everything else for some 20 ms. */
   function entryOf(watched: WatchedService, now: number): string {
     const { service, targets } = watched
-    const status = reportedStatus(watched, standingOf(watched, now))
+    const status = reportedStatus(watched, serviceStatusAt(watched, now))
     const last = written.get(service)
     if (last?.status === status && last.targets === targets) return last.json
     const json = JSON.stringify(discover(watched, status))

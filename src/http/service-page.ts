@@ -46,7 +46,7 @@ export function createServicePager(parts: { monitor: Monitor; registry: Registry
         const watched = monitor.services.get(all[at] ?? '')
         if (watched === undefined || !isWanted(watched)) continue
         const standing = standingOf(watched, now)
-        if (status?.includes(reportedStatus(watched, standing)) === false) continue
+        if (status?.includes(reportedStatus(watched, standing.status)) === false) continue
         // There is a next page only if something is on it.
         if (services.length === limit) return { services, next: writeCursor(services.at(-1)?.service ?? '') }
         services.push(summarize(watched, clock, standing))

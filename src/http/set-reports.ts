@@ -1,9 +1,10 @@
+import { setImmediate } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { drainedQuorum, type Quorum, statusOf } from '../domain/quorum.ts'
-import { countStatuses, Status, worstFirst } from '../domain/status.ts'
-import { standingOf, type WatchedService } from '../monitor/watch.ts'
-import { reportedStatus, reportService, ServiceReport } from './reports.ts'
+import { noReportedCounts, type ReportedStatus, Status, worstFirst } from '../domain/status.ts'
+import { serviceStatusAt, type WatchedService } from '../monitor/watch.ts'
+import { oldestCheck, reportedStatus, ServiceReport } from './reports.ts'
 
 const count = z.int().nonnegative()
 
@@ -30,37 +31,63 @@ export const SetReport = z
   })
   .meta({ id: 'SetReport' })
 export type SetReport = z.infer<typeof SetReport>
+/** It without the reports of its services. */
+export type SetSummary = Omit<SetReport, 'services'>
 
 const soloWarning =
   'solo: this replica cannot reach the others and checks everything itself, so they may see it otherwise'
 
-type SetReportOptions = { quorum: Quorum; verbose: boolean; details: boolean; warnings: string[]; clock: Clock }
+/** Several services together, before any of them is reported. */
+export type SetSurvey = {
+  readonly counts: SetCounts
+  /** Those that are to be reported, the worst first. */
+  readonly listed: readonly Listed[]
+  /** When the target checked longest ago was checked; null while one never was, or there is none. */
+  readonly checkedAt: number | null
+  /** One of them is checked by a replica that cannot reach the others. */
+  readonly isSolo: boolean
+}
+export type Listed = { readonly watched: WatchedService; readonly status: ReportedStatus }
 
-/** The report of several services together, the worst first. Those that are drained are listed, and count for nothing. */
-export function reportSet(
-  watched: readonly WatchedService[],
-  { quorum, verbose, details, warnings, clock }: SetReportOptions,
-): SetReport {
-  const now = clock.now()
-  const members = watched.map((service) => {
-    const standing = standingOf(service, now)
-    return { service, standing, status: reportedStatus(service, standing) }
-  })
-  const inService = members.filter(({ service }) => !service.drained)
-  const draining = members.length - inService.length
-  const counts = countStatuses(inService.map(({ standing }) => standing.status))
-  const services = members
-    .filter(({ status }) => verbose || status !== 'up')
-    .sort((a, b) => worstFirst.indexOf(a.status) - worstFirst.indexOf(b.status))
-    .map(({ service, standing }) => reportService(service, clock, { now, standing, details }))
-  const isSolo = watched.some(({ checkedBy }) => checkedBy?.solo)
-  const unmet = drainedQuorum(quorum, members.length, draining)
+/** So many services are looked at before whatever else waits gets its turn of the event loop: some 5 ms of work. */
+const mostAtOnce = 50_000
+
+/** Looks at several services: those that are not up are to be listed, with `verbose` all. Those that are drained count for nothing. */
+export async function surveySet(
+  services: readonly WatchedService[],
+  { verbose, clock }: { verbose: boolean; clock: Clock },
+): Promise<SetSurvey> {
+  const counts = noReportedCounts()
+  const listed = new Map(worstFirst.map((status): [ReportedStatus, Listed[]] => [status, []]))
+  let oldest = services.length === 0 ? null : Number.POSITIVE_INFINITY
+  let isSolo = false
+  let looked = 0
+  for (const watched of services) {
+    const status = reportedStatus(watched, serviceStatusAt(watched, clock.now()))
+    counts[status]++
+    if (verbose || status !== 'up') listed.get(status)?.push({ watched, status })
+    const checkedAt = oldestCheck(watched)
+    if (oldest !== null) oldest = checkedAt === null ? null : Math.min(oldest, checkedAt)
+    isSolo ||= watched.checkedBy?.solo === true
+    looked++
+    if (looked % mostAtOnce === 0) await setImmediate()
+  }
+  return { counts, listed: [...listed.values()].flat(), checkedAt: oldest, isSolo }
+}
+
+/** What is said of several services together. */
+export function summarizeSet(
+  { counts, isSolo }: SetSurvey,
+  { quorum, warnings }: { quorum: Quorum; warnings: readonly string[] },
+): SetSummary {
+  const { draining, ...inService } = counts
+  const members = Object.values(counts).reduce((sum, count) => sum + count)
+  const unmet = drainedQuorum(quorum, members, draining)
   return {
-    status: statusOf(counts, quorum),
+    status: statusOf(inService, quorum),
     quorum: String(quorum),
-    counts: { ...counts, draining },
+    counts,
     warnings: [...warnings, ...(unmet === null ? [] : [unmet]), ...(isSolo ? [soloWarning] : [])],
-    services,
   }
 }
 

@@ -11,7 +11,7 @@ import { reportedStatus } from '../http/reports.ts'
 import { reportUptime, uptimeWindows } from '../http/transition-reports.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
-import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import { serviceStatusAt, type WatchedService } from '../monitor/watch.ts'
 import { type Badge, formatUptime, renderBadge, uptimeStatus } from './badge.ts'
 import { wantsShown } from './negotiation.ts'
 
@@ -70,7 +70,7 @@ export const badgeRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { 
   )
 
   function statusBadge(watched: WatchedService): Badge {
-    const status = reportedStatus(watched, standingOf(watched, clock.now()))
+    const status = reportedStatus(watched, serviceStatusAt(watched, clock.now()))
     return { label: watched.service.name, value: status, status }
   }
 

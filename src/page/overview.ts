@@ -116,7 +116,7 @@ async function lookOver(
     const watched = monitor.services.get(name)
     if (watched === undefined) continue
     const standing = standingOf(watched, now)
-    const status = reportedStatus(watched, standing)
+    const status = reportedStatus(watched, standing.status)
     byStatus.get(status)?.push({ watched, standing, status })
     counts[status]++
     isSolo ||= watched.checkedBy?.solo ?? false

@@ -18,7 +18,7 @@ export function servicePage(
 ): { status: ReportedStatus; main: Markup } {
   const { name } = watched.service
   const standing = standingOf(watched, view.now)
-  const status = reportedStatus(watched, standing)
+  const status = reportedStatus(watched, standing.status)
   const main = html`<nav class="back"><a href="${view.root}">All services</a></nav>
 <section class="headline" data-part="headline" data-status="${status}">
 <h1>${statusShape(status)}<span>${name}</span></h1>

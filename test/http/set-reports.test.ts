@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Quorum } from '../../src/domain/quorum.ts'
+import { HealthJson } from '../../src/http/health-json.ts'
 import { SetReport } from '../../src/http/set-reports.ts'
 import { type Built, build, listen, nobody } from '../app.ts'
 import { sampleService } from '../samples.ts'
@@ -65,6 +66,55 @@ test('a replica that cannot reach the others warns that they may see it otherwis
     monitor.attribute(() => ({ replica: 'a', solo: false }))
     assert.deepEqual(await warnings(), [])
   }
+})
+
+const many = Array.from({ length: 1000 }, (_, i) => sampleService(`service-${i}`, [nobody]))
+
+test('a set of very many that are down is reported whole, in every media type', async (t) => {
+  const { get, sweep } = await build(t, many)
+  await sweep()
+  const { statusCode, headers, body } = await get('/health')
+  const { services, ...summary } = SetReport.strict().parse(JSON.parse(body))
+  assert.deepEqual([statusCode, headers['content-type']], [503, 'application/json; charset=utf-8'])
+  assert.deepEqual(summary, {
+    status: 'down',
+    quorum: 'all',
+    counts: { up: 0, degraded: 0, down: 1000, unknown: 0, draining: 0 },
+    warnings: [],
+  })
+  assert.deepEqual(new Set(services.map(({ service }) => service)), new Set(many.map(({ name }) => name)))
+  const healthJson = HealthJson.strict().parse((await get('/health', { accept: 'application/health+json' })).json())
+  assert.equal(Object.keys(healthJson.checks).length, 1000)
+  assert.equal(healthJson.output?.split('; ').length, 1000)
+  const lines = (await get('/health', { accept: 'text/plain' })).body.split('\n')
+  assert.deepEqual([lines[0], lines.length], ['down: 0 up, 0 degraded, 1000 down, 0 unknown', 1002])
+  const short = await get('/health/service-7')
+  assert.deepEqual(services.find(({ service }) => service === 'service-7')?.targets, short.json().targets)
+})
+
+test('who asks for the headers alone of very many that are down has none of them reported', async (t) => {
+  const { app, get, sweep, target } = await build(t, many)
+  await sweep()
+  Object.defineProperty(target('service-7'), 'health', {
+    get: () => assert.fail('it was looked at'),
+  })
+  const { statusCode, body } = await app.inject({ method: 'HEAD', url: '/health' })
+  assert.deepEqual([statusCode, body], [503, ''])
+  assert.equal((await get('/livez')).statusCode, 200)
+})
+
+test('those that go while very many are reported are left out', async (t) => {
+  const { put, sweep, listen } = await build(t, many)
+  await sweep()
+  const { body } = await fetch(`${await listen()}/health`)
+  assert(body)
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader()
+  let text = (await reader.read()).value ?? ''
+  put(many.slice(0, 100))
+  for (let next = await reader.read(); !next.done; next = await reader.read()) text += next.value
+  const { services, counts } = SetReport.strict().parse(JSON.parse(text))
+  assert.equal(counts.down, 1000)
+  assert.ok(services.length >= 100 && services.length < 1000, `${services.length} are reported`)
 })
 
 test('a set of which all but the drained is up is up', async (t) => {

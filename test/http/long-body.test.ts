@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { bodyOf } from '../../src/http/long-body.ts'
+
+const get = { method: 'GET' }
+const piece = 'a piece of some length, which is not to be cut in the middle\n'.repeat(20)
+
+test('a body of few pieces is text, so that its length is known', () => {
+  assert.equal(bodyOf(get, ['one, ', 'two'], 2), 'one, two')
+})
+
+test('a long body is put together in turns, between which others get theirs', async () => {
+  const body = bodyOf(get, Array(1000).fill(piece), 1000)
+  assert(body instanceof Readable)
+  let turns = 0
+  let isRead = false
+  const read = text(body).finally(() => {
+    isRead = true
+  })
+  for (; !isRead; turns++) await setImmediate()
+  assert.equal(await read, piece.repeat(1000))
+  assert.ok(turns >= 10, `${turns} turns`)
+})
+
+test('of a long body no more is made than is taken, and nothing once nobody takes it', async () => {
+  let made = 0
+  let isLetGo = false
+  function* pieces() {
+    try {
+      for (; made < 10_000; made++) yield piece
+    } finally {
+      isLetGo = true
+    }
+  }
+  const body = bodyOf(get, pieces(), 10_000)
+  assert(body instanceof Readable)
+  await body.iterator({ destroyOnReturn: false }).next()
+  for (let turn = 0; turn < 20; turn++) await setImmediate()
+  assert.ok(made > 0 && made < 500, `${made} were made`)
+  body.destroy()
+  while (!isLetGo) await setImmediate()
+  assert.ok(made < 500)
+})
+
+test('of a long body nothing is made for who asks for the headers alone', async () => {
+  const pieces: Iterable<string> = { [Symbol.iterator]: () => assert.fail('a piece was made') }
+  const body = bodyOf({ method: 'HEAD' }, pieces, 1000)
+  assert(body instanceof Readable)
+  assert.equal(await text(body), '')
+})
