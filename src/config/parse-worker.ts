@@ -1,5 +1,6 @@
 import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
+import { portionsOf } from '../domain/portions.ts'
 import { partsOf, type ServiceParts } from '../domain/service.ts'
 import { type ConfigSources, parseConfig, type ReadConfig } from './config.ts'
 import type { Problem } from './problem.ts'
@@ -16,8 +17,9 @@ export type Message =
   | { readonly problems: readonly Problem[] }
   | { readonly read: ReadConfig }
 
-/** How many services or problems are told at once: to take them in takes some 3 ms. */
-const portion = 500
+/** How many services, with their targets, or how many problems are told at once: to take them in takes some 3 ms. */
+const portion = { services: 500, targets: 2500 }
+const problemPortion = 500
 
 goBehindOthers()
 const { name, bytes, targets, env } = workerData as WorkerData
@@ -36,14 +38,12 @@ function tellNext(): void {
 
 function* messagesOf(read: ReadConfig): Generator<Message> {
   const [services, problems] = read.ok ? [read.config.services, read.advice] : [[], read.problems]
-  for (const some of portionsOf(services)) yield { services: some.map(partsOf) }
-  for (const some of portionsOf(problems)) yield { problems: some }
+  const parts = services.values().map(partsOf)
+  for (const some of portionsOf(parts, portion, ({ targets }) => targets.length)) yield { services: some }
+  for (let at = 0; at < problems.length; at += problemPortion)
+    yield { problems: problems.slice(at, at + problemPortion) }
   if (read.ok) yield { read: { ...read, config: { ...read.config, services: [] }, advice: [] } }
   else yield { read: { ok: false, problems: [] } }
-}
-
-function* portionsOf<Item>(items: readonly Item[]): Generator<readonly Item[]> {
-  for (let at = 0; at < items.length; at += portion) yield items.slice(at, at + portion)
 }
 
 /**

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { measurePortions } from '../domain/portions.ts'
 import type { Quorum } from '../domain/quorum.ts'
 import type { Group, Service } from '../domain/service.ts'
 import { createSignal, type Signal } from './signal.ts'
@@ -14,8 +15,11 @@ export type RegistryChange = {
 /** How many services of the file are new or different, and how many it has no longer. */
 export type Replaced = { readonly changed: number; readonly removed: number }
 
-/** How many services change in one step of a replacement, and how many are looked at: with all that follow, some 5 ms of work. */
-const mostChanged = 100
+/**
+ * How much changes in one step of a replacement, with the targets of before and those of after, and how many services are looked at:
+ * with all that follow, some 5 ms of work.
+ */
+const mostChanged = { services: 100, targets: 1000 }
 const mostLookedAt = 1000
 
 /**
@@ -34,7 +38,7 @@ export type Registry = {
   /**
    * Puts these services in the place of all that the file had, some at each step and some more whenever it is asked to go on. `groups`
    * are those with a quorum of their own. What is registered between two steps stays; another replacement may begin before this one
-   * is through, which is then not to go on.
+   * is through, which is then not to go on. A step has so many services or so many targets, or one service that has more.
    */
   replace(services: readonly Service[], groups: readonly Group[]): Generator<void, Replaced>
   /** The same without a pause, for who holds nobody up. */
@@ -74,6 +78,13 @@ export function createRegistry(): Registry {
     }
   }
 
+  /** How many targets it concerns that this is in force under a name; 0 where it is already. */
+  function countTargets(name: string, after: Service | undefined): number {
+    const before = services.get(name)
+    if (before === after) return 0
+    return (before?.targets.length ?? 0) + (after?.targets.length ?? 0)
+  }
+
   function tell(changes: Changes, cause: string): void {
     former.clear()
     for (const service of changes.replaced) former.set(service.name, service)
@@ -96,6 +107,7 @@ export function createRegistry(): Registry {
   function* replace(next: readonly Service[], nextGroups: readonly Group[]): Generator<void, Replaced> {
     const cause = 'deregistered: the configuration has it no longer'
     const replaced = { changed: 0, removed: 0 }
+    const fits = measurePortions(mostChanged)
     let changes = noChanges()
     let lookedAt = 0
 
@@ -106,12 +118,12 @@ export function createRegistry(): Registry {
       changes = noChanges()
     }
 
-    /** Whether what was done so far is enough for one step, which is then told of. */
-    function isFull(): boolean {
-      const size = changes.put.length + changes.removed.length
+    /** Whether the next service, a change of which concerns so many targets, is too much for this step, which is then told of. */
+    function isFull(targets = 0): boolean {
+      const hasRoom = targets === 0 || fits(targets)
       lookedAt++
-      if (size < mostChanged && lookedAt <= mostLookedAt) return false
-      if (size > 0) endStep()
+      if (hasRoom && lookedAt <= mostLookedAt) return false
+      if (changes.put.length + changes.removed.length > 0) endStep()
       lookedAt = 1
       return true
     }
@@ -123,13 +135,14 @@ export function createRegistry(): Registry {
       if (isFull()) yield
       kept.add(name)
     }
+    const isDropped = (name: string) => isOfFile(name) && !kept.has(name)
     // First, or a file that calls all otherwise would have twice as many watched for a while.
     for (const { name } of services.values()) {
-      if (isFull()) yield
-      if (isOfFile(name) && !kept.has(name)) set(name, registered.get(name), changes)
+      if (isFull(isDropped(name) ? countTargets(name, registered.get(name)) : 0)) yield
+      if (isDropped(name)) set(name, registered.get(name), changes)
     }
     for (const service of next) {
-      if (isFull()) yield
+      if (isFull(countTargets(service.name, service))) yield
       set(service.name, service, changes)
     }
     // Also of nothing: groups may have other quorums.

@@ -1,3 +1,4 @@
+import { portionsOf } from '../domain/portions.ts'
 import type { WatchedService } from '../monitor/watch.ts'
 
 /** How many names or transitions go to the store at once: it serves nobody else meanwhile. */
@@ -7,12 +8,7 @@ const targetPortion = 1000
 
 /** The first of these services that go to the store at once; one at least. */
 export function firstPortion(services: Iterable<WatchedService>): WatchedService[] {
-  const chosen: WatchedService[] = []
-  let targets = 0
-  for (const service of services) {
-    targets += service.targets.length
-    if (chosen.length > 0 && (chosen.length >= portion || targets > targetPortion)) break
-    chosen.push(service)
-  }
-  return chosen
+  const most = { services: portion, targets: targetPortion }
+  const [first = []] = portionsOf(services, most, ({ targets }) => targets.length)
+  return first
 }

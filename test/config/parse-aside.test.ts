@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { getPriority } from 'node:os'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import { type ConfigSources, parseConfig } from '../../src/config/config.ts'
 import { type ParseThread, parseAside } from '../../src/config/parse-aside.ts'
+import type { Message } from '../../src/config/parse-worker.ts'
 import { placeOf } from '../../src/config/places.ts'
 import { formatProblem } from '../../src/config/problem.ts'
 import type { Service } from '../../src/domain/service.ts'
@@ -128,6 +131,30 @@ test('services that are known and defined the same are taken from there, in a th
     const [first, ...others] = after.config.services.filter((service) => known.get(service.name) !== service)
     for (const other of others) assert.equal(other.policy, first?.policy)
   }
+})
+
+/** How many targets each of the services has that a thread tells at once. */
+async function portionsTold(counts: readonly number[]): Promise<number[][]> {
+  const targetsOf = (count: number) => Array.from({ length: count }, (_, i) => `10.0.0.1:${i + 1}`)
+  const services = Object.fromEntries(counts.map((count, i) => [`s${i}`, { targets: targetsOf(count) }]))
+  const bytes = bytesOf(JSON.stringify({ services }))
+  const worker = new Worker(new URL('../../src/config/parse-worker.ts', import.meta.url), {
+    workerData: { name: 'porthole.json', bytes, ...none },
+  })
+  const portions: number[][] = []
+  worker.on('message', (message: Message) => {
+    if ('services' in message) portions.push(message.services.map(({ targets }) => targets.length))
+    worker.postMessage('next')
+  })
+  await once(worker, 'exit')
+  return portions
+}
+
+test('what a thread tells at once has no more services than it may, and no more targets', async () => {
+  const some = (count: number, of: number) => Array.from({ length: count }, () => of)
+  assert.deepEqual(await portionsTold(some(1200, 1)), [some(500, 1), some(500, 1), some(200, 1)])
+  assert.deepEqual(await portionsTold(some(60, 100)), [some(25, 100), some(25, 100), some(10, 100)])
+  assert.deepEqual(await portionsTold([100, 6000, 100, 100]), [[100], [6000], [100, 100]])
 })
 
 test('what equal services have in common is kept once', async () => {

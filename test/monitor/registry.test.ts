@@ -21,6 +21,14 @@ function listen() {
 const many = (count: number, generation = 1) =>
   Array.from({ length: count }, (_, i) => sampleService(`s${i}`, [`a:${generation}`], { groups: [`g${i % 3}`] }))
 
+/** A service of so many targets. */
+const serviceOf = (name: string, targets: number, fall = 3) =>
+  sampleService(
+    name,
+    Array.from({ length: targets }, (_, i) => `a:${i + 1}`),
+    { fall },
+  )
+
 test('tells which services are new, which differ and which are gone', () => {
   const { registry, changes } = listen()
   const a = sampleService('a', ['a:1'])
@@ -175,6 +183,44 @@ test('a few services are one step, many are put and taken away in several that c
     )
     assert.equal(registry.services.size, size)
   }
+})
+
+test('a step has no more targets than it may, those of before among them, and a service that has more is a step by itself', () => {
+  const { registry, changes } = listen()
+  const counts = [100, 100, 100, 5000, 100, 5000, ...Array.from({ length: 40 }, () => 100), 5000]
+  const file = (fall: number) => counts.map((count, i) => serviceOf(`s${i}`, count, fall))
+  /** How many services each step changes, and how many targets they have; those that are gone have none. */
+  const stepsOf = (services: readonly Service[]) => {
+    changes.length = 0
+    for (const _ of registry.replace(services, []));
+    return changes.map(({ put, removed }) => [
+      put.length + removed.length,
+      put.reduce((sum, { targets }) => sum + targets.length, 0),
+    ])
+  }
+  const first = [
+    [3, 300],
+    [1, 5000],
+    [1, 100],
+    [1, 5000],
+  ]
+  const last = [1, 5000]
+  assert.deepEqual(stepsOf(file(1)), [...first, ...Array.from({ length: 4 }, () => [10, 1000]), last])
+  assert.deepEqual(stepsOf(file(2)), [...first, ...Array.from({ length: 8 }, () => [5, 500]), last])
+  assert.deepEqual(
+    stepsOf([]).map(([services]) => services),
+    [3, 1, 1, 1, 10, 10, 10, 10, 1],
+  )
+})
+
+test('services that are defined anew and the same are compared in steps of so many targets', () => {
+  const { registry, changes } = listen()
+  const file = () => Array.from({ length: 20 }, (_, i) => serviceOf(`s${i}`, 300))
+  registry.replaceAll(file(), [])
+  changes.length = 0
+  const steps = [...registry.replace(file(), [])]
+  assert.ok(steps.length >= 10, `${steps.length}`)
+  assert.deepEqual(changes, [{ put: [], removed: [], cause: unwritten }])
 })
 
 test('what stays the same is gone through in several steps as well, and told of once at most', () => {

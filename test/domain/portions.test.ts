@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { portionsOf } from '../../src/domain/portions.ts'
+
+const most = { services: 4, targets: 10 }
+const portions = (...targets: number[]) => [...portionsOf(targets, most, (count) => count)]
+
+test('a portion ends with so many services, or so many targets', () => {
+  assert.deepEqual(portions(), [])
+  assert.deepEqual(portions(1, 1, 1), [[1, 1, 1]])
+  assert.deepEqual(portions(1, 1, 1, 1, 1), [[1, 1, 1, 1], [1]])
+  assert.deepEqual(portions(5, 5, 1), [[5, 5], [1]])
+  assert.deepEqual(portions(5, 6), [[5], [6]])
+})
+
+test('a service of more targets than a portion is one by itself', () => {
+  assert.deepEqual(portions(1, 1000, 1), [[1], [1000], [1]])
+  assert.deepEqual(portions(1000, 1000), [[1000], [1000]])
+})
+
+test('all are in one portion, in their order, and none but those of one service have more than they may', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(15)), (targets) => {
+      const all = portions(...targets)
+      assert.deepEqual(all.flat(), targets)
+      for (const portion of all) {
+        const sum = portion.reduce((sum, count) => sum + count, 0)
+        assert.ok(portion.length === 1 || (portion.length <= most.services && sum <= most.targets), portion.join())
+      }
+    }),
+  )
+})
+
+test('no more are taken than tell where a portion ends', () => {
+  const taken: number[] = []
+  function* counting() {
+    for (let i = 1; i <= 9; i++) {
+      taken.push(i)
+      yield i
+    }
+  }
+  const [first] = portionsOf(counting(), most, () => 1)
+  assert.deepEqual(first, [1, 2, 3, 4])
+  assert.deepEqual(taken, [1, 2, 3, 4, 5])
+})
