@@ -31,8 +31,8 @@ export type KeeperParts = {
   readonly open: () => Promise<Stored<Store>>
   readonly log: TransitionLog
   readonly clock: Clock
-  /** Once, when the store could be read. */
-  readonly onLoad: (kept: Kept) => void
+  /** Once, when the store could be read. Until it resolves nobody can ask the store for anything. */
+  readonly onLoad: (kept: Kept) => void | Promise<void>
   /** When it begins to fail, fails otherwise, or works again: then with null. */
   readonly onFailure: (failure: string | null) => void
   /** How often a turn is taken: a failed store is tried again, and what one crash can make unknown is bounded by it. */
@@ -104,7 +104,6 @@ export function createKeeper(parts: KeeperParts): Keeper {
       await found.value.close()
       return false
     }
-    opened = found.value
     const { transitions, completeAfter, aliveAt } = loaded.value
     // A new store begins when it is made, and has nothing to tell of what this process logged before.
     if (aliveAt !== null || transitions.length > 0) {
@@ -112,8 +111,10 @@ export function createKeeper(parts: KeeperParts): Keeper {
       const absent = log.restore(readKept(loaded.value, clock))
       absence = absent && { from: toEpoch(absent.from), to: toEpoch(absent.to) }
     }
-    onLoad(loaded.value)
+    await onLoad(loaded.value)
+    // What was kept is watched by now, so that which is not is gone.
     log.endUnwatched()
+    opened = found.value
     return true
   }
 

@@ -6,14 +6,21 @@ import { createKeeper } from '../../src/store/keeper.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Kept, Store, Stored } from '../../src/store/store.ts'
 import { watch } from '../monitor/fakes.ts'
-import { sampleService } from '../samples.ts'
+import { registeredService, sampleService } from '../samples.ts'
 
 const full: Stored<never> = { ok: false, failure: 'the disk is full' }
 const gone: Stored<never> = { ok: false, failure: 'there is no such directory' }
 
 /** A keeper over a store in memory that fails when the test says so, of a Porthole that watches one service. */
 function start(
-  options: { store?: Store; aliveAt?: number; maxCount?: number; open?: boolean; startsAfter?: number } = {},
+  options: {
+    store?: Store
+    aliveAt?: number
+    maxCount?: number
+    open?: boolean
+    startsAfter?: number
+    loading?: Promise<void>
+  } = {},
 ) {
   const watched = watch([sampleService('pg', ['pg:5432'])])
   const { monitor, clock } = watched
@@ -59,7 +66,10 @@ function start(
         : gone,
     log,
     clock,
-    onLoad: (kept) => loads.push(kept),
+    onLoad(kept) {
+      loads.push(kept)
+      return options.loading
+    },
     onFailure: (failure) => failures.push(failure),
   })
   const keptOf = async () => {
@@ -257,6 +267,33 @@ test('a store that hangs at the start holds it up for so long only, and is in fo
   await keeper.turn()
   assert.deepEqual([keeper.keeping().failure, loads.length], [null, 1])
   await keeper.close()
+})
+
+test('while what was kept comes into force nothing can be changed, and nothing is said to be gone', async () => {
+  const { promise: loading, resolve: finish } = Promise.withResolvers<void>()
+  const store = createMemoryStore({ maxCount: 100, maxAgeMs: 1e12 }, () => 0)
+  await store.append(
+    ['mq', 'old'].map((service, at) => {
+      return { id: at + 1, service, target: null, from: 'unknown', to: 'up', at, reason: null, message: '' }
+    }),
+    false,
+  )
+  const { keeper, registry, log, loads } = start({ store, loading })
+  const turning = keeper.turn()
+  await setImmediate()
+  assert.equal(loads.length, 1)
+  const notYet = { ok: false, failure: 'the sqlite store is not open yet' }
+  assert.deepEqual(await keeper.store.put('new', '{}', {}), notYet)
+  assert.deepEqual(await keeper.store.setDrained('mq', true), notYet)
+  assert.equal(keeper.keeping().failure, notYet.failure)
+  const gone = () => log.find({}).flatMap(({ service, message }) => (message.startsWith('deregistered') ? service : []))
+  assert.deepEqual(gone(), [])
+  registry.register([registeredService('mq', ['mq:5672'])])
+  finish()
+  await turning
+  assert.deepEqual(gone(), ['old'])
+  assert.equal(keeper.keeping().failure, null)
+  assert.equal((await keeper.store.put('new', '{}', {})).ok, true)
 })
 
 test('closing writes what waits', async () => {
