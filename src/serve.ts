@@ -153,8 +153,8 @@ export async function serve(config: Config, version: string): Promise<Porthole |
         openSqliteStore({ directory, retention, since: Math.floor(clock.toEpoch(transitions.completeSince())) }),
       log: transitions,
       clock,
-      onLoad({ registrations: kept, drained, transitions }) {
-        for (const problem of registrations.restore(kept, drained)) log.error(problem)
+      async onLoad({ registrations: kept, drained, transitions }) {
+        for (const problem of await registrations.restore(kept, drained)) log.error(problem)
         const counts = { registrations: kept.length, drained: drained.length, transitions: transitions.length }
         log.info({ directory, ...counts }, 'what was kept is in force')
       },

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { formatDuration } from '../domain/duration.ts'
 import type { PolicyDefaults } from '../domain/policy.ts'
+import { portionsOf } from '../domain/portions.ts'
 import { quote } from '../domain/quote.ts'
 import { type RegistrationSettings, readRegistration } from '../domain/registration.ts'
 import { buildService, type Service } from '../domain/service.ts'
@@ -29,8 +30,11 @@ export type Registrations = {
   put(registered: Registered): void
   /** Puts what somebody else registered in force. Returns why it cannot be read, as a sentence; null when it can. */
   adopt(registration: Registration): string | null
-  /** Puts what a store keeps in force, and deregisters what it has no longer. Returns what cannot be read, as sentences; it stays in the store. */
-  restore(registrations: readonly Registration[], drained: readonly string[]): string[]
+  /**
+   * Puts what a store keeps in force, and deregisters what it has no longer, some at a time. Whoever is registered or deregistered
+   * meanwhile stays so; nobody is to be drained meanwhile. Resolves with what cannot be read, as sentences; it stays in the store.
+   */
+  restore(registrations: readonly Registration[], drained: readonly string[]): Promise<string[]>
   /** The same was registered again: its time counts anew. */
   renew(name: string): void
   /** Calls for the end of a registration at this instant of the clock, in milliseconds, whatever its time to live says, and leaves `expiresAt` as it is; null: never. */
@@ -44,8 +48,11 @@ export type Registrations = {
   close(): void
 }
 
-/** How many registrations are given other defaults in one turn of the event loop: with all that follows, some 5 ms of work. */
-const perTurn = 100
+/** How much is restored, or given other defaults, in one turn of the event loop: with all that follows, some 5 ms of work. */
+const perTurn = { services: 100, targets: 1000 }
+
+/** A registration and what it says; a sentence says why it cannot be read. */
+type Read = { readonly registration: Registration; readonly settings: RegistrationSettings | string }
 
 /** Why a registration is gone whose time to live ended. */
 export function expiryOf({ settings }: Registered): string {
@@ -67,6 +74,8 @@ export function createRegistrations({
   end: (name: string) => void
 }): Registrations {
   const registered = new Map<string, Registered>()
+  /** What is being restored and is not in force yet. */
+  let awaited = new Map<string, Registration>()
   const expiries = createExpiries({ clock, end })
   let defaults = firstDefaults
 
@@ -81,6 +90,7 @@ export function createRegistrations({
   /** The registry does not have it by that. */
   function hold(entry: Registered): void {
     registered.set(entry.registration.name, entry)
+    awaited.delete(entry.registration.name)
     renew(entry)
   }
 
@@ -95,17 +105,38 @@ export function createRegistrations({
     registry.register([entry.service])
   }
 
-  /** A registration with the service that it makes; a sentence says why it cannot be read. */
-  function read(registration: Registration): Registered | string {
-    const settings = readRegistration(registration.definition)
-    if (typeof settings !== 'string') return build(registration, settings)
-    return `the registration of ${quote(registration.name)} cannot be read: ${settings}`
+  const isHeld = (entry: Registered) => registered.get(entry.registration.name) === entry
+
+  /** Puts in force what can be read of these, but for what was registered or deregistered since they were awaited. Returns what cannot. */
+  function putAwaited(some: readonly Read[]): string[] {
+    const unread: string[] = []
+    const services: Service[] = []
+    for (const { registration, settings } of some) {
+      if (awaited.get(registration.name) !== registration) continue
+      awaited.delete(registration.name)
+      if (typeof settings === 'string') {
+        unread.push(settings)
+        continue
+      }
+      const entry = build(registration, settings)
+      hold(entry)
+      services.push(entry.service)
+    }
+    registry.register(services)
+    return unread
+  }
+
+  /** Has some of the services that are drained, or no longer, be so in each turn of the event loop. */
+  function setDrained(names: readonly string[], drained: boolean): Promise<void> {
+    const countTargets = (name: string) => registry.services.get(name)?.targets.length ?? 0
+    return inTurns(names, countTargets, (some) => registry.setDrained(some, drained))
   }
 
   function forget(name: string, cause: string): void {
     const wasHidden = registry.services.get(name)?.origin === 'file'
     const wasDrained = registry.drained.has(name)
     registered.delete(name)
+    awaited.delete(name)
     expiries.set(name, null)
     registry.deregister(name, cause)
     if (!wasHidden) registry.setDrained([name], false)
@@ -118,27 +149,28 @@ export function createRegistrations({
     build,
     put,
     adopt(registration) {
-      const entry = read(registration)
-      if (typeof entry === 'string') return entry
-      put(entry)
+      const { settings } = read(registration)
+      if (typeof settings === 'string') return settings
+      put(build(registration, settings))
       return null
     },
-    restore(registrations, drained) {
+    async restore(registrations, drained) {
       const kept = new Set(registrations.map(({ name }) => name))
-      const gone = [...registered.keys()].filter((name) => !kept.has(name))
-      for (const name of gone) forget(name, 'deregistered')
-      const unread: string[] = []
-      for (const registration of registrations) {
-        if (registered.get(registration.name)?.registration.revision === registration.revision) continue
-        const entry = read(registration)
-        if (typeof entry === 'string') unread.push(entry)
-        else hold(entry)
-      }
       const keptDrained = new Set(drained)
+      const gone = [...registered.values()].filter(({ registration }) => !kept.has(registration.name))
+      const isKnown = ({ name, revision }: Registration) => registered.get(name)?.registration.revision === revision
+      const others = registrations.filter((registration) => !isKnown(registration))
+      awaited = new Map(others.map((registration) => [registration.name, registration]))
+
+      await inTurns(gone, targetsOf, (some) => {
+        for (const { registration } of some.filter(isHeld)) forget(registration.name, 'deregistered')
+      })
       const undrained = [...registry.drained].filter((name) => !keptDrained.has(name))
-      registry.setDrained(undrained, false)
-      registry.setDrained(drained, true)
-      registry.register([...registered.values()].map(({ service }) => service))
+      await setDrained(undrained, false)
+      const newlyDrained = drained.filter((name) => !registry.drained.has(name))
+      await setDrained(newlyDrained, true)
+      const unread: string[] = []
+      await inTurns(readAll(others), targetsOf, (some) => unread.push(...putAwaited(some)))
       return unread
     },
     renew(name) {
@@ -147,21 +179,45 @@ export function createRegistrations({
     },
     endAt: expiries.set,
     forget,
-    async setDefaults(next) {
+    setDefaults(next) {
       defaults = next
-      let services: Service[] = []
-      for (const entry of registered.values()) {
-        entry.service = buildWith(entry.registration.name, entry.settings)
-        services.push(entry.service)
-        if (services.length < perTurn) continue
-        registry.register(services)
-        services = []
+      return inTurns([...registered.values()], targetsOf, (some) => {
         // Who is deregistered meanwhile does not come up any more.
-        await setImmediate()
-      }
-      registry.register(services)
+        const left = some.filter(isHeld)
+        for (const entry of left) entry.service = buildWith(entry.registration.name, entry.settings)
+        registry.register(left.map(({ service }) => service))
+      })
     },
     expireDue: expiries.runDue,
     close: expiries.close,
   }
+}
+
+/** Does something with all of these, some in each turn of the event loop. */
+async function inTurns<Item>(
+  items: Iterable<Item>,
+  targetsOf: (item: Item) => number,
+  act: (some: readonly Item[]) => void,
+): Promise<void> {
+  for (const some of portionsOf(items, perTurn, targetsOf)) {
+    act(some)
+    await setImmediate()
+  }
+}
+
+function targetsOf({ settings }: Registered | Read): number {
+  return typeof settings === 'string' ? 0 : settings.targets.length
+}
+
+function read(registration: Registration): Read {
+  const settings = readRegistration(registration.definition)
+  if (typeof settings !== 'string') return { registration, settings }
+  return {
+    registration,
+    settings: `the registration of ${quote(registration.name)} cannot be read: ${settings}`,
+  }
+}
+
+function* readAll(registrations: Iterable<Registration>): Generator<Read> {
+  for (const registration of registrations) yield read(registration)
 }

@@ -47,7 +47,7 @@ export async function bringTogether(
   if (!drains.ok) return drains
   await store.beat(Math.floor(clock.toEpoch(clock.now())))
   // Before the log: what goes for this was told by who saw it go, and this replica, which is alone until it has joined, tells it once more.
-  const unread = sharedRegistry.restore(kept.value.registrations, readDrains(drains.value))
+  const unread = await sharedRegistry.restore(kept.value.registrations, readDrains(drains.value))
   const since = seeded.value === 'nobody' ? newsAfter : Number.POSITIVE_INFINITY
   if (!isToldElsewhere) log.replace(readShared(kept.value, clock), since)
   return { ok: true, value: unread }

@@ -15,8 +15,14 @@ export type SharedRegistry = {
   take(kind: string, fields: ReadonlyMap<string, string>): string | null
   /** All that is known, as the store takes it to bring both together: kind, name, revision, value and time to live of each. */
   written(): [kind: string, name: string, revision: number, value: string | number, ttlMs: number | ''][]
-  /** Puts what the store keeps in force, once both were brought together. Returns what cannot be read, as sentences. */
-  restore(registrations: readonly Registration[], drains: readonly (readonly [name: string, Drain])[]): string[]
+  /**
+   * Puts what the store keeps in force, once both were brought together, some at a time: until that is done nothing else is to be taken
+   * in. Resolves with what cannot be read, as sentences.
+   */
+  restore(
+    registrations: readonly Registration[],
+    drains: readonly (readonly [name: string, Drain])[],
+  ): Promise<string[]>
 }
 
 export function createSharedRegistry({

@@ -163,19 +163,19 @@ test('what was kept is in force after a start, with each ttl counting from there
   const { registrations, monitor, clock } = start({ store })
   const kept = await store.load()
   assert.ok(kept.ok)
-  assert.deepEqual(registrations.restore(kept.value.registrations, kept.value.drained), [])
+  assert.deepEqual(await registrations.restore(kept.value.registrations, kept.value.drained), [])
   assert.deepEqual([...monitor.services.keys()].sort(), ['mq', 'pg'])
   assert.equal(monitor.services.get('mq')?.drained, true)
   assert.equal(registrations.find('pg')?.expiresAt, clock.now() + 30_000)
 })
 
-test('what this version cannot read is said, and the rest is in force', () => {
+test('what this version cannot read is said, and the rest is in force', async () => {
   const { registrations, monitor } = start()
   const kept = [
     { name: 'new', definition: '{"targets":["a:1"],"flux":1}', revision: 1 },
     { name: 'pg', definition: '{"targets":["a:1"]}', revision: 2 },
   ]
-  const [problem = '', ...more] = registrations.restore(kept, [])
+  const [problem = '', ...more] = await registrations.restore(kept, [])
   assert.match(problem, /the registration of "new" cannot be read: .*flux/)
   assert.deepEqual(more, [])
   assert.deepEqual([...monitor.services.keys()], ['pg'])
@@ -357,13 +357,13 @@ test('deregistering a drained service never says that it is back in service', as
   assert.equal(registry.drained.has('pg'), false)
 })
 
-test('what is no JSON in the store is said, and the rest is in force', () => {
+test('what is no JSON in the store is said, and the rest is in force', async () => {
   const { registrations, monitor } = start()
   const kept = [
     { name: 'bent', definition: '{"targets":["a:1"', revision: 1 },
     { name: 'pg', definition: '{"targets":["a:1"]}', revision: 2 },
   ]
-  const problems = registrations.restore(kept, [])
+  const problems = await registrations.restore(kept, [])
   assert.match(problems.join(), /^the registration of "bent" cannot be read: it is no JSON/)
   assert.deepEqual([...monitor.services.keys()], ['pg'])
 })

@@ -94,14 +94,14 @@ test('who is drained is so no longer once it is deregistered, also for a store t
   ])
 })
 
-test('takes what the store keeps for what there is', () => {
+test('takes what the store keeps for what there is', async () => {
   const { registry, registrations, shared, take, put } = start()
   put('stays', 10)
   put('goes', 11)
   take('drained', { name: 'goes', revision: 12, drained: 1 })
   const changes: string[] = []
   registry.changed.subscribe(({ put }) => changes.push(...put.map(({ name }) => name)))
-  const problems = shared.restore(
+  const problems = await shared.restore(
     [
       { name: 'stays', revision: 10, definition },
       { name: 'comes', revision: 20, definition },
