@@ -6,14 +6,20 @@ import type { SetQuery } from './health-query.ts'
 import { oldestCheck } from './reports.ts'
 
 /** The services that a query asks for. */
-export function choose(monitor: Monitor, { group, exclude }: SetQuery): WatchedService[] {
-  const all = [...monitor.services.values()]
-  if (group === undefined && exclude === undefined) return all
-  return all.filter(
-    ({ service }) =>
-      (group === undefined || service.groups.some((name) => group.includes(name))) &&
-      exclude?.includes(service.name) !== true,
-  )
+export function choose(
+  { services }: Pick<Monitor, 'services'>,
+  registry: Pick<Registry, 'membersOf'>,
+  { group, exclude }: Pick<SetQuery, 'group' | 'exclude'>,
+): WatchedService[] {
+  if (group === undefined && exclude === undefined) return [...services.values()]
+  const names = group === undefined ? services.keys() : new Set(group.flatMap((name) => [...registry.membersOf(name)]))
+  const excluded = new Set(exclude)
+  const chosen: WatchedService[] = []
+  for (const name of names) {
+    const watched = services.get(name)
+    if (watched !== undefined && !excluded.has(name)) chosen.push(watched)
+  }
+  return chosen
 }
 
 /** A group's own quorum holds when it alone is asked for. */

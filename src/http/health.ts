@@ -69,7 +69,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const { query } = request
       const unknown = (query.group ?? []).filter((name) => !registry.groups.has(name))
       if (unknown.length > 0) return sendNoGroup(reply, unknown, registry)
-      const chosen = choose(monitor, query)
+      const chosen = choose(monitor, registry, query)
       const quorum = query.quorum ?? ownQuorum(registry, query.group) ?? 'all'
       const isUnreachable = membersNeeded(quorum, chosen.length) > chosen.length
       // Nothing chosen is no mistake of the caller's: services come and go. Nor is a group's own quorum of too few services.
