@@ -22,6 +22,13 @@ export async function scrape(url: string, encoding: 'gzip' | 'identity'): Promis
   return { ms, bytes: body.length, page: plain.toString('latin1') }
 }
 
+/** Scrapes without any encoding; `at` is the instant at which that began, in milliseconds, and `checks` how many were made until then. */
+export async function readPage(url: string): Promise<{ at: number; page: string; checks: number }> {
+  const at = performance.now()
+  const { page } = await scrape(url, 'identity')
+  return { at, page, checks: sum(page, 'porthole_checks_total') }
+}
+
 /** The sum of a family's series whose labels contain `labels`. */
 export function sum(page: string, name: string, labels = ''): number {
   let total = 0

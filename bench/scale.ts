@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Reason } from '../src/domain/outcome.ts'
 import { type Asked, askElsewhere } from './asking.ts'
-import { latenessMs, type Scrape, scrape, sum } from './page.ts'
+import { latenessMs, readPage, type Scrape, scrape, sum } from './page.ts'
 import {
   canIsolate,
   cpuMicrosOf,
@@ -253,12 +253,6 @@ async function untilReady(url: string): Promise<void> {
     await sleep(10)
   }
   throw new Error('Porthole is not ready after a minute')
-}
-
-async function readPage(url: string): Promise<{ at: number; page: string; checks: number }> {
-  const at = performance.now()
-  const { page } = await scrape(url, 'identity')
-  return { at, page, checks: sum(page, 'porthole_checks_total') }
 }
 
 /** What a process took a second while something went on. */
