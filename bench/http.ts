@@ -116,15 +116,16 @@ async function latency(): Promise<void> {
   const begin = performance.now()
   await Promise.all(
     Array.from({ length: perSecond * seconds }, async (_, i) => {
-      // From the planned instant on, so that a stall counts for every request it delays.
+      // From the planned instant on, so that a stall counts for every request it delays; a timer may be a part of a millisecond early.
       const planned = begin + (i * 1000) / perSecond
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, planned - performance.now())))
+      const from = Math.min(planned, performance.now())
       const [response] = (await once(get(`${porthole.found}${path}`, { agent }), 'response')) as [
         import('node:http').IncomingMessage,
       ]
       response.resume()
       await once(response, 'end')
-      took.push(performance.now() - planned)
+      took.push(performance.now() - from)
     }),
   )
   took.sort((a, b) => a - b)
