@@ -3,9 +3,7 @@
 // 5 s as well, for how late all is; then it takes in another configuration, one in ten services of which is defined otherwise and one in
 // a hundred another, for how long somebody waits meanwhile. `node bench/scale.ts SIZE… [--soak MINUTES]`: these sizes; the last one goes
 // on for so long. In a network namespace of its own, where one can be made.
-import { once } from 'node:events'
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { get, type IncomingMessage } from 'node:http'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -25,20 +23,19 @@ import {
   startPorthole,
   verdict,
 } from './processes.ts'
+import { intervalSeconds, nameOf, type Reloaded, reload, untilReady, writeServices } from './services.ts'
 
-const intervalSeconds = 10
 const secondsPerWindow = 20
 const secondsPerScrape = 5
 const asksPerSecond = 200
-const groups = 100
 /** What a size may take, in seconds. */
 const patience = 400
+/** Some seconds are usual; the thread that parses goes behind all other work on this machine. */
+const secondsToReload = 150
 /** What was freed has gone back to the system so many seconds later. */
 const secondsToGiveBack = 12
 const self = fileURLToPath(import.meta.url)
 
-/** How long until another configuration was in force, and what was asked meanwhile. */
-type Reloaded = { readonly ms: number; readonly asked: Asked }
 /** Bytes a target above an empty Porthole. */
 type Memory = { readonly beforeScrapes: number; readonly afterScrapes: number; readonly peak: number }
 type Figures = {
@@ -68,6 +65,7 @@ async function main(): Promise<void> {
   const isInside = positionals[0] === 'inside'
   const given = positionals.slice(isInside ? 1 : 0).map(Number)
   const sizes = given.length > 0 ? given : [1000, 10_000, 100_000]
+  if (!sizes.every((size) => Number.isInteger(size) && size > 0)) throw new Error('a size is a number of services')
   const soakMinutes = Math.min(15, Number(values.soak ?? 0))
   if (isInside || !canIsolate()) return measureAll(sizes, soakMinutes)
   const args = ['inside', ...sizes.map(String), '--soak', String(soakMinutes)]
@@ -75,7 +73,6 @@ async function main(): Promise<void> {
 }
 
 async function measureAll(sizes: readonly number[], soakMinutes: number): Promise<void> {
-  // All of 127.0.0.0/8 is this machine: every target has an address of its own, and a few listeners serve them all.
   const listener = await startListener(8, '0.0.0.0')
   const empty = await measureEmpty()
   console.log(
@@ -93,7 +90,7 @@ async function measureAll(sizes: readonly number[], soakMinutes: number): Promis
 async function measureEmpty(): Promise<Memory & { startMs: number }> {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-bench-'))
   const begin = performance.now()
-  const porthole = await startPorthole(['--config', writeConfig(folder, 0, [1])])
+  const porthole = await startPorthole(['--config', writeServices(folder, 0, [1]).file])
   const startMs = performance.now() - begin
   await sleep(3000)
   const beforeScrapes = memoryOf(porthole.pid).now
@@ -107,9 +104,9 @@ async function measureEmpty(): Promise<Memory & { startMs: number }> {
 
 async function measure(size: number, ports: readonly number[], empty: Memory, soakMinutes: number): Promise<Figures> {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-bench-'))
-  const config = writeConfig(folder, size, ports)
+  const config = writeServices(folder, size, ports)
   const begin = performance.now()
-  const porthole = await startPorthole(['--config', config], {
+  const porthole = await startPorthole(['--config', config.file], {
     PORTHOLE_PROBER: process.env.PORTHOLE_PROBER ?? 'kernel',
   })
   const listening = performance.now()
@@ -147,7 +144,10 @@ async function measure(size: number, ports: readonly number[], empty: Memory, so
   await sleep(secondsToGiveBack * 1000)
   const { now, peak } = memoryOf(pid)
   if (soakMinutes > 0) await soak(porthole, soakMinutes)
-  const reloaded = await reload(porthole, config, writeConfig(folder, size, ports, true), anotherOf(size - 100 + 7))
+  const reloaded = await reload(porthole, config, writeServices(folder, size, ports, true), {
+    asksPerSecond,
+    seconds: secondsToReload,
+  })
   // What is new is spread over the first second.
   await sleep(3000)
   const end = await readPage(url)
@@ -184,75 +184,9 @@ async function measure(size: number, ports: readonly number[], empty: Memory, so
   }
 }
 
-/** Writes a configuration and returns where; with `another` as it is after a change. */
-function writeConfig(folder: string, size: number, ports: readonly number[], another = false): string {
-  const file = join(folder, another ? 'another.json' : 'porthole.json')
-  const services = Object.fromEntries(
-    Array.from({ length: size }, (_, i) => {
-      const address = `127.${1 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`
-      const service = { targets: [`${address}:${ports[i % ports.length]}`], groups: [`group-${i % groups}`] }
-      const isAnother = another && i % 100 === 7
-      const isOtherwise = another && i % 10 === 3
-      return [isAnother ? anotherOf(i) : nameOf(i), isOtherwise ? { ...service, fall: 4 } : service]
-    }),
-  )
-  const limits = { services: Math.max(10_000, size) }
-  const defaults = { interval: `${intervalSeconds}s`, timeout: '2s' }
-  writeFileSync(file, JSON.stringify({ defaults, limits, services }))
-  return file
-}
-
-/** Puts another file in the place of its configuration, and asks whether it lives until that is in force; `last` is what the file has last that is new. */
-async function reload({ found: url, pid }: Running, config: string, another: string, last: string): Promise<Reloaded> {
-  const before = await readReloadedAt(url)
-  const asking = askElsewhere({ url, paths: ['/livez'], perSecond: asksPerSecond, seconds: patience })
-  await sleep(1000)
-  const begin = performance.now()
-  renameSync(another, config)
-  process.kill(pid, 'SIGHUP')
-  // The page would hold it up if it were asked for all the time.
-  while ((await fetch(`${url}/health/${last}`)).status === 404) await sleep(20)
-  while ((await readReloadedAt(url)) === before) await sleep(20)
-  const ms = performance.now() - begin
-  asking.stop()
-  return { ms, asked: await asking.asked }
-}
-
-/** When the configuration in force was read, in seconds of the time of day. Of the page no more is read than has that. */
-async function readReloadedAt(url: string): Promise<number> {
-  const [response] = (await once(get(`${url}/metrics`, { agent: false }), 'response')) as [IncomingMessage]
-  let page = ''
-  for await (const piece of response) {
-    page += piece
-    const found = /^porthole_config_last_reload_success_timestamp_seconds +(\S+)$/m.exec(page)?.[1]
-    if (found !== undefined) return Number(found)
-  }
-  throw new Error('the page does not tell when the configuration was read')
-}
-
-function nameOf(index: number): string {
-  return `service-${index}`
-}
-
-function anotherOf(index: number): string {
-  return `another-${index}`
-}
-
 /** Every service in turn, by a stride that is prime to the sizes. */
 function pathsOf(size: number): string[] {
   return Array.from({ length: size }, (_, i) => `/health/${nameOf((i * 7919) % size)}`)
-}
-
-/** Waits until every target was checked, which is when Porthole is ready. */
-async function untilReady(url: string): Promise<void> {
-  const deadline = performance.now() + 60_000
-  while (performance.now() < deadline) {
-    const { ok, status } = await fetch(`${url}/readyz`)
-    if (ok) return
-    if (status !== 503) throw new Error(`/readyz answers ${status}`)
-    await sleep(10)
-  }
-  throw new Error('Porthole is not ready after a minute')
 }
 
 /** What a process took a second while something went on. */
