@@ -53,6 +53,8 @@ type Figures = {
   readonly plain: Pick<Scrape, 'ms' | 'bytes'>
   readonly zipped: Pick<Scrape, 'ms' | 'bytes'>
   readonly asked: Asked
+  /** How much memory it took after a while against before; null where that was not looked at. */
+  readonly soaked: number | null
   readonly reloaded: Reloaded
   /** By what they said. */
   readonly falseVerdicts: readonly (readonly [string, number])[]
@@ -66,7 +68,7 @@ async function main(): Promise<void> {
   const given = positionals.slice(isInside ? 1 : 0).map(Number)
   const sizes = given.length > 0 ? given : [1000, 10_000, 100_000]
   if (!sizes.every((size) => Number.isInteger(size) && size > 0)) throw new Error('a size is a number of services')
-  const soakMinutes = Math.min(15, Number(values.soak ?? 0))
+  const soakMinutes = Math.min(15, Math.ceil(Number(values.soak ?? 0)))
   if (isInside || !canIsolate()) return measureAll(sizes, soakMinutes)
   const args = ['inside', ...sizes.map(String), '--soak', String(soakMinutes)]
   runInNamespace(self, args, (sizes.length * patience + soakMinutes * 60 + 60) * 1000)
@@ -143,7 +145,7 @@ async function measure(size: number, ports: readonly number[], empty: Memory, so
   const zipped = await scrapes('gzip')
   await sleep(secondsToGiveBack * 1000)
   const { now, peak } = memoryOf(pid)
-  if (soakMinutes > 0) await soak(porthole, soakMinutes)
+  const soaked = soakMinutes > 0 ? await soak(porthole, soakMinutes) : null
   const reloaded = await reload(porthole, config, writeServices(folder, size, ports, true), {
     asksPerSecond,
     seconds: secondsToReload,
@@ -173,6 +175,7 @@ async function measure(size: number, ports: readonly number[], empty: Memory, so
     plain,
     zipped,
     asked,
+    soaked,
     reloaded,
     falseVerdicts: [
       ...Reason.options
@@ -197,19 +200,28 @@ async function readCpuAround<T>(pid: number, goOn: () => Promise<T>): Promise<T 
   return { ...result, microsPerSecond }
 }
 
-/** Goes on, scraped every 15 s as Prometheus does, and tells every minute how much memory that takes. */
-async function soak({ found, pid }: Running, minutes: number): Promise<void> {
+/**
+ * Goes on, scraped every 15 s as Prometheus does, and tells every minute how much memory that takes. Returns the least that was resident
+ * in the last half by the least in the first: what leaks lifts it, while garbage that was not collected yet in some of the time does not.
+ */
+async function soak({ found, pid }: Running, minutes: number): Promise<number> {
+  const resident: number[] = []
   for (let minute = 1; minute <= minutes; minute++) {
     let page = ''
     for (let i = 0; i < 4; i++) {
       await sleep(15_000)
+      // By now what the last scrape needed has gone back.
+      resident.push(memoryOf(pid).now)
       page = (await scrape(found, 'gzip')).page
     }
     const heap = sum(page, 'nodejs_heap_size_used_bytes')
+    const [least = 0, most = 0] = [Math.min, Math.max].map((choose) => choose(...resident.slice(-4)))
     console.log(
-      `  minute ${minute}: ${megabytes(memoryOf(pid).now)} MB resident, ${megabytes(heap)} MB of the heap used`,
+      `  minute ${minute}: ${megabytes(least)} to ${megabytes(most)} MB resident, ${megabytes(heap)} MB of the heap used`,
     )
   }
+  const middle = resident.length / 2
+  return Math.min(...resident.slice(middle)) / Math.min(...resident.slice(0, middle))
 }
 
 function report(all: readonly Figures[]): void {
@@ -269,13 +281,14 @@ function report(all: readonly Figures[]): void {
     ]),
   )
   console.log('')
-  for (const { targets, startMs, sweepMs, late, memory, asked, reloaded, falseVerdicts } of all) {
+  for (const { targets, startMs, sweepMs, late, memory, asked, soaked, reloaded, falseVerdicts } of all) {
     const say = (what: string, figure: number, bar: number) =>
       console.log(`${targets} targets: ${what} ${verdict(figure, bar, 'at most')}`)
     if (targets === 100_000) say('lateness p99 ms', late[1] ?? Number.NaN, 100)
     if (targets === 10_000) say('first sweep ms', sweepMs, 1500)
     if (targets === 100_000) say('listening after ms', startMs, 5000)
     if (targets === 100_000) say('bytes a target', Math.max(memory.beforeScrapes, memory.afterScrapes), 1024)
+    if (soaked !== null) say('resident in the last half of the soak, against the first', soaked, 1.05)
     say('health p99 ms', asked.p99, 50)
     say('longest wait in a reload ms', reloaded.asked.longest, 50)
     say(
