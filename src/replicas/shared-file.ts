@@ -24,8 +24,8 @@ export type OfferedFile = { readonly digest: string; readonly text: string }
 const Head = z.strictObject({ groups: z.array(z.tuple([GroupName, Quorum])), defaults: PolicySettings })
 const Line = z.tuple([ServiceName, ServiceSettings])
 
-/** How many services are written or read in one turn of the event loop: some 3 ms of work. */
-const perTurn = 250
+/** How much is written or read in one turn of the event loop, in characters: some 3 ms of work, however many targets a service has. */
+const lengthPerTurn = 20_000
 
 function* writeLines({ services, groups, defaults }: SharedFile): Generator<string> {
   const { handoverMs: _, ...settings } = defaults
@@ -40,10 +40,15 @@ function* writeLines({ services, groups, defaults }: SharedFile): Generator<stri
 export async function offerFile(file: SharedFile): Promise<OfferedFile> {
   const hash = createHash('sha256')
   const lines: string[] = []
+  let written = 0
   for (const line of writeLines(file)) {
-    if (lines.length % perTurn === perTurn - 1) await setImmediate()
+    if (written >= lengthPerTurn) {
+      await setImmediate()
+      written = 0
+    }
     hash.update(line)
     lines.push(line)
+    written += line.length
   }
   return { digest: hash.digest('hex'), text: lines.join('') }
 }
@@ -62,8 +67,12 @@ export async function readOfferedFile(
   let end = endOfLine(text, 0)
   const head = Head.safeParse(parseJson(text.slice(0, end)))
   if (!head.success) return explain(head.error)
+  let turnBegan = end
   while (end < text.length) {
-    if (services.length % perTurn === perTurn - 1) await setImmediate()
+    if (end - turnBegan >= lengthPerTurn) {
+      await setImmediate()
+      turnBegan = end
+    }
     const begin = end + 1
     end = endOfLine(text, begin)
     const line = Line.safeParse(parseJson(text.slice(begin, end)))

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { PolicySettings } from '../../src/domain/policy.ts'
 import { Quorum } from '../../src/domain/quorum.ts'
@@ -92,6 +93,28 @@ test('many services are written and read in their order, and those that are know
   assert.deepEqual(read.services, services)
   assert.equal(read.services[499], services[499])
   assert.equal(read.services[500]?.policy, read.services[999]?.policy)
+})
+
+test('services of many targets are written and read in turns, between which others get theirs', async () => {
+  const defaults = { handoverMs }
+  const services = Array.from({ length: 100 }, (_, i) => {
+    const targets = Array.from({ length: 200 }, (_, j) => `s${i}-${j}:80`)
+    return buildService(`s${i}`, ServiceSettings.parse({ targets }), defaults)
+  })
+  /** How many turns others get while it is done. */
+  async function turnsOf(work: Promise<unknown>): Promise<number> {
+    let isDone = false
+    void work.then(() => {
+      isDone = true
+    })
+    let turns = 0
+    for (; !isDone; turns++) await setImmediate()
+    return turns
+  }
+  const offered = offerFile({ services, groups: [], defaults })
+  assert.ok((await turnsOf(offered)) >= 10)
+  const { text } = await offered
+  assert.ok((await turnsOf(readOfferedFile(text, handoverMs))) >= 10)
 })
 
 test('how long a handover takes is of the replica that reads, not of the one that offers', async () => {
