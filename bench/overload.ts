@@ -17,6 +17,8 @@ const dropped = 81
 const secondsToSettle = 30
 const seconds = 30
 const asksPerSecond = 200
+/** Of all that answer together: as many as a dozen load balancers. */
+const setAsksPerSecond = 10
 
 if (process.argv[2] === 'inside') await measure()
 else if (has('nft', 'nftables', 'the firewall that drops'))
@@ -33,8 +35,12 @@ async function measure(): Promise<void> {
 
   const from = new Date().toISOString()
   const before = await readPage(url)
-  const ask = (paths: string[]) => askElsewhere({ url, paths, perSecond: asksPerSecond / 2, seconds }).asked
-  const [livez, health] = await Promise.all([ask(['/livez']), ask(['/health/service-1', '/health/service-99999'])])
+  const ask = (perSecond: number, ...paths: string[]) => askElsewhere({ url, paths, perSecond, seconds }).asked
+  const [livez, health, set] = await Promise.all([
+    ask(asksPerSecond / 2, '/livez'),
+    ask(asksPerSecond / 2, '/health/service-1', '/health/service-99999'),
+    ask(setAsksPerSecond, '/health?group=answering'),
+  ])
   const after = await readPage(url)
   const read = notUp(before.page, await transitionsSince(url, from))
 
@@ -57,6 +63,7 @@ async function measure(): Promise<void> {
   for (const [what, { p50, p99, longest, wrong }] of [
     ['/livez', livez],
     ['/health/{service}', health],
+    [`/health of ${targets - targets / silentEvery} services`, set],
   ] as const) {
     console.log(
       `${what}: p50 ${p50.toFixed(1)} ms, at most ${longest.toFixed(0)} ms; p99 ms ${verdict(p99, 50, 'at most')}`,
@@ -72,8 +79,10 @@ function writeConfig(folder: string, ports: readonly number[]): string {
   const file = join(folder, 'porthole.json')
   const services = Object.fromEntries(
     Array.from({ length: targets }, (_, i) => {
-      const port = i % silentEvery === 0 ? dropped : ports[i % ports.length]
-      return [`service-${i}`, { targets: [`127.${1 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}:${port}`] }]
+      const isSilent = i % silentEvery === 0
+      const port = isSilent ? dropped : ports[i % ports.length]
+      const address = `127.${1 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`
+      return [`service-${i}`, { targets: [`${address}:${port}`], groups: [isSilent ? 'silent' : 'answering'] }]
     }),
   )
   const defaults = { interval: '1s', timeout: '1s' }
