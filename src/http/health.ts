@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
-import { membersNeeded, unreachableQuorum } from '../domain/quorum.ts'
+import { membersNeeded, type Quorum, unreachableQuorum } from '../domain/quorum.ts'
 import type { ReportedStatus } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
@@ -69,19 +69,19 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const { query } = request
       const unknown = (query.group ?? []).filter((name) => !registry.groups.has(name))
       if (unknown.length > 0) return sendNoGroup(reply, unknown, registry)
-      const chosen = choose(monitor, registry, query)
+      const asked = choose(monitor, registry, query)
       const quorum = query.quorum ?? ownQuorum(registry, query.group) ?? 'all'
-      const isUnreachable = membersNeeded(quorum, chosen.length) > chosen.length
       // Nothing chosen is no mistake of the caller's: services come and go. Nor is a group's own quorum of too few services.
-      if (isUnreachable && chosen.length > 0 && (query.quorum ?? query.exclude) !== undefined) {
-        return sendProblem(reply, 400, unreachableQuorum(quorum, chosen.length, 'service'))
+      if (isUnreachable(quorum, asked) && (query.quorum ?? query.exclude) !== undefined) {
+        return sendProblem(reply, 400, unreachableQuorum(quorum, asked.length, 'service'))
       }
       const freshness = readFreshness(request.headers['cache-control'], query.maxAge)
-      if (!(await freshen(chosen, freshness, query.wait))) return sendProblem(reply, 504, nothingCached)
+      const chosen = await freshen(asked, freshness, query.wait)
+      if (chosen === null) return sendProblem(reply, 504, nothingCached)
       const warnings = (query.exclude ?? [])
         .filter((name) => !registry.services.has(name))
         .map((name) => `exclude=${name}: there is no such service`)
-      if (isUnreachable && chosen.length > 0) warnings.push(unreachableQuorum(quorum, chosen.length, 'service'))
+      if (isUnreachable(quorum, chosen)) warnings.push(unreachableQuorum(quorum, chosen.length, 'service'))
       const details = access.showsDetails(request.raw)
       const survey = await surveySet(chosen, { verbose: query.verbose ?? false, clock })
       const { listed, checkedAt } = survey
@@ -115,12 +115,14 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       },
     },
     async (request, reply) => {
-      const watched = monitor.services.get(request.params.service)
-      if (watched === undefined) {
-        return sendNotRegistered(reply, request.params.service)
-      }
+      const name = request.params.service
+      const asked = monitor.services.get(name)
+      if (asked === undefined) return sendNotRegistered(reply, name)
       const freshness = readFreshness(request.headers['cache-control'], request.query.maxAge)
-      if (!(await freshen([watched], freshness, request.query.wait))) return sendProblem(reply, 504, nothingCached)
+      const fresh = await freshen([asked], freshness, request.query.wait)
+      if (fresh === null) return sendProblem(reply, 504, nothingCached)
+      const [watched] = fresh
+      if (watched === undefined) return sendNotRegistered(reply, name)
       const { report, json, checkedAt, details } = render(watched, access.showsDetails(request.raw))
       return answer(request, reply, {
         status: report.status,
@@ -141,15 +143,23 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
 
   const nothingCached = 'Nothing fresh enough is known, and only-if-cached forbids a check.'
 
-  /** Checks what is older than the caller wants. False when it is, and the caller forbids a check. */
+  /**
+   * Checks what is older than the caller wants, and returns the services as they are then: without those that were removed while
+   * they were checked. Null when something is older, and the caller forbids a check.
+   */
   function freshen(
-    chosen: readonly WatchedService[],
+    asked: readonly WatchedService[],
     { maxAgeMs, onlyIfCached }: Freshness,
     waitMs: number | undefined,
-  ): boolean | Promise<boolean> {
-    if (!onlyIfCached) return monitor.refresh(chosen, maxAgeMs, waitMs)?.then(() => true) ?? true
-    const oldest = oldestCheckOf(chosen)
-    return oldest !== null && clock.now() - oldest <= (maxAgeMs ?? Number.POSITIVE_INFINITY)
+  ): readonly WatchedService[] | null | Promise<readonly WatchedService[]> {
+    if (!onlyIfCached) return monitor.refresh(asked, maxAgeMs, waitMs)?.then(() => lookUpAgain(asked)) ?? asked
+    const oldest = oldestCheckOf(asked)
+    return oldest !== null && clock.now() - oldest <= (maxAgeMs ?? Number.POSITIVE_INFINITY) ? asked : null
+  }
+
+  /** What is removed reads as one that was never checked, and what has its name by now is another. */
+  function lookUpAgain(asked: readonly WatchedService[]): WatchedService[] {
+    return asked.flatMap(({ service }) => monitor.services.get(service.name) ?? [])
   }
 
   function answer(
@@ -163,4 +173,9 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       .headers(healthHeaders(type, checkedAt, clock.now(), details))
       .send(body(type, passes(status, degradedCode)))
   }
+}
+
+/** Whether there are services, but too few for the quorum. */
+function isUnreachable(quorum: Quorum, { length }: readonly WatchedService[]): boolean {
+  return length > 0 && membersNeeded(quorum, length) > length
 }

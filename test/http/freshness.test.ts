@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { ServiceSettings } from '../../src/domain/service.ts'
+import type { Service, ServiceSettings } from '../../src/domain/service.ts'
 import { readFreshness } from '../../src/http/freshness.ts'
+import type { SetReport } from '../../src/http/set-reports.ts'
 import { build, holdChecks, listen, stoppedClock } from '../app.ts'
 import { sampleService } from '../samples.ts'
 
@@ -221,4 +222,62 @@ test('a caller who hangs up does not stop the check that others may wait for', a
   const staying = get('/health/pg')
   prober.answer()
   assert.equal((await staying).statusCode, 200)
+})
+
+const [a, b] = ['a', 'b'].map((name) => sampleService(name, [`${name}:1`], { groups: ['g'] })) as [Service, Service]
+
+/** Asks for checks of `a`, or of both, and puts others in the place of both while these are under way. */
+async function askMeanwhile(t: TestContext, url: string, changes: readonly (readonly Service[])[]) {
+  const clock = stoppedClock()
+  const prober = holdChecks(clock)
+  const { get, put } = await build(t, [a, b], { clock, prober })
+  const asked = get(url)
+  while (prober.held() === 0) await new Promise(setImmediate)
+  for (const services of changes) put(services)
+  prober.answer()
+  return asked
+}
+
+test('a service that is removed while it is checked is 404, as it would be a moment later', async (t) => {
+  const response = await askMeanwhile(t, '/health/a?maxAge=0s', [[b]])
+  assert.deepEqual(
+    [response.statusCode, response.json().detail],
+    [404, 'No service is named "a": GET /health?verbose lists those there are.'],
+  )
+})
+
+test('a service that is removed and registered again while it is checked is told of as it is now', async (t) => {
+  const again = sampleService('a', ['other:1', 'other:2'])
+  const response = await askMeanwhile(t, '/health/a?maxAge=0s', [[], [again]])
+  const { status, targets } = response.json<{ status: string; targets: { target: string }[] }>()
+  assert.deepEqual(
+    [response.statusCode, status, targets.map(({ target }) => target)],
+    [503, 'unknown', ['other:1', 'other:2']],
+  )
+})
+
+test('a service that is removed while a set is checked leaves the set', async (t) => {
+  for (const url of ['/health?verbose&maxAge=0s', '/health?verbose&group=g&maxAge=0s']) {
+    const response = await askMeanwhile(t, url, [[b]])
+    const { status, services, warnings } = response.json<SetReport>()
+    assert.deepEqual(
+      [response.statusCode, status, services.map(({ service }) => service), warnings],
+      [200, 'up', ['b'], []],
+    )
+  }
+})
+
+test('a set that too few services of are left for its quorum is down, and says why', async (t) => {
+  const response = await askMeanwhile(t, '/health?quorum=2&maxAge=0s', [[b]])
+  const { status, warnings } = response.json<SetReport>()
+  assert.deepEqual(
+    [response.statusCode, status, warnings],
+    [503, 'down', ['a quorum of 2 can never be met by 1 service: write at most 1']],
+  )
+})
+
+test('a service that is registered while a set is checked is no part of it', async (t) => {
+  const response = await askMeanwhile(t, '/health?verbose&maxAge=0s', [[a, b, sampleService('c', ['c:1'])]])
+  const { status, services } = response.json<SetReport>()
+  assert.deepEqual([status, services.map(({ service }) => service)], ['up', ['a', 'b']])
 })
