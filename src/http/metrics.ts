@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http'
-import type { Writable } from 'node:stream'
+import { finished, type Writable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { createGzip } from 'node:zlib'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -10,7 +10,7 @@ import type { Metrics } from '../metrics/metrics.ts'
 import type { Access } from './access.ts'
 import { needsToken, tokenRefusals } from './docs.ts'
 import { oneOrMany, unknownParameters } from './health-query.ts'
-import { problemResponse } from './problem.ts'
+import { problemResponse, sendProblem } from './problem.ts'
 
 const MetricsQuery = z.strictObject(
   {
@@ -21,11 +21,25 @@ const MetricsQuery = z.strictObject(
   { error: (issue) => unknownParameters(issue, 'group, service, exclude') },
 )
 
+type Options = {
+  metrics: Pick<Metrics, 'contentType' | 'render'>
+  access: Pick<Access, 'showsDetails' | 'requireTokenForDetails'>
+  /** How many scrapes may be under way at once: each holds the labels of all that it tells of, which are 10 MB of 100,000 targets. */
+  maxScrapes?: number
+  /**
+   * Who takes nothing of a page for so long is cut off, in milliseconds. Prometheus gives a scrape up after 10 s unless it is told otherwise,
+   * and hardly anybody has it wait for a minute.
+   */
+  patienceMs?: number
+}
+
 /** `GET /metrics`: 200 whatever the targets' health, since Prometheus throws the body of anything else away. */
-export const metricsRoutes: FastifyPluginAsyncZodOpenApi<{ metrics: Metrics; access: Access }> = async (
+export const metricsRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
-  { metrics, access },
+  { metrics, access, maxScrapes = 50, patienceMs = 60_000 },
 ) => {
+  let scrapes = 0
+
   app.get(
     '/metrics',
     {
@@ -41,6 +55,7 @@ export const metricsRoutes: FastifyPluginAsyncZodOpenApi<{ metrics: Metrics; acc
           200: { description: 'Prometheus text format.', content: { 'text/plain': { schema: z.string() } } },
           400: problemResponse('The query is wrong; every problem is listed.'),
           ...tokenRefusals(),
+          503: problemResponse('Too many scrapes are under way; `Retry-After` says when to try again.'),
         },
       },
     },
@@ -53,7 +68,17 @@ export const metricsRoutes: FastifyPluginAsyncZodOpenApi<{ metrics: Metrics; acc
       }
       const { group, service, exclude } = request.query
       const selection = { group, service, exclude }
-      await stream(request, reply.type(metrics.contentType), () => metrics.render({ targets: details, selection }))
+      if (scrapes >= maxScrapes) {
+        const refusal = `${maxScrapes} scrapes are under way, and there may be no more.`
+        return sendProblem(reply.header('retry-after', '5'), 503, refusal)
+      }
+      const render = () => metrics.render({ targets: details, selection })
+      scrapes++
+      try {
+        await stream(request, reply.type(metrics.contentType), render, patienceMs)
+      } finally {
+        scrapes--
+      }
       return reply
     },
   )
@@ -65,46 +90,58 @@ const gzipLevel = 1
 /** So long a page is sent before whatever else waits gets its turn of the event loop, in milliseconds: a reader on this machine takes it all at once. */
 const turnMs = 5
 
-/** Sends a page as fast as it is taken, past Fastify, which would read ahead: a piece is written over by the next. */
+/**
+ * Sends a page as fast as it is taken, past Fastify, which would read ahead: a piece is written over by the next. Resolves once all of it is
+ * sent, or nothing more will be.
+ */
 async function stream(
   request: FastifyRequest,
   reply: FastifyReply,
   render: () => AsyncIterable<Buffer>,
+  patienceMs: number,
 ): Promise<void> {
   const isZipped = new Negotiator(request).encoding(['gzip', 'identity']) === 'gzip'
+  const isRead = request.method !== 'HEAD'
+  // Before the answer is past Fastify, which tells of what throws until then.
+  const zip = isZipped && isRead ? createGzip({ level: gzipLevel }) : null
   const headers = { ...reply.getHeaders(), ...(isZipped ? { 'content-encoding': 'gzip' } : {}) }
   const vary = [reply.getHeader('vary'), 'accept-encoding'].filter((one) => one !== undefined).join(', ')
   const { raw } = reply.hijack()
   raw.writeHead(200, { ...headers, vary } as OutgoingHttpHeaders)
-  if (request.method === 'HEAD') {
+  if (!isRead) {
     raw.end()
     return
   }
-  const zip = isZipped ? createGzip({ level: gzipLevel }) : null
-  zip?.pipe(raw)
   // Who goes away in the middle takes no more: nobody waits for that, as zlib would.
-  const gone = new Promise<false>((resolve) => {
-    raw.once('close', () => {
-      zip?.destroy()
-      resolve(false)
-    })
-  })
+  const { promise: over, resolve: end } = Promise.withResolvers<false>()
+  finished(raw, () => end(false))
+  const fail = (error: unknown) => {
+    // What is sent already cannot be taken back: the page ends in the middle, and Prometheus throws it away.
+    request.log.error({ err: error, reqId: request.id }, 'a scrape failed')
+    end(false)
+  }
+  zip?.once('error', fail).pipe(raw)
+  const sink = zip ?? raw
+  const giveUp = () => end(false)
+  let patience = setTimeout(giveUp, patienceMs)
   try {
     let turnEndsAt = performance.now() + turnMs
     for await (const piece of render()) {
-      if (!(await Promise.race([isTaken(zip ?? raw, piece), gone]))) {
-        raw.destroy()
-        return
-      }
+      if (!(await Promise.race([isTaken(sink, piece), over]))) return
+      clearTimeout(patience)
+      patience = setTimeout(giveUp, patienceMs)
       if (performance.now() < turnEndsAt) continue
       await setImmediate()
       turnEndsAt = performance.now() + turnMs
     }
-    ;(zip ?? raw).end()
+    sink.end()
+    await over
   } catch (error) {
-    // What is sent already cannot be taken back: the page ends in the middle, and Prometheus throws it away.
-    request.log.error({ err: error, reqId: request.id }, 'a scrape failed')
-    raw.destroy()
+    fail(error)
+  } finally {
+    clearTimeout(patience)
+    zip?.destroy()
+    if (!raw.writableFinished) raw.destroy()
   }
 }
 

@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import http from 'node:http'
-import { text } from 'node:stream/consumers'
-import { test } from 'node:test'
-import { gunzipSync } from 'node:zlib'
+import { syncBuiltinESMExports } from 'node:module'
+import { buffer, text } from 'node:stream/consumers'
+import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import zlib, { gunzipSync } from 'node:zlib'
+import { fastify } from 'fastify'
+import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
+import { systemClock } from '../../src/clock.ts'
+import { createAccess } from '../../src/http/access.ts'
+import { metricsRoutes } from '../../src/http/metrics.ts'
+import { answerWithProblems } from '../../src/http/problem.ts'
 import { build } from '../app.ts'
 import { readPage } from '../metrics/page.ts'
+import { until } from '../process.ts'
 import { sampleService } from '../samples.ts'
 
 /** Series of services and targets, which do not change while nothing is checked. */
@@ -43,26 +53,215 @@ test('a page can be narrowed, and what it cannot be narrowed by is refused', asy
   )
 })
 
+/** With gzip and without. */
+const encodings: Record<string, string>[] = [{}, { 'accept-encoding': 'gzip' }]
+
+/** Tells how many pages were begun, and how many of these are not let go of. */
+function countPages(render: () => AsyncIterable<Buffer>) {
+  let [begun, held] = [0, 0]
+  async function* counted() {
+    begun++
+    held++
+    try {
+      yield* render()
+    } finally {
+      held--
+    }
+  }
+  return {
+    counted,
+    begun: () => begun,
+    held: () => held,
+    areLetGo: () => until('all pages are let go of', async () => held === 0),
+  }
+}
+
+/** Begins to read a page, and takes no more of it than comes by itself. Goes away after the test. */
+async function beginReading(t: TestContext, url: string, headers: Record<string, string>) {
+  const request = http.get(`${url}/metrics`, { headers, agent: false }).on('error', () => undefined)
+  t.after(() => request.destroy())
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+  response.on('error', () => undefined).pause()
+  return { request, response }
+}
+
 test('who goes away in the middle of a page, zipped or not, is missed by nobody', async (t) => {
   const services = Array.from({ length: 5000 }, (_, i) => sampleService(`service-${i}`, [`10.0.0.1:${i + 1}`]))
   const logged: string[] = []
   const logger = { level: 'warn', stream: { write: (line: string) => void logged.push(line) } }
-  const { listen, get } = await build(t, services, { logger })
+  const { listen, get, metrics } = await build(t, services, { logger })
+  const { counted, begun, areLetGo } = countPages(metrics.render)
+  t.mock.method(metrics, 'render', counted)
   const url = await listen()
-  for (const headers of [{}, { 'accept-encoding': 'gzip' }]) {
+  for (const headers of encodings) {
     for (let round = 0; round < 3; round++) {
-      const request = http.get(`${url}/metrics`, { headers })
-      const [response] = (await once(request, 'response')) as [http.IncomingMessage]
-      await once(response, 'data')
+      const { request, response } = await beginReading(t, url, headers)
       request.destroy()
       await once(response, 'close').catch(() => undefined)
+      await areLetGo()
     }
   }
   // A reader that takes its time gets all of it.
-  const request = http.get(`${url}/metrics`)
-  const [slow] = (await once(request, 'response')) as [http.IncomingMessage]
-  slow.pause()
+  const { response: slow } = await beginReading(t, url, {})
   await new Promise((resolve) => setTimeout(resolve, 200))
   assert.deepEqual(lasting(await text(slow)), lasting((await get('/metrics')).body))
-  assert.deepEqual(logged, [])
+  await areLetGo()
+  assert.deepEqual([begun(), logged], [8, []])
+})
+
+/** More than all buffers on the way to a reader hold, and as large when zipped. */
+const tooMuch = randomBytes(32 * 1024 * 1024)
+
+/** The route alone on a free port, with pages of the test's own. */
+async function serveMetrics(
+  t: TestContext,
+  render: () => AsyncIterable<Buffer>,
+  limits: { maxScrapes?: number; patienceMs?: number } = {},
+) {
+  const logged: string[] = []
+  const app = fastify({ logger: { level: 'warn', stream: { write: (line: string) => void logged.push(line) } } })
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  answerWithProblems(app)
+  const { counted, ...pages } = countPages(render)
+  const metrics = { contentType: 'text/plain', render: counted as () => AsyncGenerator<Buffer> }
+  const access = createAccess({ settings: { tokens: [], details: 'all' }, clock: systemClock() })
+  await app.register(metricsRoutes, { metrics, access, ...limits })
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  t.after(() => {
+    app.server.closeAllConnections()
+    return app.close()
+  })
+  const messages = () => logged.map((line) => JSON.parse(line)).map(({ msg, err }) => `${msg}: ${err.message}`)
+  return { app, url, ...pages, messages }
+}
+
+for (const headers of encodings) {
+  const how = 'accept-encoding' in headers ? 'zipped' : 'not zipped'
+
+  test(`a reader who takes nothing for a minute is cut off, and what a scrape holds is let go of (${how})`, async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { promise: isStuck, resolve: stick } = Promise.withResolvers<void>()
+    const { url, held, areLetGo, messages } = await serveMetrics(t, async function* () {
+      yield Buffer.from('first\n')
+      stick()
+      yield tooMuch
+    })
+    const { response } = await beginReading(t, url, headers)
+    await isStuck
+    await setImmediate()
+    t.mock.timers.tick(59_999)
+    await setImmediate()
+    assert.equal(held(), 1)
+    t.mock.timers.tick(1)
+    t.mock.timers.reset()
+    await areLetGo()
+    await assert.rejects(text(response), { code: 'ECONNRESET' })
+    assert.deepEqual(messages(), [])
+  })
+
+  test(`a reader who takes little at a time gets all of it (${how})`, async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const lines = ['a', 'b', 'c', 'd'].map((name) => `${name} 1\n`)
+    const { url } = await serveMetrics(t, async function* () {
+      for (const line of lines) {
+        t.mock.timers.tick(59_999)
+        yield Buffer.from(line)
+      }
+    })
+    const { response } = await beginReading(t, url, headers)
+    const bytes = await buffer(response)
+    assert.equal((how === 'zipped' ? gunzipSync(bytes) : bytes).toString(), lines.join(''))
+  })
+}
+
+/** Has every page be zipped by what this makes. */
+function zipBy(t: TestContext, make: (original: typeof zlib.createGzip) => zlib.Gzip) {
+  const { createGzip } = zlib
+  const mocked = t.mock.method(zlib, 'createGzip', () => make(createGzip))
+  syncBuiltinESMExports()
+  t.after(() => {
+    mocked.mock.restore()
+    syncBuiltinESMExports()
+  })
+}
+
+test('where a page cannot be zipped to its end it breaks off, the log tells why, and the next scrape is answered', async (t) => {
+  let zip: zlib.Gzip | undefined
+  zipBy(t, (original) => {
+    zip = original()
+    return zip
+  })
+  const { url, areLetGo, messages } = await serveMetrics(t, async function* () {
+    yield Buffer.from('first\n')
+    zip?.destroy(new Error('zlib is out of order'))
+    yield Buffer.from('second\n')
+  })
+  await assert.rejects(fetch(`${url}/metrics`).then((response) => response.text()))
+  await areLetGo()
+  assert.deepEqual(messages(), ['a scrape failed: zlib is out of order'])
+  const plain = await fetch(`${url}/metrics`, { headers: { 'accept-encoding': 'identity' } })
+  assert.deepEqual([plain.status, await plain.text()], [200, 'first\nsecond\n'])
+})
+
+test('where a page cannot begin to be zipped the answer is 500, and the log tells why', async (t) => {
+  zipBy(t, () => {
+    throw new Error('no memory for zlib')
+  })
+  const { url, held, messages } = await serveMetrics(t, async function* () {
+    yield Buffer.from('first\n')
+  })
+  const response = await fetch(`${url}/metrics`)
+  assert.equal(response.status, 500)
+  assert.match(((await response.json()) as { detail: string }).detail, /^Porthole failed to answer; its log tells why/)
+  assert.deepEqual([held(), messages()], [0, ['a request failed: no memory for zlib']])
+})
+
+test('where a page throws it breaks off, and the log tells why', async (t) => {
+  const { url, areLetGo, messages } = await serveMetrics(t, async function* () {
+    yield Buffer.from('first\n')
+    throw new Error('a bug')
+  })
+  await assert.rejects(fetch(`${url}/metrics`).then((response) => response.text()))
+  await areLetGo()
+  assert.deepEqual(messages(), ['a scrape failed: a bug'])
+})
+
+test('more scrapes at once than may be are 503 with when to try again, until one of them is over', async (t) => {
+  const render = async function* () {
+    yield Buffer.from('first\n')
+    yield tooMuch
+  }
+  const { url, held } = await serveMetrics(t, render, { maxScrapes: 2 })
+  const [first] = [await beginReading(t, url, {}), await beginReading(t, url, {})]
+  const refused = await fetch(`${url}/metrics`)
+  assert.deepEqual(
+    [refused.status, refused.headers.get('retry-after'), await refused.json()],
+    [
+      503,
+      '5',
+      {
+        type: 'about:blank',
+        title: 'Service Unavailable',
+        status: 503,
+        detail: '2 scrapes are under way, and there may be no more.',
+      },
+    ],
+  )
+  assert.equal(held(), 2)
+  first.request.destroy()
+  await until('one is over', async () => held() === 1)
+  assert.equal((await beginReading(t, url, {})).response.statusCode, 200)
+})
+
+test('a scrape that was sent whole, or asked for by HEAD, is over', async (t) => {
+  const { app, url } = await serveMetrics(t, async function* () {}, { maxScrapes: 1 })
+  for (let i = 0; i < 3; i++) {
+    for (const headers of encodings) {
+      assert.equal((await app.inject({ url: '/metrics', headers })).statusCode, 200)
+      assert.equal((await app.inject({ url: '/metrics', headers, method: 'HEAD' })).statusCode, 200)
+      assert.equal((await fetch(`${url}/metrics`, { headers })).status, 200)
+      assert.equal((await fetch(`${url}/metrics`, { headers, method: 'HEAD' })).status, 200)
+    }
+  }
 })
