@@ -3,15 +3,14 @@ import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import { systemClock } from './clock.ts'
 import { check } from './commands/check.ts'
-import { formatAdvice, validate } from './commands/validate.ts'
-import type { ConfigSources, ReadConfig } from './config/config.ts'
+import { validate } from './commands/validate.ts'
 import { readEnvironment } from './config/environment.ts'
-import { parseAside } from './config/parse-aside.ts'
 import { formatProblem } from './config/problem.ts'
 import { readConfig } from './config/read.ts'
-import { type ConfigWatch, watchConfig } from './config/watch.ts'
+import type { ConfigWatch } from './config/watch.ts'
 import { parseDuration } from './domain/duration.ts'
 import { builtInDefaults } from './domain/policy.ts'
+import { followFile, logRemarks } from './follow-file.ts'
 import { startProber } from './prober/start.ts'
 import { giveBackLarge, preferMemoryWhenCalm } from './reclaim.ts'
 import type { Porthole } from './serve.ts'
@@ -29,8 +28,6 @@ Environment, over the file: PORTHOLE_CONFIG, PORTHOLE_HOST, PORTHOLE_PORT, PORTH
 PORTHOLE_REDIS_URL, PORTHOLE_LOG_LEVEL, PORTHOLE_PROBER.
 `
 const defaultFile = 'porthole.yaml'
-/** How many remarks on a file the log tells: of more nobody reads them all. */
-const mostTold = 100
 /** How long closing may take beyond the configured delay before the process exits all the same. */
 const closeMs = 3500
 
@@ -104,6 +101,21 @@ async function runServe(targets: string[], named: string | null): Promise<number
       `there is no ${defaultFile} here: name one with --config FILE, or name targets, such as db=127.0.0.1:5432`,
     )
   }
+  // What asks for the file to be read anew ends nothing.
+  const skip: closeWithGrace.AllEvents[] = file === null ? [] : ['SIGHUP']
+  let log: Porthole['log'] | null = null
+  let following: ConfigWatch | null = null
+  // Before anything that takes time: a signal that nobody waits for is lost on process 1, and the end of any other.
+  const starting = closeWithGrace(
+    { logger: false, skip: [...skip, 'uncaughtException', 'unhandledRejection', 'beforeExit'] },
+    async ({ signal }) => {
+      // What is open by now goes with the process.
+      if (log === null) output.err(`porthole: ${signal} while it starts: closing`)
+      else log.info({ signal }, 'closing')
+    },
+  )
+  if (file !== null) process.on('SIGHUP', () => void following?.look())
+
   // Before anything large is read.
   await giveBackLarge()
   const sources = { targets, env: process.env }
@@ -114,80 +126,28 @@ async function runServe(targets: string[], named: string | null): Promise<number
     for (const problem of read.problems) output.err(formatProblem(problem))
     return 1
   }
-  const porthole = await serve(read.config, version)
+  const porthole = await serve(read.config, version, (made) => {
+    log = made
+  })
   if (typeof porthole === 'string') {
     output.err(`porthole: ${porthole}`)
     return 1
   }
   const memory = preferMemoryWhenCalm(porthole.isCalm)
   logRemarks(porthole, file, read)
-  const stopFollowing =
-    file === null ? () => undefined : followFile({ file, seen: digest, sources, porthole, hurry: memory.hurry })
+  // It looks at once: whoever asked while it was starting is answered by that.
+  if (file !== null) following = followFile({ file, seen: digest, sources, porthole, hurry: memory.hurry })
 
-  closeWithGrace(
-    { delay: read.config.shutdownDelayMs + closeMs, logger: false, skip: file === null ? [] : ['SIGHUP'] },
-    async ({ err, signal }) => {
-      if (err !== undefined) porthole.log.fatal(err, 'a bug in Porthole: closing')
-      else porthole.log.info({ signal }, 'closing')
-      stopFollowing()
-      memory.stop()
-      await porthole.close()
-    },
-  )
-  return 0
-}
-
-/** Keeps the configuration in force the same as the file's. */
-function followFile({
-  file,
-  seen,
-  sources,
-  porthole,
-  hurry,
-}: {
-  file: string
-  /** The digest of what is in force. */
-  seen: string | null
-  sources: ConfigSources
-  porthole: Porthole
-  hurry: () => () => void
-}): () => void {
-  const takeIn = async (bytes: Uint8Array<ArrayBuffer>) => {
-    const read = await parseAside({ name: file, bytes }, sources, porthole.services)
-    if (!read.ok) {
-      if (read.arePassing) watching.forget()
-      return porthole.reloadFailed(firstOf(read.problems.map(formatProblem), file))
-    }
-    await porthole.reload(read.config)
-    logRemarks(porthole, file, read)
-  }
-  const onChange = (bytes: Uint8Array<ArrayBuffer>) => {
-    const end = hurry()
-    return takeIn(bytes).finally(end)
-  }
-  const watching: ConfigWatch = watchConfig({
-    file,
-    seen,
-    onChange,
-    onError: (problem) => porthole.reloadFailed([formatProblem(problem)]),
+  const delay = read.config.shutdownDelayMs + closeMs
+  closeWithGrace({ delay, logger: false, skip }, async ({ err, signal }) => {
+    if (err !== undefined) porthole.log.fatal(err, 'a bug in Porthole: closing')
+    else porthole.log.info({ signal }, 'closing')
+    following?.close()
+    memory.stop()
+    await porthole.close()
   })
-  process.on('SIGHUP', () => void watching.look())
-  return watching.close
-}
-
-function logRemarks(
-  { log }: Porthole,
-  file: string | null,
-  { notes, advice }: Extract<ReadConfig, { ok: true }>,
-): void {
-  for (const note of notes) log.warn(note)
-  for (const line of firstOf(advice.map(formatAdvice), file)) log.warn(line)
-}
-
-/** The first lines on a file; where there are too many, the last tells how to see the rest. */
-function firstOf(lines: readonly string[], file: string | null): string[] {
-  const more = lines.length - mostTold
-  return more > 0 ? [...lines.slice(0, mostTold), `${more} more: porthole validate ${file} tells all`] : [...lines]
+  starting.uninstall()
+  return 0
 }
 
 function tell(text: string): number {

@@ -68,8 +68,15 @@ const fixedSettings = [
 /** How long requests under way may take when closing, before the checks they wait for are abandoned; and again before their connections are cut. */
 const closeGraceMs = 1000
 
-/** Puts the parts together and starts them: HTTP first, since one of the targets may be Porthole itself. A string says why it cannot be. */
-export async function serve(config: Config, version: string): Promise<Porthole | string> {
+/**
+ * Puts the parts together and starts them: HTTP first, since one of the targets may be Porthole itself. A string says why it cannot be.
+ * `onLog` is given the log as soon as there is one.
+ */
+export async function serve(
+  config: Config,
+  version: string,
+  onLog: (log: FastifyBaseLogger) => void = () => undefined,
+): Promise<Porthole | string> {
   // Whatever is kept of a configuration for good does without its services, of which there may be others by then.
   const { services: _, places: __, ...first } = config
   const { data, limits, retention } = first
@@ -135,6 +142,7 @@ export async function serve(config: Config, version: string): Promise<Porthole |
   }
   const app = await buildApp(parts, { level: config.logLevel })
   const { log } = app
+  onLog(log)
   const found = replica?.sharing.recorded ?? monitor.transitions
   const overload = watchOverload({ monitor, clock })
   logNews(log, { monitor, members, found, overload })

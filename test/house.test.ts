@@ -44,7 +44,8 @@ const mayImport: Record<string, readonly string[]> = {
     'config',
     'app',
   ],
-  main: ['domain', 'clock', 'prober', 'reclaim', 'config', 'commands', 'serve'],
+  'follow-file': ['config', 'commands', 'serve'],
+  main: ['domain', 'clock', 'prober', 'reclaim', 'config', 'commands', 'serve', 'follow-file'],
   porthole: ['main'],
 }
 

@@ -57,8 +57,8 @@ export const runPorthole = (t: TestContext, args: string[], env?: Record<string,
 
 export type Line = { level: number; msg: string; time: number; [field: string]: unknown }
 
-/** Starts it and waits until it listens; `by` a program that runs it, if there is one. It is gone after the test. */
-export async function start(t: TestContext, args: string[], env: Record<string, string> = {}, by: string[] = []) {
+/** Starts it; `by` a program that runs it, if there is one. It is gone after the test. */
+export function launch(t: TestContext, args: string[], env: Record<string, string> = {}, by: string[] = []) {
   const [program = process.execPath, ...rest] = [...by, process.execPath, porthole, ...args]
   const child = spawn(program, rest, {
     cwd: createFolder(t),
@@ -80,6 +80,13 @@ export async function start(t: TestContext, args: string[], env: Record<string, 
   /** Waits for a log line after the ones already there. */
   const logged = (pattern: RegExp, from = 0) =>
     until(`the log says ${pattern}`, async () => lines.slice(from).find(({ msg }) => pattern.test(msg)))
+  return { child, ended, lines, errors: () => errors, logged }
+}
+
+/** Starts it and waits until it listens; `by` a program that runs it, if there is one. It is gone after the test. */
+export async function start(t: TestContext, args: string[], env: Record<string, string> = {}, by: string[] = []) {
+  const launched = launch(t, args, env, by)
+  const { logged } = launched
   const { msg } = await logged(/^Server listening at /)
   const url = msg.replace('Server listening at ', '')
   const metric = async (name: string) => familyOf(await (await fetch(`${url}/metrics`)).text(), name)
@@ -88,7 +95,7 @@ export async function start(t: TestContext, args: string[], env: Record<string, 
     // biome-ignore lint/suspicious/noExplicitAny: a report as it came, which the assertions look into
     return { code: response.status, body: (await response.json()) as any }
   }
-  return { child, ended, lines, errors: () => errors, logged, url, metric, health }
+  return { ...launched, url, metric, health }
 }
 
 /** Asks until there is an answer. */

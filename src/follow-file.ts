@@ -1,0 +1,62 @@
+import { formatAdvice } from './commands/validate.ts'
+import type { ConfigSources, ReadConfig } from './config/config.ts'
+import { parseAside } from './config/parse-aside.ts'
+import { formatProblem } from './config/problem.ts'
+import { type ConfigWatch, watchConfig } from './config/watch.ts'
+import type { Porthole } from './serve.ts'
+
+/** How many remarks on a file the log tells: of more nobody reads them all. */
+const mostTold = 100
+
+/** Keeps the configuration in force the same as the file's, at which it looks at once. */
+export function followFile({
+  file,
+  seen,
+  sources,
+  porthole,
+  hurry,
+}: {
+  file: string
+  /** The digest of what is in force. */
+  seen: string | null
+  sources: ConfigSources
+  porthole: Porthole
+  hurry: () => () => void
+}): ConfigWatch {
+  const takeIn = async (bytes: Uint8Array<ArrayBuffer>) => {
+    const read = await parseAside({ name: file, bytes }, sources, porthole.services)
+    if (!read.ok) {
+      if (read.arePassing) watching.forget()
+      return porthole.reloadFailed(firstOf(read.problems.map(formatProblem), file))
+    }
+    await porthole.reload(read.config)
+    logRemarks(porthole, file, read)
+  }
+  const onChange = (bytes: Uint8Array<ArrayBuffer>) => {
+    const end = hurry()
+    return takeIn(bytes).finally(end)
+  }
+  const watching: ConfigWatch = watchConfig({
+    file,
+    seen,
+    onChange,
+    onError: (problem) => porthole.reloadFailed([formatProblem(problem)]),
+  })
+  return watching
+}
+
+/** Tells what the file says that may not be meant so. */
+export function logRemarks(
+  { log }: Porthole,
+  file: string | null,
+  { notes, advice }: Extract<ReadConfig, { ok: true }>,
+): void {
+  for (const note of notes) log.warn(note)
+  for (const line of firstOf(advice.map(formatAdvice), file)) log.warn(line)
+}
+
+/** The first lines on a file; where there are too many, the last tells how to see the rest. */
+function firstOf(lines: readonly string[], file: string | null): string[] {
+  const more = lines.length - mostTold
+  return more > 0 ? [...lines.slice(0, mostTold), `${more} more: porthole validate ${file} tells all`] : [...lines]
+}
