@@ -10,8 +10,8 @@ import { createTargetSeries } from './target-series.ts'
 
 /** The series of services, groups and targets. What they tell is kept up to date as outcomes come in, and written when a scrape asks. */
 export type Exposition = {
-  /** What is known now, in pieces that end where a line does. Each holds until the next is asked for, which writes over it. */
-  pieces(options: { targets: boolean; selection: Selection }): AsyncGenerator<Buffer>
+  /** What is known now of selected services or of all, in pieces that end where a line does. Each holds until the next is asked for, which writes over it. */
+  pieces(options: { targets: boolean; selection: Selection | null }): AsyncGenerator<Buffer>
 }
 
 /** How many targets that have gone stale are brought up to date in one turn of the event loop. */
@@ -66,7 +66,10 @@ export function createExposition({
   monitor.watching.subscribe(follow)
   for (const service of monitor.services.values()) follow(service.targets)
 
-  /** A target that nobody has confirmed for too long reads otherwise without anything happening. */
+  /**
+   * A target that nobody has confirmed for too long reads otherwise without anything happening. What comes and goes between two turns
+   * does no harm: who is next is looked up when it is asked for, and who has left is in no slot that is looked at.
+   */
   async function catchUp(): Promise<void> {
     let left = perTurn
     for (const watched of targets.stale(clock.now())) {

@@ -9,7 +9,7 @@ import { addHistogram } from './histogram.ts'
 import { addOwnMetrics, type OwnParts } from './own.ts'
 import { addReplicaMetrics, type ReplicaView } from './replicas.ts'
 import { addRequestDurations, type ObserveRequest } from './requests.ts'
-import { isNarrowed, type Selection } from './selection.ts'
+import { createSelection, type SelectionQuery } from './selection.ts'
 
 /** Porthole's metrics page. A view: it follows the monitor, and decides nothing. */
 export type Metrics = {
@@ -18,7 +18,7 @@ export type Metrics = {
    * The page, in pieces that end where a line does. Each holds until the next is asked for, which writes over it. Without `targets`, no series tells of a
    * single target. One that is narrowed has no series of Porthole itself.
    */
-  render(options?: { targets?: boolean; selection?: Selection }): AsyncGenerator<Buffer>
+  render(options?: { targets?: boolean; selection?: SelectionQuery }): AsyncGenerator<Buffer>
   readonly observeRequest: ObserveRequest
   /** The configuration was read anew, or could not be. `epochMs` is the time of day. */
   configReloaded(successful: boolean, epochMs: number): void
@@ -127,8 +127,9 @@ export function createMetrics(
 
   return {
     contentType: register.contentType,
-    async *render({ targets = true, selection = {} } = {}) {
-      if (!isNarrowed(selection)) yield Buffer.from(await register.metrics())
+    async *render({ targets = true, selection: query = {} } = {}) {
+      const selection = createSelection(query)
+      if (selection === null) yield Buffer.from(await register.metrics())
       yield* exposition.pieces({ targets, selection })
     },
     observeRequest,

@@ -1,22 +1,29 @@
 import type { Service } from '../domain/service.ts'
 
-/** Which services a scrape is about; whatever is left out does not matter. */
-export type Selection = {
+/** What a scrape asks for by name; whatever is left out does not matter. */
+export type SelectionQuery = {
   readonly group?: readonly string[] | undefined
   readonly service?: readonly string[] | undefined
   readonly exclude?: readonly string[] | undefined
 }
 
-/** Whether a service is among those that a scrape is about. */
-export function isSelected({ group, service, exclude }: Selection, { name, groups }: Service): boolean {
-  return (
-    (group === undefined || groups.some((one) => group.includes(one))) &&
-    (service === undefined || service.includes(name)) &&
-    exclude?.includes(name) !== true
-  )
+/** The services that a narrowed scrape is about, and the groups. */
+export type Selection = {
+  has(service: Service): boolean
+  /** Whether the scrape is about a group as well, if it is one of a service that it is about. */
+  hasGroup(name: string): boolean
 }
 
-/** Whether a scrape is not about all services. */
-export function isNarrowed({ group, service, exclude }: Selection): boolean {
-  return group !== undefined || service !== undefined || exclude !== undefined
+/** Null where the scrape is about all services. As many names may be asked for as fit into a request. */
+export function createSelection({ group, service, exclude }: SelectionQuery): Selection | null {
+  if (group === undefined && service === undefined && exclude === undefined) return null
+  const [groups, services, excluded] = [group && new Set(group), service && new Set(service), new Set(exclude)]
+  const hasGroup = (name: string) => groups === undefined || groups.has(name)
+  return {
+    has: (one) =>
+      (groups === undefined || one.groups.some(hasGroup)) &&
+      (services === undefined || services.has(one.name)) &&
+      !excluded.has(one.name),
+    hasGroup,
+  }
 }

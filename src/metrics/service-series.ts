@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { MetricFamily } from '../domain/metric-family.ts'
 import { type Quorum, statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
@@ -5,8 +6,8 @@ import { type Counts, noCounts, Status } from '../domain/status.ts'
 import { countColumn, placeOf, rowOf, wordAt, wordColumn, wordOf } from '../monitor/columns.ts'
 import { createSlots } from '../monitor/slots.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
-import { isNarrowed, isSelected, type Selection } from './selection.ts'
-import { createTable } from './table.ts'
+import type { Selection } from './selection.ts'
+import { createTable, rowsPerTurn } from './table.ts'
 import { cached } from './target-series.ts'
 import type { Family } from './text-format.ts'
 
@@ -52,27 +53,35 @@ const families: Family<Page>[] = [
   },
 ]
 
-type GroupPage = { readonly isUp: Uint8Array }
+/** Nothing is kept of a group but what its services read as: its quorum changes without a word. */
+type GroupPage = { readonly slots: Uint32Array }
 
-const groupFamilies: Family<GroupPage>[] = [
-  {
-    name: 'porthole_group_up',
-    type: 'gauge',
-    help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not. ${cached}`,
-    column: ({ isUp }) => isUp,
-  },
-]
+function createGroupPage(firstSlot: number): GroupPage {
+  return { slots: countColumn().map((_, row) => firstSlot + row) }
+}
+
+function groupFamiliesOf(isUp: (slot: number) => 0 | 1): Family<GroupPage>[] {
+  return [
+    {
+      name: 'porthole_group_up',
+      type: 'gauge',
+      help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not. ${cached}`,
+      column: ({ slots }) => slots,
+      value: isUp,
+    },
+  ]
+}
 
 /** A group, and what its services read as; drained ones are members, but not counted. */
-type Entry = { readonly slot: number; readonly counts: Counts; members: number }
+type Entry = { readonly name: string; readonly slot: number; readonly counts: Counts; members: number }
 
 /** The series of all services and groups. */
 export type ServiceSeries = {
   /** Follows a service from now on, or brings it up to date. */
   patch(watched: WatchedService, now: number): void
   remove(watched: WatchedService): void
-  /** The lines of selected services and of their groups, in pieces of which each holds until the next is asked for. */
-  pieces(selection: Selection): Iterable<Buffer>
+  /** The lines of selected services and of their groups, or of all, in pieces of which each holds until the next is asked for. */
+  pieces(selection: Selection | null): AsyncIterable<Buffer>
 }
 
 /** Keeps what the series of services and groups tell, less the families in `omit`. */
@@ -89,8 +98,14 @@ export function createServiceSeries({
   const table = createTable(createPage, { service: (slot) => counted[slot]?.name ?? '' })
   const groups = new Map<string, Entry>()
   const groupSlots = createSlots()
-  const groupNames: string[] = []
-  const groupTable = createTable<GroupPage>(() => ({ isUp: wordColumn() }), { group: (slot) => groupNames[slot] ?? '' })
+  /** The groups by slot; what is gone stays until another takes its place. */
+  const groupIn: Entry[] = []
+  const nameIn = (slot: number) => (groupIn[slot] as Entry).name
+  const groupTable = createTable(createGroupPage, { group: nameIn })
+  const groupFamilies = groupFamiliesOf((slot) => {
+    const { name, counts } = groupIn[slot] as Entry
+    return isUp(statusOf(counts, quorumOf(name)))
+  })
 
   /** What its groups count a service as; null where they leave it out. */
   function countedAs(slot: number): Status | null {
@@ -113,32 +128,22 @@ export function createServiceSeries({
   }
 
   function addGroup(name: string): Entry {
-    const group = { slot: groupSlots.take(), counts: noCounts(), members: 0 }
+    const group = { name, slot: groupSlots.take(), counts: noCounts(), members: 0 }
     groups.set(name, group)
-    groupNames[group.slot] = name
+    groupIn[group.slot] = group
     groupTable.add(group.slot)
     return group
   }
 
-  /** Groups are few, and their quorums change without a word. */
-  function writeGroups(): void {
-    for (const [name, { slot, counts }] of groups) {
-      const page = groupTable.pageOf(slot)
-      if (page !== undefined) page.isUp[rowOf(slot)] = isUp(statusOf(counts, quorumOf(name)))
+  /** The names of the groups of selected services, where groups are selected as well only those. */
+  async function groupsOf(selection: Selection): Promise<ReadonlySet<string>> {
+    const names = new Set<string>()
+    for (const [slot, service] of counted.entries()) {
+      if (service !== undefined && selection.has(service))
+        for (const name of service.groups) if (selection.hasGroup(name)) names.add(name)
+      if ((slot + 1) % rowsPerTurn === 0) await setImmediate()
     }
-  }
-
-  /** The groups of selected services, where groups are selected as well only those. */
-  function slotsOfGroups(selection: Selection): ReadonlySet<number> {
-    const slots = new Set<number>()
-    for (const service of counted) {
-      if (service === undefined || !isSelected(selection, service)) continue
-      for (const name of service.groups) {
-        const group = groups.get(name)
-        if (group !== undefined && selection.group?.includes(name) !== false) slots.add(group.slot)
-      }
-    }
-    return slots
+    return names
   }
 
   return {
@@ -166,15 +171,10 @@ export function createServiceSeries({
       count(before.groups, countedAs(slot), -1)
       table.remove(slot)
     },
-    *pieces(selection) {
-      const isWanted = (slot: number) => {
-        const service = counted[slot]
-        return service !== undefined && isSelected(selection, service)
-      }
-      yield* table.pieces(families.filter(isKept), isNarrowed(selection) ? isWanted : null)
-      writeGroups()
-      const chosen = isNarrowed(selection) ? slotsOfGroups(selection) : null
-      yield* groupTable.pieces(groupFamilies.filter(isKept), chosen && ((slot) => chosen.has(slot)))
+    async *pieces(selection) {
+      yield* table.pieces(families.filter(isKept), selection && ((slot) => selection.has(counted[slot] as Service)))
+      const names = selection && (await groupsOf(selection))
+      yield* groupTable.pieces(groupFamilies.filter(isKept), names && ((slot) => names.has(nameIn(slot))))
     },
   }
 }

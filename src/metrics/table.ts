@@ -1,10 +1,11 @@
+import { setImmediate } from 'node:timers/promises'
 import { rowOf, rowsPerPage } from '../monitor/columns.ts'
 import { append, type Bytes, bytesOf, createBytes, release, write, writeDecimal } from './bytes.ts'
 import { beginOf, endOf, escapedValue, type Family, headerOf } from './text-format.ts'
 
 /**
  * Numbers in columns, with a row for each slot: what series of the Prometheus format are made of. A line is put together when it is asked
- * for, so that a number may change at hardly any cost, and nothing of a line is kept; its labels are, for as long as a page is under way.
+ * for, so that a number may change at hardly any cost, and nothing of a line is kept; its labels are, for as long as a scrape is under way.
  */
 export type Table<Page> = {
   /** Begins a row in a slot that has none. Its numbers are whatever they were in a row that is gone, or in a new page. */
@@ -12,24 +13,32 @@ export type Table<Page> = {
   /** Ends a row. */
   remove(slot: number): void
   has(slot: number): boolean
-  /** The slots of all rows. */
-  slots(): Iterable<number>
+  /** The slots of the rows that are as is said. Each is looked at when it is asked for: one that is gone by then is not among them. */
+  slots(isMeant: (page: Page, row: number) => boolean): Iterable<number>
   /** The page where the numbers of a row are; undefined where none of its rows is. */
   pageOf(slot: number): Page | undefined
   /**
    * Families one after the other: HELP and TYPE, then the lines of all rows or of those that are wanted, in pieces that end where a line
-   * does. Each holds until the next is asked for, which writes over it. A row that is removed meanwhile is told of no longer. One that is
-   * added is not told of yet: it may be of something that was told of in another slot.
+   * does. Each holds until the next is asked for, which writes over it. Which rows are told of is settled before the first line. One that
+   * is removed after that is told of no longer. One that is added since the scrape began is not told of yet: it may be of something that
+   * was told of in another slot.
    */
-  pieces(families: readonly Family<Page>[], isWanted: ((slot: number) => boolean) | null): Iterable<Buffer>
+  pieces(families: readonly Family<Page>[], isWanted: ((slot: number) => boolean) | null): AsyncIterable<Buffer>
 }
 
-/** Some thousand rows, and which of them there are. */
-type Section<Page> = { readonly page: Page; readonly isRow: Uint8Array; rows: number }
+/** The rows of a page, and which of them there are. */
+type Section<Page> = { readonly firstSlot: number; readonly page: Page; readonly isRow: Uint8Array; rows: number }
 
-/** The labels of a section's rows, one after the other, and where those of each row end. */
-type LabelTexts = { readonly bytes: Bytes; readonly ends: Uint32Array }
+/** The rows of a section that a scrape tells of: which they are, their labels one after the other, and where those of each end. */
+type Told<Page> = {
+  readonly section: Section<Page>
+  readonly rows: Uint16Array
+  readonly labels: Bytes
+  readonly ends: Uint32Array
+}
 
+/** How many rows are looked at before whatever else waits gets its turn of the event loop: that takes a few milliseconds. */
+export const rowsPerTurn = 4 * rowsPerPage
 /** A piece ends with the line that makes it this long, in bytes. */
 const pieceLength = 131_072
 /** Few lines are longer, in bytes. */
@@ -51,57 +60,59 @@ export function createTable<Page>(
   const sections: (Section<Page> | undefined)[] = []
   /** Where labels are written before it is known how long they are together. */
   const scratch = createBytes(0)
-  /** For each page that is under way, the slots of rows that were added since it began. */
+  /** For each scrape that is under way, the slots of rows that were added since it began. */
   const underWay = new Set<Set<number>>()
 
-  const placeOf = (slot: number) => Math.floor(slot / rowsPerPage)
-  const sectionOf = (slot: number) => sections[placeOf(slot)]
+  const indexOf = (slot: number) => Math.floor(slot / rowsPerPage)
+  const sectionOf = (slot: number) => sections[indexOf(slot)]
 
-  /** The labels of the rows that are told: to look them up for each family would take as long as all the rest. */
-  function layOut({ isRow }: Section<Page>, place: number, isTold: (slot: number) => boolean): LabelTexts {
-    const ends = new Uint32Array(rowsPerPage)
+  /** To look the labels up for each family would take as long as all the rest. */
+  function layOut(section: Section<Page>, isTold: (slot: number) => boolean): Told<Page> {
+    const { firstSlot, isRow } = section
+    const rows = new Uint16Array(section.rows)
+    const ends = new Uint32Array(section.rows)
+    let count = 0
     scratch.length = 0
     for (let row = 0; row < rowsPerPage; row++) {
-      const slot = place * rowsPerPage + row
-      if (isRow[row] === 1 && isTold(slot)) {
-        for (const { lead, read } of leads) {
-          write(scratch, lead)
-          write(scratch, escapedValue(read(slot)))
-        }
-        write(scratch, '"')
+      const slot = firstSlot + row
+      if (isRow[row] === 0 || !isTold(slot)) continue
+      for (const { lead, read } of leads) {
+        write(scratch, lead)
+        write(scratch, escapedValue(read(slot)))
       }
-      ends[row] = scratch.length
+      write(scratch, '"')
+      rows[count] = row
+      ends[count] = scratch.length
+      count++
     }
     const bytes = createBytes(scratch.length)
     append(bytes, scratch)
-    return { bytes, ends }
+    return { section, rows: rows.subarray(0, count), labels: bytes, ends }
   }
 
   function* lines(
     piece: Bytes,
     family: Family<Page>,
-    isTold: (slot: number) => boolean,
-    laidOut: Map<Section<Page>, LabelTexts>,
+    told: readonly Told<Page>[],
+    added: ReadonlySet<number>,
   ): Iterable<Buffer> {
     write(piece, headerOf(family))
     const { column, none, hasLine, value = asItIs, decimals } = family
     const begin = bytesOf(beginOf(family))
     let end = ''
     let ended = Number.NaN
-    for (const [place, section] of sections.entries()) {
-      if (section === undefined) continue
-      const numbers = column(section.page)
-      const { bytes, ends } = laidOut.get(section) ?? layOut(section, place, isTold)
-      laidOut.set(section, { bytes, ends })
-      for (let row = 0; row < rowsPerPage; row++) {
-        const slot = place * rowsPerPage + row
-        if (section.isRow[row] === 0 || !isTold(slot)) continue
+    for (const { section, rows, labels, ends } of told) {
+      const { firstSlot, page, isRow } = section
+      const numbers = column(page)
+      for (let at = 0; at < rows.length; at++) {
+        const row = rows[at] as number
+        if (isRow[row] === 0 || (added.size > 0 && added.has(firstSlot + row))) continue
         const number = numbers[row] as number
         if (number === none || Number.isNaN(number)) continue
-        if (hasLine !== undefined && !hasLine(section.page, row)) continue
-        const from = row === 0 ? 0 : (ends[row - 1] as number)
+        if (hasLine !== undefined && !hasLine(page, row)) continue
+        const from = at === 0 ? 0 : (ends[at - 1] as number)
         append(piece, begin)
-        append(piece, bytes, from, (ends[row] as number) - from)
+        append(piece, labels, from, (ends[at] as number) - from)
         if (decimals === undefined) {
           // Most rows say what the one before said.
           if (number !== ended) end = endOf(family, number)
@@ -115,13 +126,13 @@ export function createTable<Page>(
         if (piece.length >= pieceLength) yield taken(piece)
       }
     }
-    yield taken(piece)
+    if (piece.length > 0) yield taken(piece)
   }
 
   return {
     add(slot) {
-      const section = sectionOf(slot) ?? createSection(createPage(placeOf(slot) * rowsPerPage))
-      sections[placeOf(slot)] = section
+      const section = sectionOf(slot) ?? createSection(indexOf(slot) * rowsPerPage, createPage)
+      sections[indexOf(slot)] = section
       section.isRow[rowOf(slot)] = 1
       section.rows += 1
       for (const added of underWay) added.add(slot)
@@ -131,26 +142,33 @@ export function createTable<Page>(
       if (section?.isRow[rowOf(slot)] !== 1) return
       section.isRow[rowOf(slot)] = 0
       section.rows -= 1
-      if (section.rows === 0) sections[placeOf(slot)] = undefined
+      if (section.rows === 0) sections[indexOf(slot)] = undefined
     },
     has: (slot) => sectionOf(slot)?.isRow[rowOf(slot)] === 1,
-    *slots() {
-      for (const [place, section] of sections.entries()) {
+    *slots(isMeant) {
+      for (const section of sections) {
         if (section === undefined) continue
-        for (let row = 0; row < rowsPerPage; row++) if (section.isRow[row] === 1) yield place * rowsPerPage + row
+        const { firstSlot, page, isRow } = section
+        for (let row = 0; row < rowsPerPage; row++) if (isRow[row] === 1 && isMeant(page, row)) yield firstSlot + row
       }
     },
     pageOf: (slot) => sectionOf(slot)?.page,
-    *pieces(families, isWanted) {
+    async *pieces(families, isWanted) {
+      if (families.length === 0) return
       const piece = createBytes(pieceLength + lineLength)
       const added = new Set<number>()
-      const isTold = (slot: number) => (added.size === 0 || !added.has(slot)) && (isWanted === null || isWanted(slot))
-      const laidOut = new Map<Section<Page>, LabelTexts>()
+      const isTold = (slot: number) => !added.has(slot) && (isWanted === null || isWanted(slot))
+      const told: Told<Page>[] = []
       underWay.add(added)
       try {
-        for (const family of families) yield* lines(piece, family, isTold, laidOut)
+        for (const [index, section] of sections.entries()) {
+          if (section !== undefined) told.push(layOut(section, isTold))
+          if (((index + 1) * rowsPerPage) % rowsPerTurn === 0) await setImmediate()
+        }
+        const some = told.filter(({ rows }) => rows.length > 0)
+        for (const family of families) yield* lines(piece, family, some, added)
       } finally {
-        for (const { bytes } of laidOut.values()) release(bytes)
+        for (const { labels } of told) release(labels)
         underWay.delete(added)
       }
     },
@@ -159,8 +177,8 @@ export function createTable<Page>(
 
 const asItIs = (number: number) => number
 
-function createSection<Page>(page: Page): Section<Page> {
-  return { page, isRow: new Uint8Array(rowsPerPage), rows: 0 }
+function createSection<Page>(firstSlot: number, createPage: (firstSlot: number) => Page): Section<Page> {
+  return { firstSlot, page: createPage(firstSlot), isRow: new Uint8Array(rowsPerPage), rows: 0 }
 }
 
 /** What a piece holds; it is empty then, and what is appended to it is written over this. */

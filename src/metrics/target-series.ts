@@ -9,7 +9,7 @@ import type { MemoryPage } from '../monitor/memory-page.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { WatchedTarget } from '../monitor/watch.ts'
 import { nanosecondsOf } from './nanoseconds.ts'
-import { isNarrowed, isSelected, type Selection } from './selection.ts'
+import type { Selection } from './selection.ts'
 import { createTable } from './table.ts'
 import type { Family } from './text-format.ts'
 
@@ -104,10 +104,10 @@ export type TargetSeries = {
   patch(watched: WatchedTarget, now: number): boolean
   remove(watched: WatchedTarget): void
   has(watched: WatchedTarget): boolean
-  /** Those that may read otherwise by now, as nothing has confirmed them for too long. */
-  stale(now: number): WatchedTarget[]
-  /** The lines of the targets of selected services, in pieces of which each holds until the next is asked for. */
-  pieces(selection: Selection): Iterable<Buffer>
+  /** Those that may read otherwise by now, as nothing has confirmed them for too long. What leaves before it is asked for is not among them. */
+  stale(now: number): Iterable<WatchedTarget>
+  /** The lines of the targets of selected services or of all, in pieces of which each holds until the next is asked for. */
+  pieces(selection: Selection | null): AsyncIterable<Buffer>
 }
 
 /** Keeps what the series of targets tell, less the families in `omit`. */
@@ -152,21 +152,10 @@ export function createTargetSeries({
     },
     remove: ({ slot }) => table.remove(slot),
     has: ({ slot }) => table.has(slot),
-    stale(now) {
-      const stale: WatchedTarget[] = []
-      for (const slot of table.slots()) {
-        const watched = monitor.targetAt(slot)
-        const until = table.pageOf(slot)?.until[rowOf(slot)] ?? Number.POSITIVE_INFINITY
-        if (watched !== undefined && until <= now) stale.push(watched)
-      }
-      return stale
+    *stale(now) {
+      for (const slot of table.slots(({ until }, row) => (until[row] as number) <= now)) yield watchedIn(slot)
     },
-    pieces(selection) {
-      const isWanted = (slot: number) => {
-        const service = monitor.targetAt(slot)?.watchedService.service
-        return service !== undefined && isSelected(selection, service)
-      }
-      return table.pieces(families, isNarrowed(selection) ? isWanted : null)
-    },
+    pieces: (selection) =>
+      table.pieces(families, selection && ((slot) => selection.has(watchedIn(slot).watchedService.service))),
   }
 }

@@ -7,19 +7,21 @@ import type { MetricFamily } from '../../src/domain/metric-family.ts'
 import { Reason } from '../../src/domain/outcome.ts'
 import type { Service } from '../../src/domain/service.ts'
 import { createExposition, type Exposition } from '../../src/metrics/exposition.ts'
-import type { Selection } from '../../src/metrics/selection.ts'
+import { createSelection, type SelectionQuery } from '../../src/metrics/selection.ts'
+import { rowsPerTurn } from '../../src/metrics/table.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import type { Prober } from '../../src/prober/prober.ts'
 import { stoppedClock } from '../app.ts'
 import { fakeClock, fakeProber } from '../monitor/fakes.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
-import { familyOf, readPage } from './page.ts'
+import { familiesOf, familyOf, readPage } from './page.ts'
+import { assertAccepted, noPromtool } from './promtool.ts'
 
 /** A page of it, whole. */
-async function pageOf(exposition: Exposition, selection: Selection = {}): Promise<string> {
+async function pageOf(exposition: Exposition, query: SelectionQuery = {}): Promise<string> {
   let page = ''
-  for await (const piece of exposition.pieces({ targets: true, selection })) {
+  for await (const piece of exposition.pieces({ targets: true, selection: createSelection(query) })) {
     assert.equal(piece.at(-1), 0x0a, 'a piece ends where a line does')
     page += piece.toString()
   }
@@ -57,12 +59,29 @@ function watchBoth(prober: 'kernel' | 'portable' = 'kernel', omit: MetricFamily[
       const watched = targets[index % Math.max(1, targets.length)]
       if (watched !== undefined) await monitor.check(watched)
     },
-    page: (selection?: Selection) => pageOf(exposition, selection),
-    theirs: () => register.metrics(),
+    page: (query?: SelectionQuery) => pageOf(exposition, query),
+    /** Less the families that Porthole has not. */
+    async theirs() {
+      const families = (await register.metrics()).split(/^(?=# HELP )/m)
+      const isThere = (family: string) => {
+        const name = /^# HELP (\w+)/.exec(family)?.[1] as MetricFamily
+        return !omit.includes(name) && (prober === 'kernel' || name !== 'porthole_target_syn_retransmits_total')
+      }
+      return families.filter(isThere).join('')
+    },
   }
 }
 
-const sorted = (page: string) => [...readPage(page)].sort(([a], [b]) => (a < b ? -1 : 1))
+/** Does something once in every turn of the event loop, until what it returns is called. */
+function everyTurn(act: () => void): () => void {
+  let next = setImmediate(turn)
+  function turn(): void {
+    act()
+    next = setImmediate(turn)
+  }
+  return () => clearImmediate(next)
+}
+
 const names = ['pg', 'a "quoted" \\ name', 'ünï✓', 'mq', 'web-1']
 
 const aService = fc.record({
@@ -121,7 +140,7 @@ test('whatever happens, every series and every value is what prom-client says', 
             registry.replaceAll(services, [{ name: 'g1', quorum: step.quorum }])
           }
         }
-        assert.deepEqual(sorted(await page()), sorted(await theirs()))
+        assert.deepEqual(familiesOf(await page()), familiesOf(await theirs()))
       },
     ),
     { numRuns: 300 },
@@ -141,7 +160,7 @@ test('a page of thousands comes in pieces, and stays right while services come a
     registry.replaceAll(some(from, to), [])
     for (const i of [from, to - 1])
       await check(`service-${i}`, 0, { reason: 'refused', latencyMs: 0.5, synRetransmits: 1 })
-    assert.deepEqual(sorted(await page()), sorted(await theirs()))
+    assert.deepEqual(familiesOf(await page()), familiesOf(await theirs()))
   }
 })
 
@@ -167,8 +186,8 @@ test('a scrape can be narrowed to groups and services, less some', async () => {
     ],
     [],
   )
-  const told = async (selection: Selection) => {
-    const series = [...readPage(await page(selection)).keys()]
+  const told = async (query: SelectionQuery) => {
+    const series = [...readPage(await page(query)).keys()]
     const of = (pattern: RegExp) => series.flatMap((one) => pattern.exec(one)?.[1] ?? [])
     return [
       of(/^porthole_service_up\{service="(.*?)"/),
@@ -201,9 +220,7 @@ test('families that are left out are not there, and the others are', async () =>
   const { registry, check, page, theirs } = watchBoth('kernel', omit)
   registry.replaceAll([sampleService('a', ['a:1'], { groups: ['x'] })], [])
   await check('a', 0, { reason: 'refused', latencyMs: 1, synRetransmits: 0 })
-  const nameOf = ([series]: [string, number]) => /^\w+/.exec(series)?.[0] ?? ''
-  const expected = sorted(await theirs()).filter((one) => !(omit as string[]).includes(nameOf(one)))
-  assert.deepEqual(sorted(await page()), expected)
+  assert.deepEqual(familiesOf(await page()), familiesOf(await theirs()))
   for (const name of omit) assert.doesNotMatch(await page(), new RegExp(`${name}[ {]`))
 })
 
@@ -213,23 +230,120 @@ test('a page that is read slowly while services come and go has no series twice,
     Array.from({ length: to - from }, (_, i) => sampleService(`service-${from + i}`, ['db:1'], { groups: ['g'] }))
   const ofOthers = (names: string[]) => names.map((name) => sampleService(name, ['db:1']))
   registry.replaceAll([...of(1000, 4000), ...ofOthers(['others-1000'])], [])
-  for (const selection of [{}, { group: ['g'] }]) {
+  for (const query of [{}, { group: ['g'] }]) {
     let page = ''
     let turn = 0
-    for await (const piece of exposition.pieces({ targets: true, selection })) {
+    for await (const piece of exposition.pieces({ targets: true, selection: createSelection(query) })) {
       page += piece.toString()
       // Names of one length, which take each other's places.
       turn++
       const left = of(1000, 4000).filter(({ name }) => !name.endsWith(`${turn % 10}`))
       registry.replaceAll([...left, ...ofOthers([`service-${5000 + turn}`])], [])
     }
-    const series = page
-      .split('\n')
-      .filter((line) => line !== '' && !line.startsWith('#'))
-      .map((line) => line.replace(/ \S+$/, ''))
-    assert.equal(new Set(series).size, series.length)
-    if ('group' in selection) assert.doesNotMatch(page, /service-5\d\d\d/)
+    readPage(page)
+    if ('group' in query) assert.doesNotMatch(page, /service-5\d\d\d/)
   }
+})
+
+/** What may happen to a service that is down while somebody reads the page of group g. */
+const meanwhile = {
+  'joins the group': { before: [], after: [sampleService('late', ['late:1'], { groups: ['g'] })] },
+  'leaves the group': { before: ['g'], after: [sampleService('late', ['late:1'])] },
+  'is removed': { before: ['g'], after: [] },
+  'is removed, and another takes its place': {
+    before: ['g'],
+    after: [sampleService('next', ['next:1'], { groups: ['g'] })],
+  },
+}
+for (const [what, { before, after }] of Object.entries(meanwhile)) {
+  test(`a narrowed page is whole when a service ${what} between two pieces`, { skip: noPromtool }, async () => {
+    const always = sampleService('always', ['always:1'], { groups: ['g'] })
+    const pages = new Set<string>()
+    let pieces = 1
+    for (let at = 0; at < pieces; at++) {
+      const { registry, exposition, check } = watchBoth()
+      registry.replaceAll([always, sampleService('late', ['late:1'], { groups: before })], [])
+      for (const name of ['always', 'late'])
+        await check(name, 0, { reason: 'refused', latencyMs: 1, synRetransmits: 0 })
+      let page = ''
+      pieces = 0
+      for await (const piece of exposition.pieces({ targets: true, selection: createSelection({ group: ['g'] }) })) {
+        page += piece.toString()
+        if (pieces === at) {
+          if (what.startsWith('is removed')) registry.replaceAll([always], [])
+          registry.replaceAll([always, ...after], [])
+        }
+        pieces++
+      }
+      pages.add(page)
+      for (const series of readPage(page).keys()) assert.match(series, /\{(group="g"|service="(always|late|next)"[,}])/)
+      // Once it is told of, it is until it is gone; what was not told of at first is not told of later.
+      for (const kind of ['service', 'target']) {
+        const families = familiesOf(page).filter(([help = '']) => help.startsWith(`# HELP porthole_${kind}_`))
+        const toldIn = families.map((lines) => lines.some((line) => line.includes('{service="late"')))
+        const full = toldIn.filter((_, index) => !/connect_seconds |draining/.test(families[index]?.[0] ?? ''))
+        const changes = full.filter((isTold, index) => index > 0 && isTold !== full[index - 1]).length
+        assert.ok(
+          changes === 0 || (what.startsWith('is removed') && changes === 1 && full[0] === true),
+          `${what}: ${full}`,
+        )
+      }
+    }
+    assert.ok(pieces > 10)
+    for (const page of pages) assertAccepted(page)
+  })
+}
+
+test('however many rows a narrowed page looks at, others get their turn of the event loop', async () => {
+  const { registry, exposition } = watchBoth()
+  const size = 2 * rowsPerTurn + 1000
+  registry.replaceAll(
+    Array.from({ length: size }, (_, i) => sampleService(`service-${i}`, ['db:1'], { groups: ['g'] })),
+    [],
+  )
+  let [looked, inTurn, most] = [0, 0, 0]
+  const selection = {
+    has() {
+      looked++
+      most = Math.max(most, ++inTurn)
+      return false
+    },
+    hasGroup: () => true,
+  }
+  const stop = everyTurn(() => {
+    inTurn = 0
+  })
+  for await (const piece of exposition.pieces({ targets: true, selection })) assert.match(piece.toString(), /^# HELP/)
+  stop()
+  assert.equal(looked, 3 * size, 'services, their groups, and targets: once each')
+  // A pass may begin in the turn in which another ended.
+  assert.ok(most <= rowsPerTurn + 1000, `${most} in one turn`)
+})
+
+test('thousands that went stale are brought up to date in some turns, while some of them leave and others take their places', async () => {
+  const { clock, registry, monitor, exposition, check, page, theirs } = watchBoth()
+  const some = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => sampleService(`service-${from + i}`, ['a:1'], { groups: ['g'] }))
+  registry.replaceAll(some(0, 4500), [])
+  for (const name of monitor.services.keys())
+    await check(name, 0, { reason: 'connected', latencyMs: 1, synRetransmits: 0 })
+  assert.match(await page(), /^porthole_target_up\{service="service-4499",target="a:1"\} 1$/m)
+  clock.advance(3_600_000)
+  let turns = 0
+  const stop = everyTurn(() => {
+    turns++
+    // Some that were looked at already, and some that were not.
+    if (turns === 1) registry.replaceAll(some(500, 3500), [])
+    if (turns === 2) registry.replaceAll(some(500, 4000), [])
+  })
+  const pieces = exposition.pieces({ targets: true, selection: null })
+  const { value: first } = await pieces.next()
+  stop()
+  assert.ok(turns > 2, `${turns} turns until the first piece`)
+  let told = `${first}`
+  for await (const piece of pieces) told += piece.toString()
+  assert.deepEqual(familiesOf(told), familiesOf(await theirs()))
+  assert.match(told, /^porthole_target_up\{service="service-3499",target="a:1"\} 0$/m)
 })
 
 test('when the wall clock steps, the times of all checks are told by it', async () => {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import type { Metrics } from '../../src/metrics/metrics.ts'
 
 /** A metrics page, whole. */
@@ -7,15 +8,25 @@ export async function rendered(metrics: Metrics, ...options: Parameters<Metrics[
   return page
 }
 
-/** A metrics page, read: every series by its name and labels as written, in the order of the page. */
+/** A metrics page, read: every series by its name and labels as written, in the order of the page. None may be there twice. */
 export function readPage(text: string): Map<string, number> {
-  const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
-  return new Map(
-    series.map((line) => {
-      const divider = line.lastIndexOf(' ')
-      return [line.slice(0, divider), Number(line.slice(divider + 1))]
-    }),
-  )
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  const series = new Map<string, number>()
+  for (const line of lines) {
+    const divider = line.lastIndexOf(' ')
+    const name = line.slice(0, divider)
+    assert.ok(!series.has(name), `${name} is told twice`)
+    series.set(name, Number(line.slice(divider + 1)))
+  }
+  return series
+}
+
+/** The families of a page in its order: HELP and TYPE, then the lines of their series, in whichever order these are. */
+export function familiesOf(text: string): string[][] {
+  return text.split(/^(?=# HELP )/m).map((family) => {
+    const [help = '', type = '', ...series] = family.split('\n').filter((line) => line !== '')
+    return [help, type, ...series.sort()]
+  })
 }
 
 /** The series of one family, without the family's name: `{service="pg"}` → 1. */

@@ -30,31 +30,28 @@ function createSample() {
       page.checks[rowOf(slot)] = number
     },
     /** Values by target. */
-    read(isWanted: ((slot: number) => boolean) | null = null) {
+    async read(isWanted: ((slot: number) => boolean) | null = null) {
       let page = ''
-      for (const piece of table.pieces([checks], isWanted)) page += piece.toString()
+      for await (const piece of table.pieces([checks], isWanted)) page += piece.toString()
       return [...readPage(page)].map(([series, value]) => [/target="(.*)"/.exec(series)?.[1], value])
     },
   }
 }
 
-test('a row without a number has no line, and a number is told as it is', () => {
+test('a row without a number has no line, and a number is told as it is', async () => {
   const { put, read } = createSample()
   put(0, 'none', -1)
   put(1, 'not a number', Number.NaN)
   put(2, 'big', 2 ** 53)
   put(3, 'small', 1.5e-9)
-  assert.deepEqual(read(), [
+  assert.deepEqual(await read(), [
     ['big', 2 ** 53],
     ['small', 1.5e-9],
   ])
-  assert.deepEqual(
-    read((slot) => slot === 3),
-    [['small', 1.5e-9]],
-  )
+  assert.deepEqual(await read((slot) => slot === 3), [['small', 1.5e-9]])
 })
 
-test('slots are used again by rows with longer and shorter labels', () => {
+test('slots are used again by rows with longer and shorter labels', async () => {
   const { remove, put, read, pageOf } = createSample()
   let expected: (string | number)[][] = []
   for (const [round, length] of [3, 40, 1, 300, 300, 7].entries()) {
@@ -66,18 +63,18 @@ test('slots are used again by rows with longer and shorter labels', () => {
     expected = Array.from({ length: 3000 }, (_, slot) => {
       return (round > 0 && slot % 3 === 0 && kept[slot / 3]) || [`${'é'.repeat(length)}${slot}`, round]
     })
-    assert.deepEqual(read(), expected)
+    assert.deepEqual(await read(), expected)
   }
   for (let slot = 0; slot < 3000; slot++) remove(slot)
-  assert.deepEqual(read(), [])
+  assert.deepEqual(await read(), [])
   assert.equal(pageOf(0), undefined, 'pages without rows are not kept')
 })
 
-test('a page tells of no row that was added since it began, not even in the slot of one that is gone', () => {
+test('a page tells of no row that was added since it began, not even in the slot of one that is gone', async () => {
   const { pieces, put, remove } = createSample()
   for (let slot = 0; slot < 10_000; slot++) put(slot, `first-${slot}`)
   let page = ''
-  for (const piece of pieces([checks, checks], null)) {
+  for await (const piece of pieces([checks, checks], null)) {
     page += piece.toString()
     for (const slot of [0, 9998, 9999]) {
       remove(slot)
@@ -88,4 +85,35 @@ test('a page tells of no row that was added since it began, not even in the slot
   assert.doesNotMatch(page, /other|first-9999/)
   assert.equal(page.match(/"first-5000"/g)?.length, 2)
   assert.equal(page.match(/"first-0"/g)?.length, 1, 'it was there when the first of the families was told')
+})
+
+test('the rows that a page tells of are those that were wanted before its first line', async () => {
+  const { pieces, put, remove } = createSample()
+  const rows = 2 * rowsPerPage
+  for (let slot = 0; slot < rows; slot++) put(slot, `${slot}`)
+  const wanted = new Set([1, 2, 3, rowsPerPage + 1])
+  let page = ''
+  for await (const piece of pieces([checks, checks, checks], (slot) => wanted.has(slot))) {
+    page += piece.toString()
+    wanted.delete(1)
+    for (const slot of [0, 4, rowsPerPage, rows - 1]) wanted.add(slot)
+    remove(2)
+    put(2, 'another', 7)
+    remove(rowsPerPage + 1)
+  }
+  const told = (slot: number) => `porthole_target_checks_total{target="${slot}"} ${slot}\n`
+  const header = '# HELP porthole_target_checks_total Checks.\n# TYPE porthole_target_checks_total counter\n'
+  const later = header + told(1) + told(3)
+  assert.equal(page, header + told(1) + told(2) + told(3) + told(rowsPerPage + 1) + later + later)
+})
+
+test('a line that fills a piece is the last of it, and nothing is handed out behind it', async () => {
+  const { pieces, put } = createSample()
+  put(0, 'x'.repeat(200_000))
+  const lengths: number[] = []
+  for await (const piece of pieces([checks, checks], null)) lengths.push(piece.length)
+  assert.deepEqual(
+    lengths.map((length) => length > 200_000),
+    [true, true],
+  )
 })
