@@ -3,7 +3,7 @@ import type { Metric, Registry as Register } from 'prom-client'
 type Labels = Readonly<Record<string, string | number>>
 
 /** The counts of one series of a histogram. */
-export type Tally = {
+export type HistogramSeries = {
   readonly labels: Labels
   /** How many fell under each bound and above the one before; the last: above all. */
   readonly counts: number[]
@@ -16,18 +16,18 @@ export type Tally = {
  */
 export type Histogram = {
   /** A series, which the caller keeps. */
-  series(labels?: Labels): Tally
-  observe(series: Tally, value: number): void
+  series(labels?: Labels): HistogramSeries
+  observe(series: HistogramSeries, value: number): void
 }
 
-/** Adds a histogram to a page. `bounds` ascend. */
+/** Adds a histogram to a register. `bounds` ascend. */
 export function addHistogram(
   register: Register,
   { name, help, bounds }: { name: string; help: string; bounds: readonly number[] },
 ): Histogram {
-  const tallies: Tally[] = []
+  const all: HistogramSeries[] = []
 
-  function rowsOf({ labels, counts, sum }: Tally) {
+  function rowsOf({ labels, counts, sum }: HistogramSeries) {
     let total = 0
     const buckets = counts.map((count, index) => {
       total += count
@@ -40,20 +40,20 @@ export function addHistogram(
     ]
   }
 
-  const get = () => Promise.resolve({ name, help, type: 'histogram', values: tallies.flatMap(rowsOf) })
+  const get = () => Promise.resolve({ name, help, type: 'histogram', values: all.flatMap(rowsOf) })
   register.registerMetric({ name, get } as unknown as Metric)
 
   return {
     series(labels = {}) {
-      const tally = { labels, counts: new Array<number>(bounds.length + 1).fill(0), sum: 0 }
-      tallies.push(tally)
-      return tally
+      const one = { labels, counts: new Array<number>(bounds.length + 1).fill(0), sum: 0 }
+      all.push(one)
+      return one
     },
-    observe(tally, value) {
+    observe(series, value) {
       let bucket = 0
       while (bucket < bounds.length && value > (bounds[bucket] ?? 0)) bucket++
-      tally.counts[bucket] = (tally.counts[bucket] ?? 0) + 1
-      tally.sum += value
+      series.counts[bucket] = (series.counts[bucket] ?? 0) + 1
+      series.sum += value
     },
   }
 }

@@ -1,5 +1,5 @@
 import type { Registry as Register } from 'prom-client'
-import { addHistogram, type Tally } from './histogram.ts'
+import { addHistogram, type HistogramSeries } from './histogram.ts'
 
 /** One HTTP request was answered; `elapsedMs` is how long that took. */
 export type ObserveRequest = (method: string, route: string, statusCode: number, elapsedMs: number) => void
@@ -11,12 +11,12 @@ export function addRequestDurations(register: Register): ObserveRequest {
     help: 'How long HTTP requests took, by route.',
     bounds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
   })
-  const known = new Map<string, Map<string, Map<number, Tally>>>()
+  const known = new Map<string, Map<string, Map<number, HistogramSeries>>>()
 
   /** Keyed by what is at hand as it is: putting a key together would cost more than the three look-ups. */
-  function seriesOf(method: string, route: string, statusCode: number): Tally {
-    const routes = entry(known, method, () => new Map<string, Map<number, Tally>>())
-    const statusCodes = entry(routes, route, () => new Map<number, Tally>())
+  function seriesOf(method: string, route: string, statusCode: number): HistogramSeries {
+    const routes = entry(known, method, () => new Map<string, Map<number, HistogramSeries>>())
+    const statusCodes = entry(routes, route, () => new Map<number, HistogramSeries>())
     return entry(statusCodes, statusCode, () => durations.series({ method, route, status_code: statusCode }))
   }
 
