@@ -15,10 +15,15 @@ import { standingOf, type WatchedService, type WatchedTarget } from '../src/moni
 const cached =
   'The last check said so, not one made for this scrape: porthole_target_last_check_timestamp_seconds tells when.'
 
+/** Has what sets all series anew done: for who times that. */
+type Carry = (layOut: () => void) => void
+const carryOut: Carry = (layOut) => layOut()
+
 /** Adds the series of targets. They are laid out anew for every scrape, so what is no longer registered leaves none. */
 export function addTargetMetrics(
   { monitor, clock, prober }: { monitor: Monitor; clock: Clock; prober: 'kernel' | 'portable' },
   registers: Register[],
+  carry = carryOut,
 ): void {
   const labelNames = ['service', 'target'] as const
   const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames, registers })
@@ -30,7 +35,7 @@ export function addTargetMetrics(
     labelNames,
     registers,
     // The first family lays out all of them, so that they show one moment.
-    collect: layOut,
+    collect: () => carry(layOut),
   })
   const lastCheck = gauge('porthole_target_last_check_timestamp_seconds', 'When the last check of the target ended.')
   const connect = gauge(
@@ -90,6 +95,7 @@ export function addTargetMetrics(
 export function addServiceMetrics(
   { monitor, registry, clock }: { monitor: Monitor; registry: Registry; clock: Clock },
   registers: Register[],
+  carry = carryOut,
 ): void {
   const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames: ['service'], registers })
 
@@ -99,7 +105,7 @@ export function addServiceMetrics(
     labelNames: ['service'],
     registers,
     // The first family lays out all of them, so that they show one moment.
-    collect: layOut,
+    collect: () => carry(layOut),
   })
   const targets = gauge('porthole_service_targets', 'How many targets the service has.')
   const targetsUp = gauge('porthole_service_targets_up', `How many of its targets are up. ${cached}`)
