@@ -140,9 +140,16 @@ export function createMetrics(
   }
 }
 
+/** The delay of the event loop is measured by a timer that wakes the process this often, in milliseconds. */
+const lagTimerMs = 50
+
 /** prom-client's own, less three gauges whose names end like a counter's, which promtool rejects. */
 function addRuntimeMetrics(register: Register): void {
-  // The delay of the event loop is measured by a timer that wakes the process this often, in milliseconds.
-  collectDefaultMetrics({ register, eventLoopMonitoringPrecision: 50 })
+  collectDefaultMetrics({ register, eventLoopMonitoringPrecision: lagTimerMs })
+  for (const what of ['min', 'max', 'mean', 'p50', 'p90', 'p99']) {
+    const metric = register.getSingleMetric(`nodejs_eventloop_lag_${what}_seconds`) as unknown as { help: string }
+    // Node.js records how long the timer took, and not how late it was, however short it is.
+    metric.help += ` Of a timer of ${lagTimerMs / 1000} s, which is part of it: so much is no delay.`
+  }
   for (const what of ['handles', 'requests', 'resources']) register.removeSingleMetric(`nodejs_active_${what}_total`)
 }

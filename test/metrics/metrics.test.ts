@@ -156,6 +156,16 @@ test('the page tells which Porthole this is, and of the Node.js process only whe
   assert.ok(readPage(full).has('process_resident_memory_bytes'))
 })
 
+test('a delay of the event loop that holds the time of the timer it is measured by says so', async (t) => {
+  const { monitor, registry, clock } = await build(t)
+  const parts = { monitor, registry, clock, keeper: null, streams, prober: 'portable', version: '1.2.3' } as const
+  const page = await rendered(createMetrics(parts))
+  for (const what of ['min', 'max', 'mean', 'p50', 'p90', 'p99']) {
+    const name = `nodejs_eventloop_lag_${what}_seconds`
+    assert.match(page, new RegExp(`# HELP ${name} .* Of a timer of 0.05 s, which is part of it: so much is no delay`))
+  }
+})
+
 test('ICMP errors are counted by what they say', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
