@@ -54,7 +54,7 @@ function goBehindOthers(): void {
   // Elsewhere it would be the whole process.
   if (process.platform !== 'linux') return
   try {
-    setPriority(constants.priority.PRIORITY_LOW)
+    setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
   } catch {
     // A sandbox may refuse the call (seccomp(2)). Then the file is parsed all the same, only not behind the others: nobody has to know.
   }
