@@ -235,7 +235,7 @@ test('the thread that parses goes behind all others, which stay where they are',
     await setImmediate()
   }
   assert.ok((await reading).ok)
-  assert.deepEqual(meanwhile, new Set([...before, 19]))
+  assert.deepEqual(meanwhile, new Set([...before, 10]))
   assert.deepEqual(new Set(niceness()), before)
   assert.ok(before.has(getPriority()))
 })
