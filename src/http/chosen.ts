@@ -7,19 +7,19 @@ import { oldestCheck } from './reports.ts'
 
 /** The services that a query asks for. */
 export function choose(
-  { services }: Pick<Monitor, 'services'>,
-  registry: Pick<Registry, 'membersOf'>,
+  { services, membersOf }: Pick<Monitor, 'services' | 'membersOf'>,
   { group, exclude }: Pick<SetQuery, 'group' | 'exclude'>,
 ): WatchedService[] {
-  if (group === undefined && exclude === undefined) return [...services.values()]
-  const names = group === undefined ? services.keys() : new Set(group.flatMap((name) => [...registry.membersOf(name)]))
+  const chosen = group === undefined ? [...services.values()] : [...membersOfAny(group, membersOf)]
+  if (exclude === undefined) return chosen
   const excluded = new Set(exclude)
-  const chosen: WatchedService[] = []
-  for (const name of names) {
-    const watched = services.get(name)
-    if (watched !== undefined && !excluded.has(name)) chosen.push(watched)
-  }
-  return chosen
+  return chosen.filter(({ service }) => !excluded.has(service.name))
+}
+
+/** Those that are in any of these groups, each once. */
+function membersOfAny(groups: readonly string[], membersOf: Monitor['membersOf']): ReadonlySet<WatchedService> {
+  const [first = new Set<WatchedService>(), ...others] = groups.map(membersOf)
+  return others.reduce((all, members) => all.union(members), first)
 }
 
 /** A group's own quorum holds when it alone is asked for. */

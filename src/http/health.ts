@@ -69,7 +69,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const { query } = request
       const unknown = (query.group ?? []).filter((name) => !registry.groups.has(name))
       if (unknown.length > 0) return sendNoGroup(reply, unknown, registry)
-      const asked = choose(monitor, registry, query)
+      const asked = choose(monitor, query)
       const quorum = query.quorum ?? ownQuorum(registry, query.group) ?? 'all'
       // Nothing chosen is no mistake of the caller's: services come and go. Nor is a group's own quorum of too few services.
       if (isUnreachable(quorum, asked) && (query.quorum ?? query.exclude) !== undefined) {

@@ -1,11 +1,12 @@
 import type { Clock } from '../clock.ts'
-import { type Addresses, membersOf } from '../domain/addresses.ts'
+import { type Addresses, membersOf as targetsOf } from '../domain/addresses.ts'
 import { createDialRules, type DialRules } from '../domain/dial-rules.ts'
 import type { Service } from '../domain/service.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Prober } from '../prober/prober.ts'
 import { createAnnouncer } from './announcer.ts'
 import { type Checked, type Checks, createChecks } from './checks.ts'
+import { createGroupMembers, type GroupMembers } from './group-members.ts'
 import type { Registry, RegistryChange } from './registry.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
 import { type Retargeted, retarget } from './retarget.ts'
@@ -16,6 +17,7 @@ import { createWatchlist, type Watchlist } from './watchlist.ts'
 
 /** The health of every target. */
 export type Monitor = Pick<Watchlist, 'targetAt' | 'memoryOf'> &
+  Pick<GroupMembers, 'membersOf'> &
   Checks & {
     readonly services: ReadonlyMap<string, WatchedService>
     /** An outcome that another replica found was taken in. */
@@ -60,6 +62,7 @@ export function createMonitor(parts: {
   const { registry, prober, clock, dialRules = () => defaultRules, responsibility = coverAll() } = parts
   const services = new Map<string, WatchedService>()
   const watchlist = createWatchlist()
+  const groups = createGroupMembers()
   const adopted = createSignal<Pick<Checked, 'watched' | 'outcome'>>()
   const watching = createSignal<readonly WatchedTarget[]>()
   const announcer = createAnnouncer({ clock, responsibility })
@@ -72,6 +75,7 @@ export function createMonitor(parts: {
     const leaving = removed.flatMap((name) => services.get(name) ?? [])
     const gone = leaving.flatMap(({ targets, joining }) => [...targets, ...joining])
     retire(gone)
+    for (const watchedService of leaving) groups.leave(watchedService)
     for (const name of removed) services.delete(name)
     for (const watchedService of leaving) announcer.bidFarewell(watchedService, cause)
     tell([...gone, ...put.flatMap(define)])
@@ -88,7 +92,9 @@ export function createMonitor(parts: {
   function define(service: Service): readonly WatchedTarget[] {
     const watchedService = services.get(service.name) ?? watchlist.addService(service)
     services.set(service.name, watchedService)
+    groups.leave(watchedService)
     watchedService.service = service
+    groups.join(watchedService)
     watchedService.drained = registry.drained.has(service.name)
     watchedService.checkedBy = checkerOf(service.name)
     const { left } = retarget(watchedService, watchlist)
@@ -122,7 +128,7 @@ export function createMonitor(parts: {
 
   async function readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted> {
     const known = new Set(watchedService.targets.map(({ target }) => target.name))
-    const joining = membersOf(watchedService.service, addresses)
+    const joining = targetsOf(watchedService.service, addresses)
       .filter(({ name }) => !known.has(name))
       .map((target) => watchlist.addTarget(target, watchedService))
     watchedService.joining = joining
@@ -154,6 +160,7 @@ export function createMonitor(parts: {
   return {
     targetAt: watchlist.targetAt,
     memoryOf: watchlist.memoryOf,
+    membersOf: groups.membersOf,
     ...checks,
     services,
     adopted,

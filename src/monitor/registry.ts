@@ -30,8 +30,6 @@ export type Registry = {
   readonly services: ReadonlyMap<string, Service>
   /** Every group that a service is in. */
   readonly groups: ReadonlyMap<string, Group>
-  /** The names of the services in a group; none where there is no such group. */
-  membersOf(group: string): ReadonlySet<string>
   /** The names of services that are drained. They need not be registered. */
   readonly drained: ReadonlySet<string>
   /** What was in force, before the change that was told last, under the names that it changed. */
@@ -51,14 +49,12 @@ export type Registry = {
   setDrained(names: readonly string[], drained: boolean): void
 }
 
-const nobody: ReadonlySet<string> = new Set()
-
 export function createRegistry(): Registry {
   const services = new Map<string, Service>()
   /** What is registered over HTTP, also while the file hides it. */
   const registered = new Map<string, Service>()
   const groups = new Map<string, Group>()
-  const members = new Map<string, Set<string>>()
+  const members = new Map<string, number>()
   let quorums: ReadonlyMap<string, Quorum> = new Map()
   const drained = new Set<string>()
   const former = new Map<string, Service>()
@@ -71,8 +67,8 @@ export function createRegistry(): Registry {
     const before = services.get(name)
     if (before === after || isDeepStrictEqual(before, after)) return
     if (before !== undefined) replaced.push(before)
-    for (const group of before?.groups ?? []) leave(group, name)
-    for (const group of after?.groups ?? []) join(group, name)
+    for (const group of before?.groups ?? []) leave(group)
+    for (const group of after?.groups ?? []) join(group)
     if (after === undefined) {
       services.delete(name)
       removed.push(name)
@@ -95,16 +91,15 @@ export function createRegistry(): Registry {
     changed.emit({ put: changes.put, removed: changes.removed, cause })
   }
 
-  function join(group: string, name: string): void {
-    const those = members.get(group) ?? new Set()
-    members.set(group, those.add(name))
+  function join(group: string): void {
+    members.set(group, (members.get(group) ?? 0) + 1)
     groups.set(group, { name: group, quorum: quorums.get(group) ?? 'all' })
   }
 
-  function leave(group: string, name: string): void {
-    const those = members.get(group)
-    those?.delete(name)
-    if (those !== undefined && those.size > 0) return
+  function leave(group: string): void {
+    const left = (members.get(group) ?? 0) - 1
+    members.set(group, left)
+    if (left > 0) return
     members.delete(group)
     groups.delete(group)
   }
@@ -158,7 +153,6 @@ export function createRegistry(): Registry {
   return {
     services,
     groups,
-    membersOf: (group) => members.get(group) ?? nobody,
     drained,
     former,
     changed,
