@@ -62,15 +62,19 @@ export async function surveySet(
   let oldest = services.length === 0 ? null : Number.POSITIVE_INFINITY
   let isSolo = false
   let looked = 0
+  let now = clock.now()
   for (const watched of services) {
-    const status = reportedStatus(watched, serviceStatusAt(watched, clock.now()))
+    const status = reportedStatus(watched, serviceStatusAt(watched, now))
     counts[status]++
     if (verbose || status !== 'up') listed.get(status)?.push({ watched, status })
     const checkedAt = oldestCheck(watched)
     if (oldest !== null) oldest = checkedAt === null ? null : Math.min(oldest, checkedAt)
     isSolo ||= watched.checkedBy?.solo === true
     looked++
-    if (looked % mostAtOnce === 0) await setImmediate()
+    if (looked % mostAtOnce === 0) {
+      await setImmediate()
+      now = clock.now()
+    }
   }
   return { counts, listed: [...listed.values()].flat(), checkedAt: oldest, isSolo }
 }
