@@ -3,7 +3,6 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { WatchedService } from '../monitor/watch.ts'
 import type { SetQuery } from './health-query.ts'
-import { oldestCheck } from './reports.ts'
 
 /** The services that a query asks for. */
 export function choose(
@@ -30,6 +29,6 @@ export function ownQuorum(registry: Registry, groups: readonly string[] | undefi
 /** When the target checked longest ago was checked; null while one never was, or there is none. */
 export function oldestCheckOf(chosen: readonly WatchedService[]): number | null {
   let oldest = Number.POSITIVE_INFINITY
-  for (const watched of chosen) oldest = Math.min(oldest, oldestCheck(watched) ?? Number.NEGATIVE_INFINITY)
+  for (const { checkedAt } of chosen) oldest = Math.min(oldest, checkedAt ?? Number.NEGATIVE_INFINITY)
   return Number.isFinite(oldest) ? oldest : null
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { advisesSameUntil } from '../domain/advice.ts'
 import { readsSameUntil } from '../domain/health.ts'
 import type { WatchedService } from '../monitor/watch.ts'
-import { oldestCheck, reportService, type ServiceReport } from './reports.ts'
+import { reportService, type ServiceReport } from './reports.ts'
 import { renderService } from './representation.ts'
 
 /** A service's report with its JSON; `checkedAt` is when the target checked longest ago was checked. */
@@ -51,7 +51,7 @@ export function createServiceRenderer(clock: Clock): RenderService {
       report,
       json: utf8.toString(),
       bytes: utf8.length,
-      checkedAt: oldestCheck(watched),
+      checkedAt: watched.checkedAt,
       details,
       revision: watched.revision,
       until: Math.min(

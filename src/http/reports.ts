@@ -121,16 +121,6 @@ function reportTarget(
   }
 }
 
-/** When the target checked longest ago was checked; null while one never was. */
-export function oldestCheck({ targets }: WatchedService): number | null {
-  let oldest = Number.POSITIVE_INFINITY
-  for (const { lastEndedAt } of targets) {
-    if (lastEndedAt === null) return null
-    oldest = Math.min(oldest, lastEndedAt)
-  }
-  return oldest
-}
-
 /** What a service is reported as. */
 export function reportedStatus({ drained }: WatchedService, status: Status): ReportedStatus {
   return drained ? 'draining' : status
@@ -143,7 +133,7 @@ export function summarize(watched: WatchedService, clock: Clock, standing: Servi
     service: name,
     status: reportedStatus(watched, standing.status),
     since: isoTime(standing.since, clock),
-    checkedAt: isoTime(oldestCheck(watched), clock),
+    checkedAt: isoTime(watched.checkedAt, clock),
     quorum: String(quorum),
     groups: [...groups],
     targetsUp: standing.counts.up,

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { drainedQuorum, type Quorum, statusOf } from '../domain/quorum.ts'
 import { noReportedCounts, type ReportedStatus, Status, worstFirst } from '../domain/status.ts'
 import { serviceStatusAt, type WatchedService } from '../monitor/watch.ts'
-import { oldestCheck, reportedStatus, ServiceReport } from './reports.ts'
+import { reportedStatus, ServiceReport } from './reports.ts'
 
 const count = z.int().nonnegative()
 
@@ -67,7 +67,7 @@ export async function surveySet(
     const status = reportedStatus(watched, serviceStatusAt(watched, now))
     counts[status]++
     if (verbose || status !== 'up') listed.get(status)?.push({ watched, status })
-    const checkedAt = oldestCheck(watched)
+    const { checkedAt } = watched
     if (oldest !== null) oldest = checkedAt === null ? null : Math.min(oldest, checkedAt)
     isSolo ||= watched.checkedBy?.solo === true
     looked++

@@ -25,11 +25,11 @@ export function createRefresh({ turns, clock }: { turns: Pick<Turns, 'ask'>; clo
   function* askFor(services: readonly WatchedService[], maxAgeMs: number | null, wait: Wait): Generator<void> {
     const now = clock.now()
     let work = 0
-    for (const { service, targets } of services) {
-      const { policy } = service
+    for (const watchedService of services) {
+      const { policy } = watchedService.service
       // Quicker to see than the ages of all of them: on a schedule nothing is too old for who wants no age.
       if (maxAgeMs === null && policy.intervalMs !== null) continue
-      for (const watched of targets) {
+      for (const watched of watchedService.targets) {
         if (work >= mostAtOnce) {
           yield
           work = 0

@@ -28,7 +28,7 @@ export type ServiceMemories = {
 const nobody: readonly WatchedTarget[] = Object.freeze([])
 
 /** As a row of a new page reads. */
-const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets'> = {
+const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets' | 'checkedAt'> = {
   addresses: noAddresses,
   joining: nobody,
   checkedBy: null,
@@ -79,6 +79,17 @@ export function createServiceMemories(goneSlot: number): ServiceMemories {
     set targets(targets: readonly WatchedTarget[]) {
       const [first] = targets
       this.held = first !== undefined && targets.length === 1 ? first : targets
+    }
+
+    get checkedAt(): number | null {
+      // Asked of all services at once, so no list is made for one alone.
+      if (!('length' in this.held)) return this.held.lastEndedAt
+      let oldest = Number.POSITIVE_INFINITY
+      for (const { lastEndedAt } of this.held) {
+        if (lastEndedAt === null) return null
+        oldest = Math.min(oldest, lastEndedAt)
+      }
+      return oldest
     }
 
     get addresses(): Addresses {

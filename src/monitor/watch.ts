@@ -65,6 +65,8 @@ export type WatchedService = {
   slot: number
   service: Service
   targets: readonly WatchedTarget[]
+  /** When the target checked longest ago was checked; null while one never was. An instant of the clock; infinity where there is none. */
+  readonly checkedAt: number | null
   /** What its names stand for; empty unless it wants all addresses of them. */
   addresses: Addresses
   /** Addresses that were found and are being checked for the first time: targets from then on. */
