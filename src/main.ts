@@ -124,6 +124,7 @@ async function runServe(targets: string[], named: string | null): Promise<number
   const [read, { serve }] = await Promise.all([parsed, import('./serve.ts')])
   if (!read.ok) {
     for (const problem of read.problems) output.err(formatProblem(problem))
+    starting.uninstall()
     return 1
   }
   const porthole = await serve(read.config, version, (made) => {
@@ -131,6 +132,7 @@ async function runServe(targets: string[], named: string | null): Promise<number
   })
   if (typeof porthole === 'string') {
     output.err(`porthole: ${porthole}`)
+    starting.uninstall()
     return 1
   }
   const memory = preferMemoryWhenCalm(porthole.isCalm)

@@ -83,7 +83,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         .map((name) => `exclude=${name}: there is no such service`)
       if (isUnreachable(quorum, chosen)) warnings.push(unreachableQuorum(quorum, chosen.length, 'service'))
       const details = access.showsDetails(request.raw)
-      const survey = await surveySet(chosen, { verbose: query.verbose ?? false, clock })
+      const survey = await surveySet(chosen, { verbose: query.verbose ?? false, clock, isThere })
       const { listed, checkedAt } = survey
       const summary = summarizeSet(survey, { quorum, warnings })
       return answer(request, reply, {
@@ -95,7 +95,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
           bodyOf(
             request,
             renderSet({ summary, listed, reports: reportsOf(listed, details) }, type, passes),
-            listed.length,
+            listed.reduce((sum, { watched }) => sum + watched.targets.length, 0),
           ),
       })
     },
@@ -134,10 +134,12 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     },
   )
 
+  const isThere = (watched: WatchedService) => monitor.services.get(watched.service.name) === watched
+
   /** The reports of those that are still there: where they are many, some may go while others are sent. */
   function* reportsOf(listed: readonly Listed[], details: boolean): Generator<ServiceReport> {
     for (const { watched } of listed) {
-      if (monitor.services.get(watched.service.name) === watched) yield reportService(watched, clock, { details })
+      if (isThere(watched)) yield reportService(watched, clock, { details })
     }
   }
 

@@ -27,7 +27,7 @@ type Options = {
   /** How many scrapes may be under way at once: each holds the labels of all that it tells of, which are 10 MB of 100,000 targets. */
   maxScrapes?: number
   /**
-   * Who takes nothing of a page for so long is cut off, in milliseconds. Prometheus gives a scrape up after 10 s unless it is told otherwise,
+   * Who has not taken the next 128 kB of a page after so long is cut off, in milliseconds. Prometheus gives a scrape up after 10 s unless it is told otherwise,
    * and hardly anybody has it wait for a minute.
    */
   patienceMs?: number
@@ -122,7 +122,10 @@ async function stream(
   }
   zip?.once('error', fail).pipe(raw)
   const sink = zip ?? raw
-  const giveUp = () => end(false)
+  const giveUp = () => {
+    request.log.warn({ reqId: request.id, patienceMs }, 'a scrape is cut off: hardly anything of it is taken')
+    end(false)
+  }
   let patience = setTimeout(giveUp, patienceMs)
   try {
     let turnEndsAt = performance.now() + turnMs

@@ -48,23 +48,22 @@ export function renderSet(
   passes: boolean,
 ): Generator<string> {
   const { summary, listed, reports } = set
-  if (type === json) return within(writeSet({ ...summary, services: [] }), ']}', writtenAs(writeService, reports))
+  if (type === json) return within(() => writeSet({ ...summary, services: [] }), ']}', writtenAs(writeService, reports))
   if (type === text) return setLines(summary, listed, reports)
   return within(
-    JSON.stringify({ ...setAsHealthJson(summary, listed, passes), checks: {} } satisfies HealthJson),
+    () => JSON.stringify({ ...setAsHealthJson(summary, listed, passes), checks: {} } satisfies HealthJson),
     '}}',
     writtenAs((report) => JSON.stringify(checksOf([report])).slice(1, -1), reports),
   )
 }
 
-/** JSON whose last list or object is empty, with members put into it; `end` is how it ends from there on. */
-function* within(empty: string, end: string, members: Iterable<string>): Generator<string> {
-  yield empty.slice(0, -end.length)
+/** JSON whose last list or object is empty, with members put into it, a piece to each, of which some may be empty; `end` is how it ends from there on. */
+function* within(empty: () => string, end: string, members: Iterable<string>): Generator<string> {
+  yield empty().slice(0, -end.length)
   let separator = ''
   for (const member of members) {
-    if (member === '') continue
-    yield `${separator}${member}`
-    separator = ','
+    yield member === '' ? '' : `${separator}${member}`
+    if (member !== '') separator = ','
   }
   yield end
 }

@@ -49,13 +49,24 @@ export type SetSurvey = {
 }
 export type Listed = { readonly watched: WatchedService; readonly status: ReportedStatus }
 
-/** So many services are looked at before whatever else waits gets its turn of the event loop: some 5 ms of work. */
+/** So many services are looked at before whatever else waits gets its turn of the event loop: some 5 ms of work, where each has a target or two. */
 const mostAtOnce = 50_000
 
-/** Looks at several services: those that are not up are to be listed, with `verbose` all. Those that are drained count for nothing. */
+/**
+ * Looks at several services: those that are not up are to be listed, with `verbose` all. Those that are drained count for nothing; those
+ * that go while it looks are left out.
+ */
 export async function surveySet(
   services: readonly WatchedService[],
-  { verbose, clock }: { verbose: boolean; clock: Clock },
+  {
+    verbose,
+    clock,
+    isThere,
+  }: {
+    verbose: boolean
+    clock: Clock /** Whether a service is still watched. */
+    isThere: (watched: WatchedService) => boolean
+  },
 ): Promise<SetSurvey> {
   const counts = noReportedCounts()
   const listed = new Map(worstFirst.map((status): [ReportedStatus, Listed[]] => [status, []]))
@@ -64,11 +75,12 @@ export async function surveySet(
   let looked = 0
   let now = clock.now()
   for (const watched of services) {
+    // Before the first pause none can have gone.
+    if (looked >= mostAtOnce && !isThere(watched)) continue
     const status = reportedStatus(watched, serviceStatusAt(watched, now))
     counts[status]++
     if (verbose || status !== 'up') listed.get(status)?.push({ watched, status })
-    const { checkedAt } = watched
-    if (oldest !== null) oldest = checkedAt === null ? null : Math.min(oldest, checkedAt)
+    if (oldest !== null) oldest = olderOf(oldest, watched.checkedAt)
     isSolo ||= watched.checkedBy?.solo === true
     looked++
     if (looked % mostAtOnce === 0) {
@@ -77,6 +89,11 @@ export async function surveySet(
     }
   }
   return { counts, listed: [...listed.values()].flat(), checkedAt: oldest, isSolo }
+}
+
+/** Of two instants the older; null where one is not known. */
+function olderOf(a: number, b: number | null): number | null {
+  return b === null ? null : Math.min(a, b)
 }
 
 /** What is said of several services together. */

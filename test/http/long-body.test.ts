@@ -8,22 +8,27 @@ import { bodyOf } from '../../src/http/long-body.ts'
 const get = { method: 'GET' }
 const piece = 'a piece of some length, which is not to be cut in the middle\n'.repeat(20)
 
-test('a body of few pieces is text, so that its length is known', () => {
+test('a body that tells of few targets is text, so that its length is known', () => {
   assert.equal(bodyOf(get, ['one, ', 'two'], 2), 'one, two')
 })
 
-test('a long body is put together in turns, between which others get theirs', async () => {
-  const body = bodyOf(get, Array(1000).fill(piece), 1000)
-  assert(body instanceof Readable)
-  let turns = 0
-  let isRead = false
-  const read = text(body).finally(() => {
-    isRead = true
+for (const [what, pieces] of [
+  ['a long body', Array<string>(1000).fill(piece)],
+  ['one of many pieces of which nearly all are empty', [piece, ...Array<string>(3000).fill(''), piece]],
+] as const) {
+  test(`${what} is put together in turns, between which others get theirs`, async () => {
+    const body = bodyOf(get, pieces, 1000)
+    assert(body instanceof Readable)
+    let turns = 0
+    let isRead = false
+    const read = text(body).finally(() => {
+      isRead = true
+    })
+    for (; !isRead; turns++) await setImmediate()
+    assert.equal(await read, pieces.join(''))
+    assert.ok(turns >= 10, `${turns} turns`)
   })
-  for (; !isRead; turns++) await setImmediate()
-  assert.equal(await read, piece.repeat(1000))
-  assert.ok(turns >= 10, `${turns} turns`)
-})
+}
 
 test('of a long body no more is made than is taken, and nothing once nobody takes it', async () => {
   let made = 0

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import type { Clock } from '../../src/clock.ts'
 import type { Quorum } from '../../src/domain/quorum.ts'
 import { HealthJson } from '../../src/http/health-json.ts'
-import { SetReport } from '../../src/http/set-reports.ts'
+import { SetReport, surveySet } from '../../src/http/set-reports.ts'
+import type { WatchedService } from '../../src/monitor/watch.ts'
 import { type Built, build, listen, nobody } from '../app.ts'
 import { sampleService } from '../samples.ts'
 import { hidden } from './hidden.ts'
@@ -115,6 +117,31 @@ test('those that go while very many are reported are left out', async (t) => {
   const { services, counts } = SetReport.strict().parse(JSON.parse(text))
   assert.equal(counts.down, 1000)
   assert.ok(services.length >= 100 && services.length < 1000, `${services.length} are reported`)
+})
+
+test('services that go while very many are looked at are left out', async () => {
+  const services = Array.from({ length: 60_000 }, (_, i) => ({
+    service: { name: `service-${i}` },
+    drained: false,
+    checkedAt: i,
+    checkedBy: null,
+    readsAs: 'up',
+    readsUntil: Number.POSITIVE_INFINITY,
+  })) as unknown as WatchedService[]
+  const [gone] = services.slice(55_000)
+  const options = { verbose: false, clock: { now: () => 0 } as Clock, isThere: (one: WatchedService) => one !== gone }
+  const surveying = surveySet(services, options)
+  // It pauses once, and by then this one is gone.
+  Object.assign(gone ?? {}, { readsAs: 'unknown', checkedAt: null })
+  const { counts, listed, checkedAt } = await surveying
+  assert.deepEqual([counts.up, counts.unknown, listed, checkedAt], [59_999, 0, [], 0])
+})
+
+test('health+json of very many services has no checks for who may not see details', async (t) => {
+  const { get, sweep } = await build(t, many, { access: hidden })
+  await sweep()
+  const healthJson = HealthJson.strict().parse((await get('/health', { accept: 'application/health+json' })).json())
+  assert.deepEqual([healthJson.status, healthJson.checks], ['fail', {}])
 })
 
 test('a set of which all but the drained is up is up', async (t) => {
