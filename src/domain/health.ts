@@ -43,14 +43,18 @@ export function nextHealth(health: Health, outcome: Outcome, policy: Policy): He
     before.status === 'unknown' ||
     (verdict !== before.status && count >= (verdict === 'up' ? policy.rise : policy.fall))
   const status = turns ? verdict : before.status
-  return {
+  const next = {
     status,
-    since: turns ? outcome.endedAt : before.since,
+    since: turns || (wasStale && verdict === status) ? outcome.endedAt : before.since,
     streak: { verdict, count },
-    confirmedAt: wasStale && verdict !== status ? before.confirmedAt : outcome.endedAt,
+    confirmedAt: outcome.endedAt,
     lastOutcome: outcome,
     downReason: verdict === 'down' ? outcome.reason : status === 'up' ? null : before.downReason,
   }
+  if (!wasStale || verdict === status) return next
+  // It is to read unknown as before, also where the interval that applies from now on is longer.
+  const staleAt = outcome.endedAt - staleAfterMs(next, policy)
+  return { ...next, confirmedAt: Math.min(before.confirmedAt ?? staleAt, staleAt) }
 }
 
 /** Which interval of a policy applies. */

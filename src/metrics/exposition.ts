@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { MetricFamily } from '../domain/metric-family.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
-import type { WatchedService, WatchedTarget } from '../monitor/watch.ts'
+import { forgetCounts, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
 import type { Selection } from './selection.ts'
 import { createServiceSeries } from './service-series.ts'
 import { createTargetSeries } from './target-series.ts'
@@ -68,15 +68,23 @@ export function createExposition({
 
   /**
    * A target that nobody has confirmed for too long reads otherwise without anything happening. What comes and goes between two turns
-   * does no harm: who is next is looked up when it is asked for, and who has left is in no slot that is looked at.
+   * does no harm: who is next is looked up when it is asked for, and who has left is in no slot that is looked at. Nobody is told again of
+   * what is stale, so their services are counted as they are now, each once.
    */
   async function catchUp(): Promise<void> {
     let left = perTurn
+    const touched = new Set<WatchedService>()
     for (const watched of targets.stale(clock.now())) {
-      note(watched)
-      if (--left > 0) continue
-      left = perTurn
-      await setImmediate()
+      if (targets.has(watched) && targets.patch(watched, clock.now())) touched.add(watched.watchedService)
+      left--
+      if (left <= 0) left = await setImmediate(perTurn)
+    }
+    for (const service of touched) {
+      if (!isWatched(service)) continue
+      forgetCounts(service)
+      services.patch(service, clock.now())
+      left -= service.targets.length
+      if (left <= 0) left = await setImmediate(perTurn)
     }
   }
 

@@ -8,7 +8,7 @@ import type { Responsibility } from './responsibility.ts'
 import { settle } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createTurns } from './turns.ts'
-import type { Check, WatchedTarget } from './watch.ts'
+import { type Check, serviceStatusAt, type WatchedTarget } from './watch.ts'
 
 /** One check came to its end. `lateMs` is how long after its beat it began; null when it was asked for. */
 export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outcome; readonly lateMs: number | null }
@@ -63,9 +63,12 @@ export function createChecks({
       return
     }
     skippedBeats++
-    // Nearly always it reads as it was announced: where much more is due than can be done, that is most of what happens.
-    const { status } = statusAt(watched.health, watched.watchedService.service.policy, clock.now())
-    if (status !== watched.announced) announcer.reviewTarget(watched)
+    // Nearly always both read as they were announced: where much more is due than can be done, that is most of what happens.
+    const now = clock.now()
+    const { watchedService } = watched
+    const { status } = statusAt(watched.health, watchedService.service.policy, now)
+    if (status !== watched.announced || serviceStatusAt(watchedService, now) !== watchedService.announced)
+      announcer.reviewTarget(watched)
   }
 
   function check(watched: WatchedTarget): Promise<void> {

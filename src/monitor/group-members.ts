@@ -4,28 +4,28 @@ import type { WatchedService } from './watch.ts'
 export type GroupMembers = {
   /** None where there is no such group. */
   membersOf(group: string): ReadonlySet<WatchedService>
-  join(watched: WatchedService): void
-  leave(watched: WatchedService): void
+  /** A service was in some groups, and is in others from now on. Where it stays it keeps its place. */
+  move(watched: WatchedService, from: readonly string[], to: readonly string[]): void
 }
 
 const nobody: ReadonlySet<WatchedService> = new Set()
 
-/** Each service joins the groups of its definition, and leaves them before it has another or is gone. */
 export function createGroupMembers(): GroupMembers {
   const groups = new Map<string, Set<WatchedService>>()
+
+  function leave(watched: WatchedService, group: string): void {
+    const members = groups.get(group)
+    members?.delete(watched)
+    if (members?.size === 0) groups.delete(group)
+  }
+
   return {
     membersOf: (group) => groups.get(group) ?? nobody,
-    join(watched) {
-      for (const group of watched.service.groups) {
+    move(watched, from, to) {
+      for (const group of from) if (!to.includes(group)) leave(watched, group)
+      for (const group of to) {
         const members = groups.get(group) ?? new Set()
         groups.set(group, members.add(watched))
-      }
-    },
-    leave(watched) {
-      for (const group of watched.service.groups) {
-        const members = groups.get(group)
-        members?.delete(watched)
-        if (members?.size === 0) groups.delete(group)
       }
     },
   }

@@ -75,7 +75,7 @@ export function createMonitor(parts: {
     const leaving = removed.flatMap((name) => services.get(name) ?? [])
     const gone = leaving.flatMap(({ targets, joining }) => [...targets, ...joining])
     retire(gone)
-    for (const watchedService of leaving) groups.leave(watchedService)
+    for (const watchedService of leaving) groups.move(watchedService, watchedService.service.groups, [])
     for (const name of removed) services.delete(name)
     for (const watchedService of leaving) announcer.bidFarewell(watchedService, cause)
     tell([...gone, ...put.flatMap(define)])
@@ -92,9 +92,8 @@ export function createMonitor(parts: {
   function define(service: Service): readonly WatchedTarget[] {
     const watchedService = services.get(service.name) ?? watchlist.addService(service)
     services.set(service.name, watchedService)
-    groups.leave(watchedService)
+    groups.move(watchedService, watchedService.service.groups, service.groups)
     watchedService.service = service
-    groups.join(watchedService)
     watchedService.drained = registry.drained.has(service.name)
     watchedService.checkedBy = checkerOf(service.name)
     const { left } = retarget(watchedService, watchlist)

@@ -16,6 +16,8 @@ export type Refresh = (
 /** So many targets are looked at before whatever else waits gets its turn of the event loop, some 4 ms of work; to begin a check is as much as looking at some more. */
 const mostAtOnce = 20_000
 const checkWork = 40
+/** And at once while others have not asked for all they want: so much that who wants few does not wait for them. */
+const fewAtOnce = 10 * checkWork
 
 /** What it returns is for all who ask: they take turns of the event loop together, so that many hold it up no longer than one. */
 export function createRefresh({ turns, clock }: { turns: Pick<Turns, 'ask'>; clock: { now(): number } }): Refresh {
@@ -24,7 +26,7 @@ export function createRefresh({ turns, clock }: { turns: Pick<Turns, 'ask'>; clo
 
   function* askFor(services: readonly WatchedService[], maxAgeMs: number | null, wait: Wait): Generator<void> {
     const now = clock.now()
-    let work = 0
+    let work = asking.length === 0 ? 0 : mostAtOnce - fewAtOnce
     for (const watchedService of services) {
       const { policy } = watchedService.service
       // Quicker to see than the ages of all of them: on a schedule nothing is too old for who wants no age.

@@ -15,10 +15,12 @@ export type Turns = {
   overdueMs(now: number): number
 }
 
-/** How much of what may be under way is for beats of targets that let a check wait: the others would wait behind them. */
+/**
+ * How much of what may be under way is for beats of targets that let a check wait, behind which the others would wait; how much for checks
+ * of them that somebody asks for; and how much for both together, so that neither waits until the others are through.
+ */
 const silentShare = 0.5
-/** And how much of it, with those that somebody asked for, who would wait behind all of these beats. */
-const silentShareWithAsked = 0.75
+const silentShareInAll = 0.75
 /** Who lets a check wait for so much of its timeout, and then does not connect, lets the next wait as well. */
 const silentAfter = 0.5
 
@@ -41,9 +43,10 @@ export function createTurns({
   const answering = createQueue<WatchedTarget>()
   const silent = createQueue<WatchedTarget>()
   const mostSilent = Math.max(1, Math.floor(maxInFlight * silentShare))
-  const mostSilentWithAsked = Math.max(1, Math.floor(maxInFlight * silentShareWithAsked))
+  const mostSilentInAll = Math.max(1, Math.floor(maxInFlight * silentShareInAll))
   let inFlight = 0
-  let silentInFlight = 0
+  /** Of targets that let a check wait: those that somebody asked for, and those of their beats. */
+  const silentInFlight = { asked: 0, beats: 0 }
   let waiting = 0
   /** The check that began last. */
   let newest: Check | null = null
@@ -58,7 +61,7 @@ export function createTurns({
         start(check, false)
         continue
       }
-      const checkOfSilent = silentInFlight < mostSilentWithAsked ? askedSilent.shift() : undefined
+      const checkOfSilent = maySilentBegin('asked') ? askedSilent.shift() : undefined
       if (checkOfSilent !== undefined) {
         start(checkOfSilent, true)
         continue
@@ -78,9 +81,13 @@ export function createTurns({
       while (queue.peek()?.check !== 'waiting' && queue.shift() !== undefined);
     }
     const first = answering.peek()
-    const firstSilent = silentInFlight < mostSilent ? silent.peek() : undefined
+    const firstSilent = maySilentBegin('beats') ? silent.peek() : undefined
     if (firstSilent === undefined) return first === undefined ? null : answering
     return first === undefined || firstSilent.dueAt < first.dueAt ? silent : answering
+  }
+
+  function maySilentBegin(kind: keyof typeof silentInFlight): boolean {
+    return silentInFlight[kind] < mostSilent && silentInFlight.asked + silentInFlight.beats < mostSilentInAll
   }
 
   function start(check: Check, isSilent: boolean): void {
@@ -97,13 +104,14 @@ export function createTurns({
     newest = check
     newestTimeoutMs = timeoutMs
     inFlight++
-    if (isSilent) silentInFlight++
+    const kind = check.due === null ? 'asked' : 'beats'
+    if (isSilent) silentInFlight[kind]++
     // Whoever waits for its turn waits for those under way to end.
     const urgent = check.due === null || waiting > 0
     const rules = origin === 'http' ? dialRules() : null
     prober.check({ target: watched.target, timeoutMs, close, urgent, rules }, (outcome) => {
       inFlight--
-      if (isSilent) silentInFlight--
+      if (isSilent) silentInFlight[kind]--
       if (outcome !== undefined && !watched.retired) take(check, outcome)
       end(check)
       fill()

@@ -124,6 +124,12 @@ export function countsOf(watched: WatchedService, now: number): Readonly<Counts>
   return tallyOf(watched, now).counts
 }
 
+/** Has a service be counted anew when it is asked for next: for who is not told again of what a count that is kept leaves out. */
+export function forgetCounts(watched: WatchedService): void {
+  watched.tally = null
+  watched.readsUntil = 0
+}
+
 function tallyOf(watched: WatchedService, now: number): Tally {
   const { targets, service, tally } = watched
   if (tally !== null && holds(tally, now)) return tally

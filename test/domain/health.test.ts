@@ -204,7 +204,19 @@ test('on a schedule a stale health reads again as it settled with the first verd
       const next = nextHealth(health, sampleOutcome(health.status === 'up' ? 'connected' : 'timeout', endedAt), policy)
       assert.deepEqual(statusAt(next, policy, endedAt), next)
       assert.equal(next.status, health.status)
-      assert.equal(next.since, health.since)
+      assert.equal(next.since, endedAt)
+    }),
+  )
+})
+
+test('on a schedule a stale health reads unknown after a verdict against it that does not turn it', () => {
+  fc.assert(
+    fc.property(anyHistory, anyPolicy, (history, given) => {
+      const policy = { ...given, intervalMs: given.intervalMs ?? 1000, rise: 50, fall: 50 }
+      const [health, endedAt] = staleOf(history, policy)
+      const next = nextHealth(health, sampleOutcome(health.status === 'up' ? 'timeout' : 'connected', endedAt), policy)
+      assert.equal(statusAt(next, policy, endedAt).status, 'unknown')
+      assert.equal(next.status, health.status)
     }),
   )
 })

@@ -320,6 +320,26 @@ test('however many rows a narrowed page looks at, others get their turn of the e
   assert.ok(most <= rowsPerTurn + 1000, `${most} in one turn`)
 })
 
+test('targets that go stale shortly after one another are all counted out, though nothing comes in any more', async () => {
+  const targets = ['a:1', 'b:1', 'c:1', 'd:1']
+  const { clock, registry, check, page } = watchBoth()
+  registry.replaceAll([sampleService('pg', targets, { interval: 1000, timeout: 500, quorum: 'any' })], [])
+  for (const index of targets.keys()) {
+    if (index === 3) clock.advance(300)
+    await check('pg', index, { reason: 'connected', latencyMs: 0.1, synRetransmits: 0 })
+  }
+  const read = async () => {
+    const text = await page()
+    return ['service_up', 'service_targets_up'].flatMap((name) => Object.values(familyOf(text, `porthole_${name}`)))
+  }
+  assert.deepEqual(await read(), [1, 4])
+  // Three are stale after three intervals and a timeout, the fourth soon after them.
+  clock.advance(3300)
+  assert.deepEqual(await read(), [1, 1])
+  clock.advance(500)
+  assert.deepEqual(await read(), [0, 0])
+})
+
 test('thousands that went stale are brought up to date in some turns, while some of them leave and others take their places', async () => {
   const { clock, registry, monitor, exposition, check, page, theirs } = watchBoth()
   const some = (from: number, to: number) =>

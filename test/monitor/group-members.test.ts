@@ -15,6 +15,8 @@ test('the services of a group are those that are in it by their latest definitio
     )
   assert.deepEqual(read(), { g: 'a b', h: 'a', i: '' })
   assert.equal([...monitor.membersOf('h')][0], service('a'))
+  registry.setDrained(['a'], true)
+  assert.deepEqual(read(), { g: 'a b', h: 'a', i: '' }, 'each keeps its place')
   registry.replaceAll([member('a', 'i'), member('b', 'g'), member('c', 'g', 'i')], [])
   assert.deepEqual(read(), { g: 'b c', h: '', i: 'a c' })
   registry.replaceAll([member('c', 'g')], [])

@@ -431,6 +431,28 @@ test('a skipped beat is counted, and is a chance to notice that a target has gon
   )
 })
 
+test('a service whose targets go stale shortly after one another is announced, though no check ends any more', async () => {
+  const targets = ['a:1', 'b:1', 'c:1', 'd:1']
+  const { monitor, service, transitions, clock, checkOnce, target } = watch([
+    sampleService('pg', targets, { interval: 1000, timeout: 500, quorum: 'any' }),
+  ])
+  for (const name of targets) {
+    await checkOnce(target('pg', name), 'connected')
+    clock.advance(100)
+  }
+  // From now on none comes to its end: the beats are skipped.
+  for (const watched of service('pg').targets) monitor.beat(watched, clock.now())
+  for (let beat = 0; beat < 60; beat++) {
+    clock.advance(100)
+    const watched = service('pg').targets[beat % 10]
+    if (watched !== undefined) monitor.beat(watched, clock.now())
+  }
+  assert.deepEqual(
+    transitions.filter(({ target }) => target === null).map(({ to }) => to),
+    ['degraded', 'up', 'degraded', 'unknown'],
+  )
+})
+
 test('our own faults turn nothing; a target with nothing else reads unknown once stale', async () => {
   const { target, transitions, service, clock, checkOnce } = watch([sampleService('pg', ['a:1'], { fall: 1 })])
   const watched = target('pg', 'a:1')
