@@ -20,7 +20,8 @@ import { problemResponse, sendProblem } from './problem.ts'
 import type { RenderService } from './rendered.ts'
 import { reportService, ServiceReport } from './reports.ts'
 import { type MediaType, preferredType, renderService, renderSet } from './representation.ts'
-import { type Listed, SetReport, summarizeSet, surveySet } from './set-reports.ts'
+import { type Listed, SetReport, summarizeSet } from './set-reports.ts'
+import { createSurveys } from './surveys.ts'
 
 const answers = <Report extends z.ZodType>(Report: Report) => {
   const content = {
@@ -53,6 +54,9 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
   { monitor, registry, access, clock, render },
 ) => {
+  const isThere = (watched: WatchedService) => monitor.services.get(watched.service.name) === watched
+  const survey = createSurveys({ clock, isThere })
+
   app.get(
     '/health',
     {
@@ -83,9 +87,11 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         .map((name) => `exclude=${name}: there is no such service`)
       if (isUnreachable(quorum, chosen)) warnings.push(unreachableQuorum(quorum, chosen.length, 'service'))
       const details = access.showsDetails(request.raw)
-      const survey = await surveySet(chosen, { verbose: query.verbose ?? false, clock, isThere })
-      const { listed, checkedAt } = survey
-      const summary = summarizeSet(survey, { quorum, warnings })
+      const { group, exclude, verbose = false } = query
+      const name = JSON.stringify([group, exclude, verbose])
+      const found = await survey(chosen, { name, verbose, isFresh: chosen !== asked })
+      const { listed, checkedAt } = found
+      const summary = summarizeSet(found, { quorum, warnings })
       return answer(request, reply, {
         status: summary.status,
         degradedCode: query.degraded,
@@ -133,8 +139,6 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       })
     },
   )
-
-  const isThere = (watched: WatchedService) => monitor.services.get(watched.service.name) === watched
 
   /** The reports of those that are still there: where they are many, some may go while others are sent. */
   function* reportsOf(listed: readonly Listed[], details: boolean): Generator<ServiceReport> {

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { Clock } from '../../src/clock.ts'
+import { createSurveys } from '../../src/http/surveys.ts'
+import type { WatchedService } from '../../src/monitor/watch.ts'
+
+/** So many services that are up, and how many looks at one of them there were. */
+function surveyed(t: TestContext, count: number) {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  let looks = 0
+  const service = {
+    service: { name: 'pg' },
+    checkedAt: 1,
+    checkedBy: null,
+    readsAs: 'up',
+    readsUntil: Number.POSITIVE_INFINITY,
+    get drained() {
+      looks++
+      return false
+    },
+  } as unknown as WatchedService
+  const services = [service, ...Array.from({ length: count - 1 }, () => ({ ...service, drained: false }))]
+  looks = 0
+  const survey = createSurveys({ clock: { now: () => 0 } as Clock, isThere: () => true })
+  const ask = async (name = 'all', isFresh = false) => {
+    const { counts } = await survey(services, { name, verbose: false, isFresh })
+    assert.equal(counts.up, count)
+    return looks
+  }
+  return { ask }
+}
+
+test('what was found of very many services is told again for a second, to who asks for the same', async (t) => {
+  const { ask } = surveyed(t, 10_000)
+  assert.deepEqual(await Promise.all([ask(), ask(), ask()]), [1, 1, 1])
+  t.mock.timers.tick(999)
+  assert.equal(await ask(), 1)
+  assert.equal(await ask('others'), 2)
+  t.mock.timers.tick(1)
+  assert.equal(await ask(), 3)
+})
+
+test('who has them checked is told what was found then', async (t) => {
+  const { ask } = surveyed(t, 10_000)
+  await ask()
+  assert.equal(await ask('all', true), 2)
+})
+
+test('of fewer services nothing is told again', async (t) => {
+  const { ask } = surveyed(t, 9999)
+  await ask()
+  assert.equal(await ask(), 2)
+})
+
+test('of no more than a few sets is what was found kept', async (t) => {
+  const { ask } = surveyed(t, 10_000)
+  for (const name of ['a', 'b', 'c', 'd', 'e']) await ask(name)
+  assert.equal(await ask('d'), 5)
+  assert.equal(await ask('e'), 6)
+})
