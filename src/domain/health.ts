@@ -8,7 +8,10 @@ export type Health = {
   readonly since: number | null
   /** The verdicts in a row that agree with the last one; an unknown verdict neither counts nor breaks it. */
   readonly streak: { readonly verdict: 'up' | 'down'; readonly count: number } | null
-  /** When the last verdict came in that the status can be believed by: any that was not unknown, or, once stale, one that agrees with it. */
+  /**
+   * When the last verdict came in that the status can be believed by: any that was not unknown, or, once stale, one that agrees with it.
+   * Earlier where that alone would have it believed again, as a longer interval applies by now.
+   */
   readonly confirmedAt: number | null
   readonly lastOutcome: Outcome | null
   /** Why it was last found down, for as long as it is not up again; null when it is up. */
