@@ -11,7 +11,7 @@ import { FileSettings } from '../src/config/settings.ts'
 import { createDialRules } from '../src/domain/dial-rules.ts'
 import { formatDuration } from '../src/domain/duration.ts'
 import { Reason, verdictOf } from '../src/domain/outcome.ts'
-import { builtInDefaults, PolicySettings } from '../src/domain/policy.ts'
+import { builtInDefaults, type PolicyFieldName, PolicySettings, policyFields } from '../src/domain/policy.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { rendered } from './metrics/page.ts'
 import { createParts, sampleReplica } from './parts.ts'
@@ -126,8 +126,9 @@ function keysOf(key: string, schema: unknown): string[] {
 test("the table of a policy's settings has every key and its default", () => {
   const defaults: Partial<Record<string, string | number>> = builtInDefaults
   const written = (key: string, value = defaults[key]) => {
-    if (value === undefined) return 'interval'
-    return typeof value === 'number' && !['rise', 'fall'].includes(key) ? formatDuration(value) : String(value)
+    if (value === undefined) return key === 'hold' ? 'three look-ups' : 'interval'
+    const { kind } = policyFields[key as PolicyFieldName]
+    return kind === 'duration' ? formatDuration(Number(value)) : String(value)
   }
   assert.deepEqual(
     policy.map(([key, byDefault]) => [key, byDefault]),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Duration } from './duration.ts'
+import { Duration, formatDuration } from './duration.ts'
 import { quote } from './quote.ts'
 
 /** How a check ends its connection: never completed, with RST, or with FIN. */
@@ -35,19 +35,106 @@ const IntervalOrOff = z.union([z.literal('off'), Interval], {
       : undefined,
 })
 
+/** A setting of a policy, as people write it and as the API describes it. */
+type PolicyField = {
+  /** Reads what people write. */
+  readonly setting: z.ZodType<string | number, unknown>
+  /** A duration is parsed to milliseconds and written back as text; a word or a count stays as it is. */
+  readonly kind: 'duration' | 'word' | 'count'
+  /** Applies where neither the service nor `defaults` says anything; null: nothing is decided then. */
+  readonly builtIn: string | number | null
+  readonly description: string
+}
+
+/**
+ * Every setting of a policy. The schemas of the file and of the API, the built-in defaults, the text of registrations and the file that
+ * replicas share follow from this list.
+ */
+export const policyFields = {
+  interval: {
+    setting: IntervalOrOff,
+    kind: 'duration',
+    builtIn: 10 * second,
+    description: 'How often each target is checked; `off`: only when asked.',
+  },
+  timeout: {
+    setting: Duration(10, 300 * second),
+    kind: 'duration',
+    builtIn: 2 * second,
+    description: 'How long a check may take, name look-up included.',
+  },
+  rise: {
+    setting: count('up'),
+    kind: 'count',
+    builtIn: 2,
+    description: 'How many outcomes in a row turn a target up.',
+  },
+  fall: {
+    setting: count('down'),
+    kind: 'count',
+    builtIn: 3,
+    description: 'How many outcomes in a row turn a target down.',
+  },
+  fastInterval: {
+    setting: Interval,
+    kind: 'duration',
+    builtIn: null,
+    description:
+      'While a streak against the status is building. Absent where the service is only checked when asked and does not say.',
+  },
+  downInterval: {
+    setting: Interval,
+    kind: 'duration',
+    builtIn: null,
+    description:
+      'While a target is settled down. Absent where the service is only checked when asked and does not say.',
+  },
+  maxAge: {
+    setting: age,
+    kind: 'duration',
+    builtIn: 5 * second,
+    description: 'On demand: how long the last outcome is good enough.',
+  },
+  minAge: {
+    setting: age,
+    kind: 'duration',
+    builtIn: second,
+    description: 'A target is not dialled again within this time, however often it is asked for.',
+  },
+  close: {
+    setting: Close,
+    kind: 'word',
+    builtIn: 'half-open',
+    description: 'How a check ends its connection.',
+  },
+  lookupHold: {
+    setting: Duration(0, 30 * 86_400 * second),
+    kind: 'duration',
+    builtIn: 3600 * second,
+    description: 'How long the last known addresses of a name are checked while it cannot be looked up.',
+  },
+  hold: {
+    setting: age,
+    kind: 'duration',
+    builtIn: null,
+    description:
+      'With `resolve: all`: how long an address that look-ups no longer return stays a target. Absent: for three look-ups.',
+  },
+} as const satisfies Record<string, PolicyField>
+export type PolicyFieldName = keyof typeof policyFields
+
+/** The entries of an object whose keys are known. */
+function entriesOf<Key extends string, Value>(record: Readonly<Record<Key, Value>>): [Key, Value][] {
+  return Object.entries(record) as [Key, Value][]
+}
+
+type PolicyShape = { [Name in PolicyFieldName]: z.ZodOptional<(typeof policyFields)[Name]['setting']> }
+
 /** How a service's targets are checked, as written: every field may be left to the defaults. */
 export const PolicySettings = z.strictObject(
-  {
-    interval: IntervalOrOff.optional(),
-    timeout: Duration(10, 300 * second).optional(),
-    rise: count('up').optional(),
-    fall: count('down').optional(),
-    fastInterval: Interval.optional(),
-    downInterval: Interval.optional(),
-    maxAge: age.optional(),
-    minAge: age.optional(),
-    close: Close.optional(),
-  },
+  Object.fromEntries(
+    entriesOf<PolicyFieldName, PolicyField>(policyFields).map(([name, { setting }]) => [name, setting.optional()]),
+  ) as PolicyShape,
   {
     error: unlessUnknownKey(
       (input) => `${quote(input)} is not a set of defaults: write { interval: 10s, timeout: 2s }`,
@@ -55,6 +142,33 @@ export const PolicySettings = z.strictObject(
   },
 )
 export type PolicySettings = z.infer<typeof PolicySettings>
+
+/** The built-in defaults of the fields that have one. */
+export const builtInDefaults = Object.fromEntries(
+  entriesOf<PolicyFieldName, PolicyField>(policyFields)
+    .filter(([, { builtIn }]) => builtIn !== null)
+    .map(([name, { builtIn }]) => [name, builtIn]),
+) as { readonly [Name in FieldWithDefault]: NonNullable<PolicySettings[Name]> }
+type FieldWithDefault = {
+  [Name in PolicyFieldName]: (typeof policyFields)[Name]['builtIn'] extends null ? never : Name
+}[PolicyFieldName]
+
+/**
+ * Writes settings of a policy as people do: durations with a unit. What was left out stays out. Words and counts go first: the
+ * text of a registration is compared with that of other versions of Porthole, so the order of its keys must stay.
+ */
+export function describePolicy(settings: PolicySettings): Partial<Record<PolicyFieldName, string | number>> {
+  const isDuration = (name: PolicyFieldName) => policyFields[name].kind === 'duration'
+  const names = Object.keys(policyFields) as PolicyFieldName[]
+  const inOrder = [...names.filter((name) => !isDuration(name)), ...names.filter(isDuration)]
+  return Object.fromEntries(
+    inOrder.flatMap((name) => {
+      const value = settings[name]
+      if (value === undefined) return []
+      return [[name, isDuration(name) && typeof value === 'number' ? formatDuration(value) : value]]
+    }),
+  )
+}
 
 /** How a service's targets are checked. Durations in milliseconds. */
 export type Policy = {
@@ -72,6 +186,10 @@ export type Policy = {
   /** A target is not dialled again within this time, however often it is asked for. */
   readonly minAgeMs: number
   readonly close: Close
+  /** How long the last known addresses of a name are checked while look-ups of it fail. */
+  readonly lookupHoldMs: number
+  /** With `resolve: all`: how long an address that look-ups no longer return stays a target. Null: for three look-ups. */
+  readonly holdMs: number | null
   /** How long a target may go unchecked while another replica takes it over; 0 where there is none. */
   readonly handoverMs: number
 }
@@ -85,21 +203,10 @@ export const handoverMs = 8000
 /** What holds for services that do not say otherwise. */
 export type PolicyDefaults = PolicySettings & { readonly handoverMs?: number }
 
-/** What applies where neither the service nor `defaults` says anything. */
-export const builtInDefaults = {
-  interval: 10 * second,
-  timeout: 2 * second,
-  rise: 2,
-  fall: 3,
-  maxAge: 5 * second,
-  minAge: second,
-  close: 'half-open',
-} satisfies PolicySettings
-
-/** A policy with every field decided: the service's own, else the file's `defaults`, else built in. */
+/** Builds a policy with every field decided: the service's own, else the file's `defaults`, else the built-in one. */
 export function buildPolicy(settings: PolicySettings, defaults: PolicyDefaults): Policy {
-  const choose = <Field extends keyof typeof builtInDefaults>(field: Field) =>
-    settings[field] ?? defaults[field] ?? builtInDefaults[field]
+  const choose = <Name extends FieldWithDefault>(name: Name) =>
+    settings[name] ?? defaults[name] ?? builtInDefaults[name]
   const interval = choose('interval')
   const intervalMs = interval === 'off' ? null : interval
   return {
@@ -112,6 +219,27 @@ export function buildPolicy(settings: PolicySettings, defaults: PolicyDefaults):
     maxAgeMs: choose('maxAge'),
     minAgeMs: choose('minAge'),
     close: choose('close'),
+    lookupHoldMs: choose('lookupHold'),
+    holdMs: settings.hold ?? defaults.hold ?? null,
     handoverMs: defaults.handoverMs ?? 0,
   }
+}
+
+/** Returns the settings from which `buildPolicy` makes the same policy without any defaults; `handoverMs` is not one of them. */
+export function settingsOf(policy: Policy): PolicySettings {
+  const { intervalMs, fastIntervalMs, downIntervalMs, holdMs } = policy
+  return {
+    interval: intervalMs ?? 'off',
+    timeout: policy.timeoutMs,
+    rise: policy.rise,
+    fall: policy.fall,
+    // A service that is only checked when asked need not have these two. They are then 0, which is no interval.
+    fastInterval: fastIntervalMs === 0 ? undefined : fastIntervalMs,
+    downInterval: downIntervalMs === 0 ? undefined : downIntervalMs,
+    maxAge: policy.maxAgeMs,
+    minAge: policy.minAgeMs,
+    close: policy.close,
+    lookupHold: policy.lookupHoldMs,
+    hold: holdMs ?? undefined,
+  } satisfies Record<PolicyFieldName, PolicySettings[PolicyFieldName]>
 }

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { Duration, formatDuration } from './duration.ts'
 import type { Limits } from './limits.ts'
-import type { PolicySettings } from './policy.ts'
+import { describePolicy } from './policy.ts'
 import { ServiceSettings } from './service.ts'
 
 const dayMs = 86_400_000
@@ -17,26 +17,20 @@ export const RegistrationSettings = ServiceSettings.safeExtend({
 })
 export type RegistrationSettings = z.infer<typeof RegistrationSettings>
 
-const durations = ['interval', 'timeout', 'fastInterval', 'downInterval', 'maxAge', 'minAge', 'ttl'] as const
-
 /**
  * Writes a registration as JSON that reads back the same. What was left out stays out, so that it follows the file's
  * defaults; the same settings are the same text, however they were written.
  */
 export function writeRegistration(settings: RegistrationSettings): string {
-  const { targets, quorum, groups, resolve } = settings
-  const names = targets.map(({ name }) => name)
-  return JSON.stringify({ targets: names, quorum, groups, resolve, ...describePolicy(settings) })
-}
-
-/** A policy's settings as people write them. What was left out stays out. */
-export function describePolicy(settings: PolicySettings & Pick<RegistrationSettings, 'ttl'>): Record<string, unknown> {
-  const { rise, fall, close } = settings
-  const times = durations.map((field) => {
-    const value = settings[field]
-    return [field, typeof value === 'number' ? formatDuration(value) : value]
+  const { targets, quorum, groups, resolve, ttl } = settings
+  return JSON.stringify({
+    targets: targets.map(({ name }) => name),
+    quorum,
+    groups,
+    resolve,
+    ...describePolicy(settings),
+    ttl: ttl === undefined ? undefined : formatDuration(ttl),
   })
-  return { rise, fall, close, ...Object.fromEntries(times) }
 }
 
 /** Reads what `writeRegistration` wrote; a string says why this version cannot. */

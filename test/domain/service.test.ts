@@ -26,6 +26,8 @@ test('a service of which only the targets are written has the built-in policy', 
       maxAgeMs: 5000,
       minAgeMs: 1000,
       close: 'half-open',
+      lookupHoldMs: 3_600_000,
+      holdMs: null,
       handoverMs: 0,
     },
     origin: 'file',
@@ -46,6 +48,8 @@ const written: PolicySettings = {
   maxAge: 700,
   minAge: 70,
   close: 'fin',
+  lookupHold: 80,
+  hold: 90,
 }
 const policy = {
   intervalMs: 3000,
@@ -57,6 +61,8 @@ const policy = {
   maxAgeMs: 700,
   minAgeMs: 70,
   close: 'fin',
+  lookupHoldMs: 80,
+  holdMs: 90,
   handoverMs: 0,
 }
 
@@ -75,6 +81,8 @@ test('what a service says itself goes before defaults, field by field', () => {
     maxAge: 0,
     minAge: 0,
     close: 'rst',
+    lookupHold: 0,
+    hold: 0,
   }
   assert.deepEqual(buildService('db', { ...settings({}), ...written }, other).policy, policy)
 })

@@ -7,7 +7,7 @@ import fastify, { type LightMyRequestResponse } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
 import { createDialRules } from '../../src/domain/dial-rules.ts'
 import { defaultLimits } from '../../src/domain/limits.ts'
-import { PolicySettings } from '../../src/domain/policy.ts'
+import { type PolicyFieldName, PolicySettings } from '../../src/domain/policy.ts'
 import { buildService, type Service, ServiceName, ServiceSettings } from '../../src/domain/service.ts'
 import { defineService, ServiceDefinition } from '../../src/domain/service-definition.ts'
 import { answerError, answerWithProblems } from '../../src/http/problem.ts'
@@ -355,6 +355,7 @@ test('one service is its definition, every default filled in, beside its status'
       maxAge: '0ms',
       minAge: '1s',
       close: 'half-open',
+      lookupHold: '1h',
       fastInterval: '10s',
       downInterval: '10s',
     },
@@ -396,7 +397,9 @@ const policy = {
   maxAge: optional(written(0, 86_400_000)),
   minAge: optional(written(0, 86_400_000)),
   close: optional(fc.constantFrom('half-open', 'rst', 'fin')),
-}
+  lookupHold: optional(written(0, 30 * 86_400_000)),
+  hold: optional(written(0, 86_400_000)),
+} satisfies Record<PolicyFieldName, fc.Arbitrary<unknown>>
 const host = fc.oneof(
   fc.domain(),
   fc.ipV4(),

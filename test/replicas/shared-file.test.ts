@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
-import { PolicySettings } from '../../src/domain/policy.ts'
+import { type PolicyFieldName, PolicySettings } from '../../src/domain/policy.ts'
 import { Quorum } from '../../src/domain/quorum.ts'
 import {
   buildService,
@@ -31,7 +31,9 @@ const policy = {
   maxAge: duration(0, day),
   minAge: duration(0, day),
   close: fc.constantFrom('half-open', 'rst', 'fin'),
-}
+  lookupHold: duration(0, 30 * day),
+  hold: duration(0, day),
+} satisfies Record<PolicyFieldName, fc.Arbitrary<unknown>>
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter((text) => {
   return ServiceName.safeParse(text).success && GroupName.safeParse(text).success
 })

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  buildPolicy,
+  describePolicy,
+  type PolicyFieldName,
+  PolicySettings,
+  policyFields,
+  settingsOf,
+} from '../../src/domain/policy.ts'
+import { readRegistration, writeRegistration } from '../../src/domain/registration.ts'
+import { buildService, ServiceSettings } from '../../src/domain/service.ts'
+import { defineService, ServiceDefinition } from '../../src/domain/service-definition.ts'
+import { offerFile, readOfferedFile } from '../../src/replicas/shared-file.ts'
+
+/** A value of every field that is not its default. */
+const others: Record<PolicyFieldName, string | number> = {
+  interval: '7s',
+  timeout: '3s',
+  rise: 4,
+  fall: 5,
+  fastInterval: '600ms',
+  downInterval: '70s',
+  maxAge: '8s',
+  minAge: '90ms',
+  close: 'fin',
+  lookupHold: '10m',
+  hold: '11s',
+}
+const names = Object.keys(policyFields) as PolicyFieldName[]
+const serviceWith = (name: PolicyFieldName) =>
+  buildService('db', ServiceSettings.parse({ targets: ['db:5432'], [name]: others[name] }))
+
+test('every field changes the policy, and reads back from the settings that are made of it', () => {
+  for (const name of names) {
+    const { policy } = serviceWith(name)
+    assert.notDeepEqual(policy, buildPolicy({}, {}), name)
+    assert.deepEqual(buildPolicy(settingsOf(policy), {}), policy, name)
+    assert.deepEqual(buildPolicy({}, PolicySettings.parse({ [name]: others[name] })), policy, name)
+  }
+})
+
+test('every field reads back from the text of a registration', () => {
+  for (const name of names) {
+    const settings = ServiceSettings.parse({ targets: ['db:5432'], [name]: others[name] })
+    assert.deepEqual(readRegistration(writeRegistration(settings)), settings, name)
+  }
+})
+
+test('every field reaches other replicas, of a service and of the defaults', async () => {
+  for (const name of names) {
+    const defaults = PolicySettings.parse({ [name]: others[name] })
+    const file = { services: [serviceWith(name)], groups: [], defaults: { ...defaults, handoverMs: 0 } }
+    assert.deepEqual(await readOfferedFile((await offerFile(file)).text, 0), file, name)
+  }
+})
+
+test('every field is in the definition that the API shows, as it was written', () => {
+  for (const name of names) {
+    const definition = defineService(serviceWith(name))
+    assert.equal(definition[name], others[name])
+    ServiceDefinition.strict().parse(definition)
+  }
+})
+
+test('the text of a registration keeps the order of its keys, which other versions compare', () => {
+  const settings = ServiceSettings.parse({ targets: ['db:5432'], ...others })
+  assert.equal(
+    writeRegistration({ ...settings, ttl: 60_000 }),
+    '{"targets":["db:5432"],"rise":4,"fall":5,"close":"fin","interval":"7s","timeout":"3s","fastInterval":"600ms","downInterval":"70s","maxAge":"8s","minAge":"90ms","lookupHold":"10m","hold":"11s","ttl":"1m"}',
+  )
+})
+
+test('a policy that leaves everything out is described by nothing', () => {
+  assert.deepEqual(describePolicy({}), {})
+})
