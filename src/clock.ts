@@ -1,3 +1,4 @@
+import { platform, uptime } from 'node:os'
 import { performance } from 'node:perf_hooks'
 
 /**
@@ -13,18 +14,76 @@ export type Clock = {
   fromEpoch(epochMs: number): number
 }
 
-/** The machine's clock. The wall clock's offset is taken anew only when it stepped, so the same instant reads the same time. */
-export function systemClock(monotonic = () => performance.now(), wall = () => Date.now()): Clock {
-  const stepMs = 1000
-  let offset = wall() - monotonic()
-  const current = () => {
-    const measured = wall() - monotonic()
-    if (Math.abs(measured - offset) > stepMs) offset = measured
+/** The machine's clock. Its instants go on while the machine is suspended, once that is noticed. */
+export type SystemClock = Clock & {
+  /** Notices whether the machine was suspended since this was called last. From then on instants are later by that time. */
+  noticeSuspension(): void
+  /** Returns how long the machine was suspended so far, as far as that was noticed, in milliseconds. */
+  suspendedMs(): number
+}
+
+/** How far the wall clock may be off before that is a step, in milliseconds. */
+export const stepMs = 1000
+/** How long the machine was suspended at least where that is noticed, in milliseconds. */
+const leastSuspensionMs = 1000
+/** How long it may take to read two clocks for their difference to mean something, in milliseconds. */
+const readMs = 50
+
+/**
+ * The machine's clock. The wall clock's offset is taken anew only when it stepped, so the same instant reads the same time.
+ * `monotonic` stands still while the machine is suspended (CLOCK_MONOTONIC), `sinceBoot` goes on (CLOCK_BOOTTIME, see
+ * clock_gettime(2)); both tell milliseconds.
+ */
+export function systemClock(
+  monotonic = () => performance.now(),
+  wall = () => Date.now(),
+  sinceBoot: () => number | null = readSinceBoot,
+): SystemClock {
+  let suspendedMs = 0
+  let awakeSinceBoot = measureSinceBoot()
+  const now = () => monotonic() + suspendedMs
+  let offset = wall() - now()
+
+  /** By how much the time since boot is ahead of the monotonic clock; null where that cannot be read now. */
+  function measureSinceBoot(): number | null {
+    const before = monotonic()
+    const boot = sinceBoot()
+    const after = monotonic()
+    // Whatever stopped this process in between would pass for a suspension.
+    return boot === null || after - before > readMs ? null : boot - after
+  }
+
+  function noticeSuspension(): void {
+    const ahead = measureSinceBoot()
+    if (ahead === null) return
+    awakeSinceBoot ??= ahead - suspendedMs
+    const grownMs = ahead - awakeSinceBoot - suspendedMs
+    if (grownMs >= leastSuspensionMs) suspendedMs += grownMs
+  }
+
+  function current(): number {
+    const measured = wall() - now()
+    if (Math.abs(measured - offset) <= stepMs) return offset
+    // After a suspension the wall clock is ahead by that time, which is no correction.
+    noticeSuspension()
+    const corrected = wall() - now()
+    if (Math.abs(corrected - offset) > stepMs) offset = corrected
     return offset
   }
+
   return {
-    now: monotonic,
+    now,
     toEpoch: (instant) => instant + current(),
     fromEpoch: (epochMs) => epochMs - current(),
+    noticeSuspension,
+    suspendedMs: () => suspendedMs,
   }
+}
+
+/**
+ * Reads how long ago the machine was started, in milliseconds to the hundredth of a second. libuv reads /proc/uptime on Linux, which
+ * is CLOCK_BOOTTIME (Linux fs/proc/uptime.c). Null elsewhere, because libuv derives it from the wall clock there.
+ */
+function readSinceBoot(): number | null {
+  return platform() === 'linux' ? uptime() * 1000 : null
 }

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { Pause } from './domain/pause.ts'
 import type { Transition } from './domain/transition.ts'
 import type { Members } from './monitor/members.ts'
 import type { Monitor } from './monitor/monitor.ts'
@@ -14,8 +15,19 @@ export function logNews(
     members,
     found,
     overload,
-  }: { monitor: Monitor; members: Members; found: Signal<Transition>; overload: Signal<OverloadNews> },
+    paused,
+  }: {
+    monitor: Monitor
+    members: Members
+    found: Signal<Transition>
+    overload: Signal<OverloadNews>
+    paused: Signal<Pause>
+  },
 ): void {
+  paused.subscribe(({ from, to }) => {
+    const seconds = Math.round((to - from) / 100) / 10
+    log.warn({ seconds }, `Porthole did not run for ${seconds} s: it was stopped, suspended or starved`)
+  })
   found.subscribe((transition) => logTransition(log, monitor, transition))
   members.changed.subscribe((change) => {
     if (change.leftOut > 0)

@@ -6,6 +6,7 @@ import { systemClock } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { placeOf } from './config/places.ts'
 import { createDialRules } from './domain/dial-rules.ts'
+import type { Pause } from './domain/pause.ts'
 import type { Service } from './domain/service.ts'
 import { createAccess } from './http/access.ts'
 import { createEventStreams } from './http/event-streams.ts'
@@ -17,6 +18,7 @@ import { createLoop } from './monitor/loop.ts'
 import { createMembers } from './monitor/members.ts'
 import { createMonitor } from './monitor/monitor.ts'
 import { watchBacklog, watchOverload } from './monitor/overload.ts'
+import { watchPauses } from './monitor/pause-watch.ts'
 import { createRegistry } from './monitor/registry.ts'
 import { coverAll } from './monitor/responsibility.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
@@ -80,7 +82,8 @@ export async function serve(
   // Whatever is kept of a configuration for good does without its services, of which there may be others by then.
   const { services: _, places: __, ...first } = config
   const { data, limits, retention } = first
-  const machineClock = systemClock()
+  const running = watchPauses(systemClock())
+  const { pauses, paused, clock: machineClock } = running
   const commons = config.replicas === null ? null : await joinOthers(config.replicas)
   const clock = commons?.clock ?? machineClock
   const resolver = createResolver({ clock })
@@ -93,7 +96,7 @@ export async function serve(
   const registry = createRegistry()
   const maxInFlight = boundInFlight(config.maxInFlight, descriptorLimit())
   const responsibility = commons?.assignment ?? coverAll()
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, responsibility })
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, responsibility, pauses })
   const loop = createLoop({ monitor, clock, responsibility })
   const members = createMembers({ monitor, registry, resolver, clock, maxMembers: limits.targets, responsibility })
   const source = commons?.alone ?? monitor.transitions
@@ -122,6 +125,7 @@ export async function serve(
     streams,
     prober: prober.name,
     version,
+    pausedMs: running.totalMs,
     omit: config.metrics.omit,
   })
   const parts = {
@@ -145,7 +149,8 @@ export async function serve(
   onLog(log)
   const found = replica?.sharing.recorded ?? monitor.transitions
   const overload = watchOverload({ monitor, clock })
-  logNews(log, { monitor, members, found, overload })
+  logNews(log, { monitor, members, found, overload, paused })
+  paused.subscribe(noteAbsence)
   if (replica !== null) logReplicaNews(log, replica.news)
 
   async function joinOthers(settings: NonNullable<Config['replicas']>): Promise<Commons> {
@@ -177,6 +182,13 @@ export async function serve(
     })
   }
 
+  /** A pause that is longer than some service's status is trusted leaves a gap in what is known. */
+  function noteAbsence(pause: Pause): void {
+    if (pause.to - pause.from <= monitor.leastTrustMs()) return
+    transitions.addAbsence(pause)
+    keeper?.addAbsence(pause)
+  }
+
   async function reload(next: Config): Promise<void> {
     const readAt = Date.now()
     const fixed = fixedSettings.filter((name) => !isDeepStrictEqual(next[name], first[name]))
@@ -195,6 +207,7 @@ export async function serve(
     await sleep(first.shutdownDelayMs)
     stopGivingBack()
     inForce.stop()
+    running.stop()
     loop.stop()
     members.stop()
     registrations.close()
@@ -235,6 +248,7 @@ export async function serve(
   }
   log.info({ prober: prober.name, maxInFlight }, `the ${prober.name} prober checks: ${why}`)
   await joined
+  running.start()
   loop.start()
   members.start()
   const stopGivingBack = keepGivingBack()

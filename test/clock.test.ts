@@ -76,3 +76,75 @@ test("without hands it is the machine's clock", () => {
   const first = clock.now()
   assert.ok(clock.now() >= first)
 })
+
+/** A clock over three hands: the third is the time since the machine was started, which goes on while it is suspended. */
+function suspendable() {
+  const at = { monotonic: 5000, wall: 1_790_000_000_000, boot: 80_000 }
+  const clock = systemClock(
+    () => at.monotonic,
+    () => at.wall,
+    () => at.boot,
+  )
+  const suspend = (ms: number) => {
+    at.wall += ms
+    at.boot += ms
+  }
+  return { at, clock, suspend }
+}
+
+test('instants go on by the time that the machine was suspended, and times of day before that stay as they were', () => {
+  const { clock, suspend } = suspendable()
+  const before = clock.now()
+  const epochMs = clock.toEpoch(before)
+  suspend(28_800_000)
+  clock.noticeSuspension()
+  assert.equal(clock.now(), before + 28_800_000)
+  assert.equal(clock.toEpoch(before), epochMs)
+  assert.equal(clock.suspendedMs(), 28_800_000)
+})
+
+test('a suspension that is not noticed yet is no corrected wall clock', () => {
+  const { clock, suspend } = suspendable()
+  const before = clock.now()
+  const epochMs = clock.toEpoch(before)
+  suspend(28_800_000)
+  assert.equal(clock.toEpoch(before), epochMs)
+})
+
+test('a wall clock that is corrected while the machine was suspended is followed by the rest', () => {
+  const { at, clock, suspend } = suspendable()
+  const before = clock.now()
+  const epochMs = clock.toEpoch(before)
+  suspend(28_800_000)
+  at.wall += 60_000
+  assert.equal(clock.toEpoch(before), epochMs + 60_000)
+  assert.equal(clock.now(), before + 28_800_000)
+})
+
+test('whatever stops the process between the readings of two clocks is no suspension', () => {
+  let monotonic = 5000
+  let stopsMs = 0
+  const clock = systemClock(
+    () => monotonic,
+    () => 1_790_000_000_000 + monotonic,
+    () => {
+      monotonic += stopsMs
+      return 80_000 + monotonic
+    },
+  )
+  stopsMs = 7000
+  clock.noticeSuspension()
+  assert.equal(clock.suspendedMs(), 0)
+})
+
+test('where the time since the start of the machine cannot be read there is no suspension', () => {
+  let monotonic = 5000
+  const clock = systemClock(
+    () => monotonic,
+    () => 1_790_000_000_000,
+    () => null,
+  )
+  monotonic += 1
+  clock.noticeSuspension()
+  assert.equal(clock.now(), 5001)
+})

@@ -1,14 +1,21 @@
 import { diagnose, formatSpan } from './diagnosis.ts'
 import { type Health, statusAt } from './health.ts'
+import { noPauses, type Pause } from './pause.ts'
 import type { Policy } from './policy.ts'
 import type { Target } from './target.ts'
 
 /** One sentence for people on why a target reads as it does now. */
-export function explain(health: Health, policy: Policy, target: Target, now: number): string {
+export function explain(
+  health: Health,
+  policy: Policy,
+  target: Target,
+  now: number,
+  pauses: readonly Pause[] = noPauses,
+): string {
   if (health.lastOutcome === null)
     return policy.intervalMs === null ? 'only checked when asked, and not asked yet' : 'not checked yet'
   const sentence = diagnose(health.lastOutcome, target)
-  const isStale = health.confirmedAt !== null && statusAt(health, policy, now).status !== health.status
+  const isStale = health.confirmedAt !== null && statusAt(health, policy, now, pauses).status !== health.status
   if (!isStale) return sentence
   return `${health.status} when last confirmed ${formatSpan(now - (health.confirmedAt ?? now))} ago, which is too long to believe; last check: ${sentence}`
 }

@@ -1,4 +1,5 @@
 import { type Outcome, type Reason, verdictOf } from './outcome.ts'
+import { noPauses, type Pause, pausedMs } from './pause.ts'
 import type { Policy } from './policy.ts'
 
 /** What is remembered of a target between checks. Times are instants of the monotonic clock, in milliseconds. */
@@ -34,12 +35,17 @@ export const unchecked: Health = {
  * reading unknown until a verdict agrees with it or enough of them turn it. On demand, where ages are what they are, the first verdict
  * settles a stale one anew. An outcome older than the last is ignored: the same health comes back.
  */
-export function nextHealth(health: Health, outcome: Outcome, policy: Policy): Health {
+export function nextHealth(
+  health: Health,
+  outcome: Outcome,
+  policy: Policy,
+  pauses: readonly Pause[] = noPauses,
+): Health {
   if (health.lastOutcome !== null && outcome.endedAt < health.lastOutcome.endedAt) return health
   const verdict = verdictOf(outcome.reason)
   if (verdict === 'unknown') return { ...health, lastOutcome: outcome }
 
-  const wasStale = isStale(health, policy, outcome.endedAt)
+  const wasStale = isStale(health, policy, outcome.endedAt, pauses)
   const before = wasStale && policy.intervalMs === null ? unchecked : health
   const count = before.streak?.verdict === verdict ? before.streak.count + 1 : 1
   const turns =
@@ -48,7 +54,11 @@ export function nextHealth(health: Health, outcome: Outcome, policy: Policy): He
   const status = turns ? verdict : before.status
   const next = {
     status,
-    since: turns || (wasStale && verdict === status) ? outcome.endedAt : before.since,
+    // A pause of our own is no change of the target's.
+    since:
+      turns || (wasStale && verdict === status && !isExcused(health, policy, outcome.endedAt, pauses))
+        ? outcome.endedAt
+        : before.since,
     streak: { verdict, count },
     confirmedAt: outcome.endedAt,
     lastOutcome: outcome,
@@ -56,7 +66,7 @@ export function nextHealth(health: Health, outcome: Outcome, policy: Policy): He
   }
   if (!wasStale || verdict === status) return next
   // It is to read unknown as before, also where the interval that applies from now on is longer.
-  const staleAt = outcome.endedAt - staleAfterMs(next, policy)
+  const staleAt = outcome.endedAt - staleAfterMs(next, policy) * (pauses.length === 0 ? 1 : 2)
   return { ...next, confirmedAt: Math.min(before.confirmedAt ?? staleAt, staleAt) }
 }
 
@@ -93,9 +103,31 @@ export function staleAfterMs(health: Health, policy: Policy): number {
   return 3 * intervalMs + policy.timeoutMs + policy.handoverMs
 }
 
-function isStale(health: Health, policy: Policy, now: number): boolean {
-  // Added up as for whoever asks until when it is believed: numbers with fractions differ otherwise.
-  return health.confirmedAt !== null && now >= health.confirmedAt + staleAfterMs(health, policy)
+/**
+ * Until when a health is believed, seen at `now`. A pause of Porthole's own extends that by its length, as no check could confirm
+ * anything; but all pauses since the last verdict together extend it by no more than as long again.
+ */
+function believedUntil(health: Health, policy: Policy, now: number, pauses: readonly Pause[]): number {
+  if (health.confirmedAt === null) return Number.POSITIVE_INFINITY
+  const trustMs = staleAfterMs(health, policy)
+  const until = health.confirmedAt + trustMs
+  // Nearly always: pauses matter only to a health that is older.
+  if (now < until || pauses.length === 0) return until
+  return until + Math.min(trustMs, pausedMs(pauses, health.confirmedAt, now))
+}
+
+function isStale(health: Health, policy: Policy, now: number, pauses: readonly Pause[]): boolean {
+  return now >= believedUntil(health, policy, now, pauses)
+}
+
+/**
+ * Whether a health is too old to be believed only because Porthole itself did not run. It is reported as unknown, but that is
+ * no news of the target: the time is kept as an absence. Checks have as long as trust lasts, while Porthole runs, to confirm it.
+ */
+export function isExcused(health: Health, policy: Policy, now: number, pauses: readonly Pause[]): boolean {
+  if (pauses.length === 0 || health.confirmedAt === null || !isStale(health, policy, now, pauses)) return false
+  const ranMs = now - health.confirmedAt - pausedMs(pauses, health.confirmedAt, now)
+  return ranMs < staleAfterMs(health, policy)
 }
 
 /**
@@ -112,13 +144,22 @@ export function isTooOld(health: Health, policy: Policy, maxAgeMs: number | null
 }
 
 /** The status as it reads now, and since when: a health nobody has confirmed for too long reads unknown, so that a checker that stopped does not look healthy. */
-export function statusAt(health: Health, policy: Policy, now: number): Pick<Health, 'status' | 'since'> {
-  if (health.confirmedAt === null || !isStale(health, policy, now)) return health
-  return { status: 'unknown', since: health.confirmedAt + staleAfterMs(health, policy) }
+export function statusAt(
+  health: Health,
+  policy: Policy,
+  now: number,
+  pauses: readonly Pause[] = noPauses,
+): Pick<Health, 'status' | 'since'> {
+  const until = believedUntil(health, policy, now, pauses)
+  return now < until ? health : { status: 'unknown', since: until }
 }
 
 /** Until when a health reads as it does now, if no outcome comes in; `now` itself once it is stale, since its age is then part of what it says. */
-export function readsSameUntil(health: Health, policy: Policy, now: number): number {
-  if (health.confirmedAt === null) return Number.POSITIVE_INFINITY
-  return isStale(health, policy, now) ? now : health.confirmedAt + staleAfterMs(health, policy)
+export function readsSameUntil(
+  health: Health,
+  policy: Policy,
+  now: number,
+  pauses: readonly Pause[] = noPauses,
+): number {
+  return Math.max(now, believedUntil(health, policy, now, pauses))
 }

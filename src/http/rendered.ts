@@ -1,7 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { advisesSameUntil } from '../domain/advice.ts'
-import { readsSameUntil } from '../domain/health.ts'
-import type { WatchedService } from '../monitor/watch.ts'
+import { targetReadsSameUntil, type WatchedService } from '../monitor/watch.ts'
 import { reportService, type ServiceReport } from './reports.ts'
 import { renderService } from './representation.ts'
 
@@ -44,7 +43,6 @@ export function createServiceRenderer(clock: Clock): RenderService {
     const last = kept.get(watched)
     if (last !== undefined && last.revision === watched.revision && now < last.until) return last
     const report = reportService(watched, clock, { now, details })
-    const { policy } = watched.service
     // Put together piece by piece, a string is kept as its pieces, and sending it would walk them every time.
     const utf8 = Buffer.from(renderService(report, 'application/json', true))
     const fresh = {
@@ -55,8 +53,8 @@ export function createServiceRenderer(clock: Clock): RenderService {
       details,
       revision: watched.revision,
       until: Math.min(
-        ...watched.targets.map(({ health, lossAt }) =>
-          Math.min(readsSameUntil(health, policy, now), advisesSameUntil(lossAt, now)),
+        ...watched.targets.map((target) =>
+          Math.min(targetReadsSameUntil(target, now), advisesSameUntil(target.lossAt, now)),
         ),
       ),
     }

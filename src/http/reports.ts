@@ -1,11 +1,16 @@
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { advise } from '../domain/advice.ts'
-import { explain } from '../domain/explanation.ts'
-import { statusAt } from '../domain/health.ts'
 import { Answer, Reason } from '../domain/outcome.ts'
 import { ReportedStatus, type Status } from '../domain/status.ts'
-import { type ServiceStanding, standingOf, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
+import {
+  explainTarget,
+  type ServiceStanding,
+  standingOf,
+  targetStatusAt,
+  type WatchedService,
+  type WatchedTarget,
+} from '../monitor/watch.ts'
 
 const time = z.string().meta({ format: 'date-time' }).nullable()
 const count = z.int().nonnegative()
@@ -94,20 +99,17 @@ export function isoTime(instant: number | null, clock: Clock): string | null {
   return instant === null ? null : new Date(clock.toEpoch(instant)).toISOString()
 }
 
-function reportTarget(
-  { target, health, watchedService, lossAt }: WatchedTarget,
-  clock: Clock,
-  now: number,
-): TargetReport {
+function reportTarget(watched: WatchedTarget, clock: Clock, now: number): TargetReport {
+  const { target, health, watchedService, lossAt } = watched
   const { policy } = watchedService.service
-  const { status, since } = statusAt(health, policy, now)
+  const { status, since } = targetStatusAt(watched, now)
   const outcome = health.lastOutcome
   return {
     target: target.name,
     resolvedFrom: target.resolvedFrom,
     status,
     reason: outcome?.reason ?? null,
-    message: explain(health, policy, target, now),
+    message: explainTarget(watched, now),
     advice: advise(policy, lossAt, now),
     latencyMs: outcome?.latencyMs ?? null,
     synRetransmits: outcome?.synRetransmits ?? null,

@@ -5,10 +5,12 @@ import type { Keeping } from '../store/keeper.ts'
 export type OwnParts = {
   readonly keeper: { keeping(): Keeping } | null
   readonly streams: { stats(): { open: number; dropped: number } }
+  /** How long this process did not run so far, in milliseconds. */
+  readonly pausedMs?: () => number
 }
 
 /** Adds what tells how Porthole itself does, the checks apart. */
-export function addOwnMetrics({ keeper, streams }: OwnParts, register: Register): void {
+export function addOwnMetrics({ keeper, streams, pausedMs = () => 0 }: OwnParts, register: Register): void {
   const registers = [register]
   const gauge = (name: string, help: string, read: () => number) => {
     const metric: Gauge = new Gauge({ name, help, registers, collect: () => metric.set(read()) })
@@ -24,6 +26,15 @@ export function addOwnMetrics({ keeper, streams }: OwnParts, register: Register)
     )
   }
   gauge('porthole_event_streams', 'Readers of the event stream.', () => streams.stats().open)
+  const paused: Counter = new Counter({
+    name: 'porthole_pause_seconds_total',
+    help: 'How long Porthole did not run although it was alive: it was stopped, suspended, or starved for a second or more.',
+    registers,
+    collect: () => {
+      paused.reset()
+      paused.inc(pausedMs() / 1000)
+    },
+  })
   const dropped: Counter = new Counter({
     name: 'porthole_event_streams_dropped_total',
     help: 'Readers of the event stream that were disconnected because they were too slow.',

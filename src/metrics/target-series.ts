@@ -1,13 +1,12 @@
 import type { Clock } from '../clock.ts'
 import { reasonNotUp } from '../domain/down-reason.ts'
-import { readsSameUntil, statusAt } from '../domain/health.ts'
 import type { MetricFamily } from '../domain/metric-family.ts'
 import { Reason } from '../domain/outcome.ts'
 import { Status } from '../domain/status.ts'
 import { numberColumn, placeOf, rowOf, wordColumn, wordOf } from '../monitor/columns.ts'
 import type { MemoryPage } from '../monitor/memory-page.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import type { WatchedTarget } from '../monitor/watch.ts'
+import { targetReadsSameUntil, targetStatusAt, type WatchedTarget } from '../monitor/watch.ts'
 import { nanosecondsOf } from './nanoseconds.ts'
 import type { Selection } from './selection.ts'
 import { createTable } from './table.ts'
@@ -140,12 +139,12 @@ export function createTargetSeries({
       const isNew = !table.has(slot)
       if (isNew) table.add(slot)
       const page = table.pageOf(slot) as Page
-      const { status } = statusAt(health, policy, now)
+      const { status } = targetStatusAt(watched, now)
       const place = placeOf(Status.options, status)
       const hasChanged = isNew || place !== page.status[row]
       page.status[row] = place
       page.reason[row] = placeOf(Reason.options, reasonNotUp(health, policy, status))
-      const until = readsSameUntil(health, policy, now)
+      const until = targetReadsSameUntil(watched, now)
       // Once it is stale, time changes nothing more of it: no series tells how old it is.
       page.until[row] = until > now ? until : Number.POSITIVE_INFINITY
       return hasChanged

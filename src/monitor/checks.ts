@@ -1,5 +1,4 @@
 import type { DialRules } from '../domain/dial-rules.ts'
-import { statusAt } from '../domain/health.ts'
 import type { Outcome } from '../domain/outcome.ts'
 import type { Prober } from '../prober/prober.ts'
 import type { Announcer } from './announcer.ts'
@@ -8,7 +7,7 @@ import type { Responsibility } from './responsibility.ts'
 import { settle } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createTurns } from './turns.ts'
-import { type Check, serviceStatusAt, type WatchedTarget } from './watch.ts'
+import { type Check, serviceStatusAt, targetStatusAt, type WatchedTarget } from './watch.ts'
 
 /** One check came to its end. `lateMs` is how long after its beat it began; null when it was asked for. */
 export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outcome; readonly lateMs: number | null }
@@ -66,7 +65,7 @@ export function createChecks({
     // Nearly always both read as they were announced: where much more is due than can be done, that is most of what happens.
     const now = clock.now()
     const { watchedService } = watched
-    const { status } = statusAt(watched.health, watchedService.service.policy, now)
+    const { status } = targetStatusAt(watched, now)
     if (status !== watched.announced || serviceStatusAt(watchedService, now) !== watchedService.announced)
       announcer.reviewTarget(watched)
   }

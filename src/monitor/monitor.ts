@@ -1,6 +1,8 @@
 import type { Clock } from '../clock.ts'
 import { type Addresses, membersOf as targetsOf } from '../domain/addresses.ts'
 import { createDialRules, type DialRules } from '../domain/dial-rules.ts'
+import { staleAfterMs, unchecked } from '../domain/health.ts'
+import { noPauses, type Pause } from '../domain/pause.ts'
 import type { Service } from '../domain/service.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Prober } from '../prober/prober.ts'
@@ -43,6 +45,8 @@ export type Monitor = Pick<Watchlist, 'targetAt' | 'memoryOf'> &
     attribute(checkerOf: (service: string) => Checker | null): void
     /** Announces what reads otherwise than it was announced last, if the service is covered. */
     review(watchedService: WatchedService): void
+    /** Returns how long the status of any service with a schedule is trusted at least without a check, in milliseconds; infinity without one. */
+    leastTrustMs(): number
     /** Every target that has a schedule came to the end of at least one check. */
     sweptOnce(): boolean
   }
@@ -58,10 +62,13 @@ export function createMonitor(parts: {
   /** What may be dialled now for services that are registered over HTTP. */
   dialRules?: () => DialRules
   responsibility?: Responsibility
+  /** When this process did not run, as it is known at any time. */
+  pauses?: readonly Pause[]
 }): Monitor {
   const { registry, prober, clock, dialRules = () => defaultRules, responsibility = coverAll() } = parts
+  const { pauses = noPauses } = parts
   const services = new Map<string, WatchedService>()
-  const watchlist = createWatchlist()
+  const watchlist = createWatchlist(pauses)
   const groups = createGroupMembers()
   const adopted = createSignal<Pick<Checked, 'watched' | 'outcome'>>()
   const watching = createSignal<readonly WatchedTarget[]>()
@@ -178,6 +185,12 @@ export function createMonitor(parts: {
       }
     },
     review: announcer.reviewAll,
+    leastTrustMs() {
+      let least = Number.POSITIVE_INFINITY
+      for (const { service } of services.values())
+        if (service.policy.intervalMs !== null) least = Math.min(least, staleAfterMs(unchecked, service.policy))
+      return least
+    },
     sweptOnce() {
       for (const { service, targets } of services.values()) {
         if (service.policy.intervalMs === null) continue

@@ -1,4 +1,5 @@
 import { type Addresses, noAddresses } from '../domain/addresses.ts'
+import type { Pause } from '../domain/pause.ts'
 import type { Service } from '../domain/service.ts'
 import { Status } from '../domain/status.ts'
 import {
@@ -28,7 +29,7 @@ export type ServiceMemories = {
 const nobody: readonly WatchedTarget[] = Object.freeze([])
 
 /** As a row of a new page reads. */
-const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets' | 'checkedAt'> = {
+const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets' | 'checkedAt' | 'pauses'> = {
   addresses: noAddresses,
   joining: nobody,
   checkedBy: null,
@@ -57,8 +58,8 @@ function createPage() {
   }
 }
 
-/** `goneSlot` is that of all services that are gone. */
-export function createServiceMemories(goneSlot: number): ServiceMemories {
+/** `goneSlot` is that of all services that are gone; `pauses` is when this process did not run. */
+export function createServiceMemories(goneSlot: number, pauses: readonly Pause[]): ServiceMemories {
   const { pageOf } = createColumns(createPage)
 
   /** In here, so that the way to its columns is no property of every service. */
@@ -71,6 +72,10 @@ export function createServiceMemories(goneSlot: number): ServiceMemories {
     constructor(service: Service, slot: number) {
       this.service = service
       this.slot = slot
+    }
+
+    get pauses(): readonly Pause[] {
+      return pauses
     }
 
     get targets(): readonly WatchedTarget[] {

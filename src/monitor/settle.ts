@@ -1,16 +1,25 @@
-import { explain } from '../domain/explanation.ts'
-import { type Health, nextHealth, statusAt } from '../domain/health.ts'
+import { type Health, nextHealth } from '../domain/health.ts'
 import { type Outcome, type Reason, verdictOf } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
 import type { Transition } from '../domain/transition.ts'
 import { recount } from './tally.ts'
-import { countsOf, serviceStatusAt, type WatchedService, type WatchedTarget } from './watch.ts'
+import {
+  countsOf,
+  explainTarget,
+  isServiceExcused,
+  isTargetExcused,
+  serviceStatusAt,
+  targetStatusAt,
+  type WatchedService,
+  type WatchedTarget,
+} from './watch.ts'
 
 const nothing: readonly Transition[] = []
 
 /** Takes an outcome into its target's health and counters. */
 export function settle(watched: WatchedTarget, outcome: Outcome): void {
-  replaceHealth(watched, nextHealth(watched.health, outcome, watched.watchedService.service.policy))
+  const { service, pauses } = watched.watchedService
+  replaceHealth(watched, nextHealth(watched.health, outcome, service.policy, pauses))
   watched.watchedService.revision++
   watched.checks++
   if (verdictOf(outcome.reason) === 'down') watched.failures++
@@ -25,7 +34,8 @@ export function replaceHealth(watched: WatchedTarget, after: Health): void {
   watched.health = after
   // Who is joining is none of its targets yet, and counted with them once it is.
   if (watchedService.joining.length > 0) watchedService.tally = null
-  else if (watchedService.tally !== null) recount(watchedService.tally, before, after, watchedService.service.policy)
+  else if (watchedService.tally !== null)
+    recount(watchedService.tally, before, after, watchedService.service.policy, watchedService.pauses)
 }
 
 /** Looks whether a target reads otherwise than last announced: after an outcome, or because it has gone stale. Returns the changes of status that came of it, the target's before the service's. */
@@ -33,10 +43,10 @@ export function review(watched: WatchedTarget, now: number): readonly Transition
   const { watchedService, target } = watched
   const { service } = watchedService
   const from = watched.announced
-  const to = statusAt(watched.health, service.policy, now).status
-  if (to === from) return reviewService(watchedService, now)
+  const to = targetStatusAt(watched, now).status
+  if (to === from || isTargetExcused(watched, now)) return reviewService(watchedService, now)
   watched.announced = to
-  const message = explain(watched.health, service.policy, target, now)
+  const message = explainTarget(watched, now)
   const reason = causeOf(watched, to)
   const transition = { service: service.name, target: target.name, from, to, at: now, reason, message }
   return [transition, ...reviewService(watchedService, now)]
@@ -48,10 +58,14 @@ function causeOf({ health: { lastOutcome } }: WatchedTarget, status: Status): Re
   return status === 'unknown' && verdictOf(lastOutcome.reason) !== 'unknown' ? null : lastOutcome.reason
 }
 
-/** Looks whether a service reads otherwise than last announced. */
+/**
+ * Looks whether a service reads otherwise than last announced. While one of its targets waits to be checked after a pause of this
+ * process, nothing is announced, because that would be two transitions of which neither happened to the service.
+ */
 export function reviewService(watchedService: WatchedService, now: number): readonly Transition[] {
   const to = serviceStatusAt(watchedService, now)
-  return to === watchedService.announced ? nothing : [turnService(watchedService, to, now)]
+  if (to === watchedService.announced || isServiceExcused(watchedService, now)) return nothing
+  return [turnService(watchedService, to, now)]
 }
 
 /** Announces another status of a service. The cause it gives is the first target that is down, else the first that is not up. */
@@ -59,9 +73,9 @@ function turnService(watchedService: WatchedService, to: Status, now: number): T
   const { service, targets, announced: from } = watchedService
   watchedService.announced = to
   watchedService.announcedAt = now
-  const reads = ({ health }: WatchedTarget) => statusAt(health, service.policy, now).status
+  const reads = (target: WatchedTarget) => targetStatusAt(target, now).status
   const culprit = targets.find((target) => reads(target) === 'down') ?? targets.find((target) => reads(target) !== 'up')
-  const cause = culprit && `; ${culprit.target.name}: ${explain(culprit.health, service.policy, culprit.target, now)}`
+  const cause = culprit && `; ${culprit.target.name}: ${explainTarget(culprit, now)}`
   const { up } = countsOf(watchedService, now)
   return {
     service: service.name,

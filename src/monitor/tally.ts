@@ -1,4 +1,5 @@
 import { type Health, readsSameUntil, statusAt } from '../domain/health.ts'
+import { noPauses, type Pause } from '../domain/pause.ts'
 import type { Policy } from '../domain/policy.ts'
 import { type Counts, noCounts } from '../domain/status.ts'
 
@@ -21,9 +22,14 @@ export type Tally = {
 const leastMs = 1000
 
 /** Counts all of them as they read now. */
-export function countAll(targets: Iterable<{ readonly health: Health }>, policy: Policy, now: number): Tally {
+export function countAll(
+  targets: Iterable<{ readonly health: Health }>,
+  policy: Policy,
+  now: number,
+  pauses: readonly Pause[] = noPauses,
+): Tally {
   const tally: Tally = { counts: noCounts(), at: now, until: Number.POSITIVE_INFINITY }
-  for (const { health } of targets) count(tally, health, policy)
+  for (const { health } of targets) count(tally, health, policy, pauses)
   return tally
 }
 
@@ -38,14 +44,20 @@ export function holds(tally: Tally, now: number): boolean {
 }
 
 /** Counts one of the targets by another health than before. */
-export function recount(tally: Tally, before: Health, after: Health, policy: Policy): void {
-  tally.counts[statusAt(before, policy, tally.at).status]--
-  count(tally, after, policy)
+export function recount(
+  tally: Tally,
+  before: Health,
+  after: Health,
+  policy: Policy,
+  pauses: readonly Pause[] = noPauses,
+): void {
+  tally.counts[statusAt(before, policy, tally.at, pauses).status]--
+  count(tally, after, policy, pauses)
 }
 
-function count(tally: Tally, health: Health, policy: Policy): void {
-  tally.counts[statusAt(health, policy, tally.at).status]++
-  const until = readsSameUntil(health, policy, tally.at)
+function count(tally: Tally, health: Health, policy: Policy, pauses: readonly Pause[]): void {
+  tally.counts[statusAt(health, policy, tally.at, pauses).status]++
+  const until = readsSameUntil(health, policy, tally.at, pauses)
   // What is stale by then reads unknown for as long as nothing comes in.
   if (until > tally.at) tally.until = Math.min(tally.until, until)
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { Absence } from '../domain/absence.ts'
+import { type Absence, addAbsence } from '../domain/absence.ts'
 import type { Status } from '../domain/status.ts'
 import type { LoggedTransition, Transition } from '../domain/transition.ts'
 import { continueLog } from './continue-log.ts'
@@ -31,6 +31,8 @@ export type TransitionLog = {
   find(query: TransitionQuery): LoggedTransition[]
   /** When Porthole was not running, the oldest first. */
   absences(): readonly Absence[]
+  /** Remembers that this process did not run for longer than its checks are trusted. */
+  addAbsence(absence: Absence): void
   /** What a service last was to an earlier process; undefined when nothing is known of that, or this one knows by now. */
   lastKnown(service: string): Status | undefined
   /** What came after the transition of this id, the oldest first, as many as wanted; null when some of it is forgotten, or was never kept. */
@@ -168,6 +170,9 @@ export function createTransitionLog({
       forgetOld()
       return absences
     },
+    addAbsence(absence) {
+      absences = addAbsence(absences, absence)
+    },
     lastKnown: lastKnown.statusOf,
     after(id, limit) {
       forgetOld()
@@ -187,7 +192,8 @@ export function createTransitionLog({
       forgottenId = completeAfter.id
       forgetBefore(kept.end - maxCount)
       const absence = endedAt < startedAt ? { from: endedAt, to: startedAt } : null
-      absences = absence === null ? earlier.absences : [...earlier.absences, absence]
+      // This process may have paused since it began.
+      absences = [...earlier.absences, ...(absence === null ? [] : [absence]), ...absences]
       return absence
     },
     add(transitions) {

@@ -1,7 +1,7 @@
 import type { Status } from '../domain/status.ts'
 import type { UptimeEvidence } from '../domain/uptime.ts'
 import type { TransitionLog } from './transition-log.ts'
-import { standingOf, type WatchedService } from './watch.ts'
+import { isServiceExcused, standingOf, type WatchedService } from './watch.ts'
 
 /** What there is to judge a service by, in any window up to now. */
 export function uptimeEvidence(
@@ -10,7 +10,10 @@ export function uptimeEvidence(
   now: number,
 ): Omit<UptimeEvidence, 'from' | 'to'> {
   const service = watched.service.name
-  const { status, since } = standingOf(watched, now)
+  const standing = standingOf(watched, now)
+  const { since } = standing
+  // After a pause of this process, that is kept as an absence, the status from before it holds until a check says otherwise.
+  const status = isServiceExcused(watched, now) ? watched.announced : standing.status
   const changes: { at: number; from: Status; to: Status }[] = log
     .find({ service })
     .filter(({ target }) => target === null)

@@ -1,5 +1,7 @@
 import type { Addresses } from '../domain/addresses.ts'
-import { type Health, statusAt } from '../domain/health.ts'
+import { explain } from '../domain/explanation.ts'
+import { type Health, isExcused, readsSameUntil, statusAt } from '../domain/health.ts'
+import type { Pause } from '../domain/pause.ts'
 import { statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import type { Counts, Status } from '../domain/status.ts'
@@ -85,10 +87,42 @@ export type WatchedService = {
   readsUntil: number
   /** Null where its targets are to be counted anew, or are so few that they always are. */
   tally: Tally | null
+  /** When this process did not run, which is the same list for all services. */
+  readonly pauses: readonly Pause[]
 }
 
 /** To count fewer targets than this anew takes no longer than to keep count of them. */
 const fewestTallied = 4
+
+/** Returns the status of a target at an instant, and since when it has it. */
+export function targetStatusAt(
+  { health, watchedService }: WatchedTarget,
+  now: number,
+): Pick<Health, 'status' | 'since'> {
+  return statusAt(health, watchedService.service.policy, now, watchedService.pauses)
+}
+
+/** Returns until when a target has the status that it has now, if no outcome comes in; `now` once it is stale. */
+export function targetReadsSameUntil({ health, watchedService }: WatchedTarget, now: number): number {
+  return readsSameUntil(health, watchedService.service.policy, now, watchedService.pauses)
+}
+
+/** Returns one sentence for people on why a target has the status that it has at an instant. */
+export function explainTarget({ target, health, watchedService }: WatchedTarget, now: number): string {
+  return explain(health, watchedService.service.policy, target, now, watchedService.pauses)
+}
+
+/** Whether a target is reported as unknown only because this process did not run. */
+export function isTargetExcused({ health, watchedService }: WatchedTarget, now: number): boolean {
+  return isExcused(health, watchedService.service.policy, now, watchedService.pauses)
+}
+
+/** Whether the status of a service waits for a target that is reported as unknown only because this process did not run. */
+export function isServiceExcused(watched: WatchedService, now: number): boolean {
+  const { pauses, targets } = watched
+  if (pauses.length === 0 || countsOf(watched, now).unknown === 0) return false
+  return targets.some((target) => isTargetExcused(target, now))
+}
 
 /** How a service reads at an instant. */
 export type ServiceStanding = { readonly status: Status; readonly since: number | null; readonly counts: Counts }
@@ -98,9 +132,8 @@ export function standingOf(watched: WatchedService, now: number): ServiceStandin
   const counts = { ...countsOf(watched, now) }
   const status = statusBy(counts, watched, now)
   if (status === watched.announced) return { status, since: watched.announcedAt, counts }
-  const { policy } = watched.service
   let latest = Number.NEGATIVE_INFINITY
-  for (const { health } of watched.targets) latest = Math.max(latest, statusAt(health, policy, now).since ?? latest)
+  for (const target of watched.targets) latest = Math.max(latest, targetStatusAt(target, now).since ?? latest)
   return { status, since: Number.isFinite(latest) ? latest : null, counts }
 }
 
@@ -133,7 +166,7 @@ export function forgetCounts(watched: WatchedService): void {
 function tallyOf(watched: WatchedService, now: number): Tally {
   const { targets, service, tally } = watched
   if (tally !== null && holds(tally, now)) return tally
-  const anew = countAll(targets, service.policy, now)
+  const anew = countAll(targets, service.policy, now, watched.pauses)
   if (targets.length >= fewestTallied) watched.tally = anew
   return anew
 }
@@ -141,7 +174,5 @@ function tallyOf(watched: WatchedService, now: number): Tally {
 /** Whether a quorum that those found so far cannot meet may still be met: a name that is not resolved yet may stand for any number. */
 function mayHaveMore({ service, targets }: WatchedService, now: number): boolean {
   if (service.resolve === 'first' || service.quorum === 'all') return false
-  return targets.some(
-    ({ target, health }) => target.address === null && statusAt(health, service.policy, now).status !== 'down',
-  )
+  return targets.some((watched) => watched.target.address === null && targetStatusAt(watched, now).status !== 'down')
 }

@@ -1,3 +1,4 @@
+import { noPauses, type Pause } from '../domain/pause.ts'
 import type { Service } from '../domain/service.ts'
 import type { Target } from '../domain/target.ts'
 import { rowOf } from './columns.ts'
@@ -23,11 +24,12 @@ export type Watchlist = {
   dropTarget(watched: WatchedTarget): void
 }
 
-export function createWatchlist(): Watchlist {
+/** `pauses` is when this process did not run. */
+export function createWatchlist(pauses: readonly Pause[] = noPauses): Watchlist {
   const [serviceSlots, targetSlots] = [createSlots(), createSlots()]
   /** Where those are that are gone: nothing is written there from then on, but that they are. */
   const [goneService, goneTarget] = [serviceSlots.take(), targetSlots.take()]
-  const [services, targets] = [createServiceMemories(goneService), createTargetMemories()]
+  const [services, targets] = [createServiceMemories(goneService, pauses), createTargetMemories()]
   targets.pageOf(goneTarget).retired[rowOf(goneTarget)] = 1
   const inSlot: (WatchedTarget | undefined)[] = []
   return {

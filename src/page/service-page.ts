@@ -1,8 +1,7 @@
 import { formatDuration } from '../domain/duration.ts'
-import { statusAt } from '../domain/health.ts'
 import type { ReportedStatus } from '../domain/status.ts'
 import { reportedStatus } from '../http/reports.ts'
-import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import { standingOf, targetStatusAt, type WatchedService } from '../monitor/watch.ts'
 import { copies } from './copies.ts'
 import { html, type Markup } from './markup.ts'
 import { dayPanel, latencyPanel, transitionPanel } from './service-panels.ts'
@@ -49,7 +48,7 @@ export function missingPage(name: string, { root }: View): Markup {
 
 function facts({ service, targets, checkedBy }: WatchedService, view: View): Markup {
   const { quorum, groups, policy } = service
-  const up = targets.filter(({ health }) => statusAt(health, policy, view.now).status === 'up').length
+  const up = targets.filter((target) => targetStatusAt(target, view.now).status === 'up').length
   const links = html`${groups.map((group) => html`<a href="${view.root}?group=${encodeURIComponent(group)}">${group}</a> `)}`
   const all: (readonly [string, Markup | string])[] = [
     ['Targets up', `${up} of ${targets.length}`],

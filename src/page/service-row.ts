@@ -1,5 +1,4 @@
-import { explain } from '../domain/explanation.ts'
-import { statusAt } from '../domain/health.ts'
+import { explainTarget, targetStatusAt } from '../monitor/watch.ts'
 import { roundsOf, sparkline } from './charts.ts'
 import { dayOf } from './day.ts'
 import { serviceLink } from './links.ts'
@@ -31,14 +30,14 @@ ${status !== 'up' && reasons({ watched, standing, status }, view)}</li>
 /** Why a service is not up, in the words of its targets. */
 function reasons({ watched, status }: Entry, view: View): Markup | null {
   const drained = status === 'draining' && html`<span>taken out of service by its operator</span>`
-  const { policy } = watched.service
   const faults = view.details
-    ? watched.targets.filter(({ health }) => statusAt(health, policy, view.now).status !== 'up')
+    ? watched.targets.filter((target) => targetStatusAt(target, view.now).status !== 'up')
     : []
   if (faults.length === 0 && drained === false) return null
-  const told = faults.slice(0, sentences).map(({ target, health }) => {
-    const sentence = explain(health, policy, target, view.now)
-    return html`<span>${!sentence.includes(target.name) && html`<b>${target.name}</b> `}${sentence}</span>`
+  const told = faults.slice(0, sentences).map((fault) => {
+    const sentence = explainTarget(fault, view.now)
+    const { name } = fault.target
+    return html`<span>${!sentence.includes(name) && html`<b>${name}</b> `}${sentence}</span>`
   })
   const more = faults.length - told.length
   return html`<p class="why">${drained}${told}${more > 0 && html`<span>and ${more} more</span>`}</p>`

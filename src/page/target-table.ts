@@ -1,8 +1,6 @@
 import { advise } from '../domain/advice.ts'
-import { explain } from '../domain/explanation.ts'
-import { statusAt } from '../domain/health.ts'
 import { worstFirst } from '../domain/status.ts'
-import type { WatchedService, WatchedTarget } from '../monitor/watch.ts'
+import { explainTarget, targetStatusAt, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
 import { roundsOf, sparkline } from './charts.ts'
 import { html, type Markup } from './markup.ts'
 import { statusShape } from './shapes.ts'
@@ -26,9 +24,9 @@ const columns = [
 ]
 
 /** The targets of a service, the worst first. */
-export function targetTable({ service, targets }: WatchedService, view: View): Markup {
+export function targetTable({ targets }: WatchedService, view: View): Markup {
   const readings = targets
-    .map((target) => ({ target, reads: statusAt(target.health, service.policy, view.now) }))
+    .map((target) => ({ target, reads: targetStatusAt(target, view.now) }))
     .sort((a, b) => worstFirst.indexOf(a.reads.status) - worstFirst.indexOf(b.reads.status))
   const rows = readings.map((reading) => targetRow(reading, view))
   return table('Table of targets', columns, rows, 'targets')
@@ -43,7 +41,7 @@ function targetRow({ target: watched, reads }: Reading, view: View): Markup {
   return html`<tr role="row" data-key="${target.name}" data-status="${reads.status}">
 <td role="cell"><span class="target">${target.name}</span>${address !== null && address !== target.name && html`<br><small>${address}</small>`}${target.resolvedFrom !== null && html`<br><small>of ${target.resolvedFrom}</small>`}</td>
 <td role="cell"><span class="status">${statusShape(reads.status)}${reads.status}</span>${ageOf(reads.since, view, 'for')}</td>
-<td role="cell"><p class="sentence">${lastOutcome !== null && html`<b>${lastOutcome.reason}</b> `}${explain(health, policy, target, view.now)}</p>${advice !== null && html`<p class="sentence"><small>${advice}</small></p>`}${ageOf(lastOutcome?.endedAt ?? null, view, 'ago')}</td>
+<td role="cell"><p class="sentence">${lastOutcome !== null && html`<b>${lastOutcome.reason}</b> `}${explainTarget(watched, view.now)}</p>${advice !== null && html`<p class="sentence"><small>${advice}</small></p>`}${ageOf(lastOutcome?.endedAt ?? null, view, 'ago')}</td>
 <td role="cell" class="number" data-label="Latency">${latencyMs === null ? '–' : formatLatency(latencyMs)}</td>
 <td role="cell">${sparkline(roundsOf(view.history, [watched]))}</td>
 <td role="cell" class="number" data-label="SYNs sent again">${synRetransmits ?? '–'} <small>${watched.synRetransmits} in all</small></td>

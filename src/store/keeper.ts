@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { Absence } from '../domain/absence.ts'
+import { type Absence, addAbsence } from '../domain/absence.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import { readKept } from './read-kept.ts'
@@ -18,6 +18,8 @@ export type Keeper = {
   /** The store: while there is none to be had, whatever is asked of it fails and says why. */
   readonly store: Store
   keeping(): Keeping
+  /** Keeps that this process did not run between two instants of the clock, once the store can be written. */
+  addAbsence(absence: Absence): void
   /** Opens the store if it is not open, writes what waits, and notes that Porthole runs. Once at a time. */
   turn(): Promise<void>
   /** Goes on taking turns; resolves after the first, or when that takes too long. */
@@ -51,8 +53,8 @@ export function createKeeper(parts: KeeperParts): Keeper {
   let opened: Store | null = null
   /** Up to this id all transitions are in the store. */
   let keptUpTo = log.lastId()
-  /** When no Porthole ran before this one, as long as that is not in the store. */
-  let absence: Absence | null = null
+  /** When no Porthole ran before this one, and when this one paused, as long as that is not in the store: milliseconds since the epoch. */
+  let absences: readonly Absence[] = []
   let failure: string | null = `the ${name} store is not open yet`
   let told: string | null = null
   /** Answers that are awaited for too long already. */
@@ -109,7 +111,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     if (aliveAt !== null || transitions.length > 0) {
       keptUpTo = Math.max(transitions.at(-1)?.id ?? 0, completeAfter.id)
       const absent = log.restore(readKept(loaded.value, clock))
-      absence = absent && { from: toEpoch(absent.from), to: toEpoch(absent.to) }
+      if (absent !== null) noteAbsence(absent)
     }
     await onLoad(loaded.value)
     // What was kept is watched by now, so that which is not is gone.
@@ -118,13 +120,18 @@ export function createKeeper(parts: KeeperParts): Keeper {
     return true
   }
 
-  /** Before the next beat, which would hide that nobody looked. */
-  async function keepAbsence(): Promise<boolean> {
-    const added = absence
-    if (added === null) return true
-    const kept = await ask((store) => store.addAbsence(added))
-    if (kept.ok) absence = null
-    return kept.ok
+  function noteAbsence({ from, to }: Absence): void {
+    absences = addAbsence(absences, { from: toEpoch(from), to: toEpoch(to) })
+  }
+
+  /** Writes absences before the next heartbeat, because the heartbeat would hide them. */
+  async function keepAbsences(): Promise<boolean> {
+    for (const added of absences) {
+      const kept = await ask((store) => store.addAbsence(added))
+      if (!kept.ok) return false
+      absences = absences.filter((one) => one !== added)
+    }
+    return true
   }
 
   async function flush(): Promise<boolean> {
@@ -147,7 +154,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
 
   async function takeTurn(): Promise<void> {
     if (opened === null && !(await load())) return
-    if ((await keepAbsence()) && (await flush())) await ask((store) => store.beat(toEpoch(clock.now())))
+    if ((await keepAbsences()) && (await flush())) await ask((store) => store.beat(toEpoch(clock.now())))
   }
 
   function turn(): Promise<void> {
@@ -181,6 +188,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
       close: async () => opened?.close(),
     },
     keeping: () => ({ failure, waiting: log.after(keptUpTo)?.length ?? log.find({}).length }),
+    addAbsence: noteAbsence,
     turn,
     async start() {
       const { promise: patienceIsOver, resolve } = Promise.withResolvers<void>()

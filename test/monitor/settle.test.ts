@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { diagnose } from '../../src/domain/diagnosis.ts'
 import { staleAfterMs } from '../../src/domain/health.ts'
 import type { Outcome } from '../../src/domain/outcome.ts'
+import type { Pause } from '../../src/domain/pause.ts'
 import type { Service } from '../../src/domain/service.ts'
 import type { Transition } from '../../src/domain/transition.ts'
 import { review, reviewService, settle as takeIn } from '../../src/monitor/settle.ts'
@@ -17,8 +18,8 @@ function settle(watched: WatchedTarget, outcome: Outcome, now: number): readonly
 }
 
 /** A service as the monitor watches it, and its first two targets. */
-function watched(service: Service): [WatchedService, WatchedTarget, WatchedTarget] {
-  const watchlist = createWatchlist()
+function watched(service: Service, pauses: Pause[] = []): [WatchedService, WatchedTarget, WatchedTarget] {
+  const watchlist = createWatchlist(pauses)
   const watchedService = watchlist.addService(service)
   watchedService.targets = service.targets.map((target) => watchlist.addTarget(target, watchedService))
   const [first, second = first] = watchedService.targets
@@ -236,4 +237,54 @@ test('targets that go stale one after another do not have all of them looked at 
     assert.ok(gone + 1 - unknown <= 100, `${unknown} of ${gone + 1} are counted as stale`)
   }
   assert.ok(looks <= 20, `they were counted ${looks} times`)
+})
+
+test('after a pause that was too long to believe anything, checks that find all as it was announce nothing', () => {
+  const pauses: Pause[] = []
+  const service = sampleService('pg', ['db-1:5432', 'db-2:5432'], { interval: 1000, timeout: 500 })
+  const [watchedService, first, second] = watched(service, pauses)
+  for (const target of [first, second]) settle(target, sampleOutcome('connected', 1000), 1000)
+  const announcedAt = standingOf(watchedService, 1000).since
+  pauses.push({ from: 1500, to: 61_500 })
+  assert.equal(standingOf(watchedService, 61_500).status, 'unknown')
+  assert.deepEqual(settle(first, sampleOutcome('connected', 61_600), 61_600), [])
+  // The other one is still to be checked.
+  assert.deepEqual(standingOf(watchedService, 61_600).counts, { up: 1, degraded: 0, down: 0, unknown: 1 })
+  assert.deepEqual(reviewService(watchedService, 61_600), [])
+  assert.deepEqual(settle(second, sampleOutcome('connected', 61_700), 61_700), [])
+  const { status, since } = standingOf(watchedService, 61_700)
+  assert.deepEqual([status, since], ['up', announcedAt])
+})
+
+test('what changed during a pause is announced as that alone', () => {
+  const pauses: Pause[] = []
+  const service = sampleService('pg', ['db-1:5432'], { interval: 1000, timeout: 500, fall: 2 })
+  const [, target] = watched(service, pauses)
+  settle(target, sampleOutcome('connected', 1000), 1000)
+  pauses.push({ from: 1500, to: 61_500 })
+  assert.deepEqual(settle(target, sampleOutcome('refused', 61_600), 61_600), [])
+  const told = settle(target, sampleOutcome('refused', 61_700), 61_700)
+  assert.deepEqual(
+    told.map(({ target, from, to }) => [target, from, to]),
+    [
+      ['db-1:5432', 'up', 'down'],
+      [null, 'up', 'down'],
+    ],
+  )
+})
+
+test('a target that is not checked after a pause either turns unknown', () => {
+  const pauses: Pause[] = []
+  const service = sampleService('pg', ['db-1:5432'], { interval: 1000, timeout: 500 })
+  const [, target] = watched(service, pauses)
+  settle(target, sampleOutcome('connected', 1000), 1000)
+  pauses.push({ from: 1500, to: 61_500 })
+  assert.deepEqual(review(target, 64_000), [])
+  assert.deepEqual(
+    review(target, 64_500).map(({ from, to }) => [from, to]),
+    [
+      ['up', 'unknown'],
+      ['up', 'unknown'],
+    ],
+  )
 })

@@ -1,0 +1,33 @@
+/** A time when this process did not run, though it was alive. Instants in milliseconds. */
+export type Pause = { readonly from: number; readonly to: number }
+
+/** The pauses of a process without any. */
+export const noPauses: readonly Pause[] = Object.freeze([])
+
+/** How many pauses are remembered, the newest. An older one would only extend the trust in a target that was not checked since. */
+const mostPauses = 100
+
+/** Returns how long the pauses between two instants lasted together, in milliseconds. `pauses` do not overlap, the oldest first. */
+export function pausedMs(pauses: readonly Pause[], from: number, to: number): number {
+  let ms = 0
+  for (let i = pauses.length - 1; i >= 0; i--) {
+    const pause = pauses[i] as Pause
+    if (pause.to <= from) break
+    ms += Math.max(0, Math.min(pause.to, to) - Math.max(pause.from, from))
+  }
+  return ms
+}
+
+/** Adds a pause to those before it, in place. One that overlaps them becomes one with them. The oldest beyond 100 is forgotten. */
+export function addPause(pauses: Pause[], added: Pause): void {
+  let { from, to } = added
+  let place = pauses.length
+  for (; place > 0; place--) {
+    const before = pauses[place - 1] as Pause
+    if (before.to < from) break
+    from = Math.min(from, before.from)
+    to = Math.max(to, before.to)
+  }
+  pauses.splice(place, pauses.length - place, { from, to })
+  if (pauses.length > mostPauses) pauses.shift()
+}

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { addAbsence } from '../../src/domain/absence.ts'
+import { isExcused, nextHealth, readsSameUntil, staleAfterMs, statusAt, unchecked } from '../../src/domain/health.ts'
+import { addPause, type Pause, pausedMs } from '../../src/domain/pause.ts'
+import { sampleOutcome, samplePolicy } from '../samples.ts'
+
+const anyPause = fc
+  .tuple(fc.integer({ min: 0, max: 1000 }), fc.integer({ min: 1, max: 300 }))
+  .map(([from, length]): Pause => ({ from, to: from + length }))
+
+test('pauses that overlap count once, in whatever order they are noticed', () => {
+  fc.assert(
+    fc.property(fc.array(anyPause, { maxLength: 20 }), fc.tuple(fc.nat(1300), fc.nat(1300)), (all, [a, b]) => {
+      const pauses: Pause[] = []
+      for (const pause of all.toSorted((one, other) => one.to - other.to)) addPause(pauses, pause)
+      const [from, to] = [Math.min(a, b), Math.max(a, b)]
+      let expected = 0
+      for (let ms = from; ms < to; ms++) if (all.some((pause) => pause.from <= ms && ms < pause.to)) expected++
+      assert.equal(pausedMs(pauses, from, to), expected)
+      assert.ok(pauses.every((pause, i) => i === 0 || (pauses[i - 1]?.to ?? 0) < pause.from))
+    }),
+  )
+})
+
+test('a process that pauses again and again remembers the last 100 pauses', () => {
+  const pauses: Pause[] = []
+  for (let i = 0; i < 1000; i++) addPause(pauses, { from: i * 10, to: i * 10 + 5 })
+  assert.equal(pauses.length, 100)
+  assert.equal(pauses.at(-1)?.to, 9995)
+})
+
+const policy = samplePolicy({ interval: 1000, timeout: 500 })
+const trustMs = 3500
+const checkedAt = 10_000
+const up = nextHealth(unchecked, sampleOutcome('connected', checkedAt), policy)
+
+test('trust is extended by the length of a pause', () => {
+  assert.equal(staleAfterMs(up, policy), trustMs)
+  const pauses = [{ from: 10_500, to: 13_500 }]
+  assert.equal(statusAt(up, policy, 16_499, pauses).status, 'up')
+  assert.equal(readsSameUntil(up, policy, 13_400, pauses), 13_500)
+  assert.equal(readsSameUntil(up, policy, 14_000, pauses), 16_500)
+  assert.deepEqual(statusAt(up, policy, 16_500, pauses), { status: 'unknown', since: 16_500 })
+})
+
+test('all pauses since the last verdict together extend trust by no more than as long again', () => {
+  const pauses: Pause[] = []
+  for (let from = checkedAt + 100; from < 100_000; from += 1000) {
+    addPause(pauses, { from, to: from + 900 })
+    const now = from + 900
+    const isFresh = now < checkedAt + 2 * trustMs
+    assert.equal(statusAt(up, policy, now, pauses).status, isFresh ? 'up' : 'unknown', `at ${now}`)
+  }
+})
+
+test('a pause before the last verdict extends nothing', () => {
+  const pauses = [{ from: 2000, to: 9999 }]
+  assert.equal(statusAt(up, policy, checkedAt + trustMs, pauses).status, 'unknown')
+})
+
+test('a status that only a pause made too old is excused until checks had as long as trust lasts', () => {
+  const pauses = [{ from: 10_500, to: 40_500 }]
+  const excusedUntil = 40_500 + trustMs - 500
+  assert.equal(isExcused(up, policy, 10_600, pauses), false)
+  assert.equal(statusAt(up, policy, 40_500, pauses).status, 'unknown')
+  assert.equal(isExcused(up, policy, 40_500, pauses), true)
+  assert.equal(isExcused(up, policy, excusedUntil - 1, pauses), true)
+  assert.equal(isExcused(up, policy, excusedUntil, pauses), false)
+})
+
+test('a status that went too old without a pause is not excused by a later one', () => {
+  const pauses = [{ from: 20_000, to: 50_000 }]
+  assert.equal(isExcused(up, policy, 50_000, pauses), false)
+})
+
+test('a target that a check finds as it was before a long pause has had its status all along', () => {
+  const pauses = [{ from: 10_500, to: 40_500 }]
+  const after = nextHealth(up, sampleOutcome('connected', 40_600), policy, pauses)
+  assert.deepEqual([after.status, after.since, after.confirmedAt], ['up', checkedAt, 40_600])
+})
+
+test('after a long pause one failure turns nothing', () => {
+  const pauses = [{ from: 10_500, to: 40_500 }]
+  const after = nextHealth(up, sampleOutcome('refused', 40_600), policy, pauses)
+  assert.equal(statusAt(after, policy, 40_600, pauses).status, 'unknown')
+  assert.equal(isExcused(after, policy, 40_600, pauses), true)
+})
+
+test('a thousand absences are remembered; of more the closest two become one', () => {
+  let absences = addAbsence([], { from: 0, to: 1 })
+  for (let i = 1; i < 1000; i++) absences = addAbsence(absences, { from: i * 1000, to: i * 1000 + 10 })
+  absences = addAbsence(absences, { from: 1_000_000, to: 1_000_010 })
+  assert.equal(absences.length, 1000)
+  absences = addAbsence(absences, { from: 1_000_020, to: 1_000_030 })
+  assert.equal(absences.length, 1000)
+  assert.deepEqual(absences.at(-1), { from: 1_000_000, to: 1_000_030 })
+})

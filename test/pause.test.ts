@@ -1,0 +1,86 @@
+/** Porthole stopped by SIGSTOP, as a frozen cgroup, a debugger or a paused virtual machine does it, and continued. */
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { listen } from './app.ts'
+import { createFolder, start, until } from './process.ts'
+
+type Started = Awaited<ReturnType<typeof start>>
+
+/** Starts Porthole over many services, and waits until all are up. */
+async function startOver(t: TestContext, settings: string, count: number, prober: string, env = {}): Promise<Started> {
+  const { target } = await listen(t)
+  const services = Array.from({ length: count }, (_, i) => `  s${i}: { targets: ['${target}'] }`)
+  const file = join(createFolder(t), 'porthole.yaml')
+  writeFileSync(file, `defaults: { ${settings} }\nservices:\n${services.join('\n')}\n`)
+  const porthole = await start(t, ['--config', file], { PORTHOLE_PROBER: prober, ...env })
+  await until('all are up', async () => (await fetch(`${porthole.url}/health`)).status === 200)
+  return porthole
+}
+
+/** Stops the process for so long, with a request that waits meanwhile; returns its status code. */
+async function pause({ child, url }: Started, ms: number): Promise<number> {
+  child.kill('SIGSTOP')
+  const waiting = fetch(`${url}/health/s0`)
+  await sleep(ms)
+  child.kill('SIGCONT')
+  return (await waiting).status
+}
+
+type Told = { service: string; target: string | null; from: string; to: string }
+
+/** The transitions that are no first answer. */
+async function changesOf(url: string): Promise<Told[]> {
+  const response = await fetch(`${url}/v1/transitions?limit=1000`)
+  const { transitions } = (await response.json()) as { transitions: Told[] }
+  return transitions.filter(({ from, to }) => !(from === 'unknown' && to === 'up'))
+}
+
+/** How many transitions there are to up. */
+async function countUps(url: string): Promise<number> {
+  const response = await fetch(`${url}/v1/transitions?limit=1000`)
+  const { transitions } = (await response.json()) as { transitions: Told[] }
+  return transitions.length
+}
+
+for (const prober of ['kernel', 'portable']) {
+  test(`a Porthole that was stopped for 5 s goes on with what it knew (${prober} prober)`, async (t) => {
+    const porthole = await startOver(t, 'interval: 1s, timeout: 2s', 270, prober)
+    const { url, metric } = porthole
+    const before = await countUps(url)
+    const code = await pause(porthole, 5000)
+    const all = await fetch(`${url}/health`)
+    const age = Number((await fetch(`${url}/health/s1`)).headers.get('age'))
+    assert.deepEqual([code, all.status], [200, 200], await all.text())
+    // Where it was not checked yet, its age is told as it is.
+    assert.ok(age >= 0 && age < 30)
+    await until('checks go on', async () => Number((await fetch(`${url}/health`)).headers.get('age')) < 2)
+    assert.deepEqual(await changesOf(url), [])
+    assert.equal(await countUps(url), before)
+    await porthole.logged(/^Porthole did not run for [\d.]+ s/)
+    const { '': seconds = 0 } = await metric('porthole_pause_seconds_total')
+    assert.ok(seconds >= 4.5, `${seconds} s`)
+  })
+
+  test(`a pause longer than a status is trusted is a gap, and no transition (${prober} prober)`, async (t) => {
+    const startedAt = performance.now()
+    const porthole = await startOver(t, 'interval: 500ms, timeout: 500ms', 20, prober)
+    const { url } = porthole
+    const before = await countUps(url)
+    assert.equal(await pause(porthole, 6000), 503)
+    await until('all are up again', async () => (await fetch(`${url}/health`)).status === 200)
+    assert.deepEqual(await changesOf(url), [])
+    assert.equal(await countUps(url), before)
+    const uptime = async () => {
+      const response = await fetch(`${url}/v1/services/s0/uptime`)
+      const { windows } = (await response.json()) as { windows: { upMs: number; downMs: number }[] }
+      return windows[0]
+    }
+    const { upMs = 0, downMs = -1 } = (await uptime()) ?? {}
+    assert.equal(downMs, 0)
+    const mostMs = performance.now() - startedAt - 5500
+    assert.ok(upMs > 0 && upMs < mostMs, `up for ${upMs} ms of ${mostMs} ms at most`)
+  })
+}
