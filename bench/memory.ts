@@ -112,5 +112,6 @@ function outcomeOf(address: string | null): Outcome {
     answer: 'syn-ack',
     icmp: null,
     code: null,
+    others: null,
   }
 }

@@ -216,6 +216,7 @@ function createProber(): Prober {
         answer: null,
         icmp: null,
         code: isUp ? null : 'ECONNREFUSED',
+        others: null,
       } as const
       queueMicrotask(() => ended(outcome))
     },

@@ -54,6 +54,7 @@ export function sampleOutcome(reason: Reason, endedAt: number, more: Partial<Out
     answer: null,
     icmp: null,
     code: null,
+    others: null,
     ...more,
   }
 }

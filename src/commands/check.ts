@@ -16,14 +16,15 @@ export type CheckParts = {
 // The sentence for an unknown verdict says by itself that the target could not be checked.
 const opening = { up: 'is up: ', down: 'is down: ', unknown: '' } as const
 
-/** Checks `host:port` once and says in a sentence what came of it. Returns the exit status: 0 up, 1 otherwise, 2 wrong usage. */
+/** Checks `host:port` once and says in a sentence what came of it, after a line about each address if the host is a name. Returns the exit status: 0 up, 1 otherwise, 2 wrong usage. */
 export async function check(targetText: string, { timeoutMs, prober, out, err }: CheckParts): Promise<0 | 1 | 2> {
   const target = parseTarget(targetText)
   if (typeof target === 'string') {
     err(target)
     return 2
   }
-  const outcome = await awaitOutcome(prober, { target, timeoutMs, close: builtInDefaults.close, urgent: true })
+  const request = { target, timeoutMs, close: builtInDefaults.close, urgent: true, tellAddress: out }
+  const outcome = await awaitOutcome(prober, request)
   if (outcome === undefined) {
     err(`the check of ${target.name} was abandoned`)
     return 1

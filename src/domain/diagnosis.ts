@@ -7,6 +7,11 @@ import { formatAddress, type Target } from './target.ts'
  * without ICMP messages a firewall that refuses looks like a host that does.
  */
 export function diagnose(outcome: Outcome, target: Target): string {
+  const sentence = diagnoseAddress(outcome, target)
+  return outcome.others === null ? sentence : `${sentence}; ${outcome.others}`
+}
+
+function diagnoseAddress(outcome: Outcome, target: Target): string {
   const where = outcome.address ?? formatAddress(target.host, target.port)
   const spent = formatSpan(outcome.endedAt - outcome.startedAt)
   const code = outcome.code === null ? '' : ` (${outcome.code})`
@@ -40,7 +45,8 @@ export function diagnose(outcome: Outcome, target: Target): string {
   }
 }
 
-function afterLoss({ synRetransmits }: Outcome): string {
+/** Says how many SYNs were lost before the handshake, with a comma before it; an empty text when none was. */
+export function afterLoss({ synRetransmits }: Outcome): string {
   if (synRetransmits === null || synRetransmits === 0) return ''
   return `, after ${synRetransmits} lost ${synRetransmits === 1 ? 'SYN' : 'SYNs'}`
 }
@@ -91,7 +97,8 @@ const icmpNames: Record<string, string> = {
   '6/3/0': 'hop limit exceeded',
 }
 
-function nameIcmp({ version, type, code }: IcmpError): string {
+/** Returns the name of an ICMP message as its RFC writes it. */
+export function nameIcmp({ version, type, code }: IcmpError): string {
   const name = icmpNames[`${version}/${type}/${code}`] ?? `type ${type} code ${code}`
   return `${version === 4 ? 'ICMP' : 'ICMPv6'} ${name}`
 }

@@ -60,4 +60,6 @@ export type Outcome = {
   readonly icmp: IcmpError | null
   /** The error's name (`EMFILE`, `EAI_AGAIN`), or the dial rule that denied it; null when the check succeeded or its own deadline ended it. */
   readonly code: string | null
+  /** What came of the other addresses of its name, as a phrase for people; null when one connected, or no other was dialled. */
+  readonly others: string | null
 }

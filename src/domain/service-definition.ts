@@ -33,7 +33,8 @@ export const ServiceDefinition = z
     quorum: z.string().meta({ description: '`all`, `any`, a count, or a share such as `50%`.' }),
     groups: z.array(z.string()),
     resolve: Resolve.meta({
-      description: 'Which addresses of a name are dialled: the first, or each as a member of its own.',
+      description:
+        'How the addresses of a name are checked: together, where the first that connects counts, or each as a target of its own.',
     }),
     ...definedPolicy(),
     ttl: duration(

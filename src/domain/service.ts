@@ -4,7 +4,7 @@ import { membersNeeded, Quorum, unreachableQuorum } from './quorum.ts'
 import { quote } from './quote.ts'
 import { type KeptTarget, keepTarget, Target, type TargetParts, targetKey, targetOf } from './target.ts'
 
-/** Which addresses of a name are dialled: the first that the system returns, or each as a member of its own. */
+/** How the addresses of a name are checked: together, where the first that connects counts, or each as a member of its own. */
 export const Resolve = z.enum(['first', 'all'], {
   error: (issue) => `${quote(issue.input)} is not a way to resolve: write first or all`,
 })

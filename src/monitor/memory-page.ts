@@ -49,8 +49,8 @@ export function createMemoryPage() {
     resent: wordColumn(),
     /** Where it is not the target's own: that of a name. */
     address: sparseColumn<string | null>(),
-    /** Where there is either, which is seldom while all is well. */
-    rest: sparseColumn<Pick<Outcome, 'icmp' | 'code'>>(),
+    /** Where there is any of these, which is seldom while all is well. */
+    rest: sparseColumn<Pick<Outcome, 'icmp' | 'code' | 'others'>>(),
     /** What was last read or written, which is read several times while an outcome is taken in. */
     last: { row: -1, health: unchecked },
   }
@@ -100,6 +100,7 @@ function readOutcome(page: MemoryPage, row: number, own: string | null): Outcome
     answer: wordAt(Answer.options, page.answer, row),
     icmp: rest?.icmp ?? null,
     code: rest?.code ?? null,
+    others: rest?.others ?? null,
   }
 }
 
@@ -125,12 +126,13 @@ function writeOutcome(page: MemoryPage, row: number, outcome: Outcome | null, ow
     page.latencyMs[row] = Number.NaN
     return
   }
-  const { startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code } = outcome
+  const { startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code, others } = outcome
   page.startedAt[row] = startedAt
   page.endedAt[row] = endedAt
   page.latencyMs[row] = latencyMs ?? Number.NaN
   page.resent[row] = synRetransmits ?? unseen
   page.answer[row] = placeOf(Answer.options, answer)
   put(page.address, row, address === own ? undefined : address)
-  put(page.rest, row, icmp === null && code === null ? undefined : { icmp, code })
+  const isPlain = icmp === null && code === null && others === null
+  put(page.rest, row, isPlain ? undefined : { icmp, code, others })
 }

@@ -4,6 +4,7 @@ import type { Close } from '../domain/policy.ts'
 import { formatAddress } from '../domain/target.ts'
 import { reasonOfLookup } from './errno.ts'
 import type { CheckEnded, CheckRequest, Prober } from './prober.ts'
+import { createRacer } from './race.ts'
 import type { Resolver } from './resolver.ts'
 
 /** One literal address to dial. `deadline` is an instant of the clock. */
@@ -16,7 +17,7 @@ export type Dial = {
 }
 
 /** How a dial ended. */
-export type Ending = Omit<Outcome, 'startedAt' | 'address'>
+export type Ending = Omit<Outcome, 'startedAt' | 'address' | 'others'>
 
 /** A latency as it is told: no clock in use here tells less than a microsecond. In milliseconds. */
 export function roundLatency(ms: number): number {
@@ -24,28 +25,49 @@ export function roundLatency(ms: number): number {
 }
 
 /** Dials literal addresses. The part of a prober that differs from one to the next. */
-export type Dialler = {
+export type Dialler<Handle> = {
   readonly name: Prober['name']
-  /** Calls back once, after this call has returned; with undefined when it was closed first. */
-  dial(dial: Dial, ended: (ending: Ending | undefined) => void): void
+  /**
+   * Calls back once, after this call has returned; with undefined when it was closed first. Returns a handle to cancel the dial by;
+   * null when there is nothing to cancel.
+   */
+  dial(dial: Dial, ended: (ending: Ending | undefined) => void): Handle | null
+  /** Closes the socket of a dial that has not called back. Whether it still does, and with what, has no meaning. */
+  cancel(handle: Handle): void
   restarts(): number
   close(): Promise<void>
 }
 
-/** A prober that looks names up and dials the first address, both within the check's one deadline. It owns the resolver. */
-export function proberOf(dialler: Dialler, { clock, resolver }: { clock: Clock; resolver: Resolver }): Prober {
+/** A prober that looks names up and dials their addresses, both within the check's one deadline. It owns the resolver. */
+export function proberOf<Handle>(
+  dialler: Dialler<Handle>,
+  { clock, resolver }: { clock: Clock; resolver: Resolver },
+): Prober {
   let closed = false
+  const racer = createRacer<Handle>({
+    clock,
+    cancel: dialler.cancel,
+    dial: (ip, request, startedAt, deadline, ended) =>
+      dial(ip, formatAddress(ip, request.target.port), request, startedAt, deadline, ended),
+  })
 
   /** Every dial comes through here with the very address that is dialled: no name is looked up after the rules have been asked. */
-  function dial(ip: string, address: string, request: CheckRequest, startedAt: number, ended: CheckEnded): void {
-    const { target, timeoutMs, close, urgent, rules } = request
+  function dial(
+    ip: string,
+    address: string,
+    request: CheckRequest,
+    startedAt: number,
+    deadline: number,
+    ended: CheckEnded,
+  ): Handle | null {
+    const { target, close, urgent, rules } = request
     const rule = rules?.denial(ip) ?? null
     if (rule !== null) {
       const outcome = undialled('denied', startedAt, address, rule)
       queueMicrotask(() => ended(outcome))
-      return
+      return null
     }
-    dialler.dial({ ip, port: target.port, deadline: startedAt + timeoutMs, close, urgent }, (ending) => {
+    return dialler.dial({ ip, port: target.port, deadline, close, urgent }, (ending) => {
       ended(ending === undefined ? undefined : outcomeOf(ending, startedAt, address))
     })
   }
@@ -62,21 +84,23 @@ export function proberOf(dialler: Dialler, { clock, resolver }: { clock: Clock; 
       answer: null,
       icmp: null,
       code,
+      others: null,
     }
   }
 
   async function resolve(request: CheckRequest, startedAt: number, ended: CheckEnded): Promise<void> {
     const unresolved = (reason: Reason, code: string | null) => undialled(reason, startedAt, null, code)
     const { host, port } = request.target
-    const resolution = await resolver.resolve(host, startedAt + request.timeoutMs)
+    const deadline = startedAt + request.timeoutMs
+    const resolution = await resolver.resolve(host, deadline)
     if (closed) ended(undefined)
     else if (resolution === null) ended(unresolved('local', null))
     else if ('code' in resolution) ended(unresolved(reasonOfLookup(resolution.code), resolution.code))
+    else if (resolution.addresses.length > 1 || request.tellAddress)
+      racer.race(resolution.addresses, request, startedAt, ended)
     else {
-      // A name whose first address is denied is denied, though another might do: which address is checked
-      // must not change with the rules, and a name that mixes them is likelier a trick than a service.
       const [ip] = resolution.addresses
-      dial(ip, formatAddress(ip, port), request, startedAt, ended)
+      dial(ip, formatAddress(ip, port), request, startedAt, deadline, ended)
     }
   }
 
@@ -87,7 +111,7 @@ export function proberOf(dialler: Dialler, { clock, resolver }: { clock: Clock; 
       const startedAt = clock.now()
       const { host, address } = request.target
       if (closed) queueMicrotask(() => ended(undefined))
-      else if (address !== null) dial(host, address, request, startedAt, ended)
+      else if (address !== null) dial(host, address, request, startedAt, startedAt + request.timeoutMs, ended)
       else void resolve(request, startedAt, ended)
     },
     async close() {
@@ -101,5 +125,5 @@ export function proberOf(dialler: Dialler, { clock, resolver }: { clock: Clock; 
 /** Field by field: every check comes through here, and copying an object costs twice as much. */
 function outcomeOf(ending: Ending, startedAt: number, address: string): Outcome {
   const { reason, endedAt, latencyMs, synRetransmits, answer, icmp, code } = ending
-  return { reason, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code }
+  return { reason, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code, others: null }
 }

@@ -32,7 +32,7 @@ export function createPortableProber({
 }: PortableParts): Prober {
   const sockets = new Set<Socket>()
 
-  function dial({ ip, port, deadline, close }: Dial, done: (ending: Ending | undefined) => void): void {
+  function dial({ ip, port, deadline, close }: Dial, done: (ending: Ending | undefined) => void): Socket | null {
     const begunAt = clock.now()
     const ended = (reason: Reason, tookMs: number | null, code: string | null): Ending => {
       const latencyMs = tookMs === null ? null : roundLatency(tookMs)
@@ -51,7 +51,7 @@ export function createPortableProber({
       socket = connect({ host: ip, port, autoSelectFamily: false })
     } catch (error) {
       queueMicrotask(() => done(ended('local', null, codeOf(error))))
-      return
+      return null
     }
     // Node calls connect(2) in a tick of its own, queued by net.connect(). The tick queued next finds the socket destroyed
     // exactly when connect(2) itself failed: whatever comes by way of the network comes later, by way of the event loop.
@@ -80,11 +80,13 @@ export function createPortableProber({
       sockets.delete(socket)
       finish(undefined)
     })
+    return socket
   }
 
-  const dialler: Dialler = {
+  const dialler: Dialler<Socket> = {
     name: 'portable',
     dial,
+    cancel: (socket) => void socket.destroy(),
     restarts: () => 0,
     async close() {
       const gone = [...sockets].map((socket) => new Promise((done) => socket.once('close', done)))

@@ -12,6 +12,8 @@ export type CheckRequest = {
   readonly urgent: boolean
   /** Which addresses may be dialled for it; any where there are none. */
   readonly rules?: DialRules | null
+  /** Takes a line about each address of a name, in the order of the dials, before the check ends. */
+  readonly tellAddress?: (line: string) => void
 }
 
 /** Told of the end of a check: a failed one has an outcome too; undefined when the prober was closed first, which is neither success nor failure. */

@@ -19,6 +19,7 @@ type WrittenOutcome = [
   answer: Answer | null,
   icmp: IcmpError | null,
   code: string | null,
+  others?: string | null,
 ]
 
 type WrittenTarget = [
@@ -70,9 +71,12 @@ export function writeTarget(memory: TargetMemory, clock: Clock): string {
 }
 
 function writeOutcome(outcome: Outcome, clock: Clock): WrittenOutcome {
-  const { reason, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code } = outcome
+  const { reason, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code, others } = outcome
   const [from, to] = [clock.toEpoch(startedAt), clock.toEpoch(endedAt)]
-  return [reason, from, to, address, latencyMs, synRetransmits, answer, icmp, code]
+  const written: WrittenOutcome = [reason, from, to, address, latencyMs, synRetransmits, answer, icmp, code]
+  // Nearly all targets have none: they are written as before.
+  if (others !== null) written.push(others)
+  return written
 }
 
 /** Reads what `writeTarget` wrote, parsed; null when another version of Porthole wrote it otherwise. */
@@ -94,9 +98,9 @@ export function readTarget(written: unknown, clock: Clock): TargetMemory | null 
 }
 
 function readOutcome(written: WrittenOutcome, clock: Clock): Outcome {
-  const [reason, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code] = written
+  const [reason, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code, others = null] = written
   const [from, to] = [clock.fromEpoch(startedAt), clock.fromEpoch(endedAt)]
-  return { reason, startedAt: from, endedAt: to, address, latencyMs, synRetransmits, answer, icmp, code }
+  return { reason, startedAt: from, endedAt: to, address, latencyMs, synRetransmits, answer, icmp, code, others }
 }
 
 /** What is remembered of a service itself, likewise. */

@@ -44,6 +44,36 @@ test('a closed port is down with the reason in a sentence, and the exit status i
   assert.deepEqual([status, err], [1, []])
 })
 
+test('a name is told address by address, in the order of the dials, before the verdict', async (t) => {
+  const server = net.createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const { status, out } = await run(
+    `db-1:${port}`,
+    proberWith(async () => ['127.0.0.2', '127.0.0.1', '127.0.0.3']),
+  )
+  const [refused, connected, left, verdict] = out
+  assert.match(refused ?? '', /^127\.0\.0\.2:\d+: refused in [\d.]+ ms$/)
+  assert.match(connected ?? '', /^127\.0\.0\.1:\d+: connected in [\d.]+ ms$/)
+  assert.equal(left, `127.0.0.3:${port}: not dialled`)
+  assert.match(verdict ?? '', /^db-1:\d+ is up: connected in [\d.]+ ms$/)
+  assert.deepEqual([status, out.length], [0, 4])
+})
+
+test('a name with one address is told likewise', async () => {
+  const { status, out } = await run(
+    'db-1:1',
+    proberWith(async () => ['127.0.0.2']),
+  )
+  assert.match(out[0] ?? '', /^127\.0\.0\.2:1: refused in [\d.]+ ms$/)
+  assert.match(
+    out[1] ?? '',
+    /^db-1:1 is down: refused in [\d.]+ ms: nobody listens on 127\.0\.0\.2:1, or a firewall rejects it$/,
+  )
+  assert.deepEqual([status, out.length], [1, 2])
+})
+
 test('our own fault is not called down, and the exit status is 1', async () => {
   const lookup: Lookup = () => Promise.reject(Object.assign(new Error('no resolver'), { code: 'EAI_AGAIN' }))
   assert.deepEqual(await run('db-1:5432', proberWith(lookup)), {

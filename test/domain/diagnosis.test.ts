@@ -15,6 +15,7 @@ const found = (reason: Reason, evidence: Partial<Outcome> = {}): Outcome => ({
   answer: null,
   icmp: null,
   code: null,
+  others: null,
   ...evidence,
 })
 

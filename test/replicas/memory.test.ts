@@ -42,6 +42,7 @@ const outcome = fc.record(
       ),
     ),
     code: fc.option(text),
+    others: fc.option(text),
   },
   plain,
 )

@@ -28,6 +28,8 @@ export type KernelParts = { readonly clock: Clock; readonly resolver: Resolver }
 /** A dial whose finding is awaited. */
 type Pending = (ending: Ending | undefined) => void
 
+const ignoreEnding: Pending = () => {}
+
 /** Starts the kernel prober, or says in a sentence why it cannot run here. The resolver is its own only if it starts. */
 export async function startKernelProber({ clock, resolver }: KernelParts): Promise<Prober | string> {
   try {
@@ -40,7 +42,7 @@ export async function startKernelProber({ clock, resolver }: KernelParts): Promi
   }
 }
 
-async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
+async function startDialler(libc: Libc, clock: Clock): Promise<Dialler<number>> {
   // Shared, so that what a worker that died left open can be closed from here.
   const openFds = new Uint8Array(new SharedArrayBuffer(Math.min(descriptorLimit() ?? mostFds, mostFds)))
   const wakeFd = libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
@@ -180,12 +182,20 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler> {
     dial(dial, ended) {
       if (worker === null || closing) {
         queueMicrotask(() => ended(closing ? undefined : lost()))
-        return
+        return null
       }
       const slot = freeSlots.pop() ?? pending.length
       pending[slot] = ended
       if (outbox.length === 0) setImmediate(flush)
       records.packDial(outbox, slot, dial)
+      return slot
+    },
+    cancel(slot) {
+      if (pending[slot] === undefined || worker === null || closing) return
+      // The slot stays taken until its finding is in: one may be on its way already, and must not end another dial.
+      pending[slot] = ignoreEnding
+      if (outbox.length === 0) setImmediate(flush)
+      records.packCancel(outbox, slot)
     },
     close() {
       closing = true

@@ -7,10 +7,11 @@ import { createErrorQueue } from './error-queue.ts'
 import { type Evidence, isRoundTrip, judge } from './evidence.ts'
 import type { Libc } from './libc.ts'
 import type { Outbox } from './outbox.ts'
-import type { SlottedDial } from './records.ts'
+import { cancelled, type SlottedDial } from './records.ts'
 import { ECONNREFUSED, isAnswer, type Sockets, TCP_ESTABLISHED, TCP_SYN_SENT, type TcpInfo } from './sockets.ts'
 
 const ETIME = 62
+const ECANCELED = 125
 
 /** How many dials one turn begins, and how many sockets it closes: a millisecond or two of work, so that deadlines are looked at in between. */
 const callsPerTurn = 64
@@ -76,6 +77,10 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   function begin(dial: SlottedDial): void {
     const begunAt = now()
     if (begunAt >= dial.deadline) {
+      if (dial.deadline === cancelled) {
+        cancel(dial.slot)
+        return
+      }
       // Too late for a SYN: we kept it waiting, which says nothing of the target.
       tell(dial, withoutSocket(ETIME), begunAt, null)
       return
@@ -98,6 +103,17 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     if (errno === null) timers.push(socket)
     else if (errno === 0) connected(socket, sockets.readInfo(fd), now())
     else failed(socket, errno, !isAnswer(errno), sockets.readInfo(fd), now())
+  }
+
+  /**
+   * Closes the socket that dials for a slot, and says so, which frees the slot. Dials that came before have begun, because a cancel waits in
+   * the same queue: where none dials for the slot, its finding is on its way. Looks at every socket, because cancels are rare and dials are not.
+   */
+  function cancel(slot: number): void {
+    const socket = open.find((candidate) => candidate?.phase === 'handshake' && candidate.dial.slot === slot)
+    if (socket === undefined) return
+    tell(socket.dial, withoutSocket(ECANCELED), now(), null)
+    shut(socket)
   }
 
   function connected(socket: Socket, info: TcpInfo, endedAt: number): void {

@@ -19,6 +19,9 @@ export type SlottedDial = Pick<Dial, 'deadline' | 'close' | 'urgent'> & {
   readonly at: number
 }
 
+/** The deadline of a record that is no dial, but cancels the one in its slot. No dial has it, because every clock is past it. */
+export const cancelled = Number.NEGATIVE_INFINITY
+
 /** What came of a dial, as the worker sees it. `errno` is the error's number; null when there was none. */
 export type Finding = Pick<Outcome, 'reason' | 'endedAt' | 'latencyMs' | 'synRetransmits' | 'answer' | 'icmp'> & {
   readonly slot: number
@@ -58,6 +61,13 @@ export function createRecords(libc: Libc) {
     packDial(into: number[], slot: number, { ip, port, deadline, close, urgent }: Dial): void {
       into.push(slot, deadline, closes.indexOf(close), urgent ? 1 : 0)
       layOutAddress(libc, ip, port, address)
+      packAddress(into)
+    },
+
+    /** Adds the cancelling of a dial to a batch in the making, in its place among the dials. */
+    packCancel(into: number[], slot: number): void {
+      into.push(slot, cancelled, none, 0)
+      words.fill(0)
       packAddress(into)
     },
 
