@@ -1,6 +1,7 @@
 import { diagnose, formatSpan } from './diagnosis.ts'
 import { type Health, statusAt } from './health.ts'
 import { noPauses, type Pause } from './pause.ts'
+import { isPending } from './pending.ts'
 import type { Policy } from './policy.ts'
 import type { Target } from './target.ts'
 
@@ -12,8 +13,12 @@ export function explain(
   now: number,
   pauses: readonly Pause[] = noPauses,
 ): string {
-  if (health.lastOutcome === null)
-    return policy.intervalMs === null ? 'only checked when asked, and not asked yet' : 'not checked yet'
+  if (health.lastOutcome === null) {
+    if (policy.intervalMs === null) return 'only checked when asked, and not asked yet'
+    return isPending(health, policy, now, pauses)
+      ? 'added, and not checked yet: it counts once it was'
+      : 'not checked yet'
+  }
   const sentence = diagnose(health.lastOutcome, target)
   const isStale = health.confirmedAt !== null && statusAt(health, policy, now, pauses).status !== health.status
   if (!isStale) return sentence

@@ -5,7 +5,7 @@ import type { Policy } from './policy.ts'
 /** What is remembered of a target between checks. Times are instants of the monotonic clock, in milliseconds. */
 export type Health = {
   readonly status: 'up' | 'down' | 'unknown'
-  /** When the status settled; null while nothing ever did. */
+  /** When the status settled; null while nothing ever did. Of a target that joined a service and was not checked yet, when it joined. */
   readonly since: number | null
   /** The verdicts in a row that agree with the last one; an unknown verdict neither counts nor breaks it. */
   readonly streak: { readonly verdict: 'up' | 'down'; readonly count: number } | null

@@ -59,11 +59,14 @@ export function drainedQuorum(quorum: Quorum, total: number, drained: number): s
 /**
  * The status of a service over its targets, or of a group over its services.
  * A degraded service does its work, so it counts as up toward the quorum. Nothing to count says nothing: unknown.
+ * `pending` is how many members are not in the counts because they were added and are not checked yet. A quorum cannot ask for more
+ * members than count while there are any, because a quorum that grew with the targets would read down until they are checked.
  */
-export function statusOf(counts: Counts, quorum: Quorum): Status {
+export function statusOf(counts: Counts, quorum: Quorum, pending = 0): Status {
   const total = counts.up + counts.degraded + counts.down + counts.unknown
   if (total === 0) return 'unknown'
-  const needed = membersNeeded(quorum, total)
+  const asked = membersNeeded(quorum, total)
+  const needed = pending > 0 ? Math.min(asked, total) : asked
   if (counts.up + counts.degraded >= needed) return counts.up === total ? 'up' : 'degraded'
   return counts.up + counts.degraded + counts.unknown < needed ? 'down' : 'unknown'
 }

@@ -70,9 +70,10 @@ export function serviceAsHealthJson(report: ServiceReport, passes: boolean): Hea
   const faults = report.targets
     .filter(({ status }) => status !== 'up')
     .map(({ target, message }) => `${target}: ${message}`)
-  const output = [...drained, ...faults].join('; ')
+  const result = resultOf(report.status, passes)
+  const output = result === 'pass' ? '' : [...drained, ...faults].join('; ')
   return {
-    status: resultOf(report.status, passes),
+    status: result,
     serviceId: report.service,
     description: `${report.targetsUp} of ${report.targetsTotal} targets up, quorum ${report.quorum}`,
     ...(output === '' ? {} : { output }),

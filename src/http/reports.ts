@@ -52,7 +52,9 @@ export const TargetReport = z
     address: z.string().nullable().meta({ description: 'The literal address dialled last.' }),
     streak: count.meta({ description: 'Verdicts in a row like the last one.' }),
     streakVerdict: z.enum(['up', 'down']).nullable(),
-    since: time.meta({ description: 'When the status settled.' }),
+    since: time.meta({
+      description: 'When the status settled; of a target that was added and not checked yet, when it was added.',
+    }),
     checkedAt: time.meta({ description: 'When the last check ended.' }),
   })
   .meta({ id: 'TargetReport' })
@@ -70,7 +72,7 @@ export const ServiceReport = z
     quorum: z.string().meta({ description: '`all`, `any`, a count, or a share such as `50%`.' }),
     groups: z.array(z.string()),
     targetsUp: count,
-    targetsTotal: count,
+    targetsTotal: count.meta({ description: 'Those that were added and do not count yet are among them.' }),
     checkedBy: z
       .object({
         replica: z.string(),

@@ -96,10 +96,12 @@ function familiesOf(clock: Clock): Family<Page>[] {
 
 /** What a page has for the reason of a check that connected. */
 const connected = placeOf(Reason.options, 'connected')
+/** What a page has for a target that reads unknown. */
+const unknownPlace = placeOf(Status.options, 'unknown')
 
 /** The series of all targets. */
 export type TargetSeries = {
-  /** Follows a target from now on, or brings it up to date. Returns whether its status reads otherwise than before. */
+  /** Follows a target from now on, or brings it up to date. Returns whether it may count otherwise among the targets of its service than before. */
   patch(watched: WatchedTarget, now: number): boolean
   remove(watched: WatchedTarget): void
   has(watched: WatchedTarget): boolean
@@ -141,9 +143,12 @@ export function createTargetSeries({
       const page = table.pageOf(slot) as Page
       const { status } = targetStatusAt(watched, now)
       const place = placeOf(Status.options, status)
-      const hasChanged = isNew || place !== page.status[row]
+      const reason = placeOf(Reason.options, reasonNotUp(health, policy, status))
+      // A target that was pending counts as unknown after a check that has no verdict, and once its time is over.
+      const wasPending = place === unknownPlace && (page.reason[row] !== reason || (page.until[row] as number) <= now)
+      const hasChanged = isNew || place !== page.status[row] || wasPending
       page.status[row] = place
-      page.reason[row] = placeOf(Reason.options, reasonNotUp(health, policy, status))
+      page.reason[row] = reason
       const until = targetReadsSameUntil(watched, now)
       // Once it is stale, time changes nothing more of it: no series tells how old it is.
       page.until[row] = until > now ? until : Number.POSITIVE_INFINITY

@@ -11,7 +11,7 @@ import { type Checked, type Checks, createChecks } from './checks.ts'
 import { createGroupMembers, type GroupMembers } from './group-members.ts'
 import type { Registry, RegistryChange } from './registry.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
-import { type Retargeted, retarget } from './retarget.ts'
+import { markPending, type Retargeted, retarget } from './retarget.ts'
 import { replaceHealth } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import type { Checker, ServiceMemory, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
@@ -34,12 +34,14 @@ export type Monitor = Pick<Watchlist, 'targetAt' | 'memoryOf'> &
     readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted>
     /**
      * Takes in what another replica remembers of a service and of some of its targets, by their names. What reads otherwise than it
-     * was announced is announced here, if the service is covered.
+     * was announced is announced here, if the service is covered. `isWhole`: the other replicas remember no more of it, so none of them
+     * checked a target that is missing. Where nothing was known here before, such a target was added while they checked the others.
      */
     adopt(
       watchedService: WatchedService,
       service: ServiceMemory | null,
       targets: ReadonlyMap<string, TargetMemory>,
+      options?: { isWhole: boolean },
     ): void
     /** From now on this says who checks each service. */
     attribute(checkerOf: (service: string) => Checker | null): void
@@ -103,7 +105,7 @@ export function createMonitor(parts: {
     watchedService.service = service
     watchedService.drained = registry.drained.has(service.name)
     watchedService.checkedBy = checkerOf(service.name)
-    const { left } = retarget(watchedService, watchlist)
+    const { left } = retarget(watchedService, watchlist, clock.now())
     announcer.reviewService(watchedService)
     return [...left, ...watchedService.targets]
   }
@@ -112,10 +114,12 @@ export function createMonitor(parts: {
     watchedService: WatchedService,
     service: ServiceMemory | null,
     targets: ReadonlyMap<string, TargetMemory>,
+    { isWhole } = { isWhole: false },
   ): void {
+    const isNews = watchedService.targets.every(({ lastEndedAt }) => lastEndedAt === null)
     if (service !== null) {
       Object.assign(watchedService, service)
-      const { joined, left } = retarget(watchedService, watchlist)
+      const { joined, left } = retarget(watchedService, watchlist, clock.now())
       tell([...left, ...joined])
     }
     for (const watched of watchedService.targets) {
@@ -128,6 +132,7 @@ export function createMonitor(parts: {
       const { lastOutcome: outcome } = health
       if (outcome !== null && outcome.endedAt !== lastOutcome?.endedAt) adopted.emit({ watched, outcome })
     }
+    if (isWhole && isNews) markPending(watchedService, watchedService.targets, clock.now())
     watchedService.revision++
     announcer.reviewAll(watchedService)
   }
@@ -147,7 +152,7 @@ export function createMonitor(parts: {
       return { joined: [], left: [] }
     }
     watchedService.addresses = addresses
-    const { joined, left } = retarget(watchedService, watchlist, joining)
+    const { joined, left } = retarget(watchedService, watchlist, clock.now(), joining)
     dismiss(joining.filter((watched) => !watchedService.targets.includes(watched)))
     announcer.reviewService(watchedService)
     tell([...left, ...joined])

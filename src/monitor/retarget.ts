@@ -1,4 +1,5 @@
 import { membersOf, namesOf, noAddresses } from '../domain/addresses.ts'
+import { pendingSince } from '../domain/pending.ts'
 import type { WatchedService, WatchedTarget } from './watch.ts'
 import type { Watchlist } from './watchlist.ts'
 
@@ -7,11 +8,13 @@ export type Retargeted = { readonly joined: readonly WatchedTarget[]; readonly l
 
 /**
  * Gives a service the targets that its definition and its addresses make. Those it had before keep what is remembered of
- * them; `newcomers` are watched already, and join if they are wanted.
+ * them; `newcomers` are watched already, and join if they are wanted. A target that nothing is known of is pending from `now` on if
+ * another of the targets was checked.
  */
 export function retarget(
   watchedService: WatchedService,
   watchlist: Watchlist,
+  now: number,
   newcomers: readonly WatchedTarget[] = [],
 ): Retargeted {
   const { service, targets } = watchedService
@@ -23,10 +26,19 @@ export function retarget(
     watched.target = target
     return watched
   })
+  const joined = watchedService.targets.filter((watched) => !before.has(watched))
+  markPending(watchedService, joined, now)
   watchedService.revision++
   watchedService.tally = null
   const after = new Set(watchedService.targets)
   const left = targets.filter((watched) => !after.has(watched))
   for (const watched of left) watched.retired = true
-  return { joined: watchedService.targets.filter((watched) => !before.has(watched)), left }
+  return { joined, left }
+}
+
+/** Makes those of `joined` pending that were never checked, if another target of the service was. */
+export function markPending({ targets }: WatchedService, joined: readonly WatchedTarget[], now: number): void {
+  const isNew = ({ lastEndedAt, health }: WatchedTarget) => lastEndedAt === null && health.since === null
+  if (joined.length === 0 || targets.every(({ lastEndedAt }) => lastEndedAt === null)) return
+  for (const watched of joined) if (isNew(watched)) watched.health = pendingSince(now)
 }

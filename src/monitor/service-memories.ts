@@ -1,5 +1,6 @@
 import { type Addresses, noAddresses } from '../domain/addresses.ts'
 import type { Pause } from '../domain/pause.ts'
+import { joinedUnchecked } from '../domain/pending.ts'
 import type { Service } from '../domain/service.ts'
 import { Status } from '../domain/status.ts'
 import {
@@ -90,11 +91,14 @@ export function createServiceMemories(goneSlot: number, pauses: readonly Pause[]
       // Asked of all services at once, so no list is made for one alone.
       if (!('length' in this.held)) return this.held.lastEndedAt
       let oldest = Number.POSITIVE_INFINITY
-      for (const { lastEndedAt } of this.held) {
-        if (lastEndedAt === null) return null
-        oldest = Math.min(oldest, lastEndedAt)
+      let pending = 0
+      for (const watched of this.held) {
+        const { lastEndedAt } = watched
+        if (lastEndedAt !== null) oldest = Math.min(oldest, lastEndedAt)
+        else if (joinedUnchecked(watched.health)) pending++
+        else return null
       }
-      return oldest
+      return pending > 0 && pending === this.held.length ? null : oldest
     }
 
     get addresses(): Addresses {

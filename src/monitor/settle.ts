@@ -8,6 +8,8 @@ import {
   explainTarget,
   isServiceExcused,
   isTargetExcused,
+  isTargetPending,
+  pendingOf,
   serviceStatusAt,
   targetStatusAt,
   type WatchedService,
@@ -68,15 +70,18 @@ export function reviewService(watchedService: WatchedService, now: number): read
   return [turnService(watchedService, to, now)]
 }
 
-/** Announces another status of a service. The cause it gives is the first target that is down, else the first that is not up. */
+/** Announces another status of a service. The cause it gives is the first target that is down, else the first that counts and is not up. */
 function turnService(watchedService: WatchedService, to: Status, now: number): Transition {
   const { service, targets, announced: from } = watchedService
   watchedService.announced = to
   watchedService.announcedAt = now
   const reads = (target: WatchedTarget) => targetStatusAt(target, now).status
-  const culprit = targets.find((target) => reads(target) === 'down') ?? targets.find((target) => reads(target) !== 'up')
+  const isAtFault = (target: WatchedTarget) => reads(target) !== 'up' && !isTargetPending(target, now)
+  const culprit = targets.find((target) => reads(target) === 'down') ?? targets.find(isAtFault)
   const cause = culprit && `; ${culprit.target.name}: ${explainTarget(culprit, now)}`
   const { up } = countsOf(watchedService, now)
+  const pending = pendingOf(watchedService, now)
+  const notYet = pending === 0 ? '' : `, ${pending} not checked yet`
   return {
     service: service.name,
     target: null,
@@ -84,7 +89,7 @@ function turnService(watchedService: WatchedService, to: Status, now: number): T
     to,
     at: now,
     reason: culprit === undefined ? null : causeOf(culprit, reads(culprit)),
-    message: `${up} of ${targets.length} targets up${cause ?? ''}`,
+    message: `${up} of ${targets.length} targets up${notYet}${cause ?? ''}`,
   }
 }
 

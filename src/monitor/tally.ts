@@ -1,5 +1,6 @@
 import { type Health, readsSameUntil, statusAt } from '../domain/health.ts'
 import { noPauses, type Pause } from '../domain/pause.ts'
+import { isPending, pendingUntil } from '../domain/pending.ts'
 import type { Policy } from '../domain/policy.ts'
 import { type Counts, noCounts } from '../domain/status.ts'
 
@@ -9,6 +10,8 @@ import { type Counts, noCounts } from '../domain/status.ts'
  */
 export type Tally = {
   readonly counts: Counts
+  /** How many are not in the counts, because they were added and are not checked yet. */
+  pending: number
   /** The instant at which each is counted as it reads. */
   readonly at: number
   /** Until when they all read the same, if nothing comes in. */
@@ -28,7 +31,7 @@ export function countAll(
   now: number,
   pauses: readonly Pause[] = noPauses,
 ): Tally {
-  const tally: Tally = { counts: noCounts(), at: now, until: Number.POSITIVE_INFINITY }
+  const tally: Tally = { counts: noCounts(), pending: 0, at: now, until: Number.POSITIVE_INFINITY }
   for (const { health } of targets) count(tally, health, policy, pauses)
   return tally
 }
@@ -51,13 +54,29 @@ export function recount(
   policy: Policy,
   pauses: readonly Pause[] = noPauses,
 ): void {
-  tally.counts[statusAt(before, policy, tally.at, pauses).status]--
+  add(tally, before, policy, pauses, -1)
   count(tally, after, policy, pauses)
 }
 
 function count(tally: Tally, health: Health, policy: Policy, pauses: readonly Pause[]): void {
-  tally.counts[statusAt(health, policy, tally.at, pauses).status]++
-  const until = readsSameUntil(health, policy, tally.at, pauses)
-  // What is stale by then reads unknown for as long as nothing comes in.
+  add(tally, health, policy, pauses, 1)
+  const until = countsSameUntil(health, policy, tally.at, pauses)
+  // Once a target reads unknown because it is stale, or because its first check never came, time changes nothing more.
   if (until > tally.at) tally.until = Math.min(tally.until, until)
+}
+
+function add(tally: Tally, health: Health, policy: Policy, pauses: readonly Pause[], by: 1 | -1): void {
+  if (isPending(health, policy, tally.at, pauses)) tally.pending += by
+  else tally.counts[statusAt(health, policy, tally.at, pauses).status] += by
+}
+
+/** Returns until when a target counts as it does now, if no outcome comes in; `now` once it is stale. */
+export function countsSameUntil(
+  health: Health,
+  policy: Policy,
+  now: number,
+  pauses: readonly Pause[] = noPauses,
+): number {
+  const until = pendingUntil(health, policy, now, pauses)
+  return now < until ? until : readsSameUntil(health, policy, now, pauses)
 }

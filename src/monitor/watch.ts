@@ -1,12 +1,13 @@
 import type { Addresses } from '../domain/addresses.ts'
 import { explain } from '../domain/explanation.ts'
-import { type Health, isExcused, readsSameUntil, statusAt } from '../domain/health.ts'
+import { type Health, isExcused, statusAt } from '../domain/health.ts'
 import type { Pause } from '../domain/pause.ts'
+import { isPending } from '../domain/pending.ts'
 import { statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import type { Counts, Status } from '../domain/status.ts'
 import type { Target } from '../domain/target.ts'
-import { countAll, holds, holdsUntil, type Tally } from './tally.ts'
+import { countAll, countsSameUntil, holds, holdsUntil, type Tally } from './tally.ts'
 
 /** A target of a service, with what is remembered of it. One object for as long as the service has the target. */
 export type WatchedTarget = {
@@ -67,7 +68,10 @@ export type WatchedService = {
   slot: number
   service: Service
   targets: readonly WatchedTarget[]
-  /** When the target checked longest ago was checked; null while one never was. An instant of the clock; infinity where there is none. */
+  /**
+   * When the target checked longest ago was checked; null while one never was. An instant of the clock; infinity where there is none. A target
+   * that joined a checked service and is not checked yet is left out, unless there is no other.
+   */
   readonly checkedAt: number | null
   /** What its names stand for; empty unless it wants all addresses of them. */
   addresses: Addresses
@@ -102,14 +106,19 @@ export function targetStatusAt(
   return statusAt(health, watchedService.service.policy, now, watchedService.pauses)
 }
 
-/** Returns until when a target has the status that it has now, if no outcome comes in; `now` once it is stale. */
+/** Returns until when a target has the status that it has now, and counts as it does, if no outcome comes in; `now` once it is stale. */
 export function targetReadsSameUntil({ health, watchedService }: WatchedTarget, now: number): number {
-  return readsSameUntil(health, watchedService.service.policy, now, watchedService.pauses)
+  return countsSameUntil(health, watchedService.service.policy, now, watchedService.pauses)
 }
 
 /** Returns one sentence for people on why a target has the status that it has at an instant. */
 export function explainTarget({ target, health, watchedService }: WatchedTarget, now: number): string {
   return explain(health, watchedService.service.policy, target, now, watchedService.pauses)
+}
+
+/** Tells whether a target does not count, because it was added and is not checked yet. */
+export function isTargetPending({ health, watchedService }: WatchedTarget, now: number): boolean {
+  return isPending(health, watchedService.service.policy, now, watchedService.pauses)
 }
 
 /** Whether a target is reported as unknown only because this process did not run. */
@@ -129,8 +138,9 @@ export type ServiceStanding = { readonly status: Status; readonly since: number 
 
 /** The status of a service over its targets as they read now. */
 export function standingOf(watched: WatchedService, now: number): ServiceStanding {
-  const counts = { ...countsOf(watched, now) }
-  const status = statusBy(counts, watched, now)
+  const tally = tallyOf(watched, now)
+  const counts = { ...tally.counts }
+  const status = statusBy(tally, watched, now)
   if (status === watched.announced) return { status, since: watched.announcedAt, counts }
   let latest = Number.NEGATIVE_INFINITY
   for (const target of watched.targets) latest = Math.max(latest, targetStatusAt(target, now).since ?? latest)
@@ -141,20 +151,25 @@ export function standingOf(watched: WatchedService, now: number): ServiceStandin
 export function serviceStatusAt(watched: WatchedService, now: number): Status {
   if (now < watched.readsUntil) return watched.readsAs
   const tally = tallyOf(watched, now)
-  const status = statusBy(tally.counts, watched, now)
+  const status = statusBy(tally, watched, now)
   watched.readsAs = status
   watched.readsUntil = watched.tally === tally ? holdsUntil(tally) : tally.until
   return status
 }
 
-function statusBy(counts: Readonly<Counts>, watched: WatchedService, now: number): Status {
-  const counted = statusOf(counts, watched.service.quorum)
+function statusBy({ counts, pending }: Tally, watched: WatchedService, now: number): Status {
+  const counted = statusOf(counts, watched.service.quorum, pending)
   return counted === 'down' && mayHaveMore(watched, now) ? 'unknown' : counted
 }
 
 /** How many of its targets read as what. Not to be kept: the numbers change with what comes in. */
 export function countsOf(watched: WatchedService, now: number): Readonly<Counts> {
   return tallyOf(watched, now).counts
+}
+
+/** Returns how many of its targets do not count, because they were added and are not checked yet. */
+export function pendingOf(watched: WatchedService, now: number): number {
+  return tallyOf(watched, now).pending
 }
 
 /** Has a service be counted anew when it is asked for next: for who is not told again of what a count that is kept leaves out. */

@@ -85,7 +85,7 @@ export function createRecall({ monitor, clock, assignment, links, read, onRead }
     const memory = recallService(service, kept)
     const adopted = recallTargets(service, kept, mustAdopt)
     links.of(service).mustAdopt = false
-    monitor.adopt(service, memory, adopted)
+    monitor.adopt(service, memory, adopted, { isWhole: true })
     for (const watched of service.targets) {
       const target = links.ofTarget(watched)
       const version = kept.get(watched.target.name)?.version ?? 0

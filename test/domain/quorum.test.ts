@@ -81,6 +81,24 @@ for (const [members, quorum, status] of cases) {
   })
 }
 
+const withPending: readonly [members: Status[], quorum: Quorum, status: Status][] = [
+  [[], 'all', 'unknown'],
+  [['up', 'up'], 'all', 'up'],
+  [['up', 'up'], 2, 'up'],
+  [['up', 'up'], 3, 'up'],
+  [['up', 'down'], 3, 'down'],
+  [['up', 'down'], 2, 'down'],
+  [['up', 'unknown'], 3, 'unknown'],
+  [['up', 'down'], 'any', 'degraded'],
+  [['up', 'up', 'down'], '75%', 'down'],
+  [['up', 'up', 'up'], '75%', 'up'],
+]
+for (const [members, quorum, status] of withPending) {
+  test(`${members.join(', ') || 'nothing'} beside one that is pending, with a quorum of ${quorum}, is ${status}`, () => {
+    assert.equal(statusOf(countStatuses(members), quorum, 1), status)
+  })
+}
+
 const drains: [quorum: Quorum, total: number, drained: number, said: string | null][] = [
   ['all', 3, 0, null],
   [4, 3, 0, null],

@@ -124,3 +124,18 @@ test('a target never checked has no time and no value', async (t) => {
     },
   ])
 })
+
+test('a service that is up is a pass without output while a target that was added is not checked yet', async (t) => {
+  const { target } = await listen(t)
+  const { get, sweep, registry } = await build(t, [sampleService('pg', [target])])
+  await sweep()
+  registry.replaceAll([sampleService('pg', [target, nobody])], [])
+  const { checks, ...rest } = (await get('/health/pg', { accept })).json<HealthJson>()
+  assert.deepEqual(rest, { status: 'pass', serviceId: 'pg', description: '1 of 2 targets up, quorum all' })
+  assert.deepEqual(
+    Object.values(checks)
+      .flat()
+      .map(({ output }) => output),
+    [undefined, 'added, and not checked yet: it counts once it was'],
+  )
+})

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Health, nextHealth, readsSameUntil, unchecked } from '../../src/domain/health.ts'
 import { Reason } from '../../src/domain/outcome.ts'
+import { pendingSince } from '../../src/domain/pending.ts'
 import { countAll, holds, recount } from '../../src/monitor/tally.ts'
 import { sampleOutcome, samplePolicy } from '../samples.ts'
 
@@ -16,7 +17,9 @@ test('a tally that holds says what counting all of them says, or what it said le
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60, size: 'max' }), fc.boolean(), (steps, isScheduled) => {
       const policy = samplePolicy(isScheduled ? {} : { interval: 'off', maxAge: 5000 })
-      const targets = Array.from({ length: 5 }, (): { health: Health } => ({ health: unchecked }))
+      const targets = Array.from({ length: 5 }, (_, index): { health: Health } => ({
+        health: index === 0 ? pendingSince(1000) : unchecked,
+      }))
       let now = 1000
       let tally = countAll(targets, policy, now)
       for (const next of steps) {
@@ -32,7 +35,8 @@ test('a tally that holds says what counting all of them says, or what it said le
           held++
           const isExact = now < tally.until
           assert.ok(isExact || now - tally.at < 1000)
-          assert.deepEqual(tally.counts, isExact ? anew.counts : countAll(targets, policy, tally.at).counts)
+          const { counts, pending } = isExact ? anew : countAll(targets, policy, tally.at)
+          assert.deepEqual({ counts: tally.counts, pending: tally.pending }, { counts, pending })
         } else {
           ended++
           tally = anew
@@ -50,4 +54,24 @@ test('a tally made at the very instant at which a health is believed no longer c
   const until = readsSameUntil(target.health, policy, 1000)
   assert.equal(countAll([target], policy, until - 1).counts.up, 1)
   assert.equal(countAll([target], policy, until).counts.unknown, 1)
+})
+
+test('a target that is pending is in no count until its time is over, and then counts as unknown', () => {
+  const policy = samplePolicy({ interval: 10_000, timeout: 2000 })
+  const targets = [
+    { health: nextHealth(unchecked, sampleOutcome('connected', 1000), policy) },
+    { health: pendingSince(1000) },
+  ]
+  const tally = countAll(targets, policy, 1000)
+  assert.deepEqual([tally.counts.up, tally.counts.unknown, tally.pending, tally.until], [1, 0, 1, 13_000])
+  const late = countAll(targets, policy, 13_000)
+  assert.deepEqual([late.counts.up, late.counts.unknown, late.pending], [1, 1, 0])
+})
+
+test('an outcome takes a pending target into the counts', () => {
+  const policy = samplePolicy({})
+  const before = pendingSince(1000)
+  const tally = countAll([{ health: before }], policy, 1000)
+  recount(tally, before, nextHealth(before, sampleOutcome('refused', 1100), policy), policy)
+  assert.deepEqual([tally.counts.down, tally.counts.unknown, tally.pending], [1, 0, 0])
 })

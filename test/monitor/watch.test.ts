@@ -10,7 +10,8 @@ import { watch } from './fakes.ts'
 
 /** As it would read had nobody ever looked. */
 function readsAnew({ targets, service }: WatchedService, now: number) {
-  return statusOf(countAll(targets, service.policy, now).counts, service.quorum)
+  const { counts, pending } = countAll(targets, service.policy, now)
+  return statusOf(counts, service.quorum, pending)
 }
 
 test('how a service reads is right however often it was looked at before', async () => {

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { explain } from '../../src/domain/explanation.ts'
+import { nextHealth, unchecked } from '../../src/domain/health.ts'
+import { isPending, joinedUnchecked, pendingSince, pendingUntil } from '../../src/domain/pending.ts'
+import { sampleOutcome, samplePolicy, sampleTarget } from '../samples.ts'
+
+const policy = samplePolicy({ interval: 10_000, timeout: 2000 })
+const onDemand = samplePolicy({ interval: 'off', timeout: 2000 })
+
+test('a target that joined is pending for one interval and a timeout', () => {
+  const health = pendingSince(5000)
+  assert.equal(pendingUntil(health, policy, 5000), 17_000)
+  assert.deepEqual(
+    [5000, 16_999, 17_000, 1_000_000].map((now) => isPending(health, policy, now)),
+    [true, true, false, false],
+  )
+  assert.ok(joinedUnchecked(health))
+})
+
+test('a pause of the process extends that by its length, but by no more than as long again', () => {
+  const health = pendingSince(5000)
+  const until = (now: number, to: number) => pendingUntil(health, policy, now, [{ from: 6000, to }])
+  assert.deepEqual([until(12_000, 11_000), until(18_000, 11_000), until(100_000, 99_000)], [17_000, 22_000, 29_000])
+})
+
+test('its first outcome ends that at once, whatever the verdict', () => {
+  for (const reason of ['connected', 'refused', 'timeout', 'local', 'denied'] as const) {
+    const health = nextHealth(pendingSince(5000), sampleOutcome(reason, 5100), policy)
+    assert.equal(isPending(health, policy, 5100), false, reason)
+  }
+  assert.equal(nextHealth(pendingSince(5000), sampleOutcome('refused', 5100), policy).status, 'down')
+})
+
+test('a target that was there from the beginning is never pending', () => {
+  assert.equal(isPending(unchecked, policy, 0), false)
+  assert.equal(isPending(unchecked, onDemand, 0), false)
+  assert.equal(joinedUnchecked(unchecked), false)
+})
+
+test('on demand it is pending until it was asked for, however long that takes', () => {
+  const health = pendingSince(5000)
+  assert.equal(isPending(health, onDemand, 1e12), true)
+  assert.equal(isPending(nextHealth(health, sampleOutcome('timeout', 9000), onDemand), onDemand, 9000), false)
+})
+
+test('its sentence says that it does not count yet, for as long as that is so', () => {
+  const health = pendingSince(5000)
+  const tell = (now: number) => explain(health, policy, sampleTarget(), now)
+  assert.equal(tell(5000), 'added, and not checked yet: it counts once it was')
+  assert.equal(tell(17_000), 'not checked yet')
+})

@@ -1,0 +1,177 @@
+/** What a service reads as while targets are added to it. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { nextHealth, unchecked } from '../../src/domain/health.ts'
+import type { Quorum } from '../../src/domain/quorum.ts'
+import { serviceStatusAt, standingOf, type TargetMemory } from '../../src/monitor/watch.ts'
+import { sampleOutcome, samplePolicy, sampleService } from '../samples.ts'
+import { watch } from './fakes.ts'
+
+const settings = { interval: 10_000, timeout: 2000 }
+const [a, b, c] = ['a:1', 'b:1', 'c:1'] as const
+
+/** A service of these targets, each of which was checked once and is up. */
+async function watchUp(names: readonly string[], more: { quorum?: Quorum; interval?: number | 'off' } = {}) {
+  const watched = watch([sampleService('pg', names, { ...settings, ...more })])
+  for (const name of names) await watched.checkOnce(watched.target('pg', name), 'connected')
+  watched.transitions.length = 0
+  return {
+    ...watched,
+    define: (targets: readonly string[], changed: { quorum?: Quorum } = {}) =>
+      watched.registry.replaceAll([sampleService('pg', targets, { ...settings, ...more, ...changed })], []),
+    status: () => serviceStatusAt(watched.service('pg'), watched.clock.now()),
+    turns: () => watched.transitions.filter(({ target }) => target === null).map(({ from, to }) => `${from} ${to}`),
+  }
+}
+
+test('a service that is up stays up while a target that is added is checked for the first time', async () => {
+  const { define, status, turns, checkOnce, target } = await watchUp([a])
+  define([a, b])
+  assert.equal(status(), 'up')
+  await checkOnce(target('pg', b), 'connected')
+  assert.equal(status(), 'up')
+  assert.deepEqual(turns(), [])
+})
+
+test('a first verdict of down counts at once', async () => {
+  const { define, status, turns, checkOnce, target } = await watchUp([a])
+  define([a, b])
+  await checkOnce(target('pg', b), 'refused')
+  assert.equal(status(), 'down')
+  assert.deepEqual(turns(), ['up down'])
+})
+
+test('a first check that has no verdict makes the service unknown', async () => {
+  const { define, status, checkOnce, target } = await watchUp([a])
+  define([a, b])
+  await checkOnce(target('pg', b), 'local')
+  assert.equal(status(), 'unknown')
+})
+
+test('an added target that is not checked within an interval and a timeout counts as unknown', async () => {
+  const { define, status, clock, checkOnce, target } = await watchUp([a])
+  define([a, b])
+  clock.advance(11_999)
+  await checkOnce(target('pg', a), 'connected')
+  assert.equal(status(), 'up')
+  clock.advance(1)
+  assert.equal(status(), 'unknown')
+})
+
+test('a change of the definition does not make that time begin again', async () => {
+  const { define, status, clock } = await watchUp([a])
+  define([a, b])
+  clock.advance(6000)
+  define([a, b], { quorum: 2 })
+  assert.equal(status(), 'up')
+  clock.advance(6000)
+  assert.equal(status(), 'unknown')
+})
+
+test('a quorum that grows with the targets is not missed before they are checked', async () => {
+  const { define, status, checkOnce, target } = await watchUp([a, b], { quorum: 2 })
+  define([a, b, c], { quorum: 3 })
+  assert.equal(status(), 'up')
+  await checkOnce(target('pg', c), 'refused')
+  assert.equal(status(), 'down')
+})
+
+test('a service that is down stays down while a target is added, and takes its first verdict', async () => {
+  const { define, status, checkOnce, target, service } = await watchUp([a], { quorum: 'any' })
+  for (let i = 0; i < 3; i++) await checkOnce(target('pg', a), 'refused')
+  define([a, b])
+  assert.equal(status(), 'down')
+  await checkOnce(target('pg', b), 'connected')
+  assert.equal(status(), 'degraded')
+  assert.equal(service('pg').announced, 'degraded')
+})
+
+test('a service whose targets are all replaced at once is unknown until one was checked, as nothing is known of it', async () => {
+  const { define, status, checkOnce, target } = await watchUp([a, b])
+  define([c])
+  assert.equal(status(), 'unknown')
+  await checkOnce(target('pg', c), 'connected')
+  assert.equal(status(), 'up')
+})
+
+test('a service left with targets that are pending alone is unknown', async () => {
+  const { define, status, service } = await watchUp([a])
+  define([a, b])
+  define([b])
+  assert.equal(status(), 'unknown')
+  define([b, c])
+  assert.equal(status(), 'unknown')
+  assert.equal(service('pg').checkedAt, null)
+})
+
+test('a service that is new counts all its targets from the beginning: one that is up says nothing of the others', async () => {
+  const watched = watch([sampleService('pg', [a, b], settings)])
+  await watched.checkOnce(watched.target('pg', a), 'connected')
+  const status = () => serviceStatusAt(watched.service('pg'), watched.clock.now())
+  assert.equal(status(), 'unknown')
+  watched.registry.replaceAll([sampleService('pg', [a, b, c], settings)], [])
+  assert.equal(status(), 'unknown')
+  await watched.checkOnce(watched.target('pg', b), 'connected')
+  assert.equal(status(), 'up')
+})
+
+test('many targets are counted right as one after the other is checked or its time ends', async () => {
+  const { define, status, clock, checkOnce, target, service } = await watchUp([a, b, c, 'd:1'])
+  define([a, b, c, 'd:1', 'e:1', 'f:1'])
+  const { counts } = standingOf(service('pg'), clock.now())
+  assert.deepEqual([counts.up, counts.unknown, status()], [4, 0, 'up'])
+  await checkOnce(target('pg', 'e:1'), 'connected')
+  assert.deepEqual([standingOf(service('pg'), clock.now()).counts.up, status()], [5, 'up'])
+  clock.advance(12_000)
+  assert.equal(status(), 'unknown')
+})
+
+test('with interval off an added target does not count until it was asked for', async () => {
+  const { define, status, monitor, prober, service } = await watchUp([a], { interval: 'off' })
+  define([a, b])
+  assert.equal(status(), 'up')
+  assert.equal(prober.begun.length, 1)
+  const asked = monitor.refresh([service('pg')], null)
+  await prober.pending(b).answer('refused')
+  await asked
+  assert.equal(status(), 'down')
+})
+
+test('its age is that of the targets that were checked', async () => {
+  const { define, service, clock } = await watchUp([a])
+  const { checkedAt } = service('pg')
+  clock.advance(1000)
+  define([a, b])
+  assert.equal(service('pg').checkedAt, checkedAt)
+  assert.notEqual(checkedAt, null)
+})
+
+test('a transition tells of targets that are not checked yet, and blames none of them', async () => {
+  const { define, transitions, checkOnce, target } = await watchUp([a, b])
+  define([c, a, b])
+  for (let i = 0; i < 3; i++) await checkOnce(target('pg', b), 'refused')
+  assert.match(transitions.at(-1)?.message ?? '', /^1 of 3 targets up, 1 not checked yet; b:1: /)
+})
+
+/** What other replicas remember of a target that is up. */
+const upAt = (now: number): TargetMemory => ({
+  health: nextHealth(unchecked, sampleOutcome('connected', now), samplePolicy(settings)),
+  announced: 'up',
+  checks: 1,
+  failures: 0,
+  connectMs: 1,
+  synRetransmits: 0,
+  lossAt: null,
+})
+
+test('a replica that learns all that others know does not count a target that none of them checked', () => {
+  const { clock, monitor, service } = watch([sampleService('pg', [a, b], settings)])
+  monitor.adopt(service('pg'), null, new Map([[a, upAt(clock.now())]]), { isWhole: true })
+  assert.equal(serviceStatusAt(service('pg'), clock.now()), 'up')
+})
+
+test('a replica that is told what another found of one target counts the others all the same', () => {
+  const { clock, monitor, service } = watch([sampleService('pg', [a, b], settings)])
+  monitor.adopt(service('pg'), null, new Map([[a, upAt(clock.now())]]))
+  assert.equal(serviceStatusAt(service('pg'), clock.now()), 'unknown')
+})
