@@ -10,8 +10,11 @@ import { readConfig } from './config/read.ts'
 import type { ConfigWatch } from './config/watch.ts'
 import { parseDuration } from './domain/duration.ts'
 import { builtInDefaults } from './domain/policy.ts'
+import { exitAtOnce } from './exit.ts'
 import { followFile, logRemarks } from './follow-file.ts'
+import { buildResolverOptions, countLookUpThreads } from './prober/resolver-options.ts'
 import { startProber } from './prober/start.ts'
+import { callsUnderWay } from './prober/system-lookup.ts'
 import { giveBackLarge, preferMemoryWhenCalm } from './reclaim.ts'
 import type { Porthole } from './serve.ts'
 
@@ -39,6 +42,12 @@ const output = {
 
 /** The process: does what the command line says and sets the exit code. */
 export async function main(): Promise<void> {
+  const options = buildResolverOptions(readResolvConf(), process.env.RES_OPTIONS)
+  // glibc reads it at the first look-up of each thread.
+  if (options !== undefined) process.env.RES_OPTIONS = options
+  process.once('exit', (code) => {
+    if (callsUnderWay() > 0) exitAtOnce(code)
+  })
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
@@ -53,6 +62,15 @@ export async function main(): Promise<void> {
   } catch (error) {
     if (!(error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))) throw error
     process.exitCode = misused(error.message)
+  }
+}
+
+/** The system's settings for look-ups (resolv.conf(5)); the empty text where there are none. */
+function readResolvConf(): string {
+  try {
+    return readFileSync('/etc/resolv.conf', 'utf8')
+  } catch {
+    return ''
   }
 }
 
@@ -91,6 +109,8 @@ async function runCheck(target: string, timeout: string | undefined): Promise<nu
   }
   const status = await check(target, { timeoutMs, prober: started.prober, ...output })
   await started.prober.close()
+  // Node.js would wait for a look-up that nothing waits for any more.
+  if (callsUnderWay() > 0) process.exit(status)
   return status
 }
 
@@ -127,9 +147,10 @@ async function runServe(targets: string[], named: string | null): Promise<number
     starting.uninstall()
     return 1
   }
-  const porthole = await serve(read.config, version, (made) => {
+  const setLog = (made: Porthole['log']) => {
     log = made
-  })
+  }
+  const porthole = await serve(read.config, version, setLog, countLookUpThreads(process.env.UV_THREADPOOL_SIZE))
   if (typeof porthole === 'string') {
     output.err(`porthole: ${porthole}`)
     starting.uninstall()

@@ -11,10 +11,9 @@ if (major < 24) {
   )
   process.exit(1)
 }
-// Read when the first name is looked up, so set before anything is loaded. Look-ups run on half of these threads; and
-// glibc gives a silent resolver up after 2 s instead of 10, for as long as which the process could not even exit.
-process.env.UV_THREADPOOL_SIZE ??= '16'
-process.env.RES_OPTIONS ??= 'timeout:1 attempts:2'
+// libuv reads it when it starts its threads, so it is set before anything is loaded. Look-ups of names run on half of them, and one that no
+// name server answers holds its thread for five seconds or more. A thread that waits takes less than 10 kB.
+process.env.UV_THREADPOOL_SIZE ??= '64'
 // What a check makes is garbage a moment later. V8 saw much of that outlive a start, and from then on would put all of it where only
 // a collection of everything finds it.
 setFlagsFromString('--no-allocation-site-pretenuring')

@@ -25,6 +25,7 @@ import { createTransitionLog } from './monitor/transition-log.ts'
 import { logNews, logReplicaNews } from './news.ts'
 import { boundInFlight, descriptorLimit } from './prober/descriptors.ts'
 import { createResolver } from './prober/resolver.ts'
+import { countLookUpThreads } from './prober/resolver-options.ts'
 import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
 import { collectGarbage, keepGivingBack, manyServices } from './reclaim.ts'
@@ -72,12 +73,13 @@ const closeGraceMs = 1000
 
 /**
  * Puts the parts together and starts them: HTTP first, since one of the targets may be Porthole itself. A string says why it cannot be.
- * `onLog` is given the log as soon as there is one.
+ * `onLog` is given the log as soon as there is one; `lookUpThreads` is how many look-ups of names libuv runs at once.
  */
 export async function serve(
   config: Config,
   version: string,
   onLog: (log: FastifyBaseLogger) => void = () => undefined,
+  lookUpThreads = countLookUpThreads(undefined),
 ): Promise<Porthole | string> {
   // Whatever is kept of a configuration for good does without its services, of which there may be others by then.
   const { services: _, places: __, ...first } = config
@@ -86,7 +88,7 @@ export async function serve(
   const { pauses, paused, clock: machineClock } = running
   const commons = config.replicas === null ? null : await joinOthers(config.replicas)
   const clock = commons?.clock ?? machineClock
-  const resolver = createResolver({ clock })
+  const resolver = createResolver({ clock, maxInFlight: lookUpThreads })
   const started = await startProber(config.prober, clock, resolver)
   if (typeof started === 'string') return `the ${config.prober} prober cannot run here: ${started}`
   const { prober, why } = started

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 const mayImport: Record<string, readonly string[]> = {
   domain: [],
   clock: [],
+  exit: [],
   heap: [],
   queue: [],
   reclaim: [],
@@ -45,7 +46,7 @@ const mayImport: Record<string, readonly string[]> = {
     'app',
   ],
   'follow-file': ['config', 'commands', 'serve'],
-  main: ['domain', 'clock', 'prober', 'reclaim', 'config', 'commands', 'serve', 'follow-file'],
+  main: ['domain', 'clock', 'exit', 'prober', 'reclaim', 'config', 'commands', 'serve', 'follow-file'],
   porthole: ['main'],
 }
 

@@ -105,6 +105,9 @@ export function nameIcmp({ version, type, code }: IcmpError): string {
 
 function ownFault({ address, code, icmp }: Outcome, target: Target, spent: string): string {
   if (address === null) {
+    if (code === 'EQUEUED') {
+      return `no resolver was asked for the name ${target.host} in time: slow look-ups of other names went first`
+    }
     return code === null
       ? `no resolver answered for the name ${target.host} in ${spent}`
       : `the name ${target.host} could not be looked up`

@@ -1,24 +1,23 @@
-import { lookup as dnsLookup } from 'node:dns/promises'
 import type { Clock } from '../clock.ts'
 import { atDeadline } from './deadline.ts'
-import { codeOf } from './errno.ts'
+import { codeOf, reasonOfLookup } from './errno.ts'
+import { createLookUpLanes, type LookUp } from './lookup-lanes.ts'
+import { countLookUpThreads } from './resolver-options.ts'
+import { type Lookup, systemLookup } from './system-lookup.ts'
+
+export type { Lookup } from './system-lookup.ts'
 
 /** What a look-up found: literal IPs in the order to try them, or the name of the error. */
 export type Resolution = { readonly addresses: readonly [string, ...string[]] } | { readonly code: string }
 
-/** Finds the literal IPs of a name; rejects with an error that carries a `code`. */
-export type Lookup = (host: string) => Promise<readonly string[]>
-
 export type Resolver = {
   /**
    * The addresses of a name; null when `deadline`, an instant of the clock, came first. Never rejects. What was found up to
-   * `maxAgeMs` ago is good enough, if it is still believed.
+   * `maxAgeMs` ago is good enough, if it is still believed. The code is `EQUEUED` where the look-up spent the time until the deadline behind
+   * others, so that no resolver can be blamed.
    */
   resolve(host: string, deadline: number, maxAgeMs?: number): Promise<Resolution | null>
-  /**
-   * Lets every caller go with null and begins no further look-up. One that runs cannot be stopped: the process, even
-   * one that calls `process.exit`, ends only when getaddrinfo returns (10 s with a silent resolver and glibc's defaults).
-   */
+  /** Lets every caller go with null and begins no further look-up. One that runs cannot be stopped. */
   close(): void
 }
 
@@ -35,42 +34,42 @@ export type ResolverParts = {
   readonly failureLifetimeMs?: number
   readonly maxEntries?: number
   /**
-   * Look-ups handed to libuv at once. It runs getaddrinfo on half of its threads (of the sixteen that src/porthole.js asks for) and queues the rest
-   * where nobody can take them back. Names beyond this wait here instead, and are forgotten when all who asked have left.
+   * Look-ups handed to libuv at once, as many as it runs (`countLookUpThreads`). It queues the rest where nothing can take them back.
+   * Names beyond this wait here instead, and are forgotten when all their callers have left.
    */
   readonly maxInFlight?: number
 }
 
 type Caller = (resolution: Resolution | null) => void
-type Flight = { readonly host: string; readonly callers: Set<Caller> }
-
-/**
- * Asks the system (getaddrinfo: /etc/hosts, search domains, whatever the machine is set up with) for both families,
- * in the order the system prefers them (RFC 6724).
- */
-const systemLookup: Lookup = async (host) => {
-  const found = await dnsLookup(host, { all: true, order: 'verbatim' })
-  return found.map(({ address }) => address)
+type Flight = LookUp & {
+  readonly callers: Set<Caller>
+  /** When it got its thread; null while it waits for one. */
+  startedAt: number | null
 }
+type Known = { readonly resolution: Resolution; readonly foundAt: number; readonly isUnresponsive: boolean }
 
-/** A resolver that remembers answers, asks once for all who ask together, and keeps nobody past a deadline. */
+/** A look-up that fails after this long, in milliseconds, waited for a name server: the system gives each try a second or more. */
+const unresponsiveAfterMs = 500
+
+/** Creates a resolver that caches answers, shares one look-up between callers, and lets none wait past its deadline. */
 export function createResolver({
   clock,
   lookup = systemLookup,
   lifetimeMs = 10_000,
   failureLifetimeMs = 1000,
   maxEntries = 10_000,
-  maxInFlight = 8,
+  maxInFlight = countLookUpThreads(undefined),
 }: ResolverParts): Resolver {
-  const cache = new Map<string, { readonly resolution: Resolution; readonly foundAt: number }>()
+  const cache = new Map<string, Known>()
   const flights = new Map<string, Flight>()
-  const waiting = new Set<Flight>()
-  let inFlight = 0
+  const lanes = createLookUpLanes<Flight>(maxInFlight)
   let closed = false
 
-  function remember(host: string, resolution: Resolution): void {
+  function remember(host: string, resolution: Resolution, startedAt: number): void {
+    const foundAt = clock.now()
+    const isFailure = 'code' in resolution && reasonOfLookup(resolution.code) !== 'dns'
     cache.delete(host)
-    cache.set(host, { resolution, foundAt: clock.now() })
+    cache.set(host, { resolution, foundAt, isUnresponsive: isFailure && foundAt - startedAt >= unresponsiveAfterMs })
     const [oldest] = cache.keys()
     if (cache.size > maxEntries && oldest !== undefined) cache.delete(oldest)
   }
@@ -83,35 +82,35 @@ export function createResolver({
     return clock.now() - known.foundAt < Math.min(believedMs, maxAgeMs) ? known.resolution : null
   }
 
-  async function run(flight: Flight): Promise<void> {
+  async function run(flight: Flight, startedAt: number): Promise<void> {
+    flight.startedAt = startedAt
     const resolution = await ask(lookup, flight.host)
-    inFlight--
+    lanes.end(flight)
     flights.delete(flight.host)
-    remember(flight.host, resolution)
+    remember(flight.host, resolution, startedAt)
     for (const answer of flight.callers) answer(resolution)
     runNext()
   }
 
   function runNext(): void {
-    for (const flight of waiting) {
-      if (inFlight >= maxInFlight || closed) return
-      waiting.delete(flight)
-      inFlight++
-      void run(flight)
-    }
+    if (closed) return
+    for (let flight = lanes.next(); flight !== undefined; flight = lanes.next()) void run(flight, clock.now())
   }
 
   function join(host: string): Flight {
-    const flight = flights.get(host) ?? { host, callers: new Set() }
-    if (flights.has(host)) return flight
+    const flying = flights.get(host)
+    if (flying !== undefined) return flying
+    const known = cache.get(host)
+    const expectation = known === undefined ? 'new' : known.isUnresponsive ? 'unresponsive' : 'responsive'
+    const flight: Flight = { host, expectation, callers: new Set(), startedAt: null }
     flights.set(host, flight)
-    waiting.add(flight)
+    lanes.add(flight)
     return flight
   }
 
   function leave(flight: Flight, caller: Caller): void {
     flight.callers.delete(caller)
-    if (flight.callers.size === 0 && waiting.delete(flight)) flights.delete(flight.host)
+    if (flight.callers.size === 0 && lanes.remove(flight)) flights.delete(flight.host)
   }
 
   return {
@@ -120,6 +119,7 @@ export function createResolver({
       const host = name.toLowerCase()
       const known = recall(host, maxAgeMs)
       if (known !== null) return Promise.resolve(known)
+      const askedAt = clock.now()
       return new Promise((done) => {
         const flight = join(host)
         const answer: Caller = (resolution) => {
@@ -128,7 +128,7 @@ export function createResolver({
         }
         const callOff = atDeadline(clock, deadline, () => {
           leave(flight, answer)
-          done(null)
+          done(hadItsTurn(flight, askedAt, clock.now()) ? null : { code: 'EQUEUED' })
         })
         flight.callers.add(answer)
         runNext()
@@ -136,11 +136,16 @@ export function createResolver({
     },
     close() {
       closed = true
-      waiting.clear()
+      lanes.clear()
       for (const flight of flights.values()) for (const answer of flight.callers) answer(null)
       flights.clear()
     },
   }
+}
+
+/** Whether a look-up had its thread for at least half of the time that a caller waited for it. */
+function hadItsTurn({ startedAt }: Flight, askedAt: number, now: number): boolean {
+  return startedAt !== null && now - startedAt >= startedAt - askedAt
 }
 
 async function ask(lookup: Lookup, host: string): Promise<Resolution> {

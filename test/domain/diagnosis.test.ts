@@ -105,6 +105,10 @@ const sentences: readonly [Outcome, string][] = [
     found('local', { address: null, code: 'EAI_AGAIN' }),
     'could not be checked: the name db-1 could not be looked up (EAI_AGAIN)',
   ],
+  [
+    found('local', { address: null, code: 'EQUEUED' }),
+    'could not be checked: no resolver was asked for the name db-1 in time: slow look-ups of other names went first (EQUEUED)',
+  ],
   [found('local', { code: 'EMFILE' }), 'could not be checked: Porthole has no file descriptor left (EMFILE)'],
   [
     found('local', { code: 'EADDRNOTAVAIL' }),

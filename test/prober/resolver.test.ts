@@ -119,24 +119,76 @@ test('an answer nobody waited for any more is kept all the same', async () => {
 test('no more look-ups run at once than allowed, and those whose callers left never run', async () => {
   const { asked, lookup } = manualLookup()
   const resolver = createResolver({ clock: realClock, lookup, maxInFlight: 2 })
-  const first = resolver.resolve('a', realClock.now() + far)
-  void resolver.resolve('b', realClock.now() + far)
-  const leaving = resolver.resolve('c', realClock.now() + 10)
-  const waiting = resolver.resolve('d', realClock.now() + far)
+  const first = resolver.resolve('a.x', realClock.now() + far)
+  void resolver.resolve('b.y', realClock.now() + far)
+  const leaving = resolver.resolve('c.x', realClock.now() + 10)
+  const waiting = resolver.resolve('d.x', realClock.now() + far)
   assert.deepEqual(
     asked.map(({ host }) => host),
-    ['a', 'b'],
+    ['a.x', 'b.y'],
   )
-  assert.equal(await leaving, null)
+  assert.deepEqual(await leaving, { code: 'EQUEUED' })
   asked[0]?.fail('EAI_AGAIN')
   assert.deepEqual(await first, { code: 'EAI_AGAIN' })
   assert.deepEqual(
     asked.map(({ host }) => host),
-    ['a', 'b', 'd'],
+    ['a.x', 'b.y', 'd.x'],
   )
   asked[2]?.answer(['10.0.0.4'])
   assert.deepEqual(await waiting, { addresses: ['10.0.0.4'] })
   resolver.close()
+})
+
+test('a name that was asked for too late to be answered waited for its turn, one that had half of the time did not', async () => {
+  const { asked, lookup } = manualLookup()
+  const { clock, pass } = handClock()
+  const resolver = createResolver({ clock, lookup, maxInFlight: 1 })
+  const first = resolver.resolve('a.x', clock.now() + far)
+  const late = resolver.resolve('b.x', clock.now() + 20)
+  const early = resolver.resolve('c.x', clock.now() + 20)
+  pass(9)
+  asked[0]?.fail('EAI_AGAIN')
+  await first
+  pass(2)
+  asked[1]?.fail('EAI_AGAIN')
+  assert.deepEqual(await late, { code: 'EAI_AGAIN' })
+  assert.deepEqual(
+    asked.map(({ host }) => host),
+    ['a.x', 'b.x', 'c.x'],
+  )
+  const soon = resolver.resolve('c.x', clock.now() + 20)
+  pass(9)
+  assert.deepEqual([await early, await soon], [{ code: 'EQUEUED' }, null])
+})
+
+test('names that no resolver answered have half of the threads, and get out of that lane by any answer', async () => {
+  const { asked, lookup } = manualLookup()
+  const { clock, pass } = handClock()
+  const resolver = createResolver({ clock, lookup, maxInFlight: 4 })
+  const hosts = ['a.a', 'b.b', 'c.c']
+  const askAll = () => hosts.map((host) => resolver.resolve(host, clock.now() + far))
+  const first = askAll()
+  pass(2000)
+  for (const one of asked.splice(0)) one.fail('EAI_AGAIN')
+  await Promise.all(first)
+  pass(2000)
+  const second = askAll()
+  const known = resolver.resolve('d.d', clock.now() + far)
+  assert.deepEqual(
+    asked.map(({ host }) => host),
+    ['a.a', 'b.b', 'd.d'],
+  )
+  asked[0]?.fail('ENOTFOUND')
+  await second[0]
+  asked[1]?.answer(['10.0.0.1'])
+  asked[2]?.answer(['10.0.0.1'])
+  asked[3]?.fail('EAI_AGAIN')
+  await Promise.all([...second, known])
+  // That one failed at once: it holds no thread for long.
+  pass(20_000)
+  asked.length = 0
+  void askAll()
+  assert.equal(asked.length, 3)
 })
 
 test('forgets the oldest name beyond its capacity', async () => {

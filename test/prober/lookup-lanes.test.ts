@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createLookUpLanes, type Expectation, type LookUp } from '../../src/prober/lookup-lanes.ts'
+
+/** Lanes over some threads, with what runs as a list of hosts. */
+function lanesOf(threads: number) {
+  const lanes = createLookUpLanes<LookUp>(threads)
+  const running = new Map<string, LookUp>()
+  return {
+    lanes,
+    /** Lets look-ups wait. */
+    add(expectation: Expectation, ...hosts: string[]): LookUp[] {
+      const added = hosts.map((host) => ({ host, expectation }))
+      for (const lookUp of added) lanes.add(lookUp)
+      return added
+    },
+    /** Starts all that may run now and returns their hosts. */
+    start(): string[] {
+      const hosts: string[] = []
+      for (let lookUp = lanes.next(); lookUp !== undefined; lookUp = lanes.next()) {
+        running.set(lookUp.host, lookUp)
+        hosts.push(lookUp.host)
+      }
+      return hosts
+    },
+    end(host: string): void {
+      const lookUp = running.get(host)
+      assert.ok(lookUp, `${host} runs`)
+      running.delete(host)
+      lanes.end(lookUp)
+    },
+  }
+}
+
+/** Names of one domain. */
+const names = (count: number, domain: string) => Array.from({ length: count }, (_, n) => `n${n}.${domain}`)
+
+test('look-ups of one lane and one domain run in the order in which they came', () => {
+  const { add, start, end } = lanesOf(4)
+  add('responsive', 'a.x', 'b.x', 'c.x')
+  assert.deepEqual(start(), ['a.x', 'b.x'])
+  end('b.x')
+  assert.deepEqual(start(), ['c.x'])
+})
+
+for (const expectation of ['responsive', 'new'] as const) {
+  test(`many ${expectation} names of one domain leave half of the threads to other domains`, () => {
+    const { add, start } = lanesOf(16)
+    add(expectation, ...names(300, 'dead.test'))
+    assert.equal(start().length, 8)
+    add(expectation, 'a.live.test', 'b.live.test')
+    assert.deepEqual(start(), ['a.live.test', 'b.live.test'])
+  })
+}
+
+test('two domains that hang leave a third of the threads, and any domain gets the last one', () => {
+  const { add, start } = lanesOf(16)
+  add('responsive', ...names(50, 'one'), ...names(50, 'two'))
+  assert.equal(start().length, 11)
+  add('responsive', ...names(16, 'three').map((name, n) => `${name}-${n}`))
+  assert.equal(start().length, 5)
+})
+
+test('unresponsive names have half of the threads at most, and three quarters together with new names', () => {
+  const { add, start } = lanesOf(8)
+  const apart = (prefix: string) => Array.from({ length: 20 }, (_, n) => `x.${prefix}${n}`)
+  add('unresponsive', ...apart('dead'))
+  assert.equal(start().length, 4)
+  add('new', ...apart('new'))
+  assert.deepEqual(start(), ['x.new0', 'x.new1'])
+  add('responsive', ...apart('live'))
+  assert.deepEqual(start(), ['x.live0', 'x.live1'])
+})
+
+test('domains take turns, so that one name does not wait behind the many of another domain', () => {
+  for (const expectation of ['responsive', 'new', 'unresponsive'] as const) {
+    const { add, start, end } = lanesOf(4)
+    add(expectation, ...names(300, 'dead.test'))
+    const [first = '', second = ''] = start()
+    add(expectation, 'a.live.test')
+    const order = start()
+    end(first)
+    order.push(...start())
+    end(second)
+    order.push(...start())
+    assert.ok(order.includes('a.live.test'), `${expectation}: ${order}`)
+  }
+})
+
+test('lanes take turns, so that neither waits until the others are empty', () => {
+  const { add, start, end } = lanesOf(1)
+  const lanes = ['responsive', 'new', 'unresponsive'] as const
+  for (const lane of lanes) add(lane, ...names(3, lane))
+  const order: string[] = []
+  for (let [host] = start(); host !== undefined; [host] = start()) {
+    order.push(host.split('.')[1] ?? '')
+    end(host)
+  }
+  assert.deepEqual(order, [...lanes, ...lanes, ...lanes])
+})
+
+test('a look-up that waits can be taken out, one that runs cannot', () => {
+  const { lanes, add, start } = lanesOf(1)
+  const [first, second] = add('new', 'a.x', 'b.x')
+  assert.ok(first && second)
+  assert.deepEqual(start(), ['a.x'])
+  assert.deepEqual([lanes.remove(first), lanes.remove(second), lanes.remove(second)], [false, true, false])
+  lanes.end(first)
+  assert.deepEqual(start(), [])
+})
+
+test('names of a single label are one domain', () => {
+  const { add, start } = lanesOf(4)
+  add('new', 'db', 'mq', 'web')
+  assert.deepEqual(start(), ['db', 'mq'])
+})
+
+test('with one thread each look-up gets it in the end', () => {
+  for (const expectation of ['responsive', 'new', 'unresponsive'] as const) {
+    const { add, start, end } = lanesOf(1)
+    add(expectation, 'a.x', 'b.x')
+    assert.deepEqual(start(), ['a.x'])
+    end('a.x')
+    assert.deepEqual(start(), ['b.x'])
+  }
+})

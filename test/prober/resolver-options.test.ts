@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { buildResolverOptions, countLookUpThreads } from '../../src/prober/resolver-options.ts'
+
+const short = 'timeout:1 attempts:5'
+
+for (const [what, resolvConf, options, expected] of [
+  ['without any settings tries are short and there are more of them', 'nameserver 10.0.0.2\n', undefined, short],
+  ['without a resolv.conf as well', '', undefined, short],
+  ['an empty RES_OPTIONS sets nothing', '', '', short],
+  ['other options stay beside them', 'options ndots:5\n', 'edns0', `edns0 ${short}`],
+  ['a timeout in resolv.conf is left alone', 'nameserver 10.0.0.2\noptions ndots:5 timeout:3\n', undefined, undefined],
+  ['attempts in resolv.conf are left alone', 'options attempts:3\noptions edns0\n', 'edns0', 'edns0'],
+  ['a timeout in RES_OPTIONS is left alone', '', 'timeout:4', 'timeout:4'],
+  ['attempts in RES_OPTIONS are left alone', '', 'rotate attempts:1', 'rotate attempts:1'],
+  ['a comment sets nothing', '# options timeout:3\n;options attempts:3\n', undefined, short],
+  ['nor does a word that ends alike', 'search my-timeout:3\noptions no-timeout:3\n', undefined, short],
+] as const) {
+  test(`look-up options: ${what}`, () => {
+    assert.equal(buildResolverOptions(resolvConf, options), expected)
+  })
+}
+
+test('libuv looks names up on half of its threads, rounded up', () => {
+  for (const [poolSize, threads] of [
+    [undefined, 2],
+    ['32', 16],
+    ['5', 3],
+    ['1', 1],
+    ['0', 1],
+    ['none', 1],
+    ['9999', 512],
+  ] as const) {
+    assert.equal(countLookUpThreads(poolSize), threads, `${poolSize}`)
+  }
+})
