@@ -1,5 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { ForeignWord } from './domain/foreign-settings.ts'
 import type { Pause } from './domain/pause.ts'
+import { quote } from './domain/quote.ts'
 import type { Transition } from './domain/transition.ts'
 import type { Members } from './monitor/members.ts'
 import type { Monitor } from './monitor/monitor.ts'
@@ -62,8 +64,36 @@ function logTransition(log: FastifyBaseLogger, monitor: Monitor, transition: Tra
   log[level]({ service, target, from, to, reason }, `${target ?? service} is ${to}: ${message}`)
 }
 
+/** The number of foreign words that the log names; beyond these a version is so much newer that a list does not help. */
+const mostForeignWords = 100
+
+/** Returns a function that logs each word of a newer version once. */
+export function createForeignWordLog(log: FastifyBaseLogger): (word: ForeignWord) => void {
+  const logged = new Set<string>()
+  return ({ kind, word, where }) => {
+    const key = `${kind} ${word}`
+    if (logged.has(key) || logged.size >= mostForeignWords) return
+    logged.add(key)
+    const consequence = {
+      'ignored setting': 'it is passed over',
+      'unread setting': 'services that have it are left to replicas that can read it',
+      reason: 'it is reported as other',
+      entry: 'it is passed over',
+    }[kind]
+    const noun = kind.endsWith('setting') ? 'setting' : kind
+    log.warn(
+      { [noun]: word, where },
+      `a newer version of Porthole wrote the ${noun} ${quote(word)}, which this version does not know (${where}): ${consequence}; update this one`,
+    )
+  }
+}
+
 /** Tells the log how this replica stands to the others. */
-export function logReplicaNews(log: FastifyBaseLogger, news: Signal<ReplicaNews>): void {
+export function logReplicaNews(
+  log: FastifyBaseLogger,
+  news: Signal<ReplicaNews>,
+  logForeignWord: (word: ForeignWord) => void,
+): void {
   news.subscribe((one) => {
     switch (one.kind) {
       case 'linked':
@@ -86,6 +116,8 @@ export function logReplicaNews(log: FastifyBaseLogger, news: Signal<ReplicaNews>
         return log.info('work gets done here again')
       case 'unread':
         return log.error(one.problem)
+      case 'foreign':
+        return logForeignWord(one.word)
       case 'file':
         return log.info(
           one.own

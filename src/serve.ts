@@ -22,7 +22,7 @@ import { watchPauses } from './monitor/pause-watch.ts'
 import { createRegistry } from './monitor/registry.ts'
 import { coverAll } from './monitor/responsibility.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
-import { logNews, logReplicaNews } from './news.ts'
+import { createForeignWordLog, logNews, logReplicaNews } from './news.ts'
 import { boundInFlight, descriptorLimit } from './prober/descriptors.ts'
 import { createResolver } from './prober/resolver.ts'
 import { countLookUpThreads } from './prober/resolver-options.ts'
@@ -153,7 +153,9 @@ export async function serve(
   const overload = watchOverload({ monitor, clock })
   logNews(log, { monitor, members, found, overload, paused })
   paused.subscribe(noteAbsence)
-  if (replica !== null) logReplicaNews(log, replica.news)
+  const logForeignWord = createForeignWordLog(log)
+  registrations.foreign.subscribe(logForeignWord)
+  if (replica !== null) logReplicaNews(log, replica.news, logForeignWord)
 
   async function joinOthers(settings: NonNullable<Config['replicas']>): Promise<Commons> {
     // Loaded only here: the client for Redis takes a tenth of a start.

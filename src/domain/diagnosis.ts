@@ -40,6 +40,8 @@ function diagnoseAddress(outcome: Outcome, target: Target): string {
       return `the name ${target.host} does not exist, or has no address${code}`
     case 'denied':
       return `${where} was not dialled: ${whyDenied(outcome.code ?? '')}`
+    case 'other':
+      return `another replica, of a newer version, found "${outcome.code ?? ''}", which this version of Porthole does not know`
     case 'local':
       return `could not be checked: ${ownFault(outcome, target, spent)}${code}`
   }

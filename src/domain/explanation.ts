@@ -13,6 +13,8 @@ export function explain(
   now: number,
   pauses: readonly Pause[] = noPauses,
 ): string {
+  if (health.lastOutcome === null && policy.unread.length > 0)
+    return `not checked by this replica: its version of Porthole cannot read ${policy.unread.join(', ')} of the service, and leaves it to replicas that can`
   if (health.lastOutcome === null) {
     if (policy.intervalMs === null) return 'only checked when asked, and not asked yet'
     return isPending(health, policy, now, pauses)

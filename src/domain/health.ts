@@ -80,9 +80,9 @@ export function paceOf({ status, streak }: Health): Pace {
   return status === 'down' ? 'downIntervalMs' : 'intervalMs'
 }
 
-/** How long it is, in milliseconds. Null when checked only on demand. */
+/** How long it is, in milliseconds. Null where this replica checks nothing of its own accord: on demand, or what it cannot read. */
 export function intervalAt(pace: Pace, policy: Policy): number | null {
-  return policy.intervalMs === null ? null : policy[pace]
+  return policy.intervalMs === null || policy.unread.length > 0 ? null : policy[pace]
 }
 
 /** The interval that applies now, likewise. */
@@ -99,7 +99,7 @@ export function staleAfterMs(health: Health, policy: Policy): number {
   const intervalMs =
     policy.intervalMs === null
       ? Math.max(policy.maxAgeMs, policy.minAgeMs)
-      : Math.max(policy.intervalMs, beatIntervalMs(health, policy) ?? 0)
+      : Math.max(policy.intervalMs, policy[paceOf(health)] ?? 0)
   return 3 * intervalMs + policy.timeoutMs + policy.handoverMs
 }
 
@@ -132,9 +132,10 @@ export function isExcused(health: Health, policy: Policy, now: number, pauses: r
 
 /**
  * Whether somebody who asks for nothing older than `maxAgeMs` needs a new check; null: on demand as the policy says, on a schedule never.
- * A target is not dialled again within its `minAge`.
+ * A target is not dialled again within its `minAge`, and never where this version cannot read its policy.
  */
 export function isTooOld(health: Health, policy: Policy, maxAgeMs: number | null, now: number): boolean {
+  if (policy.unread.length > 0) return false
   const wanted = maxAgeMs ?? (policy.intervalMs === null ? policy.maxAgeMs : Number.POSITIVE_INFINITY)
   if (wanted === Number.POSITIVE_INFINITY) return false
   if (health.lastOutcome === null) return true

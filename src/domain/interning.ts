@@ -9,7 +9,8 @@ export function createInterning(known: ReadonlyMap<string, Service> = new Map())
   const text = keepOne<string>()
   const quorumOf = keepOne<Terms['quorum']>()
   const policyOf = keepOne<Terms['policy']>((policy) => {
-    return Object.freeze({ ...policy, close: Close.options.find((close) => close === policy.close) ?? policy.close })
+    const close = Close.options.find((close) => close === policy.close) ?? policy.close
+    return Object.freeze({ ...policy, close, unread: Object.freeze(policy.unread.map(text)) })
   })
   const groupsOf = keepOne<Service['groups']>((groups) => Object.freeze(groups.map(text)))
   const termsOf = keepOne<Terms>(({ quorum, resolve, policy, origin }) =>

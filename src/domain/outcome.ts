@@ -13,16 +13,40 @@ export const Reason = z.enum([
   'dns',
   'local',
   'denied',
+  'other',
 ])
 export type Reason = z.infer<typeof Reason>
+
+/** Returns the reason that a word means. One of a newer version of Porthole, which this version does not know, is `other`. */
+export function reasonOf(word: string): Reason {
+  return Reason.options.find((reason) => reason === word) ?? 'other'
+}
 
 /** What an outcome says of its target; `unknown` when it was not for the target that the check failed. */
 export type Verdict = 'up' | 'down' | 'unknown'
 
-/** The verdict each reason carries. `local`, our own fault, and `denied`, our own rules, say nothing of the target. */
+/**
+ * The verdict of each reason. Three say nothing of the target: `local` is Porthole's own fault, `denied` follows from its rules, and `other`
+ * is a word of a newer version.
+ */
+const verdicts = {
+  connected: 'up',
+  refused: 'down',
+  rejected: 'down',
+  timeout: 'down',
+  unreachable: 'down',
+  reset: 'down',
+  mismatch: 'down',
+  tls: 'down',
+  dns: 'down',
+  local: 'unknown',
+  denied: 'unknown',
+  other: 'unknown',
+} as const satisfies Record<Reason, Verdict>
+
+/** Returns the verdict that a reason carries. */
 export function verdictOf(reason: Reason): Verdict {
-  if (reason === 'connected') return 'up'
-  return reason === 'local' || reason === 'denied' ? 'unknown' : 'down'
+  return verdicts[reason]
 }
 
 /**
@@ -58,7 +82,7 @@ export type Outcome = {
   readonly answer: Answer | null
   /** What the network said; null when it said nothing, or the prober cannot see it. */
   readonly icmp: IcmpError | null
-  /** The error's name (`EMFILE`, `EAI_AGAIN`), or the dial rule that denied it; null when the check succeeded or its own deadline ended it. */
+  /** The error's name (`EMFILE`, `EAI_AGAIN`), the dial rule that denied it, or the word behind `other`; null when the check succeeded or its own deadline ended it. */
   readonly code: string | null
   /** What came of the other addresses of its name, as a phrase for people; null when one connected, or no other was dialled. */
   readonly others: string | null

@@ -55,5 +55,8 @@ export function warningsOf(service: Service, rules: DialRules, own?: PolicySetti
     const rule = address === null ? null : rules.denial(host)
     return rule === null ? [] : [`${address} will not be dialled: ${whyDenied(rule)}`]
   })
-  return [...adviceFor(service, own).map(({ message }) => message), ...undialled]
+  const unread = service.policy.unread.map(
+    (name) => `this version of Porthole cannot read ${name}, so it leaves the checks to replicas that can: update it`,
+  )
+  return [...adviceFor(service, own).map(({ message }) => message), ...undialled, ...unread]
 }

@@ -192,6 +192,11 @@ export type Policy = {
   readonly holdMs: number | null
   /** How long a target may go unchecked while another replica takes it over; 0 where there is none. */
   readonly handoverMs: number
+  /**
+   * The names of settings that this version of Porthole cannot read, and without which its checks would be wrong: it leaves such a service to
+   * replicas that can. Empty for nearly every service.
+   */
+  readonly unread: readonly string[]
 }
 
 /**
@@ -201,10 +206,21 @@ export type Policy = {
 export const handoverMs = 8000
 
 /** What holds for services that do not say otherwise. */
-export type PolicyDefaults = PolicySettings & { readonly handoverMs?: number }
+export type PolicyDefaults = PolicySettings & {
+  readonly handoverMs?: number
+  /** Settings of the defaults that this version cannot read, as in a policy. */
+  readonly unread?: readonly string[]
+}
 
-/** Builds a policy with every field decided: the service's own, else the file's `defaults`, else the built-in one. */
-export function buildPolicy(settings: PolicySettings, defaults: PolicyDefaults): Policy {
+/**
+ * Builds a policy with every field decided: the service's own, else the file's `defaults`, else the built-in one. `unread` are the
+ * settings of the service that could not be read.
+ */
+export function buildPolicy(
+  settings: PolicySettings,
+  defaults: PolicyDefaults,
+  unread: readonly string[] = [],
+): Policy {
   const choose = <Name extends FieldWithDefault>(name: Name) =>
     settings[name] ?? defaults[name] ?? builtInDefaults[name]
   const interval = choose('interval')
@@ -222,10 +238,11 @@ export function buildPolicy(settings: PolicySettings, defaults: PolicyDefaults):
     lookupHoldMs: choose('lookupHold'),
     holdMs: settings.hold ?? defaults.hold ?? null,
     handoverMs: defaults.handoverMs ?? 0,
+    unread: [...new Set([...(defaults.unread ?? []), ...unread])],
   }
 }
 
-/** Returns the settings from which `buildPolicy` makes the same policy without any defaults; `handoverMs` is not one of them. */
+/** Returns the settings from which `buildPolicy` makes the same policy without any defaults, apart from `handoverMs` and `unread`. */
 export function settingsOf(policy: Policy): PolicySettings {
   const { intervalMs, fastIntervalMs, downIntervalMs, holdMs } = policy
   return {

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { Duration, formatDuration } from './duration.ts'
+import { type ForeignSettings, readForeignSettings } from './foreign-settings.ts'
 import type { Limits } from './limits.ts'
 import { describePolicy } from './policy.ts'
 import { ServiceSettings } from './service.ts'
@@ -33,16 +34,15 @@ export function writeRegistration(settings: RegistrationSettings): string {
   })
 }
 
-/** Reads what `writeRegistration` wrote; a string says why this version cannot. */
-export function readRegistration(definition: string): RegistrationSettings | string {
+/** Reads what `writeRegistration` wrote, of this version or another; a string says why this version cannot. */
+export function readRegistration(definition: string): ForeignSettings<RegistrationSettings> | string {
   let json: unknown
   try {
     json = JSON.parse(definition)
   } catch {
     return `it is no JSON, as a damaged store has it: register the service again`
   }
-  const read = RegistrationSettings.safeParse(json)
-  return read.success ? read.data : read.error.issues.map(({ message }) => message).join('; ')
+  return readForeignSettings(RegistrationSettings, json)
 }
 
 /** One thing that is more than the limits allow: where, as a JSON pointer (RFC 6901), and what to do about it. */

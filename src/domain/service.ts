@@ -165,12 +165,16 @@ export function partsOf({ name, groups, targets, terms }: Service): ServiceParts
   }
 }
 
-/** What a service is made of with every field decided: its own, else the file's `defaults`, else built in. */
+/**
+ * What a service is made of with every field decided: its own, else the file's `defaults`, else built in. `unread` are its settings that this
+ * version cannot read.
+ */
 export function decideService(
   name: string,
   settings: ServiceSettings,
   defaults: PolicyDefaults = {},
   origin: Origin = 'file',
+  unread: readonly string[] = [],
 ): ServiceParts {
   return {
     name,
@@ -179,7 +183,7 @@ export function decideService(
     terms: {
       quorum: settings.quorum ?? 'all',
       resolve: settings.resolve ?? 'first',
-      policy: buildPolicy(settings, defaults),
+      policy: buildPolicy(settings, defaults, unread),
       origin,
     },
   }

@@ -1,5 +1,5 @@
-import type { Reason } from './outcome.ts'
-import type { Status } from './status.ts'
+import { type Reason, reasonOf } from './outcome.ts'
+import { Status } from './status.ts'
 
 /** A change of status, with its time and cause. */
 export type Transition = {
@@ -14,6 +14,20 @@ export type Transition = {
   readonly reason: Reason | null
   /** One sentence for people. */
   readonly message: string
+}
+
+/**
+ * Returns a stored transition in words that this version knows, since a newer one may have stored it: an unknown reason becomes `other`, and an
+ * unknown status `unknown`.
+ */
+export function inKnownWords<Stored extends Transition>(transition: Stored): Stored {
+  const { from, to, reason } = transition
+  return {
+    ...transition,
+    from: Status.options.includes(from) ? from : 'unknown',
+    to: Status.options.includes(to) ? to : 'unknown',
+    reason: reason === null ? null : reasonOf(reason),
+  }
 }
 
 /** A transition as it is remembered. Ids grow with time, also from one process to the next: they are microseconds since the epoch. */

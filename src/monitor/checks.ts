@@ -71,8 +71,8 @@ export function createChecks({
   }
 
   function check(watched: WatchedTarget): Promise<void> {
-    // Nobody would ever call back.
-    if (watched.retired) return Promise.resolve()
+    // A check of a retired target never calls back, and one of a service that this version cannot read would mislead.
+    if (watched.retired || watched.watchedService.service.policy.unread.length > 0) return Promise.resolve()
     const check = turns.ask(watched)
     return new Promise((ended) => {
       check.callers ??= []

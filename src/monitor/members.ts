@@ -89,7 +89,7 @@ export function createMembers({
     const watchedService = monitor.services.get(name)
     const known = ofService.get(name)
     if (known !== undefined && known.watchedService !== watchedService) forget(known)
-    if (watchedService === undefined || namesOf(watchedService.service).length === 0) return
+    if (watchedService === undefined || !looksUp(watchedService)) return
     const names = ofService.get(name) ?? createNames(slots.take(), watchedService)
     ofService.set(name, names)
     inSlot.set(names.slot, names)
@@ -173,7 +173,7 @@ export function createMembers({
       for (const slot of due) {
         const names = inSlot.get(slot)
         if (names === undefined) continue
-        if (namesOf(names.watchedService.service).length === 0) forget(names)
+        if (!looksUp(names.watchedService)) forget(names)
         else void lookUp(names)
       }
     }
@@ -215,6 +215,11 @@ export function createMembers({
     },
     lookUpDue,
   }
+}
+
+/** Whether names of a service are looked up here. Of a service that this version cannot read another replica does. */
+function looksUp({ service }: WatchedService): boolean {
+  return namesOf(service).length > 0 && service.policy.unread.length === 0
 }
 
 /** What is known of a name that another replica looked up before. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { type Addresses, membersOf as targetsOf } from '../domain/addresses.ts'
 import { createDialRules, type DialRules } from '../domain/dial-rules.ts'
-import { staleAfterMs, unchecked } from '../domain/health.ts'
+import { intervalAt, staleAfterMs, unchecked } from '../domain/health.ts'
 import { noPauses, type Pause } from '../domain/pause.ts'
 import type { Service } from '../domain/service.ts'
 import type { Transition } from '../domain/transition.ts'
@@ -198,7 +198,7 @@ export function createMonitor(parts: {
     },
     sweptOnce() {
       for (const { service, targets } of services.values()) {
-        if (service.policy.intervalMs === null) continue
+        if (intervalAt('intervalMs', service.policy) === null) continue
         if (targets.some((watched) => watched.health.lastOutcome === null)) return false
       }
       return true

@@ -158,7 +158,9 @@ export function serviceStatusAt(watched: WatchedService, now: number): Status {
 }
 
 function statusBy({ counts, pending }: Tally, watched: WatchedService, now: number): Status {
-  const counted = statusOf(counts, watched.service.quorum, pending)
+  const { policy, quorum } = watched.service
+  if (policy.unread.includes('quorum')) return 'unknown'
+  const counted = statusOf(counts, quorum, pending)
   return counted === 'down' && mayHaveMore(watched, now) ? 'unknown' : counted
 }
 

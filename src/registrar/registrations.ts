@@ -1,12 +1,14 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { formatDuration } from '../domain/duration.ts'
+import { type ForeignSettings, type ForeignWord, foreignWordsOf } from '../domain/foreign-settings.ts'
 import type { PolicyDefaults } from '../domain/policy.ts'
 import { portionsOf } from '../domain/portions.ts'
 import { quote } from '../domain/quote.ts'
 import { type RegistrationSettings, readRegistration } from '../domain/registration.ts'
 import { buildService, type Service } from '../domain/service.ts'
 import type { Registry } from '../monitor/registry.ts'
+import { createSignal, type Signal } from '../monitor/signal.ts'
 import type { Registration, Store } from '../store/store.ts'
 import { createExpiries } from './expiries.ts'
 
@@ -14,6 +16,8 @@ import { createExpiries } from './expiries.ts'
 export type Registered = {
   readonly registration: Registration
   readonly settings: RegistrationSettings
+  /** Settings that this version cannot read, as a newer one registered it. */
+  readonly unread: readonly string[]
   /** What it makes together with the defaults. */
   service: Service
   /** When it is deregistered unless it is registered again, an instant of the clock in milliseconds; null: never. */
@@ -22,6 +26,8 @@ export type Registered = {
 
 /** The services registered over HTTP that are known here, whoever was asked to register them. What is put or forgotten here is so in the registry. */
 export type Registrations = {
+  /** Settings of a newer version that this version does not know, each time one is found. */
+  readonly foreign: Signal<ForeignWord>
   /** The registration of that name, also while the file hides it. */
   find(name: string): Registered | undefined
   /** A registration with the service that it makes. It is not in force by that. */
@@ -52,7 +58,7 @@ export type Registrations = {
 const perTurn = { services: 100, targets: 1000 }
 
 /** A registration and what it says; a sentence says why it cannot be read. */
-type Read = { readonly registration: Registration; readonly settings: RegistrationSettings | string }
+type Read = { readonly registration: Registration; readonly said: ForeignSettings<RegistrationSettings> | string }
 
 /** Why a registration is gone whose time to live ended. */
 export function expiryOf({ settings }: Registered): string {
@@ -77,14 +83,20 @@ export function createRegistrations({
   /** What is being restored and is not in force yet. */
   let awaited = new Map<string, Registration>()
   const expiries = createExpiries({ clock, end })
+  const foreign = createSignal<ForeignWord>()
   let defaults = firstDefaults
 
-  function build(registration: Registration, settings: RegistrationSettings): Registered {
-    return { registration, settings, service: buildWith(registration.name, settings), expiresAt: null }
+  function build(
+    registration: Registration,
+    settings: RegistrationSettings,
+    unread: readonly string[] = [],
+  ): Registered {
+    const service = buildWith(registration.name, settings, unread)
+    return { registration, settings, unread, service, expiresAt: null }
   }
 
-  function buildWith(name: string, settings: RegistrationSettings): Service {
-    return buildService(name, settings, defaults, 'http')
+  function buildWith(name: string, settings: RegistrationSettings, unread: readonly string[]): Service {
+    return buildService(name, settings, defaults, 'http', unread)
   }
 
   /** The registry does not have it by that. */
@@ -105,20 +117,32 @@ export function createRegistrations({
     registry.register([entry.service])
   }
 
+  function read(registration: Registration): Read {
+    const where = `the registration of ${quote(registration.name)}`
+    const said = readRegistration(registration.definition)
+    if (typeof said === 'string') return { registration, said: `${where} cannot be read: ${said}` }
+    for (const word of foreignWordsOf(said, where)) foreign.emit(word)
+    return { registration, said }
+  }
+
+  function* readAll(registrations: Iterable<Registration>): Generator<Read> {
+    for (const registration of registrations) yield read(registration)
+  }
+
   const isHeld = (entry: Registered) => registered.get(entry.registration.name) === entry
 
   /** Puts in force what can be read of these, but for what was registered or deregistered since they were awaited. Returns what cannot. */
   function putAwaited(some: readonly Read[]): string[] {
     const unread: string[] = []
     const services: Service[] = []
-    for (const { registration, settings } of some) {
+    for (const { registration, said } of some) {
       if (awaited.get(registration.name) !== registration) continue
       awaited.delete(registration.name)
-      if (typeof settings === 'string') {
-        unread.push(settings)
+      if (typeof said === 'string') {
+        unread.push(said)
         continue
       }
-      const entry = build(registration, settings)
+      const entry = build(registration, said.settings, said.unread)
       hold(entry)
       services.push(entry.service)
     }
@@ -145,13 +169,14 @@ export function createRegistrations({
   }
 
   return {
+    foreign,
     find: (name) => registered.get(name),
     build,
     put,
     adopt(registration) {
-      const { settings } = read(registration)
-      if (typeof settings === 'string') return settings
-      put(build(registration, settings))
+      const { said } = read(registration)
+      if (typeof said === 'string') return said
+      put(build(registration, said.settings, said.unread))
       return null
     },
     async restore(registrations, drained) {
@@ -170,7 +195,7 @@ export function createRegistrations({
       const newlyDrained = drained.filter((name) => !registry.drained.has(name))
       await setDrained(newlyDrained, true)
       const unread: string[] = []
-      await inTurns(readAll(others), targetsOf, (some) => unread.push(...putAwaited(some)))
+      await inTurns(readAll(others), targetsRead, (some) => unread.push(...putAwaited(some)))
       return unread
     },
     renew(name) {
@@ -184,7 +209,7 @@ export function createRegistrations({
       return inTurns([...registered.values()], targetsOf, (some) => {
         // Who is deregistered meanwhile does not come up any more.
         const left = some.filter(isHeld)
-        for (const entry of left) entry.service = buildWith(entry.registration.name, entry.settings)
+        for (const entry of left) entry.service = buildWith(entry.registration.name, entry.settings, entry.unread)
         registry.register(left.map(({ service }) => service))
       })
     },
@@ -205,19 +230,10 @@ async function inTurns<Item>(
   }
 }
 
-function targetsOf({ settings }: Registered | Read): number {
-  return typeof settings === 'string' ? 0 : settings.targets.length
+function targetsOf({ settings }: Registered): number {
+  return settings.targets.length
 }
 
-function read(registration: Registration): Read {
-  const settings = readRegistration(registration.definition)
-  if (typeof settings !== 'string') return { registration, settings }
-  return {
-    registration,
-    settings: `the registration of ${quote(registration.name)} cannot be read: ${settings}`,
-  }
-}
-
-function* readAll(registrations: Iterable<Registration>): Generator<Read> {
-  for (const registration of registrations) yield read(registration)
+function targetsRead({ said }: Read): number {
+  return typeof said === 'string' ? 0 : said.settings.targets.length
 }

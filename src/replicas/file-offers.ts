@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import type { ForeignWord } from '../domain/foreign-settings.ts'
 import type { Service } from '../domain/service.ts'
 import type { Keys } from '../redis/keys.ts'
 import { offerScript } from './lease-script.ts'
@@ -34,6 +35,7 @@ export function createFileOffers({
   apply,
   onChange,
   onProblem,
+  onForeign,
 }: {
   link: Link
   keys: Keys
@@ -46,6 +48,8 @@ export function createFileOffers({
   /** Another file counts now: this replica's own, or another's. */
   onChange: (isOwn: boolean) => void
   onProblem: (problem: string) => void
+  /** Another replica's file has a setting that this version does not know. */
+  onForeign: (word: ForeignWord) => void
 }): FileOffers {
   let own: { readonly file: SharedFile; readonly digest: string; readonly loadedAt: number } | null = null
   let inForce = ''
@@ -75,7 +79,7 @@ export function createFileOffers({
     const answer = await link.send(['HGET', keys.files, digest])
     // Whoever loaded it has not told yet, or nothing came back: the next renewal asks again.
     if (!answer.ok || answer.value === null || isOutdated()) return
-    const file = await readOfferedFile(String(answer.value), handoverMs, known)
+    const file = await readOfferedFile(String(answer.value), handoverMs, known, onForeign)
     if (isOutdated()) return
     if (typeof file !== 'string') return put(file, digest)
     unread = digest

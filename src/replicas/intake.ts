@@ -1,4 +1,5 @@
-import type { LoggedTransition } from '../domain/transition.ts'
+import type { ForeignWord } from '../domain/foreign-settings.ts'
+import { inKnownWords, type LoggedTransition } from '../domain/transition.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import type { FeedEntry } from './feed.ts'
 import { type JoinParts, loadLog } from './join.ts'
@@ -26,11 +27,22 @@ export type IntakeParts = {
   readonly onMembers: () => void
   /** What an entry says of the registry cannot be read, as a sentence. */
   readonly onProblem: (problem: string) => void
+  /** An entry is of a kind that this version does not know. */
+  readonly onForeign: (word: ForeignWord) => void
   /** Everything up to this entry is taken in. */
   readonly onTaken: (entry: number) => void
 }
 
-export function createIntake({ id, joinParts, log, sharing, onMembers, onProblem, onTaken }: IntakeParts): Intake {
+export function createIntake({
+  id,
+  joinParts,
+  log,
+  sharing,
+  onMembers,
+  onProblem,
+  onForeign,
+  onTaken,
+}: IntakeParts): Intake {
   const { clock, sharedRegistry } = joinParts
   let waiting: FeedEntry[] | null = null
   /** How often entries had to wait, which tells one time from the next. */
@@ -47,6 +59,7 @@ export function createIntake({ id, joinParts, log, sharing, onMembers, onProblem
     if (kind === 'members') onMembers()
     else if (kind === 'health') takeHealth(number, fields)
     else if (kind === 'log') void reloadLog()
+    else if (!sharedRegistry.takes(kind)) onForeign({ kind: 'entry', word: kind, where: `entry ${number}` })
     else {
       const problem = sharedRegistry.take(kind, fields)
       if (problem !== null) onProblem(problem)
@@ -59,7 +72,7 @@ export function createIntake({ id, joinParts, log, sharing, onMembers, onProblem
     // Its own it knows.
     if (fields.get('replica') !== id) sharing.take(number, parse('records') as Records)
     const transitions = parse('transitions') as LoggedTransition[]
-    log.add(transitions.map((transition) => ({ ...transition, at: clock.fromEpoch(transition.at) })))
+    log.add(transitions.map((transition) => inKnownWords({ ...transition, at: clock.fromEpoch(transition.at) })))
     lastShared = log.lastId()
   }
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { inKnownWords } from '../domain/transition.ts'
 import type { SharedLog } from '../monitor/earlier-log.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import type { Reply } from '../redis/connection.ts'
@@ -115,7 +116,7 @@ async function seed({ id, link, keys, store, log, clock }: JoinParts): Promise<S
 /** What all replicas know of what happened, with its times as instants of this process's clock: they are all the store's. */
 function readShared({ transitions, absences, completeAfter }: Kept, clock: Clock): SharedLog {
   return {
-    transitions: transitions.map((transition) => ({ ...transition, at: clock.fromEpoch(transition.at) })),
+    transitions: transitions.map((transition) => inKnownWords({ ...transition, at: clock.fromEpoch(transition.at) })),
     absences: absences.map(({ from, to }) => ({ from: clock.fromEpoch(from), to: clock.fromEpoch(to) })),
     completeAfter: { id: completeAfter.id, at: clock.fromEpoch(completeAfter.at) },
   }

@@ -1,22 +1,26 @@
 import type { Clock } from '../clock.ts'
 import type { Addresses } from '../domain/addresses.ts'
 import type { Health } from '../domain/health.ts'
-import type { Answer, IcmpError, Outcome, Reason } from '../domain/outcome.ts'
-import type { Status } from '../domain/status.ts'
+import { Answer, type IcmpError, type Outcome, reasonOf } from '../domain/outcome.ts'
+import { Status } from '../domain/status.ts'
 import type { ServiceMemory, TargetMemory } from '../monitor/watch.ts'
 
-/** Which layout the lists below have. A replica passes over what a newer one writes otherwise, until it is replaced itself. */
+/**
+ * The layout of the lists below. A newer version may append elements to a list and use words that this one does not know: the elements are
+ * passed over, and the words are read as `other`, null or `unknown`. A change that cannot be read that way has another number here,
+ * and replicas of an older version pass over the whole list.
+ */
 const layout = 1
 
 /** An outcome as a list; times are milliseconds since the epoch. */
 type WrittenOutcome = [
-  reason: Reason,
+  reason: string,
   startedAt: number,
   endedAt: number,
   address: string | null,
   latencyMs: number | null,
   synRetransmits: number | null,
-  answer: Answer | null,
+  answer: string | null,
   icmp: IcmpError | null,
   code: string | null,
   others?: string | null,
@@ -24,14 +28,14 @@ type WrittenOutcome = [
 
 type WrittenTarget = [
   layout: number,
-  status: Health['status'],
+  status: string,
   since: number | null,
-  verdict: 'up' | 'down' | null,
+  verdict: string | null,
   streak: number,
   confirmedAt: number | null,
-  downReason: Reason | null,
+  downReason: string | null,
   outcome: WrittenOutcome | null,
-  announced: Status,
+  announced: string,
   checks: number,
   failures: number,
   connectMs: number,
@@ -41,7 +45,7 @@ type WrittenTarget = [
 
 type WrittenService = [
   layout: number,
-  announced: Status,
+  announced: string,
   announcedAt: number | null,
   addresses: [name: string, ips: readonly string[]][],
 ]
@@ -73,13 +77,15 @@ export function writeTarget(memory: TargetMemory, clock: Clock): string {
 function writeOutcome(outcome: Outcome, clock: Clock): WrittenOutcome {
   const { reason, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code, others } = outcome
   const [from, to] = [clock.toEpoch(startedAt), clock.toEpoch(endedAt)]
-  const written: WrittenOutcome = [reason, from, to, address, latencyMs, synRetransmits, answer, icmp, code]
+  // A reason that this version does not know is handed on as it came.
+  const [word, detail] = reason === 'other' ? [code ?? reason, null] : [reason, code]
+  const written: WrittenOutcome = [word, from, to, address, latencyMs, synRetransmits, answer, icmp, detail]
   // Nearly all targets have none: they are written as before.
   if (others !== null) written.push(others)
   return written
 }
 
-/** Reads what `writeTarget` wrote, parsed; null when another version of Porthole wrote it otherwise. */
+/** Reads what `writeTarget` wrote, parsed; null when another version of Porthole wrote it in another layout. */
 export function readTarget(written: unknown, clock: Clock): TargetMemory | null {
   if (!isOfLayout(written)) return null
   const [, status, since, verdict, streak, confirmedAt, downReason, outcome, announced, ...rest] =
@@ -87,20 +93,46 @@ export function readTarget(written: unknown, clock: Clock): TargetMemory | null 
   const [checks, failures, connectMs, synRetransmits, lossAt] = rest
   const instant = (epochMs: number | null) => (epochMs === null ? null : clock.fromEpoch(epochMs))
   const health: Health = {
-    status,
+    status: knownWord(settled, status) ?? 'unknown',
     since: instant(since),
-    streak: verdict === null ? null : { verdict, count: streak },
+    streak: verdict === 'up' || verdict === 'down' ? { verdict, count: streak } : null,
     confirmedAt: instant(confirmedAt),
-    downReason,
+    downReason: downReason === null ? null : reasonOf(downReason),
     lastOutcome: outcome === null ? null : readOutcome(outcome, clock),
   }
-  return { health, announced, checks, failures, connectMs, synRetransmits, lossAt: instant(lossAt) }
+  return {
+    health,
+    announced: knownWord(Status.options, announced) ?? 'unknown',
+    checks,
+    failures,
+    connectMs,
+    synRetransmits,
+    lossAt: instant(lossAt),
+  }
 }
 
 function readOutcome(written: WrittenOutcome, clock: Clock): Outcome {
-  const [reason, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code, others = null] = written
-  const [from, to] = [clock.fromEpoch(startedAt), clock.fromEpoch(endedAt)]
-  return { reason, startedAt: from, endedAt: to, address, latencyMs, synRetransmits, answer, icmp, code, others }
+  const [word, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code, others = null] = written
+  const reason = reasonOf(word)
+  return {
+    reason,
+    startedAt: clock.fromEpoch(startedAt),
+    endedAt: clock.fromEpoch(endedAt),
+    address,
+    latencyMs,
+    synRetransmits,
+    answer: knownWord(Answer.options, answer),
+    icmp,
+    code: reason === 'other' ? word : code,
+    others,
+  }
+}
+
+const settled = ['up', 'down', 'unknown'] as const satisfies Health['status'][]
+
+/** Returns a word if it is in a list; null when it is not, as a newer version may write it. */
+function knownWord<Word extends string>(list: readonly Word[], word: string | null): Word | null {
+  return list.find((known) => known === word) ?? null
 }
 
 /** What is remembered of a service itself, likewise. */
@@ -110,12 +142,16 @@ export function writeService({ announced, announcedAt, addresses }: ServiceMemor
   return JSON.stringify(written)
 }
 
-/** Reads what `writeService` wrote, parsed; null when another version of Porthole wrote it otherwise. */
+/** Reads what `writeService` wrote, parsed; null when another version of Porthole wrote it in another layout. */
 export function readService(written: unknown, clock: Clock): ServiceMemory | null {
   if (!isOfLayout(written)) return null
   const [, announced, announcedAt, addresses] = written as WrittenService
   const at = announcedAt === null ? null : clock.fromEpoch(announcedAt)
-  return { announced, announcedAt: at, addresses: new Map(addresses) satisfies Addresses }
+  return {
+    announced: knownWord(Status.options, announced) ?? 'unknown',
+    announcedAt: at,
+    addresses: new Map(addresses) satisfies Addresses,
+  }
 }
 
 function isOfLayout(written: unknown): boolean {

@@ -3,7 +3,7 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { ServiceMemory, TargetMemory, WatchedService, WatchedTarget } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
 import type { Links } from './links.ts'
-import { readService, readTarget } from './memory.ts'
+import { readService } from './memory.ts'
 import { firstPortion } from './portions.ts'
 
 /** How soon what could not be read is read again, in milliseconds. */
@@ -33,11 +33,13 @@ export type RecallParts = {
   readonly links: Links
   /** Null when there is no answer. */
   readonly read: (services: readonly string[]) => Promise<readonly KeptHealth[] | null>
+  /** Returns what is remembered of a target by its name; null where another layout of it was written. */
+  readonly readMemory: (written: unknown, target: string) => TargetMemory | null
   /** What others remember of these is known from now on. */
   readonly onRead: (services: readonly WatchedService[]) => void
 }
 
-export function createRecall({ monitor, clock, assignment, links, read, onRead }: RecallParts): Recall {
+export function createRecall({ monitor, clock, assignment, links, read, readMemory, onRead }: RecallParts): Recall {
   const wanted = new Set<WatchedService>()
   let reading: Promise<boolean> | null = null
   let retrying: NodeJS.Timeout | undefined
@@ -122,7 +124,7 @@ export function createRecall({ monitor, clock, assignment, links, read, onRead }
     for (const [name, { version, memory }] of kept) {
       if (name === '') continue
       const known = before.get(name)
-      const found = readTarget(memory, clock)
+      const found = readMemory(memory, name)
       if (found === null) continue
       const isPast = isNewer(known, found) || (known && isOutdated(version, links.ofTarget(known).version))
       if (mustAdopt || !isPast) adopted.set(name, found)

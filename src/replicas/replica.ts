@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ForeignWord } from '../domain/foreign-settings.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Loop } from '../monitor/loop.ts'
 import type { Monitor } from '../monitor/monitor.ts'
@@ -74,6 +75,7 @@ export type ReplicaParts = {
 export function createReplica(parts: ReplicaParts): Replica {
   const { id, link, keys, store, clock, assignment, monitor, loop, log, registry, registrations, alone } = parts
   const news = createSignal<ReplicaNews>()
+  const onForeign = (word: ForeignWord) => news.emit({ kind: 'foreign', word })
   const requests = createRequests({ id, link, keys, clock, retention: parts.retention })
   const sharedRegistry = createSharedRegistry({ registrations, registry })
   const files = createFileOffers({
@@ -85,6 +87,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     apply: parts.apply,
     onChange: (own) => news.emit({ kind: 'file', own }),
     onProblem: (problem) => news.emit({ kind: 'unread', problem }),
+    onForeign,
   })
   const renewals = createRenewals({
     id,
@@ -104,7 +107,7 @@ export function createReplica(parts: ReplicaParts): Replica {
   const tokenOf = (shard: number) => leases.tokenOf(shard, clock.now())
   const { publish, readHealth: read } = requests
   const onFenced = () => void renewals.renew()
-  const sharing = createSharing({ monitor, clock, assignment, alone, tokenOf, publish, read, onFenced })
+  const sharing = createSharing({ monitor, clock, assignment, alone, tokenOf, publish, read, onFenced, onForeign })
   const startedAt = clock.now()
   const joinParts: JoinParts = { id, link, keys, store, clock, log, sharedRegistry, startedAt }
   const intake = createIntake({
@@ -114,6 +117,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     sharing,
     onMembers: () => void renewals.renew(),
     onProblem: (problem) => news.emit({ kind: 'unread', problem }),
+    onForeign,
     onTaken: noteTaken,
   })
   const { promise: settled, resolve: settle } = Promise.withResolvers<void>()

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { z } from 'zod'
+import { type ForeignWord, foreignWordsOf, readForeignSettings } from '../domain/foreign-settings.ts'
 import { createInterning } from '../domain/interning.ts'
 import { describePolicy, type PolicyDefaults, PolicySettings } from '../domain/policy.ts'
 import { Quorum } from '../domain/quorum.ts'
+import { quote } from '../domain/quote.ts'
 import { decideService, type Group, GroupName, type Service, ServiceName, ServiceSettings } from '../domain/service.ts'
 import { defineService } from '../domain/service-definition.ts'
 import { parseJson } from './parse.ts'
@@ -19,16 +21,29 @@ export type SharedFile = {
 /** A file as it is offered to the other replicas. Two files that define the same are the same. */
 export type OfferedFile = { readonly digest: string; readonly text: string }
 
-/** What of it another replica has to be told: in the first line what is of no service, and then each in a line of its own. */
-const Head = z.strictObject({ groups: z.array(z.tuple([GroupName, Quorum])), defaults: PolicySettings })
-const Line = z.tuple([ServiceName, ServiceSettings])
+/**
+ * The number of the format that is offered: the first line has what belongs to no service, and each line after it has one service. A newer version
+ * may add settings, as `readForeignSettings` says. A change that cannot be read that way has another number.
+ */
+const format = 1
+const Head = z.object({
+  format: z
+    .literal(format, {
+      error: ({ input }) => `it has format ${quote(input)}, and this version reads ${format}`,
+    })
+    .default(format),
+  groups: z.array(z.tuple([GroupName, Quorum])),
+  defaults: z.unknown(),
+})
+const Line = z.tuple([ServiceName, z.unknown()])
 
 /** How much is written or read in one turn of the event loop, in characters: some 3 ms of work, however many targets a service has. */
 const lengthPerTurn = 20_000
 
 function* writeLines({ services, groups, defaults }: SharedFile): Generator<string> {
-  const { handoverMs: _, ...settings } = defaults
+  const { handoverMs: _, unread: __, ...settings } = defaults
   yield JSON.stringify({
+    format,
     groups: groups.map(({ name, quorum }) => [name, String(quorum)]),
     defaults: describePolicy(settings),
   })
@@ -54,18 +69,23 @@ export async function offerFile(file: SharedFile): Promise<OfferedFile> {
 
 /**
  * Reads what another replica offers, and lets others go on in between; a string says why this one cannot. `handoverMs` is this replica's
- * own. Services that are `known` and defined the same are taken from there.
+ * own. Services that are `known` and defined the same are taken from there. `onForeign` is called with each setting that this version does not
+ * know. A service of which not even the targets can be read is left out.
  */
 export async function readOfferedFile(
   text: string,
   handoverMs: number,
   known?: ReadonlyMap<string, Service>,
+  onForeign: (word: ForeignWord) => void = () => {},
 ): Promise<SharedFile | string> {
   const intern = createInterning(known)
   const services: Service[] = []
   let end = endOfLine(text, 0)
   const head = Head.safeParse(parseJson(text.slice(0, end)))
   if (!head.success) return explain(head.error)
+  const defaults = readForeignSettings(PolicySettings, head.data.defaults)
+  if (typeof defaults === 'string') return `defaults: ${defaults}`
+  foreignWordsOf(defaults, 'defaults').forEach(onForeign)
   let turnBegan = end
   while (end < text.length) {
     if (end - turnBegan >= lengthPerTurn) {
@@ -76,13 +96,20 @@ export async function readOfferedFile(
     end = endOfLine(text, begin)
     const line = Line.safeParse(parseJson(text.slice(begin, end)))
     if (!line.success) return explain(line.error, ['services', services.length])
-    services.push(intern(decideService(...line.data, { handoverMs })))
+    const [name, written] = line.data
+    const where = `the service ${quote(name)}`
+    const read = readForeignSettings(ServiceSettings, written)
+    if (typeof read === 'string') {
+      onForeign({ kind: 'unread setting', word: `targets (${read})`, where })
+      continue
+    }
+    foreignWordsOf(read, where).forEach(onForeign)
+    services.push(intern(decideService(name, read.settings, { handoverMs }, 'file', read.unread)))
   }
-  const { groups, defaults } = head.data
   return {
     services,
-    groups: groups.map(([name, quorum]) => ({ name, quorum })),
-    defaults: { ...defaults, handoverMs },
+    groups: head.data.groups.map(([name, quorum]) => ({ name, quorum })),
+    defaults: { ...defaults.settings, handoverMs, ...(defaults.unread.length > 0 && { unread: defaults.unread }) },
   }
 }
 

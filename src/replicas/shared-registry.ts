@@ -2,6 +2,7 @@ import type { Registry } from '../monitor/registry.ts'
 import { expiryOf, type Registrations } from '../registrar/registrations.ts'
 import type { Registration } from '../store/store.ts'
 
+const kinds: readonly string[] = ['put', 'renewed', 'removed', 'drained']
 /** How many removals are remembered, the newest. */
 const mostRemoved = 10_000
 
@@ -11,6 +12,8 @@ type Drain = { readonly revision: number; readonly drained: boolean }
 
 /** What all replicas know of the registry, kept so that it can be given to a store that lost it. */
 export type SharedRegistry = {
+  /** Whether entries of a kind say something of the registry. */
+  takes(kind: string): boolean
   /** Takes in an entry of the stream. Returns what is wrong with it, as a sentence; null when nothing is. */
   take(kind: string, fields: ReadonlyMap<string, string>): string | null
   /** All that is known, as the store takes it to bring both together: kind, name, revision, value and time to live of each. */
@@ -50,6 +53,7 @@ export function createSharedRegistry({
   }
 
   return {
+    takes: (kind) => kinds.includes(kind),
     take(kind, fields) {
       const text = (field: string) => fields.get(field) ?? ''
       const [name, revision] = [text('name'), Number(text('revision'))]

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import type { ForeignWord } from '../domain/foreign-settings.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { createSignal, type Signal } from '../monitor/signal.ts'
@@ -38,14 +39,22 @@ export type SharingParts = Pick<PublisherParts, 'tokenOf' | 'publish' | 'onFence
     readonly assignment: Assignment
     /** Is told of transitions found here while there is nobody to share them with. */
     readonly alone: Signal<Transition>
+    /** Another replica found a reason that this version does not know. */
+    readonly onForeign: (word: ForeignWord) => void
   }
 
 export function createSharing(parts: SharingParts): Sharing {
-  const { monitor, clock, assignment, alone, tokenOf, publish, read, onFenced } = parts
+  const { monitor, clock, assignment, alone, tokenOf, publish, read, onFenced, onForeign } = parts
   const recorded = createSignal<Transition>()
   const told = new WeakSet<Transition>()
   const links = createLinks()
-  const recall = createRecall({ monitor, clock, assignment, links, read, onRead: begin })
+  const readMemory = (written: unknown, target: string) => {
+    const memory = readTarget(written, clock)
+    const outcome = memory?.health.lastOutcome
+    if (outcome?.reason === 'other') onForeign({ kind: 'reason', word: outcome.code ?? '', where: target })
+    return memory
+  }
+  const recall = createRecall({ monitor, clock, assignment, links, read, readMemory, onRead: begin })
   const publisher = createPublisher({
     monitor,
     clock,
@@ -132,7 +141,7 @@ export function createSharing(parts: SharingParts): Sharing {
     const written = new Map(newer)
     const adopted = new Map<string, TargetMemory>()
     for (const [field, memory] of newer) {
-      const found = field === '' ? null : readTarget(memory, clock)
+      const found = field === '' ? null : readMemory(memory, field)
       if (found !== null) adopted.set(field, found)
     }
     const ahead = service.targets.filter((watched) => {

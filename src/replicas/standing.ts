@@ -1,3 +1,4 @@
+import type { ForeignWord } from '../domain/foreign-settings.ts'
 import type { Mode } from './assignment.ts'
 
 /** How this replica stands to the others. */
@@ -23,3 +24,4 @@ export type ReplicaNews =
   | { readonly kind: 'working' }
   | { readonly kind: 'unread'; readonly problem: string }
   | { readonly kind: 'file'; readonly own: boolean }
+  | { readonly kind: 'foreign'; readonly word: ForeignWord }

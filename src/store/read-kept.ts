@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { inKnownWords } from '../domain/transition.ts'
 import type { EarlierLog } from '../monitor/earlier-log.ts'
 import type { Kept } from './store.ts'
 
@@ -6,7 +7,7 @@ import type { Kept } from './store.ts'
 export function readKept({ transitions, completeAfter, absences, aliveAt }: Kept, clock: Clock): EarlierLog {
   const instantOf = createReader(clock)
   const absenceInstantOf = createReader(clock)
-  const earlier = transitions.map((kept) => ({ ...kept, at: instantOf(kept.at) }))
+  const earlier = transitions.map((kept) => inKnownWords({ ...kept, at: instantOf(kept.at) }))
   const earlierAbsences = absences.map(({ from, to }) => ({ from: absenceInstantOf(from), to: absenceInstantOf(to) }))
   return {
     transitions: earlier,

@@ -100,6 +100,10 @@ const sentences: readonly [Outcome, string][] = [
     found('denied', { code: 'dial.deny 10.0.0.0/8' }),
     '10.0.0.7:5432 was not dialled: dial.deny 10.0.0.0/8 forbids it for services registered over HTTP: take that out, or write a smaller range',
   ],
+  [
+    found('other', { code: 'answered' }),
+    'another replica, of a newer version, found "answered", which this version of Porthole does not know',
+  ],
   [found('local', { address: null }), 'could not be checked: no resolver answered for the name db-1 in 2.0 s'],
   [
     found('local', { address: null, code: 'EAI_AGAIN' }),

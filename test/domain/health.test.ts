@@ -48,6 +48,7 @@ const anyPolicy = fc
     maxAge: fc.integer({ min: 0, max: 60_000 }),
     minAge: fc.integer({ min: 0, max: 60_000 }),
     handoverMs: fc.constantFrom(0, 8000),
+    unread: fc.constant([]),
   })
   .map(({ handoverMs, ...settings }): Policy => ({ ...samplePolicy(settings), handoverMs }))
 /** Healths that a history can lead to; the gaps may be long enough to go stale in between. */
@@ -301,7 +302,7 @@ test('a service that is checked only on demand has no beat', () => {
   for (const letters of ['', 'p', 'pf', 'f']) assert.equal(beatIntervalMs(healthAfter(letters, policy), policy), null)
 })
 
-test('only our own faults and our own rules say nothing of the target', () => {
+test('only our own faults, our own rules and words of a newer version say nothing of the target', () => {
   const verdicts = Object.fromEntries(Reason.options.map((reason) => [reason, verdictOf(reason)]))
   assert.deepEqual(verdicts, {
     connected: 'up',
@@ -315,5 +316,6 @@ test('only our own faults and our own rules say nothing of the target', () => {
     dns: 'down',
     local: 'unknown',
     denied: 'unknown',
+    other: 'unknown',
   })
 })

@@ -29,6 +29,7 @@ test('a service of which only the targets are written has the built-in policy', 
       lookupHoldMs: 3_600_000,
       holdMs: null,
       handoverMs: 0,
+      unread: [],
     },
     origin: 'file',
   })
@@ -64,6 +65,7 @@ const policy = {
   lookupHoldMs: 80,
   holdMs: 90,
   handoverMs: 0,
+  unread: [],
 }
 
 test('defaults fill every field that a service leaves out', () => {

@@ -172,13 +172,27 @@ test('what was kept is in force after a start, with each ttl counting from there
 test('what this version cannot read is said, and the rest is in force', async () => {
   const { registrations, monitor } = start()
   const kept = [
-    { name: 'new', definition: '{"targets":["a:1"],"flux":1}', revision: 1 },
+    { name: 'new', definition: '{"targets":["srv:a"],"flux":1}', revision: 1 },
     { name: 'pg', definition: '{"targets":["a:1"]}', revision: 2 },
   ]
   const [problem = '', ...more] = await registrations.restore(kept, [])
-  assert.match(problem, /the registration of "new" cannot be read: .*flux/)
+  assert.match(problem, /the registration of "new" cannot be read: targets: 0: .* is not a port/)
   assert.deepEqual(more, [])
   assert.deepEqual([...monitor.services.keys()], ['pg'])
+})
+
+test('a registration with a setting that a newer version requires is in force, says so, and is not dialled', async () => {
+  const { registrations, monitor } = start()
+  const foreign: string[] = []
+  registrations.foreign.subscribe(({ kind, word }) => foreign.push(`${kind} ${word}`))
+  const definition = '{"targets":["a:1"],"exchange":"redis","colour":"red","requires":["exchange"]}'
+  assert.equal(registrations.adopt({ name: 'cache', definition, revision: 1 }), null)
+  assert.deepEqual(foreign, ['unread setting exchange', 'ignored setting colour'])
+  const watched = monitor.services.get('cache')
+  assert.deepEqual(watched?.service.policy.unread, ['exchange'])
+  assert.equal(watched && monitor.refresh([watched], 0), null)
+  await registrations.setDefaults({ fall: 9 })
+  assert.deepEqual(monitor.services.get('cache')?.service.policy.unread, ['exchange'])
 })
 
 test('what cannot be read changes nothing of what is in force by that name', async () => {
@@ -187,8 +201,8 @@ test('what cannot be read changes nothing of what is in force by that name', asy
   const before = registrations.find('pg')
   let told = 0
   registry.changed.subscribe(() => told++)
-  const problem = registrations.adopt({ name: 'pg', definition: '{"targets":["a:1"],"flux":1}', revision: 9e15 })
-  assert.match(problem ?? '', /the registration of "pg" cannot be read: .*flux/)
+  const problem = registrations.adopt({ name: 'pg', definition: '{"targets":["srv:a"],"flux":1}', revision: 9e15 })
+  assert.match(problem ?? '', /the registration of "pg" cannot be read: targets: 0: .* is not a port/)
   assert.equal(registrations.find('pg'), before)
   assert.equal(told, 0)
 })

@@ -39,6 +39,7 @@ function start(kept: ReadonlyMap<string, string> = new Map(), ready: Promise<voi
     known: new Map(),
     apply: async ({ services }) => void applied.push(services.map(({ name }) => name).join()),
     onChange: (isOwn) => changes.push(isOwn),
+    onForeign: () => {},
     onProblem: (problem) => problems.push(problem),
   })
   return { clock, offers, applied, changes, problems, given }
@@ -82,13 +83,16 @@ test('keeps what is in force where none counts yet, or what counts was not told 
 
 test('says once that it cannot read what counts, and keeps its own', async () => {
   const { offers, applied, problems } = start(
-    new Map([['newer', '{"groups":[],"defaults":{}}\n["a",{"targets":["a:1"],"quic":1}]']]),
+    new Map([['newer', '{"format":2,"groups":[],"defaults":{}}\n["a",{"targets":["a:1"]}]']]),
   )
   await offers.offer(fileOf('own'))
   for (let i = 0; i < 3; i++) await offers.follow({ digest: 'newer', hasOwn: true })
   assert.deepEqual(applied, ['own'])
   assert.equal(problems.length, 1)
-  assert.match(problems[0] ?? '', /cannot be read here, so this one's own stays in force: .*quic/)
+  assert.match(
+    problems[0] ?? '',
+    /cannot be read here, so this one's own stays in force: format: it has format 2, and this version reads 1$/,
+  )
 })
 
 test("alone, a replica's own file is in force", async () => {

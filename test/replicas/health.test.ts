@@ -41,6 +41,7 @@ async function start(t: TestContext, kept: Kept = {}) {
     tokenOf: () => (held.size > 0 ? 7 : null),
     publish: (updates) => new Promise((answer) => published.push({ updates, answer })),
     read: () => new Promise((answer) => reads.push({ answer })),
+    onForeign: () => {},
     onFenced: () => fenced.push(clock.now()),
   })
   t.after(sharing.close)

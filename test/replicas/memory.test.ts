@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Clock } from '../../src/clock.ts'
+import { diagnose } from '../../src/domain/diagnosis.ts'
+import { staleAfterMs, statusAt, unchecked } from '../../src/domain/health.ts'
 import { Answer, Reason } from '../../src/domain/outcome.ts'
 import { Status } from '../../src/domain/status.ts'
 import type { ServiceMemory, TargetMemory } from '../../src/monitor/watch.ts'
@@ -26,26 +28,29 @@ const status = fc.constantFrom(...Status.options)
 /** Records as the code makes them. */
 const plain = { noNullPrototype: true } as const
 
-const outcome = fc.record(
-  {
-    reason: fc.constantFrom(...Reason.options),
-    startedAt: instant,
-    endedAt: instant,
-    address: fc.option(text),
-    latencyMs: fc.option(ms),
-    synRetransmits: fc.option(fc.nat({ max: 6 })),
-    answer: fc.option(fc.constantFrom(...Answer.options)),
-    icmp: fc.option(
-      fc.record(
-        { version: fc.constantFrom(4 as const, 6 as const), type: count, code: count, from: fc.option(text) },
-        plain,
+const outcome = fc
+  .record(
+    {
+      reason: fc.constantFrom(...Reason.options),
+      startedAt: instant,
+      endedAt: instant,
+      address: fc.option(text),
+      latencyMs: fc.option(ms),
+      synRetransmits: fc.option(fc.nat({ max: 6 })),
+      answer: fc.option(fc.constantFrom(...Answer.options)),
+      icmp: fc.option(
+        fc.record(
+          { version: fc.constantFrom(4 as const, 6 as const), type: count, code: count, from: fc.option(text) },
+          plain,
+        ),
       ),
-    ),
-    code: fc.option(text),
-    others: fc.option(text),
-  },
-  plain,
-)
+      code: fc.option(text),
+      others: fc.option(text),
+    },
+    plain,
+  )
+  // What is behind `other` is always the word of the newer version.
+  .map((one) => (one.reason === 'other' ? { ...one, code: `newer ${one.code}` } : one))
 const target: fc.Arbitrary<TargetMemory> = fc.record(
   {
     health: fc.record(
@@ -143,8 +148,8 @@ test('what has never been checked reads back as that', () => {
   const watchlist = createWatchlist()
   const watched = watchlist.addTarget(sampleTarget(), watchlist.addService(sampleService('pg', ['pg:5432'])))
   const { health, announced, checks, failures, connectMs, synRetransmits, lossAt } = watched
-  const unchecked = { health, announced, checks, failures, connectMs, synRetransmits, lossAt }
-  assert.deepEqual(readTarget(JSON.parse(writeTarget(unchecked, clockAt(7))), clockAt(-7)), unchecked)
+  const neverChecked = { health, announced, checks, failures, connectMs, synRetransmits, lossAt }
+  assert.deepEqual(readTarget(JSON.parse(writeTarget(neverChecked, clockAt(7))), clockAt(-7)), neverChecked)
 })
 
 test('times are written as times of day, in milliseconds since the epoch', () => {
@@ -175,4 +180,31 @@ test('what has another layout is passed over', () => {
     assert.equal(readTarget(other, clock), null, JSON.stringify(other))
     assert.equal(readService(other, clock), null, JSON.stringify(other))
   }
+})
+
+test('a reason that this version does not know is other, goes stale like any other, and is handed on as it came', () => {
+  const clock = clockAt(0)
+  const outcome = ['answered', 1000, 1200, '10.0.0.5:6379', 1.5, 0, 'pong', null, null, null, { new: 'evidence' }]
+  const written = [1, 'up', 900, 'up', 7, 1200, 'silent', outcome, 'maintained', 9, 1, 13.5, 0, null, ['appended']]
+  const memory = readTarget(written, clock)
+  assert(memory?.health.lastOutcome)
+  const { health, announced } = memory
+  assert.equal(health.lastOutcome?.reason, 'other')
+  assert.equal(health.lastOutcome?.code, 'answered')
+  assert.equal(health.lastOutcome?.answer, null)
+  assert.equal(health.downReason, 'other')
+  assert.equal(announced, 'unknown')
+  assert.match(diagnose(memory.health.lastOutcome, sampleTarget()), /newer version, found "answered"/)
+  const { policy } = sampleService('redis', ['10.0.0.5:6379'])
+  assert.equal(statusAt(health, policy, 1300).status, 'up')
+  assert.equal(statusAt(health, policy, 1200 + staleAfterMs(health, policy)).status, 'unknown')
+  const [, , , , , , , handedOn] = JSON.parse(writeTarget(memory, clock))
+  assert.deepEqual(handedOn, ['answered', 1000, 1200, '10.0.0.5:6379', 1.5, 0, null, null, null])
+})
+
+test('a status that this version does not know is unknown', () => {
+  const clock = clockAt(0)
+  assert.equal(readService([1, 'maintained', 5, [], 'appended'], clock)?.announced, 'unknown')
+  const written = [1, 'maintained', null, 'maintained', 3, null, null, null, 'up', 0, 0, 0, 0, null]
+  assert.deepEqual(readTarget(written, clock)?.health, unchecked)
 })

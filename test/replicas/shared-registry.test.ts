@@ -63,11 +63,11 @@ test('what is older than what is known changes nothing', () => {
 test('what cannot be read is said, and kept for those that can', () => {
   const { registry, shared, put } = start()
   assert.match(
-    put('new', 5, '{"targets":["a:1"],"protocol":"quic"}') ?? '',
+    put('new', 5, '{"targets":["srv:a"],"protocol":"quic"}') ?? '',
     /^the registration of "new" cannot be read: /,
   )
   assert.equal(registry.services.has('new'), false)
-  assert.deepEqual(shared.written(), [['put', 'new', 5, '{"targets":["a:1"],"protocol":"quic"}', '']])
+  assert.deepEqual(shared.written(), [['put', 'new', 5, '{"targets":["srv:a"],"protocol":"quic"}', '']])
 })
 
 test('all that it knows can be given to a store that lost it, what is gone as well', () => {
