@@ -8,6 +8,8 @@ export type Keys = {
   readonly leases: string
   /** By replica: when it loaded its configuration file, and the digest of what that defines. */
   readonly offers: string
+  /** By replica: the shards that it leaves to others; a replica that leaves none is not there. */
+  readonly declined: string
   /** By digest: what a configuration file defines. */
   readonly files: string
   /** What changed, in the order in which it counts. */
@@ -35,6 +37,7 @@ export function keysOf(namespace: string): Keys {
     members: key('members'),
     leases: key('leases'),
     offers: key('offers'),
+    declined: key('declined'),
     files: key('files'),
     stream: key('stream'),
     registrations: key('registrations'),

@@ -2,17 +2,18 @@ import { script } from '../redis/script.ts'
 
 /**
  * Membership, renewal, release and acquisition of all shards, in one round trip, on Redis's clock. KEYS meta stream members leases offers
- * files. ARGV id attempt leaseMs isMember (1|0) shards ("1,2,3") loadedAt digest.
+ * files declined. ARGV id attempt leaseMs isMember (1|0) shards ("1,2,3") loadedAt digest declined ("4,5").
  *
  * A lease is "token owner until"; its token stays when nobody owns it. An owner is "-" then. A member is "until attempt", and "until attempt -"
  * once it is none, for as long as a renewal of it may be under way. Returns now
  * in microseconds; the members; those of them that have not renewed for half a lease; shard, owner and token of each that is owned; the newest entry; how long until the first other member is given up, or -1;
- * the digest of the file loaded last; and whether what this replica's file defines is there (1|0). Nothing when the renewal came after a later one.
+ * the digest of the file loaded last; whether what this replica's file defines is there (1|0); and a flat list of replicas and the shards they
+ * decline. Nothing when the renewal came after a later one.
  */
 export const renewScript = script(`
-local key, stream, members, leases, offers, files = unpack(KEYS)
+local key, stream, members, leases, offers, files, declined = unpack(KEYS)
 local id, attempt, lease, isMember = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
-local loadedAt, digest = ARGV[6], ARGV[7]
+local loadedAt, digest, declines = ARGV[6], ARGV[7], ARGV[8]
 local exactly = micros()
 local now = math.floor(exactly / 1000)
 local isNews, nextExpiry = false, -1
@@ -30,6 +31,7 @@ for i = 1, #all, 2 do
   elseif untilTime <= now then
     redis.call('HDEL', members, member)
     redis.call('HDEL', offers, member)
+    redis.call('HDEL', declined, member)
     if gone == '' then isNews = true end
   elseif gone == '' then
     live[#live + 1] = member
@@ -44,6 +46,11 @@ if isMember then
 elseif wasMember then
   redis.call('HSET', members, id, whole(now + lease) .. ' ' .. whole(attempt) .. ' -')
   redis.call('HDEL', offers, id)
+end
+if not isMember then declines = '' end
+if declines ~= (redis.call('HGET', declined, id) or '') then
+  if declines == '' then redis.call('HDEL', declined, id) else redis.call('HSET', declined, id, declines) end
+  isNews = true
 end
 if isMember ~= wasMember then isNews = true end
 
@@ -95,6 +102,7 @@ if isNews then
 end
 return {
   whole(exactly), live, late, owners, whole(meta(key, 'head')), nextExpiry, newest, redis.call('HEXISTS', files, digest),
+  redis.call('HGETALL', declined),
 }`)
 
 /** Keeps what a file defines, and has everybody look which counts. KEYS meta stream files. ARGV digest text. */

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../clock.ts'
-import { shardCount, sharesOf } from './shards.ts'
+import { type Declined, shardCount, sharesOf } from './shards.ts'
 
 /** How long a lease holds on the store's clock, in milliseconds. */
 export const leaseMs = 6000
@@ -24,6 +24,8 @@ export type Renewal = {
   readonly isMember: boolean
   /** Which it wants; what it held and does not want is released. */
   readonly shards: readonly number[]
+  /** Which it leaves to others, as long as one of them does not. */
+  readonly declined: readonly number[]
 }
 
 /** What the store says to that. */
@@ -31,6 +33,8 @@ export type Grant = {
   readonly members: readonly string[]
   /** Those of them that have not renewed for half a lease, which may be dead: nothing new is for them. */
   readonly late: readonly string[]
+  /** The shards that each of them declines. */
+  readonly declined: Declined
   /** What the replica holds now, by shard: the token, which is larger than any that the shard was ever held with. */
   readonly tokens: ReadonlyMap<number, number>
   /** By shard, its owner; null where there is none. */
@@ -70,6 +74,7 @@ export function createLeases({
   clock,
   ask,
   isWorking,
+  declines = () => [],
   onGain,
   onYield = async () => {},
 }: {
@@ -77,6 +82,8 @@ export function createLeases({
   clock: Pick<Clock, 'now'>
   ask: (renewal: Renewal) => Promise<Grant | null>
   isWorking: () => boolean
+  /** The shards with a service that this version of Porthole cannot check. */
+  declines?: () => readonly number[]
   onGain: (shards: readonly number[]) => void
   onYield?: (shards: readonly number[]) => Promise<void>
 }): Leases {
@@ -115,16 +122,20 @@ export function createLeases({
   async function renewOnce(): Promise<number> {
     if (isReleased) return Number.POSITIVE_INFINITY
     const isMember = isWorking()
-    const shards = isMember && grant !== null ? sharesOf(id, punctual(grant)) : []
+    const declined = declines()
+    const shards = isMember && grant !== null ? sharesOf(id, punctual(grant), withOwn(grant.declined, declined)) : []
     await yieldAllBut(shards)
     if (isReleased) return Number.POSITIVE_INFINITY
     const sentAt = clock.now()
-    const given = await ask({ attempt: ++attempt, isMember, shards })
+    const given = await ask({ attempt: ++attempt, isMember, shards, declined })
     if (isReleased) return Number.POSITIVE_INFINITY
     if (given === null) return clock.now() + retryMs
     const before = usable()
     // Who only now hears who else there is has asked for too much or too little.
-    const isOutdated = grant === null || !isDeepStrictEqual(new Set(punctual(given)), new Set(punctual(grant)))
+    const isOutdated =
+      grant === null ||
+      !isDeepStrictEqual(new Set(punctual(given)), new Set(punctual(grant))) ||
+      !isDeepStrictEqual(withOwn(given.declined, declined), withOwn(grant.declined, declined))
     grant = given
     for (const shard of [...held.keys()]) if (!given.tokens.has(shard)) held.delete(shard)
     for (const [shard, token] of given.tokens) {
@@ -138,6 +149,10 @@ export function createLeases({
     // What nobody owns may be for one that has died since: who is late is seen when somebody looks.
     const ownMs = given.owners.includes(null) ? retryMs : renewMs
     return sentAt + Math.min(ownMs, (given.nextExpiryMs ?? Number.POSITIVE_INFINITY) + afterMs)
+  }
+
+  function withOwn(all: Declined, own: readonly number[]): Declined {
+    return new Map(all).set(id, new Set(own))
   }
 
   return {
@@ -160,7 +175,7 @@ export function createLeases({
       if (isReleased) return
       isReleased = true
       await yieldAllBut([])
-      await ask({ attempt: ++attempt, isMember: false, shards: [] })
+      await ask({ attempt: ++attempt, isMember: false, shards: [], declined: [] })
     },
     last: () => grant,
     count: (now) => [...held.values()].filter((lease) => now < lease.until).length,
@@ -180,6 +195,7 @@ export function readGrant(
   entry: number,
   nextExpiryMs: number | null,
   late: readonly string[] = [],
+  declined: Declined = new Map(),
 ): Grant {
   const byShard = new Array<string | null>(shardCount).fill(null)
   const tokens = new Map<number, number>()
@@ -187,5 +203,5 @@ export function readGrant(
     byShard[shard] = owner
     if (owner === id) tokens.set(shard, token)
   }
-  return { members, late, tokens, owners: byShard, entry, nextExpiryMs }
+  return { members, late, declined, tokens, owners: byShard, entry, nextExpiryMs }
 }

@@ -41,16 +41,18 @@ export type RenewalParts = {
   readonly news: Signal<ReplicaNews>
   /** Whether what others know is known here. */
   readonly isReady: () => boolean
+  /** The shards with a service that this version of Porthole cannot check. */
+  readonly declines: () => readonly number[]
   readonly onGain: (shards: readonly number[]) => void
   /** Before shards are given up. */
   readonly onYield: () => Promise<void>
 }
 
 export function createRenewals(parts: RenewalParts): Renewals {
-  const { id, clock, requests, files, assignment, monitor, loop, news, isReady, onGain, onYield } = parts
+  const { id, clock, requests, files, assignment, monitor, loop, news, isReady, declines, onGain, onYield } = parts
   const renewed = createSignal<{ granted: boolean; elapsedMs: number }>()
   const isWorking = () => (isReady() || isComingBack()) && idle() === null
-  const leases = createLeases({ id, clock, ask, isWorking, onGain, onYield })
+  const leases = createLeases({ id, clock, ask, isWorking, declines, onGain, onYield })
   let answeredAt = clock.now()
   let newest: NewestFile | null = null
   let members: readonly string[] = []

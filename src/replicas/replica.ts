@@ -11,6 +11,7 @@ import type { Registrations } from '../registrar/registrations.ts'
 import type { RedisStore } from '../store/redis.ts'
 import type { Retention } from '../store/store.ts'
 import type { Assignment } from './assignment.ts'
+import { followDeclinedShards } from './declined-shards.ts'
 import { createFileOffers } from './file-offers.ts'
 import { forgetHealthScript } from './health-script.ts'
 import { createIntake } from './intake.ts'
@@ -99,8 +100,12 @@ export function createReplica(parts: ReplicaParts): Replica {
     loop,
     news,
     isReady: () => isReady,
+    declines: () => declined.list(),
     onGain: (shards) => sharing.gain(shards),
     onYield: () => sharing.flush(),
+  })
+  const declined = followDeclinedShards(registry, () => {
+    if (isReady) void renewals.renew()
   })
   const { leases } = renewals
   assignment.follow(leases)
@@ -256,6 +261,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     },
     async close() {
       stopListening()
+      declined.close()
       for (const timer of timers) clearInterval(timer)
       const released = isReady ? leases.release() : Promise.resolve()
       await Promise.race([released, sleep(releaseMs, undefined, { ref: false })])

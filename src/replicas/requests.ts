@@ -8,6 +8,7 @@ import { type Grant, leaseMs, type Renewal, readGrant } from './leases.ts'
 import type { Link } from './link.ts'
 import { type Published, readKeptHealth, readPublished, type Update, writeUpdate } from './publication.ts'
 import type { KeptHealth } from './recall.ts'
+import type { Declined } from './shards.ts'
 import type { SharedClock } from './shared-clock.ts'
 
 /** What a replica asks of the store again and again. Each answers null when nothing came back. */
@@ -34,15 +35,15 @@ export function createRequests({
   clock: SharedClock
   retention: Retention
 }): Requests {
-  const { meta, stream, members, leases, offers, files, transitions, last } = keys
+  const { meta, stream, members, leases, offers, files, declined: declinedKey, transitions, last } = keys
 
   return {
-    async renew({ attempt, isMember, shards }, { digest, loadedAt }) {
+    async renew({ attempt, isMember, shards, declined }, { digest, loadedAt }) {
       const sentAt = clock.now()
-      const input = [id, attempt, leaseMs, isMember ? 1 : 0, shards.join(), loadedAt, digest]
-      const answer = await link.run(renewScript, [meta, stream, members, leases, offers, files], input)
+      const input = [id, attempt, leaseMs, isMember ? 1 : 0, shards.join(), loadedAt, digest, declined.join()]
+      const answer = await link.run(renewScript, [meta, stream, members, leases, offers, files, declinedKey], input)
       if (!answer.ok) return null
-      const [micros, live, late, owned, entry, nextExpiry, newest, hasOwn] = answer.value as readonly Reply[]
+      const [micros, live, late, owned, entry, nextExpiry, newest, hasOwn, declining] = answer.value as readonly Reply[]
       // It came after a later one.
       if (micros === undefined) return null
       clock.align(sentAt, clock.now(), Number(micros) / 1000)
@@ -53,7 +54,15 @@ export function createRequests({
       )
       const nextExpiryMs = Number(nextExpiry) < 0 ? null : Number(nextExpiry)
       return {
-        grant: readGrant(id, live as readonly string[], owners, Number(entry), nextExpiryMs, late as readonly string[]),
+        grant: readGrant(
+          id,
+          live as readonly string[],
+          owners,
+          Number(entry),
+          nextExpiryMs,
+          late as readonly string[],
+          readDeclined(declining as readonly string[]),
+        ),
         file: { digest: String(newest), hasOwn: hasOwn === 1 },
       }
     },
@@ -68,4 +77,13 @@ export function createRequests({
       return answer.ok ? (answer.value as readonly Reply[]).map(readKeptHealth) : null
     },
   }
+}
+
+/** Reads a flat list of replicas and shards ("4,5"). */
+function readDeclined(flat: readonly string[]): Declined {
+  const declined = new Map<string, ReadonlySet<number>>()
+  for (let i = 0; i < flat.length; i += 2) {
+    declined.set(flat[i] as string, new Set((flat[i + 1] as string).split(',').map(Number)))
+  }
+  return declined
 }

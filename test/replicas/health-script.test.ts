@@ -39,7 +39,7 @@ async function start(t: TestContext) {
       send,
       /** The token of the shard, once the replica holds it; null when it does not. */
       async hold(shards: readonly number[] = [shard]): Promise<number | null> {
-        const given = await requests.renew({ attempt: ++attempt, isMember: true, shards }, offered)
+        const given = await requests.renew({ attempt: ++attempt, isMember: true, shards, declined: [] }, offered)
         return given?.grant.tokens.get(shard) ?? null
       },
     }

@@ -9,6 +9,8 @@ export type Shared = {
   >
   /** By shard. The token stays when nobody owns it any more: then the owner is null. */
   readonly leases: ReadonlyMap<number, SharedLease>
+  /** By replica: what it declines. One that declines nothing is not there. */
+  readonly declined: ReadonlyMap<string, readonly number[]>
   /** The newest entry of the stream. */
   readonly entry: number
 }
@@ -18,12 +20,12 @@ export type SharedLease = { readonly token: number; readonly owner: string | nul
 export type Renewed = { readonly shared: Shared; readonly grant: Grant | null; readonly isNews: boolean }
 
 /** A store with nothing in it. */
-export const nothingShared: Shared = { members: new Map(), leases: new Map(), entry: 0 }
+export const nothingShared: Shared = { members: new Map(), leases: new Map(), declined: new Map(), entry: 0 }
 
 export function renewShared(
   before: Shared,
   id: string,
-  { attempt, isMember, shards }: Renewal,
+  { attempt, isMember, shards, declined: wish }: Renewal,
   leaseMs: number,
   exactly: number,
 ): Renewed {
@@ -50,7 +52,14 @@ export function renewShared(
     leases.set(shard, { token, owner: id, until: now + leaseMs })
   }
 
-  const isNews = live.length < others.length || isMember !== (own?.isMember ?? false) || released.length > 0
+  const declined = new Map([...before.declined].filter(([member]) => members.has(member)))
+  const declines = isMember ? wish : []
+  const declinesOtherwise = declines.join() !== (declined.get(id) ?? []).join()
+  if (declines.length > 0) declined.set(id, declines)
+  else declined.delete(id)
+
+  const isNews =
+    live.length < others.length || isMember !== (own?.isMember ?? false) || released.length > 0 || declinesOtherwise
   const entry = isNews ? Math.max(before.entry + 1, now) : before.entry
   const owned = [...leases].flatMap(([shard, { owner, token, until }]) =>
     owner !== null && until > now ? [[shard, owner, token] as const] : [],
@@ -64,6 +73,7 @@ export function renewShared(
     entry,
     nextExpiryMs,
     late,
+    new Map([...declined].map(([member, list]) => [member, new Set(list)])),
   )
-  return { shared: { members, leases, entry }, grant, isNews }
+  return { shared: { members, leases, declined, entry }, grant, isNews }
 }

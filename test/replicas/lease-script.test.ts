@@ -63,13 +63,13 @@ async function open(firstMs: number) {
     renew: (id: string, renewal: Renewal, own = noFile) => requestsOf(id).renew(renewal, own),
     /** Renews, and must be granted it. */
     async grantOf(id: string, attempt: number, shards: readonly number[], isMember = true): Promise<Grant> {
-      const answer = await requestsOf(id).renew({ attempt, isMember, shards }, noFile)
+      const answer = await requestsOf(id).renew({ attempt, isMember, shards, declined: [] }, noFile)
       return answer?.grant ?? assert.fail(`renewal ${attempt} of ${id} came after a later one`)
     },
     offer: (digest: string) => connection.run(offerScript, [keys.meta, keys.stream, keys.files], [digest, '{}']),
     /** Renews, and must be passed over. */
     async passOver(id: string, attempt: number, shards: readonly number[], isMember = true): Promise<void> {
-      const answer = await requestsOf(id).renew({ attempt, isMember, shards }, noFile)
+      const answer = await requestsOf(id).renew({ attempt, isMember, shards, declined: [] }, noFile)
       assert.ok(answer === null, `renewal ${attempt} of ${id} was granted`)
     },
     /** How many entries the stream has. */
@@ -80,9 +80,9 @@ async function open(firstMs: number) {
 
 /** All that is kept, in an order of its own. */
 async function everythingIn(keys: Keys, value: (...command: string[]) => Promise<unknown>): Promise<unknown> {
-  const { meta, members, leases, offers, files, stream } = keys
+  const { meta, members, leases, offers, declined, files, stream } = keys
   const hashes = await Promise.all(
-    [meta, members, leases, offers, files].map(async (key) => {
+    [meta, members, leases, offers, declined, files].map(async (key) => {
       const flat = (await value('HGETALL', key)) as string[]
       return flat.flatMap((field, i) => (i % 2 === 0 ? [`${key} ${field}: ${flat[i + 1]}`] : [])).sort()
     }),
@@ -91,9 +91,10 @@ async function everythingIn(keys: Keys, value: (...command: string[]) => Promise
 }
 
 /** A grant without its entry, and in an order of its own. */
-const comparable = ({ members, late, tokens, owners, nextExpiryMs }: Grant) => ({
+const comparable = ({ members, late, declined, tokens, owners, nextExpiryMs }: Grant) => ({
   members: [...members].sort(),
   late: [...late].sort(),
+  declined: [...declined].sort(([a], [b]) => a.localeCompare(b)),
   tokens: [...tokens].sort(([a], [b]) => a - b),
   owners: owners.flatMap((owner, shard) => (owner === null ? [] : [`${shard} ${owner}`])),
   nextExpiryMs,
@@ -112,6 +113,7 @@ const step = fc.record({
   ahead: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(1, 2) }, { weight: 1, arbitrary: fc.constantFrom(0, -1) }),
   /** Null: it is no member. */
   shards: fc.option(someShards, { freq: 6 }),
+  declined: fc.oneof({ weight: 4, arbitrary: fc.constant([]) }, fc.constantFrom([3], [3, 254])),
   /** How long before it, in milliseconds: a lease or two run out at times. */
   waitMs: fc.constantFrom(0, 0, 0, 4, 6, 11),
 })
@@ -126,11 +128,11 @@ test('whatever replicas ask for in whatever order, the script and the model of i
       const attempts = new Map<string, number>()
       let shared = nothingShared
       let told = 0
-      for (const { id, ahead, shards, waitMs } of steps) {
+      for (const { id, ahead, shards, declined, waitMs } of steps) {
         if (waitMs > 0) await sleep(waitMs)
         const attempt = Math.max(1, (attempts.get(id) ?? 1) + ahead)
         attempts.set(id, Math.max(attempts.get(id) ?? 0, attempt))
-        const renewal = { attempt, isMember: shards !== null, shards: shards ?? [] }
+        const renewal = { attempt, isMember: shards !== null, shards: shards ?? [], declined }
         const answer = await renew(id, renewal)
         const { grant, isNews, shared: after } = renewShared(shared, id, renewal, leaseMs, now())
         told += isNews ? 1 : 0
@@ -290,7 +292,7 @@ test('the configuration file that was loaded last counts, for as long as a live 
   let attempt = 0
   /** Renews with a file of its own; leaves without one. */
   const newestFor = async (id: string, own: { digest: string; loadedAt: number } | null) => {
-    const renewal = { attempt: ++attempt, isMember: own !== null, shards: [] }
+    const renewal = { attempt: ++attempt, isMember: own !== null, shards: [], declined: [] }
     const answer = await renew(id, renewal, own ?? undefined)
     return answer?.file ?? assert.fail('it came too late')
   }
@@ -328,7 +330,7 @@ test('of two configuration files that were loaded at the same time, the same one
     ['b', 'a'],
   ]) {
     const { renew } = await open(60_000)
-    const renewal = { attempt: 1, isMember: true, shards: [] }
+    const renewal = { attempt: 1, isMember: true, shards: [], declined: [] }
     const answers = []
     for (const id of order) answers.push(await renew(id, renewal, { digest: `file-of-${id}`, loadedAt: 5 }))
     assert.equal(answers.at(-1)?.file.digest, 'file-of-b')

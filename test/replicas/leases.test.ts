@@ -24,12 +24,14 @@ function grant(
     nextExpiryMs = null,
     late = [],
     rest = 'others',
+    declined = {},
   }: {
     token?: number
     entry?: number
     nextExpiryMs?: number | null
     late?: readonly string[]
     rest?: 'others' | 'nobody'
+    declined?: Readonly<Record<string, readonly number[]>>
   } = {},
 ): Grant {
   const held = new Set(shards)
@@ -38,11 +40,12 @@ function grant(
     ...shards.map((shard) => [shard, 'a', token] as const),
     ...others.map((shard) => [shard, 'b', 1] as const),
   ]
-  return readGrant('a', members, owners, entry, nextExpiryMs, late)
+  const declinedBy = new Map(Object.entries(declined).map(([member, shards]) => [member, new Set(shards)]))
+  return readGrant('a', members, owners, entry, nextExpiryMs, late, declinedBy)
 }
 
 /** The leases of `a`, from instant 1000 on. The test is its clock and its store, and ends whatever it is to do before it gives shards up. */
-function createReplica() {
+function createReplica(declines: () => readonly number[] = () => []) {
   let now = 1000
   let isWorking = true
   const asked: Renewal[] = []
@@ -52,6 +55,7 @@ function createReplica() {
   const leases = createLeases({
     id: 'a',
     clock: { now: () => now },
+    declines,
     ask(renewal) {
       asked.push(renewal)
       const { promise, resolve } = Promise.withResolvers<Grant | null>()
@@ -109,9 +113,9 @@ async function startAlone() {
 test('asks for nothing until it has heard who else there is, and then at once for its share', async () => {
   const { renew, asked, now } = createReplica()
   assert.equal(await renew(grant(['a', 'b'], [])), now())
-  assert.deepEqual(asked, [{ attempt: 1, isMember: true, shards: [] }])
+  assert.deepEqual(asked, [{ attempt: 1, isMember: true, shards: [], declined: [] }])
   await renew(grant(['a', 'b'], own))
-  assert.deepEqual(asked[1], { attempt: 2, isMember: true, shards: own })
+  assert.deepEqual(asked[1], { attempt: 2, isMember: true, shards: own, declined: [] })
 })
 
 test('checks what it was granted once it knows everything up to the entry of the grant, and hears of it then', async () => {
@@ -250,13 +254,13 @@ test('who does not work is no member and gives everything back, and is a member 
   yields[0]?.end()
   await setImmediate()
   assert.deepEqual(held(), [])
-  assert.deepEqual(asked.at(-1), { attempt: 3, isMember: false, shards: [] })
+  assert.deepEqual(asked.at(-1), { attempt: 3, isMember: false, shards: [], declined: [] })
   await answer(grant(['b'], []))
   assert.equal(await next, now() + 2000)
   assert.equal(leases.count(now()), 0)
   setWorking(true)
   await renew(grant(['a', 'b'], own))
-  assert.deepEqual(asked.at(-1), { attempt: 4, isMember: true, shards: own })
+  assert.deepEqual(asked.at(-1), { attempt: 4, isMember: true, shards: own, declined: [] })
   assert.deepEqual(held(), own)
 })
 
@@ -266,8 +270,8 @@ test('who never worked asks who there is and holds nothing', async () => {
   await renew(grant(['b'], []))
   await renew(grant(['b'], []))
   assert.deepEqual(asked, [
-    { attempt: 1, isMember: false, shards: [] },
-    { attempt: 2, isMember: false, shards: [] },
+    { attempt: 1, isMember: false, shards: [], declined: [] },
+    { attempt: 2, isMember: false, shards: [], declined: [] },
   ])
   assert.deepEqual(leases.last()?.members, ['b'])
 })
@@ -344,7 +348,7 @@ test('releasing gives everything back once the others were told what it found, a
   yields[0]?.end()
   await setImmediate()
   assert.deepEqual(held(), [])
-  assert.deepEqual(asked.at(-1), { attempt: 3, isMember: false, shards: [] })
+  assert.deepEqual(asked.at(-1), { attempt: 3, isMember: false, shards: [], declined: [] })
   assert.equal(await isSettled(released), false)
   await answer(grant([], []))
   await released
@@ -396,7 +400,7 @@ test('a renewal that was about to be sent when everything was given back is not 
   }
   assert.deepEqual(held(), [])
   assert.ok(asked.length > before)
-  assert.deepEqual({ ...asked.at(-1), attempt: 0 }, { attempt: 0, isMember: false, shards: [] })
+  assert.deepEqual({ ...asked.at(-1), attempt: 0 }, { attempt: 0, isMember: false, shards: [], declined: [] })
 })
 
 test('a health is believed for as long as it may take until one that died is replaced', () => {

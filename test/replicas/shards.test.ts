@@ -49,6 +49,27 @@ test('a replica that is alone owns everything, in order', () => {
   assert.deepEqual(sharesOf('a', ['a']), all)
 })
 
+test('a shard that a replica declines is for another one, and the others stay where they are', () => {
+  const [members, declined] = [['a', 'b', 'c'], new Map([['a', new Set([2, 7])]])]
+  const before = ownersOf(members)
+  const after = members.map((member) => sharesOf(member, members, declined))
+  assert.deepEqual(new Set(after.flat()), new Set(sharesOf('a', ['a'])))
+  assert.equal(after.flat().length, shardCount)
+  for (const [index, member] of members.entries()) {
+    for (const shard of after[index] ?? []) {
+      if (shard === 2 || shard === 7) assert.notEqual(member, 'a')
+      else assert.equal(before[shard], member)
+    }
+  }
+})
+
+test('a shard that all replicas decline is checked as if none did', () => {
+  const members = ['a', 'b', 'c']
+  const declined = new Map(members.map((member) => [member, new Set([2, 7])]))
+  for (const member of members) assert.deepEqual(sharesOf(member, members, declined), sharesOf(member, members))
+  assert.deepEqual(sharesOf('a', ['a'], declined), sharesOf('a', ['a']))
+})
+
 test('when a replica comes or goes, only its share moves', () => {
   fc.assert(
     fc.property(replicas(2), ([one = '', ...others]) => {

@@ -1,0 +1,130 @@
+/** A replica of this version beside one of a newer version, which the test plays: it speaks of what this version does not know. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import { standingOf } from '../../src/monitor/watch.ts'
+import { connectRedis } from '../../src/redis/connection.ts'
+import { keysOf } from '../../src/redis/keys.ts'
+import { createRequests } from '../../src/replicas/requests.ts'
+import { shardCount, shardOf, sharesOf } from '../../src/replicas/shards.ts'
+import { createSharedClock } from '../../src/replicas/shared-clock.ts'
+import { until } from '../process.ts'
+import { noRedis, startRedis } from '../redis-server.ts'
+import { sampleOutcome, sampleService } from '../samples.ts'
+import { allUp, assemble } from './assemble.ts'
+
+const newer = 'newer-1'
+/** Two services of one shard: one that only the newer version can check, and one that both can. */
+const cache = 'cache'
+const shard = shardOf(cache)
+const plain = Array.from({ length: 100_000 }, (_, i) => `plain-${i}`).find((name) => shardOf(name) === shard) ?? ''
+const definition =
+  '{"targets":["10.0.0.5:6379"],"interval":"1s","timeout":"1s","exchange":"redis","requires":["exchange"]}'
+
+/** Plays the newer replica: renews its lease, registers, publishes. */
+async function playNewer(t: TestContext, url: string) {
+  const connection = await connectRedis({ url, passwordFile: null }, 'any')
+  assert(typeof connection !== 'string', String(connection))
+  const keys = keysOf('default')
+  const clock = createSharedClock(systemClock())
+  const link = {
+    run: connection.run,
+    send: connection.send,
+    open: async () => 'the test has one connection',
+    caughtUp: async () => {},
+    advance: () => {},
+  }
+  const requests = createRequests({ id: newer, link, keys, clock, retention: { maxCount: 100, maxAgeMs: 1e9 } })
+  let attempt = 0
+  let token: number | undefined
+  /** Renews its membership, and takes the shard once it is free. Returns what the other replica declines. */
+  async function renew(): Promise<ReadonlySet<number>> {
+    const renewal = { attempt: ++attempt, isMember: true, declined: [], shards: token === undefined ? [] : [shard] }
+    const answer = await requests.renew(renewal, { digest: '-', loadedAt: 0 })
+    assert(answer !== null)
+    const { owners, declined, members } = answer.grant
+    const older = members.find((member) => member !== newer) ?? ''
+    if (owners[shard] === null) token = 0
+    token = answer.grant.tokens.get(shard) ?? token
+    return declined.get(older) ?? new Set()
+  }
+  let renewing = Promise.resolve<unknown>(null)
+  const timer = setInterval(() => {
+    renewing = renewing.then(renew)
+  }, 500)
+  const stop = async () => {
+    clearInterval(timer)
+    await renewing
+  }
+  t.after(async () => {
+    await stop()
+    connection.close()
+  })
+  return {
+    stop,
+    renew,
+    owns: () => (token ?? 0) > 0,
+    async publish(outcome: unknown) {
+      const memory = JSON.stringify([1, 'up', Date.now(), 'up', 3, Date.now(), null, outcome, 'up', 3, 0, 4.5, 0, null])
+      const update = { service: cache, shard, token: token ?? 0, gone: [], transitions: [] }
+      return requests.publish([{ ...update, records: [{ field: '10.0.0.5:6379', base: 0, memory }] }])
+    },
+  }
+}
+
+test('a service that this version cannot check is left to a newer replica, and what that finds is shown until it is too old', {
+  skip: noRedis,
+}, async (t) => {
+  const { url, connect } = await startRedis(t)
+  const connection = await connect()
+  const keys = keysOf('default')
+  await connection.send(['HSET', keys.registrations, cache, `1 ${definition}`])
+  const other = await playNewer(t, url)
+  await other.renew()
+
+  const clock = systemClock()
+  const dialled: string[] = []
+  const prober = {
+    ...allUp(),
+    check: ({ target }: { target: { name: string } }, ended: (outcome: ReturnType<typeof sampleOutcome>) => void) => {
+      dialled.push(target.name)
+      queueMicrotask(() => ended(sampleOutcome('connected', clock.now())))
+    },
+  }
+  const services = [sampleService(plain, ['10.0.0.6:80'], { interval: 200 }), sampleService('any', ['10.0.0.7:80'])]
+  const { monitor, registrar, news, replica } = await assemble(t, { url, services, prober })
+  const foreign: string[] = []
+  registrar.registrations.foreign.subscribe(({ word }) => foreign.push(word))
+  assert.deepEqual(monitor.services.get(cache)?.service.policy.unread, ['exchange'])
+
+  await until('the shard is the newer replica’s', async () => {
+    const declined = await other.renew()
+    return declined.has(shard) && declined.size === 1 && other.owns()
+  })
+  await until(
+    'this replica has the rest',
+    async () => replica.standing().shards >= sharesOf('x', [newer, 'x']).length / 2,
+  )
+  assert.ok(replica.standing().shards < shardCount)
+  const plainChecks = () => dialled.filter((name) => name === '10.0.0.6:80').length
+  const checkedBefore = plainChecks()
+  await until('its health is there', async () => {
+    const at = Date.now()
+    await other.publish(['answered', at - 5, at, '10.0.0.5:6379', 1.5, 0, 'pong', null, null, 'appended'])
+    return monitor.services.get(cache)?.targets[0]?.health.lastOutcome?.reason === 'other'
+  })
+  const watched = monitor.services.get(cache) ?? assert.fail()
+  assert.equal(standingOf(watched, clock.now()).status, 'up')
+  assert.deepEqual(
+    news.flatMap((one) => (one.kind === 'foreign' && one.word.kind === 'reason' ? one.word.word : [])).slice(0, 1),
+    ['answered'],
+  )
+  assert.equal(plainChecks(), checkedBefore, 'this replica checks a service of a shard that it declined')
+
+  // Without the newer replica the other services of the shard are checked here again, and the status of this one grows too old.
+  await other.stop()
+  await until('the shard is back', async () => plainChecks() > checkedBefore)
+  await until('its status is too old', async () => standingOf(watched, clock.now()).status === 'unknown')
+  assert.equal(monitor.refresh([watched], 0), null)
+  assert.ok(!dialled.includes('10.0.0.5:6379'), 'this replica dialled a target that it cannot check')
+})
