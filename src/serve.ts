@@ -99,7 +99,7 @@ export async function serve(
   const maxInFlight = boundInFlight(config.maxInFlight, descriptorLimit())
   const responsibility = commons?.assignment ?? coverAll()
   const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, responsibility, pauses })
-  const loop = createLoop({ monitor, clock, responsibility })
+  const loop = createLoop({ monitor, clock, responsibility, pauses })
   const members = createMembers({ monitor, registry, resolver, clock, maxMembers: limits.targets, responsibility })
   const source = commons?.alone ?? monitor.transitions
   const transitions = createTransitionLog({ monitor, clock, ...retention, source })

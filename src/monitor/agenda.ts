@@ -16,6 +16,8 @@ export type Agenda = {
   take(now: number, most?: number): number[] | null
   /** When the next tick is over that brings something; null when nothing is in. */
   nextAt(): number | null
+  /** Returns how many slots are in. */
+  size(): number
 }
 
 /** What falls due within one tick: a chain of slots. Nothing is made anew for a slot that is put in. */
@@ -27,6 +29,7 @@ const none = -1
 export function createAgenda(tickMs: number): Agenda {
   const buckets = new Map<number, Bucket>()
   const order = createHeap<Bucket>()
+  let size = 0
   const { pageOf } = createColumns(() => ({
     dueAt: numberColumn().fill(Number.POSITIVE_INFINITY),
     isIn: wordColumn(),
@@ -50,6 +53,7 @@ export function createAgenda(tickMs: number): Agenda {
   function enter(slot: number, bucket: Bucket): void {
     const { isIn, before, after } = pageOf(slot)
     isIn[rowOf(slot)] = 1
+    size++
     before[rowOf(slot)] = bucket.last
     after[rowOf(slot)] = none
     if (bucket.last === none) bucket.first = slot
@@ -61,6 +65,7 @@ export function createAgenda(tickMs: number): Agenda {
     const page = pageOf(slot)
     if (page.isIn[rowOf(slot)] === 0) return
     page.isIn[rowOf(slot)] = 0
+    size--
     const bucket = bucketAt(tickOf(dueAtOf(slot)))
     const before = page.before[rowOf(slot)] as number
     const after = page.after[rowOf(slot)] as number
@@ -95,5 +100,6 @@ export function createAgenda(tickMs: number): Agenda {
       return taken
     },
     nextAt: () => order.peek()?.dueAt ?? null,
+    size: () => size,
   }
 }

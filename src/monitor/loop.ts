@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { beatIntervalMs, intervalAt, Pace, paceOf } from '../domain/health.ts'
+import { noPauses, type Pause, pausedMs } from '../domain/pause.ts'
 import { nextBeat, phaseOf as phaseOfName } from '../domain/schedule.ts'
 import { createAgenda } from './agenda.ts'
 import type { Checked } from './checks.ts'
@@ -10,7 +11,7 @@ import type { WatchedTarget } from './watch.ts'
 
 /** The first sweep is spread over this long, so that a start neither bursts nor leaves people waiting for an interval. */
 const firstSweepMs = 1000
-/** Those checks that were left out, such as while one replica took over from another, are spread over this long. */
+/** Those checks that were left out, such as while one replica took over from another or this process paused, are spread over this long. */
 const makeUpMs = 400
 /** Either brings no more than this a millisecond, some two thirds of what two cores can do: checks that pile up take memory, and hold up whoever asks. */
 const mostPerMs = 25
@@ -36,11 +37,14 @@ export function createLoop({
   clock,
   responsibility = coverAll(),
   tickMs = defaultTickMs,
+  pauses = noPauses,
 }: {
   monitor: Monitor
   clock: Clock
   responsibility?: Responsibility
   tickMs?: number
+  /** When this process did not run, as it is known at any time. */
+  pauses?: readonly Pause[]
 }): Loop {
   const agenda = createAgenda(tickMs)
   const columns = createColumns(() => ({
@@ -50,6 +54,9 @@ export function createLoop({
   }))
   let timer: NodeJS.Timeout | undefined
   let running = false
+  let turnedAt = clock.now()
+  /** The last pause that left beats out, and how many of them have begun since. */
+  let catchUp: { readonly pause: Pause | undefined; begun: number } = { pause: undefined, begun: 0 }
 
   const covers = ({ watchedService }: WatchedTarget) => responsibility.covers(watchedService.service.name)
 
@@ -123,12 +130,31 @@ export function createLoop({
     wake()
   }
 
+  /** Whether beats are overdue that came while this process did not run. The oldest begin first, as in any order of time. */
+  function isCatchingUp(): boolean {
+    const pause = pauses.at(-1)
+    return pause !== undefined && (agenda.nextAt() ?? Number.POSITIVE_INFINITY) <= pause.to
+  }
+
+  /** How many beats may begin now. Beats that a pause left out do not begin all at once, because that would be a burst of SYNs. */
+  function countAllowed(now: number): number {
+    if (!isCatchingUp()) return beatsAtOnce
+    const pause = pauses.at(-1) as Pause
+    if (catchUp.pause !== pause) catchUp = { pause, begun: 0 }
+    const perMs = Math.min(mostPerMs, Math.max(1, agenda.size() / makeUpMs))
+    return Math.min(beatsAtOnce, Math.ceil((now - pause.to + tickMs) * perMs) - catchUp.begun)
+  }
+
   function runDue(): number | null {
     const now = clock.now()
     const aheadMs = epochAhead()
+    turnedAt = now
     while (clock.now() - now <= turnMs) {
-      const due = agenda.take(now, beatsAtOnce)
+      const allowed = countAllowed(now)
+      if (allowed <= 0) return now + tickMs
+      const due = agenda.take(now, allowed)
       if (due === null) break
+      catchUp.begun += due.length
       for (const slot of due) {
         const watched = monitor.targetAt(slot)
         const pace = watched && paceAt(watched)
@@ -182,7 +208,14 @@ export function createLoop({
       clearTimeout(timer)
     },
     runDue,
-    overdueMs: () => (running ? Math.max(0, clock.now() - (agenda.nextAt() ?? Number.POSITIVE_INFINITY)) : 0),
+    overdueMs() {
+      const now = clock.now()
+      const nextAt = agenda.nextAt()
+      if (!running || nextAt === null || nextAt > now) return 0
+      // While the loop catches up it works, though the oldest beat is long due.
+      if (isCatchingUp()) return now - Math.max(turnedAt, pauses.at(-1)?.to ?? 0)
+      return now - nextAt - pausedMs(pauses, nextAt, now)
+    },
   }
 }
 

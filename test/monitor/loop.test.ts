@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { systemClock } from '../../src/clock.ts'
 import { nextHealth } from '../../src/domain/health.ts'
 import type { Reason } from '../../src/domain/outcome.ts'
+import type { Pause } from '../../src/domain/pause.ts'
 import { phaseOf } from '../../src/domain/schedule.ts'
 import type { Service } from '../../src/domain/service.ts'
 import { createLoop } from '../../src/monitor/loop.ts'
@@ -18,11 +19,16 @@ const roundingMs = 0.01
 const fineTickMs = 1 / 1024
 
 /** A monitor and its loop, which the test turns by hand. */
-function schedule(services: readonly Service[], maxInFlight?: number, tickMs = fineTickMs) {
+function schedule(
+  services: readonly Service[],
+  maxInFlight?: number,
+  tickMs = fineTickMs,
+  pauses: readonly Pause[] = [],
+) {
   // The clock has a fraction, as performance.now has: sums with it are rounded.
   const world = watch(services, maxInFlight, 5000.123456)
   const { clock, prober, monitor } = world
-  const loop = createLoop({ monitor, clock, tickMs })
+  const loop = createLoop({ monitor, clock, tickMs, pauses })
   const begunAt = (target: string) =>
     prober.begun.filter(({ request }) => request.target.name === target).map(({ startedAt }) => startedAt)
 
@@ -97,6 +103,34 @@ test('a first sweep of very many targets brings no more at a time than can be do
   // Half of them after a second, with a standard deviation of 112: five of them either way.
   assert.ok(Math.abs((begun[9] ?? 0) - 25_000) < 560, begun.join(' '))
   assert.equal(begun[19], 50_000)
+})
+
+test('after a pause the oldest beats begin first, and no more at a time than at a late start', async () => {
+  const pauses: Pause[] = []
+  const services = Array.from({ length: 1000 }, (_, n) => sampleService(`s-${n}`, [`db-${n}:1`], { interval: 1000 }))
+  const { clock, prober, loop, run, checked } = schedule(services, 60_000, 40, pauses)
+  loop.start()
+  await run(3000, 10)
+  const from = clock.now()
+  clock.advance(5000)
+  pauses.push({ from, to: clock.now() })
+  const before = prober.begun.length
+  const begun: number[] = []
+  for (let step = 0; step < 60; step++) {
+    assert.ok(loop.overdueMs() < 100, `${loop.overdueMs()} ms`)
+    loop.runDue()
+    begun.push(prober.begun.length - before)
+    await prober.answerAll('connected')
+    clock.advance(10)
+  }
+  loop.stop()
+  const [first = 0] = begun
+  assert.ok(first > 0 && first < 200, begun.join(' '))
+  assert.ok((begun[20] ?? 0) < 800, begun.join(' '))
+  assert.ok((begun[59] ?? 0) >= 1000, begun.join(' '))
+  const due = checked.slice(before, before + 1000).map(({ outcome, lateMs }) => outcome.startedAt - (lateMs ?? 0))
+  // What falls due within one tick begins in any order.
+  assert.ok(due.every((instant, i) => i === 0 || instant >= (due[i - 1] ?? 0) - 40))
 })
 
 test('nothing is checked before its time', () => {
