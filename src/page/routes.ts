@@ -109,6 +109,7 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
     if (asset === undefined) return sendProblem(reply, 404, 'No page is made of that.')
     const { searchParams } = new URL(request.url, 'http://porthole')
     const isFixed = searchParams.get('v') === assets.digest
+    if (asset.policy !== undefined) reply.header('content-security-policy', asset.policy)
     return reply
       .header('cache-control', isFixed ? 'public, max-age=31536000, immutable' : 'no-cache')
       .type(asset.type)

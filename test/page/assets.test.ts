@@ -41,6 +41,15 @@ test('each is served as what it is, and never guessed at', async (t) => {
   }
 })
 
+test('the worker may read the event stream, and other files allow nothing', async (t) => {
+  const { get } = await build(t)
+  for (const name of files.keys()) {
+    const { headers } = await get(`/page/${name}`)
+    const more = name === 'stream.js' ? " connect-src 'self';" : ''
+    assert.equal(headers['content-security-policy'], `default-src 'none';${more} frame-ancestors 'none'`, name)
+  }
+})
+
 test('it is kept for good only under the digest of now, so that no page is made of two versions', async (t) => {
   const { get } = await build(t)
   for (const [query, kept] of [
@@ -81,10 +90,10 @@ test('what is none of them is 404, and not to be kept', async (t) => {
 })
 
 test('whatever a page or a script of it asks for by name is there', () => {
-  const named = ['page.js', 'plot.js'].flatMap((name) => {
+  const named = ['page.js', 'plot.js', 'stream.js'].flatMap((name) => {
     const source = files.get(name)?.body.toString() ?? assert.fail(name)
     return [...source.matchAll(/[\w-]+\.(?:js|css|svg)\b/g)].map(([file]) => file)
   })
-  assert.ok(named.includes('plot.js') && named.includes('uplot.js'))
+  assert.ok(['plot.js', 'stream.js', 'uplot.js'].every((name) => named.includes(name)))
   for (const name of named) assert.ok(files.has(name), name)
 })

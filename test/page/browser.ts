@@ -47,18 +47,23 @@ type TabOptions = {
   readonly colorScheme?: 'light' | 'dark'
   readonly width?: number
   readonly height?: number
+  /** A tab of the same profile, with which the new tab shares connections, workers and cache. */
+  readonly beside?: Tab
+  /** Runs in the page before its own scripts. */
+  readonly script?: string
 }
 
-/** Starts a browser that ends with the test. Returns what opens tabs in it, each with nothing from any other. */
+/** Starts a browser that ends with the test. Returns what opens tabs in it, each with nothing from any other unless `beside` says so. */
 export async function startBrowser(t: Scope): Promise<(url: string, options?: TabOptions) => Promise<Tab>> {
   const browser: Browser = await chromium.launch({ executablePath: executablePath ?? '', args })
   t.after(() => browser.close())
-  return async (url, { javaScript = true, colorScheme = 'light', width = 1280, height = 900 } = {}) => {
-    const context = await browser.newContext({
-      javaScriptEnabled: javaScript,
-      colorScheme,
-      viewport: { width, height },
-    })
+  return async (
+    url,
+    { javaScript = true, colorScheme = 'light', width = 1280, height = 900, beside, script = '' } = {},
+  ) => {
+    const context =
+      beside?.page.context() ??
+      (await browser.newContext({ javaScriptEnabled: javaScript, colorScheme, viewport: { width, height } }))
     const page = await context.newPage()
     const complaints: string[] = []
     let isLossExpected = false
@@ -71,6 +76,7 @@ export async function startBrowser(t: Scope): Promise<(url: string, options?: Ta
     page.on('request', (request) => {
       if (new URL(request.url()).origin !== origin) complaints.push(`asked another host: ${request.url()}`)
     })
+    await page.addInitScript(script)
     await page.goto(url)
     return {
       page,

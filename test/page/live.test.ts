@@ -1,34 +1,18 @@
 /** The pages in a real browser, served by a real Porthole. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { createFolder, start, until } from '../process.ts'
 import { freePort } from '../redis-server.ts'
 import { listenForChecks } from '../replicas/fleet.ts'
 import { noChromium, startBrowser } from './browser.ts'
+import { defaults, headline, live, row, rows, serve, startProxy } from './served.ts'
 
 const skip = { skip: noChromium }
-const defaults = { interval: '200ms', timeout: '1100ms', rise: 1, fall: 2 }
-
-/** Starts Porthole with these services, at a port of its own or at this one. */
-async function serve(t: TestContext, services: Record<string, object>, { port = 0, more = {} } = {}) {
-  const file = join(createFolder(t), 'porthole.json')
-  writeFileSync(file, JSON.stringify({ listen: { host: '127.0.0.1', port }, defaults, services, ...more }))
-  return start(t, ['--config', file], { PORTHOLE_PORT: String(port) })
-}
-
-const headline = (page: Page) => page.locator('.headline h1')
-const row = (page: Page, name: string) => page.locator(`[data-key="${name}"].service`)
-const rows = (page: Page) => page.locator('.service .name a').allTextContents()
 const mark = (page: Page) => page.evaluate(() => Object.assign(globalThis, { marked: true }))
 const isMarked = (page: Page) => page.evaluate(() => 'marked' in globalThis)
-const live = (page: Page) => page.locator('#live[data-live="yes"]').waitFor()
 
 test('a service that goes down and comes back while the page is open is shown without a reload', skip, async (t) => {
   const [one, other] = await listenForChecks(t, 2)
@@ -271,15 +255,18 @@ test('behind a proxy under a path everything is found, whether the proxy says so
   const [one] = await listenForChecks(t, 1)
   const { url } = await serve(t, { postgres: { targets: [`127.0.0.1:${one?.port}`] } })
   for (const headers of [{}, { 'x-forwarded-prefix': '/status/porthole' }]) {
-    const proxied = await startProxy(t, url, '/status/porthole', headers)
+    const proxied = await startProxy(t, { '/status/porthole': url }, { headers })
     const open = await startBrowser(t)
-    const { page, complaints } = await open(`${proxied}/`)
+    const { page, complaints } = await open(`${proxied}/status/porthole/`)
     await live(page)
     await headline(page).getByText('The one service is up').waitFor()
     await page.getByRole('link', { name: 'postgres' }).click()
     await page.locator('#plot canvas').waitFor()
-    assert.equal(page.url(), `${proxied}/services/postgres`)
-    await page.locator('code').getByText(`curl --fail-with-body -sS '${proxied}/health/postgres'`).waitFor()
+    assert.equal(page.url(), `${proxied}/status/porthole/services/postgres`)
+    await page
+      .locator('code')
+      .getByText(`curl --fail-with-body -sS '${proxied}/status/porthole/health/postgres'`)
+      .waitFor()
     await page.getByRole('link', { name: 'All services' }).click()
     await headline(page).getByText('The one service is up').waitFor()
     assert.deepEqual(complaints, [])
@@ -291,7 +278,7 @@ test('where more happens than there are answers, what happens is shown all the s
   assert(one)
   const { url } = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
   // An answer takes longer than it is from one thing that happens to the next.
-  const slow = await startProxy(t, url, '', {}, 700)
+  const slow = await startProxy(t, { '': url }, { delayMs: 700 })
   const open = await startBrowser(t)
   const { page, complaints } = await open(`${slow}/`)
   await live(page)
@@ -305,38 +292,6 @@ test('where more happens than there are answers, what happens is shown all the s
   assert.ok(shown.size >= 3, `${shown.size} answers were shown in 6 s`)
   assert.deepEqual(complaints, [])
 })
-
-/** A proxy that takes a path off and passes the rest on, pages after a while. Returns its address, with the path. */
-async function startProxy(
-  t: TestContext,
-  to: string,
-  path: string,
-  headers: Record<string, string>,
-  delayMs = 0,
-): Promise<string> {
-  const server = http.createServer(async (request, response) => {
-    if (!request.url?.startsWith(`${path}/`)) return void response.writeHead(404).end()
-    const { host } = request.headers
-    if (request.headers.accept?.startsWith('text/html')) await sleep(delayMs)
-    const inner = http.request(`${to}${request.url.slice(path.length)}`, {
-      headers: { ...request.headers, 'x-forwarded-host': host, ...headers },
-    })
-    inner.on('response', (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers)
-      answer.on('error', () => response.destroy()).pipe(response)
-    })
-    inner.on('error', () => response.destroy())
-    response.on('close', () => inner.destroy())
-    inner.end()
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`
-}
 
 test('who may see no details sees statuses, kept up to date all the same', skip, async (t) => {
   const [one] = await listenForChecks(t, 1)

@@ -78,7 +78,13 @@ function assertStrict({ headers }: LightMyRequestResponse, elements: readonly El
   assert.equal(headers['cache-control'], 'no-store')
   assert.equal(headers['x-content-type-options'], 'nosniff')
   const policy = String(headers['content-security-policy']).split('; ')
-  for (const directive of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "base-uri 'none'"])
+  for (const directive of [
+    "default-src 'none'",
+    "script-src 'self'",
+    "worker-src 'self'",
+    "style-src 'self'",
+    "base-uri 'none'",
+  ])
     assert.ok(policy.includes(directive), directive)
   for (const directive of policy) assert.match(directive, /^[a-z-]+ '(self|none)'$/)
   for (const { name, attributes, text } of elements) {

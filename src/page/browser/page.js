@@ -6,6 +6,8 @@ const page = document.documentElement
 
 /** While nothing happens the page is asked for this often, in milliseconds: ages, latencies and new services. */
 const idleMs = 5000
+/** Without an event stream, what happens shows only once the page is asked for again. */
+const unheardMs = 2000
 /** A tab that nobody sees still has a title and an icon. */
 const hiddenMs = 10_000
 /** So long a page is kept when Porthole is another version by now: while replicas are replaced, answers come from either. */
@@ -14,6 +16,10 @@ const keptMs = 60_000
 const gatherMs = 250
 /** An answer that is not there by then is not coming. */
 const patienceMs = 10_000
+/** A worker that does not answer within this many milliseconds is dead, and the page starts another. */
+const workerMs = 10_000
+/** A worker that fails to start is left alone for this many milliseconds. */
+const brokenMs = 60_000
 
 /** When the last answer came, in the browser's time; and how far the browser's time is ahead of Porthole's. */
 let freshAt = Date.now()
@@ -64,7 +70,7 @@ function show(fresh) {
   if (events !== page.dataset.events) {
     if (events === undefined) delete page.dataset.events
     else page.dataset.events = events
-    listen()
+    subscribe()
   }
   const [icon, freshIcon] = [document, fresh].map((where) => where.querySelector('link[rel=icon]'))
   const href = freshIcon?.getAttribute('href') ?? ''
@@ -142,6 +148,8 @@ async function refresh() {
     freshAt = Date.now()
     aheadMs = freshAt - Date.parse(now)
     setLost(false)
+    // Without events the title is what tells that something changed.
+    if (!hasStream && fresh.title !== document.title.replace(lostTitle, '')) announce(fresh.title)
     show(fresh)
   } catch {
     if (mine.signal.aborted) return
@@ -150,10 +158,18 @@ async function refresh() {
     if (asking === mine) {
       asking = null
       if (again) refreshIn(0)
-      else timer = setTimeout(refresh, isLost ? 2000 : document.hidden ? hiddenMs : idleMs)
+      else timer = setTimeout(refresh, waitMs())
+      subscribe()
     }
     tell()
   }
+}
+
+/** Returns how long to wait before the page is asked for again, in milliseconds. */
+function waitMs() {
+  if (isLost) return unheardMs
+  if (document.hidden) return hiddenMs
+  return hasStream ? idleMs : unheardMs
 }
 
 /**
@@ -177,35 +193,82 @@ function setLost(lost) {
   isLost = lost
   page.classList.toggle('lost', lost)
   announce(lost ? 'The connection is lost.' : 'The connection is back.')
-  if (!lost && source?.readyState === EventSource.CLOSED) listen()
 }
 
-/** @type {EventSource | null} */
-let source = null
-
 /**
- * Hears of what happens as it happens. A browser comes back by itself, unless it was refused: then the page tries again. It has
- * six connections to a host for all its tabs (HTTP/1.1), so a tab that nobody sees gives its own up.
+ * Holds one event stream for all windows of this browser; stream.js says why. Chrome on Android and older browsers have no shared
+ * workers. A page without a worker hears nothing, and asks more often instead.
+ * @type {SharedWorker | null}
  */
-function listen() {
-  const query = page.dataset.events
-  source?.close()
-  source = null
-  // Who may see no details may hear of none: the page is asked for now and then.
-  if (query === undefined || document.hidden) return
-  const mine = new EventSource(new URL(`v1/events${query}`, root))
-  source = mine
-  mine.addEventListener('open', () => refreshIn(0))
-  mine.addEventListener('error', () => {
-    if (source !== mine) return
-    refreshIn(0)
-    if (mine.readyState === EventSource.CLOSED) setTimeout(() => source === mine && listen(), 15_000)
-  })
-  for (const name of ['registry', 'reset']) mine.addEventListener(name, () => happened())
-  mine.addEventListener('transition', ({ data }) => {
-    const { service, target, to, message } = JSON.parse(data)
-    happened(target === null ? `${service} is ${to}: ${message}` : undefined)
-  })
+let worker = null
+/** Whether the worker was asked for events. */
+let isSubscribed = false
+/** Whether the worker says that the stream is open. */
+let hasStream = false
+/** Since when the worker owes an answer, by `performance.now()`. @type {number | null} */
+let unansweredSince = null
+/** When a worker last failed to start, by `performance.now()`. @type {number | null} */
+let brokenAt = null
+
+/** Asks the worker for events. A page does so after each answer, so that the worker knows that it is there. A hidden page asks for none. */
+function subscribe(isHidden = document.hidden) {
+  // A page without details gets no events.
+  const query = isHidden ? null : (page.dataset.events ?? null)
+  if (query === null) {
+    if (isSubscribed) worker?.port.postMessage({ query })
+    isSubscribed = false
+    hasStream = false
+    unansweredSince = null
+    return
+  }
+  if (unansweredSince !== null && performance.now() - unansweredSince > workerMs) dropWorker()
+  if (worker === null) startWorker()
+  if (worker === null) return
+  worker.port.postMessage({ query })
+  isSubscribed = true
+  unansweredSince ??= performance.now()
+}
+
+function startWorker() {
+  if (typeof SharedWorker === 'undefined') return
+  if (brokenAt !== null && performance.now() - brokenAt < brokenMs) return
+  try {
+    const mine = new SharedWorker(new URL(`page/stream.js${new URL(import.meta.url).search}`, root))
+    mine.addEventListener('error', () => mine === worker && breakWorker())
+    mine.port.addEventListener('message', ({ data }) => mine === worker && isSubscribed && receiveMessage(data))
+    mine.port.start()
+    worker = mine
+  } catch {
+    breakWorker()
+  }
+}
+
+function breakWorker() {
+  brokenAt = performance.now()
+  dropWorker()
+}
+
+function dropWorker() {
+  worker?.port.close()
+  worker = null
+  isSubscribed = false
+  hasStream = false
+  unansweredSince = null
+}
+
+/** @param {{ type: 'state', isOpen: boolean } | { type: 'registry' | 'reset' } | { type: 'transition', transition: any }} message */
+function receiveMessage(message) {
+  if (message.type === 'state') {
+    unansweredSince = null
+    // What happened before the stream opened is not in it. Where it broke, Porthole may be gone.
+    if (message.isOpen !== hasStream) refreshIn(0)
+    hasStream = message.isOpen
+  } else if (message.type === 'transition') {
+    const { service, target, to, message: sentence } = message.transition
+    happened(target === null ? `${service} is ${to}: ${sentence}` : undefined)
+  } else {
+    happened()
+  }
 }
 
 /** What happened and was not told yet. @type {string[]} */
@@ -235,6 +298,8 @@ function announce(text) {
 }
 
 /* Ages */
+
+const lostTitle = /^(Connection lost · )?/
 
 const units = /** @type {const} */ ([
   ['d', 86_400_000],
@@ -269,7 +334,7 @@ function tell() {
     if (isLost)
       lost.textContent = `The connection is lost: this is how it stood ${formatAge(Date.now() - freshAt)} ago. Trying again…`
   }
-  if (isLost) document.title = document.title.replace(/^(Connection lost · )?/, 'Connection lost · ')
+  if (isLost) document.title = document.title.replace(lostTitle, 'Connection lost · ')
 }
 
 /* Search, filters and keys */
@@ -409,13 +474,15 @@ async function copy(code) {
 page.classList.add('alive')
 document.addEventListener('shown', equip)
 document.addEventListener('visibilitychange', () => {
-  listen()
+  subscribe()
   refreshIn(document.hidden ? hiddenMs : 0)
 })
+addEventListener('pagehide', () => subscribe(true))
+addEventListener('pageshow', ({ persisted }) => persisted && refreshIn(0))
 addEventListener('popstate', () => refreshIn(0))
 addEventListener('online', () => refreshIn(0))
 void equip()
 setInterval(tell, 1000)
 tell()
-listen()
+subscribe()
 refreshIn(idleMs)

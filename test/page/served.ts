@@ -1,0 +1,60 @@
+/** A real Porthole for tests in a browser, proxies before it, and the parts of its pages. */
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Page } from 'playwright-core'
+import { createFolder, start } from '../process.ts'
+
+/** How the services of these tests are checked: often, and one check decides. */
+export const defaults = { interval: '200ms', timeout: '1100ms', rise: 1, fall: 2 }
+
+/** Starts Porthole with these services, at a port of its own or at this one. */
+export async function serve(t: TestContext, services: Record<string, object>, { port = 0, more = {} } = {}) {
+  const file = join(createFolder(t), 'porthole.json')
+  writeFileSync(file, JSON.stringify({ listen: { host: '127.0.0.1', port }, defaults, services, ...more }))
+  return start(t, ['--config', file], { PORTHOLE_PORT: String(port) })
+}
+
+export const headline = (page: Page) => page.locator('.headline h1')
+export const row = (page: Page, name: string) => page.locator(`[data-key="${name}"].service`)
+export const rows = (page: Page) => page.locator('.service .name a').allTextContents()
+/** Waits until the page says that it is live. */
+export const live = (page: Page) => page.locator('#live[data-live="yes"]').waitFor()
+
+/**
+ * Starts a proxy that takes a path off and passes the rest to the Porthole of that path, with more headers. Pages come after
+ * `delayMs`. Returns the proxy's address, without a path.
+ */
+export async function startProxy(
+  t: TestContext,
+  portholes: Readonly<Record<string, string>>,
+  { headers = {}, delayMs = 0 }: { headers?: Record<string, string>; delayMs?: number } = {},
+): Promise<string> {
+  const server = http.createServer(async (request, response) => {
+    const { url = '', headers: asked } = request
+    const path = Object.keys(portholes).find((path) => url.startsWith(`${path}/`))
+    if (path === undefined) return void response.writeHead(404).end()
+    if (asked.accept?.startsWith('text/html')) await sleep(delayMs)
+    const inner = http.request(`${portholes[path]}${url.slice(path.length)}`, {
+      headers: { ...asked, 'x-forwarded-host': asked.host, ...headers },
+    })
+    inner.on('response', (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.on('error', () => response.destroy()).pipe(response)
+    })
+    inner.on('error', () => response.destroy())
+    response.on('close', () => inner.destroy())
+    inner.end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
