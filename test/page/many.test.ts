@@ -24,6 +24,8 @@ test('ten thousand services are found at once, and what happens to them shows', 
   const services = Array.from({ length: total }, (_, index) =>
     sampleService(`service-${index}`, [`10.0.${index >> 8}.${index & 255}:${100 + index}`], {
       groups: [`team-${index % 40}`],
+      // Nothing checks them on a schedule, and a slow machine must not find them stale.
+      interval: 3_600_000,
       rise: 1,
       fall: 1,
     }),
