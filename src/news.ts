@@ -47,7 +47,11 @@ export function logNews(
   members.lookUps.subscribe((change) => {
     const { target, failure } = change
     if (failure === null) log.info(change, `the addresses of ${target} can be looked up again`)
-    else log.warn(change, `the addresses of ${target} cannot be looked up (${failure}): those known last stay`)
+    else
+      log.warn(
+        change,
+        `the addresses of ${target} cannot be looked up (${failure}): those known last are checked for lookupHold`,
+      )
   })
 }
 

@@ -11,7 +11,7 @@ import type { Registry } from './registry.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createSlots } from './slots.ts'
-import type { WatchedService } from './watch.ts'
+import { noFailingLookUps, type WatchedService } from './watch.ts'
 
 /** Names are not looked up more often than this, in milliseconds: nobody publishes addresses that live shorter. */
 const leastPeriodMs = 10_000
@@ -110,8 +110,9 @@ export function createMembers({
     const { service } = names.watchedService
     const before = names.found
     const isCovered = responsibility.covers(service.name)
-    // Who looks up does so for all; whoever takes over goes on from what was found.
+    // The replica that covers the service looks its names up for all; the next one goes on from the addresses that were found.
     names.found = isCovered ? await resolve(names) : noneFound
+    if (ofService.get(service.name) === names) names.watchedService.failingLookUps = failingIn(names.found)
     if (ofService.get(service.name) === names && isCovered) {
       tellFailures(names, before)
       await take(names)
@@ -128,13 +129,14 @@ export function createMembers({
 
   async function resolve({ watchedService, found }: Names): Promise<ReadonlyMap<string, Found>> {
     const { service } = watchedService
-    const { timeoutMs, fall } = service.policy
-    const deadline = clock.now() + timeoutMs
+    const { policy } = service
+    const startedAt = clock.now()
+    const deadline = startedAt + policy.timeoutMs
     const look = async (target: Target): Promise<[string, Found]> => {
       // Never what the look-up before this one found, which may still be believed.
       const resolution = await resolver.resolve(target.host, deadline, leastPeriodMs / 2)
-      const known = found.get(target.name) ?? foundBefore(watchedService.addresses.get(target.name))
-      return [target.name, nextFound(known, resolution, fall)]
+      const known = found.get(target.name) ?? foundBefore(watchedService, target.name)
+      return [target.name, nextFound(known, { startedAt, resolution }, policy, maxMembers)]
     }
     return new Map(await Promise.all(namesOf(service).map(look)))
   }
@@ -222,9 +224,17 @@ function looksUp({ service }: WatchedService): boolean {
   return namesOf(service).length > 0 && service.policy.unread.length === 0
 }
 
-/** What is known of a name that another replica looked up before. */
-function foundBefore(ips: readonly string[] = []): Found {
-  return { ...nothingFound, ips }
+/** Returns what is known of a name that another replica looked up before. Addresses that answers left out are held anew. */
+function foundBefore({ addresses }: WatchedService, name: string): Found {
+  return { ...nothingFound, ips: addresses.get(name) ?? [] }
+}
+
+/** Returns since when look-ups of these names fail, of those whose do. */
+function failingIn(found: ReadonlyMap<string, Found>): ReadonlyMap<string, number> {
+  const failing = [...found].flatMap(([name, { failingSince }]): [string, number][] =>
+    failingSince === null ? [] : [[name, failingSince]],
+  )
+  return failing.length === 0 ? noFailingLookUps : new Map(failing)
 }
 
 function createNames(slot: number, watchedService: WatchedService): Names {

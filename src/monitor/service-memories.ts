@@ -16,7 +16,7 @@ import {
   wordColumn,
 } from './columns.ts'
 import type { Tally } from './tally.ts'
-import type { Checker, WatchedService, WatchedTarget } from './watch.ts'
+import { type Checker, noFailingLookUps, type WatchedService, type WatchedTarget } from './watch.ts'
 
 /** What is remembered of services, as columns where it is numbers. */
 export type ServiceMemories = {
@@ -32,6 +32,7 @@ const nobody: readonly WatchedTarget[] = Object.freeze([])
 /** As a row of a new page reads. */
 const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets' | 'checkedAt' | 'pauses'> = {
   addresses: noAddresses,
+  failingLookUps: noFailingLookUps,
   joining: nobody,
   checkedBy: null,
   tally: null,
@@ -53,6 +54,7 @@ function createPage() {
     readsUntil: numberColumn(),
     /** Of these most services have none. */
     addresses: sparseColumn<Addresses>(),
+    failingLookUps: sparseColumn<ReadonlyMap<string, number>>(),
     joining: sparseColumn<readonly WatchedTarget[]>(),
     checkedBy: sparseColumn<Checker>(),
     tally: sparseColumn<Tally>(),
@@ -106,6 +108,13 @@ export function createServiceMemories(goneSlot: number, pauses: readonly Pause[]
     }
     set addresses(addresses: Addresses) {
       put(pageOf(this.slot).addresses, rowOf(this.slot), addresses.size > 0 ? addresses : undefined)
+    }
+
+    get failingLookUps(): ReadonlyMap<string, number> {
+      return pageOf(this.slot).failingLookUps[rowOf(this.slot)] ?? noFailingLookUps
+    }
+    set failingLookUps(failing: ReadonlyMap<string, number>) {
+      put(pageOf(this.slot).failingLookUps, rowOf(this.slot), failing.size > 0 ? failing : undefined)
     }
 
     get joining(): readonly WatchedTarget[] {

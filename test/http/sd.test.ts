@@ -107,7 +107,7 @@ test('a service that is defined anew or removed is so at once', async (t) => {
 
 test('addresses are listed as they are checked, and come and go with what their name stands for', async (t) => {
   const { monitor, registry, clock, prober, discover } = await buildDiscovery(t, [
-    sampleService('pg', ['db:5432', '10.9.9.9:5432'], { resolve: 'all' }),
+    sampleService('pg', ['db:5432', '10.9.9.9:5432'], { resolve: 'all', hold: 0 }),
   ])
   const resolver = fakeResolver()
   const members = createMembers({ monitor, registry, resolver, clock })

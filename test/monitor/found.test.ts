@@ -1,19 +1,101 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { nextFound, nothingFound } from '../../src/monitor/found.ts'
+import { type Found, nextFound, nothingFound } from '../../src/monitor/found.ts'
+import type { Resolution } from '../../src/prober/resolver.ts'
+
+const missing = { code: 'ENOTFOUND' }
+const failing = { code: 'EAI_AGAIN' }
+const addresses = (...ips: [string, ...string[]]): Resolution => ({ addresses: ips })
+
+/** Look-ups of one name, ten seconds apart. */
+function lookUps(settings: { fall?: number; holdMs?: number | null; lookupHoldMs?: number }, most = 100) {
+  const policy = { fall: 2, holdMs: 0, lookupHoldMs: 3_600_000, ...settings }
+  let found: Found = nothingFound
+  let now = 0
+  return (resolution: Resolution | null) => {
+    now += 10_000
+    found = nextFound(found, { startedAt: now, resolution }, policy, most)
+    return found
+  }
+}
 
 test('a failed look-up neither counts as a missing name nor breaks a row of them', () => {
-  const missing = { code: 'ENOTFOUND' }
-  let found = nextFound(nothingFound, { addresses: ['10.0.0.1'] }, 2)
-  const read = () => [found.ips.length, found.misses, found.failure]
+  const lookUp = lookUps({})
+  lookUp(addresses('10.0.0.1'))
   for (const [resolution, ips, misses, failure] of [
-    [{ code: 'EAI_AGAIN' }, 1, 0, 'EAI_AGAIN'],
+    [failing, 1, 0, 'EAI_AGAIN'],
     [missing, 1, 1, null],
     [null, 1, 1, 'timeout'],
     [missing, 0, 2, null],
-    [{ addresses: ['10.0.0.1'] as const }, 1, 0, null],
+    [addresses('10.0.0.1'), 1, 0, null],
   ] as const) {
-    found = nextFound(found, resolution, 2)
-    assert.deepEqual(read(), [ips, misses, failure])
+    const found = lookUp(resolution)
+    assert.deepEqual([found.ips.length, found.misses, found.failure], [ips, misses, failure])
   }
+})
+
+for (const [what, holdMs, answers] of [
+  ['the third, without a hold', null, 3],
+  ['the first, with a hold of nothing', 0, 1],
+  ['the first that is as long after the last one that had it, with a hold', 35_000, 4],
+  ['no later because of a look-up that begins a little early', 30_500, 3],
+] as const) {
+  test(`an address leaves at an answer without it: ${what}`, () => {
+    const lookUp = lookUps({ holdMs })
+    lookUp(addresses('10.0.0.1', '10.0.0.2'))
+    for (let n = 1; n < answers; n++) assert.equal(lookUp(addresses('10.0.0.2')).ips.length, 2)
+    assert.deepEqual(lookUp(addresses('10.0.0.2')).ips, ['10.0.0.2'])
+  })
+}
+
+test('an answer that has the address again ends its hold', () => {
+  const lookUp = lookUps({ holdMs: null })
+  for (let n = 0; n < 5; n++) {
+    lookUp(addresses('10.0.0.1', '10.0.0.2'))
+    lookUp(addresses('10.0.0.2'))
+    assert.equal(lookUp(addresses('10.0.0.2')).ips.length, 2)
+  }
+})
+
+test('the time in which look-ups fail does not count towards a hold', () => {
+  const lookUp = lookUps({ holdMs: 30_000 })
+  lookUp(addresses('10.0.0.1', '10.0.0.2'))
+  assert.equal(lookUp(addresses('10.0.0.2')).ips.length, 2)
+  for (const resolution of [failing, null, failing, failing]) lookUp(resolution)
+  assert.equal(lookUp(addresses('10.0.0.2')).ips.length, 2)
+  assert.equal(lookUp(addresses('10.0.0.2')).ips.length, 1)
+})
+
+test('what another replica found last is held anew', () => {
+  const policy = { fall: 3, holdMs: 20_000, lookupHoldMs: 0 }
+  const taken = { ...nothingFound, ips: ['10.0.0.1'] }
+  const lookUp = (known: Found, startedAt: number) =>
+    nextFound(known, { startedAt, resolution: addresses('10.0.0.2') }, policy, 100)
+  const first = lookUp(taken, 1e9)
+  const second = lookUp(first, 1e9 + 10_000)
+  assert.deepEqual([first.ips.length, second.ips.length], [2, 2])
+  assert.equal(lookUp(second, 1e9 + 20_000).ips.length, 1)
+})
+
+test('addresses stay for lookupHold from the first look-up that fails, and no answer begins it anew', () => {
+  const lookUp = lookUps({ lookupHoldMs: 30_000 })
+  lookUp(addresses('10.0.0.1'))
+  for (const resolution of [failing, null, failing]) assert.equal(lookUp(resolution).ips.length, 1)
+  assert.deepEqual([lookUp(failing).ips, lookUp(null).failingSince], [[], 20_000])
+  lookUp(addresses('10.0.0.1'))
+  const { ips, failingSince } = lookUp(failing)
+  assert.deepEqual([ips.length, failingSince], [1, 80_000])
+})
+
+test('with a lookupHold of nothing the addresses go with the first look-up that fails', () => {
+  const lookUp = lookUps({ lookupHoldMs: 0 })
+  lookUp(addresses('10.0.0.1'))
+  assert.deepEqual(lookUp(failing).ips, [])
+})
+
+test('a name has no more addresses than allowed with those that are held, and those of the answer go first', () => {
+  const lookUp = lookUps({ holdMs: null }, 3)
+  lookUp(addresses('10.0.0.1', '10.0.0.2', '10.0.0.3'))
+  assert.deepEqual(lookUp(addresses('10.0.0.3', '10.0.0.4')).ips, ['10.0.0.1', '10.0.0.3', '10.0.0.4'])
+  assert.deepEqual(lookUp(addresses('10.0.0.5', '10.0.0.6')).ips, ['10.0.0.3', '10.0.0.5', '10.0.0.6'])
 })

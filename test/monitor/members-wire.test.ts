@@ -50,7 +50,7 @@ test('addresses of a name close, go and come without a false alarm, and leave no
   const clock = skippingClock()
   const resolver = createResolver({ clock, lookup: async () => found })
   const prober = createPortableProber({ clock, resolver })
-  const service = sampleService('db', ['db.internal:5432'], { resolve: 'all', quorum: 2 })
+  const service = sampleService('db', ['db.internal:5432'], { resolve: 'all', quorum: 2, hold: 0 })
   const { monitor, registry, get, sweep } = await build(t, [service], { clock, prober })
   const loop = createLoop({ monitor, clock })
   const members = createMembers({ monitor, registry, resolver, clock })

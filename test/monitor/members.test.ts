@@ -10,7 +10,11 @@ import { fakeResolver, watch } from './fakes.ts'
 
 type Settings = NonNullable<Parameters<typeof sampleService>[2]>
 
+/** A service of all addresses of its names, which leave as soon as an answer leaves them out. */
 const all = (targets: readonly string[], settings: Settings = {}) =>
+  sampleService('pg', targets, { resolve: 'all', hold: 0, ...settings })
+/** The same, with the hold that applies where none is set. */
+const allHeld = (targets: readonly string[], settings: Settings = {}) =>
   sampleService('pg', targets, { resolve: 'all', ...settings })
 
 /** A monitor with its members over a fake resolver; the test says when to look up. */
@@ -132,6 +136,103 @@ test('while look-ups cannot be made, the last known addresses stay', async () =>
   }
   assert.equal(changes.length, 1)
   assert.equal(prober.begun.length, length)
+})
+
+test('an address leaves at the third look-up in a row that leaves it out, where no hold is set', async () => {
+  const { resolver, names, lookUpAndCheck, changes } = follow([allHeld(['db:1'])])
+  resolver.say('db', ['10.0.0.1', '10.0.0.2'])
+  await lookUpAndCheck()
+  resolver.say('db', ['10.0.0.2'])
+  await lookUpAndCheck()
+  await lookUpAndCheck()
+  resolver.say('db', ['10.0.0.1'])
+  await lookUpAndCheck()
+  resolver.say('db', ['10.0.0.2'])
+  await lookUpAndCheck()
+  await lookUpAndCheck()
+  assert.deepEqual(names(), ['10.0.0.1:1', '10.0.0.2:1'])
+  await lookUpAndCheck()
+  assert.deepEqual(names(), ['10.0.0.2:1'])
+  assert.equal(changes.length, 2)
+})
+
+test('a name that gives three of its eight addresses at a time has eight targets that stay, and keep what is remembered of them', async () => {
+  const { resolver, service, names, lookUpAndCheck, changes, target, checkOnce } = follow([
+    allHeld(['db:1'], { hold: 300_000 }),
+  ])
+  const ips = Array.from({ length: 8 }, (_, n) => `10.0.0.${n + 1}`)
+  const answer = (n: number) => [0, 1, 2].map((at) => ips[(n * 5 + at * 3) % 8] ?? '')
+  for (let n = 0; n < 8; n++) {
+    resolver.say('db', answer(n))
+    await lookUpAndCheck()
+  }
+  const all = ips.map((ip) => `${ip}:1`)
+  assert.deepEqual(names(), all)
+  const { length } = changes
+  const before = service('pg').targets
+  for (let n = 0; n < 40; n++) {
+    for (const name of all) await checkOnce(target('pg', name), 'connected')
+    resolver.say('db', answer(n))
+    await lookUpAndCheck()
+  }
+  assert.deepEqual([names(), changes.length], [all, length])
+  assert.deepEqual(service('pg').targets, before)
+  for (const { checks } of before) assert.ok(checks > 40, `${checks} checks`)
+})
+
+test('where all addresses are exchanged, those of before are checked until their hold is over', async () => {
+  const { resolver, names, status, news, lookUpAndCheck, checkOnce, target } = follow([
+    allHeld(['db:1'], { quorum: 1, hold: 30_000 }),
+  ])
+  resolver.say('db', ['10.0.0.1'])
+  await lookUpAndCheck()
+  news()
+  resolver.say('db', ['10.0.0.2'])
+  await lookUpAndCheck()
+  assert.deepEqual(names(), ['10.0.0.1:1', '10.0.0.2:1'])
+  for (let n = 0; n < 3; n++) await checkOnce(target('pg', '10.0.0.1:1'), 'refused')
+  assert.equal(status(), 'degraded')
+  assert.deepEqual(news(), ['10.0.0.2:1 unknown → up', '10.0.0.1:1 up → down', 'service up → degraded'])
+  await lookUpAndCheck()
+  assert.equal(names().length, 2)
+  await lookUpAndCheck()
+  assert.deepEqual([names(), status()], [['10.0.0.2:1'], 'up'])
+})
+
+test('addresses that are held take no place from those of the answer', async () => {
+  const { resolver, names, lookUpAndCheck } = follow([allHeld(['db:1'])], 3)
+  resolver.say('db', ['10.0.0.1', '10.0.0.2'])
+  await lookUpAndCheck()
+  resolver.say('db', ['10.0.0.8', '10.0.0.9', '10.0.0.1'])
+  await lookUpAndCheck()
+  assert.deepEqual(names(), ['10.0.0.1:1', '10.0.0.8:1', '10.0.0.9:1'])
+  resolver.say('db', ['10.0.0.6', '10.0.0.7'])
+  await lookUpAndCheck()
+  assert.equal(names().length, 3)
+  assert.deepEqual(names().slice(1), ['10.0.0.6:1', '10.0.0.7:1'])
+})
+
+test('while look-ups fail, the last addresses stay for lookupHold, and then the name stands for itself', async () => {
+  const { resolver, names, lookUp, lookUpAndCheck, prober, service, status } = follow([
+    all(['db:1'], { lookupHold: 60_000 }),
+  ])
+  resolver.say('db', ['10.0.0.1'])
+  await lookUpAndCheck()
+  assert.equal(service('pg').failingLookUps.size, 0)
+  resolver.say('db', 'EAI_AGAIN')
+  await lookUp()
+  const since = service('pg').failingLookUps.get('db:1')
+  assert.ok(since !== undefined)
+  for (let n = 0; n < 5; n++) await lookUp()
+  assert.deepEqual(names(), ['10.0.0.1:1'])
+  assert.equal(service('pg').failingLookUps.get('db:1'), since)
+  await lookUp()
+  await prober.pending('db:1').answer('local', { address: null, code: 'EAI_AGAIN' })
+  assert.deepEqual([names(), status()], [['db:1'], 'unknown'])
+  assert.equal(service('pg').failingLookUps.get('db:1'), since)
+  resolver.say('db', ['10.0.0.2'])
+  await lookUpAndCheck()
+  assert.deepEqual([names(), status(), service('pg').failingLookUps.size], [['10.0.0.2:1'], 'up', 0])
 })
 
 test('that look-ups of a name cannot be made is told once, and so is that they can again', async () => {
