@@ -115,7 +115,7 @@ export function addServiceMetrics(
   )
   const groupUp = new Gauge({
     name: 'porthole_group_up',
-    help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not. ${cached}`,
+    help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not, nor while services may be missing. ${cached}`,
     labelNames: ['group'],
     registers,
   })

@@ -20,6 +20,7 @@ import { createMonitor } from './monitor/monitor.ts'
 import { watchBacklog, watchOverload } from './monitor/overload.ts'
 import { watchPauses } from './monitor/pause-watch.ts'
 import { createRegistry } from './monitor/registry.ts'
+import { createRegistryLoad, nothingToLoad } from './monitor/registry-load.ts'
 import { coverAll } from './monitor/responsibility.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
 import { createForeignWordLog, logNews, logReplicaNews } from './news.ts'
@@ -95,7 +96,9 @@ export async function serve(
   let latest: Pick<Config, 'services' | 'places' | 'access'> = config
   let rules = createDialRules(config.dial)
   const dialRules = () => rules
-  const registry = createRegistry()
+  // Without a token nothing can be registered here, so the file is the registry. Another replica may have tokens, or a newer file.
+  const isFileAlone = commons === null && (data === null || config.access.tokens.length === 0)
+  const registry = createRegistry(isFileAlone ? nothingToLoad : createRegistryLoad(whyPending))
   const maxInFlight = boundInFlight(config.maxInFlight, descriptorLimit())
   const responsibility = commons?.assignment ?? coverAll()
   const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, responsibility, pauses })
@@ -163,6 +166,12 @@ export async function serve(
     return openCommons(settings, { retention, clock: machineClock })
   }
 
+  /** Returns why the registry was not read yet, as a clause. */
+  function whyPending(): string {
+    const failure = keeper?.keeping().failure ?? replica?.standing().failure
+    return failure ?? 'it is being read'
+  }
+
   function keepIn(directory: string): Keeper {
     return createKeeper({
       name: 'sqlite',
@@ -172,6 +181,7 @@ export async function serve(
       clock,
       async onLoad({ registrations: kept, drained, transitions }) {
         for (const problem of await registrations.restore(kept, drained)) log.error(problem)
+        registry.load.finish()
         const counts = { registrations: kept.length, drained: drained.length, transitions: transitions.length }
         log.info({ directory, ...counts }, 'what was kept is in force')
       },

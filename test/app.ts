@@ -16,6 +16,7 @@ import type { AccessSettings } from '../src/http/access.ts'
 import type { Metrics } from '../src/metrics/metrics.ts'
 import type { Monitor } from '../src/monitor/monitor.ts'
 import type { Registry } from '../src/monitor/registry.ts'
+import type { RegistryLoad } from '../src/monitor/registry-load.ts'
 import type { WatchedTarget } from '../src/monitor/watch.ts'
 import { createPortableProber } from '../src/prober/portable.ts'
 import type { Prober } from '../src/prober/prober.ts'
@@ -53,15 +54,23 @@ type Options = {
   readonly clock?: Clock
   readonly access?: Partial<AccessSettings>
   readonly limits?: Partial<Limits>
+  readonly load?: RegistryLoad
   readonly dial?: DialSettings
   readonly logger?: FastifyServerOptions['logger']
 }
 
 /** Porthole's HTTP server with parts of its own and no schedule: tests say when to check. Closes itself after the test. */
 export async function build(t: Scope, services: readonly Service[] = [], options: Options = {}): Promise<Built> {
-  const { groups = {}, clock = systemClock(), access = {}, limits = {}, dial, logger = false } = options
+  const { groups = {}, clock = systemClock(), access = {}, limits = {}, dial, load, logger = false } = options
   const prober = options.prober ?? createPortableProber({ clock })
-  const parts = createParts({ prober, clock, access, limits, ...(dial === undefined ? {} : { dial }) })
+  const parts = createParts({
+    prober,
+    clock,
+    access,
+    limits,
+    ...(load === undefined ? {} : { load }),
+    ...(dial === undefined ? {} : { dial }),
+  })
   const { monitor, registry, readiness, metrics } = parts
   const put = (next: readonly Service[]) => void registry.replaceAll(next, quorumsOf({ groups }))
   put(services)

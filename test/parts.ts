@@ -10,6 +10,7 @@ import type { ReplicaView } from '../src/metrics/replicas.ts'
 import { createHistory } from '../src/monitor/history.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
+import type { RegistryLoad } from '../src/monitor/registry-load.ts'
 import { createSignal } from '../src/monitor/signal.ts'
 import { createTransitionLog } from '../src/monitor/transition-log.ts'
 import type { Prober } from '../src/prober/prober.ts'
@@ -25,6 +26,8 @@ export type PartOptions = {
   readonly keeper?: OwnParts['keeper']
   readonly replica?: ReplicaView
   readonly limits?: Partial<Limits>
+  /** Whether the registry was read; without it there is nothing to read. */
+  readonly load?: RegistryLoad
   /** Tests listen on loopback: without any it may be dialled. */
   readonly dial?: DialSettings
 }
@@ -33,7 +36,7 @@ export type PartOptions = {
 export function createParts(options: PartOptions): AppParts {
   const { prober, clock = systemClock(), access = {}, keeper = null, replica = null } = options
   const version = '0.0.0-test'
-  const registry = createRegistry()
+  const registry = createRegistry(options.load)
   const limits = { ...defaultLimits, ...options.limits }
   const rules = createDialRules(options.dial ?? { loopback: true })
   const dialRules = () => rules

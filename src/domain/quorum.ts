@@ -57,6 +57,15 @@ export function drainedQuorum(quorum: Quorum, total: number, drained: number): s
 }
 
 /**
+ * The status of a set from which members may be missing, by those that are known: `down` where no further member could change that, else
+ * `unknown`.
+ */
+export function statusOfPart(counts: Counts, quorum: Quorum): Status {
+  const wantsAll = quorum === 'all' || quorum === '100%'
+  return wantsAll && counts.down > 0 ? 'down' : 'unknown'
+}
+
+/**
  * The status of a service over its targets, or of a group over its services.
  * A degraded service does its work, so it counts as up toward the quorum. Nothing to count says nothing: unknown.
  * `pending` is how many members are not in the counts because they were added and are not checked yet. A quorum cannot ask for more

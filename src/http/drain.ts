@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Monitor } from '../monitor/monitor.ts'
+import type { Registry } from '../monitor/registry.ts'
 import type { Registrar } from '../registrar/registrar.ts'
 import type { Access } from './access.ts'
 import { changeRefusals, ignoreBody, logChange, sendFailure } from './change.ts'
@@ -29,10 +30,13 @@ const routes = [
   },
 ] as const
 
-type Options = { monitor: Monitor; registrar: Registrar; access: Access }
+type Options = { monitor: Monitor; registry: Registry; registrar: Registrar; access: Access }
 
 /** `PUT` and `DELETE /v1/services/{service}/drain`: planned work that nobody should be woken for. */
-export const drainRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { monitor, registrar, access }) => {
+export const drainRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
+  app,
+  { monitor, registry, registrar, access },
+) => {
   for (const { method, drained, what, ...described } of routes) {
     app.route({
       method,
@@ -52,7 +56,7 @@ export const drainRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { 
       onRequest: [access.requireToken, ignoreBody],
       handler: async (request, reply) => {
         const { service: name } = request.params
-        if (!monitor.services.has(name)) return sendNotRegistered(reply, name)
+        if (!monitor.services.has(name)) return sendNotRegistered(reply, name, registry.load)
         const stored = await registrar.setDrained(name, drained)
         if (!stored.ok) return sendFailure(reply, stored)
         logChange(request, access, what, name)

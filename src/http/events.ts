@@ -33,7 +33,7 @@ const description = `Server-sent events (WHATWG HTML §9.2), for \`EventSource\`
 - \`transition\`: a change of status, with an \`id\`. Its data is what \`/v1/transitions\` shows of it:
   \`{ id, at, service, target, from, to, reason, message }\`.
 - \`registry\`: services that are new, different, drained or drained no longer, and those that are gone: \`{ put: [names], removed: [names] }\`. It has no id and is not replayed:
-  who lost the connection reads \`/v1/services\` anew. With \`group\`, a service that leaves the group is told once more, as \`put\`.
+  who lost the connection reads \`/v1/services\` anew. As long as that has \`warnings\`, services may be missing: they come as \`put\` once the registry is read. With \`group\`, a service that leaves the group is told once more, as \`put\`.
 - \`reset\`: some transitions are missing, since \`Last-Event-ID\` is too old, or unknown. It comes in the place of what would be replayed. Read
   \`/v1/services\` anew, and go on from here.
 

@@ -91,10 +91,11 @@ export function setAsHealthJson(
   const faults = listed
     .filter(({ status }) => status !== 'up')
     .map(({ watched, status }) => `${watched.service.name} is ${status}`)
+  const causes = [...(summary.missing === null ? [] : [summary.missing]), ...faults]
   return {
     status: result,
     description: `${tellCounts(summary.counts)}, quorum ${summary.quorum}`,
     // What is drained is told beside what is at fault; alone it is no fault of the set.
-    ...(result === 'pass' || faults.length === 0 ? {} : { output: faults.join('; ') }),
+    ...(result === 'pass' || causes.length === 0 ? {} : { output: causes.join('; ') }),
   }
 }

@@ -17,6 +17,7 @@ import { ServiceQuery, SetQuery } from './health-query.ts'
 import { bodyOf } from './long-body.ts'
 import { sendNoGroup, sendNotRegistered } from './missing.ts'
 import { problemResponse, sendProblem } from './problem.ts'
+import { missingServices } from './registry-pending.ts'
 import type { RenderService } from './rendered.ts'
 import { reportService, ServiceReport } from './reports.ts'
 import { type MediaType, preferredType, renderService, renderSet } from './representation.ts'
@@ -33,12 +34,22 @@ const answers = <Report extends z.ZodType>(Report: Report) => {
     200: { description: '`up` or `degraded`.', content },
     400: problemResponse('The query is wrong; every problem is listed.'),
     404: problemResponse('No such service or group.'),
-    503: { description: '`down`, `unknown` or `draining`.', content },
+    503: {
+      description:
+        '`down`, `unknown` or `draining`; a problem where nothing of that name is known and the registry was not read yet.',
+      content: { ...content, ...problemResponse('').content },
+    },
     504: problemResponse('`only-if-cached` was asked, and nothing fresh enough is known.'),
   }
 }
 
-type Options = { monitor: Monitor; registry: Registry; access: Access; clock: Clock; render: RenderService }
+type Options = {
+  monitor: Monitor
+  registry: Registry
+  access: Access
+  clock: Clock
+  render: RenderService
+}
 
 /** What to answer with, whatever the media type. */
 type Answer = {
@@ -72,26 +83,30 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     async (request, reply) => {
       const { query } = request
       const unknown = (query.group ?? []).filter((name) => !registry.groups.has(name))
-      if (unknown.length > 0) return sendNoGroup(reply, unknown, registry)
+      const details = access.showsDetails(request.raw)
+      // As it is when the services are chosen: those that the registry adds while they are checked are not among them.
+      const pending = registry.load.pending()
+      if (unknown.length > 0) return sendNoGroup(reply, unknown, registry, pending, details)
       const asked = choose(monitor, query)
       const quorum = query.quorum ?? ownQuorum(registry, query.group) ?? 'all'
       // Nothing chosen is no mistake of the caller's: services come and go. Nor is a group's own quorum of too few services.
-      if (isUnreachable(quorum, asked) && (query.quorum ?? query.exclude) !== undefined) {
+      if (pending === null && isUnreachable(quorum, asked) && (query.quorum ?? query.exclude) !== undefined) {
         return sendProblem(reply, 400, unreachableQuorum(quorum, asked.length, 'service'))
       }
       const freshness = readFreshness(request.headers['cache-control'], query.maxAge)
       const chosen = await freshen(asked, freshness, query.wait)
       if (chosen === null) return sendProblem(reply, 504, nothingCached)
-      const warnings = (query.exclude ?? [])
+      const warnings = (pending === null ? (query.exclude ?? []) : [])
         .filter((name) => !registry.services.has(name))
         .map((name) => `exclude=${name}: there is no such service`)
-      if (isUnreachable(quorum, chosen)) warnings.push(unreachableQuorum(quorum, chosen.length, 'service'))
-      const details = access.showsDetails(request.raw)
+      if (pending === null && isUnreachable(quorum, chosen))
+        warnings.push(unreachableQuorum(quorum, chosen.length, 'service'))
       const { group, exclude, verbose = false } = query
-      const name = JSON.stringify([group, exclude, verbose])
+      const name = JSON.stringify([group, exclude, verbose, pending === null])
       const found = await survey(chosen, { name, verbose, isFresh: chosen !== asked })
       const { listed, checkedAt } = found
-      const summary = summarizeSet(found, { quorum, warnings })
+      const missing = pending === null ? null : missingServices(pending, details)
+      const summary = summarizeSet(found, { quorum, warnings, missing })
       return answer(request, reply, {
         status: summary.status,
         degradedCode: query.degraded,
@@ -123,12 +138,12 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     async (request, reply) => {
       const name = request.params.service
       const asked = monitor.services.get(name)
-      if (asked === undefined) return sendNotRegistered(reply, name)
+      if (asked === undefined) return sendNotRegistered(reply, name, registry.load, access.showsDetails(request.raw))
       const freshness = readFreshness(request.headers['cache-control'], request.query.maxAge)
       const fresh = await freshen([asked], freshness, request.query.wait)
       if (fresh === null) return sendProblem(reply, 504, nothingCached)
       const [watched] = fresh
-      if (watched === undefined) return sendNotRegistered(reply, name)
+      if (watched === undefined) return sendNotRegistered(reply, name, registry.load, access.showsDetails(request.raw))
       const { report, json, checkedAt, details } = render(watched, access.showsDetails(request.raw))
       return answer(request, reply, {
         status: report.status,

@@ -1,20 +1,40 @@
 import type { FastifyReply } from 'fastify'
 import type { Registry } from '../monitor/registry.ts'
+import type { RegistryLoad } from '../monitor/registry-load.ts'
 import { sendProblem } from './problem.ts'
+import { sendPending } from './registry-pending.ts'
 
-/** Answers where a service is asked for that is not registered. */
-export function sendNotRegistered(reply: FastifyReply, name: string): FastifyReply {
+/**
+ * Answers where a service is asked for that is not known here: 404, and 503 until the registry was read, because it may have the service.
+ * Without `details` the answer names neither files nor addresses.
+ */
+export function sendNotRegistered(
+  reply: FastifyReply,
+  name: string,
+  registryLoad: RegistryLoad,
+  details = true,
+): FastifyReply {
+  const why = registryLoad.pending()
+  if (why !== null) return sendPending(reply, `The service ${quoteAll([name])} is not known`, why, details)
   return sendProblem(reply, 404, `No service is named ${quoteAll([name])}: GET /health?verbose lists those there are.`)
 }
 
 /** Answers where something is asked of a service that is gone, while the log still knows what it did. */
-export function sendGone(reply: FastifyReply, name: string): FastifyReply {
+export function sendGone(reply: FastifyReply, name: string, registryLoad: RegistryLoad): FastifyReply {
+  if (registryLoad.pending() !== null) return sendNotRegistered(reply, name, registryLoad)
   const where = `/v1/transitions?service=${encodeURIComponent(name)}`
   return sendProblem(reply, 404, `No service is named ${quoteAll([name])} any more: GET ${where} tells what it did.`)
 }
 
-/** Answers where groups are asked for that no service is in. */
-export function sendNoGroup(reply: FastifyReply, names: readonly string[], { groups }: Registry): FastifyReply {
+/** Answers where groups are asked for that no service is in: 404, and 503 until the registry was read, as for a service. */
+export function sendNoGroup(
+  reply: FastifyReply,
+  names: readonly string[],
+  { groups }: Registry,
+  why: string | null,
+  details: boolean,
+): FastifyReply {
+  if (why !== null) return sendPending(reply, `No service in a group named ${quoteAll(names)} is known`, why, details)
   const detail = `No service is in a group named ${quoteAll(names)}: ${listed('groups', groups.keys())}.`
   return sendProblem(reply, 404, detail)
 }

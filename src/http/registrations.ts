@@ -5,6 +5,7 @@ import type { Limits } from '../domain/limits.ts'
 import { excessOf, RegistrationSettings } from '../domain/registration.ts'
 import { ServiceName } from '../domain/service.ts'
 import type { Monitor } from '../monitor/monitor.ts'
+import type { Registry } from '../monitor/registry.ts'
 import type { Condition } from '../store/store.ts'
 import type { Access } from './access.ts'
 import { changeRefusals, ignoreBody, logChange, sendFailure } from './change.ts'
@@ -15,7 +16,7 @@ import { problemResponse, sendProblem } from './problem.ts'
 import { type DetailParts, ServiceDetail, sendDetail } from './service-detail.ts'
 import { NoQuery } from './service-query.ts'
 
-type Options = DetailParts & { monitor: Monitor; access: Access; limits: Limits }
+type Options = DetailParts & { monitor: Monitor; registry: Registry; access: Access; limits: Limits }
 
 const params = z.object({ service: ServiceName })
 const headers = z.looseObject({
@@ -41,7 +42,7 @@ const what = { created: 'service registered', replaced: 'service registered anew
 
 /** `PUT` and `DELETE /v1/services/{service}`: services that come and go at run time. */
 export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, options) => {
-  const { monitor, registrar, access, limits, placeOf } = options
+  const { monitor, registry, registrar, access, limits, placeOf } = options
 
   app.put(
     '/v1/services/:service',
@@ -78,6 +79,9 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       if (excess.length > 0) return sendProblem(reply, 400, excess.map(({ detail }) => detail).join('; '), excess)
       const condition = readCondition(request.headers)
       if (typeof condition === 'string') return sendProblem(reply, 400, condition)
+      // How many services there are is not known yet, nor whether the file of another replica defines this one.
+      const pending = registry.load.pending()
+      if (pending !== null) return sendFailure(reply, { ok: false, failure: pending })
       const full = registrar.refusalOf(name)
       if (full !== null) return sendProblem(reply, 409, `No more services: ${full}.`)
       const stored = await registrar.put(name, request.body, condition)
@@ -88,7 +92,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       if (change !== 'none') logChange(request, access, what[change], name)
       // The configuration may define it by now, or somebody have deregistered it.
       const watched = monitor.services.get(name)
-      if (watched === undefined) return sendNotRegistered(reply, name)
+      if (watched === undefined) return sendNotRegistered(reply, name, registry.load)
       return sendDetail(reply.code(change === 'created' ? 201 : 200), watched, options, registered)
     },
   )
@@ -118,6 +122,8 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       if (isWritten(name)) return sendWritten(reply, name)
       const condition = readCondition(request.headers)
       if (typeof condition === 'string') return sendProblem(reply, 400, condition)
+      const pending = registry.load.pending()
+      if (pending !== null) return sendFailure(reply, { ok: false, failure: pending })
       const stored = await registrar.remove(name, condition)
       if (!stored.ok) return sendFailure(reply, stored)
       if (stored.value.done) {
@@ -125,7 +131,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         return reply.code(204).send()
       }
       const { revision } = stored.value
-      if (revision === null && condition.ifMatch === undefined) return sendNotRegistered(reply, name)
+      if (revision === null && condition.ifMatch === undefined) return sendNotRegistered(reply, name, registry.load)
       return sendMismatch(reply, name, condition, revision)
     },
   )

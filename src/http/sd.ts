@@ -5,9 +5,11 @@ import type { Clock } from '../clock.ts'
 import type { Service } from '../domain/service.ts'
 import { ReportedStatus } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
+import type { Registry } from '../monitor/registry.ts'
 import { serviceStatusAt, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
 import { oneOrMany, unknownParameters } from './health-query.ts'
 import { problemResponse } from './problem.ts'
+import { sendPending } from './registry-pending.ts'
 import { reportedStatus } from './reports.ts'
 
 /** A service as Prometheus discovers it: what its documentation of HTTP service discovery calls a target group. */
@@ -41,11 +43,13 @@ type Written = {
   readonly json: string
 }
 
-/** `GET /v1/sd`: what is registered, for Prometheus's `http_sd_configs`. On anything but 200 Prometheus keeps the list it has. */
-export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<{ monitor: Monitor; clock: Clock }> = async (
-  app,
-  { monitor, clock },
-) => {
+type Options = { monitor: Monitor; registry: Registry; clock: Clock }
+
+/**
+ * `GET /v1/sd`: what is registered, for Prometheus's `http_sd_configs`. On anything but 200 Prometheus keeps the list it has, so a list
+ * from which services may be missing is 503.
+ */
+export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { monitor, registry, clock }) => {
   app.get(
     '/v1/sd',
     {
@@ -60,10 +64,17 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<{ monitor: Monitor; c
             content: { 'application/json': { schema: z.array(DiscoveredService) } },
           },
           400: problemResponse('The query is wrong; every problem is listed.'),
+          503: problemResponse(
+            'The registry was not read yet, so services may be missing. Prometheus keeps the targets that it has.',
+          ),
         },
       },
     },
-    async (request, reply) => answer(reply, request.query.group),
+    async (request, reply) => {
+      const pending = registry.load.pending()
+      if (pending !== null) return sendPending(reply, 'There is no list of services', pending)
+      return answer(reply, request.query.group)
+    },
   )
 
   /** What was written last of a service; neither a definition nor a list of targets ever changes, they are replaced. */

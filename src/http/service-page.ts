@@ -4,6 +4,7 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
 import { defaultLimit } from './paging.ts'
+import { missingServices } from './registry-pending.ts'
 import { reportedStatus, ServiceSummary, summarize } from './reports.ts'
 import { type ServicesQuery, writeCursor } from './service-query.ts'
 
@@ -12,6 +13,9 @@ export const ServicePage = z
   .object({
     services: z.array(ServiceSummary),
     next: z.string().nullable().meta({ description: 'The `cursor` of the next page; null on the last.' }),
+    warnings: z
+      .array(z.string())
+      .meta({ description: 'That services may be missing, until the registry was read; else empty.' }),
   })
   .meta({ id: 'ServicePage' })
 export type ServicePage = z.infer<typeof ServicePage>
@@ -41,6 +45,8 @@ export function createServicePager(parts: { monitor: Monitor; registry: Registry
       const now = clock.now()
       const all = namesInOrder()
       const isWanted = chooserOf(wanted)
+      const pending = registry.load.pending()
+      const warnings = pending === null ? [] : [missingServices(pending, true)]
       const services: ServiceSummary[] = []
       for (let at = cursor === undefined ? 0 : placeAfter(all, cursor); at < all.length; at++) {
         const watched = monitor.services.get(all[at] ?? '')
@@ -48,10 +54,10 @@ export function createServicePager(parts: { monitor: Monitor; registry: Registry
         const standing = standingOf(watched, now)
         if (status?.includes(reportedStatus(watched, standing.status)) === false) continue
         // There is a next page only if something is on it.
-        if (services.length === limit) return { services, next: writeCursor(services.at(-1)?.service ?? '') }
+        if (services.length === limit) return { services, next: writeCursor(services.at(-1)?.service ?? ''), warnings }
         services.push(summarize(watched, clock, standing))
       }
-      return { services, next: null }
+      return { services, next: null, warnings }
     },
     close: unsubscribe,
   }

@@ -6,6 +6,7 @@ import { ignoreBody } from './change.ts'
 import { sendNotRegistered } from './missing.ts'
 import { linkToNext } from './paging.ts'
 import { problemResponse } from './problem.ts'
+import { pendingAnswer } from './registry-pending.ts'
 import { reportService, ServiceReport } from './reports.ts'
 import { type DetailParts, ServiceDetail, sendDetail } from './service-detail.ts'
 import { createServicePager, ServicePage } from './service-page.ts'
@@ -21,6 +22,7 @@ const answers = <Schema extends z.ZodType>(description: string, schema: Schema) 
 const answersForOne = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
   ...answers(description, schema),
   404: problemResponse('No such service.'),
+  503: problemResponse(pendingAnswer),
 })
 const params = z.object({ service: z.string() })
 
@@ -65,7 +67,7 @@ export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, 
     },
     async (request, reply) => {
       const watched = monitor.services.get(request.params.service)
-      if (watched === undefined) return sendNotRegistered(reply, request.params.service)
+      if (watched === undefined) return sendNotRegistered(reply, request.params.service, registry.load)
       return sendDetail(reply, watched, options)
     },
   )
@@ -92,7 +94,7 @@ export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, 
       if (asked !== undefined) await monitor.refresh([asked], 0)
       // Looked up again: it can be removed while it is checked.
       const watched = monitor.services.get(name)
-      if (watched === undefined) return sendNotRegistered(reply, name)
+      if (watched === undefined) return sendNotRegistered(reply, name, registry.load)
       return reply.header('cache-control', 'no-store').send(reportService(watched, clock))
     },
   )

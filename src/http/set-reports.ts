@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
-import { drainedQuorum, type Quorum, statusOf } from '../domain/quorum.ts'
+import { drainedQuorum, type Quorum, statusOf, statusOfPart } from '../domain/quorum.ts'
 import { noReportedCounts, type ReportedStatus, Status, worstFirst } from '../domain/status.ts'
 import { serviceStatusAt, type WatchedService } from '../monitor/watch.ts'
 import { reportedStatus, ServiceReport } from './reports.ts'
@@ -25,14 +25,14 @@ export const SetReport = z
     counts: SetCounts,
     warnings: z.array(z.string()).meta({
       description:
-        'What in the request had no effect, a quorum that cannot be met because services are drained, and that this replica cannot reach the others.',
+        'That services may be missing, so that the set is not up; what in the request had no effect, a quorum that cannot be met because services are drained, and that this replica cannot reach the others.',
     }),
     services: z.array(ServiceReport).meta({ description: 'Those that are not up; with `?verbose` all.' }),
   })
   .meta({ id: 'SetReport' })
 export type SetReport = z.infer<typeof SetReport>
-/** It without the reports of its services. */
-export type SetSummary = Omit<SetReport, 'services'>
+/** It without the reports of its services. `missing` says that services may be missing; null where none is. */
+export type SetSummary = Omit<SetReport, 'services'> & { readonly missing: string | null }
 
 const soloWarning =
   'solo: this replica cannot reach the others and checks everything itself, so they may see it otherwise'
@@ -96,19 +96,25 @@ function olderOf(a: number, b: number | null): number | null {
   return b === null ? null : Math.min(a, b)
 }
 
-/** What is said of several services together. */
+/** What is said of several services together; `missing` says that services may be missing from them, null that none is. */
 export function summarizeSet(
   { counts, isSolo }: SetSurvey,
-  { quorum, warnings }: { quorum: Quorum; warnings: readonly string[] },
+  { quorum, warnings, missing }: { quorum: Quorum; warnings: readonly string[]; missing: string | null },
 ): SetSummary {
   const { draining, ...inService } = counts
   const members = Object.values(counts).reduce((sum, count) => sum + count)
-  const unmet = drainedQuorum(quorum, members, draining)
+  const unmet = missing === null ? drainedQuorum(quorum, members, draining) : null
   return {
-    status: statusOf(inService, quorum),
+    status: missing === null ? statusOf(inService, quorum) : statusOfPart(inService, quorum),
     quorum: String(quorum),
     counts,
-    warnings: [...warnings, ...(unmet === null ? [] : [unmet]), ...(isSolo ? [soloWarning] : [])],
+    missing,
+    warnings: [
+      ...(missing === null ? [] : [missing]),
+      ...warnings,
+      ...(unmet === null ? [] : [unmet]),
+      ...(isSolo ? [soloWarning] : []),
+    ],
   }
 }
 

@@ -3,10 +3,12 @@ import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
+import type { Registry } from '../monitor/registry.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import { sendGone, sendNotRegistered } from './missing.ts'
 import { defaultLimit, linkToNext } from './paging.ts'
 import { problemResponse, sendProblem } from './problem.ts'
+import { pendingAnswer } from './registry-pending.ts'
 import { isoTime } from './reports.ts'
 import { NoQuery } from './service-query.ts'
 import { instantOf, ServiceTransitionQuery, TransitionQuery } from './transition-query.ts'
@@ -19,13 +21,19 @@ const json = <Report extends z.ZodType>(description: string, Report: Report) => 
 })
 // Each route needs its own: what one has compiled, the document does not show for the next.
 const wrongQuery = () => problemResponse('The query is wrong; every problem is listed.')
-const notRegistered = () => problemResponse('No such service.')
+const notRegistered = () => ({
+  404: problemResponse('No such service.'),
+  503: problemResponse(pendingAnswer),
+})
 const params = z.object({ service: z.string() })
 
-type Options = { monitor: Monitor; log: TransitionLog; clock: Clock }
+type Options = { monitor: Monitor; registry: Registry; log: TransitionLog; clock: Clock }
 
 /** `GET /v1/transitions`, a service's own, and its uptime: what happened, as far as it is remembered. */
-export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { monitor, log, clock }) => {
+export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
+  app,
+  { monitor, registry, log, clock },
+) => {
   app.get(
     '/v1/transitions',
     {
@@ -49,7 +57,7 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (ap
         tags: ['transitions'],
         params,
         querystring: ServiceTransitionQuery,
-        response: { 200: json(pageAnswer, TransitionPage), 400: wrongQuery(), 404: notRegistered() },
+        response: { 200: json(pageAnswer, TransitionPage), 400: wrongQuery(), ...notRegistered() },
       },
     },
     async ({ params: { service }, query }, reply) =>
@@ -67,7 +75,7 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (ap
         tags: ['transitions'],
         params,
         querystring: NoQuery,
-        response: { 200: json('Its uptime.', UptimeReport), 400: wrongQuery(), 404: notRegistered() },
+        response: { 200: json('Its uptime.', UptimeReport), 400: wrongQuery(), ...notRegistered() },
       },
     },
     async ({ params: { service } }, reply) => {
@@ -79,7 +87,9 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (ap
 
   /** Of a service that is gone the log may still know what it did. */
   function sendMissing(reply: FastifyReply, service: string): FastifyReply {
-    return log.find({ service, limit: 1 }).length > 0 ? sendGone(reply, service) : sendNotRegistered(reply, service)
+    return log.find({ service, limit: 1 }).length > 0
+      ? sendGone(reply, service, registry.load)
+      : sendNotRegistered(reply, service, registry.load)
   }
 
   function sendPage(reply: FastifyReply, query: TransitionQuery, service: string | undefined): FastifyReply {

@@ -35,6 +35,7 @@ export function createExposition({
   const targets = createTargetSeries({ monitor, clock, prober, omit: omitted })
   const services = createServiceSeries({
     quorumOf: (group) => registry.groups.get(group)?.quorum ?? 'all',
+    isPart: () => registry.load.pending() !== null,
     omit: omitted,
   })
 

@@ -1,8 +1,10 @@
 import { Counter, Gauge, type Registry as Register } from 'prom-client'
+import type { Registry } from '../monitor/registry.ts'
 import type { Keeping } from '../store/keeper.ts'
 
 /** What may be asked how it does: what is kept, and who reads events. Null where nothing is kept. */
 export type OwnParts = {
+  readonly registry: Registry
   readonly keeper: { keeping(): Keeping } | null
   readonly streams: { stats(): { open: number; dropped: number } }
   /** How long this process did not run so far, in milliseconds. */
@@ -10,11 +12,16 @@ export type OwnParts = {
 }
 
 /** Adds what tells how Porthole itself does, the checks apart. */
-export function addOwnMetrics({ keeper, streams, pausedMs = () => 0 }: OwnParts, register: Register): void {
+export function addOwnMetrics({ registry, keeper, streams, pausedMs = () => 0 }: OwnParts, register: Register): void {
   const registers = [register]
   const gauge = (name: string, help: string, read: () => number) => {
     const metric: Gauge = new Gauge({ name, help, registers, collect: () => metric.set(read()) })
   }
+  gauge(
+    'porthole_registry_known',
+    'Whether the registry was read since this process began; while 0 services and their series may be missing.',
+    () => (registry.load.pending() === null ? 1 : 0),
+  )
   if (keeper !== null) {
     gauge('porthole_store_up', 'Whether the store keeps what it is given; while 0 changes are refused.', () =>
       keeper.keeping().failure === null ? 1 : 0,

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { MetricFamily } from '../domain/metric-family.ts'
-import { type Quorum, statusOf } from '../domain/quorum.ts'
+import { type Quorum, statusOf, statusOfPart } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import { type Counts, noCounts, Status } from '../domain/status.ts'
 import { countColumn, placeOf, rowOf, wordAt, wordColumn, wordOf } from '../monitor/columns.ts'
@@ -65,7 +65,7 @@ function groupFamiliesOf(isUp: (slot: number) => 0 | 1): Family<GroupPage>[] {
     {
       name: 'porthole_group_up',
       type: 'gauge',
-      help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not. ${cached}`,
+      help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not, nor while services may be missing. ${cached}`,
       column: ({ slots }) => slots,
       value: isUp,
     },
@@ -87,9 +87,12 @@ export type ServiceSeries = {
 /** Keeps what the series of services and groups tell, less the families in `omit`. */
 export function createServiceSeries({
   quorumOf,
+  isPart,
   omit,
 }: {
   quorumOf: (group: string) => Quorum
+  /** Whether services may be missing. */
+  isPart: () => boolean
   omit: ReadonlySet<MetricFamily>
 }): ServiceSeries {
   const isKept = ({ name }: { name: MetricFamily }) => !omit.has(name)
@@ -104,7 +107,8 @@ export function createServiceSeries({
   const groupTable = createTable(createGroupPage, { group: nameIn })
   const groupFamilies = groupFamiliesOf((slot) => {
     const { name, counts } = groupIn[slot] as Entry
-    return isUp(statusOf(counts, quorumOf(name)))
+    const judge = isPart() ? statusOfPart : statusOf
+    return isUp(judge(counts, quorumOf(name)))
   })
 
   /** What its groups count a service as; null where they leave it out. */

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { measurePortions } from '../domain/portions.ts'
 import type { Quorum } from '../domain/quorum.ts'
 import type { Group, Service } from '../domain/service.ts'
+import { nothingToLoad, type RegistryLoad } from './registry-load.ts'
 import { createSignal, type Signal } from './signal.ts'
 
 /** What changed: services that are new or different, or drained or no longer; the names of those that are gone, and why they are. */
@@ -35,6 +36,8 @@ export type Registry = {
   /** What was in force, before the change that was told last, under the names that it changed. */
   readonly former: ReadonlyMap<string, Service>
   readonly changed: Signal<RegistryChange>
+  /** Whether it was read: until then services may be missing. */
+  readonly load: RegistryLoad
   /**
    * Puts these services in the place of all that the file had, some at each step and some more whenever it is asked to go on. `groups`
    * are those with a quorum of their own. What is registered between two steps stays; another replacement may begin before this one
@@ -49,7 +52,8 @@ export type Registry = {
   setDrained(names: readonly string[], drained: boolean): void
 }
 
-export function createRegistry(): Registry {
+/** Creates an empty registry; without `load` it is complete with what it is given, as one of a configuration file alone. */
+export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
   const services = new Map<string, Service>()
   /** What is registered over HTTP, also while the file hides it. */
   const registered = new Map<string, Service>()
@@ -156,6 +160,7 @@ export function createRegistry(): Registry {
     drained,
     former,
     changed,
+    load,
     replace,
     replaceAll(next, nextGroups) {
       const replacing = replace(next, nextGroups)

@@ -3,13 +3,16 @@ import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { quote } from '../domain/quote.ts'
+import type { Access } from '../http/access.ts'
 import { once } from '../http/freshness.ts'
 import { unknownParameters } from '../http/health-query.ts'
 import { sendNotRegistered } from '../http/missing.ts'
 import { problemResponse } from '../http/problem.ts'
+import { delayRetry, pendingAnswer } from '../http/registry-pending.ts'
 import { reportedStatus } from '../http/reports.ts'
 import { reportUptime, uptimeWindows } from '../http/transition-reports.ts'
 import type { Monitor } from '../monitor/monitor.ts'
+import type { Registry } from '../monitor/registry.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import { serviceStatusAt, type WatchedService } from '../monitor/watch.ts'
 import { type Badge, formatUptime, renderBadge, uptimeStatus } from './badge.ts'
@@ -33,10 +36,19 @@ const BadgeQuery = z.strictObject(
 
 const picture = (description: string) => ({ description, content: { 'image/svg+xml': { schema: z.string() } } })
 
-type Options = { readonly monitor: Monitor; readonly log: TransitionLog; readonly clock: Clock }
+type Options = {
+  readonly monitor: Monitor
+  readonly registry: Registry
+  readonly log: TransitionLog
+  readonly access: Access
+  readonly clock: Clock
+}
 
 /** `GET /badge/{service}.svg`: a service's status, or its uptime, as a picture for other pages. It shows no targets. */
-export const badgeRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { monitor, log, clock }) => {
+export const badgeRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
+  app,
+  { monitor, registry, log, access, clock },
+) => {
   app.get(
     '/badge/:service.svg',
     {
@@ -53,6 +65,10 @@ export const badgeRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { 
             description: 'No such service. A badge that says so, for who accepts pictures.',
             content: { ...problemResponse('').content, ...picture('').content },
           },
+          503: {
+            description: `${pendingAnswer} A badge for clients that accept pictures.`,
+            content: { ...problemResponse('').content, ...picture('').content },
+          },
         },
       },
     },
@@ -61,9 +77,13 @@ export const badgeRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { 
       const { uptime } = request.query
       const watched = monitor.services.get(name)
       if (watched === undefined) {
-        reply.code(404).header('vary', 'accept')
-        if (!wantsShown(request, 'image/svg+xml')) return sendNotRegistered(reply, name)
-        return sendBadge(reply, { label: name, value: 'not registered', status: 'unknown' })
+        reply.header('vary', 'accept')
+        if (!wantsShown(request, 'image/svg+xml'))
+          return sendNotRegistered(reply, name, registry.load, access.showsDetails(request.raw))
+        if (registry.load.pending() === null)
+          return sendBadge(reply.code(404), { label: name, value: 'not registered', status: 'unknown' })
+        const badge: Badge = { label: name, value: 'unknown', status: 'unknown' }
+        return sendBadge(delayRetry(reply.code(503)), badge)
       }
       return sendBadge(reply, uptime === undefined ? statusBadge(watched) : uptimeBadge(watched, uptime))
     },
@@ -84,7 +104,7 @@ export const badgeRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { 
 function sendBadge(reply: FastifyReply, badge: Badge): FastifyReply {
   return reply
     .headers({
-      'cache-control': `public, max-age=${maxAgeSeconds}`,
+      'cache-control': reply.getHeader('cache-control') ?? `public, max-age=${maxAgeSeconds}`,
       // A badge is for the pages of others.
       'cross-origin-resource-policy': 'cross-origin',
     })

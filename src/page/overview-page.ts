@@ -1,4 +1,5 @@
 import { type ReportedStatus, worstFirst } from '../domain/status.ts'
+import { missingServices } from '../http/registry-pending.ts'
 import { chooserOf } from '../http/service-page.ts'
 import { html, type Markup } from './markup.ts'
 import type { Entry, GroupEntry, Overview } from './overview.ts'
@@ -6,26 +7,26 @@ import { moreOf, type OverviewQuery, toggleGroup, writeQuery } from './page-quer
 import { serviceRow } from './service-row.ts'
 import { statusShape } from './shapes.ts'
 import { ageOf, type View } from './view.ts'
-import { headlineOf, worstOf } from './words.ts'
+import { headlineOf, sentenceOf, statusOfPage } from './words.ts'
 
 /** How many groups are shown before the others have to be asked for. */
 const groupsFirst = 12
 
 /** The page of all services. */
 export function overviewPage(overview: Overview, query: OverviewQuery, view: View): Markup {
-  const { counts, checkedAt, isSolo } = overview
-  const status = worstOf(counts)
+  const { counts, checkedAt, isSolo, pending } = overview
+  const status = statusOfPage(overview)
   const isAsked = chooserOf(query, view.details)
   const chosen = overview.services.filter(
     ({ watched, status }) => query.status?.includes(status) !== false && isAsked(watched),
   )
   const total = overview.services.length
   return html`<section class="headline" data-part="headline" data-status="${status}">
-<h1>${statusShape(status)}<span>${headlineOf(counts)}</span></h1>
+<h1>${statusShape(status)}<span>${headlineOf(counts, pending !== null)}</span></h1>
 <p>${checkedAt === null ? (total === 0 ? '' : 'not checked yet') : html`checked ${ageOf(checkedAt, view, 'ago')}`}</p>
 </section>
-<div data-part="notices">${isSolo && html`<p class="notice"><b>Solo</b> This replica cannot reach the others and checks everything itself, so they may see it otherwise.</p>`}</div>
-${total === 0 && html`<div data-part="empty" class="empty"><p>Nothing is watched here. Write services into <code>porthole.yaml</code>, or register one:</p><pre><code>curl -X PUT -H "Authorization: Bearer $PORTHOLE_TOKEN" --json '{"targets":["127.0.0.1:5432"]}' localhost:8080/v1/services/postgres</code></pre></div>`}
+<div data-part="notices">${isSolo && html`<p class="notice"><b>Solo</b> This replica cannot reach the others and checks everything itself, so they may see it otherwise.</p>`}${pending !== null && html`<p class="notice"><b>Incomplete</b> ${sentenceOf(missingServices(pending, view.details))}</p>`}</div>
+${total === 0 && pending === null && html`<div data-part="empty" class="empty"><p>Nothing is watched here. Write services into <code>porthole.yaml</code>, or register one:</p><pre><code>curl -X PUT -H "Authorization: Bearer $PORTHOLE_TOKEN" --json '{"targets":["127.0.0.1:5432"]}' localhost:8080/v1/services/postgres</code></pre></div>`}
 ${groupList(overview.groups, query, view)}
 ${filters(overview, query, view)}
 <section aria-labelledby="services-title">

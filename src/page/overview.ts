@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
-import { type Quorum, statusOf } from '../domain/quorum.ts'
+import { type Quorum, statusOf, statusOfPart } from '../domain/quorum.ts'
 import {
   noReportedCounts,
   type ReportedCounts,
@@ -39,6 +39,8 @@ export type Overview = {
   readonly checkedAt: number | null
   /** This replica cannot reach the others, and checks everything itself. */
   readonly isSolo: boolean
+  /** Why services may be missing, as it was when the look began; null where none is. */
+  readonly pending: string | null
 }
 
 export type OverviewParts = {
@@ -77,7 +79,7 @@ export function createOverview(parts: OverviewParts): { read(): Promise<Overview
   async function look(now: number): Promise<Overview> {
     hasChanged = false
     names ??= [...monitor.services.keys()].sort()
-    const overview = await lookOver(names, monitor, registry, now)
+    const overview = await lookOver(names, { monitor, registry, pending: registry.load.pending(), now })
     kept = { overview, readAt: now, tookMs: clock.now() - now }
     return overview
   }
@@ -88,6 +90,8 @@ export function createOverview(parts: OverviewParts): { read(): Promise<Overview
       while (reading !== null) await reading
       const now = clock.now()
       const age = kept === null ? Number.POSITIVE_INFINITY : now - kept.readAt
+      // What was seen before the registry was read is not shown after that.
+      if (kept !== null && kept.overview.pending !== null && registry.load.pending() === null) kept = null
       if (kept !== null && age < Math.max(hasChanged ? 0 : keptMs, keptAtLeast * kept.tookMs)) return kept.overview
       reading = look(now).finally(() => {
         reading = null
@@ -102,9 +106,15 @@ export function createOverview(parts: OverviewParts): { read(): Promise<Overview
 
 async function lookOver(
   names: readonly string[],
-  monitor: Monitor,
-  registry: Registry,
-  now: number,
+  {
+    monitor,
+    registry,
+    pending,
+    now,
+  }: Pick<OverviewParts, 'monitor' | 'registry'> & {
+    pending: string | null
+    now: number
+  },
 ): Promise<Overview> {
   const byStatus = new Map<ReportedStatus, Entry[]>(worstFirst.map((status) => [status, []]))
   const counts = noReportedCounts()
@@ -134,17 +144,19 @@ async function lookOver(
   }
   return {
     services: worstFirst.flatMap((status) => byStatus.get(status) ?? []),
-    groups: groupsOf(countsOf, registry),
+    groups: groupsOf(countsOf, registry, pending !== null),
     counts,
     checkedAt: Number.isFinite(checkedAt) ? checkedAt : null,
     isSolo,
+    pending,
   }
 }
 
-function groupsOf(countsOf: ReadonlyMap<string, ReportedCounts>, registry: Registry): GroupEntry[] {
+function groupsOf(countsOf: ReadonlyMap<string, ReportedCounts>, registry: Registry, isPart: boolean): GroupEntry[] {
+  const judge = isPart ? statusOfPart : statusOf
   const groups = [...countsOf].map(([name, counts]) => {
     const quorum = registry.groups.get(name)?.quorum ?? 'all'
-    return { name, quorum, status: statusOf(counts, quorum), counts }
+    return { name, quorum, status: judge(counts, quorum), counts }
   })
   const rank = ({ status }: GroupEntry) => worstFirst.indexOf(status)
   return groups.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1))

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import type { Access } from '../http/access.ts'
 import { sendNotRegistered } from '../http/missing.ts'
 import { problemResponse, sendProblem } from '../http/problem.ts'
+import { delayRetry, pendingAnswer } from '../http/registry-pending.ts'
 import type { History } from '../monitor/history.ts'
 import { readAssets } from './assets.ts'
 import { layOut, pagePolicy } from './layout.ts'
@@ -15,7 +16,7 @@ import { OverviewQuery } from './page-query.ts'
 import { originOf, rootOf } from './root.ts'
 import { missingPage, servicePage } from './service-page.ts'
 import type { View } from './view.ts'
-import { titleOf, worstOf } from './words.ts'
+import { statusOfPage, titleOf } from './words.ts'
 
 type Options = OverviewParts & { readonly history: History; readonly access: Access; readonly version: string }
 
@@ -23,7 +24,7 @@ const page = (description: string) => ({ description, content: { 'text/html': { 
 
 /** `GET /`, `GET /services/{service}`, and what these pages are made of. */
 export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, options) => {
-  const { monitor, log, clock, history, access, version } = options
+  const { monitor, registry, log, clock, history, access, version } = options
   const assets = readAssets()
   const overview = createOverview(options)
   app.addHook('onClose', async () => overview.close())
@@ -54,8 +55,11 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
       const seen = await overview.read()
       const view = viewOf(request)
       return sendPage(reply, {
-        title: seen.services.length === 0 ? 'No services' : titleOf(seen.counts),
-        status: worstOf(seen.counts),
+        title:
+          seen.services.length === 0 && seen.pending === null
+            ? 'No services'
+            : titleOf(seen.counts, seen.pending !== null),
+        status: statusOfPage(seen),
         main: overviewPage(seen, request.query, view),
         view,
         assets: assets.digest,
@@ -79,6 +83,10 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
             description: 'No such service. A page for who accepts HTML.',
             content: { ...problemResponse('').content, ...page('').content },
           },
+          503: {
+            description: `${pendingAnswer} A page for clients that accept HTML.`,
+            content: { ...problemResponse('').content, ...page('').content },
+          },
         },
       },
     },
@@ -88,11 +96,13 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
       const watched = monitor.services.get(name)
       const about = { view, assets: assets.digest, version }
       if (watched === undefined) {
-        if (!wantsShown(request, 'text/html')) return sendNotRegistered(reply.header('vary', 'accept'), name)
-        const main = missingPage(name, view)
-        return sendPage(reply.code(404).header('vary', 'accept'), {
+        reply.header('vary', 'accept')
+        if (!wantsShown(request, 'text/html')) return sendNotRegistered(reply, name, registry.load, view.details)
+        const pending = registry.load.pending()
+        const main = missingPage(name, view, pending)
+        return sendPage(pending === null ? reply.code(404) : delayRetry(reply.code(503)), {
           ...about,
-          title: 'Not registered',
+          title: pending === null ? 'Not registered' : 'Not known yet',
           status: 'unknown',
           main,
           events: null,

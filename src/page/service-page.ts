@@ -1,5 +1,6 @@
 import { formatDuration } from '../domain/duration.ts'
 import type { ReportedStatus } from '../domain/status.ts'
+import { missingServices } from '../http/registry-pending.ts'
 import { reportedStatus } from '../http/reports.ts'
 import { standingOf, targetStatusAt, type WatchedService } from '../monitor/watch.ts'
 import { copies } from './copies.ts'
@@ -8,6 +9,7 @@ import { dayPanel, latencyPanel, transitionPanel } from './service-panels.ts'
 import { statusShape } from './shapes.ts'
 import { targetTable } from './target-table.ts'
 import { ageOf, type View } from './view.ts'
+import { sentenceOf } from './words.ts'
 
 /** The page of one service, and how it stands. */
 export function servicePage(
@@ -39,11 +41,15 @@ ${view.details && transitionPanel(name, view)}
   return { status, main }
 }
 
-/** What is said of a name that nothing is registered under. */
-export function missingPage(name: string, { root }: View): Markup {
+/** What is said of a name that no known service has; `pending` is why the registry was not read yet, null once it was. */
+export function missingPage(name: string, { root, details }: View, pending: string | null): Markup {
+  const sentence =
+    pending === null
+      ? 'No service has this name, or it has it no longer.'
+      : sentenceOf(missingServices(pending, details))
   return html`<section class="headline" data-part="headline" data-status="unknown">
-<h1>${statusShape('unknown')}<span>${name}</span></h1><p>not registered</p></section>
-<p data-part="missing">No service has this name, or it has it no longer. <a href="${root}">All services</a></p>`
+<h1>${statusShape('unknown')}<span>${name}</span></h1><p>${pending === null ? 'not registered' : 'not known yet'}</p></section>
+<p data-part="missing">${sentence} <a href="${root}">All services</a></p>`
 }
 
 function facts({ service, targets, checkedBy }: WatchedService, view: View): Markup {

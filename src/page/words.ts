@@ -5,11 +5,24 @@ export function worstOf(counts: Readonly<ReportedCounts>): ReportedStatus {
   return worstFirst.find((status) => status !== 'draining' && counts[status] > 0) ?? 'up'
 }
 
-/** How it stands, in one line that is true: what is not up comes first. */
-export function headlineOf(counts: Readonly<ReportedCounts>): string {
+/** What the page of all services looks like: where services may be missing, nothing that is known makes it `up`. */
+export function statusOfPage({
+  counts,
+  pending,
+}: {
+  counts: Readonly<ReportedCounts>
+  pending: string | null
+}): ReportedStatus {
+  const worst = worstOf(counts)
+  return pending === null || worst === 'down' ? worst : 'unknown'
+}
+
+/** How it stands, in one line that is true: what is not up comes first. `isPart`: services may be missing. */
+export function headlineOf(counts: Readonly<ReportedCounts>, isPart = false): string {
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
   const services = total === 1 ? 'service' : 'services'
-  if (total === 0) return 'No services yet'
+  if (total === 0) return isPart ? 'No services known yet' : 'No services yet'
+  if (counts.up === total && isPart) return `${total} ${services} up, others may be missing`
   if (counts.up === total) return total === 1 ? 'The one service is up' : `All ${total} services up`
   const [first, ...others] = worstFirst.filter((status) => counts[status] > 0 && status !== 'up')
   if (first === 'draining') return `${counts.up} of ${total} ${services} up, ${counts.draining} draining`
@@ -17,9 +30,15 @@ export function headlineOf(counts: Readonly<ReportedCounts>): string {
   return `${counts[first ?? 'down']} of ${total} ${services} ${first}${rest}`
 }
 
+/** A clause as a sentence of its own. */
+export function sentenceOf(clause: string): string {
+  return `${clause.charAt(0).toUpperCase()}${clause.slice(1)}.`
+}
+
 /** The same for a title, where there is little room. */
-export function titleOf(counts: Readonly<ReportedCounts>): string {
+export function titleOf(counts: Readonly<ReportedCounts>, isPart = false): string {
   const first = worstFirst.find((status) => counts[status] > 0)
+  if (isPart && (first === undefined || first === 'up')) return 'Services may be missing'
   return first === undefined || first === 'up' ? 'All up' : `${counts[first]} ${first}`
 }
 

@@ -49,8 +49,8 @@ export function createFeed(
   }
 }
 
-/** The number of the newest entry, from what `XREVRANGE stream + - COUNT 1` answers; 0 when there is none. */
-export function newestOf(reply: Reply): number {
+/** The number of the one entry that `XREVRANGE stream + - COUNT 1` or `XRANGE stream - + COUNT 1` answers with; 0 where there is none. */
+export function firstOf(reply: Reply): number {
   const [newest] = (reply ?? []) as [[string, Reply]?]
   return newest === undefined ? 0 : numberOf(newest[0])
 }

@@ -34,6 +34,7 @@ export function createFileOffers({
   known,
   apply,
   onChange,
+  onSettled,
   onProblem,
   onForeign,
 }: {
@@ -47,6 +48,8 @@ export function createFileOffers({
   apply: (file: SharedFile) => Promise<void>
   /** Another file counts now: this replica's own, or another's. */
   onChange: (isOwn: boolean) => void
+  /** The file that counts, as the store said last, is in force here, or cannot be read here. Called after every such answer. */
+  onSettled: () => void
   onProblem: (problem: string) => void
   /** Another replica's file has a setting that this version does not know. */
   onForeign: (word: ForeignWord) => void
@@ -58,12 +61,13 @@ export function createFileOffers({
   /** One that this replica cannot read. */
   let unread = ''
   let following: Promise<void> | null = null
+  let applying: Promise<void> = Promise.resolve()
 
   function put(file: SharedFile, digest: string): void {
     const isOwn = digest === own?.digest
     if (inForce !== '') onChange(isOwn)
     inForce = digest
-    void apply(file)
+    applying = apply(file)
   }
 
   async function take({ digest, hasOwn }: NewestFile): Promise<void> {
@@ -88,6 +92,15 @@ export function createFileOffers({
     )
   }
 
+  const isSettled = () => heard !== '' && (heard === inForce || heard === unread)
+
+  async function settle(): Promise<void> {
+    const before = applying
+    await before
+    // While a newer file is applied, that one reports.
+    if (isSettled() && applying === before) onSettled()
+  }
+
   return {
     async offer(file) {
       const loadedAt = clock.now()
@@ -95,12 +108,14 @@ export function createFileOffers({
       own = { file, digest, loadedAt }
       inForce = digest
       unread = ''
-      await apply(file)
+      applying = apply(file)
+      await applying
     },
     own: () => ({ digest: own?.digest ?? '-', loadedAt: own === null ? 0 : clock.toEpoch(own.loadedAt) }),
     follow(newest) {
       following ??= take(newest).finally(() => {
         following = null
+        void settle()
       })
       return following
     },

@@ -1,7 +1,7 @@
 import { type Answer, type Connection, connectRedis, placeOf, type RedisSettings } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { Script } from '../redis/script.ts'
-import { createFeed, type Feed, newestOf } from './feed.ts'
+import { createFeed, type Feed, firstOf } from './feed.ts'
 
 /** Two connections to Redis: one that is asked, and one that waits for what there is to tell. */
 export type Session = {
@@ -62,7 +62,7 @@ export function createLink(settings: RedisSettings, keys: Keys): Link {
       close()
       return why
     })
-    return { feed: createFeed(waitingFor.send, keys.stream, newestOf(newest.value)), over, close }
+    return { feed: createFeed(waitingFor.send, keys.stream, firstOf(newest.value)), over, close }
   }
 
   const absent = (): Answer => ({ ok: false, failure, isUncertain: false })

@@ -12,6 +12,7 @@ import type { RedisStore } from '../store/redis.ts'
 import type { Retention } from '../store/store.ts'
 import type { Assignment } from './assignment.ts'
 import { followDeclinedShards } from './declined-shards.ts'
+import { firstOf } from './feed.ts'
 import { createFileOffers } from './file-offers.ts'
 import { forgetHealthScript } from './health-script.ts'
 import { createIntake } from './intake.ts'
@@ -34,6 +35,11 @@ const watchMs = 250
 const retryMs = 500
 /** How often the store is told that somebody runs, in milliseconds. */
 const beatMs = 5000
+/**
+ * How old a store has to be before a replica that starts takes what is in it for all there is, in milliseconds. A store that lost everything is given it
+ * back by the replicas that live, which try twice a second to reach it.
+ */
+const giveBackMs = 3000
 /** How long giving back the leases may take, in milliseconds. */
 const releaseMs = 1500
 
@@ -87,6 +93,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     known: registry.services,
     apply: parts.apply,
     onChange: (own) => news.emit({ kind: 'file', own }),
+    onSettled: noteRead,
     onProblem: (problem) => news.emit({ kind: 'unread', problem }),
     onForeign,
   })
@@ -129,7 +136,9 @@ export function createReplica(parts: ReplicaParts): Replica {
 
   /** What others know is known here. */
   let isReady = false
-  let failure: string | null = 'it has not joined yet'
+  let failure: string | null = 'it has not joined the other replicas yet'
+  /** From when on the store has what the replicas know: an instant of the clock. */
+  let wholeFrom = Number.POSITIVE_INFINITY
   /** When this replica last was one of the others: an instant of the clock. */
   let linkedAt = startedAt
   /** When it was last seen whether that is too long ago. */
@@ -144,6 +153,11 @@ export function createReplica(parts: ReplicaParts): Replica {
     link.advance(entry)
   }
 
+  /** The file that counts is in force: with the registrations that were read before, that is the registry. */
+  function noteRead(): void {
+    if (isReady && clock.now() >= wholeFrom) registry.load.finish()
+  }
+
   /** Learns what the others know, and becomes one of them. A string says why it could not. */
   async function join({ feed }: Session): Promise<string | null> {
     // Not a member yet, as it has to know first what others found; but it hears who they are, and what time it is.
@@ -156,6 +170,9 @@ export function createReplica(parts: ReplicaParts): Replica {
     const together = await bringTogether(joinParts, { isAlone, isFirst, newsAfter: intake.lastShared() })
     if (!together.ok) return together.failure
     for (const problem of together.value) news.emit({ kind: 'unread', problem })
+    const oldest = await link.send(['XRANGE', keys.stream, '-', '+', 'COUNT', '1'])
+    if (!oldest.ok) return oldest.failure
+    wholeFrom = Math.min(clock.fromEpoch(firstOf(oldest.value)), clock.now()) + giveBackMs
     if (!(await sharing.readAll())) return 'what is known of the targets could not be read'
 
     const wasLinked = assignment.mode() === 'linked'

@@ -97,7 +97,7 @@ const hostileNames = [
 
 test('nothing registered is an empty page', async (t) => {
   const { list } = await build(t)
-  assert.deepEqual(await list(), { services: [], next: null })
+  assert.deepEqual(await list(), { services: [], next: null, warnings: [] })
 })
 
 test('a listed service has these fields, in this order', async (t) => {
@@ -116,7 +116,7 @@ test('a listed service has these fields, in this order', async (t) => {
     targetsUp: 1,
     targetsTotal: 2,
   }
-  assert.equal((await get('/v1/services')).body, JSON.stringify({ services: [expected], next: null }))
+  assert.equal((await get('/v1/services')).body, JSON.stringify({ services: [expected], next: null, warnings: [] }))
 })
 
 test('the order is that of plain code units, whatever the order of registration', async (t) => {

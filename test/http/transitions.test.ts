@@ -24,13 +24,13 @@ const one = (name: string, settings: Parameters<typeof sampleService>[2] = {}) =
 /** The routes alone, over a monitor whose checks the test ends. */
 async function build(t: TestContext, services: readonly Service[], maxCount?: number) {
   const watched = watch(services)
-  const { monitor, clock, checkOnce, target } = watched
+  const { monitor, registry, clock, checkOnce, target } = watched
   const log = createTransitionLog({ monitor, clock, ...(maxCount === undefined ? {} : { maxCount }) })
   const app = fastify()
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   answerWithProblems(app)
-  await app.register(transitionRoutes, { monitor, log, clock })
+  await app.register(transitionRoutes, { monitor, registry, log, clock })
   t.after(() => app.close())
 
   /** Checks the one target of a service. */

@@ -42,6 +42,7 @@ test('nothing is an overview as well', async (t) => {
     counts: { up: 0, degraded: 0, down: 0, unknown: 0, draining: 0 },
     checkedAt: null,
     isSolo: false,
+    pending: null,
   })
 })
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import type { Answer, Reply } from '../../src/redis/connection.ts'
-import { createFeed, type FeedEntry, newestOf } from '../../src/replicas/feed.ts'
+import { createFeed, type FeedEntry, firstOf } from '../../src/replicas/feed.ts'
 
 /** An entry as Redis tells it. */
 const entry = (number: number, before: number, more: readonly string[] = []): [string, string[]] => [
@@ -77,6 +77,6 @@ test('ends when nothing comes back, or it is closed', async () => {
 })
 
 test('the newest entry is where to begin, and none is 0', () => {
-  assert.equal(newestOf([['1795359600000-0', ['kind', 'members']]] as Reply), 1_795_359_600_000)
-  assert.equal(newestOf([]), 0)
+  assert.equal(firstOf([['1795359600000-0', ['kind', 'members']]] as Reply), 1_795_359_600_000)
+  assert.equal(firstOf([]), 0)
 })

@@ -21,6 +21,8 @@ function start(kept: ReadonlyMap<string, string> = new Map(), ready: Promise<voi
   const changes: boolean[] = []
   const problems: string[] = []
   const given: string[] = []
+  /** What was in force, each time that the file that counts was. */
+  const settled: string[] = []
   const link = {
     run: async (_script, _keys, [digest, text]) => {
       given.push(`${digest} ${text}`)
@@ -40,9 +42,10 @@ function start(kept: ReadonlyMap<string, string> = new Map(), ready: Promise<voi
     apply: async ({ services }) => void applied.push(services.map(({ name }) => name).join()),
     onChange: (isOwn) => changes.push(isOwn),
     onForeign: () => {},
+    onSettled: () => settled.push(applied.at(-1) ?? ''),
     onProblem: (problem) => problems.push(problem),
   })
-  return { clock, offers, applied, changes, problems, given }
+  return { clock, offers, applied, changes, problems, given, settled }
 }
 
 const other = await offerFile(fileOf('other'))

@@ -117,7 +117,7 @@ export async function startFleet(
   return { redis, members, targets, join, config }
 }
 
-/** Starts one replica, and waits until it is linked or solo. */
+/** Starts one replica, and waits until it is solo, or is linked and has read the registry. */
 export async function startMember(
   t: TestContext,
   config: object,
@@ -127,7 +127,9 @@ export async function startMember(
   const file = join(createFolder(t), 'porthole.json')
   writeFileSync(file, JSON.stringify(config))
   const started = await start(t, ['--config', file], { PORTHOLE_TOKEN, ...env }, by)
-  await started.logged(/^(linked|solo): /)
+  const { msg } = await started.logged(/^(linked|solo): /)
+  const isKnown = async () => (await started.metric('porthole_registry_known'))[''] === 1
+  if (msg.startsWith('linked')) await until('it has read the registry', isKnown)
   return asMember(started, file)
 }
 

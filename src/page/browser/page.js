@@ -137,8 +137,8 @@ async function refresh() {
   try {
     const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(patienceMs)])
     const response = await fetch(href, { signal, headers: { accept: 'text/html' }, cache: 'no-store' })
-    // A service that is gone is an answer as well; one of a proxy that cannot reach Porthole is none.
-    if (!response.ok && response.status !== 404) throw new Error(`HTTP ${response.status}`)
+    // A service that is gone or not known yet is an answer as well; one of a proxy that cannot reach Porthole is no page of Porthole.
+    if (!response.ok && response.status !== 404 && response.status !== 503) throw new Error(`HTTP ${response.status}`)
     const fresh = new DOMParser().parseFromString(await response.text(), 'text/html')
     const { now, assets } = fresh.documentElement.dataset
     if (now === undefined) throw new Error('this is not a page of Porthole')
