@@ -18,6 +18,7 @@ import { eventRoutes, eventsRoute } from './http/events.ts'
 import { openFastLane } from './http/fast-lane.ts'
 import { healthRoutes } from './http/health.ts'
 import { metricsRoutes } from './http/metrics.ts'
+import { answerOptions } from './http/options.ts'
 import { probeRoutes } from './http/probes.ts'
 import { answerClientError, answerError, answerWithProblems, refuseOtherMethods, sendProblem } from './http/problem.ts'
 import { registrationRoutes } from './http/registrations.ts'
@@ -97,6 +98,7 @@ export async function buildApp(
   app.addHook('onRequest', requireHost)
   answerWithProblems(app)
   const refuse = refuseOtherMethods(app)
+  answerOptions(app)
   observeRequests(app, parts.metrics)
 
   await addDocs(app, parts.version)

@@ -1,0 +1,21 @@
+import type { FastifyInstance, RouteOptions } from 'fastify'
+
+/** What load balancers and kubelets ask. */
+const probePaths = new Set(['/health', '/health/:service', '/livez', '/readyz'])
+
+/**
+ * Answers OPTIONS as GET is answered where probes ask, because HAProxy's `option httpchk` asks with OPTIONS unless it is told
+ * otherwise. A 200 that only lists methods (RFC 9110 §9.3.7) would call a service up that is down. Call it before the routes
+ * are added.
+ */
+export function answerOptions(app: FastifyInstance): void {
+  app.addHook('onRoute', function (this: FastifyInstance, route: RouteOptions) {
+    if (route.method !== 'GET' || !probePaths.has(route.url)) return
+    this.route({
+      ...route,
+      method: 'OPTIONS',
+      schema: { ...route.schema, hide: true },
+      onRequest: async (_request, reply) => void reply.header('allow', 'GET, HEAD, OPTIONS'),
+    })
+  })
+}
