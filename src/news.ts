@@ -6,6 +6,7 @@ import type { Transition } from './domain/transition.ts'
 import type { Members } from './monitor/members.ts'
 import type { Monitor } from './monitor/monitor.ts'
 import type { OverloadNews } from './monitor/overload.ts'
+import type { ProberPause } from './monitor/pause-watch.ts'
 import type { Signal } from './monitor/signal.ts'
 import type { ReplicaNews } from './replicas/standing.ts'
 
@@ -18,17 +19,24 @@ export function logNews(
     found,
     overload,
     paused,
+    proberPaused,
   }: {
     monitor: Monitor
     members: Members
     found: Signal<Transition>
     overload: Signal<OverloadNews>
     paused: Signal<Pause>
+    proberPaused: Signal<ProberPause>
   },
 ): void {
   paused.subscribe(({ from, to }) => {
-    const seconds = Math.round((to - from) / 100) / 10
+    const seconds = secondsOf(to - from)
     log.warn({ seconds }, `Porthole did not run for ${seconds} s: it was stopped, suspended or starved`)
+  })
+  proberPaused.subscribe(({ from, to, isOver }) => {
+    const seconds = secondsOf(to - from)
+    if (isOver) log.warn({ seconds }, `the prober did not run for ${seconds} s, and runs again`)
+    else log.error({ seconds }, `the prober has not run for ${seconds} s: no check ends until it does`)
   })
   found.subscribe((transition) => logTransition(log, monitor, transition))
   members.changed.subscribe((change) => {
@@ -53,6 +61,10 @@ export function logNews(
         `the addresses of ${target} cannot be looked up (${failure}): those known last are checked for lookupHold`,
       )
   })
+}
+
+function secondsOf(ms: number): number {
+  return Math.round(ms / 100) / 10
 }
 
 /** What everyone wants to know at info: a first answer that is good would fill a start, and a service of one target would say all twice. */

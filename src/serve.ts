@@ -23,6 +23,7 @@ import { createRegistry } from './monitor/registry.ts'
 import { createRegistryLoad, nothingToLoad } from './monitor/registry-load.ts'
 import { coverAll } from './monitor/responsibility.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
+import { forgetCounts } from './monitor/watch.ts'
 import { createForeignWordLog, logNews, logReplicaNews } from './news.ts'
 import { boundInFlight, descriptorLimit } from './prober/descriptors.ts'
 import { createResolver } from './prober/resolver.ts'
@@ -86,11 +87,11 @@ export async function serve(
   const { services: _, places: __, ...first } = config
   const { data, limits, retention } = first
   const running = watchPauses(systemClock())
-  const { pauses, paused, clock: machineClock } = running
+  const { pauses, paused, proberPaused, clock: machineClock } = running
   const commons = config.replicas === null ? null : await joinOthers(config.replicas)
   const clock = commons?.clock ?? machineClock
   const resolver = createResolver({ clock, maxInFlight: lookUpThreads })
-  const started = await startProber(config.prober, clock, resolver)
+  const started = await startProber(config.prober, clock, resolver, machineClock.suspendedMs)
   if (typeof started === 'string') return `the ${config.prober} prober cannot run here: ${started}`
   const { prober, why } = started
   let latest: Pick<Config, 'services' | 'places' | 'access'> = config
@@ -154,8 +155,12 @@ export async function serve(
   onLog(log)
   const found = replica?.sharing.recorded ?? monitor.transitions
   const overload = watchOverload({ monitor, clock })
-  logNews(log, { monitor, members, found, overload, paused })
+  logNews(log, { monitor, members, found, overload, paused, proberPaused })
   paused.subscribe(noteAbsence)
+  // What was counted as too old is trusted for longer, and no outcome says so.
+  proberPaused.subscribe(() => {
+    for (const watched of monitor.services.values()) if (watched.readsAs === 'unknown') forgetCounts(watched)
+  })
   const logForeignWord = createForeignWordLog(log)
   registrations.foreign.subscribe(logForeignWord)
   if (replica !== null) logReplicaNews(log, replica.news, logForeignWord)
@@ -262,7 +267,7 @@ export async function serve(
   }
   log.info({ prober: prober.name, maxInFlight }, `the ${prober.name} prober checks: ${why}`)
   await joined
-  running.start()
+  running.start(prober)
   loop.start()
   members.start()
   const stopGivingBack = keepGivingBack()

@@ -1,6 +1,6 @@
 /** Porthole stopped by SIGSTOP, as a frozen cgroup, a debugger or a paused virtual machine does it, and continued. */
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -60,7 +60,7 @@ for (const prober of ['kernel', 'portable']) {
     assert.deepEqual(await changesOf(url), [])
     assert.equal(await countUps(url), before)
     await porthole.logged(/^Porthole did not run for [\d.]+ s/)
-    const { '': seconds = 0 } = await metric('porthole_pause_seconds_total')
+    const { '{part="process"}': seconds = 0 } = await metric('porthole_pause_seconds_total')
     assert.ok(seconds >= 4.5, `${seconds} s`)
   })
 
@@ -84,3 +84,62 @@ for (const prober of ['kernel', 'portable']) {
     assert.ok(upMs > 0 && upMs < mostMs, `up for ${upMs} ms of ${mostMs} ms at most`)
   })
 }
+
+/** The thread of the kernel prober waits for the network all day, as the main thread does; Node.js's own timer thread apart. */
+function proberThread(pid: number): number | undefined {
+  const folder = `/proc/${pid}/task`
+  const read = (thread: string, name: string) => readFileSync(join(folder, thread, name), 'utf8')
+  const threads = readdirSync(folder).filter((thread) => thread !== String(pid))
+  return threads
+    .filter((thread) => /ep_poll|epoll/.test(read(thread, 'wchan')) && !read(thread, 'comm').startsWith('Delayed'))
+    .map(Number)[0]
+}
+
+/** Stops one thread of a child of this process, as a debugger does (ptrace(2)). */
+async function loadPtrace() {
+  const PTRACE_ATTACH = 16
+  const PTRACE_DETACH = 17
+  const koffi = await import('koffi')
+  const ptrace = koffi.default.load('libc.so.6').func('long ptrace(long, long, long, long)')
+  return {
+    stop: (thread: number): boolean => ptrace(PTRACE_ATTACH, thread, 0, 0) === 0,
+    go: (thread: number): boolean => ptrace(PTRACE_DETACH, thread, 0, 0) === 0,
+  }
+}
+
+test('a prober whose thread does not run for 3 s makes nothing unknown', async (t) => {
+  const { stop, go } = await loadPtrace()
+  const porthole = await startOver(t, 'interval: 1s, timeout: 500ms', 200, 'kernel')
+  const { url, child, metric } = porthole
+  const before = await countUps(url)
+  let thread: number | undefined
+  await until('the prober waits', async () => {
+    thread = proberThread(child.pid as number)
+    return thread !== undefined
+  })
+  if (!stop(thread as number)) {
+    t.skip('this process may not stop a thread of its child (ptrace)')
+    return
+  }
+  const codes: number[] = []
+  const until3s = performance.now() + 3000
+  while (performance.now() < until3s) {
+    codes.push((await fetch(`${url}/health`)).status)
+    await sleep(50)
+  }
+  assert.ok(go(thread as number))
+  await until('checks go on', async () => {
+    const response = await fetch(`${url}/health`)
+    codes.push(response.status)
+    return Number(response.headers.get('age')) < 1
+  })
+  assert.deepEqual(
+    codes.filter((code) => code !== 200),
+    [],
+  )
+  assert.deepEqual(await changesOf(url), [])
+  assert.equal(await countUps(url), before)
+  await porthole.logged(/^the prober did not run for [\d.]+ s, and runs again/)
+  const { '{part="prober"}': seconds = 0 } = await metric('porthole_pause_seconds_total')
+  assert.ok(seconds > 2 && seconds < 10, `${seconds} s`)
+})

@@ -1,6 +1,6 @@
 import { diagnose, formatSpan } from './diagnosis.ts'
 import { type Health, statusAt } from './health.ts'
-import { noPauses, type Pause } from './pause.ts'
+import { noPauses, type Pauses } from './pause.ts'
 import { isPending } from './pending.ts'
 import type { Policy } from './policy.ts'
 import type { Target } from './target.ts'
@@ -11,7 +11,7 @@ export function explain(
   policy: Policy,
   target: Target,
   now: number,
-  pauses: readonly Pause[] = noPauses,
+  pauses: Pauses = noPauses,
 ): string {
   if (health.lastOutcome === null && policy.unread.length > 0)
     return `not checked by this replica: its version of Porthole cannot read ${policy.unread.join(', ')} of the service, and leaves it to replicas that can`

@@ -1,5 +1,5 @@
 import { type Outcome, type Reason, verdictOf } from './outcome.ts'
-import { noPauses, type Pause, pausedMs } from './pause.ts'
+import { noPauses, type Pauses, pausedMs } from './pause.ts'
 import type { Policy } from './policy.ts'
 
 /** What is remembered of a target between checks. Times are instants of the monotonic clock, in milliseconds. */
@@ -35,12 +35,7 @@ export const unchecked: Health = {
  * reading unknown until a verdict agrees with it or enough of them turn it. On demand, where ages are what they are, the first verdict
  * settles a stale one anew. An outcome older than the last is ignored: the same health comes back.
  */
-export function nextHealth(
-  health: Health,
-  outcome: Outcome,
-  policy: Policy,
-  pauses: readonly Pause[] = noPauses,
-): Health {
+export function nextHealth(health: Health, outcome: Outcome, policy: Policy, pauses: Pauses = noPauses): Health {
   if (health.lastOutcome !== null && outcome.endedAt < health.lastOutcome.endedAt) return health
   const verdict = verdictOf(outcome.reason)
   if (verdict === 'unknown') return { ...health, lastOutcome: outcome }
@@ -66,7 +61,7 @@ export function nextHealth(
   }
   if (!wasStale || verdict === status) return next
   // It is to read unknown as before, also where the interval that applies from now on is longer.
-  const staleAt = outcome.endedAt - staleAfterMs(next, policy) * (pauses.length === 0 ? 1 : 2)
+  const staleAt = outcome.endedAt - staleAfterMs(next, policy) * (pauses.ofChecks.length === 0 ? 1 : 2)
   return { ...next, confirmedAt: Math.min(before.confirmedAt ?? staleAt, staleAt) }
 }
 
@@ -107,26 +102,28 @@ export function staleAfterMs(health: Health, policy: Policy): number {
  * Until when a health is believed, seen at `now`. A pause of Porthole's own extends that by its length, as no check could confirm
  * anything; but all pauses since the last verdict together extend it by no more than as long again.
  */
-function believedUntil(health: Health, policy: Policy, now: number, pauses: readonly Pause[]): number {
+function believedUntil(health: Health, policy: Policy, now: number, pauses: Pauses): number {
   if (health.confirmedAt === null) return Number.POSITIVE_INFINITY
   const trustMs = staleAfterMs(health, policy)
   const until = health.confirmedAt + trustMs
   // Nearly always: pauses matter only to a health that is older.
-  if (now < until || pauses.length === 0) return until
-  return until + Math.min(trustMs, pausedMs(pauses, health.confirmedAt, now))
+  if (now < until || pauses.ofChecks.length === 0) return until
+  return until + Math.min(trustMs, pausedMs(pauses.ofChecks, health.confirmedAt, now))
 }
 
-function isStale(health: Health, policy: Policy, now: number, pauses: readonly Pause[]): boolean {
+function isStale(health: Health, policy: Policy, now: number, pauses: Pauses): boolean {
   return now >= believedUntil(health, policy, now, pauses)
 }
 
 /**
  * Whether a health is too old to be believed only because Porthole itself did not run. It is reported as unknown, but that is
  * no news of the target: the time is kept as an absence. Checks have as long as trust lasts, while Porthole runs, to confirm it.
+ * A prober that does not run while all else does is news.
  */
-export function isExcused(health: Health, policy: Policy, now: number, pauses: readonly Pause[]): boolean {
-  if (pauses.length === 0 || health.confirmedAt === null || !isStale(health, policy, now, pauses)) return false
-  const ranMs = now - health.confirmedAt - pausedMs(pauses, health.confirmedAt, now)
+export function isExcused(health: Health, policy: Policy, now: number, pauses: Pauses): boolean {
+  if (pauses.ofProcess.length === 0 || health.confirmedAt === null || !isStale(health, policy, now, pauses))
+    return false
+  const ranMs = now - health.confirmedAt - pausedMs(pauses.ofProcess, health.confirmedAt, now)
   return ranMs < staleAfterMs(health, policy)
 }
 
@@ -149,18 +146,13 @@ export function statusAt(
   health: Health,
   policy: Policy,
   now: number,
-  pauses: readonly Pause[] = noPauses,
+  pauses: Pauses = noPauses,
 ): Pick<Health, 'status' | 'since'> {
   const until = believedUntil(health, policy, now, pauses)
   return now < until ? health : { status: 'unknown', since: until }
 }
 
 /** Until when a health reads as it does now, if no outcome comes in; `now` itself once it is stale, since its age is then part of what it says. */
-export function readsSameUntil(
-  health: Health,
-  policy: Policy,
-  now: number,
-  pauses: readonly Pause[] = noPauses,
-): number {
+export function readsSameUntil(health: Health, policy: Policy, now: number, pauses: Pauses = noPauses): number {
   return Math.max(now, believedUntil(health, policy, now, pauses))
 }

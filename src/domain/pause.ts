@@ -1,8 +1,16 @@
-/** A time when this process did not run, though it was alive. Instants in milliseconds. */
+/** A time when something did not run, though it was alive. Instants in milliseconds. */
 export type Pause = { readonly from: number; readonly to: number }
 
+/** When checks could confirm nothing, the oldest first. */
+export type Pauses = {
+  /** When this process did not run. */
+  readonly ofProcess: readonly Pause[]
+  /** Those pauses, and those of its prober while the rest of the process ran. */
+  readonly ofChecks: readonly Pause[]
+}
+
 /** The pauses of a process without any. */
-export const noPauses: readonly Pause[] = Object.freeze([])
+export const noPauses: Pauses = { ofProcess: Object.freeze([]), ofChecks: Object.freeze([]) }
 
 /** How many pauses are remembered, the newest. An older one would only extend the trust in a target that was not checked since. */
 const mostPauses = 100

@@ -1,5 +1,5 @@
 import { type Health, unchecked } from './health.ts'
-import { noPauses, type Pause, pausedMs } from './pause.ts'
+import { noPauses, type Pauses, pausedMs } from './pause.ts'
 import type { Policy } from './policy.ts'
 
 /**
@@ -25,16 +25,16 @@ export function pendingUntil(
   health: Health,
   { intervalMs, timeoutMs }: Policy,
   now: number,
-  pauses: readonly Pause[] = noPauses,
+  pauses: Pauses = noPauses,
 ): number {
   if (health.since === null || !joinedUnchecked(health)) return Number.NEGATIVE_INFINITY
   const boundMs = (intervalMs ?? Number.POSITIVE_INFINITY) + timeoutMs
   const until = health.since + boundMs
-  if (now < until || pauses.length === 0) return until
-  return until + Math.min(boundMs, pausedMs(pauses, health.since, now))
+  if (now < until || pauses.ofChecks.length === 0) return until
+  return until + Math.min(boundMs, pausedMs(pauses.ofChecks, health.since, now))
 }
 
 /** Tells whether a target does not count yet. */
-export function isPending(health: Health, policy: Policy, now: number, pauses: readonly Pause[] = noPauses): boolean {
+export function isPending(health: Health, policy: Policy, now: number, pauses: Pauses = noPauses): boolean {
   return now < pendingUntil(health, policy, now, pauses)
 }

@@ -7,12 +7,17 @@ export type OwnParts = {
   readonly registry: Registry
   readonly keeper: { keeping(): Keeping } | null
   readonly streams: { stats(): { open: number; dropped: number } }
-  /** How long this process did not run so far, in milliseconds. */
-  readonly pausedMs?: () => number
+  /** How long this process and its prober did not run so far, in milliseconds. */
+  readonly pausedMs?: () => { readonly process: number; readonly prober: number }
 }
 
+const noPause = { process: 0, prober: 0 }
+
 /** Adds what tells how Porthole itself does, the checks apart. */
-export function addOwnMetrics({ registry, keeper, streams, pausedMs = () => 0 }: OwnParts, register: Register): void {
+export function addOwnMetrics(
+  { registry, keeper, streams, pausedMs = () => noPause }: OwnParts,
+  register: Register,
+): void {
   const registers = [register]
   const gauge = (name: string, help: string, read: () => number) => {
     const metric: Gauge = new Gauge({ name, help, registers, collect: () => metric.set(read()) })
@@ -35,11 +40,12 @@ export function addOwnMetrics({ registry, keeper, streams, pausedMs = () => 0 }:
   gauge('porthole_event_streams', 'Readers of the event stream.', () => streams.stats().open)
   const paused: Counter = new Counter({
     name: 'porthole_pause_seconds_total',
-    help: 'How long Porthole did not run although it was alive: it was stopped, suspended, or starved for a second or more.',
+    help: 'How long Porthole, or its prober alone, did not run although it was alive: stopped, suspended, or starved for a second or more.',
+    labelNames: ['part'],
     registers,
     collect: () => {
       paused.reset()
-      paused.inc(pausedMs() / 1000)
+      for (const [part, ms] of Object.entries(pausedMs())) paused.inc({ part }, ms / 1000)
     },
   })
   const dropped: Counter = new Counter({

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { beatIntervalMs, intervalAt, Pace, paceOf } from '../domain/health.ts'
-import { noPauses, type Pause, pausedMs } from '../domain/pause.ts'
+import { noPauses, type Pause, type Pauses, pausedMs } from '../domain/pause.ts'
 import { nextBeat, phaseOf as phaseOfName } from '../domain/schedule.ts'
 import { createAgenda } from './agenda.ts'
 import type { Checked } from './checks.ts'
@@ -44,7 +44,7 @@ export function createLoop({
   responsibility?: Responsibility
   tickMs?: number
   /** When this process did not run, as it is known at any time. */
-  pauses?: readonly Pause[]
+  pauses?: Pauses
 }): Loop {
   const agenda = createAgenda(tickMs)
   const columns = createColumns(() => ({
@@ -132,14 +132,14 @@ export function createLoop({
 
   /** Whether beats are overdue that came while this process did not run. The oldest begin first, as in any order of time. */
   function isCatchingUp(): boolean {
-    const pause = pauses.at(-1)
+    const pause = pauses.ofProcess.at(-1)
     return pause !== undefined && (agenda.nextAt() ?? Number.POSITIVE_INFINITY) <= pause.to
   }
 
   /** How many beats may begin now. Beats that a pause left out do not begin all at once, because that would be a burst of SYNs. */
   function countAllowed(now: number): number {
     if (!isCatchingUp()) return beatsAtOnce
-    const pause = pauses.at(-1) as Pause
+    const pause = pauses.ofProcess.at(-1) as Pause
     if (catchUp.pause !== pause) catchUp = { pause, begun: 0 }
     const perMs = Math.min(mostPerMs, Math.max(1, agenda.size() / makeUpMs))
     return Math.min(beatsAtOnce, Math.ceil((now - pause.to + tickMs) * perMs) - catchUp.begun)
@@ -213,8 +213,8 @@ export function createLoop({
       const nextAt = agenda.nextAt()
       if (!running || nextAt === null || nextAt > now) return 0
       // While the loop catches up it works, though the oldest beat is long due.
-      if (isCatchingUp()) return now - Math.max(turnedAt, pauses.at(-1)?.to ?? 0)
-      return now - nextAt - pausedMs(pauses, nextAt, now)
+      if (isCatchingUp()) return now - Math.max(turnedAt, pauses.ofProcess.at(-1)?.to ?? 0)
+      return now - nextAt - pausedMs(pauses.ofProcess, nextAt, now)
     },
   }
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { type Addresses, membersOf as targetsOf } from '../domain/addresses.ts'
 import { createDialRules, type DialRules } from '../domain/dial-rules.ts'
 import { intervalAt, staleAfterMs, unchecked } from '../domain/health.ts'
-import { noPauses, type Pause } from '../domain/pause.ts'
+import { noPauses, type Pauses } from '../domain/pause.ts'
 import type { Service } from '../domain/service.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Prober } from '../prober/prober.ts'
@@ -64,8 +64,8 @@ export function createMonitor(parts: {
   /** What may be dialled now for services that are registered over HTTP. */
   dialRules?: () => DialRules
   responsibility?: Responsibility
-  /** When this process did not run, as it is known at any time. */
-  pauses?: readonly Pause[]
+  /** When checks could confirm nothing, as it is known at any time. */
+  pauses?: Pauses
 }): Monitor {
   const { registry, prober, clock, dialRules = () => defaultRules, responsibility = coverAll() } = parts
   const { pauses = noPauses } = parts

@@ -1,5 +1,5 @@
 import { type Addresses, noAddresses } from '../domain/addresses.ts'
-import type { Pause } from '../domain/pause.ts'
+import type { Pauses } from '../domain/pause.ts'
 import { joinedUnchecked } from '../domain/pending.ts'
 import type { Service } from '../domain/service.ts'
 import { Status } from '../domain/status.ts'
@@ -61,8 +61,8 @@ function createPage() {
   }
 }
 
-/** `goneSlot` is that of all services that are gone; `pauses` is when this process did not run. */
-export function createServiceMemories(goneSlot: number, pauses: readonly Pause[]): ServiceMemories {
+/** `goneSlot` is that of all services that are gone; `pauses` is when checks could confirm nothing. */
+export function createServiceMemories(goneSlot: number, pauses: Pauses): ServiceMemories {
   const { pageOf } = createColumns(createPage)
 
   /** In here, so that the way to its columns is no property of every service. */
@@ -77,7 +77,7 @@ export function createServiceMemories(goneSlot: number, pauses: readonly Pause[]
       this.slot = slot
     }
 
-    get pauses(): readonly Pause[] {
+    get pauses(): Pauses {
       return pauses
     }
 

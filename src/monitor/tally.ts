@@ -1,5 +1,5 @@
 import { type Health, readsSameUntil, statusAt } from '../domain/health.ts'
-import { noPauses, type Pause } from '../domain/pause.ts'
+import { noPauses, type Pauses } from '../domain/pause.ts'
 import { isPending, pendingUntil } from '../domain/pending.ts'
 import type { Policy } from '../domain/policy.ts'
 import { type Counts, noCounts } from '../domain/status.ts'
@@ -29,7 +29,7 @@ export function countAll(
   targets: Iterable<{ readonly health: Health }>,
   policy: Policy,
   now: number,
-  pauses: readonly Pause[] = noPauses,
+  pauses: Pauses = noPauses,
 ): Tally {
   const tally: Tally = { counts: noCounts(), pending: 0, at: now, until: Number.POSITIVE_INFINITY }
   for (const { health } of targets) count(tally, health, policy, pauses)
@@ -47,36 +47,25 @@ export function holds(tally: Tally, now: number): boolean {
 }
 
 /** Counts one of the targets by another health than before. */
-export function recount(
-  tally: Tally,
-  before: Health,
-  after: Health,
-  policy: Policy,
-  pauses: readonly Pause[] = noPauses,
-): void {
+export function recount(tally: Tally, before: Health, after: Health, policy: Policy, pauses: Pauses = noPauses): void {
   add(tally, before, policy, pauses, -1)
   count(tally, after, policy, pauses)
 }
 
-function count(tally: Tally, health: Health, policy: Policy, pauses: readonly Pause[]): void {
+function count(tally: Tally, health: Health, policy: Policy, pauses: Pauses): void {
   add(tally, health, policy, pauses, 1)
   const until = countsSameUntil(health, policy, tally.at, pauses)
   // Once a target reads unknown because it is stale, or because its first check never came, time changes nothing more.
   if (until > tally.at) tally.until = Math.min(tally.until, until)
 }
 
-function add(tally: Tally, health: Health, policy: Policy, pauses: readonly Pause[], by: 1 | -1): void {
+function add(tally: Tally, health: Health, policy: Policy, pauses: Pauses, by: 1 | -1): void {
   if (isPending(health, policy, tally.at, pauses)) tally.pending += by
   else tally.counts[statusAt(health, policy, tally.at, pauses).status] += by
 }
 
 /** Returns until when a target counts as it does now, if no outcome comes in; `now` once it is stale. */
-export function countsSameUntil(
-  health: Health,
-  policy: Policy,
-  now: number,
-  pauses: readonly Pause[] = noPauses,
-): number {
+export function countsSameUntil(health: Health, policy: Policy, now: number, pauses: Pauses = noPauses): number {
   const until = pendingUntil(health, policy, now, pauses)
   return now < until ? until : readsSameUntil(health, policy, now, pauses)
 }

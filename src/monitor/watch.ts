@@ -1,7 +1,7 @@
 import type { Addresses } from '../domain/addresses.ts'
 import { explain } from '../domain/explanation.ts'
 import { type Health, isExcused, statusAt } from '../domain/health.ts'
-import type { Pause } from '../domain/pause.ts'
+import type { Pauses } from '../domain/pause.ts'
 import { isPending } from '../domain/pending.ts'
 import { statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
@@ -93,8 +93,8 @@ export type WatchedService = {
   readsUntil: number
   /** Null where its targets are to be counted anew, or are so few that they always are. */
   tally: Tally | null
-  /** When this process did not run, which is the same list for all services. */
-  readonly pauses: readonly Pause[]
+  /** When checks could confirm nothing, which is the same for all services. */
+  readonly pauses: Pauses
 }
 
 /** To count fewer targets than this anew takes no longer than to keep count of them. */
@@ -131,7 +131,7 @@ export function isTargetExcused({ health, watchedService }: WatchedTarget, now: 
 /** Whether the status of a service waits for a target that is reported as unknown only because this process did not run. */
 export function isServiceExcused(watched: WatchedService, now: number): boolean {
   const { pauses, targets } = watched
-  if (pauses.length === 0 || countsOf(watched, now).unknown === 0) return false
+  if (pauses.ofProcess.length === 0 || countsOf(watched, now).unknown === 0) return false
   return targets.some((target) => isTargetExcused(target, now))
 }
 

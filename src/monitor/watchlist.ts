@@ -1,4 +1,4 @@
-import { noPauses, type Pause } from '../domain/pause.ts'
+import { noPauses, type Pauses } from '../domain/pause.ts'
 import type { Service } from '../domain/service.ts'
 import type { Target } from '../domain/target.ts'
 import { rowOf } from './columns.ts'
@@ -24,8 +24,8 @@ export type Watchlist = {
   dropTarget(watched: WatchedTarget): void
 }
 
-/** `pauses` is when this process did not run. */
-export function createWatchlist(pauses: readonly Pause[] = noPauses): Watchlist {
+/** `pauses` is when checks could confirm nothing. */
+export function createWatchlist(pauses: Pauses = noPauses): Watchlist {
   const [serviceSlots, targetSlots] = [createSlots(), createSlots()]
   /** Where those are that are gone: nothing is written there from then on, but that they are. */
   const [goneService, goneTarget] = [serviceSlots.take(), targetSlots.take()]

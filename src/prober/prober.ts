@@ -26,6 +26,8 @@ export type Prober = {
   check(request: CheckRequest, ended: CheckEnded): void
   /** How often it died and was started anew. */
   restarts(): number
+  /** Returns when a thread of its own last showed that it runs, an instant of the clock; null where it has none. It does so twice a second. */
+  stalledSince?(): number | null
   /** Abandons the checks in flight and closes every socket. */
   close(): Promise<void>
 }

@@ -15,17 +15,18 @@ export async function startProber(
   choice: ProberChoice,
   clock: Clock,
   resolver: Resolver = createResolver({ clock }),
+  suspendedMs?: () => number,
 ): Promise<{ prober: Prober; why: string } | string> {
   const portable = (why: string) => ({ prober: createPortableProber({ clock, resolver }), why })
   if (choice === 'portable') return portable('PORTHOLE_PROBER asks for it')
-  const started = await startKernel(clock, resolver)
+  const started = await startKernel(clock, resolver, suspendedMs)
   if (typeof started !== 'string') return { prober: started, why: 'it runs here' }
   return choice === 'kernel' ? started : portable(`the kernel prober does not run here: ${started}`)
 }
 
-async function startKernel(clock: Clock, resolver: Resolver): Promise<Prober | string> {
+async function startKernel(clock: Clock, resolver: Resolver, suspendedMs = () => 0): Promise<Prober | string> {
   if (platform() !== 'linux') return `it is for Linux, and this is ${platform()}`
   // Loaded only here: what it loads exists for few systems.
   const { startKernelProber } = await import('./kernel/kernel.ts')
-  return startKernelProber({ clock, resolver })
+  return startKernelProber({ clock, resolver, suspendedMs })
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { addAbsence } from '../../src/domain/absence.ts'
 import { isExcused, nextHealth, readsSameUntil, staleAfterMs, statusAt, unchecked } from '../../src/domain/health.ts'
-import { addPause, type Pause, pausedMs } from '../../src/domain/pause.ts'
+import { addPause, type Pause, type Pauses, pausedMs } from '../../src/domain/pause.ts'
 import { sampleOutcome, samplePolicy } from '../samples.ts'
 
 const anyPause = fc
@@ -31,6 +31,9 @@ test('a process that pauses again and again remembers the last 100 pauses', () =
   assert.equal(pauses.at(-1)?.to, 9995)
 })
 
+/** Pauses of the process. */
+const ofAll = (...pauses: Pause[]): Pauses => ({ ofProcess: pauses, ofChecks: pauses })
+
 const policy = samplePolicy({ interval: 1000, timeout: 500 })
 const trustMs = 3500
 const checkedAt = 10_000
@@ -38,7 +41,7 @@ const up = nextHealth(unchecked, sampleOutcome('connected', checkedAt), policy)
 
 test('trust is extended by the length of a pause', () => {
   assert.equal(staleAfterMs(up, policy), trustMs)
-  const pauses = [{ from: 10_500, to: 13_500 }]
+  const pauses = ofAll({ from: 10_500, to: 13_500 })
   assert.equal(statusAt(up, policy, 16_499, pauses).status, 'up')
   assert.equal(readsSameUntil(up, policy, 13_400, pauses), 13_500)
   assert.equal(readsSameUntil(up, policy, 14_000, pauses), 16_500)
@@ -51,17 +54,17 @@ test('all pauses since the last verdict together extend trust by no more than as
     addPause(pauses, { from, to: from + 900 })
     const now = from + 900
     const isFresh = now < checkedAt + 2 * trustMs
-    assert.equal(statusAt(up, policy, now, pauses).status, isFresh ? 'up' : 'unknown', `at ${now}`)
+    assert.equal(statusAt(up, policy, now, ofAll(...pauses)).status, isFresh ? 'up' : 'unknown', `at ${now}`)
   }
 })
 
 test('a pause before the last verdict extends nothing', () => {
-  const pauses = [{ from: 2000, to: 9999 }]
+  const pauses = ofAll({ from: 2000, to: 9999 })
   assert.equal(statusAt(up, policy, checkedAt + trustMs, pauses).status, 'unknown')
 })
 
 test('a status that only a pause made too old is excused until checks had as long as trust lasts', () => {
-  const pauses = [{ from: 10_500, to: 40_500 }]
+  const pauses = ofAll({ from: 10_500, to: 40_500 })
   const excusedUntil = 40_500 + trustMs - 500
   assert.equal(isExcused(up, policy, 10_600, pauses), false)
   assert.equal(statusAt(up, policy, 40_500, pauses).status, 'unknown')
@@ -71,21 +74,28 @@ test('a status that only a pause made too old is excused until checks had as lon
 })
 
 test('a status that went too old without a pause is not excused by a later one', () => {
-  const pauses = [{ from: 20_000, to: 50_000 }]
+  const pauses = ofAll({ from: 20_000, to: 50_000 })
   assert.equal(isExcused(up, policy, 50_000, pauses), false)
 })
 
 test('a target that a check finds as it was before a long pause has had its status all along', () => {
-  const pauses = [{ from: 10_500, to: 40_500 }]
+  const pauses = ofAll({ from: 10_500, to: 40_500 })
   const after = nextHealth(up, sampleOutcome('connected', 40_600), policy, pauses)
   assert.deepEqual([after.status, after.since, after.confirmedAt], ['up', checkedAt, 40_600])
 })
 
 test('after a long pause one failure turns nothing', () => {
-  const pauses = [{ from: 10_500, to: 40_500 }]
+  const pauses = ofAll({ from: 10_500, to: 40_500 })
   const after = nextHealth(up, sampleOutcome('refused', 40_600), policy, pauses)
   assert.equal(statusAt(after, policy, 40_600, pauses).status, 'unknown')
   assert.equal(isExcused(after, policy, 40_600, pauses), true)
+})
+
+test('a pause of the prober alone extends trust, but a status that is too old then is news', () => {
+  const pauses = { ofProcess: [], ofChecks: [{ from: 10_500, to: 40_500 }] }
+  assert.equal(statusAt(up, policy, checkedAt + 2 * trustMs - 1, pauses).status, 'up')
+  assert.equal(statusAt(up, policy, checkedAt + 2 * trustMs, pauses).status, 'unknown')
+  assert.equal(isExcused(up, policy, 40_500, pauses), false)
 })
 
 test('a thousand absences are remembered; of more the closest two become one', () => {

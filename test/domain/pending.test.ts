@@ -20,7 +20,8 @@ test('a target that joined is pending for one interval and a timeout', () => {
 
 test('a pause of the process extends that by its length, but by no more than as long again', () => {
   const health = pendingSince(5000)
-  const until = (now: number, to: number) => pendingUntil(health, policy, now, [{ from: 6000, to }])
+  const until = (now: number, to: number) =>
+    pendingUntil(health, policy, now, { ofProcess: [], ofChecks: [{ from: 6000, to }] })
   assert.deepEqual([until(12_000, 11_000), until(18_000, 11_000), until(100_000, 99_000)], [17_000, 22_000, 29_000])
 })
 

@@ -28,7 +28,7 @@ function schedule(
   // The clock has a fraction, as performance.now has: sums with it are rounded.
   const world = watch(services, maxInFlight, 5000.123456)
   const { clock, prober, monitor } = world
-  const loop = createLoop({ monitor, clock, tickMs, pauses })
+  const loop = createLoop({ monitor, clock, tickMs, pauses: { ofProcess: pauses, ofChecks: pauses } })
   const begunAt = (target: string) =>
     prober.begun.filter(({ request }) => request.target.name === target).map(({ startedAt }) => startedAt)
 

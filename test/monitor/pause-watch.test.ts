@@ -28,8 +28,8 @@ test('a second in which nothing read the clock is a pause, known to whatever rea
   const { watch, told, advance } = watching(t)
   advance(5000)
   assert.equal(watch.clock.now(), 10_000)
-  assert.deepEqual(watch.pauses, [{ from: 5000, to: 10_000 }])
-  assert.equal(watch.totalMs(), 5000)
+  assert.deepEqual(watch.pauses.ofProcess, [{ from: 5000, to: 10_000 }])
+  assert.equal(watch.totalMs().process, 5000)
   assert.deepEqual(told, [])
   await setImmediate()
   assert.deepEqual(told, [{ from: 5000, to: 10_000 }])
@@ -41,7 +41,7 @@ test('a loop that is busy reads the clock, and has not paused', (t) => {
     advance(900)
     watch.clock.now()
   }
-  assert.deepEqual(watch.pauses, [])
+  assert.deepEqual(watch.pauses.ofProcess, [])
 })
 
 test('before it is started and after it is stopped there are no pauses', (t) => {
@@ -51,7 +51,7 @@ test('before it is started and after it is stopped there are no pauses', (t) => 
   watch.clock.now()
   watch.start()
   watch.clock.now()
-  assert.deepEqual(watch.pauses, [])
+  assert.deepEqual(watch.pauses.ofProcess, [])
 })
 
 test('a machine that was suspended is a pause: its monotonic clock stood still meanwhile', (t) => {
@@ -62,5 +62,39 @@ test('a machine that was suspended is a pause: its monotonic clock stood still m
   watch.clock.noticeSuspension()
   const after = watch.clock.now()
   assert.equal(after - before, 3_600_000)
-  assert.deepEqual(watch.pauses, [{ from: before, to: after }])
+  assert.deepEqual(watch.pauses.ofProcess, [{ from: before, to: after }])
+})
+
+test('a prober that does not turn while the process does is a pause of checks alone', (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const { watch, advance } = watching(t)
+  let turnedAt = watch.clock.now()
+  watch.start({ stalledSince: () => turnedAt })
+  const told: [number, boolean][] = []
+  watch.proberPaused.subscribe(({ from, to, isOver }) => told.push([to - from, isOver]))
+  const tick = () => {
+    advance(250)
+    t.mock.timers.tick(250)
+  }
+  for (let i = 0; i < 12; i++) tick()
+  assert.deepEqual(watch.pauses.ofProcess, [])
+  assert.deepEqual(watch.pauses.ofChecks, [{ from: 5000, to: 8500 }])
+  turnedAt = watch.clock.now()
+  tick()
+  assert.deepEqual(told, [
+    [1000, false],
+    [3000, true],
+  ])
+  assert.deepEqual(watch.totalMs(), { process: 0, prober: 3000 })
+})
+
+test('a prober that was stopped together with the process did not pause by itself', (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const { watch, advance } = watching(t)
+  const turnedAt = watch.clock.now()
+  watch.start({ stalledSince: () => turnedAt })
+  advance(6000)
+  t.mock.timers.tick(250)
+  assert.deepEqual(watch.pauses.ofChecks, [{ from: 5000, to: 11_000 }])
+  assert.deepEqual(watch.totalMs(), { process: 6000, prober: 0 })
 })

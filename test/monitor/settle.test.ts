@@ -19,7 +19,7 @@ function settle(watched: WatchedTarget, outcome: Outcome, now: number): readonly
 
 /** A service as the monitor watches it, and its first two targets. */
 function watched(service: Service, pauses: Pause[] = []): [WatchedService, WatchedTarget, WatchedTarget] {
-  const watchlist = createWatchlist(pauses)
+  const watchlist = createWatchlist({ ofProcess: pauses, ofChecks: pauses })
   const watchedService = watchlist.addService(service)
   watchedService.targets = service.targets.map((target) => watchlist.addTarget(target, watchedService))
   const [first, second = first] = watchedService.targets

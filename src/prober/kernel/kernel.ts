@@ -23,7 +23,12 @@ const mostFds = 2 ** 20
 /** The error's name in the outcomes of checks that a dying worker took along. */
 const workerDied = 'EWORKERDIED'
 
-export type KernelParts = { readonly clock: Clock; readonly resolver: Resolver }
+export type KernelParts = {
+  readonly clock: Clock
+  readonly resolver: Resolver
+  /** How much of the clock's instants is time in which the machine was suspended, in milliseconds: the worker's clock stands still then. */
+  readonly suspendedMs?: () => number
+}
 
 /** A dial whose finding is awaited. */
 type Pending = (ending: Ending | undefined) => void
@@ -31,20 +36,28 @@ type Pending = (ending: Ending | undefined) => void
 const ignoreEnding: Pending = () => {}
 
 /** Starts the kernel prober, or says in a sentence why it cannot run here. The resolver is its own only if it starts. */
-export async function startKernelProber({ clock, resolver }: KernelParts): Promise<Prober | string> {
+export async function startKernelProber({
+  clock,
+  resolver,
+  suspendedMs = () => 0,
+}: KernelParts): Promise<Prober | string> {
   try {
     epollEventSize(process.arch)
     const libc = await loadLibc()
-    const dialler = await startDialler(libc, clock)
-    return proberOf(dialler, { clock, resolver })
+    const { dialler, stalledSince } = await startDialler(libc, clock, suspendedMs)
+    return { ...proberOf(dialler, { clock, resolver }), stalledSince }
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   }
 }
 
-async function startDialler(libc: Libc, clock: Clock): Promise<Dialler<number>> {
+type Started = { readonly dialler: Dialler<number>; readonly stalledSince: () => number | null }
+
+async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number): Promise<Started> {
   // Shared, so that what a worker that died left open can be closed from here.
   const openFds = new Uint8Array(new SharedArrayBuffer(Math.min(descriptorLimit() ?? mostFds, mostFds)))
+  /** When the worker last took a turn, on its own clock. */
+  const turnedAt = new Float64Array(new SharedArrayBuffer(8))
   const wakeFd = libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
   if (wakeFd < 0) throw new Error(`no eventfd can be had (${errnoName(libc.errno())})`)
   const wakeCount = libc.allocate(8)
@@ -71,7 +84,8 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler<number>> 
 
   async function start(): Promise<void> {
     startedAt = clock.now()
-    const data = { wakeFd, openFds, clockOffset: offsetFromMonotonic(clock.now) }
+    turnedAt[0] = startedAt - suspendedMs()
+    const data = { wakeFd, openFds, turnedAt, clockOffset: offsetFromMonotonic(clock.now) - suspendedMs() }
     try {
       worker = await runWorker(data, receive, onDeath)
     } catch (error) {
@@ -95,7 +109,7 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler<number>> 
 
   function tellNext(): void {
     const findings = untold.shift()
-    if (findings !== undefined) records.unpackFindings(findings, settle)
+    if (findings !== undefined) records.unpackFindings(findings, settle, suspendedMs())
   }
 
   function settle(slot: number, ending: Ending | undefined): void {
@@ -176,7 +190,7 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler<number>> 
     }
   }
 
-  return {
+  const dialler: Dialler<number> = {
     name: 'kernel',
     restarts: () => restarts,
     dial(dial, ended) {
@@ -187,7 +201,7 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler<number>> 
       const slot = freeSlots.pop() ?? pending.length
       pending[slot] = ended
       if (outbox.length === 0) setImmediate(flush)
-      records.packDial(outbox, slot, dial)
+      records.packDial(outbox, slot, dial, suspendedMs())
       return slot
     },
     cancel(slot) {
@@ -204,4 +218,6 @@ async function startDialler(libc: Libc, clock: Clock): Promise<Dialler<number>> 
       return closed
     },
   }
+
+  return { dialler, stalledSince: () => (worker === null ? null : (turnedAt[0] as number) + suspendedMs()) }
 }

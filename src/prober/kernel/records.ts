@@ -57,9 +57,9 @@ export function createRecords(libc: Libc) {
   }
 
   return {
-    /** Adds a dial to a batch in the making. */
-    packDial(into: number[], slot: number, { ip, port, deadline, close, urgent }: Dial): void {
-      into.push(slot, deadline, closes.indexOf(close), urgent ? 1 : 0)
+    /** Adds a dial to a batch in the making. `aheadMs` is how far the prober's clock is ahead of the worker's. */
+    packDial(into: number[], slot: number, { ip, port, deadline, close, urgent }: Dial, aheadMs = 0): void {
+      into.push(slot, deadline - aheadMs, closes.indexOf(close), urgent ? 1 : 0)
       layOutAddress(libc, ip, port, address)
       packAddress(into)
     },
@@ -99,8 +99,8 @@ export function createRecords(libc: Libc) {
       packAddress(into)
     },
 
-    /** Tells the ending of every dial in a batch. */
-    unpackFindings(batch: Batch, tell: (slot: number, ending: Ending) => void): void {
+    /** Tells the ending of every dial in a batch. `aheadMs` is how far the prober's clock is ahead of the worker's. */
+    unpackFindings(batch: Batch, tell: (slot: number, ending: Ending) => void, aheadMs = 0): void {
       let at = 0
       while (at < batch.length) {
         const latencyMs = orNull(batch[at + 2])
@@ -109,7 +109,7 @@ export function createRecords(libc: Libc) {
         const slot = batch[at] ?? none
         const ending: Ending = {
           reason: reasons[batch[at + 4] ?? none] ?? 'local',
-          endedAt: batch[at + 1] ?? 0,
+          endedAt: (batch[at + 1] ?? 0) + aheadMs,
           latencyMs: latencyMs === null ? null : roundLatency(latencyMs),
           synRetransmits: orNull(batch[at + 3]),
           answer: answers[batch[at + 5] ?? none] ?? null,

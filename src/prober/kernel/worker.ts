@@ -15,6 +15,8 @@ export type WorkerData = {
   readonly wakeFd: number
   /** One byte a descriptor, 1 while it is the worker's. */
   readonly openFds: Uint8Array
+  /** Holds when this thread last took a turn, by `now` below. The main thread reads it. */
+  readonly turnedAt: Float64Array
   /** What to add to CLOCK_MONOTONIC, in milliseconds, for an instant of the prober's clock. */
   readonly clockOffset: number
 }
@@ -23,17 +25,18 @@ export type WorkerData = {
 export type Message = Batch | 'close' | 'ready'
 
 // This thread never returns to its event loop: it waits in epoll_wait, and looks at its port after every wait.
-const { port, wakeFd, openFds, clockOffset } = workerData as WorkerData
+const { port, wakeFd, openFds, turnedAt, clockOffset } = workerData as WorkerData
 const libc = await loadLibc()
 // performance.now() of a worker counts from the worker's start.
 const offset = clockOffset - offsetFromMonotonic(() => performance.now())
+const now = () => performance.now() + offset
 const records = createRecords(libc)
 const loop = createDialLoop({
   libc,
   sockets: createSockets(libc, readEphemeralPorts()),
   outbox: createOutbox(records, (findings) => port.postMessage(findings)),
   wakeFd,
-  now: () => performance.now() + offset,
+  now,
   mark: (fd, open) => {
     openFds[fd] = open ? 1 : 0
   },
@@ -46,6 +49,7 @@ for (let open = true; open; ) {
     if (message === 'close') open = false
     else if (message !== 'ready') loop.add(records.unpackDials(message))
   }
+  turnedAt[0] = now()
   if (open) loop.turn()
 }
 loop.close()
