@@ -1,3 +1,5 @@
+import type { Outcome } from './outcome.ts'
+
 /** A time when something did not run, though it was alive. Instants in milliseconds. */
 export type Pause = { readonly from: number; readonly to: number }
 
@@ -7,6 +9,17 @@ export type Pauses = {
   readonly ofProcess: readonly Pause[]
   /** Those pauses, and those of its prober while the rest of the process ran. */
   readonly ofChecks: readonly Pause[]
+}
+
+/**
+ * Whether a check ran out of time while this process or its prober did not run. Then it says nothing of its target: an answer may
+ * have come too late for us alone, or, where the machine was suspended, could not come at all.
+ */
+export function isInterrupted({ reason, code, startedAt, endedAt }: Outcome, { ofChecks }: Pauses): boolean {
+  if (ofChecks.length === 0) return false
+  // Of our own faults, a look-up that was out of time has no code, and ETIME is a dial that began too late.
+  const ranOut = reason === 'timeout' || (reason === 'local' && (code === null || code === 'ETIME'))
+  return ranOut && pausedMs(ofChecks, startedAt, endedAt) > 0
 }
 
 /** The pauses of a process without any. */

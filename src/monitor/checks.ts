@@ -1,5 +1,6 @@
 import type { DialRules } from '../domain/dial-rules.ts'
 import type { Outcome } from '../domain/outcome.ts'
+import type { Pauses } from '../domain/pause.ts'
 import type { Prober } from '../prober/prober.ts'
 import type { Announcer } from './announcer.ts'
 import { createRefresh, type Refresh } from './refresh.ts'
@@ -33,6 +34,7 @@ export function createChecks({
   dialRules,
   responsibility,
   announcer,
+  pauses,
 }: {
   prober: Prober
   clock: { now(): number }
@@ -41,9 +43,10 @@ export function createChecks({
   dialRules: () => DialRules
   responsibility: Responsibility
   announcer: Announcer
+  pauses: Pauses
 }): Checks {
   const checked = createSignal<Checked>()
-  const turns = createTurns({ prober, maxInFlight, dialRules, take })
+  const turns = createTurns({ prober, maxInFlight, dialRules, take, pauses })
   let skippedBeats = 0
 
   function take(check: Check, outcome: Outcome): void {

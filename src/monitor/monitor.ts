@@ -75,7 +75,8 @@ export function createMonitor(parts: {
   const adopted = createSignal<Pick<Checked, 'watched' | 'outcome'>>()
   const watching = createSignal<readonly WatchedTarget[]>()
   const announcer = createAnnouncer({ clock, responsibility })
-  const checks = createChecks({ prober, clock, maxInFlight: parts.maxInFlight, dialRules, responsibility, announcer })
+  const { maxInFlight } = parts
+  const checks = createChecks({ prober, clock, maxInFlight, dialRules, responsibility, announcer, pauses })
   let checkerOf: (service: string) => Checker | null = () => null
 
   const covers = ({ service }: WatchedService) => responsibility.covers(service.name)

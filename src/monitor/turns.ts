@@ -1,5 +1,6 @@
 import type { DialRules } from '../domain/dial-rules.ts'
 import type { Outcome } from '../domain/outcome.ts'
+import { isInterrupted, noPauses, type Pauses, pausedMs } from '../domain/pause.ts'
 import type { Prober } from '../prober/prober.ts'
 import { createQueue, type Queue } from '../queue.ts'
 import type { Check, WatchedTarget } from './watch.ts'
@@ -30,12 +31,15 @@ export function createTurns({
   maxInFlight,
   dialRules,
   take,
+  pauses = noPauses,
 }: {
   prober: Prober
   maxInFlight: number
   /** What may be dialled now for services that are registered over HTTP. */
   dialRules: () => DialRules
   take: (check: Check, outcome: Outcome) => void
+  /** When checks could confirm nothing, as it is known at any time. */
+  pauses?: Pauses
 }): Turns {
   const asked = createQueue<Check>()
   const askedSilent = createQueue<Check>()
@@ -112,10 +116,23 @@ export function createTurns({
     prober.check({ target: watched.target, timeoutMs, close, urgent, rules }, (outcome) => {
       inFlight--
       if (isSilent) silentInFlight[kind]--
-      if (outcome !== undefined && !watched.retired) take(check, outcome)
-      end(check)
+      if (outcome === undefined || watched.retired) end(check)
+      else if (isInterrupted(outcome, pauses)) repeat(check)
+      else {
+        take(check, outcome)
+        end(check)
+      }
       fill()
     })
+  }
+
+  /** Checks again what a pause of ours interrupted: its callers wait for that. It goes before all that wait because of their beats. */
+  function repeat(check: Check): void {
+    check.hasBegun = false
+    if (looked?.check === check) looked = null
+    waiting++
+    const queue = isSilent(check.watched) ? askedSilent : asked
+    queue.push(check)
   }
 
   function end({ watched, callers }: Check): void {
@@ -149,7 +166,10 @@ export function createTurns({
       if (looked === null && newest !== null && isUnderWay(newest)) {
         looked = { check: newest, at: now, timeoutMs: newestTimeoutMs }
       }
-      return looked === null ? 0 : Math.max(0, now - looked.at - looked.timeoutMs)
+      if (looked === null) return 0
+      // While this process did not run it could not see a check end.
+      const ranMs = now - looked.at - pausedMs(pauses.ofProcess, looked.at, now)
+      return Math.max(0, ranMs - looked.timeoutMs)
     },
   }
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createDialRules } from '../../src/domain/dial-rules.ts'
-import type { Reason } from '../../src/domain/outcome.ts'
+import type { Outcome, Reason } from '../../src/domain/outcome.ts'
+import type { Pause } from '../../src/domain/pause.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import type { WatchedTarget } from '../../src/monitor/watch.ts'
@@ -124,3 +125,70 @@ for (const [reason, tookMs, most] of [
     await endAll(reason, tookMs)
   })
 }
+
+/** A monitor of one target that was up, whose process pauses when the test says so. */
+async function withPauses() {
+  const clock = fakeClock()
+  const prober = fakeProber(clock)
+  const registry = createRegistry()
+  registry.replaceAll([sampleService('pg', ['a:1'], { interval: 1000, timeout: 500, fall: 1 })], [])
+  const pauses: Pause[] = []
+  const of = { ofProcess: pauses, ofChecks: pauses }
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10, pauses: of })
+  const [target] = monitor.services.get('pg')?.targets ?? []
+  assert.ok(target)
+  const first = monitor.check(target)
+  await prober.pending('a:1').answer('connected')
+  await first
+  const pause = (ms: number) => {
+    const from = clock.now()
+    clock.advance(ms)
+    pauses.push({ from, to: clock.now() })
+  }
+  return { clock, prober, monitor, target, pause }
+}
+
+const interruptions: readonly (readonly [string, Reason, Partial<Outcome>])[] = [
+  ['a check that timed out', 'timeout', {}],
+  ['a look-up that was out of time', 'local', { code: null }],
+  ['a dial that was to begin too late', 'local', { code: 'ETIME' }],
+]
+for (const [what, reason, more] of interruptions) {
+  test(`${what} over a pause is checked again, and its callers wait for that`, async () => {
+    const { prober, monitor, target, pause } = await withPauses()
+    monitor.beat(target, 0)
+    let isAnswered = false
+    const asked = monitor.check(target).then(() => {
+      isAnswered = true
+    })
+    pause(5000)
+    await prober.pending('a:1').answer(reason, more)
+    assert.deepEqual([target.health.status, target.checks, isAnswered], ['up', 1, false])
+    assert.deepEqual(monitor.stats().inFlight, 1)
+    await prober.pending('a:1').answer('connected')
+    await asked
+    assert.deepEqual([target.health.status, target.checks, isAnswered], ['up', 2, true])
+    assert.deepEqual([monitor.stats().inFlight, monitor.stats().waiting], [0, 0])
+  })
+}
+
+test('a check that found something over a pause counts, and so does one that timed out without', async () => {
+  const { prober, monitor, target, pause } = await withPauses()
+  monitor.beat(target, 0)
+  pause(5000)
+  await prober.pending('a:1').answer('refused')
+  assert.equal(target.health.status, 'down')
+  monitor.beat(target, 0)
+  await prober.pending('a:1').answer('timeout')
+  assert.deepEqual([target.checks, monitor.stats().inFlight], [3, 0])
+})
+
+test('a check is overdue by the time that this process ran', async () => {
+  const { clock, monitor, target, pause } = await withPauses()
+  monitor.beat(target, 0)
+  assert.equal(monitor.overdueMs(), 0)
+  pause(5000)
+  assert.equal(monitor.overdueMs(), 0)
+  clock.advance(1500)
+  assert.equal(monitor.overdueMs(), 1000)
+})
