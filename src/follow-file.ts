@@ -1,5 +1,6 @@
 import { formatAdvice } from './commands/validate.ts'
 import type { ConfigSources, ReadConfig } from './config/config.ts'
+import { lossSettleMs, tellLoss } from './config/loss.ts'
 import { parseAside } from './config/parse-aside.ts'
 import { formatProblem } from './config/problem.ts'
 import { type ConfigWatch, watchConfig } from './config/watch.ts'
@@ -23,18 +24,23 @@ export function followFile({
   porthole: Porthole
   hurry: () => () => void
 }): ConfigWatch {
-  const takeIn = async (bytes: Uint8Array<ArrayBuffer>) => {
+  const takeIn = async (bytes: Uint8Array<ArrayBuffer>, sameForMs: number) => {
     const read = await parseAside({ name: file, bytes }, sources, porthole.services)
     if (!read.ok) {
       if (read.arePassing) watching.forget()
       return porthole.reloadFailed(firstOf(read.problems.map(formatProblem), file))
     }
+    const loss = sameForMs < lossSettleMs ? await tellLoss(file, porthole.services, read.config.services) : null
+    if (loss !== null) {
+      porthole.log.warn(loss)
+      return watching.postpone(lossSettleMs)
+    }
     await porthole.reload(read.config)
     logRemarks(porthole, file, read)
   }
-  const onChange = (bytes: Uint8Array<ArrayBuffer>) => {
+  const onChange = (bytes: Uint8Array<ArrayBuffer>, sameForMs: number) => {
     const end = hurry()
-    return takeIn(bytes).finally(end)
+    return takeIn(bytes, sameForMs).finally(end)
   }
   const watching: ConfigWatch = watchConfig({
     file,

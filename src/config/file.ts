@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import type { Problem } from './problem.ts'
 
 /** A configuration file as it was read. What is written the same has the same digest. */
@@ -18,11 +18,27 @@ export function readConfigFile(path: string): Promise<Read<FileContent>> {
   return explained(path, () => readAll(path))
 }
 
-/** What is in a configuration file; null where its digest is the one that was `seen`: to find that takes no memory. */
-export function readIfChanged(path: string, seen: string | null): Promise<Read<FileContent | null>> {
+/** What tells whether a file is the same as before, without keeping what is in it. */
+export type FileMark = {
+  readonly digest: string
+  /** Which file it is: another one may have been renamed to its name (device and inode of stat(2)). */
+  readonly identity: string
+  /** Grows with every write (st_mtim and st_size of stat(2)), as finely as the file system counts. */
+  readonly written: string
+}
+
+/** Reads what tells whether a file is the same as before. It takes no memory, however large the file is. */
+export function readMark(path: string): Promise<Read<FileMark>> {
   return explained(path, async () => {
-    const isSame = seen !== null && (await readPieces(path, () => undefined)) === seen
-    return isSame ? null : await readAll(path)
+    const file = await open(path)
+    try {
+      const digest = await readPieces(file, () => undefined)
+      // Of what was read, not of what has its name by now. Opening it had a network file system ask its server.
+      const { dev, ino, size, mtimeNs } = await file.stat({ bigint: true })
+      return { digest, identity: `${dev}:${ino}`, written: `${mtimeNs} ${size}` }
+    } finally {
+      await file.close()
+    }
   })
 }
 
@@ -37,25 +53,25 @@ async function explained<Content>(path: string, read: () => Promise<Content>): P
 
 async function readAll(path: string): Promise<FileContent> {
   const pieces: Uint8Array[] = []
-  const digest = await readPieces(path, (piece) => pieces.push(piece.slice()))
-  return { bytes: join(pieces), digest }
+  const file = await open(path)
+  try {
+    const digest = await readPieces(file, (piece) => pieces.push(piece.slice()))
+    return { bytes: join(pieces), digest }
+  } finally {
+    await file.close()
+  }
 }
 
 /** Reads a file, of which each piece is written over by the next. Resolves with its digest. */
-async function readPieces(path: string, take: (piece: Uint8Array) => void): Promise<string> {
+async function readPieces(file: FileHandle, take: (piece: Uint8Array) => void): Promise<string> {
   const hash = createHash('sha256')
   const buffer = new Uint8Array(pieceBytes)
-  const file = await open(path)
-  try {
-    for (;;) {
-      const { bytesRead } = await file.read(buffer)
-      if (bytesRead === 0) return hash.digest('base64')
-      const piece = buffer.subarray(0, bytesRead)
-      hash.update(piece)
-      take(piece)
-    }
-  } finally {
-    await file.close()
+  for (;;) {
+    const { bytesRead } = await file.read(buffer)
+    if (bytesRead === 0) return hash.digest('base64')
+    const piece = buffer.subarray(0, bytesRead)
+    hash.update(piece)
+    take(piece)
   }
 }
 

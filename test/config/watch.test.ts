@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
-import { mkdir, mkdtemp, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Problem } from '../../src/config/problem.ts'
 import { watchConfig } from '../../src/config/watch.ts'
 
@@ -215,4 +216,120 @@ test('after close nothing is reported any more', async (t) => {
   await replace(file, 'two')
   assert.equal(await open.texts.next(), 'two')
   assert.deepEqual([closed.texts.arrived, closed.problems.arrived], [[], []])
+})
+
+/** Writes over a file as it is, without another file that takes its place. */
+async function writeInPlace(file: string, ...pieces: readonly (string | number)[]): Promise<void> {
+  const handle = await open(file, 'w')
+  for (const piece of pieces) {
+    if (typeof piece === 'number') await sleep(piece)
+    else await handle.write(piece)
+  }
+  await handle.close()
+}
+
+test('a file that is written in place in several pieces is used once it is whole', async (t) => {
+  const file = join(await makeFolder(t), 'porthole.yaml')
+  await writeFile(file, 'one')
+  const { texts, problems } = watchFor(t, file, 'one')
+  // Emptied first, as editors do; a second of silence is more than a slow machine takes between two writes.
+  await writeInPlace(file, 300, 'first ', 300, 'second ', 300, 'third')
+  assert.equal(await texts.next(), 'first second third')
+  assert.deepEqual([texts.arrived, problems.arrived], [[], []])
+})
+
+test('a file that was removed and is written anew in pieces is used once it is whole', async (t) => {
+  const file = join(await makeFolder(t), 'porthole.yaml')
+  await writeFile(file, 'one')
+  const { texts } = watchFor(t, file, 'one')
+  await unlink(file)
+  await writeInPlace(file, 'first ', 300, 'second')
+  assert.equal(await texts.next(), 'first second')
+})
+
+test('a file that is renamed over the old one is used at once, also while the old one was being written', async (t) => {
+  const file = join(await makeFolder(t), 'porthole.yaml')
+  await writeFile(file, 'one')
+  const texts = collect<string>()
+  const ages: number[] = []
+  const watching = watchConfig({
+    file,
+    seen: digestOf('one'),
+    onChange(bytes, sameForMs) {
+      ages.push(sameForMs)
+      texts.push(textOf(bytes))
+    },
+    onError: () => {},
+    debounceMs: 10,
+    settleMs: never,
+    pollMs: 20,
+  })
+  t.after(() => watching.close())
+  await sleep(100)
+  await replace(file, 'two')
+  assert.equal(await texts.next(), 'two')
+  await writeInPlace(file, 'half')
+  await watching.look()
+  assert.equal(await texts.next(), 'half', 'a look that is asked for uses what is there')
+  await sleep(100)
+  await replace(file, 'three')
+  assert.equal(await texts.next(), 'three')
+  assert.deepEqual(ages, Array(3).fill(Number.POSITIVE_INFINITY))
+})
+
+test('what is postponed is used once it stayed the same for so long', async (t) => {
+  const file = join(await makeFolder(t), 'porthole.yaml')
+  await writeFile(file, 'one')
+  const texts = collect<string>()
+  const ages: number[] = []
+  const watching = watchConfig({
+    file,
+    seen: digestOf('one'),
+    onChange(bytes, sameForMs) {
+      ages.push(sameForMs)
+      texts.push(textOf(bytes))
+      if (sameForMs < 300) watching.postpone(300)
+    },
+    onError: () => {},
+    debounceMs: 10,
+    settleMs: 100,
+    pollMs: never,
+  })
+  t.after(() => watching.close())
+  await writeInPlace(file, 'two')
+  assert.deepEqual([await texts.next(), await texts.next()], ['two', 'two'])
+  assert.ok((ages[0] ?? 0) >= 100 && (ages[1] ?? 0) >= 300, `${ages}`)
+  await writeInPlace(file, 'three')
+  assert.deepEqual([await texts.next(), await texts.next()], ['three', 'three'])
+})
+
+test('a file that keeps changing is told of once, and is a change once it stays the same', async (t) => {
+  const file = join(await makeFolder(t), 'porthole.yaml')
+  await writeFile(file, 'one')
+  let skippedMs = 0
+  const texts = collect<string>()
+  const problems = collect<Problem>()
+  const watching = watchConfig({
+    file,
+    seen: digestOf('one'),
+    onChange: (bytes) => texts.push(textOf(bytes)),
+    onError: problems.push,
+    debounceMs: 1,
+    settleMs: 1000,
+    pollMs: 20,
+    now: () => performance.now() + skippedMs,
+  })
+  t.after(() => watching.close())
+  let writes = 0
+  const writing = setInterval(() => {
+    writes++
+    if (writes === 20) skippedMs = 30_000
+    // Another size each time, and never for as long as a second the same.
+    void writeFile(file, 'x'.repeat(writes))
+  }, 20)
+  t.after(() => clearInterval(writing))
+  assert.match((await problems.next()).message, /^the file keeps changing/)
+  clearInterval(writing)
+  assert.match(await texts.next(), /^x+$/)
+  assert.deepEqual(problems.arrived, [])
 })

@@ -1,0 +1,38 @@
+import { setImmediate } from 'node:timers/promises'
+import { formatDuration } from '../domain/duration.ts'
+import type { Service } from '../domain/service.ts'
+
+/**
+ * How long a file that was written in place has to stay the same, in milliseconds, if a tenth or more of the services in force are not in it:
+ * more likely than not it is half written.
+ */
+export const lossSettleMs = 5000
+const suspiciousShare = 0.1
+
+/** So many services are looked at before whatever else waits gets its turn of the event loop: some 4 ms of work. */
+const mostAtOnce = 20_000
+
+/** Returns a sentence on a file that has too few of the services in force to be used at once; null where it has enough. */
+export async function tellLoss(
+  file: string,
+  inForce: ReadonlyMap<string, Service>,
+  next: readonly Service[],
+): Promise<string | null> {
+  const names = new Set<string>()
+  for (const { name } of next) {
+    names.add(name)
+    if (names.size % mostAtOnce === 0) await setImmediate()
+  }
+  let looked = 0
+  let total = 0
+  let gone = 0
+  for (const { name, origin } of inForce.values()) {
+    looked++
+    if (looked % mostAtOnce === 0) await setImmediate()
+    if (origin !== 'file') continue
+    total++
+    if (!names.has(name)) gone++
+  }
+  if (gone === 0 || gone < total * suspiciousShare) return null
+  return `${file} was written in place and ${gone} of ${total} services are not in it: it is used once it stays the same for ${formatDuration(lossSettleMs)}, or on SIGHUP`
+}

@@ -1,0 +1,61 @@
+/** What Porthole makes of a configuration file that is being written while it runs. */
+import assert from 'node:assert/strict'
+import { appendFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { listen } from './app.ts'
+import { askAllTheTime } from './asking.ts'
+import { createFolder, start, until } from './process.ts'
+
+/** Porthole with a file of 200 services, every line of which is whole in itself. */
+async function startWithMany(t: TestContext) {
+  const { target } = await listen(t)
+  const file = join(createFolder(t), 'porthole.yaml')
+  const head = 'services:\n'
+  const lines = (from: number, to: number, timeout = '2s') =>
+    Array.from(
+      { length: to - from },
+      (_, i) => `  s${from + i}: { targets: ["${target}"], timeout: ${timeout} }\n`,
+    ).join('')
+  writeFileSync(file, head + lines(0, 200))
+  const porthole = await start(t, ['--config', file])
+  await until('the last service is up', async () => (await porthole.health('s199')).code === 200)
+  return { ...porthole, file, head, lines }
+}
+
+test('a file that is written in place in two halves loses no service and no history', async (t) => {
+  const { url, file, head, lines, health } = await startWithMany(t)
+  const { body: before } = await health('s199')
+  const asking = askAllTheTime(`${url}/health/s199`)
+  writeFileSync(file, head + lines(0, 100, '3s'))
+  await sleep(300)
+  appendFileSync(file, lines(100, 200, '3s'))
+  await until('the new definition is in force', async () => {
+    const detail = (await (await fetch(`${url}/v1/services/s199`)).json()) as { definition: { timeout: string } }
+    return detail.definition.timeout === '3s'
+  })
+  assert.deepEqual(await asking.stop(), [200])
+  const { body: after } = await health('s199')
+  assert.equal(after.since, before.since)
+})
+
+test('half a file that stays is not used for five seconds, unless a SIGHUP asks for it', async (t) => {
+  const { child, file, head, lines, health, logged } = await startWithMany(t)
+  writeFileSync(file, head + lines(0, 100))
+  const { msg } = await logged(/services are not in it/)
+  assert.match(
+    msg,
+    /was written in place and 100 of 200 services are not in it: it is used once it stays the same for 5s, or on SIGHUP$/,
+  )
+  assert.equal((await health('s199')).code, 200)
+  child.kill('SIGHUP')
+  await until('it is used', async () => (await health('s199')).code === 404)
+})
+
+test('half a file that is renamed to its place is used at once', async (t) => {
+  const { file, head, lines, health } = await startWithMany(t)
+  writeFileSync(`${file}.new`, head + lines(0, 100))
+  renameSync(`${file}.new`, file)
+  await until('it is used', async () => (await health('s199')).code === 404)
+})
