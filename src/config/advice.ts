@@ -12,8 +12,9 @@ export function advise(settings: FileSettings, services: readonly Service[]): Fi
   const own = new Map(Object.entries(settings.services ?? {}))
   const advice = new Map<string, Finding>()
   for (const service of services) {
-    const isWritten = (source: PolicySettings | undefined) => (field: keyof PolicySettings) =>
-      source?.[field] !== undefined
+    const isWritten =
+      (source: (PolicySettings & { targets?: unknown }) | undefined) => (field: keyof PolicySettings | 'targets') =>
+        source?.[field] !== undefined
     for (const { fields, message } of adviceFor(service, own.get(service.name))) {
       const ownField = fields.find(isWritten(own.get(service.name)))
       const defaultField = fields.find(isWritten(settings.defaults))

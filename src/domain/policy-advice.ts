@@ -1,11 +1,14 @@
 import { oneLostSynMs } from './advice.ts'
 import { type DialRules, whyDenied } from './dial-rules.ts'
 import { formatDuration } from './duration.ts'
+import { bitsOf } from './ip-range.ts'
 import type { PolicySettings } from './policy.ts'
 import type { Service } from './service.ts'
+import { formatAddress, type Target } from './target.ts'
+import { isLinkLocal, needsInterface, zoneOf } from './zone.ts'
 
 /** Something that works but will surprise. `fields`: the ones that cause it, the likeliest to be changed first. */
-export type PolicyAdvice = { readonly fields: readonly (keyof PolicySettings)[]; readonly message: string }
+export type PolicyAdvice = { readonly fields: readonly (keyof PolicySettings | 'targets')[]; readonly message: string }
 
 /** Servers there count connections that end before login. */
 const mysqlPorts = [3306, 3307]
@@ -43,7 +46,24 @@ export function adviceFor({ policy, targets }: Service, own: PolicySettings = {}
       message: `MySQL and MariaDB block a host after 100 connections that end before login (max_connect_errors): write close: half-open for ports ${mysqlPorts.join(' and ')}`,
     })
   }
+  for (const target of targets) {
+    const message = adviceOnAddress(target)
+    if (message !== null) advice.push({ fields: ['targets'], message })
+  }
   return advice
+}
+
+/** What is wrong with the literal address of a target; null when nothing is, and for a name. */
+function adviceOnAddress({ name, host, port, address }: Target): string | null {
+  if (address === null) return null
+  if (isUnspecified(host)) {
+    const loopback = formatAddress(/^[0:]+$/.test(host) ? '::1' : '127.0.0.1', port)
+    return `${name}: ${host} is where programs listen, not where they are reached: write ${loopback} for this machine, or the address of another`
+  }
+  if (isLinkLocal(host) && zoneOf(host) === null) {
+    return `${name}: ${needsInterface(address)}`
+  }
+  return null
 }
 
 /**
@@ -59,4 +79,9 @@ export function warningsOf(service: Service, rules: DialRules, own?: PolicySetti
     (name) => `this version of Porthole cannot read ${name}, so it leaves the checks to replicas that can: update it`,
   )
   return [...adviceFor(service, own).map(({ message }) => message), ...undialled, ...unread]
+}
+
+/** Whether an IP is all zeros (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2), in any spelling. The first look spares all others the second, because a file may have 100,000 targets. */
+function isUnspecified(ip: string): boolean {
+  return /^[0:.f]+$/i.test(ip) && bitsOf(ip)?.includes('1', 1) === false
 }

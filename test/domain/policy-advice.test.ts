@@ -42,3 +42,29 @@ test('warns of each literal address that will not be dialled, and of no name', (
   assert.deepEqual(warningsOf(service, rules), [`127.0.0.1:5432 ${why}`, `[::ffff:7f00:1]:5432 ${why}`])
   assert.deepEqual(warningsOf(service, createDialRules({ loopback: true })), [])
 })
+
+test('an address of all zeros is where programs listen: advice says what to dial', () => {
+  const service = sampleService('db', ['0.0.0.0:1', '[::]:2', '[::ffff:0.0.0.0]:3', '[0:0::]:4', '[::f]:5', '[::1]:6'])
+  const why = 'is where programs listen, not where they are reached: write'
+  assert.deepEqual(adviceFor(service), [
+    {
+      fields: ['targets'],
+      message: `0.0.0.0:1: 0.0.0.0 ${why} 127.0.0.1:1 for this machine, or the address of another`,
+    },
+    { fields: ['targets'], message: `[::]:2: :: ${why} [::1]:2 for this machine, or the address of another` },
+    {
+      fields: ['targets'],
+      message: `[::ffff:0.0.0.0]:3: ::ffff:0.0.0.0 ${why} 127.0.0.1:3 for this machine, or the address of another`,
+    },
+    { fields: ['targets'], message: `[0:0::]:4: 0:0:: ${why} [::1]:4 for this machine, or the address of another` },
+  ])
+})
+
+test('a link-local address without its interface is advised on, one with it is not', () => {
+  const service = sampleService('db', ['[fe80::5]:1', '[febf::5]:2', '[fe80::5%eth0]:3', '[fec0::5]:4', 'fe80:5'])
+  const why = 'a link-local address needs the interface it is reached by, such as'
+  assert.deepEqual(adviceFor(service), [
+    { fields: ['targets'], message: `[fe80::5]:1: ${why} [fe80::5%eth0]:1` },
+    { fields: ['targets'], message: `[febf::5]:2: ${why} [febf::5%eth0]:2` },
+  ])
+})
