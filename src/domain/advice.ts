@@ -1,4 +1,5 @@
 import { formatDuration } from './duration.ts'
+import type { Outcome } from './outcome.ts'
 import type { Policy } from './policy.ts'
 
 /** Linux sends a lost SYN again after 1 s (the initial retransmission timeout of RFC 6298 §2), and the answer needs its time. Milliseconds. */
@@ -7,15 +8,28 @@ export const oneLostSynMs = 1100
 const recentMs = 10 * 60_000
 
 /**
- * What to look at before it becomes an outage: a path that loses packets, or a timeout that one lost packet would exceed.
- * `lossAt` is when a handshake last needed a second SYN. Instants in milliseconds.
+ * Returns what to look at before it becomes an outage, or null: a peer that resets what it accepted, a path that loses packets, a
+ * timeout that one lost packet would exceed. `lossAt` is when a handshake last needed a second SYN. Instants in milliseconds.
  */
-export function advise({ timeoutMs }: Policy, lossAt: number | null, now: number): string | null {
+export function advise(
+  { timeoutMs }: Policy,
+  lastOutcome: Outcome | null,
+  lossAt: number | null,
+  now: number,
+): string | null {
+  if (lastOutcome !== null && isResetAtOnce(lastOutcome)) {
+    return 'the peer reset the connection at once: its program refuses this machine or fails as it accepts, or a proxy in front has no server to pass it on to'
+  }
   if (lossAt !== null && now - lossAt < recentMs) {
     return 'packets are being lost on the way: within the last 10 minutes a SYN had to be sent again before it was answered'
   }
   if (timeoutMs >= oneLostSynMs) return null
   return `a timeout of ${formatDuration(timeoutMs)} leaves no room for one lost packet, which Linux sends again after 1s`
+}
+
+/** Whether a handshake was completed, and the peer reset the connection before the check ended it. */
+export function isResetAtOnce({ reason, code }: Outcome): boolean {
+  return reason === 'connected' && code !== null
 }
 
 /** Until when advice reads as it does now, if no packet is lost. */

@@ -59,12 +59,14 @@ function phraseOf(attempt: Attempt): string {
     case 'timeout':
       return `no answer in ${formatSpan(endedAt - startedAt)}`
     case 'unreachable':
+      if (answer === 'no-next-hop') return 'it, or the gateway on the way to it, does not answer'
       return answer === 'no-neighbour' ? 'no neighbour has this address' : `cannot be reached${evidence}`
     case 'reset':
       return `accepted the connection and broke it off${code}`
     case 'denied':
       return `was not dialled${code}`
     case 'local':
+      if (answer === 'no-gateway') return `the gateway ${attempt.code} does not answer`
       return isWithoutRoute(attempt) ? `this machine has no route to it${code}` : `could not be dialled${evidence}`
     default:
       return `${reason}${code}`

@@ -1,6 +1,8 @@
+import { isResetAtOnce } from './advice.ts'
 import { whyDenied } from './dial-rules.ts'
 import type { IcmpError, Outcome } from './outcome.ts'
-import { formatAddress, type Target } from './target.ts'
+import { formatAddress, hostOf, type Target } from './target.ts'
+import { isLinkLocal, needsInterface, zoneOf } from './zone.ts'
 
 /**
  * One sentence for people: what happened to a check, and what that usually means. It claims no more than the evidence shows:
@@ -17,7 +19,7 @@ function diagnoseAddress(outcome: Outcome, target: Target): string {
   const code = outcome.code === null ? '' : ` (${outcome.code})`
   switch (outcome.reason) {
     case 'connected':
-      return `connected in ${formatSpan(outcome.latencyMs ?? 0)}${afterLoss(outcome)}`
+      return `connected in ${formatSpan(outcome.latencyMs ?? 0)}${afterLoss(outcome)}${isResetAtOnce(outcome) ? `, and reset by the peer at once${code}` : ''}`
     case 'refused':
       return outcome.answer === 'rst'
         ? `nobody listens on ${where} (RST in ${formatSpan(outcome.latencyMs ?? 0)})`
@@ -27,7 +29,7 @@ function diagnoseAddress(outcome: Outcome, target: Target): string {
         ? `a firewall rejects ${where}${code}`
         : `a firewall at ${outcome.icmp.from ?? 'an unknown address'} rejects ${where} (${nameIcmp(outcome.icmp)})`
     case 'timeout':
-      return `no answer from ${where}${toSyns(outcome)} in ${spent}: a firewall drops the packets, nobody has this address, or the listener's queue is full`
+      return `no answer from ${where}${toSyns(outcome)} in ${spent}: a firewall drops the packets, nobody has this address, ${outcome.answer === null ? 'the gateway is silent, ' : ''}or the listener's queue is full`
     case 'unreachable':
       return unreachable(outcome, where)
     case 'reset':
@@ -43,7 +45,9 @@ function diagnoseAddress(outcome: Outcome, target: Target): string {
     case 'other':
       return `another replica, of a newer version, found "${outcome.code ?? ''}", which this version of Porthole does not know`
     case 'local':
-      return `could not be checked: ${ownFault(outcome, target, spent)}${code}`
+      return outcome.answer === 'no-gateway'
+        ? `could not be checked: ${silentGateway(outcome, target)}`
+        : `could not be checked: ${ownFault(outcome, target, spent)}${code}`
   }
 }
 
@@ -59,18 +63,32 @@ function toSyns({ synRetransmits }: Outcome): string {
 }
 
 function unreachable({ answer, icmp, code, address }: Outcome, where: string): string {
+  const protocol = neighbourProtocol(hostOf(address ?? ''))
   if (answer === 'no-neighbour') {
-    const protocol = address?.startsWith('[') ? 'neighbour discovery' : 'ARP'
     return `${where} does not answer on its own network (no ${protocol} reply): the host is off, or nobody has this address`
+  }
+  if (answer === 'no-next-hop') {
+    return `${where}, or the gateway on the way to it, does not answer (no ${protocol} reply): the host is off, nobody has this address, or the gateway is silent`
   }
   if (icmp !== null) return `${where} cannot be reached: ${icmp.from ?? 'a router'} says so (${nameIcmp(icmp)})`
   return `${where} cannot be reached${code === null ? '' : ` (${code})`}: ${obstacle(code)}`
 }
 
+/** How the link address of an IP is found: an IPv4-mapped address is dialled as IPv4. */
+function neighbourProtocol(ip: string): string {
+  return ip.includes(':') && !/^::ffff:/i.test(ip) ? 'neighbour discovery' : 'ARP'
+}
+
+function silentGateway({ address, code }: Outcome, { host }: Target): string {
+  const gateway = code ?? ''
+  const to = address === null ? host : hostOf(address)
+  return `the gateway ${gateway} on the way to ${to} does not answer ${neighbourProtocol(gateway)}`
+}
+
 function obstacle(code: string | null): string {
   switch (code) {
     case 'EHOSTUNREACH':
-      return 'no host on its network has this address, or a router or firewall on the way turns the packets back'
+      return 'the host is off or nobody has this address, the gateway is silent, or a router or firewall on the way turns the packets back'
     case 'ENETUNREACH':
       return 'a router on the way has no route to it'
     case 'EACCES':
@@ -137,10 +155,24 @@ function ownFault({ address, code, icmp }: Outcome, target: Target, spent: strin
     case 'EWORKERDIED':
       return 'the prober died and was started anew'
     case 'EINVAL':
-      return `this machine drops what is sent to ${address}, or cannot read the address`
+      return zoneFault(address) ?? `this machine drops what is sent to ${address}`
+    case 'ENODEV':
+      return isLinkLocal(hostOf(address)) ? `${zoneFault(address)}, or it is down` : dialFailed(address)
     default:
-      return `dialling ${address} failed on this machine`
+      return dialFailed(address)
   }
+}
+
+function dialFailed(address: string): string {
+  return `dialling ${address} failed on this machine`
+}
+
+/** What is wrong with the zone of a link-local address; null for any other address. */
+function zoneFault(address: string): string | null {
+  const ip = hostOf(address)
+  if (!isLinkLocal(ip)) return null
+  const zone = zoneOf(ip)
+  return zone === null ? needsInterface(address) : `this machine has no interface ${zone}`
 }
 
 /** A time span for people: `0.21 ms`, `12 ms`, `2.0 s`. */

@@ -50,10 +50,12 @@ export function verdictOf(reason: Reason): Verdict {
 }
 
 /**
- * What came back to a SYN: the handshake's second packet, a reset, an ICMP error, nothing; or the SYN never left,
- * because nobody on our own network answered for the address (ARP, ND).
+ * What came back to a SYN: the handshake's second packet, a reset, an ICMP error, nothing. Or the SYN never left, because ARP or
+ * neighbour discovery brought no answer: from the host on our own network (`no-neighbour`), from the gateway on the way to it
+ * (`no-gateway`), or from one of the two where the route cannot be read (`no-next-hop`). New words go to the end: replicas and
+ * columns know them by their places.
  */
-export const Answer = z.enum(['syn-ack', 'rst', 'icmp', 'no-neighbour', 'nothing'])
+export const Answer = z.enum(['syn-ack', 'rst', 'icmp', 'no-neighbour', 'nothing', 'no-gateway', 'no-next-hop'])
 export type Answer = z.infer<typeof Answer>
 
 /** A message of the network about a packet of ours that it did not deliver (RFC 792, RFC 4443). */
@@ -82,7 +84,11 @@ export type Outcome = {
   readonly answer: Answer | null
   /** What the network said; null when it said nothing, or the prober cannot see it. */
   readonly icmp: IcmpError | null
-  /** The error's name (`EMFILE`, `EAI_AGAIN`), the dial rule that denied it, or the word behind `other`; null when the check succeeded or its own deadline ended it. */
+  /**
+   * The error's name (`EMFILE`, `EAI_AGAIN`), the dial rule that denied it, the gateway that did not answer (`no-gateway`), or the word
+   * behind `other`. With `connected` it is the error by which the peer ended the connection at once. Null when the check succeeded or
+   * its own deadline ended it.
+   */
   readonly code: string | null
   /** What came of the other addresses of its name, as a phrase for people; null when one connected, or no other was dialled. */
   readonly others: string | null

@@ -25,8 +25,7 @@ abstract class NamedTarget {
   }
 
   get host(): string {
-    const host = this.name.slice(0, this.name.lastIndexOf(':'))
-    return host.startsWith('[') ? host.slice(1, -1) : host
+    return hostOf(this.name)
   }
 
   get port(): number {
@@ -127,6 +126,12 @@ function isHost(host: string): boolean {
   const labels = host.replace(/\.$/, '').split('.')
   const last = labels.at(-1) ?? ''
   return host.length <= 253 && labels.every((part) => label.test(part)) && !/^(\d+|0x[0-9a-f]*)$/i.test(last)
+}
+
+/** The host of `host:port`, an IPv6 address without its brackets. */
+export function hostOf(address: string): string {
+  const host = address.slice(0, address.lastIndexOf(':'))
+  return host.startsWith('[') ? host.slice(1, -1) : host
 }
 
 /** A literal address and port as text: `10.0.0.5:5432`, `[::1]:5432`. */

@@ -16,16 +16,17 @@ const fromNetwork: ReadonlyMap<string, Reason> = new Map([
   ['ENOPROTOOPT', 'unreachable'], // ICMP protocol unreachable
   ['EOPNOTSUPP', 'unreachable'], // ICMP source route failed
   ['EPROTO', 'unreachable'], // ICMP parameter problem
-  ['ECONNRESET', 'reset'], // established and reset before we looked
-  ['EPIPE', 'reset'], // established, finished and reset before we looked
+  ['ECONNRESET', 'connected'], // an RST after the handshake: the RST that answers a SYN reads ECONNREFUSED
+  ['EPIPE', 'connected'], // a FIN and an RST after the handshake
 ])
 
 /**
- * Why a dial failed. `atOnce`: connect(2) itself returned the error, so no packet was answered and the fault is ours
- * (no route, prohibited by our own table, out of ports), whatever the same error would mean later.
+ * Why a dial ended with an error. `atOnce`: connect(2) itself returned the error, so no packet was answered and the fault is ours
+ * (no route, prohibited by our own table, out of ports), whatever the same error would mean later. Only a peer resets.
  */
 export function reasonOfDial(code: string, atOnce: boolean): Reason {
-  return atOnce ? 'local' : (fromNetwork.get(code) ?? 'local')
+  const reason = fromNetwork.get(code) ?? 'local'
+  return atOnce && reason !== 'connected' ? 'local' : reason
 }
 
 /** Why a look-up failed. Only a resolver that answered "no such name" says something of the target. */

@@ -5,6 +5,7 @@ import type { Close } from '../domain/policy.ts'
 import { atDeadline } from './deadline.ts'
 import { type Dial, type Dialler, type Ending, proberOf, roundLatency } from './dialler.ts'
 import { codeOf, reasonOfDial } from './errno.ts'
+import { withInterface } from './interface.ts'
 import type { Prober } from './prober.ts'
 import { createResolver, type Resolver } from './resolver.ts'
 
@@ -45,10 +46,15 @@ export function createPortableProber({
       callOff()
       done(ending)
     }
+    const host = withInterface(ip)
+    if (typeof host !== 'string') {
+      queueMicrotask(() => done(ended('local', null, host.code)))
+      return null
+    }
     // One literal address, so no racing of families: Node would give each address but the last only 250 ms.
     let socket: Socket
     try {
-      socket = connect({ host: ip, port, autoSelectFamily: false })
+      socket = connect({ host, port, autoSelectFamily: false })
     } catch (error) {
       queueMicrotask(() => done(ended('local', null, codeOf(error))))
       return null
@@ -68,7 +74,8 @@ export function createPortableProber({
     socket.on('error', (error) => {
       const code = codeOf(error)
       const reason = reasonOfDial(code, atOnce)
-      finish(ended(reason, reason === 'refused' ? clock.now() - begunAt : null, code))
+      const isAnswered = reason === 'refused' || reason === 'connected'
+      finish(ended(reason, isAnswered ? clock.now() - begunAt : null, code))
     })
     socket.once('connect', () => {
       const latencyMs = clock.now() - begunAt

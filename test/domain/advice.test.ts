@@ -1,22 +1,35 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { advise, advisesSameUntil } from '../../src/domain/advice.ts'
-import { samplePolicy } from '../samples.ts'
+import { sampleOutcome, samplePolicy } from '../samples.ts'
 
 const minutes = 60_000
 
 test('a timeout that leaves no room for a second SYN is said, one that does is not', () => {
   assert.equal(
-    advise(samplePolicy({ timeout: 1099 }), null, 0),
+    advise(samplePolicy({ timeout: 1099 }), null, null, 0),
     'a timeout of 1099ms leaves no room for one lost packet, which Linux sends again after 1s',
   )
-  assert.equal(advise(samplePolicy({ timeout: 1100 }), null, 0), null)
+  assert.equal(advise(samplePolicy({ timeout: 1100 }), null, null, 0), null)
 })
 
 test('a lost SYN of a target that answered is told for ten minutes, before anything else', () => {
   const policy = samplePolicy({ timeout: 500 })
-  assert.match(advise(policy, 5, 5 + 10 * minutes - 1) ?? '', /^packets are being lost on the way: /)
-  assert.match(advise(policy, 5, 5 + 10 * minutes) ?? '', /^a timeout of 500ms /)
+  assert.match(advise(policy, null, 5, 5 + 10 * minutes - 1) ?? '', /^packets are being lost on the way: /)
+  assert.match(advise(policy, null, 5, 5 + 10 * minutes) ?? '', /^a timeout of 500ms /)
+})
+
+test('a peer that reset what it accepted is told before all else, until a check ends otherwise', () => {
+  const policy = samplePolicy({ timeout: 500 })
+  for (const code of ['ECONNRESET', 'EPIPE']) {
+    const outcome = { ...sampleOutcome('connected', 5), code }
+    assert.match(advise(policy, outcome, 5, 6) ?? '', /^the peer reset the connection at once: /)
+  }
+  assert.match(advise(policy, sampleOutcome('connected', 7), null, 8) ?? '', /^a timeout of /)
+  assert.match(
+    advise(policy, { ...sampleOutcome('refused', 7), code: 'ECONNREFUSED' }, null, 8) ?? '',
+    /^a timeout of /,
+  )
 })
 
 test('advice changes by itself only when a lost SYN is forgotten', () => {

@@ -64,6 +64,8 @@ const phrases: readonly [Attempt, string][] = [
     'a firewall rejects it (ICMP administratively prohibited from 10.0.0.1)',
   ],
   [attempt(v4, 'unreachable', { answer: 'no-neighbour' }), 'no neighbour has this address'],
+  [attempt(v4, 'unreachable', { answer: 'no-next-hop' }), 'it, or the gateway on the way to it, does not answer'],
+  [attempt(v4, 'local', { answer: 'no-gateway', code: '10.0.0.1' }), 'the gateway 10.0.0.1 does not answer'],
   [attempt(v4, 'unreachable', { code: 'EHOSTUNREACH' }), 'cannot be reached (EHOSTUNREACH)'],
   [attempt(v4, 'reset', { code: 'ECONNRESET' }), 'accepted the connection and broke it off (ECONNRESET)'],
   [attempt(v4, 'denied', { code: 'loopback' }), 'was not dialled (loopback)'],

@@ -25,6 +25,10 @@ const sentences: readonly [Outcome, string][] = [
     found('refused', { latencyMs: 0.31, code: 'ECONNREFUSED' }),
     'refused in 0.31 ms: nobody listens on 10.0.0.7:5432, or a firewall rejects it',
   ],
+  [
+    found('connected', { latencyMs: 0.2, answer: 'syn-ack', code: 'ECONNRESET' }),
+    'connected in 0.20 ms, and reset by the peer at once (ECONNRESET)',
+  ],
   [found('connected', { latencyMs: 1003, synRetransmits: 1 }), 'connected in 1.0 s, after 1 lost SYN'],
   [
     found('refused', { latencyMs: 0.2, code: 'ECONNREFUSED', answer: 'rst' }),
@@ -55,6 +59,35 @@ const sentences: readonly [Outcome, string][] = [
     '[fd00::7]:5432 does not answer on its own network (no neighbour discovery reply): the host is off, or nobody has this address',
   ],
   [
+    found('unreachable', { answer: 'no-neighbour', address: '[::ffff:10.0.0.7]:5432' }),
+    '[::ffff:10.0.0.7]:5432 does not answer on its own network (no ARP reply): the host is off, or nobody has this address',
+  ],
+  [
+    found('unreachable', { answer: 'no-next-hop' }),
+    '10.0.0.7:5432, or the gateway on the way to it, does not answer (no ARP reply): the host is off, nobody has this address, or the gateway is silent',
+  ],
+  [
+    found('local', { answer: 'no-gateway', code: '10.0.0.1' }),
+    'could not be checked: the gateway 10.0.0.1 on the way to 10.0.0.7 does not answer ARP',
+  ],
+  [
+    found('local', { answer: 'no-gateway', code: 'fe80::1%eth0', address: '[fd00::7]:5432' }),
+    'could not be checked: the gateway fe80::1%eth0 on the way to fd00::7 does not answer neighbour discovery',
+  ],
+  [
+    found('local', { code: 'EINVAL', address: '[fe80::5]:5432' }),
+    'could not be checked: a link-local address needs the interface it is reached by, such as [fe80::5%eth0]:5432 (EINVAL)',
+  ],
+  [
+    found('local', { code: 'EINVAL', address: '[fe80::5%nosuch]:5432' }),
+    'could not be checked: this machine has no interface nosuch (EINVAL)',
+  ],
+  [
+    found('local', { code: 'ENODEV', address: '[fe80::5%nosuch]:5432' }),
+    'could not be checked: this machine has no interface nosuch, or it is down (ENODEV)',
+  ],
+  [found('local', { code: 'ENODEV' }), 'could not be checked: dialling 10.0.0.7:5432 failed on this machine (ENODEV)'],
+  [
     found('local', { code: 'ECONNREFUSED', answer: 'icmp', icmp: { version: 4, type: 3, code: 3, from: '10.0.0.1' } }),
     "could not be checked: this machine's own firewall rejects 10.0.0.7:5432 with ICMP port unreachable (ECONNREFUSED)",
   ],
@@ -62,19 +95,19 @@ const sentences: readonly [Outcome, string][] = [
   [found('rejected', { code: 'EHOSTUNREACH' }), 'a firewall rejects 10.0.0.7:5432 (EHOSTUNREACH)'],
   [
     found('timeout'),
-    "no answer from 10.0.0.7:5432 in 2.0 s: a firewall drops the packets, nobody has this address, or the listener's queue is full",
+    "no answer from 10.0.0.7:5432 in 2.0 s: a firewall drops the packets, nobody has this address, the gateway is silent, or the listener's queue is full",
   ],
   [
-    found('timeout', { synRetransmits: 0, endedAt: 1800 }),
+    found('timeout', { synRetransmits: 0, endedAt: 1800, answer: 'nothing' }),
     "no answer from 10.0.0.7:5432 to 1 SYN in 800 ms: a firewall drops the packets, nobody has this address, or the listener's queue is full",
   ],
   [
-    found('timeout', { synRetransmits: 2, address: '[fd00::7]:5432' }),
+    found('timeout', { synRetransmits: 2, address: '[fd00::7]:5432', answer: 'nothing' }),
     "no answer from [fd00::7]:5432 to 3 SYNs in 2.0 s: a firewall drops the packets, nobody has this address, or the listener's queue is full",
   ],
   [
     found('unreachable', { code: 'EHOSTUNREACH' }),
-    '10.0.0.7:5432 cannot be reached (EHOSTUNREACH): no host on its network has this address, or a router or firewall on the way turns the packets back',
+    '10.0.0.7:5432 cannot be reached (EHOSTUNREACH): the host is off or nobody has this address, the gateway is silent, or a router or firewall on the way turns the packets back',
   ],
   [
     found('unreachable', { code: 'ENETUNREACH' }),
@@ -133,7 +166,7 @@ const sentences: readonly [Outcome, string][] = [
   ],
   [
     found('local', { code: 'EINVAL' }),
-    'could not be checked: this machine drops what is sent to 10.0.0.7:5432, or cannot read the address (EINVAL)',
+    'could not be checked: this machine drops what is sent to 10.0.0.7:5432 (EINVAL)',
   ],
   [
     found('local', { code: 'ESOMETHING' }),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net, { type AddressInfo, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
@@ -65,6 +66,27 @@ export function proberContract(name: string, makeProber: MakeProber): void {
       const { reason, code, latencyMs, endedAt, startedAt } = await checkOnce(await build(t), ip, 1)
       assert.deepEqual([reason, code], ['refused', 'ECONNREFUSED'])
       assert.ok(latencyMs !== null && latencyMs > 0 && latencyMs <= endedAt - startedAt)
+    })
+  }
+
+  for (const close of ['half-open', 'rst', 'fin'] as const) {
+    test(`${name}: a listener that resets what it accepts is connected every time, ending with ${close}`, async (t) => {
+      const prober = await build(t)
+      for (const ip of hasIPv6 ? ['127.0.0.1', '::1'] : ['127.0.0.1']) {
+        const port = await listenAndReset(t, ip)
+        const found = new Map<string, number>()
+        for (let check = 0; check < 100; check++) {
+          const outcome = await checkOnce(prober, ip, port, 2000, close)
+          const { reason, answer, code, latencyMs, startedAt, endedAt } = outcome
+          found.set(reason, (found.get(reason) ?? 0) + 1)
+          assert.ok(latencyMs !== null && latencyMs > 0 && latencyMs <= endedAt - startedAt)
+          assert.ok(answer === null || answer === 'syn-ack')
+          // Where the check saw the reset, advice speaks of it; where it ended first, nothing is known of it.
+          assert.ok(code === null || code === 'ECONNRESET' || code === 'EPIPE', `${code}`)
+        }
+        t.diagnostic(`${ip}: ${JSON.stringify(Object.fromEntries(found))}`)
+        assert.deepEqual([...found], [['connected', 100]])
+      }
     })
   }
 
@@ -225,6 +247,23 @@ export async function listen(t: TestContext, ip: string, accept: (socket: Socket
   t.after(() => server.close())
   await once(server, 'listening')
   return (server.address() as AddressInfo).port
+}
+
+/** The program of a listener that resets every connection as soon as it has accepted it; it prints its port. */
+export const resetProgram = (ip: string, port = 0) => `
+  const server = require('node:net').createServer((socket) => socket.on('error', () => {}).resetAndDestroy())
+  server.listen({ port: ${port}, host: '${ip}' }, () => console.log(server.address().port))
+  process.stdin.on('end', () => process.exit()).resume()`
+
+/** Resets what it accepts, in a process of its own so that it races the prober, until the test is over; returns the port. */
+async function listenAndReset(t: TestContext, ip: string): Promise<number> {
+  const child = spawn(process.execPath, ['-e', resetProgram(ip)], { stdio: ['pipe', 'pipe', 'inherit'] })
+  t.after(async () => {
+    child.stdin.end()
+    await once(child, 'exit')
+  })
+  const [text] = await once(child.stdout, 'data')
+  return Number(text)
 }
 
 /** How the peer of a check sees its connection end. */

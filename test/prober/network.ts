@@ -86,15 +86,23 @@ export async function fillQueue(host: Host, port: number): Promise<() => Promise
       require('node:fs').readSync(0, Buffer.alloc(1))
       process.exit()
     })`
+  const close = await startListener(host, program)
+  const queued = [far.v4, far.v6].map((ip) => net.connect({ host: ip, port, autoSelectFamily: false }))
+  await Promise.all(queued.map((socket) => once(socket, 'connect')))
+  return async () => {
+    for (const socket of queued) socket.destroy()
+    await close()
+  }
+}
+
+/** Runs a program on the host that prints something once it listens, and ends with its stdin. Returns what ends it. */
+export async function startListener(host: Host, program: string): Promise<() => Promise<void>> {
   const listener = spawn('nsenter', ['-t', `${host.pid}`, '-n', process.execPath, '-e', program], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const gone = once(listener, 'exit')
   await Promise.race([once(listener.stdout, 'data'), gone.then(() => Promise.reject(new Error('no listener')))])
-  const queued = [far.v4, far.v6].map((ip) => net.connect({ host: ip, port, autoSelectFamily: false }))
-  await Promise.all(queued.map((socket) => once(socket, 'connect')))
   return async () => {
-    for (const socket of queued) socket.destroy()
     listener.stdin.end()
     await gone
   }

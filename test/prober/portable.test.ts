@@ -51,8 +51,8 @@ const errors: readonly [string, later: string, atOnce: string][] = [
   ['ENOPROTOOPT', 'unreachable', 'local'],
   ['EOPNOTSUPP', 'unreachable', 'local'],
   ['EPROTO', 'unreachable', 'local'],
-  ['ECONNRESET', 'reset', 'local'],
-  ['EPIPE', 'reset', 'local'],
+  ['ECONNRESET', 'connected', 'connected'],
+  ['EPIPE', 'connected', 'connected'],
   ['EMFILE', 'local', 'local'],
   ['EADDRNOTAVAIL', 'local', 'local'],
   ['ENOBUFS', 'local', 'local'],
@@ -69,9 +69,23 @@ for (const [code, later, atOnce] of errors) {
     const fromNetwork = await checkOnce(dialling(t, failingLater(code)), '127.0.0.1', 1)
     const ownFault = await checkOnce(dialling(t, failingAtOnce(code)), '127.0.0.1', 1)
     assert.deepEqual([fromNetwork.reason, fromNetwork.code], [later, code])
-    assert.deepEqual([ownFault.reason, ownFault.code, ownFault.latencyMs], [atOnce, code, null])
+    assert.deepEqual([ownFault.reason, ownFault.code], [atOnce, code])
+    assert.equal(ownFault.latencyMs !== null, atOnce === 'connected')
   })
 }
+
+test('portable: dials no link-local address without an interface it knows, because Node.js would pick one', async (t) => {
+  const prober = dialling(t, () => assert.fail('dialled'))
+  for (const [ip, code] of [
+    ['fe80::5', 'EINVAL'],
+    ['FEBF::5', 'EINVAL'],
+    ['fe80::5%nosuch', 'ENODEV'],
+    ['fe80::5%987654', 'ENODEV'],
+  ] as const) {
+    const { reason, code: found, address, latencyMs } = await checkOnce(prober, ip, 80)
+    assert.deepEqual([reason, found, address, latencyMs], ['local', code, `[${ip}]:80`, null])
+  }
+})
 
 test('portable: an error thrown by the dial is our own fault', async (t) => {
   const prober = dialling(t, () => {

@@ -13,8 +13,8 @@ import { systemClock } from '../../src/clock.ts'
 import type { Reason } from '../../src/domain/outcome.ts'
 import type { Prober } from '../../src/prober/prober.ts'
 import { createResolvConf, sh } from '../namespace.ts'
-import { assertOnTime, checkOnce, type MakeProber } from './contract.ts'
-import { createNetwork, families, far, fillQueue, port } from './network.ts'
+import { assertOnTime, checkOnce, type MakeProber, resetProgram } from './contract.ts'
+import { createNetwork, families, far, fillQueue, port, startListener } from './network.ts'
 
 /** Long enough for three seconds of ARP or ND, and for an ICMP error that the kernel only believes at the next SYN (see below). */
 const patienceMs = 8000
@@ -34,7 +34,7 @@ type Row = {
 // An ICMP error that finds the socket inside connect(2) is dropped (tcp_v4_err: "LockDroppedIcmps"). Between namespaces of one machine
 // the answer can be that quick; the next SYN, a second later, brings the next one.
 const atNextSynMs = 4500
-const soonMs = 500
+const soonMs = 2500
 
 const rows: readonly Row[] = [
   { what: 'a listener', port, reason: 'connected', code: null, withinMs: soonMs },
@@ -44,6 +44,22 @@ const rows: readonly Row[] = [
     port,
     reason: 'connected',
     code: null,
+    withinMs: soonMs,
+  },
+  {
+    what: 'a link-local address without an interface',
+    ip: { v4: 'fe80::2', v6: 'FEBF::2' },
+    port,
+    reason: 'local',
+    code: 'EINVAL',
+    withinMs: soonMs,
+  },
+  {
+    what: 'a link-local address with an interface that there is not',
+    ip: { v4: 'fe80::2%nosuch', v6: 'fe80::2%987654' },
+    port,
+    reason: 'local',
+    code: 'EINVAL',
     withinMs: soonMs,
   },
   { what: 'a closed port', port: 8001, reason: 'refused', code: 'ECONNREFUSED', withinMs: soonMs },
@@ -189,6 +205,7 @@ export function wireContract(
       const host = await createNetwork()
       closing.push(host.close)
       closing.push(await fillQueue(host, 85))
+      closing.push(await startListener(host, resetProgram('::', 86)))
       prober = await makeProber({ clock })
       closing.push(prober.close)
       // The first packet between two hosts waits for ARP and ND.
@@ -227,6 +244,49 @@ export function wireContract(
       for (const outcome of await Promise.all(dropped)) {
         assert.equal(outcome.reason, 'timeout')
         assertOnTime(outcome, 1500)
+      }
+    })
+
+    for (const close of ['half-open', 'rst', 'fin'] as const) {
+      for (const family of families) {
+        test(`a listener that resets what it accepts is connected every time, ending with ${close} (${family})`, async (t) => {
+          const found = new Map<string, number>()
+          for (let check = 0; check < 200; check++) {
+            const { reason, code, latencyMs } = await checkOnce(prober, far[family], 86, 2000, close)
+            const key = `${reason}${latencyMs === null ? ' without latency' : ''}`
+            found.set(key, (found.get(key) ?? 0) + 1)
+            assert.ok(code === null || code === 'ECONNRESET' || code === 'EPIPE', `${code}`)
+          }
+          t.diagnostic(JSON.stringify(Object.fromEntries(found)))
+          assert.deepEqual([...found], [['connected', 200]])
+        })
+      }
+    }
+
+    test('a connection to itself is no listener, however the address of this machine is written', async () => {
+      // One port to dial from, and nobody listens on it: the kernel has no other choice.
+      sh('sysctl -qw net.ipv4.ip_local_port_range="41000 41000"')
+      const own = await makeProber({ clock })
+      try {
+        const written = [
+          '127.0.0.1',
+          '127.0.0.2',
+          '0.0.0.0',
+          '10.0.0.1',
+          '::1',
+          '::',
+          '::ffff:127.0.0.1',
+          '::ffff:0.0.0.0',
+        ]
+        for (const ip of [...written, 'fd00::1', 'fe80::1%near']) {
+          for (const close of ['half-open', 'rst'] as const) {
+            const { reason, code } = await checkOnce(own, ip, 41_000, 2000, close)
+            assert.deepEqual([ip, reason, code], [ip, 'refused', 'ECONNREFUSED'])
+          }
+        }
+      } finally {
+        sh('sysctl -qw net.ipv4.ip_local_port_range="32768 60999"')
+        await own.close()
       }
     })
 

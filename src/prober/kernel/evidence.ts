@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import type { Answer, IcmpError, Outcome, Reason } from '../../domain/outcome.ts'
+import type { NextHop } from './next-hop.ts'
 import { TCP_SYN_SENT, type TcpInfo } from './sockets.ts'
 
 /** What the kernel said of one dial. */
@@ -15,17 +16,22 @@ export type Evidence = {
   readonly icmpFromSelf: boolean
 }
 
-/** `errno` is the number of the error that says most about it; null when there was none. */
-export type Judgement = Pick<Outcome, 'reason' | 'answer'> & { readonly errno: number | null }
+/** A verdict on a dial. `errno` is the number of the error that says most about it; null when there was none. */
+export type Judgement = Pick<Outcome, 'reason' | 'answer'> & {
+  readonly errno: number | null
+  /** The gateway that does not answer, where that is why. */
+  readonly gateway?: string | null
+}
 
 /** Why a dial ended as it did, and what answered it. */
 export function judge({ errno, atOnce, info, icmp, icmpFromSelf }: Evidence): Judgement {
   if (errno === 0) return { reason: 'connected', answer: 'syn-ack', errno: null }
+  if (isAfterHandshake(errno)) return { reason: 'connected', answer: 'syn-ack', errno }
   if (icmp !== null) return judgeIcmp(icmp, icmpFromSelf, errno)
   if (errno === null) return judgeSilence(info)
   if (atOnce) return { reason: 'local', answer: null, errno }
   const reason = withoutIcmp.get(errno) ?? 'local'
-  return { reason, answer: reason === 'refused' || reason === 'reset' ? 'rst' : null, errno }
+  return { reason, answer: reason === 'refused' ? 'rst' : null, errno }
 }
 
 /**
@@ -64,9 +70,41 @@ const withoutIcmp: ReadonlyMap<number, Reason> = new Map([
   [constants.errno.ETIMEDOUT, 'timeout'],
   [constants.errno.EHOSTUNREACH, 'unreachable'],
   [constants.errno.ENETUNREACH, 'unreachable'],
-  [constants.errno.ECONNRESET, 'reset'],
-  [constants.errno.EPIPE, 'reset'],
 ])
+
+/**
+ * Whether an error proves that the handshake was complete: an RST that answers the SYN reads ECONNREFUSED, one that comes later
+ * ECONNRESET, or EPIPE after a FIN (tcp_reset in net/ipv4/tcp_input.c).
+ */
+export function isAfterHandshake(errno: number | null): errno is number {
+  return errno === constants.errno.ECONNRESET || errno === constants.errno.EPIPE
+}
+
+/** Whether an error that connect(2) returned came from the peer after all: on loopback its RST is back before the call is. */
+export function isAnswer(errno: number): boolean {
+  return errno === constants.errno.ECONNREFUSED || isAfterHandshake(errno)
+}
+
+/** Whether a dial may have failed at its next hop: a deadline or an error ended it, and no other machine is known to have answered. */
+export function dependsOnNextHop({ errno, atOnce }: Evidence, { reason, answer }: Judgement): boolean {
+  if (atOnce || answer === 'icmp') return false
+  return errno === null || reason === 'timeout' || reason === 'unreachable'
+}
+
+/**
+ * Judges a dial that may have failed at its next hop once that is known; null where the route cannot be read. The silence of a
+ * gateway says nothing of the host behind it. The state of the neighbour also tells of silence that the socket does not show:
+ * before the first retransmission, and where so many SYNs wait for one neighbour that the kernel drops some of them
+ * (unres_qlen_bytes in arp(7)), which then look sent or forbidden.
+ */
+export function judgeNextHop(judgement: Judgement, hop: NextHop | null): Judgement {
+  const isSilent = judgement.answer === 'no-neighbour' || hop?.isSilent === true
+  if (!isSilent) return judgement
+  const { errno } = judgement
+  if (hop === null) return { reason: 'unreachable', answer: 'no-next-hop', errno }
+  if (hop.gateway === null) return { reason: 'unreachable', answer: 'no-neighbour', errno }
+  return { reason: 'local', answer: 'no-gateway', errno, gateway: hop.gateway }
+}
 
 /** What answered, for those who only ask whether it counts as a round trip. */
 export function isRoundTrip(answer: Answer | null): boolean {

@@ -40,6 +40,10 @@ function bindLibc(lib: LibraryHandle, errno: () => number, addressOf: (memory: U
     into: number,
     length: number,
   ) => string
+  const toName = lib.func('const char *if_indextoname(uint, uintptr_t)') as (
+    index: number,
+    into: number,
+  ) => string | null
   /** Not made anew for each call: the answer is read from it once the call is over. */
   const text = allocate(INET6_ADDRSTRLEN)
 
@@ -98,6 +102,8 @@ function bindLibc(lib: LibraryHandle, errno: () => number, addressOf: (memory: U
       into: number,
     ) => number,
     inetNtop: (family: number, from: number) => ntop(family, from, text.address, INET6_ADDRSTRLEN),
+    /** The name of a network interface by its number; null when there is none of that number. */
+    ifIndexToName: (index: number) => toName(index, text.address),
     ifNameToIndex: lib.func('uint if_nametoindex(const char *)') as (name: string) => number,
   }
 }

@@ -4,11 +4,21 @@ import { createQueue } from '../../queue.ts'
 import { errnoName } from '../errno.ts'
 import { createEpoll } from './epoll.ts'
 import { createErrorQueue } from './error-queue.ts'
-import { type Evidence, isRoundTrip, judge } from './evidence.ts'
+import {
+  dependsOnNextHop,
+  type Evidence,
+  isAfterHandshake,
+  isAnswer,
+  isRoundTrip,
+  type Judgement,
+  judge,
+  judgeNextHop,
+} from './evidence.ts'
 import type { Libc } from './libc.ts'
+import { createNextHops } from './next-hop.ts'
 import type { Outbox } from './outbox.ts'
 import { cancelled, type SlottedDial } from './records.ts'
-import { ECONNREFUSED, isAnswer, type Sockets, TCP_ESTABLISHED, TCP_SYN_SENT, type TcpInfo } from './sockets.ts'
+import { ECONNREFUSED, type Sockets, TCP_CLOSE, TCP_SYN_SENT, type TcpInfo } from './sockets.ts'
 
 const ETIME = 62
 const ECANCELED = 125
@@ -53,6 +63,7 @@ export type DialLoopParts = {
 export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: DialLoopParts): DialLoop {
   const epoll = createEpoll(libc)
   const errors = createErrorQueue(libc)
+  const nextHops = createNextHops(libc, mark)
   /** By descriptor. No map: whenever entries come and go one leaves its table behind, which keeps the next from being collected as young garbage. */
   const open: (Socket | undefined)[] = []
   const timers = createHeap<Socket>()
@@ -82,13 +93,13 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
         return
       }
       // Too late for a SYN: we kept it waiting, which says nothing of the target.
-      tell(dial, withoutSocket(ETIME), begunAt, null)
+      undialled(dial, ETIME, begunAt)
       return
     }
     const { fd, errno, isUsed } = sockets.begin(dial)
     if (fd < 0) {
       closeIdle()
-      tell(dial, withoutSocket(errno), begunAt, null)
+      undialled(dial, errno, begunAt)
       return
     }
     const socket: Socket = { fd, dial, begunAt, dueAt: dial.deadline, heapIndex: -1, phase: 'handshake', icmp: null }
@@ -112,36 +123,59 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   function cancel(slot: number): void {
     const socket = open.find((candidate) => candidate?.phase === 'handshake' && candidate.dial.slot === slot)
     if (socket === undefined) return
-    tell(socket.dial, withoutSocket(ECANCELED), now(), null)
+    undialled(socket.dial, ECANCELED, now())
     shut(socket)
   }
 
-  function connected(socket: Socket, info: TcpInfo, endedAt: number): void {
+  /** Tells of a dial that has no socket, or not any more. */
+  function undialled(dial: SlottedDial, errno: number | null, endedAt: number): void {
+    const evidence = { errno, atOnce: true, info: null, icmp: null, icmpFromSelf: false }
+    tell(dial, evidence, judge(evidence), endedAt, null)
+  }
+
+  /** `reset`: the error by which the peer ended the connection at once; 0 when it did not. */
+  function connected(socket: Socket, info: TcpInfo, endedAt: number, reset = 0): void {
     const { fd, dial } = socket
     // A handshake that needed a second SYN has no round trip of its own to show (Karn's rule): then it is what we waited.
     const latencyMs = info.rttMs > 0 && info.synRetransmits === 0 ? info.rttMs : endedAt - socket.begunAt
-    const errno = sockets.isSelf(fd, dial) ? ECONNREFUSED : 0
-    tell(dial, { errno, atOnce: false, info, icmp: null, icmpFromSelf: false }, endedAt, latencyMs)
+    const errno = sockets.isSelf(fd, dial) ? ECONNREFUSED : reset
+    const evidence = { errno, atOnce: false, info, icmp: null, icmpFromSelf: false }
+    tell(dial, evidence, judge(evidence), endedAt, latencyMs)
     if (errno === 0 && dial.close === 'fin') sayFarewell(socket)
     else if (errno === 0 && socket.icmp === null && info.synRetransmits === 0 && sockets.keep(fd, dial)) leave(socket)
     else shut(socket)
   }
 
+  /** `errno` null: the deadline came first. */
   function failed(socket: Socket, errno: number | null, atOnce: boolean, info: TcpInfo, endedAt: number): void {
     const { fd, dial } = socket
+    if (isAfterHandshake(errno)) {
+      connected(socket, info, endedAt, errno)
+      return
+    }
     // Where nothing ended the handshake, nothing is queued that was not taken as it came.
     const icmp = (errno === null ? null : errors.takeIcmp(fd)) ?? socket.icmp
     // Where this machine dials itself, the firewall it meets is the target's.
     const icmpFromSelf = icmp !== null && sockets.isFromSelf(fd, dial, icmp.from)
-    tell(dial, { errno, atOnce, info, icmp, icmpFromSelf }, endedAt, endedAt - socket.begunAt)
+    const evidence = { errno, atOnce, info, icmp, icmpFromSelf }
+    const judgement = judge(evidence)
+    const judged = dependsOnNextHop(evidence, judgement) ? judgeNextHop(judgement, nextHops.find(fd, dial)) : judgement
+    tell(dial, evidence, judged, endedAt, endedAt - socket.begunAt)
     shut(socket)
   }
 
-  function tell({ slot, urgent }: SlottedDial, evidence: Evidence, endedAt: number, tookMs: number | null): void {
-    const { reason, answer, errno } = judge(evidence)
+  function tell(
+    { slot, urgent }: SlottedDial,
+    { info, icmp }: Evidence,
+    { reason, answer, errno, gateway = null }: Judgement,
+    endedAt: number,
+    tookMs: number | null,
+  ): void {
     const latencyMs = isRoundTrip(answer) ? tookMs : null
-    const synRetransmits = evidence.info?.synRetransmits ?? null
-    outbox.add({ slot, reason, answer, errno, endedAt, latencyMs, synRetransmits, icmp: evidence.icmp }, urgent)
+    const synRetransmits = info?.synRetransmits ?? null
+    const finding = { slot, reason, answer, errno, endedAt, latencyMs, synRetransmits, gateway }
+    // An ICMP message about a silent gateway comes from this machine, and says no more than that.
+    outbox.add({ ...finding, icmp: gateway === null ? icmp : null }, urgent)
   }
 
   /** Closing with bytes unread makes the kernel send RST: read what the peer says, and wait a little for its FIN. */
@@ -203,9 +237,10 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
       return
     }
     const info = sockets.readInfo(socket.fd)
-    if (info.state === TCP_ESTABLISHED) connected(socket, info, now())
-    else if (info.state === TCP_SYN_SENT) failed(socket, null, false, info, now())
-    else failed(socket, sockets.takeError(socket.fd) || null, false, info, now())
+    const errno = info.state === TCP_SYN_SENT ? 0 : sockets.takeError(socket.fd)
+    if (errno !== 0) failed(socket, errno, false, info, now())
+    else if (info.state === TCP_SYN_SENT || info.state === TCP_CLOSE) failed(socket, null, false, info, now())
+    else connected(socket, info, now())
   }
 
   function waitMs(): number {
@@ -232,13 +267,9 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     close() {
       for (const socket of open) if (socket !== undefined) shut(socket)
       closeIdle()
+      nextHops.close()
       libc.close(epoll.fd)
       mark(epoll.fd, false)
     },
   }
-}
-
-/** The evidence of a dial that did not get as far as a socket. */
-function withoutSocket(errno: number | null): Evidence {
-  return { errno, atOnce: true, info: null, icmp: null, icmpFromSelf: false }
 }

@@ -3,7 +3,15 @@ import type { Close } from '../../domain/policy.ts'
 import { type Dial, type Ending, roundLatency } from '../dialler.ts'
 import { errnoName } from '../errno.ts'
 import type { Libc } from './libc.ts'
-import { addressWords, allocateAddress, copyWords, layOutAddress, readAddress } from './sockaddr.ts'
+import {
+  addressWords,
+  allocateAddress,
+  copyWords,
+  layOutAddress,
+  layOutDialled,
+  readAddress,
+  readZonedIp,
+} from './sockaddr.ts'
 
 /**
  * What the two threads tell each other: records of numbers laid end to end, which a message carries at a fraction of the
@@ -22,10 +30,11 @@ export type SlottedDial = Pick<Dial, 'deadline' | 'close' | 'urgent'> & {
 /** The deadline of a record that is no dial, but cancels the one in its slot. No dial has it, because every clock is past it. */
 export const cancelled = Number.NEGATIVE_INFINITY
 
-/** What came of a dial, as the worker sees it. `errno` is the error's number; null when there was none. */
+/** What came of a dial, as the worker sees it. `errno` is the error's number; null when there was none. `gateway` is the one that does not answer. */
 export type Finding = Pick<Outcome, 'reason' | 'endedAt' | 'latencyMs' | 'synRetransmits' | 'answer' | 'icmp'> & {
   readonly slot: number
   readonly errno: number | null
+  readonly gateway: string | null
 }
 
 const reasons = Reason.options
@@ -33,7 +42,7 @@ const answers = Answer.options
 const closes: readonly Close[] = ['half-open', 'rst', 'fin']
 const dialHead = 4
 const dialLength = dialHead + addressWords
-/** An ICMP message adds the address of its sender. */
+/** An ICMP message adds the address of its sender, a silent gateway its own. There is never both. */
 const findingLength = 10
 /** Where a number has no value. */
 const none = -1
@@ -56,11 +65,16 @@ export function createRecords(libc: Libc) {
     return { version, type: batch[at + 1] ?? 0, code: batch[at + 2] ?? 0, from: readAddress(libc, address)?.ip ?? null }
   }
 
+  function unpackGateway(batch: Batch, at: number): string {
+    copyWords(batch, at, words)
+    return readZonedIp(libc, address)
+  }
+
   return {
     /** Adds a dial to a batch in the making. `aheadMs` is how far the prober's clock is ahead of the worker's. */
     packDial(into: number[], slot: number, { ip, port, deadline, close, urgent }: Dial, aheadMs = 0): void {
       into.push(slot, deadline - aheadMs, closes.indexOf(close), urgent ? 1 : 0)
-      layOutAddress(libc, ip, port, address)
+      layOutDialled(libc, ip, port, address)
       packAddress(into)
     },
 
@@ -89,13 +103,14 @@ export function createRecords(libc: Libc) {
 
     /** Adds a finding to a batch in the making. */
     packFinding(into: number[], finding: Finding): void {
-      const { slot, endedAt, latencyMs, synRetransmits, reason, answer, errno, icmp } = finding
+      const { slot, endedAt, latencyMs, synRetransmits, reason, answer, errno, icmp, gateway } = finding
       into.push(slot, endedAt, latencyMs ?? none, synRetransmits ?? none, reasons.indexOf(reason))
       into.push(answer === null ? none : answers.indexOf(answer), errno ?? none)
       into.push(icmp?.version ?? none, icmp?.type ?? none, icmp?.code ?? none)
-      if (icmp === null) return
-      if (icmp.from === null) words.fill(0)
-      else layOutAddress(libc, icmp.from, 0, address)
+      if (icmp === null && gateway === null) return
+      const ip = icmp === null ? gateway : icmp.from
+      if (ip === null) words.fill(0)
+      else layOutAddress(libc, ip, 0, address)
       packAddress(into)
     },
 
@@ -107,16 +122,18 @@ export function createRecords(libc: Libc) {
         const errno = orNull(batch[at + 6])
         const icmp = unpackIcmp(batch, at + 7)
         const slot = batch[at] ?? none
+        const answer = answers[batch[at + 5] ?? none] ?? null
+        const gateway = answer === 'no-gateway' ? unpackGateway(batch, at + findingLength) : null
         const ending: Ending = {
           reason: reasons[batch[at + 4] ?? none] ?? 'local',
           endedAt: (batch[at + 1] ?? 0) + aheadMs,
           latencyMs: latencyMs === null ? null : roundLatency(latencyMs),
           synRetransmits: orNull(batch[at + 3]),
-          answer: answers[batch[at + 5] ?? none] ?? null,
+          answer,
           icmp,
-          code: errno === null ? null : errnoName(errno),
+          code: gateway ?? (errno === null ? null : errnoName(errno)),
         }
-        at += icmp === null ? findingLength : findingLength + addressWords
+        at += icmp === null && gateway === null ? findingLength : findingLength + addressWords
         tell(slot, ending)
       }
     },

@@ -5,6 +5,8 @@ export const AF_INET = 2
 export const AF_INET6 = 10
 /** How many 32-bit words the longest address takes. */
 export const addressWords = 7
+/** The third word of an IPv4-mapped address (`::ffff:0:0/96`, RFC 4291 §2.5.5.2), read as little-endian. */
+const mappedWord = 0xffff0000
 
 /** Memory for a `struct sockaddr_in` or `sockaddr_in6` (ip(7), ipv6(7)). */
 export function allocateAddress(libc: Libc): Memory {
@@ -40,6 +42,26 @@ export function layOutAddress(libc: Libc, ip: string, port: number, { bytes, wor
   if (zone !== undefined) words[6] = /^\d{1,9}$/.test(zone) ? Number(zone) : libc.ifNameToIndex(zone)
 }
 
+/**
+ * Lays out an address to dial. An IPv4-mapped address becomes the IPv4 address that Linux dials for it, because ICMP errors are
+ * queued for IPv4 sockets only. An address of all zeros becomes the loopback address, which Linux dials for it (ip(7),
+ * tcp_v6_connect), so that a connection to itself can be told by its addresses.
+ */
+export function layOutDialled(libc: Libc, ip: string, port: number, memory: Memory): void {
+  layOutAddress(libc, ip, port, memory)
+  const { bytes, words } = memory
+  if (bytes[0] === AF_INET6 && words[2] === 0 && words[3] === 0 && words[4] === mappedWord) {
+    words[1] = words[5] ?? 0
+    words.fill(0, 2)
+    bytes[0] = AF_INET
+  }
+  // No interface has this number: connect(2) refuses 0, and says so by another error than that there is no route.
+  if (words[6] !== undefined && words[6] !== 0 && libc.ifIndexToName(words[6]) === null) words[6] = 0
+  if (bytes[0] === AF_INET) {
+    if (words[1] === 0) bytes.set([127, 0, 0, 1], 4)
+  } else if (words[2] === 0 && words[3] === 0 && words[4] === 0 && words[5] === 0) bytes[23] = 1
+}
+
 /** Digit by digit: every check comes through here, and parts of text cost more than the whole. */
 function layOutIPv4(ip: string, bytes: Buffer): void {
   let at = 4
@@ -65,6 +87,13 @@ export function readAddress(
   if (family !== AF_INET && family !== AF_INET6) return null
   const ip = libc.inetNtop(family, address + at + (family === AF_INET ? 4 : 8))
   return { ip, port: bytes.readUInt16BE(at + 2) }
+}
+
+/** The IP of a `struct sockaddr`, with the interface it is reached by where it has one: `fe80::1%eth0`. */
+export function readZonedIp(libc: Libc, memory: Memory): string {
+  const ip = readAddress(libc, memory)?.ip ?? ''
+  const link = memory.words[6] ?? 0
+  return link === 0 ? ip : `${ip}%${libc.ifIndexToName(link) ?? link}`
 }
 
 /** Copies an address, word by word, from where it lies in an array of numbers. */

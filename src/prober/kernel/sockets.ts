@@ -21,8 +21,8 @@ export const ECONNREFUSED = 111
 const EINPROGRESS = 115
 
 /** tcp_states.h */
-export const TCP_ESTABLISHED = 1
 export const TCP_SYN_SENT = 2
+export const TCP_CLOSE = 7
 
 /** The part of `struct tcp_info` that tells of a handshake. */
 export type TcpInfo = {
@@ -173,9 +173,4 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
       libc.close(fd)
     },
   }
-}
-
-/** Whether an error that connect(2) returned came from the peer after all: on loopback its RST is back before the call is. */
-export function isAnswer(errno: number): boolean {
-  return errno === ECONNREFUSED
 }

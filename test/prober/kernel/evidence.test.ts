@@ -3,7 +3,15 @@ import { constants } from 'node:os'
 import { test } from 'node:test'
 import type { IcmpError } from '../../../src/domain/outcome.ts'
 import { errnoName } from '../../../src/prober/errno.ts'
-import { type Evidence, isRoundTrip, judge } from '../../../src/prober/kernel/evidence.ts'
+import {
+  dependsOnNextHop,
+  type Evidence,
+  isAnswer,
+  isRoundTrip,
+  judge,
+  judgeNextHop,
+} from '../../../src/prober/kernel/evidence.ts'
+import type { NextHop } from '../../../src/prober/kernel/next-hop.ts'
 import type { TcpInfo } from '../../../src/prober/kernel/sockets.ts'
 
 const { errno } = constants
@@ -28,8 +36,8 @@ const evidence = (more: Partial<Evidence>): Evidence => ({
 const rows: readonly [string, Partial<Evidence>, reason: string, answer: string | null, code: string | null][] = [
   ['no error', { errno: 0 }, 'connected', 'syn-ack', null],
   ['RST', { errno: errno.ECONNREFUSED }, 'refused', 'rst', 'ECONNREFUSED'],
-  ['reset after the handshake', { errno: errno.ECONNRESET }, 'reset', 'rst', 'ECONNRESET'],
-  ['finished and reset after the handshake', { errno: errno.EPIPE }, 'reset', 'rst', 'EPIPE'],
+  ['reset after the handshake', { errno: errno.ECONNRESET }, 'connected', 'syn-ack', 'ECONNRESET'],
+  ['finished and reset after the handshake', { errno: errno.EPIPE }, 'connected', 'syn-ack', 'EPIPE'],
   ['the kernel gave up', { errno: errno.ETIMEDOUT }, 'timeout', null, 'ETIMEDOUT'],
   ['no message to explain EHOSTUNREACH', { errno: errno.EHOSTUNREACH }, 'unreachable', null, 'EHOSTUNREACH'],
   ['EHOSTUNREACH at once', { errno: errno.EHOSTUNREACH, atOnce: true }, 'local', null, 'EHOSTUNREACH'],
@@ -91,9 +99,69 @@ for (const [what, more, reason, answer, code] of rows) {
   })
 }
 
+const silent = (gateway: string | null): NextHop => ({ gateway, isSilent: true })
+const answering: NextHop = { gateway: '10.0.0.1', isSilent: false }
+const noNeighbour = { errno: errno.EHOSTUNREACH, icmp: icmp(4, 3, 1), icmpFromSelf: true }
+const byNextHop: readonly [string, Partial<Evidence>, NextHop | null, reason: string, answer: string | null][] = [
+  ['no ARP answer, by a gateway', noNeighbour, silent('10.0.0.1'), 'local', 'no-gateway'],
+  ['no ARP answer, by a gateway that answers again', noNeighbour, answering, 'local', 'no-gateway'],
+  ['no ARP answer, on our own network', noNeighbour, silent(null), 'unreachable', 'no-neighbour'],
+  ['no ARP answer, by an unknown route', noNeighbour, null, 'unreachable', 'no-next-hop'],
+  [
+    'the first SYN still waits, by a gateway',
+    { info: info({ timeouts: 1 }) },
+    silent('10.0.0.1'),
+    'local',
+    'no-gateway',
+  ],
+  ['silence by a silent gateway', {}, silent('10.0.0.1'), 'local', 'no-gateway'],
+  ['silence of a silent host', {}, silent(null), 'unreachable', 'no-neighbour'],
+  ['silence behind a gateway that answers', {}, answering, 'timeout', 'nothing'],
+  ['silence by an unknown route', {}, null, 'timeout', 'nothing'],
+  [
+    'SYNs lost in a full queue',
+    { info: info({ timeouts: 1, synRetransmits: 1 }) },
+    silent('10.0.0.1'),
+    'local',
+    'no-gateway',
+  ],
+  ['our own firewall drops', { info: info({ timeouts: 1, synRetransmits: 1 }) }, answering, 'local', null],
+  ['the kernel gave up on a silent gateway', { errno: errno.ETIMEDOUT }, silent('10.0.0.1'), 'local', 'no-gateway'],
+]
+
+for (const [what, more, hop, reason, answer] of byNextHop) {
+  test(`${what}: ${reason}, ${answer}`, () => {
+    const judgement = judge(evidence(more))
+    assert.ok(dependsOnNextHop(evidence(more), judgement))
+    const judged = judgeNextHop(judgement, hop)
+    assert.deepEqual([judged.reason, judged.answer], [reason, answer])
+    assert.equal(judged.gateway ?? null, answer === 'no-gateway' ? '10.0.0.1' : null)
+  })
+}
+
+test('where another machine answered, or the call itself failed, no route is looked up', () => {
+  const others: readonly Partial<Evidence>[] = [
+    { errno: 0 },
+    { errno: errno.ECONNREFUSED },
+    { errno: errno.ECONNRESET },
+    { errno: errno.EHOSTUNREACH, icmp: icmp(4, 3, 1) },
+    { errno: errno.ECONNREFUSED, icmp: icmp(4, 3, 3), icmpFromSelf: true },
+    { icmp: icmp(4, 3, 13) },
+    { errno: errno.EPERM, atOnce: true },
+    { errno: errno.ENETUNREACH, atOnce: true },
+  ]
+  for (const more of others) assert.equal(dependsOnNextHop(evidence(more), judge(evidence(more))), false)
+})
+
+test('of the errors of connect(2) itself only those of a peer are answers', () => {
+  const { ECONNREFUSED, ECONNRESET, EPIPE, ENETUNREACH, EPERM, EMFILE } = errno
+  assert.deepEqual([ECONNREFUSED, ECONNRESET, EPIPE].map(isAnswer), [true, true, true])
+  assert.deepEqual([ENETUNREACH, EPERM, EMFILE].map(isAnswer), [false, false, false])
+})
+
 test('only what came back counts as a round trip', () => {
-  const answers = ['syn-ack', 'rst', 'icmp', 'no-neighbour', 'nothing', null] as const
-  assert.deepEqual(answers.map(isRoundTrip), [true, true, true, false, false, false])
+  const answers = ['syn-ack', 'rst', 'icmp', 'no-neighbour', 'no-gateway', 'no-next-hop', 'nothing', null] as const
+  assert.deepEqual(answers.map(isRoundTrip), [true, true, true, false, false, false, false, false])
 })
 
 test('an error without a name keeps its number', () => {

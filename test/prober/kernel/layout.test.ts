@@ -7,7 +7,13 @@ import { epollEventSize } from '../../../src/prober/kernel/epoll.ts'
 import { loadLibc } from '../../../src/prober/kernel/libc.ts'
 import { offsetFromMonotonic } from '../../../src/prober/kernel/monotonic.ts'
 import { createRecords, type Finding } from '../../../src/prober/kernel/records.ts'
-import { allocateAddress, copyWords, layOutAddress, readAddress } from '../../../src/prober/kernel/sockaddr.ts'
+import {
+  allocateAddress,
+  copyWords,
+  layOutAddress,
+  layOutDialled,
+  readAddress,
+} from '../../../src/prober/kernel/sockaddr.ts'
 import { whyNoKernelProber } from '../make-kernel.ts'
 
 const skip = await whyNoKernelProber()
@@ -37,6 +43,34 @@ for (const [ip, readBack, hex] of addresses) {
     const length = ip.includes(':') ? 28 : 16
     assert.equal(memory.bytes.toString('hex', 0, length), hex.replaceAll(' ', ''))
     assert.deepEqual(readAddress(libc, memory), { ip: readBack, port: 8080 })
+  })
+}
+
+const dialled: readonly [ip: string, dialled: string, zone: number][] = [
+  ['10.0.0.1', '10.0.0.1', 0],
+  ['0.0.0.0', '127.0.0.1', 0],
+  ['0.0.0.1', '0.0.0.1', 0],
+  ['::', '::1', 0],
+  ['0:0::0', '::1', 0],
+  ['::2', '::2', 0],
+  ['::ffff:127.0.0.1', '127.0.0.1', 0],
+  ['::ffff:7f00:2', '127.0.0.2', 0],
+  ['::ffff:0.0.0.0', '127.0.0.1', 0],
+  ['::fffe:127.0.0.1', '::fffe:7f00:1', 0],
+  ['64:ff9b::a00:1', '64:ff9b::a00:1', 0],
+  ['fe80::2%lo', 'fe80::2', 1],
+  ['fe80::2%1', 'fe80::2', 1],
+  ['fe80::2%987654', 'fe80::2', 0],
+  ['fe80::2%nosuch', 'fe80::2', 0],
+]
+
+for (const [ip, as, zone] of dialled) {
+  test(`${ip} is dialled as ${as}, zone ${zone}`, { skip }, async () => {
+    const libc = await loadLibc()
+    const memory = allocateAddress(libc)
+    memory.bytes.fill(0xff)
+    layOutDialled(libc, ip, 8080, memory)
+    assert.deepEqual([readAddress(libc, memory), memory.words[6]], [{ ip: as, port: 8080 }, zone])
   })
 }
 
@@ -88,6 +122,7 @@ test('findings come out of a batch as they went in, the error as its name', { sk
     answer: 'syn-ack',
     errno: null,
     icmp: null,
+    gateway: null,
   }
   const findings: [Finding, code: string | null][] = [
     [connected, null],
@@ -107,6 +142,23 @@ test('findings come out of a batch as they went in, the error as its name', { sk
     [{ ...connected, reason: 'local', answer: null, icmp: { version: 4, type: 3, code: 3, from: null } }, null],
     [{ ...connected, reason: 'local', answer: null, errno: 9999 }, 'errno 9999'],
     [{ ...connected, icmp: { version: 4, type: 3, code: 0, from: '10.0.0.2' } }, null],
+    [{ ...connected, errno: constants.errno.ECONNRESET }, 'ECONNRESET'],
+    [{ ...connected, reason: 'local', answer: 'no-gateway', errno: null, gateway: '10.0.0.1' }, '10.0.0.1'],
+    [
+      {
+        ...connected,
+        reason: 'local',
+        answer: 'no-gateway',
+        errno: constants.errno.EHOSTUNREACH,
+        gateway: 'fe80::1%lo',
+      },
+      'fe80::1%lo',
+    ],
+    [
+      { ...connected, reason: 'unreachable', answer: 'no-next-hop', errno: constants.errno.EHOSTUNREACH },
+      'EHOSTUNREACH',
+    ],
+    [connected, null],
   ]
   const packed: number[] = []
   for (const [finding] of findings) packFinding(packed, finding)
@@ -114,7 +166,7 @@ test('findings come out of a batch as they went in, the error as its name', { sk
   unpackFindings(Float64Array.from(packed), (slot, ending) => told.push([slot, ending]))
   assert.deepEqual(
     told,
-    findings.map(([{ slot, errno, ...rest }, code]) => [slot, { ...rest, code }]),
+    findings.map(([{ slot, errno, gateway, ...rest }, code]) => [slot, { ...rest, code }]),
   )
 })
 

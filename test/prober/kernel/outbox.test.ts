@@ -19,6 +19,7 @@ const connected: Finding = {
   answer: 'syn-ack',
   errno: null,
   icmp: null,
+  gateway: null,
 }
 
 /** An outbox, and how many findings each message brought. */
