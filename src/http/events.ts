@@ -106,7 +106,8 @@ function writeHead(reply: FastifyReply): void {
   reply.raw.writeHead(200, {
     ...(reply.getHeaders() as OutgoingHttpHeaders),
     'content-type': 'text/event-stream',
-    'cache-control': 'no-store',
+    // A proxy that compressed the stream would gather it first (RFC 9111 §5.2.2.6).
+    'cache-control': 'no-store, no-transform',
     // nginx would gather the stream before it passes it on.
     'x-accel-buffering': 'no',
     // A stream that ends is over with its connection: an idle one would hold the server's close up.

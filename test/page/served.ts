@@ -27,13 +27,15 @@ export const live = (page: Page) => page.locator('#live[data-live="yes"]').waitF
 
 /**
  * Starts a proxy that takes a path off and passes the rest to the Porthole of that path, with more headers. Pages come after
- * `delayMs`. Returns the proxy's address, without a path.
+ * `delayMs`, and with `holdsStreams` event streams never come, because the proxy waits for their end. Returns the proxy's
+ * address, without a path.
  */
 export async function startProxy(
   t: TestContext,
   portholes: Readonly<Record<string, string>>,
-  { headers = {}, delayMs = 0 }: { headers?: Record<string, string>; delayMs?: number } = {},
+  options: { headers?: Record<string, string>; delayMs?: number; holdsStreams?: boolean } = {},
 ): Promise<string> {
+  const { headers = {}, delayMs = 0, holdsStreams = false } = options
   const server = http.createServer(async (request, response) => {
     const { url = '', headers: asked } = request
     const path = Object.keys(portholes).find((path) => url.startsWith(`${path}/`))
@@ -43,6 +45,7 @@ export async function startProxy(
       headers: { ...asked, 'x-forwarded-host': asked.host, ...headers },
     })
     inner.on('response', (answer) => {
+      if (holdsStreams && answer.headers['content-type'] === 'text/event-stream') return void answer.resume()
       response.writeHead(answer.statusCode ?? 502, answer.headers)
       answer.on('error', () => response.destroy()).pipe(response)
     })

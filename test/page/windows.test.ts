@@ -164,6 +164,22 @@ test(
   },
 )
 
+test('behind a proxy that holds the stream back, nine windows are up to date all the same', skip, async (t) => {
+  const [one] = await listenForChecks(t, 1)
+  assert(one)
+  const served = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
+  const proxy = await startProxy(t, { '': served.url }, { holdsStreams: true })
+  const tabs = await openWindows(await startBrowser(t), nine(`${proxy}/`))
+  for (const { page } of tabs) await live(page)
+  await untilStreams(served, 1)
+  await one.close()
+  for (const { page } of tabs) {
+    await headline(page).getByText('1 of 1 service down').waitFor()
+    await told(page, '1 down · Porthole')
+  }
+  for (const { complaints } of tabs) assert.deepEqual(complaints, [])
+})
+
 test('windows without details open no stream, and those whose proxy sends a token share one', skip, async (t) => {
   const [one] = await listenForChecks(t, 1)
   assert(one)
