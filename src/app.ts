@@ -57,6 +57,8 @@ export type AppParts = {
   readonly dialRules: () => DialRules
   readonly readiness: Readiness
   readonly metrics: Metrics
+  /** Why this replica cannot work with the others, as a sentence; null while it can, or is none. */
+  readonly whySolo?: () => string | null
   readonly clock: Clock
   readonly version: string
 }

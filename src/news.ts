@@ -120,10 +120,13 @@ export function logReplicaNews(
       case 'solo':
         return log.warn(
           { id: one.id, failure: one.failure },
-          'solo: the other replicas cannot be reached, so this one checks everything itself; changes are refused',
+          `solo: this replica checks everything itself and refuses changes, because it cannot work with the others: ${one.failure}`,
         )
       case 'lost':
-        return log.warn({ failure: one.failure }, 'the connection to the other replicas is lost, and is tried again')
+        return log.warn(
+          { failure: one.failure },
+          `the connection to the other replicas is lost, and is tried again: ${one.failure}`,
+        )
       case 'members':
         return log.info({ joined: one.joined, left: one.left }, 'replicas came or went')
       case 'idle':

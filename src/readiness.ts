@@ -4,7 +4,12 @@ import type { Standing } from './replicas/standing.ts'
 import type { Keeper } from './store/keeper.ts'
 
 /** One thing that must be so before Porthole is ready. `failure` is null while it is. */
-export type ReadinessCheck = { readonly name: string; readonly failure: string | null }
+export type ReadinessCheck = {
+  readonly name: string
+  readonly failure: string | null
+  /** What is wrong all the same while it is so. */
+  readonly note?: string | null
+}
 
 /** Whether Porthole itself is ready for traffic; never whether the targets are up. */
 export type Readiness = {
@@ -31,7 +36,7 @@ export function createReadiness(
       return [
         { name: 'first-sweep', failure: swept ? null : 'not every scheduled target has been checked yet' },
         ...(keeper === null ? [] : [{ name: 'store', failure: keeper.keeping().failure }]),
-        ...(replica === null ? [] : [{ name: 'replica', failure: whyNotJoined(replica.standing()) }]),
+        ...(replica === null ? [] : [checkReplica(replica.standing())]),
         { name: 'shutdown', failure: draining ? 'Porthole is shutting down' : null },
       ]
     },
@@ -41,6 +46,11 @@ export function createReadiness(
   }
 }
 
-function whyNotJoined({ mode, failure }: Standing): string | null {
-  return mode === 'joining' ? `it has not joined the other replicas yet: ${failure}` : null
+function checkReplica({ mode, failure }: Standing): ReadinessCheck {
+  const isJoining = mode === 'joining'
+  return {
+    name: 'replica',
+    failure: isJoining ? `it has not joined the other replicas yet: ${failure}` : null,
+    note: mode === 'solo' ? `solo: ${failure}` : null,
+  }
 }

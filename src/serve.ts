@@ -147,6 +147,7 @@ export async function serve(
     dialRules,
     readiness,
     metrics,
+    whySolo: () => replica?.standing().failure ?? null,
     clock,
     version,
   }

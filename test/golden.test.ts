@@ -166,7 +166,14 @@ test('the keys of Redis, and the entries of its stream, are as written down', { 
   const { run, send } = connection
   await fill(createRedisStore({ run, send, keys, retention, now: () => day }))
 
-  const link = { run, send, open: async () => 'there is one connection', caughtUp: async () => {}, advance: () => {} }
+  const link = {
+    run,
+    send,
+    open: async () => 'there is one connection',
+    refusal: () => null,
+    caughtUp: async () => {},
+    advance: () => {},
+  }
   const requests = createRequests({ id: 'replica-1', link, keys, clock: createSharedClock(clock), retention })
   const offered = await offerFile({ services: [], groups: [], defaults: {} })
   const file = { digest: offered.digest, loadedAt: day }

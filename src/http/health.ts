@@ -49,6 +49,8 @@ type Options = {
   access: Access
   clock: Clock
   render: RenderService
+  /** Why this replica cannot work with the others, as a sentence; null while it can, or is none. */
+  whySolo?: () => string | null
 }
 
 /** What to answer with, whatever the media type. */
@@ -63,7 +65,7 @@ type Answer = {
 /** `GET /health` and `GET /health/{service}`: what is known of services, as a status code and a report. */
 export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
-  { monitor, registry, access, clock, render },
+  { monitor, registry, access, clock, render, whySolo = () => null },
 ) => {
   const isThere = (watched: WatchedService) => monitor.services.get(watched.service.name) === watched
   const survey = createSurveys({ clock, isThere })
@@ -106,7 +108,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const found = await survey(chosen, { name, verbose, isFresh: chosen !== asked })
       const { listed, checkedAt } = found
       const missing = pending === null ? null : missingServices(pending, details)
-      const summary = summarizeSet(found, { quorum, warnings, missing })
+      const summary = summarizeSet(found, { quorum, warnings, missing, whySolo: details ? whySolo() : null })
       return answer(request, reply, {
         status: summary.status,
         degradedCode: query.degraded,

@@ -48,7 +48,9 @@ export const probeRoutes: FastifyPluginAsyncZodOpenApi<{ readiness: Readiness }>
 function answer(reply: FastifyReply, name: string, checks: ReadinessCheck[], verbose: boolean): FastifyReply {
   const passes = checks.every(({ failure }) => failure === null)
   const lines = checks.map((check) =>
-    check.failure === null ? `[+]${check.name} ok` : `[-]${check.name} failed: ${check.failure}`,
+    check.failure === null
+      ? `[+]${check.name} ok${check.note ? `, ${check.note}` : ''}`
+      : `[-]${check.name} failed: ${check.failure}`,
   )
   const body = passes && !verbose ? 'ok' : [...lines, `${name} check ${passes ? 'passed' : 'failed'}`, ''].join('\n')
   return reply

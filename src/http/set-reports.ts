@@ -34,8 +34,11 @@ export type SetReport = z.infer<typeof SetReport>
 /** It without the reports of its services. `missing` says that services may be missing; null where none is. */
 export type SetSummary = Omit<SetReport, 'services'> & { readonly missing: string | null }
 
-const soloWarning =
-  'solo: this replica cannot reach the others and checks everything itself, so they may see it otherwise'
+/** Says that a replica is alone; `why` is null where that is not known, or not for the client to see. */
+function soloWarning(why: string | null): string {
+  const cause = why === null ? '' : `: ${why}`
+  return `solo: this replica cannot reach the others and checks everything itself, so they may see it otherwise${cause}`
+}
 
 /** Several services together, before any of them is reported. */
 export type SetSurvey = {
@@ -99,7 +102,12 @@ function olderOf(a: number, b: number | null): number | null {
 /** What is said of several services together; `missing` says that services may be missing from them, null that none is. */
 export function summarizeSet(
   { counts, isSolo }: SetSurvey,
-  { quorum, warnings, missing }: { quorum: Quorum; warnings: readonly string[]; missing: string | null },
+  {
+    quorum,
+    warnings,
+    missing,
+    whySolo = null,
+  }: { quorum: Quorum; warnings: readonly string[]; missing: string | null; whySolo?: string | null },
 ): SetSummary {
   const { draining, ...inService } = counts
   const members = Object.values(counts).reduce((sum, count) => sum + count)
@@ -113,7 +121,7 @@ export function summarizeSet(
       ...(missing === null ? [] : [missing]),
       ...warnings,
       ...(unmet === null ? [] : [unmet]),
-      ...(isSolo ? [soloWarning] : []),
+      ...(isSolo ? [soloWarning(whySolo)] : []),
     ],
   }
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createClient, ErrorReply } from '@redis/client'
+import { explainFailure, mayBeDone } from './failure.ts'
 import type { Script } from './script.ts'
 
 /** Where Redis is, and how to log in. */
@@ -93,11 +94,11 @@ async function open(settings: RedisSettings, url: URL): Promise<Connection | str
     resolve(why)
     client.destroy()
   }
-  client.on('error', (error: Error) => lose(explain(place, error)))
+  client.on('error', (error: Error) => lose(explainFailure(place, error)))
   client.on('end', () => lose(`${place} closed the connection`))
   const connected = await within(2 * answerMs, client.connect())
   if (!connected.ok) {
-    lose(explain(place, connected.error))
+    lose(explainFailure(place, connected.error))
     return lost
   }
 
@@ -109,10 +110,10 @@ async function open(settings: RedisSettings, url: URL): Promise<Connection | str
       missed = 0
       return answer
     }
-    const failure = explain(place, answer.error)
+    const failure = explainFailure(place, answer.error)
     if (answer.isOverdue && ++missed >= 2) lose(failure)
-    // What Redis itself says is its last word.
-    return { ok: false, failure, isUncertain: !(answer.error instanceof ErrorReply) }
+    // What Redis itself says is its last word, but for a script that it broke off.
+    return { ok: false, failure, isUncertain: !(answer.error instanceof ErrorReply) || mayBeDone(answer.error) }
   }
 
   return {
@@ -145,15 +146,4 @@ async function within<Value>(ms: number, promise: Promise<Value>): Promise<Settl
   const first = await Promise.race([settled, overdue])
   clearTimeout(timer)
   return first
-}
-
-/** What went wrong, for people. */
-function explain(place: string, error: Error): string {
-  const { code } = error as NodeJS.ErrnoException
-  const message = error.message.replace(/\s+/g, ' ')
-  if (code === 'ECONNREFUSED')
-    return `nobody listens where ${place.replace('Redis at', 'Redis should be,')}: see whether it runs`
-  if (/^(NOAUTH|WRONGPASS|NOPERM)/.test(message))
-    return `${place} does not let Porthole in (${message}): see replicas.redis and replicas.passwordFile`
-  return `${place} fails: ${message}`
 }

@@ -16,6 +16,8 @@ export type Link = {
   /** Asks; fails at once, with a sentence, while there is no connection. */
   run(script: Script, keys: readonly string[], input: readonly (string | number)[]): Promise<Answer>
   send(command: readonly string[]): Promise<Answer>
+  /** Returns why requests of this connection, or of the last one, fail since one of them did, as a sentence; null while they do not. */
+  refusal(): string | null
   /** Connects anew. A string says why it cannot. */
   open(): Promise<Session | string>
   /** Resolves once everything up to this entry of the stream was taken in here, or it is clear that it will not soon be. */
@@ -30,12 +32,14 @@ const patienceMs = 1000
 export function createLink(settings: RedisSettings, keys: Keys): Link {
   let connection: Connection | null = null
   let failure = `${placeOf(settings)} was not reached yet`
+  let refusal: string | null = null
   let known = 0
   let waiting: { readonly entry: number; readonly go: () => void }[] = []
 
   async function open(): Promise<Session | string> {
     const asking = await connectRedis(settings, keys.meta)
     if (typeof asking === 'string') {
+      refusal = null
       failure = asking
       return asking
     }
@@ -56,20 +60,34 @@ export function createLink(settings: RedisSettings, keys: Keys): Link {
       close()
       return failure
     }
+    refusal = null
     connection = asking
     const over = Promise.race([asking.lost, waitingFor.lost]).then((why) => {
-      failure = why
+      // That it was closed says less than why.
+      failure = refusal ?? why
       close()
-      return why
+      return failure
     })
     return { feed: createFeed(waitingFor.send, keys.stream, firstOf(newest.value)), over, close }
   }
 
   const absent = (): Answer => ({ ok: false, failure, isUncertain: false })
 
+  function note(answer: Answer): Answer {
+    if (!answer.ok) refusal = answer.failure
+    return answer
+  }
+
   return {
-    run: async (script, on, input) => (connection === null ? absent() : connection.run(script, on, input)),
-    send: async (command) => (connection === null ? absent() : connection.send(command)),
+    async run(script, on, input) {
+      if (connection === null) return absent()
+      const answer = note(await connection.run(script, on, input))
+      // Commands may read where changes are refused, so only a script shows that changes are possible.
+      if (answer.ok) refusal = null
+      return answer
+    },
+    send: async (command) => (connection === null ? absent() : note(await connection.send(command))),
+    refusal: () => refusal,
     open,
     caughtUp(entry) {
       if (entry <= known) return Promise.resolve()

@@ -164,7 +164,8 @@ export function createReplica(parts: ReplicaParts): Replica {
     const askedAt = clock.now()
     await leases.renew()
     const grant = leases.last()
-    if (grant === null || renewals.answeredAt() < askedAt) return 'the store did not say who else there is'
+    if (grant === null || renewals.answeredAt() < askedAt)
+      return link.refusal() ?? 'the store did not say who else there is'
     const isFirst = assignment.mode() === 'joining'
     const isAlone = grant.members.every((member) => member === id)
     const together = await bringTogether(joinParts, { isAlone, isFirst, newsAfter: intake.lastShared() })
@@ -173,7 +174,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     const oldest = await link.send(['XRANGE', keys.stream, '-', '+', 'COUNT', '1'])
     if (!oldest.ok) return oldest.failure
     wholeFrom = Math.min(clock.fromEpoch(firstOf(oldest.value)), clock.now()) + giveBackMs
-    if (!(await sharing.readAll())) return 'what is known of the targets could not be read'
+    if (!(await sharing.readAll())) return link.refusal() ?? 'what is known of the targets could not be read'
 
     const wasLinked = assignment.mode() === 'linked'
     isReady = true
@@ -215,8 +216,10 @@ export function createReplica(parts: ReplicaParts): Replica {
 
   async function stayConnected(): Promise<void> {
     while (!isClosed) {
-      const why = await connect()
+      const told = await connect()
       if (isClosed) return
+      // That the connection was given up says less than why.
+      const why = link.refusal() ?? told
       if (failure === null) news.emit({ kind: 'lost', failure: why })
       failure = why
       if (isReady) linkedAt = Math.max(linkedAt, renewals.answeredAt())
@@ -234,7 +237,8 @@ export function createReplica(parts: ReplicaParts): Replica {
     if (isReady) linkedAt = Math.max(linkedAt, renewals.answeredAt())
     if (assignment.mode() === 'solo' || clock.now() - linkedAt <= soloAfterMs) return
     assignment.enter('solo')
-    news.emit({ kind: 'solo', id, failure: failure ?? 'the store does not answer' })
+    failure ??= link.refusal() ?? 'the store does not answer'
+    news.emit({ kind: 'solo', id, failure })
     renewals.goSolo()
     sharing.goSolo()
     files.goSolo()

@@ -116,7 +116,7 @@ test('says that it is not let in, and repeats no password', { skip }, async (t) 
   for (const failure of failures) {
     assert.match(
       String(failure),
-      /does not let Porthole in \((NOAUTH|WRONGPASS).*see replicas\.redis and replicas\.passwordFile$/,
+      /says "(NOAUTH|WRONGPASS) .*": it does not let Porthole in: see replicas\.redis and replicas\.passwordFile$/,
     )
     assert.doesNotMatch(String(failure), /wrong-one/)
   }

@@ -41,6 +41,7 @@ async function open(firstMs: number) {
     run,
     send: connection.send,
     open: async () => 'there is one connection for all tests',
+    refusal: () => null,
     caughtUp: async () => {},
     advance: () => {},
   }

@@ -31,6 +31,7 @@ async function playNewer(t: TestContext, url: string) {
     run: connection.run,
     send: connection.send,
     open: async () => 'the test has one connection',
+    refusal: () => null,
     caughtUp: async () => {},
     advance: () => {},
   }
