@@ -65,11 +65,9 @@ export function createResolver({
   const lanes = createLookUpLanes<Flight>(maxInFlight)
   let closed = false
 
-  function remember(host: string, resolution: Resolution, startedAt: number): void {
-    const foundAt = clock.now()
-    const isFailure = 'code' in resolution && reasonOfLookup(resolution.code) !== 'dns'
+  function remember(host: string, resolution: Resolution, isUnresponsive: boolean): void {
     cache.delete(host)
-    cache.set(host, { resolution, foundAt, isUnresponsive: isFailure && foundAt - startedAt >= unresponsiveAfterMs })
+    cache.set(host, { resolution, foundAt: clock.now(), isUnresponsive })
     const [oldest] = cache.keys()
     if (cache.size > maxEntries && oldest !== undefined) cache.delete(oldest)
   }
@@ -85,9 +83,11 @@ export function createResolver({
   async function run(flight: Flight, startedAt: number): Promise<void> {
     flight.startedAt = startedAt
     const resolution = await ask(lookup, flight.host)
-    lanes.end(flight)
+    const isFailure = 'code' in resolution && reasonOfLookup(resolution.code) !== 'dns'
+    const isUnresponsive = isFailure && clock.now() - startedAt >= unresponsiveAfterMs
+    lanes.end(flight, isUnresponsive)
     flights.delete(flight.host)
-    remember(flight.host, resolution, startedAt)
+    remember(flight.host, resolution, isUnresponsive)
     for (const answer of flight.callers) answer(resolution)
     runNext()
   }

@@ -23,11 +23,11 @@ function lanesOf(threads: number) {
       }
       return hosts
     },
-    end(host: string): void {
+    end(host: string, isUnresponsive = true): void {
       const lookUp = running.get(host)
       assert.ok(lookUp, `${host} runs`)
       running.delete(host)
-      lanes.end(lookUp)
+      lanes.end(lookUp, isUnresponsive)
     },
   }
 }
@@ -99,13 +99,39 @@ test('lanes take turns, so that neither waits until the others are empty', () =>
   assert.deepEqual(order, [...lanes, ...lanes, ...lanes])
 })
 
+test('new names of a domain that answered last go first, and may have a little more of the threads', () => {
+  const { lanes, add, start, end } = lanesOf(8)
+  const dead = Array.from({ length: 20 }, (_, n) => `x.dead${n}`)
+  add('new', 'a.live', ...dead, 'b.live', 'c.live')
+  assert.deepEqual(start(), ['a.live', ...dead.slice(0, 5)])
+  end('a.live', false)
+  assert.deepEqual(start(), ['b.live', 'c.live'])
+  const [late] = add('new', 'd.live', 'e.live')
+  assert.ok(late && lanes.remove(late))
+  assert.deepEqual(start(), [])
+  end('b.live', false)
+  assert.deepEqual(start(), ['e.live'])
+})
+
+test('a domain that no longer answers waits with the others', () => {
+  const { add, start, end } = lanesOf(1)
+  add('new', 'a.live')
+  start()
+  end('a.live', false)
+  add('new', 'b.live')
+  start()
+  end('b.live', true)
+  add('new', 'x.dead', 'c.live')
+  assert.deepEqual(start(), ['x.dead'])
+})
+
 test('a look-up that waits can be taken out, one that runs cannot', () => {
   const { lanes, add, start } = lanesOf(1)
   const [first, second] = add('new', 'a.x', 'b.x')
   assert.ok(first && second)
   assert.deepEqual(start(), ['a.x'])
   assert.deepEqual([lanes.remove(first), lanes.remove(second), lanes.remove(second)], [false, true, false])
-  lanes.end(first)
+  lanes.end(first, false)
   assert.deepEqual(start(), [])
 })
 
