@@ -1,6 +1,6 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 
-/** What load balancers and kubelets ask. */
+/** The paths that load balancers and kubelets ask for. */
 const probePaths = new Set(['/health', '/health/:service', '/livez', '/readyz'])
 
 /**

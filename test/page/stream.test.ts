@@ -34,14 +34,14 @@ class FakeSource extends EventTarget {
   }
 }
 
-/** The port of a window: what the worker sends arrives in `received`. */
+/** The port of a window. Messages of the worker arrive in `received`. */
 class FakePort extends EventTarget {
   readonly received: unknown[] = []
   start(): void {}
   postMessage(message: unknown): void {
     this.received.push(structuredClone(message))
   }
-  /** What the window sends. */
+  /** Sends the message of a window. */
   say(query: string | null): void {
     this.dispatchEvent(new MessageEvent('message', { data: { query } }))
   }

@@ -58,7 +58,7 @@ function sendToWindows(message, service) {
 }
 
 /**
- * Takes the message of a window: the query of `/v1/events` for what it shows, or null where it is hidden or about to close.
+ * Takes the message of a window: the query of `/v1/events` for its services, or null where the window is hidden or about to close.
  * Answers a window that listens, so that it knows that this worker is alive.
  * @param {MessagePort} port
  * @param {string | null} query
@@ -70,7 +70,7 @@ function receiveMessage(port, query) {
   if (query !== null) port.postMessage(state())
 }
 
-/** Forgets windows that crashed. Opens the stream again after the machine slept, because its connection may be dead by then. */
+/** Forgets windows that crashed. Opens the stream again after the machine slept, because its connection may be dead. */
 function sweep() {
   const now = Date.now()
   const hasSlept = now - sweptAt > 3 * sweepMs
