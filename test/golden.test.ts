@@ -138,7 +138,7 @@ async function dump(connection: Connection): Promise<string> {
     return answer.value
   }
   const lines: string[] = []
-  for (const key of ((await ask('KEYS', '*')) as string[]).sort()) {
+  for (const key of ((await ask('KEYS', '*')) as string[]).sort((a, b) => (a < b ? -1 : 1))) {
     const type = String(await ask('TYPE', key))
     lines.push(`${type} ${key}${Number(await ask('PTTL', key)) > 0 ? ' (expires)' : ''}`)
     if (type === 'stream') {
