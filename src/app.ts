@@ -18,6 +18,7 @@ import { eventRoutes, eventsRoute } from './http/events.ts'
 import { openFastLane } from './http/fast-lane.ts'
 import { healthRoutes } from './http/health.ts'
 import { metricsRoutes } from './http/metrics.ts'
+import { closeAfterUnreadBody } from './http/no-body.ts'
 import { answerOptions } from './http/options.ts'
 import { probeRoutes } from './http/probes.ts'
 import { answerClientError, answerError, answerWithProblems, refuseOtherMethods, sendProblem } from './http/problem.ts'
@@ -98,6 +99,7 @@ export async function buildApp(
   // An expectation that nobody knows is passed over, as it may be (RFC 9110 §10.1.1); Node.js would refuse it without a word.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   app.addHook('onRequest', requireHost)
+  closeAfterUnreadBody(app)
   answerWithProblems(app)
   const refuse = refuseOtherMethods(app)
   answerOptions(app)

@@ -13,11 +13,6 @@ export const changeRefusals = () => ({
   ),
 })
 
-/** For routes that read no body: Fastify reads and judges one that it knows of. Node.js throws it away once the answer is sent. */
-export async function ignoreBody({ raw: { headers } }: FastifyRequest): Promise<void> {
-  for (const name of ['content-type', 'content-length', 'transfer-encoding']) delete headers[name]
-}
-
 /** Answers where the store could not keep a change, or did not say whether it did. */
 export function sendFailure(
   reply: FastifyReply,

@@ -4,9 +4,10 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { Registrar } from '../registrar/registrar.ts'
 import type { Access } from './access.ts'
-import { changeRefusals, ignoreBody, logChange, sendFailure } from './change.ts'
+import { changeRefusals, logChange, sendFailure } from './change.ts'
 import { needsToken } from './docs.ts'
 import { sendNotRegistered } from './missing.ts'
+import { refuseBody } from './no-body.ts'
 import { problemResponse } from './problem.ts'
 import { NoQuery } from './service-query.ts'
 
@@ -53,7 +54,7 @@ export const drainRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
           404: problemResponse('No such service.'),
         },
       },
-      onRequest: [access.requireToken, ignoreBody],
+      onRequest: [access.requireToken, refuseBody],
       handler: async (request, reply) => {
         const { service: name } = request.params
         if (!monitor.services.has(name)) return sendNotRegistered(reply, name, registry.load)

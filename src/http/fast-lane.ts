@@ -74,6 +74,8 @@ function asksPlainly({ rawHeaders }: IncomingMessage): boolean {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]?.toLowerCase()
     if (name === 'cache-control' || name === 'authorization') return false
+    // A body: the route closes the connection after it.
+    if (name === 'content-length' || name === 'transfer-encoding') return false
     if (name === 'accept' && rawHeaders[i + 1] !== '*/*' && rawHeaders[i + 1] !== 'application/json') return false
     hasHost ||= name === 'host'
   }

@@ -8,10 +8,11 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { Condition } from '../store/store.ts'
 import type { Access } from './access.ts'
-import { changeRefusals, ignoreBody, logChange, sendFailure } from './change.ts'
+import { changeRefusals, logChange, sendFailure } from './change.ts'
 import { readCondition, tagOf } from './condition.ts'
 import { needsToken } from './docs.ts'
 import { sendNotRegistered } from './missing.ts'
+import { refuseBody } from './no-body.ts'
 import { problemResponse, sendProblem } from './problem.ts'
 import { type DetailParts, ServiceDetail, sendDetail } from './service-detail.ts'
 import { NoQuery } from './service-query.ts'
@@ -115,7 +116,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
           409: problemResponse('The configuration defines the service.'),
         },
       },
-      onRequest: [access.requireToken, ignoreBody],
+      onRequest: [access.requireToken, refuseBody],
     },
     async (request, reply) => {
       const { service: name } = request.params

@@ -2,8 +2,8 @@ import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
-import { ignoreBody } from './change.ts'
 import { sendNotRegistered } from './missing.ts'
+import { refuseBody } from './no-body.ts'
 import { linkToNext } from './paging.ts'
 import { problemResponse } from './problem.ts'
 import { pendingAnswer } from './registry-pending.ts'
@@ -82,11 +82,11 @@ export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, 
         params,
         querystring: NoQuery,
         response: answersForOne(
-          'The outcomes count. What was checked within `minAge` is not checked again. A body is not read.',
+          'The outcomes count. What was checked within `minAge` is not checked again.',
           ServiceReport,
         ),
       },
-      onRequest: ignoreBody,
+      onRequest: refuseBody,
     },
     async (request, reply) => {
       const name = request.params.service

@@ -351,15 +351,21 @@ test('a drained service answers 503, draining, until it is drained no more', asy
   assert.equal((await change('PUT', '/v1/services/none/drain')).statusCode, 404)
 })
 
-test('drains and deletions read no body, whatever it says it is', async (t) => {
-  const { app } = await start(t, [sampleService('web', [nobody])])
-  for (const method of ['PUT', 'DELETE'] as const) {
-    const answer = await app.inject({
-      method,
-      url: '/v1/services/web/drain',
-      headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
-      payload: '{',
-    })
-    assert.equal(answer.statusCode, 204)
-  }
+test('drains and deletions take no body: nothing and {} are fine, anything else is refused and changes nothing', async (t) => {
+  const { app, put, get } = await start(t, [sampleService('web', [nobody])])
+  await put('mq', { targets: [nobody] })
+  const send = (method: 'PUT' | 'DELETE', url: string, payload: string, headers = {}) =>
+    app.inject({ method, url, payload, headers: { authorization: `Bearer ${secret}`, ...headers } })
+  const isDrained = async () => (await get('/health/web')).json().status === 'draining'
+  const refused = await send('PUT', '/v1/services/web/drain', '{"for":"1h"}', { 'content-type': 'application/json' })
+  assert.deepEqual([refused.statusCode, await isDrained()], [400, false])
+  assert.equal(refused.json().detail, 'This takes no body, and nothing was changed: send none, or {}.')
+  assert.equal((await send('PUT', '/v1/services/web/drain', '{}')).statusCode, 204)
+  assert.equal(await isDrained(), true)
+  assert.equal((await send('DELETE', '/v1/services/web/drain', 'drained')).statusCode, 400)
+  assert.equal(await isDrained(), true)
+  assert.equal((await send('DELETE', '/v1/services/web/drain', '')).statusCode, 204)
+  assert.equal((await send('DELETE', '/v1/services/mq', '{"force":true}')).statusCode, 400)
+  assert.equal((await get('/health/mq')).json().service, 'mq')
+  assert.equal((await send('DELETE', '/v1/services/mq', '{}', { 'content-type': 'application/json' })).statusCode, 204)
 })

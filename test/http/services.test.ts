@@ -533,30 +533,49 @@ test('a service that is removed while it is checked is 404', async (t) => {
   assert.equal(problem(await asked)[0], 404)
 })
 
-test('a body that comes with a request for checks is not read, whatever it is, and the connection lives on', async (t) => {
+/** Bodies that a route which takes none may be sent, over one connection; whether each is fine. */
+const bodies: [headers: Record<string, string>, body: string, isFine: boolean][] = [
+  [{}, '', true],
+  [{ 'content-length': '0' }, '', true],
+  [{ 'content-type': 'application/json' }, '', true],
+  [{ 'content-type': 'application/json' }, '{}', true],
+  [{ 'content-type': 'application/x-odd' }, ' { }\n', true],
+  [{}, '{}', true],
+  [{ 'transfer-encoding': 'chunked' }, '{}', true],
+  [{ 'transfer-encoding': 'chunked' }, '', true],
+  [{ expect: '100-continue' }, '{}', true],
+  [{ 'content-type': 'application/json' }, '{"broken', false],
+  [{ 'content-type': 'application/json' }, '{"for":"1h"}', false],
+  [{ 'content-type': 'application/json' }, '[]', false],
+  [{ 'content-type': 'application/x-odd' }, '<x/>', false],
+  [{ 'content-type': 'not a type' }, 'bytes', false],
+  [{ 'content-type': '' }, 'bytes', false],
+  [{ 'transfer-encoding': 'chunked' }, 'bytes', false],
+  [{ expect: '100-continue' }, 'bytes', false],
+  [{ 'content-encoding': 'gzip' }, '\u001f\u008b', false],
+  [{ 'content-type': 'application/json' }, `{${' '.repeat(2_000_000)}`, false],
+]
+
+test('a request for checks takes no body: nothing and {} are fine, anything else is refused and checks nothing', async (t) => {
   const { app, prober, clock } = await build(t, [service('pg')])
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   t.after(() => agent.destroy())
-  const bodies: [headers: Record<string, string>, body: string][] = [
-    [{ 'content-type': 'application/json' }, '{"broken'],
-    [{ 'content-type': 'application/json' }, ''],
-    [{ 'content-type': 'application/x-odd' }, '<x/>'],
-    [{ 'content-type': 'not a type' }, 'bytes'],
-    [{ 'content-type': '' }, 'bytes'],
-    [{}, 'bytes'],
-    [{ 'transfer-encoding': 'chunked' }, 'bytes'],
-    [{ 'content-type': 'application/json' }, 'x'.repeat(2_000_000)],
-    [{}, ''],
-  ]
-  for (const [i, [headers, body]] of bodies.entries()) {
+  let begun = 0
+  for (const [i, [headers, body, isFine]] of bodies.entries()) {
     const asked = ask(url, '/v1/services/pg/checks', 'POST', body, headers, agent)
-    while (prober.begun.length <= i) await new Promise(setImmediate)
-    await prober.answerAll('connected')
+    const what = `${JSON.stringify(headers)} ${body.slice(0, 20)}`
+    if (isFine) {
+      begun++
+      while (prober.begun.length < begun) await new Promise(setImmediate)
+      await prober.answerAll('connected')
+    }
     const answer = await asked
-    assert.deepEqual([answer.code, answer.reused], [200, i > 0], `${JSON.stringify(headers)} ${answer.body}`)
+    assert.deepEqual([answer.code, answer.reused], [isFine ? 200 : 400, i > 0], `${what} ${answer.body}`)
+    if (!isFine) assert.match(JSON.parse(answer.body).detail, /^This takes no body, and nothing was changed: /)
     clock.advance(1001)
   }
+  assert.equal(prober.begun.length, begun)
 })
 
 test('HEAD answers like GET, without the body', async (t) => {
