@@ -8,7 +8,7 @@ export const oneLostSynMs = 1100
 const recentMs = 10 * 60_000
 
 /**
- * Returns what to look at before it becomes an outage, or null: a peer that resets what it accepted, a path that loses packets, a
+ * Returns what to look at before it becomes an outage, or null: a peer that resets what it accepted, a SYN proxy, a path that loses packets, a
  * timeout that one lost packet would exceed. `lossAt` is when a handshake last needed a second SYN. Instants in milliseconds.
  */
 export function advise(
@@ -19,6 +19,9 @@ export function advise(
 ): string | null {
   if (lastOutcome !== null && isResetAtOnce(lastOutcome)) {
     return 'the peer reset the connection at once: its program refuses this machine or fails as it accepts, or a proxy in front has no server to pass it on to'
+  }
+  if (lastOutcome?.answer === 'zero-window') {
+    return 'a SYN proxy seems to answer for the target (the window of its SYN-ACK is 0), and it answers whether or not anything listens behind it'
   }
   if (lossAt !== null && now - lossAt < recentMs) {
     return 'packets are being lost on the way: within the last 10 minutes a SYN had to be sent again before it was answered'

@@ -52,10 +52,20 @@ export function verdictOf(reason: Reason): Verdict {
 /**
  * What came back to a SYN: the handshake's second packet, a reset, an ICMP error, nothing. Or the SYN never left, because ARP or
  * neighbour discovery brought no answer: from the host on our own network (`no-neighbour`), from the gateway on the way to it
- * (`no-gateway`), or from one of the two where the route cannot be read (`no-next-hop`). New words go to the end: replicas and
+ * (`no-gateway`), or from one of the two where the route cannot be read (`no-next-hop`). `zero-window` is a SYN-ACK that allows no
+ * byte to be sent, as SYN proxies answer before they know whether anything listens. New words go to the end: replicas and
  * columns know them by their places.
  */
-export const Answer = z.enum(['syn-ack', 'rst', 'icmp', 'no-neighbour', 'nothing', 'no-gateway', 'no-next-hop'])
+export const Answer = z.enum([
+  'syn-ack',
+  'rst',
+  'icmp',
+  'no-neighbour',
+  'nothing',
+  'no-gateway',
+  'no-next-hop',
+  'zero-window',
+])
 export type Answer = z.infer<typeof Answer>
 
 /** A message of the network about a packet of ours that it did not deliver (RFC 792, RFC 4443). */

@@ -46,7 +46,7 @@ export const TargetReport = z
       .meta({ description: 'SYNs sent again in the last check; null where the prober cannot see them.' }),
     answer: Answer.nullable().meta({
       description:
-        'What came back to the last SYN. It never left where ARP or neighbour discovery brought no answer: from the host (`no-neighbour`), from the gateway on the way to it (`no-gateway`), or from one of the two where the route cannot be read (`no-next-hop`). Null where the prober cannot see it.',
+        'What came back to the last SYN. It never left where ARP or neighbour discovery brought no answer: from the host (`no-neighbour`), from the gateway on the way to it (`no-gateway`), or from one of the two where the route cannot be read (`no-next-hop`). `zero-window`: a SYN-ACK as SYN proxies send it, whether or not anything listens behind them. Null where the prober cannot see it.',
     }),
     icmp: IcmpReport.nullable().meta({ description: 'What the network said instead of an answer.' }),
     address: z.string().nullable().meta({ description: 'The literal address dialled last.' }),

@@ -32,6 +32,17 @@ test('a peer that reset what it accepted is told before all else, until a check 
   )
 })
 
+test('a SYN proxy is told of while it answers', () => {
+  const policy = samplePolicy({ timeout: 5000 })
+  const outcome = sampleOutcome('connected', 5, { answer: 'zero-window' })
+  assert.match(advise(policy, outcome, null, 6) ?? '', /^a SYN proxy seems to answer for the target /)
+  assert.match(
+    advise(policy, { ...outcome, code: 'ECONNRESET' }, null, 6) ?? '',
+    /^the peer reset the connection at once: /,
+  )
+  assert.equal(advise(policy, sampleOutcome('connected', 7, { answer: 'syn-ack' }), null, 8), null)
+})
+
 test('advice changes by itself only when a lost SYN is forgotten', () => {
   assert.equal(advisesSameUntil(5, 6), 5 + 10 * minutes)
   assert.equal(advisesSameUntil(5, 5 + 10 * minutes), Number.POSITIVE_INFINITY)

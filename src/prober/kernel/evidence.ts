@@ -25,8 +25,10 @@ export type Judgement = Pick<Outcome, 'reason' | 'answer'> & {
 
 /** Why a dial ended as it did, and what answered it. */
 export function judge({ errno, atOnce, info, icmp, icmpFromSelf }: Evidence): Judgement {
-  if (errno === 0) return { reason: 'connected', answer: 'syn-ack', errno: null }
-  if (isAfterHandshake(errno)) return { reason: 'connected', answer: 'syn-ack', errno }
+  if (errno === 0 || isAfterHandshake(errno)) {
+    // A listener offers a window at once, a SYN proxy only when its own connection to the server stands (synproxy_send_client_synack).
+    return { reason: 'connected', answer: info?.window === 0 ? 'zero-window' : 'syn-ack', errno: errno || null }
+  }
   if (icmp !== null) return judgeIcmp(icmp, icmpFromSelf, errno)
   if (errno === null) return judgeSilence(info)
   if (atOnce) return { reason: 'local', answer: null, errno }
@@ -108,5 +110,5 @@ export function judgeNextHop(judgement: Judgement, hop: NextHop | null): Judgeme
 
 /** What answered, for those who only ask whether it counts as a round trip. */
 export function isRoundTrip(answer: Answer | null): boolean {
-  return answer === 'syn-ack' || answer === 'rst' || answer === 'icmp'
+  return answer === 'syn-ack' || answer === 'zero-window' || answer === 'rst' || answer === 'icmp'
 }

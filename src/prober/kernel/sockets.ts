@@ -34,11 +34,15 @@ export type TcpInfo = {
   readonly synRetransmits: number
   /** Of these, the ones that got out and are not answered. */
   readonly retransmitsOut: number
+  /** How many bytes the peer lets us send; null before Linux 5.4, which does not tell. */
+  readonly window: number | null
 }
 
 /** How a dial began: its descriptor, or the error that kept it from beginning. `errno` 0: connected already; null: under way. `isUsed`: the socket dialled before. */
 export type Begun = { readonly fd: number; readonly errno: number | null; readonly isUsed: boolean }
 
+/** The part of `struct tcp_info` up to `tcpi_snd_wnd`. */
+const infoLength = 232
 /** So many sockets are kept to dial again. */
 const mostIdle = 256
 /** So much is read, in portions of 64 KiB, of a peer that sends as fast as it is read: the other checks must not wait for its end. */
@@ -51,7 +55,7 @@ export type Sockets = ReturnType<typeof createSockets>
 export function createSockets(libc: Libc, ephemeralPorts: readonly [number, number]) {
   const peer = allocateAddress(libc)
   const local = allocateAddress(libc)
-  const info = libc.allocate(104)
+  const info = libc.allocate(infoLength)
   const discarded = libc.allocate(65_536)
   const length = libc.allocate(4)
   /** A `struct sockaddr` of no family: connecting to it dissolves the association a socket has (connect(2)). */
@@ -123,7 +127,7 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
       return integer.words[0] ?? 0
     },
 
-    /** What TCP knows of a socket (`struct tcp_info` in tcp.h: state, retransmits, retrans, rtt in µs, total_retrans). */
+    /** What TCP knows of a socket (`struct tcp_info` in tcp.h: state, retransmits, retrans, rtt in µs, total_retrans, snd_wnd). */
     readInfo(fd: number): TcpInfo {
       length.words[0] = info.bytes.length
       libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info.address, length.address)
@@ -133,6 +137,7 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
         retransmitsOut: info.words[9] ?? 0,
         rttMs: (info.words[17] ?? 0) / 1000,
         synRetransmits: info.words[25] ?? 0,
+        window: (length.words[0] ?? 0) < infoLength ? null : (info.words[57] ?? 0),
       }
     },
 

@@ -21,6 +21,7 @@ const info = (more: Partial<TcpInfo> = {}): TcpInfo => ({
   timeouts: 0,
   synRetransmits: 0,
   retransmitsOut: 0,
+  window: 65_160,
   ...more,
 })
 const icmp = (version: 4 | 6, type: number, code: number): IcmpError => ({ version, type, code, from: '10.0.0.2' })
@@ -35,6 +36,14 @@ const evidence = (more: Partial<Evidence>): Evidence => ({
 
 const rows: readonly [string, Partial<Evidence>, reason: string, answer: string | null, code: string | null][] = [
   ['no error', { errno: 0 }, 'connected', 'syn-ack', null],
+  ['a SYN proxy', { errno: 0, info: info({ state: 1, window: 0 }) }, 'connected', 'zero-window', null],
+  [
+    'a window that the kernel does not tell',
+    { errno: 0, info: info({ state: 1, window: null }) },
+    'connected',
+    'syn-ack',
+    null,
+  ],
   ['RST', { errno: errno.ECONNREFUSED }, 'refused', 'rst', 'ECONNREFUSED'],
   ['reset after the handshake', { errno: errno.ECONNRESET }, 'connected', 'syn-ack', 'ECONNRESET'],
   ['finished and reset after the handshake', { errno: errno.EPIPE }, 'connected', 'syn-ack', 'EPIPE'],
@@ -160,8 +169,18 @@ test('of the errors of connect(2) itself only those of a peer are answers', () =
 })
 
 test('only what came back counts as a round trip', () => {
-  const answers = ['syn-ack', 'rst', 'icmp', 'no-neighbour', 'no-gateway', 'no-next-hop', 'nothing', null] as const
-  assert.deepEqual(answers.map(isRoundTrip), [true, true, true, false, false, false, false, false])
+  const answers = [
+    'syn-ack',
+    'zero-window',
+    'rst',
+    'icmp',
+    'no-neighbour',
+    'no-gateway',
+    'no-next-hop',
+    'nothing',
+    null,
+  ] as const
+  assert.deepEqual(answers.map(isRoundTrip), [true, true, true, true, false, false, false, false, false])
 })
 
 test('an error without a name keeps its number', () => {

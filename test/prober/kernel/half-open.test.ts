@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
 import { systemClock } from '../../../src/clock.ts'
@@ -63,6 +64,28 @@ describe('the kernel prober ends a connection', { skip }, () => {
     assert.ok(seen.includes(0), `accepted in each round of 200: ${seen}`)
   })
 
+  test('the kernel of the checked machine counts what the README says, and its program nothing of half-open', async (t) => {
+    const listener = await createListener()
+    t.after(listener.close)
+    const prober = await makeKernel({ clock })
+    t.after(prober.close)
+    const counted = async (close: Close) => {
+      const before = readCounters()
+      for (let check = 0; check < 20; check++) await checkOnce(prober, '127.0.0.1', listener.port, 2000, close)
+      const after = readCounters()
+      return Object.fromEntries(Object.entries(after).map(([name, count]) => [name, count - (before[name] ?? 0)]))
+    }
+    // A thread stalled for longer than the 40 ms that TCP holds back an ACK completes a handshake: then try again.
+    for (let round = 1; ; round++) {
+      const { AttemptFails, EmbryonicRsts, PassiveOpens } = await counted('half-open')
+      if (PassiveOpens !== 0 && round < 5) continue
+      assert.deepEqual([AttemptFails, EmbryonicRsts, PassiveOpens], [20, 20, 0])
+      break
+    }
+    const { AttemptFails, EmbryonicRsts, PassiveOpens } = await counted('rst')
+    assert.deepEqual([AttemptFails, EmbryonicRsts, PassiveOpens], [0, 0, 20])
+  })
+
   test('the packets on the wire are those of its close mode', { skip: noTshark }, async (t) => {
     const listener = await createListener()
     t.after(listener.close)
@@ -93,6 +116,20 @@ describe('the kernel prober ends a connection', { skip }, () => {
     assert.ok(!seen[3].some((flags) => flags.includes('RST')))
   })
 })
+
+/** The counters of TCP in this namespace (proc_pid_net(5)): a line of names, then a line of counts, for each group. */
+function readCounters(): Record<string, number> {
+  const lines = ['/proc/net/snmp', '/proc/net/netstat'].flatMap((file) => readFileSync(file, 'utf8').split('\n'))
+  const counters: Record<string, number> = {}
+  for (let at = 0; at + 1 < lines.length; at++) {
+    const [group, ...names] = (lines[at] ?? '').split(' ')
+    const [again, ...counts] = (lines[at + 1] ?? '').split(' ')
+    if (group !== again || !group?.startsWith('Tcp')) continue
+    for (const [index, name] of names.entries()) counters[name] ??= Number(counts[index])
+    at++
+  }
+  return counters
+}
 
 const marker = 9
 type Packet = { readonly stream: string; readonly port: number; readonly flags: string }
