@@ -3,6 +3,7 @@ import type { ForeignWord } from './domain/foreign-settings.ts'
 import type { Pause } from './domain/pause.ts'
 import { quote } from './domain/quote.ts'
 import type { Transition } from './domain/transition.ts'
+import { createLookUpNews } from './lookup-news.ts'
 import type { Members } from './monitor/members.ts'
 import type { Monitor } from './monitor/monitor.ts'
 import type { OverloadNews } from './monitor/overload.ts'
@@ -52,15 +53,7 @@ export function logNews(
         'checks begin late: more is due than can be done, so intervals stretch. Lengthen them, raise maxInFlight, or let replicas share the work',
       )
   })
-  members.lookUps.subscribe((change) => {
-    const { target, failure } = change
-    if (failure === null) log.info(change, `the addresses of ${target} can be looked up again`)
-    else
-      log.warn(
-        change,
-        `the addresses of ${target} cannot be looked up (${failure}): those known last are checked for lookupHold`,
-      )
-  })
+  members.lookUps.subscribe(createLookUpNews(log))
 }
 
 function secondsOf(ms: number): number {
