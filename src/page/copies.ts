@@ -35,7 +35,7 @@ export function copies(name: string, origin: string): Copy[] {
   expr: |-
     ${isUp} == 0
     and ignoring (target, reason)
-    max without (instance, pod) (porthole_target_down_reason${matcher.slice(0, -1)}, reason!~"connected|local|denied"})
+    max without (instance, pod) (porthole_target_down_reason${matcher.slice(0, -1)}, reason!~"connected|local|denied|other"})
     unless
     max without (instance, pod) (porthole_service_draining${matcher})
   for: 1m
