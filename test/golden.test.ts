@@ -63,6 +63,7 @@ const settings = RegistrationSettings.parse({
   lookupHold: '10m',
   hold: '11s',
   ttl: '1m',
+  expireAfter: '5m',
 })
 
 const transitions: KeptTransition[] = [
@@ -96,6 +97,15 @@ async function fill(store: Store): Promise<void> {
   await done(store.put('pg', definition, {}, settings.ttl))
   await done(store.put('gone', '{"targets":["10.0.0.9:80"]}', {}))
   await done(store.remove('gone', {}))
+  for (const [name, step] of [
+    ['expired', 'expire'],
+    ['over', 'deregister'],
+  ] as const) {
+    const put = await store.put(name, '{"targets":["10.0.0.8:80"],"ttl":"1s"}', {}, 0)
+    assert.ok(put.ok && put.value.done)
+    await done(store.setDrained(name, true))
+    await done(store.expire(name, put.value.registration.revision, step))
+  }
   await done(store.setDrained('pg', true))
   await done(store.setDrained('web', true))
   await done(store.setDrained('web', false))
@@ -227,7 +237,7 @@ test('what replicas tell of health is as written down', () => {
 })
 
 test('the file that replicas share, and the text of a registration, are as written down', async () => {
-  const { ttl: _, ...own } = settings
+  const { ttl: _, expireAfter: __, ...own } = settings
   const services = [
     buildService('pg', own),
     buildService('web', ServiceSettings.parse({ targets: ['10.0.0.7:80'], interval: 'off' })),

@@ -10,13 +10,16 @@ import { parseConfig } from '../src/config/config.ts'
 import { FileSettings } from '../src/config/settings.ts'
 import { createDialRules } from '../src/domain/dial-rules.ts'
 import { formatDuration } from '../src/domain/duration.ts'
+import { defaultExpireAfterMs } from '../src/domain/lifetime.ts'
 import { Reason, verdictOf } from '../src/domain/outcome.ts'
 import { builtInDefaults, type PolicyFieldName, PolicySettings, policyFields } from '../src/domain/policy.ts'
+import { RegistrationSettings } from '../src/domain/registration.ts'
+import { expireService, ServiceSettings } from '../src/domain/service.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { rendered } from './metrics/page.ts'
 import { createParts, sampleReplica } from './parts.ts'
 import { blocksOf, readme, root, tableOf } from './readme.ts'
-import { sampleOutcome, sampleService } from './samples.ts'
+import { registeredService, sampleOutcome, sampleService } from './samples.ts'
 
 const structure = tableOf(readme, '| key | default | meaning |')
 const policy = tableOf(readme, '| key | default | range | meaning |')
@@ -114,6 +117,21 @@ test("the table of settings has every key of the file, and each one's default", 
   )
 })
 
+test('the table of registrations has the keys that they have beside those of the file', () => {
+  const rows = tableOf(readme, '| registration key | default | range | meaning |')
+  const { ttl, expireAfter, ...ofFile } = RegistrationSettings.shape
+  assert.deepEqual(Object.keys(ofFile), Object.keys(ServiceSettings.shape))
+  assert.deepEqual(
+    rows.map(([key, byDefault]) => [key, byDefault]),
+    [
+      ['ttl', 'none'],
+      ['expireAfter', formatDuration(defaultExpireAfterMs)],
+    ],
+  )
+  for (const [index, schema] of [ttl, expireAfter].entries())
+    for (const bound of rows[index]?.[2]?.split(' to ') ?? []) assert.ok(schema.safeParse(bound).success, bound)
+})
+
 /** The keys of the file that a setting is: a mapping's one by one, under NAME where people choose them. */
 function keysOf(key: string, schema: unknown): string[] {
   if (schema instanceof z.ZodOptional) return keysOf(key, schema.unwrap())
@@ -159,6 +177,7 @@ test('the table of metrics lists those that are exported, with their labels', as
   // One target up and one down, so that every family has a sample.
   registry.replaceAll([sampleService('s', ['a:1', 'a:2'], { groups: ['g'] })], [{ name: 'g', quorum: 'all' }])
   registry.setDrained(['s'], true)
+  registry.register([expireService(registeredService('t', ['t:1']), 1000)])
   await monitor.refresh([...monitor.services.values()], 0, undefined)
   metrics.observeRequest('GET', '/health', 200, 1)
 

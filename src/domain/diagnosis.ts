@@ -42,6 +42,9 @@ function diagnoseAddress(outcome: Outcome, target: Target): string {
       return `the name ${target.host} does not exist, or has no address${code}`
     case 'denied':
       return `${where} was not dialled: ${whyDenied(outcome.code ?? '')}`
+    case 'expired':
+      // A registration's, which has a sentence of its own.
+      return 'its registration has expired'
     case 'other':
       return `another replica, of a newer version, found "${outcome.code ?? ''}", which this version of Porthole does not know`
     case 'local':

@@ -13,13 +13,14 @@ export function createInterning(known: ReadonlyMap<string, Service> = new Map())
     return Object.freeze({ ...policy, close, unread: Object.freeze(policy.unread.map(text)) })
   })
   const groupsOf = keepOne<Service['groups']>((groups) => Object.freeze(groups.map(text)))
-  const termsOf = keepOne<Terms>(({ quorum, resolve, policy, origin }) =>
+  const termsOf = keepOne<Terms>(({ quorum, resolve, policy, origin, expiredTtlMs }) =>
     Object.freeze({
       quorum: quorumOf(quorum),
       // Written out, as the texts of a message from another thread are all new ones.
       resolve: resolve === 'all' ? 'all' : 'first',
       policy: policyOf(policy),
       origin: origin === 'http' ? 'http' : 'file',
+      expiredTtlMs,
     }),
   )
 

@@ -7,6 +7,7 @@ const names = [
   'porthole_service_targets',
   'porthole_service_targets_up',
   'porthole_service_draining',
+  'porthole_service_expired',
   'porthole_group_up',
   'porthole_target_up',
   'porthole_target_last_check_timestamp_seconds',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Why a check ended as it did: a closed list, one per outcome. */
+/** Why something is as it is: a closed list, one per outcome of a check. No check ends as `expired`, which is a registration's. */
 export const Reason = z.enum([
   'connected',
   'refused',
@@ -13,6 +13,7 @@ export const Reason = z.enum([
   'dns',
   'local',
   'denied',
+  'expired',
   'other',
 ])
 export type Reason = z.infer<typeof Reason>
@@ -41,6 +42,7 @@ const verdicts = {
   dns: 'down',
   local: 'unknown',
   denied: 'unknown',
+  expired: 'down',
   other: 'unknown',
 } as const satisfies Record<Reason, Verdict>
 

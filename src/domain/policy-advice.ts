@@ -3,6 +3,7 @@ import { type DialRules, whyDenied } from './dial-rules.ts'
 import { formatDuration } from './duration.ts'
 import { bitsOf } from './ip-range.ts'
 import type { PolicySettings } from './policy.ts'
+import type { RegistrationSettings } from './registration.ts'
 import type { Service } from './service.ts'
 import { formatAddress, type Target } from './target.ts'
 import { isLinkLocal, needsInterface, zoneOf } from './zone.ts'
@@ -70,7 +71,11 @@ function adviceOnAddress({ name, host, port, address }: Target): string | null {
  * What to tell whoever registered a service, one sentence each: what will surprise, and which of its targets will not be
  * dialled. What a name stands for is only known when it is dialled.
  */
-export function warningsOf(service: Service, rules: DialRules, own?: PolicySettings): string[] {
+export function warningsOf(
+  service: Service,
+  rules: DialRules,
+  own: PolicySettings & Pick<RegistrationSettings, 'ttl' | 'expireAfter'> = {},
+): string[] {
   const undialled = service.targets.flatMap(({ host, address }) => {
     const rule = address === null ? null : rules.denial(host)
     return rule === null ? [] : [`${address} will not be dialled: ${whyDenied(rule)}`]
@@ -78,7 +83,11 @@ export function warningsOf(service: Service, rules: DialRules, own?: PolicySetti
   const unread = service.policy.unread.map(
     (name) => `this version of Porthole cannot read ${name}, so it leaves the checks to replicas that can: update it`,
   )
-  return [...adviceFor(service, own).map(({ message }) => message), ...undialled, ...unread]
+  const idle =
+    own.expireAfter !== undefined && own.ttl === undefined
+      ? ['expireAfter has no effect without ttl: write a ttl, or remove it']
+      : []
+  return [...adviceFor(service, own).map(({ message }) => message), ...idle, ...undialled, ...unread]
 }
 
 /** Whether an IP is all zeros (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2), in any spelling. The first look spares all others the second, because a file may have 100,000 targets. */

@@ -9,11 +9,13 @@ const dayMs = 86_400_000
 
 /** What is sent over HTTP to register a service: what the file takes, and for how long it holds unless it is sent again. */
 export const RegistrationSettings = ServiceSettings.safeExtend({
-  /** Deregistered unless registered again within this time. */
+  /** Expired, which is down, unless registered again within this time. */
   ttl: Duration(1000, 30 * dayMs).optional(),
+  /** Deregistered when it has been expired for this time. */
+  expireAfter: Duration(0, 30 * dayMs).optional(),
 }).meta({
   id: 'Registration',
-  description: 'A service as the configuration file takes it, and its `ttl`.',
+  description: 'A service as the configuration file takes it, with its `ttl` and `expireAfter`.',
   examples: [{ targets: ['10.0.0.5:5432', '10.0.0.6:5432'], quorum: 'any', groups: ['payments'], interval: '10s' }],
 })
 export type RegistrationSettings = z.infer<typeof RegistrationSettings>
@@ -23,14 +25,16 @@ export type RegistrationSettings = z.infer<typeof RegistrationSettings>
  * defaults; the same settings are the same text, however they were written.
  */
 export function writeRegistration(settings: RegistrationSettings): string {
-  const { targets, quorum, groups, resolve, ttl } = settings
+  const { targets, quorum, groups, resolve, ttl, expireAfter } = settings
+  const time = (ms: number | undefined) => (ms === undefined ? undefined : formatDuration(ms))
   return JSON.stringify({
     targets: targets.map(({ name }) => name),
     quorum,
     groups,
     resolve,
     ...describePolicy(settings),
-    ttl: ttl === undefined ? undefined : formatDuration(ttl),
+    ttl: time(ttl),
+    expireAfter: time(expireAfter),
   })
 }
 

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { formatDuration } from './duration.ts'
+import { expireAfterMs } from './lifetime.ts'
 import { describePolicy, type PolicyFieldName, policyFields, settingsOf } from './policy.ts'
+import type { RegistrationSettings } from './registration.ts'
 import { Resolve, type Service } from './service.ts'
 
 const duration = (description: string) => z.string().meta({ description, examples: ['10s'] })
@@ -38,17 +40,20 @@ export const ServiceDefinition = z
     }),
     ...definedPolicy(),
     ttl: duration(
-      'Over HTTP: how long it stays registered unless it is registered again. Absent: for good.',
+      'Over HTTP: how long its registration holds unless it is registered again; then it is expired, which is down. Absent: for good.',
+    ).optional(),
+    expireAfter: duration(
+      'Over HTTP: how long it stays as expired before it is deregistered. Absent without a `ttl`.',
     ).optional(),
   })
   .meta({ id: 'ServiceDefinition', description: 'How a service is defined, every default filled in.' })
 export type ServiceDefinition = z.infer<typeof ServiceDefinition>
 type DefinedPolicy = Pick<ServiceDefinition, PolicyFieldName>
 
-/** Writes a service's definition. Reading it back by `ServiceSettings` and `buildService` makes the same service, without any defaults. `ttlMs` is a registration's. */
+/** Writes a service's definition. Reading it back by `ServiceSettings` and `buildService` makes the same service, without any defaults. `times` are a registration's. */
 export function defineService(
   { targets, quorum, groups, resolve, policy }: Service,
-  ttlMs?: number,
+  times: Pick<RegistrationSettings, 'ttl' | 'expireAfter'> = {},
 ): ServiceDefinition {
   return {
     targets: targets.map(({ name }) => name),
@@ -56,6 +61,8 @@ export function defineService(
     groups: [...groups],
     resolve,
     ...(describePolicy(settingsOf(policy)) as DefinedPolicy),
-    ...(ttlMs === undefined ? {} : { ttl: formatDuration(ttlMs) }),
+    ...(times.ttl === undefined
+      ? {}
+      : { ttl: formatDuration(times.ttl), expireAfter: formatDuration(expireAfterMs(times)) }),
   }
 }

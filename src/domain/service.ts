@@ -58,8 +58,12 @@ const Targets = z
     { when: ({ value }) => Array.isArray(value) },
   )
 
-/** What a service may say of itself; `ttl` only where it is sent to the API. */
-const serviceKeys = ['targets', 'quorum', 'groups', 'resolve', ...Object.keys(PolicySettings.shape), 'ttl']
+/** What a service may say of itself; `ttl` and `expireAfter` only where it is sent to the API. */
+const serviceKeys = [
+  ...['targets', 'quorum', 'groups', 'resolve'],
+  ...Object.keys(PolicySettings.shape),
+  ...['ttl', 'expireAfter'],
+]
 
 /** A service as written in configuration or sent to the API. */
 export const ServiceSettings = z
@@ -100,6 +104,8 @@ export type Terms = {
   readonly policy: Policy
   /** Who defined it: the operator, by the file or the command line; or somebody over HTTP, who may not have everything dialled. */
   readonly origin: Origin
+  /** The `ttl` within which its registration was not renewed, in milliseconds; null while it is not expired. */
+  readonly expiredTtlMs: number | null
 }
 export type Origin = 'file' | 'http'
 
@@ -149,6 +155,9 @@ class ServiceOfParts implements Service {
   get origin(): Origin {
     return this.terms.origin
   }
+  get expiredTtlMs(): number | null {
+    return this.terms.expiredTtlMs
+  }
 }
 
 export function makeService(parts: ServiceParts): Service {
@@ -185,8 +194,15 @@ export function decideService(
       resolve: settings.resolve ?? 'first',
       policy: buildPolicy(settings, defaults, unread),
       origin,
+      expiredTtlMs: null,
     },
   }
+}
+
+/** Returns the same service as one whose registration was not renewed within this `ttl`, in milliseconds. */
+export function expireService(service: Service, ttlMs: number): Service {
+  const parts = partsOf(service)
+  return makeService({ ...parts, terms: { ...parts.terms, expiredTtlMs: ttlMs } })
 }
 
 /** The service itself. */

@@ -26,7 +26,8 @@ const routes = [
     drained: false,
     operationId: 'undrainService',
     summary: 'Puts a drained service back into service',
-    description: 'From now on its targets decide again.',
+    description:
+      'From now on its targets decide again. That a service is drained outlives its registration where that expired, so it can be ended for a service that is gone.',
     what: 'service no longer drained',
   },
 ] as const
@@ -57,7 +58,8 @@ export const drainRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       onRequest: [access.requireToken, refuseBody],
       handler: async (request, reply) => {
         const { service: name } = request.params
-        if (!monitor.services.has(name)) return sendNotRegistered(reply, name, registry.load)
+        const isThere = monitor.services.has(name) || (!drained && registry.drained.has(name))
+        if (!isThere) return sendNotRegistered(reply, name, registry.load)
         const stored = await registrar.setDrained(name, drained)
         if (!stored.ok) return sendFailure(reply, stored)
         logChange(request, access, what, name)

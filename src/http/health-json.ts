@@ -70,8 +70,9 @@ export function serviceAsHealthJson(report: ServiceReport, passes: boolean): Hea
   const faults = report.targets
     .filter(({ status }) => status !== 'up')
     .map(({ target, message }) => `${target}: ${message}`)
+  const expired = report.message === null ? [] : [`expired: ${report.message}`]
   const result = resultOf(report.status, passes)
-  const output = result === 'pass' ? '' : [...drained, ...faults].join('; ')
+  const output = result === 'pass' ? '' : [...drained, ...expired, ...faults].join('; ')
   return {
     status: result,
     serviceId: report.service,

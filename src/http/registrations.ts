@@ -25,7 +25,10 @@ const headers = z.looseObject({
     description:
       'The `ETag` that the service had when it was read: what somebody else changed since is not overwritten. `*`: only if it is registered.',
   }),
-  'if-none-match': z.string().optional().meta({ description: '`*`: only if it is not registered.' }),
+  'if-none-match': z
+    .string()
+    .optional()
+    .meta({ description: '`*`: only if it is not registered, or its registration is expired.' }),
 })
 const detailAnswer = (description: string) => ({
   description,
@@ -52,7 +55,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       schema: {
         summary: 'Registers a service, or replaces its definition',
         description:
-          'The body is what the configuration file takes for a service, and `ttl`. The same again changes nothing but that its `ttl` counts anew. What is left out follows the `defaults` of the file.',
+          'The body is what the configuration file takes for a service, with `ttl` and `expireAfter`. The same again changes nothing but that its `ttl` counts anew. What is left out follows the `defaults` of the file. A service that is not registered again within its `ttl` is expired: it is down, and after `expireAfter` (`10m` where it does not say) it is deregistered. A drain outlives that.',
         operationId: 'putService',
         tags: ['services'],
         security: needsToken,
@@ -62,10 +65,10 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         body: RegistrationSettings,
         response: {
           200: detailAnswer('It was registered before.'),
-          201: detailAnswer('It was not registered before.'),
+          201: detailAnswer('It was not registered before; or it was expired, and `If-None-Match` asks for a new one.'),
           ...refusals(),
           409: problemResponse(
-            'The configuration defines the service, or there are as many as `limits.services` allows.',
+            'The configuration defines the service, or there are as many as `limits.services` allows, none of them expired.',
           ),
           413: problemResponse('The body is larger than `limits.bodyBytes`.'),
           415: problemResponse('The body is not `application/json`.'),

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { advise } from '../domain/advice.ts'
+import { explainExpiry } from '../domain/lifetime.ts'
 import { Answer, Reason } from '../domain/outcome.ts'
+import type { Service } from '../domain/service.ts'
 import { ReportedStatus, type Status } from '../domain/status.ts'
 import {
   explainTarget,
@@ -67,6 +69,13 @@ export const ServiceReport = z
     status: ReportedStatus.meta({
       description: '`draining`: taken out of service by its operator, whatever its targets say.',
     }),
+    reason: z.enum(['expired']).nullable().meta({
+      description:
+        'Why it is down, whatever its targets say: `expired`, as its registration was not renewed within its `ttl`. Null where its targets tell why.',
+    }),
+    message: z.string().nullable().meta({
+      description: 'One sentence for people on `reason`; null without one, and for who may not see details.',
+    }),
     since: time.meta({ description: 'When what its targets say last changed.' }),
     checkedAt: time.meta({ description: 'When the target checked longest ago was checked; null while one never was.' }),
     quorum: z.string().meta({ description: '`all`, `any`, a count, or a share such as `50%`.' }),
@@ -91,7 +100,9 @@ export const ServiceReport = z
 export type ServiceReport = z.infer<typeof ServiceReport>
 
 /** What the API shows of a service in a list. */
-export const ServiceSummary = ServiceReport.omit({ checkedBy: true, targets: true }).meta({ id: 'ServiceSummary' })
+export const ServiceSummary = ServiceReport.omit({ message: true, checkedBy: true, targets: true }).meta({
+  id: 'ServiceSummary',
+})
 export type ServiceSummary = z.infer<typeof ServiceSummary>
 
 /** An instant as the API writes it: RFC 3339, in UTC. */
@@ -130,12 +141,18 @@ export function reportedStatus({ drained }: WatchedService, status: Status): Rep
   return drained ? 'draining' : status
 }
 
+/** Says for people that a service's registration expired; null while it did not. */
+export function whyExpired({ expiredTtlMs }: Service): string | null {
+  return expiredTtlMs === null ? null : explainExpiry(expiredTtlMs)
+}
+
 /** A service in a list, as it stands. */
 export function summarize(watched: WatchedService, clock: Clock, standing: ServiceStanding): ServiceSummary {
-  const { name, quorum, groups } = watched.service
+  const { name, quorum, groups, expiredTtlMs } = watched.service
   return {
     service: name,
     status: reportedStatus(watched, standing.status),
+    reason: expiredTtlMs === null ? null : 'expired',
     since: isoTime(standing.since, clock),
     checkedAt: isoTime(watched.checkedAt, clock),
     quorum: String(quorum),
@@ -156,6 +173,7 @@ export function reportService(
   const targets = details ? watched.targets : []
   return {
     ...summarize(watched, clock, standing),
+    message: details ? whyExpired(watched.service) : null,
     checkedBy: details ? watched.checkedBy : null,
     targets: targets.map((target) => reportTarget(target, clock, now)),
   }

@@ -88,8 +88,9 @@ const longestStatus = 'degraded'.length
 function serviceLine(report: ServiceReport, nameWidth = 0): string {
   const faults = report.targets.filter(({ status }) => status !== 'up')
   const shown = faults.length === 0 ? report.targets : faults
-  const sentences = shown.map(({ target, message }) => `${target}: ${message}`)
-  const { status, service, targetsUp, targetsTotal } = report
+  const { status, reason, message, service, targetsUp, targetsTotal } = report
+  const expired = reason === null ? [] : [message === null ? reason : `${reason}: ${message}`]
+  const sentences = [...expired, ...shown.map(({ target, message }) => `${target}: ${message}`)]
   const line = `${status.padEnd(longestStatus)}  ${service.padEnd(nameWidth)}  ${targetsUp}/${targetsTotal} up`
   return sentences.length === 0 ? line : `${line}  ${sentences.join('; ')}`
 }

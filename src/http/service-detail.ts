@@ -8,15 +8,17 @@ import { standingOf, type WatchedService } from '../monitor/watch.ts'
 import type { Registrar } from '../registrar/registrar.ts'
 import type { Registered } from '../registrar/registrations.ts'
 import { tagOf } from './condition.ts'
-import { isoTime, ServiceReport, summarize } from './reports.ts'
+import { isoTime, ServiceReport, summarize, whyExpired } from './reports.ts'
 
-const { service, status, since, checkedAt } = ServiceReport.shape
+const { service, status, reason, message, since, checkedAt } = ServiceReport.shape
 
 /** How a service is defined, beside how it stands. */
 export const ServiceDetail = z
   .object({
     service,
     status,
+    reason,
+    message,
     since,
     checkedAt,
     origin: z.enum(['file', 'http']).meta({
@@ -25,7 +27,8 @@ export const ServiceDetail = z
     }),
     definedAt: z.string().nullable().meta({ description: 'Where the configuration defines it; null for `http`.' }),
     expiresAt: z.string().meta({ format: 'date-time' }).nullable().meta({
-      description: 'When its `ttl` ends: then it is deregistered, unless it is registered again. Null without a `ttl`.',
+      description:
+        'When its `ttl` ends: then it is expired, unless it is registered again. In the past while it is expired; null without a `ttl`.',
     }),
     warnings: z.array(z.string()).meta({ description: 'What works but will surprise; one sentence each.' }),
     definition: ServiceDefinition,
@@ -54,17 +57,19 @@ export function sendDetail(
   const { name, origin } = watched.service
   const registered = origin === 'http' ? found : undefined
   const defined = registered?.service ?? watched.service
-  const { service, status, since, checkedAt } = summarize(watched, clock, standingOf(watched, clock.now()))
+  const { service, status, reason, since, checkedAt } = summarize(watched, clock, standingOf(watched, clock.now()))
   const detail: ServiceDetail = {
     service,
     status,
+    reason,
+    message: whyExpired(watched.service),
     since,
     checkedAt,
     origin,
     definedAt: origin === 'file' ? placeOf(name) : null,
-    expiresAt: isoTime(registered?.expiresAt ?? null, clock),
+    expiresAt: isoTime(registered?.lifetime.expiresAt ?? null, clock),
     warnings: origin === 'http' ? warningsOf(defined, dialRules(), registered?.settings) : [],
-    definition: defineService(defined, registered?.settings.ttl),
+    definition: defineService(defined, registered?.settings),
   }
   if (registered !== undefined) reply.header('etag', tagOf(registered.registration.revision))
   return reply.header('cache-control', 'no-store').send(detail)

@@ -19,6 +19,7 @@ function createPage() {
     /** Places in the list of them. */
     status: wordColumn(),
     isDrained: wordColumn(),
+    isExpired: wordColumn(),
     targets: countColumn(),
     targetsUp: countColumn(),
   }
@@ -49,6 +50,13 @@ const families: Family<Page>[] = [
     type: 'gauge',
     help: 'Always 1: the service is taken out of service by its operator. What its targets say is told all the same.',
     column: ({ isDrained }) => isDrained,
+    none: 0,
+  },
+  {
+    name: 'porthole_service_expired',
+    type: 'gauge',
+    help: 'Always 1: the registration of the service was not renewed within its ttl, so the service is down. What its targets say is told all the same.',
+    column: ({ isExpired }) => isExpired,
     none: 0,
   },
 ]
@@ -161,6 +169,7 @@ export function createServiceSeries({
       const { status, counts } = standingOf(watched, now)
       page.status[row] = placeOf(Status.options, status)
       page.isDrained[row] = drained ? 1 : 0
+      page.isExpired[row] = service.expiredTtlMs === null ? 0 : 1
       page.targets[row] = targets.length
       page.targetsUp[row] = counts.up
       // Those it joins before those it leaves, or a group of one would be gone in between.

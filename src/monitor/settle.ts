@@ -1,4 +1,5 @@
 import { type Health, nextHealth } from '../domain/health.ts'
+import { explainExpiry } from '../domain/lifetime.ts'
 import { type Outcome, type Reason, verdictOf } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
 import type { Transition } from '../domain/transition.ts'
@@ -70,11 +71,19 @@ export function reviewService(watchedService: WatchedService, now: number): read
   return [turnService(watchedService, to, now)]
 }
 
-/** Announces another status of a service. The cause it gives is the first target that is down, else the first that counts and is not up. */
+/**
+ * Announces another status of a service. The cause it gives is that its registration expired, else the first target that is down, else
+ * the first that counts and is not up.
+ */
 function turnService(watchedService: WatchedService, to: Status, now: number): Transition {
   const { service, targets, announced: from } = watchedService
   watchedService.announced = to
   watchedService.announcedAt = now
+  const { expiredTtlMs } = service
+  if (expiredTtlMs !== null) {
+    const message = explainExpiry(expiredTtlMs)
+    return { service: service.name, target: null, from, to, at: now, reason: 'expired', message }
+  }
   const reads = (target: WatchedTarget) => targetStatusAt(target, now).status
   const isAtFault = (target: WatchedTarget) => reads(target) !== 'up' && !isTargetPending(target, now)
   const culprit = targets.find((target) => reads(target) === 'down') ?? targets.find(isAtFault)

@@ -130,7 +130,9 @@ export function isTargetExcused({ health, watchedService }: WatchedTarget, now: 
 
 /** Whether the status of a service waits for a target that is reported as unknown only because this process did not run. */
 export function isServiceExcused(watched: WatchedService, now: number): boolean {
-  const { pauses, targets } = watched
+  const { pauses, targets, service } = watched
+  // An expired one is down, whatever its targets say.
+  if (service.expiredTtlMs !== null) return false
   if (pauses.ofProcess.length === 0 || countsOf(watched, now).unknown === 0) return false
   return targets.some((target) => isTargetExcused(target, now))
 }
@@ -163,7 +165,8 @@ export function serviceStatusAt(watched: WatchedService, now: number): Status {
 }
 
 function statusBy({ counts, pending }: Tally, watched: WatchedService, now: number): Status {
-  const { policy, quorum } = watched.service
+  const { policy, quorum, expiredTtlMs } = watched.service
+  if (expiredTtlMs !== null) return 'down'
   if (policy.unread.includes('quorum')) return 'unknown'
   const counted = statusOf(counts, quorum, pending)
   return counted === 'down' && mayHaveMore(watched, now) ? 'unknown' : counted

@@ -9,7 +9,7 @@ import { dayPanel, latencyPanel, transitionPanel } from './service-panels.ts'
 import { statusShape } from './shapes.ts'
 import { targetTable } from './target-table.ts'
 import { ageOf, type View } from './view.ts'
-import { sentenceOf } from './words.ts'
+import { sentenceOf, tellExpiry } from './words.ts'
 
 /** The page of one service, and how it stands. */
 export function servicePage(
@@ -20,12 +20,13 @@ export function servicePage(
   const { name } = watched.service
   const standing = standingOf(watched, view.now)
   const status = reportedStatus(watched, standing.status)
+  const expiry = tellExpiry(watched.service, view.details)
   const main = html`<nav class="back"><a href="${view.root}">All services</a></nav>
 <section class="headline" data-part="headline" data-status="${status}">
 <h1>${statusShape(status)}<span>${name}</span></h1>
 <p><b>${status}</b> ${ageOf(standing.since, view, 'for')}</p>
 </section>
-<div data-part="notices">${watched.drained && html`<p class="notice"><b>Draining</b> Taken out of service by its operator. Its targets are checked all the same.</p>`}${watched.checkedBy?.solo === true && html`<p class="notice"><b>Solo</b> This replica cannot reach the others and checks everything itself, so they may see it otherwise.</p>`}</div>
+<div data-part="notices">${watched.drained && html`<p class="notice"><b>Draining</b> Taken out of service by its operator. Its targets are checked all the same.</p>`}${expiry !== null && html`<p class="notice"><b>Expired</b> It is down, whatever its targets say: ${expiry}.</p>`}${watched.checkedBy?.solo === true && html`<p class="notice"><b>Solo</b> This replica cannot reach the others and checks everything itself, so they may see it otherwise.</p>`}</div>
 ${facts(watched, view)}
 <section class="panel" aria-labelledby="targets-title">
 <h2 id="targets-title">Targets</h2>

@@ -6,7 +6,7 @@ import { html, type Markup } from './markup.ts'
 import type { Entry } from './overview.ts'
 import { statusShape } from './shapes.ts'
 import { ageOf, type View } from './view.ts'
-import { formatLatency } from './words.ts'
+import { formatLatency, tellExpiry } from './words.ts'
 
 /** How many sentences a service that is not up gives for why. */
 const sentences = 2
@@ -30,15 +30,17 @@ ${status !== 'up' && reasons({ watched, standing, status }, view)}</li>
 /** Why a service is not up, in the words of its targets. */
 function reasons({ watched, status }: Entry, view: View): Markup | null {
   const drained = status === 'draining' && html`<span>taken out of service by its operator</span>`
+  const expiry = tellExpiry(watched.service, view.details)
+  const expired = expiry !== null && html`<span>${expiry}</span>`
   const faults = view.details
     ? watched.targets.filter((target) => targetStatusAt(target, view.now).status !== 'up')
     : []
-  if (faults.length === 0 && drained === false) return null
+  if (faults.length === 0 && drained === false && expired === false) return null
   const told = faults.slice(0, sentences).map((fault) => {
     const sentence = explainTarget(fault, view.now)
     const { name } = fault.target
     return html`<span>${!sentence.includes(name) && html`<b>${name}</b> `}${sentence}</span>`
   })
   const more = faults.length - told.length
-  return html`<p class="why">${drained}${told}${more > 0 && html`<span>and ${more} more</span>`}</p>`
+  return html`<p class="why">${drained}${expired}${told}${more > 0 && html`<span>and ${more} more</span>`}</p>`
 }

@@ -1,3 +1,5 @@
+import { explainExpiry } from '../domain/lifetime.ts'
+import type { Service } from '../domain/service.ts'
 import { type ReportedCounts, type ReportedStatus, worstFirst } from '../domain/status.ts'
 
 /** The worst status that any has; `up` where there is nothing. Drained ones are not at fault. */
@@ -40,6 +42,12 @@ export function titleOf(counts: Readonly<ReportedCounts>, isPart = false): strin
   const first = worstFirst.find((status) => counts[status] > 0)
   if (isPart && (first === undefined || first === 'up')) return 'Services may be missing'
   return first === undefined || first === 'up' ? 'All up' : `${counts[first]} ${first}`
+}
+
+/** Says that a service's registration expired; null while it did not. Sentences are for clients that may see details. */
+export function tellExpiry({ expiredTtlMs }: Service, details: boolean): string | null {
+  if (expiredTtlMs === null) return null
+  return details ? explainExpiry(expiredTtlMs) : 'its registration has expired'
 }
 
 const units = [

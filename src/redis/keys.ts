@@ -19,6 +19,8 @@ export type Keys = {
   readonly removed: string
   /** By name: until when a registration with a ttl holds. */
   readonly expiries: string
+  /** By name: when a registration expired. That holds as long as `expiries` says the same; else it was registered again since. */
+  readonly expired: string
   /** By name: the revision, and whether it is drained. */
   readonly drained: string
   readonly transitions: string
@@ -43,6 +45,7 @@ export function keysOf(namespace: string): Keys {
     registrations: key('registrations'),
     removed: key('removed'),
     expiries: key('expiries'),
+    expired: key('expired'),
     drained: key('drained'),
     transitions: key('transitions'),
     last: key('last'),

@@ -12,6 +12,8 @@ export type Expiries = {
 
 /** Not before this is looked again, so that many which end one by one do not wake the process for each. Milliseconds. */
 const leastSleepMs = 100
+/** So long names are ended before whatever else waits gets its turn of the event loop, in milliseconds. */
+const turnMs = 5
 /** Node.js fires a timer at once when it is set further ahead than this. Milliseconds. */
 const mostSleepMs = 2 ** 31 - 1
 
@@ -35,6 +37,7 @@ export function createExpiries({ clock, end }: { clock: Clock; end: (name: strin
     for (;;) {
       const next = inOrder.peek()
       if (next === undefined || next.dueAt > now) return next?.dueAt ?? null
+      if (clock.now() - now > turnMs) return next.dueAt
       forget(next.name)
       end(next.name)
     }

@@ -1,9 +1,11 @@
 import type { Clock } from '../clock.ts'
+import { dueStep, type Step } from '../domain/lifetime.ts'
 import type { Limits } from '../domain/limits.ts'
 import type { PolicyDefaults } from '../domain/policy.ts'
 import { type RegistrationSettings, writeRegistration } from '../domain/registration.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { Condition, Put, Removed, Store, Stored } from '../store/store.ts'
+import { excessDrains } from './absent-drains.ts'
 import { createRegistrations, expiryOf, type Registered, type Registrations } from './registrations.ts'
 
 /** What came of a put: the registration that was made or found to be the same, and whether it is new; or the revision that the condition found instead. */
@@ -43,7 +45,7 @@ export function createRegistrar({
   isShared?: boolean
   defaults?: PolicyDefaults
 }): Registrar {
-  const registrations = createRegistrations({ registry, store, clock, defaults, end: expire })
+  const registrations = createRegistrations({ registry, store, clock, defaults, onDue: takeStep })
   /** What the store is being asked to put, and how many ask. */
   const asked = new Map<string, number>()
 
@@ -63,27 +65,56 @@ export function createRegistrar({
     return stored
   }
 
-  function expire(name: string): void {
+  function takeStep(name: string): void {
     const entry = registrations.find(name)
     if (entry === undefined || asked.has(name)) return
-    const expired = store.expire(name, entry.registration.revision)
-    if (isShared) void lookAgain(name, expired)
-    // Should the store not be able to, it comes back with the next start, for its ttl.
-    else registrations.forget(name, expiryOf(entry))
+    const step = dueStep(entry.lifetime, entry.settings, clock.now())
+    if (step === null) registrations.schedule(name)
+    else void carryOut(step, entry)
   }
 
-  /** It may have been registered again elsewhere, or the store be away: then it is not for us to say that it is gone. */
-  async function lookAgain(name: string, expired: Promise<Stored<Removed>>): Promise<void> {
-    const stored = await expired
-    if (stored.ok && stored.value.done) return
-    if (registrations.find(name)?.settings.ttl !== undefined) registrations.endAt(name, clock.now() + retryMs)
+  async function carryOut(step: Step, entry: Registered): Promise<void> {
+    const { name, revision } = entry.registration
+    const answer = store.expire(name, revision, step)
+    // Should the store not be able to, it comes back with the next start, for its ttl.
+    if (!isShared && step === 'expire') registrations.expire(name, revision, clock.toEpoch(clock.now()))
+    else if (!isShared) registrations.forget(name, expiryOf(entry))
+    const stored = await answer
+    // It may have been registered again elsewhere, or the store be away: then this process may not say that it is expired or gone.
+    const isRefused = !stored.ok || !stored.value.done
+    if (isShared && isRefused && registrations.find(name) === entry) registrations.schedule(name, clock.now() + retryMs)
   }
+
+  /** Returns what may be deregistered to make room: not what the store is asked to register again. */
+  function dispensable(): Registered[] {
+    return registrations.expired().filter(({ registration }) => !asked.has(registration.name))
+  }
+
+  /** Deregisters expired services, the longest expired first, for as long as there are more services than the limit. */
+  async function makeRoom(): Promise<void> {
+    if (registry.services.size <= limits.services) return
+    for (const entry of dispensable()) {
+      if (registry.services.size <= limits.services) return
+      await carryOut('deregister', entry)
+    }
+  }
+
+  async function setDrained(name: string, drained: boolean): Promise<Stored<null>> {
+    const stored = await store.setDrained(name, drained)
+    if (stored.ok && !isShared) registry.setDrained([name], drained)
+    return stored
+  }
+
+  registry.changed.subscribe(({ removed }) => {
+    if (!removed.some((name) => registry.drained.has(name))) return
+    for (const name of excessDrains(registry.drained, registry.services)) void setDrained(name, false)
+  })
 
   return {
     registrations,
     refusalOf(name) {
       if (registry.services.has(name) || registry.services.size + asked.size < limits.services) return null
-      if (countOthers(name) < limits.services) return null
+      if (countOthers(name) - dispensable().length < limits.services) return null
       return `there are ${registry.services.size} services, and limits.services allows no more: deregister some, or raise it`
     },
     async put(name, settings, condition) {
@@ -96,8 +127,8 @@ export function createRegistrar({
       }
       const { value } = stored
       if (!value.done) {
-        // Its time may have ended while the store was asked.
-        if (held !== undefined) registrations.endAt(name, held.expiresAt)
+        // Its time may have come while the store was asked.
+        registrations.schedule(name)
         return { ok: true, value }
       }
       const { registration, change } = value
@@ -107,17 +138,14 @@ export function createRegistrar({
       }
       const registered = registrations.build(registration, settings)
       if (!isShared) registrations.put(registered)
+      if (change === 'created') await makeRoom()
       return { ok: true, value: { done: true, registered, change } }
     },
     async remove(name, condition) {
       const stored = await store.remove(name, condition)
-      if (stored.ok && stored.value.done && !isShared) registrations.forget(name, 'deregistered')
+      if (stored.ok && stored.value.done && !isShared) registrations.deregister(name, 'deregistered')
       return stored
     },
-    async setDrained(name, drained) {
-      const stored = await store.setDrained(name, drained)
-      if (stored.ok && !isShared) registry.setDrained([name], drained)
-      return stored
-    },
+    setDrained,
   }
 }

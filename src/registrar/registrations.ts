@@ -2,14 +2,15 @@ import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { formatDuration } from '../domain/duration.ts'
 import { type ForeignSettings, type ForeignWord, foreignWordsOf } from '../domain/foreign-settings.ts'
+import { expiredLifetime, type Lifetime, renewedLifetime } from '../domain/lifetime.ts'
 import type { PolicyDefaults } from '../domain/policy.ts'
 import { portionsOf } from '../domain/portions.ts'
 import { quote } from '../domain/quote.ts'
 import { type RegistrationSettings, readRegistration } from '../domain/registration.ts'
-import { buildService, type Service } from '../domain/service.ts'
+import { buildService, expireService, type Service } from '../domain/service.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { createSignal, type Signal } from '../monitor/signal.ts'
-import type { Registration, Store } from '../store/store.ts'
+import type { KeptRegistration, Registration, Store } from '../store/store.ts'
 import { createExpiries } from './expiries.ts'
 
 /** A service registered over HTTP. */
@@ -20,8 +21,8 @@ export type Registered = {
   readonly unread: readonly string[]
   /** What it makes together with the defaults. */
   service: Service
-  /** When it is deregistered unless it is registered again, an instant of the clock in milliseconds; null: never. */
-  expiresAt: number | null
+  /** Times are instants of the clock. */
+  lifetime: Lifetime
 }
 
 /** The services registered over HTTP that are known here, whoever was asked to register them. What is put or forgotten here is so in the registry. */
@@ -36,20 +37,26 @@ export type Registrations = {
   put(registered: Registered): void
   /** Puts what somebody else registered in force. Returns why it cannot be read, as a sentence; null when it can. */
   adopt(registration: Registration): string | null
+  /** Puts in force that a registration of this revision is expired since that time, in milliseconds since the epoch: it reads as down. */
+  expire(name: string, revision: number, expiredAt: number): void
+  /** Those that are expired and that no service of the file hides, the longest expired first. */
+  expired(): Registered[]
   /**
    * Puts what a store keeps in force, and deregisters what it has no longer, some at a time. Whoever is registered or deregistered
    * meanwhile stays so; nobody is to be drained meanwhile. Resolves with what cannot be read, as sentences; it stays in the store.
    */
-  restore(registrations: readonly Registration[], drained: readonly string[]): Promise<string[]>
-  /** The same was registered again: its time counts anew. */
+  restore(registrations: readonly KeptRegistration[], drained: readonly string[]): Promise<string[]>
+  /** The same was registered again: its time counts anew, and it is not expired any more. */
   renew(name: string): void
-  /** Calls for the end of a registration at this instant of the clock, in milliseconds, whatever its time to live says, and leaves `expiresAt` as it is; null: never. */
-  endAt(name: string, at: number | null): void
-  /** It was deregistered, or its time ended: a sentence says which. */
+  /** Calls `onDue` for a registration when its lifetime says, or at this instant of the clock, in milliseconds. */
+  schedule(name: string, at?: number): void
+  /** Takes a registration out of force, for a cause that a sentence tells, and ends its drain. */
+  deregister(name: string, cause: string): void
+  /** Takes a registration out of force likewise; a drain goes on. */
   forget(name: string, cause: string): void
   /** Puts other defaults in force, which hold for what registrations leave out: at once for who registers from now on, some at a time for those there are. */
   setDefaults(defaults: PolicyDefaults): Promise<void>
-  /** Calls for the end of what was not registered again in time; returns when to look again, null when nothing expires. */
+  /** Calls `onDue` for each registration whose time came; returns when to look again, null when nothing expires. */
   expireDue(): number | null
   close(): void
 }
@@ -58,31 +65,33 @@ export type Registrations = {
 const perTurn = { services: 100, targets: 1000 }
 
 /** A registration and what it says; a sentence says why it cannot be read. */
-type Read = { readonly registration: Registration; readonly said: ForeignSettings<RegistrationSettings> | string }
+type Read = { readonly registration: KeptRegistration; readonly said: ForeignSettings<RegistrationSettings> | string }
 
-/** Why a registration is gone whose time to live ended. */
+/** Says why a registration is gone whose time to live ended. */
 export function expiryOf({ settings }: Registered): string {
   return `deregistered: not registered again within its ttl of ${formatDuration(settings.ttl ?? 0)}`
 }
 
-/** Calls `end` with each name whose time is over; it stays registered until it is forgotten. */
+/** Calls `onDue` with each name whose time came; nothing else becomes of it by that. */
 export function createRegistrations({
   registry,
   store,
   clock,
   defaults: firstDefaults,
-  end,
+  onDue,
 }: {
   registry: Registry
   store: Pick<Store, 'setDrained'>
   clock: Clock
   defaults: PolicyDefaults
-  end: (name: string) => void
+  onDue: (name: string) => void
 }): Registrations {
   const registered = new Map<string, Registered>()
+  /** The names of those that are expired, the longest expired first. */
+  const expired = new Set<string>()
   /** What is being restored and is not in force yet. */
-  let awaited = new Map<string, Registration>()
-  const expiries = createExpiries({ clock, end })
+  let awaited = new Map<string, KeptRegistration>()
+  const expiries = createExpiries({ clock, end: onDue })
   const foreign = createSignal<ForeignWord>()
   let defaults = firstDefaults
 
@@ -91,33 +100,61 @@ export function createRegistrations({
     settings: RegistrationSettings,
     unread: readonly string[] = [],
   ): Registered {
-    const service = buildWith(registration.name, settings, unread)
-    return { registration, settings, unread, service, expiresAt: null }
+    const lifetime = renewedLifetime(settings, clock.now())
+    return {
+      registration,
+      settings,
+      unread,
+      service: buildWith(registration.name, settings, unread, lifetime),
+      lifetime,
+    }
   }
 
-  function buildWith(name: string, settings: RegistrationSettings, unread: readonly string[]): Service {
-    return buildService(name, settings, defaults, 'http', unread)
+  function buildWith(
+    name: string,
+    settings: RegistrationSettings,
+    unread: readonly string[],
+    { isExpired }: Lifetime,
+  ): Service {
+    const service = buildService(name, settings, defaults, 'http', unread)
+    return isExpired && settings.ttl !== undefined ? expireService(service, settings.ttl) : service
   }
 
-  /** The registry does not have it by that. */
-  function hold(entry: Registered): void {
+  function rebuilt({ registration, settings, unread, lifetime }: Registered): Service {
+    return buildWith(registration.name, settings, unread, lifetime)
+  }
+
+  /** Holds a registration from now on, which does not put it into the registry. */
+  function hold(entry: Registered, lifetime: Lifetime): void {
     registered.set(entry.registration.name, entry)
     awaited.delete(entry.registration.name)
-    renew(entry)
+    setLifetime(entry, lifetime)
   }
 
-  function renew(entry: Registered): void {
-    const { ttl } = entry.settings
-    entry.expiresAt = ttl === undefined ? null : clock.now() + ttl
-    expiries.set(entry.registration.name, entry.expiresAt)
+  /** Returns whether the registration expired by that, or is not expired any more. */
+  function setLifetime(entry: Registered, lifetime: Lifetime): boolean {
+    const { name } = entry.registration
+    const hasTurned = lifetime.isExpired !== entry.lifetime.isExpired
+    entry.lifetime = lifetime
+    if (hasTurned) entry.service = rebuilt(entry)
+    if (lifetime.isExpired) expired.add(name)
+    else expired.delete(name)
+    expiries.set(name, lifetime.dueAt)
+    return hasTurned
+  }
+
+  /** Puts the lifetimes of registrations in force that are held. */
+  function turn(entries: readonly Registered[], lifetimeOf: (entry: Registered) => Lifetime): void {
+    const turned = entries.filter((entry) => setLifetime(entry, lifetimeOf(entry)))
+    if (turned.length > 0) registry.register(turned.map(({ service }) => service))
   }
 
   function put(entry: Registered): void {
-    hold(entry)
+    hold(entry, renewedLifetime(entry.settings, clock.now()))
     registry.register([entry.service])
   }
 
-  function read(registration: Registration): Read {
+  function read(registration: KeptRegistration): Read {
     const where = `the registration of ${quote(registration.name)}`
     const said = readRegistration(registration.definition)
     if (typeof said === 'string') return { registration, said: `${where} cannot be read: ${said}` }
@@ -125,11 +162,19 @@ export function createRegistrations({
     return { registration, said }
   }
 
-  function* readAll(registrations: Iterable<Registration>): Generator<Read> {
+  function* readAll(registrations: Iterable<KeptRegistration>): Generator<Read> {
     for (const registration of registrations) yield read(registration)
   }
 
   const isHeld = (entry: Registered) => registered.get(entry.registration.name) === entry
+
+  /** The lifetime that a registration goes on with which a store kept: its time to live counts from now on unless it is expired. */
+  function keptLifetime(settings: RegistrationSettings, expiredAt: number | undefined): Lifetime {
+    const now = clock.now()
+    return expiredAt === undefined
+      ? renewedLifetime(settings, now)
+      : expiredLifetime(settings, clock.fromEpoch(expiredAt), now)
+  }
 
   /** Puts in force what can be read of these, but for what was registered or deregistered since they were awaited. Returns what cannot. */
   function putAwaited(some: readonly Read[]): string[] {
@@ -142,8 +187,9 @@ export function createRegistrations({
         unread.push(said)
         continue
       }
-      const entry = build(registration, said.settings, said.unread)
-      hold(entry)
+      const { expiredAt, ...plain } = registration
+      const entry = build(plain, said.settings, said.unread)
+      hold(entry, keptLifetime(said.settings, expiredAt))
       services.push(entry.service)
     }
     registry.register(services)
@@ -157,12 +203,17 @@ export function createRegistrations({
   }
 
   function forget(name: string, cause: string): void {
-    const wasHidden = registry.services.get(name)?.origin === 'file'
-    const wasDrained = registry.drained.has(name)
     registered.delete(name)
     awaited.delete(name)
+    expired.delete(name)
     expiries.set(name, null)
     registry.deregister(name, cause)
+  }
+
+  function deregister(name: string, cause: string): void {
+    const wasHidden = registry.services.get(name)?.origin === 'file'
+    const wasDrained = registry.drained.has(name)
+    forget(name, cause)
     if (!wasHidden) registry.setDrained([name], false)
     // The store forgot this with the registration, but it is the file's service that is drained.
     else if (wasDrained) void store.setDrained(name, true)
@@ -179,12 +230,23 @@ export function createRegistrations({
       put(build(registration, said.settings, said.unread))
       return null
     },
+    expire(name, revision, expiredAt) {
+      const entry = registered.get(name)
+      if (entry?.registration.revision !== revision) return
+      turn([entry], ({ settings }) => expiredLifetime(settings, clock.fromEpoch(expiredAt), clock.now()))
+    },
+    expired: () =>
+      [...expired].flatMap((name) => {
+        const entry = registered.get(name)
+        return entry === undefined || registry.services.get(name)?.origin !== 'http' ? [] : [entry]
+      }),
     async restore(registrations, drained) {
       const kept = new Set(registrations.map(({ name }) => name))
       const keptDrained = new Set(drained)
       const gone = [...registered.values()].filter(({ registration }) => !kept.has(registration.name))
       const isKnown = ({ name, revision }: Registration) => registered.get(name)?.registration.revision === revision
-      const others = registrations.filter((registration) => !isKnown(registration))
+      const known = new Map(registrations.filter(isKnown).map((one) => [one.name, one]))
+      const others = registrations.filter((one) => !known.has(one.name))
       awaited = new Map(others.map((registration) => [registration.name, registration]))
 
       await inTurns(gone, targetsOf, (some) => {
@@ -196,20 +258,31 @@ export function createRegistrations({
       await setDrained(newlyDrained, true)
       const unread: string[] = []
       await inTurns(readAll(others), targetsRead, (some) => unread.push(...putAwaited(some)))
+      // While the store was away nothing could be registered again.
+      const again = [...registered.values()].filter(({ registration }) => known.has(registration.name))
+      await inTurns(again, targetsOf, (some) => {
+        turn(some.filter(isHeld), ({ registration, settings, lifetime }) => {
+          const expiredAt = known.get(registration.name)?.expiredAt
+          return lifetime.isExpired && expiredAt !== undefined ? lifetime : keptLifetime(settings, expiredAt)
+        })
+      })
       return unread
     },
     renew(name) {
       const entry = registered.get(name)
-      if (entry !== undefined) renew(entry)
+      if (entry !== undefined) turn([entry], ({ settings }) => renewedLifetime(settings, clock.now()))
     },
-    endAt: expiries.set,
+    schedule(name, at) {
+      expiries.set(name, at ?? registered.get(name)?.lifetime.dueAt ?? null)
+    },
+    deregister,
     forget,
     setDefaults(next) {
       defaults = next
       return inTurns([...registered.values()], targetsOf, (some) => {
         // Who is deregistered meanwhile does not come up any more.
         const left = some.filter(isHeld)
-        for (const entry of left) entry.service = buildWith(entry.registration.name, entry.settings, entry.unread)
+        for (const entry of left) entry.service = rebuilt(entry)
         registry.register(left.map(({ service }) => service))
       })
     },

@@ -2,9 +2,8 @@ import type { Clock } from '../clock.ts'
 import { inKnownWords } from '../domain/transition.ts'
 import type { SharedLog } from '../monitor/earlier-log.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
-import type { Reply } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
-import type { RedisStore } from '../store/redis.ts'
+import { type RedisStore, readDrains } from '../store/redis.ts'
 import { mergeScript } from '../store/redis-scripts.ts'
 import type { Kept, Stored } from '../store/store.ts'
 import { seededScript, seedScript } from './health-script.ts'
@@ -82,11 +81,12 @@ async function readKept(
 }
 
 async function merge({ link, keys, sharedRegistry }: JoinParts): Promise<Stored<null>> {
-  const { meta, stream, registrations, removed, expiries, drained } = keys
+  const { meta, stream, registrations, removed, expiries, drained, expired } = keys
   const all = sharedRegistry.written()
   while (all.length > 0) {
     const some = all.splice(0, portion)
-    const on = [meta, stream, registrations, removed, expiries, drained, ...some.map(([, name]) => keys.health(name))]
+    const shared = [meta, stream, registrations, removed, expiries, drained, expired]
+    const on = [...shared, ...some.map(([, name]) => keys.health(name))]
     const answer = await link.run(mergeScript, on, ['', ...some.flat()])
     if (!answer.ok) return answer
   }
@@ -120,12 +120,4 @@ function readShared({ transitions, absences, completeAfter }: Kept, clock: Clock
     absences: absences.map(({ from, to }) => ({ from: clock.fromEpoch(from), to: clock.fromEpoch(to) })),
     completeAfter: { id: completeAfter.id, at: clock.fromEpoch(completeAfter.at) },
   }
-}
-
-function readDrains(reply: Reply): [string, { revision: number; drained: boolean }][] {
-  const flat = (reply ?? []) as readonly string[]
-  return Array.from({ length: flat.length / 2 }, (_, i) => {
-    const [revision, flag] = (flat[2 * i + 1] as string).split(' ')
-    return [flat[2 * i] as string, { revision: Number(revision), drained: flag === '1' }]
-  })
 }

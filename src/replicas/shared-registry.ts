@@ -1,14 +1,16 @@
 import type { Registry } from '../monitor/registry.ts'
-import { expiryOf, type Registrations } from '../registrar/registrations.ts'
-import type { Registration } from '../store/store.ts'
+import { expiryOf, type Registered, type Registrations } from '../registrar/registrations.ts'
+import type { Drain } from '../store/redis.ts'
+import type { KeptRegistration } from '../store/store.ts'
 
-const kinds: readonly string[] = ['put', 'renewed', 'removed', 'drained']
+const kinds: readonly string[] = ['put', 'renewed', 'expired', 'removed', 'drained']
 /** How many removals are remembered, the newest. */
 const mostRemoved = 10_000
 
 /** A registration as it was last known; its definition is null once it is removed. */
 type Known = { readonly revision: number; readonly definition: string | null }
-type Drain = { readonly revision: number; readonly drained: boolean }
+/** How long a registration holds in milliseconds, if it does not hold for good or is expired. */
+type WrittenTtl = number | 'expired' | ''
 
 /** What all replicas know of the registry, kept so that it can be given to a store that lost it. */
 export type SharedRegistry = {
@@ -17,13 +19,13 @@ export type SharedRegistry = {
   /** Takes in an entry of the stream. Returns what is wrong with it, as a sentence; null when nothing is. */
   take(kind: string, fields: ReadonlyMap<string, string>): string | null
   /** All that is known, as the store takes it to bring both together: kind, name, revision, value and time to live of each. */
-  written(): [kind: string, name: string, revision: number, value: string | number, ttlMs: number | ''][]
+  written(): [kind: string, name: string, revision: number, value: string | number, ttl: WrittenTtl][]
   /**
    * Puts what the store keeps in force, once both were brought together, some at a time: until that is done nothing else is to be taken
    * in. Resolves with what cannot be read, as sentences.
    */
   restore(
-    registrations: readonly Registration[],
+    registrations: readonly KeptRegistration[],
     drains: readonly (readonly [name: string, Drain])[],
   ): Promise<string[]>
 }
@@ -52,6 +54,17 @@ export function createSharedRegistry({
     return true
   }
 
+  function takeRemoval(name: string, revision: number, fields: ReadonlyMap<string, string>): void {
+    // A replica that does not know of drains that outlive a registration ends them, and says nothing of it.
+    const isDrainKept = fields.get('drain') === 'kept'
+    if (!isDrainKept && drains.has(name)) drains.set(name, { revision, drained: false })
+    const registered = registrations.find(name)
+    if (registered === undefined) return
+    const cause = fields.get('expired') === '' ? 'deregistered' : expiryOf(registered)
+    if (isDrainKept) registrations.forget(name, cause)
+    else registrations.deregister(name, cause)
+  }
+
   return {
     takes: (kind) => kinds.includes(kind),
     take(kind, fields) {
@@ -60,12 +73,8 @@ export function createSharedRegistry({
       if (kind === 'renewed') registrations.renew(name)
       if (kind === 'put' && note(name, revision, text('definition')))
         return registrations.adopt({ name, revision, definition: text('definition') })
-      if (kind === 'removed' && note(name, revision, null)) {
-        if (drains.has(name)) drains.set(name, { revision, drained: false })
-        const registered = registrations.find(name)
-        if (registered !== undefined)
-          registrations.forget(name, text('expired') === '' ? 'deregistered' : expiryOf(registered))
-      }
+      if (kind === 'expired') registrations.expire(name, revision, Number(text('at')))
+      if (kind === 'removed' && note(name, revision, null)) takeRemoval(name, revision, fields)
       if (kind === 'drained' && revision > (drains.get(name)?.revision ?? 0)) {
         const drained = text('drained') === '1'
         drains.set(name, { revision, drained })
@@ -74,10 +83,10 @@ export function createSharedRegistry({
       return null
     },
     written: () => [
-      ...[...known].map(([name, { revision, definition }]): [string, string, number, string, number | ''] =>
+      ...[...known].map(([name, { revision, definition }]): [string, string, number, string, WrittenTtl] =>
         definition === null
           ? ['removed', name, revision, '', '']
-          : ['put', name, revision, definition, registrations.find(name)?.settings.ttl ?? ''],
+          : ['put', name, revision, definition, writtenTtl(registrations.find(name))],
       ),
       ...[...drains].map(([name, { revision, drained }]): [string, string, number, number, ''] => [
         'drained',
@@ -96,4 +105,9 @@ export function createSharedRegistry({
       return registrations.restore(kept, drained)
     },
   }
+}
+
+function writtenTtl(registered: Registered | undefined): WrittenTtl {
+  if (registered === undefined) return ''
+  return registered.lifetime.isExpired ? 'expired' : (registered.settings.ttl ?? '')
 }

@@ -180,7 +180,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
       load: () => ask((store) => store.load()),
       put: (service, definition, condition) => ask((store) => store.put(service, definition, condition)),
       remove: (service, condition) => ask((store) => store.remove(service, condition)),
-      expire: (service, revision) => ask((store) => store.expire(service, revision)),
+      expire: (service, revision, step) => ask((store) => store.expire(service, revision, step)),
       setDrained: (service, drained) => ask((store) => store.setDrained(service, drained)),
       append: (transitions, missing) => ask((store) => store.append(transitions, missing)),
       addAbsence: (absence) => ask((store) => store.addAbsence(absence)),

@@ -1,10 +1,10 @@
 import type { Absence } from '../domain/absence.ts'
 import { conditionHolds } from './condition.ts'
-import type { Condition, KeptTransition, Registration, Removed, Retention, Store, Stored } from './store.ts'
+import type { Condition, KeptRegistration, KeptTransition, Removed, Retention, Store, Stored } from './store.ts'
 
 /** Keeps everything for as long as the process lives, so no earlier one ever ran with it. `now` tells milliseconds since the epoch. */
 export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => number = Date.now): Store {
-  const registrations = new Map<string, Registration>()
+  const registrations = new Map<string, KeptRegistration>()
   const drained = new Set<string>()
   /** The oldest first. */
   let transitions: KeptTransition[] = []
@@ -30,12 +30,12 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
     completeOnlyAfter(newest.id, newest.at)
   }
 
-  async function remove(name: string, condition: Condition): Promise<Stored<Removed>> {
+  /** Does this with a registration, if there is one and the condition holds. */
+  function change(name: string, condition: Condition, act: (old: KeptRegistration) => void): Stored<Removed> {
     const old = registrations.get(name)
     if (old === undefined || !conditionHolds(condition, old.revision))
       return stored({ done: false, revision: old?.revision ?? null })
-    registrations.delete(name)
-    drained.delete(name)
+    act(old)
     return stored({ done: true })
   }
 
@@ -47,16 +47,29 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
     },
     async put(name, definition, condition) {
       const old = registrations.get(name)
-      if (!conditionHolds(condition, old?.revision ?? null))
+      if (!conditionHolds(condition, old?.revision ?? null, old?.expiredAt !== undefined))
         return stored({ done: false, revision: old?.revision ?? null })
-      if (old?.definition === definition) return stored({ done: true, registration: old, change: 'none' })
+      const isNew = old === undefined || condition.ifNoneMatch !== undefined
+      if (!isNew && old.definition === definition) {
+        const registration = { name, definition, revision: old.revision }
+        registrations.set(name, registration)
+        return stored({ done: true, registration, change: 'none' })
+      }
       lastRevision = Math.max(lastRevision + 1, Math.floor(now()))
       const registration = { name, definition, revision: lastRevision }
       registrations.set(name, registration)
-      return stored({ done: true, registration, change: old === undefined ? 'created' : 'replaced' })
+      return stored({ done: true, registration, change: isNew ? 'created' : 'replaced' })
     },
-    remove,
-    expire: (name, revision) => remove(name, { ifMatch: [revision] }),
+    remove: async (name, condition) =>
+      change(name, condition, () => {
+        registrations.delete(name)
+        drained.delete(name)
+      }),
+    expire: async (name, revision, step) =>
+      change(name, { ifMatch: [revision] }, (old) => {
+        if (step === 'deregister') registrations.delete(name)
+        else registrations.set(name, { ...old, expiredAt: now() })
+      }),
     async setDrained(name, isDrained) {
       if (isDrained) drained.add(name)
       else drained.delete(name)

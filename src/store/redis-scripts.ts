@@ -16,10 +16,10 @@ local function revise(key, now)
   return revision
 end
 
--- Whether a condition holds for what has this revision (nil: there is nothing). From ARGV[at] on: '1' for If-None-Match: *;
--- '' for no If-Match, '*', or 'list' and the revisions.
-local function holds(at, revision)
-  if ARGV[at] == '1' and revision then return false end
+-- Whether a condition holds for what has this revision (nil: there is nothing). From ARGV[at] on: '1' for If-None-Match: *, to
+-- which what is expired is absent; '' for no If-Match, '*', or 'list' and the revisions.
+local function holds(at, revision, isExpired)
+  if ARGV[at] == '1' and revision and not isExpired then return false end
   local match = ARGV[at + 1]
   if match == '' then return true end
   if not revision then return false end
@@ -34,6 +34,12 @@ local function registered(key, name)
   local value = redis.call('HGET', key, name)
   if not value then return nil end
   return string.match(value, '^(%d+) (.*)$')
+end
+
+-- Whether a registration is marked as expired, and was not registered again since.
+local function isMarked(expiries, expired, name)
+  local at = redis.call('HGET', expired, name)
+  return at and at == redis.call('HGET', expiries, name)
 end
 `
 
@@ -70,43 +76,80 @@ local function keep(transitions, last, key, id, own, to, json)
 end
 `
 
-/** KEYS meta registrations drained absences last. Returns what is kept, but for the transitions, as flat lists. ARGV now. */
+/**
+ * KEYS meta registrations drained absences last expiries expired. Returns what is kept, but for the transitions, as flat lists. ARGV now.
+ * Marks that hold no longer are forgotten: a replica that does not know of them leaves them behind.
+ */
 export const loadScript = script(
   common,
   `
 begin(KEYS[1], clock(ARGV[1]))
+local marks, all = {}, redis.call('HGETALL', KEYS[7])
+for i = 1, #all, 2 do
+  if isMarked(KEYS[6], KEYS[7], all[i]) then
+    marks[#marks + 1] = all[i]
+    marks[#marks + 1] = all[i + 1]
+  else
+    redis.call('HDEL', KEYS[7], all[i])
+  end
+end
 return {
   redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]), redis.call('HGETALL', KEYS[3]),
-  redis.call('HGETALL', KEYS[4]), redis.call('HVALS', KEYS[5]),
+  redis.call('HGETALL', KEYS[4]), redis.call('HVALS', KEYS[5]), marks,
 }`,
 )
 
-/** KEYS meta stream registrations removed expiries. ARGV now name definition ttl condition. Returns change, revision, entry; or 'no' and the revision. */
+/** KEYS meta stream registrations removed expiries expired. ARGV now name definition ttl condition. Returns change, revision, entry; or 'no' and the revision. */
 export const putScript = script(
   common,
   `
-local key, stream, registrations, removed, expiries = unpack(KEYS)
+local key, stream, registrations, removed, expiries, expired = unpack(KEYS)
 local now, name, definition, ttl = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 begin(key, now)
 local revision, before = registered(registrations, name)
-if not holds(5, revision) then return { 'no', revision or '' } end
+if not holds(5, revision, isMarked(expiries, expired, name)) then return { 'no', revision or '' } end
+local isNew = not revision or ARGV[5] == '1'
+redis.call('HDEL', expired, name)
 if ttl == '' then redis.call('HDEL', expiries, name) else redis.call('HSET', expiries, name, whole(now + ttl)) end
-if before == definition then
+if not isNew and before == definition then
   local entry = ttl ~= '' and push(stream, key, 'renewed', 'name', name, 'revision', revision) or 0
   return { 'none', revision, entry }
 end
-local change = revision and 'replaced' or 'created'
+local change = isNew and 'created' or 'replaced'
 revision = whole(revise(key, now))
 redis.call('HSET', registrations, name, revision .. ' ' .. definition)
 redis.call('ZREM', removed, name)
 return { change, revision, push(stream, key, 'put', 'name', name, 'revision', revision, 'definition', definition) }`,
 )
 
-/** KEYS meta stream registrations removed expiries drained health. ARGV now name expired condition. Returns 'yes' and the entry; or 'no' and the revision. */
+/**
+ * Marks a registration of this revision as expired, from now on. KEYS meta stream registrations expiries expired. ARGV now name revision.
+ * Returns 'yes' and the entry; or 'no' and the revision.
+ */
+export const expireScript = script(
+  common,
+  `
+local key, stream, registrations, expiries, expired = unpack(KEYS)
+local now, name, wanted = clock(ARGV[1]), ARGV[2], ARGV[3]
+local revision = registered(registrations, name)
+if revision ~= wanted then return { 'no', revision or '' } end
+-- It may have been registered again, at another replica, or be marked already.
+local untilTime = redis.call('HGET', expiries, name)
+if not untilTime or tonumber(untilTime) > now or isMarked(expiries, expired, name) then return { 'no', revision } end
+local at = whole(math.floor(now))
+redis.call('HSET', expiries, name, at)
+redis.call('HSET', expired, name, at)
+return { 'yes', push(stream, key, 'expired', 'name', name, 'revision', revision, 'at', at) }`,
+)
+
+/**
+ * Forgets a registration; one that expired stays drained if it is. KEYS meta stream registrations removed expiries expired drained health.
+ * ARGV now name expired condition. Returns 'yes' and the entry; or 'no' and the revision.
+ */
 export const removeScript = script(
   common,
   `
-local key, stream, registrations, removed, expiries, drained, health = unpack(KEYS)
+local key, stream, registrations, removed, expiries, marks, drained, health = unpack(KEYS)
 local now, name, expired = clock(ARGV[1]), ARGV[2], ARGV[3]
 local revision = registered(registrations, name)
 if not revision or not holds(4, revision) then return { 'no', revision or '' } end
@@ -118,10 +161,12 @@ end
 revision = whole(revise(key, now))
 redis.call('HDEL', registrations, name)
 redis.call('HDEL', expiries, name)
-if redis.call('HEXISTS', drained, name) == 1 then redis.call('HSET', drained, name, revision .. ' 0') end
+redis.call('HDEL', marks, name)
+if expired == '' and redis.call('HEXISTS', drained, name) == 1 then redis.call('HSET', drained, name, revision .. ' 0') end
 redis.call('ZADD', removed, revision, name)
 redis.call('DEL', health)
-return { 'yes', push(stream, key, 'removed', 'name', name, 'revision', revision, 'expired', expired) }`,
+local drain = expired == '' and 'ended' or 'kept'
+return { 'yes', push(stream, key, 'removed', 'name', name, 'revision', revision, 'expired', expired, 'drain', drain) }`,
 )
 
 /** KEYS meta stream drained. ARGV now name 1|0. Returns the entry. */
@@ -209,13 +254,13 @@ return 0`,
 
 /**
  * Brings together what a replica knows with what is kept: of each name the newest revision counts. KEYS meta stream registrations
- * removed expiries drained health…, ARGV now, then kind, name, revision, value of each: 'put' with the definition and then the ttl or
- * '', 'removed', or 'drained' with 1|0.
+ * removed expiries drained expired health…, ARGV now, then kind, name, revision, value of each: 'put' with the definition and then the
+ * ttl, '' or 'expired', 'removed', or 'drained' with 1|0.
  */
 export const mergeScript = script(
   common,
   `
-local key, stream, registrations, removed, expiries, drained = unpack(KEYS)
+local key, stream, registrations, removed, expiries, drained, expired = unpack(KEYS)
 local now = clock(ARGV[1])
 begin(key, now)
 local i, n = 2, 0
@@ -233,13 +278,20 @@ while i <= #ARGV do
     if kind == 'put' then
       redis.call('HSET', registrations, name, revision .. ' ' .. value)
       redis.call('ZREM', removed, name)
-      if ttl ~= '' then redis.call('HSET', expiries, name, whole(now + ttl)) end
       push(stream, key, 'put', 'name', name, 'revision', revision, 'definition', value)
+      if ttl == 'expired' then
+        local at = whole(math.floor(now))
+        redis.call('HSET', expiries, name, at)
+        redis.call('HSET', expired, name, at)
+        push(stream, key, 'expired', 'name', name, 'revision', revision, 'at', at)
+      elseif ttl ~= '' then
+        redis.call('HSET', expiries, name, whole(now + ttl))
+      end
     elseif kind == 'removed' then
       redis.call('HDEL', registrations, name)
       redis.call('HDEL', expiries, name)
       redis.call('ZADD', removed, revision, name)
-      redis.call('DEL', KEYS[6 + n])
+      redis.call('DEL', KEYS[7 + n])
       push(stream, key, 'removed', 'name', name, 'revision', revision, 'expired', '')
     else
       redis.call('HSET', drained, name, revision .. ' ' .. value)

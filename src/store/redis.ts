@@ -6,6 +6,7 @@ import {
   appendScript,
   beatScript,
   drainScript,
+  expireScript,
   loadScript,
   putScript,
   removeScript,
@@ -42,7 +43,7 @@ export function createRedisStore({
   now,
 }: RedisStoreParts): RedisStore {
   const time = () => (now === undefined ? '' : String(now()))
-  const { meta, stream, registrations, removed, expiries, drained, transitions, last, absences } = keys
+  const { meta, stream, registrations, removed, expiries, expired, drained, transitions, last, absences } = keys
 
   async function change<Value>(
     script: Script,
@@ -58,7 +59,7 @@ export function createRedisStore({
   }
 
   async function put(name: string, definition: string, condition: Condition, ttlMs?: number): Promise<Stored<Put>> {
-    const on = [meta, stream, registrations, removed, expiries]
+    const on = [meta, stream, registrations, removed, expiries, expired]
     const input = [time(), name, definition, ttlMs ?? '', ...written(condition)]
     return change<Put>(putScript, on, input, ([change = '', revision = '', entry = '0']) => {
       if (change === 'no') return { value: { done: false, revision: revisionOf(revision) }, entry: 0 }
@@ -67,19 +68,22 @@ export function createRedisStore({
     })
   }
 
-  function take(name: string, condition: Condition, expired: '' | '1'): Promise<Stored<Removed>> {
-    const on = [meta, stream, registrations, removed, expiries, drained, keys.health(name)]
-    return change<Removed>(removeScript, on, [time(), name, expired, ...written(condition)], ([done, found = '']) =>
-      done === 'yes'
-        ? { value: { done: true }, entry: Number(found) }
-        : { value: { done: false, revision: revisionOf(found) }, entry: 0 },
-    )
+  function remove(name: string, condition: Condition, hasExpired: '' | '1'): Promise<Stored<Removed>> {
+    const on = [meta, stream, registrations, removed, expiries, expired, drained, keys.health(name)]
+    return change(removeScript, on, [time(), name, hasExpired, ...written(condition)], readRemoved)
+  }
+
+  function mark(name: string, revision: number): Promise<Stored<Removed>> {
+    const on = [meta, stream, registrations, expiries, expired]
+    return change(expireScript, on, [time(), name, revision], readRemoved)
   }
 
   async function load(): Promise<Stored<Kept>> {
-    const answer = await run(loadScript, [meta, registrations, drained, absences, last], [time()])
+    const on = [meta, registrations, drained, absences, last, expiries, expired]
+    const answer = await run(loadScript, on, [time()])
     if (!answer.ok) return answer
-    const [metaReply, registrationReply, drainedReply, absenceReply, lastReply] = answer.value as Reply[]
+    const [metaReply, registrationReply, drainedReply, absenceReply, lastReply, expiredReply] = answer.value as Reply[]
+    const expiredAt = new Map(pairs(expiredReply))
     const numbers = new Map(pairs(metaReply))
     const number = (field: string) => Number(numbers.get(field) ?? 0)
     const older = texts(lastReply)
@@ -100,9 +104,11 @@ export function createRedisStore({
       value: {
         registrations: pairs(registrationReply).map(([name, value]) => {
           const space = value.indexOf(' ')
-          return { name, definition: value.slice(space + 1), revision: Number(value.slice(0, space)) }
+          const registration = { name, definition: value.slice(space + 1), revision: Number(value.slice(0, space)) }
+          const at = expiredAt.get(name)
+          return at === undefined ? registration : { ...registration, expiredAt: Number(at) }
         }),
-        drained: pairs(drainedReply).flatMap(([name, value]) => (value.endsWith(' 1') ? name : [])),
+        drained: readDrains(drainedReply).flatMap(([name, { drained }]) => (drained ? name : [])),
         transitions: [...older, ...found],
         absences: pairs(absenceReply)
           .map(([from, to]) => ({ from: Number(from), to: Number(to) }))
@@ -127,8 +133,9 @@ export function createRedisStore({
     name: 'redis',
     load,
     put,
-    remove: (name, condition) => take(name, condition, ''),
-    expire: (name, revision) => take(name, { ifMatch: [revision] }, '1'),
+    remove: (name, condition) => remove(name, condition, ''),
+    expire: (name, revision, step) =>
+      step === 'expire' ? mark(name, revision) : remove(name, { ifMatch: [revision] }, '1'),
     setDrained: (name, isDrained) =>
       change(drainScript, [meta, stream, drained], [time(), name, isDrained ? 1 : 0], ([entry]) => ({
         value: null,
@@ -153,6 +160,25 @@ function written({ ifMatch, ifNoneMatch }: Condition): (string | number)[] {
   const none = ifNoneMatch === undefined ? '' : '1'
   if (ifMatch === undefined) return [none, '']
   return ifMatch === '*' ? [none, '*'] : [none, 'list', ...ifMatch]
+}
+
+function readRemoved([done, found = '']: readonly string[]): { value: Removed; entry: number } {
+  return done === 'yes'
+    ? { value: { done: true }, entry: Number(found) }
+    : { value: { done: false, revision: revisionOf(found) }, entry: 0 }
+}
+
+/** Whether a service is drained, and the revision of that change. */
+export type Drain = { readonly revision: number; readonly drained: boolean }
+
+/** Reads the hash of drains, in the order in which they changed. */
+export function readDrains(reply: Reply | undefined): [name: string, Drain][] {
+  return pairs(reply)
+    .map(([name, value]): [string, Drain] => {
+      const [revision, flag] = value.split(' ')
+      return [name, { revision: Number(revision), drained: flag === '1' }]
+    })
+    .sort(([, a], [, b]) => a.revision - b.revision)
 }
 
 const revisionOf = (text: string) => (text === '' ? null : Number(text))

@@ -7,7 +7,7 @@ export const applicationId = 0x50_6f_72_74
 export type Migration = (db: DatabaseSync, now: number) => void
 
 /** The first makes version 1 of an empty file. What was released is never changed, only added to. */
-const migrations: readonly Migration[] = [
+export const migrations: readonly Migration[] = [
   (db, now) => {
     db.exec(`
       CREATE TABLE meta (
@@ -37,6 +37,12 @@ const migrations: readonly Migration[] = [
       CREATE TABLE absences ("from" REAL PRIMARY KEY, "to" REAL NOT NULL) STRICT, WITHOUT ROWID;
       CREATE INDEX changes_of_services ON transitions (service, id) WHERE target IS NULL`)
     db.prepare('INSERT INTO meta VALUES (1, 0, NULL, ?, ?, 0)').run(Math.floor(now) * 1000, now)
+  },
+  (db) => {
+    // When a registration expired; null while it is not. When a service was drained; 0 if that was before this version.
+    db.exec(`
+      ALTER TABLE registrations ADD COLUMN expired_at REAL;
+      ALTER TABLE drained ADD COLUMN since REAL NOT NULL DEFAULT 0`)
   },
 ]
 

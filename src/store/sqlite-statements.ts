@@ -1,7 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Absence } from '../domain/absence.ts'
+import type { Step } from '../domain/lifetime.ts'
 import { conditionHolds } from './condition.ts'
-import type { Condition, Kept, KeptTransition, Put, Registration, Removed, Retention } from './store.ts'
+import type { Condition, Kept, KeptRegistration, KeptTransition, Put, Removed, Retention } from './store.ts'
 
 /** What a store is asked. `now` is milliseconds since the epoch, of when it was asked. */
 export type Operation =
@@ -15,7 +16,14 @@ export type Operation =
       readonly now: number
     }
   | { readonly kind: 'remove'; readonly name: string; readonly condition: Condition }
-  | { readonly kind: 'setDrained'; readonly name: string; readonly drained: boolean }
+  | {
+      readonly kind: 'expire'
+      readonly name: string
+      readonly revision: number
+      readonly step: Step
+      readonly now: number
+    }
+  | { readonly kind: 'setDrained'; readonly name: string; readonly drained: boolean; readonly now: number }
   | { readonly kind: 'append'; readonly transitions: readonly KeptTransition[]; readonly missing: boolean }
   | { readonly kind: 'addAbsence'; readonly absence: Absence }
   | { readonly kind: 'beat'; readonly now: number }
@@ -37,6 +45,17 @@ type Meta = {
   readonly forgotten_id: number
 }
 
+type Row = {
+  readonly name: string
+  readonly definition: string
+  readonly revision: number
+  readonly expired_at: number | null
+}
+
+function readRow({ expired_at: expiredAt, ...registration }: Row): KeptRegistration {
+  return expiredAt === null ? registration : { ...registration, expiredAt }
+}
+
 /** Prepares what an open database is asked. */
 export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Retention): Perform {
   const sql = prepare(db)
@@ -44,12 +63,15 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
   let uncounted = Number.POSITIVE_INFINITY
 
   const meta = () => sql.meta.get() as Meta
-  const find = (name: string) => sql.registration.get(name) as Registration | undefined
+  const find = (name: string) => {
+    const row = sql.registration.get(name) as Row | undefined
+    return row && readRow(row)
+  }
 
   function load(): Loaded {
     const { alive_at: aliveAt, complete_after_id: id, complete_after_at: at } = meta()
     return {
-      registrations: sql.registrations.all() as Registration[],
+      registrations: (sql.registrations.all() as Row[]).map(readRow),
       drained: sql.drained.all().map(({ name }) => String(name)),
       absences: sql.absences.all() as Absence[],
       completeAfter: { id, at },
@@ -59,25 +81,44 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
 
   function put({ name, definition, condition, now }: Operation & { kind: 'put' }): Put {
     const old = find(name)
-    if (!conditionHolds(condition, old?.revision ?? null)) return { done: false, revision: old?.revision ?? null }
-    if (old?.definition === definition) return { done: true, registration: old, change: 'none' }
+    if (!conditionHolds(condition, old?.revision ?? null, old?.expiredAt !== undefined))
+      return { done: false, revision: old?.revision ?? null }
+    const isNew = old === undefined || condition.ifNoneMatch !== undefined
+    if (!isNew && old.definition === definition) {
+      if (old.expiredAt !== undefined) sql.setExpired.run(null, name)
+      return { done: true, registration: { name, definition, revision: old.revision }, change: 'none' }
+    }
     const revision = Math.max(meta().last_revision + 1, Math.floor(now))
     sql.setRevision.run(revision)
     sql.put.run(name, definition, revision)
     return {
       done: true,
       registration: { name, definition, revision },
-      change: old === undefined ? 'created' : 'replaced',
+      change: isNew ? 'created' : 'replaced',
     }
   }
 
-  function remove({ name, condition }: Operation & { kind: 'remove' }): Removed {
+  /** Does this with a registration, if there is one and the condition holds. */
+  function change(name: string, condition: Condition, act: () => void): Removed {
     const old = find(name)
     if (old === undefined || !conditionHolds(condition, old.revision))
       return { done: false, revision: old?.revision ?? null }
-    sql.remove.run(name)
-    sql.undrain.run(name)
+    act()
     return { done: true }
+  }
+
+  function remove({ name, condition }: Operation & { kind: 'remove' }): Removed {
+    return change(name, condition, () => {
+      sql.remove.run(name)
+      sql.undrain.run(name)
+    })
+  }
+
+  function expire({ name, revision, step, now }: Operation & { kind: 'expire' }): Removed {
+    return change(name, { ifMatch: [revision] }, () => {
+      if (step === 'deregister') sql.remove.run(name)
+      else sql.setExpired.run(now, name)
+    })
   }
 
   function append({ transitions, missing }: Operation & { kind: 'append' }): void {
@@ -120,8 +161,11 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
         return put(operation)
       case 'remove':
         return remove(operation)
+      case 'expire':
+        return expire(operation)
       case 'setDrained':
-        sql[operation.drained ? 'drain' : 'undrain'].run(operation.name)
+        if (operation.drained) sql.drain.run(operation.name, operation.now)
+        else sql.undrain.run(operation.name)
         return null
       case 'append':
         append(operation)
@@ -147,10 +191,11 @@ function prepare(db: DatabaseSync) {
     ),
     registration: db.prepare('SELECT * FROM registrations WHERE name = ?'),
     registrations: db.prepare('SELECT * FROM registrations'),
-    put: db.prepare('INSERT OR REPLACE INTO registrations VALUES (?, ?, ?)'),
+    put: db.prepare('INSERT OR REPLACE INTO registrations (name, definition, revision) VALUES (?, ?, ?)'),
+    setExpired: db.prepare('UPDATE registrations SET expired_at = ? WHERE name = ?'),
     remove: db.prepare('DELETE FROM registrations WHERE name = ?'),
-    drained: db.prepare('SELECT name FROM drained'),
-    drain: db.prepare('INSERT INTO drained VALUES (?) ON CONFLICT DO NOTHING'),
+    drained: db.prepare('SELECT name FROM drained ORDER BY since'),
+    drain: db.prepare('INSERT INTO drained VALUES (?, ?) ON CONFLICT DO NOTHING'),
     undrain: db.prepare('DELETE FROM drained WHERE name = ?'),
     transitions: db.prepare('SELECT * FROM transitions WHERE id > ? ORDER BY id LIMIT ?'),
     append: db.prepare(

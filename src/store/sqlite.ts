@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Loaded, Operation } from './sqlite-statements.ts'
 import { startStoreThread } from './sqlite-thread.ts'
-import type { Condition, Kept, KeptTransition, Put, Removed, Retention, Store, Stored } from './store.ts'
+import type { Kept, KeptTransition, Put, Removed, Retention, Store, Stored } from './store.ts'
 
 /** How many transitions come from the thread in one message: taking it holds the process up, and all at once would fill its memory. */
 const portion = 2000
@@ -42,17 +42,15 @@ export async function openSqliteStore({
     }
   }
 
-  const remove = (name: string, condition: Condition) => asking<Removed>({ kind: 'remove', name, condition })
-
   return {
     ok: true,
     value: {
       name: 'sqlite',
       load,
       put: (name, definition, condition) => asking<Put>({ kind: 'put', name, definition, condition, now: now() }),
-      remove,
-      expire: (name, revision) => remove(name, { ifMatch: [revision] }),
-      setDrained: (name, drained) => asking<null>({ kind: 'setDrained', name, drained }),
+      remove: (name, condition) => asking<Removed>({ kind: 'remove', name, condition }),
+      expire: (name, revision, step) => asking<Removed>({ kind: 'expire', name, revision, step, now: now() }),
+      setDrained: (name, drained) => asking<null>({ kind: 'setDrained', name, drained, now: now() }),
       append: (transitions, missing) => asking<null>({ kind: 'append', transitions, missing }),
       addAbsence: (absence) => asking<null>({ kind: 'addAbsence', absence }),
       beat: (at) => asking<null>({ kind: 'beat', now: at }),

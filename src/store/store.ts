@@ -1,4 +1,5 @@
 import type { Absence } from '../domain/absence.ts'
+import type { Step } from '../domain/lifetime.ts'
 import type { Reason } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
 
@@ -14,11 +15,17 @@ export type Registration = {
   readonly revision: number
 }
 
+/** A registration as it is read back. */
+export type KeptRegistration = Registration & {
+  /** When it expired, in milliseconds since the epoch; only while it is expired. */
+  readonly expiredAt?: number
+}
+
 /** What must be so for a change to be made: `If-Match` and `If-None-Match` (RFC 9110 §13.1). What is left out does not matter. */
 export type Condition = {
   /** The registration has one of these revisions; `*`: there is one. */
   readonly ifMatch?: '*' | readonly number[]
-  /** There is no registration of that name. */
+  /** There is no registration of that name, or one that is expired. */
   readonly ifNoneMatch?: '*'
 }
 
@@ -36,8 +43,8 @@ export type KeptTransition = {
 
 /** All that a store keeps. */
 export type Kept = {
-  readonly registrations: readonly Registration[]
-  /** The names of services that are drained. They need not be registered. */
+  readonly registrations: readonly KeptRegistration[]
+  /** The names of services that are drained, in the order in which they were. They need not be registered. */
   readonly drained: readonly string[]
   /** The oldest first. The last of each service itself is among them, however old it is, unless it is to `unknown`. */
   readonly transitions: readonly KeptTransition[]
@@ -72,14 +79,18 @@ export type Store = {
   /** Reads everything. */
   load(): Promise<Stored<Kept>>
   /**
-   * Registers a service, or replaces its definition. The same definition again changes nothing, and has the revision it had; but
-   * where several processes share the store, its time to live (`ttlMs`, in milliseconds) counts anew for all of them.
+   * Registers a service, or replaces its definition. A registration is not expired after that. The same definition again changes
+   * nothing else, and has the revision it had; but where several processes share the store, its time to live (`ttlMs`, in
+   * milliseconds) counts anew for all of them. With `ifNoneMatch` an expired registration is created anew, with a new revision.
    */
   put(name: string, definition: string, condition: Condition, ttlMs?: number): Promise<Stored<Put>>
   /** Forgets a registration, and that the service was drained. */
   remove(name: string, condition: Condition): Promise<Stored<Removed>>
-  /** Forgets a registration of this revision whose time to live has ended, unless the store knows better: that it was registered again elsewhere. */
-  expire(name: string, revision: number): Promise<Stored<Removed>>
+  /**
+   * Takes a step with a registration of this revision whose time to live has ended, unless the store knows better: that it was
+   * registered again elsewhere. `expire` notes that it is expired, `deregister` forgets it. Neither ends a drain.
+   */
+  expire(name: string, revision: number, step: Step): Promise<Stored<Removed>>
   setDrained(name: string, drained: boolean): Promise<Stored<null>>
   /**
    * Keeps transitions, whose ids are larger than all before, and forgets the oldest beyond what it was told to keep, but for the

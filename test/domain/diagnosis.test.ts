@@ -172,6 +172,7 @@ const sentences: readonly [Outcome, string][] = [
     found('local', { code: 'ESOMETHING' }),
     'could not be checked: dialling 10.0.0.7:5432 failed on this machine (ESOMETHING)',
   ],
+  [found('expired'), 'its registration has expired'],
 ]
 
 for (const [outcome, sentence] of sentences) {

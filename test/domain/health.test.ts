@@ -316,6 +316,7 @@ test('only our own faults, our own rules and words of a newer version say nothin
     dns: 'down',
     local: 'unknown',
     denied: 'unknown',
+    expired: 'down',
     other: 'unknown',
   })
 })

@@ -48,6 +48,7 @@ const body = fc.record(
     minAge: duration(0, day),
     close: fc.constantFrom('half-open', 'rst', 'fin'),
     ttl: duration(1000, 30 * day),
+    expireAfter: duration(0, 30 * day),
   },
   { requiredKeys: ['targets'] },
 )
@@ -60,7 +61,7 @@ test('the definition of what was registered reads back as the same definition, f
         const read = readRegistration(text)
         assert.ok(typeof read !== 'string', String(read))
         const { settings } = read
-        const definition = defineService(buildService('pg', settings, fileDefaults, 'http'), settings.ttl)
+        const definition = defineService(buildService('pg', settings, fileDefaults, 'http'), settings)
         return ServiceDefinition.strict().parse(definition)
       }
       const first = define(JSON.stringify(sent))

@@ -32,6 +32,7 @@ test('a service of which only the targets are written has the built-in policy', 
       unread: [],
     },
     origin: 'file',
+    expiredTtlMs: null,
   })
 })
 

@@ -28,7 +28,7 @@ test('who may not see details is told statuses, counts, groups, quorum and times
   const times = { since: '2026-11-22T15:00:05.000Z', checkedAt: '2026-11-22T15:00:05.000Z' }
   const pg = { service: 'pg', status: 'down', ...times, quorum: 'any', groups: ['payments'] }
   const mq = { service: 'mq', status: 'draining', ...times, quorum: 'all', groups: ['payments'] }
-  const none = { targetsUp: 0, checkedBy: null, targets: [] }
+  const none = { reason: null, message: null, targetsUp: 0, checkedBy: null, targets: [] }
   const expected = [
     { ...pg, ...none, targetsTotal: 2 },
     { ...mq, ...none, targetsTotal: 1 },

@@ -24,6 +24,8 @@ test('a service report has these fields, in this order, and no others', async (t
   const expected = {
     service: 'postgres',
     status: 'up',
+    reason: null,
+    message: null,
     since: '2026-11-22T15:00:05.000Z',
     checkedAt: '2026-11-22T15:00:05.000Z',
     quorum: 'any',

@@ -109,6 +109,7 @@ test('a listed service has these fields, in this order', async (t) => {
   const expected = {
     service: 'pg',
     status: 'degraded',
+    reason: null,
     since: '2026-11-22T12:00:01.000Z',
     checkedAt: '2026-11-22T12:00:00.000Z',
     quorum: 'any',
@@ -337,6 +338,8 @@ test('one service is its definition, every default filled in, beside its status'
   const expected = {
     service: 'pg',
     status: 'down',
+    reason: null,
+    message: null,
     since: '2026-11-22T12:00:00.000Z',
     checkedAt: null,
     origin: 'file',

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defaultLimits } from '../../src/domain/limits.ts'
 import { RegistrationSettings } from '../../src/domain/registration.ts'
+import { standingOf } from '../../src/monitor/watch.ts'
+import { mostAbsentDrains } from '../../src/registrar/absent-drains.ts'
 import { createRegistrar } from '../../src/registrar/registrar.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -49,7 +51,18 @@ function start(options: { store?: Store; limits?: object; defaults?: object } = 
   const store = options.store ?? createMemoryStore(retention)
   const limits = { ...defaultLimits, ...options.limits }
   const registrar = createRegistrar({ registry, store, clock, limits, defaults: options.defaults ?? {} })
-  return { ...watched, store, registrar, registrations: registrar.registrations }
+  const statusOf = (name: string) => {
+    const service = watched.monitor.services.get(name)
+    return service && standingOf(service, clock.now()).status
+  }
+  /** What the next process would find. */
+  async function kept() {
+    const loaded = await store.load()
+    assert.ok(loaded.ok)
+    const names = loaded.value.registrations.map(({ name, expiredAt }) => (expiredAt ? `${name} expired` : name))
+    return { registrations: names.sort(), drained: [...loaded.value.drained] }
+  }
+  return { ...watched, store, registrar, registrations: registrar.registrations, statusOf, kept }
 }
 
 test('what is registered is watched, what is deregistered is not, and the log says so', async () => {
@@ -94,23 +107,235 @@ test('what the store cannot keep is not done', async () => {
   assert.equal(monitor.services.get('pg')?.drained, false)
 })
 
-test('a registration that is not renewed within its ttl is deregistered, and says why', async () => {
-  const { registrar, registrations, monitor, clock, transitions, store } = start()
-  await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+test('a registration that is not renewed within its ttl is down as expired, then deregistered, and says why', async () => {
+  const { registrar, registrations, clock, transitions, kept, statusOf, checkOnce, target } = start()
+  await registrar.put('pg', settingsOf({ ttl: '30s', expireAfter: '5m' }), {})
   await registrar.put('mq', settingsOf(), {})
+  await checkOnce(target('pg', 'pg:5432'), 'connected')
   clock.advance(29_999)
   registrations.expireDue()
-  assert.equal(monitor.services.has('pg'), true)
+  assert.equal(statusOf('pg'), 'up')
+  clock.advance(1)
+  const expiredAt = clock.now()
+  assert.equal(registrations.expireDue(), expiredAt + 300_000)
+  assert.equal(statusOf('pg'), 'down')
+  const [last, before] = [transitions.at(-1), transitions.at(-2)]
+  assert.deepEqual(last, {
+    service: 'pg',
+    target: null,
+    from: 'up',
+    to: 'down',
+    at: expiredAt,
+    reason: 'expired',
+    message:
+      'its registration was not renewed within its ttl of 30s: the program that registered it is gone or cannot reach Porthole',
+  })
+  assert.equal(before?.to, 'up', 'there was one transition')
+  assert.deepEqual(await kept(), { registrations: ['mq', 'pg expired'], drained: [] })
+
+  clock.advance(299_999)
+  registrations.expireDue()
+  assert.equal(statusOf('pg'), 'down')
   clock.advance(1)
   assert.equal(registrations.expireDue(), null)
-  assert.deepEqual([...monitor.services.keys()], ['mq'])
+  assert.equal(statusOf('pg'), undefined)
   assert.equal(transitions.at(-1)?.message, 'deregistered: not registered again within its ttl of 30s')
+  assert.deepEqual(await kept(), { registrations: ['mq'], drained: [] })
+})
+
+test('an expired registration stays for 10 minutes where it does not say, and not at all with an expireAfter of 0', async () => {
+  const { registrar, registrations, clock, statusOf } = start()
+  await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  await registrar.put('job', settingsOf({ ttl: '30s', expireAfter: '0s' }), {})
+  clock.advance(30_000)
+  assert.equal(registrations.expireDue(), clock.now() + 600_000)
+  assert.deepEqual([statusOf('pg'), statusOf('job')], ['down', undefined])
+})
+
+test('an expired service is checked all the same, and reads what its checks say once it is registered again', async () => {
+  const { registrar, registrations, clock, statusOf, target, checkOnce, transitions, kept } = start()
+  const settings = settingsOf({ ttl: '30s' })
+  const first = await registrar.put('pg', settings, {})
+  clock.advance(30_000)
+  registrations.expireDue()
+  const watched = target('pg', 'pg:5432')
+  await checkOnce(watched, 'connected')
+  assert.deepEqual([statusOf('pg'), watched.health.status], ['down', 'up'])
+
+  const again = await registrar.put('pg', settings, {})
+  assert.ok(first.ok && first.value.done && again.ok && again.value.done)
+  assert.equal(again.value.change, 'none')
+  assert.equal(again.value.registered, first.value.registered)
+  assert.equal(statusOf('pg'), 'up')
+  assert.equal(registrations.find('pg')?.lifetime.expiresAt, clock.now() + 30_000)
+  assert.equal(target('pg', 'pg:5432'), watched, 'its target was watched all the time')
+  assert.deepEqual(
+    transitions.filter(({ target }) => target === null).map(({ from, to }) => `${from} ${to}`),
+    ['unknown down', 'down up'],
+  )
+  assert.deepEqual(await kept(), { registrations: ['pg'], drained: [] })
+})
+
+test('another definition of an expired service replaces it, and renews it as well', async () => {
+  const { registrar, registrations, clock, statusOf, kept } = start()
+  await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  clock.advance(30_000)
+  registrations.expireDue()
+  const put = await registrar.put('pg', settingsOf({ ttl: '30s', fall: 9 }), {})
+  assert.ok(put.ok && put.value.done && put.value.change === 'replaced')
+  assert.equal(statusOf('pg'), 'unknown')
+  assert.deepEqual(await kept(), { registrations: ['pg'], drained: [] })
+})
+
+test('what is expired can be registered as what is not there, with a new version', async () => {
+  const { registrar, registrations, clock, statusOf } = start()
+  const settings = settingsOf({ ttl: '30s' })
+  const first = await registrar.put('pg', settings, {})
+  assert.ok(first.ok && first.value.done)
+  const { revision } = first.value.registered.registration
+  assert.deepEqual(await registrar.put('pg', settings, { ifNoneMatch: '*' }), {
+    ok: true,
+    value: { done: false, revision },
+  })
+  clock.advance(30_000)
+  registrations.expireDue()
+  const second = await registrar.put('pg', settings, { ifNoneMatch: '*' })
+  assert.ok(second.ok && second.value.done)
+  assert.equal(second.value.change, 'created')
+  const newRevision = second.value.registered.registration.revision
+  assert.ok(newRevision > revision)
+  assert.equal(statusOf('pg'), 'unknown')
+  const late = await registrar.put('pg', settings, { ifMatch: [revision] })
+  assert.deepEqual(late, { ok: true, value: { done: false, revision: newRevision } })
+})
+
+test('an expired service makes room for a new name, the longest expired first; a renewal on its way keeps it', async () => {
+  const store = heldStore()
+  const { registrar, registrations, registry, clock, statusOf } = start({ store, limits: { services: 3 } })
+  const put = async (name: string, ttl: string) => {
+    const registering = registrar.put(name, settingsOf({ ttl }), {})
+    await store.letGo()
+    assert.ok((await registering).ok)
+  }
+  for (const [name, ttl] of [
+    ['late', '2s'],
+    ['early', '1s'],
+    ['alive', '1h'],
+  ] as const)
+    await put(name, ttl)
+  assert.match(registrar.refusalOf('new') ?? '', /limits\.services allows no more/)
+  clock.advance(1000)
+  registrations.expireDue()
+  clock.advance(1000)
+  registrations.expireDue()
+  assert.equal(registrar.refusalOf('new'), null)
+  await put('new', '1h')
+  assert.deepEqual([...registry.services.keys()], ['late', 'alive', 'new'])
+
+  const renewal = registrar.put('late', settingsOf({ ttl: '2s' }), {})
+  assert.match(registrar.refusalOf('newer') ?? '', /limits\.services allows no more/)
+  await store.letGo()
+  await renewal
+  assert.equal(statusOf('late'), 'unknown')
+})
+
+test('an expired registration that the file hides makes no room, and is down once the file drops it', async () => {
+  const { registrar, registrations, registry, clock, statusOf, monitor } = start({ limits: { services: 1 } })
+  await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  registry.replaceAll([sampleService('pg', ['other:1'])], [])
+  clock.advance(30_000)
+  registrations.expireDue()
+  assert.deepEqual([statusOf('pg'), monitor.services.get('pg')?.service.origin], ['unknown', 'file'])
+  assert.match(registrar.refusalOf('mq') ?? '', /limits\.services allows no more/)
+  registry.replaceAll([], [])
+  assert.deepEqual([statusOf('pg'), monitor.services.get('pg')?.service.origin], ['down', 'http'])
+  assert.equal(registrar.refusalOf('mq'), null)
+})
+
+test('other defaults do not bring an expired service back', async () => {
+  const { registrar, registrations, clock, statusOf } = start()
+  await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  clock.advance(30_000)
+  registrations.expireDue()
+  await registrations.setDefaults({ fall: 9 })
+  assert.equal(statusOf('pg'), 'down')
+})
+
+test('an expired service is down for any quorum', async () => {
+  const { registrar, registrations, clock, statusOf, target, checkOnce } = start()
+  await registrar.put('pg', settingsOf({ targets: ['a:1', 'b:1'], quorum: 'any', ttl: '30s' }), {})
+  clock.advance(30_000)
+  registrations.expireDue()
+  await checkOnce(target('pg', 'a:1'), 'connected')
+  await checkOnce(target('pg', 'b:1'), 'refused')
+  assert.equal(statusOf('pg'), 'down')
+})
+
+test('an expired registration stays expired over a restart, for its expireAfter from there', async () => {
+  const store = createMemoryStore(retention)
+  const before = start({ store })
+  await before.registrar.put('pg', settingsOf({ ttl: '30s', expireAfter: '5m' }), {})
+  before.clock.advance(30_000)
+  before.registrations.expireDue()
+
+  const { registrations, clock, statusOf } = start({ store })
   const kept = await store.load()
   assert.ok(kept.ok)
-  assert.deepEqual(
-    kept.value.registrations.map(({ name }) => name),
-    ['mq'],
+  clock.advance(3_600_000)
+  await registrations.restore(kept.value.registrations, [])
+  assert.equal(statusOf('pg'), 'down')
+  const lifetime = registrations.find('pg')?.lifetime
+  assert.ok(lifetime?.isExpired && (lifetime.expiresAt ?? 0) <= clock.now())
+  clock.advance(299_999)
+  registrations.expireDue()
+  assert.equal(statusOf('pg'), 'down')
+  clock.advance(1)
+  registrations.expireDue()
+  assert.equal(statusOf('pg'), undefined)
+})
+
+test('a drain outlives a registration that expires and is deregistered, until somebody ends it', async () => {
+  const { registrar, registrations, clock, monitor, kept } = start()
+  const settings = settingsOf({ ttl: '30s', expireAfter: '1m' })
+  const expire = () => {
+    clock.advance(30_000)
+    registrations.expireDue()
+    clock.advance(60_000)
+    registrations.expireDue()
+  }
+  await registrar.put('pg', settings, {})
+  await registrar.setDrained('pg', true)
+  expire()
+  assert.equal(monitor.services.has('pg'), false)
+  assert.deepEqual(await kept(), { registrations: [], drained: ['pg'] })
+  await registrar.put('pg', settings, {})
+  assert.equal(monitor.services.get('pg')?.drained, true)
+
+  expire()
+  await registrar.setDrained('pg', false)
+  await registrar.put('pg', settings, {})
+  assert.equal(monitor.services.get('pg')?.drained, false)
+  assert.deepEqual(await kept(), { registrations: ['pg'], drained: [] })
+})
+
+test('of the drains of names that are gone the oldest end when there are too many', async () => {
+  const { registrar, registrations, registry, clock, kept } = start()
+  registry.replaceAll([sampleService('of-file', ['a:1'])], [])
+  await registrar.setDrained('of-file', true)
+  registry.setDrained(
+    Array.from({ length: mostAbsentDrains }, (_, i) => `gone-${i}`),
+    true,
   )
+  await registrar.put('pg', settingsOf({ ttl: '1s', expireAfter: '0s' }), {})
+  await registrar.setDrained('pg', true)
+  clock.advance(1000)
+  registrations.expireDue()
+  await new Promise(setImmediate)
+  assert.deepEqual(
+    ['of-file', 'gone-0', 'gone-1', 'pg'].map((name) => registry.drained.has(name)),
+    [true, false, true, true],
+  )
+  assert.deepEqual((await kept()).drained, ['of-file', 'pg'])
 })
 
 test('the same registration again keeps its revision, and its ttl counts anew', async () => {
@@ -122,7 +347,7 @@ test('the same registration again keeps its revision, and its ttl counts anew', 
   assert.equal(again.value.change, 'none')
   assert.equal(again.value.registered, first.value.registered)
   clock.advance(20_000)
-  assert.equal(registrations.expireDue(), registrations.find('pg')?.expiresAt)
+  assert.equal(registrations.expireDue(), registrations.find('pg')?.lifetime.expiresAt)
   assert.equal(monitor.services.has('pg'), true)
 })
 
@@ -166,7 +391,7 @@ test('what was kept is in force after a start, with each ttl counting from there
   assert.deepEqual(await registrations.restore(kept.value.registrations, kept.value.drained), [])
   assert.deepEqual([...monitor.services.keys()].sort(), ['mq', 'pg'])
   assert.equal(monitor.services.get('mq')?.drained, true)
-  assert.equal(registrations.find('pg')?.expiresAt, clock.now() + 30_000)
+  assert.equal(registrations.find('pg')?.lifetime.expiresAt, clock.now() + 30_000)
 })
 
 test('what this version cannot read is said, and the rest is in force', async () => {
@@ -225,9 +450,9 @@ test('a service of the file hides a registered one, which comes back when the fi
   assert.equal(monitor.services.get('pg')?.service.origin, 'http')
 })
 
-test("a hidden registration that expires leaves the file's service alone, drained as it is", async () => {
+test("a hidden registration that is deregistered leaves the file's service alone, drained as it is", async () => {
   const { registrar, registrations, registry, monitor, clock, store } = start()
-  await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  await registrar.put('pg', settingsOf({ ttl: '30s', expireAfter: '0s' }), {})
   registry.replaceAll([sampleService('pg', ['other:1'])], [])
   await registrar.setDrained('pg', true)
   clock.advance(30_000)
@@ -312,7 +537,7 @@ test('of two that are confirmed together each is told of its own version', async
 
 test('a change whose condition does not hold renews nothing', async () => {
   const store = heldStore()
-  const { registrar, registrations, monitor, clock } = start({ store })
+  const { registrar, registrations, clock, statusOf } = start({ store })
   const first = registrar.put('pg', settingsOf({ ttl: '30s' }), {})
   await store.letGo()
   await first
@@ -322,20 +547,20 @@ test('a change whose condition does not hold renews nothing', async () => {
   await store.letGo()
   await refused
   registrations.expireDue()
-  assert.equal(monitor.services.has('pg'), true)
+  assert.equal(statusOf('pg'), 'unknown')
   const late = registrar.put('pg', settingsOf({ ttl: '30s' }), { ifNoneMatch: '*' })
   clock.advance(1)
   registrations.expireDue()
-  assert.equal(monitor.services.has('pg'), true, 'the store has not said whether it is registered again')
+  assert.equal(statusOf('pg'), 'unknown', 'the store has not said whether it is registered again')
   await store.letGo()
   await late
   registrations.expireDue()
-  assert.equal(monitor.services.has('pg'), false)
+  assert.equal(statusOf('pg'), 'down')
 })
 
-test('while the store fails, who registers again in time is not deregistered', async () => {
+test('while the store fails, what registers again in time does not expire', async () => {
   const store = heldStore()
-  const { registrar, registrations, monitor, clock } = start({ store })
+  const { registrar, registrations, clock, statusOf } = start({ store })
   const first = registrar.put('pg', settingsOf({ ttl: '30s' }), {})
   await store.letGo()
   await first
@@ -345,10 +570,12 @@ test('while the store fails, who registers again in time is not deregistered', a
     await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
     registrations.expireDue()
   }
-  assert.equal(monitor.services.has('pg'), true)
+  assert.equal(statusOf('pg'), 'unknown')
   clock.advance(30_000)
   registrations.expireDue()
-  assert.equal(monitor.services.has('pg'), false)
+  assert.equal(statusOf('pg'), 'down')
+  await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
+  assert.equal(statusOf('pg'), 'unknown')
 })
 
 test('the same again is no change to anybody who follows the registry', async () => {

@@ -23,7 +23,7 @@ function start() {
   const store = {
     setDrained: async () => ({ ok: true, value: null }) as const,
   }
-  const registrations = createRegistrations({ registry, store, clock, defaults: {}, end: () => {} })
+  const registrations = createRegistrations({ registry, store, clock, defaults: {}, onDue: () => {} })
   const put = (name: string, fall: number) => {
     const settings = RegistrationSettings.parse({ targets: ['a:1'], fall })
     registrations.put(registrations.build({ ...keptAs(name), revision: 1000 }, settings))
@@ -190,7 +190,7 @@ test('each time to live counts from when its turn came', async () => {
   clock.advance(5000)
   await restoring
   assert.deepEqual(
-    ['s0', 's149'].map((name) => (registrations.find(name)?.expiresAt ?? 0) - begunAt),
+    ['s0', 's149'].map((name) => (registrations.find(name)?.lifetime.expiresAt ?? 0) - begunAt),
     [30_000, 35_000],
   )
 })

@@ -34,7 +34,7 @@ test('what others register, renew, drain and deregister is so here', () => {
   assert.equal(registry.services.get('pg')?.targets[0]?.name, '10.0.0.6:5432')
   clock.advance(8000)
   take('renewed', { name: 'pg', revision: 11 })
-  assert.equal(registrations.find('pg')?.expiresAt, clock.now() + 10_000)
+  assert.equal(registrations.find('pg')?.lifetime.expiresAt, clock.now() + 10_000)
   take('drained', { name: 'pg', revision: 12, drained: 1 })
   assert.ok(registry.drained.has('pg'))
   take('drained', { name: 'pg', revision: 13, drained: 0 })
@@ -115,4 +115,64 @@ test('takes what the store keeps for what there is', async () => {
   assert.equal(registrations.find('stays')?.registration.revision, 10)
   // That which is as it was is no change; it is drained, which is one.
   assert.deepEqual(changes, ['stays', 'comes'])
+})
+
+test('what is expired elsewhere is down here until somebody registers it again, and is written as expired', () => {
+  const { clock, registry, registrations, shared, take, put } = start()
+  const text = '{"targets":["10.0.0.5:5432"],"ttl":"10s"}'
+  put('pg', 10, text)
+  clock.advance(10_000)
+  const at = Math.floor(clock.toEpoch(clock.now()))
+  take('expired', { name: 'pg', revision: 9, at })
+  assert.equal(registry.services.get('pg')?.expiredTtlMs, null)
+  take('expired', { name: 'pg', revision: 10, at })
+  assert.equal(registry.services.get('pg')?.expiredTtlMs, 10_000)
+  assert.equal(registrations.find('pg')?.lifetime.expiresAt, clock.fromEpoch(at))
+  assert.deepEqual(shared.written(), [['put', 'pg', 10, text, 'expired']])
+  take('renewed', { name: 'pg', revision: 10 })
+  assert.equal(registry.services.get('pg')?.expiredTtlMs, null)
+  assert.deepEqual(shared.written(), [['put', 'pg', 10, text, 10_000]])
+})
+
+test('a drain outlives what expired, unless an older replica forgot it, which ends drains', () => {
+  const { registry, shared, take, put } = start()
+  for (const [name, revision] of [
+    ['kept', 10],
+    ['ended', 20],
+  ] as const) {
+    put(name, revision)
+    take('drained', { name, revision: revision + 1, drained: 1 })
+  }
+  take('removed', { name: 'kept', revision: 30, expired: 1, drain: 'kept' })
+  take('removed', { name: 'ended', revision: 31, expired: 1 })
+  assert.deepEqual([...registry.drained], ['kept'])
+  assert.deepEqual(
+    shared.written().filter(([kind]) => kind === 'drained'),
+    [
+      ['drained', 'kept', 11, 1, ''],
+      ['drained', 'ended', 31, 0, ''],
+    ],
+  )
+})
+
+test('what the store says is expired stays so when a replica comes back, and all else has its time anew', async () => {
+  const { clock, registry, registrations, shared, put } = start()
+  const text = '{"targets":["10.0.0.5:5432"],"ttl":"10s"}'
+  put('a', 10, text)
+  put('b', 11, text)
+  clock.advance(9000)
+  const at = Math.floor(clock.toEpoch(clock.now()))
+  const kept = [
+    { name: 'a', revision: 10, definition: text, expiredAt: at },
+    { name: 'b', revision: 11, definition: text },
+  ]
+  assert.deepEqual(await shared.restore(kept, []), [])
+  assert.equal(registry.services.get('a')?.expiredTtlMs, 10_000)
+  assert.equal(registrations.find('b')?.lifetime.expiresAt, clock.now() + 10_000)
+  const dueAt = registrations.find('a')?.lifetime.dueAt
+  clock.advance(5000)
+  await shared.restore(kept, [])
+  assert.equal(registrations.find('a')?.lifetime.dueAt, dueAt, 'it is not put off by that')
+  await shared.restore([{ name: 'a', revision: 10, definition: text }], [])
+  assert.equal(registry.services.get('a')?.expiredTtlMs, null)
 })

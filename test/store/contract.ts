@@ -61,6 +61,23 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     }
   }
 
+  /** A store that the next process goes on with whenever it is read again, and a clock. */
+  async function startLasting(t: TestContext) {
+    let now = epoch
+    const { store: first, reopen } = await open(t, { retention, now: () => now })
+    let store = first
+    return {
+      ask: () => store,
+      async reread() {
+        store = (await reopen?.()) ?? store
+        return unwrap(await store.load())
+      },
+      pass: (ms: number) => {
+        now += ms
+      },
+    }
+  }
+
   verify('begins with nothing, complete since it was made', async (t) => {
     const { store } = await start(t)
     assert.deepEqual(unwrap(await store.load()), {
@@ -171,6 +188,59 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     unwrap(await store.remove('from-file', {}))
     unwrap(await store.remove('pg', {}))
     assert.deepEqual((await kept()).drained.toSorted(), ['from-file', 'kept'])
+  })
+
+  verify('keeps that a registration is expired until it is registered again', async (t) => {
+    const { ask, reread, pass } = await startLasting(t)
+    const revision = revisionOf(await ask().put('pg', '{}', {}, 1000))
+    revisionOf(await ask().put('mq', '{}', {}, 1000))
+    assert.deepEqual(unwrap(await ask().expire('pg', revision - 1, 'expire')), { done: false, revision })
+    assert.deepEqual(unwrap(await ask().expire('none', revision, 'expire')), { done: false, revision: null })
+    pass(1000)
+    assert.deepEqual(unwrap(await ask().expire('pg', revision, 'expire')), { done: true })
+    const expiredOf = ({ registrations }: Kept) =>
+      registrations.flatMap(({ name, expiredAt }) => (expiredAt === undefined ? [] : `${name} ${expiredAt - epoch}`))
+    assert.deepEqual(expiredOf(await reread()), ['pg 1000'])
+    pass(500)
+    assert.deepEqual(unwrap(await ask().put('pg', '{}', {}, 1000)), {
+      done: true,
+      registration: { name: 'pg', definition: '{}', revision },
+      change: 'none',
+    })
+    assert.deepEqual(expiredOf(await reread()), [])
+  })
+
+  verify('takes an expired registration for absent where one that is not there is asked for', async (t) => {
+    const { ask, reread, pass } = await startLasting(t)
+    const oldest = revisionOf(await ask().put('pg', '{}', {}, 1000))
+    const absent = { ifNoneMatch: '*' } as const
+    assert.deepEqual(unwrap(await ask().put('pg', '{}', absent, 1000)), { done: false, revision: oldest })
+    pass(1000)
+    unwrap(await ask().expire('pg', oldest, 'expire'))
+    const put = unwrap(await ask().put('pg', '{}', absent, 1000))
+    assert.ok(put.done && put.change === 'created')
+    assert.ok(put.registration.revision > oldest)
+    assert.deepEqual((await reread()).registrations, [put.registration])
+    const { revision } = put.registration
+    assert.deepEqual(unwrap(await ask().put('pg', '{}', absent, 1000)), { done: false, revision })
+    assert.deepEqual(unwrap(await ask().expire('pg', oldest, 'deregister')), { done: false, revision })
+  })
+
+  verify('keeps who is drained when an expired registration is forgotten, the oldest first', async (t) => {
+    const { ask, reread, pass } = await startLasting(t)
+    const revision = revisionOf(await ask().put('pg', '{}', {}, 1000))
+    for (const name of ['z', 'pg', 'a', 'z']) {
+      unwrap(await ask().setDrained(name, true))
+      pass(1000)
+    }
+    unwrap(await ask().expire('pg', revision, 'expire'))
+    assert.deepEqual((await reread()).drained, ['z', 'pg', 'a'])
+    assert.deepEqual(unwrap(await ask().expire('pg', revision, 'deregister')), { done: true })
+    const found = await reread()
+    assert.deepEqual([found.registrations, found.drained], [[], ['z', 'pg', 'a']])
+    unwrap(await ask().put('pg', '{}', {}))
+    unwrap(await ask().remove('pg', {}))
+    assert.deepEqual((await reread()).drained, ['z', 'a'])
   })
 
   verify('gives transitions back as they were, the oldest first, each once', async (t) => {

@@ -56,17 +56,60 @@ test('redis: what was registered again elsewhere does not expire', { skip: noRed
   now += 8000
   revisionOf(await other.put('pg', '{}', {}, 10_000))
   now += 8000
-  assert.deepEqual(unwrap(await store.expire('pg', revision)), { done: false, revision })
+  assert.deepEqual(unwrap(await store.expire('pg', revision, 'deregister')), { done: false, revision })
   now += 2001
-  assert.deepEqual(unwrap(await store.expire('pg', revision)), { done: true })
-  assert.deepEqual(unwrap(await store.expire('pg', revision)), { done: false, revision: null })
+  assert.deepEqual(unwrap(await store.expire('pg', revision, 'deregister')), { done: true })
+  assert.deepEqual(unwrap(await store.expire('pg', revision, 'deregister')), { done: false, revision: null })
 })
 
 test('redis: what was registered again without a ttl does not expire either', { skip: noRedis }, async (t) => {
   const { store } = await open(t, { retention })
   revisionOf(await store.put('pg', '{"ttl":"1s"}', {}, 1000))
   const revision = revisionOf(await store.put('pg', '{}', {}))
-  assert.deepEqual(unwrap(await store.expire('pg', revision)), { done: false, revision })
+  assert.deepEqual(unwrap(await store.expire('pg', revision, 'deregister')), { done: false, revision })
+})
+
+test('redis: an expired registration that an older replica registers again or forgets is expired no longer', {
+  skip: noRedis,
+}, async (t) => {
+  let now = 1_000_000
+  const { store, keys, connection } = await open(t, { retention, now: () => now })
+  const { expiries, expired, registrations } = keys
+  const marks = async () => {
+    const found = unwrap(await store.load()).registrations.map(({ expiredAt }) => expiredAt)
+    const reply = await connection.send(['HGETALL', expired])
+    assert.ok(reply.ok)
+    return [found, reply.value]
+  }
+  const revision = revisionOf(await store.put('pg', '{}', {}, 10_000))
+  now += 10_000
+  assert.deepEqual(unwrap(await store.expire('pg', revision, 'expire')), { done: true })
+  assert.deepEqual(unwrap(await store.expire('pg', revision, 'expire')), { done: false, revision })
+  assert.deepEqual(await marks(), [[now], ['pg', `${now}`]])
+  // An older one sets the time to live anew, and knows of no mark.
+  await connection.send(['HSET', expiries, 'pg', `${now + 10_000}`])
+  assert.deepEqual(await marks(), [[undefined], []])
+
+  now += 10_000
+  assert.deepEqual(unwrap(await store.expire('pg', revision, 'expire')), { done: true })
+  await connection.send(['HDEL', registrations, 'pg'])
+  await connection.send(['HDEL', expiries, 'pg'])
+  assert.deepEqual(await marks(), [[], []])
+  unwrap(await store.put('pg', '{}', {}, 10_000))
+  assert.deepEqual(await marks(), [[undefined], []])
+})
+
+test('redis: what was registered again elsewhere is not marked as expired', { skip: noRedis }, async (t) => {
+  let now = 1_000_000
+  const { store, reopen } = await open(t, { retention, now: () => now })
+  const other = await reopen()
+  const revision = revisionOf(await store.put('pg', '{}', {}, 10_000))
+  now += 8000
+  revisionOf(await other.put('pg', '{}', {}, 10_000))
+  now += 8000
+  assert.deepEqual(unwrap(await store.expire('pg', revision, 'expire')), { done: false, revision })
+  now += 2000
+  assert.deepEqual(unwrap(await store.expire('pg', revision, 'expire')), { done: true })
 })
 
 test('redis: takes what was kept before it beside what it has by now, each once', { skip: noRedis }, async (t) => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
-import { type Migration, migrate, schemaVersion, versionOf } from '../../src/store/schema.ts'
+import { type Migration, migrate, migrations, schemaVersion, versionOf } from '../../src/store/schema.ts'
+import { createStatements } from '../../src/store/sqlite-statements.ts'
 
 const add =
   (table: string): Migration =>
@@ -39,4 +40,20 @@ test('leaves what is newer as it is', () => {
   migrate(db, 0)
   assert.deepEqual(tablesOf(db), [])
   assert.equal(versionOf(db), schemaVersion + 1)
+})
+
+test('a file of the first version keeps what it has, with nothing expired', () => {
+  const db = new DatabaseSync(':memory:')
+  migrate(db, 0, migrations.slice(0, 1))
+  db.exec(`INSERT INTO registrations VALUES ('pg', '{}', 7); INSERT INTO drained VALUES ('pg')`)
+  migrate(db, 0)
+  assert.equal(versionOf(db), schemaVersion)
+  const perform = createStatements(db, { maxCount: 10, maxAgeMs: 1000 })
+  const loaded = perform({ kind: 'load' })
+  assert.ok(loaded !== null && 'drained' in loaded)
+  assert.deepEqual(loaded.registrations, [{ name: 'pg', definition: '{}', revision: 7 }])
+  perform({ kind: 'setDrained', name: 'a', drained: true, now: 5 })
+  const later = perform({ kind: 'load' })
+  assert.ok(later !== null && 'drained' in later)
+  assert.deepEqual(later.drained, ['pg', 'a'])
 })
