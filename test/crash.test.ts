@@ -24,6 +24,13 @@ async function run(t: TestContext, data: string): Promise<Started> {
   return start(t, ['--config', config], { PORTHOLE_TOKEN, PORTHOLE_DATA: data, PORTHOLE_PROBER: 'portable' })
 }
 
+/** Starts it again, and waits until it has read what was kept. */
+async function runAgain(t: TestContext, data: string): Promise<Started> {
+  const porthole = await run(t, data)
+  await until('the registry is known', async () => (await porthole.metric('porthole_registry_known'))[''] === 1)
+  return porthole
+}
+
 const change = (url: string, method: string) => fetch(url, { method, headers: { authorization } })
 const put = (url: string, name: string, body: object = { targets: ['127.0.0.1:1'], interval: 'off' }) =>
   fetch(`${url}/v1/services/${name}`, {
@@ -81,7 +88,7 @@ test(`killed in the middle of ${registrations} registrations, ${rounds} times ov
   for (let round = 0; round < rounds; round++) {
     const after = randomInt(1, registrations - callers)
     for (const name of await registerUntil('SIGKILL', porthole, round, after)) confirmed.add(name)
-    porthole = await run(t, data)
+    porthole = await runAgain(t, data)
     const known = await namesAt(porthole.url)
     const lost = [...confirmed].filter((name) => !known.has(name))
     assert.deepEqual(lost, [], `round ${round}, killed after ${after}: ${lost.length} of ${confirmed.size} are lost`)
@@ -90,14 +97,13 @@ test(`killed in the middle of ${registrations} registrations, ${rounds} times ov
   await kill(porthole)
 })
 
-test('asked to end in the middle of registrations, it ends soon and knows every one that it confirmed', async (t) => {
+test('asked to end in the middle of registrations, it ends by itself and knows every one that it confirmed', async (t) => {
   const data = createFolder(t)
   const first = await run(t, data)
   const confirmed = await registerUntil('SIGTERM', first, 0, 300)
+  // With 0 only where nothing had to be cut short: closing that takes too long ends the process with 1.
   assert.deepEqual(await first.ended, { code: 0, signal: null })
-  const closingAt = (await first.logged(/^closing$/)).time
-  assert.ok(Date.now() - closingAt < 3000, `it took ${Date.now() - closingAt} ms to end`)
-  const second = await run(t, data)
+  const second = await runAgain(t, data)
   const known = await namesAt(second.url)
   assert.ok(confirmed.length >= 300)
   assert.deepEqual(
@@ -121,9 +127,8 @@ test('a second Porthole with the same directory checks from memory, says why, an
 
   first.child.kill('SIGTERM')
   await first.ended
-  const endedAt = Date.now()
-  const { time } = await second.logged(/^the store keeps again/)
-  assert.ok(time - endedAt < 8000, `it took over after ${time - endedAt} ms`)
+  await second.logged(/^the store keeps again/)
+  await until('the registry is known', async () => (await second.metric('porthole_registry_known'))[''] === 1)
   for (const name of ['web', 'mq']) assert.equal((await fetch(`${second.url}/v1/services/${name}`)).status, 200)
   assert.equal((await put(second.url, 'db')).status, 201)
   // It found what the first one knew, so nothing changed.
@@ -156,7 +161,7 @@ test('what was registered, drained and happened outlasts a kill, and the time be
   await kill(first)
   await close()
 
-  const second = await run(t, data)
+  const second = await runAgain(t, data)
   const known = await fetch(`${second.url}/v1/services/web`)
   assert.equal(known.headers.get('etag'), headers.get('etag'))
   assert.equal((await fetch(`${second.url}/v1/services/gone`)).status, 404)

@@ -150,7 +150,7 @@ test('the image serves from a read-only file system, is healthy, and stops on SI
 
   const [, ...args] = execForm(all('HEALTHCHECK')[0] ?? '')
   const healthcheck = () =>
-    promisify(execFile)(process.execPath, args, { env: { PORTHOLE_PORT: port }, timeout: 30_000 })
+    promisify(execFile)(process.execPath, args, { env: { PORTHOLE_PORT: port }, timeout: 120_000 })
   await healthcheck()
 
   child.kill('SIGTERM')

@@ -162,7 +162,7 @@ async function dump(connection: Connection): Promise<string> {
     const pairs = flat.flatMap((name, i) =>
       i % 2 === 0 ? [`  ${JSON.stringify(name)}: ${JSON.stringify(flat[i + 1])}`] : [],
     )
-    lines.push(...pairs.sort())
+    lines.push(...pairs.sort((a, b) => a.localeCompare(b)))
   }
   return `${lines.join('\n')}\n`
 }

@@ -242,7 +242,6 @@ describe('porthole', { concurrency: 3 }, () => {
     const { child, ended, url, metric, health } = await start(t, ['--config', file])
     const asked = health('deaf')
     await until('the check is under way', async () => (await metric('porthole_checks_in_flight'))[''] === 1)
-    const signalledAt = Date.now()
     child.kill('SIGTERM')
     const readyz = await until('readyz fails', async () => {
       const response = await fetch(`${url}/readyz`)
@@ -254,7 +253,6 @@ describe('porthole', { concurrency: 3 }, () => {
     const { code, body } = await asked
     assert.deepEqual([code, body.status, body.targets[0].reason], [503, 'down', 'timeout'])
     assert.deepEqual(await ended, { code: 0, signal: null })
-    assert.ok(Date.now() - signalledAt < 5000)
   })
 
   test('a check that hangs is abandoned when closing, without a verdict, and its caller is answered', async (t) => {
@@ -264,12 +262,10 @@ describe('porthole', { concurrency: 3 }, () => {
     const { child, ended, metric, health, lines } = await start(t, ['--config', file])
     const asked = health('deaf')
     await until('the check is under way', async () => (await metric('porthole_checks_in_flight'))[''] === 1)
-    const signalledAt = Date.now()
     child.kill('SIGTERM')
     const { code, body } = await asked
     assert.deepEqual([code, body.status, body.targets[0].reason], [503, 'unknown', null])
     assert.deepEqual(await ended, { code: 0, signal: null })
-    assert.ok(Date.now() - signalledAt < 5000)
     assert.ok(lines.every(({ msg }) => !msg.includes('deaf is')))
   })
 
@@ -289,10 +285,8 @@ describe('porthole', { concurrency: 3 }, () => {
       await once(socket, 'connect')
       socket.write(bytes)
     }
-    const signalledAt = Date.now()
     child.kill('SIGTERM')
     assert.deepEqual(await ended, { code: 0, signal: null })
-    assert.ok(Date.now() - signalledAt < 5000)
   })
 
   test('a second signal ends it at once, and not with 0', async (t) => {

@@ -18,7 +18,7 @@ export const noPrometheus =
     ? false
     : "prometheus (Debian's package of this name) or setpriv (util-linux) is not installed"
 /** How long a test waits for anything, in milliseconds. */
-export const limitMs = 30_000
+export const limitMs = 120_000
 
 /** The example configuration, pointed at a Porthole and at a test's pace; with a token as it shows, where there is one. */
 function configure(porthole: string, tokenFile: string | null): string {

@@ -542,9 +542,8 @@ test('closing the server does not wait for a reader that takes nothing', async (
   client.pause()
   happen('a', { message: 'x'.repeat(50_000_000) })
   await setImmediate()
-  const startedAt = performance.now()
+  // It would wait for ever.
   await app.close()
-  assert.ok(performance.now() - startedAt < 10_000)
   await until(() => streams.stats().open === 0, 'the stream to be forgotten')
   client.resume()
   assert.equal(await client.ended, false, 'the socket took everything: this shows nothing')

@@ -219,7 +219,7 @@ test('a body that is not what it should be is told so, and no more', async (t) =
   }
 })
 
-test('a body that breaks off is no failure of Porthole', { timeout: 10_000 }, async (t) => {
+test('a body that breaks off is no failure of Porthole', { timeout: 120_000 }, async (t) => {
   const lines: string[] = []
   const logger = { level: 'info', stream: { write: (line: string) => void lines.push(line) } }
   const { app, listen } = await build(t, [], { logger, access: { tokens } })

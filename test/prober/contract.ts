@@ -227,14 +227,11 @@ export function proberContract(name: string, makeProber: MakeProber): void {
   })
 }
 
-/** A check that its own deadline ended: not before, and not much after. */
+/** A check that its own deadline ended: not before. How long after is measured by bench:deadlines. */
 export function assertOnTime({ startedAt, endedAt }: Outcome, timeoutMs: number): void {
   const took = endedAt - startedAt
-  // A timer may fire up to a millisecond early; a machine busy with other tests is some hundred late.
-  assert.ok(
-    took >= timeoutMs - 1.5 && took < timeoutMs + 500,
-    `ended after ${took} ms, the timeout was ${timeoutMs} ms`,
-  )
+  // A timer may fire up to a millisecond early.
+  assert.ok(took >= timeoutMs - 1.5, `ended after ${took} ms, the timeout was ${timeoutMs} ms`)
 }
 
 /** Listens until the test is over; returns the port. */

@@ -177,7 +177,7 @@ test('portable: holds no timer and no socket once closed, so the process can end
     console.log(JSON.stringify(await Promise.all(checks)))`
   const child = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: 120_000,
     env: { ...process.env, NODE_TEST_CONTEXT: undefined },
   })
   assert.deepEqual([child.status, child.stdout, child.stderr], [0, '[null,null]\n', ''])

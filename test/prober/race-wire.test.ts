@@ -41,17 +41,20 @@ for (const [name, make] of [
   describe(`the ${name} prober and a name with several addresses`, { skip }, () => {
     test('connects to the other family where nobody listens on the first', async (t) => {
       const [prober, port] = await build(t, make, ['::1', '127.0.0.1'])
-      const { reason, address, latencyMs } = await checkOnce(prober, 'localhost', port)
+      const { reason, address } = await checkOnce(prober, 'localhost', port)
       assert.deepEqual([reason, address], ['connected', `127.0.0.1:${port}`])
-      assert.ok(latencyMs !== null && latencyMs < 250, 'the latency is that of the address that connected')
     })
 
     test('connects to the other family where packets to the first are lost', async (t) => {
       drop(t, 'ip6 daddr ::1')
       const [prober, port] = await build(t, make, ['::1', '127.0.0.1'])
-      const { reason, address, latencyMs } = await checkOnce(prober, 'localhost', port)
+      const { reason, address, latencyMs, startedAt, endedAt } = await checkOnce(prober, 'localhost', port)
       assert.deepEqual([reason, address], ['connected', `127.0.0.1:${port}`])
-      assert.ok(latencyMs !== null && latencyMs < 250)
+      // The 250 ms in which the first address was silent do not belong to it.
+      assert.ok(
+        latencyMs !== null && latencyMs <= endedAt - startedAt - 240,
+        'the latency is that of the address that connected',
+      )
     })
 
     test('tells what came of each address where none connects', async (t) => {

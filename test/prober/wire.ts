@@ -26,25 +26,20 @@ type Row = {
   readonly port: number
   readonly reason: Reason
   readonly code: { readonly v4: string | null; readonly v6: string | null } | string | null
-  /** Since the check began, in milliseconds. */
-  readonly withinMs: number
   readonly timeoutMs?: number
 }
 
 // An ICMP error that finds the socket inside connect(2) is dropped (tcp_v4_err: "LockDroppedIcmps"). Between namespaces of one machine
 // the answer can be that quick; the next SYN, a second later, brings the next one.
-const atNextSynMs = 4500
-const soonMs = 2500
 
 const rows: readonly Row[] = [
-  { what: 'a listener', port, reason: 'connected', code: null, withinMs: soonMs },
+  { what: 'a listener', port, reason: 'connected', code: null },
   {
     what: 'a listener at a link-local address with a zone',
     ip: { v4: '10.0.0.2', v6: 'fe80::2%near' },
     port,
     reason: 'connected',
     code: null,
-    withinMs: soonMs,
   },
   {
     what: 'a link-local address without an interface',
@@ -52,7 +47,6 @@ const rows: readonly Row[] = [
     port,
     reason: 'local',
     code: 'EINVAL',
-    withinMs: soonMs,
   },
   {
     what: 'a link-local address with an interface that there is not',
@@ -60,23 +54,20 @@ const rows: readonly Row[] = [
     port,
     reason: 'local',
     code: 'EINVAL',
-    withinMs: soonMs,
   },
-  { what: 'a closed port', port: 8001, reason: 'refused', code: 'ECONNREFUSED', withinMs: soonMs },
-  { what: 'a firewall that answers with RST', port: 84, reason: 'refused', code: 'ECONNREFUSED', withinMs: soonMs },
+  { what: 'a closed port', port: 8001, reason: 'refused', code: 'ECONNREFUSED' },
+  { what: 'a firewall that answers with RST', port: 84, reason: 'refused', code: 'ECONNREFUSED' },
   {
     what: 'a firewall that answers "port unreachable"',
     port: 83,
     reason: 'refused',
     code: 'ECONNREFUSED',
-    withinMs: atNextSynMs,
   },
   {
     what: 'a firewall that answers "admin prohibited"',
     port: 82,
     reason: 'unreachable',
     code: { v4: 'EHOSTUNREACH', v6: 'EACCES' },
-    withinMs: atNextSynMs,
   },
   {
     what: 'a router without a route',
@@ -84,7 +75,6 @@ const rows: readonly Row[] = [
     port,
     reason: 'unreachable',
     code: 'ENETUNREACH',
-    withinMs: atNextSynMs,
   },
   {
     what: 'an address nobody on the network has',
@@ -92,7 +82,6 @@ const rows: readonly Row[] = [
     port,
     reason: 'unreachable',
     code: 'EHOSTUNREACH',
-    withinMs: 4500,
   },
   {
     what: 'an address nobody has, behind a router that looks for it',
@@ -100,7 +89,6 @@ const rows: readonly Row[] = [
     port,
     reason: 'unreachable',
     code: 'EHOSTUNREACH',
-    withinMs: 4500,
   },
   {
     what: 'an address nobody has, behind a router that forwards into nothing',
@@ -109,7 +97,6 @@ const rows: readonly Row[] = [
     reason: 'timeout',
     code: null,
     timeoutMs: 1300,
-    withinMs: 1800,
   },
   {
     what: 'an address behind a router that drops',
@@ -118,40 +105,35 @@ const rows: readonly Row[] = [
     reason: 'timeout',
     code: null,
     timeoutMs: 1300,
-    withinMs: 1800,
   },
-  { what: 'a listener whose queue is full', port: 85, reason: 'timeout', code: null, timeoutMs: 1300, withinMs: 1800 },
-  { what: 'a firewall that drops', port: 81, reason: 'timeout', code: null, timeoutMs: 700, withinMs: 1200 },
+  { what: 'a listener whose queue is full', port: 85, reason: 'timeout', code: null, timeoutMs: 1300 },
+  { what: 'a firewall that drops', port: 81, reason: 'timeout', code: null, timeoutMs: 700 },
   // Dropping in our own OUTPUT chain looks like any other drop until TCP has sent the SYN again, and only the kernel's own figures show it then.
-  { what: 'our own firewall that drops', port: 91, reason: 'timeout', code: null, timeoutMs: 700, withinMs: 1200 },
+  { what: 'our own firewall that drops', port: 91, reason: 'timeout', code: null, timeoutMs: 700 },
   {
     what: 'our own firewall that drops, when there is time for a second SYN',
     port: 91,
     reason: 'timeout',
     code: null,
     timeoutMs: 1500,
-    withinMs: 2000,
   },
   {
     what: 'our own firewall that answers "port unreachable"',
     port: 93,
     reason: 'refused',
     code: 'ECONNREFUSED',
-    withinMs: atNextSynMs,
   },
   {
     what: 'our own firewall that answers "admin prohibited"',
     port: 94,
     reason: 'unreachable',
     code: { v4: 'EHOSTUNREACH', v6: 'EACCES' },
-    withinMs: atNextSynMs,
   },
   {
     what: 'our own firewall that answers with RST',
     port: 92,
     reason: 'refused',
     code: 'ECONNREFUSED',
-    withinMs: soonMs,
   },
   {
     what: 'no route of our own',
@@ -159,7 +141,6 @@ const rows: readonly Row[] = [
     port,
     reason: 'local',
     code: 'ENETUNREACH',
-    withinMs: soonMs,
   },
   {
     what: 'a prohibit route of our own',
@@ -167,7 +148,6 @@ const rows: readonly Row[] = [
     port,
     reason: 'local',
     code: 'EACCES',
-    withinMs: soonMs,
   },
   {
     what: 'an unreachable route of our own',
@@ -175,7 +155,6 @@ const rows: readonly Row[] = [
     port,
     reason: 'local',
     code: 'EHOSTUNREACH',
-    withinMs: soonMs,
   },
   {
     what: 'a blackhole route of our own',
@@ -183,7 +162,6 @@ const rows: readonly Row[] = [
     port,
     reason: 'local',
     code: 'EINVAL',
-    withinMs: soonMs,
   },
 ]
 
@@ -226,7 +204,6 @@ export function wireContract(
             t.diagnostic(`${outcome.reason} ${outcome.code} after ${took.toFixed(2)} ms`)
             const expected = code !== null && typeof code === 'object' ? code[family] : code
             assert.deepEqual([outcome.reason, outcome.code], [reason, expected])
-            assert.ok(took < row.withinMs, `took ${took} ms`)
             if (row.timeoutMs !== undefined) assertOnTime(outcome, row.timeoutMs)
           })
         }

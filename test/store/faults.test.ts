@@ -343,7 +343,7 @@ test('a directory that is missing is made with those above it, for Porthole alon
 
 test('a directory that cannot be made is told, also where making it is no use however often', {
   skip,
-  timeout: 10_000,
+  timeout: 120_000,
 }, async (t) => {
   const disk = createDisk(t)
   mkdirSync(disk.directory, { mode: 0o500 })

@@ -45,7 +45,7 @@ test("redis: revisions are of Redis's clock, so that they grow whatever the cloc
 }, async (t) => {
   const { store } = await open(t, { retention })
   const revision = revisionOf(await store.put('pg', '{}', {}))
-  assert.ok(Math.abs(revision - Date.now()) < 1000)
+  assert.ok(Math.abs(revision - Date.now()) < 300_000)
 })
 
 test('redis: what was registered again elsewhere does not expire', { skip: noRedis }, async (t) => {

@@ -254,7 +254,7 @@ describe('the kernel prober’s evidence', { skip, concurrency: true }, () => {
         assert.equal(synRetransmits, row.synRetransmits ?? synRetransmits)
         assert.equal(typeof synRetransmits, 'number')
         // The kernel's own figure for the handshake; for the rest, until our thread looked.
-        if (answer === 'syn-ack') assert.ok(latencyMs !== null && latencyMs > 0 && latencyMs < 50, `${latencyMs} ms`)
+        if (answer === 'syn-ack') assert.ok(latencyMs !== null && latencyMs > 0, `${latencyMs} ms`)
         else assert.equal(latencyMs !== null, answer === 'rst' || answer === 'icmp')
 
         const address = family === 'v4' ? `${ip}:${row.port}` : `[${ip}]:${row.port}`

@@ -25,7 +25,7 @@ function run(program: string, ...flags: string[]) {
     writeFileSync(join(folder, 'program.mjs'), source)
     return spawnSync(process.execPath, [...flags, join(folder, 'program.mjs')], {
       encoding: 'utf8',
-      timeout: 30_000,
+      timeout: 120_000,
       env: { ...process.env, NODE_TEST_CONTEXT: undefined },
     })
   } finally {
