@@ -4,6 +4,7 @@ import type { Pause } from './domain/pause.ts'
 import { quote } from './domain/quote.ts'
 import type { Transition } from './domain/transition.ts'
 import { createLookUpNews } from './lookup-news.ts'
+import type { GatewayNews } from './monitor/gateways.ts'
 import type { Members } from './monitor/members.ts'
 import type { Monitor } from './monitor/monitor.ts'
 import type { OverloadNews } from './monitor/overload.ts'
@@ -19,6 +20,7 @@ export function logNews(
     members,
     found,
     overload,
+    gateways,
     paused,
     proberPaused,
   }: {
@@ -26,6 +28,7 @@ export function logNews(
     members: Members
     found: Signal<Transition>
     overload: Signal<OverloadNews>
+    gateways: Signal<GatewayNews>
     paused: Signal<Pause>
     proberPaused: Signal<ProberPause>
   },
@@ -44,6 +47,11 @@ export function logNews(
     if (change.leftOut > 0)
       log.warn(change, 'a name has more addresses than limits.targets allows: the rest is not checked')
     else log.info(change, 'the addresses of a name changed')
+  })
+  gateways.subscribe(({ gateway, isSilent, services }) => {
+    const count = `${services} ${services === 1 ? 'service' : 'services'}`
+    if (isSilent) log.error({ gateway, services }, `the gateway ${gateway} does not answer: ${count} cannot be judged`)
+    else log.info({ gateway }, `the gateway ${gateway} keeps no service from being judged any more`)
   })
   overload.subscribe(({ isOverloaded, ...figures }) => {
     if (!isOverloaded) log.info(figures, 'checks begin in time again')

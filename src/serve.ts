@@ -13,6 +13,7 @@ import { createEventStreams } from './http/event-streams.ts'
 import { createInForce } from './in-force.ts'
 import { whyNoListener } from './listener.ts'
 import { createMetrics } from './metrics/metrics.ts'
+import { watchGateways } from './monitor/gateways.ts'
 import { createHistory } from './monitor/history.ts'
 import { createLoop } from './monitor/loop.ts'
 import { createMembers } from './monitor/members.ts'
@@ -122,7 +123,9 @@ export async function serve(
   const access = createAccess({ settings: config.access, clock })
   const streams = createEventStreams({ log: transitions, registry, clock })
   const readiness = createReadiness(monitor, keeper, replica)
+  const gateways = watchGateways({ monitor })
   const metrics = createMetrics({
+    gateways,
     monitor,
     registry,
     clock,
@@ -156,7 +159,7 @@ export async function serve(
   onLog(log)
   const found = replica?.sharing.recorded ?? monitor.transitions
   const overload = watchOverload({ monitor, clock })
-  logNews(log, { monitor, members, found, overload, paused, proberPaused })
+  logNews(log, { monitor, members, found, overload, gateways: gateways.news, paused, proberPaused })
   paused.subscribe(noteAbsence)
   // What was counted as too old is trusted for longer, and no outcome says so.
   proberPaused.subscribe(() => {

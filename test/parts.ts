@@ -7,6 +7,7 @@ import { createEventStreams } from '../src/http/event-streams.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import type { OwnParts } from '../src/metrics/own.ts'
 import type { ReplicaView } from '../src/metrics/replicas.ts'
+import type { SilentGateways } from '../src/monitor/gateways.ts'
 import { createHistory } from '../src/monitor/history.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
@@ -25,6 +26,7 @@ export type PartOptions = {
   readonly access?: Partial<AccessSettings>
   readonly keeper?: OwnParts['keeper']
   readonly replica?: ReplicaView
+  readonly gateways?: Pick<SilentGateways, 'counts'>
   readonly limits?: Partial<Limits>
   /** Whether the registry was read; without it there is nothing to read. */
   readonly load?: RegistryLoad
@@ -35,6 +37,7 @@ export type PartOptions = {
 /** The parts of a Porthole without a schedule and without any service. */
 export function createParts(options: PartOptions): AppParts {
   const { prober, clock = systemClock(), access = {}, keeper = null, replica = null } = options
+  const { gateways = { counts: () => new Map() } } = options
   const version = '0.0.0-test'
   const registry = createRegistry(options.load)
   const limits = { ...defaultLimits, ...options.limits }
@@ -61,7 +64,7 @@ export function createParts(options: PartOptions): AppParts {
     access: createAccess({ settings: { tokens: [], details: 'all', ...access }, clock }),
     readiness: createReadiness(monitor),
     metrics: createMetrics(
-      { monitor, registry, clock, keeper, replica, streams, prober: prober.name, version },
+      { monitor, registry, clock, keeper, replica, streams, prober: prober.name, version, gateways },
       { runtime: false },
     ),
     clock,

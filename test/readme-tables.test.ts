@@ -17,7 +17,7 @@ import { RegistrationSettings } from '../src/domain/registration.ts'
 import { expireService, ServiceSettings } from '../src/domain/service.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { rendered } from './metrics/page.ts'
-import { createParts, sampleReplica } from './parts.ts'
+import { createParts, type PartOptions, sampleReplica } from './parts.ts'
 import { blocksOf, readme, root, tableOf } from './readme.ts'
 import { registeredService, sampleOutcome, sampleService } from './samples.ts'
 
@@ -56,7 +56,7 @@ async function describedRoutes(t: TestContext): Promise<{ paths: Paths }> {
 }
 
 /** The parts of a Porthole whose targets at port 1 are up and whose others a firewall rejects. */
-function sampleParts() {
+function sampleParts(options: Pick<PartOptions, 'gateways'> = {}) {
   const clock = systemClock()
   const now = clock.now()
   const prober: Prober = {
@@ -70,7 +70,7 @@ function sampleParts() {
     close: async () => undefined,
   }
   const keeper = { keeping: () => ({ failure: null, waiting: 0 }) }
-  return createParts({ prober, clock, keeper, replica: sampleReplica() })
+  return createParts({ prober, clock, keeper, replica: sampleReplica(), ...options })
 }
 
 test("the table of settings has every key of the file, and each one's default", () => {
@@ -173,7 +173,7 @@ test('the table of the environment lists the variables that --help names', () =>
 })
 
 test('the table of metrics lists those that are exported, with their labels', async () => {
-  const { registry, monitor, metrics } = sampleParts()
+  const { registry, monitor, metrics } = sampleParts({ gateways: { counts: () => new Map([['10.0.0.1', 1]]) } })
   // One target up and one down, so that every family has a sample.
   registry.replaceAll([sampleService('s', ['a:1', 'a:2'], { groups: ['g'] })], [{ name: 'g', quorum: 'all' }])
   registry.setDrained(['s'], true)

@@ -2,9 +2,11 @@ import { Counter, collectDefaultMetrics, Gauge, Registry as Register } from 'pro
 import type { Clock } from '../clock.ts'
 import type { MetricFamily } from '../domain/metric-family.ts'
 import { Reason } from '../domain/outcome.ts'
+import type { SilentGateways } from '../monitor/gateways.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { createExposition } from './exposition.ts'
+import { createGatewayMetrics } from './gateways.ts'
 import { addHistogram } from './histogram.ts'
 import { addOwnMetrics, type OwnParts } from './own.ts'
 import { addReplicaMetrics, type ReplicaView } from './replicas.ts'
@@ -32,6 +34,7 @@ export function createMetrics(
     clock: Clock
     prober: 'kernel' | 'portable'
     version: string
+    gateways?: Pick<SilentGateways, 'counts'>
     /** Null where this Porthole is alone. */
     replica?: ReplicaView | null
     /** Families of services and targets that are left out. */
@@ -121,6 +124,7 @@ export function createMetrics(
     },
   })
   addOwnMetrics(parts, register)
+  const gateways = createGatewayMetrics(parts.gateways ?? { counts: () => new Map() })
   if (parts.replica) addReplicaMetrics(parts.replica, register)
   const observeRequest = addRequestDurations(register)
   if (runtime) addRuntimeMetrics(register)
@@ -130,6 +134,7 @@ export function createMetrics(
     async *render({ targets = true, selection: query = {} } = {}) {
       const selection = createSelection(query)
       if (selection === null) yield Buffer.from(await register.metrics())
+      if (selection === null && targets) yield Buffer.from(await gateways.metrics())
       yield* exposition.pieces({ targets, selection })
     },
     observeRequest,

@@ -156,6 +156,28 @@ test('the page tells which Porthole this is, and of the Node.js process only whe
   assert.ok(readPage(full).has('process_resident_memory_bytes'))
 })
 
+test('a silent gateway has a series while it is silent, and none for callers who see no targets', async (t) => {
+  const { monitor, registry, clock } = await build(t)
+  const silent = new Map([['10.9.1.1', 300]])
+  const gateways = { counts: () => silent }
+  const parts = {
+    monitor,
+    registry,
+    clock,
+    keeper: null,
+    streams,
+    prober: 'kernel',
+    version: '1.2.3',
+    gateways,
+  } as const
+  const metrics = createMetrics(parts, { runtime: false })
+  const name = 'porthole_gateway_silent_services'
+  assert.deepEqual(familyOf(await rendered(metrics), name), { '{gateway="10.9.1.1"}': 300 })
+  assert.ok(!(await rendered(metrics, { targets: false })).includes(name))
+  silent.clear()
+  assert.deepEqual(familyOf(await rendered(metrics), name), {})
+})
+
 test('a delay of the event loop that holds the time of the timer it is measured by says so', async (t) => {
   const { monitor, registry, clock } = await build(t)
   const parts = { monitor, registry, clock, keeper: null, streams, prober: 'portable', version: '1.2.3' } as const
