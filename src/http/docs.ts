@@ -1,6 +1,6 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { fastifyZodOpenApiPlugin, fastifyZodOpenApiTransformers } from 'fastify-zod-openapi'
 import { problemResponse } from './problem.ts'
 
@@ -22,6 +22,14 @@ export function describeDetails(app: FastifyInstance): void {
     schema.security = [{}, ...needsToken]
     schema.response = { ...tokenRefusals(), ...(schema.response as object) }
   })
+}
+
+/** Leads to the page from where its relative URLs would lead astray: a query, and the name of the file that it is elsewhere. */
+async function leadToPage({ url }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+  if (url.startsWith('/docs?')) return reply.redirect('docs')
+  if (url.startsWith('/docs/?')) return reply.redirect('../docs')
+  if (url.startsWith('/docs/static/index.html')) return reply.redirect('../../docs')
+  return undefined
 }
 
 /** Describes every route added after it: `GET /docs` for people, `GET /openapi.json` for machines. */
@@ -60,6 +68,12 @@ export async function addDocs(app: FastifyInstance, version: string): Promise<vo
   })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
+    // Relative, so that the page finds what it is made of behind a proxy that takes a prefix off the path, whether or not the proxy tells of it.
+    indexPrefix: '.',
+    uiHooks: { onRequest: leadToPage },
+    // Requests are tried out where the page is, and so behind the same prefix.
+    transformSpecification: (document) => ({ ...document, servers: [{ url: '..' }] }),
+    transformSpecificationClone: false,
     staticCSP: true,
     // Its own policy upgrades to https, which leaves the page blank where Porthole is served over plain http.
     transformStaticCSP: (policy) => policy.replace(/\s*upgrade-insecure-requests;?/, ''),

@@ -10,11 +10,11 @@ export type Copy = {
 
 /**
  * What else asks about this service, for exactly this one, whatever it is called: the name is written as a URL, or as a string of
- * PromQL, and never where a shell, YAML or a template of an annotation would read it as something else.
+ * PromQL, and never where a shell, YAML or a template of an annotation would read it as something else. `origin` is where the reader finds
+ * Porthole, perhaps by way of a proxy; `port` is the one that Porthole listens on, which is what a probe in the same pod needs.
  */
-export function copies(name: string, origin: string): Copy[] {
+export function copies(name: string, { origin, port }: { origin: string; port: number }): Copy[] {
   const path = pathOf(name)
-  const { port } = new URL(origin)
   const matcher = `{service=${quoteLabel(name)}}`
   const isUp = `max without (instance, pod) (porthole_service_up${matcher})`
   return [
@@ -25,7 +25,7 @@ export function copies(name: string, origin: string): Copy[] {
     },
     {
       title: 'Kubernetes: with Porthole beside the program, in the same pod',
-      text: `readinessProbe:\n  httpGet: { path: /health/${path}, port: ${port === '' ? 8080 : port} }`,
+      text: `readinessProbe:\n  httpGet: { path: /health/${path}, port: ${port} }`,
     },
     { title: 'Prometheus: 1 while it is up or degraded', text: isUp },
     {

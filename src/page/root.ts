@@ -34,3 +34,8 @@ export function originOf(request: IncomingMessage): string {
   const host = [first('x-forwarded-host'), first('host')].find(isHost) ?? 'localhost:8080'
   return `${scheme}://${host}${prefixOf(request) ?? '/'}`
 }
+
+/** Returns the port that Porthole listens on, as the connection says: what `Host` says is the port of a proxy, or of a mapping. */
+export function portOf({ socket }: IncomingMessage): number {
+  return socket.localPort ?? 8080
+}

@@ -13,7 +13,7 @@ import { wantsShown } from './negotiation.ts'
 import { createOverview, type OverviewParts } from './overview.ts'
 import { overviewPage } from './overview-page.ts'
 import { OverviewQuery } from './page-query.ts'
-import { originOf, rootOf } from './root.ts'
+import { originOf, portOf, rootOf } from './root.ts'
 import { missingPage, servicePage } from './service-page.ts'
 import type { View } from './view.ts'
 import { statusOfPage, titleOf } from './words.ts'
@@ -108,7 +108,7 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
           events: null,
         })
       }
-      const { status, main } = servicePage(watched, view, { origin: originOf(request.raw) })
+      const { status, main } = servicePage(watched, view, { origin: originOf(request.raw), port: portOf(request.raw) })
       const events = view.details ? `?service=${encodeURIComponent(name)}` : null
       return sendPage(reply, { ...about, title: `${name} ${status}`, status, main, events })
     },

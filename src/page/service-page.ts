@@ -15,7 +15,7 @@ import { sentenceOf, tellExpiry } from './words.ts'
 export function servicePage(
   watched: WatchedService,
   view: View,
-  { origin }: { origin: string },
+  { origin, port }: { origin: string; port: number },
 ): { status: ReportedStatus; main: Markup } {
   const { name } = watched.service
   const standing = standingOf(watched, view.now)
@@ -37,7 +37,7 @@ ${dayPanel(watched, view)}
 ${view.details && transitionPanel(name, view)}
 <section class="panel" aria-labelledby="copy-title">
 <h2 id="copy-title">To copy</h2>
-<div class="copies">${copies(name, origin).map(({ title, text, isAddressed = false }) => html`<div class="copy"${isAddressed && html` data-origin="${origin}"`}><h3>${title}</h3><pre tabindex="0"><code>${text}</code></pre></div>`)}</div>
+<div class="copies">${copies(name, { origin, port }).map(({ title, text, isAddressed = false }) => html`<div class="copy"${isAddressed && html` data-origin="${origin}"`}><h3>${title}</h3><pre tabindex="0"><code>${text}</code></pre></div>`)}</div>
 </section>`
   return { status, main }
 }

@@ -49,9 +49,9 @@ const names = [
 ]
 
 /** The copies of a service, by what they are for. */
-function copiesOf(name: string, from = origin) {
+function copiesOf(name: string, from = origin, port = 8080) {
   assert.ok(ServiceName.safeParse(name).success, `a service can be named ${name}`)
-  const [curl, kubernetes, query, alert] = copies(name, from).map(({ text }) => text)
+  const [curl, kubernetes, query, alert] = copies(name, { origin: from, port }).map(({ text }) => text)
   assert(curl && kubernetes && query && alert)
   return { curl, kubernetes, query, alert }
 }
@@ -85,14 +85,15 @@ test('behind a proxy the line for curl leads through it', () => {
   assert.equal(url, 'https://status.example/porthole/health/a%20b')
 })
 
-test('the readiness probe is YAML whose path leads to the service, at the port that was asked', () => {
+test('the readiness probe is YAML whose path leads to the service, at the port that Porthole listens on', () => {
   for (const name of names) {
     const { readinessProbe } = parse(copiesOf(name).kubernetes, { strict: true })
     assert.deepEqual(Object.keys(readinessProbe.httpGet), ['path', 'port'])
     assert.equal(nameIn(readinessProbe.httpGet.path), name)
     assert.equal(readinessProbe.httpGet.port, 8080)
   }
-  assert.equal(parse(copiesOf('pg', 'http://[::1]:9090/').kubernetes).readinessProbe.httpGet.port, 9090)
+  const behindProxy = copiesOf('pg', 'https://status.example:8443/porthole/', 9090).kubernetes
+  assert.equal(parse(behindProxy).readinessProbe.httpGet.port, 9090)
 })
 
 test('the alert is one rule, whatever the name', () => {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import http from 'node:http'
+import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
@@ -591,6 +593,23 @@ test('the lines to copy are of the host that was asked, and of none that is no h
   assert.equal(await curl(forwarded), line('https://status.example/p/health/pg'))
   for (const evil of ["'; reboot; '", 'db:99999', '1.2.3.999', '$(reboot)'])
     assert.equal(await curl({ host: evil, 'x-forwarded-host': evil }), line('http://localhost:8080/health/pg'), evil)
+})
+
+test('the probe to copy has the port that Porthole listens on, whatever the request says', async (t) => {
+  const built = await build(t, [sampleService('pg', ['db:1'])])
+  const { port } = new URL(await built.listen())
+  for (const headers of [
+    { host: 'status.example' },
+    { host: 'status.example:8443' },
+    { host: 'porthole', 'x-forwarded-host': 'status.example:8443', 'x-forwarded-proto': 'https' },
+  ]) {
+    const page = await new Promise<string>((resolve, reject) => {
+      http
+        .get({ port, host: '127.0.0.1', path: '/services/pg', headers }, (response) => resolve(text(response)))
+        .on('error', reject)
+    })
+    assert.match(page, new RegExp(`httpGet: { path: /health/pg, port: ${port} }`))
+  }
 })
 
 test('who checks a service is told where there are several replicas, to who may see details, and that it is alone', async (t) => {

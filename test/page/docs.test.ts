@@ -1,0 +1,34 @@
+/** The API reference in a real browser, behind a proxy that takes a prefix off the path. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { listenForChecks } from '../replicas/fleet.ts'
+import { noChromium, startBrowser } from './browser.ts'
+import { serve, startProxy } from './served.ts'
+
+test('behind a proxy under a path the link to the API leads to a reference that works, and so do requests tried out there', {
+  skip: noChromium,
+}, async (t) => {
+  const [one] = await listenForChecks(t, 1)
+  const { url } = await serve(t, { postgres: { targets: [`127.0.0.1:${one?.port}`] } })
+  const open = await startBrowser(t)
+  for (const headers of [{}, { 'x-forwarded-prefix': '/status/porthole' }]) {
+    const proxied = await startProxy(t, { '/status/porthole': url }, { headers })
+    const { page, complaints } = await open(`${proxied}/status/porthole/`)
+    await page.getByRole('link', { name: 'API' }).click()
+    await page.locator('.opblock').first().waitFor()
+    assert.equal(page.url(), `${proxied}/status/porthole/docs`)
+    const probe = page.locator('.opblock', { hasText: '/livez' }).first()
+    await probe.locator('.opblock-summary-control').click()
+    await probe.getByRole('button', { name: 'Try it out' }).click()
+    const answered = page.waitForResponse(`${proxied}/status/porthole/livez`)
+    await probe.getByRole('button', { name: 'Execute' }).click()
+    assert.equal((await answered).status(), 200)
+    for (const path of ['docs/?x=1', 'docs?x=1', 'docs/static/index.html']) {
+      const response = await fetch(`${proxied}/status/porthole/${path}`)
+      assert.deepEqual([response.status, response.url], [200, page.url().split('#', 1)[0]])
+    }
+    // Of Swagger UI's own, wherever it is served.
+    const others = complaints.filter((complaint) => !complaint.includes('inline style'))
+    assert.deepEqual(others, [])
+  }
+})
