@@ -27,19 +27,20 @@ export const live = (page: Page) => page.locator('#live[data-live="yes"]').waitF
 
 /**
  * Starts a proxy that takes a path off and passes the rest to the Porthole of that path, with more headers. Pages come after
- * `delayMs`, and with `holdsStreams` event streams never come, because the proxy waits for their end. Returns the proxy's
- * address, without a path.
+ * `delayMs`. With `holdsStreams` event streams never come, because the proxy waits for their end. The proxy answers 404 for a
+ * path that ends in `missing`. Returns the proxy's address, without a path.
  */
 export async function startProxy(
   t: TestContext,
   portholes: Readonly<Record<string, string>>,
-  options: { headers?: Record<string, string>; delayMs?: number; holdsStreams?: boolean } = {},
+  options: { headers?: Record<string, string>; delayMs?: number; holdsStreams?: boolean; missing?: string } = {},
 ): Promise<string> {
-  const { headers = {}, delayMs = 0, holdsStreams = false } = options
+  const { headers = {}, delayMs = 0, holdsStreams = false, missing } = options
   const server = http.createServer(async (request, response) => {
     const { url = '', headers: asked } = request
     const path = Object.keys(portholes).find((path) => url.startsWith(`${path}/`))
-    if (path === undefined) return void response.writeHead(404).end()
+    const isMissing = missing !== undefined && url.split('?', 1)[0]?.endsWith(missing)
+    if (path === undefined || isMissing) return void response.writeHead(404).end()
     if (asked.accept?.startsWith('text/html')) await sleep(delayMs)
     const inner = http.request(`${portholes[path]}${url.slice(path.length)}`, {
       headers: { ...asked, 'x-forwarded-host': asked.host, ...headers },

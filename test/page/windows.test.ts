@@ -180,6 +180,19 @@ test('behind a proxy that holds the stream back, nine windows are up to date all
   for (const { complaints } of tabs) assert.deepEqual(complaints, [])
 })
 
+test('a page whose worker cannot be loaded is up to date all the same', skip, async (t) => {
+  const [one] = await listenForChecks(t, 1)
+  assert(one)
+  const served = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
+  const proxy = await startProxy(t, { '': served.url }, { missing: '/stream.js' })
+  const open = await startBrowser(t)
+  const { page } = await open(`${proxy}/`)
+  await live(page)
+  await one.close()
+  await told(page, '1 down · Porthole')
+  assert.equal(await streams(served), 0)
+})
+
 test('windows without details open no stream, and those whose proxy sends a token share one', skip, async (t) => {
   const [one] = await listenForChecks(t, 1)
   assert(one)
