@@ -70,6 +70,11 @@ async function registerUntil(
 }
 
 async function namesAt(url: string): Promise<Set<string>> {
+  // On a busy machine it listens before it has read what it kept, and says so.
+  await until('it has read what it kept', async () => {
+    const { warnings } = (await (await fetch(`${url}/v1/services?limit=1`)).json()) as { warnings: string[] }
+    return warnings.length === 0
+  })
   const names = new Set<string>()
   let next: string | null = ''
   while (next !== null) {
