@@ -1,3 +1,4 @@
+import { adviseOnName } from '../domain/name-advice.ts'
 import type { PolicySettings } from '../domain/policy.ts'
 import { adviceFor } from '../domain/policy-advice.ts'
 import type { Service } from '../domain/service.ts'
@@ -25,5 +26,14 @@ export function advise(settings: FileSettings, services: readonly Service[]): Fi
       if (!advice.has(key)) advice.set(key, { path, part: 'value', message })
     }
   }
-  return [...advice.values()]
+  return [...adviseOnNames(own.keys()), ...advice.values()]
+}
+
+function adviseOnNames(names: Iterable<string>): Finding[] {
+  const advice: Finding[] = []
+  for (const name of names) {
+    const message = adviseOnName(name)
+    if (message !== null) advice.push({ path: ['services', name], part: 'key', message })
+  }
+  return advice
 }

@@ -34,7 +34,12 @@ export function parseYaml(text: string) {
   // What follows the first error is its consequence, unless it is the same mistake in another line.
   const syntax = errors
     .filter((error) => error.code === errors[0]?.code)
-    .map((error): Flaw => ({ ...placeAt(error.pos[0]), message: explain(error.code, error.message) }))
+    .map(
+      (error): Flaw => ({
+        ...placeAt(error.pos[0]),
+        message: explain(error.code, error.message, text.slice(error.pos[0], error.pos[0] + longestTag)),
+      }),
+    )
     .filter((flaw, index, all) => flaw.line !== all[index - 1]?.line)
   const flaws = syntax.length > 0 ? syntax : inspect(document.contents, placeAt)
   return {
@@ -100,8 +105,13 @@ function describeRepeat(key: unknown, first: Place): string {
   return `${quote(key)} is already written at line ${first.line}, column ${first.column}: keep one of them`
 }
 
-/** The library's errors in the words of somebody who has never read the YAML specification. */
-function explain(code: ErrorCode, message: string): string {
+/** So much of the text is looked at for a tag. */
+const longestTag = 40
+/** A merge key of YAML 1.1 that says so by its tag. */
+const mergeTag = /^(!!merge|!<tag:yaml\.org,2002:merge>)\s/
+
+/** The library's errors in the words of somebody who has never read the YAML specification. `source` is the text from there on. */
+function explain(code: ErrorCode, message: string, source: string): string {
   if (/end with a [\]}]/.test(message)) return 'a bracket before this is not closed: write the ] or } that closes it'
   if (/^Missing closing .quote/.test(message)) return 'a quote before this is not closed: write the one that closes it'
   if (/at node end$/.test(message)) return 'text after the end of a value: put it all in quotes, such as "[::1]:5432"'
@@ -113,6 +123,9 @@ function explain(code: ErrorCode, message: string): string {
     case 'MULTIPLE_DOCS':
       return 'a second document begins here (---): keep one'
     case 'NON_STRING_KEY':
+      if (mergeTag.test(source))
+        return 'merge keys (<<) mean nothing here: write the keys out, or write what services have alike under defaults'
+      if (source.startsWith('!')) return 'tags (!) mean nothing here: remove it, or put the key in quotes'
       return 'a key must be text: an IPv6 target goes in quotes, "[::1]:5432"'
     case 'BAD_SCALAR_START':
       return 'a value cannot begin with this character: put it in quotes'

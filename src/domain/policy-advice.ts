@@ -2,6 +2,7 @@ import { oneLostSynMs } from './advice.ts'
 import { type DialRules, whyDenied } from './dial-rules.ts'
 import { formatDuration } from './duration.ts'
 import { bitsOf } from './ip-range.ts'
+import { adviseOnName } from './name-advice.ts'
 import type { PolicySettings } from './policy.ts'
 import type { RegistrationSettings } from './registration.ts'
 import type { Service } from './service.ts'
@@ -87,7 +88,14 @@ export function warningsOf(
     own.expireAfter !== undefined && own.ttl === undefined
       ? ['expireAfter has no effect without ttl: write a ttl, or remove it']
       : []
-  return [...adviceFor(service, own).map(({ message }) => message), ...idle, ...undialled, ...unread]
+  const onName = adviseOnName(service.name)
+  return [
+    ...(onName === null ? [] : [onName]),
+    ...adviceFor(service, own).map(({ message }) => message),
+    ...idle,
+    ...undialled,
+    ...unread,
+  ]
 }
 
 /** Whether an IP is all zeros (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2), in any spelling. The first look spares all others the second, because a file may have 100,000 targets. */

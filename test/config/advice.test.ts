@@ -83,3 +83,21 @@ test('intervals that cannot do what they are for are told', () => {
     ],
   )
 })
+
+test('a name that no URL leads to as it is written is told of, with the URL that does', () => {
+  const about = (name: string, character: string, written: string) =>
+    `a name with ${character} is not found by /health/${name}: write /health/${written}, or choose a name without it`
+  assert.deepEqual(
+    adviceFor(`services:
+  team/app: { targets: [a:1] }
+  "50%": { targets: [b:1] }
+  "what?": { targets: [c:1] }
+  plain name-1.x: { targets: [d:1] }
+`),
+    [
+      `porthole.yaml:2:3: advice: services."team/app": ${about('team/app', '/', 'team%2Fapp')}`,
+      `porthole.yaml:3:3: advice: services."50%": ${about('50%', '%', '50%25')}`,
+      `porthole.yaml:4:3: advice: services."what?": ${about('what?', '?', 'what%3F')}`,
+    ],
+  )
+})

@@ -68,3 +68,9 @@ test('a link-local address without its interface is advised on, one with it is n
     { fields: ['targets'], message: `[febf::5]:2: ${why} [febf::5%eth0]:2` },
   ])
 })
+
+test('a name that no URL leads to as it is written is a warning', () => {
+  assert.deepEqual(warningsOf(sampleService('team/app', ['db:5432']), createDialRules({})), [
+    'a name with / is not found by /health/team/app: write /health/team%2Fapp, or choose a name without it',
+  ])
+})
