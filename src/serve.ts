@@ -76,7 +76,7 @@ const closeGraceMs = 1000
 
 /**
  * Puts the parts together and starts them: HTTP first, since one of the targets may be Porthole itself. A string says why it cannot be.
- * `onLog` is given the log as soon as there is one; `lookUpThreads` is how many look-ups of names libuv runs at once.
+ * `onLog` is given the log as soon as there is one; `lookUpThreads` is how many look-ups of names run at once.
  */
 export async function serve(
   config: Config,

@@ -12,11 +12,13 @@ export function buildResolverOptions(resolvConf: string, options: string | undef
 }
 
 /**
- * Returns how many look-ups libuv runs at once: half of its threads, rounded up (`slow_work_thread_threshold` in uv's threadpool.c), from the
- * environment variable `UV_THREADPOOL_SIZE`, which libuv reads with atoi(3).
+ * Returns how many look-ups of names that are checked may run at once. libuv looks names up on half of its threads, rounded up
+ * (`slow_work_thread_threshold` in uv's threadpool.c). One of these stays free where there are four or more, because the name of Redis is
+ * looked up there too. `poolSize` is the environment variable `UV_THREADPOOL_SIZE`, which libuv reads with atoi(3).
  */
 export function countLookUpThreads(poolSize: string | undefined): number {
   const size = poolSize === undefined ? 4 : Number.parseInt(poolSize, 10)
   const threads = Math.min(1024, Math.max(1, Number.isNaN(size) ? 1 : size))
-  return Math.floor((threads + 1) / 2)
+  const forLookUps = Math.floor((threads + 1) / 2)
+  return forLookUps < 4 ? forLookUps : forLookUps - 1
 }

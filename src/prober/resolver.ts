@@ -34,7 +34,7 @@ export type ResolverParts = {
   readonly failureLifetimeMs?: number
   readonly maxEntries?: number
   /**
-   * Look-ups handed to libuv at once, as many as it runs (`countLookUpThreads`). It queues the rest where nothing can take them back.
+   * Look-ups handed to libuv at once, no more than it runs (`countLookUpThreads`). It queues the rest where nothing can take them back.
    * Names beyond this wait here instead, and are forgotten when all their callers have left.
    */
   readonly maxInFlight?: number

@@ -21,15 +21,17 @@ for (const [what, resolvConf, options, expected] of [
   })
 }
 
-test('libuv looks names up on half of its threads, rounded up', () => {
+test('look-ups have half of the threads of libuv, rounded up, and leave one of them to Redis', () => {
   for (const [poolSize, threads] of [
     [undefined, 2],
-    ['32', 16],
+    ['64', 31],
+    ['7', 3],
+    ['6', 3],
     ['5', 3],
     ['1', 1],
     ['0', 1],
     ['none', 1],
-    ['9999', 512],
+    ['9999', 511],
   ] as const) {
     assert.equal(countLookUpThreads(poolSize), threads, `${poolSize}`)
   }
