@@ -111,9 +111,9 @@ export async function serve(
   const history = createHistory({ monitor })
   const keeper = data === null || commons !== null ? null : keepIn(data)
   const store = commons?.store ?? keeper?.store ?? createMemoryStore(retention)
-  const registrar = createRegistrar({ registry, store, clock, limits, isShared: commons !== null })
+  const registrar = createRegistrar({ registry, store, clock, limits, isShared: commons !== null, pauses })
   const { registrations } = registrar
-  const about = { monitor, loop, log: transitions, registry, registrations }
+  const about = { monitor, loop, log: transitions, registry, registrations, pauses }
   const inForce = createInForce({
     registry,
     registrations,
@@ -205,9 +205,9 @@ export async function serve(
     })
   }
 
-  /** A pause that is longer than some service's status is trusted leaves a gap in what is known. */
+  /** A pause that is longer than some service's status is trusted leaves a gap in what is known. Other replicas went on meanwhile. */
   function noteAbsence(pause: Pause): void {
-    if (pause.to - pause.from <= monitor.leastTrustMs()) return
+    if (replica !== null || pause.to - pause.from <= monitor.leastTrustMs()) return
     transitions.addAbsence(pause)
     keeper?.addAbsence(pause)
   }
@@ -260,6 +260,7 @@ export async function serve(
     log.info(
       'memory only: what is registered, drained and what happened is forgotten at the next start; set data or PORTHOLE_DATA to keep it',
     )
+  running.start(prober)
   await keeper?.start()
   const joined = replica?.start()
   const url = await app.listen({ ...config.listen }).catch((error: NodeJS.ErrnoException) => error)
@@ -271,7 +272,6 @@ export async function serve(
   }
   log.info({ prober: prober.name, maxInFlight }, `the ${prober.name} prober checks: ${why}`)
   await joined
-  running.start(prober)
   loop.start()
   members.start()
   const stopGivingBack = keepGivingBack()

@@ -85,6 +85,30 @@ for (const prober of ['kernel', 'portable']) {
   })
 }
 
+test('registrations that are renewed while Porthole is stopped outlast it', async (t) => {
+  const { target } = await listen(t)
+  const porthole = await start(t, ['web=127.0.0.1:1'], { PORTHOLE_TOKEN: 'a-token-for-tests-0123' })
+  const { url, child } = porthole
+  const renew = async () => {
+    const response = await fetch(`${url}/v1/services/worker`, {
+      method: 'PUT',
+      headers: { authorization: 'Bearer a-token-for-tests-0123', 'content-type': 'application/json' },
+      body: JSON.stringify({ targets: [target], ttl: '4s' }),
+    })
+    return response.status
+  }
+  assert.equal(await renew(), 201)
+  child.kill('SIGSTOP')
+  const waiting: Promise<number>[] = []
+  for (let second = 0; second < 6; second++) {
+    await sleep(1000)
+    waiting.push(renew())
+  }
+  child.kill('SIGCONT')
+  // Had it expired, the first of them would register it anew.
+  assert.deepEqual(await Promise.all(waiting), Array(6).fill(200))
+})
+
 /** The thread of the kernel prober waits for the network all day, as the main thread does; Node.js's own timer thread apart. */
 function proberThread(pid: number): number | undefined {
   const folder = `/proc/${pid}/task`

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { noPauses, type Pauses, pausedMs } from '../domain/pause.ts'
 import { createHeap, type Timed } from '../heap.ts'
 
 /** Names, each of which ends at a time of its own. */
@@ -17,13 +18,39 @@ const turnMs = 5
 /** Node.js fires a timer at once when it is set further ahead than this. Milliseconds. */
 const mostSleepMs = 2 ** 31 - 1
 
+/** How long requests that waited while this process did not run have to be read, in milliseconds. */
+const readMs = 1000
+
 type Expiry = Timed & { readonly name: string }
 
-/** Calls `end` with each name whose time has come, which is then set no longer. Keeps no process alive. */
-export function createExpiries({ clock, end }: { clock: Clock; end: (name: string) => void }): Expiries {
+/**
+ * Calls `end` with each name whose time has come, which is then set no longer. A pause of this process puts all ends off by as long,
+ * because renewals could not be read meanwhile, and by a second in which they are. Keeps no process alive.
+ */
+export function createExpiries({
+  clock,
+  end,
+  pauses = noPauses,
+}: {
+  clock: Clock
+  end: (name: string) => void
+  /** When this process did not run, as it is known at any time. */
+  pauses?: Pauses
+}): Expiries {
   const inOrder = createHeap<Expiry>()
   const byName = new Map<string, Expiry>()
   let timer: NodeJS.Timeout | undefined
+  /** The end of the last pause that ends were put off by. */
+  let putOffUntil = Number.NEGATIVE_INFINITY
+
+  /** Puts all ends off by the pauses since this was called last. That leaves their order as it is. */
+  function putOff(): void {
+    const last = pauses.ofProcess.at(-1)
+    if (last === undefined || last.to <= putOffUntil) return
+    const ms = pausedMs(pauses.ofProcess, putOffUntil, last.to) + readMs
+    putOffUntil = last.to
+    for (const expiry of byName.values()) expiry.dueAt += ms
+  }
 
   function forget(name: string): void {
     const expiry = byName.get(name)
@@ -34,6 +61,7 @@ export function createExpiries({ clock, end }: { clock: Clock; end: (name: strin
 
   function runDue(): number | null {
     const now = clock.now()
+    putOff()
     for (;;) {
       const next = inOrder.peek()
       if (next === undefined || next.dueAt > now) return next?.dueAt ?? null
@@ -54,6 +82,8 @@ export function createExpiries({ clock, end }: { clock: Clock; end: (name: strin
     set(name, at) {
       forget(name)
       if (at === null) return
+      // Whatever is set after a pause is not put off by it.
+      putOff()
       const expiry = { name, dueAt: at, heapIndex: -1 }
       byName.set(name, expiry)
       inOrder.push(expiry)

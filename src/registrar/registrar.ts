@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { dueStep, type Step } from '../domain/lifetime.ts'
 import type { Limits } from '../domain/limits.ts'
+import { noPauses, type Pauses } from '../domain/pause.ts'
 import type { PolicyDefaults } from '../domain/policy.ts'
 import { type RegistrationSettings, writeRegistration } from '../domain/registration.ts'
 import type { Registry } from '../monitor/registry.ts'
@@ -36,6 +37,7 @@ export function createRegistrar({
   limits,
   isShared = false,
   defaults = {},
+  pauses = noPauses,
 }: {
   registry: Registry
   store: Store
@@ -44,8 +46,10 @@ export function createRegistrar({
   /** Whether others share the store. */
   isShared?: boolean
   defaults?: PolicyDefaults
+  /** When this process did not run, as it is known at any time. */
+  pauses?: Pauses
 }): Registrar {
-  const registrations = createRegistrations({ registry, store, clock, defaults, onDue: takeStep })
+  const registrations = createRegistrations({ registry, store, clock, defaults, onDue: takeStep, pauses })
   /** What the store is being asked to put, and how many ask. */
   const asked = new Map<string, number>()
 

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import { formatDuration } from '../domain/duration.ts'
 import { type ForeignSettings, type ForeignWord, foreignWordsOf } from '../domain/foreign-settings.ts'
 import { expiredLifetime, type Lifetime, renewedLifetime } from '../domain/lifetime.ts'
+import { noPauses, type Pauses } from '../domain/pause.ts'
 import type { PolicyDefaults } from '../domain/policy.ts'
 import { portionsOf } from '../domain/portions.ts'
 import { quote } from '../domain/quote.ts'
@@ -79,19 +80,21 @@ export function createRegistrations({
   clock,
   defaults: firstDefaults,
   onDue,
+  pauses = noPauses,
 }: {
   registry: Registry
   store: Pick<Store, 'setDrained'>
   clock: Clock
   defaults: PolicyDefaults
   onDue: (name: string) => void
+  pauses?: Pauses
 }): Registrations {
   const registered = new Map<string, Registered>()
   /** The names of those that are expired, the longest expired first. */
   const expired = new Set<string>()
   /** What is being restored and is not in force yet. */
   let awaited = new Map<string, KeptRegistration>()
-  const expiries = createExpiries({ clock, end: onDue })
+  const expiries = createExpiries({ clock, end: onDue, pauses })
   const foreign = createSignal<ForeignWord>()
   let defaults = firstDefaults
 

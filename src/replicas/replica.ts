@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ForeignWord } from '../domain/foreign-settings.ts'
+import { noPauses, type Pauses, pausedMs } from '../domain/pause.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Loop } from '../monitor/loop.ts'
 import type { Monitor } from '../monitor/monitor.ts'
@@ -71,6 +72,8 @@ export type ReplicaParts = {
   readonly registry: Registry
   readonly registrations: Registrations
   readonly retention: Retention
+  /** When this process did not run, as it is known at any time. */
+  readonly pauses?: Pauses
   /** How long a service may go unchecked while it is taken over, in milliseconds. */
   readonly handoverMs: number
   /** Puts what a file defines in force. */
@@ -81,6 +84,7 @@ export type ReplicaParts = {
 
 export function createReplica(parts: ReplicaParts): Replica {
   const { id, link, keys, store, clock, assignment, monitor, loop, log, registry, registrations, alone } = parts
+  const { pauses = noPauses } = parts
   const news = createSignal<ReplicaNews>()
   const onForeign = (word: ForeignWord) => news.emit({ kind: 'foreign', word })
   const requests = createRequests({ id, link, keys, clock, retention: parts.retention })
@@ -141,8 +145,6 @@ export function createReplica(parts: ReplicaParts): Replica {
   let wholeFrom = Number.POSITIVE_INFINITY
   /** When this replica last was one of the others: an instant of the clock. */
   let linkedAt = startedAt
-  /** When it was last seen whether that is too long ago. */
-  let lookedAt = startedAt
   let session: Session | null = null
   let isClosed = false
   const timers: NodeJS.Timeout[] = []
@@ -229,13 +231,12 @@ export function createReplica(parts: ReplicaParts): Replica {
   }
 
   function goSoloIfAlone(): void {
-    // While this process was paused nobody could answer it.
-    const lateMs = clock.now() - lookedAt - watchMs
-    if (lateMs > watchMs) linkedAt += lateMs
-    lookedAt = clock.now()
     // While it is still joining, that it is answered is not enough: it does not check yet.
     if (isReady) linkedAt = Math.max(linkedAt, renewals.answeredAt())
-    if (assignment.mode() === 'solo' || clock.now() - linkedAt <= soloAfterMs) return
+    if (assignment.mode() === 'solo') return
+    // While this process did not run it could not read an answer.
+    const now = clock.now()
+    if (now - linkedAt - pausedMs(pauses.ofProcess, linkedAt, now) <= soloAfterMs) return
     assignment.enter('solo')
     failure ??= link.refusal() ?? 'the store does not answer'
     news.emit({ kind: 'solo', id, failure })
@@ -272,7 +273,6 @@ export function createReplica(parts: ReplicaParts): Replica {
     },
     start() {
       linkedAt = clock.now()
-      lookedAt = linkedAt
       void stayConnected()
       const beat = () => {
         if (isReady) void store.beat(Math.floor(clock.toEpoch(clock.now())))

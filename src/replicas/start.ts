@@ -23,7 +23,9 @@ export type Commons = {
   /** Transitions found here while there is nobody to share them with. */
   readonly alone: Signal<Transition>
   /** Makes the replica, once there are the parts that it is about. */
-  create(parts: Pick<ReplicaParts, 'monitor' | 'loop' | 'log' | 'registry' | 'registrations' | 'apply'>): Replica
+  create(
+    parts: Pick<ReplicaParts, 'monitor' | 'loop' | 'log' | 'registry' | 'registrations' | 'apply' | 'pauses'>,
+  ): Replica
 }
 
 /** The way to what all replicas of a namespace share. Connects to nothing yet. */

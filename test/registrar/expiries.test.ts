@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import type { Pause } from '../../src/domain/pause.ts'
 import { createExpiries } from '../../src/registrar/expiries.ts'
 import { fakeClock } from '../monitor/fakes.ts'
 
@@ -7,13 +8,21 @@ function start(t: TestContext) {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const clock = fakeClock()
   const ended: string[] = []
-  const expiries = createExpiries({ clock, end: (name) => ended.push(name) })
+  const pauses: Pause[] = []
+  const of = { ofProcess: pauses, ofChecks: pauses }
+  const expiries = createExpiries({ clock, end: (name) => ended.push(name), pauses: of })
   const now = clock.now()
   const pass = (ms: number) => {
     clock.advance(ms)
     t.mock.timers.tick(ms)
   }
-  return { expiries, ended, now, pass }
+  /** Time passes, and no timer fires. */
+  const pause = (ms: number) => {
+    const from = clock.now()
+    clock.advance(ms)
+    pauses.push({ from, to: clock.now() })
+  }
+  return { expiries, ended, now, pass, pause }
 }
 
 test('names end by themselves, each in its time', (t) => {
@@ -62,4 +71,33 @@ test('nothing ends once it is closed', (t) => {
   expiries.close()
   pass(2000)
   assert.deepEqual(ended, [])
+})
+
+test('a pause of this process puts every end off by as long, and by a second in which renewals are read', (t) => {
+  const { expiries, ended, now, pass, pause } = start(t)
+  expiries.set('first', now + 1000)
+  expiries.set('second', now + 2000)
+  pause(6000)
+  pass(1)
+  expiries.set('new', now + 6001 + 500)
+  pass(499)
+  assert.deepEqual(ended, [])
+  pass(1)
+  assert.deepEqual(ended, ['new'])
+  pass(1498)
+  assert.deepEqual(ended, ['new'])
+  pass(101)
+  assert.deepEqual(ended, ['new', 'first'])
+  pass(1000)
+  assert.deepEqual(ended, ['new', 'first', 'second'])
+})
+
+test('a pause puts off once', (t) => {
+  const { expiries, ended, now, pass, pause } = start(t)
+  expiries.set('a', now + 3000)
+  pause(2000)
+  for (let i = 0; i < 39; i++) pass(100)
+  assert.deepEqual(ended, [])
+  pass(100)
+  assert.deepEqual(ended, ['a'])
 })
