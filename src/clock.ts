@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { platform, uptime } from 'node:os'
 import { performance } from 'node:perf_hooks'
+import { hrtime } from 'node:process'
 
 /**
  * Two ways to tell the time. Rules are given instants of a clock that never jumps, so that a corrected wall clock
@@ -14,12 +17,25 @@ export type Clock = {
   fromEpoch(epochMs: number): number
 }
 
+/**
+ * How times of day are told now. Two that are of the same boot and differ by more than a step say that the wall clock was corrected in
+ * between, and by how much, also where another process took the first one.
+ */
+export type Dating = {
+  /** Names the run of the machine, from its start to its end. */
+  readonly boot: string
+  /** The time of day at which CLOCK_BOOTTIME and CLOCK_MONOTONIC were 0, in milliseconds since the epoch. */
+  readonly bootedAt: number
+  readonly monotonicAt: number
+}
+
 /** The machine's clock. Its instants go on while the machine is suspended, once that is noticed. */
 export type SystemClock = Clock & {
   /** Notices whether the machine was suspended since this was called last. From then on instants are later by that time. */
   noticeSuspension(): void
   /** Returns how long the machine was suspended so far, as far as that was noticed, in milliseconds. */
   suspendedMs(): number
+  dating(): Dating
 }
 
 /** How far the wall clock may be off before that is a step, in milliseconds. */
@@ -38,6 +54,9 @@ export function systemClock(
   monotonic = () => performance.now(),
   wall = () => Date.now(),
   sinceBoot: () => number | null = readSinceBoot,
+  boot = readBoot(),
+  /** How far CLOCK_MONOTONIC is ahead of `monotonic`, in milliseconds. */
+  aheadMs = Number(hrtime.bigint()) / 1e6 - monotonic(),
 ): SystemClock {
   let suspendedMs = 0
   let awakeSinceBoot = measureSinceBoot()
@@ -77,6 +96,21 @@ export function systemClock(
     fromEpoch: (epochMs) => epochMs - current(),
     noticeSuspension,
     suspendedMs: () => suspendedMs,
+    dating() {
+      // What is told of an instant is told by this offset, which may lag behind the wall clock by less than a step.
+      const zero = current()
+      const bootedAt = zero - (awakeSinceBoot ?? aheadMs)
+      return { boot, bootedAt, monotonicAt: zero + suspendedMs - aheadMs }
+    },
+  }
+}
+
+/** Names this run of the machine (random(4)). Where that cannot be read, the process stands for it. */
+function readBoot(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    return randomUUID()
   }
 }
 

@@ -185,9 +185,15 @@ export async function serve(
     return createKeeper({
       name: 'sqlite',
       open: () =>
-        openSqliteStore({ directory, retention, since: Math.floor(clock.toEpoch(transitions.completeSince())) }),
+        openSqliteStore({
+          directory,
+          retention,
+          since: Math.floor(clock.toEpoch(transitions.completeSince())),
+          dating: machineClock.dating(),
+        }),
       log: transitions,
       clock,
+      dating: machineClock.dating,
       async onLoad({ registrations: kept, drained, transitions }) {
         for (const problem of await registrations.restore(kept, drained)) log.error(problem)
         registry.load.finish()

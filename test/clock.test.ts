@@ -9,6 +9,9 @@ function hands() {
   const clock = systemClock(
     () => at.monotonic,
     () => at.wall,
+    () => 80_000 + at.monotonic,
+    'a boot',
+    80_000,
   )
   return { at, clock }
 }
@@ -147,4 +150,36 @@ test('where the time since the start of the machine cannot be read there is no s
   monotonic += 1
   clock.noticeSuspension()
   assert.equal(clock.now(), 5001)
+})
+
+test('a dating tells by how much the wall clock was corrected, and nothing else', () => {
+  const { at, clock } = hands()
+  const before = clock.dating()
+  at.monotonic += 60_000
+  at.wall += 60_000
+  assert.deepEqual(clock.dating(), before)
+  at.wall += 900
+  assert.deepEqual(clock.dating(), before)
+  at.wall += 86_400_000
+  const after = clock.dating()
+  assert.deepEqual(
+    [after.boot, after.bootedAt - before.bootedAt, after.monotonicAt - before.monotonicAt],
+    ['a boot', 86_400_900, 86_400_900],
+  )
+})
+
+test('two processes on one machine that is running tell the same dating', () => {
+  const at = { monotonic: 5000, wall: 1_790_000_000_000 }
+  const start = (aheadMs: number) =>
+    systemClock(
+      () => at.monotonic - aheadMs,
+      () => at.wall,
+      () => at.monotonic + 700_000,
+      'a boot',
+      aheadMs,
+    ).dating()
+  const first = start(1000)
+  at.monotonic += 60_000
+  at.wall += 60_000
+  assert.deepEqual(start(61_000), first)
 })

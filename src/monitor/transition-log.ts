@@ -45,6 +45,8 @@ export type TransitionLog = {
    * the earlier process ended until this one began; null when there is none.
    */
   restore(earlier: EarlierLog): Absence | null
+  /** Puts what a store keeps in the place of what is remembered up to there, with its times corrected. It is not told as news. */
+  redate(kept: SharedLog): void
   /** Takes in transitions that all replicas number alike, each of which comes after those before it. */
   add(transitions: readonly LoggedTransition[]): void
   /**
@@ -195,6 +197,13 @@ export function createTransitionLog({
       // This process may have paused since it began.
       absences = [...earlier.absences, ...(absence === null ? [] : [absence]), ...absences]
       return absence
+    },
+    redate({ transitions, absences: corrected, completeAfter }) {
+      const since = kept.readFrom(placeAfter(transitions.at(-1)?.id ?? completeAfter.id))
+      kept.replaceAll([...transitions, ...since])
+      absences = corrected
+      completeSince = completeAfter.at
+      forgetBefore(kept.end - maxCount)
     },
     add(transitions) {
       for (const transition of transitions) {

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import { type Clock, type Dating, stepMs } from '../clock.ts'
 import { type Absence, addAbsence } from '../domain/absence.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
@@ -33,6 +33,8 @@ export type KeeperParts = {
   readonly open: () => Promise<Stored<Store>>
   readonly log: TransitionLog
   readonly clock: Clock
+  /** By which dating the clock tells times now; null where a corrected clock corrects nothing in the store. */
+  readonly dating?: () => Dating | null
   /** Once, when the store could be read. Until it resolves nobody can ask the store for anything. */
   readonly onLoad: (kept: Kept) => void | Promise<void>
   /** When it begins to fail, fails otherwise, or works again: then with null. */
@@ -45,18 +47,26 @@ export type KeeperParts = {
   readonly patienceMs?: number
 }
 
+/** How far ahead of the clock may lie what another process told that ended while this one began, in milliseconds. */
+const aheadMs = 60_000
 /** How many transitions are written at once. */
 const portion = 1000
 
 export function createKeeper(parts: KeeperParts): Keeper {
   const { name, open, log, clock, onLoad, onFailure, turnMs = 5000, gatherMs = 100, patienceMs = 5000 } = parts
+  const { dating = () => null } = parts
+  const startedAt = clock.now()
   let opened: Store | null = null
   /** Up to this id all transitions are in the store. */
   let keptUpTo = log.lastId()
-  /** When no Porthole ran before this one, and when this one paused, as long as that is not in the store: milliseconds since the epoch. */
-  let absences: readonly Absence[] = []
+  /** When this process paused, as long as that is not in the store: instants of the clock. */
+  let pauses: readonly Absence[] = []
+  /** When no Porthole ran before this one, as long as that is not in the store: milliseconds since the epoch. */
+  let absence: Absence | null = null
+  /** By which dating the log was read. */
+  let readBy: Dating | null = null
   let failure: string | null = `the ${name} store is not open yet`
-  let told: string | null = null
+  let toldFailure: string | null = null
   /** Answers that are awaited for too long already. */
   let overdue = 0
   let turning: Promise<void> | null = null
@@ -68,8 +78,8 @@ export function createKeeper(parts: KeeperParts): Keeper {
   /** Notes how the store does, and passes on what it answered. */
   function note<Value>(stored: Stored<Value>): Stored<Value> {
     failure = stored.ok ? null : stored.failure
-    if (failure !== told) onFailure(failure)
-    told = failure
+    if (failure !== toldFailure) onFailure(failure)
+    toldFailure = failure
     return stored
   }
 
@@ -110,28 +120,54 @@ export function createKeeper(parts: KeeperParts): Keeper {
     // A new store begins when it is made, and has nothing to tell of what this process logged before.
     if (aliveAt !== null || transitions.length > 0) {
       keptUpTo = Math.max(transitions.at(-1)?.id ?? 0, completeAfter.id)
-      const absent = log.restore(readKept(loaded.value, clock))
-      if (absent !== null) noteAbsence(absent)
+      log.restore(readKept(loaded.value, clock))
+      absence = absenceBefore(loaded.value)
     }
     await onLoad(loaded.value)
+    readBy = dating()
     // What was kept is watched by now, so that which is not is gone.
     log.endUnwatched()
     opened = found.value
     return true
   }
 
-  function noteAbsence({ from, to }: Absence): void {
-    absences = addAbsence(absences, { from: toEpoch(from), to: toEpoch(to) })
+  /** From when Porthole last ran until this process began. Where the clock is behind, the one seems to be after the other. */
+  function absenceBefore({ aliveAt, absences }: Kept): Absence | null {
+    const from = Math.max(aliveAt ?? Number.NEGATIVE_INFINITY, absences.at(-1)?.to ?? Number.NEGATIVE_INFINITY)
+    const to = toEpoch(startedAt)
+    // A process that ends while the next one begins is off by less.
+    const isBehind = dating() !== null && from - to > aheadMs
+    return Number.isFinite(from) && (from < to || isBehind) ? { from, to } : null
   }
+
+  /** The dating of what is told from here to the next `await`. */
+  const datingNow = () => dating() ?? undefined
 
   /** Writes absences before the next heartbeat, because the heartbeat would hide them. */
   async function keepAbsences(): Promise<boolean> {
-    for (const added of absences) {
-      const kept = await ask((store) => store.addAbsence(added))
+    const before = absence
+    if (before !== null) {
+      const kept = await ask((store) => store.addAbsence({ ...before, to: toEpoch(startedAt) }, datingNow(), 'to'))
       if (!kept.ok) return false
-      absences = absences.filter((one) => one !== added)
+      absence = null
+    }
+    for (const pause of pauses) {
+      const added = { from: toEpoch(pause.from), to: toEpoch(pause.to) }
+      const kept = await ask((store) => store.addAbsence(added, datingNow(), 'both'))
+      if (!kept.ok) return false
+      pauses = pauses.filter((one) => one !== pause)
     }
     return true
+  }
+
+  /** The clock was corrected, and the store corrected the times it was told before: so does the log, from what is kept now. */
+  async function rereadIfCorrected(): Promise<void> {
+    const by = dating()
+    if (by === null || readBy === null || Math.abs(by.bootedAt - readBy.bootedAt) <= stepMs) return
+    const loaded = await ask((store) => store.load())
+    if (!loaded.ok) return
+    log.redate(readKept(loaded.value, clock))
+    readBy = by
   }
 
   async function flush(): Promise<boolean> {
@@ -142,7 +178,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
       const batch = waiting ?? log.find({}).reverse().slice(0, portion)
       const newest = batch.at(-1)
       if (newest === undefined) return true
-      const kept = await ask((store) => store.append(batch.map(keep), missing))
+      const kept = await ask((store) => store.append(batch.map(keep), missing, datingNow()))
       if (!kept.ok) return false
       keptUpTo = newest.id
     }
@@ -154,7 +190,9 @@ export function createKeeper(parts: KeeperParts): Keeper {
 
   async function takeTurn(): Promise<void> {
     if (opened === null && !(await load())) return
-    if ((await keepAbsences()) && (await flush())) await ask((store) => store.beat(toEpoch(clock.now())))
+    if (!(await keepAbsences()) || !(await flush())) return
+    const kept = await ask((store) => store.beat(toEpoch(clock.now()), datingNow()))
+    if (kept.ok) await rereadIfCorrected()
   }
 
   function turn(): Promise<void> {
@@ -182,13 +220,15 @@ export function createKeeper(parts: KeeperParts): Keeper {
       remove: (service, condition) => ask((store) => store.remove(service, condition)),
       expire: (service, revision, step) => ask((store) => store.expire(service, revision, step)),
       setDrained: (service, drained) => ask((store) => store.setDrained(service, drained)),
-      append: (transitions, missing) => ask((store) => store.append(transitions, missing)),
-      addAbsence: (absence) => ask((store) => store.addAbsence(absence)),
-      beat: (now) => ask((store) => store.beat(now)),
+      append: (transitions, missing, dating) => ask((store) => store.append(transitions, missing, dating)),
+      addAbsence: (absence, dating, ownEnds) => ask((store) => store.addAbsence(absence, dating, ownEnds)),
+      beat: (now, dating) => ask((store) => store.beat(now, dating)),
       close: async () => opened?.close(),
     },
     keeping: () => ({ failure, waiting: log.after(keptUpTo)?.length ?? log.find({}).length }),
-    addAbsence: noteAbsence,
+    addAbsence(pause) {
+      pauses = addAbsence(pauses, pause)
+    },
     turn,
     async start() {
       const { promise: patienceIsOver, resolve } = Promise.withResolvers<void>()

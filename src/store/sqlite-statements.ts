@@ -1,8 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
+import type { Dating } from '../clock.ts'
 import type { Absence } from '../domain/absence.ts'
 import type { Step } from '../domain/lifetime.ts'
 import { conditionHolds } from './condition.ts'
-import type { Condition, Kept, KeptRegistration, KeptTransition, Put, Removed, Retention } from './store.ts'
+import { createDatings } from './sqlite-datings.ts'
+import type { Condition, Kept, KeptRegistration, KeptTransition, OwnEnds, Put, Removed, Retention } from './store.ts'
 
 /** What a store is asked. `now` is milliseconds since the epoch, of when it was asked. */
 export type Operation =
@@ -24,9 +26,20 @@ export type Operation =
       readonly now: number
     }
   | { readonly kind: 'setDrained'; readonly name: string; readonly drained: boolean; readonly now: number }
-  | { readonly kind: 'append'; readonly transitions: readonly KeptTransition[]; readonly missing: boolean }
-  | { readonly kind: 'addAbsence'; readonly absence: Absence }
-  | { readonly kind: 'beat'; readonly now: number }
+  | {
+      readonly kind: 'append'
+      readonly transitions: readonly KeptTransition[]
+      readonly missing: boolean
+      readonly dating?: Dating | undefined
+    }
+  | {
+      readonly kind: 'addAbsence'
+      readonly absence: Absence
+      readonly dating?: Dating | undefined
+      readonly ownEnds: OwnEnds
+    }
+  | { readonly kind: 'beat'; readonly now: number; readonly dating?: Dating | undefined }
+  | { readonly kind: 'redate'; readonly dating: Dating }
 
 /** All that is kept but the transitions, of which there may be more than one message should hold. */
 export type Loaded = Omit<Kept, 'transitions'>
@@ -151,7 +164,10 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
     sql.completeAfter.run({ id, at })
   }
 
+  const { redate, noteAbsence, noteBeat } = createDatings(db)
+
   return (operation) => {
+    if ('dating' in operation && operation.dating !== undefined) redate(operation.dating)
     switch (operation.kind) {
       case 'load':
         return load()
@@ -172,9 +188,13 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
         return null
       case 'addAbsence':
         sql.addAbsence.run(operation.absence.from, operation.absence.to)
+        if (operation.dating !== undefined) noteAbsence(operation.absence.from, operation.ownEnds)
         return null
       case 'beat':
         beat(operation.now)
+        if (operation.dating !== undefined) noteBeat()
+        return null
+      case 'redate':
         return null
     }
   }

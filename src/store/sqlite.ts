@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Dating } from '../clock.ts'
 import type { Loaded, Operation } from './sqlite-statements.ts'
 import { startStoreThread } from './sqlite-thread.ts'
 import type { Kept, KeptTransition, Put, Removed, Retention, Store, Stored } from './store.ts'
@@ -18,16 +19,22 @@ export async function openSqliteStore({
   retention,
   now = Date.now,
   since = now(),
+  dating,
 }: {
   readonly directory: string
   readonly retention: Retention
   readonly now?: () => number
   readonly since?: number
+  /** By which `since` is told. */
+  readonly dating?: Dating
 }): Promise<Stored<Store>> {
   const started = await startStoreThread({ file: join(directory, 'porthole.db'), retention, now: since })
   if (!started.ok) return started
   const { ask, close } = started.value
   const asking = <Value>(operation: Operation) => ask(operation) as Promise<Stored<Value>>
+
+  // Before anything is read: the process before this one may have ended between a correction of the clock and its next write.
+  if (dating !== undefined) await asking({ kind: 'redate', dating })
 
   async function load(): Promise<Stored<Kept>> {
     const loaded = await asking<Loaded>({ kind: 'load' })
@@ -51,9 +58,9 @@ export async function openSqliteStore({
       remove: (name, condition) => asking<Removed>({ kind: 'remove', name, condition }),
       expire: (name, revision, step) => asking<Removed>({ kind: 'expire', name, revision, step, now: now() }),
       setDrained: (name, drained) => asking<null>({ kind: 'setDrained', name, drained, now: now() }),
-      append: (transitions, missing) => asking<null>({ kind: 'append', transitions, missing }),
-      addAbsence: (absence) => asking<null>({ kind: 'addAbsence', absence }),
-      beat: (at) => asking<null>({ kind: 'beat', now: at }),
+      append: (transitions, missing, dating) => asking<null>({ kind: 'append', transitions, missing, dating }),
+      addAbsence: (absence, dating, ownEnds = 'both') => asking<null>({ kind: 'addAbsence', absence, dating, ownEnds }),
+      beat: (at, dating) => asking<null>({ kind: 'beat', now: at, dating }),
       close,
     },
   }

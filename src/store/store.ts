@@ -1,3 +1,4 @@
+import type { Dating } from '../clock.ts'
 import type { Absence } from '../domain/absence.ts'
 import type { Step } from '../domain/lifetime.ts'
 import type { Reason } from '../domain/outcome.ts'
@@ -69,8 +70,13 @@ export type Put =
 /** A removal that was made, or why not: the revision that its condition found, or null: there is nothing of that name. */
 export type Removed = { readonly done: true } | { readonly done: false; readonly revision: number | null }
 
+/** Which ends of an absence this process told the time of: only when it began, or both. */
+export type OwnEnds = 'to' | 'both'
+
 /**
- * Keeps what must outlast the process. What a promise confirms with `ok` outlives a crash, of the machine too where the store
+ * Keeps what must outlast the process. A store of this process alone is given the dating by which it is told times: when that
+ * changes by a step, it corrects by as much the times it was told before, in the same transaction.
+ * What a promise confirms with `ok` outlives a crash, of the machine too where the store
  * says so. Nothing rejects for what the world does (disk full, file read-only or corrupt): that is a value, and the same call
  * may succeed later.
  */
@@ -97,14 +103,14 @@ export type Store = {
    * last of each service itself, unless that is to `unknown`, as when it was deregistered. One that is kept already is kept
    * once. `missing`: some between these and the last were lost, so that it is complete only after the first of these.
    */
-  append(transitions: readonly KeptTransition[], missing: boolean): Promise<Stored<null>>
+  append(transitions: readonly KeptTransition[], missing: boolean, dating?: Dating): Promise<Stored<null>>
   /** Keeps an absence, in milliseconds since the epoch; one that begins when a kept one does takes its place. */
-  addAbsence(absence: Absence): Promise<Stored<null>>
+  addAbsence(absence: Absence, dating?: Dating, ownEnds?: OwnEnds): Promise<Stored<null>>
   /**
    * Notes that Porthole runs at this time, in milliseconds since the epoch; and so whether the store can be written. Forgets what
    * is too old.
    */
-  beat(now: number): Promise<Stored<null>>
+  beat(now: number, dating?: Dating): Promise<Stored<null>>
   close(): Promise<void>
 }
 

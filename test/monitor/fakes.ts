@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { type Clock, systemClock } from '../../src/clock.ts'
+import { type Clock, type Dating, systemClock } from '../../src/clock.ts'
 import type { Outcome, Reason } from '../../src/domain/outcome.ts'
 import type { Service } from '../../src/domain/service.ts'
 import type { Transition } from '../../src/domain/transition.ts'
@@ -13,6 +13,7 @@ import { sampleOutcome } from '../samples.ts'
 
 /** The real clock over two hands that the test moves. */
 export type FakeClock = Clock & {
+  dating(): Dating
   /** Lets time pass, in milliseconds. */
   advance(ms: number): void
   advanceTo(instant: number): void
@@ -26,6 +27,9 @@ export function fakeClock(startAt = 5000): FakeClock {
   const clock = systemClock(
     () => instant,
     () => wall,
+    () => 80_000 + instant,
+    'a boot',
+    80_000,
   )
   const advance = (ms: number) => {
     instant += ms

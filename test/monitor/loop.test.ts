@@ -358,7 +358,11 @@ test('a wall clock may step at any moment, also while the next beat is worked ou
       let instant = 0
       let readings = 0
       const wall = () => 1.79e12 + instant + (++readings > step ? stepMs : 0)
-      const clock = systemClock(() => instant, wall)
+      const clock = systemClock(
+        () => instant,
+        wall,
+        () => null,
+      )
       const prober = fakeProber(clock)
       const registry = createRegistry()
       registry.replaceAll([sampleService('pg', ['a:1'], { interval: 1000 })], [])

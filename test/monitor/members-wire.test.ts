@@ -20,6 +20,7 @@ function skippingClock(): Clock & { skip(ms: number): void } {
   const clock = systemClock(
     () => performance.now() + skipped,
     () => Date.now() + skipped,
+    () => null,
   )
   const skip = (ms: number) => {
     skipped += ms

@@ -93,6 +93,7 @@ export async function stage(t: Scope, { allWell = false } = {}): Promise<Built> 
   const clock = systemClock(
     () => instant,
     () => lookedAt - dayMs + instant,
+    () => null,
   )
   const random = seeded(7)
   const prober: Prober = {

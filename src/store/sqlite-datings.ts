@@ -1,0 +1,105 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { type Dating, stepMs } from '../clock.ts'
+import type { OwnEnds } from './store.ts'
+
+/** Corrects the times of what is kept. All of it within the transaction of what is kept next. */
+export type Datings = {
+  /** From now on times are told by this dating. Where an earlier one of the same boot was a step off, what was told by it is corrected. */
+  redate(dating: Dating): void
+  /** Notes that an absence was told by the dating now, and which of its ends. */
+  noteAbsence(from: number, ownEnds: OwnEnds): void
+  /** Notes that a heartbeat was. */
+  noteBeat(): void
+}
+
+type Row = {
+  readonly boot: string
+  readonly booted_at: number
+  readonly monotonic_at: number
+  readonly after_id: number
+  readonly beat: number
+}
+
+/**
+ * The tables are made where they are needed and have no version: an older Porthole reads the file without them. `dating` is the dating by
+ * which all transitions after an id were told, and since `beat` is 1 the heartbeat too; `dated_absences` are those told by it.
+ */
+export function createDatings(db: DatabaseSync): Datings {
+  let sql: ReturnType<typeof prepare> | null = null
+  const statements = () => {
+    sql ??= prepare(db)
+    return sql
+  }
+
+  /** What is kept by now was told by other datings; but a file that is new was made by this process. */
+  function begin({ boot, bootedAt, monotonicAt }: Dating): void {
+    statements().forgetAbsences.run()
+    statements().begin.run(boot, bootedAt, monotonicAt)
+  }
+
+  function correct(row: Row, dating: Dating): void {
+    const by = dating.bootedAt - row.booted_at
+    const byMonotonic = dating.monotonicAt - row.monotonic_at
+    const isStep = Math.abs(by) > stepMs
+    // In a container the time since boot may be its own. And where both clocks disagree, the machine was suspended.
+    if (isStep && Math.abs(by - byMonotonic) <= stepMs) {
+      const { after_id: after, beat } = row
+      statements().shiftTransitions.run({ by, after })
+      statements().shiftEnds.run({ by })
+      statements().shiftStarts.run({ by })
+      statements().shiftDated.run({ by })
+      statements().shiftComplete.run({ by, after })
+      if (beat === 1) statements().shiftAlive.run({ by })
+    }
+    // Small differences add up to a step, so what they are measured from stays.
+    if (isStep || Math.abs(byMonotonic) > stepMs)
+      statements().follow.run(isStep ? dating.bootedAt : row.booted_at, dating.monotonicAt)
+  }
+
+  return {
+    redate(dating) {
+      const row = statements().dating.get() as Row | undefined
+      if (row?.boot === dating.boot) correct(row, dating)
+      else begin(dating)
+    },
+    noteAbsence: (from, ownEnds) => void statements().noteAbsence.run(from, ownEnds === 'both' ? 1 : 0),
+    noteBeat: () => void statements().noteBeat.run(),
+  }
+}
+
+function prepare(db: DatabaseSync) {
+  db.exec(`
+    CREATE TABLE IF NOT EXISTS dating (
+      only INTEGER PRIMARY KEY CHECK (only = 1),
+      boot TEXT NOT NULL,
+      booted_at REAL NOT NULL,
+      monotonic_at REAL NOT NULL,
+      after_id INTEGER NOT NULL,
+      beat INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS dated_absences ("from" REAL PRIMARY KEY, both INTEGER NOT NULL) STRICT, WITHOUT ROWID`)
+  return {
+    dating: db.prepare('SELECT boot, booted_at, monotonic_at, after_id, beat FROM dating'),
+    begin: db.prepare(`
+      INSERT OR REPLACE INTO dating
+      SELECT 1, ?, ?, ?, CASE
+        WHEN alive_at IS NULL AND NOT EXISTS (SELECT 1 FROM transitions) THEN -1
+        ELSE max(complete_after_id, coalesce((SELECT max(id) FROM transitions), 0))
+      END, 0 FROM meta`),
+    follow: db.prepare('UPDATE dating SET booted_at = ?, monotonic_at = ?'),
+    noteBeat: db.prepare('UPDATE dating SET beat = 1 WHERE beat = 0'),
+    noteAbsence: db.prepare('INSERT OR REPLACE INTO dated_absences VALUES (?, ?)'),
+    forgetAbsences: db.prepare('DELETE FROM dated_absences'),
+    shiftTransitions: db.prepare('UPDATE transitions SET at = at + :by WHERE id > :after'),
+    shiftEnds: db.prepare('UPDATE absences SET "to" = "to" + :by WHERE "from" IN (SELECT "from" FROM dated_absences)'),
+    // What begins when another does takes its place, as when it is added.
+    shiftStarts: db.prepare(`
+      UPDATE OR REPLACE absences SET "from" = "from" + :by
+      WHERE "from" IN (SELECT "from" FROM dated_absences WHERE both = 1)`),
+    shiftDated: db.prepare('UPDATE OR REPLACE dated_absences SET "from" = "from" + :by WHERE both = 1'),
+    shiftComplete: db.prepare(
+      'UPDATE meta SET complete_after_at = complete_after_at + :by WHERE complete_after_id > :after',
+    ),
+    shiftAlive: db.prepare('UPDATE meta SET alive_at = alive_at + :by WHERE alive_at IS NOT NULL'),
+  }
+}

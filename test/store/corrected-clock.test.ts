@@ -1,0 +1,252 @@
+/** A machine whose time of day is wrong when Porthole starts, as before NTP answered, and is corrected later. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import type { Reason } from '../../src/domain/outcome.ts'
+import { createMonitor } from '../../src/monitor/monitor.ts'
+import { createRegistry } from '../../src/monitor/registry.ts'
+import { createTransitionLog } from '../../src/monitor/transition-log.ts'
+import { createKeeper } from '../../src/store/keeper.ts'
+import { openSqliteStore } from '../../src/store/sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
+import { fakeProber } from '../monitor/fakes.ts'
+import { createFolder } from '../process.ts'
+import { sampleService } from '../samples.ts'
+
+const dayMs = 86_400_000
+const retention = { maxCount: 1000, maxAgeMs: 30 * dayMs }
+/** When all of it really happens. */
+const startedAt = Date.UTC(2026, 10, 22, 12)
+
+/** A machine with a store, whose time of day is off by so much. */
+function createMachine(t: TestContext, offMs = 0) {
+  const directory = createFolder(t)
+  const machine = { monotonic: 50_000, off: offMs, suspendedMs: 0, boot: 'first' }
+  const realNow = () => startedAt + machine.monotonic + machine.suspendedMs - 50_000
+  const pass = (ms: number) => {
+    machine.monotonic += ms
+  }
+
+  /** Starts a Porthole. */
+  async function start() {
+    const since = machine.monotonic
+    const clock = systemClock(
+      () => machine.monotonic - since,
+      () => realNow() + machine.off,
+      () => machine.monotonic + machine.suspendedMs + 700_000,
+      machine.boot,
+      since,
+    )
+    const prober = fakeProber(clock)
+    const registry = createRegistry()
+    registry.replaceAll([sampleService('pg', ['pg:5432'], { rise: 1, fall: 1 })], [])
+    const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10 })
+    const log = createTransitionLog({ monitor, clock })
+    let store: Store | undefined
+    const keeper = createKeeper({
+      name: 'sqlite',
+      log,
+      clock,
+      dating: clock.dating,
+      async open() {
+        const dating = clock.dating()
+        const now = () => Math.floor(clock.toEpoch(clock.now()))
+        const since = Math.floor(clock.toEpoch(log.completeSince()))
+        const opened = await openSqliteStore({ directory, retention, now, since, dating })
+        if (opened.ok) store = opened.value
+        return opened
+      },
+      onLoad: () => undefined,
+      onFailure: (failure) => assert.equal(failure, null),
+    })
+    let isOver = false
+    const crash = async () => {
+      if (!isOver) await store?.close()
+      isOver = true
+    }
+    t.after(crash)
+    return {
+      clock,
+      log,
+      keeper,
+      async check(reason: Reason) {
+        pass(1000)
+        const [target] = monitor.services.get('pg')?.targets ?? []
+        assert.ok(target)
+        const checked = monitor.check(target)
+        await prober.pending('pg:5432').answer(reason)
+        await checked
+      },
+      async close() {
+        isOver = true
+        await keeper.close()
+      },
+      /** Ends without another write. */
+      crash,
+      /** What is told of the past, in whole milliseconds since the epoch. */
+      told() {
+        const time = (instant: number) => Math.floor(clock.toEpoch(instant) + 0.01)
+        return {
+          transitions: log.find({ service: 'pg' }).map(({ at, from, to }) => [time(at), from, to]),
+          absences: log.absences().map(({ from, to }) => [time(from), time(to)]),
+          completeSince: time(log.completeSince()),
+          ids: log.find({}).map(({ id }) => id),
+        }
+      },
+    }
+  }
+  return { machine, pass, start, realNow }
+}
+
+type Told = ReturnType<Awaited<ReturnType<ReturnType<typeof createMachine>['start']>>['told']>
+
+/** The same, less the absence that a restart adds. */
+function beforeRestart(told: Told): Told {
+  return { ...told, absences: told.absences.slice(0, -1) }
+}
+
+for (const [how, offMs] of [
+  ['behind', -dayMs],
+  ['ahead', dayMs],
+  ['two seconds behind', -2000],
+] as const) {
+  test(`what happened while the clock was ${how} is told the same after it was corrected, and after a restart`, async (t) => {
+    const { machine, pass, start, realNow } = createMachine(t, offMs)
+    const began = realNow()
+    const first = await start()
+    await first.keeper.turn()
+    await first.check('connected')
+    first.keeper.addAbsence({ from: first.clock.now() - 500, to: first.clock.now() - 100 })
+    await first.keeper.turn()
+    machine.off = 0
+    await first.check('refused')
+    await first.keeper.turn()
+    const before = first.told()
+    assert.deepEqual(before.completeSince, began)
+    assert.deepEqual(
+      before.transitions.filter((_, i) => i % 2 === 0).map(([at]) => at),
+      [began + 2000, began + 1000],
+    )
+    assert.deepEqual(before.absences, [[began + 500, began + 900]])
+    assert.deepEqual(
+      before.ids.toSorted((a, b) => b - a),
+      before.ids,
+    )
+    const stoppedAt = realNow()
+    await first.close()
+    pass(10_000)
+    const second = await start()
+    await second.keeper.turn()
+    assert.deepEqual(beforeRestart(second.told()), before)
+    assert.deepEqual(second.told().absences.at(-1), [stoppedAt, stoppedAt + 10_000])
+    await second.check('connected')
+    await second.keeper.turn()
+    const { ids } = second.told()
+    assert.equal(new Set(ids).size, 6)
+    assert.deepEqual(
+      ids.toSorted((a, b) => b - a),
+      ids,
+    )
+  })
+}
+
+test('a clock that is corrected before anything was written leaves nothing wrong', async (t) => {
+  const { machine, start, realNow, pass } = createMachine(t, -dayMs)
+  const began = realNow()
+  const first = await start()
+  await first.check('connected')
+  machine.off = 0
+  await first.keeper.turn()
+  const before = first.told()
+  assert.equal(before.completeSince, began)
+  await first.close()
+  pass(1000)
+  const second = await start()
+  await second.keeper.turn()
+  assert.deepEqual(beforeRestart(second.told()), before)
+})
+
+test('a process that ends between the correction and its next write is corrected by the next one', async (t) => {
+  const { machine, start, realNow, pass } = createMachine(t, -dayMs)
+  const began = realNow()
+  const first = await start()
+  await first.check('connected')
+  await first.keeper.turn()
+  machine.off = 0
+  const before = first.told()
+  await first.crash()
+  pass(1000)
+  const second = await start()
+  await second.keeper.turn()
+  const after = second.told()
+  assert.deepEqual(after.transitions, before.transitions)
+  assert.deepEqual([after.completeSince, after.absences], [began, [[began + 1000, began + 2000]]])
+})
+
+test('what an earlier process wrote by the right clock stays as it is, and the time between is an absence', async (t) => {
+  const { machine, start, realNow, pass } = createMachine(t)
+  const first = await start()
+  await first.keeper.turn()
+  await first.check('connected')
+  await first.close()
+  const before = first.told()
+  const stoppedAt = realNow()
+  // The machine starts again, and its clock is a day behind.
+  Object.assign(machine, { boot: 'second', off: -dayMs })
+  pass(60_000)
+  const second = await start()
+  await second.check('connected')
+  await second.keeper.turn()
+  machine.off = 0
+  await second.keeper.turn()
+  const told = second.told()
+  assert.deepEqual(told.transitions, before.transitions)
+  assert.deepEqual(told.absences, [[stoppedAt, stoppedAt + 60_000]])
+  await second.close()
+  pass(1000)
+  const third = await start()
+  await third.keeper.turn()
+  assert.deepEqual(beforeRestart(third.told()), told)
+})
+
+test('small differences of the clock and a suspended machine rewrite nothing', async (t) => {
+  const { machine, start, pass } = createMachine(t)
+  const first = await start()
+  await first.check('connected')
+  await first.keeper.turn()
+  const before = first.told()
+  for (const off of [400, 900, -300]) {
+    machine.off = off
+    await first.keeper.turn()
+  }
+  machine.off = 0
+  machine.suspendedMs += 8 * 3_600_000
+  first.clock.noticeSuspension()
+  await first.keeper.turn()
+  assert.deepEqual(first.told(), before)
+  await first.close()
+  pass(1000)
+  const second = await start()
+  await second.keeper.turn()
+  assert.deepEqual(beforeRestart(second.told()), before)
+})
+
+test('a clock that is corrected is a correction also after the machine was suspended', async (t) => {
+  const { machine, start, pass, realNow } = createMachine(t, -dayMs)
+  const began = realNow()
+  const first = await start()
+  await first.check('connected')
+  await first.keeper.turn()
+  machine.suspendedMs += 8 * 3_600_000
+  first.clock.noticeSuspension()
+  await first.keeper.turn()
+  machine.off = 0
+  await first.keeper.turn()
+  const before = first.told()
+  assert.deepEqual(before.transitions.at(-1), [began + 1000, 'unknown', 'up'])
+  await first.close()
+  pass(1000)
+  const second = await start()
+  await second.keeper.turn()
+  assert.deepEqual(beforeRestart(second.told()), before)
+})
