@@ -112,6 +112,8 @@ function outcomeOf(address: string | null): Outcome {
     answer: 'syn-ack',
     icmp: null,
     code: null,
-    others: null,
+    note: null,
+    lookupMs: null,
+    lookupFailedSince: null,
   }
 }

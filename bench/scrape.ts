@@ -216,7 +216,9 @@ function createProber(): Prober {
         answer: null,
         icmp: null,
         code: isUp ? null : 'ECONNREFUSED',
-        others: null,
+        note: null,
+        lookupMs: null,
+        lookupFailedSince: null,
       } as const
       queueMicrotask(() => ended(outcome))
     },

@@ -54,7 +54,9 @@ export function sampleOutcome(reason: Reason, endedAt: number, more: Partial<Out
     answer: null,
     icmp: null,
     code: null,
-    others: null,
+    note: null,
+    lookupMs: null,
+    lookupFailedSince: null,
     ...more,
   }
 }

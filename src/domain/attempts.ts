@@ -23,7 +23,7 @@ export function outcomeOfAttempts(attempts: readonly [Attempt, ...Attempt[]], st
   const base = judged.find(({ reason }) => verdictOf(reason) === 'unknown') ?? judged[0] ?? attempts[0]
   const others = attempts.filter((attempt) => attempt !== base).map(tellAttempt)
   const endedAt = Math.max(...attempts.map((attempt) => attempt.endedAt))
-  return { ...base, startedAt, endedAt, others: others.length === 0 ? null : others.join('; ') }
+  return { ...base, startedAt, endedAt, note: others.length === 0 ? null : others.join('; ') }
 }
 
 function isOfMissingFamily(attempt: Attempt, attempts: readonly Attempt[]): boolean {

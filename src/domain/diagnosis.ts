@@ -10,7 +10,7 @@ import { isLinkLocal, needsInterface, zoneOf } from './zone.ts'
  */
 export function diagnose(outcome: Outcome, target: Target): string {
   const sentence = diagnoseAddress(outcome, target)
-  return outcome.others === null ? sentence : `${sentence}; ${outcome.others}`
+  return outcome.note === null ? sentence : `${sentence}; ${outcome.note}`
 }
 
 function diagnoseAddress(outcome: Outcome, target: Target): string {

@@ -102,6 +102,13 @@ export type Outcome = {
    * its own deadline ended it.
    */
   readonly code: string | null
-  /** What came of the other addresses of its name, as a phrase for people; null when one connected, or no other was dialled. */
-  readonly others: string | null
+  /**
+   * What else there is to say, as a phrase for people: what came of the other addresses of its name where none connected, and that the
+   * name cannot be looked up. Null when there is nothing.
+   */
+  readonly note: string | null
+  /** How long the check waited for the look-up of its name, in milliseconds; null for a literal address, and where the answer was cached. */
+  readonly lookupMs: number | null
+  /** Since when the name, which was looked up before, cannot be; null for a literal address, and while look-ups work. */
+  readonly lookupFailedSince: number | null
 }

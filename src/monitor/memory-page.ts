@@ -50,7 +50,9 @@ export function createMemoryPage() {
     /** Where it is not the target's own: that of a name. */
     address: sparseColumn<string | null>(),
     /** Where there is any of these, which is seldom while all is well. */
-    rest: sparseColumn<Pick<Outcome, 'icmp' | 'code' | 'others'>>(),
+    rest: sparseColumn<Pick<Outcome, 'icmp' | 'code' | 'note'>>(),
+    lookupMs: sparseColumn<number>(),
+    lookupFailedSince: sparseColumn<number>(),
     /** What was last read or written, which is read several times while an outcome is taken in. */
     last: { row: -1, health: unchecked },
   }
@@ -100,7 +102,9 @@ function readOutcome(page: MemoryPage, row: number, own: string | null): Outcome
     answer: wordAt(Answer.options, page.answer, row),
     icmp: rest?.icmp ?? null,
     code: rest?.code ?? null,
-    others: rest?.others ?? null,
+    note: rest?.note ?? null,
+    lookupMs: page.lookupMs[row] ?? null,
+    lookupFailedSince: page.lookupFailedSince[row] ?? null,
   }
 }
 
@@ -126,13 +130,27 @@ function writeOutcome(page: MemoryPage, row: number, outcome: Outcome | null, ow
     page.latencyMs[row] = Number.NaN
     return
   }
-  const { startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code, others } = outcome
+  const {
+    startedAt,
+    endedAt,
+    address,
+    latencyMs,
+    synRetransmits,
+    answer,
+    icmp,
+    code,
+    note,
+    lookupMs,
+    lookupFailedSince,
+  } = outcome
   page.startedAt[row] = startedAt
   page.endedAt[row] = endedAt
   page.latencyMs[row] = latencyMs ?? Number.NaN
   page.resent[row] = synRetransmits ?? unseen
   page.answer[row] = placeOf(Answer.options, answer)
   put(page.address, row, address === own ? undefined : address)
-  const isPlain = icmp === null && code === null && others === null
-  put(page.rest, row, isPlain ? undefined : { icmp, code, others })
+  const isPlain = icmp === null && code === null && note === null
+  put(page.lookupMs, row, lookupMs ?? undefined)
+  put(page.lookupFailedSince, row, lookupFailedSince ?? undefined)
+  put(page.rest, row, isPlain ? undefined : { icmp, code, note })
 }

@@ -104,7 +104,7 @@ export function createTurns({
     }
     check.known = watched.lastEndedAt
     const { origin, policy } = watched.watchedService.service
-    const { timeoutMs, close } = policy
+    const { timeoutMs, close, lookupHoldMs } = policy
     newest = check
     newestTimeoutMs = timeoutMs
     inFlight++
@@ -113,7 +113,8 @@ export function createTurns({
     // Whoever waits for its turn waits for those under way to end.
     const urgent = check.due === null || waiting > 0
     const rules = origin === 'http' ? dialRules() : null
-    prober.check({ target: watched.target, timeoutMs, close, urgent, rules }, (outcome) => {
+    const { target } = watched
+    prober.check({ target, timeoutMs, close, urgent, rules, memory: watched, lookupHoldMs }, (outcome) => {
       inFlight--
       if (isSilent) silentInFlight[kind]--
       if (outcome === undefined || watched.retired) end(check)

@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.ts'
+import { tellHeld } from '../domain/held-note.ts'
 import type { Outcome, Reason } from '../domain/outcome.ts'
 import type { Close } from '../domain/policy.ts'
 import { formatAddress } from '../domain/target.ts'
-import { reasonOfLookup } from './errno.ts'
+import { createHeldNames, type Found } from './held-names.ts'
 import type { CheckEnded, CheckRequest, Prober } from './prober.ts'
 import { createRacer } from './race.ts'
 import type { Resolver } from './resolver.ts'
@@ -17,7 +18,7 @@ export type Dial = {
 }
 
 /** How a dial ended. */
-export type Ending = Omit<Outcome, 'startedAt' | 'address' | 'others'>
+export type Ending = Omit<Outcome, 'startedAt' | 'address' | 'note' | 'lookupMs' | 'lookupFailedSince'>
 
 /** A latency as it is told: no clock in use here tells less than a microsecond. In milliseconds. */
 export function roundLatency(ms: number): number {
@@ -44,6 +45,7 @@ export function proberOf<Handle>(
   { clock, resolver }: { clock: Clock; resolver: Resolver },
 ): Prober {
   let closed = false
+  const names = createHeldNames({ clock, resolver })
   const racer = createRacer<Handle>({
     clock,
     cancel: dialler.cancel,
@@ -84,24 +86,37 @@ export function proberOf<Handle>(
       answer: null,
       icmp: null,
       code,
-      others: null,
+      note: null,
+      lookupMs: null,
+      lookupFailedSince: null,
     }
   }
 
-  async function resolve(request: CheckRequest, startedAt: number, ended: CheckEnded): Promise<void> {
-    const unresolved = (reason: Reason, code: string | null) => undialled(reason, startedAt, null, code)
-    const { host, port } = request.target
-    const deadline = startedAt + request.timeoutMs
-    const resolution = await resolver.resolve(host, deadline)
-    if (closed) ended(undefined)
-    else if (resolution === null) ended(unresolved('local', null))
-    else if ('code' in resolution) ended(unresolved(reasonOfLookup(resolution.code), resolution.code))
-    else if (resolution.addresses.length > 1 || request.tellAddress)
-      racer.race(resolution.addresses, request, startedAt, ended)
-    else {
-      const [ip] = resolution.addresses
-      dial(ip, formatAddress(ip, port), request, startedAt, deadline, ended)
+  /** Dials the addresses of a name: one as a literal address is dialled, several in a race. */
+  function dialAll(addresses: readonly string[], request: CheckRequest, startedAt: number, ended: CheckEnded): void {
+    const [ip] = addresses
+    if (ip === undefined || addresses.length > 1 || request.tellAddress) {
+      racer.race(addresses, request, startedAt, ended)
+      return
     }
+    dial(ip, formatAddress(ip, request.target.port), request, startedAt, startedAt + request.timeoutMs, ended)
+  }
+
+  async function lookUp(request: CheckRequest, startedAt: number, ended: CheckEnded): Promise<void> {
+    const found = await names.find(request, startedAt)
+    if (closed) ended(undefined)
+    else if (found.addresses.length === 0) {
+      const { lookupMs, failedSince } = found
+      const outcome = undialled(found.reason, startedAt, null, found.code)
+      ended({ ...outcome, lookupMs, lookupFailedSince: failedSince })
+    } else dialAll(found.addresses, request, startedAt, (outcome) => ended(outcome && afterLookUp(outcome, found)))
+  }
+
+  function afterLookUp(outcome: Outcome, { lookupMs, failedSince }: Found): Outcome {
+    if (failedSince === null) return { ...outcome, lookupMs }
+    const held = tellHeld(clock.toEpoch(failedSince), clock.toEpoch(outcome.endedAt))
+    const note = outcome.note === null ? held : `${outcome.note}; ${held}`
+    return { ...outcome, lookupMs, lookupFailedSince: failedSince, note }
   }
 
   return {
@@ -112,7 +127,11 @@ export function proberOf<Handle>(
       const { host, address } = request.target
       if (closed) queueMicrotask(() => ended(undefined))
       else if (address !== null) dial(host, address, request, startedAt, startedAt + request.timeoutMs, ended)
-      else void resolve(request, startedAt, ended)
+      else {
+        const cached = names.recall(host)
+        if (cached === null) void lookUp(request, startedAt, ended)
+        else dialAll(cached, request, startedAt, ended)
+      }
     },
     async close() {
       closed = true
@@ -124,6 +143,18 @@ export function proberOf<Handle>(
 
 /** Field by field: every check comes through here, and copying an object costs twice as much. */
 function outcomeOf(ending: Ending, startedAt: number, address: string): Outcome {
-  const { reason, endedAt, latencyMs, synRetransmits, answer, icmp, code } = ending
-  return { reason, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code, others: null }
+  return {
+    reason: ending.reason,
+    startedAt,
+    endedAt: ending.endedAt,
+    address,
+    latencyMs: ending.latencyMs,
+    synRetransmits: ending.synRetransmits,
+    answer: ending.answer,
+    icmp: ending.icmp,
+    code: ending.code,
+    note: null,
+    lookupMs: null,
+    lookupFailedSince: null,
+  }
 }

@@ -1,4 +1,5 @@
 import type { DialRules } from '../domain/dial-rules.ts'
+import type { Health } from '../domain/health.ts'
 import type { Outcome } from '../domain/outcome.ts'
 import type { Close } from '../domain/policy.ts'
 import type { Target } from '../domain/target.ts'
@@ -12,6 +13,10 @@ export type CheckRequest = {
   readonly urgent: boolean
   /** Which addresses may be dialled for it; any where there are none. */
   readonly rules?: DialRules | null
+  /** What is remembered of the target. It is read only where a name has to be looked up. */
+  readonly memory?: { readonly health: Pick<Health, 'lastOutcome'> }
+  /** How long the addresses known last are checked while the name cannot be looked up, in milliseconds; 0 where it is left out. */
+  readonly lookupHoldMs?: number
   /** Takes a line about each address of a name, in the order of the dials, before the check ends. */
   readonly tellAddress?: (line: string) => void
 }

@@ -11,6 +11,8 @@ export type { Lookup } from './system-lookup.ts'
 export type Resolution = { readonly addresses: readonly [string, ...string[]] } | { readonly code: string }
 
 export type Resolver = {
+  /** What was found of a name, if it is still believed; null where the name has to be looked up. */
+  recall(host: string): Resolution | null
   /**
    * The addresses of a name; null when `deadline`, an instant of the clock, came first. Never rejects. What was found up to
    * `maxAgeMs` ago is good enough, if it is still believed. The code is `EQUEUED` where the look-up spent the time until the deadline behind
@@ -114,6 +116,7 @@ export function createResolver({
   }
 
   return {
+    recall: (host) => recall(host.toLowerCase(), lifetimeMs),
     resolve(name, deadline, maxAgeMs = lifetimeMs) {
       if (closed) return Promise.resolve(null)
       const host = name.toLowerCase()

@@ -23,7 +23,9 @@ type WrittenOutcome = [
   answer: string | null,
   icmp: IcmpError | null,
   code: string | null,
-  others?: string | null,
+  note?: string | null,
+  lookupFailedSince?: number | null,
+  lookupMs?: number | null,
 ]
 
 type WrittenTarget = [
@@ -75,13 +77,15 @@ export function writeTarget(memory: TargetMemory, clock: Clock): string {
 }
 
 function writeOutcome(outcome: Outcome, clock: Clock): WrittenOutcome {
-  const { reason, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code, others } = outcome
+  const { reason, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code } = outcome
+  const { note, lookupFailedSince, lookupMs } = outcome
   const [from, to] = [clock.toEpoch(startedAt), clock.toEpoch(endedAt)]
   // A reason that this version does not know is handed on as it came.
   const [word, detail] = reason === 'other' ? [code ?? reason, null] : [reason, code]
   const written: WrittenOutcome = [word, from, to, address, latencyMs, synRetransmits, answer, icmp, detail]
   // Nearly all targets have none: they are written as before.
-  if (others !== null) written.push(others)
+  if (note === null && lookupFailedSince === null && lookupMs === null) return written
+  written.push(note, lookupFailedSince === null ? null : clock.toEpoch(lookupFailedSince), lookupMs)
   return written
 }
 
@@ -112,7 +116,8 @@ export function readTarget(written: unknown, clock: Clock): TargetMemory | null 
 }
 
 function readOutcome(written: WrittenOutcome, clock: Clock): Outcome {
-  const [word, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code, others = null] = written
+  const [word, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code, ...more] = written
+  const [note = null, failedSince = null, lookupMs = null] = more
   const reason = reasonOf(word)
   return {
     reason,
@@ -124,7 +129,9 @@ function readOutcome(written: WrittenOutcome, clock: Clock): Outcome {
     answer: knownWord(Answer.options, answer),
     icmp,
     code: reason === 'other' ? word : code,
-    others,
+    note,
+    lookupMs,
+    lookupFailedSince: failedSince === null ? null : clock.fromEpoch(failedSince),
   }
 }
 

@@ -15,9 +15,9 @@ const refused = (address: string) => attempt(address, 'refused', { latencyMs: 0.
 const withoutRoute = (address: string, code = 'ENETUNREACH') => attempt(address, 'local', { code })
 
 test('the first attempt gives the reason, and the others are told beside it', () => {
-  const { reason, address, others, startedAt } = outcomeOfAttempts([refused(v6), attempt(v4, 'timeout')], 900)
+  const { reason, address, note, startedAt } = outcomeOfAttempts([refused(v6), attempt(v4, 'timeout')], 900)
   assert.deepEqual([reason, address, startedAt], ['refused', v6, 900])
-  assert.equal(others, '10.0.0.5:5432: no answer in 2.0 s')
+  assert.equal(note, '10.0.0.5:5432: no answer in 2.0 s')
 })
 
 test('the check ends when the last of its attempts does', () => {
@@ -27,9 +27,9 @@ test('the check ends when the last of its attempts does', () => {
 
 test('an attempt that could not be judged makes the check unknown', () => {
   const full = attempt(v4, 'local', { code: 'EMFILE' })
-  const { reason, code, address, others } = outcomeOfAttempts([refused(v6), full], 900)
+  const { reason, code, address, note } = outcomeOfAttempts([refused(v6), full], 900)
   assert.deepEqual([reason, code, address], ['local', 'EMFILE', v4])
-  assert.equal(others, '[fd00::5]:5432: nobody listens (RST in 0.05 ms)')
+  assert.equal(note, '[fd00::5]:5432: nobody listens (RST in 0.05 ms)')
 })
 
 test('an address that was denied could not be judged either', () => {
@@ -39,9 +39,9 @@ test('an address that was denied could not be judged either', () => {
 
 for (const code of ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT']) {
   test(`a family without a route (${code}) does not count beside the other family`, () => {
-    const { reason, address, others } = outcomeOfAttempts([withoutRoute(v6, code), refused(v4)], 900)
+    const { reason, address, note } = outcomeOfAttempts([withoutRoute(v6, code), refused(v4)], 900)
     assert.deepEqual([reason, address], ['refused', v4])
-    assert.equal(others, `[fd00::5]:5432: this machine has no route to it (${code})`)
+    assert.equal(note, `[fd00::5]:5432: this machine has no route to it (${code})`)
   })
 }
 

@@ -15,7 +15,9 @@ const found = (reason: Reason, evidence: Partial<Outcome> = {}): Outcome => ({
   answer: null,
   icmp: null,
   code: null,
-  others: null,
+  note: null,
+  lookupMs: null,
+  lookupFailedSince: null,
   ...evidence,
 })
 

@@ -23,14 +23,18 @@ const connected = {
   reason: fc.constant('connected' as const),
   latencyMs: latency,
   code: fc.constant(null),
-  others: fc.constant(null),
+  note: fc.constant(null),
+  lookupMs: fc.option(latency),
+  lookupFailedSince: fc.constant(null),
 }
 const failed = {
   ...evidence,
   reason: fc.constantFrom(...Reason.exclude(['connected']).options),
   latencyMs: fc.option(latency),
   code: fc.constantFrom(null, 'EMFILE', 'EAI_AGAIN', '169.254.0.0/16'),
-  others: fc.constantFrom(null, '10.0.0.6:5432: no answer in 2.0 s'),
+  note: fc.constantFrom(null, '10.0.0.6:5432: no answer in 2.0 s'),
+  lookupMs: fc.constant(null),
+  lookupFailedSince: fc.option(fc.nat()),
 }
 
 /** A prober that dials nothing and finds something at once: everything there is to find, in an order that the seed decides. */

@@ -157,6 +157,7 @@ export function fakeResolver(): FakeResolver {
       ready = promise
       return resolve
     },
+    recall: () => null,
     async resolve(host, deadline, maxAgeMs) {
       asked.push({ host, deadline, maxAgeMs })
       await ready

@@ -76,16 +76,17 @@ test('waits for every target that is too old, and only for those', async () => {
 })
 
 test('asks the prober for what the policy says, urgently when somebody waits for it', async () => {
-  const service = sampleService('pg', ['a:1', 'b:1'], { timeout: 700, close: 'fin' })
+  const service = sampleService('pg', ['a:1', 'b:1'], { timeout: 700, close: 'fin', lookupHold: 60_000 })
   const { prober, monitor, target, clock } = watch([service])
   void monitor.check(target('pg', 'a:1'))
   monitor.beat(target('pg', 'b:1'), clock.now())
   const [a, b] = service.targets
+  const alike = { timeoutMs: 700, close: 'fin', rules: null, lookupHoldMs: 60_000 } as const
   assert.deepEqual(
     prober.begun.map(({ request }) => request),
     [
-      { target: a, timeoutMs: 700, close: 'fin', urgent: true, rules: null },
-      { target: b, timeoutMs: 700, close: 'fin', urgent: false, rules: null },
+      { target: a, memory: target('pg', 'a:1'), urgent: true, ...alike },
+      { target: b, memory: target('pg', 'b:1'), urgent: false, ...alike },
     ],
   )
   await prober.answerAll('connected')

@@ -26,7 +26,9 @@ const outcome: fc.Arbitrary<Outcome> = record({
   answer: orNull(fc.constantFrom(...Answer.options)),
   icmp: orNull(fc.constant({ version: 4, type: 3, code: 13, from: '10.0.0.1' } as const)),
   code: orNull(fc.constantFrom('EMFILE', 'ENOTFOUND')),
-  others: orNull(fc.constant('10.0.0.8:5432: no answer in 2.0 s')),
+  note: orNull(fc.constant('10.0.0.8:5432: no answer in 2.0 s')),
+  lookupMs: orNull(fc.nat(5000)),
+  lookupFailedSince: orNull(instant),
 })
 const health: fc.Arbitrary<Health> = record({
   status: fc.constantFrom('up', 'down', 'unknown'),

@@ -55,7 +55,15 @@ export function proberContract(name: string, makeProber: MakeProber): void {
       const outcome = await checkOnce(await build(t), ip, port)
       const { startedAt, endedAt, latencyMs, synRetransmits, answer, ...rest } = outcome
       const address = ip === '::1' ? `[::1]:${port}` : `127.0.0.1:${port}`
-      assert.deepEqual(rest, { reason: 'connected', address, icmp: null, code: null, others: null })
+      assert.deepEqual(rest, {
+        reason: 'connected',
+        address,
+        icmp: null,
+        code: null,
+        note: null,
+        lookupMs: null,
+        lookupFailedSince: null,
+      })
       assert.ok(answer === null || answer === 'syn-ack')
       assert.ok(synRetransmits === null || synRetransmits === 0)
       assert.ok(before <= startedAt && startedAt <= endedAt && endedAt <= clock.now())
@@ -100,16 +108,16 @@ export function proberContract(name: string, makeProber: MakeProber): void {
     const good = await checkOnce(prober, 'good', port)
     const bad = await checkOnce(prober, 'bad', port)
     assert.deepEqual([good.reason, good.address], ['connected', `127.0.0.1:${port}`])
-    assert.deepEqual([bad.reason, bad.address, bad.others], ['connected', `127.0.0.1:${port}`, null])
+    assert.deepEqual([bad.reason, bad.address, bad.note], ['connected', `127.0.0.1:${port}`, null])
     assert.deepEqual(asked, ['good', 'bad'])
   })
 
   test(`${name}: tells the reason of the first address, and what came of the others, where none connects`, async (t) => {
     const prober = await build(t, () => Promise.resolve(['127.0.0.2', '127.0.0.1', '127.0.0.3']))
-    const { reason, address, others, startedAt, endedAt } = await checkOnce(prober, 'db', 1)
+    const { reason, address, note, startedAt, endedAt } = await checkOnce(prober, 'db', 1)
     assert.deepEqual([reason, address], ['refused', '127.0.0.2:1'])
     assert.match(
-      others ?? '',
+      note ?? '',
       /^127\.0\.0\.1:1: (nobody listens \(RST|refused) in [\d.]+ ms\)?; 127\.0\.0\.3:1: (nobody listens \(RST|refused) in [\d.]+ ms\)?$/,
     )
     assert.ok(startedAt <= endedAt && endedAt <= clock.now())
@@ -120,9 +128,9 @@ export function proberContract(name: string, makeProber: MakeProber): void {
     const port = await listen(t, '127.0.0.3', () => accepted++)
     const prober = await build(t, () => Promise.resolve(['127.0.0.1', '127.0.0.2', '127.0.0.3']))
     const rules = createDialRules({ loopback: true, deny: ['127.0.0.2'] })
-    const { reason, address, code, others } = await checkOnce(prober, 'db', port, 2000, 'rst', rules)
+    const { reason, address, code, note } = await checkOnce(prober, 'db', port, 2000, 'rst', rules)
     assert.deepEqual([reason, address, code], ['denied', `127.0.0.2:${port}`, 'dial.deny 127.0.0.2'])
-    assert.match(others ?? '', /^127\.0\.0\.1:\d+: /)
+    assert.match(note ?? '', /^127\.0\.0\.1:\d+: /)
     assert.equal(accepted, 0)
   })
 
@@ -162,8 +170,16 @@ export function proberContract(name: string, makeProber: MakeProber): void {
     const prober = await build(t, () => Promise.resolve(['127.0.0.1', '127.0.0.2']))
     const rules = createDialRules({ loopback: true, deny: ['127.0.0.1'] })
     for (const host of ['127.0.0.1', 'db']) {
-      const { startedAt, endedAt, ...rest } = await checkOnce(prober, host, port, 2000, 'rst', rules)
-      const nothing = { latencyMs: null, synRetransmits: null, answer: null, icmp: null, others: null }
+      const { startedAt, endedAt, lookupMs, ...rest } = await checkOnce(prober, host, port, 2000, 'rst', rules)
+      assert.equal(lookupMs === null, host !== 'db', 'only a name is looked up')
+      const nothing = {
+        latencyMs: null,
+        synRetransmits: null,
+        answer: null,
+        icmp: null,
+        note: null,
+        lookupFailedSince: null,
+      }
       const address = `127.0.0.1:${port}`
       assert.deepEqual(rest, { reason: 'denied', address, code: 'dial.deny 127.0.0.1', ...nothing })
       assert.ok(startedAt <= endedAt && endedAt <= clock.now())

@@ -60,9 +60,9 @@ for (const [name, make] of [
     test('tells what came of each address where none connects', async (t) => {
       drop(t, 'ip daddr 127.0.0.9')
       const [prober, port] = await build(t, make, ['127.0.0.9', '::1'])
-      const { reason, address, others } = await checkOnce(prober, 'localhost', port, 700)
+      const { reason, address, note } = await checkOnce(prober, 'localhost', port, 700)
       assert.deepEqual([reason, address], ['timeout', `127.0.0.9:${port}`])
-      assert.match(others ?? '', /^\[::1\]:\d+: (nobody listens|refused)/)
+      assert.match(note ?? '', /^\[::1\]:\d+: (nobody listens|refused)/)
     })
 
     test('passes over a family that this machine has no address of', async (t) => {
@@ -70,9 +70,9 @@ for (const [name, make] of [
       t.after(() => sh('sysctl -qw net.ipv6.conf.all.disable_ipv6=0'))
       const [prober, port] = await build(t, make, ['::1', '127.0.0.1'])
       assert.equal((await checkOnce(prober, 'localhost', port)).reason, 'connected')
-      const { reason, address, others } = await checkOnce(prober, 'localhost', 1)
+      const { reason, address, note } = await checkOnce(prober, 'localhost', 1)
       assert.deepEqual([reason, address], ['refused', '127.0.0.1:1'])
-      assert.match(others ?? '', /^\[::1\]:1: this machine has no route to it \(E[A-Z]+\)$/)
+      assert.match(note ?? '', /^\[::1\]:1: this machine has no route to it \(E[A-Z]+\)$/)
       const [only] = await build(t, make, ['::1'])
       assert.equal(
         (await checkOnce(only, 'localhost', port)).reason,

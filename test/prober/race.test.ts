@@ -56,7 +56,7 @@ function build(clock: Clock = system, ends: Record<string, Reason> = {}) {
 test('an address that connects is the only one that is dialled', async () => {
   const { race, dialled, cancelled } = build(system, { [first]: 'connected' })
   const outcome = await race()
-  assert.deepEqual([outcome?.reason, outcome?.address, outcome?.others], ['connected', `${first}:5432`, null])
+  assert.deepEqual([outcome?.reason, outcome?.address, outcome?.note], ['connected', `${first}:5432`, null])
   assert.deepEqual([dialled, cancelled], [[first], []])
 })
 

@@ -45,7 +45,9 @@ const outcome = fc
         ),
       ),
       code: fc.option(text),
-      others: fc.option(text),
+      note: fc.option(text),
+      lookupMs: fc.option(ms),
+      lookupFailedSince: fc.option(instant),
     },
     plain,
   )
@@ -105,6 +107,7 @@ function shiftTarget(memory: TargetMemory, by: number): TargetMemory {
         ...lastOutcome,
         startedAt: lastOutcome.startedAt + by,
         endedAt: lastOutcome.endedAt + by,
+        lookupFailedSince: shift(lastOutcome.lookupFailedSince),
       },
     },
   }

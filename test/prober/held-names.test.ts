@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { type Clock, systemClock } from '../../src/clock.ts'
+import { createDialRules } from '../../src/domain/dial-rules.ts'
+import type { Outcome } from '../../src/domain/outcome.ts'
+import { createPortableProber } from '../../src/prober/portable.ts'
+import { awaitOutcome, type CheckRequest } from '../../src/prober/prober.ts'
+import { createResolver } from '../../src/prober/resolver.ts'
+import { sampleOutcome } from '../samples.ts'
+import { listen, targetOf } from './contract.ts'
+
+const hour = 3_600_000
+const toldHeld = /the name cannot be looked up since \d\d:\d\d UTC; checking the last known address$/
+
+type Answer = readonly string[] | string | null
+
+/** A prober whose look-ups the test answers: with addresses, an error's name, or null for silence. Nothing is cached. */
+async function build(t: TestContext, more: Partial<CheckRequest> = {}) {
+  const system = systemClock()
+  let ahead = 0
+  const clock: Clock = {
+    now: () => system.now() + ahead,
+    toEpoch: (instant) => system.toEpoch(instant - ahead),
+    fromEpoch: (epochMs) => system.fromEpoch(epochMs) + ahead,
+  }
+  let answer: Answer = null
+  let waiting: ((answer: Answer) => void)[] = []
+  const lookup = async (): Promise<readonly string[]> => {
+    const said = answer ?? (await new Promise<Answer>((done) => waiting.push(done)))
+    if (said !== null && typeof said !== 'string') return said
+    throw Object.assign(new Error('look-up failed'), { code: said })
+  }
+  const createProber = () => {
+    const resolver = createResolver({ clock, lookup, lifetimeMs: 0, failureLifetimeMs: 0 })
+    const prober = createPortableProber({ clock, resolver })
+    t.after(() => prober.close())
+    return prober
+  }
+  const port = await listen(t, '127.0.0.1')
+  const memory: { health: { lastOutcome: Outcome | null } } = { health: { lastOutcome: null } }
+  const target = targetOf('db', port)
+  let prober = createProber()
+  return {
+    port,
+    memory,
+    clock,
+    say(next: Answer) {
+      answer = next
+    },
+    /** Answers the look-ups that are waiting. */
+    async answerLate(late: Answer) {
+      for (const done of waiting) done(late)
+      waiting = []
+      await new Promise((done) => setTimeout(done, 20))
+    },
+    advance(ms: number) {
+      ahead += ms
+    },
+    /** Another process goes on with what is remembered of the target. */
+    restart() {
+      prober = createProber()
+    },
+    async check(timeoutMs = 400): Promise<Outcome> {
+      const request = { target, timeoutMs, close: 'rst', urgent: true, memory, lookupHoldMs: hour, ...more } as const
+      const outcome = await awaitOutcome(prober, request)
+      assert.ok(outcome)
+      memory.health.lastOutcome = outcome
+      return outcome
+    },
+  }
+}
+
+for (const code of ['EAI_AGAIN', 'EAI_FAIL']) {
+  test(`the addresses known last are checked while look-ups fail with ${code}, and the outcome says so`, async (t) => {
+    const { say, check, port } = await build(t)
+    say(['127.0.0.1'])
+    const before = await check()
+    assert.deepEqual([before.reason, before.note, before.lookupFailedSince], ['connected', null, null])
+    say(code)
+    const first = await check()
+    assert.deepEqual([first.reason, first.address], ['connected', `127.0.0.1:${port}`])
+    assert.match(first.note ?? '', toldHeld)
+    assert.equal(first.lookupFailedSince, first.startedAt)
+    const second = await check()
+    assert.equal(second.lookupFailedSince, first.startedAt, 'since the first failure')
+    say(['127.0.0.1'])
+    const after = await check()
+    assert.deepEqual([after.reason, after.note, after.lookupFailedSince], ['connected', null, null])
+  })
+}
+
+test('all addresses known last are checked, and what came of them is told beside', async (t) => {
+  const { say, check } = await build(t)
+  say(['127.0.0.2', '127.0.0.3'])
+  await check()
+  say('EAI_AGAIN')
+  const { reason, note } = await check()
+  assert.equal(reason, 'refused')
+  assert.match(note ?? '', /^127\.0\.0\.3:\d+: refused in [\d.]+ ms; the name cannot be looked up since /)
+})
+
+test('a name that stands for something else is checked there at once', async (t) => {
+  const { say, check, port } = await build(t)
+  say(['127.0.0.2'])
+  await check()
+  say('EAI_AGAIN')
+  await check()
+  say(['127.0.0.1'])
+  assert.equal((await check()).address, `127.0.0.1:${port}`)
+})
+
+test('that a name does not exist is an answer, which ends the hold', async (t) => {
+  const { say, check } = await build(t)
+  say(['127.0.0.1'])
+  await check()
+  say('ENOTFOUND')
+  const gone = await check()
+  assert.deepEqual([gone.reason, gone.address, gone.lookupFailedSince], ['dns', null, null])
+  say('EAI_AGAIN')
+  const failed = await check()
+  assert.deepEqual([failed.reason, failed.address, failed.note], ['local', null, null])
+})
+
+test('a name that was never looked up cannot be checked', async (t) => {
+  const { say, check } = await build(t)
+  say('EAI_AGAIN')
+  const { reason, code, address, note, lookupFailedSince } = await check()
+  assert.deepEqual([reason, code, address, note, lookupFailedSince], ['local', 'EAI_AGAIN', null, null, null])
+})
+
+test('after a restart the address of the last outcome is checked, since when it could not be looked up before', async (t) => {
+  const { say, check, restart, port } = await build(t)
+  say(['127.0.0.1'])
+  await check()
+  say('EAI_AGAIN')
+  const { lookupFailedSince } = await check()
+  restart()
+  const after = await check()
+  assert.deepEqual([after.reason, after.address], ['connected', `127.0.0.1:${port}`])
+  assert.equal(after.lookupFailedSince, lookupFailedSince)
+})
+
+test('once the hold is over nothing is dialled, and that goes on until the name can be looked up', async (t) => {
+  const { say, check, advance } = await build(t)
+  say(['127.0.0.1'])
+  await check()
+  say('EAI_AGAIN')
+  const { lookupFailedSince } = await check()
+  advance(hour)
+  for (let round = 0; round < 2; round++) {
+    const over = await check()
+    assert.deepEqual([over.reason, over.code, over.address, over.note], ['local', 'EAI_AGAIN', null, null])
+    assert.equal(over.lookupFailedSince, lookupFailedSince)
+  }
+  say(['127.0.0.1'])
+  assert.equal((await check()).reason, 'connected')
+})
+
+test('without a hold a name that cannot be looked up is not checked', async (t) => {
+  const { say, check } = await build(t, { lookupHoldMs: 0 })
+  say(['127.0.0.1'])
+  await check()
+  say('EAI_AGAIN')
+  assert.equal((await check()).reason, 'local')
+})
+
+test('an address that the rules deny by now is not dialled', async (t) => {
+  const { say, check, memory, port } = await build(t, { rules: createDialRules({}) })
+  memory.health.lastOutcome = sampleOutcome('connected', 0, { address: `127.0.0.1:${port}` })
+  say('EAI_AGAIN')
+  const { reason, code } = await check()
+  assert.deepEqual([reason, code], ['denied', 'loopback'])
+})
+
+test('what is remembered as an address but is none is not dialled', async (t) => {
+  const { say, check, memory } = await build(t)
+  for (const address of ['other:5432', 'nonsense', '']) {
+    memory.health.lastOutcome = sampleOutcome('connected', 0, { address })
+    say('EAI_AGAIN')
+    const { reason, address: dialled } = await check()
+    assert.deepEqual([reason, dialled], ['local', null])
+  }
+})
+
+test('a silent look-up leaves time for the address known last, and the second in a row is a failure', async (t) => {
+  const { say, check, port } = await build(t)
+  say(['127.0.0.1'])
+  await check()
+  say(null)
+  const first = await check(60_000)
+  assert.deepEqual([first.reason, first.address, first.lookupFailedSince], ['connected', `127.0.0.1:${port}`, null])
+  const second = await check(60_000)
+  assert.deepEqual([second.reason, second.lookupFailedSince], ['connected', first.startedAt])
+  assert.match(second.note ?? '', toldHeld)
+})
+
+test('a look-up that is only slow is no failure, and its answer counts from the next check on', async (t) => {
+  const { say, check, answerLate, port } = await build(t)
+  say(['127.0.0.2'])
+  await check()
+  say(null)
+  const first = await check(60_000)
+  assert.equal(first.address, `127.0.0.2:${port}`)
+  await answerLate(['127.0.0.1'])
+  const second = await check(60_000)
+  assert.deepEqual([second.address, second.note, second.lookupFailedSince], [`127.0.0.1:${port}`, null, null])
+  assert.ok((second.lookupMs ?? 0) >= (first.lookupMs ?? 0), 'the slow look-up is told of')
+})
+
+test('a literal address waits for no look-up', async (t) => {
+  const { check } = await build(t, { target: targetOf('127.0.0.1', 1) })
+  assert.equal((await check()).lookupMs, null)
+})
