@@ -61,7 +61,16 @@ export function addTargetMetrics(
     labelNames: [...labelNames, 'reason'],
     registers,
   })
-  const families = [up, lastCheck, connect, connectTotal, checks, failures, retransmits, downReason]
+  const lookupFailing = gauge(
+    'porthole_target_lookup_failing',
+    "Always 1: the target's name was looked up before, and cannot be now.",
+  )
+  const lookupTotal = counter(
+    'porthole_target_lookup_seconds_total',
+    "Sum of the times that checks waited for look-ups of the target's name; absent for a literal address.",
+  )
+  const failed = [failures, retransmits, downReason, lookupFailing, lookupTotal]
+  const families = [up, lastCheck, connect, connectTotal, checks, ...failed]
 
   function layOut(): void {
     for (const family of families) family.reset()
@@ -82,7 +91,9 @@ export function addTargetMetrics(
     connectTotal.inc(labels, nanosecondsOf(watched.connectMs) / 1e9)
     // Only the kernel prober sees SYNs.
     if (prober === 'kernel') retransmits.inc(labels, watched.synRetransmits)
+    if (watched.lookupTotalMs > 0) lookupTotal.inc(labels, nanosecondsOf(watched.lookupTotalMs) / 1e9)
     if (lastOutcome === null) return
+    if (lastOutcome.lookupFailedSince !== null) lookupFailing.set(labels, 1)
     lastCheck.set(labels, Math.round(clock.toEpoch(lastOutcome.endedAt)) / 1000)
     if (lastOutcome.reason === 'connected' && lastOutcome.latencyMs !== null)
       connect.set(labels, nanosecondsOf(lastOutcome.latencyMs) / 1e9)

@@ -63,7 +63,9 @@ function sampleParts(options: Pick<PartOptions, 'gateways'> = {}) {
     name: 'kernel',
     check: ({ target }, ended) => {
       const icmp = { version: 4, type: 3, code: 3, from: '10.0.0.1' } as const
-      const outcome = target.port === 1 ? sampleOutcome('connected', now) : sampleOutcome('rejected', now, { icmp })
+      const lookUp = { lookupMs: 1, lookupFailedSince: now }
+      const outcome =
+        target.port === 1 ? sampleOutcome('connected', now, lookUp) : sampleOutcome('rejected', now, { icmp })
       queueMicrotask(() => ended(outcome))
     },
     restarts: () => 0,

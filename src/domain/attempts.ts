@@ -60,7 +60,8 @@ function phraseOf(attempt: Attempt): string {
       return `no answer in ${formatSpan(endedAt - startedAt)}`
     case 'unreachable':
       if (answer === 'no-next-hop') return 'it, or the gateway on the way to it, does not answer'
-      return answer === 'no-neighbour' ? 'no neighbour has this address' : `cannot be reached${evidence}`
+      if (answer === 'no-neighbour') return 'no neighbour has this address'
+      return `cannot be reached${evidence}`
     case 'reset':
       return `accepted the connection and broke it off${code}`
     case 'denied':

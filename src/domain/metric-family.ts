@@ -17,6 +17,8 @@ const names = [
   'porthole_target_failures_total',
   'porthole_target_syn_retransmits_total',
   'porthole_target_down_reason',
+  'porthole_target_lookup_failing',
+  'porthole_target_lookup_seconds_total',
 ] as const
 
 export const MetricFamily = z.enum(names, {

@@ -53,9 +53,7 @@ export function createServiceRenderer(clock: Clock): RenderService {
       details,
       revision: watched.revision,
       until: Math.min(
-        ...watched.targets.map((target) =>
-          Math.min(targetReadsSameUntil(target, now), advisesSameUntil(target.lossAt, now)),
-        ),
+        ...watched.targets.map((target) => Math.min(targetReadsSameUntil(target, now), advisesSameUntil(target, now))),
       ),
     }
     if (asked.has(watched)) kept.set(watched, fresh)

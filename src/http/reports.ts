@@ -52,6 +52,10 @@ export const TargetReport = z
     }),
     icmp: IcmpReport.nullable().meta({ description: 'What the network said instead of an answer.' }),
     address: z.string().nullable().meta({ description: 'The literal address dialled last.' }),
+    lookupMs: z.number().nullable().meta({
+      description:
+        'How long the last check waited for the look-up of the name; null for a literal address, and where the answer was cached.',
+    }),
     streak: count.meta({ description: 'Verdicts in a row like the last one.' }),
     streakVerdict: z.enum(['up', 'down']).nullable(),
     since: time.meta({
@@ -113,7 +117,7 @@ export function isoTime(instant: number | null, clock: Clock): string | null {
 }
 
 function reportTarget(watched: WatchedTarget, clock: Clock, now: number): TargetReport {
-  const { target, health, watchedService, lossAt } = watched
+  const { target, health, watchedService } = watched
   const { policy } = watchedService.service
   const { status, since } = targetStatusAt(watched, now)
   const outcome = health.lastOutcome
@@ -123,12 +127,13 @@ function reportTarget(watched: WatchedTarget, clock: Clock, now: number): Target
     status,
     reason: outcome?.reason ?? null,
     message: explainTarget(watched, now),
-    advice: advise(policy, outcome, lossAt, now),
+    advice: advise(policy, outcome, watched, now),
     latencyMs: outcome?.latencyMs ?? null,
     synRetransmits: outcome?.synRetransmits ?? null,
     answer: outcome?.answer ?? null,
     icmp: outcome?.icmp ?? null,
     address: outcome?.address ?? null,
+    lookupMs: outcome?.lookupMs ?? null,
     streak: health.streak?.count ?? 0,
     streakVerdict: health.streak?.verdict ?? null,
     since: isoTime(since, clock),

@@ -25,6 +25,8 @@ function createPage(memory: MemoryPage) {
     memory,
     status: wordColumn(),
     reason: wordColumn(),
+    /** 1 while the name cannot be looked up. */
+    lookupFailing: wordColumn(),
     /** Until when it reads the same if no outcome comes in: an instant of the clock. */
     until: numberColumn(),
   }
@@ -91,6 +93,22 @@ function familiesOf(clock: Clock): Family<Page>[] {
       value: () => 1,
       labels: (place) => ({ reason: wordOf(Reason.options, place) ?? '' }),
     },
+    {
+      name: 'porthole_target_lookup_failing',
+      type: 'gauge',
+      help: "Always 1: the target's name was looked up before, and cannot be now.",
+      column: ({ lookupFailing }) => lookupFailing,
+      none: 0,
+    },
+    {
+      name: 'porthole_target_lookup_seconds_total',
+      type: 'counter',
+      help: "Sum of the times that checks waited for look-ups of the target's name; absent for a literal address.",
+      column: ({ memory }) => memory.lookupTotalMs,
+      none: 0,
+      value: nanosecondsOf,
+      decimals: 9,
+    },
   ]
 }
 
@@ -149,6 +167,7 @@ export function createTargetSeries({
       const hasChanged = isNew || place !== page.status[row] || wasPending
       page.status[row] = place
       page.reason[row] = reason
+      page.lookupFailing[row] = health.lastOutcome?.lookupFailedSince == null ? 0 : 1
       const until = targetReadsSameUntil(watched, now)
       // Once it is stale, time changes nothing more of it: no series tells how old it is.
       page.until[row] = until > now ? until : Number.POSITIVE_INFINITY

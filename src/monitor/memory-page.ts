@@ -37,6 +37,8 @@ export function createMemoryPage() {
     connectMs: numberColumn(),
     synRetransmits: countColumn(),
     lossAt: sparseColumn<number>(),
+    lookupTotalMs: numberColumn(),
+    slowLookupAt: sparseColumn<number>(),
     retired: wordColumn(),
     dueAt: numberColumn(),
     /** Of the last outcome; without a reason there is none. */

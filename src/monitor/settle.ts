@@ -1,3 +1,4 @@
+import { isSlowLookUp } from '../domain/advice.ts'
 import { type Health, nextHealth } from '../domain/health.ts'
 import { explainExpiry } from '../domain/lifetime.ts'
 import { type Outcome, type Reason, verdictOf } from '../domain/outcome.ts'
@@ -29,6 +30,12 @@ export function settle(watched: WatchedTarget, outcome: Outcome): void {
   if (outcome.reason === 'connected') watched.connectMs += outcome.latencyMs ?? 0
   watched.synRetransmits += outcome.synRetransmits ?? 0
   if (outcome.reason === 'connected' && outcome.synRetransmits) watched.lossAt = outcome.endedAt
+  if (outcome.lookupMs !== null) addLookUp(watched, outcome.lookupMs, outcome.endedAt)
+}
+
+function addLookUp(watched: WatchedTarget, lookupMs: number, endedAt: number): void {
+  watched.lookupTotalMs += lookupMs
+  if (isSlowLookUp(lookupMs, watched.watchedService.service.policy)) watched.slowLookupAt = endedAt
 }
 
 /** Gives a target another health, and counts it by that among the targets of its service. */

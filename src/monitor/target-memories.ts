@@ -27,6 +27,8 @@ const nothing: TargetMemory & Pick<WatchedTarget, 'dueAt' | 'retired'> = {
   connectMs: 0,
   synRetransmits: 0,
   lossAt: null,
+  lookupTotalMs: 0,
+  slowLookupAt: null,
   dueAt: 0,
   retired: false,
 }
@@ -110,6 +112,20 @@ export function createTargetMemories(): TargetMemories {
     }
     set lossAt(instant: number | null) {
       put(pageOf(this.slot).lossAt, rowOf(this.slot), instant ?? undefined)
+    }
+
+    get lookupTotalMs(): number {
+      return pageOf(this.slot).lookupTotalMs[rowOf(this.slot)] as number
+    }
+    set lookupTotalMs(ms: number) {
+      pageOf(this.slot).lookupTotalMs[rowOf(this.slot)] = ms
+    }
+
+    get slowLookupAt(): number | null {
+      return pageOf(this.slot).slowLookupAt[rowOf(this.slot)] ?? null
+    }
+    set slowLookupAt(instant: number | null) {
+      put(pageOf(this.slot).slowLookupAt, rowOf(this.slot), instant ?? undefined)
     }
 
     get retired(): boolean {

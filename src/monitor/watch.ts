@@ -36,12 +36,24 @@ export type WatchedTarget = {
   synRetransmits: number
   /** When a handshake last needed a second SYN; null when none ever did. An instant of the clock, in milliseconds. */
   lossAt: number | null
+  /** The sum of the times that checks waited for look-ups of its name, in milliseconds. */
+  lookupTotalMs: number
+  /** When a look-up of its name last took more than half of the timeout; null when none did. An instant of the clock, in milliseconds. */
+  slowLookupAt: number | null
 }
 
 /** What is remembered of a target, apart from what it is. */
 export type TargetMemory = Pick<
   WatchedTarget,
-  'health' | 'announced' | 'checks' | 'failures' | 'connectMs' | 'synRetransmits' | 'lossAt'
+  | 'health'
+  | 'announced'
+  | 'checks'
+  | 'failures'
+  | 'connectMs'
+  | 'synRetransmits'
+  | 'lossAt'
+  | 'lookupTotalMs'
+  | 'slowLookupAt'
 >
 
 /** What is remembered of a service, apart from what it is. */

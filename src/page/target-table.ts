@@ -33,11 +33,11 @@ export function targetTable({ targets }: WatchedService, view: View): Markup {
 }
 
 function targetRow({ target: watched, reads }: Reading, view: View): Markup {
-  const { target, health, lossAt, watchedService } = watched
+  const { target, health, watchedService } = watched
   const { policy } = watchedService.service
   const { lastOutcome } = health
   const { address = null, latencyMs = null, synRetransmits = null } = lastOutcome ?? {}
-  const advice = advise(policy, lastOutcome, lossAt, view.now)
+  const advice = advise(policy, lastOutcome, watched, view.now)
   return html`<tr role="row" data-key="${target.name}" data-status="${reads.status}">
 <td role="cell"><span class="target">${target.name}</span>${address !== null && address !== target.name && html`<br><small>${address}</small>`}${target.resolvedFrom !== null && html`<br><small>of ${target.resolvedFrom}</small>`}</td>
 <td role="cell"><span class="status">${statusShape(reads.status)}${reads.status}</span>${ageOf(reads.since, view, 'for')}</td>

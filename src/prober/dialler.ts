@@ -104,19 +104,23 @@ export function proberOf<Handle>(
 
   async function lookUp(request: CheckRequest, startedAt: number, ended: CheckEnded): Promise<void> {
     const found = await names.find(request, startedAt)
+    const told = {
+      lookupMs: found.lookupMs === null ? null : roundLatency(found.lookupMs),
+      lookupFailedSince: found.failedSince,
+    }
     if (closed) ended(undefined)
-    else if (found.addresses.length === 0) {
-      const { lookupMs, failedSince } = found
-      const outcome = undialled(found.reason, startedAt, null, found.code)
-      ended({ ...outcome, lookupMs, lookupFailedSince: failedSince })
-    } else dialAll(found.addresses, request, startedAt, (outcome) => ended(outcome && afterLookUp(outcome, found)))
+    else if (found.addresses.length === 0) ended({ ...undialled(found.reason, startedAt, null, found.code), ...told })
+    else
+      dialAll(found.addresses, request, startedAt, (outcome) =>
+        ended(outcome && { ...noteHeld(outcome, found), ...told }),
+      )
   }
 
-  function afterLookUp(outcome: Outcome, { lookupMs, failedSince }: Found): Outcome {
-    if (failedSince === null) return { ...outcome, lookupMs }
+  /** Adds to an outcome that the name could not be looked up, where that is so. */
+  function noteHeld(outcome: Outcome, { failedSince }: Found): Outcome {
+    if (failedSince === null) return outcome
     const held = tellHeld(clock.toEpoch(failedSince), clock.toEpoch(outcome.endedAt))
-    const note = outcome.note === null ? held : `${outcome.note}; ${held}`
-    return { ...outcome, lookupMs, lookupFailedSince: failedSince, note }
+    return { ...outcome, note: outcome.note === null ? held : `${outcome.note}; ${held}` }
   }
 
   return {

@@ -43,6 +43,8 @@ type WrittenTarget = [
   connectMs: number,
   synRetransmits: number,
   lossAt: number | null,
+  lookupTotalMs?: number,
+  slowLookupAt?: number | null,
 ]
 
 type WrittenService = [
@@ -54,7 +56,7 @@ type WrittenService = [
 
 /** What is remembered of a target, as JSON that every replica reads alike. */
 export function writeTarget(memory: TargetMemory, clock: Clock): string {
-  const { health, announced, checks, failures, connectMs, synRetransmits, lossAt } = memory
+  const { health, announced, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } = memory
   const { status, since, streak, confirmedAt, downReason, lastOutcome } = health
   const epoch = (instant: number | null) => (instant === null ? null : clock.toEpoch(instant))
   const written: WrittenTarget = [
@@ -73,6 +75,8 @@ export function writeTarget(memory: TargetMemory, clock: Clock): string {
     synRetransmits,
     epoch(lossAt),
   ]
+  // Literal addresses are written as before.
+  if (lookupTotalMs > 0 || slowLookupAt !== null) written.push(lookupTotalMs, epoch(slowLookupAt))
   return JSON.stringify(written)
 }
 
@@ -94,7 +98,7 @@ export function readTarget(written: unknown, clock: Clock): TargetMemory | null 
   if (!isOfLayout(written)) return null
   const [, status, since, verdict, streak, confirmedAt, downReason, outcome, announced, ...rest] =
     written as WrittenTarget
-  const [checks, failures, connectMs, synRetransmits, lossAt] = rest
+  const [checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt] = rest
   const instant = (epochMs: number | null) => (epochMs === null ? null : clock.fromEpoch(epochMs))
   const health: Health = {
     status: knownWord(settled, status) ?? 'unknown',
@@ -112,12 +116,14 @@ export function readTarget(written: unknown, clock: Clock): TargetMemory | null 
     connectMs,
     synRetransmits,
     lossAt: instant(lossAt),
+    lookupTotalMs: numberOf(lookupTotalMs) ?? 0,
+    slowLookupAt: instantOf(slowLookupAt, clock),
   }
 }
 
 function readOutcome(written: WrittenOutcome, clock: Clock): Outcome {
   const [word, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code, ...more] = written
-  const [note = null, failedSince = null, lookupMs = null] = more
+  const [note, lookupFailedSince, lookupMs] = more
   const reason = reasonOf(word)
   return {
     reason,
@@ -129,10 +135,19 @@ function readOutcome(written: WrittenOutcome, clock: Clock): Outcome {
     answer: knownWord(Answer.options, answer),
     icmp,
     code: reason === 'other' ? word : code,
-    note,
-    lookupMs,
-    lookupFailedSince: failedSince === null ? null : clock.fromEpoch(failedSince),
+    note: typeof note === 'string' ? note : null,
+    lookupMs: numberOf(lookupMs),
+    lookupFailedSince: instantOf(lookupFailedSince, clock),
   }
+}
+
+/** Returns an appended number; null where an older version left it out. */
+function numberOf(written: unknown): number | null {
+  return typeof written === 'number' ? written : null
+}
+
+function instantOf(epochMs: unknown, clock: Clock): number | null {
+  return typeof epochMs === 'number' ? clock.fromEpoch(epochMs) : null
 }
 
 const settled = ['up', 'down', 'unknown'] as const satisfies Health['status'][]

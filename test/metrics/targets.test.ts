@@ -154,3 +154,32 @@ test('two scrapes at once show whole pages, the same but for what the process it
   assert.deepEqual(readPage(one), readPage(two))
   assert.equal(Object.keys(familyOf(one, 'porthole_target_up')).length, 3)
 })
+
+test('a name that cannot be looked up has a series while that lasts, and its look-ups are added up', async (t) => {
+  const clock = stoppedClock()
+  const prober = holdChecks(clock)
+  const { sweep, get } = await build(t, [sampleService('pg', ['db:5432'])], { clock, prober })
+  const read = async () => {
+    const { body } = await get('/metrics')
+    const names = ['lookup_failing', 'lookup_seconds_total']
+    return names.map((name) => familyOf(body, `porthole_target_${name}`)['{service="pg",target="db:5432"}'])
+  }
+  const seen = [await read()]
+  for (const outcome of [
+    { lookupMs: 250 },
+    { lookupMs: 500, lookupFailedSince: 1000 },
+    { lookupMs: null, lookupFailedSince: null },
+  ]) {
+    clock.advance(1000)
+    const swept = sweep()
+    prober.answer({ reason: 'connected', ...outcome })
+    await swept
+    seen.push(await read())
+  }
+  assert.deepEqual(seen, [
+    [undefined, undefined],
+    [undefined, 0.25],
+    [1, 0.75],
+    [undefined, 0.75],
+  ])
+})

@@ -83,7 +83,8 @@ test('what another replica found counts here no longer', async (t) => {
   clock.advance(1000)
   const { health: before, announced, checks, failures, connectMs, synRetransmits, lossAt } = targets[2]
   const health = { ...before, lastOutcome: before.lastOutcome && { ...before.lastOutcome, endedAt: clock.now() } }
-  const found = { health, announced, checks, failures, connectMs, synRetransmits, lossAt }
+  const lookUps = { lookupTotalMs: 0, slowLookupAt: null }
+  const found = { health, announced, checks, failures, connectMs, synRetransmits, lossAt, ...lookUps }
   monitor.adopt(service('b'), null, new Map([['10.0.0.3:1', found]]))
   assert.deepEqual([...counts()], [])
 })

@@ -23,7 +23,15 @@ function keep(services = [pg]) {
   /** Takes in what another replica found. */
   function adopt(outcome: Outcome): void {
     const health = nextHealth(unchecked, outcome, samplePolicy())
-    const counters = { checks: 1, failures: 0, connectMs: 0, synRetransmits: 0, lossAt: null }
+    const counters = {
+      checks: 1,
+      failures: 0,
+      connectMs: 0,
+      synRetransmits: 0,
+      lossAt: null,
+      lookupTotalMs: 0,
+      slowLookupAt: null,
+    }
     const memory: TargetMemory = { health, announced: health.status, ...counters }
     monitor.adopt(watched.service('pg'), null, new Map([['pg:5432', memory]]))
   }

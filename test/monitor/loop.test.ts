@@ -263,8 +263,18 @@ test('an outcome that another replica found brings the next beat forward as well
   const adopt = () => {
     clock.advance(100)
     const health = nextHealth(watched.health, sampleOutcome('refused', clock.now()), service('pg').service.policy)
-    const { announced, checks, failures, connectMs, synRetransmits, lossAt } = watched
-    const memory = { health, announced, checks, failures, connectMs, synRetransmits, lossAt }
+    const { announced, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } = watched
+    const memory = {
+      health,
+      announced,
+      checks,
+      failures,
+      connectMs,
+      synRetransmits,
+      lossAt,
+      lookupTotalMs,
+      slowLookupAt,
+    }
     monitor.adopt(service('pg'), null, new Map([['a:1', memory]]))
   }
   adopt()

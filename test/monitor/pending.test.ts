@@ -162,6 +162,8 @@ const upAt = (now: number): TargetMemory => ({
   connectMs: 1,
   synRetransmits: 0,
   lossAt: null,
+  lookupTotalMs: 0,
+  slowLookupAt: null,
 })
 
 test('a replica that learns all that others know does not count a target that none of them checked', () => {

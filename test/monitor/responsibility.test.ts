@@ -83,7 +83,17 @@ function memory(verdict: 'up' | 'down', count: number, endedAt: number): TargetM
     lastOutcome,
     downReason,
   }
-  return { health, announced: verdict, checks: count, failures: 0, connectMs: 0, synRetransmits: 0, lossAt: null }
+  return {
+    health,
+    announced: verdict,
+    checks: count,
+    failures: 0,
+    connectMs: 0,
+    synRetransmits: 0,
+    lossAt: null,
+    lookupTotalMs: 0,
+    slowLookupAt: null,
+  }
 }
 
 test('only what is covered is checked when its beat comes', () => {

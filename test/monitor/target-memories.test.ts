@@ -46,6 +46,8 @@ const memory = record({
   connectMs: fc.double({ min: 0, noNaN: true }),
   synRetransmits: count,
   lossAt: orNull(instant),
+  lookupTotalMs: fc.nat(100_000),
+  slowLookupAt: orNull(instant),
 })
 const blank = {
   health: unchecked,
@@ -55,10 +57,22 @@ const blank = {
   connectMs: 0,
   synRetransmits: 0,
   lossAt: null,
+  lookupTotalMs: 0,
+  slowLookupAt: null,
 }
 
-function memoryOf({ health, announced, checks, failures, connectMs, synRetransmits, lossAt }: WatchedTarget) {
-  return { health, announced, checks, failures, connectMs, synRetransmits, lossAt }
+function memoryOf({
+  health,
+  announced,
+  checks,
+  failures,
+  connectMs,
+  synRetransmits,
+  lossAt,
+  lookupTotalMs,
+  slowLookupAt,
+}: WatchedTarget) {
+  return { health, announced, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt }
 }
 
 /** A service's targets at these hosts. */

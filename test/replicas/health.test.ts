@@ -124,6 +124,8 @@ function memoryOf({ clock }: Started, verdict: 'up' | 'down', more: Partial<Targ
     connectMs: 0,
     synRetransmits: 0,
     lossAt: null,
+    lookupTotalMs: 0,
+    slowLookupAt: null,
     ...more,
   }
   return JSON.parse(writeTarget(memory, clock))

@@ -77,6 +77,8 @@ const target: fc.Arbitrary<TargetMemory> = fc.record(
     connectMs: ms,
     synRetransmits: count,
     lossAt: fc.option(instant),
+    lookupTotalMs: ms,
+    slowLookupAt: fc.option(instant),
   },
   plain,
 )
@@ -99,6 +101,7 @@ function shiftTarget(memory: TargetMemory, by: number): TargetMemory {
   return {
     ...memory,
     lossAt: shift(memory.lossAt),
+    slowLookupAt: shift(memory.slowLookupAt),
     health: {
       ...health,
       since: shift(health.since),
@@ -150,8 +153,19 @@ test('what is written stays the same, however many replicas hand it on', () => {
 test('what has never been checked reads back as that', () => {
   const watchlist = createWatchlist()
   const watched = watchlist.addTarget(sampleTarget(), watchlist.addService(sampleService('pg', ['pg:5432'])))
-  const { health, announced, checks, failures, connectMs, synRetransmits, lossAt } = watched
-  const neverChecked = { health, announced, checks, failures, connectMs, synRetransmits, lossAt }
+  const { health, announced, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } =
+    watched
+  const neverChecked = {
+    health,
+    announced,
+    checks,
+    failures,
+    connectMs,
+    synRetransmits,
+    lossAt,
+    lookupTotalMs,
+    slowLookupAt,
+  }
   assert.deepEqual(readTarget(JSON.parse(writeTarget(neverChecked, clockAt(7))), clockAt(-7)), neverChecked)
 })
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { systemClock } from '../../../src/clock.ts'
-import { advise } from '../../../src/domain/advice.ts'
+import { advise, noIncidents } from '../../../src/domain/advice.ts'
 import type { Prober } from '../../../src/prober/prober.ts'
 import { enterNamespace } from '../../namespace.ts'
 import { samplePolicy } from '../../samples.ts'
@@ -25,7 +25,7 @@ describe('a SYN proxy', { skip }, () => {
     closing.push(prober.close)
     for (const family of families) {
       const outcome = await checkOnce(prober, far[family], port, 2000, 'half-open')
-      assert.deepEqual([outcome.answer, advise(policy, outcome, null, 0)], ['syn-ack', null])
+      assert.deepEqual([outcome.answer, advise(policy, outcome, noIncidents, 0)], ['syn-ack', null])
     }
     try {
       host.sh(`nft -f - <<'RULES'
@@ -56,7 +56,7 @@ RULES
         const outcome = await checkOnce(prober, far[family], at, 2000, 'half-open')
         assert.deepEqual([outcome.reason, outcome.answer, outcome.code], ['connected', 'zero-window', null])
         assert.ok(outcome.latencyMs !== null && outcome.latencyMs > 0)
-        assert.match(advise(policy, outcome, null, 0) ?? '', /^a SYN proxy seems to answer /)
+        assert.match(advise(policy, outcome, noIncidents, 0) ?? '', /^a SYN proxy seems to answer /)
       })
     }
 
@@ -66,7 +66,7 @@ RULES
         const outcome = await checkOnce(prober, far[family], dead, 2000, close)
         assert.equal(outcome.reason, 'connected')
         assert.ok(outcome.code === null || outcome.code === 'ECONNRESET', `${outcome.code}`)
-        assert.match(advise(policy, outcome, null, 0) ?? '', /^(a SYN proxy seems|the peer reset)/)
+        assert.match(advise(policy, outcome, noIncidents, 0) ?? '', /^(a SYN proxy seems|the peer reset)/)
       })
     }
   }
