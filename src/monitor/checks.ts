@@ -1,8 +1,10 @@
+import type { Clock } from '../clock.ts'
 import type { DialRules } from '../domain/dial-rules.ts'
 import type { Outcome } from '../domain/outcome.ts'
 import type { Pauses } from '../domain/pause.ts'
 import type { Prober } from '../prober/prober.ts'
 import type { Announcer } from './announcer.ts'
+import { noteFailingLookUp } from './failing-lookup.ts'
 import { createRefresh, type Refresh } from './refresh.ts'
 import type { Responsibility } from './responsibility.ts'
 import { settle } from './settle.ts'
@@ -37,7 +39,7 @@ export function createChecks({
   pauses,
 }: {
   prober: Prober
-  clock: { now(): number }
+  clock: Clock
   maxInFlight: number
   /** What may be dialled now for services that are registered over HTTP. */
   dialRules: () => DialRules
@@ -49,11 +51,12 @@ export function createChecks({
   const turns = createTurns({ prober, maxInFlight, dialRules, take, pauses })
   let skippedBeats = 0
 
-  function take(check: Check, outcome: Outcome): void {
+  function take(check: Check, ended: Outcome): void {
     const { watched, due } = check
     // It is for another replica by now, which may have checked since.
     if (due !== null && !responsibility.covers(watched.watchedService.service.name)) return
-    if (isOvertaken(check, outcome)) return
+    if (isOvertaken(check, ended)) return
+    const outcome = noteFailingLookUp(watched, ended, { clock, responsibility })
     settle(watched, outcome)
     announcer.reviewTarget(watched)
     checked.emit({ watched, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })

@@ -5,6 +5,7 @@ import { nextBeat, phaseOf } from '../domain/schedule.ts'
 import type { Target } from '../domain/target.ts'
 import type { Resolver } from '../prober/resolver.ts'
 import { createAgenda } from './agenda.ts'
+import { failingSinceOf } from './failing-lookup.ts'
 import { type Found, nextFound, nothingFound } from './found.ts'
 import type { Monitor } from './monitor.ts'
 import type { Registry } from './registry.ts'
@@ -225,8 +226,9 @@ function looksUp({ service }: WatchedService): boolean {
 }
 
 /** Returns what is known of a name that another replica looked up before. Addresses that answers left out are held anew. */
-function foundBefore({ addresses }: WatchedService, name: string): Found {
-  return { ...nothingFound, ips: addresses.get(name) ?? [] }
+function foundBefore(watchedService: WatchedService, name: string): Found {
+  const ips = watchedService.addresses.get(name) ?? []
+  return { ...nothingFound, ips, failingSince: failingSinceOf(watchedService, name) }
 }
 
 /** Returns since when look-ups of these names fail, of those whose do. */

@@ -103,8 +103,10 @@ export function createTurns({
       return
     }
     check.known = watched.lastEndedAt
-    const { origin, policy } = watched.watchedService.service
-    const { timeoutMs, close, lookupHoldMs } = policy
+    const { origin, policy, resolve } = watched.watchedService.service
+    const { timeoutMs, close } = policy
+    // With `resolve: all` a name is a target only before its first address is known, and once its addresses were given up.
+    const lookupHoldMs = resolve === 'all' ? 0 : policy.lookupHoldMs
     newest = check
     newestTimeoutMs = timeoutMs
     inFlight++

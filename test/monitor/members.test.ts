@@ -235,6 +235,35 @@ test('while look-ups fail, the last addresses stay for lookupHold, and then the 
   assert.deepEqual([names(), status(), service('pg').failingLookUps.size], [['10.0.0.2:1'], 'up', 0])
 })
 
+test('while look-ups fail, the checks of the last addresses say since when', async () => {
+  const { resolver, clock, lookUp, lookUpAndCheck, checkOnce, target, prober } = follow([
+    all(['db:1', '10.9.9.9:1'], { lookupHold: 20_000 }),
+  ])
+  const check = async (name: string) => {
+    await checkOnce(target('pg', name), 'connected')
+    const { note, lookupFailedSince } = target('pg', name).health.lastOutcome ?? assert.fail()
+    return [note, lookupFailedSince]
+  }
+  resolver.say('db', ['10.0.0.1'])
+  await lookUpAndCheck()
+  assert.deepEqual(await check('10.0.0.1:1'), [null, null])
+  resolver.say('db', 'EAI_AGAIN')
+  await lookUp()
+  const since = clock.now()
+  await lookUp()
+  const time = new Date(clock.toEpoch(since)).toISOString().slice(11, 16)
+  const held = `the name cannot be looked up since ${time} UTC; checking the last known address`
+  assert.deepEqual(await check('10.0.0.1:1'), [held, since])
+  assert.deepEqual(await check('10.9.9.9:1'), [null, null])
+  await lookUp()
+  await prober.pending('db:1').answer('local', { address: null, code: 'EAI_AGAIN' })
+  const { note, lookupFailedSince } = target('pg', 'db:1').health.lastOutcome ?? assert.fail()
+  assert.deepEqual([note, lookupFailedSince], [null, since])
+  resolver.say('db', ['10.0.0.1'])
+  await lookUpAndCheck()
+  assert.deepEqual(await check('10.0.0.1:1'), [null, null])
+})
+
 test('that look-ups of a name cannot be made is told once, and so is that they can again', async () => {
   const { resolver, names, lookUp, lookUpAndCheck, lookUpNews } = follow([all(['a:1', 'b:1'])])
   resolver.say('a', ['10.0.0.1'])

@@ -297,3 +297,43 @@ test('a check that does not end, and beats that do not start, tell for how long'
   loop.stop()
   assert.equal(loop.overdueMs(), 0)
 })
+
+test('the time since when look-ups fail goes on where another replica takes the service over', async () => {
+  const { clock, prober, monitor, registry, responsibility, gain, service } = watchSome([])
+  registry.replaceAll([sampleService('web', ['web:80'], { ...second, resolve: 'all', lookupHold: 60_000 })], [])
+  const resolver = fakeResolver()
+  resolver.say('web', 'EAI_AGAIN')
+  const members = createMembers({ monitor, registry, resolver, clock, responsibility })
+  const found = memory('up', 2, clock.now())
+  const since = clock.now() - 45_000
+  const { lastOutcome } = found.health
+  assert.ok(lastOutcome !== null)
+  const health = { ...found.health, lastOutcome: { ...lastOutcome, lookupFailedSince: since } }
+  const addresses = new Map([['web:80', ['10.0.0.1']]])
+  monitor.adopt(
+    service('web'),
+    { announced: 'up', announcedAt: clock.now(), addresses },
+    new Map([['10.0.0.1:80', { ...found, health }]]),
+  )
+
+  // Asked for a check before it takes over, the replica says what the last check told.
+  const [watched] = service('web').targets
+  assert.ok(watched)
+  const check = monitor.check(watched)
+  await prober.answerAll('connected')
+  await check
+  assert.equal(watched.health.lastOutcome?.lookupFailedSince, since)
+
+  gain('web')
+  const lookUp = async () => {
+    clock.advance(11_000)
+    members.lookUpDue()
+    await isSettled(Promise.resolve())
+    await prober.answerAll('local')
+  }
+  await lookUp()
+  assert.equal(service('web').failingLookUps.get('web:80'), since)
+  assert.equal(service('web').targets[0]?.target.name, '10.0.0.1:80')
+  await lookUp()
+  assert.equal(service('web').targets[0]?.target.name, 'web:80')
+})
