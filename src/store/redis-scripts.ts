@@ -278,6 +278,8 @@ while i <= #ARGV do
     if kind == 'put' then
       redis.call('HSET', registrations, name, revision .. ' ' .. value)
       redis.call('ZREM', removed, name)
+      redis.call('HDEL', expiries, name)
+      redis.call('HDEL', expired, name)
       push(stream, key, 'put', 'name', name, 'revision', revision, 'definition', value)
       if ttl == 'expired' then
         local at = whole(math.floor(now))
@@ -290,6 +292,7 @@ while i <= #ARGV do
     elseif kind == 'removed' then
       redis.call('HDEL', registrations, name)
       redis.call('HDEL', expiries, name)
+      redis.call('HDEL', expired, name)
       redis.call('ZADD', removed, revision, name)
       redis.call('DEL', KEYS[7 + n])
       push(stream, key, 'removed', 'name', name, 'revision', revision, 'expired', '')

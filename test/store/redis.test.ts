@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { keysOf } from '../../src/redis/keys.ts'
 import { createRedisStore } from '../../src/store/redis.ts'
+import { mergeScript } from '../../src/store/redis-scripts.ts'
 import type { KeptTransition } from '../../src/store/store.ts'
 import { fileScope } from '../process.ts'
 import { noRedis, type RedisServer, startRedis } from '../redis-server.ts'
@@ -110,6 +111,30 @@ test('redis: what was registered again elsewhere is not marked as expired', { sk
   assert.deepEqual(unwrap(await store.expire('pg', revision, 'expire')), { done: false, revision })
   now += 2000
   assert.deepEqual(unwrap(await store.expire('pg', revision, 'expire')), { done: true })
+})
+
+test('redis: a store that lost everything is told what is expired, and forgets it with what replaces that', {
+  skip: noRedis,
+}, async (t) => {
+  const now = 1_000_000
+  const { store, keys, connection } = await open(t, { retention, now: () => now })
+  const { meta, stream, registrations, removed, expiries, drained, expired, health } = keys
+  const merge = async (...row: (string | number)[]) => {
+    const on = [meta, stream, registrations, removed, expiries, drained, expired, health('pg')]
+    const answer = await connection.run(mergeScript, on, [now, ...row])
+    assert.ok(answer.ok, JSON.stringify(answer))
+    return unwrap(await store.load()).registrations.map(({ revision, expiredAt }) => [revision, expiredAt])
+  }
+  assert.deepEqual(await merge('put', 'pg', 10, '{"ttl":"1s"}', 'expired'), [[10, now]])
+  const told = await connection.send(['XRANGE', stream, '-', '+'])
+  assert.ok(told.ok)
+  const kinds = (told.value as [string, string[]][]).map(([, [, kind]]) => kind)
+  assert.deepEqual(kinds, ['put', 'expired'])
+  assert.deepEqual(await merge('put', 'pg', 9, '{"ttl":"1s"}', 1000), [[10, now]])
+  assert.deepEqual(await merge('put', 'pg', 11, '{}', ''), [[11, undefined]])
+  assert.deepEqual(await merge('put', 'pg', 12, '{"ttl":"1s"}', 'expired'), [[12, now]])
+  assert.deepEqual(await merge('removed', 'pg', 13, '', ''), [])
+  assert.deepEqual(await merge('put', 'pg', 14, '{"ttl":"1s"}', 1000), [[14, undefined]])
 })
 
 test('redis: takes what was kept before it beside what it has by now, each once', { skip: noRedis }, async (t) => {
