@@ -103,13 +103,21 @@ for (const { name, args, begin, end, words } of cases) {
 test('a Redis that reads its data from the disk: a replica says so, and is linked once that is done', {
   skip: noRedis,
 }, async (t) => {
-  const args = ['--enable-debug-command', 'yes', '--loading-process-events-interval-bytes', '1024']
+  const args = [
+    '--enable-debug-command',
+    'yes',
+    '--loading-process-events-interval-bytes',
+    '1024',
+    '--rdbcompression',
+    'no',
+  ]
   const { redis, send, member } = await startCase(t, args)
   for (let i = 0; i < 80; i++) await send('SET', `filler-${i}`, 'x'.repeat(2000))
   await send('CONFIG', 'SET', 'key-load-delay', '100000')
   const { done } = await reload(redis)
-  const { msg } = await member.logged(/^solo: /)
-  assert.match(msg, /says "LOADING Redis is loading the dataset in memory": it reads its data from the disk/)
+  await member.logged(/^solo: /)
+  const words = /says "LOADING Redis is loading the dataset in memory": it reads its data from the disk/
+  await until('it says so', async () => words.test(await (await fetch(`${member.url}/readyz?verbose`)).text()))
   const { length } = member.lines
   await done
   await member.logged(/^linked: /, length)
