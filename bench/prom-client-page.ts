@@ -124,6 +124,10 @@ export function addServiceMetrics(
     'porthole_service_draining',
     'Always 1: the service is taken out of service by its operator. What its targets say is told all the same.',
   )
+  const expired = gauge(
+    'porthole_service_expired',
+    'Always 1: the registration of the service was not renewed within its ttl, so the service is down. What its targets say is told all the same.',
+  )
   const groupUp = new Gauge({
     name: 'porthole_group_up',
     help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not, nor while services may be missing. ${cached}`,
@@ -132,7 +136,7 @@ export function addServiceMetrics(
   })
 
   function layOut(): void {
-    for (const family of [up, targets, targetsUp, draining, groupUp]) family.reset()
+    for (const family of [up, targets, targetsUp, draining, expired, groupUp]) family.reset()
     const now = clock.now()
     /** The statuses of those that count. */
     const groups = new Map<string, Status[]>()
@@ -156,6 +160,7 @@ export function addServiceMetrics(
     targets.set({ service }, watched.targets.length)
     targetsUp.set({ service }, counts.up)
     if (watched.drained) draining.set({ service }, 1)
+    if (watched.service.expiredTtlMs !== null) expired.set({ service }, 1)
     return status
   }
 }

@@ -17,11 +17,21 @@ export function announcesBody(headers: IncomingHttpHeaders): boolean {
  */
 export async function refuseBody({ raw }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
   const body = announcesBody(raw.headers) ? await readStart(raw) : ''
-  // Fastify would read and judge a body that these speak of.
-  for (const name of ['content-type', 'content-length', 'transfer-encoding']) delete raw.headers[name]
+  hideBody(raw)
   if (body !== null && /^\s*(\{\s*\})?\s*$/.test(body)) return undefined
   if (body === null) reply.header('connection', 'close')
   return sendProblem(reply, 400, 'This takes no body, and nothing was changed: send none, or {}.')
+}
+
+/** Keeps Fastify from reading and judging a body. */
+function hideBody({ headers }: IncomingMessage): void {
+  for (const name of ['content-type', 'content-length', 'transfer-encoding']) delete headers[name]
+}
+
+/** Answers a request as if it had no body, and closes the connection afterwards if it has one: see `closeAfterUnreadBody`. */
+export function passOverBody(request: FastifyRequest, reply: FastifyReply): void {
+  if (announcesBody(request.raw.headers)) reply.raw.shouldKeepAlive = false
+  hideBody(request.raw)
 }
 
 /** Returns the whole body as text; null where it is longer than any that is fine. What is more than that is thrown away as it comes. */

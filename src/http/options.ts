@@ -1,4 +1,5 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
+import { passOverBody } from './no-body.ts'
 
 /** The paths that load balancers and kubelets ask for. */
 const probePaths = new Set(['/health', '/health/:service', '/livez', '/readyz'])
@@ -15,7 +16,10 @@ export function answerOptions(app: FastifyInstance): void {
       ...route,
       method: 'OPTIONS',
       schema: { ...route.schema, hide: true },
-      onRequest: async (_request, reply) => void reply.header('allow', 'GET, HEAD, OPTIONS'),
+      onRequest: async (request, reply) => {
+        passOverBody(request, reply)
+        reply.header('allow', 'GET, HEAD, OPTIONS')
+      },
     })
   })
 }

@@ -17,6 +17,8 @@ const general = [408, 413, 414, 415, 431]
 const nowhere = [400, 404, ...general]
 /** What there is beside the operations, for people. */
 const undescribed = /^\/(docs(\/.*)?|openapi\.json)?$/
+/** Where OPTIONS is answered as GET is, for load balancers that ask with it. */
+const probePaths = /^\/(livez|readyz|health(\/[^/]*)?)$/
 /** Methods that HTTP itself defines; of others nobody has to know (RFC 9110 §9). */
 const ownMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PATCH']
 /** A line of a stack, or a place in the code. */
@@ -70,7 +72,8 @@ export function createJudge({ document, placeOf, resolve }: Described): Judge {
   function judgePlace({ method, url }: Asked, answer: Answer): string[] {
     const { status, headers } = answer
     const place = placeOf(url)
-    const operation = place?.get(method === 'HEAD' ? 'GET' : method)
+    const isAsGet = method === 'HEAD' || (method === 'OPTIONS' && probePaths.test(pathOf(url) ?? ''))
+    const operation = place?.get(isAsGet ? 'GET' : method)
     if (operation !== undefined) return judgeOperation(operation, answer, method === 'HEAD')
     // What is too long for any route is refused before its method is.
     if (place !== null && ownMethods.includes(method) && status !== 414)
