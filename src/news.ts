@@ -4,6 +4,7 @@ import type { Pause } from './domain/pause.ts'
 import { quote } from './domain/quote.ts'
 import type { Transition } from './domain/transition.ts'
 import { createLookUpNews } from './lookup-news.ts'
+import { watchFailingNames } from './monitor/failing-names.ts'
 import type { GatewayNews } from './monitor/gateways.ts'
 import type { Members } from './monitor/members.ts'
 import type { Monitor } from './monitor/monitor.ts'
@@ -61,7 +62,9 @@ export function logNews(
         'checks begin late: more is due than can be done, so intervals stretch. Lengthen them, raise maxInFlight, or let replicas share the work',
       )
   })
-  members.lookUps.subscribe(createLookUpNews(log))
+  const logLookUp = createLookUpNews(log)
+  members.lookUps.subscribe(logLookUp)
+  watchFailingNames(monitor).subscribe(logLookUp)
 }
 
 function secondsOf(ms: number): number {

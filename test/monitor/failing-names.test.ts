@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { watchFailingNames } from '../../src/monitor/failing-names.ts'
+import { sampleService } from '../samples.ts'
+import { watch } from './fakes.ts'
+
+function watchNames() {
+  const watched = watch([
+    sampleService('a', ['db.internal:1', '10.0.0.1:1']),
+    sampleService('all', ['web.internal:1'], { resolve: 'all' }),
+  ])
+  const told: string[] = []
+  watchFailingNames(watched.monitor).subscribe(({ service, target, failure }) =>
+    told.push(`${service} ${target} ${failure}`),
+  )
+  return { ...watched, told, name: watched.target('a', 'db.internal:1'), literal: watched.target('a', '10.0.0.1:1') }
+}
+
+test('a name that cannot be looked up is told of once, and once more when it can be', async () => {
+  const { checkOnce, told, name } = watchNames()
+  await checkOnce(name, 'connected')
+  // Its last known address is checked.
+  await checkOnce(name, 'connected', { address: '10.0.0.9:1', lookupFailedSince: 5 })
+  await checkOnce(name, 'refused', { address: '10.0.0.9:1', lookupFailedSince: 5 })
+  // And nothing once that is over.
+  await checkOnce(name, 'local', { address: null, code: 'EAI_AGAIN', lookupFailedSince: 5 })
+  assert.deepEqual(told, ['a db.internal:1 no answer'])
+  await checkOnce(name, 'connected')
+  assert.deepEqual(told.slice(1), ['a db.internal:1 null'])
+})
+
+test('a name that was never found is told of with the error of its look-up', async () => {
+  const { checkOnce, told, name } = watchNames()
+  await checkOnce(name, 'local', { address: null, code: null })
+  await checkOnce(name, 'dns', { address: null, code: 'ENOTFOUND' })
+  await checkOnce(name, 'local', { address: null, code: 'EAI_AGAIN' })
+  assert.deepEqual(told, ['a db.internal:1 timeout', 'a db.internal:1 null', 'a db.internal:1 EAI_AGAIN'])
+})
+
+test('a look-up that found no thread, a fault of a dial and names of resolve: all are told of elsewhere', async () => {
+  const { checkOnce, told, name, literal, target } = watchNames()
+  await checkOnce(name, 'local', { address: null, code: 'EQUEUED' })
+  await checkOnce(name, 'local', { code: 'EMFILE' })
+  await checkOnce(literal, 'local', { code: 'EMFILE' })
+  await checkOnce(target('all', 'web.internal:1'), 'local', { address: null, code: 'EAI_AGAIN' })
+  assert.deepEqual(told, [])
+})
