@@ -281,7 +281,9 @@ for (const [what, { before, after }] of Object.entries(meanwhile)) {
       for (const kind of ['service', 'target']) {
         const families = familiesOf(page).filter(([help = '']) => help.startsWith(`# HELP porthole_${kind}_`))
         const toldIn = families.map((lines) => lines.some((line) => line.includes('{service="late"')))
-        const full = toldIn.filter((_, index) => !/connect_seconds |draining|expired|lookup_/.test(families[index]?.[0] ?? ''))
+        const full = toldIn.filter(
+          (_, index) => !/connect_seconds |draining|expired|lookup_/.test(families[index]?.[0] ?? ''),
+        )
         const changes = full.filter((isTold, index) => index > 0 && isTold !== full[index - 1]).length
         assert.ok(
           changes === 0 || (what.startsWith('is removed') && changes === 1 && full[0] === true),
