@@ -109,7 +109,7 @@ test('the metrics page without details has no family of targets, and all others 
   assert.doesNotMatch(without.body, /\btarget="|internal|10\.0\.0/)
   assert.match(whole.body, /\btarget="db-1\.internal:5432"/)
   const ofTargets = families(whole.body).filter((name) => name.startsWith('porthole_target_'))
-  assert.equal(ofTargets.length, 7)
+  assert.equal(ofTargets.length, 9)
   assert.deepEqual(
     families(without.body),
     families(whole.body).filter((name) => !ofTargets.includes(name)),
