@@ -54,7 +54,7 @@ async function measure(folder: string): Promise<void> {
   const quiet = await longestGap(targets, () => undefined)
   console.log(`nothing happens: ${quiet} ms; the other figures are multiples of it`)
   const tell = (what: string, gapMs: number, barMs: number) =>
-    console.log(`${what}: ${gapMs} ms, ${verdict(gapMs / quiet, barMs / quiet, 'at most')}`)
+    console.log(`${what}: ${gapMs} ms, ${verdict(gapMs / quiet, Math.round((100 * barMs) / quiet) / 100, 'at most')}`)
   const killed = await longestGap(targets, () => process.kill(replicas[0]?.pid ?? 0, 'SIGKILL'))
   tell('a replica is killed', killed, killedBarMs)
   const stopped = await longestGap(targets, () => void replicas[1]?.stop())
