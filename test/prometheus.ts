@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { limitMs, until } from './process.ts'
 import { root } from './readme.ts'
 
 // It dies with this process, however that ends.
@@ -17,8 +17,6 @@ export const noPrometheus =
   spawnSync(program, [...before, '--version']).status === 0
     ? false
     : "prometheus (Debian's package of this name) or setpriv (util-linux) is not installed"
-/** How long a test waits for anything, in milliseconds. */
-export const limitMs = 120_000
 
 /** The example configuration, pointed at a Porthole and at a test's pace; with a token as it shows, where there is one. */
 function configure(porthole: string, tokenFile: string | null): string {
@@ -89,16 +87,5 @@ export async function startPrometheus(t: TestContext, porthole: string, token: s
       const data = await ask<{ result: Sample[] }>(`query?query=${encodeURIComponent(expression)}`)
       return data === undefined || data.result.length === 0 ? undefined : data.result
     },
-  }
-}
-
-/** Asks until there is an answer. */
-export async function until<Answer>(what: string, ask: () => Promise<Answer | undefined | false>): Promise<Answer> {
-  const deadline = Date.now() + limitMs
-  for (;;) {
-    const answer = await ask()
-    if (answer !== undefined && answer !== false) return answer
-    assert.ok(Date.now() < deadline, `${what} within ${limitMs} ms`)
-    await sleep(50)
   }
 }

@@ -8,7 +8,8 @@ import { type TestContext, test } from 'node:test'
 import type { Service } from '../../src/domain/service.ts'
 import type { AccessSettings } from '../../src/http/access.ts'
 import { build, listen } from '../app.ts'
-import { limitMs, noPrometheus as skip, startPrometheus, until } from '../prometheus.ts'
+import { limitMs, until } from '../process.ts'
+import { noPrometheus as skip, startPrometheus } from '../prometheus.ts'
 import { sampleService } from '../samples.ts'
 
 test('Prometheus reads the metrics, discovers a group of services and scrapes their targets', {
