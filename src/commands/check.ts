@@ -1,6 +1,6 @@
 import { diagnose } from '../domain/diagnosis.ts'
 import { verdictOf } from '../domain/outcome.ts'
-import { builtInDefaults } from '../domain/policy.ts'
+import { builtInDefaults } from '../domain/policy-settings.ts'
 import { parseTarget } from '../domain/target.ts'
 import { awaitOutcome, type Prober } from '../prober/prober.ts'
 

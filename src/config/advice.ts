@@ -1,6 +1,6 @@
 import { adviseOnName } from '../domain/name-advice.ts'
-import type { PolicySettings } from '../domain/policy.ts'
 import { adviceFor } from '../domain/policy-advice.ts'
+import type { PolicySettings } from '../domain/policy-settings.ts'
 import type { Service } from '../domain/service.ts'
 import type { Finding } from './problem.ts'
 import type { FileSettings } from './settings.ts'

@@ -1,4 +1,4 @@
-import { Close } from './policy.ts'
+import { Close } from './policy-settings.ts'
 import { makeService, type Service, type ServiceParts, type Terms } from './service.ts'
 
 /**

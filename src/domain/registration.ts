@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { Duration, formatDuration } from './duration.ts'
 import { type ForeignSettings, readForeignSettings } from './foreign-settings.ts'
 import type { Limits } from './limits.ts'
-import { describePolicy } from './policy.ts'
+import { describePolicy } from './policy-settings.ts'
 import { ServiceSettings } from './service.ts'
 
 const dayMs = 86_400_000

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { formatDuration } from './duration.ts'
 import { expireAfterMs } from './lifetime.ts'
-import { describePolicy, type PolicyFieldName, policyFields, settingsOf } from './policy.ts'
+import { settingsOf } from './policy.ts'
+import { describePolicy, type PolicyFieldName, policyFields } from './policy-settings.ts'
 import type { RegistrationSettings } from './registration.ts'
 import { Resolve, type Service } from './service.ts'
 

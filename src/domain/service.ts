@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { buildPolicy, type Policy, type PolicyDefaults, PolicySettings } from './policy.ts'
+import { buildPolicy, type Policy, type PolicyDefaults } from './policy.ts'
+import { PolicySettings } from './policy-settings.ts'
 import { membersNeeded, Quorum, unreachableQuorum } from './quorum.ts'
 import { quote } from './quote.ts'
 import { type KeptTarget, keepTarget, Target, type TargetParts, targetKey, targetOf } from './target.ts'

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { tellHeld } from '../domain/held-note.ts'
 import type { Outcome, Reason } from '../domain/outcome.ts'
-import type { Close } from '../domain/policy.ts'
+import type { Close } from '../domain/policy-settings.ts'
 import { formatAddress } from '../domain/target.ts'
 import { createHeldNames, type Found } from './held-names.ts'
 import type { CheckEnded, CheckRequest, Prober } from './prober.ts'

@@ -1,7 +1,7 @@
 import net, { type Socket } from 'node:net'
 import type { Clock } from '../clock.ts'
 import type { Reason } from '../domain/outcome.ts'
-import type { Close } from '../domain/policy.ts'
+import type { Close } from '../domain/policy-settings.ts'
 import { atDeadline } from './deadline.ts'
 import { type Dial, type Dialler, type Ending, proberOf, roundLatency } from './dialler.ts'
 import { codeOf, reasonOfDial } from './errno.ts'

@@ -1,7 +1,7 @@
 import type { DialRules } from '../domain/dial-rules.ts'
 import type { Health } from '../domain/health.ts'
 import type { Outcome } from '../domain/outcome.ts'
-import type { Close } from '../domain/policy.ts'
+import type { Close } from '../domain/policy-settings.ts'
 import type { Target } from '../domain/target.ts'
 
 /** What to dial, for how long (milliseconds, name look-up included), and how to end the connection. */

@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  buildPolicy,
-  describePolicy,
-  type PolicyFieldName,
-  PolicySettings,
-  policyFields,
-  settingsOf,
-} from '../../src/domain/policy.ts'
+import { buildPolicy, settingsOf } from '../../src/domain/policy.ts'
+import { describePolicy, type PolicyFieldName, PolicySettings, policyFields } from '../../src/domain/policy-settings.ts'
 import { readRegistration, writeRegistration } from '../../src/domain/registration.ts'
 import { buildService, ServiceSettings } from '../../src/domain/service.ts'
 import { defineService, ServiceDefinition } from '../../src/domain/service-definition.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type PolicySettings, PolicySettings as PolicySettingsSchema } from '../../src/domain/policy.ts'
+import { type PolicySettings, PolicySettings as PolicySettingsSchema } from '../../src/domain/policy-settings.ts'
 import { buildService, GroupName, ServiceName, ServiceSettings } from '../../src/domain/service.ts'
 import { targetAt } from '../../src/domain/target.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
-import { type PolicyFieldName, PolicySettings } from '../../src/domain/policy.ts'
+import { type PolicyFieldName, PolicySettings } from '../../src/domain/policy-settings.ts'
 import { Quorum } from '../../src/domain/quorum.ts'
 import {
   buildService,

@@ -1,0 +1,172 @@
+import { z } from 'zod'
+import { Duration, formatDuration } from './duration.ts'
+import { quote } from './quote.ts'
+
+/** How a check ends its connection: never completed, with RST, or with FIN. */
+export const Close = z.enum(['half-open', 'rst', 'fin'], {
+  error: (issue) => `${quote(issue.input)} is not a close mode: write half-open, rst or fin`,
+})
+export type Close = z.infer<typeof Close>
+
+const second = 1000
+const Interval = Duration(100, 86_400 * second)
+const age = Duration(0, 86_400 * second)
+const count = (what: string) =>
+  z
+    .number({
+      error: (issue) =>
+        `${quote(issue.input)} is not a count: write how many outcomes in a row turn a target ${what}, 1 to 100`,
+    })
+    .refine((n) => Number.isInteger(n) && n >= 1 && n <= 100, {
+      error: (issue) =>
+        `${quote(issue.input)} is out of range: write how many outcomes in a row turn a target ${what}, 1 to 100`,
+    })
+    .meta({ override: { type: 'integer', minimum: 1, maximum: 100 } })
+
+/** A wrong type gets this message; an unknown key keeps zod's own, which names it. */
+const unlessUnknownKey = (message: (input: unknown) => string) => (issue: { code?: string; input?: unknown }) =>
+  issue.code === 'unrecognized_keys' ? undefined : message(issue.input)
+
+/** A union reports every branch that failed; here only what is wrong with the duration helps. */
+const IntervalOrOff = z.union([z.literal('off'), Interval], {
+  error: (issue) =>
+    issue.code === 'invalid_union'
+      ? `${issue.errors.at(-1)?.[0]?.message}, or off to check only when asked`
+      : undefined,
+})
+
+/** A setting of a policy, as people write it and as the API describes it. */
+type PolicyField = {
+  /** Reads what people write. */
+  readonly setting: z.ZodType<string | number, unknown>
+  /** A duration is parsed to milliseconds and written back as text; a word or a count stays as it is. */
+  readonly kind: 'duration' | 'word' | 'count'
+  /** Applies where neither the service nor `defaults` says anything; null: nothing is decided then. */
+  readonly builtIn: string | number | null
+  readonly description: string
+}
+
+/**
+ * Every setting of a policy. The schemas of the file and of the API, the built-in defaults, the text of registrations and the file that
+ * replicas share follow from this list.
+ */
+export const policyFields = {
+  interval: {
+    setting: IntervalOrOff,
+    kind: 'duration',
+    builtIn: 10 * second,
+    description: 'How often each target is checked; `off`: only when asked.',
+  },
+  timeout: {
+    setting: Duration(10, 300 * second),
+    kind: 'duration',
+    builtIn: 2 * second,
+    description: 'How long a check may take, name look-up included.',
+  },
+  rise: {
+    setting: count('up'),
+    kind: 'count',
+    builtIn: 2,
+    description: 'How many outcomes in a row turn a target up.',
+  },
+  fall: {
+    setting: count('down'),
+    kind: 'count',
+    builtIn: 3,
+    description: 'How many outcomes in a row turn a target down.',
+  },
+  fastInterval: {
+    setting: Interval,
+    kind: 'duration',
+    builtIn: null,
+    description:
+      'While a streak against the status is building. Absent where the service is only checked when asked and does not say.',
+  },
+  downInterval: {
+    setting: Interval,
+    kind: 'duration',
+    builtIn: null,
+    description:
+      'While a target is settled down. Absent where the service is only checked when asked and does not say.',
+  },
+  maxAge: {
+    setting: age,
+    kind: 'duration',
+    builtIn: 5 * second,
+    description: 'On demand: how long the last outcome is good enough.',
+  },
+  minAge: {
+    setting: age,
+    kind: 'duration',
+    builtIn: second,
+    description: 'A target is not dialled again within this time, however often it is asked for.',
+  },
+  close: {
+    setting: Close,
+    kind: 'word',
+    builtIn: 'half-open',
+    description: 'How a check ends its connection.',
+  },
+  lookupHold: {
+    setting: Duration(0, 30 * 86_400 * second),
+    kind: 'duration',
+    builtIn: 3600 * second,
+    description: 'How long the last known addresses of a name are checked while it cannot be looked up.',
+  },
+  hold: {
+    setting: age,
+    kind: 'duration',
+    builtIn: null,
+    description:
+      'With `resolve: all`: how long an address that look-ups no longer return stays a target. Absent: for three look-ups.',
+  },
+} as const satisfies Record<string, PolicyField>
+export type PolicyFieldName = keyof typeof policyFields
+
+/** The entries of an object whose keys are known. */
+function entriesOf<Key extends string, Value>(record: Readonly<Record<Key, Value>>): [Key, Value][] {
+  return Object.entries(record) as [Key, Value][]
+}
+
+type PolicyShape = { [Name in PolicyFieldName]: z.ZodOptional<(typeof policyFields)[Name]['setting']> }
+
+/** How a service's targets are checked, as written: every field may be left to the defaults. */
+export const PolicySettings = z.strictObject(
+  Object.fromEntries(
+    entriesOf<PolicyFieldName, PolicyField>(policyFields).map(([name, { setting }]) => [name, setting.optional()]),
+  ) as PolicyShape,
+  {
+    error: unlessUnknownKey(
+      (input) => `${quote(input)} is not a set of defaults: write { interval: 10s, timeout: 2s }`,
+    ),
+  },
+)
+export type PolicySettings = z.infer<typeof PolicySettings>
+
+/** The built-in defaults of the fields that have one. */
+export const builtInDefaults = Object.fromEntries(
+  entriesOf<PolicyFieldName, PolicyField>(policyFields)
+    .filter(([, { builtIn }]) => builtIn !== null)
+    .map(([name, { builtIn }]) => [name, builtIn]),
+) as { readonly [Name in FieldWithDefault]: NonNullable<PolicySettings[Name]> }
+/** The names of the fields that have a built-in default. */
+export type FieldWithDefault = {
+  [Name in PolicyFieldName]: (typeof policyFields)[Name]['builtIn'] extends null ? never : Name
+}[PolicyFieldName]
+
+/**
+ * Writes settings of a policy as people do: durations with a unit. What was left out stays out. Words and counts go first: the
+ * text of a registration is compared with that of other versions of Porthole, so the order of its keys must stay.
+ */
+export function describePolicy(settings: PolicySettings): Partial<Record<PolicyFieldName, string | number>> {
+  const isDuration = (name: PolicyFieldName) => policyFields[name].kind === 'duration'
+  const names = Object.keys(policyFields) as PolicyFieldName[]
+  const inOrder = [...names.filter((name) => !isDuration(name)), ...names.filter(isDuration)]
+  return Object.fromEntries(
+    inOrder.flatMap((name) => {
+      const value = settings[name]
+      if (value === undefined) return []
+      return [[name, isDuration(name) && typeof value === 'number' ? formatDuration(value) : value]]
+    }),
+  )
+}
