@@ -1,9 +1,10 @@
 /** Real Redis servers of a test's own. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Connection, connectRedis } from '../src/redis/connection.ts'
 import { createFolder, type Scope } from './process.ts'
 
@@ -26,18 +27,30 @@ export type RedisServer = {
   flush(): Promise<void>
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+/**
+ * Returns a port on which nothing listens at `host`. It lies below those that the kernel gives to sockets that name none
+ * (ip_local_port_range in ip(7)), so no socket of another test takes it before the caller does.
+ */
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  const [end = 32_768] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split('\t').map(Number)
+  for (;;) {
+    const server = createServer().listen(randomInt(10_000, end), host)
+    const failure = await once(server, 'listening').then(
+      () => null,
+      (error: NodeJS.ErrnoException) => error,
+    )
+    if (failure?.code === 'EADDRINUSE') continue
+    if (failure !== null) throw failure
+    const { port } = server.address() as AddressInfo
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }
 
 /** Starts a server on a free port of 127.0.0.1, or of `host`, as `args` say. It keeps nothing on the disk, and is gone after the test. */
 export async function startRedis(t: Scope, args: readonly string[] = [], host = '127.0.0.1'): Promise<RedisServer> {
-  const port = await freePort()
+  const port = await freePort(host)
   const folder = createFolder(t)
   const settings = [
     '--port',
@@ -87,8 +100,6 @@ export async function startRedis(t: Scope, args: readonly string[] = [], host = 
     kill: (signal) => void running.child.kill(signal),
     async restart() {
       await running.ended
-      // The port may still be another's for a moment.
-      await sleep(10)
       running = await launch()
     },
     connect,
