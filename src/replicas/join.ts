@@ -21,6 +21,8 @@ export type JoinParts = {
   readonly sharedRegistry: SharedRegistry
   /** When this process began, an instant of the clock. */
   readonly startedAt: number
+  /** Tells the store that this replica runs. */
+  readonly beat: () => Promise<Stored<null>>
 }
 
 const done: Stored<null> = { ok: true, value: null }
@@ -45,7 +47,7 @@ export async function bringTogether(
   if (!kept.ok) return kept
   const drains = await link.send(['HGETALL', keys.drained])
   if (!drains.ok) return drains
-  await store.beat(Math.floor(clock.toEpoch(clock.now())))
+  await parts.beat()
   // Before the log: what goes for this was told by who saw it go, and this replica, which is alone until it has joined, tells it once more.
   const unread = await sharedRegistry.restore(kept.value.registrations, readDrains(drains.value))
   const since = seeded.value === 'nobody' ? newsAfter : Number.POSITIVE_INFINITY

@@ -16,6 +16,7 @@ import { followDeclinedShards } from './declined-shards.ts'
 import { firstOf } from './feed.ts'
 import { createFileOffers } from './file-offers.ts'
 import { forgetHealthScript } from './health-script.ts'
+import { beatHeart, beatMs } from './heartbeat.ts'
 import { createIntake } from './intake.ts'
 import { bringTogether, type JoinParts } from './join.ts'
 import type { Link, Session } from './link.ts'
@@ -34,8 +35,6 @@ const soloAfterMs = 4000
 const watchMs = 250
 /** How long until a lost connection is tried again, in milliseconds. */
 const retryMs = 500
-/** How often the store is told that somebody runs, in milliseconds. */
-const beatMs = 5000
 /**
  * How old a store has to be before a replica that starts takes what is in it for all there is, in milliseconds. A store that lost everything is given it
  * back by the replicas that live, which try twice a second to reach it.
@@ -125,7 +124,8 @@ export function createReplica(parts: ReplicaParts): Replica {
   const onFenced = () => void renewals.renew()
   const sharing = createSharing({ monitor, clock, assignment, alone, tokenOf, publish, read, onFenced, onForeign })
   const startedAt = clock.now()
-  const joinParts: JoinParts = { id, link, keys, store, clock, log, sharedRegistry, startedAt }
+  const beat = () => beatHeart({ store, clock, pauses, leastTrustMs: monitor.leastTrustMs })
+  const joinParts: JoinParts = { id, link, keys, store, clock, log, sharedRegistry, startedAt, beat }
   const intake = createIntake({
     id,
     joinParts,
@@ -274,10 +274,10 @@ export function createReplica(parts: ReplicaParts): Replica {
     start() {
       linkedAt = clock.now()
       void stayConnected()
-      const beat = () => {
-        if (isReady) void store.beat(Math.floor(clock.toEpoch(clock.now())))
+      const beatIfReady = () => {
+        if (isReady) void beat()
       }
-      timers.push(setInterval(goSoloIfAlone, watchMs), setInterval(beat, beatMs))
+      timers.push(setInterval(goSoloIfAlone, watchMs), setInterval(beatIfReady, beatMs))
       return settled
     },
     async close() {

@@ -209,13 +209,19 @@ begin(KEYS[1], clock(ARGV[1]))
 return redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])`,
 )
 
-/** KEYS meta transitions absences removed drained. ARGV now oldest. */
+/** Keeps an absence of which all replicas are to know: they read the log of transitions anew. KEYS meta absences stream. ARGV from to. */
+export const sharedAbsenceScript = script(`
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+return push(KEYS[3], KEYS[1], 'log')`)
+
+/** KEYS meta transitions absences removed drained. ARGV now oldest. Returns the beat before this one; nil where this is the first. */
 export const beatScript = script(
   common,
   transitionLog,
   `
 local key, transitions, absences, removed, drained = unpack(KEYS)
 local now, oldest = tonumber(ARGV[1]), tonumber(ARGV[2])
+local before = redis.call('HGET', key, 'alive')
 redis.call('HSET', key, 'alive', ARGV[1])
 
 local function allOlder()
@@ -249,7 +255,7 @@ for i = 1, #all, 2 do
   local revision, flag = string.match(all[i + 1], '^(%d+) (%d)$')
   if flag == '0' and tonumber(revision) < now - ${week} then redis.call('HDEL', drained, all[i]) end
 end
-return 0`,
+return before`,
 )
 
 /**

@@ -1,3 +1,4 @@
+import type { Absence } from '../domain/absence.ts'
 import type { Answer, Reply } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { Script } from '../redis/script.ts'
@@ -10,6 +11,7 @@ import {
   loadScript,
   putScript,
   removeScript,
+  sharedAbsenceScript,
 } from './redis-scripts.ts'
 import type { Condition, Kept, KeptTransition, Put, Removed, Retention, Store, Stored } from './store.ts'
 
@@ -27,8 +29,15 @@ export type RedisStoreParts = {
   readonly now?: () => number
 }
 
-/** A store that may be given what was kept before it: transitions that are older than what it has by now. */
-export type RedisStore = Store & { seed(transitions: readonly KeptTransition[]): Promise<Stored<null>> }
+/** A store that all replicas share. */
+export type RedisStore = Store & {
+  /** Gives it what was kept before it: transitions that are older than what it has by now. */
+  seed(transitions: readonly KeptTransition[]): Promise<Stored<null>>
+  /** As `beat` of a store. Returns the beat of any replica that came before, in milliseconds since the epoch; null where none did. */
+  beatAfter(now: number): Promise<Stored<number | null>>
+  /** As `addAbsence` of a store, and tells all replicas. */
+  shareAbsence(absence: Absence): Promise<Stored<null>>
+}
 
 /**
  * Keeps what must last in Redis, for all replicas. Conditions are judged there, so that of two who change the same version only
@@ -129,6 +138,9 @@ export function createRedisStore({
     return done(run(appendScript, [meta, transitions, last], [time(), ...flags, ...added.flatMap(writeTransition)]))
   }
 
+  const beat = (at: number) =>
+    run(beatScript, [meta, transitions, absences, removed, drained], [at, at - retention.maxAgeMs])
+
   return {
     name: 'redis',
     load,
@@ -144,7 +156,13 @@ export function createRedisStore({
     append: (added, missing) => append(added, missing, false),
     seed: (added) => append(added, false, true),
     addAbsence: ({ from, to }) => done(run(absenceScript, [meta, absences], [time(), from, to])),
-    beat: (at) => done(run(beatScript, [meta, transitions, absences, removed, drained], [at, at - retention.maxAgeMs])),
+    shareAbsence: ({ from, to }) => done(run(sharedAbsenceScript, [meta, absences, stream], [from, to])),
+    beat: (at) => done(beat(at)),
+    async beatAfter(at) {
+      const answer = await beat(at)
+      if (!answer.ok) return answer
+      return { ok: true, value: answer.value === null ? null : Number(answer.value) }
+    },
     async close() {},
   }
 }

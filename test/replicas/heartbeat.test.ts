@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Absence } from '../../src/domain/absence.ts'
+import type { Pause } from '../../src/domain/pause.ts'
+import { beatHeart } from '../../src/replicas/heartbeat.ts'
+import type { Stored } from '../../src/store/store.ts'
+import { fakeClock } from '../monitor/fakes.ts'
+
+const leastTrustMs = 12_000
+
+/** What one replica tells at instant 100,000, after the last beat of any replica and its own pauses; times are instants. */
+async function beat(lastBeat: number | null, ofProcess: Pause[], failure?: string) {
+  const clock = fakeClock()
+  clock.advance(100_000 - clock.now())
+  const kept: Absence[] = []
+  const beats: number[] = []
+  const answer = await beatHeart({
+    clock,
+    pauses: { ofProcess, ofChecks: ofProcess },
+    leastTrustMs: () => leastTrustMs,
+    store: {
+      async beatAfter(now): Promise<Stored<number | null>> {
+        beats.push(clock.fromEpoch(now))
+        if (failure !== undefined) return { ok: false, failure }
+        return { ok: true, value: lastBeat === null ? null : clock.toEpoch(lastBeat) }
+      },
+      async shareAbsence({ from, to }) {
+        kept.push({ from: clock.fromEpoch(from), to: clock.fromEpoch(to) })
+        return { ok: true, value: null }
+      },
+    },
+  })
+  assert.deepEqual(beats, [100_000])
+  return { kept, answer }
+}
+
+const pause = { from: 69_000, to: 99_000 }
+
+for (const { what, lastBeat, pauses, kept } of [
+  { what: 'all were paused', lastBeat: 66_000, pauses: [pause], kept: [pause] },
+  {
+    what: 'all were paused, and this one twice',
+    lastBeat: 60_000,
+    pauses: [{ from: 20_000, to: 50_000 }, { from: 62_000, to: 64_000 }, pause],
+    kept: [{ from: 62_000, to: 99_000 }],
+  },
+  {
+    what: 'another died while this one was paused',
+    lastBeat: 80_000,
+    pauses: [pause],
+    kept: [{ from: 80_000, to: 99_000 }],
+  },
+  { what: 'another went on', lastBeat: 95_000, pauses: [pause], kept: [] },
+  { what: 'another woke before', lastBeat: 99_900, pauses: [pause], kept: [] },
+  { what: 'the store was away, and this one ran', lastBeat: 50_000, pauses: [], kept: [] },
+  {
+    what: 'the store was away longer than this one was paused',
+    lastBeat: 50_000,
+    pauses: [{ from: 90_000, to: 99_000 }],
+    kept: [],
+  },
+  { what: 'the store is new', lastBeat: null, pauses: [pause], kept: [] },
+] as const) {
+  test(`a beat keeps ${kept.length === 0 ? 'no absence' : 'an absence'} where ${what}`, async () => {
+    assert.deepEqual(await beat(lastBeat, [...pauses]), { kept, answer: { ok: true, value: null } })
+  })
+}
+
+test('a beat that the store refuses keeps no absence', async () => {
+  const answer = { ok: false, failure: 'Redis is full' }
+  assert.deepEqual(await beat(66_000, [pause], 'Redis is full'), { kept: [], answer })
+})
