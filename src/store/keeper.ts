@@ -218,7 +218,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
       load: () => ask((store) => store.load()),
       put: (service, definition, condition) => ask((store) => store.put(service, definition, condition)),
       remove: (service, condition) => ask((store) => store.remove(service, condition)),
-      expire: (service, revision, step) => ask((store) => store.expire(service, revision, step)),
+      expire: (service, revision, step) => ask((store) => store.expire(service, revision, step, datingNow())),
       setDrained: (service, drained) => ask((store) => store.setDrained(service, drained)),
       append: (transitions, missing, dating) => ask((store) => store.append(transitions, missing, dating)),
       addAbsence: (absence, dating, ownEnds) => ask((store) => store.addAbsence(absence, dating, ownEnds)),

@@ -8,6 +8,10 @@ export type Datings = {
   redate(dating: Dating): void
   /** Notes that an absence was told by the dating now, and which of its ends. */
   noteAbsence(from: number, ownEnds: OwnEnds): void
+  /** Notes that the time at which a registration expired was. */
+  noteExpiry(name: string): void
+  /** A registration is gone. */
+  forgetExpiry(name: string): void
   /** Notes that a heartbeat was. */
   noteBeat(): void
 }
@@ -22,7 +26,8 @@ type Row = {
 
 /**
  * The tables are made where they are needed and have no version: an older Porthole reads the file without them. `dating` is the dating by
- * which all transitions after an id were told, and since `beat` is 1 the heartbeat too; `dated_absences` are those told by it.
+ * which all transitions after an id were told, and since `beat` is 1 the heartbeat too; `dated_absences` and `dated_expiries` are
+ * those told by it.
  */
 export function createDatings(db: DatabaseSync): Datings {
   let sql: ReturnType<typeof prepare> | null = null
@@ -34,6 +39,7 @@ export function createDatings(db: DatabaseSync): Datings {
   /** What is kept by now was told by other datings; but a file that is new was made by this process. */
   function begin({ boot, bootedAt, monotonicAt }: Dating): void {
     statements().forgetAbsences.run()
+    statements().forgetExpiries.run()
     statements().begin.run(boot, bootedAt, monotonicAt)
   }
 
@@ -48,6 +54,7 @@ export function createDatings(db: DatabaseSync): Datings {
       statements().shiftEnds.run({ by })
       statements().shiftStarts.run({ by })
       statements().shiftDated.run({ by })
+      statements().shiftExpiries.run({ by })
       statements().shiftComplete.run({ by, after })
       if (beat === 1) statements().shiftAlive.run({ by })
     }
@@ -63,6 +70,8 @@ export function createDatings(db: DatabaseSync): Datings {
       else begin(dating)
     },
     noteAbsence: (from, ownEnds) => void statements().noteAbsence.run(from, ownEnds === 'both' ? 1 : 0),
+    noteExpiry: (name) => void statements().noteExpiry.run(name),
+    forgetExpiry: (name) => void statements().forgetExpiry.run(name),
     noteBeat: () => void statements().noteBeat.run(),
   }
 }
@@ -77,7 +86,8 @@ function prepare(db: DatabaseSync) {
       after_id INTEGER NOT NULL,
       beat INTEGER NOT NULL
     ) STRICT;
-    CREATE TABLE IF NOT EXISTS dated_absences ("from" REAL PRIMARY KEY, both INTEGER NOT NULL) STRICT, WITHOUT ROWID`)
+    CREATE TABLE IF NOT EXISTS dated_absences ("from" REAL PRIMARY KEY, both INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS dated_expiries (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID`)
   return {
     dating: db.prepare('SELECT boot, booted_at, monotonic_at, after_id, beat FROM dating'),
     begin: db.prepare(`
@@ -89,6 +99,12 @@ function prepare(db: DatabaseSync) {
     follow: db.prepare('UPDATE dating SET booted_at = ?, monotonic_at = ?'),
     noteBeat: db.prepare('UPDATE dating SET beat = 1 WHERE beat = 0'),
     noteAbsence: db.prepare('INSERT OR REPLACE INTO dated_absences VALUES (?, ?)'),
+    noteExpiry: db.prepare('INSERT OR IGNORE INTO dated_expiries VALUES (?)'),
+    forgetExpiry: db.prepare('DELETE FROM dated_expiries WHERE name = ?'),
+    forgetExpiries: db.prepare('DELETE FROM dated_expiries'),
+    shiftExpiries: db.prepare(
+      'UPDATE registrations SET expired_at = expired_at + :by WHERE expired_at IS NOT NULL AND name IN (SELECT name FROM dated_expiries)',
+    ),
     forgetAbsences: db.prepare('DELETE FROM dated_absences'),
     shiftTransitions: db.prepare('UPDATE transitions SET at = at + :by WHERE id > :after'),
     shiftEnds: db.prepare('UPDATE absences SET "to" = "to" + :by WHERE "from" IN (SELECT "from" FROM dated_absences)'),

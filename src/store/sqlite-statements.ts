@@ -24,6 +24,7 @@ export type Operation =
       readonly revision: number
       readonly step: Step
       readonly now: number
+      readonly dating?: Dating | undefined
     }
   | { readonly kind: 'setDrained'; readonly name: string; readonly drained: boolean; readonly now: number }
   | {
@@ -120,17 +121,26 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
     return { done: true }
   }
 
+  function forgetRegistration(name: string): void {
+    sql.remove.run(name)
+    forgetExpiry(name)
+  }
+
   function remove({ name, condition }: Operation & { kind: 'remove' }): Removed {
     return change(name, condition, () => {
-      sql.remove.run(name)
+      forgetRegistration(name)
       sql.undrain.run(name)
     })
   }
 
-  function expire({ name, revision, step, now }: Operation & { kind: 'expire' }): Removed {
+  function expire({ name, revision, step, now, dating }: Operation & { kind: 'expire' }): Removed {
     return change(name, { ifMatch: [revision] }, () => {
-      if (step === 'deregister') sql.remove.run(name)
-      else sql.setExpired.run(now, name)
+      if (step === 'deregister') {
+        forgetRegistration(name)
+        return
+      }
+      sql.setExpired.run(now, name)
+      if (dating !== undefined) noteExpiry(name)
     })
   }
 
@@ -164,7 +174,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
     sql.completeAfter.run({ id, at })
   }
 
-  const { redate, noteAbsence, noteBeat } = createDatings(db)
+  const { redate, noteAbsence, noteExpiry, forgetExpiry, noteBeat } = createDatings(db)
 
   return (operation) => {
     if ('dating' in operation && operation.dating !== undefined) redate(operation.dating)

@@ -56,7 +56,8 @@ export async function openSqliteStore({
       load,
       put: (name, definition, condition) => asking<Put>({ kind: 'put', name, definition, condition, now: now() }),
       remove: (name, condition) => asking<Removed>({ kind: 'remove', name, condition }),
-      expire: (name, revision, step) => asking<Removed>({ kind: 'expire', name, revision, step, now: now() }),
+      expire: (name, revision, step, dating) =>
+        asking<Removed>({ kind: 'expire', name, revision, step, now: now(), dating }),
       setDrained: (name, drained) => asking<null>({ kind: 'setDrained', name, drained, now: now() }),
       append: (transitions, missing, dating) => asking<null>({ kind: 'append', transitions, missing, dating }),
       addAbsence: (absence, dating, ownEnds = 'both') => asking<null>({ kind: 'addAbsence', absence, dating, ownEnds }),

@@ -96,7 +96,7 @@ export type Store = {
    * Takes a step with a registration of this revision whose time to live has ended, unless the store knows better: that it was
    * registered again elsewhere. `expire` notes that it is expired, `deregister` forgets it. Neither ends a drain.
    */
-  expire(name: string, revision: number, step: Step): Promise<Stored<Removed>>
+  expire(name: string, revision: number, step: Step, dating?: Dating): Promise<Stored<Removed>>
   setDrained(name: string, drained: boolean): Promise<Stored<null>>
   /**
    * Keeps transitions, whose ids are larger than all before, and forgets the oldest beyond what it was told to keep, but for the

@@ -77,6 +77,18 @@ function createMachine(t: TestContext, offMs = 0) {
         await prober.pending('pg:5432').answer(reason)
         await checked
       },
+      /** Registers a service whose time to live ends at once. */
+      async expire(name: string) {
+        const put = await keeper.store.put(name, '{}', {})
+        assert(put.ok && put.value.done)
+        assert.ok((await keeper.store.expire(name, put.value.registration.revision, 'expire')).ok)
+      },
+      /** When each registration expired that did, in milliseconds since the epoch. */
+      async expired() {
+        const kept = await keeper.store.load()
+        assert(kept.ok)
+        return Object.fromEntries(kept.value.registrations.map(({ name, expiredAt }) => [name, expiredAt]))
+      },
       async close() {
         isOver = true
         await keeper.close()
@@ -249,4 +261,28 @@ test('a clock that is corrected is a correction also after the machine was suspe
   const second = await start()
   await second.keeper.turn()
   assert.deepEqual(beforeRestart(second.told()), before)
+})
+
+test('the time at which a registration expired is corrected as well, but not that of an earlier process', async (t) => {
+  const { machine, start, pass, realNow } = createMachine(t)
+  const early = await start()
+  await early.keeper.turn()
+  await early.expire('early')
+  const expiredEarly = realNow()
+  await early.close()
+  Object.assign(machine, { boot: 'second', off: -dayMs })
+  pass(60_000)
+  const first = await start()
+  await first.keeper.turn()
+  await first.expire('late')
+  const expiredLate = realNow()
+  pass(1000)
+  machine.off = 0
+  await first.keeper.turn()
+  assert.deepEqual(await first.expired(), { early: expiredEarly, late: expiredLate })
+  await first.close()
+  pass(1000)
+  const second = await start()
+  await second.keeper.turn()
+  assert.deepEqual(await second.expired(), { early: expiredEarly, late: expiredLate })
 })
