@@ -18,10 +18,13 @@ export function noteFailingLookUp(
   if (service.resolve !== 'all') return outcome
   const { address, name, resolvedFrom } = watched.target
   if (address !== null && resolvedFrom === null) return outcome
-  // A replica that is only asked for a check does not look the name up: it knows what the last check told.
-  const since = responsibility.covers(service.name)
-    ? watched.watchedService.failingLookUps.get(resolvedFrom ?? name)
-    : watched.health.lastOutcome?.lookupFailedSince
+  const { failingLookUps } = watched.watchedService
+  // A replica that is only asked for a check does not look the name up, and one that takes the service over has not yet: both know
+  // what the last check told.
+  const since =
+    failingLookUps !== null && responsibility.covers(service.name)
+      ? failingLookUps.get(resolvedFrom ?? name)
+      : watched.health.lastOutcome?.lookupFailedSince
   if (since == null) return outcome
   // The name itself is the target once its addresses were given up: its sentence says already that it could not be looked up.
   if (resolvedFrom === null) return { ...outcome, lookupFailedSince: since }

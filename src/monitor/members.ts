@@ -12,7 +12,7 @@ import type { Registry } from './registry.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createSlots } from './slots.ts'
-import { noFailingLookUps, type WatchedService } from './watch.ts'
+import type { WatchedService } from './watch.ts'
 
 /** Names are not looked up more often than this, in milliseconds: nobody publishes addresses that live shorter. */
 const leastPeriodMs = 10_000
@@ -113,7 +113,8 @@ export function createMembers({
     const isCovered = responsibility.covers(service.name)
     // The replica that covers the service looks its names up for all; the next one goes on from the addresses that were found.
     names.found = isCovered ? await resolve(names) : noneFound
-    if (ofService.get(service.name) === names) names.watchedService.failingLookUps = failingIn(names.found)
+    if (ofService.get(service.name) === names)
+      names.watchedService.failingLookUps = isCovered ? failingIn(names.found) : null
     if (ofService.get(service.name) === names && isCovered) {
       tellFailures(names, before)
       await take(names)
@@ -236,8 +237,10 @@ function failingIn(found: ReadonlyMap<string, Found>): ReadonlyMap<string, numbe
   const failing = [...found].flatMap(([name, { failingSince }]): [string, number][] =>
     failingSince === null ? [] : [[name, failingSince]],
   )
-  return failing.length === 0 ? noFailingLookUps : new Map(failing)
+  return failing.length === 0 ? noneFailing : new Map(failing)
 }
+
+const noneFailing: ReadonlyMap<string, number> = new Map()
 
 function createNames(slot: number, watchedService: WatchedService): Names {
   return {

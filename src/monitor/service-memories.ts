@@ -16,7 +16,7 @@ import {
   wordColumn,
 } from './columns.ts'
 import type { Tally } from './tally.ts'
-import { type Checker, noFailingLookUps, type WatchedService, type WatchedTarget } from './watch.ts'
+import type { Checker, WatchedService, WatchedTarget } from './watch.ts'
 
 /** What is remembered of services, as columns where it is numbers. */
 export type ServiceMemories = {
@@ -32,7 +32,7 @@ const nobody: readonly WatchedTarget[] = Object.freeze([])
 /** As a row of a new page reads. */
 const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets' | 'checkedAt' | 'pauses'> = {
   addresses: noAddresses,
-  failingLookUps: noFailingLookUps,
+  failingLookUps: null,
   joining: nobody,
   checkedBy: null,
   tally: null,
@@ -110,11 +110,11 @@ export function createServiceMemories(goneSlot: number, pauses: Pauses): Service
       put(pageOf(this.slot).addresses, rowOf(this.slot), addresses.size > 0 ? addresses : undefined)
     }
 
-    get failingLookUps(): ReadonlyMap<string, number> {
-      return pageOf(this.slot).failingLookUps[rowOf(this.slot)] ?? noFailingLookUps
+    get failingLookUps(): ReadonlyMap<string, number> | null {
+      return pageOf(this.slot).failingLookUps[rowOf(this.slot)] ?? null
     }
-    set failingLookUps(failing: ReadonlyMap<string, number>) {
-      put(pageOf(this.slot).failingLookUps, rowOf(this.slot), failing.size > 0 ? failing : undefined)
+    set failingLookUps(failing: ReadonlyMap<string, number> | null) {
+      put(pageOf(this.slot).failingLookUps, rowOf(this.slot), failing ?? undefined)
     }
 
     get joining(): readonly WatchedTarget[] {

@@ -87,8 +87,11 @@ export type WatchedService = {
   readonly checkedAt: number | null
   /** What its names stand for; empty unless it wants all addresses of them. */
   addresses: Addresses
-  /** Since when look-ups of its names fail, of those whose do: instants of the clock by the name as configured. Known where its names are looked up. */
-  failingLookUps: ReadonlyMap<string, number>
+  /**
+   * Since when look-ups of its names fail, of those whose do: instants of the clock by the name as configured. Null until this replica
+   * has looked them up itself since it covers the service.
+   */
+  failingLookUps: ReadonlyMap<string, number> | null
   /** Addresses that were found and are being checked for the first time: targets from then on. */
   joining: readonly WatchedTarget[]
   announced: Status
@@ -148,9 +151,6 @@ export function isServiceExcused(watched: WatchedService, now: number): boolean 
   if (pauses.ofProcess.length === 0 || countsOf(watched, now).unknown === 0) return false
   return targets.some((target) => isTargetExcused(target, now))
 }
-
-/** The failing look-ups of a service that has none. */
-export const noFailingLookUps: ReadonlyMap<string, number> = new Map()
 
 /** How a service reads at an instant. */
 export type ServiceStanding = { readonly status: Status; readonly since: number | null; readonly counts: Counts }

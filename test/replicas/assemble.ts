@@ -1,6 +1,7 @@
 /** A replica in this process: real parts and a real Redis, with a prober that the test chooses and no HTTP. */
 import type { TestContext } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
+import type { DialRules } from '../../src/domain/dial-rules.ts'
 import { defaultLimits } from '../../src/domain/limits.ts'
 import { handoverMs } from '../../src/domain/policy.ts'
 import type { Service } from '../../src/domain/service.ts'
@@ -41,18 +42,27 @@ export async function assemble(
     prober = allUp(),
     resolver,
     namespace = 'default',
+    dialRules,
   }: {
     url: string
     services: readonly Service[]
     prober?: Prober
     resolver?: Resolver
     namespace?: string
+    dialRules?: DialRules
   },
 ) {
   const commons = openCommons({ url, passwordFile: null, namespace }, { retention, clock: systemClock() })
   const { clock, assignment, alone } = commons
   const registry = createRegistry()
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 1000, responsibility: assignment })
+  const monitor = createMonitor({
+    registry,
+    prober,
+    clock,
+    maxInFlight: 1000,
+    responsibility: assignment,
+    ...(dialRules === undefined ? {} : { dialRules: () => dialRules }),
+  })
   const loop = createLoop({ monitor, clock, responsibility: assignment })
   const members =
     resolver === undefined ? null : createMembers({ monitor, registry, resolver, clock, responsibility: assignment })

@@ -1,0 +1,78 @@
+/** A replica takes over names that only another has looked up, while nobody answers look-ups. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import { createDialRules } from '../../src/domain/dial-rules.ts'
+import { serviceStatusAt } from '../../src/monitor/watch.ts'
+import { createPortableProber } from '../../src/prober/portable.ts'
+import { createResolver } from '../../src/prober/resolver.ts'
+import { listen } from '../prober/contract.ts'
+import { until } from '../process.ts'
+import { noRedis, startRedis } from '../redis-server.ts'
+import { sampleService } from '../samples.ts'
+import { type Assembled, assemble } from './assemble.ts'
+
+/** A replica whose look-ups find 127.0.0.1 while `dns.answers`; else they fail as where no server answers. */
+async function startReplica(t: TestContext, url: string, port: number, dns: { answers: boolean }) {
+  const clock = systemClock()
+  const resolver = createResolver({
+    clock,
+    lifetimeMs: 100,
+    failureLifetimeMs: 0,
+    async lookup() {
+      if (dns.answers) return ['127.0.0.1']
+      throw Object.assign(new Error('look-up failed'), { code: 'EAI_AGAIN' })
+    },
+  })
+  const prober = createPortableProber({ clock, resolver })
+  t.after(() => prober.close())
+  const settings = { interval: 200, timeout: 200, rise: 1, fall: 1, lookupHold: 3_600_000 } as const
+  const services = [
+    sampleService('first', [`first.test:${port}`], settings),
+    sampleService('all', [`all.test:${port}`], { ...settings, resolve: 'all' }),
+  ]
+  return assemble(t, { url, services, prober, resolver, dialRules: createDialRules({ loopback: true }) })
+}
+
+function targetsOf({ monitor }: Assembled) {
+  return [...monitor.services.values()].flatMap(({ targets }) => targets)
+}
+
+function isAllUp({ monitor, clock }: Assembled): boolean {
+  return [...monitor.services.values()].every((service) => serviceStatusAt(service, clock.now()) === 'up')
+}
+
+test('a replica that takes over goes on with the addresses that another found, in both modes', {
+  skip: noRedis,
+}, async (t) => {
+  const { url } = await startRedis(t)
+  const port = await listen(t, '127.0.0.1')
+  const dns = { answers: true }
+  const one = await startReplica(t, url, port, dns)
+  await until('it has checked both by their names', async () => isAllUp(one))
+  dns.answers = false
+  await until('it checks the last known addresses', async () =>
+    targetsOf(one).every(({ health }) => health.lastOutcome?.lookupFailedSince != null),
+  )
+  const two = await startReplica(t, url, port, dns)
+  await until('it knows what the other found', async () => isAllUp(two))
+  const since = targetsOf(one).map(({ health }) => two.clock.toEpoch(health.lastOutcome?.lookupFailedSince ?? 0))
+  await one.stop()
+  const stoppedAt = two.clock.now()
+  await until('it checks both', async () =>
+    targetsOf(two).every(({ health }) => (health.lastOutcome?.startedAt ?? 0) > stoppedAt + 1000),
+  )
+  for (const [place, { target, health }] of targetsOf(two).entries()) {
+    const { reason, address, lookupFailedSince } = health.lastOutcome ?? {}
+    assert.deepEqual([target.name, reason, address], [target.name, 'connected', `127.0.0.1:${port}`])
+    assert.ok(Math.abs(two.clock.toEpoch(lookupFailedSince ?? 0) - (since[place] ?? 0)) < 50)
+  }
+  assert.deepEqual(
+    two.log.find({}).filter(({ to }) => to !== 'up'),
+    [],
+  )
+  dns.answers = true
+  await until('the names are looked up again', async () =>
+    targetsOf(two).every(({ health }) => health.lastOutcome?.lookupFailedSince === null),
+  )
+})
