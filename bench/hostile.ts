@@ -1,0 +1,224 @@
+// What one client without a token can do to all others: the longest time for which a request holds the event loop, over every route and the
+// largest and oddest queries that Porthole accepts. `node bench/hostile.ts SIZE…`: so many services, each in 20 groups.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { get } from 'node:http'
+import { createConnection } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { askElsewhere } from './asking.ts'
+import { cpuMicrosOf, type Running, startListener, startPorthole, verdict } from './processes.ts'
+import { nameOf, untilReady } from './services.ts'
+
+/** How many groups there are; each service is in all of them. */
+const groups = 20
+/** The longest for which the event loop may be held, in milliseconds. */
+const mostHeldMs = 20
+/** Node.js refuses a request whose head is longer than this, in bytes. */
+const longestUrl = 15_000
+/** A request that is not answered after so many seconds is given up. */
+const patienceSeconds = 120
+/** How many clients ask for a long answer and are gone at once. */
+const clientsGone = 120
+/** How often a well-behaved client asks, and for how long beside the others. */
+const probesPerSecond = 100
+
+type Held = { readonly ms: number; readonly cpuMs: number }
+type Figure = Held & { readonly what: string; readonly status: number; readonly bytes: number; readonly tookMs: number }
+type Trial = {
+  readonly url: string
+  readonly pid: number
+  /** How long the event loop was held since the last time that this was asked for. */
+  readonly held: () => Promise<Held>
+  readonly size: number
+}
+
+const sizes = process.argv.slice(2).map(Number)
+for (const size of sizes.length > 0 ? sizes : [10_000, 100_000]) await measure(size)
+
+/** Each trial below is given a Porthole of this many services that is ready, and prints what it found. */
+async function measure(size: number): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'porthole-bench-'))
+  const listener = await startListener(8, '0.0.0.0')
+  const socketPath = join(folder, 'hold.sock')
+  const porthole = await startMeasured(writeServices(folder, size, listener.ports), socketPath)
+  try {
+    const { found: url, pid } = porthole
+    await untilReady(url)
+    await sleep(3000)
+    const trial: Trial = { url, pid, size, held: () => readHeld(socketPath) }
+    console.log(`${size} services in ${groups} groups each`)
+    await tryQueries(trial)
+    await tryClientsGone(trial)
+  } finally {
+    await porthole.stop()
+    await listener.stop()
+    rmSync(folder, { recursive: true })
+  }
+}
+
+function startMeasured(file: string, socketPath: string): Promise<Running> {
+  const preload = fileURLToPath(new URL('hold.ts', import.meta.url))
+  const env = { NODE_OPTIONS: `--import=${preload}`, PORTHOLE_BENCH_HOLD: socketPath, PORTHOLE_LOG_LEVEL: 'info' }
+  return startPorthole(['--config', file], env)
+}
+
+function writeServices(folder: string, size: number, ports: readonly number[]): string {
+  const file = join(folder, 'porthole.json')
+  const all = Array.from({ length: groups }, (_, i) => (i === 0 ? 'all' : `group-${i}`))
+  const services = Object.fromEntries(
+    Array.from({ length: size }, (_, i) => {
+      const address = `127.${1 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`
+      return [nameOf(i), { targets: [`${address}:${ports[i % ports.length]}`], groups: all }]
+    }),
+  )
+  const limits = { services: Math.max(10_000, size) }
+  writeFileSync(file, JSON.stringify({ defaults: { interval: '60s', timeout: '2s' }, limits, services }))
+  return file
+}
+
+async function readHeld(socketPath: string): Promise<Held> {
+  return JSON.parse(await text(createConnection(socketPath))) as Held
+}
+
+/** Every route with the largest and oddest queries, one at a time. */
+async function tryQueries({ url, held, size }: Trial): Promise<void> {
+  const figures: Figure[] = []
+  for (const path of queriesOf(size)) {
+    await sleep(200)
+    await held()
+    const begin = performance.now()
+    const { status, bytes } = await ask(`${url}${path}`)
+    const tookMs = performance.now() - begin
+    await sleep(20)
+    figures.push({ what: shorten(path), status, bytes, tookMs, ...(await held()) })
+  }
+  figures.sort((a, b) => b.ms - a.ms)
+  for (const { what, status, bytes, tookMs, ms, cpuMs } of figures)
+    console.log(
+      `  ${what.padEnd(64)} ${status} ${(bytes / 1e6).toFixed(2).padStart(7)} MB in ${tookMs.toFixed(0).padStart(6)} ms, held ${ms.toFixed(1).padStart(7)} ms (${cpuMs.toFixed(1)} ms of CPU)`,
+    )
+  const worst = figures[0]?.ms ?? Number.NaN
+  console.log(`  the longest hold of the event loop, in ms: ${verdict(worst, mostHeldMs, 'at most')}`)
+}
+
+/** Many clients ask for a long answer and are gone at once: how long Porthole goes on for nobody, and a probe beside that. */
+async function tryClientsGone({ url, pid, held }: Trial): Promise<void> {
+  await held()
+  const before = process.hrtime.bigint()
+  const probe = askElsewhere({
+    url,
+    paths: [`/health/${nameOf(1)}`],
+    perSecond: probesPerSecond,
+    seconds: patienceSeconds,
+  })
+  await sleep(300)
+  await Promise.all(Array.from({ length: clientsGone }, () => askAndGo(url, '/v1/sd')))
+  let idle = 0
+  for (let cpu = cpuMicrosOf(pid); idle < 3; ) {
+    await sleep(200)
+    const next = cpuMicrosOf(pid)
+    idle = next - cpu < 40_000 ? idle + 1 : 0
+    cpu = next
+  }
+  const seconds = Number(process.hrtime.bigint() - before) / 1e9 - 0.9
+  probe.stop()
+  const { p99, longest } = await probe.asked
+  const { ms } = await held()
+  console.log(
+    `  ${clientsGone} clients of /v1/sd that are gone: worked off after ${seconds.toFixed(1)} s, held ${ms.toFixed(1)} ms, a probe beside them p99 ${p99.toFixed(1)} ms, at most ${longest.toFixed(1)} ms`,
+  )
+}
+
+/** The paths to ask for. */
+function queriesOf(size: number): string[] {
+  const fill = (path: string, parameter: (i: number) => string) => {
+    let query = path
+    for (let i = 0; ; i++) {
+      const next = `${query}${i === 0 ? '?' : '&'}${parameter(i)}`
+      if (next.length > longestUrl) return query
+      query = next
+    }
+  }
+  const repeated = (path: string, name = 'group', value = 'all') => fill(path, () => `${name}=${value}`)
+  const distinct = (path: string, name = 'group') =>
+    fill(path, (i) => `${name}=${i < groups && i > 0 ? `group-${i}` : i}`)
+  const every = `group=all${Array.from({ length: groups - 1 }, (_, i) => `&group=group-${i + 1}`).join('')}`
+  const name = nameOf(size - 1)
+  return [
+    '/livez?verbose',
+    '/readyz?verbose',
+    fill('/readyz', (i) => `exclude=${i}`),
+    '/health',
+    '/health?verbose',
+    '/health?group=all',
+    `/health?${every}`,
+    `/health?${every}&verbose`,
+    `/health?maxAge=1d&verbose`,
+    '/health?maxAge=0s&wait=0s',
+    repeated('/health'),
+    distinct('/health', 'exclude'),
+    `/health/${name}`,
+    '/v1/services',
+    `/v1/services?${every}&limit=1000`,
+    '/v1/services?status=down',
+    '/v1/services?q=nothing-is-called-so',
+    fill('/v1/services?q=', () => 'a')
+      .replaceAll('&', '')
+      .replaceAll('?a', 'a'),
+    repeated('/v1/services'),
+    `/v1/services/${name}`,
+    `/v1/services/${name}/uptime`,
+    `/v1/services/${name}/transitions?limit=1000`,
+    '/v1/transitions?limit=1000',
+    '/v1/transitions?service=nobody&from=3650d',
+    '/v1/sd',
+    `/v1/sd?${every}`,
+    repeated('/v1/sd'),
+    '/metrics',
+    `/metrics?${every}`,
+    `/metrics?group=nobody`,
+    repeated('/metrics'),
+    '/',
+    '/?show=3200',
+    `/?${every}&show=3200`,
+    '/?q=nothing-is-called-so',
+    repeated('/'),
+    distinct('/'),
+    `/services/${name}`,
+    `/badge/${name}.svg?uptime=30d`,
+    '/docs',
+    '/openapi.json',
+  ]
+}
+
+function shorten(path: string): string {
+  return path.length <= 60 ? path : `${path.slice(0, 40)}… (${path.length} characters)`
+}
+
+/** Asks and takes all of the answer. */
+function ask(url: string): Promise<{ status: number; bytes: number }> {
+  return new Promise((resolve, reject) => {
+    const request = get(url, { agent: false, timeout: patienceSeconds * 1000 }, (response) => {
+      let bytes = 0
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, bytes })).on('error', reject)
+    })
+    request.on('error', reject)
+  })
+}
+
+/** Asks, and closes the connection without waiting for the answer. */
+function askAndGo(url: string, path: string): Promise<void> {
+  const { hostname, port } = new URL(url)
+  return new Promise((resolve) => {
+    const socket = createConnection(Number(port), hostname, () => {
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: porthole\r\n\r\n`, () => socket.destroy())
+    })
+    socket.on('error', () => undefined).on('close', () => resolve())
+  })
+}
