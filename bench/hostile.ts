@@ -62,7 +62,7 @@ async function measure(size: number): Promise<void> {
 function startMeasured(file: string, socketPath: string): Promise<Running> {
   const preload = fileURLToPath(new URL('hold.ts', import.meta.url))
   const env = { NODE_OPTIONS: `--import=${preload}`, PORTHOLE_BENCH_HOLD: socketPath, PORTHOLE_LOG_LEVEL: 'info' }
-  return startPorthole(['--config', file], env)
+  return startPorthole(['--config', file], env, patienceSeconds * 1000)
 }
 
 function writeServices(folder: string, size: number, ports: readonly number[]): string {

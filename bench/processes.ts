@@ -22,7 +22,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 export type Running = { readonly found: string; readonly pid: number; stop(): Promise<void> }
 
 /**
- * Starts a process and waits, 20 s at most, until `pattern` finds its first group in what it prints. It ends with this one at
+ * Starts a process and waits, 20 s at most unless told otherwise, until `pattern` finds its first group in what it prints. It ends with this one at
  * the latest. Rejects, with what it printed, when it ends or stays silent.
  */
 export async function start(
@@ -30,6 +30,7 @@ export async function start(
   args: readonly string[],
   pattern: RegExp,
   env: Record<string, string> = {},
+  patienceMs = 20_000,
 ): Promise<Running> {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } })
   children.add(child)
@@ -38,7 +39,7 @@ export async function start(
   let isFound = false
   const found = await new Promise<string>((resolve, reject) => {
     const fail = () => reject(new Error(`${command} did not start: ${printed.slice(-2000)}`))
-    setTimeout(fail, 20_000).unref()
+    setTimeout(fail, patienceMs).unref()
     child.once('error', fail).once('exit', fail)
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => {
@@ -64,9 +65,13 @@ export async function start(
 }
 
 /** A Porthole on a free port of this machine; `found` is its URL. */
-export function startPorthole(args: readonly string[], env: Record<string, string> = {}): Promise<Running> {
+export function startPorthole(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  patienceMs?: number,
+): Promise<Running> {
   const listen = { PORTHOLE_HOST: '127.0.0.1', PORTHOLE_PORT: '0' }
-  return start(process.execPath, [...entry, ...args], /listening at (\S+)"/, { ...listen, ...env })
+  return start(process.execPath, [...entry, ...args], /listening at (\S+)"/, { ...listen, ...env }, patienceMs)
 }
 
 /** A process that listens on this many ports of an address, and accepts and closes as fast as it can. */

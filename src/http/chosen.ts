@@ -11,19 +11,19 @@ export function choose(
 ): WatchedService[] {
   const chosen = group === undefined ? [...services.values()] : [...membersOfAny(group, membersOf)]
   if (exclude === undefined) return chosen
-  const excluded = new Set(exclude)
-  return chosen.filter(({ service }) => !excluded.has(service.name))
+  return chosen.filter(({ service }) => !exclude.has(service.name))
 }
 
 /** Those that are in any of these groups, each once. */
-function membersOfAny(groups: readonly string[], membersOf: Monitor['membersOf']): ReadonlySet<WatchedService> {
-  const [first = new Set<WatchedService>(), ...others] = groups.map(membersOf)
+function membersOfAny(groups: ReadonlySet<string>, membersOf: Monitor['membersOf']): ReadonlySet<WatchedService> {
+  const [first = new Set<WatchedService>(), ...others] = Array.from(groups, membersOf)
   return others.reduce((all, members) => all.union(members), first)
 }
 
 /** A group's own quorum holds when it alone is asked for. */
-export function ownQuorum(registry: Registry, groups: readonly string[] | undefined): Quorum | undefined {
-  return groups?.length === 1 ? registry.groups.get(groups[0] ?? '')?.quorum : undefined
+export function ownQuorum(registry: Registry, groups: ReadonlySet<string> | undefined): Quorum | undefined {
+  const [only = '', ...others] = groups ?? []
+  return others.length === 0 ? registry.groups.get(only)?.quorum : undefined
 }
 
 /** When the target checked longest ago was checked; null while one never was, or there is none. */

@@ -4,8 +4,8 @@ import { reportTransition } from './transition-reports.ts'
 
 /** Which services a reader wants to hear of: those of these names, in one of these groups. What is left out does not matter. */
 export type Filter = {
-  readonly service?: readonly string[] | undefined
-  readonly group?: readonly string[] | undefined
+  readonly service?: ReadonlySet<string> | undefined
+  readonly group?: ReadonlySet<string> | undefined
 }
 
 /** A service that something happened to, with the groups it is in, or was in until then. */
@@ -27,8 +27,7 @@ export function wantsAll({ service, group }: Filter): boolean {
 /** Whether a reader wants to hear of a service. */
 export function wants({ service, group }: Filter, { name, groups }: Named): boolean {
   return (
-    (service === undefined || service.includes(name)) &&
-    (group === undefined || groups.some((member) => group.includes(member)))
+    (service === undefined || service.has(name)) && (group === undefined || groups.some((member) => group.has(member)))
   )
 }
 

@@ -4,15 +4,16 @@ import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import { createEventStreams, type EventStreamParts, type EventStreams } from './event-streams.ts'
 import { once } from './freshness.ts'
-import { oneOrMany, unknownParameters } from './health-query.ts'
+import { unknownParameters } from './health-query.ts'
 import { problemResponse, sendProblem } from './problem.ts'
+import { oneOrMany } from './repeated.ts'
 
 const EventsQuery = z.strictObject(
   {
-    service: oneOrMany.optional().meta({
+    service: oneOrMany('service').optional().meta({
       description: 'Only this service; several are allowed. It need not be registered yet.',
     }),
-    group: oneOrMany.optional().meta({
+    group: oneOrMany('group').optional().meta({
       description: 'Only services of this group; several are allowed. With `service`, both must hold.',
     }),
     lastEventId: once(z.string()).optional().meta({

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Quorum } from '../domain/quorum.ts'
 import { freshnessQuery, once } from './freshness.ts'
+import { oneOrMany } from './repeated.ts'
 
 /** `?verbose`, `?verbose=true` and `?verbose=1` ask for it; `false` and `0` do not. */
 const flag = z
@@ -8,11 +9,6 @@ const flag = z
     error: (issue) => `verbose=${issue.input}: write ?verbose, or leave it out`,
   })
   .transform((value) => value !== 'false' && value !== '0')
-
-/** A parameter that may be given several times. What is written once comes as text, what is written several times as a list. */
-export const manyOf = <Item extends z.ZodType>(item: Item) =>
-  z.preprocess((value) => (value === undefined ? value : [value].flat()), z.array(item))
-export const oneOrMany = manyOf(z.string())
 
 const degraded = z
   .enum(['200', '503'], { error: (issue) => `degraded=${issue.input}: write 503 where degraded is down, or 200` })
@@ -32,10 +28,10 @@ export const ServiceQuery = z.strictObject(
 /** The query of `GET /health`. */
 export const SetQuery = z.strictObject(
   {
-    group: oneOrMany.optional().meta({
+    group: oneOrMany('group').optional().meta({
       description: 'Only services of this group; several are allowed.',
     }),
-    exclude: oneOrMany.optional().meta({
+    exclude: oneOrMany('exclude').optional().meta({
       description: 'Leave this service out; several are allowed.',
     }),
     quorum: once(Quorum).optional().meta({

@@ -84,7 +84,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     },
     async (request, reply) => {
       const { query } = request
-      const unknown = (query.group ?? []).filter((name) => !registry.groups.has(name))
+      const unknown = [...(query.group ?? [])].filter((name) => !registry.groups.has(name))
       const details = access.showsDetails(request.raw)
       // As it is when the services are chosen: those that the registry adds while they are checked are not among them.
       const pending = registry.load.pending()
@@ -98,13 +98,13 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const freshness = readFreshness(request.headers['cache-control'], query.maxAge)
       const chosen = await freshen(asked, freshness, query.wait)
       if (chosen === null) return sendProblem(reply, 504, nothingCached)
-      const warnings = (pending === null ? (query.exclude ?? []) : [])
+      const warnings = [...(pending === null ? (query.exclude ?? []) : [])]
         .filter((name) => !registry.services.has(name))
         .map((name) => `exclude=${name}: there is no such service`)
       if (pending === null && isUnreachable(quorum, chosen))
         warnings.push(unreachableQuorum(quorum, chosen.length, 'service'))
       const { group, exclude, verbose = false } = query
-      const name = JSON.stringify([group, exclude, verbose, pending === null])
+      const name = JSON.stringify([group && [...group], exclude && [...exclude], verbose, pending === null])
       const found = await survey(chosen, { name, verbose, isFresh: chosen !== asked })
       const { listed, checkedAt } = found
       const missing = pending === null ? null : missingServices(pending, details)

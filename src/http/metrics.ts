@@ -9,14 +9,15 @@ import { z } from 'zod'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { Access } from './access.ts'
 import { needsToken, tokenRefusals } from './docs.ts'
-import { oneOrMany, unknownParameters } from './health-query.ts'
+import { unknownParameters } from './health-query.ts'
 import { problemResponse, sendProblem } from './problem.ts'
+import { oneOrMany } from './repeated.ts'
 
 const MetricsQuery = z.strictObject(
   {
-    group: oneOrMany.optional().meta({ description: 'Only services of this group; several are allowed.' }),
-    service: oneOrMany.optional().meta({ description: 'Only this service; several are allowed.' }),
-    exclude: oneOrMany.optional().meta({ description: 'Leave this service out; several are allowed.' }),
+    group: oneOrMany('group').optional().meta({ description: 'Only services of this group; several are allowed.' }),
+    service: oneOrMany('service').optional().meta({ description: 'Only this service; several are allowed.' }),
+    exclude: oneOrMany('exclude').optional().meta({ description: 'Leave this service out; several are allowed.' }),
   },
   { error: (issue) => unknownParameters(issue, 'group, service, exclude') },
 )

@@ -7,9 +7,10 @@ import { ReportedStatus } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { serviceStatusAt, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
-import { oneOrMany, unknownParameters } from './health-query.ts'
+import { unknownParameters } from './health-query.ts'
 import { problemResponse } from './problem.ts'
 import { sendPending } from './registry-pending.ts'
+import { oneOrMany } from './repeated.ts'
 import { reportedStatus } from './reports.ts'
 
 /** A service as Prometheus discovers it: what its documentation of HTTP service discovery calls a target group. */
@@ -33,7 +34,7 @@ export const DiscoveredService = z
 export type DiscoveredService = z.infer<typeof DiscoveredService>
 
 const Query = z.strictObject(
-  { group: oneOrMany.optional().meta({ description: 'Only services of this group; several are allowed.' }) },
+  { group: oneOrMany('group').optional().meta({ description: 'Only services of this group; several are allowed.' }) },
   { error: (issue) => unknownParameters(issue, 'group') },
 )
 
@@ -81,11 +82,11 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app
   const written = new WeakMap<Service, Written>()
 
   /** Services of these groups; all when none is named. */
-  function answer(reply: FastifyReply, groups: readonly string[] | undefined): FastifyReply {
+  function answer(reply: FastifyReply, groups: ReadonlySet<string> | undefined): FastifyReply {
     const now = clock.now()
     const entries: string[] = []
     for (const watched of monitor.services.values()) {
-      if (groups === undefined || watched.service.groups.some((name) => groups.includes(name))) {
+      if (groups === undefined || watched.service.groups.some((name) => groups.has(name))) {
         entries.push(entryOf(watched, now))
       }
     }

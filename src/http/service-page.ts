@@ -52,7 +52,7 @@ export function createServicePager(parts: { monitor: Monitor; registry: Registry
         const watched = monitor.services.get(all[at] ?? '')
         if (watched === undefined || !isWanted(watched)) continue
         const standing = standingOf(watched, now)
-        if (status?.includes(reportedStatus(watched, standing.status)) === false) continue
+        if (status?.has(reportedStatus(watched, standing.status)) === false) continue
         // There is a next page only if something is on it.
         if (services.length === limit) return { services, next: writeCursor(services.at(-1)?.service ?? ''), warnings }
         services.push(summarize(watched, clock, standing))
@@ -71,7 +71,7 @@ export function chooserOf(
   // The `u` flag folds case by Unicode's own table, the same wherever in a word a letter stands.
   const part = q === undefined ? null : new RegExp(RegExp.escape(q), 'iu')
   return ({ service: { name, groups, targets } }) =>
-    (group === undefined || groups.some((one) => group.includes(one))) &&
+    (group === undefined || groups.some((one) => group.has(one))) &&
     (part === null || part.test(name) || (details && targets.some((target) => part.test(target.name))))
 }
 

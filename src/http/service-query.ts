@@ -3,8 +3,9 @@ import { quote } from '../domain/quote.ts'
 import { ServiceName } from '../domain/service.ts'
 import { ReportedStatus } from '../domain/status.ts'
 import { once } from './freshness.ts'
-import { manyOf, oneOrMany, unknownParameters } from './health-query.ts'
+import { unknownParameters } from './health-query.ts'
 import { cursorOf, limitOf } from './paging.ts'
+import { manyOf, oneOrMany } from './repeated.ts'
 
 /** Where a page ended, as text that goes into a URL as it is: the last name on it, so that it stays right while services come and go. */
 export function writeCursor(name: string): string {
@@ -23,15 +24,23 @@ export const AStatus = z.enum(ReportedStatus.options, {
   error: (issue) => `${quote(issue.input)} is not a status: write ${ReportedStatus.options.join(', ')}`,
 })
 
+/** No name of a service or a target is longer, in UTF-16 code units. */
+const longestSearch = 400
+
+/** A text to search names for. */
+export const searchText = once(
+  z.string().max(longestSearch, `q is longer than ${longestSearch} characters, and no name is: write a part of a name`),
+)
+
 /** The query of `GET /v1/services`. */
 export const ServicesQuery = z.strictObject(
   {
-    group: oneOrMany.optional().meta({ description: 'Only services of this group; several are allowed.' }),
-    status: manyOf(AStatus).optional().meta({
+    group: oneOrMany('group').optional().meta({ description: 'Only services of this group; several are allowed.' }),
+    status: manyOf('status', AStatus).optional().meta({
       description:
         'Only services with this status; several are allowed. A drained service is `draining` and nothing else.',
     }),
-    q: once(z.string())
+    q: searchText
       .optional()
       .meta({ description: "Only services with this in their name or in a target's, in upper or lower case." }),
     limit: limitOf('services'),
@@ -53,10 +62,10 @@ export const NoQuery = z.strictObject(
 )
 
 /** Every parameter but the cursor, for the link to the next page. */
-export function parametersOf({ group = [], status = [], q, limit }: ServicesQuery): [name: string, value: unknown][] {
+export function parametersOf({ group, status, q, limit }: ServicesQuery): [name: string, value: unknown][] {
   return [
-    ...group.map((name): [string, unknown] => ['group', name]),
-    ...status.map((name): [string, unknown] => ['status', name]),
+    ...Array.from(group ?? [], (name): [string, unknown] => ['group', name]),
+    ...Array.from(status ?? [], (name): [string, unknown] => ['status', name]),
     ['q', q],
     ['limit', limit],
   ]

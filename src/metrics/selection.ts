@@ -2,9 +2,9 @@ import type { Service } from '../domain/service.ts'
 
 /** What a scrape asks for by name; whatever is left out does not matter. */
 export type SelectionQuery = {
-  readonly group?: readonly string[] | undefined
-  readonly service?: readonly string[] | undefined
-  readonly exclude?: readonly string[] | undefined
+  readonly group?: Iterable<string> | undefined
+  readonly service?: Iterable<string> | undefined
+  readonly exclude?: Iterable<string> | undefined
 }
 
 /** The services that a narrowed scrape is about, and the groups. */
@@ -14,7 +14,7 @@ export type Selection = {
   hasGroup(name: string): boolean
 }
 
-/** Null where the scrape is about all services. As many names may be asked for as fit into a request. */
+/** Null where the scrape is about all services. */
 export function createSelection({ group, service, exclude }: SelectionQuery): Selection | null {
   if (group === undefined && service === undefined && exclude === undefined) return null
   const [groups, services, excluded] = [group && new Set(group), service && new Set(service), new Set(exclude)]

@@ -18,7 +18,7 @@ export function overviewPage(overview: Overview, query: OverviewQuery, view: Vie
   const status = statusOfPage(overview)
   const isAsked = chooserOf(query, view.details)
   const chosen = overview.services.filter(
-    ({ watched, status }) => query.status?.includes(status) !== false && isAsked(watched),
+    ({ watched, status }) => query.status?.has(status) !== false && isAsked(watched),
   )
   const total = overview.services.length
   return html`<section class="headline" data-part="headline" data-status="${status}">
@@ -63,20 +63,20 @@ ${others.length > 0 && html`<details><summary>${others.length === 1 ? 'One more 
 }
 
 function groupChip({ name, status, quorum, counts }: GroupEntry, query: OverviewQuery, root: string): Markup {
-  const isChosen = query.group?.includes(name) ?? false
+  const isChosen = query.group?.has(name) ?? false
   const inService = counts.up + counts.degraded + counts.down + counts.unknown
   const works = counts.up + counts.degraded
   return html`<li data-key="${name}"><a class="group" data-filter data-status="${status}" href="${root}${writeQuery(toggleGroup(query, name))}"${isChosen && html` aria-current="true"`} title="quorum ${String(quorum)}">${statusShape(status)}<span>${name}</span> <small><span class="word">${status}</span> ${works}/${inService}</small></a></li>`
 }
 
 function filters({ counts }: Overview, query: OverviewQuery, { root }: View): Markup {
-  const { q = '', status = [], group = [] } = query
+  const { q = '', status, group = [] } = query
   const box = (one: ReportedStatus) =>
-    html`<label data-status="${one}"><input type="checkbox" name="status" value="${one}"${status.includes(one) && html` checked`}>${statusShape(one)}<span>${one}</span> <small data-part="count-${one}">${counts[one]}</small></label>`
+    html`<label data-status="${one}"><input type="checkbox" name="status" value="${one}"${status?.has(one) === true && html` checked`}>${statusShape(one)}<span>${one}</span> <small data-part="count-${one}">${counts[one]}</small></label>`
   return html`<form role="search" method="get" action="${root}" id="filters">
 <span class="search"><input type="search" name="q" value="${q}" placeholder="Search services and targets" aria-label="Search services and targets" aria-keyshortcuts="/" autocomplete="off" autocapitalize="off" spellcheck="false"><kbd aria-hidden="true">/</kbd></span>
 <fieldset><legend>Status</legend>${worstFirst.map(box)}</fieldset>
-<span data-part="chosen-groups">${group.map((name) => html`<input type="hidden" name="group" value="${name}">`)}</span>
+<span data-part="chosen-groups">${Array.from(group, (name) => html`<input type="hidden" name="group" value="${name}">`)}</span>
 <button type="submit">Show</button>
 </form>`
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { ReportedStatus } from '../domain/status.ts'
 import { once } from '../http/freshness.ts'
-import { manyOf, oneOrMany } from '../http/health-query.ts'
-import { AStatus } from '../http/service-query.ts'
+import { manyOf, oneOrMany } from '../http/repeated.ts'
+import { AStatus, searchText } from '../http/service-query.ts'
 
 /** How many services a page shows unless it is asked for more, and at most. */
 const shownFirst = 50
@@ -10,11 +10,13 @@ const mostShown = 3200
 
 /** The query of the page. What it does not know it passes over: links come with all sorts of things. */
 export const OverviewQuery = z.object({
-  q: once(z.string())
+  q: searchText
     .optional()
     .meta({ description: "Only services with this in their name or in a target's, in upper or lower case." }),
-  status: manyOf(AStatus).optional().meta({ description: 'Only services with this status; several are allowed.' }),
-  group: oneOrMany.optional().meta({ description: 'Only services of this group; several are allowed.' }),
+  status: manyOf('status', AStatus)
+    .optional()
+    .meta({ description: 'Only services with this status; several are allowed.' }),
+  group: oneOrMany('group').optional().meta({ description: 'Only services of this group; several are allowed.' }),
   show: once(
     z.coerce
       .number<string | number>({ error: `show is how many services are shown: write a number from 1 to ${mostShown}` })
@@ -34,18 +36,15 @@ export function moreOf(query: OverviewQuery): OverviewQuery | null {
 
 /** The same query with this group asked for, or no longer. */
 export function toggleGroup(query: OverviewQuery, name: string): OverviewQuery {
-  const { group = [] } = query
-  const others = group.filter((one) => one !== name)
-  return { ...query, group: others.length < group.length ? others : [...group, name] }
+  return { ...query, group: new Set(query.group).symmetricDifference(new Set([name])) }
 }
 
 /** A query as it is written behind the page's path; empty where nothing is asked. */
-export function writeQuery({ q, status = [], group = [], show }: OverviewQuery): string {
+export function writeQuery({ q, status = new Set(), group = new Set(), show }: OverviewQuery): string {
   const parameters = new URLSearchParams()
   if (q !== undefined && q !== '') parameters.set('q', q)
-  // All is the same as none; somebody may write one of them several times.
-  const statuses = new Set(status)
-  if (statuses.size < ReportedStatus.options.length) for (const one of statuses) parameters.append('status', one)
+  // All is the same as none.
+  if (status.size < ReportedStatus.options.length) for (const one of status) parameters.append('status', one)
   for (const one of group) parameters.append('group', one)
   if (show !== shownFirst) parameters.set('show', String(show))
   return parameters.size === 0 ? '' : `?${parameters}`
