@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../src/clock.ts'
 import { type Target, targetAt } from '../src/domain/target.ts'
-import { boundInFlight, descriptorLimit } from '../src/prober/descriptors.ts'
+import { shareDescriptors } from '../src/prober/descriptors.ts'
 import { startKernelProber } from '../src/prober/kernel/kernel.ts'
 import { awaitOutcome, type Prober } from '../src/prober/prober.ts'
 import { createResolver } from '../src/prober/resolver.ts'
@@ -25,7 +25,7 @@ async function measure(): Promise<void> {
   const clock = systemClock()
   const prober = await startKernelProber({ clock, resolver: createResolver({ clock }) })
   if (typeof prober === 'string') throw new Error(`the kernel prober cannot run here: ${prober}`)
-  const count = boundInFlight(wanted, descriptorLimit())
+  const count = shareDescriptors({ wanted, lookUps: 0 }).checks
   console.log(`${count} checks in flight, none of them answered; how long after its deadline each ends`)
   const begin = clock.now()
   const end = begin + 2 * timeoutMs + rounds * secondsPerRound * 1000

@@ -4,6 +4,7 @@ import { systemClock } from '../src/clock.ts'
 import { createDialRules } from '../src/domain/dial-rules.ts'
 import { defaultLimits } from '../src/domain/limits.ts'
 import { createAccess } from '../src/http/access.ts'
+import { createConnections } from '../src/http/connections.ts'
 import { createEventStreams } from '../src/http/event-streams.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import { createHistory } from '../src/monitor/history.ts'
@@ -56,6 +57,7 @@ export async function generateDocument(): Promise<string> {
     access,
     registrar,
     streams,
+    connections: createConnections({ max: 1, clock }),
     limits: defaultLimits,
     placeOf: () => null,
     dialRules: () => rules,

@@ -11,6 +11,7 @@ import type { Clock } from './clock.ts'
 import type { DialRules } from './domain/dial-rules.ts'
 import type { Limits } from './domain/limits.ts'
 import type { Access } from './http/access.ts'
+import type { Connections } from './http/connections.ts'
 import { addDocs, describeDetails } from './http/docs.ts'
 import { drainRoutes } from './http/drain.ts'
 import type { EventStreams } from './http/event-streams.ts'
@@ -51,6 +52,7 @@ export type AppParts = {
   readonly registrar: Registrar
   /** Who reads what happens. */
   readonly streams: EventStreams
+  readonly connections: Connections
   readonly limits: Limits
   /** Where the configuration defines a service; null for those it does not. */
   readonly placeOf: (name: string) => string | null
@@ -115,6 +117,13 @@ export async function buildApp(
   await app.register(badgeRoutes, parts)
   refuse()
   openFastLane(app, { ...parts, render })
+  parts.connections.watch(app.server)
+  parts.connections.crowded.subscribe((crowding) =>
+    app.log.warn(
+      crowding,
+      'as many connections are open as may be: the oldest idle ones of the client that holds the most are closed for new ones',
+    ),
+  )
   parts.access.limited.subscribe((client) => app.log.warn({ client }, 'too many wrong tokens: no more are compared'))
   return app
 }

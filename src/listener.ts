@@ -1,3 +1,63 @@
+import { once } from 'node:events'
+import net, { type AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+
+/** Where to listen. */
+type Place = { readonly host: string; readonly port: number }
+
+/** Where Porthole listens. */
+export type Listening = {
+  /** Such as `http://127.0.0.1:8080`. */
+  readonly url: string
+  /** Stops what the server's own close does not stop, and resolves once the connections of that have ended. */
+  close(): Promise<void>
+}
+
+/** The other loopback address, by the one that is listened at. */
+const otherLoopback: Readonly<Record<string, string>> = { '127.0.0.1': '::1', '::1': '127.0.0.1' }
+
+/**
+ * Listens; an error says why it cannot. `localhost` stands for both loopback addresses. Fastify would make a second HTTP server for the
+ * other one, which knows neither the bound on connections nor the fast path, so its connections are handed to the one server here.
+ */
+export async function listenAt(
+  app: FastifyInstance,
+  { host, port }: Place,
+): Promise<Listening | NodeJS.ErrnoException> {
+  const [first, ...others] = host === 'localhost' ? ['127.0.0.1', '::1'] : [host]
+  let url = await listen(app, { host: first as string, port })
+  for (const other of others) if (isNoAddress(url)) url = await listen(app, { host: other, port })
+  if (typeof url !== 'string') return url
+  const close = host === 'localhost' ? await listenBeside(app) : null
+  return { url, close: async () => close?.() }
+}
+
+const listen = (app: FastifyInstance, { host, port }: Place) =>
+  app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => error)
+
+/** Whether the machine has no such address, as where IPv6 or IPv4 is switched off. */
+const isNoAddress = (url: string | NodeJS.ErrnoException) =>
+  typeof url !== 'string' && (url.code === 'EADDRNOTAVAIL' || url.code === 'EAFNOSUPPORT')
+
+/** Listens at the other loopback address and the same port. Returns null where the machine has no such address, or the port is taken there. */
+async function listenBeside(app: FastifyInstance): Promise<(() => Promise<void>) | null> {
+  const { address, port } = app.server.address() as AddressInfo
+  const host = otherLoopback[address]
+  if (host === undefined) return null
+  // As http.createServer() has its sockets.
+  const beside = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+    app.server.emit('connection', socket),
+  )
+  beside.listen(port, host)
+  try {
+    await once(beside, 'listening')
+  } catch {
+    return null
+  }
+  app.log.info(`Server listening at http://${host.includes(':') ? `[${host}]` : host}:${port}`)
+  return () => new Promise((done) => beside.close(() => done()))
+}
+
 /** Why Porthole cannot listen there, and what to do about it; what is no fault of the place is thrown on. */
 export function whyNoListener(
   error: NodeJS.ErrnoException,

@@ -9,9 +9,10 @@ import { createDialRules } from './domain/dial-rules.ts'
 import type { Pause } from './domain/pause.ts'
 import type { Service } from './domain/service.ts'
 import { createAccess } from './http/access.ts'
-import { createEventStreams } from './http/event-streams.ts'
+import { createConnections } from './http/connections.ts'
+import { createEventStreams, mostStreams } from './http/event-streams.ts'
 import { createInForce } from './in-force.ts'
-import { whyNoListener } from './listener.ts'
+import { type Listening, listenAt, whyNoListener } from './listener.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { watchGateways } from './monitor/gateways.ts'
 import { createHistory } from './monitor/history.ts'
@@ -26,7 +27,7 @@ import { coverAll } from './monitor/responsibility.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
 import { forgetCounts } from './monitor/watch.ts'
 import { createForeignWordLog, logNews, logReplicaNews } from './news.ts'
-import { boundInFlight, descriptorLimit } from './prober/descriptors.ts'
+import { shareDescriptors } from './prober/descriptors.ts'
 import { createResolver } from './prober/resolver.ts'
 import { countLookUpThreads } from './prober/resolver-options.ts'
 import { startProber } from './prober/start.ts'
@@ -92,7 +93,9 @@ export async function serve(
   const commons = config.replicas === null ? null : await joinOthers(config.replicas)
   const clock = commons?.clock ?? machineClock
   const resolver = createResolver({ clock, maxInFlight: lookUpThreads })
-  const started = await startProber(config.prober, clock, resolver, machineClock.suspendedMs)
+  const descriptors = shareDescriptors({ wanted: config.maxInFlight, lookUps: lookUpThreads })
+  const { checks: maxInFlight, extraDials: maxExtraDials } = descriptors
+  const started = await startProber(config.prober, clock, resolver, machineClock.suspendedMs, maxExtraDials)
   if (typeof started === 'string') return `the ${config.prober} prober cannot run here: ${started}`
   const { prober, why } = started
   let latest: Pick<Config, 'services' | 'places' | 'access'> = config
@@ -101,7 +104,6 @@ export async function serve(
   // Without a token nothing can be registered here, so the file is the registry. Another replica may have tokens, or a newer file.
   const isFileAlone = commons === null && (data === null || config.access.tokens.length === 0)
   const registry = createRegistry(isFileAlone ? nothingToLoad : createRegistryLoad(whyPending))
-  const maxInFlight = boundInFlight(config.maxInFlight, descriptorLimit())
   const responsibility = commons?.assignment ?? coverAll()
   const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, responsibility, pauses })
   const loop = createLoop({ monitor, clock, responsibility, pauses })
@@ -121,7 +123,8 @@ export async function serve(
   })
   const replica = commons?.create({ ...about, apply: inForce.put }) ?? null
   const access = createAccess({ settings: config.access, clock })
-  const streams = createEventStreams({ log: transitions, registry, clock })
+  const connections = createConnections({ max: descriptors.connections, clock })
+  const streams = createEventStreams({ log: transitions, registry, clock, maxStreams: mostStreams(connections.max) })
   const readiness = createReadiness(monitor, keeper, replica)
   const gateways = watchGateways({ monitor })
   const metrics = createMetrics({
@@ -132,6 +135,7 @@ export async function serve(
     keeper,
     replica,
     streams,
+    connections,
     prober: prober.name,
     version,
     pausedMs: running.totalMs,
@@ -145,6 +149,7 @@ export async function serve(
     access,
     registrar,
     streams,
+    connections,
     limits,
     placeOf: (name: string) => placeOf(latest, name),
     dialRules,
@@ -231,6 +236,8 @@ export async function serve(
     metrics.configReloaded(true, readAt)
   }
 
+  let closeListener: Listening['close'] = async () => undefined
+
   async function close(): Promise<void> {
     readiness.drain()
     await sleep(first.shutdownDelayMs)
@@ -242,7 +249,7 @@ export async function serve(
     registrations.close()
     // Others go on at once with what this one checked.
     await replica?.close()
-    const closed = app.close()
+    const closed = Promise.all([app.close(), closeListener()])
     await Promise.race([closed, sleep(closeGraceMs)])
     await prober.close()
     await Promise.race([closed, sleep(closeGraceMs)])
@@ -269,21 +276,25 @@ export async function serve(
   running.start(prober)
   await keeper?.start()
   const joined = replica?.start()
-  const url = await app.listen({ ...config.listen }).catch((error: NodeJS.ErrnoException) => error)
-  if (url instanceof Error) {
+  const listening = await listenAt(app, config.listen)
+  if (listening instanceof Error) {
     await prober.close()
     await keeper?.close()
     await replica?.close()
-    return whyNoListener(url, config.listen)
+    return whyNoListener(listening, config.listen)
   }
-  log.info({ prober: prober.name, maxInFlight }, `the ${prober.name} prober checks: ${why}`)
+  closeListener = listening.close
+  log.info(
+    { prober: prober.name, maxInFlight, maxConnections: connections.max },
+    `the ${prober.name} prober checks: ${why}`,
+  )
   await joined
   loop.start()
   members.start()
   const stopGivingBack = keepGivingBack()
   const isBehind = watchBacklog(monitor)
   return {
-    url,
+    url: listening.url,
     log,
     services: registry.services,
     reload,

@@ -55,13 +55,23 @@ type Options = {
   readonly access?: Partial<AccessSettings>
   readonly limits?: Partial<Limits>
   readonly load?: RegistryLoad
+  readonly maxConnections?: number
   readonly dial?: DialSettings
   readonly logger?: FastifyServerOptions['logger']
 }
 
 /** Porthole's HTTP server with parts of its own and no schedule: tests say when to check. Closes itself after the test. */
 export async function build(t: Scope, services: readonly Service[] = [], options: Options = {}): Promise<Built> {
-  const { groups = {}, clock = systemClock(), access = {}, limits = {}, dial, load, logger = false } = options
+  const {
+    groups = {},
+    clock = systemClock(),
+    access = {},
+    limits = {},
+    dial,
+    load,
+    logger = false,
+    maxConnections,
+  } = options
   const prober = options.prober ?? createPortableProber({ clock })
   const parts = createParts({
     prober,
@@ -70,6 +80,7 @@ export async function build(t: Scope, services: readonly Service[] = [], options
     limits,
     ...(load === undefined ? {} : { load }),
     ...(dial === undefined ? {} : { dial }),
+    ...(maxConnections === undefined ? {} : { maxConnections }),
   })
   const { monitor, registry, readiness, metrics } = parts
   const put = (next: readonly Service[]) => void registry.replaceAll(next, quorumsOf({ groups }))

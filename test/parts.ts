@@ -3,7 +3,8 @@ import { type Clock, systemClock } from '../src/clock.ts'
 import { createDialRules, type DialSettings } from '../src/domain/dial-rules.ts'
 import { defaultLimits, type Limits } from '../src/domain/limits.ts'
 import { type AccessSettings, createAccess } from '../src/http/access.ts'
-import { createEventStreams } from '../src/http/event-streams.ts'
+import { createConnections } from '../src/http/connections.ts'
+import { createEventStreams, mostStreams } from '../src/http/event-streams.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import type { OwnParts } from '../src/metrics/own.ts'
 import type { ReplicaView } from '../src/metrics/replicas.ts'
@@ -30,6 +31,8 @@ export type PartOptions = {
   readonly limits?: Partial<Limits>
   /** Whether the registry was read; without it there is nothing to read. */
   readonly load?: RegistryLoad
+  /** How many HTTP connections may be open. */
+  readonly maxConnections?: number
   /** Tests listen on loopback: without any it may be dialled. */
   readonly dial?: DialSettings
 }
@@ -45,13 +48,15 @@ export function createParts(options: PartOptions): AppParts {
   const dialRules = () => rules
   const monitor = createMonitor({ registry, prober, clock, maxInFlight: 1000, dialRules })
   const log = createTransitionLog({ monitor, clock })
-  const streams = createEventStreams({ log, registry, clock })
+  const connections = createConnections({ max: options.maxConnections ?? 1000, clock })
+  const streams = createEventStreams({ log, registry, clock, maxStreams: mostStreams(connections.max) })
   return {
     monitor,
     registry,
     log,
     history: createHistory({ monitor }),
     streams,
+    connections,
     registrar: createRegistrar({
       registry,
       store: createMemoryStore({ maxCount: 1000, maxAgeMs: 3_600_000 }),
@@ -64,7 +69,7 @@ export function createParts(options: PartOptions): AppParts {
     access: createAccess({ settings: { tokens: [], details: 'all', ...access }, clock }),
     readiness: createReadiness(monitor),
     metrics: createMetrics(
-      { monitor, registry, clock, keeper, replica, streams, prober: prober.name, version, gateways },
+      { monitor, registry, clock, keeper, replica, streams, connections, prober: prober.name, version, gateways },
       { runtime: false },
     ),
     clock,

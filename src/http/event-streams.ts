@@ -8,6 +8,10 @@ import { type Batch, batchOf, type EventReader, openReader } from './event-reade
 
 /** How long readers may take for the rest when the server closes, before their connections are cut. */
 const closeGraceMs = 500
+/** More streams than this are not open at once. */
+const enoughStreams = 1000
+/** Streams have this share of the connections, so that probes and scrapes always find room. */
+const streamsShare = 3 / 4
 /** How many readers are told in one turn, so that nobody else waits for all of them. */
 const readersPerTurn = 20
 
@@ -41,6 +45,11 @@ export type EventStreams = {
   stats(): { open: number; dropped: number }
 }
 
+/** How many event streams may be open where so many connections may be. */
+export function mostStreams(maxConnections: number): number {
+  return Math.max(1, Math.min(enoughStreams, Math.floor(maxConnections * streamsShare)))
+}
+
 /** Tells readers what is logged and what changes in the registry. Listens to both once, however many readers there are. */
 export function createEventStreams({
   log,
@@ -48,7 +57,7 @@ export function createEventStreams({
   clock,
   heartbeatMs = 15_000,
   maxBufferedBytes = 1024 * 1024,
-  maxStreams = 1000,
+  maxStreams = enoughStreams,
 }: EventStreamParts): EventStreams {
   const readers = new Set<EventReader>()
   let news: News[] = []

@@ -7,6 +7,8 @@ export type OwnParts = {
   readonly registry: Registry
   readonly keeper: { keeping(): Keeping } | null
   readonly streams: { stats(): { open: number; dropped: number } }
+  /** HTTP connections, and how many were closed to make room, by reason. */
+  readonly connections?: { readonly max: number; stats(): { open: number; closed: Readonly<Record<string, number>> } }
   /** How long this process and its prober did not run so far, in milliseconds. */
   readonly pausedMs?: () => { readonly process: number; readonly prober: number }
 }
@@ -15,7 +17,7 @@ const noPause = { process: 0, prober: 0 }
 
 /** Adds what tells how Porthole itself does, the checks apart. */
 export function addOwnMetrics(
-  { registry, keeper, streams, pausedMs = () => noPause }: OwnParts,
+  { registry, keeper, streams, connections, pausedMs = () => noPause }: OwnParts,
   register: Register,
 ): void {
   const registers = [register]
@@ -38,6 +40,7 @@ export function addOwnMetrics(
     )
   }
   gauge('porthole_event_streams', 'Readers of the event stream.', () => streams.stats().open)
+  if (connections !== undefined) addConnections(connections, register)
   const paused: Counter = new Counter({
     name: 'porthole_pause_seconds_total',
     help: 'How long Porthole, or its prober alone, did not run although it was alive: stopped, suspended, or starved for a second or more.',
@@ -55,6 +58,31 @@ export function addOwnMetrics(
     collect: () => {
       dropped.reset()
       dropped.inc(streams.stats().dropped)
+    },
+  })
+}
+
+function addConnections({ max, stats }: NonNullable<OwnParts['connections']>, register: Register): void {
+  const registers = [register]
+  const open: Gauge = new Gauge({
+    name: 'porthole_http_connections',
+    help: 'HTTP connections that are open.',
+    registers,
+    collect: () => open.set(stats().open),
+  })
+  new Gauge({
+    name: 'porthole_http_connections_max',
+    help: 'How many HTTP connections may be open at once, as the limit of file descriptors allows.',
+    registers,
+  }).set(max)
+  const closed: Counter = new Counter({
+    name: 'porthole_http_connections_closed_total',
+    help: 'HTTP connections that were closed because as many were open as may be: before a request came (unused), between requests (idle), or at once because requests were under way on all others (full).',
+    labelNames: ['reason'],
+    registers,
+    collect: () => {
+      closed.reset()
+      for (const [reason, count] of Object.entries(stats().closed)) closed.inc({ reason }, count)
     },
   })
 }

@@ -42,12 +42,13 @@ export type Dialler<Handle> = {
 /** A prober that looks names up and dials their addresses, both within the check's one deadline. It owns the resolver. */
 export function proberOf<Handle>(
   dialler: Dialler<Handle>,
-  { clock, resolver }: { clock: Clock; resolver: Resolver },
+  { clock, resolver, maxExtraDials }: { clock: Clock; resolver: Resolver; maxExtraDials?: number | undefined },
 ): Prober {
   let closed = false
   const names = createHeldNames({ clock, resolver })
   const racer = createRacer<Handle>({
     clock,
+    maxExtraDials,
     cancel: dialler.cancel,
     dial: (ip, request, startedAt, deadline, ended) =>
       dial(ip, formatAddress(ip, request.target.port), request, startedAt, deadline, ended),

@@ -17,6 +17,7 @@ export type PortableParts = {
   /** Belongs to the prober from here on, and is closed with it. */
   readonly resolver?: Resolver
   readonly connect?: Connect
+  readonly maxExtraDials?: number | undefined
 }
 
 /** How long a peer is given to answer our FIN with its own, in milliseconds. */
@@ -30,6 +31,7 @@ export function createPortableProber({
   clock,
   resolver = createResolver({ clock }),
   connect = net.connect,
+  maxExtraDials,
 }: PortableParts): Prober {
   const sockets = new Set<Socket>()
 
@@ -101,7 +103,7 @@ export function createPortableProber({
       await Promise.all(gone)
     },
   }
-  return proberOf(dialler, { clock, resolver })
+  return proberOf(dialler, { clock, resolver, maxExtraDials })
 }
 
 /**

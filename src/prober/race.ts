@@ -25,6 +25,11 @@ export type RaceParts<Handle> = {
   ) => Handle | null
   /** Closes the socket of a dial under way. What came of it is ignored, whether or not the dial still calls back. */
   readonly cancel: (handle: Handle) => void
+  /**
+   * How many dials may run beside the first one of their race, of all races together: each holds a descriptor that the bound on checks under way does
+   * not count. Beyond that an address waits until one before it failed, or until there is room.
+   */
+  readonly maxExtraDials?: number | undefined
 }
 
 /** Checks a name that has several addresses. */
@@ -39,7 +44,13 @@ export type Racer = {
 /** An address that is being dialled, or was. */
 type Runner<Handle> = { readonly ip: string; readonly begunAt: number; handle: Handle | null; attempt: Attempt | null }
 
-export function createRacer<Handle>({ clock, dial, cancel }: RaceParts<Handle>): Racer {
+export function createRacer<Handle>({
+  clock,
+  dial,
+  cancel,
+  maxExtraDials = Number.POSITIVE_INFINITY,
+}: RaceParts<Handle>): Racer {
+  let extraDials = 0
   /** By target: the address that connected last though others go before it, and until when. */
   const preferred = new Map<string, { readonly ip: string; readonly until: number }>()
 
@@ -70,10 +81,17 @@ export function createRacer<Handle>({ clock, dial, cancel }: RaceParts<Handle>):
       const delayMs = Math.min(attemptDelayMs, (deadline - clock.now()) / (order.length + 1))
       const runners: Runner<Handle>[] = []
       let isOver = false
+      let open = 0
       let stopWaiting = () => {}
 
       function begin(): void {
         stopWaiting()
+        if (open > 0 && extraDials >= maxExtraDials) {
+          stopWaiting = atDeadline(clock, clock.now() + delayMs, begin)
+          return
+        }
+        if (open > 0) extraDials++
+        open++
         const ip = order[runners.length] as string
         const runner: Runner<Handle> = { ip, begunAt: clock.now(), handle: null, attempt: null }
         runners.push(runner)
@@ -83,6 +101,8 @@ export function createRacer<Handle>({ clock, dial, cancel }: RaceParts<Handle>):
 
       function take(runner: Runner<Handle>, outcome: Parameters<CheckEnded>[0]): void {
         if (isOver) return
+        open--
+        if (open > 0) extraDials--
         if (outcome === undefined) {
           finish(undefined)
           return
@@ -93,18 +113,22 @@ export function createRacer<Handle>({ clock, dial, cancel }: RaceParts<Handle>):
           if (runner.ip === addresses[0]) preferred.delete(target.name)
           else prefer(target.name, runner.ip)
           finish({ ...outcome, startedAt })
-        } else if (runner === runners.at(-1) && runners.length < order.length) begin()
+        } else if (hasNext() && (runner === runners.at(-1) || open === 0)) begin()
         else finishIfAllFailed()
       }
 
+      /** An address that had to wait for room until the deadline is not dialled. */
+      const hasNext = () => runners.length < order.length && clock.now() < deadline
+
       function finishIfAllFailed(): void {
         const [first, ...rest] = runners.flatMap(({ attempt }) => attempt ?? [])
-        if (runners.length < order.length || rest.length + 1 < runners.length || first === undefined) return
+        if (hasNext() || open > 0 || first === undefined) return
         finish(outcomeOfAttempts([first, ...rest], startedAt))
       }
 
       function finish(outcome: Parameters<CheckEnded>[0]): void {
         isOver = true
+        extraDials -= Math.max(0, open - 1)
         stopWaiting()
         for (const { handle, attempt } of runners) if (attempt === null && handle !== null) cancel(handle)
         if (request.tellAddress !== undefined && outcome !== undefined) tellAddresses(request.tellAddress)

@@ -17,12 +17,13 @@ const request = (name = 'db:5432', timeoutMs = 60_000): CheckRequest => ({
 })
 
 /** A racer whose dials end when the test says so, or at once as `ends` says. */
-function build(clock: Clock = system, ends: Record<string, Reason> = {}) {
+function build(clock: Clock = system, ends: Record<string, Reason> = {}, maxExtraDials?: number) {
   const dialled: string[] = []
   const cancelled: string[] = []
   const underWay = new Map<string, (reason: Reason | undefined) => void>()
   const racer = createRacer<string>({
     clock,
+    maxExtraDials,
     dial(ip, _request, startedAt, _deadline, ended) {
       dialled.push(ip)
       const end = (reason: Reason | undefined) => {
@@ -83,6 +84,39 @@ test('the dials that are still under way are cancelled once one connects', async
   underWay.get(third)?.('connected')
   assert.equal((await ended)?.address, `${third}:5432`)
   assert.deepEqual(cancelled, [first])
+})
+
+test('a further address waits while as many extra dials as allowed are under way, of all races together', async () => {
+  const { race, dialled, underWay, until } = build(system, {}, 1)
+  const ended = race()
+  await until(2)
+  const other = race(request('other:5432'))
+  // Each gets several turns to dial more in vain.
+  await new Promise((done) => setTimeout(done, 600))
+  assert.deepEqual(dialled, [first, second, first])
+  underWay.get(second)?.('connected')
+  assert.equal((await ended)?.address, `${second}:5432`)
+  await until(4)
+  underWay.get(second)?.('connected')
+  assert.equal((await other)?.address, `${second}:5432`)
+})
+
+test('without room for extra dials an address is dialled once the one before failed, and none after the deadline', async () => {
+  let now = 0
+  const clock: Clock = { ...system, now: () => now }
+  const { race, dialled, underWay } = build(clock, {}, 0)
+  const ended = race()
+  underWay.get(first)?.('refused')
+  underWay.get(second)?.('refused')
+  assert.deepEqual(dialled, [first, second, third])
+  underWay.get(third)?.('refused')
+  assert.equal((await ended)?.reason, 'refused')
+
+  const late = race()
+  now = 60_000
+  underWay.get(first)?.('timeout')
+  assert.equal((await late)?.reason, 'timeout')
+  assert.deepEqual(dialled.slice(3), [first])
 })
 
 test('what comes of a dial after the race is over is ignored', async () => {

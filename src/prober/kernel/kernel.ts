@@ -27,7 +27,8 @@ export type KernelParts = {
   readonly clock: Clock
   readonly resolver: Resolver
   /** How much of the clock's instants is time in which the machine was suspended, in milliseconds: the worker's clock stands still then. */
-  readonly suspendedMs?: () => number
+  readonly suspendedMs?: (() => number) | undefined
+  readonly maxExtraDials?: number | undefined
 }
 
 /** A dial whose finding is awaited. */
@@ -40,12 +41,13 @@ export async function startKernelProber({
   clock,
   resolver,
   suspendedMs = () => 0,
+  maxExtraDials,
 }: KernelParts): Promise<Prober | string> {
   try {
     epollEventSize(process.arch)
     const libc = await loadLibc()
     const { dialler, stalledSince } = await startDialler(libc, clock, suspendedMs)
-    return { ...proberOf(dialler, { clock, resolver }), stalledSince }
+    return { ...proberOf(dialler, { clock, resolver, maxExtraDials }), stalledSince }
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   }

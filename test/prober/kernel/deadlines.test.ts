@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../../src/clock.ts'
-import { boundInFlight, descriptorLimit } from '../../../src/prober/descriptors.ts'
+import { shareDescriptors } from '../../../src/prober/descriptors.ts'
 import { awaitOutcome } from '../../../src/prober/prober.ts'
 import { enterNamespace, sh } from '../../namespace.ts'
 import { checkOnce, listen, targetOf } from '../contract.ts'
@@ -22,7 +22,7 @@ RULES`)
     const prober = await makeKernel({ clock })
     t.after(prober.close)
     const wanted = 10_000
-    const count = boundInFlight(wanted, descriptorLimit())
+    const count = shareDescriptors({ wanted, lookUps: 0 }).checks
     if (count < wanted) t.diagnostic(`only ${count} in flight: the limit of file descriptors allows no more`)
 
     const checks = Array.from({ length: count }, async (_, i) => {
