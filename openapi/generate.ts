@@ -15,6 +15,7 @@ import type { Prober } from '../src/prober/prober.ts'
 import { createReadiness } from '../src/readiness.ts'
 import { createRegistrar } from '../src/registrar/registrar.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
+import { createTimeSlices } from '../src/time-slices.ts'
 
 /** The committed document. */
 export const documentFile = new URL('openapi.json', import.meta.url)
@@ -58,6 +59,7 @@ export async function generateDocument(): Promise<string> {
     registrar,
     streams,
     connections: createConnections({ max: 1, clock }),
+    slices: createTimeSlices(),
     limits: defaultLimits,
     placeOf: () => null,
     dialRules: () => rules,

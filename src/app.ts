@@ -19,6 +19,7 @@ import { eventRoutes, eventsRoute } from './http/events.ts'
 import { openFastLane } from './http/fast-lane.ts'
 import { healthRoutes } from './http/health.ts'
 import { metricsRoutes } from './http/metrics.ts'
+import { createNameOrder, type NameOrder } from './http/name-order.ts'
 import { closeAfterUnreadBody } from './http/no-body.ts'
 import { answerOptions } from './http/options.ts'
 import { probeRoutes } from './http/probes.ts'
@@ -38,6 +39,7 @@ import { badgeRoutes } from './page/badge-routes.ts'
 import { pageRoutes } from './page/routes.ts'
 import type { Readiness } from './readiness.ts'
 import type { Registrar } from './registrar/registrar.ts'
+import type { TimeSlices } from './time-slices.ts'
 
 /** How long a request may take to arrive, in milliseconds. */
 const requestTimeoutMs = 10_000
@@ -63,6 +65,8 @@ export type AppParts = {
   /** Why this replica cannot work with the others, as a sentence; null while it can, or is none. */
   readonly whySolo?: () => string | null
   readonly clock: Clock
+  /** What loops over many services share the event loop by. */
+  readonly slices: TimeSlices
   readonly version: string
 }
 
@@ -109,11 +113,13 @@ export async function buildApp(
 
   await addDocs(app, parts.version)
   const render = createServiceRenderer(parts.clock)
+  const names = createNameOrder(parts)
+  app.addHook('onClose', async () => names.close())
   await app.register(healthRoutes, { ...parts, render })
   await app.register(probeRoutes, parts)
   await app.register(metricsRoutes, parts)
-  await app.register(detailRoutes, parts)
-  await app.register(pageRoutes, parts)
+  await app.register(detailRoutes, { ...parts, names })
+  await app.register(pageRoutes, { ...parts, names })
   await app.register(badgeRoutes, parts)
   refuse()
   openFastLane(app, { ...parts, render })
@@ -135,7 +141,7 @@ async function requireHost({ raw }: FastifyRequest, reply: FastifyReply): Promis
 }
 
 /** Everything under /v1: it shows targets and addresses, and with `details: token` is closed to who has none. */
-const detailRoutes: FastifyPluginAsync<AppParts> = async (app, parts) => {
+const detailRoutes: FastifyPluginAsync<AppParts & { names: NameOrder }> = async (app, parts) => {
   app.addHook('onRequest', parts.access.requireTokenForDetails)
   describeDetails(app)
   await app.register(serviceRoutes, parts)

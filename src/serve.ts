@@ -38,6 +38,7 @@ import type { Commons } from './replicas/start.ts'
 import { createKeeper, type Keeper } from './store/keeper.ts'
 import { createMemoryStore } from './store/memory.ts'
 import { openSqliteStore } from './store/sqlite.ts'
+import { createTimeSlices } from './time-slices.ts'
 
 /** A running Porthole. */
 export type Porthole = {
@@ -105,7 +106,8 @@ export async function serve(
   const isFileAlone = commons === null && (data === null || config.access.tokens.length === 0)
   const registry = createRegistry(isFileAlone ? nothingToLoad : createRegistryLoad(whyPending))
   const responsibility = commons?.assignment ?? coverAll()
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, responsibility, pauses })
+  const slices = createTimeSlices()
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, responsibility, pauses, slices })
   const loop = createLoop({ monitor, clock, responsibility, pauses })
   const members = createMembers({ monitor, registry, resolver, clock, maxMembers: limits.targets, responsibility })
   const source = commons?.alone ?? monitor.transitions
@@ -124,7 +126,13 @@ export async function serve(
   const replica = commons?.create({ ...about, apply: inForce.put }) ?? null
   const access = createAccess({ settings: config.access, clock })
   const connections = createConnections({ max: descriptors.connections, clock })
-  const streams = createEventStreams({ log: transitions, registry, clock, maxStreams: mostStreams(connections.max) })
+  const streams = createEventStreams({
+    log: transitions,
+    registry,
+    clock,
+    slices,
+    maxStreams: mostStreams(connections.max),
+  })
   const readiness = createReadiness(monitor, keeper, replica)
   const gateways = watchGateways({ monitor })
   const metrics = createMetrics({
@@ -140,6 +148,7 @@ export async function serve(
     version,
     pausedMs: running.totalMs,
     omit: config.metrics.omit,
+    slices,
   })
   const parts = {
     monitor,
@@ -157,6 +166,7 @@ export async function serve(
     metrics,
     whySolo: () => replica?.standing().failure ?? null,
     clock,
+    slices,
     version,
   }
   const app = await buildApp(parts, { level: config.logLevel })

@@ -22,6 +22,7 @@ import { createPortableProber } from '../src/prober/portable.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import type { Readiness } from '../src/readiness.ts'
 import type { Registrar } from '../src/registrar/registrar.ts'
+import type { TimeSlices } from '../src/time-slices.ts'
 import { createParts } from './parts.ts'
 import type { Scope } from './process.ts'
 import { sampleOutcome } from './samples.ts'
@@ -58,6 +59,7 @@ type Options = {
   readonly maxConnections?: number
   readonly dial?: DialSettings
   readonly logger?: FastifyServerOptions['logger']
+  readonly slices?: TimeSlices
 }
 
 /** Porthole's HTTP server with parts of its own and no schedule: tests say when to check. Closes itself after the test. */
@@ -71,6 +73,7 @@ export async function build(t: Scope, services: readonly Service[] = [], options
     load,
     logger = false,
     maxConnections,
+    slices,
   } = options
   const prober = options.prober ?? createPortableProber({ clock })
   const parts = createParts({
@@ -79,6 +82,7 @@ export async function build(t: Scope, services: readonly Service[] = [], options
     access,
     limits,
     ...(load === undefined ? {} : { load }),
+    ...(slices === undefined ? {} : { slices }),
     ...(dial === undefined ? {} : { dial }),
     ...(maxConnections === undefined ? {} : { maxConnections }),
   })

@@ -20,6 +20,7 @@ import { createReadiness } from '../src/readiness.ts'
 import { createRegistrar } from '../src/registrar/registrar.ts'
 import type { Standing } from '../src/replicas/standing.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
+import { createTimeSlices, type TimeSlices } from '../src/time-slices.ts'
 
 export type PartOptions = {
   readonly prober: Prober
@@ -35,21 +36,22 @@ export type PartOptions = {
   readonly maxConnections?: number
   /** Tests listen on loopback: without any it may be dialled. */
   readonly dial?: DialSettings
+  readonly slices?: TimeSlices
 }
 
 /** The parts of a Porthole without a schedule and without any service. */
 export function createParts(options: PartOptions): AppParts {
   const { prober, clock = systemClock(), access = {}, keeper = null, replica = null } = options
-  const { gateways = { counts: () => new Map() } } = options
+  const { gateways = { counts: () => new Map() }, slices = createTimeSlices() } = options
   const version = '0.0.0-test'
   const registry = createRegistry(options.load)
   const limits = { ...defaultLimits, ...options.limits }
   const rules = createDialRules(options.dial ?? { loopback: true })
   const dialRules = () => rules
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 1000, dialRules })
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 1000, dialRules, slices })
   const log = createTransitionLog({ monitor, clock })
   const connections = createConnections({ max: options.maxConnections ?? 1000, clock })
-  const streams = createEventStreams({ log, registry, clock, maxStreams: mostStreams(connections.max) })
+  const streams = createEventStreams({ log, registry, clock, slices, maxStreams: mostStreams(connections.max) })
   return {
     monitor,
     registry,
@@ -69,10 +71,23 @@ export function createParts(options: PartOptions): AppParts {
     access: createAccess({ settings: { tokens: [], details: 'all', ...access }, clock }),
     readiness: createReadiness(monitor),
     metrics: createMetrics(
-      { monitor, registry, clock, keeper, replica, streams, connections, prober: prober.name, version, gateways },
+      {
+        monitor,
+        registry,
+        clock,
+        keeper,
+        replica,
+        streams,
+        connections,
+        prober: prober.name,
+        version,
+        gateways,
+        slices,
+      },
       { runtime: false },
     ),
     clock,
+    slices,
     version,
   }
 }

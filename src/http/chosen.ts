@@ -2,22 +2,46 @@ import type { Quorum } from '../domain/quorum.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { WatchedService } from '../monitor/watch.ts'
+import type { TimeSlice } from '../time-slices.ts'
 import type { SetQuery } from './health-query.ts'
 
-/** The services that a query asks for. */
-export function choose(
-  { services, membersOf }: Pick<Monitor, 'services' | 'membersOf'>,
-  { group, exclude }: Pick<SetQuery, 'group' | 'exclude'>,
-): WatchedService[] {
-  const chosen = group === undefined ? [...services.values()] : [...membersOfAny(group, membersOf)]
-  if (exclude === undefined) return chosen
-  return chosen.filter(({ service }) => !exclude.has(service.name))
-}
+/** So many groups of a service are compared in the time that it takes to look at a service. */
+const groupsPerWork = 4
 
-/** Those that are in any of these groups, each once. */
-function membersOfAny(groups: ReadonlySet<string>, membersOf: Monitor['membersOf']): ReadonlySet<WatchedService> {
-  const [first = new Set<WatchedService>(), ...others] = Array.from(groups, membersOf)
-  return others.reduce((all, members) => all.union(members), first)
+/** Returns the services that a query asks for. Some of them may have gone by then, if the slice has yielded. */
+export async function choose(
+  { services, membersOf }: Pick<Monitor, 'services' | 'membersOf'>,
+  { group, exclude }: Partial<Pick<SetQuery, 'group' | 'exclude'>>,
+  slice: TimeSlice,
+): Promise<WatchedService[]> {
+  const chosen: WatchedService[] = []
+  const isIncluded = (watched: WatchedService) => exclude?.has(watched.service.name) !== true
+  if (group === undefined) {
+    for (const watched of services.values()) {
+      if (slice.mustYield()) await slice.yield()
+      if (isIncluded(watched)) chosen.push(watched)
+    }
+    return chosen
+  }
+  const groups = Array.from(group, membersOf)
+  const memberships = groups.reduce((sum, { size }) => sum + size, 0)
+  if (memberships > services.size) {
+    // Most services are in several of these groups: each service is looked at once.
+    for (const watched of services.values()) {
+      if (slice.mustYield(1 + watched.service.groups.length / groupsPerWork)) await slice.yield()
+      if (isIncluded(watched) && watched.service.groups.some((name) => group.has(name))) chosen.push(watched)
+    }
+    return chosen
+  }
+  const seen = new Set<WatchedService>()
+  for (const members of groups)
+    for (const watched of members) {
+      if (slice.mustYield()) await slice.yield()
+      if (seen.has(watched) || !isIncluded(watched)) continue
+      if (groups.length > 1) seen.add(watched)
+      chosen.push(watched)
+    }
+  return chosen
 }
 
 /** A group's own quorum holds when it alone is asked for. */
@@ -27,8 +51,16 @@ export function ownQuorum(registry: Registry, groups: ReadonlySet<string> | unde
 }
 
 /** When the target checked longest ago was checked; null while one never was, or there is none. */
-export function oldestCheckOf(chosen: readonly WatchedService[]): number | null {
+export async function oldestCheckOf(chosen: readonly WatchedService[], slice: TimeSlice): Promise<number | null> {
   let oldest = Number.POSITIVE_INFINITY
-  for (const { checkedAt } of chosen) oldest = Math.min(oldest, checkedAt ?? Number.NEGATIVE_INFINITY)
+  for (const watched of chosen) {
+    if (slice.mustYield(workOf(watched))) await slice.yield()
+    oldest = Math.min(oldest, watched.checkedAt ?? Number.NEGATIVE_INFINITY)
+  }
   return Number.isFinite(oldest) ? oldest : null
+}
+
+/** How much it is to look at a service: more, where it has many targets. */
+export function workOf({ targets }: WatchedService): number {
+  return 1 + targets.length / 10
 }

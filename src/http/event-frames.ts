@@ -15,6 +15,8 @@ export type Named = { readonly name: string; readonly groups: readonly string[] 
 export type News = {
   /** Null for what is not replayed. */
   readonly id: number | null
+  /** How many services it is about. */
+  readonly size: number
   /** What to write to a reader; null when it is not for them. Readers who want the same are given the same bytes. */
   frameFor(filter: Filter): Buffer | null
 }
@@ -46,6 +48,7 @@ export function transitionNews(entry: LoggedTransition, groups: readonly string[
   let bytes: Buffer | undefined
   return {
     id: entry.id,
+    size: 1,
     frameFor(filter) {
       if (!wants(filter, named)) return null
       bytes ??= frame('transition', reportTransition(entry, clock), entry.id)
@@ -63,5 +66,9 @@ export function registryNews(put: readonly Named[], removed: readonly Named[]): 
   const write = (names: ReturnType<typeof namesFor>) =>
     names.put.length + names.removed.length === 0 ? null : frame('registry', names, null)
   const whole = write(namesFor({}))
-  return { id: null, frameFor: (filter) => (wantsAll(filter) ? whole : write(namesFor(filter))) }
+  return {
+    id: null,
+    size: put.length + removed.length,
+    frameFor: (filter) => (wantsAll(filter) ? whole : write(namesFor(filter))),
+  }
 }

@@ -1,11 +1,14 @@
 import type { ServerResponse } from 'node:http'
 import type { LoggedTransition } from '../domain/transition.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
+import type { TimeSlices } from '../time-slices.ts'
 import { type Filter, frame, type News, wantsAll } from './event-frames.ts'
 
 /** What happened since the last time, the oldest first. */
 export type Batch = {
   readonly news: readonly News[]
+  /** How many services it is about, or more. */
+  readonly size: number
   /** All of it as one; readers who want everything share these bytes. */
   whole(): Buffer
 }
@@ -15,6 +18,7 @@ export function batchOf(news: readonly News[]): Batch {
   let whole: Buffer | undefined
   return {
     news,
+    size: news.reduce((sum, { size }) => sum + size, 0),
     whole() {
       whole ??= Buffer.concat(news.flatMap(({ frameFor }) => frameFor({}) ?? []))
       return whole
@@ -34,6 +38,8 @@ export type EventReader = {
 
 /** How many transitions are replayed before the reader has to have taken them. */
 const portion = 200
+/** To replay a transition is as much work as to look at so many services. */
+const workPerMissed = 4
 /** How long a reader waits before it connects again. */
 const retryMs = 2000
 
@@ -51,8 +57,9 @@ export function openReader(parts: {
   newsOf: (entry: LoggedTransition) => News
   maxBufferedBytes: number
   onSlow: () => void
+  slices: TimeSlices
 }): EventReader {
-  const { response, filter, lastEventId, log, newsOf, maxBufferedBytes, onSlow } = parts
+  const { response, filter, lastEventId, log, newsOf, maxBufferedBytes, onSlow, slices } = parts
   /** Up to here nothing is left to tell. */
   let seenId = log.lastId()
   /** The last id the reader was given. With a filter it falls behind, until a heartbeat says how far the stream has come. */
@@ -85,9 +92,10 @@ export function openReader(parts: {
   }
 
   /** Replays from where the reader is; what happens meanwhile is found in the log as well. */
-  function replay(): void {
+  async function replay(): Promise<void> {
     replaying = true
-    for (;;) {
+    const slice = slices.begin()
+    while (!response.destroyed) {
       const missed = log.after(seenId, portion)
       if (missed === null) {
         reset()
@@ -97,9 +105,10 @@ export function openReader(parts: {
       if (newest === undefined) break
       seenId = newest.id
       if (!writeBatch(batchOf(missed.map(newsOf)))) {
-        response.once('drain', replay)
+        response.once('drain', () => void replay())
         return
       }
+      if (slice.mustYield(missed.length * workPerMissed)) await slice.yield()
     }
     replaying = false
   }
@@ -119,7 +128,7 @@ export function openReader(parts: {
     }
     seenId = id
     toldId = id
-    replay()
+    void replay()
   }
 
   // With an id from the start, who loses the connection before anything happens misses nothing either.

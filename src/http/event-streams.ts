@@ -1,8 +1,10 @@
 import type { ServerResponse } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
 import type { Registry, RegistryChange } from '../monitor/registry.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
+import { createTimeSlices, type TimeSlices } from '../time-slices.ts'
 import { type Filter, type News, registryNews, transitionNews } from './event-frames.ts'
 import { type Batch, batchOf, type EventReader, openReader } from './event-reader.ts'
 
@@ -12,8 +14,8 @@ const closeGraceMs = 500
 const enoughStreams = 1000
 /** Streams have this share of the connections, so that probes and scrapes always find room. */
 const streamsShare = 3 / 4
-/** How many readers are told in one turn, so that nobody else waits for all of them. */
-const readersPerTurn = 20
+/** To tell a reader of one thing is as much work as to look at so many services. */
+const workPerItem = 2
 
 /** What is told, and to whom it is yet to be told. */
 type Telling = { readonly batch: Batch; readonly left: EventReader[] }
@@ -22,6 +24,7 @@ export type EventStreamParts = {
   readonly log: TransitionLog
   readonly registry: Registry
   readonly clock: Clock
+  readonly slices?: TimeSlices
   /** A stream is never silent for longer. */
   readonly heartbeatMs?: number
   /** Who has left more than this untaken when there is more to write is disconnected. */
@@ -55,6 +58,7 @@ export function createEventStreams({
   log,
   registry,
   clock,
+  slices = createTimeSlices(),
   heartbeatMs = 15_000,
   maxBufferedBytes = 1024 * 1024,
   maxStreams = enoughStreams,
@@ -62,7 +66,8 @@ export function createEventStreams({
   const readers = new Set<EventReader>()
   let news: News[] = []
   const tellings: Telling[] = []
-  let turn: NodeJS.Immediate | undefined
+  let isTelling = false
+  let isClosed = false
   let dropped = 0
   let closing = false
 
@@ -84,30 +89,35 @@ export function createEventStreams({
   function announce(item: News): void {
     if (readers.size === 0) return
     news.push(item)
-    turn ??= setImmediate(takeTurn)
+    if (!isTelling) void tellInSlices()
   }
 
   /** What was announced so far is for those who read now. */
   function seal(): void {
     if (news.length === 0) return
-    tellings.push({ batch: batchOf(news), left: [...readers] })
+    tellings.push({ batch: batchOf(news), left: [...readers].reverse() })
     news = []
   }
 
-  /** Tells the oldest of what is to be told to this many readers. */
-  function tell(most: number): void {
+  /** Tells the oldest of what is to be told to one reader. Returns how much work that was; null when nothing is to be told. */
+  function tellOne(): number | null {
     if (tellings.length === 0) seal()
     const [telling] = tellings
-    if (telling === undefined) return
-    for (const reader of telling.left.splice(0, most)) reader.tell(telling.batch)
-    if (telling.left.length === 0) tellings.shift()
+    if (telling === undefined) return null
+    const { batch, left } = telling
+    left.pop()?.tell(batch)
+    if (left.length === 0) tellings.shift()
+    return batch.size * workPerItem
   }
 
-  const hasMore = () => tellings.length + news.length > 0
-
-  function takeTurn(): void {
-    tell(readersPerTurn)
-    turn = hasMore() ? setImmediate(takeTurn) : undefined
+  async function tellInSlices(): Promise<void> {
+    isTelling = true
+    const slice = slices.begin()
+    // What happens in this turn of the event loop is told together.
+    await setImmediate()
+    for (let work = tellOne(); work !== null && !isClosed; work = tellOne())
+      if (slice.mustYield(work)) await slice.yield()
+    isTelling = false
   }
 
   const stopListening = [log.logged.subscribe((entry) => announce(newsOf(entry))), registry.changed.subscribe(follow)]
@@ -125,7 +135,7 @@ export function createEventStreams({
       const onSlow = () => {
         dropped++
       }
-      const reader = openReader({ response, filter, lastEventId, log, newsOf, maxBufferedBytes, onSlow })
+      const reader = openReader({ response, filter, lastEventId, log, newsOf, maxBufferedBytes, onSlow, slices })
       readers.add(reader)
       const heart = setInterval(reader.beat, heartbeatMs)
       response.once('close', () => {
@@ -135,7 +145,7 @@ export function createEventStreams({
     },
     endAll() {
       closing = true
-      while (hasMore()) tell(Number.POSITIVE_INFINITY)
+      while (tellOne() !== null);
       for (const reader of readers) reader.end()
       setTimeout(() => {
         for (const reader of readers) reader.cut()
@@ -146,7 +156,7 @@ export function createEventStreams({
     },
     close() {
       for (const stop of stopListening) stop()
-      clearImmediate(turn)
+      isClosed = true
     },
     stats: () => ({ open: readers.size, dropped }),
   }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ReportedStatus } from '../domain/status.ts'
 import type { ServiceReport, TargetReport } from './reports.ts'
-import { type Listed, type SetSummary, tellCounts } from './set-reports.ts'
+import { type SetSummary, tellCounts } from './set-reports.ts'
 
 const Result = z.enum(['pass', 'warn', 'fail'])
 
@@ -82,21 +82,10 @@ export function serviceAsHealthJson(report: ServiceReport, passes: boolean): Hea
   }
 }
 
-/** What a set's report says in the draft's shape, beside the checks of those that are listed. */
-export function setAsHealthJson(
-  summary: SetSummary,
-  listed: readonly Listed[],
-  passes: boolean,
-): Omit<HealthJson, 'checks'> {
-  const result = resultOf(summary.status, passes)
-  const faults = listed
-    .filter(({ status }) => status !== 'up')
-    .map(({ watched, status }) => `${watched.service.name} is ${status}`)
-  const causes = [...(summary.missing === null ? [] : [summary.missing]), ...faults]
+/** What a set's report says in the draft's shape, beside why it is not a pass and the checks of those that are listed. */
+export function setAsHealthJson(summary: SetSummary, passes: boolean): Pick<HealthJson, 'status' | 'description'> {
   return {
-    status: result,
+    status: resultOf(summary.status, passes),
     description: `${tellCounts(summary.counts)}, quorum ${summary.quorum}`,
-    // What is drained is told beside what is at fault; alone it is no fault of the set.
-    ...(result === 'pass' || causes.length === 0 ? {} : { output: causes.join('; ') }),
   }
 }

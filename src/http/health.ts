@@ -8,9 +8,11 @@ import type { ReportedStatus } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { WatchedService } from '../monitor/watch.ts'
+import type { TimeSlice, TimeSlices } from '../time-slices.ts'
 import type { Access } from './access.ts'
 import { choose, oldestCheckOf, ownQuorum } from './chosen.ts'
 import { type Freshness, freshnessHeaders, readFreshness } from './freshness.ts'
+import { beginFor } from './gone-client.ts'
 import { healthHeaders, passes, statusCodeOf } from './health-answer.ts'
 import { HealthJson } from './health-json.ts'
 import { ServiceQuery, SetQuery } from './health-query.ts'
@@ -49,6 +51,7 @@ type Options = {
   access: Access
   clock: Clock
   render: RenderService
+  slices: TimeSlices
   /** Why this replica cannot work with the others, as a sentence; null while it can, or is none. */
   whySolo?: () => string | null
 }
@@ -65,10 +68,10 @@ type Answer = {
 /** `GET /health` and `GET /health/{service}`: what is known of services, as a status code and a report. */
 export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
-  { monitor, registry, access, clock, render, whySolo = () => null },
+  { monitor, registry, access, clock, render, slices, whySolo = () => null },
 ) => {
   const isThere = (watched: WatchedService) => monitor.services.get(watched.service.name) === watched
-  const survey = createSurveys({ clock, isThere })
+  const survey = createSurveys({ clock, isThere, slices })
 
   app.get(
     '/health',
@@ -89,14 +92,15 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       // As it is when the services are chosen: those that the registry adds while they are checked are not among them.
       const pending = registry.load.pending()
       if (unknown.length > 0) return sendNoGroup(reply, unknown, registry, pending, details)
-      const asked = choose(monitor, query)
+      const slice = beginFor(request, slices)
+      const asked = await choose(monitor, query, slice)
       const quorum = query.quorum ?? ownQuorum(registry, query.group) ?? 'all'
       // Nothing chosen is no mistake of the caller's: services come and go. Nor is a group's own quorum of too few services.
       if (pending === null && isUnreachable(quorum, asked) && (query.quorum ?? query.exclude) !== undefined) {
         return sendProblem(reply, 400, unreachableQuorum(quorum, asked.length, 'service'))
       }
       const freshness = readFreshness(request.headers['cache-control'], query.maxAge)
-      const chosen = await freshen(asked, freshness, query.wait)
+      const chosen = await freshen(asked, freshness, query.wait, slice)
       if (chosen === null) return sendProblem(reply, 504, nothingCached)
       const warnings = [...(pending === null ? (query.exclude ?? []) : [])]
         .filter((name) => !registry.services.has(name))
@@ -105,8 +109,8 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         warnings.push(unreachableQuorum(quorum, chosen.length, 'service'))
       const { group, exclude, verbose = false } = query
       const name = JSON.stringify([group && [...group], exclude && [...exclude], verbose, pending === null])
-      const found = await survey(chosen, { name, verbose, isFresh: chosen !== asked })
-      const { listed, checkedAt } = found
+      const found = await survey(chosen, { name, verbose, isFresh: chosen !== asked, slice })
+      const { listed, longestName, checkedAt, targetsListed } = found
       const missing = pending === null ? null : missingServices(pending, details)
       const summary = summarizeSet(found, { quorum, warnings, missing, whySolo: details ? whySolo() : null })
       return answer(request, reply, {
@@ -117,8 +121,9 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         body: (type, passes) =>
           bodyOf(
             request,
-            renderSet({ summary, listed, reports: reportsOf(listed, details) }, type, passes),
-            listed.reduce((sum, { watched }) => sum + watched.targets.length, 0),
+            renderSet({ summary, listed, longestName, reports: reportsOf(listed, details) }, type, passes),
+            targetsListed,
+            slices,
           ),
       })
     },
@@ -142,7 +147,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const asked = monitor.services.get(name)
       if (asked === undefined) return sendNotRegistered(reply, name, registry.load, access.showsDetails(request.raw))
       const freshness = readFreshness(request.headers['cache-control'], request.query.maxAge)
-      const fresh = await freshen([asked], freshness, request.query.wait)
+      const fresh = await freshen([asked], freshness, request.query.wait, beginFor(request, slices))
       if (fresh === null) return sendProblem(reply, 504, nothingCached)
       const [watched] = fresh
       if (watched === undefined) return sendNotRegistered(reply, name, registry.load, access.showsDetails(request.raw))
@@ -170,19 +175,27 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
    * Checks what is older than the caller wants, and returns the services as they are then: without those that were removed while
    * they were checked. Null when something is older, and the caller forbids a check.
    */
-  function freshen(
+  async function freshen(
     asked: readonly WatchedService[],
     { maxAgeMs, onlyIfCached }: Freshness,
     waitMs: number | undefined,
-  ): readonly WatchedService[] | null | Promise<readonly WatchedService[]> {
-    if (!onlyIfCached) return monitor.refresh(asked, maxAgeMs, waitMs)?.then(() => lookUpAgain(asked)) ?? asked
-    const oldest = oldestCheckOf(asked)
+    slice: TimeSlice,
+  ): Promise<readonly WatchedService[] | null> {
+    if (!onlyIfCached)
+      return (await monitor.refresh(asked, maxAgeMs, waitMs, slice)) ? lookUpAgain(asked, slice) : asked
+    const oldest = await oldestCheckOf(asked, slice)
     return oldest !== null && clock.now() - oldest <= (maxAgeMs ?? Number.POSITIVE_INFINITY) ? asked : null
   }
 
   /** What is removed reads as one that was never checked, and what has its name by now is another. */
-  function lookUpAgain(asked: readonly WatchedService[]): WatchedService[] {
-    return asked.flatMap(({ service }) => monitor.services.get(service.name) ?? [])
+  async function lookUpAgain(asked: readonly WatchedService[], slice: TimeSlice): Promise<WatchedService[]> {
+    const found: WatchedService[] = []
+    for (const { service } of asked) {
+      if (slice.mustYield()) await slice.yield()
+      const watched = monitor.services.get(service.name)
+      if (watched !== undefined) found.push(watched)
+    }
+    return found
   }
 
   function answer(

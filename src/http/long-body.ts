@@ -1,12 +1,13 @@
 import { Readable } from 'node:stream'
-import { setImmediate } from 'node:timers/promises'
 import type { FastifyRequest } from 'fastify'
+import type { TimeSlices } from '../time-slices.ts'
 
 /** What tells of no more targets than this is put together at once: some milliseconds of work. */
 const fewTargets = 200
-/** So much of a longer body is put together before whatever else waits gets its turn of the event loop: so many characters, or pieces, which may be empty. */
+/** So much of a longer body is sent at once, in characters. */
 const lengthAtOnce = 64 * 1024
-const piecesAtOnce = 200
+/** To write so many characters is as much work as to look at a service. */
+const lengthPerWork = 100
 
 /**
  * A body for Fastify to send, which tells of so many targets: as text where they are few, else as a stream that puts it together as it is
@@ -16,22 +17,22 @@ export function bodyOf(
   { method }: Pick<FastifyRequest, 'method'>,
   pieces: Iterable<string>,
   targets: number,
+  slices: TimeSlices,
 ): string | Readable {
   if (targets <= fewTargets) return [...pieces].join('')
-  return Readable.from(method === 'HEAD' ? [] : inTurns(pieces), { objectMode: false })
+  return Readable.from(method === 'HEAD' ? [] : inSlices(pieces, slices), { objectMode: false })
 }
 
-async function* inTurns(pieces: Iterable<string>): AsyncGenerator<string> {
+async function* inSlices(pieces: Iterable<string>, slices: TimeSlices): AsyncGenerator<string> {
+  const slice = slices.begin()
   let text = ''
-  let made = 0
   for (const piece of pieces) {
     text += piece
-    made++
-    if (text.length < lengthAtOnce && made < piecesAtOnce) continue
-    if (text !== '') yield text
-    text = ''
-    made = 0
-    await setImmediate()
+    if (text.length >= lengthAtOnce) {
+      yield text
+      text = ''
+    }
+    if (slice.mustYield(1 + piece.length / lengthPerWork)) await slice.yield()
   }
   if (text !== '') yield text
 }

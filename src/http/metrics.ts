@@ -7,8 +7,10 @@ import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import Negotiator from 'negotiator'
 import { z } from 'zod'
 import type { Metrics } from '../metrics/metrics.ts'
+import { loopAbandoned, type TimeSlices } from '../time-slices.ts'
 import type { Access } from './access.ts'
 import { needsToken, tokenRefusals } from './docs.ts'
+import { beginFor } from './gone-client.ts'
 import { unknownParameters } from './health-query.ts'
 import { problemResponse, sendProblem } from './problem.ts'
 import { oneOrMany } from './repeated.ts'
@@ -23,6 +25,7 @@ const MetricsQuery = z.strictObject(
 )
 
 type Options = {
+  slices: TimeSlices
   metrics: Pick<Metrics, 'contentType' | 'render'>
   access: Pick<Access, 'showsDetails' | 'requireTokenForDetails'>
   /** How many scrapes may be under way at once: each holds the labels of all that it tells of, which are 10 MB of 100,000 targets. */
@@ -37,7 +40,7 @@ type Options = {
 /** `GET /metrics`: 200 whatever the targets' health, since Prometheus throws the body of anything else away. */
 export const metricsRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
-  { metrics, access, maxScrapes = 50, patienceMs = 60_000 },
+  { metrics, access, slices, maxScrapes = 50, patienceMs = 60_000 },
 ) => {
   let scrapes = 0
 
@@ -73,7 +76,8 @@ export const metricsRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         const refusal = `${maxScrapes} scrapes are under way, and there may be no more.`
         return sendProblem(reply.header('retry-after', '5'), 503, refusal)
       }
-      const render = () => metrics.render({ targets: details, selection })
+      const slice = beginFor(request, slices)
+      const render = () => metrics.render({ targets: details, selection, slice })
       scrapes++
       try {
         await stream(request, reply.type(metrics.contentType), render, patienceMs)
@@ -141,7 +145,7 @@ async function stream(
     sink.end()
     await over
   } catch (error) {
-    fail(error)
+    if (error !== loopAbandoned) fail(error)
   } finally {
     clearTimeout(patience)
     zip?.destroy()

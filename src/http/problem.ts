@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { RequestValidationError } from 'fastify-zod-openapi'
 import { z } from 'zod'
+import { loopAbandoned } from '../time-slices.ts'
 import { securityHeaders } from './security.ts'
 
 /** An error for machines and people (RFC 9457), with every problem of the input. */
@@ -76,6 +77,8 @@ export function answerError(
       }))
     return sendProblem(reply, 400, errors.map((entry) => entry.detail).join('; '), errors)
   }
+  // The client is gone: there is nothing to answer to.
+  if (error === loopAbandoned) return reply.hijack()
   const { errored } = request.raw
   if (errored !== null && error === errored) return sendProblem(reply, 400, 'The request broke off.')
   const status = error?.statusCode ?? 500

@@ -43,18 +43,47 @@ export function renderService(report: ServiceReport, type: MediaType, passes: bo
  * `reports` are those of `listed`, made as they are asked for. `passes` is what the HTTP status says.
  */
 export function renderSet(
-  set: { summary: SetSummary; listed: readonly Listed[]; reports: Iterable<ServiceReport> },
+  set: {
+    summary: SetSummary
+    listed: readonly Listed[]
+    /** How long the longest name of them is. */
+    longestName: number
+    reports: Iterable<ServiceReport>
+  },
   type: MediaType,
   passes: boolean,
 ): Generator<string> {
-  const { summary, listed, reports } = set
+  const { summary, listed, longestName, reports } = set
   if (type === json) return within(() => writeSet({ ...summary, services: [] }), ']}', writtenAs(writeService, reports))
-  if (type === text) return setLines(summary, listed, reports)
-  return within(
-    () => JSON.stringify({ ...setAsHealthJson(summary, listed, passes), checks: {} } satisfies HealthJson),
-    '}}',
-    writtenAs((report) => JSON.stringify(checksOf([report])).slice(1, -1), reports),
-  )
+  if (type === text) return setLines(summary, longestName, reports)
+  return setHealthJson(summary, listed, reports, passes)
+}
+
+/** What is at fault in a set may be as much as its checks, so it is written in pieces too. */
+function* setHealthJson(
+  summary: SetSummary,
+  listed: readonly Listed[],
+  reports: Iterable<ServiceReport>,
+  passes: boolean,
+): Generator<string> {
+  const about = setAsHealthJson(summary, passes)
+  yield JSON.stringify(about).slice(0, -1)
+  if (about.status !== 'pass') {
+    let before = ',"output":"'
+    for (const cause of causesOf(summary, listed)) {
+      yield cause === '' ? '' : `${before}${JSON.stringify(cause).slice(1, -1)}`
+      if (cause !== '') before = '; '
+    }
+    if (before === '; ') yield '"'
+  }
+  const checks = writtenAs((report) => JSON.stringify(checksOf([report])).slice(1, -1), reports)
+  yield* within(() => ',"checks":{}}', '}}', checks)
+}
+
+/** Why a set is not a pass, with an empty text for each service that is no cause. What is drained is told beside what is at fault. */
+function* causesOf({ missing }: SetSummary, listed: readonly Listed[]): Generator<string> {
+  if (missing !== null) yield missing
+  for (const { watched, status } of listed) yield status === 'up' ? '' : `${watched.service.name} is ${status}`
 }
 
 /** JSON whose last list or object is empty, with members put into it, a piece to each, of which some may be empty; `end` is how it ends from there on. */
@@ -72,15 +101,10 @@ function* writtenAs<Item>(write: (item: Item) => string, items: Iterable<Item>):
   for (const item of items) yield write(item)
 }
 
-function* setLines(
-  summary: SetSummary,
-  listed: readonly Listed[],
-  reports: Iterable<ServiceReport>,
-): Generator<string> {
+function* setLines(summary: SetSummary, longestName: number, reports: Iterable<ServiceReport>): Generator<string> {
   yield `${summary.status}: ${tellCounts(summary.counts)}\n`
   for (const warning of summary.warnings) yield `warning: ${warning}\n`
-  const width = listed.reduce((most, { watched }) => Math.max(most, watched.service.name.length), 0)
-  for (const report of reports) yield `${serviceLine(report, width)}\n`
+  for (const report of reports) yield `${serviceLine(report, longestName)}\n`
 }
 
 const longestStatus = 'degraded'.length

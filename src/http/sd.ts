@@ -1,4 +1,4 @@
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
@@ -7,7 +7,11 @@ import { ReportedStatus } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { serviceStatusAt, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
+import type { TimeSlices } from '../time-slices.ts'
+import { choose } from './chosen.ts'
+import { beginFor } from './gone-client.ts'
 import { unknownParameters } from './health-query.ts'
+import { bodyOf } from './long-body.ts'
 import { problemResponse } from './problem.ts'
 import { sendPending } from './registry-pending.ts'
 import { oneOrMany } from './repeated.ts'
@@ -44,13 +48,16 @@ type Written = {
   readonly json: string
 }
 
-type Options = { monitor: Monitor; registry: Registry; clock: Clock }
+type Options = { monitor: Monitor; registry: Registry; clock: Clock; slices: TimeSlices }
 
 /**
  * `GET /v1/sd`: what is registered, for Prometheus's `http_sd_configs`. On anything but 200 Prometheus keeps the list it has, so a list
  * from which services may be missing is 503.
  */
-export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, { monitor, registry, clock }) => {
+export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
+  app,
+  { monitor, registry, clock, slices },
+) => {
   app.get(
     '/v1/sd',
     {
@@ -74,23 +81,28 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app
     async (request, reply) => {
       const pending = registry.load.pending()
       if (pending !== null) return sendPending(reply, 'There is no list of services', pending)
-      return answer(reply, request.query.group)
+      const chosen = await choose(monitor, request.query, beginFor(request, slices))
+      return sendList(request, reply, chosen)
     },
   )
 
   /** What was written last of a service; neither a definition nor a list of targets ever changes, they are replaced. */
   const written = new WeakMap<Service, Written>()
 
-  /** Services of these groups; all when none is named. */
-  function answer(reply: FastifyReply, groups: ReadonlySet<string> | undefined): FastifyReply {
-    const now = clock.now()
-    const entries: string[] = []
-    for (const watched of monitor.services.values()) {
-      if (groups === undefined || watched.service.groups.some((name) => groups.has(name))) {
-        entries.push(entryOf(watched, now))
-      }
+  function sendList(request: FastifyRequest, reply: FastifyReply, chosen: readonly WatchedService[]): FastifyReply {
+    const body = bodyOf(request, entriesOf(chosen), chosen.length, slices)
+    return reply.type('application/json; charset=utf-8').send(body)
+  }
+
+  /** Yields the list in pieces, without services that are gone by then. */
+  function* entriesOf(chosen: readonly WatchedService[]): Generator<string> {
+    let separator = '['
+    for (const watched of chosen) {
+      if (monitor.services.get(watched.service.name) !== watched) continue
+      yield `${separator}${entryOf(watched, clock.now())}`
+      separator = ','
     }
-    return reply.type('application/json; charset=utf-8').send(`[${entries.join(',')}]`)
+    yield separator === '[' ? '[]' : ']'
   }
 
   /** Written once for as long as it reads the same: writing 10,000 services anew would hold up everything else for some 20 ms. */

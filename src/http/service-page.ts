@@ -3,6 +3,8 @@ import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import type { TimeSlice } from '../time-slices.ts'
+import type { NameOrder } from './name-order.ts'
 import { defaultLimit } from './paging.ts'
 import { missingServices } from './registry-pending.ts'
 import { reportedStatus, ServiceSummary, summarize } from './reports.ts'
@@ -20,46 +22,37 @@ export const ServicePage = z
   .meta({ id: 'ServicePage' })
 export type ServicePage = z.infer<typeof ServicePage>
 
+/** To look a service up by its name and to count its targets is as much work as to look at so many. */
+const workPerService = 4
+
 /** Pages through the services. */
-export type ServicePager = {
-  page(query: ServicesQuery): ServicePage
-  /** Stops listening to the registry. */
-  close(): void
-}
+export type ServicePager = (query: ServicesQuery, slice: TimeSlice) => Promise<ServicePage>
 
-export function createServicePager(parts: { monitor: Monitor; registry: Registry; clock: Clock }): ServicePager {
-  const { monitor, registry, clock } = parts
-  let names: readonly string[] | null = null
-  const unsubscribe = registry.changed.subscribe(() => {
-    names = null
-  })
-
-  /** Every name in plain code-unit order, sorted only after a change: it takes some 50 ms for 100,000. */
-  function namesInOrder(): readonly string[] {
-    names ??= [...monitor.services.keys()].sort()
-    return names
-  }
-
-  return {
-    page({ limit = defaultLimit, cursor, status, ...wanted }) {
-      const now = clock.now()
-      const all = namesInOrder()
-      const isWanted = chooserOf(wanted)
-      const pending = registry.load.pending()
-      const warnings = pending === null ? [] : [missingServices(pending, true)]
-      const services: ServiceSummary[] = []
-      for (let at = cursor === undefined ? 0 : placeAfter(all, cursor); at < all.length; at++) {
-        const watched = monitor.services.get(all[at] ?? '')
-        if (watched === undefined || !isWanted(watched)) continue
-        const standing = standingOf(watched, now)
-        if (status?.has(reportedStatus(watched, standing.status)) === false) continue
-        // There is a next page only if something is on it.
-        if (services.length === limit) return { services, next: writeCursor(services.at(-1)?.service ?? ''), warnings }
-        services.push(summarize(watched, clock, standing))
-      }
-      return { services, next: null, warnings }
-    },
-    close: unsubscribe,
+export function createServicePager(parts: {
+  monitor: Monitor
+  registry: Registry
+  names: NameOrder
+  clock: Clock
+}): ServicePager {
+  const { monitor, registry, names, clock } = parts
+  return async ({ limit = defaultLimit, cursor, status, ...wanted }, slice) => {
+    const all = await names.read()
+    const now = clock.now()
+    const isWanted = chooserOf(wanted)
+    const pending = registry.load.pending()
+    const warnings = pending === null ? [] : [missingServices(pending, true)]
+    const services: ServiceSummary[] = []
+    for (let at = cursor === undefined ? 0 : placeAfter(all, cursor); at < all.length; at++) {
+      if (slice.mustYield(workPerService)) await slice.yield()
+      const watched = monitor.services.get(all[at] ?? '')
+      if (watched === undefined || !isWanted(watched)) continue
+      const standing = standingOf(watched, now)
+      if (status?.has(reportedStatus(watched, standing.status)) === false) continue
+      // There is a next page only if something is on it.
+      if (services.length === limit) return { services, next: writeCursor(services.at(-1)?.service ?? ''), warnings }
+      services.push(summarize(watched, clock, standing))
+    }
+    return { services, next: null, warnings }
   }
 }
 

@@ -2,7 +2,10 @@ import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
+import type { TimeSlices } from '../time-slices.ts'
+import { beginFor } from './gone-client.ts'
 import { sendNotRegistered } from './missing.ts'
+import type { NameOrder } from './name-order.ts'
 import { refuseBody } from './no-body.ts'
 import { linkToNext } from './paging.ts'
 import { problemResponse } from './problem.ts'
@@ -12,7 +15,7 @@ import { type DetailParts, ServiceDetail, sendDetail } from './service-detail.ts
 import { createServicePager, ServicePage } from './service-page.ts'
 import { NoQuery, parametersOf, ServicesQuery } from './service-query.ts'
 
-type Options = DetailParts & { monitor: Monitor; registry: Registry }
+type Options = DetailParts & { monitor: Monitor; registry: Registry; names: NameOrder; slices: TimeSlices }
 
 const answers = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
   200: { description, content: { 'application/json': { schema } } },
@@ -28,9 +31,8 @@ const params = z.object({ service: z.string() })
 
 /** `/v1/services`: which services there are, how each is defined, and checks of all its targets when asked. */
 export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, options) => {
-  const { monitor, registry, clock } = options
-  const pager = createServicePager({ monitor, registry, clock })
-  app.addHook('onClose', async () => pager.close())
+  const { monitor, registry, clock, names, slices } = options
+  const readPage = createServicePager({ monitor, registry, names, clock })
 
   app.get(
     '/v1/services',
@@ -46,8 +48,9 @@ export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, 
         ),
       },
     },
-    async ({ query }, reply) => {
-      const page = pager.page(query)
+    async (request, reply) => {
+      const { query } = request
+      const page = await readPage(query, beginFor(request, slices))
       if (page.next !== null) reply.header('link', linkToNext(parametersOf(query), page.next))
       return reply.header('cache-control', 'no-store').send(page)
     },
@@ -91,7 +94,7 @@ export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, 
     async (request, reply) => {
       const name = request.params.service
       const asked = monitor.services.get(name)
-      if (asked !== undefined) await monitor.refresh([asked], 0)
+      if (asked !== undefined) await monitor.refresh([asked], 0, undefined, beginFor(request, slices))
       // Looked up again: it can be removed while it is checked.
       const watched = monitor.services.get(name)
       if (watched === undefined) return sendNotRegistered(reply, name, registry.load)

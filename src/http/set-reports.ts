@@ -1,9 +1,10 @@
-import { setImmediate } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { drainedQuorum, type Quorum, statusOf, statusOfPart } from '../domain/quorum.ts'
 import { noReportedCounts, type ReportedStatus, Status, worstFirst } from '../domain/status.ts'
 import { serviceStatusAt, type WatchedService } from '../monitor/watch.ts'
+import type { TimeSlice } from '../time-slices.ts'
+import { workOf } from './chosen.ts'
 import { reportedStatus, ServiceReport } from './reports.ts'
 
 const count = z.int().nonnegative()
@@ -49,11 +50,12 @@ export type SetSurvey = {
   readonly checkedAt: number | null
   /** One of them is checked by a replica that cannot reach the others. */
   readonly isSolo: boolean
+  /** How many targets those that are to be reported have together. */
+  readonly targetsListed: number
+  /** How long the longest name of those that are to be reported is, in UTF-16 code units. */
+  readonly longestName: number
 }
 export type Listed = { readonly watched: WatchedService; readonly status: ReportedStatus }
-
-/** So many services are looked at before whatever else waits gets its turn of the event loop: some 5 ms of work, where each has a target or two. */
-const mostAtOnce = 50_000
 
 /**
  * Looks at several services: those that are not up are to be listed, with `verbose` all. Those that are drained count for nothing; those
@@ -65,33 +67,42 @@ export async function surveySet(
     verbose,
     clock,
     isThere,
+    slice,
+    mayHaveGone = slice.hasYielded,
   }: {
     verbose: boolean
-    clock: Clock /** Whether a service is still watched. */
+    clock: Clock
+    /** Whether a service is still watched. */
     isThere: (watched: WatchedService) => boolean
+    slice: TimeSlice
+    /** Whether some may have gone since the services were chosen. */
+    mayHaveGone?: boolean
   },
 ): Promise<SetSurvey> {
   const counts = noReportedCounts()
   const listed = new Map(worstFirst.map((status): [ReportedStatus, Listed[]] => [status, []]))
   let oldest = services.length === 0 ? null : Number.POSITIVE_INFINITY
   let isSolo = false
-  let looked = 0
+  let targetsListed = 0
+  let longestName = 0
   let now = clock.now()
   for (const watched of services) {
-    // Before the first pause none can have gone.
-    if (looked >= mostAtOnce && !isThere(watched)) continue
-    const status = reportedStatus(watched, serviceStatusAt(watched, now))
-    counts[status]++
-    if (verbose || status !== 'up') listed.get(status)?.push({ watched, status })
-    if (oldest !== null) oldest = olderOf(oldest, watched.checkedAt)
-    isSolo ||= watched.checkedBy?.solo === true
-    looked++
-    if (looked % mostAtOnce === 0) {
-      await setImmediate()
+    if (slice.mustYield(workOf(watched))) {
+      await slice.yield()
       now = clock.now()
     }
+    if ((mayHaveGone || slice.hasYielded) && !isThere(watched)) continue
+    const status = reportedStatus(watched, serviceStatusAt(watched, now))
+    counts[status]++
+    if (verbose || status !== 'up') {
+      listed.get(status)?.push({ watched, status })
+      targetsListed += watched.targets.length
+      longestName = Math.max(longestName, watched.service.name.length)
+    }
+    if (oldest !== null) oldest = olderOf(oldest, watched.checkedAt)
+    isSolo ||= watched.checkedBy?.solo === true
   }
-  return { counts, listed: [...listed.values()].flat(), checkedAt: oldest, isSolo }
+  return { counts, listed: [...listed.values()].flat(), checkedAt: oldest, isSolo, targetsListed, longestName }
 }
 
 /** Of two instants the older; null where one is not known. */

@@ -1,9 +1,9 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import type { MetricFamily } from '../domain/metric-family.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { forgetCounts, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
+import { createTimeSlices, type TimeSlice, type TimeSlices } from '../time-slices.ts'
 import type { Selection } from './selection.ts'
 import { createServiceSeries } from './service-series.ts'
 import { createTargetSeries } from './target-series.ts'
@@ -11,11 +11,11 @@ import { createTargetSeries } from './target-series.ts'
 /** The series of services, groups and targets. What they tell is kept up to date as outcomes come in, and written when a scrape asks. */
 export type Exposition = {
   /** What is known now of selected services or of all, in pieces that end where a line does. Each holds until the next is asked for, which writes over it. */
-  pieces(options: { targets: boolean; selection: Selection | null }): AsyncGenerator<Buffer>
+  pieces(options: { targets: boolean; selection: Selection | null; slice?: TimeSlice }): AsyncGenerator<Buffer>
 }
 
-/** How many targets that have gone stale are brought up to date in one turn of the event loop. */
-const perTurn = 1000
+/** To bring a target up to date that has gone stale is as much work as to look at so many services. */
+const workPerStale = 10
 
 export function createExposition({
   monitor,
@@ -23,6 +23,7 @@ export function createExposition({
   clock,
   prober,
   omit = [],
+  slices = createTimeSlices(),
 }: {
   monitor: Monitor
   registry: Registry
@@ -30,6 +31,7 @@ export function createExposition({
   prober: 'kernel' | 'portable'
   /** Families that are left out. */
   omit?: readonly MetricFamily[]
+  slices?: TimeSlices | undefined
 }): Exposition {
   const omitted = new Set(omit)
   const targets = createTargetSeries({ monitor, clock, prober, omit: omitted })
@@ -72,28 +74,25 @@ export function createExposition({
    * does no harm: who is next is looked up when it is asked for, and who has left is in no slot that is looked at. Nobody is told again of
    * what is stale, so their services are counted as they are now, each once.
    */
-  async function catchUp(): Promise<void> {
-    let left = perTurn
+  async function catchUp(slice: TimeSlice): Promise<void> {
     const touched = new Set<WatchedService>()
     for (const watched of targets.stale(clock.now())) {
       if (targets.has(watched) && targets.patch(watched, clock.now())) touched.add(watched.watchedService)
-      left--
-      if (left <= 0) left = await setImmediate(perTurn)
+      if (slice.mustYield(workPerStale)) await slice.yield()
     }
     for (const service of touched) {
       if (!isWatched(service)) continue
       forgetCounts(service)
       services.patch(service, clock.now())
-      left -= service.targets.length
-      if (left <= 0) left = await setImmediate(perTurn)
+      if (slice.mustYield(workPerStale + service.targets.length)) await slice.yield()
     }
   }
 
   return {
-    async *pieces({ targets: withTargets, selection }) {
-      await catchUp()
-      yield* services.pieces(selection)
-      if (withTargets) yield* targets.pieces(selection)
+    async *pieces({ targets: withTargets, selection, slice = slices.begin() }) {
+      await catchUp(slice)
+      yield* services.pieces(selection, slice)
+      if (withTargets) yield* targets.pieces(selection, slice)
     },
   }
 }

@@ -5,6 +5,7 @@ import { Reason } from '../domain/outcome.ts'
 import type { SilentGateways } from '../monitor/gateways.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
+import type { TimeSlice, TimeSlices } from '../time-slices.ts'
 import { createExposition } from './exposition.ts'
 import { createGatewayMetrics } from './gateways.ts'
 import { addHistogram } from './histogram.ts'
@@ -18,9 +19,9 @@ export type Metrics = {
   readonly contentType: string
   /**
    * The page, in pieces that end where a line does. Each holds until the next is asked for, which writes over it. Without `targets`, no series tells of a
-   * single target. One that is narrowed has no series of Porthole itself.
+   * single target. One that is narrowed has no series of Porthole itself. `slice` is the loop of the request that asks.
    */
-  render(options?: { targets?: boolean; selection?: SelectionQuery }): AsyncGenerator<Buffer>
+  render(options?: { targets?: boolean; selection?: SelectionQuery; slice?: TimeSlice }): AsyncGenerator<Buffer>
   readonly observeRequest: ObserveRequest
   /** The configuration was read anew, or could not be. `epochMs` is the time of day. */
   configReloaded(successful: boolean, epochMs: number): void
@@ -39,6 +40,7 @@ export function createMetrics(
     replica?: ReplicaView | null
     /** Families of services and targets that are left out. */
     omit?: readonly MetricFamily[]
+    slices?: TimeSlices
   },
   { runtime = true } = {},
 ): Metrics {
@@ -131,11 +133,11 @@ export function createMetrics(
 
   return {
     contentType: register.contentType,
-    async *render({ targets = true, selection: query = {} } = {}) {
+    async *render({ targets = true, selection: query = {}, slice } = {}) {
       const selection = createSelection(query)
       if (selection === null) yield Buffer.from(await register.metrics())
       if (selection === null && targets) yield Buffer.from(await gateways.metrics())
-      yield* exposition.pieces({ targets, selection })
+      yield* exposition.pieces({ targets, selection, ...(slice === undefined ? {} : { slice }) })
     },
     observeRequest,
     configReloaded(successful, epochMs) {

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type { MetricFamily } from '../domain/metric-family.ts'
 import { type Quorum, statusOf, statusOfPart } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
@@ -6,8 +5,9 @@ import { type Counts, noCounts, Status } from '../domain/status.ts'
 import { countColumn, placeOf, rowOf, wordAt, wordColumn, wordOf } from '../monitor/columns.ts'
 import { createSlots } from '../monitor/slots.ts'
 import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import type { TimeSlice } from '../time-slices.ts'
 import type { Selection } from './selection.ts'
-import { createTable, rowsPerTurn } from './table.ts'
+import { createTable } from './table.ts'
 import { cached } from './target-series.ts'
 import type { Family } from './text-format.ts'
 
@@ -89,7 +89,7 @@ export type ServiceSeries = {
   patch(watched: WatchedService, now: number): void
   remove(watched: WatchedService): void
   /** The lines of selected services and of their groups, or of all, in pieces of which each holds until the next is asked for. */
-  pieces(selection: Selection | null): AsyncIterable<Buffer>
+  pieces(selection: Selection | null, slice: TimeSlice): AsyncIterable<Buffer>
 }
 
 /** Keeps what the series of services and groups tell, less the families in `omit`. */
@@ -148,12 +148,12 @@ export function createServiceSeries({
   }
 
   /** The names of the groups of selected services, where groups are selected as well only those. */
-  async function groupsOf(selection: Selection): Promise<ReadonlySet<string>> {
+  async function groupsOf(selection: Selection, slice: TimeSlice): Promise<ReadonlySet<string>> {
     const names = new Set<string>()
-    for (const [slot, service] of counted.entries()) {
+    for (const service of counted) {
+      if (slice.mustYield(1 + (service?.groups.length ?? 0))) await slice.yield()
       if (service !== undefined && selection.has(service))
         for (const name of service.groups) if (selection.hasGroup(name)) names.add(name)
-      if ((slot + 1) % rowsPerTurn === 0) await setImmediate()
     }
     return names
   }
@@ -184,10 +184,11 @@ export function createServiceSeries({
       count(before.groups, countedAs(slot), -1)
       table.remove(slot)
     },
-    async *pieces(selection) {
-      yield* table.pieces(families.filter(isKept), selection && ((slot) => selection.has(counted[slot] as Service)))
-      const names = selection && (await groupsOf(selection))
-      yield* groupTable.pieces(groupFamilies.filter(isKept), names && ((slot) => names.has(nameIn(slot))))
+    async *pieces(selection, slice) {
+      const isSelected = selection && ((slot: number) => selection.has(counted[slot] as Service))
+      yield* table.pieces(families.filter(isKept), isSelected, slice)
+      const names = selection && (await groupsOf(selection, slice))
+      yield* groupTable.pieces(groupFamilies.filter(isKept), names && ((slot) => names.has(nameIn(slot))), slice)
     },
   }
 }

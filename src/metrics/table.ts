@@ -1,5 +1,5 @@
-import { setImmediate } from 'node:timers/promises'
 import { rowOf, rowsPerPage } from '../monitor/columns.ts'
+import type { TimeSlice } from '../time-slices.ts'
 import { append, type Bytes, bytesOf, createBytes, release, write, writeDecimal } from './bytes.ts'
 import { beginOf, endOf, escapedValue, type Family, headerOf } from './text-format.ts'
 
@@ -23,7 +23,11 @@ export type Table<Page> = {
    * is removed after that is told of no longer. One that is added since the scrape began is not told of yet: it may be of something that
    * was told of in another slot.
    */
-  pieces(families: readonly Family<Page>[], isWanted: ((slot: number) => boolean) | null): AsyncIterable<Buffer>
+  pieces(
+    families: readonly Family<Page>[],
+    isWanted: ((slot: number) => boolean) | null,
+    slice: TimeSlice,
+  ): AsyncIterable<Buffer>
 }
 
 /** The rows of a page, and which of them there are. */
@@ -37,8 +41,8 @@ type Told<Page> = {
   readonly ends: Uint32Array
 }
 
-/** How many rows are looked at before whatever else waits gets its turn of the event loop: that takes a few milliseconds. */
-export const rowsPerTurn = 4 * rowsPerPage
+/** To lay out the labels of a page of rows, or to write a family of them, is as much work as to look at so many services. */
+const workPerPage = rowsPerPage
 /** A piece ends with the line that makes it this long, in bytes. */
 const pieceLength = 131_072
 /** Few lines are longer, in bytes. */
@@ -90,12 +94,13 @@ export function createTable<Page>(
     return { section, rows: rows.subarray(0, count), labels: bytes, ends }
   }
 
+  /** The lines of a family, with null wherever the loop may yield: after each section. */
   function* lines(
     piece: Bytes,
     family: Family<Page>,
     told: readonly Told<Page>[],
     added: ReadonlySet<number>,
-  ): Iterable<Buffer> {
+  ): Iterable<Buffer | null> {
     write(piece, headerOf(family))
     const { column, none, hasLine, value = asItIs, decimals } = family
     const begin = bytesOf(beginOf(family))
@@ -125,6 +130,7 @@ export function createTable<Page>(
         }
         if (piece.length >= pieceLength) yield taken(piece)
       }
+      yield null
     }
     if (piece.length > 0) yield taken(piece)
   }
@@ -153,7 +159,7 @@ export function createTable<Page>(
       }
     },
     pageOf: (slot) => sectionOf(slot)?.page,
-    async *pieces(families, isWanted) {
+    async *pieces(families, isWanted, slice) {
       if (families.length === 0) return
       const piece = createBytes(pieceLength + lineLength)
       const added = new Set<number>()
@@ -161,12 +167,16 @@ export function createTable<Page>(
       const told: Told<Page>[] = []
       underWay.add(added)
       try {
-        for (const [index, section] of sections.entries()) {
+        for (const section of sections) {
           if (section !== undefined) told.push(layOut(section, isTold))
-          if (((index + 1) * rowsPerPage) % rowsPerTurn === 0) await setImmediate()
+          if (slice.mustYield(workPerPage)) await slice.yield()
         }
         const some = told.filter(({ rows }) => rows.length > 0)
-        for (const family of families) yield* lines(piece, family, some, added)
+        for (const family of families)
+          for (const bytes of lines(piece, family, some, added)) {
+            if (bytes !== null) yield bytes
+            if (slice.mustYield(workPerPage)) await slice.yield()
+          }
       } finally {
         for (const { labels } of told) release(labels)
         underWay.delete(added)

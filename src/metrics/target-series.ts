@@ -7,6 +7,7 @@ import { numberColumn, placeOf, rowOf, wordColumn, wordOf } from '../monitor/col
 import type { MemoryPage } from '../monitor/memory-page.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { targetReadsSameUntil, targetStatusAt, type WatchedTarget } from '../monitor/watch.ts'
+import type { TimeSlice } from '../time-slices.ts'
 import { nanosecondsOf } from './nanoseconds.ts'
 import type { Selection } from './selection.ts'
 import { createTable } from './table.ts'
@@ -126,7 +127,7 @@ export type TargetSeries = {
   /** Those that may read otherwise by now, as nothing has confirmed them for too long. What leaves before it is asked for is not among them. */
   stale(now: number): Iterable<WatchedTarget>
   /** The lines of the targets of selected services or of all, in pieces of which each holds until the next is asked for. */
-  pieces(selection: Selection | null): AsyncIterable<Buffer>
+  pieces(selection: Selection | null, slice: TimeSlice): AsyncIterable<Buffer>
 }
 
 /** Keeps what the series of targets tell, less the families in `omit`. */
@@ -178,7 +179,7 @@ export function createTargetSeries({
     *stale(now) {
       for (const slot of table.slots(({ until }, row) => (until[row] as number) <= now)) yield watchedIn(slot)
     },
-    pieces: (selection) =>
-      table.pieces(families, selection && ((slot) => selection.has(watchedIn(slot).watchedService.service))),
+    pieces: (selection, slice) =>
+      table.pieces(families, selection && ((slot) => selection.has(watchedIn(slot).watchedService.service)), slice),
   }
 }

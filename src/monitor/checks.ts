@@ -3,6 +3,7 @@ import type { DialRules } from '../domain/dial-rules.ts'
 import type { Outcome } from '../domain/outcome.ts'
 import type { Pauses } from '../domain/pause.ts'
 import type { Prober } from '../prober/prober.ts'
+import type { TimeSlices } from '../time-slices.ts'
 import type { Announcer } from './announcer.ts'
 import { noteFailingLookUp } from './failing-lookup.ts'
 import { createRefresh, type Refresh } from './refresh.ts'
@@ -37,6 +38,7 @@ export function createChecks({
   responsibility,
   announcer,
   pauses,
+  slices,
 }: {
   prober: Prober
   clock: Clock
@@ -46,6 +48,7 @@ export function createChecks({
   responsibility: Responsibility
   announcer: Announcer
   pauses: Pauses
+  slices?: TimeSlices | undefined
 }): Checks {
   const checked = createSignal<Checked>()
   const turns = createTurns({ prober, maxInFlight, dialRules, take, pauses })
@@ -90,7 +93,7 @@ export function createChecks({
     checked,
     beat,
     check,
-    refresh: createRefresh({ turns, clock }),
+    refresh: createRefresh({ turns, clock, slices }),
     stats: () => ({
       ...turns.stats(),
       skippedBeats,

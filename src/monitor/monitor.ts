@@ -6,6 +6,7 @@ import { noPauses, type Pauses } from '../domain/pause.ts'
 import type { Service } from '../domain/service.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Prober } from '../prober/prober.ts'
+import type { TimeSlices } from '../time-slices.ts'
 import { createAnnouncer } from './announcer.ts'
 import { type Checked, type Checks, createChecks } from './checks.ts'
 import { createGroupMembers, type GroupMembers } from './group-members.ts'
@@ -66,6 +67,8 @@ export function createMonitor(parts: {
   responsibility?: Responsibility
   /** When checks could confirm nothing, as it is known at any time. */
   pauses?: Pauses
+  /** What loops over many services share the event loop by. */
+  slices?: TimeSlices
 }): Monitor {
   const { registry, prober, clock, dialRules = () => defaultRules, responsibility = coverAll() } = parts
   const { pauses = noPauses } = parts
@@ -75,8 +78,8 @@ export function createMonitor(parts: {
   const adopted = createSignal<Pick<Checked, 'watched' | 'outcome'>>()
   const watching = createSignal<readonly WatchedTarget[]>()
   const announcer = createAnnouncer({ clock, responsibility })
-  const { maxInFlight } = parts
-  const checks = createChecks({ prober, clock, maxInFlight, dialRules, responsibility, announcer, pauses })
+  const { maxInFlight, slices } = parts
+  const checks = createChecks({ prober, clock, maxInFlight, dialRules, responsibility, announcer, pauses, slices })
   let checkerOf: (service: string) => Checker | null = () => null
 
   const covers = ({ service }: WatchedService) => responsibility.covers(service.name)

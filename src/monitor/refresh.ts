@@ -1,65 +1,62 @@
 import { isTooOld } from '../domain/health.ts'
-import { createQueue } from '../queue.ts'
+import { createTimeSlices, type TimeSlice, type TimeSlices } from '../time-slices.ts'
 import type { Turns } from './turns.ts'
 import type { Check, WatchedService } from './watch.ts'
 
 /**
  * Checks what is older than `maxAgeMs` and waits for it, `waitMs` at most. A null age: on-demand services by their
- * own maxAge, others not at all. Returns null when nothing needs a check.
+ * own maxAge, others not at all. Returns null when nothing needs a check and that is seen at once; else resolves with whether anything was checked.
+ * `slice` is the loop of a request that waits to the end: once it is abandoned no more checks are asked for.
  */
 export type Refresh = (
   services: readonly WatchedService[],
   maxAgeMs: number | null,
   waitMs?: number,
-) => Promise<void> | null
+  slice?: TimeSlice,
+) => Promise<boolean> | null
 
-/** So many targets are looked at before whatever else waits gets its turn of the event loop, some 4 ms of work; to begin a check is as much as looking at some more. */
-const mostAtOnce = 20_000
-const checkWork = 40
-/** And at once while others have not asked for all they want: so much that who wants few does not wait for them. */
-const fewAtOnce = 10 * checkWork
+/** To begin a check is as much work as to look at so many targets. */
+const checkWork = 20
 
-/** What it returns is for all who ask: they take turns of the event loop together, so that many hold it up no longer than one. */
-export function createRefresh({ turns, clock }: { turns: Pick<Turns, 'ask'>; clock: { now(): number } }): Refresh {
-  /** Those who have not asked for all they want yet. */
-  const asking = createQueue<Iterator<void>>()
-
-  function* askFor(services: readonly WatchedService[], maxAgeMs: number | null, wait: Wait): Generator<void> {
+/** Returns what asks for checks in the turns of the event loop that `slices` gives. */
+export function createRefresh({
+  turns,
+  clock,
+  slices = createTimeSlices(),
+}: {
+  turns: Pick<Turns, 'ask'>
+  clock: { now(): number }
+  slices?: TimeSlices | undefined
+}): Refresh {
+  async function askFor(
+    services: readonly WatchedService[],
+    maxAgeMs: number | null,
+    wait: Wait,
+    slice: TimeSlice,
+  ): Promise<void> {
     const now = clock.now()
-    let work = asking.length === 0 ? 0 : mostAtOnce - fewAtOnce
     for (const watchedService of services) {
+      if (slice.mustYield()) await slice.yield()
       const { policy } = watchedService.service
       // Quicker to see than the ages of all of them: on a schedule nothing is too old for who wants no age.
       if (maxAgeMs === null && policy.intervalMs !== null) continue
       for (const watched of watchedService.targets) {
-        if (work >= mostAtOnce) {
-          yield
-          work = 0
-        }
-        work++
+        if (slice.mustYield()) await slice.yield()
         if (watched.retired || !isTooOld(watched.health, policy, maxAgeMs, now)) continue
         wait.add(turns.ask(watched))
-        work += checkWork
+        if (slice.mustYield(checkWork)) await slice.yield()
       }
     }
     wait.endWithAll()
   }
 
-  function goOn(): void {
-    if (asking.peek()?.next().done) asking.shift()
-    if (asking.length > 0) setImmediate(goOn)
-  }
-
-  return (services, maxAgeMs, waitMs) => {
+  return (services, maxAgeMs, waitMs, slice) => {
     const wait = createWait(waitMs !== 0)
-    const asks = askFor(services, maxAgeMs, wait)
-    if (asks.next().done) {
-      if (wait.isEmpty()) return null
-    } else {
-      asking.push(asks)
-      if (asking.length === 1) setImmediate(goOn)
-    }
-    return waitMs === undefined ? wait.ended : atMost(waitMs, wait.ended)
+    // A request that does not wait to the end may be answered before all checks are asked for, and they are asked for all the same.
+    const asking = askFor(services, maxAgeMs, wait, (waitMs === undefined ? slice : undefined) ?? slices.begin())
+    if (wait.isComplete() && wait.isEmpty()) return null
+    const ended = asking.then(() => wait.ended)
+    return (waitMs === undefined ? ended : atMost(waitMs, ended)).then(() => !wait.isComplete() || !wait.isEmpty())
   }
 }
 
@@ -67,6 +64,8 @@ export function createRefresh({ turns, clock }: { turns: Pick<Turns, 'ask'>; clo
 type Wait = {
   add(check: Check): void
   isEmpty(): boolean
+  /** Whether no check comes any more. */
+  isComplete(): boolean
   /** No check comes any more: it ends with the last of them. */
   endWithAll(): void
   readonly ended: Promise<void>
@@ -78,6 +77,7 @@ function createWait(isPatient: boolean): Wait {
   let added = 0
   // One for whoever adds.
   let left = 1
+  let isComplete = false
   const endOne = () => {
     left--
     if (left === 0) resolve()
@@ -91,7 +91,11 @@ function createWait(isPatient: boolean): Wait {
       check.callers.push(endOne)
     },
     isEmpty: () => added === 0,
-    endWithAll: endOne,
+    isComplete: () => isComplete,
+    endWithAll() {
+      isComplete = true
+      endOne()
+    },
     ended: promise,
   }
 }

@@ -20,7 +20,8 @@ type Page = {
   readonly title: string
   /** What its icon and its colours say. */
   readonly status: ReportedStatus
-  readonly main: Markup
+  /** In pieces. */
+  readonly main: Iterable<Markup>
   readonly view: View
   /** Which assets the page goes with. */
   readonly assets: string
@@ -31,11 +32,11 @@ type Page = {
 
 const asset = ({ view: { root }, assets }: Page, name: string) => `${root}page/${name}?v=${assets}`
 
-/** A whole document. What changes while it is open is in elements with `data-part`, which the page's module keeps up to date. */
-export function layOut(page: Page): string {
+/** A whole document, in pieces. What changes while it is open is in elements with `data-part`, which the page's module keeps up to date. */
+export function* layOut(page: Page): Generator<string> {
   const { title, status, main, view, version, events } = page
   const now = isoTime(view.now, view.clock)
-  return html`<!doctype html>
+  yield html`<!doctype html>
 <html lang="en" data-status="${status}" data-now="${now}" data-assets="${page.assets}"${events !== null && html` data-events="${events}"`}>
 <head>
 <meta charset="utf-8">
@@ -57,7 +58,9 @@ export function layOut(page: Page): string {
 <p id="lost" hidden></p>
 <p id="news" role="status"></p>
 <main id="main" tabindex="-1">
-${main}
+`.markup
+  for (const { markup } of main) yield markup
+  yield html`
 </main>
 <footer>
 <nav aria-label="More of Porthole"><a href="${view.root}docs">API</a> ${view.details && html`<a href="${view.root}v1/transitions">Transitions</a>`} <a href="${view.root}metrics">Metrics</a></nav>

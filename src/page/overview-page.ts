@@ -1,9 +1,10 @@
 import { type ReportedStatus, worstFirst } from '../domain/status.ts'
 import { missingServices } from '../http/registry-pending.ts'
 import { chooserOf } from '../http/service-page.ts'
+import type { TimeSlice } from '../time-slices.ts'
 import { html, type Markup } from './markup.ts'
 import type { Entry, GroupEntry, Overview } from './overview.ts'
-import { moreOf, type OverviewQuery, toggleGroup, writeQuery } from './page-query.ts'
+import { groupQuery, moreOf, type OverviewQuery, writeQuery } from './page-query.ts'
 import { serviceRow } from './service-row.ts'
 import { statusShape } from './shapes.ts'
 import { ageOf, type View } from './view.ts'
@@ -12,16 +13,42 @@ import { headlineOf, sentenceOf, statusOfPage } from './words.ts'
 /** How many groups are shown before the others have to be asked for. */
 const groupsFirst = 12
 
-/** The page of all services. */
-export function overviewPage(overview: Overview, query: OverviewQuery, view: View): Markup {
+/** How many groups are listed at all, but for those that are asked for: a page has a bound, however many groups there are. */
+const groupsListed = 200
+
+/** To match the names of a service is as much work as to look at so many. */
+const workPerMatch = 3
+
+/** The services that a page is about: how many there are, and those that it shows. */
+export type Chosen = { readonly count: number; readonly shown: readonly Entry[] }
+
+/** Chooses the services that a query asks for. */
+export async function chooseEntries(
+  { services }: Overview,
+  query: OverviewQuery,
+  details: boolean,
+  slice: TimeSlice,
+): Promise<Chosen> {
+  const { q, group, status, show } = query
+  if ((q ?? group ?? status) === undefined) return { count: services.length, shown: services.slice(0, show) }
+  const isAsked = chooserOf(query, details)
+  const shown: Entry[] = []
+  let count = 0
+  for (const entry of services) {
+    if (slice.mustYield(workPerMatch)) await slice.yield()
+    if (status?.has(entry.status) === false || !isAsked(entry.watched)) continue
+    count++
+    if (shown.length < show) shown.push(entry)
+  }
+  return { count, shown }
+}
+
+/** The page of all services, in pieces: of a long list a row each. */
+export function* overviewPage(overview: Overview, chosen: Chosen, query: OverviewQuery, view: View): Generator<Markup> {
   const { counts, checkedAt, isSolo, pending } = overview
   const status = statusOfPage(overview)
-  const isAsked = chooserOf(query, view.details)
-  const chosen = overview.services.filter(
-    ({ watched, status }) => query.status?.has(status) !== false && isAsked(watched),
-  )
   const total = overview.services.length
-  return html`<section class="headline" data-part="headline" data-status="${status}">
+  yield html`<section class="headline" data-part="headline" data-status="${status}">
 <h1>${statusShape(status)}<span>${headlineOf(counts, pending !== null)}</span></h1>
 <p>${checkedAt === null ? (total === 0 ? '' : 'not checked yet') : html`checked ${ageOf(checkedAt, view, 'ago')}`}</p>
 </section>
@@ -30,10 +57,12 @@ ${total === 0 && pending === null && html`<div data-part="empty" class="empty"><
 ${groupList(overview.groups, query, view)}
 ${filters(overview, query, view)}
 <section aria-labelledby="services-title">
-<h2 id="services-title">Services <span data-part="shown" class="shown">${tellShown(chosen.length, total)}</span></h2>
+<h2 id="services-title">Services <span data-part="shown" class="shown">${tellShown(chosen.count, total)}</span></h2>
 <div class="columns" aria-hidden="true"><span>Service</span><span>Status</span><span>Targets</span><span>Latency, last 60 checks</span><span>Last 24 h, uptime</span></div>
 <ul class="services" data-part="services" data-list>
-${chosen.slice(0, query.show).map((entry) => serviceRow(entry, view))}</ul>
+`
+  for (const entry of chosen.shown) yield serviceRow(entry, view)
+  yield html`</ul>
 ${more(chosen, query, view)}
 </section>`
 }
@@ -42,9 +71,9 @@ function tellShown(shown: number, total: number): string {
   return shown === total ? `${total}` : `${shown} of ${total}`
 }
 
-function more(chosen: readonly Entry[], query: OverviewQuery, view: View): Markup {
-  const left = chosen.length - query.show
-  const none = chosen.length === 0 && (query.q ?? query.status ?? query.group) !== undefined
+function more({ count }: Chosen, query: OverviewQuery, view: View): Markup {
+  const left = count - query.show
+  const none = count === 0 && (query.q ?? query.status ?? query.group) !== undefined
   const next = moreOf(query)
   const link = next !== null && html`<a href="${view.root}${writeQuery(next)}" data-more>Show more</a> `
   return html`<p data-part="more" class="more">${none && html`No service is like that. <a href="${view.root}">Show all</a>`}${left > 0 && html`${link}<span>${left} more like this${next === null && ': narrow the search'}</span>`}</p>`
@@ -52,13 +81,16 @@ function more(chosen: readonly Entry[], query: OverviewQuery, view: View): Marku
 
 function groupList(groups: readonly GroupEntry[], query: OverviewQuery, { root }: View): Markup | null {
   if (groups.length === 0) return null
-  const [first, others] = [groups.slice(0, groupsFirst), groups.slice(groupsFirst)]
+  const first = groups.slice(0, groupsFirst)
+  const listed = groups.slice(groupsFirst, groupsListed)
+  const others = [...listed, ...groups.slice(groupsListed).filter(({ name }) => query.group?.has(name))]
+  const unlisted = groups.length - first.length - others.length
   const list = (some: readonly GroupEntry[], part: string) =>
     html`<ul class="groups" data-part="${part}" data-list>${some.map((group) => groupChip(group, query, root))}</ul>`
   return html`<nav aria-labelledby="groups-title">
 <h2 id="groups-title">Groups</h2>
 ${list(first, 'groups')}
-${others.length > 0 && html`<details><summary>${others.length === 1 ? 'One more group' : `${others.length} more groups`}</summary>${list(others, 'other-groups')}</details>`}
+${others.length > 0 && html`<details><summary>${others.length === 1 ? 'One more group' : `${others.length + unlisted} more groups`}</summary>${list(others, 'other-groups')}${unlisted > 0 && html`<p>${unlisted} more are not listed: write <code>?group=</code> and a name into the address.</p>`}</details>`}
 </nav>`
 }
 
@@ -66,7 +98,7 @@ function groupChip({ name, status, quorum, counts }: GroupEntry, query: Overview
   const isChosen = query.group?.has(name) ?? false
   const inService = counts.up + counts.degraded + counts.down + counts.unknown
   const works = counts.up + counts.degraded
-  return html`<li data-key="${name}"><a class="group" data-filter data-status="${status}" href="${root}${writeQuery(toggleGroup(query, name))}"${isChosen && html` aria-current="true"`} title="quorum ${String(quorum)}">${statusShape(status)}<span>${name}</span> <small><span class="word">${status}</span> ${works}/${inService}</small></a></li>`
+  return html`<li data-key="${name}"><a class="group" data-filter data-status="${status}" href="${root}${isChosen ? '' : groupQuery(name)}"${isChosen && html` aria-current="true"`} title="quorum ${String(quorum)}">${statusShape(status)}<span>${name}</span> <small><span class="word">${status}</span> ${works}/${inService}</small></a></li>`
 }
 
 function filters({ counts }: Overview, query: OverviewQuery, { root }: View): Markup {

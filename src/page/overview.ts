@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { type Quorum, statusOf, statusOfPart } from '../domain/quorum.ts'
 import {
@@ -8,11 +7,14 @@ import {
   type Status,
   worstFirst,
 } from '../domain/status.ts'
+import type { NameOrder } from '../http/name-order.ts'
 import { reportedStatus } from '../http/reports.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import { type ServiceStanding, standingOf, type WatchedService } from '../monitor/watch.ts'
+import { sortInSlices } from '../sort-in-slices.ts'
+import type { TimeSlice, TimeSlices } from '../time-slices.ts'
 
 /** A service among all others. */
 export type Entry = {
@@ -44,6 +46,8 @@ export type Overview = {
 }
 
 export type OverviewParts = {
+  readonly names: NameOrder
+  readonly slices: TimeSlices
   readonly monitor: Monitor
   readonly registry: Registry
   readonly log: TransitionLog
@@ -55,31 +59,26 @@ const keptMs = 1000
 /** How much longer than it takes: however much happens and however many ask, it is a twentieth of the time at most. */
 const keptAtLeast = 20
 
-/** How many services are looked at in one turn of the event loop, each some 2 µs. */
-const perTurn = 2000
+/** To count the targets of a service is as much work as to look at so many. */
+const workPerService = 5
 
 /** Looks over everything, once for all who ask within a second. */
 export function createOverview(parts: OverviewParts): { read(): Promise<Overview>; close(): void } {
-  const { monitor, registry, log, clock } = parts
+  const { monitor, registry, names, slices, log, clock } = parts
   let kept: { overview: Overview; readAt: number; tookMs: number } | null = null
   let hasChanged = false
   let reading: Promise<Overview> | null = null
-  let names: readonly string[] | null = null
   const noteChange = () => {
     hasChanged = true
   }
-  const stopListening = [
-    log.logged.subscribe(noteChange),
-    registry.changed.subscribe(() => {
-      noteChange()
-      names = null
-    }),
-  ]
+  const stopListening = [log.logged.subscribe(noteChange), registry.changed.subscribe(noteChange)]
 
   async function look(now: number): Promise<Overview> {
     hasChanged = false
-    names ??= [...monitor.services.keys()].sort()
-    const overview = await lookOver(names, { monitor, registry, pending: registry.load.pending(), now })
+    const pending = registry.load.pending()
+    // All who ask wait for it, so it goes on when one of them is gone.
+    const slice = slices.begin()
+    const overview = await lookOver(await names.read(), { monitor, registry, pending, now, slice })
     kept = { overview, readAt: now, tookMs: clock.now() - now }
     return overview
   }
@@ -111,9 +110,11 @@ async function lookOver(
     registry,
     pending,
     now,
+    slice,
   }: Pick<OverviewParts, 'monitor' | 'registry'> & {
     pending: string | null
     now: number
+    slice: TimeSlice
   },
 ): Promise<Overview> {
   const byStatus = new Map<ReportedStatus, Entry[]>(worstFirst.map((status) => [status, []]))
@@ -121,8 +122,8 @@ async function lookOver(
   const countsOf = new Map<string, ReportedCounts>()
   let checkedAt = Number.NEGATIVE_INFINITY
   let isSolo = false
-  for (const [index, name] of names.entries()) {
-    if (index % perTurn === perTurn - 1) await setImmediate()
+  for (const name of names) {
+    if (slice.mustYield(workPerService)) await slice.yield()
     const watched = monitor.services.get(name)
     if (watched === undefined) continue
     const standing = standingOf(watched, now)
@@ -136,15 +137,17 @@ async function lookOver(
       countsOf.set(group, ofGroup)
       ofGroup[status]++
     }
+    if (slice.mustYield(watched.targets.length + watched.service.groups.length)) await slice.yield()
   }
   for (const [status, entries] of byStatus) {
     // Who was never checked comes last: there is nothing to see yet.
     const since = ({ standing }: Entry) => standing.since ?? Number.NEGATIVE_INFINITY
-    if (status !== 'up') entries.sort((a, b) => Math.sign(since(b) - since(a)) || 0)
+    if (status === 'up') continue
+    byStatus.set(status, await sortInSlices(entries, (a, b) => Math.sign(since(b) - since(a)) || 0, slice))
   }
   return {
     services: worstFirst.flatMap((status) => byStatus.get(status) ?? []),
-    groups: groupsOf(countsOf, registry, pending !== null),
+    groups: await groupsOf(countsOf, registry, pending !== null, slice),
     counts,
     checkedAt: Number.isFinite(checkedAt) ? checkedAt : null,
     isSolo,
@@ -152,12 +155,19 @@ async function lookOver(
   }
 }
 
-function groupsOf(countsOf: ReadonlyMap<string, ReportedCounts>, registry: Registry, isPart: boolean): GroupEntry[] {
+async function groupsOf(
+  countsOf: ReadonlyMap<string, ReportedCounts>,
+  registry: Registry,
+  isPart: boolean,
+  slice: TimeSlice,
+): Promise<GroupEntry[]> {
   const judge = isPart ? statusOfPart : statusOf
-  const groups = [...countsOf].map(([name, counts]) => {
+  const groups: GroupEntry[] = []
+  for (const [name, counts] of countsOf) {
+    if (slice.mustYield()) await slice.yield()
     const quorum = registry.groups.get(name)?.quorum ?? 'all'
-    return { name, quorum, status: judge(counts, quorum), counts }
-  })
+    groups.push({ name, quorum, status: judge(counts, quorum), counts })
+  }
   const rank = ({ status }: GroupEntry) => worstFirst.indexOf(status)
-  return groups.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1))
+  return sortInSlices(groups, (a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1), slice)
 }

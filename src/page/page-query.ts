@@ -34,9 +34,9 @@ export function moreOf(query: OverviewQuery): OverviewQuery | null {
   return query.show >= mostShown ? null : { ...query, show: Math.min(mostShown, query.show * 2) }
 }
 
-/** The same query with this group asked for, or no longer. */
-export function toggleGroup(query: OverviewQuery, name: string): OverviewQuery {
-  return { ...query, group: new Set(query.group).symmetricDifference(new Set([name])) }
+/** The query that asks for one group. A page may link to many groups, so no link carries the rest of the query: the page's module adds it. */
+export function groupQuery(name: string): string {
+  return writeQuery({ group: new Set([name]), show: shownFirst })
 }
 
 /** A query as it is written behind the page's path; empty where nothing is asked. */

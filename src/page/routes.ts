@@ -3,6 +3,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Access } from '../http/access.ts'
+import { beginFor } from '../http/gone-client.ts'
+import { bodyOf } from '../http/long-body.ts'
 import { sendNotRegistered } from '../http/missing.ts'
 import { problemResponse, sendProblem } from '../http/problem.ts'
 import { delayRetry, pendingAnswer } from '../http/registry-pending.ts'
@@ -11,7 +13,7 @@ import { readAssets } from './assets.ts'
 import { layOut, pagePolicy } from './layout.ts'
 import { wantsShown } from './negotiation.ts'
 import { createOverview, type OverviewParts } from './overview.ts'
-import { overviewPage } from './overview-page.ts'
+import { chooseEntries, overviewPage } from './overview-page.ts'
 import { OverviewQuery } from './page-query.ts'
 import { originOf, portOf, rootOf } from './root.ts'
 import { missingPage, servicePage } from './service-page.ts'
@@ -20,11 +22,14 @@ import { statusOfPage, titleOf } from './words.ts'
 
 type Options = OverviewParts & { readonly history: History; readonly access: Access; readonly version: string }
 
+/** To write a row of the page takes as long as to report so many targets. */
+const targetsPerRow = 4
+
 const page = (description: string) => ({ description, content: { 'text/html': { schema: z.string() } } })
 
 /** `GET /`, `GET /services/{service}`, and what these pages are made of. */
 export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, options) => {
-  const { monitor, registry, log, clock, history, access, version } = options
+  const { monitor, registry, log, clock, history, access, slices, version } = options
   const assets = readAssets()
   const overview = createOverview(options)
   app.addHook('onClose', async () => overview.close())
@@ -40,6 +45,20 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
     log,
   })
 
+  /** What a page shows is of this moment, and of who may see it. `rows` is how many services it lists. */
+  function sendPage(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    rows: number,
+    page: Parameters<typeof layOut>[0],
+  ): FastifyReply {
+    return reply
+      .headers({ 'content-security-policy': pagePolicy, 'cache-control': 'no-store' })
+      .type('text/html; charset=utf-8')
+      .serializer((body: string) => body)
+      .send(bodyOf(request, layOut(page), rows * targetsPerRow, slices))
+  }
+
   app.get(
     '/',
     {
@@ -54,13 +73,15 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
     async (request, reply) => {
       const seen = await overview.read()
       const view = viewOf(request)
-      return sendPage(reply, {
+      const { query } = request
+      const chosen = await chooseEntries(seen, query, view.details, beginFor(request, slices))
+      return sendPage(request, reply, chosen.shown.length, {
         title:
           seen.services.length === 0 && seen.pending === null
             ? 'No services'
             : titleOf(seen.counts, seen.pending !== null),
         status: statusOfPage(seen),
-        main: overviewPage(seen, request.query, view),
+        main: overviewPage(seen, chosen, query, view),
         view,
         assets: assets.digest,
         version,
@@ -100,17 +121,17 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
         if (!wantsShown(request, 'text/html')) return sendNotRegistered(reply, name, registry.load, view.details)
         const pending = registry.load.pending()
         const main = missingPage(name, view, pending)
-        return sendPage(pending === null ? reply.code(404) : delayRetry(reply.code(503)), {
+        return sendPage(request, pending === null ? reply.code(404) : delayRetry(reply.code(503)), 1, {
           ...about,
           title: pending === null ? 'Not registered' : 'Not known yet',
           status: 'unknown',
-          main,
+          main: [main],
           events: null,
         })
       }
       const { status, main } = servicePage(watched, view, { origin: originOf(request.raw), port: portOf(request.raw) })
       const events = view.details ? `?service=${encodeURIComponent(name)}` : null
-      return sendPage(reply, { ...about, title: `${name} ${status}`, status, main, events })
+      return sendPage(request, reply, 1, { ...about, title: `${name} ${status}`, status, main: [main], events })
     },
   )
 
@@ -125,13 +146,4 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
       .type(asset.type)
       .send(asset.body)
   })
-}
-
-/** What a page shows is of this moment, and of who may see it. */
-function sendPage(reply: FastifyReply, page: Parameters<typeof layOut>[0]): FastifyReply {
-  return reply
-    .headers({ 'content-security-policy': pagePolicy, 'cache-control': 'no-store' })
-    .type('text/html; charset=utf-8')
-    .serializer((body: string) => body)
-    .send(layOut(page))
 }

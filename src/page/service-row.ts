@@ -11,6 +11,9 @@ import { formatLatency, tellExpiry } from './words.ts'
 /** How many sentences a service that is not up gives for why. */
 const sentences = 2
 
+/** How many of its groups a service in the list shows. */
+const tags = 8
+
 /** One service in the list. */
 export function serviceRow({ watched, standing, status }: Entry, view: View): Markup {
   const { name, groups } = watched.service
@@ -18,7 +21,7 @@ export function serviceRow({ watched, standing, status }: Entry, view: View): Ma
   const rounds = view.details ? roundsOf(view.history, watched.targets) : []
   const latency = rounds.findLast(({ latencyMs }) => latencyMs !== null)?.latencyMs ?? null
   return html`<li class="service" data-key="${name}" data-status="${status}">
-<div class="name"><a href="${serviceLink(view.root, name)}">${statusShape(status)}<span>${name}</span></a>${groups.map((group) => html`<span class="tag">${group}</span>`)}</div>
+<div class="name"><a href="${serviceLink(view.root, name)}">${statusShape(status)}<span>${name}</span></a>${groups.slice(0, tags).map((group) => html`<span class="tag">${group}</span>`)}${groups.length > tags && html`<span class="tag">${groups.length - tags} more</span>`}</div>
 <div class="state"><b>${status}</b> ${ageOf(standing.since, view, 'for')}</div>
 <div class="up">${standing.counts.up}/${watched.targets.length}<span class="unit"> up</span></div>
 <div class="latency">${view.details && html`${sparkline(rounds)}<span>${latency === null ? '–' : formatLatency(latency)}</span>`}</div>

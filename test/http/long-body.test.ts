@@ -4,12 +4,14 @@ import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { bodyOf } from '../../src/http/long-body.ts'
+import { createTimeSlices } from '../../src/time-slices.ts'
+import { countingSlices } from '../slices.ts'
 
 const get = { method: 'GET' }
 const piece = 'a piece of some length, which is not to be cut in the middle\n'.repeat(20)
 
 test('a body that tells of few targets is text, so that its length is known', () => {
-  assert.equal(bodyOf(get, ['one, ', 'two'], 2), 'one, two')
+  assert.equal(bodyOf(get, ['one, ', 'two'], 2, createTimeSlices()), 'one, two')
 })
 
 for (const [what, pieces] of [
@@ -17,7 +19,7 @@ for (const [what, pieces] of [
   ['one of many pieces of which nearly all are empty', [piece, ...Array<string>(3000).fill(''), piece]],
 ] as const) {
   test(`${what} is put together in turns, between which others get theirs`, async () => {
-    const body = bodyOf(get, pieces, 1000)
+    const body = bodyOf(get, pieces, 1000, countingSlices())
     assert(body instanceof Readable)
     let turns = 0
     let isRead = false
@@ -40,7 +42,7 @@ test('of a long body no more is made than is taken, and nothing once nobody take
       isLetGo = true
     }
   }
-  const body = bodyOf(get, pieces(), 10_000)
+  const body = bodyOf(get, pieces(), 10_000, countingSlices())
   assert(body instanceof Readable)
   await body.iterator({ destroyOnReturn: false }).next()
   for (let turn = 0; turn < 20; turn++) await setImmediate()
@@ -52,7 +54,7 @@ test('of a long body no more is made than is taken, and nothing once nobody take
 
 test('of a long body nothing is made for who asks for the headers alone', async () => {
   const pieces: Iterable<string> = { [Symbol.iterator]: () => assert.fail('a piece was made') }
-  const body = bodyOf({ method: 'HEAD' }, pieces, 1000)
+  const body = bodyOf({ method: 'HEAD' }, pieces, 1000, createTimeSlices())
   assert(body instanceof Readable)
   assert.equal(await text(body), '')
 })

@@ -13,6 +13,7 @@ import { systemClock } from '../../src/clock.ts'
 import { createAccess } from '../../src/http/access.ts'
 import { metricsRoutes } from '../../src/http/metrics.ts'
 import { answerWithProblems } from '../../src/http/problem.ts'
+import { createTimeSlices } from '../../src/time-slices.ts'
 import { build } from '../app.ts'
 import { readPage } from '../metrics/page.ts'
 import { until } from '../process.ts'
@@ -126,7 +127,7 @@ async function serveMetrics(
   const { counted, ...pages } = countPages(render)
   const metrics = { contentType: 'text/plain', render: counted as () => AsyncGenerator<Buffer> }
   const access = createAccess({ settings: { tokens: [], details: 'all' }, clock: systemClock() })
-  await app.register(metricsRoutes, { metrics, access, ...limits })
+  await app.register(metricsRoutes, { metrics, access, slices: createTimeSlices(), ...limits })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   t.after(() => {
     app.server.closeAllConnections()

@@ -7,6 +7,7 @@ import type { Service } from '../../src/domain/service.ts'
 import { answerWithProblems } from '../../src/http/problem.ts'
 import { DiscoveredService, discoveryRoutes } from '../../src/http/sd.ts'
 import { createMembers } from '../../src/monitor/members.ts'
+import { createTimeSlices } from '../../src/time-slices.ts'
 import { fakeResolver, watch } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'
 
@@ -17,7 +18,7 @@ async function buildDiscovery(t: TestContext, services: readonly Service[]) {
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   answerWithProblems(app)
-  await app.register(discoveryRoutes, watched)
+  await app.register(discoveryRoutes, { ...watched, slices: createTimeSlices() })
   t.after(() => app.close())
   /** What is discovered; it must be what Prometheus takes, and what the schema says. */
   async function discover(query = ''): Promise<DiscoveredService[]> {
@@ -138,7 +139,7 @@ test('?group= narrows; several are allowed, and a group that nobody is in is emp
   ])
   assert.equal(await names(''), 'pg mq web alone')
   assert.equal(await names('?group=core'), 'pg mq')
-  assert.equal(await names('?group=search%20%26%20find&group=payments'), 'pg web')
+  assert.equal(await names('?group=search%20%26%20find&group=payments'), 'web pg')
   assert.equal(await names('?group=pay'), '')
   assert.equal(await names('?group=pay&group=core'), 'pg mq')
 })

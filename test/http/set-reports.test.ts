@@ -7,6 +7,7 @@ import { SetReport, surveySet } from '../../src/http/set-reports.ts'
 import type { WatchedService } from '../../src/monitor/watch.ts'
 import { type Built, build, listen, nobody } from '../app.ts'
 import { sampleService } from '../samples.ts'
+import { countingSlices } from '../slices.ts'
 import { hidden } from './hidden.ts'
 
 /** A group of services that are what they are called, and of those that are up one of their own; these are drained. */
@@ -122,6 +123,7 @@ test('those that go while very many are reported are left out', async (t) => {
 test('services that go while very many are looked at are left out', async () => {
   const services = Array.from({ length: 60_000 }, (_, i) => ({
     service: { name: `service-${i}` },
+    targets: [],
     drained: false,
     checkedAt: i,
     checkedBy: null,
@@ -129,9 +131,11 @@ test('services that go while very many are looked at are left out', async () => 
     readsUntil: Number.POSITIVE_INFINITY,
   })) as unknown as WatchedService[]
   const [gone] = services.slice(55_000)
-  const options = { verbose: false, clock: { now: () => 0 } as Clock, isThere: (one: WatchedService) => one !== gone }
+  const slice = countingSlices(1000).begin()
+  const isThere = (one: WatchedService) => one !== gone
+  const options = { verbose: false, clock: { now: () => 0 } as Clock, isThere, slice }
   const surveying = surveySet(services, options)
-  // It pauses once, and by then this one is gone.
+  // It yields, and by then this one is gone.
   Object.assign(gone ?? {}, { readsAs: 'unknown', checkedAt: null })
   const { counts, listed, checkedAt } = await surveying
   assert.deepEqual([counts.up, counts.unknown, listed, checkedAt], [59_999, 0, [], 0])

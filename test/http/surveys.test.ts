@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test'
 import type { Clock } from '../../src/clock.ts'
 import { createSurveys } from '../../src/http/surveys.ts'
 import type { WatchedService } from '../../src/monitor/watch.ts'
+import { createTimeSlices } from '../../src/time-slices.ts'
 
 /** So many services that are up, and how many looks at one of them there were. */
 function surveyed(t: TestContext, count: number) {
@@ -10,6 +11,7 @@ function surveyed(t: TestContext, count: number) {
   let looks = 0
   const service = {
     service: { name: 'pg' },
+    targets: [],
     checkedAt: 1,
     checkedBy: null,
     readsAs: 'up',
@@ -21,9 +23,10 @@ function surveyed(t: TestContext, count: number) {
   } as unknown as WatchedService
   const services = [service, ...Array.from({ length: count - 1 }, () => ({ ...service, drained: false }))]
   looks = 0
-  const survey = createSurveys({ clock: { now: () => 0 } as Clock, isThere: () => true })
+  const slices = createTimeSlices()
+  const survey = createSurveys({ clock: { now: () => 0 } as Clock, isThere: () => true, slices })
   const ask = async (name = 'all', isFresh = false) => {
-    const { counts } = await survey(services, { name, verbose: false, isFresh })
+    const { counts } = await survey(services, { name, verbose: false, isFresh, slice: slices.begin() })
     assert.equal(counts.up, count)
     return looks
   }

@@ -8,13 +8,14 @@ import { Reason } from '../../src/domain/outcome.ts'
 import type { Service } from '../../src/domain/service.ts'
 import { createExposition, type Exposition } from '../../src/metrics/exposition.ts'
 import { createSelection, type SelectionQuery } from '../../src/metrics/selection.ts'
-import { rowsPerTurn } from '../../src/metrics/table.ts'
+import { rowsPerPage } from '../../src/monitor/columns.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import type { Prober } from '../../src/prober/prober.ts'
 import { stoppedClock } from '../app.ts'
 import { fakeClock, fakeProber } from '../monitor/fakes.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
+import { countingSlices } from '../slices.ts'
 import { familiesOf, familyOf, readPage } from './page.ts'
 import { assertAccepted, noPromtool } from './promtool.ts'
 
@@ -298,11 +299,12 @@ for (const [what, { before, after }] of Object.entries(meanwhile)) {
 
 test('however many rows a narrowed page looks at, others get their turn of the event loop', async () => {
   const { registry, exposition } = watchBoth()
-  const size = 2 * rowsPerTurn + 1000
+  const size = 8 * rowsPerPage + 1000
   registry.replaceAll(
     Array.from({ length: size }, (_, i) => sampleService(`service-${i}`, ['db:1'], { groups: ['g'] })),
     [],
   )
+  const slice = countingSlices(2).begin()
   let [looked, inTurn, most] = [0, 0, 0]
   const selection = {
     has() {
@@ -315,11 +317,12 @@ test('however many rows a narrowed page looks at, others get their turn of the e
   const stop = everyTurn(() => {
     inTurn = 0
   })
-  for await (const piece of exposition.pieces({ targets: true, selection })) assert.match(piece.toString(), /^# HELP/)
+  for await (const piece of exposition.pieces({ targets: true, selection, slice }))
+    assert.match(piece.toString(), /^# HELP/)
   stop()
   assert.equal(looked, 3 * size, 'services, their groups, and targets: once each')
   // A pass may begin in the turn in which another ended.
-  assert.ok(most <= rowsPerTurn + 1000, `${most} in one turn`)
+  assert.ok(most <= 3 * rowsPerPage, `${most} in one turn`)
 })
 
 test('targets that go stale shortly after one another are all counted out, though nothing comes in any more', async () => {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { createTable } from '../../src/metrics/table.ts'
 import type { Family } from '../../src/metrics/text-format.ts'
 import { rowOf, rowsPerPage } from '../../src/monitor/columns.ts'
+import { createTimeSlices } from '../../src/time-slices.ts'
 import { readPage } from './page.ts'
 
 type Page = { readonly checks: Float64Array }
@@ -14,6 +15,8 @@ const checks: Family<Page> = {
   column: (page) => page.checks,
   none: -1,
 }
+
+const slices = createTimeSlices()
 
 function createSample() {
   const names: string[] = []
@@ -32,7 +35,7 @@ function createSample() {
     /** Values by target. */
     async read(isWanted: ((slot: number) => boolean) | null = null) {
       let page = ''
-      for await (const piece of table.pieces([checks], isWanted)) page += piece.toString()
+      for await (const piece of table.pieces([checks], isWanted, slices.begin())) page += piece.toString()
       return [...readPage(page)].map(([series, value]) => [/target="(.*)"/.exec(series)?.[1], value])
     },
   }
@@ -74,7 +77,7 @@ test('a page tells of no row that was added since it began, not even in the slot
   const { pieces, put, remove } = createSample()
   for (let slot = 0; slot < 10_000; slot++) put(slot, `first-${slot}`)
   let page = ''
-  for await (const piece of pieces([checks, checks], null)) {
+  for await (const piece of pieces([checks, checks], null, slices.begin())) {
     page += piece.toString()
     for (const slot of [0, 9998, 9999]) {
       remove(slot)
@@ -93,7 +96,7 @@ test('the rows that a page tells of are those that were wanted before its first 
   for (let slot = 0; slot < rows; slot++) put(slot, `${slot}`)
   const wanted = new Set([1, 2, 3, rowsPerPage + 1])
   let page = ''
-  for await (const piece of pieces([checks, checks, checks], (slot) => wanted.has(slot))) {
+  for await (const piece of pieces([checks, checks, checks], (slot) => wanted.has(slot), slices.begin())) {
     page += piece.toString()
     wanted.delete(1)
     for (const slot of [0, 4, rowsPerPage, rows - 1]) wanted.add(slot)
@@ -111,7 +114,7 @@ test('a line that fills a piece is the last of it, and nothing is handed out beh
   const { pieces, put } = createSample()
   put(0, 'x'.repeat(200_000))
   const lengths: number[] = []
-  for await (const piece of pieces([checks, checks], null)) lengths.push(piece.length)
+  for await (const piece of pieces([checks, checks], null, slices.begin())) lengths.push(piece.length)
   assert.deepEqual(
     lengths.map((length) => length > 200_000),
     [true, true],

@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { createRefresh } from '../../src/monitor/refresh.ts'
 import type { Check, WatchedTarget } from '../../src/monitor/watch.ts'
 import { sampleService } from '../samples.ts'
+import { countingSlices } from '../slices.ts'
 import { isSettled, watch } from './fakes.ts'
 
 /** So many targets that nobody ever checked, and what is asked of them: nothing is carried out, the test ends it. */
@@ -25,7 +26,7 @@ function watchMany(count: number) {
   return {
     registry,
     services: [...monitor.services.values()],
-    refresh: createRefresh({ turns: { ask }, clock }),
+    refresh: createRefresh({ turns: { ask }, clock, slices: countingSlices() }),
     asked,
     /** Who waits for any of them. */
     callers: () => [...checks.values()].flatMap(({ callers }) => callers ?? []),

@@ -5,19 +5,29 @@ import { quorumsOf } from '../../src/config/groups.ts'
 import type { Reason } from '../../src/domain/outcome.ts'
 import type { Quorum } from '../../src/domain/quorum.ts'
 import type { Service } from '../../src/domain/service.ts'
+import { createNameOrder } from '../../src/http/name-order.ts'
+import type { Monitor } from '../../src/monitor/monitor.ts'
+import type { Registry } from '../../src/monitor/registry.ts'
 import { createTransitionLog } from '../../src/monitor/transition-log.ts'
 import { createOverview, type Overview } from '../../src/page/overview.ts'
+import { createTimeSlices } from '../../src/time-slices.ts'
 import { build, holdChecks, stoppedClock } from '../app.ts'
 import { watch } from '../monitor/fakes.ts'
 import { changedService, sampleService } from '../samples.ts'
 
 /** An overview of these services, whose checks the test ends. Each has one target, `name:1`, unless it says otherwise. */
+/** The names of the services that a registry has, in their order. */
+function namesOf({ monitor, registry }: { readonly monitor: Monitor; readonly registry: Registry }) {
+  const slices = createTimeSlices()
+  return { names: createNameOrder({ monitor, registry, slices }), slices }
+}
+
 function oversee(t: TestContext, services: readonly Service[], groups: Record<string, { quorum?: Quorum }> = {}) {
   const watched = watch(services)
   const { monitor, registry, clock, service, checkOnce } = watched
   registry.replaceAll(services, quorumsOf({ groups }))
   const log = createTransitionLog({ monitor, clock })
-  const overview = createOverview({ monitor, registry, log, clock })
+  const overview = createOverview({ ...namesOf(watched), monitor, registry, log, clock })
   t.after(() => overview.close())
   /** Checks the targets of a service in turn, one for each reason. */
   async function find(name: string, ...reasons: Reason[]) {
@@ -148,7 +158,7 @@ test('groups and services stand as GET /health tells of them', async (t) => {
   ]
   const built = await build(t, services, { clock, prober, groups: { both: { quorum: 2 }, last: { quorum: '50%' } } })
   const log = createTransitionLog(built)
-  const overview = createOverview({ ...built, log })
+  const overview = createOverview({ ...built, ...namesOf(built), log })
   async function compare() {
     const seen = await overview.read()
     for (const { name, status, quorum, counts } of seen.groups) {
@@ -227,7 +237,7 @@ test('however much happens, looking takes a twentieth of the time at most', asyn
     },
   }
   let looks = 0
-  const { read, close } = createOverview({ monitor, registry, log, clock: slow })
+  const { read, close } = createOverview({ ...namesOf({ monitor, registry }), monitor, registry, log, clock: slow })
   t.after(close)
   let seen = await read()
   const until = clock.now() + 20_000
