@@ -10,11 +10,13 @@ import { parseConfig } from '../src/config/config.ts'
 import { FileSettings } from '../src/config/settings.ts'
 import { createDialRules } from '../src/domain/dial-rules.ts'
 import { formatDuration } from '../src/domain/duration.ts'
+import { rangeOf } from '../src/domain/ip-range.ts'
 import { defaultExpireAfterMs } from '../src/domain/lifetime.ts'
 import { Reason, verdictOf } from '../src/domain/outcome.ts'
 import { builtInDefaults, type PolicyFieldName, PolicySettings, policyFields } from '../src/domain/policy-settings.ts'
 import { RegistrationSettings } from '../src/domain/registration.ts'
 import { expireService, ServiceSettings } from '../src/domain/service.ts'
+import { specialRanges } from '../src/domain/special-ranges.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { rendered } from './metrics/page.ts'
 import { createParts, type PartOptions, sampleReplica } from './parts.ts'
@@ -23,6 +25,12 @@ import { registeredService, sampleOutcome, sampleService } from './samples.ts'
 
 const structure = tableOf(readme, '| key | default | meaning |')
 const policy = tableOf(readme, '| key | default | range | meaning |')
+
+test('the table of what dial.private covers lists every range', () => {
+  const rows = tableOf(readme, '| range | what it is for |').flatMap(([ranges = '']) => ranges.split(', '))
+  const covered = specialRanges.filter(({ rule }) => rule === 'private').map(({ bits }) => bits)
+  assert.deepEqual(new Set(rows.map((text) => rangeOf(text).bits)), new Set(covered))
+})
 
 test('the table of reasons lists each with its verdict', () => {
   const rows = tableOf(readme, '| reason | verdict | what happened |')

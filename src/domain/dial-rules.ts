@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { aRange, type Bits, bitsOf, carriedIPv4, parseRange, rangeOf } from './ip-range.ts'
+import { aRange, type Bits, bitsOf, carriedIPv4s, parseRange, rangeOf } from './ip-range.ts'
 import { quote } from './quote.ts'
 import { kindOfAddress, type SpecialRule, specialRanges } from './special-ranges.ts'
 
@@ -75,14 +75,15 @@ export function createDialRules({
     const allowing = allowed?.filter(lies)
     if (allowing?.length === 0) return notAllowed
     const isListed = (special: Bits) => allowing?.some(({ bits }) => bits.startsWith(special)) === true
-    return closed.find((range) => lies(range) && !isListed(range.bits))?.rule ?? null
+    const isExcepted = (except: readonly Bits[]) => except.some((bits) => address.startsWith(bits))
+    return closed.find((range) => lies(range) && !isExcepted(range.except) && !isListed(range.bits))?.rule ?? null
   }
 
   function judge(ip: string): string | null {
     const address = bitsOf(ip)
     if (address === null) return notAnIp
-    const carried = carriedIPv4(address)
-    return denialOf(address) ?? (carried && denialOf(carried))
+    const denials = [address, ...carriedIPv4s(address)].map(denialOf)
+    return denials.find((denial) => denial !== null) ?? null
   }
 
   return {

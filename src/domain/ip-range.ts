@@ -17,15 +17,19 @@ export function bitsOf(ip: string): Bits | null {
 }
 
 /**
- * The IPv4 address that an IPv6 address stands for, to some translator or tunnel on the way: what is sent to the one
- * arrives at the other. Null when it stands for none.
+ * Returns the IPv4 addresses that an IPv6 address stands for, to some translator or tunnel on the way: what is sent to the one
+ * arrives at the other. One address can stand for two: 6to4 by its prefix, ISATAP by its interface identifier.
  */
-export function carriedIPv4(bits: Bits): Bits | null {
-  const carrier = carriers.find(({ prefix }) => bits.startsWith(prefix))
+export function carriedIPv4s(bits: Bits): readonly Bits[] {
   // These two are not IPv4-compatible, but addresses of their own (RFC 4291 §2.5.2, §2.5.3).
-  if (carrier === undefined || bits === unspecified || bits === loopback) return null
-  const carried = bits.slice(1 + carrier.at, 1 + carrier.at + 32)
-  return `4${carrier.inverted ? carried.replace(/./g, (bit) => (bit === '0' ? '1' : '0')) : carried}`
+  if (bits.startsWith('4') || bits === unspecified || bits === loopback) return []
+  const carrier = carriers.find(({ prefix }) => bits.startsWith(prefix))
+  const isIsatap = isatapIdentifiers.some((identifier) => bits.startsWith(identifier, 1 + 64))
+  const places = [...(carrier === undefined ? [] : [carrier]), ...(isIsatap ? [isatap] : [])]
+  return places.map(({ at, inverted }) => {
+    const carried = bits.slice(1 + at, 1 + at + 32)
+    return `4${inverted ? carried.replace(/./g, (bit) => (bit === '0' ? '1' : '0')) : carried}`
+  })
 }
 
 /** Reads `10.0.0.0/8`, `fd00::/8`, or one address; a string says what is wrong and what would be right. */
@@ -113,8 +117,14 @@ const mapped = `6${'0'.repeat(80)}${'1'.repeat(16)}`
 const unspecified = `6${'0'.repeat(128)}`
 const loopback = `6${'0'.repeat(127)}1`
 
+type Place = { readonly at: number; readonly inverted?: boolean }
+
+/** ISATAP's interface identifiers begin like this under any prefix, by whether the IPv4 address is known to be unique (RFC 5214 §6.1). */
+const isatapIdentifiers = [binary(0x00_00_5e_fe, 32), binary(0x02_00_5e_fe, 32)]
+const isatap: Place = { at: 96 }
+
 /** Where the bits of the IPv4 address begin in what carries one. */
-const carriers = [
+const carriers: readonly (Place & { readonly prefix: Bits })[] = [
   { prefix: rangeOf('::/96').bits, at: 96 }, // IPv4-compatible (RFC 4291 §2.5.5.1)
   { prefix: rangeOf('::ffff:0:0:0/96').bits, at: 96 }, // IPv4-translated (RFC 2765 §2.1)
   { prefix: rangeOf('64:ff9b::/96').bits, at: 96 }, // NAT64 (RFC 6052 §2.1)

@@ -33,20 +33,57 @@ const kinds = [
   { rule: 'local NAT64', what: 'an address of a NAT64 of your own', ranges: ['64:ff9b:1::/48'] },
   // RFC 1122 §3.2.1.3, RFC 4291 §2.5.3
   { rule: 'loopback', what: 'a loopback address', ranges: ['127.0.0.0/8', '::1'] },
-  // RFC 1918, RFC 6598, RFC 4193, RFC 3879
+  // All else that the IANA special-purpose address registries (RFC 6890, RFC 8190) do not call globally reachable, and site-local addresses.
   {
     rule: 'private',
-    what: 'a private address',
-    ranges: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7', 'fec0::/10'],
+    what: 'a private address, or one that the Internet does not reach',
+    ranges: [
+      '10.0.0.0/8', // RFC 1918
+      '172.16.0.0/12',
+      '192.168.0.0/16',
+      '100.64.0.0/10', // carrier-grade NAT (RFC 6598)
+      '192.0.0.0/24', // IETF protocol assignments: DS-Lite, the nearest PCP and TURN servers, NAT64 discovery (RFC 6890)
+      '192.0.2.0/24', // documentation (RFC 5737), which networks use as if it were private
+      '198.51.100.0/24',
+      '203.0.113.0/24',
+      '192.88.99.0/24', // 6to4 relays, deprecated (RFC 7526), and those of 6a44 (RFC 6751)
+      '198.18.0.0/15', // benchmarks (RFC 2544), which VPNs and proxies use as if it were private
+      'fc00::/7', // unique local (RFC 4193)
+      'fec0::/10', // site-local, deprecated (RFC 3879)
+      '100::/64', // discard-only (RFC 6666)
+      '100:0:0:1::/64', // dummy prefix (RFC 9780)
+      '2001::/23', // IETF protocol assignments (RFC 2928): benchmarks, ORCHID, the nearest PCP, TURN and SRP servers
+      '2001:db8::/32', // documentation (RFC 3849)
+      '3fff::/20', // documentation (RFC 9637)
+      '5f00::/16', // segment identifiers of SRv6 (RFC 9602)
+    ],
   },
 ] as const
+
+/** What is globally reachable, or judged by the IPv4 address inside, within a range that is not: by that range. */
+const exceptions: Readonly<Partial<Record<string, readonly string[]>>> = {
+  '2001::/23': [
+    '2001::/32', // Teredo: ip-range.ts knows the IPv4 address inside
+    '2001:3::/32', // AMT (RFC 7450)
+    '2001:4:112::/48', // AS112 (RFC 7535)
+    '2001:20::/28', // ORCHIDv2 (RFC 7343)
+    '2001:30::/28', // DRIP (RFC 9374)
+  ],
+}
 
 /** The name of the rule about a kind of special addresses. */
 export type SpecialRule = (typeof kinds)[number]['rule']
 
+/** A range, and what lies in it without being special. */
+export type SpecialRange = { readonly rule: SpecialRule; readonly bits: Bits; readonly except: readonly Bits[] }
+
 /** Every special range, in the order in which they are named. */
-export const specialRanges: readonly { readonly rule: SpecialRule; readonly bits: Bits }[] = kinds.flatMap(
-  ({ rule, ranges }) => ranges.map((text) => ({ rule, bits: rangeOf(text).bits })),
+export const specialRanges: readonly SpecialRange[] = kinds.flatMap(({ rule, ranges }) =>
+  ranges.map((text) => ({
+    rule,
+    bits: rangeOf(text).bits,
+    except: (exceptions[text] ?? []).map((one) => rangeOf(one).bits),
+  })),
 )
 
 /** What an address is that a rule is about; undefined when it is no rule about special addresses. */

@@ -73,6 +73,9 @@ const builtIn: readonly [ip: string, rule: string | null][] = [
   ['2002:a9fe:a9fe::1', 'metadata'],
   ['2002:cb00:7107::1', null],
   ['2001:0:cb00:7101:0:0:80ff:fffe', 'loopback'],
+  ['2001:db8::5efe:127.0.0.1', 'loopback'],
+  ['2606:4700::200:5efe:a9fe:a9fe', 'metadata'],
+  ['2606:4700::5efe:10.0.0.7', null],
   // Nothing that could be dialled
   ['', 'not an IP address'],
   ['localhost', 'not an IP address'],
@@ -101,9 +104,117 @@ test('private addresses are a setting', () => {
     assert.equal(denial(ip, { private: false }), 'private')
     assert.equal(denial(ip, { private: true }), null)
   }
-  for (const ip of ['172.15.0.1', '172.32.0.1', '100.128.0.1', '203.0.113.7', 'fe00::1']) {
+  for (const ip of ['172.15.0.1', '172.32.0.1', '100.128.0.1', '8.8.8.8', 'fe00::1']) {
     assert.equal(denial(ip, { private: false }), null)
   }
+})
+
+/**
+ * The IANA IPv4 and IPv6 special-purpose address registries of 2025-10-09, entry by entry: the rule that denies the first and the last address with
+ * `private: false`; null for what they call globally reachable, or what is judged by the IPv4 address inside.
+ */
+const registries: readonly [range: string, rule: string | null][] = [
+  ['0.0.0.0/8', 'unspecified'],
+  ['10.0.0.0/8', 'private'],
+  ['100.64.0.0/10', 'private'],
+  ['127.0.0.0/8', 'loopback'],
+  ['169.254.0.0/16', 'link-local'],
+  ['172.16.0.0/12', 'private'],
+  ['192.0.0.0/24', 'private'],
+  ['192.0.0.0/29', 'private'],
+  ['192.0.0.8/32', 'private'],
+  // Globally reachable by their number, but the nearest one is in the network that Porthole runs in.
+  ['192.0.0.9/32', 'private'],
+  ['192.0.0.10/32', 'private'],
+  ['192.0.0.170/31', 'private'],
+  ['192.0.2.0/24', 'private'],
+  ['192.31.196.0/24', null],
+  ['192.52.193.0/24', null],
+  ['192.88.99.0/24', 'private'],
+  ['192.88.99.2/32', 'private'],
+  ['192.168.0.0/16', 'private'],
+  ['192.175.48.0/24', null],
+  ['198.18.0.0/15', 'private'],
+  ['198.51.100.0/24', 'private'],
+  ['203.0.113.0/24', 'private'],
+  ['240.0.0.0/4', 'reserved'],
+  ['255.255.255.255/32', 'broadcast'],
+  ['::1/128', 'loopback'],
+  ['::/128', 'unspecified'],
+  ['64:ff9b::8.8.0.0/112', null],
+  ['64:ff9b::10.0.0.0/104', 'private'],
+  ['64:ff9b:1::/48', 'local NAT64'],
+  ['100::/64', 'private'],
+  ['100:0:0:1::/64', 'private'],
+  ['2001:1ff:ffff::/48', 'private'],
+  ['2001:0:808:808::f7f7:f7f7/128', null],
+  ['2001:0:808:808::f5ff:fffe/128', 'private'],
+  ['2001:1::1/128', 'private'],
+  ['2001:1::2/128', 'private'],
+  ['2001:1::3/128', 'private'],
+  ['2001:2::/48', 'private'],
+  ['2001:3::/32', null],
+  ['2001:4:112::/48', null],
+  ['2001:10::/28', 'private'],
+  ['2001:20::/28', null],
+  ['2001:30::/28', null],
+  ['2001:db8::/32', 'private'],
+  ['2002:808:808::/48', null],
+  ['2002:c612:1::/48', 'private'],
+  ['2620:4f:8000::/48', null],
+  ['3fff::/20', 'private'],
+  ['5f00::/16', 'private'],
+  ['fc00::/7', 'private'],
+  ['fe80::/10', 'link-local'],
+]
+
+test('with private: false no address that the IANA registries call special may be dialled, beyond what is globally reachable', () => {
+  const { denial } = createDialRules({ private: false })
+  for (const [range, rule] of registries) {
+    const { width, value, length } = networkOf(range)
+    const last = value | ((1n << BigInt(width - length)) - 1n)
+    for (const ip of [value, last].map((one) => textOf(width, one))) {
+      // Within 240.0.0.0/4 the last one has a rule of its own.
+      assert.equal(denial(ip), ip === '255.255.255.255' ? 'broadcast' : rule, `${ip} in ${range}`)
+    }
+  }
+})
+
+test('what lies beside the ranges of the registries may be dialled with private: false', () => {
+  const { denial } = createDialRules({ private: false })
+  for (const ip of [
+    '191.255.255.255',
+    '192.0.1.0',
+    '192.0.3.0',
+    '192.88.98.255',
+    '198.17.255.255',
+    '198.20.0.0',
+    '198.51.101.0',
+  ])
+    assert.equal(denial(ip), null, ip)
+  for (const ip of [
+    '100:0:0:2::',
+    '2001:200::',
+    '2001:db7:ffff::1',
+    '2001:db9::',
+    '3ffe::1',
+    '3fff:1000::',
+    '5eff::1',
+    '5f01::',
+  ])
+    assert.equal(denial(ip), null, ip)
+  // Only with private: false.
+  for (const [range, rule] of registries.filter(([, rule]) => rule === 'private'))
+    assert.equal(createDialRules({}).denial(range.replace(/\/.*/, '')), null, `${range} is ${rule}`)
+})
+
+test('an address that carries a special one is denied with private: false, and an allow list opens both or neither', () => {
+  for (const ip of ['64:ff9b::198.51.100.7', '2002:c633:6407::', '::ffff:198.51.100.7', '2606:4700::5efe:198.51.100.7'])
+    assert.equal(denial(ip, { private: false }), 'private', ip)
+  assert.equal(denial('198.51.100.7', { private: false, allow: ['198.51.100.0/24'] }), null)
+  assert.equal(denial('198.51.100.7', { private: false, allow: ['0.0.0.0/0'] }), 'private')
+  assert.equal(denial('2001:2::1', { private: false, allow: ['2001:2::/48'] }), null)
+  assert.equal(denial('2001:2::1', { private: false, allow: ['2001::/16'] }), 'private')
 })
 
 test('deny comes before everything, and names the range', () => {
@@ -214,16 +325,22 @@ const specials: readonly [rule: string, networks: readonly Network[]][] = (
     ['local NAT64', '64:ff9b:1::/48'],
     ['loopback', '127.0.0.0/8 ::1'],
     ['private', '10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7 fec0::/10'],
+    ['private', '192.0.0.0/24 192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 192.88.99.0/24 198.18.0.0/15'],
+    ['private', '100::/64 100:0:0:1::/64 2001::/23 2001:db8::/32 3fff::/20 5f00::/16'],
   ] as const
 ).map(([rule, texts]) => [rule, texts.split(' ').map(networkOf)])
 
-function carriedBy({ width, value }: Numbered): Numbered | null {
-  if (width === 32 || value <= 1n) return null
+const reachable = '2001::/32 2001:3::/32 2001:4:112::/48 2001:20::/28 2001:30::/28'.split(' ').map(networkOf)
+
+function carriedBy({ width, value }: Numbered): Numbered[] {
+  if (width === 32 || value <= 1n) return []
   const low = value & 0xffffffffn
-  if (value >> 32n === 0n || value >> 32n === 0xffff_0000n || value >> 32n === 0x64_ff9bn << 64n)
-    return { width: 32, value: low }
-  if (value >> 112n === 0x2002n) return { width: 32, value: (value >> 80n) & 0xffffffffn }
-  return value >> 96n === 0x2001_0000n ? { width: 32, value: low ^ 0xffffffffn } : null
+  const carried: bigint[] = []
+  if (value >> 32n === 0n || value >> 32n === 0xffff_0000n || value >> 32n === 0x64_ff9bn << 64n) carried.push(low)
+  if (value >> 112n === 0x2002n) carried.push((value >> 80n) & 0xffffffffn)
+  if (value >> 96n === 0x2001_0000n) carried.push(low ^ 0xffffffffn)
+  if (((value >> 32n) & 0xfdff_ffffn) === 0x5efen) carried.push(low)
+  return carried.map((value) => ({ width: 32, value }))
 }
 
 function referenceDenial(address: Numbered, settings: DialSettings): string | null {
@@ -235,11 +352,15 @@ function referenceDenial(address: Numbered, settings: DialSettings): string | nu
     if ((rule === 'loopback' && settings.loopback) || (rule === 'private' && settings.private !== false)) continue
     for (const network of networks) {
       const isOpened = allow?.some((wanted) => wanted.length >= network.length && covers(network, wanted))
-      if (covers(network, address) && !isOpened) return rule
+      const isReachable = rule === 'private' && reachable.some((network) => covers(network, address))
+      if (covers(network, address) && !isReachable && !isOpened) return rule
     }
   }
-  const carried = carriedBy(address)
-  return carried === null ? null : referenceDenial(carried, settings)
+  for (const carried of carriedBy(address)) {
+    const denial = referenceDenial(carried, settings)
+    if (denial !== null) return denial
+  }
+  return null
 }
 
 /** The address in full, as its bits were given. */
@@ -275,6 +396,8 @@ const anyCarrying = anyIPv4.chain((ip) => {
     `64:ff9b:1::${ip}`,
     textOf(128, (0x2002n << 112n) | (value << 80n) | 7n),
     textOf(128, (0x2001_0000n << 96n) | (value ^ 0xffffffffn)),
+    textOf(128, (0x2606n << 112n) | (0x5efen << 32n) | value),
+    textOf(128, (0x2002n << 112n) | (value << 80n) | (0x0200_5efen << 32n) | (value ^ 1n)),
   )
 })
 const anyIp = fc.oneof(fc.ipV4(), fc.ipV6(), anyNear, anyCarrying)
@@ -349,7 +472,7 @@ test('says of every rule why it denies, and what would change that', () => {
   const about = (what: string, setting = '') => `it is ${what}, which may not be dialled ${services}: ${setting}${list}`
   for (const [rule, why] of [
     ['loopback', about('a loopback address', 'set dial.loopback: true, or ')],
-    ['private', about('a private address', 'set dial.private: true, or ')],
+    ['private', about('a private address, or one that the Internet does not reach', 'set dial.private: true, or ')],
     ['metadata', about('a cloud metadata address')],
     ['link-local', about('a link-local address')],
     ['not in dial.allow', `dial.allow does not list it, and nothing else may be dialled ${services}: add it there`],

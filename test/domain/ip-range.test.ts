@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { BlockList, isIP } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { bitsOf, carriedIPv4, parseRange, rangeOf } from '../../src/domain/ip-range.ts'
+import { bitsOf, carriedIPv4s, parseRange, rangeOf } from '../../src/domain/ip-range.ts'
 
 const anyIp = fc.oneof(fc.ipV4(), fc.ipV6())
 
@@ -146,13 +146,20 @@ for (const [text, message] of bad) {
   })
 }
 
-test('finds the IPv4 address that an IPv6 address carries', () => {
-  const carrying: readonly [ip: string, carried: string | null][] = [
+test('finds the IPv4 addresses that an IPv6 address carries', () => {
+  const carrying: readonly [ip: string, carried: string | null, second?: string][] = [
     ['::127.0.0.1', '127.0.0.1'],
     ['::ffff:0:7f00:1', '127.0.0.1'],
     ['64:ff9b::a9fe:a9fe', '169.254.169.254'],
     ['2002:7f00:1::5', '127.0.0.1'],
     ['2001:0:4136:e378:8000:63bf:3fff:fdd2', '192.0.2.45'], // the example of RFC 4380 §4
+    ['fe80::5efe:192.0.2.143', '192.0.2.143'], // as RFC 5214 §6.1 has it
+    ['2001:db8:1:2:200:5efe:7f00:1', '127.0.0.1'],
+    ['2001:db8:1:2:0:5efe:7f00:1', '127.0.0.1'],
+    ['2002:a00:1::5efe:127.0.0.1', '10.0.0.1', '127.0.0.1'],
+    ['2001:db8:1:2:100:5efe:7f00:1', null],
+    ['2001:db8:1:2:0:5eff:7f00:1', null],
+    ['2001:db8:5efe:7f00:1::', null],
     ['::', null],
     ['::1', null],
     ['::2', '0.0.0.2'],
@@ -164,5 +171,8 @@ test('finds the IPv4 address that an IPv6 address carries', () => {
     ['127.0.0.1', null],
     ['::ffff:127.0.0.1', null],
   ]
-  for (const [ip, carried] of carrying) assert.equal(carriedIPv4(bitsOf(ip) ?? ''), carried && bitsOf(carried), ip)
+  for (const [ip, ...carried] of carrying) {
+    const expected = carried.flatMap((one) => (typeof one === 'string' ? [bitsOf(one)] : []))
+    assert.deepEqual(carriedIPv4s(bitsOf(ip) ?? ''), expected, ip)
+  }
 })
