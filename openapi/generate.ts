@@ -6,6 +6,7 @@ import { defaultLimits } from '../src/domain/limits.ts'
 import { createAccess } from '../src/http/access.ts'
 import { createConnections } from '../src/http/connections.ts'
 import { createEventStreams } from '../src/http/event-streams.ts'
+import { createLongAnswers } from '../src/http/long-answers.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import { createHistory } from '../src/monitor/history.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
@@ -60,6 +61,7 @@ export async function generateDocument(): Promise<string> {
     streams,
     connections: createConnections({ max: 1, clock }),
     slices: createTimeSlices(),
+    answers: createLongAnswers(),
     limits: defaultLimits,
     placeOf: () => null,
     dialRules: () => rules,

@@ -18,17 +18,22 @@ import type { EventStreams } from './http/event-streams.ts'
 import { eventRoutes, eventsRoute } from './http/events.ts'
 import { openFastLane } from './http/fast-lane.ts'
 import { healthRoutes } from './http/health.ts'
+import { boundAnswers, type LongAnswers } from './http/long-answers.ts'
 import { metricsRoutes } from './http/metrics.ts'
 import { createNameOrder, type NameOrder } from './http/name-order.ts'
 import { closeAfterUnreadBody } from './http/no-body.ts'
+import { answerOneAtATime } from './http/one-at-a-time.ts'
 import { answerOptions } from './http/options.ts'
+import { defaultPace } from './http/pacing.ts'
 import { probeRoutes } from './http/probes.ts'
 import { answerClientError, answerError, answerWithProblems, refuseOtherMethods, sendProblem } from './http/problem.ts'
 import { registrationRoutes } from './http/registrations.ts'
 import { createServiceRenderer } from './http/rendered.ts'
+import { readJsonBodies } from './http/request-body.ts'
 import { discoveryRoutes } from './http/sd.ts'
 import { secureAnswers, securityHeaders } from './http/security.ts'
 import { serviceRoutes } from './http/services.ts'
+import { closeStalled } from './http/stalled.ts'
 import { transitionRoutes } from './http/transitions.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { History } from './monitor/history.ts'
@@ -44,6 +49,9 @@ import type { TimeSlices } from './time-slices.ts'
 /** How long a request may take to arrive, in milliseconds. */
 const requestTimeoutMs = 10_000
 
+/** How long a connection may stall, in milliseconds: longer than a piece of a long answer may take, so that such an answer counts as cut off. */
+const stalledMs = defaultPace.pieceMs + 5000
+
 /** What the routes look at. */
 export type AppParts = {
   readonly monitor: Monitor
@@ -55,6 +63,7 @@ export type AppParts = {
   /** Who reads what happens. */
   readonly streams: EventStreams
   readonly connections: Connections
+  readonly answers: LongAnswers
   readonly limits: Limits
   /** Where the configuration defines a service; null for those it does not. */
   readonly placeOf: (name: string) => string | null
@@ -97,19 +106,18 @@ export async function buildApp(
     frameworkErrors: (error, request, reply) => answerError(error, request, reply.headers(securityHeaders)),
     clientErrorHandler: answerClientError,
   })
-  // Bodies are JSON; Fastify would read a text as well.
-  app.removeContentTypeParser('text/plain')
+  readJsonBodies(app)
   app.setValidatorCompiler(validate)
   app.setSerializerCompiler(writeJson)
   secureAnswers(app)
   // An expectation that nobody knows is passed over, as it may be (RFC 9110 §10.1.1); Node.js would refuse it without a word.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   app.addHook('onRequest', requireHost)
-  closeAfterUnreadBody(app)
   answerWithProblems(app)
   const refuse = refuseOtherMethods(app)
   answerOptions(app)
   observeRequests(app, parts.metrics)
+  boundAnswers(app, parts.answers)
 
   await addDocs(app, parts.version)
   const render = createServiceRenderer(parts.clock)
@@ -122,7 +130,11 @@ export async function buildApp(
   await app.register(pageRoutes, { ...parts, names })
   await app.register(badgeRoutes, parts)
   refuse()
+  // What comes last here sees a request first.
+  closeAfterUnreadBody(app.server)
+  closeStalled(app.server, stalledMs)
   openFastLane(app, { ...parts, render })
+  answerOneAtATime(app.server)
   parts.connections.watch(app.server)
   parts.connections.crowded.subscribe((crowding) =>
     app.log.warn(

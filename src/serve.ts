@@ -11,6 +11,7 @@ import type { Service } from './domain/service.ts'
 import { createAccess } from './http/access.ts'
 import { createConnections } from './http/connections.ts'
 import { createEventStreams, mostStreams } from './http/event-streams.ts'
+import { createLongAnswers } from './http/long-answers.ts'
 import { createInForce } from './in-force.ts'
 import { type Listening, listenAt, whyNoListener } from './listener.ts'
 import { createMetrics } from './metrics/metrics.ts'
@@ -133,6 +134,7 @@ export async function serve(
     slices,
     maxStreams: mostStreams(connections.max),
   })
+  const answers = createLongAnswers()
   const readiness = createReadiness(monitor, keeper, replica)
   const gateways = watchGateways({ monitor })
   const metrics = createMetrics({
@@ -144,6 +146,7 @@ export async function serve(
     replica,
     streams,
     connections,
+    answers,
     prober: prober.name,
     version,
     pausedMs: running.totalMs,
@@ -159,6 +162,7 @@ export async function serve(
     registrar,
     streams,
     connections,
+    answers,
     limits,
     placeOf: (name: string) => placeOf(latest, name),
     dialRules,

@@ -13,6 +13,7 @@ import type { Outcome } from '../src/domain/outcome.ts'
 import type { Quorum } from '../src/domain/quorum.ts'
 import type { Service } from '../src/domain/service.ts'
 import type { AccessSettings } from '../src/http/access.ts'
+import type { LongAnswers } from '../src/http/long-answers.ts'
 import type { Metrics } from '../src/metrics/metrics.ts'
 import type { Monitor } from '../src/monitor/monitor.ts'
 import type { Registry } from '../src/monitor/registry.ts'
@@ -60,6 +61,7 @@ type Options = {
   readonly dial?: DialSettings
   readonly logger?: FastifyServerOptions['logger']
   readonly slices?: TimeSlices
+  readonly answers?: LongAnswers
 }
 
 /** Porthole's HTTP server with parts of its own and no schedule: tests say when to check. Closes itself after the test. */
@@ -74,6 +76,7 @@ export async function build(t: Scope, services: readonly Service[] = [], options
     logger = false,
     maxConnections,
     slices,
+    answers,
   } = options
   const prober = options.prober ?? createPortableProber({ clock })
   const parts = createParts({
@@ -85,6 +88,7 @@ export async function build(t: Scope, services: readonly Service[] = [], options
     ...(slices === undefined ? {} : { slices }),
     ...(dial === undefined ? {} : { dial }),
     ...(maxConnections === undefined ? {} : { maxConnections }),
+    ...(answers === undefined ? {} : { answers }),
   })
   const { monitor, registry, readiness, metrics } = parts
   const put = (next: readonly Service[]) => void registry.replaceAll(next, quorumsOf({ groups }))

@@ -5,6 +5,7 @@ import { defaultLimits, type Limits } from '../src/domain/limits.ts'
 import { type AccessSettings, createAccess } from '../src/http/access.ts'
 import { createConnections } from '../src/http/connections.ts'
 import { createEventStreams, mostStreams } from '../src/http/event-streams.ts'
+import { createLongAnswers, type LongAnswers } from '../src/http/long-answers.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import type { OwnParts } from '../src/metrics/own.ts'
 import type { ReplicaView } from '../src/metrics/replicas.ts'
@@ -37,12 +38,13 @@ export type PartOptions = {
   /** Tests listen on loopback: without any it may be dialled. */
   readonly dial?: DialSettings
   readonly slices?: TimeSlices
+  readonly answers?: LongAnswers
 }
 
 /** The parts of a Porthole without a schedule and without any service. */
 export function createParts(options: PartOptions): AppParts {
   const { prober, clock = systemClock(), access = {}, keeper = null, replica = null } = options
-  const { gateways = { counts: () => new Map() }, slices = createTimeSlices() } = options
+  const { gateways = { counts: () => new Map() }, slices = createTimeSlices(), answers = createLongAnswers() } = options
   const version = '0.0.0-test'
   const registry = createRegistry(options.load)
   const limits = { ...defaultLimits, ...options.limits }
@@ -59,6 +61,7 @@ export function createParts(options: PartOptions): AppParts {
     history: createHistory({ monitor }),
     streams,
     connections,
+    answers,
     registrar: createRegistrar({
       registry,
       store: createMemoryStore({ maxCount: 1000, maxAgeMs: 3_600_000 }),
@@ -83,6 +86,7 @@ export function createParts(options: PartOptions): AppParts {
         version,
         gateways,
         slices,
+        answers,
       },
       { runtime: false },
     ),

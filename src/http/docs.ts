@@ -78,5 +78,10 @@ export async function addDocs(app: FastifyInstance, version: string): Promise<vo
     // Its own policy upgrades to https, which leaves the page blank where Porthole is served over plain http.
     transformStaticCSP: (policy) => policy.replace(/\s*upgrade-insecure-requests;?/, ''),
   })
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  let document: Buffer | null = null
+  app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
+    // The routes never change: all readers share the bytes.
+    document ??= Buffer.from(JSON.stringify(app.swagger()))
+    return reply.type('application/json; charset=utf-8').send(document)
+  })
 }

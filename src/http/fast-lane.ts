@@ -4,7 +4,9 @@ import type { Clock } from '../clock.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Access } from './access.ts'
+import { longFrom } from './answer-caps.ts'
 import { healthHeaders, statusCodeOf } from './health-answer.ts'
+import { intercept } from './intercept.ts'
 import type { Rendered, RenderService } from './rendered.ts'
 import { securityHeaders } from './security.ts'
 
@@ -32,6 +34,7 @@ export function openFastLane(app: FastifyInstance, { monitor, access, metrics, c
     const watched = monitor.services.get(url.slice(prefix.length))
     if (watched === undefined || watched.service.policy.intervalMs === null) return false
     const rendered = render(watched, access.showsDetails(request))
+    if (rendered.bytes >= longFrom) return false
     const statusCode = statusCodeOf(rendered.report.status)
     response.writeHead(statusCode, headersOf(rendered, startedAt))
     response.end(rendered.json)
@@ -56,10 +59,8 @@ export function openFastLane(app: FastifyInstance, { monitor, access, metrics, c
     return headers
   }
 
-  const [fastify] = app.server.listeners('request') as ((request: IncomingMessage, response: ServerResponse) => void)[]
-  app.server.removeAllListeners('request')
-  app.server.on('request', (request, response) => {
-    if (!answer(request, response)) fastify?.(request, response)
+  intercept(app.server, (request, response, handle) => {
+    if (!answer(request, response)) handle(request, response)
   })
 }
 

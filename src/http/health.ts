@@ -62,7 +62,7 @@ type Answer = {
   readonly degradedCode: '200' | '503' | undefined
   readonly checkedAt: number | null
   readonly details: boolean
-  readonly body: (type: MediaType, passes: boolean) => string | Readable
+  readonly body: (type: MediaType, passes: boolean) => string | Buffer | Readable
 }
 
 /** `GET /health` and `GET /health/{service}`: what is known of services, as a status code and a report. */

@@ -1,5 +1,5 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import { passOverBody } from './no-body.ts'
+import { hideBody } from './no-body.ts'
 
 /** The paths that load balancers and kubelets ask for. */
 const probePaths = new Set(['/health', '/health/:service', '/livez', '/readyz'])
@@ -17,7 +17,7 @@ export function answerOptions(app: FastifyInstance): void {
       method: 'OPTIONS',
       schema: { ...route.schema, hide: true },
       onRequest: async (request, reply) => {
-        passOverBody(request, reply)
+        hideBody(request.raw)
         reply.header('allow', 'GET, HEAD, OPTIONS')
       },
     })

@@ -3,6 +3,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { RequestValidationError } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import { loopAbandoned } from '../time-slices.ts'
+import { closeLingering } from './lingering.ts'
 import { securityHeaders } from './security.ts'
 
 /** An error for machines and people (RFC 9457), with every problem of the input. */
@@ -34,6 +35,10 @@ export const problemResponse = (description: string) => ({
   content: { [problemType]: { schema: Problem } },
 })
 
+/** The refusal of a long answer, for routes that are 503 for no other reason. */
+export const tooManyAnswers = () =>
+  problemResponse('As many long answers are under way as may be; `Retry-After` says when to ask again.')
+
 export function problemOf(status: number, detail: string, errors?: Problem['errors']): Problem {
   const title = STATUS_CODES[status] ?? 'Error'
   return { type: 'about:blank', title, status, detail, ...(errors === undefined ? {} : { errors }) }
@@ -53,12 +58,27 @@ export function sendProblem(
     .send(problemOf(status, detail, errors))
 }
 
+/** What a body has to be. */
+export const notJson = 'The body is not said to be JSON: send Content-Type: application/json (curl --json does).'
+export const tooLarge = 'The body is larger than limits.bodyBytes allows: send less, or raise it.'
+
+const refused = 'PORTHOLE_REFUSED'
+
+/** Makes an error that is answered with a problem, for code that has no reply at hand. */
+export function refusal(statusCode: number, detail: string, errors?: Problem['errors']): Error {
+  return Object.assign(new Error(detail), { code: refused, statusCode, errors })
+}
+
 /** Answers to what no route answers: what handlers throw, what validation refuses, and paths that do not exist. */
 export function answerWithProblems(app: FastifyInstance): void {
   app.setErrorHandler(answerError)
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(reply, 404, `Nothing is at ${request.url.split('?', 1)[0]}: /docs lists what there is.`),
-  )
+  app.setNotFoundHandler(sendNotFound)
+  // Before a body is read and judged that means nothing.
+  app.addHook('onRequest', async (request, reply) => (request.is404 ? sendNotFound(request, reply) : undefined))
+}
+
+function sendNotFound({ url }: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return sendProblem(reply, 404, `Nothing is at ${url.split('?', 1)[0]}: /docs lists what there is.`)
 }
 
 /** Also for errors that come before routing, such as a path that cannot be decoded. Without an error, something threw nothing. */
@@ -79,6 +99,10 @@ export function answerError(
   }
   // The client is gone: there is nothing to answer to.
   if (error === loopAbandoned) return reply.hijack()
+  if (error?.code === refused) {
+    const { errors } = error as FastifyError & Pick<Problem, 'errors'>
+    return sendProblem(reply, error.statusCode ?? 400, error.message, errors)
+  }
   const { errored } = request.raw
   if (errored !== null && error === errored) return sendProblem(reply, 400, 'The request broke off.')
   const status = error?.statusCode ?? 500
@@ -91,10 +115,8 @@ export function answerError(
 
 /** What to do about refusals of Fastify's that do not say. */
 function remedyOf({ code }: FastifyError): string | null {
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
-    return 'The body is not said to be JSON: send Content-Type: application/json (curl --json does).'
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-    return 'The body is larger than limits.bodyBytes allows: send less, or raise it.'
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return notJson
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge
   return null
 }
 
@@ -123,8 +145,9 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: import('
     Connection: 'close',
   })
   const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  socket.write(`HTTP/1.1 ${status} ${problem.title}\r\n${head}\r\n${body}`)
   // Node.js lets go of a connection whose request it could not read: unless it is closed here, its peer may keep it for good.
-  socket.end(`HTTP/1.1 ${status} ${problem.title}\r\n${head}\r\n${body}`, () => socket.destroy())
+  closeLingering(socket)
 }
 
 /**

@@ -1,13 +1,15 @@
 import type { Clock } from '../clock.ts'
 import { advisesSameUntil } from '../domain/advice.ts'
 import { targetReadsSameUntil, type WatchedService } from '../monitor/watch.ts'
+import { longFrom } from './answer-caps.ts'
 import { reportService, type ServiceReport } from './reports.ts'
 import { renderService } from './representation.ts'
 
 /** A service's report with its JSON; `checkedAt` is when the target checked longest ago was checked. */
 export type Rendered = {
   readonly report: ServiceReport
-  readonly json: string
+  /** As text, which Node.js sends together with the headers; as bytes where it is long, so that all its readers share them. */
+  readonly json: string | Buffer
   /** The length of `json` in bytes. */
   readonly bytes: number
   readonly checkedAt: number | null
@@ -47,7 +49,7 @@ export function createServiceRenderer(clock: Clock): RenderService {
     const utf8 = Buffer.from(renderService(report, 'application/json', true))
     const fresh = {
       report,
-      json: utf8.toString(),
+      json: utf8.length < longFrom ? utf8.toString() : utf8,
       bytes: utf8.length,
       checkedAt: watched.checkedAt,
       details,

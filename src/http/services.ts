@@ -8,7 +8,7 @@ import { sendNotRegistered } from './missing.ts'
 import type { NameOrder } from './name-order.ts'
 import { refuseBody } from './no-body.ts'
 import { linkToNext } from './paging.ts'
-import { problemResponse } from './problem.ts'
+import { problemResponse, tooManyAnswers } from './problem.ts'
 import { pendingAnswer } from './registry-pending.ts'
 import { reportService, ServiceReport } from './reports.ts'
 import { type DetailParts, ServiceDetail, sendDetail } from './service-detail.ts'
@@ -20,6 +20,7 @@ type Options = DetailParts & { monitor: Monitor; registry: Registry; names: Name
 const answers = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
   200: { description, content: { 'application/json': { schema } } },
   400: problemResponse('The query is wrong; every problem is listed.'),
+  503: tooManyAnswers(),
 })
 /** Anew for each route: Fastify writes into what it is given. */
 const answersForOne = <Schema extends z.ZodType>(description: string, schema: Schema) => ({

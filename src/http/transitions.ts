@@ -7,7 +7,7 @@ import type { Registry } from '../monitor/registry.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import { sendGone, sendNotRegistered } from './missing.ts'
 import { defaultLimit, linkToNext } from './paging.ts'
-import { problemResponse, sendProblem } from './problem.ts'
+import { problemResponse, sendProblem, tooManyAnswers } from './problem.ts'
 import { pendingAnswer } from './registry-pending.ts'
 import { isoTime } from './reports.ts'
 import { NoQuery } from './service-query.ts'
@@ -42,7 +42,7 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         operationId: 'listTransitions',
         tags: ['transitions'],
         querystring: TransitionQuery,
-        response: { 200: json(pageAnswer, TransitionPage), 400: wrongQuery() },
+        response: { 200: json(pageAnswer, TransitionPage), 400: wrongQuery(), 503: tooManyAnswers() },
       },
     },
     async ({ query }, reply) => sendPage(reply, query, query.service),

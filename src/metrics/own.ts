@@ -2,13 +2,17 @@ import { Counter, Gauge, type Registry as Register } from 'prom-client'
 import type { Registry } from '../monitor/registry.ts'
 import type { Keeping } from '../store/keeper.ts'
 
-/** What may be asked how it does: what is kept, and who reads events. Null where nothing is kept. */
+/** The number of long answers of one kind that are under way, and how many were refused or cut off. */
+type AnswerStats = { readonly underWay: number; readonly refused: number; readonly cutOff: number }
+
+/** What may be asked how it does: what is kept, who reads events, and which long answers are sent. Null where nothing is kept. */
 export type OwnParts = {
   readonly registry: Registry
   readonly keeper: { keeping(): Keeping } | null
   readonly streams: { stats(): { open: number; dropped: number } }
   /** HTTP connections, and how many were closed to make room, by reason. */
   readonly connections?: { readonly max: number; stats(): { open: number; closed: Readonly<Record<string, number>> } }
+  readonly answers?: { stats(): ReadonlyMap<string, AnswerStats> }
   /** How long this process and its prober did not run so far, in milliseconds. */
   readonly pausedMs?: () => { readonly process: number; readonly prober: number }
 }
@@ -17,7 +21,7 @@ const noPause = { process: 0, prober: 0 }
 
 /** Adds what tells how Porthole itself does, the checks apart. */
 export function addOwnMetrics(
-  { registry, keeper, streams, connections, pausedMs = () => noPause }: OwnParts,
+  { registry, keeper, streams, connections, answers, pausedMs = () => noPause }: OwnParts,
   register: Register,
 ): void {
   const registers = [register]
@@ -60,6 +64,43 @@ export function addOwnMetrics(
       dropped.inc(streams.stats().dropped)
     },
   })
+  if (answers !== undefined) addAnswerMetrics(answers, register)
+}
+
+function addAnswerMetrics({ stats }: NonNullable<OwnParts['answers']>, register: Register): void {
+  const labelNames = ['kind']
+  const registers = [register]
+  const underWay: Gauge = new Gauge({
+    name: 'porthole_long_answers',
+    help: 'Answers of 64 kB or more that are being sent.',
+    labelNames,
+    registers,
+    collect: () => {
+      for (const [kind, { underWay: count }] of stats()) underWay.set({ kind }, count)
+    },
+  })
+  const count = (name: string, help: string, read: (stats: AnswerStats) => number) => {
+    const counter: Counter = new Counter({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect: () => {
+        counter.reset()
+        for (const [kind, ofKind] of stats()) counter.inc({ kind }, read(ofKind))
+      },
+    })
+  }
+  count(
+    'porthole_long_answers_refused_total',
+    'Answers of 64 kB or more that were refused with 503, because as many as allowed were being sent.',
+    ({ refused }) => refused,
+  )
+  count(
+    'porthole_long_answers_cut_off_total',
+    'Answers of 64 kB or more that were cut off, because their client took too little of them.',
+    ({ cutOff }) => cutOff,
+  )
 }
 
 function addConnections({ max, stats }: NonNullable<OwnParts['connections']>, register: Register): void {

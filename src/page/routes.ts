@@ -1,4 +1,3 @@
-import compress from '@fastify/compress'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
@@ -6,7 +5,7 @@ import type { Access } from '../http/access.ts'
 import { beginFor } from '../http/gone-client.ts'
 import { bodyOf } from '../http/long-body.ts'
 import { sendNotRegistered } from '../http/missing.ts'
-import { problemResponse, sendProblem } from '../http/problem.ts'
+import { problemResponse, sendProblem, tooManyAnswers } from '../http/problem.ts'
 import { delayRetry, pendingAnswer } from '../http/registry-pending.ts'
 import type { History } from '../monitor/history.ts'
 import { readAssets } from './assets.ts'
@@ -33,8 +32,6 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
   const assets = readAssets()
   const overview = createOverview(options)
   app.addHook('onClose', async () => overview.close())
-  // A page of fifty services is 120 kB, and 6 kB as gzip, which takes a millisecond on another thread.
-  await app.register(compress, { encodings: ['gzip'], zlibOptions: { level: 4 } })
 
   const viewOf = (request: FastifyRequest): View => ({
     root: rootOf(request.raw),
@@ -67,7 +64,11 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
         operationId: 'showServices',
         tags: ['page'],
         querystring: OverviewQuery,
-        response: { 200: page('HTML, kept up to date in the browser.'), 400: problemResponse('The query is wrong.') },
+        response: {
+          200: page('HTML, kept up to date in the browser.'),
+          400: problemResponse('The query is wrong.'),
+          503: tooManyAnswers(),
+        },
       },
     },
     async (request, reply) => {

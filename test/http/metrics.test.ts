@@ -11,6 +11,8 @@ import { fastify } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
 import { systemClock } from '../../src/clock.ts'
 import { createAccess } from '../../src/http/access.ts'
+import { defaultCap } from '../../src/http/answer-caps.ts'
+import { createLongAnswers } from '../../src/http/long-answers.ts'
 import { metricsRoutes } from '../../src/http/metrics.ts'
 import { answerWithProblems } from '../../src/http/problem.ts'
 import { createTimeSlices } from '../../src/time-slices.ts'
@@ -110,6 +112,8 @@ test('who goes away in the middle of a page, zipped or not, is missed by nobody'
   assert.deepEqual([begun(), logged], [8, []])
 })
 
+/** A line that makes a page a long one. */
+const longLine = `${'long '.repeat(14_000)}1\n`
 /** More than all buffers on the way to a reader hold, and as large when zipped. */
 const tooMuch = randomBytes(32 * 1024 * 1024)
 
@@ -117,7 +121,7 @@ const tooMuch = randomBytes(32 * 1024 * 1024)
 async function serveMetrics(
   t: TestContext,
   render: () => AsyncIterable<Buffer>,
-  limits: { maxScrapes?: number; patienceMs?: number } = {},
+  { maxScrapes = defaultCap.answers } = {},
 ) {
   const logged: string[] = []
   const app = fastify({ logger: { level: 'warn', stream: { write: (line: string) => void logged.push(line) } } })
@@ -127,7 +131,8 @@ async function serveMetrics(
   const { counted, ...pages } = countPages(render)
   const metrics = { contentType: 'text/plain', render: counted as () => AsyncGenerator<Buffer> }
   const access = createAccess({ settings: { tokens: [], details: 'all' }, clock: systemClock() })
-  await app.register(metricsRoutes, { metrics, access, slices: createTimeSlices(), ...limits })
+  const answers = createLongAnswers({ caps: { metrics: { ...defaultCap, answers: maxScrapes } } })
+  await app.register(metricsRoutes, { metrics, access, answers, slices: createTimeSlices() })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   t.after(() => {
     app.server.closeAllConnections()
@@ -159,12 +164,12 @@ for (const headers of encodings) {
     t.mock.timers.reset()
     await areLetGo()
     await assert.rejects(text(response), { code: 'ECONNRESET' })
-    assert.deepEqual(messages(), ['a scrape is cut off: hardly anything of it is taken'])
+    assert.deepEqual(messages(), ['an answer is cut off: its client takes too little'])
   })
 
   test(`a reader who takes little at a time gets all of it (${how})`, async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
-    const lines = ['a', 'b', 'c', 'd'].map((name) => `${name} 1\n`)
+    const lines = ['a', 'b', 'c', 'd'].map((name) => `${name}${longLine}`)
     const { url } = await serveMetrics(t, async function* () {
       for (const line of lines) {
         t.mock.timers.tick(59_999)
@@ -176,6 +181,16 @@ for (const headers of encodings) {
     assert.equal((how === 'zipped' ? gunzipSync(bytes) : bytes).toString(), lines.join(''))
   })
 }
+
+test('where a page throws before it is long the answer is 500', async (t) => {
+  const { url, areLetGo, messages } = await serveMetrics(t, async function* () {
+    yield Buffer.from('first\n')
+    throw new Error('a bug')
+  })
+  assert.equal((await fetch(`${url}/metrics`)).status, 500)
+  await areLetGo()
+  assert.deepEqual(messages(), ['a request failed: a bug'])
+})
 
 /** Has every page be zipped by what this makes. */
 function zipBy(t: TestContext, make: (original: typeof zlib.createGzip) => zlib.Gzip) {
@@ -195,15 +210,15 @@ test('where a page cannot be zipped to its end it breaks off, the log tells why,
     return zip
   })
   const { url, areLetGo, messages } = await serveMetrics(t, async function* () {
-    yield Buffer.from('first\n')
+    yield Buffer.from(longLine)
     zip?.destroy(new Error('zlib is out of order'))
     yield Buffer.from('second\n')
   })
   await assert.rejects(fetch(`${url}/metrics`).then((response) => response.text()))
   await areLetGo()
-  assert.deepEqual(messages(), ['a scrape failed: zlib is out of order'])
+  assert.deepEqual(messages(), ['an answer broke off: zlib is out of order'])
   const plain = await fetch(`${url}/metrics`, { headers: { 'accept-encoding': 'identity' } })
-  assert.deepEqual([plain.status, await plain.text()], [200, 'first\nsecond\n'])
+  assert.deepEqual([plain.status, await plain.text()], [200, `${longLine}second\n`])
 })
 
 test('where a page cannot begin to be zipped the answer is 500, and the log tells why', async (t) => {
@@ -211,7 +226,8 @@ test('where a page cannot begin to be zipped the answer is 500, and the log tell
     throw new Error('no memory for zlib')
   })
   const { url, held, messages } = await serveMetrics(t, async function* () {
-    yield Buffer.from('first\n')
+    yield Buffer.from(longLine)
+    yield Buffer.from('second\n')
   })
   const response = await fetch(`${url}/metrics`)
   assert.equal(response.status, 500)
@@ -221,12 +237,12 @@ test('where a page cannot begin to be zipped the answer is 500, and the log tell
 
 test('where a page throws it breaks off, and the log tells why', async (t) => {
   const { url, areLetGo, messages } = await serveMetrics(t, async function* () {
-    yield Buffer.from('first\n')
+    yield Buffer.from(longLine)
     throw new Error('a bug')
   })
   await assert.rejects(fetch(`${url}/metrics`).then((response) => response.text()))
   await areLetGo()
-  assert.deepEqual(messages(), ['a scrape failed: a bug'])
+  assert.deepEqual(messages(), ['an answer broke off: a bug'])
 })
 
 test('more scrapes at once than may be are 503 with when to try again, until one of them is over', async (t) => {
@@ -246,7 +262,7 @@ test('more scrapes at once than may be are 503 with when to try again, until one
         type: 'about:blank',
         title: 'Service Unavailable',
         status: 503,
-        detail: '2 scrapes are under way, and there may be no more.',
+        detail: 'As many long answers like this are under way as may be: try again in 5 s.',
       },
     ],
   )

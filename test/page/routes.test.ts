@@ -466,7 +466,7 @@ test('a service that does not exist is 404 with its name as text, or a problem f
   for (const name of [...hostile, 'PG', 'pg ', '\0', '\uD83D'.toWellFormed()]) {
     const path = `/services/${encodeURIComponent(name)}`
     const { response, elements } = await open(path)
-    assert.deepEqual([response.statusCode, response.headers.vary], [404, 'accept'])
+    assert.deepEqual([response.statusCode, response.headers.vary], [404, 'accept, accept-encoding'])
     assert.equal(first(elements, 'h1').text.replace(/\s+$/, ''), name.replace(/\s+$/, ''))
     assert.match(textOf(elements, 'missing'), /All services$/)
     assert.equal(first(elements, 'html').attributes['data-events'], undefined)

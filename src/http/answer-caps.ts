@@ -1,0 +1,58 @@
+/** An answer of this many bytes or more is long. A shorter one is sent at once, and never refused. */
+export const longFrom = 65_536
+
+/** The kinds of long answers. Each has a cap of its own, so that readers of one kind cannot use up what readers of another need. */
+export const answerKinds = ['health', 'service', 'list', 'page', 'metrics'] as const
+export type AnswerKind = (typeof answerKinds)[number]
+
+/** Returns the kind of the answers of a route, by its path. */
+export function kindOf(path: string): AnswerKind {
+  if (path === '/health') return 'health'
+  if (path.startsWith('/health/')) return 'service'
+  if (path === '/metrics') return 'metrics'
+  return path.startsWith('/v1/') ? 'list' : 'page'
+}
+
+/** How many long answers of one kind may be under way, and how many bytes they may hold together. */
+export type Cap = { readonly answers: number; readonly bytes: number }
+
+/** The number alone bounds scrapes, since what they hold is not known: the labels of all their targets, which are 10 MB of 100,000. */
+export const defaultCap: Cap = { answers: 50, bytes: 64 * 1024 * 1024 }
+
+/** What an answer keeps in memory while it is sent. Answers with the same `key` share it, and it counts once. */
+export type Held = { readonly key: object; readonly bytes: number }
+
+/** Counts the answers under way of one kind, and refuses more than the cap allows. */
+export type AnswerCap = {
+  /** Counts an answer, and returns a function that ends that, to be called once. Null where the cap allows no more. */
+  admit(held: Held): (() => void) | null
+  /** Returns what is under way now. */
+  load(): { readonly answers: number; readonly bytes: number }
+}
+
+/** While nothing is under way any answer is admitted, however large: otherwise nobody could ever have it. */
+export function createAnswerCap(cap: Cap): AnswerCap {
+  const held = new Map<object, { readonly bytes: number; answers: number }>()
+  let answers = 0
+  let bytes = 0
+  return {
+    admit({ key, bytes: ofAnswer }) {
+      const shared = held.get(key)
+      const added = shared === undefined ? ofAnswer : 0
+      if (answers >= cap.answers || (answers > 0 && bytes + added > cap.bytes)) return null
+      const entry = shared ?? { bytes: ofAnswer, answers: 0 }
+      held.set(key, entry)
+      entry.answers++
+      answers++
+      bytes += added
+      return () => {
+        answers--
+        entry.answers--
+        if (entry.answers > 0) return
+        held.delete(key)
+        bytes -= entry.bytes
+      }
+    },
+    load: () => ({ answers, bytes }),
+  }
+}

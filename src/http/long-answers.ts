@@ -1,0 +1,243 @@
+import type { OutgoingHttpHeaders } from 'node:http'
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { loopAbandoned } from '../time-slices.ts'
+import {
+  type AnswerKind,
+  answerKinds,
+  type Cap,
+  createAnswerCap,
+  defaultCap,
+  type Held,
+  kindOf,
+  longFrom,
+} from './answer-caps.ts'
+import { defaultPace, type Pace, sendPaced } from './pacing.ts'
+import { problemOf, problemType } from './problem.ts'
+import { securityHeaders } from './security.ts'
+import { createStreamZip, isZippable, negotiateGzip, zipWhole } from './zipping.ts'
+
+/** What an answer that is made while it is sent holds where its route does not say, in bytes: some pieces on their way. */
+const bytesOfStream = 256 * 1024
+/** A whole answer is sent in pieces of this many bytes, none of which is copied. */
+const pieceBytes = 128 * 1024
+/** How long answers may still take once Porthole stops, in milliseconds. */
+const closeGraceMs = 1000
+/** When a client that was refused may ask again, in seconds. */
+const retryAfterSeconds = 5
+
+/** How many long answers of one kind are under way, and how many were refused or cut off so far. */
+export type AnswerStats = { readonly underWay: number; readonly refused: number; readonly cutOff: number }
+
+/** Sends every long answer at the pace of its client, and bounds what all of them hold of memory. */
+export type LongAnswers = {
+  /**
+   * Sends an answer in pieces, compressed where the client prefers that, and resolves once it is over. Each piece is asked for when the
+   * one before is taken, and may write over it. HEAD is answered without asking for any.
+   */
+  stream(request: FastifyRequest, reply: FastifyReply, pieces: AsyncIterable<Uint8Array>): Promise<void>
+  /** Takes what a route answers with. Returns what is left for Fastify to send; null where the answer is sent, and over. */
+  takeOver(request: FastifyRequest, reply: FastifyReply, kind: AnswerKind, payload: unknown): Promise<unknown>
+  stats(): ReadonlyMap<AnswerKind, AnswerStats>
+  /** Cuts off what is still under way after a second. */
+  close(): void
+}
+
+type Long = {
+  readonly pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+  readonly held: Held
+  readonly zips: boolean
+}
+
+const heldBy = new WeakMap<Readable, Held>()
+
+/** Says what a body holds while it is sent, for those that share it. */
+export function holdWhileSent(body: Readable, held: Held): Readable {
+  heldBy.set(body, held)
+  return body
+}
+
+export function createLongAnswers({
+  caps = {},
+  pace = defaultPace,
+}: {
+  caps?: Partial<Record<AnswerKind, Cap>>
+  pace?: Pace
+} = {}): LongAnswers {
+  const countersOf = (kind: AnswerKind) => ({ cap: createAnswerCap(caps[kind] ?? defaultCap), refused: 0, cutOff: 0 })
+  const kinds: Record<AnswerKind, ReturnType<typeof countersOf>> = {
+    health: countersOf('health'),
+    service: countersOf('service'),
+    list: countersOf('list'),
+    page: countersOf('page'),
+    metrics: countersOf('metrics'),
+  }
+  const underWay = new Set<FastifyReply>()
+
+  /** Sends a long answer; returns the refusal, to be sent in its place, where the cap allows no more. */
+  async function send(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    kind: AnswerKind,
+    long: Long,
+  ): Promise<Buffer | null> {
+    const counters = kinds[kind]
+    const release = counters.cap.admit(long.held)
+    if (release === null && !isChange(request)) {
+      counters.refused++
+      return refuse(reply)
+    }
+    try {
+      // Before the answer is past Fastify, which tells of what throws until then.
+      const zip = long.zips ? createStreamZip() : null
+      const { raw } = reply.hijack()
+      underWay.add(reply)
+      raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders)
+      const ending = await sendPaced(raw, long.pieces, pace, zip)
+      if (ending.is === 'cut off') counters.cutOff++
+      const about = { reqId: request.id, method: request.method, url: request.url }
+      if (ending.is === 'cut off')
+        request.log.warn({ ...about, ...pace }, 'an answer is cut off: its client takes too little')
+      // What is sent cannot be taken back: the answer ends in the middle, which its client notices.
+      if (ending.is === 'failed' && ending.error !== loopAbandoned)
+        request.log.error({ ...about, err: ending.error }, 'an answer broke off')
+      return null
+    } finally {
+      underWay.delete(reply)
+      release?.()
+    }
+  }
+
+  /** Sends pieces; returns all of them together where they are few, to be sent at once. */
+  async function sendPieces(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    kind: AnswerKind,
+    { pieces, held, zips }: Long & { readonly pieces: AsyncIterable<Uint8Array> },
+  ): Promise<Buffer | null> {
+    const iterator = pieces[Symbol.asyncIterator]()
+    const head = await readHead(iterator)
+    if (head.isWhole) return zips ? zipWhole(reply, head.bytes) : head.bytes
+    if (zips) reply.header('content-encoding', 'gzip')
+    try {
+      return await send(request, reply, kind, { pieces: continued(head.bytes, iterator), held, zips })
+    } finally {
+      await iterator.return?.()
+    }
+  }
+
+  return {
+    async stream(request, reply, pieces) {
+      const zips = negotiateGzip(request, reply)
+      if (request.method === 'HEAD') {
+        if (zips) reply.header('content-encoding', 'gzip')
+        const { raw } = reply.hijack()
+        raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders).end()
+        return
+      }
+      const kind = kindOf(request.routeOptions.url ?? '')
+      const held = { key: reply, bytes: bytesOfStream }
+      const left = await sendPieces(request, reply, kind, { pieces, held, zips })
+      if (left !== null) reply.send(left)
+    },
+    async takeOver(request, reply, kind, payload) {
+      const isHead = request.method === 'HEAD'
+      const zips = kind === 'page' && isZippable(reply) && negotiateGzip(request, reply)
+      if (payload instanceof Readable) {
+        if (isHead) return payload
+        const held = heldBy.get(payload) ?? { key: payload, bytes: bytesOfStream }
+        return sendPieces(request, reply, kind, { pieces: payload, held, zips })
+      }
+      const given = Buffer.isBuffer(payload) ? payload : Buffer.from(payload as string)
+      const body = zips ? await zipWhole(reply, given) : given
+      if (body.length < longFrom || isHead) return body
+      reply.header('content-length', body.length)
+      const held = { key: body, bytes: body.length }
+      return send(request, reply, kind, { pieces: slicesOf(body), held, zips: false })
+    },
+    stats: () =>
+      new Map(
+        answerKinds.map((kind) => {
+          const { cap, refused, cutOff } = kinds[kind]
+          return [kind, { underWay: cap.load().answers, refused, cutOff }]
+        }),
+      ),
+    close() {
+      setTimeout(() => {
+        for (const { raw } of underWay) raw.destroy()
+      }, closeGraceMs).unref()
+    },
+  }
+}
+
+/**
+ * Has every long answer of the routes that are added after it sent by `answers`, whatever the route sends: text, bytes or a stream. It comes
+ * after all other hooks, so that it sees the headers as they are sent.
+ */
+export function boundAnswers(app: FastifyInstance, answers: LongAnswers): void {
+  app.addHook('onRoute', (route) => {
+    const kind = kindOf(route.url)
+    const hook = (
+      request: FastifyRequest,
+      reply: FastifyReply,
+      payload: unknown,
+      done: (error: Error | null, payload?: unknown) => void,
+    ) => {
+      if (isSent(kind, payload)) return done(null, payload)
+      // Where nothing is left to send, Fastify must not go on: the answer is over.
+      const goOn = (left: unknown) => left !== null && done(null, left)
+      answers.takeOver(request, reply, kind, payload).then(goOn).catch(done)
+    }
+    route.onSend = [...[route.onSend ?? []].flat(), hook]
+  })
+  app.addHook('preClose', (done) => {
+    answers.close()
+    done()
+  })
+}
+
+/** Returns whether Fastify may send this as it is: what is short, and is not to be compressed. Most answers are. */
+function isSent(kind: AnswerKind, payload: unknown): boolean {
+  if (payload instanceof Readable) return false
+  if (typeof payload !== 'string' && !Buffer.isBuffer(payload)) return true
+  // A character has three bytes at most.
+  return kind !== 'page' && payload.length * 3 < longFrom
+}
+
+/** A client that changed something has to hear that it did. Such clients hold a token, and are few. */
+function isChange({ method }: FastifyRequest): boolean {
+  return method === 'PUT' || method === 'DELETE'
+}
+
+/** Turns an answer into a refusal, and returns its body. */
+function refuse(reply: FastifyReply): Buffer {
+  for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+  reply.code(503).headers({
+    ...securityHeaders,
+    'cache-control': 'no-store',
+    'content-type': problemType,
+    'retry-after': retryAfterSeconds,
+  })
+  const detail = `As many long answers like this are under way as may be: try again in ${retryAfterSeconds} s.`
+  return Buffer.from(JSON.stringify(problemOf(503, detail)))
+}
+
+/** Takes pieces until an answer is long, or whole. They are copied, because the next piece may write over one. */
+async function readHead(iterator: AsyncIterator<Uint8Array>): Promise<{ isWhole: boolean; bytes: Buffer }> {
+  const pieces: Buffer[] = []
+  for (let length = 0; length < longFrom; length += pieces.at(-1)?.length ?? 0) {
+    const { done, value } = await iterator.next()
+    if (done) return { isWhole: true, bytes: Buffer.concat(pieces) }
+    pieces.push(Buffer.from(value))
+  }
+  return { isWhole: false, bytes: Buffer.concat(pieces) }
+}
+
+async function* continued(head: Uint8Array, iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield head
+  for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value
+}
+
+function* slicesOf(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes)
+}

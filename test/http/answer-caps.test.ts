@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createAnswerCap, kindOf } from '../../src/http/answer-caps.ts'
+
+const held = (bytes: number) => ({ key: {}, bytes })
+
+test('no more answers are admitted than may be under way, until one is over', () => {
+  const cap = createAnswerCap({ answers: 2, bytes: 1000 })
+  const release = cap.admit(held(1))
+  assert.notEqual(cap.admit(held(1)), null)
+  assert.equal(cap.admit(held(1)), null)
+  release?.()
+  assert.notEqual(cap.admit(held(1)), null)
+  assert.deepEqual(cap.load(), { answers: 2, bytes: 2 })
+})
+
+test('answers that share what they hold count it once, until the last of them is over', () => {
+  const cap = createAnswerCap({ answers: 10, bytes: 100 })
+  const snapshot = held(60)
+  const readers = Array.from({ length: 5 }, () => cap.admit(snapshot))
+  assert.ok(readers.every((release) => release !== null))
+  assert.deepEqual(cap.load(), { answers: 5, bytes: 60 })
+  assert.equal(cap.admit(held(60)), null)
+  for (const release of readers.slice(1)) release?.()
+  assert.deepEqual(cap.load(), { answers: 1, bytes: 60 })
+  readers[0]?.()
+  assert.deepEqual(cap.load(), { answers: 0, bytes: 0 })
+  assert.notEqual(cap.admit(held(60)), null)
+})
+
+test('an answer that is larger than all may be together is admitted alone', () => {
+  const cap = createAnswerCap({ answers: 10, bytes: 100 })
+  const release = cap.admit(held(5000))
+  assert.notEqual(release, null)
+  assert.equal(cap.admit(held(1)), null)
+  release?.()
+  assert.notEqual(cap.admit(held(1)), null)
+})
+
+test('sets, single services, lists, pages and scrapes are kinds of their own', () => {
+  const kinds = [
+    '/health',
+    '/health/:service',
+    '/v1/sd',
+    '/v1/services',
+    '/',
+    '/docs/json',
+    '/openapi.json',
+    '/metrics',
+  ]
+  assert.deepEqual(kinds.map(kindOf), ['health', 'service', 'list', 'list', 'page', 'page', 'page', 'metrics'])
+})

@@ -1,0 +1,15 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Scope } from './process.ts'
+
+/** Has a server listen on a free port of 127.0.0.1; returns its URL. It ends after the test, with its connections. */
+export async function listenOn(t: Scope, server: Server): Promise<string> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
