@@ -23,7 +23,12 @@ export type Answer =
 export type Connection = {
   /** Sends a command. Without an answer within the deadline, or `deadlineMs`, it fails; after two in a row the connection is lost. */
   send(command: readonly string[], deadlineMs?: number): Promise<Answer>
-  run(script: Script, keys: readonly string[], input: readonly (string | number)[]): Promise<Answer>
+  run(
+    script: Script,
+    keys: readonly string[],
+    input: readonly (string | number)[],
+    deadlineMs?: number,
+  ): Promise<Answer>
   /** Resolves with the reason, as a sentence, once the connection is lost. */
   readonly lost: Promise<string>
   close(): void
@@ -119,12 +124,12 @@ async function open(settings: RedisSettings, url: URL): Promise<Connection | str
   return {
     send,
     lost,
-    async run({ text, sha1 }, keys, input) {
+    async run({ text, sha1 }, keys, input, deadlineMs) {
       const rest = [`${keys.length}`, ...keys, ...input.map(String)]
-      const answer = await send(['EVALSHA', sha1, ...rest])
+      const answer = await send(['EVALSHA', sha1, ...rest], deadlineMs)
       // It is not there yet, or was thrown out: Redis remembers what it is sent whole.
       if (answer.ok || !answer.failure.includes('NOSCRIPT')) return answer
-      return send(['EVAL', text, ...rest])
+      return send(['EVAL', text, ...rest], deadlineMs)
     },
     close: () => lose(`the connection to ${place} is closed`),
   }
@@ -138,7 +143,9 @@ type Settled<Value> =
 async function within<Value>(ms: number, promise: Promise<Value>): Promise<Settled<Value>> {
   const { promise: overdue, resolve } = Promise.withResolvers<Settled<Value>>()
   const error = new Error(`it has not answered for ${ms / 1000} s`)
-  const timer = setTimeout(() => resolve({ ok: false, error, isOverdue: true }), ms)
+  const overdueNow = () => resolve({ ok: false, error, isOverdue: true })
+  // An event loop that was held up runs its timers before it reads what has come meanwhile: the answer may be there.
+  const timer = setTimeout(() => setImmediate(overdueNow), ms)
   const settled = promise.then(
     (value): Settled<Value> => ({ ok: true, value }),
     (error: Error): Settled<Value> => ({ ok: false, error, isOverdue: false }),

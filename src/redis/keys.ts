@@ -10,8 +10,12 @@ export type Keys = {
   readonly offers: string
   /** By replica: the shards that it leaves to others; a replica that leaves none is not there. */
   readonly declined: string
-  /** By digest: what a configuration file defines. */
+  /** By digest: what a configuration file defines, as text. Only where a live replica does not read `packed`. */
   readonly files: string
+  /** By digest: the same, compressed. */
+  readonly packed: string
+  /** By replica: in which forms it reads what a file defines. A replica of a version that knows the text alone is not there. */
+  readonly reads: string
   /** What changed, in the order in which it counts. */
   readonly stream: string
   readonly registrations: string
@@ -41,6 +45,8 @@ export function keysOf(namespace: string): Keys {
     offers: key('offers'),
     declined: key('declined'),
     files: key('files'),
+    packed: key('packed'),
+    reads: key('reads'),
     stream: key('stream'),
     registrations: key('registrations'),
     removed: key('removed'),

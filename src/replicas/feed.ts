@@ -14,7 +14,8 @@ export type Feed = {
 
 /** How long Redis waits for something to say, in milliseconds; then it says nothing, which shows that it lives. */
 const blockMs = 1000
-const portion = 200
+/** How many entries come at once. Each may tell of hundreds of services, and all of them have to come before the deadline. */
+const portion = 20
 
 /** Reads a stream by a connection of its own, since waiting for entries holds it up. `position` is where to begin: after that entry. */
 export function createFeed(

@@ -2,16 +2,20 @@ import type { Clock } from '../clock.ts'
 import type { ForeignWord } from '../domain/foreign-settings.ts'
 import type { Service } from '../domain/service.ts'
 import type { Keys } from '../redis/keys.ts'
+import type { Stored } from '../store/store.ts'
 import { offerScript } from './lease-script.ts'
 import type { Link } from './link.ts'
+import { mostPacked, packText, unpackText } from './packed-file.ts'
 import { offerFile, readOfferedFile, type SharedFile } from './shared-file.ts'
 
 /** Which file counts, as the store says. */
 export type NewestFile = {
   /** Of the file that was loaded last, of those that live replicas have; empty while none has. */
   readonly digest: string
-  /** The store has what this replica's own file defines. */
+  /** The store has what this replica's own file defines, in each form that a live replica needs. */
   readonly hasOwn: boolean
+  /** A live replica reads what a file defines as text alone. */
+  readonly needsText: boolean
 }
 
 /** What the configuration files of all replicas define: the one loaded last counts, for as long as a live replica has it. */
@@ -70,20 +74,33 @@ export function createFileOffers({
     applying = apply(file)
   }
 
-  async function take({ digest, hasOwn }: NewestFile): Promise<void> {
+  /** Reads what another replica offers; null where it is not there, or nothing came back. */
+  async function read(digest: string): Promise<Stored<string> | null> {
+    const length = await link.send(['HSTRLEN', keys.packed, digest])
+    if (!length.ok) return null
+    if (Number(length.value) > mostPacked) return { ok: false, failure: `it has more than ${mostPacked} characters` }
+    // An older version offers the text alone.
+    const isText = length.value === 0
+    const answer = await link.bulk.send(['HGET', isText ? keys.files : keys.packed, digest])
+    if (!answer.ok || answer.value === null) return null
+    return isText ? { ok: true, value: String(answer.value) } : unpackText(String(answer.value))
+  }
+
+  async function take({ digest, hasOwn, needsText }: NewestFile): Promise<void> {
     const before = own
     heard = digest
     if (own !== null && !hasOwn) {
       const { digest, text } = await offerFile(own.file)
-      await link.run(offerScript, [keys.meta, keys.stream, keys.files], [digest, text])
+      const input = [digest, await packText(text), needsText ? text : '']
+      await link.bulk.run(offerScript, [keys.meta, keys.stream, keys.packed, keys.files], input)
     }
     const isOutdated = () => own !== before || heard !== digest
     if (isOutdated() || digest === '' || digest === inForce || digest === unread) return
     if (digest === own?.digest) return put(own.file, digest)
-    const answer = await link.send(['HGET', keys.files, digest])
-    // Whoever loaded it has not told yet, or nothing came back: the next renewal asks again.
-    if (!answer.ok || answer.value === null || isOutdated()) return
-    const file = await readOfferedFile(String(answer.value), handoverMs, known, onForeign)
+    const text = await read(digest)
+    // The replica that loaded it has not told yet, or nothing came back: the next renewal asks again.
+    if (text === null || isOutdated()) return
+    const file = text.ok ? await readOfferedFile(text.value, handoverMs, known, onForeign) : text.failure
     if (isOutdated()) return
     if (typeof file !== 'string') return put(file, digest)
     unread = digest

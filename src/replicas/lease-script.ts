@@ -2,18 +2,19 @@ import { script } from '../redis/script.ts'
 
 /**
  * Membership, renewal, release and acquisition of all shards, in one round trip, on Redis's clock. KEYS meta stream members leases offers
- * files declined. ARGV id attempt leaseMs isMember (1|0) shards ("1,2,3") loadedAt digest declined ("4,5").
+ * files declined packed reads. ARGV id attempt leaseMs isMember (1|0) shards ("1,2,3") loadedAt digest declined ("4,5"), and the form of
+ * packed files that the replica reads.
  *
  * A lease is "token owner until"; its token stays when nobody owns it. An owner is "-" then. A member is "until attempt", and "until attempt -"
  * once it is none, for as long as a renewal of it may be under way. Returns now
  * in microseconds; the members; those of them that have not renewed for half a lease; shard, owner and token of each that is owned; the newest entry; how long until the first other member is given up, or -1;
- * the digest of the file loaded last; whether what this replica's file defines is there (1|0); and a flat list of replicas and the shards they
- * decline. Nothing when the renewal came after a later one.
+ * the digest of the file loaded last; whether what this replica's file defines is there, in each form that is needed (1|0); a flat list of replicas
+ * and the shards they decline; and whether a member reads files as text alone (1|0). Nothing when the renewal came after a later one.
  */
 export const renewScript = script(`
-local key, stream, members, leases, offers, files, declined = unpack(KEYS)
+local key, stream, members, leases, offers, files, declined, packed, reads = unpack(KEYS)
 local id, attempt, lease, isMember = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
-local loadedAt, digest, declines = ARGV[6], ARGV[7], ARGV[8]
+local loadedAt, digest, declines, form = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local exactly = micros()
 local now = math.floor(exactly / 1000)
 local isNews, nextExpiry = false, -1
@@ -32,6 +33,7 @@ for i = 1, #all, 2 do
     redis.call('HDEL', members, member)
     redis.call('HDEL', offers, member)
     redis.call('HDEL', declined, member)
+    redis.call('HDEL', reads, member)
     if gone == '' then isNews = true end
   elseif gone == '' then
     live[#live + 1] = member
@@ -46,6 +48,12 @@ if isMember then
 elseif wasMember then
   redis.call('HSET', members, id, whole(now + lease) .. ' ' .. whole(attempt) .. ' -')
   redis.call('HDEL', offers, id)
+end
+if isMember then redis.call('HSET', reads, id, form) else redis.call('HDEL', reads, id) end
+-- A member of a version that reads the text alone says nothing of that.
+local needsText = false
+for _, member in ipairs(live) do
+  if redis.call('HGET', reads, member) ~= form then needsText = true end
 end
 if not isMember then declines = '' end
 if declines ~= (redis.call('HGET', declined, id) or '') then
@@ -95,18 +103,30 @@ for i = 1, #all, 2 do
   if at > newestAt or (at == newestAt and one > newest) then newestAt, newest = at, one end
 end
 if isNews then
+  for _, one in ipairs(redis.call('HKEYS', packed)) do
+    if not used[one] then redis.call('HDEL', packed, one) end
+  end
   for _, one in ipairs(redis.call('HKEYS', files)) do
-    if not used[one] then redis.call('HDEL', files, one) end
+    if not used[one] or not needsText then redis.call('HDEL', files, one) end
+  end
+  -- An older version gives a member up without this.
+  for _, member in ipairs(redis.call('HKEYS', reads)) do
+    if redis.call('HEXISTS', members, member) == 0 then redis.call('HDEL', reads, member) end
   end
   push(stream, key, 'members')
 end
+local hasOwn = redis.call('HEXISTS', packed, digest) == 1 and not (needsText and redis.call('HEXISTS', files, digest) == 0)
 return {
-  whole(exactly), live, late, owners, whole(meta(key, 'head')), nextExpiry, newest, redis.call('HEXISTS', files, digest),
-  redis.call('HGETALL', declined),
+  whole(exactly), live, late, owners, whole(meta(key, 'head')), nextExpiry, newest, hasOwn and 1 or 0,
+  redis.call('HGETALL', declined), needsText and 1 or 0,
 }`)
 
-/** Keeps what a file defines, and has everybody look which counts. KEYS meta stream files. ARGV digest text. */
+/**
+ * Keeps what a file defines, and has all replicas look which counts. KEYS meta stream packed files. ARGV digest, packed, and the text, or '' where
+ * no replica needs it.
+ */
 export const offerScript = script(`
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
+if ARGV[3] ~= '' then redis.call('HSET', KEYS[4], ARGV[1], ARGV[3]) end
 push(KEYS[2], KEYS[1], 'members')
 return 0`)

@@ -16,6 +16,11 @@ export type Link = {
   /** Asks; fails at once, with a sentence, while there is no connection. */
   run(script: Script, keys: readonly string[], input: readonly (string | number)[]): Promise<Answer>
   send(command: readonly string[]): Promise<Answer>
+  /**
+   * The same, for what may be megabytes: by a connection of its own that is opened for it, with a minute for the answer. So the renewals of leases
+   * pass it on a slow network.
+   */
+  readonly bulk: Pick<Link, 'run' | 'send'>
   /** Returns why requests of this connection, or of the last one, fail since one of them did, as a sentence; null while they do not. */
   refusal(): string | null
   /** Connects anew. A string says why it cannot. */
@@ -28,12 +33,16 @@ export type Link = {
 
 /** How long somebody who made a change waits for it to come back, in milliseconds. */
 const patienceMs = 1000
+/** How long the answer to a large request may take, in milliseconds. */
+const bulkMs = 60_000
 
 export function createLink(settings: RedisSettings, keys: Keys): Link {
   let connection: Connection | null = null
   let failure = `${placeOf(settings)} was not reached yet`
   let refusal: string | null = null
   let known = 0
+  /** Those that are open for large requests. */
+  const bulky = new Set<Connection>()
   let waiting: { readonly entry: number; readonly go: () => void }[] = []
 
   async function open(): Promise<Session | string> {
@@ -53,6 +62,7 @@ export function createLink(settings: RedisSettings, keys: Keys): Link {
       if (connection === asking) connection = null
       asking.close()
       waitingFor.close()
+      for (const one of bulky) one.close()
     }
     const newest = await waitingFor.send(['XREVRANGE', keys.stream, '+', '-', 'COUNT', '1'])
     if (!newest.ok) {
@@ -78,15 +88,32 @@ export function createLink(settings: RedisSettings, keys: Keys): Link {
     return answer
   }
 
+  function noteRun(answer: Answer): Answer {
+    // Commands may read where changes are refused, so only a script shows that changes are possible.
+    if (answer.ok) refusal = null
+    return note(answer)
+  }
+
+  async function inBulk(ask: (one: Connection) => Promise<Answer>): Promise<Answer> {
+    if (connection === null) return absent()
+    const one = await connectRedis(settings, keys.meta)
+    if (typeof one === 'string') return { ok: false, failure: one, isUncertain: false }
+    bulky.add(one)
+    // It may have been given up meanwhile.
+    const answer = connection === null ? absent() : await ask(one)
+    bulky.delete(one)
+    one.close()
+    return answer
+  }
+
   return {
-    async run(script, on, input) {
-      if (connection === null) return absent()
-      const answer = note(await connection.run(script, on, input))
-      // Commands may read where changes are refused, so only a script shows that changes are possible.
-      if (answer.ok) refusal = null
-      return answer
-    },
+    run: async (script, on, input) =>
+      connection === null ? absent() : noteRun(await connection.run(script, on, input)),
     send: async (command) => (connection === null ? absent() : note(await connection.send(command))),
+    bulk: {
+      run: async (script, on, input) => noteRun(await inBulk((one) => one.run(script, on, input, bulkMs))),
+      send: async (command) => note(await inBulk((one) => one.send(command, bulkMs))),
+    },
     refusal: () => refusal,
     open,
     caughtUp(entry) {

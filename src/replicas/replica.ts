@@ -31,6 +31,11 @@ import type { ReplicaNews, Standing } from './standing.ts'
 
 /** How long a replica does without the store before it is solo, in milliseconds: it holds its leases for longer, so no check is left out. */
 const soloAfterMs = 4000
+/**
+ * How long a replica that starts may take to learn what the others know, in milliseconds, as by a slow network. They check meanwhile, and
+ * it is not ready.
+ */
+const joinMs = 30_000
 /** How often it is seen whether that is so, in milliseconds. */
 const watchMs = 250
 /** How long until a lost connection is tried again, in milliseconds. */
@@ -180,6 +185,8 @@ export function createReplica(parts: ReplicaParts): Replica {
 
     const wasLinked = assignment.mode() === 'linked'
     isReady = true
+    // The last renewal was before all that was read.
+    linkedAt = clock.now()
     failure = null
     intake.release()
     assignment.enter('linked')
@@ -234,9 +241,11 @@ export function createReplica(parts: ReplicaParts): Replica {
     // While it is still joining, that it is answered is not enough: it does not check yet.
     if (isReady) linkedAt = Math.max(linkedAt, renewals.answeredAt())
     if (assignment.mode() === 'solo') return
+    const isLearning =
+      assignment.mode() === 'joining' && session !== null && renewals.members().some((member) => member !== id)
     // While this process did not run it could not read an answer.
     const now = clock.now()
-    if (now - linkedAt - pausedMs(pauses.ofProcess, linkedAt, now) <= soloAfterMs) return
+    if (now - linkedAt - pausedMs(pauses.ofProcess, linkedAt, now) <= (isLearning ? joinMs : soloAfterMs)) return
     assignment.enter('solo')
     failure ??= link.refusal() ?? 'the store does not answer'
     news.emit({ kind: 'solo', id, failure })

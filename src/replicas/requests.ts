@@ -6,6 +6,7 @@ import { publishScript, readHealthScript } from './health-script.ts'
 import { renewScript } from './lease-script.ts'
 import { type Grant, leaseMs, type Renewal, readGrant } from './leases.ts'
 import type { Link } from './link.ts'
+import { packedForm } from './packed-file.ts'
 import { type Published, readKeptHealth, readPublished, type Update, writeUpdate } from './publication.ts'
 import type { KeptHealth } from './recall.ts'
 import type { Declined } from './shards.ts'
@@ -30,20 +31,32 @@ export function createRequests({
   retention,
 }: {
   id: string
-  link: Link
+  link: Pick<Link, 'run'>
   keys: Keys
   clock: SharedClock
   retention: Retention
 }): Requests {
-  const { meta, stream, members, leases, offers, files, declined: declinedKey, transitions, last } = keys
+  const { meta, stream, members, leases, offers, files, declined: declinedKey, packed, reads, transitions, last } = keys
 
   return {
     async renew({ attempt, isMember, shards, declined }, { digest, loadedAt }) {
       const sentAt = clock.now()
-      const input = [id, attempt, leaseMs, isMember ? 1 : 0, shards.join(), loadedAt, digest, declined.join()]
-      const answer = await link.run(renewScript, [meta, stream, members, leases, offers, files, declinedKey], input)
+      const input = [
+        id,
+        attempt,
+        leaseMs,
+        isMember ? 1 : 0,
+        shards.join(),
+        loadedAt,
+        digest,
+        declined.join(),
+        packedForm,
+      ]
+      const on = [meta, stream, members, leases, offers, files, declinedKey, packed, reads]
+      const answer = await link.run(renewScript, on, input)
       if (!answer.ok) return null
-      const [micros, live, late, owned, entry, nextExpiry, newest, hasOwn, declining] = answer.value as readonly Reply[]
+      const [micros, live, late, owned, entry, nextExpiry, newest, hasOwn, declining, needsText] =
+        answer.value as readonly Reply[]
       // It came after a later one.
       if (micros === undefined) return null
       clock.align(sentAt, clock.now(), Number(micros) / 1000)
@@ -63,7 +76,7 @@ export function createRequests({
           late as readonly string[],
           readDeclined(declining as readonly string[]),
         ),
-        file: { digest: String(newest), hasOwn: hasOwn === 1 },
+        file: { digest: String(newest), hasOwn: hasOwn === 1, needsText: needsText === 1 },
       }
     },
     async publish(updates) {

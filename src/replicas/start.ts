@@ -40,7 +40,7 @@ export function openCommons(
   const assignment = createAssignment(clock)
   const alone = createSignal<Transition>()
   const { run, send, caughtUp } = link
-  const store = createRedisStore({ run, send, keys, retention, caughtUp })
+  const store = createRedisStore({ run, send, runLarge: link.bulk.run, keys, retention, caughtUp })
   const own = { id, link, keys, store, clock, assignment, alone, retention, handoverMs }
   return { id, clock, assignment, store, alone, create: (parts) => createReplica({ ...own, ...parts }) }
 }

@@ -21,6 +21,8 @@ const portion = 2000
 export type RedisStoreParts = {
   readonly run: (script: Script, keys: readonly string[], input: readonly (string | number)[]) => Promise<Answer>
   readonly send: (command: readonly string[]) => Promise<Answer>
+  /** Runs a script whose answer may be megabytes; as `run` where none is given. */
+  readonly runLarge?: RedisStoreParts['run']
   readonly keys: Keys
   readonly retention: Retention
   /** Resolves once this process knows of everything up to that entry of the stream, so that who made a change then reads it. */
@@ -46,6 +48,7 @@ export type RedisStore = Store & {
 export function createRedisStore({
   run,
   send,
+  runLarge = run,
   keys,
   retention,
   caughtUp = async () => {},
@@ -89,7 +92,7 @@ export function createRedisStore({
 
   async function load(): Promise<Stored<Kept>> {
     const on = [meta, registrations, drained, absences, last, expiries, expired]
-    const answer = await run(loadScript, on, [time()])
+    const answer = await runLarge(loadScript, on, [time()])
     if (!answer.ok) return answer
     const [metaReply, registrationReply, drainedReply, absenceReply, lastReply, expiredReply] = answer.value as Reply[]
     const expiredAt = new Map(pairs(expiredReply))

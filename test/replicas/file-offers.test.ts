@@ -4,6 +4,7 @@ import { handoverMs } from '../../src/domain/policy.ts'
 import { keysOf } from '../../src/redis/keys.ts'
 import { createFileOffers } from '../../src/replicas/file-offers.ts'
 import type { Link } from '../../src/replicas/link.ts'
+import { mostPacked, packText, unpackText } from '../../src/replicas/packed-file.ts'
 import { offerFile, type SharedFile } from '../../src/replicas/shared-file.ts'
 import { fakeClock } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'
@@ -14,28 +15,41 @@ const fileOf = (...names: string[]): SharedFile => ({
   defaults: { handoverMs },
 })
 
-/** The offers of one replica, over a store that has these files, and tells them once it is `ready`. */
-function start(kept: ReadonlyMap<string, string> = new Map(), ready: Promise<void> = Promise.resolve()) {
+/** What a store has of a file: the packed text, or of an older version the text alone. */
+type Offered = { readonly packed?: string; readonly text?: string }
+
+/** The offers of one replica, over a store that has these files by their digests, and tells them once it is `ready`. */
+function start(kept: ReadonlyMap<string, Offered> = new Map(), ready: Promise<void> = Promise.resolve()) {
   const clock = fakeClock()
+  const keys = keysOf('test')
   const applied: string[] = []
   const changes: boolean[] = []
   const problems: string[] = []
   const given: string[] = []
   /** What was in force, each time that the file that counts was. */
   const settled: string[] = []
+  const find = (key = '', digest = '') => (key === keys.packed ? kept.get(digest)?.packed : kept.get(digest)?.text)
   const link = {
-    run: async (_script, _keys, [digest, text]) => {
-      given.push(`${digest} ${text}`)
-      return { ok: true, value: 0 }
+    async send([command, key, digest]) {
+      assert.equal(command, 'HSTRLEN')
+      return { ok: true, value: find(key, digest)?.length ?? 0 }
     },
-    async send([, , digest = '']) {
-      await ready
-      return { ok: true, value: kept.get(digest) ?? null }
+    bulk: {
+      async run(_script, _keys, [digest, packed, text]) {
+        const unpacked = await unpackText(String(packed))
+        given.push(`${digest} ${unpacked.ok && unpacked.value}${text === '' ? '' : `, and as text ${text}`}`)
+        return { ok: true, value: 0 }
+      },
+      async send([command, key, digest]) {
+        assert.equal(command, 'HGET')
+        await ready
+        return { ok: true, value: find(key, digest) ?? null }
+      },
     },
   } as Link
   const offers = createFileOffers({
     link,
-    keys: keysOf('test'),
+    keys,
     clock,
     handoverMs,
     known: new Map(),
@@ -49,6 +63,7 @@ function start(kept: ReadonlyMap<string, string> = new Map(), ready: Promise<voi
 }
 
 const other = await offerFile(fileOf('other'))
+const otherKept = new Map([[other.digest, { packed: await packText(other.text) }]])
 const ownOffered = await offerFile(fileOf('own'))
 
 test("a replica's own file is in force at once, and is told of with when it was loaded", async () => {
@@ -63,14 +78,14 @@ test("a replica's own file is in force at once, and is told of with when it was 
 })
 
 test('gives the store its own where that is missing, and puts in force what counts', async () => {
-  const { offers, applied, changes, given } = start(new Map([[other.digest, other.text]]))
+  const { offers, applied, changes, given } = start(otherKept)
   await offers.offer(fileOf('own'))
   const { digest } = offers.own()
-  await offers.follow({ digest, hasOwn: false })
+  await offers.follow({ digest, hasOwn: false, needsText: false })
   assert.deepEqual(given, [`${digest} ${ownOffered.text}`])
-  await offers.follow({ digest: other.digest, hasOwn: true })
-  await offers.follow({ digest: other.digest, hasOwn: true })
-  await offers.follow({ digest, hasOwn: true })
+  await offers.follow({ digest: other.digest, hasOwn: true, needsText: false })
+  await offers.follow({ digest: other.digest, hasOwn: true, needsText: false })
+  await offers.follow({ digest, hasOwn: true, needsText: false })
   assert.deepEqual(applied, ['own', 'other', 'own'])
   assert.deepEqual(changes, [false, true])
   assert.equal(given.length, 1)
@@ -79,17 +94,19 @@ test('gives the store its own where that is missing, and puts in force what coun
 test('keeps what is in force where none counts yet, or what counts was not told yet', async () => {
   const { offers, applied } = start()
   await offers.offer(fileOf('own'))
-  await offers.follow({ digest: '', hasOwn: true })
-  await offers.follow({ digest: 'not-there-yet', hasOwn: true })
+  await offers.follow({ digest: '', hasOwn: true, needsText: false })
+  await offers.follow({ digest: 'not-there-yet', hasOwn: true, needsText: false })
   assert.deepEqual(applied, ['own'])
 })
 
 test('says once that it cannot read what counts, and keeps its own', async () => {
   const { offers, applied, problems } = start(
-    new Map([['newer', '{"format":2,"groups":[],"defaults":{}}\n["a",{"targets":["a:1"]}]']]),
+    new Map([
+      ['newer', { packed: await packText('{"format":2,"groups":[],"defaults":{}}\n["a",{"targets":["a:1"]}]') }],
+    ]),
   )
   await offers.offer(fileOf('own'))
-  for (let i = 0; i < 3; i++) await offers.follow({ digest: 'newer', hasOwn: true })
+  for (let i = 0; i < 3; i++) await offers.follow({ digest: 'newer', hasOwn: true, needsText: false })
   assert.deepEqual(applied, ['own'])
   assert.equal(problems.length, 1)
   assert.match(
@@ -99,9 +116,9 @@ test('says once that it cannot read what counts, and keeps its own', async () =>
 })
 
 test("alone, a replica's own file is in force", async () => {
-  const { offers, applied } = start(new Map([[other.digest, other.text]]))
+  const { offers, applied } = start(otherKept)
   await offers.offer(fileOf('own'))
-  await offers.follow({ digest: other.digest, hasOwn: true })
+  await offers.follow({ digest: other.digest, hasOwn: true, needsText: false })
   offers.goSolo()
   offers.goSolo()
   assert.deepEqual(applied, ['own', 'other', 'own'])
@@ -109,13 +126,66 @@ test("alone, a replica's own file is in force", async () => {
 
 test("another replica's file that is still being read gives way to what happens meanwhile", async () => {
   const told = Promise.withResolvers<void>()
-  const { offers, applied } = start(new Map([[other.digest, other.text]]), told.promise)
+  const { offers, applied } = start(otherKept, told.promise)
   await offers.offer(fileOf('own'))
-  const alone = offers.follow({ digest: other.digest, hasOwn: true })
+  const alone = offers.follow({ digest: other.digest, hasOwn: true, needsText: false })
   offers.goSolo()
   told.resolve()
   await alone
-  const [following] = [offers.follow({ digest: other.digest, hasOwn: true }), await offers.offer(fileOf('newer'))]
+  const [following] = [
+    offers.follow({ digest: other.digest, hasOwn: true, needsText: false }),
+    await offers.offer(fileOf('newer')),
+  ]
   await following
   assert.deepEqual(applied, ['own', 'newer'])
 })
+
+test('gives the store the text as well while a replica of an older version is live, and reads what that gave', async () => {
+  const { offers, applied, given } = start(new Map([[other.digest, { text: other.text }]]))
+  await offers.offer(fileOf('own'))
+  const { digest } = offers.own()
+  await offers.follow({ digest: other.digest, hasOwn: false, needsText: true })
+  assert.deepEqual(given, [`${digest} ${ownOffered.text}, and as text ${ownOffered.text}`])
+  assert.deepEqual(applied, ['own', 'other'])
+})
+
+test('what a first version packed is read for ever', async () => {
+  const packed = 'gzip H4sIAAAAAAAAA6tWSssvyk0sUbIyrOUCAFiQfW0NAAAA'
+  assert.deepEqual(await unpackText(packed), { ok: true, value: '{"format":1}\n' })
+})
+
+const bomb = await packText('x'.repeat(300 * 1024 * 1024))
+
+for (const { what, packed, says } of [
+  {
+    what: 'is in a form of a newer version',
+    packed: 'zstd AAAA',
+    says: /it is in the form "zstd", and this version reads gzip$/,
+  },
+  { what: 'has no form', packed: 'AAAA', says: /it is in the form "", and this version reads gzip$/ },
+  {
+    what: 'is damaged',
+    packed: (await packText(other.text)).slice(0, -12),
+    says: /it cannot be decompressed: unexpected end of file$/,
+  },
+  { what: 'is no compressed text', packed: 'gzip AAAA', says: /it cannot be decompressed: / },
+  {
+    what: 'would be too large',
+    packed: bomb,
+    says: /it cannot be decompressed: Cannot create a Buffer larger than \d+ bytes$/,
+  },
+  {
+    what: 'is too large as it is',
+    packed: `gzip ${'A'.repeat(mostPacked)}`,
+    says: /it has more than 67108864 characters$/,
+  },
+]) {
+  test(`says once that it cannot read a file that ${what}, and keeps its own`, async () => {
+    const { offers, applied, problems } = start(new Map([['odd', { packed }]]))
+    await offers.offer(fileOf('own'))
+    for (let i = 0; i < 2; i++) await offers.follow({ digest: 'odd', hasOwn: true, needsText: false })
+    assert.deepEqual(applied, ['own'])
+    assert.equal(problems.length, 1)
+    assert.match(problems[0] ?? '', says)
+  })
+}

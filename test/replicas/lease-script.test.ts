@@ -67,7 +67,8 @@ async function open(firstMs: number) {
       const answer = await requestsOf(id).renew({ attempt, isMember, shards, declined: [] }, noFile)
       return answer?.grant ?? assert.fail(`renewal ${attempt} of ${id} came after a later one`)
     },
-    offer: (digest: string) => connection.run(offerScript, [keys.meta, keys.stream, keys.files], [digest, '{}']),
+    offer: (digest: string, text = '') =>
+      connection.run(offerScript, [keys.meta, keys.stream, keys.packed, keys.files], [digest, 'packed', text]),
     /** Renews, and must be passed over. */
     async passOver(id: string, attempt: number, shards: readonly number[], isMember = true): Promise<void> {
       const answer = await requestsOf(id).renew({ attempt, isMember, shards, declined: [] }, noFile)
@@ -81,9 +82,9 @@ async function open(firstMs: number) {
 
 /** All that is kept, in an order of its own. */
 async function everythingIn(keys: Keys, value: (...command: string[]) => Promise<unknown>): Promise<unknown> {
-  const { meta, members, leases, offers, declined, files, stream } = keys
+  const { meta, members, leases, offers, declined, files, packed, reads, stream } = keys
   const hashes = await Promise.all(
-    [meta, members, leases, offers, declined, files].map(async (key) => {
+    [meta, members, leases, offers, declined, files, packed, reads].map(async (key) => {
       const flat = (await value('HGETALL', key)) as string[]
       return flat.flatMap((field, i) => (i % 2 === 0 ? [`${key} ${field}: ${flat[i + 1]}`] : [])).sort()
     }),
@@ -297,17 +298,17 @@ test('the configuration file that was loaded last counts, for as long as a live 
     const answer = await renew(id, renewal, own ?? undefined)
     return answer?.file ?? assert.fail('it came too late')
   }
-  const kept = async () => new Set((await value('HKEYS', keys.files)) as string[])
+  const kept = async () => new Set((await value('HKEYS', keys.packed)) as string[])
   const oldest = { digest: 'oldest', loadedAt: 7 }
   const older = { digest: 'older', loadedAt: 1000.5 }
   const newest = { digest: 'newest', loadedAt: 1000.625 }
 
-  assert.deepEqual(await newestFor('a', older), { digest: 'older', hasOwn: false })
+  assert.deepEqual(await newestFor('a', older), { digest: 'older', hasOwn: false, needsText: false })
   await offer('older')
-  assert.deepEqual(await newestFor('b', newest), { digest: 'newest', hasOwn: false })
+  assert.deepEqual(await newestFor('b', newest), { digest: 'newest', hasOwn: false, needsText: false })
   await offer('newest')
-  assert.deepEqual(await newestFor('a', older), { digest: 'newest', hasOwn: true })
-  assert.deepEqual(await newestFor('c', oldest), { digest: 'newest', hasOwn: false })
+  assert.deepEqual(await newestFor('a', older), { digest: 'newest', hasOwn: true, needsText: false })
+  assert.deepEqual(await newestFor('c', oldest), { digest: 'newest', hasOwn: false, needsText: false })
   await offer('oldest')
   assert.deepEqual(await kept(), new Set(['oldest', 'older', 'newest']))
 
@@ -315,12 +316,49 @@ test('the configuration file that was loaded last counts, for as long as a live 
   await newestFor('b', newest)
   await sleep(12)
   setLease(60_000)
-  assert.deepEqual(await newestFor('c', oldest), { digest: 'older', hasOwn: true }, 'b died')
+  assert.deepEqual(await newestFor('c', oldest), { digest: 'older', hasOwn: true, needsText: false }, 'b died')
   assert.deepEqual(await kept(), new Set(['oldest', 'older']))
-  assert.deepEqual(await newestFor('a', null), { digest: 'oldest', hasOwn: false }, 'a left')
+  assert.deepEqual(await newestFor('a', null), { digest: 'oldest', hasOwn: false, needsText: false }, 'a left')
   assert.deepEqual(await kept(), new Set(['oldest']))
-  assert.deepEqual(await newestFor('c', null), { digest: '', hasOwn: false })
+  assert.deepEqual(await newestFor('c', null), { digest: '', hasOwn: false, needsText: false })
   assert.deepEqual(await kept(), new Set())
+})
+
+test('a file is there as text while a member reads nothing else, and is no more once that member is gone', {
+  skip: noRedis,
+}, async () => {
+  const { renew, offer, value, keys, setLease } = await open(60_000)
+  let attempt = 0
+  const own = { digest: 'own', loadedAt: 1000 }
+  const fileFor = async (id: string) => {
+    const answer = await renew(id, { attempt: ++attempt, isMember: true, shards: [], declined: [] }, own)
+    return answer?.file ?? assert.fail('it came too late')
+  }
+  await fileFor('a')
+  await offer('own')
+  assert.deepEqual(await fileFor('a'), { digest: 'own', hasOwn: true, needsText: false })
+
+  // A member of an older version renews with a script that says nothing of what it reads.
+  const [time = ''] = (await value('TIME')) as string[]
+  const becomeOlder = (untilMs: number) => value('HSET', keys.members, 'older', `${Number(time) * 1000 + untilMs} 1`)
+  await becomeOlder(60_000)
+  assert.deepEqual(await fileFor('a'), { digest: 'own', hasOwn: false, needsText: true })
+  await offer('own', '{}')
+  assert.deepEqual(await fileFor('a'), { digest: 'own', hasOwn: true, needsText: true })
+  assert.equal(await value('HGET', keys.files, 'own'), '{}')
+
+  await becomeOlder(-60_000)
+  assert.deepEqual(await fileFor('a'), { digest: 'own', hasOwn: true, needsText: false })
+  assert.equal(await value('EXISTS', keys.files), 0)
+
+  // What a member reads goes with it, also where an older version gave it up.
+  const readers = async () => new Set((await value('HKEYS', keys.reads)) as string[])
+  await fileFor('b')
+  assert.deepEqual(await readers(), new Set(['a', 'b']))
+  await value('HDEL', keys.members, 'b')
+  setLease(60_000)
+  await fileFor('c')
+  assert.deepEqual(await readers(), new Set(['a', 'c']))
 })
 
 test('of two configuration files that were loaded at the same time, the same one counts wherever they are named first', {

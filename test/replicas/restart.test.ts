@@ -9,11 +9,13 @@ import { change, startFleet, transitionsOf } from './fleet.ts'
 test('what was registered, found and happened outlasts all replicas, and the time between is told as an absence', {
   skip: noRedis,
 }, async (t) => {
-  const { members, targets, join } = await startFleet(t, { replicas: 2, services: 3 })
+  // What was found is believed for longer than a start takes on a busy machine.
+  const defaults = { interval: '5s', fastInterval: '1s', timeout: '900ms', close: 'rst' }
+  const { members, targets, join } = await startFleet(t, { replicas: 2, services: 3, more: { defaults } })
   const [first] = members
   const [up, down] = targets
   assert(first && up && down)
-  await change(first, 'PUT', '/services/web', { targets: [`127.0.0.1:${up.port}`], interval: '1s' })
+  await change(first, 'PUT', '/services/web', { targets: [`127.0.0.1:${up.port}`], interval: '5s' })
   await change(first, 'PUT', `/services/${up.service}/drain`)
   await down.close()
   for (const member of members) {
