@@ -168,8 +168,9 @@ export function createTable<Page>(
       underWay.add(added)
       try {
         for (const section of sections) {
-          if (section !== undefined) told.push(layOut(section, isTold))
+          // Before a page, since as many as begin in one turn of the event loop would lay out one each.
           if (slice.mustYield(workPerPage)) await slice.yield()
+          if (section !== undefined) told.push(layOut(section, isTold))
         }
         const some = told.filter(({ rows }) => rows.length > 0)
         for (const family of families)

@@ -172,6 +172,10 @@ export function createMonitor(parts: {
   registry.changed.subscribe(follow)
   follow({ put: [...registry.services.values()], removed: [], cause: '' })
 
+  let sweeping: IterableIterator<WatchedService> | undefined
+  /** The first of those that were not swept when that was last looked at. */
+  let unswept: WatchedService | undefined
+
   return {
     targetAt: watchlist.targetAt,
     memoryOf: watchlist.memoryOf,
@@ -201,8 +205,11 @@ export function createMonitor(parts: {
       return least
     },
     sweptOnce() {
-      for (const { service, targets } of services.values()) {
-        if (intervalAt('intervalMs', service.policy) === null) continue
+      // A probe asks again and again until it is so, so each service is looked at once: it goes on at the first that was not swept.
+      sweeping ??= services.values()
+      for (unswept ??= sweeping.next().value; unswept !== undefined; unswept = sweeping.next().value) {
+        const { service, targets } = unswept
+        if (services.get(service.name) !== unswept || intervalAt('intervalMs', service.policy) === null) continue
         if (targets.some((watched) => watched.health.lastOutcome === null)) return false
       }
       return true

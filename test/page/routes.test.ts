@@ -624,3 +624,26 @@ test('who checks a service is told where there are several replicas, to who may 
     assert.doesNotMatch(body, /porthole-7f9c-2/)
   }
 })
+
+test('a page does not grow with its address: no link but one carries it, and only so many groups are listed', async (t) => {
+  const name = (index: number) => `a group with quite a long name, number ${1000 + index}`
+  const groups = Array.from({ length: 300 }, (_, index) => name(index))
+  const { open } = await serve(t, [one('pg', { groups })])
+  const query = groups
+    .slice(200)
+    .map((group) => `group=${encodeURIComponent(group)}`)
+    .join('&')
+  const { elements } = await open(`/?${query}&q=pg`)
+  const links = elements.flatMap(({ attributes: { href } }) => href ?? [])
+  assert.ok(
+    links.every((href) => href.split('group=').length <= 2),
+    'a link asks for one group at most',
+  )
+  const chips = elements.filter(({ attributes }) => 'data-filter' in attributes)
+  const chosen = chips.filter((chip) => chip.attributes['aria-current'] === 'true')
+  assert.deepEqual([chips.length, chosen.length], [300, 100], '200, and those that are asked for')
+  assert.ok(chosen.every(({ attributes }) => attributes.href === './'))
+  const bare = await open('/')
+  assert.equal(bare.elements.filter(({ attributes }) => 'data-filter' in attributes).length, 200)
+  assert.match(bare.elements.map(({ text }) => text).join(''), /100 more are not listed/)
+})
