@@ -1,8 +1,6 @@
 import fastify, {
   type FastifyInstance,
   type FastifyPluginAsync,
-  type FastifyReply,
-  type FastifyRequest,
   type FastifyServerOptions,
   LogController,
 } from 'fastify'
@@ -18,6 +16,7 @@ import type { EventStreams } from './http/event-streams.ts'
 import { eventRoutes, eventsRoute } from './http/events.ts'
 import { openFastLane } from './http/fast-lane.ts'
 import { healthRoutes } from './http/health.ts'
+import { createHosts } from './http/hosts.ts'
 import { boundAnswers, type LongAnswers } from './http/long-answers.ts'
 import { metricsRoutes } from './http/metrics.ts'
 import { createNameOrder, type NameOrder } from './http/name-order.ts'
@@ -26,7 +25,7 @@ import { answerOneAtATime } from './http/one-at-a-time.ts'
 import { answerOptions } from './http/options.ts'
 import { defaultPace } from './http/pacing.ts'
 import { probeRoutes } from './http/probes.ts'
-import { answerClientError, answerError, answerWithProblems, refuseOtherMethods, sendProblem } from './http/problem.ts'
+import { answerClientError, answerError, answerWithProblems, refuseOtherMethods } from './http/problem.ts'
 import { registrationRoutes } from './http/registrations.ts'
 import { createServiceRenderer } from './http/rendered.ts'
 import { readJsonBodies } from './http/request-body.ts'
@@ -65,6 +64,8 @@ export type AppParts = {
   readonly connections: Connections
   readonly answers: LongAnswers
   readonly limits: Limits
+  /** The names that requests may ask by, besides IP addresses and localhost; null or left out: any. */
+  readonly hosts?: readonly string[] | null
   /** Where the configuration defines a service; null for those it does not. */
   readonly placeOf: (name: string) => string | null
   /** What may be dialled now for services that are registered over HTTP. */
@@ -112,7 +113,8 @@ export async function buildApp(
   secureAnswers(app)
   // An expectation that nobody knows is passed over, as it may be (RFC 9110 §10.1.1); Node.js would refuse it without a word.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
-  app.addHook('onRequest', requireHost)
+  const hosts = createHosts(parts.hosts ?? null)
+  app.addHook('onRequest', hosts.requireHost)
   answerWithProblems(app)
   const refuse = refuseOtherMethods(app)
   answerOptions(app)
@@ -133,7 +135,7 @@ export async function buildApp(
   // What comes last here sees a request first.
   closeAfterUnreadBody(app.server)
   closeStalled(app.server, stalledMs)
-  openFastLane(app, { ...parts, render })
+  openFastLane(app, { ...parts, render, hosts })
   answerOneAtATime(app.server)
   parts.connections.watch(app.server)
   parts.connections.crowded.subscribe((crowding) =>
@@ -144,12 +146,6 @@ export async function buildApp(
   )
   parts.access.limited.subscribe((client) => app.log.warn({ client }, 'too many wrong tokens: no more are compared'))
   return app
-}
-
-/** RFC 9112 §3.2 wants a Host, and 400 where there is none. */
-async function requireHost({ raw }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
-  if (raw.httpVersion !== '1.1' || raw.headers.host !== undefined) return undefined
-  return sendProblem(reply, 400, 'HTTP/1.1 asks for a Host header.')
 }
 
 /** Everything under /v1: it shows targets and addresses, and with `details: token` is closed to who has none. */

@@ -27,8 +27,8 @@ const usage = `Porthole makes TCP services checkable over HTTP.
 
 Without TARGETs it reads ./porthole.yaml, or what --config or PORTHOLE_CONFIG names. TARGETs are served on their own,
 or on top of a file that is named. A file that changes is read anew, by itself or on SIGHUP.
-Environment, over the file: PORTHOLE_CONFIG, PORTHOLE_HOST, PORTHOLE_PORT, PORTHOLE_DATA, PORTHOLE_TOKEN,
-PORTHOLE_REDIS_URL, PORTHOLE_LOG_LEVEL, PORTHOLE_PROBER.
+Environment, over the file: PORTHOLE_CONFIG, PORTHOLE_HOST, PORTHOLE_PORT, PORTHOLE_HOSTS, PORTHOLE_DATA,
+PORTHOLE_TOKEN, PORTHOLE_REDIS_URL, PORTHOLE_LOG_LEVEL, PORTHOLE_PROBER.
 `
 const defaultFile = 'porthole.yaml'
 /** How long closing may take beyond the configured delay before the process exits all the same. */

@@ -164,6 +164,7 @@ export async function serve(
     connections,
     answers,
     limits,
+    hosts: config.listen.hosts,
     placeOf: (name: string) => placeOf(latest, name),
     dialRules,
     readiness,

@@ -58,6 +58,7 @@ type Options = {
   readonly limits?: Partial<Limits>
   readonly load?: RegistryLoad
   readonly maxConnections?: number
+  readonly hosts?: readonly string[] | null
   readonly dial?: DialSettings
   readonly logger?: FastifyServerOptions['logger']
   readonly slices?: TimeSlices
@@ -75,6 +76,7 @@ export async function build(t: Scope, services: readonly Service[] = [], options
     load,
     logger = false,
     maxConnections,
+    hosts = null,
     slices,
     answers,
   } = options
@@ -84,6 +86,7 @@ export async function build(t: Scope, services: readonly Service[] = [], options
     clock,
     access,
     limits,
+    hosts,
     ...(load === undefined ? {} : { load }),
     ...(slices === undefined ? {} : { slices }),
     ...(dial === undefined ? {} : { dial }),

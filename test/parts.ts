@@ -33,6 +33,8 @@ export type PartOptions = {
   readonly limits?: Partial<Limits>
   /** Whether the registry was read; without it there is nothing to read. */
   readonly load?: RegistryLoad
+  /** The names that requests may ask by; null or left out: any. */
+  readonly hosts?: readonly string[] | null
   /** How many HTTP connections may be open. */
   readonly maxConnections?: number
   /** Tests listen on loopback: without any it may be dialled. */
@@ -69,6 +71,7 @@ export function createParts(options: PartOptions): AppParts {
       limits,
     }),
     limits,
+    hosts: options.hosts ?? null,
     placeOf: () => null,
     dialRules,
     access: createAccess({ settings: { tokens: [], details: 'all', ...access }, clock }),

@@ -102,6 +102,7 @@ test("the table of settings has every key of the file, and each one's default", 
     [
       config.listen.host,
       String(config.listen.port),
+      config.listen.hosts?.join() ?? 'none',
       'required',
       alone?.quorum,
       alone?.groups.join() || 'none',

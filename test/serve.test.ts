@@ -44,7 +44,7 @@ test('a port that is taken is said, with the remedy, and nothing is left running
   t.after(() => server.close())
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  const config = { ...configOf([]), listen: { host: '127.0.0.1', port } }
+  const config = { ...configOf([]), listen: { host: '127.0.0.1', port, hosts: null } }
   assert.equal(
     await serve(config, '0.0.0-test'),
     `127.0.0.1:${port} is taken by another program: stop it, or set listen in the configuration, or PORTHOLE_HOST and PORTHOLE_PORT`,

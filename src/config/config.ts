@@ -18,7 +18,8 @@ const dayMs = 86_400_000
 
 /** Everything Porthole is told, decided and frozen. It is data alone, which can come from another thread. */
 export type Config = {
-  readonly listen: { readonly host: string; readonly port: number }
+  /** `hosts` are the names by which clients may ask; null: any. */
+  readonly listen: { readonly host: string; readonly port: number; readonly hosts: readonly string[] | null }
   readonly services: readonly Service[]
   /** Where they are defined. */
   readonly places: Places
@@ -103,6 +104,7 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
     listen: {
       host: environment.host ?? settings.listen?.host ?? '0.0.0.0',
       port: environment.port ?? settings.listen?.port ?? 8080,
+      hosts: environment.hosts ?? settings.listen?.hosts ?? null,
     },
     services,
     places: notePlaces(file?.name ?? null, written.places, named.services, services),

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { quote } from '../domain/quote.ts'
 import { flawOfSecret, type Token } from '../domain/token.ts'
 import type { Problem } from './problem.ts'
-import { environmentToken, Host, Port, RedisUrl } from './settings.ts'
+import { environmentToken, Host, HostNames, Port, RedisUrl } from './settings.ts'
 
 /** Which prober is wanted: `auto` is the kernel prober wherever it runs, else the portable one. */
 export const proberChoices = ['auto', 'kernel', 'portable'] as const
@@ -15,6 +15,7 @@ export type LogLevel = (typeof logLevels)[number]
 export type Environment = {
   readonly host: string | null
   readonly port: number | null
+  readonly hosts: readonly string[] | null
   readonly logLevel: LogLevel | null
   readonly prober: ProberChoice | null
   readonly data: string | null
@@ -27,6 +28,7 @@ export type Environment = {
 /** Reads the variables that begin with PORTHOLE_, PORTHOLE_CONFIG apart. The secret in PORTHOLE_TOKEN goes no further. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
   const { PORTHOLE_HOST: host = '', PORTHOLE_PORT: portText = '', PORTHOLE_DATA: data = '' } = env
+  const { PORTHOLE_HOSTS: hostsText = '' } = env
   const { [environmentToken]: secret = '', PORTHOLE_REDIS_URL: redisUrl = '' } = env
   const notes: string[] = []
   const problems: Problem[] = []
@@ -34,6 +36,10 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
 
   const hostRead = Host.safeParse(host)
   if (host !== '' && !hostRead.success) report('PORTHOLE_HOST', hostRead.error.issues[0]?.message)
+
+  const hostNames = hostsText.split(',').map((name) => name.trim())
+  const hosts = hostsText === '' ? null : HostNames.safeParse(hostNames)
+  if (hosts?.success === false) report('PORTHOLE_HOSTS', hosts.error.issues[0]?.message)
 
   const redisRead = RedisUrl.safeParse(redisUrl)
   if (redisUrl !== '' && !redisRead.success) report('PORTHOLE_REDIS_URL', redisRead.error.issues[0]?.message)
@@ -63,6 +69,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   return {
     host: host !== '' && hostRead.success ? hostRead.data : null,
     port: port?.success ? port.data : null,
+    hosts: hosts?.success ? hosts.data : null,
     logLevel: oneOf('PORTHOLE_LOG_LEVEL', 'log level', logLevels),
     prober: oneOf('PORTHOLE_PROBER', 'prober', proberChoices),
     data: data === '' ? null : data,

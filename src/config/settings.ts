@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { Count } from '../domain/count.ts'
 import { DialSettings } from '../domain/dial-rules.ts'
@@ -31,6 +32,21 @@ const portRemedy = 'a port to listen on: write a number from 1 to 65535, or 0 fo
 export const Port = z
   .number({ error: wrongType(portRemedy) })
   .refine((port) => Number.isInteger(port) && port >= 0 && port <= 65_535, { error: wrongType(portRemedy) })
+
+const hostNameRemedy = 'a host name: write a name such as porthole.example.org, without a scheme, a port or a path'
+
+/** A name by which clients may ask (RFC 1123 §2.1, and the underscores that networks use). */
+const HostName = z.string({ error: wrongType(hostNameRemedy) }).superRefine((name, ctx) => {
+  if (isIP(name.replace(/^\[(.*)\]$/, '$1')) > 0)
+    ctx.addIssue(`${quote(name)} is an IP address, which always passes: leave it out`)
+  else if (!/^(?=.{1,254}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*\.?$/i.test(name))
+    ctx.addIssue(`${quote(name)} is not ${hostNameRemedy}`)
+})
+
+/** The names by which clients may ask, besides IP addresses and localhost. */
+export const HostNames = z.array(HostName, {
+  error: wrongType('a list of host names: write [porthole.example.org], or [] for IP addresses and localhost alone'),
+})
 
 const directoryRemedy = 'a directory: write its path, such as /var/lib/porthole, or leave data out'
 
@@ -96,7 +112,7 @@ const ReplicaSettings = z.strictObject(
 )
 
 const Listen = z.strictObject(
-  { host: Host.optional(), port: Port.optional() },
+  { host: Host.optional(), port: Port.optional(), hosts: HostNames.optional() },
   { error: wrongType('a place to listen on: write { host: 0.0.0.0, port: 8080 }') },
 )
 const GroupSettings = z.strictObject(

@@ -42,7 +42,7 @@ export async function addDocs(app: FastifyInstance, version: string): Promise<vo
         title: 'Porthole',
         version,
         description:
-          'TCP services, checkable over HTTP: status codes for probes, reports for people, gauges for Prometheus.',
+          'TCP services, checkable over HTTP: status codes for probes, reports for people, gauges for Prometheus. A request with several Host headers, or with one that is no host, is 400. With `listen.hosts`, a request that names another host is 421.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
       tags: [

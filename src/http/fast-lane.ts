@@ -6,11 +6,19 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Access } from './access.ts'
 import { longFrom } from './answer-caps.ts'
 import { healthHeaders, statusCodeOf } from './health-answer.ts'
+import type { Hosts } from './hosts.ts'
 import { intercept } from './intercept.ts'
 import type { Rendered, RenderService } from './rendered.ts'
 import { securityHeaders } from './security.ts'
 
-type Parts = { monitor: Monitor; access: Access; metrics: Metrics; clock: Clock; render: RenderService }
+type Parts = {
+  monitor: Monitor
+  access: Access
+  metrics: Metrics
+  clock: Clock
+  render: RenderService
+  hosts: Pick<Hosts, 'passes'>
+}
 
 const prefix = '/health/'
 
@@ -19,7 +27,7 @@ const prefix = '/health/'
  * what load balancers and kubelets ask all day, and Fastify's routing, validation and hooks are most of its cost.
  * Everything else goes on to the route of the same path, whose answers are the same to the byte.
  */
-export function openFastLane(app: FastifyInstance, { monitor, access, metrics, clock, render }: Parts): void {
+export function openFastLane(app: FastifyInstance, { monitor, access, metrics, clock, render, hosts }: Parts): void {
   const laidOut = new WeakMap<Rendered, { readonly second: number; readonly headers: string[] }>()
   let closing = false
   app.addHook('preClose', (done) => {
@@ -29,7 +37,8 @@ export function openFastLane(app: FastifyInstance, { monitor, access, metrics, c
 
   function answer(request: IncomingMessage, response: ServerResponse): boolean {
     const { url = '', method } = request
-    if (closing || method !== 'GET' || !url.startsWith(prefix) || !isPlain(url) || !asksPlainly(request)) return false
+    if (closing || method !== 'GET' || !url.startsWith(prefix) || !isPlain(url) || !asksPlainly(request, hosts))
+      return false
     const startedAt = clock.now()
     const watched = monitor.services.get(url.slice(prefix.length))
     if (watched === undefined || watched.service.policy.intervalMs === null) return false
@@ -70,15 +79,18 @@ function isPlain(url: string): boolean {
 }
 
 /** Reads the headers as they came: to have them taken apart would cost as much as all the rest. */
-function asksPlainly({ rawHeaders }: IncomingMessage): boolean {
-  let hasHost = false
+function asksPlainly({ rawHeaders }: IncomingMessage, hosts: Pick<Hosts, 'passes'>): boolean {
+  let host: string | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]?.toLowerCase()
     if (name === 'cache-control' || name === 'authorization') return false
     // A body: the route closes the connection after it.
     if (name === 'content-length' || name === 'transfer-encoding') return false
     if (name === 'accept' && rawHeaders[i + 1] !== '*/*' && rawHeaders[i + 1] !== 'application/json') return false
-    hasHost ||= name === 'host'
+    if (name !== 'host') continue
+    // The route answers what is wrong with several.
+    if (host !== undefined) return false
+    host = rawHeaders[i + 1] as string
   }
-  return hasHost
+  return host !== undefined && hosts.passes(host)
 }

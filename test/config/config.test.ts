@@ -36,7 +36,7 @@ test('a file that says little gets the defaults', () => {
   const { config, notes } = accepted({ text: 'services: {}' })
   const { places: _, ...settings } = config
   assert.deepEqual(settings, {
-    listen: { host: '0.0.0.0', port: 8080 },
+    listen: { host: '0.0.0.0', port: 8080, hosts: null },
     services: [],
     groups: [],
     defaults: {},
@@ -60,7 +60,7 @@ test('a file that says little gets the defaults', () => {
 test('everything in the file reaches the configuration', () => {
   const { config, advice, notes } = accepted({
     text: `
-listen: { host: "::1", port: 0 }
+listen: { host: "::1", port: 0, hosts: [porthole.example.org, Mon_itor.] }
 maxInFlight: 500
 shutdownDelay: 0s
 defaults: { timeout: 3s, fall: 5 }
@@ -78,7 +78,7 @@ limits: { services: 20000, bodyBytes: 1024 }
 transitions: { keepFor: 7d, keepAtMost: 1000 }
 `,
   })
-  assert.deepEqual(config.listen, { host: '::1', port: 0 })
+  assert.deepEqual(config.listen, { host: '::1', port: 0, hosts: ['porthole.example.org', 'Mon_itor.'] })
   assert.equal(config.maxInFlight, 500)
   assert.equal(config.shutdownDelayMs, 0)
   assert.deepEqual(config.groups, [
@@ -160,23 +160,25 @@ tokens: { hasOwnProperty: "sha256:${otherHash}" }`
 })
 
 test('the environment wins over the file', () => {
-  const text = 'listen: { host: 127.0.0.1, port: 1 }\ndata: kept\nservices: {}'
+  const text = 'listen: { host: 127.0.0.1, port: 1, hosts: [] }\ndata: kept\nservices: {}'
   const { config } = accepted({
     text,
     env: {
       PORTHOLE_HOST: '::',
       PORTHOLE_PORT: '9090',
+      PORTHOLE_HOSTS: 'a.example, b.example',
       PORTHOLE_LOG_LEVEL: 'silent',
       PORTHOLE_DATA: '/var/lib/porthole',
     },
   })
   assert.deepEqual(
     [config.listen, config.logLevel, config.data],
-    [{ host: '::', port: 9090 }, 'silent', '/var/lib/porthole'],
+    [{ host: '::', port: 9090, hosts: ['a.example', 'b.example'] }, 'silent', '/var/lib/porthole'],
   )
   const nothing = {
     PORTHOLE_HOST: '',
     PORTHOLE_PORT: '',
+    PORTHOLE_HOSTS: '',
     PORTHOLE_LOG_LEVEL: '',
     PORTHOLE_DATA: '',
     PORTHOLE_TOKEN: '',
@@ -184,7 +186,7 @@ test('the environment wins over the file', () => {
   const { config: unchanged } = accepted({ text, env: nothing })
   assert.deepEqual(
     [unchanged.listen, unchanged.logLevel, unchanged.data, unchanged.access.tokens],
-    [{ host: '127.0.0.1', port: 1 }, 'info', 'kept', []],
+    [{ host: '127.0.0.1', port: 1, hosts: [] }, 'info', 'kept', []],
   )
 })
 

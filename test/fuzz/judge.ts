@@ -12,7 +12,7 @@ export type Asked = { readonly method: string; readonly url: string }
 
 const problemType = 'application/problem+json'
 /** What any operation may answer, since the server refuses such requests before it looks where they go. */
-const general = [408, 413, 414, 415, 431]
+const general = [408, 413, 414, 415, 421, 431]
 /** What a path without an operation may answer. */
 const nowhere = [400, 404, ...general]
 /** What there is beside the operations, for people. */
