@@ -10,6 +10,7 @@ import { readConfig } from './config/read.ts'
 import type { ConfigWatch } from './config/watch.ts'
 import { parseDuration } from './domain/duration.ts'
 import { builtInDefaults } from './domain/policy-settings.ts'
+import { escapeUnseen } from './domain/quote.ts'
 import { exitAtOnce } from './exit.ts'
 import { followFile, logRemarks } from './follow-file.ts'
 import { buildResolverOptions, countLookUpThreads } from './prober/resolver-options.ts'
@@ -36,8 +37,8 @@ const closeMs = 3500
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 const output = {
-  out: (line: string) => void process.stdout.write(`${line}\n`),
-  err: (line: string) => void process.stderr.write(`${line}\n`),
+  out: (line: string) => void process.stdout.write(`${escapeUnseen(line)}\n`),
+  err: (line: string) => void process.stderr.write(`${escapeUnseen(line)}\n`),
 }
 
 /** The process: does what the command line says and sets the exit code. */
@@ -174,11 +175,12 @@ async function runServe(targets: string[], named: string | null): Promise<number
 }
 
 function tell(text: string): number {
-  output.out(text)
+  for (const line of text.split('\n')) output.out(line)
   return 0
 }
 
 function misused(what: string): number {
-  output.err(`porthole: ${what}\n\n${usage.trimEnd()}`)
+  output.err(`porthole: ${what}`)
+  for (const line of ['', ...usage.trimEnd().split('\n')]) output.err(line)
   return 2
 }

@@ -7,6 +7,7 @@ import type { Config } from './config/config.ts'
 import { placeOf } from './config/places.ts'
 import { createDialRules } from './domain/dial-rules.ts'
 import type { Pause } from './domain/pause.ts'
+import { escapeUnseen } from './domain/quote.ts'
 import type { Service } from './domain/service.ts'
 import { createAccess } from './http/access.ts'
 import { createConnections } from './http/connections.ts'
@@ -73,6 +74,9 @@ const fixedSettings = [
   'shutdownDelayMs',
   'logLevel',
 ] as const satisfies (keyof Config)[]
+
+/** A line of the log, in which characters that do not show as themselves are escaped as JSON has it. Names may hold them. */
+const escapeLine = (line: string) => `${escapeUnseen(line.trimEnd())}\n`
 
 /** How long requests under way may take when closing, before the checks they wait for are abandoned; and again before their connections are cut. */
 const closeGraceMs = 1000
@@ -174,7 +178,7 @@ export async function serve(
     slices,
     version,
   }
-  const app = await buildApp(parts, { level: config.logLevel })
+  const app = await buildApp(parts, { level: config.logLevel, hooks: { streamWrite: escapeLine } })
   const { log } = app
   onLog(log)
   const found = replica?.sharing.recorded ?? monitor.transitions

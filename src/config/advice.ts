@@ -1,4 +1,4 @@
-import { adviseOnName } from '../domain/name-advice.ts'
+import { adviseOnGroup, adviseOnName } from '../domain/name-advice.ts'
 import { adviceFor } from '../domain/policy-advice.ts'
 import type { PolicySettings } from '../domain/policy-settings.ts'
 import type { Service } from '../domain/service.ts'
@@ -26,7 +26,7 @@ export function advise(settings: FileSettings, services: readonly Service[]): Fi
       if (!advice.has(key)) advice.set(key, { path, part: 'value', message })
     }
   }
-  return [...adviseOnNames(own.keys()), ...advice.values()]
+  return [...adviseOnNames(own.keys()), ...adviseOnGroups(settings.services), ...advice.values()]
 }
 
 function adviseOnNames(names: Iterable<string>): Finding[] {
@@ -36,4 +36,15 @@ function adviseOnNames(names: Iterable<string>): Finding[] {
     if (message !== null) advice.push({ path: ['services', name], part: 'key', message })
   }
   return advice
+}
+
+/** Once for each group, where a service names it for the first time. */
+function adviseOnGroups(services: FileSettings['services']): Finding[] {
+  const advice = new Map<string, Finding>()
+  for (const [service, { groups = [] }] of Object.entries(services ?? {}))
+    for (const [index, group] of groups.entries()) {
+      const message = advice.has(group) ? null : adviseOnGroup(group)
+      if (message !== null) advice.set(group, { path: ['services', service, 'groups', index], part: 'value', message })
+    }
+  return [...advice.values()]
 }

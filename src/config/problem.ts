@@ -1,3 +1,4 @@
+import { escapeUnseen } from '../domain/quote.ts'
 import type { Document } from './document.ts'
 import type { Place } from './yaml.ts'
 
@@ -29,7 +30,7 @@ export function formatPath(path: readonly PropertyKey[]): string {
     .map((step, index) => {
       if (typeof step === 'number') return `[${step}]`
       const name = String(step)
-      return (index === 0 ? '' : '.') + (/^[\w-]+$/.test(name) ? name : JSON.stringify(name))
+      return (index === 0 ? '' : '.') + (/^[\w-]+$/.test(name) ? name : escapeUnseen(JSON.stringify(name)))
     })
     .join('')
 }

@@ -2,7 +2,7 @@ import { oneLostSynMs } from './advice.ts'
 import { type DialRules, whyDenied } from './dial-rules.ts'
 import { formatDuration } from './duration.ts'
 import { bitsOf } from './ip-range.ts'
-import { adviseOnName } from './name-advice.ts'
+import { adviseOnGroup, adviseOnName } from './name-advice.ts'
 import type { PolicySettings } from './policy-settings.ts'
 import type { RegistrationSettings } from './registration.ts'
 import type { Service } from './service.ts'
@@ -91,6 +91,7 @@ export function warningsOf(
   const onName = adviseOnName(service.name)
   return [
     ...(onName === null ? [] : [onName]),
+    ...service.groups.flatMap((group) => adviseOnGroup(group) ?? []),
     ...adviceFor(service, own).map(({ message }) => message),
     ...idle,
     ...undialled,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { buildPolicy, type Policy, type PolicyDefaults } from './policy.ts'
 import { PolicySettings } from './policy-settings.ts'
 import { membersNeeded, Quorum, unreachableQuorum } from './quorum.ts'
-import { quote } from './quote.ts'
+import { quote, show } from './quote.ts'
 import { type KeptTarget, keepTarget, Target, type TargetParts, targetKey, targetOf } from './target.ts'
 
 /** How the addresses of a name are checked: together, where the first that connects counts, or each as a member of its own. */
@@ -81,7 +81,7 @@ export const ServiceSettings = z
     {
       error: (issue) =>
         issue.code === 'unrecognized_keys'
-          ? `unknown key ${issue.keys.join(', ')}: the keys are ${serviceKeys.join(', ')}`
+          ? `unknown key ${issue.keys.map(show).join(', ')}: the keys are ${serviceKeys.join(', ')}`
           : `${quote(issue.input)} is not a service: write { targets: [host:port] }`,
     },
   )

@@ -1,17 +1,20 @@
 import { z } from 'zod'
 import { Quorum } from '../domain/quorum.ts'
+import { show } from '../domain/quote.ts'
 import { freshnessQuery, once } from './freshness.ts'
 import { oneOrMany } from './repeated.ts'
 
 /** `?verbose`, `?verbose=true` and `?verbose=1` ask for it; `false` and `0` do not. */
 const flag = z
   .enum(['', 'true', '1', 'false', '0'], {
-    error: (issue) => `verbose=${issue.input}: write ?verbose, or leave it out`,
+    error: (issue) => `verbose=${show(String(issue.input))}: write ?verbose, or leave it out`,
   })
   .transform((value) => value !== 'false' && value !== '0')
 
 const degraded = z
-  .enum(['200', '503'], { error: (issue) => `degraded=${issue.input}: write 503 where degraded is down, or 200` })
+  .enum(['200', '503'], {
+    error: (issue) => `degraded=${show(String(issue.input))}: write 503 where degraded is down, or 200`,
+  })
   .optional()
   .meta({ description: 'The HTTP status for `degraded`: 200, or 503 for callers to whom degraded is down.' })
 
@@ -50,5 +53,5 @@ export type SetQuery = z.infer<typeof SetQuery>
 export function unknownParameters(issue: { code?: string; keys?: unknown }, known: string): string | undefined {
   if (issue.code !== 'unrecognized_keys') return undefined
   const there = known.includes(',') ? 'there are' : 'there is only'
-  return `unknown query parameter ${(issue.keys as string[]).join(', ')}: ${there} ${known}`
+  return `unknown query parameter ${(issue.keys as string[]).map(show).join(', ')}: ${there} ${known}`
 }

@@ -4,6 +4,7 @@ import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { membersNeeded, type Quorum, unreachableQuorum } from '../domain/quorum.ts'
+import { show } from '../domain/quote.ts'
 import type { ReportedStatus } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
@@ -104,7 +105,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       if (chosen === null) return sendProblem(reply, 504, nothingCached)
       const warnings = [...(pending === null ? (query.exclude ?? []) : [])]
         .filter((name) => !registry.services.has(name))
-        .map((name) => `exclude=${name}: there is no such service`)
+        .map((name) => `exclude=${show(name)}: there is no such service`)
       if (pending === null && isUnreachable(quorum, chosen))
         warnings.push(unreachableQuorum(quorum, chosen.length, 'service'))
       const { group, exclude, verbose = false } = query

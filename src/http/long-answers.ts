@@ -13,7 +13,7 @@ import {
   longFrom,
 } from './answer-caps.ts'
 import { defaultPace, type Pace, sendPaced } from './pacing.ts'
-import { problemOf, problemType } from './problem.ts'
+import { problemOf, problemType, writeProblem } from './problem.ts'
 import { securityHeaders } from './security.ts'
 import { createStreamZip, isZippable, negotiateGzip, zipWhole } from './zipping.ts'
 
@@ -219,7 +219,7 @@ function refuse(reply: FastifyReply): Buffer {
     'retry-after': retryAfterSeconds,
   })
   const detail = `As many long answers like this are under way as may be: try again in ${retryAfterSeconds} s.`
-  return Buffer.from(JSON.stringify(problemOf(503, detail)))
+  return Buffer.from(writeProblem(problemOf(503, detail)))
 }
 
 /** Takes pieces until an answer is long, or whole. They are copied, because the next piece may write over one. */

@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import { escapeUnseen } from '../domain/quote.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { RegistryLoad } from '../monitor/registry-load.ts'
 import { sendProblem } from './problem.ts'
@@ -40,11 +41,12 @@ export function sendNoGroup(
 }
 
 function quoteAll(names: readonly string[]): string {
-  return names.map((name) => JSON.stringify(name)).join(', ')
+  return names.map((name) => escapeUnseen(JSON.stringify(name))).join(', ')
 }
 
 function listed(what: string, names: Iterable<string>): string {
-  const all = [...names]
-  if (all.length === 0) return `there are no ${what}`
-  return `the ${what} are ${quoteAll(all.slice(0, 20))}${all.length > 20 ? ' and more' : ''}`
+  const some: string[] = []
+  for (const name of names) if (some.push(name) > 20) break
+  if (some.length === 0) return `there are no ${what}`
+  return `the ${what} are ${quoteAll(some.slice(0, 20))}${some.length > 20 ? ' and more' : ''}`
 }

@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
+import { escapeUnseen } from '../domain/quote.ts'
 import type { Readiness, ReadinessCheck } from '../readiness.ts'
 
 // Loose, and any value of `verbose` will do: a stray parameter must not get a container killed.
@@ -52,7 +53,10 @@ function answer(reply: FastifyReply, name: string, checks: ReadinessCheck[], ver
       ? `[+]${check.name} ok${check.note ? `, ${check.note}` : ''}`
       : `[-]${check.name} failed: ${check.failure}`,
   )
-  const body = passes && !verbose ? 'ok' : [...lines, `${name} check ${passes ? 'passed' : 'failed'}`, ''].join('\n')
+  const body =
+    passes && !verbose
+      ? 'ok'
+      : [...lines.map(escapeUnseen), `${name} check ${passes ? 'passed' : 'failed'}`, ''].join('\n')
   return reply
     .code(passes ? 200 : 503)
     .header('cache-control', 'no-store')

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { RequestValidationError } from 'fastify-zod-openapi'
 import { z } from 'zod'
+import { escapeUnseen } from '../domain/quote.ts'
 import { loopAbandoned } from '../time-slices.ts'
 import { closeLingering } from './lingering.ts'
 import { securityHeaders } from './security.ts'
@@ -39,6 +40,11 @@ export const problemResponse = (description: string) => ({
 export const tooManyAnswers = () =>
   problemResponse('As many long answers are under way as may be; `Retry-After` says when to ask again.')
 
+/** A problem as JSON, in which characters that do not show as themselves are escaped: it repeats names and values that clients sent. */
+export function writeProblem(problem: Problem): string {
+  return escapeUnseen(JSON.stringify(problem))
+}
+
 export function problemOf(status: number, detail: string, errors?: Problem['errors']): Problem {
   const title = STATUS_CODES[status] ?? 'Error'
   return { type: 'about:blank', title, status, detail, ...(errors === undefined ? {} : { errors }) }
@@ -54,7 +60,7 @@ export function sendProblem(
   return reply
     .code(status)
     .type(problemType)
-    .serializer(JSON.stringify)
+    .serializer(writeProblem)
     .send(problemOf(status, detail, errors))
 }
 
@@ -123,7 +129,7 @@ function remedyOf({ code }: FastifyError): string | null {
 /** Answers past Fastify: the hook or header that failed would fail again, and Fastify then answers with what the error says. */
 function sendFailed(reply: FastifyReply, detail: string): FastifyReply {
   const { raw } = reply.hijack()
-  const body = JSON.stringify(problemOf(500, detail))
+  const body = writeProblem(problemOf(500, detail))
   raw.writeHead(500, { ...securityHeaders, 'content-type': problemType, 'content-length': Buffer.byteLength(body) })
   raw.end(body)
   return reply
@@ -137,7 +143,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: import('
     status,
     status === 400 ? 'This is not a request that HTTP/1.1 allows.' : `${STATUS_CODES[status]}.`,
   )
-  const body = JSON.stringify(problem)
+  const body = writeProblem(problem)
   const headers = Object.entries({
     ...securityHeaders,
     'Content-Type': problemType,

@@ -1,6 +1,7 @@
 import fastJson from 'fast-json-stringify'
 import Negotiator from 'negotiator'
 import { z } from 'zod'
+import { escapeUnseen, show } from '../domain/quote.ts'
 import { checksOf, HealthJson, serviceAsHealthJson, setAsHealthJson } from './health-json.ts'
 import { ServiceReport } from './reports.ts'
 import { type Listed, SetReport, type SetSummary, tellCounts } from './set-reports.ts'
@@ -103,7 +104,7 @@ function* writtenAs<Item>(write: (item: Item) => string, items: Iterable<Item>):
 
 function* setLines(summary: SetSummary, longestName: number, reports: Iterable<ServiceReport>): Generator<string> {
   yield `${summary.status}: ${tellCounts(summary.counts)}\n`
-  for (const warning of summary.warnings) yield `warning: ${warning}\n`
+  for (const warning of summary.warnings) yield `warning: ${escapeUnseen(warning)}\n`
   for (const report of reports) yield `${serviceLine(report, longestName)}\n`
 }
 
@@ -114,7 +115,7 @@ function serviceLine(report: ServiceReport, nameWidth = 0): string {
   const shown = faults.length === 0 ? report.targets : faults
   const { status, reason, message, service, targetsUp, targetsTotal } = report
   const expired = reason === null ? [] : [message === null ? reason : `${reason}: ${message}`]
-  const sentences = [...expired, ...shown.map(({ target, message }) => `${target}: ${message}`)]
-  const line = `${status.padEnd(longestStatus)}  ${service.padEnd(nameWidth)}  ${targetsUp}/${targetsTotal} up`
+  const sentences = [...expired, ...shown.map(({ target, message }) => escapeUnseen(`${target}: ${message}`))]
+  const line = `${status.padEnd(longestStatus)}  ${show(service).padEnd(nameWidth)}  ${targetsUp}/${targetsTotal} up`
   return sentences.length === 0 ? line : `${line}  ${sentences.join('; ')}`
 }

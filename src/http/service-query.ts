@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { quote } from '../domain/quote.ts'
+import { quote, show } from '../domain/quote.ts'
 import { ServiceName } from '../domain/service.ts'
 import { ReportedStatus } from '../domain/status.ts'
 import { once } from './freshness.ts'
@@ -56,7 +56,7 @@ export const NoQuery = z.strictObject(
   {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? `unknown query parameter ${issue.keys.join(', ')}: there are none here`
+        ? `unknown query parameter ${issue.keys.map(show).join(', ')}: there are none here`
         : undefined,
   },
 )
