@@ -1,4 +1,4 @@
-# The same Node.js that tools/runtime pins for `npm start` and `npm test`.
+# The same Node.js that tools/runtime pins for `npm start` and `npm test`. A tag can be moved: the README says how to pin the digest as well.
 FROM node:24.21.0-slim
 
 WORKDIR /app

@@ -1,5 +1,6 @@
 /** What Porthole makes of a configuration file that is being written while it runs. */
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
 import { appendFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -58,4 +59,25 @@ test('half a file that is renamed to its place is used at once', async (t) => {
   writeFileSync(`${file}.new`, head + lines(0, 100))
   renameSync(`${file}.new`, file)
   await until('it is used', async () => (await health('s199')).code === 404)
+})
+
+test('a token that is taken out of the file ends its event stream, and lets nothing more be read', async (t) => {
+  const file = join(createFolder(t), 'porthole.yaml')
+  const token = 'a-token-that-is-withdrawn'
+  const other = `other: "sha256:${'0'.repeat(64)}"`
+  const write = (tokens: string, path: string) =>
+    writeFileSync(path, `services: { db: { targets: ["127.0.0.1:1"] } }\ndetails: token\ntokens: { ${tokens} }\n`)
+  write(`${other}, mine: "sha256:${hash('sha256', token)}"`, file)
+  const { url } = await start(t, ['--config', file])
+  const read = () => fetch(`${url}/v1/events`, { headers: { authorization: `Bearer ${token}` } })
+  const stream = await read()
+  assert.equal(stream.status, 200)
+  const cut = stream.text().then(
+    () => false,
+    () => true,
+  )
+  write(other, `${file}.new`)
+  renameSync(`${file}.new`, file)
+  assert.equal(await cut, true)
+  assert.equal((await read()).status, 401)
 })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
@@ -86,6 +87,47 @@ test('when who may see details changes, nobody goes on reading what happens by w
   await ended
   assert.equal((await fetch(`${porthole.url}/v1/events`)).status, 401)
 })
+
+test('when a token is withdrawn, every event stream is cut, and the others go on where they were', async (t) => {
+  const hashOf = (token: string) => `sha256:${hash('sha256', token)}`
+  const [kept, withdrawn] = ['the-token-that-stays', 'the-token-that-goes']
+  const yaml = (tokens: string) =>
+    `services: { db: { targets: ["127.0.0.1:1"] } }\ndetails: token\ntokens: { ${tokens} }`
+  const both = yaml(`a: "${hashOf(kept)}", b: "${hashOf(withdrawn)}"`)
+  const porthole = await serveFor(t, configOf([], both))
+  const read = (token: string, lastEventId = '') =>
+    fetch(`${porthole.url}/v1/events`, {
+      headers: { authorization: `Bearer ${token}`, ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }) },
+    })
+  const streams = await Promise.all([kept, withdrawn].map((token) => read(token)))
+  assert.deepEqual(
+    streams.map(({ status }) => status),
+    [200, 200],
+  )
+  const texts = streams.map((stream) => readAll(stream))
+  await porthole.reload(configOf([], yaml(`a: "${hashOf(kept)}"`)))
+  const [{ text = '' } = {}, ...others] = await Promise.all(texts)
+  assert.deepEqual([others.length, others[0]?.isCut], [1, true])
+  assert.equal((await read(withdrawn)).status, 401)
+  const id = [...text.matchAll(/^id: (\S+)$/gm)].at(-1)?.[1]
+  assert.ok(id, text)
+  const again = await read(kept, id)
+  assert.equal(again.status, 200)
+  const { value } = (await again.body?.getReader().read()) ?? {}
+  // No `reset`: nothing is missing.
+  assert.doesNotMatch(new TextDecoder().decode(value), /^event: reset$/m)
+})
+
+/** What came of a body until its end, and whether it was cut. */
+async function readAll({ body }: Response): Promise<{ text: string; isCut: boolean }> {
+  let text = ''
+  try {
+    for await (const piece of body ?? []) text += new TextDecoder().decode(piece)
+    return { text, isCut: false }
+  } catch {
+    return { text, isCut: true }
+  }
+}
 
 test('memory may count with many services, and while no more is due than is done', async (t) => {
   const services = (count: number, target: string, yaml = '') =>
