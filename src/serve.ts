@@ -10,6 +10,7 @@ import type { Pause } from './domain/pause.ts'
 import { escapeUnseen } from './domain/quote.ts'
 import type { Service } from './domain/service.ts'
 import { createAccess } from './http/access.ts'
+import { capsFor } from './http/answer-caps.ts'
 import { createConnections } from './http/connections.ts'
 import { createEventStreams, mostStreams } from './http/event-streams.ts'
 import { createLongAnswers } from './http/long-answers.ts'
@@ -138,7 +139,7 @@ export async function serve(
     slices,
     maxStreams: mostStreams(connections.max),
   })
-  const answers = createLongAnswers()
+  const answers = createLongAnswers({ caps: capsFor(connections.max) })
   const readiness = createReadiness(monitor, keeper, replica)
   const gateways = watchGateways({ monitor })
   const metrics = createMetrics({

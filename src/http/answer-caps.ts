@@ -19,6 +19,16 @@ export type Cap = { readonly answers: number; readonly bytes: number }
 /** The number alone bounds scrapes, since what they hold is not known: the labels of all their targets, which are 10 MB of 100,000. */
 export const defaultCap: Cap = { answers: 50, bytes: 64 * 1024 * 1024 }
 
+/** Long answers of all kinds together have this share of the connections, so that clients that take little leave room for probes. */
+const answersShare = 1 / 8
+
+/** Returns the cap of each kind where so many connections may be open. */
+export function capsFor(maxConnections: number): Record<AnswerKind, Cap> {
+  const share = Math.floor((maxConnections * answersShare) / answerKinds.length)
+  const cap: Cap = { ...defaultCap, answers: Math.max(1, Math.min(defaultCap.answers, share)) }
+  return { health: cap, service: cap, list: cap, page: cap, metrics: cap }
+}
+
 /** What an answer keeps in memory while it is sent. Answers with the same `key` share it, and it counts once. */
 export type Held = { readonly key: object; readonly bytes: number }
 

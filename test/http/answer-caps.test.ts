@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createAnswerCap, kindOf } from '../../src/http/answer-caps.ts'
+import { answerKinds, capsFor, createAnswerCap, kindOf } from '../../src/http/answer-caps.ts'
 
 const held = (bytes: number) => ({ key: {}, bytes })
 
@@ -12,6 +12,19 @@ test('no more answers are admitted than may be under way, until one is over', ()
   release?.()
   assert.notEqual(cap.admit(held(1)), null)
   assert.deepEqual(cap.load(), { answers: 2, bytes: 2 })
+})
+
+test('answers of all kinds together leave connections to other clients, however few there may be', () => {
+  const answersFor = (maxConnections: number) => Object.values(capsFor(maxConnections)).map(({ answers }) => answers)
+  assert.deepEqual(
+    [1, 48, 225, 1000, 2000, 4096].map((max) => answersFor(max)[0]),
+    [1, 1, 5, 25, 50, 50],
+  )
+  for (const max of [100, 225, 1000, 4096]) {
+    const answers = answersFor(max)
+    assert.equal(answers.length, answerKinds.length)
+    assert.ok(answers.reduce((sum, count) => sum + count) <= max / 8)
+  }
 })
 
 test('answers that share what they hold count it once, until the last of them is over', () => {
