@@ -1,15 +1,15 @@
-// What one client without a token can do to all others: the longest time for which a request holds the event loop, over every route and the
-// largest and oddest queries that Porthole accepts. `node bench/hostile.ts SIZE…`: so many services, each in 20 groups.
+// What clients without a token can do to all others: the longest time for which a request holds the event loop, over every route and the largest
+// and oddest queries that Porthole accepts; and the memory that clients hold who take nothing of their answers. `node bench/hostile.ts SIZE…`: so many services, each in 20 groups.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
-import { createConnection } from 'node:net'
+import { createConnection, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { askElsewhere } from './asking.ts'
-import { cpuMicrosOf, type Running, startListener, startPorthole, verdict } from './processes.ts'
+import { cpuMicrosOf, memoryOf, type Running, startListener, startPorthole, verdict } from './processes.ts'
 import { nameOf, untilReady } from './services.ts'
 
 /** How many groups there are; each service is in all of them. */
@@ -22,6 +22,13 @@ const longestUrl = 15_000
 const patienceSeconds = 120
 /** How many clients ask for a long answer and are gone at once. */
 const clientsGone = 120
+/** How many clients ask for a long answer and take nothing of it, and for how long, in seconds. */
+const clientsStuck = 100
+const stuckSeconds = 10
+/** How much memory they may hold, in MB: what all long answers of a kind may hold together, and half as much for the garbage beside it. */
+const mostHeldMb = 100
+/** How late a well-behaved client may be answered beside them, in milliseconds. */
+const mostLateMs = 50
 /** How often a well-behaved client asks, and for how long beside the others. */
 const probesPerSecond = 100
 
@@ -52,6 +59,8 @@ async function measure(size: number): Promise<void> {
     console.log(`${size} services in ${groups} groups each`)
     await tryQueries(trial)
     await tryClientsGone(trial)
+    for (const path of ['/v1/sd', '/health?verbose', '/?show=3200', '/metrics', '/v1/services?limit=1000'])
+      await tryClientsStuck(trial, path)
   } finally {
     await porthole.stop()
     await listener.stop()
@@ -129,6 +138,36 @@ async function tryClientsGone({ url, pid, held }: Trial): Promise<void> {
   const { ms } = await held()
   console.log(
     `  ${clientsGone} clients of /v1/sd that are gone: worked off after ${seconds.toFixed(1)} s, held ${ms.toFixed(1)} ms, a probe beside them p99 ${p99.toFixed(1)} ms, at most ${longest.toFixed(1)} ms`,
+  )
+}
+
+/** Many clients ask for a long answer and take nothing of it: the memory that Porthole holds for them, and a probe beside that. */
+async function tryClientsStuck({ url, pid }: Trial, path: string): Promise<void> {
+  // What one answer leaves behind that is kept for the next is no matter of how many take nothing.
+  await ask(`${url}${path}`)
+  await sleep(2000)
+  const before = memoryOf(pid).now
+  const probe = askElsewhere({
+    url,
+    paths: [`/health/${nameOf(1)}`],
+    perSecond: probesPerSecond,
+    seconds: stuckSeconds,
+  })
+  const clients = Array.from({ length: clientsStuck }, () => askAndTakeNothing(url, path))
+  let most = 0
+  for (let i = 0; i < stuckSeconds * 5; i++) {
+    await sleep(200)
+    most = Math.max(most, memoryOf(pid).now - before)
+  }
+  const held = (memoryOf(pid).now - before) / 1e6
+  for (const { socket } of clients) socket.destroy()
+  const { p99, longest, wrong } = await probe.asked
+  const refused = clients.filter(({ status }) => status() === '503').length
+  console.log(
+    `  ${clientsStuck} clients that take nothing of ${path}, of which ${refused} are refused: memory, in MB: ${verdict(held, mostHeldMb, 'at most')}, in between at most ${(most / 1e6).toFixed(0)}`,
+  )
+  console.log(
+    `    a probe beside them, p99 in ms: ${verdict(p99, mostLateMs, 'at most')}, at most ${longest.toFixed(1)}; answered otherwise than 200: ${verdict(wrong, 0, 'at most')}`,
   )
 }
 
@@ -210,6 +249,20 @@ function ask(url: string): Promise<{ status: number; bytes: number }> {
     })
     request.on('error', reject)
   })
+}
+
+/** Asks, and takes no more of the answer than its first bytes, which have the status. */
+function askAndTakeNothing(url: string, path: string): { readonly socket: Socket; status(): string } {
+  const { hostname, port } = new URL(url)
+  const socket = createConnection(Number(port), hostname)
+  let status = ''
+  socket.on('error', () => undefined)
+  socket.once('data', (bytes: Buffer) => {
+    status = bytes.toString('latin1', 9, 12)
+    socket.pause()
+  })
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: porthole\r\n\r\n`)
+  return { socket, status: () => status }
 }
 
 /** Asks, and closes the connection without waiting for the answer. */

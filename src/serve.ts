@@ -139,7 +139,7 @@ export async function serve(
     slices,
     maxStreams: mostStreams(connections.max),
   })
-  const answers = createLongAnswers({ caps: capsFor(connections.max) })
+  const answers = createLongAnswers({ caps: capsFor(connections.max), slices })
   const readiness = createReadiness(monitor, keeper, replica)
   const gateways = watchGateways({ monitor })
   const metrics = createMetrics({

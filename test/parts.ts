@@ -46,7 +46,8 @@ export type PartOptions = {
 /** The parts of a Porthole without a schedule and without any service. */
 export function createParts(options: PartOptions): AppParts {
   const { prober, clock = systemClock(), access = {}, keeper = null, replica = null } = options
-  const { gateways = { counts: () => new Map() }, slices = createTimeSlices(), answers = createLongAnswers() } = options
+  const { gateways = { counts: () => new Map() }, slices = createTimeSlices() } = options
+  const { answers = createLongAnswers({ slices }) } = options
   const version = '0.0.0-test'
   const registry = createRegistry(options.load)
   const limits = { ...defaultLimits, ...options.limits }

@@ -16,7 +16,7 @@ export function kindOf(path: string): AnswerKind {
 /** How many long answers of one kind may be under way, and how many bytes they may hold together. */
 export type Cap = { readonly answers: number; readonly bytes: number }
 
-/** The number alone bounds scrapes, since what they hold is not known: the labels of all their targets, which are 10 MB of 100,000. */
+/** Of a scrape of 100,000 targets, which holds 10 MB of labels, there may be six at once, and of one of 10,000 targets fifty. */
 export const defaultCap: Cap = { answers: 50, bytes: 64 * 1024 * 1024 }
 
 /** Long answers of all kinds together have this share of the connections, so that clients that take little leave room for probes. */

@@ -57,6 +57,9 @@ type Options = {
   whySolo?: () => string | null
 }
 
+/** What a survey holds of memory for each service that is listed, in bytes. */
+const bytesPerListed = 64
+
 /** What to answer with, whatever the media type. */
 type Answer = {
   readonly status: ReportedStatus
@@ -125,6 +128,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
             renderSet({ summary, listed, longestName, reports: reportsOf(listed, details) }, type, passes),
             targetsListed,
             slices,
+            { key: found, bytes: listed.length * bytesPerListed },
           ),
       })
     },

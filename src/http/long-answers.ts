@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { loopAbandoned } from '../time-slices.ts'
+import { createTimeSlices, loopAbandoned, type TimeSlices } from '../time-slices.ts'
 import {
   type AnswerKind,
   answerKinds,
@@ -26,16 +26,26 @@ const closeGraceMs = 1000
 /** When a client that was refused may ask again, in seconds. */
 const retryAfterSeconds = 5
 
-/** How many long answers of one kind are under way, and how many were refused or cut off so far. */
-export type AnswerStats = { readonly underWay: number; readonly refused: number; readonly cutOff: number }
+/** How many long answers of one kind are under way, how many bytes they hold, and how many were refused or cut off so far. */
+export type AnswerStats = {
+  readonly underWay: number
+  readonly heldBytes: number
+  readonly refused: number
+  readonly cutOff: number
+}
 
 /** Sends every long answer at the pace of its client, and bounds what all of them hold of memory. */
 export type LongAnswers = {
   /**
    * Sends an answer in pieces, compressed where the client prefers that, and resolves once it is over. Each piece is asked for when the
-   * one before is taken, and may write over it. HEAD is answered without asking for any.
+   * one before is taken, and may write over it. HEAD is answered without asking for any. `heldBytes` is what making the pieces holds.
    */
-  stream(request: FastifyRequest, reply: FastifyReply, pieces: AsyncIterable<Uint8Array>): Promise<void>
+  stream(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    pieces: AsyncIterable<Uint8Array>,
+    heldBytes?: number,
+  ): Promise<void>
   /** Takes what a route answers with. Returns what is left for Fastify to send; null where the answer is sent, and over. */
   takeOver(request: FastifyRequest, reply: FastifyReply, kind: AnswerKind, payload: unknown): Promise<unknown>
   stats(): ReadonlyMap<AnswerKind, AnswerStats>
@@ -60,9 +70,11 @@ export function holdWhileSent(body: Readable, held: Held): Readable {
 export function createLongAnswers({
   caps = {},
   pace = defaultPace,
+  slices = createTimeSlices(),
 }: {
   caps?: Partial<Record<AnswerKind, Cap>>
   pace?: Pace
+  slices?: TimeSlices
 } = {}): LongAnswers {
   const countersOf = (kind: AnswerKind) => ({ cap: createAnswerCap(caps[kind] ?? defaultCap), refused: 0, cutOff: 0 })
   const kinds: Record<AnswerKind, ReturnType<typeof countersOf>> = {
@@ -93,7 +105,8 @@ export function createLongAnswers({
       const { raw } = reply.hijack()
       underWay.add(reply)
       raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders)
-      const ending = await sendPaced(raw, long.pieces, pace, zip)
+      const slice = slices.begin(() => raw.destroyed)
+      const ending = await sendPaced(raw, long.pieces, { ...pace, slice, zip })
       if (ending.is === 'cut off') counters.cutOff++
       const about = { reqId: request.id, method: request.method, url: request.url }
       if (ending.is === 'cut off')
@@ -127,7 +140,7 @@ export function createLongAnswers({
   }
 
   return {
-    async stream(request, reply, pieces) {
+    async stream(request, reply, pieces, heldBytes = 0) {
       const zips = negotiateGzip(request, reply)
       if (request.method === 'HEAD') {
         if (zips) reply.header('content-encoding', 'gzip')
@@ -136,7 +149,7 @@ export function createLongAnswers({
         return
       }
       const kind = kindOf(request.routeOptions.url ?? '')
-      const held = { key: reply, bytes: bytesOfStream }
+      const held = { key: reply, bytes: bytesOfStream + heldBytes }
       const left = await sendPieces(request, reply, kind, { pieces, held, zips })
       if (left !== null) reply.send(left)
     },
@@ -159,7 +172,8 @@ export function createLongAnswers({
       new Map(
         answerKinds.map((kind) => {
           const { cap, refused, cutOff } = kinds[kind]
-          return [kind, { underWay: cap.load().answers, refused, cutOff }]
+          const { answers, bytes } = cap.load()
+          return [kind, { underWay: answers, heldBytes: bytes, refused, cutOff }]
         }),
       ),
     close() {

@@ -21,7 +21,7 @@ const MetricsQuery = z.strictObject(
 
 type Options = {
   slices: TimeSlices
-  metrics: Pick<Metrics, 'contentType' | 'render'>
+  metrics: Pick<Metrics, 'contentType' | 'render' | 'heldBytes'>
   access: Pick<Access, 'showsDetails' | 'requireTokenForDetails'>
   answers: Pick<LongAnswers, 'stream'>
 }
@@ -60,7 +60,8 @@ export const metricsRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const { group, service, exclude } = request.query
       const slice = beginFor(request, slices)
       const page = metrics.render({ targets: details, selection: { group, service, exclude }, slice })
-      await answers.stream(request, reply.type(metrics.contentType), page)
+      const isNarrowed = (group ?? service ?? exclude) !== undefined
+      await answers.stream(request, reply.type(metrics.contentType), page, isNarrowed ? 0 : metrics.heldBytes())
       return reply
     },
   )

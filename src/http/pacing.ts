@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { finished, type Writable } from 'node:stream'
-import { setImmediate } from 'node:timers/promises'
 import type { Gzip } from 'node:zlib'
+import type { TimeSlice } from '../time-slices.ts'
 
 /** How fast a client has to take an answer, in milliseconds. */
 export type Pace = {
@@ -17,19 +17,19 @@ export const defaultPace: Pace = { pieceMs: 60_000, wholeMs: 300_000 }
 /** How the sending of an answer ended: whole; the client closed the connection; the client was too slow; or making the answer failed. */
 export type Ending = { readonly is: 'sent' | 'gone' | 'cut off' } | { readonly is: 'failed'; readonly error: unknown }
 
-/** How long an answer is sent before other work gets its turn of the event loop, in milliseconds: a client on this machine takes everything at once. */
-const turnMs = 5
+/** To send so many bytes is as much work as to look at a service. */
+const bytesPerWork = 256
 
 /**
  * Sends pieces as fast as the client takes them, past Fastify, which would read ahead: a piece may be written over by the next. Asks for a
  * piece only when the client has taken the one before. Resolves once all is sent, or nothing more will be; then the connection is
- * destroyed unless all was sent. The headers must be written already. Compresses with `zip` where one is given.
+ * destroyed unless all was sent. The headers must be written already. Compresses with `zip` where one is given. `slice` is the answer's share of the
+ * event loop: a client on this machine takes everything at once.
  */
 export async function sendPaced(
   response: ServerResponse,
   pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  { pieceMs, wholeMs }: Pace,
-  zip: Gzip | null = null,
+  { pieceMs, wholeMs, slice, zip = null }: Pace & { readonly slice: TimeSlice; readonly zip?: Gzip | null },
 ): Promise<Ending> {
   // A client that goes away takes no more, and no callback says so where zlib is in between.
   const { promise: over, resolve: end } = Promise.withResolvers<Ending>()
@@ -40,15 +40,12 @@ export async function sendPaced(
   let patience = setTimeout(cutOff, pieceMs)
   const whole = setTimeout(cutOff, wholeMs)
   try {
-    let turnEndsAt = performance.now() + turnMs
     for await (const piece of pieces) {
       const ending = await Promise.race([writePiece(sink, piece), over])
       if (ending !== 'taken') return await over
       clearTimeout(patience)
       patience = setTimeout(cutOff, pieceMs)
-      if (performance.now() < turnEndsAt) continue
-      await setImmediate()
-      turnEndsAt = performance.now() + turnMs
+      if (slice.mustYield(piece.length / bytesPerWork)) await slice.yield()
     }
     sink.end()
     return await over

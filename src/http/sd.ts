@@ -16,6 +16,7 @@ import { problemResponse } from './problem.ts'
 import { sendPending } from './registry-pending.ts'
 import { oneOrMany } from './repeated.ts'
 import { reportedStatus } from './reports.ts'
+import { createSnapshots } from './snapshots.ts'
 
 /** A service as Prometheus discovers it: what its documentation of HTTP service discovery calls a target group. */
 export const DiscoveredService = z
@@ -41,6 +42,9 @@ const Query = z.strictObject(
   { group: oneOrMany('group').optional().meta({ description: 'Only services of this group; several are allowed.' }) },
   { error: (issue) => unknownParameters(issue, 'group') },
 )
+
+/** What a list of services holds of memory for each of them, in bytes. */
+const bytesPerEntry = 8
 
 type Written = {
   readonly status: ReportedStatus
@@ -81,16 +85,24 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     async (request, reply) => {
       const pending = registry.load.pending()
       if (pending !== null) return sendPending(reply, 'There is no list of services', pending)
-      const chosen = await choose(monitor, request.query, beginFor(request, slices))
+      const { group } = request.query
+      const chosen = await snapshots(JSON.stringify([...(group ?? [])]), (isShared) =>
+        // Where others wait for it too, it goes on when the client that asked first is gone.
+        choose(monitor, request.query, isShared ? slices.begin() : beginFor(request, slices)),
+      )
       return sendList(request, reply, chosen)
     },
   )
+
+  const snapshots = createSnapshots<readonly WatchedService[]>(registry)
+  app.addHook('onClose', async () => snapshots.close())
 
   /** What was written last of a service; neither a definition nor a list of targets ever changes, they are replaced. */
   const written = new WeakMap<Service, Written>()
 
   function sendList(request: FastifyRequest, reply: FastifyReply, chosen: readonly WatchedService[]): FastifyReply {
-    const body = bodyOf(request, entriesOf(chosen), chosen.length, slices)
+    const held = { key: chosen, bytes: chosen.length * bytesPerEntry }
+    const body = bodyOf(request, entriesOf(chosen), chosen.length, slices, held)
     return reply.type('application/json; charset=utf-8').send(body)
   }
 

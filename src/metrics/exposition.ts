@@ -12,6 +12,8 @@ import { createTargetSeries } from './target-series.ts'
 export type Exposition = {
   /** What is known now of selected services or of all, in pieces that end where a line does. Each holds until the next is asked for, which writes over it. */
   pieces(options: { targets: boolean; selection: Selection | null; slice?: TimeSlice }): AsyncGenerator<Buffer>
+  /** Returns how many bytes a scrape of everything holds while it is under way, as the last one did; 0 before there was one. */
+  heldBytes(): number
 }
 
 /** To bring a target up to date that has gone stale is as much work as to look at so many services. */
@@ -94,5 +96,7 @@ export function createExposition({
       yield* services.pieces(selection, slice)
       if (withTargets) yield* targets.pieces(selection, slice)
     },
+    // The labels of services are let go of before those of targets are laid out.
+    heldBytes: () => Math.max(services.labelBytes(), targets.labelBytes()),
   }
 }

@@ -22,6 +22,8 @@ export type Metrics = {
    * single target. One that is narrowed has no series of Porthole itself. `slice` is the loop of the request that asks.
    */
   render(options?: { targets?: boolean; selection?: SelectionQuery; slice?: TimeSlice }): AsyncGenerator<Buffer>
+  /** Returns how many bytes a page of everything holds while it is rendered, as the last one did; 0 before there was one. */
+  heldBytes(): number
   readonly observeRequest: ObserveRequest
   /** The configuration was read anew, or could not be. `epochMs` is the time of day. */
   configReloaded(successful: boolean, epochMs: number): void
@@ -139,6 +141,7 @@ export function createMetrics(
       if (selection === null && targets) yield Buffer.from(await gateways.metrics())
       yield* exposition.pieces({ targets, selection, ...(slice === undefined ? {} : { slice }) })
     },
+    heldBytes: exposition.heldBytes,
     observeRequest,
     configReloaded(successful, epochMs) {
       reloaded.set(successful ? 1 : 0)

@@ -90,6 +90,7 @@ export type ServiceSeries = {
   remove(watched: WatchedService): void
   /** The lines of selected services and of their groups, or of all, in pieces of which each holds until the next is asked for. */
   pieces(selection: Selection | null, slice: TimeSlice): AsyncIterable<Buffer>
+  labelBytes(): number
 }
 
 /** Keeps what the series of services and groups tell, less the families in `omit`. */
@@ -190,6 +191,7 @@ export function createServiceSeries({
       const names = selection && (await groupsOf(selection, slice))
       yield* groupTable.pieces(groupFamilies.filter(isKept), names && ((slot) => names.has(nameIn(slot))), slice)
     },
+    labelBytes: table.labelBytes,
   }
 }
 

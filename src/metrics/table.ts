@@ -28,6 +28,8 @@ export type Table<Page> = {
     isWanted: ((slot: number) => boolean) | null,
     slice: TimeSlice,
   ): AsyncIterable<Buffer>
+  /** Returns how many bytes of labels the last scrape of all rows held while it was under way. */
+  labelBytes(): number
 }
 
 /** The rows of a page, and which of them there are. */
@@ -64,6 +66,7 @@ export function createTable<Page>(
   const sections: (Section<Page> | undefined)[] = []
   /** Where labels are written before it is known how long they are together. */
   const scratch = createBytes(0)
+  let labelBytes = 0
   /** For each scrape that is under way, the slots of rows that were added since it began. */
   const underWay = new Set<Set<number>>()
 
@@ -172,6 +175,7 @@ export function createTable<Page>(
           if (slice.mustYield(workPerPage)) await slice.yield()
           if (section !== undefined) told.push(layOut(section, isTold))
         }
+        if (isWanted === null) labelBytes = told.reduce((sum, { labels }) => sum + labels.length, 0)
         const some = told.filter(({ rows }) => rows.length > 0)
         for (const family of families)
           for (const bytes of lines(piece, family, some, added)) {
@@ -183,6 +187,7 @@ export function createTable<Page>(
         underWay.delete(added)
       }
     },
+    labelBytes: () => labelBytes,
   }
 }
 

@@ -128,6 +128,7 @@ export type TargetSeries = {
   stale(now: number): Iterable<WatchedTarget>
   /** The lines of the targets of selected services or of all, in pieces of which each holds until the next is asked for. */
   pieces(selection: Selection | null, slice: TimeSlice): AsyncIterable<Buffer>
+  labelBytes(): number
 }
 
 /** Keeps what the series of targets tell, less the families in `omit`. */
@@ -181,5 +182,6 @@ export function createTargetSeries({
     },
     pieces: (selection, slice) =>
       table.pieces(families, selection && ((slot) => selection.has(watchedIn(slot).watchedService.service)), slice),
+    labelBytes: table.labelBytes,
   }
 }

@@ -50,7 +50,7 @@ for (const path of ['/v1/bytes', '/v1/text', '/v1/stream']) {
     const socket = await sendAndTakeNothing(t, url, get(path))
     await underWay(1)
     await underWay(0)
-    assert.deepEqual(of('list'), { underWay: 0, refused: 0, cutOff: 1 })
+    assert.deepEqual(of('list'), { underWay: 0, heldBytes: 0, refused: 0, cutOff: 1 })
     await until('the stream is closed', async () => open() === 0)
     assert.deepEqual(logged, ['an answer is cut off: its client takes too little'])
     socket.resume()
@@ -79,7 +79,7 @@ test('a client that takes its time gets all of it, and may ask again on the conn
   const answered = await sendAndReadAll(t, url, pipelined)
   assert.deepEqual(answered.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 200'])
   await until('all are over', async () => of('list').underWay === 0)
-  assert.deepEqual(of('list'), { underWay: 0, refused: 0, cutOff: 0 })
+  assert.deepEqual(of('list'), { underWay: 0, heldBytes: 0, refused: 0, cutOff: 0 })
 })
 
 test('while as many are under way as may be another is 503, and neither short ones nor other kinds are', async (t) => {
@@ -110,6 +110,7 @@ test('clients of the same bytes share them, and others are refused once all may 
   const { url, of, underWay } = await serve(t, { caps: { list: { answers: 100, bytes } } })
   for (let i = 0; i < 10; i++) await sendAndTakeNothing(t, url, get('/v1/bytes'))
   await underWay(10)
+  assert.equal(of('list').heldBytes, tooMuch.length)
   assert.equal((await fetch(`${url}/v1/text`)).status, 503)
   assert.equal(of('list').refused, 1)
 })
@@ -146,4 +147,21 @@ test('every route that can answer at length is bounded', async (t) => {
   for (const path of ['/health/service-1', '/v1/services', '/v1/transitions?limit=1000', '/livez', '/readyz', '/docs'])
     assert.equal((await get(path)).headers['retry-after'], undefined, path)
   assert.equal((await get('/page/uplot.js', { 'accept-encoding': 'gzip' })).statusCode, 200)
+})
+
+test('clients of the list of services share it, and it counts once', async (t) => {
+  const answers = createLongAnswers({ pace: { pieceMs: never, wholeMs: never } })
+  const long = 'a-name-that-makes-the-answer-longer-than-the-buffers-on-the-way-'.repeat(3)
+  const services = Array.from({ length: 20_000 }, (_, i) => sampleService(`${long}${i}`, ['10.0.0.1:1']))
+  const { listen } = await build(t, services, { answers })
+  const url = await listen()
+  const list = () => answers.stats().get('list')
+  const clients = await Promise.all(Array.from({ length: 20 }, () => sendAndTakeNothing(t, url, get('/v1/sd'))))
+  await until('all are under way', async () => list()?.underWay === clients.length)
+  // A list is shared for a second, which a slow machine may need to read all requests.
+  const lists = (list()?.heldBytes ?? 0) / (8 * services.length)
+  assert.ok(lists >= 1 && lists <= 5, `${lists} lists`)
+  for (const client of clients) client.destroy()
+  await until('all are over', async () => list()?.underWay === 0)
+  assert.equal(list()?.heldBytes, 0)
 })

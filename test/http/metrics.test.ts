@@ -129,7 +129,7 @@ async function serveMetrics(
   app.setSerializerCompiler(serializerCompiler)
   answerWithProblems(app)
   const { counted, ...pages } = countPages(render)
-  const metrics = { contentType: 'text/plain', render: counted as () => AsyncGenerator<Buffer> }
+  const metrics = { contentType: 'text/plain', render: counted as () => AsyncGenerator<Buffer>, heldBytes: () => 0 }
   const access = createAccess({ settings: { tokens: [], details: 'all' }, clock: systemClock() })
   const answers = createLongAnswers({ caps: { metrics: { ...defaultCap, answers: maxScrapes } } })
   await app.register(metricsRoutes, { metrics, access, answers, slices: createTimeSlices() })
