@@ -12,6 +12,7 @@ import type { OverloadNews } from './monitor/overload.ts'
 import type { ProberPause } from './monitor/pause-watch.ts'
 import type { Signal } from './monitor/signal.ts'
 import type { ReplicaNews } from './replicas/standing.ts'
+import type { UnreadableEntries } from './store/unreadable.ts'
 
 /** Tells the log what happens to services, as it happens. */
 export function logNews(
@@ -106,6 +107,13 @@ export function createForeignWordLog(log: FastifyBaseLogger): (word: ForeignWord
       `a newer version of Porthole wrote the ${noun} ${quote(word)}, which this version does not know (${where}): ${consequence}; update this one`,
     )
   }
+}
+
+/** Tells the log of each entry of the store that cannot be read, once. */
+export function logUnreadable(log: FastifyBaseLogger, { found }: Pick<UnreadableEntries, 'found'>): void {
+  found.subscribe(({ place, why }) => {
+    log.error({ place }, `${place} cannot be read: ${why}. It is left out, and stays as it is: mend or remove it`)
+  })
 }
 
 /** Tells the log how this replica stands to the others. */

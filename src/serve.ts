@@ -29,7 +29,7 @@ import { createRegistryLoad, nothingToLoad } from './monitor/registry-load.ts'
 import { coverAll } from './monitor/responsibility.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
 import { forgetCounts } from './monitor/watch.ts'
-import { createForeignWordLog, logNews, logReplicaNews } from './news.ts'
+import { createForeignWordLog, logNews, logReplicaNews, logUnreadable } from './news.ts'
 import { shareDescriptors } from './prober/descriptors.ts'
 import { createResolver } from './prober/resolver.ts'
 import { countLookUpThreads } from './prober/resolver-options.ts'
@@ -41,6 +41,7 @@ import type { Commons } from './replicas/start.ts'
 import { createKeeper, type Keeper } from './store/keeper.ts'
 import { createMemoryStore } from './store/memory.ts'
 import { openSqliteStore } from './store/sqlite.ts'
+import { createUnreadableEntries } from './store/unreadable.ts'
 import { createTimeSlices } from './time-slices.ts'
 
 /** A running Porthole. */
@@ -110,7 +111,10 @@ export async function serve(
   const dialRules = () => rules
   // Without a token nothing can be registered here, so the file is the registry. Another replica may have tokens, or a newer file.
   const isFileAlone = commons === null && (data === null || config.access.tokens.length === 0)
-  const registry = createRegistry(isFileAlone ? nothingToLoad : createRegistryLoad(whyPending))
+  const unreadable = createUnreadableEntries()
+  const { whyRegistration: whyUnreadable } = unreadable
+  const registryLoad = isFileAlone ? { ...nothingToLoad, whyUnreadable } : createRegistryLoad(whyPending, whyUnreadable)
+  const registry = createRegistry(registryLoad)
   const responsibility = commons?.assignment ?? coverAll()
   const slices = createTimeSlices()
   const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, responsibility, pauses, slices })
@@ -121,9 +125,9 @@ export async function serve(
   const history = createHistory({ monitor })
   const keeper = data === null || commons !== null ? null : keepIn(data)
   const store = commons?.store ?? keeper?.store ?? createMemoryStore(retention)
-  const registrar = createRegistrar({ registry, store, clock, limits, isShared: commons !== null, pauses })
+  const registrar = createRegistrar({ registry, store, clock, limits, isShared: commons !== null, pauses, unreadable })
   const { registrations } = registrar
-  const about = { monitor, loop, log: transitions, registry, registrations, pauses }
+  const about = { monitor, loop, log: transitions, registry, registrations, pauses, unreadable }
   const inForce = createInForce({
     registry,
     registrations,
@@ -148,6 +152,7 @@ export async function serve(
     registry,
     clock,
     keeper,
+    unreadable: data === null && commons === null ? null : unreadable,
     replica,
     streams,
     connections,
@@ -192,6 +197,7 @@ export async function serve(
   })
   const logForeignWord = createForeignWordLog(log)
   registrations.foreign.subscribe(logForeignWord)
+  logUnreadable(log, unreadable)
   if (replica !== null) logReplicaNews(log, replica.news, logForeignWord)
 
   async function joinOthers(settings: NonNullable<Config['replicas']>): Promise<Commons> {
@@ -219,8 +225,9 @@ export async function serve(
       log: transitions,
       clock,
       dating: machineClock.dating,
-      async onLoad({ registrations: kept, drained, transitions }) {
-        for (const problem of await registrations.restore(kept, drained)) log.error(problem)
+      async onLoad({ registrations: kept, drained, transitions, unreadable: unread = [] }) {
+        unreadable.replace('kept', unread)
+        await registrations.restore(kept, drained)
         registry.load.finish()
         const counts = { registrations: kept.length, drained: drained.length, transitions: transitions.length }
         log.info({ directory, ...counts }, 'what was kept is in force')

@@ -37,7 +37,7 @@ const mayImport: Record<string, readonly string[]> = {
   page: ['domain', 'clock', 'time-slices', 'sort-in-slices', 'monitor', 'store', 'replicas', 'registrar', 'http'],
   listener: [],
   'lookup-news': ['monitor'],
-  news: ['domain', 'monitor', 'replicas', 'lookup-news'],
+  news: ['domain', 'monitor', 'store', 'replicas', 'lookup-news'],
   config: ['domain'],
   commands: ['domain', 'clock', 'prober', 'config'],
   app: [

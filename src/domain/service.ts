@@ -27,6 +27,11 @@ export const ServiceName = nameOf('service').regex(/^(?!\.{1,2}$)/, {
 })
 export const GroupName = nameOf('group')
 
+/** Tells whether a service may have this name. */
+export function isServiceName(name: string): boolean {
+  return ServiceName.safeParse(name).success
+}
+
 /** A set of services, and how many of them must be up. */
 export type Group = { readonly name: string; readonly quorum: Quorum }
 

@@ -3,11 +3,11 @@ import { escapeUnseen } from '../domain/quote.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { RegistryLoad } from '../monitor/registry-load.ts'
 import { sendProblem } from './problem.ts'
-import { sendPending } from './registry-pending.ts'
+import { delayRetry, sendPending } from './registry-pending.ts'
 
 /**
  * Answers where a service is asked for that is not known here: 404, and 503 until the registry was read, because it may have the service.
- * Without `details` the answer names neither files nor addresses.
+ * A registration that the store has and that cannot be read is 503 too. Without `details` the answer names neither files nor addresses.
  */
 export function sendNotRegistered(
   reply: FastifyReply,
@@ -17,12 +17,19 @@ export function sendNotRegistered(
 ): FastifyReply {
   const why = registryLoad.pending()
   if (why !== null) return sendPending(reply, `The service ${quoteAll([name])} is not known`, why, details)
+  const whyUnreadable = registryLoad.whyUnreadable(name)
+  if (whyUnreadable !== null) {
+    const cause = details ? `: ${whyUnreadable}` : ''
+    const detail = `The service ${quoteAll([name])} is registered, and its registration cannot be read${cause}.`
+    return sendProblem(delayRetry(reply), 503, detail)
+  }
   return sendProblem(reply, 404, `No service is named ${quoteAll([name])}: GET /health?verbose lists those there are.`)
 }
 
 /** Answers where something is asked of a service that is gone, while the log still knows what it did. */
 export function sendGone(reply: FastifyReply, name: string, registryLoad: RegistryLoad): FastifyReply {
-  if (registryLoad.pending() !== null) return sendNotRegistered(reply, name, registryLoad)
+  if (registryLoad.pending() !== null || registryLoad.whyUnreadable(name) !== null)
+    return sendNotRegistered(reply, name, registryLoad)
   const where = `/v1/transitions?service=${encodeURIComponent(name)}`
   return sendProblem(reply, 404, `No service is named ${quoteAll([name])} any more: GET ${where} tells what it did.`)
 }

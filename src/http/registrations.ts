@@ -6,7 +6,7 @@ import { excessOf, RegistrationSettings } from '../domain/registration.ts'
 import { ServiceName } from '../domain/service.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
-import type { Condition } from '../store/store.ts'
+import type { Condition, Refused } from '../store/store.ts'
 import type { Access } from './access.ts'
 import { changeRefusals, logChange, sendFailure } from './change.ts'
 import { readCondition, tagOf } from './condition.ts'
@@ -68,7 +68,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
           201: detailAnswer('It was not registered before; or it was expired, and `If-None-Match` asks for a new one.'),
           ...refusals(),
           409: problemResponse(
-            'The configuration defines the service, or there are as many as `limits.services` allows, none of them expired.',
+            'The configuration defines the service, or there are as many as `limits.services` allows, none of them expired; or the store has a registration of it that cannot be read, which only `If-Match: *` replaces.',
           ),
           413: problemResponse('The body is larger than `limits.bodyBytes`.'),
           415: problemResponse('The body is not `application/json`.'),
@@ -90,7 +90,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       if (full !== null) return sendProblem(reply, 409, `No more services: ${full}.`)
       const stored = await registrar.put(name, request.body, condition)
       if (!stored.ok) return sendFailure(reply, stored)
-      if (!stored.value.done) return sendMismatch(reply, name, condition, stored.value.revision)
+      if (!stored.value.done) return sendRefused(reply, name, condition, stored.value)
       const { registered, change } = stored.value
       // To register the same again, as a ttl wants all the time, is no news.
       if (change !== 'none') logChange(request, access, what[change], name)
@@ -116,7 +116,9 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
           204: { description: 'It is gone, and leaves no series. Its transitions can still be read.' },
           ...refusals(),
           404: problemResponse('No such service.'),
-          409: problemResponse('The configuration defines the service.'),
+          409: problemResponse(
+            'The configuration defines the service; or its registration cannot be read, and only `If-Match: *` removes it.',
+          ),
         },
       },
       onRequest: [access.requireToken, refuseBody],
@@ -134,11 +136,20 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         logChange(request, access, 'service deregistered', name)
         return reply.code(204).send()
       }
-      const { revision } = stored.value
-      if (revision === null && condition.ifMatch === undefined) return sendNotRegistered(reply, name, registry.load)
-      return sendMismatch(reply, name, condition, revision)
+      const { revision, isUnreadable = false } = stored.value
+      if (!isUnreadable && revision === null && condition.ifMatch === undefined)
+        return sendNotRegistered(reply, name, registry.load)
+      return sendRefused(reply, name, condition, stored.value)
     },
   )
+
+  function sendRefused(reply: FastifyReply, name: string, condition: Condition, refused: Refused): FastifyReply {
+    if (!refused.isUnreadable) return sendMismatch(reply, name, condition, refused.revision)
+    const status = condition.ifMatch === undefined && condition.ifNoneMatch === undefined ? 409 : 412
+    const why = registry.load.whyUnreadable(name) ?? 'it is no registration'
+    const detail = `The store has a registration of ${JSON.stringify(name)} that cannot be read (${why}), so it stays as it is: send If-Match: * to give it up.`
+    return sendProblem(reply, status, detail)
+  }
 
   function isWritten(name: string): boolean {
     return monitor.services.get(name)?.service.origin === 'file'

@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry as Register } from 'prom-client'
 import type { Registry } from '../monitor/registry.ts'
 import type { Keeping } from '../store/keeper.ts'
+import type { UnreadableEntries } from '../store/unreadable.ts'
 
 /** The number of long answers of one kind that are under way, and how many were refused or cut off. */
 type AnswerStats = { readonly underWay: number; readonly refused: number; readonly cutOff: number }
@@ -9,6 +10,8 @@ type AnswerStats = { readonly underWay: number; readonly refused: number; readon
 export type OwnParts = {
   readonly registry: Registry
   readonly keeper: { keeping(): Keeping } | null
+  /** What the store keeps and cannot be read; null where there is no store. */
+  readonly unreadable?: Pick<UnreadableEntries, 'count'> | null
   readonly streams: { stats(): { open: number; dropped: number } }
   /** HTTP connections, and how many were closed to make room, by reason. */
   readonly connections?: { readonly max: number; stats(): { open: number; closed: Readonly<Record<string, number>> } }
@@ -21,7 +24,7 @@ const noPause = { process: 0, prober: 0 }
 
 /** Adds what tells how Porthole itself does, the checks apart. */
 export function addOwnMetrics(
-  { registry, keeper, streams, connections, answers, pausedMs = () => noPause }: OwnParts,
+  { registry, keeper, unreadable = null, streams, connections, answers, pausedMs = () => noPause }: OwnParts,
   register: Register,
 ): void {
   const registers = [register]
@@ -41,6 +44,13 @@ export function addOwnMetrics(
       'porthole_store_waiting_transitions',
       'Transitions that are not in the store yet; they are lost if Porthole ends while it cannot be written.',
       () => keeper.keeping().waiting,
+    )
+  }
+  if (unreadable !== null) {
+    gauge(
+      'porthole_store_unreadable_entries',
+      'Entries of the store that cannot be read: each is left out, and stays as it is until somebody mends or removes it.',
+      unreadable.count,
     )
   }
   gauge('porthole_event_streams', 'Readers of the event stream.', () => streams.stats().open)

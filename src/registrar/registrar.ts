@@ -6,6 +6,7 @@ import type { PolicyDefaults } from '../domain/policy.ts'
 import { type RegistrationSettings, writeRegistration } from '../domain/registration.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { Condition, Put, Removed, Store, Stored } from '../store/store.ts'
+import { createUnreadableEntries, type UnreadableEntries } from '../store/unreadable.ts'
 import { excessDrains } from './absent-drains.ts'
 import { createRegistrations, expiryOf, type Registered, type Registrations } from './registrations.ts'
 
@@ -38,6 +39,7 @@ export function createRegistrar({
   isShared = false,
   defaults = {},
   pauses = noPauses,
+  unreadable = createUnreadableEntries(),
 }: {
   registry: Registry
   store: Store
@@ -48,8 +50,10 @@ export function createRegistrar({
   defaults?: PolicyDefaults
   /** When this process did not run, as it is known at any time. */
   pauses?: Pauses
+  /** The entries of the store that cannot be read. */
+  unreadable?: UnreadableEntries
 }): Registrar {
-  const registrations = createRegistrations({ registry, store, clock, defaults, onDue: takeStep, pauses })
+  const registrations = createRegistrations({ registry, store, clock, defaults, onDue: takeStep, pauses, unreadable })
   /** What the store is being asked to put, and how many ask. */
   const asked = new Map<string, number>()
 
@@ -103,6 +107,11 @@ export function createRegistrar({
     }
   }
 
+  /** Whether the store has a registration of this name that cannot be read, and the change does not say that it may go: it may hold anything. */
+  function isProtected(name: string, { ifMatch }: Condition): boolean {
+    return ifMatch === undefined && unreadable.whyRegistration(name) !== null
+  }
+
   async function setDrained(name: string, drained: boolean): Promise<Stored<null>> {
     const stored = await store.setDrained(name, drained)
     if (stored.ok && !isShared) registry.setDrained([name], drained)
@@ -122,6 +131,7 @@ export function createRegistrar({
       return `there are ${registry.services.size} services, and limits.services allows no more: deregister some, or raise it`
     },
     async put(name, settings, condition) {
+      if (isProtected(name, condition)) return { ok: true, value: { done: false, revision: null, isUnreadable: true } }
       const stored = await ask(name, settings, condition)
       const held = registrations.find(name)
       if (!stored.ok) {
@@ -146,6 +156,7 @@ export function createRegistrar({
       return { ok: true, value: { done: true, registered, change } }
     },
     async remove(name, condition) {
+      if (isProtected(name, condition)) return { ok: true, value: { done: false, revision: null, isUnreadable: true } }
       const stored = await store.remove(name, condition)
       if (stored.ok && stored.value.done && !isShared) registrations.deregister(name, 'deregistered')
       return stored

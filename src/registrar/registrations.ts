@@ -12,6 +12,7 @@ import { buildService, expireService, type Service } from '../domain/service.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { createSignal, type Signal } from '../monitor/signal.ts'
 import type { KeptRegistration, Registration, Store } from '../store/store.ts'
+import { createUnreadableEntries, type UnreadableEntries } from '../store/unreadable.ts'
 import { createExpiries } from './expiries.ts'
 
 /** A service registered over HTTP. */
@@ -81,6 +82,7 @@ export function createRegistrations({
   defaults: firstDefaults,
   onDue,
   pauses = noPauses,
+  unreadable = createUnreadableEntries(),
 }: {
   registry: Registry
   store: Pick<Store, 'setDrained'>
@@ -88,6 +90,8 @@ export function createRegistrations({
   defaults: PolicyDefaults
   onDue: (name: string) => void
   pauses?: Pauses
+  /** Is told of registrations that cannot be read. */
+  unreadable?: UnreadableEntries
 }): Registrations {
   const registered = new Map<string, Registered>()
   /** The names of those that are expired, the longest expired first. */
@@ -153,6 +157,7 @@ export function createRegistrations({
   }
 
   function put(entry: Registered): void {
+    unreadable.forgetRegistration(entry.registration.name)
     hold(entry, renewedLifetime(entry.settings, clock.now()))
     registry.register([entry.service])
   }
@@ -160,7 +165,10 @@ export function createRegistrations({
   function read(registration: KeptRegistration): Read {
     const where = `the registration of ${quote(registration.name)}`
     const said = readRegistration(registration.definition)
-    if (typeof said === 'string') return { registration, said: `${where} cannot be read: ${said}` }
+    if (typeof said === 'string') {
+      unreadable.note('registrations', { place: where, why: said, registration: registration.name })
+      return { registration, said: `${where} cannot be read: ${said}` }
+    }
     for (const word of foreignWordsOf(said, where)) foreign.emit(word)
     return { registration, said }
   }
@@ -206,6 +214,7 @@ export function createRegistrations({
   }
 
   function forget(name: string, cause: string): void {
+    unreadable.forgetRegistration(name)
     registered.delete(name)
     awaited.delete(name)
     expired.delete(name)
@@ -246,7 +255,10 @@ export function createRegistrations({
     async restore(registrations, drained) {
       const kept = new Set(registrations.map(({ name }) => name))
       const keptDrained = new Set(drained)
-      const gone = [...registered.values()].filter(({ registration }) => !kept.has(registration.name))
+      // One that the store has and that cannot be read stays as it was last known.
+      const isGone = (name: string) => !kept.has(name) && unreadable.whyRegistration(name) === null
+      const gone = [...registered.values()].filter(({ registration }) => isGone(registration.name))
+      unreadable.replace('registrations', [])
       const isKnown = ({ name, revision }: Registration) => registered.get(name)?.registration.revision === revision
       const known = new Map(registrations.filter(isKnown).map((one) => [one.name, one]))
       const others = registrations.filter((one) => !known.has(one.name))

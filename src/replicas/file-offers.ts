@@ -3,6 +3,7 @@ import type { ForeignWord } from '../domain/foreign-settings.ts'
 import type { Service } from '../domain/service.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { Stored } from '../store/store.ts'
+import { createUnreadableEntries, placeIn, type UnreadableEntries } from '../store/unreadable.ts'
 import { offerScript } from './lease-script.ts'
 import type { Link } from './link.ts'
 import { mostPacked, packText, unpackText } from './packed-file.ts'
@@ -17,6 +18,12 @@ export type NewestFile = {
   /** A live replica reads what a file defines as text alone. */
   readonly needsText: boolean
 }
+
+/** Tells whether Redis refused a command because its key holds a value of another type, as something else wrote it. */
+const isOfOtherKind = (failure: string) => failure.includes('WRONGTYPE')
+
+/** How long until a file that cannot be read is read again, in milliseconds. */
+const retryMs = 10_000
 
 /** What the configuration files of all replicas define: the one loaded last counts, for as long as a live replica has it. */
 export type FileOffers = {
@@ -41,6 +48,7 @@ export function createFileOffers({
   onSettled,
   onProblem,
   onForeign,
+  unreadable = createUnreadableEntries(),
 }: {
   link: Link
   keys: Keys
@@ -57,13 +65,15 @@ export function createFileOffers({
   onProblem: (problem: string) => void
   /** Another replica's file has a setting that this version does not know. */
   onForeign: (word: ForeignWord) => void
+  /** Is told of files that cannot be read. */
+  unreadable?: UnreadableEntries
 }): FileOffers {
   let own: { readonly file: SharedFile; readonly digest: string; readonly loadedAt: number } | null = null
   let inForce = ''
   /** What counts, as it was heard last. */
   let heard = ''
-  /** One that this replica cannot read. */
-  let unread = ''
+  /** One that this replica cannot read, and when it tried last: somebody may mend it. */
+  let unread = { digest: '', at: 0 }
   let following: Promise<void> | null = null
   let applying: Promise<void> = Promise.resolve()
 
@@ -77,12 +87,13 @@ export function createFileOffers({
   /** Reads what another replica offers; null where it is not there, or nothing came back. */
   async function read(digest: string): Promise<Stored<string> | null> {
     const length = await link.send(['HSTRLEN', keys.packed, digest])
-    if (!length.ok) return null
+    if (!length.ok) return isOfOtherKind(length.failure) ? { ok: false, failure: length.failure } : null
     if (Number(length.value) > mostPacked) return { ok: false, failure: `it has more than ${mostPacked} characters` }
     // An older version offers the text alone.
     const isText = length.value === 0
     const answer = await link.bulk.send(['HGET', isText ? keys.files : keys.packed, digest])
-    if (!answer.ok || answer.value === null) return null
+    if (!answer.ok) return isOfOtherKind(answer.failure) ? { ok: false, failure: answer.failure } : null
+    if (answer.value === null) return null
     return isText ? { ok: true, value: String(answer.value) } : unpackText(String(answer.value))
   }
 
@@ -95,21 +106,25 @@ export function createFileOffers({
       await link.bulk.run(offerScript, [keys.meta, keys.stream, keys.packed, keys.files], input)
     }
     const isOutdated = () => own !== before || heard !== digest
-    if (isOutdated() || digest === '' || digest === inForce || digest === unread) return
+    if (isOutdated() || digest === '' || digest === inForce) return
+    const isKnownAsUnread = digest === unread.digest
+    if (isKnownAsUnread && clock.now() - unread.at < retryMs) return
     if (digest === own?.digest) return put(own.file, digest)
     const text = await read(digest)
     // The replica that loaded it has not told yet, or nothing came back: the next renewal asks again.
     if (text === null || isOutdated()) return
     const file = text.ok ? await readOfferedFile(text.value, handoverMs, known, onForeign) : text.failure
     if (isOutdated()) return
+    unreadable.replace('file', typeof file === 'string' ? [{ place: placeIn(keys.files, digest), why: file }] : [])
     if (typeof file !== 'string') return put(file, digest)
-    unread = digest
+    unread = { digest, at: clock.now() }
+    if (isKnownAsUnread) return
     onProblem(
       `what another replica's configuration defines cannot be read here, so this one's own stays in force: ${file}`,
     )
   }
 
-  const isSettled = () => heard !== '' && (heard === inForce || heard === unread)
+  const isSettled = () => heard !== '' && (heard === inForce || heard === unread.digest)
 
   async function settle(): Promise<void> {
     const before = applying
@@ -124,7 +139,7 @@ export function createFileOffers({
       const { digest } = await offerFile(file)
       own = { file, digest, loadedAt }
       inForce = digest
-      unread = ''
+      unread = { digest: '', at: 0 }
       applying = apply(file)
       await applying
     },

@@ -19,9 +19,13 @@ export const publishScript = script(
   transitionLog,
   `
 local key, stream, leases, transitions, last = unpack(KEYS, 1, 5)
+local problem = wrong('hash', leases) or wrong('stream', stream)
+if problem then return problem end
 local replica, most = ARGV[1], tonumber(ARGV[2])
-local number = nextEntry(key)
-local version = whole(number)
+local entry = nextEntry(key)
+local version = whole(entry)
+-- No version is further ahead than an hour of entries: a health key may hold anything.
+local latest = entry + 3600000
 local results, records, told = { version }, {}, {}
 local at, index = 3, 5
 
@@ -37,16 +41,28 @@ local function isOld(shard, token)
   return not lease or string.match(lease, '^%d+') ~= token
 end
 
+-- The version of a field; '0' where there is none that can be read.
+local function versionOf(value)
+  local found = value and string.match(value, '^(%d+) ')
+  local version = number(found)
+  return version and version <= latest and found or '0'
+end
+
 while at <= #ARGV do
   index = index + 1
   local health = KEYS[index]
   local service, shard, token = take(3)
   local verdict = isOld(shard, token) and -1 or 1
-  local fields, written = {}, {}
+  local fields, written, isKept = {}, {}, true
   for _ = 1, tonumber((take(1))) do
     local field, base, memory = take(3)
-    local current = redis.call('HGET', health, field)
-    if verdict == 1 and (current and string.match(current, '^%d+') or '0') ~= base then verdict = 0 end
+    local current = redis.pcall('HGET', health, field)
+    -- A key of another kind stays as it is: what was found is told all the same, and not kept.
+    if type(current) == 'table' then
+      isKept = false
+    elseif verdict == 1 and versionOf(current) ~= base then
+      verdict = 0
+    end
     fields[#fields + 1] = { field, version .. ' ' .. memory }
     written[#written + 1] = '[' .. cjson.encode(field) .. ',' .. memory .. ']'
   end
@@ -57,16 +73,18 @@ while at <= #ARGV do
   results[#results + 1] = verdict
   if verdict == 1 then
     -- One by one: there may be more than Lua takes as arguments.
-    for _, field in ipairs(gone) do redis.call('HDEL', health, field) end
-    for _, field in ipairs(fields) do redis.call('HSET', health, unpack(field)) end
+    for _, field in ipairs(gone) do redis.pcall('HDEL', health, field) end
+    if isKept then
+      for _, field in ipairs(fields) do redis.call('HSET', health, unpack(field)) end
+    end
     if #fields > 0 then
-      redis.call('PEXPIRE', health, ${keepMs})
+      if isKept then redis.call('PEXPIRE', health, ${keepMs}) end
       records[#records + 1] = '[' .. cjson.encode(service) .. ',[' .. table.concat(written, ',') .. ']]'
     end
     for _, change in ipairs(changes) do
       local own, to, json = unpack(change)
       local wasKnown = not string.find(json, '"from":"unknown"', 1, true)
-      local isTold = #fields == 0 and to == 'unknown' and wasKnown and redis.call('HEXISTS', last, own) == 0
+      local isTold = #fields == 0 and to == 'unknown' and wasKnown and is(last, 'hash') and redis.call('HEXISTS', last, own) == 0
       if not isTold then
         local id = math.max(meta(key, 'transition') + 1, micros())
         json = '{"id":' .. whole(id) .. ',' .. string.sub(json, 2)
@@ -79,15 +97,20 @@ end
 
 if #records == 0 and #told == 0 then return results end
 bound(transitions, key, most)
-pushAs(number, stream, key, 'health', 'replica', replica, 'records', '[' .. table.concat(records, ',') .. ']',
+pushAs(entry, stream, key, 'health', 'replica', replica, 'records', '[' .. table.concat(records, ',') .. ']',
   'transitions', '[' .. table.concat(told, ',') .. ']')
 return results`,
 )
 
-/** What is remembered of services. KEYS the keys of their health. Returns for each a flat list of fields and values. */
+/**
+ * What is remembered of services. KEYS meta, and the keys of their health. Returns the newest entry, and for each a flat list of fields and
+ * values, or the kind of a key that is no hash.
+ */
 export const readHealthScript = script(`
-local found = {}
-for _, health in ipairs(KEYS) do found[#found + 1] = redis.call('HGETALL', health) end
+local found = { whole(meta(KEYS[1], 'head')) }
+for i = 2, #KEYS do
+  found[i] = is(KEYS[i], 'hash') and redis.call('HGETALL', KEYS[i]) or redis.call('TYPE', KEYS[i]).ok
+end
 return found`)
 
 /**
@@ -99,10 +122,12 @@ export const seedScript = script(`
 local key, replica = KEYS[1], ARGV[1]
 local now = math.floor(micros() / 1000)
 local seeded = redis.call('HGET', key, 'seeded')
-if seeded == 'done' then return 0 end
 if seeded then
   local by, at = string.match(seeded, '^(%S+) (%d+)$')
-  if by ~= replica and now - tonumber(at) < 30000 then return 2 end
+  at = number(at)
+  -- Also where something else wrote it: then nobody knows that the store was lost.
+  if not at then return 0 end
+  if by ~= replica and now - at < 30000 then return 2 end
 end
 redis.call('HSET', key, 'seeded', replica .. ' ' .. whole(now), 'after_id', ARGV[2], 'after_at', ARGV[3])
 redis.call('HSETNX', key, 'created', ARGV[3])

@@ -2,10 +2,13 @@ import type { Clock } from '../clock.ts'
 import { inKnownWords } from '../domain/transition.ts'
 import type { SharedLog } from '../monitor/earlier-log.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
+import type { Reply } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
-import { type RedisStore, readDrains } from '../store/redis.ts'
+import type { RedisStore } from '../store/redis.ts'
+import { readDrains } from '../store/redis-kept.ts'
 import { mergeScript } from '../store/redis-scripts.ts'
 import type { Kept, Stored } from '../store/store.ts'
+import type { UnreadableEntries } from '../store/unreadable.ts'
 import { seededScript, seedScript } from './health-script.ts'
 import type { Link } from './link.ts'
 import { portion } from './portions.ts'
@@ -21,6 +24,8 @@ export type JoinParts = {
   readonly sharedRegistry: SharedRegistry
   /** When this process began, an instant of the clock. */
   readonly startedAt: number
+  /** Is told of what the store keeps and cannot be read. */
+  readonly unreadable: UnreadableEntries
   /** Tells the store that this replica runs. */
   readonly beat: () => Promise<Stored<null>>
 }
@@ -36,7 +41,7 @@ export async function bringTogether(
   parts: JoinParts,
   { isAlone, isFirst, newsAfter }: { isAlone: boolean; isFirst: boolean; newsAfter: number },
 ): Promise<Stored<string[]>> {
-  const { link, keys, store, clock, log, sharedRegistry } = parts
+  const { link, keys, store, clock, log } = parts
   const merged = await merge(parts)
   if (!merged.ok) return merged
   const seeded = await seed(parts)
@@ -49,16 +54,35 @@ export async function bringTogether(
   if (!drains.ok) return drains
   await parts.beat()
   // Before the log: what goes for this was told by who saw it go, and this replica, which is alone until it has joined, tells it once more.
-  const unread = await sharedRegistry.restore(kept.value.registrations, readDrains(drains.value))
+  const unread = await restore(parts, kept.value, drains.value)
   const since = seeded.value === 'nobody' ? newsAfter : Number.POSITIVE_INFINITY
   if (!isToldElsewhere) log.replace(readShared(kept.value, clock), since)
   return { ok: true, value: unread }
 }
 
+/** Puts what the store keeps of the registry in force. Resolves with what cannot be read, as sentences. */
+function restore({ sharedRegistry, unreadable, keys }: JoinParts, kept: Kept, drains: Reply): Promise<string[]> {
+  unreadable.replace('kept', kept.unreadable ?? [])
+  const isUnreadable = (name: string) => unreadable.whyRegistration(name) !== null
+  return sharedRegistry.restore(kept.registrations, readDrains(drains, keys.drained).read, isUnreadable)
+}
+
+/** Reads the registry and the log of transitions anew. */
+export async function rereadStore(parts: JoinParts, newsAfter: number): Promise<Stored<null>> {
+  const loaded = await parts.store.load()
+  if (!loaded.ok) return loaded
+  const drains = await parts.link.send(['HGETALL', parts.keys.drained])
+  if (!drains.ok) return drains
+  await restore(parts, loaded.value, drains.value)
+  parts.log.replace(readShared(loaded.value, parts.clock), newsAfter)
+  return done
+}
+
 /** Reads the log of transitions anew. */
-export async function loadLog({ store, log, clock }: JoinParts, newsAfter: number): Promise<Stored<null>> {
+export async function loadLog({ store, log, clock, unreadable }: JoinParts, newsAfter: number): Promise<Stored<null>> {
   const loaded = await store.load()
   if (!loaded.ok) return loaded
+  unreadable.replace('kept', loaded.value.unreadable ?? [])
   log.replace(readShared(loaded.value, clock), newsAfter)
   return done
 }

@@ -1,4 +1,10 @@
 import { script } from '../redis/script.ts'
+import { shardCount } from './shards.ts'
+
+/** How far ahead of Redis's clock a lease or member may last beyond what it was given, in milliseconds: that clock may have been set back. */
+const setBackMs = 600_000
+/** How many unreadable entries are told of at once. */
+const mostOdd = 1000
 
 /**
  * Membership, renewal, release and acquisition of all shards, in one round trip, on Redis's clock. KEYS meta stream members leases offers
@@ -6,58 +12,93 @@ import { script } from '../redis/script.ts'
  * packed files that the replica reads.
  *
  * A lease is "token owner until"; its token stays when nobody owns it. An owner is "-" then. A member is "until attempt", and "until attempt -"
- * once it is none, for as long as a renewal of it may be under way. Returns now
+ * once it is none, for as long as a renewal of it may be under way. Entries that are written otherwise, or that last for far longer than any
+ * replica was granted, count as absent. They stay as they are, but for those that a replica writes anew with every renewal. Returns now
  * in microseconds; the members; those of them that have not renewed for half a lease; shard, owner and token of each that is owned; the newest entry; how long until the first other member is given up, or -1;
  * the digest of the file loaded last; whether what this replica's file defines is there, in each form that is needed (1|0); a flat list of replicas
- * and the shards they decline; and whether a member reads files as text alone (1|0). Nothing when the renewal came after a later one.
+ * and the shards they decline; whether a member reads files as text alone (1|0); and a flat list of the keys and fields that cannot be read. Nothing
+ * when the renewal came after a later one.
  */
 export const renewScript = script(`
 local key, stream, members, leases, offers, files, declined, packed, reads = unpack(KEYS)
 local id, attempt, lease, isMember = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
 local loadedAt, digest, declines, form = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local problem = wrong('hash', members, leases) or wrong('stream', stream)
+if problem then return problem end
 local exactly = micros()
 local now = math.floor(exactly / 1000)
+local latest = now + 2 * lease + ${setBackMs}
 local isNews, nextExpiry = false, -1
 
-local live, late, wasMember = {}, {}, false
+local odd = {}
+local function skip(where, field)
+  if #odd < ${2 * mostOdd} then
+    odd[#odd + 1] = where
+    odd[#odd + 1] = field
+  end
+end
+
+-- The fields of a hash; none where the key is of another kind, which only some can be without harm.
+local function all(where)
+  if is(where, 'hash') then return redis.call('HGETALL', where) end
+  skip(where, '')
+  return {}
+end
+local function set(where, field, value)
+  if is(where, 'hash') then redis.call('HSET', where, field, value) end
+end
+local function drop(where, field)
+  if is(where, 'hash') then redis.call('HDEL', where, field) end
+end
+
+local live, late, alive, wasMember = {}, {}, {}, false
 local mine = redis.call('HGET', members, id)
-if mine and attempt <= tonumber(string.match(mine, '^%d+ (%d+)')) then return {} end
-local all = redis.call('HGETALL', members)
-for i = 1, #all, 2 do
-  local member = all[i]
-  local untilTime, gone = string.match(all[i + 1], '^(%d+) %d+(.*)$')
-  untilTime = tonumber(untilTime)
+local before = mine and number(string.match(mine, '^%d+ (%d+)'))
+-- Only a few are ever under way.
+if before and attempt <= before and before - attempt < 1000 then return {} end
+local found = redis.call('HGETALL', members)
+for i = 1, #found, 2 do
+  local member = found[i]
+  local untilTime, gone = string.match(found[i + 1], '^(%d+) %d+(.*)$')
+  untilTime = number(untilTime)
   if member == id then
-    wasMember = gone == ''
+    wasMember = untilTime ~= nil and gone == ''
+  elseif not untilTime or untilTime > latest or not string.find(member, '^[%w._%-]+$') or member == '-' then
+    skip(members, member)
   elseif untilTime <= now then
     redis.call('HDEL', members, member)
-    redis.call('HDEL', offers, member)
-    redis.call('HDEL', declined, member)
-    redis.call('HDEL', reads, member)
+    drop(offers, member)
+    drop(declined, member)
+    drop(reads, member)
     if gone == '' then isNews = true end
-  elseif gone == '' then
-    live[#live + 1] = member
-    if untilTime - now < lease / 2 then late[#late + 1] = member end
-    if nextExpiry < 0 or untilTime - now < nextExpiry then nextExpiry = untilTime - now end
+  else
+    alive[member] = true
+    if gone == '' then
+      live[#live + 1] = member
+      if untilTime - now < lease / 2 then late[#late + 1] = member end
+      if nextExpiry < 0 or untilTime - now < nextExpiry then nextExpiry = untilTime - now end
+    end
   end
 end
 if isMember then
   redis.call('HSET', members, id, whole(now + lease) .. ' ' .. whole(attempt))
-  redis.call('HSET', offers, id, loadedAt .. ' ' .. digest)
+  set(offers, id, loadedAt .. ' ' .. digest)
   live[#live + 1] = id
+  alive[id] = true
 elseif wasMember then
   redis.call('HSET', members, id, whole(now + lease) .. ' ' .. whole(attempt) .. ' -')
-  redis.call('HDEL', offers, id)
+  drop(offers, id)
 end
-if isMember then redis.call('HSET', reads, id, form) else redis.call('HDEL', reads, id) end
+if isMember then set(reads, id, form) else drop(reads, id) end
 -- A member of a version that reads the text alone says nothing of that.
-local needsText = false
-for _, member in ipairs(live) do
+local needsText = not is(reads, 'hash')
+if needsText then skip(reads, '') end
+for _, member in ipairs(needsText and {} or live) do
   if redis.call('HGET', reads, member) ~= form then needsText = true end
 end
 if not isMember then declines = '' end
-if declines ~= (redis.call('HGET', declined, id) or '') then
-  if declines == '' then redis.call('HDEL', declined, id) else redis.call('HSET', declined, id, declines) end
+if is(declined, 'hash') and declines ~= (redis.call('HGET', declined, id) or '') then
+  if declines == '' then drop(declined, id) else set(declined, id, declines) end
   isNews = true
 end
 if isMember ~= wasMember then isNews = true end
@@ -65,22 +106,32 @@ if isMember ~= wasMember then isNews = true end
 local wanted = {}
 for shard in string.gmatch(ARGV[5], '%d+') do wanted[shard] = true end
 local known, owners, changes = {}, {}, {}
-all = redis.call('HGETALL', leases)
-for i = 1, #all, 2 do
-  local shard = all[i]
-  local token, owner, untilTime = string.match(all[i + 1], '^(%d+) (%S+) (%d+)$')
-  known[shard] = tonumber(token)
-  if owner == id and not wanted[shard] then
-    changes[#changes + 1] = shard
-    changes[#changes + 1] = token .. ' - 0'
-    isNews = true
-  elseif owner ~= '-' and owner ~= id and tonumber(untilTime) > now then
-    wanted[shard] = nil
-    owners[#owners + 1] = shard
-    owners[#owners + 1] = owner
-    owners[#owners + 1] = token
-  elseif owner == id then
-    wanted[shard] = token
+found = redis.call('HGETALL', leases)
+for i = 1, #found, 2 do
+  local shard = found[i]
+  local token, owner, untilTime = string.match(found[i + 1], '^(%d+) (%S+) (%d+)$')
+  token, untilTime = number(token), number(untilTime)
+  local isShard = string.find(shard, '^%d%d?%d?$') and tonumber(shard) < ${shardCount}
+  if not isShard or not token or not untilTime then
+    skip(leases, shard)
+  else
+    known[shard] = token
+    if untilTime > latest then
+      skip(leases, shard)
+      untilTime = 0
+    end
+    if owner == id and not wanted[shard] then
+      changes[#changes + 1] = shard
+      changes[#changes + 1] = whole(token) .. ' - 0'
+      isNews = true
+    elseif owner ~= '-' and owner ~= id and untilTime > now then
+      wanted[shard] = nil
+      owners[#owners + 1] = shard
+      owners[#owners + 1] = owner
+      owners[#owners + 1] = whole(token)
+    elseif owner == id then
+      wanted[shard] = whole(token)
+    end
   end
 end
 for shard, held in pairs(wanted) do
@@ -93,32 +144,60 @@ for shard, held in pairs(wanted) do
 end
 if #changes > 0 then redis.call('HSET', leases, unpack(changes)) end
 
--- The file loaded last counts, of those that live replicas have; the others' are forgotten.
+-- The file loaded last counts, of those that live replicas have; the others' are forgotten. An offer of no member counts only where its file is
+-- there: nobody would ever send another.
 local newestAt, newest, used = 0, '', {}
-all = redis.call('HGETALL', offers)
-for i = 1, #all, 2 do
-  local at, one = string.match(all[i + 1], '^(%S+) (%S+)$')
-  used[one] = true
-  at = tonumber(at)
-  if at > newestAt or (at == newestAt and one > newest) then newestAt, newest = at, one end
+local hasFiles, hasPacked = is(files, 'hash'), is(packed, 'hash')
+if not hasFiles then skip(files, '') end
+if not hasPacked then skip(packed, '') end
+local function hasFile(one)
+  return (hasPacked and redis.call('HEXISTS', packed, one) == 1) or (hasFiles and redis.call('HEXISTS', files, one) == 1)
+end
+found = all(offers)
+for i = 1, #found, 2 do
+  local at, one = string.match(found[i + 1], '^(%S+) (%S+)$')
+  at = number(at)
+  if not at then
+    skip(offers, found[i])
+  else
+    used[one] = true
+    if not alive[found[i]] and not hasFile(one) then
+      skip(offers, found[i])
+    elseif at > newestAt or (at == newestAt and one > newest) then
+      newestAt, newest = at, one
+    end
+  end
 end
 if isNews then
-  for _, one in ipairs(redis.call('HKEYS', packed)) do
+  for _, one in ipairs(hasPacked and redis.call('HKEYS', packed) or {}) do
     if not used[one] then redis.call('HDEL', packed, one) end
   end
-  for _, one in ipairs(redis.call('HKEYS', files)) do
+  for _, one in ipairs(hasFiles and redis.call('HKEYS', files) or {}) do
     if not used[one] or not needsText then redis.call('HDEL', files, one) end
   end
   -- An older version gives a member up without this.
-  for _, member in ipairs(redis.call('HKEYS', reads)) do
+  for _, member in ipairs(is(reads, 'hash') and redis.call('HKEYS', reads) or {}) do
     if redis.call('HEXISTS', members, member) == 0 then redis.call('HDEL', reads, member) end
   end
   push(stream, key, 'members')
 end
-local hasOwn = redis.call('HEXISTS', packed, digest) == 1 and not (needsText and redis.call('HEXISTS', files, digest) == 0)
+
+local declining = {}
+found = all(declined)
+for i = 1, #found, 2 do
+  if not string.find(found[i + 1], '^%d[%d,]*$') then
+    skip(declined, found[i])
+  else
+    declining[#declining + 1] = found[i]
+    declining[#declining + 1] = found[i + 1]
+  end
+end
+-- A key of another kind takes nothing, so there is nothing to send.
+local hasOwn = (not hasPacked or redis.call('HEXISTS', packed, digest) == 1)
+  and (not needsText or not hasFiles or redis.call('HEXISTS', files, digest) == 1)
 return {
-  whole(exactly), live, late, owners, whole(meta(key, 'head')), nextExpiry, newest, hasOwn and 1 or 0,
-  redis.call('HGETALL', declined), needsText and 1 or 0,
+  whole(exactly), live, late, owners, whole(meta(key, 'head')), nextExpiry, newest, hasOwn and 1 or 0, declining,
+  needsText and 1 or 0, odd,
 }`)
 
 /**
@@ -126,7 +205,8 @@ return {
  * no replica needs it.
  */
 export const offerScript = script(`
-redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
-if ARGV[3] ~= '' then redis.call('HSET', KEYS[4], ARGV[1], ARGV[3]) end
+-- A key that something else wrote as another type stays as it is.
+if is(KEYS[3], 'hash') then redis.call('HSET', KEYS[3], ARGV[1], ARGV[2]) end
+if ARGV[3] ~= '' and is(KEYS[4], 'hash') then redis.call('HSET', KEYS[4], ARGV[1], ARGV[3]) end
 push(KEYS[2], KEYS[1], 'members')
 return 0`)

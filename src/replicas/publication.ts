@@ -1,5 +1,8 @@
+import { z } from 'zod'
+import { readCount } from '../domain/stored-values.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Reply } from '../redis/connection.ts'
+import { pairs } from '../store/redis-kept.ts'
 import { parseJson } from './parse.ts'
 
 /** What was found of one service, to be taken whole or not at all. */
@@ -48,10 +51,12 @@ export function writeUpdate(update: Update, toEpoch: (instant: number) => number
 
 /** What the script answers. */
 export function readPublished(reply: Reply): Published {
-  const [version, ...verdicts] = reply as readonly [string, ...number[]]
+  const [version, ...verdicts] = PublishReply.parse(reply)
   const names: Verdict[] = ['fenced', 'overtaken', 'taken']
   return { version: Number(version), verdicts: verdicts.map((verdict) => names[verdict + 1] ?? 'fenced') }
 }
+
+const PublishReply = z.tuple([z.string()], z.int())
 
 /** What is remembered of one service, by field, as parsed JSON. */
 export type Fields = readonly (readonly [field: string, memory: unknown])[]
@@ -59,14 +64,45 @@ export type Fields = readonly (readonly [field: string, memory: unknown])[]
 /** What a replica published: of each service, what it remembers. */
 export type Records = readonly (readonly [service: string, fields: Fields])[]
 
-/** What is kept of one service, by field, from a flat list of fields and values. What cannot be read has a version and no memory. */
-export function readKeptHealth(reply: Reply): Map<string, { version: number; memory: unknown }> {
-  const flat = (reply ?? []) as readonly string[]
-  const kept = new Map<string, { version: number; memory: unknown }>()
-  for (let i = 0; i < flat.length; i += 2) {
-    const value = flat[i + 1] as string
-    const space = value.indexOf(' ')
-    kept.set(flat[i] as string, { version: Number(value.slice(0, space)), memory: parseJson(value.slice(space + 1)) })
-  }
+/** Reads what a replica published, as parsed JSON; null where it is something else. What is remembered is read later, by itself. */
+export function readRecords(written: unknown): Records | null {
+  return Array.isArray(written) && written.every(isRecord) ? written : null
+}
+
+function isRecord(written: unknown): boolean {
+  if (!Array.isArray(written)) return false
+  const [service, fields] = written
+  return typeof service === 'string' && Array.isArray(fields) && fields.every(isField)
+}
+
+function isField(written: unknown): boolean {
+  return Array.isArray(written) && typeof written[0] === 'string' && written.length >= 2
+}
+
+/** What is kept of one service, by field. */
+export type KeptHealth = ReadonlyMap<string, KeptField>
+export type KeptField = { readonly version: number; readonly memory: unknown }
+
+/** How far a version may be ahead of the newest entry, as the script to publish has it. */
+const mostAhead = 3_600_000
+
+/**
+ * Reads what is kept of one service from a flat list of fields and values; a text instead says of which other kind its key is. What cannot be read has
+ * no memory. A version that no entry of the stream can have had is 0, as the script to publish reads it. `newest` is the newest entry.
+ */
+export function readKeptHealth(reply: Reply, newest: number): KeptHealth | string {
+  if (typeof reply === 'string') return reply
+  const kept = new Map<string, KeptField>()
+  for (const [field, text] of pairs(reply)) kept.set(field, readKeptField(text, newest))
   return kept
+}
+
+/** Reads what is kept under one field. */
+export function readKeptField(text: string, newest: number): KeptField {
+  const [whole = '', digits] = /^(\d+) /.exec(text) ?? []
+  const version = readCount(digits) ?? 0
+  return {
+    version: version <= newest + mostAhead ? version : 0,
+    memory: whole === '' ? undefined : parseJson(text.slice(whole.length)),
+  }
 }

@@ -3,14 +3,14 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { ServiceMemory, TargetMemory, WatchedService, WatchedTarget } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
 import type { Links } from './links.ts'
-import { readService } from './memory.ts'
+import { isUnreadable, readService } from './memory.ts'
 import { firstPortion } from './portions.ts'
+import type { KeptHealth } from './publication.ts'
 
 /** How soon what could not be read is read again, in milliseconds. */
 const retryMs = 500
 
-/** What is kept of one service, by field: a target's name, or empty for the service itself. */
-export type KeptHealth = ReadonlyMap<string, { readonly version: number; readonly memory: unknown }>
+export type { KeptHealth }
 
 /** Reads what the store keeps of services: of those that are new here, and of those that this replica had wrong. */
 export type Recall = {
@@ -35,11 +35,22 @@ export type RecallParts = {
   readonly read: (services: readonly string[]) => Promise<readonly KeptHealth[] | null>
   /** Returns what is remembered of a target by its name; null where another layout of it was written. */
   readonly readMemory: (written: unknown, target: string) => TargetMemory | null
+  /** What is kept of a service under a field, and cannot be read. */
+  readonly onUnreadable?: (service: string, field: string) => void
   /** What others remember of these is known from now on. */
   readonly onRead: (services: readonly WatchedService[]) => void
 }
 
-export function createRecall({ monitor, clock, assignment, links, read, readMemory, onRead }: RecallParts): Recall {
+export function createRecall({
+  monitor,
+  clock,
+  assignment,
+  links,
+  read,
+  readMemory,
+  onUnreadable = () => {},
+  onRead,
+}: RecallParts): Recall {
   const wanted = new Set<WatchedService>()
   let reading: Promise<boolean> | null = null
   let retrying: NodeJS.Timeout | undefined
@@ -61,7 +72,7 @@ export function createRecall({ monitor, clock, assignment, links, read, readMemo
       const watched = chosen.filter(isWatched)
       for (const [index, service] of chosen.entries()) {
         if (!watched.includes(service)) continue
-        adopt(service, kept[index] ?? new Map())
+        adopt(service, leaveOutUnreadable(service.service.name, kept[index] ?? new Map()))
         assignment.setRead(service.service.name, true)
       }
       onRead(watched)
@@ -79,6 +90,14 @@ export function createRecall({ monitor, clock, assignment, links, read, readMemo
   function unread(service: WatchedService): void {
     assignment.setRead(service.service.name, false)
     wanted.add(service)
+  }
+
+  /** What cannot be read has its version, from which the next outcome goes on, and no memory. */
+  function leaveOutUnreadable(service: string, kept: KeptHealth): KeptHealth {
+    const odd = [...kept].filter(([field, { memory }]) => isUnreadable(field, memory))
+    if (odd.length === 0) return kept
+    for (const [field] of odd) onUnreadable(service, field)
+    return new Map([...kept, ...odd.map(([field, { version }]) => [field, { version, memory: undefined }] as const)])
   }
 
   /** Takes in what is kept of a service, but for what this replica found out since. */

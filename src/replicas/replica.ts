@@ -7,10 +7,12 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { createSignal, type Signal } from '../monitor/signal.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
+import type { Reply } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { Registrations } from '../registrar/registrations.ts'
 import type { RedisStore } from '../store/redis.ts'
 import type { Retention } from '../store/store.ts'
+import { createUnreadableEntries, placeIn, type UnreadableEntries, type UnreadableEntry } from '../store/unreadable.ts'
 import type { Assignment } from './assignment.ts'
 import { followDeclinedShards } from './declined-shards.ts'
 import { firstOf } from './feed.ts'
@@ -20,6 +22,9 @@ import { beatHeart, beatMs } from './heartbeat.ts'
 import { createIntake } from './intake.ts'
 import { bringTogether, type JoinParts } from './join.ts'
 import type { Link, Session } from './link.ts'
+import { isUnreadable } from './memory.ts'
+import { readKeptField } from './publication.ts'
+import { createRecheck } from './recheck.ts'
 import { createRenewals, type Renewals } from './renewals.ts'
 import { createRequests } from './requests.ts'
 import { shardOf } from './shards.ts'
@@ -47,6 +52,12 @@ const retryMs = 500
 const giveBackMs = 3000
 /** How long giving back the leases may take, in milliseconds. */
 const releaseMs = 1500
+
+/** An entry of the stream that cannot be read, until the stream has it no longer. */
+function streamEntry(stream: string, entry: number, why: string): UnreadableEntry {
+  const command = ['XRANGE', stream, `${entry}`, `${entry}`]
+  return { place: placeIn(stream, String(entry)), why, probe: { command, isSame: (reply) => firstOf(reply) === entry } }
+}
 
 /** One of several Portholes that share the work. */
 export type Replica = {
@@ -84,14 +95,16 @@ export type ReplicaParts = {
   readonly apply: (file: SharedFile) => Promise<void>
   /** Is told of transitions found while there was nobody to share them with. */
   readonly alone: Signal<Transition>
+  /** Is told of what the store keeps and cannot be read. */
+  readonly unreadable?: UnreadableEntries
 }
 
 export function createReplica(parts: ReplicaParts): Replica {
   const { id, link, keys, store, clock, assignment, monitor, loop, log, registry, registrations, alone } = parts
-  const { pauses = noPauses } = parts
+  const { pauses = noPauses, unreadable = createUnreadableEntries() } = parts
   const news = createSignal<ReplicaNews>()
   const onForeign = (word: ForeignWord) => news.emit({ kind: 'foreign', word })
-  const requests = createRequests({ id, link, keys, clock, retention: parts.retention })
+  const requests = createRequests({ id, link, keys, clock, retention: parts.retention, unreadable })
   const sharedRegistry = createSharedRegistry({ registrations, registry })
   const files = createFileOffers({
     link,
@@ -104,6 +117,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     onSettled: noteRead,
     onProblem: (problem) => news.emit({ kind: 'unread', problem }),
     onForeign,
+    unreadable,
   })
   const renewals = createRenewals({
     id,
@@ -127,20 +141,42 @@ export function createReplica(parts: ReplicaParts): Replica {
   const tokenOf = (shard: number) => leases.tokenOf(shard, clock.now())
   const { publish, readHealth: read } = requests
   const onFenced = () => void renewals.renew()
-  const sharing = createSharing({ monitor, clock, assignment, alone, tokenOf, publish, read, onFenced, onForeign })
+  const onUnreadable = (service: string, field: string) => {
+    const key = keys.health(service)
+    const isSame = (reply: Reply) => typeof reply === 'string' && isUnreadable(field, readKeptField(reply, 0).memory)
+    const why = 'no replica writes such a health'
+    unreadable.note('health', { place: placeIn(key, field), why, probe: { command: ['HGET', key, field], isSame } })
+  }
+  const sharing = createSharing({
+    monitor,
+    clock,
+    assignment,
+    alone,
+    tokenOf,
+    publish,
+    read,
+    onFenced,
+    onUnreadable,
+    onForeign,
+  })
   const startedAt = clock.now()
   const beat = () => beatHeart({ store, clock, pauses, leastTrustMs: monitor.leastTrustMs })
-  const joinParts: JoinParts = { id, link, keys, store, clock, log, sharedRegistry, startedAt, beat }
+  const joinParts: JoinParts = { id, link, keys, store, clock, log, sharedRegistry, startedAt, beat, unreadable }
   const intake = createIntake({
     id,
     joinParts,
     log,
     sharing,
     onMembers: () => void renewals.renew(),
-    onProblem: (problem) => news.emit({ kind: 'unread', problem }),
+    onBroken: (error) => {
+      reportBug(error)
+      session?.close()
+    },
+    onUnreadable: (entry, why) => unreadable.note('stream', streamEntry(keys.stream, entry, why)),
     onForeign,
     onTaken: noteTaken,
   })
+  const recheck = createRecheck({ link, keys, unreadable, sharedRegistry })
   const { promise: settled, resolve: settle } = Promise.withResolvers<void>()
 
   /** What others know is known here. */
@@ -165,6 +201,11 @@ export function createReplica(parts: ReplicaParts): Replica {
     if (isReady && clock.now() >= wholeFrom) registry.load.finish()
   }
 
+  /** What comes from the store is checked before it is used, so an exception there is a bug. */
+  function reportBug({ stack }: Error): void {
+    news.emit({ kind: 'unread', problem: `what the store said could not be taken in, which is a bug: ${stack}` })
+  }
+
   /** Learns what the others know, and becomes one of them. A string says why it could not. */
   async function join({ feed }: Session): Promise<string | null> {
     // Not a member yet, as it has to know first what others found; but it hears who they are, and what time it is.
@@ -177,7 +218,6 @@ export function createReplica(parts: ReplicaParts): Replica {
     const isAlone = grant.members.every((member) => member === id)
     const together = await bringTogether(joinParts, { isAlone, isFirst, newsAfter: intake.lastShared() })
     if (!together.ok) return together.failure
-    for (const problem of together.value) news.emit({ kind: 'unread', problem })
     const oldest = await link.send(['XRANGE', keys.stream, '-', '+', 'COUNT', '1'])
     if (!oldest.ok) return oldest.failure
     wholeFrom = Math.min(clock.fromEpoch(firstOf(oldest.value)), clock.now()) + giveBackMs
@@ -214,8 +254,9 @@ export function createReplica(parts: ReplicaParts): Replica {
       over.catch(() => undefined)
       return (await join(opened)) ?? (await over)
     } catch (error) {
-      if (error instanceof SyntaxError) return `the store keeps something that cannot be read: ${error.message}`
-      throw error
+      // It costs this replica its connection, and the others nothing.
+      reportBug(error as Error)
+      return `what the store said could not be taken in: ${(error as Error).message}`
     } finally {
       opened.feed.close()
       opened.close()
@@ -235,6 +276,11 @@ export function createReplica(parts: ReplicaParts): Replica {
       isReady = false
       await sleep(retryMs, undefined, { ref: false })
     }
+  }
+
+  /** Reads the store anew where somebody mended what could not be read. */
+  async function lookAgain(): Promise<void> {
+    if ((await recheck.look()) && isReady) await intake.reread()
   }
 
   function goSoloIfAlone(): void {
@@ -285,6 +331,7 @@ export function createReplica(parts: ReplicaParts): Replica {
       void stayConnected()
       const beatIfReady = () => {
         if (isReady) void beat()
+        if (isReady) void lookAgain()
       }
       timers.push(setInterval(goSoloIfAlone, watchMs), setInterval(beatIfReady, beatMs))
       return settled

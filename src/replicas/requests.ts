@@ -1,14 +1,23 @@
+import { z } from 'zod'
 import type { Reply } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
+import { keyOf } from '../store/redis-kept.ts'
 import type { Retention } from '../store/store.ts'
+import { createUnreadableEntries, placeIn, type UnreadableEntries, type UnreadableEntry } from '../store/unreadable.ts'
 import type { NewestFile } from './file-offers.ts'
 import { publishScript, readHealthScript } from './health-script.ts'
 import { renewScript } from './lease-script.ts'
 import { type Grant, leaseMs, type Renewal, readGrant } from './leases.ts'
 import type { Link } from './link.ts'
 import { packedForm } from './packed-file.ts'
-import { type Published, readKeptHealth, readPublished, type Update, writeUpdate } from './publication.ts'
-import type { KeptHealth } from './recall.ts'
+import {
+  type KeptHealth,
+  type Published,
+  readKeptHealth,
+  readPublished,
+  type Update,
+  writeUpdate,
+} from './publication.ts'
 import type { Declined } from './shards.ts'
 import type { SharedClock } from './shared-clock.ts'
 
@@ -29,13 +38,18 @@ export function createRequests({
   keys,
   clock,
   retention,
+  unreadable = createUnreadableEntries(),
 }: {
   id: string
   link: Pick<Link, 'run'>
   keys: Keys
   clock: SharedClock
   retention: Retention
+  /** Is told of entries that cannot be read. */
+  unreadable?: UnreadableEntries
 }): Requests {
+  const { note: onUnreadable } = unreadable
+  const onOddLeases = (entries: readonly UnreadableEntry[]) => unreadable.replace('leases', entries)
   const { meta, stream, members, leases, offers, files, declined: declinedKey, packed, reads, transitions, last } = keys
 
   return {
@@ -55,28 +69,21 @@ export function createRequests({
       const on = [meta, stream, members, leases, offers, files, declinedKey, packed, reads]
       const answer = await link.run(renewScript, on, input)
       if (!answer.ok) return null
-      const [micros, live, late, owned, entry, nextExpiry, newest, hasOwn, declining, needsText] =
-        answer.value as readonly Reply[]
       // It came after a later one.
-      if (micros === undefined) return null
+      if (Array.isArray(answer.value) && answer.value.length === 0) return null
+      const [micros, live, late, owned, entry, nextExpiry, newest, hasOwn, declining, needsText, odd] = RenewReply.parse(
+        answer.value,
+      )
+      onOddLeases(odd.flatMap((key, i) => (i % 2 === 0 ? [oddLease(key, odd[i + 1] ?? '')] : [])))
       clock.align(sentAt, clock.now(), Number(micros) / 1000)
-      const flat = owned as readonly string[]
       const owners = Array.from(
-        { length: flat.length / 3 },
-        (_, i) => [Number(flat[3 * i]), flat[3 * i + 1] as string, Number(flat[3 * i + 2])] as const,
+        { length: Math.floor(owned.length / 3) },
+        (_, i) => [Number(owned[3 * i]), owned[3 * i + 1] as string, Number(owned[3 * i + 2])] as const,
       )
       const nextExpiryMs = Number(nextExpiry) < 0 ? null : Number(nextExpiry)
       return {
-        grant: readGrant(
-          id,
-          live as readonly string[],
-          owners,
-          Number(entry),
-          nextExpiryMs,
-          late as readonly string[],
-          readDeclined(declining as readonly string[]),
-        ),
-        file: { digest: String(newest), hasOwn: hasOwn === 1, needsText: needsText === 1 },
+        grant: readGrant(id, live, owners, Number(entry), nextExpiryMs, late, readDeclined(declining)),
+        file: { digest: newest, hasOwn: hasOwn === 1, needsText: needsText === 1 },
       }
     },
     async publish(updates) {
@@ -86,10 +93,27 @@ export function createRequests({
       return answer.ok ? readPublished(answer.value) : null
     },
     async readHealth(services) {
-      const answer = await link.run(readHealthScript, services.map(keys.health), [])
-      return answer.ok ? (answer.value as readonly Reply[]).map(readKeptHealth) : null
+      const answer = await link.run(readHealthScript, [meta, ...services.map(keys.health)], [])
+      if (!answer.ok) return null
+      const [newest, ...found] = answer.value as readonly Reply[]
+      return found.map((reply, at) => {
+        const kept = readKeptHealth(reply, Number(newest))
+        if (typeof kept !== 'string') return kept
+        onUnreadable('health', keyOf(keys.health(services[at] ?? ''), 'hash'))
+        return new Map()
+      })
     },
   }
+}
+
+/** What the script of leases answers; see there. */
+const texts = z.array(z.string())
+const RenewReply = z.tuple([z.string(), texts, texts, texts, z.string(), z.int(), z.string(), z.int(), texts, texts])
+
+/** A key and a field of leases, members and files that the script cannot read. */
+function oddLease(key: string, field: string): UnreadableEntry {
+  if (field === '') return { place: placeIn(key), why: 'the key holds a value of another type' }
+  return { place: placeIn(key, field), why: 'no replica writes such a value, so it counts as absent' }
 }
 
 /** Reads a flat list of replicas and shards ("4,5"). */

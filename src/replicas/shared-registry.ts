@@ -1,6 +1,8 @@
+import { isServiceName } from '../domain/service.ts'
+import { isEpochMs, readCount, readNumber } from '../domain/stored-values.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { expiryOf, type Registered, type Registrations } from '../registrar/registrations.ts'
-import type { Drain } from '../store/redis.ts'
+import type { Drain } from '../store/redis-kept.ts'
 import type { KeptRegistration } from '../store/store.ts'
 
 const kinds: readonly string[] = ['put', 'renewed', 'expired', 'removed', 'drained']
@@ -16,18 +18,23 @@ type WrittenTtl = number | 'expired' | ''
 export type SharedRegistry = {
   /** Whether entries of a kind say something of the registry. */
   takes(kind: string): boolean
-  /** Takes in an entry of the stream. Returns what is wrong with it, as a sentence; null when nothing is. */
+  /** Returns why such an entry says nothing that can be read, as a clause; null where it does. A definition is read when it is taken in. */
+  whyUnreadable(kind: string, fields: ReadonlyMap<string, string>): string | null
+  /** Takes in an entry of the stream that can be read. Returns what is wrong with its definition, as a sentence; null when nothing is. */
   take(kind: string, fields: ReadonlyMap<string, string>): string | null
   /** All that is known, as the store takes it to bring both together: kind, name, revision, value and time to live of each. */
   written(): [kind: string, name: string, revision: number, value: string | number, ttl: WrittenTtl][]
   /**
    * Puts what the store keeps in force, once both were brought together, some at a time: until that is done nothing else is to be taken
-   * in. Resolves with what cannot be read, as sentences.
+   * in. What is known of a registration that `isUnreadable` in the store stays known. Resolves with what cannot be read, as sentences.
    */
   restore(
     registrations: readonly KeptRegistration[],
     drains: readonly (readonly [name: string, Drain])[],
+    isUnreadable?: (name: string) => boolean,
   ): Promise<string[]>
+  /** The text under which a registration is kept, as it was last known; null where it is not known. */
+  textOf(name: string): string | null
 }
 
 export function createSharedRegistry({
@@ -67,9 +74,11 @@ export function createSharedRegistry({
 
   return {
     takes: (kind) => kinds.includes(kind),
+    whyUnreadable,
     take(kind, fields) {
       const text = (field: string) => fields.get(field) ?? ''
-      const [name, revision] = [text('name'), Number(text('revision'))]
+      const name = text('name')
+      const revision = Number(text('revision'))
       if (kind === 'renewed') registrations.renew(name)
       if (kind === 'put' && note(name, revision, text('definition')))
         return registrations.adopt({ name, revision, definition: text('definition') })
@@ -96,8 +105,12 @@ export function createSharedRegistry({
         '',
       ]),
     ],
-    restore(kept, keptDrains) {
-      for (const name of [...known.keys()]) if (!removed.has(name)) known.delete(name)
+    textOf(name) {
+      const one = known.get(name)
+      return one === undefined || one.definition === null ? null : `${one.revision} ${one.definition}`
+    },
+    restore(kept, keptDrains, isUnreadable = () => false) {
+      for (const name of [...known.keys()]) if (!removed.has(name) && !isUnreadable(name)) known.delete(name)
       for (const { name, revision, definition } of kept) note(name, revision, definition)
       drains.clear()
       for (const [name, drain] of keptDrains) drains.set(name, drain)
@@ -105,6 +118,16 @@ export function createSharedRegistry({
       return registrations.restore(kept, drained)
     },
   }
+}
+
+/** Returns why an entry of the stream says nothing of the registry that can be read, as a clause; null where it does. */
+function whyUnreadable(kind: string, fields: ReadonlyMap<string, string>): string | null {
+  if (!isServiceName(fields.get('name') ?? '')) return 'its name is none that a service can have'
+  if (readCount(fields.get('revision')) === null) return 'its revision is no number'
+  if (kind === 'put' && !fields.has('definition')) return 'it has no definition'
+  if (kind === 'expired' && !isEpochMs(readNumber(fields.get('at')))) return 'its time is no time'
+  if (kind === 'drained' && !/^[01]$/.test(fields.get('drained') ?? '')) return 'it says neither 1 nor 0'
+  return null
 }
 
 function writtenTtl(registered: Registered | undefined): WrittenTtl {

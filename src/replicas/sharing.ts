@@ -6,7 +6,7 @@ import { createSignal, type Signal } from '../monitor/signal.ts'
 import type { TargetMemory, WatchedService, WatchedTarget } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
 import { createLinks } from './links.ts'
-import { readService, readTarget } from './memory.ts'
+import { isUnreadable, readService, readTarget } from './memory.ts'
 import type { Fields, Records } from './publication.ts'
 import { createPublisher, type Publisher, type PublisherParts } from './publisher.ts'
 import { createRecall, type RecallParts } from './recall.ts'
@@ -21,8 +21,8 @@ export type Sharing = {
   readonly recorded: Signal<Transition>
   /** Reads what others remember of all services. False when it could not. */
   readAll(): Promise<boolean>
-  /** Takes in an entry of the stream, which another replica published. */
-  take(entry: number, records: Records): void
+  /** Takes in an entry of the stream, which another replica published. Returns how many of its records cannot be read. */
+  take(entry: number, records: Records): number
   /** These shards may be checked from now on. */
   gain(shards: readonly number[]): void
   /** From now on there is nobody to share with: what was not published is told here. */
@@ -33,7 +33,7 @@ export type Sharing = {
 }
 
 export type SharingParts = Pick<PublisherParts, 'tokenOf' | 'publish' | 'onFenced'> &
-  Pick<RecallParts, 'read'> & {
+  Pick<RecallParts, 'read' | 'onUnreadable'> & {
     readonly monitor: Monitor
     readonly clock: Clock
     readonly assignment: Assignment
@@ -54,7 +54,8 @@ export function createSharing(parts: SharingParts): Sharing {
     if (outcome?.reason === 'other') onForeign({ kind: 'reason', word: outcome.code ?? '', where: target })
     return memory
   }
-  const recall = createRecall({ monitor, clock, assignment, links, read, readMemory, onRead: begin })
+  const { onUnreadable = () => {} } = parts
+  const recall = createRecall({ monitor, clock, assignment, links, read, readMemory, onUnreadable, onRead: begin })
   const publisher = createPublisher({
     monitor,
     clock,
@@ -134,10 +135,12 @@ export function createSharing(parts: SharingParts): Sharing {
     if (covered.length > 0) assignment.gained.emit(covered.map(({ service }) => service.name))
   }
 
-  function take(service: WatchedService, entry: number, fields: Fields): void {
+  /** Returns how many of the fields cannot be read: these change nothing, and neither does a field of an older entry. */
+  function take(service: WatchedService, entry: number, fields: Fields): number {
     const link = links.of(service)
     const versions = links.versionsOf(service)
-    const newer = fields.filter(([field]) => entry > (versions.get(field) ?? 0))
+    const readable = fields.filter(([field, memory]) => !isUnreadable(field, memory))
+    const newer = readable.filter(([field]) => entry > (versions.get(field) ?? 0))
     const written = new Map(newer)
     const adopted = new Map<string, TargetMemory>()
     for (const [field, memory] of newer) {
@@ -155,11 +158,12 @@ export function createSharing(parts: SharingParts): Sharing {
     // Only now, as the addresses that were taken in may have brought new targets.
     links.advance(
       service,
-      fields.map(([field]) => field),
+      readable.map(([field]) => field),
       entry,
     )
     // What this replica found at the same time does not count, nor what it made of it.
     if (isContested && assignment.covers(service.service.name)) recall.giveWay(service)
+    return fields.length - readable.length
   }
 
   const stopListening = [
@@ -172,10 +176,12 @@ export function createSharing(parts: SharingParts): Sharing {
     recorded,
     readAll: recall.readAll,
     take(entry, records) {
+      let unread = 0
       for (const [name, fields] of records) {
         const service = monitor.services.get(name)
-        if (service !== undefined) take(service, entry, fields)
+        if (service !== undefined) unread += take(service, entry, fields)
       }
+      return unread
     },
     gain(shards) {
       const gained = new Set(shards)

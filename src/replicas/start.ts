@@ -24,7 +24,10 @@ export type Commons = {
   readonly alone: Signal<Transition>
   /** Makes the replica, once there are the parts that it is about. */
   create(
-    parts: Pick<ReplicaParts, 'monitor' | 'loop' | 'log' | 'registry' | 'registrations' | 'apply' | 'pauses'>,
+    parts: Pick<
+      ReplicaParts,
+      'monitor' | 'loop' | 'log' | 'registry' | 'registrations' | 'apply' | 'pauses' | 'unreadable'
+    >,
   ): Replica
 }
 

@@ -30,10 +30,14 @@ local function holds(at, revision, isExpired)
   return false
 end
 
+-- The revision and the definition of a registration; nil where there is none. One that cannot be read has the revision 'unreadable', which is the
+-- revision of no condition.
 local function registered(key, name)
   local value = redis.call('HGET', key, name)
   if not value then return nil end
-  return string.match(value, '^(%d+) (.*)$')
+  local revision, definition = string.match(value, '^(%d+) (.*)$')
+  if not number(revision) then return 'unreadable', '' end
+  return revision, definition
 end
 
 -- Whether a registration is marked as expired, and was not registered again since.
@@ -50,63 +54,105 @@ local function completeAfter(key, id, at)
   redis.call('HSET', key, 'after_id', whole(id), 'after_at', string.format('%.17g', at))
 end
 
--- Forgets the transition and all before it; the last of each service itself is kept elsewhere.
-local function forget(transitions, key, json)
-  local newest = cjson.decode(json)
-  redis.call('ZREMRANGEBYSCORE', transitions, '-inf', whole(newest.id))
+-- Forgets the transition and all before it; the last of each service itself is kept elsewhere. A member that is no transition stays.
+local function forget(transitions, key, newest)
+  local odd = 0
+  while true do
+    local some = redis.call('ZRANGEBYSCORE', transitions, '-inf', whole(newest.id), 'LIMIT', odd, 1000)
+    local old = {}
+    for _, json in ipairs(some) do
+      if string.find(json, '^{"id":%d') then old[#old + 1] = json else odd = odd + 1 end
+    end
+    if #old > 0 then redis.call('ZREM', transitions, unpack(old)) end
+    if #some < 1000 then break end
+  end
   redis.call('HSET', key, 'forgotten', whole(newest.id))
   completeAfter(key, newest.id, newest.at)
 end
 
 local function bound(transitions, key, most)
+  if not is(transitions, 'zset') then return end
   local count = redis.call('ZCARD', transitions)
   if count <= most * 1.1 then return end
   local index = count - most - 1
-  forget(transitions, key, redis.call('ZRANGE', transitions, index, index)[1])
+  local some = redis.call('ZRANGE', transitions, index, index + 99, 'WITHSCORES')
+  for i = 1, #some, 2 do
+    local newest = decode(some[i], some[i + 1])
+    if newest then return forget(transitions, key, newest) end
+  end
 end
 
 -- Keeps a transition. own is the service, where it is the service itself that changed.
 local function keep(transitions, last, key, id, own, to, json)
-  redis.call('ZADD', transitions, whole(id), json)
+  if is(transitions, 'zset') then redis.call('ZADD', transitions, whole(id), json) end
   if id > meta(key, 'transition') then redis.call('HSET', key, 'transition', whole(id)) end
-  if own == '' then return end
+  if own == '' or not is(last, 'hash') then return end
   local newest = redis.call('HGET', last, own)
-  if newest and cjson.decode(newest).id > id then return end
+  if newest then
+    newest = decode(newest)
+    -- What cannot be read stays as it is.
+    if not newest or newest.id > id then return end
+  end
   if to == 'unknown' then redis.call('HDEL', last, own) else redis.call('HSET', last, own, json) end
 end
 `
 
 /**
- * KEYS meta registrations drained absences last expiries expired. Returns what is kept, but for the transitions, as flat lists. ARGV now.
- * Marks that hold no longer are forgotten: a replica that does not know of them leaves them behind.
+ * KEYS meta registrations drained absences last expiries expired transitions. Returns what is kept, but for the transitions, as flat lists; the
+ * time of day, in milliseconds; and a flat list of what counts as absent: a key of what happened that is of
+ * another kind, with the right one, or the key of expiries and a field that holds no time. ARGV now. Marks that hold no longer
+ * are forgotten: a replica that does not know of them leaves them behind.
  */
 export const loadScript = script(
   common,
   `
+local problem = wrong('hash', KEYS[1], KEYS[2], KEYS[3], KEYS[6], KEYS[7])
+if problem then return problem end
 begin(KEYS[1], clock(ARGV[1]))
 local marks, all = {}, redis.call('HGETALL', KEYS[7])
 for i = 1, #all, 2 do
-  if isMarked(KEYS[6], KEYS[7], all[i]) then
+  if isMarked(KEYS[6], KEYS[7], all[i]) or not number(all[i + 1]) then
     marks[#marks + 1] = all[i]
     marks[#marks + 1] = all[i + 1]
   else
     redis.call('HDEL', KEYS[7], all[i])
   end
 end
+local odd = {}
+local function skip(key, what)
+  odd[#odd + 1] = key
+  odd[#odd + 1] = what
+end
+local function known(kind, key)
+  if is(key, kind) then return redis.call('HGETALL', key) end
+  skip(key, kind)
+  return {}
+end
+if not is(KEYS[8], 'zset') then skip(KEYS[8], 'zset') end
+local expiries = redis.call('HGETALL', KEYS[6])
+for i = 1, #expiries, 2 do
+  if not number(expiries[i + 1]) then skip(KEYS[6], expiries[i]) end
+end
 return {
   redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]), redis.call('HGETALL', KEYS[3]),
-  redis.call('HGETALL', KEYS[4]), redis.call('HVALS', KEYS[5]), marks,
+  known('hash', KEYS[4]), known('hash', KEYS[5]), marks, whole(micros() / 1000), odd,
 }`,
 )
 
-/** KEYS meta stream registrations removed expiries expired. ARGV now name definition ttl condition. Returns change, revision, entry; or 'no' and the revision. */
+/**
+ * KEYS meta stream registrations removed expiries expired. ARGV now name definition ttl condition. Returns change, revision, entry; or 'no' and the
+ * revision. A registration that cannot be read is replaced only where If-Match: * asks for that; otherwise the revision is 'unreadable'.
+ */
 export const putScript = script(
   common,
   `
 local key, stream, registrations, removed, expiries, expired = unpack(KEYS)
 local now, name, definition, ttl = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local problem = wrong('hash', registrations, expiries, expired) or wrong('stream', stream) or wrong('zset', removed)
+if problem then return problem end
 begin(key, now)
 local revision, before = registered(registrations, name)
+if revision == 'unreadable' and ARGV[6] ~= '*' then return { 'no', revision } end
 if not holds(5, revision, isMarked(expiries, expired, name)) then return { 'no', revision or '' } end
 local isNew = not revision or ARGV[5] == '1'
 redis.call('HDEL', expired, name)
@@ -131,11 +177,13 @@ export const expireScript = script(
   `
 local key, stream, registrations, expiries, expired = unpack(KEYS)
 local now, name, wanted = clock(ARGV[1]), ARGV[2], ARGV[3]
+local problem = wrong('hash', registrations, expiries, expired) or wrong('stream', stream)
+if problem then return problem end
 local revision = registered(registrations, name)
 if revision ~= wanted then return { 'no', revision or '' } end
 -- It may have been registered again, at another replica, or be marked already.
-local untilTime = redis.call('HGET', expiries, name)
-if not untilTime or tonumber(untilTime) > now or isMarked(expiries, expired, name) then return { 'no', revision } end
+local untilTime = number(redis.call('HGET', expiries, name))
+if not untilTime or untilTime > now or isMarked(expiries, expired, name) then return { 'no', revision } end
 local at = whole(math.floor(now))
 redis.call('HSET', expiries, name, at)
 redis.call('HSET', expired, name, at)
@@ -151,12 +199,15 @@ export const removeScript = script(
   `
 local key, stream, registrations, removed, expiries, marks, drained, health = unpack(KEYS)
 local now, name, expired = clock(ARGV[1]), ARGV[2], ARGV[3]
+local problem = wrong('hash', registrations, expiries, marks, drained) or wrong('stream', stream) or wrong('zset', removed)
+if problem then return problem end
 local revision = registered(registrations, name)
+if revision == 'unreadable' and ARGV[5] ~= '*' then return { 'no', revision } end
 if not revision or not holds(4, revision) then return { 'no', revision or '' } end
 -- Somebody may have registered it again, at another replica.
 if expired ~= '' then
-  local untilTime = redis.call('HGET', expiries, name)
-  if not untilTime or tonumber(untilTime) > now then return { 'no', revision } end
+  local untilTime = number(redis.call('HGET', expiries, name))
+  if not untilTime or untilTime > now then return { 'no', revision } end
 end
 revision = whole(revise(key, now))
 redis.call('HDEL', registrations, name)
@@ -175,7 +226,9 @@ export const drainScript = script(
   `
 local key, stream, drained = unpack(KEYS)
 local now, name, wanted = clock(ARGV[1]), ARGV[2], ARGV[3]
-local before = string.match(redis.call('HGET', drained, name) or '0 0', '%d$')
+local problem = wrong('hash', drained) or wrong('stream', stream)
+if problem then return problem end
+local before = string.match(redis.call('HGET', drained, name) or '0 0', '^%d+ (%d)$')
 if before == wanted then return 0 end
 local revision = whole(revise(key, now))
 redis.call('HSET', drained, name, revision .. ' ' .. wanted)
@@ -188,6 +241,8 @@ export const appendScript = script(
   transitionLog,
   `
 local key, transitions, last = unpack(KEYS)
+local problem = wrong('hash', last) or wrong('zset', transitions)
+if problem then return problem end
 begin(key, clock(ARGV[1]))
 if ARGV[3] == '1' and ARGV[5] then completeAfter(key, tonumber(ARGV[5]) - 1, tonumber(ARGV[6])) end
 local newest = meta(key, 'transition')
@@ -205,12 +260,16 @@ return 0`,
 export const absenceScript = script(
   common,
   `
+local problem = wrong('hash', KEYS[2])
+if problem then return problem end
 begin(KEYS[1], clock(ARGV[1]))
 return redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])`,
 )
 
 /** Keeps an absence of which all replicas are to know: they read the log of transitions anew. KEYS meta absences stream. ARGV from to. */
 export const sharedAbsenceScript = script(`
+local problem = wrong('hash', KEYS[2]) or wrong('stream', KEYS[3])
+if problem then return problem end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 return push(KEYS[3], KEYS[1], 'log')`)
 
@@ -226,36 +285,38 @@ redis.call('HSET', key, 'alive', ARGV[1])
 
 local function allOlder()
   while true do
-    local some = redis.call('ZRANGE', transitions, 0, 99)
-    if #some == 0 then return end
+    local some = redis.call('ZRANGE', transitions, 0, 99, 'WITHSCORES')
     local old
-    for _, json in ipairs(some) do
-      if cjson.decode(json).at >= oldest then break end
-      old = json
+    local isYoung = false
+    for i = 1, #some, 2 do
+      local one = decode(some[i], some[i + 1])
+      isYoung = one ~= nil and one.at >= oldest
+      if isYoung then break end
+      old = one or old
     end
     if not old then return end
     forget(transitions, key, old)
-    if old ~= some[#some] then return end
+    if isYoung then return end
   end
 end
-allOlder()
+if is(transitions, 'zset') then allOlder() end
 
-local past = redis.call('HGETALL', absences)
+local past = is(absences, 'hash') and redis.call('HGETALL', absences) or {}
 for i = 1, #past, 2 do
-  local to = tonumber(past[i + 1])
-  if to < oldest then
+  local from, to = number(past[i]), number(past[i + 1])
+  if from and to and to < oldest then
     redis.call('HDEL', absences, past[i])
     if to > meta(key, 'after_at') then redis.call('HSET', key, 'after_at', past[i + 1]) end
   end
 end
 
-redis.call('ZREMRANGEBYSCORE', removed, '-inf', whole(now - ${week}))
-local all = redis.call('HGETALL', drained)
+if is(removed, 'zset') then redis.call('ZREMRANGEBYSCORE', removed, '0', whole(now - ${week})) end
+local all = is(drained, 'hash') and redis.call('HGETALL', drained) or {}
 for i = 1, #all, 2 do
   local revision, flag = string.match(all[i + 1], '^(%d+) (%d)$')
   if flag == '0' and tonumber(revision) < now - ${week} then redis.call('HDEL', drained, all[i]) end
 end
-return before`,
+return number(before) and before`,
 )
 
 /**
@@ -268,16 +329,19 @@ export const mergeScript = script(
   `
 local key, stream, registrations, removed, expiries, drained, expired = unpack(KEYS)
 local now = clock(ARGV[1])
+local problem = wrong('hash', registrations, expiries, drained, expired) or wrong('stream', stream) or wrong('zset', removed)
+if problem then return problem end
 begin(key, now)
 local i, n = 2, 0
 while i <= #ARGV do
   local kind, name, revision, value, ttl = unpack(ARGV, i, i + 4)
   i, n = i + 5, n + 1
   local known
+  -- What cannot be read stays as it is, whatever this replica knows.
   if kind == 'drained' then
-    known = tonumber(string.match(redis.call('HGET', drained, name) or '0 0', '^%d+'))
+    known = number(string.match(redis.call('HGET', drained, name) or '0 0', '^(%d+) %d$')) or math.huge
   else
-    known = math.max(tonumber((registered(registrations, name)) or '0'), tonumber(redis.call('ZSCORE', removed, name) or '0'))
+    known = math.max(number((registered(registrations, name)) or '0') or math.huge, tonumber(redis.call('ZSCORE', removed, name) or '0'))
   end
   if tonumber(revision) > known then
     if meta(key, 'revision') < tonumber(revision) then redis.call('HSET', key, 'revision', revision) end

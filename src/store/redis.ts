@@ -1,7 +1,9 @@
 import type { Absence } from '../domain/absence.ts'
-import type { Answer, Reply } from '../redis/connection.ts'
+import { isEpochMs, readNumber } from '../domain/stored-values.ts'
+import type { Answer } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { Script } from '../redis/script.ts'
+import { readLoaded, readTransitions, texts } from './redis-kept.ts'
 import {
   absenceScript,
   appendScript,
@@ -13,7 +15,7 @@ import {
   removeScript,
   sharedAbsenceScript,
 } from './redis-scripts.ts'
-import type { Condition, Kept, KeptTransition, Put, Removed, Retention, Store, Stored } from './store.ts'
+import type { Condition, Kept, KeptTransition, Put, Refused, Removed, Retention, Store, Stored } from './store.ts'
 
 /** How many transitions are read at once: Redis serves nobody else meanwhile. */
 const portion = 2000
@@ -74,7 +76,7 @@ export function createRedisStore({
     const on = [meta, stream, registrations, removed, expiries, expired]
     const input = [time(), name, definition, ttlMs ?? '', ...written(condition)]
     return change<Put>(putScript, on, input, ([change = '', revision = '', entry = '0']) => {
-      if (change === 'no') return { value: { done: false, revision: revisionOf(revision) }, entry: 0 }
+      if (change === 'no') return { value: refusedAs(revision), entry: 0 }
       const registration = { name, definition, revision: Number(revision) }
       return { value: { done: true, registration, change: change as 'created' }, entry: Number(entry) }
     })
@@ -91,43 +93,28 @@ export function createRedisStore({
   }
 
   async function load(): Promise<Stored<Kept>> {
-    const on = [meta, registrations, drained, absences, last, expiries, expired]
+    const on = [meta, registrations, drained, absences, last, expiries, expired, transitions]
     const answer = await runLarge(loadScript, on, [time()])
     if (!answer.ok) return answer
-    const [metaReply, registrationReply, drainedReply, absenceReply, lastReply, expiredReply] = answer.value as Reply[]
-    const expiredAt = new Map(pairs(expiredReply))
-    const numbers = new Map(pairs(metaReply))
-    const number = (field: string) => Number(numbers.get(field) ?? 0)
-    const older = texts(lastReply)
-      .map((json) => JSON.parse(json) as KeptTransition)
-      .filter(({ id }) => id <= number('forgotten'))
-      .sort((a, b) => a.id - b.id)
+    const { older, latest, hasTransitions, unreadable, ...kept } = readLoaded(answer.value, keys)
+    const odd = [...unreadable]
     const found: KeptTransition[] = []
-    for (;;) {
-      const after = found.at(-1)?.id ?? 0
-      const more = await send(['ZRANGEBYSCORE', transitions, `(${after}`, '+inf', 'LIMIT', '0', `${portion}`])
+    // By the number that each is kept under, as one that cannot be read has no other.
+    for (let after = '-inf'; hasTransitions; ) {
+      const from = after === '-inf' ? after : `(${after}`
+      const page = ['ZRANGEBYSCORE', transitions, from, '+inf', 'WITHSCORES', 'LIMIT', '0', `${portion}`]
+      const more = await send(page)
       if (!more.ok) return more
-      const texted = texts(more.value)
-      found.push(...texted.map((json) => JSON.parse(json) as KeptTransition))
-      if (texted.length < portion) break
+      const part = readTransitions(more.value, transitions, latest)
+      found.push(...part.read)
+      odd.push(...part.unreadable)
+      const flat = texts(more.value)
+      if (flat.length < 2 * portion) break
+      after = flat.at(-1) ?? '+inf'
     }
     return {
       ok: true,
-      value: {
-        registrations: pairs(registrationReply).map(([name, value]) => {
-          const space = value.indexOf(' ')
-          const registration = { name, definition: value.slice(space + 1), revision: Number(value.slice(0, space)) }
-          const at = expiredAt.get(name)
-          return at === undefined ? registration : { ...registration, expiredAt: Number(at) }
-        }),
-        drained: readDrains(drainedReply).flatMap(([name, { drained }]) => (drained ? name : [])),
-        transitions: [...older, ...found],
-        absences: pairs(absenceReply)
-          .map(([from, to]) => ({ from: Number(from), to: Number(to) }))
-          .sort((a, b) => a.from - b.from),
-        completeAfter: { id: number('after_id'), at: number('after_at') },
-        aliveAt: numbers.has('alive') ? number('alive') : null,
-      },
+      value: { ...kept, transitions: [...older, ...found], ...(odd.length > 0 && { unreadable: odd }) },
     }
   }
 
@@ -164,7 +151,9 @@ export function createRedisStore({
     async beatAfter(at) {
       const answer = await beat(at)
       if (!answer.ok) return answer
-      return { ok: true, value: answer.value === null ? null : Number(answer.value) }
+      // A heartbeat that another process wrote as no time is none.
+      const before = answer.value === null ? null : readNumber(String(answer.value))
+      return { ok: true, value: isEpochMs(before) ? before : null }
     },
     async close() {},
   }
@@ -184,33 +173,10 @@ function written({ ifMatch, ifNoneMatch }: Condition): (string | number)[] {
 }
 
 function readRemoved([done, found = '']: readonly string[]): { value: Removed; entry: number } {
-  return done === 'yes'
-    ? { value: { done: true }, entry: Number(found) }
-    : { value: { done: false, revision: revisionOf(found) }, entry: 0 }
+  return done === 'yes' ? { value: { done: true }, entry: Number(found) } : { value: refusedAs(found), entry: 0 }
 }
 
-/** Whether a service is drained, and the revision of that change. */
-export type Drain = { readonly revision: number; readonly drained: boolean }
-
-/** Reads the hash of drains, in the order in which they changed. */
-export function readDrains(reply: Reply | undefined): [name: string, Drain][] {
-  return pairs(reply)
-    .map(([name, value]): [string, Drain] => {
-      const [revision, flag] = value.split(' ')
-      return [name, { revision: Number(revision), drained: flag === '1' }]
-    })
-    .sort(([, a], [, b]) => a.revision - b.revision)
-}
-
-const revisionOf = (text: string) => (text === '' ? null : Number(text))
-
-/** A list of texts; a single one is a list of one. */
-function texts(reply: Reply | undefined): string[] {
-  return [reply ?? []].flat().map(String)
-}
-
-/** A flat list of names and values as pairs. */
-function pairs(reply: Reply | undefined): [string, string][] {
-  const flat = texts(reply)
-  return Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] as string, flat[2 * i + 1] as string])
+function refusedAs(revision: string): Refused {
+  if (revision === 'unreadable') return { done: false, revision: null, isUnreadable: true }
+  return { done: false, revision: revision === '' ? null : Number(revision) }
 }

@@ -66,7 +66,8 @@ export function createDatings(db: DatabaseSync): Datings {
   return {
     redate(dating) {
       const row = statements().dating.get() as Row | undefined
-      if (row?.boot === dating.boot) correct(row, dating)
+      const isRead = Number.isFinite(row?.booted_at) && Number.isFinite(row?.monotonic_at)
+      if (isRead && row?.boot === dating.boot) correct(row, dating)
       else begin(dating)
     },
     noteAbsence: (from, ownEnds) => void statements().noteAbsence.run(from, ownEnds === 'both' ? 1 : 0),
@@ -89,7 +90,9 @@ function prepare(db: DatabaseSync) {
     CREATE TABLE IF NOT EXISTS dated_absences ("from" REAL PRIMARY KEY, both INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS dated_expiries (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID`)
   return {
-    dating: db.prepare('SELECT boot, booted_at, monotonic_at, after_id, beat FROM dating'),
+    dating: db.prepare(
+      'SELECT boot, booted_at, monotonic_at, CAST(after_id AS REAL) AS after_id, CAST(beat AS REAL) AS beat FROM dating',
+    ),
     begin: db.prepare(`
       INSERT OR REPLACE INTO dating
       SELECT 1, ?, ?, ?, CASE

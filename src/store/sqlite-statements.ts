@@ -4,7 +4,8 @@ import type { Absence } from '../domain/absence.ts'
 import type { Step } from '../domain/lifetime.ts'
 import { conditionHolds } from './condition.ts'
 import { createDatings } from './sqlite-datings.ts'
-import type { Condition, Kept, KeptRegistration, KeptTransition, OwnEnds, Put, Removed, Retention } from './store.ts'
+import { type Loaded, type Row, readLoadedRows, readMeta, readRegistrationRow } from './sqlite-kept.ts'
+import type { Condition, KeptRegistration, KeptTransition, OwnEnds, Put, Removed, Retention } from './store.ts'
 
 /** What a store is asked. `now` is milliseconds since the epoch, of when it was asked. */
 export type Operation =
@@ -42,33 +43,11 @@ export type Operation =
   | { readonly kind: 'beat'; readonly now: number; readonly dating?: Dating | undefined }
   | { readonly kind: 'redate'; readonly dating: Dating }
 
-/** All that is kept but the transitions, of which there may be more than one message should hold. */
-export type Loaded = Omit<Kept, 'transitions'>
-
 /** Does one operation: within a transaction, unless it only reads. Throws what SQLite throws. */
-export type Perform = (operation: Operation) => Loaded | KeptTransition[] | Put | Removed | null
+export type Perform = (operation: Operation) => Loaded | Row[] | Put | Removed | null
 
 /** Whether it changes nothing, and can be done with a file that cannot be written. */
 export const isReading = ({ kind }: Operation) => kind === 'load' || kind === 'loadTransitions'
-
-type Meta = {
-  readonly last_revision: number
-  readonly alive_at: number | null
-  readonly complete_after_id: number
-  readonly complete_after_at: number
-  readonly forgotten_id: number
-}
-
-type Row = {
-  readonly name: string
-  readonly definition: string
-  readonly revision: number
-  readonly expired_at: number | null
-}
-
-function readRow({ expired_at: expiredAt, ...registration }: Row): KeptRegistration {
-  return expiredAt === null ? registration : { ...registration, expiredAt }
-}
 
 /** Prepares what an open database is asked. */
 export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Retention): Perform {
@@ -76,21 +55,23 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
   /** How many were appended since they were counted: that passes by all there are, so not at every append. */
   let uncounted = Number.POSITIVE_INFINITY
 
-  const meta = () => sql.meta.get() as Meta
-  const find = (name: string) => {
-    const row = sql.registration.get(name) as Row | undefined
-    return row && readRow(row)
+  const meta = () => readMeta(sql.meta.get())
+
+  /** The registration of a name. One that cannot be read has a revision that no condition names. */
+  function find(name: string): KeptRegistration | undefined {
+    const row = sql.registration.get(name)
+    if (row === undefined) return undefined
+    const read = readRegistrationRow(row)
+    return typeof read === 'string' ? { name, definition: '', revision: 0 } : read
   }
 
   function load(): Loaded {
-    const { alive_at: aliveAt, complete_after_id: id, complete_after_at: at } = meta()
-    return {
-      registrations: (sql.registrations.all() as Row[]).map(readRow),
-      drained: sql.drained.all().map(({ name }) => String(name)),
-      absences: sql.absences.all() as Absence[],
-      completeAfter: { id, at },
-      aliveAt,
-    }
+    return readLoadedRows({
+      meta: sql.meta.get(),
+      registrations: sql.registrations.all(),
+      drained: sql.drained.all(),
+      absences: sql.absences.all(),
+    })
   }
 
   function put({ name, definition, condition, now }: Operation & { kind: 'put' }): Put {
@@ -102,7 +83,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
       if (old.expiredAt !== undefined) sql.setExpired.run(null, name)
       return { done: true, registration: { name, definition, revision: old.revision }, change: 'none' }
     }
-    const revision = Math.max(meta().last_revision + 1, Math.floor(now))
+    const revision = Math.max(meta().lastRevision + 1, (old?.revision ?? 0) + 1, Math.floor(now))
     sql.setRevision.run(revision)
     sql.put.run(name, definition, revision)
     return {
@@ -159,7 +140,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
   function beat(now: number): void {
     const oldest = now - maxAgeMs
     sql.setAlive.run(now)
-    forget(sql.tooOld.get({ oldest, forgotten: meta().forgotten_id }))
+    forget(sql.tooOld.get({ oldest, forgotten: meta().forgottenId }))
     sql.completeAfterAbsences.run(oldest)
     sql.forgetAbsences.run(oldest)
   }
@@ -168,7 +149,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
   function forget(newest: Record<string, unknown> | undefined): void {
     if (newest === undefined) return
     const { id, at } = newest as { id: number; at: number }
-    if (id <= meta().forgotten_id) return
+    if (!(id > meta().forgottenId)) return
     sql.forget.run({ id })
     sql.setForgotten.run(id)
     sql.completeAfter.run({ id, at })
@@ -182,7 +163,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
       case 'load':
         return load()
       case 'loadTransitions':
-        return sql.transitions.all(operation.after, operation.limit) as KeptTransition[]
+        return sql.transitions.all(operation.after, operation.limit)
       case 'put':
         return put(operation)
       case 'remove':
@@ -210,24 +191,31 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
   }
 }
 
+const registrations = 'SELECT name, definition, CAST(revision AS REAL) AS revision, expired_at FROM registrations'
+
 function prepare(db: DatabaseSync) {
   return {
-    meta: db.prepare('SELECT * FROM meta'),
+    // Whole numbers are read as REAL: Node.js throws for one that is above 2^53.
+    meta: db.prepare(`
+      SELECT CAST(last_revision AS REAL) AS last_revision, alive_at, CAST(complete_after_id AS REAL) AS complete_after_id,
+        complete_after_at, CAST(forgotten_id AS REAL) AS forgotten_id FROM meta`),
     setRevision: db.prepare('UPDATE meta SET last_revision = ?'),
     setAlive: db.prepare('UPDATE meta SET alive_at = ?'),
     setForgotten: db.prepare('UPDATE meta SET forgotten_id = ?'),
     completeAfter: db.prepare(
       'UPDATE meta SET complete_after_id = :id, complete_after_at = :at WHERE complete_after_id < :id',
     ),
-    registration: db.prepare('SELECT * FROM registrations WHERE name = ?'),
-    registrations: db.prepare('SELECT * FROM registrations'),
+    registration: db.prepare(`${registrations} WHERE name = ?`),
+    registrations: db.prepare(registrations),
     put: db.prepare('INSERT OR REPLACE INTO registrations (name, definition, revision) VALUES (?, ?, ?)'),
     setExpired: db.prepare('UPDATE registrations SET expired_at = ? WHERE name = ?'),
     remove: db.prepare('DELETE FROM registrations WHERE name = ?'),
     drained: db.prepare('SELECT name FROM drained ORDER BY since'),
     drain: db.prepare('INSERT INTO drained VALUES (?, ?) ON CONFLICT DO NOTHING'),
     undrain: db.prepare('DELETE FROM drained WHERE name = ?'),
-    transitions: db.prepare('SELECT * FROM transitions WHERE id > ? ORDER BY id LIMIT ?'),
+    transitions: db.prepare(`
+      SELECT CAST(id AS REAL) AS id, service, target, "from", "to", at, reason, message
+      FROM transitions WHERE id > ? ORDER BY transitions.id LIMIT ?`),
     append: db.prepare(
       'INSERT INTO transitions VALUES (:id, :service, :target, :from, :to, :at, :reason, :message) ON CONFLICT DO NOTHING',
     ),
@@ -238,12 +226,14 @@ function prepare(db: DatabaseSync) {
       FROM (SELECT max("to") AS until FROM absences WHERE "to" < ?) AS past WHERE past.until > complete_after_at`),
     forgetAbsences: db.prepare('DELETE FROM absences WHERE "to" < ?'),
     // Both find the newest that is to be forgotten. What is older its id tells: the wall clock may have been set back.
-    tooMany: db.prepare('SELECT id, at FROM transitions ORDER BY id DESC LIMIT 1 OFFSET :maxCount'),
+    tooMany: db.prepare(
+      'SELECT CAST(id AS REAL) AS id, at FROM transitions ORDER BY transitions.id DESC LIMIT 1 OFFSET :maxCount',
+    ),
     tooOld: db.prepare(`
-      SELECT id, at FROM transitions
+      SELECT CAST(id AS REAL) AS id, at FROM transitions
       WHERE id > :forgotten AND id < coalesce(
         (SELECT id FROM transitions WHERE id > :forgotten AND at >= :oldest ORDER BY id LIMIT 1), 9e18)
-      ORDER BY id DESC LIMIT 1`),
+      ORDER BY transitions.id DESC LIMIT 1`),
     // A service's own last change tells what it has been since, unless it left nothing known: so ends a deregistered one too.
     forget: db.prepare(`
       DELETE FROM transitions AS old

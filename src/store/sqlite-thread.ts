@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { z } from 'zod'
 import type { Operation } from './sqlite-statements.ts'
 import type { Reply, Request, WorkerData } from './sqlite-worker.ts'
 import type { Stored } from './store.ts'
@@ -9,6 +10,14 @@ export type StoreThread = {
   /** Does what was asked, closes the database and ends the thread. */
   close(): Promise<void>
 }
+
+/** What the thread answers to a request: for each operation what came of it. The values are read by whoever asked. */
+const StoredReply: z.ZodType<Reply> = z.array(
+  z.union([
+    z.object({ ok: z.literal(true), value: z.unknown() }),
+    z.object({ ok: z.literal(false), failure: z.string() }),
+  ]),
+)
 
 type Answer = (stored: Stored<unknown>) => void
 
@@ -31,10 +40,13 @@ export async function startStoreThread(data: WorkerData): Promise<Stored<StoreTh
   worker.once('error', (error) => {
     over = `the thread that keeps ${data.file} failed (${error}): start Porthole again`
   })
-  worker.on('message', (reply: Reply) => {
+  worker.on('message', (message: unknown) => {
     const answers = served
     served = []
-    for (const [index, stored] of reply.entries()) answers[index]?.(stored)
+    const reply = StoredReply.safeParse(message)
+    const failure = `the thread that keeps ${data.file} answered what it should not: start Porthole again`
+    for (const [index, answer] of answers.entries())
+      answer((reply.success ? reply.data[index] : undefined) ?? { ok: false, failure })
     send()
   })
   void exited.then(() => {

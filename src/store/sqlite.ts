@@ -1,8 +1,16 @@
 import { join } from 'node:path'
+import { z } from 'zod'
 import type { Dating } from '../clock.ts'
-import type { Loaded, Operation } from './sqlite-statements.ts'
+import {
+  LoadedReply,
+  PutReply,
+  RemovedReply,
+  readTransitionRows,
+  TransitionsReply,
+} from './sqlite-kept.ts'
+import type { Operation } from './sqlite-statements.ts'
 import { startStoreThread } from './sqlite-thread.ts'
-import type { Kept, KeptTransition, Put, Removed, Retention, Store, Stored } from './store.ts'
+import type { Kept, KeptTransition, Retention, Store, Stored } from './store.ts'
 
 /** How many transitions come from the thread in one message: taking it holds the process up, and all at once would fill its memory. */
 const portion = 2000
@@ -31,21 +39,37 @@ export async function openSqliteStore({
   const started = await startStoreThread({ file: join(directory, 'porthole.db'), retention, now: since })
   if (!started.ok) return started
   const { ask, close } = started.value
-  const asking = <Value>(operation: Operation) => ask(operation) as Promise<Stored<Value>>
+
+  /** Asks, and reads the answer by a schema. */
+  async function asking<Value>(operation: Operation, schema: z.ZodType<Value>): Promise<Stored<Value>> {
+    const stored = await ask(operation)
+    if (!stored.ok) return stored
+    const read = schema.safeParse(stored.value)
+    if (read.success) return { ok: true, value: read.data }
+    return {
+      ok: false,
+      failure: `the thread of SQLite answered what it should not to ${operation.kind}: ${read.error}`,
+    }
+  }
 
   // Before anything is read: the process before this one may have ended between a correction of the clock and its next write.
-  if (dating !== undefined) await asking({ kind: 'redate', dating })
+  if (dating !== undefined) await ask({ kind: 'redate', dating })
 
   async function load(): Promise<Stored<Kept>> {
-    const loaded = await asking<Loaded>({ kind: 'load' })
+    const loaded = await asking({ kind: 'load' }, LoadedReply)
     if (!loaded.ok) return loaded
+    const { unreadable, ...kept } = loaded.value
+    const odd = [...unreadable]
     const transitions: KeptTransition[] = []
-    for (;;) {
-      const after = transitions.at(-1)?.id ?? 0
-      const found = await asking<KeptTransition[]>({ kind: 'loadTransitions', after, limit: portion })
+    for (let after = Number.MIN_SAFE_INTEGER; ; ) {
+      const found = await asking({ kind: 'loadTransitions', after, limit: portion }, TransitionsReply)
       if (!found.ok) return found
-      transitions.push(...found.value)
-      if (found.value.length < portion) return { ok: true, value: { ...loaded.value, transitions } }
+      const part = readTransitionRows(found.value)
+      transitions.push(...part.read)
+      odd.push(...part.unreadable)
+      if (found.value.length < portion)
+        return { ok: true, value: { ...kept, transitions, ...(odd.length > 0 && { unreadable: odd }) } }
+      after = Number(found.value.at(-1)?.id)
     }
   }
 
@@ -54,14 +78,15 @@ export async function openSqliteStore({
     value: {
       name: 'sqlite',
       load,
-      put: (name, definition, condition) => asking<Put>({ kind: 'put', name, definition, condition, now: now() }),
-      remove: (name, condition) => asking<Removed>({ kind: 'remove', name, condition }),
+      put: (name, definition, condition) => asking({ kind: 'put', name, definition, condition, now: now() }, PutReply),
+      remove: (name, condition) => asking({ kind: 'remove', name, condition }, RemovedReply),
       expire: (name, revision, step, dating) =>
-        asking<Removed>({ kind: 'expire', name, revision, step, now: now(), dating }),
-      setDrained: (name, drained) => asking<null>({ kind: 'setDrained', name, drained, now: now() }),
-      append: (transitions, missing, dating) => asking<null>({ kind: 'append', transitions, missing, dating }),
-      addAbsence: (absence, dating, ownEnds = 'both') => asking<null>({ kind: 'addAbsence', absence, dating, ownEnds }),
-      beat: (at, dating) => asking<null>({ kind: 'beat', now: at, dating }),
+        asking({ kind: 'expire', name, revision, step, now: now(), dating }, RemovedReply),
+      setDrained: (name, drained) => asking({ kind: 'setDrained', name, drained, now: now() }, z.null()),
+      append: (transitions, missing, dating) => asking({ kind: 'append', transitions, missing, dating }, z.null()),
+      addAbsence: (absence, dating, ownEnds = 'both') =>
+        asking({ kind: 'addAbsence', absence, dating, ownEnds }, z.null()),
+      beat: (at, dating) => asking({ kind: 'beat', now: at, dating }, z.null()),
       close,
     },
   }

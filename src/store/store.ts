@@ -3,6 +3,7 @@ import type { Absence } from '../domain/absence.ts'
 import type { Step } from '../domain/lifetime.ts'
 import type { Reason } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
+import type { UnreadableEntry } from './unreadable.ts'
 
 /** A service registered over HTTP, as it is kept. */
 export type Registration = {
@@ -55,6 +56,8 @@ export type Kept = {
   readonly completeAfter: { readonly id: number; readonly at: number }
   /** When a Porthole with this store was last known to run, in milliseconds since the epoch; null: none ever was. */
   readonly aliveAt: number | null
+  /** What is kept and cannot be read: it is left out above. */
+  readonly unreadable?: readonly UnreadableEntry[]
 }
 
 /** What became of a wish: a store that cannot keep it says in a sentence why, and changed nothing; unless it is uncertain, as no answer came. */
@@ -65,10 +68,16 @@ export type Stored<Value> =
 /** A put that was made and what it changed, or the revision that its condition found instead; null: there is no such registration. */
 export type Put =
   | { readonly done: true; readonly registration: Registration; readonly change: 'created' | 'replaced' | 'none' }
-  | { readonly done: false; readonly revision: number | null }
+  | Refused
 
-/** A removal that was made, or why not: the revision that its condition found, or null: there is nothing of that name. */
-export type Removed = { readonly done: true } | { readonly done: false; readonly revision: number | null }
+/**
+ * The revision that a condition found instead, or null: there is nothing of that name. `isUnreadable`: there is a registration that cannot be
+ * read, so that it has no revision. Only `If-Match: *` replaces or removes it.
+ */
+export type Refused = { readonly done: false; readonly revision: number | null; readonly isUnreadable?: true }
+
+/** A removal that was made, or why not. */
+export type Removed = { readonly done: true } | Refused
 
 /** Which ends of an absence this process told the time of: only when it began, or both. */
 export type OwnEnds = 'to' | 'both'

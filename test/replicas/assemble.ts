@@ -16,6 +16,7 @@ import type { Resolver } from '../../src/prober/resolver.ts'
 import { createRegistrar } from '../../src/registrar/registrar.ts'
 import type { ReplicaNews } from '../../src/replicas/standing.ts'
 import { openCommons } from '../../src/replicas/start.ts'
+import { createUnreadableEntries } from '../../src/store/unreadable.ts'
 import { sampleOutcome } from '../samples.ts'
 
 const retention = { maxCount: 1000, maxAgeMs: 3_600_000 }
@@ -67,13 +68,15 @@ export async function assemble(
   const members =
     resolver === undefined ? null : createMembers({ monitor, registry, resolver, clock, responsibility: assignment })
   const log = createTransitionLog({ monitor, clock, ...retention, source: alone })
-  const registrar = createRegistrar({ registry, store: commons.store, clock, limits: defaultLimits, isShared: true })
+  const unreadable = createUnreadableEntries()
+  const registrar = createRegistrar({ registry, store: commons.store, clock, limits: defaultLimits, isShared: true, unreadable })
   const replica = commons.create({
     monitor,
     loop,
     log,
     registry,
     registrations: registrar.registrations,
+    unreadable,
     apply: createInForce({ registry, registrations: registrar.registrations, onDone: () => {} }).put,
   })
   const news: ReplicaNews[] = []
@@ -89,5 +92,5 @@ export async function assemble(
   await replica.start()
   loop.start()
   members?.start()
-  return { ...commons, monitor, registry, registrar, log, replica, news, stop }
+  return { ...commons, monitor, registry, registrar, log, replica, news, unreadable, stop }
 }

@@ -35,7 +35,7 @@ export function runWorker(
     })
     port.on('message', (message: Message) => {
       if (message instanceof Float64Array) receive(message)
-      else {
+      else if (message === 'ready') {
         isReady = true
         ready({ post: (text) => port.postMessage(text), exited })
       }

@@ -1,0 +1,38 @@
+import { reasonOf } from '../domain/outcome.ts'
+import { isServiceName } from '../domain/service.ts'
+import { Status } from '../domain/status.ts'
+import { isEpochMs, isPositive } from '../domain/stored-values.ts'
+import { parseTarget } from '../domain/target.ts'
+import type { KeptTransition } from './store.ts'
+
+/**
+ * Reads a transition that a store keeps; a clause says why it cannot be read. Words that a newer version may have written are taken: a
+ * status that is unknown here becomes `unknown`, and a reason `other`. `latest` is the largest time that is believed, in milliseconds since the
+ * epoch: a log takes no transition whose id is below one that it has, so an id far in the future would end it.
+ */
+export function readTransition(value: unknown, latest = Number.POSITIVE_INFINITY): KeptTransition | string {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'it is no transition'
+  const { id, service, target, from, to, at, reason, message } = value as Record<string, unknown>
+  if (!isPositive(id) || id / 1000 > latest) return 'its id is no number of microseconds since the epoch'
+  if (!isEpochMs(at) || at > latest) return 'its time is no number of milliseconds since the epoch'
+  if (typeof service !== 'string' || !isServiceName(service)) return 'its service has no name that a service can have'
+  if (target !== null && (typeof target !== 'string' || typeof parseTarget(target) === 'string'))
+    return 'its target is no host:port'
+  if (typeof from !== 'string' || typeof to !== 'string') return 'its status is no word'
+  if (reason !== null && typeof reason !== 'string') return 'its reason is no word'
+  if (typeof message !== 'string') return 'its message is no text'
+  return {
+    id,
+    service,
+    target,
+    from: statusOf(from),
+    to: statusOf(to),
+    at,
+    reason: reason === null ? null : reasonOf(reason),
+    message,
+  }
+}
+
+function statusOf(word: string): Status {
+  return Status.options.find((status) => status === word) ?? 'unknown'
+}

@@ -1,0 +1,146 @@
+import { z } from 'zod'
+import type { Absence } from '../domain/absence.ts'
+import { isServiceName } from '../domain/service.ts'
+import { isEpochMs, isPositive } from '../domain/stored-values.ts'
+import { readTransition } from './read-transition.ts'
+import type { Kept, KeptRegistration, KeptTransition } from './store.ts'
+import { placeIn, type UnreadableEntry } from './unreadable.ts'
+
+/** A row as SQLite returns it. Its tables are STRICT, so that a column has its type; the value may be any of that type. */
+export type Row = Readonly<Record<string, unknown>>
+
+/** All rows but those of transitions; no `meta` where that row is missing. */
+export type LoadedRows = {
+  readonly meta: Row | undefined
+  readonly registrations: readonly Row[]
+  readonly drained: readonly Row[]
+  readonly absences: readonly Row[]
+}
+
+/** All that is kept but the transitions, of which there may be more than one message should hold; it is read from its rows. */
+export type Loaded = Omit<Kept, 'transitions' | 'unreadable'> & { readonly unreadable: readonly UnreadableEntry[] }
+
+/** What the thread of SQLite may answer to each operation: it reads rows one by one itself, but for those of transitions. */
+const isNamed = (value: unknown): value is KeptRegistration => typeof (value as Row | null)?.name === 'string'
+export const LoadedReply: z.ZodType<Loaded> = z.object({
+  registrations: z.array(z.custom<KeptRegistration>(isNamed)),
+  drained: z.array(z.string()),
+  absences: z.array(z.object({ from: z.number(), to: z.number() })),
+  completeAfter: z.object({ id: z.number(), at: z.number() }),
+  aliveAt: z.number().nullable(),
+  unreadable: z.array(z.custom<UnreadableEntry>((value) => typeof (value as Row | null)?.place === 'string')),
+})
+export const TransitionsReply = z.array(z.custom<Row>((value) => typeof value === 'object' && value !== null))
+const Refused = z.object({ done: z.literal(false), revision: z.number().nullable() })
+export const RemovedReply = z.union([z.object({ done: z.literal(true) }), Refused])
+export const PutReply = z.union([
+  z.object({
+    done: z.literal(true),
+    registration: z.object({ name: z.string(), definition: z.string(), revision: z.number() }),
+    change: z.enum(['created', 'replaced', 'none']),
+  }),
+  Refused,
+])
+
+/** The numbers of the file itself. A number that no Porthole writes counts as if nothing were known of it. */
+export type Meta = {
+  readonly lastRevision: number
+  readonly aliveAt: number | null
+  readonly completeAfter: { readonly id: number; readonly at: number }
+  readonly forgottenId: number
+}
+
+/** Reads the row of `meta`. */
+export function readMeta(row: Row | undefined): Meta {
+  const whole = (value: unknown) => (isPositive(value) ? value : 0)
+  const {
+    last_revision: revision,
+    alive_at: alive,
+    complete_after_id: id,
+    complete_after_at: at,
+    forgotten_id: forgotten,
+  } = row ?? {}
+  return {
+    lastRevision: whole(revision),
+    aliveAt: isEpochMs(alive) ? alive : null,
+    // A time that cannot be read says nothing of the time until now; later than now it is read as now.
+    completeAfter: { id: whole(id), at: row === undefined || isEpochMs(at) ? ((at as number | undefined) ?? 0) : 9e12 },
+    forgottenId: whole(forgotten),
+  }
+}
+
+function unreadableMeta(row: Row | undefined): UnreadableEntry[] {
+  if (row === undefined) return [{ place: 'meta', why: 'its row is missing' }]
+  const isRight = (column: string, value: unknown) => {
+    if (column === 'alive_at') return value === null || isEpochMs(value)
+    return column === 'complete_after_at' ? isEpochMs(value) : value === 0 || isPositive(value)
+  }
+  return Object.entries(row)
+    .filter(([column, value]) => !isRight(column, value))
+    .map(([column]) => ({ place: placeIn('meta', column), why: 'it is no number that Porthole writes' }))
+}
+
+/** Reads a row of registrations; a clause says why it cannot be read. */
+export function readRegistrationRow({ name, definition, revision, expired_at: at }: Row): KeptRegistration | string {
+  if (typeof name !== 'string' || !isServiceName(name)) return 'no service can have this name'
+  if (typeof definition !== 'string') return 'its definition is no text'
+  if (!isPositive(revision)) return 'its revision is no number that Porthole writes'
+  if (at === null) return { name, definition, revision }
+  return isEpochMs(at) ? { name, definition, revision, expiredAt: at } : 'the time at which it expired is none'
+}
+
+/** Reads all rows but those of transitions. */
+export function readLoadedRows({ meta, registrations, drained, absences }: LoadedRows): Loaded {
+  const unreadable = unreadableMeta(meta)
+  function* readAll<Value>(
+    rows: readonly Row[],
+    read: (row: Row) => Value | string,
+    entryOf: (row: Row) => Omit<UnreadableEntry, 'why'>,
+  ): Generator<Value> {
+    for (const row of rows) {
+      const value = read(row)
+      if (typeof value === 'string') unreadable.push({ ...entryOf(row), why: value })
+      else yield value
+    }
+  }
+  const registered = readAll(registrations, readRegistrationRow, ({ name }) => ({
+    place: placeIn('registrations', String(name)),
+    registration: String(name),
+  }))
+  const drains = readAll(
+    drained,
+    ({ name }): { name: string } | string =>
+      typeof name === 'string' && isServiceName(name) ? { name } : 'no service can have this name',
+    ({ name }) => ({ place: placeIn('drained', String(name)) }),
+  )
+  const spans = readAll(
+    absences,
+    ({ from, to }): Absence | string =>
+      isEpochMs(from) && isEpochMs(to) && from <= to ? { from, to } : 'it is no span of time',
+    ({ from }) => ({ place: placeIn('absences', String(from)) }),
+  )
+  const { aliveAt, completeAfter } = readMeta(meta)
+  return {
+    registrations: [...registered],
+    drained: [...drains].map(({ name }) => name),
+    absences: [...spans],
+    completeAfter,
+    aliveAt,
+    unreadable,
+  }
+}
+
+/** Reads rows of transitions. */
+export function readTransitionRows(rows: readonly Row[]): {
+  readonly read: KeptTransition[]
+  readonly unreadable: UnreadableEntry[]
+} {
+  const read: KeptTransition[] = []
+  const unreadable: UnreadableEntry[] = []
+  for (const row of rows) {
+    const transition = readTransition(row)
+    if (typeof transition !== 'string') read.push(transition)
+    else unreadable.push({ place: placeIn('transitions', String(row.id)), why: transition })
+  }
+  return { read, unreadable }
+}

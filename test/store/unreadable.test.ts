@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createUnreadableEntries, type UnreadableEntry } from '../../src/store/unreadable.ts'
+
+test('an entry is told of once, and counted for as long as it is there', () => {
+  const unreadable = createUnreadableEntries()
+  const told: string[] = []
+  unreadable.found.subscribe(({ place }) => told.push(place))
+  unreadable.note('kept', { place: 'a', why: 'odd' })
+  unreadable.note('kept', { place: 'a', why: 'odd' })
+  unreadable.note('health', { place: 'b', why: 'odd' })
+  assert.deepEqual([told, unreadable.count()], [['a', 'b'], 2])
+  unreadable.replace('kept', [{ place: 'c', why: 'odd' }])
+  unreadable.forget('health', 'b')
+  assert.deepEqual([told, unreadable.count()], [['a', 'b', 'c'], 1])
+  unreadable.replace('kept', [{ place: 'a', why: 'odd' }])
+  assert.deepEqual([told, unreadable.count()], [['a', 'b', 'c'], 1])
+})
+
+test('a registration is found by its name, whichever part of it cannot be read', () => {
+  const unreadable = createUnreadableEntries()
+  const entry = (place: string, why: string): UnreadableEntry => ({ place, why, registration: 'pg' })
+  unreadable.note('registrations', entry('x', 'it is no JSON'))
+  assert.equal(unreadable.whyRegistration('pg'), 'it is no JSON')
+  unreadable.note('kept', entry('y', 'it has no revision'))
+  assert.equal(unreadable.whyRegistration('pg'), 'it has no revision')
+  assert.equal(unreadable.whyRegistration('mq'), null)
+  unreadable.forgetRegistration('pg')
+  assert.deepEqual([unreadable.whyRegistration('pg'), unreadable.count()], [null, 0])
+})
+
+test('no number of odd entries fills the log or the memory', () => {
+  const unreadable = createUnreadableEntries()
+  let told = 0
+  unreadable.found.subscribe(() => told++)
+  for (let i = 0; i < 100_500; i++) unreadable.note('kept', { place: `p${i}`, why: 'odd' })
+  assert.deepEqual([told, unreadable.count()], [1000, 100_000])
+})
