@@ -21,10 +21,19 @@ export type OwnParts = {
 }
 
 const noPause = { process: 0, prober: 0 }
+const noneUnreadable = { count: () => 0 }
 
 /** Adds what tells how Porthole itself does, the checks apart. */
 export function addOwnMetrics(
-  { registry, keeper, unreadable = null, streams, connections, answers, pausedMs = () => noPause }: OwnParts,
+  {
+    registry,
+    keeper,
+    unreadable = noneUnreadable,
+    streams,
+    connections,
+    answers,
+    pausedMs = () => noPause,
+  }: OwnParts,
   register: Register,
 ): void {
   const registers = [register]

@@ -108,7 +108,19 @@ export function createRequests({
 
 /** What the script of leases answers; see there. */
 const texts = z.array(z.string())
-const RenewReply = z.tuple([z.string(), texts, texts, texts, z.string(), z.int(), z.string(), z.int(), texts, texts])
+const RenewReply = z.tuple([
+  z.string(),
+  texts,
+  texts,
+  texts,
+  z.string(),
+  z.int(),
+  z.string(),
+  z.int(),
+  texts,
+  z.int(),
+  texts,
+])
 
 /** A key and a field of leases, members and files that the script cannot read. */
 function oddLease(key: string, field: string): UnreadableEntry {

@@ -1,13 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Dating } from '../clock.ts'
-import {
-  LoadedReply,
-  PutReply,
-  RemovedReply,
-  readTransitionRows,
-  TransitionsReply,
-} from './sqlite-kept.ts'
+import { LoadedReply, PutReply, RemovedReply, readTransitionRows, TransitionsReply } from './sqlite-kept.ts'
 import type { Operation } from './sqlite-statements.ts'
 import { startStoreThread } from './sqlite-thread.ts'
 import type { Kept, KeptTransition, Retention, Store, Stored } from './store.ts'

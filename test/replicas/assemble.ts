@@ -69,7 +69,14 @@ export async function assemble(
     resolver === undefined ? null : createMembers({ monitor, registry, resolver, clock, responsibility: assignment })
   const log = createTransitionLog({ monitor, clock, ...retention, source: alone })
   const unreadable = createUnreadableEntries()
-  const registrar = createRegistrar({ registry, store: commons.store, clock, limits: defaultLimits, isShared: true, unreadable })
+  const registrar = createRegistrar({
+    registry,
+    store: commons.store,
+    clock,
+    limits: defaultLimits,
+    isShared: true,
+    unreadable,
+  })
   const replica = commons.create({
     monitor,
     loop,

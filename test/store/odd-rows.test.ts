@@ -40,8 +40,14 @@ const odd: Record<string, [sql: string, unreadable: number]> = {
   'a negative revision': [`INSERT INTO registrations VALUES ('mq', '${definition}', -5, NULL)`, 1],
   'a time of expiry that is infinite': [`INSERT INTO registrations VALUES ('mq', '${definition}', 5, 9e999)`, 1],
   'a drain of no name': [`INSERT INTO drained VALUES ('', 0)`, 1],
-  'a transition of no service': [`INSERT INTO transitions VALUES (${epoch}005, '', NULL, 'up', 'down', ${epoch}, NULL, '')`, 1],
-  'a transition of no target': [`INSERT INTO transitions VALUES (${epoch}005, 'pg', 'pg', 'up', 'down', ${epoch}, NULL, '')`, 1],
+  'a transition of no service': [
+    `INSERT INTO transitions VALUES (${epoch}005, '', NULL, 'up', 'down', ${epoch}, NULL, '')`,
+    1,
+  ],
+  'a transition of no target': [
+    `INSERT INTO transitions VALUES (${epoch}005, 'pg', 'pg', 'up', 'down', ${epoch}, NULL, '')`,
+    1,
+  ],
   'ids that are no ids': [
     `INSERT INTO transitions VALUES (-5, 'pg', NULL, 'up', 'down', 5, NULL, ''), (9223372036854775807, 'pg', NULL, 'up', 'down', 5, NULL, '')`,
     2,
@@ -85,7 +91,10 @@ for (const [what, [sql, count]] of Object.entries(odd)) {
     unwrap(await store.append([sampleTransition(epoch * 1000 + 2)], false, dating))
     unwrap(await store.beat(epoch + 3, dating))
     const again = unwrap(await store.load())
-    assert.equal(again.unreadable?.filter(({ place }) => !place.startsWith('meta')).length ?? 0, count - metaOf(unreadable))
+    assert.equal(
+      again.unreadable?.filter(({ place }) => !place.startsWith('meta')).length ?? 0,
+      count - metaOf(unreadable),
+    )
     assert.equal(again.transitions.length, 2)
   })
 }
@@ -116,7 +125,10 @@ test('values of another type, and none where one has to be, do not get into a fi
 })
 
 test('whatever rows are written, a store opens, and keeps what it is given', async (t) => {
-  const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 20 }), fc.constantFrom('', 'pg', 'x'.repeat(300), '{', '[]'))
+  const text = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 20 }),
+    fc.constantFrom('', 'pg', 'x'.repeat(300), '{', '[]'),
+  )
   const number = fc.oneof(fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n), fc.constantFrom(0n, 1n, -1n))
   const real = fc.oneof(fc.double({ noNaN: true }), fc.constantFrom(0, 5, epoch))
   const row = fc.record({ text, other: text, number, real, end: real })
@@ -130,7 +142,17 @@ test('whatever rows are written, a store opens, and keeps what it is given', asy
           db.prepare(`INSERT OR IGNORE INTO ${sql}`).run(...names.map((name) => bound[name]))
         run('registrations VALUES (?, ?, ?, ?)', 'text', 'other', 'number', 'real')
         run('drained VALUES (?, ?)', 'text', 'real')
-        run('transitions VALUES (?, ?, ?, ?, ?, ?, ?, ?)', 'number', 'text', 'other', 'other', 'text', 'real', 'text', 'other')
+        run(
+          'transitions VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+          'number',
+          'text',
+          'other',
+          'other',
+          'text',
+          'real',
+          'text',
+          'other',
+        )
         run('absences VALUES (?, ?)', 'real', 'end')
       }
       db.close()
