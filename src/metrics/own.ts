@@ -25,15 +25,7 @@ const noneUnreadable = { count: () => 0 }
 
 /** Adds what tells how Porthole itself does, the checks apart. */
 export function addOwnMetrics(
-  {
-    registry,
-    keeper,
-    unreadable = noneUnreadable,
-    streams,
-    connections,
-    answers,
-    pausedMs = () => noPause,
-  }: OwnParts,
+  { registry, keeper, unreadable = noneUnreadable, streams, connections, answers, pausedMs = () => noPause }: OwnParts,
   register: Register,
 ): void {
   const registers = [register]

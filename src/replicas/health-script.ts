@@ -41,11 +41,12 @@ local function isOld(shard, token)
   return not lease or string.match(lease, '^%d+') ~= token
 end
 
--- The version of a field; '0' where there is none that can be read.
-local function versionOf(value)
-  local found = value and string.match(value, '^(%d+) ')
-  local version = number(found)
-  return version and version <= latest and found or '0'
+-- Whether a field has this version; '0' where there is none that can be read.
+local function goesOn(value, base)
+  if not value then return base == '0' end
+  if base ~= '0' then return string.sub(value, 1, #base + 1) == base .. ' ' end
+  local version = number(string.match(value, '^(%d+) '))
+  return not version or version > latest
 end
 
 while at <= #ARGV do
@@ -60,7 +61,7 @@ while at <= #ARGV do
     -- A key of another kind stays as it is: what was found is told all the same, and not kept.
     if type(current) == 'table' then
       isKept = false
-    elseif verdict == 1 and versionOf(current) ~= base then
+    elseif verdict == 1 and not goesOn(current, base) then
       verdict = 0
     end
     fields[#fields + 1] = { field, version .. ' ' .. memory }

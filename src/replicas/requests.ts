@@ -71,9 +71,8 @@ export function createRequests({
       if (!answer.ok) return null
       // It came after a later one.
       if (Array.isArray(answer.value) && answer.value.length === 0) return null
-      const [micros, live, late, owned, entry, nextExpiry, newest, hasOwn, declining, needsText, odd] = RenewReply.parse(
-        answer.value,
-      )
+      const [micros, live, late, owned, entry, nextExpiry, newest, hasOwn, declining, needsText, odd] =
+        RenewReply.parse(answer.value)
       onOddLeases(odd.flatMap((key, i) => (i % 2 === 0 ? [oddLease(key, odd[i + 1] ?? '')] : [])))
       clock.align(sentAt, clock.now(), Number(micros) / 1000)
       const owners = Array.from(

@@ -86,7 +86,18 @@ const fieldsOfMeta = [
   'forgotten',
 ]
 
-const hashes = ['meta', 'members', 'leases', 'offers', 'declined', 'files', 'registrations', 'expiries'] as const
+const hashes = [
+  'meta',
+  'members',
+  'leases',
+  'offers',
+  'declined',
+  'files',
+  'packed',
+  'reads',
+  'registrations',
+  'expiries',
+] as const
 const others = ['expired', 'drained', 'last', 'absences', 'health'] as const
 const zsets = ['transitions', 'removed'] as const
 type Hash = (typeof hashes)[number] | (typeof others)[number]
