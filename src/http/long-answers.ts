@@ -86,19 +86,24 @@ export function createLongAnswers({
   }
   const underWay = new Set<FastifyReply>()
 
-  /** Sends a long answer; returns the refusal, to be sent in its place, where the cap allows no more. */
+  /** Counts an answer as under way, and returns a function that ends that; null where the cap allows no more. */
+  function admit(request: FastifyRequest, kind: AnswerKind, held: Held): (() => void) | null {
+    const release = kinds[kind].cap.admit(held)
+    if (release !== null) return release
+    if (isChange(request)) return () => undefined
+    kinds[kind].refused++
+    return null
+  }
+
+  /** Sends a long answer that `release` ends; without one returns the refusal, to be sent in its place. */
   async function send(
     request: FastifyRequest,
     reply: FastifyReply,
     kind: AnswerKind,
     long: Long,
+    release = admit(request, kind, long.held),
   ): Promise<Buffer | null> {
-    const counters = kinds[kind]
-    const release = counters.cap.admit(long.held)
-    if (release === null && !isChange(request)) {
-      counters.refused++
-      return refuse(reply)
-    }
+    if (release === null) return refuse(reply)
     try {
       // Before the answer is past Fastify, which tells of what throws until then.
       const zip = long.zips ? createStreamZip() : null
@@ -107,7 +112,7 @@ export function createLongAnswers({
       raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders)
       const slice = slices.begin(() => raw.destroyed)
       const ending = await sendPaced(raw, long.pieces, { ...pace, slice, zip })
-      if (ending.is === 'cut off') counters.cutOff++
+      if (ending.is === 'cut off') kinds[kind].cutOff++
       const about = { reqId: request.id, method: request.method, url: request.url }
       if (ending.is === 'cut off')
         request.log.warn({ ...about, ...pace }, 'an answer is cut off: its client takes too little')
@@ -117,23 +122,37 @@ export function createLongAnswers({
       return null
     } finally {
       underWay.delete(reply)
-      release?.()
+      release()
     }
   }
 
-  /** Sends pieces; returns all of them together where they are few, to be sent at once. */
+  /**
+   * Sends pieces; returns all of them together where they are few, to be sent at once. What is known to be long is admitted before any
+   * piece is made, because to make the first may take as much memory as to make all.
+   */
   async function sendPieces(
     request: FastifyRequest,
     reply: FastifyReply,
     kind: AnswerKind,
-    { pieces, held, zips }: Long & { readonly pieces: AsyncIterable<Uint8Array> },
+    {
+      pieces,
+      held,
+      zips,
+      isLong = false,
+    }: Long & { readonly pieces: AsyncIterable<Uint8Array>; readonly isLong?: boolean },
   ): Promise<Buffer | null> {
     const iterator = pieces[Symbol.asyncIterator]()
-    const head = await readHead(iterator)
+    const early = isLong ? admit(request, kind, held) : undefined
+    if (early === null) return refuse(reply)
+    const head = await readHead(iterator).catch((error) => {
+      early?.()
+      throw error
+    })
+    if (head.isWhole) early?.()
     if (head.isWhole) return zips ? zipWhole(reply, head.bytes) : head.bytes
     if (zips) reply.header('content-encoding', 'gzip')
     try {
-      return await send(request, reply, kind, { pieces: continued(head.bytes, iterator), held, zips })
+      return await send(request, reply, kind, { pieces: continued(head.bytes, iterator), held, zips }, early)
     } finally {
       await iterator.return?.()
     }
@@ -150,7 +169,8 @@ export function createLongAnswers({
       }
       const kind = kindOf(request.routeOptions.url ?? '')
       const held = { key: reply, bytes: bytesOfStream + heldBytes }
-      const left = await sendPieces(request, reply, kind, { pieces, held, zips })
+      const isLong = heldBytes >= longFrom
+      const left = await sendPieces(request, reply, kind, { pieces, held, zips, isLong })
       if (left !== null) reply.send(left)
     },
     async takeOver(request, reply, kind, payload) {

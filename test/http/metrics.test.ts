@@ -121,7 +121,7 @@ const tooMuch = randomBytes(32 * 1024 * 1024)
 async function serveMetrics(
   t: TestContext,
   render: () => AsyncIterable<Buffer>,
-  { maxScrapes = defaultCap.answers } = {},
+  { maxScrapes = defaultCap.answers, heldBytes = 0 } = {},
 ) {
   const logged: string[] = []
   const app = fastify({ logger: { level: 'warn', stream: { write: (line: string) => void logged.push(line) } } })
@@ -129,7 +129,11 @@ async function serveMetrics(
   app.setSerializerCompiler(serializerCompiler)
   answerWithProblems(app)
   const { counted, ...pages } = countPages(render)
-  const metrics = { contentType: 'text/plain', render: counted as () => AsyncGenerator<Buffer>, heldBytes: () => 0 }
+  const metrics = {
+    contentType: 'text/plain',
+    render: counted as () => AsyncGenerator<Buffer>,
+    heldBytes: () => heldBytes,
+  }
   const access = createAccess({ settings: { tokens: [], details: 'all' }, clock: systemClock() })
   const answers = createLongAnswers({ caps: { metrics: { ...defaultCap, answers: maxScrapes } } })
   await app.register(metricsRoutes, { metrics, access, answers, slices: createTimeSlices() })
@@ -270,6 +274,22 @@ test('more scrapes at once than may be are 503 with when to try again, until one
   first.request.destroy()
   await until('one is over', async () => held() === 1)
   assert.equal((await beginReading(t, url, {})).response.statusCode, 200)
+})
+
+test('a scrape that is known to hold much is refused before any of it is made', async (t) => {
+  const render = async function* () {
+    yield tooMuch
+  }
+  const { url, begun, areLetGo } = await serveMetrics(t, render, { heldBytes: 0.6 * defaultCap.bytes })
+  const { request } = await beginReading(t, url, {})
+  for (let i = 0; i < 3; i++) assert.equal((await fetch(`${url}/metrics`)).status, 503)
+  assert.equal(begun(), 1)
+  // One that is narrowed holds little.
+  assert.equal((await fetch(`${url}/metrics?service=a`, { method: 'HEAD' })).status, 200)
+  request.destroy()
+  await areLetGo()
+  for (let i = 0; i < 3; i++) await (await fetch(`${url}/metrics`)).bytes()
+  assert.equal(begun(), 4)
 })
 
 test('a scrape that was sent whole, or asked for by HEAD, is over', async (t) => {
