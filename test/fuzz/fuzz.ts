@@ -58,7 +58,9 @@ export async function fuzz(options: Options): Promise<Report> {
     // Some others as well: not all of a server is seen by what is asked in memory.
     const isSampled = kind === 'valid' && valids++ % 10 === 0
     const answer = await (isEndless || isSampled ? askOverSocket(port, sent) : ask(app, sent))
-    take(kind, { method: sent.method, url, shown: showRequest(sent) }, answer)
+    // A Host that is none is refused before anybody looks what the request asks for (RFC 9112 §3.2).
+    const isRefused = 'host' in sent.headers && typeof answer !== 'string' && answer.status === 400
+    take(kind, { method: sent.method, url: isRefused ? '' : url, shown: showRequest(sent) }, answer)
   }
 
   async function say(bytes: Buffer): Promise<void> {
