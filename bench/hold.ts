@@ -1,33 +1,63 @@
 // Preloaded into the Porthole that is measured (`NODE_OPTIONS=--import`): tells how long its event loop was held. A client that
 // connects to the socket at `PORTHOLE_BENCH_HOLD` is told of the time since the client before, and then the time counts from there.
 import { createServer } from 'node:net'
+import { PerformanceObserver } from 'node:perf_hooks'
 import { isMainThread } from 'node:worker_threads'
 
 /** How often the event loop is to come by, in milliseconds. */
 const everyMs = 1
+/** Shorter holds are not of interest, in milliseconds. */
+const leastMs = 2
+
+/**
+ * The longest hold of the event loop, and the one in which it computed most, in milliseconds: a thread that waits for a core computes nothing.
+ * `collectedMs` is how much of the latter was collecting garbage.
+ */
+export type Held = { readonly ms: number; readonly cpuMs: number; readonly collectedMs: number }
+
+type Hold = { readonly from: number; readonly to: number; readonly cpuMs: number }
 
 const path = process.env.PORTHOLE_BENCH_HOLD
 if (isMainThread && path !== undefined) measure(path)
 
 function measure(socketPath: string): void {
-  let longest = { ms: 0, cpuMs: 0 }
-  let last = now()
-  const timer = setInterval(() => {
-    const next = now()
-    const ms = next.ms - last.ms - everyMs
-    if (ms > longest.ms) longest = { ms, cpuMs: next.cpuMs - last.cpuMs }
-    last = next
-  }, everyMs)
-  timer.unref()
-  const server = createServer((socket) => {
-    socket.on('error', () => undefined).end(JSON.stringify(longest))
-    longest = { ms: 0, cpuMs: 0 }
+  let holds: Hold[] = []
+  let collections: { readonly from: number; readonly ms: number }[] = []
+  let last = performance.now()
+  let lastCpuMs = cpuMs()
+  setInterval(() => {
+    const [now, nowCpuMs] = [performance.now(), cpuMs()]
+    if (now - last - everyMs > leastMs) holds.push({ from: last, to: now, cpuMs: nowCpuMs - lastCpuMs })
+    last = now
+    lastCpuMs = nowCpuMs
+  }, everyMs).unref()
+  new PerformanceObserver((list) => {
+    for (const { startTime, duration } of list.getEntries()) collections.push({ from: startTime, ms: duration })
+  }).observe({ entryTypes: ['gc'] })
+
+  function tell(): Held {
+    const most = holds.reduce((most, hold) => (hold.cpuMs > most.cpuMs ? hold : most), { from: 0, to: 0, cpuMs: 0 })
+    const collected = collections.filter(({ from }) => from >= most.from && from <= most.to)
+    const held = {
+      ms: holds.reduce((longest, { from, to }) => Math.max(longest, to - from - everyMs), 0),
+      cpuMs: most.cpuMs,
+      collectedMs: collected.reduce((sum, { ms }) => sum + ms, 0),
+    }
+    holds = []
+    collections = []
+    return held
+  }
+
+  createServer((socket) => {
+    // The observer is told of collections some turns after them.
+    setTimeout(() => socket.on('error', () => undefined).end(JSON.stringify(tell())), 10)
   })
-  server.listen(socketPath).unref()
+    .listen(socketPath)
+    .unref()
 }
 
-/** Now, and what this thread has computed so far, in milliseconds: a thread that waits for a core computes nothing. */
-function now(): { ms: number; cpuMs: number } {
+/** How much this thread has computed so far, in milliseconds. */
+function cpuMs(): number {
   const { user, system } = process.threadCpuUsage()
-  return { ms: performance.now(), cpuMs: (user + system) / 1000 }
+  return (user + system) / 1000
 }

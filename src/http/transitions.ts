@@ -5,6 +5,8 @@ import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
+import type { TimeSlice, TimeSlices } from '../time-slices.ts'
+import { beginFor } from './gone-client.ts'
 import { sendGone, sendNotRegistered } from './missing.ts'
 import { defaultLimit, linkToNext } from './paging.ts'
 import { problemResponse, sendProblem, tooManyAnswers } from './problem.ts'
@@ -27,12 +29,12 @@ const notRegistered = () => ({
 })
 const params = z.object({ service: z.string() })
 
-type Options = { monitor: Monitor; registry: Registry; log: TransitionLog; clock: Clock }
+type Options = { monitor: Monitor; registry: Registry; log: TransitionLog; clock: Clock; slices: TimeSlices }
 
 /** `GET /v1/transitions`, a service's own, and its uptime: what happened, as far as it is remembered. */
 export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
-  { monitor, registry, log, clock },
+  { monitor, registry, log, clock, slices },
 ) => {
   app.get(
     '/v1/transitions',
@@ -45,7 +47,7 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         response: { 200: json(pageAnswer, TransitionPage), 400: wrongQuery(), 503: tooManyAnswers() },
       },
     },
-    async ({ query }, reply) => sendPage(reply, query, query.service),
+    async (request, reply) => sendPage(reply, request.query, request.query.service, beginFor(request, slices)),
   )
 
   app.get(
@@ -60,8 +62,11 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         response: { 200: json(pageAnswer, TransitionPage), 400: wrongQuery(), ...notRegistered() },
       },
     },
-    async ({ params: { service }, query }, reply) =>
-      monitor.services.has(service) ? sendPage(reply, query, service) : sendMissing(reply, service),
+    async (request, reply) => {
+      const { service } = request.params
+      if (!monitor.services.has(service)) return sendMissing(reply, service)
+      return sendPage(reply, request.query, service, beginFor(request, slices))
+    },
   )
 
   app.get(
@@ -92,7 +97,12 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       : sendNotRegistered(reply, service, registry.load)
   }
 
-  function sendPage(reply: FastifyReply, query: TransitionQuery, service: string | undefined): FastifyReply {
+  async function sendPage(
+    reply: FastifyReply,
+    query: TransitionQuery,
+    service: string | undefined,
+    slice: TimeSlice,
+  ): Promise<FastifyReply> {
     const now = clock.now()
     const from = query.from && instantOf(query.from, now, clock)
     const to = query.to && instantOf(query.to, now, clock)
@@ -100,7 +110,7 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       return sendProblem(reply, 400, 'from lies after to: swap them. A duration such as 24h means that long ago.')
     const { limit = defaultLimit, cursor: before } = query
     // One more than is told says whether there is more.
-    const found = log.find({ service, from, to, before, limit: limit + 1 })
+    const found = await log.findInSlices({ service, from, to, before, limit: limit + 1 }, slice)
     const transitions = found.slice(0, limit).map((transition) => reportTransition(transition, clock))
     const absences = log
       .absences()

@@ -14,6 +14,8 @@ export type KeptTransitions = {
   readonly first: number
   /** The place of whatever is added next. */
   readonly end: number
+  /** Grows when all is replaced: then places mean others. */
+  readonly generation: number
   idAt(place: number): number
   instantAt(place: number): number
   read(place: number): LoggedTransition
@@ -57,6 +59,7 @@ export function createKeptTransitions(): KeptTransitions {
   let pages: Page[] = []
   let first = 0
   let end = 0
+  let generation = 0
   /** The place of the newest transition in each chain; -1 where none was ever. */
   const newest = new Float64Array(chains).fill(-1)
   const messages = createTexts(messagesShared)
@@ -73,8 +76,9 @@ export function createKeptTransitions(): KeptTransitions {
   function* placesIn(chain: number): Iterable<number> {
     let place = newest[chain] as number
     while (place >= first) {
-      yield place
+      // It may be forgotten by the time that the next is asked for.
       const back = pageOf(place).back[rowOf(place)] as number
+      yield place
       if (back === 0) break
       place -= back
     }
@@ -122,6 +126,9 @@ export function createKeptTransitions(): KeptTransitions {
     get end() {
       return end
     },
+    get generation() {
+      return generation
+    },
     idAt: (place) => pageOf(place).id[rowOf(place)] as number,
     instantAt: (place) => pageOf(place).at[rowOf(place)] as number,
     read,
@@ -140,6 +147,7 @@ export function createKeptTransitions(): KeptTransitions {
       }
     },
     replaceAll(entries) {
+      generation++
       pages = []
       first = 0
       end = 0

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import { type Absence, addAbsence } from '../domain/absence.ts'
 import type { Status } from '../domain/status.ts'
 import type { LoggedTransition, Transition } from '../domain/transition.ts'
+import type { TimeSlice } from '../time-slices.ts'
 import { continueLog } from './continue-log.ts'
 import type { EarlierLog, SharedLog } from './earlier-log.ts'
 import { createKeptTransitions } from './kept-transitions.ts'
@@ -29,6 +30,8 @@ export type TransitionLog = {
   completeSince(): number
   /** The newest first. */
   find(query: TransitionQuery): LoggedTransition[]
+  /** The same for the loop of a request: where many transitions do not fit, it yields. */
+  findInSlices(query: TransitionQuery, slice: TimeSlice): Promise<LoggedTransition[]>
   /** When Porthole was not running, the oldest first. */
   absences(): readonly Absence[]
   /** Remembers that this process did not run for longer than its checks are trusted. */
@@ -141,6 +144,27 @@ export function createTransitionLog({
     return place
   }
 
+  /** The transitions that a query asks for, the newest first, and null for each other one that is looked at. */
+  function* look({
+    service,
+    from = Number.NEGATIVE_INFINITY,
+    to = Number.POSITIVE_INFINITY,
+    before = Number.POSITIVE_INFINITY,
+    limit = Number.POSITIVE_INFINITY,
+  }: TransitionQuery): Generator<LoggedTransition | null> {
+    let left = limit
+    for (const place of kept.placesOf(service)) {
+      if (left <= 0) break
+      const at = kept.instantAt(place)
+      const id = kept.idAt(place)
+      // Ids grow with time, though what a replica found while it was alone is told late.
+      if (at < from && timeOf(id) + 1 < from) break
+      const isWanted = at >= from && at < to && id < before
+      if (isWanted) left--
+      yield isWanted ? kept.read(place) : null
+    }
+  }
+
   source.subscribe(remember)
 
   return {
@@ -149,24 +173,25 @@ export function createTransitionLog({
       forgetOld()
       return completeSince
     },
-    find({
-      service,
-      from = Number.NEGATIVE_INFINITY,
-      to = Number.POSITIVE_INFINITY,
-      before = Number.POSITIVE_INFINITY,
-      limit = Number.POSITIVE_INFINITY,
-    }) {
+    find(query) {
       forgetOld()
       const found: LoggedTransition[] = []
-      for (const place of kept.placesOf(service)) {
-        if (found.length >= limit) break
-        const at = kept.instantAt(place)
-        const id = kept.idAt(place)
-        // Ids grow with time, though what a replica found while it was alone is told late.
-        if (at < from && timeOf(id) + 1 < from) break
-        if (at >= from && at < to && id < before) found.push(kept.read(place))
-      }
+      for (const entry of look(query)) if (entry !== null) found.push(entry)
       return found
+    },
+    async findInSlices(query, slice) {
+      for (;;) {
+        forgetOld()
+        const { generation } = kept
+        const found: LoggedTransition[] = []
+        for (const entry of look(query)) {
+          if (entry !== null) found.push(entry)
+          if (slice.mustYield()) await slice.yield()
+          if (kept.generation !== generation) break
+        }
+        // What was looked at may have been replaced meanwhile, which is rare: then all is looked at again.
+        if (kept.generation === generation) return found
+      }
     },
     absences() {
       forgetOld()

@@ -10,6 +10,7 @@ import { transitionRoutes } from '../../src/http/transitions.ts'
 import { createTransitionLog } from '../../src/monitor/transition-log.ts'
 import { watch } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'
+import { countingSlices } from '../slices.ts'
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
@@ -30,7 +31,7 @@ async function build(t: TestContext, services: readonly Service[], maxCount?: nu
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   answerWithProblems(app)
-  await app.register(transitionRoutes, { monitor, registry, log, clock })
+  await app.register(transitionRoutes, { monitor, registry, log, clock, slices: countingSlices() })
   t.after(() => app.close())
 
   /** Checks the one target of a service. */

@@ -1,10 +1,12 @@
 /** What a log finds, over all that a log can go through. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { LoggedTransition, Transition } from '../../src/domain/transition.ts'
 import { createSignal } from '../../src/monitor/signal.ts'
 import { createTransitionLog, type TransitionQuery } from '../../src/monitor/transition-log.ts'
+import { countingSlices } from '../slices.ts'
 import { watch } from './fakes.ts'
 
 const services = ['pg', 'mq', 'web'] as const
@@ -95,3 +97,35 @@ test('a log finds what a look at every transition finds, whatever it went throug
     { numRuns: 500 },
   )
 })
+
+for (const happens of ['nothing', 'all is forgotten', 'all is replaced'] as const) {
+  test(`a long look yields to others, and finds what there is when meanwhile ${happens}`, async () => {
+    const { monitor, clock } = watch([])
+    const source = createSignal<Transition>()
+    const log = createTransitionLog({ monitor, clock, maxCount: 5000, source })
+    const fill = () => {
+      for (let i = 0; i < 6000; i++) source.emit(logged(services[i % 3] ?? 'pg', 0, clock.now()))
+    }
+    fill()
+    for (const service of [undefined, 'mq']) {
+      let isOver = false
+      const looking = log.findInSlices({ service, to: clock.now() - 1 }, countingSlices().begin())
+      const finding = log.findInSlices({ service }, countingSlices().begin()).finally(() => {
+        isOver = true
+      })
+      let turns = 0
+      for (; !isOver; turns++) {
+        await setImmediate()
+        const completeAfter = { id: 0, at: 0 }
+        if (turns !== 3) continue
+        if (happens === 'all is forgotten') fill()
+        if (happens === 'all is replaced') log.replace({ transitions: [], absences: [], completeAfter }, 0)
+      }
+      assert.ok(turns > 3 || log.find({}).length === 0, `${turns} turns`)
+      assert.deepEqual(await looking, [])
+      const found = await finding
+      assert.ok(found.every(({ id }, index) => index === 0 || id < (found[index - 1]?.id ?? 0)))
+      if (happens !== 'all is forgotten') assert.deepEqual(found, log.find({ service }))
+    }
+  })
+}
