@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, readSync } from 'node:fs'
+import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
@@ -7,6 +7,9 @@ import { damaged, type Obstacle, obstacleOf, refused } from './sqlite-failure.ts
 
 /** A database that is sound and of this schema, or why there is none. */
 export type Opening = { readonly ok: true; readonly db: DatabaseSync } | ({ readonly ok: false } & Obstacle)
+
+/** Returns where SQLite keeps what is committed and not in the database file yet (https://sqlite.org/wal.html). */
+export const logOf = (file: string) => `${file}-wal`
 
 /** How long a Porthole waits for another one to let go of the file: at a restart the old one may still be closing. */
 const busyTimeoutMs = 1000
@@ -56,7 +59,7 @@ function makeDirectory(directory: string): void {
  */
 export function openToRead(file: string): Opening {
   const url = pathToFileURL(file)
-  url.search = existsSync(`${file}-wal`) ? '?vfs=unix-none' : '?immutable=1'
+  url.search = existsSync(logOf(file)) ? '?vfs=unix-none' : '?immutable=1'
   const open = () => new DatabaseSync(url, { readOnly: true, defensive: true })
   return prepare(file, open, (db) => {
     const obstacle = verify(db, file)
@@ -86,6 +89,12 @@ function prepare(file: string, open: () => DatabaseSync, finish: (db: DatabaseSy
 
 /** Whose file it is, by its header (https://sqlite.org/fileformat2.html#the_database_header), before SQLite touches it. */
 function lookAt(file: string): Obstacle | null {
+  for (const path of [file, logOf(file), `${file}-journal`]) {
+    const stats = statSync(path, { throwIfNoEntry: false })
+    // To open a pipe waits for its other end, for ever.
+    if (stats !== undefined && !stats.isFile() && !stats.isDirectory())
+      return refused(`${path} is a pipe, a socket or a device and no regular file: move it away`)
+  }
   const header = readHeader(file)
   if (header === null || header.length === 0) return null
   if (header.length < 100 || header.toString('latin1', 0, 16) !== 'SQLite format 3\0') return damaged(file)

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { z } from 'zod'
 import type { Operation } from './sqlite-statements.ts'
-import type { Reply, Request, WorkerData } from './sqlite-worker.ts'
+import type { Notice, Reply, Request, WorkerData } from './sqlite-worker.ts'
 import type { Stored } from './store.ts'
 
 /** The thread that has the database open, as the main thread sees it. */
@@ -15,17 +15,24 @@ export type StoreThread = {
 const StoredReply: z.ZodType<Reply> = z.array(
   z.union([
     z.object({ ok: z.literal(true), value: z.unknown() }),
-    z.object({ ok: z.literal(false), failure: z.string() }),
+    z.object({ ok: z.literal(false), failure: z.string(), isUncertain: z.boolean().exactOptional() }),
   ]),
 )
+const NoticeMessage: z.ZodType<Notice> = z.object({ notice: z.string() })
 
 type Answer = (stored: Stored<unknown>) => void
 
 /** As for the thread that dials: without this it takes its share of the machine's memory before it collects anything. */
 const resourceLimits = { maxYoungGenerationSizeMb: 8 }
 
-/** Starts the thread; resolves once the database is open, or with the sentence that says why it is not. */
-export async function startStoreThread(data: WorkerData): Promise<Stored<StoreThread>> {
+/**
+ * Starts the thread; resolves once the database is open, or with the sentence that says why it is not. `onNotice` is called with
+ * sentences for the log.
+ */
+export async function startStoreThread(
+  data: WorkerData,
+  onNotice: (notice: string) => void = () => undefined,
+): Promise<Stored<StoreThread>> {
   const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), { workerData: data, resourceLimits })
   let operations: Operation[] = []
   let waiting: Answer[] = []
@@ -41,6 +48,8 @@ export async function startStoreThread(data: WorkerData): Promise<Stored<StoreTh
     over = `the thread that keeps ${data.file} failed (${error}): start Porthole again`
   })
   worker.on('message', (message: unknown) => {
+    const told = NoticeMessage.safeParse(message)
+    if (told.success) return onNotice(told.data.notice)
     const answers = served
     served = []
     const reply = StoredReply.safeParse(message)

@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { transact } from './schema.ts'
 import { isPassing, type Obstacle, obstacleOf, refused } from './sqlite-failure.ts'
-import { openToRead, openToWrite } from './sqlite-file.ts'
+import { logOf, openToRead, openToWrite } from './sqlite-file.ts'
 import { createStatements, isReading, type Operation, type Perform } from './sqlite-statements.ts'
 import type { Retention, Stored } from './store.ts'
 
@@ -16,12 +16,17 @@ export type Request = readonly Operation[] | 'close'
 /** From the worker: first whether the file could be opened, then an answer to each operation of each request. */
 export type Reply = readonly Stored<unknown>[]
 
+/** From the worker, at any time: a sentence for the log. */
+export type Notice = { readonly notice: string }
+
 type Open = { readonly db: DatabaseSync; readonly perform: Perform }
 
 const { file, retention, now } = workerData as WorkerData
 let current: Open | null = null
 /** Which file was opened. A file that took its place does not hold what Porthole was told it holds. */
 let inode: number | null = null
+/** Which log SQLite writes to. It goes on writing to one that was removed, and what only that one holds is lost when the process ends. */
+let logInode: number | undefined
 
 const opened = openFirst()
 parentPort?.postMessage([opened] satisfies Reply)
@@ -45,18 +50,36 @@ function openFirst(): Stored<null> {
 /** Opens the database unless it is open. */
 function reopen(): Open | Obstacle {
   try {
-    const there = statSync(file, { throwIfNoEntry: false })?.ino
-    if (inode !== null && there !== inode)
+    if (inode !== null && inodeOf(file) !== inode)
       return refused(`${file} was moved away while Porthole used it: put it back, or start Porthole again without it`)
     if (current !== null) return current
     const opening = openToWrite(file, now)
     if (!opening.ok) return opening
     current = { db: opening.db, perform: createStatements(opening.db, retention) }
     inode = statSync(file).ino
+    logInode = inodeOf(logOf(file))
     return current
   } catch (error) {
     return obstacleOf(error, file)
   }
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino
+}
+
+/**
+ * Writes to the database what only a removed log holds, and begins another log. A log that took its place goes: it is older than the
+ * database now, and would undo changes at the next start. Throws what SQLite throws.
+ */
+function rescueLog(db: DatabaseSync): void {
+  const [{ busy } = { busy: 1 }] = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').all()
+  if (busy !== 0) throw new Error('the only connection to a database is busy')
+  shut()
+  reopen()
+  parentPort?.postMessage({
+    notice: `${logOf(file)} was removed while Porthole used it: nothing is lost, because its changes were written to ${file} in time; leave both files alone while Porthole runs`,
+  } satisfies Notice)
 }
 
 function shut(): void {
@@ -69,11 +92,16 @@ function commit(operations: readonly Operation[]): Reply {
   const found = reopen()
   if ('failure' in found) return refuse(operations, found)
   const { db, perform } = found
+  let isCommitted = false
   try {
     const values = transact(db, () => operations.map(perform))
+    isCommitted = true
+    // Before anything is confirmed.
+    if (inodeOf(logOf(file)) !== logInode) rescueLog(db)
     return values.map((value) => ({ ok: true, value }))
   } catch (error) {
     const obstacle = obstacleOf(error, file)
+    if (isCommitted) return operations.map(() => ({ ok: false, failure: obstacle.failure, isUncertain: true }))
     if (!isPassing(error) || db.isTransaction) shut()
     return refuse(operations, obstacle)
   }

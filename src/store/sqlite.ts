@@ -22,6 +22,7 @@ export async function openSqliteStore({
   now = Date.now,
   since = now(),
   dating,
+  onNotice,
 }: {
   readonly directory: string
   readonly retention: Retention
@@ -29,8 +30,10 @@ export async function openSqliteStore({
   readonly since?: number
   /** By which `since` is told. */
   readonly dating?: Dating
+  /** Called with sentences for the log. */
+  readonly onNotice?: (notice: string) => void
 }): Promise<Stored<Store>> {
-  const started = await startStoreThread({ file: join(directory, 'porthole.db'), retention, now: since })
+  const started = await startStoreThread({ file: join(directory, 'porthole.db'), retention, now: since }, onNotice)
   if (!started.ok) return started
   const { ask, close } = started.value
 

@@ -392,6 +392,78 @@ test('a file that is moved away is not written any more, until it is put back', 
   assert.deepEqual(await namesIn(store), ['pg'])
 })
 
+test('changes outlive the removal of the log in which they are, and a log that took its place does not undo them', {
+  skip,
+}, async (t) => {
+  const disk = createDisk(t)
+  const child = await startProcess(t, disk.directory)
+  const log = `${disk.file}-wal`
+  unwrap(await child.ask('put', 'first', '{}', {}))
+  copyFileSync(log, `${log}.old`)
+  unwrap(await child.ask('put', 'second', '{}', {}))
+  rmSync(log)
+  // A heartbeat is enough: nothing else may come for hours.
+  unwrap(await child.ask('beat', Date.now()))
+  assert.ok(existsSync(log), 'there is no new log')
+  unwrap(await child.ask('put', 'third', '{}', {}))
+  rmSync(log)
+  unwrap(await child.ask('put', 'fourth', '{}', {}))
+  renameSync(`${log}.old`, log)
+  unwrap(await child.ask('put', 'fifth', '{}', {}))
+  await child.kill()
+  assert.deepEqual(await namesIn(await start(t, disk.directory)), ['first', 'second', 'third', 'fourth', 'fifth'])
+})
+
+test('a removed log is told once, and an ordinary day tells nothing', { skip }, async (t) => {
+  const disk = createDisk(t)
+  const notices: string[] = []
+  const onNotice = (notice: string) => void notices.push(notice)
+  const retention = { maxCount: 1000, maxAgeMs: 3_600_000 }
+  const store = unwrap(await openSqliteStore({ directory: disk.directory, retention, onNotice }))
+  t.after(() => store.close())
+  unwrap(await store.put('pg', '{}', {}))
+  unwrap(await store.beat(Date.now()))
+  assert.deepEqual(notices, [])
+  rmSync(`${disk.file}-wal`)
+  unwrap(await store.beat(Date.now()))
+  unwrap(await store.beat(Date.now()))
+  assert.equal(notices.length, 1)
+  assert.match(notices[0] ?? '', /porthole\.db-wal was removed while Porthole used it: nothing is lost/)
+})
+
+test('a change is not confirmed where its log was removed and the disk is too full to write it elsewhere', {
+  skip,
+}, async (t) => {
+  const disk = createDisk(t)
+  await fillStore(disk.directory, 5000)
+  const child = await startProcess(t, disk.directory)
+  // The log is shorter and has room for the change. The file would have to grow.
+  sh(`prlimit --pid ${child.pid} --fsize=${statSync(disk.file).size}:`)
+  rmSync(`${disk.file}-wal`)
+  const answer = await child.ask('put', 'large', 'x'.repeat(150_000), {})
+  assert.deepEqual([answer.ok, !answer.ok && answer.isUncertain], [false, true])
+  sh(`prlimit --pid ${child.pid} --fsize=unlimited:`)
+  unwrap(await child.ask('beat', Date.now()))
+  await child.kill()
+  assert.ok((await namesIn(await start(t, disk.directory))).includes('large'))
+})
+
+test('a pipe in the place of the file or its log is told, and is no obstacle once it is gone', { skip }, async (t) => {
+  const disk = createDisk(t)
+  mkdirSync(disk.directory)
+  for (const path of [disk.file, `${disk.file}-wal`, `${disk.file}-journal`]) {
+    sh(`mkfifo ${path}`)
+    assertFails(
+      await open(disk.directory),
+      /porthole\.db.* is a pipe, a socket or a device and no regular file: move it/,
+    )
+    rmSync(path)
+    rmSync(disk.file, { force: true })
+  }
+  await fillStore(disk.directory)
+  assert.deepEqual(await namesIn(await start(t, disk.directory)), ['s0'])
+})
+
 test('whatever was confirmed outlives kill -9, 20 times over', { skip }, async (t) => {
   const seed = Number(process.env.KILL_SEED ?? randomInt(2 ** 31))
   t.diagnostic(`KILL_SEED=${seed}`)
