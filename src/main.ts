@@ -11,11 +11,10 @@ import type { ConfigWatch } from './config/watch.ts'
 import { parseDuration } from './domain/duration.ts'
 import { builtInDefaults } from './domain/policy-settings.ts'
 import { escapeUnseen } from './domain/quote.ts'
-import { exitAtOnce } from './exit.ts'
+import { awaitsSystem, exitAtOnce } from './exit.ts'
 import { followFile, logRemarks } from './follow-file.ts'
 import { buildResolverOptions, countLookUpThreads } from './prober/resolver-options.ts'
 import { startProber } from './prober/start.ts'
-import { callsUnderWay } from './prober/system-lookup.ts'
 import { giveBackLarge, preferMemoryWhenCalm } from './reclaim.ts'
 import type { Porthole } from './serve.ts'
 
@@ -37,17 +36,38 @@ const closeMs = 3500
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 const output = {
-  out: (line: string) => void process.stdout.write(`${escapeUnseen(line)}\n`),
-  err: (line: string) => void process.stderr.write(`${escapeUnseen(line)}\n`),
+  out: (line: string) => writeLine(process.stdout, line),
+  err: (line: string) => writeLine(process.stderr, line),
 }
+
+/** Writes a line. Where that fails the exit status stays the same, because a target is not down when a disk is full. */
+function writeLine(stream: NodeJS.WriteStream, line: string): void {
+  if (stream.listenerCount('error') === 0) stream.on('error', (error) => void tellUnwritten(stream, error))
+  stream.write(`${escapeUnseen(line)}\n`)
+}
+
+function tellUnwritten(stream: NodeJS.WriteStream, { code, message }: NodeJS.ErrnoException): void {
+  // A reader that has gone, such as `head`, has all it wants.
+  if (stream === process.stdout && code !== 'EPIPE') output.err(`porthole: the output cannot be written: ${message}`)
+}
+
+/** A Porthole that serves has parts that are not closed: threads of their own may be stuck. */
+let isOpen = false
 
 /** The process: does what the command line says and sets the exit code. */
 export async function main(): Promise<void> {
   const options = buildResolverOptions(readResolvConf(), process.env.RES_OPTIONS)
   // glibc reads it at the first look-up of each thread.
   if (options !== undefined) process.env.RES_OPTIONS = options
+  let crash: Error | null = null
+  process.once('uncaughtExceptionMonitor', (error) => {
+    crash = error
+  })
   process.once('exit', (code) => {
-    if (callsUnderWay() > 0) exitAtOnce(code)
+    if (!isOpen && !awaitsSystem()) return
+    // Node.js itself would print it after this event.
+    if (crash !== null) console.error(crash)
+    exitAtOnce(code)
   })
   try {
     const { values, positionals } = parseArgs({
@@ -59,7 +79,11 @@ export async function main(): Promise<void> {
         version: { type: 'boolean', short: 'v' },
       },
     })
-    process.exitCode = await run(positionals, values)
+    const status = await run(positionals, values)
+    if (status === null) return
+    process.exitCode = status
+    // Node.js would wait for a look-up or a file that nothing waits for any more.
+    if (isOpen || awaitsSystem()) process.exit()
   } catch (error) {
     if (!(error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))) throw error
     process.exitCode = misused(error.message)
@@ -82,7 +106,8 @@ type Options = {
   version?: boolean | undefined
 }
 
-async function run(positionals: string[], options: Options): Promise<number> {
+/** Does what the command line says. Resolves with the exit status; null: it serves from now on. */
+async function run(positionals: string[], options: Options): Promise<number | null> {
   const [command, operand, ...more] = positionals
   if (options.help === true) return tell(usage.trimEnd())
   if (options.version === true) return tell(version)
@@ -110,12 +135,10 @@ async function runCheck(target: string, timeout: string | undefined): Promise<nu
   }
   const status = await check(target, { timeoutMs, prober: started.prober, ...output })
   await started.prober.close()
-  // Node.js would wait for a look-up that nothing waits for any more.
-  if (callsUnderWay() > 0) process.exit(status)
   return status
 }
 
-async function runServe(targets: string[], named: string | null): Promise<number> {
+async function runServe(targets: string[], named: string | null): Promise<number | null> {
   const file = named ?? (targets.length === 0 ? defaultFile : null)
   if (file === defaultFile && named === null && !existsSync(file)) {
     return misused(
@@ -124,15 +147,16 @@ async function runServe(targets: string[], named: string | null): Promise<number
   }
   // What asks for the file to be read anew ends nothing.
   const skip: closeWithGrace.AllEvents[] = file === null ? [] : ['SIGHUP']
-  let log: Porthole['log'] | null = null
+  let started: Pick<Porthole, 'log' | 'drainLog'> | null = null
   let following: ConfigWatch | null = null
   // Before anything that takes time: a signal that nobody waits for is lost on process 1, and the end of any other.
   const starting = closeWithGrace(
     { logger: false, skip: [...skip, 'uncaughtException', 'unhandledRejection', 'beforeExit'] },
     async ({ signal }) => {
       // What is open by now goes with the process.
-      if (log === null) output.err(`porthole: ${signal} while it starts: closing`)
-      else log.info({ signal }, 'closing')
+      if (started === null) return output.err(`porthole: ${signal} while it starts: closing`)
+      started.log.info({ signal }, 'closing')
+      await started.drainLog()
     },
   )
   if (file !== null) process.on('SIGHUP', () => void following?.look())
@@ -140,7 +164,7 @@ async function runServe(targets: string[], named: string | null): Promise<number
   // Before anything large is read.
   await giveBackLarge()
   const sources = { targets, env: process.env }
-  const { digest, parsed } = await readConfig(file, sources)
+  const { digest, isWatchable, parsed } = await readConfig(file, sources)
   // Loaded only here: a check from the command line is over before all of the server would be read.
   const [read, { serve }] = await Promise.all([parsed, import('./serve.ts')])
   if (!read.ok) {
@@ -148,9 +172,10 @@ async function runServe(targets: string[], named: string | null): Promise<number
     starting.uninstall()
     return 1
   }
-  const setLog = (made: Porthole['log']) => {
-    log = made
+  const setLog = (log: Pick<Porthole, 'log' | 'drainLog'>) => {
+    started = log
   }
+  isOpen = true
   const porthole = await serve(read.config, version, setLog, countLookUpThreads(process.env.UV_THREADPOOL_SIZE))
   if (typeof porthole === 'string') {
     output.err(`porthole: ${porthole}`)
@@ -160,18 +185,35 @@ async function runServe(targets: string[], named: string | null): Promise<number
   const memory = preferMemoryWhenCalm(porthole.isCalm)
   logRemarks(porthole, file, read)
   // It looks at once: whoever asked while it was starting is answered by that.
-  if (file !== null) following = followFile({ file, seen: digest, sources, porthole, hurry: memory.hurry })
+  if (file !== null && isWatchable)
+    following = followFile({ file, seen: digest, sources, porthole, hurry: memory.hurry })
+  else if (file !== null) porthole.log.info({ file }, 'the configuration came through a pipe: it is read once')
 
   const delay = read.config.shutdownDelayMs + closeMs
-  closeWithGrace({ delay, logger: false, skip }, async ({ err, signal }) => {
-    if (err !== undefined) porthole.log.fatal(err, 'a bug in Porthole: closing')
-    else porthole.log.info({ signal }, 'closing')
-    following?.close()
-    memory.stop()
-    await porthole.close()
-  })
+  closeWithGrace(
+    {
+      delay,
+      logger: false,
+      skip,
+      onTimeout: () =>
+        porthole.log.error({ delay }, 'closing takes too long, because something hangs: it is cut short'),
+      onSecondError: (error) => porthole.log.fatal(error, 'another bug in Porthole: it ends at once'),
+    },
+    async ({ err, signal }) => {
+      if (err !== undefined) porthole.log.fatal(err, 'a bug in Porthole: closing')
+      else porthole.log.info({ signal }, 'closing')
+      following?.close()
+      memory.stop()
+      try {
+        await porthole.close()
+        isOpen = false
+      } finally {
+        await porthole.drainLog()
+      }
+    },
+  )
   starting.uninstall()
-  return 0
+  return null
 }
 
 function tell(text: string): number {

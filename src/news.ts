@@ -3,6 +3,7 @@ import type { ForeignWord } from './domain/foreign-settings.ts'
 import type { Pause } from './domain/pause.ts'
 import { quote } from './domain/quote.ts'
 import type { Transition } from './domain/transition.ts'
+import type { DroppedLines } from './log-output.ts'
 import { createLookUpNews } from './lookup-news.ts'
 import { watchFailingNames } from './monitor/failing-names.ts'
 import type { GatewayNews } from './monitor/gateways.ts'
@@ -66,6 +67,11 @@ export function logNews(
   const logLookUp = createLookUpNews(log)
   members.lookUps.subscribe(logLookUp)
   watchFailingNames(monitor).subscribe(logLookUp)
+}
+
+/** Returns the sentence about lines that are missing in the log. */
+export function describeDropped({ lines, cause }: DroppedLines): string {
+  return `${lines} ${lines === 1 ? 'line' : 'lines'} of the log were dropped here, because ${cause}`
 }
 
 function secondsOf(ms: number): number {

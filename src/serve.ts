@@ -16,6 +16,7 @@ import { createEventStreams, mostStreams } from './http/event-streams.ts'
 import { createLongAnswers } from './http/long-answers.ts'
 import { createInForce } from './in-force.ts'
 import { type Listening, listenAt, whyNoListener } from './listener.ts'
+import { createLogOutput } from './log-output.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { watchGateways } from './monitor/gateways.ts'
 import { createHistory } from './monitor/history.ts'
@@ -29,7 +30,7 @@ import { createRegistryLoad, nothingToLoad } from './monitor/registry-load.ts'
 import { coverAll } from './monitor/responsibility.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
 import { forgetCounts } from './monitor/watch.ts'
-import { createForeignWordLog, logNews, logReplicaNews, logUnreadable } from './news.ts'
+import { createForeignWordLog, describeDropped, logNews, logReplicaNews, logUnreadable } from './news.ts'
 import { shareDescriptors } from './prober/descriptors.ts'
 import { createResolver } from './prober/resolver.ts'
 import { countLookUpThreads } from './prober/resolver-options.ts'
@@ -62,6 +63,8 @@ export type Porthole = {
   reloadFailed(problems: readonly string[]): void
   /** /readyz fails, then no new connections, then requests under way are answered, then checks under way are abandoned. */
   close(): Promise<void>
+  /** Resolves once the log is written, or after half a second: its disk may be full, or its reader stuck. */
+  drainLog(): Promise<void>
 }
 
 /** What a running Porthole cannot change. */
@@ -82,6 +85,8 @@ const escapeLine = (line: string) => `${escapeUnseen(line.trimEnd())}\n`
 
 /** How long requests under way may take when closing, before the checks they wait for are abandoned; and again before their connections are cut. */
 const closeGraceMs = 1000
+/** How long the last lines of the log may take, in milliseconds. */
+const drainLogMs = 500
 
 /**
  * Puts the parts together and starts them: HTTP first, since one of the targets may be Porthole itself. A string says why it cannot be.
@@ -90,7 +95,7 @@ const closeGraceMs = 1000
 export async function serve(
   config: Config,
   version: string,
-  onLog: (log: FastifyBaseLogger) => void = () => undefined,
+  onLog: (log: Pick<Porthole, 'log' | 'drainLog'>) => void = () => undefined,
   lookUpThreads = countLookUpThreads(undefined),
 ): Promise<Porthole | string> {
   // Whatever is kept of a configuration for good does without its services, of which there may be others by then.
@@ -145,6 +150,7 @@ export async function serve(
   })
   const answers = createLongAnswers({ caps: capsFor(connections.max), slices })
   const readiness = createReadiness(monitor, keeper, replica)
+  const logOutput = createLogOutput()
   const gateways = watchGateways({ monitor })
   const metrics = createMetrics({
     gateways,
@@ -157,6 +163,7 @@ export async function serve(
     streams,
     connections,
     answers,
+    logLinesDropped: logOutput.dropped,
     prober: prober.name,
     version,
     pausedMs: running.totalMs,
@@ -184,9 +191,15 @@ export async function serve(
     slices,
     version,
   }
-  const app = await buildApp(parts, { level: config.logLevel, hooks: { streamWrite: escapeLine } })
+  const app = await buildApp(parts, {
+    level: config.logLevel,
+    stream: logOutput.stream,
+    hooks: { streamWrite: escapeLine },
+  })
   const { log } = app
-  onLog(log)
+  const drainLog = () => logOutput.drain(drainLogMs)
+  logOutput.onResume((dropped) => log.error(dropped, describeDropped(dropped)))
+  onLog({ log, drainLog })
   const found = replica?.sharing.recorded ?? monitor.transitions
   const overload = watchOverload({ monitor, clock })
   logNews(log, { monitor, members, found, overload, gateways: gateways.news, paused, proberPaused })
@@ -221,6 +234,7 @@ export async function serve(
           retention,
           since: Math.floor(clock.toEpoch(transitions.completeSince())),
           dating: machineClock.dating(),
+          onNotice: (notice) => log.error(notice),
         }),
       log: transitions,
       clock,
@@ -306,8 +320,10 @@ export async function serve(
   const listening = await listenAt(app, config.listen)
   if (listening instanceof Error) {
     await prober.close()
-    await keeper?.close()
+    // Its disk may hang.
+    await Promise.race([keeper?.close(), sleep(closeGraceMs)])
     await replica?.close()
+    await drainLog()
     return whyNoListener(listening, config.listen)
   }
   closeListener = listening.close
@@ -331,5 +347,6 @@ export async function serve(
       log.error({ problems }, 'the configuration has problems; the one before it stays in force')
     },
     close,
+    drainLog,
   }
 }

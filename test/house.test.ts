@@ -9,13 +9,15 @@ const mayImport: Record<string, readonly string[]> = {
   clock: [],
   exit: [],
   heap: [],
+  'log-output': [],
   queue: [],
+  'read-file': [],
   reclaim: [],
   'time-slices': ['queue'],
   'sort-in-slices': ['time-slices'],
   prober: ['domain', 'clock', 'heap', 'queue'],
   monitor: ['domain', 'clock', 'heap', 'queue', 'time-slices', 'prober'],
-  redis: [],
+  redis: ['read-file'],
   store: ['domain', 'clock', 'monitor', 'redis'],
   registrar: ['domain', 'clock', 'heap', 'monitor', 'store'],
   replicas: ['domain', 'clock', 'monitor', 'redis', 'store', 'registrar'],
@@ -37,8 +39,8 @@ const mayImport: Record<string, readonly string[]> = {
   page: ['domain', 'clock', 'time-slices', 'sort-in-slices', 'monitor', 'store', 'replicas', 'registrar', 'http'],
   listener: [],
   'lookup-news': ['monitor'],
-  news: ['domain', 'monitor', 'store', 'replicas', 'lookup-news'],
-  config: ['domain'],
+  news: ['domain', 'log-output', 'monitor', 'store', 'replicas', 'lookup-news'],
+  config: ['domain', 'read-file'],
   commands: ['domain', 'clock', 'prober', 'config'],
   app: [
     'domain',
@@ -56,6 +58,7 @@ const mayImport: Record<string, readonly string[]> = {
   serve: [
     'domain',
     'clock',
+    'log-output',
     'time-slices',
     'prober',
     'monitor',
@@ -78,7 +81,7 @@ const mayImport: Record<string, readonly string[]> = {
 }
 
 /** The files that are the process: they may read its arguments and environment, and end it. */
-const processFiles = ['main.ts', 'porthole.js']
+const processFiles = ['exit.ts', 'main.ts', 'porthole.js']
 /** What anybody may use of `process`: constants of the runtime, its queue of ticks and its clock. */
 const harmless = ['arch', 'hrtime', 'nextTick', 'platform', 'version', 'versions']
 

@@ -1,5 +1,5 @@
 import { parseConfig } from '../config/config.ts'
-import { readConfigFile } from '../config/file.ts'
+import { readConfigOnce } from '../config/file.ts'
 import { formatProblem, type Problem } from '../config/problem.ts'
 
 /** Where a command writes: one call is one line. */
@@ -13,7 +13,7 @@ const givenElsewhere = { PORTHOLE_REDIS_URL: 'redis://environment' }
  * own, or `porthole.yaml: ok, 4 services, 5 targets` and then the advice. Returns the exit code.
  */
 export async function validate(file: string, { out, err }: Output): Promise<0 | 1> {
-  const read = await readConfigFile(file)
+  const read = await readConfigOnce(file)
   const result = read.ok
     ? parseConfig({
         file: { name: file, text: new TextDecoder().decode(read.content.bytes) },

@@ -1,6 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { type FileContent, type FileMark, readConfigFile, readMark } from './file.ts'
+import { hangs } from '../read-file.ts'
+import { type FileContent, type FileMark, type Read, readConfigFile, readMark } from './file.ts'
 import type { Problem } from './problem.ts'
 import { keepsChanging, msUntilSettled, type Settling, seeChange } from './settling.ts'
 
@@ -19,6 +20,8 @@ export type WatchOptions = {
   readonly debounceMs?: number
   /** How long a file that is written in place has to stay the same before it is used, in milliseconds. */
   readonly settleMs?: number
+  /** How long one look may take, in milliseconds, before its file system counts as hanging. While one look hangs there is no other. */
+  readonly deadlineMs?: number
   /** How often to look without being told, in milliseconds: some file systems (NFS, some containers) report nothing. */
   readonly pollMs?: number
   /** An instant in milliseconds, for how long the file stayed the same. */
@@ -47,6 +50,7 @@ const longestDebounceMs = 1000
  */
 export function watchConfig(options: WatchOptions): ConfigWatch {
   const { file, onChange, onError, debounceMs = 100, settleMs = 1000, pollMs = 30_000 } = options
+  const { deadlineMs = 10_000 } = options
   const { now = () => performance.now() } = options
   let { seen } = options
   /** Which file was there when its content was last used or found to be the same; null while that is not known. */
@@ -83,9 +87,9 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
   /** `sameForMs` is for how long the file stayed the same. */
   const use = async (mark: FileMark, sameForMs: number): Promise<void> => {
     wasWritten = false
-    const read = await readConfigFile(file)
+    const read = await readConfigFile(file, { deadlineMs })
     if (closed) return
-    if (!read.ok) return missed(read.problem)
+    if (!read.ok) return missed(read)
     const { bytes, digest } = read.content
     if (digest !== mark.digest && sameForMs !== Number.POSITIVE_INFINITY) {
       wasWritten = true
@@ -100,10 +104,11 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     lookIn(msUntilSettled(before, neededMs, now()))
   }
 
-  const missed = (problem: Problem) => {
+  const missed = ({ problem, ended }: Extract<Read<unknown>, { ok: false }>) => {
     identity = null
     settling = null
     tell(problem)
+    void ended?.then(() => closed || lookIn(0))
   }
 
   /** `isWanted`: it is to be used whatever it is. */
@@ -111,9 +116,13 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     const wasWrittenBefore = wasWritten
     // What is written from now on may not be in what is read.
     wasWritten = false
-    const read = await readMark(file)
+    const read = await readMark(file, { deadlineMs })
     if (closed) return
-    if (!read.ok) return missed(read.problem)
+    if (!read.ok) {
+      // An operator who asks gets an answer, also where it is the same as before.
+      if (isWanted) told = undefined
+      return missed(read)
+    }
     const mark = read.content
     if (mark.digest === seen) return settle(mark, mark.digest)
     const isOther = identity !== null && mark.identity !== identity && !wasWrittenBefore && !wasWritten
@@ -169,10 +178,13 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     old?.close()
   }
 
-  const poll = setInterval(() => {
-    watchDirectory()
-    void look('look')
-  }, pollMs).unref()
+  const lookAround = async () => {
+    // To watch a directory that hangs would stop the whole process, because Node.js asks for that on the main thread.
+    if (!(await hangs(dirname(file), deadlineMs)) && !closed) watchDirectory()
+    await look('look')
+  }
+
+  const poll = setInterval(() => void lookAround(), pollMs).unref()
   watchDirectory()
   // What changed between reading `seen` and watching.
   void look('look')

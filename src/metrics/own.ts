@@ -18,6 +18,8 @@ export type OwnParts = {
   readonly answers?: { stats(): ReadonlyMap<string, AnswerStats> }
   /** How long this process and its prober did not run so far, in milliseconds. */
   readonly pausedMs?: () => { readonly process: number; readonly prober: number }
+  /** How many lines of the log were dropped so far. */
+  readonly logLinesDropped?: () => number
 }
 
 const noPause = { process: 0, prober: 0 }
@@ -25,7 +27,16 @@ const noneUnreadable = { count: () => 0 }
 
 /** Adds what tells how Porthole itself does, the checks apart. */
 export function addOwnMetrics(
-  { registry, keeper, unreadable = noneUnreadable, streams, connections, answers, pausedMs = () => noPause }: OwnParts,
+  {
+    registry,
+    keeper,
+    unreadable = noneUnreadable,
+    streams,
+    connections,
+    answers,
+    pausedMs = () => noPause,
+    logLinesDropped = () => 0,
+  }: OwnParts,
   register: Register,
 ): void {
   const registers = [register]
@@ -73,6 +84,15 @@ export function addOwnMetrics(
     collect: () => {
       dropped.reset()
       dropped.inc(streams.stats().dropped)
+    },
+  })
+  const droppedLines: Counter = new Counter({
+    name: 'porthole_log_lines_dropped_total',
+    help: 'Lines of the log that were dropped because its disk was full or its reader took nothing.',
+    registers,
+    collect: () => {
+      droppedLines.reset()
+      droppedLines.inc(logLinesDropped())
     },
   })
   if (answers !== undefined) addAnswerMetrics(answers, register)

@@ -7,25 +7,13 @@ export type Lookup = (host: string) => Promise<readonly string[]>
 /** Asks for the addresses of one family, or of both (0); rejects likewise. */
 export type FamilyLookup = (host: string, family: 0 | 4 | 6) => Promise<readonly string[]>
 
-let underWay = 0
-
-/** How many calls of getaddrinfo this process has not got back yet. Node.js does not end before they return. */
-export function callsUnderWay(): number {
-  return underWay
-}
-
 /**
  * Asks the system (getaddrinfo: /etc/hosts, search domains, whatever the machine is set up with), in the order the system prefers
  * (RFC 6724).
  */
 const askSystem: FamilyLookup = async (host, family) => {
-  underWay++
-  try {
-    const found = await lookup(host, { all: true, order: 'verbatim', family })
-    return found.map(({ address }) => address)
-  } finally {
-    underWay--
-  }
+  const found = await lookup(host, { all: true, order: 'verbatim', family })
+  return found.map(({ address }) => address)
 }
 
 /**

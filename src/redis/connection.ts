@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { createClient, ErrorReply } from '@redis/client'
+import { type Obstacle, readFile } from '../read-file.ts'
 import { explainFailure, mayBeDone } from './failure.ts'
 import type { Script } from './script.ts'
 
@@ -36,6 +36,9 @@ export type Connection = {
 
 /** How long Redis may take for an answer, in milliseconds. */
 const answerMs = 1000
+/** How long the file with the password may take to be read, in milliseconds. */
+const passwordMs = 5000
+const mostPasswordBytes = 65_536
 
 /** Where Redis is, without the password. */
 export function placeOf({ url }: RedisSettings): string {
@@ -70,12 +73,9 @@ export async function connectRedis(settings: RedisSettings, key: string): Promis
 
 async function open(settings: RedisSettings, url: URL): Promise<Connection | string> {
   const place = placeOf({ ...settings, url: url.href })
-  let password: string | null
-  try {
-    password = settings.passwordFile === null ? null : readFileSync(settings.passwordFile, 'utf8').trim()
-  } catch (error) {
-    return `the password of ${place} cannot be read from replicas.passwordFile: ${(error as Error).message}`
-  }
+  const password = settings.passwordFile === null ? null : await readPassword(settings.passwordFile)
+  if (typeof password === 'object' && password !== null)
+    return `the password of ${place} cannot be read from replicas.passwordFile: ${password.failure}`
   const { username, password: written } = url
   const address = new URL(url)
   // The client takes user and password from the address alone where one of them is there.
@@ -132,6 +132,30 @@ async function open(settings: RedisSettings, url: URL): Promise<Connection | str
       return send(['EVAL', text, ...rest], deadlineMs)
     },
     close: () => lose(`the connection to ${place} is closed`),
+  }
+}
+
+/** Reads the password in a file, without the space around it. A failure is a clause that names the file. */
+async function readPassword(file: string): Promise<string | { readonly failure: string }> {
+  const read = await readFile(file, { deadlineMs: passwordMs }, async ({ pieces }) => {
+    const decoder = new TextDecoder()
+    let text = ''
+    for await (const piece of pieces(mostPasswordBytes)) text += decoder.decode(piece, { stream: true })
+    return text.trim()
+  })
+  return read.ok ? read.value : { failure: explainObstacle(read.obstacle, file) }
+}
+
+function explainObstacle(obstacle: Obstacle, file: string): string {
+  switch (obstacle.kind) {
+    case 'error':
+      return obstacle.code === 'EFBIG'
+        ? `${file} has more than ${mostPasswordBytes} bytes: name the file that holds the password alone`
+        : `${obstacle.code}: ${file}`
+    case 'other':
+      return `${file} is ${obstacle.what}: put a regular file in its place, or a symbolic link to one`
+    case 'late':
+      return `${file} cannot be read within ${obstacle.ms / 1000} s: see whether its file system hangs`
   }
 }
 

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { hash } from 'node:crypto'
-import { mkdir, mkdtemp, open, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, rename, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { readConfigOnce } from '../../src/config/file.ts'
 import type { Problem } from '../../src/config/problem.ts'
 import { watchConfig } from '../../src/config/watch.ts'
 
@@ -332,4 +334,57 @@ test('a file that keeps changing is told of once, and is a change once it stays 
   clearInterval(writing)
   assert.match(await texts.next(), /^x+$/)
   assert.deepEqual(problems.arrived, [])
+})
+
+test('what is no regular file, or has no end, is a problem, and the next good file is read', async (t) => {
+  const folder = await makeFolder(t)
+  const file = join(folder, 'porthole.yaml')
+  await writeFile(file, 'one')
+  const { texts, problems } = watchFor(t, file, 'one')
+  const large = join(folder, 'large')
+  await writeFile(large, '')
+  await truncate(large, 64 * 1024 * 1024 + 1)
+  spawnSync('mkfifo', [join(folder, 'pipe')])
+  for (const [target, message] of [
+    [join(folder, 'pipe'), 'this is a pipe: put a regular file in its place, or a symbolic link to one'],
+    ['/dev/zero', 'this is a character device: put a regular file in its place, or a symbolic link to one'],
+    [folder, 'this is a directory: name the file in it'],
+    [large, 'the file has more than 64 MiB, which is the most for a configuration: see whether this is the right file'],
+  ] as const) {
+    await symlink(target, `${file}~`)
+    await rename(`${file}~`, file)
+    assert.deepEqual(await problems.next(), { place: file, path: '', message })
+    const good = join(folder, 'good')
+    await writeFile(good, target)
+    await symlink(good, `${file}~`)
+    await rename(`${file}~`, file)
+    assert.equal(await texts.next(), target)
+  }
+})
+
+test('a pipe is read once, to its end, but not for ever', async (t) => {
+  const pipe = join(await makeFolder(t), 'pipe')
+  spawnSync('mkfifo', [pipe])
+  const written = writeFile(pipe, 'text')
+  const read = await readConfigOnce(pipe)
+  await written
+  assert.ok(read.ok)
+  assert.deepEqual([textOf(read.content.bytes), read.content.isRegular], ['text', false])
+
+  const late = await readConfigOnce(pipe, { deadlineMs: 50 })
+  assert.ok(!late.ok)
+  assert.match(
+    late.problem.message,
+    /^this is a pipe, and the program that writes to it did not come to its end within 0\.05 s/,
+  )
+  const again = await readConfigOnce(pipe, { deadlineMs: never })
+  assert.ok(!again.ok, 'a second call waits beside the first')
+  // Whatever opens the other end has the first call return.
+  await (await open(pipe, 'w')).close()
+  await late.ended
+  const third = readConfigOnce(pipe)
+  await writeFile(pipe, 'third')
+  const found = await third
+  assert.ok(found.ok)
+  assert.equal(textOf(found.content.bytes), 'third')
 })

@@ -127,6 +127,24 @@ test('says that it is not let in, and repeats no password', { skip }, async (t) 
   )
 })
 
+test('reads a password from a regular file alone, and from no more than 64 kB', async (t) => {
+  const folder = createFolder(t)
+  const pipe = join(folder, 'pipe')
+  spawnSync('mkfifo', [pipe])
+  const long = join(folder, 'long')
+  writeFileSync(long, 'x'.repeat(65_537))
+  for (const [passwordFile, failure] of [
+    [pipe, 'pipe is a pipe: put a regular file in its place, or a symbolic link to one'],
+    ['/dev/zero', '/dev/zero is a character device: put a regular file in its place, or a symbolic link to one'],
+    [folder, `${folder} is a directory: put a regular file in its place, or a symbolic link to one`],
+    [long, 'long has more than 65536 bytes: name the file that holds the password alone'],
+  ] as const) {
+    const told = String(await connectRedis({ url: 'redis://127.0.0.1:1', passwordFile }, meta))
+    assert.ok(told.startsWith('the password of Redis at 127.0.0.1:1 cannot be read from replicas.passwordFile: '), told)
+    assert.ok(told.endsWith(failure), told)
+  }
+})
+
 const noOpenssl = spawnSync('openssl', ['version']).error === undefined ? false : 'openssl is not installed'
 
 test('speaks TLS with rediss://, and believes no certificate that it does not know', {

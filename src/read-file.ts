@@ -1,0 +1,128 @@
+import type { Stats } from 'node:fs'
+import { constants, type FileHandle, open, stat } from 'node:fs/promises'
+
+/** Why a file cannot be read. */
+export type Obstacle =
+  /** An error of the system, such as `ENOENT`; `EFBIG` where the file is longer than allowed. */
+  | { readonly kind: 'error'; readonly code: string }
+  /** Something else has the name, such as `a pipe`. */
+  | { readonly kind: 'other'; readonly what: string }
+  /** It was not read in time. `ended` resolves once the call that hangs has returned. */
+  | { readonly kind: 'late'; readonly ms: number; readonly isPipe: boolean; readonly ended: Promise<void> }
+
+/** What was read of a file, or why it cannot be read. */
+export type FileRead<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly obstacle: Obstacle }
+
+export type ReadOptions = {
+  /** How long it may take, in milliseconds. */
+  readonly deadlineMs: number
+  /** Pipes and terminals are read as well. To read one takes away what is in it, so that is for files that are read once. */
+  readonly mayBePipe?: boolean
+}
+
+/** An open file. `pieces` yields its bytes, at most `maxBytes`; each piece is overwritten by the next. */
+export type OpenFile = {
+  readonly handle: FileHandle
+  readonly isRegular: boolean
+  pieces(maxBytes: number): AsyncGenerator<Uint8Array>
+}
+
+/** How much is read at once, in bytes: the digest of more would hold up everything else for longer than it has to. */
+const pieceBytes = 1_000_000
+
+/** By path, the calls that did not return in time. Each holds a thread of the pool, so that no path may have two. */
+const hanging = new Map<string, Extract<Obstacle, { kind: 'late' }>>()
+
+/**
+ * Opens a file for `use`, which reads it, and closes it. Symbolic links are followed. The file must be a regular one, unless pipes are
+ * allowed: the kind is looked at before the file is opened, because opening a pipe waits for its other end and opening a device may
+ * start something. While a call for this path hangs, no other call for it begins.
+ */
+export async function readFile<Value>(
+  path: string,
+  { deadlineMs, mayBePipe = false }: ReadOptions,
+  use: (file: OpenFile) => Promise<Value>,
+): Promise<FileRead<Value>> {
+  const old = hanging.get(path)
+  if (old !== undefined) return { ok: false, obstacle: old }
+  let isPipe = false
+  let isLate = false
+
+  /** Throws where nobody waits for the file any more: its next call might hang as well. */
+  function assertInTime(): void {
+    if (isLate) throw new Error('too late')
+  }
+
+  async function* pieces(handle: FileHandle, maxBytes: number): AsyncGenerator<Uint8Array> {
+    const buffer = new Uint8Array(pieceBytes)
+    let total = 0
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer)
+      assertInTime()
+      if (bytesRead === 0) return
+      total += bytesRead
+      // Before all of it is read: some files have no end.
+      if (total > maxBytes) throw tooLong()
+      yield buffer.subarray(0, bytesRead)
+    }
+  }
+
+  async function read(): Promise<FileRead<Value>> {
+    const kind = kindOf(await stat(path))
+    assertInTime()
+    isPipe = mayBePipe && readOnce.includes(kind)
+    if (kind !== regular && !isPipe) return { ok: false, obstacle: { kind: 'other', what: kind } }
+    // Another file may have the name by now, and to open that may block.
+    const handle = await open(path, isPipe ? 'r' : constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+    try {
+      assertInTime()
+      const opened = isPipe ? kind : kindOf(await handle.stat())
+      if (opened !== kind) return { ok: false, obstacle: { kind: 'other', what: opened } }
+      const value = await use({ handle, isRegular: !isPipe, pieces: (maxBytes) => pieces(handle, maxBytes) })
+      return { ok: true, value }
+    } finally {
+      await handle.close()
+    }
+  }
+
+  const reading = read().catch((error): FileRead<Value> => {
+    const { code = String(error) } = error as NodeJS.ErrnoException
+    return { ok: false, obstacle: { kind: 'error', code } }
+  })
+  const { promise: overdue, resolve } = Promise.withResolvers<FileRead<Value>>()
+  const timer = setTimeout(() => {
+    isLate = true
+    const ended = reading.then(() => void hanging.delete(path))
+    const obstacle = { kind: 'late', ms: deadlineMs, isPipe, ended } as const
+    hanging.set(path, obstacle)
+    resolve({ ok: false, obstacle })
+  }, deadlineMs)
+  const first = await Promise.race([reading, overdue])
+  clearTimeout(timer)
+  return first
+}
+
+const regular = 'a regular file'
+/** What can be read once, from its beginning to its end. */
+const readOnce = ['a pipe', 'a character device']
+
+function kindOf(stats: Stats): string {
+  if (stats.isFile()) return regular
+  if (stats.isDirectory()) return 'a directory'
+  if (stats.isFIFO()) return 'a pipe'
+  if (stats.isCharacterDevice()) return 'a character device'
+  if (stats.isBlockDevice()) return 'a block device'
+  return 'a socket'
+}
+
+function tooLong(): NodeJS.ErrnoException {
+  return Object.assign(new Error('the file is too long'), { code: 'EFBIG' })
+}
+
+/** Resolves with whether the system does not say in time what a path is. */
+export async function hangs(path: string, deadlineMs: number): Promise<boolean> {
+  const found = await readFile(path, { deadlineMs }, async () => undefined)
+  return !found.ok && found.obstacle.kind === 'late'
+}
