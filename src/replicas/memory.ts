@@ -187,12 +187,16 @@ function isOfLayout(written: unknown): written is unknown[] {
 
 /**
  * Tells whether no version of Porthole wrote what is remembered under a field, or it has a name or address that none can have. A newer version may
- * write a layout of its own.
+ * write a layout of its own. `isKnown`: a target of this name is watched, so its name is not looked at again.
  */
-export function isUnreadable(field: string, written: unknown): boolean {
+export function isUnreadable(field: string, written: unknown, isKnown = false): boolean {
   if (Array.isArray(written) && Number.isSafeInteger(written[0]) && (written[0] as number) > layout) return false
   if (field === '') return !isService(written) || !written[3].every(([, ips]) => ips.every((ip) => isIP(ip) !== 0))
-  return !isTarget(written) || !isAddress.test(written[7]?.[3] ?? '-') || typeof parseTarget(field) === 'string'
+  return (
+    !isTarget(written) ||
+    !isAddress.test(written[7]?.[3] ?? '-') ||
+    (!isKnown && typeof parseTarget(field) === 'string')
+  )
 }
 
 function isTarget(written: unknown): written is WrittenTarget {

@@ -139,7 +139,7 @@ export function createSharing(parts: SharingParts): Sharing {
   function take(service: WatchedService, entry: number, fields: Fields): number {
     const link = links.of(service)
     const versions = links.versionsOf(service)
-    const readable = fields.filter(([field, memory]) => !isUnreadable(field, memory))
+    const readable = fields.filter(([field, memory]) => !isUnreadable(field, memory, versions.has(field)))
     const newer = readable.filter(([field]) => entry > (versions.get(field) ?? 0))
     const written = new Map(newer)
     const adopted = new Map<string, TargetMemory>()
