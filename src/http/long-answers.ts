@@ -150,7 +150,8 @@ export function createLongAnswers({
     })
     if (head.isWhole) early?.()
     if (head.isWhole) return zips ? zipWhole(reply, head.bytes) : head.bytes
-    if (zips) reply.header('content-encoding', 'gzip')
+    // What the route says of the length is of the answer as it was before.
+    if (zips) reply.header('content-encoding', 'gzip').removeHeader('content-length')
     try {
       return await send(request, reply, kind, { pieces: continued(head.bytes, iterator), held, zips }, early)
     } finally {

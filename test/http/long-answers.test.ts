@@ -32,6 +32,12 @@ async function serve(t: TestContext, options: Parameters<typeof createLongAnswer
   app.get('/v1/bytes', async (_request, reply) => reply.header('age', 7).send(tooMuch))
   app.get('/v1/text', async (_request, reply) => reply.send(tooMuch.toString()))
   app.get('/v1/stream', async (_request, reply) => reply.send(Readable.from(stream(), { objectMode: false })))
+  app.get('/page', async (_request, reply) =>
+    reply
+      .type('text/html')
+      .header('content-length', tooMuch.length)
+      .send(Readable.from(stream(), { objectMode: false })),
+  )
   app.put('/v1/changed', async (_request, reply) => reply.send(tooMuch))
   app.get('/v1/short', async (_request, reply) => reply.send('x'.repeat(longFrom - 1)))
   const url = await listen()
@@ -74,6 +80,15 @@ test('a client that takes its time gets all of it, and may ask again on the conn
     const response = await fetch(`${url}${path}`)
     await sleep(50)
     assert.ok(tooMuch.equals(await response.bytes()), path)
+  }
+  // Compressed it is shorter than its route says.
+  for (const encoding of ['gzip', 'identity']) {
+    const response = await fetch(`${url}/page`, { headers: { 'accept-encoding': encoding } })
+    assert.deepEqual(
+      [response.headers.get('content-encoding'), response.headers.get('content-length')],
+      encoding === 'gzip' ? ['gzip', null] : [null, String(tooMuch.length)],
+    )
+    assert.ok(tooMuch.equals(await response.bytes()), encoding)
   }
   const pipelined = `${get('/v1/short')}GET /v1/bytes HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`
   const answered = await sendAndReadAll(t, url, pipelined)
