@@ -11,6 +11,7 @@ import { type PolicyFieldName, PolicySettings } from '../../src/domain/policy-se
 import { buildService, type Service, ServiceName, ServiceSettings } from '../../src/domain/service.ts'
 import { defineService, ServiceDefinition } from '../../src/domain/service-definition.ts'
 import { createNameOrder } from '../../src/http/name-order.ts'
+import { closeAfterUnreadBody } from '../../src/http/no-body.ts'
 import { answerError, answerWithProblems } from '../../src/http/problem.ts'
 import { ServiceReport } from '../../src/http/reports.ts'
 import { ServiceDetail } from '../../src/http/service-detail.ts'
@@ -33,6 +34,7 @@ async function build(t: TestContext, services: readonly Service[] = []) {
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   answerWithProblems(app)
+  closeAfterUnreadBody(app.server)
   const { registry, clock } = watched
   const store = createMemoryStore({ maxCount: 1000, maxAgeMs: 3_600_000 })
   const registrar = createRegistrar({ registry, store, clock, limits: defaultLimits })
