@@ -1,6 +1,7 @@
 /** A replica takes over names that only another has looked up, while nobody answers look-ups. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { systemClock } from '../../src/clock.ts'
 import { createDialRules } from '../../src/domain/dial-rules.ts'
 import { serviceStatusAt } from '../../src/monitor/watch.ts'
@@ -49,7 +50,13 @@ test('a replica that takes over goes on with the addresses that another found, i
   const port = await listen(t, '127.0.0.1')
   const dns = { answers: true }
   const one = await startReplica(t, url, port, dns)
-  await until('it has checked both by their names', async () => isAllUp(one))
+  const addresses = ['first.test', '127.0.0.1'].map((host) => `${host}:${port}`)
+  const isLookedUp = () =>
+    isDeepStrictEqual(
+      targetsOf(one).map(({ target }) => target.name),
+      addresses,
+    )
+  await until('both are up, one of them by the address of its name', async () => isAllUp(one) && isLookedUp())
   dns.answers = false
   await until('it checks the last known addresses', async () =>
     targetsOf(one).every(({ health }) => health.lastOutcome?.lookupFailedSince != null),
