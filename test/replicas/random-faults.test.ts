@@ -16,7 +16,7 @@ import {
   watchHealth,
 } from './fleet.ts'
 
-const faults = 20
+const faults = 12
 const seed = Number(process.env.PORTHOLE_TEST_SEED ?? randomInt(2 ** 31))
 
 /** Numbers that look random and are the same for the same seed (mulberry32). */
