@@ -12,8 +12,8 @@ export type FileContent = {
 
 /** How many bytes a configuration file may have. */
 const mostBytes = 64 * 1024 * 1024
-/** How long one look at a file may take, in milliseconds. */
-const lookMs = 10_000
+/** How long one look at a file may take unless a caller says otherwise, in milliseconds. */
+export const lookMs = 10_000
 /** How long a file that is read once may take, in milliseconds: a program may have to write it first. */
 const readOnceMs = 30_000
 

@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { hangs } from '../read-file.ts'
-import { type FileContent, type FileMark, type Read, readConfigFile, readMark } from './file.ts'
+import { type FileContent, type FileMark, lookMs, type Read, readConfigFile, readMark } from './file.ts'
 import type { Problem } from './problem.ts'
 import { keepsChanging, msUntilSettled, type Settling, seeChange } from './settling.ts'
 
@@ -50,7 +50,7 @@ const longestDebounceMs = 1000
  */
 export function watchConfig(options: WatchOptions): ConfigWatch {
   const { file, onChange, onError, debounceMs = 100, settleMs = 1000, pollMs = 30_000 } = options
-  const { deadlineMs = 10_000 } = options
+  const { deadlineMs = lookMs } = options
   const { now = () => performance.now() } = options
   let { seen } = options
   /** Which file was there when its content was last used or found to be the same; null while that is not known. */

@@ -7,12 +7,11 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { createSignal, type Signal } from '../monitor/signal.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
-import type { Reply } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { Registrations } from '../registrar/registrations.ts'
 import type { RedisStore } from '../store/redis.ts'
 import type { Retention } from '../store/store.ts'
-import { createUnreadableEntries, placeIn, type UnreadableEntries, type UnreadableEntry } from '../store/unreadable.ts'
+import { createUnreadableEntries, type UnreadableEntries } from '../store/unreadable.ts'
 import type { Assignment } from './assignment.ts'
 import { followDeclinedShards } from './declined-shards.ts'
 import { firstOf } from './feed.ts'
@@ -22,8 +21,7 @@ import { beatHeart, beatMs } from './heartbeat.ts'
 import { createIntake } from './intake.ts'
 import { bringTogether, type JoinParts } from './join.ts'
 import type { Link, Session } from './link.ts'
-import { isUnreadable } from './memory.ts'
-import { readKeptField } from './publication.ts'
+import { healthEntry, streamEntry } from './odd-entries.ts'
 import { createRecheck } from './recheck.ts'
 import { createRenewals, type Renewals } from './renewals.ts'
 import { createRequests } from './requests.ts'
@@ -41,7 +39,7 @@ const soloAfterMs = 4000
  * it is not ready.
  */
 const joinMs = 30_000
-/** How often it is seen whether that is so, in milliseconds. */
+/** How often a replica looks whether it has to go solo, in milliseconds. */
 const watchMs = 250
 /** How long until a lost connection is tried again, in milliseconds. */
 const retryMs = 500
@@ -52,12 +50,6 @@ const retryMs = 500
 const giveBackMs = 3000
 /** How long giving back the leases may take, in milliseconds. */
 const releaseMs = 1500
-
-/** An entry of the stream that cannot be read, until the stream has it no longer. */
-function streamEntry(stream: string, entry: number, why: string): UnreadableEntry {
-  const command = ['XRANGE', stream, `${entry}`, `${entry}`]
-  return { place: placeIn(stream, String(entry)), why, probe: { command, isSame: (reply) => firstOf(reply) === entry } }
-}
 
 /** One of several Portholes that share the work. */
 export type Replica = {
@@ -141,12 +133,6 @@ export function createReplica(parts: ReplicaParts): Replica {
   const tokenOf = (shard: number) => leases.tokenOf(shard, clock.now())
   const { publish, readHealth: read } = requests
   const onFenced = () => void renewals.renew()
-  const onUnreadable = (service: string, field: string) => {
-    const key = keys.health(service)
-    const isSame = (reply: Reply) => typeof reply === 'string' && isUnreadable(field, readKeptField(reply, 0).memory)
-    const why = 'no replica writes such a health'
-    unreadable.note('health', { place: placeIn(key, field), why, probe: { command: ['HGET', key, field], isSame } })
-  }
   const sharing = createSharing({
     monitor,
     clock,
@@ -156,7 +142,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     publish,
     read,
     onFenced,
-    onUnreadable,
+    onUnreadable: (service, field) => unreadable.note('health', healthEntry(keys.health(service), field)),
     onForeign,
   })
   const startedAt = clock.now()
@@ -330,8 +316,9 @@ export function createReplica(parts: ReplicaParts): Replica {
       linkedAt = clock.now()
       void stayConnected()
       const beatIfReady = () => {
-        if (isReady) void beat()
-        if (isReady) void lookAgain()
+        if (!isReady) return
+        void beat()
+        void lookAgain()
       }
       timers.push(setInterval(goSoloIfAlone, watchMs), setInterval(beatIfReady, beatMs))
       return settled

@@ -1,12 +1,11 @@
 /** A real Porthole for tests in a browser, proxies before it, and the parts of its pages. */
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
+import { listenOn } from '../listening.ts'
 import { createFolder, start } from '../process.ts'
 
 /** How the services of these tests are checked: often, and one check decides. */
@@ -54,11 +53,5 @@ export async function startProxy(
     response.on('close', () => inner.destroy())
     inner.end()
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return listenOn(t, server)
 }
