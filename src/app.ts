@@ -35,6 +35,7 @@ import { secureAnswers, securityHeaders } from './http/security.ts'
 import { serviceRoutes } from './http/services.ts'
 import { closeStalled } from './http/stalled.ts'
 import { transitionRoutes } from './http/transitions.ts'
+import { requireVersion } from './http/version.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { History } from './monitor/history.ts'
 import type { Monitor } from './monitor/monitor.ts'
@@ -115,6 +116,7 @@ export async function buildApp(
   // An expectation that nobody knows is passed over, as it may be (RFC 9110 §10.1.1); Node.js would refuse it without a word.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   const hosts = createHosts(parts.hosts ?? null)
+  app.addHook('onRequest', requireVersion)
   app.addHook('onRequest', hosts.requireHost)
   answerWithProblems(app)
   const refuse = refuseOtherMethods(app)

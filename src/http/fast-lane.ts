@@ -79,7 +79,8 @@ function isPlain(url: string): boolean {
 }
 
 /** Reads the headers as they came: to have them taken apart would cost as much as all the rest. */
-function asksPlainly({ rawHeaders }: IncomingMessage, hosts: Pick<Hosts, 'passes'>): boolean {
+function asksPlainly({ rawHeaders, httpVersionMajor }: IncomingMessage, hosts: Pick<Hosts, 'passes'>): boolean {
+  if (httpVersionMajor !== 1) return false
   let host: string | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]?.toLowerCase()

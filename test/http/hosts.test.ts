@@ -1,26 +1,9 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import net from 'node:net'
-import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { build, listen } from '../app.ts'
 import { sampleService } from '../samples.ts'
-
-type Answer = { readonly status: number; readonly detail: string | null }
-
-/** Says something on a connection of its own, and reads the answer. */
-async function say(url: string, bytes: string): Promise<Answer> {
-  const { hostname, port } = new URL(url)
-  const socket = net.connect(Number(port), hostname)
-  await once(socket, 'connect')
-  socket.end(bytes)
-  const answer = await text(socket)
-  const [, status] = /^HTTP\/1\.1 (\d+) /.exec(answer) ?? assert.fail(answer)
-  const [, body = ''] = answer.split('\r\n\r\n')
-  const isProblem = answer.includes('application/problem+json') && body !== ''
-  return { status: Number(status), detail: isProblem ? JSON.parse(body).detail : null }
-}
+import { say } from './say.ts'
 
 const request = (target: string, headers: string, method = 'GET', version = '1.1') =>
   `${method} ${target} HTTP/${version}\r\n${headers}Connection: close\r\n\r\n`
