@@ -28,7 +28,7 @@ import { createParts } from './parts.ts'
 import type { Scope } from './process.ts'
 import { sampleOutcome } from './samples.ts'
 
-/** A target that nobody listens at: port 1 (tcpmux) is not in use. */
+/** A target that nothing listens at: port 1 (tcpmux) is not in use. */
 export const nobody = '127.0.0.1:1'
 
 export type Built = {

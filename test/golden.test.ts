@@ -76,7 +76,7 @@ const transitions: KeptTransition[] = [
     to: 'down',
     at: day + 5,
     reason: 'refused',
-    message: 'nobody listens on 10.0.0.5:5432 (RST in 0.10 ms)',
+    message: 'nothing listens on 10.0.0.5:5432 (RST in 0.10 ms)',
   },
   {
     id: day * 1000 + 2,

@@ -63,7 +63,7 @@ describe('porthole', { concurrency: 3 }, () => {
     assert.deepEqual([up.status, up.stderr], [0, ''])
     const { status, stdout } = await runPorthole(t, ['check', nobody, '--timeout', '500ms'])
     assert.equal(status, 1)
-    assert.match(stdout, /^127\.0\.0\.1:1 is down: .*nobody listens on 127\.0\.0\.1:1/)
+    assert.match(stdout, /^127\.0\.0\.1:1 is down: .*nothing listens on 127\.0\.0\.1:1/)
   })
 
   test('a port that is taken: one line with the remedy, exit 1, and nothing is left running', async (t) => {
@@ -104,7 +104,7 @@ describe('porthole', { concurrency: 3 }, () => {
     assert.deepEqual([first, second, more], ['configuration in force', `Server listening at ${url}`, []])
     assert.match(memory ?? '', /^memory only: .*set data or PORTHOLE_DATA to keep it$/)
     assert.equal(third, 'the kernel prober checks: it runs here')
-    assert.match(fourth ?? '', /^gone is down: 0 of 1 targets up; 127\.0\.0\.1:1: .*nobody listens on 127\.0\.0\.1:1/)
+    assert.match(fourth ?? '', /^gone is down: 0 of 1 targets up; 127\.0\.0\.1:1: .*nothing listens on 127\.0\.0\.1:1/)
     assert.equal(errors(), '')
   })
 

@@ -52,7 +52,7 @@ function phraseOf(attempt: Attempt): string {
       return `connected in ${formatSpan(latencyMs ?? 0)}${afterLoss(attempt)}`
     case 'refused':
       return answer === 'rst'
-        ? `nobody listens (RST in ${formatSpan(latencyMs ?? 0)})`
+        ? `nothing listens (RST in ${formatSpan(latencyMs ?? 0)})`
         : `refused in ${formatSpan(latencyMs ?? 0)}`
     case 'rejected':
       return `a firewall rejects it${evidence}`

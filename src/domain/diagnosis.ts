@@ -22,8 +22,8 @@ function diagnoseAddress(outcome: Outcome, target: Target): string {
       return `connected in ${formatSpan(outcome.latencyMs ?? 0)}${afterLoss(outcome)}${isResetAtOnce(outcome) ? `, and reset by the peer at once${code}` : ''}`
     case 'refused':
       return outcome.answer === 'rst'
-        ? `nobody listens on ${where} (RST in ${formatSpan(outcome.latencyMs ?? 0)})`
-        : `refused in ${formatSpan(outcome.latencyMs ?? 0)}: nobody listens on ${where}, or a firewall rejects it`
+        ? `nothing listens on ${where} (RST in ${formatSpan(outcome.latencyMs ?? 0)})`
+        : `refused in ${formatSpan(outcome.latencyMs ?? 0)}: nothing listens on ${where}, or a firewall rejects it`
     case 'rejected':
       return outcome.icmp === null
         ? `a firewall rejects ${where}${code}`

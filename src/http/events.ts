@@ -74,7 +74,7 @@ export const eventRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, op
               'text/event-stream': {
                 schema: z.string().meta({
                   examples: [
-                    'event: transition\nid: 1795359600000001\ndata: {"id":"1795359600000001","at":"2026-11-22T15:00:00.000Z","service":"postgres","target":"db-1:5432","from":"up","to":"down","reason":"refused","message":"refused in 0.21 ms: the host answers, but nobody listens"}\n\n',
+                    'event: transition\nid: 1795359600000001\ndata: {"id":"1795359600000001","at":"2026-11-22T15:00:00.000Z","service":"postgres","target":"db-1:5432","from":"up","to":"down","reason":"refused","message":"refused in 0.21 ms: the host answers, but nothing listens"}\n\n',
                   ],
                 }),
               },

@@ -119,7 +119,7 @@ export function createMetrics(
     () => monitor.stats().waiting,
   )
   const skipped: Counter = new Counter({
-    name: 'porthole_skipped_beats_total',
+    name: 'porthole_skipped_checks_total',
     help: "Beats that found their target's last check still under way.",
     registers,
     collect: () => {

@@ -108,7 +108,7 @@ export function createPortableProber({
 
 /**
  * Whether a connection leads to itself. Dialling a local port in the ephemeral range, the kernel may pick that very port to dial
- * from, and the SYN meets itself (simultaneous open, RFC 9293 §3.5). It never picks a port somebody is bound to, so nobody listens.
+ * from, and the SYN meets itself (simultaneous open, RFC 9293 §3.5). It never picks a port somebody is bound to, so nothing listens.
  */
 function isSelf(socket: Socket, port: number): boolean {
   return socket.localPort === port && socket.localAddress === socket.remoteAddress

@@ -27,7 +27,7 @@ const inScript = /[,.]? script: [0-9a-f]+, on @user_script:\d+\.?$/
 export function explainFailure(place: string, error: Error): string {
   const { code } = error as NodeJS.ErrnoException
   if (code === 'ECONNREFUSED')
-    return `nobody listens where ${place.replace('Redis at', 'Redis should be,')}: see whether it runs`
+    return `nothing listens where ${place.replace('Redis at', 'Redis should be,')}: see whether it runs`
   const message = error.message.replace(/\s+/g, ' ').replace(inScript, '')
   const word = ofRights.test(message) ? 'NOPERM' : (/^[A-Z]+/.exec(message)?.[0] ?? '')
   const remedy = remedies[word]

@@ -39,7 +39,7 @@ test('a closed port is down with the reason in a sentence, and the exit status i
   const { status, out, err } = await run('127.0.0.1:1', proberWith())
   assert.match(
     out.join('\n'),
-    /^127\.0\.0\.1:1 is down: refused in [\d.]+ ms: nobody listens on 127\.0\.0\.1:1, or a firewall rejects it$/,
+    /^127\.0\.0\.1:1 is down: refused in [\d.]+ ms: nothing listens on 127\.0\.0\.1:1, or a firewall rejects it$/,
   )
   assert.deepEqual([status, err], [1, []])
 })
@@ -69,7 +69,7 @@ test('a name with one address is told likewise', async () => {
   assert.match(out[0] ?? '', /^127\.0\.0\.2:1: refused in [\d.]+ ms$/)
   assert.match(
     out[1] ?? '',
-    /^db-1:1 is down: refused in [\d.]+ ms: nobody listens on 127\.0\.0\.2:1, or a firewall rejects it$/,
+    /^db-1:1 is down: refused in [\d.]+ ms: nothing listens on 127\.0\.0\.2:1, or a firewall rejects it$/,
   )
   assert.deepEqual([status, out.length], [1, 2])
 })

@@ -29,7 +29,7 @@ test('an attempt that could not be judged makes the check unknown', () => {
   const full = attempt(v4, 'local', { code: 'EMFILE' })
   const { reason, code, address, note } = outcomeOfAttempts([refused(v6), full], 900)
   assert.deepEqual([reason, code, address], ['local', 'EMFILE', v4])
-  assert.equal(note, '[fd00::5]:5432: nobody listens (RST in 0.05 ms)')
+  assert.equal(note, '[fd00::5]:5432: nothing listens (RST in 0.05 ms)')
 })
 
 test('an address that was denied could not be judged either', () => {

@@ -25,7 +25,7 @@ const sentences: readonly [Outcome, string][] = [
   [found('connected', { latencyMs: 0.2149 }), 'connected in 0.21 ms'],
   [
     found('refused', { latencyMs: 0.31, code: 'ECONNREFUSED' }),
-    'refused in 0.31 ms: nobody listens on 10.0.0.7:5432, or a firewall rejects it',
+    'refused in 0.31 ms: nothing listens on 10.0.0.7:5432, or a firewall rejects it',
   ],
   [
     found('connected', { latencyMs: 0.2, answer: 'syn-ack', code: 'ECONNRESET' }),
@@ -34,7 +34,7 @@ const sentences: readonly [Outcome, string][] = [
   [found('connected', { latencyMs: 1003, synRetransmits: 1 }), 'connected in 1.0 s, after 1 lost SYN'],
   [
     found('refused', { latencyMs: 0.2, code: 'ECONNREFUSED', answer: 'rst' }),
-    'nobody listens on 10.0.0.7:5432 (RST in 0.20 ms)',
+    'nothing listens on 10.0.0.7:5432 (RST in 0.20 ms)',
   ],
   [
     found('rejected', { answer: 'icmp', icmp: { version: 4, type: 3, code: 3, from: '10.0.0.1' } }),

@@ -20,7 +20,7 @@ async function buildHidden(t: TestContext): Promise<Built> {
   return built
 }
 
-const hints = /internal|10\.0\.0|5432|61616|refused|nobody listens/
+const hints = /internal|10\.0\.0|5432|61616|refused|nothing listens/
 
 test('who may not see details is told statuses, counts, groups, quorum and times, and nothing of any target', async (t) => {
   const { get, monitor } = await buildHidden(t)

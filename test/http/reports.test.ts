@@ -57,7 +57,7 @@ test('a service report has these fields, in this order, and no others', async (t
         resolvedFrom: null,
         status: 'up',
         reason: 'refused',
-        message: 'refused in 0.30 ms: nobody listens on 10.0.0.6:5432, or a firewall rejects it',
+        message: 'refused in 0.30 ms: nothing listens on 10.0.0.6:5432, or a firewall rejects it',
         advice: null,
         latencyMs: 0.3,
         synRetransmits: 0,

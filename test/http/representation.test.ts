@@ -74,7 +74,7 @@ test('as text, a service is one line: its status, its name, its targets that are
   ])
   await sweep()
   const { body } = await get('/health/halved', { accept: text })
-  assert.match(body, /^degraded {2}halved {2}1\/2 up {2}127\.0\.0\.1:1: refused in [\d.]+ ms: nobody listens on .*\n$/)
+  assert.match(body, /^degraded {2}halved {2}1\/2 up {2}127\.0\.0\.1:1: refused in [\d.]+ ms: nothing listens on .*\n$/)
   assert.match(
     (await get('/health/fine', { accept: text })).body,
     /^up {8}fine {2}1\/1 up {2}127.*: connected in .*\n$/,

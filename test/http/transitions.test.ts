@@ -100,7 +100,7 @@ test('a transition is told with its time, its target, its reason and its sentenc
   const ids = transitions.map(({ id }) => Number(id))
   assert.ok((ids[0] ?? 0) > (ids[1] ?? 0), ids.join(' '))
   const told = { at: after(1500), service: 'pg', from: 'unknown', to: 'down', reason: 'refused' }
-  const sentence = 'refused in 0.00 ms: nobody listens on 10.0.0.5:5432, or a firewall rejects it'
+  const sentence = 'refused in 0.00 ms: nothing listens on 10.0.0.5:5432, or a firewall rejects it'
   assert.deepEqual(
     transitions.map(({ id, ...rest }) => rest),
     [

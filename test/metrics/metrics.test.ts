@@ -104,7 +104,7 @@ test('lateness counts scheduled checks only, from their beat', async (t) => {
 test('skipped beats are counted', async (t) => {
   const prober = holdChecks(stoppedClock())
   const { metrics, monitor, target } = await build(t, [sampleService('pg', [nobody])], { prober })
-  const skipped = async () => familyOf(await rendered(metrics), 'porthole_skipped_beats_total')['']
+  const skipped = async () => familyOf(await rendered(metrics), 'porthole_skipped_checks_total')['']
   assert.equal(await skipped(), 0)
   for (let beats = 0; beats < 3; beats++) monitor.beat(target('pg'), 0)
   assert.deepEqual([await skipped(), await skipped()], [2, 2])

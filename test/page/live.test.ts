@@ -32,7 +32,7 @@ test('a service that goes down and comes back while the page is open is shown wi
   assert.deepEqual(await rows(page), ['postgres', 'redis'], 'the worst is first')
   assert.match(
     (await row(page, 'postgres').textContent()) ?? '',
-    /down for \d s.*0\/1 up.*nobody listens on 127\.0\.0\.1/s,
+    /down for \d s.*0\/1 up.*nothing listens on 127\.0\.0\.1/s,
   )
   assert.equal(await page.title(), '1 down · Porthole')
   assert.match((await page.locator('link[rel=icon]').getAttribute('href')) ?? '', /icon-down\.svg/)
@@ -172,7 +172,7 @@ test(
     await other.close()
     await page.locator('.headline').getByText('degraded').waitFor()
     const failing = page.locator(`tr[data-key="${targets[1]}"]`)
-    await failing.getByText('nobody listens on').waitFor()
+    await failing.getByText('nothing listens on').waitFor()
     assert.match((await failing.textContent()) ?? '', /refused/)
     await failing.getByText(/\d+ down/).waitFor()
     await page.locator('[data-part="transitions"]').getByText('1 of 2 targets up').first().waitFor()
@@ -303,6 +303,6 @@ test('who may see no details sees statuses, kept up to date all the same', skip,
   await headline(page).getByText('The one service is up').waitFor()
   await one.close()
   await headline(page).getByText('1 of 1 service down').waitFor()
-  assert.doesNotMatch(await page.content(), new RegExp(`${one.port}|nobody listens`))
+  assert.doesNotMatch(await page.content(), new RegExp(`${one.port}|nothing listens`))
   assert.deepEqual(complaints, [])
 })

@@ -166,7 +166,7 @@ test('the overview tells how everything stands, the worst first', async (t) => {
     ['down', 'unknown', 'draining', 'up'],
   )
   const text = (name: string) => rowOf(page, name).text.replace(/\s+/g, ' ')
-  assert.match(text('c'), /down for 1 min.*0\/1 up.*nobody listens on c\.internal:5432/)
+  assert.match(text('c'), /down for 1 min.*0\/1 up.*nothing listens on c\.internal:5432/)
   assert.match(text('d'), /draining.*taken out of service by its operator/)
   assert.match(text('a'), /up for 1 min.*1\/1 up.*0\.50 ms.*100%/)
 })
@@ -437,7 +437,7 @@ test('who sends the token sees everything', async (t) => {
   const { open } = await serveHidden(t)
   const authorization = `Bearer ${secret}`
   const overview = await open('/', { authorization })
-  for (const told of [/db-1\.internal:5432/, /nobody listens|refused/, /1\.0 s/, /second SYN/])
+  for (const told of [/db-1\.internal:5432/, /nothing listens|refused/, /1\.0 s/, /second SYN/])
     assert.match(overview.response.body, told)
   assert.equal(first(overview.elements, 'html').attributes['data-events'], '')
   const { elements, response } = await open('/services/pg', { authorization })

@@ -212,7 +212,7 @@ test('windows without details open no stream, and those whose proxy sends a toke
   for (const { page } of closed) await told(page, '1 down · Porthole')
   for (const { page } of admitted) {
     await told(page, 'postgres is down: 0 of 1 targets up')
-    await row(page, 'postgres').getByText('nobody listens').waitFor()
+    await row(page, 'postgres').getByText('nothing listens').waitFor()
   }
   for (const { complaints } of [...closed, ...admitted]) assert.deepEqual(complaints, [])
 })

@@ -118,7 +118,7 @@ export function proberContract(name: string, makeProber: MakeProber): void {
     assert.deepEqual([reason, address], ['refused', '127.0.0.2:1'])
     assert.match(
       note ?? '',
-      /^127\.0\.0\.1:1: (nobody listens \(RST|refused) in [\d.]+ ms\)?; 127\.0\.0\.3:1: (nobody listens \(RST|refused) in [\d.]+ ms\)?$/,
+      /^127\.0\.0\.1:1: (nothing listens \(RST|refused) in [\d.]+ ms\)?; 127\.0\.0\.3:1: (nothing listens \(RST|refused) in [\d.]+ ms\)?$/,
     )
     assert.ok(startedAt <= endedAt && endedAt <= clock.now())
   })

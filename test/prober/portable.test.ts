@@ -109,7 +109,7 @@ test('portable: an answer that came while the process was busy is not called a t
   assert.equal((await checkOnce(prober, '127.0.0.1', port, 20)).reason, 'connected')
 })
 
-test('portable: a port that only connects to itself is refused, for nobody listens there', async (t) => {
+test('portable: a port that only connects to itself is refused, for nothing listens there', async (t) => {
   const ip = '127.77.0.1'
   const server = net.createServer().listen(0, ip)
   await once(server, 'listening')

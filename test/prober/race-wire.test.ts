@@ -39,7 +39,7 @@ for (const [name, make] of [
   ['portable', makePortable],
 ] as const) {
   describe(`the ${name} prober and a name with several addresses`, { skip }, () => {
-    test('connects to the other family where nobody listens on the first', async (t) => {
+    test('connects to the other family where nothing listens on the first', async (t) => {
       const [prober, port] = await build(t, make, ['::1', '127.0.0.1'])
       const { reason, address } = await checkOnce(prober, 'localhost', port)
       assert.deepEqual([reason, address], ['connected', `127.0.0.1:${port}`])
@@ -62,7 +62,7 @@ for (const [name, make] of [
       const [prober, port] = await build(t, make, ['127.0.0.9', '::1'])
       const { reason, address, note } = await checkOnce(prober, 'localhost', port, 700)
       assert.deepEqual([reason, address], ['timeout', `127.0.0.9:${port}`])
-      assert.match(note ?? '', /^\[::1\]:\d+: (nobody listens|refused)/)
+      assert.match(note ?? '', /^\[::1\]:\d+: (nothing listens|refused)/)
     })
 
     test('passes over a family that this machine has no address of', async (t) => {

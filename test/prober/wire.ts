@@ -241,7 +241,7 @@ export function wireContract(
     }
 
     test('a connection to itself is no listener, however the address of this machine is written', async () => {
-      // One port to dial from, and nobody listens on it: the kernel has no other choice.
+      // One port to dial from, and nothing listens on it: the kernel has no other choice.
       sh('sysctl -qw net.ipv4.ip_local_port_range="41000 41000"')
       const own = await makeProber({ clock })
       try {

@@ -46,9 +46,9 @@ test('runs a script that Redis does not know yet, or has thrown out', { skip }, 
   }
 })
 
-test('says that nobody listens, and where', async () => {
+test('says that nothing listens, and where', async () => {
   const failure = await connectRedis({ url: 'redis://127.0.0.1:1', passwordFile: null }, meta)
-  assert.equal(failure, 'nobody listens where Redis should be, 127.0.0.1:1: see whether it runs')
+  assert.equal(failure, 'nothing listens where Redis should be, 127.0.0.1:1: see whether it runs')
 })
 
 test('a connection that breaks is lost, and says why', { skip }, async (t) => {

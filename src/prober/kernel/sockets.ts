@@ -143,7 +143,7 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
 
     /**
      * Simultaneous open (RFC 9293 §3.5): dialling a free port of its own range, the kernel may dial from that very port,
-     * and the SYN meets itself. It never picks a port somebody is bound to, so nobody listens.
+     * and the SYN meets itself. It never picks a port somebody is bound to, so nothing listens.
      */
     isSelf(fd: number, { batch, at }: SlottedDial): boolean {
       const port = portOf(batch[at] ?? 0)

@@ -64,7 +64,7 @@ const rows: readonly Row[] = [
     found: { reason: 'refused', answer: 'rst' },
     code: both('ECONNREFUSED'),
     synRetransmits: 0,
-    says: 'nobody listens on ADDRESS (RST in LATENCY)',
+    says: 'nothing listens on ADDRESS (RST in LATENCY)',
   },
   {
     what: 'a firewall that answers with RST',
@@ -73,7 +73,7 @@ const rows: readonly Row[] = [
     found: { reason: 'refused', answer: 'rst' },
     code: both('ECONNREFUSED'),
     synRetransmits: 0,
-    says: 'nobody listens on ADDRESS (RST in LATENCY)',
+    says: 'nothing listens on ADDRESS (RST in LATENCY)',
   },
   {
     what: 'a firewall that answers "port unreachable"',
