@@ -18,7 +18,7 @@ import { createRegistrar } from '../src/registrar/registrar.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { createTimeSlices } from '../src/time-slices.ts'
 
-/** The committed document. */
+/** The file of the committed document. */
 export const documentFile = new URL('openapi.json', import.meta.url)
 
 const prober: Prober = {
@@ -28,7 +28,7 @@ const prober: Prober = {
   close: async () => undefined,
 }
 
-/** The OpenAPI document of the running routes, as text. Nothing is listened to and nothing is checked. */
+/** Returns the OpenAPI document of the routes, as text. The app listens on no port and checks no target. */
 export async function generateDocument(): Promise<string> {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string

@@ -50,10 +50,13 @@ import type { TimeSlices } from './time-slices.ts'
 /** How long a request may take to arrive, in milliseconds. */
 const requestTimeoutMs = 10_000
 
-/** How long a connection may stall, in milliseconds: longer than a piece of a long answer may take, so that such an answer counts as cut off. */
+/**
+ * How long a connection may stall, in milliseconds. The limit is longer than the one for a piece of a long answer, so that a stalled long answer
+ * counts as cut off.
+ */
 const stalledMs = defaultPace.pieceMs + 5000
 
-/** What the routes look at. */
+/** The parts of Porthole that the routes read. */
 export type AppParts = {
   readonly monitor: Monitor
   readonly registry: Registry
@@ -61,51 +64,51 @@ export type AppParts = {
   readonly history: History
   readonly access: Access
   readonly registrar: Registrar
-  /** Who reads what happens. */
+  /** The open event streams. */
   readonly streams: EventStreams
   readonly connections: Connections
   readonly answers: LongAnswers
   readonly limits: Limits
-  /** The names that requests may ask by, besides IP addresses and localhost; null or left out: any. */
+  /** The host names that a request may name, besides IP addresses and localhost. Null or left out allows any name. */
   readonly hosts?: readonly string[] | null
-  /** Where the configuration defines a service; null for those it does not. */
+  /** Returns where the configuration defines a service; null where it does not. */
   readonly placeOf: (name: string) => string | null
-  /** What may be dialled now for services that are registered over HTTP. */
+  /** Returns the dial rules that hold now for services that are registered over HTTP. */
   readonly dialRules: () => DialRules
   readonly readiness: Readiness
   readonly metrics: Metrics
-  /** Why this replica cannot work with the others, as a sentence; null while it can, or is none. */
+  /** Returns why this replica cannot work with the others, as a sentence. Null while it can, or where Porthole runs alone. */
   readonly whySolo?: () => string | null
   readonly clock: Clock
-  /** What loops over many services share the event loop by. */
+  /** Lets loops over many services share the event loop. */
   readonly slices: TimeSlices
   readonly version: string
 }
 
-/** Porthole's HTTP server, every route in written order. It starts nothing and listens to nothing. */
+/** Builds Porthole's HTTP server with every route. The caller starts it: nothing runs and nothing listens yet. */
 export async function buildApp(
   parts: AppParts,
   logger: FastifyServerOptions['logger'] = false,
 ): Promise<FastifyInstance> {
   const app = fastify({
     logger: logger ?? false,
-    // Load balancers ask every second: what they ask is no news. At debug level the hook below tells it.
+    // Load balancers ask every second, so the log names no request. At debug level the hook in `observeRequests` logs each one.
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: 1000, ignoreTrailingSlash: true },
-    // One logger for all requests; what is logged of one carries its id.
+    // All requests share one logger. A log line about one request carries its id.
     childLoggerFactory: (log) => log,
-    // A request that is not there by then is not coming, and holds a connection.
+    // A request that has not arrived after this time is unlikely to arrive, and it holds a connection.
     requestTimeout: requestTimeoutMs,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     http: {
-      // Node.js would refuse by itself, without a word; the hook below says why.
+      // Node.js would refuse such a request with an empty answer. The hook `requireHost` says why.
       requireHostHeader: false,
-      // Else a body may trickle in for a minute and a half, whatever the timeout for requests says.
+      // Otherwise a body may trickle in for a minute and a half, despite `requestTimeout`.
       headersTimeout: requestTimeoutMs,
       connectionsCheckingInterval: 1000,
     },
-    // What cannot be routed passes no hook.
+    // A request that cannot be routed passes no hook, so the security headers are added here.
     frameworkErrors: (error, request, reply) => answerError(error, request, reply.headers(securityHeaders)),
     clientErrorHandler: answerClientError,
   })
@@ -113,7 +116,7 @@ export async function buildApp(
   app.setValidatorCompiler(validate)
   app.setSerializerCompiler(writeJson)
   secureAnswers(app)
-  // An expectation that nobody knows is passed over, as it may be (RFC 9110 §10.1.1); Node.js would refuse it without a word.
+  // Porthole ignores an expectation that it does not know, which RFC 9110 §10.1.1 allows. Node.js would refuse it with an empty answer.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   const hosts = createHosts(parts.hosts ?? null)
   app.addHook('onRequest', requireVersion)
@@ -135,7 +138,7 @@ export async function buildApp(
   await app.register(pageRoutes, { ...parts, names })
   await app.register(badgeRoutes, parts)
   refuse()
-  // What comes last here sees a request first.
+  // The step that is added last sees a request first.
   closeAfterUnreadBody(app.server)
   closeStalled(app.server, stalledMs)
   openFastLane(app, { ...parts, render, hosts })
@@ -151,7 +154,7 @@ export async function buildApp(
   return app
 }
 
-/** Everything under /v1: it shows targets and addresses, and with `details: token` is closed to who has none. */
+/** Adds the routes under /v1. With `details: token` they need a token, because they show targets and addresses. */
 const detailRoutes: FastifyPluginAsync<AppParts & { names: NameOrder }> = async (app, parts) => {
   app.addHook('onRequest', parts.access.requireTokenForDetails)
   describeDetails(app)
@@ -163,17 +166,20 @@ const detailRoutes: FastifyPluginAsync<AppParts & { names: NameOrder }> = async 
   await app.register(discoveryRoutes, parts)
 }
 
-/** What a schema let pass is plain JSON. A serializer made to measure of each schema would take a third of a start, and 50 ms of the first answer. */
+/**
+ * Writes answers with `JSON.stringify`, because values that passed a schema are plain JSON. Compiling a serializer for each schema would take a
+ * third of the start, and 50 ms of the first answer.
+ */
 const writeJson = createSerializerCompiler({ stringify: JSON.stringify })
 
-/** Headers are described for the document and read where they matter: no request is refused for one. */
+/** Validates everything but headers. The document describes headers, and each handler reads its own, so that no header fails a request here. */
 const validate: typeof validatorCompiler = (part) =>
   part.httpPart === 'headers' ? () => true : validatorCompiler(part)
 
 function observeRequests(app: FastifyInstance, metrics: Metrics): void {
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'none'
-    // How long a stream was open says nothing of how fast Porthole answers.
+    // The time that a stream was open says nothing about how fast Porthole answers.
     if (route !== eventsRoute) metrics.observeRequest(request.method, route, reply.statusCode, reply.elapsedTime)
     const { id, method, url, log } = request
     log.debug({ reqId: id, method, url, statusCode: reply.statusCode }, 'request answered')

@@ -7,50 +7,50 @@ import { createSignal, type Signal } from '../monitor/signal.ts'
 import { clientOf, createAttempts } from './attempts.ts'
 import { sendProblem } from './problem.ts'
 
-/** Which tokens there are, and what one is needed for beside changes. */
+/** The known tokens, and whether details need a token too. Changes always need one. */
 export type AccessSettings = { readonly tokens: readonly Token[]; readonly details: Details }
 
-/** Who may change what is registered, and who may see what of it. */
+/** Decides by token which requests may change services, and which may see details of them. */
 export type Access = {
-  /** Puts other settings in force, for requests from now on. */
+  /** Applies other settings to requests from now on. */
   configure(settings: AccessSettings): void
-  /** A hook for routes that change something: answers in their place who may not. */
+  /** A hook for routes that change something. Answers requests that may not. */
   requireToken(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined>
-  /** A hook for routes that show details: answers in their place who may not see them. */
+  /** A hook for routes that show details. Answers requests that may not see them. */
   requireTokenForDetails(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined>
-  /** Whether whoever sent this may see targets, addresses and sentences. */
+  /** Returns whether the answer to a request may show targets, addresses and sentences. */
   showsDetails(request: IncomingMessage): boolean
-  /** The name of the token that a request came with; null when it came with none that is known. */
+  /** Returns the name of the token that a request carries; null when it carries no known one. */
   nameOf(request: IncomingMessage): string | null
-  /** A client has sent so many wrong tokens that it has to wait: its address, or its network. */
+  /** Emits the address or the network of a client that has sent so many wrong tokens that it has to wait. */
   readonly limited: Signal<string>
 }
 
-/** What came of the token in a request. */
+/** The result of looking at the token of a request. */
 type Finding =
   | { readonly is: 'known'; readonly name: string }
   | { readonly is: 'missing' | 'malformed' | 'wrong' }
   | { readonly is: 'limited'; readonly waitMs: number }
 
-/** What a browser or a program is told of how to ask (RFC 6750 §3). */
+/** The value of `WWW-Authenticate`, which tells clients how to send a token (RFC 6750 §3). */
 const challenge = 'Bearer realm="porthole"'
 const howToConfigure = 'set PORTHOLE_TOKEN, or tokens in the configuration'
-/** So many right tokens are remembered with where they came from. */
+/** How many pairs of a client and a token that was right are remembered. */
 const mostProven = 4096
 const noChanges = `No token is configured, so nobody may change anything: ${howToConfigure}.`
 const noDetails = `Details are for who has a token, and none is configured: ${howToConfigure}, or details: all.`
 
 /**
- * Tells by the token in `Authorization` who may. A client that sent too many wrong ones waits until its minute is over, also
- * with a right one; but not with one that was right from there before, or whoever guesses behind a proxy would shut out all who
- * come through it. A client is the peer of the connection, since whoever asks could write any address into a header.
+ * Decides by the token in `Authorization`. A client that sent too many wrong tokens waits until its minute is over, even with a
+ * right one. A token that was right from this client before still works, because otherwise one guesser behind a proxy would shut
+ * out all clients of that proxy. A client is the peer of the connection, because a request could carry any address in a header.
  */
 export function createAccess({ settings, clock }: { settings: AccessSettings; clock: Clock }): Access {
   const attempts = createAttempts(clock)
   const limited = createSignal<string>()
-  /** Which tokens were right from which clients, those used last at the end. */
+  /** Pairs of a client and a token that was right, the one used last at the end. */
   const proven = new Set<string>()
-  /** A request is looked at once, however many ask about it: one wrong token is one attempt. */
+  /** The result for each request. Each token is judged once, so that one wrong token counts as one attempt. */
   const findings = new WeakMap<IncomingMessage, Finding>()
   let details: Details
   let known: { readonly name: string; readonly digest: Buffer }[]
@@ -91,7 +91,7 @@ export function createAccess({ settings, clock }: { settings: AccessSettings; cl
     if (oldest !== undefined && proven.size > mostProven) proven.delete(oldest)
   }
 
-  /** Compares it with all of them, each in constant time: how long that takes tells nothing of any. */
+  /** Returns the name of the token with this secret, or null. Compares with every token in constant time, so that the time reveals nothing. */
   function nameOfSecret(secret: string): string | null {
     const digest = hash('sha256', secret, 'buffer')
     const [match] = known.filter((token) => timingSafeEqual(token.digest, digest))
@@ -138,10 +138,10 @@ export function createAccess({ settings, clock }: { settings: AccessSettings; cl
   }
 }
 
-/** No address has a space in it. */
+/** Returns the key of a pair. A space separates the two, because no address contains one. */
 const proofOf = (client: string, name: string) => `${client} ${name}`
 
-/** What follows `Bearer`, in whatever case (RFC 9110 §11.1); null when this is not how a token is sent. */
+/** Returns the token after `Bearer`, which may be in any case (RFC 9110 §11.1). Null when the header has another form. */
 function secretIn(authorization: string): string | null {
   const [, secret = ''] = /^Bearer +(.*)$/i.exec(authorization) ?? []
   return bearerToken.test(secret) ? secret : null

@@ -1,4 +1,4 @@
-/** An answer of this many bytes or more is long. A shorter one is sent at once, and never refused. */
+/** An answer of this many bytes or more is long. A shorter one is sent at once and never refused. */
 export const longFrom = 65_536
 
 /** The kinds of long answers. Each has a cap of its own, so that readers of one kind cannot use up what readers of another need. */
@@ -13,34 +13,34 @@ export function kindOf(path: string): AnswerKind {
   return path.startsWith('/v1/') ? 'list' : 'page'
 }
 
-/** How many long answers of one kind may be under way, and how many bytes they may hold together. */
+/** The limits of one kind: how many long answers may be under way, and how many bytes they may hold together. */
 export type Cap = { readonly answers: number; readonly bytes: number }
 
-/** Of a scrape of 100,000 targets, which holds 10 MB of labels, there may be six at once, and of one of 10,000 targets fifty. */
+/** Admits six scrapes of 100,000 targets at once, each of which holds 10 MB of labels, and fifty scrapes of 10,000 targets. */
 export const defaultCap: Cap = { answers: 50, bytes: 64 * 1024 * 1024 }
 
-/** Long answers of all kinds together have this share of the connections, so that clients that take little leave room for probes. */
+/** The share of the connections that long answers of all kinds may use together. The rest stays free for probes when clients read slowly. */
 const answersShare = 1 / 8
 
-/** Returns the cap of each kind where so many connections may be open. */
+/** Returns the cap of each kind for a maximum of open connections. */
 export function capsFor(maxConnections: number): Record<AnswerKind, Cap> {
   const share = Math.floor((maxConnections * answersShare) / answerKinds.length)
   const cap: Cap = { ...defaultCap, answers: Math.max(1, Math.min(defaultCap.answers, share)) }
   return { health: cap, service: cap, list: cap, page: cap, metrics: cap }
 }
 
-/** What an answer keeps in memory while it is sent. Answers with the same `key` share it, and it counts once. */
+/** The memory that an answer holds while it is sent. Answers with the same `key` share it, and it counts once. */
 export type Held = { readonly key: object; readonly bytes: number }
 
 /** Counts the answers under way of one kind, and refuses more than the cap allows. */
 export type AnswerCap = {
-  /** Counts an answer, and returns a function that ends that, to be called once. Null where the cap allows no more. */
+  /** Counts an answer and returns a function that ends it, to be called once. Null when the cap allows no more. */
   admit(held: Held): (() => void) | null
-  /** Returns what is under way now. */
+  /** Returns how many answers are under way now, and how many bytes they hold. */
   load(): { readonly answers: number; readonly bytes: number }
 }
 
-/** While nothing is under way any answer is admitted, however large: otherwise nobody could ever have it. */
+/** Creates the cap of one kind. Any answer is admitted while none is under way, however large. Otherwise a larger one could never be sent. */
 export function createAnswerCap(cap: Cap): AnswerCap {
   const held = new Map<object, { readonly bytes: number; answers: number }>()
   let answers = 0

@@ -4,17 +4,17 @@ import type { Clock } from '../clock.ts'
 const windowMs = 60_000
 const allowed = 10
 
-/** Wrong tokens, counted by who sent them. */
+/** Limits wrong tokens: 10 a minute for each client. */
 export type Attempts = {
-  /** How long nobody there may try again, in milliseconds; 0 when they may. */
+  /** Returns how long a client has to wait before it may try again, in milliseconds; 0 when it may now. */
   waitMs(client: string): number
-  /** Counts one; returns whether it was the last that is allowed in this minute. */
+  /** Counts a wrong token. Returns whether it was the last one allowed in this minute. */
   fail(client: string): boolean
 }
 
-/** Counts by the minute, for so many clients at once; beyond that the oldest counts are forgotten. */
+/** Creates a limiter that remembers up to `maxClients` clients, each for one minute. Beyond that it forgets the oldest. */
 export function createAttempts(clock: Clock, maxClients = 4096): Attempts {
-  /** In the order of `since`. */
+  /** The counts of clients, in the order of `since`. */
   const counts = new Map<string, { readonly since: number; failures: number }>()
 
   function counted(client: string) {
@@ -46,8 +46,8 @@ export function createAttempts(clock: Clock, maxClients = 4096): Attempts {
 }
 
 /**
- * What of an address stands for one client: IPv4 whole, also as a socket for both families tells it (`::ffff:192.0.2.7`,
- * RFC 4291 §2.5.5.2); of IPv6 the /64 (§2.5.4), within which a host may take any address it likes.
+ * Returns the client that an address belongs to. An IPv4 address is a client, also when a dual-stack socket reports it as
+ * `::ffff:192.0.2.7` (RFC 4291 §2.5.5.2). Of an IPv6 address the client is its /64 (§2.5.4), because a host may take any address in it.
  */
 export function clientOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]

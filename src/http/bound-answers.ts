@@ -4,8 +4,8 @@ import { type AnswerKind, kindOf, longFrom } from './answer-caps.ts'
 import type { LongAnswers } from './long-answers.ts'
 
 /**
- * Has every long answer of the routes that are added after it sent by `answers`, whatever the route sends: text, bytes or a stream. It comes
- * after all other hooks, so that it sees the headers as they are sent.
+ * Makes `answers` send every long answer of the routes that are added after this call: text, bytes or a stream. The hook runs after all
+ * others, so that it sees the final headers.
  */
 export function boundAnswers(app: FastifyInstance, answers: LongAnswers): void {
   app.addHook('onRoute', (route) => {
@@ -17,7 +17,7 @@ export function boundAnswers(app: FastifyInstance, answers: LongAnswers): void {
       done: (error: Error | null, payload?: unknown) => void,
     ) => {
       if (isSent(kind, payload)) return done(null, payload)
-      // Where nothing is left to send, Fastify must not go on: the answer is over.
+      // Fastify must not go on when nothing is left to send, because the answer is over.
       const goOn = (left: unknown) => left !== null && done(null, left)
       answers.takeOver(request, reply, kind, payload).then(goOn).catch(done)
     }
@@ -29,7 +29,7 @@ export function boundAnswers(app: FastifyInstance, answers: LongAnswers): void {
   })
 }
 
-/** Returns whether Fastify may send this as it is: what is short, and is not to be compressed. Most answers are. */
+/** Returns whether Fastify may send an answer as it is, because it is short and is not compressed. Most answers are. */
 function isSent(kind: AnswerKind, payload: unknown): boolean {
   if (payload instanceof Readable) return false
   if (typeof payload !== 'string' && !Buffer.isBuffer(payload)) return true

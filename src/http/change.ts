@@ -4,7 +4,7 @@ import type { Access } from './access.ts'
 import { tokenRefusals } from './docs.ts'
 import { problemResponse, sendProblem } from './problem.ts'
 
-/** What every route that changes something may answer. Anew for each route: Fastify writes into what it is given. */
+/** Returns the refusals of a route that changes something. Each route needs its own copy, because Fastify modifies the schema it is given. */
 export const changeRefusals = () => ({
   400: problemResponse('The request is wrong; every problem is listed.'),
   ...tokenRefusals(),
@@ -13,7 +13,7 @@ export const changeRefusals = () => ({
   ),
 })
 
-/** Answers where the store could not keep a change, or did not say whether it did. */
+/** Answers 503 when the store could not save a change, or did not say whether it did. */
 export function sendFailure(
   reply: FastifyReply,
   { failure, isUncertain = false }: Extract<Stored<never>, { ok: false }>,
@@ -24,7 +24,7 @@ export function sendFailure(
   return sendProblem(reply.header('retry-after', '5'), 503, `${what}: ${failure}.`)
 }
 
-/** Leaves a trace of who changed what. */
+/** Logs a change of a service, with the name of the token and the address of the client. */
 export function logChange(request: FastifyRequest, access: Access, what: string, service: string): void {
   request.log.info({ service, by: access.nameOf(request.raw), from: request.ip }, what)
 }

@@ -5,10 +5,10 @@ import type { WatchedService } from '../monitor/watch.ts'
 import type { TimeSlice } from '../time-slices.ts'
 import type { SetQuery } from './health-query.ts'
 
-/** So many groups of a service are compared in the time that it takes to look at a service. */
+/** How many groups of a service are compared in the time that one unit of work takes. */
 const groupsPerWork = 4
 
-/** Returns the services that a query asks for. Some of them may have gone by then, if the slice has yielded. */
+/** Returns the services that a query selects. If the slice yielded, some of them may have been removed since. */
 export async function choose(
   { services, membersOf }: Pick<Monitor, 'services' | 'membersOf'>,
   { group, exclude }: Partial<Pick<SetQuery, 'group' | 'exclude'>>,
@@ -44,13 +44,13 @@ export async function choose(
   return chosen
 }
 
-/** A group's own quorum holds when it alone is asked for. */
+/** Returns a group's own quorum, which applies only when a request selects that group alone. */
 export function ownQuorum(registry: Registry, groups: ReadonlySet<string> | undefined): Quorum | undefined {
   const [only = '', ...others] = groups ?? []
   return others.length === 0 ? registry.groups.get(only)?.quorum : undefined
 }
 
-/** When the target checked longest ago was checked; null while one never was, or there is none. */
+/** Returns when the target with the oldest check was checked. Null while a target was never checked, or where there is none. */
 export async function oldestCheckOf(chosen: readonly WatchedService[], slice: TimeSlice): Promise<number | null> {
   let oldest = Number.POSITIVE_INFINITY
   for (const watched of chosen) {
@@ -60,7 +60,7 @@ export async function oldestCheckOf(chosen: readonly WatchedService[], slice: Ti
   return Number.isFinite(oldest) ? oldest : null
 }
 
-/** How much it is to look at a service: more, where it has many targets. */
+/** Returns how many units of work a service is: more where it has many targets. */
 export function workOf({ targets }: WatchedService): number {
   return 1 + targets.length / 10
 }

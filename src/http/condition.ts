@@ -1,18 +1,18 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Condition } from '../store/store.ts'
 
-/** The entity tag of a revision (RFC 9110 §8.8.3). It names the definition's version; how the service stands is no part of it. */
+/** Returns the entity tag of a revision (RFC 9110 §8.8.3). The tag names the version of the definition, and not the status of the service. */
 export function tagOf(revision: number): string {
   return `"${revision}"`
 }
 
-/** A list of entity tags, weak ones too. A list may have empty elements (RFC 9110 §5.6.1). */
+/** Matches a list of entity tags, weak ones too. A list may have empty elements (RFC 9110 §5.6.1). */
 const tagList = /^[ \t,]*(?:(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"[ \t]*(?:,[ \t,]*|$))+$/
 const revisionTag = /(W\/)?"([^"]*)"/g
 
 /**
- * What a request makes its change depend on. A string says what is wrong with its headers. Tags are compared strongly
- * (RFC 9110 §13.1.1): a weak one, or one that no revision has, matches nothing.
+ * Reads the preconditions of a request. Returns a sentence instead when its headers are wrong. Tags are compared strongly
+ * (RFC 9110 §13.1.1), so a weak tag, or a tag that no revision has, matches nothing.
  */
 export function readCondition(headers: IncomingHttpHeaders): Condition | string {
   const ifMatch = headers['if-match']?.trim()

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { createSignal, type Signal } from '../monitor/signal.ts'
 import { clientOf } from './attempts.ts'
 
-/** Why a connection was closed: it had sent no request, it had none under way, or it came while requests were under way on all others. */
+/** Why a connection was closed: it had sent no request, it had none under way, or it opened while all others had requests under way. */
 export const closedFor = ['unused', 'idle', 'full'] as const
 export type ClosedFor = (typeof closedFor)[number]
 
@@ -15,40 +15,42 @@ export type Crowding = { readonly client: string; readonly held: number; readonl
 export type Connections = {
   /** How many may be open at once. */
   readonly max: number
-  /** Counts and bounds the connections of a server from now on. Call it after all other listeners for requests were added. */
+  /** Counts and limits the connections of a server from now on. Call it after all other listeners for requests are added. */
   watch(server: Server): void
-  /** How many are open, and how many were closed to make room, by reason. */
+  /** Returns how many are open, and how many were closed to make room, by reason. */
   stats(): { readonly open: number; readonly closed: Readonly<Record<ClosedFor, number>> }
-  /** Connections are closed to make room: emitted once a minute at most. */
+  /** Emits when connections are closed to make room, once a minute at most. */
   readonly crowded: Signal<Crowding>
 }
 
 /** All connections of one client: an IPv4 address, or the /64 of an IPv6 address. */
 type Holder = { readonly client: string; held: number; oldestIdle: Connection | null; newestIdle: Connection | null }
 
-/** `underWay` counts requests, which may be pipelined; the two links are to its neighbours among the idle ones of its holder, by age. */
+/**
+ * One connection. `underWay` counts its requests, which may be pipelined. `older` and `newer` link the idle connections of the same client by age.
+ */
 type Connection = {
   readonly socket: Socket
   readonly holder: Holder
-  /** Made once: every answer on the connection ends with it. */
+  /** Ends a request. One function serves every answer on the connection. */
   readonly endRequest: () => void
   underWay: number
   isUsed: boolean
   isOpen: boolean
-  /** Of two idle connections the one with the smaller number is idle for longer. */
+  /** A counter at the start of idleness. A smaller number means idle for longer. */
   idleSince: number
   older: Connection | null
   newer: Connection | null
 }
 
-/** How often crowding is told of at most, in milliseconds. */
+/** The least time between two reports of crowding, in milliseconds. */
 const crowdedEveryMs = 60_000
 
 /**
- * Bounds how many connections are open. When there are `max` and one more comes, the oldest idle connection of the client that holds the most is
- * closed to make room. So a client that opens thousands closes its own, and a load balancer or kubelet, which is one address, may have as many as
- * there is room for. A request is under way from the end of its headers to the end of its answer, and a connection is idle while none is. Connections
- * that are not idle are never closed; while all are like that, the newcomer is.
+ * Limits how many connections are open. When `max` are open and one more arrives, Porthole closes an idle connection: the oldest one of the client
+ * that holds the most. So a client that opens thousands closes its own. A load balancer or kubelet, which is one address, may have as many as there is
+ * room for. A request is under way from the end of its headers to the end of its answer. A connection is idle while it has no request under way.
+ * Connections that are not idle are never closed. While none is idle, the new connection is closed.
  */
 export function createConnections({ max, clock }: { readonly max: number; readonly clock: Clock }): Connections {
   const bySocket = new WeakMap<Socket, Connection>()
@@ -86,11 +88,11 @@ export function createConnections({ max, clock }: { readonly max: number; readon
     socket.once('close', () => forget(connection))
   }
 
-  /** Returns false when no connection is idle. */
+  /** Closes an idle connection. Returns false when none is idle. */
   function makeRoom(): boolean {
     let greediest: Holder | null = null
     let oldest: Connection | null = null
-    // Only while the maximum is reached, and there are never more holders than connections.
+    // The loop runs only while the maximum is reached, and there are never more clients than connections.
     for (const holder of holders.values()) {
       const { held, oldestIdle } = holder
       if (greediest === null || held > greediest.held) greediest = holder
@@ -101,7 +103,7 @@ export function createConnections({ max, clock }: { readonly max: number; readon
     if (greediest !== null) tellCrowded(greediest)
     if (oldest === null) return false
     closed[oldest.isUsed ? 'idle' : 'unused']++
-    // The event `close` comes only later.
+    // The event `close` arrives later, so the connection is forgotten now.
     forget(oldest)
     oldest.socket.destroy()
     return true

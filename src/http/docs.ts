@@ -7,14 +7,14 @@ import { problemResponse } from './problem.ts'
 /** The `security` of a route that needs a token. */
 export const needsToken = [{ token: [] }]
 
-/** What such a route answers in the place of its own answers. Anew for each route: Fastify writes into what it is given. */
+/** Returns the refusals of a route that needs a token. Each route needs its own copy, because Fastify modifies the schema it is given. */
 export const tokenRefusals = () => ({
   401: problemResponse('A token is needed, or the one that was sent is not known here; `WWW-Authenticate` says which.'),
   403: problemResponse('No token is configured.'),
   429: problemResponse('Too many wrong tokens came from this address; `Retry-After` says when to try again.'),
 })
 
-/** Says of the routes that are added after it that they may need a token, unless they say so themselves. */
+/** Documents that the routes added after this call may need a token. A route that already says so keeps its own `security`. */
 export function describeDetails(app: FastifyInstance): void {
   app.addHook('onRoute', ({ schema }) => {
     // A HEAD route shares its schema with the GET route.
@@ -24,7 +24,7 @@ export function describeDetails(app: FastifyInstance): void {
   })
 }
 
-/** Leads to the page from where its relative URLs would lead astray: a query, and the name of the file that it is elsewhere. */
+/** Redirects to `/docs` from the URLs where the relative links of the page would break: those with a query, and `index.html`. */
 async function leadToPage({ url }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
   if (url.startsWith('/docs?')) return reply.redirect('docs')
   if (url.startsWith('/docs/?')) return reply.redirect('../docs')
@@ -32,7 +32,7 @@ async function leadToPage({ url }: FastifyRequest, reply: FastifyReply): Promise
   return undefined
 }
 
-/** Describes every route added after it: `GET /docs` for people, `GET /openapi.json` for machines. */
+/** Documents every route added after this call: `GET /docs` for people, `GET /openapi.json` for machines. */
 export async function addDocs(app: FastifyInstance, version: string): Promise<void> {
   await app.register(fastifyZodOpenApiPlugin)
   await app.register(swagger, {
@@ -68,19 +68,19 @@ export async function addDocs(app: FastifyInstance, version: string): Promise<vo
   })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
-    // Relative, so that the page finds what it is made of behind a proxy that takes a prefix off the path, whether or not the proxy tells of it.
+    // Relative, so that the page finds its files behind a proxy that strips a prefix from the path, even if the proxy sends no header about it.
     indexPrefix: '.',
     uiHooks: { onRequest: leadToPage },
-    // Requests are tried out where the page is, and so behind the same prefix.
+    // Requests that are tried out go to the server of the page, and so behind the same prefix.
     transformSpecification: (document) => ({ ...document, servers: [{ url: '..' }] }),
     transformSpecificationClone: false,
     staticCSP: true,
-    // Its own policy upgrades to https, which leaves the page blank where Porthole is served over plain http.
+    // The plugin's policy upgrades requests to https. That would leave the page blank where Porthole is served over plain http.
     transformStaticCSP: (policy) => policy.replace(/\s*upgrade-insecure-requests;?/, ''),
   })
   let document: Buffer | null = null
   app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
-    // The routes never change: all readers share the bytes.
+    // The routes never change, so all clients share the bytes.
     document ??= Buffer.from(JSON.stringify(app.swagger()))
     return reply.type('application/json; charset=utf-8').send(document)
   })

@@ -34,7 +34,7 @@ const routes = [
 
 type Options = { monitor: Monitor; registry: Registry; registrar: Registrar; access: Access }
 
-/** `PUT` and `DELETE /v1/services/{service}/drain`: planned work that nobody should be woken for. */
+/** Adds `PUT` and `DELETE /v1/services/{service}/drain`, which begin and end planned work that must raise no alert. */
 export const drainRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
   { monitor, registry, registrar, access },

@@ -2,31 +2,31 @@ import type { Clock } from '../clock.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
 import { reportTransition } from './transition-reports.ts'
 
-/** Which services a reader wants to hear of: those of these names, in one of these groups. What is left out does not matter. */
+/** The services that a reader subscribes to: these names, in one of these groups. An absent set filters nothing. */
 export type Filter = {
   readonly service?: ReadonlySet<string> | undefined
   readonly group?: ReadonlySet<string> | undefined
 }
 
-/** A service that something happened to, with the groups it is in, or was in until then. */
+/** A service that an event is about, with its present groups and the groups that it just left. */
 export type Named = { readonly name: string; readonly groups: readonly string[] }
 
-/** One thing that happened, for every reader. */
+/** One event, for all readers. */
 export type News = {
-  /** Null for what is not replayed. */
+  /** The id of the transition. Null for an event that is not replayed. */
   readonly id: number | null
-  /** How many services it is about. */
+  /** How many services the event is about. */
   readonly size: number
-  /** What to write to a reader; null when it is not for them. Readers who want the same are given the same bytes. */
+  /** Returns the bytes to write to a reader; null when its filter excludes the event. Readers with equal filters may share the bytes. */
   frameFor(filter: Filter): Buffer | null
 }
 
-/** Whether a reader wants to hear of everything. */
+/** Returns whether a filter selects all services. */
 export function wantsAll({ service, group }: Filter): boolean {
   return service === undefined && group === undefined
 }
 
-/** Whether a reader wants to hear of a service. */
+/** Returns whether a filter selects a service. */
 export function wants({ service, group }: Filter, { name, groups }: Named): boolean {
   return (
     (service === undefined || service.has(name)) && (group === undefined || groups.some((member) => group.has(member)))
@@ -34,15 +34,15 @@ export function wants({ service, group }: Filter, { name, groups }: Named): bool
 }
 
 /**
- * One event as it is written to a stream (WHATWG HTML §9.2.5). Only a CR or LF ends a line of it, and JSON escapes both:
- * whatever a name or a message holds, it stays inside its event.
+ * Returns one event as it is written to a stream (WHATWG HTML §9.2.5). Only a CR or LF ends a line, and JSON escapes both,
+ * so a name or a message can never end its event.
  */
 export function frame(event: string, data: unknown, id: number | null): Buffer {
   const idLine = id === null ? '' : `id: ${id}\n`
   return Buffer.from(`event: ${event}\n${idLine}data: ${JSON.stringify(data)}\n\n`)
 }
 
-/** A transition of a service that is in these groups. */
+/** Returns the event for a transition of a service in these groups. */
 export function transitionNews(entry: LoggedTransition, groups: readonly string[], clock: Clock): News {
   const named = { name: entry.service, groups }
   let bytes: Buffer | undefined
@@ -57,7 +57,7 @@ export function transitionNews(entry: LoggedTransition, groups: readonly string[
   }
 }
 
-/** Services that are new or different, and those that are gone. */
+/** Returns the event for services that are new or changed (`put`) and services that are gone (`removed`). */
 export function registryNews(put: readonly Named[], removed: readonly Named[]): News {
   const namesFor = (filter: Filter) => {
     const namesOf = (all: readonly Named[]) => all.filter((named) => wants(filter, named)).map(({ name }) => name)

@@ -4,16 +4,16 @@ import type { TransitionLog } from '../monitor/transition-log.ts'
 import type { TimeSlices } from '../time-slices.ts'
 import { type Filter, frame, type News, wantsAll } from './event-frames.ts'
 
-/** What happened since the last time, the oldest first. */
+/** The events since the last batch, the oldest first. */
 export type Batch = {
   readonly news: readonly News[]
-  /** How many services it is about, or more. */
+  /** How many services the events are about. A service with several events counts several times. */
   readonly size: number
-  /** All of it as one; readers who want everything share these bytes. */
+  /** Returns all events as one piece. Readers that want everything share these bytes. */
   whole(): Buffer
 }
 
-/** News that are told together. What is the same for all is put together once. */
+/** Returns a batch of events that are sent together. The bytes for readers of everything are built once. */
 export function batchOf(news: readonly News[]): Batch {
   let whole: Buffer | undefined
   return {
@@ -26,28 +26,28 @@ export function batchOf(news: readonly News[]): Batch {
   }
 }
 
-/** One reader of the event stream. */
+/** A client that reads an event stream. */
 export type EventReader = {
   tell(batch: Batch): void
-  /** Shows the reader, and whatever stands between, that the stream is alive. */
+  /** Sends a heartbeat, which shows the reader and proxies that the stream is alive. */
   beat(): void
   end(): void
-  /** Ends it without waiting for the reader to take what was written. */
+  /** Closes the connection without waiting until the reader has taken all bytes. */
   cut(): void
 }
 
-/** How many transitions are replayed before the reader has to have taken them. */
+/** How many transitions one batch of a replay has. The reader has to take one batch before the next is written. */
 const portion = 200
-/** To replay a transition is as much work as to look at so many services. */
+/** The units of work that replaying one transition takes. */
 const workPerMissed = 4
-/** How long a reader waits before it connects again. */
+/** How long a reader waits before it connects again, in milliseconds. */
 const retryMs = 2000
 
 /**
- * Starts a stream on a response whose headers are written, in one step: what was logged after `lastEventId` is replayed,
- * and what is told from now on follows, with nothing missing and nothing twice. Without an id the stream starts now.
- * A replay is as fast as its reader. `onSlow` is called once, when more than `maxBufferedBytes` were written that the
- * socket has not taken: the connection is then destroyed, and the reader comes back with its last id.
+ * Starts a stream on a response whose headers are written. Transitions logged after `lastEventId` are replayed, and later
+ * events follow, none missing and none twice. Without an id the stream starts now. A replay is as fast as its reader.
+ * When more than `maxBufferedBytes` wait for the socket, the connection is destroyed and `onSlow` is called once. The
+ * reader then connects again with its last id.
  */
 export function openReader(parts: {
   response: ServerResponse
@@ -60,16 +60,16 @@ export function openReader(parts: {
   slices: TimeSlices
 }): EventReader {
   const { response, filter, lastEventId, log, newsOf, maxBufferedBytes, onSlow, slices } = parts
-  /** Up to here nothing is left to tell. */
+  /** The id of the last transition that was handled: sent, or left out by the filter. */
   let seenId = log.lastId()
-  /** The last id the reader was given. With a filter it falls behind, until a heartbeat says how far the stream has come. */
+  /** The last id that the reader received. With a filter it falls behind `seenId`, until a heartbeat carries the newer id. */
   let toldId = seenId
   let replaying = false
 
-  /** Returns false when there is more than enough to take. */
+  /** Writes bytes. Returns false when the reader has to catch up first, or is gone. */
   function write(bytes: Buffer | string): boolean {
     if (response.destroyed || response.writableEnded) return false
-    // Looked at before and not after: who took everything is not slow, however much happens at once.
+    // Checked before the write. A reader that took everything so far is not slow, even if this write is large.
     if (response.writableLength > maxBufferedBytes) {
       response.destroy()
       onSlow()
@@ -78,7 +78,7 @@ export function openReader(parts: {
     return response.write(bytes)
   }
 
-  /** Writes what this reader wants to hear; false when there is more than enough to take. */
+  /** Writes the events of a batch that pass the filter. Returns false when the reader has to catch up first, or is gone. */
   function writeBatch({ news, whole }: Batch): boolean {
     const frames: Buffer[] = []
     for (const { id, frameFor } of news) {
@@ -91,7 +91,7 @@ export function openReader(parts: {
     return write(wantsAll(filter) && frames.length === news.length ? whole() : Buffer.concat(frames))
   }
 
-  /** Replays from where the reader is; what happens meanwhile is found in the log as well. */
+  /** Replays from the last id that was handled. Transitions that are logged during the replay are read from the log too. */
   async function replay(): Promise<void> {
     replaying = true
     const slice = slices.begin()
@@ -113,7 +113,7 @@ export function openReader(parts: {
     replaying = false
   }
 
-  /** Some of what the reader missed is forgotten. */
+  /** Tells the reader that the log no longer has some of the transitions that it missed, or does not know its id. */
   function reset(): void {
     seenId = log.lastId()
     toldId = seenId
@@ -131,7 +131,7 @@ export function openReader(parts: {
     void replay()
   }
 
-  // With an id from the start, who loses the connection before anything happens misses nothing either.
+  // The stream starts with an id, so that a reader that loses the connection before the first event misses nothing either.
   if (lastEventId === undefined) write(`retry: ${retryMs}\nid: ${seenId}\n\n`)
   else resume(readId(lastEventId))
 
@@ -142,9 +142,9 @@ export function openReader(parts: {
       writeBatch(fresh.length === batch.news.length ? batch : batchOf(fresh))
     },
     beat() {
-      // What waits to be taken shows as much.
+      // Bytes that the reader has yet to take already show that the stream is alive.
       if (response.writableLength > 0 && response.writableLength <= maxBufferedBytes) return
-      // An id without data moves the reader's last id and is no event to it (WHATWG HTML §9.2.6).
+      // An id without data moves the reader's last id, and dispatches no event (WHATWG HTML §9.2.6).
       write(seenId > toldId ? `id: ${seenId}\n\n` : ':\n\n')
       toldId = seenId
     },
@@ -153,7 +153,7 @@ export function openReader(parts: {
   }
 }
 
-/** The id of a transition; null for what cannot be one. */
+/** Returns the id of a transition; null for a text that cannot be one. */
 function readId(text: string): number | null {
   return /^\d{1,15}$|^[1-8]\d{15}$/.test(text) ? Number(text) : null
 }

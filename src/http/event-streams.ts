@@ -8,16 +8,16 @@ import { createTimeSlices, type TimeSlices } from '../time-slices.ts'
 import { type Filter, type News, registryNews, transitionNews } from './event-frames.ts'
 import { type Batch, batchOf, type EventReader, openReader } from './event-reader.ts'
 
-/** How long readers may take for the rest when the server closes, before their connections are cut. */
+/** How long readers may take for the rest when the server closes, in milliseconds. After that their connections are cut. */
 const closeGraceMs = 500
-/** More streams than this are not open at once. */
+/** The most streams that are open at once. */
 const enoughStreams = 1000
-/** Streams have this share of the connections, so that probes and scrapes always find room. */
+/** The share of the connections that streams may use. The rest stays free for probes and scrapes. */
 const streamsShare = 3 / 4
-/** To tell a reader of one thing is as much work as to look at so many services. */
+/** The units of work that sending one reader one event takes. */
 const workPerItem = 2
 
-/** What is told, and to whom it is yet to be told. */
+/** A batch of events, and the readers that have yet to receive it. */
 type Telling = { readonly batch: Batch; readonly left: EventReader[] }
 
 export type EventStreamParts = {
@@ -25,35 +25,35 @@ export type EventStreamParts = {
   readonly registry: Registry
   readonly clock: Clock
   readonly slices?: TimeSlices
-  /** A stream is never silent for longer. */
+  /** The longest silence of a stream, in milliseconds. */
   readonly heartbeatMs?: number
-  /** Who has left more than this untaken when there is more to write is disconnected. */
+  /** A reader is disconnected when more bytes than this wait for it and another event arrives. */
   readonly maxBufferedBytes?: number
   readonly maxStreams?: number
 }
 
-/** Everybody who reads what happens. */
+/** All open event streams. */
 export type EventStreams = {
-  /** Why nobody more can read now, as a sentence; null when somebody can. */
+  /** Returns why no further stream can open now, as a sentence; null when one can. */
   refusal(): string | null
-  /** Starts a stream on a response whose headers are written. It ends with its connection. */
+  /** Starts a stream on a response whose headers are written. The stream ends with its connection. */
   open(response: ServerResponse, filter: Filter, lastEventId: string | undefined): void
-  /** Ends every stream, and lets nobody more read. */
+  /** Ends every stream, and refuses new ones. */
   endAll(): void
-  /** Cuts every stream: who may still read comes back, and goes on where it was. */
+  /** Cuts every stream. Clients that may still read connect again, and go on after their last id. */
   cutAll(): void
-  /** Stops listening to what happens. */
+  /** Stops listening to the log and the registry. */
   close(): void
-  /** `dropped`: how many readers were disconnected because they were too slow. */
+  /** Returns how many streams are open. `dropped` is how many readers were disconnected because they were too slow. */
   stats(): { open: number; dropped: number }
 }
 
-/** How many event streams may be open where so many connections may be. */
+/** Returns how many event streams may be open for a maximum of open connections. */
 export function mostStreams(maxConnections: number): number {
   return Math.max(1, Math.min(enoughStreams, Math.floor(maxConnections * streamsShare)))
 }
 
-/** Tells readers what is logged and what changes in the registry. Listens to both once, however many readers there are. */
+/** Creates the streams of logged transitions and changes of the registry. One listener to each serves all readers. */
 export function createEventStreams({
   log,
   registry,
@@ -72,11 +72,11 @@ export function createEventStreams({
   let closing = false
 
   const groupsBefore = (name: string) => registry.former.get(name)?.groups ?? []
-  // The last transition of a service comes after it is gone, and is for those who want its groups as well.
+  // The last transition of a service is logged after the service is gone, and readers of its groups receive it too.
   const groupsOf = (name: string) => registry.services.get(name)?.groups ?? groupsBefore(name)
   const newsOf = (entry: LoggedTransition) => transitionNews(entry, groupsOf(entry.service), clock)
 
-  /** Who wants a group hears also of those that left it. */
+  /** Announces a change of the registry. Readers of a group also hear of services that left the group. */
   function follow({ put, removed }: RegistryChange): void {
     const item = registryNews(
       put.map(({ name, groups }) => ({ name, groups: [...groupsBefore(name), ...groups] })),
@@ -85,21 +85,24 @@ export function createEventStreams({
     announce(item)
   }
 
-  /** What happens in one turn is told at once: when much goes down, it is one write for each reader and not a thousand. */
+  /**
+   * Queues an event. Events of one turn of the event loop are sent together. So a thousand services that go down at once are one write for each
+   * reader, and not a thousand.
+   */
   function announce(item: News): void {
     if (readers.size === 0) return
     news.push(item)
     if (!isTelling) void tellInSlices()
   }
 
-  /** What was announced so far is for those who read now. */
+  /** Makes a batch of the queued events, for the readers that are connected now. */
   function seal(): void {
     if (news.length === 0) return
     tellings.push({ batch: batchOf(news), left: [...readers].reverse() })
     news = []
   }
 
-  /** Tells the oldest of what is to be told to one reader. Returns how much work that was; null when nothing is to be told. */
+  /** Sends the oldest batch to one reader. Returns the units of work that took; null when no batch is left. */
   function tellOne(): number | null {
     if (tellings.length === 0) seal()
     const [telling] = tellings
@@ -113,7 +116,7 @@ export function createEventStreams({
   async function tellInSlices(): Promise<void> {
     isTelling = true
     const slice = slices.begin()
-    // What happens in this turn of the event loop is told together.
+    // Wait for the rest of the events of this turn of the event loop.
     await setImmediate()
     for (let work = tellOne(); work !== null && !isClosed; work = tellOne())
       if (slice.mustYield(work)) await slice.yield()
@@ -128,9 +131,9 @@ export function createEventStreams({
       return readers.size < maxStreams ? null : `${maxStreams} event streams are open, and there may be no more.`
     },
     open(response, filter, lastEventId) {
-      // Whose connection is gone by now says so no more.
+      // No `close` event follows for a connection that is already gone.
       if (response.destroyed) return
-      // What happened before is not for the newcomer, who is told it from the log, or not at all.
+      // Earlier events are not for the new reader, which reads them from the log if it asks for them.
       seal()
       const onSlow = () => {
         dropped++

@@ -42,18 +42,18 @@ After a lost connection, transitions that were missed are replayed, with nothing
 are in now. There is an \`id\` at the start, and now and then one alone, so that who waits long for a service also comes back to the right place.
 A comment line (\`:\`) every 15 s shows that the stream is alive. A reader that is much too slow is disconnected, and goes on from its last id.`
 
-/** Where the stream is. */
+/** The path of the event stream. */
 export const eventsRoute = '/v1/events'
 
 type Options = EventStreamParts & {
-  /** Who reads; a set of its own where none is given. */
+  /** The streams that the route adds to. The route creates its own where none are given. */
   readonly streams?: EventStreams
 }
 
-/** `GET /v1/events`: what happens, as it happens. */
+/** Adds `GET /v1/events`, a stream of changes as they happen. */
 export const eventRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, options) => {
   const streams = options.streams ?? createEventStreams(options)
-  // Before the server waits for its connections to end.
+  // Ends streams before the server waits for its connections to end.
   app.addHook('preClose', async () => streams.endAll())
   app.addHook('onClose', async () => streams.close())
 
@@ -92,7 +92,7 @@ export const eventRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, op
       if (refusal !== null) return sendProblem(reply.header('retry-after', '5'), 503, refusal)
       const { service, group, lastEventId } = request.query
       writeHead(reply)
-      // Browsers repeat the address as it was, so the header is the newer of the two. Empty is what a reader without an id may send.
+      // A browser reconnects to the same URL, so the header is newer than the query. A reader without an id may send an empty one.
       const resumeAfter = request.headers['last-event-id'] || lastEventId || undefined
       if (request.method === 'HEAD') reply.raw.end()
       else streams.open(reply.raw, { service, group }, resumeAfter)
@@ -101,17 +101,17 @@ export const eventRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, op
   )
 }
 
-/** Takes the response out of Fastify's hands: what is written to a stream is paced by its reader. */
+/** Writes the headers of a stream, past Fastify, because the pace of the reader decides when bytes are written. */
 function writeHead(reply: FastifyReply): void {
   reply.hijack()
   reply.raw.writeHead(200, {
     ...(reply.getHeaders() as OutgoingHttpHeaders),
     'content-type': 'text/event-stream',
-    // A proxy that compressed the stream would gather it first (RFC 9111 §5.2.2.6).
+    // Otherwise a proxy may compress the stream, and would buffer it for that (RFC 9111 §5.2.2.6).
     'cache-control': 'no-store, no-transform',
-    // nginx would gather the stream before it passes it on.
+    // Otherwise nginx would buffer the stream before it passes it on.
     'x-accel-buffering': 'no',
-    // A stream that ends is over with its connection: an idle one would hold the server's close up.
+    // The connection ends with its stream. Otherwise an idle connection would delay the close of the server.
     connection: 'close',
   })
 }

@@ -23,9 +23,9 @@ type Parts = {
 const prefix = '/health/'
 
 /**
- * Answers `GET /health/{service}` before Fastify sees it, where a probe asks in the plainest way for what is known. It is
- * what load balancers and kubelets ask all day, and Fastify's routing, validation and hooks are most of its cost.
- * Everything else goes on to the route of the same path, whose answers are the same to the byte.
+ * Adds the fast path: answers a plain `GET /health/{service}` from the cached report, before Fastify sees the request. Load
+ * balancers and kubelets send it all day, and Fastify's routing, validation and hooks are most of its cost. All other requests
+ * go on to the route of the same path, which answers with the same bytes.
  */
 export function openFastLane(app: FastifyInstance, { monitor, access, metrics, clock, render, hosts }: Parts): void {
   const laidOut = new WeakMap<Rendered, { readonly second: number; readonly headers: string[] }>()
@@ -52,7 +52,7 @@ export function openFastLane(app: FastifyInstance, { monitor, access, metrics, c
     return true
   }
 
-  /** Laid out once a second: the age is all that changes while a report stays the same. */
+  /** Returns the headers of a report. Builds them once a second, because only the age changes while a report stays the same. */
   function headersOf(rendered: Rendered, now: number): string[] {
     const second = Math.floor((now - (rendered.checkedAt ?? 0)) / 1000)
     const known = laidOut.get(rendered)
@@ -73,23 +73,23 @@ export function openFastLane(app: FastifyInstance, { monitor, access, metrics, c
   })
 }
 
-/** A path without a query, an escape or a further segment: what follows the prefix is a service's name as it is. */
+/** Returns whether a path has no query, no escape and no further segment. Then the rest after the prefix is a service's name. */
 function isPlain(url: string): boolean {
   return !url.includes('?') && !url.includes('%') && !url.includes('/', prefix.length)
 }
 
-/** Reads the headers as they came: to have them taken apart would cost as much as all the rest. */
+/** Returns whether the headers of a request allow the fast path. Reads the raw headers, because parsing them would cost as much as all the rest. */
 function asksPlainly({ rawHeaders, httpVersionMajor }: IncomingMessage, hosts: Pick<Hosts, 'passes'>): boolean {
   if (httpVersionMajor !== 1) return false
   let host: string | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]?.toLowerCase()
     if (name === 'cache-control' || name === 'authorization') return false
-    // A body: the route closes the connection after it.
+    // The request has a body. The route closes the connection after it.
     if (name === 'content-length' || name === 'transfer-encoding') return false
     if (name === 'accept' && rawHeaders[i + 1] !== '*/*' && rawHeaders[i + 1] !== 'application/json') return false
     if (name !== 'host') continue
-    // The route answers what is wrong with several.
+    // Several Host headers. The route says why that is wrong.
     if (host !== undefined) return false
     host = rawHeaders[i + 1] as string
   }

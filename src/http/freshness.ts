@@ -3,11 +3,11 @@ import { Duration } from '../domain/duration.ts'
 
 const second = 1000
 
-/** A parameter that is given once, and read as the schema reads text. */
+/** Returns the schema of a query parameter that may be given once. */
 export const once = <Output>(schema: z.ZodType<Output, string | number>) =>
   z.string({ error: 'given more than once: write it once' }).pipe(schema as z.ZodType<Output, string>)
 
-/** How fresh an answer a caller wants, for those who cannot set headers. */
+/** The query parameters for the age of an answer, for callers that cannot set headers. */
 export const freshnessQuery = {
   maxAge: once(Duration(0, 86_400 * second))
     .optional()
@@ -32,10 +32,13 @@ export const freshnessHeaders = z.looseObject({
   }),
 })
 
-/** What a request says about the age of its answer. Null: it says nothing. */
+/** The age that a request allows its answer to have, and whether it forbids a check. A `maxAgeMs` of null allows any age. */
 export type Freshness = { readonly maxAgeMs: number | null; readonly onlyIfCached: boolean }
 
-/** Reads the request directives of Cache-Control (RFC 9111 §5.2.1) beside `?maxAge`; the stricter of the two holds. Unknown directives are ignored, as §5.2.3 asks. */
+/**
+ * Reads the request directives of Cache-Control (RFC 9111 §5.2.1) and `?maxAge`. The stricter of the two holds. Unknown directives are ignored, as
+ * §5.2.3 asks.
+ */
 export function readFreshness(cacheControl: string | undefined, queryMaxAgeMs: number | undefined): Freshness {
   const ages = queryMaxAgeMs === undefined ? [] : [queryMaxAgeMs]
   let onlyIfCached = false

@@ -1,20 +1,20 @@
 import type { ReportedStatus } from '../domain/status.ts'
 import type { MediaType } from './representation.ts'
 
-/** Whether a status is a pass to its caller: degraded is, unless the caller asked for 503. What is drained never is. */
+/** Returns whether a status is a pass. `degraded` is one unless the caller asked for 503. `draining` never is. */
 export function passes(status: ReportedStatus, degradedCode: '200' | '503' = '200'): boolean {
   return status === 'up' || (status === 'degraded' && degradedCode === '200')
 }
 
-/** The HTTP status that carries a status. */
+/** Returns the HTTP status code for a status. */
 export function statusCodeOf(status: ReportedStatus, degradedCode?: '200' | '503'): 200 | 503 {
   return passes(status, degradedCode) ? 200 : 503
 }
 
 /**
- * What a health answer says beside its body. Instants in milliseconds; `checkedAt` null: something was never checked, so there is
- * no age to tell. An answer without details is not for who sends a token. One that needed a token is shared with nobody, and
- * need not say so (RFC 9110 §12.5.5).
+ * Returns the headers of a health answer. Instants are in milliseconds. There is no `Age` where `checkedAt` is null, because a
+ * target was never checked. An answer without details varies by `Authorization`, because a client with a token sees more. An
+ * answer that needed a token need not say so (RFC 9110 §12.5.5), because caches do not share it.
  */
 export function healthHeaders(
   type: MediaType,

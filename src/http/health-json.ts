@@ -35,7 +35,10 @@ export const HealthJson = z
   .meta({ id: 'HealthJson', description: 'As in draft-inadarei-api-health-check-06.' })
 export type HealthJson = z.infer<typeof HealthJson>
 
-/** Unknown is no pass: who cannot tell must not promise. The draft ties `fail` to a 4xx or 5xx and the others to 2xx or 3xx (§3.1). */
+/**
+ * Returns the result for a status. `unknown` is not a pass, because Porthole cannot promise a status that it does not know. The draft ties `fail` to a
+ * 4xx or 5xx, and the other results to 2xx or 3xx (§3.1).
+ */
 function resultOf(status: ReportedStatus, passes = status === 'up' || status === 'degraded'): z.infer<typeof Result> {
   if (!passes) return 'fail'
   return status === 'up' ? 'pass' : 'warn'
@@ -53,18 +56,21 @@ function checkOf(target: TargetReport): HealthJson['checks'][string][number] {
   }
 }
 
-/** A key has one colon, between component and measurement (§4). Percent signs are escaped as well, or two services could share a key. */
+/**
+ * Returns the key of a service. A key has one colon, between component and measurement (§4). Percent signs are escaped too, because otherwise two
+ * services could share a key.
+ */
 function keyOf(service: string): string {
   return `${service.replace(/[%:]/g, encodeURIComponent)}:responseTime`
 }
 
-/** The checks of services whose targets are shown. */
+/** Returns the checks of the services whose reports show targets. */
 export function checksOf(reports: readonly ServiceReport[]): HealthJson['checks'] {
   const shown = reports.filter(({ targets }) => targets.length > 0)
   return Object.fromEntries(shown.map(({ service, targets }) => [keyOf(service), targets.map(checkOf)]))
 }
 
-/** A service's report in the draft's shape. */
+/** Returns a service's report in the shape of the draft. */
 export function serviceAsHealthJson(report: ServiceReport, passes: boolean): HealthJson {
   const drained = report.status === 'draining' ? ['draining: taken out of service by its operator'] : []
   const faults = report.targets
@@ -82,7 +88,7 @@ export function serviceAsHealthJson(report: ServiceReport, passes: boolean): Hea
   }
 }
 
-/** What a set's report says in the draft's shape, beside why it is not a pass and the checks of those that are listed. */
+/** Returns the status and description of a set in the shape of the draft. Its `output` and `checks` are written in chunks elsewhere. */
 export function setAsHealthJson(summary: SetSummary, passes: boolean): Pick<HealthJson, 'status' | 'description'> {
   return {
     status: resultOf(summary.status, passes),

@@ -4,7 +4,7 @@ import { show } from '../domain/quote.ts'
 import { freshnessQuery, once } from './freshness.ts'
 import { oneOrMany } from './repeated.ts'
 
-/** `?verbose`, `?verbose=true` and `?verbose=1` ask for it; `false` and `0` do not. */
+/** The flag `verbose`. `?verbose`, `?verbose=true` and `?verbose=1` set it; `false` and `0` do not. */
 const flag = z
   .enum(['', 'true', '1', 'false', '0'], {
     error: (issue) => `verbose=${show(String(issue.input))}: write ?verbose, or leave it out`,
@@ -49,7 +49,7 @@ export const SetQuery = z.strictObject(
 )
 export type SetQuery = z.infer<typeof SetQuery>
 
-/** What to say of parameters that do not exist; other issues keep their own words. */
+/** Returns the message for query parameters that do not exist. Other issues keep their own message. */
 export function unknownParameters(issue: { code?: string; keys?: unknown }, known: string): string | undefined {
   if (issue.code !== 'unrecognized_keys') return undefined
   const there = known.includes(',') ? 'there are' : 'there is only'

@@ -53,14 +53,14 @@ type Options = {
   clock: Clock
   render: RenderService
   slices: TimeSlices
-  /** Why this replica cannot work with the others, as a sentence; null while it can, or is none. */
+  /** Returns why this replica cannot work with the others, as a sentence. Null while it can, or where Porthole runs alone. */
   whySolo?: () => string | null
 }
 
-/** What a survey holds of memory for each service that is listed, in bytes. */
+/** The memory that the status of a set holds for each listed service, in bytes. */
 const bytesPerListed = 64
 
-/** What to answer with, whatever the media type. */
+/** A health answer before its media type is chosen. */
 type Answer = {
   readonly status: ReportedStatus
   readonly degradedCode: '200' | '503' | undefined
@@ -69,7 +69,7 @@ type Answer = {
   readonly body: (type: MediaType, passes: boolean) => string | Buffer | Readable
 }
 
-/** `GET /health` and `GET /health/{service}`: what is known of services, as a status code and a report. */
+/** Adds `GET /health` and `GET /health/{service}`, which report the health of services as a status code and a body. */
 export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
   { monitor, registry, access, clock, render, slices, whySolo = () => null },
@@ -93,13 +93,13 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const { query } = request
       const unknown = [...(query.group ?? [])].filter((name) => !registry.groups.has(name))
       const details = access.showsDetails(request.raw)
-      // As it is when the services are chosen: those that the registry adds while they are checked are not among them.
+      // Read before the services are selected, because services that the registry adds during the checks are not among them.
       const pending = registry.load.pending()
       if (unknown.length > 0) return sendNoGroup(reply, unknown, registry, pending, details)
       const slice = beginFor(request, slices)
       const asked = await choose(monitor, query, slice)
       const quorum = query.quorum ?? ownQuorum(registry, query.group) ?? 'all'
-      // Nothing chosen is no mistake of the caller's: services come and go. Nor is a group's own quorum of too few services.
+      // An empty selection is no mistake of the caller, because services come and go. Nor is a group whose own quorum needs more services than it has.
       if (pending === null && isUnreachable(quorum, asked) && (query.quorum ?? query.exclude) !== undefined) {
         return sendProblem(reply, 400, unreachableQuorum(quorum, asked.length, 'service'))
       }
@@ -167,7 +167,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     },
   )
 
-  /** The reports of those that are still there: where they are many, some may go while others are sent. */
+  /** Yields the reports of the services that still exist. Where there are many, some may be removed while others are sent. */
   function* reportsOf(listed: readonly Listed[], details: boolean): Generator<ServiceReport> {
     for (const { watched } of listed) {
       if (isThere(watched)) yield reportService(watched, clock, { details })
@@ -177,8 +177,8 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   const nothingCached = 'Nothing fresh enough is known, and only-if-cached forbids a check.'
 
   /**
-   * Checks what is older than the caller wants, and returns the services as they are then: without those that were removed while
-   * they were checked. Null when something is older, and the caller forbids a check.
+   * Checks the services whose last check is older than the caller allows. Returns the services that still exist after the checks.
+   * Returns null when a check is too old and the caller forbids another.
    */
   async function freshen(
     asked: readonly WatchedService[],
@@ -192,7 +192,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     return oldest !== null && clock.now() - oldest <= (maxAgeMs ?? Number.POSITIVE_INFINITY) ? asked : null
   }
 
-  /** What is removed reads as one that was never checked, and what has its name by now is another. */
+  /** Looks the services up again by name. The state of a removed service reads as never checked, and its name may now be that of another service. */
   async function lookUpAgain(asked: readonly WatchedService[], slice: TimeSlice): Promise<WatchedService[]> {
     const found: WatchedService[] = []
     for (const { service } of asked) {
@@ -216,7 +216,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   }
 }
 
-/** Whether there are services, but too few for the quorum. */
+/** Returns whether there are services, but too few for the quorum. */
 function isUnreachable(quorum: Quorum, { length }: readonly WatchedService[]): boolean {
   return length > 0 && membersNeeded(quorum, length) > length
 }

@@ -4,29 +4,29 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { quote } from '../domain/quote.ts'
 import { sendProblem } from './problem.ts'
 
-/** Which hosts a request may name. */
+/** The check of the host that a request names. */
 export type Hosts = {
-  /** A hook for every route: answers in its place a request that does not say for which host it is, or names one that Porthole does not answer for. */
+  /** A hook for every route. Refuses a Host header that is missing, repeated or invalid, or that names a host that Porthole does not answer for. */
   requireHost(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined>
-  /** Whether this is the value of a Host header that `requireHost` lets pass on every route. */
+  /** Returns whether `requireHost` lets this value of a Host header pass on every route. */
   passes(host: string): boolean
 }
 
-/** The paths that answer whatever name they are asked by: a container must not be killed for a name that is missing from a list. */
+/** The paths that answer for any host. Otherwise a name that is missing from the list would get a container killed. */
 const alwaysAnswered = new Set(['/livez', '/readyz'])
-/** How many values of Host are remembered as good ones. Each client sends the same one all day. */
+/** How many valid values of Host are remembered. Each client sends the same one all day. */
 const mostRemembered = 64
 
-/** The characters of a registered name (RFC 3986 §3.2.2). It may be empty, as Host is where the target has no authority. */
+/** Matches a registered name (RFC 3986 §3.2.2). The name may be empty, because Host is empty where the request target has no authority. */
 const regName = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*$/
-/** An address of a later version of IP (RFC 3986 §3.2.2). */
+/** Matches an address of a later version of IP (RFC 3986 §3.2.2). */
 const ipFuture = /^v[0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+$/i
 
 /**
- * Judges the hosts that requests name. A request with several Host headers or one that is no host is 400, and so is one of HTTP/1.1 without
- * any (RFC 9112 §3.2). Where `names` is not null, a request that names another host is 421 (RFC 9110 §15.5.20): a browser that a hostile name
- * server led here (DNS rebinding) sends the name of the hostile site. IP literals and `localhost` pass, because no name server answers for them, and so
- * does a request without a name, because browsers always send one.
+ * Creates the check of Host headers. A request with several Host headers or an invalid one gets 400, and so does a request of HTTP/1.1 without
+ * one (RFC 9112 §3.2). Where `names` is not null, a request that names another host gets 421 (RFC 9110 §15.5.20). The 421 stops DNS rebinding: a
+ * browser that a hostile name server led here sends the name of the hostile site. IP literals and `localhost` pass, because no name server answers
+ * for them. A request without a name passes, because browsers always send one.
  */
 export function createHosts(names: readonly string[] | null): Hosts {
   const allowed = names === null ? null : new Set(names.map(normalize))
@@ -56,7 +56,7 @@ export function createHosts(names: readonly string[] | null): Hosts {
         return sendProblem(reply, 400, 'HTTP/1.1 asks for a Host header.')
       const isNoHost = (value: string) => `${quote(value)} is no host: send Host: NAME or Host: NAME:PORT.`
       if (host !== undefined && uriHostOf(host) === null) return sendProblem(reply, 400, isNoHost(host))
-      // Of a proxy's request the target counts, and not the header (RFC 9112 §3.2.2).
+      // In a request to a proxy the request target counts, and not the header (RFC 9112 §3.2.2).
       const named = authorityOf(raw.url ?? '') ?? host ?? ''
       const uriHost = uriHostOf(named)
       if (uriHost === null) return sendProblem(reply, 400, isNoHost(named))
@@ -67,17 +67,17 @@ export function createHosts(names: readonly string[] | null): Hosts {
   }
 }
 
-/** Every Host header as it came. Node.js keeps the first of several. */
+/** Returns every Host header as it arrived. Node.js itself keeps only the first of several. */
 function hostsIn({ rawHeaders }: IncomingMessage): string[] {
   return rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === 'host')
 }
 
-/** The authority of a target in absolute form, without user and password; null when the target has none. */
+/** Returns the authority of a request target in absolute form, without user and password; null when the target has none. */
 function authorityOf(target: string): string | null {
   return /^https?:\/\/(?:[^/?#@]*@)?([^/?#]*)/i.exec(target)?.[1] ?? null
 }
 
-/** The host of `host:port` (RFC 3986 §3.2); null when the text is neither that nor a host. An IPv6 address keeps its brackets. */
+/** Returns the host of `host` or `host:port` (RFC 3986 §3.2); null when the text is neither. An IPv6 address keeps its brackets. */
 function uriHostOf(text: string): string | null {
   const host = text.replace(/:\d*$/, '')
   const [, literal] = /^\[(.*)\]$/.exec(host) ?? []
@@ -85,7 +85,7 @@ function uriHostOf(text: string): string | null {
   return isIP(literal) === 6 || ipFuture.test(literal) ? host : null
 }
 
-/** Names are the same in any case, and with the dot of the root or without it. */
+/** Returns a name in the form that is compared. Case and the dot of the root make no difference. */
 function normalize(name: string): string {
   return name.toLowerCase().replace(/\.$/, '')
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => void
 
-/** Puts a step before what handles requests so far, which the step calls, or does not. The step that was put there last comes first. */
+/** Adds a step before the present handlers of requests. The step calls `handle` to go on to them, or answers itself. The step added last runs first. */
 export function intercept(
   server: Server,
   step: (request: IncomingMessage, response: ServerResponse, handle: Handle) => void,

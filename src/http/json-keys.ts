@@ -1,20 +1,20 @@
-/** A key that an object of a JSON text has twice, as a JSON pointer (RFC 6901). */
+/** A key that an object of a JSON text has twice, and its place as a JSON pointer (RFC 6901). */
 export type RepeatedKey = { readonly key: string; readonly pointer: string }
 
-/** An object or a list that is open: the keys it has so far, null in a list; and the key or the index of the value that is read. */
+/** An open object or list. `keys` are the keys so far, null in a list. `at` is the key or the index of the present value. */
 type Level = { readonly keys: Set<string> | null; at: string | number }
 
-/** How many characters are looked at between two yields, some milliseconds of work. */
+/** How many characters are read between two yields: some milliseconds of work. */
 const perTurn = 262_144
-/** How many are reported at most. */
+/** The most keys that are reported. */
 const mostReported = 20
 
 const [quote, backslash, comma] = [0x22, 0x5c, 0x2c]
 const [openList, closeList, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d]
 
 /**
- * Finds keys that an object has twice, at any depth: `JSON.parse` keeps the last of them in silence. The text must be JSON. Yields now and
- * then, so that the caller can let other work have its turn.
+ * Finds keys that an object has twice, at any depth, because `JSON.parse` silently keeps the last of them. The text must be JSON. Yields after
+ * every 262,144 characters, so that the caller can let other work run.
  */
 export function* findRepeatedKeys(text: string): Generator<undefined, RepeatedKey[]> {
   const found: RepeatedKey[] = []
@@ -61,7 +61,7 @@ export function* findRepeatedKeys(text: string): Generator<undefined, RepeatedKe
   return found
 }
 
-/** Returns where the string that begins at a quote ends: after the next quote that an even number of backslashes, or none, stands before. */
+/** Returns the index after the string that begins at a quote. The string ends at the next quote that is not escaped. */
 function endOfString(text: string, begin: number): number {
   let end = begin
   do {
@@ -70,6 +70,7 @@ function endOfString(text: string, begin: number): number {
   return end + 1
 }
 
+/** Returns whether an odd number of backslashes precedes a character. */
 function isEscaped(text: string, at: number): boolean {
   let first = at
   while (text.charCodeAt(first - 1) === backslash) first--

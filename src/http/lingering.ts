@@ -1,16 +1,16 @@
 import type { Socket } from 'node:net'
 
-/** How long a connection that is closed may still send, in milliseconds, and how many bytes of that are read and thrown away. */
+/** How long the peer of a closing connection may still send, in milliseconds, and how many of its bytes are read and discarded. */
 export const lingering = { ms: 1000, bytes: 1024 * 1024 }
 
 /**
- * Closes a connection on which more may come than is read (RFC 9112 §9.6). To close it at once would reset it as soon as more comes, and a
- * reset can take the answer from a client that has not read it yet. So the end of the answers is sent first. What still comes is thrown
- * away, until the client closes, or a second is over. After 1 MiB nothing more is read, because the client sends without end.
+ * Closes a connection whose client may still send (RFC 9112 §9.6). Closing it at once would reset it when more bytes arrive. A reset can
+ * destroy an answer that the client has not read yet. So Porthole sends FIN first, and discards further bytes until the client closes or one
+ * second is over. After 1 MiB it stops reading, because such a client sends without end.
  */
 export function closeLingering(socket: Socket): void {
   let discarded = 0
-  // HTTP must see none of it: no further request is answered.
+  // The HTTP parser must see no further bytes, because no further request is answered.
   socket.removeAllListeners('data').removeAllListeners('end')
   socket.on('data', (bytes: Buffer) => {
     discarded += bytes.length

@@ -17,13 +17,13 @@ import { problemOf, problemType, writeProblem } from './problem.ts'
 import { securityHeaders } from './security.ts'
 import { createStreamZip, isZippable, negotiateGzip, zipWhole } from './zipping.ts'
 
-/** What an answer that is made while it is sent holds where its route does not say, in bytes: some pieces on their way. */
+/** The bytes that a streamed answer holds where its route does not say: a few chunks on their way. */
 const bytesOfStream = 256 * 1024
-/** A whole answer is sent in pieces of this many bytes, none of which is copied. */
+/** A whole answer is sent in chunks of this many bytes, without copying. */
 const pieceBytes = 128 * 1024
-/** How long answers may still take once Porthole stops, in milliseconds. */
+/** How long answers may still take after Porthole begins to stop, in milliseconds. */
 const closeGraceMs = 1000
-/** When a client that was refused may ask again, in seconds. */
+/** How long a refused client should wait before it asks again, in seconds. */
 const retryAfterSeconds = 5
 
 /** How many long answers of one kind are under way, how many bytes they hold, and how many were refused or cut off so far. */
@@ -34,11 +34,11 @@ export type AnswerStats = {
   readonly cutOff: number
 }
 
-/** Sends every long answer at the pace of its client, and bounds what all of them hold of memory. */
+/** Sends every long answer at the pace of its client, and limits the memory that all of them hold. */
 export type LongAnswers = {
   /**
-   * Sends an answer in pieces, compressed where the client prefers that, and resolves once it is over. Each piece is asked for when the
-   * one before is taken, and may write over it. HEAD is answered without asking for any. `heldBytes` is what making the pieces holds.
+   * Sends an answer in chunks, compressed where the client prefers that, and resolves when it is over. A chunk is requested after the client
+   * took the one before, and may reuse its memory. HEAD is answered without any chunk. `heldBytes` is the memory that making the chunks holds.
    */
   stream(
     request: FastifyRequest,
@@ -46,10 +46,10 @@ export type LongAnswers = {
     pieces: AsyncIterable<Uint8Array>,
     heldBytes?: number,
   ): Promise<void>
-  /** Takes what a route answers with. Returns what is left for Fastify to send; null where the answer is sent, and over. */
+  /** Takes over the body that a route answers with. Returns the body that Fastify has to send; null when the answer is sent already. */
   takeOver(request: FastifyRequest, reply: FastifyReply, kind: AnswerKind, payload: unknown): Promise<unknown>
   stats(): ReadonlyMap<AnswerKind, AnswerStats>
-  /** Cuts off what is still under way after a second. */
+  /** Cuts off the answers that are still under way after one second. */
   close(): void
 }
 
@@ -61,7 +61,7 @@ type Long = {
 
 const heldBy = new WeakMap<Readable, Held>()
 
-/** Says what a body holds while it is sent, for those that share it. */
+/** Records the memory that a body holds while it is sent. Bodies with the same key share it. */
 export function holdWhileSent(body: Readable, held: Held): Readable {
   heldBy.set(body, held)
   return body
@@ -86,7 +86,7 @@ export function createLongAnswers({
   }
   const underWay = new Set<FastifyReply>()
 
-  /** Counts an answer as under way, and returns a function that ends that; null where the cap allows no more. */
+  /** Counts an answer as under way and returns a function that ends it; null when the cap allows no more. */
   function admit(request: FastifyRequest, kind: AnswerKind, held: Held): (() => void) | null {
     const release = kinds[kind].cap.admit(held)
     if (release !== null) return release
@@ -95,7 +95,7 @@ export function createLongAnswers({
     return null
   }
 
-  /** Sends a long answer that `release` ends; without one returns the refusal, to be sent in its place. */
+  /** Sends a long answer, and calls `release` at its end. Returns the body of a refusal instead when `release` is null. */
   async function send(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -105,7 +105,7 @@ export function createLongAnswers({
   ): Promise<Buffer | null> {
     if (release === null) return refuse(reply)
     try {
-      // Before the answer is past Fastify, which tells of what throws until then.
+      // Before `hijack`, because Fastify answers only errors that are thrown before it.
       const zip = long.zips ? createStreamZip() : null
       const { raw } = reply.hijack()
       underWay.add(reply)
@@ -116,7 +116,7 @@ export function createLongAnswers({
       const about = { reqId: request.id, method: request.method, url: request.url }
       if (ending.is === 'cut off')
         request.log.warn({ ...about, ...pace }, 'an answer is cut off: its client takes too little')
-      // What is sent cannot be taken back: the answer ends in the middle, which its client notices.
+      // Sent bytes cannot be taken back. The answer ends in the middle, and the client sees that.
       if (ending.is === 'failed' && ending.error !== loopAbandoned)
         request.log.error({ ...about, err: ending.error }, 'an answer broke off')
       return null
@@ -127,8 +127,8 @@ export function createLongAnswers({
   }
 
   /**
-   * Sends pieces; returns all of them together where they are few, to be sent at once. What is known to be long is admitted before any
-   * piece is made, because to make the first may take as much memory as to make all.
+   * Sends an answer in chunks. Returns a short answer as one buffer, which the caller sends. An answer that is known to be long is admitted
+   * before any chunk is made, because the first chunk may take as much memory as all.
    */
   async function sendPieces(
     request: FastifyRequest,
@@ -150,7 +150,7 @@ export function createLongAnswers({
     })
     if (head.isWhole) early?.()
     if (head.isWhole) return zips ? zipWhole(reply, head.bytes) : head.bytes
-    // What the route says of the length is of the answer as it was before.
+    // The length that the route set is that of the uncompressed answer.
     if (zips) reply.header('content-encoding', 'gzip').removeHeader('content-length')
     try {
       return await send(request, reply, kind, { pieces: continued(head.bytes, iterator), held, zips }, early)
@@ -205,12 +205,12 @@ export function createLongAnswers({
   }
 }
 
-/** A client that changed something has to hear that it did. Such clients hold a token, and are few. */
+/** Returns whether a request changes something. Its answer is never refused, because the client has to learn the result. Clients with a token are few. */
 function isChange({ method }: FastifyRequest): boolean {
   return method === 'PUT' || method === 'DELETE'
 }
 
-/** Turns an answer into a refusal, and returns its body. */
+/** Turns an answer into a refusal with 503, and returns its body. */
 function refuse(reply: FastifyReply): Buffer {
   for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
   reply.code(503).headers({
@@ -223,7 +223,7 @@ function refuse(reply: FastifyReply): Buffer {
   return Buffer.from(writeProblem(problemOf(503, detail)))
 }
 
-/** Takes pieces until an answer is long, or whole. They are copied, because the next piece may write over one. */
+/** Reads chunks until an answer is long, or whole. Chunks are copied, because the next one may reuse their memory. */
 async function readHead(iterator: AsyncIterator<Uint8Array>): Promise<{ isWhole: boolean; bytes: Buffer }> {
   const pieces: Buffer[] = []
   for (let length = 0; length < longFrom; length += pieces.at(-1)?.length ?? 0) {

@@ -4,16 +4,16 @@ import type { TimeSlices } from '../time-slices.ts'
 import type { Held } from './answer-caps.ts'
 import { holdWhileSent } from './long-answers.ts'
 
-/** What tells of no more targets than this is put together at once: some milliseconds of work. */
+/** A body about this many targets or fewer is built at once, which takes some milliseconds. */
 const fewTargets = 200
-/** So much of a longer body is sent at once, in characters. */
+/** The length of a chunk of a longer body, in characters. */
 const lengthAtOnce = 64 * 1024
-/** To write so many characters is as much work as to look at a service. */
+/** How many characters one unit of work writes. */
 const lengthPerWork = 100
 
 /**
- * A body for Fastify to send, which tells of so many targets: as text where they are few, else as a stream that puts it together as it is
- * taken. Of that nothing is made for who asks for the headers alone. `held` is what the pieces are made of.
+ * Returns the body of an answer about a number of targets. The body is a text for 200 targets or fewer. Otherwise it is a stream that
+ * builds chunks as the client takes them. The stream is empty for HEAD. `held` is the memory that the pieces are made from.
  */
 export function bodyOf(
   { method }: Pick<FastifyRequest, 'method'>,

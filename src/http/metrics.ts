@@ -26,7 +26,7 @@ type Options = {
   answers: Pick<LongAnswers, 'stream'>
 }
 
-/** `GET /metrics`: 200 whatever the targets' health, since Prometheus throws the body of anything else away. */
+/** Adds `GET /metrics`. The answer is 200 even when targets are down, because Prometheus discards the body of any other answer. */
 export const metricsRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
   { metrics, access, slices, answers },
@@ -53,7 +53,7 @@ export const metricsRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     async (request, reply) => {
       const details = access.showsDetails(request.raw)
       if (!details) {
-        // Who sends a token wants the targets: without them alerts would fall silent, and nobody know why.
+        // A client that sends a wrong token wants the series of targets. Without them its alerts would fall silent, so the answer is an error.
         if (request.headers.authorization !== undefined) return access.requireTokenForDetails(request, reply)
         reply.header('vary', 'authorization')
       }

@@ -6,8 +6,8 @@ import { sendProblem } from './problem.ts'
 import { delayRetry, sendPending } from './registry-pending.ts'
 
 /**
- * Answers where a service is asked for that is not known here: 404, and 503 until the registry was read, because it may have the service.
- * A registration that the store has and that cannot be read is 503 too. Without `details` the answer names neither files nor addresses.
+ * Answers a request for an unknown service with 404. Until the registry is read the answer is 503, because the registry may have the service.
+ * A stored registration that cannot be read is 503 too. Without `details` the answer names neither files nor addresses.
  */
 export function sendNotRegistered(
   reply: FastifyReply,
@@ -26,7 +26,7 @@ export function sendNotRegistered(
   return sendProblem(reply, 404, `No service is named ${quoteAll([name])}: GET /health?verbose lists those there are.`)
 }
 
-/** Answers where something is asked of a service that is gone, while the log still knows what it did. */
+/** Answers a request for a service that is gone while the log still has its transitions. */
 export function sendGone(reply: FastifyReply, name: string, registryLoad: RegistryLoad): FastifyReply {
   if (registryLoad.pending() !== null || registryLoad.whyUnreadable(name) !== null)
     return sendNotRegistered(reply, name, registryLoad)
@@ -34,7 +34,7 @@ export function sendGone(reply: FastifyReply, name: string, registryLoad: Regist
   return sendProblem(reply, 404, `No service is named ${quoteAll([name])} any more: GET ${where} tells what it did.`)
 }
 
-/** Answers where groups are asked for that no service is in: 404, and 503 until the registry was read, as for a service. */
+/** Answers a request for groups without services: 404, and 503 until the registry is read, as for a service. */
 export function sendNoGroup(
   reply: FastifyReply,
   names: readonly string[],

@@ -3,9 +3,9 @@ import type { Registry } from '../monitor/registry.ts'
 import { mergeInSlices, sortInSlices } from '../sort-in-slices.ts'
 import type { TimeSlices } from '../time-slices.ts'
 
-/** The names of all services in the order of their code units. */
+/** The names of all services, sorted by UTF-16 code units. */
 export type NameOrder = {
-  /** The names as they are when this is asked, in a list that never changes. A service may go while the list is read. */
+  /** Returns the present names, in a list that never changes. A service may be removed while the caller reads the list. */
   read(): Promise<readonly string[]>
   /** Stops listening to the registry. */
   close(): void
@@ -13,7 +13,7 @@ export type NameOrder = {
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 
-/** Sorts only what changed: to sort the names of 100,000 services takes some 50 ms. */
+/** Creates the sorted list. Later only changed names are sorted, because sorting the names of 100,000 services takes some 50 ms. */
 export function createNameOrder({
   monitor,
   registry,
@@ -24,7 +24,7 @@ export function createNameOrder({
   slices: TimeSlices
 }): NameOrder {
   let names: readonly string[] = []
-  /** The names that came, went or changed since the names were sorted; null before they were sorted for the first time. */
+  /** The names that were added, removed or changed since the last sort; null before the first sort. */
   let changed: Set<string> | null = null
   let sorting: Promise<void> | null = null
   const unsubscribe = registry.changed.subscribe(({ put, removed }) => {
@@ -53,7 +53,7 @@ export function createNameOrder({
 
   return {
     async read() {
-      // What began before may not have seen what happened since.
+      // A sort that began earlier may have missed later changes.
       await sorting
       if (changed === null || changed.size > 0 || sorting !== null) {
         sorting ??= sort().finally(() => {

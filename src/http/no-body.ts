@@ -4,7 +4,7 @@ import { intercept } from './intercept.ts'
 import { closeLingering } from './lingering.ts'
 import { sendProblem } from './problem.ts'
 
-/** A body of more bytes than this is not an empty object, however much space is in it. */
+/** A body of more bytes than this is refused, even if it is an empty object with white space. */
 const mostBytes = 1000
 
 /** Returns whether a body follows these headers (RFC 9112 §6). */
@@ -14,8 +14,8 @@ export function announcesBody(headers: IncomingHttpHeaders): boolean {
 }
 
 /**
- * For routes that change something and take no body: refuses one, because a client that sends something expects it to count. Nothing at all and
- * an empty object are fine, whatever their type is said to be: many clients cannot send less.
+ * A hook for routes that take no body. Answers 400 to a request with one, because a client that sends content expects it to have an effect. An empty
+ * body and an empty object are fine with any Content-Type, because many clients cannot send less.
  */
 export async function refuseBody({ raw }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
   const body = announcesBody(raw.headers) ? await readStart(raw, reply.raw) : ''
@@ -24,17 +24,17 @@ export async function refuseBody({ raw }: FastifyRequest, reply: FastifyReply): 
   return sendProblem(reply, 400, 'This takes no body, and nothing was changed: send none, or {}.')
 }
 
-/** Keeps Fastify from reading and judging a body. */
+/** Removes the headers that announce a body, so that Fastify neither reads nor validates it. */
 export function hideBody({ headers }: IncomingMessage): void {
   for (const name of ['content-type', 'content-length', 'transfer-encoding']) delete headers[name]
 }
 
-/** Tells a client to send the body that it holds back until it is told to (RFC 9110 §10.1.1). Call it before a body is read. */
+/** Sends 100 Continue to a client that waits for it before it sends its body (RFC 9110 §10.1.1). Call it before a body is read. */
 export function awaitBody({ headers, httpVersion }: IncomingMessage, response: ServerResponse): void {
   if (httpVersion === '1.1' && headers.expect?.toLowerCase() === '100-continue') response.writeContinue()
 }
 
-/** Returns the whole body as text; null where it is longer than any that is fine, and is not read any further. */
+/** Returns the whole body as text. Returns null for a body of more than 1,000 bytes, and reads it no further. */
 function readStart(request: IncomingMessage, response: ServerResponse): Promise<string | null> {
   const pieces: Buffer[] = []
   let bytes = 0
@@ -53,9 +53,9 @@ function readStart(request: IncomingMessage, response: ServerResponse): Promise<
 }
 
 /**
- * Closes the connection after an answer to a request whose body was not read to its end: Node.js would read on for ten seconds, as fast as the
- * client sends. A body of GET or HEAD is never read, because it means nothing (RFC 9110 §9.3.1), but a proxy in front that does not know of it
- * would take it for the next request. A client that waits for 100 Continue is answered without it where its body is not wanted.
+ * Closes the connection after an answer to a request whose body was not read to its end. Otherwise Node.js would read on for ten seconds, as fast as
+ * the client sends. A body of GET or HEAD is never read, because it has no meaning (RFC 9110 §9.3.1). A proxy in front that overlooks such a body
+ * would take it for the next request. A client that waits for 100 Continue gets its answer without it when the body is not wanted.
  */
 export function closeAfterUnreadBody(server: Server): void {
   server.on('checkContinue', (request, response) => server.emit('request', request, response))
@@ -72,7 +72,7 @@ function closeUnlessRead(request: IncomingMessage, response: ServerResponse): vo
   request.once('end', () => {
     response.shouldKeepAlive = keepsAlive
   })
-  // Before Node.js closes the connection, which it does by this function.
+  // Runs before Node.js closes the connection, which it does with `destroySoon`.
   response.prependOnceListener('finish', () => {
     if (!request.readableEnded) socket.destroySoon = () => closeLingering(socket)
   })

@@ -1,13 +1,12 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { hideBody } from './no-body.ts'
 
-/** The paths that load balancers and kubelets ask for. */
+/** The routes that load balancers and kubelets probe. */
 const probePaths = new Set(['/health', '/health/:service', '/livez', '/readyz'])
 
 /**
- * Answers OPTIONS as GET is answered where probes ask, because HAProxy's `option httpchk` asks with OPTIONS unless it is told
- * otherwise. A 200 that only lists methods (RFC 9110 §9.3.7) would call a service up that is down. Call it before the routes
- * are added.
+ * Answers OPTIONS like GET on the routes for probes, because HAProxy's `option httpchk` sends OPTIONS by default. A 200 that
+ * only lists methods (RFC 9110 §9.3.7) would report a service as up that is down. Call it before the routes are added.
  */
 export function answerOptions(app: FastifyInstance): void {
   app.addHook('onRoute', function (this: FastifyInstance, route: RouteOptions) {

@@ -7,31 +7,31 @@ import type { TimeSlice } from '../time-slices.ts'
 export type Pace = {
   /** How long a client may take for the next piece of 128 kB. */
   readonly pieceMs: number
-  /** How long a client may take for the whole answer. Without this a client that takes 2 kB a second would hold an answer of 24 MB for three hours. */
+  /** How long a client may take for the whole answer. Otherwise a client that takes 2 kB a second would hold an answer of 24 MB for three hours. */
   readonly wholeMs: number
 }
 
-/** Prometheus gives a scrape up after 10 s unless it is told otherwise, and hardly anybody has it wait for a minute. */
+/** The default pace. By default Prometheus gives up a scrape after 10 s, and few operators raise that to a minute. */
 export const defaultPace: Pace = { pieceMs: 60_000, wholeMs: 300_000 }
 
-/** How the sending of an answer ended: whole; the client closed the connection; the client was too slow; or making the answer failed. */
+/** How the sending of an answer ended: sent whole; the client closed the connection; the client was too slow; or building the answer failed. */
 export type Ending = { readonly is: 'sent' | 'gone' | 'cut off' } | { readonly is: 'failed'; readonly error: unknown }
 
-/** To send so many bytes is as much work as to look at a service. */
+/** How many bytes one unit of work sends. */
 const bytesPerWork = 256
 
 /**
- * Sends pieces as fast as the client takes them, past Fastify, which would read ahead: a piece may be written over by the next. Asks for a
- * piece only when the client has taken the one before. Resolves once all is sent, or nothing more will be; then the connection is
- * destroyed unless all was sent. The headers must be written already. Compresses with `zip` where one is given. `slice` is the answer's share of the
- * event loop: a client on this machine takes everything at once.
+ * Sends chunks as fast as the client takes them. Requests a chunk only after the client took the one before, because a chunk may reuse the memory of
+ * the last. Fastify would read ahead, so this bypasses it. Resolves when everything is sent, or when nothing more will be; in that case it destroys
+ * the connection. The headers must be written already. Compresses with `zip` where one is given. `slice` makes the loop yield, because a client on
+ * this machine takes everything at once.
  */
 export async function sendPaced(
   response: ServerResponse,
   pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   { pieceMs, wholeMs, slice, zip = null }: Pace & { readonly slice: TimeSlice; readonly zip?: Gzip | null },
 ): Promise<Ending> {
-  // A client that goes away takes no more, and no callback says so where zlib is in between.
+  // Detects a client that goes away. With zlib in between, no callback of a write reports that.
   const { promise: over, resolve: end } = Promise.withResolvers<Ending>()
   finished(response, (error) => end({ is: error ? 'gone' : 'sent' }))
   zip?.once('error', (error) => end({ is: 'failed', error })).pipe(response)
@@ -59,7 +59,7 @@ export async function sendPaced(
   }
 }
 
-/** Resolves once a piece is taken, and may be written over; with null when the sink takes nothing any more. */
+/** Resolves when the sink has taken a chunk. Its memory may then be reused. Resolves with null when the sink takes nothing any more. */
 function writePiece(sink: Writable, piece: Uint8Array): Promise<'taken' | null> {
   return new Promise((resolve) => {
     sink.write(piece, (error) => resolve(error ? null : 'taken'))

@@ -5,7 +5,7 @@ import { once } from './freshness.ts'
 const mostPerPage = 1000
 export const defaultLimit = 100
 
-/** `?limit`: how many of something a page may have. */
+/** Returns the schema of `?limit`, the most items of a page. `what` names the items. */
 export const limitOf = (what: string) =>
   once(
     z.string().transform((input, ctx) => {
@@ -21,7 +21,7 @@ export const limitOf = (what: string) =>
       override: { type: 'integer', minimum: 1, maximum: mostPerPage, default: defaultLimit },
     })
 
-/** `?cursor`: where the page before ended. `read` gives null for what no page ended with. */
+/** Returns the schema of `?cursor`, the end of the previous page. `read` returns null for a text that is not a cursor. */
 export const cursorOf = <Place>(read: (text: string) => Place | null) =>
   once(
     z.string().transform((input, ctx) => {
@@ -37,8 +37,8 @@ export const cursorOf = <Place>(read: (text: string) => Place | null) =>
     .meta({ description: 'The `next` of the page before.' })
 
 /**
- * The `Link` to the next page (RFC 8288), with the parameters that have a value. A reference of a query alone
- * (RFC 3986 §4.2) leads back to the path that was asked for, also where a proxy serves it under another.
+ * Returns the `Link` to the next page (RFC 8288), with the parameters that have a value. A URL of a query alone
+ * (RFC 3986 §4.2) leads to the path of the request, also where a proxy serves Porthole under another path.
  */
 export function linkToNext(parameters: readonly (readonly [name: string, value: unknown])[], next: string): string {
   const query = new URLSearchParams()

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { escapeUnseen } from '../domain/quote.ts'
 import type { Readiness, ReadinessCheck } from '../readiness.ts'
 
-// Loose, and any value of `verbose` will do: a stray parameter must not get a container killed.
+// Accepts unknown parameters and any value of `verbose`, because a stray parameter must not get a container killed.
 const ProbeQuery = z.looseObject({
   verbose: z
     .unknown()
@@ -14,7 +14,7 @@ const ProbeQuery = z.looseObject({
 
 const text = (description: string) => ({ description, content: { 'text/plain': { schema: z.string() } } })
 
-/** `GET /livez` and `GET /readyz`: Porthole itself, in the manner of Kubernetes' API server. */
+/** Adds `GET /livez` and `GET /readyz`, which report on Porthole itself as Kubernetes' API server does. */
 export const probeRoutes: FastifyPluginAsyncZodOpenApi<{ readiness: Readiness }> = async (app, { readiness }) => {
   app.get(
     '/livez',

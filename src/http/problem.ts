@@ -7,7 +7,7 @@ import { loopAbandoned } from '../time-slices.ts'
 import { closeLingering } from './lingering.ts'
 import { securityHeaders } from './security.ts'
 
-/** An error for machines and people (RFC 9457), with every problem of the input. */
+/** An error for machines and people (RFC 9457), with every mistake in the input. */
 export const Problem = z
   .object({
     type: z.string().meta({ description: '`about:blank`: the HTTP status says it all (RFC 9457 §4.2.1).' }),
@@ -30,21 +30,22 @@ export type Problem = z.infer<typeof Problem>
 /** The media type of a problem. */
 export const problemType = 'application/problem+json'
 
-/** A problem as an OpenAPI response. */
+/** Returns an OpenAPI response whose body is a problem. */
 export const problemResponse = (description: string) => ({
   description,
   content: { [problemType]: { schema: Problem } },
 })
 
-/** The refusal of a long answer, for routes that are 503 for no other reason. */
+/** Returns the OpenAPI response for a refused long answer, for routes that answer 503 for no other reason. */
 export const tooManyAnswers = () =>
   problemResponse('As many long answers are under way as may be; `Retry-After` says when to ask again.')
 
-/** A problem as JSON, in which characters that do not show as themselves are escaped: it repeats names and values that clients sent. */
+/** Returns a problem as JSON. Invisible characters are escaped, because a problem repeats names and values that clients sent. */
 export function writeProblem(problem: Problem): string {
   return escapeUnseen(JSON.stringify(problem))
 }
 
+/** Returns a problem, with the title of its HTTP status. */
 export function problemOf(status: number, detail: string, errors?: Problem['errors']): Problem {
   const title = STATUS_CODES[status] ?? 'Error'
   return { type: 'about:blank', title, status, detail, ...(errors === undefined ? {} : { errors }) }
@@ -64,22 +65,21 @@ export function sendProblem(
     .send(problemOf(status, detail, errors))
 }
 
-/** What a body has to be. */
 export const notJson = 'The body is not said to be JSON: send Content-Type: application/json (curl --json does).'
 export const tooLarge = 'The body is larger than limits.bodyBytes allows: send less, or raise it.'
 
 const refused = 'PORTHOLE_REFUSED'
 
-/** Makes an error that is answered with a problem, for code that has no reply at hand. */
+/** Returns an error that becomes a problem when it is thrown, for code that has no reply at hand. */
 export function refusal(statusCode: number, detail: string, errors?: Problem['errors']): Error {
   return Object.assign(new Error(detail), { code: refused, statusCode, errors })
 }
 
-/** Answers to what no route answers: what handlers throw, what validation refuses, and paths that do not exist. */
+/** Answers with problems when a handler throws, when validation fails, and when a path does not exist. */
 export function answerWithProblems(app: FastifyInstance): void {
   app.setErrorHandler(answerError)
   app.setNotFoundHandler(sendNotFound)
-  // Before a body is read and judged that means nothing.
+  // In onRequest, so that a body without a route is neither read nor validated.
   app.addHook('onRequest', async (request, reply) => (request.is404 ? sendNotFound(request, reply) : undefined))
 }
 
@@ -87,7 +87,7 @@ function sendNotFound({ url }: FastifyRequest, reply: FastifyReply): FastifyRepl
   return sendProblem(reply, 404, `Nothing is at ${url.split('?', 1)[0]}: /docs lists what there is.`)
 }
 
-/** Also for errors that come before routing, such as a path that cannot be decoded. Without an error, something threw nothing. */
+/** Answers an error, also one before routing, such as a path that cannot be decoded. `error` is undefined when code threw undefined. */
 export function answerError(
   error: FastifyError | undefined,
   request: FastifyRequest,
@@ -103,7 +103,7 @@ export function answerError(
       }))
     return sendProblem(reply, 400, errors.map((entry) => entry.detail).join('; '), errors)
   }
-  // The client is gone: there is nothing to answer to.
+  // The client is gone, so there is nothing to answer.
   if (error === loopAbandoned) return reply.hijack()
   if (error?.code === refused) {
     const { errors } = error as FastifyError & Pick<Problem, 'errors'>
@@ -112,21 +112,21 @@ export function answerError(
   const { errored } = request.raw
   if (errored !== null && error === errored) return sendProblem(reply, 400, 'The request broke off.')
   const status = error?.statusCode ?? 500
-  // Fastify's own refusals are written for callers; whatever else carries a status may tell more than it should.
+  // The messages of Fastify's own refusals are written for callers. Any other error with a status may reveal too much.
   if (error !== undefined && status < 500 && String(error.code).startsWith('FST_'))
     return sendProblem(reply, status, remedyOf(error) ?? error.message)
   request.log.error({ err: error, reqId: request.id, url: request.url }, 'a request failed')
   return sendFailed(reply, `Porthole failed to answer; its log tells why, under reqId ${request.id}.`)
 }
 
-/** What to do about refusals of Fastify's that do not say. */
+/** Returns the message with a remedy for refusals of Fastify that have none; null for all others. */
 function remedyOf({ code }: FastifyError): string | null {
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return notJson
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge
   return null
 }
 
-/** Answers past Fastify: the hook or header that failed would fail again, and Fastify then answers with what the error says. */
+/** Answers past Fastify. Otherwise the failed hook or header would fail again, and Fastify would then show the message of the error. */
 function sendFailed(reply: FastifyReply, detail: string): FastifyReply {
   const { raw } = reply.hijack()
   const body = writeProblem(problemOf(500, detail))
@@ -135,7 +135,7 @@ function sendFailed(reply: FastifyReply, detail: string): FastifyReply {
   return reply
 }
 
-/** The answer to bytes that are not HTTP, or headers that are too large: the socket is all there is. */
+/** Answers bytes that are not HTTP, headers that are too large, and requests that arrive too slowly. Only the socket exists then. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: import('node:net').Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return
   const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400
@@ -152,13 +152,13 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: import('
   })
   const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   socket.write(`HTTP/1.1 ${status} ${problem.title}\r\n${head}\r\n${body}`)
-  // Node.js lets go of a connection whose request it could not read: unless it is closed here, its peer may keep it for good.
+  // Node.js stops watching a connection whose request it could not read. Unless it is closed here, the client may keep it open for ever.
   closeLingering(socket)
 }
 
 /**
- * Fastify answers 404 where a path exists but not with this method; HTTP wants 405 and the methods there are (RFC 9110 §15.5.6).
- * Call it before the routes are added, and what it returns after them.
+ * Answers 405 with the allowed methods where a path exists but not with this method (RFC 9110 §15.5.6). Fastify would answer 404.
+ * Call it before the routes are added, and call the function that it returns after them.
  */
 export function refuseOtherMethods(app: FastifyInstance): () => void {
   const methodsAt = new Map<string, Set<string>>()
@@ -172,7 +172,7 @@ export function refuseOtherMethods(app: FastifyInstance): () => void {
         method: app.supportedMethods.filter((method) => !methods.has(method)),
         url,
         schema: { hide: true },
-        // In onRequest, so that a body is neither read nor judged.
+        // In onRequest, so that a body is neither read nor validated.
         onRequest: async (request, reply) =>
           sendProblem(reply.header('allow', allow), 405, `${request.method} is not possible here: use ${allow}.`),
         handler: () => undefined,

@@ -44,7 +44,7 @@ const refusals = () => ({
 
 const what = { created: 'service registered', replaced: 'service registered anew' } as const
 
-/** `PUT` and `DELETE /v1/services/{service}`: services that come and go at run time. */
+/** Adds `PUT` and `DELETE /v1/services/{service}`, which register and deregister services at run time. */
 export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, options) => {
   const { monitor, registry, registrar, access, limits, placeOf } = options
 
@@ -83,7 +83,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       if (excess.length > 0) return sendProblem(reply, 400, excess.map(({ detail }) => detail).join('; '), excess)
       const condition = readCondition(request.headers)
       if (typeof condition === 'string') return sendProblem(reply, 400, condition)
-      // How many services there are is not known yet, nor whether the file of another replica defines this one.
+      // Until the registry is read, Porthole does not know how many services there are, nor whether the file of another replica defines this one.
       const pending = registry.load.pending()
       if (pending !== null) return sendFailure(reply, { ok: false, failure: pending })
       const full = registrar.refusalOf(name)
@@ -92,9 +92,9 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       if (!stored.ok) return sendFailure(reply, stored)
       if (!stored.value.done) return sendRefused(reply, name, condition, stored.value)
       const { registered, change } = stored.value
-      // To register the same again, as a ttl wants all the time, is no news.
+      // A renewal changes nothing, so the log does not report it.
       if (change !== 'none') logChange(request, access, what[change], name)
-      // The configuration may define it by now, or somebody have deregistered it.
+      // By now the configuration may define the service, or another client may have deregistered it.
       const watched = monitor.services.get(name)
       if (watched === undefined) return sendNotRegistered(reply, name, registry.load)
       return sendDetail(reply.code(change === 'created' ? 201 : 200), watched, options, registered)

@@ -5,10 +5,10 @@ import { longFrom } from './answer-caps.ts'
 import { reportService, type ServiceReport } from './reports.ts'
 import { renderService } from './representation.ts'
 
-/** A service's report with its JSON; `checkedAt` is when the target checked longest ago was checked. */
+/** A service's report with its JSON. `checkedAt` is when the target with the oldest check was checked. */
 export type Rendered = {
   readonly report: ServiceReport
-  /** As text, which Node.js sends together with the headers; as bytes where it is long, so that all its readers share them. */
+  /** A text, which Node.js sends together with the headers. A long report is bytes instead, so that all clients share them. */
   readonly json: string | Buffer
   /** The length of `json` in bytes. */
   readonly bytes: number
@@ -16,17 +16,17 @@ export type Rendered = {
   readonly details: boolean
 }
 
-/** The report of a service as it reads now, with details or without. */
+/** Returns the present report of a service, with details or without. */
 export type RenderService = (watched: WatchedService, details: boolean) => Rendered
 
 type Kept = Rendered & { readonly revision: number; readonly until: number }
 
-/** What is rendered is kept no longer than this, in milliseconds: of a hundred thousand services it would be 300 MB. */
+/** How long reports are cached, in milliseconds. The reports of 100,000 services would take 300 MB. */
 const keptMs = 10_000
 
 /**
- * Renders the report of a service once for as long as it reads the same: load balancers ask far more often than checks are made. The
- * first of those who ask within some seconds may be the last, as where somebody asks for all services in turn: for them nothing is kept.
+ * Creates the report cache. Load balancers ask far more often than Porthole checks, so a report is rendered once until it changes. The
+ * first request within 10 s caches nothing, because a client that asks for all services in turn asks for each only once.
  */
 export function createServiceRenderer(clock: Clock): RenderService {
   let withDetails = new WeakMap<WatchedService, Kept>()
@@ -45,7 +45,7 @@ export function createServiceRenderer(clock: Clock): RenderService {
     const last = kept.get(watched)
     if (last !== undefined && last.revision === watched.revision && now < last.until) return last
     const report = reportService(watched, clock, { now, details })
-    // Put together piece by piece, a string is kept as its pieces, and sending it would walk them every time.
+    // V8 stores a concatenated string as its parts, and sending it would walk the parts every time.
     const utf8 = Buffer.from(renderService(report, 'application/json', true))
     const fresh = {
       report,

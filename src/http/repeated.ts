@@ -4,8 +4,8 @@ import { z } from 'zod'
 export const mostValues = 100
 
 /**
- * Reads a parameter that may be given several times, such as `name=a&name=b`, as a set of at most `mostValues` values. A value that is
- * repeated counts once. `name` is how the error calls the parameter.
+ * Returns the schema of a parameter that may be given several times, such as `name=a&name=b`. The result is a set of at most 100 values.
+ * A repeated value counts once. Errors name the parameter `name`.
  */
 export const manyOf = <Item extends z.ZodType>(name: string, item: Item) =>
   z
@@ -17,10 +17,10 @@ export const manyOf = <Item extends z.ZodType>(name: string, item: Item) =>
     )
     .transform((values): ReadonlySet<z.output<Item>> => new Set(values))
 
-/** The same for a parameter whose values are text. */
+/** Returns the same schema for a parameter whose values are text. */
 export const oneOrMany = (name: string) => manyOf(name, z.string())
 
-/** Returns the distinct values, and no more of them than show that there are too many: an error is never longer than that. */
+/** Returns the first distinct values, at most one more than allowed, so that an error never lists more. */
 function firstDistinct(values: readonly unknown[]): unknown[] {
   return [...new Set(values)].slice(0, mostValues + 1)
 }

@@ -25,7 +25,7 @@ const IcmpReport = z.object({
   from: z.string().nullable().meta({ description: 'Who sent it.' }),
 })
 
-/** What the API shows of a target. */
+/** The report of a target in the API. */
 export const TargetReport = z
   .object({
     target: z.string().meta({ description: '`host:port` as configured, or as found by a look-up.' }),
@@ -66,7 +66,7 @@ export const TargetReport = z
   .meta({ id: 'TargetReport' })
 export type TargetReport = z.infer<typeof TargetReport>
 
-/** What the API shows of a service. */
+/** The report of a service in the API. */
 export const ServiceReport = z
   .object({
     service: z.string(),
@@ -103,13 +103,13 @@ export const ServiceReport = z
   .meta({ id: 'ServiceReport' })
 export type ServiceReport = z.infer<typeof ServiceReport>
 
-/** What the API shows of a service in a list. */
+/** The report of a service in a list: without sentences, replica and targets. */
 export const ServiceSummary = ServiceReport.omit({ message: true, checkedBy: true, targets: true }).meta({
   id: 'ServiceSummary',
 })
 export type ServiceSummary = z.infer<typeof ServiceSummary>
 
-/** An instant as the API writes it: RFC 3339, in UTC. */
+/** Returns an instant in the form of the API: RFC 3339, in UTC. */
 export function isoTime(instant: number, clock: Clock): string
 export function isoTime(instant: number | null, clock: Clock): string | null
 export function isoTime(instant: number | null, clock: Clock): string | null {
@@ -141,17 +141,17 @@ function reportTarget(watched: WatchedTarget, clock: Clock, now: number): Target
   }
 }
 
-/** What a service is reported as. */
+/** Returns the status that a service is reported with: `draining` while it is drained. */
 export function reportedStatus({ drained }: WatchedService, status: Status): ReportedStatus {
   return drained ? 'draining' : status
 }
 
-/** Says for people that a service's registration expired; null while it did not. */
+/** Returns the sentence that a service's registration expired; null while it has not. */
 export function whyExpired({ expiredTtlMs }: Service): string | null {
   return expiredTtlMs === null ? null : explainExpiry(expiredTtlMs)
 }
 
-/** A service in a list, as it stands. */
+/** Returns the report of a service in a list, with its current status. */
 export function summarize(watched: WatchedService, clock: Clock, standing: ServiceStanding): ServiceSummary {
   const { name, quorum, groups, expiredTtlMs } = watched.service
   return {
@@ -169,7 +169,7 @@ export function summarize(watched: WatchedService, clock: Clock, standing: Servi
 
 type ServiceReportOptions = { now?: number; standing?: ServiceStanding; details?: boolean }
 
-/** The report of one service as it stands now. Without details it shows no targets. */
+/** Returns the report of one service, with its current status. Without details it shows no targets. */
 export function reportService(
   watched: WatchedService,
   clock: Clock,

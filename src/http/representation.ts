@@ -13,17 +13,20 @@ const text = 'text/plain'
 /** The media types that health is answered in, the default first. */
 export const mediaTypes = [json, healthJson, text] as const
 export type MediaType = (typeof mediaTypes)[number]
-/** As they are sent: who asks for `text/plain;charset=utf-8` is given it. */
+/** The media types with the charset that they are sent with, so that `Accept: text/plain;charset=utf-8` matches. */
 const offered = mediaTypes.map((type) => `${type};charset=utf-8`)
 
-/** The media type a caller prefers; the default where it accepts none of ours, since a probe wants the status code more than the body. */
+/** Returns the media type that a caller prefers. Returns the default where it accepts none, because a probe needs the status code more than the body. */
 export function preferredType(accept: string | undefined): MediaType {
   if (accept === undefined || accept === '*/*' || accept === json) return json
   const best = new Negotiator({ headers: { accept } }).mediaType(offered)
   return mediaTypes.find((type) => best?.startsWith(type)) ?? json
 }
 
-/** A function that writes what a schema describes as JSON, compiled once. OpenAPI 3.0's `nullable` is what it writes fastest: an `anyOf` is validated for every value. */
+/**
+ * Returns a function that writes values of a schema as JSON, compiled once. Uses OpenAPI 3.0's `nullable`, because the library validates every value
+ * of an `anyOf`.
+ */
 function writerOf<Schema extends z.ZodType>(schema: Schema): (value: z.infer<Schema>) => string {
   return fastJson(z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'output' }) as fastJson.AnySchema)
 }
@@ -32,7 +35,7 @@ const writeService = writerOf(ServiceReport)
 const writeSet = writerOf(SetReport)
 const writeHealthJson = writerOf(HealthJson)
 
-/** A service's report in a media type. `passes` is what the HTTP status says. */
+/** Returns a service's report in a media type. `passes` tells whether the HTTP status is a pass. */
 export function renderService(report: ServiceReport, type: MediaType, passes: boolean): string {
   if (type === json) return writeService(report)
   if (type === healthJson) return writeHealthJson(serviceAsHealthJson(report, passes))
@@ -40,14 +43,14 @@ export function renderService(report: ServiceReport, type: MediaType, passes: bo
 }
 
 /**
- * A set's report in a media type, a piece to each service: of a hundred thousand that are down they are more than anything is to hold.
- * `reports` are those of `listed`, made as they are asked for. `passes` is what the HTTP status says.
+ * Yields a set's report in a media type, one piece for each service. The reports of 100,000 services that are down are too large to hold at once.
+ * `reports` yields the reports of `listed`, each made on demand. `passes` tells whether the HTTP status is a pass.
  */
 export function renderSet(
   set: {
     summary: SetSummary
     listed: readonly Listed[]
-    /** How long the longest name of them is. */
+    /** The length of the longest name in `listed`, in UTF-16 code units. */
     longestName: number
     reports: Iterable<ServiceReport>
   },
@@ -60,7 +63,7 @@ export function renderSet(
   return setHealthJson(summary, listed, reports, passes)
 }
 
-/** What is at fault in a set may be as much as its checks, so it is written in pieces too. */
+/** Yields a set in the shape of the draft. The list of causes may be as long as the checks, so it is written in pieces too. */
 function* setHealthJson(
   summary: SetSummary,
   listed: readonly Listed[],
@@ -81,13 +84,16 @@ function* setHealthJson(
   yield* within(() => ',"checks":{}}', '}}', checks)
 }
 
-/** Why a set is not a pass, with an empty text for each service that is no cause. What is drained is told beside what is at fault. */
+/** Yields the causes why a set is not a pass, and an empty text for each service that is up. Drained services are listed too. */
 function* causesOf({ missing }: SetSummary, listed: readonly Listed[]): Generator<string> {
   if (missing !== null) yield missing
   for (const { watched, status } of listed) yield status === 'up' ? '' : `${watched.service.name} is ${status}`
 }
 
-/** JSON whose last list or object is empty, with members put into it, a piece to each, of which some may be empty; `end` is how it ends from there on. */
+/**
+ * Yields JSON with members inserted into its last list or object, one piece for each member. `empty` returns the JSON without members, and `end` is
+ * its end after the place of insertion. Empty members are skipped.
+ */
 function* within(empty: () => string, end: string, members: Iterable<string>): Generator<string> {
   yield empty().slice(0, -end.length)
   let separator = ''

@@ -8,10 +8,10 @@ import { notJson, type Problem, refusal, sendProblem, tooLarge } from './problem
 
 const notUtf8 = 'The body is not UTF-8, as JSON has to be (RFC 8259 §8.1).'
 
-/** Has bodies be read that are JSON, and refuses all others by their headers, before any of them is read. */
+/** Makes Fastify read bodies of JSON. Refuses all other bodies by their headers, before any of them is read. */
 export function readJsonBodies(app: FastifyInstance): void {
   app.addHook('preParsing', refuseByHeaders)
-  // Bodies are JSON; Fastify would read a text as well.
+  // Otherwise Fastify would accept plain text as well.
   app.removeAllContentTypeParsers()
   const parse = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
@@ -30,7 +30,7 @@ async function refuseByHeaders(request: FastifyRequest, reply: FastifyReply): Pr
   if (method === 'GET' || method === 'HEAD' || !announcesBody(headers)) return undefined
   const encoding = headers['content-encoding']?.trim().toLowerCase() ?? 'identity'
   if (encoding !== 'identity') {
-    // RFC 9110 §15.5.16: this tells that the coding is the problem, and not the type.
+    // The header tells the client that the coding is the problem, and not the type (RFC 9110 §15.5.16).
     reply.header('accept-encoding', 'identity')
     return sendProblem(reply, 415, `A body with Content-Encoding: ${encoding} is not read: send it as it is.`)
   }
@@ -52,7 +52,7 @@ function parseType(type: string | undefined): MIMEType | null {
   }
 }
 
-/** Of two equal keys only one would count, and the client could not know which. */
+/** Throws a refusal for keys that an object has twice, because only one of them would count and the client could not know which. */
 async function refuseRepeatedKeys(text: string): Promise<void> {
   const search = findRepeatedKeys(text)
   let turn = search.next()

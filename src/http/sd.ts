@@ -18,7 +18,7 @@ import { oneOrMany } from './repeated.ts'
 import { reportedStatus } from './reports.ts'
 import { createSnapshots } from './snapshots.ts'
 
-/** A service as Prometheus discovers it: what its documentation of HTTP service discovery calls a target group. */
+/** A service for Prometheus. Its documentation of HTTP service discovery calls this a target group. */
 export const DiscoveredService = z
   .object({
     targets: z.array(z.string()).meta({ description: '`host:port` as checked.' }),
@@ -43,7 +43,7 @@ const Query = z.strictObject(
   { error: (issue) => unknownParameters(issue, 'group') },
 )
 
-/** What a list of services holds of memory for each of them, in bytes. */
+/** The memory that a list of services holds for each of them, in bytes. */
 const bytesPerEntry = 8
 
 type Written = {
@@ -55,8 +55,8 @@ type Written = {
 type Options = { monitor: Monitor; registry: Registry; clock: Clock; slices: TimeSlices }
 
 /**
- * `GET /v1/sd`: what is registered, for Prometheus's `http_sd_configs`. On anything but 200 Prometheus keeps the list it has, so a list
- * from which services may be missing is 503.
+ * Adds `GET /v1/sd`, the list of services for Prometheus's `http_sd_configs`. While services may be missing from the list the answer is 503,
+ * because Prometheus keeps its last list on any answer but 200.
  */
 export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
@@ -87,7 +87,7 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       if (pending !== null) return sendPending(reply, 'There is no list of services', pending)
       const { group } = request.query
       const chosen = await snapshots(JSON.stringify([...(group ?? [])]), (isShared) =>
-        // Where others wait for it too, it goes on when the client that asked first is gone.
+        // A shared list goes on when the client that asked first is gone, because other clients wait for it too.
         choose(monitor, request.query, isShared ? slices.begin() : beginFor(request, slices)),
       )
       return sendList(request, reply, chosen)
@@ -97,7 +97,7 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   const snapshots = createSnapshots<readonly WatchedService[]>(registry)
   app.addHook('onClose', async () => snapshots.close())
 
-  /** What was written last of a service; neither a definition nor a list of targets ever changes, they are replaced. */
+  /** The cached JSON of each service. Definitions and lists of targets never change in place: they are replaced, so a new one is a new key. */
   const written = new WeakMap<Service, Written>()
 
   function sendList(request: FastifyRequest, reply: FastifyReply, chosen: readonly WatchedService[]): FastifyReply {
@@ -106,7 +106,7 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     return reply.type('application/json; charset=utf-8').send(body)
   }
 
-  /** Yields the list in pieces, without services that are gone by then. */
+  /** Yields the list in pieces. Leaves out services that were removed since the list was made. */
   function* entriesOf(chosen: readonly WatchedService[]): Generator<string> {
     let separator = '['
     for (const watched of chosen) {
@@ -117,7 +117,7 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     yield separator === '[' ? '[]' : ']'
   }
 
-  /** Written once for as long as it reads the same: writing 10,000 services anew would hold up everything else for some 20 ms. */
+  /** Returns the JSON of a service, cached until it changes. Writing 10,000 services again would block the event loop for some 20 ms. */
   function entryOf(watched: WatchedService, now: number): string {
     const { service, targets } = watched
     const status = reportedStatus(watched, serviceStatusAt(watched, now))

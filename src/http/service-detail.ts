@@ -12,7 +12,7 @@ import { isoTime, ServiceReport, summarize, whyExpired } from './reports.ts'
 
 const { service, status, reason, message, since, checkedAt } = ServiceReport.shape
 
-/** How a service is defined, beside how it stands. */
+/** The definition of a service, and its current status. */
 export const ServiceDetail = z
   .object({
     service,
@@ -39,14 +39,14 @@ export type ServiceDetail = z.infer<typeof ServiceDetail>
 export type DetailParts = {
   readonly registrar: Registrar
   readonly clock: Clock
-  /** Where the configuration defines a service, as a sentence would say it. */
+  /** Returns where the configuration defines a service, for use in a sentence; null where it does not. */
   readonly placeOf: (name: string) => string | null
   readonly dialRules: () => DialRules
 }
 
 /**
- * Answers with the detail of a service, and with the tag of its version if it can be changed. `found` is the version to tell
- * of: who changed one is told of that, also when somebody else has changed it since, or would take theirs for their own.
+ * Answers with the detail of a service, and with its entity tag if it can be changed here. `found` is the version to show. A client
+ * that changed a service is shown its own version, because it would otherwise mistake a later change for its own.
  */
 export function sendDetail(
   reply: FastifyReply,

@@ -10,7 +10,7 @@ import { missingServices } from './registry-pending.ts'
 import { reportedStatus, ServiceSummary, summarize } from './reports.ts'
 import { type ServicesQuery, writeCursor } from './service-query.ts'
 
-/** Some of the services, in the order of their names. */
+/** A page of services, in the order of their names. */
 export const ServicePage = z
   .object({
     services: z.array(ServiceSummary),
@@ -22,10 +22,10 @@ export const ServicePage = z
   .meta({ id: 'ServicePage' })
 export type ServicePage = z.infer<typeof ServicePage>
 
-/** To look a service up by its name and to count its targets is as much work as to look at so many. */
+/** The units of work that looking up a service by name and counting its targets takes. */
 const workPerService = 4
 
-/** Pages through the services. */
+/** Returns one page of the services that a query selects. */
 export type ServicePager = (query: ServicesQuery, slice: TimeSlice) => Promise<ServicePage>
 
 export function createServicePager(parts: {
@@ -48,7 +48,7 @@ export function createServicePager(parts: {
       if (watched === undefined || !isWanted(watched)) continue
       const standing = standingOf(watched, now)
       if (status?.has(reportedStatus(watched, standing.status)) === false) continue
-      // There is a next page only if something is on it.
+      // There is a next page only if at least one more service belongs on it.
       if (services.length === limit) return { services, next: writeCursor(services.at(-1)?.service ?? ''), warnings }
       services.push(summarize(watched, clock, standing))
     }
@@ -56,19 +56,19 @@ export function createServicePager(parts: {
   }
 }
 
-/** Whether a service is among those asked for, its status apart. Without details its targets are not looked at: they would show. */
+/** Returns a filter by group and text. Without details it does not search targets, because the result would reveal their names. */
 export function chooserOf(
   { group, q }: Pick<ServicesQuery, 'group' | 'q'>,
   details = true,
 ): (watched: WatchedService) => boolean {
-  // The `u` flag folds case by Unicode's own table, the same wherever in a word a letter stands.
+  // The `u` flag folds case by Unicode's table, which does not depend on the position of a letter in a word.
   const part = q === undefined ? null : new RegExp(RegExp.escape(q), 'iu')
   return ({ service: { name, groups, targets } }) =>
     (group === undefined || groups.some((one) => group.has(one))) &&
     (part === null || part.test(name) || (details && targets.some((target) => part.test(target.name))))
 }
 
-/** The place of the first name that comes after a given one, which itself need not be there any more. */
+/** Returns the index of the first name after a given one. The given name need not exist any more. */
 function placeAfter(names: readonly string[], name: string): number {
   let low = 0
   let high = names.length

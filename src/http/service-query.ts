@@ -7,27 +7,30 @@ import { unknownParameters } from './health-query.ts'
 import { cursorOf, limitOf } from './paging.ts'
 import { manyOf, oneOrMany } from './repeated.ts'
 
-/** Where a page ended, as text that goes into a URL as it is: the last name on it, so that it stays right while services come and go. */
+/**
+ * Returns the cursor of a page, which needs no escape in a URL. The cursor holds the last name on the page, so that it stays valid while services come
+ * and go.
+ */
 export function writeCursor(name: string): string {
   return Buffer.from(name).toString('base64url')
 }
 
-/** The name that a cursor holds; null when it is none. */
+/** Returns the name that a cursor holds; null for a text that is not a cursor. */
 export function readCursor(cursor: string): string | null {
   const name = Buffer.from(cursor, 'base64url').toString()
-  // Node.js skips what is not base64url, and replaces what is not UTF-8: only what reads back the same was ever written.
+  // Node.js skips characters outside base64url and replaces invalid UTF-8. Only a cursor that Porthole wrote encodes back to the same text.
   return writeCursor(name) === cursor && ServiceName.safeParse(name).success ? name : null
 }
 
-/** A status as a query names it. */
+/** The schema of a status in a query. */
 export const AStatus = z.enum(ReportedStatus.options, {
   error: (issue) => `${quote(issue.input)} is not a status: write ${ReportedStatus.options.join(', ')}`,
 })
 
-/** No name of a service or a target is longer, in UTF-16 code units. */
+/** The longest search text, in UTF-16 code units. No name of a service or a target is longer. */
 const longestSearch = 400
 
-/** A text to search names for. */
+/** The schema of a text to search names for. */
 export const searchText = once(
   z.string().max(longestSearch, `q is longer than ${longestSearch} characters, and no name is: write a part of a name`),
 )
@@ -50,7 +53,7 @@ export const ServicesQuery = z.strictObject(
 )
 export type ServicesQuery = z.infer<typeof ServicesQuery>
 
-/** The query of routes that take none. */
+/** The query of routes that take no parameters. */
 export const NoQuery = z.strictObject(
   {},
   {
@@ -61,7 +64,7 @@ export const NoQuery = z.strictObject(
   },
 )
 
-/** Every parameter but the cursor, for the link to the next page. */
+/** Returns every parameter but the cursor, for the link to the next page. */
 export function parametersOf({ group, status, q, limit }: ServicesQuery): [name: string, value: unknown][] {
   return [
     ...Array.from(group ?? [], (name): [string, unknown] => ['group', name]),

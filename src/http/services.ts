@@ -22,7 +22,7 @@ const answers = <Schema extends z.ZodType>(description: string, schema: Schema) 
   400: problemResponse('The query is wrong; every problem is listed.'),
   503: tooManyAnswers(),
 })
-/** Anew for each route: Fastify writes into what it is given. */
+/** Returns the answers of a route for one service. Each route needs its own copy, because Fastify modifies the schema it is given. */
 const answersForOne = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
   ...answers(description, schema),
   404: problemResponse('No such service.'),
@@ -30,7 +30,7 @@ const answersForOne = <Schema extends z.ZodType>(description: string, schema: Sc
 })
 const params = z.object({ service: z.string() })
 
-/** `/v1/services`: which services there are, how each is defined, and checks of all its targets when asked. */
+/** Adds the routes under `/v1/services`: the list of services, the definition of each, and checks on demand. */
 export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, options) => {
   const { monitor, registry, clock, names, slices } = options
   const readPage = createServicePager({ monitor, registry, names, clock })
@@ -96,7 +96,7 @@ export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, 
       const name = request.params.service
       const asked = monitor.services.get(name)
       if (asked !== undefined) await monitor.refresh([asked], 0, undefined, beginFor(request, slices))
-      // Looked up again: it can be removed while it is checked.
+      // Looked up again, because the service can be removed while it is checked.
       const watched = monitor.services.get(name)
       if (watched === undefined) return sendNotRegistered(reply, name, registry.load)
       return reply.header('cache-control', 'no-store').send(reportService(watched, clock))

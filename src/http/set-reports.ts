@@ -18,7 +18,7 @@ const SetCounts = z.object({
 })
 export type SetCounts = z.infer<typeof SetCounts>
 
-/** What the API shows of several services together. */
+/** The report of a set of services in the API. */
 export const SetReport = z
   .object({
     status: Status,
@@ -32,34 +32,34 @@ export const SetReport = z
   })
   .meta({ id: 'SetReport' })
 export type SetReport = z.infer<typeof SetReport>
-/** It without the reports of its services. `missing` says that services may be missing; null where none is. */
+/** The report of a set without the reports of its services. `missing` is the sentence that services may be missing; null where none is. */
 export type SetSummary = Omit<SetReport, 'services'> & { readonly missing: string | null }
 
-/** Says that a replica is alone; `why` is null where that is not known, or not for the client to see. */
+/** Returns the warning that this replica is solo. `why` is null when the cause is unknown, or when the client may not see it. */
 function soloWarning(why: string | null): string {
   const cause = why === null ? '' : `: ${why}`
   return `solo: this replica cannot reach the others and checks everything itself, so they may see it otherwise${cause}`
 }
 
-/** Several services together, before any of them is reported. */
+/** The status of a set of services, before any of them is reported. */
 export type SetSurvey = {
   readonly counts: SetCounts
-  /** Those that are to be reported, the worst first. */
+  /** The services to report, the worst first. */
   readonly listed: readonly Listed[]
-  /** When the target checked longest ago was checked; null while one never was, or there is none. */
+  /** When the target with the oldest check was checked. Null while a target was never checked, or where there is none. */
   readonly checkedAt: number | null
-  /** One of them is checked by a replica that cannot reach the others. */
+  /** Whether a replica that cannot reach the others checks one of the services. */
   readonly isSolo: boolean
-  /** How many targets those that are to be reported have together. */
+  /** The number of targets of all listed services. */
   readonly targetsListed: number
-  /** How long the longest name of those that are to be reported is, in UTF-16 code units. */
+  /** The length of the longest name of a listed service, in UTF-16 code units. */
   readonly longestName: number
 }
 export type Listed = { readonly watched: WatchedService; readonly status: ReportedStatus }
 
 /**
- * Looks at several services: those that are not up are to be listed, with `verbose` all. Those that are drained count for nothing; those
- * that go while it looks are left out.
+ * Computes the status of a set of services. Lists the services that are not up, and all of them with `verbose`. Drained services are counted
+ * apart, as `draining`. Services that are removed during the loop are left out.
  */
 export async function surveySet(
   services: readonly WatchedService[],
@@ -72,10 +72,10 @@ export async function surveySet(
   }: {
     verbose: boolean
     clock: Clock
-    /** Whether a service is still watched. */
+    /** Returns whether a service still exists. */
     isThere: (watched: WatchedService) => boolean
     slice: TimeSlice
-    /** Whether some may have gone since the services were chosen. */
+    /** Whether services may have been removed since they were selected. */
     mayHaveGone?: boolean
   },
 ): Promise<SetSurvey> {
@@ -105,12 +105,12 @@ export async function surveySet(
   return { counts, listed: [...listed.values()].flat(), checkedAt: oldest, isSolo, targetsListed, longestName }
 }
 
-/** Of two instants the older; null where one is not known. */
+/** Returns the older of two instants; null where `b` is null. */
 function olderOf(a: number, b: number | null): number | null {
   return b === null ? null : Math.min(a, b)
 }
 
-/** What is said of several services together; `missing` says that services may be missing from them, null that none is. */
+/** Returns the report of a set without its services. `missing` is the sentence that services may be missing; null where none is. */
 export function summarizeSet(
   { counts, isSolo }: SetSurvey,
   {
@@ -137,7 +137,7 @@ export function summarizeSet(
   }
 }
 
-/** How many services have each status, in words; those that are drained are told of only if there are any. */
+/** Returns how many services have each status, in words. Drained services are named only if there are any. */
 export function tellCounts({ up, degraded, down, unknown, draining }: SetCounts): string {
   const told = `${up} up, ${degraded} degraded, ${down} down, ${unknown} unknown`
   return draining === 0 ? told : `${told}, ${draining} draining`

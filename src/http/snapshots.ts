@@ -1,16 +1,19 @@
 import type { Registry } from '../monitor/registry.ts'
 
-/** So many snapshots are kept at most, each of other services. */
+/** The most snapshots that are cached, each of a different selection of services. */
 const mostKept = 4
-/** How long a snapshot is kept, in milliseconds. */
+/** How long a snapshot is cached, in milliseconds. */
 const keptMs = 1000
 
-/** Returns what `make` makes, or what it made under the same name within the last second. It is told whether others may share that. */
+/**
+ * Returns the result of `make`, or its result under the same name within the last second. The argument of `make` tells whether other clients may share
+ * the result.
+ */
 export type Snapshots<Value> = (name: string, make: (isShared: boolean) => Promise<Value>) => Promise<Value>
 
 /**
- * Has clients that ask for the same services at about the same time share what is made for them, until the registry changes. So many clients
- * that take an answer slowly hold it once.
+ * Creates a cache through which clients that ask for the same services within one second share one result, until the registry changes. So many
+ * clients that read an answer slowly hold its memory once.
  */
 export function createSnapshots<Value>({ changed }: Pick<Registry, 'changed'>): Snapshots<Value> & { close(): void } {
   const kept = new Map<string, Promise<Value>>()

@@ -3,26 +3,27 @@ import type { WatchedService } from '../monitor/watch.ts'
 import type { TimeSlice, TimeSlices } from '../time-slices.ts'
 import { type SetSurvey, surveySet } from './set-reports.ts'
 
-/** What was found of so many services is told again to whoever asks within so long, in milliseconds: to look at so many takes milliseconds. */
+/** The status of a set of this many services or more is cached, because computing it blocks the event loop for milliseconds. */
 const manyServices = 10_000
+/** How long the status of a set is cached, in milliseconds. */
 const keptMs = 1000
-/** Of so many sets at most: of a hundred thousand services that are down each holds some megabytes. */
+/** The most sets that are cached. The status of 100,000 services that are down holds some megabytes. */
 const mostKept = 4
 
-/** Looks at a set, or tells what it found within the last second where that is much to look at. `name` is the same for who asks for the same. */
+/** Returns the status of a set, for a large set from the cache of the last second. Requests for the same set give the same `name`. */
 export type Survey = (
   services: readonly WatchedService[],
   options: {
     name: string
     verbose: boolean
-    /** They were checked just now for who asks. */
+    /** Whether the services were checked just now for this request, which then does not use the cache. */
     isFresh: boolean
-    /** The loop of the request that asks. */
+    /** The loop of the request. */
     slice: TimeSlice
   },
 ) => Promise<SetSurvey>
 
-/** So whoever asks, and however often, nobody else waits for more than one such look a second. */
+/** Creates the cache of set statuses. With it a large set is computed about once a second, however many clients ask. */
 export function createSurveys({
   slices,
   ...about
@@ -37,7 +38,7 @@ export function createSurveys({
     if (last !== undefined) return last
     if (services.length < manyServices || kept.size >= mostKept || kept.has(name))
       return surveySet(services, { ...about, verbose, slice })
-    // Others wait for it too, so it goes on when the client that asked first is gone.
+    // The loop goes on when the client that asked first is gone, because other clients may wait for the result.
     const survey = surveySet(services, {
       ...about,
       verbose,

@@ -6,24 +6,24 @@ import { once } from './freshness.ts'
 import { unknownParameters } from './health-query.ts'
 import { cursorOf, limitOf } from './paging.ts'
 
-/** A point in time as people write it: a time of day, or how long ago. Milliseconds. */
+/** A point in time as people write it: a date and time, or how long ago. Both are in milliseconds. */
 export type Moment = { readonly epochMs: number } | { readonly agoMs: number }
 
 const longestAgoMs = 3650 * 86_400_000
 const dateTime = z.iso.datetime({ offset: true })
 
-/** Reads an RFC 3339 time or a duration back from now, ten years at most; null when it is neither. */
+/** Reads an RFC 3339 time, or a duration back from now of ten years at most. Returns null when the text is neither. */
 export function parseMoment(text: string): Moment | null {
   const agoMs = parseDuration(text)
   if (agoMs !== null) return agoMs <= longestAgoMs ? { agoMs } : null
-  // Small letters are allowed (§5.6). A plus that was not percent-encoded arrives as a space.
+  // RFC 3339 §5.6 allows lower case. A plus sign that was not percent-encoded arrives as a space.
   const time = text.toUpperCase().replace(/ (?=\d\d:\d\d$)/, '+')
   if (!dateTime.safeParse(time).success) return null
   const epochMs = Date.parse(time)
   return Number.isNaN(epochMs) ? null : { epochMs }
 }
 
-/** A moment as an instant of the clock. */
+/** Returns a moment as an instant of the clock. */
 export function instantOf(moment: Moment, now: number, clock: Clock): number {
   return 'agoMs' in moment ? now - moment.agoMs : clock.fromEpoch(moment.epochMs)
 }
@@ -40,7 +40,7 @@ const moment = (name: 'from' | 'to') =>
     }),
   ).optional()
 
-/** A cursor is the id of the last transition told: it stays right while new ones come in and old ones are forgotten. */
+/** Reads a cursor, which is the id of the last transition on a page. So it stays valid while new transitions arrive and old ones are forgotten. */
 const readCursor = (text: string) => (/^\d{1,16}$/.test(text) ? Number(text) : null)
 
 const page = {

@@ -13,7 +13,7 @@ import { isoTime } from './reports.ts'
 const time = z.string().meta({ format: 'date-time' })
 const milliseconds = z.int().nonnegative()
 
-/** What the API shows of a transition. */
+/** The report of a transition in the API. */
 export const TransitionReport = z
   .object({
     id: z.string().meta({ description: 'Grows with time.' }),
@@ -28,7 +28,7 @@ export const TransitionReport = z
   .meta({ id: 'TransitionReport' })
 export type TransitionReport = z.infer<typeof TransitionReport>
 
-/** The report of one transition. */
+/** Returns the report of one transition. */
 export function reportTransition(transition: LoggedTransition, clock: Clock): TransitionReport {
   const { id, at, service, target, from, to, reason, message } = transition
   return { id: String(id), at: isoTime(at, clock), service, target, from, to, reason, message }
@@ -48,7 +48,7 @@ export const TransitionPage = z
   .meta({ id: 'TransitionPage' })
 type TransitionPage = z.infer<typeof TransitionPage>
 
-/** The report of a time when Porthole was not running. */
+/** Returns the report of a gap: a time when Porthole was not running. */
 export function reportAbsence({ from, to }: Absence, clock: Clock): TransitionPage['absences'][number] {
   return { from: isoTime(from, clock), to: isoTime(to, clock) }
 }
@@ -78,11 +78,11 @@ export const UptimeReport = z
 export type UptimeReport = z.infer<typeof UptimeReport>
 
 const hourMs = 3_600_000
-/** The windows that uptime is told of, and how long they are, in milliseconds. */
+/** The windows that uptime is reported for, with their lengths in milliseconds. */
 const lengths = { '24h': 24 * hourMs, '7d': 7 * 24 * hourMs, '30d': 30 * 24 * hourMs } as const
 export const uptimeWindows = Object.keys(lengths) as (keyof typeof lengths)[]
 
-/** The uptime of one service in each window up to now. */
+/** Returns the uptime of one service in each window up to now. */
 export function reportUptime(watched: WatchedService, log: TransitionLog, clock: Clock): UptimeReport {
   const to = clock.now()
   const evidence = uptimeEvidence(watched, log, to)

@@ -21,7 +21,7 @@ const json = <Report extends z.ZodType>(description: string, Report: Report) => 
   description,
   content: { 'application/json': { schema: Report } },
 })
-// Each route needs its own: what one has compiled, the document does not show for the next.
+// Each route needs its own copy. Otherwise the document leaves a shared response empty for the second route.
 const wrongQuery = () => problemResponse('The query is wrong; every problem is listed.')
 const notRegistered = () => ({
   404: problemResponse('No such service.'),
@@ -31,7 +31,7 @@ const params = z.object({ service: z.string() })
 
 type Options = { monitor: Monitor; registry: Registry; log: TransitionLog; clock: Clock; slices: TimeSlices }
 
-/** `GET /v1/transitions`, a service's own, and its uptime: what happened, as far as it is remembered. */
+/** Adds the routes for the transitions of all services and of one service, and for the uptime of a service. */
 export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
   { monitor, registry, log, clock, slices },
@@ -90,7 +90,7 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     },
   )
 
-  /** Of a service that is gone the log may still know what it did. */
+  /** Answers for an unknown service. If the log has transitions of it, the answer says so. */
   function sendMissing(reply: FastifyReply, service: string): FastifyReply {
     return log.find({ service, limit: 1 }).length > 0
       ? sendGone(reply, service, registry.load)
@@ -109,7 +109,7 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     if (from !== undefined && to !== undefined && from > to)
       return sendProblem(reply, 400, 'from lies after to: swap them. A duration such as 24h means that long ago.')
     const { limit = defaultLimit, cursor: before } = query
-    // One more than is told says whether there is more.
+    // One transition more than the page shows tells whether there is a next page.
     const found = await log.findInSlices({ service, from, to, before, limit: limit + 1 }, slice)
     const transitions = found.slice(0, limit).map((transition) => reportTransition(transition, clock))
     const absences = log
@@ -120,7 +120,7 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       .map((absence) => reportAbsence(absence, clock))
     const next = found.length > limit ? (transitions.at(-1)?.id ?? null) : null
     if (next !== null) {
-      // As a time: 24 hours back from the next request would be later.
+      // Written as a time, because a duration would count back from the later request.
       const fixedFrom = from === undefined ? undefined : isoTime(from, clock)
       const parameters = [
         ['service', query.service],

@@ -2,8 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { sendProblem } from './problem.ts'
 
 /**
- * A hook for every route: refuses a request line without a version, which is one of HTTP/0.9, and one that says HTTP/2.0 (RFC 9112 §3). Node.js
- * lets both pass. No client means them, and proxies disagree about where such a request ends.
+ * A hook for every route. Refuses a request line without a version, which is HTTP/0.9, and one with HTTP/2.0 (RFC 9112 §3). Node.js lets both
+ * pass. No real client sends them, and proxies disagree about where such a request ends.
  */
 export async function requireVersion({ raw }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
   if (raw.httpVersionMajor === 1) return undefined
