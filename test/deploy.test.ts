@@ -13,7 +13,7 @@ import { DiscoveredService } from '../src/http/sd.ts'
 import { execForm } from './dockerfile.ts'
 import { rendered } from './metrics/page.ts'
 import { createParts, sampleReplica } from './parts.ts'
-import { root } from './readme.ts'
+import { pages, root } from './readme.ts'
 import { sampleOutcome } from './samples.ts'
 
 const read = (name: string) => readFileSync(join(root, name), 'utf8')
@@ -178,12 +178,16 @@ test('systemd accepts the unit', { skip: without('systemd-analyze', '--version')
   run('systemd-analyze', 'verify', '--man=no', file)
 })
 
-test('npm, systemd, the image and the README give Node.js the same options', () => {
+test('npm, systemd, the image and the documentation give Node.js the same options', () => {
+  const shown = pages.flatMap(({ text }) =>
+    [...text.matchAll(/\bnode --\S.*? src\/porthole\.js\b/g)].map(([command]) => command),
+  )
+  assert.notEqual(shown.length, 0)
   const started = [
     JSON.parse(read('package.json')).scripts.start.replace(/^exec /, ''),
     /^ExecStart=(.*)$/m.exec(read('deploy/porthole.service'))?.[1],
     execForm(/^ENTRYPOINT (.*)$/m.exec(read('Dockerfile'))?.[1] ?? '').join(' '),
-    /Supervisors should start `([^`]*)`/.exec(read('README.md'))?.[1],
+    ...shown,
   ]
   const options = started.map((command) => /^\S*node (-.*) \S*src\/porthole\.js\b/.exec(command ?? '')?.[1])
   assert.deepEqual(options, Array(started.length).fill(options[0]))

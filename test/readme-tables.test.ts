@@ -1,4 +1,4 @@
-/** Compares the README's tables with the code they are about. */
+/** Compares the tables of README.md and docs/ with the code they are about. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,20 +20,20 @@ import { specialRanges } from '../src/domain/special-ranges.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { rendered } from './metrics/page.ts'
 import { createParts, type PartOptions, sampleReplica } from './parts.ts'
-import { blocksOf, readme, root, tableOf } from './readme.ts'
+import { blocksOf, pages, readme, root, tableOf } from './readme.ts'
 import { registeredService, sampleOutcome, sampleService } from './samples.ts'
 
-const structure = tableOf(readme, '| key | default | meaning |')
-const policy = tableOf(readme, '| key | default | range | meaning |')
+const structure = tableOf('| key | default | meaning |')
+const policy = tableOf('| key | default | range | meaning |')
 
 test('the table of what dial.private covers lists every range', () => {
-  const rows = tableOf(readme, '| range | what it is for |').flatMap(([ranges = '']) => ranges.split(', '))
+  const rows = tableOf('| range | what it is for |').flatMap(([ranges = '']) => ranges.split(', '))
   const covered = specialRanges.filter(({ rule }) => rule === 'private').map(({ bits }) => bits)
   assert.deepEqual(new Set(rows.map((text) => rangeOf(text).bits)), new Set(covered))
 })
 
 test('the table of reasons lists each with its verdict', () => {
-  const rows = tableOf(readme, '| reason | verdict | what happened |')
+  const rows = tableOf('| reason | verdict | what happened |')
   assert.deepEqual(
     rows.map(([reason, verdict]) => [reason, verdict]),
     Reason.options.map((reason) => [reason, verdictOf(reason)]),
@@ -42,7 +42,7 @@ test('the table of reasons lists each with its verdict', () => {
 
 test('the table of routes lists those of the OpenAPI document, and the table of parameters those of /health', async (t) => {
   const { paths } = await describedRoutes(t)
-  const rows = tableOf(readme, '| route | answer |').map(([route = '']) => route)
+  const rows = tableOf('| route | answer |').map(([route = '']) => route)
   const described = Object.entries(paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   )
@@ -50,7 +50,7 @@ test('the table of routes lists those of the OpenAPI document, and the table of 
 
   const queryOf = (path: string) =>
     paths[path]?.get?.parameters.filter((one) => one.in === 'query').map(({ name }) => name)
-  const parameters = tableOf(readme, '| parameter | meaning |').map(([name]) => name)
+  const parameters = tableOf('| parameter | meaning |').map(([name]) => name)
   assert.deepEqual(parameters, queryOf('/health'))
   assert.deepEqual(parameters.slice(-4), queryOf('/health/{service}'))
 })
@@ -129,7 +129,7 @@ test("the table of settings has every key of the file, and each one's default", 
 })
 
 test('the table of registrations has the keys that they have beside those of the file', () => {
-  const rows = tableOf(readme, '| registration key | default | range | meaning |')
+  const rows = tableOf('| registration key | default | range | meaning |')
   const { ttl, expireAfter, ...ofFile } = RegistrationSettings.shape
   assert.deepEqual(Object.keys(ofFile), Object.keys(ServiceSettings.shape))
   assert.deepEqual(
@@ -178,8 +178,9 @@ test("the ranges of a policy's settings are those that are accepted", () => {
 })
 
 test('the table of the environment lists the variables that --help names', () => {
-  const help = blocksOf(readme).find(({ text }) => text.includes('porthole --help | --version'))?.text ?? ''
-  const rows = tableOf(readme, '| environment, over the file | meaning |')
+  const blocks = pages.flatMap(({ text }) => blocksOf(text))
+  const help = blocks.find(({ text }) => text.includes('porthole --help | --version'))?.text ?? ''
+  const rows = tableOf('| environment, over the file | meaning |')
   assert.deepEqual(new Set(rows.map(([name]) => name)), new Set(help.match(/PORTHOLE_\w+/g)))
 })
 
@@ -201,7 +202,7 @@ test('the table of metrics lists those that are exported, with their labels', as
       .filter((label) => label !== 'le')
     return [name, new Set(labels)] as const
   })
-  const rows = tableOf(readme, '| metric | labels | meaning |').map(
+  const rows = tableOf('| metric | labels | meaning |').map(
     ([name = '', labels = '']) => [name, new Set(labels.split(', ').filter((label) => label !== ''))] as const,
   )
   assert.deepEqual(new Map(rows), new Map(exported))

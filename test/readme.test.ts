@@ -1,27 +1,22 @@
-/** Runs the README's commands in a network of their own, where port 8080 is free, and compares what they print with what it shows. */
+/**
+ * Runs the commands of README.md and docs/ in a network of their own, where port 8080 is free, and compares what they print with what the
+ * pages show. The blocks of a page run in one shell, in order, so a page may set variables and start programs in the background.
+ */
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { enterNamespace } from './namespace.ts'
-import { exchangesOf, readme, root } from './readme.ts'
+import { type Exchange, exchangesOf, pages, readme, root } from './readme.ts'
 
 const skip = await enterNamespace(import.meta.filename)
 
-/** What is not run here, and why. */
+/** Commands that are not run here, and why. A page says the same of a whole block by a line above it: `<!-- not run: REASON -->`. */
 const notRun = new Map([
   ['npm ci', 'it has been run, or this test could not'],
   ['npm test', 'it is what runs this test'],
-  ['docker build -t porthole .', 'needs a Docker daemon; docker.test.ts runs the steps'],
-  ['docker run --rm --read-only -p 8080:8080 -v "$PWD:/etc/porthole:ro" porthole', 'needs a Docker daemon'],
-  [
-    'docker run --rm --read-only -p 8080:8080 -v "$PWD:/etc/porthole:ro" -v porthole:/data -e PORTHOLE_DATA=/data porthole',
-    'needs a Docker daemon',
-  ],
-  ['docker run --rm porthole check example.internal:5432', 'needs a Docker daemon'],
 ])
 
 /** A reader's environment: nothing that npm, the test runner or this machine adds for Porthole. */
@@ -32,10 +27,22 @@ const env = {
     .filter((folder) => !folder.includes('/node_modules/'))
     .join(':'),
 }
-const exchanges = exchangesOf(readme)
 const isServer = (command: string) => /\bnpm start\b/.test(command)
 
-/** Whatever differs from run to run, made the same. Layout of JSON does not count. */
+/** The commands of a block that are run: runs of lines for the shell, and lines that start a server. */
+function wantedOf({ text, notRun: reason }: Exchange): string[] {
+  if (reason !== null) return []
+  const lines = text.trimEnd().split('\n')
+  const wanted: string[] = []
+  for (const line of lines.filter((line) => !notRun.has(line))) {
+    const last = wanted.at(-1)
+    if (last === undefined || isServer(line) || isServer(last)) wanted.push(line)
+    else wanted[wanted.length - 1] = `${last}\n${line}`
+  }
+  return wanted
+}
+
+/** Replaces everything that differs from run to run. Layout of JSON does not count. */
 function normalise(text: string): string {
   const plain = text
     .replaceAll('\r', '')
@@ -91,42 +98,69 @@ async function untilReady(url: string): Promise<void> {
   }
 }
 
-async function run(command: string): Promise<string> {
-  const { stdout } = await promisify(execFile)('sh', ['-c', command], { cwd: root, env, timeout: 60_000 })
-  return stdout
+/** Starts the shell of a page, in a process group of its own. The group ends when `close` is called, and when this process dies. */
+function startShell(): { run(script: string): Promise<string>; close(): Promise<void> } {
+  const shell = spawn('bash', [], { cwd: root, env, detached: true, stdio: 'pipe' })
+  let complaints = ''
+  shell.stderr.setEncoding('utf8').on('data', (text) => {
+    complaints += text
+  })
+  const closed = once(shell, 'close')
+  shell.stdin.write("trap 'trap - TERM; kill -TERM 0' EXIT\n")
+  const lines = createInterface(shell.stdout)[Symbol.asyncIterator]()
+  return {
+    async run(script) {
+      // A command that reads its input must not read the rest of the page.
+      shell.stdin.write(`{\n${script}\n} < /dev/null\nprintf '\\nended %s\\n' $?\n`)
+      const printed: string[] = []
+      const timer = setTimeout(() => process.kill(-(shell.pid ?? 0), 'SIGKILL'), 60_000)
+      for (;;) {
+        const { value, done } = await lines.next()
+        assert(done !== true, `the shell ended:\n${printed.join('\n')}\n${complaints}`)
+        const status = /^ended (\d+)$/.exec(value)?.[1]
+        if (status !== undefined) clearTimeout(timer)
+        if (status === '0') return printed.join('\n')
+        assert(status === undefined, `exit status ${status}:\n${printed.join('\n')}\n${complaints}`)
+        printed.push(value)
+      }
+    },
+    async close() {
+      shell.stdin.end()
+      await closed
+    },
+  }
 }
 
-test('every command left out is one the README has', () => {
-  const commands = new Set(exchanges.flatMap((exchange) => exchange.commands))
-  assert.deepEqual(
-    [...notRun.keys()].filter((command) => !commands.has(command)),
-    [],
-  )
-})
-
-test('the README starts with the two commands that start Porthole', () => {
-  assert.deepEqual(exchanges[0]?.commands, ['npm ci', 'npm start'])
-})
-
-test('the README shows an answer for every command that is run and no server', () => {
-  const unanswered = exchanges.filter(
-    ({ commands, answer }) => answer === null && commands.some((command) => !notRun.has(command) && !isServer(command)),
-  )
-  assert.deepEqual(unanswered, [])
-})
-
-test("the README's commands print what it shows", { skip }, async (t) => {
-  const servers: { close(): Promise<void> }[] = []
-  t.after(() => Promise.all(servers.map((server) => server.close())))
-  for (const { line, commands, answer } of exchanges) {
-    const wanted = commands.filter((command) => !notRun.has(command))
-    await t.test(`line ${line}: ${wanted.join('; ') || 'left out'}`, async () => {
+/** Runs the blocks of a page, and compares what each prints with what the page shows. A block without an answer prints nothing. */
+async function runPage(t: TestContext, exchanges: readonly Exchange[]): Promise<void> {
+  const started = [startShell()] as [ReturnType<typeof startShell>, ...{ close(): Promise<void> }[]]
+  t.after(() => Promise.all(started.map(({ close }) => close())))
+  for (const exchange of exchanges) {
+    const wanted = wantedOf(exchange)
+    if (wanted.length === 0) continue
+    await t.test(`line ${exchange.line}: ${wanted.join('; ')}`, async () => {
       let printed = ''
       for (const command of wanted) {
-        if (isServer(command)) servers.push(await startServer(command))
-        else printed += await run(command)
+        if (isServer(command)) started.push(await startServer(command))
+        else printed += await started[0].run(command)
       }
-      if (answer !== null) assert.equal(normalise(printed), normalise(answer))
+      assert.equal(
+        normalise(printed),
+        normalise(exchange.answer ?? ''),
+        'show what the block prints in a block right below it, or write <!-- not run: REASON --> above it',
+      )
     })
   }
+}
+
+test('the README starts with the two commands that start Porthole, and says how to test it', () => {
+  const [first, ...others] = exchangesOf(readme)
+  assert.equal(first?.text, 'npm ci\nnpm start\n')
+  assert(others.some(({ text }) => text === 'npm test\n'))
 })
+
+for (const { path, text } of pages) {
+  const exchanges = exchangesOf(text)
+  if (exchanges.every((exchange) => wantedOf(exchange).length === 0)) continue
+  test(`the commands of ${path} print what it shows`, { skip }, (t) => runPage(t, exchanges))
+}

@@ -1,0 +1,60 @@
+/** Checks that links inside the repository's Markdown pages lead somewhere. */
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { anchorsOf, linksOf, pages, root } from './readme.ts'
+
+/** Every page of the documentation, and the Markdown pages at the top of the repository and in bench/. */
+const paths = new Set([
+  ...pages.map(({ path }) => path),
+  ...['', 'bench'].flatMap((folder) =>
+    readdirSync(join(root, folder))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => join(folder, name)),
+  ),
+])
+/** Pages of docs/ that are still to be written: links to them are fine before they exist. */
+const planned = new Set(
+  [
+    ...['tutorial', 'status', 'configuration', 'api', 'metrics', 'registration', 'performance', 'status-page'],
+    ...['replicas', 'deployment', 'probing', 'troubleshooting', 'comparison', 'upgrading', 'architecture'],
+  ].map((name) => `docs/${name}.md`),
+)
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+
+test('every relative link of the documentation leads to a file, and every anchor to a heading', () => {
+  const broken = [...paths].flatMap((path) =>
+    linksOf(read(path))
+      .filter(({ link }) => !/^[a-z]+:/.test(link))
+      .filter(({ link }) => {
+        const [file = '', anchor] = link.split('#')
+        const to = file === '' ? path : join(dirname(path), decodeURIComponent(file))
+        // A path that begins with ../.. leaves the repository.
+        if (to.startsWith('..') || !existsSync(join(root, to))) return !planned.has(to)
+        return anchor !== undefined && !anchorsOf(read(to)).includes(anchor)
+      })
+      .map(({ link, line }) => `${path}:${line}: ${link}`),
+  )
+  assert.deepEqual(broken, [])
+})
+
+test('anchors are those that GitHub gives to headings', () => {
+  const text =
+    '# `dial`\n## What a check proves, and what not\n### `dial.private` covers\n```sh\n# a comment\n```\n# `dial`\n<a id="here"></a>\n'
+  assert.deepEqual(anchorsOf(text), [
+    'dial',
+    'what-a-check-proves-and-what-not',
+    'dialprivate-covers',
+    'dial-1',
+    'here',
+  ])
+})
+
+test('links are found in prose, tables and pictures, and not in code', () => {
+  const text = '[a](b.md#c) | ![d](e.png) | `[f](g)`\n<img src="h.png">\n```md\n[i](j)\n```\n[![k](l.svg)](m.md)\n'
+  assert.deepEqual(
+    linksOf(text).map(({ link, line }) => `${line} ${link}`),
+    ['1 b.md#c', '1 e.png', '2 h.png', '6 l.svg', '6 m.md'],
+  )
+})
