@@ -5,15 +5,15 @@ import { extname, join } from 'node:path'
 import { worstFirst } from '../domain/status.ts'
 import { statusIcon } from './shapes.ts'
 
-/** A file that pages ask for. */
+/** A file that pages load. */
 export type Asset = {
   readonly type: string
   readonly body: Buffer
-  /** A shared worker has the policy that its own script came with, not that of the page that starts it. */
+  /** The content security policy of a shared worker. A worker gets the policy of its own script, not the policy of the page that starts it. */
   readonly policy?: string
 }
 
-/** What pages are made of beside their HTML. `digest` changes with any of them, so that each may be kept for good under its own. */
+/** The files that pages load. `digest` changes with any of the files, so that browsers may cache a URL with a digest for ever. */
 export type Assets = { readonly files: ReadonlyMap<string, Asset>; readonly digest: string }
 
 const types: Readonly<Record<string, string>> = {
@@ -22,14 +22,14 @@ const types: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
-/** What the worker may do beyond what `securityHeaders` allow: read the event stream. */
+/** Returns the policy of a file where `securityHeaders` are too strict. Only the worker needs one, because it reads the event stream. */
 const policyOf = (name: string) =>
   name === 'stream.js' ? { policy: "default-src 'none'; connect-src 'self'; frame-ancestors 'none'" } : {}
 
 const own = join(import.meta.dirname, 'browser')
 const { resolve } = createRequire(import.meta.url)
 
-/** Reads them: there are a handful, and they never change while Porthole runs. */
+/** Reads all files into memory. There are about ten, and they never change while Porthole runs. */
 export function readAssets(): Assets {
   const sources: [name: string, body: Buffer][] = [
     ...['page.css', 'page.js', 'plot.js', 'stream.js'].map((name): [string, Buffer] => [

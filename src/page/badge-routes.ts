@@ -18,7 +18,7 @@ import { serviceStatusAt, type WatchedService } from '../monitor/watch.ts'
 import { type Badge, formatUptime, renderBadge, uptimeStatus } from './badge.ts'
 import { wantsShown } from './negotiation.ts'
 
-/** How long who shows a badge may keep it, in seconds. */
+/** How long clients may cache a badge, in seconds. */
 const maxAgeSeconds = 10
 
 const BadgeQuery = z.strictObject(
@@ -29,7 +29,7 @@ const BadgeQuery = z.strictObject(
       }),
     )
       .optional()
-      .meta({ description: 'How long it was up in the last 24 hours, 7 days or 30 days, in the place of its status.' }),
+      .meta({ description: 'Shows the uptime of the last 24 hours, 7 days or 30 days instead of the status.' }),
   },
   { error: (issue) => unknownParameters(issue, 'uptime') },
 )
@@ -44,7 +44,7 @@ type Options = {
   readonly clock: Clock
 }
 
-/** `GET /badge/{service}.svg`: a service's status, or its uptime, as a picture for other pages. It shows no targets. */
+/** Serves `GET /badge/{service}.svg`: a service's status, or its uptime, as a picture for pages of other sites. A badge shows no targets. */
 export const badgeRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
   { monitor, registry, log, access, clock },
@@ -59,14 +59,14 @@ export const badgeRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         params: z.object({ service: z.string() }),
         querystring: BadgeQuery,
         response: {
-          200: picture('SVG that needs no font.'),
+          200: picture('An SVG picture. Names in ASCII need no font.'),
           400: problemResponse('The query is wrong; every problem is listed.'),
           404: {
-            description: 'No such service. A badge that says so, for who accepts pictures.',
+            description: 'No such service. Clients that accept pictures get a badge that says so.',
             content: { ...problemResponse('').content, ...picture('').content },
           },
           503: {
-            description: `${pendingAnswer} A badge for clients that accept pictures.`,
+            description: `${pendingAnswer} Clients that accept pictures get a badge.`,
             content: { ...problemResponse('').content, ...picture('').content },
           },
         },
@@ -105,7 +105,7 @@ function sendBadge(reply: FastifyReply, badge: Badge): FastifyReply {
   return reply
     .headers({
       'cache-control': reply.getHeader('cache-control') ?? `public, max-age=${maxAgeSeconds}`,
-      // A badge is for the pages of others.
+      // Pages of other sites show badges.
       'cross-origin-resource-policy': 'cross-origin',
     })
     .type('image/svg+xml')

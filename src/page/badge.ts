@@ -1,12 +1,13 @@
 import type { ReportedStatus } from '../domain/status.ts'
 import { type Glyph, glyphs, strokeWidth, unitsPerPixel } from './glyphs.ts'
 
-/** What a badge says of whom; the value is the status in a word, or a number that has its colour. */
+/** The texts of a badge. The label names the service. The value is its status or its uptime, and `status` gives the colour. */
 export type Badge = { readonly label: string; readonly value: string; readonly status: ReportedStatus }
 
 /**
- * A badge as an SVG document: the label on the left, the value on the right on the status's colour, behind its shape. It
- * reads the same everywhere, as characters are drawn and no font is asked for; only a text that is not all ASCII needs one.
+ * Renders a badge as an SVG document. The label is on the left. The shape of the status and the value are on the right, on the
+ * colour of the status. Characters are drawn as paths, so that a badge looks the same everywhere. Only a text that is not all ASCII
+ * needs a font.
  */
 export function renderBadge({ label, value, status }: Badge): string {
   const title = escapeXml(`${label}: ${value}`)
@@ -26,17 +27,17 @@ ${right.draw(valueAt)}
 }
 
 /**
- * A part of the time as a percentage with two decimals at most. Rounded down, as what is not whole must not look so:
- * `100%` is 1 alone.
+ * Formats a ratio from 0 to 1 as a percentage with at most two decimals, and null as `unknown`. Rounds down, because only a ratio of
+ * exactly 1 may look like `100%`.
  */
 export function formatUptime(ratio: number | null): string {
   if (ratio === null) return 'unknown'
-  // The little that is added makes up for what a decimal fraction loses in binary.
+  // Decimal fractions are inexact in binary: without 1e-7, 0.57 becomes 56.99%.
   const hundredths = ratio < 1 ? Math.min(9999, Math.floor(ratio * 10_000 + 1e-7)) : 10_000
   return `${hundredths / 100}%`
 }
 
-/** The status whose colour an uptime has: up from 99.9%, degraded from 95%, else down; unknown where nothing is known. */
+/** Returns the status whose colour an uptime gets: up from 99.9 %, degraded from 95 %, down below that, and unknown for null. */
 export function uptimeStatus(ratio: number | null): ReportedStatus {
   if (ratio === null) return 'unknown'
   if (ratio >= 0.999) return 'up'
@@ -45,7 +46,7 @@ export function uptimeStatus(ratio: number | null): ReportedStatus {
 
 const labelColour = '#3b424a'
 
-/** White can be read on each of them: 4.5:1 at least, as WCAG 2 §1.4.3 asks. */
+/** Colours on which white text is legible. The contrast is at least 4.5:1, as WCAG 2 §1.4.3 requires. */
 const colours: Record<ReportedStatus, string> = {
   up: '#1a7f37',
   degraded: '#9a6700',
@@ -54,7 +55,7 @@ const colours: Record<ReportedStatus, string> = {
   draining: '#0969da',
 }
 
-/** What tells statuses apart without their colour, each 8 high: a disc, a triangle, a crossed-out square, a ring, two bars. */
+/** Shapes, 8 pixels high, that distinguish the statuses without colour: a disc, a triangle, a crossed-out square, a ring, two bars. */
 const shapes: Record<ReportedStatus, string> = {
   up: 'M0 4a4 4 0 0 1 8 0a4 4 0 0 1-8 0z',
   degraded: 'M4 0l4.5 8h-9z',
@@ -69,7 +70,7 @@ const shapeWidth = 8
 const shapeGap = 3
 const baseline = 13.5
 
-/** A text in the picture: how wide it is, and its markup from where it begins. */
+/** A text in the picture. `width` is in pixels; `draw` returns the markup for a text that begins at `x`. */
 type Drawing = { readonly width: number; draw(x: number): string }
 
 function drawText(whole: string): Drawing {
@@ -92,7 +93,7 @@ function drawGlyphs(drawn: readonly Glyph[]): Drawing {
   }
 }
 
-/** In whatever font there is, fitted into the room that it is guessed to need. */
+/** Writes a text in a sans-serif font of the viewer, fitted into an estimated width. */
 function writeText(characters: readonly string[]): Drawing {
   const width = Math.ceil(characters.reduce((sum, character) => sum + guessWidth(character), 0))
   const text = escapeXml(characters.join(''))
@@ -103,27 +104,27 @@ function writeText(characters: readonly string[]): Drawing {
   }
 }
 
-/** Accents make no letter wider. */
+/** Estimates the width of a character in pixels. Accents are ignored, because they make no letter wider. */
 function guessWidth(character: string): number {
   const glyph = glyphs[character.normalize('NFD').charAt(0)]
   if (glyph !== undefined) return (0.9 * glyph.advance) / unitsPerPixel
   return wide.test(character) ? 12 : 6.5
 }
 
-/** What is as wide as it is high in most fonts. */
+/** Characters that are as wide as they are high in most fonts. */
 const wide =
   /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\uFF01-\uFF60]/u
 
 const mostCharacters = 40
 const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' })
 
-/** The characters of a text as people count them; of a long one the first, and an ellipsis. */
+/** Splits a text into characters as people count them (graphemes). A text of more than 40 is cut to 39 and an ellipsis. */
 function shorten(text: string): string[] {
   const characters = Array.from(segmenter.segment(text), ({ segment }) => segment)
   return characters.length <= mostCharacters ? characters : [...characters.slice(0, mostCharacters - 1), '.', '.', '.']
 }
 
-/** Text for XML. What it must not hold, escaped or not (XML 1.0 §2.2), becomes U+FFFD, as do tabs and ends of lines. */
+/** Escapes text for XML. Characters that XML forbids even when escaped (XML 1.0 §2.2), tabs and line ends become U+FFFD. */
 function escapeXml(text: string): string {
   return text
     .replace(/[^ -\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, '\uFFFD')

@@ -7,10 +7,13 @@ import type { WatchedTarget } from '../monitor/watch.ts'
 import { html, type Markup } from './markup.ts'
 import { formatLatency } from './words.ts'
 
-/** One check, or the worst of those that the targets of a service had side by side. */
+/** One check of a target, or the combined checks of all targets of a service. `latencyMs` is null where no target connected. */
 export type Round = { readonly verdict: Verdict; readonly latencyMs: number | null; readonly synRetransmits: number }
 
-/** The last rounds of some targets, the latest last: as many checks back for each, the worst of them counts. */
+/**
+ * Returns the last rounds of some targets, the latest last. A round combines the checks that are equally many checks back for each
+ * target: the worst verdict, the longest latency and the most retransmissions.
+ */
 export function roundsOf(history: History, targets: readonly WatchedTarget[]): Round[] {
   const rounds: Round[] = []
   for (const target of targets) {
@@ -26,7 +29,7 @@ export function roundsOf(history: History, targets: readonly WatchedTarget[]): R
 const roundOf = ({ reason, latencyMs, synRetransmits }: PastCheck): Round => ({
   verdict: verdictOf(reason),
   latencyMs: reason === 'connected' ? latencyMs : null,
-  // Where nothing answered, that was asked again is no news.
+  // Retransmissions are shown only for checks that connected, because a failed check is shown as failed anyway.
   synRetransmits: reason === 'connected' ? (synRetransmits ?? 0) : 0,
 })
 
@@ -40,31 +43,32 @@ function worseOf(one: Round, other: Round): Round {
   }
 }
 
-/** The height of every chart in a row. */
+/** The height of every chart in a row, in units of its view box. */
 const height = 24
 const step = 2
 const lowest = 3
 const highest = 16
-/** Latencies below this look alike: on one's own network they are noise. */
+/** The scale of latencies reaches to at least 1 ms, because differences below that are noise on a local network. */
 const leastScaleMs = 1
 
 type Bar = readonly [x: number, length: number]
 
-/** Bars from the ground up, as one path of strokes. */
+/** Draws bars upward from the bottom, as one path of strokes. */
 function bars(kind: string, all: readonly Bar[]): Markup | null {
   if (all.length === 0) return null
   return html`<path class="${kind}" d="${all.map(([x, length]) => `M${x} ${height}v-${length}`).join('')}"/>`
 }
 
-/** Bars from the top down. */
+/** Draws bars downward from the top. */
 function icicles(kind: string, all: readonly Bar[]): Markup | null {
   if (all.length === 0) return null
   return html`<path class="${kind}" d="${all.map(([x, length]) => `M${x} 0v${length}`).join('')}"/>`
 }
 
 /**
- * The latency of the last rounds, each a bar. One that failed hangs from the top: down to the ground, or to the latency of the
- * targets that did not. One that needed a second SYN has a dot above it, and one of which nothing is known is a stub.
+ * Draws the latency of the last rounds, one bar for each. The bar of a failed round hangs from the top. This bar
+ * reaches the bottom, unless other targets connected. A dot marks a round that needed a second SYN. A stub is a round with the verdict
+ * unknown.
  */
 export function sparkline(rounds: readonly Round[]): Markup {
   const clean = rounds.filter(({ synRetransmits }) => synRetransmits === 0).map(({ latencyMs }) => latencyMs ?? 0)
@@ -79,7 +83,7 @@ export function sparkline(rounds: readonly Round[]): Markup {
     else if (latencyMs !== null && synRetransmits > 0) lossy.push([x, length])
     else if (latencyMs !== null) ok.push([x, length])
   }
-  // A stroke of no length with round ends.
+  // A stroke of length 0 with round ends is a dot.
   const dots = lossy.map(([x]) => `M${x} 3h0`).join('')
   return html`<svg class="chart sparkline" viewBox="0 0 ${pastChecks * step} ${height}" role="img" aria-label="${tellRounds(rounds)}">${bars('ok', ok)}${bars('lossy', lossy)}${icicles('down', down)}${bars('unknown', unknown)}${dots !== '' && html`<path class="dot" d="${dots}"/>`}</svg>`
 }
@@ -97,14 +101,14 @@ function tellRounds(rounds: readonly Round[]): string {
     lossy > 0 && `${lossy} needed a second SYN`,
   ].filter((part) => part !== false)
   const last = rounds.length === 1 ? 'last check' : `last ${rounds.length} checks`
-  return `${last}: ${told.join(', ') || 'nothing is known of them'}`
+  return `${last}: ${told.join(', ') || 'unknown'}`
 }
 
-/** How high a slice of the day stands: what is wrong is higher than what is well, so that a quiet day is a low, even line. */
+/** The height of a half hour by its status. A worse status is higher, so that a day without faults is a low, even line. */
 const sliceTops: Readonly<Record<Status, number>> = { up: 10, degraded: 17, down: height, unknown: 2 }
 const sliceStep = 3
 
-/** The worst status of every slice of the last day, each a bar. */
+/** Draws the uptime strip: a bar for the status of each half hour. `label` describes the strip to screen readers. */
 export function strip(slices: readonly Status[], label: string): Markup {
   const paths = (['up', 'degraded', 'down', 'unknown'] as const).map((status) => {
     const tops = slices.flatMap((slice, index) =>

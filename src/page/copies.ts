@@ -1,17 +1,17 @@
 import { pathOf } from './links.ts'
 
-/** Something ready to be copied. */
+/** A snippet that the reader can copy. */
 export type Copy = {
   readonly title: string
   readonly text: string
-  /** It begins with where Porthole is, which the browser may know better. */
+  /** The text contains the address of Porthole. The browser replaces it, because only the browser knows the address for certain. */
   readonly isAddressed?: true
 }
 
 /**
- * What else asks about this service, for exactly this one, whatever it is called: the name is written as a URL, or as a string of
- * PromQL, and never where a shell, YAML or a template of an annotation would read it as something else. `origin` is where the reader finds
- * Porthole, perhaps by way of a proxy; `port` is the one that Porthole listens on, which is what a probe in the same pod needs.
+ * Returns snippets for curl, Kubernetes and Prometheus that ask about this service alone. Any name is safe, because it is part
+ * of a URL or a PromQL string. A shell, YAML or an annotation template never interprets it. `origin` is the address of Porthole as the
+ * reader sees it, possibly through a proxy. `port` is the port that Porthole listens on, because a probe in the same pod needs it.
  */
 export function copies(name: string, { origin, port }: { origin: string; port: number }): Copy[] {
   const path = pathOf(name)
@@ -19,19 +19,19 @@ export function copies(name: string, { origin, port }: { origin: string; port: n
   const isUp = `max without (instance, pod) (porthole_service_up${matcher})`
   return [
     {
-      title: 'curl: exits with 0 while it is up or degraded',
+      title: 'curl: exits with 0 while the service is up or degraded',
       text: `curl --fail-with-body -sS '${origin}health/${path}'`,
       isAddressed: true,
     },
     {
-      title: 'Kubernetes: with Porthole beside the program, in the same pod',
+      title: 'Kubernetes: with Porthole in the same pod as the program',
       text: `readinessProbe:\n  httpGet: { path: /health/${path}, port: ${port} }`,
     },
-    { title: 'Prometheus: 1 while it is up or degraded', text: isUp },
+    { title: 'Prometheus: 1 while the service is up or degraded', text: isUp },
     {
       title: 'Prometheus alert',
       text: `- alert: PortholeServiceDown
-  # Unknown is 0 as well, so at least one target must have said down.
+  # Unknown is 0 as well, so at least one target must be down.
   expr: |-
     ${isUp} == 0
     and ignoring (target, reason)
@@ -46,7 +46,7 @@ export function copies(name: string, { origin, port }: { origin: string; port: n
   ]
 }
 
-/** A name as a string of PromQL, without the characters that YAML forbids (YAML 1.2.2 §5.1) or takes for the mark of an encoding. */
+/** Quotes a name as a PromQL string. Escapes characters that YAML forbids (YAML 1.2.2 §5.1), and U+FEFF, which is a byte order mark. */
 function quoteLabel(name: string): string {
   return JSON.stringify(name).replace(/[\uFEFF\uFFFE\uFFFF]/g, (one) => `\\u${one.charCodeAt(0).toString(16)}`)
 }

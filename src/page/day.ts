@@ -13,8 +13,8 @@ const slices = 48
 const dayMs = slices * halfHourMs
 
 /**
- * The last 24 hours of a service: a strip of half hours, on the clock so that what happened stays where it is; and its uptime, null
- * where nothing is known.
+ * Returns the last 24 hours of a service: a strip of 48 half hours, and the uptime as a percentage, null where nothing is known.
+ * Half hours begin at full and half hours of the clock. Otherwise an event would move from one bar to the next as time passes.
  */
 export function dayOf(
   watched: WatchedService,

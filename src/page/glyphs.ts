@@ -1,15 +1,15 @@
-/** One character as lines of a pen: how far it moves on, and SVG path commands relative to where it starts on the baseline. */
+/** One character as strokes of a pen: its width in units, and SVG path commands relative to its start on the baseline. */
 export type Glyph = { readonly advance: number; readonly path: string }
 
-/** How many units of a glyph are one pixel of a badge. */
+/** The number of glyph units in one pixel of a badge. */
 export const unitsPerPixel = 4
-/** The width of the pen. */
+/** The width of the pen, in glyph units. */
 export const strokeWidth = 5
 
 /**
  * The printable characters of ASCII, drawn with a round pen. Capitals are 28 units high, small letters 20, stems of small
- * letters 30, tails 8 deep. Every advance is a whole number of pixels, and upright stems, feet and shoulders run through the
- * middle of one: so they are sharp where a badge is shown as large as it is.
+ * letters 30, and descenders reach 8 below the baseline. Every advance is a whole number of pixels, and vertical and horizontal
+ * strokes run through the middle of a pixel. Strokes are sharp for that reason when a badge is shown at its own size.
  */
 export const glyphs: Readonly<Record<string, Glyph>> = {
   ' ': { advance: 12, path: '' },

@@ -3,7 +3,7 @@ import { isoTime } from '../http/reports.ts'
 import { html, type Markup } from './markup.ts'
 import type { View } from './view.ts'
 
-/** What a page is allowed: what comes from Porthole itself, and no script or style between its lines. */
+/** The content security policy of a page: files come from Porthole alone, and there is no inline script or style. */
 export const pagePolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -18,21 +18,21 @@ export const pagePolicy = [
 
 type Page = {
   readonly title: string
-  /** What its icon and its colours say. */
+  /** The status that the icon and the colours show. */
   readonly status: ReportedStatus
-  /** In pieces. */
+  /** The content, in chunks. */
   readonly main: Iterable<Markup>
   readonly view: View
-  /** Which assets the page goes with. */
+  /** The digest of the files that belong to this page. */
   readonly assets: string
   readonly version: string
-  /** The query of `/v1/events` for what concerns this page; null for who may not read events. */
+  /** The query of `/v1/events` for the services of this page; null for clients that may not read events. */
   readonly events: string | null
 }
 
 const asset = ({ view: { root }, assets }: Page, name: string) => `${root}page/${name}?v=${assets}`
 
-/** A whole document, in pieces. What changes while it is open is in elements with `data-part`, which the page's module keeps up to date. */
+/** Yields a whole document in chunks. The page's script updates the elements with `data-part` while the page is open. */
 export function* layOut(page: Page): Generator<string> {
   const { title, status, main, view, version, events } = page
   const now = isoTime(view.now, view.clock)

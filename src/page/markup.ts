@@ -1,4 +1,4 @@
-/** Text that is HTML or SVG already, as opposed to text that has yet to be written as such. */
+/** HTML or SVG. A plain string is text that still has to be escaped. */
 export type Markup = { readonly markup: string }
 
 type Value = string | number | Markup | readonly Markup[] | null | false
@@ -11,14 +11,14 @@ const escapes: Readonly<Record<string, string>> = {
   "'": '&#39;',
 }
 
-/** Text as it may stand in an element or between the quotes of an attribute, whatever it holds (WHATWG HTML §13.1.2). */
+/** Escapes any text for an element or a quoted attribute value (WHATWG HTML §13.1.2). */
 export function escapeText(text: string): string {
   return /[&<>"']/.test(text) ? text.replace(/[&<>"']/g, (character) => escapes[character] ?? '') : text
 }
 
 /**
- * Markup from a template, and the only way to make any: what is put in is text, and escaped, unless it is markup itself. Names,
- * labels and sentences come from whoever registers services. Attributes must be written with double quotes around them.
+ * Makes markup from a template; there is no other way to make any. Strings are escaped, because clients that register services choose
+ * names, labels and parts of sentences. Markup is inserted as it is; null and false insert nothing. Attribute values need double quotes.
  */
 export function html(parts: TemplateStringsArray, ...values: Value[]): Markup {
   let markup = parts[0] ?? ''

@@ -10,19 +10,19 @@ import { statusShape } from './shapes.ts'
 import { ageOf, type View } from './view.ts'
 import { headlineOf, sentenceOf, statusOfPage } from './words.ts'
 
-/** How many groups are shown before the others have to be asked for. */
+/** How many groups are shown at first. Further groups are in a collapsed list. */
 const groupsFirst = 12
 
-/** How many groups are listed at all, but for those that are asked for: a page has a bound, however many groups there are. */
+/** How many groups are listed, besides those that the query names. Otherwise the page would grow with the number of groups. */
 const groupsListed = 200
 
-/** To match the names of a service is as much work as to look at so many. */
+/** The work of matching the names of a service, where looking at a service is 1. */
 const workPerMatch = 3
 
-/** The services that a page is about: how many there are, and those that it shows. */
+/** The services that match a query: their number, and those that the page shows. */
 export type Chosen = { readonly count: number; readonly shown: readonly Entry[] }
 
-/** Chooses the services that a query asks for. */
+/** Selects the services that match a query. Without `details` the search ignores targets. */
 export async function chooseEntries(
   { services }: Overview,
   query: OverviewQuery,
@@ -43,7 +43,7 @@ export async function chooseEntries(
   return { count, shown }
 }
 
-/** The page of all services, in pieces: of a long list a row each. */
+/** Yields the page of all services in chunks. Each row is a chunk of its own, because the list may be long. */
 export function* overviewPage(overview: Overview, chosen: Chosen, query: OverviewQuery, view: View): Generator<Markup> {
   const { counts, checkedAt, isSolo, pending } = overview
   const status = statusOfPage(overview)
@@ -52,8 +52,8 @@ export function* overviewPage(overview: Overview, chosen: Chosen, query: Overvie
 <h1>${statusShape(status)}<span>${headlineOf(counts, pending !== null)}</span></h1>
 <p>${checkedAt === null ? (total === 0 ? '' : 'not checked yet') : html`checked ${ageOf(checkedAt, view, 'ago')}`}</p>
 </section>
-<div data-part="notices">${isSolo && html`<p class="notice"><b>Solo</b> This replica cannot reach the others and checks everything itself, so they may see it otherwise.</p>`}${pending !== null && html`<p class="notice"><b>Incomplete</b> ${sentenceOf(missingServices(pending, view.details))}</p>`}</div>
-${total === 0 && pending === null && html`<div data-part="empty" class="empty"><p>Nothing is watched here. Write services into <code>porthole.yaml</code>, or register one:</p><pre><code>curl -X PUT -H "Authorization: Bearer $PORTHOLE_TOKEN" --json '{"targets":["127.0.0.1:5432"]}' localhost:8080/v1/services/postgres</code></pre></div>`}
+<div data-part="notices">${isSolo && html`<p class="notice"><b>Solo</b> This replica cannot reach the others and checks everything itself. The others may report another status.</p>`}${pending !== null && html`<p class="notice"><b>Incomplete</b> ${sentenceOf(missingServices(pending, view.details))}</p>`}</div>
+${total === 0 && pending === null && html`<div data-part="empty" class="empty"><p>There are no services. Write some into <code>porthole.yaml</code>, or register one:</p><pre><code>curl -X PUT -H "Authorization: Bearer $PORTHOLE_TOKEN" --json '{"targets":["127.0.0.1:5432"]}' localhost:8080/v1/services/postgres</code></pre></div>`}
 ${groupList(overview.groups, query, view)}
 ${filters(overview, query, view)}
 <section aria-labelledby="services-title">
@@ -76,7 +76,7 @@ function more({ count }: Chosen, query: OverviewQuery, view: View): Markup {
   const none = count === 0 && (query.q ?? query.status ?? query.group) !== undefined
   const next = moreOf(query)
   const link = next !== null && html`<a href="${view.root}${writeQuery(next)}" data-more>Show more</a> `
-  return html`<p data-part="more" class="more">${none && html`No service is like that. <a href="${view.root}">Show all</a>`}${left > 0 && html`${link}<span>${left} more like this${next === null && ': narrow the search'}</span>`}</p>`
+  return html`<p data-part="more" class="more">${none && html`No service matches. <a href="${view.root}">Show all</a>`}${left > 0 && html`${link}<span>${left} not shown${next === null && ': narrow the search'}</span>`}</p>`
 }
 
 function groupList(groups: readonly GroupEntry[], query: OverviewQuery, { root }: View): Markup | null {

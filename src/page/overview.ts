@@ -16,7 +16,7 @@ import { type ServiceStanding, standingOf, type WatchedService } from '../monito
 import { sortInSlices } from '../sort-in-slices.ts'
 import type { TimeSlice, TimeSlices } from '../time-slices.ts'
 
-/** A service among all others. */
+/** A service of the overview. */
 export type Entry = {
   readonly watched: WatchedService
   readonly standing: ServiceStanding
@@ -30,18 +30,18 @@ export type GroupEntry = {
   readonly counts: Readonly<ReportedCounts>
 }
 
-/** How everything stood at one moment. */
+/** The status of all services and groups at one moment. */
 export type Overview = {
-  /** The worst first; what is not up, by when that began, the latest first; what is, by name. */
+  /** Sorted by status, the worst first. Services that are not up are sorted by their last change, the latest first; others by name. */
   readonly services: readonly Entry[]
-  /** The worst first, then by name. */
+  /** Sorted by status, the worst first, then by name. */
   readonly groups: readonly GroupEntry[]
   readonly counts: Readonly<ReportedCounts>
-  /** When the latest check of all ended; null while there was none. */
+  /** The instant when the latest check of any service ended; null before the first check. */
   readonly checkedAt: number | null
-  /** This replica cannot reach the others, and checks everything itself. */
+  /** Whether this replica cannot reach the others, and checks everything itself. */
   readonly isSolo: boolean
-  /** Why services may be missing, as it was when the look began; null where none is. */
+  /** Why services may be missing, as of the start of the computation; null where none is missing. */
   readonly pending: string | null
 }
 
@@ -54,15 +54,15 @@ export type OverviewParts = {
   readonly clock: Clock
 }
 
-/** How long what was seen is shown to everybody who asks, in milliseconds, unless something happens before. */
+/** How long an overview is cached, in milliseconds, unless a status or the registry changes. */
 const keptMs = 1000
-/** How much longer than it takes: however much happens and however many ask, it is a twentieth of the time at most. */
+/** An overview is cached for at least 20 times as long as it took to compute. So overviews take at most a twentieth of the time. */
 const keptAtLeast = 20
 
-/** To count the targets of a service is as much work as to look at so many. */
+/** The work of counting the targets of a service, where looking at a service is 1. */
 const workPerService = 5
 
-/** Looks over everything, once for all who ask within a second. */
+/** Creates the overview of all services. All requests within one second share one overview, because computing it looks at every service. */
 export function createOverview(parts: OverviewParts): { read(): Promise<Overview>; close(): void } {
   const { monitor, registry, names, slices, log, clock } = parts
   let kept: { overview: Overview; readAt: number; tookMs: number } | null = null
@@ -76,7 +76,7 @@ export function createOverview(parts: OverviewParts): { read(): Promise<Overview
   async function look(now: number): Promise<Overview> {
     hasChanged = false
     const pending = registry.load.pending()
-    // All who ask wait for it, so it goes on when one of them is gone.
+    // Several requests may wait for the result, so the computation continues when one client disconnects.
     const slice = slices.begin()
     const overview = await lookOver(await names.read(), { monitor, registry, pending, now, slice })
     kept = { overview, readAt: now, tookMs: clock.now() - now }
@@ -85,11 +85,11 @@ export function createOverview(parts: OverviewParts): { read(): Promise<Overview
 
   return {
     async read() {
-      // What began before may not have seen what happened since.
+      // A computation that is under way may have missed the latest changes.
       while (reading !== null) await reading
       const now = clock.now()
       const age = kept === null ? Number.POSITIVE_INFINITY : now - kept.readAt
-      // What was seen before the registry was read is not shown after that.
+      // Once the registry was read, an overview from before is outdated.
       if (kept !== null && kept.overview.pending !== null && registry.load.pending() === null) kept = null
       if (kept !== null && age < Math.max(hasChanged ? 0 : keptMs, keptAtLeast * kept.tookMs)) return kept.overview
       reading = look(now).finally(() => {
@@ -140,7 +140,7 @@ async function lookOver(
     if (slice.mustYield(watched.targets.length + watched.service.groups.length)) await slice.yield()
   }
   for (const [status, entries] of byStatus) {
-    // Who was never checked comes last: there is nothing to see yet.
+    // Services that were never checked come last, because there is nothing to see yet.
     const since = ({ standing }: Entry) => standing.since ?? Number.NEGATIVE_INFINITY
     if (status === 'up') continue
     byStatus.set(status, await sortInSlices(entries, (a, b) => Math.sign(since(b) - since(a)) || 0, slice))

@@ -4,15 +4,17 @@ import { once } from '../http/freshness.ts'
 import { manyOf, oneOrMany } from '../http/repeated.ts'
 import { AStatus, searchText } from '../http/service-query.ts'
 
-/** How many services a page shows unless it is asked for more, and at most. */
+/** How many services a page shows by default, and at most. */
 const shownFirst = 50
 const mostShown = 3200
 
-/** The query of the page. What it does not know it passes over: links come with all sorts of things. */
+/** The query of the page of all services. Unknown parameters are ignored, because links often carry some, such as `utm_source`. */
 export const OverviewQuery = z.object({
   q: searchText
     .optional()
-    .meta({ description: "Only services with this in their name or in a target's, in upper or lower case." }),
+    .meta({
+      description: 'Only services with this text in their name or in the name of a target. Case does not matter.',
+    }),
   status: manyOf('status', AStatus)
     .optional()
     .meta({ description: 'Only services with this status; several are allowed.' }),
@@ -29,21 +31,24 @@ export const OverviewQuery = z.object({
 })
 export type OverviewQuery = z.infer<typeof OverviewQuery>
 
-/** The query that shows more of the same; null where no page shows more. */
+/** Returns a query that shows twice as many services; null where the page shows the maximum already. */
 export function moreOf(query: OverviewQuery): OverviewQuery | null {
   return query.show >= mostShown ? null : { ...query, show: Math.min(mostShown, query.show * 2) }
 }
 
-/** The query that asks for one group. A page may link to many groups, so no link carries the rest of the query: the page's module adds it. */
+/**
+ * Returns the query string for one group. The rest of the page's query is left out, because a page may link to many groups. The page's
+ * script adds the rest.
+ */
 export function groupQuery(name: string): string {
   return writeQuery({ group: new Set([name]), show: shownFirst })
 }
 
-/** A query as it is written behind the page's path; empty where nothing is asked. */
+/** Writes a query as a query string with its question mark; empty where the query has the default values. */
 export function writeQuery({ q, status = new Set(), group = new Set(), show }: OverviewQuery): string {
   const parameters = new URLSearchParams()
   if (q !== undefined && q !== '') parameters.set('q', q)
-  // All is the same as none.
+  // All statuses select the same services as none.
   if (status.size < ReportedStatus.options.length) for (const one of status) parameters.append('status', one)
   for (const one of group) parameters.append('group', one)
   if (show !== shownFirst) parameters.set('show', String(show))

@@ -1,30 +1,30 @@
 import type { IncomingMessage } from 'node:http'
 
-/** A path such as `/porthole`, of characters that mean nothing else in a URL or in HTML, and without `.` and `..`. */
+/** A path such as `/porthole`, without `.` and `..`, of characters that have no special meaning in a URL or in HTML. */
 const prefixPath = /^(\/(?!\.{1,2}(\/|$))[\w.~-]+)+\/?$/
 
-/** The prefix that a proxy takes off and tells of, ending in a slash; null where none does, or what is told could lead elsewhere. */
+/** Returns the path prefix that a proxy removes, with a slash at its end. Returns null where the header is missing or not a plain path. */
 function prefixOf({ headers }: IncomingMessage): string | null {
   const prefix = headers['x-forwarded-prefix']
   return typeof prefix === 'string' && prefixPath.test(prefix) ? prefix.replace(/\/?$/, '/') : null
 }
 
 /**
- * Where Porthole begins, as what the page puts before its own paths. Behind a proxy that takes a prefix off and says so in
- * `X-Forwarded-Prefix`, that prefix. Otherwise the way up from the page itself, which is right behind a proxy that says nothing
- * as well. Anybody can send that header: what could lead to another host is not believed.
+ * Returns the URL of Porthole's root, which the page puts before its own paths. A proxy that removes a prefix names it in
+ * `X-Forwarded-Prefix`. Without that header the URL is relative to the page, such as `../`, which is right behind a proxy that sends
+ * no header too. Any client can send the header, so a value that could lead to another host is ignored.
  */
 export function rootOf(request: IncomingMessage): string {
   const [path = '/'] = (request.url ?? '/').split('?', 1)
   return prefixOf(request) ?? ('../'.repeat(path.split('/').length - 2) || './')
 }
 
-/** A name or an address, with or without a port: nothing that a shell would read otherwise. */
+/** A host name or an address, with or without a port, of characters that are safe in a shell. */
 const plainHost = /^[\w.-]+(:\d+)?$|^\[[\da-f:.]+\](:\d+)?$/i
-/** Some that look like one are none, such as `1.2.3.999` and `db:99999`. */
+/** The pattern alone accepts invalid hosts such as `1.2.3.999` and `db:99999`. */
 const isHost = (text: string) => plainHost.test(text) && URL.canParse(`http://${text}`)
 
-/** Where Porthole is, as whoever looks wrote it: for the lines that are copied from the page. It ends in a slash. */
+/** Returns the URL of Porthole as the client wrote it, with a slash at its end. The snippets on the page contain it. */
 export function originOf(request: IncomingMessage): string {
   const first = (name: string) =>
     String(request.headers[name] ?? '')
@@ -35,7 +35,7 @@ export function originOf(request: IncomingMessage): string {
   return `${scheme}://${host}${prefixOf(request) ?? '/'}`
 }
 
-/** Returns the port that Porthole listens on, as the connection says: what `Host` says is the port of a proxy, or of a mapping. */
+/** Returns the port that Porthole listens on, from the connection. The port in `Host` may be that of a proxy or of a port mapping. */
 export function portOf({ socket }: IncomingMessage): number {
   return socket.localPort ?? 8080
 }

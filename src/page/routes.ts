@@ -21,12 +21,12 @@ import { statusOfPage, titleOf } from './words.ts'
 
 type Options = OverviewParts & { readonly history: History; readonly access: Access; readonly version: string }
 
-/** To write a row of the page takes as long as to report so many targets. */
+/** Writing a row of the page takes as long as reporting this many targets. */
 const targetsPerRow = 4
 
 const page = (description: string) => ({ description, content: { 'text/html': { schema: z.string() } } })
 
-/** `GET /`, `GET /services/{service}`, and what these pages are made of. */
+/** Serves `GET /`, `GET /services/{service}`, and the files that these pages load. */
 export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, options) => {
   const { monitor, registry, log, clock, history, access, slices, version } = options
   const assets = readAssets()
@@ -42,7 +42,7 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
     log,
   })
 
-  /** What a page shows is of this moment, and of who may see it. `rows` is how many services it lists. */
+  /** Sends a page. No cache may store it, because the content depends on the moment and on the client's token. `rows` counts the services. */
   function sendPage(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -65,7 +65,7 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
         tags: ['page'],
         querystring: OverviewQuery,
         response: {
-          200: page('HTML, kept up to date in the browser.'),
+          200: page('HTML. A script in the browser keeps it up to date.'),
           400: problemResponse('The query is wrong.'),
           503: tooManyAnswers(),
         },
@@ -95,18 +95,18 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
     '/services/:service',
     {
       schema: {
-        summary: 'The page of one service: its targets, their latency, what happened, and lines to copy',
+        summary: 'The page of one service: its targets, their latency, its transitions, and snippets to copy',
         operationId: 'showService',
         tags: ['page'],
         params: z.object({ service: z.string() }),
         response: {
-          200: page('HTML, kept up to date in the browser.'),
+          200: page('HTML. A script in the browser keeps it up to date.'),
           404: {
-            description: 'No such service. A page for who accepts HTML.',
+            description: 'No such service. Clients that accept HTML get a page that says so.',
             content: { ...problemResponse('').content, ...page('').content },
           },
           503: {
-            description: `${pendingAnswer} A page for clients that accept HTML.`,
+            description: `${pendingAnswer} Clients that accept HTML get a page.`,
             content: { ...problemResponse('').content, ...page('').content },
           },
         },
@@ -138,7 +138,7 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
 
   app.get('/page/:file', { schema: { hide: true, params: z.object({ file: z.string() }) } }, async (request, reply) => {
     const asset = assets.files.get(request.params.file)
-    if (asset === undefined) return sendProblem(reply, 404, 'No page is made of that.')
+    if (asset === undefined) return sendProblem(reply, 404, 'The status page has no file of this name.')
     const { searchParams } = new URL(request.url, 'http://porthole')
     const isFixed = searchParams.get('v') === assets.digest
     if (asset.policy !== undefined) reply.header('content-security-policy', asset.policy)

@@ -11,7 +11,7 @@ import { targetTable } from './target-table.ts'
 import { ageOf, type View } from './view.ts'
 import { sentenceOf, tellExpiry } from './words.ts'
 
-/** The page of one service, and how it stands. */
+/** Renders the page of one service, and returns the service's status with it. */
 export function servicePage(
   watched: WatchedService,
   view: View,
@@ -26,27 +26,27 @@ export function servicePage(
 <h1>${statusShape(status)}<span>${name}</span></h1>
 <p><b>${status}</b> ${ageOf(standing.since, view, 'for')}</p>
 </section>
-<div data-part="notices">${watched.drained && html`<p class="notice"><b>Draining</b> Taken out of service by its operator. Its targets are checked all the same.</p>`}${expiry !== null && html`<p class="notice"><b>Expired</b> It is down, whatever its targets say: ${expiry}.</p>`}${watched.checkedBy?.solo === true && html`<p class="notice"><b>Solo</b> This replica cannot reach the others and checks everything itself, so they may see it otherwise.</p>`}</div>
+<div data-part="notices">${watched.drained && html`<p class="notice"><b>Draining</b> Taken out of service by its operator. Its targets are still checked.</p>`}${expiry !== null && html`<p class="notice"><b>Expired</b> The service is down, even if its targets are up: ${expiry}.</p>`}${watched.checkedBy?.solo === true && html`<p class="notice"><b>Solo</b> This replica cannot reach the others and checks everything itself. The others may report another status.</p>`}</div>
 ${facts(watched, view)}
 <section class="panel" aria-labelledby="targets-title">
 <h2 id="targets-title">Targets</h2>
-${view.details ? targetTable(watched, view) : html`<p data-part="hidden-targets">Targets, addresses and sentences are for who sends a token.</p>`}
+${view.details ? targetTable(watched, view) : html`<p data-part="hidden-targets">Send a token to see targets, addresses and sentences.</p>`}
 </section>
 ${view.details && latencyPanel(watched, view)}
 ${dayPanel(watched, view)}
 ${view.details && transitionPanel(name, view)}
 <section class="panel" aria-labelledby="copy-title">
-<h2 id="copy-title">To copy</h2>
+<h2 id="copy-title">Snippets to copy</h2>
 <div class="copies">${copies(name, { origin, port }).map(({ title, text, isAddressed = false }) => html`<div class="copy"${isAddressed && html` data-origin="${origin}"`}><h3>${title}</h3><pre tabindex="0"><code>${text}</code></pre></div>`)}</div>
 </section>`
   return { status, main }
 }
 
-/** What is said of a name that no known service has; `pending` is why the registry was not read yet, null once it was. */
+/** Renders the page for a name that no known service has. `pending` is why the registry was not read yet; null once it was. */
 export function missingPage(name: string, { root, details }: View, pending: string | null): Markup {
   const sentence =
     pending === null
-      ? 'No service has this name, or it has it no longer.'
+      ? 'No service has this name. It may have been removed.'
       : sentenceOf(missingServices(pending, details))
   return html`<section class="headline" data-part="headline" data-status="unknown">
 <h1>${statusShape('unknown')}<span>${name}</span></h1><p>${pending === null ? 'not registered' : 'not known yet'}</p></section>
@@ -60,7 +60,7 @@ function facts({ service, targets, checkedBy }: WatchedService, view: View): Mar
   const all: (readonly [string, Markup | string])[] = [
     ['Targets up', `${up} of ${targets.length}`],
     ['Quorum', String(quorum)],
-    ['Interval', policy.intervalMs === null ? 'only when asked' : formatDuration(policy.intervalMs)],
+    ['Interval', policy.intervalMs === null ? 'only on request' : formatDuration(policy.intervalMs)],
     ['Timeout', formatDuration(policy.timeoutMs)],
     ['Rise, fall', `${policy.rise}, ${policy.fall}`],
     ...(groups.length === 0 ? [] : [['Groups', links] as const]),

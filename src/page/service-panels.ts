@@ -10,11 +10,11 @@ import { table } from './table.ts'
 import { ageOf, type View } from './view.ts'
 import { formatAge } from './words.ts'
 
-/** How many targets the chart shows, and how many changes the list. */
+/** How many targets the chart shows, and how many transitions the list. */
 const plotted = 8
 const transitionsShown = 50
 
-/** The chart of the last checks, which is drawn in the browser. */
+/** Renders the panel of the latency chart. A script draws the chart in the browser from `data-checks`. */
 export function latencyPanel({ targets }: WatchedService, { history, clock }: View): Markup {
   const checks = targets.slice(0, plotted).map((watched) => {
     const past = history.of(watched)
@@ -28,39 +28,38 @@ export function latencyPanel({ targets }: WatchedService, { history, clock }: Vi
   })
   return html`<section class="panel" id="latency" aria-labelledby="latency-title">
 <h2 id="latency-title">Latency of the last 60 checks</h2>
-<p>From SYN to SYN-ACK. A cross is a check that failed, a triangle one that needed a second SYN, a ring one that says nothing of the target.${targets.length > plotted && ` The first ${plotted} targets.`}</p>
+<p>The time from SYN to SYN-ACK. A cross is a failed check, a triangle a check that needed a second SYN, a ring a check with the verdict unknown.${targets.length > plotted && ` Only the first ${plotted} targets are shown.`}</p>
 <div data-checks="${JSON.stringify(checks)}" data-part="checks"></div>
-<div id="plot"><noscript>The chart is drawn by a script; the table above has the same checks.</noscript></div>
+<div id="plot"><noscript>A script draws the chart. The table above has the same checks.</noscript></div>
 </section>`
 }
 
-/** What a service was in each half hour of the last day, and how long it was up. */
+/** Renders the panel with the uptime strip of the last 24 hours and the uptimes of all windows. */
 export function dayPanel(watched: WatchedService, view: View): Markup {
   const { windows } = reportUptime(watched, view.log, view.clock)
   const { strip } = dayOf(watched, view.log, view.clock)
   return html`<section class="panel" aria-labelledby="day-title">
 <h2 id="day-title">Last 24 hours and uptime</h2>
-<p>The worst status of every half hour: the higher, the worse. Uptime leaves out what is unknown.</p>
+<p>The worst status of every half hour; a higher bar is worse. Uptime leaves out time of unknown status.</p>
 <div data-part="day" class="wide">${strip}<p class="windows">${windows.map(uptimeIn)}</p></div>
 </section>`
 }
 
-/** The uptime in a window, and of how much of it that is if not of all. */
+/** Renders the uptime of a window. Adds how much of the window is known where more than a minute is unknown. */
 function uptimeIn({ window, uptime, upMs, downMs, unknownMs }: UptimeReport['windows'][number]): Markup {
-  const known =
-    unknownMs > 60_000 && uptime !== null && html` <small>of the ${formatAge(upMs + downMs)} that are known</small>`
+  const known = unknownMs > 60_000 && uptime !== null && html` <small>of the known ${formatAge(upMs + downMs)}</small>`
   return html`<span>${window} <b>${formatUptime(uptime)}</b>${known}</span> `
 }
 
-/** The latest changes of status of a service and its targets. */
+/** Renders the latest transitions of a service and its targets. */
 export function transitionPanel(name: string, view: View): Markup {
   const rows = view.log.find({ service: name, limit: transitionsShown }).map((entry) => transitionRow(entry, view))
   return html`<section class="panel" aria-labelledby="transitions-title">
-<h2 id="transitions-title">What happened</h2>
+<h2 id="transitions-title">Transitions</h2>
 <div data-part="transitions">${
     rows.length === 0
-      ? html`<p>No change of status is remembered.</p>`
-      : table('Table of what happened', ['When', 'What', 'Change', 'Why'], rows, null)
+      ? html`<p>No transition is stored.</p>`
+      : table('Table of transitions', ['When', 'Service or target', 'Change', 'Why'], rows, null)
   }</div>
 </section>`
 }

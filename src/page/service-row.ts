@@ -8,13 +8,13 @@ import { statusShape } from './shapes.ts'
 import { ageOf, type View } from './view.ts'
 import { formatLatency, tellExpiry } from './words.ts'
 
-/** How many sentences a service that is not up gives for why. */
+/** How many sentences at most explain why a service is not up. */
 const sentences = 2
 
-/** How many of its groups a service in the list shows. */
+/** How many of its groups the row of a service shows. */
 const tags = 8
 
-/** One service in the list. */
+/** Renders the row of a service in the list. */
 export function serviceRow({ watched, standing, status }: Entry, view: View): Markup {
   const { name, groups } = watched.service
   const { strip, uptime } = dayOf(watched, view.log, view.clock)
@@ -30,7 +30,7 @@ ${status !== 'up' && reasons({ watched, standing, status }, view)}</li>
 `
 }
 
-/** Why a service is not up, in the words of its targets. */
+/** Renders why a service is not up, from the explanations of its targets. Returns null where there is nothing to explain. */
 function reasons({ watched, status }: Entry, view: View): Markup | null {
   const drained = status === 'draining' && html`<span>taken out of service by its operator</span>`
   const expiry = tellExpiry(watched.service, view.details)

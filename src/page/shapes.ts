@@ -1,7 +1,7 @@
 import type { ReportedStatus } from '../domain/status.ts'
 import { html, type Markup } from './markup.ts'
 
-/** One shape for each status on 16 × 16, so that nothing is told by colour alone. All are filled by the even-odd rule. */
+/** One shape for each status on 16 × 16 units, so that no status is shown by colour alone. All are filled by the even-odd rule. */
 const paths: Readonly<Record<ReportedStatus, string>> = {
   up: 'M8 2a6 6 0 0 1 0 12A6 6 0 0 1 8 2z',
   degraded: 'M8 1.5 15 14.5H1z',
@@ -10,12 +10,12 @@ const paths: Readonly<Record<ReportedStatus, string>> = {
   draining: 'M3 2h3.5v12H3zM9.5 2H13v12H9.5z',
 }
 
-/** The shape of a status beside its word, in the colour of the text. */
+/** Renders the shape of a status in the colour of the text. Screen readers skip it, because the word of the status is beside it. */
 export function statusShape(status: ReportedStatus): Markup {
   return html`<svg class="shape" viewBox="0 0 16 16" aria-hidden="true"><path fill-rule="evenodd" d="${paths[status]}"/></svg>`
 }
 
-/** The colours of the icon, which stands on tabs light and dark. */
+/** The colours of the icon, which must be visible on light and on dark tabs. */
 const colours: Readonly<Record<ReportedStatus, string>> = {
   up: '#1a7f37',
   degraded: '#bf8700',
@@ -24,7 +24,7 @@ const colours: Readonly<Record<ReportedStatus, string>> = {
   draining: '#0969da',
 }
 
-/** The icon of a page that stands like this: the status's shape behind a porthole. */
+/** Renders the icon of a page with this status, as an SVG document: the shape of the status inside a porthole. */
 export function statusIcon(status: ReportedStatus): string {
   return html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="16" fill="${colours[status]}"/><circle cx="16" cy="16" r="11.5" fill="#fff"/><path fill="${colours[status]}" fill-rule="evenodd" transform="translate(8 8)" d="${paths[status]}"/></svg>`
     .markup

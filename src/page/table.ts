@@ -1,8 +1,8 @@
 import { html, type Markup } from './markup.ts'
 
 /**
- * A table whose rows become cards where the screen is narrow. The roles say what it is also then, when no cell is displayed as one.
- * `part` names its body, if that is kept up to date row by row.
+ * Renders a table whose rows become cards on a narrow screen. The explicit roles keep it a table for screen readers, because a card
+ * displays its cells as blocks. `part` names the body where the page's script updates it row by row, else it is null.
  */
 export function table(label: string, columns: readonly string[], rows: readonly Markup[], part: string | null): Markup {
   return html`<div class="scroll cards" tabindex="0" role="region" aria-label="${label}"><table role="table">

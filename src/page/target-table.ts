@@ -13,17 +13,9 @@ type Reading = {
   readonly reads: { readonly status: 'up' | 'down' | 'unknown'; readonly since: number | null }
 }
 
-const columns = [
-  'Target',
-  'Status',
-  'What the last check found',
-  'Latency',
-  'Last 60 checks',
-  'SYNs sent again',
-  'In a row',
-]
+const columns = ['Target', 'Status', 'Last check', 'Latency', 'Last 60 checks', 'SYNs sent again', 'In a row']
 
-/** The targets of a service, the worst first. */
+/** Renders the table of a service's targets, the worst first. */
 export function targetTable({ targets }: WatchedService, view: View): Markup {
   const readings = targets
     .map((target) => ({ target, reads: targetStatusAt(target, view.now) }))
@@ -39,7 +31,7 @@ function targetRow({ target: watched, reads }: Reading, view: View): Markup {
   const { address = null, latencyMs = null, synRetransmits = null } = lastOutcome ?? {}
   const advice = advise(policy, lastOutcome, watched, view.now)
   return html`<tr role="row" data-key="${target.name}" data-status="${reads.status}">
-<td role="cell"><span class="target">${target.name}</span>${address !== null && address !== target.name && html`<br><small>${address}</small>`}${target.resolvedFrom !== null && html`<br><small>of ${target.resolvedFrom}</small>`}</td>
+<td role="cell"><span class="target">${target.name}</span>${address !== null && address !== target.name && html`<br><small>${address}</small>`}${target.resolvedFrom !== null && html`<br><small>from ${target.resolvedFrom}</small>`}</td>
 <td role="cell"><span class="status">${statusShape(reads.status)}${reads.status}</span>${ageOf(reads.since, view, 'for')}</td>
 <td role="cell"><p class="sentence">${lastOutcome !== null && html`<b>${lastOutcome.reason}</b> `}${explainTarget(watched, view.now)}</p>${advice !== null && html`<p class="sentence"><small>${advice}</small></p>`}${ageOf(lastOutcome?.endedAt ?? null, view, 'ago')}</td>
 <td role="cell" class="number" data-label="Latency">${latencyMs === null ? '–' : formatLatency(latencyMs)}</td>
@@ -49,7 +41,7 @@ function targetRow({ target: watched, reads }: Reading, view: View): Markup {
 </tr>`
 }
 
-/** How far the verdicts in a row have come toward another status. */
+/** Formats the streak: how many equal verdicts came in a row, and how many of them change the status. */
 function tellStreak({ health: { streak }, watchedService }: WatchedTarget, status: string): string {
   const { rise, fall } = watchedService.service.policy
   if (streak === null) return '–'

@@ -5,11 +5,11 @@ import type { TransitionLog } from '../monitor/transition-log.ts'
 import { html, type Markup } from './markup.ts'
 import { formatAge } from './words.ts'
 
-/** Who looks at a page, when, and with what it is drawn. */
+/** The context of one page: the rights of the client, the time, and the sources of data. */
 export type View = {
-  /** What the page puts before its own paths. */
+  /** The URL of Porthole's root, which the page puts before its own paths. */
   readonly root: string
-  /** Whether whoever looks may see targets, addresses and sentences. */
+  /** Whether the client may see targets, addresses and sentences. */
   readonly details: boolean
   readonly now: number
   readonly clock: Clock
@@ -17,7 +17,7 @@ export type View = {
   readonly log: TransitionLog
 }
 
-/** How long ago an instant is, such as `for 12 s` or `12 s ago`; the page's module lets it grow. Nothing where there is no instant. */
+/** Renders the age of an instant, such as `for 12 s` or `12 s ago`, which the page's script keeps up to date. Returns null for null. */
 export function ageOf(instant: number | null, { now, clock }: View, form: 'for' | 'ago'): Markup | null {
   if (instant === null) return null
   const age = formatAge(Math.max(0, now - instant))

@@ -2,12 +2,12 @@ import { explainExpiry } from '../domain/lifetime.ts'
 import type { Service } from '../domain/service.ts'
 import { type ReportedCounts, type ReportedStatus, worstFirst } from '../domain/status.ts'
 
-/** The worst status that any has; `up` where there is nothing. Drained ones are not at fault. */
+/** Returns the worst status that any service has; `up` where there are no services. Drained services do not count as a fault. */
 export function worstOf(counts: Readonly<ReportedCounts>): ReportedStatus {
   return worstFirst.find((status) => status !== 'draining' && counts[status] > 0) ?? 'up'
 }
 
-/** What the page of all services looks like: where services may be missing, nothing that is known makes it `up`. */
+/** Returns the status that the page of all services shows. While services may be missing (`pending`), it is `down` or `unknown`. */
 export function statusOfPage({
   counts,
   pending,
@@ -19,7 +19,7 @@ export function statusOfPage({
   return pending === null || worst === 'down' ? worst : 'unknown'
 }
 
-/** How it stands, in one line that is true: what is not up comes first. `isPart`: services may be missing. */
+/** Writes the headline, such as `2 of 14 services down, 1 unknown`. The worst status comes first. `isPart`: services may be missing. */
 export function headlineOf(counts: Readonly<ReportedCounts>, isPart = false): string {
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
   const services = total === 1 ? 'service' : 'services'
@@ -32,19 +32,19 @@ export function headlineOf(counts: Readonly<ReportedCounts>, isPart = false): st
   return `${counts[first ?? 'down']} of ${total} ${services} ${first}${rest}`
 }
 
-/** A clause as a sentence of its own. */
+/** Makes a sentence of a clause: a capital letter at its start, a full stop at its end. */
 export function sentenceOf(clause: string): string {
   return `${clause.charAt(0).toUpperCase()}${clause.slice(1)}.`
 }
 
-/** The same for a title, where there is little room. */
+/** Writes the title of the page, such as `2 down`. A browser tab has little room, so it names the worst status alone. */
 export function titleOf(counts: Readonly<ReportedCounts>, isPart = false): string {
   const first = worstFirst.find((status) => counts[status] > 0)
   if (isPart && (first === undefined || first === 'up')) return 'Services may be missing'
   return first === undefined || first === 'up' ? 'All up' : `${counts[first]} ${first}`
 }
 
-/** Says that a service's registration expired; null while it did not. Sentences are for clients that may see details. */
+/** Says that a service's registration expired, and with `details` why; null while it did not. */
 export function tellExpiry({ expiredTtlMs }: Service, details: boolean): string | null {
   if (expiredTtlMs === null) return null
   return details ? explainExpiry(expiredTtlMs) : 'its registration has expired'
@@ -57,15 +57,15 @@ const units = [
   ['s', 1000],
 ] as const
 
-/** How long something took or is ago, in one unit, such as `12 s` or `3 d`: rounded down, since what is shown is not older than that. */
+/** Formats a duration in one unit, such as `12 s` or `3 d`. Rounds down, so that nothing looks older than it is. */
 export function formatAge(ms: number): string {
   for (const [unit, unitMs] of units) if (ms >= unitMs) return `${Math.floor(ms / unitMs)} ${unit}`
   return '0 s'
 }
 
-/** A latency with the digits that matter: `0.08 ms`, `12 ms`, `1.2 s`. */
+/** Formats a latency with about three digits: `0.08 ms`, `12.3 ms`, `1.2 s`. */
 export function formatLatency(ms: number): string {
-  // The digits are chosen by what it is rounded to.
+  // The limits are those of the rounded value. Otherwise 9.996 ms would be written as `10.00 ms`.
   if (ms >= 999.5) return `${(ms / 1000).toFixed(1)} s`
   return `${ms >= 99.95 ? ms.toFixed(0) : ms >= 9.995 ? ms.toFixed(1) : ms.toFixed(2)} ms`
 }

@@ -96,7 +96,7 @@ test('a sparkline tells in words what it draws', () => {
       [up(12), down, lossy, up(12)],
       'last 4 checks: median latency 12.0 ms, at most 1.0 s, 1 failed, 1 needed a second SYN',
     ],
-    [[unknown, unknown], 'last 2 checks: nothing is known of them'],
+    [[unknown, unknown], 'last 2 checks: unknown'],
     [[up(1), unknown], 'last 2 checks: median latency 1.00 ms, at most 1.00 ms'],
     [
       [{ verdict: 'down', latencyMs: 2, synRetransmits: 1 } as const, up(2)],

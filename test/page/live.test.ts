@@ -65,7 +65,7 @@ test('a page whose connection is lost says how old it is, and comes back by itse
   await before.ended
   await page
     .locator('#lost')
-    .getByText(/The connection is lost: this is how it stood [1-9]\d* s ago/)
+    .getByText(/The connection is lost\. This page is [1-9]\d* s old\./)
     .waitFor()
   assert.match(await page.title(), /^Connection lost · /)
   assert.equal(await page.locator('#live').textContent(), 'Connection lost')
@@ -144,7 +144,7 @@ test(
 
     await page.keyboard.press('/')
     await page.keyboard.type('no such thing')
-    await page.getByText('No service is like that.').waitFor()
+    await page.getByText('No service matches.').waitFor()
     assert.deepEqual(complaints, [])
   },
 )
@@ -207,14 +207,14 @@ test('a service that is taken away while its page is open is gone from it, and c
   expectLoss()
   write({ kept })
   child.kill('SIGHUP')
-  await page.getByText('No service has this name, or it has it no longer.').waitFor()
+  await page.getByText('No service has this name. It may have been removed.').waitFor()
   write({ kept, brief: kept })
   child.kill('SIGHUP')
   await page.locator('#plot canvas').waitFor()
   await page.getByRole('button', { name: 'Copy: curl' }).waitFor()
   write({ kept })
   child.kill('SIGHUP')
-  await page.getByText('No service has this name, or it has it no longer.').waitFor()
+  await page.getByText('No service has this name. It may have been removed.').waitFor()
   await page.getByRole('link', { name: 'All services' }).click()
   await headline(page).getByText('The one service is up').waitFor()
 })

@@ -1,27 +1,30 @@
-// Keeps an open page up to date: it asks for the page anew, and puts in place what changed. Without it the page is a snapshot.
+// Keeps an open page up to date: requests the page again and replaces the parts that changed. Without this script the page is a snapshot.
 
-/** Where Porthole begins, as the browser sees it: this module lies in a folder of it. */
+/** The URL of Porthole's root as the browser sees it, the folder above the folder of this module. */
 const root = new URL('..', import.meta.url)
 const page = document.documentElement
 
-/** While nothing happens the page is asked for this often, in milliseconds: ages, latencies and new services. */
+/** The interval of refreshes without an event, in milliseconds. They bring ages, latencies and new services. */
 const idleMs = 5000
-/** Without an event stream, what happens shows only once the page is asked for again. */
+/** The interval of refreshes without an event stream, in milliseconds. It is shorter, because only a refresh shows a change then. */
 const unheardMs = 2000
-/** A tab that nobody sees still has a title and an icon. */
+/** The interval of refreshes of a hidden tab, in milliseconds. A hidden tab still shows a title and an icon. */
 const hiddenMs = 10_000
-/** So long a page is kept when Porthole is another version by now: while replicas are replaced, answers come from either. */
+/**
+ * A page younger than this many milliseconds is not reloaded for another version of Porthole. Otherwise the page would reload again and
+ * again during an update, because answers come from replicas of both versions.
+ */
 const keptMs = 60_000
-/** What happens within so many milliseconds is shown together. */
+/** Events within this many milliseconds lead to one refresh. */
 const gatherMs = 250
-/** An answer that is not there by then is not coming. */
+/** The deadline of a request, in milliseconds. */
 const patienceMs = 10_000
 /** A worker that does not answer within this many milliseconds is dead, and the page starts another. */
 const workerMs = 10_000
 /** A worker that fails to start is left alone for this many milliseconds. */
 const brokenMs = 60_000
 
-/** When the last answer came, in the browser's time; and how far the browser's time is ahead of Porthole's. */
+/** When the last answer came, by the browser's clock. `aheadMs` is how far the browser's clock is ahead of Porthole's. */
 let freshAt = Date.now()
 let aheadMs = Date.now() - Date.parse(page.dataset.now ?? '')
 let isLost = false
@@ -29,14 +32,14 @@ let isLost = false
 let timer
 /** @type {AbortController | null} */
 let asking = null
-/** Something happened since it was asked. */
+/** Whether an event came since the request under way began. */
 let again = false
 
-/* What is shown */
+/* Content */
 
 /**
- * Puts what a fresh page says in the place of what this one says, part by part. Whatever is not in a part stays: what is being
- * typed, and what is opened.
+ * Replaces the parts of this page with those of a fresh page. Elements outside of parts stay, such as a text that the reader is
+ * typing and a list that the reader opened.
  * @param {Document} fresh
  */
 function show(fresh) {
@@ -52,11 +55,11 @@ function show(fresh) {
     const after = parts(fresh)
     for (const [index, part] of parts(document).entries()) replace(part, /** @type {HTMLElement} */ (after[index]))
   } else {
-    // What there is on the page is another: a first group, the last service.
+    // The page has other parts than before, for example because it has its first group now, or lost its last service.
     const typing = document.activeElement
     const filters = document.getElementById('filters')
     main().replaceChildren(...(fresh.querySelector('main')?.childNodes ?? []))
-    // Somebody may be typing in there.
+    // The reader may be typing in the form.
     if (filters !== null) document.getElementById('filters')?.replaceWith(filters)
     if (typing instanceof HTMLElement && filters?.contains(typing)) typing.focus({ preventScroll: true })
   }
@@ -78,7 +81,7 @@ function show(fresh) {
   document.dispatchEvent(new Event('shown'))
 }
 
-/** What an element was made from, as it was written: by now it may have grown older. @type {WeakMap<Element, string>} */
+/** The HTML of an element as Porthole sent it. The element itself differs later, because its ages grow. @type {WeakMap<Element, string>} */
 const sources = new WeakMap()
 
 const main = () => /** @type {HTMLElement} */ (document.querySelector('main'))
@@ -97,7 +100,7 @@ function replace(part, fresh) {
 }
 
 /**
- * Items that stay keep their elements, so that nothing flickers and nothing loses its place.
+ * Updates a list. Items that stay keep their elements, so that nothing flickers and the focus stays.
  * @param {HTMLElement} list
  * @param {HTMLElement} fresh
  */
@@ -116,7 +119,7 @@ function replaceItems(list, fresh) {
   for (const gone of known.values()) gone.remove()
 }
 
-/** Where the focus is, as a selector: in which item of which list. */
+/** Returns a selector for the focused link in a list, from the keys of its list and its item; null where the focus is elsewhere. */
 function placeOfFocus() {
   const item = /** @type {HTMLElement | null | undefined} */ (document.activeElement?.closest('[data-key]'))
   const part = /** @type {HTMLElement | null | undefined} */ (item?.closest('[data-part]'))
@@ -124,9 +127,9 @@ function placeOfFocus() {
   return `[data-part="${part.dataset.part}"] > [data-key="${CSS.escape(item.dataset.key)}"] a`
 }
 
-/* How it is kept up to date */
+/* Refreshes */
 
-/** Asks for the page anew, by its address of now. What is being asked already is not waited for: it may be for another address. */
+/** Requests the page again, by its present address. Aborts a request that is under way, because that may be for another address. */
 async function refresh() {
   clearTimeout(timer)
   asking?.abort()
@@ -137,18 +140,18 @@ async function refresh() {
   try {
     const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(patienceMs)])
     const response = await fetch(href, { signal, headers: { accept: 'text/html' }, cache: 'no-store' })
-    // A service that is gone or not known yet is an answer as well; one of a proxy that cannot reach Porthole is no page of Porthole.
+    // Porthole answers 404 for a service that is gone and 503 for one that is not known yet. Either is a page to show.
     if (!response.ok && response.status !== 404 && response.status !== 503) throw new Error(`HTTP ${response.status}`)
     const fresh = new DOMParser().parseFromString(await response.text(), 'text/html')
     const { now, assets } = fresh.documentElement.dataset
     if (now === undefined) throw new Error('this is not a page of Porthole')
     if (mine.signal.aborted) return
-    // Porthole was replaced by another version, whose pages this module does not go with.
+    // Another version of Porthole answered, and this script does not fit its pages.
     if (assets !== page.dataset.assets && performance.now() > keptMs) return location.reload()
     freshAt = Date.now()
     aheadMs = freshAt - Date.parse(now)
     setLost(false)
-    // Without events the title is what tells that something changed.
+    // Without events, a changed title is the only sign of a change.
     if (!hasStream && fresh.title !== document.title.replace(lostTitle, '')) announce(fresh.title)
     show(fresh)
   } catch {
@@ -165,7 +168,7 @@ async function refresh() {
   }
 }
 
-/** Returns how long to wait before the page is asked for again, in milliseconds. */
+/** Returns how long to wait before the next refresh, in milliseconds. */
 function waitMs() {
   if (isLost) return unheardMs
   if (document.hidden) return hiddenMs
@@ -173,8 +176,8 @@ function waitMs() {
 }
 
 /**
- * Asks for the page anew because of what happened. What is being asked is waited for: else nothing would ever be shown where more
- * happens than there are answers.
+ * Refreshes the page because of an event. Waits for a request that is under way. Otherwise events that come faster than answers would
+ * abort every request, and the page would never change.
  */
 function catchUp() {
   if (asking === null) void refresh()
@@ -197,7 +200,7 @@ function setLost(lost) {
 
 /**
  * Holds one event stream for all windows of this browser; stream.js says why. Chrome on Android and older browsers have no shared
- * workers. A page without a worker hears nothing, and asks more often instead.
+ * workers. A page without a worker gets no events, and refreshes more often instead.
  * @type {SharedWorker | null}
  */
 let worker = null
@@ -205,12 +208,12 @@ let worker = null
 let isSubscribed = false
 /** Whether the worker says that the stream is open. */
 let hasStream = false
-/** Since when the worker owes an answer, by `performance.now()`. @type {number | null} */
+/** When the first unanswered message was sent to the worker, by `performance.now()`. @type {number | null} */
 let unansweredSince = null
 /** When a worker last failed to start, by `performance.now()`. @type {number | null} */
 let brokenAt = null
 
-/** Asks the worker for events. A page does so after each answer, so that the worker knows that it is there. A hidden page asks for none. */
+/** Asks the worker for events. A page asks after each answer, so that the worker knows that the page is alive. A hidden page asks for none. */
 function subscribe(isHidden = document.hidden) {
   // A page without details gets no events.
   const query = isHidden ? null : (page.dataset.events ?? null)
@@ -260,7 +263,7 @@ function dropWorker() {
 function receiveMessage(message) {
   if (message.type === 'state') {
     unansweredSince = null
-    // What happened before the stream opened is not in it. Where it broke, Porthole may be gone.
+    // The stream has no events from before it opened. If it broke, Porthole may be gone.
     if (message.isOpen !== hasStream) refreshIn(0)
     hasStream = message.isOpen
   } else if (message.type === 'transition') {
@@ -271,7 +274,7 @@ function receiveMessage(message) {
   }
 }
 
-/** What happened and was not told yet. @type {string[]} */
+/** Sentences that are not announced yet. @type {string[]} */
 const news = []
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let gathering
@@ -289,7 +292,7 @@ function happened(told) {
 }
 
 /**
- * Says something to those who hear the page.
+ * Announces a text to screen readers.
  * @param {string} text
  */
 function announce(text) {
@@ -314,7 +317,7 @@ function formatAge(ms) {
   return `${Math.floor(ms / unitMs)} ${unit}`
 }
 
-/** Lets what is on the page grow older, and says how old it is. */
+/** Updates the ages on the page and the state of the connection. */
 function tell() {
   const now = Date.now() - aheadMs
   for (const time of document.querySelectorAll('time[data-age]')) {
@@ -332,7 +335,7 @@ function tell() {
   if (lost !== null) {
     lost.hidden = !isLost
     if (isLost)
-      lost.textContent = `The connection is lost: this is how it stood ${formatAge(Date.now() - freshAt)} ago. Trying again…`
+      lost.textContent = `The connection is lost. This page is ${formatAge(Date.now() - freshAt)} old. Trying again…`
   }
   if (isLost) document.title = document.title.replace(lostTitle, 'Connection lost · ')
 }
@@ -341,7 +344,7 @@ function tell() {
 
 const search = () => /** @type {HTMLInputElement | null} */ (document.querySelector('input[type=search]'))
 
-/** What is asked: what stands in the form, and the groups in the address, which are chosen by links. */
+/** Returns the query: the values of the form, and the groups in the address, which the reader chooses by links. */
 function asked() {
   const wanted = new URLSearchParams()
   const form = document.getElementById('filters')
@@ -353,7 +356,7 @@ function asked() {
 }
 
 /**
- * Writes it into the address, and shows what comes of it.
+ * Writes a query into the address, and refreshes the page.
  * @param {URLSearchParams} wanted
  */
 function ask(wanted) {
@@ -373,7 +376,7 @@ document.addEventListener('click', (event) => {
   const link = target instanceof Element ? target.closest('a[data-filter], a[data-more]') : null
   if (!(link instanceof HTMLAnchorElement) || metaKey || ctrlKey || shiftKey || button !== 0) return
   event.preventDefault()
-  // Where the link leads was written before what was typed since.
+  // The link's own address lacks text that was typed since, so the query is taken from the form.
   const wanted = asked()
   const group = /** @type {HTMLElement | null} */ (link.closest('[data-key]'))?.dataset.key
   if ('more' in link.dataset) wanted.set('show', new URL(link.href).searchParams.get('show') ?? '')
@@ -382,7 +385,7 @@ document.addEventListener('click', (event) => {
   ask(wanted)
 })
 
-/** The services on the page, as what the arrows go through. */
+/** Returns the links of the services, which the arrow keys move through. */
 const links = () => /** @type {HTMLElement[]} */ ([...document.querySelectorAll('.services .name a')])
 
 document.addEventListener('keydown', (event) => {
@@ -403,7 +406,7 @@ document.addEventListener('keydown', (event) => {
 })
 
 /**
- * Goes to the next service or the one before, from the search as well.
+ * Moves the focus to the next or the previous service, also from the search field.
  * @param {1 | -1} by
  * @param {KeyboardEvent} event
  */
@@ -419,9 +422,9 @@ function move(by, event) {
   to.focus()
 }
 
-/* What can be copied */
+/* Snippets */
 
-/** Gives what can be copied a button, and draws the chart: on this page, and on what is put in its place. */
+/** Adds a button to each snippet, and draws the chart. Called again for elements that a refresh added. */
 async function equip() {
   for (const box of document.querySelectorAll('.copy:not(:has(button))')) addButton(box)
   const plot = document.querySelector('#plot:not([data-drawn])')
@@ -431,7 +434,7 @@ async function equip() {
     const { drawPlot } = await import(new URL(`plot.js${new URL(import.meta.url).search}`, import.meta.url).href)
     await drawPlot(plot)
   } catch {
-    // It could not be loaded: the next time that something is shown it is tried again.
+    // The script could not be loaded. The next refresh tries again.
     delete plot.dataset.drawn
   }
 }
@@ -451,7 +454,8 @@ function addButton(box) {
     }, 2000)
   })
   box.append(button)
-  // Porthole may not know where its proxy is; the browser does. A name is left alone: it may be called like an address.
+  // Porthole may not know the address of its proxy, but the browser does. Only the first match is replaced, because the name of a
+  // service may contain the address too.
   const { origin } = /** @type {HTMLElement} */ (box).dataset
   const line = code.textContent ?? ''
   const [before = '', after = ''] = line.split(`'${origin}`, 2)
@@ -460,7 +464,7 @@ function addButton(box) {
 }
 
 /**
- * Over plain http browsers keep the clipboard to themselves, but for what is selected.
+ * Copies a snippet. Over plain http there is no `navigator.clipboard`, so the text is selected and copied by a command.
  * @param {HTMLElement} code
  */
 async function copy(code) {
@@ -469,7 +473,7 @@ async function copy(code) {
   document.execCommand('copy')
 }
 
-/* Beginning */
+/* Start */
 
 page.classList.add('alive')
 document.addEventListener('shown', equip)

@@ -10,7 +10,7 @@ const beside = (name) => new URL(`${name}${version}`, import.meta.url).href
 const heightPx = 220
 
 /**
- * Draws the chart, and draws it anew when what it shows has changed.
+ * Draws the chart, and redraws it when the checks, the colours or the width change.
  * @param {HTMLElement} place
  */
 export async function drawPlot(place) {
@@ -25,7 +25,7 @@ export async function drawPlot(place) {
   const isDark = matchMedia('(prefers-color-scheme: dark)')
 
   function draw() {
-    // The page is another one by now.
+    // A refresh removed this element from the page.
     if (!place.isConnected) return document.removeEventListener('shown', draw)
     const written =
       /** @type {HTMLElement | null} */ (document.querySelector('[data-part="checks"]'))?.dataset.checks ?? '[]'
@@ -55,12 +55,12 @@ export async function drawPlot(place) {
   new ResizeObserver(draw).observe(place)
 }
 
-/** What is drawn beside the lines. @type {Checks[]} */
+/** The checks whose marks are drawn beside the lines. @type {Checks[]} */
 let marks = []
 
 /** @param {string} name */
 const colour = (name) => {
-  // A canvas knows no light-dark(): an element is asked what it comes to.
+  // A canvas does not understand light-dark(), so an element computes the colour.
   const probe = document.createElement('i')
   document.body.append(probe)
   probe.style.color = `var(--${name})`
@@ -117,8 +117,8 @@ function optionsOf(checks, width, UPlot) {
 }
 
 /**
- * Failures as crosses on the ground, what says nothing of the target as rings, second SYNs as triangles at the top: each has a shape
- * as well as a colour.
+ * Draws failed checks as crosses at the bottom, checks with the verdict unknown as rings, and second SYNs as triangles at the top. Each
+ * mark has its own shape, because colour alone would not be enough.
  * @param {any} plot
  * @param {number} ratio
  */

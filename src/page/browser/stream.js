@@ -1,9 +1,9 @@
 // Holds one event stream for all windows of a browser, as a shared worker. Over HTTP/1.1 a browser opens at most six connections
-// to an origin. A stream for each window would take them all: pages would find none, and say that the connection is lost.
+// to an origin. A stream for each window would take all of them, and requests of pages would fail.
 
-/** Where events come from: this script lies in a folder of Porthole's. Windows under another path have a worker of their own. */
+/** The URL of the event stream, relative to the folder of this script. Windows under another path have a worker of their own. */
 const address = new URL('../v1/events', location.href)
-/** A stream that was refused is asked for again after this many milliseconds at the earliest. */
+/** The worker opens a refused stream again after this many milliseconds at the earliest. */
 const refusedMs = 5000
 /** Windows speak every few seconds. A window that was silent for this many milliseconds has crashed. */
 const silentMs = 60_000
@@ -19,7 +19,7 @@ let source = null
 let openedAt = 0
 let sweptAt = Date.now()
 
-/** Opens the stream, and closes the one before. After a lost connection the browser opens it again, with `Last-Event-ID`. */
+/** Closes the present stream, and opens another. After a lost connection the browser reopens a stream itself, with `Last-Event-ID`. */
 function openStream() {
   source?.close()
   source = new EventSource(address)
@@ -32,14 +32,14 @@ function openStream() {
   })
 }
 
-/** Opens the stream where a window listens, and closes it where none does. */
+/** Opens the stream if a window listens, and closes it if none does. */
 function updateStream() {
   if (windows.size === 0) {
     source?.close()
     source = null
     return
   }
-  // Where the server or a proxy refused it, the browser does not try again.
+  // The browser does not retry a stream that the server or a proxy refused.
   const isRefused = source?.readyState === EventSource.CLOSED && Date.now() - openedAt >= refusedMs
   if (source === null || isRefused) openStream()
 }
@@ -58,8 +58,8 @@ function sendToWindows(message, service) {
 }
 
 /**
- * Takes the message of a window: the query of `/v1/events` for its services, or null where the window is hidden or about to close.
- * Answers a window that listens, so that it knows that this worker is alive.
+ * Receives the message of a window: the query of `/v1/events` for its services, or null where the window is hidden or about to close.
+ * Answers a window that listens, so that the window knows that this worker is alive.
  * @param {MessagePort} port
  * @param {string | null} query
  */
