@@ -79,7 +79,7 @@ test('adding a target that is silent answers 200 until its first check ended, an
   })
   const { status, targetsUp, targetsTotal, targets } = pending.body
   assert.deepEqual([pending.code, status, targetsUp, targetsTotal], [200, 'up', 1, 2])
-  assert.equal(targets[1].message, 'added, and not checked yet: it counts once it was')
+  assert.equal(targets[1].message, 'added, not checked yet: it counts after its first check')
   const up = await metric('porthole_service_up')
   assert.deepEqual(Object.values(up), [1])
   await checked('pg', 2)

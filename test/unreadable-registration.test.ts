@@ -34,7 +34,7 @@ const stores: Record<string, { skip: string | false; config: (t: TestContext) =>
       db.close()
       return { data }
     },
-    cause: /it is no JSON/,
+    cause: /it is not JSON/,
   },
   Redis: {
     skip: noRedis,

@@ -1,15 +1,15 @@
 /**
- * A time when Porthole was not running, or was stopped for longer than its checks are trusted. Instants in milliseconds; in a store,
+ * A gap: a time when Porthole was not running, or was stopped for longer than a status is trusted. Instants in milliseconds; in a store,
  * milliseconds since the epoch.
  */
 export type Absence = { readonly from: number; readonly to: number }
 
-/** How many absences a process remembers at most. */
+/** How many gaps a process remembers. */
 const mostAbsences = 1000
 
 /**
- * Adds an absence to those before it, the oldest first. Where there are more than 1000, the two that are closest together become one:
- * of the short time between them nothing is known then, which is better than to forget an absence.
+ * Returns the gaps with one more, the oldest first. Beyond 1000 gaps the two that are closest together become one. The short time between
+ * these two then counts as unknown, which is better than forgetting a whole gap.
  */
 export function addAbsence(absences: readonly Absence[], added: Absence): readonly Absence[] {
   const all = [...absences.filter(({ from }) => from !== added.from), added].sort((a, b) => a.from - b.from)

@@ -2,19 +2,19 @@ import { isIP } from 'node:net'
 import type { Service } from './service.ts'
 import { resolvedTarget, type Target, targetKey } from './target.ts'
 
-/** The literal IPs that names stand for, by the configured target's name. A name that is missing here, or has none, stands for itself. */
+/** The literal IPs of host names, by the name of the configured target. A target that is missing here, or has no IPs, is checked by its name. */
 export type Addresses = ReadonlyMap<string, readonly string[]>
 
 export const noAddresses: Addresses = new Map()
 
-/** The targets of a service whose host is a name that stands for all of its addresses. */
+/** Returns the targets of which every resolved address is checked: those with a host name, where `resolve` is `all`. */
 export function namesOf({ targets, resolve }: Service): readonly Target[] {
   return resolve === 'all' ? targets.filter(({ address }) => address === null) : []
 }
 
 /**
- * The targets that are checked for a service: the configured ones, each name replaced by its addresses once they are known.
- * An address is there once: as configured, else with the first name that stands for it.
+ * Returns the targets that Porthole checks for a service. With `resolve: all` the known addresses of a name replace the name.
+ * Each address appears once: as configured, otherwise with the first name that has it.
  */
 export function membersOf({ targets, resolve }: Service, addresses: Addresses): readonly Target[] {
   if (resolve === 'first') return targets
@@ -35,12 +35,12 @@ export function membersOf({ targets, resolve }: Service, addresses: Addresses): 
 
 const numerically = new Intl.Collator('en', { numeric: true })
 
-/** IPs once each and in an order that does not depend on the resolver's: IPv4 first, numbers by their value. */
+/** Returns each IP once, IPv4 first and then by numeric value, so that the order does not depend on the resolver. */
 export function sortIps(ips: readonly string[]): readonly string[] {
   return [...new Set(ips)].sort((a, b) => isIP(a) - isIP(b) || numerically.compare(a, b))
 }
 
-/** The first `most` addresses, in the order of the names, and how many are left out. A name of which none is taken stands for itself. */
+/** Returns the first `most` addresses, in the order of the names, and how many are left out. A name that gets no address is checked by its name. */
 export function boundAddresses(addresses: Addresses, most: number): { taken: Addresses; leftOut: number } {
   let room = most
   let leftOut = 0

@@ -2,12 +2,15 @@ import { formatDuration } from './duration.ts'
 import type { Outcome } from './outcome.ts'
 import type { Policy } from './policy.ts'
 
-/** Linux sends a lost SYN again after 1 s (the initial retransmission timeout of RFC 6298 §2), and the answer needs its time. Milliseconds. */
+/**
+ * The shortest timeout that leaves room for one lost SYN, in milliseconds. Linux sends a lost SYN again after 1 s (the initial retransmission
+ * timeout of RFC 6298 §2), and the answer takes some time too.
+ */
 export const oneLostSynMs = 1100
-/** How long a lost SYN or a slow look-up is worth telling of. */
+/** How long advice mentions a lost SYN or a slow look-up, in milliseconds. */
 const recentMs = 10 * 60_000
 
-/** Incidents that advice is about. Instants in milliseconds; null for one that never happened. */
+/** The incidents that advice mentions. Instants in milliseconds; null for an incident that never happened. */
 export type Incidents = {
   /** When a handshake last needed a second SYN. */
   readonly lossAt: number | null
@@ -15,7 +18,6 @@ export type Incidents = {
   readonly slowLookupAt: number | null
 }
 
-/** No incident at all. */
 export const noIncidents: Incidents = { lossAt: null, slowLookupAt: null }
 
 /** Returns whether a look-up took more than half of the timeout. */
@@ -24,8 +26,8 @@ export function isSlowLookUp(lookupMs: number, { timeoutMs }: Policy): boolean {
 }
 
 /**
- * Returns what to look at before it becomes an outage, or null: a peer that resets what it accepted, a SYN proxy, a path that loses packets, a
- * resolver that is slow, a timeout that one lost packet would exceed.
+ * Returns one sentence about a problem that may become an outage; null when there is none. The problems are: a peer that resets what it
+ * accepted, a SYN proxy, lost packets, a slow resolver, and a timeout that one lost packet would exceed.
  */
 export function advise(
   { timeoutMs }: Policy,
@@ -49,12 +51,12 @@ export function advise(
   return `a timeout of ${formatDuration(timeoutMs)} leaves no room for one lost packet, which Linux sends again after 1s`
 }
 
-/** Whether a handshake was completed, and the peer reset the connection before the check ended it. */
+/** Returns whether the handshake completed and the peer reset the connection before the check ended it. */
 export function isResetAtOnce({ reason, code }: Outcome): boolean {
   return reason === 'connected' && code !== null
 }
 
-/** Until when advice reads as it does now, if nothing happens. */
+/** Returns the instant at which the advice changes by itself; infinity when it does not. */
 export function advisesSameUntil({ lossAt, slowLookupAt }: Incidents, now: number): number {
   const recent = [lossAt, slowLookupAt].filter((instant) => isRecent(instant, now))
   return Math.min(...recent.map((instant) => instant + recentMs), Number.POSITIVE_INFINITY)

@@ -1,7 +1,7 @@
 import { afterLoss, formatSpan, nameIcmp } from './diagnosis.ts'
 import { type Outcome, verdictOf } from './outcome.ts'
 
-/** A dial of one of several addresses of a name: `startedAt` is when this dial began, `address` the literal address. */
+/** The dial of one of several addresses of a name. `startedAt` is when this dial began, `address` is the literal address. */
 export type Attempt = Outcome & { readonly address: string }
 
 /** Errors of connect(2) that mean this machine has no address or route of that family. */
@@ -13,9 +13,9 @@ const withoutRoute: ReadonlySet<string | null> = new Set([
 ])
 
 /**
- * Returns what a check found that dialled several addresses of a name, none of which connected. One that could not be judged makes
- * the check unknown, because a client may connect to it. Otherwise the first attempt gives the reason. A family that this
- * machine has no route for does not count beside the other family, because no client on it would notice.
+ * Returns the outcome of a check that dialled several addresses of a name, none of which connected. If Porthole could not judge one of them,
+ * the check is unknown, because a client may connect to that address. Otherwise the first attempt gives the reason. An address family without
+ * a route from this machine does not count beside the other family, because no client on this machine would use it.
  * `startedAt` is when the check began.
  */
 export function outcomeOfAttempts(attempts: readonly [Attempt, ...Attempt[]], startedAt: number): Outcome {
@@ -38,7 +38,7 @@ function isIPv6(address: string): boolean {
   return address.startsWith('[')
 }
 
-/** Says what came of an attempt: `127.0.0.1:5432: no answer in 2.0 s`. */
+/** Describes the result of an attempt: `127.0.0.1:5432: no answer in 2.0 s`. */
 export function tellAttempt(attempt: Attempt): string {
   return `${attempt.address}: ${phraseOf(attempt)}`
 }
@@ -63,7 +63,7 @@ function phraseOf(attempt: Attempt): string {
       if (answer === 'no-neighbour') return 'no neighbour has this address'
       return `cannot be reached${evidence}`
     case 'reset':
-      return `accepted the connection and broke it off${code}`
+      return `accepted the connection, then closed it${code}`
     case 'denied':
       return `was not dialled${code}`
     case 'local':

@@ -5,8 +5,8 @@ import { formatAddress, hostOf, type Target } from './target.ts'
 import { isLinkLocal, needsInterface, zoneOf } from './zone.ts'
 
 /**
- * One sentence for people: what happened to a check, and what that usually means. It claims no more than the evidence shows:
- * without ICMP messages a firewall that refuses looks like a host that does.
+ * Returns one sentence for people: the result of a check and its usual cause. The sentence claims no more than the evidence shows.
+ * Without ICMP messages, for example, a firewall that refuses looks like a host that refuses.
  */
 export function diagnose(outcome: Outcome, target: Target): string {
   const sentence = diagnoseAddress(outcome, target)
@@ -29,13 +29,13 @@ function diagnoseAddress(outcome: Outcome, target: Target): string {
         ? `a firewall rejects ${where}${code}`
         : `a firewall at ${outcome.icmp.from ?? 'an unknown address'} rejects ${where} (${nameIcmp(outcome.icmp)})`
     case 'timeout':
-      return `no answer from ${where}${toSyns(outcome)} in ${spent}: a firewall drops the packets, nobody has this address, ${outcome.answer === null ? 'the gateway is silent, ' : ''}or the listener's queue is full`
+      return `no answer from ${where}${toSyns(outcome)} in ${spent}: a firewall drops the packets, no host has this address, ${outcome.answer === null ? 'the gateway is silent, ' : ''}or the listener's queue is full`
     case 'unreachable':
       return unreachable(outcome, where)
     case 'reset':
-      return `${where} accepted the connection and broke it off${code}`
+      return `${where} accepted the connection, then closed it${code}`
     case 'mismatch':
-      return `${where} answered something else than expected`
+      return `${where} gave an unexpected answer`
     case 'tls':
       return `the TLS handshake with ${where} failed${code}`
     case 'dns':
@@ -43,7 +43,7 @@ function diagnoseAddress(outcome: Outcome, target: Target): string {
     case 'denied':
       return `${where} was not dialled: ${whyDenied(outcome.code ?? '')}`
     case 'expired':
-      // A registration's, which has a sentence of its own.
+      // No check ends like this. A report of an expired registration uses `explainExpiry`.
       return 'its registration has expired'
     case 'other':
       return `another replica, of a newer version, found "${outcome.code ?? ''}", which this version of Porthole does not know`
@@ -54,7 +54,7 @@ function diagnoseAddress(outcome: Outcome, target: Target): string {
   }
 }
 
-/** Says how many SYNs were lost before the handshake, with a comma before it; an empty text when none was. */
+/** Returns how many SYNs were lost before the handshake, as the end of a sentence: `, after 1 lost SYN`. Empty when none was lost. */
 export function afterLoss({ synRetransmits }: Outcome): string {
   if (synRetransmits === null || synRetransmits === 0) return ''
   return `, after ${synRetransmits} lost ${synRetransmits === 1 ? 'SYN' : 'SYNs'}`
@@ -68,16 +68,16 @@ function toSyns({ synRetransmits }: Outcome): string {
 function unreachable({ answer, icmp, code, address }: Outcome, where: string): string {
   const protocol = neighbourProtocol(hostOf(address ?? ''))
   if (answer === 'no-neighbour') {
-    return `${where} does not answer on its own network (no ${protocol} reply): the host is off, or nobody has this address`
+    return `${where} does not answer on its own network (no ${protocol} reply): the host is off, or no host has this address`
   }
   if (answer === 'no-next-hop') {
-    return `${where}, or the gateway on the way to it, does not answer (no ${protocol} reply): the host is off, nobody has this address, or the gateway is silent`
+    return `${where}, or the gateway on the way to it, does not answer (no ${protocol} reply): the host is off, no host has this address, or the gateway is silent`
   }
   if (icmp !== null) return `${where} cannot be reached: ${icmp.from ?? 'a router'} says so (${nameIcmp(icmp)})`
   return `${where} cannot be reached${code === null ? '' : ` (${code})`}: ${obstacle(code)}`
 }
 
-/** How the link address of an IP is found: an IPv4-mapped address is dialled as IPv4. */
+/** Returns the protocol that finds the link address of an IP. Linux dials an IPv4-mapped address as IPv4. */
 function neighbourProtocol(ip: string): string {
   return ip.includes(':') && !/^::ffff:/i.test(ip) ? 'neighbour discovery' : 'ARP'
 }
@@ -91,7 +91,7 @@ function silentGateway({ address, code }: Outcome, { host }: Target): string {
 function obstacle(code: string | null): string {
   switch (code) {
     case 'EHOSTUNREACH':
-      return 'the host is off or nobody has this address, the gateway is silent, or a router or firewall on the way turns the packets back'
+      return 'the host is off or no host has this address, the gateway is silent, or a router or firewall on the way turns the packets back'
     case 'ENETUNREACH':
       return 'a router on the way has no route to it'
     case 'EACCES':
@@ -101,7 +101,7 @@ function obstacle(code: string | null): string {
   }
 }
 
-/** The names that RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1 and RFC 4443 §3.1 give to what a dial meets. */
+/** The ICMP messages that a dial can get, by the names of RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1 and RFC 4443 §3.1. */
 const icmpNames: Record<string, string> = {
   '4/3/0': 'network unreachable',
   '4/3/1': 'host unreachable',
@@ -129,7 +129,7 @@ export function nameIcmp({ version, type, code }: IcmpError): string {
 function ownFault({ address, code, icmp }: Outcome, target: Target, spent: string): string {
   if (address === null) {
     if (code === 'EQUEUED') {
-      return `no resolver was asked for the name ${target.host} in time: slow look-ups of other names went first`
+      return `the look-up of ${target.host} waited too long behind slow look-ups of other names`
     }
     return code === null
       ? `no resolver answered for the name ${target.host} in ${spent}`
@@ -156,9 +156,9 @@ function ownFault({ address, code, icmp }: Outcome, target: Target, spent: strin
     case 'EACCES':
       return `this machine's own rules forbid dialling ${address}`
     case 'EWORKERDIED':
-      return 'the prober died and was started anew'
+      return 'the prober died and was restarted'
     case 'EINVAL':
-      return zoneFault(address) ?? `this machine drops what is sent to ${address}`
+      return zoneFault(address) ?? `this machine drops packets to ${address}`
     case 'ENODEV':
       return isLinkLocal(hostOf(address)) ? `${zoneFault(address)}, or it is down` : dialFailed(address)
     default:
@@ -170,7 +170,7 @@ function dialFailed(address: string): string {
   return `dialling ${address} failed on this machine`
 }
 
-/** What is wrong with the zone of a link-local address; null for any other address. */
+/** Returns the error in the zone of a link-local address as a phrase; null for any other address. */
 function zoneFault(address: string): string | null {
   const ip = hostOf(address)
   if (!isLinkLocal(ip)) return null
@@ -178,7 +178,7 @@ function zoneFault(address: string): string | null {
   return zone === null ? needsInterface(address) : `this machine has no interface ${zone}`
 }
 
-/** A time span for people: `0.21 ms`, `12 ms`, `2.0 s`. */
+/** Writes a time span for people: `0.21 ms`, `12 ms`, `2.0 s`. */
 export function formatSpan(ms: number): string {
   if (ms < 9.995) return `${ms.toFixed(2)} ms`
   if (ms < 999.5) return `${Math.round(ms)} ms`

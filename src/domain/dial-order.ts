@@ -1,13 +1,13 @@
 import { isIP } from 'node:net'
 
-/** How many addresses of one name a check dials at most. */
+/** The most addresses of one name that a check dials. */
 export const mostAddresses = 4
 
 /**
- * The addresses of a name in the order a check dials them, each once. The system's order counts (RFC 6724), with the two families
- * taking turns from the family of the first address on (RFC 8305 §4). The list ends with the first address that is denied: it is
- * not dialled, and no other takes its place, so that the rules do not change which addresses are checked. `preferred` goes first
- * if it comes before that.
+ * Returns the addresses of a name in the order in which a check dials them, each once, at most four. The order is that of the system
+ * (RFC 6724), except that the two families alternate, beginning with the family of the first address (RFC 8305 §4). The list ends with the
+ * first address that `isDenied` denies. The check does not dial that address, and no later address replaces it: otherwise the dial rules would
+ * change which addresses are checked. `preferred` goes first if it comes before the denied address.
  */
 export function orderDials(
   addresses: readonly string[],

@@ -15,7 +15,7 @@ const whether = (what: string) =>
     error: (issue) => `${quote(issue.input)} is neither true nor false: write true to let ${what} addresses be dialled`,
   })
 
-/** What may be dialled for services that are registered over HTTP, as written. */
+/** The `dial` settings as written: the addresses that Porthole may dial for services that are registered over HTTP. */
 export const DialSettings = z.strictObject(
   {
     allow: Ranges.optional(),
@@ -27,34 +27,34 @@ export const DialSettings = z.strictObject(
     error: (issue) =>
       issue.code === 'unrecognized_keys'
         ? undefined
-        : `${quote(issue.input)} does not say what may be dialled: write { deny: [10.0.0.0/8] }`,
+        : `${quote(issue.input)} is not a set of dial rules: write { deny: [10.0.0.0/8] }`,
   },
 )
 export type DialSettings = z.infer<typeof DialSettings>
 
-/** Which literal addresses may be dialled. */
+/** The rules that say which literal addresses Porthole may dial. */
 export type DialRules = {
-  /** The rule that denies an IP, as outcomes name it; null when it may be dialled. */
+  /** Returns the rule that denies an IP, by its name in outcomes; null when Porthole may dial the IP. */
   denial(ip: string): string | null
 }
 
 const notAllowed = 'not in dial.allow'
 const notAnIp = 'not an IP address'
-/** How many verdicts are remembered: to find one anew takes a microsecond or two. */
+/** How many decisions are cached. The cache is then cleared, because computing a decision takes only a microsecond or two. */
 const mostRemembered = 65_536
 
 /**
- * The first of these that fits decides on an address:
+ * Creates the dial rules. The first of these that applies decides about an address:
  *
- * 1. It is in `deny`: denied.
- * 2. There is an `allow`, and it is not in there: denied. An empty list allows nothing.
- * 3. It is special: denied, unless a range of `allow` lies wholly within the special one. So `0.0.0.0/0` opens no
- *    special range, and `169.254.0.0/16` the link-local one without the addresses of cloud metadata, which are to be
- *    listed one by one. Loopback is special unless `loopback` is true, private only if `private` is false.
- * 4. It may be dialled.
+ * 1. `deny` contains it: denied.
+ * 2. There is an `allow` list that does not contain it: denied. An empty list allows nothing.
+ * 3. A special range contains it: denied, unless `allow` has a range that lies wholly within the special range. So `0.0.0.0/0` opens no
+ *    special range. `169.254.0.0/16` opens the link-local range, but not the addresses of cloud metadata, which have to be listed one by
+ *    one. Loopback is special unless `loopback` is true. Private is special only if `private` is false.
+ * 4. Otherwise allowed.
  *
- * An IPv4-mapped address is the IPv4 address. One that carries an IPv4 address in another way may be dialled only if
- * both may. What is no IP is denied.
+ * An IPv4-mapped address counts as the IPv4 address. An address that carries an IPv4 address in another way is allowed only if both are
+ * allowed. Text that is not an IP is denied.
  */
 export function createDialRules({
   allow,
@@ -98,12 +98,12 @@ export function createDialRules({
   }
 }
 
-/** Why a rule keeps an address from being dialled, and what would change that, as the end of a sentence about it. */
+/** Returns why a rule denies an address and how to allow it, as the end of a sentence about that address. */
 export function whyDenied(rule: string): string {
   if (rule === notAllowed) {
     return 'dial.allow does not list it, and nothing else may be dialled for services registered over HTTP: add it there'
   }
-  if (rule === notAnIp) return 'it is no literal IP address'
+  if (rule === notAnIp) return 'it is not a literal IP address'
   const kind = kindOfAddress(rule)
   if (kind === undefined)
     return `${rule} forbids it for services registered over HTTP: take that out, or write a smaller range`

@@ -2,15 +2,15 @@ import type { Health } from './health.ts'
 import { type Reason, verdictOf } from './outcome.ts'
 import type { Policy } from './policy.ts'
 
-/** Why a target that reads like this is not up; null when it is, or nothing says why. */
+/** Returns why a target with this effective status is not up; null when it is up, or when no reason is known. */
 export function reasonNotUp(health: Health, policy: Policy, status: Health['status']): Reason | null {
   if (status === 'up' || health.lastOutcome === null) return null
   const { reason } = health.lastOutcome
   const isStale = status !== health.status
-  // While it rises, the last outcome is good, and what it was down for still holds.
+  // During a rise the last outcome is good, so the reason is that of the last failure.
   if (!isStale) return verdictOf(reason) === 'up' ? health.downReason : reason
-  // That nobody asked is nobody's fault.
+  // On demand a status goes stale because no client asks, which is not a fault.
   if (policy.intervalMs === null) return null
-  // What kept the checks from confirming anything; where they did, the schedule was not kept, and that is our own fault.
+  // Either the checks could not judge the target, or the schedule is late. A late schedule is our own fault.
   return verdictOf(reason) === 'unknown' ? reason : 'local'
 }

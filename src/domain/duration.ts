@@ -4,14 +4,14 @@ import { quote } from './quote.ts'
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 const pattern = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/
 
-/** Reads `500ms`, `10s`, `1.5m`, `2h` or `30d` into milliseconds, to the nearest whole one; null when it is none of these. */
+/** Parses `500ms`, `10s`, `1.5m`, `2h` or `30d`. Returns whole milliseconds, rounded; null for any other text. */
 export function parseDuration(text: string): number | null {
   const match = pattern.exec(text)
   if (match === null) return null
   return Math.round(Number(match[1]) * unitMs[match[2] as keyof typeof unitMs])
 }
 
-/** Writes milliseconds the shortest way `parseDuration` reads back: 90000 is `90s`, 60000 is `1m`. */
+/** Writes milliseconds in the largest unit that needs no fraction, for `parseDuration` to read: 90000 is `90s`, 60000 is `1m`. */
 export function formatDuration(ms: number): string {
   for (const unit of ['d', 'h', 'm', 's'] as const) {
     if (ms >= unitMs[unit] && ms % unitMs[unit] === 0) return `${ms / unitMs[unit]}${unit}`
@@ -19,7 +19,7 @@ export function formatDuration(ms: number): string {
   return `${ms}ms`
 }
 
-/** A number with the first two units that keep it between two bounds, the likelier first: `30s, or 30ms`. Empty when none does. */
+/** Returns a number with the two likeliest units that keep it between two bounds: `30s, or 30ms`. Empty when no unit does. */
 function withUnit(number: string, minMs: number, maxMs: number): string {
   const fitting = ['s', 'ms', 'm', 'd', 'h'].filter((unit) => {
     const ms = parseDuration(number + unit)
@@ -31,7 +31,7 @@ function withUnit(number: string, minMs: number, maxMs: number): string {
     .join(', or ')
 }
 
-/** A duration as people write it, between two bounds in milliseconds; parsed to milliseconds. */
+/** Builds a schema that parses a duration as people write it, from `minMs` to `maxMs`, to milliseconds. */
 export function Duration(minMs: number, maxMs: number) {
   const range = `${formatDuration(minMs)} to ${formatDuration(maxMs)}`
   return z
@@ -55,7 +55,7 @@ export function Duration(minMs: number, maxMs: number) {
       return ms
     })
     .meta({
-      // A bare number is read only to say that it has no unit.
+      // The schema accepts a bare number only to report that its unit is missing, so the document leaves numbers out.
       override: ({ jsonSchema }) => {
         delete jsonSchema.anyOf
         Object.assign(jsonSchema, {

@@ -5,7 +5,7 @@ import { isPending } from './pending.ts'
 import type { Policy } from './policy.ts'
 import type { Target } from './target.ts'
 
-/** One sentence for people on why a target reads as it does now. */
+/** Returns one sentence for people that explains the effective status of a target at `now`. */
 export function explain(
   health: Health,
   policy: Policy,
@@ -18,11 +18,11 @@ export function explain(
   if (health.lastOutcome === null) {
     if (policy.intervalMs === null) return 'only checked when asked, and not asked yet'
     return isPending(health, policy, now, pauses)
-      ? 'added, and not checked yet: it counts once it was'
+      ? 'added, not checked yet: it counts after its first check'
       : 'not checked yet'
   }
   const sentence = diagnose(health.lastOutcome, target)
   const isStale = health.confirmedAt !== null && statusAt(health, policy, now, pauses).status !== health.status
   if (!isStale) return sentence
-  return `${health.status} when last confirmed ${formatSpan(now - (health.confirmedAt ?? now))} ago, which is too long to believe; last check: ${sentence}`
+  return `${health.status} when last confirmed ${formatSpan(now - (health.confirmedAt ?? now))} ago, which is too long ago; last check: ${sentence}`
 }

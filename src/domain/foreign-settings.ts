@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Settings as a replica, or an earlier process, of another version of Porthole wrote them. */
+/** Settings that another version of Porthole wrote: a replica, or an earlier process. */
 export type ForeignSettings<Settings> = {
   readonly settings: Settings
   /** The names of settings that this version cannot read, and without which its checks would be wrong. */
@@ -9,15 +9,15 @@ export type ForeignSettings<Settings> = {
   readonly ignored: readonly string[]
 }
 
-/** A word of a newer version that this version does not know, and an example of where it was found. */
+/** A word of a newer version that this version does not know, with one place where it occurs. */
 export type ForeignWord = {
-  /** A setting that this version can do without, one that it cannot, a reason of a check, or a kind of entry in the stream. */
+  /** A setting that this version can do without, a setting that it cannot do without, a reason of a check, or a kind of entry in the stream. */
   readonly kind: 'ignored setting' | 'unread setting' | 'reason' | 'entry'
   readonly word: string
   readonly where: string
 }
 
-/** Returns a word for each setting that this version does not know. */
+/** Returns one word for each setting that this version does not know or cannot read. */
 export function foreignWordsOf(
   { unread, ignored }: Pick<ForeignSettings<unknown>, 'unread' | 'ignored'>,
   where: string,
@@ -31,9 +31,9 @@ export function foreignWordsOf(
 const Required = z.array(z.string()).catch([])
 
 /**
- * Reads settings that a newer version may have written, and takes what it can read of them. A newer version names under `requires` the
- * settings without which a check would be wrong; any other that is unknown here is passed over. A known setting with a value that cannot be read
- * counts as required. Returns a sentence when not even the settings that `schema` requires can be read.
+ * Reads settings that a newer version may have written, as far as this version can. A newer version lists in `requires` the settings
+ * without which a check would be wrong. Porthole ignores any other setting that it does not know. A known setting with an unreadable value
+ * counts as required. Returns a sentence that names the error when a setting that `schema` requires cannot be read.
  */
 export function readForeignSettings<Schema extends z.ZodObject>(
   schema: Schema,

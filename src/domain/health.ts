@@ -2,20 +2,23 @@ import { type Outcome, type Reason, verdictOf } from './outcome.ts'
 import { noPauses, type Pauses, pausedMs } from './pause.ts'
 import type { Policy } from './policy.ts'
 
-/** What is remembered of a target between checks. Times are instants of the monotonic clock, in milliseconds. */
+/** The state of a target between checks. Times are instants of the monotonic clock, in milliseconds. */
 export type Health = {
   readonly status: 'up' | 'down' | 'unknown'
-  /** When the status settled; null while nothing ever did. Of a target that joined a service and was not checked yet, when it joined. */
+  /**
+   * When the status last changed; null while there never was a verdict. For a target that joined its service later and was never checked, when
+   * it joined.
+   */
   readonly since: number | null
-  /** The verdicts in a row that agree with the last one; an unknown verdict neither counts nor breaks it. */
+  /** How many verdicts in a row agree with the last one. An unknown verdict neither counts nor breaks the streak. */
   readonly streak: { readonly verdict: 'up' | 'down'; readonly count: number } | null
   /**
-   * When the last verdict came in that the status can be believed by: any that was not unknown, or, once stale, one that agrees with it.
-   * Earlier where that alone would have it believed again, as a longer interval applies by now.
+   * When a verdict last confirmed the status. Any verdict but unknown does, until the status is stale; then only a verdict that agrees does.
+   * After a verdict that disagrees with a stale status this may be an earlier instant, so that a longer interval cannot make it trusted again.
    */
   readonly confirmedAt: number | null
   readonly lastOutcome: Outcome | null
-  /** Why it was last found down, for as long as it is not up again; null when it is up. */
+  /** The reason of the last failed check; null before the first failed check, and once a passed check leaves the status up. */
   readonly downReason: Reason | null
 }
 
@@ -30,10 +33,10 @@ export const unchecked: Health = {
 }
 
 /**
- * The health after an outcome. From unknown the first verdict settles the status; from then on `rise` or `fall` verdicts
- * in a row turn it, also once it is stale: checks that begin late are no reason to call a target down for one lost packet. It then goes on
- * reading unknown until a verdict agrees with it or enough of them turn it. On demand, where ages are what they are, the first verdict
- * settles a stale one anew. An outcome older than the last is ignored: the same health comes back.
+ * Returns the health after an outcome. From unknown the first verdict sets the status. After that, `rise` or `fall` verdicts in a row change
+ * it. The same applies to a stale status, because one lost packet after late checks must not make a target down. A stale status remains
+ * reported as unknown until a verdict agrees with it or enough verdicts change it. On demand, where a status is often old, the first verdict
+ * replaces a stale status. An outcome that is older than the last one is ignored, and the same health is returned.
  */
 export function nextHealth(health: Health, outcome: Outcome, policy: Policy, pauses: Pauses = noPauses): Health {
   if (health.lastOutcome !== null && outcome.endedAt < health.lastOutcome.endedAt) return health
@@ -49,7 +52,7 @@ export function nextHealth(health: Health, outcome: Outcome, policy: Policy, pau
   const status = turns ? verdict : before.status
   const next = {
     status,
-    // A pause of our own is no change of the target's.
+    // A pause of this process is not a change of the target, so `since` stays.
     since:
       turns || (wasStale && verdict === status && !isExcused(health, policy, outcome.endedAt, pauses))
         ? outcome.endedAt
@@ -60,35 +63,35 @@ export function nextHealth(health: Health, outcome: Outcome, policy: Policy, pau
     downReason: verdict === 'down' ? outcome.reason : status === 'up' ? null : before.downReason,
   }
   if (!wasStale || verdict === status) return next
-  // It is to read unknown as before, also where the interval that applies from now on is longer.
+  // A stale status stays stale. The interval that applies from now on may be longer, so the instant is moved back far enough.
   const staleAt = outcome.endedAt - staleAfterMs(next, policy) * (pauses.ofChecks.length === 0 ? 1 : 2)
   return { ...next, confirmedAt: Math.min(before.confirmedAt ?? staleAt, staleAt) }
 }
 
-/** Which interval of a policy applies. */
+/** The kinds of interval in a policy. */
 export const Pace = ['intervalMs', 'fastIntervalMs', 'downIntervalMs'] as const satisfies (keyof Policy)[]
 export type Pace = (typeof Pace)[number]
 
-/** The interval that applies now: fast while a streak against the status is building, slow while settled down. */
+/** Returns the kind of interval that applies now. A streak against the status takes the fast one, a target that is down the one for down. */
 export function paceOf({ status, streak }: Health): Pace {
   if (status !== 'unknown' && streak !== null && streak.verdict !== status) return 'fastIntervalMs'
   return status === 'down' ? 'downIntervalMs' : 'intervalMs'
 }
 
-/** How long it is, in milliseconds. Null where this replica checks nothing of its own accord: on demand, or what it cannot read. */
+/** Returns the length of an interval in milliseconds; null where this replica schedules no checks: on demand, or when it cannot read the policy. */
 export function intervalAt(pace: Pace, policy: Policy): number | null {
   return policy.intervalMs === null || policy.unread.length > 0 ? null : policy[pace]
 }
 
-/** The interval that applies now, likewise. */
+/** Returns the length of the interval that applies now, in milliseconds; null as for `intervalAt`. */
 export function beatIntervalMs(health: Health, policy: Policy): number | null {
   return intervalAt(paceOf(health), policy)
 }
 
 /**
- * How long a health is believed without a new verdict, in milliseconds: three intervals and a timeout, and what a handover
- * takes where replicas share the work. The interval is the one that applies now where that is longer; on demand it is the age
- * below which nothing is checked again.
+ * Returns how long a status is trusted without a new verdict, in milliseconds: three intervals, a timeout and, with several replicas, the
+ * time of a hand-over. The interval is the regular one, or the one that applies now if that is longer. On demand it is the age below which a
+ * request starts no new check.
  */
 export function staleAfterMs(health: Health, policy: Policy): number {
   const intervalMs =
@@ -99,14 +102,14 @@ export function staleAfterMs(health: Health, policy: Policy): number {
 }
 
 /**
- * Until when a health is believed, seen at `now`. A pause of Porthole's own extends that by its length, as no check could confirm
- * anything; but all pauses since the last verdict together extend it by no more than as long again.
+ * Returns the instant until which a status is trusted, as seen at `now`. A pause extends that time by its length, because no check could
+ * confirm the status. All pauses since the last verdict together at most double the time.
  */
 function believedUntil(health: Health, policy: Policy, now: number, pauses: Pauses): number {
   if (health.confirmedAt === null) return Number.POSITIVE_INFINITY
   const trustMs = staleAfterMs(health, policy)
   const until = health.confirmedAt + trustMs
-  // Nearly always: pauses matter only to a health that is older.
+  // The fast path: pauses matter only to a status that is older.
   if (now < until || pauses.ofChecks.length === 0) return until
   return until + Math.min(trustMs, pausedMs(pauses.ofChecks, health.confirmedAt, now))
 }
@@ -116,9 +119,9 @@ function isStale(health: Health, policy: Policy, now: number, pauses: Pauses): b
 }
 
 /**
- * Whether a health is too old to be believed only because Porthole itself did not run. It is reported as unknown, but that is
- * no news of the target: the time is kept as an absence. Checks have as long as trust lasts, while Porthole runs, to confirm it.
- * A prober that does not run while all else does is news.
+ * Returns whether a status is stale only because this process did not run. Such a status is reported as unknown, but no transition is recorded:
+ * the log has a gap instead. The excuse ends once the process has run for the full time of trust without a confirmation.
+ * A prober that stops while the rest of the process runs is no excuse.
  */
 export function isExcused(health: Health, policy: Policy, now: number, pauses: Pauses): boolean {
   if (pauses.ofProcess.length === 0 || health.confirmedAt === null || !isStale(health, policy, now, pauses))
@@ -128,20 +131,23 @@ export function isExcused(health: Health, policy: Policy, now: number, pauses: P
 }
 
 /**
- * Whether somebody who asks for nothing older than `maxAgeMs` needs a new check; null: on demand as the policy says, on a schedule never.
- * A target is not dialled again within its `minAge`, and never where this version cannot read its policy.
+ * Returns whether a request for an outcome no older than `maxAgeMs` needs a new check. With null the policy decides on demand, and a scheduled
+ * target needs none. A target is not dialled again within its `minAge`, and never where this version cannot read its policy.
  */
 export function isTooOld(health: Health, policy: Policy, maxAgeMs: number | null, now: number): boolean {
   if (policy.unread.length > 0) return false
   const wanted = maxAgeMs ?? (policy.intervalMs === null ? policy.maxAgeMs : Number.POSITIVE_INFINITY)
   if (wanted === Number.POSITIVE_INFINITY) return false
   if (health.lastOutcome === null) return true
-  // On demand nobody else would check again what has grown too old to be believed.
+  // On demand there is no scheduled check to replace a stale status, so the request has to.
   const most = policy.intervalMs === null ? staleAfterMs(health, policy) : wanted
   return now - health.lastOutcome.endedAt > Math.max(Math.min(wanted, most), policy.minAgeMs)
 }
 
-/** The status as it reads now, and since when: a health nobody has confirmed for too long reads unknown, so that a checker that stopped does not look healthy. */
+/**
+ * Returns the effective status at `now`, and since when it holds. A status that was not confirmed for too long is reported as `unknown`.
+ * Otherwise a checker that stopped would look healthy.
+ */
 export function statusAt(
   health: Health,
   policy: Policy,
@@ -152,7 +158,10 @@ export function statusAt(
   return now < until ? health : { status: 'unknown', since: until }
 }
 
-/** Until when a health reads as it does now, if no outcome comes in; `now` itself once it is stale, since its age is then part of what it says. */
+/**
+ * Returns the instant until which a report of this health may be cached if no outcome arrives. For a stale status that is `now`, because its
+ * report states its age.
+ */
 export function readsSameUntil(health: Health, policy: Policy, now: number, pauses: Pauses = noPauses): number {
   return Math.max(now, believedUntil(health, policy, now, pauses))
 }

@@ -2,8 +2,8 @@ import { Close } from './policy-settings.ts'
 import { makeService, type Service, type ServiceParts, type Terms } from './service.ts'
 
 /**
- * Makes services out of parts that are kept once for all that have them alike, and frozen. One that is `known` and defined the
- * same is taken from there, so that what a file still says after it changed is not kept twice.
+ * Returns a function that builds services which share equal parts, such as a policy or a list of groups. Shared parts are frozen. If `known`
+ * has a service with the same definition, the function returns that one, so that a reloaded file does not double the memory.
  */
 export function createInterning(known: ReadonlyMap<string, Service> = new Map()): (parts: ServiceParts) => Service {
   const text = keepOne<string>()
@@ -16,7 +16,7 @@ export function createInterning(known: ReadonlyMap<string, Service> = new Map())
   const termsOf = keepOne<Terms>(({ quorum, resolve, policy, origin, expiredTtlMs }) =>
     Object.freeze({
       quorum: quorumOf(quorum),
-      // Written out, as the texts of a message from another thread are all new ones.
+      // Literals, because every string in a message from another thread is a new copy.
       resolve: resolve === 'all' ? 'all' : 'first',
       policy: policyOf(policy),
       origin: origin === 'http' ? 'http' : 'file',
@@ -31,10 +31,10 @@ export function createInterning(known: ReadonlyMap<string, Service> = new Map())
   }
 }
 
-/** Of values that are written alike in JSON the first is kept, as `make` makes it. */
+/** Returns a function that maps values with equal JSON to one shared value, which `make` builds from the first of them. */
 function keepOne<Value>(make: (value: Value) => Value = (value) => value): (value: Value) => Value {
   const kept = new Map<string, Value>()
-  // Services that come together mostly have the very same.
+  // Consecutive services mostly have the identical value.
   let last: { readonly given: Value; readonly kept: Value } | null = null
   return (value) => {
     if (last?.given === value) return last.kept

@@ -2,26 +2,26 @@ import { isIP } from 'node:net'
 import { quote } from './quote.ts'
 
 /**
- * The digit 4 or 6, then the bits of an IP of that version, as text. Of a range they are the bits that its addresses have in
- * common: an address lies in it, and a smaller range within it, if its bits begin with those.
+ * The digit 4 or 6, followed by the bits of an IP of that version, as text. A range has the bits that its addresses have in common.
+ * An address or a smaller range lies in a range if its bits begin with those of the range.
  */
 export type Bits = string
 
-/** A range of addresses, and as it was written. */
+/** A range of addresses, with the text it was written as. */
 export type IpRange = { readonly text: string; readonly bits: Bits }
 
-/** The bits of an IP; null when the text is none. A zone (`fe80::1%eth0`) says where an address is, not which. */
+/** Returns the bits of an IP; null when the text is not an IP. A zone (`fe80::1%eth0`) is ignored, because it is not part of the address. */
 export function bitsOf(ip: string): Bits | null {
   const bits = writtenBits(ip)
   return bits && asDialled(bits)
 }
 
 /**
- * Returns the IPv4 addresses that an IPv6 address stands for, to some translator or tunnel on the way: what is sent to the one
- * arrives at the other. One address can stand for two: 6to4 by its prefix, ISATAP by its interface identifier.
+ * Returns the IPv4 addresses that an IPv6 address carries. A translator or tunnel on the way delivers packets for the IPv6 address to the
+ * IPv4 address. One address can carry two: 6to4 in its prefix and ISATAP in its interface identifier.
  */
 export function carriedIPv4s(bits: Bits): readonly Bits[] {
-  // These two are not IPv4-compatible, but addresses of their own (RFC 4291 §2.5.2, §2.5.3).
+  // `::` and `::1` lie in the IPv4-compatible range, but carry no IPv4 address (RFC 4291 §2.5.2, §2.5.3).
   if (bits.startsWith('4') || bits === unspecified || bits === loopback) return []
   const carrier = carriers.find(({ prefix }) => bits.startsWith(prefix))
   const isIsatap = isatapIdentifiers.some((identifier) => bits.startsWith(identifier, 1 + 64))
@@ -32,7 +32,7 @@ export function carriedIPv4s(bits: Bits): readonly Bits[] {
   })
 }
 
-/** Reads `10.0.0.0/8`, `fd00::/8`, or one address; a string says what is wrong and what would be right. */
+/** Parses `10.0.0.0/8`, `fd00::/8`, or a single address. Returns a string that states the error and the remedy when the text is not a range. */
 export function parseRange(text: string): IpRange | string {
   const [, ip = '', length] = /^([^/]*)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? []
   const bits = writtenBits(ip)
@@ -49,14 +49,14 @@ export function parseRange(text: string): IpRange | string {
 
 export const aRange = 'a range of addresses: write 10.0.0.0/8 or fd00::/8, or a single address'
 
-/** A range that is known to be right. */
+/** Parses a range that is known to be valid. Throws when it is not. */
 export function rangeOf(text: string): IpRange {
   const range = parseRange(text)
   if (typeof range === 'string') throw new Error(range)
   return range
 }
 
-/** Systems dial an IPv4-mapped address (RFC 4291 §2.5.5.2) by way of IPv4: it is the same address in another spelling. */
+/** Turns an IPv4-mapped address (RFC 4291 §2.5.5.2) into the IPv4 address, because systems dial it over IPv4. */
 function asDialled(bits: Bits): Bits {
   return bits.startsWith(mapped) ? `4${bits.slice(mapped.length)}` : bits
 }
@@ -79,7 +79,7 @@ function ipv4Bits(ip: string): string {
     .join('')
 }
 
-/** RFC 4291 §2.2: eight groups in hexadecimal, the last two perhaps as IPv4, and `::` for as many zeros as are missing. */
+/** Returns 128 bits (RFC 4291 §2.2): eight hexadecimal groups, where the last two may be IPv4 and `::` stands for the missing zeros. */
 function ipv6Bits(ip: string): string {
   const [before = '', after = ''] = ip.split('::')
   const front = groupBits(before)
@@ -98,7 +98,7 @@ function binary(number: number, width: number): string {
   return number.toString(2).padStart(width, '0')
 }
 
-/** The first address of a range. */
+/** Writes the first address of a range. */
 function formatBits(common: Bits): string {
   const isIPv4 = common.startsWith('4')
   const width = isIPv4 ? 8 : 16
@@ -107,7 +107,7 @@ function formatBits(common: Bits): string {
     .padEnd(isIPv4 ? 32 : 128, '0')
     .match(new RegExp(`.{${width}}`, 'g'))
   const numbers = (parts ?? []).map((part) => Number.parseInt(part, 2))
-  // A URL's host spells IPv6 the short way (WHATWG URL §3.5).
+  // The host of a URL has the short form of IPv6 (WHATWG URL §3.5).
   return isIPv4
     ? numbers.join('.')
     : new URL(`http://[${numbers.map((n) => n.toString(16)).join(':')}]`).hostname.slice(1, -1)
@@ -119,11 +119,11 @@ const loopback = `6${'0'.repeat(127)}1`
 
 type Place = { readonly at: number; readonly inverted?: boolean }
 
-/** ISATAP's interface identifiers begin like this under any prefix, by whether the IPv4 address is known to be unique (RFC 5214 §6.1). */
+/** The two beginnings of an ISATAP interface identifier: for an IPv4 address that may not be unique, and for a unique one (RFC 5214 §6.1). */
 const isatapIdentifiers = [binary(0x00_00_5e_fe, 32), binary(0x02_00_5e_fe, 32)]
 const isatap: Place = { at: 96 }
 
-/** Where the bits of the IPv4 address begin in what carries one. */
+/** The prefixes that carry an IPv4 address, and the bit at which that address begins. */
 const carriers: readonly (Place & { readonly prefix: Bits })[] = [
   { prefix: rangeOf('::/96').bits, at: 96 }, // IPv4-compatible (RFC 4291 §2.5.5.1)
   { prefix: rangeOf('::ffff:0:0:0/96').bits, at: 96 }, // IPv4-translated (RFC 2765 §2.1)

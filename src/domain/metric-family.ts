@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { quote } from './quote.ts'
 
-/** The families of series of services, groups and targets, by their names in Prometheus. */
+/** The metrics of services, groups and targets, by their names in Prometheus. An operator may leave any of them out. */
 const names = [
   'porthole_service_up',
   'porthole_service_targets',

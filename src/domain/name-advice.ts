@@ -1,11 +1,11 @@
 import { hidesCharacters, show } from './quote.ts'
 
-/** What ends a path, or a part of it, or begins an escape (RFC 3986 §3.3); browsers read a backslash as a slash (WHATWG URL §4.4). */
+/** Characters that end a path or a segment, or begin an escape (RFC 3986 §3.3). Browsers treat a backslash as a slash (WHATWG URL §4.4). */
 const meansMore = /[/?#%\\]/
 
 /**
- * Returns what surprises about the name of a service: how to write it in a URL, if no URL leads to it as it is written, and that it holds characters
- * that do not show as themselves; null where nothing does.
+ * Returns advice on the name of a service; null when there is none. A name that has to be escaped in a URL gets its escaped form. A name with
+ * invisible characters gets a warning.
  */
 export function adviseOnName(name: string): string | null {
   const character = meansMore.exec(name)?.[0]
@@ -18,7 +18,7 @@ export function adviseOnName(name: string): string | null {
   return advice.length === 0 ? null : advice.join('; ')
 }
 
-/** The same for the name of a group. */
+/** Returns advice on the name of a group; null when there is none. A name with invisible characters gets a warning. */
 export function adviseOnGroup(name: string): string | null {
   if (!hidesCharacters(name)) return null
   return `the group ${show(name)} holds characters that do not show: it may look like another group, so choose a name without them`

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Why something is as it is: a closed list, one per outcome of a check. No check ends as `expired`, which is a registration's. */
+/** The closed list of reasons. Every check ends with one of them, except `expired`, which is only for registrations. */
 export const Reason = z.enum([
   'connected',
   'refused',
@@ -18,17 +18,17 @@ export const Reason = z.enum([
 ])
 export type Reason = z.infer<typeof Reason>
 
-/** Returns the reason that a word means. One of a newer version of Porthole, which this version does not know, is `other`. */
+/** Returns the reason that a word stands for; `other` for a word of a newer version of Porthole, which this version does not know. */
 export function reasonOf(word: string): Reason {
   return Reason.options.find((reason) => reason === word) ?? 'other'
 }
 
-/** What an outcome says of its target; `unknown` when it was not for the target that the check failed. */
+/** The verdict of a check on its target: `unknown` when the reason of the outcome says nothing about the target. */
 export type Verdict = 'up' | 'down' | 'unknown'
 
 /**
- * The verdict of each reason. Three say nothing of the target: `local` is Porthole's own fault, `denied` follows from its rules, and `other`
- * is a word of a newer version.
+ * The verdict of each reason. Three reasons say nothing about the target: `local` is Porthole's own fault, `denied` follows from its dial rules,
+ * and `other` is a reason of a newer version.
  */
 const verdicts = {
   connected: 'up',
@@ -52,11 +52,10 @@ export function verdictOf(reason: Reason): Verdict {
 }
 
 /**
- * What came back to a SYN: the handshake's second packet, a reset, an ICMP error, nothing. Or the SYN never left, because ARP or
- * neighbour discovery brought no answer: from the host on our own network (`no-neighbour`), from the gateway on the way to it
- * (`no-gateway`), or from one of the two where the route cannot be read (`no-next-hop`). `zero-window` is a SYN-ACK that allows no
- * byte to be sent, as SYN proxies answer before they know whether anything listens. New words go to the end: replicas and
- * columns know them by their places.
+ * The answer to a SYN: a SYN-ACK, a reset, an ICMP error, or nothing. In three cases the SYN never left, because ARP or neighbour discovery got
+ * no reply. The silent machine is the host on our own network (`no-neighbour`), the gateway on the way to it (`no-gateway`), or one of the two
+ * where the route cannot be read (`no-next-hop`). `zero-window` is a SYN-ACK that allows no byte to be sent. SYN proxies send it before they know
+ * whether anything listens. Add new words at the end, because replicas and columns store the position in this list.
  */
 export const Answer = z.enum([
   'syn-ack',
@@ -70,45 +69,44 @@ export const Answer = z.enum([
 ])
 export type Answer = z.infer<typeof Answer>
 
-/** A message of the network about a packet of ours that it did not deliver (RFC 792, RFC 4443). */
+/** An ICMP error: the network reports that it did not deliver a packet of ours (RFC 792, RFC 4443). */
 export type IcmpError = {
   readonly version: 4 | 6
   readonly type: number
   readonly code: number
-  /** The IP of who sent it; null where the kernel does not tell. */
+  /** The IP of the sender; null where the kernel does not report it. */
   readonly from: string | null
 }
 
-/** What one check found. Times are instants of the monotonic clock, in milliseconds. */
+/** The result of one check. Times are instants of the monotonic clock, in milliseconds. */
 export type Outcome = {
   readonly reason: Reason
-  /** When the check began: after any wait for its turn, before its name was resolved. */
+  /** When the check began: after any wait in the queue, before the look-up of its name. */
   readonly startedAt: number
-  /** When it ended. */
   readonly endedAt: number
-  /** The literal address dialled; null when the name could not be resolved. */
+  /** The literal address dialled; null when the name was not resolved. */
   readonly address: string | null
   /** From SYN to SYN-ACK (or to the refusal), in milliseconds; null when nothing answered. */
   readonly latencyMs: number | null
-  /** SYNs sent again; null where the prober cannot see them. */
+  /** How many SYNs were sent again; null where the prober cannot see them. */
   readonly synRetransmits: number | null
-  /** Null where the prober cannot see it, or nothing was sent. */
+  /** Null where the prober cannot see the answer, or nothing was sent. */
   readonly answer: Answer | null
-  /** What the network said; null when it said nothing, or the prober cannot see it. */
+  /** The last ICMP error about the dial; null when there was none, or the prober cannot see it. */
   readonly icmp: IcmpError | null
   /**
-   * The error's name (`EMFILE`, `EAI_AGAIN`), the dial rule that denied it, the gateway that did not answer (`no-gateway`), or the word
-   * behind `other`. With `connected` it is the error by which the peer ended the connection at once. Null when the check succeeded or
-   * its own deadline ended it.
+   * The name of the error (`EMFILE`, `EAI_AGAIN`), the dial rule that denied the address, the gateway that did not answer (`no-gateway`), or
+   * the reason that a newer version gave (`other`). With `connected` it is the error with which the peer ended the connection at once. Null
+   * when the check succeeded or its own deadline ended it.
    */
   readonly code: string | null
   /**
-   * What else there is to say, as a phrase for people: what came of the other addresses of its name where none connected, and that the
-   * name cannot be looked up. Null when there is nothing.
+   * A note for people: the results of the other addresses of the name where none connected, and that look-ups of the name fail. Null without
+   * a note.
    */
   readonly note: string | null
   /** How long the check waited for the look-up of its name, in milliseconds; null for a literal address, and where the answer was cached. */
   readonly lookupMs: number | null
-  /** Since when the name, which was looked up before, cannot be; null for a literal address, and while look-ups work. */
+  /** Since when look-ups of the name fail, after one that succeeded; null for a literal address, and while look-ups work. */
   readonly lookupFailedSince: number | null
 }

@@ -1,23 +1,23 @@
 import type { Outcome } from './outcome.ts'
 
-/** A time when something did not run, though it was alive. Instants in milliseconds. */
+/** A time in which a process or its prober was alive but did not run. Instants in milliseconds. */
 export type Pause = { readonly from: number; readonly to: number }
 
-/** When checks could confirm nothing, the oldest first. */
+/** The pauses in which no check could confirm a status, the oldest first. */
 export type Pauses = {
-  /** When this process did not run. */
+  /** The pauses of this process. */
   readonly ofProcess: readonly Pause[]
-  /** Those pauses, and those of its prober while the rest of the process ran. */
+  /** The pauses of this process, and those of its prober while the rest of the process ran. */
   readonly ofChecks: readonly Pause[]
 }
 
 /**
- * Whether a check ran out of time while this process or its prober did not run. Then it says nothing of its target: an answer may
- * have come too late for us alone, or, where the machine was suspended, could not come at all.
+ * Returns whether a check ran out of time while this process or its prober did not run. Such an outcome says nothing about its target, because
+ * the answer may have arrived during the pause. If the machine was suspended, no answer could arrive.
  */
 export function isInterrupted({ reason, code, startedAt, endedAt }: Outcome, { ofChecks }: Pauses): boolean {
   if (ofChecks.length === 0) return false
-  // Of our own faults, a look-up that was out of time has no code, and ETIME is a dial that began too late.
+  // Among our own faults, a look-up that ran out of time has no code, and ETIME is a dial that began too late.
   const ranOut = reason === 'timeout' || (reason === 'local' && (code === null || code === 'ETIME'))
   return ranOut && pausedMs(ofChecks, startedAt, endedAt) > 0
 }
@@ -25,10 +25,10 @@ export function isInterrupted({ reason, code, startedAt, endedAt }: Outcome, { o
 /** The pauses of a process without any. */
 export const noPauses: Pauses = { ofProcess: Object.freeze([]), ofChecks: Object.freeze([]) }
 
-/** How many pauses are remembered, the newest. An older one would only extend the trust in a target that was not checked since. */
+/** How many pauses are remembered. The oldest may go, because they only extend the trust in targets that were not checked since. */
 const mostPauses = 100
 
-/** Returns how long the pauses between two instants lasted together, in milliseconds. `pauses` do not overlap, the oldest first. */
+/** Returns the total length of the pauses between two instants, in milliseconds. `pauses` do not overlap, the oldest first. */
 export function pausedMs(pauses: readonly Pause[], from: number, to: number): number {
   let ms = 0
   for (let i = pauses.length - 1; i >= 0; i--) {
@@ -39,7 +39,7 @@ export function pausedMs(pauses: readonly Pause[], from: number, to: number): nu
   return ms
 }
 
-/** Adds a pause to those before it, in place. One that overlaps them becomes one with them. The oldest beyond 100 is forgotten. */
+/** Adds a pause to a list, in place, and merges it with the pauses that it overlaps. Beyond 100 pauses the oldest is dropped. */
 export function addPause(pauses: Pause[], added: Pause): void {
   let { from, to } = added
   let place = pauses.length

@@ -3,22 +3,22 @@ import { noPauses, type Pauses, pausedMs } from './pause.ts'
 import type { Policy } from './policy.ts'
 
 /**
- * Returns the health of a target that joins, at an instant, a service of which another target was checked already. Such a target is
- * pending: nothing is known of it yet, so it does not count. Otherwise a healthy target that is added would make its service unknown.
+ * Returns the health of a target that joins a service at `now`, after another target of the service was checked. Such a target is pending: it
+ * does not count until its first check. Otherwise adding a healthy target would make its service unknown.
  */
 export function pendingSince(now: number): Health {
   return { ...unchecked, since: now }
 }
 
-/** Tells whether a target was pending when it joined and was not checked since, however long ago that was. */
+/** Returns whether a target was pending when it joined and was not checked since, however long ago it joined. */
 export function joinedUnchecked({ lastOutcome, since }: Health): boolean {
   return lastOutcome === null && since !== null
 }
 
 /**
- * Returns until when a target is pending, as an instant, seen at `now`: for one interval and a timeout, in which its first check ends.
- * From then on it counts as unknown, because its check never came. A pause of this process, in which nothing is checked, extends that by its
- * length, but by no more than as long again. On demand no check comes until a client asks, so there is no such bound.
+ * Returns the instant until which a target is pending, as seen at `now`: one interval and a timeout after it joined, in which its first check
+ * ends. After that the target counts as unknown, because its check is missing. A pause extends that time by its length, at most to twice the
+ * time. On demand there is no such limit, because no check happens until a client asks.
  * Returns minus infinity for a target that was checked, or that its service had from the beginning.
  */
 export function pendingUntil(
@@ -34,7 +34,7 @@ export function pendingUntil(
   return until + Math.min(boundMs, pausedMs(pauses.ofChecks, health.since, now))
 }
 
-/** Tells whether a target does not count yet. */
+/** Returns whether a target is pending, so that it does not count yet. */
 export function isPending(health: Health, policy: Policy, now: number, pauses: Pauses = noPauses): boolean {
   return now < pendingUntil(health, policy, now, pauses)
 }

@@ -9,13 +9,13 @@ import type { Service } from './service.ts'
 import { formatAddress, type Target } from './target.ts'
 import { isLinkLocal, needsInterface, zoneOf } from './zone.ts'
 
-/** Something that works but will surprise. `fields`: the ones that cause it, the likeliest to be changed first. */
+/** Advice on a definition that is valid but will surprise its author. `fields` cause the surprise, the likeliest one to change first. */
 export type PolicyAdvice = { readonly fields: readonly (keyof PolicySettings | 'targets')[]; readonly message: string }
 
-/** Servers there count connections that end before login. */
+/** Ports of MySQL and MariaDB, which count connections that end before login. */
 const mysqlPorts = [3306, 3307]
 
-/** What will surprise in a service; `own` is what it says itself, its defaults apart. */
+/** Returns advice on a service. `own` are its own settings, without the defaults. */
 export function adviceFor({ policy, targets }: Service, own: PolicySettings = {}): PolicyAdvice[] {
   const advice: PolicyAdvice[] = []
   const { intervalMs, timeoutMs, fastIntervalMs, close } = policy
@@ -55,7 +55,7 @@ export function adviceFor({ policy, targets }: Service, own: PolicySettings = {}
   return advice
 }
 
-/** What is wrong with the literal address of a target; null when nothing is, and for a name. */
+/** Returns advice on the literal address of a target; null when there is none, and for a host name. */
 function adviceOnAddress({ name, host, port, address }: Target): string | null {
   if (address === null) return null
   if (isUnspecified(host)) {
@@ -69,8 +69,8 @@ function adviceOnAddress({ name, host, port, address }: Target): string | null {
 }
 
 /**
- * What to tell whoever registered a service, one sentence each: what will surprise, and which of its targets will not be
- * dialled. What a name stands for is only known when it is dialled.
+ * Returns the warnings for the client that registered a service, one sentence each: advice, targets that Porthole will not dial, and settings
+ * that this version cannot read. Host names get no warning, because their addresses are known only when they are dialled.
  */
 export function warningsOf(
   service: Service,
@@ -99,7 +99,10 @@ export function warningsOf(
   ]
 }
 
-/** Whether an IP is all zeros (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2), in any spelling. The first look spares all others the second, because a file may have 100,000 targets. */
+/**
+ * Returns whether an IP is all zeros (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2), in any spelling. The cheap pattern comes first, because a file may have
+ * 100,000 targets.
+ */
 function isUnspecified(ip: string): boolean {
   return /^[0:.f]+$/i.test(ip) && bitsOf(ip)?.includes('1', 1) === false
 }

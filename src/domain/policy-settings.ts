@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { Duration, formatDuration } from './duration.ts'
 import { quote } from './quote.ts'
 
-/** How a check ends its connection: never completed, with RST, or with FIN. */
+/** How a check ends its connection: before the handshake completes, with RST, or with FIN. */
 export const Close = z.enum(['half-open', 'rst', 'fin'], {
   error: (issue) => `${quote(issue.input)} is not a close mode: write half-open, rst or fin`,
 })
@@ -23,11 +23,11 @@ const count = (what: string) =>
     })
     .meta({ override: { type: 'integer', minimum: 1, maximum: 100 } })
 
-/** A wrong type gets this message; an unknown key keeps zod's own, which names it. */
+/** Uses `message` for a value of the wrong type. An unknown key keeps the message of zod, which names the key. */
 const unlessUnknownKey = (message: (input: unknown) => string) => (issue: { code?: string; input?: unknown }) =>
   issue.code === 'unrecognized_keys' ? undefined : message(issue.input)
 
-/** A union reports every branch that failed; here only what is wrong with the duration helps. */
+/** Reports only the error of the duration, because a union would report every branch that failed. */
 const IntervalOrOff = z.union([z.literal('off'), Interval], {
   error: (issue) =>
     issue.code === 'invalid_union'
@@ -37,18 +37,18 @@ const IntervalOrOff = z.union([z.literal('off'), Interval], {
 
 /** A setting of a policy, as people write it and as the API describes it. */
 type PolicyField = {
-  /** Reads what people write. */
+  /** The schema of the setting as people write it. */
   readonly setting: z.ZodType<string | number, unknown>
-  /** A duration is parsed to milliseconds and written back as text; a word or a count stays as it is. */
+  /** A duration is parsed to milliseconds and written back as text. A word or a count is not converted. */
   readonly kind: 'duration' | 'word' | 'count'
-  /** Applies where neither the service nor `defaults` says anything; null: nothing is decided then. */
+  /** The value that applies when neither the service nor `defaults` has one; null: there is none. */
   readonly builtIn: string | number | null
   readonly description: string
 }
 
 /**
- * Every setting of a policy. The schemas of the file and of the API, the built-in defaults, the text of registrations and the file that
- * replicas share follow from this list.
+ * Every setting of a policy. The schemas of the file and the API, the built-in defaults, the text of registrations and the shared configuration
+ * of replicas are derived from this list.
  */
 export const policyFields = {
   interval: {
@@ -80,26 +80,25 @@ export const policyFields = {
     kind: 'duration',
     builtIn: null,
     description:
-      'While a streak against the status is building. Absent where the service is only checked when asked and does not say.',
+      'How often a target is checked while a streak against its status builds. Absent with `interval: off` unless set.',
   },
   downInterval: {
     setting: Interval,
     kind: 'duration',
     builtIn: null,
-    description:
-      'While a target is settled down. Absent where the service is only checked when asked and does not say.',
+    description: 'How often a target is checked while it is down. Absent with `interval: off` unless set.',
   },
   maxAge: {
     setting: age,
     kind: 'duration',
     builtIn: 5 * second,
-    description: 'On demand: how long the last outcome is good enough.',
+    description: 'On demand: how long the last outcome is reused.',
   },
   minAge: {
     setting: age,
     kind: 'duration',
     builtIn: second,
-    description: 'A target is not dialled again within this time, however often it is asked for.',
+    description: 'A target is not dialled again within this time, however often clients ask.',
   },
   close: {
     setting: Close,
@@ -123,14 +122,14 @@ export const policyFields = {
 } as const satisfies Record<string, PolicyField>
 export type PolicyFieldName = keyof typeof policyFields
 
-/** The entries of an object whose keys are known. */
+/** Returns the entries of an object with the type of its keys. */
 function entriesOf<Key extends string, Value>(record: Readonly<Record<Key, Value>>): [Key, Value][] {
   return Object.entries(record) as [Key, Value][]
 }
 
 type PolicyShape = { [Name in PolicyFieldName]: z.ZodOptional<(typeof policyFields)[Name]['setting']> }
 
-/** How a service's targets are checked, as written: every field may be left to the defaults. */
+/** The settings of a policy as written. Every field is optional, because the defaults fill it in. */
 export const PolicySettings = z.strictObject(
   Object.fromEntries(
     entriesOf<PolicyFieldName, PolicyField>(policyFields).map(([name, { setting }]) => [name, setting.optional()]),
@@ -155,8 +154,8 @@ export type FieldWithDefault = {
 }[PolicyFieldName]
 
 /**
- * Writes settings of a policy as people do: durations with a unit. What was left out stays out. Words and counts go first: the
- * text of a registration is compared with that of other versions of Porthole, so the order of its keys must stay.
+ * Writes the settings of a policy as people do, with units on durations. Settings that are undefined stay out. Words and counts come before
+ * durations. This order must not change, because Porthole compares the text of a registration with the text that other versions wrote.
  */
 export function describePolicy(settings: PolicySettings): Partial<Record<PolicyFieldName, string | number>> {
   const isDuration = (name: PolicyFieldName) => policyFields[name].kind === 'duration'

@@ -6,51 +6,51 @@ import {
   type PolicySettings,
 } from './policy-settings.ts'
 
-/** How a service's targets are checked. Durations in milliseconds. */
+/** How the targets of a service are checked. Durations are in milliseconds. */
 export type Policy = {
-  /** Null: checked only when asked. */
+  /** Null: on demand, so that only a request starts a check. */
   readonly intervalMs: number | null
   readonly timeoutMs: number
   readonly rise: number
   readonly fall: number
-  /** While a streak is building. */
+  /** The interval while a streak against the status builds. */
   readonly fastIntervalMs: number
-  /** While settled down. */
+  /** The interval while the target is down. */
   readonly downIntervalMs: number
-  /** On demand: how long the last outcome is good enough. */
+  /** On demand: how long the last outcome is reused. */
   readonly maxAgeMs: number
-  /** A target is not dialled again within this time, however often it is asked for. */
+  /** A target is not dialled again within this time, however often clients ask. */
   readonly minAgeMs: number
   readonly close: Close
   /** How long the last known addresses of a name are checked while look-ups of it fail. */
   readonly lookupHoldMs: number
   /** With `resolve: all`: how long an address that look-ups no longer return stays a target. Null: for three look-ups. */
   readonly holdMs: number | null
-  /** How long a target may go unchecked while another replica takes it over; 0 where there is none. */
+  /** How long a target may go unchecked while another replica takes it over; 0 without other replicas. */
   readonly handoverMs: number
   /**
-   * The names of settings that this version of Porthole cannot read, and without which its checks would be wrong: it leaves such a service to
-   * replicas that can. Empty for nearly every service.
+   * The names of settings that this version of Porthole cannot read and without which its checks would be wrong. A replica leaves the service
+   * to other replicas that can read them. Empty for nearly every service.
    */
   readonly unread: readonly string[]
 }
 
 /**
- * How long a target may go unchecked, in milliseconds, when one replica takes over from another that died: until its lease has run out,
- * and a renewal more.
+ * How long a target may go unchecked when one replica takes over from another that died, in milliseconds. The lease of the dead replica has to
+ * run out, and another renewal follows.
  */
 export const handoverMs = 8000
 
-/** What holds for services that do not say otherwise. */
+/** The settings that apply to every service that does not set its own. */
 export type PolicyDefaults = PolicySettings & {
   readonly handoverMs?: number
-  /** Settings of the defaults that this version cannot read, as in a policy. */
+  /** The names of settings in the defaults that this version cannot read, as in a policy. */
   readonly unread?: readonly string[]
 }
 
 /**
- * Builds a policy with every field decided: the service's own, else the file's `defaults`, else the built-in one. `unread` are the
- * settings of the service that could not be read.
+ * Builds a policy with a value for every field: the setting of the service, otherwise that of `defaults`, otherwise the built-in one. `unread`
+ * are the names of the settings of the service that could not be read.
  */
 export function buildPolicy(
   settings: PolicySettings,
@@ -78,7 +78,7 @@ export function buildPolicy(
   }
 }
 
-/** Returns the settings from which `buildPolicy` makes the same policy without any defaults, apart from `handoverMs` and `unread`. */
+/** Returns settings from which `buildPolicy` builds the same policy without defaults, except for `handoverMs` and `unread`. */
 export function settingsOf(policy: Policy): PolicySettings {
   const { intervalMs, fastIntervalMs, downIntervalMs, holdMs } = policy
   return {
@@ -86,7 +86,7 @@ export function settingsOf(policy: Policy): PolicySettings {
     timeout: policy.timeoutMs,
     rise: policy.rise,
     fall: policy.fall,
-    // A service that is only checked when asked need not have these two. They are then 0, which is no interval.
+    // With `interval: off` these two may be missing. The policy then has 0, which is not a valid interval.
     fastInterval: fastIntervalMs === 0 ? undefined : fastIntervalMs,
     downInterval: downIntervalMs === 0 ? undefined : downIntervalMs,
     maxAge: policy.maxAgeMs,

@@ -1,9 +1,9 @@
-/** How much is done at once, so that nobody else waits for long: so many services, and so many targets of theirs. */
+/** The size of a batch, as services and as the sum of their targets. Batches are small so that other work on the event loop does not wait long. */
 export type Portion = { readonly services: number; readonly targets: number }
 
 /**
- * Measures out portions: says of each service, by how many targets it has, whether it goes with those before it; else the next portion
- * begins with it. One that has more targets than a portion is a portion by itself.
+ * Returns a function that divides services into batches. For each service, given its number of targets, it returns whether the service still
+ * fits into the current batch; if not, the service begins the next batch. A service with more targets than a batch allows gets its own batch.
  */
 export function measurePortions(most: Portion): (targets: number) => boolean {
   let services = 0
@@ -18,7 +18,7 @@ export function measurePortions(most: Portion): (targets: number) => boolean {
   }
 }
 
-/** Services, or what stands for them, in portions. No more are taken than are needed to see where the one that is wanted ends. */
+/** Yields items, one per service, in batches. Reads no item beyond the first one of the next batch. */
 export function* portionsOf<Item>(
   items: Iterable<Item>,
   most: Portion,

@@ -2,12 +2,12 @@ import { z } from 'zod'
 import { quote } from './quote.ts'
 import type { Counts, Status } from './status.ts'
 
-/** How many members must be up: every one, one, a count, or a share. */
+/** How many members must be up: all, one, a count, or a share. */
 export type Quorum = 'all' | 'any' | number | `${number}%`
 
 const remedy = 'write all, any, a count such as 2, or a share such as 50%'
 
-/** Reads a quorum as people write it; null when it is none. Shares are 1% to 100%. */
+/** Parses a quorum as people write it; returns null for any other text. Shares are 1% to 100%. */
 export function parseQuorum(text: string): Quorum | null {
   if (text === 'all' || text === 'any') return text
   const match = /^([1-9]\d{0,6})(%?)$/.exec(text)
@@ -17,7 +17,7 @@ export function parseQuorum(text: string): Quorum | null {
   return number <= 100 ? `${number}%` : null
 }
 
-/** A quorum as written in configuration or a query, parsed. */
+/** The schema of a quorum in the configuration or a query. */
 export const Quorum = z
   .union([z.string(), z.number()], { error: (issue) => `${quote(issue.input)} is not a quorum: ${remedy}` })
   .transform((input, ctx): Quorum => {
@@ -36,7 +36,7 @@ export const Quorum = z
     },
   })
 
-/** How many of `total` members a quorum asks for. Shares round up. */
+/** Returns how many of `total` members a quorum asks for. Shares round up. */
 export function membersNeeded(quorum: Quorum, total: number): number {
   if (quorum === 'all') return total
   if (quorum === 'any') return 1
@@ -44,12 +44,12 @@ export function membersNeeded(quorum: Quorum, total: number): number {
   return Math.ceil((total * Number.parseInt(quorum, 10)) / 100)
 }
 
-/** What to say of a quorum above the number of its members. */
+/** Returns the message for a quorum that is above the number of its members. */
 export function unreachableQuorum(quorum: Quorum, total: number, member: 'target' | 'service'): string {
   return `a quorum of ${quorum} can never be met by ${total} ${member}${total === 1 ? '' : 's'}: write at most ${total}`
 }
 
-/** What to say of a set whose quorum cannot be met by what is in service; null when nothing is drained, or enough is left. */
+/** Returns the message for a set of services whose quorum cannot be met because services are drained; null when it can be met. */
 export function drainedQuorum(quorum: Quorum, total: number, drained: number): string | null {
   const left = total - drained
   if (drained === 0 || (left > 0 && membersNeeded(quorum, left) <= left)) return null
@@ -57,7 +57,7 @@ export function drainedQuorum(quorum: Quorum, total: number, drained: number): s
 }
 
 /**
- * The status of a set from which members may be missing, by those that are known: `down` where no further member could change that, else
+ * Returns the status of a set of which only some members are known: `down` if no missing member could change that, otherwise
  * `unknown`.
  */
 export function statusOfPart(counts: Counts, quorum: Quorum): Status {
@@ -66,10 +66,10 @@ export function statusOfPart(counts: Counts, quorum: Quorum): Status {
 }
 
 /**
- * The status of a service over its targets, or of a group over its services.
- * A degraded service does its work, so it counts as up toward the quorum. Nothing to count says nothing: unknown.
- * `pending` is how many members are not in the counts because they were added and are not checked yet. A quorum cannot ask for more
- * members than count while there are any, because a quorum that grew with the targets would read down until they are checked.
+ * Returns the status of a service from the counts of its targets, or of a group from the counts of its services. Without any member it is
+ * unknown. A degraded service does its work, so it counts as up toward the quorum.
+ * `pending` is how many members are not in the counts because they were added and were never checked. While there are any, the quorum asks for
+ * no more members than are in the counts. Otherwise a quorum that was raised together with the targets would be down until their first check.
  */
 export function statusOf(counts: Counts, quorum: Quorum, pending = 0): Status {
   const total = counts.up + counts.degraded + counts.down + counts.unknown

@@ -7,11 +7,11 @@ import { ServiceSettings } from './service.ts'
 
 const dayMs = 86_400_000
 
-/** What is sent over HTTP to register a service: what the file takes, and for how long it holds unless it is sent again. */
+/** The body that registers a service over HTTP: the settings of a service in the file, and how long the registration lasts without renewal. */
 export const RegistrationSettings = ServiceSettings.safeExtend({
-  /** Expired, which is down, unless registered again within this time. */
+  /** The registration expires, which makes the service down, unless it is renewed within this time. */
   ttl: Duration(1000, 30 * dayMs).optional(),
-  /** Deregistered when it has been expired for this time. */
+  /** The service is deregistered this long after its registration expired. */
   expireAfter: Duration(0, 30 * dayMs).optional(),
 }).meta({
   id: 'Registration',
@@ -21,8 +21,8 @@ export const RegistrationSettings = ServiceSettings.safeExtend({
 export type RegistrationSettings = z.infer<typeof RegistrationSettings>
 
 /**
- * Writes a registration as JSON that reads back the same. What was left out stays out, so that it follows the file's
- * defaults; the same settings are the same text, however they were written.
+ * Writes a registration as JSON, for `readRegistration` to read. Settings that the client left out stay out, so that the defaults of the file
+ * apply. Equal settings give equal text in any order and spelling.
  */
 export function writeRegistration(settings: RegistrationSettings): string {
   const { targets, quorum, groups, resolve, ttl, expireAfter } = settings
@@ -38,21 +38,21 @@ export function writeRegistration(settings: RegistrationSettings): string {
   })
 }
 
-/** Reads what `writeRegistration` wrote, of this version or another; a string says why this version cannot. */
+/** Reads the text that `writeRegistration` of this or another version wrote. Returns a string with the reason when this version cannot read it. */
 export function readRegistration(definition: string): ForeignSettings<RegistrationSettings> | string {
   let json: unknown
   try {
     json = JSON.parse(definition)
   } catch {
-    return `it is no JSON, as a damaged store has it: register the service again`
+    return 'it is not JSON, so the store may be damaged: register the service again'
   }
   return readForeignSettings(RegistrationSettings, json)
 }
 
-/** One thing that is more than the limits allow: where, as a JSON pointer (RFC 6901), and what to do about it. */
+/** A value above a limit: its place as a JSON pointer (RFC 6901), and the message with the remedy. */
 export type Excess = { readonly in: 'params' | 'body'; readonly pointer: string; readonly detail: string }
 
-/** What of a registration is more than the limits allow, the number of services apart. */
+/** Returns every value of a registration that is above a limit, except for the number of services. */
 export function excessOf(name: string, settings: RegistrationSettings, limits: Limits): Excess[] {
   const { targets, groups = [] } = settings
   const tooLong = (
@@ -60,7 +60,7 @@ export function excessOf(name: string, settings: RegistrationSettings, limits: L
     limit: 'nameLength' | 'targetLength',
     where: Pick<Excess, 'in' | 'pointer'>,
   ): Excess[] => {
-    // As the schema of names counts, and people do: not in UTF-16.
+    // Counts code points, as the schema of names does, and not UTF-16 units.
     const { length } = [...text]
     return length <= limits[limit]
       ? []

@@ -1,6 +1,9 @@
-/** Where in its interval a target is checked, from 0 up to 1: a hash of its name, so the same after a restart and on every replica. */
+/**
+ * Returns the phase of a target: the point in its interval at which it is checked, from 0 up to 1. The phase is a hash of the name, so that
+ * every replica computes the same one, also after a restart.
+ */
 export function phaseOf(name: string): number {
-  // FNV-1a, then MurmurHash3's 32-bit finaliser: FNV alone leaves names that differ in the last letter close together.
+  // FNV-1a, then the 32-bit finaliser of MurmurHash3, because FNV alone gives names that differ in the last letter nearly the same phase.
   let hash = 0x811c9dc5
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193)
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
@@ -9,12 +12,12 @@ export function phaseOf(name: string): number {
 }
 
 /**
- * The first beat after an instant. Beats lie at `(n + phase) × interval` of the epoch, so they never drift.
- * All in milliseconds since the epoch.
+ * Returns the time of the first scheduled check after `afterMs`. Checks are due at `(n + phase) × interval` since the epoch, so they never
+ * drift. Times are in milliseconds since the epoch.
  */
 export function nextBeat(afterMs: number, phase: number, intervalMs: number): number {
   const offset = phase * intervalMs
   const beat = (Math.floor((afterMs - offset) / intervalMs) + 1) * intervalMs + offset
-  // A beat rounds to what a double holds of the epoch, and can then fall on the very instant it should follow.
+  // The result is rounded to a double, so it can equal the instant that it should follow.
   return beat > afterMs ? beat : beat + intervalMs
 }

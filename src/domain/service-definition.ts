@@ -19,7 +19,7 @@ type DefinedShape = {
     : DefinedField<Name>
 }
 
-/** Returns the policy's fields as the API describes them; one without a built-in default may be absent. */
+/** Returns the schemas of the policy fields for the API. A field without a built-in default is optional. */
 function definedPolicy(): DefinedShape {
   const shape = Object.entries(policyFields).map(([name, { setting, kind, builtIn, description }]) => {
     const plain = kind === 'count' ? z.int().positive() : setting
@@ -29,7 +29,7 @@ function definedPolicy(): DefinedShape {
   return Object.fromEntries(shape) as DefinedShape
 }
 
-/** A service with every field decided, written as in the file: what the file and the API take, they are given back. */
+/** A service with every default filled in, in the form that the file and the API accept. */
 export const ServiceDefinition = z
   .object({
     targets: z.array(z.string().meta({ description: '`host:port` as configured.' })),
@@ -41,17 +41,20 @@ export const ServiceDefinition = z
     }),
     ...definedPolicy(),
     ttl: duration(
-      'Over HTTP: how long its registration holds unless it is registered again; then it is expired, which is down. Absent: for good.',
+      'How long a registration over HTTP lasts without renewal; then it is expired, which is down. Absent: for ever.',
     ).optional(),
     expireAfter: duration(
-      'Over HTTP: how long it stays as expired before it is deregistered. Absent without a `ttl`.',
+      'How long an expired registration stays before it is deregistered. Absent without a `ttl`.',
     ).optional(),
   })
   .meta({ id: 'ServiceDefinition', description: 'How a service is defined, every default filled in.' })
 export type ServiceDefinition = z.infer<typeof ServiceDefinition>
 type DefinedPolicy = Pick<ServiceDefinition, PolicyFieldName>
 
-/** Writes a service's definition. Reading it back by `ServiceSettings` and `buildService` makes the same service, without any defaults. `times` are a registration's. */
+/**
+ * Returns the definition of a service. `ServiceSettings` and `buildService` build the same service from it without defaults. `times` are the
+ * `ttl` and `expireAfter` of its registration.
+ */
 export function defineService(
   { targets, quorum, groups, resolve, policy }: Service,
   times: Pick<RegistrationSettings, 'ttl' | 'expireAfter'> = {},

@@ -5,7 +5,7 @@ import { membersNeeded, Quorum, unreachableQuorum } from './quorum.ts'
 import { quote, show } from './quote.ts'
 import { type KeptTarget, keepTarget, Target, type TargetParts, targetKey, targetOf } from './target.ts'
 
-/** How the addresses of a name are checked: together, where the first that connects counts, or each as a member of its own. */
+/** How the addresses of a name are checked: together, where the first that connects counts, or each as a target of its own. */
 export const Resolve = z.enum(['first', 'all'], {
   error: (issue) => `${quote(issue.input)} is not a way to resolve: write first or all`,
 })
@@ -21,18 +21,18 @@ const nameOf = (what: string) =>
         `${quote(issue.input)} is not a ${what} name: write 1 to 200 characters, without control characters or spaces at its ends`,
     })
 
-/** `.` and `..` are taken out of every URL before it is sent (WHATWG URL §4.5): who asks for them is told of something else. */
+/** The name of a service. The names `.` and `..` are rejected, because clients remove these from a URL before they send it (WHATWG URL §4.5). */
 export const ServiceName = nameOf('service').regex(/^(?!\.{1,2}$)/, {
   error: (issue) => `${quote(issue.input)} is not a service name: no URL can lead to it, so write another`,
 })
 export const GroupName = nameOf('group')
 
-/** Tells whether a service may have this name. */
+/** Returns whether a service may have this name. */
 export function isServiceName(name: string): boolean {
   return ServiceName.safeParse(name).success
 }
 
-/** A set of services, and how many of them must be up. */
+/** A set of services, and the quorum of those that must be up. */
 export type Group = { readonly name: string; readonly quorum: Quorum }
 
 function countable(value: unknown): boolean {
@@ -60,18 +60,18 @@ const Targets = z
         seen.add(targetKey(target))
       }
     },
-    // Also beside targets that are wrong, so that one reading finds every problem.
+    // Runs even if some targets are invalid, so that one pass finds every problem.
     { when: ({ value }) => Array.isArray(value) },
   )
 
-/** What a service may say of itself; `ttl` and `expireAfter` only where it is sent to the API. */
+/** The keys of a service. `ttl` and `expireAfter` are for the API only. */
 const serviceKeys = [
   ...['targets', 'quorum', 'groups', 'resolve'],
   ...Object.keys(PolicySettings.shape),
   ...['ttl', 'expireAfter'],
 ]
 
-/** A service as written in configuration or sent to the API. */
+/** The schema of a service in the configuration or a request to the API. */
 export const ServiceSettings = z
   .strictObject(
     {
@@ -93,45 +93,45 @@ export const ServiceSettings = z
   .superRefine(
     (service, ctx) => {
       const total = service.targets.length
-      // How many members a name brings is not known yet.
+      // With `resolve: all` the number of targets is known only after the look-up.
       if (service.resolve === 'all' || service.quorum === undefined || membersNeeded(service.quorum, total) <= total)
         return
       ctx.addIssue({ code: 'custom', path: ['quorum'], message: unreachableQuorum(service.quorum, total, 'target') })
     },
-    // Also beside other fields that are wrong.
+    // Runs even if other fields are invalid.
     { when: ({ value }) => countable(value) },
   )
 export type ServiceSettings = z.infer<typeof ServiceSettings>
 
-/** What many services have alike, so that it is kept once for all of them. */
+/** The settings that many services share, so that equal ones are stored once. */
 export type Terms = {
   readonly quorum: Quorum
   readonly resolve: Resolve
   readonly policy: Policy
-  /** Who defined it: the operator, by the file or the command line; or somebody over HTTP, who may not have everything dialled. */
+  /** The source of the definition: the operator (file or command line), or a client over HTTP, for which the dial rules apply. */
   readonly origin: Origin
-  /** The `ttl` within which its registration was not renewed, in milliseconds; null while it is not expired. */
+  /** The `ttl` that ran out without a renewal, in milliseconds; null unless the registration is expired. */
   readonly expiredTtlMs: number | null
 }
 export type Origin = 'file' | 'http'
 
-/** A named thing people ask about. */
+/** A service: a named set of targets with a quorum and a policy. */
 export type Service = Terms & {
   readonly name: string
   readonly targets: readonly Target[]
   readonly groups: readonly string[]
-  /** Quorum, resolve, policy and origin as one, which other services may have too. */
+  /** Quorum, resolve, policy, origin and expiry in one object, which other services may share. */
   readonly terms: Terms
 }
 
-/** What a service is made of: as it comes from another thread. */
+/** The plain data of a service, which can be sent to another thread. */
 export type ServiceParts = Pick<Service, 'name' | 'groups' | 'terms'> & { readonly targets: readonly TargetParts[] }
 
-/** Takes as little as it can, since there may be a hundred thousand of them. */
+/** A compact service. Its fields take little memory, because there may be 100,000 services. */
 class ServiceOfParts implements Service {
   readonly name: string
   readonly groups: readonly string[]
-  /** One alone needs no list. */
+  /** A single target is stored without a list. */
   private readonly kept: KeptTarget | readonly KeptTarget[]
   readonly terms: Terms
 
@@ -170,7 +170,7 @@ export function makeService(parts: ServiceParts): Service {
   return new ServiceOfParts(parts)
 }
 
-/** What makes the same service again. */
+/** Returns the plain data from which `makeService` builds the same service. */
 export function partsOf({ name, groups, targets, terms }: Service): ServiceParts {
   return {
     name,
@@ -181,8 +181,8 @@ export function partsOf({ name, groups, targets, terms }: Service): ServiceParts
 }
 
 /**
- * What a service is made of with every field decided: its own, else the file's `defaults`, else built in. `unread` are its settings that this
- * version cannot read.
+ * Returns the plain data of a service with a value for every field: its own setting, otherwise that of `defaults`, otherwise the built-in one.
+ * `unread` are the names of its settings that this version cannot read.
  */
 export function decideService(
   name: string,
@@ -205,13 +205,13 @@ export function decideService(
   }
 }
 
-/** Returns the same service as one whose registration was not renewed within this `ttl`, in milliseconds. */
+/** Returns the same service with an expired registration. `ttlMs` is the `ttl` that ran out, in milliseconds. */
 export function expireService(service: Service, ttlMs: number): Service {
   const parts = partsOf(service)
   return makeService({ ...parts, terms: { ...parts.terms, expiredTtlMs: ttlMs } })
 }
 
-/** The service itself. */
+/** Builds a service. Takes the same arguments as `decideService`. */
 export function buildService(...decided: Parameters<typeof decideService>): Service {
   return makeService(decideService(...decided))
 }

@@ -1,7 +1,7 @@
 import { type Counts, noCounts, type Status } from './status.ts'
 import { spansOf, type UptimeEvidence } from './uptime.ts'
 
-/** What a service was in each of so many equal slices of a window, the oldest first. Slices begin at whole milliseconds. */
+/** Returns the status of a service in each of `count` equal time buckets of a window, the oldest first. Buckets begin at whole milliseconds. */
 export function sliceStatuses(evidence: UptimeEvidence, count: number): Status[] {
   const windowMs = Math.round(evidence.to - evidence.from)
   const endOf = (slice: number) => Math.round(((slice + 1) * windowMs) / count)
@@ -22,7 +22,10 @@ export function sliceStatuses(evidence: UptimeEvidence, count: number): Status[]
   return statuses
 }
 
-/** The worst that it was, however shortly; but with every restart comes a moment of unknown, so that is to hold as long as up. */
+/**
+ * Returns the worst status in a time bucket, however short it was. Unknown is the exception: it has to last at least as long as up, because every
+ * restart brings a moment of unknown.
+ */
 function statusOver({ up, degraded, down, unknown }: Counts): Status {
   if (down > 0) return 'down'
   if (degraded > 0) return 'degraded'

@@ -1,6 +1,6 @@
 import { type Bits, rangeOf } from './ip-range.ts'
 
-/** Addresses that are for something special: the name of the rule about them, what one is, and the ranges they lie in. One may be of several kinds. */
+/** The kinds of special addresses: the name of the rule about them, a phrase for one address, and their ranges. An address may be of several kinds. */
 const kinds = [
   {
     rule: 'metadata',
@@ -29,11 +29,11 @@ const kinds = [
   { rule: 'broadcast', what: 'the broadcast address', ranges: ['255.255.255.255'] },
   // RFC 1112 §4
   { rule: 'reserved', what: 'a reserved address', ranges: ['240.0.0.0/4'] },
-  // RFC 8215: where in it the IPv4 address stands is known to its translator alone.
+  // RFC 8215. Only its translator knows the position of the IPv4 address in it.
   { rule: 'local NAT64', what: 'an address of a NAT64 of your own', ranges: ['64:ff9b:1::/48'] },
   // RFC 1122 §3.2.1.3, RFC 4291 §2.5.3
   { rule: 'loopback', what: 'a loopback address', ranges: ['127.0.0.0/8', '::1'] },
-  // All else that the IANA special-purpose address registries (RFC 6890, RFC 8190) do not call globally reachable, and site-local addresses.
+  // All other ranges that the IANA special-purpose address registries (RFC 6890, RFC 8190) do not call globally reachable, and site-local addresses.
   {
     rule: 'private',
     what: 'a private address, or one that the Internet does not reach',
@@ -60,7 +60,7 @@ const kinds = [
   },
 ] as const
 
-/** What is globally reachable, or judged by the IPv4 address inside, within a range that is not: by that range. */
+/** Exceptions, by special range: parts of the range that are globally reachable, or that carry an IPv4 address, which then decides. */
 const exceptions: Readonly<Partial<Record<string, readonly string[]>>> = {
   '2001::/23': [
     '2001::/32', // Teredo: ip-range.ts knows the IPv4 address inside
@@ -71,13 +71,12 @@ const exceptions: Readonly<Partial<Record<string, readonly string[]>>> = {
   ],
 }
 
-/** The name of the rule about a kind of special addresses. */
 export type SpecialRule = (typeof kinds)[number]['rule']
 
-/** A range, and what lies in it without being special. */
+/** A special range, and the parts of it that are not special. */
 export type SpecialRange = { readonly rule: SpecialRule; readonly bits: Bits; readonly except: readonly Bits[] }
 
-/** Every special range, in the order in which they are named. */
+/** Every special range. The first one that contains an address gives the rule that denies it. */
 export const specialRanges: readonly SpecialRange[] = kinds.flatMap(({ rule, ranges }) =>
   ranges.map((text) => ({
     rule,
@@ -86,7 +85,7 @@ export const specialRanges: readonly SpecialRange[] = kinds.flatMap(({ rule, ran
   })),
 )
 
-/** What an address is that a rule is about; undefined when it is no rule about special addresses. */
+/** Returns a phrase for an address that a rule denies, such as `a loopback address`; undefined when the rule is not about special addresses. */
 export function kindOfAddress(rule: string): string | undefined {
   return kinds.find((kind) => kind.rule === rule)?.what
 }

@@ -2,21 +2,21 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { quote } from './quote.ts'
 
-/** `host:port` as configured, or as found by a look-up. `host` is a name or a literal IP without brackets. */
+/** A target: `host:port` as configured, or as a look-up found it. `host` is a name or a literal IP without brackets. */
 export type Target = {
   readonly name: string
   readonly host: string
   readonly port: number
-  /** The literal address that is dialled, as outcomes tell it; null when the host is a name, to be looked up. */
+  /** The literal address that is dialled, as in outcomes; null when the host is a name that has to be looked up. */
   readonly address: string | null
-  /** The name of the configured target whose host was looked up to find this one; null for one that is configured itself. */
+  /** The name of the configured target whose host was resolved to this address; null for a configured target. */
   readonly resolvedFrom: string | null
 }
 
-/** What a target is made of; its name tells the rest. What comes from another thread has only this. */
+/** The plain data of a target, which can be sent to another thread. Host and port follow from the name. */
 export type TargetParts = Pick<Target, 'name' | 'address' | 'resolvedFrom'>
 
-/** Host and port are read from the name whenever they are wanted, so that a hundred thousand of them are not kept twice. */
+/** A target that parses host and port from its name on every access. Otherwise 100,000 targets would store that text twice. */
 abstract class NamedTarget {
   readonly name: string
 
@@ -33,7 +33,7 @@ abstract class NamedTarget {
   }
 }
 
-/** What most targets are: its name is what is dialled. */
+/** A target whose name is the literal address. Most targets are of this kind. */
 class LiteralTarget extends NamedTarget implements Target {
   get address(): string {
     return this.name
@@ -50,13 +50,13 @@ class OtherTarget extends NamedTarget implements Target {
 
   constructor({ name, address, resolvedFrom }: TargetParts) {
     super(name)
-    // A member is called by its address, which is then kept once.
+    // A resolved target has its address as its name. Sharing one string saves memory.
     this.address = address === name ? name : address
     this.resolvedFrom = resolvedFrom
   }
 }
 
-/** What a target is kept as: where its name is what is dialled, that is all there is to keep. */
+/** A compact target: only the name where the name is the literal address. */
 export type KeptTarget = string | Target
 
 export function keepTarget(parts: TargetParts): KeptTarget {
@@ -64,7 +64,7 @@ export function keepTarget(parts: TargetParts): KeptTarget {
   return address === name && resolvedFrom === null ? name : Object.freeze(new OtherTarget(parts))
 }
 
-/** The target itself. */
+/** Returns the target of a compact target. */
 export function targetOf(kept: KeptTarget): Target {
   return typeof kept === 'string' ? new LiteralTarget(kept) : kept
 }
@@ -73,7 +73,7 @@ export function makeTarget(parts: TargetParts): Target {
   return targetOf(keepTarget(parts))
 }
 
-/** The target at a host and port, called as people would write it unless its name is written otherwise. */
+/** Returns the target at a host and port. Its name is `host:port` unless another spelling is given. */
 export function targetAt(host: string, port: number, name = formatAddress(host, port)): Target {
   return makeTarget({ name, address: literalAt(host, port), resolvedFrom: null })
 }
@@ -82,7 +82,7 @@ function literalAt(host: string, port: number): string | null {
   return isIP(host) === 0 ? null : formatAddress(host, port)
 }
 
-/** One literal IP that a target's host was resolved to, as a target of its own. */
+/** Returns one literal IP of the host of a target as a target of its own. */
 export function resolvedTarget(target: Target, ip: string): Target {
   const address = formatAddress(ip, target.port)
   return makeTarget({ name: address, address, resolvedFrom: target.name })
@@ -91,7 +91,7 @@ export function resolvedTarget(target: Target, ip: string): Target {
 const example = 'write host:port, such as db-1.internal:5432 or "[::1]:5432"'
 const label = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i
 
-/** Reads `host:port` (IPv6 in brackets, RFC 3986 §3.2.2); a string says what is wrong and what would be right. */
+/** Parses `host:port` (IPv6 in brackets, RFC 3986 §3.2.2). Returns a string that states the error and the remedy when the text is not a target. */
 export function parseTarget(text: string): Target | string {
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):([^:]*)$/.exec(text)
   if (match === null) {
@@ -118,8 +118,8 @@ export function parseTarget(text: string): Target | string {
 }
 
 /**
- * RFC 1123 host name (underscores too: container names have them) or dotted IPv4.
- * A name whose last label is a number is read as IPv4 by resolvers (WHATWG URL §3.5), so `0177.0.0.1` and `10.1` are refused.
+ * Returns whether a text is a host name (RFC 1123, and underscores because container names have them) or dotted IPv4.
+ * Resolvers read a name whose last label is a number as IPv4 (WHATWG URL §3.5), so `0177.0.0.1` and `10.1` are rejected.
  */
 function isHost(host: string): boolean {
   if (isIP(host) === 4) return true
@@ -128,27 +128,27 @@ function isHost(host: string): boolean {
   return host.length <= 253 && labels.every((part) => label.test(part)) && !/^(\d+|0x[0-9a-f]*)$/i.test(last)
 }
 
-/** The host of `host:port`, an IPv6 address without its brackets. */
+/** Returns the host of `host:port`, an IPv6 address without its brackets. */
 export function hostOf(address: string): string {
   const host = address.slice(0, address.lastIndexOf(':'))
   return host.startsWith('[') ? host.slice(1, -1) : host
 }
 
-/** A literal address and port as text: `10.0.0.5:5432`, `[::1]:5432`. */
+/** Writes a host and a port as text: `10.0.0.5:5432`, `[::1]:5432`. */
 export function formatAddress(ip: string, port: number): string {
   return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
 }
 
-/** What two spellings of one target have in common. */
+/** Returns a key that is the same for every spelling of a target. */
 export function targetKey(target: Target): string {
   const host = target.host.toLowerCase().replace(/\.$/, '')
   const address = formatAddress(host, target.port)
-  // A URL's host spells IPv6 one way (WHATWG URL §3.5). An address with a zone is no URL, and stays as written.
+  // The host of a URL has one spelling of IPv6 (WHATWG URL §3.5). An address with a zone makes no valid URL, so it stays as written.
   const url = URL.parse(`http://${address}`)
   return url === null ? address : `${url.hostname}:${target.port}`
 }
 
-/** A target as written in configuration, parsed. */
+/** The schema of a target in the configuration or a request. */
 export const Target = z
   .string({ error: (issue) => `${quote(issue.input)} is not a target: ${example}` })
   .transform((text, ctx): Target => {

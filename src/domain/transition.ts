@@ -4,21 +4,21 @@ import { Status } from './status.ts'
 /** A change of status, with its time and cause. */
 export type Transition = {
   readonly service: string
-  /** Null when it is the service's own status that changed. */
+  /** Null when the status of the service itself changed. */
   readonly target: string | null
   readonly from: Status
   readonly to: Status
   /** An instant of the monotonic clock, in milliseconds. */
   readonly at: number
-  /** The last outcome's reason; null when no outcome caused it. */
+  /** The reason of the outcome that caused the change; null when no outcome did. */
   readonly reason: Reason | null
   /** One sentence for people. */
   readonly message: string
 }
 
 /**
- * Returns a stored transition in words that this version knows, since a newer one may have stored it: an unknown reason becomes `other`, and an
- * unknown status `unknown`.
+ * Returns a stored transition in words that this version knows, because a newer version may have stored it. An unfamiliar reason becomes `other`,
+ * and an unfamiliar status becomes `unknown`.
  */
 export function inKnownWords<Stored extends Transition>(transition: Stored): Stored {
   const { from, to, reason } = transition
@@ -30,5 +30,5 @@ export function inKnownWords<Stored extends Transition>(transition: Stored): Sto
   }
 }
 
-/** A transition as it is remembered. Ids grow with time, also from one process to the next: they are microseconds since the epoch. */
+/** A transition in the log. Its id is a time in microseconds since the epoch, so that ids also grow from one process to the next. */
 export type LoggedTransition = Transition & { readonly id: number }

@@ -2,26 +2,26 @@ import type { Absence } from './absence.ts'
 import { noCounts, type Status } from './status.ts'
 import type { Transition } from './transition.ts'
 
-/** How long a service was what, in whole milliseconds. The three parts add up to the window. */
+/** How long a service was up, down and unknown, in whole milliseconds. The three parts add up to the window. */
 export type Uptime = {
   /** Up or degraded: a degraded service does its work. */
   readonly upMs: number
   readonly downMs: number
-  /** Unknown, not in the log, or Porthole was not running. */
+  /** Time in which the status was unknown, the log was incomplete, or Porthole was not running. */
   readonly unknownMs: number
-  /** Up over up and down, to 6 decimals; 1 only where nothing was down, null where nothing is known. */
+  /** The time up divided by the time up and down, to 6 decimals; 1 only without any time down, null without any time known. */
   readonly ratio: number | null
 }
 
-/** What there is to judge by. Instants in milliseconds. */
+/** The data from which the uptime of a service is computed. Instants in milliseconds. */
 export type UptimeEvidence = {
-  /** A service's own changes of status, the oldest first; those before the last one ahead of the window may be left out. */
+  /** The status changes of the service itself, the oldest first. Of the changes before the window only the last one is needed. */
   readonly changes: readonly Change[]
-  /** When nobody looked, the oldest first. */
+  /** The gaps in which Porthole did not run, the oldest first. */
   readonly absences: readonly Absence[]
   /** The status when the window ends. */
   readonly status: Status
-  /** Since when no change is missing. */
+  /** The instant since which the log has every change. */
   readonly completeSince: number
   readonly from: number
   readonly to: number
@@ -30,10 +30,9 @@ export type UptimeEvidence = {
 type Change = Pick<Transition, 'at' | 'from' | 'to'>
 
 /**
- * How long a service was up, down and unknown in a window. Until each change held what that change left, since the last one
- * the status now. When a service is taken away, it turns unknown: until then counts what it was, and from then on nothing is
- * known of it until it is registered anew and checked. While Porthole was not running nothing is known either: until then
- * counts what the change before had led to.
+ * Returns how long a service was up, down and unknown in a window. Before a change, its `from` status held; after the last change, the current
+ * status holds. A removed service becomes unknown, until it is registered again and checked. In a gap the status is unknown too. Up to the gap,
+ * the status after the previous change holds.
  */
 export function measureUptime(evidence: UptimeEvidence): Uptime {
   const spent = noCounts()
@@ -43,16 +42,16 @@ export function measureUptime(evidence: UptimeEvidence): Uptime {
   return { upMs, downMs, unknownMs, ratio: ratioOf(upMs, downMs) }
 }
 
-/** How long a service was what, in whole milliseconds. */
+/** A status and how long it held, in whole milliseconds. */
 export type Span = { readonly held: Status; readonly ms: number }
 
-/** What a service was, one span after the other from the start of the window to its end. Some may be of no length. */
+/** Returns the statuses of a service as consecutive spans, from the start of the window to its end. A span may have length 0. */
 export function spansOf({ changes, absences, status, completeSince, from, to }: UptimeEvidence): Span[] {
   const spans: Span[] = []
-  // Counted back from the end in whole milliseconds, so that the parts add up exactly however the instants are rounded.
+  // Counts whole milliseconds back from the end, so that the parts add up exactly however the instants are rounded.
   let leftMs = Math.round(to - from)
   function hold(held: Status, until: number): void {
-    // What is said to be older than the change before it, such as a status found stale only later, took no time.
+    // A change may carry an older time than the change before it, such as a status that was found stale only later. The change then takes no time.
     const leftThenMs = Math.min(leftMs, Math.round(to - Math.min(to, Math.max(from, until))))
     spans.push({ held, ms: leftMs - leftThenMs })
     leftMs = leftThenMs

@@ -67,7 +67,7 @@ const phrases: readonly [Attempt, string][] = [
   [attempt(v4, 'unreachable', { answer: 'no-next-hop' }), 'it, or the gateway on the way to it, does not answer'],
   [attempt(v4, 'local', { answer: 'no-gateway', code: '10.0.0.1' }), 'the gateway 10.0.0.1 does not answer'],
   [attempt(v4, 'unreachable', { code: 'EHOSTUNREACH' }), 'cannot be reached (EHOSTUNREACH)'],
-  [attempt(v4, 'reset', { code: 'ECONNRESET' }), 'accepted the connection and broke it off (ECONNRESET)'],
+  [attempt(v4, 'reset', { code: 'ECONNRESET' }), 'accepted the connection, then closed it (ECONNRESET)'],
   [attempt(v4, 'denied', { code: 'loopback' }), 'was not dialled (loopback)'],
   [attempt(v4, 'local', { code: 'EMFILE' }), 'could not be dialled (EMFILE)'],
 ]

@@ -54,19 +54,19 @@ const sentences: readonly [Outcome, string][] = [
   ],
   [
     found('unreachable', { answer: 'no-neighbour' }),
-    '10.0.0.7:5432 does not answer on its own network (no ARP reply): the host is off, or nobody has this address',
+    '10.0.0.7:5432 does not answer on its own network (no ARP reply): the host is off, or no host has this address',
   ],
   [
     found('unreachable', { answer: 'no-neighbour', address: '[fd00::7]:5432' }),
-    '[fd00::7]:5432 does not answer on its own network (no neighbour discovery reply): the host is off, or nobody has this address',
+    '[fd00::7]:5432 does not answer on its own network (no neighbour discovery reply): the host is off, or no host has this address',
   ],
   [
     found('unreachable', { answer: 'no-neighbour', address: '[::ffff:10.0.0.7]:5432' }),
-    '[::ffff:10.0.0.7]:5432 does not answer on its own network (no ARP reply): the host is off, or nobody has this address',
+    '[::ffff:10.0.0.7]:5432 does not answer on its own network (no ARP reply): the host is off, or no host has this address',
   ],
   [
     found('unreachable', { answer: 'no-next-hop' }),
-    '10.0.0.7:5432, or the gateway on the way to it, does not answer (no ARP reply): the host is off, nobody has this address, or the gateway is silent',
+    '10.0.0.7:5432, or the gateway on the way to it, does not answer (no ARP reply): the host is off, no host has this address, or the gateway is silent',
   ],
   [
     found('local', { answer: 'no-gateway', code: '10.0.0.1' }),
@@ -93,23 +93,23 @@ const sentences: readonly [Outcome, string][] = [
     found('local', { code: 'ECONNREFUSED', answer: 'icmp', icmp: { version: 4, type: 3, code: 3, from: '10.0.0.1' } }),
     "could not be checked: this machine's own firewall rejects 10.0.0.7:5432 with ICMP port unreachable (ECONNREFUSED)",
   ],
-  [found('local', { code: 'EWORKERDIED' }), 'could not be checked: the prober died and was started anew (EWORKERDIED)'],
+  [found('local', { code: 'EWORKERDIED' }), 'could not be checked: the prober died and was restarted (EWORKERDIED)'],
   [found('rejected', { code: 'EHOSTUNREACH' }), 'a firewall rejects 10.0.0.7:5432 (EHOSTUNREACH)'],
   [
     found('timeout'),
-    "no answer from 10.0.0.7:5432 in 2.0 s: a firewall drops the packets, nobody has this address, the gateway is silent, or the listener's queue is full",
+    "no answer from 10.0.0.7:5432 in 2.0 s: a firewall drops the packets, no host has this address, the gateway is silent, or the listener's queue is full",
   ],
   [
     found('timeout', { synRetransmits: 0, endedAt: 1800, answer: 'nothing' }),
-    "no answer from 10.0.0.7:5432 to 1 SYN in 800 ms: a firewall drops the packets, nobody has this address, or the listener's queue is full",
+    "no answer from 10.0.0.7:5432 to 1 SYN in 800 ms: a firewall drops the packets, no host has this address, or the listener's queue is full",
   ],
   [
     found('timeout', { synRetransmits: 2, address: '[fd00::7]:5432', answer: 'nothing' }),
-    "no answer from [fd00::7]:5432 to 3 SYNs in 2.0 s: a firewall drops the packets, nobody has this address, or the listener's queue is full",
+    "no answer from [fd00::7]:5432 to 3 SYNs in 2.0 s: a firewall drops the packets, no host has this address, or the listener's queue is full",
   ],
   [
     found('unreachable', { code: 'EHOSTUNREACH' }),
-    '10.0.0.7:5432 cannot be reached (EHOSTUNREACH): the host is off or nobody has this address, the gateway is silent, or a router or firewall on the way turns the packets back',
+    '10.0.0.7:5432 cannot be reached (EHOSTUNREACH): the host is off or no host has this address, the gateway is silent, or a router or firewall on the way turns the packets back',
   ],
   [
     found('unreachable', { code: 'ENETUNREACH' }),
@@ -123,8 +123,8 @@ const sentences: readonly [Outcome, string][] = [
     found('unreachable', { code: 'ENOPROTOOPT' }),
     '10.0.0.7:5432 cannot be reached (ENOPROTOOPT): a router, a firewall or the host itself turns the packets back',
   ],
-  [found('reset', { code: 'ECONNRESET' }), '10.0.0.7:5432 accepted the connection and broke it off (ECONNRESET)'],
-  [found('mismatch'), '10.0.0.7:5432 answered something else than expected'],
+  [found('reset', { code: 'ECONNRESET' }), '10.0.0.7:5432 accepted the connection, then closed it (ECONNRESET)'],
+  [found('mismatch'), '10.0.0.7:5432 gave an unexpected answer'],
   [found('tls', { code: 'EPROTO' }), 'the TLS handshake with 10.0.0.7:5432 failed (EPROTO)'],
   [found('dns', { address: null, code: 'ENOTFOUND' }), 'the name db-1 does not exist, or has no address (ENOTFOUND)'],
   [
@@ -146,7 +146,7 @@ const sentences: readonly [Outcome, string][] = [
   ],
   [
     found('local', { address: null, code: 'EQUEUED' }),
-    'could not be checked: no resolver was asked for the name db-1 in time: slow look-ups of other names went first (EQUEUED)',
+    'could not be checked: the look-up of db-1 waited too long behind slow look-ups of other names (EQUEUED)',
   ],
   [found('local', { code: 'EMFILE' }), 'could not be checked: Porthole has no file descriptor left (EMFILE)'],
   [
@@ -166,10 +166,7 @@ const sentences: readonly [Outcome, string][] = [
     found('local', { code: 'EACCES' }),
     "could not be checked: this machine's own rules forbid dialling 10.0.0.7:5432 (EACCES)",
   ],
-  [
-    found('local', { code: 'EINVAL' }),
-    'could not be checked: this machine drops what is sent to 10.0.0.7:5432 (EINVAL)',
-  ],
+  [found('local', { code: 'EINVAL' }), 'could not be checked: this machine drops packets to 10.0.0.7:5432 (EINVAL)'],
   [
     found('local', { code: 'ESOMETHING' }),
     'could not be checked: dialling 10.0.0.7:5432 failed on this machine (ESOMETHING)',

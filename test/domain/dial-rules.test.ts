@@ -448,7 +448,7 @@ test('agrees with the rules done in numbers, for any address and any settings', 
 
 const range = 'a range of addresses: write 10.0.0.0/8 or fd00::/8, or a single address'
 const bad: readonly [settings: unknown, message: string][] = [
-  ['all', '"all" does not say what may be dialled: write { deny: [10.0.0.0/8] }'],
+  ['all', '"all" is not a set of dial rules: write { deny: [10.0.0.0/8] }'],
   [{ alow: [] }, 'Unrecognized key: "alow"'],
   [{ allow: '10.0.0.0/8' }, '"10.0.0.0/8" is not a list of ranges: write [10.0.0.0/8], or [] for none'],
   [{ deny: null }, 'an empty value is not a list of ranges: write [10.0.0.0/8], or [] for none'],
@@ -483,7 +483,7 @@ test('says of every rule why it denies, and what would change that', () => {
     ['link-local', about('a link-local address')],
     ['not in dial.allow', `dial.allow does not list it, and nothing else may be dialled ${services}: add it there`],
     ['dial.deny 10.0.0.0/8', `dial.deny 10.0.0.0/8 forbids it ${services}: take that out, or write a smaller range`],
-    ['not an IP address', 'it is no literal IP address'],
+    ['not an IP address', 'it is not a literal IP address'],
   ] as const) {
     assert.equal(whyDenied(rule), why)
   }

@@ -48,6 +48,6 @@ test('on demand it is pending until it was asked for, however long that takes', 
 test('its sentence says that it does not count yet, for as long as that is so', () => {
   const health = pendingSince(5000)
   const tell = (now: number) => explain(health, policy, sampleTarget(), now)
-  assert.equal(tell(5000), 'added, and not checked yet: it counts once it was')
+  assert.equal(tell(5000), 'added, not checked yet: it counts after its first check')
   assert.equal(tell(17_000), 'not checked yet')
 })

@@ -96,5 +96,5 @@ test('however its fields are ordered and its durations spelt, a registration is 
 test('what cannot be read says why, JSON or not', () => {
   assert.match(String(readRegistration('{"targets":["a"]}')), /^targets: 0: "a" has no port/)
   for (const text of ['{}', '[]', 'null', '7']) assert.match(String(readRegistration(text)), /targets|not a service/)
-  for (const text of ['', '{"targets":', '\0']) assert.match(String(readRegistration(text)), /no JSON/)
+  for (const text of ['', '{"targets":', '\0']) assert.match(String(readRegistration(text)), /not JSON/)
 })

@@ -75,7 +75,10 @@ const flaws: [text: string, flaw: RegExp][] = [
   [`${secret} `, /a space/],
   [` ${secret}`, /a space/],
   [`\uFEFF${secret}`, /a space or a line break/],
-  ['hunter2 hunter2 hunter2', /^the token has characters that cannot be sent as a bearer token: write what openssl /],
+  [
+    'hunter2 hunter2 hunter2',
+    /^the token has characters that cannot be sent as a bearer token: write the output of openssl /,
+  ],
   ['hünter2-hünter2-hünter2', /characters/],
   ['hunter2-hunter2\0hunter2', /characters/],
   ['hunter2=hunter2=hunter2', /characters/],
@@ -83,7 +86,7 @@ const flaws: [text: string, flaw: RegExp][] = [
   ['"hunter2-hunter2-hunter2"', /characters/],
   ['=================', /characters/],
   ['', /characters/],
-  ['hunter2hunter2x', /^the token has fewer than 16 characters: write what openssl rand -hex 32 prints$/],
+  ['hunter2hunter2x', /^the token has fewer than 16 characters: write the output of openssl rand -hex 32$/],
 ]
 
 test('a secret that cannot be sent, or is too short, is refused with a remedy, and never repeated', () => {
@@ -96,5 +99,5 @@ test('a secret that cannot be sent, or is too short, is refused with a remedy, a
 
 test('details are shown to all, or to who has a token', () => {
   assert.deepEqual([Details.parse('all'), Details.parse('token')], ['all', 'token'])
-  assert.equal(refusal(Details, 'none'), '"none" is not who may see details: write all or token')
+  assert.equal(refusal(Details, 'none'), '"none" is not a setting for details: write all or token')
 })

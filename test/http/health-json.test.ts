@@ -136,6 +136,6 @@ test('a service that is up is a pass without output while a target that was adde
     Object.values(checks)
       .flat()
       .map(({ output }) => output),
-    [undefined, 'added, and not checked yet: it counts once it was'],
+    [undefined, 'added, not checked yet: it counts after its first check'],
   )
 })

@@ -141,7 +141,7 @@ test('a health nobody has confirmed for too long reads unknown, and the sentence
     messages.push(response.json().targets[0].message)
   }
   const sentence = (age: string) =>
-    `up when last confirmed ${age} s ago, which is too long to believe; last check: connected in 0.50 ms`
+    `up when last confirmed ${age} s ago, which is too long ago; last check: connected in 0.50 ms`
   assert.deepEqual(messages, [sentence('32.0'), sentence('92.0')])
 })
 

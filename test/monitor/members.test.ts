@@ -252,7 +252,7 @@ test('while look-ups fail, the checks of the last addresses say since when', asy
   const since = clock.now()
   await lookUp()
   const time = new Date(clock.toEpoch(since)).toISOString().slice(11, 16)
-  const held = `the name cannot be looked up since ${time} UTC; checking the last known address`
+  const held = `the name has not resolved since ${time} UTC; checking the last known address`
   assert.deepEqual(await check('10.0.0.1:1'), [held, since])
   assert.deepEqual(await check('10.9.9.9:1'), [null, null])
   await lookUp()

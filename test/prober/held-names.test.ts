@@ -10,7 +10,7 @@ import { sampleOutcome } from '../samples.ts'
 import { listen, targetOf } from './contract.ts'
 
 const hour = 3_600_000
-const toldHeld = /the name cannot be looked up since \d\d:\d\d UTC; checking the last known address$/
+const toldHeld = /the name has not resolved since \d\d:\d\d UTC; checking the last known address$/
 
 type Answer = readonly string[] | string | null
 
@@ -96,7 +96,7 @@ test('all addresses known last are checked, and what came of them is told beside
   say('EAI_AGAIN')
   const { reason, note } = await check()
   assert.equal(reason, 'refused')
-  assert.match(note ?? '', /^127\.0\.0\.3:\d+: refused in [\d.]+ ms; the name cannot be looked up since /)
+  assert.match(note ?? '', /^127\.0\.0\.3:\d+: refused in [\d.]+ ms; the name has not resolved since /)
 })
 
 test('a name that stands for something else is checked there at once', async (t) => {

@@ -605,6 +605,6 @@ test('what is no JSON in the store is said, and the rest is in force', async () 
     { name: 'pg', definition: '{"targets":["a:1"]}', revision: 2 },
   ]
   const problems = await registrations.restore(kept, [])
-  assert.match(problems.join(), /^the registration of "bent" cannot be read: it is no JSON/)
+  assert.match(problems.join(), /^the registration of "bent" cannot be read: it is not JSON/)
   assert.deepEqual([...monitor.services.keys()], ['pg'])
 })

@@ -224,7 +224,7 @@ export async function assertNoFalseTransition(
     assert.notEqual(from, to, what)
     last.set(key, to)
     if (to === 'up') continue
-    const [, seconds = '0'] = /up when last confirmed ([\d.]+) s ago, which is too long to believe/.exec(message) ?? []
+    const [, seconds = '0'] = /up when last confirmed ([\d.]+) s ago, which is too long ago/.exec(message) ?? []
     assert.ok(mayBeStale && to === 'unknown' && Number(seconds) >= believedSeconds, what)
   }
 }

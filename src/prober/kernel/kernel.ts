@@ -61,7 +61,7 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
   /** When the worker last took a turn, on its own clock. */
   const turnedAt = new Float64Array(new SharedArrayBuffer(8))
   const wakeFd = libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-  if (wakeFd < 0) throw new Error(`no eventfd can be had (${errnoName(libc.errno())})`)
+  if (wakeFd < 0) throw new Error(`eventfd failed (${errnoName(libc.errno())})`)
   const wakeCount = libc.allocate(8)
   wakeCount.words[0] = 1
   const records = createRecords(libc)

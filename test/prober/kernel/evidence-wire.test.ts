@@ -35,10 +35,10 @@ const resentAfter = existsSync('/proc/sys/net/ipv4/tcp_syn_linear_timeouts') ? [
 const resentWithin = (timeoutMs: number) => resentAfter.filter((seconds) => seconds * 1000 < timeoutMs).length
 const silence = (timeoutMs: number, span = `${(timeoutMs / 1000).toFixed(1)} s`) => {
   const syns = resentWithin(timeoutMs) + 1
-  return `no answer from ADDRESS to ${syns} ${syns === 1 ? 'SYN' : 'SYNs'} in ${span}: a firewall drops the packets, nobody has this address, or the listener's queue is full`
+  return `no answer from ADDRESS to ${syns} ${syns === 1 ? 'SYN' : 'SYNs'} in ${span}: a firewall drops the packets, no host has this address, or the listener's queue is full`
 }
 const noNeighbour = (protocol: string) =>
-  `ADDRESS does not answer on its own network (no ${protocol} reply): the host is off, or nobody has this address`
+  `ADDRESS does not answer on its own network (no ${protocol} reply): the host is off, or no host has this address`
 const farSays = (v4: [number, number], v6: [number, number]): PerFamily<Icmp> => ({
   v4: { type: v4[0], code: v4[1], from: '10.0.0.2' },
   v6: { type: v6[0], code: v6[1], from: 'fd00::2' },

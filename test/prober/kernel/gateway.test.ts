@@ -132,14 +132,14 @@ describe('a next hop that does not answer', { skip }, () => {
       ['10.20.0.9', 300],
     ])
     const both =
-      '10.X:80, or the gateway on the way to it, does not answer (no ARP reply): the host is off, nobody has this address, or the gateway is silent'
+      '10.X:80, or the gateway on the way to it, does not answer (no ARP reply): the host is off, no host has this address, or the gateway is silent'
     assert.deepEqual(outcomes, [
       ['unreachable', 'no-next-hop', both.replace('10.X', '10.27.0.9')],
       ['unreachable', 'no-next-hop', both.replace('10.X', '10.9.1.78')],
       [
         'timeout',
         'nothing',
-        "no answer from 10.20.0.9:80 to 1 SYN in SPAN: a firewall drops the packets, nobody has this address, or the listener's queue is full",
+        "no answer from 10.20.0.9:80 to 1 SYN in SPAN: a firewall drops the packets, no host has this address, or the listener's queue is full",
       ],
     ])
   })
