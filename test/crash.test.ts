@@ -9,7 +9,7 @@ import { createFolder, start, until } from './process.ts'
 
 const PORTHOLE_TOKEN = 'a-token-of-the-crash-test'
 const authorization = `Bearer ${PORTHOLE_TOKEN}`
-const rounds = 12
+const rounds = 6
 const registrations = 1000
 /** How many are asked for at once. */
 const callers = 50
