@@ -13,7 +13,7 @@ import { standingOf, type WatchedService, type WatchedTarget } from '../src/moni
 
 /** What the help of a gauge says that shows the last check. */
 const cached =
-  'The last check said so, not one made for this scrape: porthole_target_last_check_timestamp_seconds tells when.'
+  'Shows the last check, because a scrape makes none: porthole_target_last_check_timestamp_seconds tells when it ended.'
 
 /** Has what sets all series anew done: for who times that. */
 type Carry = (layOut: () => void) => void
@@ -40,20 +40,20 @@ export function addTargetMetrics(
   const lastCheck = gauge('porthole_target_last_check_timestamp_seconds', 'When the last check of the target ended.')
   const connect = gauge(
     'porthole_target_connect_seconds',
-    'Handshake time of the last check; absent when it got no answer.',
+    'Handshake time of the last check; absent when it did not connect.',
   )
   const connectTotal = counter(
     'porthole_target_connect_seconds_total',
-    'Sum of the handshake times of all successful checks, so that nothing between two scrapes is lost.',
+    'Sum of the handshake times of all checks that connected, also of those between two scrapes.',
   )
-  const checks = counter('porthole_target_checks_total', 'Checks of the target that came to their end.')
+  const checks = counter('porthole_target_checks_total', 'Checks of the target that ended.')
   const failures = counter(
     'porthole_target_failures_total',
-    "Checks that found the target down; Porthole's own faults are not among them.",
+    "Checks of the target with the verdict down; Porthole's own faults do not count.",
   )
   const retransmits = counter(
     'porthole_target_syn_retransmits_total',
-    'SYNs that had to be sent again, where the prober can see them.',
+    'SYNs that were sent again, where the prober can see them.',
   )
   const downReason = new Gauge({
     name: 'porthole_target_down_reason',
@@ -63,11 +63,11 @@ export function addTargetMetrics(
   })
   const lookupFailing = gauge(
     'porthole_target_lookup_failing',
-    "Always 1: the target's name was looked up before, and cannot be now.",
+    "Always 1: the look-up of the target's name fails, and succeeded before.",
   )
   const lookupTotal = counter(
     'porthole_target_lookup_seconds_total',
-    "Sum of the times that checks waited for look-ups of the target's name; absent for a literal address.",
+    "Total time that checks waited for look-ups of the target's name; absent for a literal address.",
   )
   const failed = [failures, retransmits, downReason, lookupFailing, lookupTotal]
   const families = [up, lastCheck, connect, connectTotal, checks, ...failed]
@@ -112,25 +112,25 @@ export function addServiceMetrics(
 
   const up = new Gauge({
     name: 'porthole_service_up',
-    help: `Whether the service's quorum is met (degraded counts as 1; unknown does not). ${cached}`,
+    help: `Whether the service's quorum is met: 1 while up or degraded, 0 while down or unknown. ${cached}`,
     labelNames: ['service'],
     registers,
     // The first family lays out all of them, so that they show one moment.
     collect: () => carry(layOut),
   })
   const targets = gauge('porthole_service_targets', 'How many targets the service has.')
-  const targetsUp = gauge('porthole_service_targets_up', `How many of its targets are up. ${cached}`)
+  const targetsUp = gauge('porthole_service_targets_up', `How many of the service's targets are up. ${cached}`)
   const draining = gauge(
     'porthole_service_draining',
-    'Always 1: the service is taken out of service by its operator. What its targets say is told all the same.',
+    'Always 1: the service is drained, that is, taken out of service by its operator. Its other series still show its targets.',
   )
   const expired = gauge(
     'porthole_service_expired',
-    'Always 1: the registration of the service was not renewed within its ttl, so the service is down. What its targets say is told all the same.',
+    'Always 1: the registration of the service was not renewed within its ttl, so the service is down. Its series of targets still show the checks.',
   )
   const groupUp = new Gauge({
     name: 'porthole_group_up',
-    help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not, nor while services may be missing. ${cached}`,
+    help: `Whether the group's quorum is met; degraded counts as 1. Drained services are left out. 0 while all are drained, or while services may be missing. ${cached}`,
     labelNames: ['group'],
     registers,
   })

@@ -8,17 +8,21 @@ import type { Selection } from './selection.ts'
 import { createServiceSeries } from './service-series.ts'
 import { createTargetSeries } from './target-series.ts'
 
-/** The series of services, groups and targets. What they tell is kept up to date as outcomes come in, and written when a scrape asks. */
+/** The series of services, groups and targets. Every outcome updates their values at once; a scrape only writes them. */
 export type Exposition = {
-  /** What is known now of selected services or of all, in pieces that end where a line does. Each holds until the next is asked for, which writes over it. */
+  /**
+   * Yields the present series of the selected services, or of all, in chunks that end with a line. A chunk is valid until the next one
+   * is requested, because both share one buffer.
+   */
   pieces(options: { targets: boolean; selection: Selection | null; slice?: TimeSlice }): AsyncGenerator<Buffer>
-  /** Returns how many bytes a scrape of everything holds while it is under way, as the last one did; 0 before there was one. */
+  /** Returns how many bytes the last scrape of all services held while it was under way; 0 before the first one. */
   heldBytes(): number
 }
 
-/** To bring a target up to date that has gone stale is as much work as to look at so many services. */
+/** The work of updating a stale target, where looking at a service is 1. */
 const workPerStale = 10
 
+/** Creates the exposition. Subscribes to the monitor's outcomes and to changes of its targets. */
 export function createExposition({
   monitor,
   registry,
@@ -46,7 +50,7 @@ export function createExposition({
   const isWatched = (service: WatchedService) => monitor.services.get(service.service.name) === service
 
   function note(watched: WatchedTarget): void {
-    // It is checked for the first time before it joins its service, and may never join.
+    // A resolved address is checked before it joins its service. The address may never join, so it has no series yet.
     if (!targets.has(watched)) return
     const now = clock.now()
     if (targets.patch(watched, now)) services.patch(watched.watchedService, now)
@@ -72,9 +76,9 @@ export function createExposition({
   for (const service of monitor.services.values()) follow(service.targets)
 
   /**
-   * A target that nobody has confirmed for too long reads otherwise without anything happening. What comes and goes between two turns
-   * does no harm: who is next is looked up when it is asked for, and who has left is in no slot that is looked at. Nobody is told again of
-   * what is stale, so their services are counted as they are now, each once.
+   * Updates targets that went stale, and then each of their services once. Staleness emits no event, so the cached counts of these
+   * services have to be dropped. Targets may join or leave while the loop yields. That does no harm, because the iterator looks up the
+   * next target only when it is requested, and a target that left is in no slot.
    */
   async function catchUp(slice: TimeSlice): Promise<void> {
     const touched = new Set<WatchedService>()
@@ -96,7 +100,7 @@ export function createExposition({
       yield* services.pieces(selection, slice)
       if (withTargets) yield* targets.pieces(selection, slice)
     },
-    // The labels of services are let go of before those of targets are laid out.
+    // The labels of services are freed before the labels of targets are built, so the larger of the two counts.
     heldBytes: () => Math.max(services.labelBytes(), targets.labelBytes()),
   }
 }

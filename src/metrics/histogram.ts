@@ -5,22 +5,22 @@ type Labels = Readonly<Record<string, string | number>>
 /** The counts of one series of a histogram. */
 export type HistogramSeries = {
   readonly labels: Labels
-  /** How many fell under each bound and above the one before; the last: above all. */
+  /** The number of values in each bucket, not cumulative: above the previous bound and up to this one. The last counts values above all bounds. */
   readonly counts: number[]
   sum: number
 }
 
 /**
- * A histogram with counts of its own: prom-client's `observe` sorts and hashes the labels every time, which takes a third of
- * the time of a request from memory, and a twentieth of a check's.
+ * A histogram with its own counts. prom-client's `observe` sorts and hashes the labels every time. That takes a third of the time of a
+ * request that is answered from memory, and a twentieth of the time of a check.
  */
 export type Histogram = {
-  /** A series, which the caller keeps. */
+  /** Adds a series. The caller stores it, and passes it to `observe`. */
   series(labels?: Labels): HistogramSeries
   observe(series: HistogramSeries, value: number): void
 }
 
-/** Adds a histogram to a register. `bounds` ascend. */
+/** Adds a histogram to a register. `bounds` are the upper bounds of its buckets, in ascending order. */
 export function addHistogram(
   register: Register,
   { name, help, bounds }: { name: string; help: string; bounds: readonly number[] },

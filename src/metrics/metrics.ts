@@ -14,22 +14,23 @@ import { addReplicaMetrics, type ReplicaView } from './replicas.ts'
 import { addRequestDurations, type ObserveRequest } from './requests.ts'
 import { createSelection, type SelectionQuery } from './selection.ts'
 
-/** Porthole's metrics page. A view: it follows the monitor, and decides nothing. */
+/** Porthole's metrics: a view of the monitor, which decides nothing. */
 export type Metrics = {
   readonly contentType: string
   /**
-   * The page, in pieces that end where a line does. Each holds until the next is asked for, which writes over it. Without `targets`, no series tells of a
-   * single target. One that is narrowed has no series of Porthole itself. `slice` is the loop of the request that asks.
+   * Yields the metrics page in chunks that end with a line. A chunk is valid until the next one is requested, because both share one
+   * buffer. Without `targets` no series is about a single target. With a `selection` there are no series of Porthole itself. `slice` is
+   * the time slice of the request.
    */
   render(options?: { targets?: boolean; selection?: SelectionQuery; slice?: TimeSlice }): AsyncGenerator<Buffer>
-  /** Returns how many bytes a page of everything holds while it is rendered, as the last one did; 0 before there was one. */
+  /** Returns how many bytes the last page of all services held while it was rendered; 0 before the first one. */
   heldBytes(): number
   readonly observeRequest: ObserveRequest
-  /** The configuration was read anew, or could not be. `epochMs` is the time of day. */
+  /** Records that a reload of the configuration succeeded or failed. `epochMs` is the time in milliseconds since the epoch. */
   configReloaded(successful: boolean, epochMs: number): void
 }
 
-/** `runtime` adds the Node.js process itself, which is one to a process. */
+/** Creates the metrics. `runtime` adds prom-client's metrics of the Node.js process; a process should add them once. */
 export function createMetrics(
   parts: OwnParts & {
     monitor: Monitor
@@ -38,7 +39,7 @@ export function createMetrics(
     prober: 'kernel' | 'portable'
     version: string
     gateways?: Pick<SilentGateways, 'counts'>
-    /** Null where this Porthole is alone. */
+    /** Null where this Porthole has no other replicas. */
     replica?: ReplicaView | null
     /** Families of services and targets that are left out. */
     omit?: readonly MetricFamily[]
@@ -52,13 +53,13 @@ export function createMetrics(
 
   new Gauge({
     name: 'porthole_build_info',
-    help: 'Always 1: which Porthole this is, and which prober it runs.',
+    help: 'Always 1; the labels are the version of Porthole, the version of Node.js, and the prober.',
     labelNames: ['version', 'node', 'prober'],
     registers,
   }).set({ version: parts.version, node: process.version, prober: parts.prober }, 1)
   const reloaded = new Gauge({
     name: 'porthole_config_last_reload_successful',
-    help: 'Whether the last reading of the configuration succeeded; while 0 the one before it is in force.',
+    help: 'Whether the last reload of the configuration succeeded; while 0, the previous configuration is in force.',
     registers,
   })
   const reloadedAt = new Gauge({
@@ -72,7 +73,7 @@ export function createMetrics(
   const counts = new Map<Reason, number>(Reason.options.map((reason) => [reason, 0]))
   const checks: Counter = new Counter({
     name: 'porthole_checks_total',
-    help: 'Checks that came to their end, by reason.',
+    help: 'Checks that ended, by reason.',
     labelNames: ['reason'],
     registers,
     collect: () => {
@@ -82,17 +83,17 @@ export function createMetrics(
   })
   const icmpErrors = new Counter({
     name: 'porthole_icmp_errors_total',
-    help: 'ICMP errors that checks were answered with, where the prober can see them.',
+    help: 'ICMP errors that answered checks, where the prober can see them.',
     labelNames: ['version', 'type', 'code'],
     registers,
   })
   const lateness = addHistogram(register, {
     name: 'porthole_check_lateness_seconds',
-    help: 'How long after its beat a scheduled check began. It grows when more is due than this machine can do.',
+    help: 'How late scheduled checks began. It grows when more checks are due than this machine can make.',
     bounds: [0.005, 0.01, 0.025, 0.05, 0.06, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   })
   const ofAll = lateness.series()
-  // Every check comes through here: sums are kept as numbers, and become series when somebody asks for them.
+  // The listener runs for every check, so it only counts. A scrape makes series of the counts.
   monitor.checked.subscribe(({ outcome, lateMs }) => {
     counts.set(outcome.reason, (counts.get(outcome.reason) ?? 0) + 1)
     if (lateMs !== null) lateness.observe(ofAll, lateMs / 1000)
@@ -105,7 +106,7 @@ export function createMetrics(
   }
   const restarted: Counter = new Counter({
     name: 'porthole_prober_restarts_total',
-    help: "How often the prober died and was started anew; its checks under way ended as Porthole's own fault.",
+    help: 'How often the prober died and was restarted; its checks under way ended with the reason local.',
     registers,
     collect: () => {
       restarted.reset()
@@ -115,12 +116,12 @@ export function createMetrics(
   reading('porthole_checks_in_flight', 'Checks under way.', () => monitor.stats().inFlight)
   reading(
     'porthole_checks_waiting',
-    'Checks that are due and wait for their turn, because as many as allowed are under way.',
+    'Checks that are due and wait, because the maximum number of checks is under way.',
     () => monitor.stats().waiting,
   )
   const skipped: Counter = new Counter({
     name: 'porthole_skipped_checks_total',
-    help: "Beats that found their target's last check still under way.",
+    help: "Scheduled checks left out because the target's previous check was still under way.",
     registers,
     collect: () => {
       skipped.reset()
@@ -150,16 +151,16 @@ export function createMetrics(
   }
 }
 
-/** The delay of the event loop is measured by a timer that wakes the process this often, in milliseconds. */
+/** The period of the timer that measures the delay of the event loop, in milliseconds. A short period wakes an idle process often. */
 const lagTimerMs = 50
 
-/** prom-client's own, less three gauges whose names end like a counter's, which promtool rejects. */
+/** Adds prom-client's default metrics. Leaves out three gauges whose names end in `_total` like a counter's, because promtool rejects them. */
 function addRuntimeMetrics(register: Register): void {
   collectDefaultMetrics({ register, eventLoopMonitoringPrecision: lagTimerMs })
   for (const what of ['min', 'max', 'mean', 'p50', 'p90', 'p99']) {
     const metric = register.getSingleMetric(`nodejs_eventloop_lag_${what}_seconds`) as unknown as { help: string }
-    // Node.js records how long the timer took, and not how late it was, however short it is.
-    metric.help += ` Of a timer of ${lagTimerMs / 1000} s, which is part of it: so much is no delay.`
+    // Node.js records how long the timer took, which includes its period, and not how late it was.
+    metric.help += ` Includes the period of the timer that measures it, ${lagTimerMs / 1000} s, which is no delay.`
   }
   for (const what of ['handles', 'requests', 'resources']) register.removeSingleMetric(`nodejs_active_${what}_total`)
 }

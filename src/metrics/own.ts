@@ -6,26 +6,26 @@ import type { UnreadableEntries } from '../store/unreadable.ts'
 /** The number of long answers of one kind that are under way, and how many were refused or cut off. */
 type AnswerStats = { readonly underWay: number; readonly refused: number; readonly cutOff: number }
 
-/** What may be asked how it does: what is kept, who reads events, and which long answers are sent. Null where nothing is kept. */
+/** The parts of Porthole whose state the metrics show. `keeper` is null where there is no store. */
 export type OwnParts = {
   readonly registry: Registry
   readonly keeper: { keeping(): Keeping } | null
-  /** What the store keeps and cannot be read; null where there is no store. */
+  /** The entries of the store that cannot be read; null where there is no store. */
   readonly unreadable?: Pick<UnreadableEntries, 'count'> | null
   readonly streams: { stats(): { open: number; dropped: number } }
-  /** HTTP connections, and how many were closed to make room, by reason. */
+  /** The numbers of open HTTP connections, and of those closed to make room, by reason. */
   readonly connections?: { readonly max: number; stats(): { open: number; closed: Readonly<Record<string, number>> } }
   readonly answers?: { stats(): ReadonlyMap<string, AnswerStats> }
-  /** How long this process and its prober did not run so far, in milliseconds. */
+  /** Returns for how many milliseconds in total this process and its prober did not run. */
   readonly pausedMs?: () => { readonly process: number; readonly prober: number }
-  /** How many lines of the log were dropped so far. */
+  /** Returns how many lines of the log were dropped so far. */
   readonly logLinesDropped?: () => number
 }
 
 const noPause = { process: 0, prober: 0 }
 const noneUnreadable = { count: () => 0 }
 
-/** Adds what tells how Porthole itself does, the checks apart. */
+/** Adds the metrics about Porthole itself, except for its checks. */
 export function addOwnMetrics(
   {
     registry,
@@ -45,23 +45,23 @@ export function addOwnMetrics(
   }
   gauge(
     'porthole_registry_known',
-    'Whether the registry was read since this process began; while 0 services and their series may be missing.',
+    'Whether the registry was read since this process started; while 0, services and their series may be missing.',
     () => (registry.load.pending() === null ? 1 : 0),
   )
   if (keeper !== null) {
-    gauge('porthole_store_up', 'Whether the store keeps what it is given; while 0 changes are refused.', () =>
+    gauge('porthole_store_up', 'Whether the store can be written; while 0, changes are refused.', () =>
       keeper.keeping().failure === null ? 1 : 0,
     )
     gauge(
       'porthole_store_waiting_transitions',
-      'Transitions that are not in the store yet; they are lost if Porthole ends while it cannot be written.',
+      'Transitions that are not in the store yet; they are lost if Porthole ends while the store cannot be written.',
       () => keeper.keeping().waiting,
     )
   }
   if (unreadable !== null) {
     gauge(
       'porthole_store_unreadable_entries',
-      'Entries of the store that cannot be read: each is left out, and stays as it is until somebody mends or removes it.',
+      'Entries of the store that cannot be read. Porthole skips them and does not change them; mend or remove them.',
       unreadable.count,
     )
   }
@@ -124,12 +124,12 @@ function addAnswerMetrics({ stats }: NonNullable<OwnParts['answers']>, register:
   }
   count(
     'porthole_long_answers_refused_total',
-    'Answers of 64 kB or more that were refused with 503, because as many as allowed were being sent.',
+    'Answers of 64 kB or more that were refused with 503, because the maximum number was being sent.',
     ({ refused }) => refused,
   )
   count(
     'porthole_long_answers_cut_off_total',
-    'Answers of 64 kB or more that were cut off, because their client took too little of them.',
+    'Answers of 64 kB or more that were cut off, because their client read too slowly.',
     ({ cutOff }) => cutOff,
   )
 }
@@ -149,7 +149,7 @@ function addConnections({ max, stats }: NonNullable<OwnParts['connections']>, re
   }).set(max)
   const closed: Counter = new Counter({
     name: 'porthole_http_connections_closed_total',
-    help: 'HTTP connections that were closed because as many were open as may be: before a request came (unused), between requests (idle), or at once because requests were under way on all others (full).',
+    help: 'HTTP connections that were closed because the maximum number was open: before a request came (unused), between requests (idle), or at once because requests were under way on all others (full).',
     labelNames: ['reason'],
     registers,
     collect: () => {

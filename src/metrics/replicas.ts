@@ -2,12 +2,12 @@ import { Counter, Gauge, type Registry as Register } from 'prom-client'
 import type { Replica } from '../replicas/replica.ts'
 import { addHistogram } from './histogram.ts'
 
-/** What the metrics ask a replica. */
+/** The part of a replica that the metrics read. */
 export type ReplicaView = Pick<Replica, 'standing' | 'renewed'> & {
   readonly sharing: Pick<Replica['sharing'], 'refused'>
 }
 
-/** Adds what tells how this replica stands to the others. */
+/** Adds the metrics about this replica: its mode, its leases, and its rejected results. */
 export function addReplicaMetrics(replica: ReplicaView, register: Register): void {
   const registers = [register]
   const gauge = (name: string, help: string, read: () => number) => {
@@ -15,21 +15,21 @@ export function addReplicaMetrics(replica: ReplicaView, register: Register): voi
   }
   gauge(
     'porthole_replica_solo',
-    'Whether this replica checks everything itself, because it cannot reach the store that all share.',
+    'Whether this replica checks everything itself, because it cannot reach the shared store.',
     () => (replica.standing().mode === 'solo' ? 1 : 0),
   )
-  gauge('porthole_replica_members', 'How many replicas are live, as this one last heard.', () =>
+  gauge('porthole_replica_members', 'How many replicas are live, as this replica last read.', () =>
     replica.standing().mode === 'solo' ? 1 : replica.standing().members.length,
   )
   gauge(
     'porthole_replica_shards',
-    'Of how many of the 256 parts of the services this replica holds the lease.',
+    'How many of the 256 shards of the services this replica holds the lease of.',
     () => replica.standing().shards,
   )
   const counts = { granted: 0, failed: 0 }
   const renewals: Counter = new Counter({
     name: 'porthole_replica_lease_renewals_total',
-    help: 'Renewals of the leases of this replica.',
+    help: 'Renewals of the leases of this replica, by result.',
     labelNames: ['result'],
     registers,
     collect: () => {
@@ -39,7 +39,7 @@ export function addReplicaMetrics(replica: ReplicaView, register: Register): voi
   })
   const durations = addHistogram(register, {
     name: 'porthole_replica_lease_renewal_duration_seconds',
-    help: 'How long renewals of the leases took that were answered.',
+    help: 'How long the granted renewals of the leases took.',
     bounds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
   })
   const ofAll = durations.series()
@@ -49,7 +49,7 @@ export function addReplicaMetrics(replica: ReplicaView, register: Register): voi
   })
   const refused: Counter = new Counter({
     name: 'porthole_replica_refused_results_total',
-    help: 'Results of this replica that do not count: another held the lease by then (old_token), or checked at the same time (overtaken).',
+    help: 'Results of this replica that were rejected: another replica held the lease (old_token), or published a result first (overtaken).',
     labelNames: ['cause'],
     registers,
     collect: () => {

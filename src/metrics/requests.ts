@@ -1,7 +1,7 @@
 import type { Registry as Register } from 'prom-client'
 import { addHistogram, type HistogramSeries } from './histogram.ts'
 
-/** One HTTP request was answered; `elapsedMs` is how long that took. */
+/** Records that an HTTP request was answered. `elapsedMs` is how long that took, in milliseconds. */
 export type ObserveRequest = (method: string, route: string, statusCode: number, elapsedMs: number) => void
 
 /** Adds the histogram of HTTP request durations. */
@@ -13,7 +13,7 @@ export function addRequestDurations(register: Register): ObserveRequest {
   })
   const known = new Map<string, Map<string, Map<number, HistogramSeries>>>()
 
-  /** Keyed by what is at hand as it is: putting a key together would cost more than the three look-ups. */
+  /** Looks the series up in three nested maps, because building one combined key would cost more than three look-ups. */
   function seriesOf(method: string, route: string, statusCode: number): HistogramSeries {
     const routes = entry(known, method, () => new Map<string, Map<number, HistogramSeries>>())
     const statusCodes = entry(routes, route, () => new Map<number, HistogramSeries>())
@@ -24,7 +24,7 @@ export function addRequestDurations(register: Register): ObserveRequest {
     durations.observe(seriesOf(method, route, statusCode), elapsedMs / 1000)
 }
 
-/** The value of a key, made and put there if it is missing. */
+/** Returns the value of a key. Makes and adds the value if it is missing. */
 function entry<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
   let value = map.get(key)
   if (value === undefined) {

@@ -1,20 +1,20 @@
 import type { Service } from '../domain/service.ts'
 
-/** What a scrape asks for by name; whatever is left out does not matter. */
+/** The names that a scrape selects by. An absent list restricts nothing. */
 export type SelectionQuery = {
   readonly group?: Iterable<string> | undefined
   readonly service?: Iterable<string> | undefined
   readonly exclude?: Iterable<string> | undefined
 }
 
-/** The services that a narrowed scrape is about, and the groups. */
+/** The services and groups of a scrape that selects some. */
 export type Selection = {
   has(service: Service): boolean
-  /** Whether the scrape is about a group as well, if it is one of a service that it is about. */
+  /** Whether the scrape includes a group of a selected service. */
   hasGroup(name: string): boolean
 }
 
-/** Null where the scrape is about all services. */
+/** Creates a selection; null where the scrape selects all services. */
 export function createSelection({ group, service, exclude }: SelectionQuery): Selection | null {
   if (group === undefined && service === undefined && exclude === undefined) return null
   const [groups, services, excluded] = [group && new Set(group), service && new Set(service), new Set(exclude)]

@@ -11,12 +11,12 @@ import { createTable } from './table.ts'
 import { cached } from './target-series.ts'
 import type { Family } from './text-format.ts'
 
-/** What is kept of the services of a page. */
+/** The columns of a chunk of services. */
 type Page = ReturnType<typeof createPage>
 
 function createPage() {
   return {
-    /** Places in the list of them. */
+    /** Positions in the list of statuses. */
     status: wordColumn(),
     isDrained: wordColumn(),
     isExpired: wordColumn(),
@@ -29,7 +29,7 @@ const families: Family<Page>[] = [
   {
     name: 'porthole_service_up',
     type: 'gauge',
-    help: `Whether the service's quorum is met (degraded counts as 1; unknown does not). ${cached}`,
+    help: `Whether the service's quorum is met: 1 while up or degraded, 0 while down or unknown. ${cached}`,
     column: ({ status }) => status,
     value: (place) => isUp(wordOf(Status.options, place)),
   },
@@ -42,26 +42,26 @@ const families: Family<Page>[] = [
   {
     name: 'porthole_service_targets_up',
     type: 'gauge',
-    help: `How many of its targets are up. ${cached}`,
+    help: `How many of the service's targets are up. ${cached}`,
     column: ({ targetsUp }) => targetsUp,
   },
   {
     name: 'porthole_service_draining',
     type: 'gauge',
-    help: 'Always 1: the service is taken out of service by its operator. What its targets say is told all the same.',
+    help: 'Always 1: the service is drained, that is, taken out of service by its operator. Its other series still show its targets.',
     column: ({ isDrained }) => isDrained,
     none: 0,
   },
   {
     name: 'porthole_service_expired',
     type: 'gauge',
-    help: 'Always 1: the registration of the service was not renewed within its ttl, so the service is down. What its targets say is told all the same.',
+    help: 'Always 1: the registration of the service was not renewed within its ttl, so the service is down. Its series of targets still show the checks.',
     column: ({ isExpired }) => isExpired,
     none: 0,
   },
 ]
 
-/** Nothing is kept of a group but what its services read as: its quorum changes without a word. */
+/** The columns of a chunk of groups: slots only. Whether a group is up is computed for each scrape, because its quorum changes without an event. */
 type GroupPage = { readonly slots: Uint32Array }
 
 function createGroupPage(firstSlot: number): GroupPage {
@@ -73,27 +73,27 @@ function groupFamiliesOf(isUp: (slot: number) => 0 | 1): Family<GroupPage>[] {
     {
       name: 'porthole_group_up',
       type: 'gauge',
-      help: `Whether the group's quorum is met (degraded counts as 1). Drained services are left out; where all are, it is not, nor while services may be missing. ${cached}`,
+      help: `Whether the group's quorum is met; degraded counts as 1. Drained services are left out. 0 while all are drained, or while services may be missing. ${cached}`,
       column: ({ slots }) => slots,
       value: isUp,
     },
   ]
 }
 
-/** A group, and what its services read as; drained ones are members, but not counted. */
+/** A group, and the statuses of its services. `members` includes drained services, `counts` does not. */
 type Entry = { readonly name: string; readonly slot: number; readonly counts: Counts; members: number }
 
 /** The series of all services and groups. */
 export type ServiceSeries = {
-  /** Follows a service from now on, or brings it up to date. */
+  /** Adds a service, or updates it. */
   patch(watched: WatchedService, now: number): void
   remove(watched: WatchedService): void
-  /** The lines of selected services and of their groups, or of all, in pieces of which each holds until the next is asked for. */
+  /** Yields the lines of the selected services and their groups, or of all, in chunks. A chunk is valid until the next one is requested. */
   pieces(selection: Selection | null, slice: TimeSlice): AsyncIterable<Buffer>
   labelBytes(): number
 }
 
-/** Keeps what the series of services and groups tell, less the families in `omit`. */
+/** Creates the series of services and groups, without the families in `omit`. */
 export function createServiceSeries({
   quorumOf,
   isPart,
@@ -105,12 +105,12 @@ export function createServiceSeries({
   omit: ReadonlySet<MetricFamily>
 }): ServiceSeries {
   const isKept = ({ name }: { name: MetricFamily }) => !omit.has(name)
-  /** The services by slot, as they were when their groups counted them. */
+  /** The services by slot, as they were when they were last counted in their groups. */
   const counted: (Service | undefined)[] = []
   const table = createTable(createPage, { service: (slot) => counted[slot]?.name ?? '' })
   const groups = new Map<string, Entry>()
   const groupSlots = createSlots()
-  /** The groups by slot; what is gone stays until another takes its place. */
+  /** The groups by slot. A removed group stays here until another group gets its slot. */
   const groupIn: Entry[] = []
   const nameIn = (slot: number) => (groupIn[slot] as Entry).name
   const groupTable = createTable(createGroupPage, { group: nameIn })
@@ -120,7 +120,7 @@ export function createServiceSeries({
     return isUp(judge(counts, quorumOf(name)))
   })
 
-  /** What its groups count a service as; null where they leave it out. */
+  /** Returns the status by which groups count a service; null where they leave it out. */
   function countedAs(slot: number): Status | null {
     const page = table.pageOf(slot)
     return page === undefined || page.isDrained[rowOf(slot)] === 1
@@ -148,7 +148,7 @@ export function createServiceSeries({
     return group
   }
 
-  /** The names of the groups of selected services, where groups are selected as well only those. */
+  /** Returns the groups of the selected services. Where the query names groups, returns only those. */
   async function groupsOf(selection: Selection, slice: TimeSlice): Promise<ReadonlySet<string>> {
     const names = new Set<string>()
     for (const service of counted) {
@@ -173,7 +173,7 @@ export function createServiceSeries({
       page.isExpired[row] = service.expiredTtlMs === null ? 0 : 1
       page.targets[row] = targets.length
       page.targetsUp[row] = counts.up
-      // Those it joins before those it leaves, or a group of one would be gone in between.
+      // Adds the service to its new groups before it leaves the old ones. Otherwise a group of one service would be removed in between.
       count(service.groups, countedAs(slot), 1)
       count(before?.groups ?? [], countedBefore, -1)
       counted[slot] = service

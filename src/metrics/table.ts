@@ -4,24 +4,24 @@ import { append, type Bytes, bytesOf, createBytes, release, write, writeDecimal 
 import { beginOf, endOf, escapedValue, type Family, headerOf } from './text-format.ts'
 
 /**
- * Numbers in columns, with a row for each slot: what series of the Prometheus format are made of. A line is put together when it is asked
- * for, so that a number may change at hardly any cost, and nothing of a line is kept; its labels are, for as long as a scrape is under way.
+ * A table of numbers in columns, with a row for each slot, from which series of the Prometheus text format are written. A scrape
+ * assembles the lines, so changing a number is cheap. No line is cached; the labels are cached while a scrape is under way.
  */
 export type Table<Page> = {
-  /** Begins a row in a slot that has none. Its numbers are whatever they were in a row that is gone, or in a new page. */
+  /** Adds a row in a slot that has none. The caller must set its numbers, because they may be those of a removed row. */
   add(slot: number): void
-  /** Ends a row. */
+  /** Removes a row. */
   remove(slot: number): void
   has(slot: number): boolean
-  /** The slots of the rows that are as is said. Each is looked at when it is asked for: one that is gone by then is not among them. */
+  /** Iterates over the slots of the rows that match. Tests each row when the next slot is requested, so removed rows are left out. */
   slots(isMeant: (page: Page, row: number) => boolean): Iterable<number>
-  /** The page where the numbers of a row are; undefined where none of its rows is. */
+  /** Returns the column chunk of a slot; undefined where the chunk has no rows. */
   pageOf(slot: number): Page | undefined
   /**
-   * Families one after the other: HELP and TYPE, then the lines of all rows or of those that are wanted, in pieces that end where a line
-   * does. Each holds until the next is asked for, which writes over it. Which rows are told of is settled before the first line. One that
-   * is removed after that is told of no longer. One that is added since the scrape began is not told of yet: it may be of something that
-   * was told of in another slot.
+   * Yields families one after the other: HELP and TYPE, then the lines of all rows or of the wanted ones. Chunks of output end with a
+   * line. A chunk is valid until the next one is requested, because both share one buffer. The rows are selected before the first line.
+   * A row that is removed later gets no further lines. A row that was added since the scrape began gets none, because it may be
+   * for something that had lines in another slot already.
    */
   pieces(
     families: readonly Family<Page>[],
@@ -32,10 +32,10 @@ export type Table<Page> = {
   labelBytes(): number
 }
 
-/** The rows of a page, and which of them there are. */
+/** A column chunk, which of its rows exist, and their number. */
 type Section<Page> = { readonly firstSlot: number; readonly page: Page; readonly isRow: Uint8Array; rows: number }
 
-/** The rows of a section that a scrape tells of: which they are, their labels one after the other, and where those of each end. */
+/** The rows of a section that a scrape writes. `labels` holds the labels of all rows, and `ends` where the labels of each row end. */
 type Told<Page> = {
   readonly section: Section<Page>
   readonly rows: Uint16Array
@@ -43,16 +43,16 @@ type Told<Page> = {
   readonly ends: Uint32Array
 }
 
-/** To lay out the labels of a page of rows, or to write a family of them, is as much work as to look at so many services. */
+/** The work of building the labels of a column chunk, or of writing one family of it, where looking at a service is 1. */
 const workPerPage = rowsPerPage
-/** A piece ends with the line that makes it this long, in bytes. */
+/** A chunk of output ends with the line that makes it at least this long, in bytes. */
 const pieceLength = 131_072
-/** Few lines are longer, in bytes. */
+/** Room for the last line of a chunk, in bytes. Longer lines are rare, and make the buffer grow. */
 const lineLength = 4096
 
 /**
- * `createPage` makes columns for `rowsPerPage` rows, of which the first is that of the slot it is given; `labels` tell what each label of a
- * slot's row is.
+ * Creates a table. `createPage` makes a column chunk of 2,048 rows that begins with the given slot. `labels` returns the value of each
+ * label for a slot.
  */
 export function createTable<Page>(
   createPage: (firstSlot: number) => Page,
@@ -62,18 +62,18 @@ export function createTable<Page>(
     lead: at === 0 ? `${name}="` : `",${name}="`,
     read,
   }))
-  /** Those without rows are not there. */
+  /** Sections without rows are undefined. */
   const sections: (Section<Page> | undefined)[] = []
-  /** Where labels are written before it is known how long they are together. */
+  /** A buffer for labels, which are copied to memory of the exact size once their length is known. */
   const scratch = createBytes(0)
   let labelBytes = 0
-  /** For each scrape that is under way, the slots of rows that were added since it began. */
+  /** For each scrape under way, the slots of the rows added since it began. */
   const underWay = new Set<Set<number>>()
 
   const indexOf = (slot: number) => Math.floor(slot / rowsPerPage)
   const sectionOf = (slot: number) => sections[indexOf(slot)]
 
-  /** To look the labels up for each family would take as long as all the rest. */
+  /** Builds the labels of a section once for all families. Looking them up for each family would double the time of a scrape. */
   function layOut(section: Section<Page>, isTold: (slot: number) => boolean): Told<Page> {
     const { firstSlot, isRow } = section
     const rows = new Uint16Array(section.rows)
@@ -97,7 +97,7 @@ export function createTable<Page>(
     return { section, rows: rows.subarray(0, count), labels: bytes, ends }
   }
 
-  /** The lines of a family, with null wherever the loop may yield: after each section. */
+  /** Yields full chunks with the lines of a family, and null after each section, where the caller may yield to the event loop. */
   function* lines(
     piece: Bytes,
     family: Family<Page>,
@@ -122,7 +122,7 @@ export function createTable<Page>(
         append(piece, begin)
         append(piece, labels, from, (ends[at] as number) - from)
         if (decimals === undefined) {
-          // Most rows say what the one before said.
+          // Most rows have the same number as the row before, so the end of the line is reused.
           if (number !== ended) end = endOf(family, number)
           ended = number
           write(piece, end)
@@ -171,7 +171,7 @@ export function createTable<Page>(
       underWay.add(added)
       try {
         for (const section of sections) {
-          // Before a page, since as many as begin in one turn of the event loop would lay out one each.
+          // Yields before building labels. Otherwise each scrape that begins in one turn of the event loop would build a chunk in that turn.
           if (slice.mustYield(workPerPage)) await slice.yield()
           if (section !== undefined) told.push(layOut(section, isTold))
         }
@@ -197,7 +197,7 @@ function createSection<Page>(firstSlot: number, createPage: (firstSlot: number) 
   return { firstSlot, page: createPage(firstSlot), isRow: new Uint8Array(rowsPerPage), rows: 0 }
 }
 
-/** What a piece holds; it is empty then, and what is appended to it is written over this. */
+/** Returns the content of a chunk and empties it. The next append overwrites the returned bytes. */
 function taken(piece: Bytes): Buffer {
   const bytes = piece.buffer.subarray(0, piece.length)
   piece.length = 0

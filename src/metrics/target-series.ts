@@ -13,22 +13,22 @@ import type { Selection } from './selection.ts'
 import { createTable } from './table.ts'
 import type { Family } from './text-format.ts'
 
-/** What the help of a gauge says that shows the last check. */
+/** The end of the HELP text of gauges that show the last check. */
 export const cached =
-  'The last check said so, not one made for this scrape: porthole_target_last_check_timestamp_seconds tells when.'
+  'Shows the last check, because a scrape makes none: porthole_target_last_check_timestamp_seconds tells when it ended.'
 
-/** What is kept of the targets of a page. */
+/** The columns of a chunk of targets. */
 type Page = ReturnType<typeof createPage>
 
 function createPage(memory: MemoryPage) {
   return {
-    /** What the monitor remembers of them, and changes with every outcome. */
+    /** The monitor's own columns, which every outcome changes. */
     memory,
     status: wordColumn(),
     reason: wordColumn(),
-    /** 1 while the name cannot be looked up. */
+    /** 1 while the look-up of the target's name fails. */
     lookupFailing: wordColumn(),
-    /** Until when it reads the same if no outcome comes in: an instant of the clock. */
+    /** The instant until which the effective status stays the same without a new outcome. */
     until: numberColumn(),
   }
 }
@@ -53,7 +53,7 @@ function familiesOf(clock: Clock): Family<Page>[] {
     {
       name: 'porthole_target_connect_seconds',
       type: 'gauge',
-      help: 'Handshake time of the last check; absent when it got no answer.',
+      help: 'Handshake time of the last check; absent when it did not connect.',
       column: ({ memory }) => memory.latencyMs,
       hasLine: ({ memory }, row) => memory.reason[row] === connected,
       value: nanosecondsOf,
@@ -62,7 +62,7 @@ function familiesOf(clock: Clock): Family<Page>[] {
     {
       name: 'porthole_target_connect_seconds_total',
       type: 'counter',
-      help: 'Sum of the handshake times of all successful checks, so that nothing between two scrapes is lost.',
+      help: 'Sum of the handshake times of all checks that connected, also of those between two scrapes.',
       column: ({ memory }) => memory.connectMs,
       value: nanosecondsOf,
       decimals: 9,
@@ -70,19 +70,19 @@ function familiesOf(clock: Clock): Family<Page>[] {
     {
       name: 'porthole_target_checks_total',
       type: 'counter',
-      help: 'Checks of the target that came to their end.',
+      help: 'Checks of the target that ended.',
       column: ({ memory }) => memory.checks,
     },
     {
       name: 'porthole_target_failures_total',
       type: 'counter',
-      help: "Checks that found the target down; Porthole's own faults are not among them.",
+      help: "Checks of the target with the verdict down; Porthole's own faults do not count.",
       column: ({ memory }) => memory.failures,
     },
     {
       name: 'porthole_target_syn_retransmits_total',
       type: 'counter',
-      help: 'SYNs that had to be sent again, where the prober can see them.',
+      help: 'SYNs that were sent again, where the prober can see them.',
       column: ({ memory }) => memory.synRetransmits,
     },
     {
@@ -97,14 +97,14 @@ function familiesOf(clock: Clock): Family<Page>[] {
     {
       name: 'porthole_target_lookup_failing',
       type: 'gauge',
-      help: "Always 1: the target's name was looked up before, and cannot be now.",
+      help: "Always 1: the look-up of the target's name fails, and succeeded before.",
       column: ({ lookupFailing }) => lookupFailing,
       none: 0,
     },
     {
       name: 'porthole_target_lookup_seconds_total',
       type: 'counter',
-      help: "Sum of the times that checks waited for look-ups of the target's name; absent for a literal address.",
+      help: "Total time that checks waited for look-ups of the target's name; absent for a literal address.",
       column: ({ memory }) => memory.lookupTotalMs,
       none: 0,
       value: nanosecondsOf,
@@ -113,25 +113,25 @@ function familiesOf(clock: Clock): Family<Page>[] {
   ]
 }
 
-/** What a page has for the reason of a check that connected. */
+/** The value of a reason column for a check that connected. */
 const connected = placeOf(Reason.options, 'connected')
-/** What a page has for a target that reads unknown. */
+/** The value of a status column for a target that is unknown. */
 const unknownPlace = placeOf(Status.options, 'unknown')
 
 /** The series of all targets. */
 export type TargetSeries = {
-  /** Follows a target from now on, or brings it up to date. Returns whether it may count otherwise among the targets of its service than before. */
+  /** Adds a target, or updates it. Returns whether the counts of its service may have changed. */
   patch(watched: WatchedTarget, now: number): boolean
   remove(watched: WatchedTarget): void
   has(watched: WatchedTarget): boolean
-  /** Those that may read otherwise by now, as nothing has confirmed them for too long. What leaves before it is asked for is not among them. */
+  /** Iterates over the targets whose status was not confirmed for too long. A target that is removed during the iteration is left out. */
   stale(now: number): Iterable<WatchedTarget>
-  /** The lines of the targets of selected services or of all, in pieces of which each holds until the next is asked for. */
+  /** Yields the lines of the targets of selected services, or of all, in chunks. A chunk is valid until the next one is requested. */
   pieces(selection: Selection | null, slice: TimeSlice): AsyncIterable<Buffer>
   labelBytes(): number
 }
 
-/** Keeps what the series of targets tell, less the families in `omit`. */
+/** Creates the series of targets, without the families in `omit`. */
 export function createTargetSeries({
   monitor,
   clock,
@@ -164,14 +164,14 @@ export function createTargetSeries({
       const { status } = targetStatusAt(watched, now)
       const place = placeOf(Status.options, status)
       const reason = placeOf(Reason.options, reasonNotUp(health, policy, status))
-      // A target that was pending counts as unknown after a check that has no verdict, and once its time is over.
+      // A pending target was left out of the counts. It counts as unknown after a check with the verdict unknown, or once its time is over.
       const wasPending = place === unknownPlace && (page.reason[row] !== reason || (page.until[row] as number) <= now)
       const hasChanged = isNew || place !== page.status[row] || wasPending
       page.status[row] = place
       page.reason[row] = reason
       page.lookupFailing[row] = health.lastOutcome?.lookupFailedSince == null ? 0 : 1
       const until = targetReadsSameUntil(watched, now)
-      // Once it is stale, time changes nothing more of it: no series tells how old it is.
+      // Once a target is stale, only an outcome can change its series, because no series shows its age.
       page.until[row] = until > now ? until : Number.POSITIVE_INFINITY
       return hasChanged
     },

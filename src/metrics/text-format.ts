@@ -1,21 +1,21 @@
 import type { MetricFamily } from '../domain/metric-family.ts'
 
-/** One metric of the things that have rows in a table. */
+/** One metric family, with a series for each row of a table. */
 export type Family<Page> = {
   readonly name: MetricFamily
   readonly help: string
   readonly type: 'gauge' | 'counter'
-  /** Where in a page of a table its numbers are. */
+  /** Returns the column of its numbers in a column chunk. */
   readonly column: (page: Page) => Numbers
-  /** What a row has there that has no number, and no line; NaN unless it is said. */
+  /** The number that stands for none: a row with it has no line. NaN stands for none in any column. */
   readonly none?: number
-  /** Where not every row that has a number has a line. */
+  /** Whether a row has a line, for families where a number alone does not decide. */
   readonly hasLine?: (page: Page, row: number) => boolean
-  /** What is told of a number, where that is not the number itself. */
+  /** Converts a number of the column to the value of the line. */
   readonly value?: (number: number) => number
-  /** Where what is told is a fraction, its last decimal: `value` is a whole number of those. */
+  /** The number of decimals of a value that is a fraction. `value` then returns a whole number, which is divided by 10 to this power. */
   readonly decimals?: 3 | 9
-  /** Labels that depend on the number, behind those of the row. */
+  /** Returns labels that depend on the number, which follow the labels of the row. */
   readonly labels?: (number: number) => Labels
 }
 
@@ -23,35 +23,35 @@ export type Numbers = Float64Array | Uint32Array | Uint8Array
 
 export type Labels = Readonly<Record<string, string>>
 
-/** The HELP and TYPE of a family. */
+/** Returns the HELP and TYPE lines of a family. */
 export function headerOf({ name, help, type }: Family<never>): string {
   return `# HELP ${name} ${escaped(help, inHelp)}\n# TYPE ${name} ${type}\n`
 }
 
-/** What stands before the labels of a row. */
+/** Returns the part of a line before the labels of a row. */
 export function beginOf({ name }: Family<never>): string {
   return `${name}{`
 }
 
-/** What stands behind the labels of a row, where it is not a fraction. Numbers are written as JavaScript writes them, as prom-client does. */
+/** Returns the part of a line after the labels of a row, for a family without decimals. Writes numbers as JavaScript and prom-client do. */
 export function endOf({ value, labels }: Family<never>, number: number): string {
   const more = labels === undefined ? '' : `,${labelsOf(labels(number))}`
   return `${more}} ${value === undefined ? number : value(number)}\n`
 }
 
-/** Labels as they stand between braces. */
+/** Writes labels as they stand between the braces of a series. */
 export function labelsOf(labels: Labels): string {
   return Object.entries(labels)
     .map(([name, value]) => `${name}="${escapedValue(value)}"`)
     .join()
 }
 
-/** A label's value as it stands between quotes. */
+/** Escapes the value of a label. */
 export function escapedValue(value: string): string {
   return isPlain(value) ? value : escaped(value, inValue)
 }
 
-/** Whether there is nothing to escape. So it is nearly always, and to see that takes less than to replace nothing. */
+/** Whether a value needs no escaping. Nearly all need none, and this loop is faster than a replacement that finds nothing. */
 function isPlain(value: string): boolean {
   for (let at = 0; at < value.length; at++) {
     const code = value.charCodeAt(at)
@@ -60,7 +60,7 @@ function isPlain(value: string): boolean {
   return true
 }
 
-/** What the text format wants escaped (Prometheus, exposition formats). */
+/** The characters that the text format requires to be escaped (Prometheus, exposition formats). */
 const [inHelp, inValue] = [/[\\\n]/g, /[\\\n"]/g] as const
 const [quote, backslash, lineFeed] = [0x22, 0x5c, 0x0a] as const
 

@@ -13,7 +13,7 @@ import {
 
 const textOf = ({ buffer, length }: Bytes) => buffer.toString('utf8', 0, length)
 
-test('text of any length and in any script is written and appended, and memory taken as it grows', () => {
+test('text of any length and in any script can be written and appended, and its memory grows', () => {
   const bytes = createBytes(0)
   let expected = ''
   for (let length = 0; length < 40; length++) {
@@ -27,7 +27,7 @@ test('text of any length and in any script is written and appended, and memory t
   assert.equal(textOf(bytes), expected)
 })
 
-test('a part of other bytes is appended as it is there', () => {
+test('a part of another text can be appended', () => {
   const bytes = createBytes(8)
   append(bytes, bytesOf('0123456789'), 2, 7)
   assert.deepEqual([textOf(bytes), hasRoom(bytes, 1), hasRoom(bytes, 2)], ['2345678', true, false])
@@ -64,7 +64,7 @@ test('a decimal is written as JavaScript writes it, however small or long', () =
   }
 })
 
-test("memory that is given back is nobody else's, however they grew", () => {
+test('freeing the memory of a text leaves other buffers intact, however the text grew', () => {
   const others = Buffer.from('small, of what Node.js shares out')
   for (const room of [0, 10, 100_000]) {
     const bytes = createBytes(room)

@@ -19,17 +19,17 @@ import { countingSlices } from '../slices.ts'
 import { familiesOf, familyOf, readPage } from './page.ts'
 import { assertAccepted, noPromtool } from './promtool.ts'
 
-/** A page of it, whole. */
+/** Returns a whole page of an exposition. */
 async function pageOf(exposition: Exposition, query: SelectionQuery = {}): Promise<string> {
   let page = ''
   for await (const piece of exposition.pieces({ targets: true, selection: createSelection(query) })) {
-    assert.equal(piece.at(-1), 0x0a, 'a piece ends where a line does')
+    assert.equal(piece.at(-1), 0x0a, 'a chunk ends with a line')
     page += piece.toString()
   }
   return page
 }
 
-/** A monitor whose checks find what the test says, its exposition, and prom-client's rendering of the same. */
+/** Builds a monitor whose checks end as the test says, its exposition, and prom-client's rendering of the same series. */
 function watchBoth(prober: 'kernel' | 'portable' = 'kernel', omit: MetricFamily[] = []) {
   const clock = stoppedClock()
   const registry = createRegistry()
@@ -61,7 +61,7 @@ function watchBoth(prober: 'kernel' | 'portable' = 'kernel', omit: MetricFamily[
       if (watched !== undefined) await monitor.check(watched)
     },
     page: (query?: SelectionQuery) => pageOf(exposition, query),
-    /** Less the families that Porthole has not. */
+    /** Returns the page of prom-client, without the families that Porthole leaves out. */
     async theirs() {
       const families = (await register.metrics()).split(/^(?=# HELP )/m)
       const isThere = (family: string) => {
@@ -73,7 +73,7 @@ function watchBoth(prober: 'kernel' | 'portable' = 'kernel', omit: MetricFamily[
   }
 }
 
-/** Does something once in every turn of the event loop, until what it returns is called. */
+/** Calls `act` once in every turn of the event loop. Returns a function that stops it. */
 function everyTurn(act: () => void): () => void {
   let next = setImmediate(turn)
   function turn(): void {
@@ -123,7 +123,7 @@ const aStep = fc.oneof(
   { weight: 2, arbitrary: fc.record({ is: fc.constant('wait' as const), ms: fc.constantFrom(1, 900, 3000, 8000) }) },
 )
 
-test('whatever happens, every series and every value is what prom-client says', async () => {
+test('after any sequence of events, every series and every value is the same as with prom-client', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(aStep, { maxLength: 40 }),
@@ -148,7 +148,7 @@ test('whatever happens, every series and every value is what prom-client says', 
   )
 })
 
-test('a page of thousands comes in pieces, and stays right while services come and go', async () => {
+test('a page of thousands of services comes in chunks, and is right after services come and go', async () => {
   const { registry, check, page, theirs } = watchBoth()
   const some = (from: number, to: number) =>
     Array.from({ length: to - from }, (_, i) => sampleService(`service-${from + i}`, [`10.0.0.1:${from + i + 1}`]))
@@ -177,7 +177,7 @@ test('a page does not grow while services come and go', async () => {
   assert.equal((await page()).length, before)
 })
 
-test('a scrape can be narrowed to groups and services, less some', async () => {
+test('a scrape can select groups and services, and exclude some', async () => {
   const { registry, page } = watchBoth()
   registry.replaceAll(
     [
@@ -211,7 +211,7 @@ test('a scrape can be narrowed to groups and services, less some', async () => {
   assert.deepEqual(await told({ service: ['nobody'] }), [[], [], []])
 })
 
-test('families that are left out are not there, and the others are', async () => {
+test('omitted families have no series, and the others do', async () => {
   const omit: MetricFamily[] = [
     'porthole_target_connect_seconds',
     'porthole_target_down_reason',
@@ -225,7 +225,7 @@ test('families that are left out are not there, and the others are', async () =>
   for (const name of omit) assert.doesNotMatch(await page(), new RegExp(`${name}[ {]`))
 })
 
-test('a page that is read slowly while services come and go has no series twice, and none that was not asked for', async () => {
+test('a page that is read slowly while services come and go has no series twice, and none outside of the selection', async () => {
   const { registry, exposition } = watchBoth()
   const of = (from: number, to: number) =>
     Array.from({ length: to - from }, (_, i) => sampleService(`service-${from + i}`, ['db:1'], { groups: ['g'] }))
@@ -236,7 +236,7 @@ test('a page that is read slowly while services come and go has no series twice,
     let turn = 0
     for await (const piece of exposition.pieces({ targets: true, selection: createSelection(query) })) {
       page += piece.toString()
-      // Names of one length, which take each other's places.
+      // Removed services make room for others with names of the same length.
       turn++
       const left = of(1000, 4000).filter(({ name }) => !name.endsWith(`${turn % 10}`))
       registry.replaceAll([...left, ...ofOthers([`service-${5000 + turn}`])], [])
@@ -246,7 +246,7 @@ test('a page that is read slowly while services come and go has no series twice,
   }
 })
 
-/** What may happen to a service that is down while somebody reads the page of group g. */
+/** Events that may happen to a service that is down while a client reads the page of group g. */
 const meanwhile = {
   'joins the group': { before: [], after: [sampleService('late', ['late:1'], { groups: ['g'] })] },
   'leaves the group': { before: ['g'], after: [sampleService('late', ['late:1'])] },
@@ -257,7 +257,7 @@ const meanwhile = {
   },
 }
 for (const [what, { before, after }] of Object.entries(meanwhile)) {
-  test(`a narrowed page is whole when a service ${what} between two pieces`, { skip: noPromtool }, async () => {
+  test(`a page of one group is complete when a service ${what} between two chunks`, { skip: noPromtool }, async () => {
     const always = sampleService('always', ['always:1'], { groups: ['g'] })
     const pages = new Set<string>()
     let pieces = 1
@@ -278,7 +278,7 @@ for (const [what, { before, after }] of Object.entries(meanwhile)) {
       }
       pages.add(page)
       for (const series of readPage(page).keys()) assert.match(series, /\{(group="g"|service="(always|late|next)"[,}])/)
-      // Once it is told of, it is until it is gone; what was not told of at first is not told of later.
+      // A service that had a series in the first family has one in all, until it is removed. A service that had none gets none later.
       for (const kind of ['service', 'target']) {
         const families = familiesOf(page).filter(([help = '']) => help.startsWith(`# HELP porthole_${kind}_`))
         const toldIn = families.map((lines) => lines.some((line) => line.includes('{service="late"')))
@@ -297,7 +297,7 @@ for (const [what, { before, after }] of Object.entries(meanwhile)) {
   })
 }
 
-test('however many rows a narrowed page looks at, others get their turn of the event loop', async () => {
+test('a page that selects services yields to the event loop, however many rows it looks at', async () => {
   const { registry, exposition } = watchBoth()
   const size = 8 * rowsPerPage + 1000
   registry.replaceAll(
@@ -321,11 +321,11 @@ test('however many rows a narrowed page looks at, others get their turn of the e
     assert.match(piece.toString(), /^# HELP/)
   stop()
   assert.equal(looked, 3 * size, 'services, their groups, and targets: once each')
-  // A pass may begin in the turn in which another ended.
+  // One pass over the rows may begin in the turn in which another ended.
   assert.ok(most <= 3 * rowsPerPage, `${most} in one turn`)
 })
 
-test('targets that go stale shortly after one another are all counted out, though nothing comes in any more', async () => {
+test('targets that go stale shortly after one another are all counted as not up, even if no outcome comes in', async () => {
   const targets = ['a:1', 'b:1', 'c:1', 'd:1']
   const { clock, registry, check, page } = watchBoth()
   registry.replaceAll([sampleService('pg', targets, { interval: 1000, timeout: 500, quorum: 'any' })], [])
@@ -338,14 +338,14 @@ test('targets that go stale shortly after one another are all counted out, thoug
     return ['service_up', 'service_targets_up'].flatMap((name) => Object.values(familyOf(text, `porthole_${name}`)))
   }
   assert.deepEqual(await read(), [1, 4])
-  // Three are stale after three intervals and a timeout, the fourth soon after them.
+  // Three targets are stale after three intervals and a timeout, the fourth 0.3 s later.
   clock.advance(3300)
   assert.deepEqual(await read(), [1, 1])
   clock.advance(500)
   assert.deepEqual(await read(), [0, 0])
 })
 
-test('thousands that went stale are brought up to date in some turns, while some of them leave and others take their places', async () => {
+test('thousands of stale targets are updated over several turns, while some of them leave and others take their slots', async () => {
   const { clock, registry, monitor, exposition, check, page, theirs } = watchBoth()
   const some = (from: number, to: number) =>
     Array.from({ length: to - from }, (_, i) => sampleService(`service-${from + i}`, ['a:1'], { groups: ['g'] }))
@@ -357,7 +357,7 @@ test('thousands that went stale are brought up to date in some turns, while some
   let turns = 0
   const stop = everyTurn(() => {
     turns++
-    // Some that were looked at already, and some that were not.
+    // Removes services that the scrape has looked at already, and services that it has not.
     if (turns === 1) registry.replaceAll(some(500, 3500), [])
     if (turns === 2) registry.replaceAll(some(500, 4000), [])
   })
@@ -371,7 +371,7 @@ test('thousands that went stale are brought up to date in some turns, while some
   assert.match(told, /^porthole_target_up\{service="service-3499",target="a:1"\} 0$/m)
 })
 
-test('when the wall clock steps, the times of all checks are told by it', async () => {
+test('after a step of the wall clock, the times of all checks follow the new time', async () => {
   const clock = fakeClock()
   const registry = createRegistry()
   const prober = fakeProber(clock)
@@ -393,7 +393,7 @@ test('when the wall clock steps, the times of all checks are told by it', async 
   assert.ok(Math.abs(Number(await timeTold()) - Number(before) - 3600) < 1)
 })
 
-test('an address that was found is told of once it is a target, and not while it is checked for the first time', async () => {
+test('a resolved address has series once it is a target, and not during its first check', async () => {
   const clock = fakeClock()
   const registry = createRegistry()
   const prober = fakeProber(clock)

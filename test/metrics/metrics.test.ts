@@ -9,7 +9,7 @@ import { assertAccepted, noPromtool } from './promtool.ts'
 
 const streams = { stats: () => ({ open: 0, dropped: 0 }) }
 
-test('promtool has nothing to say about a busy page with names of every kind', { skip: noPromtool }, async (t) => {
+test('promtool finds no problem in a busy page with names of every kind', { skip: noPromtool }, async (t) => {
   const { target } = await listen(t)
   const names = [
     'plain',
@@ -38,7 +38,7 @@ test('promtool has nothing to say about a busy page with names of every kind', {
   for (const page of [(await built.get('/metrics')).body, await rendered(metrics)]) assertAccepted(page)
 })
 
-test('the page is 200 when everything is down, and says which format it is in', async (t) => {
+test('the page is 200 when everything is down, and names its format', async (t) => {
   const { get, sweep, app } = await build(t, [sampleService('broken', [nobody])])
   await sweep()
   const { statusCode, headers, body } = await get('/metrics')
@@ -48,7 +48,7 @@ test('the page is 200 when everything is down, and says which format it is in', 
   assert.deepEqual([head.statusCode, head.body], [200, ''])
 })
 
-test('a cached gauge names the cache and the series that tells its age', async (t) => {
+test('the help of a cached gauge says so, and names the series that tells its age', async (t) => {
   const { metrics } = await build(t)
   const page = await rendered(metrics)
   for (const name of ['service_up', 'service_targets_up', 'group_up', 'target_up'])
@@ -71,7 +71,7 @@ test('checks are counted by reason: every reason has its series from the start, 
   assert.deepEqual(familyOf(await rendered(metrics), 'porthole_checks_total'), series(each))
 })
 
-test('checks under way are told, and are gone once they end', async (t) => {
+test('checks under way are counted until they end', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const { metrics, sweep } = await build(t, [sampleService('pg', ['db:1', 'db:2'])], { clock, prober })
@@ -83,7 +83,7 @@ test('checks under way are told, and are gone once they end', async (t) => {
   assert.equal(await inFlight(), 0)
 })
 
-test('lateness counts scheduled checks only, from their beat', async (t) => {
+test('lateness counts scheduled checks only, from the time they are due', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const { metrics, monitor, target } = await build(t, [sampleService('pg', ['db:1'])], { clock, prober })
@@ -101,7 +101,7 @@ test('lateness counts scheduled checks only, from their beat', async (t) => {
   assert.equal(familyOf(page, 'porthole_check_lateness_seconds_sum')[''], 3)
 })
 
-test('skipped beats are counted', async (t) => {
+test('skipped checks are counted', async (t) => {
   const prober = holdChecks(stoppedClock())
   const { metrics, monitor, target } = await build(t, [sampleService('pg', [nobody])], { prober })
   const skipped = async () => familyOf(await rendered(metrics), 'porthole_skipped_checks_total')['']
@@ -110,14 +110,14 @@ test('skipped beats are counted', async (t) => {
   assert.deepEqual([await skipped(), await skipped()], [2, 2])
 })
 
-test('a stream is not timed: how long it was open says nothing of how fast Porthole answers', async (t) => {
+test('an event stream is not timed, because its duration says nothing about how fast Porthole answers', async (t) => {
   const { app, metrics } = await build(t)
   const { statusCode } = await app.inject({ method: 'HEAD', url: '/v1/events' })
   assert.equal(statusCode, 200)
   assert.ok(!(await rendered(metrics)).includes('/v1/events'))
 })
 
-test('requests are timed by route, never by path: what callers invent makes no series', async (t) => {
+test('requests are timed by route, never by path, so that paths that callers invent make no series', async (t) => {
   const { get, metrics } = await build(t, [sampleService('pg', [nobody])])
   for (const url of ['/health/pg', '/health/a', '/health/b?x=1', '/x', '/y/z']) await get(url)
   const counts = familyOf(await rendered(metrics), 'porthole_http_request_duration_seconds_count')
@@ -129,7 +129,7 @@ test('requests are timed by route, never by path: what callers invent makes no s
   })
 })
 
-test('the configuration: whether the last reading succeeded, and when the one in force was read', async (t) => {
+test('the metrics tell whether the last reload of the configuration succeeded, and when the one in force was read', async (t) => {
   const { metrics } = await build(t)
   const read = async () => {
     const page = await rendered(metrics)
@@ -145,7 +145,7 @@ test('the configuration: whether the last reading succeeded, and when the one in
   assert.deepEqual(await read(), [1, 3000])
 })
 
-test('the page tells which Porthole this is, and of the Node.js process only when asked to', async (t) => {
+test('the page has the version of Porthole, and metrics of the Node.js process only with `runtime`', async (t) => {
   const { monitor, registry, clock } = await build(t)
   const parts = { monitor, registry, clock, keeper: null, streams, prober: 'portable', version: '1.2.3' } as const
   const bare = await rendered(createMetrics(parts, { runtime: false }))
@@ -156,7 +156,7 @@ test('the page tells which Porthole this is, and of the Node.js process only whe
   assert.ok(readPage(full).has('process_resident_memory_bytes'))
 })
 
-test('a silent gateway has a series while it is silent, and none for callers who see no targets', async (t) => {
+test('an unresponsive gateway has a series until it answers, and callers who see no targets never get it', async (t) => {
   const { monitor, registry, clock } = await build(t)
   const silent = new Map([['10.9.1.1', 300]])
   const gateways = { counts: () => silent }
@@ -178,17 +178,17 @@ test('a silent gateway has a series while it is silent, and none for callers who
   assert.deepEqual(familyOf(await rendered(metrics), name), {})
 })
 
-test('a delay of the event loop that holds the time of the timer it is measured by says so', async (t) => {
+test('the help of a delay of the event loop says that the period of its timer is included', async (t) => {
   const { monitor, registry, clock } = await build(t)
   const parts = { monitor, registry, clock, keeper: null, streams, prober: 'portable', version: '1.2.3' } as const
   const page = await rendered(createMetrics(parts))
   for (const what of ['min', 'max', 'mean', 'p50', 'p90', 'p99']) {
     const name = `nodejs_eventloop_lag_${what}_seconds`
-    assert.match(page, new RegExp(`# HELP ${name} .* Of a timer of 0.05 s, which is part of it: so much is no delay`))
+    assert.match(page, new RegExp(`# HELP ${name} .* Includes the period of the timer that measures it, 0\\.05 s`))
   }
 })
 
-test('ICMP errors are counted by what they say', async (t) => {
+test('ICMP errors are counted by version, type and code', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const { sweep, metrics } = await build(t, [sampleService('pg', ['db:5432'])], { clock, prober })

@@ -11,15 +11,15 @@ function metricsOf(replica?: ReplicaView) {
   return createParts({ prober: holdChecks(clock), clock, ...(replica === undefined ? {} : { replica }) }).metrics
 }
 
-test('promtool has nothing to say about the page of a replica', { skip: noPromtool }, async () => {
+test('promtool finds no problem in the page of a replica', { skip: noPromtool }, async () => {
   assertAccepted(await rendered(metricsOf(sampleReplica())))
 })
 
-test('a Porthole that is alone has no series of replicas', async () => {
+test('a Porthole without other replicas has no series of replicas', async () => {
   assert.doesNotMatch(await rendered(metricsOf()), /porthole_replica_/)
 })
 
-test('a replica tells how many are live and how much is its own; while it is solo it counts itself alone', async () => {
+test('a replica counts the live replicas and its own shards; while it is solo it counts itself alone', async () => {
   const read = async (replica: ReplicaView) => {
     const page = await rendered(metricsOf(replica))
     return ['solo', 'members', 'shards'].map((name) => familyOf(page, `porthole_replica_${name}`)[''])
@@ -29,7 +29,7 @@ test('a replica tells how many are live and how much is its own; while it is sol
   assert.deepEqual(await read(sampleReplica({ mode: 'solo', shards: 0 })), [1, 1, 0])
 })
 
-test('renewals are counted by their result, and those that were answered are timed', async () => {
+test('renewals are counted by their result, and granted renewals are timed', async () => {
   const replica = sampleReplica()
   const metrics = metricsOf(replica)
   const read = async () => {
@@ -49,7 +49,7 @@ test('renewals are counted by their result, and those that were answered are tim
   assert.deepEqual(await read(), [{ '{result="granted"}': 2, '{result="failed"}': 1 }, [2, 0.75]])
 })
 
-test('results that do not count are counted by why', async () => {
+test('rejected results are counted by their cause', async () => {
   const replica = { ...sampleReplica(), sharing: { refused: () => ({ fenced: 2, overtaken: 3 }) } }
   const page = await rendered(metricsOf(replica))
   assert.deepEqual(familyOf(page, 'porthole_replica_refused_results_total'), {

@@ -4,7 +4,7 @@ import { build, listen, nobody } from '../app.ts'
 import { sampleService } from '../samples.ts'
 import { familyOf } from './page.ts'
 
-test('a drained service has a series that says so, and its others keep telling what its targets say', async (t) => {
+test('a drained service has a series that says so, and its other series still show its targets', async (t) => {
   const { target } = await listen(t)
   const { sweep, get, registry } = await build(t, [sampleService('pg', [target]), sampleService('mq', [nobody])])
   await sweep()
@@ -39,5 +39,5 @@ test('drained services are left out of the count of their groups', async (t) => 
   registry.setDrained(['down'], true)
   assert.equal(await read(), '1 1 1')
   registry.setDrained(['up-1'], true)
-  assert.equal(await read(), '0 1 0', 'all of mixed is drained, and there are not two of two any more')
+  assert.equal(await read(), '0 1 0', 'all services of mixed are drained, and the group two needs two that are up')
 })

@@ -32,7 +32,7 @@ function createSample() {
       assert(page !== undefined)
       page.checks[rowOf(slot)] = number
     },
-    /** Values by target. */
+    /** Returns pairs of a target and its value. */
     async read(isWanted: ((slot: number) => boolean) | null = null) {
       let page = ''
       for await (const piece of table.pieces([checks], isWanted, slices.begin())) page += piece.toString()
@@ -41,7 +41,7 @@ function createSample() {
   }
 }
 
-test('a row without a number has no line, and a number is told as it is', async () => {
+test('a row without a number has no line, and other numbers are written exactly', async () => {
   const { put, read } = createSample()
   put(0, 'none', -1)
   put(1, 'not a number', Number.NaN)
@@ -58,7 +58,7 @@ test('slots are used again by rows with longer and shorter labels', async () => 
   const { remove, put, read, pageOf } = createSample()
   let expected: (string | number)[][] = []
   for (const [round, length] of [3, 40, 1, 300, 300, 7].entries()) {
-    // Every third stays.
+    // Every third row stays.
     for (let slot = 0; slot < 3000; slot++) if (round > 0 && slot % 3 !== 0) remove(slot)
     for (let slot = 0; slot < 3000; slot++)
       if (round === 0 || slot % 3 !== 0) put(slot, `${'é'.repeat(length)}${slot}`, round)
@@ -70,10 +70,10 @@ test('slots are used again by rows with longer and shorter labels', async () => 
   }
   for (let slot = 0; slot < 3000; slot++) remove(slot)
   assert.deepEqual(await read(), [])
-  assert.equal(pageOf(0), undefined, 'pages without rows are not kept')
+  assert.equal(pageOf(0), undefined, 'a chunk without rows is dropped')
 })
 
-test('a page tells of no row that was added since it began, not even in the slot of one that is gone', async () => {
+test('a page has no row that was added since it began, not even in the slot of a removed row', async () => {
   const { pieces, put, remove } = createSample()
   for (let slot = 0; slot < 10_000; slot++) put(slot, `first-${slot}`)
   let page = ''
@@ -87,10 +87,10 @@ test('a page tells of no row that was added since it began, not even in the slot
   }
   assert.doesNotMatch(page, /other|first-9999/)
   assert.equal(page.match(/"first-5000"/g)?.length, 2)
-  assert.equal(page.match(/"first-0"/g)?.length, 1, 'it was there when the first of the families was told')
+  assert.equal(page.match(/"first-0"/g)?.length, 1, 'the row existed when the first family was written')
 })
 
-test('the rows that a page tells of are those that were wanted before its first line', async () => {
+test('a page has the rows that were wanted before its first line', async () => {
   const { pieces, put, remove } = createSample()
   const rows = 2 * rowsPerPage
   for (let slot = 0; slot < rows; slot++) put(slot, `${slot}`)
@@ -110,7 +110,7 @@ test('the rows that a page tells of are those that were wanted before its first 
   assert.equal(page, header + told(1) + told(2) + told(3) + told(rowsPerPage + 1) + later + later)
 })
 
-test('a line that fills a piece is the last of it, and nothing is handed out behind it', async () => {
+test('a line that fills a chunk is its last, and no empty chunk follows', async () => {
   const { pieces, put } = createSample()
   put(0, 'x'.repeat(200_000))
   const lengths: number[] = []

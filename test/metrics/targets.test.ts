@@ -5,7 +5,7 @@ import { build, holdChecks, listen, nobody, stoppedClock } from '../app.ts'
 import { sampleService } from '../samples.ts'
 import { familyOf, readPage, rendered } from './page.ts'
 
-test('services, groups and targets read as the monitor does', async (t) => {
+test('services, groups and targets have the statuses of the monitor', async (t) => {
   const { target } = await listen(t)
   const services = [
     sampleService('fine', [target], { groups: ['good', 'mixed'] }),
@@ -53,7 +53,7 @@ test('services, groups and targets read as the monitor does', async (t) => {
   assert.ok(Math.abs(checkedAt - Date.now() / 1000) < 60)
 })
 
-test('a target that got no answer has no handshake time, one never checked no age', async (t) => {
+test('a target that got no answer has no handshake time, and a target that was never checked has no time of its last check', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const { sweep, get } = await build(t, [sampleService('a', ['a:1']), sampleService('b', ['b:1'])], { clock, prober })
@@ -67,7 +67,7 @@ test('a target that got no answer has no handshake time, one never checked no ag
   ])
 })
 
-test('counters take in every check, and only grow', async (t) => {
+test('counters count every check, and only grow', async (t) => {
   const clock = stoppedClock()
   const prober = { ...holdChecks(clock), name: 'kernel' as const }
   const { sweep, get } = await build(t, [sampleService('pg', ['db:1'])], { clock, prober })
@@ -91,7 +91,7 @@ test('counters take in every check, and only grow', async (t) => {
     await swept
     seen.push(await read())
   }
-  // What a refusal took is no handshake; our own fault is no failure of the target.
+  // The latency of a refusal is no handshake time. A fault of Porthole is no failure of the target.
   assert.deepEqual(seen, [
     [0, 0, 0, 0],
     [1, 0, 0.25, 1],
@@ -124,7 +124,7 @@ test('a removed service, target or group leaves no series', async (t) => {
   assert.equal(familyOf(body, 'porthole_target_checks_total')[`{service="pg",target="${target}"}`], 1)
 })
 
-test('a stale target is not up: that nobody checked it is our own fault, unless nobody asked', async (t) => {
+test('a stale target is not up, and its reason is local, unless it is checked only on request', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const { sweep, get } = await build(
@@ -146,7 +146,7 @@ test('a stale target is not up: that nobody checked it is our own fault, unless 
   })
 })
 
-test('two scrapes at once show whole pages, the same but for what the process itself counts', async (t) => {
+test('two scrapes at once get complete and equal pages', async (t) => {
   const { target } = await listen(t)
   const { sweep, metrics } = await build(t, [sampleService('a', [target, nobody]), sampleService('b', [nobody])])
   await sweep()
@@ -155,7 +155,7 @@ test('two scrapes at once show whole pages, the same but for what the process it
   assert.equal(Object.keys(familyOf(one, 'porthole_target_up')).length, 3)
 })
 
-test('a name that cannot be looked up has a series while that lasts, and its look-ups are added up', async (t) => {
+test('a name whose look-up fails has a series until it succeeds, and the times of look-ups are summed', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const { sweep, get } = await build(t, [sampleService('pg', ['db:5432'])], { clock, prober })
