@@ -147,10 +147,10 @@ export async function buildApp(
   parts.connections.crowded.subscribe((crowding) =>
     app.log.warn(
       crowding,
-      'as many connections are open as may be: the oldest idle ones of the client that holds the most are closed for new ones',
+      'connections are at their maximum: the oldest idle ones of the client that holds the most are closed for new ones',
     ),
   )
-  parts.access.limited.subscribe((client) => app.log.warn({ client }, 'too many wrong tokens: no more are compared'))
+  parts.access.limited.subscribe((client) => app.log.warn({ client }, 'too many wrong tokens: this client has to wait'))
   return app
 }
 

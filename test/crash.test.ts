@@ -235,7 +235,7 @@ test('a file that is no database stops neither the start nor the checks, is left
   assert.equal(refused.status, 503)
   assert.match(
     ((await refused.json()) as { detail: string }).detail,
-    /^Nothing was changed, as it could not be kept: .*porthole\.db/,
+    /^Nothing was changed, because it could not be saved: .*porthole\.db/,
   )
   assert.deepEqual(readFileSync(file), garbage)
 

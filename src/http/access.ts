@@ -37,8 +37,8 @@ const challenge = 'Bearer realm="porthole"'
 const howToConfigure = 'set PORTHOLE_TOKEN, or tokens in the configuration'
 /** How many pairs of a client and a token that was right are remembered. */
 const mostProven = 4096
-const noChanges = `No token is configured, so nobody may change anything: ${howToConfigure}.`
-const noDetails = `Details are for who has a token, and none is configured: ${howToConfigure}, or details: all.`
+const noChanges = `No token is configured, so no client may change anything: ${howToConfigure}.`
+const noDetails = `Details need a token, and none is configured: ${howToConfigure}, or details: all.`
 
 /**
  * Decides by the token in `Authorization`. A client that sent too many wrong tokens waits until its minute is over, even with a

@@ -9,7 +9,7 @@ export const changeRefusals = () => ({
   400: problemResponse('The request is wrong; every problem is listed.'),
   ...tokenRefusals(),
   503: problemResponse(
-    'The store cannot keep the change, and says why; nothing was changed, unless the answer says otherwise.',
+    'The store cannot save the change; `detail` says why. Nothing was changed, unless `detail` says otherwise.',
   ),
 })
 
@@ -19,8 +19,8 @@ export function sendFailure(
   { failure, isUncertain = false }: Extract<Stored<never>, { ok: false }>,
 ): FastifyReply {
   const what = isUncertain
-    ? 'It is not known whether that was changed: read it, or ask for the same again'
-    : 'Nothing was changed, as it could not be kept'
+    ? 'Porthole does not know whether that was changed: read it, or send the request again'
+    : 'Nothing was changed, because it could not be saved'
   return sendProblem(reply.header('retry-after', '5'), 503, `${what}: ${failure}.`)
 }
 

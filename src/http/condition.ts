@@ -18,9 +18,9 @@ export function readCondition(headers: IncomingHttpHeaders): Condition | string 
   const ifMatch = headers['if-match']?.trim()
   const ifNoneMatch = headers['if-none-match']?.trim()
   if (ifNoneMatch !== undefined && ifNoneMatch !== '*')
-    return 'If-None-Match is understood as * alone, to register only what is not registered yet: write If-None-Match: *'
+    return 'If-None-Match takes only *, to register a service that is not registered yet: write If-None-Match: *'
   if (ifMatch !== undefined && ifMatch !== '*' && !tagList.test(ifMatch))
-    return 'If-Match is no list of entity tags: write the ETag of the service with its quotes, such as If-Match: "1795359600000", or *'
+    return 'If-Match is not a list of entity tags: write the ETag of the service with its quotes, such as If-Match: "1795359600000", or *'
   return {
     ...(ifMatch === undefined ? {} : { ifMatch: ifMatch === '*' ? ifMatch : revisionsOf(ifMatch) }),
     ...(ifNoneMatch === undefined ? {} : { ifNoneMatch: '*' }),

@@ -9,7 +9,7 @@ export const needsToken = [{ token: [] }]
 
 /** Returns the refusals of a route that needs a token. Each route needs its own copy, because Fastify modifies the schema it is given. */
 export const tokenRefusals = () => ({
-  401: problemResponse('A token is needed, or the one that was sent is not known here; `WWW-Authenticate` says which.'),
+  401: problemResponse('The request needs a token, or its token is not known here; `WWW-Authenticate` says which.'),
   403: problemResponse('No token is configured.'),
   429: problemResponse('Too many wrong tokens came from this address; `Retry-After` says when to try again.'),
 })
@@ -42,24 +42,24 @@ export async function addDocs(app: FastifyInstance, version: string): Promise<vo
         title: 'Porthole',
         version,
         description:
-          'TCP services, checkable over HTTP: status codes for probes, reports for people, gauges for Prometheus. A request with several Host headers, or with one that is no host, is 400. With `listen.hosts`, a request that names another host is 421.',
+          'Makes TCP services checkable over HTTP: status codes for probes, reports for people, metrics for Prometheus. A request with several Host headers, or with an invalid one, gets 400. With `listen.hosts`, a request that names another host gets 421.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
       tags: [
-        { name: 'health', description: 'What is known of services.' },
-        { name: 'services', description: 'Which services there are, and checks on demand.' },
-        { name: 'transitions', description: 'What happened, and how long services were up.' },
-        { name: 'events', description: 'What happens, as it happens.' },
-        { name: 'discovery', description: 'The services, for other programs.' },
-        { name: 'page', description: 'What is known of services, for people.' },
-        { name: 'porthole', description: 'Porthole itself.' },
+        { name: 'health', description: 'The health of services.' },
+        { name: 'services', description: 'The services and their definitions, and checks on demand.' },
+        { name: 'transitions', description: 'Changes of status, and uptime.' },
+        { name: 'events', description: 'A live stream of changes.' },
+        { name: 'discovery', description: 'The services and their targets, for other programs.' },
+        { name: 'page', description: 'The status page and badges, for people.' },
+        { name: 'porthole', description: 'Porthole itself: probes and metrics.' },
       ],
       components: {
         securitySchemes: {
           token: {
             type: 'http',
             scheme: 'bearer',
-            description: 'Changes need a token. With `details: token`, so does all that shows targets and addresses.',
+            description: 'Changes need a token. With `details: token`, every route under `/v1` needs one too.',
           },
         },
       },

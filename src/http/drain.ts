@@ -18,8 +18,9 @@ const routes = [
     operationId: 'drainService',
     summary: 'Takes a service out of service',
     description:
-      'A drained service answers 503 `draining` on its health route, whatever its targets say, and is left out of the quorum of groups. It is checked all the same, and stays drained over restarts. Services of the configuration can be drained as well.',
+      'A drained service answers 503 `draining` on its health route, whatever the status of its targets. Groups leave it out of their quorum. Porthole still checks it. It stays drained after a restart. Services of the configuration can be drained too.',
     what: 'service drained',
+    done: 'The service is drained, whether or not it was before.',
   },
   {
     method: 'DELETE',
@@ -27,8 +28,9 @@ const routes = [
     operationId: 'undrainService',
     summary: 'Puts a drained service back into service',
     description:
-      'From now on its targets decide again. That a service is drained outlives its registration where that expired, so it can be ended for a service that is gone.',
+      'From now on its targets decide its status again. A drain outlives a registration that expired, so a drain can be ended for a service that is gone.',
     what: 'service no longer drained',
+    done: 'The service is not drained, whether or not it was before.',
   },
 ] as const
 
@@ -39,7 +41,7 @@ export const drainRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
   { monitor, registry, registrar, access },
 ) => {
-  for (const { method, drained, what, ...described } of routes) {
+  for (const { method, drained, what, done, ...described } of routes) {
     app.route({
       method,
       url: '/v1/services/:service/drain',
@@ -50,7 +52,7 @@ export const drainRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         params: z.object({ service: z.string() }),
         querystring: NoQuery,
         response: {
-          204: { description: 'So it is, whether or not it was before.' },
+          204: { description: done },
           ...changeRefusals(),
           404: problemResponse('No such service.'),
         },

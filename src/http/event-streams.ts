@@ -128,7 +128,7 @@ export function createEventStreams({
   return {
     refusal() {
       if (closing) return 'Porthole is about to stop.'
-      return readers.size < maxStreams ? null : `${maxStreams} event streams are open, and there may be no more.`
+      return readers.size < maxStreams ? null : `${maxStreams} event streams are open, which is the maximum.`
     },
     open(response, filter, lastEventId) {
       // No `close` event follows for a connection that is already gone.

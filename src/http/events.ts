@@ -17,7 +17,7 @@ const EventsQuery = z.strictObject(
       description: 'Only services of this group; several are allowed. With `service`, both must hold.',
     }),
     lastEventId: once(z.string()).optional().meta({
-      description: 'For those who cannot set headers. The header `Last-Event-ID` goes before it.',
+      description: 'For clients that cannot set headers. The header `Last-Event-ID` takes precedence.',
     }),
   },
   { error: (issue) => unknownParameters(issue, 'service, group, lastEventId') },
@@ -25,22 +25,24 @@ const EventsQuery = z.strictObject(
 
 const eventHeaders = z.looseObject({
   'last-event-id': z.string().optional().meta({
-    description: 'The id of the last event that was read: the stream goes on after it. Browsers send it by themselves.',
+    description:
+      'The id of the last event that the client received. The stream goes on after it. Browsers send it by themselves.',
   }),
 })
 
 const description = `Server-sent events (WHATWG HTML §9.2), for \`EventSource\` and \`curl -N\`. The stream has no end.
 
-- \`transition\`: a change of status, with an \`id\`. Its data is what \`/v1/transitions\` shows of it:
+- \`transition\`: a change of status, with an \`id\`. Its data is the same as in \`/v1/transitions\`:
   \`{ id, at, service, target, from, to, reason, message }\`.
-- \`registry\`: services that are new, different, drained or drained no longer, and those that are gone: \`{ put: [names], removed: [names] }\`. It has no id and is not replayed:
-  who lost the connection reads \`/v1/services\` anew. As long as that has \`warnings\`, services may be missing: they come as \`put\` once the registry is read. With \`group\`, a service that leaves the group is told once more, as \`put\`.
-- \`reset\`: some transitions are missing, since \`Last-Event-ID\` is too old, or unknown. It comes in the place of what would be replayed. Read
-  \`/v1/services\` anew, and go on from here.
+- \`registry\`: a change of the registry, \`{ put: [names], removed: [names] }\`. \`put\` names services that are new, changed, drained or no longer drained; \`removed\` names
+  services that are gone. The event has no id and is not replayed, so read \`/v1/services\` again after a lost connection. As long as that list has \`warnings\`, services may be
+  missing. They arrive as \`put\` when the registry is read. With \`group\`, a service that leaves the group is sent once more, as \`put\`.
+- \`reset\`: some transitions are missing, because \`Last-Event-ID\` is too old or unknown. The event replaces the replay. Read \`/v1/services\` again, and go on
+  from here.
 
-After a lost connection, transitions that were missed are replayed, with nothing missing and nothing twice; with \`group\`, by the groups that services
-are in now. There is an \`id\` at the start, and now and then one alone, so that who waits long for a service also comes back to the right place.
-A comment line (\`:\`) every 15 s shows that the stream is alive. A reader that is much too slow is disconnected, and goes on from its last id.`
+After a lost connection, missed transitions are replayed, none missing and none twice. With \`group\`, the replay uses the present groups of services.
+The stream starts with an \`id\`, and sometimes sends one alone, so that a client that waits long for an event also resumes at the right place.
+A comment line (\`:\`) every 15 s shows that the stream is alive. A reader that is much too slow is disconnected, and can resume from its last id.`
 
 /** The path of the event stream. */
 export const eventsRoute = '/v1/events'
@@ -61,7 +63,7 @@ export const eventRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, op
     eventsRoute,
     {
       schema: {
-        summary: 'What happens, as it happens',
+        summary: 'Streams changes as they happen',
         description,
         operationId: 'streamEvents',
         tags: ['events'],

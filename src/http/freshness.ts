@@ -13,14 +13,14 @@ export const freshnessQuery = {
     .optional()
     .meta({
       description:
-        'Check first what was last checked longer ago than this, such as `2s`. The same as `Cache-Control: max-age` in the request.',
+        'First check targets whose last check is older than this, such as `2s`. The same as `Cache-Control: max-age` in the request.',
       examples: ['2s'],
     }),
   wait: once(Duration(0, 300 * second))
     .optional()
     .meta({
       description:
-        'How long to wait for checks before answering with what is known, such as `800ms`. Without it, until they end.',
+        'How long to wait for checks before answering with the present status, such as `800ms`. Default: until they end.',
       examples: ['800ms'],
     }),
 }
@@ -28,7 +28,7 @@ export const freshnessQuery = {
 export const freshnessHeaders = z.looseObject({
   'cache-control': z.string().optional().meta({
     description:
-      '`no-cache` or `max-age=N` checks first what was last checked longer ago; `only-if-cached` never checks (RFC 9111 §5.2.1).',
+      '`max-age=N` first checks targets whose last check is older than N seconds, `no-cache` all; `only-if-cached` never checks (RFC 9111 §5.2.1).',
   }),
 })
 

@@ -14,7 +14,7 @@ export const HealthJson = z
     output: z
       .string()
       .optional()
-      .meta({ description: 'Why it is not a pass; absent on a pass, and where that is for who may see details.' }),
+      .meta({ description: 'Why it is not a pass; absent on a pass, and where only details would say why.' }),
     checks: z.record(
       z
         .string()
@@ -32,7 +32,7 @@ export const HealthJson = z
       ),
     ),
   })
-  .meta({ id: 'HealthJson', description: 'As in draft-inadarei-api-health-check-06.' })
+  .meta({ id: 'HealthJson', description: 'The format of draft-inadarei-api-health-check-06.' })
 export type HealthJson = z.infer<typeof HealthJson>
 
 /**

@@ -13,15 +13,15 @@ const flag = z
 
 const degraded = z
   .enum(['200', '503'], {
-    error: (issue) => `degraded=${show(String(issue.input))}: write 503 where degraded is down, or 200`,
+    error: (issue) => `degraded=${show(String(issue.input))}: write 503 to treat degraded as down, or 200`,
   })
   .optional()
-  .meta({ description: 'The HTTP status for `degraded`: 200, or 503 for callers to whom degraded is down.' })
+  .meta({ description: 'The HTTP status for `degraded`: 200, or 503 for callers that treat it as down.' })
 
 /** The query of `GET /health/{service}`. */
 export const ServiceQuery = z.strictObject(
   {
-    verbose: flag.optional().meta({ description: 'Changes nothing: a service is always shown whole.' }),
+    verbose: flag.optional().meta({ description: 'Has no effect: a service is always shown whole.' }),
     degraded,
     ...freshnessQuery,
   },
@@ -39,7 +39,7 @@ export const SetQuery = z.strictObject(
     }),
     quorum: once(Quorum).optional().meta({
       description:
-        "How many of the services must be up: `all`, `any`, a count, or a share such as `50%25`. Without it the group's own, else `all`.",
+        "How many of the services must be up: `all`, `any`, a count, or a share such as `50%25`. Default: the group's own quorum, or `all`.",
     }),
     verbose: flag.optional().meta({ description: 'List every service, not only those that are not up.' }),
     degraded,

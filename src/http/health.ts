@@ -39,10 +39,10 @@ const answers = <Report extends z.ZodType>(Report: Report) => {
     404: problemResponse('No such service or group.'),
     503: {
       description:
-        '`down`, `unknown` or `draining`; a problem where nothing of that name is known and the registry was not read yet.',
+        '`down`, `unknown` or `draining`; a problem where the name is unknown and the registry was not read yet.',
       content: { ...content, ...problemResponse('').content },
     },
-    504: problemResponse('`only-if-cached` was asked, and nothing fresh enough is known.'),
+    504: problemResponse('The request says `only-if-cached`, and nothing fresh enough is known.'),
   }
 }
 

@@ -53,8 +53,8 @@ export function createHosts(names: readonly string[] | null): Hosts {
       const [host, ...others] = hostsIn(raw)
       if (others.length > 0) return sendProblem(reply, 400, 'There are several Host headers: send one.')
       if (host === undefined && raw.httpVersion === '1.1')
-        return sendProblem(reply, 400, 'HTTP/1.1 asks for a Host header.')
-      const isNoHost = (value: string) => `${quote(value)} is no host: send Host: NAME or Host: NAME:PORT.`
+        return sendProblem(reply, 400, 'HTTP/1.1 needs a Host header: send one.')
+      const isNoHost = (value: string) => `${quote(value)} is not a host: send Host: NAME or Host: NAME:PORT.`
       if (host !== undefined && uriHostOf(host) === null) return sendProblem(reply, 400, isNoHost(host))
       // In a request to a proxy the request target counts, and not the header (RFC 9112 §3.2.2).
       const named = authorityOf(raw.url ?? '') ?? host ?? ''

@@ -115,7 +115,7 @@ export function createLongAnswers({
       if (ending.is === 'cut off') kinds[kind].cutOff++
       const about = { reqId: request.id, method: request.method, url: request.url }
       if (ending.is === 'cut off')
-        request.log.warn({ ...about, ...pace }, 'an answer is cut off: its client takes too little')
+        request.log.warn({ ...about, ...pace }, 'an answer is cut off: its client reads too slowly')
       // Sent bytes cannot be taken back. The answer ends in the middle, and the client sees that.
       if (ending.is === 'failed' && ending.error !== loopAbandoned)
         request.log.error({ ...about, err: ending.error }, 'an answer broke off')
@@ -219,7 +219,7 @@ function refuse(reply: FastifyReply): Buffer {
     'content-type': problemType,
     'retry-after': retryAfterSeconds,
   })
-  const detail = `As many long answers like this are under way as may be: try again in ${retryAfterSeconds} s.`
+  const detail = `Too many long answers like this are under way: try again in ${retryAfterSeconds} s.`
   return Buffer.from(writeProblem(problemOf(503, detail)))
 }
 

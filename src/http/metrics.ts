@@ -35,9 +35,9 @@ export const metricsRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     '/metrics',
     {
       schema: {
-        summary: 'Everything that is known, for Prometheus',
+        summary: 'All metrics, for Prometheus',
         description:
-          'Without the series of targets for who may not see details. A page that is narrowed has no series of Porthole itself.',
+          'Callers that may not see details get no series of targets. A narrowed page has no series of Porthole itself.',
         operationId: 'getMetrics',
         tags: ['porthole'],
         security: [{}, ...needsToken],

@@ -23,7 +23,7 @@ export function sendNotRegistered(
     const detail = `The service ${quoteAll([name])} is registered, and its registration cannot be read${cause}.`
     return sendProblem(delayRetry(reply), 503, detail)
   }
-  return sendProblem(reply, 404, `No service is named ${quoteAll([name])}: GET /health?verbose lists those there are.`)
+  return sendProblem(reply, 404, `No service is named ${quoteAll([name])}: GET /health?verbose lists all services.`)
 }
 
 /** Answers a request for a service that is gone while the log still has its transitions. */
@@ -31,7 +31,11 @@ export function sendGone(reply: FastifyReply, name: string, registryLoad: Regist
   if (registryLoad.pending() !== null || registryLoad.whyUnreadable(name) !== null)
     return sendNotRegistered(reply, name, registryLoad)
   const where = `/v1/transitions?service=${encodeURIComponent(name)}`
-  return sendProblem(reply, 404, `No service is named ${quoteAll([name])} any more: GET ${where} tells what it did.`)
+  return sendProblem(
+    reply,
+    404,
+    `No service is named ${quoteAll([name])} any more: GET ${where} lists its transitions.`,
+  )
 }
 
 /** Answers a request for groups without services: 404, and 503 until the registry is read, as for a service. */

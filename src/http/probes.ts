@@ -9,7 +9,7 @@ const ProbeQuery = z.looseObject({
   verbose: z
     .unknown()
     .optional()
-    .meta({ description: 'List what was looked at.', override: { type: 'string' } }),
+    .meta({ description: 'List each check with its result.', override: { type: 'string' } }),
 })
 
 const text = (description: string) => ({ description, content: { 'text/plain': { schema: z.string() } } })
@@ -35,7 +35,7 @@ export const probeRoutes: FastifyPluginAsyncZodOpenApi<{ readiness: Readiness }>
     '/readyz',
     {
       schema: {
-        summary: 'Whether Porthole has first answers and is not about to stop',
+        summary: 'Whether Porthole has first outcomes and is not about to stop',
         operationId: 'getReadiness',
         tags: ['porthole'],
         querystring: ProbeQuery,

@@ -10,21 +10,23 @@ import { securityHeaders } from './security.ts'
 /** An error for machines and people (RFC 9457), with every mistake in the input. */
 export const Problem = z
   .object({
-    type: z.string().meta({ description: '`about:blank`: the HTTP status says it all (RFC 9457 §4.2.1).' }),
+    type: z
+      .string()
+      .meta({ description: '`about:blank`: the problem means no more than its HTTP status (RFC 9457 §4.2.1).' }),
     title: z.string(),
     status: z.int().min(400).max(599),
-    detail: z.string().meta({ description: 'What is wrong and what would be right.' }),
+    detail: z.string().meta({ description: 'The mistake and its remedy.' }),
     errors: z
       .array(
         z.object({
           in: z.enum(['body', 'headers', 'params', 'querystring']),
-          pointer: z.string().meta({ description: 'Where in it, as a JSON pointer (RFC 6901).' }),
+          pointer: z.string().meta({ description: 'The place in that part, as a JSON pointer (RFC 6901).' }),
           detail: z.string(),
         }),
       )
       .optional(),
   })
-  .meta({ id: 'Problem', description: 'An error, as RFC 9457 tells it.' })
+  .meta({ id: 'Problem', description: 'An error, as RFC 9457 defines it.' })
 export type Problem = z.infer<typeof Problem>
 
 /** The media type of a problem. */
@@ -38,7 +40,7 @@ export const problemResponse = (description: string) => ({
 
 /** Returns the OpenAPI response for a refused long answer, for routes that answer 503 for no other reason. */
 export const tooManyAnswers = () =>
-  problemResponse('As many long answers are under way as may be; `Retry-After` says when to ask again.')
+  problemResponse('Too many long answers are under way; `Retry-After` says when to ask again.')
 
 /** Returns a problem as JSON. Invisible characters are escaped, because a problem repeats names and values that clients sent. */
 export function writeProblem(problem: Problem): string {
@@ -65,7 +67,7 @@ export function sendProblem(
     .send(problemOf(status, detail, errors))
 }
 
-export const notJson = 'The body is not said to be JSON: send Content-Type: application/json (curl --json does).'
+export const notJson = 'The body is not declared as JSON: send Content-Type: application/json (curl --json does).'
 export const tooLarge = 'The body is larger than limits.bodyBytes allows: send less, or raise it.'
 
 const refused = 'PORTHOLE_REFUSED'
@@ -84,7 +86,7 @@ export function answerWithProblems(app: FastifyInstance): void {
 }
 
 function sendNotFound({ url }: FastifyRequest, reply: FastifyReply): FastifyReply {
-  return sendProblem(reply, 404, `Nothing is at ${url.split('?', 1)[0]}: /docs lists what there is.`)
+  return sendProblem(reply, 404, `Nothing is at ${url.split('?', 1)[0]}: /docs lists all routes.`)
 }
 
 /** Answers an error, also one before routing, such as a path that cannot be decoded. `error` is undefined when code threw undefined. */
@@ -141,7 +143,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: import('
   const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400
   const problem = problemOf(
     status,
-    status === 400 ? 'This is not a request that HTTP/1.1 allows.' : `${STATUS_CODES[status]}.`,
+    status === 400 ? 'This is not a valid HTTP/1.1 request.' : `${STATUS_CODES[status]}.`,
   )
   const body = writeProblem(problem)
   const headers = Object.entries({

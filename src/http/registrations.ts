@@ -23,7 +23,7 @@ const params = z.object({ service: ServiceName })
 const headers = z.looseObject({
   'if-match': z.string().optional().meta({
     description:
-      'The `ETag` that the service had when it was read: what somebody else changed since is not overwritten. `*`: only if it is registered.',
+      'The `ETag` of the service when it was read, so that a later change of another client is not overwritten. `*`: only if it is registered.',
   }),
   'if-none-match': z
     .string()
@@ -39,10 +39,10 @@ const detailAnswer = (description: string) => ({
 })
 const refusals = () => ({
   ...changeRefusals(),
-  412: problemResponse('The service is not as `If-Match` or `If-None-Match` says; `ETag` tells how it is.'),
+  412: problemResponse('The service does not meet `If-Match` or `If-None-Match`; `ETag` is its present version.'),
 })
 
-const what = { created: 'service registered', replaced: 'service registered anew' } as const
+const what = { created: 'service registered', replaced: 'service definition replaced' } as const
 
 /** Adds `PUT` and `DELETE /v1/services/{service}`, which register and deregister services at run time. */
 export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, options) => {
@@ -55,7 +55,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       schema: {
         summary: 'Registers a service, or replaces its definition',
         description:
-          'The body is what the configuration file takes for a service, with `ttl` and `expireAfter`. The same again changes nothing but that its `ttl` counts anew. What is left out follows the `defaults` of the file. A service that is not registered again within its `ttl` is expired: it is down, and after `expireAfter` (`10m` where it does not say) it is deregistered. A drain outlives that.',
+          'The body is a service as in the configuration file, with `ttl` and `expireAfter`. The same body again only restarts its `ttl`. Fields that are left out follow the `defaults` of the file. A service that is not registered again within its `ttl` is expired: it is down, and after `expireAfter` (default `10m`) it is deregistered. A drain outlives the registration.',
         operationId: 'putService',
         tags: ['services'],
         security: needsToken,
@@ -64,11 +64,13 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         headers,
         body: RegistrationSettings,
         response: {
-          200: detailAnswer('It was registered before.'),
-          201: detailAnswer('It was not registered before; or it was expired, and `If-None-Match` asks for a new one.'),
+          200: detailAnswer('The service was registered before.'),
+          201: detailAnswer(
+            'The service was not registered before; or it was expired, and `If-None-Match` asks for a new one.',
+          ),
           ...refusals(),
           409: problemResponse(
-            'The configuration defines the service, or there are as many as `limits.services` allows, none of them expired; or the store has a registration of it that cannot be read, which only `If-Match: *` replaces.',
+            'The configuration defines the service. Or there are `limits.services` services, none of them expired. Or its stored registration cannot be read, and only `If-Match: *` replaces it.',
           ),
           413: problemResponse('The body is larger than `limits.bodyBytes`.'),
           415: problemResponse('The body is not `application/json`.'),
@@ -113,7 +115,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         querystring: NoQuery,
         headers,
         response: {
-          204: { description: 'It is gone, and leaves no series. Its transitions can still be read.' },
+          204: { description: 'The service is gone, and so are its series. Its transitions can still be read.' },
           ...refusals(),
           404: problemResponse('No such service.'),
           409: problemResponse(
@@ -146,8 +148,8 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   function sendRefused(reply: FastifyReply, name: string, condition: Condition, refused: Refused): FastifyReply {
     if (!refused.isUnreadable) return sendMismatch(reply, name, condition, refused.revision)
     const status = condition.ifMatch === undefined && condition.ifNoneMatch === undefined ? 409 : 412
-    const why = registry.load.whyUnreadable(name) ?? 'it is no registration'
-    const detail = `The store has a registration of ${JSON.stringify(name)} that cannot be read (${why}), so it stays as it is: send If-Match: * to give it up.`
+    const why = registry.load.whyUnreadable(name) ?? 'it is not a registration'
+    const detail = `The store has a registration of ${JSON.stringify(name)} that cannot be read (${why}), so it was not changed: send If-Match: * to give it up.`
     return sendProblem(reply, status, detail)
   }
 
@@ -169,6 +171,6 @@ function sendMismatch(reply: FastifyReply, name: string, condition: Condition, r
   reply.header('etag', tagOf(revision))
   const detail = condition.ifNoneMatch
     ? `The service ${service} is registered already, as ${tagOf(revision)}, and If-None-Match: * asks for one that is not.`
-    : `The service ${service} is ${tagOf(revision)} now, which is not what If-Match names: read it anew, and change that.`
+    : `The service ${service} is ${tagOf(revision)} now, which If-Match does not name: read it again, and change that.`
   return sendProblem(reply, 412, detail)
 }

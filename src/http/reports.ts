@@ -22,7 +22,7 @@ const IcmpReport = z.object({
   version: z.union([z.literal(4), z.literal(6)]),
   type: count,
   code: count,
-  from: z.string().nullable().meta({ description: 'Who sent it.' }),
+  from: z.string().nullable().meta({ description: 'The address of its sender.' }),
 })
 
 /** The report of a target in the API. */
@@ -30,15 +30,15 @@ export const TargetReport = z
   .object({
     target: z.string().meta({ description: '`host:port` as configured, or as found by a look-up.' }),
     resolvedFrom: z.string().nullable().meta({
-      description: 'The configured target whose name was looked up to find it; null for one that is configured.',
+      description: 'The configured target whose name resolved to this one; null for a configured target.',
     }),
     status: z.enum(['up', 'down', 'unknown']),
-    reason: Reason.nullable().meta({ description: "The last check's; null before the first." }),
-    message: z.string().meta({ description: 'One sentence for people: what happened, and what that usually means.' }),
+    reason: Reason.nullable().meta({ description: 'The reason of the last check; null before the first.' }),
+    message: z.string().meta({ description: 'One sentence for people: the outcome, and its usual meaning.' }),
     advice: z
       .string()
       .nullable()
-      .meta({ description: 'What to look at before it becomes an outage; null when there is nothing.' }),
+      .meta({ description: 'A fault to look at before it becomes an outage; null when there is none.' }),
     latencyMs: z
       .number()
       .nullable()
@@ -48,18 +48,18 @@ export const TargetReport = z
       .meta({ description: 'SYNs sent again in the last check; null where the prober cannot see them.' }),
     answer: Answer.nullable().meta({
       description:
-        'What came back to the last SYN. It never left where ARP or neighbour discovery brought no answer: from the host (`no-neighbour`), from the gateway on the way to it (`no-gateway`), or from one of the two where the route cannot be read (`no-next-hop`). `zero-window`: a SYN-ACK as SYN proxies send it, whether or not anything listens behind them. Null where the prober cannot see it.',
+        'The answer to the last SYN. The SYN never left where ARP or neighbour discovery brought no answer: from the host (`no-neighbour`), from the gateway on the way to it (`no-gateway`), or from one of the two where the route cannot be read (`no-next-hop`). `zero-window`: a SYN-ACK as SYN proxies send it, whether or not anything listens behind them. Null where the prober cannot see it.',
     }),
-    icmp: IcmpReport.nullable().meta({ description: 'What the network said instead of an answer.' }),
+    icmp: IcmpReport.nullable().meta({ description: 'The ICMP error that came instead of an answer.' }),
     address: z.string().nullable().meta({ description: 'The literal address dialled last.' }),
     lookupMs: z.number().nullable().meta({
       description:
         'How long the last check waited for the look-up of the name; null for a literal address, and where the answer was cached.',
     }),
-    streak: count.meta({ description: 'Verdicts in a row like the last one.' }),
+    streak: count.meta({ description: 'How many verdicts in a row equal the last one.' }),
     streakVerdict: z.enum(['up', 'down']).nullable(),
     since: time.meta({
-      description: 'When the status settled; of a target that was added and not checked yet, when it was added.',
+      description: 'When the status last changed; for a target that was added and not checked yet, when it was added.',
     }),
     checkedAt: time.meta({ description: 'When the last check ended.' }),
   })
@@ -71,34 +71,36 @@ export const ServiceReport = z
   .object({
     service: z.string(),
     status: ReportedStatus.meta({
-      description: '`draining`: taken out of service by its operator, whatever its targets say.',
+      description: '`draining`: an operator took it out of service, whatever the status of its targets.',
     }),
     reason: z.enum(['expired']).nullable().meta({
       description:
-        'Why it is down, whatever its targets say: `expired`, as its registration was not renewed within its `ttl`. Null where its targets tell why.',
+        'Why it is down, whatever the status of its targets. `expired`: its registration was not renewed within its `ttl`. Null where its targets say why.',
     }),
     message: z.string().nullable().meta({
-      description: 'One sentence for people on `reason`; null without one, and for who may not see details.',
+      description: 'One sentence for people on `reason`; null without one, and for callers that may not see details.',
     }),
-    since: time.meta({ description: 'When what its targets say last changed.' }),
-    checkedAt: time.meta({ description: 'When the target checked longest ago was checked; null while one never was.' }),
+    since: time.meta({ description: 'When the status that its targets give it last changed.' }),
+    checkedAt: time.meta({
+      description: 'When the target with the oldest check was checked; null while a target was never checked.',
+    }),
     quorum: z.string().meta({ description: '`all`, `any`, a count, or a share such as `50%`.' }),
     groups: z.array(z.string()),
     targetsUp: count,
-    targetsTotal: count.meta({ description: 'Those that were added and do not count yet are among them.' }),
+    targetsTotal: count.meta({ description: 'Includes targets that were added and do not count yet.' }),
     checkedBy: z
       .object({
         replica: z.string(),
         solo: z.boolean().meta({
-          description: 'It cannot reach the others, and checks everything itself: they may see it otherwise.',
+          description: 'It cannot reach the others and checks everything itself, so they may report another status.',
         }),
       })
       .nullable()
       .meta({
         description:
-          'The replica that checks it. Null where Porthole runs alone, while nobody does, and for who may not see details.',
+          'The replica that checks it. Null where Porthole runs alone, while no replica does, and for callers that may not see details.',
       }),
-    targets: z.array(TargetReport).meta({ description: 'Empty for who may not see details.' }),
+    targets: z.array(TargetReport).meta({ description: 'Empty for callers that may not see details.' }),
   })
   .meta({ id: 'ServiceReport' })
 export type ServiceReport = z.infer<typeof ServiceReport>

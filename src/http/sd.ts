@@ -30,7 +30,7 @@ export const DiscoveredService = z
       }),
       __meta_porthole_status: ReportedStatus.meta({
         description:
-          "The service's status when this was asked. Prometheus drops it after relabeling, so it costs nothing unless used: kept as a label it begins new series with every change, and targets dropped by it leave no `up == 0` to alert on.",
+          "The service's status at the time of the request. Prometheus drops it after relabeling, so it costs nothing unless used. Kept as a label it starts new series at every change, and targets dropped by it leave no `up == 0` to alert on.",
       }),
       __meta_porthole_quorum: z.string().meta({ description: '`all`, `any`, a count, or a share such as `50%`.' }),
     }),
@@ -72,7 +72,7 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         querystring: Query,
         response: {
           200: {
-            description: 'Every service, or those of the groups asked for; empty when there is none.',
+            description: 'Every service, or the services of the given groups; empty when there is none.',
             content: { 'application/json': { schema: z.array(DiscoveredService) } },
           },
           400: problemResponse('The query is wrong; every problem is listed.'),

@@ -23,14 +23,14 @@ export const ServiceDetail = z
     checkedAt,
     origin: z.enum(['file', 'http']).meta({
       description:
-        'Who defined it: `file` is the configuration or the command line, and is changed there; `http` can be changed here.',
+        'The origin of its definition: `file` is the configuration or the command line, and is changed there; `http` can be changed here.',
     }),
     definedAt: z.string().nullable().meta({ description: 'Where the configuration defines it; null for `http`.' }),
     expiresAt: z.string().meta({ format: 'date-time' }).nullable().meta({
       description:
-        'When its `ttl` ends: then it is expired, unless it is registered again. In the past while it is expired; null without a `ttl`.',
+        'When its `ttl` ends. It expires then, unless it is registered again. In the past while it is expired; null without a `ttl`.',
     }),
-    warnings: z.array(z.string()).meta({ description: 'What works but will surprise; one sentence each.' }),
+    warnings: z.array(z.string()).meta({ description: 'Settings that work but may surprise; one sentence each.' }),
     definition: ServiceDefinition,
   })
   .meta({ id: 'ServiceDetail' })

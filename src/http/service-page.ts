@@ -17,7 +17,7 @@ export const ServicePage = z
     next: z.string().nullable().meta({ description: 'The `cursor` of the next page; null on the last.' }),
     warnings: z
       .array(z.string())
-      .meta({ description: 'That services may be missing, until the registry was read; else empty.' }),
+      .meta({ description: 'A sentence that services may be missing, until the registry is read; otherwise empty.' }),
   })
   .meta({ id: 'ServicePage' })
 export type ServicePage = z.infer<typeof ServicePage>

@@ -41,11 +41,13 @@ export const ServicesQuery = z.strictObject(
     group: oneOrMany('group').optional().meta({ description: 'Only services of this group; several are allowed.' }),
     status: manyOf('status', AStatus).optional().meta({
       description:
-        'Only services with this status; several are allowed. A drained service is `draining` and nothing else.',
+        'Only services with this status; several are allowed. A drained service has only the status `draining`.',
     }),
     q: searchText
       .optional()
-      .meta({ description: "Only services with this in their name or in a target's, in upper or lower case." }),
+      .meta({
+        description: 'Only services with this text in their name or in the name of a target, in upper or lower case.',
+      }),
     limit: limitOf('services'),
     cursor: cursorOf(readCursor),
   },

@@ -44,7 +44,7 @@ export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, 
         tags: ['services'],
         querystring: ServicesQuery,
         response: answers(
-          'Those that were asked for; empty when there is none. The `Link` header leads to the next page (RFC 8288).',
+          'The selected services; empty when there is none. The `Link` header leads to the next page (RFC 8288).',
           ServicePage,
         ),
       },
@@ -61,7 +61,7 @@ export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, 
     '/v1/services/:service',
     {
       schema: {
-        summary: 'How a service is defined, every default filled in, beside its status',
+        summary: 'The definition of a service, every default filled in, and its status',
         operationId: 'getService',
         tags: ['services'],
         params,
@@ -80,13 +80,13 @@ export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, 
     '/v1/services/:service/checks',
     {
       schema: {
-        summary: 'Checks every target of a service now, and tells what was found',
+        summary: 'Checks every target of a service now, and reports the outcomes',
         operationId: 'checkService',
         tags: ['services'],
         params,
         querystring: NoQuery,
         response: answersForOne(
-          'The outcomes count. What was checked within `minAge` is not checked again.',
+          'The outcomes count. A target that was checked within `minAge` is not checked again.',
           ServiceReport,
         ),
       },

@@ -26,9 +26,9 @@ export const SetReport = z
     counts: SetCounts,
     warnings: z.array(z.string()).meta({
       description:
-        'That services may be missing, so that the set is not up; what in the request had no effect, a quorum that cannot be met because services are drained, and that this replica cannot reach the others.',
+        'Sentences that say: services may be missing, so that the set is not up; a part of the request had no effect; the quorum cannot be met because services are drained; this replica cannot reach the others.',
     }),
-    services: z.array(ServiceReport).meta({ description: 'Those that are not up; with `?verbose` all.' }),
+    services: z.array(ServiceReport).meta({ description: 'The services that are not up; with `?verbose` all.' }),
   })
   .meta({ id: 'SetReport' })
 export type SetReport = z.infer<typeof SetReport>
@@ -38,7 +38,7 @@ export type SetSummary = Omit<SetReport, 'services'> & { readonly missing: strin
 /** Returns the warning that this replica is solo. `why` is null when the cause is unknown, or when the client may not see it. */
 function soloWarning(why: string | null): string {
   const cause = why === null ? '' : `: ${why}`
-  return `solo: this replica cannot reach the others and checks everything itself, so they may see it otherwise${cause}`
+  return `solo: this replica cannot reach the others and checks everything itself, so they may report another status${cause}`
 }
 
 /** The status of a set of services, before any of them is reported. */

@@ -66,7 +66,7 @@ export const TransitionQuery = z.strictObject(
   {
     service: once(z.string())
       .optional()
-      .meta({ description: "Only this service's, also when it is no longer registered." }),
+      .meta({ description: 'Only transitions of this service, also when it is no longer registered.' }),
     ...page,
   },
   { error: (issue) => unknownParameters(issue, 'service, from, to, limit, cursor') },

@@ -22,7 +22,9 @@ export const TransitionReport = z
     target: z.string().nullable().meta({ description: "Null when it is the service's own status that changed." }),
     from: Status,
     to: Status,
-    reason: Reason.nullable().meta({ description: "The last check's; null when no check caused the change." }),
+    reason: Reason.nullable().meta({
+      description: 'The reason of the last check; null when no check caused the change.',
+    }),
     message: z.string().meta({ description: 'One sentence for people.' }),
   })
   .meta({ id: 'TransitionReport' })
@@ -39,10 +41,12 @@ export const TransitionPage = z
   .object({
     transitions: z.array(TransitionReport),
     next: z.string().nullable().meta({ description: 'The `cursor` of the next page; null on the last.' }),
-    completeSince: time.meta({ description: 'Since when nothing is missing: what was before may be forgotten.' }),
+    completeSince: time.meta({
+      description: 'No transition after this time is missing. Earlier ones may be forgotten.',
+    }),
     absences: z.array(z.object({ from: time, to: time })).meta({
       description:
-        'When Porthole was not running between `from` and `to` of the query, so nobody looked; the newest first, `limit` at most.',
+        'The times between `from` and `to` of the query when Porthole was not running; the newest first, `limit` at most.',
     }),
   })
   .meta({ id: 'TransitionPage' })
@@ -69,7 +73,7 @@ export const UptimeReport = z
         upMs: milliseconds.meta({ description: 'Up or degraded.' }),
         downMs: milliseconds,
         unknownMs: milliseconds.meta({
-          description: 'Unknown, Porthole was not running, or before the first transition that is remembered.',
+          description: 'Unknown, Porthole was not running, or before the oldest transition in the log.',
         }),
       }),
     ),

@@ -75,7 +75,7 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       schema: {
         summary: 'How long a service was up in the last 24 hours, 7 days and 30 days',
         description:
-          'Between two checks a service is taken to be what the first of them found. Where it is only checked when asked, that may be long.',
+          'Between two checks the status that the first of them found counts. Where a service is only checked when asked, that may be long.',
         operationId: 'getServiceUptime',
         tags: ['transitions'],
         params,

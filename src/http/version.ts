@@ -7,5 +7,5 @@ import { sendProblem } from './problem.ts'
  */
 export async function requireVersion({ raw }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
   if (raw.httpVersionMajor === 1) return undefined
-  return sendProblem(reply, 400, `This is HTTP/1.1 and HTTP/1.0: begin with ${raw.method} PATH HTTP/1.1.`)
+  return sendProblem(reply, 400, `Porthole speaks HTTP/1.1 and HTTP/1.0: begin with ${raw.method} PATH HTTP/1.1.`)
 }

@@ -105,11 +105,11 @@ test('without any token nobody may, and is told how to allow it', async (t) => {
     assert.deepEqual([change.statusCode, details.statusCode], [403, 403])
     assert.equal(
       change.json().detail,
-      'No token is configured, so nobody may change anything: set PORTHOLE_TOKEN, or tokens in the configuration.',
+      'No token is configured, so no client may change anything: set PORTHOLE_TOKEN, or tokens in the configuration.',
     )
     assert.equal(
       details.json().detail,
-      'Details are for who has a token, and none is configured: set PORTHOLE_TOKEN, or tokens in the configuration, or details: all.',
+      'Details need a token, and none is configured: set PORTHOLE_TOKEN, or tokens in the configuration, or details: all.',
     )
     assert.deepEqual((await get('/health', authorization)).json(), { details: false })
   }
@@ -233,7 +233,7 @@ test('the log tells once that a client waits, and no token', async (t) => {
   const warnings = lines.map((line) => JSON.parse(line)).filter(({ level }) => level >= 40)
   assert.deepEqual(
     warnings.map(({ level, client, msg }) => ({ level, client, msg })),
-    [{ level: 40, client: '127.0.0.1', msg: 'too many wrong tokens: no more are compared' }],
+    [{ level: 40, client: '127.0.0.1', msg: 'too many wrong tokens: this client has to wait' }],
   )
   assert.doesNotMatch(lines.join(''), /horse/)
 })

@@ -36,7 +36,7 @@ test('a weak tag, or one that no revision has, matches nothing', () => {
 
 test('what is no list of tags is refused with what to write', () => {
   for (const text of ['1', '"1', '1"', '"1" "2"', '*, "1"', 'w/"1"', '', '"1";'])
-    assert.match(String(read(text)), /If-Match is no list of entity tags: write the ETag/, text)
+    assert.match(String(read(text)), /If-Match is not a list of entity tags: write the ETag/, text)
 })
 
 test('If-None-Match takes a star alone', () => {

@@ -450,7 +450,7 @@ test('beyond the limit a stream is refused with the time to try again; one that 
   assert.equal(refused.status, 503)
   assert.equal(refused.headers['retry-after'], '5')
   assert.equal(refused.headers['content-type'], 'application/problem+json')
-  assert.match(refused.text(), /2 event streams are open, and there may be no more\./)
+  assert.match(refused.text(), /2 event streams are open, which is the maximum\./)
   first.leave()
   await until(() => streams.stats().open === 1, 'room')
   await read()

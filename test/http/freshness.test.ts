@@ -242,7 +242,7 @@ test('a service that is removed while it is checked is 404, as it would be a mom
   const response = await askMeanwhile(t, '/health/a?maxAge=0s', [[b]])
   assert.deepEqual(
     [response.statusCode, response.json().detail],
-    [404, 'No service is named "a": GET /health?verbose lists those there are.'],
+    [404, 'No service is named "a": GET /health?verbose lists all services.'],
   )
 })
 

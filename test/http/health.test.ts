@@ -208,7 +208,7 @@ test('a drained service is checked when asked, like any other', async (t) => {
 test('a service there is not is 404 with where to look', async (t) => {
   const built = await buildOfEach(t)
   for (const name of ['gone', 'constructor', '__proto__', 'Fine']) {
-    const detail = `No service is named "${name}": GET /health?verbose lists those there are.`
+    const detail = `No service is named "${name}": GET /health?verbose lists all services.`
     assert.deepEqual(await problem(built, `/health/${name}`), [404, detail])
   }
 })
@@ -327,7 +327,7 @@ test('every problem of a query is listed, each with its place and remedy', async
   const expected = {
     '/quorum': `"most" is not a quorum: ${remedy}`,
     '/verbose': 'verbose=perhaps: write ?verbose, or leave it out',
-    '/degraded': 'degraded=404: write 503 where degraded is down, or 200',
+    '/degraded': 'degraded=404: write 503 to treat degraded as down, or 200',
     '/maxAge': '"5" has no unit: write 5s, or 5ms',
     '/wait': '"soon" is not a duration: write 500ms, 10s or 1m',
     '': 'unknown query parameter colour: there are group, exclude, quorum, verbose, degraded, maxAge, wait',

@@ -57,7 +57,7 @@ test('a Host that is none is 400, with the remedy, on every path', async (t) => 
     for (const host of bad) {
       const { status, detail } = await say(url, request(path, `Host: ${host}\r\n`))
       assert.equal(status, 400, `${path} ${host}`)
-      assert.match(detail ?? '', /is no host: send Host: NAME or Host: NAME:PORT\.$/)
+      assert.match(detail ?? '', /is not a host: send Host: NAME or Host: NAME:PORT\.$/)
     }
   }
 })

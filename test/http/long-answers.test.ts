@@ -58,7 +58,7 @@ for (const path of ['/v1/bytes', '/v1/text', '/v1/stream']) {
     await underWay(0)
     assert.deepEqual(of('list'), { underWay: 0, heldBytes: 0, refused: 0, cutOff: 1 })
     await until('the stream is closed', async () => open() === 0)
-    assert.deepEqual(logged, ['an answer is cut off: its client takes too little'])
+    assert.deepEqual(logged, ['an answer is cut off: its client reads too slowly'])
     socket.resume()
     if (!socket.closed) await once(socket, 'close')
   })
@@ -104,7 +104,7 @@ test('while as many are under way as may be another is 503, and neither short on
   for (const path of ['/v1/bytes', '/v1/stream']) {
     const refused = await fetch(`${url}${path}`)
     const { detail } = (await refused.json()) as { detail: string }
-    assert.equal(detail, 'As many long answers like this are under way as may be: try again in 5 s.')
+    assert.equal(detail, 'Too many long answers like this are under way: try again in 5 s.')
     assert.deepEqual([refused.status, refused.headers.get('retry-after'), refused.headers.get('age')], [503, '5', null])
     assert.equal(refused.headers.get('content-security-policy'), "default-src 'none'; frame-ancestors 'none'")
   }

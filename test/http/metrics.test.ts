@@ -168,7 +168,7 @@ for (const headers of encodings) {
     t.mock.timers.reset()
     await areLetGo()
     await assert.rejects(text(response), { code: 'ECONNRESET' })
-    assert.deepEqual(messages(), ['an answer is cut off: its client takes too little'])
+    assert.deepEqual(messages(), ['an answer is cut off: its client reads too slowly'])
   })
 
   test(`a reader who takes little at a time gets all of it (${how})`, async (t) => {
@@ -266,7 +266,7 @@ test('more scrapes at once than may be are 503 with when to try again, until one
         type: 'about:blank',
         title: 'Service Unavailable',
         status: 503,
-        detail: 'As many long answers like this are under way as may be: try again in 5 s.',
+        detail: 'Too many long answers like this are under way: try again in 5 s.',
       },
     ],
   )

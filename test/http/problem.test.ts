@@ -20,7 +20,7 @@ test('a path there is not is 404 with where to look', async (t) => {
   for (const url of ['/nope', '/Health', '/health/a/b', '//health', '/nope?verbose']) {
     const { status, title, detail } = problemIn(await get(url))
     assert.deepEqual([url, status, title], [url, 404, 'Not Found'])
-    assert.equal(detail, `Nothing is at ${url.split('?')[0]}: /docs lists what there is.`)
+    assert.equal(detail, `Nothing is at ${url.split('?')[0]}: /docs lists all routes.`)
   }
   assert.equal(problemIn(await app.inject({ method: 'DELETE', url: '/nope' })).status, 404)
 })
@@ -112,7 +112,7 @@ test('a request of HTTP/1.1 without a Host is 400, on the fast lane as well; an 
   const url = await listen()
   for (const path of ['/livez', '/health/pg', '/nowhere']) {
     const answer = await say(url, `GET ${path} HTTP/1.1\r\nConnection: close\r\n\r\n`)
-    assert.match(answer, /^HTTP\/1\.1 400 .*"detail":"HTTP\/1\.1 asks for a Host header\."\}$/s, path)
+    assert.match(answer, /^HTTP\/1\.1 400 .*"detail":"HTTP\/1\.1 needs a Host header: send one\."\}$/s, path)
   }
   const answer = await say(url, 'GET /livez HTTP/1.1\r\nHost: x\r\nExpect: the-unexpected\r\nConnection: close\r\n\r\n')
   assert.match(answer, /^HTTP\/1\.1 200 /)

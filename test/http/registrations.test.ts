@@ -101,7 +101,7 @@ test('of two who read the same version only the first can write it back', async 
   const second = await put('pg', { ...pg, fall: 5 }, { 'if-match': etag })
   assert.equal(second.statusCode, 412)
   assert.equal(second.headers.etag, first.headers.etag)
-  assert.match(second.json().detail, /read it anew/)
+  assert.match(second.json().detail, /read it again/)
   assert.equal((await remove('pg', { 'if-match': etag })).statusCode, 412)
   assert.equal((await get('/v1/services/pg')).json().definition.fall, 4)
   assert.equal((await remove('pg', { 'if-match': `"1", ${first.headers.etag}` })).statusCode, 204)
@@ -163,7 +163,7 @@ test('who changed what is in the log, once for each change, and no token', async
     lines.map((line) => JSON.parse(line)).map(({ msg, service, by, from }) => `${msg}: ${service} ${by} ${from}`),
     [
       'service registered',
-      'service registered anew',
+      'service definition replaced',
       'service drained',
       'service no longer drained',
       'service deregistered',

@@ -185,7 +185,7 @@ test('changes are refused, whatever their conditions, and nothing is registered'
       })
       assert.equal(statusCode, 503)
       assert.equal(headers['retry-after'], '5')
-      assert.equal(JSON.parse(body).detail, `Nothing was changed, as it could not be kept: ${why}.`)
+      assert.equal(JSON.parse(body).detail, `Nothing was changed, because it could not be saved: ${why}.`)
     }
   }
   built.load.finish()

@@ -446,7 +446,7 @@ test('a definition is taken as it is by the schema of the configuration, and mak
 test('a service there is not is 404 with where to look, on every route', async (t) => {
   const { get, post } = await build(t, [service('pg')])
   for (const name of ['gone', 'constructor', '__proto__', 'PG', '']) {
-    const detail = `No service is named "${name}": GET /health?verbose lists those there are.`
+    const detail = `No service is named "${name}": GET /health?verbose lists all services.`
     if (name !== '') assert.deepEqual(problem(await get(`/v1/services/${name}`)), [404, detail])
     assert.deepEqual(problem(await post(`/v1/services/${name}/checks`)), [404, detail])
   }

@@ -57,7 +57,7 @@ test('what is drained is listed after what is at fault, and before what is up', 
 
 test('a replica that cannot reach the others warns that they may see it otherwise, also who may not see details', async (t) => {
   const warning =
-    'solo: this replica cannot reach the others and checks everything itself, so they may see it otherwise'
+    'solo: this replica cannot reach the others and checks everything itself, so they may report another status'
   for (const access of [{}, hidden]) {
     const { monitor, get } = await build(t, [sampleService('pg', [nobody])], { access })
     const warnings = async () => (await get('/health')).json<SetReport>().warnings

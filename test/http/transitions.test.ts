@@ -128,9 +128,9 @@ test('what a service did that is gone can still be asked for, but not on the rou
   const message = 'deregistered: the configuration has it no longer'
   assert.deepEqual(last, { at: start, service: 'pg', target: null, from: 'up', to: 'unknown', reason: null, message })
   assert.equal(await list('/v1/transitions?service=never-there'), '')
-  const detail = 'No service is named "pg" any more: GET /v1/transitions?service=pg tells what it did.'
+  const detail = 'No service is named "pg" any more: GET /v1/transitions?service=pg lists its transitions.'
   assert.deepEqual(await problem('/v1/services/pg/transitions'), [404, detail])
-  const unknown = 'No service is named "never-there": GET /health?verbose lists those there are.'
+  const unknown = 'No service is named "never-there": GET /health?verbose lists all services.'
   assert.deepEqual(await problem('/v1/services/never-there/transitions'), [404, unknown])
   assert.deepEqual(await problem('/v1/services/pg/uptime'), [404, detail])
 })

@@ -19,7 +19,7 @@ test('a request line without a version, or with one of HTTP/0.9 or HTTP/2.0, is 
       for (const method of ['GET', 'PUT'])
         assert.deepEqual(
           await say(url, `${method} ${path}${version}\r\nHost: porthole\r\n\r\n`),
-          { status: 400, detail: `This is HTTP/1.1 and HTTP/1.0: begin with ${method} PATH HTTP/1.1.` },
+          { status: 400, detail: `Porthole speaks HTTP/1.1 and HTTP/1.0: begin with ${method} PATH HTTP/1.1.` },
           `${method} ${path}${version}`,
         )
 })

@@ -85,7 +85,7 @@ for (const { name, args, begin, end, words } of cases) {
       assert.equal(refused.status, 503)
       const { detail } = (await refused.json()) as { detail: string }
       assert.match(detail, words)
-      assert.match(detail, /^Nothing was changed|^It is not known whether that was changed/)
+      assert.match(detail, /^Nothing was changed|^Porthole does not know whether that was changed/)
       const { warnings } = (await (await fetch(`${member.url}/health`)).json()) as { warnings: string[] }
       assert.match(warnings.join(), /^solo: /)
       assert.match(warnings.join(), words)

@@ -47,7 +47,7 @@ test('Redis killed and started again, empty: all stay up throughout, and nothing
     assert.equal(refused.status, 503)
     assert.match(
       ((await refused.json()) as { detail: string }).detail,
-      /^Nothing was changed, as it could not be kept: .*Redis/,
+      /^Nothing was changed, because it could not be saved: .*Redis/,
     )
     assert.equal((await fetch(`${one.url}/readyz`)).status, 200)
     assert.match(
