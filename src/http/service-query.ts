@@ -43,11 +43,9 @@ export const ServicesQuery = z.strictObject(
       description:
         'Only services with this status; several are allowed. A drained service has only the status `draining`.',
     }),
-    q: searchText
-      .optional()
-      .meta({
-        description: 'Only services with this text in their name or in the name of a target, in upper or lower case.',
-      }),
+    q: searchText.optional().meta({
+      description: 'Only services with this text in their name or in the name of a target, in upper or lower case.',
+    }),
     limit: limitOf('services'),
     cursor: cursorOf(readCursor),
   },
