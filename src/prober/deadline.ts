@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts'
 
 /**
- * Calls `act` once `deadline` (an instant of the clock) has passed; returns what calls it off.
- * The event loop looks at timers before it looks at sockets. So after a stall a timer would beat an answer that has
- * been lying in the kernel all along, and a busy Porthole would call healthy targets down: let the sockets speak first.
+ * Calls `act` once `deadline` (an instant of the clock) has passed, after the event loop has polled the sockets. Returns a function that cancels
+ * the call. The loop runs timers before it polls. So after a stall a bare timer would fire before the loop reads an answer that already waits in
+ * the kernel. A busy Porthole would then report healthy targets as down.
  */
 export function atDeadline(clock: Clock, deadline: number, act: () => void): () => void {
   let afterSockets: NodeJS.Immediate | undefined

@@ -1,19 +1,19 @@
 import { readFileSync } from 'node:fs'
 
-/** More checks in flight than this gain nothing: they are some ten seconds of work for one core. */
+/** The most checks in flight that are useful: about ten seconds of work for one core. */
 const enoughChecks = 10_000
-/** More connections than this gain nothing, and an idle one takes up to 13 kB of memory. */
+/** The most HTTP connections that are useful. An idle one takes up to 13 kB of memory. */
 const enoughConnections = 4096
-/** Descriptors for files, the log, the configuration, SQLite, Redis, listeners and the threads: about 50 are open where all of them are used. */
+/** Descriptors for files, the log, the configuration, SQLite, Redis, listeners and threads. About 50 are open when all of them are in use. */
 const ownDescriptors = 64
-/** One look-up reads a file and asks a name server at the same time (getaddrinfo(3) of glibc). */
+/** Descriptors of one look-up, which reads a file and queries a name server at the same time (getaddrinfo(3) of glibc). */
 const perLookUp = 2
-/** Checks get at most this share of what is not Porthole's own, because a verdict that no client can ask for is of no use. */
+/** The largest share of the other descriptors for checks. The rest is for HTTP, because a verdict is useless if no client can read it. */
 const checksShare = 3 / 4
-/** One dial in five may be an extra one: a further address of a name, dialled beside one that is silent (RFC 8305 §5). */
+/** One dial in five may be an extra dial: a further address of a name, dialled while another address is silent (RFC 8305 §5). */
 const extraDialsPerCheck = 1 / 4
 
-/** What the descriptors of this process are for. The sum is never above the limit. */
+/** The division of the descriptors of this process. The sum is never above the limit. */
 export type DescriptorShares = {
   /** How many checks may be in flight at once. */
   readonly checks: number
@@ -23,7 +23,10 @@ export type DescriptorShares = {
   readonly connections: number
 }
 
-/** How many file descriptors this process may have open (`RLIMIT_NOFILE`, which Node.js raises to its hard limit at start); null where the system does not tell. */
+/**
+ * Returns how many file descriptors this process may have open, or null where the system does not report a limit. The limit is `RLIMIT_NOFILE`,
+ * which Node.js raises to its hard limit at start.
+ */
 export function descriptorLimit(limits = readLimits()): number | null {
   const value = /^Max open files\s+(\d+)/m.exec(limits)?.[1]
   return value === undefined ? null : Number(value)
@@ -38,9 +41,9 @@ function readLimits(): string {
 }
 
 /**
- * Divides the descriptors between checks, HTTP connections and all else, so that none can take those of another. `wanted` is how many checks in
- * flight the operator asks for (null: no wish), `lookUps` how many look-ups of names run at once. Where `limit` is null, nothing bounds them
- * but what is enough.
+ * Divides the descriptors between checks, HTTP connections and everything else, so that none can take those of another. `wanted` is
+ * `maxInFlight` of the operator (null: not set). `lookUps` is how many look-ups of names run at once. With a `limit` of null only the useful
+ * maxima apply.
  */
 export function shareDescriptors({
   wanted,

@@ -8,7 +8,7 @@ import type { CheckEnded, CheckRequest, Prober } from './prober.ts'
 import { createRacer } from './race.ts'
 import type { Resolver } from './resolver.ts'
 
-/** One literal address to dial. `deadline` is an instant of the clock. */
+/** The dial of one literal address. `deadline` is an instant of the clock. */
 export type Dial = {
   readonly ip: string
   readonly port: number
@@ -17,29 +17,29 @@ export type Dial = {
   readonly urgent: boolean
 }
 
-/** How a dial ended. */
+/** The result of a dial. */
 export type Ending = Omit<Outcome, 'startedAt' | 'address' | 'note' | 'lookupMs' | 'lookupFailedSince'>
 
-/** A latency as it is told: no clock in use here tells less than a microsecond. In milliseconds. */
+/** Rounds a latency in milliseconds to a whole microsecond, because no clock in use here is finer. */
 export function roundLatency(ms: number): number {
   return Math.round(ms * 1000) / 1000
 }
 
-/** Dials literal addresses. The part of a prober that differs from one to the next. */
+/** Code that dials literal addresses. Each prober has its own. */
 export type Dialler<Handle> = {
   readonly name: Prober['name']
   /**
-   * Calls back once, after this call has returned; with undefined when it was closed first. Returns a handle to cancel the dial by;
-   * null when there is nothing to cancel.
+   * Dials an address. Calls back once, after this call has returned, with undefined if the dialler was closed first. Returns a handle that
+   * cancels the dial; null when there is nothing to cancel.
    */
   dial(dial: Dial, ended: (ending: Ending | undefined) => void): Handle | null
-  /** Closes the socket of a dial that has not called back. Whether it still does, and with what, has no meaning. */
+  /** Closes the socket of a dial that has not called back. The dial may still call back, and the caller has to ignore that. */
   cancel(handle: Handle): void
   restarts(): number
   close(): Promise<void>
 }
 
-/** A prober that looks names up and dials their addresses, both within the check's one deadline. It owns the resolver. */
+/** Builds a prober that looks up names and dials their addresses, both within the one deadline of the check. The prober owns the resolver. */
 export function proberOf<Handle>(
   dialler: Dialler<Handle>,
   { clock, resolver, maxExtraDials }: { clock: Clock; resolver: Resolver; maxExtraDials?: number | undefined },
@@ -54,7 +54,7 @@ export function proberOf<Handle>(
       dial(ip, formatAddress(ip, request.target.port), request, startedAt, deadline, ended),
   })
 
-  /** Every dial comes through here with the very address that is dialled: no name is looked up after the rules have been asked. */
+  /** Applies the dial rules to a literal address and dials it. Every dial takes this path, so no look-up can follow the decision of the rules. */
   function dial(
     ip: string,
     address: string,
@@ -93,7 +93,7 @@ export function proberOf<Handle>(
     }
   }
 
-  /** Dials the addresses of a name: one as a literal address is dialled, several in a race. */
+  /** Dials the addresses of a name: a single one directly, several in a race. */
   function dialAll(addresses: readonly string[], request: CheckRequest, startedAt: number, ended: CheckEnded): void {
     const [ip] = addresses
     if (ip === undefined || addresses.length > 1 || request.tellAddress) {
@@ -117,7 +117,7 @@ export function proberOf<Handle>(
       )
   }
 
-  /** Adds to an outcome that the name could not be looked up, where that is so. */
+  /** Adds a note to an outcome if look-ups of the name fail. */
   function noteHeld(outcome: Outcome, { failedSince }: Found): Outcome {
     if (failedSince === null) return outcome
     const held = tellHeld(clock.toEpoch(failedSince), clock.toEpoch(outcome.endedAt))
@@ -146,7 +146,7 @@ export function proberOf<Handle>(
   }
 }
 
-/** Field by field: every check comes through here, and copying an object costs twice as much. */
+/** Builds an outcome from the result of a dial, field by field. Every check takes this path, and a copied object costs twice as much. */
 function outcomeOf(ending: Ending, startedAt: number, address: string): Outcome {
   return {
     reason: ending.reason,

@@ -7,39 +7,42 @@ import type { CheckRequest } from './prober.ts'
 import type { Resolution, Resolver } from './resolver.ts'
 
 /**
- * How long a look-up may be silent before a check goes on with the addresses known last: a share of the timeout, and a time in
- * milliseconds. That leaves a check with the default timeout the time for one lost packet.
+ * How long a check waits for a look-up before it uses the last known addresses: a share of the timeout, at most a time in milliseconds. A
+ * check with the default timeout then still has time for one lost packet.
  */
 const patienceShare = 0.25
 const mostPatienceMs = 1000
-/** How many names have addresses known last. */
+/** How many names have last known addresses. */
 const mostNames = 10_000
 
-/** What a check knows of a name. Without addresses, `reason` and `code` say why. */
+/** The addresses of a name for a check. Without addresses, `reason` and `code` say why. */
 export type Found = {
   readonly addresses: readonly string[]
   readonly reason: Reason
   readonly code: string | null
-  /** The look-up that the check waited for, in milliseconds; the one before where that took longer than this check waited. Null without one. */
+  /**
+   * How long the check waited for the look-up, in milliseconds. If the look-up before was answered late and took longer, its time counts
+   * instead. Null without a look-up.
+   */
   readonly lookupMs: number | null
-  /** Since when the name, which was looked up before, cannot be; null while it can. */
+  /** Since when look-ups of the name fail, after one that succeeded; null while they work. */
   readonly failedSince: number | null
 }
 
-/** What is remembered of a name. */
+/** The state of a name between look-ups. */
 type Known = {
   readonly addresses: readonly string[]
-  /** When the first look-up began that was silent, since the last answer; null when none was. */
+  /** When the first silent look-up since the last answer began; null when there is none. */
   silentSince: number | null
-  /** How long the last answer took that came after its check had gone on; null when it came before. */
+  /** How long the last answer took if its check had already stopped waiting, in milliseconds; null if it had not. */
   lateMs: number | null
 }
 
-/** Looks names up for checks, and remembers their addresses for the time when look-ups fail. */
+/** Look-ups for checks, which remember the addresses of names for the time when look-ups fail. */
 export type HeldNames = {
-  /** The addresses of a name, if the resolver has them cached. */
+  /** Returns the addresses of a name if the resolver has them cached; null otherwise. */
   recall(host: string): readonly [string, ...string[]] | null
-  /** Looks a name up that is not cached. Never rejects, and ends at the deadline of the check at the latest. */
+  /** Looks up a name that is not cached. Never rejects. Ends no later than the deadline of the check. */
   find(request: CheckRequest, startedAt: number): Promise<Found>
 }
 
@@ -48,7 +51,7 @@ export function createHeldNames({ clock, resolver }: { clock: Clock; resolver: R
 
   function remember(host: string, addresses: readonly string[], lateMs: number | null): void {
     const known = names.get(host)
-    // Nearly always: an answer that the resolver has cached is the same list.
+    // The fast path: the resolver returns the same list as long as it has the answer cached.
     if (known?.addresses === addresses && known.silentSince === null && known.lateMs === lateMs) return
     put(host, { addresses, silentSince: null, lateMs })
   }
@@ -61,8 +64,8 @@ export function createHeldNames({ clock, resolver }: { clock: Clock; resolver: R
   }
 
   /**
-   * The addresses to check while the name cannot be looked up, and since when it cannot. After a takeover or a restart the address
-   * of the last outcome is all there is.
+   * Returns the addresses to check while look-ups of the name fail, and since when they fail. After a takeover or a restart that is only the
+   * address of the last outcome.
    */
   function heldFor({ target, memory, lookupHoldMs = 0 }: CheckRequest, startedAt: number) {
     const outcome = memory?.health.lastOutcome ?? null
@@ -89,7 +92,7 @@ export function createHeldNames({ clock, resolver }: { clock: Clock; resolver: R
     return fail(host, resolution, { addresses, failedSince, startedAt, lookupMs })
   }
 
-  /** The answer of a look-up, or that it was silent until an instant. */
+  /** Returns the answer of a look-up; 'silent' when there was none before `instant`. */
   function answerBefore(looking: Promise<Resolution | null>, instant: number): Promise<Resolution | null | 'silent'> {
     return new Promise((done) => {
       const callOff = atDeadline(clock, instant, () => done('silent'))
@@ -108,8 +111,8 @@ export function createHeldNames({ clock, resolver }: { clock: Clock; resolver: R
   }
 
   /**
-   * Goes on with the addresses known last. An answer that still comes counts from the next check on. A look-up that is only slow is no
-   * failure: the name cannot be looked up once a second one is silent before the first was answered.
+   * Uses the last known addresses. A late answer counts from the next check on. One slow look-up is not a failure. Look-ups of the name count as
+   * failing when a second one is silent before the first was answered.
    */
   function goOn(host: string, held: Held & { readonly looking: Promise<Resolution | null> }): Found {
     const { addresses, startedAt, lookupMs, looking } = held
@@ -129,7 +132,7 @@ export function createHeldNames({ clock, resolver }: { clock: Clock; resolver: R
     const { addresses, failedSince, startedAt, lookupMs } = held
     const code = resolution?.code ?? null
     const reason = code === null ? 'local' : reasonOfLookup(code)
-    // That a name does not exist is an answer: it has no address any more.
+    // "No such name" is an answer, so the last known addresses are dropped.
     if (reason === 'dns') names.delete(host)
     if (reason === 'dns' || addresses.length === 0)
       return { addresses: [], reason, code, lookupMs, failedSince: reason === 'dns' ? null : failedSince }
@@ -147,7 +150,7 @@ export function createHeldNames({ clock, resolver }: { clock: Clock; resolver: R
   }
 }
 
-/** The address that an outcome tells of, as a list of IPs. */
+/** Returns the address of an outcome as a list of IPs; empty without one. */
 function addressesIn(outcome: Outcome | null): readonly string[] {
   if (outcome === null || outcome.address === null) return []
   const target = parseTarget(outcome.address)

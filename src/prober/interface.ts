@@ -1,13 +1,13 @@
 import { networkInterfaces } from 'node:os'
 import { isLinkLocal, zoneOf } from '../domain/zone.ts'
 
-/** Why an address cannot be dialled, by the name of the error that fits: it lacks its interface, or there is none of that name that is up. */
+/** The error for an address that cannot be dialled: `EINVAL` without an interface, `ENODEV` when no interface of that name is up. */
 export type ZoneFault = { readonly code: 'EINVAL' | 'ENODEV' }
 
 /**
- * The address for Node.js to dial: the same, but a link-local one has the name of its interface. libuv reads a zone as a name only,
- * and picks any interface for an address without one or with one that it does not know (uv__ipv6_link_local_scope_id). So
- * Porthole looks itself, because another host may have the same address there.
+ * Returns the address for Node.js to dial. A link-local address gets the name of its interface. libuv understands a zone only as a name. Without
+ * a zone that it knows, it picks any interface (uv__ipv6_link_local_scope_id), where another host may have the same address. So Porthole
+ * looks up the interface itself.
  */
 export function withInterface(ip: string, interfaces = networkInterfaces): string | ZoneFault {
   if (!isLinkLocal(ip)) return ip
@@ -19,6 +19,6 @@ export function withInterface(ip: string, interfaces = networkInterfaces): strin
     addresses?.some((address) => address.family === 'IPv6' && String(address.scopeid) === zone),
   )
   if (named === undefined) return { code: 'ENODEV' }
-  // On Windows a zone is a number.
+  // On Windows a zone is a number, so it stays as it is.
   return process.platform === 'win32' ? ip : ip.replace(/%.*/, `%${named[0]}`)
 }

@@ -1,6 +1,6 @@
 /**
- * What the last look-up of a name lets expect of the next one. `unresponsive`: it held a thread for long and got no answer. `new`: there was
- * none. `responsive`: any other.
+ * The expectation for the next look-up of a name. `new`: there was no look-up before. `unresponsive`: the last look-up held a thread for
+ * 500 ms or more and got no answer. `responsive`: any other.
  */
 export type Expectation = 'responsive' | 'new' | 'unresponsive'
 
@@ -10,49 +10,49 @@ export type LookUp = {
   readonly expectation: Expectation
 }
 
-/** The look-ups of names, and which of them runs next. */
+/** The queue of look-ups, which decides which one runs next. */
 export type LookUpLanes<One extends LookUp> = {
-  /** Lets a look-up wait for its turn. */
+  /** Adds a look-up to the queue. */
   add(lookUp: One): void
-  /** Takes a look-up out that waits. Returns false where it does not wait, because it runs or has ended. */
+  /** Removes a look-up that waits. Returns false if it does not wait, because it runs or has ended. */
   remove(lookUp: One): boolean
-  /** Takes the look-up whose turn it is, which runs from then on; undefined where none waits that may run. */
+  /** Removes and returns the look-up that runs next, and counts it as running; undefined when no waiting look-up may run. */
   next(): One | undefined
-  /** Gives the thread of a look-up back; `isUnresponsive` as for a name. */
+  /** Frees the thread of a look-up. `isUnresponsive` says that the look-up held its thread long and got no answer. */
   end(lookUp: One, isUnresponsive: boolean): void
   clear(): void
 }
 
-/** How much of the threads may be held by look-ups of unresponsive names, */
+/** The largest share of the threads for look-ups of unresponsive names. */
 const unresponsiveShare = 0.5
-/** by those together with look-ups of new names, */
+/** The largest share for look-ups of unresponsive and new names together. */
 const unprovenShare = 0.75
-/** and together with look-ups of new names whose domain answered last: they mostly end at once. */
+/** The largest share for unresponsive and new names when the next look-up is a new name of an answering domain. Such look-ups mostly end at once. */
 const hopefulShare = 0.875
-/** How many domains are remembered that answered last. */
+/** How many answering domains are remembered. */
 const mostDomains = 10_000
 
 const expectations = ['responsive', 'new', 'unresponsive'] as const
 
 /**
- * Shares `threads` threads between look-ups, because one that no resolver answers holds its thread for seconds.
- * The three lanes take turns, and within a lane the parent domains do (`internal` for `db.internal`), because names of one domain mostly
- * have one name server. A domain gets another thread only while it has fewer than there are free ones: however many names of it hang, they
+ * Creates the queue that shares `threads` threads between look-ups. A look-up that no resolver answers holds its thread for seconds.
+ * The three lanes take turns. Within a lane the parent domains take turns (`internal` for `db.internal`), because names of one domain mostly
+ * have one name server. A domain gets another thread only while it has fewer threads than are free. So the hanging names of one domain
  * leave half of the threads free, and those of two domains a third (the dynamic thresholds of Choudhury and Hahne, 1998).
- * Among new names those of a domain go first whose last look-up was answered. Otherwise, at a start without a name server, names that
- * /etc/hosts has would wait behind hundreds of domains, each of which hangs.
+ * New names of a domain whose last look-up was answered go before other new names. Otherwise, at a start without a name server, names from
+ * /etc/hosts would wait behind hundreds of domains that hang.
  */
 export function createLookUpLanes<One extends LookUp>(threads: number): LookUpLanes<One> {
   const mostUnresponsive = Math.max(1, Math.floor(threads * unresponsiveShare))
   const mostUnproven = Math.ceil(threads * unprovenShare)
   const mostHopeful = Math.ceil(threads * hopefulShare)
-  /** By parent domain; the first domain has the next turn. */
+  /** The look-ups that wait, by parent domain. The first domain has the next turn. */
   const waiting: Record<Expectation, Map<string, Set<One>>> = {
     responsive: new Map(),
     new: new Map(),
     unresponsive: new Map(),
   }
-  /** New names of domains in `answering`. */
+  /** The waiting look-ups of new names whose domain is in `answering`. */
   const hopeful = new Map<string, Set<One>>()
   /** Domains whose last look-up was answered, the oldest first. */
   const answering = new Set<string>()
@@ -83,7 +83,7 @@ export function createLookUpLanes<One extends LookUp>(threads: number): LookUpLa
 
   function takeFrom(lane: Map<string, Set<One>>): One | undefined {
     const free = countFree()
-    // At most `threads` domains are passed over, because each of those has a thread.
+    // While a thread is free, the loop skips at most `threads` domains, because each skipped domain has a thread.
     for (const [domain, lookUps] of lane) {
       const count = runningOf.get(domain) ?? 0
       if (count >= free) continue
@@ -144,7 +144,7 @@ export function createLookUpLanes<One extends LookUp>(threads: number): LookUpLa
   }
 }
 
-/** Returns the name without its first label; the empty text for a single label, whose domain is in the system's search list. */
+/** Returns the name without its first label; the empty text for a single label, because the search list of the system adds its domain. */
 function parentDomain(host: string): string {
   const dot = host.indexOf('.')
   return dot === -1 ? '' : host.slice(dot + 1)

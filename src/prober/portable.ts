@@ -9,23 +9,23 @@ import { withInterface } from './interface.ts'
 import type { Prober } from './prober.ts'
 import { createResolver, type Resolver } from './resolver.ts'
 
-/** How a connection is opened: `net.connect`, or what a test puts in its place. */
+/** The function that opens a connection: `net.connect`, or a substitute in tests. */
 export type Connect = (options: net.TcpNetConnectOpts) => Socket
 
 export type PortableParts = {
   readonly clock: Clock
-  /** Belongs to the prober from here on, and is closed with it. */
+  /** The prober owns the resolver from here on, and closes it. */
   readonly resolver?: Resolver
   readonly connect?: Connect
   readonly maxExtraDials?: number | undefined
 }
 
-/** How long a peer is given to answer our FIN with its own, in milliseconds. */
+/** How long a check waits for the FIN of the peer after ours, in milliseconds. */
 const graceMs = 250
 
 /**
- * A prober for every platform, over `node:net`. It sees no SYN and no ICMP message: `synRetransmits` is null, a firewall that
- * answers looks like a host that does, and `half-open` ends with RST as the nearest thing.
+ * Creates the prober for every platform, over `node:net`. The sockets of Node.js show no SYN and no ICMP message. So `synRetransmits` is null, and
+ * a firewall that answers looks like a host that answers. `half-open` checks end with RST, the closest mode that is possible.
  */
 export function createPortableProber({
   clock,
@@ -53,7 +53,7 @@ export function createPortableProber({
       queueMicrotask(() => done(ended('local', null, host.code)))
       return null
     }
-    // One literal address, so no racing of families: Node would give each address but the last only 250 ms.
+    // Dials one literal address without a race of families, because Node.js would give each address but the last only 250 ms.
     let socket: Socket
     try {
       socket = connect({ host, port, autoSelectFamily: false })
@@ -61,8 +61,8 @@ export function createPortableProber({
       queueMicrotask(() => done(ended('local', null, codeOf(error))))
       return null
     }
-    // Node calls connect(2) in a tick of its own, queued by net.connect(). The tick queued next finds the socket destroyed
-    // exactly when connect(2) itself failed: whatever comes by way of the network comes later, by way of the event loop.
+    // Node.js calls connect(2) in a tick that net.connect() queued. In the tick after it, the socket is destroyed exactly if
+    // connect(2) itself failed, because errors from the network arrive later, through the event loop.
     let atOnce = false
     process.nextTick(() => {
       atOnce = socket.destroyed
@@ -72,7 +72,7 @@ export function createPortableProber({
       socket.destroy()
     })
     sockets.add(socket)
-    // Stays for good: an error after the check is over must find a listener. Only the first ending counts.
+    // The listener is never removed, because an error after the end of the check would otherwise crash the process. Only the first result counts.
     socket.on('error', (error) => {
       const code = codeOf(error)
       const reason = reasonOfDial(code, atOnce)
@@ -107,8 +107,8 @@ export function createPortableProber({
 }
 
 /**
- * Whether a connection leads to itself. Dialling a local port in the ephemeral range, the kernel may pick that very port to dial
- * from, and the SYN meets itself (simultaneous open, RFC 9293 §3.5). It never picks a port somebody is bound to, so nothing listens.
+ * Returns whether a connection leads to itself. If the dialled port is local and ephemeral, the kernel may pick the same port to dial from. The
+ * SYN then meets itself (simultaneous open, RFC 9293 §3.5). The kernel never picks a port that is bound, so nothing listens there.
  */
 function isSelf(socket: Socket, port: number): boolean {
   return socket.localPort === port && socket.localAddress === socket.remoteAddress
@@ -119,7 +119,7 @@ function hangUp(socket: Socket, close: Close): void {
     socket.resetAndDestroy()
     return
   }
-  // Closing with bytes unread makes the kernel send RST: read what the peer says, and wait a little for its FIN.
+  // Reads until the FIN of the peer, because a close with unread bytes makes the kernel send RST.
   const grace = setTimeout(() => socket.destroy(), graceMs)
   socket.once('close', () => clearTimeout(grace))
   socket.resume()

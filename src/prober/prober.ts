@@ -4,40 +4,46 @@ import type { Outcome } from '../domain/outcome.ts'
 import type { Close } from '../domain/policy-settings.ts'
 import type { Target } from '../domain/target.ts'
 
-/** What to dial, for how long (milliseconds, name look-up included), and how to end the connection. */
+/** One check to make. `timeoutMs` includes the look-up of the name; `close` says how to end the connection. */
 export type CheckRequest = {
   readonly target: Target
   readonly timeoutMs: number
   readonly close: Close
-  /** Somebody is waiting for the outcome: it is not held back, for some tens of milliseconds, to be handed over with others. */
+  /** Whether a client waits for the outcome. Other outcomes may be held for up to 50 ms, to be handed over in a batch. */
   readonly urgent: boolean
-  /** Which addresses may be dialled for it; any where there are none. */
+  /** The rules that say which addresses may be dialled; without rules, any address may. */
   readonly rules?: DialRules | null
-  /** What is remembered of the target. It is read only where a name has to be looked up. */
+  /** The state of the target, which is read only when a name has to be looked up. */
   readonly memory?: { readonly health: Pick<Health, 'lastOutcome'> }
-  /** How long the addresses known last are checked while the name cannot be looked up, in milliseconds; 0 where it is left out. */
+  /** How long the last known addresses are checked while look-ups of the name fail, in milliseconds. The default is 0. */
   readonly lookupHoldMs?: number
-  /** Takes a line about each address of a name, in the order of the dials, before the check ends. */
+  /** Receives a line about each address of a name, in the order of the dials, before the check ends. */
   readonly tellAddress?: (line: string) => void
 }
 
-/** Told of the end of a check: a failed one has an outcome too; undefined when the prober was closed first, which is neither success nor failure. */
+/**
+ * The callback for the end of a check. A failed check has an outcome too. `undefined` means that the prober was closed first, which is neither
+ * success nor failure.
+ */
 export type CheckEnded = (outcome: Outcome | undefined) => void
 
-/** Code that carries checks out. */
+/** Code that carries out checks. */
 export type Prober = {
   readonly name: 'kernel' | 'portable'
-  /** Checks once, and calls back once, after this call has returned. A callback and no promise, because promises cost as much as the rest of a check. */
+  /** Checks once and calls back once, after this call has returned. A promise would cost as much as the rest of a check. */
   check(request: CheckRequest, ended: CheckEnded): void
-  /** How often it died and was started anew. */
+  /** Returns how often the prober died and was restarted. */
   restarts(): number
-  /** Returns when a thread of its own last showed that it runs, an instant of the clock; null where it has none. It does so twice a second. */
+  /**
+   * Returns when the thread of the prober last reported that it runs, as an instant of the clock; null without a thread. The thread reports twice
+   * a second.
+   */
   stalledSince?(): number | null
-  /** Abandons the checks in flight and closes every socket. */
+  /** Ends the checks in flight without an outcome and closes every socket. */
   close(): Promise<void>
 }
 
-/** One check, for those who wait for it. */
+/** Checks once. Resolves with the outcome; with undefined when the prober was closed first. */
 export function awaitOutcome(prober: Prober, request: CheckRequest): Promise<Outcome | undefined> {
   return new Promise((ended) => prober.check(request, ended))
 }

@@ -6,16 +6,16 @@ import { formatAddress } from '../domain/target.ts'
 import { atDeadline } from './deadline.ts'
 import type { CheckEnded, CheckRequest } from './prober.ts'
 
-/** How long an address may be silent before the next is dialled beside it, in milliseconds (RFC 8305 §5, Connection Attempt Delay). */
+/** How long an address may be silent before the next one is dialled too, in milliseconds (RFC 8305 §5, Connection Attempt Delay). */
 const attemptDelayMs = 250
-/** How long the address that connected goes first, in milliseconds: afterwards the system's order gets another chance (RFC 6555 §4.2). */
+/** How long the address that connected goes first, in milliseconds. After that the order of the system is tried again (RFC 6555 §4.2). */
 const preferredMs = 10 * 60_000
-/** How many names have an address that goes first. */
+/** How many targets have a preferred address. */
 const mostPreferred = 10_000
 
 export type RaceParts<Handle> = {
   readonly clock: Clock
-  /** Dials one address if the rules allow it. Returns its handle; null when there is nothing to cancel. Calls back after it has returned. */
+  /** Dials one address if the rules allow it, and calls back after it has returned. Returns a handle; null when there is nothing to cancel. */
   readonly dial: (
     ip: string,
     request: CheckRequest,
@@ -23,25 +23,25 @@ export type RaceParts<Handle> = {
     deadline: number,
     ended: CheckEnded,
   ) => Handle | null
-  /** Closes the socket of a dial under way. What came of it is ignored, whether or not the dial still calls back. */
+  /** Closes the socket of a dial in flight. The race ignores its result if the dial still calls back. */
   readonly cancel: (handle: Handle) => void
   /**
-   * How many dials may run beside the first one of their race, of all races together: each holds a descriptor that the bound on checks under way does
-   * not count. Beyond that an address waits until one before it failed, or until there is room.
+   * The most extra dials of all races together. A dial is extra while another dial of its race is in flight, because the limit
+   * of checks in flight does not count its descriptor. Beyond the limit an address waits until the dials of its race have failed, or until there is room.
    */
   readonly maxExtraDials?: number | undefined
 }
 
-/** Checks a name that has several addresses. */
+/** Code that checks a name with several addresses. */
 export type Racer = {
   /**
-   * Dials the addresses of a name, the next as soon as the one before failed or was silent for 250 ms, and earlier ones go on
-   * (RFC 8305 §5). The first that connects counts, and the others are closed. All end at the deadline of the check.
+   * Dials the addresses of a name (RFC 8305 §5). The next dial begins as soon as the one before has failed or was silent for 250 ms; earlier dials
+   * continue. The first address that connects counts, and the other dials are closed. All dials end at the deadline of the check.
    */
   race(addresses: readonly string[], request: CheckRequest, startedAt: number, ended: CheckEnded): void
 }
 
-/** An address that is being dialled, or was. */
+/** An address in a race. `attempt` is null while its dial is in flight. */
 type Runner<Handle> = { readonly ip: string; readonly begunAt: number; handle: Handle | null; attempt: Attempt | null }
 
 export function createRacer<Handle>({
@@ -51,7 +51,7 @@ export function createRacer<Handle>({
   maxExtraDials = Number.POSITIVE_INFINITY,
 }: RaceParts<Handle>): Racer {
   let extraDials = 0
-  /** By target: the address that connected last though others go before it, and until when. */
+  /** The preferred address by target name, which connected although others go before it. `until` is an instant of the clock. */
   const preferred = new Map<string, { readonly ip: string; readonly until: number }>()
 
   function preferredOf(target: string): string | null {
@@ -62,7 +62,7 @@ export function createRacer<Handle>({
     return null
   }
 
-  /** An address that is preferred already does not become so for longer: otherwise the system's first would never get its chance. */
+  /** Makes an address go first. The time of a preferred address is not extended, because the first address of the system would then never be tried. */
   function prefer(target: string, ip: string): void {
     if (preferredOf(target) === ip) return
     preferred.delete(target)
@@ -77,7 +77,7 @@ export function createRacer<Handle>({
       const isDenied = (ip: string) => rules != null && rules.denial(ip) !== null
       const order = orderDials(addresses, preferredOf(target.name), isDenied)
       const deadline = startedAt + timeoutMs
-      // Where the timeout is short, every address still gets its turn.
+      // With a short timeout the delay is shorter, so that every address gets its turn.
       const delayMs = Math.min(attemptDelayMs, (deadline - clock.now()) / (order.length + 1))
       const runners: Runner<Handle>[] = []
       let isOver = false
@@ -117,7 +117,7 @@ export function createRacer<Handle>({
         else finishIfAllFailed()
       }
 
-      /** An address that had to wait for room until the deadline is not dialled. */
+      /** Returns whether another address may be dialled. An address that waits for room until the deadline is not dialled. */
       const hasNext = () => runners.length < order.length && clock.now() < deadline
 
       function finishIfAllFailed(): void {

@@ -1,8 +1,8 @@
 /**
- * Returns what the environment variable `RES_OPTIONS` of glibc must be (resolv.conf(5)), from its value and the text of resolv.conf; undefined
- * where it may stay unset. By default a try takes one second, so that a packet that is lost is sent again within the two seconds that a check
- * has, and there are five of them. glibc takes an answer to any of its tries, so each name server has five seconds (glibc alone: five and
- * ten). Where the operator sets `timeout` or `attempts`, in either place, nothing is changed.
+ * Returns the value for the environment variable `RES_OPTIONS` of glibc (resolv.conf(5)), from its present value and the text of resolv.conf;
+ * undefined where it may stay unset. Porthole sets five tries of one second each, so that a lost packet is sent again within the two seconds of a
+ * check. An answer to any of the tries counts, so each name server has five seconds. (With the defaults of glibc a try takes five
+ * seconds, and a name server has ten.) Nothing is changed if the operator sets `timeout` or `attempts` in either place.
  */
 export function buildResolverOptions(resolvConf: string, options: string | undefined): string | undefined {
   const inFile = resolvConf.split('\n').filter((line) => /^options\s/.test(line))
@@ -12,9 +12,9 @@ export function buildResolverOptions(resolvConf: string, options: string | undef
 }
 
 /**
- * Returns how many look-ups of names that are checked may run at once. libuv looks names up on half of its threads, rounded up
- * (`slow_work_thread_threshold` in uv's threadpool.c). One of these stays free where there are four or more, because the name of Redis is
- * looked up there too. `poolSize` is the environment variable `UV_THREADPOOL_SIZE`, which libuv reads with atoi(3).
+ * Returns how many look-ups for checks may run at once. libuv uses half of its threads for look-ups, rounded up
+ * (`slow_work_thread_threshold` in threadpool.c of libuv). With four or more of these, one stays free for the name of Redis.
+ * `poolSize` is the environment variable `UV_THREADPOOL_SIZE`, which libuv parses with atoi(3).
  */
 export function countLookUpThreads(poolSize: string | undefined): number {
   const size = poolSize === undefined ? 4 : Number.parseInt(poolSize, 10)

@@ -7,19 +7,19 @@ import { type Lookup, systemLookup } from './system-lookup.ts'
 
 export type { Lookup } from './system-lookup.ts'
 
-/** What a look-up found: literal IPs in the order to try them, or the name of the error. */
+/** The result of a look-up: literal IPs in the order in which to try them, or the name of the error. */
 export type Resolution = { readonly addresses: readonly [string, ...string[]] } | { readonly code: string }
 
 export type Resolver = {
-  /** What was found of a name, if it is still believed; null where the name has to be looked up. */
+  /** Returns the cached result for a name; null when the name has to be looked up. */
   recall(host: string): Resolution | null
   /**
-   * The addresses of a name; null when `deadline`, an instant of the clock, came first. Never rejects. What was found up to
-   * `maxAgeMs` ago is good enough, if it is still believed. The code is `EQUEUED` where the look-up spent the time until the deadline behind
-   * others, so that no resolver can be blamed.
+   * Returns the result for a name; null when `deadline`, an instant of the clock, came first. Never rejects. A cached result counts if it is at
+   * most `maxAgeMs` old and has not expired. The code is `EQUEUED` if the look-up mostly waited behind others until the deadline, because
+   * then the resolver is not to blame.
    */
   resolve(host: string, deadline: number, maxAgeMs?: number): Promise<Resolution | null>
-  /** Lets every caller go with null and begins no further look-up. One that runs cannot be stopped. */
+  /** Answers every caller with null and begins no further look-up. A running look-up cannot be stopped. */
   close(): void
 }
 
@@ -27,17 +27,17 @@ export type ResolverParts = {
   readonly clock: Clock
   readonly lookup?: Lookup
   /**
-   * How long addresses are believed. getaddrinfo does not tell a record's own lifetime; ten seconds is well below the
-   * lifetimes in use (Kubernetes: 30 s), so a name that moves is followed within a check or two, and long enough
-   * for services that share a name to share its look-up.
+   * How long addresses are cached, in milliseconds. getaddrinfo does not report the lifetime of a record. The default of ten seconds is well below
+   * the lifetimes in use (Kubernetes: 30 s), so checks follow a name that moves within a check or two. Services with the same
+   * name still share a look-up.
    */
   readonly lifetimeMs?: number
-  /** How long a failure is believed: only long enough that checks which come together fail together. */
+  /** How long a failure is cached, in milliseconds: only long enough for checks at the same time to share it. */
   readonly failureLifetimeMs?: number
   readonly maxEntries?: number
   /**
-   * Look-ups handed to libuv at once, no more than it runs (`countLookUpThreads`). It queues the rest where nothing can take them back.
-   * Names beyond this wait here instead, and are forgotten when all their callers have left.
+   * The most look-ups given to libuv at once, no more than it runs (`countLookUpThreads`). The queue of libuv cannot cancel a look-up. So further
+   * names wait here, and are dropped when all their callers have left.
    */
   readonly maxInFlight?: number
 }
@@ -45,15 +45,15 @@ export type ResolverParts = {
 type Caller = (resolution: Resolution | null) => void
 type Flight = LookUp & {
   readonly callers: Set<Caller>
-  /** When it got its thread; null while it waits for one. */
+  /** When the look-up got its thread; null while it waits for one. */
   startedAt: number | null
 }
 type Known = { readonly resolution: Resolution; readonly foundAt: number; readonly isUnresponsive: boolean }
 
-/** A look-up that fails after this long, in milliseconds, waited for a name server: the system gives each try a second or more. */
+/** A look-up that fails after this time waited for a name server, in milliseconds. The system gives each try a second or more. */
 const unresponsiveAfterMs = 500
 
-/** Creates a resolver that caches answers, shares one look-up between callers, and lets none wait past its deadline. */
+/** Creates a resolver that caches answers and shares one look-up between callers. No caller waits past its deadline. */
 export function createResolver({
   clock,
   lookup = systemLookup,
@@ -74,7 +74,7 @@ export function createResolver({
     if (cache.size > maxEntries && oldest !== undefined) cache.delete(oldest)
   }
 
-  /** What is known of a name, unless it is too old. */
+  /** Returns the cached result for a name; null when there is none, or it is too old. */
   function recall(host: string, maxAgeMs: number): Resolution | null {
     const known = cache.get(host)
     if (known === undefined) return null
@@ -146,7 +146,7 @@ export function createResolver({
   }
 }
 
-/** Whether a look-up had its thread for at least half of the time that a caller waited for it. */
+/** Returns whether a look-up had its thread for at least half of the time that a caller waited for it. */
 function hadItsTurn({ startedAt }: Flight, askedAt: number, now: number): boolean {
   return startedAt !== null && now - startedAt >= startedAt - askedAt
 }
@@ -154,7 +154,7 @@ function hadItsTurn({ startedAt }: Flight, askedAt: number, now: number): boolea
 async function ask(lookup: Lookup, host: string): Promise<Resolution> {
   try {
     const [first, ...rest] = await lookup(host)
-    // The system calls a name without any address ENOTFOUND as well.
+    // The system also returns ENOTFOUND for a name without any address.
     return first === undefined ? { code: 'ENOTFOUND' } : { addresses: [first, ...rest] }
   } catch (error) {
     return { code: codeOf(error) }

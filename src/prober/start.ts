@@ -5,13 +5,13 @@ import { createPortableProber } from './portable.ts'
 import type { Prober } from './prober.ts'
 import { createResolver, type Resolver } from './resolver.ts'
 
-/** Which prober is wanted: `auto` is the kernel prober wherever it runs, else the portable one. */
+/** The choice of the prober: `auto` is the kernel prober wherever it runs, otherwise the portable one. */
 export type ProberChoice = 'auto' | Prober['name']
 
 /**
- * Starts the prober that is wanted, and tells why it is this one; a string says why the one that is wanted cannot run here.
- * The resolver belongs to the prober from here on, and is closed with it; others may ask it until then. `maxExtraDials` bounds the dials of
- * further addresses that run beside the first dials of checks.
+ * Starts the chosen prober. Returns it with the reason of the choice, or a string that says why the chosen prober cannot run here.
+ * The prober owns the resolver from here on, and closes it. Other code may use the resolver until then. `maxExtraDials` limits the dials of
+ * further addresses beside the first dials of checks.
  */
 export async function startProber(
   choice: ProberChoice,
@@ -29,7 +29,7 @@ export async function startProber(
 
 async function startKernel(parts: KernelParts): Promise<Prober | string> {
   if (platform() !== 'linux') return `it is for Linux, and this is ${platform()}`
-  // Loaded only here: what it loads exists for few systems.
+  // A dynamic import, because the native library behind it exists for few systems.
   const { startKernelProber } = await import('./kernel/kernel.ts')
   return startKernelProber(parts)
 }

@@ -1,15 +1,15 @@
 import { lookup } from 'node:dns/promises'
 import { codeOf, reasonOfLookup } from './errno.ts'
 
-/** Finds the literal IPs of a name; rejects with an error that carries a `code`. */
+/** Looks up the literal IPs of a name. Rejects with an error that has a `code`. */
 export type Lookup = (host: string) => Promise<readonly string[]>
 
-/** Asks for the addresses of one family, or of both (0); rejects likewise. */
+/** Looks up the addresses of one family, or of both (0). Rejects with an error that has a `code`. */
 export type FamilyLookup = (host: string, family: 0 | 4 | 6) => Promise<readonly string[]>
 
 /**
- * Asks the system (getaddrinfo: /etc/hosts, search domains, whatever the machine is set up with), in the order the system prefers
- * (RFC 6724).
+ * Looks up a name with getaddrinfo, which uses the set-up of the machine (/etc/hosts, search domains). The addresses are in the order that the
+ * system prefers (RFC 6724).
  */
 const askSystem: FamilyLookup = async (host, family) => {
   const found = await lookup(host, { all: true, order: 'verbatim', family })
@@ -17,9 +17,9 @@ const askSystem: FamilyLookup = async (host, family) => {
 }
 
 /**
- * Looks both families up together. Where that finds no address, it asks for each alone, because glibc says "no address" also where the name
- * server failed for one family and has no address of the other. So a name is called missing only when both families say so. One after the
- * other: a look-up holds one thread.
+ * Returns a look-up that queries both families together, and each family alone if that finds no address. The reason is that glibc also reports
+ * "no address" if the name server failed for one family and has no address of the other. So a name counts as missing only if both families
+ * say so. The two queries run one after the other, because a look-up holds one thread.
  */
 export function lookUpFamilies(ask: FamilyLookup): Lookup {
   return async (host) => {

@@ -11,26 +11,26 @@ const EPOLLERR = 0x8
 const EPOLLHUP = 0x10
 const EPOLLRDHUP = 0x2000
 const EPOLLET = 2 ** 31
-/** Told of once each: whatever comes of a dial, what the peer sends, and its end. */
+/** The events to report, each once (edge-triggered): the result of a dial, bytes from the peer, and its FIN. */
 const interest = EPOLLIN + EPOLLOUT + EPOLLRDHUP + EPOLLET
 
-/** How many events one wait brings: some milliseconds' work, so that deadlines are looked at in between. */
+/** How many events one wait returns: a few milliseconds of work, so that deadlines are handled in between. */
 const eventsPerWait = 256
 
-/** What waits for many descriptors together (epoll(7)). */
+/** An epoll instance, which waits for many descriptors together (epoll(7)). */
 export type Epoll = {
   readonly fd: number
-  /** Tells what happens to a descriptor from now on, once each time, until it is closed. False: `errno` tells why it cannot. */
+  /** Reports the events of a descriptor until it is closed, each once. Returns false on failure; `errno` then has the error. */
   add(fd: number): boolean
-  /** Waits, `timeoutMs` at most, and tells how many events there are. Throws when it cannot wait any more. */
+  /** Waits for at most `timeoutMs` and returns the number of events. Throws when epoll_wait fails. */
   wait(timeoutMs: number): number
-  /** The descriptor of an event of the last wait. */
+  /** Returns the descriptor of an event of the last wait. */
   fdOf(event: number): number
-  /** Whether an event of the last wait may be an error. */
+  /** Returns whether an event of the last wait may be an error. */
   mayBeError(event: number): boolean
 }
 
-/** Throws where the system gives none. */
+/** Creates an epoll instance. Throws when the system refuses. */
 export function createEpoll(libc: Libc): Epoll {
   const stride = epollEventSize(process.arch) / 4
   const dataAt = stride - 2
@@ -58,8 +58,8 @@ export function createEpoll(libc: Libc): Epoll {
 }
 
 /**
- * The size in bytes of `struct epoll_event`: u32 events, then u64 data at the end. Packed on x86_64 (EPOLL_PACKED in eventpoll.h);
- * elsewhere the data is aligned to 8. Throws for an architecture that none of this was laid out for (32-bit, big-endian, unknown).
+ * Returns the size of `struct epoll_event` in bytes: u32 events, then u64 data. The structure is packed on x86_64 (EPOLL_PACKED in eventpoll.h);
+ * elsewhere the data is aligned to 8. Throws for an architecture that this code does not support (32-bit, big-endian, unknown).
  */
 export function epollEventSize(arch: string): number {
   if (arch === 'x64') return 12

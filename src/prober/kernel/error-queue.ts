@@ -2,21 +2,21 @@ import type { IcmpError } from '../../domain/outcome.ts'
 import type { Libc, Memory } from './libc.ts'
 import { AF_INET, AF_INET6, readAddress } from './sockaddr.ts'
 
-/** The option that has a socket queue what ICMP says of it (IP_RECVERR, IPV6_RECVERR; in.h, in6.h). */
+/** The socket option that queues the ICMP errors of a socket (IP_RECVERR, IPV6_RECVERR; in.h, in6.h). */
 export const RECVERR = { [AF_INET]: { level: 0, option: 11 }, [AF_INET6]: { level: 41, option: 25 } }
 const MSG_ERRQUEUE = 0x2000
-/** No more messages than this are taken from one socket at a time: who sends many must not hold up all the others. */
+/** The most messages that are read from one socket at a time, so that a host that sends many does not delay other checks. */
 const mostErrors = 64
 
-/** What ICMP said of sockets that were opened with `RECVERR`. */
+/** The ICMP errors of sockets with the option `RECVERR`. */
 export type ErrorQueue = {
-  /** The last ICMP error queued for a socket (ip(7), IP_RECVERR), which this takes out; null when there is none. */
+  /** Empties the error queue of a socket (ip(7), IP_RECVERR) and returns the last ICMP error; null when there is none. */
   takeIcmp(fd: number): IcmpError | null
 }
 
 export function createErrorQueue(libc: Libc): ErrorQueue {
   const control = libc.allocate(512)
-  /** `struct msghdr` (64-bit Linux). No room for the packet itself: what is wanted is in the control messages. */
+  /** `struct msghdr` (64-bit Linux), without a buffer for the packet, because the error is in the control messages. */
   const header = libc.allocate(56)
   header.bytes.writeBigUInt64LE(BigInt(control.address), 32)
 
@@ -33,7 +33,7 @@ export function createErrorQueue(libc: Libc): ErrorQueue {
   }
 }
 
-/** Finds `struct sock_extended_err` and the offender's address among control messages (cmsg(3): length u64, level, type, data at 16). */
+/** Reads `struct sock_extended_err` and the address of the sender from control messages (cmsg(3): length u64, level, type, data at 16). */
 function readExtendedError(libc: Libc, control: Memory, length: number): IcmpError | null {
   const { bytes } = control
   for (let at = 0; at + 32 <= length; ) {
@@ -43,7 +43,7 @@ function readExtendedError(libc: Libc, control: Memory, length: number): IcmpErr
     const type = bytes.readInt32LE(at + 12)
     const isError = Object.values(RECVERR).some((option) => option.level === level && option.option === type)
     const error = at + 16
-    // Origin 2: ICMP, 3: ICMPv6 (errqueue.h); 1 is an error of our own stack, which errno tells as well.
+    // Origin 2 is ICMP, 3 is ICMPv6 (errqueue.h). Origin 1 is an error of our own stack, which errno has too.
     const origin = bytes.readUInt8(error + 4)
     if (isError && (origin === 2 || origin === 3)) {
       return {

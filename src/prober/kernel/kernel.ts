@@ -14,29 +14,29 @@ import { type RunningWorker, runWorker } from './running-worker.ts'
 // eventfd(2)
 const EFD_CLOEXEC = 0o2000000
 const EFD_NONBLOCK = 0o4000
-/** A worker that dies again and again is not started more often than this, in milliseconds. */
+/** The shortest time between two starts of a worker that keeps dying, in milliseconds. */
 const restartMs = 1000
-/** So long findings are told of before whatever else waits gets its turn of the event loop, in milliseconds. */
+/** How long dial results are handled before the event loop gets its turn, in milliseconds. */
 const tellMs = 5
-/** Descriptors above this are not tracked: a limit may be a billion, and the kernel hands out the lowest that is free. */
+/** The highest number of tracked descriptors. The limit may be a billion, but the kernel hands out the lowest free descriptor. */
 const mostFds = 2 ** 20
-/** The error's name in the outcomes of checks that a dying worker took along. */
+/** The name of the error in the outcomes of checks that were lost with a worker. */
 const workerDied = 'EWORKERDIED'
 
 export type KernelParts = {
   readonly clock: Clock
   readonly resolver: Resolver
-  /** How much of the clock's instants is time in which the machine was suspended, in milliseconds: the worker's clock stands still then. */
+  /** Returns how long the machine was suspended since the start of `clock`, in milliseconds. The clock of the worker stops during that time. */
   readonly suspendedMs?: (() => number) | undefined
   readonly maxExtraDials?: number | undefined
 }
 
-/** A dial whose finding is awaited. */
+/** The callback of a dial in flight. */
 type Pending = (ending: Ending | undefined) => void
 
 const ignoreEnding: Pending = () => {}
 
-/** Starts the kernel prober, or says in a sentence why it cannot run here. The resolver is its own only if it starts. */
+/** Starts the kernel prober. Returns a sentence with the reason if it cannot run here. The prober owns the resolver only if it starts. */
 export async function startKernelProber({
   clock,
   resolver,
@@ -56,16 +56,16 @@ export async function startKernelProber({
 type Started = { readonly dialler: Dialler<number>; readonly stalledSince: () => number | null }
 
 async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number): Promise<Started> {
-  // Shared, so that what a worker that died left open can be closed from here.
+  // Shared memory, so that this thread can close the descriptors of a worker that died.
   const openFds = new Uint8Array(new SharedArrayBuffer(Math.min(descriptorLimit() ?? mostFds, mostFds)))
-  /** When the worker last took a turn, on its own clock. */
+  /** When the worker last began a turn, on its own clock. */
   const turnedAt = new Float64Array(new SharedArrayBuffer(8))
   const wakeFd = libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
   if (wakeFd < 0) throw new Error(`eventfd failed (${errnoName(libc.errno())})`)
   const wakeCount = libc.allocate(8)
   wakeCount.words[0] = 1
   const records = createRecords(libc)
-  /** Who waits for the finding of each slot. */
+  /** The callback of the dial in each slot. */
   const pending: (Pending | undefined)[] = []
   const freeSlots: number[] = []
   let outbox: number[] = []
@@ -75,9 +75,9 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
   let closed: Promise<void> | undefined
   let startedAt = clock.now()
   let restarting: NodeJS.Timeout | undefined
-  /** Null while the last one is dead and the next not ready. */
+  /** The worker; null while the last one is dead and the next one is not ready. */
   let worker: RunningWorker | null = null
-  /** Settles once the latest worker is ready, or is known not to start. */
+  /** A promise that settles once the latest worker is ready or has failed to start. */
   let starting = start()
   await starting.catch((error) => {
     libc.close(wakeFd)
@@ -101,7 +101,7 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
     untold.push(findings)
   }
 
-  /** Where findings come in faster than they can be told of, to tell of all that are there would be to do nothing else. */
+  /** Handles received results for a few milliseconds, then yields. If results arrive faster than that, handling all of them would block the event loop. */
   function tellSome(): void {
     const end = clock.now() + tellMs
     do tellNext()
@@ -130,9 +130,9 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
     libc.write(wakeFd, wakeCount.address, 8)
   }
 
-  /** Once a turn of the event loop, with everything the turn asked for: hand-overs cost more than checks. */
+  /** Sends all dials of this turn of the event loop to the worker in one batch, because a hand-over costs more than a check. */
   function flush(): void {
-    // Once closed, the descriptor to wake with may be somebody else's.
+    // After the close, the number of the wake descriptor may belong to another file.
     if (closing) return
     const batch = new Float64Array(outbox)
     outbox = []
@@ -140,7 +140,7 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
     wake()
   }
 
-  /** The checks under way are lost through no fault of their targets. */
+  /** Ends the checks in flight as our own fault and starts another worker. */
   function onDeath(): void {
     worker = null
     outbox = []
@@ -152,7 +152,7 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
     restarting = setTimeout(restart, clock.now() - startedAt > restartMs ? 0 : restartMs)
   }
 
-  /** Closes what a worker that is no more left open. */
+  /** Closes the descriptors that a dead worker left open. */
   function reclaim(): void {
     for (let fd = openFds.indexOf(1); fd !== -1; fd = openFds.indexOf(1, fd + 1)) libc.close(fd)
     openFds.fill(0)
@@ -170,7 +170,7 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
   async function shutDown(): Promise<void> {
     clearTimeout(restarting)
     settleAll(() => undefined)
-    // A worker that is not ready yet cannot be told to end, and holds on to the descriptor it is woken with.
+    // A worker that is not ready yet does not receive `close`, and still uses the wake descriptor.
     await Promise.allSettled([starting])
     if (worker !== null) {
       worker.post('close')
@@ -208,14 +208,14 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
     },
     cancel(slot) {
       if (pending[slot] === undefined || worker === null || closing) return
-      // The slot stays taken until its finding is in: one may be on its way already, and must not end another dial.
+      // The slot stays taken until its result arrives. A result may be on its way already, and must not end another dial.
       pending[slot] = ignoreEnding
       if (outbox.length === 0) setImmediate(flush)
       records.packCancel(outbox, slot)
     },
     close() {
       closing = true
-      // Once only: a descriptor closed twice is somebody else's the second time.
+      // Runs once, because a second close of the same number could close another file.
       closed ??= shutDown()
       return closed
     },

@@ -1,23 +1,23 @@
 import type { LibraryHandle } from 'koffi'
 
-/** The C library's calls that a check needs, as raw as they are: a negative answer means look at `errno()`. */
+/** The calls of the C library that a check needs, unchanged. A negative result means that `errno()` has the error. */
 export type Libc = ReturnType<typeof bindLibc>
 
-/** Memory that calls read from and write to. */
+/** Memory that calls of the C library read and write. */
 export type Memory = {
   readonly bytes: Buffer
   readonly words: Uint32Array
-  /** What calls are given. It stays the same for as long as JavaScript holds on to this memory, and no longer. */
+  /** The address to pass to calls, valid for as long as JavaScript holds a reference to this memory. */
   readonly address: number
 }
 
-/** The longest IPv6 address as text, with its end (in.h). */
+/** The length of the longest IPv6 address as text, with its terminating zero (in.h). */
 const INET6_ADDRSTRLEN = 46
 
-/** Loads the C library this process already runs on, glibc or musl. Rejects where koffi or a call is missing. */
+/** Loads the C library of this process, glibc or musl. Rejects if koffi or a call is missing. */
 export async function loadLibc(): Promise<Libc> {
   const { default: koffi } = await import('koffi')
-  // Null is the program itself, whose symbols include its C library's under whatever file name that has.
+  // Null is the program itself. Its symbols include those of its C library, so the file name of the library does not matter.
   return bindLibc(
     koffi.load(null),
     () => koffi.errno(),
@@ -25,9 +25,12 @@ export async function loadLibc(): Promise<Libc> {
   )
 }
 
-/** Addresses go as plain numbers: koffi looks at a typed array for as long as the smaller calls take. */
+/** Binds the calls. Addresses are plain numbers, because koffi takes as long to convert a typed array as a small call takes. */
 function bindLibc(lib: LibraryHandle, errno: () => number, addressOf: (memory: Uint8Array) => number) {
-  /** Memory of its own, zeroed, of so many bytes and up to seven more. Small typed arrays of JavaScript's would be moved about by it. */
+  /**
+   * Allocates `size` bytes of zeros, rounded up to a multiple of eight, in an ArrayBuffer of their own. V8 may move the bytes of a small typed
+   * array.
+   */
   function allocate(size: number): Memory {
     const memory = new ArrayBuffer(Math.ceil(size / 8) * 8)
     const bytes = Buffer.from(memory)
@@ -44,12 +47,12 @@ function bindLibc(lib: LibraryHandle, errno: () => number, addressOf: (memory: U
     index: number,
     into: number,
   ) => string | null
-  /** Not made anew for each call: the answer is read from it once the call is over. */
+  /** Shared by all calls, because the result is copied out of it before the next call. */
   const text = allocate(INET6_ADDRSTRLEN)
 
   return {
     allocate,
-    /** The error of this thread's last call (errno(3)). */
+    /** Returns the error of the last call of this thread (errno(3)). */
     errno,
     socket: lib.func('int socket(int, int, int)') as (family: number, type: number, protocol: number) => number,
     connect: lib.func('int connect(int, uintptr_t, uint)') as (fd: number, address: number, length: number) => number,
@@ -102,7 +105,7 @@ function bindLibc(lib: LibraryHandle, errno: () => number, addressOf: (memory: U
       into: number,
     ) => number,
     inetNtop: (family: number, from: number) => ntop(family, from, text.address, INET6_ADDRSTRLEN),
-    /** The name of a network interface by its number; null when there is none of that number. */
+    /** Returns the name of a network interface by its number; null when there is no such interface. */
     ifIndexToName: (index: number) => toName(index, text.address),
     ifNameToIndex: lib.func('uint if_nametoindex(const char *)') as (name: string) => number,
   }

@@ -23,28 +23,28 @@ import { ECONNREFUSED, type Sockets, TCP_CLOSE, TCP_SYN_SENT, type TcpInfo } fro
 const ETIME = 62
 const ECANCELED = 125
 
-/** How many dials one turn begins, and how many sockets it closes: a millisecond or two of work, so that deadlines are looked at in between. */
+/** The most dials that one turn begins, and sockets that it closes: one or two milliseconds of work, so that deadlines are handled in between. */
 const callsPerTurn = 64
-/** How long a peer is given to answer our FIN with its own. */
+/** How long a check waits for the FIN of the peer after ours, in milliseconds. */
 const graceMs = 250
-/** The longest one wait may last: only between waits does this thread notice that the process is about to exit, and the process waits for it. */
+/** The longest wait, in milliseconds. An exit of the process waits for this thread, which notices the exit only between waits. */
 const longestWaitMs = 500
 
-/** A socket under way. `phase` is what it waits for, until it is due: the deadline, then the end of the grace. */
+/** A socket in use. `phase` is the event that it waits for until it is due: in the handshake until the deadline, then until the end of the grace. */
 type Socket = Timed & {
   readonly fd: number
   readonly dial: SlottedDial
   readonly begunAt: number
   phase: 'handshake' | 'farewell'
-  /** The last ICMP message about it that did not end its handshake. */
+  /** The last ICMP message about this socket that did not end its handshake. */
   icmp: IcmpError | null
 }
 
-/** Dials, waits for all of them together, and tells what came of each. */
+/** The loop of the worker, which dials, waits for all sockets together, and reports the result of each dial. */
 export type DialLoop = {
-  /** Takes dials in; they begin in the turns to come. */
+  /** Adds dials, which begin in the next turns. */
   add(dials: SlottedDial[]): void
-  /** Waits for the next thing to happen, and handles it. */
+  /** Begins waiting dials, waits for the next events or deadline, and handles them. */
   turn(): void
   close(): void
 }
@@ -53,10 +53,10 @@ export type DialLoopParts = {
   readonly libc: Libc
   readonly sockets: Sockets
   readonly outbox: Outbox
-  /** An eventfd that ends a turn's wait. */
+  /** An eventfd that ends the wait of a turn. */
   readonly wakeFd: number
   readonly now: () => number
-  /** Marks descriptors as open or not, for whoever has to clean up after this thread. */
+  /** Marks a descriptor as open or closed. If this thread dies, the main thread closes the open ones. */
   readonly mark: (fd: number, open: boolean) => void
 }
 
@@ -64,14 +64,17 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   const epoll = createEpoll(libc)
   const errors = createErrorQueue(libc)
   const nextHops = createNextHops(libc, mark)
-  /** By descriptor. No map: whenever entries come and go one leaves its table behind, which keeps the next from being collected as young garbage. */
+  /**
+   * The sockets in use, by descriptor. An array, because a map with changing entries leaves old tables behind, and these keep the next table from
+   * being collected as young garbage.
+   */
   const open: (Socket | undefined)[] = []
   const timers = createHeap<Socket>()
-  /** Dials that have not begun. */
+  /** The dials that have not begun. */
   const waiting = createQueue<SlottedDial>()
-  /** Descriptors of sockets that are done with. Closing takes longer than all the rest: it waits until everybody is told. */
+  /** The descriptors of finished sockets. A close takes longer than the rest of a check, so it happens after the results are sent. */
   const ended: number[] = []
-  /** When the last wait ended. What the kernel told of by then happened by then. */
+  /** When the last wait ended. The events that it returned happened before that instant. */
   let wokenAt = now()
 
   mark(epoll.fd, true)
@@ -92,7 +95,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
         cancel(dial.slot)
         return
       }
-      // Too late for a SYN: we kept it waiting, which says nothing of the target.
+      // The deadline passed while the dial waited here, which says nothing about the target.
       undialled(dial, ETIME, begunAt)
       return
     }
@@ -117,8 +120,8 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   }
 
   /**
-   * Closes the socket that dials for a slot, and says so, which frees the slot. Dials that came before have begun, because a cancel waits in
-   * the same queue: where none dials for the slot, its finding is on its way. Looks at every socket, because cancels are rare and dials are not.
+   * Closes the socket that dials for a slot and reports a result, which frees the slot. Earlier dials have begun, because a cancel waits in the same
+   * queue. So if no socket dials for the slot, its result is already on its way. The search visits every socket, because cancels are rare.
    */
   function cancel(slot: number): void {
     const socket = open.find((candidate) => candidate?.phase === 'handshake' && candidate.dial.slot === slot)
@@ -127,16 +130,16 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     shut(socket)
   }
 
-  /** Tells of a dial that has no socket, or not any more. */
+  /** Reports the result of a dial that has no socket, or that was cancelled. */
   function undialled(dial: SlottedDial, errno: number | null, endedAt: number): void {
     const evidence = { errno, atOnce: true, info: null, icmp: null, icmpFromSelf: false }
     tell(dial, evidence, judge(evidence), endedAt, null)
   }
 
-  /** `reset`: the error by which the peer ended the connection at once; 0 when it did not. */
+  /** Reports a dial that connected. `reset` is the error with which the peer ended the connection at once; 0 when it did not. */
   function connected(socket: Socket, info: TcpInfo, endedAt: number, reset = 0): void {
     const { fd, dial } = socket
-    // A handshake that needed a second SYN has no round trip of its own to show (Karn's rule): then it is what we waited.
+    // A handshake that needed a second SYN has no measured round trip (Karn's rule). Then the latency is the time that we waited.
     const latencyMs = info.rttMs > 0 && info.synRetransmits === 0 ? info.rttMs : endedAt - socket.begunAt
     const errno = sockets.isSelf(fd, dial) ? ECONNREFUSED : reset
     const evidence = { errno, atOnce: false, info, icmp: null, icmpFromSelf: false }
@@ -146,16 +149,16 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     else shut(socket)
   }
 
-  /** `errno` null: the deadline came first. */
+  /** Reports a dial that failed. `errno` is null when the deadline came first. */
   function failed(socket: Socket, errno: number | null, atOnce: boolean, info: TcpInfo, endedAt: number): void {
     const { fd, dial } = socket
     if (isAfterHandshake(errno)) {
       connected(socket, info, endedAt, errno)
       return
     }
-    // Where nothing ended the handshake, nothing is queued that was not taken as it came.
+    // At a deadline the error queue is empty, because messages that did not end the handshake were read as they came.
     const icmp = (errno === null ? null : errors.takeIcmp(fd)) ?? socket.icmp
-    // Where this machine dials itself, the firewall it meets is the target's.
+    // If this machine dials itself, a firewall that answers is that of the target.
     const icmpFromSelf = icmp !== null && sockets.isFromSelf(fd, dial, icmp.from)
     const evidence = { errno, atOnce, info, icmp, icmpFromSelf }
     const judgement = judge(evidence)
@@ -174,17 +177,17 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     const latencyMs = isRoundTrip(answer) ? tookMs : null
     const synRetransmits = info?.synRetransmits ?? null
     const finding = { slot, reason, answer, errno, endedAt, latencyMs, synRetransmits, gateway }
-    // An ICMP message about a silent gateway comes from this machine, and says no more than that.
+    // An ICMP message about a silent gateway comes from this machine and adds nothing, so it is left out.
     outbox.add({ ...finding, icmp: gateway === null ? icmp : null }, urgent)
   }
 
-  /** Closing with bytes unread makes the kernel send RST: read what the peer says, and wait a little for its FIN. */
+  /** Sends FIN and reads until the FIN of the peer, because a close with unread bytes makes the kernel send RST. */
   function sayFarewell(socket: Socket): void {
     timers.remove(socket)
     socket.phase = 'farewell'
     socket.dueAt = now() + graceMs
     sockets.finish(socket.fd)
-    // What came along with the handshake is not told of again.
+    // Reads now, because epoll does not report again the bytes that arrived with the handshake.
     if (sockets.drain(socket.fd)) shut(socket)
     else timers.push(socket)
   }
@@ -208,13 +211,13 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     for (const fd of ended.splice(-callsPerTurn)) close(fd)
   }
 
-  /** Gives back the descriptors nobody dials with now. */
+  /** Closes every descriptor that no dial uses now. */
   function closeIdle(): void {
     for (const fd of ended.splice(0)) close(fd)
     for (let fd = sockets.takeIdle(); fd !== undefined; fd = sockets.takeIdle()) close(fd)
   }
 
-  /** Something happened to a descriptor. If it is kept for the next dial, its last association was dissolved, and that is all. */
+  /** Handles an event of a descriptor. An event of a socket that is kept for the next dial is ignored, because it ends the last association. */
   function handle(fd: number, mayBeError: boolean): void {
     const socket = open[fd]
     if (socket === undefined) return
@@ -226,11 +229,11 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     const errno = mayBeError ? sockets.takeError(fd) : 0
     if (errno !== 0) failed(socket, errno, false, info, wokenAt)
     else if (info.state !== TCP_SYN_SENT) connected(socket, info, wokenAt)
-    // An ICMP message that did not end the handshake: the kernel goes on sending SYNs, and we go on waiting.
+    // An ICMP message that did not end the handshake. The kernel continues to send SYNs, so the check continues to wait.
     else socket.icmp = errors.takeIcmp(fd) ?? socket.icmp
   }
 
-  /** What the kernel knows at the deadline decides: an answer that came in time is not lost because this thread was late to look. */
+  /** Handles a deadline by the state that the kernel has then. So an answer that came in time counts even if this thread is late. */
   function expire(socket: Socket): void {
     if (socket.phase === 'farewell') {
       shut(socket)

@@ -9,27 +9,27 @@ const NETLINK_ROUTE = 0
 const NLM_F_REQUEST = 1
 /** The length of `struct nlmsghdr`: u32 length, u16 type, u16 flags, u32 sequence number, u32 sender. */
 const headerLength = 16
-/** More than a route or a neighbour takes. */
+/** The size of the buffer, which is more than a route or a neighbour needs. */
 const replyLength = 4096
 
-/** An attribute of a message (rtnetlink(7)): its type and its value. */
+/** An attribute of a message (rtnetlink(7)). */
 export type Attribute = readonly [type: number, value: Uint8Array]
 
-/** A reply: the fixed part that follows its header, and the values of its attributes by their type. */
+/** A reply: the fixed part after its header, and the values of its attributes by type. */
 export type Reply = { readonly fixed: Buffer; readonly attributes: ReadonlyMap<number, Buffer> }
 
-/** Asks the kernel for routes and neighbours (netlink(7), NETLINK_ROUTE). */
+/** A netlink socket that queries routes and neighbours (netlink(7), NETLINK_ROUTE). */
 export type Netlink = {
   /**
-   * Sends one request; returns its reply, whose fixed part is as long as that of the request. The kernel answers before the
-   * call that asks returns, so this never waits. Null where there is no reply of the wanted type: the socket is forbidden
-   * (seccomp), the kernel does not know the request, or finds nothing.
+   * Sends one request and returns its reply. The fixed parts of both have the same length. The call never waits, because the kernel answers
+   * before write(2) returns. Null when there is no reply of the type `replyType`: the socket is forbidden (seccomp), the kernel does not know the
+   * request, or it finds nothing.
    */
   ask(type: number, replyType: number, fixed: Uint8Array, attributes: readonly Attribute[]): Reply | null
   close(): void
 }
 
-/** `mark` tells which descriptors are open, as in the dial loop. The socket is opened when it is first needed. */
+/** Creates a netlink client, which opens its socket at the first request. `mark` marks the descriptor as open or closed, as in the dial loop. */
 export function createNetlink(libc: Libc, mark: (fd: number, open: boolean) => void): Netlink {
   const message = libc.allocate(replyLength)
   const { bytes } = message
@@ -51,7 +51,7 @@ export function createNetlink(libc: Libc, mark: (fd: number, open: boolean) => v
     fd = -1
   }
 
-  /** Lays a request out in `message`; returns its length. */
+  /** Writes a request to `message` and returns its length. */
   function layOut(type: number, fixed: Uint8Array, attributes: readonly Attribute[]): number {
     bytes.fill(0)
     bytes.set(fixed, headerLength)
@@ -77,12 +77,12 @@ export function createNetlink(libc: Libc, mark: (fd: number, open: boolean) => v
       const isSent = libc.write(fd, message.address, length) === length
       const received = isSent ? libc.recv(fd, message.address, replyLength, 0) : -1
       if (received < headerLength || bytes.readUInt32LE(8) !== sequence) {
-        // What may still come would be taken for the reply to the next request.
+        // A late reply would be taken for the reply to the next request.
         close()
         return null
       }
       if (bytes.readUInt16LE(4) !== replyType) return null
-      // A copy, because the next request is laid out over it.
+      // A copy, because the next request overwrites the buffer.
       return readReply(Buffer.from(bytes.subarray(0, received)), fixed.length)
     },
     close,
@@ -101,7 +101,7 @@ function readReply(bytes: Buffer, fixedLength: number): Reply {
   return { fixed: bytes.subarray(headerLength, end), attributes }
 }
 
-/** NLMSG_ALIGN and RTA_ALIGN: everything starts at a multiple of four bytes. */
+/** Rounds a length up to a multiple of four bytes (NLMSG_ALIGN and RTA_ALIGN). */
 function align(length: number): number {
   return (length + 3) & ~3
 }

@@ -28,25 +28,25 @@ const NUD_FAILED = 0x20
 /** The length of `struct ndmsg`: u8 family, three bytes of padding, i32 interface, u16 state, u8 flags, u8 type. */
 const neighbourLength = 12
 
-/** The machine that takes the packets of a dial first. */
+/** The next hop of a dial: the first machine that receives its packets. */
 export type NextHop = {
-  /** Its address, a link-local one with its interface (`fe80::1%eth0`); null where it is the dialled host itself. */
+  /** The address of the gateway, a link-local one with its interface (`fe80::1%eth0`); null where the next hop is the dialled host. */
   readonly gateway: string | null
-  /** It does not answer ARP or neighbour discovery. False as well where the kernel does not tell. */
+  /** Whether the next hop does not answer ARP or neighbour discovery. False also when the kernel does not report it. */
   readonly isSilent: boolean
 }
 
-/** Finds next hops. It asks the kernel every time, so that a changed route is seen. */
+/** Code that finds next hops. Every search queries the kernel, so that a changed route takes effect at once. */
 export type NextHops = {
-  /** The next hop of a socket that dials; null where the route cannot be read. */
+  /** Returns the next hop of a socket that dials; null when the route cannot be read. */
   find(fd: number, dial: Pick<SlottedDial, 'batch' | 'at'>): NextHop | null
   close(): void
 }
 
-/** An address in network order, and the number of the interface it is reached by. */
+/** An address in network order, and the number of the interface that leads to it. */
 type Hop = { readonly family: number; readonly address: Buffer; readonly link: number }
 
-/** `mark` tells which descriptors are open. */
+/** Creates the code that finds next hops. `mark` marks its descriptor as open or closed, as in the dial loop. */
 export function createNextHops(libc: Libc, mark: (fd: number, open: boolean) => void): NextHops {
   const netlink = createNetlink(libc, mark)
   const peer = allocateAddress(libc)
@@ -55,8 +55,8 @@ export function createNextHops(libc: Libc, mark: (fd: number, open: boolean) => 
   const text = libc.allocate(16)
 
   /**
-   * Asks for the route with all that the kernel chose it by for the socket's own packets: rules for a source or a port, and the
-   * choice among several gateways, come out alike. (The kernel adds the user itself.)
+   * Queries the route with everything that decides the route of the packets of the socket. So rules for a source or a port, and the choice
+   * between several gateways, give the same result. (The kernel adds the user itself.)
    */
   function askForRoute(fd: number): Reply | null {
     const family = familyOf(peer.words[0] ?? 0)
@@ -70,14 +70,14 @@ export function createNextHops(libc: Libc, mark: (fd: number, open: boolean) => 
       [RTA_DPORT, peer.bytes.subarray(2, 4)],
     ]
     if (isBound) attributes.push([RTA_SRC, source], [RTA_SPORT, local.bytes.subarray(2, 4)])
-    // The interface of a link-local address. IPv4 addresses have zeros there.
+    // The seventh word is the interface of a link-local address, and zero for IPv4.
     if (peer.words[6] !== 0) attributes.push([RTA_OIF, peer.bytes.subarray(24, 28)])
     const fixed = Buffer.alloc(routeLength)
     fixed.set([family, destination.length * 8, isBound ? source.length * 8 : 0])
     return netlink.ask(RTM_GETROUTE, RTM_NEWROUTE, fixed, attributes)
   }
 
-  /** What the kernel knows of the link address of a hop. */
+  /** Returns whether the kernel waits, or waited in vain, for the link address of a hop. */
   function isSilent({ family, address, link }: Hop): boolean {
     const fixed = Buffer.alloc(neighbourLength)
     fixed[0] = family
@@ -106,7 +106,7 @@ export function createNextHops(libc: Libc, mark: (fd: number, open: boolean) => 
   }
 }
 
-/** The gateway of a route; null when there is none. An IPv4 route by an IPv6 gateway (RFC 5549) has its family beside its address. */
+/** Returns the gateway of a route; null when there is none. An IPv4 route through an IPv6 gateway (RFC 5549) has the family before the address. */
 function gatewayOf(route: Reply): Hop | null {
   const link = linkOf(route)
   const address = route.attributes.get(RTA_GATEWAY)

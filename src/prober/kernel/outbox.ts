@@ -1,21 +1,21 @@
 import type { Batch, Finding, Records } from './records.ts'
 
-/** How long good news that nobody waits for is held for company, in milliseconds, and how many findings go at once at the most. */
+/** How long a connected result that no client waits for is held, in milliseconds, and the most results in one message. */
 const holdMs = 50
 const findingsPerBatch = 128
 
 /**
- * Findings on their way to the main thread. To wake it costs as much as a dozen checks. So connections that nobody waits for are
- * held until there is more to tell, or dials arrive: then the main thread is awake anyway.
+ * The batch of dial results for the main thread. Waking that thread costs as much as a dozen checks. So connected results that no client waits for
+ * are held until there are more results, or until dials arrive, because then the main thread is awake anyway.
  */
 export type Outbox = {
-  /** `urgent`: somebody waits for it, so that all go at the end of the turn. Bad news always is. */
+  /** Adds a result. If a client waits for it (`urgent`), or it is not `connected`, the batch is sent at the end of the turn. */
   add(finding: Finding, urgent: boolean): void
-  /** When the oldest has been held long enough; infinity when there is none. */
+  /** Returns the instant at which the oldest result has to be sent; infinity when there is none. */
   dueAt(): number
-  /** Whether they should go now. */
+  /** Returns whether the batch has to be sent now. */
   isDue(now: number): boolean
-  /** Sends what there is. */
+  /** Sends the batch unless it is empty. */
   flush(): void
 }
 

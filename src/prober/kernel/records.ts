@@ -14,23 +14,22 @@ import {
 } from './sockaddr.ts'
 
 /**
- * What the two threads tell each other: records of numbers laid end to end, which a message carries at a fraction of the
- * cost of objects.
+ * A message between the two threads: records of numbers, one after the other. Numbers cost a fraction of objects in a message.
  */
 export type Batch = Float64Array
 
-/** A dial to make, as the worker sees it. The slot is told with what came of it. */
+/** A dial to make, as the worker sees it. Its result carries the same slot. */
 export type SlottedDial = Pick<Dial, 'deadline' | 'close' | 'urgent'> & {
   readonly slot: number
-  /** The address lies in `batch` from `at` on, word by word. */
+  /** The batch that has the address, one word per number, from `at` on. */
   readonly batch: Batch
   readonly at: number
 }
 
-/** The deadline of a record that is no dial, but cancels the one in its slot. No dial has it, because every clock is past it. */
+/** The deadline of a record that cancels the dial in its slot. No dial has this deadline, because it lies before every instant. */
 export const cancelled = Number.NEGATIVE_INFINITY
 
-/** What came of a dial, as the worker sees it. `errno` is the error's number; null when there was none. `gateway` is the one that does not answer. */
+/** The result of a dial, as the worker sees it. `errno` is the error number, or null. `gateway` is the gateway that does not answer, or null. */
 export type Finding = Pick<Outcome, 'reason' | 'endedAt' | 'latencyMs' | 'synRetransmits' | 'answer' | 'icmp'> & {
   readonly slot: number
   readonly errno: number | null
@@ -42,12 +41,12 @@ const answers = Answer.options
 const closes: readonly Close[] = ['half-open', 'rst', 'fin']
 const dialHead = 4
 const dialLength = dialHead + addressWords
-/** An ICMP message adds the address of its sender, a silent gateway its own. There is never both. */
+/** The length without an address. An ICMP message adds the address of its sender, a silent gateway adds its own. No result has both. */
 const findingLength = 10
-/** Where a number has no value. */
+/** The number that stands for null. */
 const none = -1
 
-/** Packs records, and takes them out again. */
+/** The code that packs and unpacks records. */
 export type Records = ReturnType<typeof createRecords>
 
 export function createRecords(libc: Libc) {
@@ -71,21 +70,21 @@ export function createRecords(libc: Libc) {
   }
 
   return {
-    /** Adds a dial to a batch in the making. `aheadMs` is how far the prober's clock is ahead of the worker's. */
+    /** Appends a dial to a batch. `aheadMs` is how far the clock of the prober is ahead of that of the worker, in milliseconds. */
     packDial(into: number[], slot: number, { ip, port, deadline, close, urgent }: Dial, aheadMs = 0): void {
       into.push(slot, deadline - aheadMs, closes.indexOf(close), urgent ? 1 : 0)
       layOutDialled(libc, ip, port, address)
       packAddress(into)
     },
 
-    /** Adds the cancelling of a dial to a batch in the making, in its place among the dials. */
+    /** Appends a record that cancels a dial to a batch, in order with the dials. */
     packCancel(into: number[], slot: number): void {
       into.push(slot, cancelled, none, 0)
       words.fill(0)
       packAddress(into)
     },
 
-    /** The dials of a batch. */
+    /** Returns the dials of a batch. */
     unpackDials(batch: Batch): SlottedDial[] {
       const dials: SlottedDial[] = []
       for (let at = 0; at < batch.length; at += dialLength) {
@@ -101,7 +100,7 @@ export function createRecords(libc: Libc) {
       return dials
     },
 
-    /** Adds a finding to a batch in the making. */
+    /** Appends a result to a batch. */
     packFinding(into: number[], finding: Finding): void {
       const { slot, endedAt, latencyMs, synRetransmits, reason, answer, errno, icmp, gateway } = finding
       into.push(slot, endedAt, latencyMs ?? none, synRetransmits ?? none, reasons.indexOf(reason))
@@ -114,7 +113,7 @@ export function createRecords(libc: Libc) {
       packAddress(into)
     },
 
-    /** Tells the ending of every dial in a batch. `aheadMs` is how far the prober's clock is ahead of the worker's. */
+    /** Calls `tell` for every result in a batch. `aheadMs` is how far the clock of the prober is ahead of that of the worker, in milliseconds. */
     unpackFindings(batch: Batch, tell: (slot: number, ending: Ending) => void, aheadMs = 0): void {
       let at = 0
       while (at < batch.length) {

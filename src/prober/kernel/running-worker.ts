@@ -2,13 +2,16 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import type { Batch } from './records.ts'
 import type { Message, WorkerData } from './worker.ts'
 
-/** Without these a worker takes its share of the machine's memory before it collects anything. Ten thousand sockets under way are some 10 MB. */
+/**
+ * The memory limits of the worker. Without them V8 would use a share of the machine's memory before it collects any garbage. 10,000 sockets in use
+ * take about 10 MB.
+ */
 const resourceLimits = { maxYoungGenerationSizeMb: 12, maxOldGenerationSizeMb: 128 }
 
 /** The thread that dials, as the main thread sees it. */
 export type RunningWorker = { post(message: Message): void; readonly exited: Promise<void> }
 
-/** Starts a worker; resolves once it is ready, rejects if it dies before. `onDeath` is told of its end after that. */
+/** Starts a worker. Resolves once it is ready; rejects if it dies before. If it ends later, `onDeath` is called. */
 export function runWorker(
   data: Omit<WorkerData, 'port'>,
   receive: (findings: Batch) => void,

@@ -3,29 +3,29 @@ import type { Libc, Memory } from './libc.ts'
 /** Address families (socket.h). */
 export const AF_INET = 2
 export const AF_INET6 = 10
-/** How many 32-bit words the longest address takes. */
+/** The number of 32-bit words in the longest address. */
 export const addressWords = 7
-/** The third word of an IPv4-mapped address (`::ffff:0:0/96`, RFC 4291 §2.5.5.2), read as little-endian. */
+/** The third word of an IPv4-mapped address (`::ffff:0:0/96`, RFC 4291 §2.5.5.2), as little-endian. */
 const mappedWord = 0xffff0000
 
-/** Memory for a `struct sockaddr_in` or `sockaddr_in6` (ip(7), ipv6(7)). */
+/** Allocates memory for a `struct sockaddr_in` or `sockaddr_in6` (ip(7), ipv6(7)). */
 export function allocateAddress(libc: Libc): Memory {
   return libc.allocate(addressWords * 4)
 }
 
-/** Whether an address is IPv4 or IPv6, by its first word: the family is its lower half, the port its upper. */
+/** Returns the family of an address from its first word: the family is the lower half, the port the upper half. */
 export function familyOf(firstWord: number): typeof AF_INET | typeof AF_INET6 {
   return (firstWord & 0xffff) === AF_INET ? AF_INET : AF_INET6
 }
 
-/** The port of an address, by its first word. */
+/** Returns the port of an address from its first word. */
 export function portOf(firstWord: number): number {
   return ((firstWord >>> 8) & 0xff00) | (firstWord >>> 24)
 }
 
 /**
- * Lays out a literal IP, with a zone such as `fe80::1%eth0` or without, and a port. Port in network order, all else
- * little-endian. A zone that is no interface becomes 0, which connect(2) refuses for the addresses that need one.
+ * Writes a literal IP, with or without a zone (`fe80::1%eth0`), and a port as a `struct sockaddr`. The port is in network order, the rest is
+ * little-endian. A zone that is not an interface becomes 0. connect(2) rejects 0 for an address that needs a zone.
  */
 export function layOutAddress(libc: Libc, ip: string, port: number, { bytes, words, address }: Memory): void {
   words.fill(0)
@@ -43,9 +43,9 @@ export function layOutAddress(libc: Libc, ip: string, port: number, { bytes, wor
 }
 
 /**
- * Lays out an address to dial. An IPv4-mapped address becomes the IPv4 address that Linux dials for it, because ICMP errors are
- * queued for IPv4 sockets only. An address of all zeros becomes the loopback address, which Linux dials for it (ip(7),
- * tcp_v6_connect), so that a connection to itself can be told by its addresses.
+ * Writes an address to dial as a `struct sockaddr`. An IPv4-mapped address becomes the IPv4 address that Linux dials for it, because the kernel
+ * queues its ICMP errors for IPv4 sockets only. An address of all zeros becomes the loopback address that Linux dials for it (ip(7),
+ * tcp_v6_connect). Then a connection to itself has equal addresses at both ends.
  */
 export function layOutDialled(libc: Libc, ip: string, port: number, memory: Memory): void {
   layOutAddress(libc, ip, port, memory)
@@ -55,14 +55,14 @@ export function layOutDialled(libc: Libc, ip: string, port: number, memory: Memo
     words.fill(0, 2)
     bytes[0] = AF_INET
   }
-  // No interface has this number: connect(2) refuses 0, and says so by another error than that there is no route.
+  // No interface has this number. With 0 the error of connect(2) differs from that of a missing route.
   if (words[6] !== undefined && words[6] !== 0 && libc.ifIndexToName(words[6]) === null) words[6] = 0
   if (bytes[0] === AF_INET) {
     if (words[1] === 0) bytes.set([127, 0, 0, 1], 4)
   } else if (words[2] === 0 && words[3] === 0 && words[4] === 0 && words[5] === 0) bytes[23] = 1
 }
 
-/** Digit by digit: every check comes through here, and parts of text cost more than the whole. */
+/** Writes an IPv4 address, digit by digit, because every check takes this path and splitting the text costs more. */
 function layOutIPv4(ip: string, bytes: Buffer): void {
   let at = 4
   let byte = 0
@@ -77,7 +77,7 @@ function layOutIPv4(ip: string, bytes: Buffer): void {
   bytes[at] = byte
 }
 
-/** The IP and port of a `struct sockaddr` that lies `at` bytes into some memory; null when its family is none of ours. */
+/** Returns the IP and port of a `struct sockaddr` at offset `at`, in bytes; null when the family is neither IPv4 nor IPv6. */
 export function readAddress(
   libc: Libc,
   { bytes, address }: Memory,
@@ -89,14 +89,14 @@ export function readAddress(
   return { ip, port: bytes.readUInt16BE(at + 2) }
 }
 
-/** The IP of a `struct sockaddr`, with the interface it is reached by where it has one: `fe80::1%eth0`. */
+/** Returns the IP of a `struct sockaddr`, with its interface where it has one: `fe80::1%eth0`. */
 export function readZonedIp(libc: Libc, memory: Memory): string {
   const ip = readAddress(libc, memory)?.ip ?? ''
   const link = memory.words[6] ?? 0
   return link === 0 ? ip : `${ip}%${libc.ifIndexToName(link) ?? link}`
 }
 
-/** Copies an address, word by word, from where it lies in an array of numbers. */
+/** Copies an address, word by word, from position `at` of an array of numbers. */
 export function copyWords(from: ArrayLike<number>, at: number, into: Uint32Array): void {
   for (let i = 0; i < addressWords; i++) into[i] = from[at + i] ?? 0
 }

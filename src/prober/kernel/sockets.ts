@@ -24,48 +24,51 @@ const EINPROGRESS = 115
 export const TCP_SYN_SENT = 2
 export const TCP_CLOSE = 7
 
-/** The part of `struct tcp_info` that tells of a handshake. */
+/** The fields of `struct tcp_info` that describe a handshake. */
 export type TcpInfo = {
   readonly state: number
   readonly rttMs: number
-  /** How often in a row the retransmission timer ran out. */
+  /** How often in a row the retransmission timer fired. */
   readonly timeouts: number
-  /** SYNs sent again, whether or not they got out. */
+  /** How many SYNs were sent again, whether or not they left this machine. */
   readonly synRetransmits: number
-  /** Of these, the ones that got out and are not answered. */
+  /** How many of these left this machine and are not answered. */
   readonly retransmitsOut: number
-  /** How many bytes the peer lets us send; null before Linux 5.4, which does not tell. */
+  /** How many bytes the peer lets us send; null before Linux 5.4, which does not report it. */
   readonly window: number | null
 }
 
-/** How a dial began: its descriptor, or the error that kept it from beginning. `errno` 0: connected already; null: under way. `isUsed`: the socket dialled before. */
+/**
+ * The beginning of a dial: its descriptor, or a negative one when there is no socket. `errno` is 0 when it already connected, null while it is in
+ * flight, otherwise the error. `isUsed` says that the socket dialled before.
+ */
 export type Begun = { readonly fd: number; readonly errno: number | null; readonly isUsed: boolean }
 
 /** The part of `struct tcp_info` up to `tcpi_snd_wnd`. */
 const infoLength = 232
-/** So many sockets are kept to dial again. */
+/** The most sockets of one close mode that are kept to dial again. */
 const mostIdle = 256
-/** So much is read, in portions of 64 KiB, of a peer that sends as fast as it is read: the other checks must not wait for its end. */
+/** The most chunks of 64 KiB that are read from a peer at once. Otherwise a peer that sends without end would delay the other checks. */
 const mostPortions = 16
 
-/** The calls of one check, over memory that is laid out once. */
+/** The system calls of a check, with memory that is allocated once. */
 export type Sockets = ReturnType<typeof createSockets>
 
-/** `ephemeralPorts` are the first and the last port the kernel dials from. */
+/** Creates the system calls of a check. `ephemeralPorts` are the first and the last port that the kernel dials from. */
 export function createSockets(libc: Libc, ephemeralPorts: readonly [number, number]) {
   const peer = allocateAddress(libc)
   const local = allocateAddress(libc)
   const info = libc.allocate(infoLength)
   const discarded = libc.allocate(65_536)
   const length = libc.allocate(4)
-  /** A `struct sockaddr` of no family: connecting to it dissolves the association a socket has (connect(2)). */
+  /** A `struct sockaddr` of the family AF_UNSPEC. A connect to it dissolves the association of a socket (connect(2)). */
   const nobody = libc.allocate(16)
-  /** IPv4 sockets without an association. Which way they end is set once. */
+  /** IPv4 sockets without an association, by close mode, because a socket gets its close mode only once. */
   const idle = { 'half-open': [] as number[], rst: [] as number[] }
   const integer = libc.allocate(4)
   const one = libc.allocate(4)
   one.words[0] = 1
-  /** `{ l_onoff: 1, l_linger: 0 }`: close sends RST, so no TIME_WAIT is left and no port used up. */
+  /** `{ l_onoff: 1, l_linger: 0 }`: close sends RST, so the socket leaves no TIME_WAIT and keeps no port. */
   const lingerNone = libc.allocate(8)
   lingerNone.words[0] = 1
 
@@ -77,21 +80,21 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
     const fd = libc.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
     if (fd < 0) return fd
     if (close !== 'fin') setOption(fd, SOL_SOCKET, SO_LINGER, lingerNone, 8)
-    // On the dialling side it holds back the ACK that would complete the handshake (tcp_rcv_synsent_state_process), so that the
-    // end answers the SYN-ACK with RST. TCP_QUICKACK does so too, but would have to be set anew for every dial.
+    // On the dialling side this option holds back the ACK that would complete the handshake (tcp_rcv_synsent_state_process). So the end
+    // of the check answers the SYN-ACK with RST. TCP_QUICKACK does the same, but would have to be set for every dial.
     if (close === 'half-open') setOption(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, one)
     setOption(fd, RECVERR[family].level, RECVERR[family].option, one)
     return fd
   }
 
-  /** The address and port a socket dials from. */
+  /** Returns the address and port that a socket dials from. */
   function localAddress(fd: number): { readonly ip: string; readonly port: number } | null {
     length.words[0] = local.bytes.length
     return libc.getsockname(fd, local.address, length.address) === 0 ? readAddress(libc, local) : null
   }
 
   return {
-    /** Opens a non-blocking socket, or takes one that dialled before, and sends the SYN. */
+    /** Opens a non-blocking socket, or reuses one that dialled before, and sends the SYN. */
     begin({ batch, at, close }: SlottedDial): Begun {
       copyWords(batch, at, peer.words)
       const family = familyOf(peer.words[0] ?? 0)
@@ -105,8 +108,9 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
     },
 
     /**
-     * Ends a connection with RST, as close does without lingering, and keeps the socket to dial again: a third cheaper than a new one.
-     * IPv4 only, since a zone or a mapped address leaves its traces in an IPv6 socket. False: it was not kept, so close it.
+     * Ends a connection with RST, as a close without lingering does, and keeps the socket to dial again, which is a third cheaper than a new one.
+     * Only IPv4 sockets are kept, because a zone or a mapped address leaves traces in an IPv6 socket. Returns false if the socket was not kept, so
+     * that the caller has to close it.
      */
     keep(fd: number, { batch, at, close }: SlottedDial): boolean {
       if (close === 'fin' || idle[close].length >= mostIdle || familyOf(batch[at] ?? 0) !== AF_INET) return false
@@ -115,19 +119,19 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
       return true
     },
 
-    /** Takes out a socket that was kept, so that it can be closed; undefined when there is none. */
+    /** Removes and returns a kept socket, for the caller to close; undefined when there is none. */
     takeIdle(): number | undefined {
       return idle['half-open'].pop() ?? idle.rst.pop()
     },
 
-    /** The error a socket holds, which this clears; 0 when there is none. */
+    /** Returns and clears the error of a socket; 0 when there is none. */
     takeError(fd: number): number {
       length.words[0] = 4
       libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, integer.address, length.address)
       return integer.words[0] ?? 0
     },
 
-    /** What TCP knows of a socket (`struct tcp_info` in tcp.h: state, retransmits, retrans, rtt in µs, total_retrans, snd_wnd). */
+    /** Returns the TCP state of a socket (`struct tcp_info` in tcp.h: state, retransmits, retrans, rtt in µs, total_retrans, snd_wnd). */
     readInfo(fd: number): TcpInfo {
       length.words[0] = info.bytes.length
       libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info.address, length.address)
@@ -142,8 +146,8 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
     },
 
     /**
-     * Simultaneous open (RFC 9293 §3.5): dialling a free port of its own range, the kernel may dial from that very port,
-     * and the SYN meets itself. It never picks a port somebody is bound to, so nothing listens.
+     * Returns whether a connection leads to itself. If the dialled port is local, free and ephemeral, the kernel may dial from the same port. The
+     * SYN then meets itself (simultaneous open, RFC 9293 §3.5). The kernel never picks a port that is bound, so nothing listens there.
      */
     isSelf(fd: number, { batch, at }: SlottedDial): boolean {
       const port = portOf(batch[at] ?? 0)
@@ -153,18 +157,18 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
       return own?.port === port && own.ip === readAddress(libc, peer)?.ip
     },
 
-    /** Whether this machine, which sent an ICMP message, is not the one that was dialled. */
+    /** Returns whether this machine sent an ICMP message, and is not itself the dialled host. */
     isFromSelf(fd: number, { batch, at }: SlottedDial, from: string | null): boolean {
       copyWords(batch, at, peer.words)
       return from !== null && from === localAddress(fd)?.ip && from !== readAddress(libc, peer)?.ip
     },
 
-    /** Sends FIN, and goes on receiving. */
+    /** Sends FIN. The socket can still receive. */
     finish(fd: number): void {
       libc.shutdown(fd, SHUT_WR)
     },
 
-    /** Throws away what a peer sent. True once it has finished or reset its side, or has more to say than anybody listens to. */
+    /** Discards the bytes of a peer. Returns true if the peer sent FIN or RST, or more than 1 MiB at once. */
     drain(fd: number): boolean {
       for (let portions = 0; portions < mostPortions; portions++) {
         const received = libc.recv(fd, discarded.address, discarded.bytes.length, 0)

@@ -8,26 +8,26 @@ import { createOutbox } from './outbox.ts'
 import { type Batch, createRecords } from './records.ts'
 import { createSockets } from './sockets.ts'
 
-/** What the main thread gives its worker. */
+/** The data that the main thread gives its worker. */
 export type WorkerData = {
   readonly port: MessagePort
-  /** Written to by the main thread to end the worker's wait. */
+  /** An eventfd. The main thread writes to it to end the wait of the worker. */
   readonly wakeFd: number
-  /** One byte a descriptor, 1 while it is the worker's. */
+  /** One byte per descriptor: 1 while the worker has it open. */
   readonly openFds: Uint8Array
-  /** Holds when this thread last took a turn, by `now` below. The main thread reads it. */
+  /** One number: when this thread last began a turn, by `now` below. The main thread reads it. */
   readonly turnedAt: Float64Array
-  /** What to add to CLOCK_MONOTONIC, in milliseconds, for an instant of the prober's clock. */
+  /** The offset from CLOCK_MONOTONIC to the clock of the prober, in milliseconds. */
   readonly clockOffset: number
 }
 
-/** From the main thread: dials to make, or `close`. From the worker: `ready` once, then findings. */
+/** A message between the threads. The main thread sends dials, or `close`. The worker sends `ready` once, and then results. */
 export type Message = Batch | 'close' | 'ready'
 
-// This thread never returns to its event loop: it waits in epoll_wait, and looks at its port after every wait.
+// The worker never returns to its event loop. The loop below waits in epoll_wait and polls the port after every wait.
 const { port, wakeFd, openFds, turnedAt, clockOffset } = workerData as WorkerData
 const libc = await loadLibc()
-// performance.now() of a worker counts from the worker's start.
+// In a worker, performance.now() counts from the start of the worker.
 const offset = clockOffset - offsetFromMonotonic(() => performance.now())
 const now = () => performance.now() + offset
 const records = createRecords(libc)
@@ -55,7 +55,7 @@ for (let open = true; open; ) {
 loop.close()
 port.close()
 
-/** Which ports the kernel dials from (ip(7), ip_local_port_range). */
+/** Returns the first and the last port that the kernel dials from (ip(7), ip_local_port_range). */
 function readEphemeralPorts(): [number, number] {
   const [low = 0, high = 65_535] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
     .trim()
