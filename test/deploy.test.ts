@@ -1,4 +1,4 @@
-/** Checks what is in deploy/ with the tools it is for, and against the code. */
+/** Checks the files in deploy/ with the tools that read them, and against the code. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -25,7 +25,7 @@ const object = (kind: string) => documents.find((document) => document.kind === 
 const pod = object('Deployment').spec.template
 const [container] = pod.spec.containers
 
-/** The reason to skip what needs a command that is not installed. */
+/** Returns the reason to skip a test whose command is not installed; false where it is installed. */
 function without(command: string, ...args: string[]): false | string {
   return spawnSync(command, args).error === undefined ? false : `${command} is not installed`
 }
@@ -35,7 +35,7 @@ function run(command: string, ...args: string[]): void {
   assert.equal(status, 0, `${command} ${args.join(' ')}\n${stdout}${stderr}`)
 }
 
-/** The ConfigMap's porthole.yaml, in force. */
+/** Parses the porthole.yaml of the ConfigMap. */
 function mountedConfig(): Config {
   const text = object('ConfigMap').data['porthole.yaml']
   const result = parseConfig({ file: { name: 'porthole.yaml', text }, targets: [], env: {} })
@@ -62,7 +62,7 @@ test('promtool accepts the scrape configuration and the rules', { skip: noPromto
   run('promtool', 'check', 'config', '--lint-fatal', 'deploy/prometheus.yaml')
 })
 
-test('the scrape configuration discovers at a route that exists, by labels that are there', async (t) => {
+test('the scrape configuration discovers services at a route that exists, and uses labels that the route returns', async (t) => {
   const app = await buildApp(parts())
   t.after(() => app.close())
   const text = read('deploy/prometheus.yaml')
@@ -81,11 +81,11 @@ test('the scrape configuration discovers at a route that exists, by labels that 
   )
 })
 
-test('the alerts fire when they should and only then', { skip: noPromtool }, () => {
+test('the alerts pass their unit tests', { skip: noPromtool }, () => {
   run('promtool', 'test', 'rules', 'test/deploy/prometheus-rules.test.yaml')
 })
 
-test('every alert has a unit test, and every metric it reads is one that Porthole has', async () => {
+test('every alert has a unit test, and reads only metrics that Porthole has', async () => {
   const rules = read('deploy/prometheus-rules.yaml')
   const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name = '']) => name)
   assert(alerts.length > 0)
@@ -110,7 +110,7 @@ test('the ConfigMap holds a configuration without problems', () => {
   assert.deepEqual(container.ports, [{ name: 'http', containerPort: listen.port }])
 })
 
-test('Porthole finds the ConfigMap where the image looks for it', () => {
+test('the ConfigMap is mounted where the image looks for its configuration', () => {
   const [workdir] = read('Dockerfile').match(/(?<=^WORKDIR )\S+(?![\s\S]*^WORKDIR)/m) ?? []
   const mount = container.volumeMounts.find(({ mountPath }: { mountPath: string }) => mountPath === workdir)
   assert(mount !== undefined)
@@ -119,7 +119,7 @@ test('Porthole finds the ConfigMap where the image looks for it', () => {
   assert.equal(volume.configMap.name, object('ConfigMap').metadata.name)
 })
 
-test('the probes ask routes that exist, and liveness asks nothing about targets', async (t) => {
+test('the probes use routes that exist, and liveness does not depend on targets', async (t) => {
   const app = await buildApp(parts())
   t.after(() => app.close())
   const { livenessProbe, readinessProbe } = container
@@ -135,7 +135,7 @@ test('the probes ask routes that exist, and liveness asks nothing about targets'
   }
 })
 
-test('the pod has time to close: longer than the configured delay', () => {
+test('the pod may take longer to close than the configured delay', () => {
   const { shutdownDelayMs } = mountedConfig()
   const gracePeriodMs = (pod.spec.terminationGracePeriodSeconds ?? 30) * 1000
   assert(gracePeriodMs > shutdownDelayMs + 3500)
@@ -163,14 +163,14 @@ test('the Service and the ServiceMonitor select the pods', () => {
   assert.deepEqual(monitor.spec.selector.matchLabels, service.metadata.labels)
   assert.equal(monitor.spec.endpoints[0].port, service.spec.ports[0].name)
   assert.equal(monitor.spec.endpoints[0].honorLabels, true)
-  // The alerts look for the job of this name, which the operator takes from the Service.
+  // The Prometheus Operator names the job after the Service, and the alerts select that job.
   assert.match(read('deploy/prometheus-rules.yaml'), new RegExp(`up\\{job="${service.metadata.name}"\\}`))
 })
 
 test('systemd accepts the unit', { skip: without('systemd-analyze', '--version') }, (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-unit-'))
   t.after(() => rmSync(folder, { recursive: true }))
-  // The programs of a checkout in /opt/porthole, where this one is.
+  // The unit expects a checkout in /opt/porthole. The test points it to this checkout.
   const unit = read('deploy/porthole.service').replaceAll('/opt/porthole', root)
   assert.match(unit, new RegExp(`^ExecStart=${root}/node_modules/.bin/node .*${root}/src/porthole.js `, 'm'))
   const file = join(folder, 'porthole.service')
@@ -194,7 +194,7 @@ test('npm, systemd, the image and the documentation give Node.js the same option
   assert.ok(options[0])
 })
 
-test('systemd waits longer than the longest delay Porthole takes to close', () => {
+test('systemd waits longer than Porthole takes to close with the longest delay', () => {
   const [, seconds] = /^TimeoutStopSec=(\d+)$/m.exec(read('deploy/porthole.service')) ?? []
   const longestMs = 60_000
   const accepts = (ms: number) =>

@@ -2,23 +2,23 @@ import net from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { type Request, urlOf, writeRequest } from './requests.ts'
 
-/** What came back. */
+/** The answer to a request. */
 export type Answer = {
   readonly status: number
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: string
 }
 
-/** After this nothing comes any more, in milliseconds. */
+/** How long a request waits for its answer, in milliseconds. */
 const patienceMs = 10_000
 
-/** Asks in memory. A string says why there is no answer. */
+/** Sends a request in memory. Returns a string that says why if there is no answer. */
 export async function ask(app: FastifyInstance, request: Request): Promise<Answer | string> {
   const { method, headers, body, from: remoteAddress } = request
   const { promise: late, resolve } = Promise.withResolvers<string>()
   const timer = setTimeout(resolve, patienceMs, `there was no answer within ${patienceMs} ms`)
   const payload = body === null ? {} : { payload: body }
-  // Fastify knows fewer methods than Node.js, and its type fewer still.
+  // The type of Fastify's `inject` lacks some methods that Node.js accepts.
   const asked = app.inject({ method: method as 'GET', url: urlOf(request), headers, remoteAddress, ...payload })
   const answer = await Promise.race([late, asked])
   clearTimeout(timer)
@@ -27,7 +27,7 @@ export async function ask(app: FastifyInstance, request: Request): Promise<Answe
   return { status: answer.statusCode, headers: Object.fromEntries(received), body: answer.body }
 }
 
-/** Asks over a socket, and of an answer without end reads the beginning. A string says why there is no answer. */
+/** Sends a request over a socket. Reads only the beginning of an endless answer. Returns a string that says why if there is no answer. */
 export async function askOverSocket(port: number, request: Request): Promise<Answer | string> {
   const asked = { ...request, headers: { ...request.headers, connection: 'close' } }
   const bytes = await talk(port, writeRequest(asked), request.from)
@@ -35,15 +35,15 @@ export async function askOverSocket(port: number, request: Request): Promise<Ans
 }
 
 /**
- * Says these bytes from a local address, and returns all that is said until the connection is closed, or an answer without
- * end begins. With `quietMs`, after that time it says that it has no more to say. A string says why there is no end.
+ * Sends bytes from a local address. Returns all bytes received until the connection is closed or an endless answer begins. With
+ * `quietMs`, ends the sending side after that time. Returns a string that says so if the connection stays open.
  */
 export async function talk(port: number, bytes: Buffer, from: string, quietMs?: number): Promise<Buffer | string> {
   const socket = net.connect({ port, host: '127.0.0.1', localAddress: from })
   const received: Buffer[] = []
   let late = false
   const closed = new Promise((resolve) => socket.once('close', resolve))
-  // Whoever is hung up on while still speaking is reset.
+  // A server that closes the connection before it has read all bytes sends a reset.
   socket.on('error', () => undefined)
   socket.on('data', (data) => {
     received.push(data)
@@ -61,7 +61,7 @@ export async function talk(port: number, bytes: Buffer, from: string, quietMs?: 
   return late ? `the connection was still open after ${patienceMs} ms` : Buffer.concat(received)
 }
 
-/** Reads the first answer that is not `100 Continue` or the like; null where there is none. What is no HTTP at all is thrown. */
+/** Reads the first answer that is not informational, such as `100 Continue`; null where there is none. Throws if the bytes are not HTTP. */
 export function readAnswer(bytes: Buffer): Answer | null {
   if (bytes.length === 0) return null
   const end = bytes.indexOf('\r\n\r\n')

@@ -27,7 +27,7 @@ const document: OpenApi = {
 const { operations, placeOf } = readDocument(document)
 const find = (name: string) => operations.find((operation) => operation.name === name) ?? assert.fail(name)
 
-test('every operation is read, with its references followed and what its path shares', () => {
+test('every operation is read, with references resolved and with the parameters of its path', () => {
   assert.deepEqual(
     operations.map(({ name }) => name),
     ['GET /things', 'GET /things/{thing}', 'PUT /things/{thing}', 'GET /things/first', 'GET /events'],
@@ -40,7 +40,7 @@ test('every operation is read, with its references followed and what its path sh
   assert.deepEqual([find('GET /events').streams, find('GET /things').streams], [true, false])
 })
 
-test('an operation needs a token, takes one, or knows of none', () => {
+test('an operation requires a token, accepts one, or has none', () => {
   const tokens = operations.map(({ name, token }) => [name, token])
   assert.deepEqual(Object.fromEntries(tokens), {
     'GET /things': 'unknown',
@@ -51,7 +51,7 @@ test('an operation needs a token, takes one, or knows of none', () => {
   })
 })
 
-test('a URL leads where the router would lead it', () => {
+test('a URL is found under the same path as by the router', () => {
   const places: [url: string, path: string | undefined][] = [
     ['/things', '/things'],
     ['/things/', '/things'],
@@ -74,7 +74,7 @@ test('a URL leads where the router would lead it', () => {
   for (const [url, path] of places) assert.equal(placeOf(url)?.get('GET')?.path, path, url)
 })
 
-test('a reference to nothing is a mistake of the document', () => {
+test('a reference to a missing component is an error of the document', () => {
   const broken = { paths: { '/x': { get: { responses: { 200: { $ref: '#/components/responses/Gone' } } } } } }
   assert.throws(() => readDocument(broken), /refers to #\/components\/responses\/Gone, which is not there/)
 })

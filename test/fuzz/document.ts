@@ -1,4 +1,4 @@
-/** A JSON Schema (2020-12), as far as requests are made from it. */
+/** A JSON Schema (2020-12), as far as requests are generated from it. */
 export type Schema = {
   readonly $ref?: string
   readonly type?: string | readonly string[]
@@ -49,7 +49,7 @@ type WrittenOperation = {
 }
 type Scheme = { readonly type: string; readonly scheme?: string }
 
-/** An OpenAPI document, as it is written. */
+/** An OpenAPI document as it is written, with references. */
 export type OpenApi = {
   readonly paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   readonly components?: {
@@ -59,29 +59,29 @@ export type OpenApi = {
   readonly security?: readonly Readonly<Record<string, unknown>>[]
 }
 
-/** One thing a client may ask, every reference followed. */
+/** One operation of the document, with all references resolved. */
 export type Operation = {
-  /** Such as `GET /health/{service}`. */
+  /** The method and the path, such as `GET /health/{service}`. */
   readonly name: string
   readonly method: string
   readonly path: string
   readonly parameters: readonly Parameter[]
   readonly body: RequestBody | null
   readonly responses: ReadonlyMap<number, Response>
-  /** Whether it takes a bearer token, and whether it is nothing without. */
+  /** Whether it requires a bearer token, accepts one, or has none. */
   readonly token: 'needed' | 'taken' | 'unknown'
-  /** Whether its answer has no end. */
+  /** Whether its answer is endless. */
   readonly streams: boolean
 }
 
-/** What a URL leads to: the operations of its path, by their methods; null where the document has no such path. */
+/** The operations of a URL's path, by method; null where the document has no such path. */
 export type Place = ReadonlyMap<string, Operation> | null
 
-/** An OpenAPI document, read. */
+/** An OpenAPI document that was read. */
 export type Described = {
   readonly document: OpenApi
   readonly operations: readonly Operation[]
-  /** The schema itself, where this one only refers to it. */
+  /** Resolves a schema that is a reference. */
   resolve(schema: Schema): Schema
   placeOf(url: string): Place
 }
@@ -93,7 +93,7 @@ export function readDocument(document: OpenApi): Described {
   const follow = <Value extends object>(value: Value | Reference): Value =>
     '$ref' in value && typeof value.$ref === 'string' ? follow(lookUp<Value>(value.$ref)) : (value as Value)
 
-  /** A JSON pointer (RFC 6901) into the document, as a URI fragment. */
+  /** Looks up a JSON pointer (RFC 6901) into the document, written as a URI fragment. Throws if nothing is there. */
   function lookUp<Value>(reference: string): Value {
     const steps = decodeURIComponent(reference.replace(/^#\//, '')).split('/')
     const found = steps.reduce<unknown>(
@@ -138,7 +138,7 @@ export function readDocument(document: OpenApi): Described {
   return { document, operations, resolve: (schema) => follow(schema), placeOf: finderOf(operations) }
 }
 
-/** Finds as the router does: a fixed path before one with parameters, which may be empty; a slash at the end makes no difference. */
+/** Finds operations as the router does: fixed paths first, then paths with parameters, which may be empty. A slash at the end is ignored. */
 function finderOf(operations: readonly Operation[]): Described['placeOf'] {
   const paths = [...new Set(operations.map(({ path }) => path))]
   const routes = paths
@@ -159,7 +159,7 @@ function finderOf(operations: readonly Operation[]): Described['placeOf'] {
   }
 }
 
-/** The path of a URL, decoded but for what has a meaning in it; null when it cannot be decoded. */
+/** Returns the path of a URL, decoded except for reserved characters; null where it cannot be decoded. */
 export function pathOf(url: string): string | null {
   const [path = ''] = url.replace(/^https?:\/\/[^/]*/i, '').split(/[?#]/, 1)
   try {

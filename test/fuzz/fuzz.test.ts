@@ -19,7 +19,7 @@ const services = [
   sampleService('näm€ 🐘', ['many.example:1'], { groups: ['a group'], resolve: 'all' }),
 ]
 
-/** Every page of a list; fails when something is on it twice. */
+/** Reads all pages of the list of services. Fails if a service is listed twice. */
 async function listAll({ app }: Built, headers: Record<string, string>): Promise<string[]> {
   const names: string[] = []
   for (let next: string | null = ''; next !== null; ) {
@@ -50,7 +50,7 @@ async function assertSane(built: Built, headers: Record<string, string>): Promis
   for (const line of body.split('\n')) assert.ok(line === '' || comment.test(line) || sample.test(line), line)
 }
 
-/** Whatever nobody waited for and failed. */
+/** Collects unhandled rejections until the test ends. */
 function unhandled(t: TestContext): unknown[] {
   const failures: unknown[] = []
   const note = (reason: unknown) => void failures.push(reason)
@@ -60,7 +60,7 @@ function unhandled(t: TestContext): unknown[] {
 }
 
 for (const details of ['all', 'token'] as const) {
-  test(`whatever is asked where details are for ${details === 'all' ? 'all' : 'who has a token'}, every answer is one that the document describes`, async (t) => {
+  test(`with details for ${details === 'all' ? 'all clients' : 'clients with a token'}, the OpenAPI document describes every answer to any request`, async (t) => {
     t.diagnostic(again)
     const failures = unhandled(t)
     const clock = stoppedClock()
@@ -70,7 +70,7 @@ for (const details of ['all', 'token'] as const) {
     const { port } = built.app.server.address() as AddressInfo
     const document = (await built.get('/openapi.json')).json()
     let asked = 0
-    // Close together, so that wrong tokens come too fast; and now and then after a while, so that much is old.
+    // Requests come 10 ms apart, so that wrong tokens meet the limit. Every 1,000th comes after a minute, so that much state is old.
     async function before(): Promise<void> {
       asked += 1
       clock.advance(asked % 1000 === 0 ? 60_000 : 10)
@@ -91,7 +91,7 @@ for (const details of ['all', 'token'] as const) {
       ({ operation, complaint, request, times }) => `${operation}: ${complaint} (${times} times)\n    ${request}`,
     )
     assert.equal(findings.length, 0, `${again}\n${findings.join('\n')}`)
-    assert.deepEqual(report.unserved, [], `no valid request was answered by these\n${again}`)
+    assert.deepEqual(report.unserved, [], `these answered no valid request\n${again}`)
     await assertSane(built, { authorization: `Bearer ${secret}` })
     assert.deepEqual(failures, [])
   })

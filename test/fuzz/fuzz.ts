@@ -12,20 +12,20 @@ import { wildBytes, wildRequests } from './wild.ts'
 
 export type Options = {
   readonly app: FastifyInstance
-  /** Where it listens: what has no end is asked for over a socket. */
+  /** The port of the app. Requests with endless answers are sent over a socket. */
   readonly port: number
   readonly document: OpenApi
   readonly seed: number
-  /** How many requests are asked in memory, or over a socket where the answer has no end. */
+  /** The number of requests. Most are sent in memory. */
   readonly requests: number
-  /** How many connections are made that bring wild bytes. */
+  /** The number of connections that send wild bytes. */
   readonly connections: number
   readonly secret?: string
   /** Called before each request. */
   readonly before?: () => Promise<void> | void
 }
 
-/** Asks whatever the document describes, and much that it does not, and judges every answer by the document. */
+/** Sends requests that the document describes, and many that it does not, and checks every answer against the document. */
 export async function fuzz(options: Options): Promise<Report> {
   const { app, port, document, seed, requests, connections, secret = 'none', before = () => undefined } = options
   const described = readDocument(document)
@@ -55,10 +55,10 @@ export async function fuzz(options: Options): Promise<Report> {
     const sent = normalise(request)
     const url = urlOf(sent)
     const isEndless = sent.method === 'GET' && operationAt(described, 'GET', url)?.streams
-    // Some others as well: not all of a server is seen by what is asked in memory.
+    // Every tenth valid request is sent over a socket too, because requests in memory skip Node.js' own HTTP server.
     const isSampled = kind === 'valid' && valids++ % 10 === 0
     const answer = await (isEndless || isSampled ? askOverSocket(port, sent) : ask(app, sent))
-    // A Host that is none is refused before anybody looks what the request asks for (RFC 9112 §3.2).
+    // The server refuses an invalid Host before it looks at the path (RFC 9112 §3.2).
     const isRefused = 'host' in sent.headers && typeof answer !== 'string' && answer.status === 400
     take(kind, { method: sent.method, url: isRefused ? '' : url, shown: showRequest(sent) }, answer)
   }
@@ -68,7 +68,7 @@ export async function fuzz(options: Options): Promise<Report> {
     const said = await talk(port, bytes, wellMeaning, 20)
     const answer = typeof said === 'string' ? said : readAnswer(said)
     if (answer === null) return
-    // What is no HTTP/1.1 is refused before anybody looks what it asks for.
+    // The server refuses bytes that are not HTTP/1.1 before it looks at the path.
     const refused = typeof answer !== 'string' && [400, 408, 431].includes(answer.status)
     const asked = { method, url: refused ? '' : url }
     take('bytes', { ...asked, shown: JSON.stringify(bytes.toString('latin1')).slice(0, 1000) }, answer)
@@ -81,7 +81,7 @@ export async function fuzz(options: Options): Promise<Report> {
     { weight: 4, arbitrary: of('nearly valid', fc.oneof(...valid.map((pair) => nearlyValid(...pair)))) },
     { weight: 2, arbitrary: of('wild', wildRequests(described)) },
   )
-  // Everything is found in one run: one mistake must not hide the others.
+  // Complaints are noted and not thrown, so that one run finds all mistakes.
   await fc.assert(
     fc.asyncProperty(anyRequest, ({ kind, request }) => send(kind, request)),
     { seed, numRuns: requests },
@@ -92,7 +92,7 @@ export async function fuzz(options: Options): Promise<Report> {
 
 const of = (kind: Kind, requests: fc.Arbitrary<Request>) => requests.map((request) => ({ kind, request }))
 
-/** As `URL` writes it, since what asks in memory does too: `..` is gone. */
+/** Writes the URL of a request as `URL` does, without `..`, because requests in memory are normalised that way. */
 function normalise(request: Request): Request {
   const { pathname, search } = new URL(`http://porthole${urlOf(request)}`)
   return { ...request, path: pathname + search, query: [] }

@@ -1,16 +1,16 @@
-/** What earlier answers told, for requests to come: names, cursors, ids, times, entity tags. */
+/** Values from earlier answers, for later requests: names, cursors, ids, times, entity tags. */
 export type Harvest = {
-  /** Takes in the JSON of an answer, and the entity tag it came with. */
+  /** Collects the texts of a JSON answer, and its entity tag. */
   take(path: string, body: string, etag: string | undefined): void
-  /** A text that stood under one of these names, in the singular or plural, and fits; `at` chooses. Undefined when there is none. */
+  /** Returns a text that fits and was under one of these keys, in singular or plural. `at` chooses one. Undefined where there is none. */
   pick(names: readonly string[], at: number, fits: (text: string) => boolean): string | undefined
-  /** The last entity tag of a path. */
+  /** Returns the last entity tag of a path. */
   tagOf(path: string): string | undefined
 }
 
-/** How many texts are kept under one name; the oldest go first. */
+/** How many texts are stored under one key. The oldest are dropped first. */
 const kept = 50
-/** How many members of one list are looked at. */
+/** How many members of one list are read. */
 const looked = 20
 
 export function createHarvest(): Harvest {
@@ -33,7 +33,7 @@ export function createHarvest(): Harvest {
       for (const [key, member] of Object.entries(value)) walk(member, plain(key))
   }
 
-  /** `lastEventId` is an `id` as well. */
+  /** Returns the texts under a key, or else under a key that it ends with: `lastEventId` is an `id` as well. */
   function under(wanted: string): readonly string[] {
     const name = plain(wanted)
     const found = texts.get(name) ?? [...texts].find(([known]) => known.length > 1 && name.endsWith(known))?.[1]

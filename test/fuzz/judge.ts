@@ -4,24 +4,24 @@ import formats from 'ajv-formats'
 import type { Answer } from './answers.ts'
 import { type Described, type Operation, pathOf, type Response, type Schema } from './document.ts'
 
-/** Says what is wrong with an answer, as sentences; nothing where the document and HTTP allow it. */
+/** Returns what is wrong with an answer, as sentences; an empty list where the document and HTTP allow the answer. */
 export type Judge = (asked: Asked, answer: Answer) => string[]
 
-/** What was asked, as far as it can be known. */
+/** The method and the URL of a request. The URL is empty where the server refused the request before it read the path. */
 export type Asked = { readonly method: string; readonly url: string }
 
 const problemType = 'application/problem+json'
-/** What any operation may answer, since the server refuses such requests before it looks where they go. */
+/** Statuses that any operation may answer, because the server refuses such requests before it routes them. */
 const general = [408, 413, 414, 415, 421, 431]
-/** What a path without an operation may answer. */
+/** Statuses that a path without an operation may answer. */
 const nowhere = [400, 404, ...general]
-/** What there is beside the operations, for people. */
+/** Paths outside of the document: the API reference and the document itself. */
 const undescribed = /^\/(docs(\/.*)?|openapi\.json)?$/
-/** Where OPTIONS is answered as GET is, for load balancers that ask with it. */
+/** Paths where OPTIONS is answered like GET, because some load balancers probe with OPTIONS. */
 const probePaths = /^\/(livez|readyz|health(\/[^/]*)?)$/
-/** Methods that HTTP itself defines; of others nobody has to know (RFC 9110 §9). */
+/** The methods that HTTP itself defines. A server need not know others (RFC 9110 §9). */
 const ownMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PATCH']
-/** A line of a stack, or a place in the code. */
+/** Matches a line of a stack trace, a path of the code, or a printed object. */
 const leaks = /\bat .*\(.*:\d+:\d+\)|node_modules|\/src\/|\[object /
 
 export function createJudge({ document, placeOf, resolve }: Described): Judge {
@@ -29,14 +29,14 @@ export function createJudge({ document, placeOf, resolve }: Described): Judge {
   formats.default(ajv)
   const validators = new Map<Schema, ValidateFunction>()
 
-  /** What is wrong with a value; null when the schema allows it. */
+  /** Returns what is wrong with a value; null where the schema allows it. */
   function flawOf(value: unknown, schema: Schema): string | null {
     const { components } = document
     const validate = validators.get(schema) ?? ajv.compile({ ...schema, components })
     validators.set(schema, validate)
     if (validate(value)) return null
     const [error] = validate.errors ?? []
-    // Which member of a list it is makes no other mistake of it.
+    // The index in a list is left out, so that the same mistake is counted once.
     return `${error?.instancePath.replace(/\/\d+(?=\/|$)/g, '/*')} ${error?.message} ${JSON.stringify(error?.params)}`
   }
 
@@ -75,14 +75,14 @@ export function createJudge({ document, placeOf, resolve }: Described): Judge {
     const isAsGet = method === 'HEAD' || (method === 'OPTIONS' && probePaths.test(pathOf(url) ?? ''))
     const operation = place?.get(isAsGet ? 'GET' : method)
     if (operation !== undefined) return judgeOperation(operation, answer, method === 'HEAD')
-    // What is too long for any route is refused before its method is.
+    // The server refuses a URL that is too long for any route before it checks the method.
     if (place !== null && ownMethods.includes(method) && status !== 414)
       return status === 405 && headers.allow !== undefined ? [] : [`${status} where the method should be refused`]
     if (undescribed.test(pathOf(url) ?? '')) return status < 500 ? [] : [`${status} where nothing can fail`]
     return [...nowhere, 405].includes(status) ? [] : [`${status} where there is nothing`]
   }
 
-  /** An error that people are shown, as the page or the picture that they asked for. */
+  /** Whether an error is a page or a picture for people, which the document describes. */
   function isShown({ method, url }: Asked, { status, headers }: Answer): boolean {
     const operation = placeOf(url)?.get(method === 'HEAD' ? 'GET' : method)
     const [type = ''] = (headers['content-type'] ?? '').split(';', 1)
@@ -97,12 +97,12 @@ export function createJudge({ document, placeOf, resolve }: Described): Judge {
     if (status >= 500 && ![503, 504].includes(status)) complaints.push(`${status} is an error of the server`)
     const [leak] = leaks.exec(body) ?? []
     if (leak !== undefined && !isAsset(asked.url) && !decoded(asked.url).includes(leak))
-      complaints.push(`${status} tells of the code: ${leak.slice(0, 100)}`)
+      complaints.push(`${status} shows code: ${leak.slice(0, 100)}`)
     return [...new Set(complaints)]
   }
 }
 
-/** The API reference is code itself. */
+/** Whether a URL is a file of the API reference, which is code itself. */
 const isAsset = (url: string) => url.startsWith('/docs/')
 const decoded = (url: string) => pathOf(url) ?? url
 

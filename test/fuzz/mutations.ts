@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import type { Operation } from './document.ts'
 import type { Request } from './requests.ts'
 
-/** What a mutation is made with: where, and what instead. */
+/** The random input of a mutation: a position, and a replacement as text and as a JSON value. */
 type Odd = { readonly at: number; readonly text: string; readonly value: unknown }
 type Mutation = (request: Request, odd: Odd) => Request
 
@@ -12,10 +12,10 @@ export const oddText = fc.oneof(fc.constantFrom(...oddTexts), fc.string({ unit: 
 const oddValue = fc.oneof(fc.constantFrom<unknown>(null, true, [], {}, [[]], { a: 1 }, ...oddNumbers), oddText)
 const odds = fc.record({ at: fc.nat(), text: oddText, value: oddValue })
 
-/** Where such requests come from. */
+/** The address that mutated requests come from. */
 const mischievous = '127.0.0.2'
 
-/** Requests with one thing wrong with them; by chance it may be right all the same. */
+/** Generates requests with one mutation. A mutated request may still be valid by chance. */
 export function nearlyValid(operation: Operation, valid: fc.Arbitrary<Request>): fc.Arbitrary<Request> {
   const { body, parameters } = operation
   const mutations = [
@@ -68,7 +68,7 @@ const headerMutations: Mutation[] = [
   (request, { text }) => withHeader(request, 'accept', text),
 ]
 
-/** For a header that the operation describes: something odd, and something that is like an entity tag. */
+/** Mutations of a header that the operation describes: an odd text, and a text like an entity tag. */
 const mutationsOfHeader = (name: string): Mutation[] => [
   (request, { text }) => withHeader(request, name, text),
   (request, { at }) => withHeader(request, name, `"${at}"`),
@@ -129,7 +129,7 @@ const jsonMutations: Mutation[] = [
   changeBody((old, { text, value }) => (isObject(old) ? { ...old, [text]: value } : value)),
 ]
 
-/** Changes one place in the JSON of a body; undefined takes it out. */
+/** Makes a mutation that changes one place in a JSON body. A change to undefined removes the value. */
 function changeBody(change: (old: unknown, odd: Odd) => unknown): Mutation {
   return (request, odd) => {
     const json: unknown = JSON.parse(String(request.body))

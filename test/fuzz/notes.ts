@@ -1,10 +1,10 @@
 import type { Answer } from './answers.ts'
 import type { Operation } from './document.ts'
 
-/** What a request is meant to be; `bytes` are what a connection brought. */
+/** How a request was generated; `bytes` are the raw bytes of a connection. */
 export type Kind = 'valid' | 'nearly valid' | 'wild' | 'bytes'
 
-/** What was found wrong, with the first request that showed it. */
+/** A mistake of the server, with the first request that showed it. */
 export type Finding = {
   readonly operation: string
   readonly complaint: string
@@ -12,22 +12,22 @@ export type Finding = {
   times: number
 }
 
-/** What came of a fuzz. */
+/** The result of a run. */
 export type Report = {
   readonly findings: readonly Finding[]
-  /** Operations that no valid request was answered as it wanted. */
+  /** Operations that answered no valid request with success. */
   readonly unserved: readonly string[]
-  /** How many requests of each kind there were, and what they were answered, as lines. */
+  /** Lines with the number of requests of each kind, and of answers by status for each operation. */
   readonly lines: readonly string[]
 }
 
-/** Notes what is asked and answered, and what is wrong with it. */
+/** Counts requests and answers, and collects complaints about answers. */
 export function takeNotes(operations: readonly Operation[]) {
   const findings = new Map<string, Finding>()
   const kinds = new Map<Kind, number>()
   const statuses = new Map<string, Map<number, number>>()
   const served = new Set<string>()
-  /** The first answer of each operation with a security header, and the first without. */
+  /** The first request of each operation whose answer had the security header, and the first whose answer had not. */
   const secured = new Map<Operation | undefined, string>()
   const bare = new Map<Operation | undefined, string>()
   const nameOf = (operation: Operation | undefined) => operation?.name ?? 'no operation'
@@ -55,7 +55,7 @@ export function takeNotes(operations: readonly Operation[]) {
       if (!noted.has(operation)) noted.set(operation, shown)
     },
     report(): Report {
-      // If any answer has them, all must.
+      // If any answer has the security header, all must have it.
       if (secured.size > 0)
         for (const [operation, shown] of bare)
           complain(operation, 'x-content-type-options is missing, and is there elsewhere', shown)

@@ -37,7 +37,7 @@ const failed = {
   lookupFailedSince: fc.option(fc.nat()),
 }
 
-/** A prober that dials nothing and finds something at once: everything there is to find, in an order that the seed decides. */
+/** Returns a prober that dials nothing. Each check ends at once with a random outcome of any kind, in an order that the seed decides. */
 export function randomProber(clock: Clock, seed: number): Prober {
   const found = fc.sample(fc.oneof(fc.record(connected), fc.record(failed)), { seed, numRuns: 1000 })
   let checks = 0

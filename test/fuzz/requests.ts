@@ -3,10 +3,10 @@ import type { Described, Operation, Parameter } from './document.ts'
 import type { Harvest } from './harvest.ts'
 import type { ValuesOf } from './values.ts'
 
-/** A request as it goes out. */
+/** A request as it is sent. */
 export type Request = {
   readonly method: string
-  /** As it is written in the request: what needs it is percent-encoded. */
+  /** The path as written in the request, percent-encoded where necessary. */
   readonly path: string
   readonly query: readonly (readonly [name: string, value: string])[]
   readonly headers: Readonly<Record<string, string>>
@@ -15,7 +15,7 @@ export type Request = {
   readonly from: string
 }
 
-/** Where requests come from that mean well. Who tries wrong tokens comes from elsewhere, and is soon refused. */
+/** The address of valid requests. Requests with wrong tokens come from another address, because Porthole soon refuses that address. */
 export const wellMeaning = '127.0.0.1'
 
 export function urlOf({ path, query }: Request): string {
@@ -23,7 +23,7 @@ export function urlOf({ path, query }: Request): string {
   return `${path}?${query.map((pair) => pair.map(encodeURIComponent).join('=')).join('&')}`
 }
 
-/** A request for people, so that they can send it again. */
+/** Formats a request so that a developer can send it again. */
 export function showRequest(request: Request): string {
   const { method, headers, body } = request
   const shown = [`${method} ${urlOf(request)}`, JSON.stringify(headers)]
@@ -33,7 +33,7 @@ export function showRequest(request: Request): string {
     .join(' ')
 }
 
-/** A request as bytes. Headers are sent as they are, in Latin-1 as HTTP/1.1 has them; without a length of its own a body is measured. */
+/** Writes a request as bytes. Headers are written unchanged in Latin-1, as in HTTP/1.1. A body gets a content-length unless a header has one. */
 export function writeRequest(request: Request): Buffer {
   const { method, headers, body } = request
   const bytes = Buffer.from(body ?? '')
@@ -55,11 +55,11 @@ type Parts = {
   readonly described: Described
   readonly harvest: Harvest
   readonly valuesOf: ValuesOf
-  /** What goes after `Bearer`. */
+  /** The token after `Bearer`. */
   readonly secret: string
 }
 
-/** Requests as the document describes them: every parameter, header and body is what its schema allows. */
+/** Generates requests as the document describes them. The schemas allow every parameter, header and body. */
 export function validRequests(operation: Operation, parts: Parts): fc.Arbitrary<Request> {
   const { method, path, parameters, body, responses } = operation
   const named = (where: Parameter['in']) => parameters.filter((parameter) => parameter.in === where)
@@ -128,7 +128,7 @@ const fillPath = (path: string, values: readonly (readonly [name: string, value:
 
 const listed = (value: unknown): string[] => (value === undefined ? [] : [value].flat().map(String))
 
-/** RFC 9110 §13.1: an entity tag is that of what is asked for, where one is known. */
+/** Returns the value of a precondition header (RFC 9110 §13.1): the last entity tag of the path, where one is known. */
 function conditionOf(name: string, path: string, value: unknown, harvest: Harvest): unknown {
   if (value === undefined || value === '*' || !/^if-(none-)?match$/.test(name)) return value
   return harvest.tagOf(path) ?? value
@@ -140,5 +140,5 @@ function given(headers: readonly (readonly [name: string, value: unknown])[]): R
   )
 }
 
-/** What a header can hold (RFC 9110 §5.5), within ASCII. */
+/** Replaces characters that a header cannot hold (RFC 9110 §5.5), and all outside of ASCII. */
 const sendable = (value: string) => value.replace(/[^\x20-\x7e]/g, '?')

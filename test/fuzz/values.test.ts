@@ -54,7 +54,7 @@ const schemas: Record<string, Schema> = {
 }
 
 for (const [what, schema] of Object.entries(schemas)) {
-  test(`what is made for ${what} is what the schema allows`, () => {
+  test(`values generated for ${what} match the schema`, () => {
     const ajv = new Ajv2020({ strict: false })
     formats.default(ajv)
     const validate = ajv.compile({ ...schema, components })
@@ -67,12 +67,12 @@ for (const [what, schema] of Object.entries(schemas)) {
   })
 }
 
-test('a schema that refers to itself has an end', () => {
+test('values of a schema that refers to itself are finite', () => {
   const values = createValues(described, createHarvest())({ $ref: '#/components/schemas/Tree' }, 'x')
   assert.match(JSON.stringify(fc.sample(values, 1)[0]), /^\{"left":\{.*\}\}$/)
 })
 
-/** What is made for a text after these answers. */
+/** Returns the texts that are generated for a schema after these answers. */
 function textsAfter(answers: readonly unknown[], schema: Schema, name: string): Set<unknown> {
   const harvest = createHarvest()
   for (const answer of answers) harvest.take('/', JSON.stringify(answer), undefined)
@@ -81,7 +81,7 @@ function textsAfter(answers: readonly unknown[], schema: Schema, name: string): 
   )
 }
 
-test('what answers told is asked for: under the same name, in the singular and plural, or as the description says', () => {
+test('texts of answers are used again under the same key, in singular or plural, or under a key that the description names', () => {
   const answers = [{ services: [{ service: 'pg', groups: ['payments'] }], next: 'cGc', id: '17' }]
   assert.ok(textsAfter(answers, {}, 'service').has('pg'))
   assert.ok(textsAfter(answers, {}, 'group').has('payments'))
@@ -91,7 +91,7 @@ test('what answers told is asked for: under the same name, in the singular and p
   assert.ok(!textsAfter(answers, { pattern: '^x' }, 'service').has('pg'))
 })
 
-test('examples, and what descriptions quote, are asked for', () => {
+test('examples, and values that descriptions quote, are used', () => {
   const texts = textsAfter([], { examples: ['800ms'], description: 'Such as `2s`, or `all`.' }, 'wait')
   for (const text of ['800ms', '2s', 'all']) assert.ok(texts.has(text), text)
 })

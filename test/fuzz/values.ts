@@ -2,15 +2,15 @@ import fc from 'fast-check'
 import type { Described, Schema } from './document.ts'
 import type { Harvest } from './harvest.ts'
 
-/** Values that a schema allows. What stands under a name is often what answers told under it. */
+/** Generates values that a schema allows. Many are texts that earlier answers had under the same key. */
 export type ValuesOf = (schema: Schema, name: string) => fc.Arbitrary<unknown>
 
-/** Schemas may refer to themselves: below this nothing more is filled in. */
+/** The greatest depth of generated values, because schemas may refer to themselves. */
 const deepest = 8
 const anyTypes = ['null', 'boolean', 'integer', 'string'] as const
 const anyText = fc.string({ unit: 'grapheme', maxLength: 20 })
 
-/** Makes values from the schemas of a document, and from nothing else but what was harvested. */
+/** Creates a generator of values, from the schemas of a document and the texts of earlier answers. */
 export function createValues({ resolve }: Described, harvest: Harvest): ValuesOf {
   function valuesOf(written: Schema, name: string, depth: number): fc.Arbitrary<unknown> {
     const own = resolve(written)
@@ -57,7 +57,7 @@ export function createValues({ resolve }: Described, harvest: Harvest): ValuesOf
       (text): text is string => typeof text === 'string' && fits(text),
     )
     const random = randomTexts(schema, fits)
-    // Chosen when the value is made, not when the arbitrary is: by then there is more to choose from.
+    // Chosen when the value is generated, and not when the arbitrary is built, because the harvest grows during the run.
     const harvested = fc
       .tuple(fc.nat(), random)
       .map(([at, text]) => harvest.pick([name, ...words], at, fits) ?? told[at % told.length] ?? text)
@@ -74,14 +74,14 @@ export function createValues({ resolve }: Described, harvest: Harvest): ValuesOf
     if (depth > deepest) return fc.constant([])
     const members = valuesOf(items, name, depth + 1)
     if (uniqueItems) return fc.uniqueArray(members, { ...bounds, selector: (member) => JSON.stringify(member) })
-    // Where the schema does not mind what is there twice, what reads the list often does.
+    // The schema allows duplicates, but the server often refuses them. So most lists have none.
     return fc.tuple(fc.array(members, bounds), fc.nat({ max: 4 })).map(([list, die]) => {
       const distinct = [...new Map(list.map((member) => [JSON.stringify(member), member])).values()]
       return die > 0 && distinct.length >= minItems ? distinct : list
     })
   }
 
-  /** Most of what may be left out is left out: each is one more thing to be wrong. */
+  /** Generates objects. Most optional properties are left out, because each could make the object invalid. */
   function objectsOf({ properties = {}, required = [], additionalProperties }: Schema, depth: number) {
     if (depth > deepest) return fc.constant({})
     const fields = Object.entries(properties).map(([key, schema]) => {
@@ -111,7 +111,7 @@ function guessTypes({ properties, items }: Schema): readonly string[] {
   return items === undefined ? anyTypes : ['array']
 }
 
-/** Small ones mostly, and the bounds. */
+/** Generates numbers within the bounds. Most of them are near 0. */
 function numbersOf(schema: Schema, type: 'integer' | 'number'): fc.Arbitrary<number> {
   const { minimum = -1000, maximum = 1_000_000, exclusiveMinimum, exclusiveMaximum } = schema
   const min = Math.max(minimum, exclusiveMinimum === undefined ? minimum : Math.floor(exclusiveMinimum) + 1)
@@ -141,7 +141,7 @@ function randomTexts({ pattern, format, minLength = 0, maxLength = 20 }: Schema,
   return ((pattern === undefined ? null : textsMatching(pattern)) ?? any).filter(fits)
 }
 
-/** Null where fast-check cannot make them: it knows no look-arounds. Such patterns forbid little, and any text may do. */
+/** Generates texts that match a pattern; null where the pattern has look-arounds, which fast-check cannot generate. */
 function textsMatching(pattern: string): fc.Arbitrary<string> | null {
   try {
     return fc.stringMatching(new RegExp(pattern, 'u'))
@@ -150,7 +150,7 @@ function textsMatching(pattern: string): fc.Arbitrary<string> | null {
   }
 }
 
-/** What a description shows between backquotes: often a value, or the name of what to write. */
+/** Returns the words between backquotes in a description: often a value, or a key of an answer. */
 function quotedIn(description = ''): string[] {
   return [...description.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word)
 }

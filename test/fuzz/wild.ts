@@ -25,7 +25,7 @@ const oddBodies = [
   ...['{"__proto__":{"a":1}}', '{"constructor":{"prototype":{}}}', '{"a":["\\ud800"]}', '{"a":1,"a":[]}'],
 ]
 
-/** Requests that know little of the document: its paths, and that it is HTTP. */
+/** Generates arbitrary HTTP requests. Only their paths and names of parameters come from the document. */
 export function wildRequests({ operations }: Described): fc.Arbitrary<Request> {
   const known = operations.flatMap(({ path }) => path.split('/')).filter((segment) => segment !== '')
   const parameters = operations.flatMap((operation) => operation.parameters.map(({ name }) => name))
@@ -56,7 +56,7 @@ export function wildRequests({ operations }: Described): fc.Arbitrary<Request> {
   return fc.record({ method, path, query, headers, body, from: fc.constant('127.0.0.3') })
 }
 
-/** What a connection may bring: requests that are nearly HTTP, and bytes that are nothing. */
+/** Generates the bytes of a connection: requests, damaged requests, two requests at once, and random bytes. */
 export function wildBytes(described: Described): fc.Arbitrary<Buffer> {
   const whole = wildRequests(described).map(writeRequest)
   const request = fc.oneof({ weight: 9, arbitrary: whole }, { weight: 1, arbitrary: whole.map(withoutHost) })
@@ -75,5 +75,5 @@ export function wildBytes(described: Described): fc.Arbitrary<Buffer> {
   )
 }
 
-/** HTTP/1.1 asks for one (RFC 9112 §3.2). */
+/** Removes the Host header, which HTTP/1.1 requires (RFC 9112 §3.2). */
 const withoutHost = (bytes: Buffer) => Buffer.from(bytes.toString('latin1').replace('\r\nhost: porthole', ''), 'latin1')

@@ -14,7 +14,7 @@ function fail(): never {
   throw new Error('a bug')
 }
 
-/** What a server does that is wrong, and how what is said of it begins. */
+/** Wrong answers of a server, with the beginning of the complaint about each. */
 const wrongs: [path: string, answer: (reply: FastifyReply) => unknown, complaint: string][] = [
   ['/mismatch', () => ({ count: 'one' }), '200 does not match its schema: /count must be integer'],
   ['/more', () => ({ count: 1, more: 1 }), '200 does not match its schema:  must NOT have additional properties'],
@@ -26,7 +26,7 @@ const wrongs: [path: string, answer: (reply: FastifyReply) => unknown, complaint
   ['/text', (reply) => reply.code(400).send('no'), '400 comes as text/plain; charset=utf-8 and not as a problem'],
   ['/silent', (reply) => sendProblem(reply, 400, ' '), '400 is a problem without a detail'],
   ['/lying', (reply) => sendProblem(reply, 400, 'no', 404), '400 is a problem of another status'],
-  ['/leak', (reply) => sendProblem(reply, 400, String(new Error('oh').stack)), '400 tells of the code: at '],
+  ['/leak', (reply) => sendProblem(reply, 400, String(new Error('oh').stack)), '400 shows code: at '],
   [
     '/bare',
     (reply) => reply.removeHeader('x-content-type-options').send({ count: 1 }),
@@ -48,7 +48,7 @@ const document: OpenApi = {
   components: { schemas: { Problem } },
 }
 
-/** A server that does much that its document does not say. */
+/** Builds a server whose answers often differ from its document. */
 async function buildWrong(t: TestContext) {
   const app = fastify()
   app.addHook('onRequest', async (_request, reply) => void reply.header('x-content-type-options', 'nosniff'))
@@ -59,7 +59,7 @@ async function buildWrong(t: TestContext) {
   return { app, port: (app.server.address() as AddressInfo).port }
 }
 
-test('whatever a server does that its document does not say is found, and told by its name', async (t) => {
+test('the fuzzer finds every answer that the document does not describe, and names the operation', async (t) => {
   const wrong = await buildWrong(t)
   const { findings, unserved } = await fuzz({ ...wrong, document, seed: 1, requests: 2000, connections: 50 })
   const all = findings.map(({ operation, complaint }) => `${operation}: ${complaint}`)
@@ -69,7 +69,7 @@ test('whatever a server does that its document does not say is found, and told b
       `${start}\n${all.join('\n')}`,
     )
   for (const [path, , complaint] of wrongs) isFound(`GET ${path}: ${complaint}`)
-  // What Fastify says by itself.
+  // Fastify's own answers for unknown paths and methods.
   isFound('no operation: 404 comes as application/json; charset=utf-8 and not as a problem')
   isFound('no operation: 404 where the method should be refused')
   assert.deepEqual(
@@ -83,7 +83,7 @@ test('whatever a server does that its document does not say is found, and told b
   )
 })
 
-test('the same seed asks the same and finds the same', async (t) => {
+test('the same seed sends the same requests and finds the same mistakes', async (t) => {
   const wrong = await buildWrong(t)
   const ask = () => fuzz({ ...wrong, document, seed: 7, requests: 300, connections: 0 })
   assert.deepEqual(await ask(), await ask())
