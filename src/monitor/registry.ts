@@ -5,57 +5,57 @@ import type { Group, Service } from '../domain/service.ts'
 import { nothingToLoad, type RegistryLoad } from './registry-load.ts'
 import { createSignal, type Signal } from './signal.ts'
 
-/** What changed: services that are new or different, or drained or no longer; the names of those that are gone, and why they are. */
+/** A change of the registry: services that are new, changed, drained or no longer drained; the names of services that are gone; and the cause. */
 export type RegistryChange = {
   readonly put: readonly Service[]
   readonly removed: readonly string[]
-  /** One sentence for people. */
+  /** One sentence for people that says why. */
   readonly cause: string
 }
 
-/** How many services of the file are new or different, and how many it has no longer. */
+/** How many services of the file are new or changed, and how many the file no longer has. */
 export type Replaced = { readonly changed: number; readonly removed: number }
 
 /**
- * How much changes in one step of a replacement, with the targets of before and those of after, and how many services are looked at:
- * with all that follow, some 5 ms of work.
+ * The bounds of one batch of a replacement: services that change, with their old and new targets, and services that are visited. Together
+ * with everything that follows from a change, a batch takes about 5 ms.
  */
 const mostChanged = { services: 100, targets: 1000 }
 const mostLookedAt = 1000
 
 /**
- * Which services there are: those of the file, and those registered over HTTP. One of the file hides a registered one
- * of the same name, for as long as the file has it.
+ * The services of the file and those registered over HTTP. A service of the file hides a registered one of the same name, for as long as
+ * the file has it.
  */
 export type Registry = {
   readonly services: ReadonlyMap<string, Service>
-  /** Every group that a service is in. */
+  /** Every group that has a service. */
   readonly groups: ReadonlyMap<string, Group>
-  /** The names of services that are drained. They need not be registered. */
+  /** The names of drained services, registered or not. */
   readonly drained: ReadonlySet<string>
-  /** What was in force, before the change that was told last, under the names that it changed. */
+  /** The former definitions of the services in the last emitted change, by name. */
   readonly former: ReadonlyMap<string, Service>
   readonly changed: Signal<RegistryChange>
-  /** Whether it was read: until then services may be missing. */
+  /** Whether the registry has been read. Until then services may be missing. */
   readonly load: RegistryLoad
   /**
-   * Puts these services in the place of all that the file had, some at each step and some more whenever it is asked to go on. `groups`
-   * are those with a quorum of their own. What is registered between two steps stays; another replacement may begin before this one
-   * is through, which is then not to go on. A step has so many services or so many targets, or one service that has more.
+   * Replaces all services of the file in batches. The caller resumes the generator for each batch. `groups` are the groups that set a quorum.
+   * Services registered between two batches stay. If another replacement begins before this one ends, the caller must not resume this one. A
+   * batch is bounded by services and by targets. A single service with more targets is a batch by itself.
    */
   replace(services: readonly Service[], groups: readonly Group[]): Generator<void, Replaced>
-  /** The same without a pause, for who holds nobody up. */
+  /** Replaces all services of the file in one call, for callers that may block the event loop. */
   replaceAll(services: readonly Service[], groups: readonly Group[]): Replaced
-  /** Puts these services, registered over HTTP, in the place of those of the same names. */
+  /** Registers services over HTTP, and replaces registered ones of the same names. */
   register(services: readonly Service[]): void
   deregister(name: string, cause: string): void
   setDrained(names: readonly string[], drained: boolean): void
 }
 
-/** Creates an empty registry; without `load` it is complete with what it is given, as one of a configuration file alone. */
+/** Creates an empty registry. Without `load` it counts as read, like a registry of a configuration file alone. */
 export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
   const services = new Map<string, Service>()
-  /** What is registered over HTTP, also while the file hides it. */
+  /** The services registered over HTTP, including those that the file hides. */
   const registered = new Map<string, Service>()
   const groups = new Map<string, Group>()
   const members = new Map<string, number>()
@@ -66,7 +66,7 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
 
   const isOfFile = (name: string) => services.get(name)?.origin === 'file'
 
-  /** Puts what is to be in force under a name there, or nothing, and notes it where that is a change. */
+  /** Applies a definition to a name, or removes the service if there is none. Records the change if there is one. */
   function set(name: string, after: Service | undefined, { put, removed, replaced }: Changes): void {
     const before = services.get(name)
     if (before === after || isDeepStrictEqual(before, after)) return
@@ -82,7 +82,7 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
     }
   }
 
-  /** How many targets it concerns that this is in force under a name; 0 where it is already. */
+  /** Returns how many targets a definition concerns, old and new together; 0 if the name already has that definition. */
   function countTargets(name: string, after: Service | undefined): number {
     const before = services.get(name)
     if (before === after) return 0
@@ -109,7 +109,7 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
   }
 
   function* replace(next: readonly Service[], nextGroups: readonly Group[]): Generator<void, Replaced> {
-    const cause = 'deregistered: the configuration has it no longer'
+    const cause = 'deregistered: no longer in the configuration'
     const replaced = { changed: 0, removed: 0 }
     const fits = measurePortions(mostChanged)
     let changes = noChanges()
@@ -122,7 +122,7 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
       changes = noChanges()
     }
 
-    /** Whether the next service, a change of which concerns so many targets, is too much for this step, which is then told of. */
+    /** Returns whether the next service no longer fits into this batch, and then emits the batch. `targets` is how many targets its change concerns. */
     function isFull(targets = 0): boolean {
       const hasRoom = targets === 0 || fits(targets)
       lookedAt++
@@ -140,7 +140,7 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
       kept.add(name)
     }
     const isDropped = (name: string) => isOfFile(name) && !kept.has(name)
-    // First, or a file that calls all otherwise would have twice as many watched for a while.
+    // Remove services first. Otherwise a file that renames all services would have twice as many in the monitor for a while.
     for (const { name } of services.values()) {
       if (isFull(isDropped(name) ? countTargets(name, registered.get(name)) : 0)) yield
       if (isDropped(name)) set(name, registered.get(name), changes)
@@ -149,7 +149,7 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
       if (isFull(countTargets(service.name, service))) yield
       set(service.name, service, changes)
     }
-    // Also of nothing: groups may have other quorums.
+    // Emit an empty change too, because groups may have other quorums.
     endStep()
     return replaced
   }
@@ -188,7 +188,7 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
         else drained.delete(name)
       }
       const put = turned.flatMap((name) => services.get(name) ?? [])
-      if (put.length > 0) tell({ ...noChanges(), put }, isDrained ? 'drained' : 'drained no longer')
+      if (put.length > 0) tell({ ...noChanges(), put }, isDrained ? 'drained' : 'no longer drained')
     },
   }
 }
@@ -196,7 +196,7 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
 type Changes = {
   readonly put: Service[]
   readonly removed: string[]
-  /** What was in force under the names of both. */
+  /** The former definitions of these services. */
   readonly replaced: Service[]
 }
 

@@ -140,7 +140,7 @@ test('of a service that goes its last transition is told first, then that it is 
         from: 'unknown',
         to: 'unknown',
         reason: null,
-        message: 'deregistered: the configuration has it no longer',
+        message: 'deregistered: no longer in the configuration',
       },
     })
     assert.deepEqual(gone, { event: 'registry', id: String(id), data: { put: [], removed: ['pg'] } })

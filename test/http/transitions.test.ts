@@ -125,7 +125,7 @@ test('what a service did that is gone can still be asked for, but not on the rou
   registry.replaceAll([one('mq')], [])
   assert.equal(await list('/v1/transitions?service=pg'), 'pg unknown, pg up, pg:5432 up')
   const { id: _, ...last } = (await page('/v1/transitions?service=pg')).transitions[0] ?? assert.fail()
-  const message = 'deregistered: the configuration has it no longer'
+  const message = 'deregistered: no longer in the configuration'
   assert.deepEqual(last, { at: start, service: 'pg', target: null, from: 'up', to: 'unknown', reason: null, message })
   assert.equal(await list('/v1/transitions?service=never-there'), '')
   const detail = 'No service is named "pg" any more: GET /v1/transitions?service=pg lists its transitions.'

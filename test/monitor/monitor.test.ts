@@ -260,7 +260,7 @@ test('the last that is heard of a removed service is why it is gone', async () =
   registry.deregister('mq', 'deregistered: not registered again within its ttl of 30s')
   const gone = { target: null, to: 'unknown', at: clock.now(), reason: null }
   assert.deepEqual(transitions, [
-    { ...gone, service: 'pg', from: 'up', message: 'deregistered: the configuration has it no longer' },
+    { ...gone, service: 'pg', from: 'up', message: 'deregistered: no longer in the configuration' },
     { ...gone, service: 'mq', from: 'unknown', message: 'deregistered: not registered again within its ttl of 30s' },
   ])
 })

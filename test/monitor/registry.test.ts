@@ -7,7 +7,7 @@ import { createRegistry, type RegistryChange } from '../../src/monitor/registry.
 import { createSignal } from '../../src/monitor/signal.ts'
 import { registeredService, sampleService } from '../samples.ts'
 
-const unwritten = 'deregistered: the configuration has it no longer'
+const unwritten = 'deregistered: no longer in the configuration'
 const names = (services: readonly { name: string }[]) => services.map(({ name }) => name)
 
 function listen() {
@@ -150,7 +150,7 @@ test('services are drained by name, registered or not, and only a change is told
     [
       [['a'], [], 'drained'],
       [['later'], [], 'registered'],
-      [['a'], [], 'drained no longer'],
+      [['a'], [], 'no longer drained'],
     ],
   )
 })
