@@ -2,28 +2,28 @@ import { createHeap, type Timed } from '../heap.ts'
 import { createColumns, numberColumn, rowOf, rowsPerPage, wordColumn } from './columns.ts'
 
 /**
- * Which slots fall due when. What falls due within the same tick comes out together at its end, so putting in and taking out cost
- * the same however many there are.
+ * A queue of slots by the time at which they are due. All slots that fall due within one tick share a bucket, so adding or removing a
+ * slot costs the same at any size.
  */
 export type Agenda = {
-  /** Puts a slot in, or elsewhere if it is in. `dueAt` is an instant of the clock in milliseconds. */
+  /** Adds a slot, or moves it if it is in the queue. `dueAt` is an instant of the clock in milliseconds. */
   put(slot: number, dueAt: number): void
-  /** Takes a slot out and forgets when it was due; nothing happens when it is not in. */
+  /** Removes a slot if it is in the queue, and forgets when it was due. */
   remove(slot: number): void
-  /** When a slot is due, or was when it was last taken out; infinity for one that is not known. */
+  /** Returns when a slot is due, or was due when it was last taken. Returns infinity for a slot that is not known. */
   dueAt(slot: number): number
-  /** Takes out what the first tick that is over by `now` brings, so many at most, and more when asked again; null when none is. */
+  /** Removes and returns up to `most` slots of the oldest tick that is over by `now`. Another call returns the rest. Returns null when no tick is over. */
   take(now: number, most?: number): number[] | null
-  /** When the next tick is over that brings something; null when nothing is in. */
+  /** Returns when the oldest tick in the queue is over; null when the queue is empty. */
   nextAt(): number | null
   /** Returns how many slots are in. */
   size(): number
 }
 
-/** What falls due within one tick: a chain of slots. Nothing is made anew for a slot that is put in. */
+/** The slots that fall due within one tick, as a linked list. Adding a slot to the list allocates nothing. */
 type Bucket = Timed & { readonly tick: number; first: number; last: number }
 
-/** What stands in a chain where no slot follows. */
+/** Marks the end of a linked list. */
 const none = -1
 
 export function createAgenda(tickMs: number): Agenda {
@@ -33,7 +33,7 @@ export function createAgenda(tickMs: number): Agenda {
   const { pageOf } = createColumns(() => ({
     dueAt: numberColumn().fill(Number.POSITIVE_INFINITY),
     isIn: wordColumn(),
-    /** The slots before and after it in the chain of its bucket. */
+    /** The previous and the next slot in the linked list of the bucket. */
     before: new Int32Array(rowsPerPage),
     after: new Int32Array(rowsPerPage),
   }))

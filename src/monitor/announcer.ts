@@ -4,16 +4,16 @@ import { farewell, review, reviewService } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import type { WatchedService, WatchedTarget } from './watch.ts'
 
-/** Announces what reads otherwise than it was announced last, where the service is covered. */
+/** Emitter of transitions: compares each status with the last emitted one. A replica emits only transitions of services that it owns. */
 export type Announcer = {
   readonly transitions: Signal<Transition>
-  /** A target, and its service. */
+  /** Compares a target with its last emitted status, then its service. */
   reviewTarget(watched: WatchedTarget): void
-  /** The service alone: its targets are not looked at. */
+  /** Compares the service alone, not its targets. */
   reviewService(watchedService: WatchedService): void
-  /** All its targets, and the service. */
+  /** Compares all targets of the service, then the service. */
   reviewAll(watchedService: WatchedService): void
-  /** The last that is heard of a service, with a sentence that says why; it is told by everybody. */
+  /** Emits the last transition of a service, with a sentence that says why the service is gone. Every replica does so, not only the owner. */
   bidFarewell(watchedService: WatchedService, cause: string): void
 }
 
@@ -46,7 +46,7 @@ export function createAnnouncer({
     reviewService: reviewServiceAlone,
     reviewAll(watchedService) {
       for (const watched of watchedService.targets) reviewTarget(watched)
-      // One that has no targets can read otherwise as well.
+      // The status of a service without targets can change as well.
       reviewServiceAlone(watchedService)
     },
     bidFarewell(watchedService, cause) {

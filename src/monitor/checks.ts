@@ -13,23 +13,23 @@ import { createSignal, type Signal } from './signal.ts'
 import { createTurns } from './turns.ts'
 import { type Check, serviceStatusAt, targetStatusAt, type WatchedTarget } from './watch.ts'
 
-/** One check came to its end. `lateMs` is how long after its beat it began; null when it was asked for. */
+/** A check that ended. `lateMs` is how long after its scheduled time it began; null for a check that a caller requested. */
 export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outcome; readonly lateMs: number | null }
 
-/** Checks targets, and takes what comes of it into their health. */
+/** Runner of checks, which applies each outcome to the health of its target. */
 export type Checks = {
   readonly checked: Signal<Checked>
-  /** Checks because a beat came, at the instant `due`. A beat that finds the target's last check still under way is skipped. */
+  /** Runs the scheduled check that is due at the instant `due`. Skips it while the last check of the target is still under way. */
   beat(watched: WatchedTarget, due: number): void
-  /** Checks because somebody asks, or joins the check under way. Resolves when its outcome counts. */
+  /** Checks a target for a caller, or joins the check under way. Resolves once the outcome is applied. */
   check(watched: WatchedTarget): Promise<void>
   readonly refresh: Refresh
   stats(): { inFlight: number; waiting: number; skippedBeats: number; proberRestarts: number }
-  /** How much longer a check has been under way than any may take, in milliseconds: a prober that works keeps it at 0. */
+  /** Returns for how long a check has exceeded its timeout, in milliseconds. A prober that works keeps it at 0. */
   overdueMs(): number
 }
 
-/** `maxInFlight` bounds the checks under way at once; the others wait, those asked for in front. */
+/** Creates the runner. `maxInFlight` bounds the checks under way at once. Other checks wait, and those for callers go first. */
 export function createChecks({
   prober,
   clock,
@@ -43,7 +43,7 @@ export function createChecks({
   prober: Prober
   clock: Clock
   maxInFlight: number
-  /** What may be dialled now for services that are registered over HTTP. */
+  /** Returns the dial rules that apply now to services registered over HTTP. */
   dialRules: () => DialRules
   responsibility: Responsibility
   announcer: Announcer
@@ -56,7 +56,7 @@ export function createChecks({
 
   function take(check: Check, ended: Outcome): void {
     const { watched, due } = check
-    // It is for another replica by now, which may have checked since.
+    // Another replica owns the service now, and may have checked the target since.
     if (due !== null && !responsibility.covers(watched.watchedService.service.name)) return
     if (isOvertaken(check, ended)) return
     const outcome = noteFailingLookUp(watched, ended, { clock, responsibility })
@@ -71,7 +71,7 @@ export function createChecks({
       return
     }
     skippedBeats++
-    // Nearly always both read as they were announced: where much more is due than can be done, that is most of what happens.
+    // Compare first, because nearly always neither status has changed. Under overload most scheduled checks end here.
     const now = clock.now()
     const { watchedService } = watched
     const { status } = targetStatusAt(watched, now)
@@ -80,7 +80,7 @@ export function createChecks({
   }
 
   function check(watched: WatchedTarget): Promise<void> {
-    // A check of a retired target never calls back, and one of a service that this version cannot read would mislead.
+    // A retired target is not checked any more. A check of a service that this version cannot read would mislead.
     if (watched.retired || watched.watchedService.service.policy.unread.length > 0) return Promise.resolve()
     const check = turns.ask(watched)
     return new Promise((ended) => {
@@ -104,8 +104,8 @@ export function createChecks({
 }
 
 /**
- * Whether another replica's check of the same target ended while this one was under way: of two that ran side by side one counts,
- * or a moment of silence that two people asked about would be two failures in a row.
+ * Returns whether another replica's check of the same target ended while this check was under way. Only one of two parallel checks counts.
+ * Otherwise one moment without an answer, seen by two callers, would be two failures in a row.
  */
 function isOvertaken({ watched, known }: Check, { startedAt }: Outcome): boolean {
   const { lastEndedAt } = watched

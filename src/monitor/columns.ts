@@ -1,13 +1,13 @@
-/** How many slots share a page: few enough that a page, which one target needs as well, is some megabyte, enough that a hundred thousand are few pages. */
+/** The number of slots in a chunk. A chunk takes about a megabyte, which a single target needs as well, and 100,000 targets need 49 chunks. */
 export const rowsPerPage = 2048
 
-/** Columns by slot, in pages that are made when one of their slots is first written. */
+/** Columns by slot, in chunks. A chunk is created when one of its slots is first used. */
 export type Columns<Page> = {
-  /** The page of a slot, made if need be. */
+  /** Returns the chunk of a slot, and creates it if needed. */
   pageOf(slot: number): Page
 }
 
-/** Where in its page a slot is. */
+/** Returns the row of a slot in its chunk. */
 export function rowOf(slot: number): number {
   return slot % rowsPerPage
 }
@@ -27,53 +27,54 @@ export function numberColumn(): Float64Array<ArrayBuffer> {
   return new Float64Array(rowsPerPage)
 }
 
-/** Of numbers of which seven digits are enough. */
+/** Creates a column of numbers for which seven significant digits are enough. */
 export function shortNumberColumn(): Float32Array<ArrayBuffer> {
   return new Float32Array(rowsPerPage)
 }
 
-/** Of instants, or of other numbers that may be null: NaN stands for that. */
+/** Creates a column of instants, or of other numbers that may be null. NaN stands for null. */
 export function nullableColumn(): Float64Array<ArrayBuffer> {
   return numberColumn().fill(Number.NaN)
 }
 
-/** Up to four billion: fourteen years of checks, ten a second. */
+/** Creates a column of counts up to 4 billion. That is enough for 13 years of 10 checks a second. */
 export function countColumn(): Uint32Array<ArrayBuffer> {
   return new Uint32Array(rowsPerPage)
 }
 
-/** Of places in a list of words, or of other numbers up to 255. */
+/** Creates an enum column: positions in a list of words, or other numbers up to 255. */
 export function wordColumn(): Uint8Array<ArrayBuffer> {
   return new Uint8Array(rowsPerPage)
 }
 
-/** Of what most rows do not have. */
+/** Creates a column for values that most rows do not have. */
 export function sparseColumn<Value>(): (Value | undefined)[] {
   return []
 }
 
-/** Writes into a sparse column, and leaves it as short as it can be. */
+/** Writes into a sparse column. An absent value is written only over a present one, so that the column stays as short as possible. */
 export function put<Value>(column: (Value | undefined)[], row: number, value: Value | undefined): void {
   if (value !== undefined || column[row] !== undefined) column[row] = value
 }
 
-/** What a nullable column has. */
+/** Returns the number in a row of a nullable column; null for NaN. */
 export function numberAt(column: Float64Array, row: number): number | null {
   const number = column[row] as number
   return Number.isNaN(number) ? null : number
 }
 
-/** The word whose place in a list a column has. Null is 0, and the first word of the list 1. */
+/** Returns the word in a row of an enum column. The number 0 stands for null, and 1 for the first word of the list. */
 export function wordAt<Word>(list: readonly Word[], column: Uint8Array, row: number): Word | null {
   return wordOf(list, column[row] as number)
 }
 
+/** Returns the word that a number of an enum column stands for; null for 0. */
 export function wordOf<Word>(list: readonly Word[], place: number): Word | null {
-  // A list is never asked for what is at -1: that would be looked for as a property, which takes a hundred times as long.
+  // Never read a list at index -1. JavaScript would look that up as a property, which takes 100 times as long.
   return place === 0 ? null : (list[place - 1] ?? null)
 }
 
-/** What `wordOf` finds a word by. */
+/** Returns the number that stands for a word in an enum column; 0 for null, and for a word that is not in the list. */
 export function placeOf<Word>(list: readonly Word[], word: Word | null | undefined): number {
   return word == null ? 0 : list.indexOf(word) + 1
 }

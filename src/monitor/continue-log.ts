@@ -3,8 +3,9 @@ import type { EarlierLog } from './earlier-log.ts'
 import type { LastKnown } from './last-known.ts'
 
 /**
- * The log of an earlier process, gone on with by what this one logged before it could read it. Where the earlier one still ran
- * by then, what this one found meanwhile is told as of its end, in one transition each.
+ * Merges the log of the previous process with the entries that this process logged before it could read that log. While both processes ran,
+ * their entries overlap. Each service and target whose status this process found changed then gets one transition, dated at the end of the
+ * previous process.
  */
 export function continueLog(
   { transitions, endedAt }: EarlierLog,
@@ -13,7 +14,7 @@ export function continueLog(
   lastKnown: LastKnown,
 ): LoggedTransition[] {
   let meanwhile = own.filter(({ at }) => at <= endedAt).length
-  // Ids are to grow with time, so what came right after goes with it.
+  // Ids must grow with time, so an entry whose id is too small joins the overlap.
   while ((own[meanwhile]?.id ?? Number.POSITIVE_INFINITY) <= lastEarlierId + meanwhile) meanwhile++
 
   for (const transition of transitions) lastKnown.note(transition)
@@ -26,10 +27,10 @@ export function continueLog(
   return [...transitions, ...found, ...since]
 }
 
-/** The last transition of each service and target. */
+/** Returns the last transition of each service and target. */
 function lastOfEach(transitions: readonly LoggedTransition[]): LoggedTransition[] {
   const last = new Map<string, LoggedTransition>()
-  // No name has a line break in it.
+  // No name contains a line break.
   for (const transition of transitions) last.set(`${transition.service}\n${transition.target}`, transition)
   return [...last.values()]
 }

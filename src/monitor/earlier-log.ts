@@ -1,17 +1,17 @@
 import type { Absence } from '../domain/absence.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
 
-/** What an earlier process logged. */
+/** The log of the previous process. */
 export type EarlierLog = {
-  /** The oldest first. They stand for all there is until it ended. */
+  /** The transitions, oldest first, which replace everything that this process logged before that process ended. */
   readonly transitions: readonly LoggedTransition[]
-  /** When no Porthole ran before that process, or others before it: the oldest first. */
+  /** The gaps in which no Porthole ran, before that process and between processes before it. Oldest first. */
   readonly absences: readonly Absence[]
-  /** Nothing is missing after this id and this instant. */
+  /** The id and the instant after which the log is complete. */
   readonly completeAfter: { readonly id: number; readonly at: number }
-  /** The instant when it is last known to have run. */
+  /** The last instant at which that process is known to have run. */
   readonly endedAt: number
 }
 
-/** What all replicas know of what happened. */
+/** The log that all replicas share. */
 export type SharedLog = Omit<EarlierLog, 'endedAt'>

@@ -5,8 +5,8 @@ import type { Responsibility } from './responsibility.ts'
 import type { WatchedService, WatchedTarget } from './watch.ts'
 
 /**
- * Says in the outcome of a check that the name cannot be looked up from which the target comes, as the prober does for a name that it looks up
- * itself. With `resolve: all` the prober dials literal addresses, and the look-ups are made beside the checks.
+ * Adds to the outcome of a check that the name behind the target cannot be looked up. The prober does the same for a name that it looks up
+ * itself. With `resolve: all` the prober dials literal addresses, and Porthole looks the names up apart from the checks.
  */
 export function noteFailingLookUp(
   watched: WatchedTarget,
@@ -14,19 +14,19 @@ export function noteFailingLookUp(
   { clock, responsibility }: { clock: Clock; responsibility: Responsibility },
 ): Outcome {
   const { service } = watched.watchedService
-  // Nearly always. The target is read only after that, because it is made when it is read.
+  // Return early, because this is nearly always so. Read the target only afterwards, because each read creates the object.
   if (service.resolve !== 'all') return outcome
   const { address, name, resolvedFrom } = watched.target
   if (address !== null && resolvedFrom === null) return outcome
   const { failingLookUps } = watched.watchedService
-  // A replica that is only asked for a check does not look the name up, and one that takes the service over has not yet: both know
-  // what the last check told.
+  // A replica that only checks the service for a caller has not looked the name up. Neither has one that has just taken the service over.
+  // Both repeat the state that the last check reported.
   const since =
     failingLookUps !== null && responsibility.covers(service.name)
       ? failingLookUps.get(resolvedFrom ?? name)
       : watched.health.lastOutcome?.lookupFailedSince
   if (since == null) return outcome
-  // The name itself is the target once its addresses were given up: its sentence says already that it could not be looked up.
+  // Once its addresses were given up, the name itself is the target. Its sentence says already that the look-up failed.
   if (resolvedFrom === null) return { ...outcome, lookupFailedSince: since }
   const held = tellHeld(clock.toEpoch(since), clock.toEpoch(outcome.endedAt))
   const note = outcome.note === null ? held : `${outcome.note}; ${held}`
@@ -34,8 +34,8 @@ export function noteFailingLookUp(
 }
 
 /**
- * Returns since when look-ups of a name of a service fail, as the checks of its targets tell: null where they do not. So a replica that takes the
- * service over goes on with the time that is known.
+ * Returns since when look-ups of a name of a service fail, as the checks of its targets report; null if they do not. A replica that takes the
+ * service over continues with this instant.
  */
 export function failingSinceOf({ targets }: WatchedService, name: string): number | null {
   for (const { target, health } of targets) {

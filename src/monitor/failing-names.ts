@@ -4,18 +4,18 @@ import type { Monitor } from './monitor.ts'
 import { createSignal, type Signal } from './signal.ts'
 import type { WatchedTarget } from './watch.ts'
 
-/** The error's name of a look-up that found no thread: Porthole did not ask, so the resolver is not to blame. */
+/** The error code of a look-up that found no free thread. Porthole did not ask, so the resolver is not at fault. */
 const notAsked = 'EQUEUED'
 
 /**
- * Emits when the name of a target with `resolve: first` can be looked up no longer, as a check of this process found, and when it can again. The
- * names of services with `resolve: all` are looked up apart from checks: see members.ts.
+ * Emits when a check of this process finds that the name of a target with `resolve: first` can no longer be looked up, and when it can be
+ * again. The address tracking looks up the names of services with `resolve: all`, apart from checks.
  */
 export function watchFailingNames(monitor: Pick<Monitor, 'checked' | 'adopted' | 'watching'>): Signal<LookUpChange> {
   const changed = createSignal<LookUpChange>()
   const failing = new Set<WatchedTarget>()
 
-  /** Every check comes here. One of a literal address has nothing to do with look-ups. */
+  /** Applies an outcome. Every check calls this. An outcome of a literal address has nothing to do with look-ups. */
   function take(watched: WatchedTarget, outcome: Outcome): void {
     const failure = failureOf(outcome)
     if ((failure !== null) === failing.has(watched) || watched.watchedService.service.resolve === 'all') return
@@ -25,7 +25,7 @@ export function watchFailingNames(monitor: Pick<Monitor, 'checked' | 'adopted' |
   }
 
   monitor.checked.subscribe(({ watched, outcome }) => take(watched, outcome))
-  // Another replica checks it now, and tells.
+  // Another replica checks the target now, and reports its failures.
   monitor.adopted.subscribe(({ watched }) => void failing.delete(watched))
   monitor.watching.subscribe((targets) => {
     if (failing.size === 0) return
@@ -34,7 +34,7 @@ export function watchFailingNames(monitor: Pick<Monitor, 'checked' | 'adopted' |
   return changed
 }
 
-/** Why the name could not be looked up that a check was for; null when it could, or there is none. */
+/** Returns why the name of a checked target could not be looked up; null if it could, or if the target has no name. */
 function failureOf({ reason, address, code, lookupFailedSince }: Outcome): string | null {
   if (address === null && reason === 'local') return code === notAsked ? null : (code ?? 'timeout')
   return lookupFailedSince === null ? null : 'no answer'

@@ -3,25 +3,25 @@ import type { Policy } from '../domain/policy.ts'
 import { reasonOfLookup } from '../prober/errno.ts'
 import type { Resolution } from '../prober/resolver.ts'
 
-/** How long an address has been missing from the answers for its name. */
+/** For how long an address has been missing from the answers for its name. */
 type Missing = {
-  /** How many answers in a row left it out. */
+  /** How many answers in a row left the address out. */
   readonly answers: number
-  /** The time that these answers cover, in milliseconds. The time in which look-ups failed is not in it. */
+  /** The time that these answers cover, in milliseconds, without the time in which look-ups failed. */
   readonly ms: number
 }
 
-/** What is known of a name. */
+/** The state of a resolved name. */
 export type Found = {
-  /** Its literal IPs: those of the last answer, and those that are held. */
+  /** The literal IPs of the name: those of the last answer, and those that are held. */
   readonly ips: readonly string[]
-  /** The IPs that are held, because they were missing for less than `hold`. */
+  /** The IPs that are held, because they have been missing for less than `hold`. */
   readonly held: ReadonlyMap<string, Missing>
-  /** How many look-ups in a row have since said that it has none. */
+  /** How many look-ups in a row have said that the name has no address. Failed look-ups neither count nor break the row. */
   readonly misses: number
-  /** Why the last look-up could not be made; null when it could. */
+  /** The error of the last look-up if it failed; null if it was answered. */
   readonly failure: string | null
-  /** When the first look-up began that could not be made since the last answer; null when the last one could. An instant of the clock. */
+  /** When the first failed look-up since the last answer began; null if the last look-up was answered. An instant of the clock. */
   readonly failingSince: number | null
   /** When the last look-up began; null before the first. */
   readonly lookedUpAt: number | null
@@ -29,7 +29,7 @@ export type Found = {
 
 const noneHeld: ReadonlyMap<string, Missing> = new Map()
 
-/** Before the first look-up. */
+/** The state before the first look-up. */
 export const nothingFound: Found = {
   ips: [],
   held: noneHeld,
@@ -39,19 +39,19 @@ export const nothingFound: Found = {
   lookedUpAt: null,
 }
 
-/** An address that so many answers in a row left out leaves, where the policy does not say for how long it is held. */
+/** An address leaves after this many answers in a row without it, if the policy sets no `hold`. */
 const answersUntilGone = 3
-/** Look-ups begin up to this much early or late, in milliseconds. They are at least ten times as far apart. */
+/** Look-ups begin up to this much early or late, in milliseconds. The time between two of them is at least ten times as long. */
 const jitterMs = 1000
 
-/** One look-up of a name: when it began, and what came of it; null for no answer in time. */
+/** One look-up of a name: when it began, and its result. The result is null when no answer came in time. */
 export type LookedUp = { readonly startedAt: number; readonly resolution: Resolution | null }
 
 /**
- * Returns what is known of a name after a look-up. An address leaves once answers left it out for `hold`, because many name servers return some of
- * the addresses at a time. A look-up that could not be made says nothing of any address, so all stay for `lookupHold`. A name that does not exist
- * loses its addresses once it was missing `fall` times in a row, as nothing goes down sooner. `most` bounds how many addresses a name has with
- * those that are held.
+ * Returns the state of a name after a look-up. An address leaves once answers left it out for `hold`, because many name servers return only
+ * some of the addresses at a time. A failed look-up says nothing about any address, so all addresses stay for `lookupHold`. A name that does
+ * not exist loses its addresses after `fall` such answers in a row, because nothing goes down sooner. `most` bounds how many addresses a
+ * name has, including held ones.
  */
 export function nextFound(
   known: Found,
@@ -77,7 +77,7 @@ export function nextFound(
   return startedAt - failingSince < policy.lookupHoldMs ? after : { ...after, ips: [], held: noneHeld }
 }
 
-/** Returns the known addresses that an answer left out and that are held, those that were in an answer last first. */
+/** Returns the known addresses that the answer left out and that are held. The address that was seen last comes first. */
 function hold(
   known: Found,
   answer: readonly string[],

@@ -3,26 +3,26 @@ import type { Monitor } from './monitor.ts'
 import { createSignal, type Signal } from './signal.ts'
 import type { WatchedService, WatchedTarget } from './watch.ts'
 
-/** A gateway that stopped answering ARP or neighbour discovery, or that keeps nothing from being judged any more. */
+/** A gateway that stopped answering ARP or neighbour discovery, or that no longer keeps Porthole from judging any target. */
 export type GatewayNews = { readonly gateway: string; readonly isSilent: boolean; readonly services: number }
 
 /** The gateways that do not answer, as the last checks of this process found them. */
 export type SilentGateways = {
-  /** How many services have a target that each keeps from being judged. */
+  /** Returns by gateway how many services have a target that Porthole cannot judge because of it. */
   counts(): ReadonlyMap<string, number>
-  /** Emits once per gateway and silence, and once more when that is over. */
+  /** Emits once when a gateway is found unresponsive, and once more when that is over. */
   readonly news: Signal<GatewayNews>
 }
 
-/** How long a silence is counted before it is told, in milliseconds: the default interval, so that one line tells of most services. */
+/** How long services are counted before the news is emitted, in milliseconds. One default interval is long enough to count most services. */
 const countMs = 10_000
 
-/** A silent gateway: by service, how many of its targets are behind it. `timer` runs until the silence is told. */
+/** An unresponsive gateway: how many targets of each service are behind it. `timer` runs until the news is emitted. */
 type Silence = { readonly targets: Map<WatchedService, number>; timer: NodeJS.Timeout | null }
 
 /**
- * Counts the services behind each silent gateway, so that one log line and one alert name it instead of every service. Holds nothing while
- * all gateways answer.
+ * Counts the services behind each unresponsive gateway, so that one log line and one alert name the gateway instead of every service. Stores
+ * nothing while all gateways answer.
  */
 export function watchGateways({
   monitor,
@@ -60,18 +60,18 @@ export function watchGateways({
     else clearTimeout(silence.timer)
   }
 
-  /** Every check comes here, so while nothing is silent it is one comparison. */
+  /** Applies an outcome. Every check calls this, so it costs one comparison while all gateways answer. */
   function take(watched: WatchedTarget, { answer, code }: Outcome): void {
     const gateway = answer === 'no-gateway' ? code : null
     if (gateway === null && gatewayOf.size === 0) return
     if (gatewayOf.get(watched) === gateway) return
-    // Of a target that is moved from one gateway to another, the first is told to be over first.
+    // When a target moves from one gateway to another, report the end of the first one first.
     remove(watched)
     if (gateway !== null && !watched.retired) add(watched, gateway)
   }
 
   monitor.checked.subscribe(({ watched, outcome }) => take(watched, outcome))
-  // Another replica checks it now, and may have another gateway.
+  // Another replica checks the target now, and may use another gateway.
   monitor.adopted.subscribe(({ watched }) => remove(watched))
   monitor.watching.subscribe((changed) => {
     if (gatewayOf.size === 0) return

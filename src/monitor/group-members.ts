@@ -1,10 +1,10 @@
 import type { WatchedService } from './watch.ts'
 
-/** Which services are in which group, so that nobody who asks for one has to look at all there are. */
+/** An index of services by group, so that a request for one group does not visit all services. */
 export type GroupMembers = {
-  /** None where there is no such group. */
+  /** Returns the services of a group; none if there is no such group. */
   membersOf(group: string): ReadonlySet<WatchedService>
-  /** A service was in some groups, and is in others from now on. Where it stays it keeps its place. */
+  /** Moves a service from its former groups to its new ones. In a group that is in both lists it keeps its place. */
   move(watched: WatchedService, from: readonly string[], to: readonly string[]): void
 }
 

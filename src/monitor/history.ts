@@ -4,20 +4,20 @@ import type { Monitor } from './monitor.ts'
 import { createPastChecks, type PastCheck, slotBytes } from './past-checks.ts'
 import type { WatchedTarget } from './watch.ts'
 
-/** The last checks of every target, those that other replicas made among them. */
+/** The last checks of every target, including those that other replicas made. */
 export type History = {
-  /** The oldest first, 60 at most; empty for a target that was never checked. */
+  /** Returns up to 60 checks, oldest first; none for a target that was never checked. */
   of(watched: WatchedTarget): readonly PastCheck[]
   close(): void
 }
 
-/** How many checks of a target are remembered. */
+/** How many checks are stored for each target. */
 export const pastChecks = 60
 
-/** What they take: 250 bytes. */
+/** The memory for them: 250 bytes. */
 export const bytesPerTarget = slotBytes(pastChecks)
 
-/** Remembers a monitor's checks from now on. Targets that were never checked take no memory. */
+/** Records a monitor's checks from now on. A target that was never checked takes no memory. */
 export function createHistory({ monitor }: { monitor: Monitor }): History {
   const checks = createPastChecks(pastChecks)
   const known = createColumns(wordColumn)
@@ -30,7 +30,7 @@ export function createHistory({ monitor }: { monitor: Monitor }): History {
     return known.pageOf(slot)[rowOf(slot)] === 1
   }
 
-  /** What was checked before its service has it may never join, and nobody would tell. */
+  /** Begins the history of a target of a service. Returns false for a target that has not joined yet, because no event reports if it never joins. */
   function join(watched: WatchedTarget): boolean {
     if (watched.retired || !watched.watchedService.targets.includes(watched)) return false
     known.pageOf(watched.slot)[rowOf(watched.slot)] = 1
@@ -41,7 +41,7 @@ export function createHistory({ monitor }: { monitor: Monitor }): History {
     for (const watched of changed) {
       const { lastOutcome } = watched.health
       if (watched.retired) forget(watched)
-      // It may have been checked before it joined its service.
+      // The target may have been checked before it joined its service.
       else if (lastOutcome !== null) note(watched, lastOutcome)
     }
   }

@@ -6,22 +6,22 @@ import { countColumn, numberColumn, placeOf, rowOf, rowsPerPage, wordAt, wordCol
 import { createTexts } from './texts.ts'
 
 /**
- * What a log keeps, as columns: a hundred thousand transitions as objects would be a million words for the garbage collector to
- * look at. Each has a place, a whole number that is one more than that of the transition logged before it.
+ * The entries of a transition log, as columns. 100,000 transitions as objects would be a million words for the garbage collector to visit.
+ * Each entry has a place, a whole number that is one more than the place of the previous entry.
  */
 export type KeptTransitions = {
-  /** The place of the oldest; `end` when nothing is kept. */
+  /** The place of the oldest entry; equals `end` when the log is empty. */
   readonly first: number
-  /** The place of whatever is added next. */
+  /** The place of the next entry that is added. */
   readonly end: number
-  /** Grows when all is replaced: then places mean others. */
+  /** Grows when all entries are replaced. Places from an earlier generation then mean other entries. */
   readonly generation: number
   idAt(place: number): number
   instantAt(place: number): number
   read(place: number): LoggedTransition
-  /** Those from a place on, as many as wanted, the oldest first. */
+  /** Returns up to `limit` entries from a place on, oldest first. */
   readFrom(place: number, limit?: number): LoggedTransition[]
-  /** The places of what one service has, or of all there are, the newest first. Of what others have hardly anything is looked at for that. */
+  /** Yields the places of the entries of one service, or of all entries, newest first. Visits few entries of other services. */
   placesOf(service: string | undefined): Iterable<number>
   add(entry: LoggedTransition): void
   forgetBefore(place: number): void
@@ -29,12 +29,12 @@ export type KeptTransitions = {
 }
 
 /**
- * Transitions are found by their service through this many chains, which is few enough to be little and enough that hardly two services of
- * a hundred thousand share one: a map of names would be as large again as all that is kept of each.
+ * The number of hash chains that lead from a service to its entries. The chains take 512 KiB, and 100,000 services put one or two into each
+ * of them. A map by service name would take as much memory again as the entries of each service.
  */
 const chains = 65_536
 
-/** Most messages say the same as one of these did, such as that 1 of 1 targets is up. */
+/** How many messages share their string. Most messages equal an earlier one, such as "1 of 1 targets up". */
 const messagesShared = 1000
 
 function createPage() {
@@ -44,7 +44,7 @@ function createPage() {
     from: wordColumn(),
     to: wordColumn(),
     reason: wordColumn(),
-    /** How far back in its chain the one before it is, which may be forgotten by now; 0 where there was none. */
+    /** The distance to the previous entry of the chain, which may be forgotten; 0 if there was none. */
     back: countColumn(),
     service: Array<string>(rowsPerPage).fill(''),
     target: Array<string | null>(rowsPerPage).fill(null),
@@ -55,12 +55,12 @@ function createPage() {
 type Page = ReturnType<typeof createPage>
 
 export function createKeptTransitions(): KeptTransitions {
-  /** Those with something in them, which were made one after the other. */
+  /** The chunks that hold entries, consecutive by place. */
   let pages: Page[] = []
   let first = 0
   let end = 0
   let generation = 0
-  /** The place of the newest transition in each chain; -1 where none was ever. */
+  /** The place of the newest entry of each chain; -1 if the chain never had one. */
   const newest = new Float64Array(chains).fill(-1)
   const messages = createTexts(messagesShared)
 
@@ -72,11 +72,11 @@ export function createKeptTransitions(): KeptTransitions {
     return pageOf(place).service[rowOf(place)] as string
   }
 
-  /** The places in a chain, the newest first. */
+  /** Yields the places of a chain, newest first. */
   function* placesIn(chain: number): Iterable<number> {
     let place = newest[chain] as number
     while (place >= first) {
-      // It may be forgotten by the time that the next is asked for.
+      // Read the distance before the yield, because the entry may be forgotten when the caller resumes.
       const back = pageOf(place).back[rowOf(place)] as number
       yield place
       if (back === 0) break
@@ -111,7 +111,7 @@ export function createKeptTransitions(): KeptTransitions {
     const chain = chainOf(service)
     const before = newest[chain] as number
     page.back[row] = before < first ? 0 : end - before
-    // One string for all that a service has: from elsewhere its name comes as another each time.
+    // Share one string per service, because each entry from a store or another replica brings its own copy of the name.
     page.service[row] = before >= first && serviceAt(before) === service ? serviceAt(before) : service
     page.target[row] = target
     page.message[row] = messages.share(message)

@@ -1,28 +1,28 @@
 import type { Status } from '../domain/status.ts'
 import type { Transition } from '../domain/transition.ts'
 
-/** What services and their targets last were to an earlier process, until this one has found out what they are. */
+/** The last status of services and targets in the previous process, until this process has found its own. */
 export type LastKnown = {
-  /** What a service itself was; undefined when that was not known, or this process knows by now. */
+  /** Returns the last status of a service itself; undefined if it was not known, or if this process has its own by now. */
   statusOf(service: string): Status | undefined
   services(): string[]
-  /** Takes in a transition of the earlier process, after those before it. */
+  /** Applies a transition of the previous process. Transitions must come in their order. */
   note(transition: Transition): void
   /**
-   * Makes a transition of this process go on from what its service or target last was: the first is from unknown, as it knew
-   * nothing of that. Null: it still is what it was, so nothing changed.
+   * Returns a transition of this process with the last known status of its service or target as its start. The process itself starts from
+   * unknown, because it knew nothing of the past. Returns null if the status equals the last known one, because then nothing changed.
    */
   link<Change extends Transition>(transition: Change): Change | null
 }
 
 export function createLastKnown(): LastKnown {
-  /** By service, and by target; null: the service itself. */
+  /** The last status by service, then by target. The key null stands for the service itself. */
   const statuses = new Map<string, Map<string | null, Status>>()
 
   function forget({ service, target, to }: Transition): void {
     const ofService = statuses.get(service)
     ofService?.delete(target)
-    // Nothing is known of the targets of a service that was taken away, either.
+    // When a service was removed, forget its targets too.
     if (ofService?.size === 0 || (target === null && to === 'unknown')) statuses.delete(service)
   }
 

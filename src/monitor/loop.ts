@@ -9,26 +9,26 @@ import type { Monitor } from './monitor.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
 import type { WatchedTarget } from './watch.ts'
 
-/** The first sweep is spread over this long, so that a start neither bursts nor leaves people waiting for an interval. */
+/** The first checks are spread over this time, in milliseconds. So a start causes no burst, and callers do not wait for a whole interval. */
 const firstSweepMs = 1000
-/** Those checks that were left out, such as while one replica took over from another or this process paused, are spread over this long. */
+/** Checks that were left out are spread over this time, in milliseconds. A takeover by another replica and a pause of this process leave checks out. */
 const makeUpMs = 400
-/** Either brings no more than this a millisecond, some two thirds of what two cores can do: checks that pile up take memory, and hold up whoever asks. */
+/** The most checks that start in a millisecond, in both cases: about two thirds of the capacity of two cores. More would pile up, take memory and delay callers. */
 const mostPerMs = 25
-/** What falls due within this time starts together at its end: hand-overs cost more than checks. */
+/** The default tick. Checks that are due within one tick start together at its end, because a hand-over to the prober costs more than a check. */
 const defaultTickMs = 40
-/** So long beats are begun before whatever else waits gets its turn of the event loop, in milliseconds. */
+/** How long the scheduler starts checks before it yields the event loop, in milliseconds. */
 const turnMs = 10
-/** So many beats are begun between two looks at the clock: a millisecond's work. */
+/** How many checks the scheduler starts between two reads of the clock. Starting them takes a millisecond. */
 const beatsAtOnce = 500
 
-/** Starts the check of every target that is covered when its beat comes. */
+/** Scheduler: starts the check of every target of an owned service when the check is due. */
 export type Loop = {
   start(): void
   stop(): void
-  /** Starts what is due; returns when to look again, null when nothing is scheduled. */
+  /** Starts the checks that are due. Returns when to call again; null when nothing is scheduled. */
   runDue(): number | null
-  /** How long something has been due that was not started, in milliseconds. */
+  /** Returns for how long the oldest check that is due has not been started, in milliseconds. */
   overdueMs(): number
 }
 
@@ -43,28 +43,28 @@ export function createLoop({
   clock: Clock
   responsibility?: Responsibility
   tickMs?: number
-  /** When this process did not run, as it is known at any time. */
+  /** The pauses of this process, up to date at any time. */
   pauses?: Pauses
 }): Loop {
   const agenda = createAgenda(tickMs)
   const columns = createColumns(() => ({
     phase: shortNumberColumn(),
-    /** The interval that applies, for as long as the target is scheduled. */
+    /** The interval kind that applies while the target is scheduled. */
     pace: wordColumn(),
   }))
   let timer: NodeJS.Timeout | undefined
   let running = false
   let turnedAt = clock.now()
-  /** The last pause that left beats out, and how many of them have begun since. */
+  /** The last pause that left checks out, and how many of them have begun since. */
   let catchUp: { readonly pause: Pause | undefined; begun: number } = { pause: undefined, begun: 0 }
 
   const covers = ({ watchedService }: WatchedTarget) => responsibility.covers(watchedService.service.name)
 
   const phaseOf = ({ slot }: WatchedTarget) => columns.pageOf(slot).phase[rowOf(slot)] as number
-  /** Null while it is not scheduled. */
+  /** Returns null while the target is not scheduled. */
   const paceAt = ({ slot }: WatchedTarget) => wordAt(Pace, columns.pageOf(slot).pace, rowOf(slot))
 
-  /** From now on the interval that its health asks for applies. */
+  /** Sets the interval kind that the health of a target asks for, and returns it. */
   function setPace({ slot, health }: WatchedTarget): Pace {
     const applies = paceOf(health)
     columns.pageOf(slot).pace[rowOf(slot)] = placeOf(Pace, applies)
@@ -76,7 +76,7 @@ export function createLoop({
     columns.pageOf(slot).pace[rowOf(slot)] = placeOf(Pace, null)
   }
 
-  /** Schedules targets that are new or whose definition changed, and forgets those that are gone. A change never puts a beat off, or changes without end would. */
+  /** Schedules new and changed targets, and removes those that are gone. A change never delays a check. Otherwise endless changes would. */
   function follow(targets: readonly WatchedTarget[]): void {
     const now = clock.now()
     const aheadMs = epochAhead()
@@ -91,7 +91,7 @@ export function createLoop({
       const phase = phaseOf(watched)
       const beatAt = beatAfter(now, phase, intervalMs, aheadMs)
       const lastAt = watched.health.lastOutcome?.startedAt ?? null
-      // The beat before was left out by another replica, from which this one took over; or a shorter interval would have had it by now.
+      // Another replica left the previous check out before this one took over, or a shorter interval would have had it by now.
       const isOverdue =
         watched.check === null && lastAt !== null && lastAt < beatAt - intervalMs - apartMs(watched, intervalMs)
       const spreadMs = Math.min(intervalMs, Math.max(isOverdue ? makeUpMs : firstSweepMs, targets.length / mostPerMs))
@@ -101,15 +101,15 @@ export function createLoop({
     wake()
   }
 
-  /** How far the time of day is ahead of the clock. Read once for all that is planned together: were the wall clock to step in between, beats would move by as much. */
+  /** Returns how far the wall clock is ahead of the clock. Checks planned together share one value. Otherwise a step of the wall clock would move some. */
   function epochAhead(): number {
     const now = clock.now()
     return clock.toEpoch(now) - now
   }
 
   /**
-   * When the beat comes that follows one at `instant`, at its pace; null when it has none. Counting from a little later keeps a first
-   * check and the beat after it apart, and a timer that fires early from beating twice.
+   * Returns when the next check after `instant` is due, by an interval kind; null if that has no interval. Counting begins a little later than
+   * `instant`, so that the first check and the next one stay apart, and a timer that fires early starts no second check.
    */
   function following(watched: WatchedTarget, pace: Pace, instant: number, aheadMs: number): number | null {
     const intervalMs = intervalAt(pace, watched.watchedService.service.policy)
@@ -117,12 +117,12 @@ export function createLoop({
     return beatAfter(instant + apartMs(watched, intervalMs), phaseOf(watched), intervalMs, aheadMs)
   }
 
-  /** An outcome can shorten the interval, whoever found it: a streak against the status is followed up without waiting for the beat that was planned. */
+  /** Brings the next check forward if an outcome of any replica shortens the interval. A streak against the status is then confirmed sooner. */
   function hasten({ watched }: Pick<Checked, 'watched'>): void {
     const before = paceAt(watched)
     if (before === null) return
     const applies = setPace(watched)
-    // Nearly always: then the beat that was planned stands.
+    // Nearly always the interval kind stays the same, and so does the planned check.
     if (applies === before) return
     const dueAt = following(watched, applies, clock.now(), epochAhead())
     if (dueAt === null || dueAt >= agenda.dueAt(watched.slot)) return
@@ -130,13 +130,13 @@ export function createLoop({
     wake()
   }
 
-  /** Whether beats are overdue that came while this process did not run. The oldest begin first, as in any order of time. */
+  /** Returns whether the oldest check was due before or during the last pause of this process. The oldest checks begin first, as always. */
   function isCatchingUp(): boolean {
     const pause = pauses.ofProcess.at(-1)
     return pause !== undefined && (agenda.nextAt() ?? Number.POSITIVE_INFINITY) <= pause.to
   }
 
-  /** How many beats may begin now. Beats that a pause left out do not begin all at once, because that would be a burst of SYNs. */
+  /** Returns how many checks may begin now. Checks that a pause left out begin bit by bit, because all at once would be a burst of SYNs. */
   function countAllowed(now: number): number {
     if (!isCatchingUp()) return beatsAtOnce
     const pause = pauses.ofProcess.at(-1) as Pause
@@ -159,7 +159,7 @@ export function createLoop({
         const watched = monitor.targetAt(slot)
         const pace = watched && paceAt(watched)
         if (watched === undefined || pace == null) continue
-        // Not its health: to read that takes longer than all the rest, and what changes it hastens the beat.
+        // Do not read the health here, because that takes longer than all the rest. A change of the health brings the next check forward anyway.
         const dueAt = covers(watched) ? following(watched, pace, now, aheadMs) : null
         if (dueAt === null) {
           forget(watched)
@@ -200,7 +200,7 @@ export function createLoop({
   return {
     start() {
       running = true
-      // What was planned before may be long due: a late start must not burst either.
+      // Checks that were planned before may be long overdue, and a late start must not cause a burst either.
       followAll()
     },
     stop() {
@@ -212,14 +212,14 @@ export function createLoop({
       const now = clock.now()
       const nextAt = agenda.nextAt()
       if (!running || nextAt === null || nextAt > now) return 0
-      // While the loop catches up it works, though the oldest beat is long due.
+      // While the scheduler catches up it works, although the oldest check is long overdue.
       if (isCatchingUp()) return now - Math.max(turnedAt, pauses.ofProcess.at(-1)?.to ?? 0)
       return now - nextAt - pausedMs(pauses.ofProcess, nextAt, now)
     },
   }
 }
 
-/** How far apart two checks are at least, in milliseconds: a beat that comes sooner after a check is left out. */
+/** Returns the least time between two checks, in milliseconds. A scheduled check that comes sooner after a check is left out. */
 function apartMs({ watchedService }: WatchedTarget, intervalMs: number): number {
   return Math.min(watchedService.service.policy.minAgeMs, intervalMs / 2)
 }
@@ -228,7 +228,7 @@ function phaseOfTarget({ watchedService, target }: WatchedTarget): number {
   return phaseOfName(`${watchedService.service.name}\n${target.name}`)
 }
 
-/** The first beat of a phase after an instant. `aheadMs` is how far the time of day is ahead of the clock. */
+/** Returns the first scheduled time of a phase after an instant. `aheadMs` is how far the wall clock is ahead of the clock. */
 function beatAfter(instant: number, phase: number, intervalMs: number, aheadMs: number): number {
   const epochMs = instant + aheadMs
   return instant + (nextBeat(epochMs, phase, intervalMs) - epochMs)

@@ -14,22 +14,22 @@ import { createSignal, type Signal } from './signal.ts'
 import { createSlots } from './slots.ts'
 import type { WatchedService } from './watch.ts'
 
-/** Names are not looked up more often than this, in milliseconds: nobody publishes addresses that live shorter. */
+/** The shortest time between look-ups of a name, in milliseconds. No operator publishes addresses that live shorter. */
 const leastPeriodMs = 10_000
-/** The first look-ups are spread over this long. */
+/** The first look-ups are spread over this time, in milliseconds. */
 const firstLookUpsMs = 1000
 const tickMs = 100
 
-/** Who became a target of a service because of what its names stand for, and who is one no longer. */
+/** The targets that joined or left a service because the addresses of its names changed. */
 export type MembersChange = {
   readonly service: string
   readonly joined: readonly string[]
   readonly left: readonly string[]
-  /** How many addresses were found beyond the most that are taken. */
+  /** How many addresses were found beyond the limit. */
   readonly leftOut: number
 }
 
-/** The addresses of a name can be looked up no longer, or can again. Until they can, those known last stay. */
+/** A name whose addresses can no longer be looked up, or can be again. Until they can, the last known addresses stay. */
 export type LookUpChange = {
   readonly service: string
   /** The name as configured, `host:port`. */
@@ -38,13 +38,13 @@ export type LookUpChange = {
   readonly failure: string | null
 }
 
-/** Follows the names of services that are covered and want all addresses of them. */
+/** Address tracking: looks up the names of owned services with `resolve: all`, and makes each address a target. */
 export type Members = {
   readonly changed: Signal<MembersChange>
   readonly lookUps: Signal<LookUpChange>
   start(): void
   stop(): void
-  /** Begins the look-ups that are due; returns when to look again, null when none is planned. */
+  /** Starts the look-ups that are due. Returns when to call again; null when none is planned. */
   lookUpDue(): number | null
 }
 
@@ -56,11 +56,11 @@ type Names = {
   readonly watchedService: WatchedService
   found: ReadonlyMap<string, Found>
   leftOut: number
-  /** A look-up is under way, or what it found is being checked. */
+  /** True while a look-up is under way, or while its new addresses are checked. */
   busy: boolean
 }
 
-/** `maxMembers` is how many addresses are taken of the names of one service. The resolver stays its owner's. */
+/** Creates the address tracking. The limit of addresses is for all names of one service together. The caller closes the resolver. */
 export function createMembers({
   monitor,
   registry,
@@ -85,7 +85,7 @@ export function createMembers({
   let timer: NodeJS.Timeout | undefined
   let running = false
 
-  /** Looks up the names of a service that is new or changed, soon. */
+  /** Plans an early look-up of the names of a service that is new or changed. */
   function follow(name: string): void {
     const watchedService = monitor.services.get(name)
     const known = ofService.get(name)
@@ -94,7 +94,7 @@ export function createMembers({
     const names = ofService.get(name) ?? createNames(slots.take(), watchedService)
     ofService.set(name, names)
     inSlot.set(names.slot, names)
-    // Else its end will find that the definition changed.
+    // The end of a look-up that is under way notices that the definition changed.
     if (!names.busy)
       agenda.put(names.slot, Math.min(agenda.dueAt(names.slot), clock.now() + phaseOf(name) * firstLookUpsMs))
   }
@@ -111,7 +111,7 @@ export function createMembers({
     const { service } = names.watchedService
     const before = names.found
     const isCovered = responsibility.covers(service.name)
-    // The replica that covers the service looks its names up for all; the next one goes on from the addresses that were found.
+    // The owner looks the names up for all replicas. The next owner continues with the addresses that were found.
     names.found = isCovered ? await resolve(names) : noneFound
     if (ofService.get(service.name) === names)
       names.watchedService.failingLookUps = isCovered ? failingIn(names.found) : null
@@ -135,7 +135,7 @@ export function createMembers({
     const startedAt = clock.now()
     const deadline = startedAt + policy.timeoutMs
     const look = async (target: Target): Promise<[string, Found]> => {
-      // Never what the look-up before this one found, which may still be believed.
+      // Do not take the result of the previous look-up, which the resolver may still cache.
       const resolution = await resolver.resolve(target.host, deadline, leastPeriodMs / 2)
       const known = found.get(target.name) ?? foundBefore(watchedService, target.name)
       return [target.name, nextFound(known, { startedAt, resolution }, policy, maxMembers)]
@@ -165,7 +165,7 @@ export function createMembers({
     }
   }
 
-  /** Spread by the services' names, so that all do not ask at once. */
+  /** Returns when the next look-up is due. The name of the service spreads look-ups, so that they do not all begin at once. */
   function beatAfter(instant: number, name: string, { intervalMs }: Policy): number {
     const epochMs = clock.toEpoch(instant)
     return instant + nextBeat(epochMs, phaseOf(name), Math.max(intervalMs ?? 0, leastPeriodMs)) - epochMs
@@ -214,25 +214,25 @@ export function createMembers({
     stop() {
       running = false
       clearTimeout(timer)
-      // A resolver that closes ends the look-ups under way, which says nothing of them.
+      // Closing the resolver aborts the look-ups under way, which says nothing about the names.
       for (const names of ofService.values()) forget(names)
     },
     lookUpDue,
   }
 }
 
-/** Whether names of a service are looked up here. Of a service that this version cannot read another replica does. */
+/** Returns whether this process looks up names of a service. Another replica does so for a service that this version cannot read. */
 function looksUp({ service }: WatchedService): boolean {
   return namesOf(service).length > 0 && service.policy.unread.length === 0
 }
 
-/** Returns what is known of a name that another replica looked up before. Addresses that answers left out are held anew. */
+/** Returns the state of a name that another replica looked up before. The hold of addresses that answers left out begins again. */
 function foundBefore(watchedService: WatchedService, name: string): Found {
   const ips = watchedService.addresses.get(name) ?? []
   return { ...nothingFound, ips, failingSince: failingSinceOf(watchedService, name) }
 }
 
-/** Returns since when look-ups of these names fail, of those whose do. */
+/** Returns the names whose look-ups fail, each with the instant since when; null if none fails. */
 function failingIn(found: ReadonlyMap<string, Found>): ReadonlyMap<string, number> {
   const failing = [...found].flatMap(([name, { failingSince }]): [string, number][] =>
     failingSince === null ? [] : [[name, failingSince]],

@@ -12,15 +12,15 @@ import {
   wordColumn,
 } from './columns.ts'
 
-/** What is remembered of the targets of a page, a column to each field. */
+/** The columns of a chunk of targets, one for each field. */
 export type MemoryPage = ReturnType<typeof createMemoryPage>
 
 const statuses = ['up', 'down', 'unknown'] as const satisfies Health['status'][]
-/** A number of SYNs that the kernel never sends again (tcp_syn_retries is at most 127). */
+/** Stands for an unknown number of SYN retransmits. The kernel never sends that many (tcp_syn_retries is at most 127). */
 const unseen = 255
 const verdicts = ['up', 'down'] as const
 
-/** Of rows that were never written: nothing is remembered of them. */
+/** Creates a chunk with empty rows. */
 export function createMemoryPage() {
   return {
     status: wordColumn(),
@@ -29,7 +29,7 @@ export function createMemoryPage() {
     streak: countColumn(),
     downReason: wordColumn(),
     since: nullableColumn(),
-    /** Where the last outcome confirmed the status, which is nearly always so while all is well; else `confirmedAt` tells what did. */
+    /** 1 if the last outcome confirmed the status, which is nearly always so while all is well. Otherwise `confirmedAt` has the instant. */
     isConfirmed: wordColumn(),
     confirmedAt: sparseColumn<number>(),
     checks: countColumn(),
@@ -41,26 +41,26 @@ export function createMemoryPage() {
     slowLookupAt: sparseColumn<number>(),
     retired: wordColumn(),
     dueAt: numberColumn(),
-    /** Of the last outcome; without a reason there is none. */
+    /** The reason of the last outcome; 0 if there is none. The columns below belong to that outcome. */
     reason: wordColumn(),
     answer: wordColumn(),
     startedAt: numberColumn(),
     endedAt: nullableColumn(),
     latencyMs: nullableColumn(),
-    /** SYNs sent again; `unseen` for null. */
+    /** The number of SYN retransmits; 255 for null. */
     resent: wordColumn(),
-    /** Where it is not the target's own: that of a name. */
+    /** The dialled address, if it is not the target's own, as with a name. */
     address: sparseColumn<string | null>(),
-    /** Where there is any of these, which is seldom while all is well. */
+    /** Present if one of the fields is not null, which is rare while all is well. */
     rest: sparseColumn<Pick<Outcome, 'icmp' | 'code' | 'note'>>(),
     lookupMs: sparseColumn<number>(),
     lookupFailedSince: sparseColumn<number>(),
-    /** What was last read or written, which is read several times while an outcome is taken in. */
+    /** The health that was last read or written, cached because applying an outcome reads it several times. */
     last: { row: -1, health: unchecked },
   }
 }
 
-/** `own` is the target's literal address, if it has one. */
+/** Returns the health of the target in a row. `own` is the target's literal address, if it has one. */
 export function readHealth(page: MemoryPage, row: number, own: string | null): Health {
   const { last } = page
   if (last.row === row) return last.health
@@ -78,12 +78,12 @@ export function readHealth(page: MemoryPage, row: number, own: string | null): H
   return last.health
 }
 
-/** What `readHealth` says of when the last outcome ended, for who wants nothing else. */
+/** Returns when the last outcome ended, without building the health; null if there is no outcome. */
 export function lastEndedAt(page: MemoryPage, row: number): number | null {
   return page.reason[row] === 0 ? null : (page.endedAt[row] as number)
 }
 
-/** The same of how long the check took that led to it. */
+/** Returns how long the last check took in milliseconds, without building the health; null if there is no outcome. */
 export function lastTookMs(page: MemoryPage, row: number): number | null {
   return page.reason[row] === 0 ? null : (page.endedAt[row] as number) - (page.startedAt[row] as number)
 }
@@ -110,6 +110,7 @@ function readOutcome(page: MemoryPage, row: number, own: string | null): Outcome
   }
 }
 
+/** Writes the health of the target in a row. `own` is the target's literal address, if it has one. */
 export function writeHealth(page: MemoryPage, row: number, health: Health, own: string | null): void {
   const { status, since, streak, confirmedAt, lastOutcome, downReason } = health
   page.status[row] = placeOf(statuses, status)

@@ -18,25 +18,26 @@ import { createSignal, type Signal } from './signal.ts'
 import type { Checker, ServiceMemory, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
 import { createWatchlist, type Watchlist } from './watchlist.ts'
 
-/** The health of every target. */
+/** The health of every target, and the checks that find it. */
 export type Monitor = Pick<Watchlist, 'targetAt' | 'memoryOf'> &
   Pick<GroupMembers, 'membersOf'> &
   Checks & {
     readonly services: ReadonlyMap<string, WatchedService>
-    /** An outcome that another replica found was taken in. */
+    /** Emits after an outcome of another replica was applied. */
     readonly adopted: Signal<Pick<Checked, 'watched' | 'outcome'>>
     readonly transitions: Signal<Transition>
-    /** Targets that are new or gone, or whose service's definition changed. */
+    /** Emits targets that are new or gone, and all targets of a service with a changed definition. */
     readonly watching: Signal<readonly WatchedTarget[]>
     /**
-     * Puts other addresses in force for the names of a service. New ones are checked first; then they become its targets with what was
-     * found, and those that are gone leave, all in one step. So neither makes the service read unknown.
+     * Applies new addresses to the names of a service. New ones are checked first. Then they become targets, together with their outcomes,
+     * and addresses that are gone leave in the same step. So neither change makes the service unknown.
      */
     readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted>
     /**
-     * Takes in what another replica remembers of a service and of some of its targets, by their names. What reads otherwise than it
-     * was announced is announced here, if the service is covered. `isWhole`: the other replicas remember no more of it, so none of them
-     * checked a target that is missing. Where nothing was known here before, such a target was added while they checked the others.
+     * Applies the state that another replica has of a service and of some of its targets, by name. If this replica owns the service, it emits
+     * a transition for each status that differs from the last emitted one. `isWhole` says that the other replicas have no more state of the
+     * service, so none of them checked a target that is missing. If this replica had no outcome of the service, it marks such a target as
+     * pending, because the target was added while they checked the others.
      */
     adopt(
       watchedService: WatchedService,
@@ -44,30 +45,30 @@ export type Monitor = Pick<Watchlist, 'targetAt' | 'memoryOf'> &
       targets: ReadonlyMap<string, TargetMemory>,
       options?: { isWhole: boolean },
     ): void
-    /** From now on this says who checks each service. */
+    /** Sets the function that returns which replica checks a service. */
     attribute(checkerOf: (service: string) => Checker | null): void
-    /** Announces what reads otherwise than it was announced last, if the service is covered. */
+    /** Emits a transition for each status of a service that differs from the last emitted one, if this replica owns the service. */
     review(watchedService: WatchedService): void
-    /** Returns how long the status of any service with a schedule is trusted at least without a check, in milliseconds; infinity without one. */
+    /** Returns the shortest time for which a scheduled service trusts its status without a check, in milliseconds; infinity if none is scheduled. */
     leastTrustMs(): number
-    /** Every target that has a schedule came to the end of at least one check. */
+    /** Returns whether every scheduled target has ended at least one check. */
     sweptOnce(): boolean
   }
 
 const defaultRules = createDialRules({})
 
-/** Watches what the registry holds, now and from now on. `maxInFlight` bounds the checks under way at once; the others wait, those asked for in front. */
+/** Creates a monitor of all services in the registry, now and later. `maxInFlight` bounds the checks under way at once. Checks for callers go first. */
 export function createMonitor(parts: {
   registry: Registry
   prober: Prober
   clock: Clock
   maxInFlight: number
-  /** What may be dialled now for services that are registered over HTTP. */
+  /** Returns the dial rules that apply now to services registered over HTTP. */
   dialRules?: () => DialRules
   responsibility?: Responsibility
-  /** When checks could confirm nothing, as it is known at any time. */
+  /** The pauses in which checks could confirm nothing, up to date at any time. */
   pauses?: Pauses
-  /** What loops over many services share the event loop by. */
+  /** Shares the event loop among loops over many services. */
   slices?: TimeSlices
 }): Monitor {
   const { registry, prober, clock, dialRules = () => defaultRules, responsibility = coverAll() } = parts
@@ -95,13 +96,13 @@ export function createMonitor(parts: {
     for (const watchedService of leaving) watchlist.dropService(watchedService)
   }
 
-  /** Says who is watched anew, otherwise or no longer; these are then gone for good. */
+  /** Emits the targets that are new, changed or gone, and then drops those that are gone. */
   function tell(changed: readonly WatchedTarget[]): void {
     if (changed.length > 0) watching.emit(changed)
     for (const watched of changed) if (watched.retired) watchlist.dropTarget(watched)
   }
 
-  /** Health outlives a change of definition for as long as the target stays the same. Returns the targets to follow. */
+  /** Applies the definition of a service. A target that stays the same keeps its health. Returns the targets that stayed, joined or left. */
   function define(service: Service): readonly WatchedTarget[] {
     const watchedService = services.get(service.name) ?? watchlist.addService(service)
     services.set(service.name, watchedService)
@@ -150,7 +151,7 @@ export function createMonitor(parts: {
     await Promise.all(joining.map(checks.check))
     watchedService.joining = []
     const isGone = services.get(watchedService.service.name) !== watchedService
-    // Checks end without an outcome when Porthole stops: what is known then is the last that is known.
+    // When Porthole stops, checks end without an outcome. Then keep the last known addresses.
     if (isGone || !covers(watchedService) || joining.some(({ health }) => health.lastOutcome === null)) {
       if (!isGone) dismiss(joining)
       return { joined: [], left: [] }
@@ -163,7 +164,7 @@ export function createMonitor(parts: {
     return { joined, left }
   }
 
-  /** What never joined its service was never told of. */
+  /** Drops targets that never joined their service. No event reported them, so no event reports their end. */
   function dismiss(unwanted: readonly WatchedTarget[]): void {
     retire(unwanted)
     for (const watched of unwanted) watchlist.dropTarget(watched)
@@ -173,7 +174,7 @@ export function createMonitor(parts: {
   follow({ put: [...registry.services.values()], removed: [], cause: '' })
 
   let sweeping: IterableIterator<WatchedService> | undefined
-  /** The first of those that were not swept when that was last looked at. */
+  /** The first service that had a target without a check when a probe last asked. */
   let unswept: WatchedService | undefined
 
   return {
@@ -205,7 +206,7 @@ export function createMonitor(parts: {
       return least
     },
     sweptOnce() {
-      // A probe asks again and again until it is so, so each service is looked at once: it goes on at the first that was not swept.
+      // Probes call this again and again until it is true. Continue at the first service that was not done, so that each one is visited once.
       sweeping ??= services.values()
       for (unswept ??= sweeping.next().value; unswept !== undefined; unswept = sweeping.next().value) {
         const { service, targets } = unswept
@@ -217,7 +218,7 @@ export function createMonitor(parts: {
   }
 }
 
-/** What still comes in for these targets is dropped from now on. */
+/** Marks targets as gone. Outcomes that still arrive for them are dropped. */
 function retire(targets: readonly WatchedTarget[]): void {
   for (const watched of targets) watched.retired = true
 }

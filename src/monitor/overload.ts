@@ -2,33 +2,33 @@ import type { Monitor } from './monitor.ts'
 import { createSignal, type Signal } from './signal.ts'
 import type { WatchedTarget } from './watch.ts'
 
-/** How late scheduled checks began in a while, where that has changed. */
+/** How late scheduled checks began in the last window. Emitted when an overload begins or ends, and every five minutes while it lasts. */
 export type OverloadNews = {
-  /** More is due than can be done: many checks begin late, and intervals stretch. */
+  /** True if more checks are due than can be done. Then many checks begin late, and intervals stretch. */
   readonly isOverloaded: boolean
   readonly checks: number
-  /** How many of them began late. */
+  /** How many of these checks began late. */
   readonly late: number
-  /** How late the latest of them began, in milliseconds. */
+  /** How late the latest of these checks began, in milliseconds. */
   readonly latestMs: number
 }
 
-/** Late is what begins after so much of its interval, but for what every check may have to wait; and whatever is a second late. */
+/** A check is late after half of its interval, but after 100 ms at the earliest and one second at the latest. Any check may have to wait 100 ms. */
 const lateAfter = 0.5
 const leastLateMs = 100
 const mostLateMs = 1000
-/** More than so much of all checks are many: those of targets that answer may all begin in time while the silent ones wait for theirs. */
+/** The share of late checks that makes an overload. Checks of targets that answer may all begin in time while those of unresponsive ones wait. */
 const manyOfAll = 0.1
-/** How long it is looked at before it is judged, and how often in a row it must look the same: a start is a burst. */
+/** The length of a window in milliseconds, and how many windows in a row must agree. One is not enough, because a start is a burst. */
 const windowMs = 10_000
 const windows = 2
-/** How often it is told while it lasts, in windows. */
+/** How often the news is repeated while an overload lasts, in windows. */
 const repeatAfter = 30
 
 /**
- * What this returns says whether more may be due than can be done, seen at once and true of a burst as well: whether the checks that wait
- * for their turn, and the beats skipped since it was asked last, are more than a tenth of the services. No check waits where all may be
- * under way together; then beats are skipped.
+ * Returns a function that tells at once whether more checks may be due than can be done, which is also true of a burst. The function adds the checks that
+ * wait and the scheduled checks that were skipped since its last call, and compares the sum with a tenth of the services. If all checks may
+ * be under way together, none waits, and checks are skipped instead.
  */
 export function watchBacklog({ services, stats }: Pick<Monitor, 'services' | 'stats'>): () => boolean {
   let skippedBefore = stats().skippedBeats
@@ -40,7 +40,7 @@ export function watchBacklog({ services, stats }: Pick<Monitor, 'services' | 'st
   }
 }
 
-/** Notices when more checks are due than this process or this machine can do, by how late they begin. */
+/** Detects that more checks are due than this process or this machine can do, by how late they begin. */
 export function watchOverload({
   monitor,
   clock,
@@ -84,7 +84,7 @@ export function watchOverload({
   return told
 }
 
-/** After how long a scheduled check of a target is late, in milliseconds. */
+/** Returns after how many milliseconds a scheduled check of a target is late. */
 function lateFrom({ watchedService }: WatchedTarget): number {
   const { intervalMs } = watchedService.service.policy
   return intervalMs === null ? mostLateMs : Math.min(mostLateMs, Math.max(leastLateMs, lateAfter * intervalMs))

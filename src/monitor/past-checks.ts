@@ -1,57 +1,57 @@
 import { type Outcome, Reason } from '../domain/outcome.ts'
 import { createColumns, rowOf, rowsPerPage } from './columns.ts'
 
-/** What is remembered of a check. */
+/** A past check of a target. */
 export type PastCheck = {
   /**
-   * When it ended: an instant of the clock in milliseconds, to a tenth of a second; less exactly, by 0.15 % of what lies between that and the
-   * newest, where there are gaps of more than 204 s.
+   * When the check ended: an instant of the clock in milliseconds, rounded down to a tenth of a second. Behind a gap of more than 204 s it is
+   * less exact, by 0.15 % of the time between this check and the newest.
    */
   readonly at: number
   readonly reason: Reason
-  /** To a quarter of a percent, and to a microsecond. */
+  /** Exact to a quarter of a percent, and to a microsecond. */
   readonly latencyMs: number | null
-  /** 14 stands for more, too. */
+  /** 14 stands for 14 or more. */
   readonly synRetransmits: number | null
 }
 
-/** The last checks of many targets, by their slots. */
+/** The check rings of many targets by slot. A ring holds the last checks of its target. */
 export type PastChecks = {
   clear(slot: number): void
-  /** Writes what a check found over the oldest, unless it is known, or older than the newest. */
+  /** Writes an outcome over the oldest check. Ignores an outcome that the ring has already, or that is older than the newest check. */
   write(slot: number, outcome: Outcome): void
-  /** The oldest first. */
+  /** Returns the checks, oldest first. */
   read(slot: number): PastCheck[]
 }
 
 const tenthMs = 100
-/** Of SYNs sent again there are 4 bits: the last number stands for what the prober cannot see. */
+/** The number of SYN retransmits has 4 bits. The highest number stands for a count that the prober cannot see. */
 const unseen = 15
-/** An outcome that comes back from the store may have another time, by what clocks were corrected and rounded since. */
+/** How far the time of one outcome may move when it comes back from the store, because clocks were corrected and times rounded. */
 const toleranceMs = 50
 
 function createPage(slots: number, perSlot: number) {
   return {
-    /** Packed: 12 bits for how long after the one before it ended, 12 for its latency, 4 each for SYNs sent again and the reason. */
+    /** Packed: 12 bits for the time since the previous check ended, 12 for the latency, 4 for SYN retransmits, 4 for the reason. */
     check: new Uint32Array(slots * perSlot),
-    /** When the newest ended, exactly. */
+    /** When the newest check ended, exactly. */
     endedAt: new Float64Array(slots).fill(Number.NEGATIVE_INFINITY),
     count: new Uint8Array(slots),
-    /** Where the next goes. */
+    /** The position at which the next check is written. */
     next: new Uint8Array(slots),
   }
 }
 
-/** What a slot takes: 4 bytes a check, and 10 for keeping count. */
+/** Returns the bytes that a slot takes: 4 for each check, and 10 more for its position, count and newest time. */
 export function slotBytes(perSlot: number): number {
   return Object.values(createPage(1, perSlot)).reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
 const greatest12Bits = 4095
 
-/** Gaps below this are kept as they are, in tenths of a second: up to 204 seconds. */
+/** Gaps below this many tenths of a second, which are 204 seconds, are stored exactly. */
 const exactTenths = 2048
-/** From there to the longest gap, 25 hours, which stands for whatever is longer, each step is 0.3 % more than the one before. */
+/** From there to the longest gap of 25 hours, each step is 0.3 % more than the previous one. Longer gaps are stored as 25 hours. */
 const gapSteps = (greatest12Bits - exactTenths) / Math.log(900_000 / exactTenths)
 
 function packGap(tenths: number): number {
@@ -63,7 +63,7 @@ function unpackGap(gap: number): number {
   return gap < exactTenths ? gap : Math.round(exactTenths * Math.exp((gap - exactTenths) / gapSteps))
 }
 
-/** From a microsecond to 300 seconds, which no check takes longer, each step is half a percent more than the one before. 0 is null, 1 less than that. */
+/** From 1 µs to 300 s, the longest check, each step is half a percent more than the previous one. Null is 0, and anything below 1 µs is 1. */
 const leastLatencyMs = 0.001
 const latencySteps = (greatest12Bits - 2) / Math.log(300_000 / leastLatencyMs)
 
@@ -78,15 +78,15 @@ function unpackLatency(packed: number): number | null {
   return Number((leastLatencyMs * Math.exp((packed - 2) / latencySteps)).toPrecision(5))
 }
 
-/** All of a packed check but the gap. */
+/** All bits of a packed check except the gap. */
 const foundBits = 0xf_ffff
 
-/** Between whole tenths, so that gaps add up to what lies between the first and the last. */
+/** Returns the tenth of a second in which an instant lies. Gaps count whole tenths, so that their sum is the time between the first and the last check. */
 function tenthOf(instant: number): number {
   return Math.floor(instant / tenthMs)
 }
 
-/** Keeps so many checks in a slot, at most 255. */
+/** Creates rings of `perSlot` checks each, at most 255. */
 export function createPastChecks(perSlot: number): PastChecks {
   const columns = createColumns(() => createPage(rowsPerPage, perSlot))
 

@@ -3,35 +3,35 @@ import { addPause, type Pause, type Pauses, pausedMs } from '../domain/pause.ts'
 import type { Prober } from '../prober/prober.ts'
 import { createSignal, type Signal } from './signal.ts'
 
-/** How often the event loop shows that it runs, in milliseconds. */
+/** How often a timer shows that the event loop runs, in milliseconds. */
 const tickMs = 250
-/** A loop that has not run for this long did not run, in milliseconds. It is longer than a busy machine keeps a process waiting. */
+/** A loop that shows no sign of life for this long was paused, in milliseconds. A busy machine does not keep a process waiting for so long. */
 export const leastPauseMs = 1000
 
-/** A time when the prober did not run while the rest of the process did. `isOver`: it runs again. */
+/** A pause of the prober while the rest of the process ran. `isOver` says that the prober runs again. */
 export type ProberPause = Pause & { readonly isOver: boolean }
 
-/** The one place that tells whether this process ran. All that measures how long something took asks here how much of that counts. */
+/** The only source of this process's pauses. Code that measures how long something took asks here how much of that time counts. */
 export type PauseWatch = {
-  /** The clock, which notices a pause before anything is decided by the time after it. */
+  /** The clock, which notices a pause before any code acts on the time after the pause. */
   readonly clock: SystemClock
-  /** The pauses so far. It is the same object at any time, and its lists grow. */
+  /** The pauses so far. The object stays the same, and its lists grow. */
   readonly pauses: Pauses
-  /** Emits every pause of the process soon after its end, in a turn of the event loop of its own. */
+  /** Emits every pause of the process soon after its end, in a separate turn of the event loop. */
   readonly paused: Signal<Pause>
-  /** Emits when the prober is found not to run while the process does, and again once it runs. */
+  /** Emits when the prober pauses while the process runs, and again when the prober runs. */
   readonly proberPaused: Signal<ProberPause>
-  /** Returns how long all pauses together were so far, in milliseconds. */
+  /** Returns the length of all pauses so far together, in milliseconds. */
   totalMs(): { readonly process: number; readonly prober: number }
-  /** Begins to watch the process, and the prober that it has. */
+  /** Starts to watch the process and its prober. */
   start(prober?: Pick<Prober, 'stalledSince'>): void
   stop(): void
 }
 
 /**
- * Watches whether the event loop runs. A timer reads the clock every 250 ms, and so does nearly all other work. Where neither did for a
- * second, the process was stopped, its machine was suspended, or one piece of work held up all others. A loop that is only busy
- * reads the clock all the time, also when its timers are late.
+ * Watches whether the event loop runs. A timer reads the clock every 250 ms, and nearly all other work reads it too. If nothing read it for
+ * one second, the process was stopped, its machine was suspended, or one piece of work blocked all others. A loop that is only busy reads the
+ * clock all the time, even when its timers are late.
  */
 export function watchPauses(clock: SystemClock): PauseWatch {
   const ofProcess: Pause[] = []
@@ -40,7 +40,7 @@ export function watchPauses(clock: SystemClock): PauseWatch {
   const proberPaused = createSignal<ProberPause>()
   let ranAt = Number.POSITIVE_INFINITY
   const totalMs = { process: 0, prober: 0 }
-  /** The pause of the prober that is not over yet. */
+  /** The pause of the prober that has not ended yet. */
   let proberPause: Pause | null = null
   let timer: NodeJS.Timeout | undefined
   let prober: Pick<Prober, 'stalledSince'> | undefined
@@ -56,7 +56,7 @@ export function watchPauses(clock: SystemClock): PauseWatch {
     addPause(ofProcess, pause)
     addPause(ofChecks, pause)
     totalMs.process += pause.to - pause.from
-    // Whoever asked for the time is in the middle of something.
+    // Emit later, because the code that read the clock is in the middle of its work.
     setImmediate(() => paused.emit(pause))
   }
 
@@ -64,7 +64,7 @@ export function watchPauses(clock: SystemClock): PauseWatch {
     const isNew = proberPause?.from !== from
     totalMs.prober += now - (proberPause?.from === from ? proberPause.to : from)
     proberPause = { from, to: now }
-    // It lasts until the next tick at least.
+    // The pause lasts at least until the next tick.
     addPause(ofChecks, { from, to: now + 2 * tickMs })
     if (isNew) proberPaused.emit({ ...proberPause, isOver: false })
   }
@@ -73,7 +73,7 @@ export function watchPauses(clock: SystemClock): PauseWatch {
     clock.noticeSuspension()
     const instant = now()
     const from = prober?.stalledSince?.() ?? null
-    // Right after a pause of the process its prober has not run either.
+    // Right after a pause of the process, its prober has not run either.
     if (from !== null && instant - from - pausedMs(ofProcess, from, instant) >= leastPauseMs) noteProber(from, instant)
     else if (proberPause !== null) {
       proberPaused.emit({ ...proberPause, isOver: true })

@@ -4,9 +4,10 @@ import type { Turns } from './turns.ts'
 import type { Check, WatchedService } from './watch.ts'
 
 /**
- * Checks what is older than `maxAgeMs` and waits for it, `waitMs` at most. A null age: on-demand services by their
- * own maxAge, others not at all. Returns null when nothing needs a check and that is seen at once; else resolves with whether anything was checked.
- * `slice` is the loop of a request that waits to the end: once it is abandoned no more checks are asked for.
+ * Request for recent outcomes: checks each target whose last outcome is older than `maxAgeMs`, and waits for the outcomes, at most `waitMs`.
+ * Without an age, on-demand services use their own `maxAge`, and other services are not checked. Returns null if it sees at once that nothing
+ * needs a check. Otherwise it resolves with whether anything was checked. `slice` is the loop of a request that waits to the end. Once that
+ * request is abandoned, no more checks are requested.
  */
 export type Refresh = (
   services: readonly WatchedService[],
@@ -15,10 +16,10 @@ export type Refresh = (
   slice?: TimeSlice,
 ) => Promise<boolean> | null
 
-/** To begin a check is as much work as to look at so many targets. */
+/** Starting a check takes as much work as visiting this many targets. */
 const checkWork = 20
 
-/** Returns what asks for checks in the turns of the event loop that `slices` gives. */
+/** Creates the function that requests checks, in the turns of the event loop that `slices` gives. */
 export function createRefresh({
   turns,
   clock,
@@ -38,7 +39,7 @@ export function createRefresh({
     for (const watchedService of services) {
       if (slice.mustYield()) await slice.yield()
       const { policy } = watchedService.service
-      // Quicker to see than the ages of all of them: on a schedule nothing is too old for who wants no age.
+      // Skip the service before visiting its targets. Without an age from the caller, no scheduled target is too old.
       if (maxAgeMs === null && policy.intervalMs !== null) continue
       for (const watched of watchedService.targets) {
         if (slice.mustYield()) await slice.yield()
@@ -52,7 +53,7 @@ export function createRefresh({
 
   return (services, maxAgeMs, waitMs, slice) => {
     const wait = createWait(waitMs !== 0)
-    // A request that does not wait to the end may be answered before all checks are asked for, and they are asked for all the same.
+    // A request with a limited wait may be answered before all checks are requested. Its slice is not used, so that the rest is requested anyway.
     const asking = askFor(services, maxAgeMs, wait, (waitMs === undefined ? slice : undefined) ?? slices.begin())
     if (wait.isComplete() && wait.isEmpty()) return null
     const ended = asking.then(() => wait.ended)
@@ -60,22 +61,22 @@ export function createRefresh({
   }
 }
 
-/** Waits for many checks at once, and leaves no more behind with each than a word: whoever asks may have gone long before they end. */
+/** A wait for many checks. Each check stores only one reference to it, because the caller may be gone long before the checks end. */
 type Wait = {
   add(check: Check): void
   isEmpty(): boolean
-  /** Whether no check comes any more. */
+  /** Returns whether all checks have been added. */
   isComplete(): boolean
-  /** No check comes any more: it ends with the last of them. */
+  /** Marks that all checks have been added. The wait ends with the last check. */
   endWithAll(): void
   readonly ended: Promise<void>
 }
 
-/** Who is not patient waits for none of them, and only asks for them. */
+/** Creates a wait. An impatient one counts the checks and waits for none. */
 function createWait(isPatient: boolean): Wait {
   const { promise, resolve } = Promise.withResolvers<void>()
   let added = 0
-  // One for whoever adds.
+  // One for the code that adds checks, so that the wait cannot end before all are added.
   let left = 1
   let isComplete = false
   const endOne = () => {
@@ -100,7 +101,7 @@ function createWait(isPatient: boolean): Wait {
   }
 }
 
-/** Waits for something, but no longer than that. */
+/** Waits for a promise, at most `ms` milliseconds. */
 async function atMost(ms: number, something: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const patience = new Promise((resolve) => {

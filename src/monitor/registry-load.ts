@@ -1,19 +1,19 @@
 /**
- * Whether this process has read the registry. Until then registered services may be missing, so a name or a list that is not there says
- * nothing about the registry.
+ * Whether this process has read the registry. Until then registered services may be missing, so a name or a list that is missing proves
+ * nothing.
  */
 export type RegistryLoad = {
   /** Returns why the registry was not read yet, as a clause; null once it was read. */
   pending(): string | null
-  /** Returns why the registration of a name cannot be read, as a clause; null where it can, or there is none. */
+  /** Returns why the registration of a name cannot be read, as a clause; null if it can be read, or if there is none. */
   whyUnreadable(name: string): string | null
-  /** Notes that the registry was read. It stays read for as long as the process runs, also when its store fails later. */
+  /** Marks the registry as read until the process ends. A store that fails later does not change that. */
   finish(): void
 }
 
 /**
- * Creates the state of a registry that is to be read; `why` returns what it waits for now, as a clause, and `whyUnreadable` why a
- * registration cannot be read.
+ * Creates the state of a registry that has not been read. `why` returns the reason for the wait, and `whyUnreadable` the reason why a
+ * registration cannot be read, each as a clause.
  */
 export function createRegistryLoad(
   why: () => string,
@@ -29,7 +29,7 @@ export function createRegistryLoad(
   }
 }
 
-/** A registry that has nothing to be read from, such as one of the configuration file alone. */
+/** The state of a registry that reads from no store, such as one of the configuration file alone. */
 export const nothingToLoad: RegistryLoad = {
   pending: () => null,
   whyUnreadable: () => null,

@@ -1,13 +1,13 @@
 import { createSignal, type Signal } from './signal.ts'
 
-/** Which services this process checks of its own accord, and tells changes of. Where replicas share the work, each does so for some. */
+/** Ownership: which services this process checks on its schedule and emits transitions for. Replicas divide the services among themselves. */
 export type Responsibility = {
   covers(service: string): boolean
-  /** Services that it covers from now on. That it does no longer is told to nobody: who is about to do something asks. */
+  /** Emits services that this process owns from now on. Losing a service emits nothing, because code asks before it acts. */
   readonly gained: Signal<readonly string[]>
 }
 
-/** That of a process which is alone. */
+/** Returns the ownership of a process without other replicas, which owns all services. */
 export function coverAll(): Responsibility {
   return { covers: () => true, gained: createSignal() }
 }

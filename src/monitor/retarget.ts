@@ -3,13 +3,13 @@ import { pendingSince } from '../domain/pending.ts'
 import type { WatchedService, WatchedTarget } from './watch.ts'
 import type { Watchlist } from './watchlist.ts'
 
-/** Who became a target of a service, and who is one no longer. */
+/** The targets that joined a service, and those that left it. */
 export type Retargeted = { readonly joined: readonly WatchedTarget[]; readonly left: readonly WatchedTarget[] }
 
 /**
- * Gives a service the targets that its definition and its addresses make. Those it had before keep what is remembered of
- * them; `newcomers` are watched already, and join if they are wanted. A target that nothing is known of is pending from `now` on if
- * another of the targets was checked.
+ * Sets the targets of a service to those that its definition and its addresses give. Targets that stay keep their state. `newcomers` are
+ * targets that exist already, and that join if they are wanted. A target without state is pending from `now` on, if another target of the
+ * service was checked.
  */
 export function retarget(
   watchedService: WatchedService,
@@ -36,7 +36,7 @@ export function retarget(
   return { joined, left }
 }
 
-/** Makes those of `joined` pending that were never checked, if another target of the service was. */
+/** Marks each target of `joined` that was never checked as pending, if another target of the service was checked. */
 export function markPending({ targets }: WatchedService, joined: readonly WatchedTarget[], now: number): void {
   const isNew = ({ lastEndedAt, health }: WatchedTarget) => lastEndedAt === null && health.since === null
   if (joined.length === 0 || targets.every(({ lastEndedAt }) => lastEndedAt === null)) return

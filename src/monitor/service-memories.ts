@@ -18,18 +18,18 @@ import {
 import type { Tally } from './tally.ts'
 import type { Checker, WatchedService, WatchedTarget } from './watch.ts'
 
-/** What is remembered of services, as columns where it is numbers. */
+/** The state of all services. Numbers are in columns. */
 export type ServiceMemories = {
-  /** Watches a service, as yet without its targets, in a slot that is no other's, and where nothing is remembered. */
+  /** Creates a service without targets, in a slot that is free and empty. */
   watch(service: Service, slot: number): WatchedService
-  /** Remembers nothing of it any more. */
+  /** Clears the state of a service. */
   forget(watchedService: WatchedService): void
 }
 
-/** One list for all services that have none, or of which nobody is joining. */
+/** One empty list for all services that have no targets, or none that are joining. */
 const nobody: readonly WatchedTarget[] = Object.freeze([])
 
-/** As a row of a new page reads. */
+/** The values of a row in a new chunk. */
 const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets' | 'checkedAt' | 'pauses'> = {
   addresses: noAddresses,
   failingLookUps: null,
@@ -52,7 +52,7 @@ function createPage() {
     revision: numberColumn(),
     readsAs: wordColumn(),
     readsUntil: numberColumn(),
-    /** Of these most services have none. */
+    /** Most services have none of the values below. */
     addresses: sparseColumn<Addresses>(),
     failingLookUps: sparseColumn<ReadonlyMap<string, number>>(),
     joining: sparseColumn<readonly WatchedTarget[]>(),
@@ -61,15 +61,15 @@ function createPage() {
   }
 }
 
-/** `goneSlot` is that of all services that are gone; `pauses` is when checks could confirm nothing. */
+/** Creates the columns. All services that are gone share `goneSlot`. `pauses` are the pauses in which checks could confirm nothing. */
 export function createServiceMemories(goneSlot: number, pauses: Pauses): ServiceMemories {
   const { pageOf } = createColumns(createPage)
 
-  /** In here, so that the way to its columns is no property of every service. */
+  /** Declared here, so that the reference to the columns is not a property of every service. */
   class ServiceInColumns implements WatchedService {
     slot: number
     service: Service
-    /** One alone needs no list. */
+    /** A single target is stored without a list. */
     private held: WatchedTarget | readonly WatchedTarget[] = nobody
 
     constructor(service: Service, slot: number) {
@@ -90,7 +90,7 @@ export function createServiceMemories(goneSlot: number, pauses: Pauses): Service
     }
 
     get checkedAt(): number | null {
-      // Asked of all services at once, so no list is made for one alone.
+      // Callers read this of all services at once, so create no list for a single target.
       if (!('length' in this.held)) return this.held.lastEndedAt
       let oldest = Number.POSITIVE_INFINITY
       let pending = 0
@@ -135,7 +135,7 @@ export function createServiceMemories(goneSlot: number, pauses: Pauses): Service
       return pageOf(this.slot).tally[rowOf(this.slot)] ?? null
     }
     set tally(tally: Tally | null) {
-      // Who still asks how one reads that is gone has its targets counted, but that is kept for nobody.
+      // A caller may still ask for the status of a service that is gone. Its targets are counted, but the counts are not cached.
       if (this.slot !== goneSlot) put(pageOf(this.slot).tally, rowOf(this.slot), tally ?? undefined)
     }
 
@@ -179,7 +179,7 @@ export function createServiceMemories(goneSlot: number, pauses: Pauses): Service
       return pageOf(this.slot).readsUntil[rowOf(this.slot)] as number
     }
     set readsUntil(instant: number) {
-      // Nor is this kept of one that is gone.
+      // The status of a service that is gone is not cached either.
       if (this.slot !== goneSlot) pageOf(this.slot).readsUntil[rowOf(this.slot)] = instant
     }
   }

@@ -20,7 +20,7 @@ import {
 
 const nothing: readonly Transition[] = []
 
-/** Takes an outcome into its target's health and counters. */
+/** Applies an outcome to the health and the counters of a target. */
 export function settle(watched: WatchedTarget, outcome: Outcome): void {
   const { service, pauses } = watched.watchedService
   replaceHealth(watched, nextHealth(watched.health, outcome, service.policy, pauses))
@@ -38,17 +38,17 @@ function addLookUp(watched: WatchedTarget, lookupMs: number, endedAt: number): v
   if (isSlowLookUp(lookupMs, watched.watchedService.service.policy)) watched.slowLookupAt = endedAt
 }
 
-/** Gives a target another health, and counts it by that among the targets of its service. */
+/** Replaces the health of a target, and updates the status counts of its service. */
 export function replaceHealth(watched: WatchedTarget, after: Health): void {
   const { watchedService, health: before } = watched
   watched.health = after
-  // Who is joining is none of its targets yet, and counted with them once it is.
+  // A target that is joining is not in the counts yet, so drop the counts instead of updating them.
   if (watchedService.joining.length > 0) watchedService.tally = null
   else if (watchedService.tally !== null)
     recount(watchedService.tally, before, after, watchedService.service.policy, watchedService.pauses)
 }
 
-/** Looks whether a target reads otherwise than last announced: after an outcome, or because it has gone stale. Returns the changes of status that came of it, the target's before the service's. */
+/** Compares the effective status of a target with the last emitted one. Returns the transitions that follow, the target's before the service's. */
 export function review(watched: WatchedTarget, now: number): readonly Transition[] {
   const { watchedService, target } = watched
   const { service } = watchedService
@@ -62,15 +62,15 @@ export function review(watched: WatchedTarget, now: number): readonly Transition
   return [transition, ...reviewService(watchedService, now)]
 }
 
-/** The reason of the last outcome, if it has to do with a status: a target that went stale has no outcome for its cause. */
+/** Returns the reason of the last outcome, if it explains a status. When a target went stale, no outcome is the cause. */
 function causeOf({ health: { lastOutcome } }: WatchedTarget, status: Status): Reason | null {
   if (lastOutcome === null) return null
   return status === 'unknown' && verdictOf(lastOutcome.reason) !== 'unknown' ? null : lastOutcome.reason
 }
 
 /**
- * Looks whether a service reads otherwise than last announced. While one of its targets waits to be checked after a pause of this
- * process, nothing is announced, because that would be two transitions of which neither happened to the service.
+ * Compares the status of a service with the last emitted one. While one of its targets waits for its check after a pause of this process, it
+ * returns no transition. Otherwise the pause would cause two transitions, and neither of them happened to the service.
  */
 export function reviewService(watchedService: WatchedService, now: number): readonly Transition[] {
   const to = serviceStatusAt(watchedService, now)
@@ -79,8 +79,8 @@ export function reviewService(watchedService: WatchedService, now: number): read
 }
 
 /**
- * Announces another status of a service. The cause it gives is that its registration expired, else the first target that is down, else
- * the first that counts and is not up.
+ * Records another status of a service, and returns the transition. Its cause is the expired registration, else the first target that is down,
+ * else the first target that counts and is not up.
  */
 function turnService(watchedService: WatchedService, to: Status, now: number): Transition {
   const { service, targets, announced: from } = watchedService
@@ -109,7 +109,7 @@ function turnService(watchedService: WatchedService, to: Status, now: number): T
   }
 }
 
-/** The last that is heard of a service: it is no longer registered, so from now on nothing is known of it. */
+/** Returns the last transition of a service that is no longer registered. Its status is unknown from then on. */
 export function farewell({ service, announced }: WatchedService, cause: string, at: number): Transition {
   return { service: service.name, target: null, from: announced, to: 'unknown', at, reason: null, message: cause }
 }

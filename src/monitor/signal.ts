@@ -1,7 +1,7 @@
-/** Something that happens and can be listened to. Listeners run in order of subscription, at once; nobody waits for what they start. */
+/** An event emitter. Listeners run synchronously in order of subscription. The emitter does not wait for work that they start. */
 export type Signal<Event> = {
   emit(event: Event): void
-  /** Returns the way to stop listening. */
+  /** Adds a listener. Returns a function that removes it. */
   subscribe(listener: (event: Event) => void): () => void
 }
 

@@ -1,7 +1,7 @@
-/** Small whole numbers, each for one thing at a time, so that what is kept of many things can be columns of numbers. */
+/** A pool of small whole numbers. Each number belongs to one thing at a time, so that the state of many things fits into columns. */
 export type Slots = {
   take(): number
-  /** The next that is taken may be this one. */
+  /** Returns a slot to the pool, which may give it out next. */
   giveBack(slot: number): void
 }
 

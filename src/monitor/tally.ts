@@ -5,26 +5,26 @@ import type { Policy } from '../domain/policy.ts'
 import { type Counts, noCounts } from '../domain/status.ts'
 
 /**
- * How many targets of a service read as what, kept from one outcome to the next: to count all of ten thousand whenever something comes
- * in of one would be all that there is time for.
+ * The status counts of a service: how many of its targets have each status. The counts are cached and updated with each outcome. Otherwise each
+ * outcome would count all targets, and a service with 10,000 targets would leave no time for other work.
  */
 export type Tally = {
   readonly counts: Counts
-  /** How many are not in the counts, because they were added and are not checked yet. */
+  /** How many targets are not in the counts, because they were added and are not checked yet. */
   pending: number
-  /** The instant at which each is counted as it reads. */
+  /** The instant at which the statuses are counted. */
   readonly at: number
-  /** Until when they all read the same, if nothing comes in. */
+  /** Until when no target changes its status, if no outcome comes in. */
   until: number
 }
 
 /**
- * So long a count holds at least, in milliseconds, though some of them have gone stale since. Where much more is due than can be done, or
- * nothing confirms anything, one goes stale after another: to count all for each would leave time for nothing else.
+ * The shortest time for which counts are cached, in milliseconds, even if a target goes stale in that time. Under overload, or while no check
+ * confirms anything, one target after another goes stale. Counting all targets for each of them would leave no time for other work.
  */
 const leastMs = 1000
 
-/** Counts all of them as they read now. */
+/** Counts all targets by their effective status at `now`. */
 export function countAll(
   targets: Iterable<{ readonly health: Health }>,
   policy: Policy,
@@ -36,17 +36,17 @@ export function countAll(
   return tally
 }
 
-/** Until when it holds where it is kept, if nothing comes in: until one of them goes stale, and for a second even then. */
+/** Returns until when cached counts are valid, if no outcome comes in: until a target goes stale, and for at least one second. */
 export function holdsUntil(tally: Tally): number {
   return Math.max(tally.until, tally.at + leastMs)
 }
 
-/** Whether it does. */
+/** Returns whether cached counts are valid at `now`. */
 export function holds(tally: Tally, now: number): boolean {
   return tally.at <= now && now < holdsUntil(tally)
 }
 
-/** Counts one of the targets by another health than before. */
+/** Updates the counts after the health of one target changed. */
 export function recount(tally: Tally, before: Health, after: Health, policy: Policy, pauses: Pauses = noPauses): void {
   add(tally, before, policy, pauses, -1)
   count(tally, after, policy, pauses)
@@ -55,7 +55,7 @@ export function recount(tally: Tally, before: Health, after: Health, policy: Pol
 function count(tally: Tally, health: Health, policy: Policy, pauses: Pauses): void {
   add(tally, health, policy, pauses, 1)
   const until = countsSameUntil(health, policy, tally.at, pauses)
-  // Once a target reads unknown because it is stale, or because its first check never came, time changes nothing more.
+  // Time changes nothing more for a target that is unknown because it is stale, or because its first check never came.
   if (until > tally.at) tally.until = Math.min(tally.until, until)
 }
 

@@ -6,19 +6,19 @@ import { createMemoryPage, lastEndedAt, lastTookMs, type MemoryPage, readHealth,
 import type { Check, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
 
 /**
- * What is remembered of targets, as columns: a hundred thousand healths and outcomes as objects would be ten million words for the
- * garbage collector to look at, and every outcome would put others in their place.
+ * The state of all targets, as columns. As objects, the healths and outcomes of 100,000 targets are ten million words for the garbage
+ * collector to visit. Every outcome would replace some of these objects.
  */
 export type TargetMemories = {
-  /** Watches a target that was never checked, in a slot that is no other's, and where nothing is remembered. */
+  /** Creates a target that was never checked, in a slot that is free and empty. */
   watch(target: Target, watchedService: WatchedService, slot: number): WatchedTarget
-  /** Remembers nothing of it any more. */
+  /** Clears the state of a target. */
   forget(watched: WatchedTarget): void
-  /** The columns that a slot is in. */
+  /** Returns the chunk that holds the columns of a slot. */
   pageOf(slot: number): MemoryPage
 }
 
-/** As a row of a new page reads. */
+/** The values of a row in a new chunk. */
 const nothing: TargetMemory & Pick<WatchedTarget, 'dueAt' | 'retired'> = {
   health: unchecked,
   announced: 'unknown',
@@ -36,7 +36,7 @@ const nothing: TargetMemory & Pick<WatchedTarget, 'dueAt' | 'retired'> = {
 export function createTargetMemories(): TargetMemories {
   const { pageOf } = createColumns(createMemoryPage)
 
-  /** In here, so that the way to its columns is no property of every target. */
+  /** Declared here, so that the reference to the columns is not a property of every target. */
   class TargetInColumns implements WatchedTarget {
     slot: number
     private kept: KeptTarget

@@ -1,10 +1,10 @@
-/** Texts of which equal ones are to be one. */
+/** A pool of strings, in which equal strings share one copy. */
 export type Texts = {
-  /** The text as it was given before, if that was not too long ago; else a copy of it, to be given from now on. */
+  /** Returns the string of the pool that equals `text`. If there is none, it adds a copy and returns that. */
   share(text: string): string
 }
 
-/** Remembers so many at most: whoever keeps more has its texts a few times over, and not once for every use. */
+/** Creates a pool of up to `most` strings. A full pool is emptied, so a string that is kept for long may have a few copies, but not one per use. */
 export function createTexts(most: number): Texts {
   const known = new Map<string, string>()
   return {
@@ -12,7 +12,7 @@ export function createTexts(most: number): Texts {
       const before = known.get(text)
       if (before !== undefined) return before
       if (known.size === most) known.clear()
-      // What was put together from parts would keep every part: a clone is of one piece.
+      // Copy the text, because a string that was concatenated keeps all its parts in memory. A clone has no parts.
       const copy = structuredClone(text)
       known.set(copy, copy)
       return copy

@@ -10,60 +10,60 @@ import { createLastKnown } from './last-known.ts'
 import type { Monitor } from './monitor.ts'
 import { createSignal, type Signal } from './signal.ts'
 
-/** Which transitions are wanted; whatever is left out does not matter. Instants of the clock, in milliseconds. */
+/** A query for transitions. A field that is left out excludes nothing. Times are instants of the clock, in milliseconds. */
 export type TransitionQuery = {
   readonly service?: string | undefined
-  /** Not before this instant. */
+  /** Excludes transitions before this instant. */
   readonly from?: number | undefined
-  /** Before this instant. */
+  /** Excludes transitions at this instant and after it. */
   readonly to?: number | undefined
-  /** Older than the transition of this id. */
+  /** Excludes the transition with this id, and newer ones. */
   readonly before?: number | undefined
   readonly limit?: number | undefined
 }
 
-/** What happened, kept for a while. */
+/** Log of transitions, bounded by age and by number. */
 export type TransitionLog = {
-  /** Every transition, once it is remembered. */
+  /** Emits every transition once it is in the log. */
   readonly logged: Signal<LoggedTransition>
-  /** Since when nothing is missing from the log: an instant of the clock. */
+  /** Returns the instant of the clock since which the log is complete. */
   completeSince(): number
-  /** The newest first. */
+  /** Returns the transitions that match, newest first. */
   find(query: TransitionQuery): LoggedTransition[]
-  /** The same for the loop of a request: where many transitions do not fit, it yields. */
+  /** Returns the same for the loop of a request, and yields whenever the slice of the request is used up. */
   findInSlices(query: TransitionQuery, slice: TimeSlice): Promise<LoggedTransition[]>
-  /** When Porthole was not running, the oldest first. */
+  /** Returns the gaps in which Porthole was not running, oldest first. */
   absences(): readonly Absence[]
-  /** Remembers that this process did not run for longer than its checks are trusted. */
+  /** Adds a gap: this process did not run for longer than its checks are trusted. */
   addAbsence(absence: Absence): void
-  /** What a service last was to an earlier process; undefined when nothing is known of that, or this one knows by now. */
+  /** Returns the last status of a service in the previous process; undefined if it is not known, or if this process has its own by now. */
   lastKnown(service: string): Status | undefined
-  /** What came after the transition of this id, the oldest first, as many as wanted; null when some of it is forgotten, or was never kept. */
+  /** Returns up to `limit` transitions after the one with this id, oldest first; null if some of them are forgotten or were never kept. */
   after(id: number, limit?: number): LoggedTransition[] | null
-  /** The id of the newest transition: whatever happens from now on comes after it. Before the first, an id that none has. */
+  /** Returns the id of the newest transition. All later ones have higher ids. Before the first transition, returns an id that none has. */
   lastId(): number
   /**
-   * Puts what an earlier process logged before what this one did. It is not told as news. From then on a service or target that
-   * this process finds to be what it was is no news either, and one that is not goes on from there. Returns the time from when
-   * the earlier process ended until this one began; null when there is none.
+   * Puts the log of the previous process before the entries of this one, and emits none of them. From then on a status that this process finds
+   * unchanged is no transition, and a changed one starts from the last known status. Returns the gap between the end of the previous process
+   * and the start of this one; null if there is none.
    */
   restore(earlier: EarlierLog): Absence | null
-  /** Puts what a store keeps in the place of what is remembered up to there, with its times corrected. It is not told as news. */
+  /** Replaces the entries up to the newest one of a store with those of the store, where times were corrected. Emits none of them. */
   redate(kept: SharedLog): void
-  /** Takes in transitions that all replicas number alike, each of which comes after those before it. */
+  /** Adds transitions that all replicas number alike, in the order of their ids. */
   add(transitions: readonly LoggedTransition[]): void
   /**
-   * Puts what all replicas know in the place of what is remembered here, which this one may have found while it was alone.
-   * What came after the transition of the id `newsAfter` is told as news.
+   * Replaces all entries with the log that all replicas share. Entries of a time when this replica was alone may go. Emits the transitions
+   * after the one with the id `newsAfter`.
    */
   replace(shared: SharedLog, newsAfter: number): void
-  /** Tells of services that an earlier process knew and this one does not watch. Nothing says when they went. */
+  /** Records the end of services that the previous process knew and this one does not have. The time of their end is not known. */
   endUnwatched(): void
 }
 
 const dayMs = 86_400_000
 
-/** Remembers a monitor's transitions from now on, the newest `maxCount` of the last `maxAgeMs`. */
+/** Creates a log that records a monitor's transitions from now on, and keeps the newest `maxCount` of the last `maxAgeMs`. */
 export function createTransitionLog({
   monitor,
   clock,
@@ -75,7 +75,7 @@ export function createTransitionLog({
   clock: Clock
   maxCount?: number
   maxAgeMs?: number
-  /** What it remembers of its own accord. */
+  /** The transitions that the log records by itself. */
   source?: Signal<Transition>
 }): TransitionLog {
   const logged = createSignal<LoggedTransition>()
@@ -85,17 +85,17 @@ export function createTransitionLog({
   const firstId = idAt(startedAt)
   let lastId = firstId
   let forgottenId = firstId
-  /** After this id and before the first of this process, an earlier one may have told what it could not keep. */
+  /** The last known id of the previous process. That process may have emitted later transitions that it could not keep. */
   let lastEarlierId = firstId
   let absences: readonly Absence[] = []
   const lastKnown = createLastKnown()
 
-  /** The first id of a millisecond; when more than a thousand things happen in one, ids run ahead of the time. */
+  /** Returns the first id of a millisecond. If more than 1,000 transitions happen in one, ids run ahead of the time. */
   function idAt(instant: number): number {
     return Math.floor(clock.toEpoch(instant)) * 1000
   }
 
-  /** The instant of an id. */
+  /** Returns the instant of an id. */
   function timeOf(id: number): number {
     return clock.fromEpoch(id / 1000)
   }
@@ -109,14 +109,14 @@ export function createTransitionLog({
 
   function enter(entry: LoggedTransition): void {
     kept.add(entry)
-    // Up to a tenth more is kept, so that the oldest is not forgotten with every one that comes.
+    // Keep up to a tenth more, so that not every new entry removes the oldest one.
     if (kept.end - kept.first >= maxCount + Math.ceil(maxCount / 10)) forgetBefore(kept.end - maxCount)
     logged.emit(entry)
   }
 
   function forgetBefore(place: number): void {
     if (place <= kept.first) return
-    // What a store kept of long ago may be older than what is complete.
+    // An entry from a store may be older than the time since which the log is complete.
     completeSince = Math.max(completeSince, kept.instantAt(place - 1))
     forgottenId = Math.max(forgottenId, kept.idAt(place - 1))
     kept.forgetBefore(place)
@@ -127,12 +127,12 @@ export function createTransitionLog({
     let place = kept.first
     while (place < kept.end && kept.instantAt(place) < oldest) place++
     forgetBefore(place)
-    // Where nobody looked is not known any more, so nothing is known of the time until then.
+    // Gaps that ended before the oldest entry are dropped. The log is then complete only since the end of the last of them.
     for (const { to } of absences) if (to < oldest) completeSince = Math.max(completeSince, to)
     absences = absences.filter(({ to }) => to >= oldest)
   }
 
-  /** The place of the oldest that came after an id. */
+  /** Returns the place of the oldest entry after an id. */
   function placeAfter(id: number): number {
     let place = kept.first
     let after = kept.end
@@ -144,7 +144,7 @@ export function createTransitionLog({
     return place
   }
 
-  /** The transitions that a query asks for, the newest first, and null for each other one that is looked at. */
+  /** Yields the transitions that match a query, newest first, and null for each other one that it visits. */
   function* look({
     service,
     from = Number.NEGATIVE_INFINITY,
@@ -157,7 +157,7 @@ export function createTransitionLog({
       if (left <= 0) break
       const at = kept.instantAt(place)
       const id = kept.idAt(place)
-      // Ids grow with time, though what a replica found while it was alone is told late.
+      // Ids grow with time, but a replica that was alone publishes its transitions late.
       if (at < from && timeOf(id) + 1 < from) break
       const isWanted = at >= from && at < to && id < before
       if (isWanted) left--
@@ -189,7 +189,7 @@ export function createTransitionLog({
           if (slice.mustYield()) await slice.yield()
           if (kept.generation !== generation) break
         }
-        // What was looked at may have been replaced meanwhile, which is rare: then all is looked at again.
+        // The entries may have been replaced since the search began, which is rare. Then search again.
         if (kept.generation === generation) return found
       }
     },
@@ -213,13 +213,13 @@ export function createTransitionLog({
       const own = kept.readFrom(kept.first)
       const all = continueLog(earlier, Math.max(lastEarlierId, idAt(endedAt)), own, lastKnown)
       kept.replaceAll(all)
-      // The next process is to know the ids that were told, so what was kept is told and not when this one began.
+      // The next process must know the ids that were emitted. So count the ids of kept entries, and not the start of this process.
       lastId = Math.max(own.length > 0 ? lastId : 0, lastEarlierId, all.at(-1)?.id ?? 0)
       completeSince = completeAfter.at
       forgottenId = completeAfter.id
       forgetBefore(kept.end - maxCount)
       const absence = endedAt < startedAt ? { from: endedAt, to: startedAt } : null
-      // This process may have paused since it began.
+      // This process may have paused since it started.
       absences = [...earlier.absences, ...(absence === null ? [] : [absence]), ...absences]
       return absence
     },

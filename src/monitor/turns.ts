@@ -5,27 +5,27 @@ import type { Prober } from '../prober/prober.ts'
 import { createQueue, type Queue } from '../queue.ts'
 import type { Check, WatchedTarget } from './watch.ts'
 
-/** Checks that wait until there is room for them, and are then carried out. */
+/** Check queue. Checks wait in it until there is room for them, and then run. */
 export type Turns = {
-  /** Wants a check of a target that has none, because of its beat at the instant `due`. */
+  /** Queues the scheduled check of a target that has no check. The check was due at the instant `due`. */
   begin(watched: WatchedTarget, due: number): void
-  /** Somebody asks for a check: one that has not begun goes before all that wait because of their beats. */
+  /** Requests a check for a caller. One that has not begun goes before all scheduled checks that wait. */
   ask(watched: WatchedTarget): Check
   stats(): { inFlight: number; waiting: number }
-  /** How much longer than its timeout a check has been under way that was looked at before, at an instant; 0 where it ended. */
+  /** Returns for how long the check that an earlier call began to watch has exceeded its timeout, in milliseconds; 0 if it has ended. */
   overdueMs(now: number): number
 }
 
 /**
- * How much of what may be under way is for beats of targets that let a check wait, behind which the others would wait; how much for checks
- * of them that somebody asks for; and how much for both together, so that neither waits until the others are through.
+ * The shares of `maxInFlight` that unresponsive targets may take. The first bounds their scheduled checks and, separately, their
+ * checks for callers, because other targets would wait behind them. The second bounds both together, so that neither kind blocks the other.
  */
 const silentShare = 0.5
 const silentShareInAll = 0.75
-/** Who lets a check wait for so much of its timeout, and then does not connect, lets the next wait as well. */
+/** A target is unresponsive if its last check took this share of the timeout and did not connect. The next check probably takes as long. */
 const silentAfter = 0.5
 
-/** `maxInFlight` bounds the checks under way at once. `take` is given what came of each whose target is still registered, before those who wait for it are called. */
+/** Creates the queue. `maxInFlight` bounds the checks under way at once. The outcome of a registered target is applied before the callers learn of it. */
 export function createTurns({
   prober,
   maxInFlight,
@@ -35,27 +35,27 @@ export function createTurns({
 }: {
   prober: Prober
   maxInFlight: number
-  /** What may be dialled now for services that are registered over HTTP. */
+  /** Returns the dial rules that apply now to services registered over HTTP. */
   dialRules: () => DialRules
   take: (check: Check, outcome: Outcome) => void
-  /** When checks could confirm nothing, as it is known at any time. */
+  /** The pauses in which checks could confirm nothing, up to date at any time. */
   pauses?: Pauses
 }): Turns {
   const asked = createQueue<Check>()
   const askedSilent = createQueue<Check>()
-  // A target that waits is not an object more: where much more is due than can be done, nearly all of them wait.
+  // A target that waits needs no further object, because under overload nearly all targets wait.
   const answering = createQueue<WatchedTarget>()
   const silent = createQueue<WatchedTarget>()
   const mostSilent = Math.max(1, Math.floor(maxInFlight * silentShare))
   const mostSilentInAll = Math.max(1, Math.floor(maxInFlight * silentShareInAll))
   let inFlight = 0
-  /** Of targets that let a check wait: those that somebody asked for, and those of their beats. */
+  /** The checks of unresponsive targets under way: those for callers, and scheduled ones. */
   const silentInFlight = { asked: 0, beats: 0 }
   let waiting = 0
   /** The check that began last. */
   let newest: Check | null = null
   let newestTimeoutMs = 0
-  /** One that was under way when it was first looked at. */
+  /** The check that is watched for its timeout, since the instant `at`. */
   let looked: { readonly check: Check; readonly at: number; readonly timeoutMs: number } | null = null
 
   function fill(): void {
@@ -78,10 +78,10 @@ export function createTurns({
     }
   }
 
-  /** Where the one waits whose beat came first of those that may begin; null when there is none. */
+  /** Returns the queue whose first check was due first, of those that may begin; null if none may. */
   function nextQueue(): Queue<WatchedTarget> | null {
     for (const queue of [answering, silent]) {
-      // Somebody asked for it since: this is its old place.
+      // A caller has requested the check since, so this is its old place.
       while (queue.peek()?.check !== 'waiting' && queue.shift() !== undefined);
     }
     const first = answering.peek()
@@ -105,14 +105,14 @@ export function createTurns({
     check.known = watched.lastEndedAt
     const { origin, policy, resolve } = watched.watchedService.service
     const { timeoutMs, close } = policy
-    // With `resolve: all` a name is a target only before its first address is known, and once its addresses were given up.
+    // With `resolve: all` a name is a target only until its first address is known, and again once its addresses were given up.
     const lookupHoldMs = resolve === 'all' ? 0 : policy.lookupHoldMs
     newest = check
     newestTimeoutMs = timeoutMs
     inFlight++
     const kind = check.due === null ? 'asked' : 'beats'
     if (isSilent) silentInFlight[kind]++
-    // Whoever waits for its turn waits for those under way to end.
+    // Checks that wait can begin only when those under way end.
     const urgent = check.due === null || waiting > 0
     const rules = origin === 'http' ? dialRules() : null
     const { target } = watched
@@ -129,7 +129,7 @@ export function createTurns({
     })
   }
 
-  /** Checks again what a pause of ours interrupted: its callers wait for that. It goes before all that wait because of their beats. */
+  /** Repeats a check that a pause of this process interrupted. Its callers go on waiting. The check goes before all scheduled checks that wait. */
   function repeat(check: Check): void {
     check.hasBegun = false
     if (looked?.check === check) looked = null
@@ -165,22 +165,22 @@ export function createTurns({
     stats: () => ({ inFlight, waiting }),
     overdueMs(now) {
       if (looked !== null && !isUnderWay(looked.check)) looked = null
-      // To look at one now and then is enough: a prober that is stuck ends none.
+      // Watching one check at a time is enough, because a stuck prober ends none.
       if (looked === null && newest !== null && isUnderWay(newest)) {
         looked = { check: newest, at: now, timeoutMs: newestTimeoutMs }
       }
       if (looked === null) return 0
-      // While this process did not run it could not see a check end.
+      // While this process did not run, it could not see a check end.
       const ranMs = now - looked.at - pausedMs(pauses.ofProcess, looked.at, now)
       return Math.max(0, ranMs - looked.timeoutMs)
     },
   }
 }
 
-/** Whether the last check of a target lasted long and came to nothing, whatever the reason: the next is likely to last as long. */
+/** Returns whether the last check of a target took long and did not connect, for any reason. The next check probably takes as long. */
 function isSilent(watched: WatchedTarget): boolean {
   const { lastTookMs } = watched
-  // Nearly always, and quicker to see than its health.
+  // Return early, because this is nearly always so and reading the health takes longer.
   if (lastTookMs === null || lastTookMs < silentAfter * watched.watchedService.service.policy.timeoutMs) return false
   return watched.health.lastOutcome?.reason !== 'connected'
 }

@@ -3,7 +3,7 @@ import type { UptimeEvidence } from '../domain/uptime.ts'
 import type { TransitionLog } from './transition-log.ts'
 import { isServiceExcused, standingOf, type WatchedService } from './watch.ts'
 
-/** What there is to judge a service by, in any window up to now. */
+/** Returns the evidence for the uptime of a service, in any window up to `now`. */
 export function uptimeEvidence(
   watched: WatchedService,
   log: TransitionLog,
@@ -12,15 +12,15 @@ export function uptimeEvidence(
   const service = watched.service.name
   const standing = standingOf(watched, now)
   const { since } = standing
-  // After a pause of this process, that is kept as an absence, the status from before it holds until a check says otherwise.
+  // A pause of this process is stored as a gap. The status from before the pause holds until a check changes it.
   const status = isServiceExcused(watched, now) ? watched.announced : standing.status
   const changes: { at: number; from: Status; to: Status }[] = log
     .find({ service })
     .filter(({ target }) => target === null)
     .reverse()
-  // A status that grew too old to be believed is only announced when the service is looked at next.
+  // A status that went stale is emitted only at the next look at the service, so add that change here.
   if (status !== watched.announced && since !== null) changes.push({ at: since, from: watched.announced, to: status })
-  // The log may have forgotten how it came to be what it was before Porthole was started.
+  // The log may have forgotten the transition to the status that the service had before Porthole was started.
   const was = log.lastKnown(service)
   if (changes.length === 0 && was !== undefined) changes.push({ at: Number.NEGATIVE_INFINITY, from: was, to: was })
   return { changes, absences: log.absences(), status, completeSince: log.completeSince() }

@@ -9,40 +9,40 @@ import type { Counts, Status } from '../domain/status.ts'
 import type { Target } from '../domain/target.ts'
 import { countAll, countsSameUntil, holds, holdsUntil, type Tally } from './tally.ts'
 
-/** A target of a service, with what is remembered of it. One object for as long as the service has the target. */
+/** A target of a service, with its state. There is one object for as long as the service has the target. */
 export type WatchedTarget = {
-  /** Its place in columns; no other target has it until this one is gone, and has been told of as gone. */
+  /** The slot of the target in columns. No other target gets it until this one is gone and its removal was emitted. */
   slot: number
   target: Target
   readonly watchedService: WatchedService
   health: Health
-  /** When its last outcome ended, as its health says; null while there is none. */
+  /** When the last outcome ended, as in the health; null if there is none. */
   readonly lastEndedAt: number | null
-  /** How long its last check took, in milliseconds; null while there is none. */
+  /** How long the last check took, in milliseconds; null if there is none. */
   readonly lastTookMs: number | null
-  /** The status last announced by a transition. */
+  /** The status of the last emitted transition. */
   announced: Status
-  /** The check under way, or asked for; or that its beat came, and waits for its turn. */
+  /** The check that is under way or that a caller requested; `waiting` for a scheduled check in the queue. */
   check: Check | 'waiting' | null
-  /** When the beat came that waits for its turn: an instant of the clock. */
+  /** When the scheduled check in the queue was due: an instant of the clock. */
   dueAt: number
-  /** The service has it no longer: what still comes in for it is dropped. */
+  /** True once the service no longer has the target. Outcomes that still arrive are dropped. */
   retired: boolean
   checks: number
-  /** Outcomes that said down. */
+  /** The number of outcomes with the verdict down. */
   failures: number
   /** The sum of all handshake times, in milliseconds. */
   connectMs: number
   synRetransmits: number
-  /** When a handshake last needed a second SYN; null when none ever did. An instant of the clock, in milliseconds. */
+  /** When a handshake last needed a second SYN; null if none ever did. An instant of the clock, in milliseconds. */
   lossAt: number | null
-  /** The sum of the times that checks waited for look-ups of its name, in milliseconds. */
+  /** The sum of the times for which checks waited for look-ups of the name, in milliseconds. */
   lookupTotalMs: number
-  /** When a look-up of its name last took more than half of the timeout; null when none did. An instant of the clock, in milliseconds. */
+  /** When a look-up of the name last took more than half of the timeout; null if none did. An instant of the clock, in milliseconds. */
   slowLookupAt: number | null
 }
 
-/** What is remembered of a target, apart from what it is. */
+/** The state of a target, without its definition. */
 export type TargetMemory = Pick<
   WatchedTarget,
   | 'health'
@@ -56,66 +56,66 @@ export type TargetMemory = Pick<
   | 'slowLookupAt'
 >
 
-/** What is remembered of a service, apart from what it is. */
+/** The state of a service, without its definition. */
 export type ServiceMemory = Pick<WatchedService, 'announced' | 'announcedAt' | 'addresses'>
 
-/** One check of a target, from when it begins or is asked for until its outcome counts. */
+/** A check of a target, from its start or request until its outcome is applied. */
 export type Check = {
   readonly watched: WatchedTarget
-  /** The instant of the beat that wants it; null once somebody asked for it. */
+  /** The instant at which the check was due by the schedule; null once a caller requested it. */
   due: number | null
   hasBegun: boolean
-  /** When the last outcome ended that was known when it began; null when there was none. */
+  /** When the last outcome before the start of the check ended; null if there was none. */
   known: number | null
-  /** Who waits for its end; null when nobody does. */
+  /** Called when the check ends; null if no caller waits. */
   callers: (() => void)[] | null
 }
 
-/** Who checks a service, where replicas share the work: its name, and whether it does so because it cannot reach the others. */
+/** The replica that checks a service: its name, and whether it is solo because it cannot reach the others. */
 export type Checker = { readonly replica: string; readonly solo: boolean }
 
-/** A registered service, with what is remembered of its targets. One object for as long as it is registered. */
+/** A registered service, with the state of its targets. There is one object for as long as it is registered. */
 export type WatchedService = {
-  /** Its place in columns; no other service has it until this one is gone, and has been told of as gone. */
+  /** The slot of the service in columns. No other service gets it until this one is gone and its removal was emitted. */
   slot: number
   service: Service
   targets: readonly WatchedTarget[]
   /**
-   * When the target checked longest ago was checked; null while one never was. An instant of the clock; infinity where there is none. A target
-   * that joined a checked service and is not checked yet is left out, unless there is no other.
+   * When the target with the oldest check was checked: an instant of the clock. Null while a target was never checked, infinity without
+   * targets. A target that joined a checked service and is not checked yet is left out, unless there is no other.
    */
   readonly checkedAt: number | null
-  /** What its names stand for; empty unless it wants all addresses of them. */
+  /** The addresses of its names; empty without `resolve: all`. */
   addresses: Addresses
   /**
-   * Since when look-ups of its names fail, of those whose do: instants of the clock by the name as configured. Null until this replica
-   * has looked them up itself since it covers the service.
+   * The names whose look-ups fail, as configured, each with the instant of the clock since when. Null until this replica owns the service and
+   * has looked up its names.
    */
   failingLookUps: ReadonlyMap<string, number> | null
-  /** Addresses that were found and are being checked for the first time: targets from then on. */
+  /** New addresses that are being checked for the first time, and become targets afterwards. */
   joining: readonly WatchedTarget[]
   announced: Status
   announcedAt: number | null
-  /** Taken out of service by its operator, whatever its targets say; they are checked all the same. */
+  /** True while an operator has drained the service. Its targets are checked all the same. */
   drained: boolean
-  /** Null where this process is alone, or nobody does. */
+  /** Null if this process has no other replicas, or if no replica checks the service. */
   checkedBy: Checker | null
-  /** Grows with everything that can change how the service reads, but for the passing of time. */
+  /** Grows with everything that can change the status of the service, except the passing of time. */
   revision: number
-  /** How the service reads until `readsUntil`, as it was found when somebody looked last. */
+  /** The cached status, as last computed. */
   readsAs: Status
-  /** An instant of the clock; 0 where nobody has looked since the revision grew. */
+  /** Until when the cached status is valid: an instant of the clock; 0 if the revision grew since the status was computed. */
   readsUntil: number
-  /** Null where its targets are to be counted anew, or are so few that they always are. */
+  /** The cached status counts. Null if the targets must be counted, or are too few to cache their counts. */
   tally: Tally | null
-  /** When checks could confirm nothing, which is the same for all services. */
+  /** The pauses in which checks could confirm nothing. All services share them. */
   readonly pauses: Pauses
 }
 
-/** To count fewer targets than this anew takes no longer than to keep count of them. */
+/** Services with fewer targets than this do not cache their status counts, because counting is as fast as updating a cache. */
 const fewestTallied = 4
 
-/** Returns the status of a target at an instant, and since when it has it. */
+/** Returns the effective status of a target at an instant, and since when it has that status. */
 export function targetStatusAt(
   { health, watchedService }: WatchedTarget,
   now: number,
@@ -123,39 +123,39 @@ export function targetStatusAt(
   return statusAt(health, watchedService.service.policy, now, watchedService.pauses)
 }
 
-/** Returns until when a target has the status that it has now, and counts as it does, if no outcome comes in; `now` once it is stale. */
+/** Returns until when a target keeps its status, and counts as it does now, if no outcome comes in; `now` once it is stale. */
 export function targetReadsSameUntil({ health, watchedService }: WatchedTarget, now: number): number {
   return countsSameUntil(health, watchedService.service.policy, now, watchedService.pauses)
 }
 
-/** Returns one sentence for people on why a target has the status that it has at an instant. */
+/** Returns one sentence for people that says why a target has its status at an instant. */
 export function explainTarget({ target, health, watchedService }: WatchedTarget, now: number): string {
   return explain(health, watchedService.service.policy, target, now, watchedService.pauses)
 }
 
-/** Tells whether a target does not count, because it was added and is not checked yet. */
+/** Returns whether a target does not count, because it was added and is not checked yet. */
 export function isTargetPending({ health, watchedService }: WatchedTarget, now: number): boolean {
   return isPending(health, watchedService.service.policy, now, watchedService.pauses)
 }
 
-/** Whether a target is reported as unknown only because this process did not run. */
+/** Returns whether a target is reported as unknown only because this process did not run. */
 export function isTargetExcused({ health, watchedService }: WatchedTarget, now: number): boolean {
   return isExcused(health, watchedService.service.policy, now, watchedService.pauses)
 }
 
-/** Whether the status of a service waits for a target that is reported as unknown only because this process did not run. */
+/** Returns whether the status of a service waits for a target that is reported as unknown only because this process did not run. */
 export function isServiceExcused(watched: WatchedService, now: number): boolean {
   const { pauses, targets, service } = watched
-  // An expired one is down, whatever its targets say.
+  // An expired service is down. The status of its targets does not matter.
   if (service.expiredTtlMs !== null) return false
   if (pauses.ofProcess.length === 0 || countsOf(watched, now).unknown === 0) return false
   return targets.some((target) => isTargetExcused(target, now))
 }
 
-/** How a service reads at an instant. */
+/** The status of a service at an instant, since when it has it, and the status counts of its targets. */
 export type ServiceStanding = { readonly status: Status; readonly since: number | null; readonly counts: Counts }
 
-/** The status of a service over its targets as they read now. */
+/** Returns the current status of a service, by the effective status of its targets at `now`. */
 export function standingOf(watched: WatchedService, now: number): ServiceStanding {
   const tally = tallyOf(watched, now)
   const counts = { ...tally.counts }
@@ -166,7 +166,7 @@ export function standingOf(watched: WatchedService, now: number): ServiceStandin
   return { status, since: Number.isFinite(latest) ? latest : null, counts }
 }
 
-/** The status alone, which is all that is to be known after most outcomes; and, of services that are up, to who asks for all of them. */
+/** Returns the status alone, from the cache if possible. Most outcomes need no more, and neither do requests for all services. */
 export function serviceStatusAt(watched: WatchedService, now: number): Status {
   if (now < watched.readsUntil) return watched.readsAs
   const tally = tallyOf(watched, now)
@@ -184,17 +184,17 @@ function statusBy({ counts, pending }: Tally, watched: WatchedService, now: numb
   return counted === 'down' && mayHaveMore(watched, now) ? 'unknown' : counted
 }
 
-/** How many of its targets read as what. Not to be kept: the numbers change with what comes in. */
+/** Returns how many targets have each status. Callers must not store the object, because later outcomes change its numbers. */
 export function countsOf(watched: WatchedService, now: number): Readonly<Counts> {
   return tallyOf(watched, now).counts
 }
 
-/** Returns how many of its targets do not count, because they were added and are not checked yet. */
+/** Returns how many targets do not count, because they were added and are not checked yet. */
 export function pendingOf(watched: WatchedService, now: number): number {
   return tallyOf(watched, now).pending
 }
 
-/** Has a service be counted anew when it is asked for next: for who is not told again of what a count that is kept leaves out. */
+/** Drops the cached counts and status. Callers use this when a target goes stale or a pause extends its trust, because neither emits an event. */
 export function forgetCounts(watched: WatchedService): void {
   watched.tally = null
   watched.readsUntil = 0
@@ -208,7 +208,7 @@ function tallyOf(watched: WatchedService, now: number): Tally {
   return anew
 }
 
-/** Whether a quorum that those found so far cannot meet may still be met: a name that is not resolved yet may stand for any number. */
+/** Returns whether a quorum that the known targets miss may still be met. A name that is not resolved yet may have any number of addresses. */
 function mayHaveMore({ service, targets }: WatchedService, now: number): boolean {
   if (service.resolve === 'first' || service.quorum === 'all') return false
   return targets.some((watched) => watched.target.address === null && targetStatusAt(watched, now).status !== 'down')

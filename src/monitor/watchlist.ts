@@ -8,26 +8,26 @@ import { createSlots } from './slots.ts'
 import { createTargetMemories } from './target-memories.ts'
 import type { WatchedService, WatchedTarget } from './watch.ts'
 
-/** Gives what is watched its place in columns. */
+/** State store, which gives each service and each target a slot in columns. */
 export type Watchlist = {
-  /** What is watched in a slot. */
+  /** Returns the target in a slot. */
   targetAt(slot: number): WatchedTarget | undefined
-  /** The columns that the target in a slot is remembered in. */
+  /** Returns the chunk of columns that holds the target in a slot. */
   memoryOf(slot: number): MemoryPage
-  /** Starts watching a service, as yet without its targets. */
+  /** Adds a service without targets. */
   addService(service: Service): WatchedService
-  /** Starts watching a target; it becomes one of its service's only when that is said. */
+  /** Adds a target. The caller then makes it one of the targets of its service. */
   addTarget(target: Target, watchedService: WatchedService): WatchedTarget
-  /** Once everybody has been told that a service is gone. From then on it reads as one that was never announced. */
+  /** Drops a service whose removal was emitted. From then on its state is that of a service without transitions. */
   dropService(watchedService: WatchedService): void
-  /** Once everybody has been told that a target is gone. From then on it reads as one that was never checked. */
+  /** Drops a target whose removal was emitted. From then on its state is that of a target that was never checked. */
   dropTarget(watched: WatchedTarget): void
 }
 
-/** `pauses` is when checks could confirm nothing. */
+/** Creates the store. `pauses` are the pauses in which checks could confirm nothing. */
 export function createWatchlist(pauses: Pauses = noPauses): Watchlist {
   const [serviceSlots, targetSlots] = [createSlots(), createSlots()]
-  /** Where those are that are gone: nothing is written there from then on, but that they are. */
+  /** The slots of all services and targets that are gone. Only the mark of a gone target is written there. */
   const [goneService, goneTarget] = [serviceSlots.take(), targetSlots.take()]
   const [services, targets] = [createServiceMemories(goneService, pauses), createTargetMemories()]
   targets.pageOf(goneTarget).retired[rowOf(goneTarget)] = 1
