@@ -128,6 +128,16 @@ test("the table of settings has every key of the file, and each one's default", 
   )
 })
 
+test('every example of docs/configuration.md is a configuration without problems', () => {
+  const page = pages.find(({ path }) => path === 'docs/configuration.md')
+  const examples = blocksOf(page?.text ?? '').filter(({ language }) => language === 'yaml')
+  assert.ok(examples.length >= Object.keys(FileSettings.shape).length)
+  for (const { text, line } of examples) {
+    const read = parseConfig({ file: { name: 'porthole.yaml', text }, targets: [], env: {} })
+    assert.deepEqual([line, read.ok ? [] : read.problems], [line, []])
+  }
+})
+
 test('the table of registrations has the keys that they have beside those of the file', () => {
   const rows = tableOf('| registration key | default | range | meaning |')
   const { ttl, expireAfter, ...ofFile } = RegistrationSettings.shape
