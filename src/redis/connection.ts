@@ -3,25 +3,27 @@ import { type Obstacle, readFile } from '../read-file.ts'
 import { explainFailure, mayBeDone } from './failure.ts'
 import type { Script } from './script.ts'
 
-/** Where Redis is, and how to log in. */
+/** The address of Redis and the credentials. */
 export type RedisSettings = {
   /** `redis://` or `rediss://`, with user and password if it has them. */
   readonly url: string
-  /** The file that holds the password; read at every connection, so that it can be changed. */
+  /** The file that holds the password. Porthole reads it for every connection, so that an operator can change the password. */
   readonly passwordFile: string | null
 }
 
-/** What Redis answers (RESP2). */
+/** A reply of Redis (RESP2). */
 export type Reply = string | number | null | readonly Reply[]
 
-/** An answer, or as a sentence why there is none. Where that is uncertain, what was asked may have been done all the same. */
+/** The reply of Redis, or a sentence that says why there is none. `isUncertain`: Redis may have run the command all the same. */
 export type Answer =
   | { readonly ok: true; readonly value: Reply }
   | { readonly ok: false; readonly failure: string; readonly isUncertain: boolean }
 
-/** One connection to Redis, which does not come back once it is lost. */
+/** One connection to Redis. A lost connection does not come back. */
 export type Connection = {
-  /** Sends a command. Without an answer within the deadline, or `deadlineMs`, it fails; after two in a row the connection is lost. */
+  /**
+   * Sends a command. Fails if no answer comes within `deadlineMs`, one second by default. After two such failures in a row the connection is lost.
+   */
   send(command: readonly string[], deadlineMs?: number): Promise<Answer>
   run(
     script: Script,
@@ -36,21 +38,22 @@ export type Connection = {
 
 /** How long Redis may take for an answer, in milliseconds. */
 const answerMs = 1000
-/** How long the file with the password may take to be read, in milliseconds. */
+/** How long reading the password file may take, in milliseconds. */
 const passwordMs = 5000
 const mostPasswordBytes = 65_536
 
-/** Where Redis is, without the password. */
+/** Returns the place of Redis for messages, without the password. */
 export function placeOf({ url }: RedisSettings): string {
   const { host } = new URL(url)
   return `Redis at ${host}`
 }
 
 /**
- * Connects. A node of a Redis Cluster that does not have the keys says who does, and is believed once: `key` is one of them.
+ * Connects to Redis. Returns a sentence if that fails. `key` is one of Porthole's keys. If a node of a Redis Cluster does not have that key, its
+ * `MOVED` error names the node that has it. Porthole follows one such redirection.
  *
- * The client's own timeout ends with the writing of a command, so each call has a deadline of its own; its reconnecting is left
- * out, since after a loss everything has to be read anew anyway.
+ * The timeout of the client library stops once a command is written, so each call has its own deadline. The library does not reconnect, because
+ * Porthole has to read everything again after a lost connection anyway.
  */
 export async function connectRedis(settings: RedisSettings, key: string): Promise<Connection | string> {
   const first = await open(settings, new URL(settings.url))
@@ -65,7 +68,7 @@ export async function connectRedis(settings: RedisSettings, key: string): Promis
   first.close()
   const [, host = '', port = ''] = moved
   const there = new URL(settings.url)
-  // A node that does not know its own name means the one that was asked.
+  // An empty host in `MOVED` means the node that was asked.
   if (host !== '') there.hostname = host.includes(':') ? `[${host}]` : host
   there.port = port
   return open({ ...settings, url: there.href }, there)
@@ -78,7 +81,7 @@ async function open(settings: RedisSettings, url: URL): Promise<Connection | str
     return `the password of ${place} cannot be read from replicas.passwordFile: ${password.failure}`
   const { username, password: written } = url
   const address = new URL(url)
-  // The client takes user and password from the address alone where one of them is there.
+  // If the address has a user or a password, the client library ignores its options for both.
   address.username = ''
   address.password = ''
   const secret = password ?? decodeURIComponent(written)
@@ -117,7 +120,7 @@ async function open(settings: RedisSettings, url: URL): Promise<Connection | str
     }
     const failure = explainFailure(place, answer.error)
     if (answer.isOverdue && ++missed >= 2) lose(failure)
-    // What Redis itself says is its last word, but for a script that it broke off.
+    // An error that Redis returns is certain, except if it interrupted a script that had made changes.
     return { ok: false, failure, isUncertain: !(answer.error instanceof ErrorReply) || mayBeDone(answer.error) }
   }
 
@@ -127,7 +130,7 @@ async function open(settings: RedisSettings, url: URL): Promise<Connection | str
     async run({ text, sha1 }, keys, input, deadlineMs) {
       const rest = [`${keys.length}`, ...keys, ...input.map(String)]
       const answer = await send(['EVALSHA', sha1, ...rest], deadlineMs)
-      // It is not there yet, or was thrown out: Redis remembers what it is sent whole.
+      // Redis does not know the script yet, or dropped it. `EVAL` sends the whole text, and Redis caches it.
       if (answer.ok || !answer.failure.includes('NOSCRIPT')) return answer
       return send(['EVAL', text, ...rest], deadlineMs)
     },
@@ -135,7 +138,7 @@ async function open(settings: RedisSettings, url: URL): Promise<Connection | str
   }
 }
 
-/** Reads the password in a file, without the space around it. A failure is a clause that names the file. */
+/** Reads the password from a file and trims white space around it. A failure is a clause that names the file. */
 async function readPassword(file: string): Promise<string | { readonly failure: string }> {
   const read = await readFile(file, { deadlineMs: passwordMs }, async ({ pieces }) => {
     const decoder = new TextDecoder()
@@ -150,7 +153,7 @@ function explainObstacle(obstacle: Obstacle, file: string): string {
   switch (obstacle.kind) {
     case 'error':
       return obstacle.code === 'EFBIG'
-        ? `${file} has more than ${mostPasswordBytes} bytes: name the file that holds the password alone`
+        ? `${file} has more than ${mostPasswordBytes} bytes: name a file that holds only the password`
         : `${obstacle.code}: ${file}`
     case 'other':
       return `${file} is ${obstacle.what}: put a regular file in its place, or a symbolic link to one`
@@ -163,12 +166,12 @@ type Settled<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly error: Error; readonly isOverdue: boolean }
 
-/** What came of a promise, in time. Who answers late answers nobody. */
+/** Waits for a promise for at most `ms` milliseconds. A later result is ignored. */
 async function within<Value>(ms: number, promise: Promise<Value>): Promise<Settled<Value>> {
   const { promise: overdue, resolve } = Promise.withResolvers<Settled<Value>>()
   const error = new Error(`it has not answered for ${ms / 1000} s`)
   const overdueNow = () => resolve({ ok: false, error, isOverdue: true })
-  // An event loop that was held up runs its timers before it reads what has come meanwhile: the answer may be there.
+  // After a blocked event loop, timers run before input is read. `setImmediate` lets an answer count that has already arrived.
   const timer = setTimeout(() => setImmediate(overdueNow), ms)
   const settled = promise.then(
     (value): Settled<Value> => ({ ok: true, value }),

@@ -1,33 +1,33 @@
-/** What helps where Redis refuses a command, by the code that its error begins with (redis.io/docs/latest/develop/reference/protocol-spec). */
+/** The remedy for each error code of Redis, which is the first word of the error (redis.io/docs/latest/develop/reference/protocol-spec). */
 const remedies: Readonly<Record<string, string>> = {
   READONLY:
-    'it is a replica of another Redis and takes no changes: name the primary in replicas.redis, or promote this one',
-  // What a client hears that waits while its primary becomes a replica.
+    'it is a replica of another Redis and accepts no changes: name the primary in replicas.redis, or promote this one',
+  // Redis sends this to a client that waits in a blocking command while its primary becomes a replica.
   UNBLOCKED: 'it became a replica of another Redis: name the primary in replicas.redis, or promote this one',
   MASTERDOWN: 'it is a replica that has lost its primary: name the primary in replicas.redis, or promote this one',
   NOREPLICAS: 'too few of its replicas are connected: mend those, or lower min-replicas-to-write',
-  OOM: 'its memory is full: raise maxmemory, or remove what others keep in it',
+  OOM: 'its memory is full: raise maxmemory, or remove data of other programs',
   MISCONF:
-    'it cannot save to its disk and takes no changes: its log tells why, such as a full disk or a dir that it may not write',
-  NOPERM: 'the user that Porthole logs in as lacks a right: give it that with ACL SETUSER',
-  NOAUTH: 'it does not let Porthole in: see replicas.redis and replicas.passwordFile',
-  WRONGPASS: 'it does not let Porthole in: see replicas.redis and replicas.passwordFile',
-  LOADING: 'it reads its data from the disk, and answers once that is done',
-  CLUSTERDOWN: 'a part of the cluster is missing: CLUSTER INFO tells which',
-  BUSY: 'a script of another client holds it up: SCRIPT KILL ends that',
+    'it cannot save to its disk and accepts no changes: its log says why, such as a full disk or a read-only directory',
+  NOPERM: "Porthole's user lacks a permission: grant it with ACL SETUSER",
+  NOAUTH: 'it rejects the login: check replicas.redis and replicas.passwordFile',
+  WRONGPASS: 'it rejects the login: check replicas.redis and replicas.passwordFile',
+  LOADING: 'it is loading its data from the disk, and answers when that is done',
+  CLUSTERDOWN: 'a part of the cluster is missing: see CLUSTER INFO',
+  BUSY: 'a script of another client blocks it: SCRIPT KILL ends the script',
 }
 
-/** How Redis 7.0 says inside a script that the user lacks a right; later versions say `NOPERM`. */
+/** How Redis 7.0 reports a missing permission inside a script. Later versions report `NOPERM`. */
 const ofRights = /^ERR The user executing the script can't /
 
-/** What Redis appends to an error inside a script: the digest of the script, and the line. */
+/** The suffix that Redis appends to an error inside a script: the digest of the script, and the line. */
 const inScript = /[,.]? script: [0-9a-f]+, on @user_script:\d+\.?$/
 
-/** Returns why a request to Redis failed, as a sentence for people: in Redis's own words, with a remedy where its error has one. */
+/** Returns why a request to Redis failed, as a sentence for people: the words of Redis, and the remedy if there is one for its error code. */
 export function explainFailure(place: string, error: Error): string {
   const { code } = error as NodeJS.ErrnoException
   if (code === 'ECONNREFUSED')
-    return `nothing listens where ${place.replace('Redis at', 'Redis should be,')}: see whether it runs`
+    return `nothing listens on ${place.replace('Redis at ', '')}: check that Redis runs there`
   const message = error.message.replace(/\s+/g, ' ').replace(inScript, '')
   const word = ofRights.test(message) ? 'NOPERM' : (/^[A-Z]+/.exec(message)?.[0] ?? '')
   const remedy = remedies[word]
@@ -35,8 +35,8 @@ export function explainFailure(place: string, error: Error): string {
 }
 
 /**
- * Whether Redis may have done a part of what it refused: an error inside a script leaves the changes before it. Redis looks for memory,
- * disk and role before the first change, for the rights of the user at each command.
+ * Returns whether Redis may have made some changes of a failed script, because an error inside a script does not undo the changes before it. Redis
+ * checks memory, disk and role before the first change, and the permissions of the user at each command.
  */
 export function mayBeDone(error: Error): boolean {
   return inScript.test(error.message.trim()) && !/^(READONLY|OOM|MISCONF|NOREPLICAS|MASTERDOWN) /.test(error.message)

@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto'
 
-/** A Lua script, which Redis runs whole or not at all, and nothing else meanwhile. */
+/** A Lua script. Redis runs no other command while a script runs. An error inside a script does not undo the changes before it. */
 export type Script = { readonly text: string; readonly sha1: string }
 
-/** What every script may use. Numbers stay below 2^53, where Lua's are exact; `%.0f` writes them without an exponent. */
+/** The functions that all scripts share. Numbers stay below 2^53, where numbers of Lua are exact. `%.0f` writes them without an exponent. */
 const prelude = `
--- The time of day on Redis's clock, in microseconds.
+-- Returns the time of day on the clock of Redis, in microseconds.
 local function micros()
   local time = redis.call('TIME')
   return time[1] * 1000000 + time[2]
@@ -15,30 +15,32 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
--- A number of 0 or more that is written as text and exact; nil for whatever else somebody wrote.
+-- Parses a number of at least 0 that Lua holds exactly. Returns nil for any other value.
 local function number(text)
   if type(text) ~= 'string' or not (string.find(text, '^%d+$') or string.find(text, '^%d+%.%d+$')) then return nil end
   local value = tonumber(text)
   return value < 9e15 and value or nil
 end
 
--- No clock is wrong by more than ten years: nothing could follow a number that is much larger. In microseconds.
+-- How far a stored number may be ahead of the clock, in microseconds. No clock is wrong by more than ten years. A much larger number would leave no
+-- room for the numbers after it.
 local mostAhead = 3650 * 86400 * 1000000
 local isInMicros = { transition = true, after_id = true, forgotten = true }
 
--- A single number; 0 while there is none, or none that can be read. What goes on from it is then as large as the clock says.
+-- Returns a single number; 0 if it is absent or invalid. The number that follows is then taken from the clock.
 local function meta(key, field)
   local value = number(redis.call('HGET', key, field)) or 0
   return value * (isInMicros[field] and 1 or 1000) <= micros() + mostAhead and value or 0
 end
 
--- Whether a key is of this kind, or not there.
+-- Returns whether a key has this type or does not exist.
 local function is(key, kind)
   local found = redis.call('TYPE', key).ok
   return found == kind or found == 'none'
 end
 
--- Names the first key that is of another kind. A script asks before its first change, because one that breaks off leaves what it did.
+-- Returns an error for the first key that has another type. A script calls this before its first change, because an error after that would leave the
+-- change in place.
 local function wrong(kind, ...)
   for _, key in ipairs({ ... }) do
     if not is(key, kind) then
@@ -47,41 +49,42 @@ local function wrong(kind, ...)
   end
 end
 
--- A transition as a table; nil where a text is none, or is kept by another number than its own.
+-- Parses a transition. Returns nil if the text is not a transition, or if its score is not its id.
 local function decode(json, score)
   local isRead, one = pcall(cjson.decode, json)
   if not isRead or type(one) ~= 'table' or type(one.id) ~= 'number' or type(one.at) ~= 'number' then return nil end
   if not score or tonumber(score) == one.id then return one end
 end
 
--- The first that uses a namespace dates it: before that nothing is known. In milliseconds.
+-- Records when the namespace is used for the first time, in milliseconds. Porthole knows nothing about the time before that.
 local function begin(key, now)
   if redis.call('HSETNX', key, 'created', whole(now)) == 1 then
     redis.call('HSET', key, 'after_id', whole(math.floor(now) * 1000), 'after_at', string.format('%.17g', now))
   end
 end
 
--- The number of the next entry of the stream: larger than all before it, also than those of a store that was lost.
+-- Returns the number of the next entry of the stream. It is larger than all numbers before it, even those of a store that was lost, because it is
+-- never below the time in milliseconds.
 local function nextEntry(key)
   return math.max(meta(key, 'head') + 1, math.floor(micros() / 1000))
 end
 
--- The number after the last entry of a stream to which something else added one with a larger number. Redis takes no smaller one, also after
--- that entry was removed; so what the stream remembers of it is set back first, as far as the entries allow.
+-- Returns the number of the next entry after another program added an entry with a larger number. Redis rejects smaller numbers, even after that
+-- entry was removed. So this sets the last id of the stream back first, as far as the entries allow.
 local function afterForeign(stream, key)
   local top = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
   local last = top and tonumber(string.match(top[1], '^%d+')) or 0
   if last * 1000 > micros() + mostAhead then
-    error({ err = 'ERR ' .. stream .. ' has the entry ' .. top[1] .. ', after which no other fits: remove it with XDEL' })
+    error({ err = 'ERR ' .. stream .. ' has the entry ' .. top[1] .. ', and its number is too large for a next one: remove it with XDEL' })
   end
   redis.call('XSETID', stream, whole(math.max(last, meta(key, 'head'))) .. '-18446744073709551615')
   return math.max(last, meta(key, 'head')) + 1
 end
 
--- Adds an entry to the stream. It names the one before it, so that a reader sees when one is missing.
+-- Adds an entry to the stream. The entry names the one before it, so that a reader notices when one is missing.
 local function pushAs(number, stream, key, kind, ...)
   local before = whole(meta(key, 'head'))
-  -- Numbers are about milliseconds: who is further behind than a minute reads everything anew.
+  -- Numbers are close to milliseconds. A reader that is more than one minute behind has to read everything again.
   local keepFrom = whole(number - 60000)
   local added = redis.pcall('XADD', stream, 'MINID', '~', keepFrom, whole(number) .. '-0', 'kind', kind, 'before', before, ...)
   if type(added) == 'table' then
@@ -97,7 +100,7 @@ local function push(stream, key, kind, ...)
 end
 `
 
-/** A script out of its own text, and of what others share with it. */
+/** Returns a script that consists of the shared functions and these parts. */
 export function script(...parts: readonly string[]): Script {
   const text = [prelude, ...parts].join('\n')
   return { text, sha1: hash('sha1', text) }

@@ -5,19 +5,25 @@ import type { Leases } from './leases.ts'
 import { shardOf } from './shards.ts'
 
 /**
- * How a replica stands to the others: `joining` until it knows what they know, then `linked`; `solo` while it has been without the store for
- * too long, or never had it.
+ * The state of a replica among the others. `joining`: it has not read the shared state yet. `linked`: it shares the work. `solo`: for 4 seconds (30
+ * while it joins other replicas) it could not work with the store.
  */
 export type Mode = 'joining' | 'linked' | 'solo'
 
-/** Which services this replica checks of its own accord: all while it is solo, none before it has joined, else those it holds the lease of. */
+/**
+ * Shard ownership: decides which services this replica checks on schedule. A solo replica checks all services, and one that is joining checks none. A
+ * linked replica checks a service if it has read its shared health and holds the lease of its shard.
+ */
 export type Assignment = Responsibility & {
   mode(): Mode
   enter(mode: Mode): void
-  /** What others remember of the service is known here, so that whoever checks it goes on from there. */
+  /**
+   * Records whether this replica has read the shared health of a service. Only then may it check the service, so that its checks continue from that
+   * health.
+   */
   setRead(service: string, isRead: boolean): void
   isRead(service: string): boolean
-  /** From now on these leases decide. */
+  /** Uses these leases from now on. */
   follow(leases: Pick<Leases, 'holds'>): void
 }
 

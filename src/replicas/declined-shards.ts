@@ -2,14 +2,14 @@ import type { Service } from '../domain/service.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { shardOf } from './shards.ts'
 
-/** The shards that a replica leaves to others, because they have a service that its version of Porthole cannot check. */
+/** The shards that this replica leaves to others, because they have a service that its version of Porthole cannot check. */
 export type DeclinedShards = {
-  /** The shards in order, each once. */
+  /** Returns the shards in ascending order, each once. */
   list(): readonly number[]
   close(): void
 }
 
-/** Follows the registry; `onChange` is called when the list may be another. */
+/** Follows the registry. Calls `onChange` when the list may have changed. */
 export function followDeclinedShards(registry: Registry, onChange: () => void): DeclinedShards {
   const unread = new Set<string>()
 

@@ -1,23 +1,26 @@
 import type { Answer, Reply } from '../redis/connection.ts'
 
-/** One entry of the stream: its number, and what it says by name. */
+/** One entry of the stream: its number, and its fields by name. */
 export type FeedEntry = { readonly number: number; readonly fields: ReadonlyMap<string, string> }
 
-/** Everything that changes, in the order in which it counts. */
+/** The reader of the stream, which holds all changes in the order in which the store accepted them. */
 export type Feed = {
-  /** Reads from now on, and calls `onEntry` with each entry, until something is missing or nothing comes back: then it resolves with why. */
+  /**
+   * Reads from now on, and calls `onEntry` with each entry. Resolves with the reason once an entry is missing, Redis does not answer, or the feed is
+   * closed.
+   */
   read(onEntry: (entry: FeedEntry) => void): Promise<string>
-  /** The newest entry that is known. */
+  /** Returns the number of the last entry that was read. */
   position(): number
   close(): void
 }
 
-/** How long Redis waits for something to say, in milliseconds; then it says nothing, which shows that it lives. */
+/** How long Redis waits for a new entry, in milliseconds. Then it sends an empty reply, which shows that it is alive. */
 const blockMs = 1000
-/** How many entries come at once. Each may tell of hundreds of services, and all of them have to come before the deadline. */
+/** How many entries one reply has at most. Each may carry hundreds of services, and all of them have to arrive before the deadline. */
 const portion = 20
 
-/** Reads a stream by a connection of its own, since waiting for entries holds it up. `position` is where to begin: after that entry. */
+/** Creates a reader that starts after the entry `from`. The connection must be its own, because waiting for entries blocks the connection. */
 export function createFeed(
   send: (command: readonly string[], deadlineMs: number) => Promise<Answer>,
   stream: string,
@@ -34,14 +37,14 @@ export function createFeed(
         if (isClosed) break
         if (!answer.ok) return answer.failure
         for (const entry of entriesOf(answer.value)) {
-          // Readers that are much too slow miss what the stream has no room for.
+          // The store removes old entries, so a reader that is more than one minute behind misses some.
           if (Number(entry.fields.get('before')) !== position && position !== 0)
-            return 'some of what other replicas said was missed'
+            return 'this replica missed changes of other replicas'
           position = entry.number
           onEntry(entry)
         }
       }
-      return 'it is closed'
+      return 'the feed is closed'
     },
     position: () => position,
     close() {
@@ -50,7 +53,7 @@ export function createFeed(
   }
 }
 
-/** The number of the one entry that `XREVRANGE stream + - COUNT 1` or `XRANGE stream - + COUNT 1` answers with; 0 where there is none. */
+/** Returns the number of the entry in a reply to `XREVRANGE stream + - COUNT 1` or `XRANGE stream - + COUNT 1`; 0 if the stream is empty. */
 export function firstOf(reply: Reply): number {
   const [newest] = (reply ?? []) as [[string, Reply]?]
   return newest === undefined ? 0 : numberOf(newest[0])

@@ -9,31 +9,31 @@ import type { Link } from './link.ts'
 import { mostPacked, packText, unpackText } from './packed-file.ts'
 import { offerFile, readOfferedFile, type SharedFile } from './shared-file.ts'
 
-/** Which file counts, as the store says. */
+/** The configuration file that counts, as the store reports it with each renewal. */
 export type NewestFile = {
-  /** Of the file that was loaded last, of those that live replicas have; empty while none has. */
+  /** The digest of the file that was loaded last, of those that live replicas have; empty if there is none. */
   readonly digest: string
-  /** The store has what this replica's own file defines, in each form that a live replica needs. */
+  /** Whether the store has the definitions of this replica's own file, in each form that a live replica needs. */
   readonly hasOwn: boolean
-  /** A live replica reads what a file defines as text alone. */
+  /** Whether a live replica reads definitions only as uncompressed text. */
   readonly needsText: boolean
 }
 
-/** Tells whether Redis refused a command because its key holds a value of another type, as something else wrote it. */
+/** Returns whether Redis rejected a command because another program stored a value of another type under its key. */
 const isOfOtherKind = (failure: string) => failure.includes('WRONGTYPE')
 
-/** How long until a file that cannot be read is read again, in milliseconds. */
+/** How long until a replica tries again to read a file that it could not read, in milliseconds. */
 const retryMs = 10_000
 
-/** What the configuration files of all replicas define: the one loaded last counts, for as long as a live replica has it. */
+/** The shared configuration: that of the file loaded last, for as long as a live replica has this file. */
 export type FileOffers = {
-  /** This replica's own was loaded now. Resolves once it is in force, or another that counts instead. */
+  /** Offers this replica's own file, which was loaded now. Resolves once this file, or another one that counts instead, is in force. */
   offer(file: SharedFile): Promise<void>
-  /** What goes along with each renewal. */
+  /** Returns the part of each renewal that concerns this replica's own file. `loadedAt` is in milliseconds since the epoch. */
   own(): { readonly digest: string; readonly loadedAt: number }
-  /** Has put in force what counts. Resolves once that is known here. */
+  /** Reads the file that counts and starts to apply it. Resolves once the file is read, before it is in force. */
   follow(newest: NewestFile): Promise<void>
-  /** Puts this replica's own in force, as it is alone. */
+  /** Applies this replica's own file, because the replica is alone. */
   goSolo(): void
 }
 
@@ -56,23 +56,23 @@ export function createFileOffers({
   handoverMs: number
   /** The services in force. */
   known: ReadonlyMap<string, Service>
-  /** Puts what a file defines in force, instead of what it was given before. */
+  /** Applies the definitions of a file instead of those of the file before. */
   apply: (file: SharedFile) => Promise<void>
-  /** Another file counts now: this replica's own, or another's. */
+  /** Called when another file counts: this replica's own one, or that of another replica. */
   onChange: (isOwn: boolean) => void
-  /** The file that counts, as the store said last, is in force here, or cannot be read here. Called after every such answer. */
+  /** Called after each answer of the store, once the file that counts is in force here or has proved unreadable. */
   onSettled: () => void
   onProblem: (problem: string) => void
-  /** Another replica's file has a setting that this version does not know. */
+  /** Called for a setting in another replica's file that this version does not know. */
   onForeign: (word: ForeignWord) => void
-  /** Is told of files that cannot be read. */
+  /** Receives the files that cannot be read. */
   unreadable?: UnreadableEntries
 }): FileOffers {
   let own: { readonly file: SharedFile; readonly digest: string; readonly loadedAt: number } | null = null
   let inForce = ''
-  /** What counts, as it was heard last. */
+  /** The digest of the file that counts, as the store last reported it. */
   let heard = ''
-  /** One that this replica cannot read, and when it tried last: somebody may mend it. */
+  /** The last file that this replica could not read, and when it tried. The replica tries again, because an operator may repair the entry. */
   let unread = { digest: '', at: 0 }
   let following: Promise<void> | null = null
   let applying: Promise<void> = Promise.resolve()
@@ -84,12 +84,12 @@ export function createFileOffers({
     applying = apply(file)
   }
 
-  /** Reads what another replica offers; null where it is not there, or nothing came back. */
+  /** Reads the definitions that another replica offers. Returns null if the store does not have them or does not answer. */
   async function read(digest: string): Promise<Stored<string> | null> {
     const length = await link.send(['HSTRLEN', keys.packed, digest])
     if (!length.ok) return isOfOtherKind(length.failure) ? { ok: false, failure: length.failure } : null
     if (Number(length.value) > mostPacked) return { ok: false, failure: `it has more than ${mostPacked} characters` }
-    // An older version offers the text alone.
+    // A replica of an older version stores only the text.
     const isText = length.value === 0
     const answer = await link.bulk.send(['HGET', isText ? keys.files : keys.packed, digest])
     if (!answer.ok) return isOfOtherKind(answer.failure) ? { ok: false, failure: answer.failure } : null
@@ -111,7 +111,7 @@ export function createFileOffers({
     if (isKnownAsUnread && clock.now() - unread.at < retryMs) return
     if (digest === own?.digest) return put(own.file, digest)
     const text = await read(digest)
-    // The replica that loaded it has not told yet, or nothing came back: the next renewal asks again.
+    // The replica that loaded the file has not stored it yet, or Redis did not answer. The next renewal tries again.
     if (text === null || isOutdated()) return
     const file = text.ok ? await readOfferedFile(text.value, handoverMs, known, onForeign) : text.failure
     if (isOutdated()) return
@@ -119,9 +119,7 @@ export function createFileOffers({
     if (typeof file !== 'string') return put(file, digest)
     unread = { digest, at: clock.now() }
     if (isKnownAsUnread) return
-    onProblem(
-      `what another replica's configuration defines cannot be read here, so this one's own stays in force: ${file}`,
-    )
+    onProblem(`this replica cannot read another replica's configuration, and keeps the one in force: ${file}`)
   }
 
   const isSettled = () => heard !== '' && (heard === inForce || heard === unread.digest)
@@ -129,7 +127,7 @@ export function createFileOffers({
   async function settle(): Promise<void> {
     const before = applying
     await before
-    // While a newer file is applied, that one reports.
+    // While a newer file is being applied, the call for that file reports.
     if (isSettled() && applying === before) onSettled()
   }
 
@@ -152,7 +150,7 @@ export function createFileOffers({
       return following
     },
     goSolo() {
-      // Nor does what is being read of another's count any more.
+      // A file of another replica that is still being read is discarded too.
       heard = ''
       if (own !== null && own.digest !== inForce) put(own.file, own.digest)
     },

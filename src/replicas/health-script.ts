@@ -1,19 +1,22 @@
 import { script } from '../redis/script.ts'
 import { transitionLog } from '../store/redis-scripts.ts'
 
-/** How long what is remembered of a service is kept after the last that was heard of it, in milliseconds. */
+/** How long Redis keeps the health of a service after its last update, in milliseconds. */
 const keepMs = 7 * 86_400_000
 
 /**
- * Takes what was found of several services. KEYS meta stream leases transitions last, and for each update the key of its service's health. ARGV
- * replica, most transitions, and for each update: service, shard, token ('0' where it was only asked for); the number of records, and of each
- * its field, the version it goes on from, and what is remembered as JSON; the number of fields to forget, and these; the number of transitions,
- * and of each the service if it is its own, the new status, and all but its id as JSON.
+ * Stores the health updates of several services. KEYS: meta, stream, leases, transitions, last, and for each update the health key of its service.
+ * ARGV: replica, the most transitions to keep, and for each update:
+ * - service, shard, fencing token ('0' for a check on demand)
+ * - the number of records, and for each its field, the version that it continues from, and the health as JSON
+ * - the number of fields to delete, and these fields
+ * - the number of transitions, and for each the service if it is of the service itself (else ''), the new status, and the JSON without its id
  *
- * Of a service that is gone the last transition is to unknown: that is taken once, however many tell of it.
+ * The script accepts an update as a whole or not at all. A rejected update is of a replica that no longer holds the lease, or comes after another
+ * outcome of the same target. Returns the version that accepted records have now, and for each update 1 (accepted), 0 (conflict) or -1 (fenced,
+ * because the token is old).
  *
- * An update counts whole or not at all: not when another holds the lease by now, and not when somebody else's outcome of the same target
- * came before. Returns the version that what counts has now, and for each update 1, 0 (overtaken) or -1 (an old token).
+ * The last transition of a service that was removed is to unknown. Several replicas may report it, and the script accepts it only once.
  */
 export const publishScript = script(
   transitionLog,
@@ -24,7 +27,7 @@ if problem then return problem end
 local replica, most = ARGV[1], tonumber(ARGV[2])
 local entry = nextEntry(key)
 local version = whole(entry)
--- No version is further ahead than an hour of entries: a health key may hold anything.
+-- A valid version is at most one hour of entries ahead. Other programs may write anything to a health key.
 local latest = entry + 3600000
 local results, records, told = { version }, {}, {}
 local at, index = 3, 5
@@ -41,7 +44,7 @@ local function isOld(shard, token)
   return not lease or string.match(lease, '^%d+') ~= token
 end
 
--- Whether a field has this version; '0' where there is none that can be read.
+-- Returns whether a field has this version. '0' stands for a field without a version that can be read.
 local function goesOn(value, base)
   if not value then return base == '0' end
   if base ~= '0' then return string.sub(value, 1, #base + 1) == base .. ' ' end
@@ -58,7 +61,7 @@ while at <= #ARGV do
   for _ = 1, tonumber((take(1))) do
     local field, base, memory = take(3)
     local current = redis.pcall('HGET', health, field)
-    -- A key of another kind stays as it is: what was found is told all the same, and not kept.
+    -- A key of another type is left unchanged. The stream still gets the update, but the key does not.
     if type(current) == 'table' then
       isKept = false
     elseif verdict == 1 and not goesOn(current, base) then
@@ -73,7 +76,7 @@ while at <= #ARGV do
   for _ = 1, tonumber((take(1))) do changes[#changes + 1] = { take(3) } end
   results[#results + 1] = verdict
   if verdict == 1 then
-    -- One by one: there may be more than Lua takes as arguments.
+    -- One call for each field, because there may be more fields than Lua takes as arguments.
     for _, field in ipairs(gone) do redis.pcall('HDEL', health, field) end
     if isKept then
       for _, field in ipairs(fields) do redis.call('HSET', health, unpack(field)) end
@@ -104,8 +107,8 @@ return results`,
 )
 
 /**
- * What is remembered of services. KEYS meta, and the keys of their health. Returns the newest entry, and for each a flat list of fields and
- * values, or the kind of a key that is no hash.
+ * Reads the health of services. KEYS: meta, and the health keys. Returns the newest entry, and for each key a flat list of fields and values, or the
+ * type of a key that is not a hash.
  */
 export const readHealthScript = script(`
 local found = { whole(meta(KEYS[1], 'head')) }
@@ -115,9 +118,9 @@ end
 return found`)
 
 /**
- * The first replica after a store was lost, or never was, tells what it remembers of what happened. KEYS meta. ARGV replica, and the id and
- * time after which it misses nothing. Returns 1 for the one that does, also when it comes back to it; 2 while another does; 0 when
- * that is done. One that has not come to its end within half a minute has died.
+ * Decides which replica backfills a store that is new or lost its data: the first one that asks. KEYS: meta. ARGV: replica, and the id and time after
+ * which its transition log is complete. Returns 1 for that replica, also when it asks again; 2 while another replica backfills the store; 0 once that
+ * is done. A replica that has not finished after 30 seconds counts as dead.
  */
 export const seedScript = script(`
 local key, replica = KEYS[1], ARGV[1]
@@ -126,7 +129,7 @@ local seeded = redis.call('HGET', key, 'seeded')
 if seeded then
   local by, at = string.match(seeded, '^(%S+) (%d+)$')
   at = number(at)
-  -- Also where something else wrote it: then nobody knows that the store was lost.
+  -- A value of another program also counts as done, because it hides whether the store lost its data.
   if not at then return 0 end
   if by ~= replica and now - at < 30000 then return 2 end
 end
@@ -134,10 +137,10 @@ redis.call('HSET', key, 'seeded', replica .. ' ' .. whole(now), 'after_id', ARGV
 redis.call('HSETNX', key, 'created', ARGV[3])
 return 1`)
 
-/** All is told that the first replica remembers: everybody reads the log of transitions anew. KEYS meta stream. */
+/** Ends the backfill: all replicas read the transition log again. KEYS: meta, stream. */
 export const seededScript = script(`
 redis.call('HSET', KEYS[1], 'seeded', 'done')
 return push(KEYS[2], KEYS[1], 'log')`)
 
-/** Forgets what is remembered of a service. KEYS the key of its health. */
+/** Deletes the health of a service. KEYS: its health key. */
 export const forgetHealthScript = script(`return redis.call('DEL', KEYS[1])`)

@@ -3,29 +3,29 @@ import { type Pauses, pausedMs } from '../domain/pause.ts'
 import type { RedisStore } from '../store/redis.ts'
 import type { Stored } from '../store/store.ts'
 
-/** How often the store is told that some replica runs, in milliseconds. */
+/** How often each replica sends a heartbeat to the store, in milliseconds. */
 export const beatMs = 5000
 
 export type HeartbeatParts = {
   readonly store: Pick<RedisStore, 'beatAfter' | 'shareAbsence'>
   readonly clock: Clock
-  /** When this process did not run, as it is known at any time. */
+  /** The pauses of this process. Porthole adds to the record while it runs. */
   readonly pauses: Pauses
-  /** How long a status is trusted at least without a check, in milliseconds. */
+  /** Returns how long a status is trusted at least without a check, in milliseconds. */
   readonly leastTrustMs: () => number
 }
 
 /**
- * Tells the store that this replica runs. Where no replica did for longer than a status is trusted, because all of them were paused
- * or gone, that time is kept as an absence. Of several replicas that come back together the first keeps it: Redis gives each the beat
- * that came before its own. Where Redis was away, or others went on, no absence follows: those checked.
+ * Sends a heartbeat to the store. If no replica ran for longer than a status is trusted, because all of them were paused or gone, this also stores
+ * that time as a gap. Of several replicas that return together the first one stores it, because Redis returns to each replica the heartbeat before
+ * its own. There is no gap if Redis was away or other replicas went on, because those replicas checked.
  */
 export async function beatHeart({ store, clock, pauses, leastTrustMs }: HeartbeatParts): Promise<Stored<null>> {
   const now = clock.now()
   const before = await store.beatAfter(Math.floor(clock.toEpoch(now)))
   if (!before.ok) return before
   const lastBeat = before.value === null ? now : clock.fromEpoch(before.value)
-  // One beat may be missing, as when the replica that was to tell it has died.
+  // One heartbeat may be missing, for example because the replica that was to send it has died.
   const usualMs = Math.max(2 * beatMs, leastTrustMs())
   if (now - lastBeat <= usualMs || pausedMs(pauses.ofProcess, lastBeat, now) <= leastTrustMs()) return done
   const during = pauses.ofProcess.filter(({ to }) => to > lastBeat)

@@ -8,20 +8,21 @@ import { parseJson } from './parse.ts'
 import { readRecords } from './publication.ts'
 import type { Sharing } from './sharing.ts'
 
-/** Takes in what all replicas say, in the order in which it counts. */
+/** The change consumer: applies the entries of all replicas, in the order of the stream. */
 export type Intake = {
-  /**
-   * Takes in an entry. Throws where that fails, which is a bug; the same entry is passed over the next time, so that joining the others again helps.
-   */
+  /** Applies an entry. An exception is a bug. The consumer skips the same entry the next time, so that the replica can join the others again. */
   take(entry: FeedEntry): void
-  /** Reads the registry and the log of transitions anew, as something in the store was mended. */
+  /** Reads the registry and the transition log again, because an entry of the store was repaired. */
   reread(): Promise<void>
-  /** From now on entries wait, as what went before them is not known here. */
+  /** Pauses: entries wait from now on, because this replica does not know the changes before them. */
   hold(): void
-  /** What went before is known: those that waited are taken in, and from now on each as it comes. */
+  /** Resumes: applies the waiting entries, and from now on each entry as it arrives. */
   release(): void
   isHolding(): boolean
-  /** The newest transition that all know, as far as this replica does; before it knows of any, nothing is news. */
+  /**
+   * Returns the id of the newest shared transition that this replica knows. Before there is one it returns infinity, so that no old transition is
+   * reported as new.
+   */
   lastShared(): number
 }
 
@@ -30,15 +31,15 @@ export type IntakeParts = {
   readonly joinParts: JoinParts
   readonly log: TransitionLog
   readonly sharing: Pick<Sharing, 'take'>
-  /** Replicas came or went, or another file may count. */
+  /** Called when replicas joined or left, or when another file may count. */
   readonly onMembers: () => void
-  /** What the store keeps could not be taken in, which is a bug: only joining the others again helps. */
+  /** Called when data of the store could not be applied, which is a bug. Only joining the others again helps. */
   readonly onBroken: (error: Error) => void
-  /** An entry, or a part of one, cannot be read; why, as a clause. */
+  /** Called when an entry, or a part of one, cannot be read. `why` is a clause. */
   readonly onUnreadable: (entry: number, why: string) => void
-  /** An entry is of a kind that this version does not know. */
+  /** Called for an entry of a kind that this version does not know. */
   readonly onForeign: (word: ForeignWord) => void
-  /** Everything up to this entry is taken in. */
+  /** Called when all entries up to this one are applied. */
   readonly onTaken: (entry: number) => void
 }
 
@@ -55,10 +56,10 @@ export function createIntake({
 }: IntakeParts): Intake {
   const { clock, sharedRegistry } = joinParts
   let waiting: FeedEntry[] | null = null
-  /** How often entries had to wait, which tells one time from the next. */
+  /** How often the consumer was paused. The count tells one pause from the next. */
   let held = 0
   let lastShared = Number.POSITIVE_INFINITY
-  /** The number of the last entry that could not be taken in. */
+  /** The number of the last entry that could not be applied. */
   let passedOver: number | null = null
 
   function take(entry: FeedEntry): void {
@@ -92,27 +93,29 @@ export function createIntake({
 
   function takeHealth(number: number, fields: ReadonlyMap<string, string>): void {
     const parse = (field: string) => parseJson(fields.get(field) ?? '[]')
-    // Its own it knows.
+    // A replica already knows its own records.
     if (fields.get('replica') !== id) {
       const records = readRecords(parse('records'))
       const unread = records === null ? null : sharing.take(number, records)
-      if (unread !== 0) onUnreadable(number, unread === null ? 'its records are no list' : `${unread} of its records`)
+      if (unread !== 0)
+        onUnreadable(number, unread === null ? 'its records are not a list' : `${unread} of its records are invalid`)
     }
     const transitions = parse('transitions')
     if (Array.isArray(transitions)) takeTransitions(number, transitions)
-    else onUnreadable(number, 'its transitions are no list')
+    else onUnreadable(number, 'its transitions are not a list')
   }
 
   function takeTransitions(number: number, written: readonly unknown[]): void {
     const latest = clock.toEpoch(clock.now()) + mostAheadMs
     const read = written.map((transition) => readTransition(transition, latest))
-    for (const why of read) if (typeof why === 'string') onUnreadable(number, `of its transitions: ${why}`)
+    for (const why of read)
+      if (typeof why === 'string') onUnreadable(number, `one of its transitions is invalid: ${why}`)
     const transitions = read.filter((one) => typeof one !== 'string')
     log.add(transitions.map((transition) => ({ ...transition, at: clock.fromEpoch(transition.at) })))
     lastShared = log.lastId()
   }
 
-  /** Reads something of the store anew, as when another replica gave it what it remembers. Meanwhile nothing is added to that. */
+  /** Reads a part of the store again, for example after another replica has backfilled the transition log. Entries wait during the read. */
   async function reload(load: () => Promise<unknown>): Promise<void> {
     hold()
     const during = held

@@ -22,20 +22,20 @@ export type JoinParts = {
   readonly clock: Clock
   readonly log: TransitionLog
   readonly sharedRegistry: SharedRegistry
-  /** When this process began, an instant of the clock. */
+  /** The instant of the clock at which this process began. */
   readonly startedAt: number
-  /** Is told of what the store keeps and cannot be read. */
+  /** Receives the entries of the store that cannot be read. */
   readonly unreadable: UnreadableEntries
-  /** Tells the store that this replica runs. */
+  /** Sends a heartbeat to the store. */
   readonly beat: () => Promise<Stored<null>>
 }
 
 const done: Stored<null> = { ok: true, value: null }
 
 /**
- * Brings together what this replica knows and what the store keeps, and puts it in force. Of each registration the newest revision
- * counts, whoever knows it; a store that lost everything is given it back. `isAlone`: no other replica is live. `isFirst`: this process
- * joins for the first time. Returns what could not be read, as sentences.
+ * Reconciles the data of this replica with those of the store, and applies the result. The newest revision of each registration counts, on either
+ * side, and a store that lost everything gets its data back. `isAlone`: no other replica is live. `isFirst`: this process joins for the first time.
+ * Transitions after the id `newsAfter` are reported as new. Returns sentences about the registrations that cannot be read.
  */
 export async function bringTogether(
   parts: JoinParts,
@@ -46,28 +46,29 @@ export async function bringTogether(
   if (!merged.ok) return merged
   const seeded = await seed(parts)
   if (!seeded.ok) return seeded
-  // While another replica tells what it remembers, this one goes on with what it does itself.
+  // While another replica backfills the store, this one continues with its own transition log.
   const isToldElsewhere = seeded.value === 'another'
   const kept = isToldElsewhere ? await store.load() : await readKept(parts, { isAlone, isFirst })
   if (!kept.ok) return kept
   const drains = await link.send(['HGETALL', keys.drained])
   if (!drains.ok) return drains
   await parts.beat()
-  // Before the log: what goes for this was told by who saw it go, and this replica, which is alone until it has joined, tells it once more.
+  // Restore the registry before the log. Another replica has already reported each service that this removes. A replica that has not joined yet would
+  // report it a second time, and the shared log replaces that report.
   const unread = await restore(parts, kept.value, drains.value)
   const since = seeded.value === 'nobody' ? newsAfter : Number.POSITIVE_INFINITY
   if (!isToldElsewhere) log.replace(readShared(kept.value, clock), since)
   return { ok: true, value: unread }
 }
 
-/** Puts what the store keeps of the registry in force. Resolves with what cannot be read, as sentences. */
+/** Applies the registry of the store. Resolves with sentences about the registrations that cannot be read. */
 function restore({ sharedRegistry, unreadable, keys }: JoinParts, kept: Kept, drains: Reply): Promise<string[]> {
   unreadable.replace('kept', kept.unreadable ?? [])
   const isUnreadable = (name: string) => unreadable.whyRegistration(name) !== null
   return sharedRegistry.restore(kept.registrations, readDrains(drains, keys.drained).read, isUnreadable)
 }
 
-/** Reads the registry and the log of transitions anew. */
+/** Reads the registry and the transition log of the store again. */
 export async function rereadStore(parts: JoinParts, newsAfter: number): Promise<Stored<null>> {
   const loaded = await parts.store.load()
   if (!loaded.ok) return loaded
@@ -78,7 +79,7 @@ export async function rereadStore(parts: JoinParts, newsAfter: number): Promise<
   return done
 }
 
-/** Reads the log of transitions anew. */
+/** Reads the transition log of the store again. */
 export async function loadLog({ store, log, clock, unreadable }: JoinParts, newsAfter: number): Promise<Stored<null>> {
   const loaded = await store.load()
   if (!loaded.ok) return loaded
@@ -87,7 +88,7 @@ export async function loadLog({ store, log, clock, unreadable }: JoinParts, news
   return done
 }
 
-/** What the store keeps, to which the first replica after a time without any adds that time. */
+/** Loads the data of the store. After a time without any replica, the first one adds this time to the data as a gap. */
 async function readKept(
   { store, clock, startedAt }: JoinParts,
   { isAlone, isFirst }: { isAlone: boolean; isFirst: boolean },
@@ -119,7 +120,10 @@ async function merge({ link, keys, sharedRegistry }: JoinParts): Promise<Stored<
   return done
 }
 
-/** Gives what this replica remembers to a store that remembers nothing; only the first does. Returns who: this one, another, or nobody, as it is done. */
+/**
+ * Backfills an empty store with the transitions and gaps of this replica. Only the first replica does this. Returns which replica does: this one,
+ * another one, or none because it is done already.
+ */
 async function seed({ id, link, keys, store, log, clock }: JoinParts): Promise<Stored<'this' | 'another' | 'nobody'>> {
   const completeAt = Math.floor(clock.toEpoch(log.completeSince()))
   const answer = await link.run(seedScript, [keys.meta], [id, completeAt * 1000, completeAt])
@@ -139,7 +143,7 @@ async function seed({ id, link, keys, store, log, clock }: JoinParts): Promise<S
   return told.ok ? { ok: true, value: 'this' } : told
 }
 
-/** What all replicas know of what happened, with its times as instants of this process's clock: they are all the store's. */
+/** Converts the transitions and gaps of the store: their times become instants of this process's clock. */
 function readShared({ transitions, absences, completeAfter }: Kept, clock: Clock): SharedLog {
   return {
     transitions: transitions.map((transition) => inKnownWords({ ...transition, at: clock.fromEpoch(transition.at) })),

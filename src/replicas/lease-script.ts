@@ -1,23 +1,35 @@
 import { script } from '../redis/script.ts'
 import { shardCount } from './shards.ts'
 
-/** How far ahead of Redis's clock a lease or member may last beyond what it was given, in milliseconds: that clock may have been set back. */
+/** How much longer than granted a lease or a member may last by the clock of Redis, in milliseconds, because that clock may have been set back. */
 const setBackMs = 600_000
-/** How many unreadable entries are told of at once. */
+/** How many unreadable entries one answer reports at most. */
 const mostOdd = 1000
 
 /**
- * Membership, renewal, release and acquisition of all shards, in one round trip, on Redis's clock. KEYS meta stream members leases offers
- * files declined packed reads. ARGV id attempt leaseMs isMember (1|0) shards ("1,2,3") loadedAt digest declined ("4,5"), and the form of
- * packed files that the replica reads.
+ * Updates the membership of a replica, and renews, releases and acquires its shards, in one round trip and by the clock of Redis. KEYS: meta, stream,
+ * members, leases, offers, files, declined, packed, reads. ARGV:
+ * - id, attempt, lease duration in milliseconds, whether the replica is a member (1|0)
+ * - the shards that it wants ("1,2,3")
+ * - when it loaded its configuration file, and the digest of that file
+ * - the shards that it declines ("4,5"), and the form of packed definitions that it reads
  *
- * A lease is "token owner until"; its token stays when nobody owns it. An owner is "-" then. A member is "until attempt", and "until attempt -"
- * once it is none, for as long as a renewal of it may be under way. Entries that are written otherwise, or that last for far longer than any
- * replica was granted, count as absent. They stay as they are, but for those that a replica writes anew with every renewal. Returns now
- * in microseconds; the members; those of them that have not renewed for half a lease; shard, owner and token of each that is owned; the newest entry; how long until the first other member is given up, or -1;
- * the digest of the file loaded last; whether what this replica's file defines is there, in each form that is needed (1|0); a flat list of replicas
- * and the shards they decline; whether a member reads files as text alone (1|0); and a flat list of the keys and fields that cannot be read. Nothing
- * when the renewal came after a later one.
+ * A lease is "token owner until". Its token stays when it has no owner; the owner is "-" then. A member is "until attempt". After it leaves it is
+ * "until attempt -", for as long as one of its renewals may be under way. The script treats a value as absent if it has another form, or if it lasts
+ * much longer than Porthole grants. Such a value stays unchanged, unless a replica writes it again with every renewal.
+ *
+ * Returns nothing if the renewal arrived after a later one. Otherwise returns:
+ * - the time, in microseconds
+ * - the members
+ * - the members that have not renewed for half a lease
+ * - shard, owner and token of each shard that has an owner
+ * - the newest entry of the stream
+ * - how long until the first other member expires, in milliseconds, or -1
+ * - the digest of the file loaded last
+ * - whether the store has the definitions of this replica's file, in each form that is needed (1|0)
+ * - a flat list of replicas and the shards that they decline
+ * - whether a member reads definitions only as text (1|0)
+ * - a flat list of the keys and fields that cannot be read
  */
 export const renewScript = script(`
 local key, stream, members, leases, offers, files, declined, packed, reads = unpack(KEYS)
@@ -38,7 +50,7 @@ local function skip(where, field)
   end
 end
 
--- The fields of a hash; none where the key is of another kind, which only some can be without harm.
+-- Returns the fields of a hash. A key of another type counts as empty, which is harmless for these keys. The other keys are checked above.
 local function all(where)
   if is(where, 'hash') then return redis.call('HGETALL', where) end
   skip(where, '')
@@ -54,7 +66,7 @@ end
 local live, late, alive, wasMember = {}, {}, {}, false
 local mine = redis.call('HGET', members, id)
 local before = mine and number(string.match(mine, '^%d+ (%d+)'))
--- Only a few are ever under way.
+-- A much smaller number is not of a late renewal, because only a few are ever under way.
 if before and attempt <= before and before - attempt < 1000 then return {} end
 local found = redis.call('HGETALL', members)
 for i = 1, #found, 2 do
@@ -90,7 +102,7 @@ elseif wasMember then
   drop(offers, id)
 end
 if isMember then set(reads, id, form) else drop(reads, id) end
--- A member of a version that reads the text alone says nothing of that.
+-- A member of a version that reads only text has no field in this hash.
 local needsText = not is(reads, 'hash')
 if needsText then skip(reads, '') end
 for _, member in ipairs(needsText and {} or live) do
@@ -144,8 +156,8 @@ for shard, held in pairs(wanted) do
 end
 if #changes > 0 then redis.call('HSET', leases, unpack(changes)) end
 
--- The file loaded last counts, of those that live replicas have; the others' are forgotten. An offer of no member counts only where its file is
--- there: nobody would ever send another.
+-- Of the files that live replicas have, the one loaded last counts. The files without an offer are deleted below. An offer without a live replica
+-- counts only if its file is there, because no replica would send that file again.
 local newestAt, newest, used = 0, '', {}
 local hasFiles, hasPacked = is(files, 'hash'), is(packed, 'hash')
 if not hasFiles then skip(files, '') end
@@ -175,7 +187,7 @@ if isNews then
   for _, one in ipairs(hasFiles and redis.call('HKEYS', files) or {}) do
     if not used[one] or not needsText then redis.call('HDEL', files, one) end
   end
-  -- An older version gives a member up without this.
+  -- An older version removes a member but leaves its field here.
   for _, member in ipairs(is(reads, 'hash') and redis.call('HKEYS', reads) or {}) do
     if redis.call('HEXISTS', members, member) == 0 then redis.call('HDEL', reads, member) end
   end
@@ -192,7 +204,7 @@ for i = 1, #found, 2 do
     declining[#declining + 1] = found[i + 1]
   end
 end
--- A key of another kind takes nothing, so there is nothing to send.
+-- A key of another type cannot store the file, so the replica need not send it.
 local hasOwn = (not hasPacked or redis.call('HEXISTS', packed, digest) == 1)
   and (not needsText or not hasFiles or redis.call('HEXISTS', files, digest) == 1)
 return {
@@ -201,11 +213,11 @@ return {
 }`)
 
 /**
- * Keeps what a file defines, and has all replicas look which counts. KEYS meta stream packed files. ARGV digest, packed, and the text, or '' where
- * no replica needs it.
+ * Stores the definitions of a file, and makes all replicas check which file counts. KEYS: meta, stream, packed, files. ARGV: digest, packed
+ * definitions, and the text, or '' if no replica needs it.
  */
 export const offerScript = script(`
--- A key that something else wrote as another type stays as it is.
+-- A key that another program wrote as another type is left unchanged.
 if is(KEYS[3], 'hash') then redis.call('HSET', KEYS[3], ARGV[1], ARGV[2]) end
 if ARGV[3] ~= '' and is(KEYS[4], 'hash') then redis.call('HSET', KEYS[4], ARGV[1], ARGV[3]) end
 push(KEYS[2], KEYS[1], 'members')

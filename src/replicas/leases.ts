@@ -2,62 +2,68 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../clock.ts'
 import { type Declined, shardCount, sharesOf } from './shards.ts'
 
-/** How long a lease holds on the store's clock, in milliseconds. */
+/**
+ * How long a lease lasts by the clock of the store, in milliseconds.
+ *
+ * Five times have to be in this order: renewal (2 s), solo (4 s), renew deadline (5 s), lease (6 s), hand-over (8 s). A replica without the store
+ * goes solo before its deadline, so that it misses no check. The deadline is before the end of the lease, so that two replicas never share a shard.
+ * The hand-over is longest, so that a status stays valid until another replica has taken over.
+ */
 export const leaseMs = 6000
-/** How often leases are renewed, in milliseconds. */
+/** How often a replica renews its leases, in milliseconds. */
 export const renewMs = 2000
 /**
- * How long a replica goes by its own clock, from before it asked: its clock may be a tenth slower than the store's (5 s are then
- * 5.6 s), and it stops well before the lease can have run out.
+ * The renew deadline: how long a replica uses its leases by its own clock, in milliseconds, from before it sends a renewal. Its clock may be a tenth
+ * slower than that of the store. The 5 s are then 5.6 s, which is well before the lease can end.
  */
 const trustMs = (leaseMs * 5) / 6
-/** A little after another replica is due to be given up, so that it is. */
+/** How long after the expected end of another member a replica renews, in milliseconds, so that the store has given that member up. */
 const afterMs = 20
-/** How soon it is tried again when nothing came back, or somebody should take what nobody owns, in milliseconds. */
+/** How long until the next renewal if no answer came or a shard has no owner, in milliseconds. */
 const retryMs = 500
 
-/** What a replica asks for: to be a member (or not), and for these shards. */
+/** The request of a replica: whether it is a member, and which shards it wants. */
 export type Renewal = {
-  /** Grows, so that the store passes over one that arrives after a later one. */
+  /** Grows with each renewal, so that the store ignores one that arrives after a later one. */
   readonly attempt: number
-  /** Those that are not live are no members and hold nothing. */
+  /** False for a replica that does no work, which holds no shards. */
   readonly isMember: boolean
-  /** Which it wants; what it held and does not want is released. */
+  /** The shards that the replica wants. The store releases any other shard that it held. */
   readonly shards: readonly number[]
-  /** Which it leaves to others, as long as one of them does not. */
+  /** The shards that the replica leaves to others, unless all members decline them. */
   readonly declined: readonly number[]
 }
 
-/** What the store says to that. */
+/** The answer of the store to a renewal. */
 export type Grant = {
   readonly members: readonly string[]
-  /** Those of them that have not renewed for half a lease, which may be dead: nothing new is for them. */
+  /** The members that have not renewed for half a lease. A late member may be dead, so it gets no new shards. */
   readonly late: readonly string[]
-  /** The shards that each of them declines. */
+  /** The shards that each member declines. */
   readonly declined: Declined
-  /** What the replica holds now, by shard: the token, which is larger than any that the shard was ever held with. */
+  /** The fencing token of each shard that the replica holds now, larger than any that another owner of the shard had. */
   readonly tokens: ReadonlyMap<number, number>
-  /** By shard, its owner; null where there is none. */
+  /** The owner of each shard, or null. */
   readonly owners: readonly (string | null)[]
-  /** The newest entry of the stream: whatever earlier owners found is not after it. */
+  /** The newest entry of the stream. No outcome of an earlier owner comes after it. */
   readonly entry: number
-  /** How long until the first of the other members is given up unless it renews, in milliseconds; null without others. */
+  /** How long until the first other member expires unless it renews, in milliseconds; null without other members. */
   readonly nextExpiryMs: number | null
 }
 
-/** The right to check shards of the services. */
+/** The leases of this replica: they allow it to check the services of their shards. */
 export type Leases = {
-  /** Whether this replica may check a shard at this instant. */
+  /** Returns whether this replica may check a shard at this instant. */
   holds(shard: number, now: number): boolean
-  /** The token of a shard that is held, also one that is not to be checked yet; null when it is not held now. */
+  /** Returns the fencing token of a shard that is held, even if it may not be checked yet; null if it is not held. */
   tokenOf(shard: number, now: number): number | null
-  /** Renews once, after those that are under way. Resolves with when to do so next, an instant of the clock. */
+  /** Renews once, after the renewals that are under way. Resolves with the instant of the next renewal. */
   renew(): Promise<number>
-  /** This replica knows of everything up to that entry of the stream. */
+  /** Records that this replica has applied all entries of the stream up to this one. */
   caughtUp(entry: number): void
-  /** Gives everything back, and renews no more. */
+  /** Releases all shards, and stops renewing. */
   release(): Promise<void>
-  /** The last that the store said. */
+  /** Returns the last answer of the store, or null. */
   last(): Grant | null
   count(now: number): number
 }
@@ -65,9 +71,9 @@ export type Leases = {
 type Lease = { readonly token: number; readonly until: number; readonly entry: number }
 
 /**
- * The leases of one replica. Who should own a shard is decided by the members alone; who does is what the store grants, for
- * as long as it says. `ask` resolves with null when nothing came back. `isWorking` is the proof of life: whoever does no work is no member.
- * `onGain` is told of shards that may be checked from now on; before shards are given up, `onYield` may still use them.
+ * Creates the leases of one replica. The list of members alone determines which replica should own a shard. The answers of the store determine which
+ * one owns it, and for how long. `ask` resolves with null if no answer came. `isWorking` is the proof of life: a replica that does no work is not a
+ * member. `onGain` receives the shards that may be checked from now on. `onYield` runs before shards are released, and may still use them.
  */
 export function createLeases({
   id,
@@ -90,7 +96,7 @@ export function createLeases({
   const held = new Map<number, Lease>()
   let grant: Grant | null = null
   let attempt = 0
-  /** Up to this entry of the stream everything is known. */
+  /** The last entry of the stream that this replica has applied. */
   let known = 0
   let isReleased = false
   let renewing: Promise<number> = Promise.resolve(0)
@@ -115,7 +121,7 @@ export function createLeases({
     const unwanted = [...held.keys()].filter((shard) => !kept.has(shard))
     if (unwanted.length === 0) return
     await onYield(unwanted)
-    // Before the store hears of it: from then on they may be another's.
+    // Before the store releases these shards, because another replica may own them from then on.
     for (const shard of unwanted) held.delete(shard)
   }
 
@@ -131,7 +137,7 @@ export function createLeases({
     if (isReleased) return Number.POSITIVE_INFINITY
     if (given === null) return clock.now() + retryMs
     const before = usable()
-    // Who only now hears who else there is has asked for too much or too little.
+    // The request used an older list of members, so it asked for too many or too few shards.
     const isOutdated =
       grant === null ||
       !isDeepStrictEqual(new Set(punctual(given)), new Set(punctual(grant))) ||
@@ -140,13 +146,13 @@ export function createLeases({
     for (const shard of [...held.keys()]) if (!given.tokens.has(shard)) held.delete(shard)
     for (const [shard, token] of given.tokens) {
       const lease = held.get(shard)
-      // What this replica went on holding it knows all about.
+      // A replica that held the shard without a break knows all its outcomes already.
       const entry = lease?.token === token && isValid(lease, sentAt) ? lease.entry : given.entry
       held.set(shard, { token, until: sentAt + trustMs, entry })
     }
     tell(before)
     if (isOutdated && isMember) return clock.now()
-    // What nobody owns may be for one that has died since: who is late is seen when somebody looks.
+    // A shard without an owner may be meant for a member that has died since, and only a renewal shows that this member is late.
     const ownMs = given.owners.includes(null) ? retryMs : renewMs
     return sentAt + Math.min(ownMs, (given.nextExpiryMs ?? Number.POSITIVE_INFINITY) + afterMs)
   }
@@ -182,12 +188,12 @@ export function createLeases({
   }
 }
 
-/** The members that are not late. */
+/** Returns the members that are not late. */
 function punctual({ members, late }: Grant): readonly string[] {
   return members.filter((member) => !late.includes(member))
 }
 
-/** A grant from what the script of the store answers: lists of members, of tokens and of owners by shard, and numbers. */
+/** Builds a grant from the answer of the lease script. */
 export function readGrant(
   id: string,
   members: readonly string[],

@@ -3,45 +3,45 @@ import type { Keys } from '../redis/keys.ts'
 import type { Script } from '../redis/script.ts'
 import { createFeed, type Feed, firstOf } from './feed.ts'
 
-/** Two connections to Redis: one that is asked, and one that waits for what there is to tell. */
+/** Two connections to Redis: one for requests, and one that waits for entries of the stream. */
 export type Session = {
   readonly feed: Feed
-  /** Resolves with why it is over, as a sentence. */
+  /** Resolves with the reason, as a sentence, once one of the connections is lost. */
   readonly over: Promise<string>
   close(): void
 }
 
-/** The way to Redis, which may be there or not. */
+/** The Redis connector. Its connection may be open or not. */
 export type Link = {
-  /** Asks; fails at once, with a sentence, while there is no connection. */
+  /** Runs a script. Fails at once, with a sentence, while there is no connection. */
   run(script: Script, keys: readonly string[], input: readonly (string | number)[]): Promise<Answer>
   send(command: readonly string[]): Promise<Answer>
   /**
-   * The same, for what may be megabytes: by a connection of its own that is opened for it, with a minute for the answer. So the renewals of leases
-   * pass it on a slow network.
+   * The same for requests of up to megabytes. Each opens a connection of its own and has one minute for the answer. Otherwise the renewals of leases
+   * would wait for it on a slow network.
    */
   readonly bulk: Pick<Link, 'run' | 'send'>
-  /** Returns why requests of this connection, or of the last one, fail since one of them did, as a sentence; null while they do not. */
+  /** Returns why requests fail, as a sentence, after one of them failed; null while they succeed. The reason stays after the connection is lost. */
   refusal(): string | null
-  /** Connects anew. A string says why it cannot. */
+  /** Opens a new session. Returns a sentence if that fails. */
   open(): Promise<Session | string>
-  /** Resolves once everything up to this entry of the stream was taken in here, or it is clear that it will not soon be. */
+  /** Resolves once this replica has applied all entries of the stream up to this one, or after one second. */
   caughtUp(entry: number): Promise<void>
-  /** Notes that everything up to this entry was taken in. */
+  /** Records that all entries up to this one are applied. */
   advance(entry: number): void
 }
 
-/** How long somebody who made a change waits for it to come back, in milliseconds. */
+/** How long the caller of a change waits until the stream brings the change back, in milliseconds. */
 const patienceMs = 1000
 /** How long the answer to a large request may take, in milliseconds. */
 const bulkMs = 60_000
 
 export function createLink(settings: RedisSettings, keys: Keys): Link {
   let connection: Connection | null = null
-  let failure = `${placeOf(settings)} was not reached yet`
+  let failure = `there was no connection to ${placeOf(settings)} yet`
   let refusal: string | null = null
   let known = 0
-  /** Those that are open for large requests. */
+  /** The connections that are open for large requests. */
   const bulky = new Set<Connection>()
   let waiting: { readonly entry: number; readonly go: () => void }[] = []
 
@@ -73,7 +73,7 @@ export function createLink(settings: RedisSettings, keys: Keys): Link {
     refusal = null
     connection = asking
     const over = Promise.race([asking.lost, waitingFor.lost]).then((why) => {
-      // That it was closed says less than why.
+      // A failed request explains more than the closed connection.
       failure = refusal ?? why
       close()
       return failure
@@ -89,7 +89,7 @@ export function createLink(settings: RedisSettings, keys: Keys): Link {
   }
 
   function noteRun(answer: Answer): Answer {
-    // Commands may read where changes are refused, so only a script shows that changes are possible.
+    // A plain command may only read, which works even if Redis rejects changes. So only a script shows that changes are possible.
     if (answer.ok) refusal = null
     return note(answer)
   }
@@ -99,7 +99,7 @@ export function createLink(settings: RedisSettings, keys: Keys): Link {
     const one = await connectRedis(settings, keys.meta)
     if (typeof one === 'string') return { ok: false, failure: one, isUncertain: false }
     bulky.add(one)
-    // It may have been given up meanwhile.
+    // The session may have ended while this connection was opened.
     const answer = connection === null ? absent() : await ask(one)
     bulky.delete(one)
     one.close()

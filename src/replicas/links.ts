@@ -1,35 +1,35 @@
 import type { Transition } from '../domain/transition.ts'
 import type { WatchedService, WatchedTarget } from '../monitor/watch.ts'
 
-/** How this replica's memory of a service stands to what all replicas share. */
+/** The sync state of a service: how the data of this replica relate to the shared data. */
 export type ServiceLink = {
-  /** The version of the shared memory that this one's goes on from; 0: there is none. */
+  /** The version of the shared data that this replica's data continue from; 0 if there is none. */
   version: number
-  /** This replica knows more of the service itself than it has published. */
+  /** Whether this replica has unpublished data about the service itself. */
   isAhead: boolean
-  /** What it found and has not published. */
+  /** The transitions that this replica found and has not published. */
   found: Transition[]
-  /** Targets that the service has no longer. */
+  /** The targets that the service no longer has. */
   gone: Set<string>
-  /** What others know is to be taken even where this one's is newer: its own was refused. */
+  /** Whether this replica must adopt the shared data even where its own are newer, because the store rejected its own. */
   mustAdopt: boolean
 }
 
-/** How its memory of a target stands, likewise. */
+/** The sync state of a target. */
 export type TargetLink = {
   version: number
   isAhead: boolean
-  /** Somebody asked for what it found, which needs no lease. */
+  /** Whether the unpublished outcome is that of a check on demand, which needs no lease. */
   isAsked: boolean
 }
 
-/** The links of all services and targets that are watched, for as long as they are. */
+/** The sync states of all services and targets, for as long as Porthole checks these. */
 export type Links = {
   of(service: WatchedService): ServiceLink
   ofTarget(target: WatchedTarget): TargetLink
-  /** Notes that these fields of a service have this version, at least. A field is a target's name, or empty for the service itself. */
+  /** Raises the version of these fields of a service to at least this one. A field is a target's name, or empty for the service itself. */
   advance(service: WatchedService, fields: Iterable<string>, version: number): void
-  /** The version of each field that is known. */
+  /** Returns the known version of each field. */
   versionsOf(service: WatchedService): Map<string, number>
 }
 

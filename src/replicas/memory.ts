@@ -9,9 +9,9 @@ import { parseTarget } from '../domain/target.ts'
 import type { ServiceMemory, TargetMemory } from '../monitor/watch.ts'
 
 /**
- * The layout of the lists below. A newer version may append elements to a list and use words that this one does not know: the elements are
- * passed over, and the words are read as `other`, null or `unknown`. A change that cannot be read that way has another number here,
- * and replicas of an older version pass over the whole list.
+ * The format version of the lists below. A newer Porthole may append elements to a list and use new words under the same number. An older version
+ * skips these elements, and reads these words as `other`, null or `unknown`. A change that cannot be read that way needs another number, and replicas
+ * of an older version then skip the whole list.
  */
 const layout = 1
 
@@ -57,7 +57,7 @@ type WrittenService = [
   addresses: [name: string, ips: readonly string[]][],
 ]
 
-/** What is remembered of a target, as JSON that every replica reads alike. */
+/** Encodes the health of a target as JSON. Every replica decodes it to the same values. */
 export function writeTarget(memory: TargetMemory, clock: Clock): string {
   const { health, announced, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } = memory
   const { status, since, streak, confirmedAt, downReason, lastOutcome } = health
@@ -78,7 +78,7 @@ export function writeTarget(memory: TargetMemory, clock: Clock): string {
     synRetransmits,
     epoch(lossAt),
   ]
-  // Literal addresses are written as before.
+  // A literal address needs no look-ups, so its list stays as older versions write it.
   if (lookupTotalMs > 0 || slowLookupAt !== null) written.push(lookupTotalMs, epoch(slowLookupAt))
   return JSON.stringify(written)
 }
@@ -87,18 +87,18 @@ function writeOutcome(outcome: Outcome, clock: Clock): WrittenOutcome {
   const { reason, startedAt, endedAt, address, latencyMs, synRetransmits, answer, icmp, code } = outcome
   const { note, lookupFailedSince, lookupMs } = outcome
   const [from, to] = [clock.toEpoch(startedAt), clock.toEpoch(endedAt)]
-  // A reason that this version does not know is handed on as it came.
+  // A reason that this version does not know is passed on unchanged.
   const [word, detail] = reason === 'other' ? [code ?? reason, null] : [reason, code]
   const written: WrittenOutcome = [word, from, to, address, latencyMs, synRetransmits, answer, icmp, detail]
-  // Nearly all targets have none: they are written as before.
+  // Nearly all targets have none of these, so their list stays as older versions write it.
   if (note === null && lookupFailedSince === null && lookupMs === null) return written
   written.push(note, lookupFailedSince === null ? null : clock.toEpoch(lookupFailedSince), lookupMs)
   return written
 }
 
 /**
- * Reads what `writeTarget` wrote, parsed; null when another version of Porthole wrote it in another layout, or something else wrote it. It is
- * written by hand: a replica reads thousands of these in one turn, and a schema takes ten times as long.
+ * Decodes the JSON of `writeTarget`, once parsed. Returns null for another format version, and for data of another program. The checks are written by
+ * hand, because a replica reads thousands of these in one turn of the event loop, and a schema takes ten times as long.
  */
 export function readTarget(written: unknown, clock: Clock): TargetMemory | null {
   if (!isTarget(written)) return null
@@ -146,7 +146,7 @@ function readOutcome(written: WrittenOutcome, clock: Clock): Outcome {
   }
 }
 
-/** Returns an appended number; null where an older version left it out. */
+/** Returns an appended number; null if an older version left it out. */
 function numberOf(written: unknown): number | null {
   return typeof written === 'number' ? written : null
 }
@@ -157,19 +157,19 @@ function instantOf(epochMs: unknown, clock: Clock): number | null {
 
 const settled = ['up', 'down', 'unknown'] as const satisfies Health['status'][]
 
-/** Returns a word if it is in a list; null when it is not, as a newer version may write it. */
+/** Returns the word if the list has it, and otherwise null, because a newer version may write other words. */
 function knownWord<Word extends string>(list: readonly Word[], word: string | null): Word | null {
   return list.find((known) => known === word) ?? null
 }
 
-/** What is remembered of a service itself, likewise. */
+/** Encodes the state of a service itself as JSON. */
 export function writeService({ announced, announcedAt, addresses }: ServiceMemory, clock: Clock): string {
   const at = announcedAt === null ? null : clock.toEpoch(announcedAt)
   const written: WrittenService = [layout, announced, at, [...addresses]]
   return JSON.stringify(written)
 }
 
-/** Reads what `writeService` wrote, parsed; null when another version of Porthole wrote it in another layout, or something else wrote it. */
+/** Decodes the JSON of `writeService`, once parsed. Returns null for another format version, and for data of another program. */
 export function readService(written: unknown, clock: Clock): ServiceMemory | null {
   if (!isService(written)) return null
   const [, announced, announcedAt, addresses] = written
@@ -186,8 +186,8 @@ function isOfLayout(written: unknown): written is unknown[] {
 }
 
 /**
- * Tells whether no version of Porthole wrote what is remembered under a field, or it has a name or address that none can have. A newer version may
- * write a layout of its own. `isKnown`: a target of this name is watched, so its name is not looked at again.
+ * Returns whether no version of Porthole writes such a value to a field, or such a name or address. A list in the format of a newer version is
+ * readable. `isKnown`: Porthole checks a target of this name, so the name is not validated again.
  */
 export function isUnreadable(field: string, written: unknown, isKnown = false): boolean {
   if (Array.isArray(written) && Number.isSafeInteger(written[0]) && (written[0] as number) > layout) return false
@@ -250,7 +250,7 @@ function isService(written: unknown): written is WrittenService {
   return typeof announced === 'string' && isTime(announcedAt) && Array.isArray(addresses) && addresses.every(isFound)
 }
 
-/** The addresses of one name. */
+/** Returns whether a value is a name with its addresses. */
 function isFound(written: unknown): boolean {
   if (!Array.isArray(written)) return false
   const [name, ips] = written
@@ -262,5 +262,5 @@ const isAddress = /^[!-~]{1,120}$/
 const isText = (written: unknown): written is string | null => written === null || typeof written === 'string'
 const isTime = (written: unknown): written is number | null =>
   written === null || (typeof written === 'number' && Math.abs(written) < furthest)
-/** The times that a date can tell, in milliseconds from the epoch (ECMA-262 §21.4.1.1). */
+/** The limit of the times that a `Date` can hold, in milliseconds from the epoch (ECMA-262 §21.4.1.1). */
 const furthest = 8.64e15

@@ -1,4 +1,4 @@
-/** What a text of the store says; undefined where it is no JSON, as what is damaged or somebody else's. */
+/** Parses JSON of the store. Returns undefined for any other text, which may be damaged or of another program. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)

@@ -1,12 +1,12 @@
 import { portionsOf } from '../domain/portions.ts'
 import type { WatchedService } from '../monitor/watch.ts'
 
-/** How many names or transitions go to the store at once: it serves nobody else meanwhile. */
+/** How many services or transitions one request to the store has at most, because Redis serves no other client during the request. */
 export const portion = 200
-/** How many targets, likewise. */
+/** How many targets one request to the store has at most. */
 const targetPortion = 1000
 
-/** The first of these services that go to the store at once; one at least. */
+/** Returns the services of the first batch: at least one. */
 export function firstPortion(services: Iterable<WatchedService>): WatchedService[] {
   const most = { services: portion, targets: targetPortion }
   const [first = []] = portionsOf(services, most, ({ targets }) => targets.length)

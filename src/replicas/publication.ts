@@ -5,31 +5,34 @@ import type { Reply } from '../redis/connection.ts'
 import { pairs } from '../store/redis-kept.ts'
 import { parseJson } from './parse.ts'
 
-/** What was found of one service, to be taken whole or not at all. */
+/** The unpublished health of one service. The store accepts it as a whole or not at all. */
 export type Update = {
   readonly service: string
   readonly shard: number
-  /** The lease's; null for what was only asked for, which anybody may find out. */
+  /** The fencing token of the lease; null for checks on demand, which any replica may make. */
   readonly token: number | null
   readonly records: readonly MemoryRecord[]
-  /** Targets it has no longer. */
+  /** The targets that the service no longer has. */
   readonly gone: readonly string[]
   readonly transitions: readonly Transition[]
 }
 
-/** What is remembered of one target by its name, or of the service itself by an empty one, as JSON. */
+/** The health of one target as JSON, or the state of the service itself. `field` is the name of the target, or empty for the service. */
 export type MemoryRecord = {
   readonly field: string
-  /** The version it goes on from; 0: there is none. */
+  /** The version that the record continues from; 0 if there is none. */
   readonly base: number
   readonly memory: string
 }
 
-/** What became of each update: taken; `overtaken` by somebody else's outcome; or `fenced`, as another holds the lease by now. */
+/**
+ * The publish result of an update: accepted, in conflict with another outcome that was stored first, or fenced because another replica holds the
+ * lease now.
+ */
 export type Verdict = 'taken' | 'overtaken' | 'fenced'
 export type Published = { readonly version: number; readonly verdicts: readonly Verdict[] }
 
-/** What the script takes for an update. `toEpoch` tells the time of day of an instant. */
+/** Encodes an update as arguments of the publish script. `toEpoch` returns the time of day of an instant. */
 export function writeUpdate(update: Update, toEpoch: (instant: number) => number): (string | number)[] {
   const { service, shard, token, records, gone, transitions } = update
   return [
@@ -49,7 +52,7 @@ export function writeUpdate(update: Update, toEpoch: (instant: number) => number
   ]
 }
 
-/** What the script answers. */
+/** Decodes the answer of the publish script. */
 export function readPublished(reply: Reply): Published {
   const [version, ...verdicts] = PublishReply.parse(reply)
   const names: Verdict[] = ['fenced', 'overtaken', 'taken']
@@ -58,13 +61,13 @@ export function readPublished(reply: Reply): Published {
 
 const PublishReply = z.tuple([z.string()], z.int())
 
-/** What is remembered of one service, by field, as parsed JSON. */
+/** The health of one service by field, as parsed JSON. */
 export type Fields = readonly (readonly [field: string, memory: unknown])[]
 
-/** What a replica published: of each service, what it remembers. */
+/** The records that a replica published, by service. */
 export type Records = readonly (readonly [service: string, fields: Fields])[]
 
-/** Reads what a replica published, as parsed JSON; null where it is something else. What is remembered is read later, by itself. */
+/** Checks that parsed JSON is a list of records; returns null if it is not. The health in each record is decoded later. */
 export function readRecords(written: unknown): Records | null {
   return Array.isArray(written) && written.every(isRecord) ? written : null
 }
@@ -79,16 +82,17 @@ function isField(written: unknown): boolean {
   return Array.isArray(written) && typeof written[0] === 'string' && written.length >= 2
 }
 
-/** What is kept of one service, by field. */
+/** The stored health of one service, by field. */
 export type KeptHealth = ReadonlyMap<string, KeptField>
 export type KeptField = { readonly version: number; readonly memory: unknown }
 
-/** How far a version may be ahead of the newest entry, as the script to publish has it. */
+/** How far a version may be ahead of the newest entry. The publish script has the same limit. */
 const mostAhead = 3_600_000
 
 /**
- * Reads what is kept of one service from a flat list of fields and values; a text instead says of which other kind its key is. What cannot be read has
- * no memory. A version that no entry of the stream can have had is 0, as the script to publish reads it. `newest` is the newest entry.
+ * Decodes the stored health of one service from a flat list of fields and values. Returns a text, the type of the key, if the key is not a hash. A
+ * value that cannot be read has no health. A version that no entry can have had becomes 0, as in the publish script. `newest` is the newest entry of
+ * the stream.
  */
 export function readKeptHealth(reply: Reply, newest: number): KeptHealth | string {
   if (typeof reply === 'string') return reply
@@ -97,7 +101,7 @@ export function readKeptHealth(reply: Reply, newest: number): KeptHealth | strin
   return kept
 }
 
-/** Reads what is kept under one field. */
+/** Decodes the value of one field. */
 export function readKeptField(text: string, newest: number): KeptField {
   const [whole = '', digits] = /^(\d+) /.exec(text) ?? []
   const version = readCount(digits) ?? 0

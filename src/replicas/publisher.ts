@@ -9,23 +9,23 @@ import { firstPortion, portion } from './portions.ts'
 import type { MemoryRecord, Published, Update, Verdict } from './publication.ts'
 import { shardOf } from './shards.ts'
 
-/** How long outcomes are gathered before they are published, in milliseconds. */
+/** How long outcomes are gathered into one batch before they are published, in milliseconds. */
 const gatherMs = 100
 
-/** How long the last of a service that is gone may wait for whoever tells of it, in milliseconds, and how many of them. */
+/** How long the last transition of a removed service may wait for the replica that publishes it, in milliseconds, and how many of them may wait. */
 const farewellMs = 60_000
 const mostFarewells = 10_000
 
-/** Publishes what this replica found. */
+/** The publisher of the health that this replica finds. */
 export type Publisher = {
-  /** There is something to publish of a service: soon, or at once. */
+  /** Schedules a service for publishing: within 100 ms, or at once. */
   mark(service: WatchedService, isUrgent: boolean): void
-  /** A service is gone, and this is the last that is heard of it. */
+  /** Publishes the last transition of a service that was removed. */
   bidFarewell(transition: Transition): void
   forget(service: WatchedService): void
-  /** Publishes what there is by now. */
+  /** Publishes everything that is pending now. */
   flush(): Promise<void>
-  /** How often updates were refused, by why. */
+  /** Returns how many updates the store has rejected, by reason. */
   refused(): Readonly<Record<Exclude<Verdict, 'taken'>, number>>
   close(): void
 }
@@ -35,23 +35,29 @@ export type PublisherParts = {
   readonly clock: Clock
   readonly assignment: Assignment
   readonly links: Links
-  /** The token of a shard that is held; null when it is not. */
+  /** Returns the fencing token of a shard that is held; null if it is not. */
   readonly tokenOf: (shard: number) => number | null
-  /** Null when there is no answer; it may have been taken all the same. */
+  /** Resolves with null if there is no answer. The store may have accepted the updates all the same. */
   readonly publish: (updates: readonly Update[]) => Promise<Published | null>
-  /** These count, and all know of them. */
+  /** Called with transitions that the store accepted, which all replicas now get. */
   readonly onTaken: (transitions: readonly Transition[]) => void
-  /** A lease is not what it was believed to be. */
+  /** Called when the store rejected a fencing token. */
   readonly onFenced: () => void
-  /** What this replica knows of a service does not count. */
+  /** Called when the store rejected this replica's data about a service. */
   readonly onRefused: (service: WatchedService) => void
 }
 
-/** What a replica holds the lease of it publishes with its token, and what it was asked for without. */
+/**
+ * Creates a publisher. Services whose lease this replica holds are published with the fencing token. Checks on demand of other services are published
+ * without one.
+ */
 export function createPublisher(parts: PublisherParts): Publisher {
   const { monitor, clock, assignment, links, tokenOf, publish, onTaken, onFenced, onRefused } = parts
   const dirty = new Set<WatchedService>()
-  /** Whoever holds the lease tells of it; should its holder have died, the next. The store takes each once. */
+  /**
+   * The last transitions of removed services. The replica that holds the lease publishes them. If it has died, the next holder does. The store
+   * accepts each only once.
+   */
   let farewells: Transition[] = []
   const refused = { overtaken: 0, fenced: 0 }
   let gathering: NodeJS.Timeout | undefined
@@ -70,7 +76,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
     gathering ??= setTimeout(flush, gatherMs)
   }
 
-  /** What there is to publish of a service; null when it is not this replica's to say. */
+  /** Returns the update of a service; null if there is none that this replica may publish. */
   function updateOf(service: WatchedService): Update | null {
     const { name } = service.service
     const link = links.of(service)
@@ -107,7 +113,10 @@ export function createPublisher(parts: PublisherParts): Publisher {
     })
   }
 
-  /** Nothing came back: it is to be published again. Were it taken all the same, it would go on from what is past, and be refused. */
+  /**
+   * Requeues an update after no answer came. If the stream has since brought newer versions, the store would reject the update, so the service is
+   * resynced instead.
+   */
   function takeBack({ service: name, token, records, gone, transitions }: Update): void {
     const service = monitor.services.get(name)
     if (service === undefined) {
@@ -151,7 +160,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
   }
 
   async function publishDue(): Promise<void> {
-    // What comes in meanwhile is gathered for the next time.
+    // Changes that arrive during this loop wait for the next batch.
     const due = new Set(dirty)
     const leaving = farewellUpdates()
     while (isLinked() && due.size + leaving.length > 0) {
@@ -196,7 +205,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
       schedule(isUrgent)
     },
     bidFarewell(transition) {
-      // Of what nothing was known the store could not see that it was told already.
+      // The store cannot detect duplicates of a transition from unknown, so only the replica that holds the lease publishes it.
       if (transition.from === 'unknown' && tokenOf(shardOf(transition.service)) === null) return
       farewells.push(transition)
       schedule(true)

@@ -7,20 +7,20 @@ import { isUnreadable, readService } from './memory.ts'
 import { firstPortion } from './portions.ts'
 import type { KeptHealth } from './publication.ts'
 
-/** How soon what could not be read is read again, in milliseconds. */
+/** How long until a failed read is repeated, in milliseconds. */
 const retryMs = 500
 
 export type { KeptHealth }
 
-/** Reads what the store keeps of services: of those that are new here, and of those that this replica had wrong. */
+/** Resync: reads the stored health of services that are new here, and of services about which the store rejected this replica's data. */
 export type Recall = {
-  /** Nothing is known yet of what others remember of a service. */
+  /** Requests a read of a service whose shared health this replica does not know yet. */
   want(service: WatchedService): void
-  /** What this replica remembers of it gives way to what others do. */
+  /** Discards this replica's data about the service in favour of the shared data. */
   giveWay(service: WatchedService): void
-  /** Reads all services anew. False when it could not. */
+  /** Reads all services again. Resolves with false if that failed. */
   readAll(): Promise<boolean>
-  /** Reads those that are wanted. False when it could not. */
+  /** Reads the requested services. Resolves with false if that failed. */
   readWanted(): Promise<boolean>
   forget(service: WatchedService): void
   close(): void
@@ -31,13 +31,13 @@ export type RecallParts = {
   readonly clock: Clock
   readonly assignment: Assignment
   readonly links: Links
-  /** Null when there is no answer. */
+  /** Resolves with null if there is no answer. */
   readonly read: (services: readonly string[]) => Promise<readonly KeptHealth[] | null>
-  /** Returns what is remembered of a target by its name; null where another layout of it was written. */
+  /** Decodes the health of a target; returns null for another format version. */
   readonly readMemory: (written: unknown, target: string) => TargetMemory | null
-  /** What is kept of a service under a field, and cannot be read. */
+  /** Called for a field of a service's stored health that cannot be read. */
   readonly onUnreadable?: (service: string, field: string) => void
-  /** What others remember of these is known from now on. */
+  /** Called with services whose shared health this replica knows from now on. */
   readonly onRead: (services: readonly WatchedService[]) => void
 }
 
@@ -64,7 +64,7 @@ export function createRecall({
       const kept = await read(chosen.map(({ service }) => service.name))
       if (kept === null) {
         for (const service of chosen) if (isWatched(service)) wanted.add(service)
-        // Until they are read nobody checks them.
+        // Repeat the read soon, because no replica checks these services until then.
         clearTimeout(retrying)
         retrying = setTimeout(() => void readWanted(), retryMs)
         return false
@@ -92,7 +92,7 @@ export function createRecall({
     wanted.add(service)
   }
 
-  /** What cannot be read has its version, from which the next outcome goes on, and no memory. */
+  /** Removes the health of fields that cannot be read. Their version stays, because the next outcome continues from it. */
   function leaveOutUnreadable(service: string, kept: KeptHealth): KeptHealth {
     const odd = [...kept].filter(([field, { memory }]) => isUnreadable(field, memory))
     if (odd.length === 0) return kept
@@ -100,7 +100,7 @@ export function createRecall({
     return new Map([...kept, ...odd.map(([field, { version }]) => [field, { version, memory: undefined }] as const)])
   }
 
-  /** Takes in what is kept of a service, but for what this replica found out since. */
+  /** Adopts the stored health of a service, except where this replica has found newer outcomes since. */
   function adopt(service: WatchedService, kept: KeptHealth): void {
     const { mustAdopt } = links.of(service)
     const memory = recallService(service, kept)
@@ -117,13 +117,13 @@ export function createRecall({
     }
   }
 
-  /** What is to be adopted of the service itself; null when what this replica remembers goes on from that. */
+  /** Returns the stored state of the service itself if this replica has to adopt it; null if its own state continues from it. */
   function recallService(service: WatchedService, kept: KeptHealth): ServiceMemory | null {
     const link = links.of(service)
     const { mustAdopt } = link
     const own = kept.get('')
     const hasMoved = (version: number, known: number) => version !== known && (mustAdopt || !isOutdated(version, known))
-    // Somebody else has told of it or of its targets since, or the store lost what it knew.
+    // Another replica has published the service or its targets since, or the store has lost its data.
     const known = links.versionsOf(service)
     const isOvertaken =
       hasMoved(own?.version ?? 0, link.version) ||
@@ -136,7 +136,7 @@ export function createRecall({
     return memory
   }
 
-  /** What is to be adopted of its targets: what is newer than what this replica found, or all of it. */
+  /** Returns the stored health of the targets to adopt: that which is newer than this replica's own, or all of it. */
   function recallTargets(service: WatchedService, kept: KeptHealth, mustAdopt: boolean): Map<string, TargetMemory> {
     const before = new Map(service.targets.map((watched) => [watched.target.name, watched]))
     const adopted = new Map<string, TargetMemory>()
@@ -162,7 +162,7 @@ export function createRecall({
     },
     async readAll() {
       for (const service of monitor.services.values()) unread(service)
-      // One that is under way may have begun before.
+      // A read that is under way may have begun before the services were marked.
       await reading
       return readWanted()
     },
@@ -172,12 +172,12 @@ export function createRecall({
   }
 }
 
-/** Whether something newer came by the stream since this was read. What the store has lost is not outdated. */
+/** Returns whether the stream has brought a newer version since this one was read. Data that the store has lost (version 0) are not outdated. */
 function isOutdated(version: number, known: number): boolean {
   return version > 0 && version < known
 }
 
-/** Whether this replica checked a target after what is remembered elsewhere. */
+/** Returns whether this replica checked a target after the stored outcome. */
 function isNewer(watched: WatchedTarget | undefined, { health }: TargetMemory): boolean {
   const own = watched?.health.lastOutcome?.endedAt ?? Number.NEGATIVE_INFINITY
   return own > (health.lastOutcome?.endedAt ?? Number.NEGATIVE_INFINITY)

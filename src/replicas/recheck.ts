@@ -4,22 +4,22 @@ import type { StorePart, UnreadableEntries, UnreadableEntry } from '../store/unr
 import type { Link } from './link.ts'
 import type { SharedRegistry } from './shared-registry.ts'
 
-/** How many entries are looked at in one round. */
+/** How many entries one round reads at most. */
 const mostPerRound = 100
 
-/** The parts of which an entry stays noted until it is looked at again, and those that are read anew once one was mended. */
+/** The parts of the store whose unreadable entries are checked again, and the parts that are read again after a repair. */
 const parts = ['kept', 'registrations', 'health', 'stream'] as const satisfies StorePart[]
 const readAnew: readonly StorePart[] = ['kept', 'registrations']
 
-/** Looks again at entries that could not be read. */
+/** The recheck of entries that could not be read. */
 export type Recheck = {
-  /** Looks at some of them. Resolves with true where something was mended or removed that is to be read anew. */
+  /** Checks some of the entries again. Resolves with true if one was repaired or removed and the store has to be read again. */
   look(): Promise<boolean>
 }
 
 /**
- * Somebody who mends an entry of Redis by hand tells nobody. So the entries that could not be read are read again, some in each round, and
- * those that are otherwise than before are forgotten. While there is none this asks nothing.
+ * Creates the recheck. Porthole gets no notice when an operator repairs an entry of Redis by hand. So each round reads some of the unreadable entries
+ * again, and forgets those that have changed. Without such entries it sends no requests.
  */
 export function createRecheck({
   link,
@@ -34,7 +34,7 @@ export function createRecheck({
 }): Recheck {
   let round = 0
 
-  /** What was noted of a registration by its name alone is looked up by the text that it had. */
+  /** Returns the probe of an entry. A registration that is noted only by its name is compared with its last known text. */
   function probeOf({ probe, registration }: UnreadableEntry): UnreadableEntry['probe'] {
     if (probe !== undefined || registration === undefined) return probe
     return fieldOf(keys.registrations, registration, sharedRegistry.textOf(registration) ?? undefined).probe
@@ -49,7 +49,7 @@ export function createRecheck({
         const probe = probeOf(entry)
         const answer = probe === undefined ? null : await link.send(probe.command)
         if (answer !== null && (!answer.ok || probe?.isSame(answer.value))) continue
-        // If it still cannot be read, it is noted again with what is read anew.
+        // If the entry still cannot be read, the next read of its part notes it again.
         if (entry.registration === undefined) unreadable.forget(part, entry.place)
         else unreadable.forgetRegistration(entry.registration)
         isMended ||= readAnew.includes(part)

@@ -9,23 +9,23 @@ import { shardOf } from './shards.ts'
 import type { SharedClock } from './shared-clock.ts'
 import type { ReplicaNews } from './standing.ts'
 
-/** By how much a check or a beat may be late before a replica is no longer said to work, in milliseconds. */
+/** How late the end of a check or the start of a scheduled check may be before a replica counts as stalled, in milliseconds. */
 const lateMs = 2000
 
-/** Keeps the leases of this replica, and hears along with them who else there is and whose file counts. */
+/** The lease renewer. With each renewal the store also reports the live replicas and the configuration file that counts. */
 export type Renewals = {
   readonly leases: Leases
-  /** Every renewal: whether it was granted, and how long that took. */
+  /** Emits every renewal: whether it was granted, and how long it took. */
   readonly renewed: Signal<{ readonly granted: boolean; readonly elapsedMs: number }>
-  /** Renews now, and goes on renewing until it is closed. */
+  /** Renews now, and continues to renew until it is closed. */
   renew(): Promise<void>
-  /** When the last renewal was sent that was answered: an instant of the clock. */
+  /** Returns the instant at which the last answered renewal was sent. */
   answeredAt(): number
-  /** The replicas that are live, as it last heard. */
+  /** Returns the live replicas, as of the last renewal. */
   members(): readonly string[]
-  /** Why this replica does not work, as a sentence; null while it does. */
+  /** Returns why this replica is stalled, as a sentence; null while it works. */
   idle(): string | null
-  /** From now on the replica is alone: nobody else checks anything, as far as it knows. */
+  /** Attributes all checks to this replica, because it is alone. */
   goSolo(): void
   close(): void
 }
@@ -39,12 +39,12 @@ export type RenewalParts = {
   readonly monitor: Monitor
   readonly loop: Pick<Loop, 'overdueMs'>
   readonly news: Signal<ReplicaNews>
-  /** Whether what others know is known here. */
+  /** Returns whether this replica has read the shared state. */
   readonly isReady: () => boolean
   /** The shards with a service that this version of Porthole cannot check. */
   readonly declines: () => readonly number[]
   readonly onGain: (shards: readonly number[]) => void
-  /** Before shards are given up. */
+  /** Runs before shards are released. */
   readonly onYield: () => Promise<void>
 }
 
@@ -57,22 +57,25 @@ export function createRenewals(parts: RenewalParts): Renewals {
   let newest: NewestFile | null = null
   let members: readonly string[] = []
   let toldIdle: string | null = null
-  /** The owners of all shards, as last noted. */
+  /** The owners of all shards, as the monitor last received them. */
   let attributed = ''
   let renewing: Promise<void> | null = null
   let isAskedAgain = false
   let timer: NodeJS.Timeout | undefined
   let isClosed = false
 
-  /** It comes back to a store that was away for a moment, and goes on holding what it holds. */
+  /** Returns whether this replica returns to a store that was away for a moment. Then it is still a member, and keeps its leases. */
   function isComingBack(): boolean {
     return assignment.mode() === 'linked' && leases.count(clock.now()) > 0
   }
 
-  /** Proof of life is work done: a prober that is stuck, or a process that is starved, keeps nothing from the others. */
+  /**
+   * Returns why this replica is stalled. Only work proves that a replica is alive. So one with a stuck prober or without CPU time must not hold
+   * shards.
+   */
   function idle(): string | null {
-    if (monitor.overdueMs() > lateMs) return 'the prober is stuck: a check has not ended long after its deadline'
-    if (loop.overdueMs() > lateMs) return 'checks are not started when they are due: this process is starved'
+    if (monitor.overdueMs() > lateMs) return 'the prober is stuck: a check is more than 2 s past its deadline'
+    if (loop.overdueMs() > lateMs) return 'checks start more than 2 s late: this process does not get enough CPU time'
     return null
   }
 
@@ -102,7 +105,7 @@ export function createRenewals(parts: RenewalParts): Renewals {
     if (isReady() && joined.length + left.length > 0) news.emit({ kind: 'members', joined, left })
   }
 
-  /** Notes who checks what, when that has changed. */
+  /** Tells the monitor which replica checks which service, if that has changed. */
   function attribute({ owners }: Grant): void {
     if (assignment.mode() === 'solo' || owners.join() === attributed) return
     attributed = owners.join()
@@ -112,7 +115,7 @@ export function createRenewals(parts: RenewalParts): Renewals {
     })
   }
 
-  /** Renews until there is nothing new to hear; who asks meanwhile is served by one more. */
+  /** Renews until no request is left. All requests that arrive during a renewal share one more. */
   async function renewWhileAsked(): Promise<void> {
     clearTimeout(timer)
     let at = Number.POSITIVE_INFINITY
@@ -121,8 +124,8 @@ export function createRenewals(parts: RenewalParts): Renewals {
       tellIdle()
       at = await leases.renew()
       isAskedAgain ||= at <= clock.now()
-      // What was heard before somebody asked again may be outdated, such as whose file counts. To read a large one takes longer than
-      // the leases have time.
+      // A newer request may mean that another file counts, so only the last answer is used. Reading a large file takes longer than a lease lasts, so
+      // the renewer does not wait for it.
       if (newest !== null && isReady() && !isAskedAgain) void files.follow(newest)
     }
     if (!isClosed && Number.isFinite(at)) timer = setTimeout(() => void renew(), Math.max(0, at - clock.now()))

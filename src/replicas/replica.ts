@@ -32,41 +32,44 @@ import { createSharedRegistry } from './shared-registry.ts'
 import { createSharing, type Sharing } from './sharing.ts'
 import type { ReplicaNews, Standing } from './standing.ts'
 
-/** How long a replica does without the store before it is solo, in milliseconds: it holds its leases for longer, so no check is left out. */
+/** How long a replica works without the store before it goes solo, in milliseconds. Its leases last longer, so it misses no check. */
 const soloAfterMs = 4000
 /**
- * How long a replica that starts may take to learn what the others know, in milliseconds, as by a slow network. They check meanwhile, and
- * it is not ready.
+ * How long a starting replica may take to read the shared state, in milliseconds, for example over a slow network. Until then the other replicas
+ * check, and this one is not ready.
  */
 const joinMs = 30_000
-/** How often a replica looks whether it has to go solo, in milliseconds. */
+/** How often a replica decides whether to go solo, in milliseconds. */
 const watchMs = 250
 /** How long until a lost connection is tried again, in milliseconds. */
 const retryMs = 500
 /**
- * How old a store has to be before a replica that starts takes what is in it for all there is, in milliseconds. A store that lost everything is given it
- * back by the replicas that live, which try twice a second to reach it.
+ * How old a store has to be before a starting replica takes its data for complete, in milliseconds. The live replicas give a store that lost
+ * everything its data back, and they try twice a second to reach it.
  */
 const giveBackMs = 3000
-/** How long giving back the leases may take, in milliseconds. */
+/** How long releasing the leases may take, in milliseconds. */
 const releaseMs = 1500
 
-/** One of several Portholes that share the work. */
+/** One of several Porthole processes that share the work. */
 export type Replica = {
   readonly sharing: Pick<Sharing, 'recorded' | 'refused'>
   readonly news: Signal<ReplicaNews>
   readonly renewed: Renewals['renewed']
   standing(): Standing
-  /** This replica's configuration file was loaded now: it counts for all, until another replica loads one. Resolves once it is in force. */
+  /**
+   * Offers this replica's configuration file, which was loaded now. All replicas use the file until another replica loads one. Resolves once it is in
+   * force.
+   */
   offer(file: SharedFile): Promise<void>
   /** Resolves once this replica has joined the others, or is solo. */
   start(): Promise<void>
-  /** Gives back what it holds, so that others go on at once. */
+  /** Releases all leases, so that other replicas continue at once. */
   close(): Promise<void>
 }
 
 export type ReplicaParts = {
-  /** Its name, which no other has; without spaces. */
+  /** The name of this replica: unique, and without spaces. */
   readonly id: string
   readonly link: Link
   readonly keys: Keys
@@ -79,15 +82,15 @@ export type ReplicaParts = {
   readonly registry: Registry
   readonly registrations: Registrations
   readonly retention: Retention
-  /** When this process did not run, as it is known at any time. */
+  /** The pauses of this process. Porthole adds to the record while it runs. */
   readonly pauses?: Pauses
-  /** How long a service may go unchecked while it is taken over, in milliseconds. */
+  /** How long a service may go unchecked during a hand-over, in milliseconds. */
   readonly handoverMs: number
-  /** Puts what a file defines in force. */
+  /** Applies the definitions of a file. */
   readonly apply: (file: SharedFile) => Promise<void>
-  /** Is told of transitions found while there was nobody to share them with. */
+  /** Receives the transitions that this replica finds while it is solo. */
   readonly alone: Signal<Transition>
-  /** Is told of what the store keeps and cannot be read. */
+  /** Receives the entries of the store that cannot be read. */
   readonly unreadable?: UnreadableEntries
 }
 
@@ -165,41 +168,42 @@ export function createReplica(parts: ReplicaParts): Replica {
   const recheck = createRecheck({ link, keys, unreadable, sharedRegistry })
   const { promise: settled, resolve: settle } = Promise.withResolvers<void>()
 
-  /** What others know is known here. */
+  /** Whether this replica has read the shared state. */
   let isReady = false
-  let failure: string | null = 'it has not joined the other replicas yet'
-  /** From when on the store has what the replicas know: an instant of the clock. */
+  let failure: string | null = 'it is still reading the shared state from Redis'
+  /** The instant from which on the data of the store are complete. */
   let wholeFrom = Number.POSITIVE_INFINITY
-  /** When this replica last was one of the others: an instant of the clock. */
+  /** The last instant at which this replica worked with the others. */
   let linkedAt = startedAt
   let session: Session | null = null
   let isClosed = false
   const timers: NodeJS.Timeout[] = []
 
-  /** Everything up to this entry of the stream is known here. */
+  /** Records that all entries of the stream up to this one are applied. */
   function noteTaken(entry: number): void {
     leases.caughtUp(entry)
     link.advance(entry)
   }
 
-  /** The file that counts is in force: with the registrations that were read before, that is the registry. */
+  /** Reports that the registry is loaded: the shared configuration is in force, and the registrations were read before it. */
   function noteRead(): void {
     if (isReady && clock.now() >= wholeFrom) registry.load.finish()
   }
 
-  /** What comes from the store is checked before it is used, so an exception there is a bug. */
+  /** Reports an exception as a bug. Data of the store are validated before use, so they cannot be its cause. */
   function reportBug({ stack }: Error): void {
-    news.emit({ kind: 'unread', problem: `what the store said could not be taken in, which is a bug: ${stack}` })
+    news.emit({ kind: 'unread', problem: `data from Redis could not be applied, which is a bug in Porthole: ${stack}` })
   }
 
-  /** Learns what the others know, and becomes one of them. A string says why it could not. */
+  /** Reads the shared state, and joins the other replicas. Returns a sentence if that fails. */
   async function join({ feed }: Session): Promise<string | null> {
-    // Not a member yet, as it has to know first what others found; but it hears who they are, and what time it is.
+    // Renew without being a member, because this replica has to read the outcomes of the others first. The answer brings the list of members and the
+    // time.
     const askedAt = clock.now()
     await leases.renew()
     const grant = leases.last()
     if (grant === null || renewals.answeredAt() < askedAt)
-      return link.refusal() ?? 'the store did not say who else there is'
+      return link.refusal() ?? 'Redis did not list the live replicas'
     const isFirst = assignment.mode() === 'joining'
     const isAlone = grant.members.every((member) => member === id)
     const together = await bringTogether(joinParts, { isAlone, isFirst, newsAfter: intake.lastShared() })
@@ -207,11 +211,11 @@ export function createReplica(parts: ReplicaParts): Replica {
     const oldest = await link.send(['XRANGE', keys.stream, '-', '+', 'COUNT', '1'])
     if (!oldest.ok) return oldest.failure
     wholeFrom = Math.min(clock.fromEpoch(firstOf(oldest.value)), clock.now()) + giveBackMs
-    if (!(await sharing.readAll())) return link.refusal() ?? 'what is known of the targets could not be read'
+    if (!(await sharing.readAll())) return link.refusal() ?? 'the health of the targets could not be read'
 
     const wasLinked = assignment.mode() === 'linked'
     isReady = true
-    // The last renewal was before all that was read.
+    // Use the current time, because the last renewal was sent before all these reads.
     linkedAt = clock.now()
     failure = null
     intake.release()
@@ -224,25 +228,25 @@ export function createReplica(parts: ReplicaParts): Replica {
     return null
   }
 
-  /** Connects, joins, and stays until that is over. Returns why it is. */
+  /** Connects, joins, and stays connected. Returns the reason once the connection has ended. */
   async function connect(): Promise<string> {
     const opened = await link.open()
     if (typeof opened === 'string') return opened
     if (isClosed) {
       opened.close()
-      return 'it is closed'
+      return 'the replica is closed'
     }
     session = opened
     intake.hold()
     try {
       const over = Promise.race([opened.over, opened.feed.read(intake.take)])
-      // It may be over before it is waited for.
+      // The connection may end before this code waits for it. Without a handler that would be an unhandled rejection.
       over.catch(() => undefined)
       return (await join(opened)) ?? (await over)
     } catch (error) {
-      // It costs this replica its connection, and the others nothing.
+      // The bug costs this replica its connection, and does not affect the others.
       reportBug(error as Error)
-      return `what the store said could not be taken in: ${(error as Error).message}`
+      return `data from Redis could not be applied: ${(error as Error).message}`
     } finally {
       opened.feed.close()
       opened.close()
@@ -254,7 +258,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     while (!isClosed) {
       const told = await connect()
       if (isClosed) return
-      // That the connection was given up says less than why.
+      // A failed request explains more than the closed connection.
       const why = link.refusal() ?? told
       if (failure === null) news.emit({ kind: 'lost', failure: why })
       failure = why
@@ -264,33 +268,33 @@ export function createReplica(parts: ReplicaParts): Replica {
     }
   }
 
-  /** Reads the store anew where somebody mended what could not be read. */
+  /** Reads the store again if an operator has repaired an entry. */
   async function lookAgain(): Promise<void> {
     if ((await recheck.look()) && isReady) await intake.reread()
   }
 
   function goSoloIfAlone(): void {
-    // While it is still joining, that it is answered is not enough: it does not check yet.
+    // Answers do not count while this replica is joining, because it does not check yet.
     if (isReady) linkedAt = Math.max(linkedAt, renewals.answeredAt())
     if (assignment.mode() === 'solo') return
     const isLearning =
       assignment.mode() === 'joining' && session !== null && renewals.members().some((member) => member !== id)
-    // While this process did not run it could not read an answer.
+    // A paused process cannot read answers, so its pauses do not count.
     const now = clock.now()
     if (now - linkedAt - pausedMs(pauses.ofProcess, linkedAt, now) <= (isLearning ? joinMs : soloAfterMs)) return
     assignment.enter('solo')
-    failure ??= link.refusal() ?? 'the store does not answer'
+    failure ??= link.refusal() ?? 'Redis does not answer'
     news.emit({ kind: 'solo', id, failure })
     renewals.goSolo()
     sharing.goSolo()
     files.goSolo()
     assignment.gained.emit([...monitor.services.keys()])
     settle()
-    // It may be there and refuse all that is asked: only who comes anew learns what was missed meanwhile.
+    // Redis may be reachable and reject every request. Then only joining again brings the changes that this replica has missed.
     session?.close()
   }
 
-  /** What is remembered of services that the file has no longer goes with them. */
+  /** Deletes the health of removed services whose lease this replica holds. */
   const stopListening = registry.changed.subscribe(({ removed }) => {
     const own = removed.filter((name) => isReady && tokenOf(shardOf(name)) !== null)
     for (const name of own) void link.run(forgetHealthScript, [keys.health(name)], [])

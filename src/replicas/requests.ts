@@ -21,7 +21,7 @@ import {
 import type { Declined } from './shards.ts'
 import type { SharedClock } from './shared-clock.ts'
 
-/** What a replica asks of the store again and again. Each answers null when nothing came back. */
+/** The recurring requests of a replica to the store. Each resolves with null if no answer came. */
 export type Requests = {
   renew(
     renewal: Renewal,
@@ -31,7 +31,7 @@ export type Requests = {
   readHealth(services: readonly string[]): Promise<KeptHealth[] | null>
 }
 
-/** Asks by way of a link, and sets the clock by the answers. */
+/** Creates the requests on a connector. Their answers align the clock. */
 export function createRequests({
   id,
   link,
@@ -45,7 +45,7 @@ export function createRequests({
   keys: Keys
   clock: SharedClock
   retention: Retention
-  /** Is told of entries that cannot be read. */
+  /** Receives the entries that cannot be read. */
   unreadable?: UnreadableEntries
 }): Requests {
   const { note: onUnreadable } = unreadable
@@ -69,7 +69,7 @@ export function createRequests({
       const on = [meta, stream, members, leases, offers, files, declinedKey, packed, reads]
       const answer = await link.run(renewScript, on, input)
       if (!answer.ok) return null
-      // It came after a later one.
+      // The renewal arrived after a later one.
       if (Array.isArray(answer.value) && answer.value.length === 0) return null
       const [micros, live, late, owned, entry, nextExpiry, newest, hasOwn, declining, needsText, odd] =
         RenewReply.parse(answer.value)
@@ -105,7 +105,7 @@ export function createRequests({
   }
 }
 
-/** What the script of leases answers; see there. */
+/** The answer of the lease script, in the order in which its comment lists the elements. */
 const texts = z.array(z.string())
 const RenewReply = z.tuple([
   z.string(),
@@ -121,7 +121,7 @@ const RenewReply = z.tuple([
   texts,
 ])
 
-/** A key and a field of leases, members and files that the script cannot read. */
+/** Describes a key and a field of leases, members or files that the script cannot read. */
 function oddLease(key: string, field: string): UnreadableEntry {
   if (field === '') return { place: placeIn(key), why: 'the key holds a value of another type' }
   return { place: placeIn(key, field), why: 'no replica writes such a value, so it counts as absent' }

@@ -1,9 +1,9 @@
 import { phaseOf } from '../domain/schedule.ts'
 
-/** Into how many parts the services are divided: enough that a few replicas get equal shares, few enough that one script renews them all. */
+/** The number of shards. A few replicas get about equal shares of so many, and one script can still renew all of them. */
 export const shardCount = 256
 
-/** The shard of a service, from 0: a hash of its name, the same on every replica. */
+/** Returns the shard of a service, from 0 to 255: a hash of its name, the same on every replica. */
 export function shardOf(service: string): number {
   return Math.floor(phaseOf(service) * shardCount)
 }
@@ -14,9 +14,9 @@ export type Declined = ReadonlyMap<string, ReadonlySet<number>>
 const noneDeclined: Declined = new Map()
 
 /**
- * The shards that a replica should check, in order: rendezvous hashing (Thaler and Ravishankar, 1998). Each shard is for the live
- * replica that weighs most with it, so that when one comes or goes only its share moves. A shard that a replica declines is for another one, unless
- * all of them decline it: its other services are checked all the same.
+ * Returns the shards that a replica should check, in ascending order, by rendezvous hashing (Thaler and Ravishankar, 1998). Each shard goes to the
+ * live replica with the largest weight for it. So when a replica joins or leaves, only its share moves. A shard that a replica declines goes to
+ * another one. If all of them decline a shard, it is assigned as if none did, so that its other services are still checked.
  */
 export function sharesOf(replica: string, members: Iterable<string>, declined = noneDeclined): number[] {
   const others = [...new Set(members)].filter((member) => member !== replica)

@@ -1,15 +1,15 @@
 import type { Clock } from '../clock.ts'
 
-/** A clock whose time of day is the store's, so that all replicas mean the same by a time. */
+/** A clock with the time of day of the store, so that a time means the same on all replicas. */
 export type SharedClock = Clock & {
-  /** The store said it is `epochMs`, between two instants of this clock. */
+  /** Aligns the clock. The time of the store was `epochMs` at some instant between these two. */
   align(sentAt: number, answeredAt: number, epochMs: number): void
 }
 
-/** How far the two may drift apart before that is corrected, in milliseconds: corrections move what reports say of the past. */
+/** How far the two clocks may drift apart before a correction, in milliseconds. Corrections move past times in reports. */
 const toleranceMs = 20
 
-/** Tells the machine's own time of day until it is aligned; instants stay the clock's. */
+/** Creates a clock with the machine's own time of day until it is aligned. Its instants are always those of `clock`. */
 export function createSharedClock(clock: Clock): SharedClock {
   let offset: number | null = null
   return {

@@ -11,20 +11,20 @@ import { decideService, type Group, GroupName, type Service, ServiceName, Servic
 import { defineService } from '../domain/service-definition.ts'
 import { parseJson } from './parse.ts'
 
-/** What a configuration file defines for all replicas. */
+/** The definitions of a configuration file, which all replicas share. */
 export type SharedFile = {
   readonly services: readonly Service[]
   readonly groups: readonly Group[]
-  /** For what registered services leave out. */
+  /** The defaults for settings that registered services leave out. */
   readonly defaults: PolicyDefaults
 }
 
-/** A file as it is offered to the other replicas. Two files that define the same are the same. */
+/** A file in the form in which a replica offers it to the others. Files with equal definitions have equal digests. */
 export type OfferedFile = { readonly digest: string; readonly text: string }
 
 /**
- * The number of the format that is offered: the first line has what belongs to no service, and each line after it has one service. A newer version
- * may add settings, as `readForeignSettings` says. A change that cannot be read that way has another number.
+ * The format version of an offered file. The first line has the settings that belong to no service, and each line after it has one service. A newer
+ * version may add settings, as `readForeignSettings` says. A change that cannot be read that way needs another number.
  */
 const format = 1
 const Head = z.object({
@@ -38,7 +38,7 @@ const Head = z.object({
 })
 const Line = z.tuple([ServiceName, z.unknown()])
 
-/** How much is written or read in one turn of the event loop, in characters: some 3 ms of work, however many targets a service has. */
+/** How many characters one turn of the event loop writes or reads: about 3 ms of work, however many targets a service has. */
 const lengthPerTurn = 20_000
 
 function* writeLines({ services, groups, defaults }: SharedFile): Generator<string> {
@@ -51,7 +51,7 @@ function* writeLines({ services, groups, defaults }: SharedFile): Generator<stri
   for (const service of services) yield `\n${JSON.stringify([service.name, defineService(service)])}`
 }
 
-/** Writes what a file defines, and lets others go on in between. */
+/** Writes the definitions of a file. Yields to the event loop in between. */
 export async function offerFile(file: SharedFile): Promise<OfferedFile> {
   const hash = createHash('sha256')
   const lines: string[] = []
@@ -69,9 +69,9 @@ export async function offerFile(file: SharedFile): Promise<OfferedFile> {
 }
 
 /**
- * Reads what another replica offers, and lets others go on in between; a string says why this one cannot. `handoverMs` is this replica's
- * own. Services that are `known` and defined the same are taken from there. `onForeign` is called with each setting that this version does not
- * know. A service of which not even the targets can be read is left out.
+ * Reads the definitions that another replica offers. Yields to the event loop in between. Returns a sentence if this replica cannot read them.
+ * `handoverMs` is this replica's own. A service that equals one of `known` is taken from there. `onForeign` is called with each setting that this
+ * version does not know. A service is left out if not even its targets can be read.
  */
 export async function readOfferedFile(
   text: string,

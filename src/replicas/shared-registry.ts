@@ -6,34 +6,34 @@ import type { Drain } from '../store/redis-kept.ts'
 import type { KeptRegistration } from '../store/store.ts'
 
 const kinds: readonly string[] = ['put', 'renewed', 'expired', 'removed', 'drained']
-/** How many removals are remembered, the newest. */
+/** How many removals are remembered. The oldest are forgotten first. */
 const mostRemoved = 10_000
 
-/** A registration as it was last known; its definition is null once it is removed. */
+/** The last known version of a registration. Its definition is null once it is removed. */
 type Known = { readonly revision: number; readonly definition: string | null }
-/** How long a registration holds in milliseconds, if it does not hold for good or is expired. */
+/** The `ttl` of a registration in milliseconds, or 'expired'; empty if it never expires. */
 type WrittenTtl = number | 'expired' | ''
 
-/** What all replicas know of the registry, kept so that it can be given to a store that lost it. */
+/** The registry as all replicas share it. A replica remembers the registry so that a store that lost it can get it back. */
 export type SharedRegistry = {
-  /** Whether entries of a kind say something of the registry. */
+  /** Returns whether entries of a kind concern the registry. */
   takes(kind: string): boolean
-  /** Returns why such an entry says nothing that can be read, as a clause; null where it does. A definition is read when it is taken in. */
+  /** Returns why such an entry cannot be read, as a clause; null if it can. A definition in it is validated when the entry is applied. */
   whyUnreadable(kind: string, fields: ReadonlyMap<string, string>): string | null
-  /** Takes in an entry of the stream that can be read. Returns what is wrong with its definition, as a sentence; null when nothing is. */
+  /** Applies a readable entry of the stream. Returns the problem of its definition, as a sentence; null if there is none. */
   take(kind: string, fields: ReadonlyMap<string, string>): string | null
-  /** All that is known, as the store takes it to bring both together: kind, name, revision, value and time to live of each. */
+  /** Returns all that is known, in the form that the store reconciles: kind, name, revision, value and time to live of each. */
   written(): [kind: string, name: string, revision: number, value: string | number, ttl: WrittenTtl][]
   /**
-   * Puts what the store keeps in force, once both were brought together, some at a time: until that is done nothing else is to be taken
-   * in. What is known of a registration that `isUnreadable` in the store stays known. Resolves with what cannot be read, as sentences.
+   * Applies the data of the store in batches, after both sides were reconciled. The caller must apply no entry before this resolves. A registration
+   * that `isUnreadable` in the store stays as this replica knows it. Resolves with sentences about registrations that cannot be read.
    */
   restore(
     registrations: readonly KeptRegistration[],
     drains: readonly (readonly [name: string, Drain])[],
     isUnreadable?: (name: string) => boolean,
   ): Promise<string[]>
-  /** The text under which a registration is kept, as it was last known; null where it is not known. */
+  /** Returns the last known text of a registration in the store; null if it is not known. */
   textOf(name: string): string | null
 }
 
@@ -62,7 +62,7 @@ export function createSharedRegistry({
   }
 
   function takeRemoval(name: string, revision: number, fields: ReadonlyMap<string, string>): void {
-    // A replica that does not know of drains that outlive a registration ends them, and says nothing of it.
+    // A replica of an older version ends a drain together with the registration, and its entry does not say so.
     const isDrainKept = fields.get('drain') === 'kept'
     if (!isDrainKept && drains.has(name)) drains.set(name, { revision, drained: false })
     const registered = registrations.find(name)
@@ -120,13 +120,13 @@ export function createSharedRegistry({
   }
 }
 
-/** Returns why an entry of the stream says nothing of the registry that can be read, as a clause; null where it does. */
+/** Returns why an entry about the registry cannot be read, as a clause; null if it can. */
 function whyUnreadable(kind: string, fields: ReadonlyMap<string, string>): string | null {
-  if (!isServiceName(fields.get('name') ?? '')) return 'its name is none that a service can have'
-  if (readCount(fields.get('revision')) === null) return 'its revision is no number'
+  if (!isServiceName(fields.get('name') ?? '')) return 'its name is not a valid service name'
+  if (readCount(fields.get('revision')) === null) return 'its revision is not a number'
   if (kind === 'put' && !fields.has('definition')) return 'it has no definition'
-  if (kind === 'expired' && !isEpochMs(readNumber(fields.get('at')))) return 'its time is no time'
-  if (kind === 'drained' && !/^[01]$/.test(fields.get('drained') ?? '')) return 'it says neither 1 nor 0'
+  if (kind === 'expired' && !isEpochMs(readNumber(fields.get('at')))) return 'its time is not a valid time'
+  if (kind === 'drained' && !/^[01]$/.test(fields.get('drained') ?? '')) return 'its field "drained" is neither 1 nor 0'
   return null
 }
 

@@ -12,20 +12,20 @@ import { createPublisher, type Publisher, type PublisherParts } from './publishe
 import { createRecall, type RecallParts } from './recall.ts'
 import { shardOf } from './shards.ts'
 
-/** How many transitions of one service wait at most, while there is nobody to tell. */
+/** How many transitions of one service wait at most while they cannot be published. */
 const mostFound = 100
 
-/** The health of all targets, the same on every replica: what is found here is published, what others found is taken in. */
+/** Health replication. This replica publishes its outcomes and applies those of the others, so that all replicas have the same health. */
 export type Sharing = {
-  /** Transitions that were found here and that count. */
+  /** Emits the transitions that this replica found and that count. */
   readonly recorded: Signal<Transition>
-  /** Reads what others remember of all services. False when it could not. */
+  /** Reads the shared health of all services. Resolves with false if that failed. */
   readAll(): Promise<boolean>
-  /** Takes in an entry of the stream, which another replica published. Returns how many of its records cannot be read. */
+  /** Applies an entry of the stream that another replica published. Returns how many of its records cannot be read. */
   take(entry: number, records: Records): number
-  /** These shards may be checked from now on. */
+  /** Starts to check the services of these shards. */
   gain(shards: readonly number[]): void
-  /** From now on there is nobody to share with: what was not published is told here. */
+  /** Reports the unpublished transitions here, because this replica is alone from now on. */
   goSolo(): void
   readonly flush: Publisher['flush']
   readonly refused: Publisher['refused']
@@ -37,9 +37,9 @@ export type SharingParts = Pick<PublisherParts, 'tokenOf' | 'publish' | 'onFence
     readonly monitor: Monitor
     readonly clock: Clock
     readonly assignment: Assignment
-    /** Is told of transitions found here while there is nobody to share them with. */
+    /** Receives the transitions that this replica finds while it is solo. */
     readonly alone: Signal<Transition>
-    /** Another replica found a reason that this version does not know. */
+    /** Called for a reason of another replica that this version does not know. */
     readonly onForeign: (word: ForeignWord) => void
   }
 
@@ -104,7 +104,7 @@ export function createSharing(parts: SharingParts): Sharing {
     publisher.mark(watched.watchedService, isAsked)
   }
 
-  /** Targets are new or gone, or the definition of their service changed. */
+  /** Handles new and removed targets, and changed definitions of services. */
   function follow(changed: readonly WatchedTarget[]): void {
     for (const watched of changed) {
       const service = watched.watchedService
@@ -127,7 +127,7 @@ export function createSharing(parts: SharingParts): Sharing {
     if (!monitor.services.has(service.service.name)) assignment.setRead(service.service.name, false)
   }
 
-  /** Begins to check those of these services that are covered, from what others know of them. */
+  /** Starts to check those of these services that this replica owns, from their shared health. */
   function begin(services: readonly WatchedService[]): void {
     for (const service of services) publisher.mark(service, false)
     const covered = services.filter(({ service }) => assignment.covers(service.name))
@@ -135,7 +135,7 @@ export function createSharing(parts: SharingParts): Sharing {
     if (covered.length > 0) assignment.gained.emit(covered.map(({ service }) => service.name))
   }
 
-  /** Returns how many of the fields cannot be read: these change nothing, and neither does a field of an older entry. */
+  /** Applies the fields of a service. Returns how many of them cannot be read. Unreadable fields, and fields of an older entry, change nothing. */
   function take(service: WatchedService, entry: number, fields: Fields): number {
     const link = links.of(service)
     const versions = links.versionsOf(service)
@@ -155,13 +155,13 @@ export function createSharing(parts: SharingParts): Sharing {
     if (written.has('')) link.isAhead = false
     for (const watched of ahead) Object.assign(links.ofTarget(watched), { isAhead: false, isAsked: false })
     monitor.adopt(service, readService(written.get(''), clock), adopted)
-    // Only now, as the addresses that were taken in may have brought new targets.
+    // After the adoption, because adopted addresses may have added targets.
     links.advance(
       service,
       readable.map(([field]) => field),
       entry,
     )
-    // What this replica found at the same time does not count, nor what it made of it.
+    // Outcomes that this replica found at the same time do not count, so it reads the service again.
     if (isContested && assignment.covers(service.service.name)) recall.giveWay(service)
     return fields.length - readable.length
   }

@@ -1,20 +1,20 @@
 import type { ForeignWord } from '../domain/foreign-settings.ts'
 import type { Mode } from './assignment.ts'
 
-/** How this replica stands to the others. */
+/** The status of this replica among the others. */
 export type Standing = {
   readonly id: string
   readonly mode: Mode
-  /** Why it cannot reach the store now, as a sentence; null while it can. */
+  /** Why this replica cannot work with the store now, as a sentence; null while it can. */
   readonly failure: string | null
-  /** Those that are live, as it last heard. */
+  /** The live replicas, as of the last renewal. */
   readonly members: readonly string[]
   readonly shards: number
-  /** Why it does not work, so that others check in its place, as a sentence; null while it does. */
+  /** Why this replica is stalled, as a sentence; null while it works. Others check in its place. */
   readonly idle: string | null
 }
 
-/** What the log is told. */
+/** An event for the log. */
 export type ReplicaNews =
   | { readonly kind: 'linked'; readonly id: string; readonly members: readonly string[] }
   | { readonly kind: 'solo'; readonly id: string; readonly failure: string }

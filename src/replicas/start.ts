@@ -13,16 +13,16 @@ import { createLink } from './link.ts'
 import { createReplica, type Replica, type ReplicaParts } from './replica.ts'
 import { createSharedClock } from './shared-clock.ts'
 
-/** What the parts of a Porthole that is one of several are made with, before there is a replica. */
+/** The replica backend: the parts that exist before the replica itself. */
 export type Commons = {
   readonly id: string
   readonly clock: Clock
-  /** What this replica checks. */
+  /** Decides which services this replica checks. */
   readonly assignment: Assignment
   readonly store: Store
-  /** Transitions found here while there is nobody to share them with. */
+  /** Emits the transitions that this replica finds while it is solo. */
   readonly alone: Signal<Transition>
-  /** Makes the replica, once there are the parts that it is about. */
+  /** Creates the replica from the parts that it coordinates. */
   create(
     parts: Pick<
       ReplicaParts,
@@ -31,7 +31,7 @@ export type Commons = {
   ): Replica
 }
 
-/** The way to what all replicas of a namespace share. Connects to nothing yet. */
+/** Creates the backend for the replicas of one namespace. Does not connect yet. */
 export function openCommons(
   { namespace, ...settings }: RedisSettings & { readonly namespace: string },
   { retention, clock: machineClock }: { retention: Retention; clock: Clock },
@@ -48,7 +48,7 @@ export function openCommons(
   return { id, clock, assignment, store, alone, create: (parts) => createReplica({ ...own, ...parts }) }
 }
 
-/** The machine's name (in Kubernetes the pod's), and what tells this process from the one before it. */
+/** Returns the machine's name (in Kubernetes the pod's) with a random suffix, which differs for each process. */
 function nameReplica(): string {
   return `${hostname().replace(/[^\w.-]/g, '_') || 'porthole'}-${randomBytes(3).toString('hex')}`
 }

@@ -26,7 +26,7 @@ async function ping(connection: Connection): Promise<unknown> {
   return answer.ok ? answer.value : answer.failure
 }
 
-test('asks, and is answered', { skip }, async (t) => {
+test('a command gets an answer', { skip }, async (t) => {
   const { url } = await startRedis(t)
   const connection = await connect(t, url)
   assert.equal(await ping(connection), 'PONG')
@@ -35,7 +35,7 @@ test('asks, and is answered', { skip }, async (t) => {
   assert.equal(await ping(connection), 'PONG')
 })
 
-test('runs a script that Redis does not know yet, or has thrown out', { skip }, async (t) => {
+test('runs a script that Redis does not know yet, or has dropped', { skip }, async (t) => {
   const { url } = await startRedis(t)
   const connection = await connect(t, url)
   const add = script(`return meta(KEYS[1], 'none') + ARGV[1]`)
@@ -46,12 +46,12 @@ test('runs a script that Redis does not know yet, or has thrown out', { skip }, 
   }
 })
 
-test('says that nothing listens, and where', async () => {
+test('names the address on which nothing listens', async () => {
   const failure = await connectRedis({ url: 'redis://127.0.0.1:1', passwordFile: null }, meta)
-  assert.equal(failure, 'nothing listens where Redis should be, 127.0.0.1:1: see whether it runs')
+  assert.equal(failure, 'nothing listens on 127.0.0.1:1: check that Redis runs there')
 })
 
-test('a connection that breaks is lost, and says why', { skip }, async (t) => {
+test('a connection that breaks is lost, and gives the reason', { skip }, async (t) => {
   const redis = await startRedis(t)
   const connection = await connect(t, redis.url)
   redis.kill('SIGKILL')
@@ -60,7 +60,7 @@ test('a connection that breaks is lost, and says why', { skip }, async (t) => {
   assert.deepEqual(await connection.send(['PING']), { ok: false, failure: why, isUncertain: false })
 })
 
-test('what listens and never answers is given up', async (t) => {
+test('connecting to a server that never answers fails after its deadline', async (t) => {
   const server = net.createServer((socket) => void socket.on('error', () => undefined).resume()).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => server.close())
@@ -69,7 +69,7 @@ test('what listens and never answers is given up', async (t) => {
   assert.equal(failure, `Redis at 127.0.0.1:${port} fails: it has not answered for 2 s`)
 })
 
-test('a Redis that hangs fails each call after its deadline, and the second in a row ends the connection', {
+test('while Redis hangs each call fails after its deadline, and the second in a row ends the connection', {
   skip,
 }, async (t) => {
   const redis = await startRedis(t)
@@ -86,7 +86,7 @@ test('a Redis that hangs fails each call after its deadline, and the second in a
   assert.match(await connection.lost, /has not answered for 0\.05 s$/)
 })
 
-test('logs in with the password of a file, or of the address, and with a user', { skip }, async (t) => {
+test('logs in with a user name, and with the password of a file or of the address', { skip }, async (t) => {
   const { port } = await startRedis(t, [
     '--requirepass',
     'se:cr@t',
@@ -103,11 +103,11 @@ test('logs in with the password of a file, or of the address, and with a user', 
   assert.equal(await ping(await connect(t, `redis://:se%3Acr%40t@127.0.0.1:${port}`)), 'PONG')
   writeFileSync(file, 'other')
   assert.equal(await ping(await connect(t, `redis://porthole@127.0.0.1:${port}`, file)), 'PONG')
-  // The file counts: it is where a password is changed.
+  // The password of the file wins, because operators change it there.
   assert.equal(await ping(await connect(t, `redis://porthole:old@127.0.0.1:${port}`, file)), 'PONG')
 })
 
-test('says that it is not let in, and repeats no password', { skip }, async (t) => {
+test('a rejected login is reported without the password', { skip }, async (t) => {
   const { port } = await startRedis(t, ['--requirepass', 'right'])
   const failures = [
     await connectRedis({ url: `redis://127.0.0.1:${port}`, passwordFile: null }, meta),
@@ -116,7 +116,7 @@ test('says that it is not let in, and repeats no password', { skip }, async (t) 
   for (const failure of failures) {
     assert.match(
       String(failure),
-      /says "(NOAUTH|WRONGPASS) .*": it does not let Porthole in: see replicas\.redis and replicas\.passwordFile$/,
+      /says "(NOAUTH|WRONGPASS) .*": it rejects the login: check replicas\.redis and replicas\.passwordFile$/,
     )
     assert.doesNotMatch(String(failure), /wrong-one/)
   }
@@ -127,7 +127,7 @@ test('says that it is not let in, and repeats no password', { skip }, async (t) 
   )
 })
 
-test('reads a password from a regular file alone, and from no more than 64 kB', async (t) => {
+test('reads a password only from a regular file of at most 64 kB', async (t) => {
   const folder = createFolder(t)
   const pipe = join(folder, 'pipe')
   spawnSync('mkfifo', [pipe])
@@ -137,7 +137,7 @@ test('reads a password from a regular file alone, and from no more than 64 kB', 
     [pipe, 'pipe is a pipe: put a regular file in its place, or a symbolic link to one'],
     ['/dev/zero', '/dev/zero is a character device: put a regular file in its place, or a symbolic link to one'],
     [folder, `${folder} is a directory: put a regular file in its place, or a symbolic link to one`],
-    [long, 'long has more than 65536 bytes: name the file that holds the password alone'],
+    [long, 'long has more than 65536 bytes: name a file that holds only the password'],
   ] as const) {
     const told = String(await connectRedis({ url: 'redis://127.0.0.1:1', passwordFile }, meta))
     assert.ok(told.startsWith('the password of Redis at 127.0.0.1:1 cannot be read from replicas.passwordFile: '), told)
@@ -147,7 +147,7 @@ test('reads a password from a regular file alone, and from no more than 64 kB', 
 
 const noOpenssl = spawnSync('openssl', ['version']).error === undefined ? false : 'openssl is not installed'
 
-test('speaks TLS with rediss://, and believes no certificate that it does not know', {
+test('speaks TLS with rediss://, and rejects a certificate of an unknown authority', {
   skip: noRedis || noOpenssl,
 }, async (t) => {
   const folder = createFolder(t)
@@ -187,14 +187,14 @@ test('speaks TLS with rediss://, and believes no certificate that it does not kn
   assert.equal(said, '{"ok":true,"value":"PONG"}\n')
 })
 
-/** Has a running server listen for TLS as well; returns the port. */
+/** Makes a running server listen for TLS as well. Returns the port. */
 async function freeTlsPort(connection: Connection): Promise<number> {
   const port = await freePort()
   assert.deepEqual(await connection.send(['CONFIG', 'SET', 'tls-port', `${port}`]), { ok: true, value: 'OK' })
   return port
 }
 
-test('asks the node of a Redis Cluster that has the keys, whichever it was told', { skip }, async (t) => {
+test('connects to the node of a Redis Cluster that has the keys, whichever node is configured', { skip }, async (t) => {
   const folder = createFolder(t)
   const cluster = (name: string) => ['--cluster-enabled', 'yes', '--cluster-config-file', join(folder, name)]
   const [first, second] = await Promise.all([startRedis(t, cluster('a')), startRedis(t, cluster('b'))])

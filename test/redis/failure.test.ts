@@ -5,7 +5,7 @@ import { explainFailure, mayBeDone } from '../../src/redis/failure.ts'
 const place = 'Redis at 192.0.2.1:6379'
 const explain = (message: string) => explainFailure(place, new Error(message))
 
-test('an error of Redis is told in its own words, with a remedy', () => {
+test('an error of Redis is reported in its own words, with a remedy', () => {
   const remedies: [message: string, remedy: RegExp][] = [
     [
       "READONLY You can't write against a read only replica.",
@@ -20,20 +20,20 @@ test('an error of Redis is told in its own words, with a remedy', () => {
     ["OOM command not allowed when used memory > 'maxmemory'.", /raise maxmemory/],
     [
       "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
-      /its log tells why/,
+      /its log says why/,
     ],
     ["NOPERM this user has no permissions to run the 'evalsha' command", /ACL SETUSER$/],
     ["ERR The user executing the script can't run this command or subcommand", /ACL SETUSER$/],
-    ['NOAUTH Authentication required.', /see replicas\.redis and replicas\.passwordFile$/],
+    ['NOAUTH Authentication required.', /check replicas\.redis and replicas\.passwordFile$/],
     [
       'WRONGPASS invalid username-password pair or user is disabled.',
-      /see replicas\.redis and replicas\.passwordFile$/,
+      /check replicas\.redis and replicas\.passwordFile$/,
     ],
-    ['LOADING Redis is loading the dataset in memory', /answers once that is done$/],
+    ['LOADING Redis is loading the dataset in memory', /answers when that is done$/],
     ['CLUSTERDOWN The cluster is down', /CLUSTER INFO/],
     [
       'BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.',
-      /SCRIPT KILL ends that$/,
+      /SCRIPT KILL ends the script$/,
     ],
   ]
   for (const [message, remedy] of remedies) {
@@ -43,17 +43,17 @@ test('an error of Redis is told in its own words, with a remedy', () => {
   }
 })
 
-test('what Redis appends to an error inside a script is left out', () => {
+test('the suffix that Redis appends to an error inside a script is left out', () => {
   const suffix = ' script: 84c1f1b9e3e6a5f1d4a0f6a8a4e7b9a5c3d2e1f0, on @user_script:27.'
   assert.equal(explain(`OOM no.${suffix}`), explain('OOM no.').replace('no.', 'no'))
 })
 
-test('any other error is told as it is', () => {
+test('any other error is reported unchanged', () => {
   assert.equal(explain('ERR unknown\ncommand'), `${place} fails: ERR unknown command`)
   assert.equal(explain('it has not answered for 1 s'), `${place} fails: it has not answered for 1 s`)
 })
 
-test('an error that broke a script off may leave a part of it done, unless Redis looked before the first change', () => {
+test('an error inside a script may leave changes behind, unless Redis checks its cause before the first change', () => {
   const within = (message: string) => mayBeDone(new Error(`${message} script: 84c1f1b9e3, on @user_script:27.`))
   assert.equal(within("ERR The user executing the script can't run this command or subcommand"), true)
   assert.equal(within('NOPERM ACL failure in script'), true)

@@ -5,7 +5,7 @@ import { until } from '../process.ts'
 import { noRedis } from '../redis-server.ts'
 import { assertNoFalseTransition, change, startFleet } from './fleet.ts'
 
-test('while a target is added to a service that is up no replica answers 503', {
+test('no replica answers 503 while a target is added to a service that is up', {
   skip: noRedis,
 }, async (t) => {
   const fleet = await startFleet(t, { services: 2, replicas: 2 })

@@ -1,4 +1,4 @@
-/** A replica in this process: real parts and a real Redis, with a prober that the test chooses and no HTTP. */
+/** A replica in this process, with real parts and a real Redis. The test chooses its prober, and there is no HTTP. */
 import type { TestContext } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
 import type { DialRules } from '../../src/domain/dial-rules.ts'
@@ -21,7 +21,7 @@ import { sampleOutcome } from '../samples.ts'
 
 const retention = { maxCount: 1000, maxAgeMs: 3_600_000 }
 
-/** A prober that finds every target up, at once. */
+/** A prober for which every target is up at once. */
 export function allUp(): Prober {
   const clock = systemClock()
   return {
@@ -34,7 +34,7 @@ export function allUp(): Prober {
 
 export type Assembled = Awaited<ReturnType<typeof assemble>>
 
-/** Starts a replica that has joined the others. It leaves them after the test. */
+/** Starts a replica that has joined the others. The replica leaves them after the test. */
 export async function assemble(
   t: TestContext,
   {

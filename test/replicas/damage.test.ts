@@ -1,4 +1,4 @@
-/** A store that somebody else writes to, or that loses a part. */
+/** Another program writes to the store, or the store loses a part of its data. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { handoverMs } from '../../src/domain/policy.ts'
@@ -25,7 +25,7 @@ async function start(t: TestContext) {
 const isUp = ({ monitor }: Assembled) =>
   [...monitor.services.values()].every(({ targets }) => targets[0]?.health.status === 'up')
 
-/** It checks all again, as one of the others. */
+/** Waits until the replica is linked and checks all services again. */
 async function assertGoesOn({ monitor, replica }: Assembled): Promise<void> {
   const before = [...monitor.services.values()].map(({ targets }) => targets[0]?.checks ?? 0)
   await until('it checks, and is linked', async () => {
@@ -35,7 +35,7 @@ async function assertGoesOn({ monitor, replica }: Assembled): Promise<void> {
   })
 }
 
-/** Writes an entry as a replica does: in one step, since the replica writes meanwhile. */
+/** Writes an entry as a replica does. The script is one step, because the replica writes at the same time. */
 const pushEntry = `
 local head = redis.call('HGET', KEYS[1], 'head')
 local number = string.format('%.0f', tonumber(head) + 1)
@@ -48,26 +48,26 @@ async function push(connection: Connection, ...fields: string[]): Promise<void> 
 }
 
 const damages: Record<string, (connection: Connection) => Promise<unknown>> = {
-  'an entry that is no JSON': (connection) =>
+  'an entry that is not JSON': (connection) =>
     push(connection, 'kind', 'health', 'replica', 'x', 'records', '{', 'transitions', '[]'),
-  'an entry that nobody understands': (connection) => push(connection, 'kind', 'poem', 'text', 'roses are red'),
+  'an entry of an unknown kind': (connection) => push(connection, 'kind', 'poem', 'text', 'roses are red'),
   'an entry out of order': (connection) =>
     connection.send(['XADD', keys.stream, '*', 'kind', 'members', 'before', '7']),
-  'health that is no JSON': (connection) => connection.send(['HSET', keys.health('s3'), '127.0.0.1:1', '99 {']),
+  'health that is not JSON': (connection) => connection.send(['HSET', keys.health('s3'), '127.0.0.1:1', '99 {']),
   'health of a replica of another version': (connection) =>
     connection.send(['HSET', keys.health('s3'), '127.0.0.1:1', '99 [99,{}]']),
-  'leases that are gone': (connection) => connection.send(['DEL', keys.leases]),
-  'members that are gone': (connection) => connection.send(['DEL', keys.members]),
-  'a stream that is gone': (connection) => connection.send(['DEL', keys.stream]),
-  'everything gone': (connection) => connection.send(['FLUSHALL']),
-  'scripts that are gone': (connection) => connection.send(['SCRIPT', 'FLUSH']),
+  'the loss of all leases': (connection) => connection.send(['DEL', keys.leases]),
+  'the loss of all members': (connection) => connection.send(['DEL', keys.members]),
+  'the loss of the stream': (connection) => connection.send(['DEL', keys.stream]),
+  'the loss of all data': (connection) => connection.send(['FLUSHALL']),
+  'the loss of all scripts': (connection) => connection.send(['SCRIPT', 'FLUSH']),
 }
 
-test('a Redis that refuses to be written to leaves each replica alone, and none of them so once it takes it again', {
+test('a replica is solo while Redis rejects changes, and linked again once Redis accepts them', {
   skip: noRedis,
 }, async (t) => {
   const { replica, connection } = await start(t)
-  // As where its disk is full, or it has no memory left: reading goes on.
+  // This is like a full disk or full memory, where reads still work.
   await connection.send(['CONFIG', 'SET', 'min-replicas-to-write', '1'])
   await until('it is alone', async () => replica.replica.standing().mode === 'solo')
   const before = [...replica.monitor.services.values()].map(({ targets }) => targets[0]?.checks ?? 0)
@@ -79,7 +79,7 @@ test('a Redis that refuses to be written to leaves each replica alone, and none 
 })
 
 for (const [what, damage] of Object.entries(damages)) {
-  test(`goes on after ${what}`, { skip: noRedis }, async (t) => {
+  test(`a replica continues after ${what}`, { skip: noRedis }, async (t) => {
     const { replica, connection } = await start(t)
     await damage(connection)
     await assertGoesOn(replica)

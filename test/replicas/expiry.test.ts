@@ -1,4 +1,4 @@
-/** A registration that expires where replicas share the work. */
+/** A registration expires while replicas share the work. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,7 +11,7 @@ const statusAt = async (member: Member) => {
   return code === 404 ? 'gone' : `${body.status} ${body.reason}`
 }
 
-test('a registration that expires is so at every replica, over a restart of all, until it is renewed or deregistered', {
+test('an expired registration is expired at every replica, also after all restart, until a client renews or deregisters it', {
   skip: noRedis,
 }, async (t) => {
   const { members, targets, join } = await startFleet(t, { replicas: 2, services: 2 })
@@ -51,7 +51,7 @@ test('a registration that expires is so at every replica, over a restart of all,
   await everywhere('up null', restarted)
 })
 
-test('while Redis is away nothing expires, since nothing can be renewed; then every ttl begins anew', {
+test('while Redis is away no registration expires, because none can be renewed; afterwards every ttl starts again', {
   skip: noRedis,
 }, async (t) => {
   const { members, targets, redis } = await startFleet(t, { replicas: 1, services: 1 })

@@ -1,4 +1,4 @@
-/** Replicas that are killed and stopped: each a test with real processes. How soon the others go on is measured by bench:takeover. */
+/** Replicas are killed and stopped. Each test has real processes. `bench:takeover` measures how soon the others continue. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { until } from '../process.ts'
@@ -9,7 +9,7 @@ for (const [how, signal] of [
   ['killed', 'SIGKILL'],
   ['stopped', 'SIGTERM'],
 ] as const) {
-  test(`a replica that is ${how}: the others check its services again, once an interval, and say nothing false`, {
+  test(`a replica that is ${how}: the others check its services again, once an interval, and report nothing false`, {
     skip: noRedis,
   }, async (t) => {
     const { members, targets } = await startFleet(t)

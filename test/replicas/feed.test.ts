@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Answer, Reply } from '../../src/redis/connection.ts'
 import { createFeed, type FeedEntry, firstOf } from '../../src/replicas/feed.ts'
 
-/** An entry as Redis tells it. */
+/** An entry in the form of a reply of Redis. */
 const entry = (number: number, before: number, more: readonly string[] = []): [string, string[]] => [
   `${number}-0`,
   ['kind', 'members', 'before', `${before}`, ...more],
@@ -12,7 +12,7 @@ const entry = (number: number, before: number, more: readonly string[] = []): [s
 const told = (...entries: [string, string[]][]): Answer => ({ ok: true, value: [['stream', entries]] })
 const nothing: Answer = { ok: true, value: null }
 
-/** A feed that is answered by the test. */
+/** A feed whose replies come from the test. */
 function start(from: number) {
   const asked: (readonly string[])[] = []
   const answers: ((answer: Answer) => void)[] = []
@@ -34,7 +34,7 @@ function start(from: number) {
   return { feed, asked, taken, over, answer }
 }
 
-test('reads on from where it began, entry by entry', async () => {
+test('reads from its start, entry by entry', async () => {
   const { feed, asked, taken, answer } = start(10)
   await answer(nothing)
   await answer(told(entry(12, 10, ['name', 'ü']), entry(15, 12)))
@@ -52,20 +52,20 @@ test('reads on from where it began, entry by entry', async () => {
   )
 })
 
-test('an entry that does not follow the last one shows that something was missed', async () => {
+test('an entry that does not follow the last one shows that the feed missed entries', async () => {
   const { over, taken, answer } = start(10)
   await answer(told(entry(12, 10), entry(15, 13)))
-  assert.equal(await over, 'some of what other replicas said was missed')
+  assert.equal(await over, 'this replica missed changes of other replicas')
   assert.equal(taken.length, 1)
 })
 
-test('with nothing to go on from, the first entry is taken whatever it follows', async () => {
+test('a feed that starts with an empty stream accepts the first entry, whichever entry it follows', async () => {
   const { taken, answer } = start(0)
   await answer(told(entry(12, 10)))
   assert.equal(taken.length, 1)
 })
 
-test('ends when nothing comes back, or it is closed', async () => {
+test('ends when Redis does not answer, or when it is closed', async () => {
   const failed = start(1)
   await failed.answer({ ok: false, failure: 'gone', isUncertain: true })
   assert.equal(await failed.over, 'gone')
@@ -76,7 +76,7 @@ test('ends when nothing comes back, or it is closed', async () => {
   assert.deepEqual(closed.taken, [])
 })
 
-test('the newest entry is where to begin, and none is 0', () => {
+test('a feed starts after the newest entry, or after 0 if the stream is empty', () => {
   assert.equal(firstOf([['1795359600000-0', ['kind', 'members']]] as Reply), 1_795_359_600_000)
   assert.equal(firstOf([]), 0)
 })

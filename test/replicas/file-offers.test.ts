@@ -15,10 +15,10 @@ const fileOf = (...names: string[]): SharedFile => ({
   defaults: { handoverMs },
 })
 
-/** What a store has of a file: the packed text, or of an older version the text alone. */
+/** The definitions of a file in a store: the packed text, or only the text of an older version. */
 type Offered = { readonly packed?: string; readonly text?: string }
 
-/** The offers of one replica, over a store that has these files by their digests, and tells them once it is `ready`. */
+/** The offers of one replica. The store has these files by their digests, and answers once it is `ready`. */
 function start(kept: ReadonlyMap<string, Offered> = new Map(), ready: Promise<void> = Promise.resolve()) {
   const clock = fakeClock()
   const keys = keysOf('test')
@@ -26,7 +26,7 @@ function start(kept: ReadonlyMap<string, Offered> = new Map(), ready: Promise<vo
   const changes: boolean[] = []
   const problems: string[] = []
   const given: string[] = []
-  /** What was in force, each time that the file that counts was. */
+  /** The definitions in force, each time that `onSettled` was called. */
   const settled: string[] = []
   const find = (key = '', digest = '') => (key === keys.packed ? kept.get(digest)?.packed : kept.get(digest)?.text)
   const link = {
@@ -66,7 +66,7 @@ const other = await offerFile(fileOf('other'))
 const otherKept = new Map([[other.digest, { packed: await packText(other.text) }]])
 const ownOffered = await offerFile(fileOf('own'))
 
-test("a replica's own file is in force at once, and is told of with when it was loaded", async () => {
+test("a replica's own file is in force at once, and each renewal names it and its load time", async () => {
   const { clock, offers, applied } = start()
   assert.deepEqual(offers.own(), { digest: '-', loadedAt: 0 })
   clock.advance(500)
@@ -77,7 +77,7 @@ test("a replica's own file is in force at once, and is told of with when it was 
   assert.deepEqual(applied, ['own'])
 })
 
-test('gives the store its own where that is missing, and puts in force what counts', async () => {
+test('stores its own file if the store lacks it, and applies the file that counts', async () => {
   const { offers, applied, changes, given } = start(otherKept)
   await offers.offer(fileOf('own'))
   const { digest } = offers.own()
@@ -91,7 +91,7 @@ test('gives the store its own where that is missing, and puts in force what coun
   assert.equal(given.length, 1)
 })
 
-test('keeps what is in force where none counts yet, or what counts was not told yet', async () => {
+test('the file in force stays while no file counts, or while the store lacks the one that counts', async () => {
   const { offers, applied } = start()
   await offers.offer(fileOf('own'))
   await offers.follow({ digest: '', hasOwn: true, needsText: false })
@@ -99,7 +99,7 @@ test('keeps what is in force where none counts yet, or what counts was not told 
   assert.deepEqual(applied, ['own'])
 })
 
-test('says once that it cannot read what counts, and keeps its own', async () => {
+test('reports once that it cannot read the file that counts, and keeps its own', async () => {
   const { offers, applied, problems } = start(
     new Map([
       ['newer', { packed: await packText('{"format":2,"groups":[],"defaults":{}}\n["a",{"targets":["a:1"]}]') }],
@@ -111,11 +111,11 @@ test('says once that it cannot read what counts, and keeps its own', async () =>
   assert.equal(problems.length, 1)
   assert.match(
     problems[0] ?? '',
-    /cannot be read here, so this one's own stays in force: format: it has format 2, and this version reads 1$/,
+    /cannot read another replica's configuration, and keeps the one in force: format: it has format 2, and this version reads 1$/,
   )
 })
 
-test("alone, a replica's own file is in force", async () => {
+test('a solo replica uses its own file', async () => {
   const { offers, applied } = start(otherKept)
   await offers.offer(fileOf('own'))
   await offers.follow({ digest: other.digest, hasOwn: true, needsText: false })
@@ -124,7 +124,7 @@ test("alone, a replica's own file is in force", async () => {
   assert.deepEqual(applied, ['own', 'other', 'own'])
 })
 
-test("another replica's file that is still being read gives way to what happens meanwhile", async () => {
+test("another replica's file that is still being read is discarded when the replica goes solo or loads a file", async () => {
   const told = Promise.withResolvers<void>()
   const { offers, applied } = start(otherKept, told.promise)
   await offers.offer(fileOf('own'))
@@ -140,7 +140,7 @@ test("another replica's file that is still being read gives way to what happens 
   assert.deepEqual(applied, ['own', 'newer'])
 })
 
-test('gives the store the text as well while a replica of an older version is live, and reads what that gave', async () => {
+test('stores the text as well while a replica of an older version is live, and reads the text of that replica', async () => {
   const { offers, applied, given } = start(new Map([[other.digest, { text: other.text }]]))
   await offers.offer(fileOf('own'))
   const { digest } = offers.own()
@@ -149,7 +149,7 @@ test('gives the store the text as well while a replica of an older version is li
   assert.deepEqual(applied, ['own', 'other'])
 })
 
-test('what a first version packed is read for ever', async () => {
+test('text that the first version packed stays readable', async () => {
   const packed = 'gzip H4sIAAAAAAAAA6tWSssvyk0sUbIyrOUCAFiQfW0NAAAA'
   assert.deepEqual(await unpackText(packed), { ok: true, value: '{"format":1}\n' })
 })
@@ -180,7 +180,7 @@ for (const { what, packed, says } of [
     says: /it has more than 67108864 characters$/,
   },
 ]) {
-  test(`says once that it cannot read a file that ${what}, and keeps its own`, async () => {
+  test(`reports once that it cannot read a file that ${what}, and keeps its own`, async () => {
     const { offers, applied, problems } = start(new Map([['odd', { packed }]]))
     await offers.offer(fileOf('own'))
     for (let i = 0; i < 2; i++) await offers.follow({ digest: 'odd', hasOwn: true, needsText: false })

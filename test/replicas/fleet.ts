@@ -1,4 +1,4 @@
-/** Several Portholes with one Redis, as processes of their own, and what they check. */
+/** Several Porthole processes with one Redis, and the targets that they check. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -13,18 +13,18 @@ const PORTHOLE_TOKEN = 'a-token-of-the-fleet'
 export const intervalMs = 1000
 export const shutdownDelayMs = 100
 
-/** Something that is checked, and knows when it was. */
+/** A target that records when it was checked. */
 export type CheckedTarget = {
   readonly service: string
   readonly port: number
-  /** When connections were made to it, in milliseconds of the machine's clock. */
+  /** When it accepted connections, in milliseconds of the machine's clock. */
   readonly checks: number[]
   isOpen(): boolean
   close(): Promise<void>
   open(): Promise<void>
 }
 
-/** Listens on so many ports of 127.0.0.1, or at `host`; for each a service `s0`, `s1` and so on. */
+/** Listens on this number of ports of 127.0.0.1 or `host`. Each has a service: `s0`, `s1` and so on. */
 export async function listenForChecks(t: TestContext, count: number, host = '127.0.0.1'): Promise<CheckedTarget[]> {
   const targets = await Promise.all(Array.from({ length: count }, (_, i) => listenForCheck(`s${i}`, host)))
   t.after(async () => {
@@ -63,7 +63,7 @@ async function listenForCheck(service: string, host: string): Promise<CheckedTar
 }
 
 export type Started = Awaited<ReturnType<typeof start>>
-/** One Porthole of the fleet. */
+/** One Porthole process of the fleet. */
 export type Member = Started & {
   /** Its configuration. */
   readonly file: string
@@ -75,13 +75,13 @@ export type Fleet = {
   readonly redis: RedisServer
   readonly members: Member[]
   readonly targets: readonly CheckedTarget[]
-  /** Starts one more, and waits until it is linked. */
+  /** Starts one more replica, and waits until it is linked. */
   join(more?: Record<string, unknown>): Promise<Member>
-  /** What a configuration file of these targets says. */
+  /** Returns the content of a configuration file of these targets. */
   config(more?: Record<string, unknown>): object
 }
 
-/** Starts replicas that are linked and have checked everything once. All are gone after the test. */
+/** Starts replicas, and waits until they are linked and have checked everything once. All of them end after the test. */
 export async function startFleet(
   t: TestContext,
   {
@@ -109,7 +109,7 @@ export async function startFleet(
     members.push(member)
     return member
   }
-  // Together, as a Deployment starts them.
+  // Start them together, as a Deployment does.
   await Promise.all(Array.from({ length: replicas }, () => join()))
   await until('everything is up', async () => {
     const answers = await Promise.all(members.map(({ url }) => fetch(`${url}/health`)))
@@ -148,7 +148,7 @@ function asMember(started: Started, file: string): Member {
   }
 }
 
-/** Asks for a change. */
+/** Sends a request for a change. */
 export function change(
   member: Started,
   method: string,
@@ -177,7 +177,7 @@ export type Told = {
   readonly at: string
 }
 
-/** All that a replica tells of what happened, the oldest first. */
+/** Returns all transitions that a replica reports, the oldest first. */
 export async function transitionsOf({ url }: Started, query = ''): Promise<Told[]> {
   const told: Told[] = []
   for (let next: string | null = ''; next !== null; ) {
@@ -192,7 +192,7 @@ export async function transitionsOf({ url }: Started, query = ''): Promise<Told[
   return told.reverse()
 }
 
-/** Who checks each service, as a replica says. */
+/** Returns which replica checks each service, as `member` reports it. */
 export async function checkersOf({ url }: Started): Promise<Map<string, { replica: string; solo: boolean } | null>> {
   const { services } = (await (await fetch(`${url}/health?verbose`)).json()) as {
     services: { service: string; checkedBy: { replica: string; solo: boolean } | null }[]
@@ -200,12 +200,12 @@ export async function checkersOf({ url }: Started): Promise<Map<string, { replic
   return new Map(services.map(({ service, checkedBy }) => [service, checkedBy]))
 }
 
-/** For how long a health of these services is believed, in seconds: three intervals, the timeout, and what a handover takes. */
+/** How long a status of these services is trusted, in seconds: three intervals, the timeout, and the hand-over time. */
 const believedSeconds = (3 * intervalMs + 900 + 8000) / 1000
 
 /**
- * Fails unless all replicas tell the same, and nothing that was ever said is false: that a service is otherwise than up. That it is
- * unknown is true where nobody confirmed it for so long: one fault may have hit whoever took over after another.
+ * Fails if replicas report different transitions, or a false one: a status other than up. A status of unknown is true if no check confirmed the
+ * service for too long. Then a fault also hit the replica that took over after the first fault.
  */
 export async function assertNoFalseTransition(
   members: readonly Started[],
@@ -214,13 +214,13 @@ export async function assertNoFalseTransition(
 ): Promise<void> {
   const [first = [], ...others] = await Promise.all(members.map((member) => transitionsOf(member)))
   for (const other of others)
-    assert.deepEqual(other.map(withoutTime), first.map(withoutTime), 'two replicas tell otherwise of what happened')
+    assert.deepEqual(other.map(withoutTime), first.map(withoutTime), 'two replicas report different transitions')
   const last = new Map<string, string>()
   for (const told of first.filter(({ service }) => !except.includes(service))) {
     const { service, target, from, to, message } = told
     const what = JSON.stringify(told)
     const key = `${service} ${target}`
-    assert.equal(from, last.get(key) ?? 'unknown', `${what} does not go on from what was told before`)
+    assert.equal(from, last.get(key) ?? 'unknown', `${what} does not continue from the transition before`)
     assert.notEqual(from, to, what)
     last.set(key, to)
     if (to === 'up') continue
@@ -229,12 +229,15 @@ export async function assertNoFalseTransition(
   }
 }
 
-/** A transition but for its time: replicas agree on that as far as each could set its clock by that of Redis, which a busy machine delays. */
+/**
+ * Returns a transition without its time. Replicas agree on a time only as exactly as each aligned its clock with Redis, and a busy machine delays
+ * that.
+ */
 function withoutTime({ at: _, ...told }: Told): Omit<Told, 'at'> {
   return told
 }
 
-/** Waits until each target is checked about once an interval, seen over three of them: `least` and `most` times on average. */
+/** Waits until each target is checked about once an interval. The rate is the average over three intervals, between `least` and `most`. */
 export async function untilRate(targets: readonly CheckedTarget[], least: number, most: number): Promise<void> {
   await until(`each is checked ${least} to ${most} times an interval`, async () => {
     const from = Date.now()
@@ -244,13 +247,13 @@ export async function untilRate(targets: readonly CheckedTarget[], least: number
   })
 }
 
-/** How often each target was checked between two times, over how often it should have been: the most of all. */
+/** Returns the average rate of checks of a target between two times, in checks per interval. */
 export function checksPerInterval(targets: readonly CheckedTarget[], from: number, to: number): number {
   const rates = targets.map(({ checks }) => checks.filter((at) => at >= from && at < to).length)
   return rates.reduce((sum, rate) => sum + rate, 0) / targets.length / ((to - from) / intervalMs)
 }
 
-/** How long after a time each target was first checked: the longest. */
+/** Returns the longest time in milliseconds from `from` until a target was checked. */
 export function longestUntilChecked(targets: readonly CheckedTarget[], from: number): number {
   return Math.max(...targets.map(({ checks }) => (checks.find((at) => at >= from) ?? Number.POSITIVE_INFINITY) - from))
 }
@@ -258,7 +261,7 @@ export function longestUntilChecked(targets: readonly CheckedTarget[], from: num
 /** A time when a target was not checked. */
 export type Gap = { readonly service: string; readonly from: number; readonly ms: number }
 
-/** The longest that any target went unchecked between two times. */
+/** Returns the longest gap of any target between two times. */
 export function longestGap(targets: readonly CheckedTarget[], from: number, to: number): Gap {
   const gaps = targets.flatMap(({ service, checks }) => {
     const within = [from, ...checks.filter((at) => at >= from && at < to), to]
@@ -269,25 +272,25 @@ export function longestGap(targets: readonly CheckedTarget[], from: number, to: 
   return gaps.reduce((longest, gap) => (gap.ms > longest.ms ? gap : longest))
 }
 
-/** An answer of which nothing is worse than that services were not confirmed for longer than they are believed. */
+/** An answer whose only problem is that services were not confirmed for longer than a status is trusted. */
 const isStale = /"degraded":0,"down":0,.*"message":"up when last confirmed 1[1-9]\.\d s ago/
 
-/** How late a timer of 50 ms is when the machine does not run, in milliseconds; and how much of that lets a health go stale. */
+/** How late a timer of 50 ms is when the machine does not run, in milliseconds, and the sum of such delays that lets a status become stale. */
 const stillMs = 250
 const muchStillMs = 2000
 
-/** What a watch over the health of everything found. */
+/** The result of a watch over the health of all services. */
 export type HealthWatch = {
-  /** Ends it, if the test has not. Returns what was answered but 200, as text; not what was true: see `mayBeStale`. */
+  /** Ends the watch. Returns the text of all answers other than 200, except those that are true (see `mayBeStale`). */
   stop(): Promise<string[]>
   /**
-   * Whether a health may have gone stale: so it does where `isFaulty`, or when the machine itself stood still for seconds while a share
-   * was to be taken over. That nobody knows is true then.
+   * Returns whether a status may have become stale: with `isFaulty`, or if the machine stood still for seconds during a take-over. Then unknown is
+   * the true status.
    */
   mayBeStale(): boolean
 }
 
-/** Asks for the health of everything all the time, at every replica. `isFaulty`: faults may hit whoever takes over after another. */
+/** Polls the health of all services at every replica. `isFaulty`: faults may also hit the replica that takes over after another fault. */
 export function watchHealth(
   t: TestContext,
   members: () => readonly Started[],

@@ -1,4 +1,4 @@
-/** What the store takes of what replicas found, and what it refuses. */
+/** Which updates of replicas the store accepts, and which it rejects. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -67,7 +67,7 @@ const transition: Transition = {
   message: 'no "answer"\n',
 }
 
-test('what the holder of the lease found is taken, and whoever reads finds it', { skip }, async (t) => {
+test('the store accepts an update of the lease holder, and every replica can read it', { skip }, async (t) => {
   const { one, other } = await start(t)
   const token = await one.hold()
   assert(token !== null)
@@ -91,12 +91,12 @@ test('what the holder of the lease found is taken, and whoever reads finds it', 
   })
 })
 
-test('an older token is refused, whatever it knows, and nothing of it is kept', { skip }, async (t) => {
+test('the store rejects an update with an older token, and stores none of it', { skip }, async (t) => {
   const { one, other } = await start(t)
   const token = await one.hold()
   assert(token !== null)
   const { version = 0 } = (await one.publish([update(token, 0, '["first"]')])) ?? {}
-  // It gives the shard up, and what it found before comes in late.
+  // The replica releases the shard, and its earlier update arrives late.
   await one.hold([])
   const newer = await other.hold()
   assert.ok(newer !== null && newer > token)
@@ -108,11 +108,11 @@ test('an older token is refused, whatever it knows, and nothing of it is kept', 
   assert.deepEqual((await other.publish([update(newer, version, '["next"]')]))?.verdicts, ['taken'])
 })
 
-test('a token of a store that was lost is refused, and the next one is larger', { skip }, async (t) => {
+test('the store rejects a token from before it lost its data, and the next token is larger', { skip }, async (t) => {
   const { keys, one, other } = await start(t)
   const token = await one.hold()
   assert(token !== null)
-  // Redis is not started again within a millisecond.
+  // A restart of Redis takes longer than a millisecond.
   await sleep(2)
   await one.send(['DEL', keys.leases, keys.members, keys.meta, keys.stream])
   assert.deepEqual((await one.publish([update(token, 0, '["late"]')]))?.verdicts, ['fenced'])
@@ -120,7 +120,7 @@ test('a token of a store that was lost is refused, and the next one is larger', 
   assert.ok(next !== null && next > token, `${next} after ${token}`)
 })
 
-test('of two outcomes that raced one counts, whoever found the other', { skip }, async (t) => {
+test('of two concurrent outcomes the store accepts one', { skip }, async (t) => {
   const { one, other } = await start(t)
   const token = await one.hold()
   assert(token !== null)
@@ -130,7 +130,7 @@ test('of two outcomes that raced one counts, whoever found the other', { skip },
     other.publish([update(null, version, '["asked"]')]),
   ])
   assert.deepEqual(raced.map((published) => published?.verdicts[0]).toSorted(), ['overtaken', 'taken'])
-  // Also of those that no memory goes before.
+  // The same holds for the first outcomes of a target.
   const fresh = await Promise.all(
     [one, other, one].map((replica) =>
       replica.publish([update(null, 0, '["first"]', { records: [{ field: 'new:1', base: 0, memory: '[]' }] })]),
@@ -139,7 +139,9 @@ test('of two outcomes that raced one counts, whoever found the other', { skip },
   assert.deepEqual(fresh.map((published) => published?.verdicts[0]).toSorted(), ['overtaken', 'overtaken', 'taken'])
 })
 
-test('an update counts whole or not at all, and others in the same batch do not suffer', { skip }, async (t) => {
+test('the store accepts an update as a whole or not at all, and other updates of the batch are not affected', {
+  skip,
+}, async (t) => {
   const { one } = await start(t)
   const token = await one.hold()
   assert(token !== null)
@@ -159,7 +161,7 @@ test('an update counts whole or not at all, and others in the same batch do not 
   assert.deepEqual(mq?.get('pg:5432')?.memory, [9])
 })
 
-test('targets that are gone are forgotten', { skip }, async (t) => {
+test('the health of removed targets is deleted', { skip }, async (t) => {
   const { one } = await start(t)
   const token = await one.hold()
   await one.publish([update(token, 0, '[1]')])
@@ -179,7 +181,7 @@ test('a service may have more targets than Lua takes arguments', { skip }, async
   assert.equal((await one.readHealth(['pg']))?.[0]?.size, 0)
 })
 
-test('the last of a service that is gone is told once, whoever tells it', { skip }, async (t) => {
+test('the last transition of a removed service is stored once, whichever replicas report it', { skip }, async (t) => {
   const { one, other } = await start(t)
   const token = await one.hold()
   await one.publish([update(token, 0, '[1]', { transitions: [transition] })])
@@ -197,7 +199,7 @@ test('the last of a service that is gone is told once, whoever tells it', { skip
   )
 })
 
-test('transitions get ids that grow, in the log of all', { skip }, async (t) => {
+test('transitions get increasing ids in the shared log', { skip }, async (t) => {
   const { keys, one, other } = await start(t)
   const token = await one.hold()
   const told = (to: Transition['to'], target: string | null = null) => ({ ...transition, to, target })

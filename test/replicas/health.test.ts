@@ -1,4 +1,4 @@
-/** How what one replica finds becomes what all know, where answers are lost and replicas find something at the same time. */
+/** How the outcomes of one replica become shared health, with lost answers and with concurrent outcomes of several replicas. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
@@ -18,7 +18,7 @@ import { sampleOutcome, sampleService } from '../samples.ts'
 
 type Kept = Record<string, { version: number; memory: unknown }>
 
-/** A replica that is linked, holds every lease and knows what is kept of its one service; the test is its store. */
+/** A replica that is linked, holds every lease, and has read the stored health of its one service. The test is its store. */
 async function start(t: TestContext, kept: Kept = {}) {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const clock = fakeClock()
@@ -84,13 +84,13 @@ async function start(t: TestContext, kept: Kept = {}) {
       monitor.beat(watched, clock.now())
       await prober.pending(watched.target.name).answer(reason)
     },
-    /** A check that somebody asks for. */
+    /** A check on demand. */
     async ask(reason: 'connected' | 'refused', watched = one) {
       const asked = monitor.check(watched)
       await prober.pending(watched.target.name).answer(reason)
       await asked
     },
-    /** What is published by now, which the store has not answered yet. */
+    /** Returns the next publication that the store has not answered yet. */
     async flush() {
       t.mock.timers.tick(200)
       await setImmediate()
@@ -110,7 +110,7 @@ async function start(t: TestContext, kept: Kept = {}) {
 
 type Started = Awaited<ReturnType<typeof start>>
 
-/** What another replica remembers of a target, as it is kept. */
+/** Returns the health that another replica has stored for a target. */
 function memoryOf({ clock }: Started, verdict: 'up' | 'down', more: Partial<TargetMemory> = {}): unknown {
   const now = clock.now()
   const lastOutcome = sampleOutcome(verdict === 'up' ? 'connected' : 'refused', now)
@@ -138,7 +138,7 @@ function serviceMemory({ clock }: Started, announced: 'up' | 'down'): unknown {
 const recordsOf = ([update]: readonly Update[]) => update?.records.map(({ field, base }) => [field, base])
 const toldOf = ([update]: readonly Update[]) => update?.transitions.map(({ target, to }) => `${target} ${to}`)
 
-test('what is found is published with the token of the lease, and counts once it is taken', async (t) => {
+test('an outcome is published with the token of the lease, and counts once the store accepts it', async (t) => {
   const replica = await start(t)
   await replica.find('connected')
   const { updates, answer } = await replica.flush()
@@ -153,7 +153,7 @@ test('what is found is published with the token of the lease, and counts once it
   assert.deepEqual(recordsOf(next.updates), [['pg:1', 100]])
 })
 
-test('outcomes are gathered, what changes a status is not', async (t) => {
+test('outcomes are published in batches, and changes of a status at once', async (t) => {
   const replica = await start(t)
   await replica.find('connected')
   await replica.find('connected', replica.two)
@@ -175,7 +175,7 @@ test('outcomes are gathered, what changes a status is not', async (t) => {
   assert.deepEqual(toldOf(replica.published[0]?.updates ?? []), ['pg:1 down', 'null down'])
 })
 
-test('without an answer it is published again, and told once', async (t) => {
+test('an update without an answer is published again, and its transition is reported once', async (t) => {
   const replica = await start(t)
   await replica.find('connected')
   const first = await replica.flush()
@@ -188,14 +188,14 @@ test('without an answer it is published again, and told once', async (t) => {
   assert.deepEqual(replica.told, ['pg:1 up'])
 })
 
-test('what was taken though no answer came is not told twice', async (t) => {
+test('an update that the store accepted without an answer is not reported twice', async (t) => {
   const replica = await start(t)
   await replica.find('connected')
   const first = await replica.flush()
   const written = (first.updates[0]?.records ?? []).map(({ field, memory }) => [field, JSON.parse(memory)] as const)
   first.answer(null)
   await setImmediate()
-  // It goes on from what is past by now.
+  // The second update continues from an old version.
   await replica.answer((await replica.flush()).answer, 101, 'overtaken')
   await replica.read(Object.fromEntries(written.map(([field, memory]) => [field, { version: 100, memory }])))
   assert.equal(replica.one.health.status, 'up')
@@ -205,7 +205,7 @@ test('what was taken though no answer came is not told twice', async (t) => {
   assert.deepEqual([recordsOf(next.updates), toldOf(next.updates)], [[['pg:1', 100]], []])
 })
 
-test('what is refused gives way to what others know, and nothing of it is told', async (t) => {
+test('a rejected update is replaced by the shared health, and its transitions are not reported', async (t) => {
   const replica = await start(t)
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100)
@@ -214,7 +214,7 @@ test('what is refused gives way to what others know, and nothing of it is told',
   const { updates, answer } = await replica.flush()
   assert.deepEqual(toldOf(updates), ['pg:1 down', 'null down'])
   await replica.answer(answer, 101, 'fenced')
-  // It asks for its leases at once; and until it is read what others know, it does not go on.
+  // The replica renews its leases at once, and does not check the service until it has read the shared health.
   assert.equal(replica.fenced.length, 1)
   assert.equal(replica.assignment.covers('pg'), false)
   await replica.read({
@@ -227,7 +227,7 @@ test('what is refused gives way to what others know, and nothing of it is told',
   assert.deepEqual(replica.sharing.refused(), { overtaken: 0, fenced: 1 })
 })
 
-test('what could not be read is read again, as nobody checks it until then', async (t) => {
+test('a failed read is repeated, because no replica checks the service until then', async (t) => {
   const replica = await start(t)
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100, 'overtaken')
@@ -239,7 +239,7 @@ test('what could not be read is read again, as nobody checks it until then', asy
   assert.equal(replica.assignment.covers('pg'), true)
 })
 
-test('what another replica found is taken in, and announced here', async (t) => {
+test('an outcome of another replica is adopted, and the transition is emitted here', async (t) => {
   const replica = await start(t)
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100)
@@ -255,7 +255,7 @@ test('what another replica found is taken in, and announced here', async (t) => 
   ])
 })
 
-test('of what two found at the same time only the one that came first counts', async (t) => {
+test('of the outcomes that two replicas found at the same time only the first counts', async (t) => {
   const replica = await start(t)
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100)
@@ -267,7 +267,7 @@ test('of what two found at the same time only the one that came first counts', a
   assert.deepEqual(replica.one.health.streak, { verdict: 'up', count: 9 })
 })
 
-test('what is older than what is known changes nothing', async (t) => {
+test('an older entry changes nothing', async (t) => {
   const replica = await start(t)
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100)
@@ -276,7 +276,7 @@ test('what is older than what is known changes nothing', async (t) => {
   await replica.nothingPublished()
 })
 
-test('what is not covered is not published, but for what somebody asked for', async (t) => {
+test('a service that the replica does not own is not published, except for checks on demand', async (t) => {
   const replica = await start(t)
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100)
@@ -289,7 +289,7 @@ test('what is not covered is not published, but for what somebody asked for', as
   assert.deepEqual([recordsOf(updates), toldOf(updates)], [[['pg:2', 0]], []])
 })
 
-test('alone, what was found is told here, and to the others once they are there again, unless they know by then', async (t) => {
+test('a solo replica reports its transitions itself, and publishes them once it is linked again', async (t) => {
   const replica = await start(t)
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100)
@@ -319,7 +319,7 @@ test('alone, what was found is told here, and to the others once they are there 
   ])
 })
 
-test('what others found meanwhile goes before what was found alone, and nothing of that is told to them', async (t) => {
+test('newer outcomes of the others replace those of a solo replica, and its transitions are not published', async (t) => {
   const replica = await start(t)
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100)
@@ -330,7 +330,7 @@ test('what others found meanwhile goes before what was found alone, and nothing 
   const reading = replica.sharing.readAll()
   await setImmediate()
   replica.clock.advance(1000)
-  // They went on checking the target; of the service itself there was nothing new.
+  // The others continued to check the target. The service itself had no transition.
   await replica.read({
     '': { version: 100, memory: serviceMemory(replica, 'up') },
     'pg:1': { version: 150, memory: memoryOf(replica, 'up') },
@@ -343,7 +343,7 @@ test('what others found meanwhile goes before what was found alone, and nothing 
   await replica.nothingPublished()
 })
 
-/** The clock, as it was some seconds ago. */
+/** Returns the clock as it was five seconds ago. */
 function earlier({ clock }: Started): Started['clock'] {
   const now = clock.now() - 5000
   return { ...clock, now: () => now }

@@ -8,7 +8,9 @@ import { fakeClock } from '../monitor/fakes.ts'
 
 const leastTrustMs = 12_000
 
-/** What one replica tells at instant 100,000, after the last beat of any replica and its own pauses; times are instants. */
+/**
+ * Sends a heartbeat of one replica at instant 100,000. `lastBeat` is the last heartbeat of any replica, `pauses` are those of this one, as instants.
+ */
 async function beat(lastBeat: number | null, ofProcess: Pause[], failure?: string) {
   const clock = fakeClock()
   clock.advance(100_000 - clock.now())
@@ -50,8 +52,8 @@ for (const { what, lastBeat, pauses, kept } of [
     pauses: [pause],
     kept: [{ from: 80_000, to: 99_000 }],
   },
-  { what: 'another went on', lastBeat: 95_000, pauses: [pause], kept: [] },
-  { what: 'another woke before', lastBeat: 99_900, pauses: [pause], kept: [] },
+  { what: 'another replica continued', lastBeat: 95_000, pauses: [pause], kept: [] },
+  { what: 'another replica resumed before', lastBeat: 99_900, pauses: [pause], kept: [] },
   { what: 'the store was away, and this one ran', lastBeat: 50_000, pauses: [], kept: [] },
   {
     what: 'the store was away longer than this one was paused',
@@ -61,12 +63,12 @@ for (const { what, lastBeat, pauses, kept } of [
   },
   { what: 'the store is new', lastBeat: null, pauses: [pause], kept: [] },
 ] as const) {
-  test(`a beat keeps ${kept.length === 0 ? 'no absence' : 'an absence'} where ${what}`, async () => {
+  test(`a heartbeat stores ${kept.length === 0 ? 'no gap' : 'a gap'} when ${what}`, async () => {
     assert.deepEqual(await beat(lastBeat, [...pauses]), { kept, answer: { ok: true, value: null } })
   })
 }
 
-test('a beat that the store refuses keeps no absence', async () => {
+test('a heartbeat that the store rejects stores no gap', async () => {
   const answer = { ok: false, failure: 'Redis is full' }
   assert.deepEqual(await beat(66_000, [pause], 'Redis is full'), { kept: [], answer })
 })

@@ -1,4 +1,4 @@
-/** A replica takes over names that only another has looked up, while nobody answers look-ups. */
+/** A replica takes over names that only another replica has looked up, while no resolver answers. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
@@ -13,7 +13,7 @@ import { noRedis, startRedis } from '../redis-server.ts'
 import { sampleService } from '../samples.ts'
 import { type Assembled, assemble } from './assemble.ts'
 
-/** A replica whose look-ups find 127.0.0.1 while `dns.answers`; else they fail as where no server answers. */
+/** A replica whose look-ups return 127.0.0.1 while `dns.answers`. Otherwise they fail as if no name server answers. */
 async function startReplica(t: TestContext, url: string, port: number, dns: { answers: boolean }) {
   const clock = systemClock()
   const resolver = createResolver({
@@ -43,7 +43,7 @@ function isAllUp({ monitor, clock }: Assembled): boolean {
   return [...monitor.services.values()].every((service) => serviceStatusAt(service, clock.now()) === 'up')
 }
 
-test('a replica that takes over goes on with the addresses that another found, in both modes', {
+test('a replica that takes over uses the addresses that another replica found, with both values of resolve', {
   skip: noRedis,
 }, async (t) => {
   const { url } = await startRedis(t)

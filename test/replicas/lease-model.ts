@@ -1,22 +1,22 @@
-/** What the script of the leases must do, written a second time: data and `now` in, data out. */
+/** A model of the lease script: data and `now` in, data out. */
 import { type Grant, type Renewal, readGrant } from '../../src/replicas/leases.ts'
 
-/** What all replicas share. Times are milliseconds of the store's clock. */
+/** The shared data. Times are milliseconds of the store's clock. */
 export type Shared = {
   readonly members: ReadonlyMap<
     string,
     { readonly until: number; readonly attempt: number; readonly isMember: boolean }
   >
-  /** By shard. The token stays when nobody owns it any more: then the owner is null. */
+  /** The lease of each shard. When it has no owner any more, the owner is null and the token stays. */
   readonly leases: ReadonlyMap<number, SharedLease>
-  /** By replica: what it declines. One that declines nothing is not there. */
+  /** The shards that each replica declines. A replica that declines none has no entry. */
   readonly declined: ReadonlyMap<string, readonly number[]>
   /** The newest entry of the stream. */
   readonly entry: number
 }
 export type SharedLease = { readonly token: number; readonly owner: string | null; readonly until: number }
 
-/** What a renewal makes of it. `isNews`: the others are told. The grant is null when a later renewal came before. */
+/** The result of a renewal. `isNews`: the others are notified. The grant is null if a later renewal came before. */
 export type Renewed = { readonly shared: Shared; readonly grant: Grant | null; readonly isNews: boolean }
 
 /** A store with nothing in it. */
@@ -47,7 +47,7 @@ export function renewShared(
   for (const shard of wanted) {
     const lease = leases.get(shard)
     if (isOthers(lease)) continue
-    // Whoever held it last goes on with its token: nobody else can have written in between.
+    // The last owner continues with its token, because no other replica can have written in between.
     const token = lease?.owner === id ? lease.token : Math.max((lease?.token ?? 0) + 1, now)
     leases.set(shard, { token, owner: id, until: now + leaseMs })
   }

@@ -20,14 +20,14 @@ let namespaces = 0
 
 const noFile = { digest: '-', loadedAt: 0 }
 
-/** A namespace of its own in one server for all tests here. Leases hold for this long instead of what replicas ask for. */
+/** A namespace of its own in the one server of all tests here. `leaseMs` is the lease duration, instead of the one that replicas request. */
 async function open(firstMs: number) {
   let leaseMs = firstMs
   starting ??= startRedis(file).then(({ connect }) => connect())
   const connection = await starting
   const keys = keysOf(`test-${++namespaces}`)
   const clock = createSharedClock(systemClock())
-  /** What time it was on Redis's clock at the last renewal that counted, in milliseconds. */
+  /** The time of Redis at the last renewal that counted, in milliseconds. */
   let now = Number.NaN
 
   const run: Connection['run'] = async (script, on, input) => {
@@ -57,30 +57,30 @@ async function open(firstMs: number) {
     keys,
     now: () => now,
     value,
-    /** Leases hold for this long from now on. */
+    /** Sets the duration of leases from now on. */
     setLease(ms: number) {
       leaseMs = ms
     },
     renew: (id: string, renewal: Renewal, own = noFile) => requestsOf(id).renew(renewal, own),
-    /** Renews, and must be granted it. */
+    /** Renews. Fails unless the renewal is granted. */
     async grantOf(id: string, attempt: number, shards: readonly number[], isMember = true): Promise<Grant> {
       const answer = await requestsOf(id).renew({ attempt, isMember, shards, declined: [] }, noFile)
       return answer?.grant ?? assert.fail(`renewal ${attempt} of ${id} came after a later one`)
     },
     offer: (digest: string, text = '') =>
       connection.run(offerScript, [keys.meta, keys.stream, keys.packed, keys.files], [digest, 'packed', text]),
-    /** Renews, and must be passed over. */
+    /** Renews. Fails unless the renewal is ignored. */
     async passOver(id: string, attempt: number, shards: readonly number[], isMember = true): Promise<void> {
       const answer = await requestsOf(id).renew({ attempt, isMember, shards, declined: [] }, noFile)
       assert.ok(answer === null, `renewal ${attempt} of ${id} was granted`)
     },
-    /** How many entries the stream has. */
+    /** Returns how many entries the stream has. */
     entries: async () => Number(await value('XLEN', keys.stream)),
     everything: () => everythingIn(keys, value),
   }
 }
 
-/** All that is kept, in an order of its own. */
+/** Returns all stored data, sorted. */
 async function everythingIn(keys: Keys, value: (...command: string[]) => Promise<unknown>): Promise<unknown> {
   const { meta, members, leases, offers, declined, files, packed, reads, stream } = keys
   const hashes = await Promise.all(
@@ -92,7 +92,7 @@ async function everythingIn(keys: Keys, value: (...command: string[]) => Promise
   return [hashes, await value('XRANGE', stream, '-', '+')]
 }
 
-/** A grant without its entry, and in an order of its own. */
+/** Returns a grant without its entry, sorted. */
 const comparable = ({ members, late, declined, tokens, owners, nextExpiryMs }: Grant) => ({
   members: [...members].sort(),
   late: [...late].sort(),
@@ -111,16 +111,16 @@ const someShards = fc.oneof(
 )
 const step = fc.record({
   id: fc.constantFrom('a', 'b', 'c', 'replica-3'),
-  /** How far its number is beyond the last of the same replica; not beyond it for one that was held up. */
+  /** How far its number is above the last one of the same replica; 0 or less for a delayed renewal. */
   ahead: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(1, 2) }, { weight: 1, arbitrary: fc.constantFrom(0, -1) }),
-  /** Null: it is no member. */
+  /** Null for a replica that is not a member. */
   shards: fc.option(someShards, { freq: 6 }),
   declined: fc.oneof({ weight: 4, arbitrary: fc.constant([]) }, fc.constantFrom([3], [3, 254])),
-  /** How long before it, in milliseconds: a lease or two run out at times. */
+  /** The time since the renewal before, in milliseconds, which is longer than a lease or two at times. */
   waitMs: fc.constantFrom(0, 0, 0, 4, 6, 11),
 })
 
-test('whatever replicas ask for in whatever order, the script and the model of it answer the same', {
+test('the script and its model give the same answers to any requests in any order', {
   skip: noRedis,
 }, async () => {
   const leaseMs = 10
@@ -143,17 +143,17 @@ test('whatever replicas ask for in whatever order, the script and the model of i
         if (answer === null || grant === null) continue
         assert.deepEqual(comparable(answer.grant), comparable(grant))
         const { entry } = answer.grant
-        // For its number the script looks at the clock again, and may have been held up.
+        // The script reads the clock again for this number, and may have been delayed.
         assert.ok(isNews ? entry >= grant.entry && entry < grant.entry + 1000 : entry === grant.entry, `${entry}`)
         shared = { ...after, entry }
       }
     }),
-    // Shrinking takes as long again and again.
+    // No shrinking, because each attempt takes as long as the test.
     { numRuns: 60, interruptAfterTimeLimit: 20_000 },
   )
 })
 
-test('a token is larger than any that its shard was held with, also after all leases were lost', {
+test('a new token is larger than all earlier tokens of its shard, even after all leases were lost', {
   skip: noRedis,
 }, async () => {
   const { grantOf, value, keys, now } = await open(30)
@@ -163,7 +163,7 @@ test('a token is larger than any that its shard was held with, also after all le
 
   const first = await grantOf('a', 1, shards)
   assert.ok(least(first) >= Math.floor(now()))
-  assert.deepEqual((await grantOf('a', 2, shards)).tokens, first.tokens, 'it goes on with its tokens')
+  assert.deepEqual((await grantOf('a', 2, shards)).tokens, first.tokens, 'the tokens stay the same')
   await grantOf('a', 3, [])
   const second = await grantOf('b', 1, shards)
   assert.ok(least(second) > most(first), 'released')
@@ -171,19 +171,21 @@ test('a token is larger than any that its shard was held with, also after all le
   const third = await grantOf('a', 4, shards)
   assert.ok(least(third) > most(second), 'run out')
   await value('DEL', keys.leases)
-  // Not in the same millisecond.
+  // Wait for the next millisecond.
   await sleep(2)
   const fourth = await grantOf('a', 5, shards)
   assert.ok(least(fourth) > most(third), 'lost')
 })
 
-test("a token is larger than the last one also when Redis's clock was set back", { skip: noRedis }, async () => {
+test('a new token is larger than the last one even after the clock of Redis was set back', {
+  skip: noRedis,
+}, async () => {
   const { grantOf, value, keys } = await open(60_000)
   await value('HSET', keys.leases, '7', '99999999999999 - 0')
   assert.deepEqual((await grantOf('a', 1, [7])).tokens, new Map([[7, 100_000_000_000_000]]))
 })
 
-test('a shard that its replica got back after its lease ran out has the same token, as nobody else held it', {
+test('a replica that gets a shard back after its lease ended has the same token, because no other replica held the shard', {
   skip: noRedis,
 }, async () => {
   const { grantOf } = await open(10)
@@ -193,7 +195,7 @@ test('a shard that its replica got back after its lease ran out has the same tok
   assert.deepEqual((await grantOf('a', 2, [7])).tokens, tokens)
 })
 
-test('a shard that another holds is not granted until that one gives it up, and the others are told at once', {
+test('a shard of another replica is granted only after that replica releases it, and the others are notified at once', {
   skip: noRedis,
 }, async () => {
   const { grantOf, entries } = await open(60_000)
@@ -218,7 +220,7 @@ test('a renewal that arrives after a later one, or twice, changes nothing', { sk
   assert.deepEqual(await everything(), before)
 })
 
-test('a renewal that arrives after a later one changes nothing either where another replica has died meanwhile', {
+test('a renewal that arrives after a later one changes nothing, even if another replica has died since', {
   skip: noRedis,
 }, async () => {
   const { grantOf, passOver, everything, setLease } = await open(10)
@@ -231,12 +233,12 @@ test('a renewal that arrives after a later one changes nothing either where anot
   assert.deepEqual(await everything(), before)
 })
 
-test('a renewal that arrives after its replica said that it is no member does not make it one again', {
+test('a late renewal of a replica that has left does not make it a member again', {
   skip: noRedis,
 }, async () => {
   const { grantOf, passOver } = await open(60_000)
   await grantOf('a', 1, [1, 2])
-  // Its second is held up.
+  // The second renewal is delayed.
   await grantOf('a', 3, [], false)
   await passOver('a', 2, [1, 2])
   const { members, owners } = await grantOf('b', 1, [1, 2])
@@ -244,7 +246,7 @@ test('a renewal that arrives after its replica said that it is no member does no
   assert.deepEqual(owners.slice(0, 3), [null, 'b', 'b'])
 })
 
-test('the others are told only when something changed', { skip: noRedis }, async () => {
+test('the others are notified only of changes', { skip: noRedis }, async () => {
   const { grantOf, entries, value, keys } = await open(40)
   const toldBy = async (id: string, attempt: number, shards: readonly number[], isMember = true) => {
     const before = await entries()
@@ -260,24 +262,24 @@ test('the others are told only when something changed', { skip: noRedis }, async
     last = entry
     return [[`${entry}-0`, ['kind', 'members', 'before', before]]]
   }
-  assert.equal(await toldBy('a', 1, [], false), 0, 'one that is no member asks who there is')
-  assert.equal(await toldBy('a', 2, []), 1, 'it becomes a member')
-  assert.equal(await toldBy('a', 3, [1, 2]), 0, 'it gets what nobody has')
-  assert.equal(await toldBy('a', 4, [1, 2]), 0, 'it renews')
-  assert.equal(await toldBy('a', 5, [1]), 1, 'it gives one back')
-  assert.equal(await toldBy('a', 6, [], false), 1, 'it leaves')
-  assert.equal(await toldBy('b', 1, [1]), 1, 'another joins')
+  assert.equal(await toldBy('a', 1, [], false), 0, 'a replica that is not a member asks for the members')
+  assert.equal(await toldBy('a', 2, []), 1, 'the replica becomes a member')
+  assert.equal(await toldBy('a', 3, [1, 2]), 0, 'the replica gets shards without an owner')
+  assert.equal(await toldBy('a', 4, [1, 2]), 0, 'the replica renews')
+  assert.equal(await toldBy('a', 5, [1]), 1, 'the replica releases a shard')
+  assert.equal(await toldBy('a', 6, [], false), 1, 'the replica leaves')
+  assert.equal(await toldBy('b', 1, [1]), 1, 'another replica joins')
   await sleep(42)
-  assert.equal(await toldBy('a', 7, [], false), 1, 'that one died')
+  assert.equal(await toldBy('a', 7, [], false), 1, 'the other replica died')
   assert.equal(await toldBy('a', 8, [], false), 0)
 })
 
-test('a member that has not renewed for half a lease is late; it is no less a member, and to itself it never is', {
+test('a member that has not renewed for half a lease is late, and still a member; no answer calls its own replica late', {
   skip: noRedis,
 }, async () => {
   const { grantOf, setLease } = await open(60_000)
   await grantOf('a', 1, [])
-  // What is left of its lease is more than half of one of this length, and less than half of one of the next.
+  // The rest of its lease is more than half of a lease of this length, and less than half of one of the next length.
   setLease(100_000)
   assert.deepEqual((await grantOf('b', 1, [])).late, [])
   setLease(130_000)
@@ -292,7 +294,7 @@ test('the configuration file that was loaded last counts, for as long as a live 
 }, async () => {
   const { renew, offer, value, keys, setLease } = await open(60_000)
   let attempt = 0
-  /** Renews with a file of its own; leaves without one. */
+  /** Renews with this file, or leaves if it is null. */
   const newestFor = async (id: string, own: { digest: string; loadedAt: number } | null) => {
     const renewal = { attempt: ++attempt, isMember: own !== null, shards: [], declined: [] }
     const answer = await renew(id, renewal, own ?? undefined)
@@ -324,7 +326,7 @@ test('the configuration file that was loaded last counts, for as long as a live 
   assert.deepEqual(await kept(), new Set())
 })
 
-test('a file is there as text while a member reads nothing else, and is no more once that member is gone', {
+test('the store has a file as text while a member reads only text, and no longer', {
   skip: noRedis,
 }, async () => {
   const { renew, offer, value, keys, setLease } = await open(60_000)
@@ -338,7 +340,7 @@ test('a file is there as text while a member reads nothing else, and is no more 
   await offer('own')
   assert.deepEqual(await fileFor('a'), { digest: 'own', hasOwn: true, needsText: false })
 
-  // A member of an older version renews with a script that says nothing of what it reads.
+  // A member of an older version renews with a script that does not name the forms it reads.
   const [time = ''] = (await value('TIME')) as string[]
   const becomeOlder = (untilMs: number) => value('HSET', keys.members, 'older', `${Number(time) * 1000 + untilMs} 1`)
   await becomeOlder(60_000)
@@ -351,7 +353,7 @@ test('a file is there as text while a member reads nothing else, and is no more 
   assert.deepEqual(await fileFor('a'), { digest: 'own', hasOwn: true, needsText: false })
   assert.equal(await value('EXISTS', keys.files), 0)
 
-  // What a member reads goes with it, also where an older version gave it up.
+  // A member that is removed loses its field, even if an older version removed it.
   const readers = async () => new Set((await value('HKEYS', keys.reads)) as string[])
   await fileFor('b')
   assert.deepEqual(await readers(), new Set(['a', 'b']))
@@ -361,7 +363,7 @@ test('a file is there as text while a member reads nothing else, and is no more 
   assert.deepEqual(await readers(), new Set(['a', 'c']))
 })
 
-test('of two configuration files that were loaded at the same time, the same one counts wherever they are named first', {
+test('of two configuration files loaded at the same time the same one counts, in whichever order they were offered', {
   skip: noRedis,
 }, async () => {
   for (const order of [
@@ -376,7 +378,9 @@ test('of two configuration files that were loaded at the same time, the same one
   }
 })
 
-test('whoever offers a configuration file has the others look which counts', { skip: noRedis }, async () => {
+test('an offer of a configuration file makes the other replicas check which file counts', {
+  skip: noRedis,
+}, async () => {
   const { grantOf, offer, value, keys } = await open(60_000)
   const { entry } = await grantOf('a', 1, [])
   assert.ok((await offer('file')).ok)

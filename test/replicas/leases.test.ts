@@ -7,14 +7,14 @@ import { sharesOf } from '../../src/replicas/shards.ts'
 import { isSettled } from '../monitor/fakes.ts'
 
 const alone = ['a']
-/** What `a` is to check where there is `b` too, and what it is not. */
+/** The shards of `a` when `b` is there too, and those of `b`. */
 const own = sharesOf('a', ['a', 'b'])
 const foreign = sharesOf('b', ['a', 'b'])
 const all = sharesOf('a', alone)
 const [mine = 0, mineToo = 0] = own
 const [theirs = 0] = foreign
 
-/** What the store answers `a`: it holds these shards, each with this token; the rest is the others', or nobody's. */
+/** An answer of the store to `a`, which holds these shards, each with this token. The rest belongs to other replicas, or has no owner. */
 function grant(
   members: readonly string[],
   shards: readonly number[],
@@ -44,7 +44,7 @@ function grant(
   return readGrant('a', members, owners, entry, nextExpiryMs, late, declinedBy)
 }
 
-/** The leases of `a`, from instant 1000 on. The test is its clock and its store, and ends whatever it is to do before it gives shards up. */
+/** The leases of `a`, from instant 1000 on. The test provides clock and store, and decides when `onYield` ends. */
 function createReplica(declines: () => readonly number[] = () => []) {
   let now = 1000
   let isWorking = true
@@ -70,7 +70,7 @@ function createReplica(declines: () => readonly number[] = () => []) {
       return promise
     },
   })
-  /** Answers what was asked first of what is unanswered. */
+  /** Answers the oldest renewal without an answer. */
   async function answer(given: Grant | null): Promise<void> {
     const first = answers.shift() ?? assert.fail('nothing was asked')
     first(given)
@@ -89,19 +89,19 @@ function createReplica(declines: () => readonly number[] = () => []) {
     setWorking(works: boolean) {
       isWorking = works
     },
-    /** Renews, with an answer at once. Resolves with when to renew next. */
+    /** Renews, with an answer at once. Resolves with the instant of the next renewal. */
     async renew(given: Grant | null): Promise<number> {
       const next = leases.renew()
       await setImmediate()
       await answer(given)
       return next
     },
-    /** Which of some shards may be checked now. */
+    /** Returns which of these shards may be checked now. */
     held: (shards: readonly number[] = all) => shards.filter((shard) => leases.holds(shard, now)),
   }
 }
 
-/** The leases of `a`, which is alone, has everything with token 1, and sent its last renewal at instant 1000. */
+/** Creates the leases of `a`, the only replica, with all shards and token 1. The last renewal was sent at instant 1000. */
 async function startAlone() {
   const replica = createReplica()
   await replica.renew(grant(alone, []))
@@ -110,7 +110,7 @@ async function startAlone() {
   return replica
 }
 
-test('asks for nothing until it has heard who else there is, and then at once for its share', async () => {
+test('asks for no shards until it knows the other members, and then at once for its share', async () => {
   const { renew, asked, now } = createReplica()
   assert.equal(await renew(grant(['a', 'b'], [])), now())
   assert.deepEqual(asked, [{ attempt: 1, isMember: true, shards: [], declined: [] }])
@@ -118,7 +118,7 @@ test('asks for nothing until it has heard who else there is, and then at once fo
   assert.deepEqual(asked[1], { attempt: 2, isMember: true, shards: own, declined: [] })
 })
 
-test('checks what it was granted once it knows everything up to the entry of the grant, and hears of it then', async () => {
+test('may check its shards once it has applied all entries up to that of the grant, and is notified then', async () => {
   const { renew, leases, held, gained, now } = createReplica()
   leases.caughtUp(99)
   await renew(grant(['a', 'b'], []))
@@ -136,7 +136,7 @@ test('checks what it was granted once it knows everything up to the entry of the
   assert.deepEqual(gained, [[mine, mineToo]])
 })
 
-test('checks at once what it was granted when it knows all that already, and hears only of what is new', async () => {
+test('may check its shards at once if it has applied those entries before, and is notified only of new shards', async () => {
   const { renew, leases, held, gained } = createReplica()
   leases.caughtUp(100)
   await renew(grant(['a', 'b'], []))
@@ -146,14 +146,14 @@ test('checks at once what it was granted when it knows all that already, and hea
   assert.deepEqual(gained, [[mine], [mineToo]])
 })
 
-test('what it goes on holding it goes on checking, however far the others are by then', async () => {
+test('continues to check shards that it holds without a break, whatever entries the others have added', async () => {
   const { renew, held, gained } = await startAlone()
   await renew(grant(alone, all, { entry: 100 }))
   assert.deepEqual(held(), all)
   assert.deepEqual(gained, [])
 })
 
-test('what it lost meanwhile it has to catch up with: its lease ran out, or has another token', async () => {
+test('has to catch up with a shard whose lease ended or has another token', async () => {
   const { renew, leases, held, gained, advance } = await startAlone()
   const owners = all.map((shard) => [shard, 'a', shard === mine ? 2 : 1] as const)
   await renew(readGrant('a', alone, owners, 100, null))
@@ -189,7 +189,7 @@ test('stops by its own clock 5 s after it sent the last renewal that was answere
   assert.deepEqual([leases.count(now()), leases.tokenOf(mine, now())], [0, null])
 })
 
-test('an answer that comes later than that gives nothing, and is no gain', async () => {
+test('an answer that comes later than 5 s grants nothing', async () => {
   const { leases, held, gained, advance, answer } = await startAlone()
   const next = leases.renew()
   await setImmediate()
@@ -200,7 +200,7 @@ test('an answer that comes later than that gives nothing, and is no gain', async
   assert.deepEqual(gained, [])
 })
 
-test('what it is to give up it still checks while the others are told what it found, and only then does the store hear of it', async () => {
+test('continues to check shards that it gives up until its outcomes are published, and only then tells the store', async () => {
   const { renew, leases, held, asked, yields, answer, now } = await startAlone()
   await renew(grant(['a', 'b'], all))
   const before = asked.length
@@ -222,7 +222,7 @@ test('what it is to give up it still checks while the others are told what it fo
   assert.deepEqual(held(), own)
 })
 
-test('the time of a renewal counts from when it is sent, not from when something was given up before it', async () => {
+test('the time of a renewal counts from its sending, not from the release of shards before it', async () => {
   const { renew, leases, held, yields, answer, advance } = await startAlone()
   await renew(grant(['a', 'b'], all))
   const next = leases.renew()
@@ -238,14 +238,14 @@ test('the time of a renewal counts from when it is sent, not from when something
   assert.deepEqual(held(), [])
 })
 
-test('what the store says it does not hold it does not check any more', async () => {
+test('does not check shards any more that the store no longer grants', async () => {
   const { renew, held, leases, now } = await startAlone()
   await renew(grant(alone, [mine]))
   assert.deepEqual(held(), [mine])
   assert.equal(leases.tokenOf(mineToo, now()), null)
 })
 
-test('who does not work is no member and gives everything back, and is a member again once it works', async () => {
+test('a replica that does no work is not a member and releases everything, and is a member again once it works', async () => {
   const { renew, leases, held, asked, yields, answer, setWorking, now } = await startAlone()
   setWorking(false)
   const next = leases.renew()
@@ -264,7 +264,7 @@ test('who does not work is no member and gives everything back, and is a member 
   assert.deepEqual(held(), own)
 })
 
-test('who never worked asks who there is and holds nothing', async () => {
+test('a replica that has never worked asks for the members and holds nothing', async () => {
   const { renew, leases, asked, setWorking } = createReplica()
   setWorking(false)
   await renew(grant(['b'], []))
@@ -276,18 +276,18 @@ test('who never worked asks who there is and holds nothing', async () => {
   assert.deepEqual(leases.last()?.members, ['b'])
 })
 
-test('renews at once when it hears of others, or that they are gone', async () => {
+test('renews at once when other members join or leave', async () => {
   const { renew, now } = createReplica()
   const later = now() + 2000
-  assert.equal(await renew(grant(['a'], [])), now(), 'it is there itself')
-  assert.equal(await renew(grant(['a', 'b'], [])), now(), 'b is there')
+  assert.equal(await renew(grant(['a'], [])), now(), 'a is the only member')
+  assert.equal(await renew(grant(['a', 'b'], [])), now(), 'b has joined')
   assert.equal(await renew(grant(['b', 'a'], [])), later, 'the same, in another order')
-  assert.equal(await renew(grant(['a', 'c'], [])), now(), 'c is there instead')
+  assert.equal(await renew(grant(['a', 'c'], [])), now(), 'c has replaced b')
   assert.equal(await renew(grant(['a'], [])), now(), 'c is gone')
   assert.equal(await renew(grant(['a'], [])), later, 'the same again')
 })
 
-test('asks at once for what is of a member that is late, and gives it up once that one renews again', async () => {
+test('asks at once for the shards of a late member, and releases them once that member renews again', async () => {
   const { renew, leases, asked, yields, now } = await startAlone()
   await renew(grant(['a', 'b'], own))
   await renew(grant(['a', 'b'], own))
@@ -302,7 +302,7 @@ test('asks at once for what is of a member that is late, and gives it up once th
   assert.deepEqual(yields.at(-1)?.shards, foreign)
 })
 
-test("renews every 2 s, sooner when another is due to be given up before, and soon where nothing came back or something is nobody's", async () => {
+test('renews every 2 s, sooner if another member expires before that, and after 500 ms without an answer or if a shard has no owner', async () => {
   const { renew, now } = await startAlone()
   await renew(grant(['a', 'b'], own))
   const cases: [given: Grant | null, ms: number][] = [
@@ -316,7 +316,7 @@ test("renews every 2 s, sooner when another is due to be given up before, and so
   for (const [given, ms] of cases) assert.equal(await renew(given), now() + ms)
 })
 
-test('the next renewal counts from when the last was sent, however long its answer took', async () => {
+test('the time until the next renewal counts from the sending of the last, however long its answer took', async () => {
   const { leases, advance, answer, now } = await startAlone()
   const sentAt = now()
   const next = leases.renew()
@@ -326,7 +326,7 @@ test('the next renewal counts from when the last was sent, however long its answ
   assert.equal(await next, sentAt + 2000)
 })
 
-test('renews one after the other, each with a larger number', async () => {
+test('sends one renewal at a time, each with a larger number', async () => {
   const { leases, asked, answer } = createReplica()
   const renewals = [leases.renew(), leases.renew(), leases.renew()]
   for (let attempt = 1; attempt <= renewals.length; attempt++) {
@@ -338,7 +338,7 @@ test('renews one after the other, each with a larger number', async () => {
   await Promise.all(renewals)
 })
 
-test('releasing gives everything back once the others were told what it found, and renews no more', async () => {
+test('a release gives all shards back after the outcomes are published, and ends the renewals', async () => {
   const { leases, asked, yields, held, answer, now } = await startAlone()
   const released = leases.release()
   await setImmediate()
@@ -358,7 +358,7 @@ test('releasing gives everything back once the others were told what it found, a
   assert.equal(leases.count(now()), 0)
 })
 
-test('the answer to a renewal that was under way when everything was given back gives nothing', async () => {
+test('an answer to a renewal from before the release grants nothing', async () => {
   const { leases, asked, yields, held, gained, answer, now } = await startAlone()
   const next = leases.renew()
   await setImmediate()
@@ -382,7 +382,7 @@ test('the answer to a renewal that was under way when everything was given back 
   assert.deepEqual(gained, [])
 })
 
-test('a renewal that was about to be sent when everything was given back is not the last that the store hears', async () => {
+test('the release is the last request to the store, even if a renewal was about to be sent', async () => {
   const { renew, leases, asked, yields, held } = await startAlone()
   await renew(grant(['a', 'b'], all))
   const before = asked.length
@@ -403,6 +403,6 @@ test('a renewal that was about to be sent when everything was given back is not 
   assert.deepEqual({ ...asked.at(-1), attempt: 0 }, { attempt: 0, isMember: false, shards: [], declined: [] })
 })
 
-test('a health is believed for as long as it may take until one that died is replaced', () => {
+test('a status is trusted for as long as it may take to replace a replica that died', () => {
   assert.ok(handoverMs >= leaseMs + renewMs)
 })

@@ -11,14 +11,14 @@ import { createWatchlist } from '../../src/monitor/watchlist.ts'
 import { readService, readTarget, writeService, writeTarget } from '../../src/replicas/memory.ts'
 import { sampleService, sampleTarget } from '../samples.ts'
 
-/** A replica's clock: which instant is the beginning of the epoch. */
+/** A replica's clock: the instant at which the epoch begins. */
 const clockAt = (offset: number): Clock => ({
   now: () => 0,
   toEpoch: (instant) => instant - offset,
   fromEpoch: (epochMs) => epochMs + offset,
 })
 
-// Whole, so that instants of different clocks are told apart and together exactly.
+// Whole numbers, because converting between clocks is exact for them.
 const instant = fc.integer({ min: -1e9, max: 1e9 })
 const offset = fc.integer({ min: -2e12, max: 2e12 })
 const count = fc.nat()
@@ -51,7 +51,7 @@ const outcome = fc
     },
     plain,
   )
-  // What is behind `other` is always the word of the newer version.
+  // A reason of `other` always comes with the word of the newer version.
   .map((one) => (one.reason === 'other' ? { ...one, code: `newer ${one.code}` } : one))
 const target: fc.Arbitrary<TargetMemory> = fc.record(
   {
@@ -93,7 +93,7 @@ const service: fc.Arbitrary<ServiceMemory> = fc.record(
   plain,
 )
 
-/** The same times of day, as instants of a clock that is this much further. */
+/** Returns the same times of day as instants of a clock that is ahead by `by`. */
 function shiftTarget(memory: TargetMemory, by: number): TargetMemory {
   const { health } = memory
   const { lastOutcome } = health
@@ -116,7 +116,7 @@ function shiftTarget(memory: TargetMemory, by: number): TargetMemory {
   }
 }
 
-test('what is written of a target reads back the same on a replica whose clock began at another time', () => {
+test('the encoded health of a target decodes to the same on a replica whose clock began at another time', () => {
   fc.assert(
     fc.property(target, offset, offset, (memory, here, there) => {
       const written: unknown = JSON.parse(writeTarget(memory, clockAt(here)))
@@ -126,7 +126,7 @@ test('what is written of a target reads back the same on a replica whose clock b
   )
 })
 
-test('what is written of a service reads back the same on a replica whose clock began at another time', () => {
+test('the encoded state of a service decodes to the same on a replica whose clock began at another time', () => {
   fc.assert(
     fc.property(service, offset, offset, (memory, here, there) => {
       const written: unknown = JSON.parse(writeService(memory, clockAt(here)))
@@ -138,7 +138,7 @@ test('what is written of a service reads back the same on a replica whose clock 
   )
 })
 
-test('what is written stays the same, however many replicas hand it on', () => {
+test('the encoded health stays the same, however many replicas pass it on', () => {
   fc.assert(
     fc.property(target, service, offset, offset, (ofTarget, ofService, here, there) => {
       const [own, other] = [clockAt(here), clockAt(there)]
@@ -150,7 +150,7 @@ test('what is written stays the same, however many replicas hand it on', () => {
   )
 })
 
-test('what has never been checked reads back as that', () => {
+test('a target that was never checked decodes to the same', () => {
   const watchlist = createWatchlist()
   const watched = watchlist.addTarget(sampleTarget(), watchlist.addService(sampleService('pg', ['pg:5432'])))
   const { health, announced, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } =
@@ -169,13 +169,13 @@ test('what has never been checked reads back as that', () => {
   assert.deepEqual(readTarget(JSON.parse(writeTarget(neverChecked, clockAt(7))), clockAt(-7)), neverChecked)
 })
 
-test('times are written as times of day, in milliseconds since the epoch', () => {
+test('times are encoded as times of day, in milliseconds since the epoch', () => {
   const clock = clockAt(-1_000_000)
   const memory = { announced: 'up' as const, announcedAt: 5000, addresses: new Map() }
   assert.equal(writeService(memory, clock), '[1,"up",1005000,[]]')
 })
 
-test('what has another layout is passed over', () => {
+test('a list of another format version is skipped', () => {
   const clock = clockAt(0)
   const [[ofTarget], [ofService]] = [fc.sample(target, 1), fc.sample(service, 1)]
   assert(ofTarget && ofService)
@@ -199,7 +199,7 @@ test('what has another layout is passed over', () => {
   }
 })
 
-test('a reason that this version does not know is other, goes stale like any other, and is handed on as it came', () => {
+test('a reason that this version does not know is other, becomes stale like any reason, and is passed on unchanged', () => {
   const clock = clockAt(0)
   const outcome = ['answered', 1000, 1200, '10.0.0.5:6379', 1.5, 0, 'pong', null, null, null, { new: 'evidence' }]
   const written = [1, 'up', 900, 'up', 7, 1200, 'silent', outcome, 'maintained', 9, 1, 13.5, 0, null, ['appended']]

@@ -1,6 +1,6 @@
 /**
- * Something else writes to Redis: a person at a console, another program, a version that is not ours. Whatever it writes, replicas stay alive or
- * start, the services that it does not concern keep their verdicts, and once it is removed all is as before.
+ * Something other than Porthole writes to Redis: a person at a console, another program, or an unknown version. Replicas stay alive or start, and
+ * services that the value does not concern keep their verdicts. Once the value is removed, everything is as before.
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
@@ -24,7 +24,7 @@ const services = ['s0', 's1'].map((name) => {
 })
 
 type Asking = (...command: string[]) => Promise<Reply>
-/** Writes something odd. Returns how to remove it again, unless Porthole wrote over it. */
+/** Writes an odd value. Returns the command that removes it, unless Porthole has overwritten the value. */
 type Write = { readonly what: string; readonly write: (ask: Asking, keys: Keys) => Promise<() => Promise<void>> }
 
 const oddTexts = [
@@ -149,7 +149,7 @@ function writeKind(name: string, command: readonly string[]): Write {
   }
 }
 
-/** Adds an entry so many milliseconds ahead of the last one; one that follows it is noted as the last. */
+/** Adds an entry this many milliseconds ahead of the last one. An entry that follows the last one is recorded as the last. */
 const pushOdd = `
 local head = redis.call('HGET', KEYS[1], 'head')
 local top = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
@@ -159,7 +159,7 @@ if ARGV[1] == '0' then redis.call('HSET', KEYS[1], 'head', number) end
 redis.call('XADD', KEYS[2], number .. '-0', 'before', head, unpack(ARGV, 2))
 return number`
 
-/** An entry that follows the last one, so that it is read. */
+/** Adds an entry that follows the last one, so that replicas read it. */
 function writeEntry(fields: Readonly<Record<string, string>>, isFollowing: boolean): Write {
   return {
     what: `XADD ${JSON.stringify(fields)}${isFollowing ? '' : ' out of order'}`,
@@ -208,7 +208,7 @@ const field = (name: Hash) =>
   )
 const few = <Value>(one: fc.Arbitrary<Value>) => fc.array(one, { minLength: 3, maxLength: 3 })
 
-/** For each key some odd fields or members, for each key another kind, and some odd entries of the stream. */
+/** Returns odd values: for each key some fields or members and another type, and some entries of the stream. */
 const plan: fc.Arbitrary<Write[][]> = fc
   .tuple(
     fc.tuple(...[...hashes, ...others].map((name) => few(field(name)))),
@@ -236,10 +236,10 @@ const isUp = ({ monitor, clock }: Assembled, names: readonly string[]) =>
     return service !== undefined && standingOf(service, clock.now()).status === 'up'
   })
 
-/** What is odd about a service concerns its own verdict at most. */
+/** An odd value about a service affects at most the verdict of this service. */
 const unaffected = ['s0']
 
-/** Starts two replicas of a namespace of their own. Returns what to do with them. */
+/** Starts two replicas in a namespace of their own. Returns a function that writes a group of odd values. */
 async function prepare(t: TestContext, writes: readonly Write[]): Promise<() => Promise<void>> {
   starting ??= startRedis(file)
   const { url, connect } = await starting
@@ -268,10 +268,10 @@ async function tryOut(
   const what = writes.map((one) => one.what).join('; ')
   const undo = []
   for (const one of writes) undo.push(await one.write(ask, keys))
-  // All that a replica does again and again is done once: it renews, publishes, reads the log, and says that it runs.
+  // The replica does each of its recurring tasks once: it renews, publishes, reads the log, and sends a heartbeat.
   const written = performance.now()
   await until(`two renewals have passed after ${what}`, async () => {
-    for (const replica of pair) assert.ok(isUp(replica, unaffected), `${what}: a verdict was lost`)
+    for (const replica of pair) assert.ok(isUp(replica, unaffected), `${what}: a verdict is lost`)
     return performance.now() - written > 2500
   })
   const third = await begin()
@@ -296,15 +296,15 @@ async function tryOut(
   await Promise.all(all.map(({ stop }) => stop()))
 }
 
-test('whatever is written to any key, replicas live and start, verdicts stay, and once it is gone all is as before', {
+test('whatever value is written to any key, replicas run and start, verdicts stay, and its removal restores everything', {
   skip: noRedis,
 }, async (t) => {
   const seed = Number(process.env.PORTHOLE_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
   t.diagnostic(`PORTHOLE_FUZZ_SEED=${seed}`)
   const [groups = []] = fc.sample(plan, { seed, numRuns: 1 })
-  // Two groups to a namespace: a replica that starts takes its time.
+  // Two groups share a namespace, because starting replicas takes time.
   const cases = groups.flatMap((writes, at) => (at % 2 === 0 ? [[...writes, ...(groups[at + 1] ?? [])]] : []))
-  // Some at a time, as a start has its deadlines.
+  // Only some at a time, because a start has deadlines.
   const trials: (() => Promise<void>)[] = []
   for (let at = 0; at < cases.length; at += 8)
     trials.push(...(await Promise.all(cases.slice(at, at + 8).map((writes) => prepare(t, writes)))))

@@ -1,4 +1,4 @@
-/** One replica cut off from Redis and the others, while it still reaches what is checked. */
+/** One replica loses Redis and the other replicas, but can still reach its targets. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createHost, enterNamespace, sh } from '../namespace.ts'
@@ -17,7 +17,7 @@ import {
 
 const noNamespace = await enterNamespace(import.meta.filename)
 
-test('a replica that is cut off from Redis goes on alone, and comes back', {
+test('a replica that loses Redis goes solo, and joins again later', {
   skip: noNamespace || noRedis,
 }, async (t) => {
   const host = await createHost(1)
@@ -55,7 +55,7 @@ test('a replica that is cut off from Redis goes on alone, and comes back', {
   for (const one of all)
     await until('it sees that one fails', async () => (await one.health(failing.service)).code === 503)
   t.diagnostic(`checked again after ${again} ms at most`)
-  // It checks everything, and so do the others together.
+  // This replica checks everything, and so do the others together.
   await untilRate(targets.slice(1), 1.8, 2.2)
 
   sh('nft delete table inet cut')

@@ -1,4 +1,4 @@
-/** All replicas are paused at once, as where they run on one machine that is frozen. */
+/** All replicas are paused at once, as on one machine that is frozen. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,20 +8,20 @@ import { type Fleet, type Member, startFleet, transitionsOf } from './fleet.ts'
 
 type Gap = { readonly from: string; readonly to: string }
 
-/** The times when no replica ran, as a replica tells them. */
+/** Returns the gaps in which no replica ran, as a replica reports them. */
 async function absencesOf({ url }: Member): Promise<Gap[]> {
   const page = (await (await fetch(`${url}/v1/transitions`)).json()) as { absences: Gap[] }
   return page.absences
 }
 
-/** Stops all replicas for so long. */
+/** Pauses all replicas for this long. */
 async function pauseAll({ members }: Fleet, ms: number): Promise<void> {
   for (const { child } of members) child.kill('SIGSTOP')
   await sleep(ms)
   for (const { child } of members) child.kill('SIGCONT')
 }
 
-/** Waits until every service was checked anew, by what each replica says. */
+/** Waits until every replica reports a new check of every service. */
 async function untilCheckedAgain({ members }: Fleet): Promise<void> {
   for (const { url } of members)
     await until('its services are checked again', async () => {
@@ -37,7 +37,7 @@ function wentAlone({ members }: Fleet): string[] {
   )
 }
 
-test('replicas that were paused together for longer than their leases go on with what they knew', {
+test('replicas that were paused together for longer than their leases continue with the health that they knew', {
   skip: noRedis,
 }, async (t) => {
   const fleet = await startFleet(t, { replicas: 2, services: 20, host: '127.0.21.1' })
@@ -55,7 +55,7 @@ test('replicas that were paused together for longer than their leases go on with
   for (const member of fleet.members) assert.deepEqual(await absencesOf(member), [])
 })
 
-test('replicas that were paused together for longer than a status is trusted keep that as a gap, without a transition', {
+test('replicas that were paused together for longer than a status is trusted store a gap, and no transition', {
   skip: noRedis,
 }, async (t) => {
   const pausedMs = 27_000

@@ -1,4 +1,4 @@
-/** A replica that is paused and goes on, as on a machine that was frozen or starved. */
+/** A replica is paused and resumes, as on a machine that was frozen or starved. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -13,10 +13,10 @@ import {
   watchHealth,
 } from './fleet.ts'
 
-/** No other test listens here: what one does on 127.0.0.1 may be given the very port that is closed for so long, and answers there. */
+/** No other test listens on this address. On 127.0.0.1 another test could get the closed port and answer there. */
 const ownHost = '127.0.20.1'
 
-test('a replica that was paused for 20 s overwrites nothing that others found meanwhile', {
+test('a replica that was paused for 20 s does not overwrite the newer health of the others', {
   skip: noRedis,
 }, async (t) => {
   const { members, targets } = await startFleet(t, { services: 60, host: ownHost })
@@ -34,7 +34,7 @@ test('a replica that was paused for 20 s overwrites nothing that others found me
   assert.ok(failing && healthy.length > 5, `it checked ${theirs.length}`)
 
   const pausedAt = Date.now()
-  // By the clock that goes on evenly: where the machine's time of day is corrected, 20 s by that may be 10.
+  // Measure with the monotonic clock. If the time of day is corrected, 20 s of it may be 10 s.
   const goesOnAt = performance.now() + 20_000
   victim.child.kill('SIGSTOP')
   const health = watchHealth(t, () => rest, { path: `/health?exclude=${failing.service}` })
@@ -45,7 +45,7 @@ test('a replica that was paused for 20 s overwrites nothing that others found me
   const before = await transitionsOf(witness)
   victim.child.kill('SIGCONT')
   const failed = async ({ health }: typeof witness) => (await health(failing.service)).code === 503
-  // It may still be learning what happened meanwhile; once it knows, it goes on knowing.
+  // The replica may still be reading the changes of that time. Once it has read them, it does not lose them.
   await until('the paused one sees it fail as well', async () => {
     assert.ok(await failed(witness))
     return failed(victim)

@@ -1,4 +1,4 @@
-/** A replica whose checks do not run is given up by the others, though its process is there. */
+/** A replica runs but its checks do not. The others take over its shards. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
@@ -27,7 +27,7 @@ test('a replica whose prober is stuck does not renew: others check in its place 
   assert.match(stuck.replica.standing().idle ?? '', /^the prober is stuck: /)
   assert.equal(stuck.replica.standing().shards, 0)
   assert.equal(stuck.news.filter(({ kind }) => kind === 'idle').length, 1)
-  // It is no reason to check everything itself, nor to know less than the others.
+  // The stuck replica does not go solo, and knows as much as the others.
   assert.equal(stuck.replica.standing().mode, 'linked')
   await until('it knows what the other finds', async () =>
     [...stuck.monitor.services.values()].every(({ targets }) => targets[0]?.health.status === 'up'),

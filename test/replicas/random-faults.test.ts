@@ -1,4 +1,4 @@
-/** One fault after the other, drawn at random: replicas killed, stopped, paused and started, Redis killed and paused. */
+/** Random faults, one after the other: replicas are killed, stopped, paused and started, and Redis is killed and paused. */
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
 import { test } from 'node:test'
@@ -19,7 +19,7 @@ import {
 const faults = 12
 const seed = Number(process.env.PORTHOLE_TEST_SEED ?? randomInt(2 ** 31))
 
-/** Numbers that look random and are the same for the same seed (mulberry32). */
+/** Returns pseudo-random numbers that are the same for the same seed (mulberry32). */
 function draw(from: number): () => number {
   let state = from
   return () => {
@@ -30,26 +30,28 @@ function draw(from: number): () => number {
   }
 }
 
-test(`${faults} faults in a row lose nothing, and say nothing false`, { skip: noRedis }, async (t) => {
+test(`${faults} faults in a row lose no change, and no replica reports anything false`, {
+  skip: noRedis,
+}, async (t) => {
   t.diagnostic(`PORTHOLE_TEST_SEED=${seed}`)
   const random = draw(seed)
   const pick = <Item>(items: readonly Item[]) => items[Math.floor(random() * items.length)] as Item
   const fleet = await startFleet(t)
   const { redis, targets, join } = fleet
   const [registered] = await listenForChecks(t, 1)
-  /** Those that run and are not paused. */
+  /** The replicas that run and are not paused. */
   let live: Member[] = [...fleet.members]
   const confirmed = new Map<string, boolean>()
   let next = 0
 
-  /** Registers, or deregisters, at any replica; what it does not confirm does not count. */
+  /** Registers or deregisters a service at any replica. A change counts only if the replica confirms it. */
   async function changeSomething(): Promise<void> {
     const member = pick(live)
     const known = [...confirmed].filter(([, there]) => there).map(([name]) => name)
     if (random() < 0.25 && known.length > 3) {
       const name = pick(known)
       const answer = await change(member, 'DELETE', `/services/${name}`).catch(() => null)
-      // Who hears nothing does not know.
+      // Without an answer the result is unknown.
       if (answer === null || answer.status === 503) confirmed.delete(name)
       if (answer?.status === 204) confirmed.set(name, false)
       return
@@ -109,7 +111,7 @@ test(`${faults} faults in a row lose nothing, and say nothing false`, { skip: no
   for (const member of live) {
     await until('it is linked', async () => (await member.mode()) === 'linked' && (await member.shards()) > 0)
   }
-  await until('nothing belongs to nobody', async () => {
+  await until('every shard has an owner', async () => {
     const shares = await Promise.all(live.map((one) => one.shards()))
     return shares.reduce((sum, one) => sum + one, 0) === 256
   })
@@ -133,7 +135,7 @@ test(`${faults} faults in a row lose nothing, and say nothing false`, { skip: no
   )
   t.diagnostic(`${confirmed.size} confirmed changes, ${lost.length} lost, ${undead.length} undone`)
   assert.deepEqual([lost, undead], [[], []])
-  // Who was not checked for so long reads unknown, which is true.
+  // A service that was not checked for too long is unknown, which is true and filtered out.
   assert.deepEqual(wrong, [])
   const changed = [...confirmed.keys(), ...Array.from({ length: next }, (_, i) => `registered-${i}`)]
   await assertNoFalseTransition(live, changed, health.mayBeStale())

@@ -1,4 +1,4 @@
-/** A Redis that answers and refuses: a replica says why in the words of Redis, goes on alone, and comes back once Redis lets it. */
+/** Redis answers but rejects commands. The replica reports the words of Redis, goes solo, and returns once Redis accepts commands again. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,9 +9,9 @@ import { change, startMember } from './fleet.ts'
 type Case = {
   readonly name: string
   readonly args?: readonly string[]
-  /** Has Redis refuse. */
+  /** Makes Redis reject commands. */
   readonly begin: (send: (...command: string[]) => Promise<string>) => Promise<unknown>
-  /** Has it refuse no more. */
+  /** Makes Redis accept commands again. */
   readonly end: (send: (...command: string[]) => Promise<string>) => Promise<unknown>
   readonly words: RegExp
 }
@@ -35,7 +35,7 @@ const cases: readonly Case[] = [
     args: ['--enable-protected-configs', 'yes'],
     async begin(send) {
       await send('CONFIG', 'SET', 'save', '3600 1')
-      // Nothing can be written there, not even by root.
+      // Not even root can write there.
       await send('CONFIG', 'SET', 'dir', '/proc')
       await send('BGSAVE')
       await until('it fails', async () => (await send('INFO', 'persistence')).includes('rdb_last_bgsave_status:err'))
@@ -44,11 +44,11 @@ const cases: readonly Case[] = [
     words: /says "MISCONF Redis is configured to save RDB snapshots[^"]*": it cannot save to its disk/,
   },
   {
-    name: 'takes a right from the user',
+    name: 'takes a permission from the user',
     begin: (send) => send('ACL', 'SETUSER', 'default', '-hset'),
     end: (send) => send('ACL', 'SETUSER', 'default', '+hset'),
     words:
-      /says "(NOPERM|ERR The user executing the script can't run) [^"]*": the user that Porthole logs in as lacks a right: .*ACL SETUSER/,
+      /says "(NOPERM|ERR The user executing the script can't run) [^"]*": Porthole's user lacks a permission: .*ACL SETUSER/,
   },
 ]
 
@@ -67,14 +67,14 @@ async function startCase(t: TestContext, args: readonly string[] = []) {
 }
 
 for (const { name, args, begin, end, words } of cases) {
-  test(`a Redis that ${name}: the log, /readyz, sets and refused changes say so in its words`, {
+  test(`Redis ${name}: the log, /readyz, sets and rejected changes quote its error`, {
     skip: noRedis,
   }, async (t) => {
     const { send, member } = await startCase(t, args)
     await begin(send)
     const { msg } = await member.logged(/^solo: /)
     assert.match(msg, words)
-    // It is tried again twice a second, and each time is refused.
+    // The replica tries again twice a second, and Redis rejects each attempt.
     for (let time = 0; time < 3; time++) {
       const ready = await fetch(`${member.url}/readyz?verbose`)
       assert.equal(ready.status, 200)
@@ -100,7 +100,7 @@ for (const { name, args, begin, end, words } of cases) {
   })
 }
 
-test('a Redis that reads its data from the disk: a replica says so, and is linked once that is done', {
+test('while Redis loads its data from the disk a replica says so, and it is linked after that', {
   skip: noRedis,
 }, async (t) => {
   const args = [
@@ -116,14 +116,14 @@ test('a Redis that reads its data from the disk: a replica says so, and is linke
   await send('CONFIG', 'SET', 'key-load-delay', '100000')
   const { done } = await reload(redis)
   await member.logged(/^solo: /)
-  const words = /says "LOADING Redis is loading the dataset in memory": it reads its data from the disk/
-  await until('it says so', async () => words.test(await (await fetch(`${member.url}/readyz?verbose`)).text()))
+  const words = /says "LOADING Redis is loading the dataset in memory": it is loading its data from the disk/
+  await until('/readyz says so', async () => words.test(await (await fetch(`${member.url}/readyz?verbose`)).text()))
   const { length } = member.lines
   await done
   await member.logged(/^linked: /, length)
 })
 
-/** Has Redis save, forget and load everything; `done` resolves at the end. */
+/** Makes Redis save its data, forget them and load them again. `done` resolves at the end. */
 async function reload(redis: RedisServer): Promise<{ done: Promise<unknown> }> {
   const connection = await redis.connect()
   return { done: connection.send(['DEBUG', 'RELOAD'], 60_000) }

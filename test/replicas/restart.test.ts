@@ -1,4 +1,4 @@
-/** All replicas stopped and started again, while Redis goes on; and readers that go from one replica to another. */
+/** All replicas stop and start again while Redis continues, and readers move from one replica to another. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -6,10 +6,10 @@ import { until } from '../process.ts'
 import { noRedis } from '../redis-server.ts'
 import { change, startFleet, transitionsOf } from './fleet.ts'
 
-test('what was registered, found and happened outlasts all replicas, and the time between is told as an absence', {
+test('registrations, health and transitions survive a restart of all replicas, and the time between is a gap', {
   skip: noRedis,
 }, async (t) => {
-  // What was found is believed for longer than a start takes on a busy machine.
+  // A status is trusted for longer than a start takes on a busy machine.
   const defaults = { interval: '5s', fastInterval: '1s', timeout: '900ms', close: 'rst' }
   const { members, targets, join } = await startFleet(t, { replicas: 2, services: 3, more: { defaults } })
   const [first] = members
@@ -44,7 +44,7 @@ test('what was registered, found and happened outlasts all replicas, and the tim
   }
 })
 
-test('who read events at one replica goes on at another, with nothing missing and nothing twice', {
+test('a reader of events continues at another replica, with no event missing or repeated', {
   skip: noRedis,
 }, async (t) => {
   const { members, targets } = await startFleet(t, { replicas: 2, services: 2 })
@@ -57,7 +57,7 @@ test('who read events at one replica goes on at another, with nothing missing an
     const codes = await Promise.all(members.map(async (member) => (await member.health(one.service)).code))
     return codes.every((code) => code === 503)
   })
-  await until('both tell of it', async () => (await transitionsOf(second)).length >= before.length + 2)
+  await until('both report it', async () => (await transitionsOf(second)).length >= before.length + 2)
   const told = (await transitionsOf(first)).slice(before.length)
   for (const member of [first, second]) {
     const abort = new AbortController()

@@ -3,14 +3,14 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { shardCount, shardOf, sharesOf } from '../../src/replicas/shards.ts'
 
-/** Names as replicas have them: of a machine or a pod, and what tells the process from the one before it. */
+/** Names in the form of replicas: that of a machine or a pod, and a suffix for the process. */
 const replica = fc
   .tuple(fc.constantFrom('porthole', 'porthole-0', 'porthole-5d8f7c9b6-x2x7k'), fc.nat({ max: 0xffffff }))
   .map(([host, suffix]) => `${host}-${suffix.toString(16).padStart(6, '0')}`)
 const replicas = (minLength: number, maxLength = 7) =>
   fc.uniqueArray(fc.oneof({ weight: 9, arbitrary: replica }, fc.string()), { minLength, maxLength })
 
-/** The owner of each shard; fails unless there is exactly one. */
+/** Returns the owner of each shard. Fails unless there is exactly one. */
 function ownersOf(members: readonly string[]): string[] {
   const owners = new Array<string | undefined>(shardCount).fill(undefined)
   for (const member of members) {
@@ -19,7 +19,7 @@ function ownersOf(members: readonly string[]): string[] {
       owners[shard] = member
     }
   }
-  return owners.map((owner, shard) => owner ?? assert.fail(`nobody owns shard ${shard}`))
+  return owners.map((owner, shard) => owner ?? assert.fail(`shard ${shard} has no owner`))
 }
 
 test('every shard has exactly one owner, however many replicas there are and in whatever order they are named', () => {
@@ -34,7 +34,7 @@ test('every shard has exactly one owner, however many replicas there are and in 
     fc.property(orders, ({ members, reordered, again }) => {
       const owners = ownersOf(members)
       assert.deepEqual(ownersOf(reordered), owners)
-      // A replica counts once, whether it is named once, twice or, as it asks for itself, not at all.
+      // A replica counts once, whether the list names it once, twice, or not at all.
       const [first = ''] = members
       const shares = sharesOf(first, members)
       assert.deepEqual(sharesOf(first, [...members, ...again]), shares)
@@ -43,13 +43,13 @@ test('every shard has exactly one owner, however many replicas there are and in 
   )
 })
 
-test('a replica that is alone owns everything, in order', () => {
+test('the only replica owns all shards, in order', () => {
   const all = Array.from({ length: shardCount }, (_, shard) => shard)
   assert.deepEqual(sharesOf('a', []), all)
   assert.deepEqual(sharesOf('a', ['a']), all)
 })
 
-test('a shard that a replica declines is for another one, and the others stay where they are', () => {
+test('a shard that a replica declines goes to another one, and the other shards do not move', () => {
   const [members, declined] = [['a', 'b', 'c'], new Map([['a', new Set([2, 7])]])]
   const before = ownersOf(members)
   const after = members.map((member) => sharesOf(member, members, declined))
@@ -63,14 +63,14 @@ test('a shard that a replica declines is for another one, and the others stay wh
   }
 })
 
-test('a shard that all replicas decline is checked as if none did', () => {
+test('a shard that all replicas decline is assigned as if none did', () => {
   const members = ['a', 'b', 'c']
   const declined = new Map(members.map((member) => [member, new Set([2, 7])]))
   for (const member of members) assert.deepEqual(sharesOf(member, members, declined), sharesOf(member, members))
   assert.deepEqual(sharesOf('a', ['a'], declined), sharesOf('a', ['a']))
 })
 
-test('when a replica comes or goes, only its share moves', () => {
+test('when a replica joins or leaves, only its share moves', () => {
   fc.assert(
     fc.property(replicas(2), ([one = '', ...others]) => {
       const without = ownersOf(others)
@@ -91,13 +91,13 @@ test('shares are about equal', () => {
         assert.ok(Math.abs(length - mean) <= 40, `${member} has ${length} of ${shardCount} among ${members.length}`)
       }
     }),
-    // The same names at every run: of all there are, one in millions lies further out.
+    // The names are the same in every run. For random names the test would fail once in millions.
     { seed: 1, numRuns: 1000 },
   )
 })
 
 test('the same services are in the same shards on replicas of every version', () => {
-  // Written down: who asks for which shard follows from these.
+  // These values are fixed, because the shards that each replica requests follow from them.
   assert.deepEqual(['postgres', 'redis', 'näm€ 🐘', ''].map(shardOf), [113, 117, 89, 171])
   assert.deepEqual(sharesOf('a', ['a', 'b', 'c']).slice(0, 5), [2, 3, 5, 6, 12])
 })

@@ -4,16 +4,16 @@ import fc from 'fast-check'
 import { createSharedClock } from '../../src/replicas/shared-clock.ts'
 import { fakeClock } from '../monitor/fakes.ts'
 
-/** A shared clock over one of the test's own. */
+/** A shared clock on top of a clock of the test. */
 function start() {
   const own = fakeClock()
   return { own, clock: createSharedClock(own) }
 }
 
-/** The store's time of day at instant 0 of the replica's clock: five minutes from what the replica takes it for. */
+/** The store's time of day at instant 0 of the replica's clock, which is off by five minutes. */
 const storeAt = fakeClock().toEpoch(0) + 300_000
 
-test("tells the machine's own time of day until the store has said what time it is", () => {
+test("shows the machine's own time of day until it is aligned with the store", () => {
   const { own, clock } = start()
   assert.equal(clock.toEpoch(5000), own.toEpoch(5000))
   assert.equal(clock.fromEpoch(own.toEpoch(5000)), 5000)
@@ -21,7 +21,7 @@ test("tells the machine's own time of day until the store has said what time it 
   assert.equal(clock.toEpoch(5000), own.toEpoch(5000))
 })
 
-test("tells the store's time of day from then on, whatever the machine's does, and the instants of its own clock", () => {
+test("shows the store's time of day from then on, whatever the machine's does, and the instants of its own clock", () => {
   const { own, clock } = start()
   clock.align(5000, 5000, storeAt + 5000)
   assert.equal(clock.toEpoch(7000), storeAt + 7000)
@@ -33,7 +33,7 @@ test("tells the store's time of day from then on, whatever the machine's does, a
   assert.equal(clock.now(), 5001.5)
 })
 
-test('two replicas mean the same by a time of day, to half of what their answers took', () => {
+test('the times of day of two replicas differ by at most half of the time that their answers took', () => {
   const answer = fc.record({
     startedAt: fc.nat({ max: 1e9 }),
     goMs: fc.nat({ max: 900 }),
@@ -55,7 +55,7 @@ test('two replicas mean the same by a time of day, to half of what their answers
   )
 })
 
-test('what is not more than 20 ms off is left alone, so that reports do not move what is past', () => {
+test('a difference of at most 20 ms is not corrected, so that past times in reports do not move', () => {
   const { clock } = start()
   clock.align(5000, 5000, storeAt + 5000)
   for (const offMs of [0, 20, -20, 7.5]) {
@@ -70,29 +70,29 @@ test('what is not more than 20 ms off is left alone, so that reports do not move
   }
 })
 
-test('a slow answer tells the time less exactly, and does not spoil what a fast one told', () => {
+test('a slow answer is less exact, and does not replace the time of a fast one', () => {
   const { clock } = start()
   clock.align(5000, 5000, storeAt + 5000)
-  // It took 800 ms, all of it on the way back.
+  // This answer took 800 ms, all of it on the way back.
   clock.align(6000, 6800, storeAt + 6000)
   assert.equal(clock.toEpoch(7000), storeAt + 7000)
-  // It is off even if all of it was on the way there.
+  // This time is off even if the whole delay was on the way there.
   clock.align(6000, 6800, storeAt + 6821)
   assert.equal(clock.toEpoch(7000), storeAt + 7421)
 })
 
-test('clocks that drift apart are brought together again before they are 20 ms and half an answer apart', () => {
+test('clocks that drift apart are aligned again before they differ by 20 ms and half the time of an answer', () => {
   const { clock } = start()
   for (let second = 0; second < 3600; second++) {
     const instant = second * 1000
-    // The store's is one in a thousand faster; every answer takes 4 ms.
+    // The store's clock is 0.1 % faster, and every answer takes 4 ms.
     const epochMs = storeAt + instant * 1.001
     clock.align(instant - 2, instant + 2, epochMs)
     assert.ok(Math.abs(clock.toEpoch(instant) - epochMs) <= 22.001, `after ${second} s`)
   }
 })
 
-test('times of day and instants turn into each other', () => {
+test('times of day and instants convert into each other', () => {
   const { clock } = start()
   clock.align(5000, 5001, storeAt + 5000)
   fc.assert(

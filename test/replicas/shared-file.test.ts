@@ -52,7 +52,7 @@ const settings = fc.record(
 const named = <Value>(value: fc.Arbitrary<Value>) =>
   fc.uniqueArray(fc.tuple(name, value), { maxLength: 4, selector: ([name]) => name })
 
-/** What configuration files may define, as replicas have it that read them. */
+/** The definitions of configuration files, as replicas have parsed them. */
 const definedFile = fc
   .record({
     services: named(settings),
@@ -68,13 +68,13 @@ const definedFile = fc
     }
   })
 
-/** A file out of one service. */
+/** A file with one service. */
 const fileOf = (written: object, defaults: object = {}): SharedFile => {
   const parsed = { ...PolicySettings.parse(defaults), handoverMs }
   return { services: [buildService('pg', ServiceSettings.parse(written), parsed)], groups: [], defaults: parsed }
 }
 
-test('what a file defines reads back the same on another replica: services, groups and defaults', async () => {
+test('the definitions of a file are the same on another replica: services, groups and defaults', async () => {
   await fc.assert(
     fc.asyncProperty(definedFile, async (file) => {
       assert.deepEqual(await readOfferedFile((await offerFile(file)).text, handoverMs), file)
@@ -83,7 +83,7 @@ test('what a file defines reads back the same on another replica: services, grou
   )
 })
 
-test('many services are written and read in their order, and those that are known are taken from there', async () => {
+test('many services are written and read in order, and services that are known are reused', async () => {
   const parsed = { handoverMs }
   const services = Array.from({ length: 1000 }, (_, i) =>
     buildService(`s${i}`, ServiceSettings.parse({ targets: [`a:${i + 1}`], groups: [`g${i % 7}`] }), parsed),
@@ -97,13 +97,13 @@ test('many services are written and read in their order, and those that are know
   assert.equal(read.services[500]?.policy, read.services[999]?.policy)
 })
 
-test('services of many targets are written and read in turns, between which others get theirs', async () => {
+test('writing and reading services of many targets yields to other work', async () => {
   const defaults = { handoverMs }
   const services = Array.from({ length: 100 }, (_, i) => {
     const targets = Array.from({ length: 200 }, (_, j) => `s${i}-${j}:80`)
     return buildService(`s${i}`, ServiceSettings.parse({ targets }), defaults)
   })
-  /** How many turns others get while it is done. */
+  /** Returns how many turns other work gets during the call. */
   async function turnsOf(work: Promise<unknown>): Promise<number> {
     let isDone = false
     void work.then(() => {
@@ -119,7 +119,7 @@ test('services of many targets are written and read in turns, between which othe
   assert.ok((await turnsOf(readOfferedFile(text, handoverMs))) >= 10)
 })
 
-test('how long a handover takes is of the replica that reads, not of the one that offers', async () => {
+test('the hand-over time is that of the reading replica, not that of the offering one', async () => {
   const { services, defaults } = fileOf({ targets: ['pg:5432'] })
   const { text } = await offerFile(fileOf({ targets: ['pg:5432'] }))
   const read = await readOfferedFile(text, 5)
@@ -131,7 +131,7 @@ test('how long a handover takes is of the replica that reads, not of the one tha
   )
 })
 
-test('the same file has the same digest wherever it is read, and also when it is handed on', async () => {
+test('the same file has the same digest on every replica, and also when it is passed on', async () => {
   await fc.assert(
     fc.asyncProperty(definedFile, async (file) => {
       const offered = await offerFile(file)
@@ -150,7 +150,7 @@ test('the same file has the same digest wherever it is read, and also when it is
   )
 })
 
-test('files that define the same, however they are written, have the same digest; others have not', async () => {
+test('files with equal definitions have the same digest, however they are written, and other files do not', async () => {
   const digest = async (written: object, defaults?: object) => (await offerFile(fileOf(written, defaults))).digest
   const one = await digest({ targets: ['a:1', 'b:1'], interval: '1m', quorum: 'all' })
   assert.equal(await digest({ quorum: 'all', interval: '60s', targets: ['a:1', 'b:1'] }), one)
@@ -165,7 +165,7 @@ test('files that define the same, however they are written, have the same digest
   assert.notEqual(await digest({ targets: ['a:1', 'b:1'], interval: '1m' }, { maxAge: '7s' }), one)
 })
 
-test('what cannot be read says where and why, as a sentence', async () => {
+test('a file that cannot be read gives a sentence with the place and the reason', async () => {
   const { text } = await offerFile(fileOf({ targets: ['pg:5432'], groups: ['payments'] }))
   const [head = '', line = ''] = text.split('\n')
   const withHead = (more: object) => `${JSON.stringify({ ...JSON.parse(head), ...more })}\n${line}`
@@ -181,13 +181,13 @@ test('what cannot be read says where and why, as a sentence', async () => {
   for (const [text, expected] of cases) assert.match(String(await readOfferedFile(text, handoverMs)), expected, text)
 })
 
-test('what is no JSON, as a damaged store has it, is told as well', async () => {
+test('text that is not JSON, as in a damaged store, gives a sentence too', async () => {
   const { text } = await offerFile(fileOf({ targets: ['pg:5432'] }))
   for (const damaged of ['', text.slice(0, -1), `${text}\n`, '\0', 'null', '[]', '7'])
     assert.equal(typeof (await readOfferedFile(damaged, handoverMs)), 'string', damaged)
 })
 
-/** What a newer version may offer: settings that this one does not know, required or not, and values it cannot read. */
+/** An offer of a newer version, with settings that this version does not know, required or not, and values that it cannot read. */
 async function readNewer(defaults: object, ...lines: [string, object][]) {
   const text = [{ format: 1, groups: [], defaults, schedule: 'of a newer version' }, ...lines]
   const foreign: string[] = []
@@ -201,7 +201,7 @@ async function readNewer(defaults: object, ...lines: [string, object][]) {
   return { ...read, foreign }
 }
 
-test('a setting of a newer version is passed over, and the service is checked all the same', async () => {
+test('a setting of a newer version is skipped, and the service is still checked', async () => {
   const { services, foreign } = await readNewer({}, ['pg', { targets: ['pg:5432'], interval: '7s', colour: 'red' }])
   assert.deepEqual(
     services.map(({ name, policy }) => [name, policy.intervalMs, policy.unread]),
@@ -210,7 +210,7 @@ test('a setting of a newer version is passed over, and the service is checked al
   assert.deepEqual(foreign, ['ignored setting colour in the service "pg"'])
 })
 
-test('a service with a setting that a newer version requires is there, and is left to replicas that can read it', async () => {
+test('a service with a setting that a newer version requires exists, and is left to replicas that can read it', async () => {
   const line = { targets: ['pg:5432'], exchange: 'postgres', colour: 'red', requires: ['exchange'] }
   const { services, foreign } = await readNewer({}, ['pg', line], ['mq', { targets: ['mq:5672'] }])
   assert.deepEqual(
@@ -232,7 +232,7 @@ test('a value of a newer version counts as required, whichever setting it is for
   assert.deepEqual(services[0]?.policy.unread.toSorted(), ['close', 'quorum'])
 })
 
-test('a service of which the targets cannot be read is left out, and is said', async () => {
+test('a service whose targets cannot be read is left out and reported', async () => {
   const { services, foreign } = await readNewer({}, ['pg', { targets: ['srv:pg'] }], ['mq', { targets: ['mq:5672'] }])
   assert.deepEqual(
     services.map(({ name }) => name),
@@ -241,7 +241,7 @@ test('a service of which the targets cannot be read is left out, and is said', a
   assert.match(foreign.join(), /^unread setting targets \(.*\) in the service "pg"$/)
 })
 
-test('defaults that a newer version requires hold for what is registered', async () => {
+test('defaults that a newer version requires apply to registered services', async () => {
   const { defaults } = await readNewer({ exchange: 'redis', timeout: '3s', requires: ['exchange'] })
   assert.deepEqual(defaults, { timeout: 3000, handoverMs, unread: ['exchange'] })
   const settings = ServiceSettings.parse({ targets: ['a:1'] })

@@ -25,7 +25,7 @@ function start() {
   return { clock, registry, registrations, shared, take, put, causes }
 }
 
-test('what others register, renew, drain and deregister is so here', () => {
+test('services that others register, renew, drain and deregister change here too', () => {
   const { clock, registry, registrations, take, put, causes } = start()
   assert.equal(put('pg', 10), null)
   assert.equal(registrations.find('pg')?.registration.revision, 10)
@@ -46,7 +46,7 @@ test('what others register, renew, drain and deregister is so here', () => {
   assert.deepEqual(causes, ['deregistered: not registered again within its ttl of 10s', 'deregistered'])
 })
 
-test('what is older than what is known changes nothing', () => {
+test('an older entry changes nothing', () => {
   const { registry, registrations, take, put } = start()
   put('pg', 20)
   put('pg', 19, '{"targets":["10.0.0.9:1"]}')
@@ -60,7 +60,7 @@ test('what is older than what is known changes nothing', () => {
   assert.ok(registry.drained.has('pg'))
 })
 
-test('what cannot be read is said, and kept for those that can', () => {
+test('a definition that cannot be read is reported, and kept for replicas that can read it', () => {
   const { registry, shared, put } = start()
   assert.match(
     put('new', 5, '{"targets":["srv:a"],"protocol":"quic"}') ?? '',
@@ -70,7 +70,7 @@ test('what cannot be read is said, and kept for those that can', () => {
   assert.deepEqual(shared.written(), [['put', 'new', 5, '{"targets":["srv:a"],"protocol":"quic"}', '']])
 })
 
-test('all that it knows can be given to a store that lost it, what is gone as well', () => {
+test('all known data can be given back to a store that lost it, removals as well', () => {
   const { shared, take, put } = start()
   put('pg', 10, '{"targets":["10.0.0.5:5432"],"ttl":"1m"}')
   put('mq', 11)
@@ -83,7 +83,7 @@ test('all that it knows can be given to a store that lost it, what is gone as we
   ])
 })
 
-test('who is drained is so no longer once it is deregistered, also for a store that lost it', () => {
+test('deregistering a service ends its drain, also for a store that lost its data', () => {
   const { shared, take, put } = start()
   put('pg', 10)
   take('drained', { name: 'pg', revision: 11, drained: 1 })
@@ -94,7 +94,7 @@ test('who is drained is so no longer once it is deregistered, also for a store t
   ])
 })
 
-test('takes what the store keeps for what there is', async () => {
+test('the data of the store replace those of the replica', async () => {
   const { registry, registrations, shared, take, put } = start()
   put('stays', 10)
   put('goes', 11)
@@ -113,11 +113,11 @@ test('takes what the store keeps for what there is', async () => {
   assert.deepEqual([...registry.services.keys()], ['stays', 'comes'])
   assert.deepEqual([...registry.drained], ['stays'])
   assert.equal(registrations.find('stays')?.registration.revision, 10)
-  // That which is as it was is no change; it is drained, which is one.
+  // A service that stays the same is no change. The drain of this one is.
   assert.deepEqual(changes, ['stays', 'comes'])
 })
 
-test('what is expired elsewhere is down here until somebody registers it again, and is written as expired', () => {
+test('a service that expired elsewhere is down here until a client registers it again, and is written as expired', () => {
   const { clock, registry, registrations, shared, take, put } = start()
   const text = '{"targets":["10.0.0.5:5432"],"ttl":"10s"}'
   put('pg', 10, text)
@@ -134,7 +134,7 @@ test('what is expired elsewhere is down here until somebody registers it again, 
   assert.deepEqual(shared.written(), [['put', 'pg', 10, text, 10_000]])
 })
 
-test('a drain outlives what expired, unless an older replica forgot it, which ends drains', () => {
+test('a drain outlives an expired service, unless a replica of an older version removes the service', () => {
   const { registry, shared, take, put } = start()
   for (const [name, revision] of [
     ['kept', 10],
@@ -155,7 +155,7 @@ test('a drain outlives what expired, unless an older replica forgot it, which en
   )
 })
 
-test('what the store says is expired stays so when a replica comes back, and all else has its time anew', async () => {
+test('an expired service stays expired when a replica rejoins, and every other service gets its full ttl again', async () => {
   const { clock, registry, registrations, shared, put } = start()
   const text = '{"targets":["10.0.0.5:5432"],"ttl":"10s"}'
   put('a', 10, text)
@@ -172,7 +172,7 @@ test('what the store says is expired stays so when a replica comes back, and all
   const dueAt = registrations.find('a')?.lifetime.dueAt
   clock.advance(5000)
   await shared.restore(kept, [])
-  assert.equal(registrations.find('a')?.lifetime.dueAt, dueAt, 'it is not put off by that')
+  assert.equal(registrations.find('a')?.lifetime.dueAt, dueAt, 'the second restore does not postpone the expiry')
   await shared.restore([{ name: 'a', revision: 10, definition: text }], [])
   assert.equal(registry.services.get('a')?.expiredTtlMs, null)
 })

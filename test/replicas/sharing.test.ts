@@ -1,4 +1,4 @@
-/** What several replicas make of the same services, while all is well. */
+/** Several replicas share the same services, without faults. */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -16,13 +16,13 @@ import {
   watchHealth,
 } from './fleet.ts'
 
-/** The gauges and counters of targets, services and groups. */
+/** Returns the gauges and counters of targets, services and groups. */
 async function sharedMetrics({ url }: Member): Promise<string[]> {
   const page = await (await fetch(`${url}/metrics`)).text()
   return page.split('\n').filter((line) => /^porthole_(target|service|group)_/.test(line))
 }
 
-test('each target is checked once an interval, by one of the replicas, which have about equal shares', {
+test('each target is checked once an interval by one replica, and the replicas have about equal shares', {
   skip: noRedis,
 }, async (t) => {
   const { members, targets } = await startFleet(t, { services: 100 })
@@ -36,7 +36,7 @@ test('each target is checked once an interval, by one of the replicas, which hav
 })
 
 test('all replicas show the same metrics and reports', { skip: noRedis }, async (t) => {
-  // Few and seldom, so that nothing changes while one after the other is asked.
+  // Few services and a long interval, so that nothing changes while the test asks one replica after the other.
   const defaults = { interval: '4s', timeout: '900ms', close: 'rst' }
   const { members } = await startFleet(t, { services: 5, more: { defaults } })
   const same = async (what: string, ask: (member: Member) => Promise<unknown>) =>
@@ -75,7 +75,7 @@ test('a fourth replica takes about a quarter, and no other share moves', { skip:
   await assertNoFalseTransition([...members])
 })
 
-test('a change made at one replica is told to all at once, and If-Match holds across them', {
+test('a change at one replica reaches all others at once, and If-Match works across replicas', {
   skip: noRedis,
 }, async (t) => {
   const { members, targets } = await startFleet(t, { services: 2 })
@@ -110,7 +110,7 @@ test('a change made at one replica is told to all at once, and If-Match holds ac
   t.diagnostic(`visible at all three after ${Math.round(median)} ms, ${Math.round(longest)} ms at most`)
 })
 
-test('what is registered with a ttl at one replica and renewed at another expires at none, until nobody renews it', {
+test('a service registered with a ttl at one replica and renewed at another expires only after the renewals end', {
   skip: noRedis,
 }, async (t) => {
   const { members, targets } = await startFleet(t, { services: 1 })
@@ -134,7 +134,9 @@ test('what is registered with a ttl at one replica and renewed at another expire
   assert.match(JSON.stringify(ends), /not registered again within its ttl of 4s/)
 })
 
-test('a check on demand is made where it is asked for, and all know of it', { skip: noRedis }, async (t) => {
+test('a check on demand runs on the replica that gets the request, and all replicas know its outcome', {
+  skip: noRedis,
+}, async (t) => {
   const fleet = await startFleet(t, { services: 1 })
   const { members, targets } = fleet
   const [first, second, third] = members
@@ -154,11 +156,11 @@ test('a check on demand is made where it is asked for, and all know of it', { sk
     })
     assert.deepEqual((await member.health('asked')).body.targets, body.targets)
   }
-  // Its own schedule, every second, and one for all who asked.
+  // The scheduled checks run every second, and all requests share one more check.
   assert.ok(one.checks.length - before <= 3, `${one.checks.length - before} checks`)
 
-  // Asked for at all of them at once, again and again: of outcomes that raced one counts, so no streak is longer than the longest
-  // that anybody was told of, and none is shorter than there were rounds. How many raced is for the machine to say.
+  // All replicas get requests at once, several times. Of concurrent outcomes one counts, so no streak is longer than the longest that an answer
+  // showed. None is shorter than the number of rounds. How many were concurrent depends on the machine.
   await one.close()
   let longest = 0
   for (let round = 1; round <= 3; round++) {
@@ -172,11 +174,14 @@ test('a check on demand is made where it is asked for, and all know of it', { sk
       streak = streaks[0] ?? 0
       return streaks.every((other) => other === streak)
     })
-    assert.ok(round <= streak && streak <= longest, `${streak} after ${round} rounds, and told of ${longest}`)
+    assert.ok(
+      round <= streak && streak <= longest,
+      `${streak} after ${round} rounds, and the longest answer was ${longest}`,
+    )
   }
 })
 
-/** What is told of a service of one target, as far as it is looked at. */
+/** The part of a report that this test reads, of a service with one target. */
 type Asked = { readonly targets: readonly [{ readonly streak: number }] }
 
 async function cached({ url }: Member): Promise<Asked> {
@@ -185,7 +190,7 @@ async function cached({ url }: Member): Promise<Asked> {
   ).json() as Promise<Asked>
 }
 
-test('while replicas are given another file one after the other, the newest counts and nothing goes unchecked', {
+test('while replicas load another file one after the other, the newest counts and every service is checked', {
   skip: noRedis,
 }, async (t) => {
   const fleet = await startFleet(t, { services: 40 })
@@ -213,7 +218,7 @@ test('while replicas are given another file one after the other, the newest coun
   const others = targets.filter((target) => target !== dropped && target !== late)
   await untilRate(others, 0.9, 1.1)
 
-  // Who had the newest is gone: what the others have counts again, and then the newest once more.
+  // The replica with the newest file is gone, so the file of the others counts again, and then the newest once more.
   first.child.kill('SIGKILL')
   for (const member of [second]) {
     await until(

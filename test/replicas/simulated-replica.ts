@@ -1,24 +1,24 @@
 import { createLeases, type Grant, type Renewal } from '../../src/replicas/leases.ts'
 import type { SimulatedTime } from './simulated-time.ts'
 
-/** How long a replica waits for an answer, and for giving everything back, in milliseconds of its own clock. */
+/** How long a replica waits for an answer, and how long its release may take, in milliseconds of its own clock. */
 const answerMs = 1000
 const releaseMs = 1500
 
-/** A replica that renews leases and does nothing else. Its instants are those of simulated time, but for its own clock. */
+/** A replica that only renews leases. Its instants are those of simulated time, except on its own clock. */
 export type SimulatedReplica = {
   readonly id: string
-  /** Whether it may check a shard, by its own clock, now. */
+  /** Returns whether the replica may check a shard now, by its own clock. */
   holds(shard: number): boolean
-  /** It crashed, or ended: nothing of it runs any more. */
+  /** Returns whether the replica has crashed or ended. */
   isGone(): boolean
-  /** Nothing of it runs until then; its clock goes on. */
+  /** Stops all actions of the replica until then. Its clock continues. */
   pause(until: number): void
-  /** It does no work, and is no member, until then. */
+  /** Makes the replica do no work until then, so that it is not a member. */
   idle(until: number): void
-  /** Has it do something then, or once it goes on after a pause. */
+  /** Runs an action of the replica then, or after its pause. */
   act(instant: number, action: () => void): void
-  /** It is told of an entry of the stream. */
+  /** Delivers an entry of the stream. */
   hear(entry: number): void
   crash(): void
   release(): void
@@ -27,14 +27,14 @@ export type SimulatedReplica = {
 export type SimulatedReplicaParts = {
   readonly id: string
   readonly time: SimulatedTime
-  /** How fast its clock is, of the store's, and what it shows at instant 0. */
+  /** The speed of its clock relative to that of the store, and the reading of its clock at instant 0. */
   readonly rate: number
   readonly offset: number
-  /** Asks the store. The answer may never come. */
+  /** Sends a renewal to the store. The answer may never come. */
   readonly send: (renewal: Renewal, onAnswer: (grant: Grant | null, at: number) => void) => void
-  /** How long anything takes now, in milliseconds. */
+  /** Returns how long an operation takes now, in milliseconds. */
   readonly delay: () => number
-  /** How much later than others it does one thing of all those that waited while it was paused. */
+  /** Returns the delay of an action after a pause, which puts the actions that waited in a random order. */
   readonly jitter: () => number
   readonly onLateAnswer: () => void
   readonly onGone: () => void
@@ -93,7 +93,7 @@ export function createSimulatedReplica(parts: SimulatedReplicaParts): SimulatedR
   let isAskedAgain = false
   let isRenewing = false
   let timers = 0
-  /** As replicas do: until there is nothing new, and again when the leases want it. */
+  /** Renews like a real replica: until there is no request left, and again when the leases ask for it. */
   async function renew(): Promise<void> {
     isAskedAgain = true
     if (isRenewing) return
@@ -128,7 +128,7 @@ export function createSimulatedReplica(parts: SimulatedReplicaParts): SimulatedR
     act,
     hear(entry) {
       unread.push(entry)
-      // However long each takes, they come in their order.
+      // The entries arrive in their order, even if their delays differ.
       act(time.now() + delay(), () => {
         void renew()
         leases.caughtUp(unread.shift() ?? 0)

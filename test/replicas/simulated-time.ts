@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
 import { createHeap, type Timed } from '../../src/heap.ts'
 
-/** Time that passes from one event to the next, in milliseconds, as fast as they can be dealt with. */
+/** Simulated time in milliseconds, which jumps from one event to the next without waiting. */
 export type SimulatedTime = {
   now(): number
-  /** Has something happen then; at once when that is past. */
+  /** Schedules an event, or runs it at once if its time is past. */
   at(instant: number, happen: () => void): void
-  /** Lets happen what is due until then, each with all that follows from it at once, for as long as `afterEach` wants more. */
+  /** Runs the events that are due until then, each with everything that follows from it at once. Ends early when `afterEach` returns false. */
   pass(until: number, afterEach: () => boolean): Promise<void>
 }
 
@@ -23,7 +23,7 @@ export function createSimulatedTime(startAt: number): SimulatedTime {
         events.remove(next)
         now = next.dueAt
         next.happen()
-        // Whoever waited for it goes on before anything else happens.
+        // Code that awaits this event runs before the next event.
         await setImmediate()
         if (!afterEach()) return
       }

@@ -7,7 +7,7 @@ const seed = Number(process.env.SIMULATION_SEED ?? randomInt(2 ** 31))
 const again = `SIMULATION_SEED=${seed} npx -c 'node --test test/replicas/simulation.test.ts'`
 const sound = { rates: [0.9, 1.1], passesOver: true } as const
 
-test('whatever clocks, networks and processes do, no shard has two owners, and each has one soon after all is well', async (t) => {
+test('no shard ever has two owners, whatever clocks, networks and processes do, and each has one soon after the faults end', async (t) => {
   t.diagnostic(again)
   const schedules = 1000
   const totals: Partial<Happened> = {}
@@ -29,7 +29,7 @@ for (const [what, physics] of [
   ['clocks run at half the rate of the store', { ...sound, rates: [0.5, 0.5] }],
   ['the store takes in late renewals', { ...sound, passesOver: false }],
 ] as const) {
-  test(`two owners are found where ${what}: the simulation would see them`, async (t) => {
+  test(`the simulation finds two owners if ${what}`, async (t) => {
     t.diagnostic(again)
     let n = 0
     while (n < 200 && (await simulate(`${seed} ${n}`, physics)).overlap === null) n++

@@ -1,4 +1,4 @@
-/** Replicas and their store in simulated time: the real leases over the model of the script, without sockets and timers. */
+/** Replicas and their store in simulated time: the real leases with the model of the script, without sockets and timers. */
 import { phaseOf } from '../../src/domain/schedule.ts'
 import { type Grant, leaseMs, type Renewal } from '../../src/replicas/leases.ts'
 import { shardCount } from '../../src/replicas/shards.ts'
@@ -6,33 +6,33 @@ import { nothingShared, renewShared } from './lease-model.ts'
 import { createSimulatedReplica, type SimulatedReplica } from './simulated-replica.ts'
 import { createSimulatedTime } from './simulated-time.ts'
 
-/** What replicas rely on. */
+/** The assumptions of the replicas. */
 export type Physics = {
-  /** How fast their clocks are, of the store's. */
+  /** The speed of their clocks relative to that of the store. */
   readonly rates: readonly [slowest: number, fastest: number]
-  /** Whether the store passes over a renewal that arrives after a later one. */
+  /** Whether the store ignores a renewal that arrives after a later one. */
   readonly passesOver: boolean
 }
 
-/** What one schedule showed. */
+/** The result of one schedule. */
 export type Course = {
-  /** The first time that two replicas might check the same shard, as a sentence; null when there was none. */
+  /** A sentence about two replicas that might check the same shard at the same time; null if there were none. */
   readonly overlap: string | null
-  /** How long after the faults had stopped every shard was checked for good, in milliseconds; null when one still is not. */
+  /** How long after the faults every shard had its final owner, in milliseconds; null if one still has none. */
   readonly settledMs: number | null
   readonly happened: Happened
 }
 
 const fates = ['pause', 'idleness', 'crash', 'release', 'nothing'] as const
 const counted = ['event', 'join', 'granted', 'passed over', 'lost', 'late answer', ...fates] as const
-/** How often what happened. */
+/** How often each kind of event happened. */
 export type Happened = Record<(typeof counted)[number], number>
 
-/** How long there are faults, and how long it is looked on after them, in milliseconds. */
+/** How long there are faults, and how long the simulation runs after them, in milliseconds. */
 const faultsMs = 40_000
 const settleMs = 10_000
 
-/** Runs one schedule: all that replicas, their clocks and the network do follows from the seed. */
+/** Runs one schedule. The seed determines everything that replicas, their clocks and the network do. */
 export async function simulate(seed: string, { rates, passesOver }: Physics): Promise<Course> {
   let draws = 0
   const random = () => phaseOf(`${seed} ${draws++}`)
@@ -47,7 +47,7 @@ export async function simulate(seed: string, { rates, passesOver }: Physics): Pr
   const running = () => replicas.filter((replica) => !replica.isGone())
   let shared = nothingShared
 
-  /** How long anything takes now. What is under way when the faults stop is soon there. */
+  /** Returns how long an operation takes now. Operations that are under way when the faults stop end soon after. */
   function delay(): number {
     if (isCalm()) return between(0.2, 20)
     const kind = random()
@@ -87,13 +87,13 @@ export async function simulate(seed: string, { rates, passesOver }: Physics): Pr
       delay,
       jitter: random,
       onLateAnswer: () => happened['late answer']++,
-      // Another may come in its place, and does when it was the last.
+      // Another replica may take its place, and does so if this was the last one.
       onGone() {
         if (random() < 0.5 || running().length === 0) time.at(Math.min(time.now() + between(0, 5000), calmAt), join)
       },
     })
     replicas.push(replica)
-    // Once it has read what there is, it knows everything up to this entry.
+    // A replica that has joined has read everything up to this entry.
     replica.hear(shared.entry)
     replica.act(time.now() + between(500, 12_000), () => meetFate(replica))
   }
@@ -122,7 +122,7 @@ export async function simulate(seed: string, { rates, passesOver }: Physics): Pr
 
   let overlap: string | null = null
   let coveredAt: number | null = null
-  /** Looks who may check what now, each by its own clock, also those that are paused. */
+  /** Looks for shards that two replicas may check now, each by its own clock. Paused replicas count too. */
   function look(): boolean {
     happened.event++
     const owners = new Array<string | null>(shardCount).fill(null)

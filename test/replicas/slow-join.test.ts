@@ -1,4 +1,4 @@
-/** A replica that starts far from Redis, where each answer takes its time. */
+/** A replica starts far from Redis, where each answer is slow. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net, { type AddressInfo, type Socket } from 'node:net'
@@ -7,7 +7,7 @@ import { noRedis, startRedis } from '../redis-server.ts'
 import { sampleService } from '../samples.ts'
 import { assemble } from './assemble.ts'
 
-/** A way to a port of this machine that takes so many milliseconds in each direction. Returns its own port. */
+/** Opens a proxy to a port of this machine that delays each direction by this many milliseconds. Returns its own port. */
 async function delay(t: TestContext, port: number, ms: number): Promise<number> {
   const sockets = new Set<Socket>()
   const server = net.createServer((near) => {
@@ -32,7 +32,7 @@ async function delay(t: TestContext, port: number, ms: number): Promise<number> 
   return (server.address() as AddressInfo).port
 }
 
-test('a replica that takes longer than usual to learn what the others know does not go solo meanwhile', {
+test('a replica that takes longer than usual to read the shared state does not go solo', {
   skip: noRedis,
 }, async (t) => {
   const redis = await startRedis(t)

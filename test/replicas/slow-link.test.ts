@@ -1,4 +1,4 @@
-/** Replicas that reach Redis by a link of 20 Mbit/s, with a configuration that takes seconds on it. */
+/** Replicas reach Redis over a link of 20 Mbit/s, with a configuration whose transfer takes seconds. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createHost, enterNamespace, sh } from '../namespace.ts'
@@ -14,12 +14,12 @@ const port = 7001
 const hex = (i: number) => ((i * 2_654_435_761) % 2 ** 32).toString(16).padStart(8, '0')
 const nameOf = (i: number) => `service-${hex(i)}-${i}`
 
-/** A file of so many services whose text barely repeats, as where each has a host of its own. */
+/** Returns a file of this many services whose text barely repeats, as if each has a host of its own. */
 function config(redis: string) {
   return {
     dial: { loopback: true },
     replicas: { redis },
-    // What checks take on a busy machine is not what this is about.
+    // The cost of checks on a busy machine is not the subject of this test.
     defaults: { interval: 'off', close: 'rst' },
     services: Object.fromEntries(
       Array.from({ length: services }, (_, i) => [
@@ -34,12 +34,12 @@ function config(redis: string) {
   }
 }
 
-/** Whether a replica has the whole file in force. */
+/** Returns whether the whole file is in force at a replica. */
 async function knowsAll({ health }: Member): Promise<boolean> {
   return (await health(nameOf(services - 1))).code !== 404
 }
 
-test('replicas stay linked while a large file goes through a link of 20 Mbit/s, and all have it', {
+test('replicas stay linked while a large file passes a link of 20 Mbit/s, and all of them apply it', {
   skip: noNamespace || noRedis,
 }, async (t) => {
   const host = await createHost(port)
@@ -53,7 +53,7 @@ test('replicas stay linked while a large file goes through a link of 20 Mbit/s, 
       ip addr add 10.77.2.2/24 dev asked; ip link set asked up
       tc qdisc add dev far root tbf rate 20mbit burst 64kb latency 400ms`)
   const redis = await startRedis(t, [], '10.77.1.1')
-  // What the test asks does not go through that link.
+  // The requests of the test do not use that link.
   const at = { PORTHOLE_HOST: '10.77.2.2' }
   const inside = ['nsenter', '-t', String(host.pid), '-n']
   const first = await startMember(t, { ...config(redis.url), services: {} }, at, inside)

@@ -1,4 +1,4 @@
-/** Redis killed and started again, empty; and replicas that come and go while it is away. */
+/** Redis is killed and starts again empty, and replicas start and stop while it is away. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -35,7 +35,7 @@ test('Redis killed and started again, empty: all stay up throughout, and nothing
   await sleep(3000)
   const health = watchHealth(t, () => members)
   const killedAt = Date.now()
-  // What an interval of 1 s comes to on this machine.
+  // The real length of an interval of 1 s on this machine.
   const { ms: usual } = longestGap(targets, beganAt, killedAt)
   redis.kill('SIGKILL')
   const solo = await Promise.all(members.map((one) => one.logged(/^solo: /)))

@@ -1,4 +1,4 @@
-/** A replica of this version beside one of a newer version, which the test plays: it speaks of what this version does not know. */
+/** A replica of this version runs beside one of a newer version. The test plays the newer one, with words that this version does not know. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
@@ -14,7 +14,7 @@ import { sampleOutcome, sampleService } from '../samples.ts'
 import { allUp, assemble } from './assemble.ts'
 
 const newer = 'newer-1'
-/** Two services of one shard: one that only the newer version can check, and one that both can. */
+/** Two services of one shard. Only the newer version can check the first, and both versions can check the second. */
 const cache = 'cache'
 const shard = shardOf(cache)
 const plain = Array.from({ length: 100_000 }, (_, i) => `plain-${i}`).find((name) => shardOf(name) === shard) ?? ''
@@ -38,7 +38,7 @@ async function playNewer(t: TestContext, url: string) {
   const requests = createRequests({ id: newer, link, keys, clock, retention: { maxCount: 100, maxAgeMs: 1e9 } })
   let attempt = 0
   let token: number | undefined
-  /** Renews its membership, and takes the shard once it is free. Returns what the other replica declines. */
+  /** Renews its membership, and acquires the shard once it is free. Returns the shards that the other replica declines. */
   async function renew(): Promise<ReadonlySet<number>> {
     const renewal = { attempt: ++attempt, isMember: true, declined: [], shards: token === undefined ? [] : [shard] }
     const answer = await requests.renew(renewal, { digest: '-', loadedAt: 0 })
@@ -73,7 +73,7 @@ async function playNewer(t: TestContext, url: string) {
   }
 }
 
-test('a service that this version cannot check is left to a newer replica, and what that finds is shown until it is too old', {
+test('a service that this version cannot check is left to a newer replica, and its status is shown until it is stale', {
   skip: noRedis,
 }, async (t) => {
   const { url, connect } = await startRedis(t)
@@ -122,7 +122,7 @@ test('a service that this version cannot check is left to a newer replica, and w
   )
   assert.equal(plainChecks(), checkedBefore, 'this replica checks a service of a shard that it declined')
 
-  // Without the newer replica the other services of the shard are checked here again, and the status of this one grows too old.
+  // Without the newer replica this one checks the other services of the shard again, and the status of the first service becomes stale.
   await other.stop()
   await until('the shard is back', async () => plainChecks() > checkedBefore)
   await until('its status is too old', async () => standingOf(watched, clock.now()).status === 'unknown')
