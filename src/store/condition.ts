@@ -1,6 +1,9 @@
 import type { Condition } from './store.ts'
 
-/** Whether a change may be made to what has this revision; null: there is nothing of that name. What is expired counts as absent. */
+/**
+ * Returns whether a condition holds for a registration of this revision; null means that there is none. An expired registration counts as absent
+ * for `ifNoneMatch`.
+ */
 export function conditionHolds(
   { ifMatch, ifNoneMatch }: Condition,
   revision: number | null,

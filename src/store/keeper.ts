@@ -5,26 +5,26 @@ import type { TransitionLog } from '../monitor/transition-log.ts'
 import { readKept } from './read-kept.ts'
 import type { Kept, KeptTransition, Store, Stored } from './store.ts'
 
-/** How a store is doing. */
+/** The condition of a store. */
 export type Keeping = {
-  /** Why it cannot keep anything now, as a sentence; null while it can. */
+  /** Why the store cannot be written now, as a sentence; null if it can. */
   readonly failure: string | null
-  /** Transitions that are not in the store yet. */
+  /** The number of transitions that are not in the store yet. */
   readonly waiting: number
 }
 
-/** Holds on to a store that may fail, and to what could not be written to it. */
+/** A retrying store: wraps a store that may fail, and holds the transitions and gaps that could not be written to it yet. */
 export type Keeper = {
-  /** The store: while there is none to be had, whatever is asked of it fails and says why. */
+  /** The store. While it is not open, every operation fails and says why. */
   readonly store: Store
   keeping(): Keeping
-  /** Keeps that this process did not run between two instants of the clock, once the store can be written. */
+  /** Adds a gap, in instants of the clock, in which this process did not run. It is written once the store can be written. */
   addAbsence(absence: Absence): void
-  /** Opens the store if it is not open, writes what waits, and notes that Porthole runs. Once at a time. */
+  /** Opens the store if it is not open, writes the waiting gaps and transitions, and writes a heartbeat. Only one turn runs at a time. */
   turn(): Promise<void>
-  /** Goes on taking turns; resolves after the first, or when that takes too long. */
+  /** Starts the regular turns. Resolves after the first one, or after `patienceMs`. */
   start(): Promise<void>
-  /** Writes what waits, if it can be written, and closes the store. */
+  /** Writes the waiting gaps and transitions if that is possible, and closes the store. */
   close(): Promise<void>
 }
 
@@ -33,23 +33,29 @@ export type KeeperParts = {
   readonly open: () => Promise<Stored<Store>>
   readonly log: TransitionLog
   readonly clock: Clock
-  /** By which dating the clock tells times now; null where a corrected clock corrects nothing in the store. */
+  /** Returns the current dating of the clock; null if a corrected clock must not correct times in the store. */
   readonly dating?: () => Dating | null
-  /** Once, when the store could be read. Until it resolves nobody can ask the store for anything. */
+  /** Called once, with the snapshot of the store. Until its promise resolves, every operation of the store fails. */
   readonly onLoad: (kept: Kept) => void | Promise<void>
-  /** When it begins to fail, fails otherwise, or works again: then with null. */
+  /** Called when the store begins to fail, fails for another cause, or works again (with null). */
   readonly onFailure: (failure: string | null) => void
-  /** How often a turn is taken: a failed store is tried again, and what one crash can make unknown is bounded by it. */
+  /**
+   * The interval between two turns, in milliseconds. A failed store is tried again after it, and it bounds the time that one crash can make
+   * unknown.
+   */
   readonly turnMs?: number
-  /** How long transitions wait for others to be written with. */
+  /** How long transitions wait for more, to be written in one batch, in milliseconds. */
   readonly gatherMs?: number
-  /** How long the store may take for an answer before it is said to fail. */
+  /** The longest time, in milliseconds, that the store may take for an answer before it counts as failing. */
   readonly patienceMs?: number
 }
 
-/** How far ahead of the clock may lie what another process told that ended while this one began, in milliseconds. */
+/**
+ * The largest difference, in milliseconds, by which a time of another process may be ahead of the clock. That process may have ended while this
+ * one began.
+ */
 const aheadMs = 60_000
-/** How many transitions are written at once. */
+/** The number of transitions in one batch. */
 const portion = 1000
 
 export function createKeeper(parts: KeeperParts): Keeper {
@@ -57,17 +63,17 @@ export function createKeeper(parts: KeeperParts): Keeper {
   const { dating = () => null } = parts
   const startedAt = clock.now()
   let opened: Store | null = null
-  /** Up to this id all transitions are in the store. */
+  /** The id up to which all transitions are in the store. */
   let keptUpTo = log.lastId()
-  /** When this process paused, as long as that is not in the store: instants of the clock. */
+  /** The pauses of this process that are not in the store yet, in instants of the clock. */
   let pauses: readonly Absence[] = []
-  /** When no Porthole ran before this one, as long as that is not in the store: milliseconds since the epoch. */
+  /** The time before this process in which no Porthole ran, in milliseconds since the epoch; null once it is in the store. */
   let absence: Absence | null = null
-  /** By which dating the log was read. */
+  /** The dating by which the log was read. */
   let readBy: Dating | null = null
   let failure: string | null = `the ${name} store is not open yet`
   let toldFailure: string | null = null
-  /** Answers that are awaited for too long already. */
+  /** The number of answers that are overdue. */
   let overdue = 0
   let turning: Promise<void> | null = null
   let ticking: NodeJS.Timeout | undefined
@@ -75,7 +81,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
 
   const toEpoch = (instant: number) => Math.floor(clock.toEpoch(instant))
 
-  /** Notes how the store does, and passes on what it answered. */
+  /** Records whether the store failed, and returns its answer. */
   function note<Value>(stored: Stored<Value>): Stored<Value> {
     failure = stored.ok ? null : stored.failure
     if (failure !== toldFailure) onFailure(failure)
@@ -83,7 +89,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     return stored
   }
 
-  /** Waits for an answer however long it takes, as what was asked may yet be done; but tells when that is too long. */
+  /** Waits for an answer without a limit, because the store may still do the operation. Reports a failure once the answer is overdue. */
   async function awaitAnswer<Answer>(answer: Promise<Answer>): Promise<Answer> {
     let isOverdue = false
     const timer = setTimeout(() => {
@@ -117,7 +123,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
       return false
     }
     const { transitions, completeAfter, aliveAt } = loaded.value
-    // A new store begins when it is made, and has nothing to tell of what this process logged before.
+    // A new store knows nothing about the time before it was created, so the log of this process stays.
     if (aliveAt !== null || transitions.length > 0) {
       keptUpTo = Math.max(transitions.at(-1)?.id ?? 0, completeAfter.id)
       log.restore(readKept(loaded.value, clock))
@@ -125,25 +131,28 @@ export function createKeeper(parts: KeeperParts): Keeper {
     }
     await onLoad(loaded.value)
     readBy = dating()
-    // What was kept is watched by now, so that which is not is gone.
+    // The services of the snapshot are watched now. A service that is still not watched is gone.
     log.endUnwatched()
     opened = found.value
     return true
   }
 
-  /** From when Porthole last ran until this process began. Where the clock is behind, the one seems to be after the other. */
+  /**
+   * Returns the gap between the last run of Porthole and the start of this process. If the clock is behind, the gap seems to end before it
+   * begins.
+   */
   function absenceBefore({ aliveAt, absences }: Kept): Absence | null {
     const from = Math.max(aliveAt ?? Number.NEGATIVE_INFINITY, absences.at(-1)?.to ?? Number.NEGATIVE_INFINITY)
     const to = toEpoch(startedAt)
-    // A process that ends while the next one begins is off by less.
+    // A process that ended while this one began is off by less.
     const isBehind = dating() !== null && from - to > aheadMs
     return Number.isFinite(from) && (from < to || isBehind) ? { from, to } : null
   }
 
-  /** The dating of what is told from here to the next `await`. */
+  /** The dating of the times that are computed from here to the next `await`. */
   const datingNow = () => dating() ?? undefined
 
-  /** Writes absences before the next heartbeat, because the heartbeat would hide them. */
+  /** Writes the gaps before the next heartbeat, because the heartbeat would hide them. */
   async function keepAbsences(): Promise<boolean> {
     const before = absence
     if (before !== null) {
@@ -160,7 +169,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     return true
   }
 
-  /** The clock was corrected, and the store corrected the times it was told before: so does the log, from what is kept now. */
+  /** Reads the log again if the clock was corrected, because the store has then corrected the times of its transitions. */
   async function rereadIfCorrected(): Promise<void> {
     const by = dating()
     if (by === null || readBy === null || Math.abs(by.bootedAt - readBy.bootedAt) <= stepMs) return
@@ -173,7 +182,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
   async function flush(): Promise<boolean> {
     for (;;) {
       const waiting = log.after(keptUpTo, portion)
-      // Some were forgotten before the store could take them.
+      // The log has dropped some transitions before the store could take them.
       const missing = waiting === null
       const batch = waiting ?? log.find({}).reverse().slice(0, portion)
       const newest = batch.at(-1)

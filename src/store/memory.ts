@@ -2,7 +2,7 @@ import type { Absence } from '../domain/absence.ts'
 import { conditionHolds } from './condition.ts'
 import type { Condition, KeptRegistration, KeptTransition, Removed, Retention, Store, Stored } from './store.ts'
 
-/** Keeps everything for as long as the process lives, so no earlier one ever ran with it. `now` tells milliseconds since the epoch. */
+/** Creates a store that lasts as long as the process, so that no earlier process ever used it. `now` returns milliseconds since the epoch. */
 export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => number = Date.now): Store {
   const registrations = new Map<string, KeptRegistration>()
   const drained = new Set<string>()
@@ -18,7 +18,7 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
     if (id > completeAfter.id) completeAfter = { id, at }
   }
 
-  /** Forgets this transition and all before it, but for the last of each service itself that left something known. */
+  /** Deletes this transition and all before it, except the last transition of each service itself, unless that one is to `unknown`. */
   function forget(newest: KeptTransition | undefined): void {
     if (newest === undefined || newest.id <= forgottenId) return
     const own = transitions.filter(({ target }) => target === null)
@@ -30,7 +30,7 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
     completeOnlyAfter(newest.id, newest.at)
   }
 
-  /** Does this with a registration, if there is one and the condition holds. */
+  /** Applies a change to a registration, if it exists and the condition holds. */
   function change(name: string, condition: Condition, act: (old: KeptRegistration) => void): Stored<Removed> {
     const old = registrations.get(name)
     if (old === undefined || !conditionHolds(condition, old.revision))
@@ -81,7 +81,7 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
       if (missing) completeOnlyAfter(first.id - 1, first.at)
       const lastId = transitions.at(-1)?.id ?? 0
       transitions.push(...added.filter(({ id }) => id > lastId))
-      // Not one at a time: what goes in front moves all the rest.
+      // Delete in batches, because deleting from the front moves all other transitions.
       if (transitions.length > maxCount * 1.1) forget(transitions.at(-1 - maxCount))
       return stored(null)
     },

@@ -3,7 +3,7 @@ import { inKnownWords } from '../domain/transition.ts'
 import type { EarlierLog } from '../monitor/earlier-log.ts'
 import type { Kept } from './store.ts'
 
-/** What an earlier process kept, with its times as instants of this process's clock. */
+/** Converts the snapshot of an earlier process to a log whose times are instants of this process's clock. */
 export function readKept({ transitions, completeAfter, absences, aliveAt }: Kept, clock: Clock): EarlierLog {
   const instantOf = createReader(clock)
   const absenceInstantOf = createReader(clock)
@@ -13,7 +13,7 @@ export function readKept({ transitions, completeAfter, absences, aliveAt }: Kept
     transitions: earlier,
     absences: earlierAbsences,
     completeAfter: { id: completeAfter.id, at: Math.min(clock.fromEpoch(completeAfter.at), clock.now()) },
-    // What was written after the last beat happened all the same.
+    // Transitions and gaps that were written after the last heartbeat count too.
     endedAt: Math.max(
       instantOf(aliveAt ?? Number.NEGATIVE_INFINITY),
       earlierAbsences.at(-1)?.to ?? Number.NEGATIVE_INFINITY,
@@ -21,7 +21,10 @@ export function readKept({ transitions, completeAfter, absences, aliveAt }: Kept
   }
 }
 
-/** Reads kept times in their order. The wall clock may have been wrong: nothing was before what went before it, or is yet to come. */
+/**
+ * Returns a function that converts stored times, in their order, to instants. The wall clock may have been wrong, so no instant is before the
+ * one before it, or in the future.
+ */
 function createReader(clock: Clock): (epochMs: number) => number {
   const now = clock.now()
   let latest = Number.NEGATIVE_INFINITY

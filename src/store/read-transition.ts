@@ -6,9 +6,9 @@ import { parseTarget } from '../domain/target.ts'
 import type { KeptTransition } from './store.ts'
 
 /**
- * Reads a transition that a store keeps; a clause says why it cannot be read. Words that a newer version may have written are taken: a
- * status that is unknown here becomes `unknown`, and a reason `other`. `latest` is the largest time that is believed, in milliseconds since the
- * epoch: a log takes no transition whose id is below one that it has, so an id far in the future would end it.
+ * Reads a stored transition. Returns a clause if it cannot be read. Words of a newer version are accepted: an unknown status becomes `unknown`,
+ * and an unknown reason `other`. `latest` is the largest time that is accepted, in milliseconds since the epoch. A log takes no transition whose
+ * id is below one that it has, so an id far in the future would end the log.
  */
 export function readTransition(value: unknown, latest = Number.POSITIVE_INFINITY): KeptTransition | string {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'it is no transition'

@@ -7,13 +7,13 @@ import { readTransition } from './read-transition.ts'
 import type { Kept, KeptRegistration, KeptTransition } from './store.ts'
 import { placeIn, type UnreadableEntry } from './unreadable.ts'
 
-/** Whether a service is drained, and the revision of that change. */
+/** A change of a drain: its revision, and whether the service is drained since then. */
 export type Drain = { readonly revision: number; readonly drained: boolean }
 
-/** What could be read of a part, and what could not. */
+/** One part of a snapshot: the entries that could be read, and those that could not. */
 type Part<Value> = { readonly read: Value[]; readonly unreadable: UnreadableEntry[] }
 
-/** Returns a list of texts from an answer; a single text is a list of one. */
+/** Returns a reply as a list of texts. A single text becomes a list of one. */
 export function texts(reply: Reply | undefined): string[] {
   return [reply ?? []].flat().map(String)
 }
@@ -27,7 +27,7 @@ export function pairs(reply: Reply | undefined): [string, string][] {
   ])
 }
 
-/** Reads pairs of one kind. `read` returns the value of a pair, or as a clause why it cannot be read. */
+/** Reads pairs of one kind. `read` returns the value of a pair, or a clause that says why it cannot be read. */
 function readPairs<Value>(
   reply: Reply | undefined,
   read: (name: string, text: string) => Value | string,
@@ -42,13 +42,13 @@ function readPairs<Value>(
   return part
 }
 
-/** An entry of a hash, and how to see whether it still is as it was. */
+/** Returns the place of a field of a hash, and a probe that tells whether the field is still the same. */
 export function fieldOf(key: string, field: string, text: string | undefined): Omit<UnreadableEntry, 'why'> {
   const isSame = (reply: Reply) => reply !== null && (text === undefined || reply === text)
   return { place: placeIn(key, field), probe: { command: ['HGET', key, field], isSame } }
 }
 
-/** A key that should be of a kind and is of another. */
+/** Returns the entry for a key that holds another kind of value than it should. */
 export function keyOf(key: string, kind: string): UnreadableEntry {
   const isSame = (reply: Reply) => reply !== 'none' && reply !== kind
   return { place: key, why: `the key holds no ${kind}`, probe: { command: ['TYPE', key], isSame } }
@@ -117,15 +117,13 @@ function readJson(json: string, latest: number): KeptTransition | string {
   return readTransition(value, latest)
 }
 
-/** Reads members of the set of transitions with their scores. A member under another number than its id was put there by something else. */
+/** Reads members of the set of transitions with their scores. Another program wrote a member whose score is not its id. */
 export function readTransitions(reply: Reply | undefined, key: string, latest: number): Part<KeptTransition> {
   return readPairs(
     reply,
     (json, score): KeptTransition | string => {
       const read = readJson(json, latest)
-      return typeof read === 'string' || read.id === Number(score)
-        ? read
-        : 'it is kept under another number than its id'
+      return typeof read === 'string' || read.id === Number(score) ? read : 'its score is not its id'
     },
     (json, score) => ({
       place: placeIn(key, json),
@@ -134,20 +132,20 @@ export function readTransitions(reply: Reply | undefined, key: string, latest: n
   )
 }
 
-/** The numbers of `meta` that are times or ids; another text is no number. */
+/** The fields of `meta` that are times or ids. Any other text in them cannot be read. */
 const numbers = ['forgotten', 'after_id', 'after_at', 'alive', 'head', 'revision', 'transition', 'created'] as const
 
-/** What the script to load answers, read: all that is kept but the transitions of the set. */
+/** The parsed reply of the load script: the whole snapshot except the transitions of the sorted set. */
 export type LoadReply = Omit<Kept, 'transitions' | 'unreadable'> & {
   readonly unreadable: readonly UnreadableEntry[]
-  /** The last transition of each service that the set has no longer, the oldest first. */
+  /** The last transition of each service that the sorted set does not contain any more, the oldest first. */
   readonly older: readonly KeptTransition[]
-  /** Up to when a time is believed, in milliseconds since the epoch. */
+  /** The largest time that is accepted, in milliseconds since the epoch. */
   readonly latest: number
   readonly hasTransitions: boolean
 }
 
-/** Reads what the script to load answers. */
+/** Parses the reply of the load script. */
 export function readLoaded(reply: Reply, keys: Keys): LoadReply {
   const [metaReply, registered, drained, absences, last, marks, now, skipped] = reply as readonly Reply[]
   const ofMeta = new Map(pairs(metaReply))
@@ -205,7 +203,7 @@ export function readLoaded(reply: Reply, keys: Keys): LoadReply {
   }
 }
 
-/** Since when nothing is missing: where that cannot be read, nothing is known of the time until now. */
+/** Returns the time since which nothing is missing. If it cannot be read, the past until now is unknown. */
 function completeAt(isThere: boolean, at: number | null, now: number): number {
   return at ?? (isThere ? now : 0)
 }

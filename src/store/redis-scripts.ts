@@ -1,23 +1,23 @@
 import { script } from '../redis/script.ts'
 
-/** How long removals and ends of drains are remembered, in milliseconds: replicas that were away for longer may bring such a service back. */
+/** How long removals and ends of drains are remembered, in milliseconds. A replica that was away for longer may bring such a service back. */
 const week = 7 * 86_400_000
 
 const common = `
--- The time of day in milliseconds: the caller's where one is given, else Redis's.
+-- Returns the time of day in milliseconds: the caller's if one is given, otherwise that of Redis.
 local function clock(given)
   return given ~= '' and tonumber(given) or micros() / 1000
 end
 
--- The next revision: larger than all before, and than the milliseconds since the epoch.
+-- Returns the next revision: larger than all before, and at least the milliseconds since the epoch.
 local function revise(key, now)
   local revision = math.max(meta(key, 'revision') + 1, math.floor(now))
   redis.call('HSET', key, 'revision', whole(revision))
   return revision
 end
 
--- Whether a condition holds for what has this revision (nil: there is nothing). From ARGV[at] on: '1' for If-None-Match: *, to
--- which what is expired is absent; '' for no If-Match, '*', or 'list' and the revisions.
+-- Returns whether a condition holds for a registration of this revision (nil: there is none). ARGV[at] is '1' for If-None-Match: *, for which an
+-- expired registration is absent. ARGV[at + 1] is '' for no If-Match, '*', or 'list', and the revisions follow.
 local function holds(at, revision, isExpired)
   if ARGV[at] == '1' and revision and not isExpired then return false end
   local match = ARGV[at + 1]
@@ -30,8 +30,8 @@ local function holds(at, revision, isExpired)
   return false
 end
 
--- The revision and the definition of a registration; nil where there is none. One that cannot be read has the revision 'unreadable', which is the
--- revision of no condition.
+-- Returns the revision and the definition of a registration; nil if there is none. A registration that cannot be read has the revision
+-- 'unreadable', which no condition contains.
 local function registered(key, name)
   local value = redis.call('HGET', key, name)
   if not value then return nil end
@@ -40,21 +40,22 @@ local function registered(key, name)
   return revision, definition
 end
 
--- Whether a registration is marked as expired, and was not registered again since.
+-- Returns whether a registration is marked as expired and was not registered again since.
 local function isMarked(expiries, expired, name)
   local at = redis.call('HGET', expired, name)
   return at and at == redis.call('HGET', expiries, name)
 end
 `
 
-/** What the log of transitions keeps and forgets; the publishing of outcomes adds to it as well. */
+/** Functions that add to the log of transitions and trim it. The scripts that publish outcomes use them too. */
 export const transitionLog = `
 local function completeAfter(key, id, at)
   if id <= meta(key, 'after_id') then return end
   redis.call('HSET', key, 'after_id', whole(id), 'after_at', string.format('%.17g', at))
 end
 
--- Forgets the transition and all before it; the last of each service itself is kept elsewhere. A member that is no transition stays.
+-- Deletes the transition and all before it. The last transition of each service itself has a copy elsewhere. A member that is no transition
+-- stays.
 local function forget(transitions, key, newest)
   local odd = 0
   while true do
@@ -82,7 +83,7 @@ local function bound(transitions, key, most)
   end
 end
 
--- Keeps a transition. own is the service, where it is the service itself that changed.
+-- Adds a transition. own is the service if the transition is the service's own, otherwise ''.
 local function keep(transitions, last, key, id, own, to, json)
   if is(transitions, 'zset') then redis.call('ZADD', transitions, whole(id), json) end
   if id > meta(key, 'transition') then redis.call('HSET', key, 'transition', whole(id)) end
@@ -90,7 +91,7 @@ local function keep(transitions, last, key, id, own, to, json)
   local newest = redis.call('HGET', last, own)
   if newest then
     newest = decode(newest)
-    -- What cannot be read stays as it is.
+    -- A transition that cannot be read stays as it is.
     if not newest or newest.id > id then return end
   end
   if to == 'unknown' then redis.call('HDEL', last, own) else redis.call('HSET', last, own, json) end
@@ -98,10 +99,10 @@ end
 `
 
 /**
- * KEYS meta registrations drained absences last expiries expired transitions. Returns what is kept, but for the transitions, as flat lists; the
- * time of day, in milliseconds; and a flat list of what counts as absent: a key of what happened that is of
- * another kind, with the right one, or the key of expiries and a field that holds no time. ARGV now. Marks that hold no longer
- * are forgotten: a replica that does not know of them leaves them behind.
+ * KEYS meta registrations drained absences last expiries expired transitions. ARGV now. Returns the stored hashes as flat lists, without the
+ * transitions; then the time of day in milliseconds; then a flat list of entries that count as absent. One kind of entry is a key of history
+ * that holds another kind of value, with the right kind. The other is the key of expiries, with a field that holds no time. The script deletes
+ * marks that do not hold any more. A replica of an older version, which does not know the marks, leaves them behind.
  */
 export const loadScript = script(
   common,
@@ -140,8 +141,8 @@ return {
 )
 
 /**
- * KEYS meta stream registrations removed expiries expired. ARGV now name definition ttl condition. Returns change, revision, entry; or 'no' and the
- * revision. A registration that cannot be read is replaced only where If-Match: * asks for that; otherwise the revision is 'unreadable'.
+ * KEYS meta stream registrations removed expiries expired. ARGV now name definition ttl condition. Returns change, revision, entry; or 'no' and
+ * the revision. Only If-Match: * replaces a registration that cannot be read; for any other condition the revision is 'unreadable'.
  */
 export const putScript = script(
   common,
@@ -169,8 +170,8 @@ return { change, revision, push(stream, key, 'put', 'name', name, 'revision', re
 )
 
 /**
- * Marks a registration of this revision as expired, from now on. KEYS meta stream registrations expiries expired. ARGV now name revision.
- * Returns 'yes' and the entry; or 'no' and the revision.
+ * Marks a registration of this revision as expired from now on. KEYS meta stream registrations expiries expired. ARGV now name revision. Returns
+ * 'yes' and the entry; or 'no' and the revision.
  */
 export const expireScript = script(
   common,
@@ -181,7 +182,7 @@ local problem = wrong('hash', registrations, expiries, expired) or wrong('stream
 if problem then return problem end
 local revision = registered(registrations, name)
 if revision ~= wanted then return { 'no', revision or '' } end
--- It may have been registered again, at another replica, or be marked already.
+-- Another replica may have registered it again, or it may be marked already.
 local untilTime = number(redis.call('HGET', expiries, name))
 if not untilTime or untilTime > now or isMarked(expiries, expired, name) then return { 'no', revision } end
 local at = whole(math.floor(now))
@@ -191,7 +192,7 @@ return { 'yes', push(stream, key, 'expired', 'name', name, 'revision', revision,
 )
 
 /**
- * Forgets a registration; one that expired stays drained if it is. KEYS meta stream registrations removed expiries expired drained health.
+ * Deletes a registration. The drain of an expired registration stays. KEYS meta stream registrations removed expiries expired drained health.
  * ARGV now name expired condition. Returns 'yes' and the entry; or 'no' and the revision.
  */
 export const removeScript = script(
@@ -204,7 +205,7 @@ if problem then return problem end
 local revision = registered(registrations, name)
 if revision == 'unreadable' and ARGV[5] ~= '*' then return { 'no', revision } end
 if not revision or not holds(4, revision) then return { 'no', revision or '' } end
--- Somebody may have registered it again, at another replica.
+-- A client may have registered it again at another replica.
 if expired ~= '' then
   local untilTime = number(redis.call('HGET', expiries, name))
   if not untilTime or untilTime > now then return { 'no', revision } end
@@ -235,7 +236,10 @@ redis.call('HSET', drained, name, revision .. ' ' .. wanted)
 return push(stream, key, 'drained', 'name', name, 'revision', revision, 'drained', wanted)`,
 )
 
-/** KEYS meta transitions last. ARGV now most missing seeding, then id, at, own, to, json of each. What is seeded may be older than what is there. */
+/**
+ * KEYS meta transitions last. ARGV now most missing seeding, then id, at, own, to, json of each. With seeding 1 a transition may be older than
+ * the stored ones.
+ */
 export const appendScript = script(
   common,
   transitionLog,
@@ -256,7 +260,7 @@ bound(transitions, key, tonumber(ARGV[2]))
 return 0`,
 )
 
-/** KEYS meta absences. ARGV now from to. */
+/** Adds a gap. KEYS meta absences. ARGV now from to. */
 export const absenceScript = script(
   common,
   `
@@ -266,14 +270,17 @@ begin(KEYS[1], clock(ARGV[1]))
 return redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])`,
 )
 
-/** Keeps an absence of which all replicas are to know: they read the log of transitions anew. KEYS meta absences stream. ARGV from to. */
+/** Adds a gap and announces it to all replicas, which then read the log of transitions again. KEYS meta absences stream. ARGV from to. */
 export const sharedAbsenceScript = script(`
 local problem = wrong('hash', KEYS[2]) or wrong('stream', KEYS[3])
 if problem then return problem end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 return push(KEYS[3], KEYS[1], 'log')`)
 
-/** KEYS meta transitions absences removed drained. ARGV now oldest. Returns the beat before this one; nil where this is the first. */
+/**
+ * Writes a heartbeat and trims the history. KEYS meta transitions absences removed drained. ARGV now oldest. Returns the heartbeat before this
+ * one; nil if this is the first.
+ */
 export const beatScript = script(
   common,
   transitionLog,
@@ -320,9 +327,9 @@ return number(before) and before`,
 )
 
 /**
- * Brings together what a replica knows with what is kept: of each name the newest revision counts. KEYS meta stream registrations
- * removed expiries drained expired health…, ARGV now, then kind, name, revision, value of each: 'put' with the definition and then the
- * ttl, '' or 'expired', 'removed', or 'drained' with 1|0.
+ * Merges the registrations and drains of a replica into the stored ones: for each name the newest revision counts. KEYS meta stream
+ * registrations removed expiries drained expired health…. ARGV now, then kind, name, revision, value and ttl of each entry. For kind 'put' the
+ * value is the definition, and the ttl is a time, '' or 'expired'. The other kinds are 'removed', and 'drained' with the value 1 or 0.
  */
 export const mergeScript = script(
   common,
@@ -337,7 +344,7 @@ while i <= #ARGV do
   local kind, name, revision, value, ttl = unpack(ARGV, i, i + 4)
   i, n = i + 5, n + 1
   local known
-  -- What cannot be read stays as it is, whatever this replica knows.
+  -- An entry that cannot be read stays as it is, regardless of the replica's entry.
   if kind == 'drained' then
     known = number(string.match(redis.call('HGET', drained, name) or '0 0', '^(%d+) %d$')) or math.huge
   else

@@ -17,35 +17,35 @@ import {
 } from './redis-scripts.ts'
 import type { Condition, Kept, KeptTransition, Put, Refused, Removed, Retention, Store, Stored } from './store.ts'
 
-/** How many transitions are read at once: Redis serves nobody else meanwhile. */
+/** The number of transitions in one batch. Redis serves no other client while it reads them. */
 const portion = 2000
 
 export type RedisStoreParts = {
   readonly run: (script: Script, keys: readonly string[], input: readonly (string | number)[]) => Promise<Answer>
   readonly send: (command: readonly string[]) => Promise<Answer>
-  /** Runs a script whose answer may be megabytes; as `run` where none is given. */
+  /** Runs a script whose answer may be megabytes; `run` by default. */
   readonly runLarge?: RedisStoreParts['run']
   readonly keys: Keys
   readonly retention: Retention
-  /** Resolves once this process knows of everything up to that entry of the stream, so that who made a change then reads it. */
+  /** Resolves once this process has applied the stream up to that entry, so that a client that made a change then reads it. */
   readonly caughtUp?: (entry: number) => Promise<void>
-  /** Milliseconds since the epoch; Redis's own clock where none is given. */
+  /** Returns milliseconds since the epoch; the clock of Redis by default. */
   readonly now?: () => number
 }
 
 /** A store that all replicas share. */
 export type RedisStore = Store & {
-  /** Gives it what was kept before it: transitions that are older than what it has by now. */
+  /** Backfills transitions that are older than those of the store. */
   seed(transitions: readonly KeptTransition[]): Promise<Stored<null>>
-  /** As `beat` of a store. Returns the beat of any replica that came before, in milliseconds since the epoch; null where none did. */
+  /** Writes a heartbeat. Returns the previous heartbeat of any replica, in milliseconds since the epoch; null if there is none. */
   beatAfter(now: number): Promise<Stored<number | null>>
-  /** As `addAbsence` of a store, and tells all replicas. */
+  /** Adds a gap and announces it to all replicas. */
   shareAbsence(absence: Absence): Promise<Stored<null>>
 }
 
 /**
- * Keeps what must last in Redis, for all replicas. Conditions are judged there, so that of two who change the same version only
- * the first succeeds. Every change is an entry of the stream, which tells the other replicas.
+ * Creates a store in Redis that all replicas share. Redis evaluates the conditions, so that of two clients that change the same version only the
+ * first succeeds. Every change is an entry of the stream, which announces it to the other replicas.
  */
 export function createRedisStore({
   run,
@@ -99,7 +99,7 @@ export function createRedisStore({
     const { older, latest, hasTransitions, unreadable, ...kept } = readLoaded(answer.value, keys)
     const odd = [...unreadable]
     const found: KeptTransition[] = []
-    // By the number that each is kept under, as one that cannot be read has no other.
+    // Read by score, because a transition that cannot be read has no id.
     for (let after = '-inf'; hasTransitions; ) {
       const from = after === '-inf' ? after : `(${after}`
       const page = ['ZRANGEBYSCORE', transitions, from, '+inf', 'WITHSCORES', 'LIMIT', '0', `${portion}`]
@@ -151,7 +151,7 @@ export function createRedisStore({
     async beatAfter(at) {
       const answer = await beat(at)
       if (!answer.ok) return answer
-      // A heartbeat that another process wrote as no time is none.
+      // A heartbeat that is no time does not count.
       const before = answer.value === null ? null : readNumber(String(answer.value))
       return { ok: true, value: isEpochMs(before) ? before : null }
     },
@@ -159,7 +159,10 @@ export function createRedisStore({
   }
 }
 
-/** A transition as the scripts take it: its id, time, service if it is the service's own, new status, and all of it as JSON. */
+/**
+ * Returns the arguments of a script for a transition: its id, time, service (empty unless it is the service's own), new status, and the whole as
+ * JSON.
+ */
 function writeTransition(transition: KeptTransition): (string | number)[] {
   const { id, service, target, from, to, at, reason, message } = transition
   const json = JSON.stringify({ id, service, target, from, to, at, reason, message })

@@ -1,12 +1,12 @@
 import type { DatabaseSync } from 'node:sqlite'
 
-/** In the header of a file that is Porthole's: "Port" in ASCII (https://sqlite.org/fileformat2.html#application_id). */
+/** The application id in the header of Porthole's files: "Port" in ASCII (https://sqlite.org/fileformat2.html#application_id). */
 export const applicationId = 0x50_6f_72_74
 
-/** Brings a schema from one version to the next. `now` is milliseconds since the epoch. */
+/** A function that brings a schema from one version to the next. `now` is milliseconds since the epoch. */
 export type Migration = (db: DatabaseSync, now: number) => void
 
-/** The first makes version 1 of an empty file. What was released is never changed, only added to. */
+/** The migrations. The first one makes version 1 of an empty file. A released migration is never changed; new ones are added at the end. */
 export const migrations: readonly Migration[] = [
   (db, now) => {
     db.exec(`
@@ -39,22 +39,23 @@ export const migrations: readonly Migration[] = [
     db.prepare('INSERT INTO meta VALUES (1, 0, NULL, ?, ?, 0)').run(Math.floor(now) * 1000, now)
   },
   (db) => {
-    // When a registration expired; null while it is not. When a service was drained; 0 if that was before this version.
+    // The time at which a registration expired; null while it is not expired. The time at which a service was drained; 0 if that was before this
+    // version.
     db.exec(`
       ALTER TABLE registrations ADD COLUMN expired_at REAL;
       ALTER TABLE drained ADD COLUMN since REAL NOT NULL DEFAULT 0`)
   },
 ]
 
-/** The version that this Porthole reads and writes. */
+/** The schema version that this Porthole reads and writes. */
 export const schemaVersion = migrations.length
 
-/** The version of a file; 0 when it is empty. */
+/** Returns the schema version of a file; 0 if the file is empty. */
 export function versionOf(db: DatabaseSync): number {
   return Number(db.prepare('PRAGMA user_version').get()?.user_version)
 }
 
-/** Brings a file's schema up to date, each step whole or not at all; what has a version newer than the last step stays as it is. */
+/** Brings a file's schema up to date, with one transaction for each step. A file of a newer version stays as it is. */
 export function migrate(db: DatabaseSync, now: number, steps: readonly Migration[] = migrations): void {
   for (const [index, step] of steps.entries()) {
     if (index < versionOf(db)) continue
@@ -65,7 +66,7 @@ export function migrate(db: DatabaseSync, now: number, steps: readonly Migration
   }
 }
 
-/** Does something in a transaction: once this returns all of it is on the disk, and if this throws nothing of it was done. */
+/** Runs work in a transaction. Once this returns, all changes are on the disk. If this throws, no change was made. */
 export function transact<Value>(db: DatabaseSync, work: () => Value): Value {
   db.exec('BEGIN IMMEDIATE')
   try {

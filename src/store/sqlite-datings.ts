@@ -2,17 +2,20 @@ import type { DatabaseSync } from 'node:sqlite'
 import { type Dating, stepMs } from '../clock.ts'
 import type { OwnEnds } from './store.ts'
 
-/** Corrects the times of what is kept. All of it within the transaction of what is kept next. */
+/** Corrects stored times after the wall clock was corrected. Each correction is part of the transaction of the next write. */
 export type Datings = {
-  /** From now on times are told by this dating. Where an earlier one of the same boot was a step off, what was told by it is corrected. */
+  /**
+   * Sets the dating of the times that follow. If the stored dating is of the same boot and differs by a step, it corrects the times that were
+   * written with the stored dating.
+   */
   redate(dating: Dating): void
-  /** Notes that an absence was told by the dating now, and which of its ends. */
+  /** Records that a gap was written with the current dating, and for which of its ends that is so. */
   noteAbsence(from: number, ownEnds: OwnEnds): void
-  /** Notes that the time at which a registration expired was. */
+  /** Records that the time at which a registration expired was written with the current dating. */
   noteExpiry(name: string): void
-  /** A registration is gone. */
+  /** Deletes the record for a registration that is gone. */
   forgetExpiry(name: string): void
-  /** Notes that a heartbeat was. */
+  /** Records that a heartbeat was written with the current dating. */
   noteBeat(): void
 }
 
@@ -25,9 +28,9 @@ type Row = {
 }
 
 /**
- * The tables are made where they are needed and have no version: an older Porthole reads the file without them. `dating` is the dating by
- * which all transitions after an id were told, and since `beat` is 1 the heartbeat too; `dated_absences` and `dated_expiries` are
- * those told by it.
+ * Creates the datings of a database. The tables are created when they are needed and have no version, so that an older Porthole can read the
+ * file without them. Table `dating` has the dating with which all transitions after an id were written, and the heartbeat too once `beat` is 1.
+ * Tables `dated_absences` and `dated_expiries` list the gaps and the expiries that were written with it.
  */
 export function createDatings(db: DatabaseSync): Datings {
   let sql: ReturnType<typeof prepare> | null = null
@@ -36,7 +39,7 @@ export function createDatings(db: DatabaseSync): Datings {
     return sql
   }
 
-  /** What is kept by now was told by other datings; but a file that is new was made by this process. */
+  /** Starts a new dating. The existing entries were written with other datings, unless this process made the file. */
   function begin({ boot, bootedAt, monotonicAt }: Dating): void {
     statements().forgetAbsences.run()
     statements().forgetExpiries.run()
@@ -47,7 +50,7 @@ export function createDatings(db: DatabaseSync): Datings {
     const by = dating.bootedAt - row.booted_at
     const byMonotonic = dating.monotonicAt - row.monotonic_at
     const isStep = Math.abs(by) > stepMs
-    // In a container the time since boot may be its own. And where both clocks disagree, the machine was suspended.
+    // In a container the time since boot may be its own. If the two clocks disagree, the machine was suspended.
     if (isStep && Math.abs(by - byMonotonic) <= stepMs) {
       const { after_id: after, beat } = row
       statements().shiftTransitions.run({ by, after })
@@ -58,7 +61,7 @@ export function createDatings(db: DatabaseSync): Datings {
       statements().shiftComplete.run({ by, after })
       if (beat === 1) statements().shiftAlive.run({ by })
     }
-    // Small differences add up to a step, so what they are measured from stays.
+    // Small differences add up to a step, so their reference stays.
     if (isStep || Math.abs(byMonotonic) > stepMs)
       statements().follow.run(isStep ? dating.bootedAt : row.booted_at, dating.monotonicAt)
   }
@@ -111,7 +114,7 @@ function prepare(db: DatabaseSync) {
     forgetAbsences: db.prepare('DELETE FROM dated_absences'),
     shiftTransitions: db.prepare('UPDATE transitions SET at = at + :by WHERE id > :after'),
     shiftEnds: db.prepare('UPDATE absences SET "to" = "to" + :by WHERE "from" IN (SELECT "from" FROM dated_absences)'),
-    // What begins when another does takes its place, as when it is added.
+    // A gap that begins at the same time as another replaces it, as when a gap is added.
     shiftStarts: db.prepare(`
       UPDATE OR REPLACE absences SET "from" = "from" + :by
       WHERE "from" IN (SELECT "from" FROM dated_absences WHERE both = 1)`),

@@ -1,10 +1,10 @@
 import { dirname } from 'node:path'
 
-/** What keeps a file from being used. */
+/** A cause that prevents the use of a file. */
 export type Obstacle = {
   /** A sentence that names the file and the remedy. */
   readonly failure: string
-  /** What is in the file may be read all the same: it is sound, it is ours, and nobody else writes it. */
+  /** Whether the file may be read all the same: it is sound, it is Porthole's, and no other process writes it. */
   readonly readable: boolean
 }
 
@@ -17,13 +17,13 @@ const FULL = 13
 const CANTOPEN = 14
 const NOTADB = 26
 
-/** After these the same connection may succeed the next time. After others the file is to be looked at again, from the start. */
+/** Returns whether the same connection may succeed the next time. After any other error the file has to be opened again. */
 export function isPassing(error: unknown): boolean {
   const code = resultCode(error)
   return code === FULL || code === IOERR
 }
 
-/** What an error of SQLite or of the file system means for the database file. Throws what is neither: that is a bug. */
+/** Translates an error of SQLite or of the file system. Throws any other error, because that is a bug. */
 export function obstacleOf(error: unknown, file: string): Obstacle {
   const code = resultCode(error)
   if (code !== null) return ofSqlite(code, error as Error, file)
@@ -31,19 +31,19 @@ export function obstacleOf(error: unknown, file: string): Obstacle {
   throw error
 }
 
-/** The file does not hold what it should. */
+/** Returns the obstacle for a damaged file. */
 export function damaged(file: string): Obstacle {
   return refused(`${file} is damaged: move it away, or put a backup in its place; nothing in it was changed`)
 }
 
-/** The file is not to be touched. */
+/** Returns an obstacle for a file that must not be touched. */
 export function refused(failure: string): Obstacle {
   return { failure, readable: false }
 }
 
 function resultCode(error: unknown): number | null {
   if (!(error instanceof Error) || !('errcode' in error)) return null
-  // The upper bits tell more of the same, such as which operation failed.
+  // The upper bits hold details, such as the operation that failed.
   return Number(error.errcode) & 0xff
 }
 
@@ -64,7 +64,7 @@ function ofSqlite(code: number, error: Error, file: string): Obstacle {
     case CANTOPEN:
       return readable(`${file} cannot be opened (${said}): make it and its directory readable and writable`)
     case IOERR:
-      return readable(`${file} cannot be read or written (${said}): the kernel's log tells what is wrong with its disk`)
+      return readable(`${file} cannot be read or written (${said}): see the kernel's log for errors of its disk`)
     default:
       return readable(`${file} cannot be used (${said})`)
   }
@@ -84,9 +84,9 @@ function ofSystem(code: string, file: string): Obstacle {
       )
     case 'ENOTDIR':
     case 'EEXIST':
-      return refused(`${dirname(file)} is not a directory: name one that Porthole can keep its data in`)
+      return refused(`${dirname(file)} is not a directory: name a directory for Porthole's data`)
     case 'ENOENT':
-      // Nothing can be made in some directories, such as /proc.
+      // Some directories, such as /proc, accept no new entries.
       return refused(`${dirname(file)} does not exist and cannot be made: make it, or name another data directory`)
     case 'EISDIR':
       return refused(`${file} is a directory: move it away`)

@@ -5,18 +5,18 @@ import { pathToFileURL } from 'node:url'
 import { applicationId, migrate, schemaVersion, versionOf } from './schema.ts'
 import { damaged, type Obstacle, obstacleOf, refused } from './sqlite-failure.ts'
 
-/** A database that is sound and of this schema, or why there is none. */
+/** An open database that is sound and of this schema, or the obstacle. */
 export type Opening = { readonly ok: true; readonly db: DatabaseSync } | ({ readonly ok: false } & Obstacle)
 
-/** Returns where SQLite keeps what is committed and not in the database file yet (https://sqlite.org/wal.html). */
+/** Returns the path of the log, which holds the commits that are not in the database file yet (https://sqlite.org/wal.html). */
 export const logOf = (file: string) => `${file}-wal`
 
-/** How long a Porthole waits for another one to let go of the file: at a restart the old one may still be closing. */
+/** How long a Porthole waits for another one to release the file, in milliseconds. At a restart the old one may still be closing. */
 const busyTimeoutMs = 1000
 
 /**
- * Opens the database file, or makes it, with its directory. Nobody else can open it meanwhile. `now` is milliseconds since the
- * epoch. A file that is not Porthole's, or a newer one's, is only looked at.
+ * Opens the database file for writing. Creates the file and its directory if they are missing. No other process can open the file while it is
+ * open. `now` is milliseconds since the epoch. The file of another program, or of a newer Porthole, is only read.
  */
 export function openToWrite(file: string, now: number): Opening {
   const open = () => {
@@ -27,9 +27,9 @@ export function openToWrite(file: string, now: number): Opening {
     return new DatabaseSync(file, { timeout: busyTimeoutMs, defensive: true })
   }
   return prepare(file, open, (db) => {
-    // Before there is a log, so that the file itself tells whose it is, whatever is still in the log.
+    // Set the id before a log exists, so that the file itself carries it, regardless of the content of the log.
     if (versionOf(db) === 0) db.exec(`PRAGMA application_id = ${applicationId}`)
-    // The log is synced at every commit, so that a commit outlives a power cut; and cut to this size once a burst is over.
+    // SQLite syncs the log at every commit, so that a commit outlives a power cut. It cuts the log to 16 MiB after a burst.
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216')
     const obstacle = verify(db, file)
     if (obstacle === null) migrate(db, now)
@@ -38,8 +38,8 @@ export function openToWrite(file: string, now: number): Opening {
 }
 
 /**
- * Makes a directory, and those above it that are missing. Node.js's own `recursive` would try for ever, and use up a CPU, where
- * the one above exists and nothing can be made in it, as in /proc.
+ * Creates a directory and the missing directories above it. The `recursive` option of Node.js would retry for ever and use a whole CPU if the
+ * directory above exists and accepts no entries, as /proc does.
  */
 function makeDirectory(directory: string): void {
   if (existsSync(directory)) return
@@ -47,15 +47,14 @@ function makeDirectory(directory: string): void {
   try {
     mkdirSync(directory, { mode: 0o700 })
   } catch (error) {
-    // Else another Porthole made it meanwhile.
+    // If the directory exists now, another Porthole has made it.
     if (!existsSync(directory)) throw error
   }
 }
 
 /**
- * Opens a database file that cannot be written. SQLite wants to write even then, for its lock and for the log and its index.
- * `immutable=1` does without, but would leave out what a killed Porthole left in the log: where there is one, it is read without
- * a lock and with the index in memory.
+ * Opens a database file that cannot be written. Even then SQLite wants to write, for its lock and for the index of the log. `immutable=1` avoids
+ * that, but leaves out the log of a Porthole that was killed. If there is a log, the file is read without a lock and with the index in memory.
  */
 export function openToRead(file: string): Opening {
   const url = pathToFileURL(file)
@@ -75,7 +74,7 @@ function prepare(file: string, open: () => DatabaseSync, finish: (db: DatabaseSy
     obstacle = lookAt(file)
     if (obstacle === null) {
       db = open()
-      // Before anything is read: then the index of the log is in memory, and no second process gets in.
+      // Set this before the first read. Then the index of the log is in memory, and no second process can open the file.
       db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON')
       obstacle = finish(db)
       if (obstacle === null) return { ok: true, db }
@@ -87,11 +86,11 @@ function prepare(file: string, open: () => DatabaseSync, finish: (db: DatabaseSy
   return { ok: false, ...obstacle }
 }
 
-/** Whose file it is, by its header (https://sqlite.org/fileformat2.html#the_database_header), before SQLite touches it. */
+/** Checks by its header whether the file is Porthole's (https://sqlite.org/fileformat2.html#the_database_header), before SQLite touches it. */
 function lookAt(file: string): Obstacle | null {
   for (const path of [file, logOf(file), `${file}-journal`]) {
     const stats = statSync(path, { throwIfNoEntry: false })
-    // To open a pipe waits for its other end, for ever.
+    // Opening a pipe waits for its other end, for ever.
     if (stats !== undefined && !stats.isFile() && !stats.isDirectory())
       return refused(`${path} is a pipe, a socket or a device and no regular file: move it away`)
   }
@@ -123,7 +122,7 @@ function newer(version: number, file: string): Obstacle | null {
   )
 }
 
-/** Reads the whole file once, to find what is damaged before it is relied on. */
+/** Reads the whole file once, to find damage before the file is used. */
 function verify(db: DatabaseSync, file: string): Obstacle | null {
   const [found] = db.prepare('PRAGMA quick_check(1)').all()
   return found?.quick_check === 'ok' ? newer(versionOf(db), file) : damaged(file)

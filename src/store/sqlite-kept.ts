@@ -9,7 +9,7 @@ import { placeIn, type UnreadableEntry } from './unreadable.ts'
 /** A row as SQLite returns it. Its tables are STRICT, so that a column has its type; the value may be any of that type. */
 export type Row = Readonly<Record<string, unknown>>
 
-/** All rows but those of transitions; no `meta` where that row is missing. */
+/** All rows except those of transitions. `meta` is undefined if its row is missing. */
 export type LoadedRows = {
   readonly meta: Row | undefined
   readonly registrations: readonly Row[]
@@ -17,10 +17,10 @@ export type LoadedRows = {
   readonly absences: readonly Row[]
 }
 
-/** All that is kept but the transitions, of which there may be more than one message should hold; it is read from its rows. */
+/** The snapshot without the transitions, which may be too many for one message and are read from their rows. */
 export type Loaded = Omit<Kept, 'transitions' | 'unreadable'> & { readonly unreadable: readonly UnreadableEntry[] }
 
-/** What the thread of SQLite may answer to each operation: it reads rows one by one itself, but for those of transitions. */
+/** The replies of the SQLite thread to each operation. The thread itself validates all rows except those of transitions. */
 const isNamed = (value: unknown): value is KeptRegistration => typeof (value as Row | null)?.name === 'string'
 export const LoadedReply: z.ZodType<Loaded> = z.object({
   registrations: z.array(z.custom<KeptRegistration>(isNamed)),
@@ -42,7 +42,7 @@ export const PutReply = z.union([
   Refused,
 ])
 
-/** The numbers of the file itself. A number that no Porthole writes counts as if nothing were known of it. */
+/** The numbers of the file itself. A number that Porthole never writes counts as missing. */
 export type Meta = {
   readonly lastRevision: number
   readonly aliveAt: number | null
@@ -63,7 +63,7 @@ export function readMeta(row: Row | undefined): Meta {
   return {
     lastRevision: whole(revision),
     aliveAt: isEpochMs(alive) ? alive : null,
-    // A time that cannot be read says nothing of the time until now; later than now it is read as now.
+    // If the time cannot be read, the past until now is unknown: a time later than now is read as now.
     completeAfter: { id: whole(id), at: row === undefined || isEpochMs(at) ? ((at as number | undefined) ?? 0) : 9e12 },
     forgottenId: whole(forgotten),
   }
@@ -80,16 +80,16 @@ function unreadableMeta(row: Row | undefined): UnreadableEntry[] {
     .map(([column]) => ({ place: placeIn('meta', column), why: 'it is no number that Porthole writes' }))
 }
 
-/** Reads a row of registrations; a clause says why it cannot be read. */
+/** Reads a row of registrations. Returns a clause if it cannot be read. */
 export function readRegistrationRow({ name, definition, revision, expired_at: at }: Row): KeptRegistration | string {
   if (typeof name !== 'string' || !isServiceName(name)) return 'no service can have this name'
   if (typeof definition !== 'string') return 'its definition is no text'
   if (!isPositive(revision)) return 'its revision is no number that Porthole writes'
   if (at === null) return { name, definition, revision }
-  return isEpochMs(at) ? { name, definition, revision, expiredAt: at } : 'the time at which it expired is none'
+  return isEpochMs(at) ? { name, definition, revision, expiredAt: at } : 'the time at which it expired is not a time'
 }
 
-/** Reads all rows but those of transitions. */
+/** Reads all rows except those of transitions. */
 export function readLoadedRows({ meta, registrations, drained, absences }: LoadedRows): Loaded {
   const unreadable = unreadableMeta(meta)
   function* readAll<Value>(

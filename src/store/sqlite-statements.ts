@@ -7,7 +7,7 @@ import { createDatings } from './sqlite-datings.ts'
 import { type Loaded, type Row, readLoadedRows, readMeta, readRegistrationRow } from './sqlite-kept.ts'
 import type { Condition, KeptRegistration, KeptTransition, OwnEnds, Put, Removed, Retention } from './store.ts'
 
-/** What a store is asked. `now` is milliseconds since the epoch, of when it was asked. */
+/** One operation of a store. `now` is the time of the request in milliseconds since the epoch. */
 export type Operation =
   | { readonly kind: 'load' }
   | { readonly kind: 'loadTransitions'; readonly after: number; readonly limit: number }
@@ -43,21 +43,21 @@ export type Operation =
   | { readonly kind: 'beat'; readonly now: number; readonly dating?: Dating | undefined }
   | { readonly kind: 'redate'; readonly dating: Dating }
 
-/** Does one operation: within a transaction, unless it only reads. Throws what SQLite throws. */
+/** A function that runs one operation, inside a transaction unless the operation only reads. Throws the errors of SQLite. */
 export type Perform = (operation: Operation) => Loaded | Row[] | Put | Removed | null
 
-/** Whether it changes nothing, and can be done with a file that cannot be written. */
+/** Returns whether an operation changes nothing, so that it works with a read-only file. */
 export const isReading = ({ kind }: Operation) => kind === 'load' || kind === 'loadTransitions'
 
-/** Prepares what an open database is asked. */
+/** Prepares the statements of an open database. */
 export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Retention): Perform {
   const sql = prepare(db)
-  /** How many were appended since they were counted: that passes by all there are, so not at every append. */
+  /** The number of transitions that were appended since the last count. A count reads all rows, so it is not done at every append. */
   let uncounted = Number.POSITIVE_INFINITY
 
   const meta = () => readMeta(sql.meta.get())
 
-  /** The registration of a name. One that cannot be read has a revision that no condition names. */
+  /** Returns the registration of a name. One that cannot be read has the revision 0, which no condition contains. */
   function find(name: string): KeptRegistration | undefined {
     const row = sql.registration.get(name)
     if (row === undefined) return undefined
@@ -93,7 +93,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
     }
   }
 
-  /** Does this with a registration, if there is one and the condition holds. */
+  /** Applies a change to a registration, if it exists and the condition holds. */
   function change(name: string, condition: Condition, act: () => void): Removed {
     const old = find(name)
     if (old === undefined || !conditionHolds(condition, old.revision))
@@ -145,7 +145,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
     sql.forgetAbsences.run(oldest)
   }
 
-  /** Forgets this transition and all before it. */
+  /** Deletes this transition and all before it. */
   function forget(newest: Record<string, unknown> | undefined): void {
     if (newest === undefined) return
     const { id, at } = newest as { id: number; at: number }
@@ -195,7 +195,7 @@ const registrations = 'SELECT name, definition, CAST(revision AS REAL) AS revisi
 
 function prepare(db: DatabaseSync) {
   return {
-    // Whole numbers are read as REAL: Node.js throws for one that is above 2^53.
+    // Whole numbers are read as REAL, because Node.js throws for one that is above 2^53.
     meta: db.prepare(`
       SELECT CAST(last_revision AS REAL) AS last_revision, alive_at, CAST(complete_after_id AS REAL) AS complete_after_id,
         complete_after_at, CAST(forgotten_id AS REAL) AS forgotten_id FROM meta`),
@@ -225,7 +225,7 @@ function prepare(db: DatabaseSync) {
       UPDATE meta SET complete_after_at = past.until
       FROM (SELECT max("to") AS until FROM absences WHERE "to" < ?) AS past WHERE past.until > complete_after_at`),
     forgetAbsences: db.prepare('DELETE FROM absences WHERE "to" < ?'),
-    // Both find the newest that is to be forgotten. What is older its id tells: the wall clock may have been set back.
+    // Both find the newest transition to delete. Older ones are found by their ids, because the wall clock may have been set back.
     tooMany: db.prepare(
       'SELECT CAST(id AS REAL) AS id, at FROM transitions ORDER BY transitions.id DESC LIMIT 1 OFFSET :maxCount',
     ),
@@ -234,7 +234,8 @@ function prepare(db: DatabaseSync) {
       WHERE id > :forgotten AND id < coalesce(
         (SELECT id FROM transitions WHERE id > :forgotten AND at >= :oldest ORDER BY id LIMIT 1), 9e18)
       ORDER BY transitions.id DESC LIMIT 1`),
-    // A service's own last change tells what it has been since, unless it left nothing known: so ends a deregistered one too.
+    // The last transition of a service itself stays, because it tells the status since then. It goes too if it is to `unknown`, as after a
+    // deregistration.
     forget: db.prepare(`
       DELETE FROM transitions AS old
       WHERE id <= :id AND (target IS NOT NULL OR "to" = 'unknown' OR EXISTS (

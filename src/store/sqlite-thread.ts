@@ -4,14 +4,14 @@ import type { Operation } from './sqlite-statements.ts'
 import type { Notice, Reply, Request, WorkerData } from './sqlite-worker.ts'
 import type { Stored } from './store.ts'
 
-/** The thread that has the database open, as the main thread sees it. */
+/** The SQLite thread, as the main thread sees it. */
 export type StoreThread = {
   ask(operation: Operation): Promise<Stored<unknown>>
-  /** Does what was asked, closes the database and ends the thread. */
+  /** Runs the operations that wait, closes the database and ends the thread. */
   close(): Promise<void>
 }
 
-/** What the thread answers to a request: for each operation what came of it. The values are read by whoever asked. */
+/** The reply of the thread to a request: one result for each operation. The caller validates the values. */
 const StoredReply: z.ZodType<Reply> = z.array(
   z.union([
     z.object({ ok: z.literal(true), value: z.unknown() }),
@@ -22,13 +22,10 @@ const NoticeMessage: z.ZodType<Notice> = z.object({ notice: z.string() })
 
 type Answer = (stored: Stored<unknown>) => void
 
-/** As for the thread that dials: without this it takes its share of the machine's memory before it collects anything. */
+/** The same limit as for the thread that dials. Without it V8 uses its share of the machine's memory before it collects garbage. */
 const resourceLimits = { maxYoungGenerationSizeMb: 8 }
 
-/**
- * Starts the thread; resolves once the database is open, or with the sentence that says why it is not. `onNotice` is called with
- * sentences for the log.
- */
+/** Starts the thread. Resolves once the database is open, or with a sentence that says why it is not. Calls `onNotice` with sentences for the log. */
 export async function startStoreThread(
   data: WorkerData,
   onNotice: (notice: string) => void = () => undefined,
@@ -36,9 +33,9 @@ export async function startStoreThread(
   const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), { workerData: data, resourceLimits })
   let operations: Operation[] = []
   let waiting: Answer[] = []
-  /** Who waits for the request that is under way. */
+  /** The callers that wait for the request under way. */
   let served: Answer[] = []
-  /** Why nothing more can be asked. */
+  /** Why no more operations are accepted; null while they are. */
   let over: string | null = null
   let closing = false
 
@@ -53,7 +50,7 @@ export async function startStoreThread(
     const answers = served
     served = []
     const reply = StoredReply.safeParse(message)
-    const failure = `the thread that keeps ${data.file} answered what it should not: start Porthole again`
+    const failure = `the thread that keeps ${data.file} sent an invalid answer: start Porthole again`
     for (const [index, answer] of answers.entries())
       answer((reply.success ? reply.data[index] : undefined) ?? { ok: false, failure })
     send()
@@ -63,7 +60,7 @@ export async function startStoreThread(
     for (const answer of [...served, ...waiting]) answer({ ok: false, failure: over })
   })
 
-  /** Whatever was asked while a request was under way is the next one. */
+  /** Sends the operations that came while a request was under way as the next request. */
   function send(): void {
     if (served.length > 0) return
     if (operations.length > 0) post(operations)
@@ -88,7 +85,7 @@ export async function startStoreThread(
         return new Promise((answer) => {
           operations.push(operation)
           waiting.push(answer)
-          // Not at once: what is asked in the same turn goes together.
+          // Do not send at once, because the operations of one turn go into one request.
           queueMicrotask(send)
         })
       },

@@ -7,25 +7,28 @@ import { logOf, openToRead, openToWrite } from './sqlite-file.ts'
 import { createStatements, isReading, type Operation, type Perform } from './sqlite-statements.ts'
 import type { Retention, Stored } from './store.ts'
 
-/** What the main thread gives its worker. `now` is milliseconds since the epoch. */
+/** The data that the main thread gives the worker. `now` is milliseconds since the epoch. */
 export type WorkerData = { readonly file: string; readonly retention: Retention; readonly now: number }
 
-/** From the main thread: what goes into one transaction, or `close`. */
+/** A message from the main thread: the operations of one transaction, or `close`. */
 export type Request = readonly Operation[] | 'close'
 
-/** From the worker: first whether the file could be opened, then an answer to each operation of each request. */
+/** A message from the worker: first whether the file could be opened, then one answer for each operation of each request. */
 export type Reply = readonly Stored<unknown>[]
 
-/** From the worker, at any time: a sentence for the log. */
+/** A message from the worker, at any time: a sentence for the log. */
 export type Notice = { readonly notice: string }
 
 type Open = { readonly db: DatabaseSync; readonly perform: Perform }
 
 const { file, retention, now } = workerData as WorkerData
 let current: Open | null = null
-/** Which file was opened. A file that took its place does not hold what Porthole was told it holds. */
+/** The inode of the file that was opened. A file that took its place does not contain the data that Porthole confirmed. */
 let inode: number | null = null
-/** Which log SQLite writes to. It goes on writing to one that was removed, and what only that one holds is lost when the process ends. */
+/**
+ * The inode of the log that SQLite writes to. SQLite goes on writing to a log that was removed. Changes that only that log has are lost when the
+ * process ends.
+ */
 let logInode: number | undefined
 
 const opened = openFirst()
@@ -39,7 +42,7 @@ function serve(request: Request): void {
   } else parentPort?.postMessage(commit(request))
 }
 
-/** A file that can only be read is opened too: what it holds is served, and it may become writable. */
+/** Opens the database for the first time. A read-only file is opened too, because its data can be served and it may become writable. */
 function openFirst(): Stored<null> {
   const found = reopen()
   if ('failure' in found && (!found.readable || readAnyway({ kind: 'load' }) === null))
@@ -69,8 +72,8 @@ function inodeOf(path: string): number | undefined {
 }
 
 /**
- * Writes to the database what only a removed log holds, and begins another log. A log that took its place goes: it is older than the
- * database now, and would undo changes at the next start. Throws what SQLite throws.
+ * Writes the changes that only a removed log has to the database, and begins another log. A log that took the place of the removed one is
+ * deleted, because it is older than the database now and would undo changes at the next start. Throws the errors of SQLite.
  */
 function rescueLog(db: DatabaseSync): void {
   const [{ busy } = { busy: 1 }] = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').all()
@@ -87,7 +90,7 @@ function shut(): void {
   current = null
 }
 
-/** Does all of it in one transaction: one wait for the disk is enough for all. */
+/** Runs all operations in one transaction, because one wait for the disk is then enough. */
 function commit(operations: readonly Operation[]): Reply {
   const found = reopen()
   if ('failure' in found) return refuse(operations, found)
@@ -96,7 +99,7 @@ function commit(operations: readonly Operation[]): Reply {
   try {
     const values = transact(db, () => operations.map(perform))
     isCommitted = true
-    // Before anything is confirmed.
+    // Check the log before the changes are confirmed.
     if (inodeOf(logOf(file)) !== logInode) rescueLog(db)
     return values.map((value) => ({ ok: true, value }))
   } catch (error) {
@@ -107,7 +110,7 @@ function commit(operations: readonly Operation[]): Reply {
   }
 }
 
-/** What cannot be written can often be read. */
+/** Answers with the failure. Reading operations are tried on the read-only file, because a file that cannot be written can often be read. */
 function refuse(operations: readonly Operation[], { failure, readable }: Obstacle): Reply {
   return operations.map((operation) => {
     const kept = readable && isReading(operation) ? readAnyway(operation) : null
@@ -124,7 +127,7 @@ function readAnyway(operation: Operation): unknown {
     db = opening.db
     return createStatements(db, retention)(operation)
   } catch (error) {
-    // Throws what is a bug; of the rest the failure to write has told already.
+    // `obstacleOf` throws if the error is a bug. Otherwise the failure to write was reported already.
     obstacleOf(error, file)
     return null
   } finally {

@@ -6,15 +6,18 @@ import type { Operation } from './sqlite-statements.ts'
 import { startStoreThread } from './sqlite-thread.ts'
 import type { Kept, KeptTransition, Retention, Store, Stored } from './store.ts'
 
-/** How many transitions come from the thread in one message: taking it holds the process up, and all at once would fill its memory. */
+/**
+ * The number of transitions in one message of the thread. Receiving a message blocks the event loop, and all transitions at once would fill the
+ * memory.
+ */
 const portion = 2000
 
 /**
- * Opens `porthole.db` in a directory, and makes both where they are missing. What is confirmed outlives a power cut. A file that
- * can only be read is served, and changes of it fail until it can be written. A failure is a sentence that names the file and
- * the remedy. `now` tells milliseconds since the epoch, and `since` is from when on a new file will miss no transition.
+ * Opens `porthole.db` in a directory, and creates both if they are missing. A confirmed change outlives a power cut. A read-only file is served,
+ * and changes fail until it can be written. A failure is a sentence that names the file and the remedy. `now` returns milliseconds since the
+ * epoch. A new file misses no transition from `since` on.
  *
- * SQLite waits for the disk, so it has a thread of its own; what is asked while it waits is committed together next.
+ * SQLite waits for the disk, so it has a thread of its own. Operations that come while it waits are committed together next.
  */
 export async function openSqliteStore({
   directory,
@@ -28,7 +31,7 @@ export async function openSqliteStore({
   readonly retention: Retention
   readonly now?: () => number
   readonly since?: number
-  /** By which `since` is told. */
+  /** The dating of `since`. */
   readonly dating?: Dating
   /** Called with sentences for the log. */
   readonly onNotice?: (notice: string) => void
@@ -37,7 +40,7 @@ export async function openSqliteStore({
   if (!started.ok) return started
   const { ask, close } = started.value
 
-  /** Asks, and reads the answer by a schema. */
+  /** Sends an operation and validates the answer. */
   async function asking<Value>(operation: Operation, schema: z.ZodType<Value>): Promise<Stored<Value>> {
     const stored = await ask(operation)
     if (!stored.ok) return stored
@@ -45,11 +48,11 @@ export async function openSqliteStore({
     if (read.success) return { ok: true, value: read.data }
     return {
       ok: false,
-      failure: `the thread of SQLite answered what it should not to ${operation.kind}: ${read.error}`,
+      failure: `the thread of SQLite sent an invalid answer to ${operation.kind}: ${read.error}`,
     }
   }
 
-  // Before anything is read: the process before this one may have ended between a correction of the clock and its next write.
+  // Correct the times before the first read, because the previous process may have ended between a correction of the clock and its next write.
   if (dating !== undefined) await ask({ kind: 'redate', dating })
 
   async function load(): Promise<Stored<Kept>> {

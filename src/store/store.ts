@@ -5,25 +5,26 @@ import type { Reason } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
 import type { UnreadableEntry } from './unreadable.ts'
 
-/** A service registered over HTTP, as it is kept. */
+/** A service registered over HTTP, as the store holds it. */
 export type Registration = {
   readonly name: string
-  /** What was sent, as JSON text. A store does not look into it. */
+  /** The definition that the client sent, as JSON text. A store does not parse it. */
   readonly definition: string
   /**
-   * Which version of the registration this is. Each change of any registration is given a larger one than all before it, of
-   * services deregistered since too, and than the milliseconds since the epoch: so also by a store that lost everything.
+   * The version of the registration. Each change of any registration gets a revision that is larger than all before it, including those of
+   * services that were deregistered. It is also at least the milliseconds since the epoch, so that revisions grow even if a store lost
+   * everything.
    */
   readonly revision: number
 }
 
-/** A registration as it is read back. */
+/** A registration as it is read from the store. */
 export type KeptRegistration = Registration & {
-  /** When it expired, in milliseconds since the epoch; only while it is expired. */
+  /** The time at which it expired, in milliseconds since the epoch; absent while it is not expired. */
   readonly expiredAt?: number
 }
 
-/** What must be so for a change to be made: `If-Match` and `If-None-Match` (RFC 9110 §13.1). What is left out does not matter. */
+/** The precondition of a change: `If-Match` and `If-None-Match` (RFC 9110 §13.1). A field that is left out does not matter. */
 export type Condition = {
   /** The registration has one of these revisions; `*`: there is one. */
   readonly ifMatch?: '*' | readonly number[]
@@ -31,7 +32,7 @@ export type Condition = {
   readonly ifNoneMatch?: '*'
 }
 
-/** A transition as it is kept: its time is milliseconds since the epoch, as instants mean nothing to the next process. */
+/** A transition as the store holds it. Its time is milliseconds since the epoch, because instants mean nothing to the next process. */
 export type KeptTransition = {
   readonly id: number
   readonly service: string
@@ -43,85 +44,84 @@ export type KeptTransition = {
   readonly message: string
 }
 
-/** All that a store keeps. */
+/** The snapshot of a store. */
 export type Kept = {
   readonly registrations: readonly KeptRegistration[]
-  /** The names of services that are drained, in the order in which they were. They need not be registered. */
+  /** The names of the drained services, in the order in which they were drained. A drained service need not be registered. */
   readonly drained: readonly string[]
-  /** The oldest first. The last of each service itself is among them, however old it is, unless it is to `unknown`. */
+  /** The transitions, the oldest first. The last transition of each service itself is among them, however old it is, unless it is to `unknown`. */
   readonly transitions: readonly KeptTransition[]
-  /** When no Porthole ran with this store, in milliseconds since the epoch; the oldest first. */
+  /** The gaps in which no Porthole ran with this store, in milliseconds since the epoch; the oldest first. */
   readonly absences: readonly Absence[]
-  /** No transition after this one is missing, and no transition or absence since that time, in milliseconds since the epoch. */
+  /** No transition after this id is missing, and no transition or gap since this time, in milliseconds since the epoch. */
   readonly completeAfter: { readonly id: number; readonly at: number }
-  /** When a Porthole with this store was last known to run, in milliseconds since the epoch; null: none ever was. */
+  /** The last heartbeat of a Porthole with this store, in milliseconds since the epoch; null if there was none. */
   readonly aliveAt: number | null
-  /** What is kept and cannot be read: it is left out above. */
+  /** The entries that cannot be read. The other fields leave them out. */
   readonly unreadable?: readonly UnreadableEntry[]
 }
 
-/** What became of a wish: a store that cannot keep it says in a sentence why, and changed nothing; unless it is uncertain, as no answer came. */
+/**
+ * The result of an operation. A store that fails says why in a sentence, and has changed nothing. With `isUncertain` the change may have been
+ * made, because no answer came.
+ */
 export type Stored<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly failure: string; readonly isUncertain?: boolean }
 
-/** A put that was made and what it changed, or the revision that its condition found instead; null: there is no such registration. */
+/** The result of a put: the registration and the kind of the change, or a refusal. */
 export type Put =
   | { readonly done: true; readonly registration: Registration; readonly change: 'created' | 'replaced' | 'none' }
   | Refused
 
 /**
- * The revision that a condition found instead, or null: there is nothing of that name. `isUnreadable`: there is a registration that cannot be
- * read, so that it has no revision. Only `If-Match: *` replaces or removes it.
+ * A change whose condition did not hold: the revision that the condition found, or null if there is no such registration. With `isUnreadable`
+ * there is a registration that cannot be read, so that it has no revision. Only `If-Match: *` replaces or removes it.
  */
 export type Refused = { readonly done: false; readonly revision: number | null; readonly isUnreadable?: true }
 
-/** A removal that was made, or why not. */
+/** The result of a removal. */
 export type Removed = { readonly done: true } | Refused
 
-/** Which ends of an absence this process told the time of: only when it began, or both. */
+/** The ends of a gap whose times this process took from its own clock: only the end, or both. */
 export type OwnEnds = 'to' | 'both'
 
 /**
- * Keeps what must outlast the process. A store of this process alone is given the dating by which it is told times: when that
- * changes by a step, it corrects by as much the times it was told before, in the same transaction.
- * What a promise confirms with `ok` outlives a crash, of the machine too where the store
- * says so. Nothing rejects for what the world does (disk full, file read-only or corrupt): that is a value, and the same call
- * may succeed later.
+ * A store for the data that must outlast the process. A store of a single process gets the dating of the times that it is given. When the dating
+ * changes by a step, the store corrects the times of the old dating by the same amount, in the same transaction. A change that a promise
+ * confirms with `ok` outlives a crash, also of the machine if the store says so. Faults of the environment (disk full, file read-only or
+ * corrupt) do not reject. Such a fault is a value, and the same call may succeed later.
  */
 export type Store = {
   readonly name: 'memory' | 'sqlite' | 'redis'
-  /** Reads everything. */
+  /** Reads the whole snapshot. */
   load(): Promise<Stored<Kept>>
   /**
-   * Registers a service, or replaces its definition. A registration is not expired after that. The same definition again changes
-   * nothing else, and has the revision it had; but where several processes share the store, its time to live (`ttlMs`, in
-   * milliseconds) counts anew for all of them. With `ifNoneMatch` an expired registration is created anew, with a new revision.
+   * Registers a service, or replaces its definition. After that the registration is not expired. The same definition again changes nothing else
+   * and keeps its revision. If several processes share the store, the time to live (`ttlMs`, in milliseconds) starts again for all of them. With
+   * `ifNoneMatch` an expired registration is created again, with a new revision.
    */
   put(name: string, definition: string, condition: Condition, ttlMs?: number): Promise<Stored<Put>>
-  /** Forgets a registration, and that the service was drained. */
+  /** Deletes a registration and the drain of its service. */
   remove(name: string, condition: Condition): Promise<Stored<Removed>>
   /**
-   * Takes a step with a registration of this revision whose time to live has ended, unless the store knows better: that it was
-   * registered again elsewhere. `expire` notes that it is expired, `deregister` forgets it. Neither ends a drain.
+   * Expires or deregisters a registration of this revision whose time to live has ended, unless another process has registered it again in this
+   * store. Step `expire` marks it as expired, `deregister` deletes it. Neither ends a drain.
    */
   expire(name: string, revision: number, step: Step, dating?: Dating): Promise<Stored<Removed>>
   setDrained(name: string, drained: boolean): Promise<Stored<null>>
   /**
-   * Keeps transitions, whose ids are larger than all before, and forgets the oldest beyond what it was told to keep, but for the
-   * last of each service itself, unless that is to `unknown`, as when it was deregistered. One that is kept already is kept
-   * once. `missing`: some between these and the last were lost, so that it is complete only after the first of these.
+   * Adds transitions. Their ids are larger than all before. Deletes the oldest beyond the retention, except the last of each service itself,
+   * unless that one is to `unknown`, as after a deregistration. A transition that is stored already is not added twice. `missing` means that
+   * transitions between the last stored one and these were lost, so that the log is complete only after the first of these.
    */
   append(transitions: readonly KeptTransition[], missing: boolean, dating?: Dating): Promise<Stored<null>>
-  /** Keeps an absence, in milliseconds since the epoch; one that begins when a kept one does takes its place. */
+  /** Adds a gap, in milliseconds since the epoch. It replaces a stored gap that begins at the same time. */
   addAbsence(absence: Absence, dating?: Dating, ownEnds?: OwnEnds): Promise<Stored<null>>
-  /**
-   * Notes that Porthole runs at this time, in milliseconds since the epoch; and so whether the store can be written. Forgets what
-   * is too old.
-   */
+  /** Writes a heartbeat, in milliseconds since the epoch, which also shows whether the store can be written. Deletes entries that are too old. */
   beat(now: number, dating?: Dating): Promise<Stored<null>>
   close(): Promise<void>
 }
 
-/** How many transitions are kept, and for how long, absences too, in milliseconds. */
+/** How many transitions the store holds, and for how long, in milliseconds. The time applies to gaps too. */
 export type Retention = { readonly maxCount: number; readonly maxAgeMs: number }

@@ -2,39 +2,39 @@ import { quote } from '../domain/quote.ts'
 import { createSignal, type Signal } from '../monitor/signal.ts'
 import type { Reply } from '../redis/connection.ts'
 
-/** An entry of the store that this Porthole cannot read. It is left out and stays as it is. */
+/** An entry of the store that this Porthole cannot read. Porthole leaves the entry out and does not change it. */
 export type UnreadableEntry = {
-  /** Where it is, as an operator finds it: a table or key, and the row, field or member. */
+  /** The place of the entry, as an operator finds it: a table or key, and the row, field or member. */
   readonly place: string
-  /** What is wrong with it, as a clause. */
+  /** The fault of the entry, as a clause. */
   readonly why: string
-  /** The service whose registration it is. */
+  /** The name of the service, if the entry is a registration. */
   readonly registration?: string
-  /** A command of Redis that reads it again, and whether an answer means that it still is as it was: neither mended nor removed. */
+  /** A command of Redis that reads the entry again. `isSame` returns whether the answer shows the same entry, neither repaired nor removed. */
   readonly probe?: { readonly command: readonly string[]; readonly isSame: (reply: Reply) => boolean }
 }
 
-/** The parts of a store, each of which is read by itself. */
+/** The parts of a store. Each part is read on its own. */
 export type StorePart = 'kept' | 'registrations' | 'leases' | 'health' | 'stream' | 'file'
 
 /** The entries that cannot be read now. */
 export type UnreadableEntries = {
-  /** Each entry when it is found for the first time. Places beyond the first 1,000 are counted and not told. */
+  /** Emits each entry when it is found for the first time. Places beyond the first 1,000 are counted but not emitted. */
   readonly found: Signal<UnreadableEntry>
   note(part: StorePart, entry: UnreadableEntry): void
-  /** Puts these in the place of all that were noted of a part. */
+  /** Replaces all entries of a part. */
   replace(part: StorePart, entries: Iterable<UnreadableEntry>): void
-  /** An entry is gone, or can be read now. */
+  /** Removes an entry that is gone or can be read now. */
   forget(part: StorePart, place: string): void
-  /** A registration is gone, or was replaced by one that can be read. */
+  /** Removes the entry of a registration that is gone or was replaced by one that can be read. */
   forgetRegistration(name: string): void
-  /** Returns why the registration of this name cannot be read, as a clause; null where it can, or there is none. */
+  /** Returns why the registration of this name cannot be read, as a clause; null if it can be read or does not exist. */
   whyRegistration(name: string): string | null
   entriesOf(part: StorePart): readonly UnreadableEntry[]
   count(): number
 }
 
-/** How many places are told of, and how many entries of one part are kept: beyond these a list does not help. */
+/** The most places that are emitted, and the most entries that are held of one part. A longer list does not help an operator. */
 const mostTold = 1000
 const mostKept = 100_000
 
@@ -43,7 +43,7 @@ const keyOfRegistration = (name: string) => `registration ${name}`
 const keyOf = ({ place, registration }: UnreadableEntry) =>
   registration === undefined ? place : keyOfRegistration(registration)
 
-/** Keeps the entries of a store that cannot be read. */
+/** Creates an empty list of unreadable entries. */
 export function createUnreadableEntries(): UnreadableEntries {
   const found = createSignal<UnreadableEntry>()
   const parts = new Map<StorePart, Map<string, UnreadableEntry>>()
@@ -90,7 +90,7 @@ export function createUnreadableEntries(): UnreadableEntries {
   }
 }
 
-/** Returns where an entry is: a table or a key of the store, and the field, member or row in it. */
+/** Returns the place of an entry: a table or a key of the store, and the field, member or row in it. */
 export function placeIn(key: string, field?: string): string {
   return field === undefined ? key : `${key} ${quote(field)}`
 }

@@ -3,10 +3,10 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import type { Condition, Kept, KeptTransition, Put, Retention, Store, Stored } from '../../src/store/store.ts'
 
-/** What a store under test is made with. */
+/** The options of a store under test. */
 export type StoreSettings = { readonly retention: Retention; readonly now: () => number }
 
-/** A store with nothing in it. Where it lasts it can be closed and opened again, as the next process would. Closed after the test. */
+/** Opens an empty store. If the store lasts, it can be closed and opened again, as the next process would do. It is closed after the test. */
 export type OpenStore = (
   t: TestContext,
   settings: StoreSettings,
@@ -16,20 +16,20 @@ const epoch = Date.parse('2026-11-22T15:00:00.000Z')
 const minuteMs = 60_000
 const retention = { maxCount: 100, maxAgeMs: 60 * minuteMs }
 
-/** What was stored; fails with the store's own sentence. */
+/** Returns the value of a result. Fails with the store's own sentence. */
 export function unwrap<Value>(stored: Stored<Value>): Value {
   if (!stored.ok) assert.fail(stored.failure)
   return stored.value
 }
 
-/** The revision that a put gave; fails when it was not made. */
+/** Returns the revision of a put. Fails if the put was not made. */
 export function revisionOf(put: Stored<Put>): number {
   const made = unwrap(put)
   assert.ok(made.done, 'the condition did not hold')
   return made.registration.revision
 }
 
-/** A transition of `pg` itself, from up to down; its time follows from its id. */
+/** Creates a transition of `pg` itself, from up to down. Its time follows from its id. */
 export function sampleTransition(id: number, more: Partial<KeptTransition> = {}): KeptTransition {
   return {
     id,
@@ -44,11 +44,11 @@ export function sampleTransition(id: number, more: Partial<KeptTransition> = {})
   }
 }
 
-/** The id of the first transition a given time after the store was made. */
+/** Returns the id of the first transition at a given time after the store was created. */
 const idAfter = (ms: number) => (epoch + ms) * 1000 + 1
 const idsOf = ({ transitions }: Kept) => transitions.map(({ id }) => id)
 
-/** What every store must do; `skip` is the reason to skip it all. */
+/** Defines the tests that every store must pass. `skip` is the reason to skip all of them. */
 export function testStore(name: string, open: OpenStore, skip: string | false = false): void {
   const verify = (what: string, work: (t: TestContext) => Promise<void>) => test(`${name}: ${what}`, { skip }, work)
 
@@ -56,12 +56,12 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     const { store, reopen } = await open(t, { retention, now: () => epoch, ...more })
     return {
       store,
-      /** What the next process would find; where nothing lasts, what this one finds. */
+      /** Returns the snapshot that the next process would find. For a store that does not last, it is the snapshot of this process. */
       kept: async () => unwrap(await (reopen === undefined ? store : await reopen()).load()),
     }
   }
 
-  /** A store that the next process goes on with whenever it is read again, and a clock. */
+  /** Starts a store and a clock. Each reread continues as the next process. */
   async function startLasting(t: TestContext) {
     let now = epoch
     const { store: first, reopen } = await open(t, { retention, now: () => now })
@@ -78,7 +78,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     }
   }
 
-  verify('begins with nothing, complete since it was made', async (t) => {
+  verify('is empty at first, and complete since its creation', async (t) => {
     const { store } = await start(t)
     assert.deepEqual(unwrap(await store.load()), {
       registrations: [],
@@ -90,7 +90,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     })
   })
 
-  verify('gives back what was registered, character by character', async (t) => {
+  verify('returns a registration character by character', async (t) => {
     const { store, kept } = await start(t)
     const definitions = ['{}', '', '{"message":"ünï\u0000cödé \u{1f6aa} \' \\" ; --"}', 'x'.repeat(1_000_000)]
     for (const [index, definition] of definitions.entries())
@@ -105,7 +105,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     )
   })
 
-  verify('replaces a definition, and is not changed by the same one again', async (t) => {
+  verify('replaces a definition, and is not changed by the same definition again', async (t) => {
     const { store, kept } = await start(t)
     const first = revisionOf(await store.put('pg', '{"a":1}', {}))
     const second = unwrap(await store.put('pg', '{"a":2}', {}))
@@ -116,7 +116,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.deepEqual((await kept()).registrations, [registration])
   })
 
-  verify('gives revisions that grow, whatever the wall clock does and whatever is deregistered', async (t) => {
+  verify('gives revisions that grow, regardless of the wall clock and of deregistrations', async (t) => {
     let now = epoch
     const { store, reopen } = await open(t, { retention, now: () => now })
     const put = async (store: Store, definition: string) => revisionOf(await store.put('pg', definition, {}))
@@ -126,12 +126,12 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     now = epoch - 5000
     assert.equal(await put(store, '3'), epoch + 5001)
     assert.deepEqual(unwrap(await store.remove('pg', {})), { done: true })
-    // A store may give the removal one as well.
+    // A store may give the removal a revision as well.
     const last = await put((await reopen?.()) ?? store, '4')
     assert.ok(last === epoch + 5002 || last === epoch + 5003, `${last}`)
   })
 
-  verify('makes a change only under its condition, and tells the revision that it found', async (t) => {
+  verify('makes a change only under its condition, and returns the revision that it found', async (t) => {
     const { store } = await start(t)
     const revision = revisionOf(await store.put('pg', '1', {}))
     const cases: [condition: Condition, ofOne: boolean, ofNone: boolean][] = [
@@ -160,7 +160,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.deepEqual(unwrap(await store.remove('pg', { ifMatch: [revision] })), { done: true })
   })
 
-  verify('does what is asked together in the order it was asked', async (t) => {
+  verify('runs operations that come together in their order', async (t) => {
     const { store } = await start(t)
     const puts = await Promise.all(Array.from({ length: 50 }, (_, i) => store.put('pg', `${i}`, { ifNoneMatch: '*' })))
     assert.deepEqual(
@@ -178,7 +178,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     )
   })
 
-  verify('keeps who is drained, registered or not, until it is deregistered', async (t) => {
+  verify('stores the drain of a service, registered or not, until the service is deregistered', async (t) => {
     const { store, kept } = await start(t)
     unwrap(await store.put('pg', '{}', {}))
     for (const service of ['pg', 'pg', 'from-file', 'undrained', 'kept']) unwrap(await store.setDrained(service, true))
@@ -190,7 +190,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.deepEqual((await kept()).drained.toSorted(), ['from-file', 'kept'])
   })
 
-  verify('keeps that a registration is expired until it is registered again', async (t) => {
+  verify('stores that a registration is expired until it is registered again', async (t) => {
     const { ask, reread, pass } = await startLasting(t)
     const revision = revisionOf(await ask().put('pg', '{}', {}, 1000))
     revisionOf(await ask().put('mq', '{}', {}, 1000))
@@ -210,7 +210,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.deepEqual(expiredOf(await reread()), [])
   })
 
-  verify('takes an expired registration for absent where one that is not there is asked for', async (t) => {
+  verify('treats an expired registration as absent for If-None-Match', async (t) => {
     const { ask, reread, pass } = await startLasting(t)
     const oldest = revisionOf(await ask().put('pg', '{}', {}, 1000))
     const absent = { ifNoneMatch: '*' } as const
@@ -226,7 +226,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.deepEqual(unwrap(await ask().expire('pg', oldest, 'deregister')), { done: false, revision })
   })
 
-  verify('keeps who is drained when an expired registration is forgotten, the oldest first', async (t) => {
+  verify('stores drains, the oldest first, also after an expired registration is deleted', async (t) => {
     const { ask, reread, pass } = await startLasting(t)
     const revision = revisionOf(await ask().put('pg', '{}', {}, 1000))
     for (const name of ['z', 'pg', 'a', 'z']) {
@@ -243,7 +243,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.deepEqual((await reread()).drained, ['z', 'a'])
   })
 
-  verify('gives transitions back as they were, the oldest first, each once', async (t) => {
+  verify('returns transitions unchanged, the oldest first, each once', async (t) => {
     const { store, kept } = await start(t)
     const transitions = [
       sampleTransition(idAfter(1)),
@@ -259,7 +259,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.deepEqual(found.completeAfter, { id: epoch * 1000, at: epoch })
   })
 
-  verify('forgets the oldest of too many, and is complete after them', async (t) => {
+  verify('deletes the oldest of too many transitions, and is complete after them', async (t) => {
     const { store, kept } = await start(t)
     const all = Array.from({ length: 355 }, (_, i) => sampleTransition(idAfter(i), { target: 'pg:5432' }))
     for (let i = 0; i < all.length; i += 5) unwrap(await store.append(all.slice(i, i + 5), false))
@@ -270,7 +270,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.deepEqual(completeAfter, { id, at })
   })
 
-  verify('forgets what is too old at a beat, and is complete after it', async (t) => {
+  verify('deletes transitions that are too old at a heartbeat, and is complete after them', async (t) => {
     const { store, kept } = await start(t)
     const ids = [0, 10, 20, 30].map((minutes) => idAfter(minutes * minuteMs))
     unwrap(
@@ -288,7 +288,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.deepEqual(found.completeAfter, { id: ids[1], at: epoch + 10 * minuteMs })
   })
 
-  verify('keeps the last change of each service itself until there is another, however old', async (t) => {
+  verify('stores the last transition of each service itself until the next one, however old', async (t) => {
     const { store, kept } = await start(t)
     const old = [
       sampleTransition(idAfter(0)),
@@ -304,7 +304,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.deepEqual(found.completeAfter, { id: idAfter(4), at: epoch + 4 })
   })
 
-  verify('forgets such a change with the next that is forgotten, once there is another', async (t) => {
+  verify('deletes such a transition with the next deletion once there is a newer one', async (t) => {
     const { store, kept } = await start(t)
     unwrap(await store.append([sampleTransition(idAfter(0)), sampleTransition(idAfter(1), { service: 'mq' })], false))
     unwrap(await store.beat(epoch + 90 * minuteMs))
@@ -313,7 +313,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.deepEqual(idsOf(await kept()), [idAfter(1), idAfter(91 * minuteMs)])
   })
 
-  verify('is complete only from the first transition on before which some were lost', async (t) => {
+  verify('is complete only from the first transition after lost ones', async (t) => {
     const { store, kept } = await start(t)
     unwrap(await store.append([sampleTransition(idAfter(1))], false))
     unwrap(await store.append([sampleTransition(idAfter(7)), sampleTransition(idAfter(8))], true))
@@ -323,7 +323,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.deepEqual(found.completeAfter, { id: idAfter(7) - 1, at: epoch + 7 })
   })
 
-  verify('keeps absences, the oldest first, each once, until they are too old', async (t) => {
+  verify('stores gaps, the oldest first, each once, until they are too old', async (t) => {
     const { store, kept } = await start(t)
     const [early, late] = [
       { from: epoch, to: epoch + minuteMs },
@@ -338,7 +338,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.deepEqual(found.completeAfter, { id: epoch * 1000, at: early.to })
   })
 
-  verify('knows when an earlier process was last known to run, if it outlasts one', async (t) => {
+  verify('has the last heartbeat of an earlier process, if it outlasts a process', async (t) => {
     const { store, reopen } = await open(t, { retention, now: () => epoch })
     unwrap(await store.beat(epoch + 5000.25))
     unwrap(await store.beat(epoch + 10_000.5))
@@ -346,7 +346,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.equal(aliveAt, reopen === undefined ? null : epoch + 10_000.5)
   })
 
-  verify('does as a plain map would, whatever is asked in whatever order', async (t) => {
+  verify('behaves like a plain map for any operations in any order', async (t) => {
     await fc.assert(
       fc.asyncProperty(fc.array(wish, { maxLength: 60 }), (wishes) => compare(t, wishes)),
       { numRuns: 30 },
@@ -397,11 +397,11 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
   }
 }
 
-/** A condition that is made to hold or not once the revision is known. */
+/** A condition that holds or not, as chosen once the revision is known. */
 const conditions = ['none', 'any', 'new', 'this', 'other'] as const
 type Wanted = (typeof conditions)[number]
 
-/** Opening again takes its time, so it is rare. */
+/** Opening again is slow, so it is rare. */
 const kinds = ['put', 'put', 'put', 'put', 'put', 'remove', 'remove', 'drain', 'undrain', 'reopen'] as const
 
 const wish = fc.record({

@@ -1,4 +1,4 @@
-/** A machine whose time of day is wrong when Porthole starts, as before NTP answered, and is corrected later. */
+/** A machine whose time of day is wrong when Porthole starts, for example before NTP answered, and is corrected later. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
@@ -15,10 +15,10 @@ import { sampleService } from '../samples.ts'
 
 const dayMs = 86_400_000
 const retention = { maxCount: 1000, maxAgeMs: 30 * dayMs }
-/** When all of it really happens. */
+/** The real time of all events. */
 const startedAt = Date.UTC(2026, 10, 22, 12)
 
-/** A machine with a store, whose time of day is off by so much. */
+/** Creates a machine with a store. Its time of day is wrong by `offMs`. */
 function createMachine(t: TestContext, offMs = 0) {
   const directory = createFolder(t)
   const machine = { monotonic: 50_000, off: offMs, suspendedMs: 0, boot: 'first' }
@@ -83,7 +83,7 @@ function createMachine(t: TestContext, offMs = 0) {
         assert(put.ok && put.value.done)
         assert.ok((await keeper.store.expire(name, put.value.registration.revision, 'expire')).ok)
       },
-      /** When each registration expired that did, in milliseconds since the epoch. */
+      /** Returns the times at which registrations expired, in milliseconds since the epoch. */
       async expired() {
         const kept = await keeper.store.load()
         assert(kept.ok)
@@ -95,7 +95,7 @@ function createMachine(t: TestContext, offMs = 0) {
       },
       /** Ends without another write. */
       crash,
-      /** What is told of the past, in whole milliseconds since the epoch. */
+      /** Returns the history, in whole milliseconds since the epoch. */
       told() {
         const time = (instant: number) => Math.floor(clock.toEpoch(instant) + 0.01)
         return {
@@ -112,7 +112,7 @@ function createMachine(t: TestContext, offMs = 0) {
 
 type Told = ReturnType<Awaited<ReturnType<ReturnType<typeof createMachine>['start']>>['told']>
 
-/** The same, less the absence that a restart adds. */
+/** Returns the history without the gap that a restart adds. */
 function beforeRestart(told: Told): Told {
   return { ...told, absences: told.absences.slice(0, -1) }
 }
@@ -122,7 +122,7 @@ for (const [how, offMs] of [
   ['ahead', dayMs],
   ['two seconds behind', -2000],
 ] as const) {
-  test(`what happened while the clock was ${how} is told the same after it was corrected, and after a restart`, async (t) => {
+  test(`the history of a time with the clock ${how} is right after a correction, and after a restart`, async (t) => {
     const { machine, pass, start, realNow } = createMachine(t, offMs)
     const began = realNow()
     const first = await start()
@@ -162,7 +162,7 @@ for (const [how, offMs] of [
   })
 }
 
-test('a clock that is corrected before anything was written leaves nothing wrong', async (t) => {
+test('a correction of the clock before the first write leaves no wrong time', async (t) => {
   const { machine, start, realNow, pass } = createMachine(t, -dayMs)
   const began = realNow()
   const first = await start()
@@ -178,7 +178,7 @@ test('a clock that is corrected before anything was written leaves nothing wrong
   assert.deepEqual(beforeRestart(second.told()), before)
 })
 
-test('a process that ends between the correction and its next write is corrected by the next one', async (t) => {
+test('if a process ends between the correction and its next write, the next process corrects the times', async (t) => {
   const { machine, start, realNow, pass } = createMachine(t, -dayMs)
   const began = realNow()
   const first = await start()
@@ -195,7 +195,7 @@ test('a process that ends between the correction and its next write is corrected
   assert.deepEqual([after.completeSince, after.absences], [began, [[began + 1000, began + 2000]]])
 })
 
-test('what an earlier process wrote by the right clock stays as it is, and the time between is an absence', async (t) => {
+test('the times of an earlier process with the right clock stay, and the time in between is a gap', async (t) => {
   const { machine, start, realNow, pass } = createMachine(t)
   const first = await start()
   await first.keeper.turn()
@@ -203,7 +203,7 @@ test('what an earlier process wrote by the right clock stays as it is, and the t
   await first.close()
   const before = first.told()
   const stoppedAt = realNow()
-  // The machine starts again, and its clock is a day behind.
+  // The machine starts again, and its clock is one day behind.
   Object.assign(machine, { boot: 'second', off: -dayMs })
   pass(60_000)
   const second = await start()
@@ -221,7 +221,7 @@ test('what an earlier process wrote by the right clock stays as it is, and the t
   assert.deepEqual(beforeRestart(third.told()), told)
 })
 
-test('small differences of the clock and a suspended machine rewrite nothing', async (t) => {
+test('small differences of the clock and a suspension change no stored time', async (t) => {
   const { machine, start, pass } = createMachine(t)
   const first = await start()
   await first.check('connected')
@@ -243,7 +243,7 @@ test('small differences of the clock and a suspended machine rewrite nothing', a
   assert.deepEqual(beforeRestart(second.told()), before)
 })
 
-test('a clock that is corrected is a correction also after the machine was suspended', async (t) => {
+test('a corrected clock is noticed also after a suspension of the machine', async (t) => {
   const { machine, start, pass, realNow } = createMachine(t, -dayMs)
   const began = realNow()
   const first = await start()
@@ -263,7 +263,7 @@ test('a clock that is corrected is a correction also after the machine was suspe
   assert.deepEqual(beforeRestart(second.told()), before)
 })
 
-test('the time at which a registration expired is corrected as well, but not that of an earlier process', async (t) => {
+test('the time at which a registration expired is corrected too, except a time of an earlier process', async (t) => {
   const { machine, start, pass, realNow } = createMachine(t)
   const early = await start()
   await early.keeper.turn()

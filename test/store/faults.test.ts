@@ -29,7 +29,7 @@ import { sampleTransition, unwrap } from './contract.ts'
 
 const skip = await enterNamespace(import.meta.filename)
 
-/** A directory on a file system of its own, in memory: it can be filled, and mounted read-only. Gone after the test. */
+/** Mounts a file system in memory, which can be filled or mounted read-only. It is gone after the test. */
 function createDisk(t: TestContext, size = '2m') {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-test-'))
   sh(`mount -t tmpfs -o size=${size} none ${folder}`)
@@ -56,14 +56,14 @@ function createDisk(t: TestContext, size = '2m') {
 const open = (directory: string) =>
   openSqliteStore({ directory, retention: { maxCount: 1000, maxAgeMs: 3_600_000 }, now: Date.now })
 
-/** Opens what must open; closed after the test, if not before. */
+/** Opens a store that must open. It is closed after the test, if not before. */
 async function start(t: TestContext, directory: string): Promise<Store> {
   const store = unwrap(await open(directory))
   t.after(() => store.close())
   return store
 }
 
-/** Makes a database with some registrations in it, and closes it. */
+/** Creates a database with some registrations and closes it. */
 async function fillStore(directory: string, count = 1): Promise<void> {
   const store = unwrap(await open(directory))
   const definition = JSON.stringify({ targets: ['db-1.internal:5432'] })
@@ -83,19 +83,19 @@ function assertFails(stored: Stored<unknown>, expected: RegExp): void {
   assert.match(stored.ok ? 'it did not fail' : stored.failure, expected)
 }
 
-/** Fails to open, with this sentence, and leaves the file as it is. */
+/** Asserts that opening fails with this sentence and does not change the file. */
 async function assertRefused(directory: string, file: string, expected: RegExp): Promise<void> {
   const before = hashOf(file)
   assertFails(await open(directory), expected)
   assert.equal(hashOf(file), before)
 }
 
-/** A store in another process, started by a command that confines it. It ends with the test, if not before. */
+/** Starts a store in another process, through a command that confines it. It ends with the test, if not before. */
 async function startProcess(t: TestContext, directory: string, confine: readonly string[] = []) {
   const [command = '', ...input] = [...confine, process.execPath, join(import.meta.dirname, 'process.ts'), directory]
   const child: ChildProcess = spawn(command, input, { stdio: ['pipe', 'pipe', 'inherit'] })
   const gone = once(child, 'close')
-  // What is asked of a killed process goes nowhere.
+  // Requests to a killed process are lost.
   child.stdin?.on('error', () => undefined)
   t.after(async () => {
     child.kill('SIGKILL')
@@ -126,7 +126,7 @@ async function startProcess(t: TestContext, directory: string, confine: readonly
   }
 }
 
-test('a full disk fails what is asked and keeps nothing of it, until there is space again', { skip }, async (t) => {
+test('with a full disk operations fail and change nothing, until there is space again', { skip }, async (t) => {
   const disk = createDisk(t)
   const store = await start(t, disk.directory)
   unwrap(await store.put('before', '{}', {}))
@@ -142,7 +142,7 @@ test('a full disk fails what is asked and keeps nothing of it, until there is sp
   assert.deepEqual(await namesIn(await start(t, disk.directory)), ['before', 'after'])
 })
 
-test('a disk that is full at the start is served, and written once there is space', { skip }, async (t) => {
+test('data on a disk that is full at the start is served, and written once there is space', { skip }, async (t) => {
   const disk = createDisk(t)
   await fillStore(disk.directory)
   disk.fill()
@@ -154,7 +154,7 @@ test('a disk that is full at the start is served, and written once there is spac
   unwrap(await store.put('large', 'x'.repeat(100_000), {}))
 })
 
-test('a disk too full for a new file is told, and is no obstacle once there is space', { skip }, async (t) => {
+test('a disk without space for a new file is reported, and works once there is space', { skip }, async (t) => {
   const disk = createDisk(t)
   disk.fill()
   assertFails(await open(disk.directory), /is full: free some space$/)
@@ -162,7 +162,7 @@ test('a disk too full for a new file is told, and is no obstacle once there is s
   assert.deepEqual(await namesIn(await start(t, disk.directory)), [])
 })
 
-test('what is on a read-only file system is served, and written once that is writable', { skip }, async (t) => {
+test('data on a read-only file system is served, and written once it is writable', { skip }, async (t) => {
   const disk = createDisk(t)
   await fillStore(disk.directory)
   disk.remount('ro')
@@ -186,12 +186,12 @@ test('what is on a read-only file system is served, and written once that is wri
   assert.deepEqual(await namesIn(store), ['s0', 'new'])
 })
 
-test('what a killed process left is served from a read-only file system too', { skip }, async (t) => {
+test('the log of a killed process is served from a read-only file system too', { skip }, async (t) => {
   const disk = createDisk(t)
   const child = await startProcess(t, disk.directory)
   unwrap(await child.ask('put', 'pg', '{}', {}))
   await child.kill()
-  assert.ok(statSync(`${disk.file}-wal`).size > 0, 'it left nothing')
+  assert.ok(statSync(`${disk.file}-wal`).size > 0, 'there is no log')
   disk.remount('ro')
   const store = await start(t, disk.directory)
   assert.deepEqual(await namesIn(store), ['pg'])
@@ -200,7 +200,7 @@ test('what a killed process left is served from a read-only file system too', { 
   assert.deepEqual(await namesIn(store), ['pg', 'new'])
 })
 
-test('a new file on a read-only file system is told', { skip }, async (t) => {
+test('a new file on a read-only file system is reported', { skip }, async (t) => {
   const disk = createDisk(t)
   mkdirSync(disk.directory)
   disk.remount('ro')
@@ -209,10 +209,10 @@ test('a new file on a read-only file system is told', { skip }, async (t) => {
   assertFails(await open(missing), /missing\/porthole\.db is on a read-only file system: mount it writable$/)
 })
 
-/** Runs a command as a user whom permissions bind, unlike root. */
+/** Runs a command as an ordinary user, because permissions do not apply to root. */
 const bound = ['setpriv', '--bounding-set=-dac_override,-dac_read_search']
 
-test('a file that Porthole may only read is served; one that it may not read is told', { skip }, async (t) => {
+test('a file that Porthole may only read is served; one that it may not read is reported', { skip }, async (t) => {
   const disk = createDisk(t)
   const writer = await startProcess(t, disk.directory)
   unwrap(await writer.ask('put', 'pg', '{}', {}))
@@ -232,7 +232,7 @@ test('a file that Porthole may only read is served; one that it may not read is 
       ['pg'],
     )
     await child.end()
-    assert.ok(existsSync(`${disk.file}-wal`), 'what was left was taken away')
+    assert.ok(existsSync(`${disk.file}-wal`), 'the log was removed')
   }
   for (const [ofDirectory, ofFile] of [
     [0o700, 0o200],
@@ -246,7 +246,7 @@ test('a file that Porthole may only read is served; one that it may not read is 
   }
 })
 
-test('a file that cannot grow fails what is asked, until it can', { skip }, async (t) => {
+test('with a file that cannot grow operations fail, until it can', { skip }, async (t) => {
   const disk = createDisk(t)
   const child = await startProcess(t, disk.directory)
   unwrap(await child.ask('put', 'before', '{}', {}))
@@ -263,7 +263,7 @@ test('a file that cannot grow fails what is asked, until it can', { skip }, asyn
   assert.deepEqual(await namesIn(await start(t, disk.directory)), ['before', 'after'])
 })
 
-test('a damaged file is found, wherever it is damaged, and is not touched', { skip }, async (t) => {
+test('damage in any place of a file is found, and the file is not touched', { skip }, async (t) => {
   const disk = createDisk(t)
   await fillStore(disk.directory, 500)
   const sound = `${disk.file}.sound`
@@ -273,7 +273,7 @@ test('a damaged file is found, wherever it is damaged, and is not touched', { sk
   assert.ok(pages > 10)
   for (let page = 0; page < pages; page++) {
     const bytes = readFileSync(sound)
-    // The same noise at every run: random enough, and never by chance a page that makes sense.
+    // The noise is the same in every run. It is random enough, and is never by chance a valid page.
     for (let at = 0; at < 4096; at += 32)
       createHash('sha256')
         .update(`${page} ${at}`)
@@ -320,10 +320,12 @@ test("another program's database is not touched", { skip }, async (t) => {
   }
 })
 
-test('a directory that is none, and a file that is a directory, are told', { skip }, async (t) => {
+test('a file in the place of the directory, and a directory in the place of the file, are reported', {
+  skip,
+}, async (t) => {
   const disk = createDisk(t)
   writeFileSync(disk.directory, 'a file')
-  const noDirectory = /data is not a directory: name one that Porthole can keep its data in$/
+  const noDirectory = /data is not a directory: name a directory for Porthole's data$/
   assertFails(await open(disk.directory), noDirectory)
   assertFails(await open(join(disk.directory, 'below')), /below is not a directory/)
   rmSync(disk.directory)
@@ -331,7 +333,7 @@ test('a directory that is none, and a file that is a directory, are told', { ski
   assertFails(await open(disk.directory), /porthole\.db is a directory: move it away$/)
 })
 
-test('a directory that is missing is made with those above it, for Porthole alone', { skip }, async (t) => {
+test('a missing directory is created with the directories above it, for Porthole alone', { skip }, async (t) => {
   const disk = createDisk(t)
   const below = join(disk.directory, 'below')
   await start(t, below)
@@ -341,7 +343,7 @@ test('a directory that is missing is made with those above it, for Porthole alon
   )
 })
 
-test('a directory that cannot be made is told, also where making it is no use however often', {
+test('a directory that cannot be created is reported, also where retrying would never end', {
   skip,
   timeout: 120_000,
 }, async (t) => {
@@ -355,14 +357,14 @@ test('a directory that cannot be made is told, also where making it is no use ho
     [join(disk.directory, 'x'), denied],
     [join(disk.directory, 'x/y'), denied],
   ] as const) {
-    // In a process, which can be ended whatever it does.
+    // Run it in a process, which can be killed in any state.
     const child = await startProcess(t, directory, bound)
     assertFails(child.opened, expected)
     await child.end()
   }
 })
 
-test('a second Porthole is refused for as long as the first one runs', { skip }, async (t) => {
+test('a second Porthole cannot open the file while the first one runs', { skip }, async (t) => {
   const disk = createDisk(t)
   const store = await start(t, disk.directory)
   unwrap(await store.put('pg', '{}', {}))
@@ -377,7 +379,7 @@ test('a second Porthole is refused for as long as the first one runs', { skip },
   assert.equal(unwrap(await third.ask('load')).registrations.length, 2)
 })
 
-test('a file that is moved away is not written any more, until it is put back', { skip }, async (t) => {
+test('a file that was moved away is not written until it is put back', { skip }, async (t) => {
   const disk = createDisk(t)
   const store = await start(t, disk.directory)
   renameSync(disk.file, `${disk.file}.away`)
@@ -392,7 +394,7 @@ test('a file that is moved away is not written any more, until it is put back', 
   assert.deepEqual(await namesIn(store), ['pg'])
 })
 
-test('changes outlive the removal of the log in which they are, and a log that took its place does not undo them', {
+test('changes outlive the removal of their log, and a log in its place does not undo them', {
   skip,
 }, async (t) => {
   const disk = createDisk(t)
@@ -402,7 +404,7 @@ test('changes outlive the removal of the log in which they are, and a log that t
   copyFileSync(log, `${log}.old`)
   unwrap(await child.ask('put', 'second', '{}', {}))
   rmSync(log)
-  // A heartbeat is enough: nothing else may come for hours.
+  // A heartbeat is enough, because no other write may come for hours.
   unwrap(await child.ask('beat', Date.now()))
   assert.ok(existsSync(log), 'there is no new log')
   unwrap(await child.ask('put', 'third', '{}', {}))
@@ -414,7 +416,7 @@ test('changes outlive the removal of the log in which they are, and a log that t
   assert.deepEqual(await namesIn(await start(t, disk.directory)), ['first', 'second', 'third', 'fourth', 'fifth'])
 })
 
-test('a removed log is told once, and an ordinary day tells nothing', { skip }, async (t) => {
+test('a removed log is reported once, and normal use reports nothing', { skip }, async (t) => {
   const disk = createDisk(t)
   const notices: string[] = []
   const onNotice = (notice: string) => void notices.push(notice)
@@ -431,13 +433,13 @@ test('a removed log is told once, and an ordinary day tells nothing', { skip }, 
   assert.match(notices[0] ?? '', /porthole\.db-wal was removed while Porthole used it: nothing is lost/)
 })
 
-test('a change is not confirmed where its log was removed and the disk is too full to write it elsewhere', {
+test('a change is not confirmed if its log was removed and the disk is too full to write it elsewhere', {
   skip,
 }, async (t) => {
   const disk = createDisk(t)
   await fillStore(disk.directory, 5000)
   const child = await startProcess(t, disk.directory)
-  // The log is shorter and has room for the change. The file would have to grow.
+  // The log is short and has room for the change, but the file would have to grow.
   sh(`prlimit --pid ${child.pid} --fsize=${statSync(disk.file).size}:`)
   rmSync(`${disk.file}-wal`)
   const answer = await child.ask('put', 'large', 'x'.repeat(150_000), {})
@@ -448,7 +450,9 @@ test('a change is not confirmed where its log was removed and the disk is too fu
   assert.ok((await namesIn(await start(t, disk.directory))).includes('large'))
 })
 
-test('a pipe in the place of the file or its log is told, and is no obstacle once it is gone', { skip }, async (t) => {
+test('a pipe in the place of the file or its log is reported, and the store works once the pipe is gone', {
+  skip,
+}, async (t) => {
   const disk = createDisk(t)
   mkdirSync(disk.directory)
   for (const path of [disk.file, `${disk.file}-wal`, `${disk.file}-journal`]) {
@@ -464,7 +468,7 @@ test('a pipe in the place of the file or its log is told, and is no obstacle onc
   assert.deepEqual(await namesIn(await start(t, disk.directory)), ['s0'])
 })
 
-test('whatever was confirmed outlives kill -9, 20 times over', { skip }, async (t) => {
+test('all confirmed changes outlive kill -9, 20 times over', { skip }, async (t) => {
   const seed = Number(process.env.KILL_SEED ?? randomInt(2 ** 31))
   t.diagnostic(`KILL_SEED=${seed}`)
   const disk = createDisk(t, '200m')
@@ -481,7 +485,7 @@ test('whatever was confirmed outlives kill -9, 20 times over', { skip }, async (
       confirmed.add(name)
       if (++here === killAt) void child.kill().then(killed.resolve)
     }
-    // Fifty at a time: so there are commits before and after most moments.
+    // Send fifty at a time, so that most kills come between two commits.
     const caller = async () => {
       while (asked < 1000) {
         const name = `r${round}-${asked++}`

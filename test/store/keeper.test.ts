@@ -11,7 +11,7 @@ import { registeredService, sampleService } from '../samples.ts'
 const full: Stored<never> = { ok: false, failure: 'the disk is full' }
 const gone: Stored<never> = { ok: false, failure: 'there is no such directory' }
 
-/** A keeper over a store in memory that fails when the test says so, of a Porthole that watches one service. */
+/** Starts a retrying store of a Porthole that watches one service. It wraps a store in memory that fails when the test says so. */
 function start(
   options: {
     store?: Store
@@ -90,7 +90,7 @@ function start(
     fail(what: typeof failing) {
       failing = what
     },
-    /** Keeps whoever asks waiting until what this returns is called. */
+    /** Makes the store hang until the returned function is called. */
     hang() {
       const { promise, resolve } = Promise.withResolvers<void>()
       ready = promise
@@ -99,7 +99,7 @@ function start(
     allowOpening() {
       openable = true
     },
-    /** One check of the service's target, which settles it at first and turns it over after `fall` or `rise` of them. */
+    /** Checks the service's target `times` times. The first check gives it a status; later ones change the status after `rise` or `fall` of them. */
     async turnOver(reason: 'connected' | 'refused', times = 1) {
       for (let i = 0; i < times; i++) {
         clock.advance(1000)
@@ -126,7 +126,7 @@ test('transitions are in the store after a turn, each once', async () => {
   )
 })
 
-test('what could not be written is written when it can be again, and both are told once', async () => {
+test('transitions that could not be written are written later, and the failure and its end are reported once each', async () => {
   const { keeper, fail, failures, turnOver, keptOf } = start()
   await keeper.turn()
   fail(true)
@@ -141,7 +141,7 @@ test('what could not be written is written when it can be again, and both are to
   assert.equal((await keptOf()).transitions.length, 2)
 })
 
-test('a store that cannot be opened is tried again with each turn, and until then all that is asked of it fails', async () => {
+test('a store that cannot be opened is tried again with each turn, and until then every operation fails', async () => {
   const { keeper, allowOpening, failures, loads, turnOver, keptOf } = start({ open: false })
   await keeper.turn()
   assert.deepEqual(await keeper.store.put('mq', '{}', {}), gone)
@@ -154,7 +154,7 @@ test('a store that cannot be opened is tried again with each turn, and until the
   assert.equal((await keeper.store.put('mq', '{}', {})).ok, true)
 })
 
-test('when more happened than the log could hold meanwhile, the store knows that some is missing', async () => {
+test('if the log lost transitions before they were written, the store learns that some are missing', async () => {
   const { keeper, fail, turnOver, keptOf, log } = start({ maxCount: 4 })
   await keeper.turn()
   await turnOver('connected')
@@ -172,7 +172,7 @@ test('when more happened than the log could hold meanwhile, the store knows that
   assert.equal(transitions.at(-1)?.id, log.lastId())
 })
 
-test('more than one portion is written in one turn', async () => {
+test('one turn writes more than one batch', async () => {
   const { keeper, turnOver, keptOf } = start({ maxCount: 10_000 })
   await turnOver('connected')
   for (let i = 0; i < 300; i++) {
@@ -183,7 +183,7 @@ test('more than one portion is written in one turn', async () => {
   assert.equal((await keptOf()).transitions.length, 1202)
 })
 
-test('the next process has the log of the one before, and nothing of it is news', async () => {
+test('the next process has the log of the one before, and emits none of it again', async () => {
   const before = start()
   await before.keeper.turn()
   await before.turnOver('connected')
@@ -202,7 +202,7 @@ test('the next process has the log of the one before, and nothing of it is news'
   assert.equal(after.log.completeSince(), before.log.completeSince())
 })
 
-test('from when Porthole last ran until it began nobody knows, and an absence says so', async () => {
+test('the time from the last heartbeat to the start of the process is a gap', async () => {
   const before = start()
   await before.keeper.turn()
   await before.turnOver('connected')
@@ -230,7 +230,7 @@ test('from when Porthole last ran until it began nobody knows, and an absence sa
   assert.equal((await after.keptOf()).transitions.length, 2)
 })
 
-test('a store that does not answer is told, and asked for nothing more until it does', async (t) => {
+test('a store that does not answer is reported, and gets no more operations until it does', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
   const { keeper, hang, failures, loads, turnOver, keptOf } = start()
   await keeper.start()
@@ -254,7 +254,7 @@ test('a store that does not answer is told, and asked for nothing more until it 
   await keeper.close()
 })
 
-test('a store that hangs at the start holds it up for so long only, and is in force once it answers', async (t) => {
+test('a store that hangs delays the start for a limited time, and is in force once it answers', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
   const { keeper, hang, loads } = start()
   const goOn = hang()
@@ -269,7 +269,7 @@ test('a store that hangs at the start holds it up for so long only, and is in fo
   await keeper.close()
 })
 
-test('while what was kept comes into force nothing can be changed, and nothing is said to be gone', async () => {
+test('while the snapshot is applied no change is possible, and no service is reported as gone', async () => {
   const { promise: loading, resolve: finish } = Promise.withResolvers<void>()
   const store = createMemoryStore({ maxCount: 100, maxAgeMs: 1e12 }, () => 0)
   await store.append(
@@ -296,7 +296,7 @@ test('while what was kept comes into force nothing can be changed, and nothing i
   assert.equal((await keeper.store.put('new', '{}', {})).ok, true)
 })
 
-test('closing writes what waits', async () => {
+test('closing writes the waiting transitions', async () => {
   const { keeper, turnOver, keptOf } = start()
   await keeper.turn()
   await turnOver('connected')
@@ -305,7 +305,7 @@ test('closing writes what waits', async () => {
   assert.equal((await keeper.store.put('mq', '{}', {})).ok, false)
 })
 
-test('what happens is written soon, without waiting for the next turn', async (t) => {
+test('a transition is written soon, without waiting for the next turn', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
   const { keeper, turnOver, keptOf } = start()
   await keeper.start()

@@ -1,4 +1,4 @@
-/** Something else wrote to the data file while no Porthole ran. What it wrote is left out and stays; all else is there. */
+/** Another program wrote to the data file while no Porthole ran. Porthole leaves its rows out and does not change them. All other data is there. */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -33,33 +33,33 @@ async function fill(t: TestContext) {
   return { directory, write }
 }
 
-/** Each with the number of entries that cannot be read by it. */
+/** Statements, each with the number of unreadable entries that it makes. */
 const odd: Record<string, [sql: string, unreadable: number]> = {
   'a name that no service can have': [`INSERT INTO registrations VALUES (' x', '${definition}', 5, NULL)`, 1],
   'a revision above 2^53': [`INSERT INTO registrations VALUES ('mq', '${definition}', 9007199254740993, NULL)`, 1],
   'a negative revision': [`INSERT INTO registrations VALUES ('mq', '${definition}', -5, NULL)`, 1],
   'a time of expiry that is infinite': [`INSERT INTO registrations VALUES ('mq', '${definition}', 5, 9e999)`, 1],
-  'a drain of no name': [`INSERT INTO drained VALUES ('', 0)`, 1],
-  'a transition of no service': [
+  'a drain without a name': [`INSERT INTO drained VALUES ('', 0)`, 1],
+  'a transition without a service': [
     `INSERT INTO transitions VALUES (${epoch}005, '', NULL, 'up', 'down', ${epoch}, NULL, '')`,
     1,
   ],
-  'a transition of no target': [
+  'a transition with an invalid target': [
     `INSERT INTO transitions VALUES (${epoch}005, 'pg', 'pg', 'up', 'down', ${epoch}, NULL, '')`,
     1,
   ],
-  'ids that are no ids': [
+  'invalid ids': [
     `INSERT INTO transitions VALUES (-5, 'pg', NULL, 'up', 'down', 5, NULL, ''), (9223372036854775807, 'pg', NULL, 'up', 'down', 5, NULL, '')`,
     2,
   ],
-  'an absence that ends before it begins': [`INSERT INTO absences VALUES (${epoch + 9}, ${epoch + 5})`, 1],
-  'an absence without end': ['INSERT INTO absences VALUES (9, 9e999)', 1],
-  'numbers of the file that are none': [
+  'a gap that ends before it begins': [`INSERT INTO absences VALUES (${epoch + 9}, ${epoch + 5})`, 1],
+  'a gap without an end': ['INSERT INTO absences VALUES (9, 9e999)', 1],
+  'invalid numbers in meta': [
     'UPDATE meta SET last_revision = 9223372036854775807, alive_at = -9e999, complete_after_at = 9e999, forgotten_id = -1',
     4,
   ],
-  'no numbers of the file': ['DELETE FROM meta', 1],
-  'a dating of no boot': [
+  'no row in meta': ['DELETE FROM meta', 1],
+  'an invalid dating': [
     `CREATE TABLE dating (only INTEGER PRIMARY KEY CHECK (only = 1), boot TEXT NOT NULL, booted_at REAL NOT NULL, monotonic_at REAL NOT NULL, after_id INTEGER NOT NULL, beat INTEGER NOT NULL) STRICT;
      INSERT INTO dating VALUES (1, 'x', 9e999, -9e999, 9223372036854775807, 9223372036854775807)`,
     0,
@@ -67,7 +67,7 @@ const odd: Record<string, [sql: string, unreadable: number]> = {
 }
 
 for (const [what, [sql, count]] of Object.entries(odd)) {
-  test(`${what}: left out, counted, and nothing else is missing or changed`, async (t) => {
+  test(`${what}: Porthole leaves it out, counts it, and changes no other data`, async (t) => {
     const { directory, write } = await fill(t)
     write(sql)
     const opened = await openSqliteStore({
@@ -85,7 +85,7 @@ for (const [what, [sql, count]] of Object.entries(odd)) {
       [epoch * 1000 + 1],
     )
     assert.equal(unreadable.length, count, JSON.stringify(unreadable))
-    // It takes what is new, with a revision that a client can name, and still has what was odd.
+    // The store takes new data, with a revision that a client can name, and still has the odd row.
     const dating = { boot: 'x', bootedAt: epoch, monotonicAt: 0 }
     assert.ok(Number.isSafeInteger(revisionOf(await store.put('new', definition, {}))))
     unwrap(await store.append([sampleTransition(epoch * 1000 + 2)], false, dating))
@@ -101,7 +101,7 @@ for (const [what, [sql, count]] of Object.entries(odd)) {
 
 const metaOf = (entries: readonly { place: string }[]) => entries.filter(({ place }) => place.startsWith('meta')).length
 
-test('a word that only a newer version knows is no reason to leave a transition out', async (t) => {
+test('a transition with a word that only a newer version knows is not left out', async (t) => {
   const { directory, write } = await fill(t)
   write(`UPDATE transitions SET "to" = 'maintained', reason = 'haunted'`)
   const store = unwrap(await open(directory))
@@ -110,7 +110,7 @@ test('a word that only a newer version knows is no reason to leave a transition 
   assert.deepEqual([transitions[0]?.to, transitions[0]?.reason, unreadable], ['unknown', 'other', []])
 })
 
-test('values of another type, and none where one has to be, do not get into a file', async (t) => {
+test('SQLite rejects values of another type, and missing values', async (t) => {
   const { write } = await fill(t)
   for (const sql of [
     `INSERT INTO registrations VALUES (NULL, '{}', 5, NULL)`,
@@ -124,7 +124,7 @@ test('values of another type, and none where one has to be, do not get into a fi
     assert.throws(() => write(sql), /NOT NULL|cannot store/, sql)
 })
 
-test('whatever rows are written, a store opens, and keeps what it is given', async (t) => {
+test('a store opens with any rows, and stores new data', async (t) => {
   const text = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 20 }),
     fc.constantFrom('', 'pg', 'x'.repeat(300), '{', '[]'),
@@ -164,7 +164,7 @@ test('whatever rows are written, a store opens, and keeps what it is given', asy
       unwrap(await store.beat(epoch + 3))
       await store.close()
     }),
-    // To interrupt a run would leave its store open, and its thread would keep this process alive.
+    // Interrupting a run would leave its store open, and the store's thread would keep this process alive.
     { numRuns: 10 },
   )
 })

@@ -1,7 +1,7 @@
 /**
- * A store in a process of its own, to be killed, confined or in the way. Run with a directory, it says first how opening went;
- * then each line it is given, `[method, …arguments]`, is asked at once, and each answer is a line: `[number of the request, answer]`.
- * It ends when its stdin does.
+ * A store in a process of its own, to be killed, confined or in the way. Start it with a directory. It first writes the result of opening the
+ * store. Then each input line `[method, …arguments]` is an operation, which starts at once. Each answer is a line: `[number of the request,
+ * answer]`. The process ends when its stdin ends.
  */
 import { createInterface } from 'node:readline'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
@@ -12,7 +12,7 @@ const opened = await openSqliteStore({ directory, retention: { maxCount: 1000, m
 const say = (value: unknown) => process.stdout.write(`${JSON.stringify(value)}\n`)
 say([0, opened.ok ? { ok: true, value: null } : opened])
 
-// Past a limit of RLIMIT_FSIZE the kernel sends this and fails the write; unheard, it kills.
+// Above RLIMIT_FSIZE the kernel sends this signal and fails the write. Without a handler the signal kills the process.
 process.on('SIGXFSZ', () => undefined)
 
 let number = 0

@@ -12,7 +12,7 @@ const file = fileScope()
 let starting: Promise<RedisServer> | undefined
 let namespaces = 0
 
-/** A store in a namespace of its own, of one server for all tests here. */
+/** Creates a store in a namespace of its own. All tests here share one server. */
 async function open(t: TestContext, { retention, now }: Pick<StoreSettings, 'retention'> & Partial<StoreSettings>) {
   starting ??= startRedis(file)
   const server = await starting
@@ -41,7 +41,7 @@ test('redis: all keys carry one hash tag, so that a cluster has them in one slot
     assert.equal(/\{(.*?)\}/.exec(key)?.[1], `porthole:test-${namespaces}`, key)
 })
 
-test("redis: revisions are of Redis's clock, so that they grow whatever the clocks of replicas do", {
+test("redis: revisions come from Redis's clock, so that they grow regardless of the clocks of the replicas", {
   skip: noRedis,
 }, async (t) => {
   const { store } = await open(t, { retention })
@@ -49,7 +49,9 @@ test("redis: revisions are of Redis's clock, so that they grow whatever the cloc
   assert.ok(Math.abs(revision - Date.now()) < 300_000)
 })
 
-test('redis: what was registered again elsewhere does not expire', { skip: noRedis }, async (t) => {
+test('redis: a registration that was registered again at another replica does not expire', {
+  skip: noRedis,
+}, async (t) => {
   let now = 1_000_000
   const { store, reopen } = await open(t, { retention, now: () => now })
   const other = await reopen()
@@ -63,14 +65,16 @@ test('redis: what was registered again elsewhere does not expire', { skip: noRed
   assert.deepEqual(unwrap(await store.expire('pg', revision, 'deregister')), { done: false, revision: null })
 })
 
-test('redis: what was registered again without a ttl does not expire either', { skip: noRedis }, async (t) => {
+test('redis: a registration that was registered again without a ttl does not expire either', {
+  skip: noRedis,
+}, async (t) => {
   const { store } = await open(t, { retention })
   revisionOf(await store.put('pg', '{"ttl":"1s"}', {}, 1000))
   const revision = revisionOf(await store.put('pg', '{}', {}))
   assert.deepEqual(unwrap(await store.expire('pg', revision, 'deregister')), { done: false, revision })
 })
 
-test('redis: an expired registration that an older replica registers again or forgets is expired no longer', {
+test('redis: an expired registration that an older replica registers again or deletes is not expired any more', {
   skip: noRedis,
 }, async (t) => {
   let now = 1_000_000
@@ -87,7 +91,7 @@ test('redis: an expired registration that an older replica registers again or fo
   assert.deepEqual(unwrap(await store.expire('pg', revision, 'expire')), { done: true })
   assert.deepEqual(unwrap(await store.expire('pg', revision, 'expire')), { done: false, revision })
   assert.deepEqual(await marks(), [[now], ['pg', `${now}`]])
-  // An older one sets the time to live anew, and knows of no mark.
+  // An older replica sets the time to live again, and does not know the mark.
   await connection.send(['HSET', expiries, 'pg', `${now + 10_000}`])
   assert.deepEqual(await marks(), [[undefined], []])
 
@@ -100,7 +104,9 @@ test('redis: an expired registration that an older replica registers again or fo
   assert.deepEqual(await marks(), [[undefined], []])
 })
 
-test('redis: what was registered again elsewhere is not marked as expired', { skip: noRedis }, async (t) => {
+test('redis: a registration that was registered again at another replica is not marked as expired', {
+  skip: noRedis,
+}, async (t) => {
   let now = 1_000_000
   const { store, reopen } = await open(t, { retention, now: () => now })
   const other = await reopen()
@@ -113,7 +119,7 @@ test('redis: what was registered again elsewhere is not marked as expired', { sk
   assert.deepEqual(unwrap(await store.expire('pg', revision, 'expire')), { done: true })
 })
 
-test('redis: a store that lost everything is told what is expired, and forgets it with what replaces that', {
+test('redis: a store that lost everything gets the expired registrations back, and a replacement ends the expiry', {
   skip: noRedis,
 }, async (t) => {
   const now = 1_000_000
@@ -137,7 +143,7 @@ test('redis: a store that lost everything is told what is expired, and forgets i
   assert.deepEqual(await merge('put', 'pg', 14, '{"ttl":"1s"}', 1000), [[14, undefined]])
 })
 
-test('redis: takes what was kept before it beside what it has by now, each once', { skip: noRedis }, async (t) => {
+test('redis: a backfill adds older transitions to the stored ones, each once', { skip: noRedis }, async (t) => {
   const { store } = await open(t, { retention })
   const now = Date.now() * 1000
   const [old, older, newer] = [-2000, -3000, 5].map((ago) => sampleTransition(now + ago)) as [
@@ -153,7 +159,7 @@ test('redis: takes what was kept before it beside what it has by now, each once'
   assert.equal(unwrap(await store.load()).transitions.length, 3)
 })
 
-test('redis: only the first of many who change the same version at different replicas succeeds', {
+test('redis: of many clients that change the same version at different replicas only the first succeeds', {
   skip: noRedis,
 }, async (t) => {
   const { store, reopen } = await open(t, { retention })

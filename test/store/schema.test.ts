@@ -15,7 +15,7 @@ const tablesOf = (db: DatabaseSync) =>
     .all()
     .map(({ name }) => name)
 
-test('takes each step once, in order', () => {
+test('runs each migration once, in order', () => {
   const db = new DatabaseSync(':memory:')
   migrate(db, 0, [add('a')])
   migrate(db, 0, [add('a'), add('b'), add('c')])
@@ -24,7 +24,7 @@ test('takes each step once, in order', () => {
   assert.equal(versionOf(db), 3)
 })
 
-test('takes a step whole or not at all', () => {
+test('runs a migration completely or not at all', () => {
   const db = new DatabaseSync(':memory:')
   const broken: Migration = (db) => db.exec('CREATE TABLE b (a); CREATE TABLE a (a)')
   assert.throws(() => migrate(db, 0, [add('a'), broken]), /already exists/)
@@ -34,7 +34,7 @@ test('takes a step whole or not at all', () => {
   assert.deepEqual(tablesOf(db), ['a', 'b'])
 })
 
-test('leaves what is newer as it is', () => {
+test('does not change a file of a newer version', () => {
   const db = new DatabaseSync(':memory:')
   db.exec(`PRAGMA user_version = ${schemaVersion + 1}`)
   migrate(db, 0)
@@ -42,7 +42,7 @@ test('leaves what is newer as it is', () => {
   assert.equal(versionOf(db), schemaVersion + 1)
 })
 
-test('a file of the first version keeps what it has, with nothing expired', () => {
+test('a file of the first version keeps its data, with no registration expired', () => {
   const db = new DatabaseSync(':memory:')
   migrate(db, 0, migrations.slice(0, 1))
   db.exec(`INSERT INTO registrations VALUES ('pg', '{}', 7); INSERT INTO drained VALUES ('pg')`)

@@ -30,7 +30,7 @@ async function open(t: TestContext, settings: StoreSettings = defaults) {
 
 testStore('sqlite', open)
 
-test('sqlite: makes its directory and its file for its own user only', async (t) => {
+test('sqlite: creates its directory and its file for its own user only', async (t) => {
   const { directory } = await open(t)
   const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
   assert.equal(await modeOf(directory), '700')
@@ -38,30 +38,30 @@ test('sqlite: makes its directory and its file for its own user only', async (t)
   assert.equal(await modeOf(join(directory, 'porthole.db-wal')), '600')
 })
 
-test('sqlite: commits what is asked together at once', async (t) => {
+test('sqlite: commits operations that come together in one transaction', async (t) => {
   const { directory, store } = await open(t)
   const sizeOfLog = async () => (await stat(join(directory, 'porthole.db-wal'))).size
   const before = await sizeOfLog()
   const puts = await Promise.all(Array.from({ length: 200 }, (_, i) => store.put(`s${i}`, '{}', {})))
   for (const put of puts) unwrap(put)
-  // Each commit writes each page that it changed, and every put changes two at least.
+  // Each commit writes the pages that it changed, and every put changes two pages at least.
   assert.ok((await sizeOfLog()) - before < 100 * 4096)
 })
 
-test('sqlite: gives back more transitions than one message holds, and takes other work between', async (t) => {
+test('sqlite: returns more transitions than one message holds, and runs other operations in between', async (t) => {
   const { store } = await open(t, { ...defaults, retention: { maxCount: 100_000, maxAgeMs: 1e12 } })
   const from = Date.now() * 1000
   const transitions = Array.from({ length: 12_345 }, (_, i) => sampleTransition(from + i))
   unwrap(await store.append(transitions, false))
   const order: string[] = []
   const loading = store.load().finally(() => order.push('load'))
-  // The first message of the load is under way: this goes with the next.
+  // The first message of the load is under way, so this goes with the next one.
   await store.put('pg', '{}', {}).finally(() => order.push('put'))
   assert.deepEqual(unwrap(await loading).transitions, transitions)
   assert.deepEqual(order, ['put', 'load'])
 })
 
-test('sqlite: does what was asked before it closes, and nothing after', async (t) => {
+test('sqlite: runs the operations from before its close, and none after it', async (t) => {
   const { store, reopen } = await open(t)
   const puts = Array.from({ length: 50 }, (_, i) => store.put(`s${i}`, '{}', {}))
   const closed = store.close()
@@ -73,7 +73,7 @@ test('sqlite: does what was asked before it closes, and nothing after', async (t
   assert.equal(unwrap(await (await reopen()).load()).registrations.length, 50)
 })
 
-test('sqlite: leaves nothing but its file once it is closed', async (t) => {
+test('sqlite: leaves only its file once it is closed', async (t) => {
   const { directory, store } = await open(t)
   unwrap(await store.put('pg', '{}', {}))
   await store.close()
@@ -81,12 +81,12 @@ test('sqlite: leaves nothing but its file once it is closed', async (t) => {
   await assert.rejects(stat(join(directory, 'porthole.db-shm')), { code: 'ENOENT' })
 })
 
-test('sqlite: answers everybody when its thread dies of a bug, and keeps nothing that it did not confirm', async (t) => {
+test('sqlite: answers all callers when its thread dies of a bug, and stores no change that it did not confirm', async (t) => {
   const { store, reopen } = await open(t)
   unwrap(await store.put('pg', '{}', {}))
   const answers = await Promise.all([
     store.put('with-it', '{}', {}),
-    // SQLite takes no object: a bug of the caller.
+    // SQLite takes no object, which is a bug of the caller.
     store.put('bug', {} as string, {}),
     store.beat(1),
   ])

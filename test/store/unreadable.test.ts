@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createUnreadableEntries, type UnreadableEntry } from '../../src/store/unreadable.ts'
 
-test('an entry is told of once, and counted for as long as it is there', () => {
+test('an entry is emitted once, and counted while it is there', () => {
   const unreadable = createUnreadableEntries()
   const told: string[] = []
   unreadable.found.subscribe(({ place }) => told.push(place))
@@ -17,7 +17,7 @@ test('an entry is told of once, and counted for as long as it is there', () => {
   assert.deepEqual([told, unreadable.count()], [['a', 'b', 'c'], 1])
 })
 
-test('a registration is found by its name, whichever part of it cannot be read', () => {
+test('a registration is found by its name, regardless of the part that cannot be read', () => {
   const unreadable = createUnreadableEntries()
   const entry = (place: string, why: string): UnreadableEntry => ({ place, why, registration: 'pg' })
   unreadable.note('registrations', entry('x', 'it is no JSON'))
@@ -29,7 +29,7 @@ test('a registration is found by its name, whichever part of it cannot be read',
   assert.deepEqual([unreadable.whyRegistration('pg'), unreadable.count()], [null, 0])
 })
 
-test('no number of odd entries fills the log or the memory', () => {
+test('odd entries in any number fill neither the log nor the memory', () => {
   const unreadable = createUnreadableEntries()
   let told = 0
   unreadable.found.subscribe(() => told++)
