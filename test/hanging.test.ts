@@ -1,4 +1,4 @@
-/** Porthole where the file system hangs, or something that blocks has the place of a file. */
+/** The behaviour of Porthole if a file system hangs, or if a pipe or a device takes the place of a file. */
 import assert from 'node:assert/strict'
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -16,7 +16,7 @@ const skip = noNamespace || noHungMount
 const configOf = (service: string) =>
   `shutdownDelay: 0s\nservices: { ${service}: { targets: ["127.0.0.1:1"], interval: off } }\n`
 
-/** Puts a file in the place of another at once. */
+/** Replaces a file by another one in a single step. */
 function replace(file: string, make: (path: string) => void): void {
   make(`${file}~`)
   renameSync(`${file}~`, file)
@@ -24,14 +24,14 @@ function replace(file: string, make: (path: string) => void): void {
 
 const makePipe = (path: string) => void execFileSync('mkfifo', [path])
 
-/** The number of threads of a process that wait for a file system that hangs. */
+/** Returns the number of threads of a process that wait for a file system that hangs. */
 function threadsThatHang(pid: number): number {
   const tasks = `/proc/${pid}/task`
   return readdirSync(tasks).filter((task) => /fuse|request_wait/.test(readFileSync(join(tasks, task, 'wchan'), 'utf8')))
     .length
 }
 
-test('a pipe in the place of the configuration is told, the next good file is read, and SIGTERM ends Porthole', {
+test('a pipe in the place of the configuration is logged, the next good file is read, and SIGTERM ends Porthole', {
   skip: noNamespace,
 }, async (t) => {
   const file = join(createFolder(t), 'porthole.yaml')
@@ -54,7 +54,7 @@ test('a pipe in the place of the configuration is told, the next good file is re
   assert.deepEqual(await ended, { code: 0, signal: null })
 })
 
-test('a configuration on a file system that hangs holds one thread, is told, and the next good file is read', {
+test('a configuration on a file system that hangs holds one thread and is logged, and the next good file is read', {
   skip,
 }, async (t) => {
   const folder = createFolder(t)
@@ -88,7 +88,7 @@ test('a configuration on a file system that hangs holds one thread, is told, and
   assert.deepEqual(await ended, { code: 0, signal: null })
 })
 
-test('data on a file system that hangs is told, answers and checks go on, and Porthole ends at the end of its grace', {
+test('a data directory on a file system that hangs is logged, answers and checks go on, and Porthole ends after its grace period', {
   skip,
 }, async (t) => {
   const hung = await mountHung(t)
@@ -101,7 +101,7 @@ test('data on a file system that hangs is told, answers and checks go on, and Po
   assert.match(String(failure), /^the sqlite store has not answered for 5 s: see whether its disk hangs/)
   assert.equal((await health('db')).code, 503)
   child.kill('SIGTERM')
-  // Not with 0: it could not close what hangs.
+  // The exit code is not 0, because the process could not close the store.
   assert.deepEqual(await ended, { code: 1, signal: null })
   await logged(/^closing takes too long, because something hangs: it is cut short$/)
 })
@@ -115,7 +115,7 @@ test('SIGTERM ends a start that waits for a pipe, or for a file system that hang
     ['--config', join(hung.folder, 'porthole.yaml')],
   ]) {
     const { child, ended, errors } = launch(t, args)
-    // The handler is there before the file is opened.
+    // The handler of the signal exists before the file is opened.
     await until('it waits', async () => threadsThatWait(child.pid ?? 0) > 0)
     child.kill('SIGTERM')
     assert.deepEqual(await ended, { code: 0, signal: null })
@@ -123,7 +123,7 @@ test('SIGTERM ends a start that waits for a pipe, or for a file system that hang
   }
 })
 
-test('a bug while a start waits for a pipe ends it with its reason', { skip: noNamespace }, async (t) => {
+test('a bug while a start waits for a pipe ends the process with the error', { skip: noNamespace }, async (t) => {
   const pipe = join(createFolder(t), 'pipe')
   makePipe(pipe)
   const bug = "data:text/javascript,process.once('SIGUSR2',()=>{throw new Error('a bug of the test')})"
@@ -134,14 +134,14 @@ test('a bug while a start waits for a pipe ends it with its reason', { skip: noN
   assert.match(errors(), /Error: a bug of the test\n +at /)
 })
 
-/** The number of threads of a process that wait in open(2): of a pipe, or of a file system that hangs. */
+/** Returns the number of threads of a process that wait in open(2), for a pipe or for a file system that hangs. */
 function threadsThatWait(pid: number): number {
   const tasks = `/proc/${pid}/task`
   const waits = /fuse|request_wait|wait_for_partner|fifo_open/
   return readdirSync(tasks).filter((task) => waits.test(readFileSync(join(tasks, task, 'wchan'), 'utf8'))).length
 }
 
-test('a configuration may come through a pipe, which is read once', { skip: noNamespace }, async (t) => {
+test('a configuration that comes through a pipe is read once', { skip: noNamespace }, async (t) => {
   const pipe = join(createFolder(t), 'pipe')
   makePipe(pipe)
   const launched = launch(t, ['--config', pipe])
@@ -157,8 +157,8 @@ test('a configuration may come through a pipe, which is read once', { skip: noNa
   assert.deepEqual(await launched.ended, { code: 0, signal: null })
 })
 
-test('validate reads a pipe once, at most 64 MiB of it, and not for ever', { skip: noNamespace }, async (t) => {
-  // A pipe of the shell: what Node.js gives a child is a socket.
+test('validate reads a pipe once, and stops after 64 MiB or 30 s', { skip: noNamespace }, async (t) => {
+  // Use a pipe of the shell, because Node.js gives its children sockets.
   const validate = (file: string, TEXT: string) =>
     spawnSync('sh', ['-c', `printf '%s' "$TEXT" | "$0" "$@"`, process.execPath, porthole, 'validate', file], {
       env: environment({ TEXT }),
@@ -173,7 +173,7 @@ test('validate reads a pipe once, at most 64 MiB of it, and not for ever', { ski
   makePipe(pipe)
   const { status, stderr } = await runPorthole(t, ['validate', pipe])
   assert.equal(status, 1)
-  assert.match(stderr, /pipe: this is a pipe, and the program that writes to it did not come to its end within 30 s/)
+  assert.match(stderr, /pipe: this is a pipe, and the program that writes to it did not close it within 30 s/)
 })
 
 for (const [name, command] of [

@@ -9,14 +9,17 @@ export type CheckParts = {
   readonly prober: Prober
   /** Takes a line of the answer. */
   readonly out: (line: string) => void
-  /** Takes a line about what went wrong with the command itself. */
+  /** Takes a line about a fault of the command itself. */
   readonly err: (line: string) => void
 }
 
-// The sentence for an unknown verdict says by itself that the target could not be checked.
+// The sentence for an unknown verdict itself says that the target could not be checked.
 const opening = { up: 'is up: ', down: 'is down: ', unknown: '' } as const
 
-/** Checks `host:port` once and says in a sentence what came of it, after a line about each address if the host is a name. Returns the exit status: 0 up, 1 otherwise, 2 wrong usage. */
+/**
+ * Checks `host:port` once and writes the result as a sentence. If the host is a name, a line about each of its addresses comes first. Returns
+ * the exit status: 0 up, 1 otherwise, 2 wrong usage.
+ */
 export async function check(targetText: string, { timeoutMs, prober, out, err }: CheckParts): Promise<0 | 1 | 2> {
   const target = parseTarget(targetText)
   if (typeof target === 'string') {

@@ -5,12 +5,12 @@ import { formatProblem, type Problem } from '../config/problem.ts'
 /** Where a command writes: one call is one line. */
 export type Output = { out(line: string): void; err(line: string): void }
 
-/** What has to be somewhere, and need not be in the file. */
+/** Settings that are required but may be outside the file. */
 const givenElsewhere = { PORTHOLE_REDIS_URL: 'redis://environment' }
 
 /**
- * Checks a configuration file by itself, without the environment and the command line: every problem on a line of its
- * own, or `porthole.yaml: ok, 4 services, 5 targets` and then the advice. Returns the exit code.
+ * Checks a configuration file without the environment and the command line. Writes every problem on a line of its own, or `porthole.yaml: ok, 4
+ * services, 5 targets` and then the advice. Returns the exit status.
  */
 export async function validate(file: string, { out, err }: Output): Promise<0 | 1> {
   const read = await readConfigOnce(file)
@@ -32,7 +32,7 @@ export async function validate(file: string, { out, err }: Output): Promise<0 | 
   return 0
 }
 
-/** `porthole.yaml:3:12: advice: defaults.timeout: …` */
+/** Returns the line for a piece of advice: `porthole.yaml:3:12: advice: defaults.timeout: …` */
 export function formatAdvice({ place, path, message }: Problem): string {
   return formatProblem({ place, path: 'advice', message: `${path}: ${message}` })
 }

@@ -6,8 +6,8 @@ import type { Finding } from './problem.ts'
 import type { FileSettings } from './settings.ts'
 
 /**
- * What works but will surprise. Each piece stands where the value that causes it is written; one that comes from
- * `defaults` is said once, not for every service that inherits it.
+ * Returns advice on settings that work but will surprise the operator. Each piece has the place of the value that causes it. Advice on a value
+ * in `defaults` comes once, not for every service that inherits it.
  */
 export function advise(settings: FileSettings, services: readonly Service[]): Finding[] {
   const own = new Map(Object.entries(settings.services ?? {}))
@@ -38,7 +38,7 @@ function adviseOnNames(names: Iterable<string>): Finding[] {
   return advice
 }
 
-/** Once for each group, where a service names it for the first time. */
+/** Returns at most one piece of advice for each group, at the first service that names it. */
 function adviseOnGroups(services: FileSettings['services']): Finding[] {
   const advice = new Map<string, Finding>()
   for (const [service, { groups = [] }] of Object.entries(services ?? {}))

@@ -3,12 +3,12 @@ import { ServiceName } from '../domain/service.ts'
 import { parseTarget, type Target, targetKey } from '../domain/target.ts'
 import type { Problem } from './problem.ts'
 
-/** A service named on the command line: its targets, and the place of the first of its arguments. */
+/** A service of the command line: its targets, and the place of the first of its arguments. */
 export type ArgumentService = { readonly place: string; readonly targets: Target[] }
 
 /**
- * Reads `host:port` (a service named as its target) and `name=host:port` (the same name again: one more target).
- * A name may hold `=`, a target never does: the last one divides.
+ * Reads arguments of the forms `host:port` (a service with the name of its target) and `name=host:port`. The same name again adds a target. A
+ * name may contain `=` but a target never does, so the last `=` divides.
  */
 export function readArguments(args: readonly string[]): {
   readonly services: ReadonlyMap<string, ArgumentService>

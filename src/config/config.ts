@@ -16,45 +16,45 @@ import { type ConfigFile, readWritten, type Written } from './written.ts'
 
 const dayMs = 86_400_000
 
-/** Everything Porthole is told, decided and frozen. It is data alone, which can come from another thread. */
+/** The complete configuration, frozen. It is plain data, so another thread can send it. */
 export type Config = {
-  /** `hosts` are the names by which clients may ask; null: any. */
+  /** `hosts` are the host names that clients may use; null: any. */
   readonly listen: { readonly host: string; readonly port: number; readonly hosts: readonly string[] | null }
   readonly services: readonly Service[]
-  /** Where they are defined. */
+  /** The places where the services are defined. */
   readonly places: Places
-  /** What the file says of groups; services that are registered over HTTP may be in them too. */
+  /** The groups of the file. Services that are registered over HTTP may be in them too. */
   readonly groups: readonly Group[]
-  /** What a registered service leaves out is taken from here, as with those of the file. */
+  /** The defaults for settings that a service leaves out, for services of the file and registered ones alike. */
   readonly defaults: PolicyDefaults
-  /** Who may change what is registered, and who may see details. */
+  /** The tokens that allow clients to change registrations, and the rule for the visibility of details. */
   readonly access: { readonly tokens: readonly Token[]; readonly details: Details }
-  /** The directory for what must last; null: it lasts as long as the process. */
+  /** The directory for data that must outlast the process; null: there is none, and all data is lost at the end of the process. */
   readonly data: string | null
-  /** Where several replicas find each other; null: this one is alone. */
+  /** The Redis through which replicas share the work; null: this is the only replica. */
   readonly replicas: {
     readonly url: string
     readonly passwordFile: string | null
     readonly namespace: string
   } | null
-  /** What may be dialled for services that are registered over HTTP. */
+  /** The rules for addresses that may be dialled for services that are registered over HTTP. */
   readonly dial: DialSettings
   readonly limits: Limits
-  /** How long transitions are kept, and how many. */
+  /** How long transitions are kept, in milliseconds, and how many. */
   readonly retention: { readonly maxAgeMs: number; readonly maxCount: number }
   readonly metrics: {
-    /** Families that the metrics page leaves out. */
+    /** The metric families that the metrics page leaves out. */
     readonly omit: readonly MetricFamily[]
   }
-  /** How many checks may be in flight at once; null: the prober's own bound. */
+  /** The most checks in flight at once; null: the prober's own bound. */
   readonly maxInFlight: number | null
-  /** How long /readyz fails before the listener closes. */
+  /** How long /readyz fails before the listener closes, in milliseconds. */
   readonly shutdownDelayMs: number
   readonly logLevel: LogLevel
   readonly prober: ProberChoice
 }
 
-/** The configuration, or every problem that keeps it from being one. Notes and advice stop nothing. */
+/** The configuration, or every problem that prevents it. Notes and advice prevent nothing. */
 export type ReadConfig =
   | {
       readonly ok: true
@@ -65,17 +65,17 @@ export type ReadConfig =
   | {
       readonly ok: false
       readonly problems: readonly Problem[]
-      /** They are none of what was read, and may be gone at another try. */
+      /** The problems have a cause outside the file, and may be gone at another try. */
       readonly arePassing?: true
     }
 
 export type ConfigSources = {
-  /** Targets from the command line: `host:port` or `name=host:port`. */
+  /** The targets of the command line: `host:port` or `name=host:port`. */
   readonly targets: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-/** File, command line and environment as one configuration; the environment wins over the file. */
+/** Merges the file, the command line and the environment into one configuration. The environment wins over the file. */
 export function parseConfig({ file, targets, env }: ConfigSources & { readonly file: ConfigFile | null }): ReadConfig {
   const written = readWritten(file)
   const environment = readEnvironment(env)
@@ -136,17 +136,17 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
   return { ok: true, config, notes: [...environment.notes, ...notesOn(config)], advice: written.locate(advice) }
 }
 
-/** Replicas that have no Redis have nothing to share by; it may be in the environment. */
+/** Returns the problem of a `replicas` section without a Redis. The Redis may also come from the environment. */
 function locateMissingRedis({ locate }: Written): Problem[] {
   const message = 'redis is missing: write redis: redis://HOST:6379, or set PORTHOLE_REDIS_URL'
   return locate([{ path: ['replicas'], part: 'key', message }])
 }
 
-/** What is of no use. The environment has a say in it, so it is no advice on the file. */
+/** Returns notes on settings that have no effect. Notes are no advice on the file, because they depend on the environment too. */
 function notesOn({ services, access, data, replicas }: Config): string[] {
   const notes: string[] = []
   if (replicas !== null && data !== null) {
-    notes.push('data is not used, since Redis keeps for all replicas what must last: remove data or PORTHOLE_DATA')
+    notes.push('data is not used, because replicas store their data in Redis: remove data or PORTHOLE_DATA')
   }
   if (access.tokens.length > 0) return notes
   if (services.length === 0) {
@@ -156,13 +156,16 @@ function notesOn({ services, access, data, replicas }: Config): string[] {
   }
   if (access.details === 'token') {
     notes.push(
-      'details: token hides targets, addresses and sentences from everybody while there is no token: set PORTHOLE_TOKEN, or tokens',
+      'details: token hides targets, addresses and sentences from all clients while there is no token: set PORTHOLE_TOKEN, or tokens',
     )
   }
   return notes
 }
 
-/** Freezes a value with all that is in it. What is frozen already is so all the way down; columns of numbers cannot be. */
+/**
+ * Freezes a value and all values in it, and returns it. A value that is frozen already is skipped, because all values in it are frozen too.
+ * Typed arrays cannot be frozen.
+ */
 export function deepFreeze<Value>(value: Value): Value {
   if (!Object.isFrozen(value) && !ArrayBuffer.isView(value)) Object.values(Object.freeze(value)).forEach(deepFreeze)
   return value

@@ -3,12 +3,12 @@ import { findJsonKeys, readJson } from './json.ts'
 import { indexJson } from './json-places.ts'
 import { type Flaw, type Place, parseYaml, type Yaml } from './yaml.ts'
 
-/** The text of a configuration file, read. */
+/** A parsed configuration file. */
 export type Document = {
   readonly value: unknown
-  /** Where a value or its key stands; for a path that leads nowhere, the nearest key above it. */
+  /** Returns the place of a value or of its key. If the path leads nowhere, returns the place of the nearest key above it. */
   locate(path: readonly PropertyKey[], part: 'key' | 'value'): Place
-  /** Where the keys under a key of the root stand, such as those under `services`. */
+  /** Returns the places of the keys under a key of the root, such as those under `services`. */
   keysIn(section: string): ReadonlyMap<string, Place>
 }
 
@@ -16,7 +16,7 @@ export type ReadDocument =
   | { readonly ok: true; readonly document: Document }
   | { readonly ok: false; readonly flaws: readonly Flaw[] }
 
-/** Reads YAML 1.2, or JSON when the file's name ends in `.json`. */
+/** Parses YAML 1.2, or JSON if the file's name ends in `.json`. */
 export function readDocument(fileName: string, content: string): ReadDocument {
   const text = content.replace(/^\uFEFF/, '')
   const value = fileName.endsWith('.json') ? readJson(text) : undefined
@@ -42,7 +42,7 @@ function findYamlKeys({ document, root, placeAt }: Yaml, section: string): Map<s
 }
 
 function createFinder(yaml: Yaml): Document['locate'] {
-  /** The pairs of each mapping that was looked into, by their keys: thousands of findings may be in one. */
+  /** The pairs of each mapping that was searched, by their keys. A map is needed because one mapping may have thousands of findings. */
   const pairs = new Map<YAMLMap, ReadonlyMap<unknown, Pair>>()
   const pairsOf = (map: YAMLMap) => {
     const known = pairs.get(map) ?? new Map(map.items.map((pair) => [isScalar(pair.key) ? pair.key.value : pair, pair]))
@@ -81,7 +81,7 @@ function find(
   return yaml.placeAt(part === 'key' ? key : value)
 }
 
-/** False for the nothing after `key:`, which has a place only by its key. */
+/** Returns false for the empty value after `key:`, which has no place of its own. */
 function isWritten(node: Node | null): boolean {
   return node !== null && !(isScalar(node) && node.source === '' && node.type === 'PLAIN')
 }

@@ -4,14 +4,14 @@ import { flawOfSecret, type Token } from '../domain/token.ts'
 import type { Problem } from './problem.ts'
 import { environmentToken, Host, HostNames, Port, RedisUrl } from './settings.ts'
 
-/** Which prober is wanted: `auto` is the kernel prober wherever it runs, else the portable one. */
+/** The values of PORTHOLE_PROBER: `auto` is the kernel prober if it can run, otherwise the portable one. */
 export const proberChoices = ['auto', 'kernel', 'portable'] as const
 export type ProberChoice = (typeof proberChoices)[number]
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
-/** What the environment decides; null where it says nothing. An empty variable says nothing. */
+/** The settings of the environment. null means that the variable is absent or empty. */
 export type Environment = {
   readonly host: string | null
   readonly port: number | null
@@ -25,7 +25,7 @@ export type Environment = {
   readonly problems: readonly Problem[]
 }
 
-/** Reads the variables that begin with PORTHOLE_, PORTHOLE_CONFIG apart. The secret in PORTHOLE_TOKEN goes no further. */
+/** Reads the variables that begin with PORTHOLE_, except PORTHOLE_CONFIG. The secret in PORTHOLE_TOKEN goes no further than its hash. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
   const { PORTHOLE_HOST: host = '', PORTHOLE_PORT: portText = '', PORTHOLE_DATA: data = '' } = env
   const { PORTHOLE_HOSTS: hostsText = '' } = env
@@ -44,7 +44,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   const redisRead = RedisUrl.safeParse(redisUrl)
   if (redisUrl !== '' && !redisRead.success) report('PORTHOLE_REDIS_URL', redisRead.error.issues[0]?.message)
 
-  // Kubernetes gives every pod the address of a Service called porthole under this very name.
+  // Kubernetes gives every pod the address of a Service called porthole in a variable of the same name.
   const injected = portText.startsWith('tcp://')
   if (injected) {
     notes.push(
@@ -58,7 +58,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   const flaw = secret === '' ? null : flawOfSecret(secret)
   if (flaw !== null) report(environmentToken, flaw)
 
-  /** One word of a few; null when the variable is not set. */
+  /** Returns the value of a variable that takes one of a few words; null if it is not set. */
   const oneOf = <Word extends string>(name: string, what: string, words: readonly Word[]): Word | null => {
     const text = env[name] ?? ''
     const word = words.find((known) => known === text) ?? null

@@ -2,27 +2,27 @@ import { createHash } from 'node:crypto'
 import { type FileRead, type Obstacle, type OpenFile, readFile } from '../read-file.ts'
 import type { Problem } from './problem.ts'
 
-/** A configuration file as it was read. What is written the same has the same digest. */
+/** The content of a configuration file. Files with the same content have the same digest. */
 export type FileContent = {
   readonly bytes: Uint8Array<ArrayBuffer>
   readonly digest: string
-  /** It can be read again. A pipe cannot. */
+  /** Whether the file can be read again. A pipe cannot. */
   readonly isRegular: boolean
 }
 
-/** How many bytes a configuration file may have. */
+/** The most bytes that a configuration file may have. */
 const mostBytes = 64 * 1024 * 1024
-/** How long one look at a file may take unless a caller says otherwise, in milliseconds. */
+/** The longest time that one look at a file may take by default, in milliseconds. */
 export const lookMs = 10_000
-/** How long a file that is read once may take, in milliseconds: a program may have to write it first. */
+/** The longest time that reading a file once may take, in milliseconds. A program may have to write it first. */
 const readOnceMs = 30_000
 
-/** What reading a file came to, or why it cannot be read. `ended` resolves once a call that hangs has returned. */
+/** The result of reading a file, or the problem that prevents it. `ended` resolves once a call that hangs has returned. */
 export type Read<Content> =
   | { readonly ok: true; readonly content: Content }
   | { readonly ok: false; readonly problem: Problem; readonly ended?: Promise<void> }
 
-/** How long reading may take, in milliseconds. */
+/** The longest time that reading may take, in milliseconds. */
 export type Patience = { readonly deadlineMs?: number }
 
 /** Reads a configuration file that is watched: a regular file of at most 64 MiB. */
@@ -30,25 +30,25 @@ export function readConfigFile(path: string, { deadlineMs = lookMs }: Patience =
   return explained(path, readFile(path, { deadlineMs }, readAll))
 }
 
-/** Reads a configuration that is read once: it may also come from a pipe, such as /dev/stdin or `<(command)`. */
+/** Reads a configuration that is read only once. It may also come from a pipe, such as /dev/stdin or `<(command)`. */
 export function readConfigOnce(path: string, { deadlineMs = readOnceMs }: Patience = {}): Promise<Read<FileContent>> {
   return explained(path, readFile(path, { deadlineMs, mayBePipe: true }, readAll))
 }
 
-/** What tells whether a file is the same as before, without keeping what is in it. */
+/** The marks by which a file is compared with its earlier state, without its content. */
 export type FileMark = {
   readonly digest: string
-  /** Which file it is: another one may have been renamed to its name (device and inode of stat(2)). */
+  /** The device and inode (stat(2)), because another file may have been renamed to this path. */
   readonly identity: string
-  /** Grows with every write (st_mtim and st_size of stat(2)), as finely as the file system counts. */
+  /** The time of the last write and the size (st_mtim and st_size of stat(2)). It changes with every write, as finely as the file system counts. */
   readonly written: string
 }
 
-/** Reads what tells whether a file is the same as before. It takes no memory, however large the file is. */
+/** Reads the marks of a file. The content of the file needs no memory, however large it is. */
 export function readMark(path: string, { deadlineMs = lookMs }: Patience = {}): Promise<Read<FileMark>> {
   const reading = readFile(path, { deadlineMs }, async (file) => {
     const digest = await digestOf(file, () => undefined)
-    // Of what was read, not of what has its name by now. Opening it had a network file system ask its server.
+    // Use the open file, because another file may have its name now. Opening it made a network file system ask its server.
     const { dev, ino, size, mtimeNs } = await file.handle.stat({ bigint: true })
     return { digest, identity: `${dev}:${ino}`, written: `${mtimeNs} ${size}` }
   })
@@ -68,7 +68,7 @@ async function readAll(file: OpenFile): Promise<FileContent> {
   return { bytes: join(pieces), digest, isRegular: file.isRegular }
 }
 
-/** Reads a file, of which each piece is written over by the next. Resolves with its digest. */
+/** Reads a file and gives each piece to `take`, which must copy it because the next piece overwrites it. Resolves with the digest. */
 async function digestOf(file: OpenFile, take: (piece: Uint8Array) => void): Promise<string> {
   const hash = createHash('sha256')
   for await (const piece of file.pieces(mostBytes)) {
@@ -78,7 +78,7 @@ async function digestOf(file: OpenFile, take: (piece: Uint8Array) => void): Prom
   return hash.digest('base64')
 }
 
-/** Into memory of its own, which can be given to another thread. */
+/** Joins pieces in new memory, which can be transferred to another thread. */
 function join(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
   let at = 0
@@ -100,7 +100,7 @@ function explainObstacle(obstacle: Obstacle): string {
     case 'late': {
       const seconds = obstacle.ms / 1000
       return obstacle.isPipe
-        ? `this is a pipe, and the program that writes to it did not come to its end within ${seconds} s: let it write everything and close the pipe`
+        ? `this is a pipe, and the program that writes to it did not close it within ${seconds} s: let it write everything and then close the pipe`
         : `the file cannot be read within ${seconds} s: see whether its file system hangs, such as a network mount whose server is away`
     }
   }

@@ -3,12 +3,15 @@ import type { Group } from '../domain/service.ts'
 import type { Finding } from './problem.ts'
 import type { FileSettings } from './settings.ts'
 
-/** The groups that the file gives a quorum. */
+/** Returns the groups of the file with their quorums. */
 export function quorumsOf({ groups = {} }: FileSettings): Group[] {
   return Object.entries(groups).map(([name, { quorum = 'all' }]) => ({ name, quorum }))
 }
 
-/** What only services registered over HTTP can make right: groups without a service in the file, and quorums above their number. */
+/**
+ * Returns advice on groups without a service in the file, and on quorums above their number of services. Only services registered over HTTP can
+ * make these right.
+ */
 export function adviseOnGroups(settings: FileSettings): Finding[] {
   const sizes = new Map<string, number>()
   for (const { groups } of Object.values(settings.services ?? {})) {
@@ -18,7 +21,7 @@ export function adviseOnGroups(settings: FileSettings): Finding[] {
     const size = sizes.get(name)
     if (size === undefined) {
       const known =
-        sizes.size === 0 ? 'none here is in any group' : `the groups here are ${[...sizes.keys()].join(', ')}`
+        sizes.size === 0 ? 'no service here is in a group' : `the groups here are ${[...sizes.keys()].join(', ')}`
       const message = `no service of this file is in it: right only if services of this group are registered over HTTP; ${known}`
       return [{ path: ['groups', name], part: 'key', message }]
     }

@@ -1,11 +1,11 @@
 import type { Place } from './yaml.ts'
 
-/** A value in a text: where it and its key begin, as offsets, and what is in it by name or number. */
+/** A value in a text: the offsets of the value and of its key, and its parts by name or index. */
 type Spot = { readonly key: number; readonly value: number; readonly parts: Map<PropertyKey, Spot> }
 
 /**
- * Finds places in JSON as `Document.locate` does. The text is gone through once for all of them, which is far faster than the YAML reader and
- * takes far less memory. It must be JSON.
+ * Returns a function that finds places in JSON, as `Document.locate` does. It scans the text once for all places, which is far faster than the
+ * YAML reader and takes far less memory. The text must be JSON.
  */
 export function indexJson(text: string): (path: readonly PropertyKey[], part: 'key' | 'value') => Place {
   const { root, lineStarts } = readSpots(text)
@@ -34,10 +34,10 @@ export function indexJson(text: string): (path: readonly PropertyKey[], part: 'k
 
 function readSpots(text: string): { readonly root: Spot; readonly lineStarts: readonly number[] } {
   const lineStarts = [0]
-  /** What is around all; the lists and mappings that are open, the innermost last. */
+  /** `around` holds the root. `open` has the lists and mappings that are open, the innermost last. */
   const around: Spot = { key: 0, value: 0, parts: new Map() }
   const open = [around]
-  /** The key that the next value has; null in a list. */
+  /** The key of the next value; null in a list. */
   let key: { readonly name: string; readonly at: number } | null = null
   for (const { 0: token, 1: string, 2: colon, index } of text.matchAll(
     /("(?:[^"\\]|\\.)*")(?=\s*(:?))|[{}[\]\n]|[^\s,:{}[\]"]+/g,

@@ -3,16 +3,16 @@ import { formatDuration } from '../domain/duration.ts'
 import type { Service } from '../domain/service.ts'
 
 /**
- * How long a file that was written in place has to stay the same, in milliseconds, if a tenth or more of the services in force are not in it:
- * more likely than not it is half written.
+ * How long, in milliseconds, a file that was written in place has to stay the same if it lacks a tenth or more of the services in force. Such a
+ * file is probably half written.
  */
 export const lossSettleMs = 5000
 const suspiciousShare = 0.1
 
-/** So many services are looked at before whatever else waits gets its turn of the event loop: some 4 ms of work. */
+/** The number of services that are compared in one turn of the event loop: about 4 ms of work. */
 const mostAtOnce = 20_000
 
-/** Returns a sentence on a file that has too few of the services in force to be used at once; null where it has enough. */
+/** Returns a sentence about a file that lacks too many of the services in force to be used at once; null if it has enough. */
 export async function tellLoss(
   file: string,
   inForce: ReadonlyMap<string, Service>,

@@ -5,23 +5,23 @@ import { type ConfigSources, deepFreeze, parseConfig, type ReadConfig } from './
 import type { Message, WorkerData } from './parse-worker.ts'
 import type { Problem } from './problem.ts'
 
-/** A file of more bytes than this is parsed in a thread: so much YAML takes some 15 ms. */
+/** The most bytes that are parsed without a thread: that much YAML takes about 15 ms. */
 const mostInPlace = 16_000
 
-/** What the thread runs, and how much memory it has. */
+/** The program of the thread and its limits of memory. */
 export type ParseThread = {
   readonly program: URL
   readonly resourceLimits: { readonly maxYoungGenerationSizeMb?: number; readonly maxOldGenerationSizeMb?: number }
 }
 const parseThread: ParseThread = {
   program: new URL('./parse-worker.ts', import.meta.url),
-  // As much as helps it: without this it takes its share of the machine's memory before it collects anything.
+  // More memory would not make it faster. Without a limit V8 uses its share of the machine's memory before it collects garbage.
   resourceLimits: { maxYoungGenerationSizeMb: 48 },
 }
 
 /**
- * Parses what is in a file, together with the rest, without holding up the event loop: what is large has a thread of its own, which
- * takes the bytes, and gives back the memory that parsing took. Services that are `known` and defined the same are taken from there.
+ * Parses a file together with the other sources, without blocking the event loop. A file of more than 16,000 bytes is parsed in a thread. The
+ * thread takes over the bytes, and its end frees the memory of parsing. A service that is in `known` with the same definition is reused.
  */
 export async function parseAside(
   { name, bytes }: { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> },
@@ -62,7 +62,7 @@ function parseInThread(
     if ('services' in message) for (const service of message.services) services.push(intern(service))
     else if ('problems' in message) problems.push(...message.problems)
     else read = message.read
-    // In another turn of the event loop: Node.js goes on taking messages for as long as there are more.
+    // Ask in another turn of the event loop, because Node.js takes messages in one turn for as long as there are more.
     setImmediate(() => worker.postMessage('next'))
   })
   worker.once('error', (error) => {
@@ -70,18 +70,18 @@ function parseInThread(
   })
   worker.once('exit', () => {
     if (failure === null && read !== null) resolve(complete(read, services, problems))
-    else reject(failure ?? new Error('the thread that parses the configuration ended before it was through'))
+    else reject(failure ?? new Error('the thread that parses the configuration ended before it was done'))
   })
   return promise
 }
 
-/** What was read, with what came apart from it: with problems there is no configuration, else they are advice. */
+/** Completes a result with the services and problems that came separately. If there is a configuration, the problems are advice. */
 function complete(read: ReadConfig, services: readonly Service[], problems: readonly Problem[]): ReadConfig {
   if (!read.ok) return { ok: false, problems }
   return { ...read, config: deepFreeze({ ...read.config, services: Object.freeze(services) }), advice: problems }
 }
 
-/** What keeps a thread from parsing although there is nothing wrong with the file or the program; else the error is thrown on. */
+/** Translates an error of the thread that is no fault of the file or the program. Throws any other error. */
 function whyNoThread(
   place: string,
   error: unknown,

@@ -5,19 +5,19 @@ import { partsOf, type ServiceParts } from '../domain/service.ts'
 import { type ConfigSources, parseConfig, type ReadConfig } from './config.ts'
 import type { Problem } from './problem.ts'
 
-/** What the main thread gives its worker: a file by its name and what is in it, and the rest. */
+/** The data that the main thread gives the worker: the name and bytes of a file, and the other sources. */
 export type WorkerData = ConfigSources & { readonly name: string; readonly bytes: Uint8Array }
 
 /**
- * From the worker: some services, or some problems (some advice, where there is a configuration), and at last the rest, less what was told
- * before. Whenever the main thread says anything it is given the next: all at once would hold it up for as long.
+ * A message from the worker: some services, or some problems, or at last the rest. If there is a configuration, the problems are advice. The
+ * worker sends one message for each message of the main thread, because all at once would block the main thread for too long.
  */
 export type Message =
   | { readonly services: readonly ServiceParts[] }
   | { readonly problems: readonly Problem[] }
   | { readonly read: ReadConfig }
 
-/** How many services, with their targets, or how many problems are told at once: to take them in takes some 3 ms. */
+/** The size of a batch of services with their targets, and of a batch of problems: receiving one takes about 3 ms. */
 const portion = { services: 500, targets: 2500 }
 const problemPortion = 500
 
@@ -25,7 +25,7 @@ goBehindOthers()
 const { name, bytes, targets, env } = workerData as WorkerData
 const read = parseConfig({ file: { name, text: new TextDecoder().decode(bytes) }, targets, env })
 const messages = messagesOf(read)
-// One ahead, to be written while the one before is taken in.
+// Send one message ahead, so that the worker writes it while the main thread takes in the one before.
 tellNext()
 tellNext()
 parentPort?.on('message', tellNext)
@@ -47,15 +47,15 @@ function* messagesOf(read: ReadConfig): Generator<Message> {
 }
 
 /**
- * Of this thread alone, as Linux has it (setpriority(2)): those that check and answer go first wherever there are too few cores for all, and
- * a large file is in force the later.
+ * Lowers the priority of this thread, which Linux can do for a single thread (setpriority(2)). If there are too few cores, the threads that
+ * check and answer go first, and a large file is in force later.
  */
 function goBehindOthers(): void {
-  // Elsewhere it would be the whole process.
+  // On other systems the call would change the whole process.
   if (process.platform !== 'linux') return
   try {
     setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
   } catch {
-    // A sandbox may refuse the call (seccomp(2)). Then the file is parsed all the same, only not behind the others: nobody has to know.
+    // A sandbox may refuse the call (seccomp(2)). Then the file is parsed with the same priority as other work, which needs no log line.
   }
 }

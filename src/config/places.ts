@@ -1,19 +1,19 @@
 import { formatPlace } from './problem.ts'
 import type { Place } from './yaml.ts'
 
-/** Where the services of a configuration are defined, in numbers: so little is kept for 100,000 of them. */
+/** The places where services are defined, as numbers, because 100,000 services then need little memory. */
 export type Places = {
-  /** What the file is called; null without one. */
+  /** The name of the file; null if there is none. */
   readonly file: string | null
-  /** Line and column of each service of the file, in the order of the services; 0 where it is not known. */
+  /** Line and column of each service of the file, in the order of the services; 0 if unknown. */
   readonly lines: Int32Array
-  /** The arguments that name the services after them, one for each. */
+  /** The arguments that define the services after those of the file, one for each. */
   readonly named: readonly string[]
-  /** Which service is the first by its name, which the second, and so on. */
+  /** The indexes of the services, in the order of their names. */
   readonly byName: Int32Array
 }
 
-/** Notes where services are defined: those of a file, by their names, and then those named on the command line. */
+/** Collects the places of services: first those of a file, by their names, then those of the command line. */
 export function notePlaces(
   file: string | null,
   written: ReadonlyMap<string, Place>,
@@ -30,7 +30,7 @@ export function notePlaces(
   return { file, lines, named: [...named.values()].map(({ place }) => place), byName }
 }
 
-/** Where one of these services is defined, such as `porthole.yaml:12:3`; null when it is none of them. */
+/** Returns the place where a service is defined, such as `porthole.yaml:12:3`; null if no such service is defined. */
 export function placeOf(
   { services, places }: { readonly services: readonly { readonly name: string }[]; readonly places: Places },
   name: string,

@@ -6,14 +6,14 @@ import { parseAside } from './parse-aside.ts'
 export type Reading = {
   /** The digest of the file. */
   readonly digest: string | null
-  /** It came from a file, and can be read again. What comes from a pipe cannot. */
+  /** Whether it came from a file that can be read again. A pipe cannot. */
   readonly isWatchable: boolean
   readonly parsed: Promise<ReadConfig>
 }
 
 /**
- * Reads the file (null: none) and begins to parse it together with the rest. Resolves once that goes on: a thread that parses is not
- * held up by what its caller does meanwhile, but would be if it were not started before.
+ * Reads the file (null: none) and begins to parse it together with the other sources. Resolves once parsing has begun. A thread that has begun
+ * to parse goes on while its caller blocks, but a thread that was not started yet would wait.
  */
 export async function readConfig(path: string | null, sources: ConfigSources): Promise<Reading> {
   if (path === null) {

@@ -14,10 +14,10 @@ import { Details, TokenHash, TokenName } from '../domain/token.ts'
 import type { Finding } from './problem.ts'
 import { explainUnknownKey } from './unknown-key.ts'
 
-/** A wrong type gets this message; unknown keys are explained one by one, below. */
+/** Returns the message for a value of a wrong type. Unknown keys get their own messages below. */
 const wrongType = (what: string) => (issue: { input?: unknown }) => `${quote(issue.input)} is not ${what}`
 
-/** Where to listen: an IP address without brackets, or a host name. */
+/** The host to listen on: an IP address without brackets, or a host name. */
 export const Host = z
   .string({
     error: wrongType('an address to listen on: write 0.0.0.0 (all interfaces) or 127.0.0.1 (this machine only)'),
@@ -35,7 +35,7 @@ export const Port = z
 
 const hostNameRemedy = 'a host name: write a name such as porthole.example.org, without a scheme, a port or a path'
 
-/** A name by which clients may ask (RFC 1123 §2.1, and the underscores that networks use). */
+/** A host name that clients may use (RFC 1123 §2.1, and the underscores that some networks use). */
 const HostName = z.string({ error: wrongType(hostNameRemedy) }).superRefine((name, ctx) => {
   if (isIP(name.replace(/^\[(.*)\]$/, '$1')) > 0)
     ctx.addIssue(`${quote(name)} is an IP address, which always passes: leave it out`)
@@ -43,19 +43,19 @@ const HostName = z.string({ error: wrongType(hostNameRemedy) }).superRefine((nam
     ctx.addIssue(`${quote(name)} is not ${hostNameRemedy}`)
 })
 
-/** The names by which clients may ask, besides IP addresses and localhost. */
+/** The host names that clients may use, besides IP addresses and localhost. */
 export const HostNames = z.array(HostName, {
   error: wrongType('a list of host names: write [porthole.example.org], or [] for IP addresses and localhost alone'),
 })
 
 const directoryRemedy = 'a directory: write its path, such as /var/lib/porthole, or leave data out'
 
-/** The path of a directory, as far as the file system would take it: whether it is one is seen when it is opened. */
+/** The path of a directory. Only its syntax is checked here. Whether it is a directory shows when it is opened. */
 const Directory = z
   .string({ error: wrongType(directoryRemedy) })
   .refine((path) => path !== '' && !path.includes('\0'), { error: wrongType(directoryRemedy) })
 
-/** What the token in the environment is called. */
+/** The name of the token in the environment. */
 export const environmentToken = 'PORTHOLE_TOKEN'
 
 const Tokens = z.record(
@@ -63,15 +63,15 @@ const Tokens = z.record(
     error: `${environmentToken} is the name of the token in the environment: write another`,
   }),
   TokenHash,
-  // What stands here may be a secret: it is not repeated.
+  // The message does not repeat the value, because it may be a secret.
   { error: 'this is not a mapping of tokens: write { NAME: sha256:DIGITS }' },
 )
 
-// A password may stand in it: it is not repeated.
+// The message does not repeat the value, because it may contain a password.
 const redisRemedy =
   'this is not the address of a Redis: write redis://HOST:6379, or rediss://HOST:6379 for TLS; a user may stand before the host, as in redis://porthole@HOST:6379, and the password in replicas.passwordFile'
 
-/** Where Redis is. */
+/** The URL of Redis. */
 export const RedisUrl = z.string({ error: redisRemedy }).refine(
   (text) => {
     const url = URL.parse(text)
@@ -81,7 +81,7 @@ export const RedisUrl = z.string({ error: redisRemedy }).refine(
   { error: redisRemedy },
 )
 
-/** Whether every percent sign in a text is part of a character (RFC 3986 §2.1). */
+/** Returns whether every percent sign in a text begins an encoded character (RFC 3986 §2.1). */
 function isDecodable(text: string): boolean {
   try {
     decodeURIComponent(text)
@@ -107,8 +107,8 @@ const ReplicaSettings = z.strictObject(
       })
       .optional(),
   },
-  // What stands here may be an address with a password in it: it is not repeated.
-  { error: 'this is not what replicas share: write { redis: redis://HOST:6379 }' },
+  // The message does not repeat the value, because it may be an address with a password.
+  { error: 'this is not a replicas section: write { redis: redis://HOST:6379 }' },
 )
 
 const Listen = z.strictObject(
@@ -138,7 +138,7 @@ const MetricsSettings = z.strictObject(
   { error: wrongType('a rule for metrics: write { omit: [porthole_target_checks_total] }') },
 )
 
-/** The configuration file as written; every key may be left out. */
+/** The configuration file as written. Every key is optional. */
 export const FileSettings = z.strictObject(
   {
     listen: Listen.optional(),
@@ -166,7 +166,7 @@ export const FileSettings = z.strictObject(
 )
 export type FileSettings = z.infer<typeof FileSettings>
 
-/** What zod found, with unknown keys and wrong names pointing at the key itself. */
+/** Converts the issues of zod to findings. Findings about unknown keys and wrong names point at the key itself. */
 export function findingsOf(error: z.ZodError): Finding[] {
   return error.issues.flatMap((issue): Finding[] => {
     if (issue.code === 'unrecognized_keys') {
@@ -183,7 +183,7 @@ export function findingsOf(error: z.ZodError): Finding[] {
   })
 }
 
-/** What stands under a key of the root, or under the names there. */
+/** The schemas of the sections: of the mapping under a key of the root, or under each name there. */
 const sections = new Map<PropertyKey | undefined, { readonly shape: object }>([
   ['listen', Listen],
   ['defaults', PolicySettings],
@@ -196,7 +196,7 @@ const sections = new Map<PropertyKey | undefined, { readonly shape: object }>([
   ['replicas', ReplicaSettings],
 ])
 
-/** The keys of the mapping at this path. */
+/** Returns the known keys of the mapping at a path. */
 function knownKeys([section]: readonly PropertyKey[]): string[] {
   return Object.keys((sections.get(section) ?? FileSettings).shape)
 }

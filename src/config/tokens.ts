@@ -2,13 +2,13 @@ import type { Token } from '../domain/token.ts'
 import type { Finding } from './problem.ts'
 import type { FileSettings } from './settings.ts'
 
-/** The token in the environment, and those of the file. */
+/** Returns the token in the environment and the tokens of the file. */
 export function tokensOf(settings: FileSettings, fromEnvironment: Token | null): Token[] {
   const written = Object.entries(settings.tokens ?? {}).map(([name, sha256]) => ({ name, sha256 }))
   return fromEnvironment === null ? written : [fromEnvironment, ...written]
 }
 
-/** Two names of one token: the log cannot tell who it was, and to take one of them back changes nothing. */
+/** Returns advice on two names of one token. The log cannot tell their clients apart, and to withdraw one of them changes nothing. */
 export function adviseOnTokens(tokens: readonly Token[]): Finding[] {
   const names = new Map<string, string>()
   return tokens.flatMap(({ name, sha256 }): Finding[] => {

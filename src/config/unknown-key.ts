@@ -1,11 +1,11 @@
-/** What to say of a key nobody knows: the one it was probably meant to be, and all there are. */
+/** Returns the message for an unknown key: the key that was probably meant, and all known keys. */
 export function explainUnknownKey(key: string, known: readonly string[]): string {
   const close = known.find((name) => editDistance(key.toLowerCase(), name.toLowerCase()) <= Math.min(2, key.length / 3))
   const guess = close === undefined ? 'unknown key' : `unknown key, did you mean ${close}?`
   return `${guess} (known here: ${known.join(', ')})`
 }
 
-/** How many letters to insert, remove or replace to turn one word into the other (Levenshtein). */
+/** Returns how many letters have to be inserted, removed or replaced to turn one word into the other (Levenshtein). */
 function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index)
   for (const [i, letter] of [...from].entries()) {

@@ -7,58 +7,58 @@ import { keepsChanging, msUntilSettled, type Settling, seeChange } from './settl
 
 export type WatchOptions = {
   readonly file: string
-  /** The digest of what is already in use; null when the file could not be read. */
+  /** The digest of the configuration in use; null if the file could not be read. */
   readonly seen: string | null
   /**
-   * There is something else in the file than last seen, or it is back after `onError`. The next look waits until this is done.
-   * `sameForMs` is for how long the file stayed the same, in milliseconds: infinity where it was not written in place.
+   * Called if the content differs from the last one, or if the file is back after `onError`. The next look waits until its promise resolves.
+   * `sameForMs` is for how long the file stayed the same, in milliseconds: infinity if it was not written in place.
    */
   onChange(bytes: FileContent['bytes'], sameForMs: number): void | Promise<void>
-  /** The file cannot be used any more, or its directory not be watched; said once, not at every look. */
+  /** Called once, not at every look, when the file cannot be used any more. */
   onError(problem: Problem): void
-  /** How long the directory must be quiet before the file is read, so that several changes are one. Milliseconds. */
+  /** How long the directory must be quiet before the file is read, in milliseconds, so that several changes count as one. */
   readonly debounceMs?: number
   /** How long a file that is written in place has to stay the same before it is used, in milliseconds. */
   readonly settleMs?: number
-  /** How long one look may take, in milliseconds, before its file system counts as hanging. While one look hangs there is no other. */
+  /** The longest time that one look may take, in milliseconds, before its file system counts as hanging. While one look hangs, no other begins. */
   readonly deadlineMs?: number
-  /** How often to look without being told, in milliseconds: some file systems (NFS, some containers) report nothing. */
+  /** The interval between looks without an event, in milliseconds. Some file systems (NFS, some containers) report no events. */
   readonly pollMs?: number
-  /** An instant in milliseconds, for how long the file stayed the same. */
+  /** Returns an instant in milliseconds. It measures how long the file stayed the same. */
   readonly now?: () => number
 }
 
 /** A file being watched. */
 export type ConfigWatch = {
-  /** Looks now, without being told of a change, and uses what is in the file, even if it is being written. */
+  /** Looks now, without an event, and uses the content of the file even if it is being written. */
   look(): Promise<void>
-  /** What was seen could not be made use of: at the next look it is a change again. */
+  /** Makes the content count as a change again at the next look, because it could not be applied. */
   forget(): void
-  /** What was seen is not to be used yet: it is a change again once the file stayed the same for so long, in milliseconds. */
+  /** Delays the content: it counts as a change again once the file stayed the same for this time, in milliseconds. */
   postpone(sameForMs: number): void
   close(): void
 }
 
-/** A directory that is never quiet is looked at after so long all the same, in milliseconds. */
+/** The longest time before a look at a directory that is never quiet, in milliseconds. */
 const longestDebounceMs = 1000
 
 /**
- * Watches a configuration file and never keeps the process alive. It is the directory that is watched: Kubernetes
- * replaces a ConfigMap by renaming the symlink `..data` beside the file, editors rename a new file over the old one,
- * and a watch on the file itself would stay with the old one for good. A file that is renamed is whole, and used at once. A file
- * that is written in place may be half written, so it is used once it stayed the same for a while.
+ * Watches a configuration file. The watch never keeps the process alive. The function watches the directory, because a watch on the file would
+ * stay with the old file for good. Kubernetes replaces a ConfigMap by renaming the symlink `..data` beside the file, and editors rename a new
+ * file over the old one. A renamed file is complete, so it is used at once. A file that is written in place may be half written, so it is used
+ * once it stayed the same for a while.
  */
 export function watchConfig(options: WatchOptions): ConfigWatch {
   const { file, onChange, onError, debounceMs = 100, settleMs = 1000, pollMs = 30_000 } = options
   const { deadlineMs = lookMs } = options
   const { now = () => performance.now() } = options
   let { seen } = options
-  /** Which file was there when its content was last used or found to be the same; null while that is not known. */
+  /** The identity of the file when its content was last used or found to be the same; null while it is unknown. */
   let identity: string | null = null
-  /** The file itself was written since it was looked at, not only renamed, or is not settled yet. */
+  /** Whether the file was written in place since the last look, not only renamed, or is not settled yet. */
   let wasWritten = false
   let settling: Settling | null = null
-  /** For how long it has to stay the same before it is used. */
+  /** How long the file has to stay the same before it is used, in milliseconds. */
   let neededMs = settleMs
   let watcher: FSWatcher | undefined
   let told: string | undefined
@@ -69,13 +69,13 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
   let closed = false
 
   const tell = (problem: Problem) => {
-    // What is there once this is over is a change, also if it is the same as before.
+    // After a problem any content counts as a change, even if it is the same as before.
     seen = null
     if (problem.message !== told) onError(problem)
     told = problem.message
   }
 
-  /** What is in the file is in use, or was found to have problems. */
+  /** Records that the content is in use, or was found to have problems. */
   const settle = (mark: FileMark, digest: string) => {
     seen = digest
     identity = mark.identity
@@ -84,7 +84,7 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     told = undefined
   }
 
-  /** `sameForMs` is for how long the file stayed the same. */
+  /** Reads the content and reports it. `sameForMs` is for how long the file stayed the same, in milliseconds. */
   const use = async (mark: FileMark, sameForMs: number): Promise<void> => {
     wasWritten = false
     const read = await readConfigFile(file, { deadlineMs })
@@ -111,15 +111,15 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     void ended?.then(() => closed || lookIn(0))
   }
 
-  /** `isWanted`: it is to be used whatever it is. */
+  /** Looks at the file once. With `isWanted` the content is used in any state. */
   const lookOnce = async (isWanted: boolean): Promise<void> => {
     const wasWrittenBefore = wasWritten
-    // What is written from now on may not be in what is read.
+    // A write from now on may not be in the content that is read.
     wasWritten = false
     const read = await readMark(file, { deadlineMs })
     if (closed) return
     if (!read.ok) {
-      // An operator who asks gets an answer, also where it is the same as before.
+      // Answer an operator who asked for the look, even if the answer is the same as before.
       if (isWanted) told = undefined
       return missed(read)
     }
@@ -158,14 +158,14 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
   }
 
   const lookSoon = (event: string, name: string | null) => {
-    // Other files of the directory may change all the time; what matters is the file, or `..data` and its like.
+    // Other files of the directory may change all the time. Only the file itself and names such as `..data` matter.
     if (name !== null && name !== basename(file) && !name.startsWith('..')) return
     if (event === 'change' && name === basename(file)) wasWritten = true
     pendingSince ??= now()
     lookIn(Math.min(debounceMs, Math.max(0, pendingSince + longestDebounceMs - now())))
   }
 
-  /** Watches anew each time: a directory that was removed and made again is another one, and the old watch is dead. */
+  /** Starts a new watch each time. A directory that was removed and made again is another directory, and the old watch is dead. */
   const watchDirectory = () => {
     const old = watcher
     watcher = undefined
@@ -173,20 +173,20 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
       watcher = watch(dirname(file), { persistent: false }, lookSoon)
       watcher.on('error', () => watcher?.close())
     } catch {
-      // No such directory, or no inotify watch left: the slow look goes on, and says so if the file cannot be read.
+      // There is no such directory, or no inotify watch is left. The slow look goes on and reports a file that cannot be read.
     }
     old?.close()
   }
 
   const lookAround = async () => {
-    // To watch a directory that hangs would stop the whole process, because Node.js asks for that on the main thread.
+    // Test first whether the directory hangs, because Node.js starts a watch on the main thread and would block the whole process.
     if (!(await hangs(dirname(file), deadlineMs)) && !closed) watchDirectory()
     await look('look')
   }
 
   const poll = setInterval(() => void lookAround(), pollMs).unref()
   watchDirectory()
-  // What changed between reading `seen` and watching.
+  // Look for changes between the reading of `seen` and the start of the watch.
   void look('look')
 
   return {
@@ -207,4 +207,4 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
 }
 
 const changesAllTheTime =
-  'the file keeps changing, and may be half written: what is in it is used once it stays the same for a second, or on SIGHUP'
+  'the file keeps changing and may be half written: it is used once it stays the same for one second, or on SIGHUP'

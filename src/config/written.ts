@@ -3,19 +3,19 @@ import { type Finding, formatPlace, locateFindings, type Problem } from './probl
 import { FileSettings, findingsOf } from './settings.ts'
 import type { Place } from './yaml.ts'
 
-/** A configuration file's name, as its problems are to show it, and its text. */
+/** A configuration file: its name, as problems show it, and its text. */
 export type ConfigFile = { readonly name: string; readonly text: string }
 
-/** What the file says, and a way back to where it says it. With problems, `settings` is not to be used. */
+/** The parsed file, and the places of its values. If there are problems, `settings` must not be used. */
 export type Written = {
   readonly settings: FileSettings
   readonly problems: readonly Problem[]
   locate(findings: readonly Finding[]): Problem[]
-  /** Where each of its services stands. */
+  /** The place of each service. */
   readonly places: ReadonlyMap<string, Place>
 }
 
-/** Reads the file's text and checks it; no file says nothing. */
+/** Parses the text of a file and validates it. Without a file all settings are absent. */
 export function readWritten(file: ConfigFile | null): Written {
   const nothing: Written = { settings: {}, problems: [], locate: () => [], places: new Map() }
   if (file === null) return nothing

@@ -4,20 +4,20 @@ import { quote } from '../domain/quote.ts'
 /** Line and column in a text, both from 1. */
 export type Place = { readonly line: number; readonly column: number }
 
-/** Something that makes a text unreadable. */
+/** A fault that makes a text unreadable. */
 export type Flaw = Place & { readonly message: string }
 
-/** A YAML text, parsed. */
+/** A parsed YAML text. */
 export type Yaml = ReturnType<typeof parseYaml>
 
-/** More than this many values out of aliases is no configuration but an attack, or a slip. */
+/** The most values that aliases may stand for. More are an attack, or a slip. */
 const maxAliasValues = 1_000_000
 
-/** Parses YAML 1.2 without its surprises: keys are text, no tags, equal keys and runaway aliases are flaws. */
+/** Parses YAML 1.2 without its surprises: keys are text, there are no tags, and equal keys and runaway aliases are flaws. */
 export function parseYaml(text: string) {
   const lines = new LineCounter()
-  // The library's own check of equal keys is quadratic and names one place of the two; its alias limit refuses the
-  // 101st use of one harmless anchor. Both are done below.
+  // The library's own check of equal keys takes quadratic time and names only one of the two places. Its limit on aliases rejects the 101st use
+  // of one harmless anchor. Both checks are done below.
   const document = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
@@ -31,7 +31,7 @@ export function parseYaml(text: string) {
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
   const errors = [...document.errors, ...document.warnings]
-  // What follows the first error is its consequence, unless it is the same mistake in another line.
+  // Later errors follow from the first one, unless they are the same mistake in another line.
   const syntax = errors
     .filter((error) => error.code === errors[0]?.code)
     .map(
@@ -51,11 +51,11 @@ export function parseYaml(text: string) {
   }
 }
 
-/** What the parser does not mind: keys written twice, aliases that lead nowhere, to themselves, or to far too much. */
+/** Finds flaws that the parser accepts: keys written twice, and aliases that lead nowhere, to themselves, or to too many values. */
 function inspect(root: Node | null, placeAt: (offset: number) => Place): Flaw[] {
   const flaws: Flaw[] = []
   const report = (node: Node, message: string) => flaws.push({ ...placeAt(node.range?.[0] ?? 0), message })
-  /** How many values each anchor stands for; null while it is being counted. */
+  /** The number of values that each anchor stands for; null while it is being counted. */
   const anchors = new Map<string, number | null>()
   let aliasValues = 0
 
@@ -105,12 +105,12 @@ function describeRepeat(key: unknown, first: Place): string {
   return `${quote(key)} is already written at line ${first.line}, column ${first.column}: keep one of them`
 }
 
-/** So much of the text is looked at for a tag. */
+/** The number of characters of the text that are searched for a tag. */
 const longestTag = 40
-/** A merge key of YAML 1.1 that says so by its tag. */
+/** A merge key of YAML 1.1 that has the explicit tag. */
 const mergeTag = /^(!!merge|!<tag:yaml\.org,2002:merge>)\s/
 
-/** The library's errors in the words of somebody who has never read the YAML specification. `source` is the text from there on. */
+/** Rewrites an error of the library for readers who have never read the YAML specification. `source` is the text from the place of the error on. */
 function explain(code: ErrorCode, message: string, source: string): string {
   if (/end with a [\]}]/.test(message)) return 'a bracket before this is not closed: write the ] or } that closes it'
   if (/^Missing closing .quote/.test(message)) return 'a quote before this is not closed: write the one that closes it'
@@ -124,7 +124,7 @@ function explain(code: ErrorCode, message: string, source: string): string {
       return 'a second document begins here (---): keep one'
     case 'NON_STRING_KEY':
       if (mergeTag.test(source))
-        return 'merge keys (<<) mean nothing here: write the keys out, or write what services have alike under defaults'
+        return 'merge keys (<<) mean nothing here: write the keys out, or put shared settings under defaults'
       if (source.startsWith('!')) return 'tags (!) mean nothing here: remove it, or put the key in quotes'
       return 'a key must be text: an IPv6 target goes in quotes, "[::1]:5432"'
     case 'BAD_SCALAR_START':

@@ -9,7 +9,7 @@ import { createPortableProber } from '../../src/prober/portable.ts'
 import type { Prober } from '../../src/prober/prober.ts'
 import { createResolver, type Lookup } from '../../src/prober/resolver.ts'
 
-/** Runs the command and collects what it says. */
+/** Runs the command and collects its output. */
 async function run(targetText: string, prober: Prober) {
   const said = { out: [] as string[], err: [] as string[] }
   const status = await check(targetText, {
@@ -44,7 +44,7 @@ test('a closed port is down with the reason in a sentence, and the exit status i
   assert.deepEqual([status, err], [1, []])
 })
 
-test('a name is told address by address, in the order of the dials, before the verdict', async (t) => {
+test('a name has a line for each address, in the order of the dials, before the verdict', async (t) => {
   const server = net.createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1')
   t.after(() => server.close())
   await once(server, 'listening')
@@ -61,7 +61,7 @@ test('a name is told address by address, in the order of the dials, before the v
   assert.deepEqual([status, out.length], [0, 4])
 })
 
-test('a name with one address is told likewise', async () => {
+test('a name with one address has a line for it too', async () => {
   const { status, out } = await run(
     'db-1:1',
     proberWith(async () => ['127.0.0.2']),
@@ -74,7 +74,7 @@ test('a name with one address is told likewise', async () => {
   assert.deepEqual([status, out.length], [1, 2])
 })
 
-test('our own fault is not called down, and the exit status is 1', async () => {
+test("a fault of Porthole's machine is not called down, and the exit status is 1", async () => {
   const lookup: Lookup = () => Promise.reject(Object.assign(new Error('no resolver'), { code: 'EAI_AGAIN' }))
   assert.deepEqual(await run('db-1:5432', proberWith(lookup)), {
     status: 1,
@@ -83,7 +83,7 @@ test('our own fault is not called down, and the exit status is 1', async () => {
   })
 })
 
-test('text that is no target is wrong usage: the remedy on the error output, and the exit status is 2', async () => {
+test('an invalid target is wrong usage: the remedy is on the error output, and the exit status is 2', async () => {
   assert.deepEqual(await run('localhost', proberWith()), {
     status: 2,
     out: [],
@@ -91,7 +91,7 @@ test('text that is no target is wrong usage: the remedy on the error output, and
   })
 })
 
-test('a check that was abandoned says so, and the exit status is 1', async () => {
+test('an abandoned check says so, and the exit status is 1', async () => {
   const prober = proberWith()
   await prober.close()
   assert.deepEqual(await run('127.0.0.1:1', prober), {

@@ -19,12 +19,12 @@ function write(t: TestContext, text: string): string {
   return join(folder, 'porthole.yaml')
 }
 
-test('the example at the root is good, and needs no advice', async () => {
+test('the example at the root is valid, and needs no advice', async () => {
   const file = join(import.meta.dirname, '../../porthole.yaml')
   assert.deepEqual(await run(file), { code: 0, out: [`${file}: ok, 4 services, 5 targets`], err: [] })
 })
 
-test('a good file prints its size and then the advice', async (t) => {
+test('a valid file prints its size and then the advice', async (t) => {
   const file = write(t, 'services:\n  db: { targets: [db:1], timeout: 1s }\n')
   assert.deepEqual(await run(file), {
     code: 0,
@@ -36,7 +36,7 @@ test('a good file prints its size and then the advice', async (t) => {
   })
 })
 
-test('a bad file prints every problem on its own line and exits with 1', async (t) => {
+test('an invalid file prints every problem on its own line and exits with 1', async (t) => {
   const file = write(t, 'services:\n  db: { targets: [db:1], timeout: 2, interval: 0s }\n')
   assert.deepEqual(await run(file), {
     code: 1,
@@ -48,7 +48,7 @@ test('a bad file prints every problem on its own line and exits with 1', async (
   })
 })
 
-test('a file that is not there exits with 1', async () => {
+test('a missing file exits with 1', async () => {
   const { code, err } = await run('/nowhere/porthole.yaml')
   assert.deepEqual([code, err.length], [1, 1])
 })

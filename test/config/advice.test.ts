@@ -22,7 +22,7 @@ test('a timeout under 1.1 s leaves no room for a lost packet', () => {
   )
 })
 
-test('a timeout above the interval is told where the service says either', () => {
+test('advice on a timeout above the interval has the place where the service sets one of them', () => {
   const about = (timeout: string, interval: string) =>
     `the timeout (${timeout}) is above the interval (${interval}), so slow checks skip the next one: write a timeout of at most ${interval}, or a longer interval`
   assert.deepEqual(
@@ -39,7 +39,7 @@ test('a timeout above the interval is told where the service says either', () =>
   )
 })
 
-test('what comes from defaults is said once, at the defaults', () => {
+test('advice on a value of defaults comes once, at the defaults', () => {
   assert.deepEqual(
     adviceFor(
       `defaults: { timeout: 1s, interval: 500ms, close: rst }
@@ -57,7 +57,7 @@ services:
   )
 })
 
-test('a close mode that MySQL counts as a failed login is told for its ports', () => {
+test('a close mode that MySQL counts as a failed login gets advice for the ports of MySQL', () => {
   assert.deepEqual(
     adviceFor(`services:
   mysql: { targets: [db:3306], close: fin }
@@ -70,7 +70,7 @@ test('a close mode that MySQL counts as a failed login is told for its ports', (
   )
 })
 
-test('intervals that cannot do what they are for are told', () => {
+test('intervals that have no effect get advice', () => {
   assert.deepEqual(
     adviceFor(`services:
   slow: { targets: [a:1], fastInterval: 11s }
@@ -84,7 +84,7 @@ test('intervals that cannot do what they are for are told', () => {
   )
 })
 
-test('a name that no URL leads to as it is written is told of, with the URL that does', () => {
+test('a name that a URL has to encode gets advice with that URL', () => {
   const about = (name: string, character: string, written: string) =>
     `a name with ${character} is not found by /health/${name}: write /health/${written}, or choose a name without it`
   assert.deepEqual(

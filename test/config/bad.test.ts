@@ -10,7 +10,7 @@ const names = readdirSync(folder)
 const inputs = names.filter((name) => !name.endsWith('.txt'))
 
 for (const name of inputs) {
-  test(`${name} is refused with exactly the lines beside it`, () => {
+  test(`${name} is rejected with exactly the lines in the file beside it`, () => {
     const expected = readFileSync(join(folder, `${name}.txt`), 'utf8')
     const result = parseConfig({ file: { name, text: readFileSync(join(folder, name), 'utf8') }, targets: [], env: {} })
     assert.equal(result.ok, false, 'the file is accepted')

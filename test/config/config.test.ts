@@ -27,12 +27,12 @@ function problemsOf(input: Input): string[] {
 }
 
 const secret = 'correct-horse-battery-staple'
-/** What `printf %s correct-horse-battery-staple | sha256sum` prints. */
+/** The output of `printf %s correct-horse-battery-staple | sha256sum`. */
 const secretHash = '87cbebfeebc05f7c54ac9336c4b4bbec831227a641951a4bde7edd56020f8590'
-/** The hash of another. */
+/** The hash of another token. */
 const otherHash = '2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae'
 
-test('a file that says little gets the defaults', () => {
+test('a short file gets the defaults', () => {
   const { config, notes } = accepted({ text: 'services: {}' })
   const { places: _, ...settings } = config
   assert.deepEqual(settings, {
@@ -105,7 +105,7 @@ transitions: { keepFor: 7d, keepAtMost: 1000 }
   assert.deepEqual([postgres?.policy.timeoutMs, postgres?.policy.fall, redis?.policy.timeoutMs], [3000, 5, 4000])
 })
 
-test('a policy field comes from the service, else from defaults, else is built in', () => {
+test('a policy field comes from the service, otherwise from defaults, otherwise it is built in', () => {
   const fields = {
     interval: ['intervalMs', ['30s', 30_000], ['20s', 20_000], 10_000],
     timeout: ['timeoutMs', ['3s', 3000], ['4s', 4000], 2000],
@@ -141,13 +141,13 @@ dial: { allow: [10.0.0.0/8] }
   const isDeepFrozen = (value: unknown): boolean =>
     typeof value !== 'object' ||
     value === null ||
-    // Which cannot be.
+    // A typed array cannot be frozen.
     value instanceof Int32Array ||
     (Object.isFrozen(value) && Object.values(value).every(isDeepFrozen))
   assert.ok(isDeepFrozen(config))
 })
 
-test('names that every JavaScript object has are names like any other', () => {
+test('names that every JavaScript object has are ordinary names', () => {
   const text = `services: { constructor: { targets: [a:1], groups: [toString] } }
 groups: { toString: { quorum: any } }
 tokens: { hasOwnProperty: "sha256:${otherHash}" }`
@@ -190,7 +190,7 @@ test('the environment wins over the file', () => {
   )
 })
 
-test('the token in the environment joins those of the file, and its secret is nowhere', () => {
+test('the token in the environment joins the tokens of the file, and its secret appears nowhere', () => {
   const read = accepted({
     text: `tokens: { deploy: "sha256:${otherHash}" }`,
     env: { PORTHOLE_TOKEN: secret },
@@ -202,7 +202,7 @@ test('the token in the environment joins those of the file, and its secret is no
   assert.ok(!JSON.stringify(read).includes(secret))
 })
 
-test('a token that is of no use is a problem that does not repeat it', () => {
+test('an invalid token is a problem that does not repeat it', () => {
   for (const [token, flaw] of [
     ['hunter2', 'fewer than 16 characters'],
     [`${secret}\n`, 'a line break'],
@@ -214,17 +214,17 @@ test('a token that is of no use is a problem that does not repeat it', () => {
   }
 })
 
-test('without a token it is told what only one could change', () => {
+test('without a token, notes name the settings that need one', () => {
   const text = 'details: token'
   assert.deepEqual(accepted({ text }).notes, [
     'there are no services: name some under services, or set PORTHOLE_TOKEN so that they can be registered over HTTP',
-    'details: token hides targets, addresses and sentences from everybody while there is no token: set PORTHOLE_TOKEN, or tokens',
+    'details: token hides targets, addresses and sentences from all clients while there is no token: set PORTHOLE_TOKEN, or tokens',
   ])
   assert.deepEqual(accepted({ text, env: { PORTHOLE_TOKEN: secret } }).notes, [])
   assert.deepEqual(accepted({ text: `${text}\ntokens: { deploy: "sha256:${otherHash}" }` }).notes, [])
 })
 
-test('one token under two names is told at the second', () => {
+test('one token under two names gets advice at the second name', () => {
   const written = `"sha256:${otherHash}"`
   const linesOf = (input: Input) => accepted(input).advice.map(formatProblem)
   assert.deepEqual(linesOf({ text: `tokens:\n  deploy: ${written}\n  ci: ${written}\n` }), [
@@ -275,7 +275,7 @@ test('a password in the address of Redis is in no problem', () => {
   }
 })
 
-test('where replicas share the work every service is believed for a handover longer, those registered later as well', () => {
+test('with replicas the status of every service is trusted longer by the time of a hand-over, also for services registered later', () => {
   const text = 'defaults: { timeout: 3s }\nservices: { a: { targets: [a:1], timeout: 4s } }'
   const read = (env: Record<string, string>) => {
     const { services, defaults } = accepted({ text, targets: ['b:1'], env }).config
@@ -293,8 +293,8 @@ test('where replicas share the work every service is believed for a handover lon
   assert.deepEqual(read({}), [never, { timeout: 3000 }])
 })
 
-test('data beside replicas is told to be of no use, with a token or without', () => {
-  const note = 'data is not used, since Redis keeps for all replicas what must last: remove data or PORTHOLE_DATA'
+test('data beside replicas gets a note that it is not used, with a token or without', () => {
+  const note = 'data is not used, because replicas store their data in Redis: remove data or PORTHOLE_DATA'
   const text = 'services: { a: { targets: [a:1] } }'
   const replicas = 'replicas: { redis: "redis://redis" }'
   const notesOf = (input: Input) => accepted(input).notes
@@ -363,7 +363,7 @@ test('a service named in the file and on the command line is a problem that name
   ])
 })
 
-test('every service is found where it is defined', () => {
+test('every service has the place of its definition', () => {
   const text = 'services:\n  db: { targets: [a:1] }\n  "a b":\n    targets: [a:1]\n  7: { targets: [a:1] }\n'
   const { config } = accepted({ text, targets: ['cache=c:1', 'cache=d:1', 'e:1'] })
   assert.deepEqual(
@@ -382,7 +382,7 @@ test('every service is found where it is defined', () => {
   assert.equal(placeOf(accepted({ targets: ['e:1'] }).config, 'e:1'), 'argument "e:1"')
 })
 
-test('problems of file, environment and command line come together, in this order', () => {
+test('problems of file, environment and command line are reported together, in this order', () => {
   const result = parse({
     text: 'services: { a: { targets: [a], timeout: 5 } }',
     targets: ['b'],
@@ -413,7 +413,7 @@ test('ten thousand services in JSON keep their order and their settings', () => 
   assert.match(placeOf(config, 's9999') ?? '', /^porthole\.json:1:\d+$/)
 })
 
-test('a file that is missing or a directory is a problem that names it', async () => {
+test('a missing file, or a directory in its place, is a problem that names it', async () => {
   const sources = { targets: [], env: {} }
   const linesOf = async (path: string) => {
     const result = await (await readConfig(path, sources)).parsed
@@ -440,7 +440,7 @@ test('reading a file gives its configuration and its digest', async (t) => {
   assert.equal((await readConfig(null, { targets: ['b:1'], env: {} })).digest, null)
 })
 
-test('a path quotes the names that would not read as one', () => {
+test('a path quotes names with special characters', () => {
   assert.equal(formatPath(['services', 'db.eu', 'targets', 0]), 'services."db.eu".targets[0]')
   assert.equal(formatPath(['services', 'a b']), 'services."a b"')
   assert.equal(formatPath([]), '')

@@ -34,7 +34,7 @@ test('a value and its key are found at line and column', () => {
   assert.deepEqual(locate([], 'value'), { line: 1, column: 1 })
 })
 
-test('what is not written is found at the nearest key above it', () => {
+test('a value that is absent has the place of the nearest key above it', () => {
   const { locate } = read('a.yaml', yaml)
   assert.deepEqual(locate(['services', 'postgres', 'minAge'], 'value'), { line: 7, column: 5 })
   assert.deepEqual(locate(['services', 'redis', 'interval'], 'value'), { line: 8, column: 3 })
@@ -42,19 +42,19 @@ test('what is not written is found at the nearest key above it', () => {
   assert.deepEqual(locate(['services', 'redis', 'quorum', 'deeper'], 'value'), { line: 8, column: 35 })
 })
 
-test('behind an alias the place is where the value is written', () => {
+test('behind an alias a value has the place where it is written', () => {
   const { value, locate } = read('a.yaml', 'a: &a { timeout: 2 }\nb: *a\n')
   assert.deepEqual(value, { a: { timeout: 2 }, b: { timeout: 2 } })
   assert.deepEqual(locate(['b'], 'value'), { line: 2, column: 4 })
   assert.deepEqual(locate(['b', 'timeout'], 'value'), { line: 1, column: 18 })
 })
 
-test('JSON has the same places as the YAML it is', () => {
+test('JSON has the same places as the same text read as YAML', () => {
   const { locate } = read('a.json', '{\n\t"services": {\n\t\t"db \\u00e9": { "timeout": 2 }\n\t}\n}')
   assert.deepEqual(locate(['services', 'db é', 'timeout'], 'value'), { line: 3, column: 29 })
 })
 
-test('whatever is in JSON, and whatever is not, has the place that it has in the YAML it is', () => {
+test('any value in JSON, and any absent one, has the same place as in the same text read as YAML', () => {
   const step = fc.oneof(fc.constantFrom('a', 'b', 'a"b', 'é:', ''), fc.nat(3))
   const value = fc.letrec((tie) => ({
     value: fc.oneof(
@@ -75,7 +75,7 @@ test('whatever is in JSON, and whatever is not, has the place that it has in the
   )
 })
 
-test('the keys of a section are found in one go', () => {
+test('all keys of a section are found at once', () => {
   assert.deepEqual(
     [...read('a.yaml', yaml).keysIn('services')],
     [
@@ -90,7 +90,7 @@ test('the keys of a section are found in one go', () => {
   }
 })
 
-test('the keys of a section of JSON are where the YAML it is has them', () => {
+test('the keys of a section of JSON have the same places as in the same text read as YAML', () => {
   const json = fc.record({ services: fc.jsonValue(), groups: fc.jsonValue() })
   const spaces = fc.constantFrom('', ' ', '\t', '\n', '\r\n')
   const text = fc
@@ -114,7 +114,7 @@ test('a byte order mark shifts no column', () => {
   assert.deepEqual(read('a.json', '\uFEFF{"a":{"b": 1}}').keysIn('a').get('b'), { line: 1, column: 7 })
 })
 
-test('YAML is version 1.2 whatever the file says: off, no and 0777 are no booleans and octals', () => {
+test('YAML is always version 1.2: off, no and 0777 are no booleans and octals', () => {
   assert.deepEqual(read('a.yaml', '%YAML 1.1\n---\n{ a: off, b: no, c: 0777, 1: d, null: e }').value, {
     a: 'off',
     b: 'no',
@@ -124,13 +124,13 @@ test('YAML is version 1.2 whatever the file says: off, no and 0777 are no boolea
   })
 })
 
-test('one anchor may be used as often as there are services', () => {
+test('one anchor may be used once for each service', () => {
   const lines = Array.from({ length: 500 }, (_, index) => `s${index}: *shared`)
   const { value } = read('a.yaml', `a: &shared [x:1]\n${lines.join('\n')}\n`)
   assert.deepEqual((value as Record<string, unknown>).s499, ['x:1'])
 })
 
-test('equal keys in JSON are found however they are spelled, and colons in text are no keys', () => {
+test('equal keys in JSON are found in any spelling, and colons in text are no keys', () => {
   assert.deepEqual(flawsIn('a.json', '{"a": 1, "\\u0061": 2}'), [
     '1:10 "a" is already written at line 1, column 2: keep one of them',
   ])
@@ -140,14 +140,14 @@ test('equal keys in JSON are found however they are spelled, and colons in text 
   })
 })
 
-test('brackets nested by the ten thousand are refused, not fatal', () => {
+test('ten thousand nested brackets are rejected and do not crash', () => {
   for (const name of ['a.yaml', 'a.json']) {
     const [flaw = ''] = flawsIn(name, '['.repeat(50_000) + ']'.repeat(50_000))
     assert.match(flaw, /nested too deeply/)
   }
 })
 
-test('any JSON reads the same by way of YAML', () => {
+test('any JSON has the same value when it is read as YAML', () => {
   const text = fc
     .dictionary(fc.string({ maxLength: 20 }), fc.jsonValue({ maxDepth: 4 }))
     .map((value) => JSON.stringify(value, null, 1))

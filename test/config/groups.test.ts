@@ -14,16 +14,16 @@ const services = `services:
   redis: { targets: [cache:6379], groups: [payments, search] }
 `
 
-test('a group that no service of the file is in is told, with those there are', () => {
+test('a group without a service in the file gets advice with the existing groups', () => {
   assert.deepEqual(adviceFor(`${services}groups:\n  payment: { quorum: any }\n  search: {}\n`), [
     'porthole.yaml:5:3: groups.payment: no service of this file is in it: right only if services of this group are registered over HTTP; the groups here are payments, search',
   ])
   assert.deepEqual(adviceFor('services: { a: { targets: [a:1] } }\ngroups: { g: { quorum: 3 } }'), [
-    'porthole.yaml:2:11: groups.g: no service of this file is in it: right only if services of this group are registered over HTTP; none here is in any group',
+    'porthole.yaml:2:11: groups.g: no service of this file is in it: right only if services of this group are registered over HTTP; no service here is in a group',
   ])
 })
 
-test('a quorum that the services of the file can never meet is told where it is written', () => {
+test('a quorum that the services of the file can never meet gets advice at its place', () => {
   assert.deepEqual(adviceFor(`${services}groups:\n  payments: { quorum: 3 }\n  search: { quorum: 2 }\n`), [
     "porthole.yaml:5:23: groups.payments.quorum: a quorum of 3 cannot be met by the 2 of this file's services that are in the group: write at most 2, unless more are registered over HTTP",
     "porthole.yaml:6:21: groups.search.quorum: a quorum of 2 cannot be met by the 1 of this file's services that are in the group: write at most 1, unless more are registered over HTTP",

@@ -6,7 +6,7 @@ import { registeredService, sampleService } from '../samples.ts'
 const some = (count: number) => Array.from({ length: count }, (_, i) => sampleService(`s${i}`, ['a:1']))
 const inForce = (count: number) => new Map(some(count).map((service) => [service.name, service]))
 
-test('a file that has a tenth of the services no longer may be half written', async () => {
+test('a file that lacks a tenth of the services may be half written', async () => {
   assert.equal(await tellLoss('porthole.yaml', inForce(200), some(181)), null)
   assert.equal(
     await tellLoss('porthole.yaml', inForce(200), some(180)),

@@ -13,7 +13,7 @@ import { formatProblem } from '../../src/config/problem.ts'
 import type { Service } from '../../src/domain/service.ts'
 
 const none: ConfigSources = { targets: [], env: {} }
-/** More than is parsed in place. */
+/** Pads a text to more bytes than are parsed in place. */
 const padding = 40_000
 const bytesOf = (text: string) => new TextEncoder().encode(text)
 const aside = (name: string, text: string, sources = none, known?: ReadonlyMap<string, Service>) =>
@@ -23,7 +23,7 @@ const programOf = (code: string): ParseThread => ({
   resourceLimits: {},
 })
 
-/** So many services, in JSON, of which each tenth is another than in the first generation. */
+/** Returns `count` services as JSON. Every tenth service differs between generations. */
 function json(count: number, generation = 1, more: object = {}): string {
   const services = Object.fromEntries(
     Array.from({ length: count }, (_, i) => [
@@ -75,7 +75,7 @@ for (const [what, name, text, sources] of [
   ],
   ['a byte order mark', 'porthole.json', `\uFEFF${json(1000)}`, none],
 ] as const) {
-  test(`a thread finds the same as is found in place: ${what}`, async () => {
+  test(`a thread returns the same result as parsing in place: ${what}`, async () => {
     const inPlace = parseConfig({ file: { name, text }, ...sources })
     assert.ok(inPlace.ok, JSON.stringify(inPlace))
     const read = await aside(name, text, sources)
@@ -89,7 +89,7 @@ for (const [what, name, text, sources] of [
     assert.ok(
       Object.isFrozen(read.config) && Object.isFrozen(read.config.services) && Object.isFrozen(read.config.limits),
     )
-    // Its targets are made anew whenever somebody asks for them.
+    // The targets of a service are built at each access, so they are not checked here.
     assert.ok(read.config.services.every(Object.isFrozen))
   })
 }
@@ -105,7 +105,7 @@ for (const [what, name, text] of [
   ],
   ['Redis is missing', 'porthole.yaml', padded('replicas: {}')],
 ] as const) {
-  test(`a thread finds the same problems as are found in place: ${what}`, async () => {
+  test(`a thread returns the same problems as parsing in place: ${what}`, async () => {
     const sources = { targets: ['x'], env: { PORTHOLE_PORT: 'http' } }
     for (const given of [sources, none]) {
       const inPlace = parseConfig({ file: { name, text }, ...given })
@@ -115,7 +115,7 @@ for (const [what, name, text] of [
   })
 }
 
-test('services that are known and defined the same are taken from there, in a thread and in place', async () => {
+test('known services with the same definition are reused, in a thread and in place', async () => {
   for (const count of [100, 2000]) {
     const before = await aside('porthole.json', json(count))
     assert.ok(before.ok)
@@ -133,7 +133,7 @@ test('services that are known and defined the same are taken from there, in a th
   }
 })
 
-/** How many targets each of the services has that a thread tells at once. */
+/** Returns, for each message of a thread, the number of targets of each service in it. */
 async function portionsTold(counts: readonly number[]): Promise<number[][]> {
   const targetsOf = (count: number) => Array.from({ length: count }, (_, i) => `10.0.0.1:${i + 1}`)
   const services = Object.fromEntries(counts.map((count, i) => [`s${i}`, { targets: targetsOf(count) }]))
@@ -150,14 +150,14 @@ async function portionsTold(counts: readonly number[]): Promise<number[][]> {
   return portions
 }
 
-test('what a thread tells at once has no more services than it may, and no more targets', async () => {
+test('a message of a thread has at most 500 services and at most 2,500 targets', async () => {
   const some = (count: number, of: number) => Array.from({ length: count }, () => of)
   assert.deepEqual(await portionsTold(some(1200, 1)), [some(500, 1), some(500, 1), some(200, 1)])
   assert.deepEqual(await portionsTold(some(60, 100)), [some(25, 100), some(25, 100), some(10, 100)])
   assert.deepEqual(await portionsTold([100, 6000, 100, 100]), [[100], [6000], [100, 100]])
 })
 
-test('what equal services have in common is kept once', async () => {
+test('equal services share their common parts', async () => {
   const read = await aside('porthole.json', json(2000))
   assert.ok(read.ok)
   const { services } = read.config
@@ -175,7 +175,7 @@ test('too little memory for a thread is a problem of the file', async () => {
   ])
 })
 
-test('that no thread can be started is a problem of the file', async () => {
+test('a thread that cannot be started is a problem of the file', async () => {
   const code = 'ERR_WORKER_INIT_FAILED'
   const program = new URL('../../src/config/parse-worker.ts', import.meta.url)
   const resourceLimits = {
@@ -193,12 +193,12 @@ test('that no thread can be started is a problem of the file', async () => {
   assert.equal(read.ok ? undefined : read.arePassing, true)
 })
 
-test('a bug in the thread is an exception, and so is a thread that ends before it is through', async () => {
+test('a bug in the thread is an exception, and so is a thread that ends before it is done', async () => {
   const parse = (code: string) =>
     parseAside({ name: 'a.yaml', bytes: bytesOf(padded('')) }, none, undefined, programOf(code))
   await assert.rejects(parse('throw new RangeError("a bug")'), { name: 'RangeError', message: 'a bug' })
-  await assert.rejects(parse(''), /ended before it was through/)
-  await assert.rejects(parse('process.exit(3)'), /ended before it was through/)
+  await assert.rejects(parse(''), /ended before it was done/)
+  await assert.rejects(parse('process.exit(3)'), /ended before it was done/)
   await assert.rejects(
     parse(
       '(await import("node:worker_threads")).parentPort.postMessage({ read: { ok: false, problems: [] } }); throw new TypeError("late")',
@@ -207,7 +207,7 @@ test('a bug in the thread is an exception, and so is a thread that ends before i
   )
 })
 
-/** How nice each thread of this process is (proc_pid_stat(5)). */
+/** Returns the niceness of each thread of this process (proc_pid_stat(5)). */
 function niceness(): number[] {
   return readdirSync('/proc/self/task').flatMap((thread) => {
     try {
@@ -215,13 +215,13 @@ function niceness(): number[] {
       // The name of a thread, in brackets, may have spaces.
       return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])
     } catch {
-      // It ended meanwhile.
+      // The thread has ended.
       return []
     }
   })
 }
 
-test('the thread that parses goes behind all others, which stay where they are', {
+test('the thread that parses has a lower priority than all others, which do not change theirs', {
   skip: process.platform !== 'linux' && 'only Linux knows priorities of threads',
 }, async () => {
   const before = new Set(niceness())

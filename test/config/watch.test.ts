@@ -10,7 +10,7 @@ import { readConfigOnce } from '../../src/config/file.ts'
 import type { Problem } from '../../src/config/problem.ts'
 import { watchConfig } from '../../src/config/watch.ts'
 
-/** Only what the file system reports can make a test with this pass in time. */
+/** With this interval a test passes in time only through events of the file system. */
 const never = 3_600_000
 const deadlineMs = 10_000
 
@@ -20,13 +20,13 @@ async function makeFolder(t: TestContext): Promise<string> {
   return folder
 }
 
-/** Writes as editors do, and never seen half written. */
+/** Writes a file as editors do. No reader sees it half written. */
 async function replace(file: string, text: string): Promise<void> {
   await writeFile(`${file}~`, text)
   await rename(`${file}~`, file)
 }
 
-/** Values that arrive one by one; `next` waits for the one after those already taken. */
+/** A list of values that arrive one by one. `next` waits for the value after the ones already taken. */
 function collect<Value>() {
   const arrived: Value[] = []
   let wake = () => {}
@@ -39,7 +39,7 @@ function collect<Value>() {
     async next(): Promise<Value> {
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       wake = resolve
-      // Also keeps the process alive: a watch on its own does not.
+      // The timer also keeps the process alive, because a watch alone does not.
       const deadline = setTimeout(() => reject(new Error('nothing arrived in 10 s')), deadlineMs)
       if (arrived.length === 0) await promise.finally(() => clearTimeout(deadline))
       clearTimeout(deadline)
@@ -51,7 +51,7 @@ function collect<Value>() {
 const digestOf = (text: string) => hash('sha256', text, 'base64')
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
-/** `seen` is the text that is in use already. */
+/** Watches a file. `seen` is the text that is in use already. */
 function watchFor(t: TestContext, file: string, seen: string | null, pollMs = never) {
   const texts = collect<string>()
   const problems = collect<Problem>()
@@ -67,12 +67,12 @@ function watchFor(t: TestContext, file: string, seen: string | null, pollMs = ne
   return { texts, problems, close: watching.close }
 }
 
-test('a file written anew is reported with its text', async (t) => {
+test('a file that is written again is reported with its text', async (t) => {
   const file = join(await makeFolder(t), 'porthole.yaml')
   await writeFile(file, 'one')
   const { texts } = watchFor(t, file, 'one')
   await writeFile(file, 'two')
-  // Written in place, a file is empty for a moment.
+  // A file that is written in place is empty for a moment.
   const first = await texts.next()
   assert.equal(first === '' ? await texts.next() : first, 'two')
 })
@@ -85,7 +85,7 @@ test('a change between reading the file and watching it is not missed', async (t
 
 test("both of two swaps of a Kubernetes ConfigMap's symlink are reported", async (t) => {
   const folder = await makeFolder(t)
-  // The kubelet's way: a directory per version, `..data` pointing at the current one, the file pointing through it.
+  // The kubelet makes a directory for each version, `..data` points at the current one, and the file is a link through it.
   const publish = async (version: string, text: string) => {
     await mkdir(join(folder, `..${version}`))
     await writeFile(join(folder, `..${version}`, 'porthole.yaml'), text)
@@ -104,7 +104,7 @@ test("both of two swaps of a Kubernetes ConfigMap's symlink are reported", async
   assert.equal(await texts.next(), 'three')
 })
 
-test('an editor that renames a new file over the old one is noticed, each time', async (t) => {
+test('each renaming of a new file over the old one by an editor is noticed', async (t) => {
   const file = join(await makeFolder(t), 'porthole.yaml')
   await writeFile(file, 'one')
   const { texts } = watchFor(t, file, 'one')
@@ -123,7 +123,7 @@ test('the same text written again is no change', async (t) => {
   assert.equal(await texts.next(), 'two')
 })
 
-test('a file that is deleted is told once, and comes back as a change even with its old text', async (t) => {
+test('a deleted file is reported once, and comes back as a change even with its old text', async (t) => {
   const file = join(await makeFolder(t), 'porthole.yaml')
   await writeFile(file, 'one')
   const { texts, problems } = watchFor(t, file, 'one', 5)
@@ -153,7 +153,7 @@ test('a directory that is removed and made again is watched again from the next 
   assert.equal(await texts.next(), 'three')
 })
 
-test('the slow look finds what the file system did not report', async (t) => {
+test('the slow look finds a change that the file system did not report', async (t) => {
   const folder = await makeFolder(t)
   await mkdir(join(folder, 'elsewhere'))
   await writeFile(join(folder, 'elsewhere', 'real.yaml'), 'one')
@@ -165,7 +165,7 @@ test('the slow look finds what the file system did not report', async (t) => {
   assert.equal(await texts.next(), 'two')
 })
 
-test('the next look waits until the last change has been dealt with', async (t) => {
+test('the next look waits until the last change has been applied', async (t) => {
   const file = join(await makeFolder(t), 'porthole.yaml')
   await writeFile(file, 'one')
   const begun = collect<string>()
@@ -181,12 +181,12 @@ test('the next look waits until the last change has been dealt with', async (t) 
   const other = watchFor(t, file, 'one', 5)
   await replace(file, 'two')
   assert.equal(await other.texts.next(), 'two')
-  assert.deepEqual(begun.arrived, [], 'a second change began while the first was being dealt with')
+  assert.deepEqual(begun.arrived, [], 'a second change began while the first was being applied')
   gate.resolve()
   assert.equal(await begun.next(), 'two')
 })
 
-test('what is forgotten is a change again at the next look', async (t) => {
+test('forgotten content is a change again at the next look', async (t) => {
   const file = join(await makeFolder(t), 'porthole.yaml')
   await writeFile(file, 'one')
   const texts = collect<string>()
@@ -208,10 +208,10 @@ test('what is forgotten is a change again at the next look', async (t) => {
   assert.equal(await texts.next(), 'two')
 })
 
-test('after close nothing is reported any more', async (t) => {
+test('after close nothing is reported', async (t) => {
   const file = join(await makeFolder(t), 'porthole.yaml')
   await writeFile(file, 'one')
-  // It has begun to read, and what it reads would be news.
+  // The watch has begun to read, and the text would be a change.
   const closed = watchFor(t, file, null, 5)
   const open = watchFor(t, file, 'one', 5)
   closed.close()
@@ -220,7 +220,7 @@ test('after close nothing is reported any more', async (t) => {
   assert.deepEqual([closed.texts.arrived, closed.problems.arrived], [[], []])
 })
 
-/** Writes over a file as it is, without another file that takes its place. */
+/** Overwrites a file in place, without a new file. */
 async function writeInPlace(file: string, ...pieces: readonly (string | number)[]): Promise<void> {
   const handle = await open(file, 'w')
   for (const piece of pieces) {
@@ -230,17 +230,17 @@ async function writeInPlace(file: string, ...pieces: readonly (string | number)[
   await handle.close()
 }
 
-test('a file that is written in place in several pieces is used once it is whole', async (t) => {
+test('a file that is written in place in several pieces is used once it is complete', async (t) => {
   const file = join(await makeFolder(t), 'porthole.yaml')
   await writeFile(file, 'one')
   const { texts, problems } = watchFor(t, file, 'one')
-  // Emptied first, as editors do; a second of silence is more than a slow machine takes between two writes.
+  // The file is emptied first, as editors do. One second of silence is more than a slow machine takes between two writes.
   await writeInPlace(file, 300, 'first ', 300, 'second ', 300, 'third')
   assert.equal(await texts.next(), 'first second third')
   assert.deepEqual([texts.arrived, problems.arrived], [[], []])
 })
 
-test('a file that was removed and is written anew in pieces is used once it is whole', async (t) => {
+test('a file that was removed and is written again in pieces is used once it is complete', async (t) => {
   const file = join(await makeFolder(t), 'porthole.yaml')
   await writeFile(file, 'one')
   const { texts } = watchFor(t, file, 'one')
@@ -272,14 +272,14 @@ test('a file that is renamed over the old one is used at once, also while the ol
   assert.equal(await texts.next(), 'two')
   await writeInPlace(file, 'half')
   await watching.look()
-  assert.equal(await texts.next(), 'half', 'a look that is asked for uses what is there')
+  assert.equal(await texts.next(), 'half', 'an explicit look uses the current content')
   await sleep(100)
   await replace(file, 'three')
   assert.equal(await texts.next(), 'three')
   assert.deepEqual(ages, Array(3).fill(Number.POSITIVE_INFINITY))
 })
 
-test('what is postponed is used once it stayed the same for so long', async (t) => {
+test('postponed content is used once it stayed the same for the given time', async (t) => {
   const file = join(await makeFolder(t), 'porthole.yaml')
   await writeFile(file, 'one')
   const texts = collect<string>()
@@ -305,7 +305,7 @@ test('what is postponed is used once it stayed the same for so long', async (t) 
   assert.deepEqual([await texts.next(), await texts.next()], ['three', 'three'])
 })
 
-test('a file that keeps changing is told of once, and is a change once it stays the same', async (t) => {
+test('a file that keeps changing is reported once, and is a change once it stays the same', async (t) => {
   const file = join(await makeFolder(t), 'porthole.yaml')
   await writeFile(file, 'one')
   let skippedMs = 0
@@ -326,7 +326,7 @@ test('a file that keeps changing is told of once, and is a change once it stays 
   const writing = setInterval(() => {
     writes++
     if (writes === 20) skippedMs = 30_000
-    // Another size each time, and never for as long as a second the same.
+    // The size differs each time, and the file is never the same for one second.
     void writeFile(file, 'x'.repeat(writes))
   }, 20)
   t.after(() => clearInterval(writing))
@@ -336,7 +336,7 @@ test('a file that keeps changing is told of once, and is a change once it stays 
   assert.deepEqual(problems.arrived, [])
 })
 
-test('what is no regular file, or has no end, is a problem, and the next good file is read', async (t) => {
+test('a file that is not regular, or has no end, is a problem, and the next good file is read', async (t) => {
   const folder = await makeFolder(t)
   const file = join(folder, 'porthole.yaml')
   await writeFile(file, 'one')
@@ -362,7 +362,7 @@ test('what is no regular file, or has no end, is a problem, and the next good fi
   }
 })
 
-test('a pipe is read once, to its end, but not for ever', async (t) => {
+test('a pipe is read once, to its end, within a deadline', async (t) => {
   const pipe = join(await makeFolder(t), 'pipe')
   spawnSync('mkfifo', [pipe])
   const written = writeFile(pipe, 'text')
@@ -375,11 +375,11 @@ test('a pipe is read once, to its end, but not for ever', async (t) => {
   assert.ok(!late.ok)
   assert.match(
     late.problem.message,
-    /^this is a pipe, and the program that writes to it did not come to its end within 0\.05 s/,
+    /^this is a pipe, and the program that writes to it did not close it within 0\.05 s/,
   )
   const again = await readConfigOnce(pipe, { deadlineMs: never })
   assert.ok(!again.ok, 'a second call waits beside the first')
-  // Whatever opens the other end has the first call return.
+  // Opening the other end makes the first call return.
   await (await open(pipe, 'w')).close()
   await late.ended
   const third = readConfigOnce(pipe)
