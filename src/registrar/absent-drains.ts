@@ -1,9 +1,9 @@
-/** How many drains of names that no service has are kept. */
+/** The most drains of names without a service. */
 export const mostAbsentDrains = 10_000
 
 /**
- * Returns the oldest drains of names that no service has, as many as there are too many of. `drained` has the oldest first. A drain
- * outlives the registration that expired under it, so without a bound they would pile up where names never come back.
+ * Returns the drains to end: of the names without a service, the oldest beyond `most`. `drained` has the oldest first. A drain outlives the
+ * registration that expired under it. Without a bound, drains would pile up for names that never come back.
  */
 export function excessDrains(
   drained: ReadonlySet<string>,

@@ -2,30 +2,30 @@ import type { Clock } from '../clock.ts'
 import { noPauses, type Pauses, pausedMs } from '../domain/pause.ts'
 import { createHeap, type Timed } from '../heap.ts'
 
-/** Names, each of which ends at a time of its own. */
+/** Names that each expire at a time of their own. */
 export type Expiries = {
-  /** From now on a name ends at this instant of the clock, in milliseconds; null: never. */
+  /** Sets the instant of the clock at which a name expires, in milliseconds; null: never. */
   set(name: string, at: number | null): void
-  /** Ends what is due; returns when to look again, null when nothing ends. */
+  /** Expires the names that are due. Returns the instant of the next look; null if no name expires. */
   runDue(): number | null
   close(): void
 }
 
-/** Not before this is looked again, so that many which end one by one do not wake the process for each. Milliseconds. */
+/** The shortest sleep between two looks, in milliseconds. Otherwise many names that expire one by one would wake the process for each. */
 const leastSleepMs = 100
-/** So long names are ended before whatever else waits gets its turn of the event loop, in milliseconds. */
+/** The longest time for which names are expired in one turn of the event loop, in milliseconds. */
 const turnMs = 5
-/** Node.js fires a timer at once when it is set further ahead than this. Milliseconds. */
+/** The longest sleep, in milliseconds. Node.js fires a timer at once if it is set further ahead. */
 const mostSleepMs = 2 ** 31 - 1
 
-/** How long requests that waited while this process did not run have to be read, in milliseconds. */
+/** The time, in milliseconds, to read the requests that waited while this process did not run. */
 const readMs = 1000
 
 type Expiry = Timed & { readonly name: string }
 
 /**
- * Calls `end` with each name whose time has come, which is then set no longer. A pause of this process puts all ends off by as long,
- * because renewals could not be read meanwhile, and by a second in which they are. Keeps no process alive.
+ * Calls `end` with each name that expires, and removes it. A pause of this process delays all expiries by its length, because no renewal could
+ * be read during the pause. One more second is for reading the renewals that waited. The timer keeps no process alive.
  */
 export function createExpiries({
   clock,
@@ -34,16 +34,16 @@ export function createExpiries({
 }: {
   clock: Clock
   end: (name: string) => void
-  /** When this process did not run, as it is known at any time. */
+  /** The pauses of this process, as known at any time. */
   pauses?: Pauses
 }): Expiries {
   const inOrder = createHeap<Expiry>()
   const byName = new Map<string, Expiry>()
   let timer: NodeJS.Timeout | undefined
-  /** The end of the last pause that ends were put off by. */
+  /** The end of the last pause that the expiries were delayed by. */
   let putOffUntil = Number.NEGATIVE_INFINITY
 
-  /** Puts all ends off by the pauses since this was called last. That leaves their order as it is. */
+  /** Delays all expiries by the pauses since the last call. Their order stays. */
   function putOff(): void {
     const last = pauses.ofProcess.at(-1)
     if (last === undefined || last.to <= putOffUntil) return
@@ -82,7 +82,7 @@ export function createExpiries({
     set(name, at) {
       forget(name)
       if (at === null) return
-      // Whatever is set after a pause is not put off by it.
+      // Apply the past pauses first, because they must not delay the new expiry.
       putOff()
       const expiry = { name, dueAt: at, heapIndex: -1 }
       byName.set(name, expiry)

@@ -10,21 +10,25 @@ import { createUnreadableEntries, type UnreadableEntries } from '../store/unread
 import { excessDrains } from './absent-drains.ts'
 import { createRegistrations, expiryOf, type Registered, type Registrations } from './registrations.ts'
 
-/** What came of a put: the registration that was made or found to be the same, and whether it is new; or the revision that the condition found instead. */
+/**
+ * The result of a put. It has the registration, which may be an existing one with the same definition, and the kind of the change. If the
+ * condition did not hold, it has the revision that the condition found.
+ */
 export type Registering =
   | { readonly done: true; readonly registered: Registered; readonly change: 'created' | 'replaced' | 'none' }
   | Extract<Put, { done: false }>
 
 /**
- * Registers and drains services at run time for who asks for it here. What it confirms is in the store, and then in force. Where others
- * share the store, it tells everybody of every change in the order in which they were made: only then is a change put in force here.
+ * Registers and drains services at run time, for clients of this replica. A change that it confirms is first in the store, and then in force. If
+ * other replicas share the store, the store announces every change to all replicas in the order of the changes. Only that announcement puts a
+ * change in force here.
  */
 export type Registrar = {
   readonly registrations: Registrations
   put(name: string, settings: RegistrationSettings, condition: Condition): Promise<Stored<Registering>>
   remove(name: string, condition: Condition): Promise<Stored<Removed>>
   setDrained(name: string, drained: boolean): Promise<Stored<null>>
-  /** Why no service of a new name may be registered now, as a sentence; null when it may. */
+  /** Returns why no service of a new name may be registered now, as a sentence; null if it may. */
   refusalOf(name: string): string | null
 }
 
@@ -45,25 +49,25 @@ export function createRegistrar({
   store: Store
   clock: Clock
   limits: Limits
-  /** Whether others share the store. */
+  /** Whether other replicas share the store. */
   isShared?: boolean
   defaults?: PolicyDefaults
-  /** When this process did not run, as it is known at any time. */
+  /** The pauses of this process, as known at any time. */
   pauses?: Pauses
   /** The entries of the store that cannot be read. */
   unreadable?: UnreadableEntries
 }): Registrar {
   const registrations = createRegistrations({ registry, store, clock, defaults, onDue: takeStep, pauses, unreadable })
-  /** What the store is being asked to put, and how many ask. */
+  /** The names of the puts that wait for the store, each with their number. */
   const asked = new Map<string, number>()
 
-  /** Services there are, and those that the store is asked for, this one apart. */
+  /** Counts all services and the new ones that wait for the store, without this one. */
   function countOthers(name: string): number {
     const arriving = [...asked.keys()].filter((one) => one !== name && !registry.services.has(one))
     return registry.services.size + arriving.length
   }
 
-  /** Asks the store; until it answers, what it is asked for does not expire, or it would be confirmed and gone. */
+  /** Puts a registration into the store. Until the store answers, the registration does not expire; otherwise it could be confirmed and gone. */
   async function ask(name: string, settings: RegistrationSettings, condition: Condition): Promise<Stored<Put>> {
     asked.set(name, (asked.get(name) ?? 0) + 1)
     const stored = await store.put(name, writeRegistration(settings), condition, settings.ttl)
@@ -84,21 +88,21 @@ export function createRegistrar({
   async function carryOut(step: Step, entry: Registered): Promise<void> {
     const { name, revision } = entry.registration
     const answer = store.expire(name, revision, step)
-    // Should the store not be able to, it comes back with the next start, for its ttl.
+    // If the store fails, the registration comes back at the next start, for its ttl.
     if (!isShared && step === 'expire') registrations.expire(name, revision, clock.toEpoch(clock.now()))
     else if (!isShared) registrations.forget(name, expiryOf(entry))
     const stored = await answer
-    // It may have been registered again elsewhere, or the store be away: then this process may not say that it is expired or gone.
+    // Another replica may have registered it again, or the store may be away. In both cases this process must not expire or remove it.
     const isRefused = !stored.ok || !stored.value.done
     if (isShared && isRefused && registrations.find(name) === entry) registrations.schedule(name, clock.now() + retryMs)
   }
 
-  /** Returns what may be deregistered to make room: not what the store is asked to register again. */
+  /** Returns the expired registrations that may be deregistered to make room. A registration whose renewal waits for the store is not among them. */
   function dispensable(): Registered[] {
     return registrations.expired().filter(({ registration }) => !asked.has(registration.name))
   }
 
-  /** Deregisters expired services, the longest expired first, for as long as there are more services than the limit. */
+  /** Deregisters expired services, the longest expired first, while there are more services than the limit. */
   async function makeRoom(): Promise<void> {
     if (registry.services.size <= limits.services) return
     for (const entry of dispensable()) {
@@ -107,7 +111,10 @@ export function createRegistrar({
     }
   }
 
-  /** Whether the store has a registration of this name that cannot be read, and the change does not say that it may go: it may hold anything. */
+  /**
+   * Returns whether the store has a registration of this name that cannot be read and that the change does not give up with `If-Match`. Its
+   * definition is unknown, so it is not replaced by default.
+   */
   function isProtected(name: string, { ifMatch }: Condition): boolean {
     return ifMatch === undefined && unreadable.whyRegistration(name) !== null
   }
@@ -135,13 +142,13 @@ export function createRegistrar({
       const stored = await ask(name, settings, condition)
       const held = registrations.find(name)
       if (!stored.ok) {
-        // That the store fails is no reason to deregister who registers again in time.
+        // The service registered again in time, so a failing store must not deregister it.
         registrations.renew(name)
         return stored
       }
       const { value } = stored
       if (!value.done) {
-        // Its time may have come while the store was asked.
+        // Its time to live may have ended while the store was asked.
         registrations.schedule(name)
         return { ok: true, value }
       }

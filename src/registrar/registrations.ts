@@ -19,62 +19,66 @@ import { createExpiries } from './expiries.ts'
 export type Registered = {
   readonly registration: Registration
   readonly settings: RegistrationSettings
-  /** Settings that this version cannot read, as a newer one registered it. */
+  /** The settings that this version cannot read, because a newer version registered the service. */
   readonly unread: readonly string[]
-  /** What it makes together with the defaults. */
+  /** The service, built from the settings and the defaults. */
   service: Service
-  /** Times are instants of the clock. */
+  /** The lifetime. Its times are instants of the clock. */
   lifetime: Lifetime
 }
 
-/** The services registered over HTTP that are known here, whoever was asked to register them. What is put or forgotten here is so in the registry. */
+/**
+ * The services registered over HTTP that this replica knows, including the registrations of other replicas. A change here also changes the
+ * registry.
+ */
 export type Registrations = {
-  /** Settings of a newer version that this version does not know, each time one is found. */
+  /** Emits each setting of a newer version that this version does not know, each time one is found. */
   readonly foreign: Signal<ForeignWord>
-  /** The registration of that name, also while the file hides it. */
+  /** Returns the registration of a name, also while a service of the file hides it. */
   find(name: string): Registered | undefined
-  /** A registration with the service that it makes. It is not in force by that. */
+  /** Builds the service of a registration, without putting it in force. */
   build(registration: Registration, settings: RegistrationSettings): Registered
-  /** Puts it in force; its time counts from now on. */
+  /** Puts a registration in force. Its time to live starts now. */
   put(registered: Registered): void
-  /** Puts what somebody else registered in force. Returns why it cannot be read, as a sentence; null when it can. */
+  /** Puts a registration of another replica in force. Returns why it cannot be read, as a sentence; null if it can. */
   adopt(registration: Registration): string | null
-  /** Puts in force that a registration of this revision is expired since that time, in milliseconds since the epoch: it reads as down. */
+  /** Marks a registration of this revision as expired since that time, in milliseconds since the epoch. Its service is then reported as down. */
   expire(name: string, revision: number, expiredAt: number): void
-  /** Those that are expired and that no service of the file hides, the longest expired first. */
+  /** Returns the expired registrations that no service of the file hides, the longest expired first. */
   expired(): Registered[]
   /**
-   * Puts what a store keeps in force, and deregisters what it has no longer, some at a time. Whoever is registered or deregistered
-   * meanwhile stays so; nobody is to be drained meanwhile. Resolves with what cannot be read, as sentences; it stays in the store.
+   * Applies the snapshot of a store in batches: puts its registrations in force and deregisters all others. A change that comes between two
+   * batches wins over the snapshot. No service may be drained in between. Resolves with a sentence for each registration that cannot be read; it
+   * stays in the store.
    */
   restore(registrations: readonly KeptRegistration[], drained: readonly string[]): Promise<string[]>
-  /** The same was registered again: its time counts anew, and it is not expired any more. */
+  /** Renews a registration: its time to live starts again, and it is not expired any more. */
   renew(name: string): void
-  /** Calls `onDue` for a registration when its lifetime says, or at this instant of the clock, in milliseconds. */
+  /** Schedules `onDue` for a registration, at the end of its lifetime or at this instant of the clock, in milliseconds. */
   schedule(name: string, at?: number): void
-  /** Takes a registration out of force, for a cause that a sentence tells, and ends its drain. */
+  /** Removes a registration and ends its drain. `cause` is a sentence. */
   deregister(name: string, cause: string): void
-  /** Takes a registration out of force likewise; a drain goes on. */
+  /** Removes a registration; its drain stays. `cause` is a sentence. */
   forget(name: string, cause: string): void
-  /** Puts other defaults in force, which hold for what registrations leave out: at once for who registers from now on, some at a time for those there are. */
+  /** Sets the defaults for settings that registrations leave out. They apply to new registrations at once, and to existing ones in batches. */
   setDefaults(defaults: PolicyDefaults): Promise<void>
-  /** Calls `onDue` for each registration whose time came; returns when to look again, null when nothing expires. */
+  /** Calls `onDue` for each registration that is due. Returns the instant of the next look; null if no registration expires. */
   expireDue(): number | null
   close(): void
 }
 
-/** How much is restored, or given other defaults, in one turn of the event loop: with all that follows, some 5 ms of work. */
+/** The size of a batch that is restored, or gets other defaults, in one turn of the event loop: about 5 ms of work. */
 const perTurn = { services: 100, targets: 1000 }
 
-/** A registration and what it says; a sentence says why it cannot be read. */
+/** A registration and its settings, or a sentence that says why they cannot be read. */
 type Read = { readonly registration: KeptRegistration; readonly said: ForeignSettings<RegistrationSettings> | string }
 
-/** Says why a registration is gone whose time to live ended. */
+/** Returns the cause for a registration that is gone because its time to live ended. */
 export function expiryOf({ settings }: Registered): string {
   return `deregistered: not registered again within its ttl of ${formatDuration(settings.ttl ?? 0)}`
 }
 
-/** Calls `onDue` with each name whose time came; nothing else becomes of it by that. */
+/** Creates the registrations. Calls `onDue` with each name that is due, and does nothing else with it. */
 export function createRegistrations({
   registry,
   store,
@@ -90,13 +94,13 @@ export function createRegistrations({
   defaults: PolicyDefaults
   onDue: (name: string) => void
   pauses?: Pauses
-  /** Is told of registrations that cannot be read. */
+  /** The list to which registrations that cannot be read are added. */
   unreadable?: UnreadableEntries
 }): Registrations {
   const registered = new Map<string, Registered>()
-  /** The names of those that are expired, the longest expired first. */
+  /** The names of the expired registrations, the longest expired first. */
   const expired = new Set<string>()
-  /** What is being restored and is not in force yet. */
+  /** The registrations of the snapshot that are not in force yet. */
   let awaited = new Map<string, KeptRegistration>()
   const expiries = createExpiries({ clock, end: onDue, pauses })
   const foreign = createSignal<ForeignWord>()
@@ -131,14 +135,14 @@ export function createRegistrations({
     return buildWith(registration.name, settings, unread, lifetime)
   }
 
-  /** Holds a registration from now on, which does not put it into the registry. */
+  /** Adds a registration here, but not to the registry. */
   function hold(entry: Registered, lifetime: Lifetime): void {
     registered.set(entry.registration.name, entry)
     awaited.delete(entry.registration.name)
     setLifetime(entry, lifetime)
   }
 
-  /** Returns whether the registration expired by that, or is not expired any more. */
+  /** Sets a lifetime. Returns whether that changed the registration to expired, or back. */
   function setLifetime(entry: Registered, lifetime: Lifetime): boolean {
     const { name } = entry.registration
     const hasTurned = lifetime.isExpired !== entry.lifetime.isExpired
@@ -150,7 +154,7 @@ export function createRegistrations({
     return hasTurned
   }
 
-  /** Puts the lifetimes of registrations in force that are held. */
+  /** Sets the lifetimes of registrations, and updates the registry for those that expired or came back. */
   function turn(entries: readonly Registered[], lifetimeOf: (entry: Registered) => Lifetime): void {
     const turned = entries.filter((entry) => setLifetime(entry, lifetimeOf(entry)))
     if (turned.length > 0) registry.register(turned.map(({ service }) => service))
@@ -179,7 +183,7 @@ export function createRegistrations({
 
   const isHeld = (entry: Registered) => registered.get(entry.registration.name) === entry
 
-  /** The lifetime that a registration goes on with which a store kept: its time to live counts from now on unless it is expired. */
+  /** Returns the lifetime of a restored registration. Its time to live starts now, unless it is expired. */
   function keptLifetime(settings: RegistrationSettings, expiredAt: number | undefined): Lifetime {
     const now = clock.now()
     return expiredAt === undefined
@@ -187,7 +191,10 @@ export function createRegistrations({
       : expiredLifetime(settings, clock.fromEpoch(expiredAt), now)
   }
 
-  /** Puts in force what can be read of these, but for what was registered or deregistered since they were awaited. Returns what cannot. */
+  /**
+   * Puts the readable registrations of a batch in force, except those that were registered or deregistered since the restore began. Returns a
+   * sentence for each one that cannot be read.
+   */
   function putAwaited(some: readonly Read[]): string[] {
     const unread: string[] = []
     const services: Service[] = []
@@ -207,7 +214,7 @@ export function createRegistrations({
     return unread
   }
 
-  /** Has some of the services that are drained, or no longer, be so in each turn of the event loop. */
+  /** Drains services, or ends their drains, in batches of one turn of the event loop. */
   function setDrained(names: readonly string[], drained: boolean): Promise<void> {
     const countTargets = (name: string) => registry.services.get(name)?.targets.length ?? 0
     return inTurns(names, countTargets, (some) => registry.setDrained(some, drained))
@@ -227,7 +234,7 @@ export function createRegistrations({
     const wasDrained = registry.drained.has(name)
     forget(name, cause)
     if (!wasHidden) registry.setDrained([name], false)
-    // The store forgot this with the registration, but it is the file's service that is drained.
+    // The store deleted the drain with the registration, but here the drained service is the file's.
     else if (wasDrained) void store.setDrained(name, true)
   }
 
@@ -255,7 +262,7 @@ export function createRegistrations({
     async restore(registrations, drained) {
       const kept = new Set(registrations.map(({ name }) => name))
       const keptDrained = new Set(drained)
-      // One that the store has and that cannot be read stays as it was last known.
+      // A registration that the store has but that cannot be read stays in its last known form.
       const isGone = (name: string) => !kept.has(name) && unreadable.whyRegistration(name) === null
       const gone = [...registered.values()].filter(({ registration }) => isGone(registration.name))
       unreadable.replace('registrations', [])
@@ -273,7 +280,7 @@ export function createRegistrations({
       await setDrained(newlyDrained, true)
       const unread: string[] = []
       await inTurns(readAll(others), targetsRead, (some) => unread.push(...putAwaited(some)))
-      // While the store was away nothing could be registered again.
+      // No service could renew its registration while the store was away.
       const again = [...registered.values()].filter(({ registration }) => known.has(registration.name))
       await inTurns(again, targetsOf, (some) => {
         turn(some.filter(isHeld), ({ registration, settings, lifetime }) => {
@@ -295,7 +302,7 @@ export function createRegistrations({
     setDefaults(next) {
       defaults = next
       return inTurns([...registered.values()], targetsOf, (some) => {
-        // Who is deregistered meanwhile does not come up any more.
+        // Skip the registrations that were deregistered since the first batch.
         const left = some.filter(isHeld)
         for (const entry of left) entry.service = rebuilt(entry)
         registry.register(left.map(({ service }) => service))
@@ -306,7 +313,7 @@ export function createRegistrations({
   }
 }
 
-/** Does something with all of these, some in each turn of the event loop. */
+/** Calls `act` with the items in batches, one batch in each turn of the event loop. */
 async function inTurns<Item>(
   items: Iterable<Item>,
   targetsOf: (item: Item) => number,

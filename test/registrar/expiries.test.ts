@@ -16,7 +16,7 @@ function start(t: TestContext) {
     clock.advance(ms)
     t.mock.timers.tick(ms)
   }
-  /** Time passes, and no timer fires. */
+  /** Advances the clock without firing timers. */
   const pause = (ms: number) => {
     const from = clock.now()
     clock.advance(ms)
@@ -25,7 +25,7 @@ function start(t: TestContext) {
   return { expiries, ended, now, pass, pause }
 }
 
-test('names end by themselves, each in its time', (t) => {
+test('each name expires by itself at its time', (t) => {
   const { expiries, ended, now, pass } = start(t)
   expiries.set('late', now + 2000)
   expiries.set('soon', now + 1000)
@@ -37,7 +37,7 @@ test('names end by themselves, each in its time', (t) => {
   assert.deepEqual(ended, ['soon', 'late'])
 })
 
-test('a name that is set anew ends then, and one that is set to never does not', (t) => {
+test('a name that is set again expires at the new time, and one that is set to never does not expire', (t) => {
   const { expiries, ended, now, pass } = start(t)
   expiries.set('a', now + 1000)
   expiries.set('b', now + 1000)
@@ -49,14 +49,14 @@ test('a name that is set anew ends then, and one that is set to never does not',
   assert.deepEqual(ended, ['a'])
 })
 
-test('what ends in a month does not end at once, as a timer that is set too far ahead would have it', (t) => {
+test('a name that expires in a month does not expire at once, as with a timer that is set too far ahead', (t) => {
   const { expiries, ended, now, pass } = start(t)
   expiries.set('a', now + 40 * 86_400_000)
   pass(1000)
   assert.deepEqual(ended, [])
 })
 
-test('what ends one after the other within a moment wakes the process once', (t) => {
+test('names that expire within a short time wake the process once', (t) => {
   const { expiries, ended, now, pass } = start(t)
   for (let i = 1; i <= 5; i++) expiries.set(`${i}`, now + i)
   pass(99)
@@ -65,7 +65,7 @@ test('what ends one after the other within a moment wakes the process once', (t)
   assert.deepEqual(ended, ['1', '2', '3', '4', '5'])
 })
 
-test('nothing ends once it is closed', (t) => {
+test('nothing expires after close', (t) => {
   const { expiries, ended, now, pass } = start(t)
   expiries.set('a', now + 1000)
   expiries.close()
@@ -73,7 +73,7 @@ test('nothing ends once it is closed', (t) => {
   assert.deepEqual(ended, [])
 })
 
-test('a pause of this process puts every end off by as long, and by a second in which renewals are read', (t) => {
+test('a pause of this process delays every expiry by its length, and by one second in which renewals are read', (t) => {
   const { expiries, ended, now, pass, pause } = start(t)
   expiries.set('first', now + 1000)
   expiries.set('second', now + 2000)
@@ -92,7 +92,7 @@ test('a pause of this process puts every end off by as long, and by a second in 
   assert.deepEqual(ended, ['new', 'first', 'second'])
 })
 
-test('a pause puts off once', (t) => {
+test('a pause delays expiries once', (t) => {
   const { expiries, ended, now, pass, pause } = start(t)
   expiries.set('a', now + 3000)
   pause(2000)

@@ -13,7 +13,7 @@ import { sampleService } from '../samples.ts'
 const retention = { maxCount: 1000, maxAgeMs: 3_600_000 }
 const settingsOf = (more: object = {}) => RegistrationSettings.parse({ targets: ['pg:5432'], ...more })
 
-/** A store that answers when the test lets it. */
+/** A store that answers when the test releases the answer. */
 function heldStore(): Store & { letGo(): Promise<void>; fail(failure: string | null): void } {
   const store = createMemoryStore(retention)
   let waiting: (() => void)[] = []
@@ -35,7 +35,7 @@ function heldStore(): Store & { letGo(): Promise<void>; fail(failure: string | n
       failure = why
     },
     async letGo() {
-      // What is asked goes through the store's own promise first.
+      // An operation goes through the store's own promise first.
       await new Promise(setImmediate)
       const all = waiting
       waiting = []
@@ -55,7 +55,7 @@ function start(options: { store?: Store; limits?: object; defaults?: object } = 
     const service = watched.monitor.services.get(name)
     return service && standingOf(service, clock.now()).status
   }
-  /** What the next process would find. */
+  /** Returns the snapshot that the next process would find. */
   async function kept() {
     const loaded = await store.load()
     assert.ok(loaded.ok)
@@ -65,7 +65,7 @@ function start(options: { store?: Store; limits?: object; defaults?: object } = 
   return { ...watched, store, registrar, registrations: registrar.registrations, statusOf, kept }
 }
 
-test('what is registered is watched, what is deregistered is not, and the log says so', async () => {
+test('a registered service is checked, a deregistered one is not, and the log says so', async () => {
   const { registrar, monitor, transitions, registry } = start()
   const put = await registrar.put('pg', settingsOf({ groups: ['g'] }), {})
   assert.ok(put.ok && put.value.done && put.value.change === 'created')
@@ -81,7 +81,7 @@ test('what is registered is watched, what is deregistered is not, and the log sa
   )
 })
 
-test('nothing is in force before the store has it', async () => {
+test('no change is in force before the store has it', async () => {
   const store = heldStore()
   const { registrar, monitor } = start({ store })
   const put = registrar.put('pg', settingsOf(), {})
@@ -92,7 +92,7 @@ test('nothing is in force before the store has it', async () => {
   assert.equal(monitor.services.has('pg'), true)
 })
 
-test('what the store cannot keep is not done', async () => {
+test('a change that the store cannot write is not made', async () => {
   const store = heldStore()
   const { registrar, monitor } = start({ store })
   const first = registrar.put('pg', settingsOf(), {})
@@ -143,7 +143,7 @@ test('a registration that is not renewed within its ttl is down as expired, then
   assert.deepEqual(await kept(), { registrations: ['mq'], drained: [] })
 })
 
-test('an expired registration stays for 10 minutes where it does not say, and not at all with an expireAfter of 0', async () => {
+test('an expired registration stays for 10 minutes by default, and not at all with an expireAfter of 0', async () => {
   const { registrar, registrations, clock, statusOf } = start()
   await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
   await registrar.put('job', settingsOf({ ttl: '30s', expireAfter: '0s' }), {})
@@ -152,7 +152,7 @@ test('an expired registration stays for 10 minutes where it does not say, and no
   assert.deepEqual([statusOf('pg'), statusOf('job')], ['down', undefined])
 })
 
-test('an expired service is checked all the same, and reads what its checks say once it is registered again', async () => {
+test('an expired service is still checked, and has the status of its checks once it is registered again', async () => {
   const { registrar, registrations, clock, statusOf, target, checkOnce, transitions, kept } = start()
   const settings = settingsOf({ ttl: '30s' })
   const first = await registrar.put('pg', settings, {})
@@ -168,7 +168,7 @@ test('an expired service is checked all the same, and reads what its checks say 
   assert.equal(again.value.registered, first.value.registered)
   assert.equal(statusOf('pg'), 'up')
   assert.equal(registrations.find('pg')?.lifetime.expiresAt, clock.now() + 30_000)
-  assert.equal(target('pg', 'pg:5432'), watched, 'its target was watched all the time')
+  assert.equal(target('pg', 'pg:5432'), watched, 'its target was checked all the time')
   assert.deepEqual(
     transitions.filter(({ target }) => target === null).map(({ from, to }) => `${from} ${to}`),
     ['unknown down', 'down up'],
@@ -176,7 +176,7 @@ test('an expired service is checked all the same, and reads what its checks say 
   assert.deepEqual(await kept(), { registrations: ['pg'], drained: [] })
 })
 
-test('another definition of an expired service replaces it, and renews it as well', async () => {
+test('a new definition replaces an expired service and renews it', async () => {
   const { registrar, registrations, clock, statusOf, kept } = start()
   await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
   clock.advance(30_000)
@@ -187,7 +187,7 @@ test('another definition of an expired service replaces it, and renews it as wel
   assert.deepEqual(await kept(), { registrations: ['pg'], drained: [] })
 })
 
-test('what is expired can be registered as what is not there, with a new version', async () => {
+test('an expired service can be registered with If-None-Match, and gets a new revision', async () => {
   const { registrar, registrations, clock, statusOf } = start()
   const settings = settingsOf({ ttl: '30s' })
   const first = await registrar.put('pg', settings, {})
@@ -252,7 +252,7 @@ test('an expired registration that the file hides makes no room, and is down onc
   assert.equal(registrar.refusalOf('mq'), null)
 })
 
-test('other defaults do not bring an expired service back', async () => {
+test('new defaults do not bring an expired service back', async () => {
   const { registrar, registrations, clock, statusOf } = start()
   await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
   clock.advance(30_000)
@@ -261,7 +261,7 @@ test('other defaults do not bring an expired service back', async () => {
   assert.equal(statusOf('pg'), 'down')
 })
 
-test('an expired service is down for any quorum', async () => {
+test('an expired service is down with any quorum', async () => {
   const { registrar, registrations, clock, statusOf, target, checkOnce } = start()
   await registrar.put('pg', settingsOf({ targets: ['a:1', 'b:1'], quorum: 'any', ttl: '30s' }), {})
   clock.advance(30_000)
@@ -294,7 +294,7 @@ test('an expired registration stays expired over a restart, for its expireAfter 
   assert.equal(statusOf('pg'), undefined)
 })
 
-test('a drain outlives a registration that expires and is deregistered, until somebody ends it', async () => {
+test('a drain outlives a registration that expires and is deregistered, until a client ends the drain', async () => {
   const { registrar, registrations, clock, monitor, kept } = start()
   const settings = settingsOf({ ttl: '30s', expireAfter: '1m' })
   const expire = () => {
@@ -318,7 +318,7 @@ test('a drain outlives a registration that expires and is deregistered, until so
   assert.deepEqual(await kept(), { registrations: ['pg'], drained: [] })
 })
 
-test('of the drains of names that are gone the oldest end when there are too many', async () => {
+test('the oldest drains of names without a service end when there are too many', async () => {
   const { registrar, registrations, registry, clock, kept } = start()
   registry.replaceAll([sampleService('of-file', ['a:1'])], [])
   await registrar.setDrained('of-file', true)
@@ -338,7 +338,7 @@ test('of the drains of names that are gone the oldest end when there are too man
   assert.deepEqual((await kept()).drained, ['of-file', 'pg'])
 })
 
-test('the same registration again keeps its revision, and its ttl counts anew', async () => {
+test('registering the same again keeps the revision and restarts the ttl', async () => {
   const { registrar, registrations, monitor, clock } = start()
   const first = await registrar.put('pg', settingsOf({ ttl: '30s', timeout: '1s' }), {})
   clock.advance(20_000)
@@ -351,7 +351,7 @@ test('the same registration again keeps its revision, and its ttl counts anew', 
   assert.equal(monitor.services.has('pg'), true)
 })
 
-test('a renewal that arrives in time counts, however long the store takes for it', async () => {
+test('a renewal that arrives in time counts, even if the store is slow', async () => {
   const store = heldStore()
   const { registrar, registrations, monitor, clock } = start({ store })
   const first = registrar.put('pg', settingsOf({ ttl: '30s' }), {})
@@ -369,7 +369,7 @@ test('a renewal that arrives in time counts, however long the store takes for it
   assert.equal(monitor.services.has('pg'), true)
 })
 
-test('a ttl that is taken away never ends', async () => {
+test('a registration whose ttl was removed does not expire', async () => {
   const { registrar, registrations, monitor, clock } = start()
   await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
   await registrar.put('pg', settingsOf(), {})
@@ -378,7 +378,7 @@ test('a ttl that is taken away never ends', async () => {
   assert.equal(monitor.services.has('pg'), true)
 })
 
-test('what was kept is in force after a start, with each ttl counting from there', async () => {
+test('the snapshot is in force after a start, and each ttl starts again', async () => {
   const store = createMemoryStore(retention)
   const before = start({ store })
   await before.registrar.put('pg', settingsOf({ ttl: '30s' }), {})
@@ -394,7 +394,7 @@ test('what was kept is in force after a start, with each ttl counting from there
   assert.equal(registrations.find('pg')?.lifetime.expiresAt, clock.now() + 30_000)
 })
 
-test('what this version cannot read is said, and the rest is in force', async () => {
+test('a registration that this version cannot read is reported, and the others are in force', async () => {
   const { registrations, monitor } = start()
   const kept = [
     { name: 'new', definition: '{"targets":["srv:a"],"flux":1}', revision: 1 },
@@ -420,7 +420,7 @@ test('a registration with a setting that a newer version requires is in force, s
   assert.deepEqual(monitor.services.get('cache')?.service.policy.unread, ['exchange'])
 })
 
-test('what cannot be read changes nothing of what is in force by that name', async () => {
+test('an unreadable registration does not change the service of that name', async () => {
   const { registrar, registrations, registry } = start()
   await registrar.put('pg', settingsOf(), {})
   const before = registrations.find('pg')
@@ -432,7 +432,7 @@ test('what cannot be read changes nothing of what is in force by that name', asy
   assert.equal(told, 0)
 })
 
-test('what a registration leaves out follows the defaults of the file', async () => {
+test('settings that a registration leaves out follow the defaults of the file', async () => {
   const { registrar, registrations, monitor } = start({ defaults: { timeout: 3000 } })
   await registrar.put('pg', settingsOf({ fall: 5 }), {})
   assert.equal(monitor.services.get('pg')?.service.policy.timeoutMs, 3000)
@@ -473,7 +473,7 @@ test('deregistering ends the drain as well', async () => {
   assert.equal(monitor.services.get('pg')?.drained, false)
 })
 
-test('no more services than the limit, those that are on their way among them; known ones can always be changed', async () => {
+test('there are no more services than the limit, counting registrations under way; known services can always be changed', async () => {
   const store = heldStore()
   const { registrar, registry } = start({ store, limits: { services: 2 } })
   registry.replaceAll([sampleService('file', ['a:1'])], [])
@@ -486,7 +486,7 @@ test('no more services than the limit, those that are on their way among them; k
   assert.equal(registrar.refusalOf('pg'), null)
 })
 
-test('nor do many that are asked for at once pass the limit, in whatever order they come and go', async () => {
+test('many registrations at once do not pass the limit, in any order of additions and removals', async () => {
   const store = heldStore()
   const { registrar } = start({ store, limits: { services: 2 } })
   for (const name of ['pg', 'mq']) {
@@ -498,7 +498,7 @@ test('nor do many that are asked for at once pass the limit, in whatever order t
   await new Promise(setImmediate)
   assert.equal(registrar.refusalOf('pg'), null)
   const back = registrar.put('pg', settingsOf(), {})
-  // The removal is answered first, as it was asked first.
+  // The store answers the removal first, because it came first.
   await store.letGo()
   await removed
   assert.match(registrar.refusalOf('db') ?? '', /limits\.services allows no more/)
@@ -506,7 +506,7 @@ test('nor do many that are asked for at once pass the limit, in whatever order t
   await back
 })
 
-test('the same new name asked for twice at once is one service', async () => {
+test('registering the same new name twice at once makes one service', async () => {
   const store = heldStore()
   const { registrar } = start({ store, limits: { services: 1 } })
   const first = registrar.put('pg', settingsOf(), {})
@@ -516,7 +516,7 @@ test('the same new name asked for twice at once is one service', async () => {
   assert.deepEqual([(await first).ok, (await second).ok], [true, true])
 })
 
-test('of two that are confirmed together each is told of its own version', async () => {
+test('two registrations that are confirmed together each return their own revision', async () => {
   const store = heldStore()
   const { registrar, registrations } = start({ store })
   const puts = [3, 4].map((fall) => registrar.put('pg', settingsOf({ fall }), {}))
@@ -535,7 +535,7 @@ test('of two that are confirmed together each is told of its own version', async
   assert.equal(registrations.find('pg'), told[1]?.registered)
 })
 
-test('a change whose condition does not hold renews nothing', async () => {
+test('a change whose condition does not hold does not renew the registration', async () => {
   const store = heldStore()
   const { registrar, registrations, clock, statusOf } = start({ store })
   const first = registrar.put('pg', settingsOf({ ttl: '30s' }), {})
@@ -551,14 +551,14 @@ test('a change whose condition does not hold renews nothing', async () => {
   const late = registrar.put('pg', settingsOf({ ttl: '30s' }), { ifNoneMatch: '*' })
   clock.advance(1)
   registrations.expireDue()
-  assert.equal(statusOf('pg'), 'unknown', 'the store has not said whether it is registered again')
+  assert.equal(statusOf('pg'), 'unknown', 'the store has not answered yet whether it is registered again')
   await store.letGo()
   await late
   registrations.expireDue()
   assert.equal(statusOf('pg'), 'down')
 })
 
-test('while the store fails, what registers again in time does not expire', async () => {
+test('while the store fails, a service that registers again in time does not expire', async () => {
   const store = heldStore()
   const { registrar, registrations, clock, statusOf } = start({ store })
   const first = registrar.put('pg', settingsOf({ ttl: '30s' }), {})
@@ -578,7 +578,7 @@ test('while the store fails, what registers again in time does not expire', asyn
   assert.equal(statusOf('pg'), 'unknown')
 })
 
-test('the same again is no change to anybody who follows the registry', async () => {
+test('registering the same again emits no change of the registry', async () => {
   const { registrar, registry } = start()
   await registrar.put('pg', settingsOf({ ttl: '30s' }), {})
   let changes = 0
@@ -598,7 +598,7 @@ test('deregistering a drained service never says that it is back in service', as
   assert.equal(registry.drained.has('pg'), false)
 })
 
-test('what is no JSON in the store is said, and the rest is in force', async () => {
+test('a registration in the store that is no JSON is reported, and the others are in force', async () => {
   const { registrations, monitor } = start()
   const kept = [
     { name: 'bent', definition: '{"targets":["a:1"', revision: 1 },

@@ -28,7 +28,7 @@ function start() {
     const settings = RegistrationSettings.parse({ targets: ['a:1'], fall })
     registrations.put(registrations.build({ ...keptAs(name), revision: 1000 }, settings))
   }
-  /** How many services each turn of the event loop changes until this is done, and how many targets they have. */
+  /** Returns how many services each turn of the event loop changes until `work` is done, and how many targets they have. */
   async function turnsOf(doing: () => Promise<unknown>): Promise<[services: number, targets: number][]> {
     const turns: [number, number][] = []
     let [services, targets] = [0, 0]
@@ -37,7 +37,7 @@ function start() {
       targets += put.reduce((sum, service) => sum + service.targets.length, 0)
     })
     let isOver = false
-    // Asked for before each turn's work is, so that it comes first in the next.
+    // Ask for the next turn before the work of this one, so that this comes first in it.
     let next = setImmediate()
     const done = doing().finally(() => {
       isOver = true
@@ -56,7 +56,7 @@ function start() {
   return { registry, registrations, clock, put, turnsOf }
 }
 
-test('what a store keeps is restored and given other defaults some in each turn of the event loop', async () => {
+test('a snapshot is restored, and gets other defaults, in batches of one turn of the event loop', async () => {
   const { registrations, registry, turnsOf } = start()
   const three = [
     [100, 100],
@@ -77,7 +77,7 @@ test('what a store keeps is restored and given other defaults some in each turn 
   assert.equal(registry.services.size, 0)
 })
 
-test('where they have many targets, fewer are', async () => {
+test('a batch has fewer services if they have many targets', async () => {
   const { registrations, turnsOf } = start()
   const kept = [...keptMany(5, 1, 400), keptAs('large', 1, 3000), keptAs('small')]
   const turns = [
@@ -100,7 +100,7 @@ test('where they have many targets, fewer are', async () => {
   )
 })
 
-test('what cannot be read takes its turn as well, and is told in order', async () => {
+test('unreadable registrations are part of the batches, and are reported in order', async () => {
   const { registrations, registry } = start()
   const kept = keptMany(250).map((one, i) => (i % 2 === 0 ? { ...one, definition: '{' } : one))
   let turns = 0
@@ -118,7 +118,7 @@ test('what cannot be read takes its turn as well, and is told in order', async (
   assert.equal(registry.services.size, 125)
 })
 
-test('what is registered and deregistered while a store is restored stays so', async () => {
+test('registrations and deregistrations during a restore stay in force', async () => {
   const { registrations, registry, put } = start()
   await registrations.restore([keptAs('s3', 1), keptAs('gone', 1), keptAs('back', 1)], [])
   const restoring = registrations.restore(keptMany(300, 2), [])
@@ -147,7 +147,7 @@ test('what is registered and deregistered while a store is restored stays so', a
   )
 })
 
-test('who registers again what the store has no longer, before its turn to go comes, stays', async () => {
+test('a service that the store has lost stays if it is registered again before its batch is removed', async () => {
   const { registrations, registry, put } = start()
   await registrations.restore(keptMany(300), [])
   const restoring = registrations.restore([], [])
@@ -156,7 +156,7 @@ test('who registers again what the store has no longer, before its turn to go co
   assert.deepEqual([...registry.services.keys()], ['s250'])
 })
 
-test('defaults that change while a store is restored hold for all, those not restored yet among them', async () => {
+test('defaults that change during a restore apply to all services, also to those not restored yet', async () => {
   const { registrations, registry } = start()
   const restoring = registrations.restore(keptMany(500), [])
   await setImmediate()
@@ -166,7 +166,7 @@ test('defaults that change while a store is restored hold for all, those not res
   assert.equal(registry.services.size, 500)
 })
 
-test('who is deregistered while other defaults come into force does not come up any more, and who registers anew keeps that', async () => {
+test('while new defaults are applied, a deregistered service stays away and a new registration stays in force', async () => {
   const { registrations, registry, put } = start()
   await registrations.restore(keptMany(500), [])
   const setting = registrations.setDefaults({ fall: 7 })
@@ -179,7 +179,7 @@ test('who is deregistered while other defaults come into force does not come up 
   )
 })
 
-test('each time to live counts from when its turn came', async () => {
+test('each time to live starts when its batch is restored', async () => {
   const { registrations, clock } = start()
   const begunAt = clock.now()
   const restoring = registrations.restore(
