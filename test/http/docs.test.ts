@@ -24,6 +24,21 @@ test('the API reference works over plain http: its policy upgrades nothing, and 
   assert.match(initializer, /validatorUrl: null/)
 })
 
+test("the API reference has Porthole's name, logo and icon, and none of its framework's", async (t) => {
+  const { get } = await build(t)
+  const { body, headers } = await get('/docs')
+  assert.match(body, /<title>Porthole API<\/title>/)
+  assert.doesNotMatch(body, /Swagger UI|favicon-\d/)
+  assert.doesNotMatch(String(headers['content-security-policy']), /swagger\.io/)
+  const icon = await get('/docs/static/theme/porthole.svg')
+  assert.deepEqual([icon.statusCode, icon.headers['content-type']], [200, 'image/svg+xml'])
+  const { body: script } = await get('/docs/static/swagger-initializer.js')
+  const [, logo = ''] = /img\.src = 'data:image\/svg\+xml;base64,([^']+)'/.exec(script) ?? []
+  const drawn = Buffer.from(logo, 'base64').toString()
+  assert.match(drawn, /^<svg .*>Porthole<\/text><\/svg>$/s)
+  assert.doesNotMatch(drawn.replace('http://www.w3.org/2000/svg', ''), /https?:/, 'nothing is loaded from elsewhere')
+})
+
 test('the document is served for machines', async (t) => {
   const { get } = await build(t)
   const { statusCode, headers, json } = await get('/openapi.json')

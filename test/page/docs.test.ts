@@ -16,6 +16,12 @@ test('behind a proxy under a path the link to the API leads to a reference that 
     const { page, complaints } = await open(`${proxied}/status/porthole/`)
     await page.getByRole('link', { name: 'API' }).click()
     await page.locator('.opblock').first().waitFor()
+    await page.locator('.topbar img').waitFor()
+    assert.ok(
+      Number(await page.evaluate("document.querySelector('.topbar img').naturalWidth")) > 0,
+      'the logo is drawn',
+    )
+    assert.equal(await page.title(), 'Porthole API')
     assert.equal(page.url(), `${proxied}/status/porthole/docs`)
     const probe = page.locator('.opblock', { hasText: '/livez' }).first()
     await probe.locator('.opblock-summary-control').click()
