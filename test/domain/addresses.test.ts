@@ -6,12 +6,12 @@ import { targetKey } from '../../src/domain/target.ts'
 import { sampleService } from '../samples.ts'
 
 const all = (...targets: string[]) => sampleService('pg', targets, { resolve: 'all' })
-/** What each name stands for. */
+/** The addresses of each name. */
 const standFor = (found: Record<string, readonly string[]>): Addresses => new Map(Object.entries(found))
 const membersIn = (targets: readonly string[], found: Record<string, readonly string[]>) =>
   membersOf(all(...targets), standFor(found)).map(({ name, resolvedFrom }) => [name, resolvedFrom])
 
-test('each name is replaced by its addresses, in its place; literal addresses and names without any stay', () => {
+test('each name is replaced by its addresses in its place, and literal addresses and names without addresses stay', () => {
   const targets = ['db:5432', '10.9.9.9:5432', 'other:5433', 'gone:1', 'new:1']
   const found = { 'other:5433': ['fd00::1'], 'db:5432': ['10.0.0.1', '10.0.0.2'], 'gone:1': [] }
   assert.deepEqual(membersIn(targets, found), [
@@ -24,7 +24,7 @@ test('each name is replaced by its addresses, in its place; literal addresses an
   ])
 })
 
-test('an address is there once: as configured, else with the first name that stands for it', () => {
+test('each address appears once: as configured, otherwise with the first name that has it', () => {
   const found = { 'a:1': ['10.0.0.1', '10.0.0.2', 'fd00::1'], 'b:1': ['10.0.0.2', '10.0.0.3'], 'c:1': ['10.0.0.1'] }
   assert.deepEqual(membersIn(['a:1', 'b:1', 'c:1', '10.0.0.1:1', '[FD00:0::1]:1'], found), [
     ['10.0.0.2:1', 'a:1'],
@@ -34,7 +34,7 @@ test('an address is there once: as configured, else with the first name that sta
   ])
 })
 
-test('addresses of names on different ports are different', () => {
+test('equal addresses on different ports are different targets', () => {
   const found = { 'db:1': ['10.0.0.1'], 'db:2': ['10.0.0.1'] }
   assert.deepEqual(membersIn(['db:1', 'db:2'], found), [
     ['10.0.0.1:1', 'db:1'],
@@ -42,7 +42,7 @@ test('addresses of names on different ports are different', () => {
   ])
 })
 
-test('whatever names stand for, no member is there twice and no name is without one', () => {
+test('no target appears twice, and every name has at least one target', () => {
   const ip = fc.constantFrom('10.0.0.1', '10.0.0.2', '10.0.0.10', 'fd00::1', 'fd00::2')
   const found = fc.record({ 'a:1': fc.array(ip), 'b:1': fc.array(ip), 'c:2': fc.array(ip) })
   fc.assert(
@@ -58,7 +58,7 @@ test('whatever names stand for, no member is there twice and no name is without 
   )
 })
 
-test('a service that dials the first address has its configured targets, whatever is known', () => {
+test('a service with resolve: first has its configured targets, whatever addresses are known', () => {
   const service = sampleService('pg', ['db:1'])
   assert.deepEqual(membersOf(service, standFor({ 'db:1': ['10.0.0.1'] })), service.targets)
   assert.deepEqual(namesOf(service), [])
@@ -69,14 +69,14 @@ test('only names are looked up', () => {
   assert.deepEqual(namesOf(all('db:1', '10.0.0.1:1', '[::1]:1', 'other:1')), [targets[0], targets[3]])
 })
 
-test('addresses are sorted by their numbers, IPv4 first, and are there once', () => {
+test('addresses are sorted by numeric value, IPv4 first, and each appears once', () => {
   const ips = ['fd00::a', '10.0.0.10', '10.0.0.9', 'fd00::2', '9.255.0.1', '10.0.0.10', '::1']
   const sorted = ['9.255.0.1', '10.0.0.9', '10.0.0.10', '::1', 'fd00::2', 'fd00::a']
   assert.deepEqual(sortIps(ips), sorted)
   assert.deepEqual(sortIps([...ips].reverse()), sorted)
 })
 
-test('no more addresses are taken than allowed, and how many are left out is told', () => {
+test('at most the allowed number of addresses is taken, and the number left out is returned', () => {
   const found = standFor({ 'a:1': ['10.0.0.1', '10.0.0.2'], 'b:1': ['10.0.0.3', '10.0.0.4'], 'c:1': ['10.0.0.5'] })
   const bound = (most: number) => {
     const { taken, leftOut } = boundAddresses(found, most)

@@ -7,7 +7,7 @@ const minutes = 60_000
 const none = noIncidents
 const loss = { ...none, lossAt: 5 }
 
-test('a timeout that leaves no room for a second SYN is said, one that does is not', () => {
+test('a timeout gets advice only if it leaves no room for a second SYN', () => {
   assert.equal(
     advise(samplePolicy({ timeout: 1099 }), null, none, 0),
     'a timeout of 1099ms leaves no room for one lost packet, which Linux sends again after 1s',
@@ -15,13 +15,13 @@ test('a timeout that leaves no room for a second SYN is said, one that does is n
   assert.equal(advise(samplePolicy({ timeout: 1100 }), null, none, 0), null)
 })
 
-test('a lost SYN of a target that answered is told for ten minutes, before anything else', () => {
+test('for ten minutes advice mentions a lost SYN of a target that answered, rather than a short timeout', () => {
   const policy = samplePolicy({ timeout: 500 })
   assert.match(advise(policy, null, loss, 5 + 10 * minutes - 1) ?? '', /^packets are being lost on the way: /)
   assert.match(advise(policy, null, loss, 5 + 10 * minutes) ?? '', /^a timeout of 500ms /)
 })
 
-test('a peer that reset what it accepted is told before all else, until a check ends otherwise', () => {
+test('advice on a peer that resets what it accepted comes first, until a check ends differently', () => {
   const policy = samplePolicy({ timeout: 500 })
   for (const code of ['ECONNRESET', 'EPIPE']) {
     const outcome = { ...sampleOutcome('connected', 5), code }
@@ -34,7 +34,7 @@ test('a peer that reset what it accepted is told before all else, until a check 
   )
 })
 
-test('a SYN proxy is told of while it answers', () => {
+test('advice mentions a SYN proxy while it answers', () => {
   const policy = samplePolicy({ timeout: 5000 })
   const outcome = sampleOutcome('connected', 5, { answer: 'zero-window' })
   assert.match(advise(policy, outcome, none, 6) ?? '', /^a SYN proxy seems to answer for the target /)
@@ -45,13 +45,13 @@ test('a SYN proxy is told of while it answers', () => {
   assert.equal(advise(policy, sampleOutcome('connected', 7, { answer: 'syn-ack' }), none, 8), null)
 })
 
-test('advice changes by itself only when a lost SYN is forgotten', () => {
+test('advice changes by itself only when a lost SYN is ten minutes old', () => {
   assert.equal(advisesSameUntil(loss, 6), 5 + 10 * minutes)
   assert.equal(advisesSameUntil(loss, 5 + 10 * minutes), Number.POSITIVE_INFINITY)
   assert.equal(advisesSameUntil(none, 6), Number.POSITIVE_INFINITY)
 })
 
-test('a look-up that took more than half of the timeout is told for ten minutes, after lost packets', () => {
+test('for ten minutes advice mentions a look-up that took more than half of the timeout, after lost packets', () => {
   const policy = samplePolicy({ timeout: 2000 })
   const slow = { ...none, slowLookupAt: 5 }
   const told =

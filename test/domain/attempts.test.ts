@@ -14,13 +14,13 @@ function attempt(address: string, reason: Reason, more: Partial<Attempt> = {}): 
 const refused = (address: string) => attempt(address, 'refused', { latencyMs: 0.05, answer: 'rst' })
 const withoutRoute = (address: string, code = 'ENETUNREACH') => attempt(address, 'local', { code })
 
-test('the first attempt gives the reason, and the others are told beside it', () => {
+test('the first attempt gives the reason, and the note describes the others', () => {
   const { reason, address, note, startedAt } = outcomeOfAttempts([refused(v6), attempt(v4, 'timeout')], 900)
   assert.deepEqual([reason, address, startedAt], ['refused', v6, 900])
   assert.equal(note, '10.0.0.5:5432: no answer in 2.0 s')
 })
 
-test('the check ends when the last of its attempts does', () => {
+test('the check ends with the last of its attempts', () => {
   const { endedAt } = outcomeOfAttempts([refused(v6), attempt(v4, 'timeout', { endedAt: 3100 })], 900)
   assert.equal(endedAt, 3100)
 })
@@ -32,7 +32,7 @@ test('an attempt that could not be judged makes the check unknown', () => {
   assert.equal(note, '[fd00::5]:5432: nothing listens (RST in 0.05 ms)')
 })
 
-test('an address that was denied could not be judged either', () => {
+test('a denied address makes the check unknown too', () => {
   const denied = attempt(v4, 'denied', { code: 'loopback' })
   assert.equal(outcomeOfAttempts([refused(v6), denied], 900).reason, 'denied')
 })
@@ -45,12 +45,12 @@ for (const code of ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPOR
   })
 }
 
-test('without a route for any family nothing is known of the target', () => {
+test('without a route for any family the check is our own fault', () => {
   assert.equal(outcomeOfAttempts([withoutRoute(v6), withoutRoute(v4)], 900).reason, 'local')
   assert.equal(outcomeOfAttempts([withoutRoute(v4), refused('10.0.0.6:5432')], 900).reason, 'local')
 })
 
-test('the firewall of this machine is no missing route', () => {
+test('a firewall of this machine does not count as a missing route', () => {
   const icmp = { version: 6, type: 1, code: 1, from: 'fd00::1' } as const
   const rejected = attempt(v6, 'local', { code: 'EHOSTUNREACH', answer: 'icmp', icmp })
   assert.equal(outcomeOfAttempts([rejected, refused(v4)], 900).reason, 'local')
@@ -72,7 +72,7 @@ const phrases: readonly [Attempt, string][] = [
   [attempt(v4, 'local', { code: 'EMFILE' }), 'could not be dialled (EMFILE)'],
 ]
 for (const [of, phrase] of phrases) {
-  test(`an attempt that ended as ${of.reason} reads: ${phrase}`, () => {
+  test(`the phrase for an attempt that ended as ${of.reason}: ${phrase}`, () => {
     assert.equal(tellAttempt(of), `10.0.0.5:5432: ${phrase}`)
   })
 }

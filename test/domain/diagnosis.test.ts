@@ -175,16 +175,16 @@ const sentences: readonly [Outcome, string][] = [
 ]
 
 for (const [outcome, sentence] of sentences) {
-  test(`says: ${sentence}`, () => {
+  test(`the sentence is: ${sentence}`, () => {
     assert.equal(diagnose(outcome, target), sentence)
   })
 }
 
-test('has a sentence for every reason', () => {
+test('every reason has a sentence', () => {
   assert.deepEqual(new Set(sentences.map(([outcome]) => outcome.reason)), new Set(Reason.options))
 })
 
-test('writes a span with the unit and the digits people need, and never "10.00 ms" or "1000 ms"', () => {
+test('a span has a readable unit and number of digits, and is never "10.00 ms" or "1000 ms"', () => {
   const spans: readonly [number, string][] = [
     [0, '0.00 ms'],
     [0.2149, '0.21 ms'],

@@ -6,7 +6,7 @@ import { createDialRules, DialSettings, whyDenied } from '../../src/domain/dial-
 
 const denial = (ip: string, settings: DialSettings = {}) => createDialRules(settings).denial(ip)
 
-/** An address, and the rule that denies it where nothing is set; null when it may be dialled. */
+/** Addresses with the rule that denies them by default; null when they may be dialled. */
 const builtIn: readonly [ip: string, rule: string | null][] = [
   ['203.0.113.7', null],
   ['2001:db8::7', null],
@@ -53,7 +53,7 @@ const builtIn: readonly [ip: string, rule: string | null][] = [
   ['255.255.255.254', 'reserved'],
   ['255.255.255.255', 'broadcast'],
   ['64:ff9b:1::7f00:1', 'local NAT64'],
-  // IPv4 in disguise
+  // IPv6 addresses that carry an IPv4 address
   ['::ffff:127.0.0.1', 'loopback'],
   ['::ffff:7f00:1', 'loopback'],
   ['::FFFF:7F00:0001', 'loopback'],
@@ -76,7 +76,7 @@ const builtIn: readonly [ip: string, rule: string | null][] = [
   ['2001:db8::5efe:127.0.0.1', 'loopback'],
   ['2606:4700::200:5efe:a9fe:a9fe', 'metadata'],
   ['2606:4700::5efe:10.0.0.7', null],
-  // Nothing that could be dialled
+  // Text that is not an address
   ['', 'not an IP address'],
   ['localhost', 'not an IP address'],
   ['127.1', 'not an IP address'],
@@ -84,13 +84,13 @@ const builtIn: readonly [ip: string, rule: string | null][] = [
   ['0x7f000001', 'not an IP address'],
 ]
 
-test('denies what is special and allows everything else, private addresses among it, where nothing is set', () => {
+test('by default special addresses are denied and all others are allowed, including private ones', () => {
   const { denial } = createDialRules({})
   for (const [ip, rule] of builtIn) assert.equal(denial(ip), rule, ip)
   for (const [ip, rule] of builtIn) assert.equal(denial(ip), rule, `${ip}, asked again`)
 })
 
-test('loopback addresses are a setting', () => {
+test('the setting `loopback` allows loopback addresses', () => {
   for (const ip of ['127.0.0.1', '::1', '::ffff:127.0.0.1', '64:ff9b::7f00:1']) {
     assert.equal(denial(ip, { loopback: false }), 'loopback')
     assert.equal(denial(ip, { loopback: true }), null)
@@ -98,7 +98,7 @@ test('loopback addresses are a setting', () => {
   for (const ip of ['0.0.0.0', '::']) assert.equal(denial(ip, { loopback: true }), 'unspecified')
 })
 
-test('private addresses are a setting', () => {
+test('the setting `private` denies private addresses', () => {
   const addresses = ['10.0.0.7', '172.16.0.1', '192.168.1.1', '100.127.0.1', 'fc00::7', 'fd00::7', 'fec0::7']
   for (const ip of [...addresses, '::ffff:10.0.0.7', '2002:a00:7::']) {
     assert.equal(denial(ip, { private: false }), 'private')
@@ -110,8 +110,8 @@ test('private addresses are a setting', () => {
 })
 
 /**
- * The IANA IPv4 and IPv6 special-purpose address registries of 2025-10-09, entry by entry: the rule that denies the first and the last address with
- * `private: false`; null for what they call globally reachable, or what is judged by the IPv4 address inside.
+ * The entries of the IANA IPv4 and IPv6 special-purpose address registries of 2025-10-09. The rule denies the first and the last address with
+ * `private: false`. Null marks entries that are globally reachable, or for which the IPv4 address inside decides.
  */
 const registries: readonly [range: string, rule: string | null][] = [
   ['0.0.0.0/8', 'unspecified'],
@@ -123,7 +123,7 @@ const registries: readonly [range: string, rule: string | null][] = [
   ['192.0.0.0/24', 'private'],
   ['192.0.0.0/29', 'private'],
   ['192.0.0.8/32', 'private'],
-  // Globally reachable by their number, but the nearest one is in the network that Porthole runs in.
+  // Registered as globally reachable, but anycast reaches a host in the network of Porthole.
   ['192.0.0.9/32', 'private'],
   ['192.0.0.10/32', 'private'],
   ['192.0.0.170/31', 'private'],
@@ -168,19 +168,19 @@ const registries: readonly [range: string, rule: string | null][] = [
   ['fe80::/10', 'link-local'],
 ]
 
-test('with private: false no address that the IANA registries call special may be dialled, beyond what is globally reachable', () => {
+test('with private: false the special addresses of the IANA registries are denied, except the globally reachable ones', () => {
   const { denial } = createDialRules({ private: false })
   for (const [range, rule] of registries) {
     const { width, value, length } = networkOf(range)
     const last = value | ((1n << BigInt(width - length)) - 1n)
     for (const ip of [value, last].map((one) => textOf(width, one))) {
-      // Within 240.0.0.0/4 the last one has a rule of its own.
+      // The last address of 240.0.0.0/4 has a rule of its own.
       assert.equal(denial(ip), ip === '255.255.255.255' ? 'broadcast' : rule, `${ip} in ${range}`)
     }
   }
 })
 
-test('what lies beside the ranges of the registries may be dialled with private: false', () => {
+test('with private: false the neighbours of the special ranges are allowed', () => {
   const { denial } = createDialRules({ private: false })
   for (const ip of [
     '191.255.255.255',
@@ -203,12 +203,12 @@ test('what lies beside the ranges of the registries may be dialled with private:
     '5f01::',
   ])
     assert.equal(denial(ip), null, ip)
-  // Only with private: false.
+  // Denied only with private: false.
   for (const [range, rule] of registries.filter(([, rule]) => rule === 'private'))
     assert.equal(createDialRules({}).denial(range.replace(/\/.*/, '')), null, `${range} is ${rule}`)
 })
 
-test('an address that carries a special one is denied with private: false, and an allow list opens both or neither', () => {
+test('an address that carries a special one is denied with private: false, and an allow list has to open both', () => {
   for (const ip of ['64:ff9b::198.51.100.7', '2002:c633:6407::', '::ffff:198.51.100.7', '2606:4700::5efe:198.51.100.7'])
     assert.equal(denial(ip, { private: false }), 'private', ip)
   assert.equal(denial('198.51.100.7', { private: false, allow: ['198.51.100.0/24'] }), null)
@@ -217,7 +217,7 @@ test('an address that carries a special one is denied with private: false, and a
   assert.equal(denial('2001:2::1', { private: false, allow: ['2001::/16'] }), 'private')
 })
 
-test('deny comes before everything, and names the range', () => {
+test('deny overrides everything, and the rule names the range', () => {
   const settings = {
     deny: ['10.0.0.0/8', '127.0.0.0/8', '2001:db8::7'],
     allow: ['10.0.0.7', '127.0.0.1'],
@@ -231,7 +231,7 @@ test('deny comes before everything, and names the range', () => {
   assert.equal(denial('2001:db8::8', { deny: settings.deny }), null)
 })
 
-test('an allow list denies what it does not list, and an empty one everything', () => {
+test('an allow list denies all other addresses, and an empty one denies everything', () => {
   assert.equal(denial('203.0.113.7', { allow: ['203.0.113.0/24'] }), null)
   assert.equal(denial('203.0.114.7', { allow: ['203.0.113.0/24'] }), 'not in dial.allow')
   assert.equal(denial('2001:db8::7', { allow: ['0.0.0.0/0'] }), 'not in dial.allow')
@@ -241,7 +241,7 @@ test('an allow list denies what it does not list, and an empty one everything', 
   assert.equal(denial('127.0.0.1', { allow: [], loopback: true }), 'not in dial.allow')
 })
 
-test('a special address is opened by a range that lies within the special one, and by no wider', () => {
+test('a range of the allow list opens a special address only if it lies within the special range', () => {
   const everything = ['0.0.0.0/0', '::/0']
   for (const [ip, range, wider] of [
     ['127.0.0.1', '127.0.0.0/8', '126.0.0.0/7'],
@@ -261,7 +261,7 @@ test('a special address is opened by a range that lies within the special one, a
   assert.equal(denial('10.0.0.7', { allow: everything }), null)
 })
 
-test('the addresses of cloud metadata are opened one by one only', () => {
+test('the addresses of cloud metadata can only be opened one by one', () => {
   for (const [ip, around] of [
     ['169.254.169.254', '169.254.0.0/16'],
     ['100.100.100.200', '100.64.0.0/10'],
@@ -273,20 +273,20 @@ test('the addresses of cloud metadata are opened one by one only', () => {
   }
 })
 
-test('an address that carries another is allowed only with it', () => {
+test('an address that carries another one is allowed only if both are', () => {
   assert.equal(denial('64:ff9b::cb00:7107', { allow: ['203.0.113.0/24'] }), 'not in dial.allow')
   assert.equal(denial('64:ff9b::cb00:7107', { allow: ['64:ff9b::/96'] }), 'not in dial.allow')
   assert.equal(denial('64:ff9b::cb00:7107', { allow: ['64:ff9b::/96', '203.0.113.0/24'] }), null)
   assert.equal(denial('64:ff9b::7f00:1', { allow: ['64:ff9b::/96', '0.0.0.0/0'] }), 'loopback')
 })
 
-test('judges the same after more addresses than it remembers', () => {
+test('decisions are the same after the cache was full', () => {
   const { denial } = createDialRules({})
   for (let i = 0; i < 140_000; i++) assert.equal(denial(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`), null)
   assert.equal(denial('127.0.0.1'), 'loopback')
 })
 
-// The same rules once more, as arithmetic on whole numbers.
+// A second implementation of the rules, with arithmetic on whole numbers, to compare with.
 
 type Numbered = { readonly width: 32 | 128; readonly value: bigint }
 type Network = Numbered & { readonly length: number }
@@ -363,7 +363,7 @@ function referenceDenial(address: Numbered, settings: DialSettings): string | nu
   return null
 }
 
-/** The address in full, as its bits were given. */
+/** Writes the address in full from its bits. */
 function textOf(width: 32 | 128, value: bigint): string {
   const [size, base, separator] = width === 32 ? [8, 10, '.'] : [16, 16, ':']
   return Array.from({ length: width / size }, (_, i) => value >> BigInt(width - size * (i + 1)))
@@ -371,7 +371,7 @@ function textOf(width: 32 | 128, value: bigint): string {
     .join(separator)
 }
 
-/** Addresses in and about the ranges that matter, and anywhere. */
+/** Random addresses in the ranges that matter, near them, and anywhere. */
 const anyNear = fc
   .tuple(
     fc.constantFrom(...specials.flatMap(([, networks]) => networks)),
@@ -402,7 +402,7 @@ const anyCarrying = anyIPv4.chain((ip) => {
 })
 const anyIp = fc.oneof(fc.ipV4(), fc.ipV6(), anyNear, anyCarrying)
 const anyRange = fc.tuple(anyIp, fc.nat(128)).map(([ip, length]) => {
-  // In full as IPv6 where it is written so, also when it is IPv4-mapped.
+  // An IPv6 spelling is written in full, also for an IPv4-mapped address.
   const width = isIP(ip) === 4 ? 32 : 128
   const { value, width: own } = numberOf(ip)
   const full = own === width ? value : value | 0xffff_0000_0000n
@@ -421,13 +421,13 @@ const anySettings: fc.Arbitrary<DialSettings> = fc
   .record({ allow: anyList, deny: anyList, loopback: fc.boolean(), private: fc.boolean() })
   .map(({ allow, deny, ...rest }) => ({ ...rest, ...(allow && { allow }), ...(deny && { deny }) }))
 
-/** The first address of each range, with settings that open none of them, so that every run meets every rule. */
+/** The first address of each range with settings that open none of them, so that every run covers every rule. */
 const firstOfEach = specials.map<[DialSettings, string[]]>(([, networks]) => [
   { loopback: false, private: false },
   networks.map(({ width, value }) => textOf(width, value)),
 ])
 
-test('agrees with the rules done in numbers, for any address and any settings', () => {
+test('the rules agree with the second implementation for any address and any settings', () => {
   const seen = new Map<string | null, number>()
   fc.assert(
     fc.property(anySettings, fc.array(anyIp, { minLength: 1, maxLength: 20 }), (settings, ips) => {
@@ -463,7 +463,7 @@ const bad: readonly [settings: unknown, message: string][] = [
 ]
 
 for (const [settings, message] of bad) {
-  test(`refuses ${JSON.stringify(settings)} and says what would be right`, () => {
+  test(`rejects ${JSON.stringify(settings)} and states the remedy`, () => {
     const { error } = DialSettings.safeParse(settings)
     assert.deepEqual(
       error?.issues.map((issue) => issue.message),
@@ -472,7 +472,7 @@ for (const [settings, message] of bad) {
   })
 }
 
-test('says of every rule why it denies, and what would change that', () => {
+test('every rule has a sentence that says why it denies and how to allow the address', () => {
   const services = 'for services registered over HTTP'
   const list = 'list it in dial.allow, with all else that may be dialled'
   const about = (what: string, setting = '') => `it is ${what}, which may not be dialled ${services}: ${setting}${list}`

@@ -21,12 +21,12 @@ const table: [what: string, ...Parameters<typeof reasonNotUp>, expected: Reason 
   ['it is down', health('down', 'refused', 'refused'), scheduled, 'down', 'refused'],
   ['it is down, and rises', health('down', 'connected', 'timeout'), scheduled, 'down', 'timeout'],
   ['it was never found up or down', health('unknown', 'local'), scheduled, 'unknown', 'local'],
-  ['nobody keeps the schedule', health('up', 'connected'), scheduled, 'unknown', 'local'],
+  ['the schedule is late', health('up', 'connected'), scheduled, 'unknown', 'local'],
   ['its checks confirm nothing', health('up', 'denied'), scheduled, 'unknown', 'denied'],
-  ['nobody asks', health('up', 'connected'), onDemand, 'unknown', null],
+  ['no client asks', health('up', 'connected'), onDemand, 'unknown', null],
 ]
 
-test('why a target is not up is what its last check found, or our own fault where the schedule is not kept', () => {
+test('the reason of a target that is not up is that of its last check, or local if the schedule is late', () => {
   for (const [what, ...given] of table) {
     const [of, policy, status, expected] = given
     assert.equal(reasonNotUp(of, policy, status), expected, what)

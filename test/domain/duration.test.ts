@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Duration, formatDuration, parseDuration } from '../../src/domain/duration.ts'
 
-test('reads every unit, with a fraction or without', () => {
+test('every unit is parsed, with a fraction or without', () => {
   const durations: readonly [text: string, ms: number][] = [
     ['0ms', 0],
     ['500ms', 500],
@@ -18,14 +18,14 @@ test('reads every unit, with a fraction or without', () => {
   for (const [text, ms] of durations) assert.equal(parseDuration(text), ms, text)
 })
 
-test('refuses what is not a duration', () => {
+test('text that is not a duration is rejected', () => {
   const texts = ['', '10', 's', '10 s', ' 10s', '10s ', '10s\n', '-1s', '+1s', '1e3s', '.5s', '5.s', '1,5s', '10S']
   for (const text of [...texts, '10sec', '1m30s', 'Infinity', 'NaNs', '٣s', '10us', '1w']) {
     assert.equal(parseDuration(text), null, JSON.stringify(text))
   }
 })
 
-test('whole milliseconds come back from their text', () => {
+test('any whole milliseconds can be written and parsed again', () => {
   fc.assert(
     fc.property(fc.nat({ max: Number.MAX_SAFE_INTEGER }), (ms) => {
       assert.equal(parseDuration(formatDuration(ms)), ms)
@@ -33,7 +33,7 @@ test('whole milliseconds come back from their text', () => {
   )
 })
 
-test('what was read is written the same way again, however it was written first', () => {
+test('any duration is parsed to whole milliseconds, which can be written and parsed again', () => {
   const written = fc.tuple(fc.nat({ max: 9999 }), fc.nat({ max: 9999 }), fc.constantFrom('ms', 's', 'm', 'h', 'd'))
   fc.assert(
     fc.property(written, ([whole, fraction, unit]) => {
@@ -44,7 +44,7 @@ test('what was read is written the same way again, however it was written first'
   )
 })
 
-test('writes the largest unit that needs no fraction', () => {
+test('a duration is written in the largest unit that needs no fraction', () => {
   const durations: readonly [ms: number, text: string][] = [
     [0, '0ms'],
     [1, '1ms'],
@@ -58,7 +58,7 @@ test('writes the largest unit that needs no fraction', () => {
   for (const [ms, text] of durations) assert.equal(formatDuration(ms), text)
 })
 
-test('keeps both of its bounds', () => {
+test('a duration outside its bounds is rejected', () => {
   const Bounded = Duration(100, 60_000)
   assert.equal(Bounded.parse('100ms'), 100)
   assert.equal(Bounded.parse('1m'), 60_000)
@@ -68,7 +68,7 @@ test('keeps both of its bounds', () => {
   }
 })
 
-test('a number without a unit is refused, and the likeliest readings of it that are in range are offered', () => {
+test('a number without a unit is rejected, and the message offers the likeliest units that are in range', () => {
   const hour = 3_600_000
   const day = 24 * hour
   const numbers: readonly [input: number | string, minMs: number, maxMs: number, offer: string][] = [
@@ -89,7 +89,7 @@ test('a number without a unit is refused, and the likeliest readings of it that 
   }
 })
 
-test('what is neither text nor number is refused', () => {
+test('a value that is neither text nor a number is rejected', () => {
   for (const input of [null, undefined, true, [], {}, ['10s']]) {
     assert.equal(Duration(0, 60_000).safeParse(input).success, false)
   }

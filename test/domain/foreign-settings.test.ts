@@ -10,11 +10,11 @@ const read = (written: unknown) => {
     : { keys: Object.keys(found.settings), unread: found.unread, ignored: found.ignored }
 }
 
-test('what this version wrote is read whole', () => {
+test('settings that this version wrote are read completely', () => {
   assert.deepEqual(read({ targets: ['a:1'], rise: 3 }), { keys: ['targets', 'rise'], unread: [], ignored: [] })
 })
 
-test('an unknown setting is passed over unless the writer requires it', () => {
+test('an unknown setting is ignored unless the writer requires it', () => {
   const written = { targets: ['a:1'], colour: 1, exchange: 'redis' }
   assert.deepEqual(read(written), { keys: ['targets'], unread: [], ignored: ['colour', 'exchange'] })
   assert.deepEqual(read({ ...written, requires: ['exchange'] }), {
@@ -24,7 +24,7 @@ test('an unknown setting is passed over unless the writer requires it', () => {
   })
 })
 
-test('a setting that this version knows, and that the writer requires, is read as any other', () => {
+test('a known setting that the writer requires is read like any other', () => {
   assert.deepEqual(read({ targets: ['a:1'], fall: 2, requires: ['fall', 'absent'] }), {
     keys: ['targets', 'fall'],
     unread: [],
@@ -32,7 +32,7 @@ test('a setting that this version knows, and that the writer requires, is read a
   })
 })
 
-test('a known setting with a value that cannot be read counts as required, and the others are read', () => {
+test('a known setting with an unreadable value counts as required, and the other settings are read', () => {
   assert.deepEqual(read({ targets: ['a:1'], rise: 3, quorum: 'exactly-one', close: { mode: 'tls' } }), {
     keys: ['targets', 'rise'],
     unread: ['quorum', 'close'],
@@ -45,7 +45,7 @@ test('a malformed list of requirements requires nothing', () => {
     assert.deepEqual(read({ targets: ['a:1'], requires }), { keys: ['targets'], unread: [], ignored: [] })
 })
 
-test('without targets that can be read nothing is left, and a sentence says why', () => {
+test('settings without readable targets are rejected with a sentence that says why', () => {
   assert.match(String(read({ targets: ['srv:x'], colour: 1 })), /^targets: 0: .* is not a port/)
   assert.match(String(read({})), /^targets: targets is missing/)
   for (const written of [null, 7, 'text', []]) assert.match(String(read(written)), /is not a service/)

@@ -11,7 +11,7 @@ import { sampleOutcome, samplePolicy } from '../samples.ts'
 const reasonOf = { p: 'connected', f: 'refused', u: 'local' } as const
 type Letter = keyof typeof reasonOf
 
-/** The health after outcomes one second apart, written as letters: passed, failed, unknown. */
+/** Returns the health after outcomes one second apart, written as letters: p passed, f failed, u unknown. */
 function healthAfter(letters: string, policy: Policy): Health {
   return [...letters].reduce(
     (health, letter, index) =>
@@ -20,7 +20,7 @@ function healthAfter(letters: string, policy: Policy): Health {
   )
 }
 
-/** Slow and obviously right: looks at the whole history for its last `rise` or `fall` verdicts. */
+/** A slow but obviously correct implementation, which searches the whole history for the last `rise` or `fall` verdicts. */
 function statusByHistory(letters: readonly Letter[], rise: number, fall: number): Health['status'] {
   const verdicts = letters.filter((letter) => letter !== 'u')
   let status: Health['status'] = 'unknown'
@@ -51,7 +51,7 @@ const anyPolicy = fc
     unread: fc.constant([]),
   })
   .map(({ handoverMs, ...settings }): Policy => ({ ...samplePolicy(settings), handoverMs }))
-/** Healths that a history can lead to; the gaps may be long enough to go stale in between. */
+/** Random histories of outcomes. The time between two outcomes may be long enough for the status to go stale. */
 const anyHistory = fc.array(fc.record({ reason: anyReason, afterMs: fc.nat({ max: 4_000_000 }) }), { maxLength: 20 })
 
 function healthOf(history: readonly { reason: Reason; afterMs: number }[], policy: Policy): Health {
@@ -82,14 +82,14 @@ const sequences: readonly [letters: string, status: Health['status'], streak: nu
 ]
 
 for (const [letters, status, streak] of sequences) {
-  test(`with rise 2 and fall 3, ${letters === '' ? 'no outcome' : letters} reads ${status}`, () => {
+  test(`with rise 2 and fall 3, ${letters === '' ? 'no outcome' : letters} gives ${status}`, () => {
     const health = healthAfter(letters, samplePolicy({ rise: 2, fall: 3 }))
     assert.equal(health.status, status)
     assert.equal(health.streak?.count ?? 0, streak)
   })
 }
 
-test('any sequence of outcomes settles as a look at the whole history says', () => {
+test('any sequence of outcomes gives the same status as a search of the whole history', () => {
   fc.assert(
     fc.property(anyLetters, fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 6 }), (letters, rise, fall) => {
       const policy = samplePolicy({ rise, fall, interval: 60_000 })
@@ -100,7 +100,7 @@ test('any sequence of outcomes settles as a look at the whole history says', () 
 
 const anyUnknown = fc.constantFrom('local', 'denied')
 
-test('unknown verdicts in between change nothing but the last outcome', () => {
+test('an unknown verdict changes only the last outcome', () => {
   fc.assert(
     fc.property(anyHistory, anyPolicy, anyUnknown, fc.nat({ max: 10_000_000 }), (history, policy, reason, afterMs) => {
       const before = healthOf(history, policy)
@@ -111,7 +111,7 @@ test('unknown verdicts in between change nothing but the last outcome', () => {
 })
 
 for (const reason of ['local', 'denied'] as const) {
-  test(`${reason} does not keep a health from going stale`, () => {
+  test(`an outcome of ${reason} does not keep a status from going stale`, () => {
     const policy = samplePolicy({ interval: 10_000, timeout: 2000 })
     let health = nextHealth(unchecked, sampleOutcome('connected', 0), policy)
     for (let instant = 10_000; instant <= 40_000; instant += 10_000) {
@@ -122,7 +122,7 @@ for (const reason of ['local', 'denied'] as const) {
   })
 }
 
-test('an outcome older than the last is ignored', () => {
+test('an outcome older than the last one is ignored', () => {
   fc.assert(
     fc.property(
       anyHistory,
@@ -139,7 +139,7 @@ test('an outcome older than the last is ignored', () => {
   )
 })
 
-test('since is when the status settled, and stays while the status stays', () => {
+test('since is when the status changed, and stays while the status stays', () => {
   const policy = samplePolicy({ rise: 2, fall: 3 })
   assert.equal(healthAfter('ppp', policy).since, 1000)
   assert.equal(healthAfter('pppff', policy).since, 1000)
@@ -147,7 +147,7 @@ test('since is when the status settled, and stays while the status stays', () =>
   assert.equal(healthAfter('pppfffpp', policy).since, 8000)
 })
 
-test('a stale health never reads up, whatever it was and whatever the policy', () => {
+test('a stale status is always reported as unknown', () => {
   fc.assert(
     fc.property(anyHistory, anyPolicy, fc.double({ min: 0.001, max: 1e9, noNaN: true }), (history, policy, late) => {
       const health = healthOf(history, policy)
@@ -160,7 +160,7 @@ test('a stale health never reads up, whatever it was and whatever the policy', (
   )
 })
 
-test('a health that is not stale reads as it settled', () => {
+test('a status that is not stale is reported as it is', () => {
   fc.assert(
     fc.property(
       anyHistory,
@@ -176,7 +176,7 @@ test('a health that is not stale reads as it settled', () => {
   )
 })
 
-/** Some health that was confirmed once, and an instant at which it is stale. */
+/** Returns a health that was confirmed once, and an instant at which its status is stale. */
 function staleOf(history: readonly { reason: Reason; afterMs: number }[], policy: Policy): [Health, number] {
   const health = healthOf(history, policy)
   fc.pre(health.confirmedAt !== null)
@@ -184,7 +184,7 @@ function staleOf(history: readonly { reason: Reason; afterMs: number }[], policy
   return [health, Math.max(staleAt + 1, health.lastOutcome?.endedAt ?? 0)]
 }
 
-test('on demand the next verdict on a stale health settles at once and starts a new streak', () => {
+test('on demand the next verdict replaces a stale status at once and starts a new streak', () => {
   fc.assert(
     fc.property(anyHistory, anyPolicy, fc.constantFrom('connected', 'timeout'), (history, given, reason) => {
       const policy = { ...given, intervalMs: null }
@@ -197,7 +197,7 @@ test('on demand the next verdict on a stale health settles at once and starts a 
   )
 })
 
-test('on a schedule a stale health reads again as it settled with the first verdict that agrees', () => {
+test('on a schedule the first verdict that agrees with a stale status confirms it', () => {
   fc.assert(
     fc.property(anyHistory, anyPolicy, (history, policy) => {
       fc.pre(policy.intervalMs !== null)
@@ -210,7 +210,7 @@ test('on a schedule a stale health reads again as it settled with the first verd
   )
 })
 
-test('on a schedule a stale health reads unknown after a verdict against it that does not turn it', () => {
+test('on a schedule a stale status stays unknown after a verdict against it that does not change it', () => {
   fc.assert(
     fc.property(anyHistory, anyPolicy, (history, given) => {
       const policy = { ...given, intervalMs: given.intervalMs ?? 1000, rise: 50, fall: 50 }
@@ -222,7 +222,7 @@ test('on a schedule a stale health reads unknown after a verdict against it that
   )
 })
 
-test('on a schedule verdicts against a stale health turn it as many as ever, and until then it reads unknown', () => {
+test('on a schedule a stale status takes the usual number of verdicts to change, and is unknown until then', () => {
   const policy = samplePolicy({ interval: 10_000, timeout: 2000, rise: 2, fall: 3 })
   const readings = (settled: 'connected' | 'timeout', then: 'connected' | 'timeout', everyMs: number) => {
     let health = nextHealth(unchecked, sampleOutcome(settled, 0), policy)
@@ -236,12 +236,12 @@ test('on a schedule verdicts against a stale health turn it as many as ever, and
   assert.deepEqual(readings('connected', 'timeout', 10_000), ['up', 'up', 'down'], 'while it is not stale')
 })
 
-test('a health is stale after three intervals and a timeout', () => {
+test('a status is stale after three intervals and a timeout', () => {
   const policy = samplePolicy({ interval: 10_000, timeout: 2000 })
   assert.equal(staleAfterMs(healthAfter('p', policy), policy), 32_000)
 })
 
-test('where replicas share the work a health is stale only after a handover more, also one that is checked on demand', () => {
+test('with several replicas a status is stale one hand-over later, also on demand', () => {
   const handoverMs = 8000
   const policy = { ...samplePolicy({ interval: 10_000, timeout: 2000 }), handoverMs }
   const health = nextHealth(unchecked, sampleOutcome('connected', 0), policy)
@@ -251,14 +251,14 @@ test('where replicas share the work a health is stale only after a handover more
   assert.equal(staleAfterMs(healthAfter('p', onDemand), onDemand), 25_000)
 })
 
-test('a target that is down with a long downInterval is not stale between its beats', () => {
+test('a target that is down with a long downInterval is not stale between its scheduled checks', () => {
   const policy = samplePolicy({ interval: 1000, downInterval: 600_000 })
   const health = nextHealth(unchecked, sampleOutcome('refused', 0), policy)
   assert.equal(beatIntervalMs(health, policy), 600_000)
   assert.equal(statusAt(health, policy, 600_000 + policy.timeoutMs).status, 'down')
 })
 
-test('no health goes stale before its next two beats have had their chance', () => {
+test('no status goes stale before its next two scheduled checks could end', () => {
   fc.assert(
     fc.property(anyHistory, anyPolicy, (history, policy) => {
       const health = healthOf(history, policy)
@@ -269,7 +269,7 @@ test('no health goes stale before its next two beats have had their chance', () 
   )
 })
 
-test('an on-demand health is not stale while it is too young to be checked again', () => {
+test('on demand a status is not stale while it is too young to be checked again', () => {
   fc.assert(
     fc.property(anyHistory, anyPolicy, (history, given) => {
       const policy = { ...given, intervalMs: null }
@@ -279,7 +279,7 @@ test('an on-demand health is not stale while it is too young to be checked again
   )
 })
 
-test('the beat is fast while a streak against the status builds, slow while settled down', () => {
+test('the interval is fast while a streak against the status builds, and slow while the target is down', () => {
   const policy = samplePolicy({ interval: 10_000, fastInterval: 1000, downInterval: 60_000 })
   const beats: readonly [letters: string, intervalMs: number][] = [
     ['', 10_000],
@@ -297,12 +297,12 @@ test('the beat is fast while a streak against the status builds, slow while sett
   }
 })
 
-test('a service that is checked only on demand has no beat', () => {
+test('a service on demand has no scheduled check', () => {
   const policy = samplePolicy({ interval: 'off', fastInterval: 1000 })
   for (const letters of ['', 'p', 'pf', 'f']) assert.equal(beatIntervalMs(healthAfter(letters, policy), policy), null)
 })
 
-test('only our own faults, our own rules and words of a newer version say nothing of the target', () => {
+test('only our own faults, our own rules and words of a newer version are unknown', () => {
   const verdicts = Object.fromEntries(Reason.options.map((reason) => [reason, verdictOf(reason)]))
   assert.deepEqual(verdicts, {
     connected: 'up',

@@ -6,7 +6,7 @@ import { bitsOf, carriedIPv4s, parseRange, rangeOf } from '../../src/domain/ip-r
 
 const anyIp = fc.oneof(fc.ipV4(), fc.ipV6())
 
-/** Text of the same IPv6 address, written otherwise. */
+/** Other spellings of an IPv6 address. */
 function spellings(ip: string): string[] {
   const short = new URL(`http://[${ip}]`).hostname.slice(1, -1)
   const [before = '', after] = short.split('::')
@@ -25,7 +25,7 @@ function spellings(ip: string): string[] {
   ]
 }
 
-test('an address has the same bits however it is written', () => {
+test('every spelling of an address has the same bits', () => {
   fc.assert(
     fc.property(fc.ipV6(), (ip) => {
       for (const spelling of spellings(ip)) {
@@ -36,11 +36,11 @@ test('an address has the same bits however it is written', () => {
   )
 })
 
-test('an IPv4-mapped address is the IPv4 address', () => {
+test('an IPv4-mapped address has the bits of the IPv4 address', () => {
   fc.assert(fc.property(fc.ipV4(), (ip) => assert.equal(bitsOf(`::ffff:${ip}`), bitsOf(ip))))
 })
 
-test('what is no IP has no bits', () => {
+test('text that is not an IP has no bits', () => {
   const texts = [
     '',
     'localhost',
@@ -67,7 +67,7 @@ test('what is no IP has no bits', () => {
   }
 })
 
-test('finds what lies in a range as the BlockList of Node.js does', () => {
+test('the test whether an address lies in a range agrees with BlockList of Node.js', () => {
   const family = (ip: string) => (isIP(ip) === 4 ? 'ipv4' : 'ipv6')
   fc.assert(
     fc.property(anyIp, fc.nat(128), fc.oneof(anyIp, fc.constant(null)), (base, length, other) => {
@@ -76,7 +76,7 @@ test('finds what lies in a range as the BlockList of Node.js does', () => {
       fc.pre(isIPv4 === (bits[0] === '4'))
       const shortened = Math.min(length, isIPv4 ? 32 : 128)
       const address = other ?? base
-      // It takes an IPv4 address for the IPv4-mapped one, which here it is not.
+      // BlockList treats an IPv4 address like the IPv4-mapped one, but here they differ.
       fc.pre(isIP(address) === isIP(base))
       const list = new BlockList()
       list.addSubnet(base, shortened, family(base))
@@ -86,7 +86,7 @@ test('finds what lies in a range as the BlockList of Node.js does', () => {
   )
 })
 
-test('reads a range, or one address as the range of itself', () => {
+test('a range is parsed, and a single address is a range of one', () => {
   for (const [text, same] of [
     ['10.0.0.7', '10.0.0.7/32'],
     ['::1', '::1/128'],
@@ -140,7 +140,7 @@ const bad: readonly [text: string, message: string][] = [
 ]
 
 for (const [text, message] of bad) {
-  test(`refuses ${JSON.stringify(text)} as a range, with the remedy`, () => {
+  test(`rejects ${JSON.stringify(text)} as a range, and states the remedy`, () => {
     assert.equal(parseRange(text), message)
     assert.throws(() => rangeOf(text), new Error(message))
   })
@@ -153,7 +153,7 @@ test('finds the IPv4 addresses that an IPv6 address carries', () => {
     ['64:ff9b::a9fe:a9fe', '169.254.169.254'],
     ['2002:7f00:1::5', '127.0.0.1'],
     ['2001:0:4136:e378:8000:63bf:3fff:fdd2', '192.0.2.45'], // the example of RFC 4380 §4
-    ['fe80::5efe:192.0.2.143', '192.0.2.143'], // as RFC 5214 §6.1 has it
+    ['fe80::5efe:192.0.2.143', '192.0.2.143'], // from RFC 5214 §6.1
     ['2001:db8:1:2:200:5efe:7f00:1', '127.0.0.1'],
     ['2001:db8:1:2:0:5efe:7f00:1', '127.0.0.1'],
     ['2002:a00:1::5efe:127.0.0.1', '10.0.0.1', '127.0.0.1'],

@@ -10,11 +10,26 @@ import {
 
 const now = 50_000
 const cases: [why: string, times: { ttl?: number; expireAfter?: number }, of: 'renewed' | 'expired', due: string][] = [
-  ['a registration without a ttl holds for good', {}, 'renewed', 'null null'],
-  ['one with a ttl is expired when that ends', { ttl: 1000 }, 'renewed', '1000 expire'],
-  ['one that is not to stay is deregistered then', { ttl: 1000, expireAfter: 0 }, 'renewed', '1000 deregister'],
-  ['an expired one is deregistered after its expireAfter', { ttl: 1000, expireAfter: 7 }, 'expired', '7 deregister'],
-  ['or after 10 minutes', { ttl: 1000 }, 'expired', `${defaultExpireAfterMs} deregister`],
+  ['a registration without a ttl never expires', {}, 'renewed', 'null null'],
+  ['a registration with a ttl expires when the ttl ends', { ttl: 1000 }, 'renewed', '1000 expire'],
+  [
+    'a registration with an expireAfter of 0 is deregistered when the ttl ends',
+    { ttl: 1000, expireAfter: 0 },
+    'renewed',
+    '1000 deregister',
+  ],
+  [
+    'an expired registration is deregistered after its expireAfter',
+    { ttl: 1000, expireAfter: 7 },
+    'expired',
+    '7 deregister',
+  ],
+  [
+    'an expired registration without an expireAfter is deregistered after 10 minutes',
+    { ttl: 1000 },
+    'expired',
+    `${defaultExpireAfterMs} deregister`,
+  ],
 ]
 
 for (const [why, times, of, due] of cases) {
@@ -28,7 +43,7 @@ for (const [why, times, of, due] of cases) {
   })
 }
 
-test('an expired registration tells when it expired, which is never yet to come', () => {
+test('an expired registration has the time of its expiry, which is never in the future', () => {
   const expiresAt = (lifetime: Lifetime) => lifetime.expiresAt
   assert.equal(expiresAt(expiredLifetime({ ttl: 1000 }, now - 5000, now)), now - 5000)
   assert.equal(expiresAt(expiredLifetime({ ttl: 1000 }, now + 5000, now)), now)

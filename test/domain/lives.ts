@@ -1,4 +1,4 @@
-/** Services' lives, lived millisecond by millisecond: what was noted of them, and what can be known of every millisecond. */
+/** Random histories of services: the recorded changes and gaps, and the known status of every millisecond. */
 import fc from 'fast-check'
 import type { Absence } from '../../src/domain/absence.ts'
 import type { Status } from '../../src/domain/status.ts'
@@ -8,9 +8,9 @@ export const anyStatus = fc.constantFrom<Status>('up', 'degraded', 'down', 'unkn
 type Lived = {
   readonly changes: { at: number; from: Status; to: Status }[]
   readonly absences: Absence[]
-  /** By millisecond. */
+  /** The known status of every millisecond. */
   readonly known: Status[]
-  /** In the end. */
+  /** The status at the end. */
   status: Status
 }
 
@@ -24,16 +24,16 @@ function hold(lived: Lived, status: Status, forMs: number): void {
   for (let ms = 0; ms < forMs; ms++) lived.known.push(status)
 }
 
-/** A service's time from one registration to the next removal: how long each status held, in milliseconds; unknown first. */
+/** The life of a service from its registration to its removal: how long each status held, in milliseconds, unknown first. */
 const life = fc
   .array(fc.tuple(anyStatus, fc.integer({ min: 0, max: 20 })), { maxLength: 6 })
   .map((spans) => [['unknown', 3] as const, ...spans])
 
-/** Lives one after the other. */
+/** One to four lives, one after the other. */
 export const anyLives = fc.array(life, { minLength: 1, maxLength: 4 }).map((lives) => {
   const lived = begin()
   for (const [index, spans] of lives.entries()) {
-    // The life before ended, and that is noted also of what was unknown.
+    // The removal at the end of the life before is recorded, even if the service was unknown.
     if (index > 0) lived.changes.push({ at: lived.known.length, from: lived.status, to: 'unknown' })
     lived.status = 'unknown'
     for (const [status, forMs] of spans) hold(lived, status, forMs)
@@ -41,7 +41,7 @@ export const anyLives = fc.array(life, { minLength: 1, maxLength: 4 }).map((live
   return lived
 })
 
-/** A life during which Porthole was stopped at times, and found it as it was or changed. */
+/** A life with gaps in which Porthole was stopped. The status may be another one after a gap. */
 export const anyLifeWithAbsences = fc
   .array(fc.tuple(anyStatus, fc.integer({ min: 1, max: 20 }), fc.nat(20)), { minLength: 1, maxLength: 8 })
   .map((stays) => {

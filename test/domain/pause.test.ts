@@ -10,7 +10,7 @@ const anyPause = fc
   .tuple(fc.integer({ min: 0, max: 1000 }), fc.integer({ min: 1, max: 300 }))
   .map(([from, length]): Pause => ({ from, to: from + length }))
 
-test('pauses that overlap count once, in whatever order they are noticed', () => {
+test('overlapping pauses count once, in whatever order they are added', () => {
   fc.assert(
     fc.property(fc.array(anyPause, { maxLength: 20 }), fc.tuple(fc.nat(1300), fc.nat(1300)), (all, [a, b]) => {
       const pauses: Pause[] = []
@@ -24,14 +24,14 @@ test('pauses that overlap count once, in whatever order they are noticed', () =>
   )
 })
 
-test('a process that pauses again and again remembers the last 100 pauses', () => {
+test('a process remembers only the last 100 pauses', () => {
   const pauses: Pause[] = []
   for (let i = 0; i < 1000; i++) addPause(pauses, { from: i * 10, to: i * 10 + 5 })
   assert.equal(pauses.length, 100)
   assert.equal(pauses.at(-1)?.to, 9995)
 })
 
-/** Pauses of the process. */
+/** Builds the pauses of a process. */
 const ofAll = (...pauses: Pause[]): Pauses => ({ ofProcess: pauses, ofChecks: pauses })
 
 const policy = samplePolicy({ interval: 1000, timeout: 500 })
@@ -39,7 +39,7 @@ const trustMs = 3500
 const checkedAt = 10_000
 const up = nextHealth(unchecked, sampleOutcome('connected', checkedAt), policy)
 
-test('trust is extended by the length of a pause', () => {
+test('a pause extends trust by its length', () => {
   assert.equal(staleAfterMs(up, policy), trustMs)
   const pauses = ofAll({ from: 10_500, to: 13_500 })
   assert.equal(statusAt(up, policy, 16_499, pauses).status, 'up')
@@ -48,7 +48,7 @@ test('trust is extended by the length of a pause', () => {
   assert.deepEqual(statusAt(up, policy, 16_500, pauses), { status: 'unknown', since: 16_500 })
 })
 
-test('all pauses since the last verdict together extend trust by no more than as long again', () => {
+test('all pauses since the last verdict together at most double the time of trust', () => {
   const pauses: Pause[] = []
   for (let from = checkedAt + 100; from < 100_000; from += 1000) {
     addPause(pauses, { from, to: from + 900 })
@@ -58,12 +58,12 @@ test('all pauses since the last verdict together extend trust by no more than as
   }
 })
 
-test('a pause before the last verdict extends nothing', () => {
+test('a pause before the last verdict does not extend trust', () => {
   const pauses = ofAll({ from: 2000, to: 9999 })
   assert.equal(statusAt(up, policy, checkedAt + trustMs, pauses).status, 'unknown')
 })
 
-test('a status that only a pause made too old is excused until checks had as long as trust lasts', () => {
+test('a status that is stale only because of a pause is excused until the process has run for the time of trust', () => {
   const pauses = ofAll({ from: 10_500, to: 40_500 })
   const excusedUntil = 40_500 + trustMs - 500
   assert.equal(isExcused(up, policy, 10_600, pauses), false)
@@ -73,32 +73,32 @@ test('a status that only a pause made too old is excused until checks had as lon
   assert.equal(isExcused(up, policy, excusedUntil, pauses), false)
 })
 
-test('a status that went too old without a pause is not excused by a later one', () => {
+test('a later pause does not excuse a status that was stale before', () => {
   const pauses = ofAll({ from: 20_000, to: 50_000 })
   assert.equal(isExcused(up, policy, 50_000, pauses), false)
 })
 
-test('a target that a check finds as it was before a long pause has had its status all along', () => {
+test('a target that has the same status after a long pause keeps its since', () => {
   const pauses = ofAll({ from: 10_500, to: 40_500 })
   const after = nextHealth(up, sampleOutcome('connected', 40_600), policy, pauses)
   assert.deepEqual([after.status, after.since, after.confirmedAt], ['up', checkedAt, 40_600])
 })
 
-test('after a long pause one failure turns nothing', () => {
+test('one failure after a long pause does not change the status', () => {
   const pauses = ofAll({ from: 10_500, to: 40_500 })
   const after = nextHealth(up, sampleOutcome('refused', 40_600), policy, pauses)
   assert.equal(statusAt(after, policy, 40_600, pauses).status, 'unknown')
   assert.equal(isExcused(after, policy, 40_600, pauses), true)
 })
 
-test('a pause of the prober alone extends trust, but a status that is too old then is news', () => {
+test('a pause of the prober alone extends trust, but does not excuse a stale status', () => {
   const pauses = { ofProcess: [], ofChecks: [{ from: 10_500, to: 40_500 }] }
   assert.equal(statusAt(up, policy, checkedAt + 2 * trustMs - 1, pauses).status, 'up')
   assert.equal(statusAt(up, policy, checkedAt + 2 * trustMs, pauses).status, 'unknown')
   assert.equal(isExcused(up, policy, 40_500, pauses), false)
 })
 
-test('a thousand absences are remembered; of more the closest two become one', () => {
+test('a process remembers 1000 gaps, and beyond that the closest two become one', () => {
   let absences = addAbsence([], { from: 0, to: 1 })
   for (let i = 1; i < 1000; i++) absences = addAbsence(absences, { from: i * 1000, to: i * 1000 + 10 })
   absences = addAbsence(absences, { from: 1_000_000, to: 1_000_010 })

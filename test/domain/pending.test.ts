@@ -18,14 +18,14 @@ test('a target that joined is pending for one interval and a timeout', () => {
   assert.ok(joinedUnchecked(health))
 })
 
-test('a pause of the process extends that by its length, but by no more than as long again', () => {
+test('a pause extends the pending time by its length, at most to twice the time', () => {
   const health = pendingSince(5000)
   const until = (now: number, to: number) =>
     pendingUntil(health, policy, now, { ofProcess: [], ofChecks: [{ from: 6000, to }] })
   assert.deepEqual([until(12_000, 11_000), until(18_000, 11_000), until(100_000, 99_000)], [17_000, 22_000, 29_000])
 })
 
-test('its first outcome ends that at once, whatever the verdict', () => {
+test('the first outcome ends the pending time at once, whatever its verdict', () => {
   for (const reason of ['connected', 'refused', 'timeout', 'local', 'denied'] as const) {
     const health = nextHealth(pendingSince(5000), sampleOutcome(reason, 5100), policy)
     assert.equal(isPending(health, policy, 5100), false, reason)
@@ -39,13 +39,13 @@ test('a target that was there from the beginning is never pending', () => {
   assert.equal(joinedUnchecked(unchecked), false)
 })
 
-test('on demand it is pending until it was asked for, however long that takes', () => {
+test('on demand a target is pending until its first check, however long that takes', () => {
   const health = pendingSince(5000)
   assert.equal(isPending(health, onDemand, 1e12), true)
   assert.equal(isPending(nextHealth(health, sampleOutcome('timeout', 9000), onDemand), onDemand, 9000), false)
 })
 
-test('its sentence says that it does not count yet, for as long as that is so', () => {
+test('the sentence of a pending target says that it does not count yet', () => {
   const health = pendingSince(5000)
   const tell = (now: number) => explain(health, policy, sampleTarget(), now)
   assert.equal(tell(5000), 'added, not checked yet: it counts after its first check')

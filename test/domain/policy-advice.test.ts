@@ -6,11 +6,11 @@ import { sampleService } from '../samples.ts'
 
 const rules = createDialRules({})
 
-test('a service that surprises nobody has no warnings', () => {
+test('a service without surprises has no warnings', () => {
   assert.deepEqual(warningsOf(sampleService('db', ['db-1:3306', '10.0.0.7:5432', '[fd00::7]:5432']), rules), [])
 })
 
-test('advice is the same as for the file, as sentences', () => {
+test('warnings contain the same advice as for the file, as sentences', () => {
   const service = sampleService('mysql', ['db:3307'], { close: 'fin', timeout: 1000, interval: 500 })
   assert.deepEqual(
     warningsOf(service, rules),
@@ -26,7 +26,7 @@ test('advice is the same as for the file, as sentences', () => {
   )
 })
 
-test('what a service says itself, and to no effect, is told where that is known', () => {
+test('a setting of a service without effect gives a warning where the own settings are known', () => {
   const own = { interval: 'off', fastInterval: 1000 } as const
   const service = sampleService('db', ['db:5432'], own)
   assert.deepEqual(warningsOf(service, rules), [])
@@ -35,7 +35,7 @@ test('what a service says itself, and to no effect, is told where that is known'
   ])
 })
 
-test('warns of each literal address that will not be dialled, and of no name', () => {
+test('each literal address that will not be dialled gives a warning, and a name gives none', () => {
   const service = sampleService('db', ['localhost:5432', '127.0.0.1:5432', '10.0.0.7:5432', '[::ffff:7f00:1]:5432'])
   const why =
     'will not be dialled: it is a loopback address, which may not be dialled for services registered over HTTP: set dial.loopback: true, or list it in dial.allow, with all else that may be dialled'
@@ -43,7 +43,7 @@ test('warns of each literal address that will not be dialled, and of no name', (
   assert.deepEqual(warningsOf(service, createDialRules({ loopback: true })), [])
 })
 
-test('an address of all zeros is where programs listen: advice says what to dial', () => {
+test('advice on an address of all zeros names the address to dial', () => {
   const service = sampleService('db', ['0.0.0.0:1', '[::]:2', '[::ffff:0.0.0.0]:3', '[0:0::]:4', '[::f]:5', '[::1]:6'])
   const why = 'is where programs listen, not where they are reached: write'
   assert.deepEqual(adviceFor(service), [
@@ -60,7 +60,7 @@ test('an address of all zeros is where programs listen: advice says what to dial
   ])
 })
 
-test('a link-local address without its interface is advised on, one with it is not', () => {
+test('a link-local address gets advice only without its interface', () => {
   const service = sampleService('db', ['[fe80::5]:1', '[febf::5]:2', '[fe80::5%eth0]:3', '[fec0::5]:4', 'fe80:5'])
   const why = 'a link-local address needs the interface it is reached by, such as'
   assert.deepEqual(adviceFor(service), [
@@ -69,7 +69,7 @@ test('a link-local address without its interface is advised on, one with it is n
   ])
 })
 
-test('a name that no URL leads to as it is written is a warning', () => {
+test('a name that has to be escaped in a URL gives a warning', () => {
   assert.deepEqual(warningsOf(sampleService('team/app', ['db:5432']), createDialRules({})), [
     'a name with / is not found by /health/team/app: write /health/team%2Fapp, or choose a name without it',
   ])

@@ -7,7 +7,7 @@ import { buildService, ServiceSettings } from '../../src/domain/service.ts'
 import { defineService, ServiceDefinition } from '../../src/domain/service-definition.ts'
 import { offerFile, readOfferedFile } from '../../src/replicas/shared-file.ts'
 
-/** A value of every field that is not its default. */
+/** For every field, a value that is not its default. */
 const others: Record<PolicyFieldName, string | number> = {
   interval: '7s',
   timeout: '3s',
@@ -25,7 +25,7 @@ const names = Object.keys(policyFields) as PolicyFieldName[]
 const serviceWith = (name: PolicyFieldName) =>
   buildService('db', ServiceSettings.parse({ targets: ['db:5432'], [name]: others[name] }))
 
-test('every field changes the policy, and reads back from the settings that are made of it', () => {
+test('every field changes the policy, and settings made from the policy give the same policy', () => {
   for (const name of names) {
     const { policy } = serviceWith(name)
     assert.notDeepEqual(policy, buildPolicy({}, {}), name)
@@ -34,14 +34,14 @@ test('every field changes the policy, and reads back from the settings that are 
   }
 })
 
-test('every field reads back from the text of a registration', () => {
+test('every field can be written to the text of a registration and read again', () => {
   for (const name of names) {
     const settings = ServiceSettings.parse({ targets: ['db:5432'], [name]: others[name] })
     assert.deepEqual(readRegistration(writeRegistration(settings)), { settings, unread: [], ignored: [] }, name)
   }
 })
 
-test('every field reaches other replicas, of a service and of the defaults', async () => {
+test('every field of a service and of the defaults reaches other replicas', async () => {
   for (const name of names) {
     const defaults = PolicySettings.parse({ [name]: others[name] })
     const file = { services: [serviceWith(name)], groups: [], defaults: { ...defaults, handoverMs: 0 } }
@@ -49,7 +49,7 @@ test('every field reaches other replicas, of a service and of the defaults', asy
   }
 })
 
-test('every field is in the definition that the API shows, as it was written', () => {
+test('every field is in the definition that the API shows, as written', () => {
   for (const name of names) {
     const definition = defineService(serviceWith(name))
     assert.equal(definition[name], others[name])
@@ -57,7 +57,7 @@ test('every field is in the definition that the API shows, as it was written', (
   }
 })
 
-test('the text of a registration keeps the order of its keys, which other versions compare', () => {
+test('the text of a registration keeps the order of its keys', () => {
   const settings = ServiceSettings.parse({ targets: ['db:5432'], ...others })
   assert.equal(
     writeRegistration({ ...settings, ttl: 60_000 }),
@@ -65,6 +65,6 @@ test('the text of a registration keeps the order of its keys, which other versio
   )
 })
 
-test('a policy that leaves everything out is described by nothing', () => {
+test('an empty policy has an empty description', () => {
   assert.deepEqual(describePolicy({}), {})
 })

@@ -6,7 +6,7 @@ import { portionsOf } from '../../src/domain/portions.ts'
 const most = { services: 4, targets: 10 }
 const portions = (...targets: number[]) => [...portionsOf(targets, most, (count) => count)]
 
-test('a portion ends with so many services, or so many targets', () => {
+test('a batch ends at the limit of services or the limit of targets', () => {
   assert.deepEqual(portions(), [])
   assert.deepEqual(portions(1, 1, 1), [[1, 1, 1]])
   assert.deepEqual(portions(1, 1, 1, 1, 1), [[1, 1, 1, 1], [1]])
@@ -14,12 +14,12 @@ test('a portion ends with so many services, or so many targets', () => {
   assert.deepEqual(portions(5, 6), [[5], [6]])
 })
 
-test('a service of more targets than a portion is one by itself', () => {
+test('a service with more targets than the limit has a batch of its own', () => {
   assert.deepEqual(portions(1, 1000, 1), [[1], [1000], [1]])
   assert.deepEqual(portions(1000, 1000), [[1000], [1000]])
 })
 
-test('all are in one portion, in their order, and none but those of one service have more than they may', () => {
+test('every service is in one batch, in order, and only a batch of one service exceeds the limits', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(15)), (targets) => {
       const all = portions(...targets)
@@ -32,7 +32,7 @@ test('all are in one portion, in their order, and none but those of one service 
   )
 })
 
-test('no more are taken than tell where a portion ends', () => {
+test('no more items are read than are needed to end a batch', () => {
   const taken: number[] = []
   function* counting() {
     for (let i = 1; i <= 9; i++) {

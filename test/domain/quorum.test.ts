@@ -14,7 +14,7 @@ const anyQuorum: fc.Arbitrary<Quorum> = fc.oneof(
 )
 const read = (members: readonly Status[], quorum: Quorum) => statusOf(countStatuses(members), quorum)
 
-test('making one member better never makes the whole worse', () => {
+test('a better status of one member never makes the status of the set worse', () => {
   fc.assert(
     fc.property(anyMembers, anyQuorum, fc.nat(), anyStatus, (members, quorum, pick, better) => {
       const index = pick % members.length
@@ -27,7 +27,7 @@ test('making one member better never makes the whole worse', () => {
   )
 })
 
-test('never up unless every member is up', () => {
+test('a set is up only if every member is up', () => {
   fc.assert(
     fc.property(anyMembers, anyQuorum, (members, quorum) => {
       if (read(members, quorum) === 'up') assert.ok(members.every((status) => status === 'up'))
@@ -36,7 +36,7 @@ test('never up unless every member is up', () => {
   )
 })
 
-test('up or degraded exactly when enough members are up or degraded', () => {
+test('a set is up or degraded exactly if enough members are up or degraded', () => {
   fc.assert(
     fc.property(anyMembers, anyQuorum, (members, quorum) => {
       const working = members.filter((status) => status === 'up' || status === 'degraded').length
@@ -46,7 +46,7 @@ test('up or degraded exactly when enough members are up or degraded', () => {
   )
 })
 
-test('a degraded member counts as an up one toward the quorum', () => {
+test('a degraded member counts as up toward the quorum', () => {
   fc.assert(
     fc.property(anyMembers, anyQuorum, (members, quorum) => {
       const before = read(members, quorum)
@@ -94,7 +94,7 @@ const withPending: readonly [members: Status[], quorum: Quorum, status: Status][
   [['up', 'up', 'up'], '75%', 'up'],
 ]
 for (const [members, quorum, status] of withPending) {
-  test(`${members.join(', ') || 'nothing'} beside one that is pending, with a quorum of ${quorum}, is ${status}`, () => {
+  test(`${members.join(', ') || 'nothing'} and one pending member, with a quorum of ${quorum}, is ${status}`, () => {
     assert.equal(statusOf(countStatuses(members), quorum, 1), status)
   })
 }
@@ -117,7 +117,7 @@ for (const [quorum, total, drained, said] of drains) {
   })
 }
 
-test('shares round up, and are exact where they divide', () => {
+test('shares round up, and are exact if they divide the total', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 100_000 }), (share, total) => {
       const needed = membersNeeded(`${share}%`, total)
@@ -126,7 +126,7 @@ test('shares round up, and are exact where they divide', () => {
   )
 })
 
-test('reads the four forms of a quorum and nothing else', () => {
+test('only the four forms of a quorum are parsed', () => {
   for (const text of ['all', 'any', '50%', '1%', '100%']) assert.equal(parseQuorum(text), text)
   assert.equal(parseQuorum('2'), 2)
   for (const text of ['', '0', '0%', '101%', '-1', '1.5', '50 %', 'most', 'ALL', '%', '1e3', '02']) {

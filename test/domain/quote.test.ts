@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { adviseOnGroup, adviseOnName } from '../../src/domain/name-advice.ts'
 import { escapeUnseen, hidesCharacters, quote, show } from '../../src/domain/quote.ts'
 
-/** An escape sequence, a C1 one, marks of direction, what has no width, ends of lines, a tag, a filler. */
+/** An escape sequence, a C1 escape sequence, marks of direction, characters without width, line ends, a tag, a filler. */
 const unseen = [
   '\u001b[2J',
   '\u009b2J',
@@ -24,7 +24,7 @@ const unseen = [
   '\u034f',
 ]
 
-test('text is shown as it is, and in quotes where it holds characters that do not show', () => {
+test('text is unchanged, except that invisible characters are escaped and the text is quoted', () => {
   for (const text of ['pg', 'näm€', '日本語', '🙂', 'a b/c', "it's", '"quoted"', 'é', 'e\u0301'])
     assert.equal(show(text), text)
   assert.equal(show('a\u202eb'), '"a\\u202eb"')
@@ -32,7 +32,7 @@ test('text is shown as it is, and in quotes where it holds characters that do no
   assert.equal(show('\u{E0041}'), '"\\udb40\\udc41"')
 })
 
-test('whatever holds such characters, no line of text does, and JSON says the same', () => {
+test('no line of text has invisible characters, and the escaped JSON has the same value', () => {
   const text = fc.string({
     unit: fc.oneof(
       fc.constantFrom(...unseen, '"', '\\', 'a'),
@@ -49,7 +49,7 @@ test('whatever holds such characters, no line of text does, and JSON says the sa
   for (const one of unseen) assert.equal(hidesCharacters(`a${one}`), true, JSON.stringify(one))
 })
 
-test('a name that may look like another gets advice', () => {
+test('a name that may look like another name gets advice', () => {
   assert.equal(adviseOnName('postgres'), null)
   assert.equal(
     adviseOnName('post\u200bgres'),

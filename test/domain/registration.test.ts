@@ -31,7 +31,7 @@ const quorum = fc.oneof(
   fc.integer({ min: 1, max: 100 }).map((share) => `${share}%`),
 )
 
-/** Bodies that may be sent, every field there or not. */
+/** Random valid bodies, each field present or absent. */
 const body = fc.record(
   {
     targets,
@@ -54,7 +54,7 @@ const body = fc.record(
 )
 const defaults = fc.constantFrom({}, { interval: 'off' as const, minAge: 0 }, { fastInterval: 100, timeout: 5000 })
 
-test('the definition of what was registered reads back as the same definition, field by field', () => {
+test('the definition of a registered service can be written and read again, field by field', () => {
   fc.assert(
     fc.property(body, defaults, (sent, fileDefaults) => {
       const define = (text: string) => {
@@ -71,7 +71,7 @@ test('the definition of what was registered reads back as the same definition, f
   )
 })
 
-test('a registration is written as it reads back, and the same again is the same text', () => {
+test('a registration can be written and read again, and equal registrations have equal text', () => {
   fc.assert(
     fc.property(body, (sent) => {
       const settings = RegistrationSettings.parse(sent)
@@ -85,7 +85,7 @@ test('a registration is written as it reads back, and the same again is the same
   )
 })
 
-test('however its fields are ordered and its durations spelt, a registration is the same text', () => {
+test('the order of fields and the spelling of durations do not change the text of a registration', () => {
   const write = (sent: object) => writeRegistration(RegistrationSettings.parse(sent))
   assert.equal(
     write({ ttl: '1.5m', targets: ['a:1'], timeout: '1000ms' }),
@@ -93,7 +93,7 @@ test('however its fields are ordered and its durations spelt, a registration is 
   )
 })
 
-test('what cannot be read says why, JSON or not', () => {
+test('an unreadable registration gives a reason, JSON or not', () => {
   assert.match(String(readRegistration('{"targets":["a"]}')), /^targets: 0: "a" has no port/)
   for (const text of ['{}', '[]', 'null', '7']) assert.match(String(readRegistration(text)), /targets|not a service/)
   for (const text of ['', '{"targets":', '\0']) assert.match(String(readRegistration(text)), /not JSON/)

@@ -3,14 +3,14 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { nextBeat, phaseOf } from '../../src/domain/schedule.ts'
 
-/** From 2020 to 2100, in milliseconds since the epoch. */
+/** An instant from 2020 to 2100, in milliseconds since the epoch. */
 const anyEpoch = fc.double({ min: 1.577e12, max: 4.1e12, noNaN: true })
 const anyPhase = fc.string({ minLength: 1 }).map(phaseOf)
 const anyInterval = fc.integer({ min: 100, max: 86_400_000 })
-/** An instant of this century is only known to a quarter of a microsecond. */
+/** The tolerance in milliseconds. A double holds an instant of this century only to a quarter of a microsecond. */
 const roundingMs = 0.01
 
-/** 10,000 names as people give them: they differ in a digit or a letter. */
+/** Returns 10,000 realistic names, many of which differ only in a digit or a letter. */
 function realisticNames(): string[] {
   const names: string[] = []
   for (const team of ['payments', 'search', 'billing', 'identity', 'edge']) {
@@ -30,18 +30,18 @@ test('realistic names are spread evenly over the interval', () => {
     buckets[bucket] = (buckets[bucket] ?? 0) + 1
   }
   assert.equal(buckets.length, 100)
-  // 100 in each on average with a standard deviation of 10: four and a half of them either way.
+  // The average is 100 with a standard deviation of 10, so the bounds are four and a half deviations away.
   assert.ok(Math.min(...buckets) >= 55, `the emptiest hundredth has ${Math.min(...buckets)}`)
   assert.ok(Math.max(...buckets) <= 145, `the fullest hundredth has ${Math.max(...buckets)}`)
 })
 
-test('a few names that differ in their last digit do not come together', () => {
+test('a few names that differ in the last digit have scattered phases', () => {
   const phases = Array.from({ length: 10 }, (_, n) => phaseOf(`db\ndb-${n}:5432`)).sort((a, b) => a - b)
   const halves = phases.filter((phase) => phase < 0.5).length
   assert.ok(halves >= 2 && halves <= 8, `${halves} of 10 lie in the first half`)
 })
 
-test('a phase lies from 0 up to 1 and is the same for the same name', () => {
+test('a phase lies from 0 up to 1, and equal names have equal phases', () => {
   fc.assert(
     fc.property(fc.string(), (name) => {
       const phase = phaseOf(name)
@@ -49,11 +49,11 @@ test('a phase lies from 0 up to 1 and is the same for the same name', () => {
       assert.equal(phaseOf([...name].join('')), phase)
     }),
   )
-  // Written down: a replica of another version must come to the same phase.
+  // A fixed value, because replicas of other versions must compute the same phase.
   assert.equal(phaseOf('postgres\ndb-1:5432') * 2 ** 32, 4_171_056_661)
 })
 
-test('the next beat lies strictly after, and at most an interval after', () => {
+test('the next scheduled check is strictly later, by at most one interval', () => {
   fc.assert(
     fc.property(anyEpoch, anyPhase, anyInterval, (after, phase, interval) => {
       const beat = nextBeat(after, phase, interval)
@@ -64,7 +64,7 @@ test('the next beat lies strictly after, and at most an interval after', () => {
   )
 })
 
-test('the beat after a beat is the next one, never the same and never the one after', () => {
+test('one scheduled check follows another by exactly one interval', () => {
   fc.assert(
     fc.property(anyEpoch, anyPhase, anyInterval, (after, phase, interval) => {
       const beat = nextBeat(after, phase, interval)
@@ -74,12 +74,12 @@ test('the beat after a beat is the next one, never the same and never the one af
   )
 })
 
-test('a beat that rounding puts on an instant does not follow that instant', () => {
+test('a scheduled check that rounding puts on the given instant is not returned', () => {
   const beat = nextBeat(2_199_001_390_186.896, 0.757267779708573, 57_931_070)
   assert.ok(nextBeat(beat, 0.757267779708573, 57_931_070) > beat)
 })
 
-test('beats are aligned to the epoch, so 1,000 of them have not drifted', () => {
+test('scheduled checks are aligned to the epoch, so 1,000 of them do not drift', () => {
   fc.assert(
     fc.property(anyEpoch, anyPhase, anyInterval, (after, phase, interval) => {
       const first = nextBeat(after, phase, interval)
@@ -93,7 +93,7 @@ test('beats are aligned to the epoch, so 1,000 of them have not drifted', () => 
   )
 })
 
-test('two replicas that ask at different instants of one interval agree on the beat', () => {
+test('two replicas that ask at different instants of an interval get the same scheduled check', () => {
   fc.assert(
     fc.property(
       anyEpoch,

@@ -10,7 +10,7 @@ const pathsOf = (written: object) =>
     path.join('.'),
   )
 
-test('a service of which only the targets are written has the built-in policy', () => {
+test('a service with only targets has the built-in policy', () => {
   const { name, targets, groups, terms } = buildService('db', settings({}))
   assert.deepEqual({ name, targets, groups }, { name: 'db', targets: [targetAt('db', 5432)], groups: [] })
   assert.deepEqual(terms, {
@@ -36,7 +36,7 @@ test('a service of which only the targets are written has the built-in policy', 
   })
 })
 
-test('a service says who defined it', () => {
+test('a service has the origin of its definition', () => {
   assert.equal(buildService('db', settings({}), {}, 'http').origin, 'http')
 })
 
@@ -73,7 +73,7 @@ test('defaults fill every field that a service leaves out', () => {
   assert.deepEqual(buildService('db', settings({}), written).policy, policy)
 })
 
-test('what a service says itself goes before defaults, field by field', () => {
+test('the settings of a service override the defaults, field by field', () => {
   const other: PolicySettings = {
     interval: 'off',
     timeout: 1,
@@ -90,7 +90,7 @@ test('what a service says itself goes before defaults, field by field', () => {
   assert.deepEqual(buildService('db', { ...settings({}), ...written }, other).policy, policy)
 })
 
-test('how long a handover takes is not for a service to say', () => {
+test('a service cannot set the time of a hand-over', () => {
   assert.equal(buildService('db', settings({}), { handoverMs: 8000 }).policy.handoverMs, 8000)
   assert.deepEqual(pathsOf({ handoverMs: 8000 }), [''])
 })
@@ -103,13 +103,13 @@ test('fastInterval and downInterval follow the interval of the service, not that
   assert.equal(downIntervalMs, 1000)
 })
 
-test('zero is a value, not a missing one', () => {
+test('zero is a value and not a missing setting', () => {
   const { maxAgeMs, minAgeMs } = buildService('db', settings({ maxAge: '0ms', minAge: '0s' }), written).policy
   assert.equal(maxAgeMs, 0)
   assert.equal(minAgeMs, 0)
 })
 
-test('interval: off means on demand, by itself or from defaults', () => {
+test('interval: off means on demand, from the service or from the defaults', () => {
   assert.equal(buildService('db', settings({ interval: 'off' })).policy.intervalMs, null)
   assert.equal(buildService('db', settings({}), { interval: 'off' }).policy.intervalMs, null)
   assert.equal(buildService('db', settings({ interval: '1s' }), { interval: 'off' }).policy.intervalMs, 1000)
@@ -119,7 +119,7 @@ test('a group named twice counts once', () => {
   assert.deepEqual(buildService('db', settings({ groups: ['a', 'b', 'a'] })).groups, ['a', 'b'])
 })
 
-test('every field is read from what people write', () => {
+test('every field is parsed from the form that people write', () => {
   const written = { interval: '3s', timeout: '300ms', quorum: '50%', groups: ['a'], close: 'rst', rise: 1 }
   const parsed = settings({ ...written, resolve: 'all' })
   assert.equal(parsed.interval, 3000)
@@ -129,7 +129,7 @@ test('every field is read from what people write', () => {
   assert.equal(buildService('db', parsed).resolve, 'all')
 })
 
-test('a wrong field is refused by its own path', () => {
+test('an invalid field is rejected with its path', () => {
   const wrong: readonly [written: object, path: string][] = [
     [{ interval: '10' }, 'interval'],
     [{ interval: '99ms' }, 'interval'],
@@ -154,24 +154,24 @@ test('a wrong field is refused by its own path', () => {
   for (const [input, path] of wrong) assert.deepEqual(pathsOf(input), [path], JSON.stringify(input))
 })
 
-test('an unknown field is refused', () => {
+test('an unknown field is rejected', () => {
   assert.equal(ServiceSettings.safeParse({ targets: ['db:5432'], intervall: '1s' }).success, false)
   assert.equal(PolicySettingsSchema.safeParse({ targets: [] }).success, false)
 })
 
-test('one target in two spellings is refused at the second', () => {
+test('a target in two spellings is rejected at the second one', () => {
   assert.deepEqual(pathsOf({ targets: ['a:1', 'db:5432', 'DB.:5432'] }), ['targets.2'])
   assert.deepEqual(pathsOf({ targets: ['[::1]:1', '[0::1]:1'] }), ['targets.1'])
 })
 
-test('a quorum that the targets can never meet is refused', () => {
+test('a quorum that the targets can never meet is rejected', () => {
   assert.deepEqual(pathsOf({ targets: ['a:1', 'b:1'], quorum: 3 }), ['quorum'])
   for (const quorum of ['all', 'any', 1, 2, '1%', '100%']) {
     assert.deepEqual(pathsOf({ targets: ['a:1', 'b:1'], quorum }), [])
   }
 })
 
-test('a quorum above the number of targets is fine where each may stand for many', () => {
+test('a quorum above the number of targets is valid where a name may have many addresses', () => {
   assert.deepEqual(pathsOf({ targets: ['a:1', 'b:1'], quorum: 3, resolve: 'all' }), [])
   assert.deepEqual(pathsOf({ targets: ['a:1', 'b:1'], quorum: 3, resolve: 'first' }), ['quorum'])
 })
@@ -186,7 +186,7 @@ test('a name is up to 200 characters of text without control characters', () => 
   }
 })
 
-test('no service is called what URLs leave out, a group may be', () => {
+test('a service cannot have a name that URLs leave out, and a group can', () => {
   for (const name of ['.', '..']) {
     assert.match(ServiceName.safeParse(name).error?.issues[0]?.message ?? '', /no URL can lead to it/)
     assert.equal(GroupName.safeParse(name).success, true)

@@ -9,18 +9,18 @@ import { anyLifeWithAbsences, anyLives, anyStatus } from './lives.ts'
 const sign = { up: 'u', degraded: 'd', down: 'D', unknown: '.' }
 const draw = (statuses: readonly Status[]) => statuses.map((status) => sign[status]).join('')
 
-/** The slices of a window of 1000 ms that the log holds whole, unless told otherwise: D down, d degraded, u up. */
+/** Draws the time buckets of a window: D down, d degraded, u up, . unknown. By default the window is 1000 ms long and the log is complete. */
 function slice(evidence: Partial<UptimeEvidence>, count = 4): string {
   const whole = { changes: [], absences: [], status: 'up', completeSince: 0, from: 0, to: 1000 } as const
   return draw(sliceStatuses({ ...whole, ...evidence }, count))
 }
 
-test('without a change every slice is what it is now', () => {
+test('without a change every time bucket has the current status', () => {
   for (const status of ['up', 'degraded', 'down', 'unknown'] as const)
     assert.equal(slice({ status }), sign[status].repeat(4))
 })
 
-test('a millisecond of downtime makes a slice down, and only that slice', () => {
+test('one millisecond of downtime makes only its own time bucket down', () => {
   for (const [at, drawn] of [
     [0, 'Duuu'],
     [249, 'Duuu'],
@@ -36,7 +36,7 @@ test('a millisecond of downtime makes a slice down, and only that slice', () => 
   }
 })
 
-test('down goes before degraded, and degraded before what held longer', () => {
+test('down overrides degraded, and degraded overrides a status that held longer', () => {
   const changes = [
     { at: 260, from: 'up', to: 'degraded' },
     { at: 510, from: 'degraded', to: 'down' },
@@ -46,7 +46,7 @@ test('down goes before degraded, and degraded before what held longer', () => {
   assert.equal(slice({ changes }), 'udDd')
 })
 
-test('of up and unknown a slice is what held longer, and unknown when both held as long', () => {
+test('of up and unknown the longer status wins, and unknown wins a tie', () => {
   for (const [at, drawn] of [
     [124, 'uuuu'],
     [125, '.uuu'],
@@ -56,14 +56,14 @@ test('of up and unknown a slice is what held longer, and unknown when both held 
     assert.equal(slice({ changes: [{ at, from: 'unknown', to: 'up' }] }), drawn, `${at}`)
 })
 
-test('a restart leaves no mark, a longer absence does, and so does what lies before the log', () => {
+test('a short gap leaves no mark, but a longer gap and time before the log do', () => {
   assert.equal(slice({ absences: [{ from: 300, to: 307 }] }), 'uuuu')
   assert.equal(slice({ absences: [{ from: 300, to: 700 }] }), 'u..u')
   assert.equal(slice({ completeSince: 600 }), '..uu')
   assert.equal(slice({ completeSince: 2000 }), '....')
 })
 
-test('a window without length, or of fewer milliseconds than slices, has them all the same', () => {
+test('a window of length 0, or with fewer milliseconds than buckets, has all its buckets', () => {
   assert.equal(slice({ to: 0 }), '....')
   assert.equal(slice({ to: 2, status: 'down' }, 4).length, 4)
   assert.match(slice({ to: 2, status: 'down' }, 4), /D/)
@@ -72,7 +72,7 @@ test('a window without length, or of fewer milliseconds than slices, has them al
 const edgesOf = (windowMs: number, count: number) =>
   Array.from({ length: count + 1 }, (_, edge) => Math.round((edge * windowMs) / count))
 
-/** By counting: what each slice was, of what is known of every millisecond. */
+/** Returns the status of each time bucket by counting the known status of every millisecond. */
 function count(known: readonly Status[], slices: number): Status[] {
   const edges = edgesOf(known.length, slices)
   return edges.slice(1).map((end, index) => {
@@ -83,7 +83,7 @@ function count(known: readonly Status[], slices: number): Status[] {
   })
 }
 
-test('agrees with counting every millisecond, wherever the window and the log begin', () => {
+test('the buckets agree with a count of every millisecond, wherever the window and the log begin', () => {
   const anyLived = fc.oneof(anyLives, anyLifeWithAbsences)
   fc.assert(
     fc.property(anyLived, fc.nat(200), fc.nat(200), fc.integer({ min: 1, max: 60 }), (lived, from, since, slices) => {
@@ -98,7 +98,7 @@ test('agrees with counting every millisecond, wherever the window and the log be
   )
 })
 
-test('a slice is down if and only if there is downtime in it, whatever was noted, in order or not', () => {
+test('a time bucket is down if and only if it contains downtime, for any changes in any order', () => {
   const anyInstant = fc.integer({ min: -100, max: 1100 })
   const anyEvidence = fc.record({
     changes: fc.array(fc.record({ at: anyInstant, from: anyStatus, to: anyStatus }), { maxLength: 20 }),
@@ -110,7 +110,7 @@ test('a slice is down if and only if there is downtime in it, whatever was noted
     fc.property(anyEvidence, fc.nat(1000), fc.integer({ min: 1, max: 60 }), (noted, to, slices) => {
       const edges = edgesOf(to, slices)
       const statuses = sliceStatuses({ ...noted, from: 0, to }, slices)
-      // Of windows that end alike: only what holds at their end tells what held after the last change.
+      // Compares windows with the same end, because the status at the end decides the time after the last change.
       const downMsSince = (from: number) => measureUptime({ ...noted, from, to }).downMs
       const isDown = statuses.map((_, index) => downMsSince(edges[index] ?? 0) > downMsSince(edges[index + 1] ?? to))
       assert.equal(statuses.length, slices)

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { formatAddress, parseTarget, resolvedTarget, Target, targetKey } from '../../src/domain/target.ts'
 import { sampleTarget } from '../samples.ts'
 
-/** All that a target tells. */
+/** Returns all properties of a target as an object. */
 function tell({ name, host, port, address, resolvedFrom }: Target) {
   return { name, host, port, address, resolvedFrom }
 }
@@ -24,7 +24,7 @@ const anyHostName = fc
   .map((labels) => labels.join('.'))
   .filter((name) => name.length <= 253)
 
-test('reads back any address it formats, IPv4 and IPv6', () => {
+test('any address that is written can be parsed again, IPv4 and IPv6', () => {
   fc.assert(
     fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), anyPort, (ip, port) => {
       const name = formatAddress(ip, port)
@@ -33,7 +33,7 @@ test('reads back any address it formats, IPv4 and IPv6', () => {
   )
 })
 
-test('reads any host name with a port', () => {
+test('any host name with a port is parsed', () => {
   fc.assert(
     fc.property(anyHostName, anyPort, (host, port) => {
       const name = `${host}:${port}`
@@ -42,7 +42,7 @@ test('reads any host name with a port', () => {
   )
 })
 
-test('reads the ways people write hosts', () => {
+test('the usual spellings of hosts are parsed', () => {
   const targets: readonly [text: string, host: string, port: number][] = [
     ['db-1.internal:5432', 'db-1.internal', 5432],
     ['localhost:1', 'localhost', 1],
@@ -115,14 +115,14 @@ const bad: readonly [text: string, why: string][] = [
   ['127.0.0.1.:80', 'IPv4 with a dot behind'],
 ]
 for (const [text, why] of bad) {
-  test(`refuses ${why}: ${JSON.stringify(text).slice(0, 60)}`, () => {
+  test(`rejects ${why}: ${JSON.stringify(text).slice(0, 60)}`, () => {
     const refusal = parseTarget(text)
     assert.equal(typeof refusal, 'string', JSON.stringify(refusal))
     assert.equal(Target.safeParse(text).success, false)
   })
 }
 
-test('any text is either a target that names itself or refused with a sentence; nothing throws', () => {
+test('any text is either a target with that name or is rejected with a sentence, without an exception', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...'[]:.-_%a1/ ') })), (text) => {
       const parsed = parseTarget(text)
@@ -133,7 +133,7 @@ test('any text is either a target that names itself or refused with a sentence; 
   )
 })
 
-test('an address that a name was resolved to is a target called by its address', () => {
+test('a resolved address is a target with its address as its name', () => {
   const resolved = (ip: string) => tell(resolvedTarget(sampleTarget('db:5432'), ip))
   const common = { port: 5432, resolvedFrom: 'db:5432' }
   const four = '10.0.0.5:5432'
@@ -142,7 +142,7 @@ test('an address that a name was resolved to is a target called by its address',
   assert.deepEqual(resolved('fd00::1'), { ...common, name: six, host: 'fd00::1', address: six })
 })
 
-test('two spellings of one target have one key', () => {
+test('two spellings of one target have the same key', () => {
   const spellings: readonly [string, string][] = [
     ['DB-1.Internal:5432', 'db-1.internal:5432'],
     ['example.org.:80', 'example.org:80'],

@@ -13,7 +13,7 @@ function refusal(schema: ZodType, input: unknown): string {
   return read.error.issues[0]?.message ?? ''
 }
 
-test('the hash of a token is read from capital and small digits alike', () => {
+test('the hash of a token may have upper-case and lower-case digits', () => {
   const hash = sha256('correct-horse-battery-staple')
   assert.equal(TokenHash.parse(`sha256:${hash}`), hash)
   assert.equal(TokenHash.parse(`sha256:${hash.toUpperCase()}`), hash)
@@ -38,7 +38,7 @@ const notHashes = [
   { [secret]: secret },
 ]
 
-test('what is not a hash is refused with how to make one, and never repeated, since it may be the secret itself', () => {
+test('text that is not a hash is rejected with the remedy, and the message does not repeat it', () => {
   for (const input of notHashes) {
     const message = refusal(TokenHash, input)
     assert.equal(
@@ -48,11 +48,11 @@ test('what is not a hash is refused with how to make one, and never repeated, si
   }
 })
 
-test('the hash of an empty text, which an unset variable leads to, is refused', () => {
+test('the hash of an empty text is rejected', () => {
   assert.match(refusal(TokenHash, `sha256:${sha256('')}`), /^this is the hash of an empty text: write sha256: and /)
 })
 
-test('a token is called by letters, digits, dots, hyphens and underscores', () => {
+test('the name of a token has letters, digits, dots, hyphens and underscores', () => {
   for (const name of ['deploy', 'CI', 'ops.eu-west_1', '0', '-', 'x'.repeat(100)])
     assert.equal(TokenName.parse(name), name)
   for (const name of ['', 'x'.repeat(101), 'two words', 'ä', 'a\n', 'a/b', 'a:b', '٣']) {
@@ -89,7 +89,7 @@ const flaws: [text: string, flaw: RegExp][] = [
   ['hunter2hunter2x', /^the token has fewer than 16 characters: write the output of openssl rand -hex 32$/],
 ]
 
-test('a secret that cannot be sent, or is too short, is refused with a remedy, and never repeated', () => {
+test('a secret that cannot be sent or is too short is rejected with the remedy, and the message does not repeat it', () => {
   for (const [text, flaw] of flaws) {
     const told = flawOfSecret(text)
     assert.match(told ?? 'null', flaw, JSON.stringify(text))
@@ -97,7 +97,7 @@ test('a secret that cannot be sent, or is too short, is refused with a remedy, a
   }
 })
 
-test('details are shown to all, or to who has a token', () => {
+test('details are shown to all readers, or to those with a token', () => {
   assert.deepEqual([Details.parse('all'), Details.parse('token')], ['all', 'token'])
   assert.equal(refusal(Details, 'none'), '"none" is not a setting for details: write all or token')
 })

@@ -6,10 +6,9 @@ import type { Transition } from '../../src/domain/transition.ts'
 import { measureUptime, type UptimeEvidence } from '../../src/domain/uptime.ts'
 import { anyLifeWithAbsences, anyLives, anyStatus } from './lives.ts'
 
-/** Written whole, so that a test reads as a story. */
 type Change = Pick<Transition, 'at' | 'from' | 'to'>
 
-/** Up, down and unknown milliseconds, and the ratio; a window of 1000 ms that the log holds whole, unless told otherwise. */
+/** Returns the milliseconds up, down and unknown, and the ratio. By default the window is 1000 ms long and the log is complete. */
 function measure(
   evidence: Partial<Omit<UptimeEvidence, 'changes'> & { changes: readonly Change[] }>,
 ): [number, number, number, number | null] {
@@ -25,14 +24,14 @@ function measure(
   return [upMs, downMs, unknownMs, ratio]
 }
 
-test('without a change the status now held all the time', () => {
+test('without a change the current status held for the whole window', () => {
   assert.deepEqual(measure({ status: 'up' }), [1000, 0, 0, 1])
   assert.deepEqual(measure({ status: 'degraded' }), [1000, 0, 0, 1])
   assert.deepEqual(measure({ status: 'down' }), [0, 1000, 0, 0])
   assert.deepEqual(measure({ status: 'unknown' }), [0, 0, 1000, null])
 })
 
-test('before the first change the status was what that change left', () => {
+test('before the first change its `from` status held', () => {
   assert.deepEqual(measure({ changes: [{ at: 750, from: 'up', to: 'down' }], status: 'down' }), [750, 250, 0, 0.75])
   assert.deepEqual(measure({ changes: [{ at: 750, from: 'down', to: 'up' }] }), [250, 750, 0, 0.25])
 })
@@ -45,11 +44,11 @@ test('degraded counts as up', () => {
   assert.deepEqual(measure({ changes, status: 'down' }), [600, 400, 0, 0.6])
 })
 
-test('a service registered within the window was unknown until its first verdict, and that is left out of the ratio', () => {
+test('a service registered within the window is unknown until its first verdict, and the ratio ignores that time', () => {
   assert.deepEqual(measure({ changes: [{ at: 900, from: 'unknown', to: 'up' }] }), [100, 0, 900, 1])
 })
 
-test('unknown in between is left out of the ratio', () => {
+test('the ratio ignores unknown time between two statuses', () => {
   const changes = [
     { at: 100, from: 'up', to: 'unknown' },
     { at: 900, from: 'unknown', to: 'down' },
@@ -57,24 +56,24 @@ test('unknown in between is left out of the ratio', () => {
   assert.deepEqual(measure({ changes, status: 'down' }), [100, 100, 800, 0.5])
 })
 
-test('what lies before the log is complete is unknown, whatever the status was later', () => {
+test('time before the log is complete is unknown', () => {
   assert.deepEqual(measure({ completeSince: 400 }), [600, 0, 400, 1])
   const changes = [{ at: 700, from: 'down', to: 'up' }] as const
   assert.deepEqual(measure({ changes, completeSince: 400 }), [300, 300, 400, 0.5])
   assert.deepEqual(measure({ changes, completeSince: -5000 }), [300, 700, 0, 0.3])
 })
 
-test('a log that begins when the window ends knows nothing', () => {
+test('a log that begins at the end of the window gives only unknown time', () => {
   assert.deepEqual(measure({ completeSince: 1000 }), [0, 0, 1000, null])
   assert.deepEqual(measure({ completeSince: 1001 }), [0, 0, 1000, null])
 })
 
-test('a change at the very end of the window takes no time, one at the very beginning all of it', () => {
+test('a change at the end of the window takes no time, and one at its beginning takes the whole window', () => {
   assert.deepEqual(measure({ changes: [{ at: 1000, from: 'up', to: 'down' }], status: 'down' }), [1000, 0, 0, 1])
   assert.deepEqual(measure({ changes: [{ at: 0, from: 'up', to: 'down' }], status: 'down' }), [0, 1000, 0, 0])
 })
 
-test('changes before the window only say how it began', () => {
+test('changes before the window only decide the status at its beginning', () => {
   const changes = [
     { at: -500, from: 'unknown', to: 'up' },
     { at: -100, from: 'up', to: 'down' },
@@ -83,7 +82,7 @@ test('changes before the window only say how it began', () => {
   assert.deepEqual(measure({ changes, completeSince: -1000 }), [750, 250, 0, 0.75])
 })
 
-test('a service taken away and registered anew was what it was until it went, and unknown from then to its first verdict', () => {
+test('a service that is removed and registered again is unknown from the removal to its first verdict', () => {
   const changes = [
     { at: 100, from: 'unknown', to: 'up' },
     { at: 300, from: 'up', to: 'unknown' },
@@ -92,7 +91,7 @@ test('a service taken away and registered anew was what it was until it went, an
   assert.deepEqual(measure({ changes, status: 'down' }), [200, 400, 400, 0.333333])
 })
 
-test('nothing changes by a service going that was unknown anyway', () => {
+test('removing a service that was unknown changes nothing', () => {
   const changes = [
     { at: 300, from: 'unknown', to: 'unknown' },
     { at: 600, from: 'unknown', to: 'up' },
@@ -100,7 +99,7 @@ test('nothing changes by a service going that was unknown anyway', () => {
   assert.deepEqual(measure({ changes }), [400, 0, 600, 1])
 })
 
-test('registered anew and not judged since, it is unknown up to now', () => {
+test('a service registered again without a verdict since is unknown up to now', () => {
   const changes = [
     { at: 300, from: 'down', to: 'up' },
     { at: 400, from: 'up', to: 'unknown' },
@@ -108,7 +107,7 @@ test('registered anew and not judged since, it is unknown up to now', () => {
   assert.deepEqual(measure({ changes, status: 'unknown' }), [100, 300, 600, 0.25])
 })
 
-test('a change that is said to be older than the one before it takes no time, and gives none back', () => {
+test('a change with an older time than the change before it takes no time', () => {
   const changes = [
     { at: 500, from: 'unknown', to: 'up' },
     { at: 300, from: 'up', to: 'unknown' },
@@ -116,7 +115,7 @@ test('a change that is said to be older than the one before it takes no time, an
   assert.deepEqual(measure({ changes, status: 'down' }), [0, 500, 500, 0])
 })
 
-test('while Porthole was not running nothing is known, before and after it is', () => {
+test('a gap is unknown, and the status holds before and after it', () => {
   const absences = [
     { from: 200, to: 300 },
     { from: 600, to: 650 },
@@ -125,19 +124,19 @@ test('while Porthole was not running nothing is known, before and after it is', 
   assert.deepEqual(measure({ absences, status: 'down' }), [0, 850, 150, 0])
 })
 
-test('what has not been checked since Porthole was started was what it last was until it stopped, and is unknown since', () => {
+test('a service not checked since a restart keeps its last status up to the gap and is unknown after it', () => {
   const changes = [{ at: -500, from: 'unknown', to: 'up' }] as const
   const absences = [{ from: 400, to: 500 }]
   assert.deepEqual(measure({ changes, absences, status: 'unknown', completeSince: -1000 }), [400, 0, 600, 1])
 })
 
-test('found down after an absence, it was up until that was found, but for the absence', () => {
+test('a service found down after a gap counts as up until then, except for the gap', () => {
   const changes = [{ at: 520, from: 'up', to: 'down' }] as const
   const absences = [{ from: 400, to: 500 }]
   assert.deepEqual(measure({ changes, absences, status: 'down' }), [420, 480, 100, 0.466667])
 })
 
-test('a change at the start or at the end of an absence takes nothing from it, nor does one within', () => {
+test('a change at the start, at the end or within a gap does not shorten the gap', () => {
   const absences = [{ from: 400, to: 500 }]
   for (const [at, upMs] of [
     [400, 400],
@@ -149,7 +148,7 @@ test('a change at the start or at the end of an absence takes nothing from it, n
   }
 })
 
-test('absences that reach over the ends of the window count for their part within', () => {
+test('a gap that crosses the end of the window counts for the part within', () => {
   const absences = [
     { from: -100, to: 100 },
     { from: 950, to: 1100 },
@@ -158,7 +157,7 @@ test('absences that reach over the ends of the window count for their part withi
   assert.deepEqual(measure({ absences, completeSince: -1000 }), [850, 0, 150, 1])
 })
 
-test('up for 40 days with two restarts is up for 30 days less the absences', () => {
+test('a service up for 40 days with two restarts is up for the 30 days of the window less the gaps', () => {
   const day = 86_400_000
   const changes = [{ at: -40 * day, from: 'unknown', to: 'up' }] as const
   const absences = [
@@ -167,7 +166,7 @@ test('up for 40 days with two restarts is up for 30 days less the absences', () 
   ]
   const evidence = { absences, completeSince: -40 * day, from: -30 * day, to: 0 }
   assert.deepEqual(measure({ ...evidence, changes }), [30 * day - 7006, 0, 7006, 1])
-  // The log may have forgotten the change.
+  // The log may have dropped the change.
   assert.deepEqual(measure(evidence), [30 * day - 7006, 0, 7006, 1])
 })
 
@@ -176,7 +175,7 @@ test('the ratio is rounded to 6 decimals', () => {
   assert.equal(measure({ changes, to: 3 })[3], 0.666667)
 })
 
-test('a millisecond of downtime in 30 days is no 100 %', () => {
+test('one millisecond of downtime in 30 days gives less than 100 %', () => {
   const to = 30 * 86_400_000
   const changes = [
     { at: 5000, from: 'up', to: 'down' },
@@ -185,7 +184,7 @@ test('a millisecond of downtime in 30 days is no 100 %', () => {
   assert.deepEqual(measure({ changes, to }), [to - 1, 1, 0, 0.999999])
 })
 
-test('agrees with counting every millisecond, wherever the window and the log begin', () => {
+test('the uptime equals a count of every millisecond, wherever the window and the log begin', () => {
   fc.assert(
     fc.property(anyLives, fc.nat(300), fc.nat(300), fc.boolean(), (lived, from, completeSince, onlyThoseWithin) => {
       const { changes, known, status } = lived
@@ -203,7 +202,7 @@ test('agrees with counting every millisecond, wherever the window and the log be
   )
 })
 
-test('agrees with counting every millisecond when Porthole was stopped at times, and found it as it was or changed', () => {
+test('the uptime equals a count of every millisecond when Porthole was stopped at times', () => {
   fc.assert(
     fc.property(anyLifeWithAbsences, fc.nat(200), fc.nat(200), (lived, from, completeSince) => {
       const { changes, absences, known, status } = lived
@@ -219,7 +218,7 @@ test('agrees with counting every millisecond when Porthole was stopped at times,
   )
 })
 
-test('the parts add up to the window and the ratio stays between 0 and 1, whatever the instants', () => {
+test('the parts add up to the window and the ratio lies between 0 and 1 for any instants', () => {
   const anyInstant = fc.double({ min: -1e9, max: 1e10, noNaN: true })
   const anyChange = fc.record({ at: anyInstant, from: anyStatus, to: anyStatus })
   fc.assert(
