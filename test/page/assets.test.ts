@@ -19,7 +19,7 @@ test('there is an icon for every status, and no two look alike', () => {
   }
 })
 
-test('the digest is the same in every process, and fit for a URL', () => {
+test('the digest is the same in every process, and safe in a URL', () => {
   assert.equal(readAssets().digest, digest)
   assert.match(digest, /^[\w-]{12}$/)
 })
@@ -29,7 +29,7 @@ test('the library that draws charts is the one that is installed', () => {
   assert.deepEqual(files.get('uplot.js')?.body, readFileSync(resolve('uplot/dist/uPlot.esm.js')))
 })
 
-test('each is served as what it is, and never guessed at', async (t) => {
+test('each file is served with its media type, and browsers may not guess another', async (t) => {
   const { get } = await build(t)
   for (const [name, { body }] of files) {
     const { statusCode, headers, rawPayload } = await get(`/page/${name}?v=${digest}`)
@@ -41,7 +41,7 @@ test('each is served as what it is, and never guessed at', async (t) => {
   }
 })
 
-test('the worker may read the event stream, and other files allow nothing', async (t) => {
+test('the policy of the worker allows the event stream, and that of other files allows nothing', async (t) => {
   const { get } = await build(t)
   for (const name of files.keys()) {
     const { headers } = await get(`/page/${name}`)
@@ -50,7 +50,7 @@ test('the worker may read the event stream, and other files allow nothing', asyn
   }
 })
 
-test('it is kept for good only under the digest of now, so that no page is made of two versions', async (t) => {
+test('a file may be cached for ever only under the present digest, so that no page mixes two versions', async (t) => {
   const { get } = await build(t)
   for (const [query, kept] of [
     [`?v=${digest}`, forGood],
@@ -68,7 +68,7 @@ test('it is kept for good only under the digest of now, so that no page is made 
   }
 })
 
-test('what is none of them is 404, and not to be kept', async (t) => {
+test('an unknown file is 404, and may not be cached', async (t) => {
   const { get } = await build(t)
   for (const name of [
     'nothing.js',
@@ -89,7 +89,7 @@ test('what is none of them is 404, and not to be kept', async (t) => {
   }
 })
 
-test('whatever a page or a script of it asks for by name is there', () => {
+test('every file that a script names exists', () => {
   const named = ['page.js', 'plot.js', 'stream.js'].flatMap((name) => {
     const source = files.get(name)?.body.toString() ?? assert.fail(name)
     return [...source.matchAll(/[\w-]+\.(?:js|css|svg)\b/g)].map(([file]) => file)

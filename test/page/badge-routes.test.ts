@@ -11,7 +11,7 @@ const dayMs = 86_400_000
 type Stage = Built & {
   /** Lets time pass. */
   advance(ms: number): void
-  /** Checks every target; all find the same. */
+  /** Checks every target, each with this reason. */
   find(reason: Reason): Promise<void>
 }
 
@@ -39,7 +39,7 @@ const entities: Readonly<Record<string, string>> = {
   '&#39;': "'",
 }
 
-/** What a badge says; it must be a picture. */
+/** Returns the text of a badge. Fails if the answer is not a picture. */
 function told({ headers, body }: Awaited<ReturnType<Built['get']>>): string {
   assert.equal(headers['content-type'], 'image/svg+xml')
   const [, title] = /^<svg [^<>]*>\n<title>([^<>]*)<\/title>/.exec(body) ?? assert.fail(body)
@@ -48,7 +48,7 @@ function told({ headers, body }: Awaited<ReturnType<Built['get']>>): string {
 
 const badge = (name: string, query = '') => `/badge/${encodeURIComponent(name)}.svg${query}`
 
-/** How browsers and proxies of pictures ask for one. */
+/** Accept headers of browsers and image proxies. */
 const forPictures = [
   'image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8',
   'image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5',
@@ -59,7 +59,7 @@ const forPictures = [
 const forPrograms = [undefined, '', '*/*', 'application/json', 'application/problem+json, image/*;q=0.5', 'text/html']
 const accepting = (accept: string | undefined): Record<string, string> => (accept === undefined ? {} : { accept })
 
-test('a badge tells the status at the time of asking', async (t) => {
+test('a badge shows the status at the time of the request', async (t) => {
   const { get, find, advance, registry } = await buildBadges(t, ['postgres'])
   const status = async () => told(await get(badge('postgres')))
   assert.equal(await status(), 'postgres: unknown')
@@ -74,7 +74,7 @@ test('a badge tells the status at the time of asking', async (t) => {
   assert.equal(await status(), 'postgres: unknown')
 })
 
-test('?uptime= tells how long it was up in the last 24 hours, 7 days or 30 days', async (t) => {
+test('?uptime= shows the uptime of the last 24 hours, 7 days or 30 days', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const { get, sweep } = await build(
@@ -114,7 +114,7 @@ test('a wrong query is 400, and a sentence says what to write', async (t) => {
   }
 })
 
-test('a service that is not registered is 404: a picture for who would rather have one, else a problem', async (t) => {
+test('a service that is not registered is 404, with a picture for clients that prefer one, else with a problem', async (t) => {
   const { get } = await buildBadges(t, ['postgres'])
   for (const name of ['gone', 'POSTGRES', 'a<b>&"\'']) {
     for (const accept of forPictures) {
@@ -135,13 +135,13 @@ test('a service that is not registered is 404: a picture for who would rather ha
   }
 })
 
-test('a badge that is there is a picture, whatever is accepted', async (t) => {
+test('the badge of a registered service is a picture, whatever the client accepts', async (t) => {
   const { get } = await buildBadges(t, ['postgres'])
   for (const accept of [...forPictures, ...forPrograms])
     assert.equal(told(await get(badge('postgres'), accepting(accept))), 'postgres: unknown', accept)
 })
 
-test('a service is found by its name, whatever is in it', async (t) => {
+test('a service is found by its name, whatever characters the name has', async (t) => {
   const names = [
     'db-1.internal',
     '.svg',
@@ -175,7 +175,7 @@ test('without .svg there is no badge', async (t) => {
     assert.equal((await get(url, { accept: 'image/*' })).statusCode, 404, url)
 })
 
-test('other sites may show it, and whoever shows it may keep it for some seconds', async (t) => {
+test('other sites may show a badge, and caches may store it for some seconds', async (t) => {
   const { get } = await buildBadges(t, ['postgres'])
   for (const url of [badge('postgres'), badge('postgres', '?uptime=30d'), badge('gone')]) {
     const { headers } = await get(url, { accept: 'image/*' })
@@ -187,7 +187,7 @@ test('other sites may show it, and whoever shows it may keep it for some seconds
   }
 })
 
-test('HEAD is answered as GET is, without the picture', async (t) => {
+test('HEAD is answered like GET, without the picture', async (t) => {
   const { app, get } = await buildBadges(t, ['postgres'])
   const { statusCode, headers, body } = await app.inject({ method: 'HEAD', url: badge('postgres') })
   const whole = await get(badge('postgres'))
@@ -196,7 +196,7 @@ test('HEAD is answered as GET is, without the picture', async (t) => {
     assert.equal(headers[name], whole.headers[name], name)
 })
 
-test('a badge needs no token where details are hidden, and tells no target', async (t) => {
+test('a badge needs no token where details are hidden, and shows no target', async (t) => {
   const { get, find } = await buildBadges(t, ['postgres'], hidden)
   await find('refused')
   const response = await get(badge('postgres'))

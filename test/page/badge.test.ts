@@ -14,7 +14,7 @@ const entities: Attributes = { '&#38;': '&', '&#60;': '<', '&#62;': '>', '&#34;'
 const decode = (text: string) =>
   text.replace(/&#?\w*;?/g, (entity) => entities[entity] ?? assert.fail(`${entity} is no reference`))
 
-/** Reads XML as far as badges use it, and fails at all else: what is allowed, tags that balance, quoted attributes. */
+/** Reads the XML of a badge strictly: allowed characters, balanced tags, quoted attributes. Fails at anything else. */
 function parse(xml: string): { name: string; attributes: Attributes; text: string }[] {
   assert.match(xml, /^[\n -\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]*$/u, 'a character that XML forbids')
   const elements: { name: string; attributes: Attributes; text: string }[] = []
@@ -42,12 +42,12 @@ function parse(xml: string): { name: string; attributes: Attributes; text: strin
     elements.push(element)
     if (empty !== '/') open.push(element)
   }
-  assert.equal(xml.slice(read).trim(), '', 'what follows the root')
+  assert.equal(xml.slice(read).trim(), '', 'text after the root')
   assert.equal(open.length, 0, 'an element is not closed')
   return elements
 }
 
-/** What there is to see of a badge. */
+/** Renders a badge and returns its visible parts. */
 function look(label: string, value = 'up', status: ReportedStatus = 'up') {
   const elements = parse(renderBadge({ label, value, status }))
   const [svg = assert.fail()] = elements
@@ -68,10 +68,10 @@ function look(label: string, value = 'up', status: ReportedStatus = 'up') {
   }
 }
 
-/** How many characters a path draws, blanks apart. */
+/** Counts the characters that a path draws, without blanks. */
 const countGlyphs = (path: string) => path.match(/M/g)?.length
 
-/** WCAG 2 §1.4.3, of white on a colour. */
+/** Returns the contrast of white on a colour (WCAG 2 §1.4.3). */
 function contrastWithWhite(colour = ''): number {
   const [red = 0, green = 0, blue = 0] = (colour.match(/[0-9a-f]{2}/g) ?? assert.fail(`${colour} is no colour`))
     .map((hex) => Number.parseInt(hex, 16) / 255)
@@ -79,23 +79,23 @@ function contrastWithWhite(colour = ''): number {
   return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
 }
 
-test('every printable ASCII character is drawn, the space apart, and each in its own way', () => {
+test('every printable ASCII character except the space has a drawing of its own', () => {
   assert.deepEqual(new Set(Object.keys(glyphs)), new Set(printable))
   assert.equal(glyphOf(' ').path, '')
   const paths = printable.slice(1).map((character) => glyphOf(character).path)
-  // Relative commands alone: so a glyph can be drawn anywhere.
+  // Only relative commands are allowed, so that a glyph can be drawn anywhere.
   for (const path of paths) assert.match(path, /^m(-?\d+|[ mlhvcz])+$/)
   assert.equal(new Set(paths).size, printable.length - 1)
 })
 
-test('every character moves the pen on by whole pixels', () => {
+test('every character is a whole number of pixels wide', () => {
   for (const character of printable) {
     const { advance } = glyphOf(character)
     assert.ok(advance > 0 && advance % unitsPerPixel === 0, `${character} is ${advance} wide`)
   }
 })
 
-test('no character is drawn outside of its room, or of the badge', () => {
+test('no character is drawn outside of its own width or of the height of the badge', () => {
   for (const character of printable.slice(1)) {
     const { advance, path } = glyphOf(character)
     let [x, y, startX, startY] = [0, 0, 0, 0]
@@ -131,7 +131,7 @@ test('a badge is as wide as its characters need', () => {
   }
 })
 
-test('label and value are one path each, every character where the last one ends', () => {
+test('label and value are one path each, and every character begins where the previous one ends', () => {
   const { drawn, names } = look('a b', '10%')
   const [a, b, one, zero, percent] = Array.from('ab10%', glyphOf) as [Glyph, Glyph, Glyph, Glyph, Glyph]
   assert.deepEqual(drawn, [
@@ -141,7 +141,7 @@ test('label and value are one path each, every character where the last one ends
   assert.equal(names, 'svg title path path path path path')
 })
 
-test('a badge is an image that has a name for those who do not see it', () => {
+test('a badge is an image with a name for screen readers', () => {
   const { svg, title } = look('postgres', 'down', 'down')
   assert.deepEqual(
     [svg.xmlns, svg.role, svg['aria-label'], title],
@@ -149,7 +149,7 @@ test('a badge is an image that has a name for those who do not see it', () => {
   )
 })
 
-test('a label is never markup, whatever is in it', () => {
+test('a label is never markup, whatever characters it has', () => {
   for (const label of [
     '<img src=x onerror=alert(1)>',
     `"&'`,
@@ -168,7 +168,7 @@ test('a label is never markup, whatever is in it', () => {
   }
 })
 
-test('any label at all makes a document that can be read', () => {
+test('any label makes a valid document', () => {
   const anything = fc.string({
     unit: fc.constantFrom(...printable, 'é', '\u0301', '東', '🐘', '\uD83D', '\uFFFF', '\0', '\r'),
   })
@@ -179,7 +179,7 @@ test('any label at all makes a document that can be read', () => {
   )
 })
 
-test('what XML forbids is replaced', () => {
+test('characters that XML forbids are replaced', () => {
   for (const forbidden of ['\uFFFE', '\uFFFF', '\uD800', '\uDC00', '\0', '\x1b', '\n']) {
     const { title, texts } = look(`a${forbidden}b`)
     assert.equal(title, 'a\uFFFDb: up')
@@ -188,7 +188,7 @@ test('what XML forbids is replaced', () => {
   assert.equal(look('🐘').title, '🐘: up')
 })
 
-test('a label that is not all ASCII is text, fitted into its room; the value is still drawn', () => {
+test('a label that is not all ASCII is text, fitted into an estimated width, and the value is still drawn', () => {
   for (const label of ['Zürich', '東京 1', '🐘', 'שלום']) {
     const { texts, drawn, width } = look(label)
     const [{ text, attributes } = assert.fail()] = texts
@@ -202,7 +202,7 @@ test('a label that is not all ASCII is text, fitted into its room; the value is 
   assert.ok(roomFor('東京') > roomFor('éé'))
 })
 
-test('a long label is shortened in the picture, and whole in its name', () => {
+test('a long label is shortened in the picture, and complete in its title', () => {
   const fits = look('x'.repeat(40))
   assert.equal(countGlyphs(fits.drawn[0] ?? ''), 40)
   const long = look(`${'x'.repeat(39)}yz`)
@@ -224,7 +224,7 @@ test('shortening never takes a character apart', () => {
   }
 })
 
-test('white can be read on every colour', () => {
+test('white text is legible on every colour', () => {
   assert.equal(contrastWithWhite('#000000'), 21)
   for (const status of ReportedStatus.options) {
     const { left, right } = look('pg', status, status)
@@ -235,7 +235,7 @@ test('white can be read on every colour', () => {
   }
 })
 
-test('each status has a shape of its own besides its colour', () => {
+test('each status has its own shape, besides its colour', () => {
   const seen = ReportedStatus.options.map((status) => look('pg', '99.95%', status))
   for (const part of ['d', 'fill'] as const) {
     const values = seen.map(({ shape, right }) => (part === 'd' ? shape.d : right.fill))
@@ -264,7 +264,7 @@ test('an uptime has two decimals at most and is never rounded up', () => {
   }
 })
 
-test('an uptime written with two decimals reads as it was written', () => {
+test('an uptime with two decimals is formatted exactly', () => {
   for (let hundredths = 0; hundredths <= 10_000; hundredths++) {
     assert.equal(formatUptime(hundredths / 10_000), `${hundredths / 100}%`)
   }

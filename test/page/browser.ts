@@ -1,4 +1,4 @@
-/** Debian's Chromium, and what it complains of. */
+/** Debian's Chromium, and its complaints about a page. */
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, join } from 'node:path'
@@ -14,8 +14,8 @@ const executablePath = (process.env.PATH ?? '')
 export const noChromium: string | false = executablePath === undefined ? 'chromium is not installed' : false
 
 /**
- * No sandbox, as root has none; and nothing that would ask another host for anything. What Chromium tries all the same finds no address,
- * and no proxy that the environment names. A `--disable-features` here would take the place of Playwright's own, which silences more.
+ * Without a sandbox, because Chromium has none as root. Chromium must not contact other hosts: their names resolve to nothing, and
+ * proxies of the environment are ignored. There is no `--disable-features`, because it would replace Playwright's own longer list.
  */
 const args = [
   '--no-sandbox',
@@ -33,12 +33,12 @@ const args = [
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-/** A page that is open, as somebody has it before them. */
+/** A page that is open in a browser. */
 export type Tab = {
   readonly page: Page
-  /** What went wrong on it: errors of scripts, what its policy forbids, what could not be loaded, and what it asked of other hosts. */
+  /** The faults of the page: errors of scripts, violations of its policy, files that failed to load, and requests to other hosts. */
   readonly complaints: string[]
-  /** From now on what cannot be loaded is no complaint: the test takes the server away. */
+  /** Ignores files that fail to load from now on, because the test stops the server. */
   expectLoss(): void
 }
 
@@ -47,13 +47,13 @@ type TabOptions = {
   readonly colorScheme?: 'light' | 'dark'
   readonly width?: number
   readonly height?: number
-  /** A tab of the same profile, with which the new tab shares connections, workers and cache. */
+  /** A tab whose profile the new tab uses. The two tabs share connections, workers and cache. */
   readonly beside?: Tab
   /** Runs in the page before its own scripts. */
   readonly script?: string
 }
 
-/** Starts a browser that ends with the test. Returns what opens tabs in it, each with nothing from any other unless `beside` says so. */
+/** Starts a browser that ends with the test. Returns a function that opens tabs, each with its own profile unless `beside` names a tab. */
 export async function startBrowser(t: Scope): Promise<(url: string, options?: TabOptions) => Promise<Tab>> {
   const browser: Browser = await chromium.launch({ executablePath: executablePath ?? '', args })
   t.after(() => browser.close())
@@ -88,24 +88,24 @@ export async function startBrowser(t: Scope): Promise<(url: string, options?: Ta
   }
 }
 
-/** What is there in a page, as far as it is used here. All of a browser's types would be in the way of Node.js' own. */
+/** The globals of a page, as far as the tests use them. The complete types of browsers would conflict with those of Node.js. */
 type InPage = {
   readonly axe: { run(): Promise<{ violations: Violation[] }> }
-  /** Left there by `timeKey` for its second half. */
+  /** Set by the first step of `timeKey` for its second step. */
   timed: Promise<KeyTimes>
   addEventListener(type: 'keydown', listener: (event: { timeStamp: number }) => void, options: { once: true }): void
   requestAnimationFrame(paint: () => void): void
   readonly document: { addEventListener(type: 'shown', listener: () => void, options: { once: true }): void }
-  /** Browsers tell of what was before as well. */
+  /** `buffered` also reports tasks from before the observer started. */
   readonly observer: { observe(options: { type: 'longtask'; buffered: true }): void }
 }
 type Violation = { readonly id: string; readonly impact: string; readonly nodes: readonly { target: string[] }[] }
-/** Milliseconds until the page could take the next key, and until what came of this one was painted. */
+/** Milliseconds until the page can handle the next key, and until the result of this key is painted. */
 type KeyTimes = { readonly takenMs: number; readonly shownMs: number }
 
-/** What axe-core finds against accessibility, a line for each rule. */
+/** Returns the accessibility faults that axe-core finds, a line for each rule. */
 export async function audit(page: Page): Promise<string[]> {
-  // By the debugger, which no policy of the page's forbids.
+  // The debugger evaluates the script, so the policy of the page does not forbid it.
   await page.evaluate(axe)
   return page.evaluate(async () => {
     const { violations } = await (globalThis as unknown as InPage).axe.run()
@@ -115,7 +115,7 @@ export async function audit(page: Page): Promise<string[]> {
   })
 }
 
-/** Presses a key in the page, and waits until what came of it is painted. */
+/** Presses a key in the page, and waits until the result is painted. */
 export async function timeKey(page: Page, key: string, withinMs = limitMs): Promise<KeyTimes> {
   await page.evaluate((withinMs) => {
     const global = globalThis as unknown as InPage
@@ -140,7 +140,7 @@ export async function timeKey(page: Page, key: string, withinMs = limitMs): Prom
   return page.evaluate(() => (globalThis as unknown as InPage).timed)
 }
 
-/** The longest time that the page did nothing else than work, in milliseconds, from when it was opened; 0 where none took 50. */
+/** Returns the longest task since the page was opened, in milliseconds; 0 where no task took 50 ms. */
 export async function longestTaskMs(page: Page): Promise<number> {
   return page.evaluate(
     () =>

@@ -12,7 +12,7 @@ import { type Element, readElements } from './elements.ts'
 
 type Check = readonly [reason: Reason, latencyMs?: number | null, synRetransmits?: number | null]
 
-/** The rounds of targets with these checks, the oldest first. */
+/** Returns the rounds of targets with these checks, the oldest first. */
 function rounds(...checksOf: readonly (readonly Check[])[]): Round[] {
   const targets = checksOf.map((_, index) => `db-${index}:1`)
   const { service } = watch([sampleService('db', targets)])
@@ -45,7 +45,7 @@ test('the rounds of one target are its checks, the latest last', () => {
   assert.deepEqual(rounds(), [])
 })
 
-test('the worst of the targets is what a round was, and the longest latency of those that answered', () => {
+test('a round has the worst verdict of the targets, and the longest latency of those that connected', () => {
   assert.equal(told(rounds([['connected', 1]], [['connected', 3]], [['connected', 2]])), 'up 3')
   assert.equal(told(rounds([['connected', 1]], [['refused', 9]])), 'down 1')
   assert.equal(told(rounds([['refused', 9]], [['connected', 1]])), 'down 1')
@@ -54,7 +54,7 @@ test('the worst of the targets is what a round was, and the longest latency of t
   assert.equal(told(rounds([['timeout']], [['unreachable']])), 'down null')
 })
 
-test('rounds are counted back from the latest, so that a target with fewer checks has none of the early ones', () => {
+test('rounds are counted back from the latest, so that a target with fewer checks is missing from the earliest rounds', () => {
   const long: Check[] = [
     ['connected', 1],
     ['connected', 2],
@@ -64,7 +64,7 @@ test('rounds are counted back from the latest, so that a target with fewer check
     assert.equal(told(all), 'up 1, up 2, down 3')
 })
 
-test('a second SYN is news only where something answered it', () => {
+test('a second SYN is shown only where the target connected', () => {
   const [answered, silent, unseen] = rounds([
     ['connected', 1003, 1],
     ['timeout', null, 2],
@@ -80,14 +80,14 @@ const lossy: Round = { verdict: 'up', latencyMs: 1003, synRetransmits: 1 }
 const down: Round = { verdict: 'down', latencyMs: null, synRetransmits: 0 }
 const unknown: Round = { verdict: 'unknown', latencyMs: null, synRetransmits: 0 }
 
-/** A chart: its name, and each path of it by its class. */
+/** Reads a chart: its label, and its paths. */
 function look(markup: { markup: string }) {
   const [svg = assert.fail(), ...paths] = readElements(markup.markup)
   assert.deepEqual([svg.name, svg.attributes.role], ['svg', 'img'])
   return { label: svg.attributes['aria-label'], paths: paths.filter(({ name }) => name === 'path'), svg }
 }
 
-test('a sparkline tells in words what it draws', () => {
+test('the label of a sparkline describes in words what the sparkline shows', () => {
   for (const [all, label] of [
     [[], 'no check yet'],
     [[up(3), up(1), up(2)], 'last 3 checks: median latency 2.00 ms, at most 3.00 ms'],
@@ -107,13 +107,13 @@ test('a sparkline tells in words what it draws', () => {
   }
 })
 
-/** How one round is drawn: what kinds of path there are. */
+/** Returns the kinds of paths that draw these rounds. */
 const kindsOf = (...all: Round[]) =>
   look(sparkline(all))
     .paths.map(({ attributes }) => attributes.class)
     .join()
 
-test('a check that answered, one that failed, one that was lossy and one of which nothing is known look different', () => {
+test('checks that connected, failed, needed a second SYN or have the verdict unknown look different', () => {
   const kinds = [kindsOf(up(1)), kindsOf(lossy), kindsOf(down), kindsOf(unknown)]
   assert.equal(new Set(kinds).size, kinds.length, kinds.join(' '))
   for (const kind of kinds) assert.notEqual(kind, '')
@@ -123,7 +123,7 @@ test('where some targets failed and others answered, both are drawn', () => {
   assert.equal(kindsOf({ verdict: 'down', latencyMs: 1, synRetransmits: 0 }), kindsOf(up(1), down))
 })
 
-/** Every place that is drawn at, in a view box. */
+/** Returns every stroke of a chart, and the size of its view box. */
 function places({ paths, svg }: { paths: readonly Element[]; svg: Element }) {
   const [, , width = 0, height = 0] = String(svg.attributes.viewBox).split(' ').map(Number)
   const strokes = paths.flatMap(({ attributes }) => [
@@ -132,14 +132,14 @@ function places({ paths, svg }: { paths: readonly Element[]; svg: Element }) {
   return { width, height, strokes: strokes.map((match) => match.slice(1, 4).map(Number)) }
 }
 
-test('the latest round is at the right, whether there are few or many', () => {
+test('the latest round is at the right edge, whether there are few rounds or many', () => {
   const lastAt = (count: number) =>
     Math.max(...places(look(sparkline(Array(count).fill(up(1))))).strokes.map(([x = 0]) => x))
   assert.equal(lastAt(1), lastAt(pastChecks))
   assert.equal(lastAt(7), lastAt(pastChecks))
 })
 
-test('whatever the rounds, they are drawn within the picture, in numbers', () => {
+test('any rounds are drawn within the picture, with finite numbers', () => {
   const round: fc.Arbitrary<Round> = fc.oneof(
     fc.record({
       verdict: fc.constantFrom('up', 'down', 'unknown'),
@@ -163,7 +163,7 @@ test('a second SYN does not flatten the latencies beside it', () => {
   assert.ok(heights(lossy, up(10), up(5)).includes(slow))
 })
 
-test('the statuses of a day look different, stand where they were, and are told by the label', () => {
+test('the half hours of a day look different by status, stand at their time, and have a label', () => {
   const classes = Status.options.map((status) => {
     const { label, paths } = look(strip([status], `a <${status}> day`))
     assert.equal(label, `a <${status}> day`)
@@ -176,7 +176,7 @@ test('the statuses of a day look different, stand where they were, and are told 
   assert.deepEqual(strokes.map(([x = 0]) => Math.floor((x / width) * 6)).sort(), [0, 1, 2, 3, 4, 5])
 })
 
-test('the worse a slice of the day, the higher it stands; a day of which nothing is known is drawn as well', () => {
+test('a half hour with a worse status is higher, and a half hour of unknown status is drawn too', () => {
   const heightOf = (status: Status) => Math.abs(places(look(strip([status], ''))).strokes[0]?.[2] ?? 0)
   const order = (['unknown', 'up', 'degraded', 'down'] as const).map(heightOf)
   assert.deepEqual(

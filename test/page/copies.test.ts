@@ -1,4 +1,4 @@
-/** What is to be copied, given to what it is for: a shell, YAML and Prometheus. */
+/** Gives the snippets of a service's page to the programs that they are for: a shell, a YAML parser and promtool. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -48,7 +48,7 @@ const names = [
   'x'.repeat(200),
 ]
 
-/** The copies of a service, by what they are for. */
+/** Returns the snippets of a service by purpose. */
 function copiesOf(name: string, from = origin, port = 8080) {
   assert.ok(ServiceName.safeParse(name).success, `a service can be named ${name}`)
   const [curl, kubernetes, query, alert] = copies(name, { origin: from, port }).map(({ text }) => text)
@@ -56,7 +56,7 @@ function copiesOf(name: string, from = origin, port = 8080) {
   return { curl, kubernetes, query, alert }
 }
 
-/** What a shell makes of a line: the command's arguments. Nothing is run, as nothing is in its path. */
+/** Returns the arguments that a shell makes of a line. The shell finds no programs, because its PATH is empty. */
 function argumentsOf(line: string): string[] {
   const script = `curl() { for one; do printf '%s\\n' "$one"; done; }\n${line}\n`
   const { status, stdout, stderr } = spawnSync('/bin/sh', ['-euc', script], { env: { PATH: '' }, encoding: 'utf8' })
@@ -64,23 +64,23 @@ function argumentsOf(line: string): string[] {
   return stdout.split('\n').slice(0, -1)
 }
 
-/** The name in a path, as a server reads it. */
+/** Returns the name in a path, as a server decodes it. */
 function nameIn(path: string): string {
   assert.match(path, /^\/health\/[^/?#]+$/)
   return decodeURIComponent(path.slice('/health/'.length))
 }
 
-test('the line for curl is a command of one URL, which leads to the service', () => {
+test('the snippet for curl is one command with one URL, which leads to the service', () => {
   for (const name of names) {
     const [url = '', ...options] = argumentsOf(copiesOf(name).curl).reverse()
     assert.deepEqual(options, ['-sS', '--fail-with-body'])
-    // Nor may curl take it for a pattern of several.
+    // The URL must not contain brackets or braces, because curl expands them to several URLs.
     assert.match(url, /^http:\/\/localhost:8080\/health\/[\w.~%-]+$/)
     assert.equal(nameIn(new URL(url).pathname), name)
   }
 })
 
-test('behind a proxy the line for curl leads through it', () => {
+test('behind a proxy the snippet for curl leads through the proxy', () => {
   const [url = ''] = argumentsOf(copiesOf('a b', 'https://status.example/porthole/').curl).reverse()
   assert.equal(url, 'https://status.example/porthole/health/a%20b')
 })
@@ -96,17 +96,17 @@ test('the readiness probe is YAML whose path leads to the service, at the port t
   assert.equal(parse(behindProxy).readinessProbe.httpGet.port, 9090)
 })
 
-test('the alert is one rule, whatever the name', () => {
+test('the alert is one rule, whatever the name of the service', () => {
   for (const name of names) {
     const [rule, ...others] = parse(copiesOf(name).alert, { strict: true })
     assert.deepEqual(others, [])
     assert.deepEqual(Object.keys(rule), ['alert', 'expr', 'for', 'labels', 'annotations'])
     assert.deepEqual(rule.annotations, { summary: '{{ $labels.service }} is down' })
-    assert.ok(rule.expr.startsWith(copiesOf(name).query), 'it asks the same')
+    assert.ok(rule.expr.startsWith(copiesOf(name).query), 'the alert begins with the query')
   }
 })
 
-test('any name at all is a path, a string of PromQL and YAML', () => {
+test('any name is safe in a path, in a PromQL string and in YAML', () => {
   const anyName = fc
     .string({
       unit: fc.oneof(fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }), fc.constantFrom(...'"\'\\{}$`#:')),
@@ -120,7 +120,7 @@ test('any name at all is a path, a string of PromQL and YAML', () => {
       assert.equal(nameIn(parse(kubernetes).readinessProbe.httpGet.path), name)
       const [, text = ''] = /^[\w ,()]+\{service=("(?:[^"\\]|\\.)*")\}\)$/u.exec(query) ?? []
       assert.equal(JSON.parse(text), name)
-      // A quote in a name is never bare.
+      // A quote in a name is escaped, so that it does not end the string.
       assert.equal(parse(alert)[0].expr.match(/\{service="/g).length, 3)
     }),
   )
@@ -128,11 +128,11 @@ test('any name at all is a path, a string of PromQL and YAML', () => {
 
 const noPromtool = spawnSync('promtool', ['--version']).error === undefined ? false : 'promtool is not installed'
 
-/** As JSON, and so as YAML, which forbids some characters that JSON does not. */
+/** Writes JSON that is valid YAML too. YAML forbids some characters that JSON allows, so they are escaped. */
 const write = (content: unknown) =>
   JSON.stringify(content).replace(/[\uFEFF\uFFFE\uFFFF]/g, (one) => `\\u${one.charCodeAt(0).toString(16)}`)
 
-/** Runs promtool over files. */
+/** Runs promtool in a folder with these files. Fails unless promtool succeeds. */
 function promtool(t: TestContext, files: Record<string, unknown>, ...args: string[]): void {
   const cwd = createFolder(t)
   for (const [file, content] of Object.entries(files))
@@ -141,7 +141,7 @@ function promtool(t: TestContext, files: Record<string, unknown>, ...args: strin
   assert.equal(status, 0, `${stdout}${stderr}`)
 }
 
-/** A file of rules with a group for each service: its alert as it is copied, and its query. */
+/** Returns a file of rules with a group for each service, which has the service's alert and its query. */
 function rulesFile(): string {
   const groups = names.map((name, index) => {
     const { alert, query } = copiesOf(name)
@@ -151,11 +151,11 @@ function rulesFile(): string {
   return `groups:\n${groups.join('')}`
 }
 
-test('promtool accepts the alert and the query, whatever the name', { skip: noPromtool }, (t) => {
+test('promtool accepts the alert and the query, whatever the name of the service', { skip: noPromtool }, (t) => {
   promtool(t, { 'rules.yaml': rulesFile() }, 'check', 'rules', 'rules.yaml')
 })
 
-test('the alert and the query are of this service and no other', { skip: noPromtool }, (t) => {
+test('the alert and the query are about this service and no other', { skip: noPromtool }, (t) => {
   const series = (metric: string, labels: string, values: string) => ({ series: `${metric}{${labels}}`, values })
   const down = (name: string) => [
     series('porthole_service_up', `instance="a", service=${JSON.stringify(name)}`, '0x20'),
@@ -192,7 +192,7 @@ test('the alert and the query are of this service and no other', { skip: noPromt
   promtool(t, files, 'test', 'rules', 'test.yaml')
 })
 
-test('the alert is silent while nobody said down, while it is up, and while it is drained', {
+test('the alert does not fire while no target is down, while the service is up, and while it is drained', {
   skip: noPromtool,
 }, (t) => {
   const series = (metric: string, labels: string, values: string) => ({ series: `${metric}{${labels}}`, values })

@@ -9,13 +9,13 @@ import { readElements } from './elements.ts'
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 
-/** A service with one target, at noon, and its last day as it is drawn. */
+/** Builds a service with one target, and reads the strip of its last day. */
 function buildDay() {
   const { monitor, clock, service, target, checkOnce } = watch([
     sampleService('pg', ['db:1'], { interval: 24 * hourMs, rise: 1, fall: 1 }),
   ])
   const log = createTransitionLog({ monitor, clock })
-  /** What it was in which of the 48 half hours, the latest being 0, and what is said of it. */
+  /** Returns the half hours of each status, where 0 is the latest and 47 the oldest, with the label and the uptime. */
   function look() {
     const { strip, uptime } = dayOf(service('pg'), log, clock)
     const [svg = assert.fail(), ...paths] = readElements(strip.markup)
@@ -33,7 +33,7 @@ function buildDay() {
 
 const from = (first: number) => Array.from({ length: 48 - first }, (_, index) => first + index)
 
-test('a day of which nothing is known is whole, and says so', () => {
+test('a day without any check has 48 half hours of unknown status', () => {
   assert.deepEqual(buildDay().look(), {
     slices: { unknown: from(0) },
     label: 'last 24 hours: uptime unknown',
@@ -41,7 +41,7 @@ test('a day of which nothing is known is whole, and says so', () => {
   })
 })
 
-test('half hours are those of the clock: what happened stays in its own, and moves on as a whole', async () => {
+test('half hours begin at full and half hours of the clock, so that an event stays in its own', async () => {
   const { clock, find, look } = buildDay()
   clock.advance(20 * minuteMs)
   await find('refused')
@@ -59,7 +59,7 @@ test('half hours are those of the clock: what happened stays in its own, and mov
   }
 })
 
-test('a half hour is what was worst in it, and the label tells how many were bad', async () => {
+test('a half hour has the worst status in it, and the label counts the bad half hours', async () => {
   const { clock, find, look } = buildDay()
   await find('connected')
   clock.advance(2 * hourMs)

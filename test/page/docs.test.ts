@@ -1,11 +1,11 @@
-/** The API reference in a real browser, behind a proxy that takes a prefix off the path. */
+/** The API reference in a real browser, behind a proxy that removes a prefix of the path. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { listenForChecks } from '../replicas/fleet.ts'
 import { noChromium, startBrowser } from './browser.ts'
 import { serve, startProxy } from './served.ts'
 
-test('behind a proxy under a path the link to the API leads to a reference that works, and so do requests tried out there', {
+test('behind a proxy under a path the link to the API reference works, and so do requests that are tried out there', {
   skip: noChromium,
 }, async (t) => {
   const [one] = await listenForChecks(t, 1)
@@ -33,7 +33,7 @@ test('behind a proxy under a path the link to the API leads to a reference that 
       const response = await fetch(`${proxied}/status/porthole/${path}`)
       assert.deepEqual([response.status, response.url], [200, page.url().split('#', 1)[0]])
     }
-    // Of Swagger UI's own, wherever it is served.
+    // Swagger UI itself violates the policy with inline styles, wherever it is served.
     const others = complaints.filter((complaint) => !complaint.includes('inline style'))
     assert.deepEqual(others, [])
   }

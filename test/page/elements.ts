@@ -1,12 +1,12 @@
-/** Pages as elements, read more strictly than a browser does: what it would put right is an error here. */
+/** Reads pages as elements, more strictly than a browser. Mistakes that a browser corrects are errors here. */
 import assert from 'node:assert/strict'
 
 export type Element = {
   readonly name: string
   readonly attributes: Readonly<Record<string, string>>
-  /** All text in it, that of the elements in it too. */
+  /** All text in the element, including that of its descendants. */
   text: string
-  /** What it is in, the outermost first. */
+  /** The ancestors of the element, the outermost first. */
   readonly parents: readonly Element[]
 }
 
@@ -18,7 +18,7 @@ const entities: Readonly<Record<string, string>> = {
   '&#39;': "'",
 }
 
-/** Text as it was before it was escaped; what could be read as anything but text is an error. */
+/** Returns a text as it was before it was escaped. Fails at a character that is not escaped. */
 export function unescapeText(written: string): string {
   assert.doesNotMatch(written, /[<>"']/)
   return readText(written)
@@ -30,7 +30,7 @@ const readText = (written: string) =>
 const void_ = ['meta', 'link', 'input', 'br']
 const tag = /([^<>]*)<(\/?)([a-z]\w*)((?:\s+[a-z][\w:-]*(?:="[^"<>]*")?)*)\s*(\/?)>/gi
 
-/** Reads a document or a part of one: tags that balance, and attributes in double quotes, each there once. */
+/** Reads a document or a part of one. Fails unless tags balance and every attribute is in double quotes and there once. */
 export function readElements(html: string): Element[] {
   const elements: Element[] = []
   const open: Element[] = []
@@ -59,17 +59,17 @@ export function readElements(html: string): Element[] {
   return elements
 }
 
-/** The text of the one element that is a part of this name, in one line. */
+/** Returns the text of the one element with this `data-part`, in one line. */
 export function textOf(elements: readonly Element[], part: string): string {
   const [found, ...others] = elements.filter(({ attributes }) => attributes['data-part'] === part)
   assert.ok(found !== undefined && others.length === 0, `there is one ${part}`)
   return found.text.replace(/\s+/g, ' ').trim()
 }
 
-/** The elements in a part, at any depth. */
+/** Returns the elements in a part, at any depth. */
 export const within = (elements: readonly Element[], part: string): Element[] =>
   elements.filter(({ parents }) => parents.some(({ attributes }) => attributes['data-part'] === part))
 
-/** The keys of the items in a part, in their order. */
+/** Returns the keys of the items in a part, in their order. */
 export const keysIn = (elements: readonly Element[], part: string): string[] =>
   within(elements, part).flatMap(({ attributes }) => attributes['data-key'] ?? [])

@@ -1,4 +1,4 @@
-/** How the pages look and read to people, in every form, of a day that is the same every time. */
+/** Tests how the pages look in every form: light, dark, narrow, printed and without JavaScript. The day shown is the same every time. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { until } from '../process.ts'
@@ -7,7 +7,7 @@ import { stage } from './scene.ts'
 
 const skip = { skip: noChromium }
 
-test('axe-core finds nothing against any page, light, dark or narrow', skip, async (t) => {
+test('axe-core finds no fault in any page, light, dark or narrow', skip, async (t) => {
   const [ill, well] = [await stage(t), await stage(t, { allWell: true })]
   const open = await startBrowser(t)
   const [troubled, calm] = [await ill.listen(), await well.listen()]
@@ -24,7 +24,7 @@ test('axe-core finds nothing against any page, light, dark or narrow', skip, asy
   ]
   const forms = [{}, { colorScheme: 'dark' as const }, { width: 390 }]
   for (const [index, url] of pages.entries()) {
-    // Every page in one form, and the two that have everything in all of them.
+    // Most pages are tested in one form, and the two richest pages in all three.
     const wanted = [troubled, `${troubled}/services/elasticsearch`].includes(url) ? forms : [forms[index % 3]]
     for (const form of wanted) {
       const { page, complaints } = await open(url, form)
@@ -37,7 +37,7 @@ test('axe-core finds nothing against any page, light, dark or narrow', skip, asy
   }
 })
 
-test('nothing is wider than the screen, however narrow', skip, async (t) => {
+test('no page is wider than the screen, even at 320 pixels', skip, async (t) => {
   const { listen } = await stage(t)
   const open = await startBrowser(t)
   const url = await listen()
@@ -52,7 +52,7 @@ test('nothing is wider than the screen, however narrow', skip, async (t) => {
   }
 })
 
-test('without JavaScript the page is whole, searches and filters, and says of when it is', skip, async (t) => {
+test('without JavaScript the page is complete, can be searched and filtered, and shows its time', skip, async (t) => {
   const { listen } = await stage(t)
   const open = await startBrowser(t)
   const { page, complaints } = await open(await listen(), { javaScript: false })
@@ -81,7 +81,7 @@ test('without JavaScript the page is whole, searches and filters, and says of wh
   assert.deepEqual(complaints, [])
 })
 
-test('on paper there is the time it was printed, and nothing to press', skip, async (t) => {
+test('a printed page shows its time, and has no controls', skip, async (t) => {
   const { listen } = await stage(t)
   const open = await startBrowser(t)
   const { page } = await open(await listen())
@@ -93,27 +93,31 @@ test('on paper there is the time it was printed, and nothing to press', skip, as
   assert.equal((await page.pdf()).subarray(0, 5).toString(), '%PDF-')
 })
 
-test('who uses a screen reader finds landmarks, a heading for each part, and every chart in words', skip, async (t) => {
-  const { listen } = await stage(t)
-  const open = await startBrowser(t)
-  const url = await listen()
-  const { page } = await open(url)
-  await page.locator('#live[data-live="yes"]').waitFor()
-  for (const role of ['banner', 'main', 'search', 'contentinfo', 'status'] as const)
-    assert.equal(await page.getByRole(role).count(), 1, role)
-  assert.deepEqual(await page.getByRole('heading').allTextContents(), [
-    '2 of 14 services down, 1 unknown, 1 degraded, 1 draining',
-    'Groups',
-    'Services 14',
-  ])
-  const told = (name: string) =>
-    page
-      .locator(`[data-key="${name}"] svg[role=img]`)
-      .evaluateAll((charts) => charts.map((chart) => chart.getAttribute('aria-label')))
-  assert.deepEqual(await told('card-acquirer'), [
-    'last 60 checks: 60 failed',
-    'last 24 hours: uptime 99.18%, down in 2 of 48 half hours',
-  ])
-  const [sftp = ''] = await told('partner-sftp')
-  assert.match(sftp ?? '', /^last 60 checks: median latency \d+\.\d ms, at most 1\.0 s, \d needed a second SYN$/)
-})
+test(
+  'for screen readers there are landmarks, a heading for each section, and a label for every chart',
+  skip,
+  async (t) => {
+    const { listen } = await stage(t)
+    const open = await startBrowser(t)
+    const url = await listen()
+    const { page } = await open(url)
+    await page.locator('#live[data-live="yes"]').waitFor()
+    for (const role of ['banner', 'main', 'search', 'contentinfo', 'status'] as const)
+      assert.equal(await page.getByRole(role).count(), 1, role)
+    assert.deepEqual(await page.getByRole('heading').allTextContents(), [
+      '2 of 14 services down, 1 unknown, 1 degraded, 1 draining',
+      'Groups',
+      'Services 14',
+    ])
+    const told = (name: string) =>
+      page
+        .locator(`[data-key="${name}"] svg[role=img]`)
+        .evaluateAll((charts) => charts.map((chart) => chart.getAttribute('aria-label')))
+    assert.deepEqual(await told('card-acquirer'), [
+      'last 60 checks: 60 failed',
+      'last 24 hours: uptime 99.18%, down in 2 of 48 half hours',
+    ])
+    const [sftp = ''] = await told('partner-sftp')
+    assert.match(sftp ?? '', /^last 60 checks: median latency \d+\.\d ms, at most 1\.0 s, \d needed a second SYN$/)
+  },
+)

@@ -14,7 +14,7 @@ const skip = { skip: noChromium }
 const mark = (page: Page) => page.evaluate(() => Object.assign(globalThis, { marked: true }))
 const isMarked = (page: Page) => page.evaluate(() => 'marked' in globalThis)
 
-test('a service that goes down and comes back while the page is open is shown without a reload', skip, async (t) => {
+test('an open page shows without a reload that a service goes down and comes back', skip, async (t) => {
   const [one, other] = await listenForChecks(t, 2)
   assert(one && other)
   const { url } = await serve(t, {
@@ -48,7 +48,7 @@ test('a service that goes down and comes back while the page is open is shown wi
   assert.deepEqual(complaints, [])
 })
 
-test('a page whose connection is lost says how old it is, and comes back by itself', skip, async (t) => {
+test('a page whose connection is lost says how old it is, and recovers by itself', skip, async (t) => {
   const [one] = await listenForChecks(t, 1)
   assert(one)
   const port = await freePort()
@@ -69,7 +69,7 @@ test('a page whose connection is lost says how old it is, and comes back by itse
     .waitFor()
   assert.match(await page.title(), /^Connection lost · /)
   assert.equal(await page.locator('#live').textContent(), 'Connection lost')
-  assert.equal(await row(page, 'postgres').count(), 1, 'what was known is still there')
+  assert.equal(await row(page, 'postgres').count(), 1, 'the services are still listed')
 
   await one.close()
   await serve(t, services, { port })
@@ -83,74 +83,70 @@ test('a page whose connection is lost says how old it is, and comes back by itse
   assert.deepEqual(complaints, [])
 })
 
-test(
-  'services are searched, filtered and gone through by keys, and the address keeps what was asked',
-  skip,
-  async (t) => {
-    const targets = await listenForChecks(t, 3)
-    const [one, two, three] = targets.map(({ port }) => `127.0.0.1:${port}`)
-    const { url } = await serve(t, {
-      'orders-db': { targets: [one], groups: ['shop'] },
-      'orders-queue': { targets: [two], groups: ['shop', 'queues'] },
-      mail: { targets: [three], groups: ['queues'] },
-      gone: { targets: ['127.0.0.1:1'] },
-    })
-    const open = await startBrowser(t)
-    const { page, complaints } = await open(url)
-    await headline(page).getByText('1 of 4 services down').waitFor()
-    await live(page)
-    const shows = (...names: string[]) =>
-      until(`it shows ${names}`, async () => (await rows(page)).join() === names.join())
+test('services can be searched, filtered and selected by keys, and the address keeps the query', skip, async (t) => {
+  const targets = await listenForChecks(t, 3)
+  const [one, two, three] = targets.map(({ port }) => `127.0.0.1:${port}`)
+  const { url } = await serve(t, {
+    'orders-db': { targets: [one], groups: ['shop'] },
+    'orders-queue': { targets: [two], groups: ['shop', 'queues'] },
+    mail: { targets: [three], groups: ['queues'] },
+    gone: { targets: ['127.0.0.1:1'] },
+  })
+  const open = await startBrowser(t)
+  const { page, complaints } = await open(url)
+  await headline(page).getByText('1 of 4 services down').waitFor()
+  await live(page)
+  const shows = (...names: string[]) =>
+    until(`it shows ${names}`, async () => (await rows(page)).join() === names.join())
 
-    await page.keyboard.press('/')
-    await page.keyboard.type('ORDERS')
-    await shows('orders-db', 'orders-queue')
-    assert.equal(await page.locator('.shown').textContent(), '2 of 4')
-    assert.equal(new URL(page.url()).search, '?q=ORDERS')
-    await page.reload()
-    await live(page)
-    await shows('orders-db', 'orders-queue')
-    assert.equal(await page.locator('input[type=search]').inputValue(), 'ORDERS')
+  await page.keyboard.press('/')
+  await page.keyboard.type('ORDERS')
+  await shows('orders-db', 'orders-queue')
+  assert.equal(await page.locator('.shown').textContent(), '2 of 4')
+  assert.equal(new URL(page.url()).search, '?q=ORDERS')
+  await page.reload()
+  await live(page)
+  await shows('orders-db', 'orders-queue')
+  assert.equal(await page.locator('input[type=search]').inputValue(), 'ORDERS')
 
-    await page.keyboard.press('/')
-    await page.keyboard.press('Escape')
-    await shows('gone', 'mail', 'orders-db', 'orders-queue')
-    await page.getByRole('link', { name: /queues/ }).click()
-    await shows('mail', 'orders-queue')
-    assert.equal(new URL(page.url()).search, '?group=queues')
-    await page.keyboard.press('/')
-    await page.keyboard.type(targets[1]?.port.toString() ?? '')
-    await shows('orders-queue')
-    assert.match(new URL(page.url()).search, /^\?q=\d+&group=queues$/)
-    await page.keyboard.press('Escape')
-    await page.getByRole('link', { name: /queues/ }).click()
-    await page.getByRole('checkbox', { name: /down/ }).check()
-    await shows('gone')
-    assert.equal(new URL(page.url()).search, '?status=down')
-    await page.getByRole('checkbox', { name: /down/ }).uncheck()
-    await shows('gone', 'mail', 'orders-db', 'orders-queue')
+  await page.keyboard.press('/')
+  await page.keyboard.press('Escape')
+  await shows('gone', 'mail', 'orders-db', 'orders-queue')
+  await page.getByRole('link', { name: /queues/ }).click()
+  await shows('mail', 'orders-queue')
+  assert.equal(new URL(page.url()).search, '?group=queues')
+  await page.keyboard.press('/')
+  await page.keyboard.type(targets[1]?.port.toString() ?? '')
+  await shows('orders-queue')
+  assert.match(new URL(page.url()).search, /^\?q=\d+&group=queues$/)
+  await page.keyboard.press('Escape')
+  await page.getByRole('link', { name: /queues/ }).click()
+  await page.getByRole('checkbox', { name: /down/ }).check()
+  await shows('gone')
+  assert.equal(new URL(page.url()).search, '?status=down')
+  await page.getByRole('checkbox', { name: /down/ }).uncheck()
+  await shows('gone', 'mail', 'orders-db', 'orders-queue')
 
-    await page.keyboard.press('/')
-    await page.keyboard.press('ArrowDown')
-    await page.keyboard.press('j')
-    // The list is drawn anew all the time, and the focus stays.
-    await page.waitForTimeout(600)
-    await page.keyboard.press('j')
-    await page.keyboard.press('k')
-    await page.keyboard.press('Enter')
-    await page.waitForURL(/\/services\/mail$/)
-    await page.goBack()
-    await shows('gone', 'mail', 'orders-db', 'orders-queue')
+  await page.keyboard.press('/')
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('j')
+  // Refreshes replace the list all the time, and the focus stays.
+  await page.waitForTimeout(600)
+  await page.keyboard.press('j')
+  await page.keyboard.press('k')
+  await page.keyboard.press('Enter')
+  await page.waitForURL(/\/services\/mail$/)
+  await page.goBack()
+  await shows('gone', 'mail', 'orders-db', 'orders-queue')
 
-    await page.keyboard.press('/')
-    await page.keyboard.type('no such thing')
-    await page.getByText('No service matches.').waitFor()
-    assert.deepEqual(complaints, [])
-  },
-)
+  await page.keyboard.press('/')
+  await page.keyboard.type('no such thing')
+  await page.getByText('No service matches.').waitFor()
+  assert.deepEqual(complaints, [])
+})
 
 test(
-  "a service's own page shows its targets, a chart, what happened and lines to copy, and stays up to date",
+  "a service's own page shows its targets, a chart, transitions and snippets, and stays up to date",
   skip,
   async (t) => {
     const [one, other] = await listenForChecks(t, 2)
@@ -192,34 +188,38 @@ test(
   },
 )
 
-test('a service that is taken away while its page is open is gone from it, and comes back whole', skip, async (t) => {
-  const [one] = await listenForChecks(t, 1)
-  const file = join(createFolder(t), 'porthole.json')
-  const write = (services: object) =>
-    writeFileSync(file, JSON.stringify({ listen: { host: '127.0.0.1', port: 0 }, defaults, services }))
-  const kept = { targets: [`127.0.0.1:${one?.port}`] }
-  write({ kept, brief: kept })
-  const { url, child } = await start(t, ['--config', file])
-  const open = await startBrowser(t)
-  const { page, expectLoss } = await open(`${url}/services/brief`)
-  await live(page)
-  // That a page is 404 is written to the console, and is what is to happen.
-  expectLoss()
-  write({ kept })
-  child.kill('SIGHUP')
-  await page.getByText('No service has this name. It may have been removed.').waitFor()
-  write({ kept, brief: kept })
-  child.kill('SIGHUP')
-  await page.locator('#plot canvas').waitFor()
-  await page.getByRole('button', { name: 'Copy: curl' }).waitFor()
-  write({ kept })
-  child.kill('SIGHUP')
-  await page.getByText('No service has this name. It may have been removed.').waitFor()
-  await page.getByRole('link', { name: 'All services' }).click()
-  await headline(page).getByText('The one service is up').waitFor()
-})
+test(
+  'an open page of a service shows that the service is removed, and shows it completely when it is back',
+  skip,
+  async (t) => {
+    const [one] = await listenForChecks(t, 1)
+    const file = join(createFolder(t), 'porthole.json')
+    const write = (services: object) =>
+      writeFileSync(file, JSON.stringify({ listen: { host: '127.0.0.1', port: 0 }, defaults, services }))
+    const kept = { targets: [`127.0.0.1:${one?.port}`] }
+    write({ kept, brief: kept })
+    const { url, child } = await start(t, ['--config', file])
+    const open = await startBrowser(t)
+    const { page, expectLoss } = await open(`${url}/services/brief`)
+    await live(page)
+    // Chromium writes to the console that a page is 404, and the test expects that.
+    expectLoss()
+    write({ kept })
+    child.kill('SIGHUP')
+    await page.getByText('No service has this name. It may have been removed.').waitFor()
+    write({ kept, brief: kept })
+    child.kill('SIGHUP')
+    await page.locator('#plot canvas').waitFor()
+    await page.getByRole('button', { name: 'Copy: curl' }).waitFor()
+    write({ kept })
+    child.kill('SIGHUP')
+    await page.getByText('No service has this name. It may have been removed.').waitFor()
+    await page.getByRole('link', { name: 'All services' }).click()
+    await headline(page).getByText('The one service is up').waitFor()
+  },
+)
 
-test('names are shown as text, whatever they hold', skip, async (t) => {
+test('names are shown as text, whatever characters they have', skip, async (t) => {
   const [one] = await listenForChecks(t, 1)
   const image = '<img src=x onerror=alert(1)>'
   const hostile = [
@@ -251,33 +251,37 @@ test('names are shown as text, whatever they hold', skip, async (t) => {
   assert.deepEqual(complaints, [])
 })
 
-test('behind a proxy under a path everything is found, whether the proxy says so or not', skip, async (t) => {
-  const [one] = await listenForChecks(t, 1)
-  const { url } = await serve(t, { postgres: { targets: [`127.0.0.1:${one?.port}`] } })
-  for (const headers of [{}, { 'x-forwarded-prefix': '/status/porthole' }]) {
-    const proxied = await startProxy(t, { '/status/porthole': url }, { headers })
-    const open = await startBrowser(t)
-    const { page, complaints } = await open(`${proxied}/status/porthole/`)
-    await live(page)
-    await headline(page).getByText('The one service is up').waitFor()
-    await page.getByRole('link', { name: 'postgres' }).click()
-    await page.locator('#plot canvas').waitFor()
-    assert.equal(page.url(), `${proxied}/status/porthole/services/postgres`)
-    await page
-      .locator('code')
-      .getByText(`curl --fail-with-body -sS '${proxied}/status/porthole/health/postgres'`)
-      .waitFor()
-    await page.getByRole('link', { name: 'All services' }).click()
-    await headline(page).getByText('The one service is up').waitFor()
-    assert.deepEqual(complaints, [])
-  }
-})
+test(
+  'behind a proxy under a path all links and files are found, whether the proxy sends the prefix or not',
+  skip,
+  async (t) => {
+    const [one] = await listenForChecks(t, 1)
+    const { url } = await serve(t, { postgres: { targets: [`127.0.0.1:${one?.port}`] } })
+    for (const headers of [{}, { 'x-forwarded-prefix': '/status/porthole' }]) {
+      const proxied = await startProxy(t, { '/status/porthole': url }, { headers })
+      const open = await startBrowser(t)
+      const { page, complaints } = await open(`${proxied}/status/porthole/`)
+      await live(page)
+      await headline(page).getByText('The one service is up').waitFor()
+      await page.getByRole('link', { name: 'postgres' }).click()
+      await page.locator('#plot canvas').waitFor()
+      assert.equal(page.url(), `${proxied}/status/porthole/services/postgres`)
+      await page
+        .locator('code')
+        .getByText(`curl --fail-with-body -sS '${proxied}/status/porthole/health/postgres'`)
+        .waitFor()
+      await page.getByRole('link', { name: 'All services' }).click()
+      await headline(page).getByText('The one service is up').waitFor()
+      assert.deepEqual(complaints, [])
+    }
+  },
+)
 
-test('where more happens than there are answers, what happens is shown all the same', skip, async (t) => {
+test('a page is still updated when events come faster than answers', skip, async (t) => {
   const [one] = await listenForChecks(t, 1)
   assert(one)
   const { url } = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
-  // An answer takes longer than it is from one thing that happens to the next.
+  // An answer takes longer than the time between two events.
   const slow = await startProxy(t, { '': url }, { delayMs: 700 })
   const open = await startBrowser(t)
   const { page, complaints } = await open(`${slow}/`)
@@ -293,7 +297,7 @@ test('where more happens than there are answers, what happens is shown all the s
   assert.deepEqual(complaints, [])
 })
 
-test('who may see no details sees statuses, kept up to date all the same', skip, async (t) => {
+test('clients that may not see details see statuses, which are kept up to date', skip, async (t) => {
   const [one] = await listenForChecks(t, 1)
   assert(one)
   const more = { details: 'token', tokens: { tests: `sha256:${'0'.repeat(64)}` } }

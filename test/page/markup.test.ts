@@ -11,7 +11,7 @@ const anything = fc.oneof(
   }),
 )
 
-test('whatever is put into an element or an attribute is text, and comes back as it was', () => {
+test('any text in an element or an attribute is read back unchanged', () => {
   fc.assert(
     fc.property(anything, anything, (title, name) => {
       const [element = assert.fail(), ...others] = readElements(html`<b title="${title}">${name}</b>`.markup)
@@ -20,7 +20,7 @@ test('whatever is put into an element or an attribute is text, and comes back as
   )
 })
 
-test('escaped text has no character that means anything in HTML, and each is written in one way', () => {
+test('escaped text has no special characters of HTML, and each is escaped in one way', () => {
   fc.assert(fc.property(anything, (text) => assert.equal(unescapeText(escapeText(text)), text)))
   assert.equal(
     escapeText(`<a href="x" id='y'>&amp;</a>`),
@@ -34,11 +34,11 @@ test('markup in markup stays markup, alone and in lists', () => {
   assert.equal(html`<p>${html`<b>${html`${'<i>'}`}</b>`}</p>`.markup, '<p><b>&lt;i&gt;</b></p>')
 })
 
-test('what looks like markup is text unless it was made as markup', () => {
+test('a text that looks like markup is escaped, unless it was made by html``', () => {
   assert.equal(html`${'{ "markup": "<b>" }'}`.markup, '{ &quot;markup&quot;: &quot;&lt;b&gt;&quot; }')
 })
 
-test('null, false and an empty list leave nothing; 0 and an empty text are what they are', () => {
+test('null, false and an empty list insert nothing, and 0 and an empty text are written', () => {
   assert.equal(html`<p>${null}${false}${[]}</p>`.markup, '<p></p>')
   assert.equal(html`<p a="${''}">${0}</p>`.markup, '<p a="">0</p>')
   assert.equal(html`nothing put in`.markup, 'nothing put in')

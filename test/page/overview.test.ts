@@ -15,13 +15,13 @@ import { build, holdChecks, stoppedClock } from '../app.ts'
 import { watch } from '../monitor/fakes.ts'
 import { changedService, sampleService } from '../samples.ts'
 
-/** An overview of these services, whose checks the test ends. Each has one target, `name:1`, unless it says otherwise. */
-/** The names of the services that a registry has, in their order. */
+/** Returns the sorted names of the services of a registry, and time slices, as the overview needs them. */
 function namesOf({ monitor, registry }: { readonly monitor: Monitor; readonly registry: Registry }) {
   const slices = createTimeSlices()
   return { names: createNameOrder({ monitor, registry, slices }), slices }
 }
 
+/** Builds an overview of these services. The test ends their checks. */
 function oversee(t: TestContext, services: readonly Service[], groups: Record<string, { quorum?: Quorum }> = {}) {
   const watched = watch(services)
   const { monitor, registry, clock, service, checkOnce } = watched
@@ -29,7 +29,7 @@ function oversee(t: TestContext, services: readonly Service[], groups: Record<st
   const log = createTransitionLog({ monitor, clock })
   const overview = createOverview({ ...namesOf(watched), monitor, registry, log, clock })
   t.after(() => overview.close())
-  /** Checks the targets of a service in turn, one for each reason. */
+  /** Checks the targets of a service in turn. The check of the first target ends with the first reason, and so on. */
   async function find(name: string, ...reasons: Reason[]) {
     for (const [index, reason] of reasons.entries()) {
       const target = service(name).targets[index] ?? assert.fail(`${name} has no target ${index}`)
@@ -44,7 +44,7 @@ const one = (name: string, settings: Parameters<typeof sampleService>[2] = {}) =
 const namesIn = ({ services }: Overview) => services.map(({ watched }) => watched.service.name).join(' ')
 const groupsIn = ({ groups }: Overview) => groups.map(({ name, status }) => `${name} ${status}`).join(', ')
 
-test('nothing is an overview as well', async (t) => {
+test('there is an overview without services', async (t) => {
   const { read } = oversee(t, [])
   assert.deepEqual(await read(), {
     services: [],
@@ -56,7 +56,7 @@ test('nothing is an overview as well', async (t) => {
   })
 })
 
-test('the worst comes first: what is not up by when that began, the latest first; what is up by name', async (t) => {
+test('the worst status comes first; services that are not up are sorted by their last change, others by name', async (t) => {
   const half = (name: string) => sampleService(name, [`${name}:1`, `${name}:2`], { quorum: 'any' })
   const { read, find, clock, registry } = oversee(t, [
     ...['z-up', 'b-up', 'a-up', 'a-down', 'm-down', 'z-down', 'a-new', 'b-new', 'drained'].map((name) => one(name)),
@@ -85,7 +85,7 @@ test('the worst comes first: what is not up by when that began, the latest first
   assert.deepEqual(seen.counts, { up: 3, degraded: 2, down: 3, unknown: 2, draining: 1 })
 })
 
-test('what is down at the same time is by name, and what was never checked is the last of the unknown', async (t) => {
+test('services down since the same time are sorted by name, and a service that was never checked is the last of the unknown', async (t) => {
   const { read, find, clock } = oversee(
     t,
     ['c', 'a', 'b', 'z-new', 'stale'].map((name) => one(name)),
@@ -96,7 +96,7 @@ test('what is down at the same time is by name, and what was never checked is th
   assert.equal(namesIn(await read()), 'a b c stale z-new')
 })
 
-test('what turned unknown by age alone is so without anything happening', async (t) => {
+test('a service whose status goes stale is unknown without an event', async (t) => {
   const { read, find, clock } = oversee(t, [one('pg')])
   await find('pg', 'connected')
   assert.equal((await read()).services[0]?.status, 'up')
@@ -104,7 +104,7 @@ test('what turned unknown by age alone is so without anything happening', async 
   assert.equal((await read()).services[0]?.status, 'unknown')
 })
 
-test('the time is the one of the latest check of all', async (t) => {
+test('the time of the overview is that of the latest check of any service', async (t) => {
   const { read, find, clock } = oversee(t, [one('a'), one('b'), one('never')])
   assert.equal((await read()).checkedAt, null)
   await find('b', 'connected')
@@ -115,7 +115,7 @@ test('the time is the one of the latest check of all', async (t) => {
   assert.equal((await read()).checkedAt, clock.now() - 5000)
 })
 
-test('a group has its own quorum, and who is drained counts for nothing in it', async (t) => {
+test('a group has its own quorum, and drained services do not count in it', async (t) => {
   const inGroups = (name: string, ...groups: string[]) => one(name, { groups })
   const { read, find, registry } = oversee(
     t,
@@ -139,7 +139,7 @@ test('a group has its own quorum, and who is drained counts for nothing in it', 
   assert.deepEqual([quorum, counts], [2, { up: 1, degraded: 0, down: 0, unknown: 0, draining: 2 }])
 })
 
-test('groups of the same status are by name', async (t) => {
+test('groups of the same status are sorted by name', async (t) => {
   const { read } = oversee(t, [one('a', { groups: ['zoo', 'Ärzte', 'bank'] }), one('b', { groups: ['apes'] })])
   assert.deepEqual(
     (await read()).groups.map(({ name }) => name),
@@ -147,7 +147,7 @@ test('groups of the same status are by name', async (t) => {
   )
 })
 
-test('groups and services stand as GET /health tells of them', async (t) => {
+test('groups and services have the same status as in GET /health', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const services = [
@@ -190,7 +190,7 @@ test('groups and services stand as GET /health tells of them', async (t) => {
   }
 })
 
-test('what was seen is kept for a second', async (t) => {
+test('an overview is cached for one second', async (t) => {
   const { read, find, clock } = oversee(t, [one('pg')])
   await find('pg', 'connected')
   const seen = await read()
@@ -202,17 +202,17 @@ test('what was seen is kept for a second', async (t) => {
   assert.equal((await read()).checkedAt, clock.now() - 1000)
 })
 
-test('it is forgotten at once when a status changes', async (t) => {
+test('the cached overview is dropped at once when a status changes', async (t) => {
   const { read, find } = oversee(t, [one('pg')])
   await find('pg', 'connected')
   assert.equal(namesIn(await read()), 'pg')
   await find('pg', 'refused')
   const seen = await read()
   assert.equal(seen.counts.down, 1)
-  assert.equal(await read(), seen, 'and kept again')
+  assert.equal(await read(), seen, 'the new overview is cached')
 })
 
-test('it is forgotten at once when services come, go or are drained', async (t) => {
+test('the cached overview is dropped at once when services are added, removed or drained', async (t) => {
   const { read, registry } = oversee(t, [one('b')])
   assert.equal(namesIn(await read()), 'b')
   registry.register([one('a'), one('c')].map((service) => changedService(service, { origin: 'http' })))
@@ -225,10 +225,10 @@ test('it is forgotten at once when services come, go or are drained', async (t) 
   assert.equal(namesIn(await read()), 'a')
 })
 
-test('however much happens, looking takes a twentieth of the time at most', async (t) => {
+test('overviews take at most a twentieth of the time, however many events there are', async (t) => {
   const { monitor, registry, log, find, clock } = oversee(t, [one('pg')])
   let reads = 0
-  /** Looking over everything takes 50 ms. */
+  /** A clock by which computing an overview takes 50 ms. */
   const slow: Clock = {
     ...clock,
     now: () => {
@@ -252,7 +252,7 @@ test('however much happens, looking takes a twentieth of the time at most', asyn
   assert.ok(looks >= 15 && looks <= 20, `${looks} looks of 50 ms in 20 s`)
 })
 
-test('once it is closed nothing tells it any more', async (t) => {
+test('a closed overview ignores events', async (t) => {
   const { read, overview, find } = oversee(t, [one('pg')])
   const seen = await read()
   overview.close()
@@ -260,7 +260,7 @@ test('once it is closed nothing tells it any more', async (t) => {
   assert.equal(await read(), seen)
 })
 
-test('it is alone where any of its services is checked by a replica that is', async (t) => {
+test('the overview is solo if a solo replica checks any of its services', async (t) => {
   const { read, monitor, clock } = oversee(t, [one('a'), one('b')])
   assert.equal((await read()).isSolo, false)
   for (const [solo, expected] of [

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { ReportedStatus } from '../../src/domain/status.ts'
 import { groupQuery, moreOf, OverviewQuery, writeQuery } from '../../src/page/page-query.ts'
 
-/** A query as a server reads it: once is text, several times is a list. */
+/** Reads a query as the server does: a parameter that is there once is a text, otherwise a list. */
 const read = (query: string) => OverviewQuery.parse({ ...parse(query.replace(/^\?/, '')) })
 const problems = (query: string) =>
   OverviewQuery.safeParse({ ...parse(query) }).error?.issues.map(({ message }) => message) ?? []
@@ -24,7 +24,7 @@ const anyQuery: fc.Arbitrary<OverviewQuery> = fc.record(
   { requiredKeys: ['show'] },
 )
 
-/** Returns what a query asks for, and nothing where it narrows nothing. */
+/** Normalises a query: all five statuses select the same services as none. */
 function asked({ q = '', status = new Set(), group = new Set(), show }: OverviewQuery) {
   return {
     q,
@@ -34,7 +34,7 @@ function asked({ q = '', status = new Set(), group = new Set(), show }: Overview
   }
 }
 
-test('a query that is written is read as the same', () => {
+test('a query that is written is read back as the same query', () => {
   fc.assert(
     fc.property(anyQuery, (query) => {
       assert.deepEqual(asked(read(writeQuery(query))), asked(query))
@@ -43,12 +43,12 @@ test('a query that is written is read as the same', () => {
   )
 })
 
-test('what asks for nothing is written as nothing', () => {
+test('a query with default values is written as nothing', () => {
   for (const query of ['', 'q=', 'show=50', ReportedStatus.options.map((status) => `status=${status}`).join('&')])
     assert.equal(writeQuery(read(query)), '', query)
 })
 
-test('more shows twice as many of the same, up to what a page can have', () => {
+test('the link to more shows twice as many services of the same query, up to the maximum of a page', () => {
   fc.assert(
     fc.property(anyQuery, (query) => {
       const next = moreOf(query)
@@ -61,7 +61,7 @@ test('more shows twice as many of the same, up to what a page can have', () => {
   )
 })
 
-test('a link to a group asks for it and for nothing else, whatever it is called', () => {
+test('a link to a group selects this group alone, whatever its name', () => {
   fc.assert(
     fc.property(text, (name) => {
       assert.deepEqual(asked(read(groupQuery(name))), { q: '', status: new Set(), group: new Set([name]), show: 50 })
@@ -69,11 +69,11 @@ test('a link to a group asks for it and for nothing else, whatever it is called'
   )
 })
 
-test('parameters that the page does not know are passed over', () => {
+test('unknown parameters are ignored', () => {
   assert.deepEqual(read('utm_source=mail&q=pg&__proto__=x&toString=y&status[]=down'), { q: 'pg', show: 50 })
 })
 
-test('what is wrong is told in a sentence', () => {
+test('every mistake in a query has a message of one sentence', () => {
   for (const [query, message] of [
     ['status=dwon', /^"dwon" is not a status: write up, degraded, down, unknown, draining$/],
     ['status=up&status=', /^"" is not a status: write /],

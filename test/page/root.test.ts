@@ -4,10 +4,10 @@ import { test } from 'node:test'
 import { originOf, rootOf } from '../../src/page/root.ts'
 
 const asked = (url: string, headers: Record<string, string> = {}) => ({ url, headers }) as unknown as IncomingMessage
-/** Where links on the page at a URL lead from, when it was asked for by this path. */
+/** Returns the root that links of a page lead from. `url` is the URL in the browser, `path` the path that Porthole gets. */
 const seenAt = (url: string, path: string) => new URL(rootOf(asked(path)), url).href
 
-/** Prefixes that are believed, as they are put before paths. */
+/** Valid prefixes, each with the root that it leads to. */
 const prefixes = [
   ['/porthole', '/porthole/'],
   ['/porthole/', '/porthole/'],
@@ -15,7 +15,7 @@ const prefixes = [
   ['/.well-known/...', '/.well-known/.../'],
 ] as const
 
-/** What anybody may send and nobody believes: it would lead elsewhere than it says, or be read as something else. */
+/** Prefixes that Porthole must ignore, because they could lead to another host or be interpreted as something else. */
 const unbelieved = [
   '',
   '/',
@@ -39,7 +39,7 @@ const unbelieved = [
   '/a@evil.example',
   '/$x',
   '/ü',
-  // The browser takes these out again, and with them what is before.
+  // Browsers resolve dot segments, and remove the segment before them.
   '/..',
   '/../',
   '/.',
@@ -49,7 +49,7 @@ const unbelieved = [
   '/./a',
 ]
 
-test('links lead up from the page to where Porthole begins, under whatever path a proxy has it', () => {
+test('links lead up from the page to the root of Porthole, under any path of a proxy', () => {
   for (const [path, root] of [
     ['/', './'],
     ['/?q=pg', './'],
@@ -66,29 +66,29 @@ test('links lead up from the page to where Porthole begins, under whatever path 
   }
 })
 
-test('the prefix that a proxy takes off is put before every path', () => {
+test('the prefix that a proxy removes is put before every path', () => {
   for (const [prefix, root] of prefixes)
     for (const path of ['/', '/services/x', '/services/x/?q=1'])
       assert.equal(rootOf(asked(path, { 'x-forwarded-prefix': prefix })), root, prefix)
 })
 
-test('a prefix that is no plain path is not believed', () => {
+test('a prefix that is not a plain path is ignored', () => {
   for (const prefix of unbelieved) {
     assert.equal(rootOf(asked('/services/x', { 'x-forwarded-prefix': prefix })), '../', prefix)
     assert.equal(originOf(asked('/', { host: 'porthole', 'x-forwarded-prefix': prefix })), 'http://porthole/', prefix)
   }
 })
 
-test('two prefixes are none: links lead up from the page', () => {
+test('two prefixes are ignored, and links lead up from the page', () => {
   assert.equal(rootOf(asked('/services/x', { 'x-forwarded-prefix': '/a, /b' })), '../')
 })
 
-test('a long prefix is read at once, whatever it is', () => {
+test('a long prefix is rejected quickly, whatever characters it has', () => {
   for (const prefix of [`/${'a'.repeat(8000)}!`, `${'/a'.repeat(4000)}//`, `${'/.'.repeat(4000)}`])
     assert.equal(rootOf(asked('/', { 'x-forwarded-prefix': prefix })), './')
 })
 
-test('the origin is what was asked for, as the proxy tells it', () => {
+test('the origin is the one of the request, or the one that the proxy names', () => {
   for (const [headers, origin] of [
     [{ host: 'localhost:8080' }, 'http://localhost:8080/'],
     [{ host: '[::1]:8080' }, 'http://[::1]:8080/'],
@@ -104,7 +104,7 @@ test('the origin is what was asked for, as the proxy tells it', () => {
       },
       'https://status.example/porthole/',
     ],
-    // Proxies write themselves after those before them: the first is what the browser asked.
+    // Each proxy appends its value, so the first is that of the browser.
     [
       { host: 'inner', 'x-forwarded-proto': 'https, http', 'x-forwarded-host': 'status.example:8443, mid' },
       'https://status.example:8443/',
@@ -116,7 +116,7 @@ test('the origin is what was asked for, as the proxy tells it', () => {
   }
 })
 
-test('a host that a shell or a URL would read otherwise is passed over', () => {
+test('a host with characters that are special in a shell or a URL is ignored', () => {
   for (const host of [
     '',
     ' ',
@@ -133,7 +133,7 @@ test('a host that a shell or a URL would read otherwise is passed over', () => {
     'ü.example',
     '[::1',
     '[zz]',
-    // They look like hosts, and are none.
+    // Texts that look like hosts but are not valid.
     'localhost:99999',
     '1.2.3.999',
     '[:::]',

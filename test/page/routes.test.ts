@@ -19,19 +19,19 @@ type Answer = readonly [reason: Reason, more?: Partial<Outcome>]
 type Page = {
   readonly response: LightMyRequestResponse
   readonly elements: readonly Element[]
-  /** Where a link on it leads, as a path of this host. */
+  /** Resolves a link of the page to a path. Fails if it leads to another host. */
   follow(href: string): string
 }
 
 type Served = Built & {
-  /** What the checks of a target find from now on; it is connected where nothing is said. */
+  /** Sets the outcome of a target's checks from now on. The default is `connected`. */
   answer(target: string, ...answer: Answer): void
-  /** Asks for a page as a browser does, and reads it. */
+  /** Requests a page like a browser, and reads it. */
   open(path: string, headers?: Record<string, string>): Promise<Page>
   clock: ReturnType<typeof stoppedClock>
 }
 
-/** The pages of these services, each checked as often as the test says. */
+/** Serves the pages of these services. The test decides when they are checked. */
 async function serve(
   t: TestContext,
   services: readonly Service[] = [],
@@ -74,7 +74,7 @@ async function serve(
   }
 }
 
-/** Nothing in a page runs or styles but what it loads from Porthole, and its policy allows no more than that. */
+/** Asserts that a page has no inline scripts or styles, loads files from Porthole alone, and that its policy allows no more. */
 function assertStrict({ headers }: LightMyRequestResponse, elements: readonly Element[]): void {
   assert.equal(headers['content-type'], 'text/html; charset=utf-8')
   assert.equal(headers['cache-control'], 'no-store')
@@ -103,9 +103,9 @@ const first = (elements: readonly Element[], name: string) =>
   elements.find((element) => element.name === name) ?? assert.fail(`there is no ${name}`)
 const one = (name: string, settings: Parameters<typeof sampleService>[2] = {}) =>
   sampleService(name, [`${name}.internal:5432`], { rise: 1, fall: 1, ...settings })
-/** The services that a page lists, in their order. */
+/** Returns the services that a page lists, in their order. */
 const listed = ({ elements }: Page) => keysIn(elements, 'services')
-/** The row of a service in the list, and all in it. */
+/** Returns the row of a service in the list. */
 const rowOf = ({ elements }: Page, name: string) =>
   elements.find(
     ({ attributes, parents }) =>
@@ -137,7 +137,7 @@ const hostile = [
   'x'.repeat(200),
 ]
 
-test('an empty Porthole says so, and how to change that', async (t) => {
+test('a page without services says so, and says how to add one', async (t) => {
   const { open } = await serve(t)
   const { elements } = await open('/')
   assert.equal(first(elements, 'title').text, 'No services · Porthole')
@@ -145,7 +145,7 @@ test('an empty Porthole says so, and how to change that', async (t) => {
   assert.match(textOf(elements, 'empty'), /porthole\.yaml.*curl -X PUT/)
 })
 
-test('the overview tells how everything stands, the worst first', async (t) => {
+test('the overview shows the status of all services, the worst first', async (t) => {
   const { open, answer, sweep, registry, clock } = await serve(
     t,
     ['a', 'b', 'c', 'd'].map((name) => one(name)),
@@ -171,7 +171,7 @@ test('the overview tells how everything stands, the worst first', async (t) => {
   assert.match(text('a'), /up for 1 min.*1\/1 up.*0\.50 ms.*100%/)
 })
 
-test('the page of a service has its targets, the worst first, what happened to them, and its settings', async (t) => {
+test('the page of a service shows its targets, the worst first, its transitions and its settings', async (t) => {
   const targets = ['fine.internal:1', 'broken.internal:2']
   const { open, answer, sweep, clock } = await serve(t, [
     sampleService('db', targets, { quorum: 'any', groups: ['core', 'a b'], interval: 5000 }),
@@ -208,7 +208,7 @@ test('the page of a service has its targets, the worst first, what happened to t
   )
 })
 
-test('names are text wherever they are, and their links lead back to them', async (t) => {
+test('names are text everywhere, and their links lead to the services and groups of these names', async (t) => {
   const { open, sweep } = await serve(
     t,
     hostile.map((name) => sampleService(name, ['127.0.0.1:1', '127.0.0.1:2'], { groups: [name, 'all of them'] })),
@@ -229,10 +229,10 @@ test('names are text wherever they are, and their links lead back to them', asyn
   }
 })
 
-test('any name at all is shown as it is, and found by its link and by searching for it', async (t) => {
+test('a service of any name is shown by its name, and found by its link and by a search', async (t) => {
   const { open, put } = await serve(t)
   const anyName = fc.string({ unit: 'binary', minLength: 1, maxLength: 30 }).filter(
-    // No browser asks for these: to it they are the folder itself, and the one above.
+    // Browsers never request these names, because they resolve them to the folder itself or the folder above.
     (name) => ServiceName.safeParse(name).success && !['.', '..'].includes(name),
   )
   await fc.assert(
@@ -250,7 +250,7 @@ test('any name at all is shown as it is, and found by its link and by searching 
   )
 })
 
-test('a group is a link to its services, and back to all', async (t) => {
+test('a group is a link to its services, and a selected group is a link back to all services', async (t) => {
   const services = hostile.map((name) => sampleService(`of ${name}`, ['127.0.0.1:1'], { groups: [name] }))
   const { open } = await serve(t, [...services, sampleService('alone', ['127.0.0.1:1'])])
   const chips = ({ elements }: Page) =>
@@ -275,7 +275,7 @@ test('a group is a link to its services, and back to all', async (t) => {
   }
 })
 
-test('the search is for a part of a name or of a target, in upper or lower case', async (t) => {
+test('a search finds a part of the name of a service or of a target, in upper or lower case', async (t) => {
   const { open } = await serve(t, [
     sampleService('Postgres', ['db-1.Internal:5432']),
     sampleService('queue.*', ['mq.internal:61616', '[2001:db8::7]:61616']),
@@ -297,11 +297,11 @@ test('the search is for a part of a name or of a target, in upper or lower case'
     assert.equal(textOf(page.elements, 'shown'), names.length === 3 ? '3' : `${names.length} of 3`)
     const [field = assert.fail()] = page.elements.filter(({ attributes }) => attributes.type === 'search')
     assert.equal(field.attributes.value, q)
-    assert.match(textOf(page.elements, 'headline'), /^3 of 3 services unknown/, 'of all there are')
+    assert.match(textOf(page.elements, 'headline'), /^3 of 3 services unknown/, 'the headline counts all services')
   }
 })
 
-test('what is searched for is text on the page, whatever it is', async (t) => {
+test('the searched text is plain text on the page, whatever characters it has', async (t) => {
   const { open } = await serve(t, [one('pg')])
   for (const q of hostile) {
     const { elements } = await open(`/?q=${encodeURIComponent(q)}&group=${encodeURIComponent(q)}`)
@@ -311,7 +311,7 @@ test('what is searched for is text on the page, whatever it is', async (t) => {
   }
 })
 
-test('statuses and groups narrow together, and the form keeps what is asked', async (t) => {
+test('statuses and groups filter together, and the form keeps the query', async (t) => {
   const { open, answer, sweep, registry } = await serve(t, [
     one('a', { groups: ['x'] }),
     one('b', { groups: ['x', 'y'] }),
@@ -343,11 +343,11 @@ test('statuses and groups narrow together, and the form keeps what is asked', as
     assert.deepEqual(kept, asked.getAll('group'))
     if (names.length > 0) continue
     const [all = assert.fail()] = within(page.elements, 'more').filter(({ name }) => name === 'a')
-    assert.equal(page.follow(all.attributes.href ?? ''), '/', 'the way back to all')
+    assert.equal(page.follow(all.attributes.href ?? ''), '/', 'the link back to all services')
   }
 })
 
-test('the form counts every status, whatever is asked', async (t) => {
+test('the form counts every status, whatever the query', async (t) => {
   const { open, answer, sweep } = await serve(t, [one('a'), one('b'), one('c')])
   answer('b.internal:5432', 'refused')
   await sweep('a', 'b')
@@ -356,7 +356,7 @@ test('the form counts every status, whatever is asked', async (t) => {
   assert.deepEqual(counts, ['1', '1', '0', '0', '1'])
 })
 
-test('a page shows fifty services unless it is asked for more, and says how many there are', async (t) => {
+test('a page shows fifty services by default, and says how many there are', async (t) => {
   const names = Array.from({ length: 120 }, (_, index) => `s${String(index).padStart(3, '0')}`)
   const { open } = await serve(
     t,
@@ -374,13 +374,13 @@ test('a page shows fifty services unless it is asked for more, and says how many
     if (link === undefined) break
     assert.match(textOf(page.elements, 'more'), new RegExp(`\\b${left}\\b`))
     const path = page.follow(link.attributes.href ?? '')
-    assert.equal(new URL(path, host).searchParams.get('q'), 's', 'of the same')
+    assert.equal(new URL(path, host).searchParams.get('q'), 's', 'the link keeps the search')
     page = await open(path)
   }
   assert.deepEqual(listed(await open('/?show=3')), names.slice(0, 3))
 })
 
-test('a query that is wrong is 400, and says what would be right', async (t) => {
+test('a wrong query is 400, and the answer says what to write', async (t) => {
   const { get } = await serve(t, [one('pg')])
   for (const [query, detail] of [
     ['status=dwon', '"dwon" is not a status: write up, degraded, down, unknown, draining'],
@@ -403,7 +403,7 @@ const hiddenServices = [
 /** Targets, addresses, reasons, sentences, latencies and replicas. */
 const hints = /internal|10\.0\.0|192\.0\.2|5432|61616|refused|listens|RST|\d ms|second SYN|checker|EADDR/
 
-/** Services with a fault each, and details only for who sends the token. */
+/** Serves services with faults, where only clients with a token see details. */
 async function serveHidden(t: TestContext): Promise<Served> {
   const served = await serve(t, hiddenServices, { access: hidden })
   served.answer('db-1.internal:5432', 'refused', { address: '192.0.2.5:5432', latencyMs: 0.25 })
@@ -416,13 +416,13 @@ async function serveHidden(t: TestContext): Promise<Served> {
   return served
 }
 
-test('who may not see details sees statuses, counts and times on the pages, and nothing of any target', async (t) => {
+test('without details the pages show statuses, counts and times, and nothing about any target', async (t) => {
   const { open } = await serveHidden(t)
   for (const path of ['/', '/?show=100', '/services/pg', '/services/mq', '/services/kept', '/services/gone']) {
     const { response, elements } = await open(path)
     assert.doesNotMatch(response.body, hints, path)
     assert.equal(first(elements, 'html').attributes['data-events'], undefined, 'events are details')
-    assert.ok(!elements.some(({ attributes }) => attributes.href?.includes('v1/')), 'nor is there a link to any')
+    assert.ok(!elements.some(({ attributes }) => attributes.href?.includes('v1/')), 'no link leads to details')
   }
   const page = await open('/')
   assert.match(textOf(page.elements, 'headline'), /^1 of 3 services degraded, 1 draining checked 2 s ago$/)
@@ -433,7 +433,7 @@ test('who may not see details sees statuses, counts and times on the pages, and 
   assert.match(textOf(elements, 'hidden-targets'), /token/)
 })
 
-test('who sends the token sees everything', async (t) => {
+test('clients with a token see all details', async (t) => {
   const { open } = await serveHidden(t)
   const authorization = `Bearer ${secret}`
   const overview = await open('/', { authorization })
@@ -447,7 +447,7 @@ test('who sends the token sees everything', async (t) => {
   assert.doesNotMatch((await open('/services/pg', { authorization: `${authorization}x` })).response.body, hints)
 })
 
-test('without details a search finds nothing by a target, whatever its name', async (t) => {
+test('without details a search ignores targets', async (t) => {
   const { open } = await serveHidden(t)
   for (const [q, hiddenOnes, shownOnes] of [
     ['internal', [], ['pg']],
@@ -461,7 +461,7 @@ test('without details a search finds nothing by a target, whatever its name', as
   }
 })
 
-test('a service that does not exist is 404 with its name as text, or a problem for who asks for no page', async (t) => {
+test('an unknown service is 404, with a page that shows its name as text, or a problem for clients that do not accept pages', async (t) => {
   const { open, get } = await serve(t, [one('pg')])
   for (const name of [...hostile, 'PG', 'pg ', '\0', '\uD83D'.toWellFormed()]) {
     const path = `/services/${encodeURIComponent(name)}`
@@ -478,7 +478,7 @@ test('a service that does not exist is 404 with its name as text, or a problem f
   }
 })
 
-test('HEAD is answered like GET, without the page; other methods are not possible', async (t) => {
+test('HEAD is answered like GET without the page, and other methods are 405', async (t) => {
   const { app } = await serve(t, [one('pg')])
   for (const url of ['/', '/services/pg', '/services/gone', '/?status=x']) {
     const headers = { accept: 'text/html' }
@@ -493,7 +493,7 @@ test('HEAD is answered like GET, without the page; other methods are not possibl
   }
 })
 
-test('whoever accepts gzip gets the same page in less', async (t) => {
+test('clients that accept gzip get the same page compressed', async (t) => {
   const { get } = await serve(
     t,
     hostile.map((name) => sampleService(name, ['127.0.0.1:1'])),
@@ -508,7 +508,7 @@ test('whoever accepts gzip gets the same page in less', async (t) => {
   }
 })
 
-test('every URL on every page stays on this host, under the path of the proxy, and is answered', async (t) => {
+test('every URL on every page leads to this host, under the path of the proxy, and is answered', async (t) => {
   const { open, get, sweep } = await serve(t, [
     one('pg', { groups: ['a/b', '?'] }),
     sampleService('a/b ?', ['127.0.0.1:1'], { groups: ['a/b'] }),
@@ -543,7 +543,7 @@ test('every URL on every page stays on this host, under the path of the proxy, a
   }
 })
 
-test('the icon and what is said of the page are of the worst status; what is drained is no fault', async (t) => {
+test('the icon and the page have the worst status, and a drained service is no fault', async (t) => {
   const { open, answer, sweep, registry } = await serve(t, [one('a'), one('b')])
   const icon = async (path: string) => {
     const { elements } = await open(path)
@@ -572,7 +572,7 @@ test('the icon and what is said of the page are of the worst status; what is dra
   )
 })
 
-test('a replica that is alone, and a service that is drained, say so', async (t) => {
+test('the pages have notices of a solo replica and of a drained service', async (t) => {
   const { open, monitor, registry, clock } = await serve(t, [one('pg')])
   for (const path of ['/', '/services/pg']) assert.equal(textOf((await open(path)).elements, 'notices'), '')
   monitor.attribute(() => ({ replica: 'one', solo: true }))
@@ -582,7 +582,7 @@ test('a replica that is alone, and a service that is drained, say so', async (t)
   assert.match(textOf((await open('/services/pg')).elements, 'notices'), /^Draining .*Solo /)
 })
 
-test('the lines to copy are of the host that was asked, and of none that is no host', async (t) => {
+test('the snippets contain the host of the request, unless it is not a valid host', async (t) => {
   const { open } = await serve(t, [one('pg')])
   const curl = async (headers: Record<string, string>) =>
     (await open('/services/pg', headers)).elements.find(({ name, text }) => name === 'code' && text.startsWith('curl'))
@@ -593,12 +593,12 @@ test('the lines to copy are of the host that was asked, and of none that is no h
   assert.equal(await curl(forwarded), line('https://status.example/p/health/pg'))
   for (const evil of ["'; reboot; '", 'db:99999', '1.2.3.999', '$(reboot)'])
     assert.equal(await curl({ host: 'porthole', 'x-forwarded-host': evil }), line('http://porthole/health/pg'), evil)
-  // Of these hosts that are none HTTP lets some pass.
+  // HTTP allows these two although they are not valid hosts.
   for (const evil of ['1.2.3.999', '$(reboot)'])
     assert.equal(await curl({ host: evil }), line('http://localhost:8080/health/pg'), evil)
 })
 
-test('the probe to copy has the port that Porthole listens on, whatever the request says', async (t) => {
+test('the snippet for Kubernetes has the port that Porthole listens on, whatever the request says', async (t) => {
   const built = await build(t, [sampleService('pg', ['db:1'])])
   const { port } = new URL(await built.listen())
   for (const headers of [
@@ -615,7 +615,7 @@ test('the probe to copy has the port that Porthole listens on, whatever the requ
   }
 })
 
-test('who checks a service is told where there are several replicas, to who may see details, and that it is alone', async (t) => {
+test('with several replicas the page names the one that checks a service to clients that see details, and a solo replica to all', async (t) => {
   const built = await build(t, [sampleService('pg', ['db:1'])], { access: hidden })
   const page = async () => (await built.get('/services/pg', { authorization: `Bearer ${secret}` })).body
   assert.doesNotMatch(await page(), /Checked by|Solo/)
@@ -628,7 +628,7 @@ test('who checks a service is told where there are several replicas, to who may 
   }
 })
 
-test('a page does not grow with its address: no link but one carries it, and only so many groups are listed', async (t) => {
+test('a page does not grow with its address: only the link to more carries the query, and at most 200 other groups are listed', async (t) => {
   const name = (index: number) => `a group with quite a long name, number ${1000 + index}`
   const groups = Array.from({ length: 300 }, (_, index) => name(index))
   const { open } = await serve(t, [one('pg', { groups })])
@@ -644,7 +644,7 @@ test('a page does not grow with its address: no link but one carries it, and onl
   )
   const chips = elements.filter(({ attributes }) => 'data-filter' in attributes)
   const chosen = chips.filter((chip) => chip.attributes['aria-current'] === 'true')
-  assert.deepEqual([chips.length, chosen.length], [300, 100], '200, and those that are asked for')
+  assert.deepEqual([chips.length, chosen.length], [300, 100], '200 groups, and the 100 that the query names')
   assert.ok(chosen.every(({ attributes }) => attributes.href === './'))
   const bare = await open('/')
   assert.equal(bare.elements.filter(({ attributes }) => 'data-filter' in attributes).length, 200)

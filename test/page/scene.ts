@@ -1,4 +1,4 @@
-/** A day of a small company's services, the same every time: what the page looks like when something is wrong, and when nothing is. */
+/** A simulated day of a small company's services, the same every time, with faults or without. Tests and pictures of the page use it. */
 import { systemClock } from '../../src/clock.ts'
 import type { Outcome, Reason } from '../../src/domain/outcome.ts'
 import type { Service } from '../../src/domain/service.ts'
@@ -10,10 +10,10 @@ import { sampleOutcome, sampleService } from '../samples.ts'
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
 const intervalMs = 10_000
-/** When the scene is looked at. */
+/** The time at the end of the simulated day, in milliseconds since the epoch. */
 export const lookedAt = Date.parse('2026-11-25T03:07:12Z')
 
-/** What a target does at a time so many minutes before the scene is looked at. */
+/** The behaviour of a target: the outcome of a check `minutesAgo` minutes before the end of the day. */
 type Role = (minutesAgo: number, random: () => number) => Partial<Outcome> & { reason: Reason }
 
 const connected = (latencyMs: number, synRetransmits = 0) => ({
@@ -27,7 +27,7 @@ const steady =
     connected(ms * (0.8 + random() * 0.5))
 const refused: Role = () => ({ reason: 'refused', answer: 'rst', latencyMs: 0.21, code: 'ECONNREFUSED' })
 const silent: Role = () => ({ reason: 'timeout', answer: 'nothing', latencyMs: null, synRetransmits: 1 })
-/** Does something else between two times, in minutes ago. */
+/** Returns a behaviour that differs between two times, in minutes before the end of the day. */
 const between =
   (from: number, to: number, other: Role, otherwise: Role): Role =>
   (ago, random) =>
@@ -70,7 +70,7 @@ const ill: Cast = {
   'partner-sftp': { groups: ['partners'], targets: { '10.0.9.20:22': lossy } },
 }
 
-/** The same numbers every time (mulberry32). */
+/** Returns a generator of random numbers that are the same every time (mulberry32). */
 function seeded(seed: number): () => number {
   let state = seed
   return () => {
@@ -81,7 +81,7 @@ function seeded(seed: number): () => number {
   }
 }
 
-/** Porthole's server at the end of such a day. */
+/** Builds Porthole's server at the end of the day. */
 export async function stage(t: Scope, { allWell = false } = {}): Promise<Built> {
   const cast: Cast = allWell ? well : { ...well, ...ill }
   const services: Service[] = Object.entries(cast).map(([name, { groups, quorum, targets }]) =>

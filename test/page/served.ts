@@ -1,4 +1,4 @@
-/** A real Porthole for tests in a browser, proxies before it, and the parts of its pages. */
+/** A real Porthole for tests in a browser, proxies in front of it, and the parts of its pages. */
 import { writeFileSync } from 'node:fs'
 import http from 'node:http'
 import { join } from 'node:path'
@@ -8,10 +8,10 @@ import type { Page } from 'playwright-core'
 import { listenOn } from '../listening.ts'
 import { createFolder, start } from '../process.ts'
 
-/** How the services of these tests are checked: often, and one check decides. */
+/** The policy of the services of these tests. Checks are frequent, one check makes a service up, and two make it down. */
 export const defaults = { interval: '200ms', timeout: '1100ms', rise: 1, fall: 2 }
 
-/** Starts Porthole with these services, at a port of its own or at this one. */
+/** Starts Porthole with these services, at `port` or at any free port. */
 export async function serve(t: TestContext, services: Record<string, object>, { port = 0, more = {} } = {}) {
   const file = join(createFolder(t), 'porthole.json')
   writeFileSync(file, JSON.stringify({ listen: { host: '127.0.0.1', port }, defaults, services, ...more }))
@@ -25,7 +25,7 @@ export const rows = (page: Page) => page.locator('.service .name a').allTextCont
 export const live = (page: Page) => page.locator('#live[data-live="yes"]').waitFor()
 
 /**
- * Starts a proxy that takes a path off and passes the rest to the Porthole of that path, with more headers. Pages come after
+ * Starts a proxy that removes a prefix of the path and passes the rest to the Porthole of that prefix, with `headers`. Pages come after
  * `delayMs`. With `holdsStreams` event streams never come, because the proxy waits for their end. The proxy answers 404 for a
  * path that ends in `missing`. Returns the proxy's address, without a path.
  */

@@ -1,4 +1,4 @@
-/** The worker that holds the event stream of a browser's windows, with a clock, windows and streams of the test's own. */
+/** The worker that holds the event stream of a browser's windows, with a fake clock, fake windows and fake streams. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createContext, Script } from 'node:vm'
@@ -94,7 +94,7 @@ function startWorker() {
 const opened = { type: 'state', isOpen: true }
 const closed = { type: 'state', isOpen: false }
 
-test('the stream is that of the path under which the worker was loaded, and one for all windows', () => {
+test('one stream serves all windows, at the path that the worker was loaded from', () => {
   const { connect, sources } = startWorker()
   for (const query of ['', '?service=pg', '']) connect().say(query)
   assert.deepEqual(
@@ -103,7 +103,7 @@ test('the stream is that of the path under which the worker was loaded, and one 
   )
 })
 
-test('a window is told when the stream opens and breaks, and whenever it speaks', () => {
+test('a window learns the state of the stream when it opens or breaks, and after each of its own messages', () => {
   const { connect, sources } = startWorker()
   const port = connect()
   port.say('')
@@ -117,7 +117,7 @@ test('a window is told when the stream opens and breaks, and whenever it speaks'
   assert.deepEqual(late.received, [opened])
 })
 
-test('a window of one service is told of this service, and of changes of the registry', () => {
+test('a window of one service gets the transitions of this service, and changes of the registry', () => {
   const { connect, sources } = startWorker()
   const [all, pg] = [connect(), connect()]
   all.say('')
@@ -138,7 +138,7 @@ test('a window of one service is told of this service, and of changes of the reg
   ])
 })
 
-test('a hidden window is told nothing, and the stream closes when no window is left', () => {
+test('a hidden window gets no messages, and the stream closes when no window is left', () => {
   const { connect, sources } = startWorker()
   const [one, other] = [connect(), connect()]
   for (const port of [one, other]) port.say('')
@@ -152,7 +152,7 @@ test('a hidden window is told nothing, and the stream closes when no window is l
   assert.equal(sources.length, 2)
 })
 
-test('a window that crashes is forgotten after a minute, and one that speaks is not', () => {
+test('a window that sends no message for a minute is forgotten, and others are not', () => {
   const { connect, sources, pass } = startWorker()
   const [crashed, alive] = [connect(), connect()]
   for (const port of [crashed, alive]) port.say('')
@@ -168,7 +168,7 @@ test('a window that crashes is forgotten after a minute, and one that speaks is 
   assert.equal(sources.length, 1)
 })
 
-test('a stream that breaks is left to the browser, and one that was refused is asked for again after five seconds', () => {
+test('the browser reopens a stream that breaks, and the worker reopens a refused stream after five seconds', () => {
   const { connect, sources, sleep } = startWorker()
   const port = connect()
   port.say('')
@@ -188,7 +188,7 @@ test('a stream that breaks is left to the browser, and one that was refused is a
   assert.equal(sources.length, 3)
 })
 
-test('a stream that the machine slept through is opened again, because its connection may be dead', () => {
+test('the worker reopens the stream after the machine slept, because the connection may be dead', () => {
   const { connect, sources, sleep, pass } = startWorker()
   connect().say('')
   sources[0]?.open()

@@ -8,7 +8,7 @@ import { watch } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'
 import { keysIn, readElements } from './elements.ts'
 
-/** The targets `a:1`, `b:1` and `c:1` of a service as they are shown. */
+/** Builds the table of a service with the targets `a:1`, `b:1` and `c:1`. */
 function buildTable() {
   const { monitor, clock, service, target, checkOnce } = watch([
     sampleService('db', ['a:1', 'b:1', 'c:1'], { rise: 2, fall: 3 }),
@@ -31,7 +31,7 @@ function buildTable() {
   }
 }
 
-test('the worst targets come first, and those alike stay in the order they are written', async () => {
+test('the worst targets come first, and targets of equal status stay in the order of the configuration', async () => {
   const { order, find } = buildTable()
   assert.equal(order(), 'a:1 b:1 c:1')
   await find('a:1', 'connected', 'connected')
@@ -40,7 +40,7 @@ test('the worst targets come first, and those alike stay in the order they are w
   assert.equal(order(), 'c:1 b:1 a:1')
 })
 
-test('what was found in a row is told, and how much of that is needed before the status changes', async () => {
+test('the table shows the streak of verdicts, and how many of them change the status', async () => {
   const { cell, find } = buildTable()
   const streak = () => cell('a:1', 'In a row')
   assert.equal(streak(), '–')
@@ -58,7 +58,7 @@ test('what was found in a row is told, and how much of that is needed before the
   }
 })
 
-test('a latency is there as soon as something answered', async () => {
+test('a latency is shown after a check that was answered, and not after a timeout', async () => {
   const { cell, find } = buildTable()
   assert.equal(cell('a:1', 'Latency'), '–')
   await find('a:1', 'connected')

@@ -1,4 +1,4 @@
-/** Many windows of one browser, which has six connections to an origin, served by a real Porthole. */
+/** Many windows of one browser, which opens at most six connections to an origin, with a real Porthole. */
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { test } from 'node:test'
@@ -10,7 +10,7 @@ import { noChromium, startBrowser, type Tab } from './browser.ts'
 import { headline, live, row, serve, startProxy } from './served.ts'
 
 const skip = { skip: noChromium }
-/** A browser without shared workers, such as Chrome on Android. */
+/** A script that removes shared workers, which for example Chrome on Android does not have. */
 const noWorkers = 'delete globalThis.SharedWorker'
 
 type Open = Awaited<ReturnType<typeof startBrowser>>
@@ -32,14 +32,14 @@ const untilStreams = (served: Pick<Served, 'metric'>, count: number) =>
 const nine = (url: string) => Array.from({ length: 9 }, () => url)
 const told = (page: Page, text: string) => page.locator('#news').getByText(text).waitFor()
 
-/** Has a window believe that it is hidden, or that it is visible again. */
+/** Makes a window appear hidden to its scripts, or visible again. */
 const setHidden = (page: Page, isHidden: boolean) =>
   page.evaluate(
     `${isHidden ? "Object.defineProperty(document, 'hidden', { configurable: true, value: true })" : 'delete document.hidden'}
      document.dispatchEvent(new Event('visibilitychange'))`,
   )
 
-test('nine windows share one stream, all are live, and all notice that Porthole stops and is back', skip, async (t) => {
+test('nine windows share one stream, and all notice that Porthole stops and starts again', skip, async (t) => {
   const [one] = await listenForChecks(t, 1)
   assert(one)
   const port = await freePort()
@@ -71,7 +71,7 @@ test('nine windows share one stream, all are live, and all notice that Porthole 
   for (const { complaints } of tabs) assert.deepEqual(complaints, [])
 })
 
-test('the stream lives as long as a window is visible, whichever opened it', skip, async (t) => {
+test('the stream stays open while any window is visible, whichever window opened it', skip, async (t) => {
   const [one] = await listenForChecks(t, 1)
   assert(one)
   const served = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
@@ -101,7 +101,7 @@ test('the stream lives as long as a window is visible, whichever opened it', ski
   await untilStreams(served, 0)
 })
 
-test('a window of one service is told of this service alone', skip, async (t) => {
+test('a window of one service announces this service alone', skip, async (t) => {
   const [one, other] = await listenForChecks(t, 2)
   assert(one && other)
   const served = await serve(t, {
@@ -145,26 +145,22 @@ test('windows of two prefixes or of two origins share nothing', skip, async (t) 
   for (const { complaints } of tabs) assert.deepEqual(complaints, [])
 })
 
-test(
-  'a browser without shared workers opens no stream, and its windows are up to date all the same',
-  skip,
-  async (t) => {
-    const [one] = await listenForChecks(t, 1)
-    assert(one)
-    const served = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
-    const tabs = await openWindows(await startBrowser(t), nine(served.url), noWorkers)
-    for (const { page } of tabs) await live(page)
-    await one.close()
-    for (const { page } of tabs) {
-      await headline(page).getByText('1 of 1 service down').waitFor()
-      await told(page, '1 down · Porthole')
-    }
-    assert.equal(await streams(served), 0)
-    for (const { complaints } of tabs) assert.deepEqual(complaints, [])
-  },
-)
+test('a browser without shared workers opens no stream, and its windows are still kept up to date', skip, async (t) => {
+  const [one] = await listenForChecks(t, 1)
+  assert(one)
+  const served = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
+  const tabs = await openWindows(await startBrowser(t), nine(served.url), noWorkers)
+  for (const { page } of tabs) await live(page)
+  await one.close()
+  for (const { page } of tabs) {
+    await headline(page).getByText('1 of 1 service down').waitFor()
+    await told(page, '1 down · Porthole')
+  }
+  assert.equal(await streams(served), 0)
+  for (const { complaints } of tabs) assert.deepEqual(complaints, [])
+})
 
-test('behind a proxy that holds the stream back, nine windows are up to date all the same', skip, async (t) => {
+test('behind a proxy that holds the stream back, nine windows are still kept up to date', skip, async (t) => {
   const [one] = await listenForChecks(t, 1)
   assert(one)
   const served = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
@@ -180,7 +176,7 @@ test('behind a proxy that holds the stream back, nine windows are up to date all
   for (const { complaints } of tabs) assert.deepEqual(complaints, [])
 })
 
-test('a page whose worker cannot be loaded is up to date all the same', skip, async (t) => {
+test('a page whose worker cannot be loaded is still kept up to date', skip, async (t) => {
   const [one] = await listenForChecks(t, 1)
   assert(one)
   const served = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
@@ -193,7 +189,7 @@ test('a page whose worker cannot be loaded is up to date all the same', skip, as
   assert.equal(await streams(served), 0)
 })
 
-test('windows without details open no stream, and those whose proxy sends a token share one', skip, async (t) => {
+test('windows without details open no stream, and windows whose proxy sends a token share one', skip, async (t) => {
   const [one] = await listenForChecks(t, 1)
   assert(one)
   const more = { details: 'token', tokens: { proxy: `sha256:${hash('sha256', 'an-example-and-no-secret')}` } }
@@ -235,7 +231,7 @@ test('a shared worker that dies is replaced', skip, async (t) => {
   await untilStreams(served, 0)
   await untilStreams(served, 1)
   await one.close()
-  // Each window notices at a time of its own.
+  // The windows notice at different times.
   await Promise.any(tabs.map(({ page }) => told(page, 'postgres is down: 0 of 1 targets up')))
   for (const { page } of tabs) await headline(page).getByText('1 of 1 service down').waitFor()
 })

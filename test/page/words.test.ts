@@ -22,19 +22,19 @@ const told: [counts: Partial<ReportedCounts>, headline: string, title: string, w
     'down',
   ],
   [{ degraded: 1, draining: 1 }, '1 of 2 services degraded, 1 draining', '1 degraded', 'degraded'],
-  // What is drained is planned: no fault, but not up either.
+  // A drain is planned. The drained service is no fault, and it is not up either.
   [{ up: 2, draining: 1 }, '2 of 3 services up, 1 draining', '1 draining', 'up'],
   [{ draining: 1 }, '0 of 1 service up, 1 draining', '1 draining', 'up'],
 ]
 
-test('the headline, the title and the worst status tell how it stands, what is not up first', () => {
+test('the headline, the title and the worst status name the statuses, the worst first', () => {
   for (const [counts, ...expected] of told) {
     const all = { ...noReportedCounts(), ...counts }
     assert.deepEqual([headlineOf(all), titleOf(all), worstOf(all)], expected, JSON.stringify(counts))
   }
 })
 
-test('the headline and the title say that all are up where they are, and nowhere else', () => {
+test('the headline and the title say that all services are up exactly when they are', () => {
   const count = fc.nat(3)
   const counts = fc.record({ up: fc.nat(3), degraded: count, down: count, unknown: count, draining: count })
   fc.assert(
@@ -65,11 +65,11 @@ const ages: [ms: number, text: string][] = [
   [400 * day, '400 d'],
 ]
 
-test('an age is in one unit, and never older than it is', () => {
+test('an age is in one unit, and is rounded down', () => {
   for (const [ms, text] of ages) assert.equal(formatAge(ms), text, String(ms))
 })
 
-test('the page lets ages grow in the same words', async () => {
+test('the script of the page formats ages like the server', async () => {
   const page = readFileSync(new URL('../../src/page/browser/page.js', import.meta.url), 'utf8')
   const [source] = /^const units = .*?^function formatAge.*?^}$/ms.exec(page) ?? assert.fail('page.js has no formatAge')
   const browser = await import(`data:text/javascript,${encodeURIComponent(`${source}\nexport { formatAge }`)}`)
@@ -81,7 +81,7 @@ test('the page lets ages grow in the same words', async () => {
   )
 })
 
-test('a latency has the digits that matter', () => {
+test('a latency has about three significant digits', () => {
   for (const [ms, text] of [
     [0, '0.00 ms'],
     [0.084, '0.08 ms'],
