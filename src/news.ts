@@ -146,11 +146,11 @@ export function logReplicaNews(
           `the connection to the other replicas is lost, and is tried again: ${one.failure}`,
         )
       case 'members':
-        return log.info({ joined: one.joined, left: one.left }, 'replicas came or went')
+        return log.info({ joined: one.joined, left: one.left }, 'replicas joined or left')
       case 'idle':
-        return log.error({ failure: one.failure }, 'no work gets done here: the leases are given up to other replicas')
+        return log.error({ failure: one.failure }, 'this replica is stalled: it gives its leases up to other replicas')
       case 'working':
-        return log.info('work gets done here again')
+        return log.info('this replica works again')
       case 'unread':
         return log.error(one.problem)
       case 'foreign':

@@ -58,7 +58,7 @@ export function createFileOffers({
   known: ReadonlyMap<string, Service>
   /** Applies the definitions of a file instead of those of the file before. */
   apply: (file: SharedFile) => Promise<void>
-  /** Called when another file counts: this replica's own one, or that of another replica. */
+  /** Called when another file counts: this replica's own, or that of another replica. */
   onChange: (isOwn: boolean) => void
   /** Called after each answer of the store, once the file that counts is in force here or has proved unreadable. */
   onSettled: () => void

@@ -168,14 +168,14 @@ for (const { what, packed, says } of [
     packed: (await packText(other.text)).slice(0, -12),
     says: /it cannot be decompressed: unexpected end of file$/,
   },
-  { what: 'is no compressed text', packed: 'gzip AAAA', says: /it cannot be decompressed: / },
+  { what: 'is not compressed text', packed: 'gzip AAAA', says: /it cannot be decompressed: / },
   {
-    what: 'would be too large',
+    what: 'is too large once decompressed',
     packed: bomb,
     says: /it cannot be decompressed: Cannot create a Buffer larger than \d+ bytes$/,
   },
   {
-    what: 'is too large as it is',
+    what: 'is too large even compressed',
     packed: `gzip ${'A'.repeat(mostPacked)}`,
     says: /it has more than 67108864 characters$/,
   },

@@ -39,15 +39,15 @@ async function beat(lastBeat: number | null, ofProcess: Pause[], failure?: strin
 const pause = { from: 69_000, to: 99_000 }
 
 for (const { what, lastBeat, pauses, kept } of [
-  { what: 'all were paused', lastBeat: 66_000, pauses: [pause], kept: [pause] },
+  { what: 'all replicas were paused', lastBeat: 66_000, pauses: [pause], kept: [pause] },
   {
-    what: 'all were paused, and this one twice',
+    what: 'all replicas were paused, and this one twice',
     lastBeat: 60_000,
     pauses: [{ from: 20_000, to: 50_000 }, { from: 62_000, to: 64_000 }, pause],
     kept: [{ from: 62_000, to: 99_000 }],
   },
   {
-    what: 'another died while this one was paused',
+    what: 'another replica died while this one was paused',
     lastBeat: 80_000,
     pauses: [pause],
     kept: [{ from: 80_000, to: 99_000 }],

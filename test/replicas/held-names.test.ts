@@ -58,15 +58,15 @@ test('a replica that takes over uses the addresses that another replica found, w
     )
   await until('both are up, one of them by the address of its name', async () => isAllUp(one) && isLookedUp())
   dns.answers = false
-  await until('it checks the last known addresses', async () =>
+  await until('the replica checks the last known addresses', async () =>
     targetsOf(one).every(({ health }) => health.lastOutcome?.lookupFailedSince != null),
   )
   const two = await startReplica(t, url, port, dns)
-  await until('it knows what the other found', async () => isAllUp(two))
+  await until('the replica knows the outcomes of the other', async () => isAllUp(two))
   const since = targetsOf(one).map(({ health }) => two.clock.toEpoch(health.lastOutcome?.lookupFailedSince ?? 0))
   await one.stop()
   const stoppedAt = two.clock.now()
-  await until('it checks both', async () =>
+  await until('the replica checks both', async () =>
     targetsOf(two).every(({ health }) => (health.lastOutcome?.startedAt ?? 0) > stoppedAt + 1000),
   )
   for (const [place, { target, health }] of targetsOf(two).entries()) {

@@ -169,7 +169,7 @@ test('a new token is larger than all earlier tokens of its shard, even after all
   assert.ok(least(second) > most(first), 'released')
   await sleep(32)
   const third = await grantOf('a', 4, shards)
-  assert.ok(least(third) > most(second), 'run out')
+  assert.ok(least(third) > most(second), 'the leases ended')
   await value('DEL', keys.leases)
   // Wait for the next millisecond.
   await sleep(2)

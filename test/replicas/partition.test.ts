@@ -32,7 +32,7 @@ test('a replica that loses Redis goes solo, and joins again later', {
     ...['nsenter', '-t', String(host.pid), '-n'],
   ])
   const all = [...members, cut]
-  await until('it has its share', async () => (await cut.shards()) > 50)
+  await until('the replica has its share', async () => (await cut.shards()) > 50)
   const [failing] = targets
   assert(failing)
 
@@ -53,14 +53,14 @@ test('a replica that loses Redis goes solo, and joins again later', {
   const again = longestUntilChecked(targets, cutAt)
   await failing.close()
   for (const one of all)
-    await until('it sees that one fails', async () => (await one.health(failing.service)).code === 503)
+    await until('the replica sees that one service fails', async () => (await one.health(failing.service)).code === 503)
   t.diagnostic(`checked again after ${again} ms at most`)
   // This replica checks everything, and so do the others together.
   await untilRate(targets.slice(1), 1.8, 2.2)
 
   sh('nft delete table inet cut')
   await cut.logged(/^linked: /, cut.lines.length)
-  await until('it has its share again', async () => (await cut.shards()) > 50)
+  await until('the replica has its share again', async () => (await cut.shards()) > 50)
   await untilRate(targets.slice(1), 0.9, 1.1)
   t.diagnostic(`unchecked for ${longestGap(targets.slice(1), cutAt - 1000, Date.now()).ms} ms at most`)
   assert.deepEqual(await health.stop(), [])

@@ -32,9 +32,7 @@ async function untilCheckedAgain({ members }: Fleet): Promise<void> {
 }
 
 function wentAlone({ members }: Fleet): string[] {
-  return members.flatMap(({ lines }) =>
-    lines.map(({ msg }) => msg).filter((msg) => /^solo|no work gets done/.test(msg)),
-  )
+  return members.flatMap(({ lines }) => lines.map(({ msg }) => msg).filter((msg) => /^solo|is stalled/.test(msg)))
 }
 
 test('replicas that were paused together for longer than their leases continue with the health that they knew', {

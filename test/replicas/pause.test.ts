@@ -46,7 +46,7 @@ test('a replica that was paused for 20 s does not overwrite the newer health of 
   victim.child.kill('SIGCONT')
   const failed = async ({ health }: typeof witness) => (await health(failing.service)).code === 503
   // The replica may still be reading the changes of that time. Once it has read them, it does not lose them.
-  await until('the paused one sees it fail as well', async () => {
+  await until('the paused replica sees it fail as well', async () => {
     assert.ok(await failed(witness))
     return failed(victim)
   })
@@ -57,7 +57,7 @@ test('a replica that was paused for 20 s does not overwrite the newer health of 
   assert.deepEqual(await transitionsOf(witness), before)
   assert.deepEqual(await transitionsOf(victim), before)
   assert.deepEqual(await health.stop(), [])
-  await until('it has its share again', async () => (await victim.shards()) > 50)
+  await until('the replica has its share again', async () => (await victim.shards()) > 50)
   await assertNoFalseTransition(members, [failing.service], health.mayBeStale())
   const refused = await victim.metric('porthole_replica_refused_results_total')
   t.diagnostic(`paused for 20 s; afterwards refused: ${JSON.stringify(refused)}`)

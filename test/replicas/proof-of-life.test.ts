@@ -22,19 +22,19 @@ test('a replica whose prober is stuck does not renew: others check in its place 
   await until('both have a share', async () => {
     return [stuck, working].every(({ replica }) => replica.standing().shards > 50)
   })
-  await until('the other has all', async () => working.replica.standing().shards === 256)
+  await until('the other replica has all shards', async () => working.replica.standing().shards === 256)
   assert.deepEqual(working.replica.standing().members, [working.id])
   assert.match(stuck.replica.standing().idle ?? '', /^the prober is stuck: /)
   assert.equal(stuck.replica.standing().shards, 0)
   assert.equal(stuck.news.filter(({ kind }) => kind === 'idle').length, 1)
   // The stuck replica does not go solo, and knows as much as the others.
   assert.equal(stuck.replica.standing().mode, 'linked')
-  await until('it knows what the other finds', async () =>
+  await until('the stuck replica knows the outcomes of the other', async () =>
     [...stuck.monitor.services.values()].every(({ targets }) => targets[0]?.health.status === 'up'),
   )
 
   const answering = setInterval(() => prober.answer(), 20)
   t.after(() => clearInterval(answering))
-  await until('it has its share again', async () => stuck.replica.standing().shards > 50)
+  await until('the replica has its share again', async () => stuck.replica.standing().shards > 50)
   assert.equal(stuck.news.filter(({ kind }) => kind === 'working').length, 1)
 })

@@ -50,7 +50,7 @@ test('all replicas show the same metrics and reports', { skip: noRedis }, async 
   }
   await same('transitions', transitionsOf)
   for (const { url } of members) {
-    await until('its pages show checks that others made as well', async () => {
+    await until('the replica shows checks of the others as well', async () => {
       const page = await (await fetch(url)).text()
       return page.match(/aria-label="last ([2-9]|\d\d) checks: median/g)?.length === 5
     })
@@ -64,7 +64,7 @@ test('a fourth replica takes about a quarter, and no other share moves', { skip:
   await sleep(2500)
   const before = await checkersOf(first)
   const fourth = await join()
-  await until('it has its share', async () => (await fourth.shards()) > 30)
+  await until('the fourth replica has its share', async () => (await fourth.shards()) > 30)
   await sleep(3000)
   const after = await checkersOf(first)
   const moved = [...after].filter(([service, by]) => by?.replica !== before.get(service)?.replica)
@@ -125,7 +125,7 @@ test('a service registered with a ttl at one replica and renewed at another expi
     for (const { url } of members) assert.equal((await fetch(`${url}/v1/services/brief`)).status, 200)
   }
   for (const { url } of members) {
-    await until('it expired', async () => (await fetch(`${url}/v1/services/brief`)).status === 404)
+    await until('the service expired', async () => (await fetch(`${url}/v1/services/brief`)).status === 404)
   }
   const [first, ...others] = await Promise.all(members.map((member) => transitionsOf(member, '&service=brief')))
   for (const other of others) assert.deepEqual(other, first)
@@ -144,13 +144,13 @@ test('a check on demand runs on the replica that gets the request, and all repli
   assert(first && second && third && one)
   await change(first, 'PUT', '/services/asked', { targets: [`127.0.0.1:${one.port}`], interval: 'off', maxAge: '1m' })
   for (const member of [second, third]) {
-    await until('it is known', async () => (await fetch(`${member.url}/v1/services/asked`)).status === 200)
+    await until('the service is known', async () => (await fetch(`${member.url}/v1/services/asked`)).status === 200)
   }
   const before = one.checks.length
   const { body } = await second.health('asked')
   assert.equal(body.status, 'up')
   for (const member of [first, third]) {
-    await until('what was found is known', async () => {
+    await until('the outcome is known', async () => {
       const found = await fetch(`${member.url}/health/asked`, { headers: { 'cache-control': 'only-if-cached' } })
       return found.status === 200
     })
@@ -213,7 +213,7 @@ test('while replicas load another file one after the other, the newest counts an
   for (const member of members) {
     await until('the newest file counts', async () => (await fetch(`${member.url}/v1/services/added`)).status === 200)
     assert.equal((await fetch(`${member.url}/v1/services/${dropped.service}`)).status, 404)
-    await until('what it adds is checked', async () => (await member.health('added')).code === 200)
+    await until('the service that it adds is checked', async () => (await member.health('added')).code === 200)
   }
   const others = targets.filter((target) => target !== dropped && target !== late)
   await untilRate(others, 0.9, 1.1)
@@ -225,7 +225,10 @@ test('while replicas load another file one after the other, the newest counts an
       'the older file counts again',
       async () => (await fetch(`${member.url}/v1/services/added`)).status === 404,
     )
-    await until('what it has is checked', async () => (await member.health(dropped.service)).code === 200)
+    await until(
+      'the service of the other file is checked',
+      async () => (await member.health(dropped.service)).code === 200,
+    )
   }
   reload(second)
   for (const member of members.slice(1)) {

@@ -62,7 +62,7 @@ test('replicas stay linked while a large file passes a link of 20 Mbit/s, and al
   await until('both have the file', async () => (await Promise.all(members.map(knowsAll))).every((knows) => knows))
   const third = await startMember(t, config(redis.url), at, inside)
   members.push(third)
-  await until('it has the file as well', () => knowsAll(third))
+  await until('the third replica has the file as well', () => knowsAll(third))
   for (const { lines } of members) {
     const said = lines.map(({ msg }) => msg).filter((msg) => /^(linked|lost|solo)/.test(msg))
     assert.equal(said.length, 1, said.join('\n'))

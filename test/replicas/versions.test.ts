@@ -98,7 +98,7 @@ test('a service that this version cannot check is left to a newer replica, and i
   registrar.registrations.foreign.subscribe(({ word }) => foreign.push(word))
   assert.deepEqual(monitor.services.get(cache)?.service.policy.unread, ['exchange'])
 
-  await until('the shard is the newer replica’s', async () => {
+  await until('the newer replica owns the shard', async () => {
     const declined = await other.renew()
     return declined.has(shard) && declined.size === 1 && other.owns()
   })
@@ -109,7 +109,7 @@ test('a service that this version cannot check is left to a newer replica, and i
   assert.ok(replica.standing().shards < shardCount)
   const plainChecks = () => dialled.filter((name) => name === '10.0.0.6:80').length
   const checkedBefore = plainChecks()
-  await until('its health is there', async () => {
+  await until('the health of the service is there', async () => {
     const at = Date.now()
     await other.publish(['answered', at - 5, at, '10.0.0.5:6379', 1.5, 0, 'pong', null, null, 'appended'])
     return monitor.services.get(cache)?.targets[0]?.health.lastOutcome?.reason === 'other'
@@ -124,8 +124,8 @@ test('a service that this version cannot check is left to a newer replica, and i
 
   // Without the newer replica this one checks the other services of the shard again, and the status of the first service becomes stale.
   await other.stop()
-  await until('the shard is back', async () => plainChecks() > checkedBefore)
-  await until('its status is too old', async () => standingOf(watched, clock.now()).status === 'unknown')
+  await until('this replica checks the shard again', async () => plainChecks() > checkedBefore)
+  await until('the status of the service is stale', async () => standingOf(watched, clock.now()).status === 'unknown')
   assert.equal(monitor.refresh([watched], 0), null)
   assert.ok(!dialled.includes('10.0.0.5:6379'), 'this replica dialled a target that it cannot check')
 })
