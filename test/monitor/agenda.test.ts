@@ -5,7 +5,7 @@ import { createAgenda } from '../../src/monitor/agenda.ts'
 
 const [a, b, c, d] = [3, 1, 4, 600]
 
-test('what falls due within a tick comes out together once it is over, and not before', () => {
+test('slots due within one tick come out together, once the tick is over', () => {
   const agenda = createAgenda(40)
   agenda.put(b, 79.9)
   agenda.put(c, 80)
@@ -20,7 +20,7 @@ test('what falls due within a tick comes out together once it is over, and not b
   assert.equal(agenda.nextAt(), null)
 })
 
-test('a slot keeps the instant it was put in for until it is taken away', () => {
+test('a slot keeps its due time after it was taken, until it is removed', () => {
   const agenda = createAgenda(40)
   assert.equal(agenda.dueAt(a), Number.POSITIVE_INFINITY)
   agenda.put(a, 41.5)
@@ -30,14 +30,14 @@ test('a slot keeps the instant it was put in for until it is taken away', () => 
   assert.equal(agenda.dueAt(a), Number.POSITIVE_INFINITY)
 })
 
-test('one that moved away and back comes out once', () => {
+test('a slot that moves to another tick and back comes out once', () => {
   const agenda = createAgenda(40)
   for (const dueAt of [30, 70, 35]) agenda.put(a, dueAt)
   assert.deepEqual(agenda.take(40), [a])
   assert.equal(agenda.nextAt(), null)
 })
 
-test('what one tick brings can be taken out bit by bit, less what moves meanwhile', () => {
+test('the slots of one tick can be taken in parts, without slots that moved in between', () => {
   const agenda = createAgenda(40)
   for (const slot of [1, 2, 3, 4, 5]) agenda.put(slot, 20)
   assert.deepEqual(agenda.take(40, 2), [1, 2])
@@ -50,7 +50,7 @@ test('what one tick brings can be taken out bit by bit, less what moves meanwhil
   assert.equal(agenda.nextAt(), 120)
 })
 
-test('a slot is in once, wherever it was put last', () => {
+test('a slot is in the queue once, at its last due time', () => {
   const tickMs = 10
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.record({ put: fc.nat(4), in: fc.nat(60) }) },

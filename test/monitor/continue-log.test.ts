@@ -15,7 +15,7 @@ const minute = 60 * second
 const hour = 60 * minute
 const pg = sampleService('pg', ['pg:5432'])
 
-/** A directory that one Porthole after another runs with. */
+/** A data directory that several processes of Porthole use one after the other. */
 function createDirectory(maxAgeMs = 30 * 24 * hour) {
   const retention = { maxCount: 10_000, maxAgeMs }
   const store = createMemoryStore(retention, () => 0)
@@ -32,7 +32,7 @@ function createDirectory(maxAgeMs = 30 * 24 * hour) {
     },
   }
 
-  /** Starts a Porthole so long after the test began, that watches these services. */
+  /** Starts a process that checks these services, `afterMs` after the test began. */
   function start(afterMs: number, services: readonly Service[] = [pg], { isFree = true, clockIsWrongBy = 0 } = {}) {
     const { clock, monitor, registry, target, service, checkOnce } = watch(services)
     clock.advance(afterMs)
@@ -47,7 +47,7 @@ function createDirectory(maxAgeMs = 30 * 24 * hour) {
       registry,
       log,
       keeper,
-      /** Checks every ten seconds for so long, with this outcome. */
+      /** Checks every 10 seconds for `forMs`, with this outcome. */
       async live(forMs: number, reason: Outcome['reason']) {
         for (let ms = 0; ms < forMs; ms += 10 * second) {
           await checkOnce(target('pg', 'pg:5432'), reason)
@@ -59,12 +59,12 @@ function createDirectory(maxAgeMs = 30 * 24 * hour) {
         isFree = true
         return keeper.turn()
       },
-      /** Up, down and unknown milliseconds of the last 24 hours. */
+      /** Returns the milliseconds of the last 24 hours with each status: up, down, unknown. */
       uptime() {
         const [day] = reportUptime(service('pg'), log, clock).windows
         return [day?.upMs, day?.downMs, day?.unknownMs]
       },
-      /** From when to when, in milliseconds after the test began. */
+      /** Returns the start and the end of each gap, in milliseconds after the test began. */
       absences: () => log.absences().map(({ from, to }) => [from - 5000, to - 5000]),
       told: () =>
         log
@@ -89,7 +89,7 @@ function assertInOrder(log: Log): void {
 
 const ofDay = (upMs: number, downMs = 0) => [upMs, downMs, 24 * hour - upMs - downMs]
 
-test('up for 10 minutes, stopped for 5 and up for 5 more is 15 minutes up', async () => {
+test('a service that is up for 10 minutes before a stop and 5 minutes after it has an uptime of 15 minutes', async () => {
   const { start } = createDirectory()
   const first = start(0)
   await first.keeper.turn()
@@ -107,7 +107,7 @@ test('up for 10 minutes, stopped for 5 and up for 5 more is 15 minutes up', asyn
   assertInOrder(next.log)
 })
 
-test('down before and after Porthole was stopped, the time between is not downtime', async () => {
+test('the time in which Porthole was stopped is not downtime, even if the service is down before and after it', async () => {
   const { start } = createDirectory()
   const first = start(0)
   await first.keeper.turn()
@@ -118,7 +118,7 @@ test('down before and after Porthole was stopped, the time between is not downti
   assert.deepEqual(next.uptime(), ofDay(0, 15 * minute))
 })
 
-test('while a service was deregistered nothing is known of it, after a restart too', async () => {
+test('the time in which a service was not registered is unknown, even after a restart', async () => {
   const { start } = createDirectory()
   const first = start(0)
   await first.keeper.turn()
@@ -134,7 +134,7 @@ test('while a service was deregistered nothing is known of it, after a restart t
   assert.deepEqual(next.uptime(), ofDay(300 * second))
 })
 
-test('a service that was taken out of the file while Porthole was stopped does not stay up', async () => {
+test('a service that was removed from the file while Porthole was stopped becomes unknown', async () => {
   const { start } = createDirectory()
   const first = start(0)
   await first.keeper.turn()
@@ -150,7 +150,7 @@ test('a service that was taken out of the file while Porthole was stopped does n
   }
 })
 
-test('a service that is stable for longer than transitions are kept counts as up since the last that is forgotten', async () => {
+test('a service that is up for longer than transitions are kept counts as up since the newest forgotten one', async () => {
   const { start } = createDirectory(hour)
   const first = start(0)
   await first.keeper.turn()
@@ -161,13 +161,13 @@ test('a service that is stable for longer than transitions are kept counts as up
   const last = start(4 * hour + 10 * minute)
   await last.keeper.turn()
   await last.live(10 * second, 'connected')
-  // Complete since the first absence, which is forgotten.
+  // The log is complete since the end of the first gap, which is forgotten.
   assert.deepEqual(last.told(), [])
   assert.deepEqual(last.uptime(), ofDay(2 * hour + 10 * second))
   assertInOrder(last.log)
 })
 
-test('one that waited for the other to end knows without a gap, and so does the next', async () => {
+test('a process that waited for the previous one has a log without gaps, and so has the next process', async () => {
   const { start } = createDirectory()
   const first = start(0)
   await first.keeper.turn()
@@ -177,7 +177,7 @@ test('one that waited for the other to end knows without a gap, and so does the 
   await first.live(300 * second, 'connected')
   await first.keeper.close()
   const lastIdOfFirst = first.log.lastId()
-  // The store is free for ten seconds by then, and this one goes on.
+  // The store has been free for 10 seconds when this process takes it over.
   await next.live(10 * second, 'connected')
   await next.takeOver()
   assert.deepEqual(next.uptime(), ofDay(610 * second))
@@ -196,7 +196,7 @@ test('one that waited for the other to end knows without a gap, and so does the 
   assertInOrder(last.log)
 })
 
-test('what happens while a store cannot be opened is written when it can, after what was kept before', async () => {
+test('transitions are written after the stored ones, once a store that could not be opened can be', async () => {
   const { start } = createDirectory()
   const first = start(0)
   await first.keeper.turn()
@@ -207,7 +207,7 @@ test('what happens while a store cannot be opened is written when it can, after 
   const ids = next.log.find({}).map(({ id }) => id)
   await next.takeOver()
   assert.deepEqual(next.told(), ['unknown → up', 'up → down'])
-  // Who was told of them already is not told again.
+  // The same ids mean that clients which received these transitions do not receive them again.
   assert.deepEqual(
     next.log
       .find({})
@@ -223,7 +223,7 @@ test('what happens while a store cannot be opened is written when it can, after 
   assert.deepEqual(last.uptime(), ofDay(140 * second, 40 * second))
 })
 
-test('a wall clock that was set back between two runs makes nothing of what comes next older than what was', async () => {
+test('if the wall clock was set back between two runs, the new transitions still follow the old ones', async () => {
   const { start } = createDirectory()
   const first = start(0, [pg], { clockIsWrongBy: hour })
   await first.keeper.turn()
@@ -237,12 +237,12 @@ test('a wall clock that was set back between two runs makes nothing of what come
   assertInOrder(next.log)
   assert.deepEqual(next.absences(), [])
   assert.deepEqual(next.log.after(lastIdOfFirst), [])
-  // When the first one ran nobody can tell, so it counts for nothing.
+  // The time at which the first process ran is not known, so it does not count.
   assert.deepEqual(next.uptime(), ofDay(minute))
   assert.ok(next.log.completeSince() <= startedAt)
 })
 
-test('who reads on after what a killed one told, and could not keep any more, learns that it is lost', async () => {
+test('a client that received a transition which a killed process did not store learns that transitions are lost', async () => {
   const { start } = createDirectory()
   const first = start(0)
   await first.keeper.turn()
@@ -258,7 +258,7 @@ test('who reads on after what a killed one told, and could not keep any more, le
   assert.equal(next.log.after(lastTold?.id ?? 0), null)
 })
 
-test('down instead of up after Porthole was stopped is one transition, of the target too', async () => {
+test('a service that went down while Porthole was stopped has one transition, and so has its target', async () => {
   const { start } = createDirectory()
   const first = start(0)
   await first.keeper.turn()
@@ -271,11 +271,11 @@ test('down instead of up after Porthole was stopped is one transition, of the ta
     next.log.after(lastIdOfFirst)?.map(({ target, from, to }) => `${target}: ${from} → ${to}`),
     ['pg:5432: up → down', 'null: up → down'],
   )
-  // Found at once.
+  // The first check after the start finds it.
   assert.deepEqual(next.uptime(), ofDay(minute, minute))
 })
 
-test('restarts leave no transitions, and who read to the end misses nothing over any number of them', async () => {
+test('restarts add no transitions, and a client that has read all of them misses none', async () => {
   const { start } = createDirectory()
   const first = start(0)
   await first.keeper.turn()
@@ -295,7 +295,7 @@ test('restarts leave no transitions, and who read to the end misses nothing over
   }
 })
 
-test('a service deregistered before it was checked again is no longer what it was', async () => {
+test('a service that is deregistered before its first check after a restart loses its last known status', async () => {
   const { start } = createDirectory()
   const first = start(0)
   await first.keeper.turn()
@@ -310,7 +310,7 @@ test('a service deregistered before it was checked again is no longer what it wa
   assert.deepEqual(next.uptime(), ofDay(2 * minute))
 })
 
-test('a service whose last change is forgotten, and that was not checked yet, was up until Porthole stopped', async () => {
+test('an unchecked service whose last transition is forgotten counts as up until Porthole stopped', async () => {
   const { start } = createDirectory(hour)
   const first = start(0)
   await first.keeper.turn()
@@ -322,7 +322,7 @@ test('a service whose last change is forgotten, and that was not checked yet, wa
   assert.ok((next.uptime()[0] ?? 0) > 0)
 })
 
-test('one that waited for the other tells as of its end what is otherwise than that one knew', async () => {
+test('a process that waited for the previous one dates changed statuses to the end of the previous process', async () => {
   const { start } = createDirectory()
   const first = start(0)
   await first.keeper.turn()

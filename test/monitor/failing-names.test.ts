@@ -16,20 +16,20 @@ function watchNames() {
   return { ...watched, told, name: watched.target('a', 'db.internal:1'), literal: watched.target('a', '10.0.0.1:1') }
 }
 
-test('a name that cannot be looked up is told of once, and once more when it can be', async () => {
+test('a name that cannot be looked up is reported once, and once more when it can be', async () => {
   const { checkOnce, told, name } = watchNames()
   await checkOnce(name, 'connected')
-  // Its last known address is checked.
+  // The last known address of the name is checked.
   await checkOnce(name, 'connected', { address: '10.0.0.9:1', lookupFailedSince: 5 })
   await checkOnce(name, 'refused', { address: '10.0.0.9:1', lookupFailedSince: 5 })
-  // And nothing once that is over.
+  // After the recovery, nothing more is reported.
   await checkOnce(name, 'local', { address: null, code: 'EAI_AGAIN', lookupFailedSince: 5 })
   assert.deepEqual(told, ['a db.internal:1 no answer'])
   await checkOnce(name, 'connected')
   assert.deepEqual(told.slice(1), ['a db.internal:1 null'])
 })
 
-test('a name that was never found is told of with the error of its look-up', async () => {
+test('a name that was never found is reported with the error of its look-up', async () => {
   const { checkOnce, told, name } = watchNames()
   await checkOnce(name, 'local', { address: null, code: null })
   await checkOnce(name, 'dns', { address: null, code: 'ENOTFOUND' })
@@ -37,7 +37,7 @@ test('a name that was never found is told of with the error of its look-up', asy
   assert.deepEqual(told, ['a db.internal:1 timeout', 'a db.internal:1 null', 'a db.internal:1 EAI_AGAIN'])
 })
 
-test('a look-up that found no thread, a fault of a dial and names of resolve: all are told of elsewhere', async () => {
+test('a look-up without a thread, a failed dial and names with resolve: all are not reported here', async () => {
   const { checkOnce, told, name, literal, target } = watchNames()
   await checkOnce(name, 'local', { address: null, code: 'EQUEUED' })
   await checkOnce(name, 'local', { code: 'EMFILE' })

@@ -11,13 +11,13 @@ import type { CheckRequest, Prober } from '../../src/prober/prober.ts'
 import type { Resolution, Resolver } from '../../src/prober/resolver.ts'
 import { sampleOutcome } from '../samples.ts'
 
-/** The real clock over two hands that the test moves. */
+/** A clock whose monotonic time and wall time the test moves. */
 export type FakeClock = Clock & {
   dating(): Dating
-  /** Lets time pass, in milliseconds. */
+  /** Advances both times, in milliseconds. */
   advance(ms: number): void
   advanceTo(instant: number): void
-  /** Corrects the wall clock alone. */
+  /** Moves the wall time alone. */
   stepWall(ms: number): void
 }
 
@@ -45,17 +45,17 @@ export function fakeClock(startAt = 5000): FakeClock {
   }
 }
 
-/** A check that has begun and not ended. */
+/** A check that has begun and has not ended. */
 export type PendingCheck = {
   readonly request: CheckRequest
   readonly startedAt: number
-  /** Ends it now, and returns when the monitor has taken the outcome in. */
+  /** Ends the check now. Resolves once the monitor has applied the outcome. */
   answer(reason: Reason, more?: Partial<Outcome>): Promise<void>
-  /** Ends it as a prober does that is closed first. */
+  /** Ends the check without an outcome, like a prober that is closed. */
   abandon(): Promise<void>
 }
 
-/** A prober that dials nothing: the test ends each check. */
+/** A prober that dials nothing. The test ends each check. */
 export type FakeProber = Prober & {
   readonly begun: PendingCheck[]
   pending(target: string): PendingCheck
@@ -101,7 +101,7 @@ export function fakeProber(clock: Clock): FakeProber {
   }
 }
 
-/** A monitor of these services over a fake clock and a fake prober, with everything it says written down. */
+/** Creates a monitor of these services with a fake clock and a fake prober, and records all its events. */
 export function watch(services: readonly Service[], maxInFlight = 1000, startAt?: number) {
   const clock = fakeClock(startAt)
   const prober = fakeProber(clock)
@@ -132,12 +132,12 @@ export function watch(services: readonly Service[], maxInFlight = 1000, startAt?
   return { clock, prober, registry, monitor, transitions, checked, service, target, checkOnce }
 }
 
-/** A resolver that asks nobody: the test says what each name stands for, and names it does not speak of do not exist. */
+/** A resolver that sends no query. The test sets the result of each name, and other names do not exist. */
 export type FakeResolver = Resolver & {
   readonly asked: { readonly host: string; readonly deadline: number; readonly maxAgeMs: number | undefined }[]
-  /** What a name stands for from now on; an error's name for a failure, null for a resolver that is silent until the deadline. */
+  /** Sets the result of a name: addresses, an error code, or null for no answer before the deadline. */
   say(host: string, found: readonly string[] | string | null): void
-  /** Keeps whoever asks waiting until what this returns is called. */
+  /** Delays all look-ups until the caller calls the returned function. */
   hold(): () => void
 }
 
@@ -168,7 +168,7 @@ export function fakeResolver(): FakeResolver {
   }
 }
 
-/** Whether a promise has settled by now. */
+/** Returns whether a promise has settled. */
 export async function isSettled(promise: Promise<unknown> | null): Promise<boolean> {
   if (promise === null) throw new Error('there is nothing to wait for')
   let settled = false

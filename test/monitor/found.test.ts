@@ -7,7 +7,7 @@ const missing = { code: 'ENOTFOUND' }
 const failing = { code: 'EAI_AGAIN' }
 const addresses = (...ips: [string, ...string[]]): Resolution => ({ addresses: ips })
 
-/** Look-ups of one name, ten seconds apart. */
+/** Returns a function that looks one name up, 10 seconds after the previous time. */
 function lookUps(settings: { fall?: number; holdMs?: number | null; lookupHoldMs?: number }, most = 100) {
   const policy = { fall: 2, holdMs: 0, lookupHoldMs: 3_600_000, ...settings }
   let found: Found = nothingFound
@@ -19,7 +19,7 @@ function lookUps(settings: { fall?: number; holdMs?: number | null; lookupHoldMs
   }
 }
 
-test('a failed look-up neither counts as a missing name nor breaks a row of them', () => {
+test('a failed look-up neither counts as a missing name nor ends a row of such answers', () => {
   const lookUp = lookUps({})
   lookUp(addresses('10.0.0.1'))
   for (const [resolution, ips, misses, failure] of [
@@ -35,12 +35,12 @@ test('a failed look-up neither counts as a missing name nor breaks a row of them
 })
 
 for (const [what, holdMs, answers] of [
-  ['the third, without a hold', null, 3],
-  ['the first, with a hold of nothing', 0, 1],
-  ['the first that is as long after the last one that had it, with a hold', 35_000, 4],
-  ['no later because of a look-up that begins a little early', 30_500, 3],
+  ['the third, if hold is not set', null, 3],
+  ['the first, if hold is 0', 0, 1],
+  ['the first that comes hold after the last answer with it', 35_000, 4],
+  ['the same one, if look-ups begin a little early', 30_500, 3],
 ] as const) {
-  test(`an address leaves at an answer without it: ${what}`, () => {
+  test(`an address leaves at this answer without it: ${what}`, () => {
     const lookUp = lookUps({ holdMs })
     lookUp(addresses('10.0.0.1', '10.0.0.2'))
     for (let n = 1; n < answers; n++) assert.equal(lookUp(addresses('10.0.0.2')).ips.length, 2)
@@ -57,7 +57,7 @@ test('an answer that has the address again ends its hold', () => {
   }
 })
 
-test('the time in which look-ups fail does not count towards a hold', () => {
+test('the time in which look-ups fail does not count for a hold', () => {
   const lookUp = lookUps({ holdMs: 30_000 })
   lookUp(addresses('10.0.0.1', '10.0.0.2'))
   assert.equal(lookUp(addresses('10.0.0.2')).ips.length, 2)
@@ -66,7 +66,7 @@ test('the time in which look-ups fail does not count towards a hold', () => {
   assert.equal(lookUp(addresses('10.0.0.2')).ips.length, 1)
 })
 
-test('what another replica found last is held anew', () => {
+test('the hold of addresses that another replica found begins again', () => {
   const policy = { fall: 3, holdMs: 20_000, lookupHoldMs: 0 }
   const taken = { ...nothingFound, ips: ['10.0.0.1'] }
   const lookUp = (known: Found, startedAt: number) =>
@@ -77,7 +77,7 @@ test('what another replica found last is held anew', () => {
   assert.equal(lookUp(second, 1e9 + 20_000).ips.length, 1)
 })
 
-test('addresses stay for lookupHold from the first look-up that fails, and no answer begins it anew', () => {
+test('addresses stay for lookupHold after the first failed look-up, and a missing answer does not extend it', () => {
   const lookUp = lookUps({ lookupHoldMs: 30_000 })
   lookUp(addresses('10.0.0.1'))
   for (const resolution of [failing, null, failing]) assert.equal(lookUp(resolution).ips.length, 1)
@@ -87,13 +87,13 @@ test('addresses stay for lookupHold from the first look-up that fails, and no an
   assert.deepEqual([ips.length, failingSince], [1, 80_000])
 })
 
-test('with a lookupHold of nothing the addresses go with the first look-up that fails', () => {
+test('with a lookupHold of 0 the addresses leave at the first failed look-up', () => {
   const lookUp = lookUps({ lookupHoldMs: 0 })
   lookUp(addresses('10.0.0.1'))
   assert.deepEqual(lookUp(failing).ips, [])
 })
 
-test('a name has no more addresses than allowed with those that are held, and those of the answer go first', () => {
+test('the limit of addresses includes held ones, and addresses of the answer come first', () => {
   const lookUp = lookUps({ holdMs: null }, 3)
   lookUp(addresses('10.0.0.1', '10.0.0.2', '10.0.0.3'))
   assert.deepEqual(lookUp(addresses('10.0.0.3', '10.0.0.4')).ips, ['10.0.0.1', '10.0.0.3', '10.0.0.4'])

@@ -6,7 +6,7 @@ import { watch } from './fakes.ts'
 
 const behind = (gateway: string) => ({ answer: 'no-gateway', code: gateway }) as const
 
-/** Two services behind gateways, one of them with two targets. */
+/** Creates two services behind gateways. One of them has two targets. */
 function watchTwo(t: TestContext) {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const watched = watch([sampleService('a', ['10.0.0.1:1', '10.0.0.2:1']), sampleService('b', ['10.0.0.3:1'])])
@@ -21,7 +21,7 @@ function watchTwo(t: TestContext) {
   return { ...watched, ...gateways, told, targets, passTime: () => t.mock.timers.tick(10_000) }
 }
 
-test('a silent gateway is told of once, with its services, and once more when it is over', async (t) => {
+test('an unresponsive gateway is reported once with its services, and once more when it answers', async (t) => {
   const { checkOnce, targets, counts, told, passTime } = watchTwo(t)
   for (const target of targets) await checkOnce(target, 'local', behind('10.9.1.1'))
   assert.deepEqual([...counts()], [['10.9.1.1', 2]])
@@ -39,7 +39,7 @@ test('a silent gateway is told of once, with its services, and once more when it
   assert.deepEqual(told.slice(1), [{ gateway: '10.9.1.1', isSilent: false, services: 0 }])
 })
 
-test('a silence that is over before it is told is not told', async (t) => {
+test('a gateway that answers again before it was reported is not reported', async (t) => {
   const { checkOnce, targets, told, passTime } = watchTwo(t)
   await checkOnce(targets[0], 'local', behind('10.9.1.1'))
   await checkOnce(targets[0], 'connected')
@@ -47,7 +47,7 @@ test('a silence that is over before it is told is not told', async (t) => {
   assert.deepEqual(told, [])
 })
 
-test('a target counts behind the gateway of its last check alone', async (t) => {
+test('a target counts only for the gateway of its last check', async (t) => {
   const { checkOnce, targets, counts } = watchTwo(t)
   await checkOnce(targets[0], 'local', behind('10.9.1.1'))
   await checkOnce(targets[1], 'local', behind('10.9.1.1'))
@@ -61,14 +61,14 @@ test('a target counts behind the gateway of its last check alone', async (t) => 
   )
 })
 
-test('other faults of Porthole count behind no gateway', async (t) => {
+test('other faults of Porthole count for no gateway', async (t) => {
   const { checkOnce, targets, counts } = watchTwo(t)
   await checkOnce(targets[0], 'local', { code: 'EMFILE' })
   await checkOnce(targets[1], 'unreachable', { answer: 'no-neighbour' })
   assert.deepEqual([...counts()], [])
 })
 
-test('a service that is removed is counted no longer', async (t) => {
+test('a removed service no longer counts', async (t) => {
   const { checkOnce, targets, counts, registry } = watchTwo(t)
   for (const target of targets) await checkOnce(target, 'local', behind('10.9.1.1'))
   registry.replaceAll([sampleService('b', ['10.0.0.3:1'])], [])
@@ -77,7 +77,7 @@ test('a service that is removed is counted no longer', async (t) => {
   assert.deepEqual([...counts()], [])
 })
 
-test('what another replica found counts here no longer', async (t) => {
+test('a target that another replica has checked since no longer counts here', async (t) => {
   const { checkOnce, targets, counts, monitor, service, clock } = watchTwo(t)
   await checkOnce(targets[2], 'local', behind('10.9.1.1'))
   clock.advance(1000)

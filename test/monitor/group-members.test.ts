@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 
-test('the services of a group are those that are in it by their latest definition', () => {
+test('a group contains the services whose latest definition names it', () => {
   const member = (name: string, ...groups: string[]) => sampleService(name, ['a:1'], { groups })
   const { monitor, registry, service } = watch([member('a', 'g', 'h'), member('b', 'g')])
   const read = () =>
@@ -16,7 +16,7 @@ test('the services of a group are those that are in it by their latest definitio
   assert.deepEqual(read(), { g: 'a b', h: 'a', i: '' })
   assert.equal([...monitor.membersOf('h')][0], service('a'))
   registry.setDrained(['a'], true)
-  assert.deepEqual(read(), { g: 'a b', h: 'a', i: '' }, 'each keeps its place')
+  assert.deepEqual(read(), { g: 'a b', h: 'a', i: '' }, 'each service keeps its place')
   registry.replaceAll([member('a', 'i'), member('b', 'g'), member('c', 'g', 'i')], [])
   assert.deepEqual(read(), { g: 'b c', h: '', i: 'a c' })
   registry.replaceAll([member('c', 'g')], [])

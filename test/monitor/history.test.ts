@@ -13,14 +13,14 @@ function keep(services = [pg]) {
   const watched = watch(services)
   const history = createHistory({ monitor: watched.monitor })
   const { clock, checkOnce, monitor, registry } = watched
-  /** Checks once a second, with these outcomes. */
+  /** Checks a target once a second, with these outcomes. */
   async function live(target: WatchedTarget, reasons: readonly Outcome['reason'][]): Promise<void> {
     for (const reason of reasons) {
       clock.advance(1000)
       await checkOnce(target, reason)
     }
   }
-  /** Takes in what another replica found. */
+  /** Applies an outcome of another replica. */
   function adopt(outcome: Outcome): void {
     const health = nextHealth(unchecked, outcome, samplePolicy())
     const counters = {
@@ -41,7 +41,7 @@ function keep(services = [pg]) {
 const told = (history: ReturnType<typeof keep>['history'], watched: WatchedTarget) =>
   history.of(watched).map(({ at, reason }) => `${at} ${reason}`)
 
-test('remembers what the checks of a target found, the oldest first', async () => {
+test('the history has the checks of a target, oldest first', async () => {
   const { history, clock, checkOnce, target } = keep()
   const watched = target('pg', 'pg:5432')
   assert.deepEqual(history.of(watched), [])
@@ -59,7 +59,7 @@ test('remembers what the checks of a target found, the oldest first', async () =
   )
 })
 
-test('remembers the last 60', async () => {
+test('the history has the last 60 checks', async () => {
   const { history, live, target } = keep()
   const watched = target('pg', 'pg:5432')
   await live(watched, [...Array(5).fill('refused'), ...Array(59).fill('connected')])
@@ -69,11 +69,11 @@ test('remembers the last 60', async () => {
   assert.equal(found.at(-1), '69000 connected')
 })
 
-test('what is remembered of a target takes 250 bytes', () => {
+test('the history of a target takes 250 bytes', () => {
   assert.equal(bytesPerTarget, 250)
 })
 
-test('every target has its own', async () => {
+test('every target has a history of its own', async () => {
   const { history, live, target } = keep([sampleService('pg', ['db-1:5432', 'db-2:5432', 'db-3:5432'])])
   await live(target('pg', 'db-1:5432'), ['connected'])
   await live(target('pg', 'db-2:5432'), ['refused', 'timeout'])
@@ -82,7 +82,7 @@ test('every target has its own', async () => {
   assert.deepEqual(told(history, target('pg', 'db-3:5432')), [])
 })
 
-test('what another replica found is among them, what is older than the last is not', async () => {
+test('the history has outcomes of other replicas, but none older than its newest check', async () => {
   const { history, live, adopt, clock, target } = keep()
   const watched = target('pg', 'pg:5432')
   adopt(sampleOutcome('refused', -20_000))
@@ -93,7 +93,7 @@ test('what another replica found is among them, what is older than the last is n
   assert.deepEqual(told(history, watched), ['-20000 refused', '6000 connected', '6500 timeout'])
 })
 
-test('what this replica found and is told by the others again is there once', async () => {
+test('an outcome of this replica that comes back from the others is in the history once', async () => {
   const { history, live, adopt, clock, target } = keep()
   const watched = target('pg', 'pg:5432')
   await live(watched, ['connected', 'connected'])
@@ -105,7 +105,7 @@ test('what this replica found and is told by the others again is there once', as
   assert.deepEqual(told(history, watched), ['6000 connected', '7000 connected'])
 })
 
-test('a target that is gone is forgotten, and who comes after it begins anew', async () => {
+test('a removed target loses its history, and a new target of the same name starts empty', async () => {
   const { history, live, registry, target } = keep()
   const before = target('pg', 'pg:5432')
   await live(before, ['refused', 'refused'])
@@ -119,7 +119,7 @@ test('a target that is gone is forgotten, and who comes after it begins anew', a
   assert.deepEqual(history.of(before), [])
 })
 
-test('what comes in late for a target that is gone is not remembered', async () => {
+test('a late outcome of a removed target is not recorded', async () => {
   const { history, monitor, registry, target } = keep()
   const watched = target('pg', 'pg:5432')
   registry.replaceAll([], [])
@@ -127,7 +127,7 @@ test('what comes in late for a target that is gone is not remembered', async () 
   assert.deepEqual(history.of(watched), [])
 })
 
-test('targets that come and go take no more memory than there are at once', () => {
+test('targets that come and go take only the memory of targets that exist at the same time', () => {
   const { monitor, registry, service } = keep()
   const hosts = Array.from({ length: 256 }, (_, host) => `db-${host}:5432`)
   const before = process.memoryUsage().arrayBuffers
@@ -141,14 +141,14 @@ test('targets that come and go take no more memory than there are at once', () =
   assert.ok(taken < 10 * 256 * bytesPerTarget, `${taken} bytes`)
 })
 
-test('is not forgotten when the definition changes and the target stays', async () => {
+test('a target that stays in a changed definition keeps its history', async () => {
   const { history, live, registry, target } = keep()
   await live(target('pg', 'pg:5432'), ['connected'])
   registry.replaceAll([sampleService('pg', ['pg:5432', 'other:5432'], { interval: 3000 })], [])
   assert.deepEqual(told(history, target('pg', 'pg:5432')), ['6000 connected'])
 })
 
-test('the check that a target joined its service with is the first', async () => {
+test('the history of a new address begins with the check before it joined its service', async () => {
   const { history, prober, monitor, service, target } = keep([sampleService('pg', ['db:5432'], { resolve: 'all' })])
   const joined = monitor.readdress(service('pg'), new Map([['db:5432', ['10.0.0.7', '10.0.0.8']]]))
   await prober.answerAll('refused')
@@ -157,7 +157,7 @@ test('the check that a target joined its service with is the first', async () =>
   assert.deepEqual(told(history, target('pg', '10.0.0.8:5432')), ['5000 refused'])
 })
 
-test('of a target that was checked and did not join nothing is kept', async () => {
+test('a target that was checked and did not join its service has no history', async () => {
   const { history, prober, monitor, service, checked } = keep([sampleService('pg', ['db:5432'], { resolve: 'all' })])
   const joined = monitor.readdress(service('pg'), new Map([['db:5432', ['10.0.0.7', '10.0.0.8']]]))
   const [first] = service('pg').joining
@@ -172,7 +172,7 @@ test('of a target that was checked and did not join nothing is kept', async () =
   assert.deepEqual(history.of(first), [])
 })
 
-test('once closed it remembers nothing more', async () => {
+test('a closed history records nothing more', async () => {
   const { history, live, adopt, target } = keep()
   await live(target('pg', 'pg:5432'), ['connected'])
   history.close()

@@ -7,7 +7,7 @@ import type { LoggedTransition } from '../../src/domain/transition.ts'
 import { createKeptTransitions, type KeptTransitions } from '../../src/monitor/kept-transitions.ts'
 import { bytesOf } from './memory.ts'
 
-/** The first two are kept in one chain. */
+/** The first two names share a hash chain. */
 const services = ['pg', 'mq-100286', 'web'] as const
 const anyService = fc.constantFrom(...services)
 
@@ -15,14 +15,14 @@ function logged(service: string, id: number): LoggedTransition {
   return { id, service, target: null, from: 'up', to: 'down', at: id, reason: null, message: '' }
 }
 
-/** The ids of what is kept of a service, or of all, the newest first. */
+/** Returns the ids of the entries of a service, or of all services, newest first. */
 function idsOf(kept: KeptTransitions, service?: string): number[] {
   return [...kept.placesOf(service)].map((place) => kept.idAt(place))
 }
 
 const allOf = (kept: KeptTransitions) => kept.readFrom(kept.first)
 
-test('keeps what each service has, in order', () => {
+test('the entries of each service are found in order', () => {
   const kept = createKeptTransitions()
   for (const [id, service] of ['pg', 'mq-100286', 'pg'].entries()) kept.add(logged(service, id))
   assert.deepEqual(idsOf(kept, 'pg'), [2, 0])
@@ -31,7 +31,7 @@ test('keeps what each service has, in order', () => {
   assert.deepEqual(idsOf(kept, 'web'), [])
 })
 
-test('a transition is read as it was added, whatever is in it', () => {
+test('an entry is read as it was added, with any content', () => {
   const anyStatus = fc.constantFrom(...Status.options)
   const fields = {
     id: fc.maxSafeNat(),
@@ -57,7 +57,7 @@ test('a transition is read as it was added, whatever is in it', () => {
   )
 })
 
-test('as many are read as wanted', () => {
+test('the limit bounds how many entries are read', () => {
   const kept = createKeptTransitions()
   for (let id = 0; id < 5; id++) kept.add(logged('pg', id))
   const idsFrom = (place: number, limit?: number) => kept.readFrom(place, limit).map(({ id }) => id)
@@ -66,7 +66,7 @@ test('as many are read as wanted', () => {
   assert.deepEqual(idsFrom(5), [])
 })
 
-test('a service of which all is forgotten, or replaced, leaves nothing behind', () => {
+test('a service whose entries are all forgotten or replaced has none left', () => {
   const kept = createKeptTransitions()
   for (const [id, service] of ['pg', 'mq-100286', 'pg'].entries()) kept.add(logged(service, id))
   kept.forgetBefore(2)
@@ -78,7 +78,7 @@ test('a service of which all is forgotten, or replaced, leaves nothing behind', 
   assert.deepEqual(allOf(kept), [])
 })
 
-test('has of each service what a look at all would find, whatever was added, forgotten and replaced', () => {
+test('the entries of each service equal those of a full scan, after any additions, removals and replacements', () => {
   const anyServices = fc.array(anyService, { size: 'max', maxLength: 1200 })
   const step = fc.oneof(
     fc.record({ add: anyServices }),
@@ -114,7 +114,7 @@ test('has of each service what a look at all would find, whatever was added, for
   )
 })
 
-test('a transition takes some 100 bytes, and none once it is forgotten', () => {
+test('an entry takes about 100 bytes, and none once it is forgotten', () => {
   const count = 20_000
   const kept = createKeptTransitions()
   const names = Array.from({ length: count }, (_, index) => `service-${index}`)
@@ -124,5 +124,5 @@ test('a transition takes some 100 bytes, and none once it is forgotten', () => {
   })
   assert.ok(taken / count < 130, `${taken / count} bytes`)
   const left = bytesOf(() => kept.forgetBefore(kept.end))
-  assert.ok(left < -0.8 * taken, `${-left} of ${taken} bytes are given back`)
+  assert.ok(left < -0.8 * taken, `${-left} of ${taken} bytes are freed`)
 })

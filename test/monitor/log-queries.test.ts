@@ -1,4 +1,4 @@
-/** What a log finds, over all that a log can go through. */
+/** Compares the queries of a log with a full scan, after any series of changes to the log. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
@@ -18,7 +18,7 @@ function logged(service: string, id: number, at: number): LoggedTransition {
 
 const infinity = Number.POSITIVE_INFINITY
 
-/** By looking at every transition from the end, and stopping where all the rest is older. */
+/** Finds transitions by a scan of all entries from the end. The scan stops where all other entries are older. */
 function scan(
   kept: readonly LoggedTransition[],
   { service, from = -infinity, to = infinity, before = infinity, limit = infinity }: TransitionQuery,
@@ -34,7 +34,7 @@ function scan(
   return found
 }
 
-/** How long before its id says a transition happened: one that a replica found while it was alone is told late. */
+/** How long before the time of its id a transition happened. A replica that was alone publishes its transitions late. */
 const anyLateness = fc.oneof(fc.constant(0), fc.nat(300))
 const anyTold = fc.array(fc.tuple(anyService, anyLateness), { maxLength: 25 })
 
@@ -56,7 +56,7 @@ const anyQuery = fc.record({
   limit: fc.option(fc.nat(12), { nil: undefined }),
 })
 
-test('a log finds what a look at every transition finds, whatever it went through', () => {
+test('a query finds the same transitions as a full scan, after any series of changes to the log', () => {
   fc.assert(
     fc.property(
       fc.array(anyStep, { maxLength: 40, size: 'max' }),
@@ -99,7 +99,7 @@ test('a log finds what a look at every transition finds, whatever it went throug
 })
 
 for (const happens of ['nothing', 'all is forgotten', 'all is replaced'] as const) {
-  test(`a long look yields to others, and finds what there is when meanwhile ${happens}`, async () => {
+  test(`a long search yields the event loop and finds the entries that there are; in between: ${happens}`, async () => {
     const { monitor, clock } = watch([])
     const source = createSignal<Transition>()
     const log = createTransitionLog({ monitor, clock, maxCount: 5000, source })

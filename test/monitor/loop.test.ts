@@ -13,26 +13,26 @@ import { createRegistry } from '../../src/monitor/registry.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
 import { fakeProber, watch } from './fakes.ts'
 
-/** Instants are sums of fractions: they are only right to a small part of a millisecond. */
+/** The tolerance for instants, because they are sums of fractions. */
 const roundingMs = 0.01
-/** Ticks as good as none, so that a test sees the very beat. */
+/** A tick so short that checks start exactly at their scheduled time. */
 const fineTickMs = 1 / 1024
 
-/** A monitor and its loop, which the test turns by hand. */
+/** Creates a monitor and a scheduler that the test runs by hand. */
 function schedule(
   services: readonly Service[],
   maxInFlight?: number,
   tickMs = fineTickMs,
   pauses: readonly Pause[] = [],
 ) {
-  // The clock has a fraction, as performance.now has: sums with it are rounded.
+  // The clock has a fraction, like performance.now, so sums with it are rounded.
   const world = watch(services, maxInFlight, 5000.123456)
   const { clock, prober, monitor } = world
   const loop = createLoop({ monitor, clock, tickMs, pauses: { ofProcess: pauses, ofChecks: pauses } })
   const begunAt = (target: string) =>
     prober.begun.filter(({ request }) => request.target.name === target).map(({ startedAt }) => startedAt)
 
-  /** Goes to the next beat, `lateMs` after it, and ends every check that begins there. */
+  /** Advances to `lateMs` after the next scheduled check, and ends every check that begins there. */
   async function beat(reason: Reason = 'connected', lateMs = 0): Promise<void> {
     const due = loop.runDue()
     if (due === null) throw new Error('nothing is scheduled')
@@ -41,7 +41,7 @@ function schedule(
     await prober.answerAll(reason)
   }
 
-  /** Lets time pass in small steps; every check ends at once. `onStep` comes before each step, with the time passed. */
+  /** Advances the time in small steps, and ends every check at once. Calls `onStep` before each step with the time so far. */
   async function run(ms: number, stepMs: number, onStep?: (passedMs: number) => void): Promise<void> {
     for (let passed = 0; passed < ms; passed += stepMs) {
       onStep?.(passed)
@@ -57,10 +57,10 @@ function schedule(
 const gaps = (instants: readonly number[]) =>
   instants.slice(1).map((instant, index) => instant - (instants[index] ?? 0))
 
-test('what has been due for long is begun bit by bit, so that others get their turn', () => {
+test('overdue checks start in batches, so that other work gets its turn', () => {
   const names = Array.from({ length: 100 }, (_, n) => `db-${n}.internal:5432`)
   const { clock, prober, loop } = schedule([sampleService('pg', names)], 2000)
-  // Every beat takes a while.
+  // The start of each check takes one millisecond.
   const { check } = prober
   prober.check = (request, ended) => {
     clock.advance(1)
@@ -73,7 +73,7 @@ test('what has been due for long is begun bit by bit, so that others get their t
   assert.ok(begun.length >= 5, `${begun}`)
 })
 
-test('the first sweep takes a second, evenly, however long the interval', () => {
+test('the first checks are spread evenly over one second, at any interval', () => {
   const names = Array.from({ length: 1000 }, (_, n) => `db-${n}.internal:5432`)
   const { clock, prober, loop } = schedule([sampleService('pg', names, { interval: 600_000 })], 2000)
   const perTenth: number[] = []
@@ -86,26 +86,26 @@ test('the first sweep takes a second, evenly, however long the interval', () => 
     perTenth.push(prober.begun.length - before)
   }
   assert.equal(prober.begun.length, 1000)
-  // 100 in each on average with a standard deviation of 9.5: five of them either way.
+  // The mean is 100 in each tenth. The bounds are five standard deviations of 9.5 away.
   assert.ok(Math.min(...perTenth) >= 52 && Math.max(...perTenth) <= 148, perTenth.join(' '))
 })
 
-test('a first sweep of very many targets brings no more at a time than can be done', () => {
+test('the first checks of 50,000 targets start at no more than 25 a millisecond', () => {
   const names = Array.from({ length: 50_000 }, (_, n) => `db-${n}.internal:5432`)
   const { clock, prober, loop } = schedule([sampleService('pg', names, { interval: 600_000 })], 60_000)
   const begun: number[] = []
   for (let step = 0; step < 20; step++) {
     clock.advance(100)
-    // It stops for others where there is much, and is asked to go on at once.
+    // The scheduler yields while many checks are due, so call it until it is done.
     while ((loop.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now());
     begun.push(prober.begun.length)
   }
-  // Half of them after a second, with a standard deviation of 112: five of them either way.
+  // Half of them after one second. The bounds are five standard deviations of 112 away.
   assert.ok(Math.abs((begun[9] ?? 0) - 25_000) < 560, begun.join(' '))
   assert.equal(begun[19], 50_000)
 })
 
-test('after a pause the oldest beats begin first, and no more at a time than at a late start', async () => {
+test('after a pause the oldest checks begin first, as fast as after a late start', async () => {
   const pauses: Pause[] = []
   const services = Array.from({ length: 1000 }, (_, n) => sampleService(`s-${n}`, [`db-${n}:1`], { interval: 1000 }))
   const { clock, prober, loop, run, checked } = schedule(services, 60_000, 40, pauses)
@@ -129,11 +129,11 @@ test('after a pause the oldest beats begin first, and no more at a time than at 
   assert.ok((begun[20] ?? 0) < 800, begun.join(' '))
   assert.ok((begun[59] ?? 0) >= 1000, begun.join(' '))
   const due = checked.slice(before, before + 1000).map(({ outcome, lateMs }) => outcome.startedAt - (lateMs ?? 0))
-  // What falls due within one tick begins in any order.
+  // Checks that are due within one tick begin in any order.
   assert.ok(due.every((instant, i) => i === 0 || instant >= (due[i - 1] ?? 0) - 40))
 })
 
-test('nothing is checked before its time', () => {
+test('no check begins before its scheduled time', () => {
   const { prober, loop, clock } = schedule([sampleService('pg', ['db-1:5432'])])
   const due = loop.runDue() ?? 0
   assert.ok(due > clock.now() && due <= clock.now() + 1000)
@@ -142,7 +142,7 @@ test('nothing is checked before its time', () => {
   assert.equal(prober.begun.length, 0)
 })
 
-test('over 1,000 intervals a target keeps its phase and misses no beat, even when every turn is late', async () => {
+test('a target keeps its phase and misses no check over 1,000 intervals, even if the scheduler always runs late', async () => {
   const { beat, begunAt, checked, clock } = schedule([sampleService('pg', ['db-1:5432'], { interval: 1000 })])
   await beat()
   for (let n = 0; n < 1000; n++) await beat('connected', (n * 37) % 450)
@@ -158,7 +158,7 @@ test('over 1,000 intervals a target keeps its phase and misses no beat, even whe
   }
 })
 
-test('the beat after the first check is the next of its phase, never at once', async () => {
+test('the second check comes at the next scheduled time of the phase, never at once', async () => {
   for (let n = 0; n < 50; n++) {
     const { beat, begunAt } = schedule([sampleService('pg', [`db-${n}:1`], { interval: 10_000 })])
     await beat()
@@ -168,7 +168,7 @@ test('the beat after the first check is the next of its phase, never at once', a
   }
 })
 
-test('a turn that comes many intervals late checks once, not once for every beat missed', async () => {
+test('a scheduler that runs many intervals late checks once, not once for each missed time', async () => {
   const { beat, begunAt, loop } = schedule([sampleService('pg', ['a:1'], { interval: 1000 })])
   await beat()
   await beat('connected', 60_000)
@@ -180,7 +180,7 @@ test('a turn that comes many intervals late checks once, not once for every beat
   assert.notEqual(loop.runDue(), null)
 })
 
-test('a check that outlasts its interval is not made twice: the beats it skips are counted', async () => {
+test('a check that outlasts its interval is not made twice, and the skipped checks are counted', async () => {
   const { clock, prober, loop, monitor, beat } = schedule([sampleService('pg', ['a:1'], { interval: 1000 })])
   await beat()
   clock.advanceTo(loop.runDue() ?? 0)
@@ -197,7 +197,7 @@ test('a check that outlasts its interval is not made twice: the beats it skips a
   assert.equal(monitor.stats().skippedBeats, 3)
 })
 
-test('a check that was asked for makes its beat skip as well', async () => {
+test('a check for a caller also makes the scheduled check skip', async () => {
   const { clock, prober, loop, monitor, beat, target } = schedule([sampleService('pg', ['a:1'])])
   await beat()
   const due = loop.runDue() ?? 0
@@ -209,17 +209,17 @@ test('a check that was asked for makes its beat skip as well', async () => {
   await prober.pending('a:1').answer('connected')
 })
 
-test('without a minAge no beat comes twice', async () => {
+test('with a minAge of 0 no scheduled check comes twice', async () => {
   for (let n = 0; n < 100; n++) {
     const { beat, begunAt, monitor } = schedule([sampleService('pg', [`db-${n}:1`], { interval: 777, minAge: 0 })])
     for (let beats = 0; beats < 50; beats++) await beat()
     const shortest = Math.min(...gaps(begunAt(`db-${n}:1`)).slice(1))
     assert.equal(monitor.stats().skippedBeats, 0)
-    assert.ok(shortest > 776, `${shortest} ms after the beat before`)
+    assert.ok(shortest > 776, `${shortest} ms after the previous check`)
   }
 })
 
-test('a failure brings the next beat forward to the fast interval, and a settled one puts it off', async () => {
+test('a first failure brings the next check forward to the fast interval, and a confirmed one delays it', async () => {
   const settings = { interval: 10_000, fastInterval: 1000, downInterval: 60_000, fall: 3, rise: 2 }
   const { beat, begunAt, loop, clock, target } = schedule([sampleService('pg', ['a:1'], settings)])
   const untilNext = () => (loop.runDue() ?? 0) - clock.now()
@@ -243,7 +243,7 @@ test('a failure brings the next beat forward to the fast interval, and a settled
   assert.equal(begunAt('a:1').length, 9)
 })
 
-test('an outcome that was asked for brings the next beat forward as well', async () => {
+test('a failed check for a caller also brings the next scheduled check forward', async () => {
   const settings = { interval: 600_000, fastInterval: 1000 }
   const { beat, loop, clock, target, checkOnce } = schedule([sampleService('pg', ['a:1'], settings)])
   await beat('connected')
@@ -253,7 +253,7 @@ test('an outcome that was asked for brings the next beat forward as well', async
   assert.ok((loop.runDue() ?? 0) - clock.now() <= 1500)
 })
 
-test('an outcome that another replica found brings the next beat forward as well, and settles the interval', async () => {
+test('a failed check of another replica also brings the next check forward, and sets the interval kind', async () => {
   const settings = { interval: 600_000, fastInterval: 1000, downInterval: 1_200_000, fall: 2 }
   const { beat, loop, clock, monitor, service, target } = schedule([sampleService('pg', ['a:1'], settings)])
   const untilNext = () => (loop.runDue() ?? 0) - clock.now()
@@ -287,7 +287,7 @@ test('an outcome that another replica found brings the next beat forward as well
   assert.ok(Math.abs(untilNext() - 1_200_000) < roundingMs, `${untilNext()} ms`)
 })
 
-test('an interval that changed applies at once, shorter or longer', async () => {
+test('a changed interval applies at once, shorter or longer', async () => {
   const { registry, run, begunAt } = schedule([sampleService('pg', ['a:1'], { interval: 60_000 })])
   await run(2000, 100)
   registry.replaceAll([sampleService('pg', ['a:1'], { interval: 1000 })], [])
@@ -301,7 +301,7 @@ test('an interval that changed applies at once, shorter or longer', async () => 
   assert.ok(Math.abs(slow - 6) <= 1, `${slow} checks`)
 })
 
-test('a definition that changes all the time does not put the first check off', async () => {
+test('a definition that changes all the time does not delay the first check', async () => {
   const { registry, run, begunAt } = schedule([sampleService('pg', ['a:1'])])
   let timeout = 1000
   await run(1500, 10, (passed) => {
@@ -312,7 +312,7 @@ test('a definition that changes all the time does not put the first check off', 
   assert.ok(begunAt('a:1').length >= 1)
 })
 
-test('interval: off is never scheduled, from the beginning or from a change on', async () => {
+test('a target with interval: off is not scheduled, from the start or after a change', async () => {
   const off = sampleService('mq', ['mq:1'], { interval: 'off' })
   const { registry, loop, run, prober } = schedule([off])
   assert.equal(loop.runDue(), null)
@@ -326,7 +326,7 @@ test('interval: off is never scheduled, from the beginning or from a change on',
   assert.equal(loop.runDue(), null)
 })
 
-test('a removed target is never checked again, and one that is new is', async () => {
+test('a removed target is never checked again, and a new target is checked', async () => {
   const { registry, loop, run, begunAt } = schedule([
     sampleService('pg', ['a:1', 'b:1']),
     sampleService('web', ['w:1']),
@@ -348,7 +348,7 @@ for (const [direction, stepMs] of [
   ['back', -3_600_000],
   ['forward', 3_600_000],
 ] as const) {
-  test(`a wall clock that steps an hour ${direction} neither stops nor bursts the checks`, async () => {
+  test(`a wall clock that steps an hour ${direction} causes neither a gap nor a burst of checks`, async () => {
     const { clock, run, begunAt } = schedule([sampleService('pg', ['a:1', 'b:1', 'c:1'], { interval: 1000 })])
     await run(120_000, 20, (passed) => {
       if (passed === 60_000) clock.stepWall(stepMs + 333)
@@ -362,7 +362,7 @@ for (const [direction, stepMs] of [
   })
 }
 
-test('a wall clock may step at any moment, also while the next beat is worked out', async () => {
+test('the wall clock may step at any moment, even while the next check is planned', async () => {
   for (const stepMs of [-3_600_000, 3_600_000]) {
     for (let step = 1; step <= 60; step++) {
       let instant = 0
@@ -386,12 +386,12 @@ test('a wall clock may step at any moment, also while the next beat is worked ou
       const when = `when it stepped by ${stepMs} ms at reading ${step}`
       assert.ok(Math.max(...between) <= 1600, `${Math.max(...between)} ms without a check ${when}`)
       assert.ok(Math.min(...between.slice(1)) >= 400, `${Math.min(...between)} ms between two checks ${when}`)
-      assert.equal(monitor.stats().skippedBeats, 0, `beats skipped ${when}`)
+      assert.equal(monitor.stats().skippedBeats, 0, `checks skipped ${when}`)
     }
   }
 })
 
-/** A loop that turns by itself, over timers that run when the test says. */
+/** Creates a scheduler that runs by itself, with mock timers. */
 function turning(t: TestContext, services: readonly Service[], tickMs?: number) {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const world = schedule(services, 5000, tickMs)
@@ -408,7 +408,7 @@ function turning(t: TestContext, services: readonly Service[], tickMs?: number) 
   }
 }
 
-test('once started it turns by itself, until it is stopped', async (t) => {
+test('the scheduler runs by itself from start to stop', async (t) => {
   const { loop, pass, begunAt } = turning(t, [sampleService('pg', ['a:1'], { interval: 1000 })])
   await pass(5000, 5)
   assert.equal(begunAt('a:1').length, 0)
@@ -421,7 +421,7 @@ test('once started it turns by itself, until it is stopped', async (t) => {
   assert.equal(begunAt('a:1').length, count)
 })
 
-test('a loop that is started long after it was made spreads its first sweep all the same', async (t) => {
+test('a scheduler that is started long after its creation still spreads the first checks', async (t) => {
   const names = Array.from({ length: 1000 }, (_, n) => `db-${n}:1`)
   const { loop, pass, clock, prober } = turning(t, [sampleService('pg', names)])
   clock.advance(30_000)
@@ -432,7 +432,7 @@ test('a loop that is started long after it was made spreads its first sweep all 
   assert.equal(prober.begun.length, 1000)
 })
 
-test('a target that comes while the loop runs is checked within a second', async (t) => {
+test('a target that is added while the scheduler runs is checked within a second', async (t) => {
   const { loop, pass, registry, begunAt } = turning(t, [])
   loop.start()
   await pass(5000, 5)
@@ -441,7 +441,7 @@ test('a target that comes while the loop runs is checked within a second', async
   assert.equal(begunAt('a:1').length, 1)
 })
 
-test('what falls due within a tick starts together', async (t) => {
+test('checks that are due within one tick start together', async (t) => {
   const names = Array.from({ length: 1000 }, (_, n) => `db-${n}:1`)
   const { loop, pass, prober, checked } = turning(t, [sampleService('pg', names)], 40)
   loop.start()

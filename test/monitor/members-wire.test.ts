@@ -14,7 +14,7 @@ import { sampleService } from '../samples.ts'
 
 const noNamespace = await enterNamespace(import.meta.filename)
 
-/** The machine's clock, with time left out when the test says so. */
+/** The clock of the machine, which the test can move forward. */
 function skippingClock(): Clock & { skip(ms: number): void } {
   let skipped = 0
   const clock = systemClock(
@@ -40,7 +40,7 @@ async function listen(t: TestContext, host: string): Promise<() => Promise<void>
   return close
 }
 
-test('addresses of a name close, go and come without a false alarm, and leave no series', {
+test('addresses of a name close, leave and join without a false alarm, and leave no series behind', {
   skip: noNamespace,
 }, async (t) => {
   const [first, second, third, fourth] = ['127.0.0.2', '127.0.0.3', '127.0.0.10', '127.0.0.4'] as const
@@ -60,7 +60,7 @@ test('addresses of a name close, go and come without a false alarm, and leave no
   const answers: Promise<number>[] = []
   const ask = () => void answers.push(get('/health/db').then(({ statusCode }) => statusCode))
 
-  /** Looks up until the members changed, with one beat of the loop in between. */
+  /** Looks the names up once, and returns the change of targets that follows. */
   async function lookUp(): Promise<MembersChange> {
     const changed = new Promise<MembersChange>((done) => {
       const stop = members.changed.subscribe((change) => {
@@ -74,13 +74,13 @@ test('addresses of a name close, go and come without a false alarm, and leave no
   }
   async function beat(): Promise<void> {
     clock.skip(11_100)
-    // It lets others have their turn after some milliseconds, which a busy machine may take from it.
+    // The scheduler yields after 10 ms. On a busy machine one call may not start all checks.
     while ((loop.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now());
     assert.equal(monitor.stats().inFlight, monitor.services.get('db')?.targets.length)
     await sweep()
   }
   const report = async () => (await get('/health/db')).json()
-  /** The values of the label `target` on the whole page of metrics. */
+  /** Returns the values of the label `target` in the whole exposition. */
   const targetsOnPage = async () => {
     const { body } = await get('/metrics')
     return [...new Set([...body.matchAll(/[{,]target="([^"]*)"/g)].map(([, target]) => target))]

@@ -10,14 +10,14 @@ import { fakeResolver, watch } from './fakes.ts'
 
 type Settings = NonNullable<Parameters<typeof sampleService>[2]>
 
-/** A service of all addresses of its names, which leave as soon as an answer leaves them out. */
+/** Returns a service with all addresses of its names. An address leaves as soon as an answer leaves it out. */
 const all = (targets: readonly string[], settings: Settings = {}) =>
   sampleService('pg', targets, { resolve: 'all', hold: 0, ...settings })
-/** The same, with the hold that applies where none is set. */
+/** Returns the same, with the default hold. */
 const allHeld = (targets: readonly string[], settings: Settings = {}) =>
   sampleService('pg', targets, { resolve: 'all', ...settings })
 
-/** A monitor with its members over a fake resolver; the test says when to look up. */
+/** Creates a monitor and its address tracking with a fake resolver. The test starts the look-ups. */
 function follow(services: readonly Service[], maxMembers?: number) {
   const world = watch(services)
   const { monitor, registry, clock, prober, service, transitions } = world
@@ -27,7 +27,7 @@ function follow(services: readonly Service[], maxMembers?: number) {
   members.changed.subscribe((change) => changes.push(change))
   const lookUpChanges: LookUpChange[] = []
   members.lookUps.subscribe((change) => lookUpChanges.push(change))
-  /** Lets every look-up come due, and what it finds begin to be checked. */
+  /** Makes every look-up, and begins to check the new addresses. */
   async function lookUp(): Promise<void> {
     clock.advance(11_000)
     members.lookUpDue()
@@ -38,14 +38,14 @@ function follow(services: readonly Service[], maxMembers?: number) {
     resolver,
     members,
     changes,
-    /** How look-ups changed since the last call. */
+    /** Returns the news of failing look-ups since the last call. */
     lookUpNews: () => lookUpChanges.splice(0).map(({ service, target, failure }) => `${service} ${target} ${failure}`),
     names: (of = 'pg') => service(of).targets.map(({ target }) => target.name),
     status: (of = 'pg') => standingOf(service(of), clock.now()).status,
-    /** The transitions since the last call. */
+    /** Returns the transitions since the last call. */
     news: () => transitions.splice(0).map(({ target, from, to }) => `${target ?? 'service'} ${from} → ${to}`),
     lookUp,
-    /** The same, and everything new is checked. */
+    /** Does the same, and ends the checks of new addresses. */
     async lookUpAndCheck(reason: 'connected' | 'refused' = 'connected') {
       await lookUp()
       await prober.answerAll(reason)
@@ -53,7 +53,7 @@ function follow(services: readonly Service[], maxMembers?: number) {
   }
 }
 
-test('until the first look-up a name is the target itself, then each of its addresses is one', async () => {
+test('a name is the target until its first look-up, and then each of its addresses is a target', async () => {
   const { resolver, names, status, news, lookUp, lookUpAndCheck, service, prober, changes } = follow([all(['db:5432'])])
   assert.deepEqual(names(), ['db:5432'])
   assert.equal(status(), 'unknown')
@@ -74,7 +74,7 @@ test('until the first look-up a name is the target itself, then each of its addr
   assert.equal(changes.length, 1)
 })
 
-test('addresses come and go, and those that stay keep what is remembered of them', async () => {
+test('addresses join and leave, and addresses that stay keep their state', async () => {
   const { resolver, names, target, lookUpAndCheck, service, checkOnce, changes } = follow([all(['db:1'])])
   resolver.say('db', ['10.0.0.1', '10.0.0.2'])
   await lookUpAndCheck()
@@ -93,7 +93,7 @@ test('addresses come and go, and those that stay keep what is remembered of them
   assert.notEqual(target('pg', '10.0.0.1:1'), first)
 })
 
-test('neither a new address nor the exchange of all of them makes a service read unknown', async () => {
+test('neither a new address nor the replacement of all addresses makes a service unknown', async () => {
   const { resolver, status, news, lookUp, lookUpAndCheck, names, prober } = follow([all(['db:1'], { quorum: 'all' })])
   resolver.say('db', ['10.0.0.1'])
   await lookUpAndCheck()
@@ -113,7 +113,7 @@ test('neither a new address nor the exchange of all of them makes a service read
   assert.deepEqual(news(), ['10.0.0.3:1 unknown → up', '10.0.0.4:1 unknown → up'])
 })
 
-test('a new address that does not answer counts as soon as it is known not to', async () => {
+test('a new address that does not answer counts as down after its first check', async () => {
   const { resolver, status, news, lookUpAndCheck } = follow([all(['db:1'])])
   resolver.say('db', ['10.0.0.1'])
   await lookUpAndCheck()
@@ -124,7 +124,7 @@ test('a new address that does not answer counts as soon as it is known not to', 
   assert.deepEqual(news(), ['10.0.0.2:1 unknown → down', 'service up → down'])
 })
 
-test('while look-ups cannot be made, the last known addresses stay', async () => {
+test('while look-ups fail, the last known addresses stay', async () => {
   const { resolver, names, lookUp, lookUpAndCheck, changes, prober } = follow([all(['db:1'])])
   resolver.say('db', ['10.0.0.1'])
   await lookUpAndCheck()
@@ -138,7 +138,7 @@ test('while look-ups cannot be made, the last known addresses stay', async () =>
   assert.equal(prober.begun.length, length)
 })
 
-test('an address leaves at the third look-up in a row that leaves it out, where no hold is set', async () => {
+test('if hold is not set, an address leaves at the third answer in a row without it', async () => {
   const { resolver, names, lookUpAndCheck, changes } = follow([allHeld(['db:1'])])
   resolver.say('db', ['10.0.0.1', '10.0.0.2'])
   await lookUpAndCheck()
@@ -156,7 +156,7 @@ test('an address leaves at the third look-up in a row that leaves it out, where 
   assert.equal(changes.length, 2)
 })
 
-test('a name that gives three of its eight addresses at a time has eight targets that stay, and keep what is remembered of them', async () => {
+test('a name server that returns three of eight addresses at a time leaves eight targets, which keep their state', async () => {
   const { resolver, service, names, lookUpAndCheck, changes, target, checkOnce } = follow([
     allHeld(['db:1'], { hold: 300_000 }),
   ])
@@ -180,7 +180,7 @@ test('a name that gives three of its eight addresses at a time has eight targets
   for (const { checks } of before) assert.ok(checks > 40, `${checks} checks`)
 })
 
-test('where all addresses are exchanged, those of before are checked until their hold is over', async () => {
+test('when all addresses are replaced, the old ones are checked until their hold ends', async () => {
   const { resolver, names, status, news, lookUpAndCheck, checkOnce, target } = follow([
     allHeld(['db:1'], { quorum: 1, hold: 30_000 }),
   ])
@@ -199,7 +199,7 @@ test('where all addresses are exchanged, those of before are checked until their
   assert.deepEqual([names(), status()], [['10.0.0.2:1'], 'up'])
 })
 
-test('addresses that are held take no place from those of the answer', async () => {
+test('held addresses do not displace addresses of the answer', async () => {
   const { resolver, names, lookUpAndCheck } = follow([allHeld(['db:1'])], 3)
   resolver.say('db', ['10.0.0.1', '10.0.0.2'])
   await lookUpAndCheck()
@@ -212,7 +212,7 @@ test('addresses that are held take no place from those of the answer', async () 
   assert.deepEqual(names().slice(1), ['10.0.0.6:1', '10.0.0.7:1'])
 })
 
-test('while look-ups fail, the last addresses stay for lookupHold, and then the name stands for itself', async () => {
+test('while look-ups fail, the last addresses stay for lookupHold, and then the name is the target', async () => {
   const { resolver, names, lookUp, lookUpAndCheck, prober, service, status } = follow([
     all(['db:1'], { lookupHold: 60_000 }),
   ])
@@ -235,7 +235,7 @@ test('while look-ups fail, the last addresses stay for lookupHold, and then the 
   assert.deepEqual([names(), status(), service('pg').failingLookUps?.size], [['10.0.0.2:1'], 'up', 0])
 })
 
-test('while look-ups fail, the checks of the last addresses say since when', async () => {
+test('while look-ups fail, the checks of the last addresses report since when', async () => {
   const { resolver, clock, lookUp, lookUpAndCheck, checkOnce, target, prober } = follow([
     all(['db:1', '10.9.9.9:1'], { lookupHold: 20_000 }),
   ])
@@ -264,7 +264,7 @@ test('while look-ups fail, the checks of the last addresses say since when', asy
   assert.deepEqual(await check('10.0.0.1:1'), [null, null])
 })
 
-test('that look-ups of a name cannot be made is told once, and so is that they can again', async () => {
+test('failing look-ups of a name are reported once, and so is their recovery', async () => {
   const { resolver, names, lookUp, lookUpAndCheck, lookUpNews } = follow([all(['a:1', 'b:1'])])
   resolver.say('a', ['10.0.0.1'])
   resolver.say('b', ['10.0.0.2'])
@@ -283,7 +283,7 @@ test('that look-ups of a name cannot be made is told once, and so is that they c
   assert.deepEqual(lookUpNews(), ['pg a:1 timeout'])
   assert.deepEqual(names(), ['10.0.0.1:1', '10.0.0.2:1'])
   resolver.say('a', ['10.0.0.1'])
-  // That it does not exist is an answer.
+  // The answer that a name does not exist is an answer too.
   resolver.say('b', 'ENOTFOUND')
   await lookUp()
   assert.deepEqual(lookUpNews(), ['pg a:1 null', 'pg b:1 null'])
@@ -291,14 +291,14 @@ test('that look-ups of a name cannot be made is told once, and so is that they c
   assert.deepEqual(lookUpNews(), [])
 })
 
-test('a name whose first look-up cannot be made is told of as well', async () => {
+test('a name whose first look-up fails is reported too', async () => {
   const { resolver, lookUp, lookUpNews } = follow([all(['db:1'])])
   resolver.say('db', 'EAI_AGAIN')
   await lookUp()
   assert.deepEqual(lookUpNews(), ['pg db:1 EAI_AGAIN'])
 })
 
-test('look-ups that end because Porthole stops, or the service is gone, are no news', async () => {
+test('look-ups that end because Porthole stops or the service is gone are not reported', async () => {
   for (const end of ['stop', 'remove']) {
     const { resolver, registry, members, lookUp, lookUpNews } = follow([all(['db:1'])])
     resolver.say('db', null)
@@ -313,7 +313,7 @@ test('look-ups that end because Porthole stops, or the service is gone, are no n
   }
 })
 
-test('a name that was never resolved stays the target itself', async () => {
+test('a name that was never resolved stays the target', async () => {
   const { resolver, names, lookUp, changes } = follow([all(['db:1'])])
   for (const failure of ['EAI_AGAIN', null, 'ENOTFOUND', 'ENOTFOUND', 'ENOTFOUND', 'ENOTFOUND']) {
     resolver.say('db', failure)
@@ -323,7 +323,7 @@ test('a name that was never resolved stays the target itself', async () => {
   assert.deepEqual(changes, [])
 })
 
-test('a name that has no address any more stands for itself at the look-up that makes it down', async () => {
+test('a name that no longer has an address is the target after `fall` answers without one', async () => {
   const { resolver, names, status, news, lookUp, lookUpAndCheck, prober, checkOnce, target } = follow([
     all(['db:1'], { fall: 2 }),
   ])
@@ -348,7 +348,7 @@ test('a name that has no address any more stands for itself at the look-up that 
   assert.deepEqual(news(), ['10.0.0.1:1 unknown → up', 'service down → up'])
 })
 
-test('a quorum of more than is configured is not missed before the names are looked up', async () => {
+test('a quorum above the number of configured targets is not missed before the names are looked up', async () => {
   const { resolver, status, news, lookUpAndCheck, checkOnce, target } = follow([all(['db:1'], { quorum: 3 })])
   assert.equal(status(), 'unknown')
   await checkOnce(target('pg', 'db:1'), 'connected')
@@ -365,19 +365,19 @@ test('a quorum of more than is configured is not missed before the names are loo
   )
 })
 
-test('a quorum of more than is configured is missed once the name does not exist', async () => {
+test('a quorum above the number of configured targets is missed once the name does not exist', async () => {
   const { status, checkOnce, target } = follow([all(['db:1'], { quorum: 3 })])
   await checkOnce(target('pg', 'db:1'), 'dns', { address: null })
   assert.equal(status(), 'down')
 })
 
-test('a name that is not resolved yet makes up for no target that is down where all must be up', async () => {
+test('with the quorum all, a name that is not resolved yet does not make up for a target that is down', async () => {
   const { status, checkOnce, target } = follow([all(['db:1', '10.0.0.1:1'])])
   await checkOnce(target('pg', '10.0.0.1:1'), 'refused')
   assert.equal(status(), 'down')
 })
 
-test('an address that left and is then configured itself is watched anew', async () => {
+test('an address that left and is then configured by itself is a new target', async () => {
   const { resolver, registry, lookUpAndCheck, target } = follow([all(['db:1'])])
   resolver.say('db', ['10.0.0.1'])
   await lookUpAndCheck()
@@ -388,7 +388,7 @@ test('an address that left and is then configured itself is watched anew', async
   assert.equal(target('pg', '10.0.0.1:1').retired, false)
 })
 
-test('an address that two names stand for outlives the first of them', async () => {
+test('an address of two names stays when the first name is removed', async () => {
   const { resolver, registry, names, target, lookUpAndCheck } = follow([all(['a:1', 'b:1'])])
   resolver.say('a', ['10.0.0.1'])
   resolver.say('b', ['10.0.0.1', '10.0.0.2'])
@@ -402,7 +402,7 @@ test('an address that two names stand for outlives the first of them', async () 
   assert.equal(shared.health.status, 'up')
 })
 
-test('a changed definition keeps the addresses of the names that stay, and has the new ones looked up at once', async () => {
+test('a changed definition keeps the addresses of names that stay, and new names are looked up at once', async () => {
   const { resolver, registry, members, clock, names, target, lookUpAndCheck, prober } = follow([all(['a:1'])])
   resolver.say('a', ['10.0.0.1'])
   resolver.say('b', ['10.0.0.2'])
@@ -418,7 +418,7 @@ test('a changed definition keeps the addresses of the names that stay, and has t
   assert.equal(target('pg', '10.0.0.1:1'), kept)
 })
 
-test('names that come while others are looked up are looked up next', async () => {
+test('names that are added during a look-up are looked up next', async () => {
   const { resolver, registry, members, clock, names, lookUp, prober } = follow([all(['a:1'])])
   resolver.say('a', ['10.0.0.1'])
   resolver.say('b', ['10.0.0.2'])
@@ -437,7 +437,7 @@ test('names that come while others are looked up are looked up next', async () =
   assert.deepEqual(names(), ['10.0.0.2:1'])
 })
 
-test('without resolve: all a name is the target again, and is not looked up here', async () => {
+test('without resolve: all the name is the target again, and is not looked up here', async () => {
   const { resolver, registry, members, names, lookUp, lookUpAndCheck, clock } = follow([all(['db:1'])])
   resolver.say('db', ['10.0.0.1'])
   await lookUpAndCheck()
@@ -454,7 +454,7 @@ test('without resolve: all a name is the target again, and is not looked up here
   assert.equal(resolver.asked.length, length + 1)
 })
 
-test('what is found for a service that is gone is dropped, whenever it goes', async () => {
+test('addresses that are found for a removed service are dropped, at any stage of the look-up', async () => {
   const { resolver, registry, monitor, members, prober, transitions, changes, lookUp, names, checked } = follow([
     all(['db:1']),
   ])
@@ -476,7 +476,7 @@ test('what is found for a service that is gone is dropped, whenever it goes', as
   assert.equal(members.lookUpDue(), null)
 })
 
-test('new addresses whose check ends without an outcome, since Porthole stops, change nothing', async () => {
+test('new addresses whose check ends without an outcome because Porthole stops change nothing', async () => {
   const { resolver, names, news, lookUp, lookUpAndCheck, prober } = follow([all(['db:1'])])
   resolver.say('db', ['10.0.0.1'])
   await lookUpAndCheck()
@@ -488,7 +488,7 @@ test('new addresses whose check ends without an outcome, since Porthole stops, c
   assert.deepEqual(news(), [])
 })
 
-test('a service that goes away because of what a new address was found to be leaves nothing to check', async () => {
+test('a service that is removed during the first check of a new address leaves nothing to check', async () => {
   const { resolver, registry, monitor, members, lookUpAndCheck, changes } = follow([all(['db:1'])])
   const followed: string[] = []
   monitor.watching.subscribe((targets) => followed.push(...targets.map(({ target }) => target.name)))
@@ -499,7 +499,7 @@ test('a service that goes away because of what a new address was found to be lea
   assert.equal(members.lookUpDue(), null)
 })
 
-test('no more addresses are taken than allowed, the same ones every time, and it is told once', async () => {
+test('the same addresses are taken each time, up to the limit, and the excess is reported once', async () => {
   const { resolver, names, lookUpAndCheck, changes } = follow([all(['a:1', 'b:1', '10.9.9.9:1'])], 3)
   resolver.say('a', ['10.0.0.2', '10.0.0.1'])
   resolver.say('b', ['10.0.0.5', '10.0.0.4', '10.0.0.3'])
@@ -526,7 +526,7 @@ for (const [interval, everyMs] of [
   ['off', 10_000],
   [60_000, 60_000],
 ] as const) {
-  test(`names are looked up every ${everyMs} ms where targets are checked every ${interval}`, async () => {
+  test(`names are looked up every ${everyMs} ms if targets are checked every ${interval}`, async () => {
     const { resolver, members, clock, lookUpAndCheck } = follow([all(['a:1', 'b:1'], { interval, timeout: 700 })])
     resolver.say('a', ['10.0.0.1'])
     resolver.say('b', ['10.0.0.2'])
@@ -549,7 +549,7 @@ for (const [interval, everyMs] of [
   })
 }
 
-test('look-ups are spread, the first over a second and those that follow over their period', async () => {
+test('the first look-ups are spread over one second, and later ones over their period', async () => {
   const names = Array.from({ length: 1000 }, (_, n) => `s${n}`)
   const services = names.map((name) => sampleService(name, [`${name}.db:1`], { resolve: 'all' }))
   const { resolver, members, clock } = follow(services)
@@ -568,7 +568,7 @@ test('look-ups are spread, the first over a second and those that follow over th
   assert.ok((await most(1000, 10_000)) < 200)
 })
 
-test('the loop checks addresses from when they join until they leave', async () => {
+test('the scheduler checks addresses from when they join until they leave', async () => {
   const { resolver, monitor, clock, prober, lookUpAndCheck } = follow([all(['db:1'])])
   const loop = createLoop({ monitor, clock })
   resolver.say('db', ['10.0.0.1', '10.0.0.2'])
@@ -586,7 +586,7 @@ test('the loop checks addresses from when they join until they leave', async () 
   assert.deepEqual(await sweep(), ['10.0.0.2:1', '10.0.0.3:1'])
 })
 
-test('looks up by itself from start to stop', async (t) => {
+test('the address tracking runs by itself from start to stop', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const { resolver, registry, members, clock } = follow([])
   const pass = async (ms: number) => {

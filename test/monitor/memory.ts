@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm'
 setFlagsFromString('--expose-gc')
 const collectGarbage: () => void = runInNewContext('gc')
 
-/** How many bytes is taken by what is made, in the heap and outside. */
+/** Returns how many bytes the created objects take, in the heap and outside. */
 export function bytesOf(make: () => unknown): number {
   const before = bytesInUse()
   const made = [make()]
@@ -14,7 +14,7 @@ export function bytesOf(make: () => unknown): number {
 }
 
 function bytesInUse(): number {
-  // What the first pass finds gone may let go of more.
+  // Objects that the first pass frees may release more, so collect twice.
   collectGarbage()
   collectGarbage()
   const { heapUsed, external } = process.memoryUsage()

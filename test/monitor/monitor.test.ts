@@ -11,10 +11,10 @@ import { fakeClock, fakeProber, isSettled, watch } from './fakes.ts'
 
 const pg = () => sampleService('pg', ['db-1:5432'])
 const onDemand = () => sampleService('mq', ['mq:61616'], { interval: 'off', maxAge: 5000 })
-/** Waits are measured by the machine's timers: here they run when the test says. */
+/** Starts mock timers, because the monitor measures waits by the timers of the machine. */
 const holdTimers = (t: TestContext) => t.mock.timers.enable({ apis: ['setTimeout'] })
 
-test('a hundred who ask at once share one check', async () => {
+test('100 concurrent callers share one check', async () => {
   const { prober, monitor, service } = watch([pg()])
   const asked = Array.from({ length: 100 }, () => monitor.refresh([service('pg')], 0, 60_000))
   assert.equal(prober.begun.length, 1)
@@ -24,7 +24,7 @@ test('a hundred who ask at once share one check', async () => {
   assert.equal(service('pg').targets[0]?.checks, 1)
 })
 
-test('a check asked for joins the one its beat began, and a beat the one that was asked for', async () => {
+test('a check for a caller joins the scheduled check under way, and the other way round', async () => {
   const { prober, monitor, target, checked, clock } = watch([pg()])
   const watched = target('pg', 'db-1:5432')
   monitor.beat(watched, clock.now())
@@ -43,7 +43,7 @@ test('a check asked for joins the one its beat began, and a beat the one that wa
   )
 })
 
-test('whoever waits less goes away earlier; the check goes on and its outcome counts', async (t) => {
+test('a caller with a shorter wait returns earlier, and the check goes on and counts', async (t) => {
   holdTimers(t)
   const { prober, monitor, service, target } = watch([pg()])
   const hasty = monitor.refresh([service('pg')], 0, 500)
@@ -59,7 +59,7 @@ test('whoever waits less goes away earlier; the check goes on and its outcome co
   assert.equal(target('pg', 'db-1:5432').health.status, 'up')
 })
 
-test('waits for every target that is too old, and only for those', async () => {
+test('a caller waits for every target with a too old outcome, and only for these targets', async () => {
   const { prober, monitor, service, target, clock, checkOnce } = watch([sampleService('pg', ['a:1', 'b:1', 'c:1'])])
   await checkOnce(target('pg', 'a:1'), 'connected')
   clock.advance(3000)
@@ -75,7 +75,7 @@ test('waits for every target that is too old, and only for those', async () => {
   await asked
 })
 
-test('asks the prober for what the policy says, urgently when somebody waits for it', async () => {
+test('the prober gets the settings of the policy, and a check for a caller is urgent', async () => {
   const service = sampleService('pg', ['a:1', 'b:1'], { timeout: 700, close: 'fin', lookupHold: 60_000 })
   const { prober, monitor, target, clock } = watch([service])
   void monitor.check(target('pg', 'a:1'))
@@ -92,7 +92,7 @@ test('asks the prober for what the policy says, urgently when somebody waits for
   await prober.answerAll('connected')
 })
 
-test('a target is not dialled again within minAge, however often it is asked for', async () => {
+test('a target is not dialled again within minAge, for any number of requests', async () => {
   const { prober, monitor, service, target, clock, checkOnce } = watch([sampleService('pg', ['a:1'], { minAge: 1000 })])
   await checkOnce(target('pg', 'a:1'), 'connected')
   for (let n = 0; n < 10; n++) {
@@ -106,7 +106,7 @@ test('a target is not dialled again within minAge, however often it is asked for
   await prober.pending('a:1').answer('connected')
 })
 
-test('without an age of the caller, an on-demand service is checked when older than its maxAge', async () => {
+test('without an age from the caller, an on-demand service is checked once older than its maxAge', async () => {
   const { prober, monitor, service, target, clock, checkOnce } = watch([onDemand()])
   await checkOnce(target('mq', 'mq:61616'), 'connected')
   clock.advance(5000)
@@ -118,7 +118,7 @@ test('without an age of the caller, an on-demand service is checked when older t
   await prober.pending('mq:61616').answer('connected')
 })
 
-test('an on-demand service that was never checked is checked when asked for', async () => {
+test('an on-demand service that was never checked is checked on request', async () => {
   const { prober, monitor, service } = watch([onDemand()])
   const asked = monitor.refresh([service('mq')], null, 60_000)
   await prober.pending('mq:61616').answer('refused')
@@ -126,7 +126,7 @@ test('an on-demand service that was never checked is checked when asked for', as
   assert.equal(service('mq').targets[0]?.health.status, 'down')
 })
 
-test("a caller's age goes before maxAge, shorter or longer", async () => {
+test('the age of the caller overrides maxAge, shorter or longer', async () => {
   const { prober, monitor, service, target, clock, checkOnce } = watch([onDemand()])
   await checkOnce(target('mq', 'mq:61616'), 'connected')
   clock.advance(15_000)
@@ -137,7 +137,7 @@ test("a caller's age goes before maxAge, shorter or longer", async () => {
   await prober.pending('mq:61616').answer('connected')
 })
 
-test('an on-demand service too old to be believed is checked, however old an answer the caller would take', async () => {
+test('a stale on-demand service is checked, at any age that the caller accepts', async () => {
   const { prober, monitor, service, target, clock, checkOnce } = watch([onDemand()])
   await checkOnce(target('mq', 'mq:61616'), 'connected')
   clock.advance(60_000)
@@ -148,7 +148,7 @@ test('an on-demand service too old to be believed is checked, however old an ans
   await prober.pending('mq:61616').answer('connected')
 })
 
-test('without an age of the caller, a scheduled service is left to its schedule', async () => {
+test('without an age from the caller, a scheduled service is not checked on request', async () => {
   const { prober, monitor, service, clock } = watch([pg()])
   assert.equal(monitor.refresh([service('pg')], null, 60_000), null)
   clock.advance(3_600_000)
@@ -156,7 +156,7 @@ test('without an age of the caller, a scheduled service is left to its schedule'
   assert.equal(prober.begun.length, 0)
 })
 
-test('who names no wait waits for the outcome, however long it takes', async (t) => {
+test('a caller without a limit waits for the outcome for any time', async (t) => {
   holdTimers(t)
   const { prober, monitor, service } = watch([pg()])
   const asked = monitor.refresh([service('pg')], 0)
@@ -166,7 +166,7 @@ test('who names no wait waits for the outcome, however long it takes', async (t)
   assert.equal(await isSettled(asked), true)
 })
 
-test('asking leaves no timer behind once everything has ended', async (t) => {
+test('a request leaves no timer behind once all checks have ended', async (t) => {
   holdTimers(t)
   const cleared = t.mock.method(globalThis, 'clearTimeout')
   const { prober, monitor, service } = watch([pg()])
@@ -176,7 +176,7 @@ test('asking leaves no timer behind once everything has ended', async (t) => {
   assert.equal(cleared.mock.callCount(), 1)
 })
 
-test('no more checks are under way than allowed, and those asked for go before those that are due', async () => {
+test('maxInFlight bounds the checks under way, and checks for callers go before scheduled ones', async () => {
   const names = ['a:1', 'b:1', 'c:1', 'd:1', 'asked:1']
   const { prober, monitor, target, clock } = watch([sampleService('pg', names)], 2)
   for (const name of names.slice(0, 4)) monitor.beat(target('pg', name), clock.now())
@@ -193,7 +193,7 @@ test('no more checks are under way than allowed, and those asked for go before t
   assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedBeats: 0, proberRestarts: 0 })
 })
 
-test('a check that waits for its turn goes to the front when somebody asks for it, and is still made once', async () => {
+test('a waiting check moves to the front when a caller requests it, and is still made once', async () => {
   const names = ['a:1', 'b:1', 'c:1', 'd:1']
   const { prober, monitor, service, target, clock } = watch([sampleService('pg', names)], 1)
   for (const name of names) monitor.beat(target('pg', name), clock.now())
@@ -214,7 +214,7 @@ test('a check that waits for its turn goes to the front when somebody asks for i
   assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedBeats: 0, proberRestarts: 0 })
 })
 
-test('a prober that was closed first leaves no verdict', async () => {
+test('a check that ends because the prober is closed has no verdict', async () => {
   const { prober, monitor, target, checked, transitions } = watch([pg()])
   const watched = target('pg', 'db-1:5432')
   const check = monitor.check(watched)
@@ -226,7 +226,7 @@ test('a prober that was closed first leaves no verdict', async () => {
   assert.deepEqual([checked, transitions], [[], []])
 })
 
-test('what comes in late for a removed service is dropped', async () => {
+test('a late outcome of a removed service is dropped', async () => {
   const { prober, registry, monitor, target, checked, transitions } = watch([pg()])
   const watched = target('pg', 'db-1:5432')
   const check = monitor.check(watched)
@@ -240,7 +240,7 @@ test('what comes in late for a removed service is dropped', async () => {
   assert.equal(watched.checks, 0)
 })
 
-test('a removed service that comes back starts anew, and its late outcome is not taken for the new one', async () => {
+test('a removed service that returns starts without state, and does not get the late outcome of its predecessor', async () => {
   const { prober, registry, monitor, target } = watch([pg()])
   const old = monitor.check(target('pg', 'db-1:5432'))
   registry.replaceAll([], [])
@@ -250,7 +250,7 @@ test('a removed service that comes back starts anew, and its late outcome is not
   assert.equal(target('pg', 'db-1:5432').health.lastOutcome, null)
 })
 
-test('the last that is heard of a removed service is why it is gone', async () => {
+test('the last transition of a removed service says why it is gone', async () => {
   const { registry, target, transitions, clock, checkOnce } = watch([pg()])
   registry.register([registeredService('mq', ['mq:1'])])
   await checkOnce(target('pg', 'db-1:5432'), 'connected')
@@ -265,7 +265,7 @@ test('the last that is heard of a removed service is why it is gone', async () =
   ])
 })
 
-test('a service that a registered one of the same name takes over from is not gone', async () => {
+test('a service of the file that a registered one of the same name replaces is not gone', async () => {
   const { registry, monitor, service, target, transitions, checkOnce } = watch([pg()])
   const before = service('pg')
   await checkOnce(target('pg', 'db-1:5432'), 'connected')
@@ -282,7 +282,7 @@ test('a service that a registered one of the same name takes over from is not go
   )
 })
 
-test('a drained service keeps its health and its checks, and is drained whenever it comes', async () => {
+test('a drained service keeps its health and its checks, and may be drained before it is registered', async () => {
   const { registry, service, target, transitions, checkOnce } = watch([pg()])
   await checkOnce(target('pg', 'db-1:5432'), 'connected')
   const { revision } = service('pg')
@@ -298,7 +298,7 @@ test('a drained service keeps its health and its checks, and is drained whenever
   assert.deepEqual(transitions, [])
 })
 
-test('what is registered over HTTP is dialled by the rules now in force, the rest without any', () => {
+test('services registered over HTTP are dialled under the current dial rules, and services of the file under none', () => {
   const [one, other] = [createDialRules({}), createDialRules({})]
   let rules = one
   const clock = fakeClock()
@@ -316,7 +316,7 @@ test('what is registered over HTTP is dialled by the rules now in force, the res
   assert.ok(given[0] === null && given[1] === one && given[2] === other)
 })
 
-test('a check that waits for its turn is not made once its target is gone', async () => {
+test('a waiting check is not made once its target is gone', async () => {
   const { prober, registry, monitor, target } = watch([sampleService('pg', ['a:1', 'b:1'])], 1)
   void monitor.check(target('pg', 'a:1'))
   const waiting = monitor.check(target('pg', 'b:1'))
@@ -344,7 +344,7 @@ test('a changed definition keeps the health of the targets that stay', async () 
   assert.deepEqual(followed, ['b:1', 'c:1', 'a:1'])
 })
 
-test('services whose definition stays are not watched anew', () => {
+test('services with an unchanged definition are not rescheduled', () => {
   const { registry, monitor } = watch([pg(), onDemand()])
   const followed: string[] = []
   monitor.watching.subscribe((targets) => followed.push(...targets.map(({ target }) => target.name)))
@@ -352,7 +352,7 @@ test('services whose definition stays are not watched anew', () => {
   assert.deepEqual(followed, ['new:1'])
 })
 
-test('a change of quorum that changes the status is announced', async () => {
+test('a change of quorum that changes the status emits a transition', async () => {
   const { registry, target, transitions, checkOnce } = watch([sampleService('pg', ['a:1', 'b:1'], { quorum: 'all' })])
   await checkOnce(target('pg', 'a:1'), 'connected')
   await checkOnce(target('pg', 'b:1'), 'refused')
@@ -364,7 +364,7 @@ test('a change of quorum that changes the status is announced', async () => {
   )
 })
 
-test('tells of a change in order: the target, the service, then that the check ended', async () => {
+test('events come in this order: transition of the target, transition of the service, end of the check', async () => {
   const { monitor, prober, target, clock } = watch([pg()])
   const told: string[] = []
   monitor.transitions.subscribe(({ target, to }) => told.push(`${target ?? 'the service'} is ${to}`))
@@ -374,7 +374,7 @@ test('tells of a change in order: the target, the service, then that the check e
   assert.deepEqual(told, ['db-1:5432 is down', 'the service is down', 'checked: refused'])
 })
 
-test('a transition carries the reason and the sentence of the outcome that brought it', async () => {
+test('a transition has the reason and the sentence of the outcome that caused it', async () => {
   const { target, transitions, clock, checkOnce } = watch([sampleService('pg', ['a:1'], { fall: 1 })])
   await checkOnce(target('pg', 'a:1'), 'connected')
   clock.advance(10_000)
@@ -397,7 +397,7 @@ test('a transition carries the reason and the sentence of the outcome that broug
   assert.ok(ofService?.message.includes(sentence))
 })
 
-test('lateness is from the beat to the beginning of the check, and never negative', async () => {
+test('lateness is the time from the scheduled time to the start of the check, and is never negative', async () => {
   const { monitor, prober, target, checked, clock } = watch([sampleService('pg', ['a:1'])])
   for (const [due, startedAt] of [
     [1000, 1030],
@@ -413,7 +413,7 @@ test('lateness is from the beat to the beginning of the check, and never negativ
   )
 })
 
-test('a skipped beat is counted, and is a chance to notice that a target has gone stale', async () => {
+test('a skipped check is counted, and detects that a target has gone stale', async () => {
   const { monitor, target, transitions, clock, checkOnce } = watch([pg()])
   await checkOnce(target('pg', 'db-1:5432'), 'connected')
   transitions.length = 0
@@ -433,7 +433,7 @@ test('a skipped beat is counted, and is a chance to notice that a target has gon
   )
 })
 
-test('a service whose targets go stale shortly after one another is announced, though no check ends any more', async () => {
+test('a service whose targets go stale one after another emits transitions, although no check ends', async () => {
   const targets = ['a:1', 'b:1', 'c:1', 'd:1']
   const { monitor, service, transitions, clock, checkOnce, target } = watch([
     sampleService('pg', targets, { interval: 1000, timeout: 500, quorum: 'any' }),
@@ -442,7 +442,7 @@ test('a service whose targets go stale shortly after one another is announced, t
     await checkOnce(target('pg', name), 'connected')
     clock.advance(100)
   }
-  // From now on none comes to its end: the beats are skipped.
+  // From now on no check ends, so scheduled checks are skipped.
   for (const watched of service('pg').targets) monitor.beat(watched, clock.now())
   for (let beat = 0; beat < 60; beat++) {
     clock.advance(100)
@@ -455,7 +455,7 @@ test('a service whose targets go stale shortly after one another is announced, t
   )
 })
 
-test('our own faults turn nothing; a target with nothing else reads unknown once stale', async () => {
+test('faults of Porthole change no status, but a target with no other outcome is unknown once stale', async () => {
   const { target, transitions, service, clock, checkOnce } = watch([sampleService('pg', ['a:1'], { fall: 1 })])
   const watched = target('pg', 'a:1')
   const read = () => statusAt(watched.health, service('pg').service.policy, clock.now()).status
@@ -482,7 +482,7 @@ test('our own faults turn nothing; a target with nothing else reads unknown once
   assert.equal(read(), 'down')
 })
 
-test('swept once: every scheduled target came to the end of a check, whatever it found', async () => {
+test('the first sweep is complete once every scheduled target has ended a check, with any outcome', async () => {
   const { monitor, prober, target, registry, checkOnce } = watch([sampleService('pg', ['a:1', 'b:1']), onDemand()])
   assert.equal(monitor.sweptOnce(), false)
   await checkOnce(target('pg', 'a:1'), 'connected')
@@ -496,7 +496,7 @@ test('swept once: every scheduled target came to the end of a check, whatever it
   assert.equal(monitor.sweptOnce(), true)
 })
 
-test('thousands of checks that wait for their turn when their targets go away all end', async () => {
+test('all of 20,000 waiting checks end when their targets are removed', async () => {
   const names = Array.from({ length: 20_000 }, (_, n) => `db-${n}:1`)
   const { prober, registry, monitor, service } = watch([sampleService('pg', names)], 1)
   const ended = Promise.all(service('pg').targets.map(monitor.check))

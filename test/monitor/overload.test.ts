@@ -7,7 +7,7 @@ import { createSignal } from '../../src/monitor/signal.ts'
 import { sampleService } from '../samples.ts'
 import { fakeClock, watch } from './fakes.ts'
 
-/** What is told of checks that begin so late, one every 100 ms, of targets with this interval. */
+/** Returns the overload news for late checks, one every 100 ms, of a target with this interval. */
 function watchLateness(interval = 10_000) {
   const clock = fakeClock()
   const watched = { watchedService: { service: sampleService('pg', ['pg:1'], { interval }) } }
@@ -25,7 +25,7 @@ function watchLateness(interval = 10_000) {
   }
 }
 
-test('checks that begin late are told of once they have for a while, and again when that is over', () => {
+test('late checks are reported after a while, and once more when they are over', () => {
   const { told, pass } = watchLateness()
   pass(60, () => 40)
   assert.deepEqual(told, [])
@@ -41,7 +41,7 @@ test('checks that begin late are told of once they have for a while, and again w
   )
 })
 
-test('a burst of late checks, few late ones among many, and those that were asked for are no overload', () => {
+test('a burst of late checks, few late checks among many, and checks for callers are no overload', () => {
   const { told, pass } = watchLateness()
   pass(9, () => 5000)
   pass(60, (i) => (i % 20 === 0 ? 5000 : 10))
@@ -49,14 +49,14 @@ test('a burst of late checks, few late ones among many, and those that were aske
   assert.deepEqual(told, [])
 })
 
-test('an overload that lasts is told of every five minutes', () => {
+test('a lasting overload is reported every five minutes', () => {
   const { told, pass } = watchLateness()
   pass(20 * 60, () => 1001)
   assert.ok(told.length >= 4 && told.length <= 5, `${told.length}`)
   assert.ok(told.every(({ isOverloaded, late, checks }) => isOverloaded && late === checks))
 })
 
-test('that a share of the targets waits is told of as well, such as of those that answer nothing', () => {
+test('an overload of only a fifth of the checks is reported too, such as checks of unresponsive targets', () => {
   const { told, pass } = watchLateness()
   pass(60, (i) => (i % 5 === 0 ? 5000 : 10))
   assert.deepEqual(
@@ -71,7 +71,7 @@ for (const [interval, lateFrom] of [
   [2000, 1000],
   [60_000, 1000],
 ] as const) {
-  test(`with an interval of ${interval} ms a check is late that begins more than ${lateFrom} ms after its beat`, () => {
+  test(`with an interval of ${interval} ms a check is late if it begins more than ${lateFrom} ms after its scheduled time`, () => {
     const { told, pass } = watchLateness(interval)
     pass(60, () => lateFrom)
     assert.deepEqual(told, [])
@@ -82,27 +82,27 @@ for (const [interval, lateFrom] of [
 
 const some = Array.from({ length: 20 }, (_, i) => sampleService(`s${i}`, [`s${i}:1`]))
 
-test('it is behind while more than a tenth as many checks wait as there are services', async () => {
+test('the monitor is behind while the waiting checks exceed a tenth of the services', async () => {
   const { monitor, prober, clock } = watch(some, 5)
   const isBehind = watchBacklog(monitor)
   assert.equal(isBehind(), false)
   const targets = [...monitor.services.values()].flatMap(({ targets }) => targets)
   for (const watched of targets.slice(0, 7)) monitor.beat(watched, clock.now())
-  assert.equal(isBehind(), false, 'two wait')
+  assert.equal(isBehind(), false, 'two checks wait')
   for (const watched of targets.slice(7, 8)) monitor.beat(watched, clock.now())
-  assert.equal(isBehind(), true, 'three wait')
+  assert.equal(isBehind(), true, 'three checks wait')
   await prober.answerAll('connected')
   assert.equal(isBehind(), false)
 })
 
-test('where all may be under way together it is behind when more than a tenth as many beats were skipped since it was asked', () => {
+test('if no check has to wait, the monitor is behind when the checks skipped since the last call exceed a tenth of the services', () => {
   const { monitor, clock } = watch(some, 100)
   const isBehind = watchBacklog(monitor)
   const targets = [...monitor.services.values()].flatMap(({ targets }) => targets)
   for (const watched of targets) monitor.beat(watched, clock.now())
   for (const watched of targets.slice(0, 2)) monitor.beat(watched, clock.now())
-  assert.equal(isBehind(), false, 'two were skipped')
+  assert.equal(isBehind(), false, 'two checks were skipped')
   for (const watched of targets.slice(0, 3)) monitor.beat(watched, clock.now())
-  assert.equal(isBehind(), true, 'three more were')
-  assert.equal(isBehind(), false, 'none since')
+  assert.equal(isBehind(), true, 'three more checks were skipped')
+  assert.equal(isBehind(), false, 'no check was skipped since')
 })

@@ -5,7 +5,7 @@ import { type Outcome, Reason } from '../../src/domain/outcome.ts'
 import { createPastChecks, slotBytes } from '../../src/monitor/past-checks.ts'
 import { sampleOutcome } from '../samples.ts'
 
-/** What is read back after one outcome was written. */
+/** Writes one outcome and returns the check that is read back. */
 function readBack(reason: Reason, endedAt: number, more: Partial<Outcome> = {}) {
   const checks = createPastChecks(3)
   const slot = 7
@@ -13,18 +13,18 @@ function readBack(reason: Reason, endedAt: number, more: Partial<Outcome> = {}) 
   return checks.read(slot)[0]
 }
 
-test('every reason comes back as it was', () => {
+test('every reason is read back unchanged', () => {
   assert.ok(Reason.options.length <= 16, 'a reason has 4 bits')
   for (const reason of Reason.options) assert.equal(readBack(reason, 1000)?.reason, reason)
 })
 
-test('SYNs sent again come back up to 14, and so does that they could not be seen', () => {
+test('SYN retransmits are read back up to 14, and so is an unknown number', () => {
   for (const synRetransmits of [0, 1, 14, null])
     assert.equal(readBack('timeout', 1000, { synRetransmits })?.synRetransmits, synRetransmits)
   assert.equal(readBack('timeout', 1000, { synRetransmits: 1000 })?.synRetransmits, 14)
 })
 
-test('a latency comes back to a quarter of a percent, whether it is microseconds or minutes', () => {
+test('a latency is read back to a quarter of a percent, from microseconds to minutes', () => {
   const comesBack = (latencyMs: number) => readBack('connected', 1000, { latencyMs })?.latencyMs ?? Number.NaN
   fc.assert(
     fc.property(fc.double({ min: Math.log(0.001), max: Math.log(300_000), noNaN: true }), (power) => {
@@ -37,7 +37,7 @@ test('a latency comes back to a quarter of a percent, whether it is microseconds
   assert.equal(readBack('refused', 1000, { latencyMs: null })?.latencyMs, null)
 })
 
-test('the time comes back to a tenth of a second and never later than it was, also from before this process and after a year', () => {
+test('a time is read back to a tenth of a second and never later, even from before this process and after a year', () => {
   const year = 365 * 86_400_000
   for (const [endedAt, at] of [
     [0, 0],
@@ -51,7 +51,7 @@ test('the time comes back to a tenth of a second and never later than it was, al
   }
 })
 
-/** The times that come back of checks that ended so long after each other. */
+/** Writes checks that ended with these gaps, and returns the times that are read back. */
 function timesBack(gaps: readonly number[], startedAt = 0): { written: number[]; read: number[] } {
   const checks = createPastChecks(60)
   const written: number[] = []
@@ -59,13 +59,13 @@ function timesBack(gaps: readonly number[], startedAt = 0): { written: number[];
   for (const [index, gapMs] of gaps.entries()) {
     endedAt += gapMs
     written.push(endedAt)
-    // No two are alike.
+    // Each latency differs, because an equal outcome within 50 ms would be ignored.
     checks.write(7, sampleOutcome('connected', endedAt, { latencyMs: index }))
   }
   return { written: written.slice(-60), read: checks.read(7).map(({ at }) => at) }
 }
 
-test('every time comes back to a tenth of a second, however many checks came since, 10 milliseconds to 204 seconds apart', () => {
+test('the times of 60 checks with gaps of 10 ms to 204 s are read back to a tenth of a second', () => {
   const gap = fc.oneof(
     fc.double({ min: 10, max: 2000, noNaN: true }),
     fc.double({ min: 10, max: 204_700, noNaN: true }),
@@ -81,7 +81,7 @@ test('every time comes back to a tenth of a second, however many checks came sin
   )
 })
 
-test('a longer gap comes back to 0.15 percent up to a day, and a day and a half as about a day', () => {
+test('a longer gap is read back to 0.15 percent up to a day, and one of a day and a half as about a day', () => {
   const hour = 3_600_000
   for (const gapMs of [300_000, 0.5 * hour, 1.7 * hour, 12 * hour + 1234, 24 * hour]) {
     const { read } = timesBack([1000, gapMs, 1000])
@@ -93,7 +93,7 @@ test('a longer gap comes back to 0.15 percent up to a day, and a day and a half 
   assert.equal(Math.floor((second - first) / hour), 25)
 })
 
-test('what comes in twice is kept once, also when its time was rounded or corrected on its way', () => {
+test('an outcome that arrives twice is stored once, even if its time was rounded or corrected', () => {
   const checks = createPastChecks(10)
   const slot = 7
   const endings = () => checks.read(slot).map(({ at }) => at)
@@ -107,7 +107,7 @@ test('what comes in twice is kept once, also when its time was rounded or correc
   assert.deepEqual(endings(), [1000, 1000, 1100])
 })
 
-test('what is alike is kept as often as it comes, 10 times a second', () => {
+test('equal outcomes are all stored, at 10 checks a second', () => {
   const checks = createPastChecks(60)
   const slot = 7
   for (let check = 0; check < 60; check++)
@@ -115,7 +115,7 @@ test('what is alike is kept as often as it comes, 10 times a second', () => {
   assert.equal(checks.read(slot).length, 60)
 })
 
-test('a slot that was cleared is empty, and what is then written to it may be older', () => {
+test('a cleared slot is empty, and may then get older checks', () => {
   const checks = createPastChecks(60)
   checks.write(3, sampleOutcome('connected', 1000))
   checks.clear(3)
@@ -127,16 +127,16 @@ test('a slot that was cleared is empty, and what is then written to it may be ol
   )
 })
 
-test('a slot takes 4 bytes a check and 10 more', () => {
+test('a slot takes 4 bytes for each check, and 10 more', () => {
   assert.equal(slotBytes(60), 60 * 4 + 10)
 })
 
-test('every slot has the last that was written to it since it was cleared', () => {
+test('every slot has the last checks since it was cleared', () => {
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.record({ slot: fc.nat(1500), latencyMs: fc.nat(100) }) },
     { weight: 1, arbitrary: fc.record({ slot: fc.nat(1500), latencyMs: fc.constant(null) }) },
   )
-  // Few slots of several pages, so that many steps meet.
+  // Few slots, far apart, so that many steps write to the same slot.
   const steps = fc
     .uniqueArray(fc.nat(1500), { minLength: 1, maxLength: 4 })
     .chain((slots) => fc.array(step.map((one) => ({ ...one, slot: slots[one.slot % slots.length] ?? 0 }))))

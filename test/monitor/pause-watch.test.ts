@@ -5,7 +5,7 @@ import { systemClock } from '../../src/clock.ts'
 import type { Pause } from '../../src/domain/pause.ts'
 import { watchPauses } from '../../src/monitor/pause-watch.ts'
 
-/** A watch over hands that the test sets. Its timer does not fire while a test looks. */
+/** Creates a pause watch with a clock that the test sets. Its timer does not fire during a test. */
 function watching(t: TestContext) {
   const at = { monotonic: 5000, wall: 1_790_000_000_000, boot: 90_000 }
   const clock = systemClock(
@@ -24,7 +24,7 @@ function watching(t: TestContext) {
   return { at, watch, told, advance }
 }
 
-test('a second in which nothing read the clock is a pause, known to whatever reads it next', async (t) => {
+test('one second without a read of the clock is a pause, and the next read reports it', async (t) => {
   const { watch, told, advance } = watching(t)
   advance(5000)
   assert.equal(watch.clock.now(), 10_000)
@@ -35,7 +35,7 @@ test('a second in which nothing read the clock is a pause, known to whatever rea
   assert.deepEqual(told, [{ from: 5000, to: 10_000 }])
 })
 
-test('a loop that is busy reads the clock, and has not paused', (t) => {
+test('a busy event loop reads the clock, so it is not paused', (t) => {
   const { watch, advance } = watching(t)
   for (let i = 0; i < 100; i++) {
     advance(900)
@@ -44,7 +44,7 @@ test('a loop that is busy reads the clock, and has not paused', (t) => {
   assert.deepEqual(watch.pauses.ofProcess, [])
 })
 
-test('before it is started and after it is stopped there are no pauses', (t) => {
+test('no pauses are reported before start and after stop', (t) => {
   const { watch, advance } = watching(t)
   watch.stop()
   advance(60_000)
@@ -54,7 +54,7 @@ test('before it is started and after it is stopped there are no pauses', (t) => 
   assert.deepEqual(watch.pauses.ofProcess, [])
 })
 
-test('a machine that was suspended is a pause: its monotonic clock stood still meanwhile', (t) => {
+test('a suspension of the machine is a pause, although the monotonic clock stood still', (t) => {
   const { at, watch } = watching(t)
   const before = watch.clock.now()
   at.wall += 3_600_000
@@ -65,7 +65,7 @@ test('a machine that was suspended is a pause: its monotonic clock stood still m
   assert.deepEqual(watch.pauses.ofProcess, [{ from: before, to: after }])
 })
 
-test('a prober that does not turn while the process does is a pause of checks alone', (t) => {
+test('a prober that stalls while the process runs is a pause of checks only', (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   const { watch, advance } = watching(t)
   let turnedAt = watch.clock.now()
@@ -88,7 +88,7 @@ test('a prober that does not turn while the process does is a pause of checks al
   assert.deepEqual(watch.totalMs(), { process: 0, prober: 3000 })
 })
 
-test('a prober that was stopped together with the process did not pause by itself', (t) => {
+test('a prober that was stopped together with the process has no pause of its own', (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   const { watch, advance } = watching(t)
   const turnedAt = watch.clock.now()

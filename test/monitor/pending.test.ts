@@ -1,4 +1,4 @@
-/** What a service reads as while targets are added to it. */
+/** Checks the status of a service while targets are added to it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nextHealth, unchecked } from '../../src/domain/health.ts'
@@ -10,7 +10,7 @@ import { watch } from './fakes.ts'
 const settings = { interval: 10_000, timeout: 2000 }
 const [a, b, c] = ['a:1', 'b:1', 'c:1'] as const
 
-/** A service of these targets, each of which was checked once and is up. */
+/** Creates a service with these targets. Each target was checked once and is up. */
 async function watchUp(names: readonly string[], more: { quorum?: Quorum; interval?: number | 'off' } = {}) {
   const watched = watch([sampleService('pg', names, { ...settings, ...more })])
   for (const name of names) await watched.checkOnce(watched.target('pg', name), 'connected')
@@ -24,7 +24,7 @@ async function watchUp(names: readonly string[], more: { quorum?: Quorum; interv
   }
 }
 
-test('a service that is up stays up while a target that is added is checked for the first time', async () => {
+test('a service that is up stays up while an added target waits for its first check', async () => {
   const { define, status, turns, checkOnce, target } = await watchUp([a])
   define([a, b])
   assert.equal(status(), 'up')
@@ -41,7 +41,7 @@ test('a first verdict of down counts at once', async () => {
   assert.deepEqual(turns(), ['up down'])
 })
 
-test('a first check that has no verdict makes the service unknown', async () => {
+test('a first check without a verdict makes the service unknown', async () => {
   const { define, status, checkOnce, target } = await watchUp([a])
   define([a, b])
   await checkOnce(target('pg', b), 'local')
@@ -58,7 +58,7 @@ test('an added target that is not checked within an interval and a timeout count
   assert.equal(status(), 'unknown')
 })
 
-test('a change of the definition does not make that time begin again', async () => {
+test('a changed definition does not restart that time', async () => {
   const { define, status, clock } = await watchUp([a])
   define([a, b])
   clock.advance(6000)
@@ -76,7 +76,7 @@ test('a quorum that grows with the targets is not missed before they are checked
   assert.equal(status(), 'down')
 })
 
-test('a service that is down stays down while a target is added, and takes its first verdict', async () => {
+test('a service that is down stays down while a target is added, and then follows its first verdict', async () => {
   const { define, status, checkOnce, target, service } = await watchUp([a], { quorum: 'any' })
   for (let i = 0; i < 3; i++) await checkOnce(target('pg', a), 'refused')
   define([a, b])
@@ -86,7 +86,7 @@ test('a service that is down stays down while a target is added, and takes its f
   assert.equal(service('pg').announced, 'degraded')
 })
 
-test('a service whose targets are all replaced at once is unknown until one was checked, as nothing is known of it', async () => {
+test('a service whose targets are all replaced at once is unknown until one target was checked', async () => {
   const { define, status, checkOnce, target } = await watchUp([a, b])
   define([c])
   assert.equal(status(), 'unknown')
@@ -94,7 +94,7 @@ test('a service whose targets are all replaced at once is unknown until one was 
   assert.equal(status(), 'up')
 })
 
-test('a service left with targets that are pending alone is unknown', async () => {
+test('a service that is left with pending targets only is unknown', async () => {
   const { define, status, service } = await watchUp([a])
   define([a, b])
   define([b])
@@ -104,7 +104,7 @@ test('a service left with targets that are pending alone is unknown', async () =
   assert.equal(service('pg').checkedAt, null)
 })
 
-test('a service that is new counts all its targets from the beginning: one that is up says nothing of the others', async () => {
+test('a new service counts all its targets from the start, because one that is up says nothing about the others', async () => {
   const watched = watch([sampleService('pg', [a, b], settings)])
   await watched.checkOnce(watched.target('pg', a), 'connected')
   const status = () => serviceStatusAt(watched.service('pg'), watched.clock.now())
@@ -115,7 +115,7 @@ test('a service that is new counts all its targets from the beginning: one that 
   assert.equal(status(), 'up')
 })
 
-test('many targets are counted right as one after the other is checked or its time ends', async () => {
+test('the counts of many targets are right while one after another is checked or its time ends', async () => {
   const { define, status, clock, checkOnce, target, service } = await watchUp([a, b, c, 'd:1'])
   define([a, b, c, 'd:1', 'e:1', 'f:1'])
   const { counts } = standingOf(service('pg'), clock.now())
@@ -126,7 +126,7 @@ test('many targets are counted right as one after the other is checked or its ti
   assert.equal(status(), 'unknown')
 })
 
-test('with interval off an added target does not count until it was asked for', async () => {
+test('with interval: off an added target does not count until a caller requested its check', async () => {
   const { define, status, monitor, prober, service } = await watchUp([a], { interval: 'off' })
   define([a, b])
   assert.equal(status(), 'up')
@@ -137,7 +137,7 @@ test('with interval off an added target does not count until it was asked for', 
   assert.equal(status(), 'down')
 })
 
-test('its age is that of the targets that were checked', async () => {
+test('the age of a service is that of its checked targets', async () => {
   const { define, service, clock } = await watchUp([a])
   const { checkedAt } = service('pg')
   clock.advance(1000)
@@ -146,14 +146,14 @@ test('its age is that of the targets that were checked', async () => {
   assert.notEqual(checkedAt, null)
 })
 
-test('a transition tells of targets that are not checked yet, and blames none of them', async () => {
+test('a transition says how many targets are not checked yet, and names none of them as its cause', async () => {
   const { define, transitions, checkOnce, target } = await watchUp([a, b])
   define([c, a, b])
   for (let i = 0; i < 3; i++) await checkOnce(target('pg', b), 'refused')
   assert.match(transitions.at(-1)?.message ?? '', /^1 of 3 targets up, 1 not checked yet; b:1: /)
 })
 
-/** What other replicas remember of a target that is up. */
+/** Returns the state that other replicas have of a target that is up. */
 const upAt = (now: number): TargetMemory => ({
   health: nextHealth(unchecked, sampleOutcome('connected', now), samplePolicy(settings)),
   announced: 'up',
@@ -166,13 +166,13 @@ const upAt = (now: number): TargetMemory => ({
   slowLookupAt: null,
 })
 
-test('a replica that learns all that others know does not count a target that none of them checked', () => {
+test('a replica that gets the whole state of the others does not count a target that none of them checked', () => {
   const { clock, monitor, service } = watch([sampleService('pg', [a, b], settings)])
   monitor.adopt(service('pg'), null, new Map([[a, upAt(clock.now())]]), { isWhole: true })
   assert.equal(serviceStatusAt(service('pg'), clock.now()), 'up')
 })
 
-test('a replica that is told what another found of one target counts the others all the same', () => {
+test('a replica that gets the outcome of one target still counts the others', () => {
   const { clock, monitor, service } = watch([sampleService('pg', [a, b], settings)])
   monitor.adopt(service('pg'), null, new Map([[a, upAt(clock.now())]]))
   assert.equal(serviceStatusAt(service('pg'), clock.now()), 'unknown')

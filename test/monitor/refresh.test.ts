@@ -7,7 +7,7 @@ import { sampleService } from '../samples.ts'
 import { countingSlices } from '../slices.ts'
 import { isSettled, watch } from './fakes.ts'
 
-/** So many targets that nobody ever checked, and what is asked of them: nothing is carried out, the test ends it. */
+/** Creates `count` unchecked targets, and records the requested checks. No check runs; the test ends it. */
 function watchMany(count: number) {
   const { monitor, registry, clock } = watch([
     sampleService(
@@ -28,12 +28,12 @@ function watchMany(count: number) {
     services: [...monitor.services.values()],
     refresh: createRefresh({ turns: { ask }, clock, slices: countingSlices() }),
     asked,
-    /** Who waits for any of them. */
+    /** Returns the callbacks of all callers that wait. */
     callers: () => [...checks.values()].flatMap(({ callers }) => callers ?? []),
   }
 }
 
-test('many checks are asked for some at a time, and whoever asked waits for all of them', async () => {
+test('many checks are requested in batches, and the caller waits for all of them', async () => {
   const { services, refresh, asked, callers } = watchMany(5000)
   const refreshed = refresh(services, 0)
   const steps = [asked.length]
@@ -46,7 +46,7 @@ test('many checks are asked for some at a time, and whoever asked waits for all 
   assert.equal(await isSettled(refreshed), true)
 })
 
-test('several who ask for many checks have them asked for no faster than one', async () => {
+test('ten callers that need many checks request them no faster than one caller', async () => {
   const { services, refresh, asked } = watchMany(5000)
   for (let i = 0; i < 10; i++) void refresh(services, 0, 1)
   const before = asked.length
@@ -54,14 +54,14 @@ test('several who ask for many checks have them asked for no faster than one', a
   assert.ok(asked.length > before && asked.length <= before + 500, `${asked.length - before} at once`)
 })
 
-test('who does not wait leaves nobody behind to be called, and has all checks asked for', async () => {
+test('a caller that does not wait leaves no callback behind, and all its checks are requested', async () => {
   const { services, refresh, asked, callers } = watchMany(1000)
   await refresh(services, 0, 0)
   while (asked.length < 1000) await setImmediate()
   assert.deepEqual(callers(), [])
 })
 
-test('what is gone by the time is not asked for', async () => {
+test('no check of a removed target is requested', async () => {
   const { services, registry, refresh, asked } = watchMany(1000)
   const refreshed = refresh(services, 0)
   const before = asked.length

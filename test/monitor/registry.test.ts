@@ -17,11 +17,11 @@ function listen() {
   return { registry, changes }
 }
 
-/** So many services of the file, of one target each; others of another generation. */
+/** Returns `count` services of the file with one target each. Another generation has other definitions. */
 const many = (count: number, generation = 1) =>
   Array.from({ length: count }, (_, i) => sampleService(`s${i}`, [`a:${generation}`], { groups: [`g${i % 3}`] }))
 
-/** A service of so many targets. */
+/** Returns a service with this number of targets. */
 const serviceOf = (name: string, targets: number, fall = 3) =>
   sampleService(
     name,
@@ -29,7 +29,7 @@ const serviceOf = (name: string, targets: number, fall = 3) =>
     { fall },
   )
 
-test('tells which services are new, which differ and which are gone', () => {
+test('a change lists the services that are new, changed and gone', () => {
   const { registry, changes } = listen()
   const a = sampleService('a', ['a:1'])
   const b = sampleService('b', ['b:1'])
@@ -43,7 +43,7 @@ test('tells which services are new, which differ and which are gone', () => {
   ])
 })
 
-test('the same definitions again change nothing', () => {
+test('equal definitions change nothing', () => {
   const { registry, changes } = listen()
   const make = () => sampleService('a', ['a:1', 'b:2'], { groups: ['g'], quorum: '50%' })
   const first = make()
@@ -57,14 +57,14 @@ test('the same definitions again change nothing', () => {
   assert.equal(registry.services.get('a'), first)
 })
 
-test('holds services in the order they came', () => {
+test('services are in the order in which they were added', () => {
   const { registry } = listen()
   registry.replaceAll([sampleService('b', ['b:1']), sampleService('a', ['a:1'])], [])
   registry.register([registeredService('0', ['c:1'])])
   assert.deepEqual([...registry.services.keys()], ['b', 'a', '0'])
 })
 
-test('a group is there for as long as a service is in it, with its own quorum or all', () => {
+test('a group exists while it has a service, with its own quorum or all', () => {
   const { registry } = listen()
   const member = (name: string, ...groups: string[]) => sampleService(name, ['a:1'], { groups })
   const registered = (...groups: string[]) => registeredService('c', ['a:1'], { groups })
@@ -82,7 +82,7 @@ test('a group is there for as long as a service is in it, with its own quorum or
   assert.deepEqual(read(), {})
 })
 
-test('other quorums of groups are told of, also where no service is another', () => {
+test('changed quorums of groups are emitted, even if no service changed', () => {
   const { registry, changes } = listen()
   const a = sampleService('a', ['a:1'], { groups: ['g'] })
   registry.replaceAll([a], [])
@@ -91,7 +91,7 @@ test('other quorums of groups are told of, also where no service is another', ()
   assert.equal(registry.groups.get('g')?.quorum, 'any')
 })
 
-test('services come and go one by one, and why is told', () => {
+test('services are registered and deregistered one by one, with the cause', () => {
   const { registry, changes } = listen()
   const a = registeredService('a', ['a:1'])
   const otherA = registeredService('a', ['a:2'])
@@ -108,7 +108,7 @@ test('services come and go one by one, and why is told', () => {
   assert.deepEqual([...registry.services.keys()], ['b'])
 })
 
-test('what is registered outlives what is written, and what is written hides it for as long as it is there', () => {
+test('a service of the file hides a registered one of the same name, which returns when the file drops it', () => {
   const { registry, changes } = listen()
   const written = sampleService('a', ['file:1'])
   const registered = registeredService('a', ['http:1'])
@@ -133,7 +133,7 @@ test('what is registered outlives what is written, and what is written hides it 
   assert.equal(registry.services.size, 0)
 })
 
-test('services are drained by name, registered or not, and only a change is told', () => {
+test('services are drained by name, registered or not, and only changes are emitted', () => {
   const { registry, changes } = listen()
   const a = registeredService('a', ['a:1'])
   registry.register([a])
@@ -155,7 +155,7 @@ test('services are drained by name, registered or not, and only a change is told
   )
 })
 
-test('who listens finds the change already made', () => {
+test('listeners find the change already applied', () => {
   const registry = createRegistry()
   const seen: string[][] = []
   registry.changed.subscribe(() => seen.push([...registry.services.keys()]))
@@ -164,7 +164,7 @@ test('who listens finds the change already made', () => {
   assert.deepEqual(seen, [['a'], []])
 })
 
-test('a few services are one step, many are put and taken away in several that change some hundred each', () => {
+test('a few services change in one batch, and many in several batches', () => {
   const { registry, changes } = listen()
   assert.equal(registry.replace(many(90), []).next().done, true)
   assert.equal(changes.length, 1)
@@ -185,11 +185,11 @@ test('a few services are one step, many are put and taken away in several that c
   }
 })
 
-test('a step has no more targets than it may, those of before among them, and a service that has more is a step by itself', () => {
+test('a batch has at most 1,000 old and new targets, and a service with more is a batch by itself', () => {
   const { registry, changes } = listen()
   const counts = [100, 100, 100, 5000, 100, 5000, ...Array.from({ length: 40 }, () => 100), 5000]
   const file = (fall: number) => counts.map((count, i) => serviceOf(`s${i}`, count, fall))
-  /** How many services each step changes, and how many targets they have; those that are gone have none. */
+  /** Returns for each batch how many services change, and how many targets the new ones have. */
   const stepsOf = (services: readonly Service[]) => {
     changes.length = 0
     for (const _ of registry.replace(services, []));
@@ -213,7 +213,7 @@ test('a step has no more targets than it may, those of before among them, and a 
   )
 })
 
-test('services that are defined anew and the same are compared in steps of so many targets', () => {
+test('equal definitions are compared in batches that are bounded by targets', () => {
   const { registry, changes } = listen()
   const file = () => Array.from({ length: 20 }, (_, i) => serviceOf(`s${i}`, 300))
   registry.replaceAll(file(), [])
@@ -223,7 +223,7 @@ test('services that are defined anew and the same are compared in steps of so ma
   assert.deepEqual(changes, [{ put: [], removed: [], cause: unwritten }])
 })
 
-test('what stays the same is gone through in several steps as well, and told of once at most', () => {
+test('unchanged services are visited in several batches, with one event at most', () => {
   const { registry, changes } = listen()
   registry.replaceAll(many(6000), [])
   changes.length = 0
@@ -232,7 +232,7 @@ test('what stays the same is gone through in several steps as well, and told of 
   assert.deepEqual(changes, [{ put: [], removed: [], cause: unwritten }])
 })
 
-test('there are never more services than before or after', () => {
+test('a replacement never has more services than the larger of the two files', () => {
   const { registry } = listen()
   registry.replaceAll(many(900), [])
   const renamed = many(1000).map((service) => makeService({ ...partsOf(service), name: `other-${service.name}` }))
@@ -240,7 +240,7 @@ test('there are never more services than before or after', () => {
   assert.deepEqual([...registry.services.values()], renamed)
 })
 
-test('a replacement that another takes the place of leaves nothing behind', () => {
+test('a replacement that a newer one overtakes leaves nothing behind', () => {
   const { registry } = listen()
   registry.replaceAll(many(1000), [{ name: 'g1', quorum: 'any' }])
   const first = registry.replace([...many(600, 2), sampleService('first', ['a:1'])], [{ name: 'g1', quorum: 2 }])
@@ -263,7 +263,7 @@ const byName = (one: Service, other: Service) => (one.name < other.name ? -1 : 1
 
 type Act = { readonly at: number; readonly kind: 'register' | 'deregister' | 'replace'; readonly which: number }
 
-test('whatever is registered, deregistered and written between the steps, in the end there is what the last file has and what is registered', () => {
+test('after any changes between two batches, the registry has the services of the last file and the registered ones', () => {
   const act = fc.record({
     at: fc.nat(8),
     kind: fc.constantFrom('register', 'deregister', 'replace'),
@@ -312,7 +312,7 @@ test('whatever is registered, deregistered and written between the steps, in the
   )
 })
 
-test('a signal reaches its listeners in order, until they stop listening', () => {
+test('an event reaches the listeners in order, until they unsubscribe', () => {
   const signal = createSignal<number>()
   const heard: string[] = []
   const stop = signal.subscribe((n) => heard.push(`first ${n}`))

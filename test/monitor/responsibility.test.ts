@@ -1,4 +1,4 @@
-/** What a monitor and its loop do for services that another replica checks. */
+/** Checks the monitor and the scheduler with services that another replica owns. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { unchecked } from '../../src/domain/health.ts'
@@ -14,7 +14,7 @@ import { fakeClock, fakeProber, fakeResolver, isSettled } from './fakes.ts'
 
 const second = { interval: 1000, timeout: 500 }
 
-/** A monitor of these services that covers what the test says. */
+/** Creates a monitor of these services. The test sets which of them it owns. */
 function watchSome(
   covered: string[],
   names = ['pg', 'mq'],
@@ -57,7 +57,7 @@ function watchSome(
       assert(watched !== undefined)
       return watched
     },
-    /** Lets time pass, and starts what is due. */
+    /** Advances the time, and starts the checks that are due. */
     pass(ms: number) {
       for (let left = ms; left > 0; left -= 50) {
         clock.advance(Math.min(50, left))
@@ -69,7 +69,7 @@ function watchSome(
 
 const begun = ({ begun }: ReturnType<typeof fakeProber>) => begun.map(({ request }) => request.target.name)
 
-/** What is remembered of a target that was found up, or down, so often in a row. */
+/** Returns the state of a target after `count` equal verdicts in a row. */
 function memory(verdict: 'up' | 'down', count: number, endedAt: number): TargetMemory {
   const lastOutcome = sampleOutcome(verdict === 'up' ? 'connected' : 'refused', endedAt)
   const streak = { verdict, count }
@@ -96,13 +96,13 @@ function memory(verdict: 'up' | 'down', count: number, endedAt: number): TargetM
   }
 }
 
-test('only what is covered is checked when its beat comes', () => {
+test('only owned services have scheduled checks', () => {
   const { prober, pass } = watchSome(['pg'])
   pass(2000)
   assert.deepEqual(new Set(begun(prober)), new Set(['pg:1']))
 })
 
-test('what is covered no longer is not checked again, and what is gained is, by the phase it has everywhere', async () => {
+test('a lost service is not checked again, and a gained one is checked at its phase, which is equal on all replicas', async () => {
   const { prober, covers, gain, pass } = watchSome(['pg'])
   pass(1000)
   await prober.answerAll('connected')
@@ -112,7 +112,7 @@ test('what is covered no longer is not checked again, and what is gained is, by 
   assert.deepEqual(begun(prober), ['pg:1', 'mq:1'])
 })
 
-test('what went unchecked while one replica took over from another is checked soon', async () => {
+test('checks that were left out during a takeover are made within 0.4 seconds', async () => {
   const { clock, prober, monitor, service, gain, pass } = watchSome([])
   monitor.adopt(service('pg'), null, new Map([['pg:1', memory('up', 9, clock.now())]]))
   pass(7000)
@@ -122,7 +122,7 @@ test('what went unchecked while one replica took over from another is checked so
   assert.deepEqual(begun(prober), ['pg:1'])
 })
 
-test('what went unchecked of very many targets is checked no faster than can be done', () => {
+test('checks of 30,000 targets that were left out start at no more than 25 a millisecond', () => {
   const names = Array.from({ length: 30_000 }, (_, n) => `pg-${n}`)
   const { clock, prober, monitor, loop, covers, responsibility } = watchSome([], names, { interval: 60_000 }, 60_000)
   for (const service of monitor.services.values()) {
@@ -134,14 +134,14 @@ test('what went unchecked of very many targets is checked no faster than can be 
   responsibility.gained.emit(names)
   for (const expected of [10_000, 20_000]) {
     clock.advance(400)
-    // It stops for others where there is much, and is asked to go on at once.
+    // The scheduler yields while many checks are due, so call it until it is done.
     while ((loop.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now());
-    // With a standard deviation of 82: six of them either way.
+    // The bounds are six standard deviations of 82 away.
     assert.ok(Math.abs(prober.begun.length - expected) < 490, `${prober.begun.length} begun, not some ${expected}`)
   }
 })
 
-test('a beat that was left out while one replica took over from another is made up for, one that was not is not', async () => {
+test('a scheduled check that was left out during a takeover is made later, and no other check is', async () => {
   const { clock, prober, covers, gain, pass } = watchSome(['pg'])
   pass(1000)
   await prober.answerAll('connected')
@@ -149,7 +149,7 @@ test('a beat that was left out while one replica took over from another is made 
   await prober.answerAll('connected')
   const last = prober.begun.at(-1)?.startedAt ?? 0
   const seen = prober.begun.length
-  // Given up before its beat and gained after it, a little over an interval after it was checked.
+  // The replica loses the service before a scheduled check and gains it after that time, a little over an interval after the last check.
   pass(last + 900 - clock.now())
   covers.delete('pg')
   pass(last + 1040 - clock.now())
@@ -158,7 +158,7 @@ test('a beat that was left out while one replica took over from another is made 
   assert.equal(prober.begun.length, seen + 1)
   await prober.answerAll('connected')
 
-  // Given up and gained again between two beats.
+  // The replica loses and gains the service between two scheduled checks.
   covers.delete('pg')
   pass(100)
   gain('pg')
@@ -168,7 +168,7 @@ test('a beat that was left out while one replica took over from another is made 
   assert.equal(prober.begun.length, seen + 2)
 })
 
-test('the outcome of a beat does not count once the service is covered no longer', async () => {
+test('the outcome of a scheduled check does not count once the service is lost', async () => {
   const { prober, covers, target, pass, told } = watchSome(['pg'])
   pass(1000)
   covers.delete('pg')
@@ -178,7 +178,7 @@ test('the outcome of a beat does not count once the service is covered no longer
   assert.deepEqual(told, [])
 })
 
-test('what somebody asked for counts, and whoever covers the service announces what came of it', async () => {
+test('a check for a caller counts on every replica, and only the owner emits the transition', async () => {
   const { prober, monitor, target, told } = watchSome([])
   const asked = monitor.check(target('pg'))
   await prober.answerAll('refused')
@@ -187,7 +187,7 @@ test('what somebody asked for counts, and whoever covers the service announces w
   assert.deepEqual(told, [])
 })
 
-test('of two checks that ran side by side on two replicas one counts, of two one after the other both', async () => {
+test('one of two parallel checks on two replicas counts, and both of two consecutive checks', async () => {
   const { clock, prober, monitor, service, target, pass } = watchSome([])
   const taken: string[] = []
   monitor.adopted.subscribe(({ watched, outcome }) => taken.push(`${watched.target.name} ${outcome.reason}`))
@@ -205,7 +205,7 @@ test('of two checks that ran side by side on two replicas one counts, of two one
   assert.deepEqual(taken, ['pg:1 refused'])
 })
 
-test('what another replica remembers is taken in, and its streak goes on here', async () => {
+test('the state of another replica is applied, and its streak continues here', async () => {
   const { clock, prober, monitor, service, target, told, gain, pass } = watchSome([])
   monitor.adopt(service('pg'), null, new Map([['pg:1', { ...memory('up', 5, clock.now()), checks: 41 }]]))
   assert.equal(target('pg').health.status, 'up')
@@ -216,11 +216,11 @@ test('what another replica remembers is taken in, and its streak goes on here', 
     assert.equal(target('pg').health.streak?.count, failures)
   }
   assert.equal(target('pg').checks, 44)
-  // Both were announced as they were found: the target by the other replica, the service by nobody yet.
+  // The other replica emitted the transition of the target to up, and no replica that of the service.
   assert.deepEqual(told, ['pg up', 'pg:1 down', 'pg down'])
 })
 
-test('what reads otherwise than it was announced is announced by who covers it, once', () => {
+test('the owner emits a transition once for a status that differs from the last emitted one', () => {
   const { clock, monitor, service, told, covers } = watchSome([])
   monitor.adopt(service('pg'), null, new Map([['pg:1', { ...memory('down', 3, clock.now()), announced: 'up' }]]))
   assert.deepEqual(told, [])
@@ -230,7 +230,7 @@ test('what reads otherwise than it was announced is announced by who covers it, 
   assert.deepEqual(told, ['pg:1 down', 'pg down'])
 })
 
-test('who checks a service is noted, and changes what is told of it', () => {
+test('the replica that checks a service is recorded, and a change of it changes the report', () => {
   const { monitor, registry, service } = watchSome([])
   const before = service('pg').revision
   monitor.attribute((name) => (name === 'pg' ? { replica: 'one', solo: false } : null))
@@ -243,7 +243,7 @@ test('who checks a service is noted, and changes what is told of it', () => {
   assert.deepEqual(service('new').checkedBy, { replica: 'one', solo: false })
 })
 
-test('names are looked up by who covers the service, and addresses that others found are taken in', async () => {
+test('only the owner looks up the names of a service, and other replicas apply its addresses', async () => {
   const { clock, prober, monitor, registry, responsibility, gain, service } = watchSome([])
   registry.replaceAll([sampleService('web', ['web:80'], { ...second, resolve: 'all' })], [])
   const resolver = fakeResolver()
@@ -265,7 +265,7 @@ test('names are looked up by who covers the service, and addresses that others f
   assert.deepEqual(namesOf(), ['10.0.0.1:80'])
   assert.equal(service('web').targets[0]?.health.status, 'up')
 
-  // A resolver that fails loses nothing of what the other replica found.
+  // With a failing resolver, the replica keeps the addresses that the other one found.
   resolver.say('web', 'EAI_AGAIN')
   gain('web')
   await lookUp()
@@ -276,7 +276,7 @@ test('names are looked up by who covers the service, and addresses that others f
   assert.deepEqual(namesOf(), ['10.0.0.1:80', '10.0.0.2:80'])
 })
 
-test('a check that does not end, and beats that do not start, tell for how long', async () => {
+test('the monitor reports for how long a check is overdue, and the scheduler for how long it did not start checks', async () => {
   const { clock, prober, registry, monitor, loop, pass } = watchSome(['pg'])
   assert.equal(monitor.overdueMs(), 0)
   pass(1000)
@@ -289,16 +289,16 @@ test('a check that does not end, and beats that do not start, tell for how long'
   assert.equal(monitor.overdueMs(), 0)
   registry.replaceAll([sampleService('pg', ['pg:1'], { timeout: 1 })], [])
   clock.advance(100)
-  assert.equal(monitor.overdueMs(), 0, 'it began with another timeout')
+  assert.equal(monitor.overdueMs(), 0, 'the check began with another timeout')
   await prober.answerAll('connected')
-  // Nothing is started before the loop is.
+  // A scheduler that was not started starts no checks.
   assert.equal(loop.overdueMs(), 0)
   loop.start()
   loop.stop()
   assert.equal(loop.overdueMs(), 0)
 })
 
-test('the time since when look-ups fail goes on where another replica takes the service over', async () => {
+test('the time since when look-ups fail continues when another replica takes the service over', async () => {
   const { clock, prober, monitor, registry, responsibility, gain, service } = watchSome([])
   registry.replaceAll([sampleService('web', ['web:80'], { ...second, resolve: 'all', lookupHold: 60_000 })], [])
   const resolver = fakeResolver()
@@ -316,7 +316,7 @@ test('the time since when look-ups fail goes on where another replica takes the 
     new Map([['10.0.0.1:80', { ...found, health }]]),
   )
 
-  // Asked for a check before it takes over, the replica says what the last check told.
+  // If a caller requests a check before the takeover, the replica repeats the instant of the last check.
   const [watched] = service('web').targets
   assert.ok(watched)
   const check = monitor.check(watched)
@@ -325,7 +325,7 @@ test('the time since when look-ups fail goes on where another replica takes the 
   assert.equal(watched.health.lastOutcome?.lookupFailedSince, since)
 
   gain('web')
-  // It may check the target before it looks the name up.
+  // After the takeover, the replica may check the target before it looks the name up.
   const next = monitor.check(watched)
   await prober.answerAll('connected')
   await next

@@ -11,13 +11,13 @@ import { countsOf, standingOf, type WatchedService, type WatchedTarget } from '.
 import { createWatchlist } from '../../src/monitor/watchlist.ts'
 import { changedService, sampleOutcome, sampleService } from '../samples.ts'
 
-/** What came of an outcome. */
+/** Applies an outcome, and returns the transitions. */
 function settle(watched: WatchedTarget, outcome: Outcome, now: number): readonly Transition[] {
   takeIn(watched, outcome)
   return review(watched, now)
 }
 
-/** A service as the monitor watches it, and its first two targets. */
+/** Returns a service with its state, and its first two targets. */
 function watched(service: Service, pauses: Pause[] = []): [WatchedService, WatchedTarget, WatchedTarget] {
   const watchlist = createWatchlist({ ofProcess: pauses, ofChecks: pauses })
   const watchedService = watchlist.addService(service)
@@ -27,7 +27,7 @@ function watched(service: Service, pauses: Pause[] = []): [WatchedService, Watch
   return [watchedService, first, second]
 }
 
-test('the first outcome announces the target, then the service', () => {
+test('the first outcome emits the transition of the target, then that of the service', () => {
   const [, target] = watched(sampleService('pg', ['db-1:5432']))
   const outcome = sampleOutcome('refused', 1000)
   const sentence = diagnose(outcome, target.target)
@@ -47,7 +47,7 @@ test('the first outcome announces the target, then the service', () => {
   assert.deepEqual(more, [])
 })
 
-test('outcomes that turn nothing announce nothing', () => {
+test('outcomes that change no status cause no transition', () => {
   const [, target] = watched(sampleService('pg', ['db-1:5432'], { fall: 3 }))
   settle(target, sampleOutcome('connected', 1000), 1000)
   assert.deepEqual(settle(target, sampleOutcome('connected', 2000), 2000), [])
@@ -56,7 +56,7 @@ test('outcomes that turn nothing announce nothing', () => {
   assert.equal(settle(target, sampleOutcome('timeout', 5000), 5000)[0]?.reason, 'timeout')
 })
 
-test('a target can turn without its service, and the service tells its own standing', () => {
+test('a target can change its status without its service, which keeps its own status and its time', () => {
   const [service, first, second] = watched(sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' }))
   settle(first, sampleOutcome('connected', 1000), 1000)
   assert.deepEqual(standingOf(service, 1000), {
@@ -72,7 +72,7 @@ test('a target can turn without its service, and the service tells its own stand
   assert.equal(standingOf(service, 3000).since, 1000)
 })
 
-test('counts checks, failures, handshake times and retransmissions; our own faults are no failures', () => {
+test('checks, failures, handshake times and retransmits are counted, and faults of Porthole are no failures', () => {
   const [, target] = watched(sampleService('pg', ['db-1:5432']))
   settle(target, sampleOutcome('connected', 1000, { latencyMs: 0.25, synRetransmits: 1 }), 1000)
   settle(target, sampleOutcome('timeout', 2000, { synRetransmits: 3 }), 2000)
@@ -86,7 +86,7 @@ test('counts checks, failures, handshake times and retransmissions; our own faul
   )
 })
 
-test('a target that goes stale is announced once, and the last outcome is not called its cause', () => {
+test('a target that goes stale causes one transition, without the reason of the last outcome', () => {
   const [service, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
   settle(target, sampleOutcome('connected', 1000), 1000)
   assert.deepEqual(review(target, 32_999), [])
@@ -103,7 +103,7 @@ test('a target that goes stale is announced once, and the last outcome is not ca
   assert.equal(standingOf(service, 90_000).since, 33_000)
 })
 
-test('of many targets it is told how many are up, also where one has gone stale meanwhile', () => {
+test('the message of a service with many targets says how many are up, even if one has gone stale', () => {
   const names = ['a:1', 'b:1', 'c:1', 'd:1', 'e:1']
   const [service, first, second] = watched(sampleService('pg', names, { interval: 10_000, timeout: 2000, fall: 1 }))
   const settleAll = (targets: readonly WatchedTarget[], at: number) =>
@@ -115,7 +115,7 @@ test('of many targets it is told how many are up, also where one has gone stale 
   assert.match(failed.at(-1)?.message ?? '', /^3 of 5 targets up; b:1: /)
 })
 
-test('a target that reads unknown because of our own faults says so', () => {
+test('a target that is unknown because of faults of Porthole has their reason', () => {
   const [, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
   settle(target, sampleOutcome('connected', 1000), 1000)
   const fault = sampleOutcome('local', 34_000, { code: 'EMFILE' })
@@ -126,7 +126,7 @@ test('a target that reads unknown because of our own faults says so', () => {
   assert.equal(ofService?.reason, 'local')
 })
 
-test('a stale target that is confirmed again is announced, from unknown', () => {
+test('a stale target that is confirmed again causes a transition from unknown', () => {
   const [, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
   settle(target, sampleOutcome('connected', 1000), 1000)
   review(target, 40_000)
@@ -134,7 +134,7 @@ test('a stale target that is confirmed again is announced, from unknown', () => 
   assert.deepEqual([ofTarget?.from, ofTarget?.to], ['unknown', 'up'])
 })
 
-test('between going stale and being noticed, a service already reads unknown since then', () => {
+test('a stale service is unknown since it went stale, even before a transition is emitted', () => {
   const [service, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
   settle(target, sampleOutcome('connected', 1000), 1000)
   assert.deepEqual(standingOf(service, 60_000), {
@@ -144,7 +144,7 @@ test('between going stale and being noticed, a service already reads unknown sin
   })
 })
 
-test('a service that changes by its definition alone names the target that is down', () => {
+test('a service whose status changes by its definition names the target that is down', () => {
   const [service, first, second] = watched(sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' }))
   settle(first, sampleOutcome('connected', 1000), 1000)
   settle(second, sampleOutcome('refused', 1000), 1000)
@@ -168,7 +168,7 @@ test('a service that changes by its definition alone names the target that is do
   assert.deepEqual(reviewService(service, 3000), [])
 })
 
-test('a service that goes down names a target that is down, not one that is only unknown', () => {
+test('a service that goes down names a target that is down, not an unknown one', () => {
   const [, , second] = watched(sampleService('pg', ['a:1', 'b:1']))
   const ofService = settle(second, sampleOutcome('refused', 1000), 1000).at(-1)
   assert.equal(ofService?.target, null)
@@ -177,7 +177,7 @@ test('a service that goes down names a target that is down, not one that is only
   assert.match(ofService?.message ?? '', /^0 of 2 targets up; b:1: /)
 })
 
-test('a service that comes up has no target to blame', () => {
+test('a service that comes up names no target as the cause', () => {
   const [, target] = watched(sampleService('pg', ['a:1'], { rise: 1 }))
   settle(target, sampleOutcome('refused', 1000), 1000)
   const ofService = settle(target, sampleOutcome('connected', 2000), 2000).at(-1)
@@ -186,7 +186,7 @@ test('a service that comes up has no target to blame', () => {
   assert.equal(ofService?.message, '1 of 1 targets up')
 })
 
-test('an outcome of one target has nobody look at the others of its service again', () => {
+test('an outcome of one target does not read the health of the other targets', () => {
   const [service, first] = watched(
     sampleService(
       'pg',
@@ -208,11 +208,11 @@ test('an outcome of one target has nobody look at the others of its service agai
   assert.equal(standingOf(service, 2000).counts.up, 1000)
   assert.equal(looks, 0)
   settle(first, sampleOutcome('connected', 100_000), 100_000)
-  assert.equal(standingOf(service, 100_000).counts.unknown, 999, 'by then the others are stale')
+  assert.equal(standingOf(service, 100_000).counts.unknown, 999, 'the others are stale now')
   assert.ok(looks >= 999)
 })
 
-test('targets that go stale one after another do not have all of them looked at for each', () => {
+test('targets that go stale one after another do not cause a full count each', () => {
   const [service] = watched(
     sampleService(
       'pg',
@@ -239,7 +239,7 @@ test('targets that go stale one after another do not have all of them looked at 
   assert.ok(looks <= 20, `they were counted ${looks} times`)
 })
 
-test('after a pause that was too long to believe anything, checks that find all as it was announce nothing', () => {
+test('after a pause longer than the trust, checks that find every status unchanged cause no transition', () => {
   const pauses: Pause[] = []
   const service = sampleService('pg', ['db-1:5432', 'db-2:5432'], { interval: 1000, timeout: 500 })
   const [watchedService, first, second] = watched(service, pauses)
@@ -248,7 +248,7 @@ test('after a pause that was too long to believe anything, checks that find all 
   pauses.push({ from: 1500, to: 61_500 })
   assert.equal(standingOf(watchedService, 61_500).status, 'unknown')
   assert.deepEqual(settle(first, sampleOutcome('connected', 61_600), 61_600), [])
-  // The other one is still to be checked.
+  // The other target has not been checked yet.
   assert.deepEqual(standingOf(watchedService, 61_600).counts, { up: 1, degraded: 0, down: 0, unknown: 1 })
   assert.deepEqual(reviewService(watchedService, 61_600), [])
   assert.deepEqual(settle(second, sampleOutcome('connected', 61_700), 61_700), [])
@@ -256,7 +256,7 @@ test('after a pause that was too long to believe anything, checks that find all 
   assert.deepEqual([status, since], ['up', announcedAt])
 })
 
-test('what changed during a pause is announced as that alone', () => {
+test('a status that changed during a pause causes one transition', () => {
   const pauses: Pause[] = []
   const service = sampleService('pg', ['db-1:5432'], { interval: 1000, timeout: 500, fall: 2 })
   const [, target] = watched(service, pauses)
@@ -273,7 +273,7 @@ test('what changed during a pause is announced as that alone', () => {
   )
 })
 
-test('a target that is not checked after a pause either turns unknown', () => {
+test('a target that is not checked after a pause becomes unknown', () => {
   const pauses: Pause[] = []
   const service = sampleService('pg', ['db-1:5432'], { interval: 1000, timeout: 500 })
   const [, target] = watched(service, pauses)

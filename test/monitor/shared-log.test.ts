@@ -1,4 +1,4 @@
-/** The log of transitions where replicas number them alike. */
+/** Checks the log of transitions with replicas, which number transitions alike. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LoggedTransition, Transition } from '../../src/domain/transition.ts'
@@ -32,7 +32,7 @@ function start(maxCount = 1000) {
   return { clock, source, log, news, idAt, logged, idsOf }
 }
 
-test('takes in transitions that others numbered, in their order, each once', () => {
+test('transitions that other replicas numbered are added in order, each once', () => {
   const { clock, log, news, idAt, logged, idsOf } = start()
   clock.advance(1000)
   const now = clock.now()
@@ -49,7 +49,7 @@ test('takes in transitions that others numbered, in their order, each once', () 
   )
 })
 
-test('puts what all know in the place of what it found alone, and tells what is news of it', () => {
+test('the shared log replaces entries from a time alone, and its new transitions are emitted', () => {
   const { clock, source, log, news, idAt, logged, idsOf } = start()
   clock.advance(1000)
   source.emit(logged(0, clock.now()))
@@ -73,11 +73,11 @@ test('puts what all know in the place of what it found alone, and tells what is 
   assert.deepEqual(idsOf(), [id, id + 1, id + 2])
 })
 
-test('finds what was told late among what happened later', () => {
+test('a query finds transitions that were published late among later ones', () => {
   const { clock, log, idAt, logged } = start()
   clock.advance(60_000)
   const now = clock.now()
-  // Found by a replica that was alone for half a minute, and told when it came back.
+  // The second transition is from a replica that was alone for half a minute and published it afterwards.
   log.add([
     logged(idAt(now - 40_000), now - 40_000),
     logged(idAt(now - 1000), now - 30_000),
@@ -89,7 +89,7 @@ test('finds what was told late among what happened later', () => {
   assert.deepEqual(found(-50_000, 0), [-900, -30_000, -40_000])
 })
 
-test('forgets the oldest of what all know, as of its own', () => {
+test('the oldest entries of the shared log are forgotten like its own', () => {
   const { clock, log, idAt, logged, idsOf } = start(100)
   clock.advance(1000)
   const now = clock.now()

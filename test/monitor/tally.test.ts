@@ -7,7 +7,7 @@ import { pendingSince } from '../../src/domain/pending.ts'
 import { countAll, holds, recount } from '../../src/monitor/tally.ts'
 import { sampleOutcome, samplePolicy } from '../samples.ts'
 
-test('a tally that holds says what counting all of them says, or what it said less than a second ago, whatever came in and however much time passed', () => {
+test('cached counts equal a full count, now or less than a second ago, after any outcomes and any time', () => {
   const step = fc.oneof(
     fc.record({ which: fc.nat(4), reason: fc.constantFrom(...Reason.options) }),
     fc.record({ passMs: fc.oneof(fc.nat(10_000), fc.nat(100_000)) }),
@@ -48,7 +48,7 @@ test('a tally that holds says what counting all of them says, or what it said le
   assert.ok(held > 1000 && ended > 100, `${held} held, ${ended} did not`)
 })
 
-test('a tally made at the very instant at which a health is believed no longer counts it as unknown', () => {
+test('counts made at the instant at which a target goes stale count it as unknown', () => {
   const policy = samplePolicy({})
   const target = { health: nextHealth(unchecked, sampleOutcome('connected', 1000), policy) }
   const until = readsSameUntil(target.health, policy, 1000)
@@ -56,7 +56,7 @@ test('a tally made at the very instant at which a health is believed no longer c
   assert.equal(countAll([target], policy, until).counts.unknown, 1)
 })
 
-test('a target that is pending is in no count until its time is over, and then counts as unknown', () => {
+test('a pending target is in no count until its time is over, and then counts as unknown', () => {
   const policy = samplePolicy({ interval: 10_000, timeout: 2000 })
   const targets = [
     { health: nextHealth(unchecked, sampleOutcome('connected', 1000), policy) },

@@ -75,17 +75,17 @@ function memoryOf({
   return { health, announced, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt }
 }
 
-/** A service's targets at these hosts. */
+/** Adds a service with targets at these hosts. */
 function watchAll(watchlist: Watchlist, hosts: readonly string[]): WatchedTarget[] {
   const service = watchlist.addService(sampleService('pg', ['pg:5432']))
   return hosts.map((host) => watchlist.addTarget(targetAt(host, 5432), service))
 }
 
-test('what is remembered of a target reads as it was written, whatever is written of others', () => {
+test('the state of a target is read as it was written, after any writes to other targets', () => {
   const writes = fc.array(fc.record({ which: fc.nat(599), memory }), { maxLength: 40 })
   fc.assert(
     fc.property(writes, (all) => {
-      // More than a page; names and literal addresses.
+      // Half of the targets have names, and half have literal addresses.
       const hosts = Array.from({ length: 600 }, (_, i) => (i % 2 === 0 ? `db-${i}` : '10.0.0.7'))
       const targets = watchAll(createWatchlist(), hosts)
       const expected = new Map<number, (typeof all)[number]['memory']>()
@@ -99,7 +99,7 @@ test('what is remembered of a target reads as it was written, whatever is writte
   )
 })
 
-test('who comes into the place of one that is gone is not checked yet, and who is gone reads so, too', () => {
+test('a target in the slot of a removed one is unchecked, and so is the removed one', () => {
   fc.assert(
     fc.property(memory, memory, (ofFirst, ofNext) => {
       const watchlist = createWatchlist()
@@ -117,7 +117,7 @@ test('who comes into the place of one that is gone is not checked yet, and who i
   )
 })
 
-test('a target that is defined anew keeps what is remembered of it', () => {
+test('a target with a new definition keeps its state', () => {
   const [watched] = watchAll(createWatchlist(), ['10.0.0.7']) as [WatchedTarget]
   const [sample] = fc.sample(memory, 1)
   Object.assign(watched, sample)

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { createTexts } from '../../src/monitor/texts.ts'
 import { bytesOf } from './memory.ts'
 
-test('a text comes back as it was, whatever came before it', () => {
+test('a string is returned unchanged, after any other strings', () => {
   const anyText = fc.oneof(fc.constantFrom('', 'a', 'b', '\ud800'), fc.string({ unit: 'binary' }))
   fc.assert(
     fc.property(fc.array(anyText), fc.integer({ min: 1, max: 5 }), (all, most) => {
@@ -17,16 +17,16 @@ test('a text comes back as it was, whatever came before it', () => {
   )
 })
 
-/** A text of some 110 characters that is put together anew each time. */
+/** Returns a string of about 110 characters that is concatenated each time. */
 const textOf = (count: number) => `${'.'.repeat(100)}${count} of them, counted`
 
-test('equal texts are kept as one', () => {
+test('equal strings share one copy', () => {
   const texts = createTexts(100)
   const taken = bytesOf(() => Array.from({ length: 10_000 }, (_, count) => texts.share(textOf(count % 100))))
   assert.ok(taken < 300_000, `${taken} bytes`)
 })
 
-test('no more than so many are remembered', () => {
+test('the pool keeps no more strings than its limit', () => {
   const texts = createTexts(100)
   const taken = bytesOf(() => {
     for (let count = 0; count < 10_000; count++) texts.share(textOf(count))
@@ -35,7 +35,7 @@ test('no more than so many are remembered', () => {
   assert.ok(taken < 100_000, `${taken} bytes`)
 })
 
-test('what a text was put together from is not kept with it', () => {
+test('the parts of a concatenated string are not kept', () => {
   const taken = bytesOf(() => {
     const texts = createTexts(1000)
     return Array.from({ length: 1000 }, (_, count) => texts.share(textOf(count)))

@@ -5,7 +5,7 @@ import { createTransitionLog } from '../../src/monitor/transition-log.ts'
 import { sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 
-/** A log of a monitor that the test speaks for; `happen` says a transition of the monitor's clock's now. */
+/** Creates a log whose transitions the test emits. `happen` emits one at the current time of the clock. */
 function keep(limits: { maxCount?: number; maxAgeMs?: number } = {}) {
   const watched = watch([])
   const log = createTransitionLog({ monitor: watched.monitor, clock: watched.clock, ...limits })
@@ -19,7 +19,7 @@ function keep(limits: { maxCount?: number; maxAgeMs?: number } = {}) {
 
 const told = (found: readonly LoggedTransition[] | null) => found?.map(({ message }) => message).join(' ')
 
-test("remembers a monitor's transitions, a target's and its service's", async () => {
+test('the log has the transitions of targets and services of a monitor', async () => {
   const { monitor, clock, checkOnce, target } = watch([sampleService('pg', ['pg:5432'])])
   const log = createTransitionLog({ monitor, clock })
   clock.advance(250)
@@ -30,13 +30,13 @@ test("remembers a monitor's transitions, a target's and its service's", async ()
   assert.deepEqual([ofTarget?.target, ofTarget?.at, ofTarget?.reason], ['pg:5432', 5250, 'connected'])
 })
 
-test('finds the newest first', () => {
+test('transitions are found newest first', () => {
   const { log, happen } = keep()
   for (const message of ['a', 'b', 'c']) happen(message)
   assert.equal(told(log.find({})), 'c b a')
 })
 
-test('finds those not before from and before to', () => {
+test('a query finds transitions at or after from, and before to', () => {
   const { log, happen, clock } = keep()
   for (const message of ['a', 'b', 'c', 'd']) {
     happen(message)
@@ -48,7 +48,7 @@ test('finds those not before from and before to', () => {
   assert.equal(told(log.find({ from: 5011, to: 5019 })), '')
 })
 
-test("finds one service's, and as many as wanted of them", () => {
+test('a query finds the transitions of one service, up to the limit', () => {
   const { log, happen } = keep()
   for (const message of ['a', 'b', 'c', 'd']) happen(message, message < 'c' ? 'pg' : 'mq')
   assert.equal(told(log.find({ service: 'pg' })), 'b a')
@@ -56,7 +56,7 @@ test("finds one service's, and as many as wanted of them", () => {
   assert.equal(told(log.find({ service: 'nobody' })), '')
 })
 
-test('finds what is older than one, also of the same instant, and however many came since', () => {
+test('a query finds transitions older than a given one, even at the same instant and after later additions', () => {
   const { log, happen } = keep()
   for (const message of ['a', 'b', 'c']) happen(message)
   const [, middle] = log.find({})
@@ -64,7 +64,7 @@ test('finds what is older than one, also of the same instant, and however many c
   assert.equal(told(log.find({ before: middle?.id })), 'a')
 })
 
-test('ids grow with every transition, and from one process to the next', () => {
+test('ids grow with every transition and from one process to the next', () => {
   const { log, happen, monitor, clock } = keep()
   for (let count = 0; count < 1000; count++) happen('a')
   const ids = log.find({}).map(({ id }) => id)
@@ -76,7 +76,7 @@ test('ids grow with every transition, and from one process to the next', () => {
   assert.ok(newest > (ids[0] ?? 0), `${newest} follows ${ids[0]}`)
 })
 
-test('an id tells when: those of another process of the same time stand between', () => {
+test('an id contains the time of its transition, and ids do not fall when the clock is set back', () => {
   const { log, happen, clock } = keep()
   clock.advance(60_000)
   for (let count = 0; count < 3; count++) happen('a')
@@ -88,7 +88,7 @@ test('an id tells when: those of another process of the same time stand between'
   assert.equal(log.lastId(), (third?.id ?? 0) + 1)
 })
 
-test('tells of a transition once it can be found', () => {
+test('a transition is emitted once it can be found', () => {
   const { log, happen } = keep()
   const seen: [string, string | undefined][] = []
   log.logged.subscribe(({ message }) => seen.push([message, told(log.find({ limit: 1 }))]))
@@ -100,7 +100,7 @@ test('tells of a transition once it can be found', () => {
   ])
 })
 
-test('is complete since it was made, for as long as nothing is forgotten', () => {
+test('the log is complete since its creation, until a transition is forgotten', () => {
   const { log, happen, clock } = keep({ maxCount: 10, maxAgeMs: 1000 })
   clock.advance(300)
   happen('a')
@@ -108,7 +108,7 @@ test('is complete since it was made, for as long as nothing is forgotten', () =>
   assert.deepEqual([log.completeSince(), told(log.find({}))], [5000, 'a'])
 })
 
-test('forgets what is too old, and says since when it is complete', () => {
+test('transitions that are too old are forgotten, and the log says since when it is complete', () => {
   const { log, happen, clock } = keep({ maxAgeMs: 1000 })
   happen('a')
   clock.advance(600)
@@ -120,7 +120,7 @@ test('forgets what is too old, and says since when it is complete', () => {
   assert.deepEqual([told(log.find({})), log.completeSince()], ['', 5600])
 })
 
-test('forgets the oldest of too many, and says since when it is complete', () => {
+test('the oldest of too many transitions are forgotten, and the log says since when it is complete', () => {
   const { log, happen, clock } = keep({ maxCount: 20 })
   for (let count = 0; count < 1000; count++) {
     happen(String(count))
@@ -134,7 +134,7 @@ test('forgets the oldest of too many, and says since when it is complete', () =>
   }
 })
 
-test('without a limit all is found that it says is there', () => {
+test('a query without a limit finds everything since the log is complete', () => {
   const { log, happen, clock } = keep({ maxCount: 20 })
   for (let count = 0; count < 21; count++) {
     happen(String(count))
@@ -144,7 +144,7 @@ test('without a limit all is found that it says is there', () => {
   assert.equal(log.find({}).at(-1)?.message, '0')
 })
 
-test('after an id comes what happened since, the oldest first, and as many as wanted of it', () => {
+test('the transitions after an id are returned oldest first, up to the limit', () => {
   const { log, happen } = keep()
   for (const message of ['a', 'b', 'c']) happen(message)
   const [newest, , oldest] = log.find({})
@@ -154,7 +154,7 @@ test('after an id comes what happened since, the oldest first, and as many as wa
   assert.equal(told(log.after(newest.id)), '')
 })
 
-test('after an id that something was forgotten behind, and after one of an earlier process, nobody knows what happened', () => {
+test('after an id the answer is null, if later transitions are forgotten or the id is of an unknown process', () => {
   const { log, happen, clock } = keep({ maxAgeMs: 1000 })
   happen('a')
   happen('b')
@@ -165,16 +165,16 @@ test('after an id that something was forgotten behind, and after one of an earli
   happen('c')
   clock.advance(501)
   assert.equal(log.after(a.id), null)
-  // What was seen last may itself be forgotten: nothing is missing behind it.
+  // The transition with that id may itself be forgotten, because nothing after it is missing.
   assert.equal(told(log.after(b.id)), 'c')
 })
 
-/** A transition of an earlier process. */
+/** Returns a transition of the previous process. */
 function earlier(id: number, at: number, message: string): LoggedTransition {
   return { id, service: 'pg', target: null, from: 'up', to: 'down', at, reason: null, message }
 }
 
-test('what an earlier process logged stands before what this one did, and is no news', () => {
+test('transitions of the previous process come before those of this one, and are not emitted', () => {
   const { log, happen } = keep()
   happen('c')
   const news: string[] = []
@@ -190,7 +190,7 @@ test('what an earlier process logged stands before what this one did, and is no 
   assert.deepEqual(news, ['d'])
 })
 
-test('what is restored stands for what this process logged up to then', () => {
+test('the restored log replaces the entries of this process up to the end of the previous one', () => {
   const { log, happen, clock } = keep()
   happen('seen by both')
   const id = log.lastId()
@@ -201,7 +201,7 @@ test('what is restored stands for what this process logged up to then', () => {
   assert.equal(told(log.find({})), 'c b a')
 })
 
-test('ids go on from those of an earlier process whose clock was ahead', () => {
+test('ids continue after those of a previous process whose clock was ahead', () => {
   const { log, happen } = keep()
   const ahead = log.lastId() + 1_000_000
   const transitions = [earlier(ahead, 4000, 'a')]
@@ -211,7 +211,7 @@ test('ids go on from those of an earlier process whose clock was ahead', () => {
   assert.equal(told(log.find({})), 'b a')
 })
 
-test('of what an earlier process logged no more is kept than of its own', () => {
+test('the limits apply to the transitions of the previous process too', () => {
   const { log } = keep({ maxCount: 2, maxAgeMs: 10_000 })
   const transitions = [earlier(1, -9000, 'old'), earlier(2, 1, 'a'), earlier(3, 2, 'b'), earlier(4, 3, 'c')]
   log.restore({ transitions, absences: [], completeAfter: { id: 0, at: -10_000 }, endedAt: 3 })
@@ -220,7 +220,7 @@ test('of what an earlier process logged no more is kept than of its own', () => 
   assert.equal(log.after(1), null)
 })
 
-test('what is left over from before the log was complete does not make it look complete', () => {
+test('a transition left over from before the log was complete does not make it look complete', () => {
   const { log } = keep({ maxAgeMs: 6000 })
   const transitions = [earlier(1, -5000, 'left over'), earlier(9, 4000, 'a')]
   log.restore({ transitions, absences: [], completeAfter: { id: 8, at: 3000 }, endedAt: 4000 })
@@ -228,7 +228,7 @@ test('what is left over from before the log was complete does not make it look c
   assert.equal(log.completeSince(), 3000)
 })
 
-test('absences are told for as long as transitions, the one before this process among them', () => {
+test('gaps are kept as long as transitions, including the gap before this process', () => {
   const { log, clock } = keep({ maxAgeMs: 10_000 })
   const absences = [{ from: -3000, to: -2000 }]
   const absence = log.restore({ transitions: [], absences, completeAfter: { id: 0, at: -9000 }, endedAt: 1000 })
@@ -240,14 +240,14 @@ test('absences are told for as long as transitions, the one before this process 
   assert.equal(log.completeSince(), -2000)
 })
 
-test('there was no absence where the earlier process still ran when this one began', () => {
+test('there is no gap if the previous process still ran when this one began', () => {
   const { log, clock } = keep()
   clock.advance(3000)
   assert.equal(log.restore({ transitions: [], absences: [], completeAfter: { id: 0, at: 0 }, endedAt: 5000 }), null)
   assert.deepEqual(log.absences(), [])
 })
 
-test('who was told what an earlier process could not keep learns that it is lost, who was told the last it kept misses nothing', () => {
+test('a client behind a transition that was not stored learns of the loss, and one at the last stored id misses nothing', () => {
   const { log, happen } = keep()
   const first = log.lastId()
   const transitions = [earlier(7, -2000, 'a')]

@@ -11,7 +11,7 @@ import { fakeClock, fakeProber, watch } from './fakes.ts'
 
 const isUnderWay = ({ check }: WatchedTarget) => check !== null && check !== 'waiting' && check.hasBegun
 
-/** Checks a service of this origin, and returns under which rules the prober was to do it; `rules` are asked for anew each time. */
+/** Checks the targets of a service of this origin, and returns the dial rules of each check. Each check has the next of `rules`. */
 function rulesGiven(origin: 'file' | 'http', ...rules: ReturnType<typeof createDialRules>[]) {
   const clock = fakeClock()
   const prober = fakeProber(clock)
@@ -27,7 +27,7 @@ function rulesGiven(origin: 'file' | 'http', ...rules: ReturnType<typeof createD
   return prober.begun.map(({ request }) => request.rules)
 }
 
-test('services of the file are checked whatever the rules are', () => {
+test('services of the file are checked without dial rules', () => {
   assert.deepEqual(rulesGiven('file', createDialRules({ allow: [] })), [null, null])
 })
 
@@ -38,7 +38,7 @@ test('services registered over HTTP are checked under the rules in force when th
   assert.ok(given[0] === before && given[1] === after)
 })
 
-/** A monitor of 20 targets that let checks wait and of three that answer, with room for eight checks. */
+/** Creates a monitor of 20 unresponsive targets and three that answer, with room for eight checks. */
 function withSilent() {
   const { clock, prober, monitor } = watch(
     [
@@ -59,7 +59,7 @@ function withSilent() {
       for (const target of targetsOf(service).slice(from)) monitor.beat(target, clock.now())
     },
     underWay: (service: string) => targetsOf(service).filter(isUnderWay).length,
-    /** Ends all checks that are under way or wait, the ones under way together. */
+    /** Ends all checks, waiting ones too. Checks under way end together. */
     async endAll(reason: Reason, afterMs: number) {
       while (monitor.stats().inFlight > 0) {
         clock.advance(afterMs)
@@ -69,9 +69,9 @@ function withSilent() {
   }
 }
 
-test('targets that let checks wait take half of the turns at most, and the others never wait behind them', async () => {
+test('unresponsive targets take at most half of the room, and other targets never wait behind them', async () => {
   const { monitor, targetsOf, beatAll, underWay, endAll } = withSilent()
-  // Until they are known to be silent they are like all others.
+  // Before their first check, unresponsive targets are like all others.
   beatAll('silent')
   assert.equal(underWay('silent'), 8)
   await endAll('timeout', 1000)
@@ -80,7 +80,7 @@ test('targets that let checks wait take half of the turns at most, and the other
   assert.deepEqual([underWay('silent'), underWay('web')], [4, 3])
   assert.equal(monitor.stats().waiting, 16)
 
-  // Who asks for one does not wait behind their beats.
+  // A check for a caller does not wait behind scheduled checks.
   const last = targetsOf('silent').at(-1)
   assert(last)
   const asked = monitor.check(last)
@@ -94,7 +94,7 @@ test('targets that let checks wait take half of the turns at most, and the other
   )
 })
 
-test('nor do the others wait behind those that somebody asks for, however many these are, nor do their beats', async () => {
+test('checks for callers of unresponsive targets block neither other targets nor scheduled checks of the same ones', async () => {
   const { monitor, targetsOf, beatAll, underWay, endAll } = withSilent()
   beatAll('silent')
   await endAll('timeout', 1000)
@@ -116,7 +116,7 @@ for (const [reason, tookMs, most] of [
   ['local', 0, 8],
   ['connected', 1000, 8],
 ] as const) {
-  test(`targets whose checks end with ${reason} after ${tookMs} ms of 1000 have ${most} of 8 turns at most`, async () => {
+  test(`targets whose checks end with ${reason} after ${tookMs} ms of 1000 have at most ${most} of 8 checks under way`, async () => {
     const { beatAll, underWay, endAll } = withSilent()
     beatAll('silent')
     await endAll(reason, tookMs)
@@ -126,7 +126,7 @@ for (const [reason, tookMs, most] of [
   })
 }
 
-/** A monitor of one target that was up, whose process pauses when the test says so. */
+/** Creates a monitor of one target that is up. The test pauses its process. */
 async function withPauses() {
   const clock = fakeClock()
   const prober = fakeProber(clock)
@@ -150,11 +150,11 @@ async function withPauses() {
 
 const interruptions: readonly (readonly [string, Reason, Partial<Outcome>])[] = [
   ['a check that timed out', 'timeout', {}],
-  ['a look-up that was out of time', 'local', { code: null }],
-  ['a dial that was to begin too late', 'local', { code: 'ETIME' }],
+  ['a look-up that ran out of time', 'local', { code: null }],
+  ['a dial that would begin too late', 'local', { code: 'ETIME' }],
 ]
 for (const [what, reason, more] of interruptions) {
-  test(`${what} over a pause is checked again, and its callers wait for that`, async () => {
+  test(`${what} during a pause is repeated, and its callers wait for that`, async () => {
     const { prober, monitor, target, pause } = await withPauses()
     monitor.beat(target, 0)
     let isAnswered = false
@@ -172,7 +172,7 @@ for (const [what, reason, more] of interruptions) {
   })
 }
 
-test('a check that found something over a pause counts, and so does one that timed out without', async () => {
+test('an outcome other than a timeout counts despite a pause, and so does a timeout without a pause', async () => {
   const { prober, monitor, target, pause } = await withPauses()
   monitor.beat(target, 0)
   pause(5000)
@@ -183,7 +183,7 @@ test('a check that found something over a pause counts, and so does one that tim
   assert.deepEqual([target.checks, monitor.stats().inFlight], [3, 0])
 })
 
-test('a check is overdue by the time that this process ran', async () => {
+test('the overdue time of a check is only the time in which this process ran', async () => {
   const { clock, monitor, target, pause } = await withPauses()
   monitor.beat(target, 0)
   assert.equal(monitor.overdueMs(), 0)

@@ -5,14 +5,14 @@ import { uptimeEvidence } from '../../src/monitor/uptime-evidence.ts'
 import { sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 
-/** Two services and a log of what they do. */
+/** Creates two services and a log of their transitions. */
 function start() {
   const watched = watch([sampleService('pg', ['pg:1', 'pg:2'], { quorum: 'any' }), sampleService('mq', ['mq:1'])])
   const log = createTransitionLog({ monitor: watched.monitor, clock: watched.clock })
   return { ...watched, log }
 }
 
-test("is a service's own changes, the oldest first, and what it is now", async () => {
+test('the evidence has the changes of the service itself, oldest first, and its current status', async () => {
   const { log, clock, checkOnce, service, target } = start()
   for (const name of ['pg:1', 'pg:2']) {
     clock.advance(100)
@@ -27,7 +27,7 @@ test("is a service's own changes, the oldest first, and what it is now", async (
   assert.deepEqual([status, completeSince, absences], ['up', 5000, []])
 })
 
-test('a status that grew too old is one more change, of when it did and not of when it is seen', async () => {
+test('a status that went stale is one more change, at the time it went stale and not when it is seen', async () => {
   const { log, clock, checkOnce, service, target } = start()
   await checkOnce(target('mq', 'mq:1'), 'connected')
   clock.advance(86_400_000)
@@ -39,7 +39,7 @@ test('a status that grew too old is one more change, of when it did and not of w
   )
 })
 
-test('without any change it is what an earlier process last knew', () => {
+test('without any change the evidence has the last known status of the previous process', () => {
   const { log, clock, service } = start()
   log.restore({
     transitions: [{ id: 1, service: 'pg', target: null, from: 'up', to: 'down', at: -1e9, reason: null, message: '' }],

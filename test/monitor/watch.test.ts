@@ -8,13 +8,13 @@ import { serviceStatusAt, type WatchedService } from '../../src/monitor/watch.ts
 import { sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 
-/** As it would read had nobody ever looked. */
+/** Returns the status of a service without any cache. */
 function readsAnew({ targets, service }: WatchedService, now: number) {
   const { counts, pending } = countAll(targets, service.policy, now)
   return statusOf(counts, service.quorum, pending)
 }
 
-test('how a service reads is right however often it was looked at before', async () => {
+test('the cached status of a service equals the uncached one, after any number of reads', async () => {
   const targets = ['a:1', 'b:1', 'c:1']
   const quorum = fc.constantFrom<Quorum>('all', 'any', 2)
   const step = fc.oneof(
@@ -48,7 +48,7 @@ test('how a service reads is right however often it was looked at before', async
   assert.ok(seen.size === 4 && Math.min(...seen.values()) > 50, JSON.stringify([...seen]))
 })
 
-test('who asks again how a service reads has none of its targets looked at', async () => {
+test('a second read of the status of a service does not read its targets', async () => {
   const { clock, service, target, checkOnce } = watch([sampleService('pg', ['a:1', 'b:1'])])
   for (const name of ['a:1', 'b:1']) await checkOnce(target('pg', name), 'connected')
   const pg = service('pg')
