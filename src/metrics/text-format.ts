@@ -19,8 +19,10 @@ export type Family<Page> = {
   readonly labels?: (number: number) => Labels
 }
 
+/** A column of numbers. */
 export type Numbers = Float64Array | Uint32Array | Uint8Array
 
+/** The values of labels by name, not escaped. */
 export type Labels = Readonly<Record<string, string>>
 
 /** Returns the HELP and TYPE lines of a family. */

@@ -13,7 +13,7 @@ export type Asset = {
   readonly policy?: string
 }
 
-/** The files that pages load. `digest` changes with any of the files, so that browsers may cache a URL with a digest for ever. */
+/** The files that pages load, by name. `digest` changes with any of the files, so that browsers may cache a URL with a digest for ever. */
 export type Assets = { readonly files: ReadonlyMap<string, Asset>; readonly digest: string }
 
 const types: Readonly<Record<string, string>> = {

@@ -23,6 +23,7 @@ export type Entry = {
   readonly status: ReportedStatus
 }
 
+/** A group of the overview. `counts` are the statuses of its services. */
 export type GroupEntry = {
   readonly name: string
   readonly quorum: Quorum
@@ -37,7 +38,7 @@ export type Overview = {
   /** Sorted by status, the worst first, then by name. */
   readonly groups: readonly GroupEntry[]
   readonly counts: Readonly<ReportedCounts>
-  /** The instant when the latest check of any service ended; null before the first check. */
+  /** The instant of the clock at which the latest check of any service ended; null before the first check. */
   readonly checkedAt: number | null
   /** Whether this replica cannot reach the others, and checks everything itself. */
   readonly isSolo: boolean

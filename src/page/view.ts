@@ -11,6 +11,7 @@ export type View = {
   readonly root: string
   /** Whether the client may see targets, addresses and sentences. */
   readonly details: boolean
+  /** The instant of the clock that the page shows, in milliseconds. */
   readonly now: number
   readonly clock: Clock
   readonly history: History

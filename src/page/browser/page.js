@@ -140,7 +140,8 @@ async function refresh() {
   try {
     const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(patienceMs)])
     const response = await fetch(href, { signal, headers: { accept: 'text/html' }, cache: 'no-store' })
-    // Porthole answers 404 for a service that is gone and 503 for one that is not known yet. Either is a page to show.
+    // Porthole answers 404 for a service that is gone and 503 for one that is not known yet. Either is a page to show. Other errors may come
+    // from a proxy that cannot reach Porthole.
     if (!response.ok && response.status !== 404 && response.status !== 503) throw new Error(`HTTP ${response.status}`)
     const fresh = new DOMParser().parseFromString(await response.text(), 'text/html')
     const { now, assets } = fresh.documentElement.dataset
