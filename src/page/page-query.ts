@@ -10,11 +10,9 @@ const mostShown = 3200
 
 /** The query of the page of all services. Unknown parameters are ignored, because links often carry some, such as `utm_source`. */
 export const OverviewQuery = z.object({
-  q: searchText
-    .optional()
-    .meta({
-      description: 'Only services with this text in their name or in the name of a target. Case does not matter.',
-    }),
+  q: searchText.optional().meta({
+    description: 'Only services with this text in their name or in the name of a target. Case does not matter.',
+  }),
   status: manyOf('status', AStatus)
     .optional()
     .meta({ description: 'Only services with this status; several are allowed.' }),
