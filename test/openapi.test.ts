@@ -24,25 +24,25 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   })),
 )
 
-test('the committed document is that of the running routes', () => {
+test('the committed document matches the running routes', () => {
   assert.equal(readFileSync(documentFile, 'utf8'), text, 'run `npm run openapi` and commit what it wrote')
 })
 
-test('/openapi.json serves that document, but for the version', async (t) => {
+test('/openapi.json serves the committed document, apart from its version', async (t) => {
   const { get } = await build(t)
   const served = (await get('/openapi.json')).json()
   const { version } = JSON.parse(text).info
   assert.deepEqual({ ...served, info: { ...served.info, version } }, JSON.parse(text))
 })
 
-test('it is valid OpenAPI 3.1', async () => {
+test('the document is valid OpenAPI 3.1', async () => {
   const validator = new Validator()
   const { valid, errors } = await validator.validate(JSON.parse(text))
   assert.ok(valid, JSON.stringify(errors, null, 2))
   assert.equal(validator.version, '3.1')
 })
 
-test('every operation has a summary, a tag that is described, and an operationId of its own', () => {
+test('every operation has a summary, a described tag, and a unique operationId', () => {
   const tags = new Set(document.tags.map(({ name }) => name))
   for (const { name, operation } of operations) {
     assert.ok(operation.summary, `${name} has a summary`)
@@ -52,7 +52,7 @@ test('every operation has a summary, a tag that is described, and an operationId
   assert.equal(new Set(operations.map(({ operation }) => operation.operationId)).size, operations.length)
 })
 
-test('every response says what it is made of', () => {
+test('every response describes its content', () => {
   for (const { name, operation } of operations) {
     for (const [status, { content = {} }] of Object.entries(operation.responses)) {
       for (const [type, { schema }] of Object.entries(content))
@@ -61,23 +61,23 @@ test('every response says what it is made of', () => {
   }
 })
 
-test('every 4xx and 504 is a problem, a 503 may be one, and nothing else is', () => {
+test('every 4xx and 504 is a problem, a 503 may be one, and no other response is', () => {
   for (const { name, operation } of operations) {
     for (const [status, { content = {} }] of Object.entries(operation.responses)) {
       const types = Object.keys(content)
       const isError = status.startsWith('4') || status === '504'
       const isProblem = types.includes('application/problem+json')
-      // Health tells of a service that is down by 503 too, and that is no error.
+      // Health answers 503 for a service that is down, and that is not an error.
       if (status === '503') continue
       assert.equal(isProblem, isError, `${name} ${status}`)
-      // Who looks at a page or at a badge is shown that there is none.
+      // Pages and badges answer 404 and 503 in their own media type.
       const others = types.filter((type) => !['application/problem+json', 'text/html', 'image/svg+xml'].includes(type))
       if (isProblem) assert.deepEqual(others, [], `${name} ${status}`)
     }
   }
 })
 
-test('a parameter says what it is in one way, that a client can meet', () => {
+test('the schema of a parameter has one form, which a client can satisfy', () => {
   for (const { name, operation } of operations) {
     for (const parameter of operation.parameters ?? []) {
       const { schema } = parameter

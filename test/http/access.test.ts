@@ -64,7 +64,7 @@ const refused: [authorization: string | undefined, detail: RegExp][] = [
   [`Bearer =`, /not how/],
 ]
 
-test('who sends no token, or not as one is sent, is told how', async (t) => {
+test('a request without a token, or with a malformed one, is 401 and says how to send one', async (t) => {
   const { put, get } = buildDoors(t)
   for (const [authorization, detail] of refused) {
     for (const response of [await put('/change', authorization), await get('/details', authorization)]) {
@@ -76,7 +76,7 @@ test('who sends no token, or not as one is sent, is told how', async (t) => {
   }
 })
 
-test('a wrong token is refused as such', async (t) => {
+test('a wrong token is 401 with error=invalid_token', async (t) => {
   for (const token of [wrong, secret.slice(1), secret.toUpperCase(), `${secret}=`, sampleToken(secret).sha256, 'a']) {
     const response = await buildDoors(t).put('/change', bearer(token))
     assert.deepEqual([token, response.statusCode], [token, 401])
@@ -85,20 +85,20 @@ test('a wrong token is refused as such', async (t) => {
   }
 })
 
-test('the scheme may be written in any case, and followed by several spaces', async (t) => {
+test('the scheme Bearer may be in any case and followed by several spaces', async (t) => {
   const { put } = buildDoors(t)
   for (const authorization of [bearer(secret), `bearer ${secret}`, `BEARER   ${secret}`])
     assert.equal((await put('/change', authorization)).statusCode, 200, authorization)
 })
 
-test('each of several tokens is known by its name', async (t) => {
+test('each of several tokens has its own name', async (t) => {
   const secrets = ['one-one-one-one-one', 'two-two-two-two-two', 'three-three-three=='] as const
   const { put } = buildDoors(t, { tokens: secrets.map((text, index) => sampleToken(text, `token-${index}`)) })
   for (const [index, text] of secrets.entries())
     assert.deepEqual((await put('/change', bearer(text))).json(), { by: `token-${index}` })
 })
 
-test('without any token nobody may, and is told how to allow it', async (t) => {
+test('without a configured token every change is 403 and says how to configure one', async (t) => {
   const { put, get, access } = buildDoors(t, { tokens: [] })
   for (const authorization of [undefined, bearer(secret), bearer('')]) {
     const [change, details] = [await put('/change', authorization), await get('/details', authorization)]
@@ -116,7 +116,7 @@ test('without any token nobody may, and is told how to allow it', async (t) => {
   assert.equal(access.nameOf(new IncomingMessage(new Socket())), null)
 })
 
-test('settings are in force from the next request on', async (t) => {
+test('new settings apply from the next request on', async (t) => {
   const { put, get, access } = buildDoors(t)
   access.configure({ tokens: [sampleToken('another-token-than-before')], details: 'all' })
   assert.equal((await put('/change', bearer(secret))).statusCode, 401)
@@ -124,7 +124,7 @@ test('settings are in force from the next request on', async (t) => {
   assert.equal((await get('/details')).statusCode, 200)
 })
 
-test('a token of 100 kB is refused like any other, over a socket as headers too large', {
+test('a token of 100 kB is 401, and over a socket 431 because the headers are too large', {
   timeout: 120_000,
 }, async (t) => {
   const { put } = buildDoors(t)
@@ -136,7 +136,7 @@ test('a token of 100 kB is refused like any other, over a socket as headers too 
   assert.equal(response.status, 431)
 })
 
-test('of a header that comes twice the first counts, as Node.js reads it', async (t) => {
+test('the first of two Authorization headers counts, because Node.js keeps that one', async (t) => {
   const { app } = buildDoors(t)
   const { port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
   const ask = async (...tokens: string[]) => {
@@ -148,7 +148,7 @@ test('of a header that comes twice the first counts, as Node.js reads it', async
   assert.deepEqual([await ask(secret, wrong), await ask(wrong, secret)], ['200', '401'])
 })
 
-test('after ten wrong tokens in a minute an address waits for the minute to pass, also with a right one that is new there', async (t) => {
+test('after ten wrong tokens in a minute a client waits until the minute is over, even with a right token that is new to it', async (t) => {
   const { put, get, clock } = buildDoors(t)
   for (let i = 0; i < 10; i++) assert.equal((await put('/change', bearer(wrong))).statusCode, 401)
   clock.advance(17_500)
@@ -162,13 +162,13 @@ test('after ten wrong tokens in a minute an address waits for the minute to pass
     )
     assert.deepEqual((await get('/health', bearer(token))).json(), { details: false })
   }
-  assert.equal((await put('/change')).statusCode, 401, 'who sends none is told that one is needed')
-  assert.equal((await put('/change', bearer(secret), '127.0.0.2')).statusCode, 200, 'others may')
+  assert.equal((await put('/change')).statusCode, 401, 'a request without a token says that one is needed')
+  assert.equal((await put('/change', bearer(secret), '127.0.0.2')).statusCode, 200, 'other addresses do not wait')
   clock.advance(42_500)
   assert.equal((await put('/change', bearer(secret))).statusCode, 200)
 })
 
-test('a right token in between takes nothing back, and is right from there also while others have to wait', async (t) => {
+test('a right token resets no count, and still works for its client while other tokens have to wait', async (t) => {
   const { put, access } = buildDoors(t, { tokens: [sampleToken(secret), sampleToken(other, 'other')] })
   for (let i = 0; i < 10; i++) {
     assert.equal((await put('/change', bearer(secret))).statusCode, 200)
@@ -177,30 +177,30 @@ test('a right token in between takes nothing back, and is right from there also 
   assert.equal((await put('/change', bearer(secret))).statusCode, 200)
   for (const token of [wrong, other]) assert.equal((await put('/change', bearer(token))).statusCode, 429)
   access.configure({ tokens: [sampleToken(other, 'other')], details: 'all' })
-  assert.equal((await put('/change', bearer(secret))).statusCode, 429, 'withdrawn, it is wrong like any other')
+  assert.equal((await put('/change', bearer(secret))).statusCode, 429, 'a withdrawn token is wrong like any other')
 })
 
-test('what is no token is no attempt', async (t) => {
+test('a malformed token does not count as an attempt', async (t) => {
   const { put } = buildDoors(t)
   for (let i = 0; i < 3; i++) for (const [authorization] of refused) await put('/change', authorization)
   assert.equal((await put('/change', bearer(secret))).statusCode, 200)
 })
 
-test('one request is one attempt, however often it is looked at', async (t) => {
+test('one request counts as one attempt, however often its token is read', async (t) => {
   const { get, put } = buildDoors(t)
   for (let i = 0; i < 9; i++) assert.deepEqual((await get('/health', bearer(wrong))).json(), { details: false })
   assert.equal((await put('/change', bearer(wrong))).statusCode, 401)
   assert.equal((await put('/change', bearer(wrong))).statusCode, 429)
 })
 
-test('wrong tokens are counted for all of an IPv6 network', async (t) => {
+test('wrong tokens count for a whole /64 of IPv6', async (t) => {
   const { put } = buildDoors(t)
   for (let i = 0; i < 10; i++) await put('/change', bearer(wrong), `2001:db8::${i}`)
   assert.equal((await put('/change', bearer(secret), '2001:db8::dead:beef:0:1')).statusCode, 429)
   assert.equal((await put('/change', bearer(secret), '2001:db8:0:1::1')).statusCode, 200)
 })
 
-test('nothing is counted while there is no token to be guessed', async (t) => {
+test('no attempt is counted while no token is configured', async (t) => {
   const { put, get, access } = buildDoors(t, { tokens: [] })
   for (let i = 0; i < 20; i++) {
     assert.equal((await put('/change', bearer(wrong))).statusCode, 403)
@@ -210,13 +210,13 @@ test('nothing is counted while there is no token to be guessed', async (t) => {
   assert.equal((await put('/change', bearer(secret))).statusCode, 200)
 })
 
-test('with details for all, nothing of a request is looked at', (t) => {
+test('with details for all, the request is not read', (t) => {
   const { access } = buildDoors(t, { details: 'all' })
-  const request = new Proxy({}, { get: () => assert.fail('it was looked at') }) as IncomingMessage
+  const request = new Proxy({}, { get: () => assert.fail('the request was read') }) as IncomingMessage
   assert.equal(access.showsDetails(request), true)
 })
 
-test('with details for who has a token, the right one shows them', async (t) => {
+test('with details: token, only the right token shows details', async (t) => {
   const { get } = buildDoors(t)
   const shown = async (authorization?: string) => (await get('/health', authorization)).json().details
   assert.deepEqual(
@@ -225,7 +225,7 @@ test('with details for who has a token, the right one shows them', async (t) => 
   )
 })
 
-test('the log tells once that a client waits, and no token', async (t) => {
+test('the log says once that a client has to wait, and contains no token', async (t) => {
   const lines: string[] = []
   const logger = { level: 'trace', stream: { write: (line: string) => void lines.push(line) } }
   const { get } = await build(t, [], { logger, access: { tokens: [sampleToken(secret)], details: 'token' } })
@@ -239,10 +239,10 @@ test('the log tells once that a client waits, and no token', async (t) => {
 })
 
 const withToken = { access: { tokens: [sampleToken(secret)], details: 'token' } } as const
-/** What stays open to everybody: it shows no targets, or leaves them out. */
+/** The routes that stay open without a token, because they show no targets or leave them out. */
 const open = ['/health', '/health/pg', '/livez', '/readyz', '/metrics', '/docs', '/openapi.json']
 
-/** Every path of the document, with how to ask. */
+/** Returns every operation of the document, with its method and a URL to request. */
 async function documented(t: TestContext) {
   const { get } = await build(t)
   const { paths } = (await get('/openapi.json')).json() as {
@@ -258,7 +258,7 @@ async function documented(t: TestContext) {
   )
 }
 
-test('with details for who has a token, everything under /v1 needs one, and nothing else', async (t) => {
+test('with details: token, every route under /v1 needs a token, and no other route does', async (t) => {
   const { app, listen } = await build(t, [sampleService('pg', [nobody])], withToken)
   const routes = (await documented(t)).filter(({ path }) => path.startsWith('/v1/'))
   assert.ok(routes.length >= 8)
@@ -280,7 +280,7 @@ test('with details for who has a token, everything under /v1 needs one, and noth
   for (const url of open) assert.ok([200, 503].includes((await app.inject({ url })).statusCode), url)
 })
 
-test('with details for all, everything that changes nothing is open', async (t) => {
+test('with details for all, every route that changes nothing is open', async (t) => {
   const { app } = await build(t, [sampleService('pg', [nobody])], { access: { tokens: [sampleToken(secret)] } })
   for (const { method, url, operation } of await documented(t)) {
     if (url === '/v1/events') continue
@@ -291,7 +291,7 @@ test('with details for all, everything that changes nothing is open', async (t) 
   }
 })
 
-test('who has no token learns from 404 and 405 nothing that is registered', async (t) => {
+test('a client without a token cannot learn from 404 and 405 which services are registered', async (t) => {
   const { app } = await build(t, [sampleService('pg', [nobody])], withToken)
   const answers = async (method: HTTPMethods, url: string) => {
     const { statusCode, body, headers } = await app.inject({ method, url })
@@ -315,7 +315,7 @@ test('who has no token learns from 404 and 405 nothing that is registered', asyn
   }
 })
 
-test('the document says which routes need a token, which may, and what they answer without', async (t) => {
+test('the document says which routes need a token, which may need one, and how they refuse', async (t) => {
   for (const { method, path, operation } of await documented(t)) {
     const needed = JSON.stringify(operation.security)
     const refusals = ['401', '403', '429'].filter((status) => status in operation.responses)
@@ -328,7 +328,7 @@ test('the document says which routes need a token, which may, and what they answ
   }
 })
 
-test('an open stream ends when the server closes, also behind the hook', { timeout: 120_000 }, async (t) => {
+test('an open stream ends when the server closes, also with details: token', { timeout: 120_000 }, async (t) => {
   const { app, listen } = await build(t, [], withToken)
   const { port } = new URL(await listen())
   const socket = net.connect(Number(port), '127.0.0.1')

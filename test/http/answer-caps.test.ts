@@ -4,7 +4,7 @@ import { answerKinds, capsFor, createAnswerCap, kindOf } from '../../src/http/an
 
 const held = (bytes: number) => ({ key: {}, bytes })
 
-test('no more answers are admitted than may be under way, until one is over', () => {
+test('a cap admits its number of answers, and another when one is over', () => {
   const cap = createAnswerCap({ answers: 2, bytes: 1000 })
   const release = cap.admit(held(1))
   assert.notEqual(cap.admit(held(1)), null)
@@ -14,7 +14,7 @@ test('no more answers are admitted than may be under way, until one is over', ()
   assert.deepEqual(cap.load(), { answers: 2, bytes: 2 })
 })
 
-test('answers of all kinds together leave connections to other clients, however few there may be', () => {
+test('long answers of all kinds together use at most an eighth of the connections', () => {
   const answersFor = (maxConnections: number) => Object.values(capsFor(maxConnections)).map(({ answers }) => answers)
   assert.deepEqual(
     [1, 48, 225, 1000, 2000, 4096].map((max) => answersFor(max)[0]),
@@ -27,7 +27,7 @@ test('answers of all kinds together leave connections to other clients, however 
   }
 })
 
-test('answers that share what they hold count it once, until the last of them is over', () => {
+test('answers that share memory count it once, until the last of them is over', () => {
   const cap = createAnswerCap({ answers: 10, bytes: 100 })
   const snapshot = held(60)
   const readers = Array.from({ length: 5 }, () => cap.admit(snapshot))
@@ -41,7 +41,7 @@ test('answers that share what they hold count it once, until the last of them is
   assert.notEqual(cap.admit(held(60)), null)
 })
 
-test('an answer that is larger than all may be together is admitted alone', () => {
+test('an answer larger than the whole cap is admitted while none is under way', () => {
   const cap = createAnswerCap({ answers: 10, bytes: 100 })
   const release = cap.admit(held(5000))
   assert.notEqual(release, null)
@@ -50,7 +50,7 @@ test('an answer that is larger than all may be together is admitted alone', () =
   assert.notEqual(cap.admit(held(1)), null)
 })
 
-test('sets, single services, lists, pages and scrapes are kinds of their own', () => {
+test('sets, single services, lists, pages and scrapes are separate kinds', () => {
   const kinds = [
     '/health',
     '/health/:service',

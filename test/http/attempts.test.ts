@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { clientOf, createAttempts } from '../../src/http/attempts.ts'
 import { stoppedClock } from '../app.ts'
 
-test('the tenth in a minute is the last; the first of the next minute may be tried again', () => {
+test('the tenth wrong token in a minute is the last, and the next minute starts at zero', () => {
   const clock = stoppedClock()
   const { fail, waitMs } = createAttempts(clock)
   const limits: boolean[] = []
@@ -22,7 +22,7 @@ test('the tenth in a minute is the last; the first of the next minute may be tri
   assert.equal(waitMs('a'), 0)
 })
 
-test('nine a minute are never limited, however long it goes on', () => {
+test('nine wrong tokens a minute are never limited', () => {
   const clock = stoppedClock()
   const { fail, waitMs } = createAttempts(clock)
   for (let minute = 0; minute < 60; minute++) {
@@ -32,7 +32,7 @@ test('nine a minute are never limited, however long it goes on', () => {
   }
 })
 
-test('each client is counted alone', () => {
+test('each client has its own count', () => {
   const { fail, waitMs } = createAttempts(stoppedClock())
   for (let i = 0; i < 10; i++) fail('a')
   fail('b')
@@ -40,7 +40,7 @@ test('each client is counted alone', () => {
   assert.equal(waitMs('b'), 0)
 })
 
-test('beyond so many clients the count that began first is forgotten, and no other', () => {
+test('beyond the maximum of clients only the oldest count is forgotten', () => {
   const clock = stoppedClock()
   const { fail, waitMs } = createAttempts(clock, 3)
   for (const client of ['a', 'b', 'c']) {
@@ -54,7 +54,7 @@ test('beyond so many clients the count that began first is forgotten, and no oth
   )
 })
 
-test('a count that begins anew is the youngest again', () => {
+test('a count that starts again is the newest', () => {
   const clock = stoppedClock()
   const { fail, waitMs } = createAttempts(clock, 3)
   fail('a')
@@ -84,6 +84,6 @@ const clients = [
   ['', ''],
 ] as const
 
-test('of IPv6 the network is one client, IPv4 is one address in either spelling', () => {
+test('an IPv6 client is a /64, and an IPv4 client is one address in either spelling', () => {
   for (const [address, client] of clients) assert.equal(clientOf(address), client, address)
 })

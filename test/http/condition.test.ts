@@ -8,7 +8,7 @@ const read = (ifMatch?: string, ifNoneMatch?: string) =>
     ...(ifNoneMatch === undefined ? {} : { 'if-none-match': ifNoneMatch }),
   })
 
-test('without either header there is no condition', () => {
+test('a request without either header has no precondition', () => {
   assert.deepEqual(read(), {})
 })
 
@@ -16,13 +16,13 @@ test('the tag of a revision reads back as that revision', () => {
   assert.deepEqual(read(tagOf(1795359600000)), { ifMatch: [1795359600000] })
 })
 
-test('several tags are several revisions, also with the empty elements and spaces that a list may have', () => {
+test('several tags are several revisions, also with empty elements and spaces in the list', () => {
   assert.deepEqual(read('"1", "2"'), { ifMatch: [1, 2] })
   assert.deepEqual(read(' , "1" ,, "2",'), { ifMatch: [1, 2] })
   assert.deepEqual(read('"1","2"'), { ifMatch: [1, 2] })
 })
 
-test('a star asks for any revision, or for none', () => {
+test('a star matches any revision in If-Match, and none in If-None-Match', () => {
   assert.deepEqual(read('*'), { ifMatch: '*' })
   assert.deepEqual(read(undefined, '*'), { ifNoneMatch: '*' })
   assert.deepEqual(read(' * ', ' * '), { ifMatch: '*', ifNoneMatch: '*' })
@@ -34,11 +34,11 @@ test('a weak tag, or one that no revision has, matches nothing', () => {
   assert.deepEqual(read('W/"1", "2"'), { ifMatch: [2] })
 })
 
-test('what is no list of tags is refused with what to write', () => {
+test('a malformed list of tags is refused with a remedy', () => {
   for (const text of ['1', '"1', '1"', '"1" "2"', '*, "1"', 'w/"1"', '', '"1";'])
     assert.match(String(read(text)), /If-Match is not a list of entity tags: write the ETag/, text)
 })
 
-test('If-None-Match takes a star alone', () => {
+test('If-None-Match takes only a star', () => {
   for (const text of ['"1"', '', '**']) assert.match(String(read(undefined, text)), /write If-None-Match: \*/, text)
 })

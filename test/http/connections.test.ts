@@ -14,7 +14,7 @@ type From = { readonly port: number; readonly host?: string; readonly from?: str
 /** The connections of each test. */
 const opened = new WeakMap<TestContext, Socket[]>()
 
-/** Builds a server. It closes after the connections of the test, because it would wait for those that have said nothing. */
+/** Builds a server. The connections of the test close before it, because the server would wait for connections without a request. */
 async function start(
   t: TestContext,
   ...[services, options]: [Parameters<typeof build>[1], Parameters<typeof build>[2]]
@@ -25,12 +25,12 @@ async function start(
     for (const socket of sockets) socket.destroy()
   })
   const built = await build(t, services, options)
-  // Otherwise Node.js would close connections that say nothing for ten seconds, which a slow machine may take for a test.
+  // Otherwise Node.js would close connections without a request after ten seconds, and a test may take that long on a slow machine.
   Object.assign(built.app.server, { headersTimeout: 0, requestTimeout: 0 })
   return built
 }
 
-/** A connection that says nothing by itself. Gone after the test. */
+/** Opens a connection that sends nothing, and closes it after the test. */
 async function open(t: TestContext, { port, host = '127.0.0.1', from }: From): Promise<Socket> {
   const socket = net.connect({ port, host, ...(from === undefined ? {} : { localAddress: from }) })
   socket.on('error', () => undefined).setMaxListeners(100)
@@ -45,7 +45,7 @@ async function openMany(t: TestContext, count: number, where: From): Promise<Soc
   return sockets.map((socket) => socket.resume())
 }
 
-/** The head of the answer to a request on a connection of its own, or on this one; null where the connection was closed instead. */
+/** Sends a request on a new connection, or on a given one. Returns the status line; null when the connection is closed instead. */
 async function ask(t: TestContext, path: string, where: From, on?: Socket): Promise<string | null> {
   const socket = on ?? (await open(t, where))
   return new Promise((answered) => {
@@ -74,11 +74,11 @@ async function closed({ metrics }: Built): Promise<Record<string, number>> {
   return Object.fromEntries([...rows].map(([, reason, count]) => [reason, Number(count)]))
 }
 
-test('a probe is answered beside a thousand idle connections of its own address, which are closed oldest first', async (t) => {
+test('a probe is answered beside a thousand idle connections of its address, which are closed oldest first', async (t) => {
   const built = await start(t, [], { maxConnections: 200 })
   const where = { port: portOf(await built.listen()) }
   const idle = await openMany(t, 1000, where)
-  await until('as many are closed as there is no room for', async () => openAmong(idle) <= 200)
+  await until('the surplus connections are closed', async () => openAmong(idle) <= 200)
   for (let i = 0; i < 20; i++) assert.equal(await ask(t, '/livez', where), ok)
   await until('the rest are closed', async () => openAmong(idle) < 200)
   assert.deepEqual([openAmong(idle.slice(0, 800)), openAmong(idle.slice(-190))], [0, 190])
@@ -90,7 +90,7 @@ test('a probe is answered beside a thousand idle connections of its own address,
   assert.match(page, /^porthole_http_connections (199|200)$/m)
 })
 
-test('a connection that is asked on now and then outlives those that are idle for longer', async (t) => {
+test('a connection with an occasional request outlives connections that are idle for longer', async (t) => {
   const built = await start(t, [], { maxConnections: 10 })
   const where = { port: portOf(await built.listen()) }
   const probe = await open(t, where)
@@ -101,7 +101,7 @@ test('a connection that is asked on now and then outlives those that are idle fo
   assert.ok(isOpen(probe))
 })
 
-test('a connection whose request never ends to arrive is idle', async (t) => {
+test('a connection with an incomplete request is idle', async (t) => {
   const built = await start(t, [], { maxConnections: 10 })
   const where = { port: portOf(await built.listen()) }
   const slow = await openMany(t, 30, where)
@@ -110,7 +110,7 @@ test('a connection whose request never ends to arrive is idle', async (t) => {
   assert.deepEqual((await closed(built)).full, 0)
 })
 
-test('connections with a request under way are never closed, and while all are like that the newcomer is', async (t) => {
+test('connections with a request under way are never closed; while all have one, the new connection is closed', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const built = await start(t, [sampleService('db', ['db:1'])], { clock, prober, maxConnections: 10 })
@@ -118,7 +118,7 @@ test('connections with a request under way are never closed, and while all are l
 
   const streams = await openMany(t, 4, where)
   for (const socket of streams) await new Promise((came) => socket.once('data', came).write(stream))
-  // They take nothing of what they asked for.
+  // These clients read nothing of their answers.
   const readers = await openMany(t, 3, where)
   for (const socket of readers) socket.pause().write(page.repeat(400))
   const waiting = await openMany(t, 3, where)
@@ -136,7 +136,7 @@ test('connections with a request under way are never closed, and while all are l
 const stream = 'GET /v1/events HTTP/1.1\r\nHost: porthole\r\n\r\n'
 const page = 'GET /openapi.json HTTP/1.1\r\nHost: porthole\r\n\r\n'
 
-test('the address that holds the most pays, and no other', async (t) => {
+test('only connections of the address that holds the most are closed', async (t) => {
   const built = await start(t, [], { maxConnections: 100 })
   await built.app.listen({ host: '::', port: 0 })
   const { port } = built.app.server.address() as net.AddressInfo
@@ -149,11 +149,11 @@ test('the address that holds the most pays, and no other', async (t) => {
   const greedyIPv6 = await openMany(t, 500, { port, host: '::1' })
   await until('the rest are closed', async () => openAmong(greedy) + openAmong(greedyIPv6) <= 80)
   assert.deepEqual([openAmong(own), openAmong(ownIPv6)], [20, 0])
-  // Both end up with as many.
+  // Both end with equally many.
   assert.ok(Math.abs(openAmong(greedy) - openAmong(greedyIPv6)) <= 2)
 })
 
-test('while the address that holds the most has requests under way on all of them, the next one pays', async (t) => {
+test('while the address that holds the most has no idle connection, the next address loses one', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const built = await start(t, [sampleService('db', ['db:1'])], { clock, prober, maxConnections: 10 })
@@ -186,7 +186,7 @@ test('pipelined requests keep a connection from being idle until the last is ans
   await until('the second is answered', async () => text.split(ok).length === 3)
 })
 
-test('connections that break off at any point leave no count behind', async (t) => {
+test('connections that break off at any point are no longer counted', async (t) => {
   const built = await start(t, [], { maxConnections: 10 })
   const where = { port: portOf(await built.listen()) }
   for (let i = 0; i < 30; i++) {
@@ -198,7 +198,7 @@ test('connections that break off at any point leave no count behind', async (t) 
   await until('none is left', async () => (await rendered(built.metrics)).includes('\nporthole_http_connections 0\n'))
 })
 
-test('event streams have three quarters of the connections at most', async (t) => {
+test('event streams use at most three quarters of the connections', async (t) => {
   assert.deepEqual([1, 4, 100, 225, 10_000].map(mostStreams), [1, 3, 75, 168, 1000])
   const built = await start(t, [], { maxConnections: 20 })
   const where = { port: portOf(await built.listen()) }
@@ -211,7 +211,7 @@ test('event streams have three quarters of the connections at most', async (t) =
   for (let i = 0; i < 20; i++) assert.equal(await ask(t, '/livez', where), ok)
 })
 
-test('a keep-alive agent that never has more connections than there is room for loses none', async (t) => {
+test('a keep-alive agent with fewer connections than the maximum loses none', async (t) => {
   const { target } = await listen(t)
   const built = await start(t, [sampleService('db', [target])], { maxConnections: 10 })
   const port = portOf(await built.listen())

@@ -4,7 +4,7 @@ import { type Built, build, holdChecks, listen, stoppedClock } from '../app.ts'
 import { sampleService } from '../samples.ts'
 import { hidden, secret } from './hidden.ts'
 
-/** Services with a fault each, of which one is drained, and details only for who sends the token. */
+/** Builds two services that are down, one of them drained. Details need the token. */
 async function buildHidden(t: TestContext): Promise<Built> {
   const services = [
     sampleService('pg', ['db-1.internal:5432', '10.0.0.6:5432'], { quorum: 'any', groups: ['payments'] }),
@@ -22,7 +22,7 @@ async function buildHidden(t: TestContext): Promise<Built> {
 
 const hints = /internal|10\.0\.0|5432|61616|refused|nothing listens/
 
-test('who may not see details is told statuses, counts, groups, quorum and times, and nothing of any target', async (t) => {
+test('without a token a report has statuses, counts, groups, quorum and times, and no target', async (t) => {
   const { get, monitor } = await buildHidden(t)
   monitor.attribute(() => ({ replica: 'checker.internal', solo: false }))
   const times = { since: '2026-11-22T15:00:05.000Z', checkedAt: '2026-11-22T15:00:05.000Z' }
@@ -47,7 +47,7 @@ test('who may not see details is told statuses, counts, groups, quorum and times
   }
 })
 
-test('who sends the token sees everything, and caches must keep the two apart', async (t) => {
+test('with the token a report has everything, and Vary keeps caches from mixing the two', async (t) => {
   const { get } = await buildHidden(t)
   const ask = async (url: string, token?: string) => {
     const response = await get(url, token === undefined ? {} : { authorization: `Bearer ${token}` })
@@ -57,11 +57,15 @@ test('who sends the token sees everything, and caches must keep the two apart', 
     assert.deepEqual(await ask(url), [false, 'accept, authorization', 503])
     assert.deepEqual(await ask(url, `${secret}-not`), [false, 'accept, authorization', 503])
     assert.deepEqual(await ask(url, secret), [true, 'accept', 503])
-    assert.deepEqual(await ask(url), [false, 'accept, authorization', 503], 'what was rendered for one is not for all')
+    assert.deepEqual(
+      await ask(url),
+      [false, 'accept, authorization', 503],
+      'a report with details is not for all clients',
+    )
   }
 })
 
-test('who may not see details may ask for checks all the same', async (t) => {
+test('a client without a token may request checks', async (t) => {
   const listener = await listen(t)
   const { get } = await build(t, [sampleService('pg', [listener.target])], { access: hidden })
   const response = await get('/health/pg', { 'cache-control': 'no-cache' })
@@ -69,7 +73,7 @@ test('who may not see details may ask for checks all the same', async (t) => {
   assert.deepEqual([response.statusCode, targetsUp, targets], [200, 1, []])
 })
 
-test('as text, a service without details is its status, its name and its counts', async (t) => {
+test('as text, a service without details shows its status, its name and its counts', async (t) => {
   const { get } = await buildHidden(t)
   const accept = 'text/plain'
   assert.equal((await get('/health/pg', { accept })).body, 'down      pg  0/2 up\n')
@@ -79,7 +83,7 @@ test('as text, a service without details is its status, its name and its counts'
   )
 })
 
-test('as health+json, a service without details has no checks, and only its operator gives an output', async (t) => {
+test('as health+json, a service without details has no checks, and an output only while it is drained', async (t) => {
   const { get } = await buildHidden(t)
   const ask = async (url: string) => (await get(url, { accept: 'application/health+json' })).json()
   assert.deepEqual(await ask('/health/pg'), {
@@ -97,7 +101,7 @@ test('as health+json, a service without details has no checks, and only its oper
   })
 })
 
-test('the metrics page without details has no family of targets and gateways, and all others', async (t) => {
+test('the metrics page without details lacks only the families of targets and gateways', async (t) => {
   const { get } = await buildHidden(t)
   const page = async (headers = {}) => {
     const response = await get('/metrics', headers)
@@ -118,5 +122,5 @@ test('the metrics page without details has no family of targets and gateways, an
   assert.match(without.body, /^porthole_service_targets_up\{service="pg"\} +0$/m)
   assert.deepEqual([without.headers.vary, whole.headers.vary], ['authorization, accept-encoding', 'accept-encoding'])
   const mistyped = await get('/metrics', { authorization: 'Bearer mistyped' })
-  assert.equal(mistyped.statusCode, 401, 'a scrape that wants the targets fails, for alerts not to fall silent')
+  assert.equal(mistyped.statusCode, 401, 'a scrape with a wrong token fails, so that alerts do not fall silent')
 })

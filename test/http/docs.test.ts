@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { build } from '../app.ts'
 
-test('the API reference works over plain http: its policy upgrades nothing, and everything it loads is there', async (t) => {
+test('the API reference works over plain http: its policy upgrades nothing, and every file that it loads exists', async (t) => {
   const { listen } = await build(t)
   const url = await listen()
   const page = await fetch(`${url}/docs`)
@@ -24,7 +24,7 @@ test('the API reference works over plain http: its policy upgrades nothing, and 
   assert.match(initializer, /validatorUrl: null/)
 })
 
-test("the API reference has Porthole's name, logo and icon, and none of its framework's", async (t) => {
+test("the API reference has Porthole's name, logo and icon, and not those of its framework", async (t) => {
   const { get } = await build(t)
   const { body, headers } = await get('/docs')
   assert.match(body, /<title>Porthole API<\/title>/)
@@ -39,7 +39,7 @@ test("the API reference has Porthole's name, logo and icon, and none of its fram
   assert.doesNotMatch(drawn.replace('http://www.w3.org/2000/svg', ''), /https?:/, 'nothing is loaded from elsewhere')
 })
 
-test('the document is served for machines', async (t) => {
+test('the document is served at /openapi.json', async (t) => {
   const { get } = await build(t)
   const { statusCode, headers, json } = await get('/openapi.json')
   assert.deepEqual([statusCode, headers['content-type']], [200, 'application/json; charset=utf-8'])

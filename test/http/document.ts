@@ -5,7 +5,7 @@ import { z } from 'zod'
 type Schema = Record<string, unknown>
 type Operation = { responses: Record<string, { content?: Record<string, { schema: Schema }> }> }
 
-/** An OpenAPI document, as far as tests read it. */
+/** The parts of an OpenAPI document that tests read. */
 export type OpenApi = {
   readonly paths: Record<string, Record<string, Operation>>
   readonly components: { readonly schemas: Record<string, Schema> }
@@ -25,7 +25,7 @@ export function assertDocumented(document: OpenApi, path: string, response: Ligh
   )
 }
 
-/** What parses a value by a schema of the document. zod reads references to `$defs` only. */
+/** Returns a parser for a schema of the document. zod reads only references to `$defs`. */
 function readerOf({ components }: OpenApi, schema: Schema): z.ZodType {
   const text = JSON.stringify({ ...schema, $defs: components.schemas })
   return z.fromJSONSchema(JSON.parse(text.replaceAll('#/components/schemas/', '#/$defs/')))

@@ -2,10 +2,10 @@ import http, { type IncomingHttpHeaders } from 'node:http'
 import type { TestContext } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 
-/** An event as a reader is given it. */
+/** An event as a reader receives it. */
 export type ReadEvent = { readonly event: string; readonly id: string; readonly data: unknown }
 
-/** What a program gets of a stream that reads it as WHATWG HTML §9.2.6 says; JSON is taken apart. An event that is not whole is none. */
+/** Returns the events of a stream, read as WHATWG HTML §9.2.6 says. Their JSON is parsed. An incomplete event is ignored. */
 export function parseEvents(text: string): { events: ReadEvent[]; lastEventId: string } {
   const events: ReadEvent[] = []
   let [event, data, id, lastEventId] = ['', '', '', '']
@@ -25,29 +25,29 @@ export function parseEvents(text: string): { events: ReadEvent[]; lastEventId: s
   return { events, lastEventId }
 }
 
-/** A reader at the other end of a socket. */
+/** A client that reads a stream over a socket. */
 export type Client = {
   readonly status: number
   readonly headers: IncomingHttpHeaders
-  /** Everything that came, as it came. */
+  /** Returns all bytes so far, as text. */
   text(): string
   events(): ReadEvent[]
-  /** The data of every event of this kind. */
+  /** Returns the data of every event of this kind. */
   dataOf(event: string): unknown[]
   lastEventId(): string
-  /** Waits for something that what came makes true. */
+  /** Waits until the text so far meets a condition. */
   until(holds: (text: string) => boolean, what: string): Promise<void>
   /** Waits for this many events. */
   untilEvents(count: number): Promise<void>
   pause(): void
   resume(): void
-  /** Goes away without a word. */
+  /** Closes the connection abruptly. */
   leave(): void
-  /** True when the stream was ended, false when it was cut. */
+  /** Resolves with true when the stream ended, with false when it was cut. */
   readonly ended: Promise<boolean>
 }
 
-/** Asks for a stream, and reads it as it comes. Goes away after the test. */
+/** Opens a stream and reads it as it arrives. The client closes after the test. */
 export function connect(
   t: TestContext,
   url: string,
@@ -65,7 +65,7 @@ export function connect(
         whole += blocks.filter((block) => /^data/m.test(block)).length
       })
       const events = () => parseEvents(text).events
-      // What it says at its end is read below, by whether the response is complete.
+      // An error at the end is ignored, because `complete` tells below whether the response ended or was cut.
       response.on('error', () => undefined)
       const ended = new Promise<boolean>((resolve) => response.on('close', () => resolve(response.complete)))
       connected({
@@ -91,7 +91,7 @@ export function connect(
   })
 }
 
-/** Waits for something to become true, 20 s at most. */
+/** Waits until a condition holds, for 20 seconds at most. */
 export async function until(holds: () => boolean, what: string): Promise<void> {
   const deadline = performance.now() + 20_000
   while (!holds()) {

@@ -20,7 +20,7 @@ import { type Client, connect, until } from './event-client.ts'
 
 type Settings = { heartbeatMs?: number; maxBufferedBytes?: number; maxStreams?: number; maxCount?: number }
 
-/** Counts who listens. */
+/** Wraps an emitter and counts its listeners. */
 function counting<Event>(signal: Signal<Event>): Signal<Event> & { listeners(): number } {
   let listeners = 0
   return {
@@ -37,7 +37,7 @@ function counting<Event>(signal: Signal<Event>): Signal<Event> & { listeners(): 
   }
 }
 
-/** The route alone on a free port, over a monitor whose checks the test ends. */
+/** Serves only the route on a free port. The test ends the checks of its monitor. */
 async function serveEvents(t: TestContext, services: readonly Service[] = [], settings: Settings = {}) {
   const { maxCount = 20_000, ...limits } = settings
   const watched = watch(services)
@@ -53,11 +53,11 @@ async function serveEvents(t: TestContext, services: readonly Service[] = [], se
   await app.register(eventRoutes, { log, registry, clock, streams })
   const url = `${await app.listen({ host: '127.0.0.1', port: 0 })}/v1/events`
   t.after(() => app.close())
-  /** The server's side of every answer, in order. */
+  /** Every response of the server, in order. */
   const responses: ServerResponse[] = []
   app.server.prependListener('request', (_request, response) => void responses.push(response))
 
-  /** Makes something happen to a service; returns its id. */
+  /** Emits a transition of a service. Returns its id. */
   function happen(service: string, more: Partial<Transition> = {}): number {
     const at = clock.now()
     const message = 'no answer'
@@ -67,7 +67,7 @@ async function serveEvents(t: TestContext, services: readonly Service[] = [], se
   const read = async (query = '', headers: Record<string, string> = {}) => {
     const client = await connect(t, url + query, { headers })
     assert.equal(client.status, 200)
-    // Only what happens after this is live.
+    // Events after this point are live.
     await client.until((text) => text.startsWith('retry: 2000\n'), 'the beginning')
     return client
   }
@@ -75,15 +75,15 @@ async function serveEvents(t: TestContext, services: readonly Service[] = [], se
   return { ...watched, log, registry, streams, app, url, responses, happen, read, resume }
 }
 
-/** The ids of the transitions that came, in order. */
+/** Returns the ids of the received transitions, in order. */
 const idsOf = (client: Client) => client.dataOf('transition').map((data) => Number((data as { id: string }).id))
 const servicesOf = (client: Client) => client.dataOf('transition').map((data) => (data as Transition).service)
-/** All ids from the one after `first` to `last`. */
+/** Returns all ids after `first` up to `last`. */
 const idsAfter = (first: number, last: number) => Array.from({ length: last - first }, (_, i) => first + 1 + i)
 
 const pg = sampleService('pg', ['pg:5432'], { groups: ['payments'] })
 
-test('a transition is written to the byte as the format wants it, after the retry time and the id to start from', async (t) => {
+test('a transition is written in the exact format, after the retry time and the first id', async (t) => {
   const { log, read, checkOnce, target } = await serveEvents(t, [pg])
   const start = log.lastId()
   const client = await read()
@@ -104,7 +104,7 @@ test('a transition is written to the byte as the format wants it, after the retr
   )
 })
 
-test('a change of the registry is told by names, without an id', async (t) => {
+test('a change of the registry is sent as names, without an id', async (t) => {
   const web = sampleService('web', ['web:80'])
   const { log, registry, read } = await serveEvents(t, [web])
   const client = await read()
@@ -121,7 +121,7 @@ test('a change of the registry is told by names, without an id', async (t) => {
   )
 })
 
-test('of a service that goes its last transition is told first, then that it is gone', async (t) => {
+test('the last transition of a removed service is sent before its removal', async (t) => {
   const { log, registry, read } = await serveEvents(t, [pg])
   const clients = await Promise.all(['', '?group=payments', '?service=pg'].map((query) => read(query)))
   const id = log.lastId() + 1
@@ -147,7 +147,7 @@ test('of a service that goes its last transition is told first, then that it is 
   }
 })
 
-test('what happens together is told in its order', async (t) => {
+test('events of one moment are sent in order', async (t) => {
   const { registry, happen, read } = await serveEvents(t)
   const client = await read()
   happen('a')
@@ -160,7 +160,7 @@ test('what happens together is told in its order', async (t) => {
   )
 })
 
-test('names and messages with line ends cannot break out of their event', async (t) => {
+test('line ends in names and messages cannot end an event', async (t) => {
   const { registry, log, happen, read, resume } = await serveEvents(t)
   const start = log.lastId()
   const client = await read()
@@ -181,7 +181,7 @@ test('names and messages with line ends cannot break out of their event', async 
   assert.deepEqual(replayed.events(), [told, after])
 })
 
-test('who comes back with the last id is told what was missed, then what happens', async (t) => {
+test('a reader that comes back with its last id receives missed transitions, then live ones', async (t) => {
   const { happen, read, resume } = await serveEvents(t)
   const client = await read()
   const first = happen('a')
@@ -198,7 +198,7 @@ test('who comes back with the last id is told what was missed, then what happens
   assert.ok(again.text().startsWith('retry: 2000\n\nevent: transition\n'))
 })
 
-test('the last id may stand in the query; the header, which is newer, goes before it', async (t) => {
+test('the last id may be in the query; the header takes precedence, because it is newer', async (t) => {
   const { happen, read } = await serveEvents(t)
   const [first, second] = [happen('a'), happen('b'), happen('c')]
   const byQuery = await read(`?lastEventId=${first}`)
@@ -212,7 +212,7 @@ test('the last id may stand in the query; the header, which is newer, goes befor
   assert.deepEqual(servicesOf(byEmptyHeader), ['b', 'c'])
 })
 
-test('who lost the connection before anything happened misses nothing either', async (t) => {
+test('a reader that lost the connection before the first event misses nothing', async (t) => {
   const { happen, read, resume } = await serveEvents(t)
   const client = await read()
   client.leave()
@@ -222,7 +222,7 @@ test('who lost the connection before anything happened misses nothing either', a
   assert.deepEqual(servicesOf(again), ['a'])
 })
 
-test('nothing is missing and nothing comes twice, whenever a reader comes and goes', async (t) => {
+test('no transition is missing and none comes twice, whenever a reader connects and leaves', async (t) => {
   const { log, happen, url } = await serveEvents(t)
   const start = log.lastId()
   const over = new AbortController()
@@ -247,7 +247,7 @@ test('nothing is missing and nothing comes twice, whenever a reader comes and go
   assert.deepEqual(seen, idsAfter(start, Number(lastEventId)))
 })
 
-test('more readers than are told in one turn all hear everything in its order, also who comes meanwhile', async (t) => {
+test('more readers than one turn serves all receive every event in order, also readers that connect later', async (t) => {
   const { log, registry, happen, read } = await serveEvents(t)
   const clients = await Promise.all(Array.from({ length: 50 }, () => read()))
   const coming: Promise<Client>[] = []
@@ -262,7 +262,7 @@ test('more readers than are told in one turn all hear everything in its order, a
     await client.until((text) => text.includes(`id: ${last}\ndata: `) && text.endsWith('\n\n'), 'the last')
     const start = Number(/^id: (\d+)$/m.exec(client.text())?.[1])
     assert.deepEqual(idsOf(client), idsAfter(start, last))
-    // What is registered is new after every transition but the last.
+    // A change of the registry follows every transition but the last.
     const kinds = client.events().map(({ event }) => event)
     assert.equal(
       kinds
@@ -276,7 +276,7 @@ test('more readers than are told in one turn all hear everything in its order, a
   assert.equal(log.lastId(), last)
 })
 
-test('a long replay waits for its reader, and goes on into what happened meanwhile', async (t) => {
+test('a long replay waits for its reader, and includes transitions that were logged since it began', async (t) => {
   const { log, streams, responses, happen, resume } = await serveEvents(t, [], { maxBufferedBytes: 512 * 1024 })
   const start = log.lastId()
   for (let i = 0; i < 10_000; i++) happen('a', { message: 'x'.repeat(2000) })
@@ -300,7 +300,7 @@ test('a long replay waits for its reader, and goes on into what happened meanwhi
 
 const unknownIds = [
   { what: 'a forgotten id', id: (first: number) => String(first) },
-  { what: 'an id that nothing has yet', id: (_first: number, last: number) => String(last + 1) },
+  { what: 'an id that no transition has yet', id: (_first: number, last: number) => String(last + 1) },
   { what: 'an id larger than any', id: () => '99999999999999999999' },
   { what: 'a text', id: () => 'yesterday' },
   { what: 'a text with line ends', id: () => '1\n\nevent: evil\ndata: {}\n\n' },
@@ -321,12 +321,12 @@ for (const { what, id } of unknownIds) {
   })
 }
 
-test('what happens just as a replay comes to its end is told once', async (t) => {
+test('a transition that is logged just as a replay ends is sent once', async (t) => {
   const { app, log, happen, resume } = await serveEvents(t)
   const start = log.lastId()
   for (let i = 0; i < 300; i++) happen('a', { message: 'x'.repeat(2000) })
   let last = 0
-  // Before the replay goes on, which then finds it in the log, while it is still to be told.
+  // Runs before the replay goes on. The replay then finds the transition in the log while its live event is still pending.
   app.server.prependOnceListener('request', (_request, response) => {
     response.on('drain', () => {
       if (log.lastId() - start < 310) last = happen('b')
@@ -339,10 +339,10 @@ test('what happens just as a replay comes to its end is told once', async (t) =>
   assert.deepEqual(idsOf(client), idsAfter(start, end))
 })
 
-test('what is forgotten in the midst of a replay is a reset as well', async (t) => {
+test('transitions that are forgotten during a replay cause a reset', async (t) => {
   const { log, happen, resume } = await serveEvents(t, [], { maxCount: 2000 })
   const start = log.lastId()
-  // More than the socket takes: the replay stops before its end.
+  // The socket does not take all of this, so the replay stops before its end.
   for (let i = 0; i < 2000; i++) happen('a', { message: 'x'.repeat(10_000) })
   const client = await resume(start)
   client.pause()
@@ -359,7 +359,7 @@ test('what is forgotten in the midst of a replay is a reset as well', async (t) 
   assert.equal(told.at(-1), last)
 })
 
-test('service and group narrow a stream; several are allowed, and both must hold', async (t) => {
+test('service and group filter a stream; several are allowed, and both must match', async (t) => {
   const services = [pg, sampleService('web', ['web:80'], { groups: ['shop', 'edge'] }), sampleService('mq', ['mq:1'])]
   const { log, happen, read, resume } = await serveEvents(t, services)
   const start = log.lastId()
@@ -377,7 +377,7 @@ test('service and group narrow a stream; several are allowed, and both must hold
   }
 })
 
-test('a stream of a group hears of services that enter, change, leave and go', async (t) => {
+test('a stream of a group receives services that enter, change, leave and are removed', async (t) => {
   const { registry, read } = await serveEvents(t, [pg])
   const client = await read('?group=payments')
   const web = sampleService('web', ['web:80'])
@@ -397,7 +397,7 @@ test('a stream of a group hears of services that enter, change, leave and go', a
   ])
 })
 
-test('a heartbeat is a comment; where a filter held something back, it is the id up to which there is nothing', async (t) => {
+test('a heartbeat is a comment, or an id after the filter has left out transitions', async (t) => {
   const { log, happen, read, resume } = await serveEvents(t, [], { heartbeatMs: 20 })
   const start = log.lastId()
   const client = await read('?service=pg')
@@ -412,7 +412,7 @@ test('a heartbeat is a comment; where a filter held something back, it is the id
   assert.deepEqual(again.events(), [])
 })
 
-test('a reader that is too slow is disconnected, and goes on from its last id', async (t) => {
+test('a reader that is too slow is disconnected, and can resume from its last id', async (t) => {
   const { log, streams, happen, read, resume } = await serveEvents(t, [], { maxBufferedBytes: 64 * 1024 })
   const start = log.lastId()
   const client = await read()
@@ -432,7 +432,7 @@ test('a reader that is too slow is disconnected, and goes on from its last id', 
   assert.equal(streams.stats().dropped, 1)
 })
 
-test('much at once is no reason to disconnect who had taken everything', async (t) => {
+test('a large write does not disconnect a reader that had taken everything', async (t) => {
   const { log, streams, happen, read } = await serveEvents(t, [], { maxBufferedBytes: 1024 })
   const start = log.lastId()
   const client = await read()
@@ -442,7 +442,7 @@ test('much at once is no reason to disconnect who had taken everything', async (
   assert.equal(streams.stats().dropped, 0)
 })
 
-test('beyond the limit a stream is refused with the time to try again; one that ends makes room', async (t) => {
+test('beyond the limit a stream is 503 with Retry-After; a stream that ends makes room', async (t) => {
   const { streams, url, read } = await serveEvents(t, [], { maxStreams: 2 })
   const [first] = [await read(), await read()]
   const refused = await connect(t, url)
@@ -457,7 +457,7 @@ test('beyond the limit a stream is refused with the time to try again; one that 
   assert.equal(streams.stats().open, 2)
 })
 
-test('readers that come and go leave nobody listening, and a closed server listens to nothing', async (t) => {
+test('readers that leave are not listeners any more, and a closed server has no listener', async (t) => {
   const { app, log, registry, streams, happen, read } = await serveEvents(t, [pg])
   const listeners = () => [log.logged.listeners(), registry.changed.listeners()]
   const before = listeners()
@@ -484,7 +484,7 @@ test('a reader that closes its half of the connection is gone', async (t) => {
   await until(() => streams.stats().open === 0, 'the stream to be forgotten')
 })
 
-test('who is gone before the stream begins is no reader', async (t) => {
+test('a client that is gone before the stream begins is not counted as a reader', async (t) => {
   const { streams, responses, read } = await serveEvents(t)
   const client = await read()
   client.leave()
@@ -495,7 +495,7 @@ test('who is gone before the stream begins is no reader', async (t) => {
   assert.equal(streams.stats().open, 0)
 })
 
-test('streams asked for in a row on one connection go with it', async (t) => {
+test('pipelined streams end with their connection', async (t) => {
   const { streams, url } = await serveEvents(t)
   const { port, pathname } = new URL(url)
   const socket = net.connect(Number(port), '127.0.0.1').on('error', () => undefined)
@@ -506,7 +506,7 @@ test('streams asked for in a row on one connection go with it', async (t) => {
   await until(() => streams.stats().open === 0, 'the streams to be forgotten')
 })
 
-test('closing the server ends every stream as a whole, and tells what had happened before', async (t) => {
+test('closing the server sends pending events and ends every stream completely', async (t) => {
   const { app, happen, read } = await serveEvents(t)
   const clients = await Promise.all(['', '?service=a', '?group=b'].map((query) => read(query)))
   happen('a')
@@ -515,7 +515,7 @@ test('closing the server ends every stream as a whole, and tells what had happen
   assert.deepEqual(clients.map(servicesOf), [['a'], ['a'], []])
 })
 
-test('closing the server does not wait for a connection that could be used again', async (t) => {
+test('closing the server does not wait for a keep-alive connection', async (t) => {
   const { app, streams, url } = await serveEvents(t)
   const { port, pathname } = new URL(url)
   const socket = net
@@ -536,20 +536,20 @@ test('closing the server does not wait for a connection that could be used again
   await closed
 })
 
-test('closing the server does not wait for a reader that takes nothing', async (t) => {
+test('closing the server does not wait for a reader that reads nothing', async (t) => {
   const { app, streams, happen, read } = await serveEvents(t)
   const client = await read()
   client.pause()
   happen('a', { message: 'x'.repeat(50_000_000) })
   await setImmediate()
-  // It would wait for ever.
+  // This reader would keep the server waiting for ever.
   await app.close()
   await until(() => streams.stats().open === 0, 'the stream to be forgotten')
   client.resume()
   assert.equal(await client.ended, false, 'the socket took everything: this shows nothing')
 })
 
-test('once the server is about to stop no stream begins', async (t) => {
+test('no stream begins while the server stops', async (t) => {
   const { streams, url } = await serveEvents(t)
   streams.endAll()
   const refused = await connect(t, url)
@@ -558,7 +558,7 @@ test('once the server is about to stop no stream begins', async (t) => {
   assert.match(refused.text(), /Porthole is about to stop\./)
 })
 
-test('HEAD answers with the headers alone, and ends', async (t) => {
+test('HEAD is answered with headers only', async (t) => {
   const { streams, url } = await serveEvents(t)
   const answer = await connect(t, url, { method: 'HEAD' })
   assert.equal(await answer.ended, true)
@@ -569,7 +569,7 @@ test('HEAD answers with the headers alone, and ends', async (t) => {
   assert.equal(streams.stats().open, 0)
 })
 
-test('a parameter that does not exist, or is given too often, is refused', async (t) => {
+test('a parameter that does not exist, or is repeated where it may not be, is 400', async (t) => {
   const { app } = await serveEvents(t)
   const unknown = await app.inject('/v1/events?services=pg')
   assert.equal(unknown.statusCode, 400)

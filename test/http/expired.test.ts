@@ -1,4 +1,4 @@
-/** What clients are told of a service whose registration expired. */
+/** Tests the answers about a service whose registration expired. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
@@ -18,7 +18,7 @@ async function start(t: TestContext, details: 'all' | 'token' = 'all') {
     return built.app.inject(payload === undefined ? request : { ...request, payload })
   }
   const { registrations } = built.registrar
-  /** Has the time to live of a registration end now. */
+  /** Ends the time to live of a registration now. */
   const expire = (name: string) => {
     const { registration } = registrations.find(name) ?? assert.fail()
     registrations.expire(name, registration.revision, Date.now())
@@ -26,7 +26,7 @@ async function start(t: TestContext, details: 'all' | 'token' = 'all') {
   return { ...built, registrations, change, expire, asToken: (url: string) => built.get(url, headers) }
 }
 
-test('an expired service is down everywhere, with its reason, while its targets are told as they are', async (t) => {
+test('an expired service is down everywhere, with its reason, and its targets keep their own status', async (t) => {
   const { target } = await listen(t)
   const { change, expire, sweep, get } = await start(t)
   await change('PUT', 'pg', { targets: [target, nobody], quorum: 'any', groups: ['g'], ttl: '1m' })
@@ -79,7 +79,7 @@ test('an expired service is down everywhere, with its reason, while its targets 
   }
 })
 
-test('a PUT renews an expired service at once, and a DELETE takes it away at once', async (t) => {
+test('a PUT renews an expired service at once, and a DELETE removes it at once', async (t) => {
   const { target } = await listen(t)
   const { change, expire, sweep, get } = await start(t)
   const body = { targets: [target], ttl: '1m' }
@@ -97,7 +97,7 @@ test('a PUT renews an expired service at once, and a DELETE takes it away at onc
   assert.equal((await get('/health/pg')).statusCode, 404)
 })
 
-test('a drained service that is expired is draining, and says both', async (t) => {
+test('a drained service that expires stays draining, and reports both', async (t) => {
   const { change, expire, get } = await start(t)
   await change('PUT', 'pg', { targets: [nobody], ttl: '1m' })
   await change('PUT', 'pg/drain')
@@ -107,7 +107,7 @@ test('a drained service that is expired is draining, and says both', async (t) =
   assert.deepEqual((await get('/health')).json().counts, { up: 0, degraded: 0, down: 0, unknown: 0, draining: 1 })
 })
 
-test('a drain of a service that is gone can be ended, and none can begin', async (t) => {
+test('a drain of a removed service can end, and no new drain of it can begin', async (t) => {
   const { change, registrations, get } = await start(t)
   const body = { targets: [nobody], ttl: '1m' }
   await change('PUT', 'pg', body)
@@ -121,13 +121,13 @@ test('a drain of a service that is gone can be ended, and none can begin', async
   assert.equal((await get('/health/pg')).json().status, 'unknown')
 })
 
-test('an expireAfter without a ttl is told to have no effect', async (t) => {
+test('an expireAfter without a ttl causes a warning that it has no effect', async (t) => {
   const { change } = await start(t)
   const { warnings } = (await change('PUT', 'pg', { targets: ['10.0.0.5:1'], expireAfter: '1m' })).json()
   assert.deepEqual(warnings, ['expireAfter has no effect without ttl: write a ttl, or remove it'])
 })
 
-test('who may not see details is told that a service is expired, and no sentence', async (t) => {
+test('a client without a token sees that a service is expired, and no sentence', async (t) => {
   const { change, expire, get, asToken } = await start(t, 'token')
   await change('PUT', 'pg', { targets: [nobody], ttl: '1m' })
   expire('pg')

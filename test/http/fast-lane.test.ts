@@ -7,7 +7,7 @@ import { hidden, secret } from './hidden.ts'
 
 const own = ['connection', 'date', 'keep-alive']
 
-/** What a request is answered with in memory, where there is only the route, and over a socket, where the lane comes first. */
+/** Returns two answers to a request: of the route alone, in memory, and over a socket, where the fast path comes first. */
 async function askBothWays({ get }: Built, url: string, path: string, headers: Record<string, string> = {}) {
   const [routed, served] = await Promise.all([get(path, { accept: '*/*', ...headers }), fetch(url + path, { headers })])
   const fromRoute = Object.entries(routed.headers).map(([name, value]) => [name, String(value)] as const)
@@ -35,7 +35,7 @@ async function buildOfEach(t: TestContext, access = {}): Promise<{ built: Built;
   return { built, url: await built.listen() }
 }
 
-test('a socket is answered to the byte as the route answers, whatever the status and however it is asked', async (t) => {
+test('the fast path answers with the same bytes as the route, for every status and form of request', async (t) => {
   for (const access of [{}, hidden]) await compare(await buildOfEach(t, access))
 })
 
@@ -65,7 +65,7 @@ async function compare({ built, url }: { built: Built; url: string }): Promise<v
   }
 }
 
-test('details that were shown to one are not shown to the next, who may not see them', async (t) => {
+test('details shown to one client are not shown to the next client without a token', async (t) => {
   const { url } = await buildOfEach(t, hidden)
   const ask = async (headers = {}) => (await fetch(`${url}/health/fine`, { headers })).json()
   const targets = async (headers = {}) => ((await ask(headers)) as { targets: unknown[] }).targets.length
@@ -73,7 +73,7 @@ test('details that were shown to one are not shown to the next, who may not see 
   assert.deepEqual([await targets(), await targets(withToken), await targets()], [0, 1, 0])
 })
 
-test('a service that is drained is 503 in the very next answer, and as it was once it is drained no longer', async (t) => {
+test('a drain makes the very next answer 503, and its end restores the answer', async (t) => {
   const { built, url } = await buildOfEach(t)
   const ask = async () => {
     const response = await fetch(`${url}/health/fine`)
@@ -86,7 +86,7 @@ test('a service that is drained is 503 in the very next answer, and as it was on
   assert.deepEqual(await ask(), [200, 'up'])
 })
 
-test('what the lane answers is counted with the route', async (t) => {
+test('answers of the fast path are counted with the route', async (t) => {
   const { built, url } = await buildOfEach(t)
   for (let i = 0; i < 3; i++) await (await fetch(`${url}/health/broken`)).text()
   const page = await rendered(built.metrics)

@@ -24,7 +24,7 @@ const directives: [string | undefined, number | undefined, number | null, boolea
   ['max-age=2', 5000, 2000, false],
   [undefined, 2000, 2000, false],
   ['only-if-cached', 2000, 2000, true],
-  // not ours, or not well-formed: ignored
+  // directives that are unknown or malformed are ignored
   ['no-store', undefined, null, false],
   ['max-age', undefined, null, false],
   ['max-age=', undefined, null, false],
@@ -41,7 +41,7 @@ for (const [header, query, maxAgeMs, onlyIfCached] of directives) {
   })
 }
 
-/** One service, whose checks succeed at once and are counted. */
+/** Builds one service. Its checks succeed at once and are counted. */
 async function buildCounted(t: TestContext, settings: Omit<ServiceSettings, 'targets'> = {}) {
   const clock = stoppedClock()
   const held = holdChecks(clock)
@@ -58,7 +58,7 @@ async function buildCounted(t: TestContext, settings: Omit<ServiceSettings, 'tar
   return { ...built, clock, count: () => checks }
 }
 
-test('without a wish a scheduled service is answered from memory', async (t) => {
+test('a scheduled service is answered from memory unless the request sets an age', async (t) => {
   const { get, count, clock } = await buildCounted(t)
   for (const url of ['/health', '/health/pg']) {
     clock.advance(86_400_000)
@@ -73,7 +73,7 @@ const wishes: [string, Record<string, string>, string][] = [
   ['the stricter of both', { 'cache-control': 'max-age=60' }, '?maxAge=5s'],
 ]
 for (const [what, headers, query] of wishes) {
-  test(`${what} checks what was last checked longer ago, and only then`, async (t) => {
+  test(`${what} checks a target only when its last check is older`, async (t) => {
     const { get, count, clock } = await buildCounted(t)
     for (const url of [`/health${query}`, `/health/pg${query}`]) {
       const before = count()
@@ -87,7 +87,7 @@ for (const [what, headers, query] of wishes) {
   })
 }
 
-test('no-cache always checks, but never sooner than minAge after the last check', async (t) => {
+test('no-cache always checks, but not within minAge of the last check', async (t) => {
   const { get, count, clock } = await buildCounted(t, { minAge: 2000 })
   const ask = async () => {
     assert.equal((await get('/health/pg?maxAge=0s', { 'cache-control': 'no-cache' })).statusCode, 200)
@@ -100,7 +100,7 @@ test('no-cache always checks, but never sooner than minAge after the last check'
   assert.equal(await ask(), 2)
 })
 
-test('a service checked only when asked is checked once its last outcome is older than maxAge', async (t) => {
+test('a service without an interval is checked when its last outcome is older than maxAge', async (t) => {
   const { get, count, clock } = await buildCounted(t, { interval: 'off', maxAge: 5000 })
   for (const [ms, checks] of [
     [0, 1],
@@ -115,7 +115,7 @@ test('a service checked only when asked is checked once its last outcome is olde
   }
 })
 
-test('only-if-cached never checks: 504 while nothing is known, or nothing fresh enough', async (t) => {
+test('only-if-cached never checks, and is 504 while no outcome is fresh enough', async (t) => {
   const { get, count, clock, sweep } = await buildCounted(t, { interval: 'off' })
   const headers = { 'cache-control': 'only-if-cached' }
   const detail = 'Nothing fresh enough is known, and only-if-cached forbids a check.'
@@ -135,7 +135,7 @@ test('only-if-cached never checks: 504 while nothing is known, or nothing fresh 
   assert.equal(count(), 1)
 })
 
-test('answers carry the age of the oldest check in whole seconds, and are not to be stored', async (t) => {
+test('answers carry the age of the oldest check in whole seconds, and no-store', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const services = [sampleService('old', ['a:1']), sampleService('new', ['b:1'])]
@@ -176,7 +176,7 @@ test('a hundred callers who ask at once share one dial', async (t) => {
   assert.equal(await dials(), 1)
 })
 
-test("each caller has a deadline of its own: one leaves, the other gets the dial's answer", async (t) => {
+test("each caller has its own deadline: one leaves, the other gets the dial's outcome", async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const { get, target } = await build(t, [sampleService('pg', ['db:5432'], { interval: 'off' })], { clock, prober })
@@ -193,20 +193,20 @@ test("each caller has a deadline of its own: one leaves, the other gets the dial
   assert.equal(target('pg').checks, 1)
 })
 
-test('a caller who waits no longer than it takes is told what the dial found', async (t) => {
+test('a caller that waits long enough receives the outcome of the dial', async (t) => {
   const { target } = await listen(t)
   const { get } = await build(t, [sampleService('pg', [target], { interval: 'off' })])
   assert.equal((await get('/health/pg?wait=30s')).statusCode, 200)
 })
 
-test('?wait without a need for a check costs nothing and changes nothing', async (t) => {
+test('?wait has no effect when no check is needed', async (t) => {
   const { get, count, sweep } = await buildCounted(t)
   await sweep()
   assert.equal((await get('/health/pg?wait=0s')).statusCode, 200)
   assert.equal(count(), 1)
 })
 
-test('a caller who hangs up does not stop the check that others may wait for', async (t) => {
+test('a caller that hangs up does not stop a check that others may wait for', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const { get, listen: serve } = await build(t, [sampleService('pg', ['db:5432'], { interval: 'off' })], {
@@ -226,7 +226,7 @@ test('a caller who hangs up does not stop the check that others may wait for', a
 
 const [a, b] = ['a', 'b'].map((name) => sampleService(name, [`${name}:1`], { groups: ['g'] })) as [Service, Service]
 
-/** Asks for checks of `a`, or of both, and puts others in the place of both while these are under way. */
+/** Requests checks of `a`, or of both services. Replaces both services while the checks are under way. */
 async function askMeanwhile(t: TestContext, url: string, changes: readonly (readonly Service[])[]) {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
@@ -238,7 +238,7 @@ async function askMeanwhile(t: TestContext, url: string, changes: readonly (read
   return asked
 }
 
-test('a service that is removed while it is checked is 404, as it would be a moment later', async (t) => {
+test('a service that is removed while it is checked is 404', async (t) => {
   const response = await askMeanwhile(t, '/health/a?maxAge=0s', [[b]])
   assert.deepEqual(
     [response.statusCode, response.json().detail],
@@ -246,7 +246,7 @@ test('a service that is removed while it is checked is 404, as it would be a mom
   )
 })
 
-test('a service that is removed and registered again while it is checked is told of as it is now', async (t) => {
+test('a service that is removed and registered again while it is checked is reported as it is now', async (t) => {
   const again = sampleService('a', ['other:1', 'other:2'])
   const response = await askMeanwhile(t, '/health/a?maxAge=0s', [[], [again]])
   const { status, targets } = response.json<{ status: string; targets: { target: string }[] }>()
@@ -267,7 +267,7 @@ test('a service that is removed while a set is checked leaves the set', async (t
   }
 })
 
-test('a set that too few services of are left for its quorum is down, and says why', async (t) => {
+test('a set that loses too many services for its quorum is down, and says why', async (t) => {
   const response = await askMeanwhile(t, '/health?quorum=2&maxAge=0s', [[b]])
   const { status, warnings } = response.json<SetReport>()
   assert.deepEqual(
@@ -276,7 +276,7 @@ test('a set that too few services of are left for its quorum is down, and says w
   )
 })
 
-test('a service that is registered while a set is checked is no part of it', async (t) => {
+test('a service that is registered while a set is checked is not part of the set', async (t) => {
   const response = await askMeanwhile(t, '/health?verbose&maxAge=0s', [[a, b, sampleService('c', ['c:1'])]])
   const { status, services } = response.json<SetReport>()
   assert.deepEqual([status, services.map(({ service }) => service)], ['up', ['a', 'b']])

@@ -35,7 +35,7 @@ test('pass and warn come with 2xx, fail with 5xx: for every status, and for degr
   }
 })
 
-test('a service: one key, an array with an element for every target', async (t) => {
+test('a service has one key, with an array of one element for each target', async (t) => {
   const { target } = await listen(t)
   const { get, sweep } = await build(t, [sampleService('halved', [target, nobody], { quorum: 'any' })])
   await sweep()
@@ -53,7 +53,7 @@ test('a service: one key, an array with an element for every target', async (t) 
   assert.match(down?.output ?? '', /^refused in /)
 })
 
-test('output is absent on a pass, and there on anything else', async (t) => {
+test('output is absent on a pass, and present on any other result', async (t) => {
   const { target } = await listen(t)
   const { get, sweep } = await build(t, [
     sampleService('fine', [target], { groups: ['fine'] }),
@@ -74,7 +74,7 @@ test('output is absent on a pass, and there on anything else', async (t) => {
   assert.equal((await get('/health?verbose', { accept })).json<HealthJson>().output, 'broken is down')
 })
 
-test('what is drained fails with who took it out first; of a set it is told beside faults, and is none itself', async (t) => {
+test('a drained service fails with its drain first; a set lists it beside its faults, and passes with it alone', async (t) => {
   const { target } = await listen(t)
   const { get, sweep, registry } = await build(t, [
     sampleService('pg', [target, nobody], { quorum: 'any', groups: ['planned'] }),
@@ -110,7 +110,7 @@ test('every key has exactly one colon, and no two services share one', async (t)
   for (const key of keys) assert.match(key, /^[^:]+:responseTime$/)
 })
 
-test('a target never checked has no time and no value', async (t) => {
+test('a target that was never checked has no time and no value', async (t) => {
   const { get } = await build(t, [sampleService('unseen', [nobody])])
   const { checks } = (await get('/health/unseen', { accept })).json<HealthJson>()
   assert.deepEqual(checks['unseen:responseTime'], [
@@ -125,7 +125,7 @@ test('a target never checked has no time and no value', async (t) => {
   ])
 })
 
-test('a service that is up is a pass without output while a target that was added is not checked yet', async (t) => {
+test('a service that is up is a pass without output while an added target is not checked yet', async (t) => {
   const { target } = await listen(t)
   const { get, sweep, registry } = await build(t, [sampleService('pg', [target])])
   await sweep()

@@ -7,7 +7,7 @@ import type { Quorum } from '../../src/domain/quorum.ts'
 import { type Built, build, listen, nobody } from '../app.ts'
 import { sampleService } from '../samples.ts'
 
-/** One service of every status; `fine` and `halved` are in the group good, and with `broken` in mixed. */
+/** Builds a service of each status. `fine` and `halved` are in the group good; these and `broken` are in mixed. */
 async function buildOfEach(t: TestContext, groups: Record<string, { quorum: Quorum }> = {}): Promise<Built> {
   const { target } = await listen(t)
   const services = [
@@ -21,7 +21,7 @@ async function buildOfEach(t: TestContext, groups: Record<string, { quorum: Quor
   return built
 }
 
-/** What a set's answer says: status code, status, and the services in its order. */
+/** Returns the status code, the status and the services of a set's answer, in order. */
 async function ask({ get }: Built, url: string): Promise<[number, string, string]> {
   const response = await get(url)
   assert.equal(response.headers['content-type'], 'application/json; charset=utf-8', response.body)
@@ -37,14 +37,14 @@ async function problem({ get }: Built, url: string): Promise<[number, string]> {
   return [status, detail]
 }
 
-test('nothing registered is unknown and 503, whatever quorum is asked for', async (t) => {
+test('an empty registry is unknown and 503, for any quorum', async (t) => {
   const built = await build(t)
   for (const url of ['/health', '/health?quorum=any', '/health?quorum=3', '/health?quorum=50%25', '/health?verbose']) {
     assert.deepEqual([url, ...(await ask(built, url))], [url, 503, 'unknown', ''])
   }
 })
 
-test('all services: down when one is, the worst first, the ones that are up left out', async (t) => {
+test('all services together are down when one is; the list has the worst first, and no service that is up', async (t) => {
   const built = await buildOfEach(t)
   assert.deepEqual(await ask(built, '/health'), [503, 'down', 'broken unseen halved'])
   const { counts, quorum, warnings } = (await built.get('/health')).json()
@@ -52,7 +52,7 @@ test('all services: down when one is, the worst first, the ones that are up left
   assert.deepEqual([quorum, warnings], ['all', []])
 })
 
-test('?verbose lists the services that are up as well, last', async (t) => {
+test('?verbose lists the services that are up too, last', async (t) => {
   const built = await buildOfEach(t)
   for (const yes of ['verbose', 'verbose=', 'verbose=true', 'verbose=1'])
     assert.deepEqual(await ask(built, `/health?${yes}`), [503, 'down', 'broken unseen halved fine'], yes)
@@ -60,25 +60,25 @@ test('?verbose lists the services that are up as well, last', async (t) => {
     assert.deepEqual(await ask(built, `/health?${no}`), [503, 'down', 'broken unseen halved'], no)
 })
 
-test('a group: only its services count', async (t) => {
+test('only the services of a group count for it', async (t) => {
   const built = await buildOfEach(t)
   assert.deepEqual(await ask(built, '/health?group=good'), [200, 'degraded', 'halved'])
   assert.deepEqual(await ask(built, '/health?group=mixed'), [503, 'down', 'broken halved'])
 })
 
-test('several groups: a service in both is counted once', async (t) => {
+test('a service in several of the selected groups counts once', async (t) => {
   const built = await buildOfEach(t)
   const { counts } = (await built.get('/health?group=good&group=mixed')).json()
   assert.deepEqual(counts, { up: 1, degraded: 1, down: 1, unknown: 0, draining: 0 })
 })
 
-test('a group nobody is in is 404, and the answer names the groups there are', async (t) => {
+test('a group without services is 404, and the answer names the groups', async (t) => {
   const built = await buildOfEach(t)
   const detail = 'No service is in a group named "goood": the groups are "good", "mixed".'
   assert.deepEqual(await problem(built, '/health?group=good&group=goood'), [404, detail])
 })
 
-test('?exclude leaves services out; several may be named', async (t) => {
+test('?exclude leaves out one or several services', async (t) => {
   const built = await buildOfEach(t)
   assert.deepEqual(await ask(built, '/health?exclude=broken'), [503, 'unknown', 'unseen halved'])
   assert.deepEqual(await ask(built, '/health?exclude=broken&exclude=unseen'), [200, 'degraded', 'halved'])
@@ -86,19 +86,19 @@ test('?exclude leaves services out; several may be named', async (t) => {
   assert.deepEqual(await ask(built, '/health?group=mixed&exclude=broken'), [200, 'degraded', 'halved'])
 })
 
-test('excluding a service there is not changes nothing but is warned of: a probe must outlive its service', async (t) => {
+test('excluding an unknown service only causes a warning, because a probe may outlive its service', async (t) => {
   const built = await buildOfEach(t)
   const response = await built.get('/health?group=good&exclude=gone')
   assert.equal(response.statusCode, 200)
   assert.deepEqual(response.json().warnings, ['exclude=gone: there is no such service'])
 })
 
-test('everything excluded is unknown and 503', async (t) => {
+test('a set without services is unknown and 503', async (t) => {
   const built = await buildOfEach(t)
   assert.deepEqual(await ask(built, '/health?group=good&exclude=fine&exclude=halved'), [503, 'unknown', ''])
 })
 
-test('?quorum: all, any, a count, a share', async (t) => {
+test('?quorum takes all, any, a count or a share', async (t) => {
   const built = await buildOfEach(t)
   const expected = { all: 'down', any: 'degraded', 1: 'degraded', 2: 'degraded', 3: 'unknown', 4: 'down' }
   for (const [quorum, status] of Object.entries(expected))
@@ -113,7 +113,7 @@ test('?quorum: all, any, a count, a share', async (t) => {
   assert.equal((await ask(built, '/health?quorum=50%'))[1], 'degraded', 'a bare % is what people type')
 })
 
-test('a quorum nothing chosen can ever meet is 400', async (t) => {
+test('a quorum that the selected services can never meet is 400', async (t) => {
   const built = await buildOfEach(t)
   assert.deepEqual(await problem(built, '/health?quorum=5'), [
     400,
@@ -125,7 +125,7 @@ test('a quorum nothing chosen can ever meet is 400', async (t) => {
   ])
 })
 
-test('nonsense for a quorum is 400 with what to write', async (t) => {
+test('an invalid quorum is 400 with a remedy', async (t) => {
   const built = await buildOfEach(t)
   for (const nonsense of ['', 'most', '0', '-1', '1.5', '101%25', '0%25', '1e2', 'ALL', '99999999']) {
     const [status, detail] = await problem(built, `/health?quorum=${nonsense}`)
@@ -134,14 +134,14 @@ test('nonsense for a quorum is 400 with what to write', async (t) => {
   }
 })
 
-test("a group's own quorum holds when it alone is asked for, and gives way to the caller's", async (t) => {
+test("a group's own quorum applies when only that group is selected, and ?quorum replaces it", async (t) => {
   const built = await buildOfEach(t, { mixed: { quorum: 2 } })
   assert.deepEqual(await ask(built, '/health?group=mixed'), [200, 'degraded', 'broken halved'])
   assert.deepEqual(await ask(built, '/health?group=mixed&quorum=all'), [503, 'down', 'broken halved'])
   assert.deepEqual(await ask(built, '/health?group=mixed&group=good'), [503, 'down', 'broken halved'])
 })
 
-test("a group's own quorum that what is left can never meet is 400, not down", async (t) => {
+test("a group's own quorum that the rest can never meet after ?exclude is 400, not down", async (t) => {
   const built = await buildOfEach(t, { good: { quorum: 2 } })
   assert.deepEqual(await problem(built, '/health?group=good&exclude=fine'), [
     400,
@@ -149,14 +149,14 @@ test("a group's own quorum that what is left can never meet is 400, not down", a
   ])
 })
 
-test("a group's own quorum above the number of its services is down, with a warning: the rest may be registered yet", async (t) => {
+test('a group with fewer services than its own quorum is down with a warning, because more may be registered later', async (t) => {
   const built = await buildOfEach(t, { good: { quorum: 3 } })
   const answer = await built.get('/health?group=good')
   assert.deepEqual([answer.statusCode, answer.json().status], [503, 'down'])
   assert.deepEqual(answer.json().warnings, ['a quorum of 3 can never be met by 2 services: write at most 2'])
 })
 
-test('?degraded=503 fails what is degraded, and only that', async (t) => {
+test('?degraded=503 answers 503 for degraded, and changes no other status', async (t) => {
   const built = await buildOfEach(t)
   assert.deepEqual(await ask(built, '/health?group=good&degraded=503'), [503, 'degraded', 'halved'])
   assert.deepEqual(await ask(built, '/health?group=good&degraded=200'), [200, 'degraded', 'halved'])
@@ -165,7 +165,7 @@ test('?degraded=503 fails what is degraded, and only that', async (t) => {
   assert.equal((await built.get('/health/halved')).statusCode, 200)
 })
 
-test('one service: 200 up or degraded, 503 down or unknown', async (t) => {
+test('one service is 200 while up or degraded, and 503 while down or unknown', async (t) => {
   const { get } = await buildOfEach(t)
   const expected = { fine: [200, 'up'], halved: [200, 'degraded'], broken: [503, 'down'], unseen: [503, 'unknown'] }
   for (const [name, answer] of Object.entries(expected)) {
@@ -174,7 +174,7 @@ test('one service: 200 up or degraded, 503 down or unknown', async (t) => {
   }
 })
 
-test('a drained service is 503 draining whatever its targets say and degraded is to the caller, until it is drained no longer', async (t) => {
+test('a drained service is 503 draining for every status of its targets and for ?degraded=200, until its drain ends', async (t) => {
   const { get, registry } = await buildOfEach(t)
   const all = { fine: [200, 'up'], halved: [200, 'degraded'], broken: [503, 'down'], unseen: [503, 'unknown'] }
   registry.setDrained(Object.keys(all), true)
@@ -197,7 +197,7 @@ test('a drained service is 503 draining whatever its targets say and degraded is
   }
 })
 
-test('a drained service is checked when asked, like any other', async (t) => {
+test('a drained service is checked on request like any other', async (t) => {
   const listener = await listen(t)
   const { get, registry } = await build(t, [sampleService('pg', [listener.target], { interval: 'off' })])
   registry.setDrained(['pg'], true)
@@ -205,7 +205,7 @@ test('a drained service is checked when asked, like any other', async (t) => {
   assert.deepEqual([status, targetsUp], ['draining', 1])
 })
 
-test('a service there is not is 404 with where to look', async (t) => {
+test('an unknown service is 404, and the answer says where to look', async (t) => {
   const built = await buildOfEach(t)
   for (const name of ['gone', 'constructor', '__proto__', 'Fine']) {
     const detail = `No service is named "${name}": GET /health?verbose lists all services.`
@@ -242,14 +242,14 @@ const hostileNames = [
   '🐘'.repeat(200),
 ]
 
-test('any name a service may have finds it again, percent-encoded', async (t) => {
+test('every valid name finds its service when it is percent-encoded', async (t) => {
   const { target } = await listen(t)
   const built = await build(
     t,
     hostileNames.map((name) => sampleService(name, [target])),
   )
   await built.sweep()
-  // Over a socket: `.` and `..` must reach the server as they are.
+  // Over a socket, because `.` and `..` must reach the server unchanged.
   const url = await built.listen()
   for (const name of hostileNames) {
     const encoded = encodeURIComponent(name).replace(/^\.+$/, (dots) => dots.replaceAll('.', '%2E'))
@@ -261,7 +261,7 @@ test('any name a service may have finds it again, percent-encoded', async (t) =>
   assert.deepEqual(new Set(listed.services.map(({ service }) => service)), new Set(hostileNames))
 })
 
-/** `fetch` would tidy the path up. */
+/** Sends a GET with the path unchanged, because `fetch` would normalize it. */
 async function fetchRaw(url: string, path: string): Promise<{ code: number | undefined; body: string }> {
   const outgoing = request(url, { path, agent: false }).end()
   const response = await new Promise<import('node:http').IncomingMessage>((done, fail) => {
@@ -270,7 +270,7 @@ async function fetchRaw(url: string, path: string): Promise<{ code: number | und
   return { code: response.statusCode, body: await text(response) }
 }
 
-test('groups and services to exclude may have any name too', async (t) => {
+test('?group and ?exclude take every valid name too', async (t) => {
   const { target } = await listen(t)
   const built = await build(
     t,
@@ -291,7 +291,7 @@ test('HEAD answers like GET, without the body', async (t) => {
     const [head, get] = [await app.inject({ method: 'HEAD', url }), await app.inject({ url })]
     assert.equal(head.body, '', url)
     assert.equal(head.statusCode, get.statusCode, url)
-    // The metrics page is written as it is read, so nobody knows its length before.
+    // The metrics page is built while it is sent, so its length is not known before.
     const {
       date: _headDate,
       'content-length': headLength,
@@ -304,7 +304,7 @@ test('HEAD answers like GET, without the body', async (t) => {
   }
 })
 
-test("a load balancer's HTTP/1.0 request without a Host is answered, and the connection closed", async (t) => {
+test('an HTTP/1.0 request without a Host is answered, and the connection closed', async (t) => {
   const built = await buildOfEach(t)
   const { port } = new URL(await built.listen())
   for (const [path, status] of [
@@ -340,7 +340,7 @@ test('every problem of a query is listed, each with its place and remedy', async
   for (const sentence of Object.values(expected)) assert.ok(detail.includes(sentence), sentence)
 })
 
-test('a parameter that can be given once is 400 when given twice', async (t) => {
+test('a parameter that may be given once is 400 when given twice', async (t) => {
   const built = await buildOfEach(t)
   for (const twice of [
     'quorum=1&quorum=2',
@@ -352,7 +352,7 @@ test('a parameter that can be given once is 400 when given twice', async (t) => 
     assert.equal((await problem(built, `/health?${twice}`))[0], 400, twice)
 })
 
-test('parameter names meant to do harm are 400 like any other unknown one', async (t) => {
+test('parameter names such as __proto__ are 400 like any unknown one', async (t) => {
   const built = await buildOfEach(t)
   for (const name of ['__proto__', 'constructor', 'toString', 'group[]', 'quorum[x]']) {
     const [status, detail] = await problem(built, `/health?${name}=1`)

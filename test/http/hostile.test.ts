@@ -1,4 +1,4 @@
-/** Every route with the largest and oddest queries that it accepts: how many services it handles before the event loop comes to anything else. */
+/** Tests every route with the largest and oddest queries that it accepts. Counts the services that it handles in one turn of the event loop. */
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
@@ -20,9 +20,9 @@ import { sampleService } from '../samples.ts'
 const size = 12_000
 const groups = 100
 const groupsOfEach = 20
-/** How many services are handled in the slices of this test. */
+/** How many services one slice of this test handles. */
 const perSlice = 500
-/** A page of a column is looked at whole, and two slices may begin between two looks of this test. */
+/** The most services in one turn. A chunk of a column is read whole, and two slices may begin between two looks of this test. */
 const mostBetweenYields = 6000
 
 const nameOf = (index: number) => `service-${index}`
@@ -30,7 +30,7 @@ const last = nameOf(size - 1)
 const names = Array.from({ length: mostValues }, (_, index) => nameOf(index))
 const groupNames = Array.from({ length: groups }, (_, index) => `group-${index}`)
 
-/** Counts the services that are handled, one after the other: what is read of one and the same service in a row is one. */
+/** Counts handled services. Several reads of one service in a row count once. */
 function countHandled() {
   let handled = 0
   let latest: unknown
@@ -40,7 +40,7 @@ function countHandled() {
     if (one !== latest) handled++
     latest = one
   }
-  /** The same service, which is counted whenever something of it is read. */
+  /** Returns a copy of a service that is counted whenever a field of it is read. */
   function countService(service: Service): Service {
     const counted = {}
     for (const key of [
@@ -63,7 +63,7 @@ function countHandled() {
     }
     return counted as Service
   }
-  /** Counts a service that is watched whenever its targets are read: most loops read nothing else of it. */
+  /** Makes the state of a service count whenever its targets are read. Most loops read no other field. */
   function countWatched(watched: WatchedService): void {
     const { service } = watched
     const { targets } = watched
@@ -82,7 +82,7 @@ function countHandled() {
     countService,
     countWatched,
     handled: () => handled,
-    /** Returns the most that were handled in one turn of the event loop until something is done, and how many in all. */
+    /** Returns the most services that one turn of the event loop handles during some work, and the number in all. */
     async during(work: () => Promise<void>): Promise<{ most: number; all: number }> {
       most = 0
       before = handled
@@ -103,7 +103,7 @@ type Route = { readonly method: HTTPMethods; readonly url: string }
 type Parameter = { readonly name: string; readonly in: string; readonly schema: { readonly type?: string } }
 type Document = { readonly paths: Record<string, Record<string, { readonly parameters?: readonly Parameter[] }>> }
 
-/** Builds the app with many services, and returns every route that it has, as it says itself. */
+/** Builds the app with many services. Returns it with every route, as the app reports them. */
 async function buildMany(t: TestContext) {
   const routes: Route[] = []
   const note = (message: unknown) => {
@@ -135,13 +135,13 @@ async function buildMany(t: TestContext) {
     await nextTurn()
   }
   await swept
-  // That all were checked is seen once in the life of a process.
+  // Called once here, because the check of the first sweep loops over all services until it passes.
   assert.deepEqual(built.readiness.checks()[0], { name: 'first-sweep', failure: null })
   for (const watched of built.monitor.services.values()) counter.countWatched(watched)
   return { ...built, routes, counter }
 }
 
-/** What to write for a parameter: the largest, and what fits nothing. A parameter that is not here has this test fail. */
+/** Returns values for a parameter: the largest, and one that matches nothing. An unknown parameter fails the test. */
 function valuesOf(name: string, isMany: boolean, path: string, firstId: string): readonly string[] {
   const many = (values: readonly string[]) => values.map((value) => `${name}=${value}`).join('&')
   const repeated = (value: string) => many(Array<string>(1000).fill(value))
@@ -173,7 +173,7 @@ function valuesOf(name: string, isMany: boolean, path: string, firstId: string):
   return known[name] ?? assert.fail(`${path} has a parameter ${name}: add values for it here`)
 }
 
-/** The queries of a route: none, each parameter alone, and all of them together. */
+/** Returns the queries of a route: none, each parameter alone, and all of them together. */
 function queriesOf(parameters: readonly Parameter[], path: string, firstId: string): string[] {
   const values = parameters
     .filter((parameter) => parameter.in === 'query')
@@ -186,7 +186,7 @@ function queriesOf(parameters: readonly Parameter[], path: string, firstId: stri
 
 const paths: Readonly<Record<string, string>> = { ':service': last, ':file': 'page.js', '*': 'swagger-ui.css' }
 
-/** Where a route is, for the last service. */
+/** Returns the URL of a route, for the last service. */
 function pathTo(url: string): string {
   return url.replace(
     /:\w+|\*/g,
@@ -194,11 +194,11 @@ function pathTo(url: string): string {
   )
 }
 
-test('no route handles many services before the event loop comes to anything else, whatever its query', async (t) => {
+test('no route handles many services in one turn of the event loop, whatever its query', async (t) => {
   const { app, get, routes, counter } = await buildMany(t)
   const { paths: described } = (await get('/openapi.json')).json() as Document
   const firstId = (await get('/v1/transitions?service=service-0')).json().transitions.at(-1).id
-  /** Asks, and takes all that comes, or what comes at once where the answer has no end. */
+  /** Sends a request and reads the whole answer, or only its beginning where the answer has no end. */
   async function ask(method: HTTPMethods, url: string): Promise<number> {
     const response = await app.inject({ method: method as 'GET', url, payloadAsStream: true })
     const body = response.stream()
@@ -217,7 +217,7 @@ test('no route handles many services before the event loop comes to anything els
   for (const { method, url } of routes) {
     const path = pathTo(url)
     if (!['GET', 'HEAD', 'POST', 'OPTIONS'].includes(method)) {
-      // Whatever changes something needs a token, and there is none.
+      // Routes that change something need a token, and none is configured.
       assert.ok([400, 403, 405].includes(await ask(method, path)), `${method} ${url}`)
       continue
     }
@@ -226,7 +226,7 @@ test('no route handles many services before the event loop comes to anything els
         method === 'HEAD' || method === 'OPTIONS' ? 'get' : method.toLowerCase()
       ]
     for (const query of queriesOf(operation?.parameters ?? [], url, firstId)) {
-      // A check that is asked for never ends here.
+      // A requested check never ends in this test.
       if (method === 'POST' && url.endsWith('/checks')) continue
       const asked = query === '' ? path : `${path}?${query}`
       const shown = `${method} ${asked.slice(0, 100)}`
@@ -240,12 +240,12 @@ test('no route handles many services before the event loop comes to anything els
     }
   }
   assert.deepEqual(held, [])
-  // What is counted is counted: these look at all services.
+  // Shows that the counting works: these routes read all services.
   for (const url of ['/', '/health', '/v1/services', '/v1/sd', '/metrics', '/v1/events'])
     assert.ok((handled.get(url) ?? 0) >= size, `${url} handles ${handled.get(url)} services`)
 })
 
-test('for clients that are gone hardly any service is handled, and others are answered', async (t) => {
+test('requests of clients that are gone handle hardly any service, and other requests are answered', async (t) => {
   const { app, listen, get, counter } = await buildMany(t)
   const url = new URL(await listen())
   const clients = 30
@@ -268,10 +268,10 @@ test('for clients that are gone hardly any service is handled, and others are an
       await Promise.all(gone)
       assert.equal((await get(`/health/${last}`)).statusCode, 200)
       await until('their connections are closed', async () => (await connections()) === 0)
-      // What still waits for its turn is over after so many.
+      // Waits for requests that are still queued.
       for (let turn = 0; turn < 10 * clients; turn++) await nextTurn()
     })
-    // Each may have had a slice, before it was seen that its client is gone.
+    // Each request may have had one slice before Porthole noticed that its client is gone.
     assert.ok(all < clients * 3000, `${path}: ${all} services are handled for ${clients} clients that are gone`)
   }
 })

@@ -8,7 +8,7 @@ import { say } from './say.ts'
 const request = (target: string, headers: string, method = 'GET', version = '1.1') =>
   `${method} ${target} HTTP/${version}\r\n${headers}Connection: close\r\n\r\n`
 
-/** A Porthole with a service that is up, which the fast path answers for. */
+/** Builds Porthole with a service that is up, so that the fast path answers for it. */
 async function start(t: TestContext, hosts: readonly string[] | null = null): Promise<string> {
   const { target } = await listen(t)
   const built = await build(t, [sampleService('pg', [target])], { hosts })
@@ -16,10 +16,10 @@ async function start(t: TestContext, hosts: readonly string[] | null = null): Pr
   return built.listen()
 }
 
-/** The fast path, its route, a probe, what needs no service, and what is not there. */
+/** Paths: the fast path, its route, a probe, two routes that name no service, and an unknown path. */
 const paths = ['/health/pg', '/health/pg?x', '/livez', '/v1/services', '/', '/nowhere']
 
-test('a request with several Host headers is 400, alike or not, on every path and in HTTP/1.0', async (t) => {
+test('a request with several Host headers, equal or not, is 400 on every path and in HTTP/1.0', async (t) => {
   const url = await start(t)
   for (const path of paths) {
     for (const headers of ['Host: a\r\nHost: b\r\n', 'Host: a\r\nhost: a\r\n', 'Host: a\r\nX: 1\r\nHOST:\r\n'])
@@ -34,7 +34,7 @@ test('a request with several Host headers is 400, alike or not, on every path an
     assert.equal((await say(url, request('/health/pg', 'Host: a\r\nHost: b\r\n', method))).status, 400, method)
 })
 
-test('a Host that is none is 400, with the remedy, on every path', async (t) => {
+test('an invalid Host is 400 on every path, with the remedy', async (t) => {
   const url = await start(t)
   const bad = [
     'a b',
@@ -62,7 +62,7 @@ test('a Host that is none is 400, with the remedy, on every path', async (t) => 
   }
 })
 
-test('every host that RFC 3986 knows passes where no names are listed', async (t) => {
+test('every valid host of RFC 3986 passes while no names are listed', async (t) => {
   const url = await start(t)
   const good = [
     '',
@@ -85,7 +85,7 @@ test('every host that RFC 3986 knows passes where no names are listed', async (t
       assert.equal((await say(url, request(path, `Host: ${host}\r\n`))).status, 200, `${path} ${host}`)
 })
 
-test('where names are listed, a request that names another host is 421, with the remedy', async (t) => {
+test('while names are listed, a request that names another host is 421, with the remedy', async (t) => {
   const url = await start(t, ['Porthole.example.org.', 'mon_itor'])
   const good = [
     'porthole.example.org',
@@ -135,11 +135,11 @@ test('where names are listed, a request that names another host is 421, with the
     for (const path of ['/livez', '/readyz', '/livez/', '/readyz?verbose'])
       assert.equal((await say(url, request(path, `Host: ${host}\r\n`))).status, 200, path)
   }
-  // Load balancers ask so, and browsers do not.
+  // Load balancers send such requests, and browsers do not.
   assert.equal((await say(url, request('/health/pg', '', 'OPTIONS', '1.0'))).status, 200)
 })
 
-test('of a target that is a whole URL its host counts, and not the header', async (t) => {
+test('the host of an absolute request target counts, and not the header', async (t) => {
   const url = await start(t, ['good.example'])
   for (const [target, host, status] of [
     ['http://good.example/health/pg', 'evil.example', 200],
@@ -155,7 +155,7 @@ test('of a target that is a whole URL its host counts, and not the header', asyn
     assert.equal((await say(url, request(target, `Host: ${host}\r\n`))).status, status, `${target} ${host}`)
 })
 
-test('an empty list leaves IP addresses and localhost', async (t) => {
+test('an empty list allows only IP addresses and localhost', async (t) => {
   const url = await start(t, [])
   for (const [host, status] of [
     ['a', 421],
@@ -165,7 +165,7 @@ test('an empty list leaves IP addresses and localhost', async (t) => {
     assert.equal((await say(url, request('/health/pg', `Host: ${host}\r\n`))).status, status, host)
 })
 
-test('whatever a client sends as Host, the fast path answers as the route does', async (t) => {
+test('for every Host the fast path answers like the route', async (t) => {
   const url = await start(t, ['a.example'])
   const piece = fc.constantFrom(
     'a',

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { findRepeatedKeys } from '../../src/http/json-keys.ts'
 
-/** Returns the pointers that are found, and how often the search yielded. */
+/** Returns the pointers found, and how often the search yielded. */
 function find(text: string): { pointers: string[]; yields: number } {
   const search = findRepeatedKeys(text)
   for (let yields = 0; ; yields++) {
@@ -33,7 +33,7 @@ for (const [text, ...pointers] of [
   })
 }
 
-test('what JSON.stringify writes has no key twice', () => {
+test('output of JSON.stringify has no key twice', () => {
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
       assert.deepEqual(find(JSON.stringify(value)).pointers, [])
@@ -41,7 +41,7 @@ test('what JSON.stringify writes has no key twice', () => {
   )
 })
 
-test('a key that is written again in any object of any value is found', () => {
+test('a repeated key is found in every object of every value', () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.string(), fc.array(fc.constantFrom('list', 'object')), (value, key, around) => {
       const member = `${JSON.stringify(key)}:${JSON.stringify(value)}`
@@ -55,7 +55,7 @@ test('a key that is written again in any object of any value is found', () => {
   )
 })
 
-test('a long text is searched in turns, and of very many keys some are told', () => {
+test('a long text is searched in several turns, and at most 20 keys are reported', () => {
   assert.ok(find(`{"a":"${'x'.repeat(10_000_000)}","b":[${'1,'.repeat(1_000_000)}1]}`).yields >= 5)
   assert.equal(find(`{${'"a":1,'.repeat(100_000)}"a":1}`).pointers.length, 20)
 })

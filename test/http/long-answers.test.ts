@@ -10,11 +10,11 @@ import { until } from '../process.ts'
 import { sampleService } from '../samples.ts'
 import { get, sendAndReadAll, sendAndTakeNothing } from './slow-client.ts'
 
-/** More than all buffers on the way to a client hold. */
+/** More bytes than all buffers on the way to a client hold. */
 const tooMuch = Buffer.alloc(16 * 1024 * 1024, 'x')
 const never = 600_000
 
-/** Porthole with routes of the test's own, which answer with too much, on a free port. */
+/** Serves Porthole on a free port, with extra routes that answer with very many bytes. */
 async function serve(t: TestContext, options: Parameters<typeof createLongAnswers>[0] = {}) {
   const answers = createLongAnswers({ pace: { pieceMs: never, wholeMs: never }, ...options })
   const logged: string[] = []
@@ -51,7 +51,7 @@ async function serve(t: TestContext, options: Parameters<typeof createLongAnswer
 }
 
 for (const path of ['/v1/bytes', '/v1/text', '/v1/stream']) {
-  test(`a client that takes nothing of ${path} is cut off, and what the answer holds is let go of`, async (t) => {
+  test(`a client that reads nothing of ${path} is cut off, and the memory of the answer is released`, async (t) => {
     const { url, logged, of, underWay, open } = await serve(t, { pace: { pieceMs: 200, wholeMs: never } })
     const socket = await sendAndTakeNothing(t, url, get(path))
     await underWay(1)
@@ -64,7 +64,7 @@ for (const path of ['/v1/bytes', '/v1/text', '/v1/stream']) {
   })
 }
 
-test('a client that takes a little now and then is cut off when the whole takes too long', async (t) => {
+test('a client that reads slowly is cut off when the whole answer takes too long', async (t) => {
   const { url, of, underWay } = await serve(t, { pace: { pieceMs: never, wholeMs: 400 } })
   const socket = await sendAndTakeNothing(t, url, get('/v1/bytes'))
   await underWay(1)
@@ -74,14 +74,14 @@ test('a client that takes a little now and then is cut off when the whole takes 
   assert.equal(of('list').cutOff, 1)
 })
 
-test('a client that takes its time gets all of it, and may ask again on the connection', async (t) => {
+test('a client within the pace gets the whole answer, and may reuse the connection', async (t) => {
   const { url, of } = await serve(t)
   for (const path of ['/v1/bytes', '/v1/stream']) {
     const response = await fetch(`${url}${path}`)
     await sleep(50)
     assert.ok(tooMuch.equals(await response.bytes()), path)
   }
-  // Compressed it is shorter than its route says.
+  // Compressed, this answer is shorter than the Content-Length that its route sets.
   for (const encoding of ['gzip', 'identity']) {
     const response = await fetch(`${url}/page`, { headers: { 'accept-encoding': encoding } })
     assert.deepEqual(
@@ -97,7 +97,7 @@ test('a client that takes its time gets all of it, and may ask again on the conn
   assert.deepEqual(of('list'), { underWay: 0, heldBytes: 0, refused: 0, cutOff: 0 })
 })
 
-test('while as many are under way as may be another is 503, and neither short ones nor other kinds are', async (t) => {
+test('while a kind is at its cap, another long answer of it is 503; short answers and other kinds are not', async (t) => {
   const { url, of, underWay, open } = await serve(t, { caps: { list: { ...defaultCap, answers: 2 } } })
   const [first] = await Promise.all([1, 2].map(() => sendAndTakeNothing(t, url, get('/v1/stream'))))
   await underWay(2)
@@ -111,7 +111,7 @@ test('while as many are under way as may be another is 503, and neither short on
   assert.equal(open(), 2)
   for (const path of ['/v1/short', '/health/pg', '/health?verbose', '/v1/services', '/openapi.json', '/metrics', '/'])
     assert.notEqual((await fetch(`${url}${path}`)).headers.get('retry-after'), '5', path)
-  // A client that changed something must hear that it did.
+  // A client that changed something must learn the result.
   assert.equal((await fetch(`${url}/v1/changed`, { method: 'PUT' })).status, 200)
   assert.equal((await fetch(`${url}/v1/bytes`, { method: 'HEAD' })).status, 200)
   assert.equal(of('list').refused, 2)
@@ -120,7 +120,7 @@ test('while as many are under way as may be another is 503, and neither short on
   assert.equal((await fetch(`${url}/v1/bytes`)).status, 200)
 })
 
-test('clients of the same bytes share them, and others are refused once all may hold no more', async (t) => {
+test('clients of the same bytes share them; other answers are refused when the memory is used up', async (t) => {
   const bytes = 1.5 * tooMuch.length
   const { url, of, underWay } = await serve(t, { caps: { list: { answers: 100, bytes } } })
   for (let i = 0; i < 10; i++) await sendAndTakeNothing(t, url, get('/v1/bytes'))
@@ -130,7 +130,7 @@ test('clients of the same bytes share them, and others are refused once all may 
   assert.equal(of('list').refused, 1)
 })
 
-test('to stop does not wait for clients that take nothing', async (t) => {
+test('stopping does not wait for clients that read nothing', async (t) => {
   const { app, url, underWay, of } = await serve(t)
   await sendAndTakeNothing(t, url, get('/v1/bytes'))
   await underWay(1)
@@ -139,7 +139,7 @@ test('to stop does not wait for clients that take nothing', async (t) => {
   assert.equal(of('list').cutOff, 0)
 })
 
-test('every route that can answer at length is bounded', async (t) => {
+test('every route with long answers is limited', async (t) => {
   const none = { answers: 0, bytes: 0 }
   const answers = createLongAnswers({ caps: Object.fromEntries(answerKinds.map((kind) => [kind, none])) })
   const targets = Array.from({ length: 500 }, (_, i) => `10.0.0.1:${i + 1}`)
@@ -164,7 +164,7 @@ test('every route that can answer at length is bounded', async (t) => {
   assert.equal((await get('/page/uplot.js', { 'accept-encoding': 'gzip' })).statusCode, 200)
 })
 
-test('clients of the list of services share it, and it counts once', async (t) => {
+test('clients share the memory of the list of services, and it counts once', async (t) => {
   const answers = createLongAnswers({ pace: { pieceMs: never, wholeMs: never } })
   const long = 'a-name-that-makes-the-answer-longer-than-the-buffers-on-the-way-'.repeat(3)
   const services = Array.from({ length: 20_000 }, (_, i) => sampleService(`${long}${i}`, ['10.0.0.1:1']))
@@ -173,7 +173,7 @@ test('clients of the list of services share it, and it counts once', async (t) =
   const list = () => answers.stats().get('list')
   const clients = await Promise.all(Array.from({ length: 20 }, () => sendAndTakeNothing(t, url, get('/v1/sd'))))
   await until('all are under way', async () => list()?.underWay === clients.length)
-  // A list is shared for a second, which a slow machine may need to read all requests.
+  // A list is shared for one second. A slow machine may need longer to read all requests.
   const lists = (list()?.heldBytes ?? 0) / (8 * services.length)
   assert.ok(lists >= 1 && lists <= 5, `${lists} lists`)
   for (const client of clients) client.destroy()

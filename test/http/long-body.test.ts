@@ -10,15 +10,15 @@ import { countingSlices } from '../slices.ts'
 const get = { method: 'GET' }
 const piece = 'a piece of some length, which is not to be cut in the middle\n'.repeat(20)
 
-test('a body that tells of few targets is text, so that its length is known', () => {
+test('a body about few targets is a text, so that its length is known', () => {
   assert.equal(bodyOf(get, ['one, ', 'two'], 2, createTimeSlices()), 'one, two')
 })
 
 for (const [what, pieces] of [
   ['a long body', Array<string>(1000).fill(piece)],
-  ['one of many pieces of which nearly all are empty', [piece, ...Array<string>(3000).fill(''), piece]],
+  ['a body of many pieces, nearly all of them empty,', [piece, ...Array<string>(3000).fill(''), piece]],
 ] as const) {
-  test(`${what} is put together in turns, between which others get theirs`, async () => {
+  test(`${what} is built in several turns of the event loop`, async () => {
     const body = bodyOf(get, pieces, 1000, countingSlices())
     assert(body instanceof Readable)
     let turns = 0
@@ -32,7 +32,7 @@ for (const [what, pieces] of [
   })
 }
 
-test('of a long body no more is made than is taken, and nothing once nobody takes it', async () => {
+test('a long body is built only as far as it is read, and not at all after the reader is gone', async () => {
   let made = 0
   let isLetGo = false
   function* pieces() {
@@ -52,7 +52,7 @@ test('of a long body no more is made than is taken, and nothing once nobody take
   assert.ok(made < 500)
 })
 
-test('of a long body nothing is made for who asks for the headers alone', async () => {
+test('HEAD builds no part of a long body', async () => {
   const pieces: Iterable<string> = { [Symbol.iterator]: () => assert.fail('a piece was made') }
   const body = bodyOf({ method: 'HEAD' }, pieces, 1000, createTimeSlices())
   assert(body instanceof Readable)

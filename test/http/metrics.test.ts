@@ -21,11 +21,11 @@ import { readPage } from '../metrics/page.ts'
 import { until } from '../process.ts'
 import { sampleService } from '../samples.ts'
 
-/** Series of services and targets, which do not change while nothing is checked. */
+/** Matches series of services and targets, which do not change while nothing is checked. */
 const lasting = (page: string) =>
   [...readPage(page)].filter(([series]) => /^porthole_(service|target|group)_/.test(series))
 
-test('a page is zipped for who accepts that, and the same', async (t) => {
+test('a page is compressed for clients that accept gzip, with the same content', async (t) => {
   const { get } = await build(t, [sampleService('a', ['a:1'], { groups: ['x'] }), sampleService('b', ['b:1'])])
   const plain = await get('/metrics')
   assert.equal(plain.headers['content-encoding'], undefined)
@@ -44,7 +44,7 @@ test('a page is zipped for who accepts that, and the same', async (t) => {
     )
 })
 
-test('a page can be narrowed, and what it cannot be narrowed by is refused', async (t) => {
+test('a page can be narrowed, and unknown parameters are 400', async (t) => {
   const { get } = await build(t, [sampleService('a', ['a:1'], { groups: ['x'] }), sampleService('b', ['b:1'])])
   const { body } = await get('/metrics?group=x')
   assert.match(body, /^porthole_service_up\{service="a"\} 0$/m)
@@ -59,7 +59,7 @@ test('a page can be narrowed, and what it cannot be narrowed by is refused', asy
 /** With gzip and without. */
 const encodings: Record<string, string>[] = [{}, { 'accept-encoding': 'gzip' }]
 
-/** Tells how many pages were begun, and how many of these are not let go of. */
+/** Counts the pages that were begun, and those that are not released yet. */
 function countPages(render: () => AsyncIterable<Buffer>) {
   let [begun, held] = [0, 0]
   async function* counted() {
@@ -75,11 +75,11 @@ function countPages(render: () => AsyncIterable<Buffer>) {
     counted,
     begun: () => begun,
     held: () => held,
-    areLetGo: () => until('all pages are let go of', async () => held === 0),
+    areLetGo: () => until('all pages are released', async () => held === 0),
   }
 }
 
-/** Begins to read a page, and takes no more of it than comes by itself. Goes away after the test. */
+/** Requests a page and reads only its beginning. The client closes after the test. */
 async function beginReading(t: TestContext, url: string, headers: Record<string, string>) {
   const request = http.get(`${url}/metrics`, { headers, agent: false }).on('error', () => undefined)
   t.after(() => request.destroy())
@@ -88,7 +88,7 @@ async function beginReading(t: TestContext, url: string, headers: Record<string,
   return { request, response }
 }
 
-test('who goes away in the middle of a page, zipped or not, is missed by nobody', async (t) => {
+test('a reader that leaves in the middle of a page, compressed or not, leaves nothing behind', async (t) => {
   const services = Array.from({ length: 5000 }, (_, i) => sampleService(`service-${i}`, [`10.0.0.1:${i + 1}`]))
   const logged: string[] = []
   const logger = { level: 'warn', stream: { write: (line: string) => void logged.push(line) } }
@@ -104,7 +104,7 @@ test('who goes away in the middle of a page, zipped or not, is missed by nobody'
       await areLetGo()
     }
   }
-  // A reader that takes its time gets all of it.
+  // A slow reader gets the whole page.
   const { response: slow } = await beginReading(t, url, {})
   await new Promise((resolve) => setTimeout(resolve, 200))
   assert.deepEqual(lasting(await text(slow)), lasting((await get('/metrics')).body))
@@ -112,12 +112,12 @@ test('who goes away in the middle of a page, zipped or not, is missed by nobody'
   assert.deepEqual([begun(), logged], [8, []])
 })
 
-/** A line that makes a page a long one. */
+/** A piece that makes a page long. */
 const longLine = `${'long '.repeat(14_000)}1\n`
-/** More than all buffers on the way to a reader hold, and as large when zipped. */
+/** More bytes than all buffers on the way to a reader hold. Compression does not shrink them. */
 const tooMuch = randomBytes(32 * 1024 * 1024)
 
-/** The route alone on a free port, with pages of the test's own. */
+/** Serves only the route on a free port, with pages of the test. */
 async function serveMetrics(
   t: TestContext,
   render: () => AsyncIterable<Buffer>,
@@ -150,7 +150,7 @@ async function serveMetrics(
 for (const headers of encodings) {
   const how = 'accept-encoding' in headers ? 'zipped' : 'not zipped'
 
-  test(`a reader who takes nothing for a minute is cut off, and what a scrape holds is let go of (${how})`, async (t) => {
+  test(`a reader that reads nothing for a minute is cut off, and the memory of the scrape is released (${how})`, async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const { promise: isStuck, resolve: stick } = Promise.withResolvers<void>()
     const { url, held, areLetGo, messages } = await serveMetrics(t, async function* () {
@@ -171,7 +171,7 @@ for (const headers of encodings) {
     assert.deepEqual(messages(), ['an answer is cut off: its client reads too slowly'])
   })
 
-  test(`a reader who takes little at a time gets all of it (${how})`, async (t) => {
+  test(`a reader that reads little at a time gets the whole page (${how})`, async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const lines = ['a', 'b', 'c', 'd'].map((name) => `${name}${longLine}`)
     const { url } = await serveMetrics(t, async function* () {
@@ -186,7 +186,7 @@ for (const headers of encodings) {
   })
 }
 
-test('where a page throws before it is long the answer is 500', async (t) => {
+test('a page that throws before it is long is 500', async (t) => {
   const { url, areLetGo, messages } = await serveMetrics(t, async function* () {
     yield Buffer.from('first\n')
     throw new Error('a bug')
@@ -196,7 +196,7 @@ test('where a page throws before it is long the answer is 500', async (t) => {
   assert.deepEqual(messages(), ['a request failed: a bug'])
 })
 
-/** Has every page be zipped by what this makes. */
+/** Replaces the function that creates a gzip stream. */
 function zipBy(t: TestContext, make: (original: typeof zlib.createGzip) => zlib.Gzip) {
   const { createGzip } = zlib
   const mocked = t.mock.method(zlib, 'createGzip', () => make(createGzip))
@@ -207,7 +207,7 @@ function zipBy(t: TestContext, make: (original: typeof zlib.createGzip) => zlib.
   })
 }
 
-test('where a page cannot be zipped to its end it breaks off, the log tells why, and the next scrape is answered', async (t) => {
+test('a page whose compression fails breaks off, the log says why, and the next scrape is answered', async (t) => {
   let zip: zlib.Gzip | undefined
   zipBy(t, (original) => {
     zip = original()
@@ -225,7 +225,7 @@ test('where a page cannot be zipped to its end it breaks off, the log tells why,
   assert.deepEqual([plain.status, await plain.text()], [200, `${longLine}second\n`])
 })
 
-test('where a page cannot begin to be zipped the answer is 500, and the log tells why', async (t) => {
+test('a page whose compression cannot start is 500, and the log says why', async (t) => {
   zipBy(t, () => {
     throw new Error('no memory for zlib')
   })
@@ -239,7 +239,7 @@ test('where a page cannot begin to be zipped the answer is 500, and the log tell
   assert.deepEqual([held(), messages()], [0, ['a request failed: no memory for zlib']])
 })
 
-test('where a page throws it breaks off, and the log tells why', async (t) => {
+test('a long page that throws breaks off, and the log says why', async (t) => {
   const { url, areLetGo, messages } = await serveMetrics(t, async function* () {
     yield Buffer.from(longLine)
     throw new Error('a bug')
@@ -249,7 +249,7 @@ test('where a page throws it breaks off, and the log tells why', async (t) => {
   assert.deepEqual(messages(), ['an answer broke off: a bug'])
 })
 
-test('more scrapes at once than may be are 503 with when to try again, until one of them is over', async (t) => {
+test('scrapes beyond the maximum are 503 with Retry-After, until one is over', async (t) => {
   const render = async function* () {
     yield Buffer.from('first\n')
     yield tooMuch
@@ -276,7 +276,7 @@ test('more scrapes at once than may be are 503 with when to try again, until one
   assert.equal((await beginReading(t, url, {})).response.statusCode, 200)
 })
 
-test('a scrape that is known to hold much is refused before any of it is made', async (t) => {
+test('a scrape that is known to hold much memory is refused before any chunk is made', async (t) => {
   const render = async function* () {
     yield tooMuch
   }
@@ -284,7 +284,7 @@ test('a scrape that is known to hold much is refused before any of it is made', 
   const { request } = await beginReading(t, url, {})
   for (let i = 0; i < 3; i++) assert.equal((await fetch(`${url}/metrics`)).status, 503)
   assert.equal(begun(), 1)
-  // One that is narrowed holds little.
+  // A narrowed page holds little memory.
   assert.equal((await fetch(`${url}/metrics?service=a`, { method: 'HEAD' })).status, 200)
   request.destroy()
   await areLetGo()
@@ -292,7 +292,7 @@ test('a scrape that is known to hold much is refused before any of it is made', 
   assert.equal(begun(), 4)
 })
 
-test('a scrape that was sent whole, or asked for by HEAD, is over', async (t) => {
+test('a scrape that was sent whole, or requested by HEAD, no longer counts', async (t) => {
   const { app, url } = await serveMetrics(t, async function* () {}, { maxScrapes: 1 })
   for (let i = 0; i < 3; i++) {
     for (const headers of encodings) {

@@ -8,7 +8,7 @@ import { countingSlices } from '../slices.ts'
 
 const one = (name: string) => registeredService(name, ['pg:1'])
 
-test('names are in the order of their code units, whatever comes and goes', async () => {
+test('names stay sorted by code units while services come and go', async () => {
   const name = fc.constantFrom(...'abcdefghij', 'Z', 'ä', '\u{1F600}', '\uFFFD')
   const change = fc.record({ put: fc.uniqueArray(name), removed: fc.uniqueArray(name), reads: fc.boolean() })
   await fc.assert(
@@ -26,11 +26,11 @@ test('names are in the order of their code units, whatever comes and goes', asyn
   )
 })
 
-test('what is registered while names are sorted is among those that are read after that', async () => {
+test('a service that is registered during a sort is in the next list', async () => {
   const { monitor, registry } = watch(Array.from({ length: 5000 }, (_, i) => sampleService(`service-${i}`, ['pg:1'])))
   const names = createNameOrder({ monitor, registry, slices: countingSlices() })
   const first = names.read()
-  // It has begun by then.
+  // The sort has begun after this.
   await Promise.resolve()
   registry.register([one('another')])
   const [all, more, again] = await Promise.all([first, names.read(), names.read()])

@@ -43,7 +43,7 @@ const service = '/v1/services/x'
 const endless = 'Content-Length: 10000000000'
 const chunked = 'Transfer-Encoding: chunked'
 
-/** Requests whose bodies are not read, and what each is answered with. */
+/** Requests with bodies that are not read, and the status of each answer. */
 const unread: [status: number, requestLine: string, ...headers: string[]][] = [
   [404, 'PUT /nowhere HTTP/1.1', json, endless],
   [404, 'PUT /nowhere HTTP/1.0', json, endless],
@@ -60,7 +60,7 @@ const unread: [status: number, requestLine: string, ...headers: string[]][] = [
   [200, 'OPTIONS /livez HTTP/1.1', chunked],
 ]
 
-/** Asks on a connection of its own, and sends on and on until the server closes it. */
+/** Sends a request on a new connection, and sends on until the server closes it. */
 async function sendWithoutEnd(t: TestContext, url: string, head: string) {
   const socket = net.connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined)
   t.after(() => void socket.destroy())
@@ -83,7 +83,7 @@ async function sendWithoutEnd(t: TestContext, url: string, head: string) {
 for (const [status, requestLine, ...headers] of unread) {
   const what = [requestLine, ...headers.map((header) => header.replace(secret, 'TOKEN'))].join(', ')
 
-  test(`${what}: the answer is ${status}, then the connection is closed, however much is sent`, async (t) => {
+  test(`${what}: the answer is ${status}, then the connection is closed, even if the client sends on`, async (t) => {
     const { app, listen } = await build(t, [], { access: { tokens } })
     const connected = once(app.server, 'connection') as Promise<[net.Socket]>
     const url = await listen()
@@ -95,7 +95,7 @@ for (const [status, requestLine, ...headers] of unread) {
     await closed
     assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} .*\\r\\nConnection: close\\r\\n`, 'is'))
     assert.equal(answer.match(/HTTP\/1\.1 /g)?.length, 1)
-    // A piece that is read at once has 64 KiB.
+    // Node.js reads up to 64 KiB at once.
     assert.ok(serverSide.bytesRead <= lingering.bytes + 3 * 65_536, `${serverSide.bytesRead} bytes`)
   })
 }
@@ -123,7 +123,7 @@ test('a request that follows an unread body on the same connection is not answer
   assert.deepEqual(answer.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 404'])
 })
 
-test('a connection whose bodies are read is kept', async (t) => {
+test('a connection stays open while its bodies are read', async (t) => {
   const { listen } = await build(t, [], { access: { tokens } })
   const url = await listen()
   const ask = (line: string, body: string, ...headers: string[]) =>
@@ -141,7 +141,7 @@ test('a connection whose bodies are read is kept', async (t) => {
   )
 })
 
-test('a client that waits to be asked for its body is asked where the body is read, and nowhere else', async (t) => {
+test('a client that waits for 100 Continue receives it only where the body is read', async (t) => {
   const { listen } = await build(t, [], { access: { tokens } })
   const url = await listen()
   const ask = async (line: string, ...headers: string[]) => {

@@ -6,7 +6,7 @@ import { listenOn } from '../listening.ts'
 import { until } from '../process.ts'
 import { get, sendAndReadAll, sendAndTakeNothing } from './slow-client.ts'
 
-test('of the requests that a client sends without taking answers, only the first is handled', async (t) => {
+test('of pipelined requests only the first is handled while the client reads no answer', async (t) => {
   let handled = 0
   const server = createServer((_request, response) => {
     handled++
@@ -16,7 +16,7 @@ test('of the requests that a client sends without taking answers, only the first
   const url = await listenOn(t, server)
   const stuck = await sendAndTakeNothing(t, url, get('/').repeat(1000))
   await until('the first is handled', async () => handled === 1)
-  // Another client's request is read later than those of the first.
+  // The request of another client is read after those of the first.
   await (await fetch(url)).bytes()
   assert.equal(handled, 2)
   stuck.destroy()
@@ -24,10 +24,10 @@ test('of the requests that a client sends without taking answers, only the first
   assert.equal(handled, 3)
 })
 
-test('requests that are sent together are answered in their order, each once', async (t) => {
+test('pipelined requests are answered in order, each once', async (t) => {
   const server = createServer((request, response) => {
     const answer = () => void response.end(`answer to ${request.url}\n`)
-    // The first takes longest.
+    // The first request takes longest.
     if (request.url === '/0') setTimeout(answer, 50)
     else answer()
   })

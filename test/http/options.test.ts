@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { build, listen, nobody } from '../app.ts'
 import { sampleService } from '../samples.ts'
 
-test('OPTIONS is answered as GET is where probes ask, whatever the status', async (t) => {
+test('OPTIONS is answered like GET on routes for probes, for every status', async (t) => {
   const { target } = await listen(t)
   const { app, sweep, registry, readiness } = await build(t, [
     sampleService('up', [target]),
@@ -35,14 +35,14 @@ test('OPTIONS is answered as GET is where probes ask, whatever the status', asyn
   }
 })
 
-test('OPTIONS with HTTP/1.0 and no Host, as HAProxy sends it, checks what is only checked when asked', async (t) => {
+test('OPTIONS with HTTP/1.0 and no Host, as HAProxy sends it, checks a service without an interval', async (t) => {
   const { target, dials } = await listen(t)
   const { app } = await build(t, [sampleService('asked', [target], { interval: 'off' })])
   const { statusCode } = await app.inject({ method: 'OPTIONS', url: '/health/asked', headers: { host: '' } })
   assert.deepEqual([statusCode, await dials()], [200, 1])
 })
 
-test('elsewhere OPTIONS is refused: a 200 would call a service up that nothing was asked about', async (t) => {
+test('OPTIONS is 405 on other routes, because a 200 would report a service as up without a check', async (t) => {
   const { app } = await build(t)
   for (const url of ['/', '/metrics', '/v1/services', '/services/x', '/badge/x.svg']) {
     const { statusCode, headers } = await app.inject({ method: 'OPTIONS', url })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { build, nobody } from '../app.ts'
 import { sampleService } from '../samples.ts'
 
-test('livez is 200 while every target is down, and says ok', async (t) => {
+test('livez is 200 and says ok while every target is down', async (t) => {
   const { get, sweep } = await build(t, [sampleService('broken', [nobody])])
   await sweep()
   assert.equal((await get('/health')).statusCode, 503)
@@ -19,7 +19,7 @@ test('livez stays 200 while Porthole is not ready', async (t) => {
   assert.equal((await get('/livez')).statusCode, 200)
 })
 
-test('readyz fails until every scheduled target has been checked, whatever came of it', async (t) => {
+test('readyz fails until every scheduled target was checked, with any outcome', async (t) => {
   const { get, sweep } = await build(t, [sampleService('a', [nobody]), sampleService('b', [nobody])])
   await sweep('a')
   const before = await get('/readyz')
@@ -47,7 +47,7 @@ test('readyz fails again while Porthole is shutting down, and says so', async (t
   )
 })
 
-test('a parameter that means nothing to a probe never fails it', async (t) => {
+test('an unknown parameter never fails a probe', async (t) => {
   const { get } = await build(t)
   for (const path of ['/livez', '/readyz'])
     for (const query of [

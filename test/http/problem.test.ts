@@ -15,7 +15,7 @@ function problemIn(response: LightMyRequestResponse): Problem {
   return problem
 }
 
-test('a path there is not is 404 with where to look', async (t) => {
+test('an unknown path is 404, and the answer says where to look', async (t) => {
   const { get, app } = await build(t)
   for (const url of ['/nope', '/Health', '/health/a/b', '//health', '/nope?verbose']) {
     const { status, title, detail } = problemIn(await get(url))
@@ -28,7 +28,7 @@ test('a path there is not is 404 with where to look', async (t) => {
 const probePaths = ['/health', '/health/x', '/livez', '/readyz']
 const otherPaths = ['/metrics', '/openapi.json', '/docs', '/docs/static/x.css']
 
-test('a path there is, asked with a method it has not, is 405 with the methods it has', async (t) => {
+test('a known path with another method is 405 with the allowed methods', async (t) => {
   const { app } = await build(t)
   for (const url of [...probePaths, ...otherPaths]) {
     const more = probePaths.includes(url) ? [] : ['OPTIONS']
@@ -42,7 +42,7 @@ test('a path there is, asked with a method it has not, is 405 with the methods i
   }
 })
 
-test('a body is neither read nor judged where the method is refused', async (t) => {
+test('a body is neither read nor validated where the method is refused', async (t) => {
   const { app } = await build(t)
   for (const [contentType, payload] of [
     ['application/x-odd', '<x/>'],
@@ -63,7 +63,7 @@ test('a path that cannot be decoded is 400', async (t) => {
     assert.deepEqual([url, problemIn(await get(url)).status], [url, 400])
 })
 
-test('a path longer than any name makes it is 414, a request line longer than headers may be 431', async (t) => {
+test('a path that is too long for any name is 414; a request line longer than the headers may be is 431', async (t) => {
   const { get, listen } = await build(t)
   assert.equal(problemIn(await get(`/health/${'x'.repeat(5000)}`)).status, 414)
   const url = await listen()
@@ -72,7 +72,7 @@ test('a path longer than any name makes it is 414, a request line longer than he
   assert.equal(Problem.parse(await response.json()).title, 'Request Header Fields Too Large')
 })
 
-/** Says this to the server, and reads until it hangs up. */
+/** Sends bytes to the server, and reads until it closes the connection. */
 async function say(url: string, bytes: string): Promise<string> {
   const socket = net.connect(Number(new URL(url).port), '127.0.0.1')
   socket.write(bytes, 'latin1')
@@ -87,7 +87,7 @@ function parseAnswer(answer: string): { line: string; problem: Problem } {
   return { line, problem: Problem.strict().parse(JSON.parse(body)) }
 }
 
-test('bytes that are not HTTP are 400, headers too large 431, and both are problems', async (t) => {
+test('bytes that are not HTTP are 400, headers that are too large 431, both with a problem', async (t) => {
   const { listen } = await build(t)
   const url = await listen()
   const valid = 'GET /livez HTTP/1.1\r\nHost: x\r\n'
@@ -107,7 +107,7 @@ test('bytes that are not HTTP are 400, headers too large 431, and both are probl
   assert.deepEqual([large.line, large.problem.status], ['HTTP/1.1 431 Request Header Fields Too Large', 431])
 })
 
-test('a request of HTTP/1.1 without a Host is 400, on the fast lane as well; an expectation nobody knows is passed over', async (t) => {
+test('HTTP/1.1 without a Host is 400, on the fast path too; an unknown expectation is ignored', async (t) => {
   const { listen } = await build(t, [sampleService('pg', ['pg:5432'])])
   const url = await listen()
   for (const path of ['/livez', '/health/pg', '/nowhere']) {
@@ -118,7 +118,9 @@ test('a request of HTTP/1.1 without a Host is 400, on the fast lane as well; an 
   assert.match(answer, /^HTTP\/1\.1 200 /)
 })
 
-test('a body that trickles in is given up on, whoever sends it', { timeout: 120_000 }, async (t) => {
+test('a request whose body arrives too slowly is answered and its connection closed', {
+  timeout: 120_000,
+}, async (t) => {
   const { listen } = await build(t)
   const url = await listen()
   const answer = say(
@@ -128,7 +130,7 @@ test('a body that trickles in is given up on, whoever sends it', { timeout: 120_
   assert.match(await answer, /^HTTP\/1\.1 (404|408) /)
 })
 
-test('who sends what is not HTTP and then stays is hung up on', { timeout: 120_000 }, async (t) => {
+test('a client that sends bytes that are not HTTP and stays is disconnected', { timeout: 120_000 }, async (t) => {
   const { listen, app } = await build(t)
   const url = await listen()
   const connected = once(app.server, 'connection')
@@ -141,7 +143,7 @@ test('who sends what is not HTTP and then stays is hung up on', { timeout: 120_0
   await closed
 })
 
-/** Porthole with a bug in it: whoever asks for a check makes it throw. */
+/** Builds Porthole with a bug: every request for a check throws. */
 async function buildBroken(t: TestContext) {
   const lines: Record<string, unknown>[] = []
   const stream = { write: (line: string) => void lines.push(JSON.parse(line)) }
@@ -152,7 +154,7 @@ async function buildBroken(t: TestContext) {
   return { ...built, lines }
 }
 
-test('a bug is 500: the answer tells nothing of it but where the log does', async (t) => {
+test('a bug is 500, and the answer says only where the log has the cause', async (t) => {
   const { get, lines } = await buildBroken(t)
   const response = await get('/health/pg')
   const { status, title, detail } = problemIn(response)
@@ -173,7 +175,7 @@ test('the server still answers after a bug', async (t) => {
   assert.equal((await get('/livez')).statusCode, 200)
 })
 
-test('requests are no news: at info level none is logged, however it is answered', async (t) => {
+test('at info level no request is logged, whatever its answer', async (t) => {
   const lines: string[] = []
   const logger = { level: 'info', stream: { write: (line: string) => void lines.push(line) } }
   const { get, app } = await build(t, [sampleService('pg', [nobody])], { logger })
@@ -183,7 +185,7 @@ test('requests are no news: at info level none is logged, however it is answered
   assert.deepEqual(lines, [])
 })
 
-test('at debug level every request is a line: method, url and status code', async (t) => {
+test('at debug level every request is logged with method, url and status code', async (t) => {
   const lines: Record<string, unknown>[] = []
   const logger = { level: 'debug', stream: { write: (line: string) => void lines.push(JSON.parse(line)) } }
   const { get } = await build(t, [], { logger })

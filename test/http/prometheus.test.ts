@@ -1,4 +1,4 @@
-/** Porthole and a real Prometheus, configured as deploy/prometheus.yaml shows: what is published must arrive. */
+/** Tests Porthole with a real Prometheus, configured as in deploy/prometheus.yaml: all published series must arrive. */
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { once } from 'node:events'
@@ -41,7 +41,7 @@ test('Prometheus reads the metrics, discovers a group of services and scrapes th
     const targets = await activeTargets('porthole-services')
     return targets.length > 0 && targets.every(({ health }) => health === 'up') && targets
   })
-  // The queue is in no group of the name, speaks no HTTP, and is not to be scraped.
+  // The queue is in no discovered group. It does not speak HTTP, and must not be scraped.
   assert.equal(discovered.length, 1)
   const [{ labels, discoveredLabels, lastError } = assert.fail()] = discovered
   assert.equal(lastError, '')
@@ -61,7 +61,7 @@ test('Prometheus reads the metrics, discovers a group of services and scrapes th
   assert.deepEqual([metric.service, metric.team, metric.instance, value[1]], ['shop', 'payments', shop, '7'])
 })
 
-test('Prometheus sends the token as the example shows, and sees what only that shows', {
+test('Prometheus sends the token as the example shows, and receives the details', {
   skip,
   timeout: 3 * limitMs,
 }, async (t) => {
@@ -73,7 +73,7 @@ test('Prometheus sends the token as the example shows, and sees what only that s
   })
   const url = `http://${porthole}/v1/sd`
   assert.equal((await fetch(url)).status, 401)
-  // As some versions of Prometheus write it where the type is left out.
+  // Some versions of Prometheus write this where the type is left out.
   assert.equal((await fetch(url, { headers: { authorization: token } })).status, 401)
 
   const { activeTargets, query } = await startPrometheus(t, porthole, token)
@@ -86,7 +86,7 @@ test('Prometheus sends the token as the example shows, and sees what only that s
   assert.equal(labels.instance, shop)
 })
 
-/** An HTTP server of one page on a free port; returns it as a target. */
+/** Starts an HTTP server of one page on a free port. Returns its address as a target. */
 async function listenWithMetrics(t: TestContext, page: string): Promise<string> {
   const server = createServer((_request, response) => {
     response.setHeader('content-type', 'text/plain; version=0.0.4').end(page)
@@ -99,7 +99,7 @@ async function listenWithMetrics(t: TestContext, page: string): Promise<string> 
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** Porthole, with every target checked once; returns `host:port`. */
+/** Starts Porthole and checks every target once. Returns `host:port`. */
 async function listenAsPorthole(
   t: TestContext,
   services: readonly Service[],

@@ -42,7 +42,7 @@ async function names({ get }: Pick<Built, 'get'>): Promise<string[]> {
   return services.map(({ service }: { service: string }) => service)
 }
 
-test('a service that is put is there, checked and counted, and gone when it is deleted', async (t) => {
+test('a PUT registers a service, which is checked and counted; a DELETE removes it', async (t) => {
   const { target } = await listen(t)
   const { put, remove, get, sweep } = await start(t)
   const created = await put('web', { targets: [target], groups: ['shop'], interval: '1s' })
@@ -65,7 +65,7 @@ test('a service that is put is there, checked and counted, and gone when it is d
   assert.equal((await remove('web')).statusCode, 404)
 })
 
-test('the same again changes nothing, and answers 200 with the same tag', async (t) => {
+test('the same PUT again changes nothing, and answers 200 with the same tag', async (t) => {
   const { put } = await start(t)
   const first = await put('pg', pg)
   const again = await put('pg', { targets: ['pg:5432'], interval: undefined })
@@ -76,7 +76,7 @@ test('the same again changes nothing, and answers 200 with the same tag', async 
   assert.notEqual(other.headers.etag, first.headers.etag)
 })
 
-test('what GET shows of a definition is taken by PUT as it is, and means the same', async (t) => {
+test('PUT accepts the definition that GET shows, with the same meaning', async (t) => {
   const { put, get } = await start(t)
   await put('pg', {
     targets: ['pg:5432', '[::1]:1'],
@@ -91,7 +91,7 @@ test('what GET shows of a definition is taken by PUT as it is, and means the sam
   assert.deepEqual((await get('/v1/services/copy')).json().definition, definition)
 })
 
-test('of two who read the same version only the first can write it back', async (t) => {
+test('of two clients that read the same version only the first can replace it', async (t) => {
   const { put, get, remove } = await start(t)
   await put('pg', pg)
   const { etag } = (await get('/v1/services/pg')).headers
@@ -109,7 +109,7 @@ test('of two who read the same version only the first can write it back', async 
   assert.equal((await put('pg', pg, { 'if-match': '*' })).statusCode, 412)
 })
 
-test('a tag of before a deletion does not fit what was registered after it', async (t) => {
+test('a tag from before a deletion does not match a later registration', async (t) => {
   const { put, remove } = await start(t)
   const first = await put('pg', pg)
   await remove('pg')
@@ -117,10 +117,10 @@ test('a tag of before a deletion does not fit what was registered after it', asy
   assert.equal((await put('pg', { ...pg, fall: 9 }, { 'if-match': String(first.headers.etag) })).statusCode, 412)
 })
 
-test('of many who write at once each is answered with the version it wrote, and none can take the last for its own', async (t) => {
+test('each of many concurrent writers is answered with the version that it wrote', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'porthole-'))
   t.after(() => rmSync(directory, { recursive: true }))
-  // This store answers together what it was asked together.
+  // This store answers concurrent requests together.
   const opened = await openSqliteStore({ directory, retention: { maxCount: 1000, maxAgeMs: 3_600_000 } })
   assert.ok(opened.ok)
   const store = opened.value
@@ -147,7 +147,7 @@ test('of many who write at once each is answered with the version it wrote, and 
   assert.deepEqual(author?.json().definition, last.json().definition)
 })
 
-test('who changed what is in the log, once for each change, and no token', async (t) => {
+test('the log names the token and the service of each change once, and contains no token', async (t) => {
   const lines: string[] = []
   const logger = { level: 'info', stream: { write: (line: string) => void lines.push(line) } }
   const { put, remove, change } = await start(t, [], { logger })
@@ -172,7 +172,7 @@ test('who changed what is in the log, once for each change, and no token', async
   assert.doesNotMatch(lines.join(''), /secret/)
 })
 
-test('If-None-Match: * creates and never replaces, also when many ask at once', async (t) => {
+test('If-None-Match: * creates and never replaces, also for concurrent requests', async (t) => {
   const { put } = await start(t)
   const answers = await Promise.all(
     Array.from({ length: 10 }, (_, fall) => put('pg', { ...pg, fall: fall + 1 }, { 'if-none-match': '*' })),
@@ -180,7 +180,7 @@ test('If-None-Match: * creates and never replaces, also when many ask at once', 
   assert.deepEqual(answers.map(({ statusCode }) => statusCode).sort(), [201, ...Array(9).fill(412)])
 })
 
-test('a wrong condition is refused with what to write', async (t) => {
+test('a malformed precondition is 400 with a remedy', async (t) => {
   const { put, remove } = await start(t)
   for (const headers of [{ 'if-match': '17' }, { 'if-none-match': '"17"' }]) {
     for (const answer of [await put('pg', pg, headers), await remove('pg', headers)]) {
@@ -201,7 +201,7 @@ test('a service of the file is read only, and the answer says where it is define
   assert.equal(answer.headers.etag, undefined)
 })
 
-test('what is wrong with a body is listed, all of it, with where it stands', async (t) => {
+test('every problem of a body is listed with its place', async (t) => {
   const { put, get } = await start(t)
   const answer = await put('pg', { targets: ['pg', 'mq:1'], interval: '2', falls: 3 })
   assert.equal(answer.statusCode, 400)
@@ -216,7 +216,7 @@ test('what is wrong with a body is listed, all of it, with where it stands', asy
   assert.deepEqual(await names({ get }), [])
 })
 
-test('a body that is no JSON, of another type, or none at all is refused, and nothing is registered', async (t) => {
+test('a body that is not JSON, of another type or missing is refused, and nothing is registered', async (t) => {
   const { app, get, put } = await start(t)
   const send = (payload: string | undefined, type: string) =>
     app.inject({
@@ -237,7 +237,7 @@ test('a body that is no JSON, of another type, or none at all is refused, and no
   assert.deepEqual(await names({ get }), [])
 })
 
-test('a name that no service may have is refused', async (t) => {
+test('an invalid name is refused', async (t) => {
   const { put } = await start(t)
   for (const name of ['%20pg', 'pg%0a', '%00', 'x'.repeat(201)]) {
     const answer = await put(name, pg)
@@ -247,7 +247,7 @@ test('a name that no service may have is refused', async (t) => {
   assert.equal((await put(encodeURIComponent('x/ß/🦆'.repeat(20)), pg)).statusCode, 201)
 })
 
-test('a name is as long as it has characters, whatever UTF-16 makes of them', async (t) => {
+test('the length of a name counts characters, not UTF-16 code units', async (t) => {
   const { put } = await start(t, [], { limits: { nameLength: 100 } })
   const created = await put(encodeURIComponent('🦆'.repeat(100)), { ...pg, groups: ['🦆'.repeat(100)] })
   assert.equal(created.statusCode, 201)
@@ -255,7 +255,7 @@ test('a name is as long as it has characters, whatever UTF-16 makes of them', as
   assert.match(long.json().detail, /^101 characters, and limits\.nameLength allows 100/)
 })
 
-test('every limit is refused by its name, beside the others', async (t) => {
+test('every exceeded limit is named, beside the others', async (t) => {
   const limits = { targets: 2, groups: 1, nameLength: 5, targetLength: 10, bodyBytes: 1024 }
   const { put } = await start(t, [], { limits })
   assert.equal((await put('12345', { targets: ['a:1', 'abcdefg:80'], groups: ['12345'] })).statusCode, 201)
@@ -272,7 +272,7 @@ test('every limit is refused by its name, beside the others', async (t) => {
   assert.equal(large.statusCode, 413)
 })
 
-test('no more services than the limit allows, but those there are can be changed', async (t) => {
+test('a service beyond the limit is refused, and existing services can still be changed', async (t) => {
   const { put, remove } = await start(t, [sampleService('file', ['a:1'])], { limits: { services: 2 } })
   assert.equal((await put('pg', pg)).statusCode, 201)
   const full = await put('mq', pg)
@@ -283,7 +283,7 @@ test('no more services than the limit allows, but those there are can be changed
   assert.equal((await put('mq', pg)).statusCode, 201)
 })
 
-test('a ttl tells when it ends, anew with every registration', async (t) => {
+test('a service with a ttl reports when it ends, and every registration restarts it', async (t) => {
   const { put, get } = await start(t)
   const first = (await put('pg', { ...pg, ttl: '30s' })).json()
   assert.equal(first.definition.ttl, '30s')
@@ -294,7 +294,7 @@ test('a ttl tells when it ends, anew with every registration', async (t) => {
   assert.equal((await get('/v1/services/pg')).json().expiresAt, again.expiresAt)
 })
 
-test('ports whose servers count aborted logins are warned of, unless nothing is ever logged in', async (t) => {
+test('a port whose server counts aborted logins causes a warning, unless checks are half-open', async (t) => {
   const { put, get } = await start(t)
   const warned = (await put('mysql', { targets: ['db:3306'], close: 'rst' })).json()
   assert.match(warned.warnings.join(), /max_connect_errors.*half-open/)
@@ -302,7 +302,7 @@ test('ports whose servers count aborted logins are warned of, unless nothing is 
   assert.deepEqual((await put('mysql', { targets: ['db:3306'] })).json().warnings, [])
 })
 
-test('an address that may not be dialled is registered with a warning, and never dialled', async (t) => {
+test('an address that the dial rules forbid is registered with a warning, and never dialled', async (t) => {
   const listener = await listen(t)
   const { put, get, sweep } = await start(t, [], { dial: {} })
   const created = await put('own', { targets: [listener.target] })
@@ -316,14 +316,14 @@ test('an address that may not be dialled is registered with a warning, and never
   assert.equal(await listener.dials(), 0)
 })
 
-test('the file may have dialled what it likes', async (t) => {
+test('the dial rules do not apply to services of the file', async (t) => {
   const listener = await listen(t)
   const { get, sweep } = await start(t, [sampleService('own', [listener.target])], { dial: {} })
   await sweep('own')
   assert.equal((await get('/health/own')).statusCode, 200)
 })
 
-test('without a token nobody changes anything, and is told how it would be', async (t) => {
+test('a change without a token is refused with a remedy', async (t) => {
   const { app, get } = await start(t)
   const without = (method: 'PUT' | 'DELETE', url: string) =>
     app.inject({ method, url, ...(method === 'PUT' ? { payload: pg } : {}) })
@@ -337,7 +337,7 @@ test('without a token nobody changes anything, and is told how it would be', asy
   assert.deepEqual(await names({ get }), [])
 })
 
-test('a drained service answers 503, draining, until it is drained no more', async (t) => {
+test('a drained service answers 503 draining until its drain ends', async (t) => {
   const { target } = await listen(t)
   const { change, get, sweep } = await start(t, [sampleService('web', [target]), sampleService('mq', [nobody])])
   await sweep()
@@ -351,7 +351,7 @@ test('a drained service answers 503, draining, until it is drained no more', asy
   assert.equal((await change('PUT', '/v1/services/none/drain')).statusCode, 404)
 })
 
-test('drains and deletions take no body: nothing and {} are fine, anything else is refused and changes nothing', async (t) => {
+test('drains and deletions accept only an empty body or {}, and refuse any other without a change', async (t) => {
   const { app, put, get } = await start(t, [sampleService('web', [nobody])])
   await put('mq', { targets: [nobody] })
   const send = (method: 'PUT' | 'DELETE', url: string, payload: string, headers = {}) =>

@@ -1,4 +1,4 @@
-/** What every route answers until the registry was read: absence is no answer. */
+/** Tests the answers of every route until the registry is read, because a missing service may still exist. */
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
@@ -13,7 +13,7 @@ const token = 'a-token-for-these-tests'
 const tokens = [{ name: 'test', sha256: hash('sha256', token) }]
 const authorization = `Bearer ${token}`
 
-/** Porthole with one service that is up and one that is down, each in a group, and a registry that was not read yet. */
+/** Builds Porthole with a service that is up and one that is down, each in a group. The registry is not read yet. */
 async function buildPending(t: TestContext, details: 'all' | 'token' = 'all') {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
@@ -41,7 +41,7 @@ async function buildPending(t: TestContext, details: 'all' | 'token' = 'all') {
   return { ...built, clock, load, prober }
 }
 
-/** The status code, the media type, when to ask again, and the sentence or the status of an answer. */
+/** Returns the status code, the media type, Retry-After, and the sentence or the status of an answer. */
 async function ask(
   { app }: Built,
   url: string,
@@ -55,7 +55,7 @@ async function ask(
   return app.inject({ method, url, headers, ...(payload === undefined ? {} : { payload }) })
 }
 
-test('the list for Prometheus is 503 with Retry-After, and says why, until the registry was read', async (t) => {
+test('the list for Prometheus is 503 with Retry-After and a cause until the registry is read', async (t) => {
   const built = await buildPending(t)
   for (const url of ['/v1/sd', '/v1/sd?group=good', '/v1/sd?group=none']) {
     const answer = await ask(built, url)
@@ -73,7 +73,7 @@ test('the list for Prometheus is 503 with Retry-After, and says why, until the r
   assert.deepEqual((await ask(built, '/v1/sd?group=none')).json(), [])
 })
 
-test('a name that is not known is 503 on every route, and 404 once the registry was read', async (t) => {
+test('an unknown name is 503 on every route until the registry is read, then 404', async (t) => {
   const built = await buildPending(t)
   const headers = { authorization }
   const asked = [
@@ -99,7 +99,7 @@ test('a name that is not known is 503 on every route, and 404 once the registry 
   for (const { url, ...more } of asked) {
     const { statusCode, headers, body } = await ask(built, url, more)
     assert.deepEqual([statusCode, headers['retry-after']], [503, '5'], `${url} ${body}`)
-    // Nothing may tell of it for longer.
+    // No answer may show the service for longer.
     assert.ok(!/max-age/.test(String(headers['cache-control'])), url)
   }
   built.load.finish()
@@ -109,7 +109,7 @@ test('a name that is not known is 503 on every route, and 404 once the registry 
   }
 })
 
-test('a service that is known answers as always', async (t) => {
+test('a known service answers as usual', async (t) => {
   const built = await buildPending(t)
   const answers = async () => {
     const asked = ['/health/web', '/health/db', '/v1/services/web', '/v1/services/web/uptime', '/badge/web.svg']
@@ -126,7 +126,7 @@ test('a service that is known answers as always', async (t) => {
   assert.deepEqual(await answers(), before)
 })
 
-test('a set is not up while services may be missing: unknown, unless one that is down decides for all', async (t) => {
+test('while services may be missing a set is unknown, unless a service that is down decides its status', async (t) => {
   const built = await buildPending(t)
   const status = async (query: string) => {
     const { statusCode, body } = await ask(built, `/health${query}`)
@@ -143,7 +143,7 @@ test('a set is not up while services may be missing: unknown, unless one that is
   assert.deepEqual(await status('?group=any'), [503, 'down'])
 })
 
-test('a set says in every form that services may be missing, and not what only missing ones could make true', async (t) => {
+test('a set says in every media type that services may be missing, and omits warnings that missing services could refute', async (t) => {
   const built = await buildPending(t)
   const warning = `the registry was not read yet, so services may be missing: ${why}`
   const set = (query: string, accept = 'application/json') =>
@@ -152,7 +152,7 @@ test('a set says in every form that services may be missing, and not what only m
   assert.match((await set('', 'text/plain')).body, new RegExp(`^unknown: .*\nwarning: ${warning}\n`))
   const { status, output } = (await set('', 'application/health+json')).json()
   assert.deepEqual([status, output], ['fail', warning])
-  // A quorum of three may be met, and a service that is left out may be there.
+  // A quorum of three may still be met, and an excluded service may still exist.
   const asked = await set('&quorum=3&exclude=other')
   assert.deepEqual([asked.statusCode, asked.json().warnings], [503, [warning]])
   built.load.finish()
@@ -160,7 +160,7 @@ test('a set says in every form that services may be missing, and not what only m
   assert.equal((await set('&quorum=3')).statusCode, 400)
 })
 
-test('a set that was asked for before the registry was read is told as it was then', async (t) => {
+test('a set that was requested before the registry was read is reported as it was then', async (t) => {
   const built = await buildPending(t)
   const { clock, prober } = built
   clock.advance(2000)
@@ -173,7 +173,7 @@ test('a set that was asked for before the registry was read is told as it was th
   assert.equal((await ask(built, '/health?group=good')).json().status, 'up')
 })
 
-test('changes are refused, whatever their conditions, and nothing is registered', async (t) => {
+test('changes with any precondition are refused, and nothing is registered', async (t) => {
   const built = await buildPending(t)
   const payload = { targets: ['127.0.0.1:1'] }
   for (const condition of [{}, { 'if-none-match': '*' }, { 'if-match': '*' }]) {
@@ -194,7 +194,7 @@ test('changes are refused, whatever their conditions, and nothing is registered'
   assert.equal((await ask(built, '/v1/services/new', { method: 'PUT', headers, payload })).statusCode, 201)
 })
 
-test('lists carry the warning: of services, and the status page', async (t) => {
+test('the list of services and the status page carry the warning', async (t) => {
   const built = await buildPending(t)
   const services = async () => (await ask(built, '/v1/services?limit=1')).json()
   assert.deepEqual((await services()).warnings, [`the registry was not read yet, so services may be missing: ${why}`])
@@ -203,12 +203,12 @@ test('lists carry the warning: of services, and the status page', async (t) => {
   assert.match(await page(), /data-key="good"><a class="group" data-filter data-status="unknown"/)
   built.load.finish()
   assert.deepEqual((await services()).warnings, [])
-  // What was seen a moment ago is not shown again.
+  // The page does not show the earlier state from a cache.
   assert.doesNotMatch(await page(), /Incomplete|not read yet/)
   assert.match(await page(), /data-key="good"><a class="group" data-filter data-status="up"/)
 })
 
-test('groups are not up in the metrics, services are as always, and a gauge tells that some may be missing', async (t) => {
+test('in the metrics groups are not up, services are as usual, and a gauge says that services may be missing', async (t) => {
   const built = await buildPending(t)
   const lines = async () => {
     const page = await rendered(built.metrics)
@@ -230,7 +230,7 @@ test('groups are not up in the metrics, services are as always, and a gauge tell
   assert.deepEqual(await lines(), [...groups(1), 'porthole_registry_known 1', ...others])
 })
 
-test('clients without a token are not told what the registry waits for', async (t) => {
+test('clients without a token do not learn why the registry waits', async (t) => {
   const built = await buildPending(t, 'token')
   for (const url of ['/health', '/health/other', '/health?group=other', '/services/other', '/badge/other.svg', '/']) {
     const answer = await ask(built, url)

@@ -4,7 +4,7 @@ import { createServiceRenderer } from '../../src/http/rendered.ts'
 import { watch } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'
 
-/** A service that is checked so seldom that nothing but a test changes how it reads. */
+/** A service with an interval so long that only the test changes its report. */
 function createSample() {
   const { clock, service, target, checkOnce } = watch([sampleService('pg', ['a:1'], { interval: 3_600_000 })])
   const render = createServiceRenderer(clock)
@@ -15,7 +15,7 @@ function createSample() {
   }
 }
 
-test('a report is rendered once for as long as it reads the same, with details and without', async () => {
+test('a report is rendered once until it changes, with details and without', async () => {
   const { read, check } = createSample()
   await check()
   read()
@@ -27,7 +27,7 @@ test('a report is rendered once for as long as it reads the same, with details a
   assert.notEqual(read(), one)
 })
 
-test('of a service that is asked for but once nothing is kept', async () => {
+test('the report of a service that is requested once is not cached', async () => {
   const { clock, read, check } = createSample()
   await check()
   const one = read()
@@ -39,7 +39,7 @@ test('of a service that is asked for but once nothing is kept', async () => {
   assert.equal(read(), third)
 })
 
-test('what is rendered is kept for ten seconds at most, however seldom it changes', async () => {
+test('a report is cached for ten seconds at most', async () => {
   const { clock, read, check } = createSample()
   await check()
   read()

@@ -9,7 +9,7 @@ const query = (name: string, values: readonly string[]) => values.map((value) =>
 type Parameter = { readonly name: string; readonly schema: { readonly type?: string; readonly maxItems?: number } }
 type Document = { readonly paths: Record<string, { readonly get?: { readonly parameters?: readonly Parameter[] } }> }
 
-/** Every parameter of a route that may be given several times, as the document of the app says. */
+/** Returns every parameter that may be repeated, by the document of the app. */
 async function repeatables(t: TestContext) {
   const built = await build(t, [sampleService('pg', [nobody], { groups: names(100) })])
   const { paths } = (await built.get('/openapi.json')).json() as Document
@@ -21,7 +21,7 @@ async function repeatables(t: TestContext) {
   return { ...built, found }
 }
 
-test('a parameter that is given several times has at most 100 different values, and the error names it', async (t) => {
+test('a repeated parameter takes at most 100 different values, and the error names it', async (t) => {
   const { get, found } = await repeatables(t)
   assert.ok(found.length >= 11, `${found.length} parameters`)
   for (const { path, name, schema } of found) {
@@ -32,7 +32,7 @@ test('a parameter that is given several times has at most 100 different values, 
   }
 })
 
-test('100 different values are fine, and a value that is repeated counts once', async (t) => {
+test('100 different values are accepted, and a repeated value counts once', async (t) => {
   const { get, found } = await repeatables(t)
   for (const { path, name } of found.filter(({ path, name }) => name !== 'status' && path !== '/v1/events'))
     for (const values of [names(100), Array<string>(1200).fill('name-1')]) {
@@ -44,14 +44,14 @@ test('100 different values are fine, and a value that is repeated counts once', 
     }
 })
 
-test('/livez and /readyz are never refused for a query', async (t) => {
+test('/livez and /readyz accept any query', async (t) => {
   const { get } = await build(t)
   for (const path of ['/livez', '/readyz'])
     for (const name of ['exclude', 'verbose', 'group'])
       assert.equal((await get(`${path}?${query(name, names(1500))}`)).statusCode, 200, `${path} ${name}`)
 })
 
-test('a search is no longer than a name can be', async (t) => {
+test('a search text longer than any name is 400', async (t) => {
   const { get } = await build(t)
   for (const path of ['/', '/v1/services']) {
     assert.equal((await get(`${path}?q=${'a'.repeat(400)}`)).statusCode, 200, path)

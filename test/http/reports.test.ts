@@ -75,7 +75,7 @@ test('a service report has these fields, in this order, and no others', async (t
   assert.equal((await get('/health/postgres')).body, JSON.stringify(expected))
 })
 
-test('a service report says which replica checks the service, from the very next answer on', async (t) => {
+test('a service report names the replica that checks the service, from the very next answer on', async (t) => {
   const { get, monitor, put } = await build(t, [sampleService('pg', ['db:5432']), sampleService('mq', ['mq:1'])])
   const checkers = async () =>
     (await get('/health?verbose')).json<SetReport>().services.map(({ service, checkedBy }) => [service, checkedBy])
@@ -91,7 +91,7 @@ test('a service report says which replica checks the service, from the very next
   assert.deepEqual((await get('/health/pg')).json().checkedBy, alone)
   assert.deepEqual((await get('/health/mq')).json().checkedBy, alone)
   put([sampleService('new', ['db:5432'])])
-  assert.deepEqual(await checkers(), [['new', alone]], 'a service that comes later has the same')
+  assert.deepEqual(await checkers(), [['new', alone]], 'a service that is added later has the same')
 })
 
 test('before the first check every time is null and the sentence says so', async (t) => {
@@ -125,7 +125,7 @@ test('every change of a target shows in the very next answer', async (t) => {
   ])
 })
 
-test('a health nobody has confirmed for too long reads unknown, and the sentence keeps telling for how long', async (t) => {
+test('a status that was not confirmed for too long is unknown, and the sentence says for how long', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const { get, sweep } = await build(t, [sampleService('pg', ['db:5432'])], { clock, prober })
@@ -145,7 +145,7 @@ test('a health nobody has confirmed for too long reads unknown, and the sentence
   assert.deepEqual(messages, [sentence('32.0'), sentence('92.0')])
 })
 
-test('a quorum reads as it is written, a count as well', async (t) => {
+test('a quorum is reported as it was written, also a count', async (t) => {
   for (const quorum of ['all', 'any', 2, '50%'] as const) {
     const { get } = await build(t, [sampleService('pg', ['a:1', 'b:1'], { quorum, groups: ['g'] })], {
       groups: { g: { quorum: 1 } },
@@ -155,7 +155,7 @@ test('a quorum reads as it is written, a count as well', async (t) => {
   }
 })
 
-test('every answer is what its schema and the document say', async (t) => {
+test('every answer matches its schema and the document', async (t) => {
   const { target } = await listen(t)
   const services = [
     sampleService('fine', [target], { groups: ['some'] }),
@@ -219,7 +219,7 @@ async function checkAnswers({ get }: Built): Promise<void> {
   for (const path of ['/livez', '/readyz', '/metrics']) assertDocumented(document, path, await get(path))
 }
 
-test('an address that a name stands for tells the name it was found by', async (t) => {
+test('an address from a look-up reports the name that it came from', async (t) => {
   const clock = stoppedClock()
   const prober = holdChecks(clock)
   const service = sampleService('pg', ['db:5432', '10.0.0.9:5432'], { resolve: 'all' })
@@ -249,5 +249,5 @@ test('a target that answered only after a lost SYN is up, with advice to look at
   const adviceNow = async () => (await get('/health/pg')).json().targets[0].advice
   assert.match(await adviceNow(), /^packets are being lost on the way/)
   clock.advance(10 * 60_000)
-  assert.equal(await adviceNow(), null, 'a loss long ago is forgotten, also by an answer that was kept')
+  assert.equal(await adviceNow(), null, 'an old loss gives no advice, also in a cached answer')
 })

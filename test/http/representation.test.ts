@@ -20,7 +20,7 @@ const accepts: [string | undefined, string][] = [
   ['text/plain; charset=utf-8', text],
   ['application/health+json;charset=UTF-8', healthJson],
   ['application/json; charset=utf-8', json],
-  // q-values (RFC 9110 §12.4.2), the more particular range first
+  // q-values (RFC 9110 §12.4.2); the more specific range counts
   ['application/json;q=0.1, text/plain;q=0.9', text],
   ['text/plain;q=0.5, application/health+json', healthJson],
   ['application/json;q=0, */*', healthJson],
@@ -33,7 +33,7 @@ const accepts: [string | undefined, string][] = [
     json,
   ],
   ['text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2', json],
-  // nothing of ours, or nothing at all: a probe wants the status code more than the body
+  // no type of Porthole's, or none at all: a probe needs the status code more than the body
   ['', json],
   ['image/png', json],
   ['text/plain;q=0', json],
@@ -49,11 +49,11 @@ for (const [accept, type] of accepts) {
   })
 }
 
-test('an absurdly long Accept is answered all the same', () => {
+test('a very long Accept is answered', () => {
   assert.equal(preferredType('a/b,'.repeat(4000)), json)
 })
 
-test('the answer names its media type, and says that it varies with Accept', async (t) => {
+test('the answer names its media type, and varies by Accept', async (t) => {
   const { target } = await listen(t)
   const { get, sweep } = await build(t, [sampleService('fine', [target])])
   await sweep()
@@ -66,7 +66,7 @@ test('the answer names its media type, and says that it varies with Accept', asy
   }
 })
 
-test('as text, a service is one line: its status, its name, its targets that are not up', async (t) => {
+test('as text, a service is one line with its status, its name and its targets that are not up', async (t) => {
   const { target } = await listen(t)
   const { get, sweep } = await build(t, [
     sampleService('fine', [target]),
@@ -81,7 +81,7 @@ test('as text, a service is one line: its status, its name, its targets that are
   )
 })
 
-test('as text, a drained service is told as draining, beside what its targets say, and counted only where there is one', async (t) => {
+test('as text, a drained service is draining, with its targets; counts name drained services only if there are any', async (t) => {
   const { target } = await listen(t)
   const { get, sweep, registry } = await build(t, [sampleService('a', [target]), sampleService('longer', [nobody])])
   await sweep()
@@ -93,7 +93,7 @@ test('as text, a drained service is told as draining, beside what its targets sa
   assert.match((await get('/health/longer', { accept: text })).body, /^draining {2}longer {2}0\/1 up {2}127.*\n$/)
 })
 
-test('as text, a set is one line of counts, then what had no effect, then a line for every service', async (t) => {
+test('as text, a set is one line of counts, then its warnings, then a line for every service', async (t) => {
   const { get } = await build(t, [sampleService('a', ['db:1']), sampleService('longer', ['db:2', 'db:3'])])
   const { body } = await get('/health?exclude=gone', { accept: text })
   assert.equal(

@@ -9,7 +9,7 @@ const tokens = [{ name: 'tests', sha256: createHash('sha256').update(secret).dig
 const json = 'application/json'
 const definition = '{"targets":["127.0.0.1:1"]}'
 
-/** Registers a service by a body, and returns what is answered. */
+/** Registers a service with a body. Returns the answer. */
 async function put(t: TestContext, payload: string | Buffer, headers: Record<string, string> = {}) {
   const { app } = await build(t, [], { access: { tokens } })
   const all = { authorization: `Bearer ${secret}`, 'content-type': json, ...headers }
@@ -18,7 +18,7 @@ async function put(t: TestContext, payload: string | Buffer, headers: Record<str
 }
 
 for (const encoding of ['gzip', 'br', 'GZIP', 'identity, gzip']) {
-  test(`a body with Content-Encoding: ${encoding} is 415, and told how it would be read`, async (t) => {
+  test(`a body with Content-Encoding: ${encoding} is 415 with a remedy`, async (t) => {
     const { statusCode, headers, problem } = await put(t, gzipSync(definition), { 'content-encoding': encoding })
     assert.deepEqual([statusCode, headers['accept-encoding']], [415, 'identity'])
     assert.match(problem.detail, /^A body with Content-Encoding: .* is not read: send it as it is\.$/)
@@ -45,7 +45,7 @@ for (const type of [
     assert.equal((await put(t, definition, headers)).statusCode, 201)
   })
 
-test('a body that is not UTF-8 is 400, and nothing in it is replaced in silence', async (t) => {
+test('a body that is not UTF-8 is 400, and no byte is silently replaced', async (t) => {
   const { statusCode, problem } = await put(t, Buffer.from('{"targets":["127.0.0.1:1"],"groups":["é"]}', 'latin1'))
   assert.deepEqual([statusCode, problem.detail], [400, 'The body is not UTF-8, as JSON has to be (RFC 8259 §8.1).'])
 })

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 
 export type Answer = { readonly status: number; readonly detail: string | null }
 
-/** Says something on a connection of its own, and reads the answer. */
+/** Sends bytes on a new connection, and reads the answer. */
 export async function say(url: string, bytes: string): Promise<Answer> {
   const { hostname, port } = new URL(url)
   const socket = net.connect(Number(port), hostname)

@@ -11,7 +11,7 @@ import { createTimeSlices } from '../../src/time-slices.ts'
 import { fakeResolver, watch } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'
 
-/** The route alone, over a monitor whose checks the test ends. */
+/** Serves only the route. The test ends the checks of its monitor. */
 async function buildDiscovery(t: TestContext, services: readonly Service[]) {
   const watched = watch(services)
   const app = fastify()
@@ -20,11 +20,11 @@ async function buildDiscovery(t: TestContext, services: readonly Service[]) {
   answerWithProblems(app)
   await app.register(discoveryRoutes, { ...watched, slices: createTimeSlices() })
   t.after(() => app.close())
-  /** What is discovered; it must be what Prometheus takes, and what the schema says. */
+  /** Returns the list. Fails unless it matches the schema and the rules of Prometheus. */
   async function discover(query = ''): Promise<DiscoveredService[]> {
     const response = await app.inject(`/v1/sd${query}`)
     assert.equal(response.statusCode, 200, response.body)
-    // The only content type that Prometheus's http_sd takes, in one of the spellings it knows.
+    // The only content type that Prometheus's http_sd accepts, in one of its accepted spellings.
     assert.match(String(response.headers['content-type']), /^application\/json(; charset=utf-8)?$/)
     return DiscoveredService.strict().array().parse(response.json())
   }
@@ -34,12 +34,12 @@ async function buildDiscovery(t: TestContext, services: readonly Service[]) {
   return { ...watched, app, discover, names, statuses }
 }
 
-test('nothing registered is an empty list', async (t) => {
+test('an empty registry is an empty list', async (t) => {
   const { discover } = await buildDiscovery(t, [])
   assert.deepEqual(await discover(), [])
 })
 
-test('a service is one entry: its targets, and labels for relabeling', async (t) => {
+test('a service is one entry with its targets and labels for relabeling', async (t) => {
   const { discover } = await buildDiscovery(t, [
     sampleService('pg', ['DB-1.internal:5432', '[::1]:5432'], { groups: ['payments', 'core'], quorum: '50%' }),
     sampleService('a "quoted" \\ name, Zürich', ['127.0.0.1:1']),
@@ -66,7 +66,7 @@ test('a service is one entry: its targets, and labels for relabeling', async (t)
   ])
 })
 
-test('the status is the one at the time of asking, also when it changes by age alone', async (t) => {
+test('the status is that at the time of the request, also when only age changes it', async (t) => {
   const { clock, target, checkOnce, statuses } = await buildDiscovery(t, [
     sampleService('pg', ['pg:1', 'pg:2'], { quorum: 'any' }),
     sampleService('mq', ['mq:1']),
@@ -80,7 +80,7 @@ test('the status is the one at the time of asking, also when it changes by age a
   assert.equal(await statuses(), 'unknown unknown')
 })
 
-test('a drained service has the status draining, whatever its targets say', async (t) => {
+test('a drained service has the status draining for every status of its targets', async (t) => {
   const { registry, target, checkOnce, statuses } = await buildDiscovery(t, [sampleService('pg', ['pg:1'])])
   await checkOnce(target('pg', 'pg:1'), 'connected')
   assert.equal(await statuses(), 'up')
@@ -92,7 +92,7 @@ test('a drained service has the status draining, whatever its targets say', asyn
   assert.equal(await statuses(), 'up')
 })
 
-test('a service that is defined anew or removed is so at once', async (t) => {
+test('a redefined or removed service changes the list at once', async (t) => {
   const { discover, registry } = await buildDiscovery(t, [
     sampleService('pg', ['pg:1'], { groups: ['core'] }),
     sampleService('mq', ['mq:1']),
@@ -106,7 +106,7 @@ test('a service that is defined anew or removed is so at once', async (t) => {
   )
 })
 
-test('addresses are listed as they are checked, and come and go with what their name stands for', async (t) => {
+test('the addresses of a name are listed as they are checked, and follow its look-ups', async (t) => {
   const { monitor, registry, clock, prober, discover } = await buildDiscovery(t, [
     sampleService('pg', ['db:5432', '10.9.9.9:5432'], { resolve: 'all', hold: 0 }),
   ])
@@ -121,7 +121,7 @@ test('addresses are listed as they are checked, and come and go with what their 
     await setImmediate()
     await prober.answerAll('connected')
     const [{ labels } = assert.fail()] = await discover()
-    // Nothing but the targets changes: one of them was never checked.
+    // Only the targets change: one of them was never checked.
     assert.equal(labels.__meta_porthole_status, 'unknown')
     const names = monitor.services.get('pg')?.targets.map(({ target }) => target.name)
     assert.equal(names?.length, found.length + 1)
@@ -130,7 +130,7 @@ test('addresses are listed as they are checked, and come and go with what their 
   assert.deepEqual(await targets(), ['10.0.0.2:5432', '[fd00::1]:5432', '10.9.9.9:5432'])
 })
 
-test('?group= narrows; several are allowed, and a group that nobody is in is empty, not wrong', async (t) => {
+test('?group= selects one or several groups, and an unknown group is an empty list', async (t) => {
   const { names } = await buildDiscovery(t, [
     sampleService('pg', ['pg:1'], { groups: ['payments', 'core'] }),
     sampleService('mq', ['mq:1'], { groups: ['core'] }),
@@ -144,7 +144,7 @@ test('?group= narrows; several are allowed, and a group that nobody is in is emp
   assert.equal(await names('?group=pay&group=core'), 'pg mq')
 })
 
-test('a query parameter that does not exist is 400, and named', async (t) => {
+test('an unknown query parameter is 400, and the answer names it', async (t) => {
   const { app } = await buildDiscovery(t, [])
   const response = await app.inject('/v1/sd?groups=core')
   assert.equal(response.statusCode, 400)

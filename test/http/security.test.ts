@@ -53,7 +53,7 @@ const answers: [statusCode: number, path: string, init?: RequestInit][] = [
   [414, `/health/${'x'.repeat(5000)}`],
 ]
 
-test('every answer has them, whoever gives it', async (t) => {
+test('every answer has the headers, whichever layer sends it', async (t) => {
   const { listen } = await build(t, [sampleService('pg', [nobody])], { access: { tokens } })
   const url = await listen()
   for (const [statusCode, path, init = {}] of answers) {
@@ -65,14 +65,14 @@ test('every answer has them, whoever gives it', async (t) => {
   }
 })
 
-test('a stream of events has them', async (t) => {
+test('a stream of events has the headers', async (t) => {
   const { listen } = await build(t)
   const response = await fetch(`${await listen()}/v1/events`)
   assertSecure(response.headers, 'a stream')
   await response.body?.cancel()
 })
 
-test('the answer to what is not HTTP has them', async (t) => {
+test('the answer to bytes that are not HTTP has the headers', async (t) => {
   const { listen } = await build(t)
   const socket = net.connect(Number(new URL(await listen()).port), '127.0.0.1')
   socket.write('nonsense\r\n\r\n')
@@ -80,7 +80,7 @@ test('the answer to what is not HTTP has them', async (t) => {
   assertSecure(new Headers(lines.map((line) => line.split(': ', 2) as [string, string])), 'nonsense')
 })
 
-test('the API reference keeps a policy of its own, that lets it run what it brings and nothing else, and the rest', async (t) => {
+test('the API reference has its own policy, which allows only its own files, and the other headers', async (t) => {
   const { listen } = await build(t)
   const url = await listen()
   for (const path of ['/docs', '/docs/static/swagger-ui-bundle.js', '/docs/static/index.css']) {
@@ -95,13 +95,13 @@ test('the API reference keeps a policy of its own, that lets it run what it brin
   }
 })
 
-test('the API reference can be given a token', async (t) => {
+test('the API reference accepts a token', async (t) => {
   const { get } = await build(t)
   const { components } = (await get('/docs/json')).json()
   assert.deepEqual([components.securitySchemes.token.type, components.securitySchemes.token.scheme], ['http', 'bearer'])
 })
 
-/** Porthole with routes that fail in every way there is. */
+/** Builds Porthole with routes that fail in every possible way. */
 async function buildBroken(t: TestContext) {
   const lines: string[] = []
   const { app } = await build(t, [], { logger: { stream: { write: (line: string) => void lines.push(line) } } })
@@ -136,7 +136,7 @@ async function buildBroken(t: TestContext) {
 
 const leak = /secret|house|teapot|\.ts\b|\.js\b|node_modules|node:|line \d|\bat /i
 
-test('whatever fails inside, wherever, is 500 and a line in the log, and not a word of it leaves', async (t) => {
+test('every internal failure is 500 with a line in the log, and its message reaches no client', async (t) => {
   const before = process.env.NODE_ENV ?? ''
   t.after(() => {
     process.env.NODE_ENV = before
@@ -162,7 +162,7 @@ test('whatever fails inside, wherever, is 500 and a line in the log, and not a w
   }
 })
 
-test('a stream that fails on its way is cut off, and nothing is added to it', async (t) => {
+test('a stream that fails midway is cut off, and no bytes are added', async (t) => {
   const { app } = await build(t)
   app.get('/stream', () => {
     const stream = new PassThrough()
@@ -202,7 +202,7 @@ const bodies: [statusCode: number, contentType: string, payload: string | Buffer
   [415, 'not a type', definition],
 ]
 
-test('a body that is not what it should be is told so, and no more', async (t) => {
+test('an invalid body is refused with a sentence that repeats nothing internal', async (t) => {
   const { app } = await build(t, [], { access: { tokens } })
   for (const [expected, contentType, payload] of bodies) {
     const headers = { authorization, 'content-type': contentType }
@@ -219,7 +219,7 @@ test('a body that is not what it should be is told so, and no more', async (t) =
   }
 })
 
-test('a body that breaks off is no failure of Porthole', { timeout: 120_000 }, async (t) => {
+test('a body that breaks off is not logged as a failure of Porthole', { timeout: 120_000 }, async (t) => {
   const lines: string[] = []
   const logger = { level: 'info', stream: { write: (line: string) => void lines.push(line) } }
   const { app, listen } = await build(t, [], { logger, access: { tokens } })

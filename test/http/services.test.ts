@@ -24,7 +24,7 @@ import { createTimeSlices } from '../../src/time-slices.ts'
 import { isSettled, watch } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'
 
-/** A server with nothing but these routes, over a monitor with a fake clock and a fake prober. */
+/** Builds a server with only these routes, over a monitor with a fake clock and a fake prober. */
 async function build(t: TestContext, services: readonly Service[] = []) {
   const watched = watch(services)
   const app = fastify({
@@ -65,7 +65,7 @@ function problem(response: LightMyRequestResponse): [number, string] {
   return [response.statusCode, response.json<{ detail: string }>().detail]
 }
 
-/** Where the Link header leads from a URL; null without one. */
+/** Returns the URL that the Link header leads to; null without the header. */
 function nextOf({ headers: { link } }: LightMyRequestResponse, from: string): string | null {
   if (link === undefined) return null
   const [, target = ''] = /^<([^<>\s]*)>; rel="next"$/.exec(String(link)) ?? assert.fail(`${link} is no Link`)
@@ -102,7 +102,7 @@ const hostileNames = [
   '🐘'.repeat(200),
 ]
 
-test('nothing registered is an empty page', async (t) => {
+test('an empty registry is an empty page', async (t) => {
   const { list } = await build(t)
   assert.deepEqual(await list(), { services: [], next: null, warnings: [] })
 })
@@ -127,7 +127,7 @@ test('a listed service has these fields, in this order', async (t) => {
   assert.equal((await get('/v1/services')).body, JSON.stringify({ services: [expected], next: null, warnings: [] }))
 })
 
-test('the order is that of plain code units, whatever the order of registration', async (t) => {
+test('services are sorted by code units, for any order of registration', async (t) => {
   const inOrder = ['10', '9', 'A', 'Z', 'a', 'ab', 'b', 'ä', '数', '🐘', '\uff01']
   const { names, registry } = await build(t, inOrder.toReversed().map(service))
   assert.deepEqual(await names(), inOrder)
@@ -135,7 +135,7 @@ test('the order is that of plain code units, whatever the order of registration'
   assert.deepEqual(await names(), ['B', 'm'])
 })
 
-test('?group and ?status choose; given several times, any of them will do', async (t) => {
+test('?group and ?status select services that match any of the given values', async (t) => {
   const services = [
     sampleService('fine', ['a:1'], { groups: ['x'] }),
     sampleService('broken', ['b:1'], { groups: ['x', 'y'] }),
@@ -162,7 +162,7 @@ test('?group and ?status choose; given several times, any of them will do', asyn
   for (const [query, expected] of chosen) assert.equal((await names(query)).join(' '), expected, query)
 })
 
-test('a status is what the service has now: a health too old to be believed is found under unknown', async (t) => {
+test('?status compares the current status, so a stale service is found under unknown', async (t) => {
   const { names, checkOnce, target, clock } = await build(t, [service('pg')])
   await checkOnce(target('pg', 'db:5432'), 'connected')
   assert.deepEqual([await names('?status=up'), await names('?status=unknown')], [['pg'], []])
@@ -170,7 +170,7 @@ test('a status is what the service has now: a health too old to be believed is f
   assert.deepEqual([await names('?status=up'), await names('?status=unknown')], [[], ['pg']])
 })
 
-test('a drained service is listed as draining, and found under no other status; its counts stay those of its targets', async (t) => {
+test('a drained service is found only under draining, and its counts stay those of its targets', async (t) => {
   const { list, names, registry, checkOnce, target } = await build(t, [service('pg'), sampleService('mq', ['mq:1'])])
   await checkOnce(target('pg', 'db:5432'), 'connected')
   await checkOnce(target('mq', 'mq:1'), 'connected')
@@ -208,11 +208,11 @@ test("?q finds part of a service's or a target's name, in upper or lower case", 
   for (const [q, expected] of chosen) assert.deepEqual(await names(`?q=${encodeURIComponent(q)}`), expected, q)
 })
 
-test('any name is found by any part of it, and nothing in ?q has a meaning of its own', async (t) => {
+test('every name is found by every part of it, and no character in ?q has a special meaning', async (t) => {
   const { names } = await build(t, hostileNames.map(service))
   for (const name of hostileNames) {
     for (const q of [name, name.slice(-2), name.toUpperCase()]) {
-      // Half of an elephant is no text.
+      // Half of a surrogate pair is not text.
       if (!q.isWellFormed()) continue
       const found = await names(`?q=${encodeURIComponent(q)}`)
       const expected = hostileNames.filter((other) => other.toLowerCase().includes(q.toLowerCase()))
@@ -221,13 +221,13 @@ test('any name is found by any part of it, and nothing in ?q has a meaning of it
   }
 })
 
-test('a ?q that would keep a backtracking pattern busy for years is answered', async (t) => {
+test('a ?q that would stall a backtracking pattern is answered', async (t) => {
   const { names } = await build(t, [service('a'.repeat(200))])
   assert.deepEqual(await names(`?q=${encodeURIComponent('(a+)+$')}${'a'.repeat(390)}`), [])
   assert.equal((await names(`?q=${'a'.repeat(200)}`)).length, 1)
 })
 
-test('a page holds 100 unless ?limit says otherwise, and its Link leads to the next with every other parameter kept', async (t) => {
+test('a page has 100 services by default, and its Link to the next page keeps every other parameter', async (t) => {
   const all = Array.from({ length: 250 }, (_, i) => `s ${String(i).padStart(3, '0')}`)
   const { get, list } = await build(
     t,
@@ -251,7 +251,7 @@ test('a page holds 100 unless ?limit says otherwise, and its Link leads to the n
   assert.deepEqual(pages.flat(), all)
 })
 
-test('a last page that is full has no next, also where only others come after it', async (t) => {
+test('a full last page has no next, also when only unselected services follow', async (t) => {
   const { list } = await build(t, [...['a', 'b', 'c'].map(service), sampleService('d', ['other:1'])])
   assert.equal((await list('?limit=4')).next, null)
   assert.equal((await list('?limit=3&q=db')).next, null)
@@ -264,7 +264,7 @@ const anyName = fc.oneof(
   fc.string({ unit: 'binary', minLength: 1, maxLength: 8 }).filter((name) => ServiceName.safeParse(name).success),
 )
 
-test('while services come and go between pages, whatever stays is told once, and nothing twice', async (t) => {
+test('while services come and go between pages, a service that stays is listed once, and none twice', async (t) => {
   const { registry, get } = await build(t)
   const step = fc.record({ put: fc.array(anyName, { maxLength: 4 }), removed: fc.array(fc.nat(), { maxLength: 4 }) })
   await fc.assert(
@@ -287,7 +287,7 @@ test('while services come and go between pages, whatever stays is told once, and
           const change = changes.shift()
           const gone = new Set(change?.removed.map((index) => present[index % present.length]))
           present = [...new Set([...present.filter((name) => !gone.has(name)), ...(change?.put ?? [])])]
-          // Whoever was away, if only between two pages, may be told or not.
+          // A service that was away between two pages may be listed or not.
           for (const name of gone) stayed.delete(name ?? '')
           put()
           url = nextOf(response, url)
@@ -299,7 +299,7 @@ test('while services come and go between pages, whatever stays is told once, and
   )
 })
 
-test('a cursor reads back as the name it was made of, and goes into a URL as it is', () => {
+test('a cursor decodes to its name, and needs no escape in a URL', () => {
   fc.assert(
     fc.property(anyName, (name) => {
       const cursor = writeCursor(name)
@@ -309,7 +309,7 @@ test('a cursor reads back as the name it was made of, and goes into a URL as it 
   )
 })
 
-test('a cursor that is none is 400 with what to write', async (t) => {
+test('an invalid cursor is 400 with a remedy', async (t) => {
   const { get } = await build(t, [service('pg')])
   const padded = Buffer.from('pg').toString('base64')
   const nonsense = ['', 'p', 'pg!', padded, '%00', Buffer.from([0xff]).toString('base64url'), writeCursor(' a')]
@@ -338,7 +338,7 @@ test('every problem of a query is listed, each with its place and remedy', async
     assert.equal(problem(await get(`/v1/services?${query}`))[0], 400, query)
 })
 
-test('one service is its definition, every default filled in, beside its status', async (t) => {
+test('the detail of a service is its definition with every default, and its status', async (t) => {
   const pg = sampleService('pg', ['a:1', '[0::1]:1'], { quorum: 2, groups: ['payments'], timeout: 1500, maxAge: 0 })
   const { get, checkOnce, target } = await build(t, [pg])
   await checkOnce(target('pg', 'a:1'), 'refused')
@@ -376,7 +376,7 @@ test('one service is its definition, every default filled in, beside its status'
   ServiceDetail.strict().parse(response.json())
 })
 
-test('a service that is only checked when asked has the interval off, and no other interval it was not given', async (t) => {
+test('a service that is only checked on request has the interval off, and no other interval by default', async (t) => {
   const services = [
     sampleService('asleep', ['a:1'], { interval: 'off' }),
     sampleService('odd', ['a:1'], { interval: 'off', fastInterval: 1000 }),
@@ -431,7 +431,7 @@ const settings = fc
   })
   .filter((input) => ServiceSettings.safeParse(input).success)
 
-test('a definition is taken as it is by the schema of the configuration, and makes the same service without any defaults', () => {
+test('the configuration accepts a shown definition, which makes the same service without any defaults', () => {
   fc.assert(
     fc.property(anyName, settings, fc.record(policy), (name, input, defaults) => {
       const service = buildService(name, ServiceSettings.parse(input), PolicySettings.parse(defaults))
@@ -443,7 +443,7 @@ test('a definition is taken as it is by the schema of the configuration, and mak
   )
 })
 
-test('a service there is not is 404 with where to look, on every route', async (t) => {
+test('an unknown service is 404 on every route, and the answer says where to look', async (t) => {
   const { get, post } = await build(t, [service('pg')])
   for (const name of ['gone', 'constructor', '__proto__', 'PG', '']) {
     const detail = `No service is named "${name}": GET /health?verbose lists all services.`
@@ -460,7 +460,7 @@ test('routes that take no parameters refuse them', async (t) => {
   assert.equal(prober.begun.length, 0)
 })
 
-/** Asks over a socket, with the path as it is: `fetch` would tidy it up. */
+/** Sends a request over a socket with the path unchanged, because `fetch` would normalize it. */
 async function ask(url: string, path: string, method = 'GET', body?: string, headers = {}, agent?: Agent) {
   const outgoing = request(url, { path, method, headers, agent: agent ?? false }).end(body)
   const response = await new Promise<import('node:http').IncomingMessage>((done, fail) => {
@@ -469,7 +469,7 @@ async function ask(url: string, path: string, method = 'GET', body?: string, hea
   return { code: response.statusCode, body: await text(response), reused: outgoing.reusedSocket }
 }
 
-test('any name a service may have finds it again, percent-encoded', async (t) => {
+test('every valid name finds its service when it is percent-encoded', async (t) => {
   const { app, prober } = await build(
     t,
     hostileNames.map((name, i) => sampleService(name, [`db-${i}:1`])),
@@ -487,7 +487,7 @@ test('any name a service may have finds it again, percent-encoded', async (t) =>
   }
 })
 
-test('checks are answered once the outcome of every target counts, with the report of the service', async (t) => {
+test('a request for checks is answered with the report after the outcome of every target', async (t) => {
   const { post, prober, monitor } = await build(t, [sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' })])
   const asked = post('/v1/services/pg/checks')
   while (prober.begun.length < 2) await new Promise(setImmediate)
@@ -505,7 +505,7 @@ test('checks are answered once the outcome of every target counts, with the repo
   )
 })
 
-test('a service that is down is 200 all the same: the check was made', async (t) => {
+test('a check of a service that is down is 200, because the check was made', async (t) => {
   const { post, prober } = await build(t, [service('pg')])
   const asked = post('/v1/services/pg/checks')
   while (prober.begun.length < 1) await new Promise(setImmediate)
@@ -514,7 +514,7 @@ test('a service that is down is 200 all the same: the check was made', async (t)
   assert.deepEqual([response.statusCode, response.json().status], [200, 'down'])
 })
 
-test('callers who ask together share a check, and nothing is checked again within minAge', async (t) => {
+test('concurrent callers share a check, and no target is checked again within minAge', async (t) => {
   const { post, prober, clock } = await build(t, [sampleService('pg', ['db:1'], { minAge: 2000 })])
   const together = [post('/v1/services/pg/checks'), post('/v1/services/pg/checks')]
   while (prober.begun.length < 1) await new Promise(setImmediate)
@@ -543,7 +543,7 @@ test('a service that is removed while it is checked is 404', async (t) => {
   assert.equal(problem(await asked)[0], 404)
 })
 
-/** Bodies that a route which takes none may be sent, over one connection; whether each is fine. */
+/** Requests with bodies for a route that takes none, and whether each is accepted. All use one connection. */
 const bodies: [headers: Record<string, string>, body: string, isFine: boolean][] = [
   [{}, '', true],
   [{ 'content-length': '0' }, '', true],
@@ -566,7 +566,7 @@ const bodies: [headers: Record<string, string>, body: string, isFine: boolean][]
   [{ 'content-type': 'application/json' }, `{${' '.repeat(2_000_000)}`, false],
 ]
 
-test('a request for checks takes no body: nothing and {} are fine, anything else is refused and checks nothing', async (t) => {
+test('a request for checks accepts only an empty body or {}, and refuses any other without a check', async (t) => {
   const { app, prober, clock } = await build(t, [service('pg')])
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })

@@ -10,7 +10,7 @@ import { sampleService } from '../samples.ts'
 import { countingSlices } from '../slices.ts'
 import { hidden } from './hidden.ts'
 
-/** A group of services that are what they are called, and of those that are up one of their own; these are drained. */
+/** Builds a group of services with their status as name, and a group of those that are up. Drains the given services. */
 async function buildGroup(t: TestContext, drained: readonly string[], quorum?: Quorum): Promise<Built> {
   const { target } = await listen(t)
   const services = [
@@ -27,27 +27,27 @@ async function buildGroup(t: TestContext, drained: readonly string[], quorum?: Q
   return built
 }
 
-/** What a set's answer says: status code, status, the services in its order, and its warnings. */
+/** Returns the status code, the status, the services in order, and the warnings of a set's answer. */
 async function ask({ get }: Built, url: string): Promise<[number, string, string, string[]]> {
   const response = await get(url)
   const { status, services, warnings } = SetReport.strict().parse(response.json())
   return [response.statusCode, status, services.map(({ service }) => service).join(' '), warnings]
 }
 
-test('a drained service is left out of the quorum, and counted by itself', async (t) => {
+test('a drained service is left out of the quorum, and counted apart', async (t) => {
   const built = await buildGroup(t, ['down-1', 'unseen'])
   assert.deepEqual(await ask(built, '/health?group=shop'), [200, 'degraded', 'halved down-1 unseen', []])
   const { counts } = (await built.get('/health')).json()
   assert.deepEqual(counts, { up: 2, degraded: 1, down: 0, unknown: 0, draining: 2 })
 })
 
-test('one that is drained and up does not help the others', async (t) => {
+test('a drained service that is up does not help the quorum', async (t) => {
   const built = await buildGroup(t, ['up-1', 'up-2', 'halved'])
   assert.deepEqual(await ask(built, '/health?quorum=any'), [503, 'unknown', 'down-1 unseen up-1 up-2 halved', []])
   assert.equal((await ask(built, '/health?quorum=any&exclude=unseen'))[1], 'down')
 })
 
-test('what is drained is listed after what is at fault, and before what is up', async (t) => {
+test('drained services are listed after faults, and before services that are up', async (t) => {
   const built = await buildGroup(t, ['up-1'])
   assert.equal((await ask(built, '/health'))[2], 'down-1 unseen halved up-1')
   assert.equal((await ask(built, '/health?verbose'))[2], 'down-1 unseen halved up-1 up-2')
@@ -55,7 +55,7 @@ test('what is drained is listed after what is at fault, and before what is up', 
   assert.deepEqual([drained.status, drained.targetsUp, drained.targets[0].status], ['draining', 1, 'up'])
 })
 
-test('a replica that cannot reach the others warns that they may see it otherwise, also who may not see details', async (t) => {
+test('a replica that cannot reach the others warns that they may report another status, also without details', async (t) => {
   const warning =
     'solo: this replica cannot reach the others and checks everything itself, so they may report another status'
   for (const access of [{}, hidden]) {
@@ -73,7 +73,7 @@ test('a replica that cannot reach the others warns that they may see it otherwis
 
 const many = Array.from({ length: 1000 }, (_, i) => sampleService(`service-${i}`, [nobody]))
 
-test('a set of very many that are down is reported whole, in every media type', async (t) => {
+test('a set of very many services that are down is reported completely in every media type', async (t) => {
   const { get, sweep } = await build(t, many)
   await sweep()
   const { statusCode, headers, body } = await get('/health')
@@ -95,7 +95,7 @@ test('a set of very many that are down is reported whole, in every media type', 
   assert.deepEqual(services.find(({ service }) => service === 'service-7')?.targets, short.json().targets)
 })
 
-test('who asks for the headers alone of very many that are down has none of them reported', async (t) => {
+test('HEAD for very many services that are down makes no report', async (t) => {
   const { app, get, sweep, target } = await build(t, many)
   await sweep()
   Object.defineProperty(target('service-7'), 'health', {
@@ -106,7 +106,7 @@ test('who asks for the headers alone of very many that are down has none of them
   assert.equal((await get('/livez')).statusCode, 200)
 })
 
-test('those that go while very many are reported are left out', async (t) => {
+test('services that are removed while a large set is reported are left out', async (t) => {
   const { put, sweep, listen } = await build(t, many)
   await sweep()
   const { body } = await fetch(`${await listen()}/health`)
@@ -120,7 +120,7 @@ test('those that go while very many are reported are left out', async (t) => {
   assert.ok(services.length >= 100 && services.length < 1000, `${services.length} are reported`)
 })
 
-test('services that go while very many are looked at are left out', async () => {
+test('services that are removed while a large set is counted are left out', async () => {
   const services = Array.from({ length: 60_000 }, (_, i) => ({
     service: { name: `service-${i}` },
     targets: [],
@@ -135,27 +135,27 @@ test('services that go while very many are looked at are left out', async () => 
   const isThere = (one: WatchedService) => one !== gone
   const options = { verbose: false, clock: { now: () => 0 } as Clock, isThere, slice }
   const surveying = surveySet(services, options)
-  // It yields, and by then this one is gone.
+  // The loop has yielded, and this service is removed now.
   Object.assign(gone ?? {}, { readsAs: 'unknown', checkedAt: null })
   const { counts, listed, checkedAt } = await surveying
   assert.deepEqual([counts.up, counts.unknown, listed, checkedAt], [59_999, 0, [], 0])
 })
 
-test('health+json of very many services has no checks for who may not see details', async (t) => {
+test('health+json of very many services has no checks without details', async (t) => {
   const { get, sweep } = await build(t, many, { access: hidden })
   await sweep()
   const healthJson = HealthJson.strict().parse((await get('/health', { accept: 'application/health+json' })).json())
   assert.deepEqual([healthJson.status, healthJson.checks], ['fail', {}])
 })
 
-test('a set of which all but the drained is up is up', async (t) => {
+test('a set is up when all services but the drained ones are up', async (t) => {
   const built = await buildGroup(t, ['up-1'])
   assert.deepEqual(await ask(built, '/health?group=ups'), [200, 'up', 'up-1', []])
   assert.deepEqual(await ask(built, '/health?group=ups&degraded=503'), [200, 'up', 'up-1', []])
   assert.equal((await ask(built, '/health?group=ups&quorum=50%25'))[1], 'up')
 })
 
-test('a set that is drained whole is unknown, and says why', async (t) => {
+test('a set of only drained services is unknown, and says why', async (t) => {
   const built = await buildGroup(t, ['up-1', 'up-2'])
   for (const quorum of ['all', 'any', '2', '50%']) {
     const warning = `a quorum of ${quorum} cannot be met while 2 of 2 services are drained`
@@ -164,7 +164,7 @@ test('a set that is drained whole is unknown, and says why', async (t) => {
   }
 })
 
-test('a count that what is in service cannot meet is down with a warning, never a 400: the caller has made no mistake', async (t) => {
+test('a quorum that cannot be met because of drains is down with a warning and not 400, because the caller made no mistake', async (t) => {
   const built = await buildGroup(t, ['up-2'], 2)
   const warning = 'a quorum of 2 cannot be met while 1 of 2 services is drained'
   assert.deepEqual(await ask(built, '/health?group=ups'), [503, 'down', 'up-2', [warning]])

@@ -10,7 +10,7 @@ function setUp() {
 }
 const make = async () => ({})
 
-test('clients that ask for the same share what is made, also while it is made', async () => {
+test('clients with the same request share one result, also while it is made', async () => {
   const { snapshots } = setUp()
   const [first, second] = await Promise.all([snapshots('a', make), snapshots('a', make)])
   assert.equal(first, second)
@@ -18,7 +18,7 @@ test('clients that ask for the same share what is made, also while it is made', 
   assert.notEqual(await snapshots('b', make), first)
 })
 
-test('what was made before the registry changed, or a second ago, is made again', async (t) => {
+test('a result is made again after the registry changes, or after a second', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const { snapshots, changed } = setUp()
   const first = await snapshots('a', make)
@@ -31,7 +31,7 @@ test('what was made before the registry changed, or a second ago, is made again'
   assert.notEqual(await snapshots('a', make), second)
 })
 
-test('of very many no more than four are kept, and the others are for one client alone', async () => {
+test('at most four results are cached, and further ones are for one client', async () => {
   const { snapshots } = setUp()
   const shared: boolean[] = []
   for (let i = 0; i < 6; i++)
@@ -42,7 +42,7 @@ test('of very many no more than four are kept, and the others are for one client
   assert.deepEqual(shared, [true, true, true, true, false, false])
 })
 
-test('what fails is told to those that waited for it, and made again for the next', async () => {
+test('a failure reaches the clients that waited for it, and the next client starts a new attempt', async () => {
   const { snapshots } = setUp()
   const fail = () => Promise.reject(new Error('a bug'))
   await assert.rejects(Promise.all([snapshots('a', fail), snapshots('a', fail)]), /a bug/)

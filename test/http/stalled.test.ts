@@ -7,7 +7,7 @@ import { closeStalled } from '../../src/http/stalled.ts'
 import { listenOn } from '../listening.ts'
 import { get, sendAndTakeNothing } from './slow-client.ts'
 
-test('a connection on which an answer waits that nothing is taken of is closed', async (t) => {
+test('a connection whose client reads nothing of a waiting answer is closed', async (t) => {
   const server = createServer((_request, response) => void response.end(Buffer.alloc(16 * 1024 * 1024)))
   closeStalled(server, 200)
   const url = await listenOn(t, server)
@@ -17,7 +17,7 @@ test('a connection on which an answer waits that nothing is taken of is closed',
   await once(socket, 'close')
 })
 
-test('a client that waits for Porthole is not cut off, however long that takes', async (t) => {
+test('a client that waits for Porthole is never cut off', async (t) => {
   const server = createServer()
   const asked = once(server, 'request') as Promise<[unknown, ServerResponse]>
   closeStalled(server, 50)

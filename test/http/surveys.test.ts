@@ -5,7 +5,7 @@ import { createSurveys } from '../../src/http/surveys.ts'
 import type { WatchedService } from '../../src/monitor/watch.ts'
 import { createTimeSlices } from '../../src/time-slices.ts'
 
-/** So many services that are up, and how many looks at one of them there were. */
+/** Builds a number of services that are up, and counts how often one of them is read. */
 function surveyed(t: TestContext, count: number) {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   let looks = 0
@@ -33,7 +33,7 @@ function surveyed(t: TestContext, count: number) {
   return { ask }
 }
 
-test('what was found of very many services is told again for a second, to who asks for the same', async (t) => {
+test('the status of a large set is cached for one second', async (t) => {
   const { ask } = surveyed(t, 10_000)
   assert.deepEqual(await Promise.all([ask(), ask(), ask()]), [1, 1, 1])
   t.mock.timers.tick(999)
@@ -43,19 +43,19 @@ test('what was found of very many services is told again for a second, to who as
   assert.equal(await ask(), 3)
 })
 
-test('who has them checked is told what was found then', async (t) => {
+test('a request that checks the services first does not use the cache', async (t) => {
   const { ask } = surveyed(t, 10_000)
   await ask()
   assert.equal(await ask('all', true), 2)
 })
 
-test('of fewer services nothing is told again', async (t) => {
+test('the status of a smaller set is not cached', async (t) => {
   const { ask } = surveyed(t, 9999)
   await ask()
   assert.equal(await ask(), 2)
 })
 
-test('of no more than a few sets is what was found kept', async (t) => {
+test('at most four sets are cached', async (t) => {
   const { ask } = surveyed(t, 10_000)
   for (const name of ['a', 'b', 'c', 'd', 'e']) await ask(name)
   assert.equal(await ask('d'), 5)

@@ -14,15 +14,15 @@ import { countingSlices } from '../slices.ts'
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
-/** What the fake clock shows when it starts. */
+/** The time of the fake clock when it starts. */
 const start = '2026-11-22T12:00:00.000Z'
 const after = (ms: number) => new Date(Date.parse(start) + ms).toISOString()
 
-/** A service of one target, turned by every verdict and believed for days. */
+/** A service with one target. Every verdict changes its status, which stays valid for days. */
 const one = (name: string, settings: Parameters<typeof sampleService>[2] = {}) =>
   sampleService(name, [`${name}:5432`], { rise: 1, fall: 1, interval: 20 * dayMs, ...settings })
 
-/** The routes alone, over a monitor whose checks the test ends. */
+/** Serves only these routes. The test ends the checks of their monitor. */
 async function build(t: TestContext, services: readonly Service[], maxCount?: number) {
   const watched = watch(services)
   const { monitor, registry, clock, checkOnce, target } = watched
@@ -51,7 +51,7 @@ async function build(t: TestContext, services: readonly Service[], maxCount?: nu
     assert.equal(next === undefined, page.next === null, String(link))
     return { ...page, nextUrl: next === undefined ? null : new URL(next, `http://porthole${url}`) }
   }
-  /** Service, target and status of each. */
+  /** Returns the service, the target and the status of each transition. */
   const list = async (url: string) =>
     (await page(url)).transitions.map(({ service, target, to }) => `${target ?? service} ${to}`).join(', ')
   async function uptime(name: string) {
@@ -69,7 +69,7 @@ async function build(t: TestContext, services: readonly Service[], maxCount?: nu
   return { ...watched, app, log, check, page, list, uptime, problem }
 }
 
-test('before anything happened there is an empty page, and since when that is so', async (t) => {
+test('before the first transition the page is empty, and says since when it is complete', async (t) => {
   const { page, clock } = await build(t, [one('pg')])
   clock.advance(hourMs)
   const { nextUrl, ...empty } = await page('/v1/transitions')
@@ -77,7 +77,7 @@ test('before anything happened there is an empty page, and since when that is so
   assert.equal(nextUrl, null)
 })
 
-test('when Porthole was not running is told with them, the newest first, as far as it lies within what is asked', async (t) => {
+test('the gaps when Porthole was not running are listed, the newest first, if they overlap the requested time', async (t) => {
   const { page, log, clock } = await build(t, [one('pg')])
   clock.advance(hourMs)
   const now = clock.now()
@@ -92,7 +92,7 @@ test('when Porthole was not running is told with them, the newest first, as far 
   assert.deepEqual(await told('/v1/transitions?to=3h'), [four])
 })
 
-test('a transition is told with its time, its target, its reason and its sentence, the newest first', async (t) => {
+test('a transition has its time, target, reason and sentence, the newest first', async (t) => {
   const { page, check, clock } = await build(t, [one('pg')])
   clock.advance(1500)
   await check('pg', 'refused')
@@ -110,7 +110,7 @@ test('a transition is told with its time, its target, its reason and its sentenc
   )
 })
 
-test("a service's own route tells its transitions alone, and so does ?service", async (t) => {
+test("a service's own route lists only its transitions, and so does ?service", async (t) => {
   const { check, list } = await build(t, [one('pg'), one('mq')])
   await check('pg', 'connected')
   await check('mq', 'refused')
@@ -119,7 +119,7 @@ test("a service's own route tells its transitions alone, and so does ?service", 
   assert.equal(await list('/v1/transitions?service=mq'), 'mq down, mq:5432 down')
 })
 
-test('what a service did that is gone can still be asked for, but not on the route of its own', async (t) => {
+test('the transitions of a removed service are still listed, but not on its own route', async (t) => {
   const { check, list, page, registry, problem } = await build(t, [one('pg'), one('mq')])
   await check('pg', 'connected')
   registry.replaceAll([one('mq')], [])
@@ -135,7 +135,7 @@ test('what a service did that is gone can still be asked for, but not on the rou
   assert.deepEqual(await problem('/v1/services/pg/uptime'), [404, detail])
 })
 
-test('a name that needs escaping in a URL is found, and its next page too', async (t) => {
+test('a name that needs an escape in a URL is found, and so is its next page', async (t) => {
   const name = 'a "b" & ü/z'
   const settings = { rise: 1, fall: 1, interval: 20 * dayMs }
   const { checkOnce, target, page, list } = await build(t, [sampleService(name, ['x:5432'], settings)])
@@ -147,7 +147,7 @@ test('a name that needs escaping in a URL is found, and its next page too', asyn
   }
 })
 
-/** Turns a service at every hour; ten transitions of its own and ten of its target. */
+/** Changes the status of a service every hour. Makes ten transitions of the service and ten of its target. */
 async function flap({ check, clock }: Pick<Awaited<ReturnType<typeof build>>, 'check' | 'clock'>, name = 'pg') {
   for (let hour = 0; hour < 10; hour++) {
     await check(name, hour % 2 === 0 ? 'connected' : 'refused')
@@ -155,7 +155,7 @@ async function flap({ check, clock }: Pick<Awaited<ReturnType<typeof build>>, 'c
   }
 }
 
-test('from is inclusive, to is not', async (t) => {
+test('from is inclusive, to is exclusive', async (t) => {
   const built = await build(t, [one('pg')])
   await flap(built)
   const times = async (query: string) =>
@@ -168,10 +168,10 @@ test('from is inclusive, to is not', async (t) => {
   assert.deepEqual(await times(`from=${after(hourMs)}&to=${after(hourMs)}`), [])
 })
 
-test('a time may have an offset, small letters, and a plus that was not escaped; a duration counts back from now', async (t) => {
+test('a time may have an offset, lower case and an unescaped plus; a duration counts back from now', async (t) => {
   const built = await build(t, [one('pg')])
   await flap(built)
-  // Ten hours have passed; the last two turns were at eight and nine.
+  // Ten hours have passed. The last two changes were at eight and nine.
   const wanted = await built.list(`/v1/transitions?from=${after(8 * hourMs)}`)
   assert.equal(wanted, 'pg down, pg:5432 down, pg up, pg:5432 up')
   for (const from of [
@@ -186,7 +186,7 @@ test('a time may have an offset, small letters, and a plus that was not escaped;
   assert.equal(await built.list('/v1/transitions?from=3h&to=2h'), 'pg down, pg:5432 down')
 })
 
-test('a page holds a hundred, unless told otherwise', async (t) => {
+test('a page has 100 transitions by default', async (t) => {
   const built = await build(t, [one('pg')])
   for (let round = 0; round < 6; round++) await flap(built)
   assert.equal((await built.page('/v1/transitions')).transitions.length, 100)
@@ -194,14 +194,14 @@ test('a page holds a hundred, unless told otherwise', async (t) => {
   assert.equal((await built.page('/v1/transitions?limit=1')).transitions.length, 1)
 })
 
-test('a last page that is just full leads nowhere', async (t) => {
+test('a full last page has no next', async (t) => {
   const built = await build(t, [one('pg')])
   await flap(built)
   assert.equal((await built.page('/v1/transitions?limit=20')).next, null)
   assert.notEqual((await built.page('/v1/transitions?limit=19')).next, null)
 })
 
-test('page by page everything is told once, the newest first, while new transitions come in', async (t) => {
+test('page by page every transition is listed once, the newest first, while new ones arrive', async (t) => {
   for (const first of ['/v1/transitions?service=pg&limit=3', '/v1/services/pg/transitions?limit=3']) {
     const built = await build(t, [one('pg'), one('mq')])
     await flap(built, 'mq')
@@ -223,7 +223,7 @@ test('page by page everything is told once, the newest first, while new transiti
   }
 })
 
-test('the next page begins where the first did, though time goes on', async (t) => {
+test('the next page keeps the start of the first, although time passes', async (t) => {
   const built = await build(t, [one('pg')])
   await flap(built)
   const { nextUrl } = await built.page('/v1/transitions?from=3h&limit=4')
@@ -232,17 +232,17 @@ test('the next page begins where the first did, though time goes on', async (t) 
   assert.equal(await built.list(`${nextUrl?.pathname}${nextUrl?.search}`), 'pg down, pg:5432 down')
 })
 
-test('a cursor stays right when what it names is forgotten, and the page says since when nothing is missing', async (t) => {
+test('a cursor stays valid when its transition is forgotten, and the page says since when it is complete', async (t) => {
   const built = await build(t, [one('pg')], 4)
   await flap(built)
   const { next, completeSince } = await built.page('/v1/transitions?limit=1')
-  // Of 20 the newest 4 are kept, or one or two more; two are made every hour.
+  // Of 20 transitions the log keeps the newest 4 to 6. Two are made every hour.
   assert.equal(completeSince, after(7 * hourMs))
   await flap(built)
   assert.deepEqual((await built.page(`/v1/transitions?cursor=${next}`)).transitions, [])
 })
 
-test('what is wrong in the query is told with a remedy', async (t) => {
+test('every mistake in the query is 400 with a remedy', async (t) => {
   const { problem } = await build(t, [one('pg')])
   const time = (name: string, input: string) =>
     `${name}="${input}" is not a time: write one such as 2026-11-22T15:00:00Z, or how long ago, such as 24h, 3650d at most`
@@ -279,7 +279,7 @@ test('what is wrong in the query is told with a remedy', async (t) => {
   assert.equal((await problem('/v1/services/pg/uptime?window=24h'))[0], 400)
 })
 
-test('uptime: nothing is known of a service that was never checked', async (t) => {
+test('uptime: a service that was never checked is unknown', async (t) => {
   const { uptime } = await build(t, [one('pg')])
   const [day, week, month] = await uptime('pg')
   assert.deepEqual(day, {
@@ -295,7 +295,7 @@ test('uptime: nothing is known of a service that was never checked', async (t) =
   assert.deepEqual([month?.from, month?.unknownMs], [after(-30 * dayMs), 30 * dayMs])
 })
 
-test('uptime: up, down and unknown of every window add up to it, and unknown is left out of the ratio', async (t) => {
+test('uptime: up, down and unknown add up to each window, and the ratio leaves out unknown', async (t) => {
   const { uptime, check, clock } = await build(t, [one('pg')])
   clock.advance(hourMs)
   await check('pg', 'connected')
@@ -313,7 +313,7 @@ test('uptime: up, down and unknown of every window add up to it, and unknown is 
   ])
 })
 
-test('uptime: what turned at this very instant is not of the past', async (t) => {
+test('uptime: a transition at this very instant does not count', async (t) => {
   const { uptime, check, clock } = await build(t, [one('pg')])
   await check('pg', 'connected')
   clock.advance(dayMs)
@@ -332,7 +332,7 @@ test('uptime: a degraded service is up, and its targets are not counted', async 
   assert.deepEqual([day?.uptime, day?.upMs, day?.downMs], [1, dayMs, 0])
 })
 
-test('uptime: a status that is too old to be believed is unknown, though nothing announced it yet', async (t) => {
+test('uptime: a stale status is unknown, even before its transition is emitted', async (t) => {
   const { uptime, check, clock, transitions } = await build(t, [one('pg', { interval: hourMs, timeout: 1000 })])
   await check('pg', 'connected')
   clock.advance(dayMs)
@@ -342,7 +342,7 @@ test('uptime: a status that is too old to be believed is unknown, though nothing
   assert.deepEqual([day?.upMs, day?.unknownMs, day?.uptime], [3 * hourMs + 1000, dayMs - 3 * hourMs - 1000, 1])
 })
 
-test('uptime: what was before the log forgot is unknown', async (t) => {
+test('uptime: the time before the oldest transition in the log is unknown', async (t) => {
   const built = await build(t, [one('pg')], 4)
   await flap(built)
   const [day] = await built.uptime('pg')
@@ -350,7 +350,7 @@ test('uptime: what was before the log forgot is unknown', async (t) => {
   assert.deepEqual([day?.upMs, day?.downMs, day?.unknownMs], [hourMs, 2 * hourMs, 21 * hourMs])
 })
 
-test('uptime: a service taken away and registered anew was what it was until then, and unknown until it is checked again', async (t) => {
+test('uptime: a service that is removed and registered again keeps its past, and is unknown until its next check', async (t) => {
   const { uptime, check, clock, registry } = await build(t, [one('pg')])
   await check('pg', 'connected')
   clock.advance(6 * hourMs)
@@ -365,7 +365,7 @@ test('uptime: a service taken away and registered anew was what it was until the
   assert.deepEqual([day?.upMs, day?.unknownMs, day?.uptime], [7 * hourMs, 17 * hourMs, 1])
 })
 
-test('HEAD is answered as GET is, without the body', async (t) => {
+test('HEAD answers like GET, without the body', async (t) => {
   const { app } = await build(t, [one('pg')])
   for (const url of ['/v1/transitions', '/v1/services/pg/transitions', '/v1/services/pg/uptime']) {
     const response = await app.inject({ method: 'HEAD', url })

@@ -1,16 +1,16 @@
-/** Names and query values with characters that do not show as themselves: no answer for people has one as it is. */
+/** Tests names and query values with invisible characters. No answer for people contains one unescaped. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hidesCharacters } from '../../src/domain/quote.ts'
 import { build, nobody } from '../app.ts'
 import { sampleService } from '../samples.ts'
 
-/** All that a name may hold of them, and all that a query may. */
+/** The invisible characters that a name may contain, and those that a query may. */
 const name = 'pay\u202ements\u200b'
 const value = 'x\nup        pg  1/1 up\u001b[2J\u009b31m\u202e\u200b'
 const lines = (text: string) => text.split('\n').filter((line) => line !== '')
 
-test('health as text has a line to each service and warning, whatever they are called', async (t) => {
+test('health as text has one line for each service and warning, for every name', async (t) => {
   const { get } = await build(t, [sampleService(name, [nobody]), sampleService('pg', [nobody])])
   const text = { accept: 'text/plain' }
   const { body } = await get(`/health?exclude=${encodeURIComponent(value)}`, text)
@@ -28,7 +28,7 @@ test('health as text has a line to each service and warning, whatever they are c
   assert.equal(hidesCharacters(one.body.trimEnd()), false, one.body)
 })
 
-test('errors say the same as JSON, and show nothing as it is', async (t) => {
+test('errors have the same content as JSON, and contain no invisible character unescaped', async (t) => {
   const { get } = await build(t, [sampleService(name, [nobody], { groups: [name] })])
   const query = encodeURIComponent(value)
   for (const [url, detail] of [

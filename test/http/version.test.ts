@@ -4,7 +4,7 @@ import { build, listen } from '../app.ts'
 import { sampleService } from '../samples.ts'
 import { say } from './say.ts'
 
-/** A Porthole with a service that is up, which the fast path answers for. */
+/** Builds Porthole with a service that is up, so that the fast path answers for it. */
 async function start(t: TestContext): Promise<string> {
   const { target } = await listen(t)
   const built = await build(t, [sampleService('pg', [target])])
@@ -12,7 +12,7 @@ async function start(t: TestContext): Promise<string> {
   return built.listen()
 }
 
-test('a request line without a version, or with one of HTTP/0.9 or HTTP/2.0, is 400 on every path', async (t) => {
+test('a request line without a version, or with HTTP/0.9 or HTTP/2.0, is 400 on every path', async (t) => {
   const url = await start(t)
   for (const path of ['/health/pg', '/health/pg?x', '/livez', '/v1/services', '/', '/nowhere'])
     for (const version of ['', ' HTTP/0.9', ' HTTP/2.0'])
