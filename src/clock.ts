@@ -5,21 +5,21 @@ import { performance } from 'node:perf_hooks'
 import { hrtime } from 'node:process'
 
 /**
- * Two ways to tell the time. Rules are given instants of a clock that never jumps, so that a corrected wall clock
- * makes nothing stale; people and other machines are told the time of day.
+ * Two ways to tell the time. The rules work with instants of a clock that never jumps, because a corrected wall clock must make no status stale.
+ * People and other machines get the time of day.
  */
 export type Clock = {
-  /** An instant in milliseconds that only grows; it means nothing outside this process. */
+  /** Returns an instant in milliseconds. Instants only grow, and mean nothing outside this process. */
   now(): number
-  /** An instant as milliseconds since the epoch. */
+  /** Converts an instant to milliseconds since the epoch. */
   toEpoch(instant: number): number
-  /** Milliseconds since the epoch as an instant. */
+  /** Converts milliseconds since the epoch to an instant. */
   fromEpoch(epochMs: number): number
 }
 
 /**
- * How times of day are told now. Two that are of the same boot and differ by more than a step say that the wall clock was corrected in
- * between, and by how much, also where another process took the first one.
+ * The relation between the wall clock and the other clocks of the machine at one moment. Two datings of the same boot that differ by more than a
+ * step show that the wall clock was corrected in between, and by how much. The first one may come from another process.
  */
 export type Dating = {
   /** Names the run of the machine, from its start to its end. */
@@ -29,26 +29,26 @@ export type Dating = {
   readonly monotonicAt: number
 }
 
-/** The machine's clock. Its instants go on while the machine is suspended, once that is noticed. */
+/** The machine's clock. Its instants include the time for which the machine was suspended, once the suspension is noticed. */
 export type SystemClock = Clock & {
-  /** Notices whether the machine was suspended since this was called last. From then on instants are later by that time. */
+  /** Checks whether the machine was suspended since the last call. If so, all instants from now on are later by that time. */
   noticeSuspension(): void
-  /** Returns how long the machine was suspended so far, as far as that was noticed, in milliseconds. */
+  /** Returns the total time of the suspensions that were noticed so far, in milliseconds. */
   suspendedMs(): number
   dating(): Dating
 }
 
-/** How far the wall clock may be off before that is a step, in milliseconds. */
+/** The largest difference of the wall clock that does not count as a step, in milliseconds. */
 export const stepMs = 1000
-/** How long the machine was suspended at least where that is noticed, in milliseconds. */
+/** The shortest suspension that is noticed, in milliseconds. */
 const leastSuspensionMs = 1000
-/** How long it may take to read two clocks for their difference to mean something, in milliseconds. */
+/** The longest time, in milliseconds, between the readings of two clocks. After a longer time their difference means nothing. */
 const readMs = 50
 
 /**
- * The machine's clock. The wall clock's offset is taken anew only when it stepped, so the same instant reads the same time.
- * `monotonic` stands still while the machine is suspended (CLOCK_MONOTONIC), `sinceBoot` goes on (CLOCK_BOOTTIME, see
- * clock_gettime(2)); both tell milliseconds.
+ * Creates the machine's clock. The offset of the wall clock changes only when the wall clock stepped, so that an instant always has the same
+ * time of day. `monotonic` stops while the machine is suspended (CLOCK_MONOTONIC). `sinceBoot` goes on (CLOCK_BOOTTIME, see clock_gettime(2)).
+ * Both return milliseconds.
  */
 export function systemClock(
   monotonic = () => performance.now(),
@@ -63,12 +63,12 @@ export function systemClock(
   const now = () => monotonic() + suspendedMs
   let offset = wall() - now()
 
-  /** By how much the time since boot is ahead of the monotonic clock; null where that cannot be read now. */
+  /** Returns by how many milliseconds the time since boot is ahead of the monotonic clock; null if that cannot be measured now. */
   function measureSinceBoot(): number | null {
     const before = monotonic()
     const boot = sinceBoot()
     const after = monotonic()
-    // Whatever stopped this process in between would pass for a suspension.
+    // A pause of this process between the readings would look like a suspension.
     return boot === null || after - before > readMs ? null : boot - after
   }
 
@@ -83,7 +83,7 @@ export function systemClock(
   function current(): number {
     const measured = wall() - now()
     if (Math.abs(measured - offset) <= stepMs) return offset
-    // After a suspension the wall clock is ahead by that time, which is no correction.
+    // A suspension puts the wall clock ahead, which is no correction.
     noticeSuspension()
     const corrected = wall() - now()
     if (Math.abs(corrected - offset) > stepMs) offset = corrected
@@ -97,7 +97,7 @@ export function systemClock(
     noticeSuspension,
     suspendedMs: () => suspendedMs,
     dating() {
-      // What is told of an instant is told by this offset, which may lag behind the wall clock by less than a step.
+      // `toEpoch` uses this offset, which may lag behind the wall clock by less than a step.
       const zero = current()
       const bootedAt = zero - (awakeSinceBoot ?? aheadMs)
       return { boot, bootedAt, monotonicAt: zero + suspendedMs - aheadMs }
@@ -105,7 +105,7 @@ export function systemClock(
   }
 }
 
-/** Names this run of the machine (random(4)). Where that cannot be read, the process stands for it. */
+/** Returns the id of this run of the machine (random(4)). If it cannot be read, the id is a random one of this process. */
 function readBoot(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
@@ -115,8 +115,8 @@ function readBoot(): string {
 }
 
 /**
- * Reads how long ago the machine was started, in milliseconds to the hundredth of a second. libuv reads /proc/uptime on Linux, which
- * is CLOCK_BOOTTIME (Linux fs/proc/uptime.c). Null elsewhere, because libuv derives it from the wall clock there.
+ * Returns how long ago the machine was started, in milliseconds with a resolution of 10 ms. On Linux libuv reads /proc/uptime, which is
+ * CLOCK_BOOTTIME (Linux fs/proc/uptime.c). Returns null elsewhere, because libuv derives the time from the wall clock there.
  */
 function readSinceBoot(): number | null {
   return platform() === 'linux' ? uptime() * 1000 : null

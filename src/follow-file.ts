@@ -6,10 +6,10 @@ import { formatProblem } from './config/problem.ts'
 import { type ConfigWatch, watchConfig } from './config/watch.ts'
 import type { Porthole } from './serve.ts'
 
-/** How many remarks on a file the log tells: of more nobody reads them all. */
+/** The most remarks on a file that are logged at once, because no operator reads more. */
 const mostTold = 100
 
-/** Keeps the configuration in force the same as the file's, at which it looks at once. */
+/** Watches the configuration file and applies each change. It looks at the file at once. */
 export function followFile({
   file,
   seen,
@@ -18,7 +18,7 @@ export function followFile({
   hurry,
 }: {
   file: string
-  /** The digest of what is in force. */
+  /** The digest of the configuration in force. */
   seen: string | null
   sources: ConfigSources
   porthole: Porthole
@@ -51,7 +51,7 @@ export function followFile({
   return watching
 }
 
-/** Tells what the file says that may not be meant so. */
+/** Logs the notes and the advice on a configuration. */
 export function logRemarks(
   { log }: Porthole,
   file: string | null,
@@ -61,8 +61,8 @@ export function logRemarks(
   for (const line of firstOf(advice.map(formatAdvice), file)) log.warn(line)
 }
 
-/** The first lines on a file; where there are too many, the last tells how to see the rest. */
+/** Returns the first lines on a file. If there are more than 100, a last line says how to see the rest. */
 function firstOf(lines: readonly string[], file: string | null): string[] {
   const more = lines.length - mostTold
-  return more > 0 ? [...lines.slice(0, mostTold), `${more} more: porthole validate ${file} tells all`] : [...lines]
+  return more > 0 ? [...lines.slice(0, mostTold), `${more} more: porthole validate ${file} lists all`] : [...lines]
 }

@@ -1,18 +1,18 @@
-/** Something with a time, kept in a heap. The time must not change while it is there. */
+/** An item of a heap. Its order relative to the other items must not change while it is in the heap. */
 export type Timed = {
-  /** What heaps order by: an instant in milliseconds. */
+  /** The instant by which heaps are ordered, in milliseconds. */
   dueAt: number
-  /** Where in its heap it is, -1 when in none. The heap's own note, which lets it be taken out from the middle. */
+  /** The index in the heap; -1 if the item is in none. The heap writes it, so that it can remove an item from the middle. */
   heapIndex: number
 }
 
-/** A binary min-heap: what is due first comes first; adding and taking out in logarithmic time. */
+/** A binary min-heap: the item that is due first comes first. Adding and removing an item takes logarithmic time. */
 export type Heap<Item extends Timed> = {
   readonly size: number
-  /** What is due first. */
+  /** Returns the item that is due first; undefined if the heap is empty. */
   peek(): Item | undefined
   push(item: Item): void
-  /** Takes an item out; nothing happens when it is not in. */
+  /** Removes an item; does nothing if the item is not in the heap. */
   remove(item: Item): void
 }
 
@@ -64,7 +64,7 @@ export function createHeap<Item extends Timed>(): Heap<Item> {
       item.heapIndex = -1
       const last = items.pop() as Item
       if (last === item) return
-      // The last may belong further up: it comes from another branch.
+      // The last item may belong further up, because it comes from another branch.
       if (at > 0 && last.dueAt < (items[(at - 1) >> 1] as Item).dueAt) up(last, at)
       else down(last, at)
     },

@@ -3,15 +3,18 @@ import type { Registry } from './monitor/registry.ts'
 import type { Registrations } from './registrar/registrations.ts'
 import type { SharedFile } from './replicas/shared-file.ts'
 
-/** What a configuration file defines, put in force some services at a time: whoever asks for something meanwhile is answered. */
+/** The config applier. It applies a file in batches of services, so that requests are answered in between. */
 export type InForce = {
-  /** Puts it in the place of what was put before, also where that is not through yet. Resolves once what was put last is in force. */
+  /** Applies a file in place of the one before, which may not be applied completely yet. Resolves once the last file is in force. */
   put(file: SharedFile): Promise<void>
-  /** Stops where it is. */
+  /** Stops after the current batch. */
   stop(): void
 }
 
-/** `onDone` is told of each file that came through: of its services, and how many were changed and removed for it. */
+/**
+ * Creates the config applier. It calls `onDone` for each file that was applied completely, with the number of its services and of the services
+ * that were changed and removed.
+ */
 export function createInForce({
   registry,
   registrations,
@@ -21,7 +24,7 @@ export function createInForce({
   registrations: Pick<Registrations, 'setDefaults'>
   onDone: (done: { services: number; changed: number; removed: number }) => void
 }): InForce {
-  /** What is to be put next. */
+  /** The file to apply next; null if none waits. */
   let next: SharedFile | null = null
   let putting: Promise<void> | null = null
   let isStopped = false

@@ -5,20 +5,20 @@ import type { FastifyInstance } from 'fastify'
 /** Where to listen. */
 type Place = { readonly host: string; readonly port: number }
 
-/** Where Porthole listens. */
+/** The open listener. */
 export type Listening = {
-  /** Such as `http://127.0.0.1:8080`. */
+  /** The address, such as `http://127.0.0.1:8080`. */
   readonly url: string
-  /** Stops what the server's own close does not stop, and resolves once the connections of that have ended. */
+  /** Closes the second loopback listener, which the server's own close leaves open. Resolves once its connections have ended. */
   close(): Promise<void>
 }
 
-/** The other loopback address, by the one that is listened at. */
+/** The other loopback address, by each one. */
 const otherLoopback: Readonly<Record<string, string>> = { '127.0.0.1': '::1', '::1': '127.0.0.1' }
 
 /**
- * Listens; an error says why it cannot. `localhost` stands for both loopback addresses. Fastify would make a second HTTP server for the
- * other one, which knows neither the bound on connections nor the fast path, so its connections are handed to the one server here.
+ * Listens, or returns the error that prevents it. `localhost` stands for both loopback addresses. For the other address Fastify would make a
+ * second HTTP server, which has neither the bound on connections nor the fast path. Therefore its connections are handed to the one server here.
  */
 export async function listenAt(
   app: FastifyInstance,
@@ -35,16 +35,16 @@ export async function listenAt(
 const listen = (app: FastifyInstance, { host, port }: Place) =>
   app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => error)
 
-/** Whether the machine has no such address, as where IPv6 or IPv4 is switched off. */
+/** Returns whether the machine has no such address, for example because IPv6 or IPv4 is switched off. */
 const isNoAddress = (url: string | NodeJS.ErrnoException) =>
   typeof url !== 'string' && (url.code === 'EADDRNOTAVAIL' || url.code === 'EAFNOSUPPORT')
 
-/** Listens at the other loopback address and the same port. Returns null where the machine has no such address, or the port is taken there. */
+/** Listens at the other loopback address and the same port. Returns null if the machine has no such address, or if the port is taken there. */
 async function listenBeside(app: FastifyInstance): Promise<(() => Promise<void>) | null> {
   const { address, port } = app.server.address() as AddressInfo
   const host = otherLoopback[address]
   if (host === undefined) return null
-  // As http.createServer() has its sockets.
+  // http.createServer() gives its sockets the same options.
   const beside = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
     app.server.emit('connection', socket),
   )
@@ -58,7 +58,7 @@ async function listenBeside(app: FastifyInstance): Promise<(() => Promise<void>)
   return () => new Promise((done) => beside.close(() => done()))
 }
 
-/** Why Porthole cannot listen there, and what to do about it; what is no fault of the place is thrown on. */
+/** Returns a sentence with the cause and the remedy if Porthole cannot listen there. Throws an error that has another cause. */
 export function whyNoListener(
   error: NodeJS.ErrnoException,
   { host, port }: { readonly host: string; readonly port: number },

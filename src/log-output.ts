@@ -3,34 +3,34 @@ import sonic from 'sonic-boom'
 /** Lines that were dropped in one stretch, and the cause as a clause, such as `its disk was full (ENOSPC)`. */
 export type DroppedLines = { readonly lines: number; readonly cause: string }
 
-/** Where the log goes: a file, a pipe or a terminal that may be full, slow, stuck or gone. */
+/** The output of the log: a file, a pipe or a terminal that may be full, slow, stuck or gone. */
 export type LogOutput = {
   /**
-   * For pino. It has no `flushSync`, which pino would call after a fatal line: that of sonic-boom tries again for ever where a disk is
-   * full or a pipe is not read (sonic-boom 4.2.1, `flushSync`), and no option bounds it.
+   * The stream for pino. The stream has no `flushSync`, because pino would call that after a fatal line. The one of sonic-boom retries for ever
+   * if a disk is full or a pipe is not read (sonic-boom 4.2.1, `flushSync`), and no option bounds it.
    */
   readonly stream: { write(line: string): void }
   /** Returns how many lines were dropped since the start. */
   dropped(): number
-  /** Has `listener` called where dropped lines are missing, before the next line is taken. It may write a line about them. */
+  /** Sets the listener that is called in the place of dropped lines, before the next line is taken. It may write a line about them. */
   onResume(listener: (dropped: DroppedLines) => void): void
   /** Resolves once all lines are written, or after `ms` milliseconds. */
   drain(ms: number): Promise<void>
 }
 
-/** How many bytes wait to be written at most: some 40,000 lines, more than a burst brings while its reader is alive. */
+/** The most bytes that wait to be written: about 40,000 lines, more than a burst brings while its reader is alive. */
 const mostWaiting = 8 * 1024 * 1024
 /**
- * How many bytes are written at once. More than the 16 kB of sonic-boom, because one write begins in each turn of the event loop: that has
- * to be as much as one turn logs, otherwise lines are dropped although the disk takes them.
+ * The most bytes per write. The figure is more than the 16 kB of sonic-boom, because one write begins in each turn of the event loop. A write
+ * has to take all lines of one turn; otherwise lines are dropped although the disk takes them.
  */
 const mostAtOnce = 1024 * 1024
-/** After how many milliseconds a failed write is tried again: after each failure twice as late, up to the second figure. */
+/** The delay before a failed write is retried, in milliseconds. The delay doubles after each failure, from the first figure up to the second. */
 const [firstRetryMs, lastRetryMs] = [5, 1000]
 
 /**
- * Writes the log to a file descriptor and never waits for it: a thread of the pool writes, one write at a time, and the lines stay in
- * order. Where the descriptor takes nothing, lines wait; beyond `maxLength` bytes the newest are dropped and counted.
+ * Writes the log to a file descriptor without waiting for it. A thread of the pool writes, one write at a time, and the lines stay in order.
+ * While the descriptor takes nothing, lines wait. Beyond `maxLength` bytes the newest lines are dropped and counted.
  */
 export function createLogOutput({
   fd = 1,
@@ -39,16 +39,16 @@ export function createLogOutput({
   readonly fd?: number
   readonly maxLength?: number
 } = {}): LogOutput {
-  // A full pipe is an error like any other here: sonic-boom itself would wait for 100 ms each time, too long for a reader that is only slow.
+  // Treat a full pipe like any other error. sonic-boom itself would wait 100 ms each time, which is too long for a reader that is only slow.
   const boom = new sonic.SonicBoom({ fd, maxLength, maxWrite: mostAtOnce, retryEAGAIN: () => false })
   let onResume: (dropped: DroppedLines) => void = () => undefined
   let dropped = 0
-  /** Of the dropped lines, those that no line tells of yet. */
+  /** The number of dropped lines that no line of the log mentions yet. */
   let untold = 0
-  /** Something was written since a line was dropped last, so that another line may fit. */
+  /** Whether bytes were written since the last line was dropped. If so, another line may fit. */
   let mayFit = true
   let isEmpty = true
-  /** Why the last write failed; null since one succeeded. */
+  /** The error of the last write; null after a write succeeded. */
   let failure: string | null = null
   let cause = ''
   let isRetrying = false
@@ -66,11 +66,11 @@ export function createLogOutput({
     const before = dropped
     boom.write(line)
     if (dropped === before) isEmpty = false
-    // A line that does not fit where nothing waits: the next one may.
+    // The line is too long although no other line waits. The next one may fit.
     else if (isEmpty) mayFit = true
   }
 
-  /** Tells of the dropped lines in their place. The line about them may be dropped as well: then it is one of them. */
+  /** Reports the dropped lines in their place. If the line about them is dropped as well, it is counted as one of them. */
   function tellDropped(): void {
     const told = { lines: untold, cause }
     untold = 0
@@ -84,7 +84,7 @@ export function createLogOutput({
     isRetrying = true
     setTimeout(() => {
       isRetrying = false
-      // Nothing to add, but what waits is written.
+      // An empty write makes sonic-boom write the lines that wait.
       boom.write('')
     }, retryMs).unref()
     retryMs = Math.min(2 * retryMs, lastRetryMs)
@@ -97,7 +97,7 @@ export function createLogOutput({
     retryMs = firstRetryMs
   })
   boom.on('error', (error: NodeJS.ErrnoException) => {
-    // sonic-boom holds on to what could not be written, and writes it first the next time.
+    // sonic-boom keeps the lines that it could not write, and writes them first the next time.
     failure = error.code ?? String(error)
     retry()
   })

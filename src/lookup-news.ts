@@ -1,17 +1,17 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { LookUpChange } from './monitor/members.ts'
 
-/** From how many changes on one line tells of all, because a resolver that fails says nothing about any of them. */
+/** From this number of changes on, one line reports all of them, because a resolver that fails says nothing about a single name. */
 const many = 5
-/** How long it is quiet before what was gathered is logged, in milliseconds. */
+/** How long no other change must come before the gathered changes are logged, in milliseconds. */
 const quietMs = 1000
-/** How long changes are gathered at the most, in milliseconds: names are looked up every ten seconds, each at a time of its own. */
+/** The longest time for which changes are gathered, in milliseconds. Names are looked up every 10 s, each at a time of its own. */
 const gatherMs = 15_000
 
 /**
- * Returns a function that logs the names whose look-ups begin to fail or work again: a few each by itself, many in one line. It gathers
- * changes that come soon after each other. A name that fails and works again meanwhile is no news. Memory grows with the
- * names that change.
+ * Returns a function that logs the names whose look-ups begin to fail or work again. Up to 4 changes get a line each; 5 or more share one line.
+ * The function gathers changes that come soon after each other. It drops a name that fails and works again in between. Its memory grows with the
+ * number of names that change.
  */
 export function createLookUpNews(log: Pick<FastifyBaseLogger, 'info' | 'warn'>): (change: LookUpChange) => void {
   const gathered = new Map<string, LookUpChange>()
@@ -58,7 +58,7 @@ export function createLookUpNews(log: Pick<FastifyBaseLogger, 'info' | 'warn'>):
     const { target, failure } = change
     log.warn(
       change,
-      `the addresses of ${target} cannot be looked up (${failure}): those known last are checked for lookupHold`,
+      `the addresses of ${target} cannot be looked up (${failure}): its last known addresses are checked for lookupHold`,
     )
   }
 
@@ -71,7 +71,7 @@ export function createLookUpNews(log: Pick<FastifyBaseLogger, 'info' | 'warn'>):
     const failures = [...new Set(changes.map(({ failure }) => failure))].join(', ')
     log.warn(
       { ...fields, failures },
-      `look-ups fail: no answer for ${told} (${failures}). See whether the resolver answers; addresses known last are checked for lookupHold`,
+      `look-ups fail: no answer for ${told} (${failures}). See whether the resolver answers; the last known addresses are checked for lookupHold`,
     )
   }
 

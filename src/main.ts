@@ -25,13 +25,13 @@ const usage = `Porthole makes TCP services checkable over HTTP.
   porthole validate FILE                     look for problems in a configuration
   porthole --help | --version
 
-Without TARGETs it reads ./porthole.yaml, or what --config or PORTHOLE_CONFIG names. TARGETs are served on their own,
-or on top of a file that is named. A file that changes is read anew, by itself or on SIGHUP.
+Without TARGETs it reads ./porthole.yaml, or the file that --config or PORTHOLE_CONFIG names.
+TARGETs are served alone, or together with a named file. A file that changes is reloaded, by itself or on SIGHUP.
 Environment, over the file: PORTHOLE_CONFIG, PORTHOLE_HOST, PORTHOLE_PORT, PORTHOLE_HOSTS, PORTHOLE_DATA,
 PORTHOLE_TOKEN, PORTHOLE_REDIS_URL, PORTHOLE_LOG_LEVEL, PORTHOLE_PROBER.
 `
 const defaultFile = 'porthole.yaml'
-/** How long closing may take beyond the configured delay before the process exits all the same. */
+/** The longest time that closing may take beyond the configured delay, in milliseconds. After that the process exits anyway. */
 const closeMs = 3500
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -40,24 +40,24 @@ const output = {
   err: (line: string) => writeLine(process.stderr, line),
 }
 
-/** Writes a line. Where that fails the exit status stays the same, because a target is not down when a disk is full. */
+/** Writes a line. If that fails, the exit status stays the same, because a full disk does not make a target down. */
 function writeLine(stream: NodeJS.WriteStream, line: string): void {
   if (stream.listenerCount('error') === 0) stream.on('error', (error) => void tellUnwritten(stream, error))
   stream.write(`${escapeUnseen(line)}\n`)
 }
 
 function tellUnwritten(stream: NodeJS.WriteStream, { code, message }: NodeJS.ErrnoException): void {
-  // A reader that has gone, such as `head`, has all it wants.
+  // A reader that has gone, such as `head`, needs no more lines.
   if (stream === process.stdout && code !== 'EPIPE') output.err(`porthole: the output cannot be written: ${message}`)
 }
 
-/** A Porthole that serves has parts that are not closed: threads of their own may be stuck. */
+/** Whether Porthole serves and has parts that are not closed yet. Threads of those parts may be stuck. */
 let isOpen = false
 
-/** The process: does what the command line says and sets the exit code. */
+/** Runs the command of the command line and sets the exit code of the process. */
 export async function main(): Promise<void> {
   const options = buildResolverOptions(readResolvConf(), process.env.RES_OPTIONS)
-  // glibc reads it at the first look-up of each thread.
+  // glibc reads RES_OPTIONS at the first look-up of each thread.
   if (options !== undefined) process.env.RES_OPTIONS = options
   let crash: Error | null = null
   process.once('uncaughtExceptionMonitor', (error) => {
@@ -65,7 +65,7 @@ export async function main(): Promise<void> {
   })
   process.once('exit', (code) => {
     if (!isOpen && !awaitsSystem()) return
-    // Node.js itself would print it after this event.
+    // Print the error here, because Node.js itself prints it after this event.
     if (crash !== null) console.error(crash)
     exitAtOnce(code)
   })
@@ -82,7 +82,7 @@ export async function main(): Promise<void> {
     const status = await run(positionals, values)
     if (status === null) return
     process.exitCode = status
-    // Node.js would wait for a look-up or a file that nothing waits for any more.
+    // Otherwise Node.js would wait for a look-up or a file whose result is not needed any more.
     if (isOpen || awaitsSystem()) process.exit()
   } catch (error) {
     if (!(error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))) throw error
@@ -90,7 +90,7 @@ export async function main(): Promise<void> {
   }
 }
 
-/** The system's settings for look-ups (resolv.conf(5)); the empty text where there are none. */
+/** Returns the system's settings for look-ups (resolv.conf(5)); the empty text if there are none. */
 function readResolvConf(): string {
   try {
     return readFileSync('/etc/resolv.conf', 'utf8')
@@ -106,7 +106,7 @@ type Options = {
   version?: boolean | undefined
 }
 
-/** Does what the command line says. Resolves with the exit status; null: it serves from now on. */
+/** Runs the command of the command line. Resolves with the exit status, or with null if Porthole serves from now on. */
 async function run(positionals: string[], options: Options): Promise<number | null> {
   const [command, operand, ...more] = positionals
   if (options.help === true) return tell(usage.trimEnd())
@@ -145,15 +145,15 @@ async function runServe(targets: string[], named: string | null): Promise<number
       `there is no ${defaultFile} here: name one with --config FILE, or name targets, such as db=127.0.0.1:5432`,
     )
   }
-  // What asks for the file to be read anew ends nothing.
+  // SIGHUP reloads the file and does not end the process.
   const skip: closeWithGrace.AllEvents[] = file === null ? [] : ['SIGHUP']
   let started: Pick<Porthole, 'log' | 'drainLog'> | null = null
   let following: ConfigWatch | null = null
-  // Before anything that takes time: a signal that nobody waits for is lost on process 1, and the end of any other.
+  // Install the handler before anything that takes time. Without a handler, process 1 loses a signal, and any other process ends by it.
   const starting = closeWithGrace(
     { logger: false, skip: [...skip, 'uncaughtException', 'unhandledRejection', 'beforeExit'] },
     async ({ signal }) => {
-      // What is open by now goes with the process.
+      // The end of the process closes all that is open.
       if (started === null) return output.err(`porthole: ${signal} while it starts: closing`)
       started.log.info({ signal }, 'closing')
       await started.drainLog()
@@ -161,11 +161,11 @@ async function runServe(targets: string[], named: string | null): Promise<number
   )
   if (file !== null) process.on('SIGHUP', () => void following?.look())
 
-  // Before anything large is read.
+  // Set this before anything large is read.
   await giveBackLarge()
   const sources = { targets, env: process.env }
   const { digest, isWatchable, parsed } = await readConfig(file, sources)
-  // Loaded only here: a check from the command line is over before all of the server would be read.
+  // Load the server only here, because `porthole check` is over before all of it would be read.
   const [read, { serve }] = await Promise.all([parsed, import('./serve.ts')])
   if (!read.ok) {
     for (const problem of read.problems) output.err(formatProblem(problem))
@@ -184,7 +184,7 @@ async function runServe(targets: string[], named: string | null): Promise<number
   }
   const memory = preferMemoryWhenCalm(porthole.isCalm)
   logRemarks(porthole, file, read)
-  // It looks at once: whoever asked while it was starting is answered by that.
+  // The watch looks at the file at once, which also answers a SIGHUP that came during the start.
   if (file !== null && isWatchable)
     following = followFile({ file, seen: digest, sources, porthole, hurry: memory.hurry })
   else if (file !== null) porthole.log.info({ file }, 'the configuration came through a pipe: it is read once')

@@ -15,7 +15,7 @@ import type { Signal } from './monitor/signal.ts'
 import type { ReplicaNews } from './replicas/standing.ts'
 import type { UnreadableEntries } from './store/unreadable.ts'
 
-/** Tells the log what happens to services, as it happens. */
+/** Logs transitions, pauses, overload and changes of addresses, gateways and look-ups, as they happen. */
 export function logNews(
   log: FastifyBaseLogger,
   {
@@ -54,7 +54,7 @@ export function logNews(
   gateways.subscribe(({ gateway, isSilent, services }) => {
     const count = `${services} ${services === 1 ? 'service' : 'services'}`
     if (isSilent) log.error({ gateway, services }, `the gateway ${gateway} does not answer: ${count} cannot be judged`)
-    else log.info({ gateway }, `the gateway ${gateway} keeps no service from being judged any more`)
+    else log.info({ gateway }, `the gateway ${gateway} no longer keeps services from being judged`)
   })
   overload.subscribe(({ isOverloaded, ...figures }) => {
     if (!isOverloaded) log.info(figures, 'checks begin in time again')
@@ -78,7 +78,10 @@ function secondsOf(ms: number): number {
   return Math.round(ms / 100) / 10
 }
 
-/** What everyone wants to know at info: a first answer that is good would fill a start, and a service of one target would say all twice. */
+/**
+ * Logs a transition. A change from `unknown` to `up` is logged at debug, because such lines would fill the log at a start. A target is logged at
+ * debug if it is the only one of its service, because the line about the service says the same.
+ */
 function logTransition(log: FastifyBaseLogger, monitor: Monitor, transition: Transition): void {
   const { service, target, from, to, reason, message } = transition
   if (target === null && !monitor.services.has(service)) {
@@ -91,7 +94,7 @@ function logTransition(log: FastifyBaseLogger, monitor: Monitor, transition: Tra
   log[level]({ service, target, from, to, reason }, `${target ?? service} is ${to}: ${message}`)
 }
 
-/** The number of foreign words that the log names; beyond these a version is so much newer that a list does not help. */
+/** The most foreign words that are logged. After that many the other version is so much newer that a list does not help. */
 const mostForeignWords = 100
 
 /** Returns a function that logs each word of a newer version once. */
@@ -102,10 +105,10 @@ export function createForeignWordLog(log: FastifyBaseLogger): (word: ForeignWord
     if (logged.has(key) || logged.size >= mostForeignWords) return
     logged.add(key)
     const consequence = {
-      'ignored setting': 'it is passed over',
+      'ignored setting': 'it is ignored',
       'unread setting': 'services that have it are left to replicas that can read it',
       reason: 'it is reported as other',
-      entry: 'it is passed over',
+      entry: 'it is ignored',
     }[kind]
     const noun = kind.endsWith('setting') ? 'setting' : kind
     log.warn(
@@ -115,14 +118,14 @@ export function createForeignWordLog(log: FastifyBaseLogger): (word: ForeignWord
   }
 }
 
-/** Tells the log of each entry of the store that cannot be read, once. */
+/** Logs each entry of the store that cannot be read, once. */
 export function logUnreadable(log: FastifyBaseLogger, { found }: Pick<UnreadableEntries, 'found'>): void {
   found.subscribe(({ place, why }) => {
     log.error({ place }, `${place} cannot be read: ${why}. It is left out, and stays as it is: mend or remove it`)
   })
 }
 
-/** Tells the log how this replica stands to the others. */
+/** Logs the status of this replica among the other replicas. */
 export function logReplicaNews(
   log: FastifyBaseLogger,
   news: Signal<ReplicaNews>,

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The way in. Plain JavaScript, because a Node.js too old to read TypeScript must still be able to say so.
+// The entry point. It is plain JavaScript, because a Node.js that is too old to read TypeScript must still be able to say so.
 import Module from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
@@ -11,15 +11,17 @@ if (major < 24) {
   )
   process.exit(1)
 }
-// libuv reads it when it starts its threads, so it is set before anything is loaded. Look-ups of names run on half of them, and one that no
-// name server answers holds its thread for five seconds or more. A thread that waits takes less than 10 kB.
+// libuv reads this when it starts its threads, so set it before anything is loaded. Look-ups of names run on half of the threads. A look-up that
+// no name server answers holds its thread for 5 s or more. A thread that waits takes less than 10 kB.
 process.env.UV_THREADPOOL_SIZE ??= '64'
-// What a check makes is garbage a moment later. V8 saw much of that outlive a start, and from then on would put all of it where only
-// a collection of everything finds it.
+// The objects of a check are garbage a moment later. During a start V8 sees many of them survive. From then on it would allocate all of them in
+// the old generation, where only a full collection finds them.
 setFlagsFromString('--no-allocation-site-pretenuring')
-// What the command line says of this counts for every thread that is not created yet, whatever its own limits are: 0 is as if it said nothing.
+// The value of the command line would apply to every thread that is created later, regardless of the limits of that thread. 0 restores the
+// default.
 setFlagsFromString('--max-semi-space-size=0')
-// Beside what it is made from, so that nobody else can put anything there; where that cannot be written, each start compiles anew.
+// The cache lies beside the code, so that no other user can put anything there. If the directory cannot be written, each start compiles all code
+// again.
 Module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/porthole', import.meta.url)))
 const { main } = await import('./main.ts')
 await main()

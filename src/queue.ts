@@ -1,14 +1,14 @@
-/** What waits, the first that came in front. */
+/** A queue: the first item that was pushed is the first to come out. */
 export type Queue<Item> = {
   readonly length: number
   push(item: Item): void
-  /** The first; undefined when nothing waits. */
+  /** Returns the first item; undefined if the queue is empty. */
   peek(): Item | undefined
-  /** Takes the first out; nothing happens when nothing waits. */
+  /** Removes the first item and returns it; undefined if the queue is empty. */
   shift(): Item | undefined
 }
 
-/** So many that went are left where they were, so that not every one moves all the others. */
+/** The number of removed items that stay in the array, because to cut it off moves all the other items. */
 const mostGone = 1024
 
 export function createQueue<Item>(): Queue<Item> {

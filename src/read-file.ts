@@ -1,24 +1,24 @@
 import type { Stats } from 'node:fs'
 import { constants, type FileHandle, open, stat } from 'node:fs/promises'
 
-/** Why a file cannot be read. */
+/** The cause why a file cannot be read. */
 export type Obstacle =
-  /** An error of the system, such as `ENOENT`; `EFBIG` where the file is longer than allowed. */
+  /** An error of the system, such as `ENOENT`; `EFBIG` if the file is longer than allowed. */
   | { readonly kind: 'error'; readonly code: string }
-  /** Something else has the name, such as `a pipe`. */
+  /** The path is no regular file, but for example `a pipe`. */
   | { readonly kind: 'other'; readonly what: string }
-  /** It was not read in time. `ended` resolves once the call that hangs has returned. */
+  /** The file was not read in time. `ended` resolves once the call that hangs has returned. */
   | { readonly kind: 'late'; readonly ms: number; readonly isPipe: boolean; readonly ended: Promise<void> }
 
-/** What was read of a file, or why it cannot be read. */
+/** The value that was read from a file, or the cause why it cannot be read. */
 export type FileRead<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly obstacle: Obstacle }
 
 export type ReadOptions = {
-  /** How long it may take, in milliseconds. */
+  /** The longest time that reading may take, in milliseconds. */
   readonly deadlineMs: number
-  /** Pipes and terminals are read as well. To read one takes away what is in it, so that is for files that are read once. */
+  /** Whether to read pipes and terminals too. Use this only for files that are read once, because reading a pipe removes its content. */
   readonly mayBePipe?: boolean
 }
 
@@ -29,16 +29,16 @@ export type OpenFile = {
   pieces(maxBytes: number): AsyncGenerator<Uint8Array>
 }
 
-/** How much is read at once, in bytes: the digest of more would hold up everything else for longer than it has to. */
+/** The number of bytes that are read at once. A larger piece would block the event loop for longer while its digest is computed. */
 const pieceBytes = 1_000_000
 
-/** By path, the calls that did not return in time. Each holds a thread of the pool, so that no path may have two. */
+/** The calls that did not return in time, by path. Each holds a thread of the pool, so a path may have only one. */
 const hanging = new Map<string, Extract<Obstacle, { kind: 'late' }>>()
 
 /**
- * Opens a file for `use`, which reads it, and closes it. Symbolic links are followed. The file must be a regular one, unless pipes are
- * allowed: the kind is looked at before the file is opened, because opening a pipe waits for its other end and opening a device may
- * start something. While a call for this path hangs, no other call for it begins.
+ * Opens a file, gives it to `use`, and closes it. Follows symbolic links. The file must be a regular one, unless pipes are allowed. The kind is
+ * checked before the file is opened, because opening a pipe waits for its other end and opening a device may start something. While a call for
+ * this path hangs, no other call for it begins.
  */
 export async function readFile<Value>(
   path: string,
@@ -50,7 +50,7 @@ export async function readFile<Value>(
   let isPipe = false
   let isLate = false
 
-  /** Throws where nobody waits for the file any more: its next call might hang as well. */
+  /** Throws after the deadline, because the next call for the file might hang as well. */
   function assertInTime(): void {
     if (isLate) throw new Error('too late')
   }
@@ -63,7 +63,7 @@ export async function readFile<Value>(
       assertInTime()
       if (bytesRead === 0) return
       total += bytesRead
-      // Before all of it is read: some files have no end.
+      // Check this before the end, because some files have none.
       if (total > maxBytes) throw tooLong()
       yield buffer.subarray(0, bytesRead)
     }
@@ -74,7 +74,7 @@ export async function readFile<Value>(
     assertInTime()
     isPipe = mayBePipe && readOnce.includes(kind)
     if (kind !== regular && !isPipe) return { ok: false, obstacle: { kind: 'other', what: kind } }
-    // Another file may have the name by now, and to open that may block.
+    // Another file may have taken the path, and opening that one may block.
     const handle = await open(path, isPipe ? 'r' : constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
     try {
       assertInTime()
@@ -105,7 +105,7 @@ export async function readFile<Value>(
 }
 
 const regular = 'a regular file'
-/** What can be read once, from its beginning to its end. */
+/** The kinds that can be read once, from the beginning to the end. */
 const readOnce = ['a pipe', 'a character device']
 
 function kindOf(stats: Stats): string {
@@ -121,7 +121,7 @@ function tooLong(): NodeJS.ErrnoException {
   return Object.assign(new Error('the file is too long'), { code: 'EFBIG' })
 }
 
-/** Resolves with whether the system does not say in time what a path is. */
+/** Resolves with true if the system does not return the kind of a path in time. */
 export async function hangs(path: string, deadlineMs: number): Promise<boolean> {
   const found = await readFile(path, { deadlineMs }, async () => undefined)
   return !found.ok && found.obstacle.kind === 'late'

@@ -3,24 +3,24 @@ import type { Replica } from './replicas/replica.ts'
 import type { Standing } from './replicas/standing.ts'
 import type { Keeper } from './store/keeper.ts'
 
-/** One thing that must be so before Porthole is ready. `failure` is null while it is. */
+/** One condition of readiness. `failure` is null while the condition holds. */
 export type ReadinessCheck = {
   readonly name: string
   readonly failure: string | null
-  /** What is wrong all the same while it is so. */
+  /** A problem that does not make Porthole unready. */
   readonly note?: string | null
 }
 
-/** Whether Porthole itself is ready for traffic; never whether the targets are up. */
+/** The readiness of Porthole itself for traffic. It never depends on the health of targets. */
 export type Readiness = {
   checks(): ReadinessCheck[]
-  /** From now on not ready: Porthole is about to stop. */
+  /** Makes Porthole unready for good, because it is about to stop. */
   drain(): void
 }
 
 /**
- * `keeper` holds what must last; null where nothing does. A replica that has lost its store is ready all the same: it is solo, and
- * all of them would be gone at once.
+ * Creates the readiness checks. `keeper` is the retrying store; null if this process has no store of its own. A replica that has lost its store
+ * is ready all the same: it is solo, and otherwise all replicas would be out of service at once.
  */
 export function createReadiness(
   monitor: Monitor,
@@ -31,7 +31,7 @@ export function createReadiness(
   let draining = false
   return {
     checks() {
-      // Once swept, for good: services added later must not take Porthole out of service.
+      // The first sweep counts for good, because services that are added later must not take Porthole out of service.
       swept ||= monitor.sweptOnce()
       return [
         { name: 'first-sweep', failure: swept ? null : 'not every scheduled target has been checked yet' },

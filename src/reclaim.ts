@@ -1,35 +1,35 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** `M_MMAP_THRESHOLD` of malloc.h, and what it is before glibc raises it by itself. */
+/** `M_MMAP_THRESHOLD` of malloc.h, and its value before glibc raises it by itself. */
 const mmapThreshold = { parameter: -3, bytes: 128 * 1024 }
 
 /**
- * Has large blocks go back to the system once they are freed. Else glibc maps none by itself any more that is smaller than the largest
- * that was freed so far, up to 32 MB (mallopt(3)), and so much of what a start and every reload need stays resident.
+ * Makes malloc return large blocks to the system when they are freed. Otherwise glibc raises its threshold to the size of the largest block that
+ * was freed, up to 32 MB (mallopt(3)). Smaller blocks then stay resident, and so does most of the memory that a start and every reload need.
  */
 export function giveBackLarge(): Promise<void> {
   return askMalloc('int mallopt(int, int)', mmapThreshold.parameter, mmapThreshold.bytes)
 }
 
-/** What is freed stays resident for so long at most: to give it back takes some milliseconds. */
+/** The interval between two trims, in milliseconds. It is long because a trim takes some milliseconds. */
 const giveBackMs = 10_000
 
-/** Gives back what was freed now and then, until what it returns is called. */
+/** Returns freed memory to the system every 10 s, until the function that it returns is called. */
 export function keepGivingBack(): () => void {
   const timer = setInterval(giveBackFreed, giveBackMs).unref()
   return () => clearInterval(timer)
 }
 
-/** Gives back to the system what malloc keeps of memory that was freed, such as all that a thread had that is over (malloc_trim(3)). */
+/** Returns freed memory of malloc to the system, such as the memory of a thread that has ended (malloc_trim(3)). */
 export function giveBackFreed(): Promise<void> {
   return askMalloc('int malloc_trim(size_t)', 0)
 }
 
-/** Functions of malloc by their signatures, each looked up once: what koffi makes of one stays for good. */
+/** Functions of malloc by their signatures. Each is looked up once, because koffi never frees its function objects. */
 const found = new Map<string, (...args: number[]) => void>()
 
-/** Does nothing where it cannot: musl has no such calls, and keeps less. */
+/** Calls a function of malloc. Does nothing if there is none: musl has no such calls, and retains less memory. */
 async function askMalloc(signature: string, ...args: number[]): Promise<void> {
   try {
     const { default: koffi } = await import('koffi')
@@ -37,32 +37,35 @@ async function askMalloc(signature: string, ...args: number[]): Promise<void> {
     found.set(signature, ask)
     ask(...args)
   } catch {
-    // Then it stays resident, and is used for what comes next.
+    // Then the memory stays resident and is used again.
   }
 }
 
-/** So many services leave enough garbage behind, whenever they are taken in, that it is worth the time to give it back. */
+/** From this number of services on, loading them leaves enough garbage that it is worth the time to reclaim it. */
 export const manyServices = 1000
 
-/** How often it is looked at what counts, in milliseconds. */
+/** The interval between two looks at whether Porthole is calm, in milliseconds. */
 const lookMs = 500
-/** So many looks in a row must find things calm before memory counts: 5 s. */
+/** The number of calm looks in a row before memory is preferred: 5 s. */
 const calmLooks = 10
 
 /**
- * Has speed count from the start on, and memory once things have been calm for a while: from then on whenever V8 collects garbage it packs
- * together what is left and gives back what that frees, and 8 s later it looks once more. By itself it keeps the pages of the heap that it
- * freed, a tenth of all and more after a start, unless next to nothing is allocated any more (`ShouldOptimizeForMemoryUsage` in heap.cc of
- * V8, `kLongDelayMs` in memory-reducer.cc). Where more is due than can be done, a third as many checks are made while memory counts: so
- * it is given up at the first look that does not find things calm.
+ * Prefers speed from the start on, and memory once Porthole was calm for 5 s. From then on V8 compacts the heap whenever it collects garbage,
+ * returns the memory that this frees, and looks once more 8 s later. By itself V8 keeps the freed pages of the heap unless next to nothing is
+ * allocated any more (`ShouldOptimizeForMemoryUsage` in heap.cc of V8, `kLongDelayMs` in memory-reducer.cc). The freed pages are a tenth of the
+ * heap, and more after a start. Under overload, preferring memory cuts the number of checks to a third. Therefore the first look that is not
+ * calm ends it.
  */
 export function preferMemoryWhenCalm(isCalm: () => boolean): {
-  /** To be called when a lot is about to be made, in any thread, of which little stays; and what it returns once that is over. Speed counts until a while after. */
+  /**
+   * Call this before an allocation in any thread that is large and short-lived. Call the function that it returns when the work is over. Speed
+   * is preferred until 5 s after that.
+   */
   hurry(): () => void
   stop(): void
 } {
   let hurries = 0
-  /** How many looks in a row found things calm. */
+  /** The number of calm looks in a row. */
   let calm = 0
 
   function preferSpeed(): void {
@@ -93,11 +96,11 @@ export function preferMemoryWhenCalm(isCalm: () => boolean): {
 }
 
 /**
- * Collects all garbage of this thread and packs together what is left, which may hold it up for a third of a second: for who has just made
- * a lot of which little stays.
+ * Collects all garbage of this thread and compacts the heap. It may block the thread for a third of a second. Call it after work that made much
+ * garbage.
  */
 export function collectGarbage(): void {
-  // Only a context that is made meanwhile has it.
+  // Only a context that is created while this flag is set has `gc`.
   setFlagsFromString('--expose-gc')
   const gc: NodeJS.GCFunction = runInNewContext('gc')
   setFlagsFromString('--no-expose-gc')

@@ -47,27 +47,30 @@ import { createTimeSlices } from './time-slices.ts'
 
 /** A running Porthole. */
 export type Porthole = {
-  /** Where it listens, such as `http://127.0.0.1:8080`. */
+  /** The address at which it listens, such as `http://127.0.0.1:8080`. */
   readonly url: string
   readonly log: FastifyBaseLogger
-  /** The services there are, by their names. */
+  /** All services, by their names. */
   readonly services: ReadonlyMap<string, Service>
-  /** Puts a configuration read anew in force, and resolves once it is. The listener stays as it is. */
+  /** Applies a reloaded configuration and resolves once it is in force. The listener stays as it is. */
   reload(config: Config): Promise<void>
   /**
-   * Memory may count: what is due is done, by what waits now and what was left out since this was asked last. With few services it never
-   * may: what their garbage takes is next to nothing.
+   * Returns whether memory may be preferred to speed: the checks that wait, and the checks left out since the last call, show no backlog. With
+   * fewer than 1,000 services it always returns false, because their garbage takes next to no memory.
    */
   isCalm(): boolean
-  /** A configuration could not be read: the one before stays in force. */
+  /** Logs and counts a configuration that cannot be read. The one before it stays in force. */
   reloadFailed(problems: readonly string[]): void
-  /** /readyz fails, then no new connections, then requests under way are answered, then checks under way are abandoned. */
+  /**
+   * Closes Porthole. First /readyz fails. Then Porthole accepts no new connections, answers the requests under way, and abandons the checks
+   * under way.
+   */
   close(): Promise<void>
-  /** Resolves once the log is written, or after half a second: its disk may be full, or its reader stuck. */
+  /** Resolves once the log is written, or after half a second, because its disk may be full or its reader stuck. */
   drainLog(): Promise<void>
 }
 
-/** What a running Porthole cannot change. */
+/** The settings that a running Porthole cannot change. */
 const fixedSettings = [
   'listen',
   'data',
@@ -80,17 +83,20 @@ const fixedSettings = [
   'logLevel',
 ] as const satisfies (keyof Config)[]
 
-/** A line of the log, in which characters that do not show as themselves are escaped as JSON has it. Names may hold them. */
+/** Escapes, in a line of the log, the characters that do not show as themselves, in the way of JSON. Names may contain them. */
 const escapeLine = (line: string) => `${escapeUnseen(line.trimEnd())}\n`
 
-/** How long requests under way may take when closing, before the checks they wait for are abandoned; and again before their connections are cut. */
+/**
+ * The time, in milliseconds, that requests under way have when Porthole closes, before the checks they wait for are abandoned. The requests have
+ * the same time again before their connections are cut.
+ */
 const closeGraceMs = 1000
-/** How long the last lines of the log may take, in milliseconds. */
+/** The longest time that writing the last lines of the log may take, in milliseconds. */
 const drainLogMs = 500
 
 /**
- * Puts the parts together and starts them: HTTP first, since one of the targets may be Porthole itself. A string says why it cannot be.
- * `onLog` is given the log as soon as there is one; `lookUpThreads` is how many look-ups of names run at once.
+ * Creates the parts and starts them. HTTP starts first, because one of the targets may be Porthole itself. Returns a sentence if Porthole cannot
+ * start. Calls `onLog` as soon as there is a log. `lookUpThreads` is the number of look-ups of names that run at once.
  */
 export async function serve(
   config: Config,
@@ -98,7 +104,7 @@ export async function serve(
   onLog: (log: Pick<Porthole, 'log' | 'drainLog'>) => void = () => undefined,
   lookUpThreads = countLookUpThreads(undefined),
 ): Promise<Porthole | string> {
-  // Whatever is kept of a configuration for good does without its services, of which there may be others by then.
+  // `first` stays in memory for good, so it must not hold the services, which a reload may replace.
   const { services: _, places: __, ...first } = config
   const { data, limits, retention } = first
   const running = watchPauses(systemClock())
@@ -114,7 +120,7 @@ export async function serve(
   let latest: Pick<Config, 'services' | 'places' | 'access'> = config
   let rules = createDialRules(config.dial)
   const dialRules = () => rules
-  // Without a token nothing can be registered here, so the file is the registry. Another replica may have tokens, or a newer file.
+  // Without a token no client can register services here, so the file is the registry. Another replica may have tokens, or a newer file.
   const isFileAlone = commons === null && (data === null || config.access.tokens.length === 0)
   const unreadable = createUnreadableEntries()
   const { whyRegistration: whyUnreadable } = unreadable
@@ -204,7 +210,7 @@ export async function serve(
   const overload = watchOverload({ monitor, clock })
   logNews(log, { monitor, members, found, overload, gateways: gateways.news, paused, proberPaused })
   paused.subscribe(noteAbsence)
-  // What was counted as too old is trusted for longer, and no outcome says so.
+  // The pause of the prober extends the trust in statuses that had gone stale. No outcome announces that, so drop the cached counts.
   proberPaused.subscribe(() => {
     for (const watched of monitor.services.values()) if (watched.readsAs === 'unknown') forgetCounts(watched)
   })
@@ -214,7 +220,7 @@ export async function serve(
   if (replica !== null) logReplicaNews(log, replica.news, logForeignWord)
 
   async function joinOthers(settings: NonNullable<Config['replicas']>): Promise<Commons> {
-    // Loaded only here: the client for Redis takes a tenth of a start.
+    // Load the client for Redis only here, because it takes a tenth of a start.
     const { openCommons } = await import('./replicas/start.ts')
     return openCommons(settings, { retention, clock: machineClock })
   }
@@ -244,10 +250,10 @@ export async function serve(
         await registrations.restore(kept, drained)
         registry.load.finish()
         const counts = { registrations: kept.length, drained: drained.length, transitions: transitions.length }
-        log.info({ directory, ...counts }, 'what was kept is in force')
+        log.info({ directory, ...counts }, 'the stored state is in force')
       },
       onFailure(failure) {
-        if (failure === null) log.info('the store keeps again what it is given')
+        if (failure === null) log.info('the store works again')
         else
           log.error(
             { failure },
@@ -257,7 +263,10 @@ export async function serve(
     })
   }
 
-  /** A pause that is longer than some service's status is trusted leaves a gap in what is known. Other replicas went on meanwhile. */
+  /**
+   * Records a gap for a pause that is longer than the shortest time for which a status is trusted. With replicas it records nothing, because the
+   * others went on.
+   */
   function noteAbsence(pause: Pause): void {
     if (replica !== null || pause.to - pause.from <= monitor.leastTrustMs()) return
     transitions.addAbsence(pause)
@@ -268,7 +277,7 @@ export async function serve(
     const readAt = Date.now()
     const fixed = fixedSettings.filter((name) => !isDeepStrictEqual(next[name], first[name]))
     if (fixed.length > 0) log.warn({ settings: fixed }, 'these settings changed, and take effect at the next start')
-    // Who reads events was let in by what held until now.
+    // The old rules of access let the readers of event streams in.
     if (!isDeepStrictEqual(next.access, latest.access)) streams.cutAll()
     latest = next
     rules = createDialRules(next.dial)
@@ -288,7 +297,7 @@ export async function serve(
     loop.stop()
     members.stop()
     registrations.close()
-    // Others go on at once with what this one checked.
+    // The other replicas take over the services of this one at once.
     await replica?.close()
     const closed = Promise.all([app.close(), closeListener()])
     await Promise.race([closed, sleep(closeGraceMs)])
@@ -307,12 +316,12 @@ export async function serve(
   }
   await reload(config)
   if (config.services.length >= manyServices) {
-    // While there is nobody yet whom that could hold up.
+    // Collect now, because no client waits yet.
     collectGarbage()
   }
   if (keeper === null && replica === null)
     log.info(
-      'memory only: what is registered, drained and what happened is forgotten at the next start; set data or PORTHOLE_DATA to keep it',
+      'memory only: registrations, drains and transitions are lost at the next start; set data or PORTHOLE_DATA to keep them',
     )
   running.start(prober)
   await keeper?.start()
@@ -320,7 +329,7 @@ export async function serve(
   const listening = await listenAt(app, config.listen)
   if (listening instanceof Error) {
     await prober.close()
-    // Its disk may hang.
+    // The disk of the store may hang.
     await Promise.race([keeper?.close(), sleep(closeGraceMs)])
     await replica?.close()
     await drainLog()

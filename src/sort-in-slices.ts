@@ -1,9 +1,9 @@
 import type { TimeSlice } from './time-slices.ts'
 
-/** So many items are sorted at once: less than a millisecond of work. */
+/** The number of items that are sorted at once: less than 1 ms of work. */
 const runLength = 512
 
-/** Sorts many items into a new list, with pauses for everything else. Items that compare as equal keep their order. */
+/** Sorts many items into a new list and yields to the event loop in between. Items that compare as equal keep their order. */
 export async function sortInSlices<Item>(
   items: Iterable<Item>,
   compare: (a: Item, b: Item) => number,
@@ -32,7 +32,7 @@ export async function sortInSlices<Item>(
   return runs[0] ?? []
 }
 
-/** Merges two sorted lists into a new one. Of items that compare as equal those of the first come first. */
+/** Merges two sorted lists into a new one. If items compare as equal, the items of the first list come first. */
 export async function mergeInSlices<Item>(
   first: readonly Item[],
   second: readonly Item[],

@@ -1,41 +1,41 @@
 import { createQueue } from './queue.ts'
 
 /**
- * Shares the event loop among loops over many services. In each turn of the event loop they run for some milliseconds together, however
- * many there are. Then timers, sockets and small requests get their turn.
+ * Shares the event loop among loops over many services. In each turn of the event loop, all these loops together run for 5 ms, regardless of
+ * their number. Then timers, sockets and small requests get their turn.
  */
 export type TimeSlices = {
   /**
-   * Begins a loop. `isAbandoned` tells whether nobody waits for its result any more, as where the client has closed its connection; then
-   * `yield` throws `loopAbandoned`.
+   * Begins a loop. `isAbandoned` returns true once the result of the loop is not needed any more, for example because the client has closed its
+   * connection. `yield` then throws `loopAbandoned`.
    */
   begin(isAbandoned?: () => boolean): TimeSlice
 }
 
-/** The share of one loop: `if (slice.mustYield()) await slice.yield()` before each step. */
+/** The share of one loop: call `if (slice.mustYield()) await slice.yield()` before each step. */
 export type TimeSlice = {
   /**
-   * Tells whether the loop has to yield before its next step. `work` is how much that step is, where a service that is looked at is 1: some
+   * Returns whether the loop has to yield before its next step. `work` is the size of that step. To look at one service is 1, which takes some
    * tenths of a microsecond.
    */
   mustYield(work?: number): boolean
   /** Resolves when the loop may go on, in a later turn of the event loop. */
   yield(): Promise<void>
-  /** Whether it has yielded so far: until then nothing else can have happened. */
+  /** Whether the loop has yielded so far. Before the first yield no other code can have run. */
   readonly hasYielded: boolean
 }
 
-/** What `yield` throws in a loop whose result nobody waits for. */
-export const loopAbandoned = new Error('nobody waits for the result of this loop')
+/** The error that `yield` throws in a loop whose result is not needed any more. */
+export const loopAbandoned = new Error('the result of this loop is not needed any more')
 
-/** How long loops may run in one turn of the event loop, in milliseconds. */
+/** The time for which loops may run in one turn of the event loop, in milliseconds. */
 const defaultSliceMs = 5
-/** A loop that is no longer than this never yields: small requests do not wait for large ones. */
+/** A loop of at most this much work never yields, so that a small request does not wait for a large one. */
 const freeWork = 100
-/** The clock is read after so much work, because reading it takes as long as looking at a service. */
+/** The amount of work between two readings of the clock, because one reading takes as long as looking at one service. */
 const workPerLook = 32
 
-/** `now` tells the time in milliseconds; tests count work instead. */
+/** Creates the time slices. `now` returns the time in milliseconds; tests count work instead. */
 export function createTimeSlices({
   now = () => performance.now(),
   sliceMs = defaultSliceMs,
@@ -43,16 +43,16 @@ export function createTimeSlices({
   now?: () => number
   sliceMs?: number
 } = {}): TimeSlices {
-  /** Loops that wait for their next slice: those that had none yet, the newest at the end, and the others. */
+  /** The loops that wait for a slice. `fresh` has those without any slice so far, the newest at the end; `begun` has the others. */
   const fresh: (() => void)[] = []
   const begun = createQueue<() => void>()
-  /** The loops that have the first claim to a turn, one turn after the other: a short loop waits neither for all the long ones nor for ever. */
+  /** The lists that have the first claim to a turn, in rotation. In this way a short loop waits neither for all the long ones nor for ever. */
   const claims = [() => fresh.pop(), () => fresh.shift(), begun.shift] as const
-  /** When the loops of this turn have to yield; null while no loop runs. */
+  /** The time at which the loops of this turn have to yield; null while no loop runs. */
   let endsAt: number | null = null
   let turns = 0
 
-  /** Gives the turn to one loop. */
+  /** Resumes one loop. */
   function takeTurn(): void {
     const resume = claims[turns++ % claims.length]?.() ?? fresh.pop() ?? begun.shift()
     if (resume === undefined) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { createLookUpNews } from '../src/lookup-news.ts'
 
-/** A log of what is told, and a time that the test moves on. */
+/** Creates a log that records its lines, and a clock that the test advances. */
 function start(t: TestContext) {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   let now = 0
@@ -21,42 +21,42 @@ function start(t: TestContext) {
       now += ms
       t.mock.timers.tick(ms)
     },
-    /** What was logged since the last time. */
+    /** Returns the lines that were logged since the last call. */
     told: () => lines.splice(0).map(({ level, message }) => `${level} ${message}`),
   }
 }
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `d${i + 1}`)
 
-test('one name that fails is named after a second, and when it works again', (t) => {
+test('a single name that fails, or works again, is logged after one second', (t) => {
   const { change, advance, told } = start(t)
   change('d1', 'EAI_AGAIN')
   assert.deepEqual(told(), [])
   advance(1000)
   assert.deepEqual(told(), [
-    'warn the addresses of d1.test:1 cannot be looked up (EAI_AGAIN): those known last are checked for lookupHold',
+    'warn the addresses of d1.test:1 cannot be looked up (EAI_AGAIN): its last known addresses are checked for lookupHold',
   ])
   change('d1', null)
   advance(1000)
   assert.deepEqual(told(), ['info the addresses of d1.test:1 can be looked up again'])
 })
 
-test('many names that fail together are one line with their number, and one when they work again', (t) => {
+test('many names that fail together share one line with their number, and another when they work again', (t) => {
   const { lines, change, advance, told } = start(t)
   for (const name of names(300)) change(name, 'timeout')
   advance(1000)
   assert.deepEqual(lines[0]?.fields, { names: 300, services: 300, failures: 'timeout' })
   assert.deepEqual(told(), [
-    'warn look-ups fail: no answer for 300 names of 300 services, such as d1.test (timeout). See whether the resolver answers; addresses known last are checked for lookupHold',
+    'warn look-ups fail: no answer for 300 names of 300 services, such as d1.test (timeout). See whether the resolver answers; the last known addresses are checked for lookupHold',
   ])
   for (const name of names(300)) change(name, null)
   advance(1000)
   assert.deepEqual(told(), ['info look-ups work again: for 300 names of 300 services, such as d1.test'])
 })
 
-test('names that fail one after the other, as each is looked up in its turn, are one line as well', (t) => {
+test('names that fail one after the other at their own times share one line as well', (t) => {
   const { change, advance, told } = start(t)
-  // In ten seconds each is looked up once.
+  // In ten seconds each name is looked up once.
   for (const name of names(300)) {
     change(name, name === 'd2' ? 'EAI_AGAIN' : 'timeout')
     advance(10_000 / 300)
@@ -69,7 +69,7 @@ test('names that fail one after the other, as each is looked up in its turn, are
   )
 })
 
-test('what goes on changing is told after 15 seconds all the same', (t) => {
+test('changes that do not stop are logged after 15 seconds', (t) => {
   const { change, advance, told } = start(t)
   for (let second = 0; second < 31; second++) {
     change(`d${second}`, 'timeout')
@@ -80,7 +80,7 @@ test('what goes on changing is told after 15 seconds all the same', (t) => {
   assert.deepEqual(more, [])
 })
 
-test('a name that many services share is one name, and one line', (t) => {
+test('a name that many services share counts as one name in one line', (t) => {
   const { change, advance, told } = start(t)
   for (const service of names(4)) change('shared', 'timeout', service)
   advance(1000)
@@ -93,7 +93,7 @@ test('a name that many services share is one name, and one line', (t) => {
   assert.match(told().join(), /^warn look-ups fail: no answer for 5 names of 1 service, such as d1\.test /)
 })
 
-test('a name that fails and works again meanwhile is no news', (t) => {
+test('a name that fails and works again before the line is not logged', (t) => {
   const { change, advance, told } = start(t)
   change('d1', 'timeout')
   advance(500)

@@ -1,4 +1,4 @@
-/** Porthole as a process: what it prints, what it answers, and how it ends. */
+/** Porthole as a process: its output, its answers, and its end. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,7 +10,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { listen, listenDeaf, nobody } from './app.ts'
 import { createFolder, porthole, run, runPorthole, start, until } from './process.ts'
 
-// Side by side: most of a process's time is its start, and waiting.
+// Run them in parallel, because a process spends most of its time on its start and on waiting.
 describe('porthole', { concurrency: 3 }, () => {
   test('--help and --version print and exit with 0', async (t) => {
     for (const option of ['--help', '-h']) {
@@ -21,7 +21,7 @@ describe('porthole', { concurrency: 3 }, () => {
     assert.deepEqual((await runPorthole(t, ['--version'])).stdout, `${packageJson.version}\n`)
   })
 
-  test('what is compiled is kept beside the code for the next start, and nowhere else', async (t) => {
+  test('compiled code is cached beside the sources for the next start, and nowhere else', async (t) => {
     const elsewhere = createFolder(t)
     assert.equal((await runPorthole(t, ['--version'], { TMPDIR: elsewhere })).status, 0)
     assert.deepEqual(readdirSync(elsewhere), [])
@@ -39,7 +39,7 @@ describe('porthole', { concurrency: 3 }, () => {
     [['validate'], /^porthole: `porthole validate` takes one FILE\n/],
     [[], /^porthole: there is no porthole\.yaml here: name one with --config FILE, or name targets, such as/],
   ] as const) {
-    test(`wrong usage: \`porthole ${args.join(' ')}\` says what, shows the usage and exits with 2`, async (t) => {
+    test(`wrong usage: \`porthole ${args.join(' ')}\` names the mistake, shows the usage and exits with 2`, async (t) => {
       const { status, stdout, stderr } = await runPorthole(t, [...args])
       assert.deepEqual([status, stdout], [2, ''])
       assert.match(stderr, complaint)
@@ -81,7 +81,7 @@ describe('porthole', { concurrency: 3 }, () => {
   })
 
   test("an address that is not this machine's: one line with the remedy, and exit 1", async (t) => {
-    // 192.0.2.0/24 is nobody's (RFC 5737); binding to it sends nothing.
+    // 192.0.2.0/24 belongs to no machine (RFC 5737). Binding to it sends no packet.
     const { status, stderr } = await runPorthole(t, [`db=${nobody}`], { PORTHOLE_HOST: '192.0.2.1' })
     assert.match(
       stderr,
@@ -90,7 +90,7 @@ describe('porthole', { concurrency: 3 }, () => {
     assert.equal(status, 1)
   })
 
-  test('it serves what the command line names, and logs no request and no good first answer', async (t) => {
+  test('it serves the targets of the command line, and logs no request and no first change to up', async (t) => {
     const { target } = await listen(t)
     const { url, lines, logged, health, errors } = await start(t, [`db=${target}`, `gone=${nobody}`])
     await logged(/^gone is down|^127\.0\.0\.1:1 is down/)
@@ -102,13 +102,13 @@ describe('porthole', { concurrency: 3 }, () => {
       .filter(({ level }) => level >= 30)
       .map(({ msg }) => msg)
     assert.deepEqual([first, second, more], ['configuration in force', `Server listening at ${url}`, []])
-    assert.match(memory ?? '', /^memory only: .*set data or PORTHOLE_DATA to keep it$/)
+    assert.match(memory ?? '', /^memory only: .*set data or PORTHOLE_DATA to keep them$/)
     assert.equal(third, 'the kernel prober checks: it runs here')
     assert.match(fourth ?? '', /^gone is down: 0 of 1 targets up; 127\.0\.0\.1:1: .*nothing listens on 127\.0\.0\.1:1/)
     assert.equal(errors(), '')
   })
 
-  test('a file that changes: what is new appears, what is gone goes, what stays keeps what is known of it', async (t) => {
+  test('after a change of the file new services appear, removed ones go, and the others retain their state', async (t) => {
     const { target } = await listen(t)
     const file = join(createFolder(t), 'porthole.yaml')
     const services = (...names: string[]) =>
@@ -125,7 +125,7 @@ describe('porthole', { concurrency: 3 }, () => {
     const { since } = (await health('stays')).body
     const before = Number(await checksOfStays())
 
-    // As editors and Kubernetes do: a new file in the place of the old one.
+    // Replace the file by a new one, as editors and Kubernetes do.
     const replace = (text: string) => {
       writeFileSync(`${file}.new`, text)
       renameSync(`${file}.new`, file)
@@ -155,7 +155,7 @@ describe('porthole', { concurrency: 3 }, () => {
     assert.deepEqual([(await health('stays')).code, (await health('comes')).code], [200, 404])
   })
 
-  test('SIGHUP reads the file anew, also where nothing reports its change', async (t) => {
+  test('SIGHUP reloads the file, also if no event reports its change', async (t) => {
     const file = join(createFolder(t), 'porthole.yaml')
     const elsewhere = join(createFolder(t), 'porthole.yaml')
     symlinkSync(elsewhere, file)
@@ -169,7 +169,7 @@ describe('porthole', { concurrency: 3 }, () => {
     assert.equal((await fetch(`${url}/livez`)).status, 200)
   })
 
-  /** So many services that are only checked when asked; others of another generation. */
+  /** Returns a file of `count` services that are checked only on demand. Each generation defines other services. */
   const many = (count: number, generation: number) =>
     JSON.stringify({
       shutdownDelay: '0s',
@@ -181,7 +181,7 @@ describe('porthole', { concurrency: 3 }, () => {
       ),
     })
 
-  test('a large file is read at the start and anew, and its problems and advice are told of, but not without end', async (t) => {
+  test('a large file is loaded and reloaded, and at most 100 of its problems or pieces of advice are logged', async (t) => {
     const file = join(createFolder(t), 'porthole.json')
     writeFileSync(file, many(3000, 1))
     const { child, logged, lines, health } = await start(t, ['--config', file])
@@ -204,14 +204,14 @@ describe('porthole', { concurrency: 3 }, () => {
     assert.ok(Array.isArray(problems))
     assert.equal(problems.length, 101)
     assert.match(String(problems[0]), /porthole\.json:1:\d+: services\.s3\.fall: 0 is out of range/)
-    assert.equal(problems[100], `1900 more: porthole validate ${file} tells all`)
+    assert.equal(problems[100], `1900 more: porthole validate ${file} lists all`)
     assert.equal((await health('s2')).code, 503)
 
-    await reload(many(300, 4).replaceAll('"fall":4', '"timeout":"1s"'), /^200 more: porthole validate .* tells all$/)
+    await reload(many(300, 4).replaceAll('"fall":4', '"timeout":"1s"'), /^200 more: porthole validate .* lists all$/)
     assert.equal((await health('s4')).code, 503)
   })
 
-  test('SIGTERM ends it also while a large file is being read', async (t) => {
+  test('SIGTERM ends it while a large file is being read', async (t) => {
     const file = join(createFolder(t), 'porthole.json')
     writeFileSync(file, many(10, 1))
     const { child, ended, errors } = await start(t, ['--config', file])
@@ -223,7 +223,7 @@ describe('porthole', { concurrency: 3 }, () => {
   })
 
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    test(`${signal} ends it with 0${signal === 'SIGHUP' ? ' where there is no file to read anew' : ''}`, async (t) => {
+    test(`${signal} ends it with 0${signal === 'SIGHUP' ? ' if there is no file to reload' : ''}`, async (t) => {
       const { child, ended, logged, errors } = await start(t, [`db=${nobody}`])
       child.kill(signal)
       assert.deepEqual(await ended, { code: 0, signal: null })
@@ -232,7 +232,7 @@ describe('porthole', { concurrency: 3 }, () => {
     })
   }
 
-  test('on SIGTERM /readyz fails at once, while requests are still taken and those under way are answered', async (t) => {
+  test('on SIGTERM /readyz fails at once, while new requests and requests under way are still answered', async (t) => {
     const deaf = await listenDeaf(t)
     const file = join(createFolder(t), 'porthole.yaml')
     writeFileSync(
@@ -255,7 +255,7 @@ describe('porthole', { concurrency: 3 }, () => {
     assert.deepEqual(await ended, { code: 0, signal: null })
   })
 
-  test('a check that hangs is abandoned when closing, without a verdict, and its caller is answered', async (t) => {
+  test('a check that hangs is abandoned at the end, without a verdict, and its client gets an answer', async (t) => {
     const deaf = await listenDeaf(t)
     const file = join(createFolder(t), 'porthole.yaml')
     writeFileSync(file, `shutdownDelay: 0s\nservices:\n  deaf: { targets: ["${deaf}"], interval: off, timeout: 60s }`)
@@ -269,7 +269,7 @@ describe('porthole', { concurrency: 3 }, () => {
     assert.ok(lines.every(({ msg }) => !msg.includes('deaf is')))
   })
 
-  test('clients that hold on to their connections, silent or talking nonsense, do not hold up the end', async (t) => {
+  test('clients that do not close their connections, silent or sending nonsense, do not delay the end', async (t) => {
     const file = join(createFolder(t), 'porthole.yaml')
     writeFileSync(file, 'shutdownDelay: 0s\nservices: {}')
     const { child, ended, url } = await start(t, ['--config', file])
@@ -302,7 +302,7 @@ describe('porthole', { concurrency: 3 }, () => {
   const tooOld =
     /^Porthole needs Node\.js 24 or newer and this is v\d+\.\d+\.\d+: run it with `npm start` or `npx porthole` after `npm ci`, which brings the right one\.\n$/
 
-  test('a Node.js that says it is too old is told so in one sentence, exit 1', async (t) => {
+  test('a Node.js whose version is too old gets one sentence and exit 1', async (t) => {
     const pretend = "data:text/javascript,Object.defineProperty(process,'versions',{value:{node:'22.1.0'}})"
     const { status, stdout, stderr } = await run(t, process.execPath, ['--import', pretend, porthole])
     assert.deepEqual([status, stdout], [1, ''])
@@ -315,7 +315,7 @@ describe('porthole', { concurrency: 3 }, () => {
     .find((node) => Number(/^v(\d+)/.exec(spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout ?? '')?.[1]) < 24)
   const noOldNode = oldNode === undefined && 'no Node.js older than 24 is on the PATH'
 
-  test('a Node.js that really is too old is told so too', { skip: noOldNode }, async (t) => {
+  test('a real Node.js that is too old gets the sentence too', { skip: noOldNode }, async (t) => {
     const { status, stderr } = await run(t, oldNode ?? '', [porthole, '--version'])
     assert.equal(status, 1)
     assert.match(stderr, tooOld)

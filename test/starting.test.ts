@@ -1,4 +1,4 @@
-/** Signals that come before Porthole is there, as systemd, Kubernetes and whoever reloads a configuration may send them. */
+/** Signals that come before Porthole has started. systemd, Kubernetes, or a program that reloads a configuration may send them. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -12,7 +12,10 @@ import { createFolder, launch, start, until } from './process.ts'
 
 const noProc = !existsSync('/proc/self/status') && 'what a process does with signals is in /proc/PID/status of Linux'
 
-/** Waits until a process that has a file catches SIGHUP, and so all signals (proc_pid_status(5)): SIGTERM and SIGINT Node.js catches by itself before. */
+/**
+ * Waits until a process that has a configuration file catches SIGHUP, and therefore all signals (proc_pid_status(5)). Node.js catches SIGTERM
+ * and SIGINT by itself earlier.
+ */
 function catchesSignals(pid = 0): Promise<true> {
   const bit = 1n << BigInt(constants.signals.SIGHUP - 1)
   return until('SIGHUP is caught', async () => {
@@ -21,13 +24,13 @@ function catchesSignals(pid = 0): Promise<true> {
   })
 }
 
-/** A file that takes long to read: so many services that are only checked when asked. */
+/** A file that takes long to read, because it has many services. They are checked only on demand. */
 function writeLarge(file: string): void {
   const services = Array.from({ length: 20_000 }, (_, i) => [`s${i}`, { targets: [nobody], interval: 'off' }])
   writeFileSync(file, JSON.stringify({ shutdownDelay: '5s', services: Object.fromEntries(services) }))
 }
 
-/** The address of a Redis that takes connections, and says nothing. */
+/** Returns the address of a Redis that accepts connections and never answers. */
 async function listenSilent(t: TestContext): Promise<string> {
   const sockets: net.Socket[] = []
   const server = net.createServer((socket) => void sockets.push(socket.on('error', () => undefined)))
@@ -41,14 +44,14 @@ async function listenSilent(t: TestContext): Promise<string> {
 
 const isPid1 = ['unshare', '--pid', '--fork', '--kill-child', ...(process.getuid?.() === 0 ? [] : ['-r'])]
 
-/** The reason why nothing can be process 1 here; false where it can. */
+/** Returns the reason why no program can be process 1 here; false if one can. */
 function whyNoPid1(): string | false {
   const [program = '', ...args] = isPid1
   const trial = spawnSync(program, [...args, 'true'], { encoding: 'utf8' })
   return trial.status !== 0 && `no PID namespace: ${trial.error?.message ?? trial.stderr.trim()}`
 }
 
-/** The process that another one runs. */
+/** Returns the child of a process. */
 const childOf = (pid: number) =>
   until('there is a child', async () => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')) || undefined)
 
@@ -65,7 +68,7 @@ describe('while it starts', { concurrency: 2 }, () => {
     })
   }
 
-  test('SIGTERM ends it with 0 also where it is process 1', { skip: noProc || whyNoPid1() }, async (t) => {
+  test('SIGTERM ends it with 0 also if it is process 1', { skip: noProc || whyNoPid1() }, async (t) => {
     const file = join(createFolder(t), 'porthole.json')
     writeLarge(file)
     const { child, ended, lines, errors } = launch(t, ['--config', file], {}, isPid1)
@@ -76,9 +79,9 @@ describe('while it starts', { concurrency: 2 }, () => {
     assert.deepEqual([lines, errors()], [[], 'porthole: SIGTERM while it starts: closing\n'])
   })
 
-  test('SIGHUP has the file looked at once it has started', { skip: noProc }, async (t) => {
+  test('a SIGHUP during the start makes it look at the file once it has started', { skip: noProc }, async (t) => {
     const file = join(createFolder(t), 'porthole.json')
-    // Nothing reports a change of what the link leads to.
+    // No event reports a change of the file behind the link.
     const elsewhere = join(createFolder(t), 'porthole.json')
     symlinkSync(elsewhere, file)
     writeLarge(elsewhere)
@@ -97,7 +100,7 @@ describe('while it starts', { concurrency: 2 }, () => {
   })
 
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
-    const where = signal === 'SIGHUP' ? ', where there is no file to read anew' : ''
+    const where = signal === 'SIGHUP' ? ', if there is no file to reload' : ''
     test(`${signal} ends it with 0 while it joins the other replicas${where}`, async (t) => {
       const env = { PORTHOLE_REDIS_URL: await listenSilent(t) }
       const { child, ended, lines, logged, errors } = launch(t, [`db=${nobody}`], env)
@@ -109,7 +112,7 @@ describe('while it starts', { concurrency: 2 }, () => {
     })
   }
 
-  test('SIGTERM ends it with 0 while its store is opened, which the next start finds as it was', async (t) => {
+  test('SIGTERM ends it with 0 while its store is opened, and the next start finds the store unchanged', async (t) => {
     const data = createFolder(t)
     const PORTHOLE_DATA = data
     const before = await start(t, [`db=${nobody}`], { PORTHOLE_DATA, PORTHOLE_LOG_LEVEL: 'info' })
@@ -128,6 +131,6 @@ describe('while it starts', { concurrency: 2 }, () => {
     assert.deepEqual({ ...db.prepare('PRAGMA integrity_check').get() }, { integrity_check: 'ok' })
     db.close()
     const after = await start(t, [`db=${nobody}`], { PORTHOLE_DATA })
-    assert.ok(Number((await after.logged(/^what was kept is in force$/)).transitions) > 0)
+    assert.ok(Number((await after.logged(/^the stored state is in force$/)).transitions) > 0)
   })
 })
