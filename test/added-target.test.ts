@@ -1,4 +1,4 @@
-/** What Porthole answers while a target is added to a service that is up: a client that asks all the time must see no 503. */
+/** The answers of Porthole while a target is added to a service that is up. A client that asks all the time must see no 503. */
 import assert from 'node:assert/strict'
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -59,7 +59,7 @@ test('adding healthy targets by the file or over HTTP answers no 503', { skip: n
   assert.deepEqual([await ofFile.stop(), await overHttp.stop(), await all.stop()], [[200], [200], [200]])
 })
 
-test('adding a target that is silent answers 200 until its first check ended, and 503 from then on', {
+test('a service with a new target that is silent answers 200 until the first check of that target ended, and 503 after that', {
   skip: noNamespace,
 }, async (t) => {
   sh(

@@ -28,7 +28,7 @@ import { createParts } from './parts.ts'
 import type { Scope } from './process.ts'
 import { sampleOutcome } from './samples.ts'
 
-/** A target that nothing listens at: port 1 (tcpmux) is not in use. */
+/** A target on which nothing listens: port 1 (tcpmux) is not in use. */
 export const nobody = '127.0.0.1:1'
 
 export type Built = {
@@ -38,15 +38,15 @@ export type Built = {
   readonly readiness: Readiness
   readonly metrics: Metrics
   readonly clock: Clock
-  /** Puts these services in the place of all others. */
+  /** Replaces all services by these. */
   put(services: readonly Service[]): void
-  /** Checks every target of these services once; of all where none is named. */
+  /** Checks every target of these services once, or of all services if none is named. */
   sweep(...services: string[]): Promise<void>
   target(service: string, index?: number): WatchedTarget
   readonly registrar: Registrar
-  /** Asks in memory, without a socket. */
+  /** Sends a request in memory, without a socket. */
   get(url: string, headers?: Record<string, string>): Promise<LightMyRequestResponse>
-  /** Listens on a free port of 127.0.0.1; returns the address, such as `http://127.0.0.1:41234`. */
+  /** Listens on a free port of 127.0.0.1. Returns the address, such as `http://127.0.0.1:41234`. */
   listen(): Promise<string>
 }
 
@@ -65,7 +65,7 @@ type Options = {
   readonly answers?: LongAnswers
 }
 
-/** Porthole's HTTP server with parts of its own and no schedule: tests say when to check. Closes itself after the test. */
+/** Starts Porthole's HTTP server with parts of its own and no schedule. Tests say when to check. It closes itself after the test. */
 export async function build(t: Scope, services: readonly Service[] = [], options: Options = {}): Promise<Built> {
   const {
     groups = {},
@@ -124,16 +124,16 @@ export async function build(t: Scope, services: readonly Service[] = [], options
   }
 }
 
-/** Something that listens on 127.0.0.1. */
+/** A server that listens on 127.0.0.1. */
 export type Listener = {
   /** `host:port`. */
   readonly target: string
-  /** How many connections have been made to it. */
+  /** Returns the number of connections that it has accepted. */
   dials(): Promise<number>
   close(): Promise<void>
 }
 
-/** Listens on a free port, and stops after the test. */
+/** Listens on a free port until the end of the test. */
 export async function listen(t: TestContext): Promise<Listener> {
   const peers = new Set<number | undefined>()
   const server = net.createServer((socket) => {
@@ -152,7 +152,7 @@ export async function listen(t: TestContext): Promise<Listener> {
   return {
     target: `127.0.0.1:${port}`,
     async dials() {
-      // Connections are accepted in the order they were made: once ours is, all before it were.
+      // Connections are accepted in the order in which they were made. When ours is accepted, all before it are.
       const socket = net.connect(port, '127.0.0.1')
       const accepted = once(server, 'connection')
       await Promise.all([once(socket, 'connect'), accepted])
@@ -164,7 +164,7 @@ export async function listen(t: TestContext): Promise<Listener> {
   }
 }
 
-/** A clock that stands still until it is told to go on. */
+/** A clock that moves only when the test advances it. */
 export function stoppedClock(): Clock & { advance(ms: number): void } {
   let instant = 5000
   const epochMs = Date.parse('2026-11-22T15:00:00.000Z')
@@ -178,11 +178,11 @@ export function stoppedClock(): Clock & { advance(ms: number): void } {
   }
 }
 
-/** A prober whose checks end when the test says so. */
+/** A prober whose checks end when the test ends them. */
 export type HeldProber = Prober & {
-  /** How many checks are under way. */
+  /** Returns the number of checks under way. */
   held(): number
-  /** Ends them all. */
+  /** Ends all checks under way. */
   answer(outcome?: Partial<Outcome>): void
 }
 
@@ -203,7 +203,7 @@ export function holdChecks(clock: Clock): HeldProber {
   }
 }
 
-/** A target that never answers: it listens, its queue is full, and it is too busy to accept. Ends after the test. */
+/** Returns a target that never answers. It listens, its accept queue is full, and it accepts no connection. It ends after the test. */
 export async function listenDeaf(t: TestContext): Promise<string> {
   const program = `
     const server = require('node:net').createServer()
@@ -221,7 +221,7 @@ export async function listenDeaf(t: TestContext): Promise<string> {
   })
   const [text] = (await once(child.stdout, 'data')) as [Buffer]
   const port = Number(text.toString())
-  // A queue of n takes n + 1 connections; the kernel drops the SYN of the next.
+  // A queue of n takes n + 1 connections. The kernel drops the SYN of the next one.
   for (let i = 0; i < 2; i++) {
     const socket = net.connect(port, '127.0.0.1').on('error', () => undefined)
     sockets.push(socket)

@@ -1,7 +1,7 @@
 /** A client that asks all the time. */
 import assert from 'node:assert/strict'
 
-/** Asks one request after the other until it is stopped. Returns the status codes it saw, in order, each once until another came. */
+/** Sends one request after the other until it is stopped. Returns the status codes that it saw, in order. Equal codes in a row count once. */
 export function askAllTheTime(url: string) {
   const seen: number[] = []
   let isOver = false

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { systemClock } from '../src/clock.ts'
 
-/** A clock over two hands that the test sets. */
+/** Creates a clock from two sources that the test sets. */
 function hands() {
   const at = { monotonic: 5000, wall: 1_790_000_000_000 }
   const clock = systemClock(
@@ -16,7 +16,7 @@ function hands() {
   return { at, clock }
 }
 
-test('now is the monotonic clock, whatever the wall clock does', () => {
+test('now follows the monotonic clock, regardless of the wall clock', () => {
   const { at, clock } = hands()
   assert.equal(clock.now(), 5000)
   at.wall -= 3_600_000
@@ -25,7 +25,7 @@ test('now is the monotonic clock, whatever the wall clock does', () => {
   assert.equal(clock.now(), 5001)
 })
 
-test('an instant reads as the time of day it was', () => {
+test('an instant converts to the time of day that it had', () => {
   const { at, clock } = hands()
   assert.equal(clock.toEpoch(clock.now()), 1_790_000_000_000)
   at.monotonic += 250
@@ -34,7 +34,7 @@ test('an instant reads as the time of day it was', () => {
   assert.equal(clock.toEpoch(5000), 1_790_000_000_000)
 })
 
-test('the same instant reads the same while the wall clock only jitters', () => {
+test('an instant has the same time of day while the wall clock only jitters', () => {
   const { at, clock } = hands()
   fc.assert(
     fc.property(fc.double({ min: -1000, max: 1000, noNaN: true }), (jitter) => {
@@ -53,7 +53,7 @@ for (const stepMs of [3_600_000, -3_600_000, 1001, -1001]) {
   })
 }
 
-test('a wall clock that creeps away is followed once it is a second off', () => {
+test('the clock follows a wall clock that drifts, once the difference is one second', () => {
   const { at, clock } = hands()
   for (let step = 0; step < 500; step++) {
     at.monotonic += 1000
@@ -62,7 +62,7 @@ test('a wall clock that creeps away is followed once it is a second off', () => 
   }
 })
 
-test('times of day and instants turn into each other', () => {
+test('a time of day converts to an instant and back', () => {
   const { clock } = hands()
   fc.assert(
     fc.property(fc.double({ min: 0, max: 1e10, noNaN: true }), (instant) => {
@@ -71,7 +71,7 @@ test('times of day and instants turn into each other', () => {
   )
 })
 
-test("without hands it is the machine's clock", () => {
+test("by default it is the machine's clock", () => {
   const clock = systemClock()
   const before = Date.now()
   const epoch = clock.toEpoch(clock.now())
@@ -80,7 +80,7 @@ test("without hands it is the machine's clock", () => {
   assert.ok(clock.now() >= first)
 })
 
-/** A clock over three hands: the third is the time since the machine was started, which goes on while it is suspended. */
+/** Creates a clock from three sources. The third is the time since the machine was started, which goes on while the machine is suspended. */
 function suspendable() {
   const at = { monotonic: 5000, wall: 1_790_000_000_000, boot: 80_000 }
   const clock = systemClock(
@@ -95,7 +95,7 @@ function suspendable() {
   return { at, clock, suspend }
 }
 
-test('instants go on by the time that the machine was suspended, and times of day before that stay as they were', () => {
+test('instants include the time for which the machine was suspended, and earlier times of day do not change', () => {
   const { clock, suspend } = suspendable()
   const before = clock.now()
   const epochMs = clock.toEpoch(before)
@@ -106,7 +106,7 @@ test('instants go on by the time that the machine was suspended, and times of da
   assert.equal(clock.suspendedMs(), 28_800_000)
 })
 
-test('a suspension that is not noticed yet is no corrected wall clock', () => {
+test('a suspension that is not noticed yet does not count as a corrected wall clock', () => {
   const { clock, suspend } = suspendable()
   const before = clock.now()
   const epochMs = clock.toEpoch(before)
@@ -114,7 +114,7 @@ test('a suspension that is not noticed yet is no corrected wall clock', () => {
   assert.equal(clock.toEpoch(before), epochMs)
 })
 
-test('a wall clock that is corrected while the machine was suspended is followed by the rest', () => {
+test('a wall clock that was corrected during a suspension moves times of day by the difference of both', () => {
   const { at, clock, suspend } = suspendable()
   const before = clock.now()
   const epochMs = clock.toEpoch(before)
@@ -124,7 +124,7 @@ test('a wall clock that is corrected while the machine was suspended is followed
   assert.equal(clock.now(), before + 28_800_000)
 })
 
-test('whatever stops the process between the readings of two clocks is no suspension', () => {
+test('a pause of the process between the readings of two clocks does not count as a suspension', () => {
   let monotonic = 5000
   let stopsMs = 0
   const clock = systemClock(
@@ -140,7 +140,7 @@ test('whatever stops the process between the readings of two clocks is no suspen
   assert.equal(clock.suspendedMs(), 0)
 })
 
-test('where the time since the start of the machine cannot be read there is no suspension', () => {
+test('without the time since the start of the machine no suspension is noticed', () => {
   let monotonic = 5000
   const clock = systemClock(
     () => monotonic,
@@ -152,7 +152,7 @@ test('where the time since the start of the machine cannot be read there is no s
   assert.equal(clock.now(), 5001)
 })
 
-test('a dating tells by how much the wall clock was corrected, and nothing else', () => {
+test('two datings differ only by the correction of the wall clock', () => {
   const { at, clock } = hands()
   const before = clock.dating()
   at.monotonic += 60_000
@@ -168,7 +168,7 @@ test('a dating tells by how much the wall clock was corrected, and nothing else'
   )
 })
 
-test('two processes on one machine that is running tell the same dating', () => {
+test('two processes on the same running machine have the same dating', () => {
   const at = { monotonic: 5000, wall: 1_790_000_000_000 }
   const start = (aheadMs: number) =>
     systemClock(

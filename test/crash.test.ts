@@ -1,4 +1,4 @@
-/** Porthole killed, started again, and asked what it still knows. */
+/** Porthole is killed, started again, and asked for its stored data. */
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -11,12 +11,12 @@ const PORTHOLE_TOKEN = 'a-token-of-the-crash-test'
 const authorization = `Bearer ${PORTHOLE_TOKEN}`
 const rounds = 6
 const registrations = 1000
-/** How many are asked for at once. */
+/** The number of registrations that are sent at once. */
 const callers = 50
 
 type Started = Awaited<ReturnType<typeof start>>
 
-/** A Porthole that keeps what must last in this folder. */
+/** A Porthole that stores its data in this folder. */
 async function run(t: TestContext, data: string): Promise<Started> {
   const config = join(createFolder(t), 'porthole.json')
   const services = { file: { targets: ['127.0.0.1:1'], interval: '100ms' } }
@@ -24,7 +24,7 @@ async function run(t: TestContext, data: string): Promise<Started> {
   return start(t, ['--config', config], { PORTHOLE_TOKEN, PORTHOLE_DATA: data, PORTHOLE_PROBER: 'portable' })
 }
 
-/** Starts it again, and waits until it has read what was kept. */
+/** Starts it again, and waits until it has read the store. */
 async function runAgain(t: TestContext, data: string): Promise<Started> {
   const porthole = await run(t, data)
   await until('the registry is known', async () => (await porthole.metric('porthole_registry_known'))[''] === 1)
@@ -44,7 +44,7 @@ async function kill({ child, ended }: Started): Promise<void> {
   await ended
 }
 
-/** Registers services and ends the process in the middle of it; returns the names of those that were confirmed. */
+/** Registers services and ends the process in the middle of the registrations. Returns the names of the confirmed ones. */
 async function registerUntil(
   signal: 'SIGKILL' | 'SIGTERM',
   porthole: Started,
@@ -60,7 +60,7 @@ async function registerUntil(
       if (answer === null) return
       assert.equal(answer.status, 201, await answer.text())
       confirmed.push(name)
-      // In the middle of it: all others are under way.
+      // End the process now, while all other registrations are under way.
       if (confirmed.length === after) porthole.child.kill(signal)
     }
   }
@@ -70,7 +70,7 @@ async function registerUntil(
 }
 
 async function namesAt(url: string): Promise<Set<string>> {
-  // On a busy machine it listens before it has read what it kept, and says so.
+  // On a busy machine it listens before it has read the store, and answers 503.
   await until('it has read what it kept', async () => {
     const { warnings } = (await (await fetch(`${url}/v1/services?limit=1`)).json()) as { warnings: string[] }
     return warnings.length === 0
@@ -86,7 +86,7 @@ async function namesAt(url: string): Promise<Set<string>> {
   return names
 }
 
-test(`killed in the middle of ${registrations} registrations, ${rounds} times over, it knows every one that it confirmed`, async (t) => {
+test(`killed in the middle of ${registrations} registrations, ${rounds} times over, it still has every registration that it confirmed`, async (t) => {
   const data = createFolder(t)
   const confirmed = new Set<string>()
   let porthole = await run(t, data)
@@ -102,11 +102,11 @@ test(`killed in the middle of ${registrations} registrations, ${rounds} times ov
   await kill(porthole)
 })
 
-test('asked to end in the middle of registrations, it ends by itself and knows every one that it confirmed', async (t) => {
+test('after SIGTERM in the middle of registrations it ends by itself and still has every registration that it confirmed', async (t) => {
   const data = createFolder(t)
   const first = await run(t, data)
   const confirmed = await registerUntil('SIGTERM', first, 0, 300)
-  // With 0 only where nothing had to be cut short: closing that takes too long ends the process with 1.
+  // It exits with 0 only if closing was complete. If closing takes too long, the process ends with 1.
   assert.deepEqual(await first.ended, { code: 0, signal: null })
   const second = await runAgain(t, data)
   const known = await namesAt(second.url)
@@ -136,7 +136,7 @@ test('a second Porthole with the same directory checks from memory, says why, an
   await until('the registry is known', async () => (await second.metric('porthole_registry_known'))[''] === 1)
   for (const name of ['web', 'mq']) assert.equal((await fetch(`${second.url}/v1/services/${name}`)).status, 200)
   assert.equal((await put(second.url, 'db')).status, 201)
-  // It found what the first one knew, so nothing changed.
+  // It found the state of the first one, so nothing changed.
   await until('all is written', async () => (await second.metric('porthole_store_waiting_transitions'))[''] === 0)
   const told = (await transitionsAt(second.url, 'file')).filter(({ target }) => target === null)
   assert.deepEqual(told.map(({ to }) => to).reverse(), ['down'])
@@ -147,7 +147,7 @@ test('a second Porthole with the same directory checks from memory, says why, an
   await kill(second)
 })
 
-test('what was registered, drained and happened outlasts a kill, and the time between is told as an absence', async (t) => {
+test('registrations, drains and transitions outlast a kill, and the time in between is a gap', async (t) => {
   const data = createFolder(t)
   const { target } = await listen(t)
   const { target: failing, close } = await listen(t)
@@ -177,7 +177,7 @@ test('what was registered, drained and happened outlasts a kill, and the time be
   assert.deepEqual((await second.health('file')).body.status, 'draining')
   await until('web is up again', async () => (await second.health('web')).code === 200)
 
-  // Until it is checked it is unknown, which is 503 as well.
+  // Before its first check it is unknown, which is 503 as well.
   await until('the other is down', async () => (await second.health('fails')).body.status === 'down')
 
   assert.deepEqual(await transitionsAt(second.url, 'web'), before)
@@ -195,7 +195,7 @@ test('what was registered, drained and happened outlasts a kill, and the time be
   assert.equal(share, 1)
   assert.ok(upMs > 0 && unknownMs > 0)
 
-  // Who read events of the first process goes on with the second, and hears only what is new.
+  // A reader of the first process's events goes on with the second one and gets only new events.
   const events = await fetch(`${second.url}/v1/events?service=web`, {
     headers: { 'last-event-id': String(before[0]?.id) },
   })
@@ -219,7 +219,7 @@ async function transitionsAt(url: string, service: string): Promise<Told[]> {
   return transitions
 }
 
-test('a file that is no database stops neither the start nor the checks, is left as it is, and can be replaced while it runs', async (t) => {
+test('a file that is no database stops neither the start nor the checks, is not changed, and can be replaced while Porthole runs', async (t) => {
   const data = createFolder(t)
   const file = join(data, 'porthole.db')
   const garbage = Buffer.alloc(10_000, 'this is no database ')
@@ -247,7 +247,7 @@ test('a file that is no database stops neither the start nor the checks, is left
   await kill(porthole)
 })
 
-test('without a place to keep things the start says that they will be forgotten', async (t) => {
+test('a start without a data directory logs that the data will be lost', async (t) => {
   const porthole = await start(t, ['a=127.0.0.1:1'])
   await porthole.logged(/^memory only: .*PORTHOLE_DATA/)
   await kill(porthole)

@@ -1,4 +1,4 @@
-/** Runs the Dockerfile's steps in a folder that stands for the image's root, since there may be no Docker where tests run. */
+/** Runs the Dockerfile's steps in a folder that stands for the image's root, because the test machine may have no Docker. */
 import assert from 'node:assert/strict'
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,7 +15,7 @@ const instructions = readDockerfile(readFileSync(join(checkout, 'Dockerfile'), '
 const all = (name: string) => instructions.filter((instruction) => instruction.name === name).map(({ text }) => text)
 const manifest = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'))
 
-/** What `npm test` tells its children must not lead this npm back to the checkout. */
+/** `npm test` sets variables for its children. They must not lead this npm back to the checkout. */
 const env = Object.fromEntries(
   Object.entries(process.env).filter(
     ([name]) => !/^npm_(?!config_)|^npm_config_(local_prefix|call|package)$/.test(name),
@@ -26,10 +26,10 @@ after(() => rmSync(image, { recursive: true, force: true }))
 const built = await build()
 const skip = built === null ? false : built
 
-/** Where a path of the image is on this machine. */
+/** Returns the path on this machine of a path in the image. */
 const inImage = (path: string) => (path.startsWith('/') ? join(image, path) : path)
 
-/** COPY, WORKDIR and RUN as the Dockerfile has them; the reason when the npm registry cannot be asked. */
+/** Runs COPY, WORKDIR and RUN of the Dockerfile. Returns the reason if the npm registry cannot be asked. */
 async function build(): Promise<string | null> {
   let folder = image
   for (const { name, text } of instructions) {
@@ -44,7 +44,7 @@ async function build(): Promise<string | null> {
         cpSync(join(checkout, path), to, { recursive: true })
       }
     } else if (name === 'RUN') {
-      // The build's own cache is cleaned in the image; this machine's stays.
+      // The build cleans its own cache in the image. The cache of this machine stays.
       const command = text.replace(' && npm cache clean --force', ' --prefer-offline')
       const failure = await promisify(execFile)('sh', ['-c', command], { cwd: folder, env, timeout: 300_000 }).catch(
         (error: Error & { stderr: string }) => error,
@@ -58,11 +58,11 @@ async function build(): Promise<string | null> {
   return null
 }
 
-/** Starts the image's ENTRYPOINT where nothing can be written, with the image's ENV, on a port that is free. */
+/** Starts the image's ENTRYPOINT on a read-only file system, with the image's ENV, on a free port. */
 async function start() {
   const [program, ...args] = execForm(all('ENTRYPOINT')[0] ?? '')
   assert.equal(program, 'node')
-  // It ends with this process, however that ends.
+  // The child ends when this process ends, even if this process is killed.
   const readOnly = `mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; cd "$1/etc/porthole"
     if touch x 2> /dev/null; then echo "not read-only" >&2; exit 3; fi
     shift; exec setpriv --pdeathsig KILL "$@"`
@@ -96,17 +96,17 @@ test('the image has the Node.js that the tests run on', () => {
   for (const version of Object.values(optionalDependencies)) assert.deepEqual(all('FROM'), [`node:${version}-slim`])
 })
 
-test('the image runs as nobody special, by a number that Kubernetes can read', () => {
+test('the image runs as an unprivileged user, given by a number that Kubernetes can read', () => {
   assert.deepEqual(all('USER'), ['1000:1000'])
   const names = instructions.map(({ name }) => name)
   assert(names.indexOf('USER') < names.indexOf('ENTRYPOINT') && names.indexOf('USER') > names.lastIndexOf('RUN'))
 })
 
-test('the port that is exposed is the one Porthole listens on', () => {
+test('the exposed port is the port on which Porthole listens', () => {
   assert.deepEqual(all('EXPOSE'), [imageEnv().PORTHOLE_PORT])
 })
 
-test('the build context holds what is copied and nothing else', () => {
+test('the build context contains the copied files and nothing else', () => {
   const [first, ...kept] = readFileSync(join(checkout, '.dockerignore'), 'utf8')
     .split('\n')
     .filter((line) => /^[^#]/.test(line))
@@ -123,7 +123,7 @@ test('the image has no development dependency', { skip }, () => {
     [],
   )
   const lock = JSON.parse(readFileSync(join(checkout, 'package-lock.json'), 'utf8')).packages
-  // What only the tests name may be what a dependency needs.
+  // A package that only the tests name may also be needed by a dependency.
   const ofTests = Object.keys(manifest.devDependencies).filter((name) => lock[`node_modules/${name}`].dev === true)
   assert(ofTests.length > 3)
   for (const name of ofTests) assert(!existsSync(join(modules, name)), name)
@@ -140,7 +140,7 @@ test('the image has no development dependency', { skip }, () => {
 test('the image serves from a read-only file system, is healthy, and stops on SIGTERM', {
   skip: skip || noMounts(),
 }, async (t) => {
-  // The repository's example, which says 127.0.0.1: in the image ENV decides.
+  // The repository's example says 127.0.0.1, but in the image ENV decides.
   writeFileSync(join(image, 'etc/porthole/porthole.yaml'), readFileSync(join(checkout, 'porthole.yaml')))
   const { port, child, exited } = await start()
   t.after(() => child.kill('SIGKILL'))

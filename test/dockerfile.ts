@@ -1,7 +1,7 @@
-/** One instruction of a Dockerfile, its continued lines joined: `FROM`, `node:24.21.0-slim`. */
+/** One instruction of a Dockerfile, with its continued lines joined: `FROM`, `node:24.21.0-slim`. */
 export type Instruction = { readonly name: string; readonly text: string }
 
-/** The instructions of a Dockerfile, in order. */
+/** Returns the instructions of a Dockerfile, in order. */
 export function readDockerfile(dockerfile: string): Instruction[] {
   return dockerfile
     .replace(/^#.*\n/gm, '')
@@ -14,7 +14,7 @@ export function readDockerfile(dockerfile: string): Instruction[] {
     })
 }
 
-/** An exec form, `["node", "x.js"]`; throws for a shell form, under which a shell would get the signals. */
+/** Parses an exec form, `["node", "x.js"]`. Throws for a shell form, because with that a shell would get the signals. */
 export function execForm(text: string): string[] {
   const form: unknown = JSON.parse(text.slice(text.indexOf('[')))
   if (!Array.isArray(form) || !form.every((word) => typeof word === 'string')) throw new Error(`no exec form: ${text}`)

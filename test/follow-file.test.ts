@@ -1,4 +1,4 @@
-/** What Porthole makes of a configuration file that is being written while it runs. */
+/** The behaviour of Porthole when a configuration file is written while it runs. */
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { appendFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { listen } from './app.ts'
 import { askAllTheTime } from './asking.ts'
 import { createFolder, start, until } from './process.ts'
 
-/** Porthole with a file of 200 services, every line of which is whole in itself. */
+/** Starts Porthole with a file of 200 services. Each line of the file is valid on its own. */
 async function startWithMany(t: TestContext) {
   const { target } = await listen(t)
   const file = join(createFolder(t), 'porthole.yaml')
@@ -41,7 +41,7 @@ test('a file that is written in place in two halves loses no service and no hist
   assert.equal(after.since, before.since)
 })
 
-test('half a file that stays is not used for five seconds, unless a SIGHUP asks for it', async (t) => {
+test('half a file that stays the same is not used for five seconds, except after a SIGHUP', async (t) => {
   const { child, file, head, lines, health, logged } = await startWithMany(t)
   writeFileSync(file, head + lines(0, 100))
   const { msg } = await logged(/services are not in it/)
@@ -54,14 +54,14 @@ test('half a file that stays is not used for five seconds, unless a SIGHUP asks 
   await until('it is used', async () => (await health('s199')).code === 404)
 })
 
-test('half a file that is renamed to its place is used at once', async (t) => {
+test('half a file is used at once if it was renamed over the old one', async (t) => {
   const { file, head, lines, health } = await startWithMany(t)
   writeFileSync(`${file}.new`, head + lines(0, 100))
   renameSync(`${file}.new`, file)
   await until('it is used', async () => (await health('s199')).code === 404)
 })
 
-test('a token that is taken out of the file ends its event stream, and lets nothing more be read', async (t) => {
+test('removing a token from the file ends its event stream, and the token reads nothing more', async (t) => {
   const file = join(createFolder(t), 'porthole.yaml')
   const token = 'a-token-that-is-withdrawn'
   const other = `other: "sha256:${'0'.repeat(64)}"`

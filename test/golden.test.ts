@@ -1,6 +1,7 @@
 /**
- * Everything that is stored, or sent from one replica to another, as it is written: what an older or a newer version of Porthole has to read.
- * A change of these files is a change of a format. Make it only by adding: at the end of a list, as a field of its own, as a step of the schema.
+ * Compares everything that is stored, or sent from one replica to another, with golden files, because older and newer versions of Porthole have
+ * to read it. A change of these files is a change of a format. Change a format only by adding: at the end of a list, as a new field, or as a
+ * step of the schema.
  */
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -26,7 +27,7 @@ import { noRedis, startRedis } from './redis-server.ts'
 import { sampleOutcome } from './samples.ts'
 
 const retention = { maxCount: 1000, maxAgeMs: 1e12 }
-/** The time of day at which everything happens, in milliseconds since the epoch: 2026-12-01T00:00:00Z. */
+/** The time of day of all events in these tests, in milliseconds since the epoch: 2026-12-01T00:00:00Z. */
 const day = Date.UTC(2026, 11, 1)
 const clock = {
   now: () => 0,
@@ -90,7 +91,7 @@ const transitions: KeptTransition[] = [
   },
 ]
 
-/** Has a store keep one of everything. */
+/** Writes one entry of each kind to a store. */
 async function fill(store: Store): Promise<void> {
   const done = async (wish: Promise<{ readonly ok: boolean }>) => assert.ok((await wish).ok)
   const definition = writeRegistration(settings)
@@ -115,10 +116,10 @@ async function fill(store: Store): Promise<void> {
   await done(store.beat(day + 9))
 }
 
-/** A dump without the numbers that differ from one run to the next: what is counted from the epoch. */
+/** Removes from a dump the numbers that differ between runs, because they count from the epoch. */
 const steady = (text: string) => text.replace(/\d{13,}(\.\d+)?/g, 'TIME')
 
-test('the files of SQLite are as written down', async (t) => {
+test('the files of SQLite match the golden file', async (t) => {
   const directory = createFolder(t)
   const opened = await openSqliteStore({ directory, retention, since: day })
   assert(opened.ok)
@@ -141,7 +142,7 @@ test('the files of SQLite are as written down', async (t) => {
   assertGolden('sqlite.txt', steady(`${[...pragmas, ...schema, ...rows].join('\n')}\n`))
 })
 
-/** Every key that is there: its type, and what it holds in an order of its own. */
+/** Returns every key with its type and its content in a fixed order. */
 async function dump(connection: Connection): Promise<string> {
   const ask = async (...command: string[]): Promise<Reply> => {
     const answer = await connection.send(command)
@@ -168,7 +169,7 @@ async function dump(connection: Connection): Promise<string> {
   return `${lines.join('\n')}\n`
 }
 
-test('the keys of Redis, and the entries of its stream, are as written down', { skip: noRedis }, async (t) => {
+test('the keys of Redis and the entries of its stream match the golden file', { skip: noRedis }, async (t) => {
   const { url } = await startRedis(t)
   const connection = await connectRedis({ url, passwordFile: null }, 'any')
   assert(typeof connection !== 'string', String(connection))
@@ -190,7 +191,7 @@ test('the keys of Redis, and the entries of its stream, are as written down', { 
   const file = { digest: offered.digest, loadedAt: day }
   await requests.renew({ attempt: 1, isMember: true, shards: [0, 1], declined: [7, 9] }, file)
   const granted = await requests.renew({ attempt: 2, isMember: true, shards: [0, 1], declined: [7, 9] }, file)
-  // How it is compressed may differ between versions of zlib; that it is read is tested with the offers.
+  // The compressed bytes may differ between versions of zlib. The tests of the shared configuration check that it can be read.
   const input = [offered.digest, `${packedForm} BASE64`, offered.text]
   await run(offerScript, [keys.meta, keys.stream, keys.packed, keys.files], input)
   const published = await requests.publish([
@@ -212,7 +213,7 @@ test('the keys of Redis, and the entries of its stream, are as written down', { 
   assertGolden('redis.txt', steady(await dump(connection)))
 })
 
-test('what replicas tell of health is as written down', () => {
+test('the health that replicas publish matches the golden file', () => {
   const outcome = sampleOutcome('rejected', 1000, {
     address: '10.0.0.5:5432',
     latencyMs: 1.25,
@@ -245,7 +246,7 @@ test('what replicas tell of health is as written down', () => {
   assertGolden('health.txt', `${lines.join('\n')}\n`)
 })
 
-test('the file that replicas share, and the text of a registration, are as written down', async () => {
+test('the shared configuration and the text of a registration match the golden file', async () => {
   const { ttl: _, expireAfter: __, ...own } = settings
   const services = [
     buildService('pg', own),

@@ -5,7 +5,7 @@ import { createHeap, type Timed } from '../src/heap.ts'
 
 const item = (dueAt: number): Timed => ({ dueAt, heapIndex: -1 })
 
-test('gives items back in the order of their times', () => {
+test('returns items in the order of their times', () => {
   fc.assert(
     fc.property(fc.array(fc.integer()), (times) => {
       const heap = createHeap()
@@ -25,7 +25,7 @@ test('gives items back in the order of their times', () => {
   )
 })
 
-test('whatever is put in and taken out of the middle, the first of what is there comes first', () => {
+test('the item that is due first comes first after any pushes and removals', () => {
   const step = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.record({ remove: fc.nat(100) }))
   fc.assert(
     fc.property(fc.array(step), (steps) => {
@@ -48,7 +48,7 @@ test('whatever is put in and taken out of the middle, the first of what is there
   )
 })
 
-test('what was taken out can go in again, and taking out what is not in does nothing', () => {
+test('a removed item can be pushed again, and removing an absent item does nothing', () => {
   const heap = createHeap()
   const [a, b] = [item(1), item(2)]
   heap.push(a)

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 
-/** What each folder, or file at the top, of src/ may import besides its own files: only what stands above it here. */
+/** The folders and files at the top of src/ that each folder or file may import, besides its own files. An entry may name only entries above it. */
 const mayImport: Record<string, readonly string[]> = {
   domain: [],
   clock: [],
@@ -80,14 +80,14 @@ const mayImport: Record<string, readonly string[]> = {
   porthole: ['main'],
 }
 
-/** The files that are the process: they may read its arguments and environment, and end it. */
+/** The files that may read the arguments and the environment of the process, and end it. */
 const processFiles = ['exit.ts', 'main.ts', 'porthole.js']
-/** What anybody may use of `process`: constants of the runtime, its queue of ticks and its clock. */
+/** The parts of `process` that every file may use: constants of the runtime, the queue of ticks and the clock. */
 const harmless = ['arch', 'hrtime', 'nextTick', 'platform', 'version', 'versions']
 
 type Import = { readonly from: string; readonly names: string; readonly typeOnly: boolean }
 
-/** Every import and re-export of a source, static and dynamic. */
+/** Returns every import and re-export of a source, static and dynamic. */
 function importsOf(source: string): Import[] {
   const statics = source.matchAll(/^(?:import|export)\s+(type\s+)?([^'"`;=]*?)\bfrom\s+['"]([^'"]+)['"]/gm)
   const bare = source.matchAll(/^import\s+['"]([^'"]+)['"]/gm)
@@ -98,10 +98,10 @@ function importsOf(source: string): Import[] {
   ]
 }
 
-/** Source without its comments; what looks like one inside a text goes with them. */
+/** Removes the comments of a source, and also text inside strings that looks like a comment. */
 const withoutComments = (source: string) => source.replace(/\/\*.*?\*\//gs, '').replace(/(?<!:)\/\/.*$/gm, '')
 
-/** What a source takes of `process` beyond what is harmless. */
+/** Returns the parts of `process` that a source uses and that not every file may use. */
 function processUses(source: string): string[] {
   const code = withoutComments(source)
   const named = importsOf(code).filter(({ from }) => /^(node:)?process$/.test(from))
@@ -116,7 +116,7 @@ function processUses(source: string): string[] {
 const root = join(import.meta.dirname, '../src')
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => /\.(ts|js)$/.test(file))
 const sources = new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')]))
-/** The folder at the top of src/ that a file lies in; a file at the top stands for itself. */
+/** Returns the top folder of src/ of a file; for a file at the top, its own name. */
 const placeOf = (file: string) => file.replace(/[/.].*$/, '')
 const targetOf = (file: string, { from }: Import) => relative(root, join(root, dirname(file), from))
 const ownImports = (file: string) => importsOf(sources.get(file) ?? '').filter(({ from }) => from.startsWith('.'))
@@ -147,7 +147,7 @@ test('the uses of process are found, those in comments are not', () => {
   assert.deepEqual(processUses('/** ends the process. Then */ run() // process.exit'), [])
 })
 
-test('every folder of src/ is in the table of who may import whom', () => {
+test('every folder of src/ is in the table of allowed imports', () => {
   assert.ok(files.length > 20, 'src/ was not found')
   for (const file of files) {
     const place = placeOf(file)
@@ -158,7 +158,7 @@ test('every folder of src/ is in the table of who may import whom', () => {
   }
 })
 
-test('the table itself runs downwards only, and knows no place that is gone', () => {
+test('the table itself runs downwards only, and names no folder or file that is gone', () => {
   const places = Object.keys(mayImport)
   const taken = new Set(files.map(placeOf))
   assert.deepEqual(
@@ -203,7 +203,7 @@ test('no file imports itself in a circle, types apart', () => {
   assert.equal(sound.size, files.length)
 })
 
-test('the domain knows zod and what an IP address looks like, and nothing else', () => {
+test('the domain imports only zod and isIP', () => {
   for (const file of files.filter((file) => placeOf(file) === 'domain')) {
     for (const { from, names } of importsOf(sources.get(file) ?? '')) {
       const allowed = from.startsWith('./') || from === 'zod' || (from === 'node:net' && names === '{ isIP }')
@@ -213,18 +213,18 @@ test('the domain knows zod and what an IP address looks like, and nothing else',
     const clocks = code.match(
       /\bDate\.now|\bnew Date\(\)|\bperformance\b|\bset(Timeout|Interval|Immediate)\b|\bMath\.random\b/,
     )
-    assert.equal(clocks, null, `src/${file} uses ${clocks?.[0]}: what a rule needs to know is given to it`)
+    assert.equal(clocks, null, `src/${file} uses ${clocks?.[0]}: pass it to the rule as a parameter`)
   }
 })
 
-test('prom-client is known to metrics alone', () => {
+test('only metrics imports prom-client', () => {
   for (const file of files.filter((file) => placeOf(file) !== 'metrics')) {
     const imported = importsOf(sources.get(file) ?? '').some(({ from }) => from === 'prom-client')
     assert.ok(!imported, `src/${file} imports prom-client: ask the metrics instead`)
   }
 })
 
-test('only the files that are the process touch it', () => {
+test('only the listed files use the process', () => {
   for (const file of files.filter((file) => !processFiles.includes(file))) {
     assert.deepEqual(
       processUses(sources.get(file) ?? ''),

@@ -1,4 +1,4 @@
-/** A file system that hangs, as a network mount does whose server is gone. */
+/** A file system that hangs like a network mount whose server is gone. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Scope } from './process.ts'
 
-/** Why there can be none here; false where there can. */
+/** The reason why no such file system can be made here; false if it can. */
 export const noHungMount: false | string = existsSync('/dev/fuse')
   ? false
   : 'there is no /dev/fuse to mount a file system that hangs'
 
 /**
- * Mounts, in the mount namespace of the test, a file system whose server (fuse(4)) answers nothing: whoever opens a file there waits.
- * `release` ends the server, and with it all who wait, with an error.
+ * Mounts, in the mount namespace of the test, a file system whose server (fuse(4)) answers nothing, so that every open of a file there waits.
+ * `release` ends the server, and all waiting calls fail with an error.
  */
 export async function mountHung(t: Scope): Promise<{ readonly folder: string; release(): Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-hung-'))

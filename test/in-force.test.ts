@@ -6,7 +6,7 @@ import { createInForce } from '../src/in-force.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
 import { registeredService, sampleService } from './samples.ts'
 
-/** A file of so many services; others of another generation. */
+/** Returns a file of `count` services. Each generation defines other services. */
 const fileOf = (count: number, generation: number, defaults: PolicyDefaults = {}) => ({
   services: Array.from({ length: count }, (_, i) => sampleService(`s${i}`, [`a:${generation}`])),
   groups: [],
@@ -31,7 +31,7 @@ test('a small file is in force at once', () => {
   assert.equal(registry.services.size, 20)
 })
 
-test('of a large one some services are put in each turn of the event loop, and at last the defaults', async () => {
+test('a large file is applied in batches, one in each turn of the event loop, and the defaults come last', async () => {
   const { inForce, registry, log } = start()
   let isOver = false
   const putting = inForce.put(fileOf(2000, 1, { fall: 5 })).then(() => {
@@ -48,7 +48,7 @@ test('of a large one some services are put in each turn of the event loop, and a
   assert.deepEqual(log, [{ fall: 5 }, { services: 2000, changed: 2000, removed: 0 }])
 })
 
-test('a file that comes while another is put takes its place, and who put either waits for the last', async () => {
+test('a file that comes while another is applied replaces it, and both promises wait for the last file', async () => {
   const { inForce, registry, log } = start()
   await inForce.put(fileOf(1000, 1))
   const first = inForce.put(fileOf(1500, 2))
@@ -63,7 +63,7 @@ test('a file that comes while another is put takes its place, and who put either
   assert.deepEqual(log.slice(2), [{ fall: 4 }, { services: 500, changed: 500, removed: 500 }])
 })
 
-test('what is registered and deregistered meanwhile is so in the end', async () => {
+test('registrations and deregistrations between two batches stay in force', async () => {
   const { inForce, registry, named } = start()
   registry.register([registeredService('goes', ['a:9']), registeredService('s5', ['a:9'])])
   const putting = inForce.put(fileOf(1000, 1))
@@ -78,7 +78,7 @@ test('what is registered and deregistered meanwhile is so in the end', async () 
   assert.deepEqual(new Set(named()), new Set(['comes', 's990']))
 })
 
-test('once stopped nothing more is put', async () => {
+test('nothing more is applied after a stop', async () => {
   const { inForce, registry, log } = start()
   const putting = inForce.put(fileOf(1000, 1))
   inForce.stop()

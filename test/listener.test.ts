@@ -11,7 +11,7 @@ import { until } from './process.ts'
 const addresses = Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? [])
 const noIPv6 = addresses.includes('::1') ? false : 'this machine has no IPv6'
 
-/** The status of the answer; null when there is none. */
+/** Returns the status of the answer; null if there is none. */
 function get(host: string, port: number): Promise<number | null> {
   return new Promise((answered) => {
     const request = http.get({ host, port, path: '/livez', agent: false }, (response) =>
@@ -21,7 +21,9 @@ function get(host: string, port: number): Promise<number | null> {
   })
 }
 
-test('localhost is both loopback addresses, whose connections are counted together', { skip: noIPv6 }, async (t) => {
+test('localhost listens on both loopback addresses, and their connections are counted together', {
+  skip: noIPv6,
+}, async (t) => {
   const built = await build(t)
   const listening = await listenAt(built.app, { host: 'localhost', port: 0 })
   assert.ok(!(listening instanceof Error))
@@ -31,7 +33,7 @@ test('localhost is both loopback addresses, whose connections are counted togeth
   const sockets = ['127.0.0.1', '::1'].map((host) => http.request({ host, port }).on('error', () => undefined))
   for (const socket of sockets) socket.flushHeaders()
   const count = async () => /^porthole_http_connections (\d+)$/m.exec(await rendered(built.metrics))?.[1]
-  // Both are answered, and stay open.
+  // Both connections are answered and stay open.
   await until('both are counted', async () => (await count()) === '2')
   for (const socket of sockets) socket.destroy()
 
@@ -39,7 +41,7 @@ test('localhost is both loopback addresses, whose connections are counted togeth
   assert.deepEqual([await get('127.0.0.1', port), await get('::1', port)], [null, null])
 })
 
-test('where a port is taken the error says so', async (t) => {
+test('the error says that a port is taken', async (t) => {
   const built = await build(t)
   const port = Number(new URL(await built.listen()).port)
   const other = fastify()

@@ -3,7 +3,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Scope } from './process.ts'
 
-/** Has a server listen on a free port of 127.0.0.1; returns its URL. It ends after the test, with its connections. */
+/** Makes a server listen on a free port of 127.0.0.1 and returns its URL. The server and its connections end after the test. */
 export async function listenOn(t: Scope, server: Server): Promise<string> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -19,7 +19,7 @@ const [beside = '', forAll = ''] = blocksOf(page)
   .map(({ text }) => text)
 const token = 'an-example-and-no-secret'
 
-/** Starts Porthole with services of one target each, which answer as long as the test lets them. */
+/** Starts Porthole with services of one target each. The targets answer until the test stops them. */
 async function serve(t: TestContext, names: readonly string[]) {
   const targets = await listenForChecks(t, names.length)
   const services = Object.fromEntries(
@@ -38,7 +38,7 @@ async function serve(t: TestContext, names: readonly string[]) {
       const headers = { authorization: `Bearer ${token}` }
       assert.ok((await fetch(`${url}/v1/services/${name}/drain`, { method, headers })).ok)
     },
-    /** Takes all services away. */
+    /** Removes all services. */
     forget() {
       write({})
       child.kill('SIGHUP')
@@ -46,7 +46,7 @@ async function serve(t: TestContext, names: readonly string[]) {
   }
 }
 
-/** Starts HAProxy with a backend. Returns what waits for the status of a server, as `show stat` tells it: status, check and code. */
+/** Starts HAProxy with a backend. Returns a function that waits for a status of a server, as `show stat` shows it: status, check and code. */
 async function balance(t: TestContext, backend: string) {
   const folder = createFolder(t)
   const socket = join(folder, 'stats')
@@ -88,7 +88,7 @@ async function balance(t: TestContext, backend: string) {
   }
 }
 
-/** The lines of the page, for servers and a Porthole of this machine. */
+/** The lines of the page, with the addresses of servers and a Porthole of this machine. */
 const here = (lines: string, port: string) =>
   lines.replace(/10\.0\.0\.\d+/g, '127.0.0.1').replaceAll('port 8080', `port ${port}`)
 
@@ -122,7 +122,7 @@ test('HAProxy asks one Porthole about each server by its name', skip, async (t) 
   await untilStatus('redis-1', 'DOWN L7STS 404')
 })
 
-test('HAProxy is told the truth where it asks with OPTIONS, its default', skip, async (t) => {
+test('OPTIONS, the default method of HAProxy, gets the real status', skip, async (t) => {
   const { port, targets } = await serve(t, ['web'])
   const withOptions = (path: string) =>
     here(beside, port)

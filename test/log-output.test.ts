@@ -12,7 +12,7 @@ const open = (t: TestContext, path: string, flags: string | number) => {
   return fd
 }
 
-/** A pipe of 64 kB that is read when the test says so; `nonBlocking` as Node.js makes that of stdout. */
+/** Creates a pipe of 64 kB that the test reads. `nonBlocking` makes it like the pipe that Node.js has for stdout. */
 function createPipe(t: TestContext, nonBlocking: boolean) {
   const path = join(createFolder(t), 'pipe')
   execFileSync('mkfifo', [path])
@@ -22,7 +22,7 @@ function createPipe(t: TestContext, nonBlocking: boolean) {
   const buffer = Buffer.alloc(65_536)
   return {
     fd,
-    /** Reads what is in it; returns all that was read so far. */
+    /** Reads the content of the pipe. Returns everything that was read so far. */
     read() {
       try {
         text += buffer.toString('latin1', 0, readSync(reader, buffer))
@@ -34,7 +34,7 @@ function createPipe(t: TestContext, nonBlocking: boolean) {
   }
 }
 
-/** Tells of dropped lines by a line of its own, and remembers what was dropped. */
+/** Writes a line about dropped lines, and remembers the dropped lines. */
 function tellDropped(output: LogOutput): DroppedLines[] {
   const told: DroppedLines[] = []
   output.onResume((dropped) => {
@@ -47,7 +47,7 @@ function tellDropped(output: LogOutput): DroppedLines[] {
 const line = (i: number) => `${i} ${'x'.repeat(1000)}\n`
 
 for (const nonBlocking of [true, false]) {
-  test(`behind a ${nonBlocking ? 'non-blocking ' : ''}pipe that is not read the newest lines are dropped, and a line in their place tells how many`, async (t) => {
+  test(`behind a ${nonBlocking ? 'non-blocking ' : ''}pipe that is not read, the newest lines are dropped and a line in their place says how many`, async (t) => {
     const pipe = createPipe(t, nonBlocking)
     const output = createLogOutput({ fd: pipe.fd, maxLength: 200_000 })
     const told = tellDropped(output)
@@ -56,7 +56,7 @@ for (const nonBlocking of [true, false]) {
     assert.ok(dropped >= 800 && dropped <= 805, `${dropped} of a million bytes, where 200,000 may wait`)
     await output.drain(1)
     assert.deepEqual(told, [])
-    // What is read makes room, and the next line comes after the one that tells.
+    // Reading makes room, and the next line comes after the line about the dropped ones.
     await until('some lines were written', async () => pipe.read().length > 150_000)
     output.stream.write('after\n')
     await until('the rest was written', async () => pipe.read().endsWith('after\n'))
@@ -72,7 +72,7 @@ for (const nonBlocking of [true, false]) {
   })
 }
 
-test('where nothing is logged any more, dropped lines are told once the rest is written', async (t) => {
+test('dropped lines are reported once the other lines are written, without another line', async (t) => {
   const pipe = createPipe(t, true)
   const output = createLogOutput({ fd: pipe.fd, maxLength: 100_000 })
   tellDropped(output)
@@ -81,7 +81,7 @@ test('where nothing is logged any more, dropped lines are told once the rest is 
   await until('it is told', async () => pipe.read().endsWith(`dropped ${dropped}\n`))
 })
 
-test('nothing is dropped, and nothing waits, while a slow reader reads', async (t) => {
+test('no line is dropped and no caller waits while a slow reader reads', async (t) => {
   const pipe = createPipe(t, true)
   const output = createLogOutput({ fd: pipe.fd })
   const told = tellDropped(output)
@@ -92,7 +92,7 @@ test('nothing is dropped, and nothing waits, while a slow reader reads', async (
   assert.deepEqual(told, [])
 })
 
-test('a full disk costs only the lines beyond the bound', async (t) => {
+test('with a full disk only the lines beyond the bound are dropped', async (t) => {
   const output = createLogOutput({ fd: open(t, '/dev/full', 'w'), maxLength: 10_000 })
   tellDropped(output)
   for (let i = 0; i < 20; i++) {
@@ -101,10 +101,10 @@ test('a full disk costs only the lines beyond the bound', async (t) => {
   }
   assert.equal(output.dropped(), 11)
   await output.drain(50)
-  assert.equal(output.dropped(), 11, 'the line that tells of dropped lines is not tried before there is room')
+  assert.equal(output.dropped(), 11, 'the line about dropped lines is not tried before there is room')
 })
 
-test('a reader that is gone is no error, and costs no more than the bound', async (t) => {
+test('a reader that is gone is no error, and no more than the bound waits in memory', async (t) => {
   const path = join(createFolder(t), 'pipe')
   execFileSync('mkfifo', [path])
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
@@ -117,7 +117,7 @@ test('a reader that is gone is no error, and costs no more than the bound', asyn
   assert.equal(output.dropped(), 11)
 })
 
-test('a line that is longer than the bound is dropped, and the next is not', async (t) => {
+test('a line that is longer than the bound is dropped, and the next line is not', async (t) => {
   const path = join(createFolder(t), 'log')
   const output = createLogOutput({ fd: open(t, path, 'a'), maxLength: 1000 })
   const told = tellDropped(output)

@@ -1,4 +1,4 @@
-/** Porthole whose log cannot be written: a full disk, a reader that is stuck or gone. */
+/** The behaviour of Porthole if its log cannot be written: a full disk, or a reader that is stuck or gone. */
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -23,7 +23,7 @@ import { createFolder, environment, type Line, porthole, until } from './process
 
 const skip = await enterNamespace(import.meta.filename)
 
-/** A port that is free: the log, which would say on which port Porthole listens, cannot be read. */
+/** Returns a free port. The log cannot be read here, so the test chooses the port. */
 async function freePort(): Promise<string> {
   const server = net.createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -33,7 +33,7 @@ async function freePort(): Promise<string> {
   return `${port}`
 }
 
-/** Starts Porthole with the log going to this descriptor, which is closed here; resolves once it checks. */
+/** Starts Porthole with this descriptor as its log, and closes the descriptor here. Resolves once Porthole checks. */
 async function startInto(t: TestContext, stdout: number, args: readonly string[] = []) {
   const config = join(createFolder(t), 'porthole.yaml')
   writeFileSync(
@@ -58,14 +58,14 @@ async function startInto(t: TestContext, stdout: number, args: readonly string[]
   const checks = async () => Object.values(await metric('porthole_checks_total')).reduce((sum, count) => sum + count, 0)
   await until('it checks', async () => (await checks().catch(() => 0)) > 0)
   const dropped = async () => (await metric('porthole_log_lines_dropped_total'))['']
-  /** Logs lines of 12 kB, some eight million bytes and more of them. */
+  /** Makes Porthole log more than eight million bytes in lines of 12 kB. */
   const logMuch = async () => {
     for (let i = 0; i < 900; i++) await (await fetch(`${url}/livez?${'x'.repeat(12_000)}`)).arrayBuffer()
   }
   return { child, ended, errors, url, checks, dropped, logMuch }
 }
 
-/** A file system of this size. */
+/** Mounts a file system of this size. */
 function createDisk(t: TestContext, size: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-test-'))
   sh(`mount -t tmpfs -o size=${size} tmpfs ${folder}`)
@@ -76,7 +76,7 @@ function createDisk(t: TestContext, size: string): string {
   return folder
 }
 
-test('a full disk under the log stops neither answers nor checks; dropped lines are counted, and told once there is space', {
+test('a full disk under the log stops neither answers nor checks; dropped lines are counted, and reported once there is space', {
   skip,
 }, async (t) => {
   const disk = createDisk(t, '32m')
@@ -104,7 +104,7 @@ test('a full disk under the log stops neither answers nor checks; dropped lines 
   assert.deepEqual(await ended, { code: 0, signal: null })
   const all = readFileSync(file, 'utf8').trimEnd().split('\n')
   const parsed = all.map((line) => JSON.parse(line) as Line)
-  // Every line is whole, and in its order. The line that tells is written before the one that was logged before it.
+  // Every line is complete and in order. The line about dropped lines comes before the line that was logged before it.
   const times = parsed.filter(({ msg }) => !msg.includes('were dropped here')).map(({ time }) => time)
   assert.deepEqual(
     times,
@@ -113,7 +113,7 @@ test('a full disk under the log stops neither answers nor checks; dropped lines 
   assert.equal(parsed.findLast(({ level }) => level > 20)?.msg, 'closing')
 })
 
-/** A pipe that nothing reads any more. */
+/** A pipe that has no reader any more. */
 function openStalledPipe(t: TestContext): number {
   const path = join(createFolder(t), 'pipe')
   execFileSync('mkfifo', [path])

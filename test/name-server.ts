@@ -1,13 +1,13 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 
-/** What a name server says: addresses of the type that was asked for (none: the name has none), or an error by its number (RFC 1035 §4.1.1). */
+/** The answer of a name server: addresses of the requested type (none: the name has no such address), or an error by its number (RFC 1035 §4.1.1). */
 export type NameAnswer = { readonly ips?: readonly string[]; readonly error?: number; readonly afterMs?: number }
 
 export const serverFailure = 2
 export const noSuchName = 3
 
-/** Starts a name server on port 53 of an IPv4 address. `answer` says what comes back; null: nothing does. */
+/** Starts a name server on port 53 of an IPv4 address. `answer` returns the answer; null: it does not answer. */
 export async function startNameServer(
   ip: string,
   answer: (name: string, type: 'A' | 'AAAA') => NameAnswer | null,
@@ -36,7 +36,7 @@ export async function startNameServer(
   }
 }
 
-/** The name that a query asks for, and where it ends. */
+/** Returns the name in a query, and the offset of its end. */
 function readName(query: Buffer): { name: string; end: number } {
   const labels: string[] = []
   let place = 12
@@ -47,5 +47,5 @@ function readName(query: Buffer): { name: string; end: number } {
   return { name: labels.join('.'), end: place + 1 }
 }
 
-/** A record of type A for the name that was asked for, which lives for no time. */
+/** Returns a record of type A for the requested name, with a TTL of 0. */
 const writeRecord = (ip: string) => Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, ...ip.split('.').map(Number)])

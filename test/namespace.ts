@@ -1,8 +1,8 @@
 /**
- * A network of a test's own. A test file enters a fresh network namespace (and mount namespace) by running itself again under
- * `unshare -rnm`, which works for root and, where the kernel allows user namespaces, for everybody. In there it is root: it may
- * set addresses, routes, firewall rules and sysctls, and nothing it sends leaves the namespace. Everything in it holds on to
- * its parent by a pipe on stdin and ends when that closes, so nothing survives the test, however it dies.
+ * A private network for a test. A test file enters a new network namespace (and mount namespace) by running itself again under `unshare -rnm`.
+ * That works for root and, if the kernel allows user namespaces, for every user. Inside the namespace the test is root: it may set addresses,
+ * routes, firewall rules and sysctls, and no packet leaves the namespace. Every process in the namespace has a pipe from its parent on stdin and
+ * ends when the pipe closes. Therefore no process survives the test, even if the test is killed.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,13 +13,14 @@ import { join } from 'node:path'
 const inside = 'PORTHOLE_TEST_NAMESPACE'
 
 /**
- * Call it first in a test file, with `import.meta.filename`. Inside the namespace it returns false; where there can be none, the reason,
- * to skip the tests with. Outside it does not return: the file runs again inside, and the process ends as that one ends.
+ * Enters the namespace. Call it first in a test file, with `import.meta.filename`. Inside the namespace it returns false. If no namespace can be
+ * made, it returns the reason, to skip the tests with. Outside it does not return: the file runs again inside, and the process ends as the inner
+ * one ends.
  */
 export async function enterNamespace(file: string): Promise<false | string> {
   if (process.env[inside] !== undefined) {
     process.stdin.once('end', () => process.exit(1)).resume()
-    // Waiting for the parent's death must not keep the process alive.
+    // Waiting for the end of the parent must not keep the process alive.
     if ('unref' in process.stdin && typeof process.stdin.unref === 'function') process.stdin.unref()
     sh('ip link set lo up')
     return false
@@ -27,7 +28,7 @@ export async function enterNamespace(file: string): Promise<false | string> {
   const obstacle = whyNot()
   if (obstacle !== null) return `no network namespace: ${obstacle}`
   const again = spawn('unshare', ['-rnm', process.execPath, ...process.execArgv, file], {
-    // stdout is passed on as it is: to `node --test` the tests inside look like this process's own.
+    // Pass stdout on unchanged, so that `node --test` takes the tests inside for those of this process.
     stdio: ['pipe', 'inherit', 'inherit'],
     env: { ...process.env, [inside]: '1' },
   })
@@ -47,16 +48,16 @@ function whyNot(): string | null {
   return trial.status === 0 ? null : trial.error ? 'unshare is not installed' : trial.stderr.trim()
 }
 
-/** Runs a shell script in this namespace; throws with what it printed when a line of it fails. */
+/** Runs a shell script in this namespace. Throws with its output if a line of it fails. */
 export function sh(script: string): void {
   execFileSync('sh', ['-euc', script], { stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
-/** Another machine on the network, as far as the kernel can tell. */
+/** A second network namespace, which the kernel treats like another machine. */
 export type Host = {
-  /** Holds its network namespace: `ip link set NAME netns PID` moves an interface there. */
+  /** The process that holds its network namespace. `ip link set NAME netns PID` moves an interface there. */
   readonly pid: number
-  /** Runs a shell script on it. */
+  /** Runs a shell script in it. */
   sh(script: string): void
   close(): Promise<void>
 }
@@ -82,12 +83,12 @@ export async function createHost(port: number): Promise<Host> {
   }
 }
 
-/** Puts names in the hands of the given name server (a line of resolv.conf), for this namespace only; call again to change it. */
+/** Makes a name server (a line of resolv.conf) responsible for all names, in this namespace only. Call it again to change it. */
 export function createResolvConf(): { write(text: string): void; close(): void } {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-test-'))
   const resolvConf = join(folder, 'resolv.conf')
   writeFileSync(resolvConf, '')
-  // Some machines ask a daemon over a local socket instead, which would lead out of the namespace.
+  // Some machines ask a daemon over a local socket instead, which would leave the namespace.
   writeFileSync(join(folder, 'nsswitch.conf'), 'hosts: files dns\n')
   sh(`mount --bind ${resolvConf} /etc/resolv.conf; mount --bind ${folder}/nsswitch.conf /etc/nsswitch.conf`)
   return {

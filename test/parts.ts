@@ -31,19 +31,19 @@ export type PartOptions = {
   readonly replica?: ReplicaView
   readonly gateways?: Pick<SilentGateways, 'counts'>
   readonly limits?: Partial<Limits>
-  /** Whether the registry was read; without it there is nothing to read. */
+  /** The load of the registry; by default there is nothing to load. */
   readonly load?: RegistryLoad
-  /** The names that requests may ask by; null or left out: any. */
+  /** The host names that clients may use; null or absent: any. */
   readonly hosts?: readonly string[] | null
-  /** How many HTTP connections may be open. */
+  /** The most open HTTP connections. */
   readonly maxConnections?: number
-  /** Tests listen on loopback: without any it may be dialled. */
+  /** The dial rules; by default loopback may be dialled, because tests listen there. */
   readonly dial?: DialSettings
   readonly slices?: TimeSlices
   readonly answers?: LongAnswers
 }
 
-/** The parts of a Porthole without a schedule and without any service. */
+/** Creates the parts of a Porthole without a schedule and without any service. */
 export function createParts(options: PartOptions): AppParts {
   const { prober, clock = systemClock(), access = {}, keeper = null, replica = null } = options
   const { gateways = { counts: () => new Map() }, slices = createTimeSlices() } = options
@@ -100,7 +100,7 @@ export function createParts(options: PartOptions): AppParts {
   }
 }
 
-/** A replica that shares the work with another one, and has had one result refused. */
+/** A replica that shares the work with another one, and that had one result refused. */
 export function sampleReplica(standing: Partial<Standing> = {}): ReplicaView {
   const linked: Standing = { id: 'a', mode: 'linked', failure: null, members: ['a', 'b'], shards: 128, idle: null }
   return {

@@ -1,4 +1,4 @@
-/** Porthole stopped by SIGSTOP, as a frozen cgroup, a debugger or a paused virtual machine does it, and continued. */
+/** Porthole is stopped by SIGSTOP and continued, as by a frozen cgroup, a debugger or a paused virtual machine. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { createFolder, start, until } from './process.ts'
 
 type Started = Awaited<ReturnType<typeof start>>
 
-/** Starts Porthole over many services, and waits until all are up. */
+/** Starts Porthole with many services, and waits until all are up. */
 async function startOver(t: TestContext, settings: string, count: number, prober: string, env = {}): Promise<Started> {
   const { target } = await listen(t)
   const services = Array.from({ length: count }, (_, i) => `  s${i}: { targets: ['${target}'] }`)
@@ -20,7 +20,7 @@ async function startOver(t: TestContext, settings: string, count: number, prober
   return porthole
 }
 
-/** Stops the process for so long, with a request that waits meanwhile; returns its status code. */
+/** Stops the process for a time while a request waits. Returns the status code of the request. */
 async function pause({ child, url }: Started, ms: number): Promise<number> {
   child.kill('SIGSTOP')
   const waiting = fetch(`${url}/health/s0`)
@@ -31,14 +31,14 @@ async function pause({ child, url }: Started, ms: number): Promise<number> {
 
 type Told = { service: string; target: string | null; from: string; to: string }
 
-/** The transitions that are no first answer. */
+/** Returns the transitions without the first verdict of each service. */
 async function changesOf(url: string): Promise<Told[]> {
   const response = await fetch(`${url}/v1/transitions?limit=1000`)
   const { transitions } = (await response.json()) as { transitions: Told[] }
   return transitions.filter(({ from, to }) => !(from === 'unknown' && to === 'up'))
 }
 
-/** How many transitions there are to up. */
+/** Returns the number of transitions to up. */
 async function countUps(url: string): Promise<number> {
   const response = await fetch(`${url}/v1/transitions?limit=1000`)
   const { transitions } = (await response.json()) as { transitions: Told[] }
@@ -46,7 +46,7 @@ async function countUps(url: string): Promise<number> {
 }
 
 for (const prober of ['kernel', 'portable']) {
-  test(`a Porthole that was stopped for 5 s goes on with what it knew (${prober} prober)`, async (t) => {
+  test(`a Porthole that was stopped for 5 s keeps its statuses (${prober} prober)`, async (t) => {
     const porthole = await startOver(t, 'interval: 1s, timeout: 2s', 270, prober)
     const { url, metric } = porthole
     const before = await countUps(url)
@@ -54,7 +54,7 @@ for (const prober of ['kernel', 'portable']) {
     const all = await fetch(`${url}/health`)
     const age = Number((await fetch(`${url}/health/s1`)).headers.get('age'))
     assert.deepEqual([code, all.status], [200, 200], await all.text())
-    // Where it was not checked yet, its age is told as it is.
+    // If it was not checked yet, the answer has its real age.
     assert.ok(age >= 0 && age < 30)
     await until('checks go on', async () => Number((await fetch(`${url}/health`)).headers.get('age')) < 2)
     assert.deepEqual(await changesOf(url), [])
@@ -64,7 +64,7 @@ for (const prober of ['kernel', 'portable']) {
     assert.ok(seconds >= 4.5, `${seconds} s`)
   })
 
-  test(`a pause longer than a status is trusted is a gap, and no transition (${prober} prober)`, async (t) => {
+  test(`a pause that is longer than the trust in a status is a gap, and no transition (${prober} prober)`, async (t) => {
     const startedAt = performance.now()
     const porthole = await startOver(t, 'interval: 500ms, timeout: 500ms', 20, prober)
     const { url } = porthole
@@ -85,7 +85,7 @@ for (const prober of ['kernel', 'portable']) {
   })
 }
 
-test('registrations that are renewed while Porthole is stopped outlast it', async (t) => {
+test('registrations that are renewed while Porthole is stopped do not expire', async (t) => {
   const { target } = await listen(t)
   const porthole = await start(t, ['web=127.0.0.1:1'], { PORTHOLE_TOKEN: 'a-token-for-tests-0123' })
   const { url, child } = porthole
@@ -105,11 +105,14 @@ test('registrations that are renewed while Porthole is stopped outlast it', asyn
     waiting.push(renew())
   }
   child.kill('SIGCONT')
-  // Had it expired, the first of them would register it anew.
+  // If it had expired, the first of them would create the registration again.
   assert.deepEqual(await Promise.all(waiting), Array(6).fill(200))
 })
 
-/** The thread of the kernel prober waits for the network all day, as the main thread does; Node.js's own timer thread apart. */
+/**
+ * Returns the thread of the kernel prober. It waits for the network most of the time, as the main thread does. Node.js's own timer thread is
+ * left out.
+ */
 function proberThread(pid: number): number | undefined {
   const folder = `/proc/${pid}/task`
   const read = (thread: string, name: string) => readFileSync(join(folder, thread, name), 'utf8')
@@ -131,7 +134,7 @@ async function loadPtrace() {
   }
 }
 
-test('a prober whose thread does not run for 3 s makes nothing unknown', async (t) => {
+test('a prober whose thread does not run for 3 s makes no target unknown', async (t) => {
   const { stop, go } = await loadPtrace()
   const porthole = await startOver(t, 'interval: 1s, timeout: 500ms', 200, 'kernel')
   const { url, child, metric } = porthole

@@ -11,18 +11,18 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { familyOf } from './metrics/page.ts'
 
-/** What starts Porthole. */
+/** The command that starts Porthole. */
 export const porthole = fileURLToPath(new URL('../src/porthole.js', import.meta.url))
 /**
- * How long a test waits for something that must happen, in milliseconds. It is no measure of speed: another process may take both cores
- * meanwhile. What is to be fast is measured in bench/.
+ * How long a test waits for an event that must happen, in milliseconds. The time says nothing about speed, because other processes may use both
+ * cores. bench/ measures speed.
  */
 export const limitMs = 120_000
 
-/** What something may be tied to, to be ended with it: a test, or all those of a file. */
+/** The owner of a resource, which ends with it: a test, or all tests of a file. */
 export type Scope = { after(end: () => void | Promise<void>): void }
 
-/** The scope of all tests of a file; call it at its top. */
+/** Returns the scope of all tests of a file. Call it at the top of the file. */
 export function fileScope(): Scope {
   const ends: (() => void | Promise<void>)[] = []
   after(async () => {
@@ -31,14 +31,14 @@ export function fileScope(): Scope {
   return { after: (end) => void ends.push(end) }
 }
 
-/** A folder of the test's own, gone after it. */
+/** Creates a folder for the test and deletes it afterwards. */
 export function createFolder(t: Scope): string {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-test-'))
   t.after(() => rmSync(folder, { recursive: true }))
   return folder
 }
 
-/** Only what a test names; nothing of the machine's own settings. */
+/** The environment has only the variables that the test names, and no settings of the machine. */
 export const environment = (env: Record<string, string> = {}) => ({
   PATH: process.env.PATH,
   PORTHOLE_HOST: '127.0.0.1',
@@ -59,7 +59,7 @@ export const runPorthole = (t: TestContext, args: string[], env?: Record<string,
 
 export type Line = { level: number; msg: string; time: number; [field: string]: unknown }
 
-/** Starts it; `by` a program that runs it, if there is one. It is gone after the test. */
+/** Starts it; with `by`, through another program. It ends after the test. */
 export function launch(t: TestContext, args: string[], env: Record<string, string> = {}, by: string[] = []) {
   const [program = process.execPath, ...rest] = [...by, process.execPath, porthole, ...args]
   const child = spawn(program, rest, {
@@ -79,13 +79,13 @@ export function launch(t: TestContext, args: string[], env: Record<string, strin
     errors += chunk
   })
 
-  /** Waits for a log line after the ones already there. */
+  /** Waits for a log line after the lines that exist already. */
   const logged = (pattern: RegExp, from = 0) =>
     until(`the log says ${pattern}`, async () => lines.slice(from).find(({ msg }) => pattern.test(msg)))
   return { child, ended, lines, errors: () => errors, logged }
 }
 
-/** Starts it and waits until it listens; `by` a program that runs it, if there is one. It is gone after the test. */
+/** Starts it and waits until it listens; with `by`, through another program. It ends after the test. */
 export async function start(t: TestContext, args: string[], env: Record<string, string> = {}, by: string[] = []) {
   const launched = launch(t, args, env, by)
   const { logged } = launched
@@ -100,9 +100,12 @@ export async function start(t: TestContext, args: string[], env: Record<string, 
   return { ...launched, url, metric, health }
 }
 
-/** Asks until there is an answer, for two minutes: a bound on the wait, so that a test that would hang says for what. */
+/**
+ * Calls a function until it returns a truthy value, for at most two minutes. With this bound a test that would hang fails and names the missing
+ * event.
+ */
 export async function until<Answer>(what: string, ask: () => Promise<Answer | undefined | false>): Promise<Answer> {
-  // The time of day may be corrected meanwhile.
+  // Measure with the monotonic clock, because the time of day may be corrected.
   const deadline = performance.now() + limitMs
   for (;;) {
     const answer = await ask()

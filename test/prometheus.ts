@@ -1,4 +1,4 @@
-/** A real Prometheus of a test's own, configured as deploy/prometheus.yaml shows. */
+/** A real Prometheus for a test, configured as deploy/prometheus.yaml shows. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,15 +10,15 @@ import type { TestContext } from 'node:test'
 import { limitMs, until } from './process.ts'
 import { root } from './readme.ts'
 
-// It dies with this process, however that ends.
+// The child ends when this process ends, even if this process is killed.
 const [program, ...before] = ['setpriv', '--pdeathsig', 'KILL', 'prometheus'] as const
-/** The reason to skip what needs Prometheus; false where it is installed. */
+/** The reason to skip tests that need Prometheus; false if it is installed. */
 export const noPrometheus =
   spawnSync(program, [...before, '--version']).status === 0
     ? false
     : "prometheus (Debian's package of this name) or setpriv (util-linux) is not installed"
 
-/** The example configuration, pointed at a Porthole and at a test's pace; with a token as it shows, where there is one. */
+/** Returns the example configuration with the address of a Porthole, the intervals of a test, and the token if there is one. */
 function configure(porthole: string, tokenFile: string | null): string {
   const written = readFileSync(join(root, 'deploy/prometheus.yaml'), 'utf8')
   const example =
@@ -39,12 +39,12 @@ type ActiveTarget = {
 }
 type Sample = { readonly metric: Record<string, string>; readonly value: [number, string] }
 
-/** Starts Prometheus on a free port of 127.0.0.1, with its data in a folder of its own; both are gone after the test. */
+/** Starts Prometheus on a free port of 127.0.0.1, with its data in a new folder. Both are gone after the test. */
 export async function startPrometheus(t: TestContext, porthole: string, token: string | null = null) {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-prometheus-'))
   const file = join(folder, 'prometheus.yaml')
   const tokenFile = join(folder, 'porthole.token')
-  // With the end of line that an editor leaves.
+  // An editor leaves an end of line.
   writeFileSync(tokenFile, `${token ?? ''}\n`)
   writeFileSync(file, configure(porthole, token === null ? null : tokenFile))
   const options = [
@@ -69,7 +69,7 @@ export async function startPrometheus(t: TestContext, porthole: string, token: s
     return lines.map((line) => /msg="Listening on" address=(127\.0\.0\.1:\d+)/.exec(line)?.[1]).find(Boolean)
   })
 
-  /** Asks its API; until it is ready there is no answer. */
+  /** Queries its API. There is no answer until it is ready. */
   async function ask<Data>(path: string): Promise<Data | undefined> {
     const response = await fetch(`http://${address}/api/v1/${path}`, { signal: AbortSignal.timeout(limitMs) })
     const body = await response.text()
@@ -82,7 +82,7 @@ export async function startPrometheus(t: TestContext, porthole: string, token: s
       const data = await ask<{ activeTargets: ActiveTarget[] }>('targets?state=active')
       return (data?.activeTargets ?? []).filter(({ labels }) => labels.job === job)
     },
-    /** The series an expression finds now; undefined while there is none. */
+    /** Returns the series that an expression finds now; undefined if there is none. */
     async query(expression: string): Promise<Sample[] | undefined> {
       const data = await ask<{ result: Sample[] }>(`query?query=${encodeURIComponent(expression)}`)
       return data === undefined || data.result.length === 0 ? undefined : data.result

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { createQueue } from '../src/queue.ts'
 
-test('what comes first goes first, however much comes and goes', () => {
-  // Long runs, so that what is gone is let go in between.
+test('items leave in the order in which they came, after any number of pushes and shifts', () => {
+  // The runs are long, so that the queue drops removed items in between.
   const step = fc.record({ what: fc.constantFrom('push', 'shift'), times: fc.nat(3000) })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 20 }), (steps) => {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { build, nobody } from './app.ts'
 import { sampleService } from './samples.ts'
 
-test('services that are only checked when asked are not waited for', async (t) => {
+test('readiness does not wait for services that are checked only on demand', async (t) => {
   const { readiness } = await build(t, [sampleService('asleep', [nobody], { interval: 'off' })])
   assert.deepEqual(readiness.checks(), [
     { name: 'first-sweep', failure: null },
@@ -22,7 +22,7 @@ test('once swept, a service added later does not take Porthole out of service', 
   assert.equal(swept(), true)
 })
 
-test('what was removed before its first check is not waited for', async (t) => {
+test('readiness does not wait for a service that was removed before its first check', async (t) => {
   const { readiness, put } = await build(t, [sampleService('gone', [nobody])])
   assert.notEqual(readiness.checks()[0]?.failure, null)
   put([])

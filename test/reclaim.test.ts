@@ -9,7 +9,7 @@ const { header } = process.report.getReport() as { header: { glibcVersionRuntime
 
 const skip = header.glibcVersionRuntime === undefined && 'this C library has none of these calls'
 
-test('garbage is collected when it is said, and nobody but who says so can', () => {
+test('collectGarbage collects garbage, and does not leave gc to other code', () => {
   let kept: number[][] | null = Array.from({ length: 100_000 }, (_, i) => [i, i])
   const before = process.memoryUsage().heapUsed
   assert.equal(kept.length, 100_000)
@@ -20,25 +20,25 @@ test('garbage is collected when it is said, and nobody but who says so can', () 
   assert.equal(runInNewContext('typeof gc'), 'undefined')
 })
 
-/** Blocks that only these functions touch: a register of whoever calls them would keep what is let go. */
+/** Memory blocks that only these functions touch, because a register of the caller would keep a released block alive. */
 const held: { blocks: Uint8Array[] } = { blocks: [] }
 function hold(count: number, bytes: number): void {
   held.blocks = Array.from({ length: count }, () => new Uint8Array(bytes).fill(1))
 }
-/** Lets go of all but the last of every so many. */
+/** Releases all blocks except the last of each group of `soMany`. */
 function letGo(soMany: number): void {
   held.blocks = held.blocks.filter((_, index) => index % soMany === soMany - 1)
 }
-/** What was found to be garbage is freed by another thread, which is through when the next collection begins. */
+/** Collects garbage twice. Another thread frees the garbage that the first collection found, and the second collection waits for that thread. */
 function freeGarbage(): void {
   for (let round = 0; round < 2; round++) collectGarbage()
 }
 
-test('a large block goes back as soon as it is freed, though another that was larger was freed before', {
+test('a large block goes back to the system as soon as it is freed, even after a larger one was freed', {
   skip,
 }, async () => {
   await giveBackLarge()
-  // Nothing as large was freed yet that malloc could take them from.
+  // Free one large block first, so that by itself malloc would no longer map blocks of 400 kB. No other freed memory is large enough for them.
   hold(1, 20e6)
   letGo(2)
   freeGarbage()
@@ -51,8 +51,8 @@ test('a large block goes back as soon as it is freed, though another that was la
   assert.ok(before - after > 15e6, `${before} bytes before and ${after} after`)
 })
 
-test('what was freed below something that is still in use goes back to the system', { skip }, async () => {
-  // Of less than 128 kB each, which malloc takes from one piece of memory; the last keeps what is below it.
+test('memory that was freed below a block in use goes back to the system', { skip }, async () => {
+  // Blocks of less than 128 kB each come from one piece of memory. The last block keeps the memory below it resident.
   hold(3000, 50_000)
   letGo(500)
   freeGarbage()
@@ -63,7 +63,7 @@ test('what was freed below something that is still in use goes back to the syste
   assert.ok(before - after > 50e6, `${before} bytes before and ${after} after`)
 })
 
-test('speed counts from the start on, and memory once and for as long as things are calm', (t) => {
+test('speed is preferred from the start on, and memory while Porthole is calm', (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   const { mock } = t.mock.method(v8, 'setFlagsFromString', () => undefined)
   syncBuiltinESMExports()
@@ -71,7 +71,7 @@ test('speed counts from the start on, and memory once and for as long as things 
     mock.restore()
     syncBuiltinESMExports()
   })
-  /** What was set since it was asked last. */
+  /** Returns the flags that were set since the last call. */
   const set = () => {
     const flags = mock.calls.map(({ arguments: [flag] }) => flag)
     mock.resetCalls()
@@ -119,7 +119,7 @@ test('speed counts from the start on, and memory once and for as long as things 
   t.mock.timers.tick(4500)
   hurry()()
   t.mock.timers.tick(4500)
-  assert.deepEqual(set(), [speed], 'calm counts anew after a hurry')
+  assert.deepEqual(set(), [speed], 'the count of calm looks starts again after a hurry')
   t.mock.timers.tick(500)
   assert.deepEqual(set(), [memory])
   stop()

@@ -1,4 +1,4 @@
-/** Real Redis servers of a test's own. */
+/** Real Redis servers for a test. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
@@ -8,28 +8,28 @@ import { type AddressInfo, createServer } from 'node:net'
 import { type Connection, connectRedis } from '../src/redis/connection.ts'
 import { createFolder, type Scope } from './process.ts'
 
-/** The reason to skip what needs a server; false where there is one. */
+/** The reason to skip tests that need a server; false if it is installed. */
 export const noRedis =
   spawnSync('redis-server', ['--version']).error === undefined ? false : 'redis-server is not installed'
 
-/** A server that can be killed and started again at the same port, empty. */
+/** A server that can be killed and started again, empty, at the same port. */
 export type RedisServer = {
   readonly port: number
   readonly url: string
   /** The process that runs now. */
   pid(): number
   kill(signal: NodeJS.Signals): void
-  /** Starts it again once it is gone; nothing of what it kept is left. */
+  /** Starts the server again once it is gone. All its data is lost. */
   restart(): Promise<void>
-  /** A connection of the test's own, closed after it. */
+  /** Opens a connection that is closed after the test. */
   connect(): Promise<Connection>
-  /** Throws away everything. */
+  /** Deletes all data. */
   flush(): Promise<void>
 }
 
 /**
- * Returns a port on which nothing listens at `host`. It lies below those that the kernel gives to sockets that name none
- * (ip_local_port_range in ip(7)), so no socket of another test takes it before the caller does.
+ * Returns a port on which nothing listens at `host`. The port lies below those that the kernel chooses for sockets without one
+ * (ip_local_port_range in ip(7)). So no socket of another test takes the port before the caller does.
  */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   const [end = 32_768] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split('\t').map(Number)
@@ -48,7 +48,7 @@ export async function freePort(host = '127.0.0.1'): Promise<number> {
   }
 }
 
-/** Starts a server on a free port of 127.0.0.1, or of `host`, as `args` say. It keeps nothing on the disk, and is gone after the test. */
+/** Starts a server on a free port of 127.0.0.1, or of `host`, with the options `args`. It stores no data on the disk and ends after the test. */
 export async function startRedis(t: Scope, args: readonly string[] = [], host = '127.0.0.1'): Promise<RedisServer> {
   const port = await freePort(host)
   const folder = createFolder(t)

@@ -1,4 +1,4 @@
-/** Portholes that start while their store cannot be read: what is not known yet is not said to be absent. */
+/** Portholes that start while their store cannot be read. They must not report services as absent that they do not know yet. */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ type Started = Awaited<ReturnType<typeof start>>
 const groups = ['metrics']
 const fileService = { targets: ['127.0.0.1:1'], groups, interval: '1s' }
 
-/** Starts Porthole with one service of its file, and what else it is configured with. */
+/** Starts Porthole with one service in its file, and with further settings. */
 async function startPorthole(t: TestContext, more: object, env: Record<string, string> = { PORTHOLE_TOKEN }) {
   const file = join(createFolder(t), 'porthole.json')
   writeFileSync(file, JSON.stringify({ shutdownDelay: '0s', services: { 'of-file': fileService }, ...more }))
@@ -30,7 +30,7 @@ async function register({ url }: Started, name: string): Promise<void> {
   assert.equal(answer.status, 201, await answer.text())
 }
 
-/** The names on the list for Prometheus; null where the answer is 503. */
+/** Returns the names in the list for Prometheus; null if the answer is 503. */
 async function listed({ url }: Started): Promise<string | null> {
   const answer = await fetch(`${url}/v1/sd`)
   if (answer.status !== 200) {
@@ -45,7 +45,7 @@ const statusOf = async ({ url }: Started, path: string) => (await fetch(url + pa
 const known = async (porthole: Started) => (await porthole.metric('porthole_registry_known'))['']
 const isListed = (porthole: Started) => until('a list', async () => (await listed(porthole)) !== null)
 
-/** What a Porthole answers that has not read its registry, in which there is one service more than in its file. */
+/** Asserts the answers of a Porthole that has not read its registry, which has one service more than its file. */
 async function assertUnread(porthole: Started): Promise<void> {
   assert.equal(await listed(porthole), null)
   assert.equal(await known(porthole), 0)
@@ -85,7 +85,7 @@ test('Prometheus keeps its targets over a restart of Porthole while Redis is awa
   const refused = async () =>
     Object.entries(await asked()).find(([labels]) => /v1\/sd/.test(labels) && /503/.test(labels))?.[1] ?? 0
   const before = await refused()
-  // Prometheus asks every second.
+  // Prometheus scrapes the list every second.
   await until('Prometheus asked three times more', async () => (await refused()) >= before + 3)
   assert.equal(await count(), 6)
   assert.equal(await known(second), 0)
@@ -96,7 +96,7 @@ test('Prometheus keeps its targets over a restart of Porthole while Redis is awa
   assert.equal(await count(), 6)
 })
 
-test('a replica that starts while Redis is away knows the registry once Redis is there, and goes on knowing it', {
+test('a replica that starts while Redis is away knows the registry once Redis is there, and still knows it when Redis goes away again', {
   skip: noRedis,
 }, async (t) => {
   const redis = await startRedis(t)
@@ -107,7 +107,7 @@ test('a replica that starts while Redis is away knows the registry once Redis is
   redis.kill('SIGSTOP')
   first.child.kill('SIGKILL')
   const second = await startPorthole(t, { replicas })
-  // As long as it is joining, and when it is solo.
+  // The answers are the same while it is joining and when it is solo.
   await assertUnread(second)
   await second.logged(/^solo: /)
   await assertUnread(second)
@@ -120,7 +120,7 @@ test('a replica that starts while Redis is away knows the registry once Redis is
   await assertRead(second)
 })
 
-test('a replica that starts before others gave back what Redis lost does not take that for the registry', {
+test('a replica that starts before the others restored the lost data of Redis does not take the empty Redis for the registry', {
   skip: noRedis,
 }, async (t) => {
   const redis = await startRedis(t)
@@ -149,7 +149,7 @@ test('a second Porthole on one data directory knows the registry once it takes o
   await assertRead(second)
 })
 
-test('while the store is damaged services may be missing; without a token the file is all there is', async (t) => {
+test('with a damaged store services may be missing; without a token the file is the whole registry', async (t) => {
   const data = createFolder(t)
   writeFileSync(join(data, 'porthole.db'), 'this is no database')
   const porthole = await startPorthole(t, { data })
@@ -163,7 +163,7 @@ test('while the store is damaged services may be missing; without a token the fi
   assert.equal(await statusOf(closed, '/health/registered'), 404)
 })
 
-test('between listening and the end of the load of a store the registry is not known', async (t) => {
+test('the registry is unknown from the start of listening to the end of the load of the store', async (t) => {
   const data = createFolder(t)
   const first = await startPorthole(t, { data })
   await register(first, 'registered')

@@ -10,14 +10,14 @@ import {
 } from '../src/domain/service.ts'
 import { parseTarget, type Target } from '../src/domain/target.ts'
 
-/** A target from text that is known to be right. */
+/** Parses a target from text that is known to be valid. */
 export function sampleTarget(text = 'pg:5432'): Target {
   const target = parseTarget(text)
   if (typeof target === 'string') throw new Error(target)
   return target
 }
 
-/** A service of these targets; everything not given is built in. */
+/** Creates a service of these targets. All other settings are the built-in ones. */
 export function sampleService(
   name: string,
   targets: readonly string[],
@@ -26,23 +26,23 @@ export function sampleService(
   return buildService(name, { ...settings, targets: targets.map(sampleTarget) })
 }
 
-/** A service that is like another but for some of its terms. */
+/** Copies a service and changes some of its settings. */
 export function changedService(service: Service, changed: Partial<Terms>): Service {
   const parts = partsOf(service)
   return makeService({ ...parts, terms: { ...parts.terms, ...changed } })
 }
 
-/** The same, as somebody registers it over HTTP. */
+/** Creates the same service as if a client had registered it over HTTP. */
 export function registeredService(...given: Parameters<typeof sampleService>): Service {
   return changedService(sampleService(...given), { origin: 'http' })
 }
 
-/** A policy; everything not given is built in. */
+/** Creates a policy. All other settings are the built-in ones. */
 export function samplePolicy(settings: Omit<ServiceSettings, 'targets'> = {}): Policy {
   return sampleService('pg', ['pg:5432'], settings).policy
 }
 
-/** What a check that ended at an instant found; it took a millisecond. */
+/** Creates the outcome of a check that ended at an instant and took one millisecond. */
 export function sampleOutcome(reason: Reason, endedAt: number, more: Partial<Outcome> = {}): Outcome {
   return {
     reason,

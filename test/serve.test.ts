@@ -9,7 +9,7 @@ import { serve } from '../src/serve.ts'
 import { listen, listenDeaf, nobody } from './app.ts'
 import { familyOf } from './metrics/page.ts'
 
-/** A configuration of these targets, on a free port, that logs nothing. */
+/** Creates a configuration with these targets and a free port, which logs nothing. */
 function configOf(targets: string[], yaml = ''): Config {
   const read = parseConfig({
     file: { name: 'porthole.yaml', text: `shutdownDelay: 0s\n${yaml}` },
@@ -31,7 +31,7 @@ async function metric(url: string, name: string): Promise<number | undefined> {
   return familyOf(await (await fetch(`${url}/metrics`)).text(), name)['']
 }
 
-test('it checks by itself, and becomes ready once it has', async (t) => {
+test('it checks by itself, and becomes ready after the first sweep', async (t) => {
   const { target } = await listen(t)
   const { url } = await serveFor(t, configOf([`db=${target}`, `gone=${nobody}`]))
   let ready = 503
@@ -40,7 +40,7 @@ test('it checks by itself, and becomes ready once it has', async (t) => {
   assert.equal((await fetch(`${url}/health/gone`)).status, 503)
 })
 
-test('a port that is taken is said, with the remedy, and nothing is left running', async (t) => {
+test('a port that is taken is an error with the remedy, and nothing is left running', async (t) => {
   const server = net.createServer().listen(0, '127.0.0.1')
   t.after(() => server.close())
   await once(server, 'listening')
@@ -52,7 +52,7 @@ test('a port that is taken is said, with the remedy, and nothing is left running
   )
 })
 
-test('a configuration read anew is in force at once; one that could not be read changes nothing but the gauge', async (t) => {
+test('a reloaded configuration is in force at once; one that cannot be read changes only the gauge', async (t) => {
   const { url, reload, reloadFailed } = await serveFor(t, configOf([`a=${nobody}`]))
   const codes = async () => [(await fetch(`${url}/health/a`)).status, (await fetch(`${url}/health/b`)).status]
   const gauge = () => metric(url, 'porthole_config_last_reload_successful')
@@ -63,7 +63,7 @@ test('a configuration read anew is in force at once; one that could not be read 
   assert.deepEqual([...(await codes()), await gauge()], [404, 503, 1])
 })
 
-test('once closed nothing listens and nothing is checked any more', async (t) => {
+test('after close nothing listens and nothing is checked', async (t) => {
   const { target, dials } = await listen(t)
   const porthole = await serve(configOf([`db=${target}`], 'defaults: { interval: 100ms }'), '0.0.0-test')
   assert.ok(typeof porthole !== 'string')
@@ -75,7 +75,7 @@ test('once closed nothing listens and nothing is checked any more', async (t) =>
   assert.equal(await dials(), before)
 })
 
-test('when who may see details changes, nobody goes on reading what happens by what held before', async (t) => {
+test('a change of the rule for details cuts the event streams that were opened under the old rule', async (t) => {
   const open = 'services: { db: { targets: ["127.0.0.1:1"] } }'
   const porthole = await serveFor(t, configOf([], open))
   const reading = await fetch(`${porthole.url}/v1/events`)
@@ -88,7 +88,7 @@ test('when who may see details changes, nobody goes on reading what happens by w
   assert.equal((await fetch(`${porthole.url}/v1/events`)).status, 401)
 })
 
-test('when a token is withdrawn, every event stream is cut, and the others go on where they were', async (t) => {
+test('withdrawing a token cuts every event stream, and the other clients resume without a loss', async (t) => {
   const hashOf = (token: string) => `sha256:${hash('sha256', token)}`
   const [kept, withdrawn] = ['the-token-that-stays', 'the-token-that-goes']
   const yaml = (tokens: string) =>
@@ -114,11 +114,11 @@ test('when a token is withdrawn, every event stream is cut, and the others go on
   const again = await read(kept, id)
   assert.equal(again.status, 200)
   const { value } = (await again.body?.getReader().read()) ?? {}
-  // No `reset`: nothing is missing.
+  // There is no `reset`, because no event is missing.
   assert.doesNotMatch(new TextDecoder().decode(value), /^event: reset$/m)
 })
 
-/** What came of a body until its end, and whether it was cut. */
+/** Reads a body to its end. Returns the text, and whether the body was cut. */
 async function readAll({ body }: Response): Promise<{ text: string; isCut: boolean }> {
   let text = ''
   try {
@@ -129,14 +129,14 @@ async function readAll({ body }: Response): Promise<{ text: string; isCut: boole
   }
 }
 
-test('memory may count with many services, and while no more is due than is done', async (t) => {
+test('memory is preferred with many services and without a backlog', async (t) => {
   const services = (count: number, target: string, yaml = '') =>
     configOf(
       Array.from({ length: count }, (_, index) => `s${index}=${target}`),
       yaml,
     )
   const porthole = await serveFor(t, services(manyServices - 1, nobody))
-  assert.equal(porthole.isCalm(), false, 'with few services it never may')
+  assert.equal(porthole.isCalm(), false, 'with few services it is never calm')
   await porthole.reload(services(manyServices, nobody))
   while (!porthole.isCalm()) await new Promise(setImmediate)
 

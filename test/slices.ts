@@ -1,6 +1,6 @@
 import { createTimeSlices, type TimeSlices } from '../src/time-slices.ts'
 
-/** Slices by a clock that goes on by a millisecond whenever it is read, so that each is some steps long on every machine. */
+/** Creates time slices whose clock advances by 1 ms with each reading, so that a slice has the same number of steps on every machine. */
 export function countingSlices(sliceMs = 5): TimeSlices {
   let reads = 0
   return createTimeSlices({ now: () => reads++, sliceMs })

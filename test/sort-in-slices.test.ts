@@ -7,7 +7,7 @@ import { countingSlices } from './slices.ts'
 
 const byFirst = (a: readonly [number, number], b: readonly [number, number]) => a[0] - b[0]
 
-test('items are sorted as Array.prototype.sort sorts them, and those that are alike keep their order', async () => {
+test('items are sorted as Array.prototype.sort sorts them, and equal items keep their order', async () => {
   const keys = fc.array(fc.integer({ min: 0, max: 500 }), { maxLength: 3000, size: 'max' })
   await fc.assert(
     fc.asyncProperty(keys, async (all) => {
@@ -18,7 +18,7 @@ test('items are sorted as Array.prototype.sort sorts them, and those that are al
   )
 })
 
-test('two sorted lists are merged, the first before the second where they are alike', async () => {
+test('two sorted lists are merged, and of equal items those of the first list come first', async () => {
   const [first, second] = [
     [[1, 0] as const, [3, 0] as const],
     [[1, 1] as const, [2, 1] as const, [4, 1] as const],
@@ -27,7 +27,7 @@ test('two sorted lists are merged, the first before the second where they are al
   assert.deepEqual(merged.map(String), ['1,0', '1,1', '2,1', '3,0', '4,1'])
 })
 
-test('to sort many items takes many turns of the event loop', async () => {
+test('sorting many items takes many turns of the event loop', async () => {
   let compared = 0
   let before = 0
   let most = 0

@@ -3,18 +3,18 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { createTimeSlices, loopAbandoned, type TimeSlice } from '../src/time-slices.ts'
 
-/** Time that goes on by a millisecond with each hundred steps of all loops together. */
+/** Creates slices whose time advances by 1 ms with each hundred steps of all loops together. */
 function count({ sliceMs = 5 } = {}) {
   let steps = 0
   const slices = createTimeSlices({ now: () => steps / 100, sliceMs })
-  /** Goes through so many steps; `inTurn` counts those of all loops since the event loop came by. */
+  /** Runs a loop of `length` steps. */
   async function loop(slice: TimeSlice, length: number): Promise<void> {
     for (let i = 0; i < length; i++) {
       if (slice.mustYield()) await slice.yield()
       steps++
     }
   }
-  /** The most steps in one turn of the event loop until something is done. */
+  /** Returns the most steps in one turn of the event loop until `work` is done. */
   async function mostInTurn(work: Promise<unknown>): Promise<number> {
     let isDone = false
     void work.then(() => {
@@ -30,17 +30,17 @@ function count({ sliceMs = 5 } = {}) {
   return { slices, loop, mostInTurn, steps: () => steps }
 }
 
-test('a long loop yields after a slice, and many take no longer in a turn than one', async () => {
+test('a long loop yields after a slice, and many loops together take no longer in a turn than one', async () => {
   for (const loops of [1, 50]) {
     const { slices, loop, mostInTurn } = count()
     const all = Promise.all(Array.from({ length: loops }, () => loop(slices.begin(), 5000)))
     const most = await mostInTurn(all)
-    // Each begins with some steps that are free, and two slices may begin in a turn of the test's.
+    // Each loop begins with some free steps, and two slices may begin in one turn of the test.
     assert.ok(most >= 500 && most <= 1100 + 100 * loops, `${most} steps in a turn with ${loops} loops`)
   }
 })
 
-test('a short loop never yields, however many long ones there are', async () => {
+test('a short loop never yields, regardless of the number of long ones', async () => {
   const { slices, loop } = count()
   const long = Array.from({ length: 20 }, () => loop(slices.begin(), 5000))
   const slice = slices.begin()
@@ -59,7 +59,7 @@ test('a loop of a few slices does not wait for all the long ones', async () => {
   await Promise.all(long)
 })
 
-test('work that is more than a step counts as that', () => {
+test('a step of more work counts as much as its work', () => {
   const { slices } = count()
   const slice = slices.begin()
   assert.equal(slice.mustYield(1000), false, 'the slice has only begun')
@@ -67,11 +67,11 @@ test('work that is more than a step counts as that', () => {
   const other = createTimeSlices({ now: () => now }).begin()
   assert.equal(other.mustYield(1000), false)
   now = 5
-  assert.equal(other.mustYield(10), false, 'the clock is not read for so little')
+  assert.equal(other.mustYield(10), false, 'the clock is not read for so little work')
   assert.equal(other.mustYield(1000), true)
 })
 
-test('a loop that nobody waits for ends at its next pause, before it waits or after', async () => {
+test('an abandoned loop ends at its next yield, before the wait or after it', async () => {
   let isAbandoned = false
   const { slices } = count()
   const slice = slices.begin(() => isAbandoned)

@@ -1,4 +1,4 @@
-/** A registration in the store that Porthole cannot read, as people and Prometheus find it. */
+/** A registration in the store that Porthole cannot read, as clients and Prometheus see it. */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ async function open(t: TestContext, config: object): Promise<Started> {
   return porthole
 }
 
-/** Each has a registration of `odd` that cannot be read. */
+/** Each store has a registration of `odd` that cannot be read. */
 const stores: Record<string, { skip: string | false; config: (t: TestContext) => Promise<object>; cause: RegExp }> = {
   'the data file': {
     skip: false,
@@ -49,7 +49,7 @@ const stores: Record<string, { skip: string | false; config: (t: TestContext) =>
 }
 
 for (const [name, { skip, config, cause }] of Object.entries(stores)) {
-  test(`${name}: a registration that cannot be read is 503 with the cause, and only If-Match: * gives it up`, {
+  test(`${name}: a registration that cannot be read is 503 with the cause, and only If-Match: * replaces it`, {
     skip,
   }, async (t) => {
     const porthole = await open(t, await config(t))
@@ -96,7 +96,7 @@ for (const [name, { skip, config, cause }] of Object.entries(stores)) {
   })
 }
 
-test('an entry of Redis that somebody mends is read again without a restart', { skip: noRedis }, async (t) => {
+test('an entry of Redis that an operator repairs is read again without a restart', { skip: noRedis }, async (t) => {
   const redis = await startRedis(t)
   const connection = await redis.connect()
   const { registrations } = keysOf('default')

@@ -1,4 +1,4 @@
-/** The process: what it writes to a terminal. */
+/** Characters that could fool a terminal, in the output of the process. */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ const assertShows = (text: string) =>
     JSON.stringify(text),
   )
 
-test('a command shows no argument and no name as it is where that would fool a terminal', async (t) => {
+test('a command escapes arguments and names that would fool a terminal', async (t) => {
   const file = join(createFolder(t), 'porthole.json')
   const settings = { targets: ['127.0.0.1:1'], groups: ['a\u200bb'] }
   writeFileSync(file, JSON.stringify({ services: { [name]: settings } }))
@@ -25,14 +25,14 @@ test('a command shows no argument and no name as it is where that would fool a t
   assert.equal(checked.status, 2)
   const misused = await runPorthole(t, ['check', 'a:1', '--timeout', '\u001b[2J\nok'])
   assert.equal(misused.status, 2)
-  assert.ok(misused.stderr.split('\n').length > 5, 'how it is used is still told on many lines')
+  assert.ok(misused.stderr.split('\n').length > 5, 'the usage still has many lines')
   for (const { stdout, stderr } of [valid, checked, misused]) {
     assertShows(stdout)
     assertShows(stderr)
   }
 })
 
-test('the log tells the name and has none of these characters', async (t) => {
+test('the log has the name without these characters', async (t) => {
   const { child, lines, logged } = launch(t, [`${name}=127.0.0.1:1`])
   let written = ''
   child.stdout.on('data', (bytes: Buffer) => {
