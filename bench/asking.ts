@@ -1,18 +1,21 @@
-// Asks Porthole at a fixed rate, from a thread of its own that nothing of the bench holds up.
+// Sends requests to Porthole at a fixed rate, from a thread of its own that the rest of the bench cannot block.
 import { once } from 'node:events'
 import { Agent, get, type IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
-/** What to ask for, over and over in this order; for so long at most, unless it is told to stop. */
+/** The requests: these paths, again and again in this order, for `seconds` at most or until `stop`. */
 type Questions = {
   readonly url: string
   readonly paths: readonly string[]
   readonly perSecond: number
   readonly seconds: number
 }
-/** How long answers took, in milliseconds from when they were due to be asked for, or were where that was earlier; `wrong`: how many were other than 200. */
+/**
+ * The times of the answers in milliseconds. Each counts from the planned start of its request or, if that was earlier, from the real start.
+ * `wrong` is the number of answers other than 200.
+ */
 export type Asked = { readonly p50: number; readonly p99: number; readonly longest: number; readonly wrong: number }
 export type Asking = { readonly asked: Promise<Asked>; stop(): void }
 
@@ -35,7 +38,7 @@ async function ask({ url, paths, perSecond, seconds }: Questions, stopped: Promi
   const took: number[] = []
   let wrong = 0
   const askOnce = async (due: number, path: string) => {
-    // A timer may be a part of a millisecond early.
+    // A timer may fire a part of a millisecond early.
     const from = Math.min(due, performance.now())
     try {
       const signal = AbortSignal.timeout(10_000)

@@ -1,5 +1,5 @@
-// How late deadlines are kept while 10,000 checks are in flight, all the time: they dial ports whose SYNs a firewall drops, and
-// begin evenly spread, as a schedule spreads them. In a network namespace of its own.
+// Measures how late deadlines are met while 10,000 checks are in flight all the time. The checks dial ports whose SYNs a firewall drops, and
+// begin evenly spread, as with a schedule. Runs in a network namespace of its own.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../src/clock.ts'
@@ -34,7 +34,7 @@ async function measure(): Promise<void> {
     const checks: Promise<void>[] = []
     for (let now = begin; now < end; now = clock.now()) {
       while (checks.length < ((now - begin) * count) / timeoutMs) {
-        // An address each for so many, as ports to dial from are told apart by whom they dial.
+        // Each group of checks has an address of its own, because the kernel tells source ports apart by their destination.
         const target = targetAt(`127.0.1.${1 + (checks.length % 200)}`, dropped)
         checks.push(lateness(prober, target).then((ms) => void late.push(ms)))
       }
@@ -59,7 +59,7 @@ async function measure(): Promise<void> {
   await prober.close()
 }
 
-/** Checks what is never answered; returns how long after its deadline that ended, in milliseconds. */
+/** Checks a target that never answers. Returns how long after its deadline the check ended, in milliseconds. */
 async function lateness(prober: Prober, target: Target): Promise<number> {
   const outcome = await awaitOutcome(prober, { target, timeoutMs, close: 'half-open', urgent: false })
   if (outcome?.reason !== 'timeout') throw new Error(`a check ended with ${outcome?.reason} ${outcome?.code}`)

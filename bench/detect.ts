@@ -1,7 +1,6 @@
-// How soon a port that closes is answered 503: Porthole against HAProxy (one thread), both checking the same ports at the same
-// interval, fall and timeout, and both asked over HTTP every few milliseconds. Every port closes once in each part of the
-// interval, so that neither gains by where in it its own checks lie. In a network namespace of its own, or somebody else
-// could take a port while it is closed.
+// Measures how soon a closed port gives a 503: Porthole against HAProxy (one thread). Both check the same ports with the same interval, fall and
+// timeout, and both get HTTP requests every few milliseconds. Every port closes once in each part of the interval, so that neither program gains
+// by the phase of its own checks. Runs in a network namespace of its own; otherwise another program could take a port while it is closed.
 // node bench/detect.ts [SEED]
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -18,9 +17,9 @@ const pairs = 6
 const rounds = 5
 const intervalMs = 1000
 const pollMs = 5
-/** For so long at least both have answered 200 before a port closes. */
+/** How long both have answered 200 at least before a port closes, in milliseconds. */
 const settledMs = 500
-/** Longer than anything should take here. */
+/** More time than any step should take here, in milliseconds. */
 const patienceMs = 15_000
 const haproxyPort = 9000
 const firstPort = 20_001
@@ -31,7 +30,10 @@ else if (has('haproxy', 'haproxy', 'the race with HAProxy')) {
   runInNamespace(fileURLToPath(import.meta.url), ['inside', seed], 120_000)
 }
 
-/** How long after a port closed each answered 503, in milliseconds. `phase` is where in its second it closed, from 0 up to 1. */
+/**
+ * The time from the closing of a port to the first 503 of each program, in milliseconds. `phase` is the part of the second at which the port
+ * closed, from 0 up to 1.
+ */
 type Detection = { readonly phase: number; readonly ours: number; readonly theirs: number }
 
 async function race(seed: number): Promise<void> {
@@ -106,7 +108,10 @@ async function closeAgainAndAgain({ server, port, phases, ours, theirs }: Contes
   return detections
 }
 
-/** Where in its second a port closes each time, from 0 up to 1: of as many equal parts of it as there are detections each has one, at a random place, and a port's are evenly far apart. */
+/**
+ * Returns the parts of a second at which a port closes, from 0 up to 1. The second is divided into as many equal parts as there are detections.
+ * Each detection has a random place in a part of its own, and those of one port are evenly spaced.
+ */
 function phasesOf(pair: number, random: () => number): number[] {
   const within = (pair + random()) / pairs
   return Array.from({ length: rounds }, (_, round) => ({ phase: (round + within) / rounds, order: random() }))
@@ -114,7 +119,7 @@ function phasesOf(pair: number, random: () => number): number[] {
     .map(({ phase }) => phase)
 }
 
-/** Mulberry32: the same numbers from the same seed, from 0 up to 1. */
+/** Returns a generator (Mulberry32) of numbers from 0 up to 1, the same for the same seed. */
 function seeded(seed: number): () => number {
   let state = seed
   return () => {
@@ -125,11 +130,11 @@ function seeded(seed: number): () => number {
   }
 }
 
-/** Asks for a URL again and again on a connection of its own. */
+/** A client that requests a URL again and again on a connection of its own. */
 type Watch = {
-  /** When this status is answered first from now on; rejects when it takes too long. */
+  /** Resolves with the time of the first answer with this status. Rejects if it takes too long. */
   first(status: number): Promise<number>
-  /** From now on any other status is wrong; null: none is. */
+  /** Sets the only right status from now on; null: any status is right. */
   believe(status: number | null): void
   answers(): number
   wrong(): number

@@ -1,5 +1,7 @@
-/* dial half-open|rst SECONDS IN_FLIGHT PORT...: dials ports of 127.0.0.1 with the system calls of the kernel prober and nothing
- * else, and prints checks, failures, seconds and CPU µs: the least a check can cost. */
+/*
+ * dial half-open|rst SECONDS IN_FLIGHT PORT...: dials ports of 127.0.0.1 with only the system calls of the kernel prober, and prints checks,
+ * failures, seconds and CPU µs. This is the least that a check can cost.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -34,7 +36,7 @@ static void end(int fd, int failed) {
   if (fd >= 0) close(fd);
 }
 
-/* True when the dial is under way. */
+/* Returns true if the dial is under way. */
 static int begin(int port) {
   int zero = 0, one = 1;
   struct linger none = {1, 0};

@@ -1,17 +1,17 @@
-// Preloaded into the Porthole that is measured (`NODE_OPTIONS=--import`): tells how long its event loop was held. A client that
-// connects to the socket at `PORTHOLE_BENCH_HOLD` is told of the time since the client before, and then the time counts from there.
+// Preloaded into the measured Porthole (`NODE_OPTIONS=--import`). Measures how long the event loop of that Porthole was blocked. A client that
+// connects to the socket at `PORTHOLE_BENCH_HOLD` gets the figures since the previous client, and then the figures start again.
 import { createServer } from 'node:net'
 import { PerformanceObserver } from 'node:perf_hooks'
 import { isMainThread } from 'node:worker_threads'
 
-/** How often the event loop is to come by, in milliseconds. */
+/** The interval at which the event loop has to come by, in milliseconds. */
 const everyMs = 1
-/** Shorter holds are not of interest, in milliseconds. */
+/** The shortest hold that is recorded, in milliseconds. */
 const leastMs = 2
 
 /**
- * The longest hold of the event loop, and the one in which it computed most, in milliseconds: a thread that waits for a core computes nothing.
- * `collectedMs` is how much of the latter was collecting garbage.
+ * The longest hold of the event loop, and the CPU time of the hold with the most CPU time, in milliseconds. CPU time leaves out the time in
+ * which the thread waits for a core. `collectedMs` is the part of the CPU time that was garbage collection.
  */
 export type Held = { readonly ms: number; readonly cpuMs: number; readonly collectedMs: number }
 
@@ -49,14 +49,14 @@ function measure(socketPath: string): void {
   }
 
   createServer((socket) => {
-    // The observer is told of collections some turns after them.
+    // The observer gets the collections some turns after they happened.
     setTimeout(() => socket.on('error', () => undefined).end(JSON.stringify(tell())), 10)
   })
     .listen(socketPath)
     .unref()
 }
 
-/** How much this thread has computed so far, in milliseconds. */
+/** Returns the CPU time of this thread so far, in milliseconds. */
 function cpuMs(): number {
   const { user, system } = process.threadCpuUsage()
   return (user + system) / 1000

@@ -1,5 +1,6 @@
-// What clients without a token can do to all others: the longest time for which a request holds the event loop, over every route and the largest
-// and oddest queries that Porthole accepts; and the memory that clients hold who take nothing of their answers. `node bench/hostile.ts SIZE…`: so many services, each in 20 groups.
+// Measures the harm that clients without a token can do to other clients. The first measurement is the longest time for which a request blocks
+// the event loop, over every route and the largest and oddest queries that Porthole accepts. The second measurement is the memory for clients
+// that do not read their answers. `node bench/hostile.ts SIZE…`: these numbers of services, each service in 20 groups.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { createConnection, type Socket } from 'node:net'
@@ -13,33 +14,33 @@ import type { Held } from './hold.ts'
 import { cpuMicrosOf, memoryOf, type Running, startListener, startPorthole, verdict } from './processes.ts'
 import { nameOf, untilReady } from './services.ts'
 
-/** How many groups there are; each service is in all of them. */
+/** The number of groups. Each service is in all of them. */
 const groups = 20
-/** The longest for which the event loop may be held, in milliseconds. */
+/** The longest time for which the event loop may be blocked, in milliseconds. */
 const mostHeldMs = 20
-/** Node.js refuses a request whose head is longer than this, in bytes. */
+/** The longest URL, in bytes. Node.js rejects a request with a longer head. */
 const longestUrl = 15_000
-/** A parameter may have so many different values. */
+/** The most different values that a parameter may have. */
 const mostValues = 100
-/** A request that is not answered after so many seconds is given up. */
+/** The longest time that a request waits for its answer, in seconds. */
 const patienceSeconds = 120
-/** How many clients ask for a long answer and are gone at once. */
+/** The number of clients that request a long answer and close their connections at once. */
 const clientsGone = 120
-/** How many clients ask for a long answer and take nothing of it, and for how long, in seconds. */
+/** The number of clients that request a long answer and do not read it, and for how long, in seconds. */
 const clientsStuck = 100
 const stuckSeconds = 10
-/** How much memory they may hold, in MB: what all long answers of a kind may hold together, and half as much for the garbage beside it. */
+/** The most memory that they may hold, in MB: the limit for all long answers of a kind, and half as much for the garbage beside them. */
 const mostHeldMb = 100
-/** How late a well-behaved client may be answered beside them, in milliseconds. */
+/** The longest time that a well-behaved client may wait for an answer beside them, in milliseconds. */
 const mostLateMs = 50
-/** How often a well-behaved client asks, and for how long beside the others. */
+/** The number of requests a second of a well-behaved client. */
 const probesPerSecond = 100
 
 type Figure = Held & { readonly what: string; readonly status: number; readonly bytes: number; readonly tookMs: number }
 type Trial = {
   readonly url: string
   readonly pid: number
-  /** How long the event loop was held since the last time that this was asked for. */
+  /** Returns how long the event loop was blocked since the last call. */
   readonly held: () => Promise<Held>
   readonly size: number
 }
@@ -47,7 +48,7 @@ type Trial = {
 const sizes = process.argv.slice(2).map(Number)
 for (const size of sizes.length > 0 ? sizes : [10_000, 100_000]) await measure(size)
 
-/** Each trial below is given a Porthole of this many services that is ready, and prints what it found. */
+/** Runs each trial below with a Porthole of this many services that is ready. A trial prints its results. */
 async function measure(size: number): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-bench-'))
   const listener = await startListener(8, '0.0.0.0')
@@ -94,11 +95,11 @@ async function readHeld(socketPath: string): Promise<Held> {
   return JSON.parse(await text(createConnection(socketPath))) as Held
 }
 
-/** Every route with the largest and oddest queries, one at a time. */
+/** Requests every route with the largest and oddest queries, one at a time. */
 async function tryQueries({ url, held, size }: Trial): Promise<void> {
   const figures: Figure[] = []
   for (const path of queriesOf(size)) {
-    // The first time warms up.
+    // The first request warms up.
     await ask(`${url}${path}`)
     await sleep(100)
     await held()
@@ -115,11 +116,14 @@ async function tryQueries({ url, held, size }: Trial): Promise<void> {
     )
   const worst = (read: (figure: Figure) => number) => verdict(Math.max(...figures.map(read)), mostHeldMs, 'at most')
   console.log(`  the longest hold of the event loop, in ms: ${worst(({ ms }) => ms)}`)
-  console.log(`    in ms of CPU, which others who use the machine do not lengthen: ${worst(({ cpuMs }) => cpuMs)}`)
-  console.log(`    without what collects garbage: ${worst(({ cpuMs, collectedMs }) => cpuMs - collectedMs)}`)
+  console.log(`    in ms of CPU, which other processes do not lengthen: ${worst(({ cpuMs }) => cpuMs)}`)
+  console.log(`    without garbage collection: ${worst(({ cpuMs, collectedMs }) => cpuMs - collectedMs)}`)
 }
 
-/** Many clients ask for a long answer and are gone at once: how long Porthole goes on for nobody, and a probe beside that. */
+/**
+ * Many clients request a long answer and are gone at once. Measures how long Porthole goes on working for them, and how fast it answers another
+ * client.
+ */
 async function tryClientsGone({ url, pid, held }: Trial): Promise<void> {
   await held()
   const before = process.hrtime.bigint()
@@ -147,9 +151,13 @@ async function tryClientsGone({ url, pid, held }: Trial): Promise<void> {
   )
 }
 
-/** Many clients ask for a long answer and take nothing of it: the memory that Porthole holds for them, and a probe beside that. */
+/**
+ * Many clients request a long answer and do not read it. Measures the memory that Porthole holds for them, and how fast it answers another
+ * client.
+ */
 async function tryClientsStuck({ url, pid }: Trial, path: string): Promise<void> {
-  // What one answer leaves behind that is kept for the next is no matter of how many take nothing.
+  // One answer fills caches that the next answers use. Request it before the measurement, because the number of clients does not change that
+  // memory.
   await ask(`${url}${path}`)
   await sleep(2000)
   const before = memoryOf(pid).now
@@ -170,14 +178,14 @@ async function tryClientsStuck({ url, pid }: Trial, path: string): Promise<void>
   const { p99, longest, wrong } = await probe.asked
   const refused = clients.filter(({ status }) => status() === '503').length
   console.log(
-    `  ${clientsStuck} clients that take nothing of ${path}, of which ${refused} are refused: memory, in MB: ${verdict(held, mostHeldMb, 'at most')}, in between at most ${(most / 1e6).toFixed(0)}`,
+    `  ${clientsStuck} clients that do not read ${path}, of which ${refused} are refused: memory, in MB: ${verdict(held, mostHeldMb, 'at most')}, in between at most ${(most / 1e6).toFixed(0)}`,
   )
   console.log(
     `    a probe beside them, p99 in ms: ${verdict(p99, mostLateMs, 'at most')}, at most ${longest.toFixed(1)}; answered otherwise than 200: ${verdict(wrong, 0, 'at most')}`,
   )
 }
 
-/** The paths to ask for. */
+/** Returns the paths to request. */
 function queriesOf(size: number): string[] {
   const fill = (path: string, parameter: (i: number) => string) => {
     let query = path
@@ -241,7 +249,7 @@ function shorten(path: string): string {
   return path.length <= 60 ? path : `${path.slice(0, 40)}… (${path.length} characters)`
 }
 
-/** Asks and takes all of the answer. */
+/** Sends a request and reads the whole answer. */
 function ask(url: string): Promise<{ status: number; bytes: number }> {
   return new Promise((resolve, reject) => {
     const request = get(url, { agent: false, timeout: patienceSeconds * 1000 }, (response) => {
@@ -255,7 +263,7 @@ function ask(url: string): Promise<{ status: number; bytes: number }> {
   })
 }
 
-/** Asks, and takes no more of the answer than its first bytes, which have the status. */
+/** Sends a request and reads only the first bytes of the answer, which have the status. */
 function askAndTakeNothing(url: string, path: string): { readonly socket: Socket; status(): string } {
   const { hostname, port } = new URL(url)
   const socket = createConnection(Number(port), hostname)
@@ -269,7 +277,7 @@ function askAndTakeNothing(url: string, path: string): { readonly socket: Socket
   return { socket, status: () => status }
 }
 
-/** Asks, and closes the connection without waiting for the answer. */
+/** Sends a request and closes the connection without waiting for the answer. */
 function askAndGo(url: string, path: string): Promise<void> {
   const { hostname, port } = new URL(url)
   return new Promise((resolve) => {

@@ -1,5 +1,5 @@
-// GET /health/{service} from memory: Porthole against a bare node:http server that sends the same bytes, both in this run.
-// Then the latency of the same route at a fixed rate while 1,000 targets whose packets are dropped are checked every second.
+// Measures GET /health/{service} from memory: Porthole against a bare node:http server that sends the same bytes, both in one run. Then it
+// measures the latency of the same route at a fixed rate while 1,000 targets whose packets are dropped are checked every second.
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -28,7 +28,7 @@ const dropped = 81
 switch (process.argv[2]) {
   case undefined:
     await throughput()
-    // Where an address can be dialled whose packets are dropped.
+    // The second part runs only if an address can be dialled whose packets are dropped.
     if (has('nft', 'nftables', 'the latency beside dropped targets')) runInNamespace(self, ['latency'], 60_000)
     break
   case 'bare':
@@ -116,7 +116,8 @@ async function latency(): Promise<void> {
   const begin = performance.now()
   await Promise.all(
     Array.from({ length: perSecond * seconds }, async (_, i) => {
-      // From the planned instant on, so that a stall counts for every request it delays; a timer may be a part of a millisecond early.
+      // Measure from the planned instant, so that a stall counts for every request that it delays. A timer may fire a part of a millisecond
+      // early.
       const planned = begin + (i * 1000) / perSecond
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, planned - performance.now())))
       const from = Math.min(planned, performance.now())

@@ -1,8 +1,9 @@
-// node bench/listener.ts COUNT [HOST]: listens on so many ports of an address, accepts and closes. Ends with whoever started it.
+// node bench/listener.ts COUNT [HOST]: listens on COUNT ports of an address, accepts connections and closes them. Ends with the process that
+// started it.
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-// Below the ports the kernel dials from (32768 and up), as services are.
+// The ports lie below those that the kernel dials from (32768 and up), as the ports of services do.
 const [first, last] = [20_000, 32_767]
 const wanted = Number(process.argv[2])
 const host = process.argv[3] ?? '127.0.0.1'
@@ -14,7 +15,7 @@ for (let port = first; port <= last && ports.length < wanted; port++) {
     await once(server, 'listening')
     ports.push(port)
   } catch {
-    // Taken by somebody else.
+    // Another program has the port.
   }
 }
 console.log(`listening on ${ports.join(',')}`)

@@ -1,5 +1,5 @@
-// What is kept of a target, without garbage and without what V8 keeps in reserve: 100,000 of them, each a service of its own, and
-// then ten to a service; all up, and each checked 60 times. In this process, part by part.
+// Measures the memory of a target, without garbage and without the reserve of V8. There are 100,000 targets, first one to a service and then ten
+// to a service. All are up, and each was checked 60 times. Runs in this process, part by part.
 import { systemClock } from '../src/clock.ts'
 import { parseAside } from '../src/config/parse-aside.ts'
 import type { Outcome } from '../src/domain/outcome.ts'
@@ -57,13 +57,13 @@ async function measure(perService: number): Promise<number> {
     prober.endAll()
   }
 
-  // Looked at, so that all are kept until now.
+  // Use all parts here, so that none is garbage before the measurement.
   const kept = [read, registry, monitor, loop, exposition, log, history].length
   return kept === 0 ? 0 : (last - before) / targets
 }
 
 function memory(): number {
-  // Once does not find all: what finalisers let go is collected by the next.
+  // Collect several times, because the next collection frees the objects that finalisers release.
   for (let round = 0; round < 3; round++) void gc?.()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
@@ -83,7 +83,7 @@ function writeConfig(perService: number): string {
   return JSON.stringify({ limits: { services: targets }, services })
 }
 
-/** Finds every target up when it is told to. */
+/** A prober that finds every target up, when the bench ends the checks. */
 function quickProber(): Prober & { endAll(): void } {
   let begun: [CheckRequest, CheckEnded][] = []
   return {

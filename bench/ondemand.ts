@@ -1,7 +1,7 @@
-// Checks a second for whoever asks: GET /health/{service} of services that are only checked on demand, against blackbox_exporter's
-// /probe. The same listener, the same client (wrk, 1 thread, 32 connections), turn about. Every request names the next of
-// 512 services, so none shares another's check; the kernel's count of dials, in a network namespace of its own, shows that
-// both really dial once a request.
+// Measures on-demand checks a second: GET /health/{service} of services that are checked only on demand, against blackbox_exporter's /probe. The
+// listener and the client (wrk, 1 thread, 32 connections) are the same, and the two programs take turns. Every request names the next of 512
+// services, so that no request shares the check of another. In a network namespace of its own, the kernel's count of dials shows that both
+// really dial once for each request.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -91,7 +91,7 @@ function load({ server, url, script }: Asked, seconds = secondsPerRound): Load {
   return {
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]),
     cpuMicros: (cpuMicrosOf(server.pid) - before.cpu) / requests,
-    // wrk dials as well: once to look whether anybody is there, then its connections.
+    // wrk dials as well: once to test the server, and then its connections.
     dialsEach: (dialsSoFar() - before.dials - connections - 1) / requests,
     errors: Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0),
   }
@@ -106,7 +106,7 @@ async function expectGood(url: string, wanted: string): Promise<void> {
   if (!body.includes(wanted)) throw new Error(`${url} should say ${wanted}, and says ${body}`)
 }
 
-/** A wrk script that asks for one path after the other. */
+/** A wrk script that requests one path after the other. */
 function writeScript(folder: string, name: string, ports: readonly number[], pathOf: (port: number) => string): string {
   const file = join(folder, name)
   const paths = ports.map((port) => JSON.stringify(pathOf(port))).join(',')

@@ -1,6 +1,6 @@
-// What happens where much more is due than the machine can do: 100,000 targets at 1 s, one in ten of them silent behind a
-// firewall: twice as many as may be under way at once, so that the others have to be kept from waiting behind them. How even the checks are
-// that get made, whether anything is wrongly found down or called so, and how long people wait meanwhile. In a network namespace of its own.
+// Measures overload: 100,000 targets at 1 s, which is more than the machine can check. One in ten is silent behind a firewall. The silent
+// targets are twice as many as may be under way at once, so Porthole has to keep them from delaying the others. Measures how even the checks
+// are, whether a target is wrongly found or reported down, and how long clients wait. Runs in a network namespace of its own.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ const dropped = 81
 const secondsToSettle = 30
 const seconds = 30
 const asksPerSecond = 200
-/** For all that answer together: as ten load balancers do that ask every two seconds. */
+/** The number of requests a second for all answering targets together: as from ten load balancers that ask every two seconds. */
 const setAsksPerSecond = 5
 
 if (process.argv[2] === 'inside') await measure()
@@ -55,10 +55,10 @@ async function measure(): Promise<void> {
   )
   console.log(`resident ${(memoryOf(pid).now / 1e6).toFixed(0)} MB\n`)
   console.log(
-    `checks that found down what answers: ${verdict(failuresIn(after.page) - failuresIn(before.page), 0, 'at most')}`,
+    `checks that found an answering target down: ${verdict(failuresIn(after.page) - failuresIn(before.page), 0, 'at most')}`,
   )
-  console.log(`targets that answer and were called down meanwhile: ${verdict(read.down, 0, 'at most')}`)
-  console.log(`targets that answer and read unknown meanwhile: ${verdict(read.unknown, 0, 'at most')}`)
+  console.log(`answering targets that were reported down: ${verdict(read.down, 0, 'at most')}`)
+  console.log(`answering targets that were reported unknown: ${verdict(read.unknown, 0, 'at most')}`)
   console.log(`most checks of a target against the fewest: ${verdict(quantile(1) / quantile(0), 1.5, 'at most')}`)
   for (const [what, { p50, p99, longest, wrong }] of [
     ['/livez', livez],
@@ -90,17 +90,20 @@ function writeConfig(folder: string, ports: readonly number[]): string {
   return file
 }
 
-/** How many checks of targets that answer found them down, by a page. What was Porthole's own fault is not counted there. */
+/** Returns how many checks of answering targets found them down, by a metrics page. Faults of Porthole itself do not count. */
 function failuresIn(page: string): number {
   const name = 'porthole_target_failures_total'
   return sum(page, name) - sum(page, name, `:${dropped}"`)
 }
 
-/** How many targets that answer read down at any time from a page on, and how many unknown: by that page, and by what came of them since. */
+/**
+ * Returns how many answering targets were reported down, and how many unknown, at any time since a metrics page: by that page and by the
+ * transitions since.
+ */
 function notUp(page: string, since: readonly TransitionReport[]): { readonly down: number; readonly unknown: number } {
   const targetsOf = (pattern: RegExp) => [...page.matchAll(pattern)].map(([, target = '']) => target)
   const cameTo = (status: string) => since.filter(({ to }) => to === status).map(({ target }) => target ?? '')
-  // What is too old to be believed is Porthole's own fault, and told so.
+  // A stale status is a fault of Porthole itself, and is reported as such.
   const down = targetsOf(/^porthole_target_down_reason\{.*target="(.*)",reason="(?!local")\w+"\} /gm)
   const unknown = new Set(targetsOf(/^porthole_target_up\{.*target="(.*)"\} 0$/gm)).difference(new Set(down))
   const answering = (targets: Iterable<string>) =>
@@ -114,7 +117,7 @@ function notUp(page: string, since: readonly TransitionReport[]): { readonly dow
   }
 }
 
-/** All changes of status since a time of day, the newest first. */
+/** Returns all transitions since a time of day, the newest first. */
 async function transitionsSince(url: string, from: string): Promise<TransitionReport[]> {
   const found: TransitionReport[] = []
   let cursor: string | null = ''
@@ -128,7 +131,7 @@ async function transitionsSince(url: string, from: string): Promise<TransitionRe
   return found
 }
 
-/** How many checks each target that answers had between two pages, the fewest first. */
+/** Returns how many checks each answering target had between two pages, the fewest first. */
 function checksBetween(before: string, after: string): number[] {
   const earlier = checksOf(before)
   return [...checksOf(after)]

@@ -1,4 +1,4 @@
-// What the benchmarks read from Porthole's metrics page.
+// Reads Porthole's metrics page for the benchmarks.
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import { buffer } from 'node:stream/consumers'
@@ -7,10 +7,10 @@ import { gunzip } from 'node:zlib'
 
 const inflate = promisify(gunzip)
 
-/** A scrape: how long until the last byte was there, and how many there were on the wire, its headers apart. */
+/** A scrape: the time until the last byte, and the number of bytes on the wire without headers. */
 export type Scrape = { readonly ms: number; readonly bytes: number; readonly page: string }
 
-/** Scrapes as Prometheus does, which asks for gzip, or without any encoding. */
+/** Scrapes with gzip, as Prometheus does, or without any encoding. */
 export async function scrape(url: string, encoding: 'gzip' | 'identity'): Promise<Scrape> {
   const begin = performance.now()
   const request = get(`${url}/metrics`, { headers: { 'accept-encoding': encoding }, agent: false })
@@ -22,14 +22,14 @@ export async function scrape(url: string, encoding: 'gzip' | 'identity'): Promis
   return { ms, bytes: body.length, page: plain.toString('latin1') }
 }
 
-/** Scrapes without any encoding; `at` is the instant at which that began, in milliseconds, and `checks` how many were made until then. */
+/** Scrapes without any encoding. `at` is the instant at which the scrape began, in milliseconds. `checks` is the number of checks made until then. */
 export async function readPage(url: string): Promise<{ at: number; page: string; checks: number }> {
   const at = performance.now()
   const { page } = await scrape(url, 'identity')
   return { at, page, checks: sum(page, 'porthole_checks_total') }
 }
 
-/** The sum of a family's series whose labels contain `labels`. */
+/** Returns the sum of a family's series whose labels contain `labels`. */
 export function sum(page: string, name: string, labels = ''): number {
   let total = 0
   for (const [, found = '', value] of page.matchAll(new RegExp(`^${name}(?:\\{(.*)\\})? +(\\S+)$`, 'gm')))
@@ -37,7 +37,10 @@ export function sum(page: string, name: string, labels = ''): number {
   return total
 }
 
-/** A quantile of the lateness between two pages, interpolated within its bucket as Prometheus does; of 1, the bound of the last. */
+/**
+ * Returns a quantile of the lateness between two pages, in milliseconds. It is interpolated within its bucket as Prometheus does; the quantile 1
+ * is the bound of the last bucket.
+ */
 export function latenessMs(from: string, to: string, q: number): number {
   const bucket = (page: string) =>
     [...page.matchAll(/^porthole_check_lateness_seconds_bucket\{le="([\d.]+|\+Inf)"\} +(\d+)/gm)].map(([, le, n]) => ({

@@ -1,5 +1,5 @@
-// CPU time of one check at full speed, 256 in flight, against 200 ports of one listener: both probers, Go's dialler, and C with
-// epoll as the least it can cost. All in this run, turn about; the listener's own time is not counted.
+// Measures the CPU time of one check at full speed, with 256 in flight, against 200 ports of one listener. It compares both probers, Go's
+// dialler, and C with epoll, which is the least that a check can cost. All run in turns in one run. The CPU time of the listener does not count.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -82,7 +82,7 @@ function buildC(folder: string): Dialler[] {
   return ['half-open', 'rst'].map((close) => ({ name: `C with epoll, ${close}`, command, args: [close] }))
 }
 
-/** Every dialler prints the same four numbers: checks, failures, seconds, CPU µs of its own process. */
+/** Every dialler prints the same four numbers: checks, failures, seconds, and CPU µs of its own process. */
 function run({ name, command, args }: Dialler, ports: readonly number[]): Round {
   const { stdout, stderr } = spawnSync(
     command,
@@ -119,13 +119,13 @@ function report(figures: ReadonlyMap<string, readonly Round[]>): void {
   compared('kernel rst against C rst', 'kernel prober, rst', 'C with epoll, rst', 1.4)
 }
 
-/** The median of the rounds' own ratios: what slows the machine down for a while slows both. */
+/** Returns the median of the ratios of the rounds, because a slow phase of the machine slows both programs of a round. */
 function pairedMedian(figures: ReadonlyMap<string, readonly Round[]>, of: string, to: string): number {
   const others = figures.get(to) ?? []
   return median((figures.get(of) ?? []).map(({ cpuMicros }, i) => cpuMicros / (others[i]?.cpuMicros ?? Number.NaN)))
 }
 
-/** Keeps so many checks in flight, as the monitor does. A second goes by before it counts, in which V8 compiles. */
+/** Always has this number of checks in flight, as the monitor does. The first second does not count, because V8 compiles in it. */
 async function dialForRound([name, close, seconds, most, ...ports]: string[]): Promise<void> {
   const clock = systemClock()
   const resolver = createResolver({ clock })

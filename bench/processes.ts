@@ -1,4 +1,4 @@
-// What the benchmarks share: the processes they measure, and how they sum up.
+// Shared by the benchmarks: the processes that they measure, and the summaries.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 const inRoot = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url))
 const { scripts } = JSON.parse(readFileSync(inRoot('package.json'), 'utf8')) as { scripts: { start: string } }
-/** What `npm start` gives Node.js: its options, then Porthole's way in. */
+/** The arguments that `npm start` gives Node.js: its options, then Porthole's entry point. */
 const entry = scripts.start
   .split(' ')
   .slice(2)
@@ -18,12 +18,12 @@ process.on('exit', () => {
 })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
-/** A process under measurement. `found` is what the pattern found in its output; `stop` resolves once it is gone. */
+/** A process under measurement. `found` is the text that the pattern found in its output. `stop` resolves once the process is gone. */
 export type Running = { readonly found: string; readonly pid: number; stop(): Promise<void> }
 
 /**
- * Starts a process and waits, 20 s at most unless told otherwise, until `pattern` finds its first group in what it prints. It ends with this one at
- * the latest. Rejects, with what it printed, when it ends or stays silent.
+ * Starts a process and waits until the first group of `pattern` matches its output, by default for at most 20 s. The process ends at the latest
+ * with this one. Rejects with the output if the process ends or stays silent.
  */
 export async function start(
   command: string,
@@ -64,7 +64,7 @@ export async function start(
   }
 }
 
-/** A Porthole on a free port of this machine; `found` is its URL. */
+/** Starts a Porthole on a free port of this machine. `found` is its URL. */
 export function startPorthole(
   args: readonly string[],
   env: Record<string, string> = {},
@@ -74,7 +74,7 @@ export function startPorthole(
   return start(process.execPath, [...entry, ...args], /listening at (\S+)"/, { ...listen, ...env }, patienceMs)
 }
 
-/** A process that listens on this many ports of an address, and accepts and closes as fast as it can. */
+/** Starts a process that listens on this many ports of an address, and accepts and closes connections as fast as it can. */
 export async function startListener(
   count: number,
   host = '127.0.0.1',
@@ -84,7 +84,7 @@ export async function startListener(
   return { ports: found.split(',').map(Number), stop }
 }
 
-/** User and system time of a process with all its threads, in microseconds (proc(5): fields 14 and 15 of stat, in ticks of 10 ms). */
+/** Returns the user and system time of a process with all its threads, in microseconds (proc(5): fields 14 and 15 of stat, in ticks of 10 ms). */
 export function cpuMicrosOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /, '')
@@ -92,14 +92,14 @@ export function cpuMicrosOf(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10_000
 }
 
-/** How much memory of a process is resident, now and at most so far, in bytes. */
+/** Returns the resident memory of a process, now and at most so far, in bytes. */
 export function memoryOf(pid: number): { readonly now: number; readonly peak: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const read = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024
   return { now: read('VmRSS'), peak: read('VmHWM') }
 }
 
-/** How often anybody dialled in this network namespace (ActiveOpens: SYNs sent for the first time). */
+/** Returns the number of dials in this network namespace (ActiveOpens: SYNs sent for the first time). */
 export function dialsSoFar(): number {
   const [names = '', values = ''] = readFileSync('/proc/self/net/snmp', 'utf8')
     .split('\n')
@@ -107,12 +107,12 @@ export function dialsSoFar(): number {
   return Number(values.split(' ')[names.split(' ').indexOf('ActiveOpens')])
 }
 
-/** Whether network namespaces can be made here. */
+/** Returns whether network namespaces can be made here. */
 export function canIsolate(): boolean {
   return spawnSync('unshare', ['-rn', 'ip', 'link', 'set', 'lo', 'up']).status === 0
 }
 
-/** Runs a program in a network namespace of its own, where nobody else dials. False when none can be made. */
+/** Runs a program in a network namespace of its own, in which no other program dials. Returns false if none can be made. */
 export function runInNamespace(program: string, args: readonly string[], timeoutMs: number): boolean {
   if (!canIsolate()) {
     console.log('skipped: no network namespace can be made here (unshare -rn and ip are needed)')
@@ -127,7 +127,7 @@ export function runInNamespace(program: string, args: readonly string[], timeout
   return true
 }
 
-/** Has a firewall drop what goes to a port, in this network namespace, which must be the caller's own. */
+/** Makes a firewall drop all packets to a port, in this network namespace, which must be the caller's own. */
 export function dropWhatGoesTo(port: number): void {
   const rules = `table inet filter { chain input { type filter hook input priority 0; tcp dport ${port} drop; }
 }`
@@ -135,7 +135,7 @@ export function dropWhatGoesTo(port: number): void {
   if (status !== 0) throw new Error(`nft does not take the rule: ${stderr}`)
 }
 
-/** Whether a tool can be run; says what is skipped where it cannot. */
+/** Returns whether a tool can be run. If not, prints the name of the skipped part. */
 export function has(tool: string, debianPackage: string, skipped: string): boolean {
   const isThere = spawnSync('sh', ['-c', 'command -v "$0"', tool]).status === 0
   if (!isThere) console.log(`skipped: ${skipped}, because ${tool} is not installed (Debian package ${debianPackage})`)
@@ -150,7 +150,7 @@ export function median(numbers: readonly number[]): number {
   return (low + high) / 2
 }
 
-/** A ratio beside its bar. */
+/** Formats a ratio beside its bar. */
 export function verdict(ratio: number, bar: number, wanted: 'at most' | 'at least'): string {
   const kept = wanted === 'at most' ? ratio <= bar : ratio >= bar
   return `${ratio.toFixed(2)} (bar: ${wanted} ${bar}${kept ? '' : '; MISSED'})`

@@ -1,5 +1,5 @@
-// The series of services, groups and targets as prom-client renders them, laid out anew for every scrape: what Porthole's own page
-// is measured against (scrape.ts), and must equal (test/metrics/exposition.test.ts).
+// Renders the series of services, groups and targets with prom-client, laid out again for every scrape. Porthole's own page is measured against
+// this page (scrape.ts) and must equal it (test/metrics/exposition.test.ts).
 import { Counter, Gauge, type Registry as Register } from 'prom-client'
 import type { Clock } from '../src/clock.ts'
 import { reasonNotUp } from '../src/domain/down-reason.ts'
@@ -11,15 +11,15 @@ import type { Monitor } from '../src/monitor/monitor.ts'
 import type { Registry } from '../src/monitor/registry.ts'
 import { standingOf, type WatchedService, type WatchedTarget } from '../src/monitor/watch.ts'
 
-/** What the help of a gauge says that shows the last check. */
+/** The help text of a gauge that shows the last check. */
 const cached =
   'Shows the last check, because a scrape makes none: porthole_target_last_check_timestamp_seconds tells when it ended.'
 
-/** Has what sets all series anew done: for who times that. */
+/** Sets all series again. The bench times this call. */
 type Carry = (layOut: () => void) => void
 const carryOut: Carry = (layOut) => layOut()
 
-/** Adds the series of targets. They are laid out anew for every scrape, so what is no longer registered leaves none. */
+/** Adds the series of targets. They are laid out again for every scrape, so that a removed target has no series. */
 export function addTargetMetrics(
   { monitor, clock, prober }: { monitor: Monitor; clock: Clock; prober: 'kernel' | 'portable' },
   registers: Register[],
@@ -102,7 +102,7 @@ export function addTargetMetrics(
   }
 }
 
-/** Adds the series of services and groups. They are laid out anew for every scrape, so what is no longer registered leaves none. */
+/** Adds the series of services and groups. They are laid out again for every scrape, so that a removed service has no series. */
 export function addServiceMetrics(
   { monitor, registry, clock }: { monitor: Monitor; registry: Registry; clock: Clock },
   registers: Register[],
@@ -138,7 +138,7 @@ export function addServiceMetrics(
   function layOut(): void {
     for (const family of [up, targets, targetsUp, draining, expired, groupUp]) family.reset()
     const now = clock.now()
-    /** The statuses of those that count. */
+    /** The statuses of the targets that count. */
     const groups = new Map<string, Status[]>()
     for (const watched of monitor.services.values()) {
       const status = layOutService(watched, now)

@@ -1,6 +1,6 @@
-// A real Prometheus that scrapes 100,000 targets every 5 s for a minute, in which Porthole takes in another configuration, one in ten
-// services of which is defined otherwise and one in a hundred another: whether a scrape is missed or a sample rejected, as Prometheus
-// itself tells it. `node bench/prometheus.ts [SIZE]`. In a network namespace of its own.
+// Runs a real Prometheus that scrapes 100,000 targets every 5 s for a minute, while Porthole loads another configuration. In that one, one in
+// ten services has another definition and one in a hundred is another service. Measures whether a scrape is missed or a sample rejected, by the
+// figures of Prometheus itself. `node bench/prometheus.ts [SIZE]`. Runs in a network namespace of its own.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,14 +14,14 @@ const secondsPerScrape = 5
 const seconds = 60
 const secondsUntilReload = 20
 const asksPerSecond = 200
-/** As Prometheus calls what it does not take. */
+/** The metrics of Prometheus for rejected samples. */
 const rejected = ['out_of_order', 'duplicate_timestamp', 'out_of_bounds'].map(
   (why) => `prometheus_target_scrapes_sample_${why}_total`,
 )
 
 if (process.argv[2] === 'inside') await measure(Number(process.argv[3]), process.argv[4] ?? '')
 else if (has('prometheus', 'prometheus', 'the scrapes of Prometheus')) {
-  // Made and removed out here, where that is done however the rest ends.
+  // Make and remove the folder outside of the namespace, so that it is removed however the measurement ends.
   const folder = mkdtempSync(join(tmpdir(), 'porthole-bench-'))
   runInNamespace(fileURLToPath(import.meta.url), ['inside', process.argv[2] ?? '100000', folder], 170_000)
   rmSync(folder, { recursive: true, maxRetries: 10 })
@@ -47,7 +47,7 @@ async function measure(size: number, folder: string): Promise<void> {
   await Promise.all([prometheus.stop(), porthole.stop(), listener.stop()])
 }
 
-/** Starts Prometheus on a free port; `found` is its URL. */
+/** Starts Prometheus on a free port. `found` is its URL. */
 async function startPrometheus(folder: string, porthole: string): Promise<Running> {
   const file = join(folder, 'prometheus.json')
   // JSON is YAML.
@@ -68,8 +68,8 @@ async function startPrometheus(folder: string, porthole: string): Promise<Runnin
 }
 
 /**
- * Waits until Prometheus keeps to its interval: the first scrape makes all the series, and may outlast it. Returns when the last scrape began,
- * in seconds of the time of day.
+ * Waits until Prometheus scrapes at its interval, because the first scrape creates all the series and may take longer. Returns when the last
+ * scrape began, in seconds of the time of day.
  */
 async function untilScraped(url: string): Promise<number> {
   let [before, last] = [Number.NaN, Number.NaN]
@@ -81,9 +81,9 @@ async function untilScraped(url: string): Promise<number> {
   return last
 }
 
-/** Tells what came of the scrapes of a minute, once that is over. */
+/** Prints the results of the scrapes of a minute, at the end of the minute. */
 async function report(url: string, begin: number): Promise<void> {
-  // Half an interval more, so that it does not matter how exactly Prometheus keeps its times; then what it began is over as well.
+  // Wait half an interval more, because Prometheus may scrape a little late. Then also wait for the last scrape to end.
   const end = begin + seconds + secondsPerScrape / 2
   await sleepUntil(end + secondsPerScrape)
   const read = (name: string) => samplesOf(url, name, end)
@@ -106,7 +106,10 @@ async function report(url: string, begin: number): Promise<void> {
 
 type Samples = readonly (readonly [at: number, value: number])[]
 
-/** What Prometheus has of a series in the time before an instant, in seconds of the time of day; nothing while it is not ready. */
+/**
+ * Returns the samples of a series that Prometheus has from the time before an instant, in seconds of the time of day. Returns nothing while
+ * Prometheus is not ready.
+ */
 async function samplesOf(url: string, name: string, until: number): Promise<Samples> {
   const query = new URLSearchParams({ query: `${name}[${seconds}s]`, time: String(until) })
   const answer = await fetch(`${url}/api/v1/query?${query}`)
@@ -120,7 +123,7 @@ function since(begin: number, at: number): string {
   return `${(at - begin).toFixed(1).padStart(4)} s`
 }
 
-/** `epochSeconds` is a time of day. */
+/** Sleeps until a time of day, in seconds since the epoch. */
 function sleepUntil(epochSeconds: number): Promise<void> {
   return sleep(Math.max(0, epochSeconds * 1000 - Date.now()))
 }

@@ -1,8 +1,8 @@
-// What a target costs, and how that grows: so many services of one target each, all of them up, at an interval of 10 s. First a
-// window in which Porthole only checks, for what a check costs; then one in which it is asked 200 times a second and scraped every
-// 5 s as well, for how late all is; then it takes in another configuration, one in ten services of which is defined otherwise and one in
-// a hundred another, for how long somebody waits meanwhile. `node bench/scale.ts SIZE… [--soak MINUTES]`: these sizes; the last one goes
-// on for so long. In a network namespace of its own, where one can be made.
+// Measures the cost of a target, and how it grows. The sizes are numbers of services with one target each, all up, at an interval of 10 s. In a
+// first window Porthole only checks, which gives the cost of a check. In a second window it also gets 200 requests a second and a scrape every 5
+// s, which gives the lateness. Then it loads another configuration, in which one in ten services has another definition and one in a hundred is
+// another service. That gives the waiting times of clients during a reload. `node bench/scale.ts SIZE… [--soak MINUTES]`: these sizes; the last
+// one goes on for MINUTES. Runs in a network namespace of its own if one can be made.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,15 +28,15 @@ import { intervalSeconds, nameOf, type Reloaded, reload, untilReady, writeServic
 const secondsPerWindow = 20
 const secondsPerScrape = 5
 const asksPerSecond = 200
-/** What a size may take, in seconds. */
+/** The longest time for one size, in seconds. */
 const patience = 400
-/** Some seconds are usual; the thread that parses goes behind all other work on this machine. */
+/** The longest time for a reload. Some seconds are usual, but the thread that parses goes behind all other work on this machine. */
 const secondsToReload = 150
-/** What was freed has gone back to the system so many seconds later. */
+/** The number of seconds after which freed memory has gone back to the system. */
 const secondsToGiveBack = 12
 const self = fileURLToPath(import.meta.url)
 
-/** Bytes a target above an empty Porthole. */
+/** The memory of a target, in bytes above an empty Porthole. */
 type Memory = { readonly beforeScrapes: number; readonly afterScrapes: number; readonly peak: number }
 type Figures = {
   readonly targets: number
@@ -53,10 +53,10 @@ type Figures = {
   readonly plain: Pick<Scrape, 'ms' | 'bytes'>
   readonly zipped: Pick<Scrape, 'ms' | 'bytes'>
   readonly asked: Asked
-  /** How much memory it took after a while against before; null where that was not looked at. */
+  /** The ratio of the memory at the end of the soak to that at its start; null without a soak. */
   readonly soaked: number | null
   readonly reloaded: Reloaded
-  /** By what they said. */
+  /** The counts of false verdicts, by reason. */
   readonly falseVerdicts: readonly (readonly [string, number])[]
 }
 
@@ -115,7 +115,7 @@ async function measure(size: number, ports: readonly number[], empty: Memory, so
   const { found: url, pid } = porthole
   await untilReady(url)
   const swept = performance.now()
-  // Every target came to its beat.
+  // Wait until every target has had its first scheduled check.
   await sleep(intervalSeconds * 1000)
 
   const fresh = memoryOf(pid).now
@@ -150,7 +150,7 @@ async function measure(size: number, ports: readonly number[], empty: Memory, so
     asksPerSecond,
     seconds: secondsToReload,
   })
-  // What is new is spread over the first second.
+  // The first checks of new services are spread over one second.
   await sleep(3000)
   const end = await readPage(url)
   await porthole.stop()
@@ -165,7 +165,7 @@ async function measure(size: number, ports: readonly number[], empty: Memory, so
     lateQuiet: latenessMs(first.page, second.page, 0.99),
     late: [0.5, 0.99, 1].map((q) => latenessMs(second.page, last.page, q)),
     inFlight: sum(last.page, 'porthole_checks_in_flight'),
-    // The first one tells of what was before.
+    // The first figure is about the time before the window.
     loopMs: Math.max(...loopMs.slice(1)),
     memory: {
       beforeScrapes: (fresh - empty.beforeScrapes) / size,
@@ -187,20 +187,20 @@ async function measure(size: number, ports: readonly number[], empty: Memory, so
   }
 }
 
-/** Every service in turn, by a stride that is prime to the sizes. */
+/** Returns the path of every service, with a stride that is coprime to the sizes. */
 function pathsOf(size: number): string[] {
   return Array.from({ length: size }, (_, i) => `/health/${nameOf((i * 7919) % size)}`)
 }
 
 /**
- * How late the event loop came to a timer that is to wake it at fixed intervals, p99 since the page before, in milliseconds. What Node.js tells
- * of that is how far apart its wakings were, which is never less than an interval: the least of them stands for one.
+ * Returns how late the event loop came to a timer with fixed intervals, as p99 since the previous page, in milliseconds. Node.js reports the
+ * time between two wake-ups, which is never less than an interval. The least of them stands for the interval.
  */
 function loopLateMs(page: string): number {
   return (sum(page, 'nodejs_eventloop_lag_p99_seconds') - sum(page, 'nodejs_eventloop_lag_min_seconds')) * 1000
 }
 
-/** What a process took a second while something went on. */
+/** Measures the CPU time of a process for each second while `goOn` runs. */
 async function readCpuAround<T>(pid: number, goOn: () => Promise<T>): Promise<T & { microsPerSecond: number }> {
   const [at, before] = [performance.now(), cpuMicrosOf(pid)]
   const result = await goOn()
@@ -209,8 +209,8 @@ async function readCpuAround<T>(pid: number, goOn: () => Promise<T>): Promise<T 
 }
 
 /**
- * Goes on, scraped every 15 s as Prometheus does, and tells every minute how much memory that takes. Returns the least that was resident
- * in the last half by the least in the first: what leaks lifts it, while garbage that was not collected yet in some of the time does not.
+ * Goes on with a scrape every 15 s, as Prometheus does, and prints the memory every minute. Returns the least resident memory of the last half
+ * divided by that of the first half. A leak raises this ratio, while garbage that is not collected yet in some of the time does not.
  */
 async function soak({ found, pid }: Running, minutes: number): Promise<number> {
   const resident: number[] = []
@@ -218,7 +218,7 @@ async function soak({ found, pid }: Running, minutes: number): Promise<number> {
     let page = ''
     for (let i = 0; i < 4; i++) {
       await sleep(15_000)
-      // By now what the last scrape needed has gone back.
+      // The memory of the last scrape has gone back to the system.
       resident.push(memoryOf(pid).now)
       page = (await scrape(found, 'gzip')).page
     }
@@ -279,7 +279,7 @@ function report(all: readonly Figures[]): void {
       ...[asked.p50, asked.p99, asked.longest].map((figure) => figure.toFixed(1)),
     ]),
   )
-  console.log('\nwhile another configuration is taken in')
+  console.log('\nwhile another configuration is loaded')
   table(
     ['targets', 'reload ms', 'livez p50 ms', 'p99', 'longest'],
     all.map(({ targets, reloaded: { ms, asked } }) => [

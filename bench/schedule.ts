@@ -1,7 +1,7 @@
-// CPU time of one scheduled check, whole process: Porthole and HAProxy (one thread), each checking the same 2,000 ports once a
-// second. Both run at the same time, so that whatever else this machine does slows both alike; together they need some 20 % of
-// one core, and neither waits for the other. All of it in a network namespace of its own, where the kernel's count of dials,
-// less those Porthole counts itself, is HAProxy's.
+// Measures the CPU time of one scheduled check, for the whole process: Porthole and HAProxy (one thread), each checking the same 2,000 ports
+// once a second. Both run at the same time, so that other work on this machine slows both alike. Together they need about 20 % of one core, and
+// neither waits for the other. Runs in a network namespace of its own. There the kernel's count of dials, without those that Porthole counts
+// itself, is HAProxy's.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -47,7 +47,7 @@ async function compare(): Promise<void> {
   })
   await sleep(warmUpSeconds * 1000)
 
-  // Laying out the page of so many targets takes as long as some thousand checks: once before and once after, outside of what is measured.
+  // Read the page only before and after the measurement, because laying out the page of all targets takes as long as some thousand checks.
   const readPage = async () => {
     const page = await (await fetch(`${porthole.found}/metrics`)).text()
     return { page, at: performance.now(), dials: dialsSoFar() }
@@ -120,7 +120,7 @@ function writeHaproxyConfig(folder: string, socket: string, ports: readonly numb
   return file
 }
 
-/** How many servers HAProxy calls UP (its CSV: field 2 is the server, field 18 the status). */
+/** Returns how many servers HAProxy reports as UP (its CSV: field 2 is the server, field 18 the status). */
 async function serversUp(socket: string): Promise<number> {
   const answer = await text(connect(socket).end('show stat\n'))
   return answer.split('\n').filter((line) => line.split(',')[17] === 'UP' && line.split(',')[1] !== 'BACKEND').length

@@ -1,7 +1,7 @@
-// A scrape of Porthole's metrics page, whose numbers are kept in columns, against prom-client's rendering of the same series of the same
-// monitor (prom-client-page.ts): setting them all and rendering them, and rendering alone. In one process, round by round; each page is
-// sent to a reader that takes every piece at once, as the route sends it to one on this machine. Then a page narrowed to ten services of
-// all, and what the columns cost with every outcome, which prom-client has not to pay.
+// Measures a scrape of Porthole's metrics page, whose numbers are stored in columns, against prom-client's rendering of the same series of the
+// same monitor (prom-client-page.ts). For prom-client it measures setting and rendering all series, and rendering alone. Both run in one
+// process, round by round. Each page goes to a reader that takes every piece at once, as a client on this machine does. It also measures a page
+// narrowed to ten of all services, and the cost of the columns for every outcome, which prom-client does not have.
 import { Writable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
@@ -20,24 +20,24 @@ import { addServiceMetrics, addTargetMetrics } from './prom-client-page.ts'
 const sizes = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [1000, 10_000, 100_000]
 const rounds = 7
 const groups = 100
-/** As at the usual intervals: a check every 10 s, a scrape every 15 s. */
+/** The usual ratio: a check every 10 s, a scrape every 15 s. */
 const outcomesPerScrape = 1.5
-/** How long the route sends a page before whatever else waits gets its turn of the event loop (src/http/metrics.ts). */
+/** How long the route sends a page before it yields to the event loop, in milliseconds (src/http/metrics.ts). */
 const turnMs = 5
-/** How long the event loop may be held, in milliseconds. */
+/** The longest time for which the event loop may be blocked, in milliseconds. */
 const mostHeldMs = 20
 
-/** Some minute is usual; other work on this machine may stretch it. */
+/** About one minute is usual, but other work on this machine may stretch it. */
 setTimeout(() => {
   console.log('ended: this takes longer than five minutes here')
   process.exit(1)
 }, 300_000).unref()
 
 setFlagsFromString('--expose-gc')
-/** So that no scrape pays for what another one left. */
+/** Collect garbage before each scrape, so that no scrape pays for the garbage of another. */
 const collectGarbage: () => void = runInNewContext('gc')
 
-/** `heldMs` is the longest time in which the event loop came to nothing else. */
+/** `heldMs` is the longest time for which the event loop was blocked, in milliseconds. */
 type Scrape = { readonly ms: number; readonly heldMs: number; readonly bytes: number }
 
 for (const size of sizes) await compare(size)
@@ -49,7 +49,7 @@ async function compare(size: number): Promise<void> {
   registry.replaceAll(
     Array.from({ length: size }, (_, i) => {
       const target = targetAt(`127.${1 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`, 20_000)
-      // Long enough that none goes stale between two sweeps.
+      // The interval is so long that no status goes stale between two sweeps.
       const named = [`group-${i % groups}`, ...(i % (size / 10) === 0 ? ['ten'] : [])]
       return buildService(`service-${i}`, { targets: [target], groups: named, interval: 3_600_000 })
     }),
@@ -78,7 +78,7 @@ async function compare(size: number): Promise<void> {
   // The first round only warms up.
   for (let round = 0; round <= rounds; round++) {
     await sweep(monitor)
-    // A million series that prom-client keeps would make each collection of garbage slower that falls into a scrape of ours.
+    // The million series of prom-client would slow down each garbage collection during a scrape of Porthole.
     register.resetMetrics()
     const a = await scrape(() => metrics.render())
     const ten = await scrape(() => metrics.render({ selection: { group: ['ten'] } }))
@@ -107,7 +107,7 @@ async function compare(size: number): Promise<void> {
   console.log(
     `    for ten services: ${verdict(heldMs(narrowed), mostHeldMs, 'at most')}; by prom-client: ${heldMs(theirs).toFixed(2)}`,
   )
-  // What is promised is said of its rendering: it may set its series as outcomes come in, as Porthole does.
+  // The bar applies to the rendering, because prom-client may set its series as outcomes come in, as Porthole does.
   console.log(`  prom-client takes so many times as long to render what is set: ${withBar(median(renderingRatios))}`)
   console.log(`    to set and to render: ${median(ratios).toFixed(2)}`)
   console.log(
@@ -143,7 +143,7 @@ async function scrape(render: () => AsyncIterable<Buffer> | Promise<Buffer[]>): 
   })
   const begin = performance.now()
   let turnEndsAt = begin + turnMs
-  // As the route does: the next piece is asked for when this one is taken, in the same turn for as long as that lasts.
+  // Take the next piece once this one is taken, in the same turn until its time is over, as the route does.
   for await (const piece of await render()) {
     await new Promise((taken) => reader.write(piece, taken))
     if (performance.now() < turnEndsAt) continue
@@ -168,7 +168,7 @@ async function sweep(monitor: Monitor): Promise<void> {
   while (monitor.stats().inFlight > 0) await nextTurn()
 }
 
-/** What an outcome takes, in microseconds: the median of some rounds of 100,000. */
+/** Returns the time of one outcome, in microseconds: the median of some rounds of 100,000. */
 async function outcomeMicros(monitor: Monitor): Promise<number> {
   const sweeps = Math.ceil(100_000 / monitor.services.size)
   const micros: number[] = []
@@ -182,7 +182,7 @@ async function outcomeMicros(monitor: Monitor): Promise<number> {
   return median(micros)
 }
 
-/** How many series of services, groups and targets one page has and the other has not, or with another value, or more often. */
+/** Returns how many series of services, groups and targets differ between two pages: missing in one, with another value, or more often. */
 async function differences(page: AsyncIterable<Buffer>, register: Register): Promise<number> {
   const read = (text: string) => text.split('\n').filter((line) => /^porthole_(service|group|target)_/.test(line))
   let text = ''
@@ -198,7 +198,7 @@ async function differences(page: AsyncIterable<Buffer>, register: Register): Pro
   return differing
 }
 
-/** Answers at once: one of 256 targets refuses, and no two handshakes take as long. */
+/** A prober that answers at once. One of 256 targets refuses, and each handshake takes another time. */
 function createProber(): Prober {
   const clock = systemClock()
   return {

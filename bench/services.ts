@@ -1,4 +1,4 @@
-// What benchmarks of many services share: so many of one target each, all of them up, and another configuration that is taken in.
+// Shared by the benchmarks with many services: services with one target each, all up, and another configuration to load.
 import { once } from 'node:events'
 import { renameSync, writeFileSync } from 'node:fs'
 import { get, type IncomingMessage } from 'node:http'
@@ -9,17 +9,17 @@ import type { Running } from './processes.ts'
 
 export const intervalSeconds = 10
 const groups = 100
-/** How often to look, in milliseconds. */
+/** The interval between two looks, in milliseconds. */
 const everyMs = 20
 
-/** A configuration: where it is, and the last of its services that is not in the one before; null where all of them are. */
+/** A configuration: its path, and the last of its services that is not in the one before; null if all of them are in it. */
 export type Written = { readonly file: string; readonly lastNew: string | null }
-/** How long until another configuration was in force, and what was asked meanwhile. */
+/** The time until another configuration was in force, and the answers to requests during that time. */
 export type Reloaded = { readonly ms: number; readonly asked: Asked }
 
 /**
- * Writes a configuration of so many services; with `another` as it is after a change: one in ten of them defined otherwise, and one in a
- * hundred another. All of 127.0.0.0/8 is this machine: every target has an address of its own, and a few listeners serve them all.
+ * Writes a configuration of `size` services. With `another` it is changed: one in ten services has another definition, and one in a hundred is
+ * another service. All of 127.0.0.0/8 is this machine, so every target has an address of its own, and a few listeners serve them all.
  */
 export function writeServices(folder: string, size: number, ports: readonly number[], another = false): Written {
   const file = join(folder, another ? 'another.json' : 'porthole.json')
@@ -42,7 +42,7 @@ export function nameOf(index: number): string {
   return `service-${index}`
 }
 
-/** Waits until every target was checked, which is when Porthole is ready. */
+/** Waits until every target was checked, because then Porthole is ready. */
 export function untilReady(url: string): Promise<void> {
   return until('Porthole is ready', 60, async () => {
     const { ok, status } = await fetch(`${url}/readyz`)
@@ -51,7 +51,7 @@ export function untilReady(url: string): Promise<void> {
   })
 }
 
-/** Puts another file in the place of its configuration, and asks whether it lives until that is in force. Rejects when that takes longer than so many seconds. */
+/** Replaces the configuration file, and requests /livez until the new configuration is in force. Rejects if that takes longer than `seconds`. */
 export async function reload(
   { found: url, pid }: Running,
   config: Written,
@@ -65,7 +65,7 @@ export async function reload(
   renameSync(file, config.file)
   process.kill(pid, 'SIGHUP')
   await until('the other configuration is in force', seconds, async () => {
-    // The page would hold it up if it were asked for all the time.
+    // Do not request the page all the time, because that would slow Porthole down.
     if (lastNew !== null && (await fetch(`${url}/health/${lastNew}`)).status === 404) return false
     return (await readReloadedAt(url)) !== before
   })
@@ -74,7 +74,7 @@ export async function reload(
   return { ms, asked: await asking.asked }
 }
 
-/** When the configuration in force was read, in seconds of the time of day. Of the page no more is read than has that. */
+/** Returns when the configuration in force was read, in seconds of the time of day. Reads the page only up to that value. */
 async function readReloadedAt(url: string): Promise<number> {
   const request = get(`${url}/metrics`, { agent: false, signal: AbortSignal.timeout(60_000) })
   const [response] = (await once(request, 'response')) as [IncomingMessage]
@@ -87,7 +87,7 @@ async function readReloadedAt(url: string): Promise<number> {
   throw new Error('the page does not tell when the configuration was read')
 }
 
-/** Looks again and again until it is so. Rejects when that takes longer than so many seconds. */
+/** Calls a function again and again until it returns true. Rejects if that takes longer than `seconds`. */
 export async function until(what: string, seconds: number, isSo: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + seconds * 1000
   while (!(await isSo())) {

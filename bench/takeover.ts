@@ -1,5 +1,5 @@
-// How soon others check the services of a replica that is killed or stopped, and how long services go unchecked when Redis is killed. Three
-// replicas share 100 services at an interval of 1 s; the listeners note when each is checked.
+// Measures how soon other replicas check the services of a replica that is killed or stopped, and how long services go unchecked when Redis is
+// killed. Three replicas share 100 services at an interval of 1 s. The listeners record each check.
 // node bench/takeover.ts
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
@@ -10,11 +10,14 @@ import { has, type Running, start, startPorthole, verdict } from './processes.ts
 
 const services = 100
 const intervalMs = 1000
-/** How long each situation is watched. */
+/** How long each situation is watched, in milliseconds. */
 const watchMs = 15_000
-/** What README.md says of a killed replica, in milliseconds. */
+/** The bar for a killed replica, as the documentation states it, in milliseconds. */
 const killedBarMs = 8000
-/** A stopped replica hands its services over, and without Redis each replica goes on by itself: neither may leave out a check and the next. */
+/**
+ * The bar for a stopped replica, which hands its services over, and for a killed Redis, after which each replica checks alone. In neither case
+ * may two checks in a row be left out.
+ */
 const otherBarMs = 3 * intervalMs
 
 type Checked = { readonly server: Server; readonly port: number; readonly at: number[] }
@@ -71,7 +74,7 @@ async function measure(folder: string): Promise<void> {
   for (const { server } of targets) server.close()
 }
 
-/** The longest time between two checks of the same target while something happens, in whole milliseconds. */
+/** Returns the longest time between two checks of the same target while something happens, in whole milliseconds. */
 async function longestGap(targets: readonly Checked[], happen: () => void): Promise<number> {
   const from = performance.now()
   for (const target of targets) target.at.splice(0, target.at.length - 1)

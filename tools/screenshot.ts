@@ -1,4 +1,7 @@
-/** Takes the README's pictures of the status page, of a day that is the same every time: `npm run screenshot`. Needs Chromium. */
+/**
+ * Takes the pictures of the status page for the documentation: `npm run screenshot`. The pictures show a day that is the same every time. Needs
+ * Chromium.
+ */
 import { join } from 'node:path'
 import { noChromium, startBrowser } from '../test/page/browser.ts'
 import { stage } from '../test/page/scene.ts'
