@@ -255,7 +255,7 @@ test('with a file that cannot grow operations fail, until it can', { skip }, asy
   for (const answer of await Promise.all(answers))
     assertFails(
       answer,
-      /porthole\.db cannot be read or written \(SQLite says "disk I\/O error", \d+\): the kernel's log/,
+      /porthole\.db cannot be read or written \(SQLite says "disk I\/O error", \d+\): see the kernel's log for errors of its disk/,
     )
   sh(`prlimit --pid ${child.pid} --fsize=unlimited:`)
   unwrap(await child.ask('put', 'after', '{}', {}))
