@@ -64,7 +64,7 @@ const shapes: Record<ReportedStatus, string> = {
   draining: 'M1 0h2v8h-2zm4 0h2v8h-2z',
 }
 
-// All in pixels.
+// Lengths in pixels.
 const padding = 6
 const shapeWidth = 8
 const shapeGap = 3

@@ -66,9 +66,8 @@ function icicles(kind: string, all: readonly Bar[]): Markup | null {
 }
 
 /**
- * Draws the latency of the last rounds, one bar for each. The bar of a failed round hangs from the top. This bar
- * reaches the bottom, unless other targets connected. A dot marks a round that needed a second SYN. A stub is a round with the verdict
- * unknown.
+ * Draws the latency of the last rounds, one bar for each. The bar of a failed round hangs from the top, and reaches the bottom unless
+ * other targets connected. A dot marks a round that needed a second SYN. A stub is a round with the verdict unknown.
  */
 export function sparkline(rounds: readonly Round[]): Markup {
   const clean = rounds.filter(({ synRetransmits }) => synRetransmits === 0).map(({ latencyMs }) => latencyMs ?? 0)

@@ -4,9 +4,9 @@
 const root = new URL('..', import.meta.url)
 const page = document.documentElement
 
-/** The interval of refreshes without an event, in milliseconds. They bring ages, latencies and new services. */
+/** The interval of refreshes without an event, in milliseconds. A refresh brings ages, latencies and new services. */
 const idleMs = 5000
-/** The interval of refreshes without an event stream, in milliseconds. It is shorter, because only a refresh shows a change then. */
+/** The shorter interval of refreshes without an event stream, in milliseconds. Without events only a refresh shows a change. */
 const unheardMs = 2000
 /** The interval of refreshes of a hidden tab, in milliseconds. A hidden tab still shows a title and an icon. */
 const hiddenMs = 10_000
