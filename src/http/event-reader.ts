@@ -9,7 +9,7 @@ export type Batch = {
   readonly news: readonly News[]
   /** How many services the events are about. A service with several events counts several times. */
   readonly size: number
-  /** Returns all events as one piece. Readers that want everything share these bytes. */
+  /** Returns all events as one buffer. Readers that want everything share these bytes. */
   whole(): Buffer
 }
 
@@ -32,11 +32,11 @@ export type EventReader = {
   /** Sends a heartbeat, which shows the reader and proxies that the stream is alive. */
   beat(): void
   end(): void
-  /** Closes the connection without waiting until the reader has taken all bytes. */
+  /** Closes the connection without waiting until the reader has read all bytes. */
   cut(): void
 }
 
-/** How many transitions one batch of a replay has. The reader has to take one batch before the next is written. */
+/** How many transitions one batch of a replay has. The reader has to read one batch before the next is written. */
 const portion = 200
 /** The units of work that replaying one transition takes. */
 const workPerMissed = 4
@@ -69,7 +69,7 @@ export function openReader(parts: {
   /** Writes bytes. Returns false when the reader has to catch up first, or is gone. */
   function write(bytes: Buffer | string): boolean {
     if (response.destroyed || response.writableEnded) return false
-    // Checked before the write. A reader that took everything so far is not slow, even if this write is large.
+    // Checked before the write. A reader that has read everything so far is not slow, even if this write is large.
     if (response.writableLength > maxBufferedBytes) {
       response.destroy()
       onSlow()
@@ -142,7 +142,7 @@ export function openReader(parts: {
       writeBatch(fresh.length === batch.news.length ? batch : batchOf(fresh))
     },
     beat() {
-      // Bytes that the reader has yet to take already show that the stream is alive.
+      // Bytes that wait for the reader already show that the stream is alive.
       if (response.writableLength > 0 && response.writableLength <= maxBufferedBytes) return
       // An id without data moves the reader's last id, and dispatches no event (WHATWG HTML §9.2.6).
       write(seenId > toldId ? `id: ${seenId}\n\n` : ':\n\n')

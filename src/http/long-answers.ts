@@ -37,7 +37,7 @@ export type AnswerStats = {
 /** Sends every long answer at the pace of its client, and limits the memory that all of them hold. */
 export type LongAnswers = {
   /**
-   * Sends an answer in chunks, compressed where the client prefers that, and resolves when it is over. A chunk is requested after the client
+   * Sends an answer in chunks, compressed where the client prefers that, and resolves when it is over. A chunk is requested after the socket
    * took the one before, and may reuse its memory. HEAD is answered without any chunk. `heldBytes` is the memory that making the chunks holds.
    */
   stream(

@@ -13,7 +13,7 @@ const lengthPerWork = 100
 
 /**
  * Returns the body of an answer about a number of targets. The body is a text for 200 targets or fewer. Otherwise it is a stream that
- * builds chunks as the client takes them. The stream is empty for HEAD. `held` is the memory that the pieces are made from.
+ * builds chunks as the client reads them. The stream is empty for HEAD. `held` is the memory that the chunks are made from.
  */
 export function bodyOf(
   { method }: Pick<FastifyRequest, 'method'>,

@@ -3,7 +3,7 @@ import { intercept } from './intercept.ts'
 
 /**
  * Answers the requests of one connection one after the other. A client may send many without waiting for answers (RFC 9112 §9.3.2). Node.js
- * handles all that arrive together, such as 1,300 requests of 50 bytes, and holds their answers until the client has taken the first.
+ * handles all that arrive together, such as 1,300 requests of 50 bytes, and holds their answers until the client has read the first.
  */
 export function answerOneAtATime(server: Server): void {
   intercept(server, (request, response, handle) => {

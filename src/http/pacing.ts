@@ -3,11 +3,11 @@ import { finished, type Writable } from 'node:stream'
 import type { Gzip } from 'node:zlib'
 import type { TimeSlice } from '../time-slices.ts'
 
-/** How fast a client has to take an answer, in milliseconds. */
+/** How fast a client has to read an answer, in milliseconds. */
 export type Pace = {
-  /** How long a client may take for the next piece of 128 kB. */
+  /** How long a client may take to read the next chunk of 128 kB. */
   readonly pieceMs: number
-  /** How long a client may take for the whole answer. Otherwise a client that takes 2 kB a second would hold an answer of 24 MB for three hours. */
+  /** How long a client may take to read the whole answer. Otherwise a client that reads 2 kB a second would hold an answer of 24 MB for three hours. */
   readonly wholeMs: number
 }
 
@@ -21,10 +21,10 @@ export type Ending = { readonly is: 'sent' | 'gone' | 'cut off' } | { readonly i
 const bytesPerWork = 256
 
 /**
- * Sends chunks as fast as the client takes them. Requests a chunk only after the client took the one before, because a chunk may reuse the memory of
+ * Sends chunks as fast as the client reads them. Requests a chunk only after the socket took the one before, because a chunk may reuse the memory of
  * the last. Fastify would read ahead, so this bypasses it. Resolves when everything is sent, or when nothing more will be; in that case it destroys
  * the connection. The headers must be written already. Compresses with `zip` where one is given. `slice` makes the loop yield, because a client on
- * this machine takes everything at once.
+ * this machine reads everything at once.
  */
 export async function sendPaced(
   response: ServerResponse,
@@ -59,7 +59,7 @@ export async function sendPaced(
   }
 }
 
-/** Resolves when the sink has taken a chunk. Its memory may then be reused. Resolves with null when the sink takes nothing any more. */
+/** Resolves when the sink has taken a chunk. Its memory may then be reused. Resolves with null when the sink accepts no more bytes. */
 function writePiece(sink: Writable, piece: Uint8Array): Promise<'taken' | null> {
   return new Promise((resolve) => {
     sink.write(piece, (error) => resolve(error ? null : 'taken'))

@@ -43,7 +43,7 @@ export function renderService(report: ServiceReport, type: MediaType, passes: bo
 }
 
 /**
- * Yields a set's report in a media type, one piece for each service. The reports of 100,000 services that are down are too large to hold at once.
+ * Yields a set's report in a media type, one chunk for each service. The reports of 100,000 services that are down are too large to hold at once.
  * `reports` yields the reports of `listed`, each made on demand. `passes` tells whether the HTTP status is a pass.
  */
 export function renderSet(
@@ -63,7 +63,7 @@ export function renderSet(
   return setHealthJson(summary, listed, reports, passes)
 }
 
-/** Yields a set in the shape of the draft. The list of causes may be as long as the checks, so it is written in pieces too. */
+/** Yields a set in the shape of the draft. The list of causes may be as long as the checks, so it is written in chunks too. */
 function* setHealthJson(
   summary: SetSummary,
   listed: readonly Listed[],
@@ -91,7 +91,7 @@ function* causesOf({ missing }: SetSummary, listed: readonly Listed[]): Generato
 }
 
 /**
- * Yields JSON with members inserted into its last list or object, one piece for each member. `empty` returns the JSON without members, and `end` is
+ * Yields JSON with members inserted into its last list or object, one chunk for each member. `empty` returns the JSON without members, and `end` is
  * its end after the place of insertion. Empty members are skipped.
  */
 function* within(empty: () => string, end: string, members: Iterable<string>): Generator<string> {

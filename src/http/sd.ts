@@ -106,7 +106,7 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     return reply.type('application/json; charset=utf-8').send(body)
   }
 
-  /** Yields the list in pieces. Leaves out services that were removed since the list was made. */
+  /** Yields the list in chunks. Leaves out services that were removed since the list was made. */
   function* entriesOf(chosen: readonly WatchedService[]): Generator<string> {
     let separator = '['
     for (const watched of chosen) {

@@ -2,7 +2,7 @@ import type { Server } from 'node:http'
 import { intercept } from './intercept.ts'
 
 /**
- * Closes a connection on which bytes of an answer wait and the client has taken none of them for `ms` milliseconds. Long answers have a stricter
+ * Closes a connection whose client has read none of the waiting bytes of an answer for `ms` milliseconds. Long answers have a stricter
  * pace of their own (`sendPaced`). A connection that waits for Porthole itself, such as for a check, stays open. Node.js closes idle connections.
  */
 export function closeStalled(server: Server, ms: number): void {
