@@ -13,7 +13,7 @@ import { DiscoveredService } from '../src/http/sd.ts'
 import { execForm } from './dockerfile.ts'
 import { rendered } from './metrics/page.ts'
 import { createParts, sampleReplica } from './parts.ts'
-import { pages, root } from './readme.ts'
+import { blocksOf, pages, root, tableOf } from './readme.ts'
 import { sampleOutcome } from './samples.ts'
 
 const read = (name: string) => readFileSync(join(root, name), 'utf8')
@@ -100,6 +100,26 @@ test('every alert has a unit test, and reads only metrics that Porthole has', as
   const readByRules = rules.match(/\bporthole_\w+/g) ?? []
   assert.deepEqual(
     readByRules.filter((name) => !known.has(name.replace(/_bucket$/, ''))),
+    [],
+  )
+})
+
+test('the queries of the documentation are PromQL, and read only metrics of its table', {
+  skip: noPromtool,
+}, (t) => {
+  const queries = pages.flatMap(({ text }) => blocksOf(text).filter(({ language }) => language === 'promql'))
+  assert(queries.length > 0)
+  const rules = queries.map(({ text: expr }, index) => ({ record: `query:${index}`, expr }))
+  const folder = mkdtempSync(join(tmpdir(), 'porthole-queries-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'rules.json')
+  writeFileSync(file, JSON.stringify({ groups: [{ name: 'queries', rules }] }))
+  run('promtool', 'check', 'rules', file)
+
+  const known = new Set(tableOf('| metric | labels | meaning |').map(([name]) => name))
+  const used = queries.flatMap(({ text }) => text.match(/\bporthole_\w+/g) ?? [])
+  assert.deepEqual(
+    used.filter((name) => !known.has(name.replace(/_bucket$/, ''))),
     [],
   )
 })
