@@ -86,7 +86,7 @@ test('shares are about equal', () => {
     fc.property(few, (members) => {
       const mean = shardCount / members.length
       for (const member of members) {
-        // The standard deviation is at most 8: five of them either way.
+        // The standard deviation is at most 8, and the test allows five of them either way.
         const { length } = sharesOf(member, members)
         assert.ok(Math.abs(length - mean) <= 40, `${member} has ${length} of ${shardCount} among ${members.length}`)
       }
@@ -115,7 +115,7 @@ test('a shard is a whole number from 0 to 255, and services are spread over all 
     services[shard] = (services[shard] ?? 0) + 1
   }
   assert.equal(services.length, 256)
-  // 100 in each on average with a standard deviation of 10: five of them either way.
+  // Each shard has 100 on average, with a standard deviation of 10. The test allows five of them either way.
   assert.ok(Math.min(...services) >= 50, `the emptiest has ${Math.min(...services)}`)
   assert.ok(Math.max(...services) <= 150, `the fullest has ${Math.max(...services)}`)
 })

@@ -43,7 +43,7 @@ test('the times of day of two replicas differ by at most half of the time that t
     fc.property(answer, answer, (one, other) => {
       const [first, second] = [one, other].map(({ startedAt, goMs, backMs }) => {
         const { clock } = start()
-        // The store is asked at 1,000,000 of its own time, which is `startedAt` on the replica's clock.
+        // The replica asks the store at 1,000,000 of the store's time, which is `startedAt` on the replica's clock.
         clock.align(startedAt, startedAt + goMs + backMs, 1_000_000 + goMs)
         return { clock, startedAt, doubtMs: (goMs + backMs) / 2 }
       })

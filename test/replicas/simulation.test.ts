@@ -27,7 +27,7 @@ test('no shard ever has two owners, whatever clocks, networks and processes do, 
 
 for (const [what, physics] of [
   ['clocks run at half the rate of the store', { ...sound, rates: [0.5, 0.5] }],
-  ['the store takes in late renewals', { ...sound, passesOver: false }],
+  ['the store accepts late renewals', { ...sound, passesOver: false }],
 ] as const) {
   test(`the simulation finds two owners if ${what}`, async (t) => {
     t.diagnostic(again)

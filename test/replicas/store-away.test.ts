@@ -14,7 +14,7 @@ import {
   watchHealth,
 } from './fleet.ts'
 
-test('Redis killed and started again, empty: all stay up throughout, and nothing registered is lost', {
+test('when Redis restarts empty all services stay up, and no registration is lost', {
   skip: noRedis,
 }, async (t) => {
   const { redis, members, targets } = await startFleet(t)
