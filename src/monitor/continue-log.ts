@@ -3,7 +3,7 @@ import type { EarlierLog } from './earlier-log.ts'
 import type { LastKnown } from './last-known.ts'
 
 /**
- * Merges the log of the previous process with the entries that this process logged before it could read that log. While both processes ran,
+ * Merges the log of the previous process with the entries that this process logged before that log could be read. While both processes ran,
  * their entries overlap. Each service and target whose status this process found changed then gets one transition, dated at the end of the
  * previous process.
  */

@@ -8,8 +8,8 @@ import type { WatchedTarget } from './watch.ts'
 const notAsked = 'EQUEUED'
 
 /**
- * Emits when a check of this process finds that the name of a target with `resolve: first` can no longer be looked up, and when it can be
- * again. The address tracking looks up the names of services with `resolve: all`, apart from checks.
+ * Emits when a check of this process finds that the name of a target with `resolve: first` can no longer be looked up. Emits again when the
+ * name can be looked up. The address tracking looks up the names of services with `resolve: all`, apart from checks.
  */
 export function watchFailingNames(monitor: Pick<Monitor, 'checked' | 'adopted' | 'watching'>): Signal<LookUpChange> {
   const changed = createSignal<LookUpChange>()

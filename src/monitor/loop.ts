@@ -13,7 +13,10 @@ import type { WatchedTarget } from './watch.ts'
 const firstSweepMs = 1000
 /** Checks that were left out are spread over this time, in milliseconds. A takeover by another replica and a pause of this process leave checks out. */
 const makeUpMs = 400
-/** The most checks that start in a millisecond, in both cases: about two thirds of the capacity of two cores. More would pile up, take memory and delay callers. */
+/**
+ * The most checks that start in a millisecond, in both cases. The number is about two thirds of the capacity of two cores. More checks would
+ * pile up, take memory and delay callers.
+ */
 const mostPerMs = 25
 /** The default tick. Checks that are due within one tick start together at its end, because a hand-over to the prober costs more than a check. */
 const defaultTickMs = 40
@@ -109,7 +112,7 @@ export function createLoop({
 
   /**
    * Returns when the next check after `instant` is due, by an interval kind; null if that has no interval. Counting begins a little later than
-   * `instant`, so that the first check and the next one stay apart, and a timer that fires early starts no second check.
+   * `instant`, so that the first check and the next one stay apart. Otherwise a timer that fires early would also start a second check.
    */
   function following(watched: WatchedTarget, pace: Pace, instant: number, aheadMs: number): number | null {
     const intervalMs = intervalAt(pace, watched.watchedService.service.policy)

@@ -165,7 +165,7 @@ export function createMembers({
     }
   }
 
-  /** Returns when the next look-up is due. The name of the service spreads look-ups, so that they do not all begin at once. */
+  /** Returns when the next look-up is due. A hash of the service's name spreads look-ups, so that they do not all begin at once. */
   function beatAfter(instant: number, name: string, { intervalMs }: Policy): number {
     const epochMs = clock.toEpoch(instant)
     return instant + nextBeat(epochMs, phaseOf(name), Math.max(intervalMs ?? 0, leastPeriodMs)) - epochMs

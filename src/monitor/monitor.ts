@@ -34,10 +34,10 @@ export type Monitor = Pick<Watchlist, 'targetAt' | 'memoryOf'> &
      */
     readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted>
     /**
-     * Applies the state that another replica has of a service and of some of its targets, by name. If this replica owns the service, it emits
+     * Applies the state that another replica has of a service and of some of its targets, by name. Emits, if this replica owns the service,
      * a transition for each status that differs from the last emitted one. `isWhole` says that the other replicas have no more state of the
-     * service, so none of them checked a target that is missing. If this replica had no outcome of the service, it marks such a target as
-     * pending, because the target was added while they checked the others.
+     * service, so none of them checked a target that is missing. If this replica had no outcome of the service, such a target becomes
+     * pending, because it was added while the other replicas checked the others.
      */
     adopt(
       watchedService: WatchedService,

@@ -13,7 +13,7 @@ export type OverloadNews = {
   readonly latestMs: number
 }
 
-/** A check is late after half of its interval, but after 100 ms at the earliest and one second at the latest. Any check may have to wait 100 ms. */
+/** A check is late after half of its interval, but not before 100 ms, because any check may wait so long, and always after one second. */
 const lateAfter = 0.5
 const leastLateMs = 100
 const mostLateMs = 1000
@@ -26,8 +26,8 @@ const windows = 2
 const repeatAfter = 30
 
 /**
- * Returns a function that tells at once whether more checks may be due than can be done, which is also true of a burst. The function adds the checks that
- * wait and the scheduled checks that were skipped since its last call, and compares the sum with a tenth of the services. If all checks may
+ * Returns a function that detects at once that more checks may be due than can be done. A short burst also counts. The function adds
+ * the checks that wait and those skipped since its last call, and compares the sum with a tenth of the services. If all checks may
  * be under way together, none waits, and checks are skipped instead.
  */
 export function watchBacklog({ services, stats }: Pick<Monitor, 'services' | 'stats'>): () => boolean {

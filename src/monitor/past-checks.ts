@@ -4,7 +4,7 @@ import { createColumns, rowOf, rowsPerPage } from './columns.ts'
 /** A past check of a target. */
 export type PastCheck = {
   /**
-   * When the check ended: an instant of the clock in milliseconds, rounded down to a tenth of a second. Behind a gap of more than 204 s it is
+   * When the check ended: an instant of the clock in milliseconds, rounded down to a tenth of a second. Behind a gap of more than 204 s the time is
    * less exact, by 0.15 % of the time between this check and the newest.
    */
   readonly at: number
@@ -27,7 +27,7 @@ export type PastChecks = {
 const tenthMs = 100
 /** The number of SYN retransmits has 4 bits. The highest number stands for a count that the prober cannot see. */
 const unseen = 15
-/** How far the time of one outcome may move when it comes back from the store, because clocks were corrected and times rounded. */
+/** How far the time of an outcome may move on its way through the store, in milliseconds. Clocks are corrected and times rounded there. */
 const toleranceMs = 50
 
 function createPage(slots: number, perSlot: number) {

@@ -5,7 +5,7 @@ import type { Group, Service } from '../domain/service.ts'
 import { nothingToLoad, type RegistryLoad } from './registry-load.ts'
 import { createSignal, type Signal } from './signal.ts'
 
-/** A change of the registry: services that are new, changed, drained or no longer drained; the names of services that are gone; and the cause. */
+/** A change of the registry: services that are new, changed, drained or no longer drained, and the names of those that are gone. */
 export type RegistryChange = {
   readonly put: readonly Service[]
   readonly removed: readonly string[]

@@ -69,8 +69,8 @@ function causeOf({ health: { lastOutcome } }: WatchedTarget, status: Status): Re
 }
 
 /**
- * Compares the status of a service with the last emitted one. While one of its targets waits for its check after a pause of this process, it
- * returns no transition. Otherwise the pause would cause two transitions, and neither of them happened to the service.
+ * Compares the status of a service with the last emitted one. While one of its targets waits for its check after a pause of this process, there
+ * is no transition. Otherwise the pause would cause two transitions, and neither of them happened to the service.
  */
 export function reviewService(watchedService: WatchedService, now: number): readonly Transition[] {
   const to = serviceStatusAt(watchedService, now)

@@ -36,7 +36,7 @@ export type TransitionLog = {
   absences(): readonly Absence[]
   /** Adds a gap: this process did not run for longer than its checks are trusted. */
   addAbsence(absence: Absence): void
-  /** Returns the last status of a service in the previous process; undefined if it is not known, or if this process has its own by now. */
+  /** Returns the last status of a service in the previous process; undefined if that is not known, or no longer needed. */
   lastKnown(service: string): Status | undefined
   /** Returns up to `limit` transitions after the one with this id, oldest first; null if some of them are forgotten or were never kept. */
   after(id: number, limit?: number): LoggedTransition[] | null

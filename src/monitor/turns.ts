@@ -12,7 +12,7 @@ export type Turns = {
   /** Requests a check for a caller. One that has not begun goes before all scheduled checks that wait. */
   ask(watched: WatchedTarget): Check
   stats(): { inFlight: number; waiting: number }
-  /** Returns for how long the check that an earlier call began to watch has exceeded its timeout, in milliseconds; 0 if it has ended. */
+  /** Returns for how long a check has exceeded its timeout, in milliseconds. Each call watches one check until it ends. Returns 0 if none is late. */
   overdueMs(now: number): number
 }
 

@@ -123,7 +123,7 @@ export function targetStatusAt(
   return statusAt(health, watchedService.service.policy, now, watchedService.pauses)
 }
 
-/** Returns until when a target keeps its status, and counts as it does now, if no outcome comes in; `now` once it is stale. */
+/** Returns until when a target counts as it does now, if no outcome comes in; `now` once it is stale. */
 export function targetReadsSameUntil({ health, watchedService }: WatchedTarget, now: number): number {
   return countsSameUntil(health, watchedService.service.policy, now, watchedService.pauses)
 }
