@@ -22,6 +22,7 @@ export function followFile({
   seen: string | null
   sources: ConfigSources
   porthole: Porthole
+  /** Called when a change is applied. The function that it returns is called when that is over. */
   hurry: () => () => void
 }): ConfigWatch {
   const takeIn = async (bytes: Uint8Array<ArrayBuffer>, sameForMs: number) => {

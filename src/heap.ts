@@ -16,6 +16,7 @@ export type Heap<Item extends Timed> = {
   remove(item: Item): void
 }
 
+/** Creates an empty heap. */
 export function createHeap<Item extends Timed>(): Heap<Item> {
   const items: Item[] = []
 

@@ -11,6 +11,7 @@ export type Queue<Item> = {
 /** The number of removed items that stay in the array, because to cut it off moves all the other items. */
 const mostGone = 1024
 
+/** Creates an empty queue. `push` and `shift` take constant time on average. */
 export function createQueue<Item>(): Queue<Item> {
   let items: Item[] = []
   let first = 0

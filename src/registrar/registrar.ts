@@ -25,8 +25,11 @@ export type Registering =
  */
 export type Registrar = {
   readonly registrations: Registrations
+  /** Registers a service, or replaces its definition. A failure of the store is a sentence; then no change was made here. */
   put(name: string, settings: RegistrationSettings, condition: Condition): Promise<Stored<Registering>>
+  /** Deregisters a service and ends its drain. */
   remove(name: string, condition: Condition): Promise<Stored<Removed>>
+  /** Drains a service, or ends its drain. */
   setDrained(name: string, drained: boolean): Promise<Stored<null>>
   /** Returns why no service of a new name may be registered now, as a sentence; null if it may. */
   refusalOf(name: string): string | null
@@ -35,6 +38,7 @@ export type Registrar = {
 /** How long until the store is asked again whether a time to live has ended, in milliseconds. */
 const retryMs = 5000
 
+/** Creates the registrar. With `isShared` it only asks the store: the announcement of the store puts the change in force. */
 export function createRegistrar({
   registry,
   store,

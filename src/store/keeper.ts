@@ -58,6 +58,7 @@ const aheadMs = 60_000
 /** The number of transitions in one batch. */
 const portion = 1000
 
+/** Creates a retrying store. It opens the store with the first turn. */
 export function createKeeper(parts: KeeperParts): Keeper {
   const { name, open, log, clock, onLoad, onFailure, turnMs = 5000, gatherMs = 100, patienceMs = 5000 } = parts
   const { dating = () => null } = parts
