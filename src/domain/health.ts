@@ -6,8 +6,8 @@ import type { Policy } from './policy.ts'
 export type Health = {
   readonly status: 'up' | 'down' | 'unknown'
   /**
-   * When the status last changed; null while there never was a verdict. For a target that joined its service later and was never checked, when
-   * it joined.
+   * When the status last changed, or was confirmed again after it was stale; null before the first verdict. For a target that joined its service
+   * later and was never checked, when it joined.
    */
   readonly since: number | null
   /** How many verdicts in a row agree with the last one. An unknown verdict neither counts nor breaks the streak. */
@@ -90,8 +90,8 @@ export function beatIntervalMs(health: Health, policy: Policy): number | null {
 
 /**
  * Returns how long a status is trusted without a new verdict, in milliseconds: three intervals, a timeout and, with several replicas, the
- * time of a hand-over. The interval is the regular one, or the one that applies now if that is longer. On demand it is the age below which a
- * request starts no new check.
+ * time of a hand-over. The interval is the regular one, or the one that applies now if that is longer. On demand the interval is the
+ * age below which a request starts no new check.
  */
 export function staleAfterMs(health: Health, policy: Policy): number {
   const intervalMs =

@@ -108,11 +108,12 @@ export type Terms = {
   readonly quorum: Quorum
   readonly resolve: Resolve
   readonly policy: Policy
-  /** The source of the definition: the operator (file or command line), or a client over HTTP, for which the dial rules apply. */
+  /** The source of the definition. The dial rules apply to services from `http`. */
   readonly origin: Origin
   /** The `ttl` that ran out without a renewal, in milliseconds; null unless the registration is expired. */
   readonly expiredTtlMs: number | null
 }
+/** The source of a definition: `file` is the operator (file or command line), `http` is a client. */
 export type Origin = 'file' | 'http'
 
 /** A service: a named set of targets with a quorum and a policy. */
@@ -166,6 +167,7 @@ class ServiceOfParts implements Service {
   }
 }
 
+/** Builds a service from its plain data. */
 export function makeService(parts: ServiceParts): Service {
   return new ServiceOfParts(parts)
 }

@@ -27,6 +27,7 @@ export function noCounts(): Counts {
   return { up: 0, degraded: 0, down: 0, unknown: 0 }
 }
 
+/** Returns how many members have each status. */
 export function countStatuses(statuses: Iterable<Status>): Counts {
   const counts = noCounts()
   for (const status of statuses) counts[status]++

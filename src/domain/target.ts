@@ -59,6 +59,7 @@ class OtherTarget extends NamedTarget implements Target {
 /** A compact target: only the name where the name is the literal address. */
 export type KeptTarget = string | Target
 
+/** Returns the compact target of plain data. */
 export function keepTarget(parts: TargetParts): KeptTarget {
   const { name, address, resolvedFrom } = parts
   return address === name && resolvedFrom === null ? name : Object.freeze(new OtherTarget(parts))
@@ -69,6 +70,7 @@ export function targetOf(kept: KeptTarget): Target {
   return typeof kept === 'string' ? new LiteralTarget(kept) : kept
 }
 
+/** Builds a target from its plain data. */
 export function makeTarget(parts: TargetParts): Target {
   return targetOf(keepTarget(parts))
 }

@@ -12,7 +12,7 @@ import type { Resolution, Resolver } from './resolver.ts'
  */
 const patienceShare = 0.25
 const mostPatienceMs = 1000
-/** How many names have last known addresses. */
+/** The most names that have last known addresses. */
 const mostNames = 10_000
 
 /** The addresses of a name for a check. Without addresses, `reason` and `code` say why. */
@@ -46,6 +46,7 @@ export type HeldNames = {
   find(request: CheckRequest, startedAt: number): Promise<Found>
 }
 
+/** Creates look-ups on top of a resolver, which they do not own. */
 export function createHeldNames({ clock, resolver }: { clock: Clock; resolver: Resolver }): HeldNames {
   const names = new Map<string, Known>()
 

@@ -10,7 +10,7 @@ import type { CheckEnded, CheckRequest } from './prober.ts'
 const attemptDelayMs = 250
 /** How long the address that connected goes first, in milliseconds. After that the order of the system is tried again (RFC 6555 §4.2). */
 const preferredMs = 10 * 60_000
-/** How many targets have a preferred address. */
+/** The most targets that have a preferred address. */
 const mostPreferred = 10_000
 
 export type RaceParts<Handle> = {
@@ -26,8 +26,8 @@ export type RaceParts<Handle> = {
   /** Closes the socket of a dial in flight. The race ignores its result if the dial still calls back. */
   readonly cancel: (handle: Handle) => void
   /**
-   * The most extra dials of all races together. A dial is extra while another dial of its race is in flight, because the limit
-   * of checks in flight does not count its descriptor. Beyond the limit an address waits until the dials of its race have failed, or until there is room.
+   * The most extra dials of all races together. A dial is extra while another dial of its race is in flight. The limit of checks in flight does not
+   * count its descriptor. With no room left, an address waits until the dials of its race have failed, or until there is room.
    */
   readonly maxExtraDials?: number | undefined
 }
@@ -44,6 +44,7 @@ export type Racer = {
 /** An address in a race. `attempt` is null while its dial is in flight. */
 type Runner<Handle> = { readonly ip: string; readonly begunAt: number; handle: Handle | null; attempt: Attempt | null }
 
+/** Creates a racer. It remembers the preferred addresses of at most 10,000 targets. */
 export function createRacer<Handle>({
   clock,
   dial,

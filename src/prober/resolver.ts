@@ -10,6 +10,7 @@ export type { Lookup } from './system-lookup.ts'
 /** The result of a look-up: literal IPs in the order in which to try them, or the name of the error. */
 export type Resolution = { readonly addresses: readonly [string, ...string[]] } | { readonly code: string }
 
+/** Code that resolves host names and caches the results. */
 export type Resolver = {
   /** Returns the cached result for a name; null when the name has to be looked up. */
   recall(host: string): Resolution | null

@@ -44,4 +44,5 @@ async function settle(ask: FamilyLookup, host: string, family: 0 | 4 | 6): Promi
   }
 }
 
+/** Looks up a name with getaddrinfo, each family alone if both together give no address. */
 export const systemLookup: Lookup = lookUpFamilies(askSystem)

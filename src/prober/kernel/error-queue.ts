@@ -14,6 +14,7 @@ export type ErrorQueue = {
   takeIcmp(fd: number): IcmpError | null
 }
 
+/** Creates a reader of error queues, with memory that is allocated once. */
 export function createErrorQueue(libc: Libc): ErrorQueue {
   const control = libc.allocate(512)
   /** `struct msghdr` (64-bit Linux), without a buffer for the packet, because the error is in the control messages. */

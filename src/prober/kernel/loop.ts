@@ -60,6 +60,7 @@ export type DialLoopParts = {
   readonly mark: (fd: number, open: boolean) => void
 }
 
+/** Creates the loop and its epoll instance. Throws when the system refuses. */
 export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: DialLoopParts): DialLoop {
   const epoll = createEpoll(libc)
   const errors = createErrorQueue(libc)
@@ -217,7 +218,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     for (let fd = sockets.takeIdle(); fd !== undefined; fd = sockets.takeIdle()) close(fd)
   }
 
-  /** Handles an event of a descriptor. An event of a socket that is kept for the next dial is ignored, because it ends the last association. */
+  /** Handles an event of a descriptor. An event of a kept socket only reports the end of its last association, and is ignored. */
   function handle(fd: number, mayBeError: boolean): void {
     const socket = open[fd]
     if (socket === undefined) return

@@ -19,6 +19,7 @@ export type Outbox = {
   flush(): void
 }
 
+/** Creates an empty outbox. `send` sends a batch to the main thread. */
 export function createOutbox(records: Records, send: (findings: Batch) => void): Outbox {
   let packed: number[] = []
   let count = 0

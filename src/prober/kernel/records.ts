@@ -46,9 +46,10 @@ const findingLength = 10
 /** The number that stands for null. */
 const none = -1
 
-/** The code that packs and unpacks records. */
+/** Code that packs and unpacks records. */
 export type Records = ReturnType<typeof createRecords>
 
+/** Creates the code that packs and unpacks records, with memory that is allocated once. */
 export function createRecords(libc: Libc) {
   const address = allocateAddress(libc)
   const { words } = address
