@@ -12,12 +12,12 @@ import { type Target, targetAt } from '../../src/domain/target.ts'
 import { awaitOutcome, type Prober } from '../../src/prober/prober.ts'
 import type { Lookup } from '../../src/prober/resolver.ts'
 
-/** Builds the prober under test; without a look-up it asks the system. */
+/** Builds the prober under test. Without `lookup` it uses the look-up of the system. */
 export type MakeProber = (parts: { readonly clock: Clock; readonly lookup?: Lookup }) => Prober | Promise<Prober>
 
 export const targetOf = (host: string, port: number): Target => targetAt(host, port)
 
-/** Checks once; fails when the prober was closed meanwhile. */
+/** Checks once. Fails if the prober closes during the check. */
 export async function checkOnce(
   prober: Prober,
   host: string,
@@ -37,7 +37,7 @@ const hasIPv6 = Object.values(networkInterfaces())
 
 const failing = (code: string) => () => Promise.reject(Object.assign(new Error('look-up failed'), { code }))
 
-/** What every prober must do, as far as loopback can show it. */
+/** The contract of every prober, as far as loopback can show it. */
 export function proberContract(name: string, makeProber: MakeProber): void {
   const clock = systemClock()
   const build = async (t: TestContext, lookup?: Lookup) => {
@@ -49,7 +49,7 @@ export function proberContract(name: string, makeProber: MakeProber): void {
   for (const ip of ['127.0.0.1', '::1']) {
     const skip = ip === '::1' && !hasIPv6 && 'this machine has no IPv6 loopback address'
 
-    test(`${name}: connects to a listener on ${ip} and tells address, latency and times`, { skip }, async (t) => {
+    test(`${name}: connects to a listener on ${ip} and returns address, latency and times`, { skip }, async (t) => {
       const port = await listen(t, ip)
       const before = clock.now()
       const outcome = await checkOnce(await build(t), ip, port)
@@ -70,7 +70,7 @@ export function proberContract(name: string, makeProber: MakeProber): void {
       assert.ok(latencyMs !== null && latencyMs > 0 && latencyMs <= endedAt - startedAt)
     })
 
-    test(`${name}: is refused by a closed port of ${ip}, with the time it took`, { skip }, async (t) => {
+    test(`${name}: a closed port of ${ip} is refused, with a latency`, { skip }, async (t) => {
       const { reason, code, latencyMs, endedAt, startedAt } = await checkOnce(await build(t), ip, 1)
       assert.deepEqual([reason, code], ['refused', 'ECONNREFUSED'])
       assert.ok(latencyMs !== null && latencyMs > 0 && latencyMs <= endedAt - startedAt)
@@ -78,7 +78,7 @@ export function proberContract(name: string, makeProber: MakeProber): void {
   }
 
   for (const close of ['half-open', 'rst', 'fin'] as const) {
-    test(`${name}: a listener that resets what it accepts is connected every time, ending with ${close}`, async (t) => {
+    test(`${name}: a listener that resets what it accepts is always connected, with close ${close}`, async (t) => {
       const prober = await build(t)
       for (const ip of hasIPv6 ? ['127.0.0.1', '::1'] : ['127.0.0.1']) {
         const port = await listenAndReset(t, ip)
@@ -89,7 +89,7 @@ export function proberContract(name: string, makeProber: MakeProber): void {
           found.set(reason, (found.get(reason) ?? 0) + 1)
           assert.ok(latencyMs !== null && latencyMs > 0 && latencyMs <= endedAt - startedAt)
           assert.ok(answer === null || answer === 'syn-ack')
-          // Where the check saw the reset, advice speaks of it; where it ended first, nothing is known of it.
+          // The code is set if the check saw the reset, and null if the check ended first.
           assert.ok(code === null || code === 'ECONNRESET' || code === 'EPIPE', `${code}`)
         }
         t.diagnostic(`${ip}: ${JSON.stringify(Object.fromEntries(found))}`)
@@ -98,7 +98,7 @@ export function proberContract(name: string, makeProber: MakeProber): void {
     })
   }
 
-  test(`${name}: checks the first address of a name that connects`, async (t) => {
+  test(`${name}: the first address of a name that connects counts`, async (t) => {
     const port = await listen(t, '127.0.0.1')
     const asked: string[] = []
     const prober = await build(t, (host) => {
@@ -112,7 +112,7 @@ export function proberContract(name: string, makeProber: MakeProber): void {
     assert.deepEqual(asked, ['good', 'bad'])
   })
 
-  test(`${name}: tells the reason of the first address, and what came of the others, where none connects`, async (t) => {
+  test(`${name}: if no address connects, the outcome has the reason of the first address and a note about the others`, async (t) => {
     const prober = await build(t, () => Promise.resolve(['127.0.0.2', '127.0.0.1', '127.0.0.3']))
     const { reason, address, note, startedAt, endedAt } = await checkOnce(prober, 'db', 1)
     assert.deepEqual([reason, address], ['refused', '127.0.0.2:1'])
@@ -123,7 +123,7 @@ export function proberContract(name: string, makeProber: MakeProber): void {
     assert.ok(startedAt <= endedAt && endedAt <= clock.now())
   })
 
-  test(`${name}: an address that is denied ends the attempt, and cannot be judged`, async (t) => {
+  test(`${name}: a denied address ends the attempt, and the check is denied`, async (t) => {
     let accepted = 0
     const port = await listen(t, '127.0.0.3', () => accepted++)
     const prober = await build(t, () => Promise.resolve(['127.0.0.1', '127.0.0.2', '127.0.0.3']))
@@ -134,33 +134,33 @@ export function proberContract(name: string, makeProber: MakeProber): void {
     assert.equal(accepted, 0)
   })
 
-  test(`${name}: looks no literal address up`, async (t) => {
+  test(`${name}: a literal address is not looked up`, async (t) => {
     const prober = await build(t, () => assert.fail('looked up'))
     assert.equal((await checkOnce(prober, '127.0.0.1', 1)).reason, 'refused')
     if (hasIPv6) assert.equal((await checkOnce(prober, '::1', 1)).reason, 'refused')
   })
 
-  test(`${name}: a name that does not exist, or has no address, is the target's fault`, async (t) => {
+  test(`${name}: a name that does not exist or has no address is dns`, async (t) => {
     for (const lookup of [failing('ENOTFOUND'), () => Promise.resolve([])]) {
       const { reason, code, address, latencyMs } = await checkOnce(await build(t, lookup), 'db', 5432)
       assert.deepEqual([reason, code, address, latencyMs], ['dns', 'ENOTFOUND', null, null])
     }
   })
 
-  test(`${name}: a look-up that fails in any other way is our own fault`, async (t) => {
+  test(`${name}: a look-up that fails with another error is our own fault`, async (t) => {
     for (const code of ['EAI_AGAIN', 'EAI_FAIL', 'EMFILE', 'ESOMETHINGNEW']) {
       const outcome = await checkOnce(await build(t, failing(code)), 'db', 5432)
       assert.deepEqual([outcome.reason, outcome.code, outcome.address], ['local', code, null])
     }
   })
 
-  test(`${name}: a resolver silent until the deadline is our own fault, and the deadline holds`, async (t) => {
+  test(`${name}: a resolver that is silent until the deadline is our own fault, and the check ends in time`, async (t) => {
     const outcome = await checkOnce(await build(t, () => new Promise(() => {})), 'db', 5432, 100)
     assert.deepEqual([outcome.reason, outcome.code, outcome.address], ['local', null, null])
     assertOnTime(outcome, 100)
   })
 
-  test(`${name}: does not dial what the rules deny, and tells the address and the rule`, async (t) => {
+  test(`${name}: a denied address is not dialled, and the outcome has the address and the rule`, async (t) => {
     let accepted = 0
     const arrived = Promise.withResolvers<void>()
     const port = await listen(t, '127.0.0.1', () => {
@@ -190,7 +190,7 @@ export function proberContract(name: string, makeProber: MakeProber): void {
     assert.equal(accepted, 1, 'only what was allowed was dialled')
   })
 
-  test(`${name}: tells of a denial only after the call has returned`, async (t) => {
+  test(`${name}: the callback for a denied address runs after the call has returned`, async (t) => {
     const prober = await build(t)
     const rules = createDialRules({})
     const ended = Promise.withResolvers<Outcome | undefined>()
@@ -204,19 +204,19 @@ export function proberContract(name: string, makeProber: MakeProber): void {
     assert.equal((await ended.promise)?.reason, 'denied')
   })
 
-  test(`${name}: ends a connection with FIN when asked to`, async (t) => {
+  test(`${name}: close fin ends a connection with FIN`, async (t) => {
     assert.deepEqual(await endingSeen(t, await build(t), 'fin', ''), 'FIN')
   })
 
-  test(`${name}: ends with FIN even when the peer spoke first and nobody read it`, async (t) => {
+  test(`${name}: close fin ends with FIN even if the peer sent bytes first`, async (t) => {
     assert.deepEqual(await endingSeen(t, await build(t), 'fin', 'SSH-2.0-OpenSSH_9.2p1\r\n'), 'FIN')
   })
 
-  test(`${name}: ends a connection with RST when asked to`, async (t) => {
+  test(`${name}: close rst ends a connection with RST`, async (t) => {
     assert.deepEqual(await endingSeen(t, await build(t), 'rst', ''), 'RST')
   })
 
-  test(`${name}: close abandons what is in flight, at once, whether it resolves or dials`, async (t) => {
+  test(`${name}: a close ends checks in flight at once, during a look-up or a dial`, async (t) => {
     const port = await listen(t, '127.0.0.1')
     const silent = await build(t, () => new Promise(() => {}))
     const resolving = awaitOutcome(silent, {
@@ -243,14 +243,14 @@ export function proberContract(name: string, makeProber: MakeProber): void {
   })
 }
 
-/** A check that its own deadline ended: not before. How long after is measured by bench:deadlines. */
+/** Asserts that a check did not end before its deadline. bench:deadlines measures how much later checks end. */
 export function assertOnTime({ startedAt, endedAt }: Outcome, timeoutMs: number): void {
   const took = endedAt - startedAt
   // A timer may fire up to a millisecond early.
   assert.ok(took >= timeoutMs - 1.5, `ended after ${took} ms, the timeout was ${timeoutMs} ms`)
 }
 
-/** Listens until the test is over; returns the port. */
+/** Starts a listener until the test is over. Returns its port. */
 export async function listen(t: TestContext, ip: string, accept: (socket: Socket) => void = () => {}): Promise<number> {
   const server = net.createServer((socket) => {
     socket.on('error', () => {})
@@ -262,13 +262,13 @@ export async function listen(t: TestContext, ip: string, accept: (socket: Socket
   return (server.address() as AddressInfo).port
 }
 
-/** The program of a listener that resets every connection as soon as it has accepted it; it prints its port. */
+/** Returns the program of a listener that resets every connection that it accepts at once. The program prints its port. */
 export const resetProgram = (ip: string, port = 0) => `
   const server = require('node:net').createServer((socket) => socket.on('error', () => {}).resetAndDestroy())
   server.listen({ port: ${port}, host: '${ip}' }, () => console.log(server.address().port))
   process.stdin.on('end', () => process.exit()).resume()`
 
-/** Resets what it accepts, in a process of its own so that it races the prober, until the test is over; returns the port. */
+/** Starts a listener that resets every connection, in its own process so that it races the prober, until the test is over. Returns its port. */
 async function listenAndReset(t: TestContext, ip: string): Promise<number> {
   const child = spawn(process.execPath, ['-e', resetProgram(ip)], { stdio: ['pipe', 'pipe', 'inherit'] })
   t.after(async () => {
@@ -279,7 +279,7 @@ async function listenAndReset(t: TestContext, ip: string): Promise<number> {
   return Number(text)
 }
 
-/** How the peer of a check sees its connection end. */
+/** Returns how the connection of a check ends for its peer. */
 export async function endingSeen(t: TestContext, prober: Prober, close: Close, banner: string): Promise<'FIN' | 'RST'> {
   const seen = Promise.withResolvers<'FIN' | 'RST'>()
   const port = await listen(t, '127.0.0.1', (socket) => {

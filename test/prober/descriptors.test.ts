@@ -10,12 +10,12 @@ import { listen } from '../app.ts'
 import { familyOf } from '../metrics/page.ts'
 import { createFolder, start, until } from '../process.ts'
 
-test('the limit is read from what the kernel says, and is unknown where it says nothing', () => {
+test('the limit is that of the kernel, and null if the kernel reports none', () => {
   assert.equal(descriptorLimit('Max processes  1 1\nMax open files            1024                 4096   files'), 1024)
   assert.equal(descriptorLimit(''), null)
 })
 
-test('checks, connections and all else never hold more descriptors together than there are', () => {
+test('checks, connections and everything else together never exceed the limit', () => {
   const wanted = fc.option(fc.integer({ min: 1, max: 100_000 }))
   fc.assert(
     fc.property(fc.integer({ min: 8, max: 2_000_000 }), wanted, fc.nat(511), (limit, wanted, lookUps) => {
@@ -25,7 +25,7 @@ test('checks, connections and all else never hold more descriptors together than
       assert.ok(checks <= (wanted ?? 10_000))
       const own = Math.min(64 + 2 * lookUps, Math.ceil(limit / 4))
       assert.ok(checks + extraDials + connections + own <= limit)
-      // Neither is left with next to nothing: the smaller gets a quarter, unless it has enough.
+      // The smaller share is at least a quarter, unless that is more than enough.
       const free = limit - own
       assert.ok(connections >= Math.min(4096, Math.floor(free / 4)))
       assert.ok(checks + extraDials >= Math.min(wanted ?? 10_000, Math.floor((free * 3) / 4)))
@@ -33,7 +33,7 @@ test('checks, connections and all else never hold more descriptors together than
   )
 })
 
-test('with few descriptors checks and connections get less, with many no more than is enough', () => {
+test('few descriptors mean smaller shares, and many mean no more than the useful maxima', () => {
   const shares = (limit: number | null, wanted: number | null = null) =>
     Object.values(shareDescriptors({ limit, wanted, lookUps: 31 }))
   assert.deepEqual(shares(null), [10_000, 2500, 4096])
@@ -47,7 +47,7 @@ test('with few descriptors checks and connections get less, with many no more th
 
 const noPrlimit = spawnSync('prlimit', ['--version']).error && 'prlimit is not installed (util-linux)'
 
-test('with 512 descriptors and 1,000 idle connections probes are answered and checks go on', {
+test('with 512 descriptors and 1,000 idle connections, requests are answered and checks continue', {
   skip: noPrlimit,
 }, async (t) => {
   const { target } = await listen(t)
@@ -67,11 +67,11 @@ test('with 512 descriptors and 1,000 idle connections probes are answered and ch
     const socket = net.connect(Number(port), host).on('error', () => undefined)
     sockets.push(socket.resume().once('close', () => closed++))
   }
-  // By then it has accepted all of them. Before that, a hundred could come between a connection and its request from this busy process.
+  // Waits until all are accepted. Otherwise a hundred connections of this busy process could arrive between a connection and its request.
   await until('as many are closed as there is no room for', async () => closed >= 903)
 
   const read = async () => {
-    // A connection of its own each time, as a probe has.
+    // Each request has a connection of its own, like a probe.
     const response = await fetch(`${url}/metrics`, { headers: { connection: 'close' } })
     const text = await response.text()
     const byReason = familyOf(text, 'porthole_http_connections_closed_total')

@@ -22,7 +22,7 @@ const clock = systemClock()
 const port = 8000
 const rules = createDialRules({})
 
-/** Addresses that the rules deny, all of them this machine's own here: whoever dials one reaches the listener. */
+/** Addresses that the rules deny. In the test all of them belong to this machine, so a dial would reach the listener. */
 const reachable = [
   '127.0.0.1',
   '127.8.9.10',
@@ -37,7 +37,7 @@ const reachable = [
   '64:ff9b:1::7',
   '2002:7f00:1::7',
   '2001::80ff:fffe',
-  // What Linux makes of these: itself, and the IPv4 address.
+  // Linux dials itself for the first, and the IPv4 address for the second.
   '0.0.0.0',
   '::',
   '::ffff:127.0.0.1',
@@ -45,7 +45,7 @@ const reachable = [
   '::ffff:169.254.169.254',
 ]
 
-/** Ways to write this machine as a target. Refused: it is no target. Denied: it is one, and is not dialled. */
+/** Spellings of this machine. `refused`: the text is not a valid target. `denied`: the target is valid, but is not dialled. */
 const spellings: readonly [text: string, 'refused' | 'denied'][] = [
   ['2130706433:8000', 'refused'],
   ['017700000001:8000', 'refused'],
@@ -106,14 +106,14 @@ const hosts = `
 10.9.0.7 good.test
 `
 
-/** How many SYNs came to the listener's port, as the firewall counts them. */
+/** Returns how many SYNs arrived at the port of the listener, by a counter of the firewall. */
 function synsSeen(): number {
   const [, count] =
     /packets (\d+)/.exec(execFileSync('nft', ['list', 'counter', 'inet', 'watch', 'syns'], { encoding: 'utf8' })) ?? []
   return Number(count)
 }
 
-/** A network with a listener on every address there is. */
+/** Creates a network with a listener on every address. */
 async function createDeniedNetwork() {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-test-'))
   writeFileSync(join(folder, 'hosts'), hosts)
@@ -163,7 +163,7 @@ function rulesContract(name: string, obstacle: false | string, makeProber: MakeP
     const check = (prober: Prober, host: string) => checkOnce(prober, host, port, 2000, 'rst', rules)
 
     for (const ip of reachable) {
-      test(`nothing is sent to ${ip}, which would be reached without rules`, async () => {
+      test(`nothing is sent to ${ip}, which is reachable without rules`, async () => {
         const synsBefore = synsSeen()
         const { reason, address, latencyMs } = await check(asksSystem, ip)
         assert.deepEqual([reason, latencyMs], ['denied', null])
@@ -188,7 +188,7 @@ function rulesContract(name: string, obstacle: false | string, makeProber: MakeP
       })
     }
 
-    test('a name that is allowed is dialled', async () => {
+    test('an allowed name is dialled', async () => {
       const { reason, address } = await check(asksSystem, 'good.test')
       assert.deepEqual([reason, address], ['connected', `10.9.0.7:${port}`])
     })
@@ -201,7 +201,7 @@ function rulesContract(name: string, obstacle: false | string, makeProber: MakeP
       assert.equal(synsSeen(), synsBefore)
     })
 
-    test('what a look-up may return besides an address is denied too', async (t) => {
+    test('a look-up result that is not an address is denied', async (t) => {
       for (const answer of ['127.1', '2130706433', 'localhost', '']) {
         const prober = await build(t, () => Promise.resolve([answer]))
         const synsBefore = synsSeen()
@@ -211,7 +211,7 @@ function rulesContract(name: string, obstacle: false | string, makeProber: MakeP
       }
     })
 
-    test('a name that moves is judged by the address that is then dialled', async (t) => {
+    test('the rules apply to the new address of a name that moves', async (t) => {
       let ahead = 0
       const hastened = { ...clock, now: () => clock.now() + ahead }
       const answers = ['10.9.0.7', '127.0.0.1', '10.9.0.7', '::ffff:127.0.0.1']
@@ -220,7 +220,7 @@ function rulesContract(name: string, obstacle: false | string, makeProber: MakeP
       const synsBefore = synsSeen()
       const found: (string | null)[][] = []
       for (let i = 0; i < answers.length; i++) {
-        // The second of each pair comes while the first one's answer is still believed.
+        // The second check of each pair uses the cached answer of the first.
         for (const { reason, address } of [await check(prober, 'moving.test'), await check(prober, 'moving.test')]) {
           found.push([reason, address])
         }
@@ -237,14 +237,14 @@ function rulesContract(name: string, obstacle: false | string, makeProber: MakeP
       assert.equal(synsSeen(), synsBefore + 4)
     })
 
-    test('a name that answers otherwise every time never leads to a denied address', async (t) => {
+    test('a name with a different address every time never leads to a denied address', async (t) => {
       const connectedTo = network?.connectedTo ?? []
       connectedTo.length = 0
       let asked = 0
       const synsBefore = synsSeen()
       const answer = () => (asked++ % 2 === 0 ? '10.9.0.7' : '127.0.0.1')
       const prober = await build(t, () => Promise.resolve([answer()]))
-      // Names are remembered, so each check asks for another: what answers is the same.
+      // Answers are cached, so each check uses another name with the same name server.
       const outcomes = await Promise.all(Array.from({ length: 200 }, (_, i) => check(prober, `n${i}.test`)))
       const kinds = outcomes.map(({ reason, address }) => `${reason} ${address}`)
       assert.deepEqual(new Set(kinds), new Set([`connected 10.9.0.7:${port}`, `denied 127.0.0.1:${port}`]))

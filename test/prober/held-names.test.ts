@@ -14,7 +14,7 @@ const toldHeld = /the name has not resolved since \d\d:\d\d UTC; checking the la
 
 type Answer = readonly string[] | string | null
 
-/** A prober whose look-ups the test answers: with addresses, an error's name, or null for silence. Nothing is cached. */
+/** Builds a prober without a cache whose look-ups the test answers: with addresses, the name of an error, or null for silence. */
 async function build(t: TestContext, more: Partial<CheckRequest> = {}) {
   const system = systemClock()
   let ahead = 0
@@ -47,7 +47,7 @@ async function build(t: TestContext, more: Partial<CheckRequest> = {}) {
     say(next: Answer) {
       answer = next
     },
-    /** Answers the look-ups that are waiting. */
+    /** Answers the look-ups that wait. */
     async answerLate(late: Answer) {
       for (const done of waiting) done(late)
       waiting = []
@@ -56,7 +56,7 @@ async function build(t: TestContext, more: Partial<CheckRequest> = {}) {
     advance(ms: number) {
       ahead += ms
     },
-    /** Another process goes on with what is remembered of the target. */
+    /** Builds a prober as after a restart, with only the state of the target. */
     restart() {
       prober = createProber()
     },
@@ -71,7 +71,7 @@ async function build(t: TestContext, more: Partial<CheckRequest> = {}) {
 }
 
 for (const code of ['EAI_AGAIN', 'EAI_FAIL']) {
-  test(`the addresses known last are checked while look-ups fail with ${code}, and the outcome says so`, async (t) => {
+  test(`the last known addresses are checked while look-ups fail with ${code}, and the outcome says so`, async (t) => {
     const { say, check, port } = await build(t)
     say(['127.0.0.1'])
     const before = await check()
@@ -89,7 +89,7 @@ for (const code of ['EAI_AGAIN', 'EAI_FAIL']) {
   })
 }
 
-test('all addresses known last are checked, and what came of them is told beside', async (t) => {
+test('all last known addresses are checked, and the note describes their results', async (t) => {
   const { say, check } = await build(t)
   say(['127.0.0.2', '127.0.0.3'])
   await check()
@@ -99,7 +99,7 @@ test('all addresses known last are checked, and what came of them is told beside
   assert.match(note ?? '', /^127\.0\.0\.3:\d+: refused in [\d.]+ ms; the name has not resolved since /)
 })
 
-test('a name that stands for something else is checked there at once', async (t) => {
+test('a name with another address is checked there at once', async (t) => {
   const { say, check, port } = await build(t)
   say(['127.0.0.2'])
   await check()
@@ -109,7 +109,7 @@ test('a name that stands for something else is checked there at once', async (t)
   assert.equal((await check()).address, `127.0.0.1:${port}`)
 })
 
-test('that a name does not exist is an answer, which ends the hold', async (t) => {
+test('an answer that a name does not exist ends the hold', async (t) => {
   const { say, check } = await build(t)
   say(['127.0.0.1'])
   await check()
@@ -128,7 +128,7 @@ test('a name that was never looked up cannot be checked', async (t) => {
   assert.deepEqual([reason, code, address, note, lookupFailedSince], ['local', 'EAI_AGAIN', null, null, null])
 })
 
-test('after a restart the address of the last outcome is checked, since when it could not be looked up before', async (t) => {
+test('after a restart the address of the last outcome is checked, and the start of the failure is kept', async (t) => {
   const { say, check, restart, port } = await build(t)
   say(['127.0.0.1'])
   await check()
@@ -140,7 +140,7 @@ test('after a restart the address of the last outcome is checked, since when it 
   assert.equal(after.lookupFailedSince, lookupFailedSince)
 })
 
-test('once the hold is over nothing is dialled, and that goes on until the name can be looked up', async (t) => {
+test('after the hold nothing is dialled until a look-up succeeds', async (t) => {
   const { say, check, advance } = await build(t)
   say(['127.0.0.1'])
   await check()
@@ -156,7 +156,7 @@ test('once the hold is over nothing is dialled, and that goes on until the name 
   assert.equal((await check()).reason, 'connected')
 })
 
-test('without a hold a name that cannot be looked up is not checked', async (t) => {
+test('without a hold, a name whose look-up fails is not dialled', async (t) => {
   const { say, check } = await build(t, { lookupHoldMs: 0 })
   say(['127.0.0.1'])
   await check()
@@ -164,7 +164,7 @@ test('without a hold a name that cannot be looked up is not checked', async (t) 
   assert.equal((await check()).reason, 'local')
 })
 
-test('an address that the rules deny by now is not dialled', async (t) => {
+test('a last known address that the rules now deny is not dialled', async (t) => {
   const { say, check, memory, port } = await build(t, { rules: createDialRules({}) })
   memory.health.lastOutcome = sampleOutcome('connected', 0, { address: `127.0.0.1:${port}` })
   say('EAI_AGAIN')
@@ -172,7 +172,7 @@ test('an address that the rules deny by now is not dialled', async (t) => {
   assert.deepEqual([reason, code], ['denied', 'loopback'])
 })
 
-test('what is remembered as an address but is none is not dialled', async (t) => {
+test('a stored address that is not a literal address is not dialled', async (t) => {
   const { say, check, memory } = await build(t)
   for (const address of ['other:5432', 'nonsense', '']) {
     memory.health.lastOutcome = sampleOutcome('connected', 0, { address })
@@ -182,7 +182,7 @@ test('what is remembered as an address but is none is not dialled', async (t) =>
   }
 })
 
-test('a silent look-up leaves time for the address known last, and the second in a row is a failure', async (t) => {
+test('a silent look-up leaves time for the last known address, and a second one in a row is a failure', async (t) => {
   const { say, check, port } = await build(t)
   say(['127.0.0.1'])
   await check()
@@ -194,7 +194,7 @@ test('a silent look-up leaves time for the address known last, and the second in
   assert.match(second.note ?? '', toldHeld)
 })
 
-test('a look-up that is only slow is no failure, and its answer counts from the next check on', async (t) => {
+test('a slow look-up is not a failure, and its answer counts from the next check on', async (t) => {
   const { say, check, answerLate, port } = await build(t)
   say(['127.0.0.2'])
   await check()
@@ -207,7 +207,7 @@ test('a look-up that is only slow is no failure, and its answer counts from the 
   assert.ok((second.lookupMs ?? 0) >= (first.lookupMs ?? 0), 'the slow look-up is told of')
 })
 
-test('a literal address waits for no look-up', async (t) => {
+test('a literal address needs no look-up', async (t) => {
   const { check } = await build(t, { target: targetOf('127.0.0.1', 1) })
   assert.equal((await check()).lookupMs, null)
 })

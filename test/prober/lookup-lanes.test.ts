@@ -2,19 +2,19 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createLookUpLanes, type Expectation, type LookUp } from '../../src/prober/lookup-lanes.ts'
 
-/** Lanes over some threads, with what runs as a list of hosts. */
+/** Builds the queue for a number of threads, with the running look-ups as a list of hosts. */
 function lanesOf(threads: number) {
   const lanes = createLookUpLanes<LookUp>(threads)
   const running = new Map<string, LookUp>()
   return {
     lanes,
-    /** Lets look-ups wait. */
+    /** Adds look-ups to the queue. */
     add(expectation: Expectation, ...hosts: string[]): LookUp[] {
       const added = hosts.map((host) => ({ host, expectation }))
       for (const lookUp of added) lanes.add(lookUp)
       return added
     },
-    /** Starts all that may run now and returns their hosts. */
+    /** Starts every look-up that may run now and returns their hosts. */
     start(): string[] {
       const hosts: string[] = []
       for (let lookUp = lanes.next(); lookUp !== undefined; lookUp = lanes.next()) {
@@ -32,10 +32,10 @@ function lanesOf(threads: number) {
   }
 }
 
-/** Names of one domain. */
+/** Returns names of one domain. */
 const names = (count: number, domain: string) => Array.from({ length: count }, (_, n) => `n${n}.${domain}`)
 
-test('look-ups of one lane and one domain run in the order in which they came', () => {
+test('look-ups of one lane and one domain run in order', () => {
   const { add, start, end } = lanesOf(4)
   add('responsive', 'a.x', 'b.x', 'c.x')
   assert.deepEqual(start(), ['a.x', 'b.x'])
@@ -53,7 +53,7 @@ for (const expectation of ['responsive', 'new'] as const) {
   })
 }
 
-test('two domains that hang leave a third of the threads, and any domain gets the last one', () => {
+test('two domains that hang leave a third of the threads, and another domain gets the last thread', () => {
   const { add, start } = lanesOf(16)
   add('responsive', ...names(50, 'one'), ...names(50, 'two'))
   assert.equal(start().length, 11)
@@ -61,7 +61,7 @@ test('two domains that hang leave a third of the threads, and any domain gets th
   assert.equal(start().length, 5)
 })
 
-test('unresponsive names have half of the threads at most, and three quarters together with new names', () => {
+test('unresponsive names get at most half of the threads, and three quarters together with new names', () => {
   const { add, start } = lanesOf(8)
   const apart = (prefix: string) => Array.from({ length: 20 }, (_, n) => `x.${prefix}${n}`)
   add('unresponsive', ...apart('dead'))
@@ -72,7 +72,7 @@ test('unresponsive names have half of the threads at most, and three quarters to
   assert.deepEqual(start(), ['x.live0', 'x.live1'])
 })
 
-test('domains take turns, so that one name does not wait behind the many of another domain', () => {
+test('domains take turns, so that one name does not wait behind many names of another domain', () => {
   for (const expectation of ['responsive', 'new', 'unresponsive'] as const) {
     const { add, start, end } = lanesOf(4)
     add(expectation, ...names(300, 'dead.test'))
@@ -87,7 +87,7 @@ test('domains take turns, so that one name does not wait behind the many of anot
   }
 })
 
-test('lanes take turns, so that neither waits until the others are empty', () => {
+test('lanes take turns, so that no lane waits until the others are empty', () => {
   const { add, start, end } = lanesOf(1)
   const lanes = ['responsive', 'new', 'unresponsive'] as const
   for (const lane of lanes) add(lane, ...names(3, lane))
@@ -99,7 +99,7 @@ test('lanes take turns, so that neither waits until the others are empty', () =>
   assert.deepEqual(order, [...lanes, ...lanes, ...lanes])
 })
 
-test('new names of a domain that answered last go first, and may have a little more of the threads', () => {
+test('new names of an answering domain go first and may use a few more threads', () => {
   const { lanes, add, start, end } = lanesOf(8)
   const dead = Array.from({ length: 20 }, (_, n) => `x.dead${n}`)
   add('new', 'a.live', ...dead, 'b.live', 'c.live')
@@ -113,7 +113,7 @@ test('new names of a domain that answered last go first, and may have a little m
   assert.deepEqual(start(), ['e.live'])
 })
 
-test('a domain that no longer answers waits with the others', () => {
+test('names of a domain that stopped answering wait with the others', () => {
   const { add, start, end } = lanesOf(1)
   add('new', 'a.live')
   start()
@@ -125,7 +125,7 @@ test('a domain that no longer answers waits with the others', () => {
   assert.deepEqual(start(), ['x.dead'])
 })
 
-test('a look-up that waits can be taken out, one that runs cannot', () => {
+test('a waiting look-up can be removed, and a running one cannot', () => {
   const { lanes, add, start } = lanesOf(1)
   const [first, second] = add('new', 'a.x', 'b.x')
   assert.ok(first && second)
@@ -141,7 +141,7 @@ test('names of a single label are one domain', () => {
   assert.deepEqual(start(), ['db', 'mq'])
 })
 
-test('with one thread each look-up gets it in the end', () => {
+test('with one thread every look-up runs in the end', () => {
   for (const expectation of ['responsive', 'new', 'unresponsive'] as const) {
     const { add, start, end } = lanesOf(1)
     add(expectation, 'a.x', 'b.x')

@@ -5,14 +5,14 @@ import type { Prober } from '../../src/prober/prober.ts'
 import { createResolver } from '../../src/prober/resolver.ts'
 import type { MakeProber } from './contract.ts'
 
-/** Starts a kernel prober; fails where it cannot run. */
+/** Starts a kernel prober. Rejects where it cannot run. */
 export const makeKernel: MakeProber = async ({ clock, lookup }): Promise<Prober> => {
   const prober = await startKernelProber({ clock, resolver: createResolver({ clock, ...(lookup && { lookup }) }) })
   assert.ok(typeof prober !== 'string', `the kernel prober does not start: ${prober}`)
   return prober
 }
 
-/** False where the kernel prober runs; where it cannot, the reason, to skip the tests with. */
+/** Returns false where the kernel prober runs, otherwise the reason, as the `skip` of tests. */
 export async function whyNoKernelProber(): Promise<false | string> {
   if (process.platform !== 'linux') return 'the kernel prober is for Linux'
   const clock = systemClock()

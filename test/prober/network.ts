@@ -3,16 +3,15 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { createHost, type Host, sh } from '../namespace.ts'
 
-/** The one port the far host listens on, at every address of both families. */
+/** The only port of the far host with a listener, on every address of both families. */
 export const port = 8000
 export const far = { v4: '10.0.0.2', v6: 'fd00::2' }
 export const families = ['v4', 'v6'] as const
 
 /**
- * Two hosts on one cable: the prober's (near) and the other (far), a router with a firewall. Behind it lie a network where nobody
- * answers for an address (10.4, fd04), one that swallows everything (10.5, fd05), one that its firewall drops everything for
- * (10.6, fd06), and one it has no route to (10.7, fd07). The kernel limits the ICMP errors it sends, which would make these
- * tests wait for each other: the limit is lifted.
+ * Creates two hosts on one cable: that of the prober (near), and a router with a firewall (far). Behind the router is one network without hosts
+ * (10.4, fd04) and one that loses every packet (10.5, fd05). The firewall drops packets to another one (10.6, fd06), and there is no route to the
+ * last one (10.7, fd07). The limit of the kernel for ICMP errors is lifted, because tests would wait for each other otherwise.
  */
 export async function createNetwork(): Promise<Host> {
   const host = await createHost(port)
@@ -75,11 +74,11 @@ RULES`)
 }
 
 /**
- * Puts a listener on the host whose program accepts nothing, and connects until its queue of connections is full: it holds one
- * more than its backlog (listen(2), sk_acceptq_is_full). What comes then, the kernel drops. Returns what ends it.
+ * Starts a listener on the host whose program accepts nothing, and fills its queue of connections. The queue holds one more than its backlog
+ * (listen(2), sk_acceptq_is_full). The kernel drops further SYNs. Returns a function that ends the listener.
  */
 export async function fillQueue(host: Host, port: number): Promise<() => Promise<void>> {
-  // Reading stdin blocks its event loop, so it never accepts, and ends it when this process does.
+  // The read of stdin blocks the event loop, so the program never accepts. The read returns when this process ends.
   const program = `
     require('node:net').createServer().listen({ port: ${port}, host: '::', backlog: 1 }, () => {
       console.log('listening')
@@ -95,7 +94,7 @@ export async function fillQueue(host: Host, port: number): Promise<() => Promise
   }
 }
 
-/** Runs a program on the host that prints something once it listens, and ends with its stdin. Returns what ends it. */
+/** Runs a program on the host that prints a line once it listens and ends with its stdin. Returns a function that ends the program. */
 export async function startListener(host: Host, program: string): Promise<() => Promise<void>> {
   const listener = spawn('nsenter', ['-t', `${host.pid}`, '-n', process.execPath, '-e', program], {
     stdio: ['pipe', 'pipe', 'inherit'],

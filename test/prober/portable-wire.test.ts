@@ -5,5 +5,5 @@ import { wireContract } from './wire.ts'
 const skip = await enterNamespace(import.meta.filename)
 
 wireContract('portable', skip, ({ clock }) => createPortableProber({ clock }), {
-  'a link-local address with an interface that there is not': { code: 'ENODEV' },
+  'a link-local address with an interface that does not exist': { code: 'ENODEV' },
 })

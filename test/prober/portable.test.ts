@@ -22,7 +22,7 @@ function dialling(t: TestContext, connect: Connect) {
 
 const failure = (code: string) => Object.assign(new Error(`made up: ${code}`), { code })
 
-/** A socket that never dials, and fails as told, as an answer from the network would make it fail. */
+/** Builds a socket that never dials, and that the test can fail like an answer from the network would. */
 const failingLater =
   (code: string): Connect =>
   () => {
@@ -31,7 +31,7 @@ const failingLater =
     return socket
   }
 
-/** A socket that fails the way Node's does when connect(2) itself fails. */
+/** Builds a socket that fails like one of Node.js when connect(2) itself fails. */
 const failingAtOnce =
   (code: string): Connect =>
   () => {
@@ -74,7 +74,7 @@ for (const [code, later, atOnce] of errors) {
   })
 }
 
-test('portable: dials no link-local address without an interface it knows, because Node.js would pick one', async (t) => {
+test('portable: a link-local address without a known interface is not dialled, because Node.js would pick one', async (t) => {
   const prober = dialling(t, () => assert.fail('dialled'))
   for (const [ip, code] of [
     ['fe80::5', 'EINVAL'],
@@ -87,7 +87,7 @@ test('portable: dials no link-local address without an interface it knows, becau
   }
 })
 
-test('portable: an error thrown by the dial is our own fault', async (t) => {
+test('portable: an exception of the dial is our own fault', async (t) => {
   const prober = dialling(t, () => {
     throw failure('EMFILE')
   })
@@ -95,11 +95,11 @@ test('portable: an error thrown by the dial is our own fault', async (t) => {
   assert.deepEqual([reason, code, address], ['local', 'EMFILE', '127.0.0.1:1'])
 })
 
-test('portable: an answer that came while the process was busy is not called a timeout', async (t) => {
+test('portable: an answer that arrives while the process is busy is not a timeout', async (t) => {
   const port = await listen(t, '127.0.0.1')
   const prober = dialling(t, (options) => {
     const socket = net.connect(options)
-    // Runs right after connect(2): the handshake is done, the deadline passes, and nobody looks at either.
+    // Blocks right after connect(2). The handshake completes and the deadline passes before the event loop continues.
     process.nextTick(() => {
       const until = clock.now() + 100
       while (clock.now() < until);
@@ -109,7 +109,7 @@ test('portable: an answer that came while the process was busy is not called a t
   assert.equal((await checkOnce(prober, '127.0.0.1', port, 20)).reason, 'connected')
 })
 
-test('portable: a port that only connects to itself is refused, for nothing listens there', async (t) => {
+test('portable: a port that only connects to itself is refused', async (t) => {
   const ip = '127.77.0.1'
   const server = net.createServer().listen(0, ip)
   await once(server, 'listening')
@@ -127,12 +127,12 @@ test('portable: a port that only connects to itself is refused, for nothing list
   assert.equal(sockets.length, 1, 'the kernel did connect it to itself')
 })
 
-test('portable: half-open falls back to RST', async (t) => {
+test('portable: half-open ends with RST', async (t) => {
   assert.equal(await endingSeen(t, dialling(t, net.connect), 'half-open', ''), 'RST')
 })
 
-test('portable: reads what the peer said before it closes, for unread bytes would turn the close into RST', async (t) => {
-  // More than Node reads ahead by itself.
+test('portable: the bytes of the peer are read before the close, because unread bytes would cause an RST', async (t) => {
+  // More bytes than Node.js reads ahead.
   const banner = 'x'.repeat(512 * 1024)
   const port = await listen(t, '127.0.0.1', (socket) => socket.end(banner))
   const dialled: net.Socket[] = []
@@ -148,7 +148,7 @@ test('portable: reads what the peer said before it closes, for unread bytes woul
   assert.equal(socket.bytesRead, banner.length)
 })
 
-test('portable: an error after the check is over crashes nothing', async (t) => {
+test('portable: an error after the end of a check does not crash the process', async (t) => {
   const dialled: net.Socket[] = []
   const prober = dialling(t, () => {
     const socket = new net.Socket()
@@ -161,7 +161,7 @@ test('portable: an error after the check is over crashes nothing', async (t) => 
   for (const code of ['ECONNRESET', 'EPIPE']) dialled[0].emit('error', failure(code))
 })
 
-test('portable: holds no timer and no socket once closed, so the process can end', () => {
+test('portable: a closed prober holds no timer and no socket, so the process can end', () => {
   const program = `
     const { createPortableProber } = await import('${import.meta.resolve('../../src/prober/portable.ts')}')
     const { targetAt } = await import('${import.meta.resolve('../../src/domain/target.ts')}')

@@ -1,4 +1,4 @@
-/** Names with several addresses on real sockets, where one family does not get through. */
+/** Tests of names with several addresses on real sockets, where one family does not work. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
@@ -25,7 +25,7 @@ function drop(t: TestContext, ...rules: string[]): void {
   t.after(() => sh('nft delete table inet lost'))
 }
 
-/** A prober for which every name has these addresses, and the port of a listener on 127.0.0.1. */
+/** Builds a prober for which every name has these addresses. Returns it with the port of a listener on 127.0.0.1. */
 async function build(t: TestContext, make: MakeProber, addresses: readonly string[]): Promise<[Prober, number]> {
   const prober = await make({ clock, lookup: () => Promise.resolve(addresses) })
   t.after(prober.close)
@@ -39,25 +39,25 @@ for (const [name, make] of [
   ['portable', makePortable],
 ] as const) {
   describe(`the ${name} prober and a name with several addresses`, { skip }, () => {
-    test('connects to the other family where nothing listens on the first', async (t) => {
+    test('it connects to the other family if nothing listens on the first', async (t) => {
       const [prober, port] = await build(t, make, ['::1', '127.0.0.1'])
       const { reason, address } = await checkOnce(prober, 'localhost', port)
       assert.deepEqual([reason, address], ['connected', `127.0.0.1:${port}`])
     })
 
-    test('connects to the other family where packets to the first are lost', async (t) => {
+    test('it connects to the other family if packets to the first are lost', async (t) => {
       drop(t, 'ip6 daddr ::1')
       const [prober, port] = await build(t, make, ['::1', '127.0.0.1'])
       const { reason, address, latencyMs, startedAt, endedAt } = await checkOnce(prober, 'localhost', port)
       assert.deepEqual([reason, address], ['connected', `127.0.0.1:${port}`])
-      // The 250 ms in which the first address was silent do not belong to it.
+      // The latency does not include the 250 ms in which the first address was silent.
       assert.ok(
         latencyMs !== null && latencyMs <= endedAt - startedAt - 240,
         'the latency is that of the address that connected',
       )
     })
 
-    test('tells what came of each address where none connects', async (t) => {
+    test('the outcome describes each address if none connects', async (t) => {
       drop(t, 'ip daddr 127.0.0.9')
       const [prober, port] = await build(t, make, ['127.0.0.9', '::1'])
       const { reason, address, note } = await checkOnce(prober, 'localhost', port, 700)
@@ -65,7 +65,7 @@ for (const [name, make] of [
       assert.match(note ?? '', /^\[::1\]:\d+: (nothing listens|refused)/)
     })
 
-    test('passes over a family that this machine has no address of', async (t) => {
+    test('a family without an address on this machine is ignored', async (t) => {
       sh('sysctl -qw net.ipv6.conf.all.disable_ipv6=1')
       t.after(() => sh('sysctl -qw net.ipv6.conf.all.disable_ipv6=0'))
       const [prober, port] = await build(t, make, ['::1', '127.0.0.1'])
@@ -81,14 +81,14 @@ for (const [name, make] of [
       )
     })
 
-    test('leaves no descriptor behind', async (t) => {
+    test('a race leaves no descriptor open', async (t) => {
       drop(t, 'ip daddr 127.0.0.9')
       const [prober] = await build(t, make, ['127.0.0.9', '::1'])
-      // The kernel prober keeps sockets of IPv4 that connected, to dial again.
+      // The kernel prober keeps connected IPv4 sockets to dial again.
       const port = await listen(t, '::1')
       await checkOnce(prober, 'localhost', port)
       const before = openDescriptors()
-      // A target each, because the family that connects goes first from its second check on.
+      // Each check has its own target, because the family that connected goes first in the next check of a target.
       const names = Array.from({ length: 200 }, (_, i) => targetOf(`db-${i}`, port))
       for (let round = 0; round < 2; round++) {
         const outcomes = await Promise.all(
@@ -101,7 +101,7 @@ for (const [name, make] of [
       assert.ok(openDescriptors() <= before + 10, `${openDescriptors()} descriptors are open, ${before} were before`)
     })
 
-    test('ends every dial of a race when it closes', async (t) => {
+    test('a prober that closes ends every dial of a race', async (t) => {
       drop(t, 'ip6 daddr ::1', 'ip daddr 127.0.0.9')
       const before = openDescriptors()
       const prober = await make({ clock, lookup: () => Promise.resolve(['::1', '127.0.0.9']) })

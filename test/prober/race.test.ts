@@ -16,7 +16,7 @@ const request = (name = 'db:5432', timeoutMs = 60_000): CheckRequest => ({
   urgent: true,
 })
 
-/** A racer whose dials end when the test says so, or at once as `ends` says. */
+/** Builds a racer whose dials end when the test says so, or at once with the result in `ends`. */
 function build(clock: Clock = system, ends: Record<string, Reason> = {}, maxExtraDials?: number) {
   const dialled: string[] = []
   const cancelled: string[] = []
@@ -54,20 +54,20 @@ function build(clock: Clock = system, ends: Record<string, Reason> = {}, maxExtr
   return { race, dialled, cancelled, underWay, until }
 }
 
-test('an address that connects is the only one that is dialled', async () => {
+test('if the first address connects, no other address is dialled', async () => {
   const { race, dialled, cancelled } = build(system, { [first]: 'connected' })
   const outcome = await race()
   assert.deepEqual([outcome?.reason, outcome?.address, outcome?.note], ['connected', `${first}:5432`, null])
   assert.deepEqual([dialled, cancelled], [[first], []])
 })
 
-test('the next address is dialled as soon as the one before failed', async () => {
+test('the next address is dialled as soon as the one before has failed', async () => {
   const { race, dialled } = build(system, { [first]: 'refused', [second]: 'refused', [third]: 'connected' })
   assert.equal((await race())?.address, `${third}:5432`)
   assert.deepEqual(dialled, addresses)
 })
 
-test('the next address is dialled when the one before is silent, which goes on and may still connect', async () => {
+test('the next address is dialled while the one before is silent, and the earlier dial may still connect', async () => {
   const { race, dialled, cancelled, underWay, until } = build()
   const ended = race()
   await until(2)
@@ -76,7 +76,7 @@ test('the next address is dialled when the one before is silent, which goes on a
   assert.deepEqual([dialled, cancelled], [[first, second], [second]])
 })
 
-test('the dials that are still under way are cancelled once one connects', async () => {
+test('the other dials are cancelled once one connects', async () => {
   const { race, cancelled, underWay, until } = build()
   const ended = race()
   await until(3)
@@ -86,12 +86,12 @@ test('the dials that are still under way are cancelled once one connects', async
   assert.deepEqual(cancelled, [first])
 })
 
-test('a further address waits while as many extra dials as allowed are under way, of all races together', async () => {
+test('an address waits while the races together have the allowed number of extra dials', async () => {
   const { race, dialled, underWay, until } = build(system, {}, 1)
   const ended = race()
   await until(2)
   const other = race(request('other:5432'))
-  // Each gets several turns to dial more in vain.
+  // Waits long enough for each race to try several more dials.
   await new Promise((done) => setTimeout(done, 600))
   assert.deepEqual(dialled, [first, second, first])
   underWay.get(second)?.('connected')
@@ -101,7 +101,7 @@ test('a further address waits while as many extra dials as allowed are under way
   assert.equal((await other)?.address, `${second}:5432`)
 })
 
-test('without room for extra dials an address is dialled once the one before failed, and none after the deadline', async () => {
+test('without extra dials an address is dialled after the one before has failed, and none after the deadline', async () => {
   let now = 0
   const clock: Clock = { ...system, now: () => now }
   const { race, dialled, underWay } = build(clock, {}, 0)
@@ -119,7 +119,7 @@ test('without room for extra dials an address is dialled once the one before fai
   assert.deepEqual(dialled.slice(3), [first])
 })
 
-test('what comes of a dial after the race is over is ignored', async () => {
+test('the result of a dial after the end of the race is ignored', async () => {
   const { race, underWay, until } = build()
   const ended = race()
   await until(2)
@@ -129,7 +129,7 @@ test('what comes of a dial after the race is over is ignored', async () => {
   underWay.get(first)?.(undefined)
 })
 
-test('the race ends with nothing when the prober closes', async () => {
+test('the race ends without an outcome when the prober closes', async () => {
   const { race, underWay, until } = build()
   const ended = race()
   await until(1)
@@ -145,7 +145,7 @@ test('every address gets its turn within a short timeout', async () => {
   assert.equal((await ended)?.reason, 'timeout')
 })
 
-test('the address that connected last goes first for ten minutes, for this target alone', async () => {
+test('the address that connected last goes first for ten minutes, for this target only', async () => {
   let now = 0
   const clock: Clock = { ...system, now: () => now }
   const ends: Record<string, Reason> = { [first]: 'refused', [second]: 'connected' }
@@ -161,7 +161,7 @@ test('the address that connected last goes first for ten minutes, for this targe
   assert.deepEqual(dialled.splice(0), [first, second])
 })
 
-test('the order of the system counts again once its first address connects', async () => {
+test('the order of the system applies again once its first address connects', async () => {
   const ends: Record<string, Reason> = { [first]: 'refused', [second]: 'connected' }
   const { race, dialled } = build(system, ends)
   await race()
@@ -171,7 +171,7 @@ test('the order of the system counts again once its first address connects', asy
   assert.deepEqual(dialled, [first, second, second, first, first])
 })
 
-test('what came of every address is told in the order of the dials', async () => {
+test('the result of every address is reported in the order of the dials', async () => {
   const lines: string[] = []
   const { race } = build(system, { [first]: 'refused', [second]: 'connected' })
   await race({ ...request(), tellAddress: (line) => lines.push(line) })

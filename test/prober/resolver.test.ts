@@ -5,7 +5,7 @@ import { createResolver, type Lookup } from '../../src/prober/resolver.ts'
 
 const realClock = systemClock()
 
-/** A clock that a test moves by hand, as far as the cache is concerned; deadlines are far away. */
+/** A clock that a test moves by hand, for the cache. The deadlines of the tests are far away. */
 function handClock() {
   let instant = 0
   const clock = { now: () => instant, toEpoch: (at: number) => at, fromEpoch: (at: number) => at }
@@ -15,7 +15,7 @@ function handClock() {
   return { clock, pass }
 }
 
-/** A look-up whose answers the test gives. */
+/** Builds a look-up that the test answers. */
 function manualLookup() {
   const asked: { host: string; answer: (ips: string[]) => void; fail: (code: string) => void }[] = []
   const lookup: Lookup = (host) =>
@@ -28,19 +28,19 @@ function manualLookup() {
 const far = 60_000
 const turn = () => new Promise((done) => setImmediate(done))
 
-test('answers with every address, in the order given', async () => {
+test('a result has every address in the order of the look-up', async () => {
   const resolver = createResolver({ clock: realClock, lookup: () => Promise.resolve(['::1', '127.0.0.1']) })
   assert.deepEqual(await resolver.resolve('db', realClock.now() + far), { addresses: ['::1', '127.0.0.1'] })
 })
 
-test('asks the system when given nothing else', async () => {
+test('the default look-up is that of the system', async () => {
   const resolver = createResolver({ clock: realClock })
   const resolution = await resolver.resolve('localhost', realClock.now() + far)
   assert.ok(resolution !== null && 'addresses' in resolution)
   assert.match(resolution.addresses[0], /^(127\.0\.0\.1|::1)$/)
 })
 
-test('all who ask for a name together share one look-up, however they spell it', async () => {
+test('callers that ask for a name at the same time share one look-up, in any spelling', async () => {
   const { asked, lookup } = manualLookup()
   const resolver = createResolver({ clock: realClock, lookup })
   const answers = ['db', 'DB', 'db'].map((host) => resolver.resolve(host, realClock.now() + far))
@@ -49,7 +49,7 @@ test('all who ask for a name together share one look-up, however they spell it',
   assert.deepEqual(await Promise.all(answers), Array(3).fill({ addresses: ['10.0.0.1'] }))
 })
 
-test('believes addresses for their lifetime and a failure only for a second', async () => {
+test('addresses are cached for their lifetime, and a failure for one second', async () => {
   const { clock, pass } = handClock()
   const asked: string[] = []
   const resolver = createResolver({
@@ -77,7 +77,7 @@ test('believes addresses for their lifetime and a failure only for a second', as
   assert.deepEqual(asked, ['db', 'no', 'no', 'db', 'no'])
 })
 
-test('a caller may ask for what was found more recently', async () => {
+test('a caller may ask for a more recent result', async () => {
   const { clock, pass } = handClock()
   let asked = 0
   const resolver = createResolver({ clock, lookup: () => Promise.resolve([`10.0.0.${++asked}`]) })
@@ -94,7 +94,7 @@ test('a caller may ask for what was found more recently', async () => {
   assert.deepEqual(await ask(60_000), { addresses: ['10.0.0.3'] })
 })
 
-test('each caller has a deadline of its own, and a late answer still serves those who come after', async () => {
+test('each caller has its own deadline, and a late answer serves later callers', async () => {
   const { asked, lookup } = manualLookup()
   const resolver = createResolver({ clock: realClock, lookup })
   const patient = resolver.resolve('db', realClock.now() + far)
@@ -106,7 +106,7 @@ test('each caller has a deadline of its own, and a late answer still serves thos
   assert.equal(asked.length, 1)
 })
 
-test('an answer nobody waited for any more is kept all the same', async () => {
+test('an answer that no caller waits for is cached', async () => {
   const { asked, lookup } = manualLookup()
   const resolver = createResolver({ clock: realClock, lookup })
   assert.equal(await resolver.resolve('db', realClock.now() + 10), null)
@@ -116,7 +116,7 @@ test('an answer nobody waited for any more is kept all the same', async () => {
   assert.equal(asked.length, 1)
 })
 
-test('no more look-ups run at once than allowed, and those whose callers left never run', async () => {
+test('only the allowed number of look-ups runs at once, and a look-up without callers never runs', async () => {
   const { asked, lookup } = manualLookup()
   const resolver = createResolver({ clock: realClock, lookup, maxInFlight: 2 })
   const first = resolver.resolve('a.x', realClock.now() + far)
@@ -139,7 +139,7 @@ test('no more look-ups run at once than allowed, and those whose callers left ne
   resolver.close()
 })
 
-test('a name that was asked for too late to be answered waited for its turn, one that had half of the time did not', async () => {
+test('a look-up that had its thread for less than half of the time ends as EQUEUED', async () => {
   const { asked, lookup } = manualLookup()
   const { clock, pass } = handClock()
   const resolver = createResolver({ clock, lookup, maxInFlight: 1 })
@@ -161,7 +161,7 @@ test('a name that was asked for too late to be answered waited for its turn, one
   assert.deepEqual([await early, await soon], [{ code: 'EQUEUED' }, null])
 })
 
-test('names that no resolver answered have half of the threads, and get out of that lane by any answer', async () => {
+test('names that no resolver answered have half of the threads, and leave that lane with any answer', async () => {
   const { asked, lookup } = manualLookup()
   const { clock, pass } = handClock()
   const resolver = createResolver({ clock, lookup, maxInFlight: 4 })
@@ -184,14 +184,14 @@ test('names that no resolver answered have half of the threads, and get out of t
   asked[2]?.answer(['10.0.0.1'])
   asked[3]?.fail('EAI_AGAIN')
   await Promise.all([...second, known])
-  // That one failed at once: it holds no thread for long.
+  // This look-up failed at once, so its name is not unresponsive.
   pass(20_000)
   asked.length = 0
   void askAll()
   assert.equal(asked.length, 3)
 })
 
-test('forgets the oldest name beyond its capacity', async () => {
+test('the oldest name is dropped beyond the capacity', async () => {
   const asked: string[] = []
   const resolver = createResolver({
     clock: realClock,
@@ -205,7 +205,7 @@ test('forgets the oldest name beyond its capacity', async () => {
   assert.deepEqual(asked, ['a', 'b', 'c', 'a'])
 })
 
-test('close lets every caller go at once and begins no further look-up', async () => {
+test('close answers every caller at once and begins no further look-up', async () => {
   const { asked, lookup } = manualLookup()
   const resolver = createResolver({ clock: realClock, lookup, maxInFlight: 1 })
   const callers = ['a', 'b'].map((host) => resolver.resolve(host, realClock.now() + far))
@@ -217,7 +217,7 @@ test('close lets every caller go at once and begins no further look-up', async (
   assert.equal(asked.length, 1)
 })
 
-test('a look-up that throws a bug of its own is answered with the class of the error', async () => {
+test('a look-up with a bug is answered with the class of the error', async () => {
   const resolver = createResolver({
     clock: realClock,
     lookup: () => {

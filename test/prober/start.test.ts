@@ -16,12 +16,12 @@ async function start(t: TestContext, choice: ProberChoice): Promise<[string, str
   return [started.prober.name, started.why]
 }
 
-test('auto is the kernel prober where it runs', { skip: noKernel }, async (t) => {
+test('auto starts the kernel prober where it runs', { skip: noKernel }, async (t) => {
   assert.deepEqual(await start(t, 'auto'), ['kernel', 'it runs here'])
   assert.deepEqual(await start(t, 'kernel'), ['kernel', 'it runs here'])
 })
 
-test('the prober asks the resolver it is given, and closes it', async () => {
+test('a prober uses the given resolver and closes it', async () => {
   const asked: string[] = []
   const lookup = async (host: string) => {
     asked.push(host)
@@ -38,6 +38,6 @@ test('the prober asks the resolver it is given, and closes it', async () => {
   assert.equal(await resolver.resolve('other', clock.now() + 60_000), null)
 })
 
-test('the portable prober is to be had everywhere', async (t) => {
+test('the portable prober runs everywhere', async (t) => {
   assert.deepEqual(await start(t, 'portable'), ['portable', 'PORTHOLE_PROBER asks for it'])
 })

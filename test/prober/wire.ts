@@ -1,6 +1,6 @@
 /**
- * What a prober must make of what really happens on a network: every row is played by the kernel between two hosts of a
- * network namespace, over IPv4 and IPv6. Run it in a file that entered a namespace.
+ * The contract of a prober on a real network. The kernel plays every row between two hosts of a network namespace, over IPv4 and IPv6. Run the
+ * contract in a file that entered a namespace.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -16,12 +16,12 @@ import { createResolvConf, sh } from '../namespace.ts'
 import { assertOnTime, checkOnce, type MakeProber, resetProgram } from './contract.ts'
 import { createNetwork, families, far, fillQueue, port, startListener } from './network.ts'
 
-/** Long enough for three seconds of ARP or ND, and for an ICMP error that the kernel only believes at the next SYN (see below). */
+/** The default timeout in milliseconds: enough for three seconds of ARP or ND, and for an ICMP error that counts only at the next SYN (see below). */
 const patienceMs = 8000
 
 type Row = {
   readonly what: string
-  /** Addresses for IPv4 and IPv6; the far host's when absent. */
+  /** The addresses for IPv4 and IPv6; those of the far host when absent. */
   readonly ip?: { readonly v4: string; readonly v6: string }
   readonly port: number
   readonly reason: Reason
@@ -29,8 +29,8 @@ type Row = {
   readonly timeoutMs?: number
 }
 
-// An ICMP error that finds the socket inside connect(2) is dropped (tcp_v4_err: "LockDroppedIcmps"). Between namespaces of one machine
-// the answer can be that quick; the next SYN, a second later, brings the next one.
+// The kernel drops an ICMP error that arrives while the socket is inside connect(2) (tcp_v4_err: "LockDroppedIcmps"). Between namespaces of one
+// machine the answer can be that fast. The next SYN, a second later, causes another one.
 
 const rows: readonly Row[] = [
   { what: 'a listener', port, reason: 'connected', code: null },
@@ -49,7 +49,7 @@ const rows: readonly Row[] = [
     code: 'EINVAL',
   },
   {
-    what: 'a link-local address with an interface that there is not',
+    what: 'a link-local address with an interface that does not exist',
     ip: { v4: 'fe80::2%nosuch', v6: 'fe80::2%987654' },
     port,
     reason: 'local',
@@ -77,21 +77,21 @@ const rows: readonly Row[] = [
     code: 'ENETUNREACH',
   },
   {
-    what: 'an address nobody on the network has',
+    what: 'an address that no host on the network has',
     ip: { v4: '10.0.0.99', v6: 'fd00::99' },
     port,
     reason: 'unreachable',
     code: 'EHOSTUNREACH',
   },
   {
-    what: 'an address nobody has, behind a router that looks for it',
+    what: 'an unused address behind a router that looks for it',
     ip: { v4: '10.4.0.9', v6: 'fd04::9' },
     port,
     reason: 'unreachable',
     code: 'EHOSTUNREACH',
   },
   {
-    what: 'an address nobody has, behind a router that forwards into nothing',
+    what: 'an unused address behind a router that forwards to no host',
     ip: { v4: '10.5.0.9', v6: 'fd05::9' },
     port,
     reason: 'timeout',
@@ -108,7 +108,7 @@ const rows: readonly Row[] = [
   },
   { what: 'a listener whose queue is full', port: 85, reason: 'timeout', code: null, timeoutMs: 1300 },
   { what: 'a firewall that drops', port: 81, reason: 'timeout', code: null, timeoutMs: 700 },
-  // Dropping in our own OUTPUT chain looks like any other drop until TCP has sent the SYN again, and only the kernel's own figures show it then.
+  // A drop in our own OUTPUT chain looks like any other drop until TCP sends the SYN again. Then only the counters of the kernel show it.
   { what: 'our own firewall that drops', port: 91, reason: 'timeout', code: null, timeoutMs: 700 },
   {
     what: 'our own firewall that drops, when there is time for a second SYN',
@@ -165,7 +165,7 @@ const rows: readonly Row[] = [
   },
 ]
 
-/** The rows a prober with more evidence tells apart better, by what they say. */
+/** Other results for some rows, by the text of the row, for a prober with more evidence. */
 export type Exceptions = Readonly<Record<string, Partial<Pick<Row, 'reason' | 'code'>>>>
 
 export function wireContract(
@@ -186,7 +186,7 @@ export function wireContract(
       closing.push(await startListener(host, resetProgram('::', 86)))
       prober = await makeProber({ clock })
       closing.push(prober.close)
-      // The first packet between two hosts waits for ARP and ND.
+      // Warms up, because the first packet between two hosts waits for ARP and ND.
       for (const family of families) assert.equal((await checkOnce(prober, far[family], port)).reason, 'connected')
     })
     after(async () => {
@@ -210,7 +210,7 @@ export function wireContract(
       }
     })
 
-    test('dropped packets cost their own check its timeout and delay no other', async () => {
+    test('a check with dropped packets ends at its timeout and delays no other check', async () => {
       const dropped = families.map((family) => checkOnce(prober, far[family], 81, 1500))
       for (let round = 0; round < 20; round++) {
         const others = await Promise.all(
@@ -226,7 +226,7 @@ export function wireContract(
 
     for (const close of ['half-open', 'rst', 'fin'] as const) {
       for (const family of families) {
-        test(`a listener that resets what it accepts is connected every time, ending with ${close} (${family})`, async (t) => {
+        test(`a listener that resets what it accepts is always connected, with close ${close} (${family})`, async (t) => {
           const found = new Map<string, number>()
           for (let check = 0; check < 200; check++) {
             const { reason, code, latencyMs } = await checkOnce(prober, far[family], 86, 2000, close)
@@ -240,8 +240,8 @@ export function wireContract(
       }
     }
 
-    test('a connection to itself is no listener, however the address of this machine is written', async () => {
-      // One port to dial from, and nothing listens on it: the kernel has no other choice.
+    test('a connection to itself does not count as a listener, for any spelling of the address', async () => {
+      // The only port to dial from is the dialled port, where nothing listens, so the kernel connects the socket to itself.
       sh('sysctl -qw net.ipv4.ip_local_port_range="41000 41000"')
       const own = await makeProber({ clock })
       try {
@@ -268,7 +268,7 @@ export function wireContract(
     })
 
     for (const family of families) {
-      test(`without a local port left the fault is our own (${family})`, async () => {
+      test(`a check without a free local port is our own fault (${family})`, async () => {
         sh('sysctl -qw net.ipv4.ip_local_port_range="40000 40003"')
         const taken = Array.from({ length: 4 }, () => net.connect({ host: far[family], port, autoSelectFamily: false }))
         await Promise.all(taken.map((socket) => once(socket, 'connect')))
@@ -280,24 +280,24 @@ export function wireContract(
         assert.equal(
           (await checkOnce(prober, far[family], port)).reason,
           'connected',
-          'and passes when there are ports again',
+          'a check connects when ports are free again',
         )
       })
 
-      test(`without a file descriptor left the fault is our own (${family})`, async () => {
+      test(`a check without a free file descriptor is our own fault (${family})`, async () => {
         const give = exhaustDescriptors()
-        // Ending with FIN takes a socket of its own, where another close may dial with one that is kept.
+        // A check with FIN needs a new socket. The other close modes may reuse a kept socket.
         const { reason, code } = await checkOnce(prober, far[family], port, 2000, 'fin').finally(give)
         assert.deepEqual([reason, code], ['local', 'EMFILE'])
         assert.equal(
           (await checkOnce(prober, far[family], port)).reason,
           'connected',
-          'and passes when there are some again',
+          'a check connects when descriptors are free again',
         )
       })
     }
 
-    test('names: what the resolver says, that there is none, and that it says nothing', async () => {
+    test('names: a missing name is dns, and an absent or silent name server is our own fault', async () => {
       const resolvConf = createResolvConf()
       const nameServer = await createNameServer('127.0.0.1')
       try {
@@ -309,7 +309,7 @@ export function wireContract(
         const nobody = await checkOnce(prober, 'nobody.test', port)
         assert.deepEqual([nobody.reason, nobody.code, nobody.address], ['local', 'EAI_AGAIN', null])
 
-        // One second and one attempt, because the process cannot end before getaddrinfo does.
+        // One second and one attempt, because the process cannot end before getaddrinfo returns.
         resolvConf.write(`nameserver ${far.v4}\noptions timeout:1 attempts:1\n`)
         const silent = await checkOnce(prober, 'silent.test', port, 300)
         assert.deepEqual([silent.reason, silent.code, silent.address], ['local', null, null])
@@ -322,7 +322,7 @@ export function wireContract(
   })
 }
 
-/** Opens files until none can be opened; returns what closes them again. */
+/** Opens files until no descriptor is free. Returns a function that closes them. */
 function exhaustDescriptors(): () => void {
   const pid = String(process.pid)
   const limit = execFileSync('prlimit', ['--pid', pid, '--nofile', '--noheadings', '--output', 'SOFT'], {
@@ -341,7 +341,7 @@ function exhaustDescriptors(): () => void {
   }
 }
 
-/** A name server to which no name exists (RFC 1035 §4.1.1: the query again, as a response with code 3). */
+/** Starts a name server for which no name exists (RFC 1035 §4.1.1: it returns the query as a response with code 3). */
 async function createNameServer(ip: string) {
   const server = createSocket('udp4')
   server.on('message', (query, from) => {

@@ -12,8 +12,8 @@ const skip = await enterNamespace(import.meta.filename)
 const clock = systemClock()
 const dropped = 81
 
-describe('the kernel prober ends what is never answered', { skip }, () => {
-  test('ten thousand checks in flight all end, none before its time, while others connect', async (t) => {
+describe('the kernel prober ends dials without an answer', { skip }, () => {
+  test('10,000 checks in flight all end, none before its deadline, while others connect', async (t) => {
     sh(`nft -f - <<'RULES'
       table inet filter { chain input { type filter hook input priority 0; tcp dport ${dropped} drop; }
       }
@@ -27,7 +27,7 @@ RULES`)
 
     const checks = Array.from({ length: count }, async (_, i) => {
       const timeoutMs = 1000 + (i * 1000) / count
-      // An address each for so many, as ports to dial from are told apart by whom they dial.
+      // 200 addresses, because one address has too few local ports for so many connections.
       const target = targetOf(`127.0.1.${1 + (i % 200)}`, dropped)
       const outcome = await awaitOutcome(prober, { target, timeoutMs, close: 'half-open', urgent: false })
       assert.ok(outcome)
@@ -52,13 +52,13 @@ RULES`)
     t.diagnostic(
       `${count} checks late by p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)}, at most ${most.toFixed(2)} ms; ${connected} connected meanwhile`,
     )
-    // A dial that its own thread kept from ever beginning is our fault; all others are silent.
+    // A dial that began too late is our own fault (ETIME). All other dials get no answer.
     assert.deepEqual(
       [...new Set(ended.map(({ what }) => what))].filter((what) => what !== 'local ETIME'),
       ['timeout null'],
     )
-    assert.ok((late[0] ?? 0) > -1, 'none ended before its time')
-    // How late is told above and judged nowhere: that is a matter of how much of the machine a test gets.
-    assert.ok(connected > 0, 'others connect meanwhile')
+    assert.ok((late[0] ?? 0) > -1, 'none ended before its deadline')
+    // The lateness is printed but not asserted, because it depends on the load of the machine.
+    assert.ok(connected > 0, 'other checks connect')
   })
 })

@@ -23,14 +23,14 @@ type Row = {
   readonly found: Pick<Outcome, 'reason' | 'answer'>
   readonly code?: PerFamily<string>
   readonly icmp?: PerFamily<Icmp>
-  /** SYNs sent again; undefined: as many as it took. */
+  /** How many SYNs were sent again; undefined: any number. */
   readonly synRetransmits?: number
-  /** In the sentence, ADDRESS stands for the address dialled, LATENCY for a short time, FROM for the ICMP message's sender. */
+  /** The sentence. ADDRESS stands for the dialled address, LATENCY for a short time, and FROM for the sender of the ICMP message. */
   readonly says: PerFamily<string> | string
 }
 
 const both = <Value>(value: Value): PerFamily<Value> => ({ v4: value, v6: value })
-/** After which seconds TCP sends a SYN again: since Linux 6.5 the first four times are evenly spaced (tcp_syn_linear_timeouts in ip-sysctl). */
+/** The seconds after which TCP sends a SYN again. Since Linux 6.5 the first four are evenly spaced (tcp_syn_linear_timeouts in ip-sysctl). */
 const resentAfter = existsSync('/proc/sys/net/ipv4/tcp_syn_linear_timeouts') ? [1, 2, 3, 4] : [1, 3, 7]
 const resentWithin = (timeoutMs: number) => resentAfter.filter((seconds) => seconds * 1000 < timeoutMs).length
 const silence = (timeoutMs: number, span = `${(timeoutMs / 1000).toFixed(1)} s`) => {
@@ -116,7 +116,7 @@ const rows: readonly Row[] = [
     says: silence(3500),
   },
   {
-    what: 'an address nobody has, behind a router that forwards into nothing',
+    what: 'an unused address behind a router that forwards to no host',
     ip: { v4: '10.5.0.8', v6: 'fd05::8' },
     port,
     timeoutMs: 2500,
@@ -142,7 +142,7 @@ const rows: readonly Row[] = [
     says: silence(1500),
   },
   {
-    what: 'an address nobody has, behind a router that looks for it',
+    what: 'an unused address behind a router that looks for it',
     ip: { v4: '10.4.0.8', v6: 'fd04::8' },
     port,
     timeoutMs: 8000,
@@ -168,7 +168,7 @@ const rows: readonly Row[] = [
     },
   },
   {
-    what: 'an address nobody on the network has, when the kernel gives up',
+    what: 'an unused address on the network, when the kernel gives up',
     ip: { v4: '10.0.0.99', v6: 'fd00::99' },
     port,
     timeoutMs: 8000,
@@ -179,7 +179,7 @@ const rows: readonly Row[] = [
     says: { v4: noNeighbour('ARP'), v6: noNeighbour('neighbour discovery') },
   },
   {
-    what: 'an address nobody on the network has, at a deadline before that',
+    what: 'an unused address on the network, at a deadline before that',
     ip: { v4: '10.0.0.98', v6: 'fd00::98' },
     port,
     timeoutMs: 1500,
@@ -230,7 +230,7 @@ describe('the kernel prober’s evidence', { skip, concurrency: true }, () => {
     closing.push(await fillQueue(host, 85))
     prober = await makeKernel({ clock: systemClock() })
     closing.push(prober.close)
-    // The first packet between two hosts waits for ARP and ND.
+    // Warms up, because the first packet between two hosts waits for ARP and ND.
     for (const family of families) assert.equal((await checkOnce(prober, far[family], port)).reason, 'connected')
   })
   after(async () => {
@@ -253,7 +253,7 @@ describe('the kernel prober’s evidence', { skip, concurrency: true }, () => {
         )
         assert.equal(synRetransmits, row.synRetransmits ?? synRetransmits)
         assert.equal(typeof synRetransmits, 'number')
-        // The kernel's own figure for the handshake; for the rest, until our thread looked.
+        // For a handshake the latency is measured by the kernel; otherwise it is the time until our thread saw the answer.
         if (answer === 'syn-ack') assert.ok(latencyMs !== null && latencyMs > 0, `${latencyMs} ms`)
         else assert.equal(latencyMs !== null, answer === 'rst' || answer === 'icmp')
 
@@ -261,7 +261,7 @@ describe('the kernel prober’s evidence', { skip, concurrency: true }, () => {
         const said = diagnose(outcome, targetOf(ip, row.port))
         const expected = (typeof row.says === 'string' ? row.says : row.says[family])
           .replace('ADDRESS', address)
-          .replace('FROM', icmp?.from ?? 'nobody')
+          .replace('FROM', icmp?.from ?? 'no sender')
         assert.equal(said.replace(/ \d+(\.\d+)? ms(?=\)?$)/, ' LATENCY').replace(/ 7\d\d ms:/, ' 70X ms:'), expected)
       })
     }

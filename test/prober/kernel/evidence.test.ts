@@ -38,7 +38,7 @@ const rows: readonly [string, Partial<Evidence>, reason: string, answer: string 
   ['no error', { errno: 0 }, 'connected', 'syn-ack', null],
   ['a SYN proxy', { errno: 0, info: info({ state: 1, window: 0 }) }, 'connected', 'zero-window', null],
   [
-    'a window that the kernel does not tell',
+    'a window that the kernel does not report',
     { errno: 0, info: info({ state: 1, window: null }) },
     'connected',
     'syn-ack',
@@ -51,7 +51,7 @@ const rows: readonly [string, Partial<Evidence>, reason: string, answer: string 
   ['no message to explain EHOSTUNREACH', { errno: errno.EHOSTUNREACH }, 'unreachable', null, 'EHOSTUNREACH'],
   ['EHOSTUNREACH at once', { errno: errno.EHOSTUNREACH, atOnce: true }, 'local', null, 'EHOSTUNREACH'],
   ['EMFILE without a socket', { errno: errno.EMFILE, atOnce: true, info: null }, 'local', null, 'EMFILE'],
-  ['an error nobody thought of', { errno: errno.ELOOP }, 'local', null, 'ELOOP'],
+  ['an unknown error', { errno: errno.ELOOP }, 'local', null, 'ELOOP'],
   ['silence', {}, 'timeout', 'nothing', null],
   [
     'silence to two SYNs',
@@ -60,7 +60,7 @@ const rows: readonly [string, Partial<Evidence>, reason: string, answer: string 
     'nothing',
     null,
   ],
-  ['no SYN got out again', { info: info({ timeouts: 1, synRetransmits: 1 }) }, 'local', null, 'EPERM'],
+  ['no repeated SYN left this machine', { info: info({ timeouts: 1, synRetransmits: 1 }) }, 'local', null, 'EPERM'],
   ['the first SYN still waits', { info: info({ timeouts: 1 }) }, 'unreachable', 'no-neighbour', null],
   ['port unreachable', { errno: errno.ECONNREFUSED, icmp: icmp(4, 3, 3) }, 'rejected', 'icmp', 'ECONNREFUSED'],
   ['ICMPv6 port unreachable', { errno: errno.ECONNREFUSED, icmp: icmp(6, 1, 4) }, 'rejected', 'icmp', 'ECONNREFUSED'],
@@ -98,7 +98,7 @@ const rows: readonly [string, Partial<Evidence>, reason: string, answer: string 
     'icmp',
     'ECONNREFUSED',
   ],
-  ['a message that did not end it before the deadline', { icmp: icmp(4, 3, 13) }, 'rejected', 'icmp', null],
+  ['a message that did not end the dial before the deadline', { icmp: icmp(4, 3, 13) }, 'rejected', 'icmp', null],
 ]
 
 for (const [what, more, reason, answer, code] of rows) {
@@ -148,7 +148,7 @@ for (const [what, more, hop, reason, answer] of byNextHop) {
   })
 }
 
-test('where another machine answered, or the call itself failed, no route is looked up', () => {
+test('no route is queried if another machine answered or connect(2) itself failed', () => {
   const others: readonly Partial<Evidence>[] = [
     { errno: 0 },
     { errno: errno.ECONNREFUSED },
@@ -162,13 +162,13 @@ test('where another machine answered, or the call itself failed, no route is loo
   for (const more of others) assert.equal(dependsOnNextHop(evidence(more), judge(evidence(more))), false)
 })
 
-test('of the errors of connect(2) itself only those of a peer are answers', () => {
+test('only errors of a peer count as answers to connect(2)', () => {
   const { ECONNREFUSED, ECONNRESET, EPIPE, ENETUNREACH, EPERM, EMFILE } = errno
   assert.deepEqual([ECONNREFUSED, ECONNRESET, EPIPE].map(isAnswer), [true, true, true])
   assert.deepEqual([ENETUNREACH, EPERM, EMFILE].map(isAnswer), [false, false, false])
 })
 
-test('only what came back counts as a round trip', () => {
+test('only an answer that came back counts as a round trip', () => {
   const answers = [
     'syn-ack',
     'zero-window',

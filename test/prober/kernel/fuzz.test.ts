@@ -14,7 +14,7 @@ import { openDescriptors, openedSince } from './descriptors.ts'
 const skip = await whyNoKernelProber()
 const clock = systemClock()
 
-/** Names as a resolver might answer for them; nothing is asked of the network. */
+/** A look-up with fixed answers, which does not use the network. */
 async function lookup(host: string): Promise<readonly string[]> {
   if (host === 'two') return ['127.0.0.1', '::1']
   if (host === 'slow') return sleep(40, ['127.0.0.1'])
@@ -22,7 +22,7 @@ async function lookup(host: string): Promise<readonly string[]> {
   throw Object.assign(new Error('no such name'), { code: 'ENOTFOUND' })
 }
 
-test('the kernel prober: whatever it is asked for in whatever order, every check settles and nothing stays open', {
+test('the kernel prober: any checks in any order all end, and nothing stays open', {
   skip,
 }, async (t) => {
   const open = await listen(t, '127.0.0.1', (socket) => socket.resume())
@@ -76,7 +76,7 @@ test('the kernel prober: whatever it is asked for in whatever order, every check
     assert.equal(prober.restarts(), 0)
   })
   await fc.assert(sequence, { interruptAfterTimeLimit: 8000, markInterruptAsFailure: false, numRuns: 40 })
-  // The listener's side of a connection closes a moment after the prober's.
+  // The listener closes a connection a moment after the prober.
   const giveUpAt = clock.now() + 2000
   while (openedSince(before).length > 0 && clock.now() < giveUpAt) await sleep(10)
   assert.deepEqual(openedSince(before), [])

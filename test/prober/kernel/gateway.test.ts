@@ -12,10 +12,10 @@ import { makeKernel } from '../make-kernel.ts'
 
 const skip = await enterNamespace(import.meta.filename)
 
-/** Until the kernel gives up on ARP or neighbour discovery, until our deadline with a retransmission before it, and without one. */
+/** Timeouts that end after the kernel gives up on ARP or neighbour discovery, after a retransmission, and before any retransmission. */
 const timeouts = [6000, 1500, 300]
 
-/** By a gateway that nobody has. `gateway` null: the address is on our own network. */
+/** Addresses with an unused gateway. `gateway` is null for an address on our own network. */
 const rows: readonly {
   readonly what: string
   readonly ip: string
@@ -60,11 +60,11 @@ describe('a next hop that does not answer', { skip }, () => {
     prober = await makeKernel({ clock: systemClock() })
   })
 
-  describe('is known by the route', { concurrency: true }, () => {
+  describe('is found by the route', { concurrency: true }, () => {
     for (const { what, ip, port = 80, gateway, says } of rows) {
       for (const [place, timeoutMs] of timeouts.entries()) {
         test(`${what}, within ${timeoutMs} ms: ${gateway ?? 'the host'}`, async () => {
-          // A port each, because the connections of one would wait for each other's.
+          // Each check has its own port, because connections to one port would wait for each other.
           const outcome = await checkOnce(prober, ip, port === 80 ? port + place : port, timeoutMs)
           const { reason, answer, icmp, latencyMs, code } = outcome
           const said = diagnose(outcome, targetOf(ip, port))
@@ -88,7 +88,7 @@ describe('a next hop that does not answer', { skip }, () => {
     }
   })
 
-  test('of several gateways the one is named that was asked for its link address', async () => {
+  test('of several gateways the outcome names the one that the kernel looked for', async () => {
     const named = new Set<string | null>()
     for (let host = 1; host <= 12; host++) {
       const { answer, code } = await checkOnce(prober, `10.22.0.${host}`, 80, 200)
@@ -110,7 +110,7 @@ describe('a next hop that does not answer', { skip }, () => {
     }
   })
 
-  test('hundreds of services behind one gateway: not one is called down, though the kernel drops SYNs that wait', async () => {
+  test('none of 600 targets behind a silent gateway is down, although the kernel drops waiting SYNs', async () => {
     const checks = Array.from({ length: 600 }, (_, i) =>
       checkOnce(prober, `10.30.${1 + (i % 3)}.${1 + (i % 200)}`, 100 + (i % 7), 5000),
     )
@@ -122,9 +122,9 @@ describe('a next hop that does not answer', { skip }, () => {
     assert.deepEqual([...found], [['local no-gateway 10.9.1.1', 600]])
   })
 
-  test('where routes cannot be read the verdict stays, and the sentence names both', async () => {
-    // A gateway that no earlier check waited for: while the kernel gives up on one for which many SYNs wait, it throws away a SYN
-    // that comes meanwhile (neigh_invalidate in net/core/neighbour.c), which then looks sent.
+  test('without readable routes the verdict is down, and the sentence names the host and the gateway', async () => {
+    // A gateway that no earlier check waited for. While the kernel gives up on a gateway with many waiting SYNs, it discards a new SYN
+    // (neigh_invalidate in net/core/neighbour.c), which then looks sent.
     sh('ip route add 10.27.0.0/16 via 10.9.1.11')
     const outcomes = await checkWithoutNetlink([
       ['10.27.0.9', 1500],
@@ -144,10 +144,10 @@ describe('a next hop that does not answer', { skip }, () => {
     ])
   })
 
-  test('closes', () => prober.close())
+  test('the prober closes', () => prober.close())
 })
 
-/** Checks from a process of its own that may open no netlink socket: a seccomp filter refuses them with EPERM (seccomp(2), bpf(4)). */
+/** Checks from a process that may not open a netlink socket, because a seccomp filter returns EPERM (seccomp(2), bpf(4)). */
 async function checkWithoutNetlink(checks: readonly [ip: string, timeoutMs: number][]): Promise<unknown> {
   const url = (path: string) => JSON.stringify(import.meta.resolve(path))
   const program = `(async () => {

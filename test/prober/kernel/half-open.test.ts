@@ -14,7 +14,7 @@ const skip = await enterNamespace(import.meta.filename)
 const clock = systemClock()
 const noTshark = spawnSync('tshark', ['--version']).error !== undefined && 'tshark is not installed'
 
-/** A listener that counts what its program accepts. */
+/** Starts a listener that counts the connections that its program accepts. */
 async function createListener() {
   let accepted = 0
   const server = net.createServer((socket) => {
@@ -29,7 +29,7 @@ async function createListener() {
 
 describe('the kernel prober ends a connection', { skip }, () => {
   for (const close of ['rst', 'fin'] as const) {
-    test(`with ${close}: the checked program accepts every one`, async (t) => {
+    test(`with ${close}: the checked program accepts every connection`, async (t) => {
       const listener = await createListener()
       t.after(listener.close)
       const prober = await makeKernel({ clock })
@@ -43,10 +43,10 @@ describe('the kernel prober ends a connection', { skip }, () => {
     })
   }
 
-  test('half-open: the checked program accepts none', async (t) => {
+  test('with half-open: the checked program accepts no connection', async (t) => {
     const prober = await makeKernel({ clock })
     t.after(prober.close)
-    // A thread stalled for longer than the 40 ms that TCP holds back an ACK completes the handshake: then try again.
+    // Retries, because TCP holds back an ACK for 40 ms only: a thread that stalls longer completes the handshake.
     const seen: number[] = []
     while (seen.length < 5 && !seen.includes(0)) {
       const listener = await createListener()
@@ -54,7 +54,7 @@ describe('the kernel prober ends a connection', { skip }, () => {
         const { reason } = await checkOnce(prober, '127.0.0.1', listener.port, 2000, 'half-open')
         assert.equal(reason, 'connected')
       }
-      // Connections are accepted in their order: once this one is, no other waits.
+      // Connections are accepted in order, so no earlier one waits after this one.
       const accepted = once(listener.server, 'accepted')
       await checkOnce(prober, '127.0.0.1', listener.port, 2000, 'fin')
       await accepted
@@ -64,7 +64,7 @@ describe('the kernel prober ends a connection', { skip }, () => {
     assert.ok(seen.includes(0), `accepted in each round of 200: ${seen}`)
   })
 
-  test('the kernel of the checked machine counts what the README says, and its program nothing of half-open', async (t) => {
+  test('the counters of the checked machine are as documented, and its program sees no half-open check', async (t) => {
     const listener = await createListener()
     t.after(listener.close)
     const prober = await makeKernel({ clock })
@@ -75,7 +75,7 @@ describe('the kernel prober ends a connection', { skip }, () => {
       const after = readCounters()
       return Object.fromEntries(Object.entries(after).map(([name, count]) => [name, count - (before[name] ?? 0)]))
     }
-    // A thread stalled for longer than the 40 ms that TCP holds back an ACK completes a handshake: then try again.
+    // Retries, because TCP holds back an ACK for 40 ms only: a thread that stalls longer completes a handshake.
     for (let round = 1; ; round++) {
       const { AttemptFails, EmbryonicRsts, PassiveOpens } = await counted('half-open')
       if (PassiveOpens !== 0 && round < 5) continue
@@ -93,13 +93,13 @@ describe('the kernel prober ends a connection', { skip }, () => {
     t.after(prober.close)
     const capture = startCapture(listener.port)
     t.after(capture.stop)
-    // Closed, so that it answers every SYN with RST: what is seen of it tells that the capture runs, and that it is over.
+    // The closed port answers every SYN with RST. Its packets show that the capture runs, and when it has everything.
     const knock = async () => checkOnce(prober, '127.0.0.1', marker, 1000)
     await capture.until((packets) => packets.some(isMarker), knock)
 
     const closes: readonly Close[] = ['half-open', 'rst', 'half-open', 'fin', 'rst', 'half-open']
     for (const close of closes) await checkOnce(prober, '127.0.0.1', listener.port, 2000, close)
-    // The peer of a FIN closes in its own time.
+    // Waits for both FINs, because the peer decides when it closes.
     await capture.until((packets) => packets.filter(({ flags }) => flags.includes('FIN')).length === 2, knock)
 
     const connections = Map.groupBy(
@@ -108,7 +108,7 @@ describe('the kernel prober ends a connection', { skip }, () => {
     )
     const seen = [...connections.values()].map((packets) => packets.map(({ flags }) => flags))
     const halfOpen = ['SYN', 'SYN ACK', 'RST']
-    // A socket that is closed sends a bare RST, one that is dissolved to dial again adds an ACK.
+    // A closed socket sends a bare RST. A socket that is kept to dial again adds an ACK.
     for (const index of [0, 2, 5]) assert.equal(seen[index]?.splice(2, 1, 'RST').join().replace(' ACK', ''), 'RST')
     const rst = ['SYN', 'SYN ACK', 'ACK', 'RST ACK']
     assert.deepEqual([seen[0], seen[1], seen[2], seen[4], seen[5]], [halfOpen, rst, halfOpen, rst, halfOpen])
@@ -117,7 +117,7 @@ describe('the kernel prober ends a connection', { skip }, () => {
   })
 })
 
-/** The counters of TCP in this namespace (proc_pid_net(5)): a line of names, then a line of counts, for each group. */
+/** Returns the counters of TCP in this namespace (proc_pid_net(5)). Each group has a line of names and a line of counts. */
 function readCounters(): Record<string, number> {
   const lines = ['/proc/net/snmp', '/proc/net/netstat'].flatMap((file) => readFileSync(file, 'utf8').split('\n'))
   const counters: Record<string, number> = {}
@@ -135,7 +135,7 @@ const marker = 9
 type Packet = { readonly stream: string; readonly port: number; readonly flags: string }
 const isMarker = ({ port }: Packet) => port === marker
 
-/** Captures what goes to and from the two ports on loopback, for 20 s at most. */
+/** Captures the packets of the two ports on loopback, for 20 s at most. */
 function startCapture(port: number) {
   const filter = `tcp port ${port} or tcp port ${marker}`
   const fields = ['tcp.stream', 'tcp.srcport', 'tcp.dstport', 'tcp.flags'].flatMap((field) => ['-e', field])
@@ -180,7 +180,7 @@ function startCapture(port: number) {
   }
 }
 
-/** The flags of a TCP header that matter here (RFC 9293 §3.1). */
+/** Returns the names of the flags of a TCP header that matter here (RFC 9293 §3.1). */
 function nameFlags(flags: number): string {
   const names: [number, string][] = [
     [0x02, 'SYN'],

@@ -18,7 +18,7 @@ import { whyNoKernelProber } from '../make-kernel.ts'
 
 const skip = await whyNoKernelProber()
 
-test('struct epoll_event is packed on x64 and aligned on arm64, and no other machine is guessed at', () => {
+test('struct epoll_event is packed on x64, aligned on arm64, and unsupported elsewhere', () => {
   assert.deepEqual([epollEventSize('x64'), epollEventSize('arm64')], [12, 16])
   for (const arch of ['arm', 'ia32', 's390x', ''])
     assert.throws(() => epollEventSize(arch), /knows the system calls of x64 and arm64/)
@@ -35,7 +35,7 @@ const addresses: readonly [ip: string, readBack: string, hex: string][] = [
 ]
 
 for (const [ip, readBack, hex] of addresses) {
-  test(`${ip} is laid out as the kernel wants it, over whatever was there, and read back`, { skip }, async () => {
+  test(`${ip} is written in the layout of the kernel and read again`, { skip }, async () => {
     const libc = await loadLibc()
     const memory = allocateAddress(libc)
     memory.bytes.fill(0xff)
@@ -74,7 +74,7 @@ for (const [ip, as, zone] of dialled) {
   })
 }
 
-test('any IPv4 address and port come back as they went in', { skip }, async () => {
+test('any IPv4 address and port can be written and read again', { skip }, async () => {
   const libc = await loadLibc()
   const memory = allocateAddress(libc)
   fc.assert(
@@ -85,12 +85,12 @@ test('any IPv4 address and port come back as they went in', { skip }, async () =
   )
 })
 
-test('an address of another family is none', { skip }, async () => {
+test('an address of another family gives null', { skip }, async () => {
   const libc = await loadLibc()
   assert.equal(readAddress(libc, allocateAddress(libc)), null)
 })
 
-test('dials come out of a batch as they went in', { skip }, async () => {
+test('dials are unpacked from a batch as they were packed', { skip }, async () => {
   const libc = await loadLibc()
   const { packDial, unpackDials } = createRecords(libc)
   const memory = allocateAddress(libc)
@@ -111,7 +111,7 @@ test('dials come out of a batch as they went in', { skip }, async () => {
   assert.deepEqual(unpacked, dials)
 })
 
-test('findings come out of a batch as they went in, the error as its name', { skip }, async () => {
+test('results are unpacked from a batch as they were packed, with the name of the error', { skip }, async () => {
   const { packFinding, unpackFindings } = createRecords(await loadLibc())
   const connected: Finding = {
     slot: 1,
@@ -170,7 +170,7 @@ test('findings come out of a batch as they went in, the error as its name', { sk
   )
 })
 
-test('two clocks of one process are told apart to a fraction of a millisecond', () => {
+test('the offset between two clocks of a process is exact to a fraction of a millisecond', () => {
   const shift = 123_456
   const difference = offsetFromMonotonic(() => performance.now() + shift) - offsetFromMonotonic(() => performance.now())
   assert.ok(Math.abs(difference - shift) < 1, `${difference}`)

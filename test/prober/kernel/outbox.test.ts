@@ -22,7 +22,7 @@ const connected: Finding = {
   gateway: null,
 }
 
-/** An outbox, and how many findings each message brought. */
+/** Builds an outbox that records the number of results in each message. */
 async function build() {
   const records = createRecords(await loadLibc())
   const sent: number[] = []
@@ -34,7 +34,7 @@ async function build() {
   return { outbox, sent }
 }
 
-test('good news that nobody waits for is held for company, but not for long', { skip }, async () => {
+test('a connected result that no client waits for is held for up to 50 ms', { skip }, async () => {
   const { outbox, sent } = await build()
   assert.equal(outbox.dueAt(), Number.POSITIVE_INFINITY)
   outbox.add(connected, false)
@@ -48,7 +48,7 @@ test('good news that nobody waits for is held for company, but not for long', { 
   assert.equal(outbox.isDue(5000), false)
 })
 
-test('what somebody waits for goes at once, and takes the rest along', { skip }, async () => {
+test('an urgent result is sent at once, together with held results', { skip }, async () => {
   const { outbox, sent } = await build()
   outbox.add(connected, false)
   outbox.add(connected, true)
@@ -59,7 +59,7 @@ test('what somebody waits for goes at once, and takes the rest along', { skip },
   assert.deepEqual(sent, [2])
 })
 
-test('bad news is never held', { skip }, async () => {
+test('a result that is not connected is never held', { skip }, async () => {
   for (const reason of ['refused', 'timeout', 'local'] as const) {
     const { outbox } = await build()
     outbox.add({ ...connected, reason }, false)
@@ -67,14 +67,14 @@ test('bad news is never held', { skip }, async () => {
   }
 })
 
-test('many findings go before their time', { skip }, async () => {
+test('a full batch is sent before its time', { skip }, async () => {
   const { outbox } = await build()
   let count = 0
   for (; count < 10_000 && !outbox.isDue(1000); count++) outbox.add(connected, false)
   assert.equal(count, 128)
 })
 
-test('a check that nobody waits for is told of within a tenth of a second or so, and when the next begins', {
+test('a check that no client waits for is reported after about 0.1 s, or when the next check begins', {
   skip,
 }, async (t) => {
   const port = await listen(t, '127.0.0.1')

@@ -8,7 +8,7 @@ import { whyNoKernelProber } from '../make-kernel.ts'
 
 const skip = await whyNoKernelProber()
 
-/** Runs a program that has a prober started, and a `check` of a port of this machine. */
+/** Runs a program with a started prober and a function `check` that checks a port of this machine. */
 function run(program: string, ...flags: string[]) {
   const source = `
     const { startKernelProber } = await import('${import.meta.resolve('../../../src/prober/kernel/kernel.ts')}')
@@ -33,7 +33,7 @@ function run(program: string, ...flags: string[]) {
   }
 }
 
-test('the kernel prober: the process ends by itself once it is closed', { skip }, () => {
+test('the kernel prober: the process ends by itself once the prober is closed', { skip }, () => {
   const { status, stdout, stderr } = run(`
     const last = check(1)
     await prober.close()
@@ -41,18 +41,18 @@ test('the kernel prober: the process ends by itself once it is closed', { skip }
   assert.deepEqual([status, stdout, stderr], [0, 'undefined undefined\n', ''])
 })
 
-test('the kernel prober: process.exit does not wait for it', { skip }, () => {
+test('the kernel prober: process.exit does not wait for the prober', { skip }, () => {
   const { status, signal } = run('await check(1); process.exit(3)')
   assert.deepEqual([status, signal], [3, null])
 })
 
-test('the kernel prober: an exception nobody catches ends the process as ever', { skip }, () => {
+test('the kernel prober: an uncaught exception ends the process as usual', { skip }, () => {
   const { status, signal, stderr } = run(`setTimeout(() => { throw new Error('a bug') }, 10)`)
   assert.deepEqual([status, signal], [1, null])
   assert.match(stderr, /a bug/)
 })
 
-test('the kernel prober: fifty thousand checks leave the main thread’s heap as it was', { skip }, () => {
+test('the kernel prober: the heap of the main thread does not grow with 50,000 checks', { skip }, () => {
   const { status, stdout, stderr } = run(
     `
     const { createServer } = await import('node:net')

@@ -18,7 +18,7 @@ const dropped = 81
 
 describe('the kernel prober recovers', { skip }, () => {
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
-    // Leaves a check that ends with FIN waiting for a while.
+    // Delays the FIN, so that a check with close fin waits for a while.
     socket.on('error', () => {}).on('end', () => setTimeout(() => socket.destroy(), 100))
     socket.resume()
   })
@@ -35,12 +35,12 @@ RULES`)
     await new Promise<void>((done) => server.listen({ port: 0, host: '127.0.0.1', backlog: 1024 }, done))
     port = (server.address() as AddressInfo).port
     reject = `nft add rule inet filter output tcp dport ${port}`
-    // What is opened once and for all, such as koffi's library, is open from here on.
+    // Opens the descriptors that stay open for good, such as the library of koffi.
     await (await makeKernel({ clock })).close()
   })
   after(() => server.close())
 
-  /** Checks until the worker is back: it starts anew at once, or a second after a worker that died young. */
+  /** Checks until the worker is back: at once, or after one second if the last worker died young. */
   async function untilConnected(prober: Prober): Promise<void> {
     const giveUpAt = clock.now() + 10_000
     for (;;) {
@@ -52,7 +52,7 @@ RULES`)
     }
   }
 
-  test('a worker that dies takes its checks along as our own fault, is started anew and leaves nothing open', async (t) => {
+  test('a worker that dies ends its checks as our own fault, is restarted and leaves nothing open', async (t) => {
     const before = openDescriptors()
     const prober = await makeKernel({ clock })
     t.after(prober.close)
@@ -68,7 +68,7 @@ RULES`)
     assert.equal(prober.restarts(), 1)
     await untilConnected(prober)
     assert.equal(prober.restarts(), 1)
-    // The new worker has what the old one had, and nothing of the old one is left.
+    // The new worker has as many descriptors as the old one, and none of the old one is left.
     assert.equal(withoutSockets(before).length, whole.length)
     await prober.close()
     assert.deepEqual(await leftOver(before), [])
@@ -78,11 +78,11 @@ RULES`)
     ['before the next worker is started', 0],
     ['while the next worker starts', 1100],
   ] as const) {
-    test(`close ${when} waits for what there is, and leaves nothing open`, async (t) => {
+    test(`close ${when} waits for the worker and leaves nothing open`, async (t) => {
       const before = openDescriptors()
       const prober = await makeKernel({ clock })
       t.after(prober.close)
-      // A worker that dies young is replaced after a second, one that lived longer at once.
+      // A worker that dies young is replaced after one second, an older one at once.
       await sleep(waitMs)
       await killWorker(prober, before, port)
       assert.equal((await checkOnce(prober, '127.0.0.1', port)).code, 'EWORKERDIED')
@@ -100,7 +100,7 @@ RULES`)
     })
   }
 
-  test('close leaves alone what others opened since, however often it is called', async () => {
+  test('close does not touch descriptors that were opened later, even if it is called twice', async () => {
     const prober = await makeKernel({ clock })
     const abandoned = awaitOutcome(prober, {
       target: targetOf('127.0.0.1', port),
@@ -115,7 +115,7 @@ RULES`)
     for (const fd of others) closeSync(fd)
   })
 
-  test('too many checks for the file descriptors there are: none is called down, and the rest is checked', async (t) => {
+  test('too many checks for the file descriptors are our own fault, and the other checks run', async (t) => {
     const before = openDescriptors()
     const prober = await makeKernel({ clock })
     t.after(prober.close)
@@ -133,7 +133,7 @@ RULES`)
     assert.deepEqual(await leftOver(before), [])
   })
 
-  test('a worker that dies when there is no file descriptor for another is replaced once there is', async (t) => {
+  test('a worker that dies without a free file descriptor is replaced once one is free', async (t) => {
     const before = openDescriptors()
     const prober = await makeKernel({ clock })
     t.after(prober.close)
@@ -141,7 +141,7 @@ RULES`)
     const restore = limitDescriptors(1)
     try {
       assert.equal((await checkOnce(prober, '127.0.0.1', port)).code, 'EWORKERDIED')
-      // Long enough for an attempt, a second after the first start, to fail.
+      // Waits for a restart, one second after the first start, to fail.
       await sleep(1300)
       assert.equal((await checkOnce(prober, '127.0.0.1', port)).code, 'EWORKERDIED')
     } finally {
@@ -156,12 +156,12 @@ RULES`)
     ['drops', 'drop'],
     ['rejects', 'reject with icmpx port-unreachable'],
   ] as const) {
-    test(`our own firewall that ${what} makes nothing down, and what it lets through again is up`, async () => {
+    test(`our own firewall that ${what} gives no false verdict, and the target is up afterwards`, async () => {
       const prober = await makeKernel({ clock })
       sh(`${reject} ${rule}`)
       const { reason } = await checkOnce(prober, '127.0.0.1', port, 1500)
       sh('nft flush chain inet filter output')
-      // Where this machine dials itself, a firewall that rejects may as well be the target's.
+      // If this machine dials itself, a firewall that rejects may be that of the target.
       if (what === 'drops') assert.equal(verdictOf(reason), 'unknown')
       else assert.equal(reason, 'rejected')
       assert.equal((await checkOnce(prober, '127.0.0.1', port)).reason, 'connected')
@@ -170,9 +170,9 @@ RULES`)
   }
 })
 
-/** Makes the next `epoll_wait` of the prober's worker fail: puts another file in the place of its epoll descriptor. */
+/** Makes the next `epoll_wait` of the worker fail by putting another file in the place of its epoll descriptor. */
 async function killWorker(prober: Prober, before: ReadonlyMap<number, string>, port: number): Promise<void> {
-  // Tells it from the worker's own event loop: while a connection ends with FIN, it alone waits for a socket.
+  // Tells this epoll instance from the event loop of the worker. While a connection ends with FIN, only this one waits for a socket.
   assert.equal((await checkOnce(prober, '127.0.0.1', port, 2000, 'fin')).reason, 'connected')
   const open = openDescriptors()
   const isSocket = (fd: number) => open.get(fd)?.startsWith('socket:')
@@ -186,20 +186,20 @@ async function killWorker(prober: Prober, before: ReadonlyMap<number, string>, p
   closeSync(other)
 }
 
-/** What a running prober holds besides sockets. */
+/** Returns the descriptors of a running prober that are not sockets. */
 const withoutSockets = (before: ReadonlyMap<number, string>) =>
   openedSince(before).filter((what) => !what.includes('socket:'))
 
-/** What is still open that was not before. The server's side of a connection closes a moment after the prober's. */
+/** Returns the descriptors that are still open but were not before. Waits, because the server closes a connection a moment after the prober. */
 async function leftOver(before: ReadonlyMap<number, string>): Promise<string[]> {
   const giveUpAt = clock.now() + 2000
   while (openedSince(before).length > 0 && clock.now() < giveUpAt) await sleep(10)
   return openedSince(before)
 }
 
-/** Lowers this process's limit of descriptors; returns what restores it. */
+/** Lowers the limit of descriptors of this process. Returns a function that restores it. */
 function limitDescriptors(limit: number): () => void {
-  // Not by prlimit(1): no process can be started when there is no descriptor left.
+  // Not with prlimit(1), because no process can start without a free descriptor.
   const RLIMIT_NOFILE = 7
   const set = koffi.load(null).func('int setrlimit(int, void *)')
   const limits = new BigUint64Array(2)

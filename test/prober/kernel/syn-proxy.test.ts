@@ -51,7 +51,7 @@ RULES
       ['a listener', port],
       ['a dead port', dead],
     ] as const) {
-      test(`before ${what} is up for half-open, and advice tells of it (${family})`, async (t) => {
+      test(`before ${what} is up for half-open, and advice mentions the proxy (${family})`, async (t) => {
         if (obstacle !== null) return t.skip(obstacle)
         const outcome = await checkOnce(prober, far[family], at, 2000, 'half-open')
         assert.deepEqual([outcome.reason, outcome.answer, outcome.code], ['connected', 'zero-window', null])

@@ -5,13 +5,13 @@ import { listen, targetOf } from '../contract.ts'
 import { makeKernel, whyNoKernelProber } from '../make-kernel.ts'
 
 describe('the kernel prober', { skip: await whyNoKernelProber() }, () => {
-  test('lets others have their turn of the event loop while more comes in than can be taken in', async (t) => {
+  test('yields to the event loop while results arrive faster than they can be handled', async (t) => {
     const port = await listen(t, '127.0.0.1')
     const prober = await makeKernel({ clock: systemClock() })
     t.after(prober.close)
     const count = 2000
     const busyMs = 1
-    /** How many outcomes had come in when the event loop came round. */
+    /** How many outcomes had arrived in each turn of the event loop. */
     const seen: number[] = []
     let ended = 0
     await new Promise<void>((done) => {
@@ -22,7 +22,7 @@ describe('the kernel prober', { skip: await whyNoKernelProber() }, () => {
       setImmediate(look)
       for (let i = 0; i < count; i++) {
         const target = targetOf('127.0.0.1', port)
-        // Urgent ones are handed over a few at a time, so that many hand-overs wait.
+        // Urgent results are sent in small batches, so that many batches wait.
         prober.check({ target, timeoutMs: 20_000, close: 'half-open', urgent: true }, () => {
           for (const end = performance.now() + busyMs; performance.now() < end; );
           if (++ended === count) done()
@@ -31,7 +31,7 @@ describe('the kernel prober', { skip: await whyNoKernelProber() }, () => {
     })
     seen.push(ended)
     const steps = seen.map((now, i) => now - (seen[i - 1] ?? 0))
-    // What is handed over together is taken in together.
+    // A batch, which has at most 128 results, is handled in one turn.
     assert.ok(Math.max(...steps) <= 128, `${Math.max(...steps)} outcomes in one turn`)
   })
 })
