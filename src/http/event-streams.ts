@@ -20,6 +20,7 @@ const workPerItem = 2
 /** A batch of events, and the readers that have yet to receive it. */
 type Telling = { readonly batch: Batch; readonly left: EventReader[] }
 
+/** The sources and limits of event streams. */
 export type EventStreamParts = {
   readonly log: TransitionLog
   readonly registry: Registry

@@ -25,6 +25,7 @@ export const freshnessQuery = {
     }),
 }
 
+/** The request header for the age of an answer. */
 export const freshnessHeaders = z.looseObject({
   'cache-control': z.string().optional().meta({
     description:

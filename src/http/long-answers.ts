@@ -67,6 +67,7 @@ export function holdWhileSent(body: Readable, held: Held): Readable {
   return body
 }
 
+/** Creates the sender of long answers. `caps` limits each kind, and `pace` how slowly a client may read. */
 export function createLongAnswers({
   caps = {},
   pace = defaultPace,

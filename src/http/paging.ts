@@ -3,6 +3,7 @@ import { quote } from '../domain/quote.ts'
 import { once } from './freshness.ts'
 
 const mostPerPage = 1000
+/** The number of items of a page without `?limit`. */
 export const defaultLimit = 100
 
 /** Returns the schema of `?limit`, the most items of a page. `what` names the items. */

@@ -36,6 +36,7 @@ export const ServiceDetail = z
   .meta({ id: 'ServiceDetail' })
 export type ServiceDetail = z.infer<typeof ServiceDetail>
 
+/** The parts that the detail of a service is read from. */
 export type DetailParts = {
   readonly registrar: Registrar
   readonly clock: Clock

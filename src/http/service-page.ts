@@ -28,6 +28,7 @@ const workPerService = 4
 /** Returns one page of the services that a query selects. */
 export type ServicePager = (query: ServicesQuery, slice: TimeSlice) => Promise<ServicePage>
 
+/** Creates the pager of the list of services. */
 export function createServicePager(parts: {
   monitor: Monitor
   registry: Registry

@@ -55,6 +55,7 @@ export type SetSurvey = {
   /** The length of the longest name of a listed service, in UTF-16 code units. */
   readonly longestName: number
 }
+/** A service to report, with its status when the set was counted. */
 export type Listed = { readonly watched: WatchedService; readonly status: ReportedStatus }
 
 /**
