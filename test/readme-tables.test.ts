@@ -138,6 +138,15 @@ test('every example of docs/configuration.md is a configuration without problems
   }
 })
 
+test('docs/tutorial.md shows the file that it starts Porthole with', () => {
+  const text = readFileSync(join(root, 'docs/tutorial.yaml'), 'utf8')
+  const read = parseConfig({ file: { name: 'docs/tutorial.yaml', text }, targets: [], env: {} })
+  assert.deepEqual(read.ok ? read.advice : read.problems, [])
+  const page = pages.find(({ path }) => path === 'docs/tutorial.md')
+  const [shown] = blocksOf(page?.text ?? '').filter(({ language }) => language === 'yaml')
+  assert.equal(shown?.text, text.replace(/^#.*\n/gm, ''))
+})
+
 test('the table of registrations has the keys that they have beside those of the file', () => {
   const rows = tableOf('| registration key | default | range | meaning |')
   const { ttl, expireAfter, ...ofFile } = RegistrationSettings.shape
@@ -221,7 +230,7 @@ test('the table of metrics lists those that are exported, with their labels', as
 test('the packages that the CI installs are those the README names', () => {
   const needed = /^needed=\((.*)\)$/m.exec(readFileSync(join(root, '.ci/run'), 'utf8'))?.[1] ?? ''
   const [, afterwards = ''] = readme.split('the Debian packages')
-  const [sentence = ''] = afterwards.split(';')
+  const [sentence = ''] = afterwards.split('.\n')
   assert.deepEqual(
     new Set(needed.split(' ').map((pair) => pair.split(':')[1])),
     new Set([...sentence.matchAll(/`([\w-]+)`/g)].map(([, name]) => name)),
