@@ -5,11 +5,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
 import { tellLoss } from '../src/config/loss.ts'
+import { diagnose } from '../src/domain/diagnosis.ts'
 import { Reason } from '../src/domain/outcome.ts'
+import { targetAt } from '../src/domain/target.ts'
 import { describeDropped } from '../src/news.ts'
 import { build } from './app.ts'
 import { root } from './readme.ts'
-import { sampleService } from './samples.ts'
+import { sampleOutcome, sampleService } from './samples.ts'
 
 const read = (name: string) => readFileSync(join(root, name), 'utf8')
 const page = read('docs/troubleshooting.md')
@@ -66,6 +68,25 @@ test('the page explains no alert and no reason that does not exist', () => {
     page.match(/^### `\w+`$/gm),
     Reason.options.map((reason) => `### \`${reason}\``),
   )
+})
+
+test('the section of a reason quotes the sentence that a report shows', () => {
+  const icmp = { version: 4, type: 3, code: 13, from: '10.0.0.1' } as const
+  const evidence: Partial<Record<Reason, Parameters<typeof sampleOutcome>[2]>> = {
+    connected: { latencyMs: 0.21 },
+    refused: { answer: 'rst', latencyMs: 0.21 },
+    rejected: { icmp },
+    timeout: { startedAt: -2000, synRetransmits: 1 },
+    unreachable: { answer: 'no-neighbour' },
+  }
+  for (const reason of Reason.options) {
+    // The sentence of an expired registration is about its service.
+    if (reason === 'expired') continue
+    const about = { address: '10.0.0.5:5432', code: null, ...evidence[reason] }
+    const sentence = diagnose(sampleOutcome(reason, 0, about), targetAt('db.internal', 5432))
+    const [clause = ''] = sentence.replace('""', '"…"').split(/(?<=\)|\D): /)
+    assert.ok(sections.get(reason)?.replace(/\s+/g, ' ').includes(clause), `${reason}: ${clause}`)
+  }
 })
 
 /** Returns the texts in the call of a function that begins at an index of a source: those with a space, with … for what is filled in. */
