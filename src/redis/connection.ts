@@ -14,10 +14,13 @@ export type RedisSettings = {
 /** A reply of Redis (RESP2). */
 export type Reply = string | number | null | readonly Reply[]
 
-/** The reply of Redis, or a sentence that says why there is none. `isUncertain`: Redis may have run the command all the same. */
+/**
+ * The reply of Redis, or a sentence that says why there is none. `isUncertain`: Redis may have run the command all the same. `isLost`: the connection
+ * is lost, and the sentence says why it is.
+ */
 export type Answer =
   | { readonly ok: true; readonly value: Reply }
-  | { readonly ok: false; readonly failure: string; readonly isUncertain: boolean }
+  | { readonly ok: false; readonly failure: string; readonly isUncertain: boolean; readonly isLost?: true }
 
 /** One connection to Redis. A lost connection does not come back. */
 export type Connection = {
@@ -112,12 +115,15 @@ async function open(settings: RedisSettings, url: URL): Promise<Connection | str
 
   let missed = 0
   async function send(command: readonly string[], deadlineMs = answerMs): Promise<Answer> {
-    if (isLost) return { ok: false, failure: await lost, isUncertain: false }
+    if (isLost) return { ok: false, failure: await lost, isUncertain: false, isLost: true }
     const answer = await within(deadlineMs, client.sendCommand<Reply>([...command]))
     if (answer.ok) {
       missed = 0
       return answer
     }
+    // The client library rejects each request that is under way with a text of its own, which does not name the cause.
+    if (isLost && !(answer.error instanceof ErrorReply))
+      return { ok: false, failure: await lost, isUncertain: true, isLost: true }
     const failure = explainFailure(place, answer.error)
     if (answer.isOverdue && ++missed >= 2) lose(failure)
     // An error that Redis returns is certain, except if it interrupted a script that had made changes.

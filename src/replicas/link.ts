@@ -84,7 +84,8 @@ export function createLink(settings: RedisSettings, keys: Keys): Link {
   const absent = (): Answer => ({ ok: false, failure, isUncertain: false })
 
   function note(answer: Answer): Answer {
-    if (!answer.ok) refusal = answer.failure
+    // The loss of a connection is a consequence of an error that Redis returned before, and hides it from people.
+    if (!answer.ok && (refusal === null || !answer.isLost)) refusal = answer.failure
     return answer
   }
 

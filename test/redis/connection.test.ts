@@ -57,7 +57,16 @@ test('a connection that breaks is lost, and gives the reason', { skip }, async (
   redis.kill('SIGKILL')
   const why = await connection.lost
   assert.match(why, /^Redis at 127\.0\.0\.1:\d+ /)
-  assert.deepEqual(await connection.send(['PING']), { ok: false, failure: why, isUncertain: false })
+  assert.deepEqual(await connection.send(['PING']), { ok: false, failure: why, isUncertain: false, isLost: true })
+})
+
+test('a request under way when its connection is given up fails with the reason', { skip }, async (t) => {
+  const redis = await startRedis(t)
+  const connection = await connect(t, redis.url)
+  const waiting = connection.send(['BLPOP', 'nothing', '0'])
+  connection.close()
+  assert.deepEqual(await waiting, { ok: false, failure: await connection.lost, isUncertain: true, isLost: true })
+  assert.match(await connection.lost, /^the connection to Redis at 127\.0\.0\.1:\d+ is closed$/)
 })
 
 test('connecting to a server that never answers fails after its deadline', async (t) => {
