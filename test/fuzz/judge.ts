@@ -18,7 +18,7 @@ const nowhere = [400, 404, ...general]
 /** Paths outside of the document: the API reference and the document itself. */
 const undescribed = /^\/(docs(\/.*)?|openapi\.json)?$/
 /** Paths where OPTIONS is answered like GET, because some load balancers probe with OPTIONS. */
-const probePaths = /^\/(livez|readyz|health(\/[^/]*)?)$/
+const probePaths = /^\/(livez|readyz|health(\/[^/]*)?)\/?$/
 /** The methods that HTTP itself defines. A server need not know others (RFC 9110 §9). */
 const ownMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PATCH']
 /** Matches a line of a stack trace, a path of the code, or a printed object. */
