@@ -5,7 +5,7 @@ import { createColumns, numberColumn, rowOf, rowsPerPage, wordColumn } from './c
  * A queue of slots by the time at which they are due. All slots that fall due within one tick share a bucket, so adding or removing a
  * slot costs the same at any size.
  */
-export type Agenda = {
+export type DueQueue = {
   /** Adds a slot, or moves it if it is in the queue. `dueAt` is an instant of the clock in milliseconds. */
   put(slot: number, dueAt: number): void
   /** Removes a slot if it is in the queue, and forgets when it was due. */
@@ -26,7 +26,7 @@ type Bucket = Timed & { readonly tick: number; first: number; last: number }
 /** Marks the end of a linked list. */
 const none = -1
 
-export function createAgenda(tickMs: number): Agenda {
+export function createDueQueue(tickMs: number): DueQueue {
   const buckets = new Map<number, Bucket>()
   const order = createHeap<Bucket>()
   let size = 0

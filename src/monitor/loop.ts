@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { beatIntervalMs, intervalAt, Pace, paceOf } from '../domain/health.ts'
 import { noPauses, type Pause, type Pauses, pausedMs } from '../domain/pause.ts'
 import { nextBeat, phaseOf as phaseOfName } from '../domain/schedule.ts'
-import { createAgenda } from './agenda.ts'
+import { createDueQueue } from './agenda.ts'
 import type { Checked } from './checks.ts'
 import { createColumns, placeOf, rowOf, shortNumberColumn, wordAt, wordColumn } from './columns.ts'
 import type { Monitor } from './monitor.ts'
@@ -49,7 +49,7 @@ export function createLoop({
   /** The pauses of this process, up to date at any time. */
   pauses?: Pauses
 }): Loop {
-  const agenda = createAgenda(tickMs)
+  const dueQueue = createDueQueue(tickMs)
   const columns = createColumns(() => ({
     phase: shortNumberColumn(),
     /** The interval kind that applies while the target is scheduled. */
@@ -75,7 +75,7 @@ export function createLoop({
   }
 
   function forget({ slot }: WatchedTarget): void {
-    agenda.remove(slot)
+    dueQueue.remove(slot)
     columns.pageOf(slot).pace[rowOf(slot)] = placeOf(Pace, null)
   }
 
@@ -99,7 +99,7 @@ export function createLoop({
         watched.check === null && lastAt !== null && lastAt < beatAt - intervalMs - apartMs(watched, intervalMs)
       const spreadMs = Math.min(intervalMs, Math.max(isOverdue ? makeUpMs : firstSweepMs, targets.length / mostPerMs))
       const dueAt = lastAt === null || isOverdue ? now + phase * spreadMs : beatAt
-      agenda.put(watched.slot, Math.min(agenda.dueAt(watched.slot), dueAt))
+      dueQueue.put(watched.slot, Math.min(dueQueue.dueAt(watched.slot), dueAt))
     }
     wake()
   }
@@ -128,15 +128,15 @@ export function createLoop({
     // Nearly always the interval kind stays the same, and so does the planned check.
     if (applies === before) return
     const dueAt = following(watched, applies, clock.now(), epochAhead())
-    if (dueAt === null || dueAt >= agenda.dueAt(watched.slot)) return
-    agenda.put(watched.slot, dueAt)
+    if (dueAt === null || dueAt >= dueQueue.dueAt(watched.slot)) return
+    dueQueue.put(watched.slot, dueAt)
     wake()
   }
 
   /** Returns whether the oldest check was due before or during the last pause of this process. The oldest checks begin first, as always. */
   function isCatchingUp(): boolean {
     const pause = pauses.ofProcess.at(-1)
-    return pause !== undefined && (agenda.nextAt() ?? Number.POSITIVE_INFINITY) <= pause.to
+    return pause !== undefined && (dueQueue.nextAt() ?? Number.POSITIVE_INFINITY) <= pause.to
   }
 
   /** Returns how many checks may begin now. Checks that a pause left out begin bit by bit, because all at once would be a burst of SYNs. */
@@ -144,7 +144,7 @@ export function createLoop({
     if (!isCatchingUp()) return beatsAtOnce
     const pause = pauses.ofProcess.at(-1) as Pause
     if (catchUp.pause !== pause) catchUp = { pause, begun: 0 }
-    const perMs = Math.min(mostPerMs, Math.max(1, agenda.size() / makeUpMs))
+    const perMs = Math.min(mostPerMs, Math.max(1, dueQueue.size() / makeUpMs))
     return Math.min(beatsAtOnce, Math.ceil((now - pause.to + tickMs) * perMs) - catchUp.begun)
   }
 
@@ -155,7 +155,7 @@ export function createLoop({
     while (clock.now() - now <= turnMs) {
       const allowed = countAllowed(now)
       if (allowed <= 0) return now + tickMs
-      const due = agenda.take(now, allowed)
+      const due = dueQueue.take(now, allowed)
       if (due === null) break
       catchUp.begun += due.length
       for (const slot of due) {
@@ -168,15 +168,15 @@ export function createLoop({
           forget(watched)
           continue
         }
-        monitor.beat(watched, agenda.dueAt(slot))
-        agenda.put(slot, dueAt)
+        monitor.beat(watched, dueQueue.dueAt(slot))
+        dueQueue.put(slot, dueAt)
       }
     }
-    return agenda.nextAt()
+    return dueQueue.nextAt()
   }
 
   function wake(): void {
-    if (running) arm(agenda.nextAt())
+    if (running) arm(dueQueue.nextAt())
   }
 
   function arm(at: number | null): void {
@@ -213,7 +213,7 @@ export function createLoop({
     runDue,
     overdueMs() {
       const now = clock.now()
-      const nextAt = agenda.nextAt()
+      const nextAt = dueQueue.nextAt()
       if (!running || nextAt === null || nextAt > now) return 0
       // While the scheduler catches up it works, although the oldest check is long overdue.
       if (isCatchingUp()) return now - Math.max(turnedAt, pauses.ofProcess.at(-1)?.to ?? 0)

@@ -4,7 +4,7 @@ import type { Policy } from '../domain/policy.ts'
 import { nextBeat, phaseOf } from '../domain/schedule.ts'
 import type { Target } from '../domain/target.ts'
 import type { Resolver } from '../prober/resolver.ts'
-import { createAgenda } from './agenda.ts'
+import { createDueQueue } from './agenda.ts'
 import { failingSinceOf } from './failing-lookup.ts'
 import { type Found, nextFound, nothingFound } from './found.ts'
 import type { Monitor } from './monitor.ts'
@@ -78,7 +78,7 @@ export function createMembers({
 }): Members {
   const changed = createSignal<MembersChange>()
   const lookUps = createSignal<LookUpChange>()
-  const agenda = createAgenda(tickMs)
+  const dueQueue = createDueQueue(tickMs)
   const slots = createSlots()
   const inSlot = new Map<number, Names>()
   const ofService = new Map<string, Names>()
@@ -96,11 +96,11 @@ export function createMembers({
     inSlot.set(names.slot, names)
     // The end of a look-up that is under way notices that the definition changed.
     if (!names.busy)
-      agenda.put(names.slot, Math.min(agenda.dueAt(names.slot), clock.now() + phaseOf(name) * firstLookUpsMs))
+      dueQueue.put(names.slot, Math.min(dueQueue.dueAt(names.slot), clock.now() + phaseOf(name) * firstLookUpsMs))
   }
 
   function forget(names: Names): void {
-    agenda.remove(names.slot)
+    dueQueue.remove(names.slot)
     slots.giveBack(names.slot)
     inSlot.delete(names.slot)
     ofService.delete(names.watchedService.service.name)
@@ -122,7 +122,7 @@ export function createMembers({
     if (ofService.get(service.name) !== names) return
     names.busy = false
     const now = clock.now()
-    agenda.put(
+    dueQueue.put(
       names.slot,
       names.watchedService.service === service ? beatAfter(now, service.name, service.policy) : now,
     )
@@ -173,7 +173,7 @@ export function createMembers({
 
   function lookUpDue(): number | null {
     const now = clock.now()
-    for (let due = agenda.take(now); due !== null; due = agenda.take(now)) {
+    for (let due = dueQueue.take(now); due !== null; due = dueQueue.take(now)) {
       for (const slot of due) {
         const names = inSlot.get(slot)
         if (names === undefined) continue
@@ -181,11 +181,11 @@ export function createMembers({
         else void lookUp(names)
       }
     }
-    return agenda.nextAt()
+    return dueQueue.nextAt()
   }
 
   function wake(): void {
-    if (running) arm(agenda.nextAt())
+    if (running) arm(dueQueue.nextAt())
   }
 
   function arm(at: number | null): void {
