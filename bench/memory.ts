@@ -5,7 +5,7 @@ import { parseAside } from '../src/config/parse-aside.ts'
 import type { Outcome } from '../src/domain/outcome.ts'
 import { createExposition } from '../src/metrics/exposition.ts'
 import { createHistory } from '../src/monitor/history.ts'
-import { createLoop } from '../src/monitor/loop.ts'
+import { createScheduler } from '../src/monitor/loop.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
 import { createTransitionLog } from '../src/monitor/transition-log.ts'
@@ -39,7 +39,7 @@ async function measure(perService: number): Promise<number> {
   const registry = createRegistry()
   const prober = quickProber()
   const monitor = createMonitor({ registry, prober, clock, maxInFlight: targets })
-  const loop = createLoop({ monitor, clock })
+  const scheduler = createScheduler({ monitor, clock })
   registry.replaceAll(read.config.services, read.config.groups)
   say('its health and counters, its schedule, and where to find it')
   const exposition = createExposition({ monitor, registry, clock, prober: 'kernel' })
@@ -58,7 +58,7 @@ async function measure(perService: number): Promise<number> {
   }
 
   // Use all parts here, so that none is garbage before the measurement.
-  const kept = [read, registry, monitor, loop, exposition, log, history].length
+  const kept = [read, registry, monitor, scheduler, exposition, log, history].length
   return kept === 0 ? 0 : (last - before) / targets
 }
 

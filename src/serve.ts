@@ -20,7 +20,7 @@ import { createLogOutput } from './log-output.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { watchGateways } from './monitor/gateways.ts'
 import { createHistory } from './monitor/history.ts'
-import { createLoop } from './monitor/loop.ts'
+import { createScheduler } from './monitor/loop.ts'
 import { createMembers } from './monitor/members.ts'
 import { createMonitor } from './monitor/monitor.ts'
 import { watchBacklog, watchOverload } from './monitor/overload.ts'
@@ -129,7 +129,7 @@ export async function serve(
   const responsibility = commons?.assignment ?? coverAll()
   const slices = createTimeSlices()
   const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, responsibility, pauses, slices })
-  const loop = createLoop({ monitor, clock, responsibility, pauses })
+  const scheduler = createScheduler({ monitor, clock, responsibility, pauses })
   const members = createMembers({ monitor, registry, resolver, clock, maxMembers: limits.targets, responsibility })
   const source = commons?.alone ?? monitor.transitions
   const transitions = createTransitionLog({ monitor, clock, ...retention, source })
@@ -138,7 +138,7 @@ export async function serve(
   const store = commons?.store ?? keeper?.store ?? createMemoryStore(retention)
   const registrar = createRegistrar({ registry, store, clock, limits, isShared: commons !== null, pauses, unreadable })
   const { registrations } = registrar
-  const about = { monitor, loop, log: transitions, registry, registrations, pauses, unreadable }
+  const about = { monitor, scheduler, log: transitions, registry, registrations, pauses, unreadable }
   const inForce = createInForce({
     registry,
     registrations,
@@ -294,7 +294,7 @@ export async function serve(
     stopGivingBack()
     inForce.stop()
     running.stop()
-    loop.stop()
+    scheduler.stop()
     members.stop()
     registrations.close()
     // The other replicas take over the services of this one at once.
@@ -341,7 +341,7 @@ export async function serve(
     `the ${prober.name} prober checks: ${why}`,
   )
   await joined
-  loop.start()
+  scheduler.start()
   members.start()
   const stopGivingBack = keepGivingBack()
   const isBehind = watchBacklog(monitor)

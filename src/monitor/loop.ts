@@ -26,7 +26,7 @@ const turnMs = 10
 const beatsAtOnce = 500
 
 /** Scheduler: starts the check of every target of an owned service when the check is due. */
-export type Loop = {
+export type Scheduler = {
   start(): void
   stop(): void
   /** Starts the checks that are due. Returns when to call again; null when nothing is scheduled. */
@@ -35,7 +35,7 @@ export type Loop = {
   overdueMs(): number
 }
 
-export function createLoop({
+export function createScheduler({
   monitor,
   clock,
   responsibility = coverAll(),
@@ -48,7 +48,7 @@ export function createLoop({
   tickMs?: number
   /** The pauses of this process, up to date at any time. */
   pauses?: Pauses
-}): Loop {
+}): Scheduler {
   const dueQueue = createDueQueue(tickMs)
   const columns = createColumns(() => ({
     phase: shortNumberColumn(),

@@ -1,4 +1,4 @@
-import type { Loop } from '../monitor/loop.ts'
+import type { Scheduler } from '../monitor/loop.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { createSignal, type Signal } from '../monitor/signal.ts'
 import type { Assignment } from './assignment.ts'
@@ -37,7 +37,7 @@ export type RenewalParts = {
   readonly files: FileOffers
   readonly assignment: Assignment
   readonly monitor: Monitor
-  readonly loop: Pick<Loop, 'overdueMs'>
+  readonly scheduler: Pick<Scheduler, 'overdueMs'>
   readonly news: Signal<ReplicaNews>
   /** Returns whether this replica has read the shared state. */
   readonly isReady: () => boolean
@@ -49,7 +49,7 @@ export type RenewalParts = {
 }
 
 export function createRenewals(parts: RenewalParts): Renewals {
-  const { id, clock, requests, files, assignment, monitor, loop, news, isReady, declines, onGain, onYield } = parts
+  const { id, clock, requests, files, assignment, monitor, scheduler, news, isReady, declines, onGain, onYield } = parts
   const renewed = createSignal<{ granted: boolean; elapsedMs: number }>()
   const isWorking = () => (isReady() || isComingBack()) && idle() === null
   const leases = createLeases({ id, clock, ask, isWorking, declines, onGain, onYield })
@@ -75,7 +75,8 @@ export function createRenewals(parts: RenewalParts): Renewals {
    */
   function idle(): string | null {
     if (monitor.overdueMs() > lateMs) return 'the prober is stuck: a check is more than 2 s past its deadline'
-    if (loop.overdueMs() > lateMs) return 'checks start more than 2 s late: this process does not get enough CPU time'
+    if (scheduler.overdueMs() > lateMs)
+      return 'checks start more than 2 s late: this process does not get enough CPU time'
     return null
   }
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ForeignWord } from '../domain/foreign-settings.ts'
 import { noPauses, type Pauses, pausedMs } from '../domain/pause.ts'
 import type { Transition } from '../domain/transition.ts'
-import type { Loop } from '../monitor/loop.ts'
+import type { Scheduler } from '../monitor/loop.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { createSignal, type Signal } from '../monitor/signal.ts'
@@ -77,7 +77,7 @@ export type ReplicaParts = {
   readonly clock: SharedClock
   readonly assignment: Assignment
   readonly monitor: Monitor
-  readonly loop: Pick<Loop, 'overdueMs'>
+  readonly scheduler: Pick<Scheduler, 'overdueMs'>
   readonly log: TransitionLog
   readonly registry: Registry
   readonly registrations: Registrations
@@ -95,7 +95,7 @@ export type ReplicaParts = {
 }
 
 export function createReplica(parts: ReplicaParts): Replica {
-  const { id, link, keys, store, clock, assignment, monitor, loop, log, registry, registrations, alone } = parts
+  const { id, link, keys, store, clock, assignment, monitor, scheduler, log, registry, registrations, alone } = parts
   const { pauses = noPauses, unreadable = createUnreadableEntries() } = parts
   const news = createSignal<ReplicaNews>()
   const onForeign = (word: ForeignWord) => news.emit({ kind: 'foreign', word })
@@ -121,7 +121,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     files,
     assignment,
     monitor,
-    loop,
+    scheduler,
     news,
     isReady: () => isReady,
     declines: () => declined.list(),

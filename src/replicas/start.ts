@@ -26,7 +26,7 @@ export type Commons = {
   create(
     parts: Pick<
       ReplicaParts,
-      'monitor' | 'loop' | 'log' | 'registry' | 'registrations' | 'apply' | 'pauses' | 'unreadable'
+      'monitor' | 'scheduler' | 'log' | 'registry' | 'registrations' | 'apply' | 'pauses' | 'unreadable'
     >,
   ): Replica
 }

@@ -7,7 +7,7 @@ import type { Reason } from '../../src/domain/outcome.ts'
 import type { Pause } from '../../src/domain/pause.ts'
 import { phaseOf } from '../../src/domain/schedule.ts'
 import type { Service } from '../../src/domain/service.ts'
-import { createLoop } from '../../src/monitor/loop.ts'
+import { createScheduler } from '../../src/monitor/loop.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
@@ -28,16 +28,16 @@ function schedule(
   // The clock has a fraction, like performance.now, so sums with it are rounded.
   const world = watch(services, maxInFlight, 5000.123456)
   const { clock, prober, monitor } = world
-  const loop = createLoop({ monitor, clock, tickMs, pauses: { ofProcess: pauses, ofChecks: pauses } })
+  const scheduler = createScheduler({ monitor, clock, tickMs, pauses: { ofProcess: pauses, ofChecks: pauses } })
   const begunAt = (target: string) =>
     prober.begun.filter(({ request }) => request.target.name === target).map(({ startedAt }) => startedAt)
 
   /** Advances to `lateMs` after the next scheduled check, and ends every check that begins there. */
   async function beat(reason: Reason = 'connected', lateMs = 0): Promise<void> {
-    const due = loop.runDue()
+    const due = scheduler.runDue()
     if (due === null) throw new Error('nothing is scheduled')
     clock.advanceTo(due + lateMs)
-    loop.runDue()
+    scheduler.runDue()
     await prober.answerAll(reason)
   }
 
@@ -46,12 +46,12 @@ function schedule(
     for (let passed = 0; passed < ms; passed += stepMs) {
       onStep?.(passed)
       clock.advance(stepMs)
-      loop.runDue()
+      scheduler.runDue()
       await prober.answerAll('connected')
     }
   }
 
-  return { ...world, loop, begunAt, beat, run }
+  return { ...world, scheduler, begunAt, beat, run }
 }
 
 const gaps = (instants: readonly number[]) =>
@@ -59,7 +59,7 @@ const gaps = (instants: readonly number[]) =>
 
 test('overdue checks start in batches, so that other work gets its turn', () => {
   const names = Array.from({ length: 100 }, (_, n) => `db-${n}.internal:5432`)
-  const { clock, prober, loop } = schedule([sampleService('pg', names)], 2000)
+  const { clock, prober, scheduler } = schedule([sampleService('pg', names)], 2000)
   // The start of each check takes one millisecond.
   const { check } = prober
   prober.check = (request, ended) => {
@@ -68,20 +68,20 @@ test('overdue checks start in batches, so that other work gets its turn', () => 
   }
   clock.advance(1000)
   const begun: number[] = []
-  while ((loop.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now()) begun.push(prober.begun.length)
+  while ((scheduler.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now()) begun.push(prober.begun.length)
   assert.equal(prober.begun.length, 100)
   assert.ok(begun.length >= 5, `${begun}`)
 })
 
 test('the first checks are spread evenly over one second, at any interval', () => {
   const names = Array.from({ length: 1000 }, (_, n) => `db-${n}.internal:5432`)
-  const { clock, prober, loop } = schedule([sampleService('pg', names, { interval: 600_000 })], 2000)
+  const { clock, prober, scheduler } = schedule([sampleService('pg', names, { interval: 600_000 })], 2000)
   const perTenth: number[] = []
   for (let tenth = 0; tenth < 10; tenth++) {
     const before = prober.begun.length
     for (let step = 0; step < 10; step++) {
       clock.advance(10)
-      loop.runDue()
+      scheduler.runDue()
     }
     perTenth.push(prober.begun.length - before)
   }
@@ -92,12 +92,12 @@ test('the first checks are spread evenly over one second, at any interval', () =
 
 test('the first checks of 50,000 targets start at no more than 25 a millisecond', () => {
   const names = Array.from({ length: 50_000 }, (_, n) => `db-${n}.internal:5432`)
-  const { clock, prober, loop } = schedule([sampleService('pg', names, { interval: 600_000 })], 60_000)
+  const { clock, prober, scheduler } = schedule([sampleService('pg', names, { interval: 600_000 })], 60_000)
   const begun: number[] = []
   for (let step = 0; step < 20; step++) {
     clock.advance(100)
     // The scheduler yields while many checks are due, so call it until it is done.
-    while ((loop.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now());
+    while ((scheduler.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now());
     begun.push(prober.begun.length)
   }
   // Half of them after one second. The bounds are five standard deviations of 112 away.
@@ -108,8 +108,8 @@ test('the first checks of 50,000 targets start at no more than 25 a millisecond'
 test('after a pause the oldest checks begin first, as fast as after a late start', async () => {
   const pauses: Pause[] = []
   const services = Array.from({ length: 1000 }, (_, n) => sampleService(`s-${n}`, [`db-${n}:1`], { interval: 1000 }))
-  const { clock, prober, loop, run, checked } = schedule(services, 60_000, 40, pauses)
-  loop.start()
+  const { clock, prober, scheduler, run, checked } = schedule(services, 60_000, 40, pauses)
+  scheduler.start()
   await run(3000, 10)
   const from = clock.now()
   clock.advance(5000)
@@ -117,13 +117,13 @@ test('after a pause the oldest checks begin first, as fast as after a late start
   const before = prober.begun.length
   const begun: number[] = []
   for (let step = 0; step < 60; step++) {
-    assert.ok(loop.overdueMs() < 100, `${loop.overdueMs()} ms`)
-    loop.runDue()
+    assert.ok(scheduler.overdueMs() < 100, `${scheduler.overdueMs()} ms`)
+    scheduler.runDue()
     begun.push(prober.begun.length - before)
     await prober.answerAll('connected')
     clock.advance(10)
   }
-  loop.stop()
+  scheduler.stop()
   const [first = 0] = begun
   assert.ok(first > 0 && first < 200, begun.join(' '))
   assert.ok((begun[20] ?? 0) < 800, begun.join(' '))
@@ -134,11 +134,11 @@ test('after a pause the oldest checks begin first, as fast as after a late start
 })
 
 test('no check begins before its scheduled time', () => {
-  const { prober, loop, clock } = schedule([sampleService('pg', ['db-1:5432'])])
-  const due = loop.runDue() ?? 0
+  const { prober, scheduler, clock } = schedule([sampleService('pg', ['db-1:5432'])])
+  const due = scheduler.runDue() ?? 0
   assert.ok(due > clock.now() && due <= clock.now() + 1000)
   clock.advanceTo(due - 0.001)
-  assert.equal(loop.runDue(), due)
+  assert.equal(scheduler.runDue(), due)
   assert.equal(prober.begun.length, 0)
 })
 
@@ -169,7 +169,7 @@ test('the second check comes at the next scheduled time of the phase, never at o
 })
 
 test('a scheduler that runs many intervals late checks once, not once for each missed time', async () => {
-  const { beat, begunAt, loop } = schedule([sampleService('pg', ['a:1'], { interval: 1000 })])
+  const { beat, begunAt, scheduler } = schedule([sampleService('pg', ['a:1'], { interval: 1000 })])
   await beat()
   await beat('connected', 60_000)
   await beat()
@@ -177,17 +177,17 @@ test('a scheduler that runs many intervals late checks once, not once for each m
   const [, , gap = 0, next = 0] = [0, ...gaps(begunAt('a:1'))]
   assert.ok(gap >= 500 && gap <= 1500, `${gap} ms`)
   assert.ok(Math.abs(next - 1000) < roundingMs, `${next} ms`)
-  assert.notEqual(loop.runDue(), null)
+  assert.notEqual(scheduler.runDue(), null)
 })
 
 test('a check that outlasts its interval is not made twice, and the skipped checks are counted', async () => {
-  const { clock, prober, loop, monitor, beat } = schedule([sampleService('pg', ['a:1'], { interval: 1000 })])
+  const { clock, prober, scheduler, monitor, beat } = schedule([sampleService('pg', ['a:1'], { interval: 1000 })])
   await beat()
-  clock.advanceTo(loop.runDue() ?? 0)
-  loop.runDue()
+  clock.advanceTo(scheduler.runDue() ?? 0)
+  scheduler.runDue()
   for (let skipped = 1; skipped <= 3; skipped++) {
-    clock.advanceTo(loop.runDue() ?? 0)
-    loop.runDue()
+    clock.advanceTo(scheduler.runDue() ?? 0)
+    scheduler.runDue()
     assert.equal(monitor.stats().skippedBeats, skipped)
   }
   assert.equal(prober.begun.length, 2)
@@ -198,12 +198,12 @@ test('a check that outlasts its interval is not made twice, and the skipped chec
 })
 
 test('a check for a caller also makes the scheduled check skip', async () => {
-  const { clock, prober, loop, monitor, beat, target } = schedule([sampleService('pg', ['a:1'])])
+  const { clock, prober, scheduler, monitor, beat, target } = schedule([sampleService('pg', ['a:1'])])
   await beat()
-  const due = loop.runDue() ?? 0
+  const due = scheduler.runDue() ?? 0
   clock.advanceTo(due)
   void monitor.check(target('pg', 'a:1'))
-  loop.runDue()
+  scheduler.runDue()
   assert.equal(prober.begun.length, 2)
   assert.equal(monitor.stats().skippedBeats, 1)
   await prober.pending('a:1').answer('connected')
@@ -221,8 +221,8 @@ test('with a minAge of 0 no scheduled check comes twice', async () => {
 
 test('a first failure brings the next check forward to the fast interval, and a confirmed one delays it', async () => {
   const settings = { interval: 10_000, fastInterval: 1000, downInterval: 60_000, fall: 3, rise: 2 }
-  const { beat, begunAt, loop, clock, target } = schedule([sampleService('pg', ['a:1'], settings)])
-  const untilNext = () => (loop.runDue() ?? 0) - clock.now()
+  const { beat, begunAt, scheduler, clock, target } = schedule([sampleService('pg', ['a:1'], settings)])
+  const untilNext = () => (scheduler.runDue() ?? 0) - clock.now()
   await beat('connected')
   await beat('connected')
   assert.ok(Math.abs(untilNext() - 10_000) < roundingMs)
@@ -245,18 +245,18 @@ test('a first failure brings the next check forward to the fast interval, and a 
 
 test('a failed check for a caller also brings the next scheduled check forward', async () => {
   const settings = { interval: 600_000, fastInterval: 1000 }
-  const { beat, loop, clock, target, checkOnce } = schedule([sampleService('pg', ['a:1'], settings)])
+  const { beat, scheduler, clock, target, checkOnce } = schedule([sampleService('pg', ['a:1'], settings)])
   await beat('connected')
   await beat('connected')
   clock.advance(100_000)
   await checkOnce(target('pg', 'a:1'), 'refused')
-  assert.ok((loop.runDue() ?? 0) - clock.now() <= 1500)
+  assert.ok((scheduler.runDue() ?? 0) - clock.now() <= 1500)
 })
 
 test('a failed check of another replica also brings the next check forward, and sets the interval kind', async () => {
   const settings = { interval: 600_000, fastInterval: 1000, downInterval: 1_200_000, fall: 2 }
-  const { beat, loop, clock, monitor, service, target } = schedule([sampleService('pg', ['a:1'], settings)])
-  const untilNext = () => (loop.runDue() ?? 0) - clock.now()
+  const { beat, scheduler, clock, monitor, service, target } = schedule([sampleService('pg', ['a:1'], settings)])
+  const untilNext = () => (scheduler.runDue() ?? 0) - clock.now()
   await beat('connected')
   await beat('connected')
   const watched = target('pg', 'a:1')
@@ -314,8 +314,8 @@ test('a definition that changes all the time does not delay the first check', as
 
 test('a target with interval: off is not scheduled, from the start or after a change', async () => {
   const off = sampleService('mq', ['mq:1'], { interval: 'off' })
-  const { registry, loop, run, prober } = schedule([off])
-  assert.equal(loop.runDue(), null)
+  const { registry, scheduler, run, prober } = schedule([off])
+  assert.equal(scheduler.runDue(), null)
   registry.replaceAll([off, sampleService('pg', ['a:1'])], [])
   await run(20_000, 100)
   const before = prober.begun.length
@@ -323,11 +323,11 @@ test('a target with interval: off is not scheduled, from the start or after a ch
   registry.replaceAll([off, sampleService('pg', ['a:1'], { interval: 'off' })], [])
   await run(60_000, 100)
   assert.equal(prober.begun.length, before)
-  assert.equal(loop.runDue(), null)
+  assert.equal(scheduler.runDue(), null)
 })
 
 test('a removed target is never checked again, and a new target is checked', async () => {
-  const { registry, loop, run, begunAt } = schedule([
+  const { registry, scheduler, run, begunAt } = schedule([
     sampleService('pg', ['a:1', 'b:1']),
     sampleService('web', ['w:1']),
   ])
@@ -341,7 +341,7 @@ test('a removed target is never checked again, and a new target is checked', asy
   assert.deepEqual([begunAt('b:1').length, begunAt('w:1').length], before)
   assert.ok(begunAt('a:1').length >= 6)
   registry.replaceAll([], [])
-  assert.equal(loop.runDue(), null)
+  assert.equal(scheduler.runDue(), null)
 })
 
 for (const [direction, stepMs] of [
@@ -377,9 +377,9 @@ test('the wall clock may step at any moment, even while the next check is planne
       const registry = createRegistry()
       registry.replaceAll([sampleService('pg', ['a:1'], { interval: 1000 })], [])
       const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10 })
-      const loop = createLoop({ monitor, clock })
+      const scheduler = createScheduler({ monitor, clock })
       for (; instant < 12_000; instant += 100) {
-        loop.runDue()
+        scheduler.runDue()
         await prober.answerAll('connected')
       }
       const between = gaps(prober.begun.map(({ startedAt }) => startedAt))
@@ -409,23 +409,23 @@ function turning(t: TestContext, services: readonly Service[], tickMs?: number) 
 }
 
 test('the scheduler runs by itself from start to stop', async (t) => {
-  const { loop, pass, begunAt } = turning(t, [sampleService('pg', ['a:1'], { interval: 1000 })])
+  const { scheduler, pass, begunAt } = turning(t, [sampleService('pg', ['a:1'], { interval: 1000 })])
   await pass(5000, 5)
   assert.equal(begunAt('a:1').length, 0)
-  loop.start()
+  scheduler.start()
   await pass(10_000, 5)
   const count = begunAt('a:1').length
   assert.ok(Math.abs(count - 10) <= 1, `${count} checks`)
-  loop.stop()
+  scheduler.stop()
   await pass(10_000, 5)
   assert.equal(begunAt('a:1').length, count)
 })
 
 test('a scheduler that is started long after its creation still spreads the first checks', async (t) => {
   const names = Array.from({ length: 1000 }, (_, n) => `db-${n}:1`)
-  const { loop, pass, clock, prober } = turning(t, [sampleService('pg', names)])
+  const { scheduler, pass, clock, prober } = turning(t, [sampleService('pg', names)])
   clock.advance(30_000)
-  loop.start()
+  scheduler.start()
   await pass(100, 5)
   assert.ok(prober.begun.length <= 148, `${prober.begun.length} checks in the first tenth of a second`)
   await pass(950, 5)
@@ -433,8 +433,8 @@ test('a scheduler that is started long after its creation still spreads the firs
 })
 
 test('a target that is added while the scheduler runs is checked within a second', async (t) => {
-  const { loop, pass, registry, begunAt } = turning(t, [])
-  loop.start()
+  const { scheduler, pass, registry, begunAt } = turning(t, [])
+  scheduler.start()
   await pass(5000, 5)
   registry.replaceAll([sampleService('pg', ['a:1'])], [])
   await pass(1025, 5)
@@ -443,8 +443,8 @@ test('a target that is added while the scheduler runs is checked within a second
 
 test('checks that are due within one tick start together', async (t) => {
   const names = Array.from({ length: 1000 }, (_, n) => `db-${n}:1`)
-  const { loop, pass, prober, checked } = turning(t, [sampleService('pg', names)], 40)
-  loop.start()
+  const { scheduler, pass, prober, checked } = turning(t, [sampleService('pg', names)], 40)
+  scheduler.start()
   await pass(1045, 1)
   assert.equal(prober.begun.length, 1000)
   const turns = new Set(prober.begun.map(({ startedAt }) => startedAt))

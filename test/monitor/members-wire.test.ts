@@ -4,7 +4,7 @@ import net from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Clock } from '../../src/clock.ts'
 import { systemClock } from '../../src/clock.ts'
-import { createLoop } from '../../src/monitor/loop.ts'
+import { createScheduler } from '../../src/monitor/loop.ts'
 import { createMembers, type MembersChange } from '../../src/monitor/members.ts'
 import { createPortableProber } from '../../src/prober/portable.ts'
 import { createResolver } from '../../src/prober/resolver.ts'
@@ -53,7 +53,7 @@ test('addresses of a name close, leave and join without a false alarm, and leave
   const prober = createPortableProber({ clock, resolver })
   const service = sampleService('db', ['db.internal:5432'], { resolve: 'all', quorum: 2, hold: 0 })
   const { monitor, registry, get, sweep } = await build(t, [service], { clock, prober })
-  const loop = createLoop({ monitor, clock })
+  const scheduler = createScheduler({ monitor, clock })
   const members = createMembers({ monitor, registry, resolver, clock })
   const transitions: string[] = []
   monitor.transitions.subscribe(({ target, from, to }) => transitions.push(`${target ?? 'service'} ${from} → ${to}`))
@@ -75,7 +75,7 @@ test('addresses of a name close, leave and join without a false alarm, and leave
   async function beat(): Promise<void> {
     clock.skip(11_100)
     // The scheduler yields after 10 ms. On a busy machine one call may not start all checks.
-    while ((loop.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now());
+    while ((scheduler.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now());
     assert.equal(monitor.stats().inFlight, monitor.services.get('db')?.targets.length)
     await sweep()
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import type { Service } from '../../src/domain/service.ts'
-import { createLoop } from '../../src/monitor/loop.ts'
+import { createScheduler } from '../../src/monitor/loop.ts'
 import { createMembers, type LookUpChange, type MembersChange } from '../../src/monitor/members.ts'
 import { standingOf } from '../../src/monitor/watch.ts'
 import { sampleService } from '../samples.ts'
@@ -570,13 +570,13 @@ test('the first look-ups are spread over one second, and later ones over their p
 
 test('the scheduler checks addresses from when they join until they leave', async () => {
   const { resolver, monitor, clock, prober, lookUpAndCheck } = follow([all(['db:1'])])
-  const loop = createLoop({ monitor, clock })
+  const scheduler = createScheduler({ monitor, clock })
   resolver.say('db', ['10.0.0.1', '10.0.0.2'])
   await lookUpAndCheck()
   const sweep = async () => {
     prober.begun.length = 0
     clock.advance(11_100)
-    loop.runDue()
+    scheduler.runDue()
     await prober.answerAll('connected')
     return prober.begun.map(({ request }) => request.target.name).sort()
   }

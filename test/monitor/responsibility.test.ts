@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { unchecked } from '../../src/domain/health.ts'
-import { createLoop } from '../../src/monitor/loop.ts'
+import { createScheduler } from '../../src/monitor/loop.ts'
 import { createMembers } from '../../src/monitor/members.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
@@ -33,13 +33,13 @@ function watchSome(
   const monitor = createMonitor({ registry, prober, clock, maxInFlight, responsibility })
   const told: string[] = []
   monitor.transitions.subscribe(({ service, target, to }) => told.push(`${target ?? service} ${to}`))
-  const loop = createLoop({ monitor, clock, responsibility })
+  const scheduler = createScheduler({ monitor, clock, responsibility })
   return {
     clock,
     prober,
     registry,
     monitor,
-    loop,
+    scheduler,
     covers,
     responsibility,
     told,
@@ -61,7 +61,7 @@ function watchSome(
     pass(ms: number) {
       for (let left = ms; left > 0; left -= 50) {
         clock.advance(Math.min(50, left))
-        loop.runDue()
+        scheduler.runDue()
       }
     },
   }
@@ -124,7 +124,12 @@ test('checks that were left out during a takeover are made within 0.4 seconds', 
 
 test('checks of 30,000 targets that were left out start at no more than 25 a millisecond', () => {
   const names = Array.from({ length: 30_000 }, (_, n) => `pg-${n}`)
-  const { clock, prober, monitor, loop, covers, responsibility } = watchSome([], names, { interval: 60_000 }, 60_000)
+  const { clock, prober, monitor, scheduler, covers, responsibility } = watchSome(
+    [],
+    names,
+    { interval: 60_000 },
+    60_000,
+  )
   for (const service of monitor.services.values()) {
     const [target] = service.targets
     monitor.adopt(service, null, new Map([[target?.target.name ?? '', memory('up', 9, clock.now())]]))
@@ -135,7 +140,7 @@ test('checks of 30,000 targets that were left out start at no more than 25 a mil
   for (const expected of [10_000, 20_000]) {
     clock.advance(400)
     // The scheduler yields while many checks are due, so call it until it is done.
-    while ((loop.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now());
+    while ((scheduler.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now());
     // The bounds are six standard deviations of 82 away.
     assert.ok(Math.abs(prober.begun.length - expected) < 490, `${prober.begun.length} begun, not some ${expected}`)
   }
@@ -277,7 +282,7 @@ test('only the owner looks up the names of a service, and other replicas apply i
 })
 
 test('the monitor reports for how long a check is overdue, and the scheduler for how long it did not start checks', async () => {
-  const { clock, prober, registry, monitor, loop, pass } = watchSome(['pg'])
+  const { clock, prober, registry, monitor, scheduler, pass } = watchSome(['pg'])
   assert.equal(monitor.overdueMs(), 0)
   pass(1000)
   assert.equal(monitor.overdueMs(), 0)
@@ -292,10 +297,10 @@ test('the monitor reports for how long a check is overdue, and the scheduler for
   assert.equal(monitor.overdueMs(), 0, 'the check began with another timeout')
   await prober.answerAll('connected')
   // A scheduler that was not started starts no checks.
-  assert.equal(loop.overdueMs(), 0)
-  loop.start()
-  loop.stop()
-  assert.equal(loop.overdueMs(), 0)
+  assert.equal(scheduler.overdueMs(), 0)
+  scheduler.start()
+  scheduler.stop()
+  assert.equal(scheduler.overdueMs(), 0)
 })
 
 test('the time since when look-ups fail continues when another replica takes the service over', async () => {

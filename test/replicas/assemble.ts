@@ -6,7 +6,7 @@ import { defaultLimits } from '../../src/domain/limits.ts'
 import { handoverMs } from '../../src/domain/policy.ts'
 import type { Service } from '../../src/domain/service.ts'
 import { createInForce } from '../../src/in-force.ts'
-import { createLoop } from '../../src/monitor/loop.ts'
+import { createScheduler } from '../../src/monitor/loop.ts'
 import { createMembers } from '../../src/monitor/members.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
@@ -64,7 +64,7 @@ export async function assemble(
     responsibility: assignment,
     ...(dialRules === undefined ? {} : { dialRules: () => dialRules }),
   })
-  const loop = createLoop({ monitor, clock, responsibility: assignment })
+  const scheduler = createScheduler({ monitor, clock, responsibility: assignment })
   const members =
     resolver === undefined ? null : createMembers({ monitor, registry, resolver, clock, responsibility: assignment })
   const log = createTransitionLog({ monitor, clock, ...retention, source: alone })
@@ -79,7 +79,7 @@ export async function assemble(
   })
   const replica = commons.create({
     monitor,
-    loop,
+    scheduler,
     log,
     registry,
     registrations: registrar.registrations,
@@ -89,7 +89,7 @@ export async function assemble(
   const news: ReplicaNews[] = []
   replica.news.subscribe((one) => news.push(one))
   const stop = async () => {
-    loop.stop()
+    scheduler.stop()
     members?.stop()
     registrar.registrations.close()
     await replica.close()
@@ -97,7 +97,7 @@ export async function assemble(
   t.after(stop)
   await replica.offer({ services, groups: [], defaults: { handoverMs } })
   await replica.start()
-  loop.start()
+  scheduler.start()
   members?.start()
   return { ...commons, monitor, registry, registrar, log, replica, news, unreadable, stop }
 }
