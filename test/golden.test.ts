@@ -113,7 +113,7 @@ async function fill(store: Store): Promise<void> {
   await done(store.setDrained('web', false))
   await done(store.append(transitions, false))
   await done(store.addAbsence({ from: day - 2000, to: day - 1000 }))
-  await done(store.beat(day + 9))
+  await done(store.heartbeat(day + 9))
 }
 
 /** Removes from a dump the numbers that differ between runs, because they count from the epoch. */

@@ -30,7 +30,7 @@ export function batchOf(news: readonly News[]): Batch {
 export type EventReader = {
   tell(batch: Batch): void
   /** Sends a heartbeat, which shows the reader and proxies that the stream is alive. */
-  beat(): void
+  heartbeat(): void
   end(): void
   /** Closes the connection without waiting until the reader has read all bytes. */
   cut(): void
@@ -141,7 +141,7 @@ export function openReader(parts: {
       for (const { id } of fresh) seenId = Math.max(seenId, id ?? seenId)
       writeBatch(fresh.length === batch.news.length ? batch : batchOf(fresh))
     },
-    beat() {
+    heartbeat() {
       // Bytes that wait for the reader already show that the stream is alive.
       if (response.writableLength > 0 && response.writableLength <= maxBufferedBytes) return
       // An id without data moves the reader's last id, and dispatches no event (WHATWG HTML §9.2.6).

@@ -141,7 +141,7 @@ export function createEventStreams({
       }
       const reader = openReader({ response, filter, lastEventId, log, newsOf, maxBufferedBytes, onSlow, slices })
       readers.add(reader)
-      const heart = setInterval(reader.beat, heartbeatMs)
+      const heart = setInterval(reader.heartbeat, heartbeatMs)
       response.once('close', () => {
         clearInterval(heart)
         readers.delete(reader)

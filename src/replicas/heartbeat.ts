@@ -4,10 +4,10 @@ import type { RedisStore } from '../store/redis.ts'
 import type { Stored } from '../store/store.ts'
 
 /** How often each replica sends a heartbeat to the store, in milliseconds. */
-export const beatMs = 5000
+export const heartbeatIntervalMs = 5000
 
 export type HeartbeatParts = {
-  readonly store: Pick<RedisStore, 'beatAfter' | 'shareAbsence'>
+  readonly store: Pick<RedisStore, 'heartbeatAfter' | 'shareAbsence'>
   readonly clock: Clock
   /** The pauses of this process. Porthole adds to the record while it runs. */
   readonly pauses: Pauses
@@ -20,16 +20,16 @@ export type HeartbeatParts = {
  * that time as a gap. Of several replicas that return together the first one stores it, because Redis returns to each replica the heartbeat before
  * its own. There is no gap if Redis was away or other replicas went on, because those replicas checked.
  */
-export async function beatHeart({ store, clock, pauses, leastTrustMs }: HeartbeatParts): Promise<Stored<null>> {
+export async function sendHeartbeat({ store, clock, pauses, leastTrustMs }: HeartbeatParts): Promise<Stored<null>> {
   const now = clock.now()
-  const before = await store.beatAfter(Math.floor(clock.toEpoch(now)))
+  const before = await store.heartbeatAfter(Math.floor(clock.toEpoch(now)))
   if (!before.ok) return before
-  const lastBeat = before.value === null ? now : clock.fromEpoch(before.value)
+  const lastHeartbeat = before.value === null ? now : clock.fromEpoch(before.value)
   // One heartbeat may be missing, for example because the replica that was to send it has died.
-  const usualMs = Math.max(2 * beatMs, leastTrustMs())
-  if (now - lastBeat <= usualMs || pausedMs(pauses.ofProcess, lastBeat, now) <= leastTrustMs()) return done
-  const during = pauses.ofProcess.filter(({ to }) => to > lastBeat)
-  const from = Math.max(lastBeat, during[0]?.from ?? lastBeat)
+  const usualMs = Math.max(2 * heartbeatIntervalMs, leastTrustMs())
+  if (now - lastHeartbeat <= usualMs || pausedMs(pauses.ofProcess, lastHeartbeat, now) <= leastTrustMs()) return done
+  const during = pauses.ofProcess.filter(({ to }) => to > lastHeartbeat)
+  const from = Math.max(lastHeartbeat, during[0]?.from ?? lastHeartbeat)
   const to = during.at(-1)?.to ?? now
   return store.shareAbsence({ from: Math.floor(clock.toEpoch(from)), to: Math.floor(clock.toEpoch(to)) })
 }

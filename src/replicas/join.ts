@@ -27,7 +27,7 @@ export type JoinParts = {
   /** Receives the entries of the store that cannot be read. */
   readonly unreadable: UnreadableEntries
   /** Sends a heartbeat to the store. */
-  readonly beat: () => Promise<Stored<null>>
+  readonly heartbeat: () => Promise<Stored<null>>
 }
 
 const done: Stored<null> = { ok: true, value: null }
@@ -52,7 +52,7 @@ export async function bringTogether(
   if (!kept.ok) return kept
   const drains = await link.send(['HGETALL', keys.drained])
   if (!drains.ok) return drains
-  await parts.beat()
+  await parts.heartbeat()
   // Restore the registry before the log. Another replica has already reported each service that this removes. A replica that has not joined yet would
   // report it a second time, and the shared log replaces that report.
   const unread = await restore(parts, kept.value, drains.value)

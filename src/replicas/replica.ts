@@ -17,7 +17,7 @@ import { followDeclinedShards } from './declined-shards.ts'
 import { firstOf } from './feed.ts'
 import { createFileOffers } from './file-offers.ts'
 import { forgetHealthScript } from './health-script.ts'
-import { beatHeart, beatMs } from './heartbeat.ts'
+import { heartbeatIntervalMs, sendHeartbeat } from './heartbeat.ts'
 import { createIntake } from './intake.ts'
 import { bringTogether, type JoinParts } from './join.ts'
 import type { Link, Session } from './link.ts'
@@ -149,8 +149,8 @@ export function createReplica(parts: ReplicaParts): Replica {
     onForeign,
   })
   const startedAt = clock.now()
-  const beat = () => beatHeart({ store, clock, pauses, leastTrustMs: monitor.leastTrustMs })
-  const joinParts: JoinParts = { id, link, keys, store, clock, log, sharedRegistry, startedAt, beat, unreadable }
+  const heartbeat = () => sendHeartbeat({ store, clock, pauses, leastTrustMs: monitor.leastTrustMs })
+  const joinParts: JoinParts = { id, link, keys, store, clock, log, sharedRegistry, startedAt, heartbeat, unreadable }
   const intake = createIntake({
     id,
     joinParts,
@@ -319,12 +319,12 @@ export function createReplica(parts: ReplicaParts): Replica {
     start() {
       linkedAt = clock.now()
       void stayConnected()
-      const beatIfReady = () => {
+      const sendHeartbeatIfReady = () => {
         if (!isReady) return
-        void beat()
+        void heartbeat()
         void lookAgain()
       }
-      timers.push(setInterval(goSoloIfAlone, watchMs), setInterval(beatIfReady, beatMs))
+      timers.push(setInterval(goSoloIfAlone, watchMs), setInterval(sendHeartbeatIfReady, heartbeatIntervalMs))
       return settled
     },
     async close() {

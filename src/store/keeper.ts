@@ -201,7 +201,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
   async function takeTurn(): Promise<void> {
     if (opened === null && !(await load())) return
     if (!(await keepAbsences()) || !(await flush())) return
-    const kept = await ask((store) => store.beat(toEpoch(clock.now()), datingNow()))
+    const kept = await ask((store) => store.heartbeat(toEpoch(clock.now()), datingNow()))
     if (kept.ok) await rereadIfCorrected()
   }
 
@@ -232,7 +232,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
       setDrained: (service, drained) => ask((store) => store.setDrained(service, drained)),
       append: (transitions, missing, dating) => ask((store) => store.append(transitions, missing, dating)),
       addAbsence: (absence, dating, ownEnds) => ask((store) => store.addAbsence(absence, dating, ownEnds)),
-      beat: (now, dating) => ask((store) => store.beat(now, dating)),
+      heartbeat: (now, dating) => ask((store) => store.heartbeat(now, dating)),
       close: async () => opened?.close(),
     },
     keeping: () => ({ failure, waiting: log.after(keptUpTo)?.length ?? log.find({}).length }),

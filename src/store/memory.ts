@@ -90,7 +90,7 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
       absences = [...others, added].sort((a, b) => a.from - b.from)
       return stored(null)
     },
-    async beat(at) {
+    async heartbeat(at) {
       const oldest = at - maxAgeMs
       const fresh = transitions.findIndex((transition) => transition.id > forgottenId && transition.at >= oldest)
       forget(transitions[(fresh < 0 ? transitions.length : fresh) - 1])

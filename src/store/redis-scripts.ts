@@ -281,7 +281,7 @@ return push(KEYS[3], KEYS[1], 'log')`)
  * Writes a heartbeat and trims the history. KEYS meta transitions absences removed drained. ARGV now oldest. Returns the heartbeat before this
  * one; nil if this is the first.
  */
-export const beatScript = script(
+export const heartbeatScript = script(
   common,
   transitionLog,
   `

@@ -7,9 +7,9 @@ import { readLoaded, readTransitions, texts } from './redis-kept.ts'
 import {
   absenceScript,
   appendScript,
-  beatScript,
   drainScript,
   expireScript,
+  heartbeatScript,
   loadScript,
   putScript,
   removeScript,
@@ -38,7 +38,7 @@ export type RedisStore = Store & {
   /** Backfills transitions that are older than those of the store. */
   seed(transitions: readonly KeptTransition[]): Promise<Stored<null>>
   /** Writes a heartbeat. Returns the previous heartbeat of any replica, in milliseconds since the epoch; null if there is none. */
-  beatAfter(now: number): Promise<Stored<number | null>>
+  heartbeatAfter(now: number): Promise<Stored<number | null>>
   /** Adds a gap and announces it to all replicas. */
   shareAbsence(absence: Absence): Promise<Stored<null>>
 }
@@ -128,8 +128,8 @@ export function createRedisStore({
     return done(run(appendScript, [meta, transitions, last], [time(), ...flags, ...added.flatMap(writeTransition)]))
   }
 
-  const beat = (at: number) =>
-    run(beatScript, [meta, transitions, absences, removed, drained], [at, at - retention.maxAgeMs])
+  const heartbeat = (at: number) =>
+    run(heartbeatScript, [meta, transitions, absences, removed, drained], [at, at - retention.maxAgeMs])
 
   return {
     name: 'redis',
@@ -147,9 +147,9 @@ export function createRedisStore({
     seed: (added) => append(added, false, true),
     addAbsence: ({ from, to }) => done(run(absenceScript, [meta, absences], [time(), from, to])),
     shareAbsence: ({ from, to }) => done(run(sharedAbsenceScript, [meta, absences, stream], [from, to])),
-    beat: (at) => done(beat(at)),
-    async beatAfter(at) {
-      const answer = await beat(at)
+    heartbeat: (at) => done(heartbeat(at)),
+    async heartbeatAfter(at) {
+      const answer = await heartbeat(at)
       if (!answer.ok) return answer
       // A heartbeat that is no time does not count.
       const before = answer.value === null ? null : readNumber(String(answer.value))

@@ -16,7 +16,7 @@ export type Datings = {
   /** Deletes the record for a registration that is gone. */
   forgetExpiry(name: string): void
   /** Records that a heartbeat was written with the current dating. */
-  noteBeat(): void
+  recordHeartbeat(): void
 }
 
 type Row = {
@@ -24,7 +24,7 @@ type Row = {
   readonly booted_at: number
   readonly monotonic_at: number
   readonly after_id: number
-  readonly beat: number
+  readonly heartbeat: number
 }
 
 /**
@@ -52,14 +52,14 @@ export function createDatings(db: DatabaseSync): Datings {
     const isStep = Math.abs(by) > stepMs
     // In a container the time since boot may be its own. If the two clocks disagree, the machine was suspended.
     if (isStep && Math.abs(by - byMonotonic) <= stepMs) {
-      const { after_id: after, beat } = row
+      const { after_id: after, heartbeat } = row
       statements().shiftTransitions.run({ by, after })
       statements().shiftEnds.run({ by })
       statements().shiftStarts.run({ by })
       statements().shiftDated.run({ by })
       statements().shiftExpiries.run({ by })
       statements().shiftComplete.run({ by, after })
-      if (beat === 1) statements().shiftAlive.run({ by })
+      if (heartbeat === 1) statements().shiftAlive.run({ by })
     }
     // Small differences add up to a step, so their reference stays.
     if (isStep || Math.abs(byMonotonic) > stepMs)
@@ -76,7 +76,7 @@ export function createDatings(db: DatabaseSync): Datings {
     noteAbsence: (from, ownEnds) => void statements().noteAbsence.run(from, ownEnds === 'both' ? 1 : 0),
     noteExpiry: (name) => void statements().noteExpiry.run(name),
     forgetExpiry: (name) => void statements().forgetExpiry.run(name),
-    noteBeat: () => void statements().noteBeat.run(),
+    recordHeartbeat: () => void statements().recordHeartbeat.run(),
   }
 }
 
@@ -103,7 +103,7 @@ function prepare(db: DatabaseSync) {
         ELSE max(complete_after_id, coalesce((SELECT max(id) FROM transitions), 0))
       END, 0 FROM meta`),
     follow: db.prepare('UPDATE dating SET booted_at = ?, monotonic_at = ?'),
-    noteBeat: db.prepare('UPDATE dating SET beat = 1 WHERE beat = 0'),
+    recordHeartbeat: db.prepare('UPDATE dating SET beat = 1 WHERE beat = 0'),
     noteAbsence: db.prepare('INSERT OR REPLACE INTO dated_absences VALUES (?, ?)'),
     noteExpiry: db.prepare('INSERT OR IGNORE INTO dated_expiries VALUES (?)'),
     forgetExpiry: db.prepare('DELETE FROM dated_expiries WHERE name = ?'),

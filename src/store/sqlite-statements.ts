@@ -40,7 +40,7 @@ export type Operation =
       readonly dating?: Dating | undefined
       readonly ownEnds: OwnEnds
     }
-  | { readonly kind: 'beat'; readonly now: number; readonly dating?: Dating | undefined }
+  | { readonly kind: 'heartbeat'; readonly now: number; readonly dating?: Dating | undefined }
   | { readonly kind: 'redate'; readonly dating: Dating }
 
 /** A function that runs one operation, inside a transaction unless the operation only reads. Throws the errors of SQLite. */
@@ -137,7 +137,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
     uncounted = 0
   }
 
-  function beat(now: number): void {
+  function heartbeat(now: number): void {
     const oldest = now - maxAgeMs
     sql.setAlive.run(now)
     forget(sql.tooOld.get({ oldest, forgotten: meta().forgottenId }))
@@ -155,7 +155,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
     sql.completeAfter.run({ id, at })
   }
 
-  const { redate, noteAbsence, noteExpiry, forgetExpiry, noteBeat } = createDatings(db)
+  const { redate, noteAbsence, noteExpiry, forgetExpiry, recordHeartbeat } = createDatings(db)
 
   return (operation) => {
     if ('dating' in operation && operation.dating !== undefined) redate(operation.dating)
@@ -181,9 +181,9 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
         sql.addAbsence.run(operation.absence.from, operation.absence.to)
         if (operation.dating !== undefined) noteAbsence(operation.absence.from, operation.ownEnds)
         return null
-      case 'beat':
-        beat(operation.now)
-        if (operation.dating !== undefined) noteBeat()
+      case 'heartbeat':
+        heartbeat(operation.now)
+        if (operation.dating !== undefined) recordHeartbeat()
         return null
       case 'redate':
         return null

@@ -86,7 +86,7 @@ export async function openSqliteStore({
       append: (transitions, missing, dating) => asking({ kind: 'append', transitions, missing, dating }, z.null()),
       addAbsence: (absence, dating, ownEnds = 'both') =>
         asking({ kind: 'addAbsence', absence, dating, ownEnds }, z.null()),
-      beat: (at, dating) => asking({ kind: 'beat', now: at, dating }, z.null()),
+      heartbeat: (at, dating) => asking({ kind: 'heartbeat', now: at, dating }, z.null()),
       close,
     },
   }

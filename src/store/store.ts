@@ -119,7 +119,7 @@ export type Store = {
   /** Adds a gap, in milliseconds since the epoch. It replaces a stored gap that begins at the same time. */
   addAbsence(absence: Absence, dating?: Dating, ownEnds?: OwnEnds): Promise<Stored<null>>
   /** Writes a heartbeat, in milliseconds since the epoch, which also shows whether the store can be written. Deletes entries that are too old. */
-  beat(now: number, dating?: Dating): Promise<Stored<null>>
+  heartbeat(now: number, dating?: Dating): Promise<Stored<null>>
   close(): Promise<void>
 }
 

@@ -26,9 +26,9 @@ function createDirectory(maxAgeMs = 30 * 24 * hour) {
       const kept = await store.load()
       return kept.ok ? { ok: true, value: { ...kept.value, aliveAt } } : kept
     },
-    beat(now) {
+    heartbeat(now) {
       aliveAt = now
-      return store.beat(now)
+      return store.heartbeat(now)
     },
   }
 

@@ -279,10 +279,10 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
         false,
       ),
     )
-    unwrap(await store.beat(epoch + 60 * minuteMs))
+    unwrap(await store.heartbeat(epoch + 60 * minuteMs))
     assert.deepEqual(idsOf(unwrap(await store.load())), ids)
-    unwrap(await store.beat(epoch + 75 * minuteMs))
-    unwrap(await store.beat(epoch + 75 * minuteMs))
+    unwrap(await store.heartbeat(epoch + 75 * minuteMs))
+    unwrap(await store.heartbeat(epoch + 75 * minuteMs))
     const found = await kept()
     assert.deepEqual(idsOf(found), ids.slice(2))
     assert.deepEqual(found.completeAfter, { id: ids[1], at: epoch + 10 * minuteMs })
@@ -298,7 +298,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
       sampleTransition(idAfter(4), { service: 'gone', to: 'unknown', message: 'deregistered' }),
     ]
     unwrap(await store.append(old, false))
-    unwrap(await store.beat(epoch + 90 * minuteMs))
+    unwrap(await store.heartbeat(epoch + 90 * minuteMs))
     const found = await kept()
     assert.deepEqual(idsOf(found), [idAfter(1), idAfter(2)])
     assert.deepEqual(found.completeAfter, { id: idAfter(4), at: epoch + 4 })
@@ -307,9 +307,9 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
   verify('deletes such a transition with the next deletion once there is a newer one', async (t) => {
     const { store, kept } = await start(t)
     unwrap(await store.append([sampleTransition(idAfter(0)), sampleTransition(idAfter(1), { service: 'mq' })], false))
-    unwrap(await store.beat(epoch + 90 * minuteMs))
+    unwrap(await store.heartbeat(epoch + 90 * minuteMs))
     unwrap(await store.append([sampleTransition(idAfter(91 * minuteMs))], false))
-    unwrap(await store.beat(epoch + 190 * minuteMs))
+    unwrap(await store.heartbeat(epoch + 190 * minuteMs))
     assert.deepEqual(idsOf(await kept()), [idAfter(1), idAfter(91 * minuteMs)])
   })
 
@@ -330,9 +330,9 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
       { from: epoch + 2.5 * minuteMs, to: epoch + 3 * minuteMs },
     ] as const
     for (const absence of [late, early, { ...late, to: late.to + 1 }, late]) unwrap(await store.addAbsence(absence))
-    unwrap(await store.beat(epoch + 61 * minuteMs))
+    unwrap(await store.heartbeat(epoch + 61 * minuteMs))
     assert.deepEqual(unwrap(await store.load()).absences, [early, late])
-    unwrap(await store.beat(epoch + 61 * minuteMs + 1))
+    unwrap(await store.heartbeat(epoch + 61 * minuteMs + 1))
     const found = await kept()
     assert.deepEqual(found.absences, [late])
     assert.deepEqual(found.completeAfter, { id: epoch * 1000, at: early.to })
@@ -340,8 +340,8 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
 
   verify('has the last heartbeat of an earlier process, if it outlasts a process', async (t) => {
     const { store, reopen } = await open(t, { retention, now: () => epoch })
-    unwrap(await store.beat(epoch + 5000.25))
-    unwrap(await store.beat(epoch + 10_000.5))
+    unwrap(await store.heartbeat(epoch + 5000.25))
+    unwrap(await store.heartbeat(epoch + 10_000.5))
     const { aliveAt } = unwrap(await ((await reopen?.()) ?? store).load())
     assert.equal(aliveAt, reopen === undefined ? null : epoch + 10_000.5)
   })

@@ -132,7 +132,11 @@ test('with a full disk operations fail and change nothing, until there is space 
   unwrap(await store.put('before', '{}', {}))
   disk.fill()
   const full = /^the disk of .*porthole\.db is full: free some space$/
-  const together = [store.put('small', '{}', {}), store.put('large', 'x'.repeat(100_000), {}), store.beat(Date.now())]
+  const together = [
+    store.put('small', '{}', {}),
+    store.put('large', 'x'.repeat(100_000), {}),
+    store.heartbeat(Date.now()),
+  ]
   for (const stored of await Promise.all(together)) assertFails(stored, full)
   assertFails(await store.append([sampleTransition(Date.now() * 1000, { message: 'x'.repeat(100_000) })], false), full)
   assert.deepEqual(await namesIn(store), ['before'])
@@ -177,7 +181,7 @@ test('data on a read-only file system is served, and written once it is writable
     store.remove('s0', {}),
     store.setDrained('s0', true),
     store.append([sampleTransition(Date.now() * 1000)], false),
-    store.beat(Date.now()),
+    store.heartbeat(Date.now()),
   ]
   for (const stored of await Promise.all(refused)) assertFails(stored, readOnly)
   assert.equal(hashOf(disk.file), before)
@@ -251,7 +255,7 @@ test('with a file that cannot grow operations fail, until it can', { skip }, asy
   const child = await startProcess(t, disk.directory)
   unwrap(await child.ask('put', 'before', '{}', {}))
   sh(`prlimit --pid ${child.pid} --fsize=${statSync(`${disk.file}-wal`).size}:`)
-  const answers = [child.ask('put', 'during', '{}', {}), child.ask('beat', Date.now())]
+  const answers = [child.ask('put', 'during', '{}', {}), child.ask('heartbeat', Date.now())]
   for (const answer of await Promise.all(answers))
     assertFails(
       answer,
@@ -388,7 +392,7 @@ test('a file that was moved away is not written until it is put back', { skip },
     /porthole\.db was moved away while Porthole used it: put it back, or start/,
   )
   writeFileSync(disk.file, '')
-  assertFails(await store.beat(Date.now()), /was moved away/)
+  assertFails(await store.heartbeat(Date.now()), /was moved away/)
   renameSync(`${disk.file}.away`, disk.file)
   unwrap(await store.put('pg', '{}', {}))
   assert.deepEqual(await namesIn(store), ['pg'])
@@ -405,7 +409,7 @@ test('changes outlive the removal of their log, and a log in its place does not 
   unwrap(await child.ask('put', 'second', '{}', {}))
   rmSync(log)
   // A heartbeat is enough, because no other write may come for hours.
-  unwrap(await child.ask('beat', Date.now()))
+  unwrap(await child.ask('heartbeat', Date.now()))
   assert.ok(existsSync(log), 'there is no new log')
   unwrap(await child.ask('put', 'third', '{}', {}))
   rmSync(log)
@@ -424,11 +428,11 @@ test('a removed log is reported once, and normal use reports nothing', { skip },
   const store = unwrap(await openSqliteStore({ directory: disk.directory, retention, onNotice }))
   t.after(() => store.close())
   unwrap(await store.put('pg', '{}', {}))
-  unwrap(await store.beat(Date.now()))
+  unwrap(await store.heartbeat(Date.now()))
   assert.deepEqual(notices, [])
   rmSync(`${disk.file}-wal`)
-  unwrap(await store.beat(Date.now()))
-  unwrap(await store.beat(Date.now()))
+  unwrap(await store.heartbeat(Date.now()))
+  unwrap(await store.heartbeat(Date.now()))
   assert.equal(notices.length, 1)
   assert.match(notices[0] ?? '', /porthole\.db-wal was removed while Porthole used it: nothing is lost/)
 })
@@ -445,7 +449,7 @@ test('a change is not confirmed if its log was removed and the disk is too full 
   const answer = await child.ask('put', 'large', 'x'.repeat(150_000), {})
   assert.deepEqual([answer.ok, !answer.ok && answer.isUncertain], [false, true])
   sh(`prlimit --pid ${child.pid} --fsize=unlimited:`)
-  unwrap(await child.ask('beat', Date.now()))
+  unwrap(await child.ask('heartbeat', Date.now()))
   await child.kill()
   assert.ok((await namesIn(await start(t, disk.directory))).includes('large'))
 })

@@ -57,9 +57,9 @@ function start(
               put: unless(store.put),
               append: unless(store.append),
               addAbsence: async (absence) => (failing === 'addAbsence' ? full : store.addAbsence(absence)),
-              beat: unless((now) => {
+              heartbeat: unless((now) => {
                 beats.push(now)
-                return store.beat(now)
+                return store.heartbeat(now)
               }),
             },
           }

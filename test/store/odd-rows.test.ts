@@ -20,7 +20,7 @@ async function fill(t: TestContext) {
   unwrap(await store.setDrained('pg', true))
   unwrap(await store.append([sampleTransition(epoch * 1000 + 1)], false))
   unwrap(await store.addAbsence({ from: epoch, to: epoch + 1 }))
-  unwrap(await store.beat(epoch + 2))
+  unwrap(await store.heartbeat(epoch + 2))
   await store.close()
   const write = (sql: string) => {
     const db = new DatabaseSync(join(directory, 'porthole.db'))
@@ -89,7 +89,7 @@ for (const [what, [sql, count]] of Object.entries(odd)) {
     const dating = { boot: 'x', bootedAt: epoch, monotonicAt: 0 }
     assert.ok(Number.isSafeInteger(revisionOf(await store.put('new', definition, {}))))
     unwrap(await store.append([sampleTransition(epoch * 1000 + 2)], false, dating))
-    unwrap(await store.beat(epoch + 3, dating))
+    unwrap(await store.heartbeat(epoch + 3, dating))
     const again = unwrap(await store.load())
     assert.equal(
       again.unreadable?.filter(({ place }) => !place.startsWith('meta')).length ?? 0,
@@ -161,7 +161,7 @@ test('a store opens with any rows, and stores new data', async (t) => {
       assert.ok(kept.registrations.some(({ name, definition: text }) => name === 'pg' && text === definition))
       assert.ok(kept.transitions.every(({ id, at }) => Number.isSafeInteger(id) && Number.isFinite(at)))
       unwrap(await store.put('new', definition, {}))
-      unwrap(await store.beat(epoch + 3))
+      unwrap(await store.heartbeat(epoch + 3))
       await store.close()
     }),
     // Interrupting a run would leave its store open, and the store's thread would keep this process alive.

@@ -88,7 +88,7 @@ test('sqlite: answers all callers when its thread dies of a bug, and stores no c
     store.put('with-it', '{}', {}),
     // SQLite takes no object, which is a bug of the caller.
     store.put('bug', {} as string, {}),
-    store.beat(1),
+    store.heartbeat(1),
   ])
   for (const answer of [...answers, await store.load()])
     assert.match(
