@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { nextBeat } from '../src/domain/schedule.ts'
+import { nextScheduled } from '../src/domain/schedule.ts'
 import { has, median, runInNamespace, start, startPorthole, verdict } from './processes.ts'
 
 const pairs = 6
@@ -96,7 +96,7 @@ async function closeAgainAndAgain({ server, port, phases, ours, theirs }: Contes
     for (const watched of [ours, theirs]) watched.believe(200)
     await sleep(settledMs)
     const epochMs = Date.now()
-    await sleep(nextBeat(epochMs, phase, intervalMs) - epochMs)
+    await sleep(nextScheduled(epochMs, phase, intervalMs) - epochMs)
     for (const watched of [ours, theirs]) watched.believe(null)
     const closedAt = performance.now()
     server.close()

@@ -84,7 +84,7 @@ export function intervalAt(pace: Pace, policy: Policy): number | null {
 }
 
 /** Returns the length of the interval that applies now, in milliseconds; null as for `intervalAt`. */
-export function beatIntervalMs(health: Health, policy: Policy): number | null {
+export function checkIntervalMs(health: Health, policy: Policy): number | null {
   return intervalAt(paceOf(health), policy)
 }
 

@@ -15,7 +15,7 @@ export function phaseOf(name: string): number {
  * Returns the time of the first scheduled check after `afterMs`. Checks are due at `(n + phase) × interval` since the epoch, so they never
  * drift. Times are in milliseconds since the epoch.
  */
-export function nextBeat(afterMs: number, phase: number, intervalMs: number): number {
+export function nextScheduled(afterMs: number, phase: number, intervalMs: number): number {
   const offset = phase * intervalMs
   const beat = (Math.floor((afterMs - offset) / intervalMs) + 1) * intervalMs + offset
   // The result is rounded to a double, so it can equal the instant that it should follow.

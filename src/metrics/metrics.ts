@@ -125,7 +125,7 @@ export function createMetrics(
     registers,
     collect: () => {
       skipped.reset()
-      skipped.inc(monitor.stats().skippedBeats)
+      skipped.inc(monitor.stats().skippedChecks)
     },
   })
   addOwnMetrics(parts, register)

@@ -20,11 +20,11 @@ export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outco
 export type Checks = {
   readonly checked: Signal<Checked>
   /** Runs the scheduled check that is due at the instant `due`. Skips it while the last check of the target is still under way. */
-  beat(watched: WatchedTarget, due: number): void
+  checkOnSchedule(watched: WatchedTarget, due: number): void
   /** Checks a target for a caller, or joins the check under way. Resolves once the outcome is applied. */
   check(watched: WatchedTarget): Promise<void>
   readonly refresh: Refresh
-  stats(): { inFlight: number; waiting: number; skippedBeats: number; proberRestarts: number }
+  stats(): { inFlight: number; waiting: number; skippedChecks: number; proberRestarts: number }
   /** Returns for how long a check has exceeded its timeout, in milliseconds. A prober that works keeps it at 0. */
   overdueMs(): number
 }
@@ -52,7 +52,7 @@ export function createChecks({
 }): Checks {
   const checked = createSignal<Checked>()
   const turns = createTurns({ prober, maxInFlight, dialRules, take, pauses })
-  let skippedBeats = 0
+  let skippedChecks = 0
 
   function take(check: Check, ended: Outcome): void {
     const { watched, due } = check
@@ -65,12 +65,12 @@ export function createChecks({
     checked.emit({ watched, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })
   }
 
-  function beat(watched: WatchedTarget, due: number): void {
+  function checkOnSchedule(watched: WatchedTarget, due: number): void {
     if (watched.check === null) {
       turns.begin(watched, due)
       return
     }
-    skippedBeats++
+    skippedChecks++
     // Compare first, because nearly always neither status has changed. Under overload most scheduled checks end here.
     const now = clock.now()
     const { watchedService } = watched
@@ -91,12 +91,12 @@ export function createChecks({
 
   return {
     checked,
-    beat,
+    checkOnSchedule,
     check,
     refresh: createRefresh({ turns, clock, slices }),
     stats: () => ({
       ...turns.stats(),
-      skippedBeats,
+      skippedChecks,
       proberRestarts: prober.restarts(),
     }),
     overdueMs: () => turns.overdueMs(clock.now()),

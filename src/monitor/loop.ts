@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
-import { beatIntervalMs, intervalAt, Pace, paceOf } from '../domain/health.ts'
+import { checkIntervalMs, intervalAt, Pace, paceOf } from '../domain/health.ts'
 import { noPauses, type Pause, type Pauses, pausedMs } from '../domain/pause.ts'
-import { nextBeat, phaseOf as phaseOfName } from '../domain/schedule.ts'
+import { nextScheduled, phaseOf as phaseOfName } from '../domain/schedule.ts'
 import { createDueQueue } from './agenda.ts'
 import type { Checked } from './checks.ts'
 import { createColumns, placeOf, rowOf, shortNumberColumn, wordAt, wordColumn } from './columns.ts'
@@ -23,7 +23,7 @@ const defaultTickMs = 40
 /** How long the scheduler starts checks before it yields the event loop, in milliseconds. */
 const turnMs = 10
 /** How many checks the scheduler starts between two reads of the clock. Starting them takes a millisecond. */
-const beatsAtOnce = 500
+const checksPerBatch = 500
 
 /** Scheduler: starts the check of every target of an owned service when the check is due. */
 export type Scheduler = {
@@ -84,7 +84,7 @@ export function createScheduler({
     const now = clock.now()
     const aheadMs = epochAhead()
     for (const watched of targets) {
-      const intervalMs = beatIntervalMs(watched.health, watched.watchedService.service.policy)
+      const intervalMs = checkIntervalMs(watched.health, watched.watchedService.service.policy)
       if (intervalMs === null || watched.retired || !covers(watched)) {
         forget(watched)
         continue
@@ -92,13 +92,13 @@ export function createScheduler({
       if (paceAt(watched) === null) columns.pageOf(watched.slot).phase[rowOf(watched.slot)] = phaseOfTarget(watched)
       setPace(watched)
       const phase = phaseOf(watched)
-      const beatAt = beatAfter(now, phase, intervalMs, aheadMs)
+      const scheduledAt = scheduledAfter(now, phase, intervalMs, aheadMs)
       const lastAt = watched.health.lastOutcome?.startedAt ?? null
       // Another replica left the previous check out before this one took over, or a shorter interval would have had it by now.
       const isOverdue =
-        watched.check === null && lastAt !== null && lastAt < beatAt - intervalMs - apartMs(watched, intervalMs)
+        watched.check === null && lastAt !== null && lastAt < scheduledAt - intervalMs - apartMs(watched, intervalMs)
       const spreadMs = Math.min(intervalMs, Math.max(isOverdue ? makeUpMs : firstSweepMs, targets.length / mostPerMs))
-      const dueAt = lastAt === null || isOverdue ? now + phase * spreadMs : beatAt
+      const dueAt = lastAt === null || isOverdue ? now + phase * spreadMs : scheduledAt
       dueQueue.put(watched.slot, Math.min(dueQueue.dueAt(watched.slot), dueAt))
     }
     wake()
@@ -117,7 +117,7 @@ export function createScheduler({
   function following(watched: WatchedTarget, pace: Pace, instant: number, aheadMs: number): number | null {
     const intervalMs = intervalAt(pace, watched.watchedService.service.policy)
     if (intervalMs === null) return null
-    return beatAfter(instant + apartMs(watched, intervalMs), phaseOf(watched), intervalMs, aheadMs)
+    return scheduledAfter(instant + apartMs(watched, intervalMs), phaseOf(watched), intervalMs, aheadMs)
   }
 
   /** Brings the next check forward if an outcome of any replica shortens the interval. A streak against the status is then confirmed sooner. */
@@ -141,11 +141,11 @@ export function createScheduler({
 
   /** Returns how many checks may begin now. Checks that a pause left out begin bit by bit, because all at once would be a burst of SYNs. */
   function countAllowed(now: number): number {
-    if (!isCatchingUp()) return beatsAtOnce
+    if (!isCatchingUp()) return checksPerBatch
     const pause = pauses.ofProcess.at(-1) as Pause
     if (catchUp.pause !== pause) catchUp = { pause, begun: 0 }
     const perMs = Math.min(mostPerMs, Math.max(1, dueQueue.size() / makeUpMs))
-    return Math.min(beatsAtOnce, Math.ceil((now - pause.to + tickMs) * perMs) - catchUp.begun)
+    return Math.min(checksPerBatch, Math.ceil((now - pause.to + tickMs) * perMs) - catchUp.begun)
   }
 
   function runDue(): number | null {
@@ -168,7 +168,7 @@ export function createScheduler({
           forget(watched)
           continue
         }
-        monitor.beat(watched, dueQueue.dueAt(slot))
+        monitor.checkOnSchedule(watched, dueQueue.dueAt(slot))
         dueQueue.put(slot, dueAt)
       }
     }
@@ -232,7 +232,7 @@ function phaseOfTarget({ watchedService, target }: WatchedTarget): number {
 }
 
 /** Returns the first scheduled time of a phase after an instant. `aheadMs` is how far the wall clock is ahead of the clock. */
-function beatAfter(instant: number, phase: number, intervalMs: number, aheadMs: number): number {
+function scheduledAfter(instant: number, phase: number, intervalMs: number, aheadMs: number): number {
   const epochMs = instant + aheadMs
-  return instant + (nextBeat(epochMs, phase, intervalMs) - epochMs)
+  return instant + (nextScheduled(epochMs, phase, intervalMs) - epochMs)
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { type Addresses, boundAddresses, namesOf } from '../domain/addresses.ts'
 import type { Policy } from '../domain/policy.ts'
-import { nextBeat, phaseOf } from '../domain/schedule.ts'
+import { nextScheduled, phaseOf } from '../domain/schedule.ts'
 import type { Target } from '../domain/target.ts'
 import type { Resolver } from '../prober/resolver.ts'
 import { createDueQueue } from './agenda.ts'
@@ -124,7 +124,7 @@ export function createMembers({
     const now = clock.now()
     dueQueue.put(
       names.slot,
-      names.watchedService.service === service ? beatAfter(now, service.name, service.policy) : now,
+      names.watchedService.service === service ? scheduledAfter(now, service.name, service.policy) : now,
     )
     wake()
   }
@@ -166,9 +166,9 @@ export function createMembers({
   }
 
   /** Returns when the next look-up is due. A hash of the service's name spreads look-ups, so that they do not all begin at once. */
-  function beatAfter(instant: number, name: string, { intervalMs }: Policy): number {
+  function scheduledAfter(instant: number, name: string, { intervalMs }: Policy): number {
     const epochMs = clock.toEpoch(instant)
-    return instant + nextBeat(epochMs, phaseOf(name), Math.max(intervalMs ?? 0, leastPeriodMs)) - epochMs
+    return instant + nextScheduled(epochMs, phaseOf(name), Math.max(intervalMs ?? 0, leastPeriodMs)) - epochMs
   }
 
   function lookUpDue(): number | null {

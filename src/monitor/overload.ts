@@ -31,11 +31,11 @@ const repeatAfter = 30
  * be under way together, none waits, and checks are skipped instead.
  */
 export function watchBacklog({ services, stats }: Pick<Monitor, 'services' | 'stats'>): () => boolean {
-  let skippedBefore = stats().skippedBeats
+  let skippedBefore = stats().skippedChecks
   return () => {
-    const { waiting, skippedBeats } = stats()
-    const skipped = skippedBeats - skippedBefore
-    skippedBefore = skippedBeats
+    const { waiting, skippedChecks } = stats()
+    const skipped = skippedChecks - skippedBefore
+    skippedBefore = skippedChecks
     return waiting + skipped > services.size / 10
   }
 }

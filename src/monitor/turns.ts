@@ -50,7 +50,7 @@ export function createTurns({
   const mostSilentInAll = Math.max(1, Math.floor(maxInFlight * silentShareInAll))
   let inFlight = 0
   /** The checks of unresponsive targets under way: those for callers, and scheduled ones. */
-  const silentInFlight = { asked: 0, beats: 0 }
+  const silentInFlight = { asked: 0, scheduled: 0 }
   let waiting = 0
   /** The check that began last. */
   let newest: Check | null = null
@@ -85,13 +85,13 @@ export function createTurns({
       while (queue.peek()?.check !== 'waiting' && queue.shift() !== undefined);
     }
     const first = answering.peek()
-    const firstSilent = maySilentBegin('beats') ? silent.peek() : undefined
+    const firstSilent = maySilentBegin('scheduled') ? silent.peek() : undefined
     if (firstSilent === undefined) return first === undefined ? null : answering
     return first === undefined || firstSilent.dueAt < first.dueAt ? silent : answering
   }
 
   function maySilentBegin(kind: keyof typeof silentInFlight): boolean {
-    return silentInFlight[kind] < mostSilent && silentInFlight.asked + silentInFlight.beats < mostSilentInAll
+    return silentInFlight[kind] < mostSilent && silentInFlight.asked + silentInFlight.scheduled < mostSilentInAll
   }
 
   function start(check: Check, isSilent: boolean): void {
@@ -110,7 +110,7 @@ export function createTurns({
     newest = check
     newestTimeoutMs = timeoutMs
     inFlight++
-    const kind = check.due === null ? 'asked' : 'beats'
+    const kind = check.due === null ? 'asked' : 'scheduled'
     if (isSilent) silentInFlight[kind]++
     // Checks that wait can begin only when those under way end.
     const urgent = check.due === null || waiting > 0

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { beatIntervalMs, type Health, nextHealth, staleAfterMs, statusAt, unchecked } from '../../src/domain/health.ts'
+import { checkIntervalMs, type Health, nextHealth, staleAfterMs, statusAt, unchecked } from '../../src/domain/health.ts'
 import { Reason, verdictOf } from '../../src/domain/outcome.ts'
 import type { Policy } from '../../src/domain/policy.ts'
 import { statusOf } from '../../src/domain/quorum.ts'
@@ -254,7 +254,7 @@ test('with several replicas a status is stale one hand-over later, also on deman
 test('a target that is down with a long downInterval is not stale between its scheduled checks', () => {
   const policy = samplePolicy({ interval: 1000, downInterval: 600_000 })
   const health = nextHealth(unchecked, sampleOutcome('refused', 0), policy)
-  assert.equal(beatIntervalMs(health, policy), 600_000)
+  assert.equal(checkIntervalMs(health, policy), 600_000)
   assert.equal(statusAt(health, policy, 600_000 + policy.timeoutMs).status, 'down')
 })
 
@@ -262,7 +262,7 @@ test('no status goes stale before its next two scheduled checks could end', () =
   fc.assert(
     fc.property(anyHistory, anyPolicy, (history, policy) => {
       const health = healthOf(history, policy)
-      const beatMs = beatIntervalMs(health, policy)
+      const beatMs = checkIntervalMs(health, policy)
       fc.pre(beatMs !== null)
       assert.ok(staleAfterMs(health, policy) >= 2 * (beatMs ?? 0) + policy.timeoutMs)
     }),
@@ -293,13 +293,13 @@ test('the interval is fast while a streak against the status builds, and slow wh
     ['pfffpp', 10_000],
   ]
   for (const [letters, intervalMs] of beats) {
-    assert.equal(beatIntervalMs(healthAfter(letters, policy), policy), intervalMs, letters)
+    assert.equal(checkIntervalMs(healthAfter(letters, policy), policy), intervalMs, letters)
   }
 })
 
 test('a service on demand has no scheduled check', () => {
   const policy = samplePolicy({ interval: 'off', fastInterval: 1000 })
-  for (const letters of ['', 'p', 'pf', 'f']) assert.equal(beatIntervalMs(healthAfter(letters, policy), policy), null)
+  for (const letters of ['', 'p', 'pf', 'f']) assert.equal(checkIntervalMs(healthAfter(letters, policy), policy), null)
 })
 
 test('only our own faults, our own rules and words of a newer version are unknown', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { nextBeat, phaseOf } from '../../src/domain/schedule.ts'
+import { nextScheduled, phaseOf } from '../../src/domain/schedule.ts'
 
 /** An instant from 2020 to 2100, in milliseconds since the epoch. */
 const anyEpoch = fc.double({ min: 1.577e12, max: 4.1e12, noNaN: true })
@@ -56,7 +56,7 @@ test('a phase lies from 0 up to 1, and equal names have equal phases', () => {
 test('the next scheduled check is strictly later, by at most one interval', () => {
   fc.assert(
     fc.property(anyEpoch, anyPhase, anyInterval, (after, phase, interval) => {
-      const beat = nextBeat(after, phase, interval)
+      const beat = nextScheduled(after, phase, interval)
       assert.ok(beat > after)
       assert.ok(beat <= after + interval + roundingMs)
     }),
@@ -67,24 +67,24 @@ test('the next scheduled check is strictly later, by at most one interval', () =
 test('one scheduled check follows another by exactly one interval', () => {
   fc.assert(
     fc.property(anyEpoch, anyPhase, anyInterval, (after, phase, interval) => {
-      const beat = nextBeat(after, phase, interval)
-      assert.ok(Math.abs(nextBeat(beat, phase, interval) - (beat + interval)) < roundingMs)
+      const beat = nextScheduled(after, phase, interval)
+      assert.ok(Math.abs(nextScheduled(beat, phase, interval) - (beat + interval)) < roundingMs)
     }),
     { numRuns: 20_000 },
   )
 })
 
 test('a scheduled check that rounding puts on the given instant is not returned', () => {
-  const beat = nextBeat(2_199_001_390_186.896, 0.757267779708573, 57_931_070)
-  assert.ok(nextBeat(beat, 0.757267779708573, 57_931_070) > beat)
+  const beat = nextScheduled(2_199_001_390_186.896, 0.757267779708573, 57_931_070)
+  assert.ok(nextScheduled(beat, 0.757267779708573, 57_931_070) > beat)
 })
 
 test('scheduled checks are aligned to the epoch, so 1,000 of them do not drift', () => {
   fc.assert(
     fc.property(anyEpoch, anyPhase, anyInterval, (after, phase, interval) => {
-      const first = nextBeat(after, phase, interval)
+      const first = nextScheduled(after, phase, interval)
       let beat = first
-      for (let n = 0; n < 1000; n++) beat = nextBeat(beat, phase, interval)
+      for (let n = 0; n < 1000; n++) beat = nextScheduled(beat, phase, interval)
       assert.ok(Math.abs(beat - (first + 1000 * interval)) < roundingMs)
       const beats = (beat - phase * interval) / interval
       assert.ok(Math.abs(beats - Math.round(beats)) * interval < roundingMs)
@@ -101,8 +101,8 @@ test('two replicas that ask at different instants of an interval get the same sc
       anyInterval,
       fc.double({ min: 0.001, max: 0.999, noNaN: true }),
       (at, phase, interval, share) => {
-        const beat = nextBeat(at, phase, interval)
-        assert.equal(nextBeat(beat - share * interval, phase, interval), beat)
+        const beat = nextScheduled(at, phase, interval)
+        assert.equal(nextScheduled(beat - share * interval, phase, interval), beat)
       },
     ),
   )

@@ -89,7 +89,7 @@ test('lateness counts scheduled checks only, from the time they are due', async 
   const { metrics, monitor, target } = await build(t, [sampleService('pg', ['db:1'])], { clock, prober })
   const check = (due: number | null) => {
     if (due === null) void monitor.check(target('pg'))
-    else monitor.beat(target('pg'), due)
+    else monitor.checkOnSchedule(target('pg'), due)
     prober.answer({ startedAt: clock.now() })
   }
   check(null)
@@ -106,7 +106,7 @@ test('skipped checks are counted', async (t) => {
   const { metrics, monitor, target } = await build(t, [sampleService('pg', [nobody])], { prober })
   const skipped = async () => familyOf(await rendered(metrics), 'porthole_skipped_checks_total')['']
   assert.equal(await skipped(), 0)
-  for (let beats = 0; beats < 3; beats++) monitor.beat(target('pg'), 0)
+  for (let beats = 0; beats < 3; beats++) monitor.checkOnSchedule(target('pg'), 0)
   assert.deepEqual([await skipped(), await skipped()], [2, 2])
 })
 

@@ -33,7 +33,7 @@ function schedule(
     prober.begun.filter(({ request }) => request.target.name === target).map(({ startedAt }) => startedAt)
 
   /** Advances to `lateMs` after the next scheduled check, and ends every check that begins there. */
-  async function beat(reason: Reason = 'connected', lateMs = 0): Promise<void> {
+  async function checkOnSchedule(reason: Reason = 'connected', lateMs = 0): Promise<void> {
     const due = scheduler.runDue()
     if (due === null) throw new Error('nothing is scheduled')
     clock.advanceTo(due + lateMs)
@@ -51,7 +51,7 @@ function schedule(
     }
   }
 
-  return { ...world, scheduler, begunAt, beat, run }
+  return { ...world, scheduler, begunAt, checkOnSchedule, run }
 }
 
 const gaps = (instants: readonly number[]) =>
@@ -143,9 +143,11 @@ test('no check begins before its scheduled time', () => {
 })
 
 test('a target keeps its phase and misses no check over 1,000 intervals, even if the scheduler always runs late', async () => {
-  const { beat, begunAt, checked, clock } = schedule([sampleService('pg', ['db-1:5432'], { interval: 1000 })])
-  await beat()
-  for (let n = 0; n < 1000; n++) await beat('connected', (n * 37) % 450)
+  const { checkOnSchedule, begunAt, checked, clock } = schedule([
+    sampleService('pg', ['db-1:5432'], { interval: 1000 }),
+  ])
+  await checkOnSchedule()
+  for (let n = 0; n < 1000; n++) await checkOnSchedule('connected', (n * 37) % 450)
   const beats = checked.map(({ outcome, lateMs }) => outcome.startedAt - (lateMs ?? Number.NaN))
   const [, first = 0] = beats
   const last = beats.at(-1) ?? 0
@@ -160,20 +162,20 @@ test('a target keeps its phase and misses no check over 1,000 intervals, even if
 
 test('the second check comes at the next scheduled time of the phase, never at once', async () => {
   for (let n = 0; n < 50; n++) {
-    const { beat, begunAt } = schedule([sampleService('pg', [`db-${n}:1`], { interval: 10_000 })])
-    await beat()
-    await beat()
+    const { checkOnSchedule, begunAt } = schedule([sampleService('pg', [`db-${n}:1`], { interval: 10_000 })])
+    await checkOnSchedule()
+    await checkOnSchedule()
     const [gap = 0] = gaps(begunAt(`db-${n}:1`))
     assert.ok(gap >= 1000 && gap <= 11_000, `${gap} ms`)
   }
 })
 
 test('a scheduler that runs many intervals late checks once, not once for each missed time', async () => {
-  const { beat, begunAt, scheduler } = schedule([sampleService('pg', ['a:1'], { interval: 1000 })])
-  await beat()
-  await beat('connected', 60_000)
-  await beat()
-  await beat()
+  const { checkOnSchedule, begunAt, scheduler } = schedule([sampleService('pg', ['a:1'], { interval: 1000 })])
+  await checkOnSchedule()
+  await checkOnSchedule('connected', 60_000)
+  await checkOnSchedule()
+  await checkOnSchedule()
   const [, , gap = 0, next = 0] = [0, ...gaps(begunAt('a:1'))]
   assert.ok(gap >= 500 && gap <= 1500, `${gap} ms`)
   assert.ok(Math.abs(next - 1000) < roundingMs, `${next} ms`)
@@ -181,73 +183,77 @@ test('a scheduler that runs many intervals late checks once, not once for each m
 })
 
 test('a check that outlasts its interval is not made twice, and the skipped checks are counted', async () => {
-  const { clock, prober, scheduler, monitor, beat } = schedule([sampleService('pg', ['a:1'], { interval: 1000 })])
-  await beat()
+  const { clock, prober, scheduler, monitor, checkOnSchedule } = schedule([
+    sampleService('pg', ['a:1'], { interval: 1000 }),
+  ])
+  await checkOnSchedule()
   clock.advanceTo(scheduler.runDue() ?? 0)
   scheduler.runDue()
   for (let skipped = 1; skipped <= 3; skipped++) {
     clock.advanceTo(scheduler.runDue() ?? 0)
     scheduler.runDue()
-    assert.equal(monitor.stats().skippedBeats, skipped)
+    assert.equal(monitor.stats().skippedChecks, skipped)
   }
   assert.equal(prober.begun.length, 2)
   await prober.pending('a:1').answer('connected')
-  await beat()
+  await checkOnSchedule()
   assert.equal(prober.begun.length, 3)
-  assert.equal(monitor.stats().skippedBeats, 3)
+  assert.equal(monitor.stats().skippedChecks, 3)
 })
 
 test('a check for a caller also makes the scheduled check skip', async () => {
-  const { clock, prober, scheduler, monitor, beat, target } = schedule([sampleService('pg', ['a:1'])])
-  await beat()
+  const { clock, prober, scheduler, monitor, checkOnSchedule, target } = schedule([sampleService('pg', ['a:1'])])
+  await checkOnSchedule()
   const due = scheduler.runDue() ?? 0
   clock.advanceTo(due)
   void monitor.check(target('pg', 'a:1'))
   scheduler.runDue()
   assert.equal(prober.begun.length, 2)
-  assert.equal(monitor.stats().skippedBeats, 1)
+  assert.equal(monitor.stats().skippedChecks, 1)
   await prober.pending('a:1').answer('connected')
 })
 
 test('with a minAge of 0 no scheduled check comes twice', async () => {
   for (let n = 0; n < 100; n++) {
-    const { beat, begunAt, monitor } = schedule([sampleService('pg', [`db-${n}:1`], { interval: 777, minAge: 0 })])
-    for (let beats = 0; beats < 50; beats++) await beat()
+    const { checkOnSchedule, begunAt, monitor } = schedule([
+      sampleService('pg', [`db-${n}:1`], { interval: 777, minAge: 0 }),
+    ])
+    for (let beats = 0; beats < 50; beats++) await checkOnSchedule()
     const shortest = Math.min(...gaps(begunAt(`db-${n}:1`)).slice(1))
-    assert.equal(monitor.stats().skippedBeats, 0)
+    assert.equal(monitor.stats().skippedChecks, 0)
     assert.ok(shortest > 776, `${shortest} ms after the previous check`)
   }
 })
 
 test('a first failure brings the next check forward to the fast interval, and a confirmed one delays it', async () => {
   const settings = { interval: 10_000, fastInterval: 1000, downInterval: 60_000, fall: 3, rise: 2 }
-  const { beat, begunAt, scheduler, clock, target } = schedule([sampleService('pg', ['a:1'], settings)])
+  const { checkOnSchedule, begunAt, scheduler, clock, target } = schedule([sampleService('pg', ['a:1'], settings)])
   const untilNext = () => (scheduler.runDue() ?? 0) - clock.now()
-  await beat('connected')
-  await beat('connected')
+  await checkOnSchedule('connected')
+  await checkOnSchedule('connected')
   assert.ok(Math.abs(untilNext() - 10_000) < roundingMs)
-  await beat('refused')
+  await checkOnSchedule('refused')
   assert.ok(untilNext() >= 500 && untilNext() <= 1500, `${untilNext()} ms`)
-  await beat('refused')
+  await checkOnSchedule('refused')
   assert.ok(Math.abs(untilNext() - 1000) < roundingMs)
-  await beat('refused')
+  await checkOnSchedule('refused')
   assert.equal(target('pg', 'a:1').health.status, 'down')
-  await beat('refused')
+  await checkOnSchedule('refused')
   assert.ok(untilNext() > 1500 && untilNext() <= 61_000, `${untilNext()} ms`)
-  await beat('refused')
+  await checkOnSchedule('refused')
   assert.ok(Math.abs(untilNext() - 60_000) < roundingMs)
-  await beat('connected')
+  await checkOnSchedule('connected')
   assert.ok(untilNext() <= 1500)
-  await beat('connected')
+  await checkOnSchedule('connected')
   assert.equal(target('pg', 'a:1').health.status, 'up')
   assert.equal(begunAt('a:1').length, 9)
 })
 
 test('a failed check for a caller also brings the next scheduled check forward', async () => {
   const settings = { interval: 600_000, fastInterval: 1000 }
-  const { beat, scheduler, clock, target, checkOnce } = schedule([sampleService('pg', ['a:1'], settings)])
-  await beat('connected')
-  await beat('connected')
+  const { checkOnSchedule, scheduler, clock, target, checkOnce } = schedule([sampleService('pg', ['a:1'], settings)])
+  await checkOnSchedule('connected')
+  await checkOnSchedule('connected')
   clock.advance(100_000)
   await checkOnce(target('pg', 'a:1'), 'refused')
   assert.ok((scheduler.runDue() ?? 0) - clock.now() <= 1500)
@@ -255,10 +261,12 @@ test('a failed check for a caller also brings the next scheduled check forward',
 
 test('a failed check of another replica also brings the next check forward, and sets the interval kind', async () => {
   const settings = { interval: 600_000, fastInterval: 1000, downInterval: 1_200_000, fall: 2 }
-  const { beat, scheduler, clock, monitor, service, target } = schedule([sampleService('pg', ['a:1'], settings)])
+  const { checkOnSchedule, scheduler, clock, monitor, service, target } = schedule([
+    sampleService('pg', ['a:1'], settings),
+  ])
   const untilNext = () => (scheduler.runDue() ?? 0) - clock.now()
-  await beat('connected')
-  await beat('connected')
+  await checkOnSchedule('connected')
+  await checkOnSchedule('connected')
   const watched = target('pg', 'a:1')
   const adopt = () => {
     clock.advance(100)
@@ -281,9 +289,9 @@ test('a failed check of another replica also brings the next check forward, and 
   assert.ok(untilNext() <= 1500, `${untilNext()} ms`)
   adopt()
   assert.equal(watched.health.status, 'down')
-  await beat('refused')
+  await checkOnSchedule('refused')
   assert.ok(untilNext() > 1500, `${untilNext()} ms`)
-  await beat('refused')
+  await checkOnSchedule('refused')
   assert.ok(Math.abs(untilNext() - 1_200_000) < roundingMs, `${untilNext()} ms`)
 })
 
@@ -386,7 +394,7 @@ test('the wall clock may step at any moment, even while the next check is planne
       const when = `when it stepped by ${stepMs} ms at reading ${step}`
       assert.ok(Math.max(...between) <= 1600, `${Math.max(...between)} ms without a check ${when}`)
       assert.ok(Math.min(...between.slice(1)) >= 400, `${Math.min(...between)} ms between two checks ${when}`)
-      assert.equal(monitor.stats().skippedBeats, 0, `checks skipped ${when}`)
+      assert.equal(monitor.stats().skippedChecks, 0, `checks skipped ${when}`)
     }
   }
 })

@@ -72,7 +72,7 @@ test('addresses of a name close, leave and join without a false alarm, and leave
     members.lookUpDue()
     return changed
   }
-  async function beat(): Promise<void> {
+  async function checkOnSchedule(): Promise<void> {
     clock.skip(11_100)
     // The scheduler yields after 10 ms. On a busy machine one call may not start all checks.
     while ((scheduler.runDue() ?? Number.POSITIVE_INFINITY) <= clock.now());
@@ -95,15 +95,15 @@ test('addresses of a name close, leave and join without a false alarm, and leave
 
   monitor.checked.subscribe(ask)
   members.changed.subscribe(ask)
-  await beat()
+  await checkOnSchedule()
   await closers.get(third)?.()
-  for (let n = 0; n < 3; n++) await beat()
+  for (let n = 0; n < 3; n++) await checkOnSchedule()
   assert.deepEqual(transitions.splice(0), ['127.0.0.10:5432 up → down', 'service up → degraded'])
 
   found = [fourth, third, first]
   assert.deepEqual(await lookUp(), { service: 'db', joined: ['127.0.0.4:5432'], left: ['127.0.0.3:5432'], leftOut: 0 })
   assert.deepEqual(transitions.splice(0), ['127.0.0.4:5432 unknown → up'])
-  await beat()
+  await checkOnSchedule()
   assert.deepEqual(transitions, [])
 
   const { status, targetsUp, targetsTotal, targets } = await report()

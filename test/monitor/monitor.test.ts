@@ -27,16 +27,16 @@ test('100 concurrent callers share one check', async () => {
 test('a check for a caller joins the scheduled check under way, and the other way round', async () => {
   const { prober, monitor, target, checked, clock } = watch([pg()])
   const watched = target('pg', 'db-1:5432')
-  monitor.beat(watched, clock.now())
+  monitor.checkOnSchedule(watched, clock.now())
   const joined = monitor.check(watched)
   await prober.pending('db-1:5432').answer('connected')
   await joined
   const asked = monitor.check(watched)
-  monitor.beat(watched, clock.now())
+  monitor.checkOnSchedule(watched, clock.now())
   await prober.pending('db-1:5432').answer('connected')
   await asked
   assert.equal(prober.begun.length, 2)
-  assert.equal(monitor.stats().skippedBeats, 1)
+  assert.equal(monitor.stats().skippedChecks, 1)
   assert.deepEqual(
     checked.map(({ lateMs }) => lateMs),
     [0, null],
@@ -79,7 +79,7 @@ test('the prober gets the settings of the policy, and a check for a caller is ur
   const service = sampleService('pg', ['a:1', 'b:1'], { timeout: 700, close: 'fin', lookupHold: 60_000 })
   const { prober, monitor, target, clock } = watch([service])
   void monitor.check(target('pg', 'a:1'))
-  monitor.beat(target('pg', 'b:1'), clock.now())
+  monitor.checkOnSchedule(target('pg', 'b:1'), clock.now())
   const [a, b] = service.targets
   const alike = { timeoutMs: 700, close: 'fin', rules: null, lookupHoldMs: 60_000 } as const
   assert.deepEqual(
@@ -179,9 +179,9 @@ test('a request leaves no timer behind once all checks have ended', async (t) =>
 test('maxInFlight bounds the checks under way, and checks for callers go before scheduled ones', async () => {
   const names = ['a:1', 'b:1', 'c:1', 'd:1', 'asked:1']
   const { prober, monitor, target, clock } = watch([sampleService('pg', names)], 2)
-  for (const name of names.slice(0, 4)) monitor.beat(target('pg', name), clock.now())
+  for (const name of names.slice(0, 4)) monitor.checkOnSchedule(target('pg', name), clock.now())
   void monitor.check(target('pg', 'asked:1'))
-  assert.deepEqual(monitor.stats(), { inFlight: 2, waiting: 3, skippedBeats: 0, proberRestarts: 0 })
+  assert.deepEqual(monitor.stats(), { inFlight: 2, waiting: 3, skippedChecks: 0, proberRestarts: 0 })
   for (const name of ['a:1', 'b:1', 'asked:1', 'c:1', 'd:1']) {
     assert.ok(monitor.stats().inFlight <= 2)
     await prober.pending(name).answer('connected')
@@ -190,13 +190,13 @@ test('maxInFlight bounds the checks under way, and checks for callers go before 
     prober.begun.map(({ request }) => request.target.name),
     ['a:1', 'b:1', 'asked:1', 'c:1', 'd:1'],
   )
-  assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedBeats: 0, proberRestarts: 0 })
+  assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedChecks: 0, proberRestarts: 0 })
 })
 
 test('a waiting check moves to the front when a caller requests it, and is still made once', async () => {
   const names = ['a:1', 'b:1', 'c:1', 'd:1']
   const { prober, monitor, service, target, clock } = watch([sampleService('pg', names)], 1)
-  for (const name of names) monitor.beat(target('pg', name), clock.now())
+  for (const name of names) monitor.checkOnSchedule(target('pg', name), clock.now())
   const one = { ...service('pg'), targets: [target('pg', 'd:1')] }
   const asked = [monitor.refresh([one], 0, 60_000), monitor.refresh([one], 0, 60_000)]
   assert.equal(monitor.stats().waiting, 3)
@@ -211,7 +211,7 @@ test('a waiting check moves to the front when a caller requests it, and is still
     prober.begun.map(({ request }) => request.target.name),
     ['a:1', 'd:1', 'b:1', 'c:1'],
   )
-  assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedBeats: 0, proberRestarts: 0 })
+  assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedChecks: 0, proberRestarts: 0 })
 })
 
 test('a check that ends because the prober is closed has no verdict', async () => {
@@ -369,7 +369,7 @@ test('events come in this order: transition of the target, transition of the ser
   const told: string[] = []
   monitor.transitions.subscribe(({ target, to }) => told.push(`${target ?? 'the service'} is ${to}`))
   monitor.checked.subscribe(({ outcome }) => told.push(`checked: ${outcome.reason}`))
-  monitor.beat(target('pg', 'db-1:5432'), clock.now())
+  monitor.checkOnSchedule(target('pg', 'db-1:5432'), clock.now())
   await prober.pending('db-1:5432').answer('refused')
   assert.deepEqual(told, ['db-1:5432 is down', 'the service is down', 'checked: refused'])
 })
@@ -404,7 +404,7 @@ test('lateness is the time from the scheduled time to the start of the check, an
     [2000, 1999],
   ] as const) {
     clock.advance(1000)
-    monitor.beat(target('pg', 'a:1'), due)
+    monitor.checkOnSchedule(target('pg', 'a:1'), due)
     await prober.pending('a:1').answer('connected', { startedAt })
   }
   assert.deepEqual(
@@ -417,13 +417,13 @@ test('a skipped check is counted, and detects that a target has gone stale', asy
   const { monitor, target, transitions, clock, checkOnce } = watch([pg()])
   await checkOnce(target('pg', 'db-1:5432'), 'connected')
   transitions.length = 0
-  monitor.beat(target('pg', 'db-1:5432'), clock.now())
+  monitor.checkOnSchedule(target('pg', 'db-1:5432'), clock.now())
   clock.advance(31_999)
-  monitor.beat(target('pg', 'db-1:5432'), clock.now())
+  monitor.checkOnSchedule(target('pg', 'db-1:5432'), clock.now())
   assert.deepEqual(transitions, [])
   clock.advance(1)
-  monitor.beat(target('pg', 'db-1:5432'), clock.now())
-  assert.equal(monitor.stats().skippedBeats, 2)
+  monitor.checkOnSchedule(target('pg', 'db-1:5432'), clock.now())
+  assert.equal(monitor.stats().skippedChecks, 2)
   assert.deepEqual(
     transitions.map(({ target, to, reason }) => [target, to, reason]),
     [
@@ -443,11 +443,11 @@ test('a service whose targets go stale one after another emits transitions, alth
     clock.advance(100)
   }
   // From now on no check ends, so scheduled checks are skipped.
-  for (const watched of service('pg').targets) monitor.beat(watched, clock.now())
-  for (let beat = 0; beat < 60; beat++) {
+  for (const watched of service('pg').targets) monitor.checkOnSchedule(watched, clock.now())
+  for (let checkOnSchedule = 0; checkOnSchedule < 60; checkOnSchedule++) {
     clock.advance(100)
-    const watched = service('pg').targets[beat % 10]
-    if (watched !== undefined) monitor.beat(watched, clock.now())
+    const watched = service('pg').targets[checkOnSchedule % 10]
+    if (watched !== undefined) monitor.checkOnSchedule(watched, clock.now())
   }
   assert.deepEqual(
     transitions.filter(({ target }) => target === null).map(({ to }) => to),
@@ -504,5 +504,5 @@ test('all of 20,000 waiting checks end when their targets are removed', async ()
   await prober.answerAll('connected')
   await ended
   assert.equal(prober.begun.length, 1)
-  assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedBeats: 0, proberRestarts: 0 })
+  assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedChecks: 0, proberRestarts: 0 })
 })

@@ -55,8 +55,8 @@ function withSilent() {
   return {
     monitor,
     targetsOf,
-    beatAll(service: string, from = 0) {
-      for (const target of targetsOf(service).slice(from)) monitor.beat(target, clock.now())
+    scheduleAll(service: string, from = 0) {
+      for (const target of targetsOf(service).slice(from)) monitor.checkOnSchedule(target, clock.now())
     },
     underWay: (service: string) => targetsOf(service).filter(isUnderWay).length,
     /** Ends all checks, waiting ones too. Checks under way end together. */
@@ -70,13 +70,13 @@ function withSilent() {
 }
 
 test('unresponsive targets take at most half of the room, and other targets never wait behind them', async () => {
-  const { monitor, targetsOf, beatAll, underWay, endAll } = withSilent()
+  const { monitor, targetsOf, scheduleAll, underWay, endAll } = withSilent()
   // Before their first check, unresponsive targets are like all others.
-  beatAll('silent')
+  scheduleAll('silent')
   assert.equal(underWay('silent'), 8)
   await endAll('timeout', 1000)
-  beatAll('silent')
-  beatAll('web')
+  scheduleAll('silent')
+  scheduleAll('web')
   assert.deepEqual([underWay('silent'), underWay('web')], [4, 3])
   assert.equal(monitor.stats().waiting, 16)
 
@@ -87,7 +87,7 @@ test('unresponsive targets take at most half of the room, and other targets neve
   assert.equal(isUnderWay(last), true)
   await endAll('timeout', 1000)
   await asked
-  assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedBeats: 0, proberRestarts: 0 })
+  assert.deepEqual(monitor.stats(), { inFlight: 0, waiting: 0, skippedChecks: 0, proberRestarts: 0 })
   assert.deepEqual(
     targetsOf('silent').map(({ checks }) => checks),
     Array(20).fill(2),
@@ -95,13 +95,13 @@ test('unresponsive targets take at most half of the room, and other targets neve
 })
 
 test('checks for callers of unresponsive targets block neither other targets nor scheduled checks of the same ones', async () => {
-  const { monitor, targetsOf, beatAll, underWay, endAll } = withSilent()
-  beatAll('silent')
+  const { monitor, targetsOf, scheduleAll, underWay, endAll } = withSilent()
+  scheduleAll('silent')
   await endAll('timeout', 1000)
   const asked = targetsOf('silent').slice(0, 10).map(monitor.check)
   assert.equal(underWay('silent'), 4)
-  beatAll('silent', 10)
-  beatAll('web')
+  scheduleAll('silent', 10)
+  scheduleAll('web')
   assert.deepEqual([underWay('silent'), underWay('web')], [6, 2])
   await endAll('timeout', 1000)
   await Promise.all(asked)
@@ -117,10 +117,10 @@ for (const [reason, tookMs, most] of [
   ['connected', 1000, 8],
 ] as const) {
   test(`targets whose checks end with ${reason} after ${tookMs} ms of 1000 have at most ${most} of 8 checks under way`, async () => {
-    const { beatAll, underWay, endAll } = withSilent()
-    beatAll('silent')
+    const { scheduleAll, underWay, endAll } = withSilent()
+    scheduleAll('silent')
     await endAll(reason, tookMs)
-    beatAll('silent')
+    scheduleAll('silent')
     assert.equal(underWay('silent'), most)
     await endAll(reason, tookMs)
   })
@@ -156,7 +156,7 @@ const interruptions: readonly (readonly [string, Reason, Partial<Outcome>])[] = 
 for (const [what, reason, more] of interruptions) {
   test(`${what} during a pause is repeated, and its callers wait for that`, async () => {
     const { prober, monitor, target, pause } = await withPauses()
-    monitor.beat(target, 0)
+    monitor.checkOnSchedule(target, 0)
     let isAnswered = false
     const asked = monitor.check(target).then(() => {
       isAnswered = true
@@ -174,18 +174,18 @@ for (const [what, reason, more] of interruptions) {
 
 test('an outcome other than a timeout counts despite a pause, and so does a timeout without a pause', async () => {
   const { prober, monitor, target, pause } = await withPauses()
-  monitor.beat(target, 0)
+  monitor.checkOnSchedule(target, 0)
   pause(5000)
   await prober.pending('a:1').answer('refused')
   assert.equal(target.health.status, 'down')
-  monitor.beat(target, 0)
+  monitor.checkOnSchedule(target, 0)
   await prober.pending('a:1').answer('timeout')
   assert.deepEqual([target.checks, monitor.stats().inFlight], [3, 0])
 })
 
 test('the overdue time of a check is only the time in which this process ran', async () => {
   const { clock, monitor, target, pause } = await withPauses()
-  monitor.beat(target, 0)
+  monitor.checkOnSchedule(target, 0)
   assert.equal(monitor.overdueMs(), 0)
   pause(5000)
   assert.equal(monitor.overdueMs(), 0)

@@ -81,7 +81,7 @@ async function start(t: TestContext, kept: Kept = {}) {
     /** A scheduled check, from beginning to end. */
     async find(reason: 'connected' | 'refused', watched = one) {
       clock.advance(1000)
-      monitor.beat(watched, clock.now())
+      monitor.checkOnSchedule(watched, clock.now())
       await prober.pending(watched.target.name).answer(reason)
     },
     /** A check on demand. */
