@@ -12,7 +12,7 @@ import type { WatchedTarget } from './watch.ts'
 /** The first checks are spread over this time, in milliseconds. So a start causes no burst, and callers do not wait for a whole interval. */
 const firstSweepMs = 1000
 /** Checks that were left out are spread over this time, in milliseconds. A takeover by another replica and a pause of this process leave checks out. */
-const makeUpMs = 400
+const catchUpMs = 400
 /**
  * The most checks that start in a millisecond, in both cases. The number is about two thirds of the capacity of two cores. More checks would
  * pile up, take memory and delay callers.
@@ -97,7 +97,7 @@ export function createScheduler({
       // Another replica left the previous check out before this one took over, or a shorter interval would have had it by now.
       const isOverdue =
         watched.check === null && lastAt !== null && lastAt < scheduledAt - intervalMs - apartMs(watched, intervalMs)
-      const spreadMs = Math.min(intervalMs, Math.max(isOverdue ? makeUpMs : firstSweepMs, targets.length / mostPerMs))
+      const spreadMs = Math.min(intervalMs, Math.max(isOverdue ? catchUpMs : firstSweepMs, targets.length / mostPerMs))
       const dueAt = lastAt === null || isOverdue ? now + phase * spreadMs : scheduledAt
       dueQueue.put(watched.slot, Math.min(dueQueue.dueAt(watched.slot), dueAt))
     }
@@ -144,7 +144,7 @@ export function createScheduler({
     if (!isCatchingUp()) return checksPerBatch
     const pause = pauses.ofProcess.at(-1) as Pause
     if (catchUp.pause !== pause) catchUp = { pause, begun: 0 }
-    const perMs = Math.min(mostPerMs, Math.max(1, dueQueue.size() / makeUpMs))
+    const perMs = Math.min(mostPerMs, Math.max(1, dueQueue.size() / catchUpMs))
     return Math.min(checksPerBatch, Math.ceil((now - pause.to + tickMs) * perMs) - catchUp.begun)
   }
 
