@@ -69,23 +69,23 @@ export function nextHealth(health: Health, outcome: Outcome, policy: Policy, pau
 }
 
 /** The kinds of interval in a policy. */
-export const Pace = ['intervalMs', 'fastIntervalMs', 'downIntervalMs'] as const satisfies (keyof Policy)[]
-export type Pace = (typeof Pace)[number]
+export const IntervalKind = ['intervalMs', 'fastIntervalMs', 'downIntervalMs'] as const satisfies (keyof Policy)[]
+export type IntervalKind = (typeof IntervalKind)[number]
 
 /** Returns the kind of interval that applies now. A streak against the status takes the fast one, a target that is down the one for down. */
-export function paceOf({ status, streak }: Health): Pace {
+export function intervalKindOf({ status, streak }: Health): IntervalKind {
   if (status !== 'unknown' && streak !== null && streak.verdict !== status) return 'fastIntervalMs'
   return status === 'down' ? 'downIntervalMs' : 'intervalMs'
 }
 
 /** Returns the length of an interval in milliseconds; null where this replica schedules no checks: on demand, or when it cannot read the policy. */
-export function intervalAt(pace: Pace, policy: Policy): number | null {
-  return policy.intervalMs === null || policy.unread.length > 0 ? null : policy[pace]
+export function intervalAt(intervalKind: IntervalKind, policy: Policy): number | null {
+  return policy.intervalMs === null || policy.unread.length > 0 ? null : policy[intervalKind]
 }
 
 /** Returns the length of the interval that applies now, in milliseconds; null as for `intervalAt`. */
 export function checkIntervalMs(health: Health, policy: Policy): number | null {
-  return intervalAt(paceOf(health), policy)
+  return intervalAt(intervalKindOf(health), policy)
 }
 
 /**
@@ -97,7 +97,7 @@ export function staleAfterMs(health: Health, policy: Policy): number {
   const intervalMs =
     policy.intervalMs === null
       ? Math.max(policy.maxAgeMs, policy.minAgeMs)
-      : Math.max(policy.intervalMs, policy[paceOf(health)] ?? 0)
+      : Math.max(policy.intervalMs, policy[intervalKindOf(health)] ?? 0)
   return 3 * intervalMs + policy.timeoutMs + policy.handoverMs
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { checkIntervalMs, intervalAt, Pace, paceOf } from '../domain/health.ts'
+import { checkIntervalMs, IntervalKind, intervalAt, intervalKindOf } from '../domain/health.ts'
 import { noPauses, type Pause, type Pauses, pausedMs } from '../domain/pause.ts'
 import { nextScheduled, phaseOf as phaseOfName } from '../domain/schedule.ts'
 import { createDueQueue } from './agenda.ts'
@@ -53,7 +53,7 @@ export function createScheduler({
   const columns = createColumns(() => ({
     phase: shortNumberColumn(),
     /** The interval kind that applies while the target is scheduled. */
-    pace: wordColumn(),
+    intervalKind: wordColumn(),
   }))
   let timer: NodeJS.Timeout | undefined
   let running = false
@@ -65,18 +65,19 @@ export function createScheduler({
 
   const phaseOf = ({ slot }: WatchedTarget) => columns.pageOf(slot).phase[rowOf(slot)] as number
   /** Returns null while the target is not scheduled. */
-  const paceAt = ({ slot }: WatchedTarget) => wordAt(Pace, columns.pageOf(slot).pace, rowOf(slot))
+  const intervalKindAt = ({ slot }: WatchedTarget) =>
+    wordAt(IntervalKind, columns.pageOf(slot).intervalKind, rowOf(slot))
 
   /** Sets the interval kind that the health of a target asks for, and returns it. */
-  function setPace({ slot, health }: WatchedTarget): Pace {
-    const applies = paceOf(health)
-    columns.pageOf(slot).pace[rowOf(slot)] = placeOf(Pace, applies)
+  function setIntervalKind({ slot, health }: WatchedTarget): IntervalKind {
+    const applies = intervalKindOf(health)
+    columns.pageOf(slot).intervalKind[rowOf(slot)] = placeOf(IntervalKind, applies)
     return applies
   }
 
   function forget({ slot }: WatchedTarget): void {
     dueQueue.remove(slot)
-    columns.pageOf(slot).pace[rowOf(slot)] = placeOf(Pace, null)
+    columns.pageOf(slot).intervalKind[rowOf(slot)] = placeOf(IntervalKind, null)
   }
 
   /** Schedules new and changed targets, and removes those that are gone. A change never delays a check. Otherwise endless changes would. */
@@ -89,8 +90,9 @@ export function createScheduler({
         forget(watched)
         continue
       }
-      if (paceAt(watched) === null) columns.pageOf(watched.slot).phase[rowOf(watched.slot)] = phaseOfTarget(watched)
-      setPace(watched)
+      if (intervalKindAt(watched) === null)
+        columns.pageOf(watched.slot).phase[rowOf(watched.slot)] = phaseOfTarget(watched)
+      setIntervalKind(watched)
       const phase = phaseOf(watched)
       const scheduledAt = scheduledAfter(now, phase, intervalMs, aheadMs)
       const lastAt = watched.health.lastOutcome?.startedAt ?? null
@@ -114,17 +116,22 @@ export function createScheduler({
    * Returns when the next check after `instant` is due, by an interval kind; null if that has no interval. Counting begins a little later than
    * `instant`, so that the first check and the next one stay apart. Otherwise a timer that fires early would also start a second check.
    */
-  function following(watched: WatchedTarget, pace: Pace, instant: number, aheadMs: number): number | null {
-    const intervalMs = intervalAt(pace, watched.watchedService.service.policy)
+  function following(
+    watched: WatchedTarget,
+    intervalKind: IntervalKind,
+    instant: number,
+    aheadMs: number,
+  ): number | null {
+    const intervalMs = intervalAt(intervalKind, watched.watchedService.service.policy)
     if (intervalMs === null) return null
     return scheduledAfter(instant + apartMs(watched, intervalMs), phaseOf(watched), intervalMs, aheadMs)
   }
 
   /** Brings the next check forward if an outcome of any replica shortens the interval. A streak against the status is then confirmed sooner. */
   function hasten({ watched }: Pick<Checked, 'watched'>): void {
-    const before = paceAt(watched)
+    const before = intervalKindAt(watched)
     if (before === null) return
-    const applies = setPace(watched)
+    const applies = setIntervalKind(watched)
     // Nearly always the interval kind stays the same, and so does the planned check.
     if (applies === before) return
     const dueAt = following(watched, applies, clock.now(), epochAhead())
@@ -160,10 +167,10 @@ export function createScheduler({
       catchUp.begun += due.length
       for (const slot of due) {
         const watched = monitor.targetAt(slot)
-        const pace = watched && paceAt(watched)
-        if (watched === undefined || pace == null) continue
+        const intervalKind = watched && intervalKindAt(watched)
+        if (watched === undefined || intervalKind == null) continue
         // Do not read the health here, because that takes longer than all the rest. A change of the health brings the next check forward anyway.
-        const dueAt = covers(watched) ? following(watched, pace, now, aheadMs) : null
+        const dueAt = covers(watched) ? following(watched, intervalKind, now, aheadMs) : null
         if (dueAt === null) {
           forget(watched)
           continue
