@@ -10,7 +10,7 @@ import { createRefresh, type Refresh } from './refresh.ts'
 import type { Responsibility } from './responsibility.ts'
 import { settle } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
-import { createTurns } from './turns.ts'
+import { createCheckQueue } from './turns.ts'
 import { type Check, serviceStatusAt, targetStatusAt, type WatchedTarget } from './watch.ts'
 
 /** A check that ended. `lateMs` is how long after its scheduled time it began; null for a check that a caller requested. */
@@ -51,7 +51,7 @@ export function createChecks({
   slices?: TimeSlices | undefined
 }): Checks {
   const checked = createSignal<Checked>()
-  const turns = createTurns({ prober, maxInFlight, dialRules, take, pauses })
+  const checkQueue = createCheckQueue({ prober, maxInFlight, dialRules, take, pauses })
   let skippedChecks = 0
 
   function take(check: Check, ended: Outcome): void {
@@ -67,7 +67,7 @@ export function createChecks({
 
   function checkOnSchedule(watched: WatchedTarget, due: number): void {
     if (watched.check === null) {
-      turns.begin(watched, due)
+      checkQueue.begin(watched, due)
       return
     }
     skippedChecks++
@@ -82,7 +82,7 @@ export function createChecks({
   function check(watched: WatchedTarget): Promise<void> {
     // A retired target is not checked any more. A check of a service that this version cannot read would mislead.
     if (watched.retired || watched.watchedService.service.policy.unread.length > 0) return Promise.resolve()
-    const check = turns.ask(watched)
+    const check = checkQueue.ask(watched)
     return new Promise((ended) => {
       check.callers ??= []
       check.callers.push(ended)
@@ -93,13 +93,13 @@ export function createChecks({
     checked,
     checkOnSchedule,
     check,
-    refresh: createRefresh({ turns, clock, slices }),
+    refresh: createRefresh({ checkQueue, clock, slices }),
     stats: () => ({
-      ...turns.stats(),
+      ...checkQueue.stats(),
       skippedChecks,
       proberRestarts: prober.restarts(),
     }),
-    overdueMs: () => turns.overdueMs(clock.now()),
+    overdueMs: () => checkQueue.overdueMs(clock.now()),
   }
 }
 

@@ -57,7 +57,7 @@ export function createScheduler({
   }))
   let timer: NodeJS.Timeout | undefined
   let running = false
-  let turnedAt = clock.now()
+  let lastRunAt = clock.now()
   /** The last pause that left checks out, and how many of them have begun since. */
   let catchUp: { readonly pause: Pause | undefined; begun: number } = { pause: undefined, begun: 0 }
 
@@ -158,7 +158,7 @@ export function createScheduler({
   function runDue(): number | null {
     const now = clock.now()
     const aheadMs = epochAhead()
-    turnedAt = now
+    lastRunAt = now
     while (clock.now() - now <= turnMs) {
       const allowed = countAllowed(now)
       if (allowed <= 0) return now + tickMs
@@ -188,10 +188,10 @@ export function createScheduler({
 
   function arm(at: number | null): void {
     clearTimeout(timer)
-    if (at !== null) timer = setTimeout(turn, Math.max(0, Math.ceil(at - clock.now())))
+    if (at !== null) timer = setTimeout(runAndArm, Math.max(0, Math.ceil(at - clock.now())))
   }
 
-  function turn(): void {
+  function runAndArm(): void {
     arm(runDue())
   }
 
@@ -223,7 +223,7 @@ export function createScheduler({
       const nextAt = dueQueue.nextAt()
       if (!running || nextAt === null || nextAt > now) return 0
       // While the scheduler catches up it works, although the oldest check is long overdue.
-      if (isCatchingUp()) return now - Math.max(turnedAt, pauses.ofProcess.at(-1)?.to ?? 0)
+      if (isCatchingUp()) return now - Math.max(lastRunAt, pauses.ofProcess.at(-1)?.to ?? 0)
       return now - nextAt - pausedMs(pauses.ofProcess, nextAt, now)
     },
   }

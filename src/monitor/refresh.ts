@@ -1,6 +1,6 @@
 import { isTooOld } from '../domain/health.ts'
 import { createTimeSlices, type TimeSlice, type TimeSlices } from '../time-slices.ts'
-import type { Turns } from './turns.ts'
+import type { CheckQueue } from './turns.ts'
 import type { Check, WatchedService } from './watch.ts'
 
 /**
@@ -21,11 +21,11 @@ const checkWork = 20
 
 /** Creates the function that requests checks, in the turns of the event loop that `slices` gives. */
 export function createRefresh({
-  turns,
+  checkQueue,
   clock,
   slices = createTimeSlices(),
 }: {
-  turns: Pick<Turns, 'ask'>
+  checkQueue: Pick<CheckQueue, 'ask'>
   clock: { now(): number }
   slices?: TimeSlices | undefined
 }): Refresh {
@@ -44,7 +44,7 @@ export function createRefresh({
       for (const watched of watchedService.targets) {
         if (slice.mustYield()) await slice.yield()
         if (watched.retired || !isTooOld(watched.health, policy, maxAgeMs, now)) continue
-        wait.add(turns.ask(watched))
+        wait.add(checkQueue.ask(watched))
         if (slice.mustYield(checkWork)) await slice.yield()
       }
     }

@@ -6,7 +6,7 @@ import { createQueue, type Queue } from '../queue.ts'
 import type { Check, WatchedTarget } from './watch.ts'
 
 /** Check queue. Checks wait in it until there is room for them, and then run. */
-export type Turns = {
+export type CheckQueue = {
   /** Queues the scheduled check of a target that has no check. The check was due at the instant `due`. */
   begin(watched: WatchedTarget, due: number): void
   /** Requests a check for a caller. One that has not begun goes before all scheduled checks that wait. */
@@ -26,7 +26,7 @@ const silentShareInAll = 0.75
 const silentAfter = 0.5
 
 /** Creates the queue. `maxInFlight` bounds the checks under way at once. The outcome of a registered target is applied before the callers learn of it. */
-export function createTurns({
+export function createCheckQueue({
   prober,
   maxInFlight,
   dialRules,
@@ -40,7 +40,7 @@ export function createTurns({
   take: (check: Check, outcome: Outcome) => void
   /** The pauses in which checks could confirm nothing, up to date at any time. */
   pauses?: Pauses
-}): Turns {
+}): CheckQueue {
   const asked = createQueue<Check>()
   const askedSilent = createQueue<Check>()
   // A target that waits needs no further object, because under overload nearly all targets wait.

@@ -113,15 +113,15 @@ for (const happens of ['nothing', 'all is forgotten', 'all is replaced'] as cons
       const finding = log.findInSlices({ service }, countingSlices().begin()).finally(() => {
         isOver = true
       })
-      let turns = 0
-      for (; !isOver; turns++) {
+      let checkQueue = 0
+      for (; !isOver; checkQueue++) {
         await setImmediate()
         const completeAfter = { id: 0, at: 0 }
-        if (turns !== 3) continue
+        if (checkQueue !== 3) continue
         if (happens === 'all is forgotten') fill()
         if (happens === 'all is replaced') log.replace({ transitions: [], absences: [], completeAfter }, 0)
       }
-      assert.ok(turns > 3 || log.find({}).length === 0, `${turns} turns`)
+      assert.ok(checkQueue > 3 || log.find({}).length === 0, `${checkQueue} turns`)
       assert.deepEqual(await looking, [])
       const found = await finding
       assert.ok(found.every(({ id }, index) => index === 0 || id < (found[index - 1]?.id ?? 0)))

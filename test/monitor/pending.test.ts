@@ -20,25 +20,26 @@ async function watchUp(names: readonly string[], more: { quorum?: Quorum; interv
     define: (targets: readonly string[], changed: { quorum?: Quorum } = {}) =>
       watched.registry.replaceAll([sampleService('pg', targets, { ...settings, ...more, ...changed })], []),
     status: () => serviceStatusAt(watched.service('pg'), watched.clock.now()),
-    turns: () => watched.transitions.filter(({ target }) => target === null).map(({ from, to }) => `${from} ${to}`),
+    checkQueue: () =>
+      watched.transitions.filter(({ target }) => target === null).map(({ from, to }) => `${from} ${to}`),
   }
 }
 
 test('a service that is up stays up while an added target waits for its first check', async () => {
-  const { define, status, turns, checkOnce, target } = await watchUp([a])
+  const { define, status, checkQueue, checkOnce, target } = await watchUp([a])
   define([a, b])
   assert.equal(status(), 'up')
   await checkOnce(target('pg', b), 'connected')
   assert.equal(status(), 'up')
-  assert.deepEqual(turns(), [])
+  assert.deepEqual(checkQueue(), [])
 })
 
 test('a first verdict of down counts at once', async () => {
-  const { define, status, turns, checkOnce, target } = await watchUp([a])
+  const { define, status, checkQueue, checkOnce, target } = await watchUp([a])
   define([a, b])
   await checkOnce(target('pg', b), 'refused')
   assert.equal(status(), 'down')
-  assert.deepEqual(turns(), ['up down'])
+  assert.deepEqual(checkQueue(), ['up down'])
 })
 
 test('a first check without a verdict makes the service unknown', async () => {

@@ -26,7 +26,7 @@ function watchMany(count: number) {
   return {
     registry,
     services: [...monitor.services.values()],
-    refresh: createRefresh({ turns: { ask }, clock, slices: countingSlices() }),
+    refresh: createRefresh({ checkQueue: { ask }, clock, slices: countingSlices() }),
     asked,
     /** Returns the callbacks of all callers that wait. */
     callers: () => [...checks.values()].flatMap(({ callers }) => callers ?? []),
