@@ -20,10 +20,10 @@ export type CheckQueue = {
  * The shares of `maxInFlight` that unresponsive targets may take. The first bounds their scheduled checks and, separately, their
  * checks for callers, because other targets would wait behind them. The second bounds both together, so that neither kind blocks the other.
  */
-const silentShare = 0.5
-const silentShareInAll = 0.75
+const unresponsiveShare = 0.5
+const unresponsiveShareInTotal = 0.75
 /** A target is unresponsive if its last check took this share of the timeout and did not connect. The next check probably takes as long. */
-const silentAfter = 0.5
+const unresponsiveAfter = 0.5
 
 /** Creates the queue. `maxInFlight` bounds the checks under way at once. The outcome of a registered target is applied before the callers learn of it. */
 export function createCheckQueue({
@@ -42,15 +42,15 @@ export function createCheckQueue({
   pauses?: Pauses
 }): CheckQueue {
   const asked = createQueue<Check>()
-  const askedSilent = createQueue<Check>()
+  const askedUnresponsive = createQueue<Check>()
   // A target that waits needs no further object, because under overload nearly all targets wait.
   const answering = createQueue<WatchedTarget>()
-  const silent = createQueue<WatchedTarget>()
-  const mostSilent = Math.max(1, Math.floor(maxInFlight * silentShare))
-  const mostSilentInAll = Math.max(1, Math.floor(maxInFlight * silentShareInAll))
+  const unresponsive = createQueue<WatchedTarget>()
+  const maxUnresponsive = Math.max(1, Math.floor(maxInFlight * unresponsiveShare))
+  const maxUnresponsiveInTotal = Math.max(1, Math.floor(maxInFlight * unresponsiveShareInTotal))
   let inFlight = 0
   /** The checks of unresponsive targets under way: those for callers, and scheduled ones. */
-  const silentInFlight = { asked: 0, scheduled: 0 }
+  const unresponsiveInFlight = { asked: 0, scheduled: 0 }
   let waiting = 0
   /** The check that began last. */
   let newest: Check | null = null
@@ -65,36 +65,39 @@ export function createCheckQueue({
         start(check, false)
         continue
       }
-      const checkOfSilent = maySilentBegin('asked') ? askedSilent.shift() : undefined
-      if (checkOfSilent !== undefined) {
-        start(checkOfSilent, true)
+      const unresponsiveCheck = mayBeginUnresponsive('asked') ? askedUnresponsive.shift() : undefined
+      if (unresponsiveCheck !== undefined) {
+        start(unresponsiveCheck, true)
         continue
       }
       const queue = nextQueue()
       const watched = queue?.shift()
       if (watched === undefined) return
       watched.check = { watched, due: watched.dueAt, hasBegun: false, known: null, callers: null }
-      start(watched.check, queue === silent)
+      start(watched.check, queue === unresponsive)
     }
   }
 
   /** Returns the queue whose first check was due first, of those that may begin; null if none may. */
   function nextQueue(): Queue<WatchedTarget> | null {
-    for (const queue of [answering, silent]) {
+    for (const queue of [answering, unresponsive]) {
       // A caller has requested the check since, so this is its old place.
       while (queue.peek()?.check !== 'waiting' && queue.shift() !== undefined);
     }
     const first = answering.peek()
-    const firstSilent = maySilentBegin('scheduled') ? silent.peek() : undefined
-    if (firstSilent === undefined) return first === undefined ? null : answering
-    return first === undefined || firstSilent.dueAt < first.dueAt ? silent : answering
+    const firstUnresponsive = mayBeginUnresponsive('scheduled') ? unresponsive.peek() : undefined
+    if (firstUnresponsive === undefined) return first === undefined ? null : answering
+    return first === undefined || firstUnresponsive.dueAt < first.dueAt ? unresponsive : answering
   }
 
-  function maySilentBegin(kind: keyof typeof silentInFlight): boolean {
-    return silentInFlight[kind] < mostSilent && silentInFlight.asked + silentInFlight.scheduled < mostSilentInAll
+  function mayBeginUnresponsive(kind: keyof typeof unresponsiveInFlight): boolean {
+    return (
+      unresponsiveInFlight[kind] < maxUnresponsive &&
+      unresponsiveInFlight.asked + unresponsiveInFlight.scheduled < maxUnresponsiveInTotal
+    )
   }
 
-  function start(check: Check, isSilent: boolean): void {
+  function start(check: Check, isUnresponsive: boolean): void {
     const { watched } = check
     check.hasBegun = true
     waiting--
@@ -111,14 +114,14 @@ export function createCheckQueue({
     newestTimeoutMs = timeoutMs
     inFlight++
     const kind = check.due === null ? 'asked' : 'scheduled'
-    if (isSilent) silentInFlight[kind]++
+    if (isUnresponsive) unresponsiveInFlight[kind]++
     // Checks that wait can begin only when those under way end.
     const urgent = check.due === null || waiting > 0
     const rules = origin === 'http' ? dialRules() : null
     const { target } = watched
     prober.check({ target, timeoutMs, close, urgent, rules, memory: watched, lookupHoldMs }, (outcome) => {
       inFlight--
-      if (isSilent) silentInFlight[kind]--
+      if (isUnresponsive) unresponsiveInFlight[kind]--
       if (outcome === undefined || watched.retired) end(check)
       else if (isInterrupted(outcome, pauses)) repeat(check)
       else {
@@ -134,7 +137,7 @@ export function createCheckQueue({
     check.hasBegun = false
     if (looked?.check === check) looked = null
     waiting++
-    const queue = isSilent(check.watched) ? askedSilent : asked
+    const queue = isUnresponsive(check.watched) ? askedUnresponsive : asked
     queue.push(check)
   }
 
@@ -148,7 +151,7 @@ export function createCheckQueue({
       watched.check = 'waiting'
       watched.dueAt = due
       waiting++
-      const queue = isSilent(watched) ? silent : answering
+      const queue = isUnresponsive(watched) ? unresponsive : answering
       queue.push(watched)
       fill()
     },
@@ -157,7 +160,7 @@ export function createCheckQueue({
       if (watched.check === null) waiting++
       const check: Check = { watched, due: null, hasBegun: false, known: null, callers: null }
       watched.check = check
-      const queue = isSilent(watched) ? askedSilent : asked
+      const queue = isUnresponsive(watched) ? askedUnresponsive : asked
       queue.push(check)
       fill()
       return check
@@ -178,10 +181,11 @@ export function createCheckQueue({
 }
 
 /** Returns whether the last check of a target took long and did not connect, for any reason. The next check probably takes as long. */
-function isSilent(watched: WatchedTarget): boolean {
+function isUnresponsive(watched: WatchedTarget): boolean {
   const { lastTookMs } = watched
   // Return early, because this is nearly always so and reading the health takes longer.
-  if (lastTookMs === null || lastTookMs < silentAfter * watched.watchedService.service.policy.timeoutMs) return false
+  if (lastTookMs === null || lastTookMs < unresponsiveAfter * watched.watchedService.service.policy.timeoutMs)
+    return false
   return watched.health.lastOutcome?.reason !== 'connected'
 }
 

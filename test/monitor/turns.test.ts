@@ -39,7 +39,7 @@ test('services registered over HTTP are checked under the rules in force when th
 })
 
 /** Creates a monitor of 20 unresponsive targets and three that answer, with room for eight checks. */
-function withSilent() {
+function withUnresponsive() {
   const { clock, prober, monitor } = watch(
     [
       sampleService(
@@ -70,7 +70,7 @@ function withSilent() {
 }
 
 test('unresponsive targets take at most half of the room, and other targets never wait behind them', async () => {
-  const { monitor, targetsOf, scheduleAll, underWay, endAll } = withSilent()
+  const { monitor, targetsOf, scheduleAll, underWay, endAll } = withUnresponsive()
   // Before their first check, unresponsive targets are like all others.
   scheduleAll('silent')
   assert.equal(underWay('silent'), 8)
@@ -95,7 +95,7 @@ test('unresponsive targets take at most half of the room, and other targets neve
 })
 
 test('checks for callers of unresponsive targets block neither other targets nor scheduled checks of the same ones', async () => {
-  const { monitor, targetsOf, scheduleAll, underWay, endAll } = withSilent()
+  const { monitor, targetsOf, scheduleAll, underWay, endAll } = withUnresponsive()
   scheduleAll('silent')
   await endAll('timeout', 1000)
   const asked = targetsOf('silent').slice(0, 10).map(monitor.check)
@@ -117,7 +117,7 @@ for (const [reason, tookMs, most] of [
   ['connected', 1000, 8],
 ] as const) {
   test(`targets whose checks end with ${reason} after ${tookMs} ms of 1000 have at most ${most} of 8 checks under way`, async () => {
-    const { scheduleAll, underWay, endAll } = withSilent()
+    const { scheduleAll, underWay, endAll } = withUnresponsive()
     scheduleAll('silent')
     await endAll(reason, tookMs)
     scheduleAll('silent')
