@@ -1,6 +1,6 @@
 import type { Transition } from '../domain/transition.ts'
 import type { Responsibility } from './responsibility.ts'
-import { farewell, review, reviewService } from './settle.ts'
+import { detectTransitions, detectServiceTransition as emitForService, farewell } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import type { WatchedService, WatchedTarget } from './watch.ts'
 
@@ -8,11 +8,11 @@ import type { WatchedService, WatchedTarget } from './watch.ts'
 export type Announcer = {
   readonly transitions: Signal<Transition>
   /** Compares a target with its last emitted status, then its service. */
-  reviewTarget(watched: WatchedTarget): void
+  emitForTarget(watched: WatchedTarget): void
   /** Compares the service alone, not its targets. */
-  reviewService(watchedService: WatchedService): void
+  emitForService(watchedService: WatchedService): void
   /** Compares all targets of the service, then the service. */
-  reviewAll(watchedService: WatchedService): void
+  emitForServiceAndTargets(watchedService: WatchedService): void
   /** Emits the last transition of a service, with a sentence that says why the service is gone. Every replica does so, not only the owner. */
   bidFarewell(watchedService: WatchedService, cause: string): void
 }
@@ -32,22 +32,22 @@ export function createAnnouncer({
     for (const transition of changes) transitions.emit(transition)
   }
 
-  function reviewTarget(watched: WatchedTarget): void {
-    if (covers(watched.watchedService)) announce(review(watched, clock.now()))
+  function emitForTarget(watched: WatchedTarget): void {
+    if (covers(watched.watchedService)) announce(detectTransitions(watched, clock.now()))
   }
 
-  function reviewServiceAlone(watchedService: WatchedService): void {
-    if (covers(watchedService)) announce(reviewService(watchedService, clock.now()))
+  function emitForServiceAlone(watchedService: WatchedService): void {
+    if (covers(watchedService)) announce(emitForService(watchedService, clock.now()))
   }
 
   return {
     transitions,
-    reviewTarget,
-    reviewService: reviewServiceAlone,
-    reviewAll(watchedService) {
-      for (const watched of watchedService.targets) reviewTarget(watched)
+    emitForTarget,
+    emitForService: emitForServiceAlone,
+    emitForServiceAndTargets(watchedService) {
+      for (const watched of watchedService.targets) emitForTarget(watched)
       // The status of a service without targets can change as well.
-      reviewServiceAlone(watchedService)
+      emitForServiceAlone(watchedService)
     },
     bidFarewell(watchedService, cause) {
       transitions.emit(farewell(watchedService, cause, clock.now()))

@@ -8,7 +8,7 @@ import type { Announcer } from './announcer.ts'
 import { noteFailingLookUp } from './failing-lookup.ts'
 import { createRefresh, type Refresh } from './refresh.ts'
 import type { Responsibility } from './responsibility.ts'
-import { settle } from './settle.ts'
+import { applyOutcome } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createCheckQueue } from './turns.ts'
 import { type Check, serviceStatusAt, targetStatusAt, type WatchedTarget } from './watch.ts'
@@ -60,8 +60,8 @@ export function createChecks({
     if (due !== null && !responsibility.covers(watched.watchedService.service.name)) return
     if (isOvertaken(check, ended)) return
     const outcome = noteFailingLookUp(watched, ended, { clock, responsibility })
-    settle(watched, outcome)
-    announcer.reviewTarget(watched)
+    applyOutcome(watched, outcome)
+    announcer.emitForTarget(watched)
     checked.emit({ watched, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })
   }
 
@@ -76,7 +76,7 @@ export function createChecks({
     const { watchedService } = watched
     const { status } = targetStatusAt(watched, now)
     if (status !== watched.announced || serviceStatusAt(watchedService, now) !== watchedService.announced)
-      announcer.reviewTarget(watched)
+      announcer.emitForTarget(watched)
   }
 
   function check(watched: WatchedTarget): Promise<void> {

@@ -48,7 +48,7 @@ export type Monitor = Pick<Watchlist, 'targetAt' | 'memoryOf'> &
     /** Sets the function that returns which replica checks a service. */
     attribute(checkerOf: (service: string) => Checker | null): void
     /** Emits a transition for each status of a service that differs from the last emitted one, if this replica owns the service. */
-    review(watchedService: WatchedService): void
+    detectTransitions(watchedService: WatchedService): void
     /** Returns the shortest time for which a scheduled service trusts its status without a check, in milliseconds; infinity if none is scheduled. */
     leastTrustMs(): number
     /** Returns whether every scheduled target has ended at least one check. */
@@ -111,7 +111,7 @@ export function createMonitor(parts: {
     watchedService.drained = registry.drained.has(service.name)
     watchedService.checkedBy = checkerOf(service.name)
     const { left } = retarget(watchedService, watchlist, clock.now())
-    announcer.reviewService(watchedService)
+    announcer.emitForService(watchedService)
     return [...left, ...watchedService.targets]
   }
 
@@ -139,7 +139,7 @@ export function createMonitor(parts: {
     }
     if (isWhole && isNews) markPending(watchedService, watchedService.targets, clock.now())
     watchedService.revision++
-    announcer.reviewAll(watchedService)
+    announcer.emitForServiceAndTargets(watchedService)
   }
 
   async function readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted> {
@@ -159,7 +159,7 @@ export function createMonitor(parts: {
     watchedService.addresses = addresses
     const { joined, left } = retarget(watchedService, watchlist, clock.now(), joining)
     dismiss(joining.filter((watched) => !watchedService.targets.includes(watched)))
-    announcer.reviewService(watchedService)
+    announcer.emitForService(watchedService)
     tell([...left, ...joined])
     return { joined, left }
   }
@@ -198,7 +198,7 @@ export function createMonitor(parts: {
         watchedService.revision++
       }
     },
-    review: announcer.reviewAll,
+    detectTransitions: announcer.emitForServiceAndTargets,
     leastTrustMs() {
       let least = Number.POSITIVE_INFINITY
       for (const { service } of services.values())

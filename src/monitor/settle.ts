@@ -21,7 +21,7 @@ import {
 const nothing: readonly Transition[] = []
 
 /** Applies an outcome to the health and the counters of a target. */
-export function settle(watched: WatchedTarget, outcome: Outcome): void {
+export function applyOutcome(watched: WatchedTarget, outcome: Outcome): void {
   const { service, pauses } = watched.watchedService
   replaceHealth(watched, nextHealth(watched.health, outcome, service.policy, pauses))
   watched.watchedService.revision++
@@ -49,21 +49,21 @@ export function replaceHealth(watched: WatchedTarget, after: Health): void {
 }
 
 /** Compares the effective status of a target with the last emitted one. Returns the transitions that follow, the target's before the service's. */
-export function review(watched: WatchedTarget, now: number): readonly Transition[] {
+export function detectTransitions(watched: WatchedTarget, now: number): readonly Transition[] {
   const { watchedService, target } = watched
   const { service } = watchedService
   const from = watched.announced
   const to = targetStatusAt(watched, now).status
-  if (to === from || isTargetExcused(watched, now)) return reviewService(watchedService, now)
+  if (to === from || isTargetExcused(watched, now)) return detectServiceTransition(watchedService, now)
   watched.announced = to
   const message = explainTarget(watched, now)
-  const reason = causeOf(watched, to)
+  const reason = reasonFor(watched, to)
   const transition = { service: service.name, target: target.name, from, to, at: now, reason, message }
-  return [transition, ...reviewService(watchedService, now)]
+  return [transition, ...detectServiceTransition(watchedService, now)]
 }
 
 /** Returns the reason of the last outcome, if it explains a status. When a target went stale, no outcome is the cause. */
-function causeOf({ health: { lastOutcome } }: WatchedTarget, status: Status): Reason | null {
+function reasonFor({ health: { lastOutcome } }: WatchedTarget, status: Status): Reason | null {
   if (lastOutcome === null) return null
   return status === 'unknown' && verdictOf(lastOutcome.reason) !== 'unknown' ? null : lastOutcome.reason
 }
@@ -72,17 +72,17 @@ function causeOf({ health: { lastOutcome } }: WatchedTarget, status: Status): Re
  * Compares the status of a service with the last emitted one. While one of its targets waits for its check after a pause of this process, there
  * is no transition. Otherwise the pause would cause two transitions, and neither of them happened to the service.
  */
-export function reviewService(watchedService: WatchedService, now: number): readonly Transition[] {
+export function detectServiceTransition(watchedService: WatchedService, now: number): readonly Transition[] {
   const to = serviceStatusAt(watchedService, now)
   if (to === watchedService.announced || isServiceExcused(watchedService, now)) return nothing
-  return [turnService(watchedService, to, now)]
+  return [recordServiceTransition(watchedService, to, now)]
 }
 
 /**
  * Records another status of a service, and returns the transition. Its cause is the expired registration, else the first target that is down,
  * else the first target that counts and is not up.
  */
-function turnService(watchedService: WatchedService, to: Status, now: number): Transition {
+function recordServiceTransition(watchedService: WatchedService, to: Status, now: number): Transition {
   const { service, targets, announced: from } = watchedService
   watchedService.announced = to
   watchedService.announcedAt = now
@@ -104,7 +104,7 @@ function turnService(watchedService: WatchedService, to: Status, now: number): T
     from,
     to,
     at: now,
-    reason: culprit === undefined ? null : causeOf(culprit, reads(culprit)),
+    reason: culprit === undefined ? null : reasonFor(culprit, reads(culprit)),
     message: `${up} of ${targets.length} targets up${notYet}${cause ?? ''}`,
   }
 }

@@ -131,7 +131,7 @@ export function createSharing(parts: SharingParts): Sharing {
   function begin(services: readonly WatchedService[]): void {
     for (const service of services) publisher.mark(service, false)
     const covered = services.filter(({ service }) => assignment.covers(service.name))
-    for (const service of covered) monitor.review(service)
+    for (const service of covered) monitor.detectTransitions(service)
     if (covered.length > 0) assignment.gained.emit(covered.map(({ service }) => service.name))
   }
 

@@ -230,8 +230,8 @@ test('the owner emits a transition once for a status that differs from the last 
   monitor.adopt(service('pg'), null, new Map([['pg:1', { ...memory('down', 3, clock.now()), announced: 'up' }]]))
   assert.deepEqual(told, [])
   covers.add('pg')
-  monitor.review(service('pg'))
-  monitor.review(service('pg'))
+  monitor.detectTransitions(service('pg'))
+  monitor.detectTransitions(service('pg'))
   assert.deepEqual(told, ['pg:1 down', 'pg down'])
 })
 

@@ -6,15 +6,15 @@ import type { Outcome } from '../../src/domain/outcome.ts'
 import type { Pause } from '../../src/domain/pause.ts'
 import type { Service } from '../../src/domain/service.ts'
 import type { Transition } from '../../src/domain/transition.ts'
-import { review, reviewService, settle as takeIn } from '../../src/monitor/settle.ts'
+import { detectServiceTransition, detectTransitions, applyOutcome as takeIn } from '../../src/monitor/settle.ts'
 import { countsOf, standingOf, type WatchedService, type WatchedTarget } from '../../src/monitor/watch.ts'
 import { createWatchlist } from '../../src/monitor/watchlist.ts'
 import { changedService, sampleOutcome, sampleService } from '../samples.ts'
 
 /** Applies an outcome, and returns the transitions. */
-function settle(watched: WatchedTarget, outcome: Outcome, now: number): readonly Transition[] {
+function applyOutcome(watched: WatchedTarget, outcome: Outcome, now: number): readonly Transition[] {
   takeIn(watched, outcome)
-  return review(watched, now)
+  return detectTransitions(watched, now)
 }
 
 /** Returns a service with its state, and its first two targets. */
@@ -31,7 +31,7 @@ test('the first outcome emits the transition of the target, then that of the ser
   const [, target] = watched(sampleService('pg', ['db-1:5432']))
   const outcome = sampleOutcome('refused', 1000)
   const sentence = diagnose(outcome, target.target)
-  const [ofTarget, ofService, ...more] = settle(target, outcome, 1001)
+  const [ofTarget, ofService, ...more] = applyOutcome(target, outcome, 1001)
   assert.deepEqual(ofTarget, {
     service: 'pg',
     target: 'db-1:5432',
@@ -49,22 +49,22 @@ test('the first outcome emits the transition of the target, then that of the ser
 
 test('outcomes that change no status cause no transition', () => {
   const [, target] = watched(sampleService('pg', ['db-1:5432'], { fall: 3 }))
-  settle(target, sampleOutcome('connected', 1000), 1000)
-  assert.deepEqual(settle(target, sampleOutcome('connected', 2000), 2000), [])
-  assert.deepEqual(settle(target, sampleOutcome('refused', 3000), 3000), [])
-  assert.deepEqual(settle(target, sampleOutcome('refused', 4000), 4000), [])
-  assert.equal(settle(target, sampleOutcome('timeout', 5000), 5000)[0]?.reason, 'timeout')
+  applyOutcome(target, sampleOutcome('connected', 1000), 1000)
+  assert.deepEqual(applyOutcome(target, sampleOutcome('connected', 2000), 2000), [])
+  assert.deepEqual(applyOutcome(target, sampleOutcome('refused', 3000), 3000), [])
+  assert.deepEqual(applyOutcome(target, sampleOutcome('refused', 4000), 4000), [])
+  assert.equal(applyOutcome(target, sampleOutcome('timeout', 5000), 5000)[0]?.reason, 'timeout')
 })
 
 test('a target can change its status without its service, which keeps its own status and its time', () => {
   const [service, first, second] = watched(sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' }))
-  settle(first, sampleOutcome('connected', 1000), 1000)
+  applyOutcome(first, sampleOutcome('connected', 1000), 1000)
   assert.deepEqual(standingOf(service, 1000), {
     status: 'degraded',
     since: 1000,
     counts: { up: 1, degraded: 0, down: 0, unknown: 1 },
   })
-  const changes = settle(second, sampleOutcome('refused', 2000), 2000)
+  const changes = applyOutcome(second, sampleOutcome('refused', 2000), 2000)
   assert.deepEqual(
     changes.map(({ target, to }) => [target, to]),
     [['b:1', 'down']],
@@ -74,11 +74,11 @@ test('a target can change its status without its service, which keeps its own st
 
 test('checks, failures, handshake times and retransmits are counted, and faults of Porthole are no failures', () => {
   const [, target] = watched(sampleService('pg', ['db-1:5432']))
-  settle(target, sampleOutcome('connected', 1000, { latencyMs: 0.25, synRetransmits: 1 }), 1000)
-  settle(target, sampleOutcome('timeout', 2000, { synRetransmits: 3 }), 2000)
-  settle(target, sampleOutcome('local', 3000, { synRetransmits: null }), 3000)
-  settle(target, sampleOutcome('refused', 4000, { latencyMs: 9 }), 4000)
-  settle(target, sampleOutcome('connected', 5000, { latencyMs: 0.5 }), 5000)
+  applyOutcome(target, sampleOutcome('connected', 1000, { latencyMs: 0.25, synRetransmits: 1 }), 1000)
+  applyOutcome(target, sampleOutcome('timeout', 2000, { synRetransmits: 3 }), 2000)
+  applyOutcome(target, sampleOutcome('local', 3000, { synRetransmits: null }), 3000)
+  applyOutcome(target, sampleOutcome('refused', 4000, { latencyMs: 9 }), 4000)
+  applyOutcome(target, sampleOutcome('connected', 5000, { latencyMs: 0.5 }), 5000)
   const { checks, failures, connectMs, synRetransmits } = target
   assert.deepEqual(
     { checks, failures, connectMs, synRetransmits },
@@ -88,9 +88,9 @@ test('checks, failures, handshake times and retransmits are counted, and faults 
 
 test('a target that goes stale causes one transition, without the reason of the last outcome', () => {
   const [service, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
-  settle(target, sampleOutcome('connected', 1000), 1000)
-  assert.deepEqual(review(target, 32_999), [])
-  const changes = review(target, 33_000)
+  applyOutcome(target, sampleOutcome('connected', 1000), 1000)
+  assert.deepEqual(detectTransitions(target, 32_999), [])
+  const changes = detectTransitions(target, 33_000)
   assert.deepEqual(
     changes.map(({ target, from, to, reason }) => ({ target, from, to, reason })),
     [
@@ -99,7 +99,7 @@ test('a target that goes stale causes one transition, without the reason of the 
     ],
   )
   for (const { message } of changes) assert.match(message, /32\.0 s/)
-  assert.deepEqual(review(target, 90_000), [])
+  assert.deepEqual(detectTransitions(target, 90_000), [])
   assert.equal(standingOf(service, 90_000).since, 33_000)
 })
 
@@ -107,19 +107,19 @@ test('the message of a service with many targets says how many are up, even if o
   const names = ['a:1', 'b:1', 'c:1', 'd:1', 'e:1']
   const [service, first, second] = watched(sampleService('pg', names, { interval: 10_000, timeout: 2000, fall: 1 }))
   const settleAll = (targets: readonly WatchedTarget[], at: number) =>
-    targets.flatMap((target) => settle(target, sampleOutcome('connected', at), at))
+    targets.flatMap((target) => applyOutcome(target, sampleOutcome('connected', at), at))
   assert.match(settleAll(service.targets, 1000).at(-1)?.message ?? '', /^5 of 5 targets up$/)
   settleAll(service.targets.slice(1), 20_000)
-  assert.match(review(first, 33_500).at(-1)?.message ?? '', /^4 of 5 targets up; a:1: /)
-  const failed = settle(second, sampleOutcome('refused', 34_000), 34_000)
+  assert.match(detectTransitions(first, 33_500).at(-1)?.message ?? '', /^4 of 5 targets up; a:1: /)
+  const failed = applyOutcome(second, sampleOutcome('refused', 34_000), 34_000)
   assert.match(failed.at(-1)?.message ?? '', /^3 of 5 targets up; b:1: /)
 })
 
 test('a target that is unknown because of faults of Porthole has their reason', () => {
   const [, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
-  settle(target, sampleOutcome('connected', 1000), 1000)
+  applyOutcome(target, sampleOutcome('connected', 1000), 1000)
   const fault = sampleOutcome('local', 34_000, { code: 'EMFILE' })
-  const [ofTarget, ofService] = settle(target, fault, 34_000)
+  const [ofTarget, ofService] = applyOutcome(target, fault, 34_000)
   assert.equal(ofTarget?.to, 'unknown')
   assert.equal(ofTarget?.reason, 'local')
   assert.ok(ofTarget?.message.includes(diagnose(fault, target.target)), ofTarget?.message)
@@ -128,15 +128,15 @@ test('a target that is unknown because of faults of Porthole has their reason', 
 
 test('a stale target that is confirmed again causes a transition from unknown', () => {
   const [, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
-  settle(target, sampleOutcome('connected', 1000), 1000)
-  review(target, 40_000)
-  const [ofTarget] = settle(target, sampleOutcome('connected', 50_000), 50_000)
+  applyOutcome(target, sampleOutcome('connected', 1000), 1000)
+  detectTransitions(target, 40_000)
+  const [ofTarget] = applyOutcome(target, sampleOutcome('connected', 50_000), 50_000)
   assert.deepEqual([ofTarget?.from, ofTarget?.to], ['unknown', 'up'])
 })
 
 test('a stale service is unknown since it went stale, even before a transition is emitted', () => {
   const [service, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
-  settle(target, sampleOutcome('connected', 1000), 1000)
+  applyOutcome(target, sampleOutcome('connected', 1000), 1000)
   assert.deepEqual(standingOf(service, 60_000), {
     status: 'unknown',
     since: 33_000,
@@ -146,11 +146,11 @@ test('a stale service is unknown since it went stale, even before a transition i
 
 test('a service whose status changes by its definition names the target that is down', () => {
   const [service, first, second] = watched(sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' }))
-  settle(first, sampleOutcome('connected', 1000), 1000)
-  settle(second, sampleOutcome('refused', 1000), 1000)
+  applyOutcome(first, sampleOutcome('connected', 1000), 1000)
+  applyOutcome(second, sampleOutcome('refused', 1000), 1000)
   service.service = changedService(service.service, { quorum: 'all' })
   service.revision++
-  const [change, ...more] = reviewService(service, 2000)
+  const [change, ...more] = detectServiceTransition(service, 2000)
   assert.deepEqual(more, [])
   assert.deepEqual(
     { ...change, message: '' },
@@ -165,12 +165,12 @@ test('a service whose status changes by its definition names the target that is 
     },
   )
   assert.match(change?.message ?? '', /^1 of 2 targets up; b:1: /)
-  assert.deepEqual(reviewService(service, 3000), [])
+  assert.deepEqual(detectServiceTransition(service, 3000), [])
 })
 
 test('a service that goes down names a target that is down, not an unknown one', () => {
   const [, , second] = watched(sampleService('pg', ['a:1', 'b:1']))
-  const ofService = settle(second, sampleOutcome('refused', 1000), 1000).at(-1)
+  const ofService = applyOutcome(second, sampleOutcome('refused', 1000), 1000).at(-1)
   assert.equal(ofService?.target, null)
   assert.equal(ofService?.to, 'down')
   assert.equal(ofService?.reason, 'refused')
@@ -179,8 +179,8 @@ test('a service that goes down names a target that is down, not an unknown one',
 
 test('a service that comes up names no target as the cause', () => {
   const [, target] = watched(sampleService('pg', ['a:1'], { rise: 1 }))
-  settle(target, sampleOutcome('refused', 1000), 1000)
-  const ofService = settle(target, sampleOutcome('connected', 2000), 2000).at(-1)
+  applyOutcome(target, sampleOutcome('refused', 1000), 1000)
+  const ofService = applyOutcome(target, sampleOutcome('connected', 2000), 2000).at(-1)
   assert.equal(ofService?.to, 'up')
   assert.equal(ofService?.reason, null)
   assert.equal(ofService?.message, '1 of 1 targets up')
@@ -193,7 +193,7 @@ test('an outcome of one target does not read the health of the other targets', (
       Array.from({ length: 1000 }, (_, i) => `db-${i}:5432`),
     ),
   )
-  for (const target of service.targets) settle(target, sampleOutcome('connected', 1000), 1000)
+  for (const target of service.targets) applyOutcome(target, sampleOutcome('connected', 1000), 1000)
   let looks = 0
   for (const target of service.targets.slice(1)) {
     const { health } = target
@@ -204,10 +204,10 @@ test('an outcome of one target does not read the health of the other targets', (
       },
     })
   }
-  assert.deepEqual(settle(first, sampleOutcome('refused', 2000), 2000), [])
+  assert.deepEqual(applyOutcome(first, sampleOutcome('refused', 2000), 2000), [])
   assert.equal(standingOf(service, 2000).counts.up, 1000)
   assert.equal(looks, 0)
-  settle(first, sampleOutcome('connected', 100_000), 100_000)
+  applyOutcome(first, sampleOutcome('connected', 100_000), 100_000)
   assert.equal(standingOf(service, 100_000).counts.unknown, 999, 'the others are stale now')
   assert.ok(looks >= 999)
 })
@@ -220,7 +220,7 @@ test('targets that go stale one after another do not cause a full count each', (
     ),
   )
   service.targets.forEach((target, index) => {
-    settle(target, sampleOutcome('connected', 10 * index), 10 * index)
+    applyOutcome(target, sampleOutcome('connected', 10 * index), 10 * index)
   })
   let looks = 0
   const last = service.targets.at(-1) as WatchedTarget
@@ -243,15 +243,15 @@ test('after a pause longer than the trust, checks that find every status unchang
   const pauses: Pause[] = []
   const service = sampleService('pg', ['db-1:5432', 'db-2:5432'], { interval: 1000, timeout: 500 })
   const [watchedService, first, second] = watched(service, pauses)
-  for (const target of [first, second]) settle(target, sampleOutcome('connected', 1000), 1000)
+  for (const target of [first, second]) applyOutcome(target, sampleOutcome('connected', 1000), 1000)
   const announcedAt = standingOf(watchedService, 1000).since
   pauses.push({ from: 1500, to: 61_500 })
   assert.equal(standingOf(watchedService, 61_500).status, 'unknown')
-  assert.deepEqual(settle(first, sampleOutcome('connected', 61_600), 61_600), [])
+  assert.deepEqual(applyOutcome(first, sampleOutcome('connected', 61_600), 61_600), [])
   // The other target has not been checked yet.
   assert.deepEqual(standingOf(watchedService, 61_600).counts, { up: 1, degraded: 0, down: 0, unknown: 1 })
-  assert.deepEqual(reviewService(watchedService, 61_600), [])
-  assert.deepEqual(settle(second, sampleOutcome('connected', 61_700), 61_700), [])
+  assert.deepEqual(detectServiceTransition(watchedService, 61_600), [])
+  assert.deepEqual(applyOutcome(second, sampleOutcome('connected', 61_700), 61_700), [])
   const { status, since } = standingOf(watchedService, 61_700)
   assert.deepEqual([status, since], ['up', announcedAt])
 })
@@ -260,10 +260,10 @@ test('a status that changed during a pause causes one transition', () => {
   const pauses: Pause[] = []
   const service = sampleService('pg', ['db-1:5432'], { interval: 1000, timeout: 500, fall: 2 })
   const [, target] = watched(service, pauses)
-  settle(target, sampleOutcome('connected', 1000), 1000)
+  applyOutcome(target, sampleOutcome('connected', 1000), 1000)
   pauses.push({ from: 1500, to: 61_500 })
-  assert.deepEqual(settle(target, sampleOutcome('refused', 61_600), 61_600), [])
-  const told = settle(target, sampleOutcome('refused', 61_700), 61_700)
+  assert.deepEqual(applyOutcome(target, sampleOutcome('refused', 61_600), 61_600), [])
+  const told = applyOutcome(target, sampleOutcome('refused', 61_700), 61_700)
   assert.deepEqual(
     told.map(({ target, from, to }) => [target, from, to]),
     [
@@ -277,11 +277,11 @@ test('a target that is not checked after a pause becomes unknown', () => {
   const pauses: Pause[] = []
   const service = sampleService('pg', ['db-1:5432'], { interval: 1000, timeout: 500 })
   const [, target] = watched(service, pauses)
-  settle(target, sampleOutcome('connected', 1000), 1000)
+  applyOutcome(target, sampleOutcome('connected', 1000), 1000)
   pauses.push({ from: 1500, to: 61_500 })
-  assert.deepEqual(review(target, 64_000), [])
+  assert.deepEqual(detectTransitions(target, 64_000), [])
   assert.deepEqual(
-    review(target, 64_500).map(({ from, to }) => [from, to]),
+    detectTransitions(target, 64_500).map(({ from, to }) => [from, to]),
     [
       ['up', 'unknown'],
       ['up', 'unknown'],
