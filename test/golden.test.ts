@@ -230,7 +230,7 @@ test('the health that replicas publish matches the golden file', () => {
     lastOutcome: outcome,
     downReason: 'rejected' as const,
   }
-  const seen = { announced: 'up' as const, checks: 9, failures: 2, connectMs: 13.5, synRetransmits: 1, lossAt: 900 }
+  const seen = { emittedStatus: 'up' as const, checks: 9, failures: 2, connectMs: 13.5, synRetransmits: 1, lossAt: 900 }
   const counters = { ...seen, lookupTotalMs: 0, slowLookupAt: null }
   const ofName = { ...outcome, note: '10.0.0.6:5432: no answer in 2.0 s', lookupMs: 2.5, lookupFailedSince: 20 }
   const addresses = new Map([['pg.internal:5432', ['10.0.0.5', '2001:db8::1']]])
@@ -241,7 +241,7 @@ test('the health that replicas publish matches the golden file', () => {
       { health: { ...health, lastOutcome: ofName }, ...counters, lookupTotalMs: 7.5, slowLookupAt: 30 },
       clock,
     ),
-    writeService({ announced: 'degraded', announcedAt: 7, addresses }, clock),
+    writeService({ emittedStatus: 'degraded', emittedAt: 7, addresses }, clock),
   ]
   assertGolden('health.txt', `${lines.join('\n')}\n`)
 })

@@ -4,7 +4,7 @@ import type { Outcome } from '../domain/outcome.ts'
 import type { Pauses } from '../domain/pause.ts'
 import type { Prober } from '../prober/prober.ts'
 import type { TimeSlices } from '../time-slices.ts'
-import type { Announcer } from './announcer.ts'
+import type { TransitionEmitter } from './announcer.ts'
 import { noteFailingLookUp } from './failing-lookup.ts'
 import { createRefresh, type Refresh } from './refresh.ts'
 import type { Responsibility } from './responsibility.ts'
@@ -36,7 +36,7 @@ export function createChecks({
   maxInFlight,
   dialRules,
   responsibility,
-  announcer,
+  transitionEmitter,
   pauses,
   slices,
 }: {
@@ -46,7 +46,7 @@ export function createChecks({
   /** Returns the dial rules that apply now to services registered over HTTP. */
   dialRules: () => DialRules
   responsibility: Responsibility
-  announcer: Announcer
+  transitionEmitter: TransitionEmitter
   pauses: Pauses
   slices?: TimeSlices | undefined
 }): Checks {
@@ -61,7 +61,7 @@ export function createChecks({
     if (isOvertaken(check, ended)) return
     const outcome = noteFailingLookUp(watched, ended, { clock, responsibility })
     applyOutcome(watched, outcome)
-    announcer.emitForTarget(watched)
+    transitionEmitter.emitForTarget(watched)
     checked.emit({ watched, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })
   }
 
@@ -75,8 +75,8 @@ export function createChecks({
     const now = clock.now()
     const { watchedService } = watched
     const { status } = targetStatusAt(watched, now)
-    if (status !== watched.announced || serviceStatusAt(watchedService, now) !== watchedService.announced)
-      announcer.emitForTarget(watched)
+    if (status !== watched.emittedStatus || serviceStatusAt(watchedService, now) !== watchedService.emittedStatus)
+      transitionEmitter.emitForTarget(watched)
   }
 
   function check(watched: WatchedTarget): Promise<void> {

@@ -24,7 +24,7 @@ const verdicts = ['up', 'down'] as const
 export function createMemoryPage() {
   return {
     status: wordColumn(),
-    announced: wordColumn(),
+    emittedStatus: wordColumn(),
     verdict: wordColumn(),
     streak: countColumn(),
     downReason: wordColumn(),

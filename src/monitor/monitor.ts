@@ -7,7 +7,7 @@ import type { Service } from '../domain/service.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Prober } from '../prober/prober.ts'
 import type { TimeSlices } from '../time-slices.ts'
-import { createAnnouncer } from './announcer.ts'
+import { createTransitionEmitter } from './announcer.ts'
 import { type Checked, type Checks, createChecks } from './checks.ts'
 import { createGroupMembers, type GroupMembers } from './group-members.ts'
 import type { Registry, RegistryChange } from './registry.ts'
@@ -78,9 +78,18 @@ export function createMonitor(parts: {
   const groups = createGroupMembers()
   const adopted = createSignal<Pick<Checked, 'watched' | 'outcome'>>()
   const watching = createSignal<readonly WatchedTarget[]>()
-  const announcer = createAnnouncer({ clock, responsibility })
+  const transitionEmitter = createTransitionEmitter({ clock, responsibility })
   const { maxInFlight, slices } = parts
-  const checks = createChecks({ prober, clock, maxInFlight, dialRules, responsibility, announcer, pauses, slices })
+  const checks = createChecks({
+    prober,
+    clock,
+    maxInFlight,
+    dialRules,
+    responsibility,
+    transitionEmitter,
+    pauses,
+    slices,
+  })
   let checkerOf: (service: string) => Checker | null = () => null
 
   const covers = ({ service }: WatchedService) => responsibility.covers(service.name)
@@ -91,7 +100,7 @@ export function createMonitor(parts: {
     retire(gone)
     for (const watchedService of leaving) groups.move(watchedService, watchedService.service.groups, [])
     for (const name of removed) services.delete(name)
-    for (const watchedService of leaving) announcer.bidFarewell(watchedService, cause)
+    for (const watchedService of leaving) transitionEmitter.emitRemoval(watchedService, cause)
     tell([...gone, ...put.flatMap(define)])
     for (const watchedService of leaving) watchlist.dropService(watchedService)
   }
@@ -111,7 +120,7 @@ export function createMonitor(parts: {
     watchedService.drained = registry.drained.has(service.name)
     watchedService.checkedBy = checkerOf(service.name)
     const { left } = retarget(watchedService, watchlist, clock.now())
-    announcer.emitForService(watchedService)
+    transitionEmitter.emitForService(watchedService)
     return [...left, ...watchedService.targets]
   }
 
@@ -139,7 +148,7 @@ export function createMonitor(parts: {
     }
     if (isWhole && isNews) markPending(watchedService, watchedService.targets, clock.now())
     watchedService.revision++
-    announcer.emitForServiceAndTargets(watchedService)
+    transitionEmitter.emitForServiceAndTargets(watchedService)
   }
 
   async function readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted> {
@@ -159,7 +168,7 @@ export function createMonitor(parts: {
     watchedService.addresses = addresses
     const { joined, left } = retarget(watchedService, watchlist, clock.now(), joining)
     dismiss(joining.filter((watched) => !watchedService.targets.includes(watched)))
-    announcer.emitForService(watchedService)
+    transitionEmitter.emitForService(watchedService)
     tell([...left, ...joined])
     return { joined, left }
   }
@@ -184,7 +193,7 @@ export function createMonitor(parts: {
     ...checks,
     services,
     adopted,
-    transitions: announcer.transitions,
+    transitions: transitionEmitter.transitions,
     watching,
     readdress,
     adopt,
@@ -198,7 +207,7 @@ export function createMonitor(parts: {
         watchedService.revision++
       }
     },
-    detectTransitions: announcer.emitForServiceAndTargets,
+    detectTransitions: transitionEmitter.emitForServiceAndTargets,
     leastTrustMs() {
       let least = Number.POSITIVE_INFINITY
       for (const { service } of services.values())

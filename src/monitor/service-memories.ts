@@ -36,8 +36,8 @@ const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets' | 'checkedAt'
   joining: nobody,
   checkedBy: null,
   tally: null,
-  announced: 'unknown',
-  announcedAt: null,
+  emittedStatus: 'unknown',
+  emittedAt: null,
   drained: false,
   revision: 0,
   readsAs: 'unknown',
@@ -46,8 +46,8 @@ const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets' | 'checkedAt'
 
 function createPage() {
   return {
-    announced: wordColumn(),
-    announcedAt: nullableColumn(),
+    emittedStatus: wordColumn(),
+    emittedAt: nullableColumn(),
     drained: wordColumn(),
     revision: numberColumn(),
     readsAs: wordColumn(),
@@ -139,18 +139,18 @@ export function createServiceMemories(goneSlot: number, pauses: Pauses): Service
       if (this.slot !== goneSlot) put(pageOf(this.slot).tally, rowOf(this.slot), tally ?? undefined)
     }
 
-    get announced(): Status {
-      return wordAt(Status.options, pageOf(this.slot).announced, rowOf(this.slot)) ?? 'unknown'
+    get emittedStatus(): Status {
+      return wordAt(Status.options, pageOf(this.slot).emittedStatus, rowOf(this.slot)) ?? 'unknown'
     }
-    set announced(status: Status) {
-      pageOf(this.slot).announced[rowOf(this.slot)] = placeOf(Status.options, status)
+    set emittedStatus(status: Status) {
+      pageOf(this.slot).emittedStatus[rowOf(this.slot)] = placeOf(Status.options, status)
     }
 
-    get announcedAt(): number | null {
-      return numberAt(pageOf(this.slot).announcedAt, rowOf(this.slot))
+    get emittedAt(): number | null {
+      return numberAt(pageOf(this.slot).emittedAt, rowOf(this.slot))
     }
-    set announcedAt(instant: number | null) {
-      pageOf(this.slot).announcedAt[rowOf(this.slot)] = instant ?? Number.NaN
+    set emittedAt(instant: number | null) {
+      pageOf(this.slot).emittedAt[rowOf(this.slot)] = instant ?? Number.NaN
     }
 
     get drained(): boolean {

@@ -52,10 +52,10 @@ export function replaceHealth(watched: WatchedTarget, after: Health): void {
 export function detectTransitions(watched: WatchedTarget, now: number): readonly Transition[] {
   const { watchedService, target } = watched
   const { service } = watchedService
-  const from = watched.announced
+  const from = watched.emittedStatus
   const to = targetStatusAt(watched, now).status
   if (to === from || isTargetExcused(watched, now)) return detectServiceTransition(watchedService, now)
-  watched.announced = to
+  watched.emittedStatus = to
   const message = explainTarget(watched, now)
   const reason = reasonFor(watched, to)
   const transition = { service: service.name, target: target.name, from, to, at: now, reason, message }
@@ -74,7 +74,7 @@ function reasonFor({ health: { lastOutcome } }: WatchedTarget, status: Status): 
  */
 export function detectServiceTransition(watchedService: WatchedService, now: number): readonly Transition[] {
   const to = serviceStatusAt(watchedService, now)
-  if (to === watchedService.announced || isServiceExcused(watchedService, now)) return nothing
+  if (to === watchedService.emittedStatus || isServiceExcused(watchedService, now)) return nothing
   return [recordServiceTransition(watchedService, to, now)]
 }
 
@@ -83,9 +83,9 @@ export function detectServiceTransition(watchedService: WatchedService, now: num
  * else the first target that counts and is not up.
  */
 function recordServiceTransition(watchedService: WatchedService, to: Status, now: number): Transition {
-  const { service, targets, announced: from } = watchedService
-  watchedService.announced = to
-  watchedService.announcedAt = now
+  const { service, targets, emittedStatus: from } = watchedService
+  watchedService.emittedStatus = to
+  watchedService.emittedAt = now
   const { expiredTtlMs } = service
   if (expiredTtlMs !== null) {
     const message = explainExpiry(expiredTtlMs)
@@ -110,6 +110,6 @@ function recordServiceTransition(watchedService: WatchedService, to: Status, now
 }
 
 /** Returns the last transition of a service that is no longer registered. Its status is unknown from then on. */
-export function farewell({ service, announced }: WatchedService, cause: string, at: number): Transition {
-  return { service: service.name, target: null, from: announced, to: 'unknown', at, reason: null, message: cause }
+export function removalTransition({ service, emittedStatus }: WatchedService, cause: string, at: number): Transition {
+  return { service: service.name, target: null, from: emittedStatus, to: 'unknown', at, reason: null, message: cause }
 }

@@ -21,7 +21,7 @@ export type TargetMemories = {
 /** The values of a row in a new chunk. */
 const nothing: TargetMemory & Pick<WatchedTarget, 'dueAt' | 'retired'> = {
   health: unchecked,
-  announced: 'unknown',
+  emittedStatus: 'unknown',
   checks: 0,
   failures: 0,
   connectMs: 0,
@@ -72,11 +72,11 @@ export function createTargetMemories(): TargetMemories {
       return typeof this.kept === 'string' ? this.kept : this.kept.address
     }
 
-    get announced(): Status {
-      return wordAt(Status.options, pageOf(this.slot).announced, rowOf(this.slot)) ?? 'unknown'
+    get emittedStatus(): Status {
+      return wordAt(Status.options, pageOf(this.slot).emittedStatus, rowOf(this.slot)) ?? 'unknown'
     }
-    set announced(status: Status) {
-      pageOf(this.slot).announced[rowOf(this.slot)] = placeOf(Status.options, status)
+    set emittedStatus(status: Status) {
+      pageOf(this.slot).emittedStatus[rowOf(this.slot)] = placeOf(Status.options, status)
     }
 
     get checks(): number {

@@ -13,13 +13,14 @@ export function uptimeEvidence(
   const standing = standingOf(watched, now)
   const { since } = standing
   // A pause of this process is stored as a gap. The status from before the pause holds until a check changes it.
-  const status = isServiceExcused(watched, now) ? watched.announced : standing.status
+  const status = isServiceExcused(watched, now) ? watched.emittedStatus : standing.status
   const changes: { at: number; from: Status; to: Status }[] = log
     .find({ service })
     .filter(({ target }) => target === null)
     .reverse()
   // A status that went stale is emitted only at the next look at the service, so add that change here.
-  if (status !== watched.announced && since !== null) changes.push({ at: since, from: watched.announced, to: status })
+  if (status !== watched.emittedStatus && since !== null)
+    changes.push({ at: since, from: watched.emittedStatus, to: status })
   // The log may have forgotten the transition to the status that the service had before Porthole was started.
   const was = log.lastKnown(service)
   if (changes.length === 0 && was !== undefined) changes.push({ at: Number.NEGATIVE_INFINITY, from: was, to: was })

@@ -21,7 +21,7 @@ export type WatchedTarget = {
   /** How long the last check took, in milliseconds; null if there is none. */
   readonly lastTookMs: number | null
   /** The status of the last emitted transition. */
-  announced: Status
+  emittedStatus: Status
   /** The check that is under way or that a caller requested; `waiting` for a scheduled check in the queue. */
   check: Check | 'waiting' | null
   /** When the scheduled check in the queue was due: an instant of the clock. */
@@ -46,7 +46,7 @@ export type WatchedTarget = {
 export type TargetMemory = Pick<
   WatchedTarget,
   | 'health'
-  | 'announced'
+  | 'emittedStatus'
   | 'checks'
   | 'failures'
   | 'connectMs'
@@ -57,7 +57,7 @@ export type TargetMemory = Pick<
 >
 
 /** The state of a service, without its definition. */
-export type ServiceMemory = Pick<WatchedService, 'announced' | 'announcedAt' | 'addresses'>
+export type ServiceMemory = Pick<WatchedService, 'emittedStatus' | 'emittedAt' | 'addresses'>
 
 /** A check of a target, from its start or request until its outcome is applied. */
 export type Check = {
@@ -94,8 +94,8 @@ export type WatchedService = {
   failingLookUps: ReadonlyMap<string, number> | null
   /** New addresses that are being checked for the first time, and become targets afterwards. */
   joining: readonly WatchedTarget[]
-  announced: Status
-  announcedAt: number | null
+  emittedStatus: Status
+  emittedAt: number | null
   /** True while an operator has drained the service. Its targets are checked all the same. */
   drained: boolean
   /** Null if this process has no other replicas, or if no replica checks the service. */
@@ -160,7 +160,7 @@ export function standingOf(watched: WatchedService, now: number): ServiceStandin
   const tally = tallyOf(watched, now)
   const counts = { ...tally.counts }
   const status = statusBy(tally, watched, now)
-  if (status === watched.announced) return { status, since: watched.announcedAt, counts }
+  if (status === watched.emittedStatus) return { status, since: watched.emittedAt, counts }
   let latest = Number.NEGATIVE_INFINITY
   for (const target of watched.targets) latest = Math.max(latest, targetStatusAt(target, now).since ?? latest)
   return { status, since: Number.isFinite(latest) ? latest : null, counts }

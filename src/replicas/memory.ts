@@ -59,7 +59,8 @@ type WrittenService = [
 
 /** Encodes the health of a target as JSON. Every replica decodes it to the same values. */
 export function writeTarget(memory: TargetMemory, clock: Clock): string {
-  const { health, announced, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } = memory
+  const { health, emittedStatus, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } =
+    memory
   const { status, since, streak, confirmedAt, downReason, lastOutcome } = health
   const epoch = (instant: number | null) => (instant === null ? null : clock.toEpoch(instant))
   const written: WrittenTarget = [
@@ -71,7 +72,7 @@ export function writeTarget(memory: TargetMemory, clock: Clock): string {
     epoch(confirmedAt),
     downReason,
     lastOutcome === null ? null : writeOutcome(lastOutcome, clock),
-    announced,
+    emittedStatus,
     checks,
     failures,
     connectMs,
@@ -102,7 +103,7 @@ function writeOutcome(outcome: Outcome, clock: Clock): WrittenOutcome {
  */
 export function readTarget(written: unknown, clock: Clock): TargetMemory | null {
   if (!isTarget(written)) return null
-  const [, status, since, verdict, streak, confirmedAt, downReason, outcome, announced, ...rest] = written
+  const [, status, since, verdict, streak, confirmedAt, downReason, outcome, emittedStatus, ...rest] = written
   const [checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt] = rest
   const instant = (epochMs: number | null) => (epochMs === null ? null : clock.fromEpoch(epochMs))
   const health: Health = {
@@ -115,7 +116,7 @@ export function readTarget(written: unknown, clock: Clock): TargetMemory | null 
   }
   return {
     health,
-    announced: knownWord(Status.options, announced) ?? 'unknown',
+    emittedStatus: knownWord(Status.options, emittedStatus) ?? 'unknown',
     checks,
     failures,
     connectMs,
@@ -163,20 +164,20 @@ function knownWord<Word extends string>(list: readonly Word[], word: string | nu
 }
 
 /** Encodes the state of a service itself as JSON. */
-export function writeService({ announced, announcedAt, addresses }: ServiceMemory, clock: Clock): string {
-  const at = announcedAt === null ? null : clock.toEpoch(announcedAt)
-  const written: WrittenService = [layout, announced, at, [...addresses]]
+export function writeService({ emittedStatus, emittedAt, addresses }: ServiceMemory, clock: Clock): string {
+  const at = emittedAt === null ? null : clock.toEpoch(emittedAt)
+  const written: WrittenService = [layout, emittedStatus, at, [...addresses]]
   return JSON.stringify(written)
 }
 
 /** Decodes the JSON of `writeService`, once parsed. Returns null for another format version, and for data of another program. */
 export function readService(written: unknown, clock: Clock): ServiceMemory | null {
   if (!isService(written)) return null
-  const [, announced, announcedAt, addresses] = written
-  const at = announcedAt === null ? null : clock.fromEpoch(announcedAt)
+  const [, emittedStatus, emittedAt, addresses] = written
+  const at = emittedAt === null ? null : clock.fromEpoch(emittedAt)
   return {
-    announced: knownWord(Status.options, announced) ?? 'unknown',
-    announcedAt: at,
+    emittedStatus: knownWord(Status.options, emittedStatus) ?? 'unknown',
+    emittedAt: at,
     addresses: new Map(addresses) satisfies Addresses,
   }
 }
@@ -201,7 +202,7 @@ export function isUnreadable(field: string, written: unknown, isKnown = false): 
 
 function isTarget(written: unknown): written is WrittenTarget {
   if (!isOfLayout(written)) return false
-  const [, status, since, verdict, streak, confirmedAt, downReason, outcome, announced, ...counts] = written
+  const [, status, since, verdict, streak, confirmedAt, downReason, outcome, emittedStatus, ...counts] = written
   const [checks, failures, connectMs, synRetransmits, lossAt] = counts
   return (
     typeof status === 'string' &&
@@ -211,7 +212,7 @@ function isTarget(written: unknown): written is WrittenTarget {
     isTime(confirmedAt) &&
     isText(downReason) &&
     (outcome === null || isOutcome(outcome)) &&
-    typeof announced === 'string' &&
+    typeof emittedStatus === 'string' &&
     isAmount(checks) &&
     isAmount(failures) &&
     isAmount(connectMs) &&
@@ -246,8 +247,8 @@ function isIcmp(written: unknown): written is IcmpError {
 
 function isService(written: unknown): written is WrittenService {
   if (!isOfLayout(written)) return false
-  const [, announced, announcedAt, addresses] = written
-  return typeof announced === 'string' && isTime(announcedAt) && Array.isArray(addresses) && addresses.every(isFound)
+  const [, emittedStatus, emittedAt, addresses] = written
+  return typeof emittedStatus === 'string' && isTime(emittedAt) && Array.isArray(addresses) && addresses.every(isFound)
 }
 
 /** Returns whether a value is a name with its addresses. */

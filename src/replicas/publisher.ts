@@ -13,15 +13,15 @@ import { shardOf } from './shards.ts'
 const gatherMs = 100
 
 /** How long the last transition of a removed service may wait for the replica that publishes it, in milliseconds, and how many of them may wait. */
-const farewellMs = 60_000
-const mostFarewells = 10_000
+const removalRetryMs = 60_000
+const mostRemovals = 10_000
 
 /** The publisher of the health that this replica finds. */
 export type Publisher = {
   /** Schedules a service for publishing: within 100 ms, or at once. */
   mark(service: WatchedService, isUrgent: boolean): void
   /** Publishes the last transition of a service that was removed. */
-  bidFarewell(transition: Transition): void
+  publishRemoval(transition: Transition): void
   forget(service: WatchedService): void
   /** Publishes everything that is pending now. */
   flush(): Promise<void>
@@ -58,7 +58,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
    * The last transitions of removed services. The replica that holds the lease publishes them. If it has died, the next holder does. The store
    * accepts each only once.
    */
-  let farewells: Transition[] = []
+  let removals: Transition[] = []
   const refused = { overtaken: 0, fenced: 0 }
   let gathering: NodeJS.Timeout | undefined
   let publishing: Promise<void> | null = null
@@ -102,9 +102,11 @@ export function createPublisher(parts: PublisherParts): Publisher {
     return { service: name, shard, token, records, gone, transitions }
   }
 
-  function farewellUpdates(): Update[] {
-    const fresh = farewells.filter(({ service, at }) => clock.now() - at < farewellMs && !monitor.services.has(service))
-    farewells = fresh.filter(({ service }) => tokenOf(shardOf(service)) === null).slice(-mostFarewells)
+  function removalUpdates(): Update[] {
+    const fresh = removals.filter(
+      ({ service, at }) => clock.now() - at < removalRetryMs && !monitor.services.has(service),
+    )
+    removals = fresh.filter(({ service }) => tokenOf(shardOf(service)) === null).slice(-mostRemovals)
     return fresh.flatMap((transition) => {
       const { service } = transition
       const shard = shardOf(service)
@@ -120,7 +122,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
   function takeBack({ service: name, token, records, gone, transitions }: Update): void {
     const service = monitor.services.get(name)
     if (service === undefined) {
-      farewells.push(...transitions)
+      removals.push(...transitions)
       return
     }
     const versions = links.versionsOf(service)
@@ -145,7 +147,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
     if (verdict === 'fenced') onFenced()
     const service = monitor.services.get(name)
     if (service === undefined) {
-      if (verdict !== 'taken') farewells.push(...transitions)
+      if (verdict !== 'taken') removals.push(...transitions)
       return
     }
     if (verdict !== 'taken') {
@@ -162,7 +164,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
   async function publishDue(): Promise<void> {
     // Changes that arrive during this loop wait for the next batch.
     const due = new Set(dirty)
-    const leaving = farewellUpdates()
+    const leaving = removalUpdates()
     while (isLinked() && due.size + leaving.length > 0) {
       const chosen = firstPortion(due)
       for (const service of chosen) {
@@ -204,10 +206,10 @@ export function createPublisher(parts: PublisherParts): Publisher {
       dirty.add(service)
       schedule(isUrgent)
     },
-    bidFarewell(transition) {
+    publishRemoval(transition) {
       // The store cannot detect duplicates of a transition from unknown, so only the replica that holds the lease publishes it.
       if (transition.from === 'unknown' && tokenOf(shardOf(transition.service)) === null) return
-      farewells.push(transition)
+      removals.push(transition)
       schedule(true)
     },
     forget: (service) => void dirty.delete(service),

@@ -132,7 +132,7 @@ export function createRecall({
     if (mustAdopt || !isOutdated(own?.version ?? 0, link.version)) link.version = own?.version ?? 0
     const memory = own !== undefined && (isOvertaken || mustAdopt) ? readService(own.memory, clock) : null
     if (memory !== null) link.isAhead = false
-    else if (own === undefined) link.isAhead = service.announced !== 'unknown'
+    else if (own === undefined) link.isAhead = service.emittedStatus !== 'unknown'
     return memory
   }
 

@@ -85,7 +85,7 @@ export function createSharing(parts: SharingParts): Sharing {
     if (assignment.mode() === 'solo') tellAlone(transition)
     const service = monitor.services.get(transition.service)
     if (service === undefined) {
-      publisher.bidFarewell(transition)
+      publisher.publishRemoval(transition)
       return
     }
     const link = links.of(service)

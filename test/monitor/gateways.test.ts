@@ -81,10 +81,10 @@ test('a target that another replica has checked since no longer counts here', as
   const { checkOnce, targets, counts, monitor, service, clock } = watchTwo(t)
   await checkOnce(targets[2], 'local', behind('10.9.1.1'))
   clock.advance(1000)
-  const { health: before, announced, checks, failures, connectMs, synRetransmits, lossAt } = targets[2]
+  const { health: before, emittedStatus, checks, failures, connectMs, synRetransmits, lossAt } = targets[2]
   const health = { ...before, lastOutcome: before.lastOutcome && { ...before.lastOutcome, endedAt: clock.now() } }
   const lookUps = { lookupTotalMs: 0, slowLookupAt: null }
-  const found = { health, announced, checks, failures, connectMs, synRetransmits, lossAt, ...lookUps }
+  const found = { health, emittedStatus, checks, failures, connectMs, synRetransmits, lossAt, ...lookUps }
   monitor.adopt(service('b'), null, new Map([['10.0.0.3:1', found]]))
   assert.deepEqual([...counts()], [])
 })

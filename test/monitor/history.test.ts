@@ -32,7 +32,7 @@ function keep(services = [pg]) {
       lookupTotalMs: 0,
       slowLookupAt: null,
     }
-    const memory: TargetMemory = { health, announced: health.status, ...counters }
+    const memory: TargetMemory = { health, emittedStatus: health.status, ...counters }
     monitor.adopt(watched.service('pg'), null, new Map([['pg:5432', memory]]))
   }
   return { ...watched, registry, history, live, adopt }

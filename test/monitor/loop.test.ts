@@ -271,10 +271,10 @@ test('a failed check of another replica also brings the next check forward, and 
   const adopt = () => {
     clock.advance(100)
     const health = nextHealth(watched.health, sampleOutcome('refused', clock.now()), service('pg').service.policy)
-    const { announced, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } = watched
+    const { emittedStatus, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } = watched
     const memory = {
       health,
-      announced,
+      emittedStatus,
       checks,
       failures,
       connectMs,

@@ -84,7 +84,7 @@ test('a service that is down stays down while a target is added, and then follow
   assert.equal(status(), 'down')
   await checkOnce(target('pg', b), 'connected')
   assert.equal(status(), 'degraded')
-  assert.equal(service('pg').announced, 'degraded')
+  assert.equal(service('pg').emittedStatus, 'degraded')
 })
 
 test('a service whose targets are all replaced at once is unknown until one target was checked', async () => {
@@ -157,7 +157,7 @@ test('a transition says how many targets are not checked yet, and names none of 
 /** Returns the state that other replicas have of a target that is up. */
 const upAt = (now: number): TargetMemory => ({
   health: nextHealth(unchecked, sampleOutcome('connected', now), samplePolicy(settings)),
-  announced: 'up',
+  emittedStatus: 'up',
   checks: 1,
   failures: 0,
   connectMs: 1,

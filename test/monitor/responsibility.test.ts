@@ -85,7 +85,7 @@ function memory(verdict: 'up' | 'down', count: number, endedAt: number): TargetM
   }
   return {
     health,
-    announced: verdict,
+    emittedStatus: verdict,
     checks: count,
     failures: 0,
     connectMs: 0,
@@ -227,7 +227,7 @@ test('the state of another replica is applied, and its streak continues here', a
 
 test('the owner emits a transition once for a status that differs from the last emitted one', () => {
   const { clock, monitor, service, told, covers } = watchSome([])
-  monitor.adopt(service('pg'), null, new Map([['pg:1', { ...memory('down', 3, clock.now()), announced: 'up' }]]))
+  monitor.adopt(service('pg'), null, new Map([['pg:1', { ...memory('down', 3, clock.now()), emittedStatus: 'up' }]]))
   assert.deepEqual(told, [])
   covers.add('pg')
   monitor.detectTransitions(service('pg'))
@@ -265,7 +265,7 @@ test('only the owner looks up the names of a service, and other replicas apply i
 
   const addresses = new Map([['web:80', ['10.0.0.1']]])
   const found = new Map([['10.0.0.1:80', memory('up', 2, clock.now())]])
-  monitor.adopt(service('web'), { announced: 'up', announcedAt: clock.now(), addresses }, found)
+  monitor.adopt(service('web'), { emittedStatus: 'up', emittedAt: clock.now(), addresses }, found)
   const namesOf = () => service('web').targets.map(({ target }) => target.name)
   assert.deepEqual(namesOf(), ['10.0.0.1:80'])
   assert.equal(service('web').targets[0]?.health.status, 'up')
@@ -317,7 +317,7 @@ test('the time since when look-ups fail continues when another replica takes the
   const addresses = new Map([['web:80', ['10.0.0.1']]])
   monitor.adopt(
     service('web'),
-    { announced: 'up', announcedAt: clock.now(), addresses },
+    { emittedStatus: 'up', emittedAt: clock.now(), addresses },
     new Map([['10.0.0.1:80', { ...found, health }]]),
   )
 

@@ -244,7 +244,7 @@ test('after a pause longer than the trust, checks that find every status unchang
   const service = sampleService('pg', ['db-1:5432', 'db-2:5432'], { interval: 1000, timeout: 500 })
   const [watchedService, first, second] = watched(service, pauses)
   for (const target of [first, second]) applyOutcome(target, sampleOutcome('connected', 1000), 1000)
-  const announcedAt = standingOf(watchedService, 1000).since
+  const emittedAt = standingOf(watchedService, 1000).since
   pauses.push({ from: 1500, to: 61_500 })
   assert.equal(standingOf(watchedService, 61_500).status, 'unknown')
   assert.deepEqual(applyOutcome(first, sampleOutcome('connected', 61_600), 61_600), [])
@@ -253,7 +253,7 @@ test('after a pause longer than the trust, checks that find every status unchang
   assert.deepEqual(detectServiceTransition(watchedService, 61_600), [])
   assert.deepEqual(applyOutcome(second, sampleOutcome('connected', 61_700), 61_700), [])
   const { status, since } = standingOf(watchedService, 61_700)
-  assert.deepEqual([status, since], ['up', announcedAt])
+  assert.deepEqual([status, since], ['up', emittedAt])
 })
 
 test('a status that changed during a pause causes one transition', () => {

@@ -40,7 +40,7 @@ const health: fc.Arbitrary<Health> = record({
 })
 const memory = record({
   health,
-  announced: fc.constantFrom(...Status.options),
+  emittedStatus: fc.constantFrom(...Status.options),
   checks: count,
   failures: count,
   connectMs: fc.double({ min: 0, noNaN: true }),
@@ -51,7 +51,7 @@ const memory = record({
 })
 const blank = {
   health: unchecked,
-  announced: 'unknown',
+  emittedStatus: 'unknown',
   checks: 0,
   failures: 0,
   connectMs: 0,
@@ -63,7 +63,7 @@ const blank = {
 
 function memoryOf({
   health,
-  announced,
+  emittedStatus,
   checks,
   failures,
   connectMs,
@@ -72,7 +72,7 @@ function memoryOf({
   lookupTotalMs,
   slowLookupAt,
 }: WatchedTarget) {
-  return { health, announced, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt }
+  return { health, emittedStatus, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt }
 }
 
 /** Adds a service with targets at these hosts. */

@@ -118,7 +118,7 @@ function memoryOf({ clock }: Started, verdict: 'up' | 'down', more: Partial<Targ
   const health = { ...unchecked, status: verdict, since: now, streak: { verdict, count: 9 }, confirmedAt: now }
   const memory: TargetMemory = {
     health: { ...health, downReason, lastOutcome },
-    announced: verdict,
+    emittedStatus: verdict,
     checks: 9,
     failures: 0,
     connectMs: 0,
@@ -131,8 +131,8 @@ function memoryOf({ clock }: Started, verdict: 'up' | 'down', more: Partial<Targ
   return JSON.parse(writeTarget(memory, clock))
 }
 
-function serviceMemory({ clock }: Started, announced: 'up' | 'down'): unknown {
-  return JSON.parse(writeService({ announced, announcedAt: clock.now(), addresses: new Map() }, clock))
+function serviceMemory({ clock }: Started, emittedStatus: 'up' | 'down'): unknown {
+  return JSON.parse(writeService({ emittedStatus, emittedAt: clock.now(), addresses: new Map() }, clock))
 }
 
 const recordsOf = ([update]: readonly Update[]) => update?.records.map(({ field, base }) => [field, base])
@@ -222,7 +222,10 @@ test('a rejected update is replaced by the shared health, and its transitions ar
     'pg:1': { version: 150, memory: memoryOf(replica, 'up') },
     'pg:2': { version: 150, memory: memoryOf(replica, 'up') },
   })
-  assert.deepEqual([replica.one.health.status, replica.one.announced, replica.service.announced], ['up', 'up', 'up'])
+  assert.deepEqual(
+    [replica.one.health.status, replica.one.emittedStatus, replica.service.emittedStatus],
+    ['up', 'up', 'up'],
+  )
   assert.deepEqual(replica.told, ['pg:1 up'])
   assert.deepEqual(replica.sharing.refused(), { overtaken: 0, fenced: 1 })
 })
@@ -243,7 +246,7 @@ test('an outcome of another replica is adopted, and the transition is emitted he
   const replica = await start(t)
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100)
-  const memory = memoryOf(replica, 'down', { announced: 'up' })
+  const memory = memoryOf(replica, 'down', { emittedStatus: 'up' })
   replica.sharing.take(101, [['pg', [['pg:1', memory]]]])
   assert.equal(replica.one.health.status, 'down')
   assert.equal(replica.one.checks, 9)
@@ -326,7 +329,7 @@ test('newer outcomes of the others replace those of a solo replica, and its tran
   replica.assignment.enter('solo')
   await replica.find('refused')
   await replica.find('refused')
-  assert.equal(replica.service.announced, 'down')
+  assert.equal(replica.service.emittedStatus, 'down')
   const reading = replica.sharing.readAll()
   await setImmediate()
   replica.clock.advance(1000)
@@ -339,7 +342,10 @@ test('newer outcomes of the others replace those of a solo replica, and its tran
   await reading
   replica.assignment.enter('linked')
   replica.sharing.gain(Array.from({ length: 256 }, (_, shard) => shard))
-  assert.deepEqual([replica.one.health.status, replica.one.announced, replica.service.announced], ['up', 'up', 'up'])
+  assert.deepEqual(
+    [replica.one.health.status, replica.one.emittedStatus, replica.service.emittedStatus],
+    ['up', 'up', 'up'],
+  )
   await replica.nothingPublished()
 })
 

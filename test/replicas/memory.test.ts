@@ -71,7 +71,7 @@ const target: fc.Arbitrary<TargetMemory> = fc.record(
       },
       plain,
     ),
-    announced: status,
+    emittedStatus: status,
     checks: count,
     failures: count,
     connectMs: ms,
@@ -84,8 +84,8 @@ const target: fc.Arbitrary<TargetMemory> = fc.record(
 )
 const service: fc.Arbitrary<ServiceMemory> = fc.record(
   {
-    announced: status,
-    announcedAt: fc.option(instant),
+    emittedStatus: status,
+    emittedAt: fc.option(instant),
     addresses: fc
       .array(fc.tuple(text, fc.array(text, { maxLength: 3 })), { maxLength: 4 })
       .map((list) => new Map(list)),
@@ -130,8 +130,8 @@ test('the encoded state of a service decodes to the same on a replica whose cloc
   fc.assert(
     fc.property(service, offset, offset, (memory, here, there) => {
       const written: unknown = JSON.parse(writeService(memory, clockAt(here)))
-      const { announcedAt } = memory
-      const expected = { ...memory, announcedAt: announcedAt === null ? null : announcedAt + there - here }
+      const { emittedAt } = memory
+      const expected = { ...memory, emittedAt: emittedAt === null ? null : emittedAt + there - here }
       assert.deepEqual(readService(written, clockAt(there)), expected)
     }),
     { numRuns: 2000 },
@@ -153,11 +153,11 @@ test('the encoded health stays the same, however many replicas pass it on', () =
 test('a target that was never checked decodes to the same', () => {
   const watchlist = createWatchlist()
   const watched = watchlist.addTarget(sampleTarget(), watchlist.addService(sampleService('pg', ['pg:5432'])))
-  const { health, announced, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } =
+  const { health, emittedStatus, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } =
     watched
   const neverChecked = {
     health,
-    announced,
+    emittedStatus,
     checks,
     failures,
     connectMs,
@@ -171,7 +171,7 @@ test('a target that was never checked decodes to the same', () => {
 
 test('times are encoded as times of day, in milliseconds since the epoch', () => {
   const clock = clockAt(-1_000_000)
-  const memory = { announced: 'up' as const, announcedAt: 5000, addresses: new Map() }
+  const memory = { emittedStatus: 'up' as const, emittedAt: 5000, addresses: new Map() }
   assert.equal(writeService(memory, clock), '[1,"up",1005000,[]]')
 })
 
@@ -205,12 +205,12 @@ test('a reason that this version does not know is other, becomes stale like any 
   const written = [1, 'up', 900, 'up', 7, 1200, 'silent', outcome, 'maintained', 9, 1, 13.5, 0, null, ['appended']]
   const memory = readTarget(written, clock)
   assert(memory?.health.lastOutcome)
-  const { health, announced } = memory
+  const { health, emittedStatus } = memory
   assert.equal(health.lastOutcome?.reason, 'other')
   assert.equal(health.lastOutcome?.code, 'answered')
   assert.equal(health.lastOutcome?.answer, null)
   assert.equal(health.downReason, 'other')
-  assert.equal(announced, 'unknown')
+  assert.equal(emittedStatus, 'unknown')
   assert.match(diagnose(memory.health.lastOutcome, sampleTarget()), /newer version, found "answered"/)
   const { policy } = sampleService('redis', ['10.0.0.5:6379'])
   assert.equal(statusAt(health, policy, 1300).status, 'up')
@@ -221,7 +221,7 @@ test('a reason that this version does not know is other, becomes stale like any 
 
 test('a status that this version does not know is unknown', () => {
   const clock = clockAt(0)
-  assert.equal(readService([1, 'maintained', 5, [], 'appended'], clock)?.announced, 'unknown')
+  assert.equal(readService([1, 'maintained', 5, [], 'appended'], clock)?.emittedStatus, 'unknown')
   const written = [1, 'maintained', null, 'maintained', 3, null, null, null, 'up', 0, 0, 0, 0, null]
   assert.deepEqual(readTarget(written, clock)?.health, unchecked)
 })

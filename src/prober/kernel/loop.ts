@@ -145,7 +145,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     const errno = sockets.isSelf(fd, dial) ? ECONNREFUSED : reset
     const evidence = { errno, atOnce: false, info, icmp: null, icmpFromSelf: false }
     tell(dial, evidence, judge(evidence), endedAt, latencyMs)
-    if (errno === 0 && dial.close === 'fin') sayFarewell(socket)
+    if (errno === 0 && dial.close === 'fin') sendFin(socket)
     else if (errno === 0 && socket.icmp === null && info.synRetransmits === 0 && sockets.keep(fd, dial)) leave(socket)
     else shut(socket)
   }
@@ -183,7 +183,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   }
 
   /** Sends FIN and reads until the FIN of the peer, because a close with unread bytes makes the kernel send RST. */
-  function sayFarewell(socket: Socket): void {
+  function sendFin(socket: Socket): void {
     timers.remove(socket)
     socket.phase = 'farewell'
     socket.dueAt = now() + graceMs
