@@ -93,11 +93,11 @@ async function closeAgainAndAgain({ server, port, phases, ours, theirs }: Contes
   const detections: Detection[] = []
   await both(200)
   for (const phase of phases) {
-    for (const watched of [ours, theirs]) watched.believe(200)
+    for (const state of [ours, theirs]) state.believe(200)
     await sleep(settledMs)
     const epochMs = Date.now()
     await sleep(nextScheduled(epochMs, phase, intervalMs) - epochMs)
-    for (const watched of [ours, theirs]) watched.believe(null)
+    for (const state of [ours, theirs]) state.believe(null)
     const closedAt = performance.now()
     server.close()
     const [oursAt, theirsAt] = await both(503)

@@ -53,7 +53,7 @@ async function measure(perService: number): Promise<number> {
 
   function sweep(): void {
     for (const { targets } of monitor.services.values())
-      for (const watched of targets) monitor.checkOnSchedule(watched, clock.now())
+      for (const state of targets) monitor.checkOnSchedule(state, clock.now())
     prober.endAll()
   }
 

@@ -9,7 +9,7 @@ import { countStatuses, type Status } from '../src/domain/status.ts'
 import { nanosecondsOf } from '../src/metrics/nanoseconds.ts'
 import type { Monitor } from '../src/monitor/monitor.ts'
 import type { Registry } from '../src/monitor/registry.ts'
-import { standingOf, type WatchedService, type WatchedTarget } from '../src/monitor/watch.ts'
+import { type ServiceState, standingOf, type TargetState } from '../src/monitor/watch.ts'
 
 /** The help text of a gauge that shows the last check. */
 const cached =
@@ -80,24 +80,24 @@ export function addTargetMetrics(
     }
   }
 
-  function layOutTarget(watched: WatchedTarget, now: number): void {
-    const { service } = watched.watchedService
-    const labels = { service: service.name, target: watched.target.name }
-    const { status } = statusAt(watched.health, service.policy, now)
-    const { lastOutcome } = watched.health
+  function layOutTarget(state: TargetState, now: number): void {
+    const { service } = state.serviceState
+    const labels = { service: service.name, target: state.target.name }
+    const { status } = statusAt(state.health, service.policy, now)
+    const { lastOutcome } = state.health
     up.set(labels, status === 'up' ? 1 : 0)
-    checks.inc(labels, watched.checks)
-    failures.inc(labels, watched.failures)
-    connectTotal.inc(labels, nanosecondsOf(watched.connectMs) / 1e9)
+    checks.inc(labels, state.checks)
+    failures.inc(labels, state.failures)
+    connectTotal.inc(labels, nanosecondsOf(state.connectMs) / 1e9)
     // Only the kernel prober sees SYNs.
-    if (prober === 'kernel') retransmits.inc(labels, watched.synRetransmits)
-    if (watched.lookupTotalMs > 0) lookupTotal.inc(labels, nanosecondsOf(watched.lookupTotalMs) / 1e9)
+    if (prober === 'kernel') retransmits.inc(labels, state.synRetransmits)
+    if (state.lookupTotalMs > 0) lookupTotal.inc(labels, nanosecondsOf(state.lookupTotalMs) / 1e9)
     if (lastOutcome === null) return
     if (lastOutcome.lookupFailedSince !== null) lookupFailing.set(labels, 1)
     lastCheck.set(labels, Math.round(clock.toEpoch(lastOutcome.endedAt)) / 1000)
     if (lastOutcome.reason === 'connected' && lastOutcome.latencyMs !== null)
       connect.set(labels, nanosecondsOf(lastOutcome.latencyMs) / 1e9)
-    const reason = reasonNotUp(watched.health, service.policy, status)
+    const reason = reasonNotUp(state.health, service.policy, status)
     if (reason !== null) downReason.set({ ...labels, reason }, 1)
   }
 }
@@ -140,12 +140,12 @@ export function addServiceMetrics(
     const now = clock.now()
     /** The statuses of the targets that count. */
     const groups = new Map<string, Status[]>()
-    for (const watched of monitor.services.values()) {
-      const status = layOutService(watched, now)
-      for (const group of watched.service.groups) {
+    for (const state of monitor.services.values()) {
+      const status = layOutService(state, now)
+      for (const group of state.service.groups) {
         const statuses = groups.get(group) ?? []
         groups.set(group, statuses)
-        if (!watched.drained) statuses.push(status)
+        if (!state.drained) statuses.push(status)
       }
     }
     for (const [group, statuses] of groups) {
@@ -153,14 +153,14 @@ export function addServiceMetrics(
     }
   }
 
-  function layOutService(watched: WatchedService, now: number): Status {
-    const service = watched.service.name
-    const { status, counts } = standingOf(watched, now)
+  function layOutService(state: ServiceState, now: number): Status {
+    const service = state.service.name
+    const { status, counts } = standingOf(state, now)
     up.set({ service }, isUp(status))
-    targets.set({ service }, watched.targets.length)
+    targets.set({ service }, state.targets.length)
     targetsUp.set({ service }, counts.up)
-    if (watched.drained) draining.set({ service }, 1)
-    if (watched.service.expiredTtlMs !== null) expired.set({ service }, 1)
+    if (state.drained) draining.set({ service }, 1)
+    if (state.service.expiredTtlMs !== null) expired.set({ service }, 1)
     return status
   }
 }

@@ -164,7 +164,7 @@ function describe(scrapes: readonly Scrape[]): string {
 /** Checks every target once. */
 async function sweep(monitor: Monitor): Promise<void> {
   for (const { targets } of monitor.services.values())
-    for (const watched of targets) monitor.checkOnSchedule(watched, performance.now())
+    for (const state of targets) monitor.checkOnSchedule(state, performance.now())
   while (monitor.stats().inFlight > 0) await nextTurn()
 }
 

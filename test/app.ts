@@ -18,7 +18,7 @@ import type { Metrics } from '../src/metrics/metrics.ts'
 import type { Monitor } from '../src/monitor/monitor.ts'
 import type { Registry } from '../src/monitor/registry.ts'
 import type { RegistryLoad } from '../src/monitor/registry-load.ts'
-import type { WatchedTarget } from '../src/monitor/watch.ts'
+import type { TargetState } from '../src/monitor/watch.ts'
 import { createPortableProber } from '../src/prober/portable.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import type { Readiness } from '../src/readiness.ts'
@@ -42,7 +42,7 @@ export type Built = {
   put(services: readonly Service[]): void
   /** Checks every target of these services once, or of all services if none is named. */
   sweep(...services: string[]): Promise<void>
-  target(service: string, index?: number): WatchedTarget
+  target(service: string, index?: number): TargetState
   readonly registrar: Registrar
   /** Sends a request in memory, without a socket. */
   get(url: string, headers?: Record<string, string>): Promise<LightMyRequestResponse>
@@ -112,12 +112,12 @@ export async function build(t: Scope, services: readonly Service[] = [], options
     put,
     async sweep(...names) {
       const chosen = [...monitor.services.values()].filter(({ service }) => !names[0] || names.includes(service.name))
-      await Promise.all(chosen.flatMap(({ targets }) => targets.map((watched) => monitor.check(watched))))
+      await Promise.all(chosen.flatMap(({ targets }) => targets.map((state) => monitor.check(state))))
     },
     target(service, index = 0) {
-      const watched = monitor.services.get(service)?.targets[index]
-      assert.ok(watched, `${service} has a target ${index}`)
-      return watched
+      const state = monitor.services.get(service)?.targets[index]
+      assert.ok(state, `${service} has a target ${index}`)
+      return state
     },
     get: (url, headers = {}) => app.inject({ url, headers }),
     listen: () => app.listen({ host: '127.0.0.1', port: 0 }),

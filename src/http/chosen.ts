@@ -1,7 +1,7 @@
 import type { Quorum } from '../domain/quorum.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
-import type { WatchedService } from '../monitor/watch.ts'
+import type { ServiceState } from '../monitor/watch.ts'
 import type { TimeSlice } from '../time-slices.ts'
 import type { SetQuery } from './health-query.ts'
 
@@ -13,13 +13,13 @@ export async function choose(
   { services, membersOf }: Pick<Monitor, 'services' | 'membersOf'>,
   { group, exclude }: Partial<Pick<SetQuery, 'group' | 'exclude'>>,
   slice: TimeSlice,
-): Promise<WatchedService[]> {
-  const chosen: WatchedService[] = []
-  const isIncluded = (watched: WatchedService) => exclude?.has(watched.service.name) !== true
+): Promise<ServiceState[]> {
+  const chosen: ServiceState[] = []
+  const isIncluded = (state: ServiceState) => exclude?.has(state.service.name) !== true
   if (group === undefined) {
-    for (const watched of services.values()) {
+    for (const state of services.values()) {
       if (slice.mustYield()) await slice.yield()
-      if (isIncluded(watched)) chosen.push(watched)
+      if (isIncluded(state)) chosen.push(state)
     }
     return chosen
   }
@@ -27,19 +27,19 @@ export async function choose(
   const memberships = groups.reduce((sum, { size }) => sum + size, 0)
   if (memberships > services.size) {
     // Most services are in several of these groups: each service is looked at once.
-    for (const watched of services.values()) {
-      if (slice.mustYield(1 + watched.service.groups.length / groupsPerWork)) await slice.yield()
-      if (isIncluded(watched) && watched.service.groups.some((name) => group.has(name))) chosen.push(watched)
+    for (const state of services.values()) {
+      if (slice.mustYield(1 + state.service.groups.length / groupsPerWork)) await slice.yield()
+      if (isIncluded(state) && state.service.groups.some((name) => group.has(name))) chosen.push(state)
     }
     return chosen
   }
-  const seen = new Set<WatchedService>()
+  const seen = new Set<ServiceState>()
   for (const members of groups)
-    for (const watched of members) {
+    for (const state of members) {
       if (slice.mustYield()) await slice.yield()
-      if (seen.has(watched) || !isIncluded(watched)) continue
-      if (groups.length > 1) seen.add(watched)
-      chosen.push(watched)
+      if (seen.has(state) || !isIncluded(state)) continue
+      if (groups.length > 1) seen.add(state)
+      chosen.push(state)
     }
   return chosen
 }
@@ -51,16 +51,16 @@ export function ownQuorum(registry: Registry, groups: ReadonlySet<string> | unde
 }
 
 /** Returns when the target with the oldest check was checked. Null while a target was never checked, or where there is none. */
-export async function oldestCheckOf(chosen: readonly WatchedService[], slice: TimeSlice): Promise<number | null> {
+export async function oldestCheckOf(chosen: readonly ServiceState[], slice: TimeSlice): Promise<number | null> {
   let oldest = Number.POSITIVE_INFINITY
-  for (const watched of chosen) {
-    if (slice.mustYield(workOf(watched))) await slice.yield()
-    oldest = Math.min(oldest, watched.checkedAt ?? Number.NEGATIVE_INFINITY)
+  for (const state of chosen) {
+    if (slice.mustYield(workOf(state))) await slice.yield()
+    oldest = Math.min(oldest, state.checkedAt ?? Number.NEGATIVE_INFINITY)
   }
   return Number.isFinite(oldest) ? oldest : null
 }
 
 /** Returns how many units of work a service is: more where it has many targets. */
-export function workOf({ targets }: WatchedService): number {
+export function workOf({ targets }: ServiceState): number {
   return 1 + targets.length / 10
 }

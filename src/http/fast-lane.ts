@@ -40,9 +40,9 @@ export function openFastLane(app: FastifyInstance, { monitor, access, metrics, c
     if (closing || method !== 'GET' || !url.startsWith(prefix) || !isPlain(url) || !asksPlainly(request, hosts))
       return false
     const startedAt = clock.now()
-    const watched = monitor.services.get(url.slice(prefix.length))
-    if (watched === undefined || watched.service.policy.intervalMs === null) return false
-    const rendered = render(watched, access.showsDetails(request))
+    const state = monitor.services.get(url.slice(prefix.length))
+    if (state === undefined || state.service.policy.intervalMs === null) return false
+    const rendered = render(state, access.showsDetails(request))
     if (rendered.bytes >= longFrom) return false
     const statusCode = statusCodeOf(rendered.report.status)
     response.writeHead(statusCode, headersOf(rendered, startedAt))

@@ -8,7 +8,7 @@ import { show } from '../domain/quote.ts'
 import type { ReportedStatus } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
-import type { WatchedService } from '../monitor/watch.ts'
+import type { ServiceState } from '../monitor/watch.ts'
 import type { TimeSlice, TimeSlices } from '../time-slices.ts'
 import type { Access } from './access.ts'
 import { choose, oldestCheckOf, ownQuorum } from './chosen.ts'
@@ -74,7 +74,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
   { monitor, registry, access, clock, render, slices, whySolo = () => null },
 ) => {
-  const isThere = (watched: WatchedService) => monitor.services.get(watched.service.name) === watched
+  const isThere = (state: ServiceState) => monitor.services.get(state.service.name) === state
   const survey = createSurveys({ clock, isThere, slices })
 
   app.get(
@@ -154,9 +154,9 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const freshness = readFreshness(request.headers['cache-control'], request.query.maxAge)
       const fresh = await freshen([asked], freshness, request.query.wait, beginFor(request, slices))
       if (fresh === null) return sendProblem(reply, 504, nothingCached)
-      const [watched] = fresh
-      if (watched === undefined) return sendNotRegistered(reply, name, registry.load, access.showsDetails(request.raw))
-      const { report, json, checkedAt, details } = render(watched, access.showsDetails(request.raw))
+      const [state] = fresh
+      if (state === undefined) return sendNotRegistered(reply, name, registry.load, access.showsDetails(request.raw))
+      const { report, json, checkedAt, details } = render(state, access.showsDetails(request.raw))
       return answer(request, reply, {
         status: report.status,
         degradedCode: request.query.degraded,
@@ -169,8 +169,8 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
 
   /** Yields the reports of the services that still exist. Where there are many, some may be removed while others are sent. */
   function* reportsOf(listed: readonly Listed[], details: boolean): Generator<ServiceReport> {
-    for (const { watched } of listed) {
-      if (isThere(watched)) yield reportService(watched, clock, { details })
+    for (const { state } of listed) {
+      if (isThere(state)) yield reportService(state, clock, { details })
     }
   }
 
@@ -181,11 +181,11 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
    * Returns null when a check is too old and the caller forbids another.
    */
   async function freshen(
-    asked: readonly WatchedService[],
+    asked: readonly ServiceState[],
     { maxAgeMs, onlyIfCached }: Freshness,
     waitMs: number | undefined,
     slice: TimeSlice,
-  ): Promise<readonly WatchedService[] | null> {
+  ): Promise<readonly ServiceState[] | null> {
     if (!onlyIfCached)
       return (await monitor.refresh(asked, maxAgeMs, waitMs, slice)) ? lookUpAgain(asked, slice) : asked
     const oldest = await oldestCheckOf(asked, slice)
@@ -193,12 +193,12 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   }
 
   /** Looks the services up again by name. The state of a removed service reads as never checked, and its name may now be that of another service. */
-  async function lookUpAgain(asked: readonly WatchedService[], slice: TimeSlice): Promise<WatchedService[]> {
-    const found: WatchedService[] = []
+  async function lookUpAgain(asked: readonly ServiceState[], slice: TimeSlice): Promise<ServiceState[]> {
+    const found: ServiceState[] = []
     for (const { service } of asked) {
       if (slice.mustYield()) await slice.yield()
-      const watched = monitor.services.get(service.name)
-      if (watched !== undefined) found.push(watched)
+      const state = monitor.services.get(service.name)
+      if (state !== undefined) found.push(state)
     }
     return found
   }
@@ -217,6 +217,6 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
 }
 
 /** Returns whether there are services, but too few for the quorum. */
-function isUnreachable(quorum: Quorum, { length }: readonly WatchedService[]): boolean {
+function isUnreachable(quorum: Quorum, { length }: readonly ServiceState[]): boolean {
   return length > 0 && membersNeeded(quorum, length) > length
 }

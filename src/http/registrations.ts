@@ -97,9 +97,9 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       // A renewal changes nothing, so the log does not report it.
       if (change !== 'none') logChange(request, access, what[change], name)
       // By now the configuration may define the service, or another client may have deregistered it.
-      const watched = monitor.services.get(name)
-      if (watched === undefined) return sendNotRegistered(reply, name, registry.load)
-      return sendDetail(reply.code(change === 'created' ? 201 : 200), watched, options, registered)
+      const state = monitor.services.get(name)
+      if (state === undefined) return sendNotRegistered(reply, name, registry.load)
+      return sendDetail(reply.code(change === 'created' ? 201 : 200), state, options, registered)
     },
   )
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { advisesSameUntil } from '../domain/advice.ts'
-import { targetReadsSameUntil, type WatchedService } from '../monitor/watch.ts'
+import { type ServiceState, targetReadsSameUntil } from '../monitor/watch.ts'
 import { longFrom } from './answer-caps.ts'
 import { reportService, type ServiceReport } from './reports.ts'
 import { renderService } from './representation.ts'
@@ -17,7 +17,7 @@ export type Rendered = {
 }
 
 /** Returns the present report of a service, with details or without. */
-export type RenderService = (watched: WatchedService, details: boolean) => Rendered
+export type RenderService = (state: ServiceState, details: boolean) => Rendered
 
 type Kept = Rendered & { readonly revision: number; readonly until: number }
 
@@ -29,11 +29,11 @@ const keptMs = 10_000
  * first request within 10 s caches nothing, because a client that asks for all services in turn asks for each only once.
  */
 export function createServiceRenderer(clock: Clock): RenderService {
-  let withDetails = new WeakMap<WatchedService, Kept>()
-  let withoutDetails = new WeakMap<WatchedService, Kept>()
-  let asked = new WeakSet<WatchedService>()
+  let withDetails = new WeakMap<ServiceState, Kept>()
+  let withoutDetails = new WeakMap<ServiceState, Kept>()
+  let asked = new WeakSet<ServiceState>()
   let since = clock.now()
-  return (watched, details) => {
+  return (state, details) => {
     const now = clock.now()
     if (now - since >= keptMs) {
       withDetails = new WeakMap()
@@ -42,24 +42,24 @@ export function createServiceRenderer(clock: Clock): RenderService {
       since = now
     }
     const kept = details ? withDetails : withoutDetails
-    const last = kept.get(watched)
-    if (last !== undefined && last.revision === watched.revision && now < last.until) return last
-    const report = reportService(watched, clock, { now, details })
+    const last = kept.get(state)
+    if (last !== undefined && last.revision === state.revision && now < last.until) return last
+    const report = reportService(state, clock, { now, details })
     // V8 stores a concatenated string as its parts, and sending it would walk the parts every time.
     const utf8 = Buffer.from(renderService(report, 'application/json', true))
     const fresh = {
       report,
       json: utf8.length < longFrom ? utf8.toString() : utf8,
       bytes: utf8.length,
-      checkedAt: watched.checkedAt,
+      checkedAt: state.checkedAt,
       details,
-      revision: watched.revision,
+      revision: state.revision,
       until: Math.min(
-        ...watched.targets.map((target) => Math.min(targetReadsSameUntil(target, now), advisesSameUntil(target, now))),
+        ...state.targets.map((target) => Math.min(targetReadsSameUntil(target, now), advisesSameUntil(target, now))),
       ),
     }
-    if (asked.has(watched)) kept.set(watched, fresh)
-    else asked.add(watched)
+    if (asked.has(state)) kept.set(state, fresh)
+    else asked.add(state)
     return fresh
   }
 }

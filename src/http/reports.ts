@@ -8,10 +8,10 @@ import { ReportedStatus, type Status } from '../domain/status.ts'
 import {
   explainTarget,
   type ServiceStanding,
+  type ServiceState,
   standingOf,
+  type TargetState,
   targetStatusAt,
-  type WatchedService,
-  type WatchedTarget,
 } from '../monitor/watch.ts'
 
 const time = z.string().meta({ format: 'date-time' }).nullable()
@@ -118,18 +118,18 @@ export function isoTime(instant: number | null, clock: Clock): string | null {
   return instant === null ? null : new Date(clock.toEpoch(instant)).toISOString()
 }
 
-function reportTarget(watched: WatchedTarget, clock: Clock, now: number): TargetReport {
-  const { target, health, watchedService } = watched
-  const { policy } = watchedService.service
-  const { status, since } = targetStatusAt(watched, now)
+function reportTarget(state: TargetState, clock: Clock, now: number): TargetReport {
+  const { target, health, serviceState } = state
+  const { policy } = serviceState.service
+  const { status, since } = targetStatusAt(state, now)
   const outcome = health.lastOutcome
   return {
     target: target.name,
     resolvedFrom: target.resolvedFrom,
     status,
     reason: outcome?.reason ?? null,
-    message: explainTarget(watched, now),
-    advice: advise(policy, outcome, watched, now),
+    message: explainTarget(state, now),
+    advice: advise(policy, outcome, state, now),
     latencyMs: outcome?.latencyMs ?? null,
     synRetransmits: outcome?.synRetransmits ?? null,
     answer: outcome?.answer ?? null,
@@ -144,7 +144,7 @@ function reportTarget(watched: WatchedTarget, clock: Clock, now: number): Target
 }
 
 /** Returns the status that a service is reported with: `draining` while it is drained. */
-export function reportedStatus({ drained }: WatchedService, status: Status): ReportedStatus {
+export function reportedStatus({ drained }: ServiceState, status: Status): ReportedStatus {
   return drained ? 'draining' : status
 }
 
@@ -154,18 +154,18 @@ export function whyExpired({ expiredTtlMs }: Service): string | null {
 }
 
 /** Returns the report of a service in a list, with its current status. */
-export function summarize(watched: WatchedService, clock: Clock, standing: ServiceStanding): ServiceSummary {
-  const { name, quorum, groups, expiredTtlMs } = watched.service
+export function summarize(state: ServiceState, clock: Clock, standing: ServiceStanding): ServiceSummary {
+  const { name, quorum, groups, expiredTtlMs } = state.service
   return {
     service: name,
-    status: reportedStatus(watched, standing.status),
+    status: reportedStatus(state, standing.status),
     reason: expiredTtlMs === null ? null : 'expired',
     since: isoTime(standing.since, clock),
-    checkedAt: isoTime(watched.checkedAt, clock),
+    checkedAt: isoTime(state.checkedAt, clock),
     quorum: String(quorum),
     groups: [...groups],
     targetsUp: standing.counts.up,
-    targetsTotal: watched.targets.length,
+    targetsTotal: state.targets.length,
   }
 }
 
@@ -173,15 +173,15 @@ type ServiceReportOptions = { now?: number; standing?: ServiceStanding; details?
 
 /** Returns the report of one service, with its current status. Without details it shows no targets. */
 export function reportService(
-  watched: WatchedService,
+  state: ServiceState,
   clock: Clock,
-  { now = clock.now(), standing = standingOf(watched, now), details = true }: ServiceReportOptions = {},
+  { now = clock.now(), standing = standingOf(state, now), details = true }: ServiceReportOptions = {},
 ): ServiceReport {
-  const targets = details ? watched.targets : []
+  const targets = details ? state.targets : []
   return {
-    ...summarize(watched, clock, standing),
-    message: details ? whyExpired(watched.service) : null,
-    checkedBy: details ? watched.checkedBy : null,
+    ...summarize(state, clock, standing),
+    message: details ? whyExpired(state.service) : null,
+    checkedBy: details ? state.checkedBy : null,
     targets: targets.map((target) => reportTarget(target, clock, now)),
   }
 }

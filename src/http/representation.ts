@@ -87,7 +87,7 @@ function* setHealthJson(
 /** Yields the causes why a set is not a pass, and an empty text for each service that is up. Drained services are listed too. */
 function* causesOf({ missing }: SetSummary, listed: readonly Listed[]): Generator<string> {
   if (missing !== null) yield missing
-  for (const { watched, status } of listed) yield status === 'up' ? '' : `${watched.service.name} is ${status}`
+  for (const { state, status } of listed) yield status === 'up' ? '' : `${state.service.name} is ${status}`
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Service } from '../domain/service.ts'
 import { ReportedStatus } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
-import { serviceStatusAt, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
+import { type ServiceState, serviceStatusAt, type TargetState } from '../monitor/watch.ts'
 import type { TimeSlices } from '../time-slices.ts'
 import { choose } from './chosen.ts'
 import { beginFor } from './gone-client.ts'
@@ -48,7 +48,7 @@ const bytesPerEntry = 8
 
 type Written = {
   readonly status: ReportedStatus
-  readonly targets: readonly WatchedTarget[]
+  readonly targets: readonly TargetState[]
   readonly json: string
 }
 
@@ -94,42 +94,42 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     },
   )
 
-  const snapshots = createSnapshots<readonly WatchedService[]>(registry)
+  const snapshots = createSnapshots<readonly ServiceState[]>(registry)
   app.addHook('onClose', async () => snapshots.close())
 
   /** The cached JSON of each service. Definitions and lists of targets never change in place: they are replaced, so a new one is a new key. */
   const written = new WeakMap<Service, Written>()
 
-  function sendList(request: FastifyRequest, reply: FastifyReply, chosen: readonly WatchedService[]): FastifyReply {
+  function sendList(request: FastifyRequest, reply: FastifyReply, chosen: readonly ServiceState[]): FastifyReply {
     const held = { key: chosen, bytes: chosen.length * bytesPerEntry }
     const body = bodyOf(request, entriesOf(chosen), chosen.length, slices, held)
     return reply.type('application/json; charset=utf-8').send(body)
   }
 
   /** Yields the list in chunks. Leaves out services that were removed since the list was made. */
-  function* entriesOf(chosen: readonly WatchedService[]): Generator<string> {
+  function* entriesOf(chosen: readonly ServiceState[]): Generator<string> {
     let separator = '['
-    for (const watched of chosen) {
-      if (monitor.services.get(watched.service.name) !== watched) continue
-      yield `${separator}${entryOf(watched, clock.now())}`
+    for (const state of chosen) {
+      if (monitor.services.get(state.service.name) !== state) continue
+      yield `${separator}${entryOf(state, clock.now())}`
       separator = ','
     }
     yield separator === '[' ? '[]' : ']'
   }
 
   /** Returns the JSON of a service, cached until it changes. Writing 10,000 services again would block the event loop for some 20 ms. */
-  function entryOf(watched: WatchedService, now: number): string {
-    const { service, targets } = watched
-    const status = reportedStatus(watched, serviceStatusAt(watched, now))
+  function entryOf(state: ServiceState, now: number): string {
+    const { service, targets } = state
+    const status = reportedStatus(state, serviceStatusAt(state, now))
     const last = written.get(service)
     if (last?.status === status && last.targets === targets) return last.json
-    const json = JSON.stringify(discover(watched, status))
+    const json = JSON.stringify(discover(state, status))
     written.set(service, { status, targets, json })
     return json
   }
 }
 
-function discover({ service, targets }: WatchedService, status: ReportedStatus): DiscoveredService {
+function discover({ service, targets }: ServiceState, status: ReportedStatus): DiscoveredService {
   const { name, groups, quorum } = service
   return {
     targets: targets.map(({ target }) => target.name),

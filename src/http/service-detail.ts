@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { DialRules } from '../domain/dial-rules.ts'
 import { warningsOf } from '../domain/policy-advice.ts'
 import { defineService, ServiceDefinition } from '../domain/service-definition.ts'
-import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import { type ServiceState, standingOf } from '../monitor/watch.ts'
 import type { Registrar } from '../registrar/registrar.ts'
 import type { Registered } from '../registrar/registrations.ts'
 import { tagOf } from './condition.ts'
@@ -51,19 +51,19 @@ export type DetailParts = {
  */
 export function sendDetail(
   reply: FastifyReply,
-  watched: WatchedService,
+  state: ServiceState,
   { registrar, clock, placeOf, dialRules }: DetailParts,
-  found: Registered | undefined = registrar.registrations.find(watched.service.name),
+  found: Registered | undefined = registrar.registrations.find(state.service.name),
 ): FastifyReply {
-  const { name, origin } = watched.service
+  const { name, origin } = state.service
   const registered = origin === 'http' ? found : undefined
-  const defined = registered?.service ?? watched.service
-  const { service, status, reason, since, checkedAt } = summarize(watched, clock, standingOf(watched, clock.now()))
+  const defined = registered?.service ?? state.service
+  const { service, status, reason, since, checkedAt } = summarize(state, clock, standingOf(state, clock.now()))
   const detail: ServiceDetail = {
     service,
     status,
     reason,
-    message: whyExpired(watched.service),
+    message: whyExpired(state.service),
     since,
     checkedAt,
     origin,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
-import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import { type ServiceState, standingOf } from '../monitor/watch.ts'
 import type { TimeSlice } from '../time-slices.ts'
 import type { NameOrder } from './name-order.ts'
 import { defaultLimit } from './paging.ts'
@@ -45,13 +45,13 @@ export function createServicePager(parts: {
     const services: ServiceSummary[] = []
     for (let at = cursor === undefined ? 0 : placeAfter(all, cursor); at < all.length; at++) {
       if (slice.mustYield(workPerService)) await slice.yield()
-      const watched = monitor.services.get(all[at] ?? '')
-      if (watched === undefined || !isWanted(watched)) continue
-      const standing = standingOf(watched, now)
-      if (status?.has(reportedStatus(watched, standing.status)) === false) continue
+      const state = monitor.services.get(all[at] ?? '')
+      if (state === undefined || !isWanted(state)) continue
+      const standing = standingOf(state, now)
+      if (status?.has(reportedStatus(state, standing.status)) === false) continue
       // There is a next page only if at least one more service belongs on it.
       if (services.length === limit) return { services, next: writeCursor(services.at(-1)?.service ?? ''), warnings }
-      services.push(summarize(watched, clock, standing))
+      services.push(summarize(state, clock, standing))
     }
     return { services, next: null, warnings }
   }
@@ -61,7 +61,7 @@ export function createServicePager(parts: {
 export function chooserOf(
   { group, q }: Pick<ServicesQuery, 'group' | 'q'>,
   details = true,
-): (watched: WatchedService) => boolean {
+): (state: ServiceState) => boolean {
   // The `u` flag folds case by Unicode's table, which does not depend on the position of a letter in a word.
   const part = q === undefined ? null : new RegExp(RegExp.escape(q), 'iu')
   return ({ service: { name, groups, targets } }) =>

@@ -70,9 +70,9 @@ export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, 
       },
     },
     async (request, reply) => {
-      const watched = monitor.services.get(request.params.service)
-      if (watched === undefined) return sendNotRegistered(reply, request.params.service, registry.load)
-      return sendDetail(reply, watched, options)
+      const state = monitor.services.get(request.params.service)
+      if (state === undefined) return sendNotRegistered(reply, request.params.service, registry.load)
+      return sendDetail(reply, state, options)
     },
   )
 
@@ -97,9 +97,9 @@ export const serviceRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, 
       const asked = monitor.services.get(name)
       if (asked !== undefined) await monitor.refresh([asked], 0, undefined, beginFor(request, slices))
       // Looked up again, because the service can be removed while it is checked.
-      const watched = monitor.services.get(name)
-      if (watched === undefined) return sendNotRegistered(reply, name, registry.load)
-      return reply.header('cache-control', 'no-store').send(reportService(watched, clock))
+      const state = monitor.services.get(name)
+      if (state === undefined) return sendNotRegistered(reply, name, registry.load)
+      return reply.header('cache-control', 'no-store').send(reportService(state, clock))
     },
   )
 }

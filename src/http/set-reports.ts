@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { drainedQuorum, type Quorum, statusOf, statusOfPart } from '../domain/quorum.ts'
 import { noReportedCounts, type ReportedStatus, Status, worstFirst } from '../domain/status.ts'
-import { serviceStatusAt, type WatchedService } from '../monitor/watch.ts'
+import { type ServiceState, serviceStatusAt } from '../monitor/watch.ts'
 import type { TimeSlice } from '../time-slices.ts'
 import { workOf } from './chosen.ts'
 import { reportedStatus, ServiceReport } from './reports.ts'
@@ -56,14 +56,14 @@ export type SetSurvey = {
   readonly longestName: number
 }
 /** A service to report, with its status when the set was counted. */
-export type Listed = { readonly watched: WatchedService; readonly status: ReportedStatus }
+export type Listed = { readonly state: ServiceState; readonly status: ReportedStatus }
 
 /**
  * Computes the status of a set of services. Lists the services that are not up, and all of them with `verbose`. Drained services are counted
  * apart, as `draining`. Services that are removed during the loop are left out.
  */
 export async function surveySet(
-  services: readonly WatchedService[],
+  services: readonly ServiceState[],
   {
     verbose,
     clock,
@@ -74,7 +74,7 @@ export async function surveySet(
     verbose: boolean
     clock: Clock
     /** Returns whether a service still exists. */
-    isThere: (watched: WatchedService) => boolean
+    isThere: (state: ServiceState) => boolean
     slice: TimeSlice
     /** Whether services may have been removed since they were selected. */
     mayHaveGone?: boolean
@@ -87,21 +87,21 @@ export async function surveySet(
   let targetsListed = 0
   let longestName = 0
   let now = clock.now()
-  for (const watched of services) {
-    if (slice.mustYield(workOf(watched))) {
+  for (const state of services) {
+    if (slice.mustYield(workOf(state))) {
       await slice.yield()
       now = clock.now()
     }
-    if ((mayHaveGone || slice.hasYielded) && !isThere(watched)) continue
-    const status = reportedStatus(watched, serviceStatusAt(watched, now))
+    if ((mayHaveGone || slice.hasYielded) && !isThere(state)) continue
+    const status = reportedStatus(state, serviceStatusAt(state, now))
     counts[status]++
     if (verbose || status !== 'up') {
-      listed.get(status)?.push({ watched, status })
-      targetsListed += watched.targets.length
-      longestName = Math.max(longestName, watched.service.name.length)
+      listed.get(status)?.push({ state, status })
+      targetsListed += state.targets.length
+      longestName = Math.max(longestName, state.service.name.length)
     }
-    if (oldest !== null) oldest = olderOf(oldest, watched.checkedAt)
-    isSolo ||= watched.checkedBy?.solo === true
+    if (oldest !== null) oldest = olderOf(oldest, state.checkedAt)
+    isSolo ||= state.checkedBy?.solo === true
   }
   return { counts, listed: [...listed.values()].flat(), checkedAt: oldest, isSolo, targetsListed, longestName }
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { WatchedService } from '../monitor/watch.ts'
+import type { ServiceState } from '../monitor/watch.ts'
 import type { TimeSlice, TimeSlices } from '../time-slices.ts'
 import { type SetSurvey, surveySet } from './set-reports.ts'
 
@@ -12,7 +12,7 @@ const mostKept = 4
 
 /** Returns the status of a set, for a large set from the cache of the last second. Requests for the same set give the same `name`. */
 export type Survey = (
-  services: readonly WatchedService[],
+  services: readonly ServiceState[],
   options: {
     name: string
     verbose: boolean
@@ -29,7 +29,7 @@ export function createSurveys({
   ...about
 }: {
   clock: Clock
-  isThere: (watched: WatchedService) => boolean
+  isThere: (state: ServiceState) => boolean
   slices: TimeSlices
 }): Survey {
   const kept = new Map<string, Promise<SetSurvey>>()

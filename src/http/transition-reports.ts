@@ -7,7 +7,7 @@ import type { LoggedTransition } from '../domain/transition.ts'
 import { measureUptime } from '../domain/uptime.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import { uptimeEvidence } from '../monitor/uptime-evidence.ts'
-import type { WatchedService } from '../monitor/watch.ts'
+import type { ServiceState } from '../monitor/watch.ts'
 import { isoTime } from './reports.ts'
 
 const time = z.string().meta({ format: 'date-time' })
@@ -87,11 +87,11 @@ const lengths = { '24h': 24 * hourMs, '7d': 7 * 24 * hourMs, '30d': 30 * 24 * ho
 export const uptimeWindows = Object.keys(lengths) as (keyof typeof lengths)[]
 
 /** Returns the uptime of one service in each window up to now. */
-export function reportUptime(watched: WatchedService, log: TransitionLog, clock: Clock): UptimeReport {
+export function reportUptime(state: ServiceState, log: TransitionLog, clock: Clock): UptimeReport {
   const to = clock.now()
-  const evidence = uptimeEvidence(watched, log, to)
+  const evidence = uptimeEvidence(state, log, to)
   return {
-    service: watched.service.name,
+    service: state.service.name,
     windows: uptimeWindows.map((window) => {
       const from = to - lengths[window]
       const { ratio, ...parts } = measureUptime({ ...evidence, from, to })

@@ -84,9 +84,9 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       },
     },
     async ({ params: { service } }, reply) => {
-      const watched = monitor.services.get(service)
-      if (watched === undefined) return sendMissing(reply, service)
-      return reply.header('cache-control', 'no-store').send(reportUptime(watched, log, clock))
+      const state = monitor.services.get(service)
+      if (state === undefined) return sendMissing(reply, service)
+      return reply.header('cache-control', 'no-store').send(reportUptime(state, log, clock))
     },
   )
 

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { MetricFamily } from '../domain/metric-family.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
-import { forgetCounts, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
+import { forgetCounts, type ServiceState, type TargetState } from '../monitor/watch.ts'
 import { createTimeSlices, type TimeSlice, type TimeSlices } from '../time-slices.ts'
 import type { Selection } from './selection.ts'
 import { createServiceSeries } from './service-series.ts'
@@ -47,32 +47,32 @@ export function createExposition({
     omit: omitted,
   })
 
-  const isWatched = (service: WatchedService) => monitor.services.get(service.service.name) === service
+  const isRegistered = (service: ServiceState) => monitor.services.get(service.service.name) === service
 
-  function note(watched: WatchedTarget): void {
+  function note(state: TargetState): void {
     // A resolved address is checked before it joins its service. The address may never join, so it has no series yet.
-    if (!targets.has(watched)) return
+    if (!targets.has(state)) return
     const now = clock.now()
-    if (targets.patch(watched, now)) services.patch(watched.watchedService, now)
+    if (targets.patch(state, now)) services.patch(state.serviceState, now)
   }
 
-  function follow(changed: readonly WatchedTarget[]): void {
+  function follow(changed: readonly TargetState[]): void {
     const now = clock.now()
-    const touched = new Set<WatchedService>()
-    for (const watched of changed) {
-      touched.add(watched.watchedService)
-      if (watched.retired) targets.remove(watched)
-      else targets.patch(watched, now)
+    const touched = new Set<ServiceState>()
+    for (const state of changed) {
+      touched.add(state.serviceState)
+      if (state.retired) targets.remove(state)
+      else targets.patch(state, now)
     }
     for (const service of touched) {
-      if (isWatched(service)) services.patch(service, now)
+      if (isRegistered(service)) services.patch(service, now)
       else services.remove(service)
     }
   }
 
-  monitor.checked.subscribe(({ watched }) => note(watched))
-  monitor.adopted.subscribe(({ watched }) => note(watched))
-  monitor.watching.subscribe(follow)
+  monitor.checked.subscribe(({ state }) => note(state))
+  monitor.adopted.subscribe(({ state }) => note(state))
+  monitor.targetsChanged.subscribe(follow)
   for (const service of monitor.services.values()) follow(service.targets)
 
   /**
@@ -81,13 +81,13 @@ export function createExposition({
    * next target only when it is requested, and a target that left is in no slot.
    */
   async function catchUp(slice: TimeSlice): Promise<void> {
-    const touched = new Set<WatchedService>()
-    for (const watched of targets.stale(clock.now())) {
-      if (targets.has(watched) && targets.patch(watched, clock.now())) touched.add(watched.watchedService)
+    const touched = new Set<ServiceState>()
+    for (const state of targets.stale(clock.now())) {
+      if (targets.has(state) && targets.patch(state, clock.now())) touched.add(state.serviceState)
       if (slice.mustYield(workPerStale)) await slice.yield()
     }
     for (const service of touched) {
-      if (!isWatched(service)) continue
+      if (!isRegistered(service)) continue
       forgetCounts(service)
       services.patch(service, clock.now())
       if (slice.mustYield(workPerStale + service.targets.length)) await slice.yield()

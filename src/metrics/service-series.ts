@@ -4,7 +4,7 @@ import type { Service } from '../domain/service.ts'
 import { type Counts, noCounts, Status } from '../domain/status.ts'
 import { countColumn, placeOf, rowOf, wordAt, wordColumn, wordOf } from '../monitor/columns.ts'
 import { createSlots } from '../monitor/slots.ts'
-import { standingOf, type WatchedService } from '../monitor/watch.ts'
+import { type ServiceState, standingOf } from '../monitor/watch.ts'
 import type { TimeSlice } from '../time-slices.ts'
 import type { Selection } from './selection.ts'
 import { createTable } from './table.ts'
@@ -86,8 +86,8 @@ type Entry = { readonly name: string; readonly slot: number; readonly counts: Co
 /** The series of all services and groups. */
 export type ServiceSeries = {
   /** Adds a service, or updates it. */
-  patch(watched: WatchedService, now: number): void
-  remove(watched: WatchedService): void
+  patch(state: ServiceState, now: number): void
+  remove(state: ServiceState): void
   /** Yields the lines of the selected services and their groups, or of all, in chunks. A chunk is valid until the next one is requested. */
   pieces(selection: Selection | null, slice: TimeSlice): AsyncIterable<Buffer>
   labelBytes(): number
@@ -160,14 +160,14 @@ export function createServiceSeries({
   }
 
   return {
-    patch(watched, now) {
-      const { slot, service, targets, drained } = watched
+    patch(state, now) {
+      const { slot, service, targets, drained } = state
       const before = counted[slot]
       if (before === undefined) table.add(slot)
       const countedBefore = countedAs(slot)
       const page = table.pageOf(slot) as Page
       const row = rowOf(slot)
-      const { status, counts } = standingOf(watched, now)
+      const { status, counts } = standingOf(state, now)
       page.status[row] = placeOf(Status.options, status)
       page.isDrained[row] = drained ? 1 : 0
       page.isExpired[row] = service.expiredTtlMs === null ? 0 : 1

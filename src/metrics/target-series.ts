@@ -6,7 +6,7 @@ import { Status } from '../domain/status.ts'
 import { numberColumn, placeOf, rowOf, wordColumn, wordOf } from '../monitor/columns.ts'
 import type { MemoryPage } from '../monitor/memory-page.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import { targetReadsSameUntil, targetStatusAt, type WatchedTarget } from '../monitor/watch.ts'
+import { type TargetState, targetReadsSameUntil, targetStatusAt } from '../monitor/watch.ts'
 import type { TimeSlice } from '../time-slices.ts'
 import { nanosecondsOf } from './nanoseconds.ts'
 import type { Selection } from './selection.ts'
@@ -121,11 +121,11 @@ const unknownPlace = placeOf(Status.options, 'unknown')
 /** The series of all targets. */
 export type TargetSeries = {
   /** Adds a target, or updates it. Returns whether the counts of its service may have changed. */
-  patch(watched: WatchedTarget, now: number): boolean
-  remove(watched: WatchedTarget): void
-  has(watched: WatchedTarget): boolean
+  patch(state: TargetState, now: number): boolean
+  remove(state: TargetState): void
+  has(state: TargetState): boolean
   /** Iterates over the targets whose status was not confirmed for too long. A target that is removed during the iteration is left out. */
-  stale(now: number): Iterable<WatchedTarget>
+  stale(now: number): Iterable<TargetState>
   /** Yields the lines of the targets of selected services, or of all, in chunks. A chunk is valid until the next one is requested. */
   pieces(selection: Selection | null, slice: TimeSlice): AsyncIterable<Buffer>
   labelBytes(): number
@@ -143,9 +143,9 @@ export function createTargetSeries({
   prober: 'kernel' | 'portable'
   omit: ReadonlySet<MetricFamily>
 }): TargetSeries {
-  const watchedIn = (slot: number) => monitor.targetAt(slot) as WatchedTarget
+  const watchedIn = (slot: number) => monitor.targetAt(slot) as TargetState
   const table = createTable((slot) => createPage(monitor.memoryOf(slot)), {
-    service: (slot) => watchedIn(slot).watchedService.service.name,
+    service: (slot) => watchedIn(slot).serviceState.service.name,
     target: (slot) => watchedIn(slot).target.name,
   })
   // Only the kernel prober sees SYNs.
@@ -154,14 +154,14 @@ export function createTargetSeries({
   )
 
   return {
-    patch(watched, now) {
-      const { slot, watchedService, health } = watched
-      const { policy } = watchedService.service
+    patch(state, now) {
+      const { slot, serviceState, health } = state
+      const { policy } = serviceState.service
       const row = rowOf(slot)
       const isNew = !table.has(slot)
       if (isNew) table.add(slot)
       const page = table.pageOf(slot) as Page
-      const { status } = targetStatusAt(watched, now)
+      const { status } = targetStatusAt(state, now)
       const place = placeOf(Status.options, status)
       const reason = placeOf(Reason.options, reasonNotUp(health, policy, status))
       // A pending target was left out of the counts. It counts as unknown after a check with the verdict unknown, or once its time is over.
@@ -170,7 +170,7 @@ export function createTargetSeries({
       page.status[row] = place
       page.reason[row] = reason
       page.lookupFailing[row] = health.lastOutcome?.lookupFailedSince == null ? 0 : 1
-      const until = targetReadsSameUntil(watched, now)
+      const until = targetReadsSameUntil(state, now)
       // Once a target is stale, only an outcome can change its series, because no series shows its age.
       page.until[row] = until > now ? until : Number.POSITIVE_INFINITY
       return hasChanged
@@ -181,7 +181,7 @@ export function createTargetSeries({
       for (const slot of table.slots(({ until }, row) => (until[row] as number) <= now)) yield watchedIn(slot)
     },
     pieces: (selection, slice) =>
-      table.pieces(families, selection && ((slot) => selection.has(watchedIn(slot).watchedService.service)), slice),
+      table.pieces(families, selection && ((slot) => selection.has(watchedIn(slot).serviceState.service)), slice),
     labelBytes: table.labelBytes,
   }
 }

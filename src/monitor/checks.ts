@@ -11,18 +11,18 @@ import type { Responsibility } from './responsibility.ts'
 import { applyOutcome } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createCheckQueue } from './turns.ts'
-import { type Check, serviceStatusAt, targetStatusAt, type WatchedTarget } from './watch.ts'
+import { type Check, serviceStatusAt, type TargetState, targetStatusAt } from './watch.ts'
 
 /** A check that ended. `lateMs` is how long after its scheduled time it began; null for a check that a caller requested. */
-export type Checked = { readonly watched: WatchedTarget; readonly outcome: Outcome; readonly lateMs: number | null }
+export type Checked = { readonly state: TargetState; readonly outcome: Outcome; readonly lateMs: number | null }
 
 /** Runner of checks, which applies each outcome to the health of its target. */
 export type Checks = {
   readonly checked: Signal<Checked>
   /** Runs the scheduled check that is due at the instant `due`. Skips it while the last check of the target is still under way. */
-  checkOnSchedule(watched: WatchedTarget, due: number): void
+  checkOnSchedule(state: TargetState, due: number): void
   /** Checks a target for a caller, or joins the check under way. Resolves once the outcome is applied. */
-  check(watched: WatchedTarget): Promise<void>
+  check(state: TargetState): Promise<void>
   readonly refresh: Refresh
   stats(): { inFlight: number; waiting: number; skippedChecks: number; proberRestarts: number }
   /** Returns for how long a check has exceeded its timeout, in milliseconds. A prober that works keeps it at 0. */
@@ -55,34 +55,34 @@ export function createChecks({
   let skippedChecks = 0
 
   function take(check: Check, ended: Outcome): void {
-    const { watched, due } = check
+    const { state, due } = check
     // Another replica owns the service now, and may have checked the target since.
-    if (due !== null && !responsibility.covers(watched.watchedService.service.name)) return
+    if (due !== null && !responsibility.covers(state.serviceState.service.name)) return
     if (isOvertaken(check, ended)) return
-    const outcome = noteFailingLookUp(watched, ended, { clock, responsibility })
-    applyOutcome(watched, outcome)
-    transitionEmitter.emitForTarget(watched)
-    checked.emit({ watched, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })
+    const outcome = noteFailingLookUp(state, ended, { clock, responsibility })
+    applyOutcome(state, outcome)
+    transitionEmitter.emitForTarget(state)
+    checked.emit({ state, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })
   }
 
-  function checkOnSchedule(watched: WatchedTarget, due: number): void {
-    if (watched.check === null) {
-      checkQueue.begin(watched, due)
+  function checkOnSchedule(state: TargetState, due: number): void {
+    if (state.check === null) {
+      checkQueue.begin(state, due)
       return
     }
     skippedChecks++
     // Compare first, because nearly always neither status has changed. Under overload most scheduled checks end here.
     const now = clock.now()
-    const { watchedService } = watched
-    const { status } = targetStatusAt(watched, now)
-    if (status !== watched.emittedStatus || serviceStatusAt(watchedService, now) !== watchedService.emittedStatus)
-      transitionEmitter.emitForTarget(watched)
+    const { serviceState } = state
+    const { status } = targetStatusAt(state, now)
+    if (status !== state.emittedStatus || serviceStatusAt(serviceState, now) !== serviceState.emittedStatus)
+      transitionEmitter.emitForTarget(state)
   }
 
-  function check(watched: WatchedTarget): Promise<void> {
+  function check(state: TargetState): Promise<void> {
     // A retired target is not checked any more. A check of a service that this version cannot read would mislead.
-    if (watched.retired || watched.watchedService.service.policy.unread.length > 0) return Promise.resolve()
-    const check = checkQueue.ask(watched)
+    if (state.retired || state.serviceState.service.policy.unread.length > 0) return Promise.resolve()
+    const check = checkQueue.ask(state)
     return new Promise((ended) => {
       check.callers ??= []
       check.callers.push(ended)
@@ -107,7 +107,7 @@ export function createChecks({
  * Returns whether another replica's check of the same target ended while this check was under way. Only one of two parallel checks counts.
  * Otherwise one moment without an answer, seen by two callers, would be two failures in a row.
  */
-function isOvertaken({ watched, known }: Check, { startedAt }: Outcome): boolean {
-  const { lastEndedAt } = watched
+function isOvertaken({ state, known }: Check, { startedAt }: Outcome): boolean {
+  const { lastEndedAt } = state
   return lastEndedAt !== null && lastEndedAt !== known && lastEndedAt > startedAt
 }

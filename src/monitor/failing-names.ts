@@ -2,7 +2,7 @@ import type { Outcome } from '../domain/outcome.ts'
 import type { LookUpChange } from './members.ts'
 import type { Monitor } from './monitor.ts'
 import { createSignal, type Signal } from './signal.ts'
-import type { WatchedTarget } from './watch.ts'
+import type { TargetState } from './watch.ts'
 
 /** The error code of a look-up that found no free thread. Porthole did not ask, so the resolver is not at fault. */
 const notAsked = 'EQUEUED'
@@ -11,25 +11,27 @@ const notAsked = 'EQUEUED'
  * Emits when a check of this process finds that the name of a target with `resolve: first` can no longer be looked up. Emits again when the
  * name can be looked up. The address tracking looks up the names of services with `resolve: all`, apart from checks.
  */
-export function watchFailingNames(monitor: Pick<Monitor, 'checked' | 'adopted' | 'watching'>): Signal<LookUpChange> {
+export function watchFailingNames(
+  monitor: Pick<Monitor, 'checked' | 'adopted' | 'targetsChanged'>,
+): Signal<LookUpChange> {
   const changed = createSignal<LookUpChange>()
-  const failing = new Set<WatchedTarget>()
+  const failing = new Set<TargetState>()
 
   /** Applies an outcome. Every check calls this. An outcome of a literal address has nothing to do with look-ups. */
-  function take(watched: WatchedTarget, outcome: Outcome): void {
+  function take(state: TargetState, outcome: Outcome): void {
     const failure = failureOf(outcome)
-    if ((failure !== null) === failing.has(watched) || watched.watchedService.service.resolve === 'all') return
-    if (failure === null) failing.delete(watched)
-    else failing.add(watched)
-    changed.emit({ service: watched.watchedService.service.name, target: watched.target.name, failure })
+    if ((failure !== null) === failing.has(state) || state.serviceState.service.resolve === 'all') return
+    if (failure === null) failing.delete(state)
+    else failing.add(state)
+    changed.emit({ service: state.serviceState.service.name, target: state.target.name, failure })
   }
 
-  monitor.checked.subscribe(({ watched, outcome }) => take(watched, outcome))
+  monitor.checked.subscribe(({ state, outcome }) => take(state, outcome))
   // Another replica checks the target now, and reports its failures.
-  monitor.adopted.subscribe(({ watched }) => void failing.delete(watched))
-  monitor.watching.subscribe((targets) => {
+  monitor.adopted.subscribe(({ state }) => void failing.delete(state))
+  monitor.targetsChanged.subscribe((targets) => {
     if (failing.size === 0) return
-    for (const watched of targets) if (watched.retired) failing.delete(watched)
+    for (const state of targets) if (state.retired) failing.delete(state)
   })
   return changed
 }

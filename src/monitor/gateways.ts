@@ -1,7 +1,7 @@
 import type { Outcome } from '../domain/outcome.ts'
 import type { Monitor } from './monitor.ts'
 import { createSignal, type Signal } from './signal.ts'
-import type { WatchedService, WatchedTarget } from './watch.ts'
+import type { ServiceState, TargetState } from './watch.ts'
 
 /** A gateway that stopped answering ARP or neighbour discovery, or that no longer keeps Porthole from judging any target. */
 export type GatewayNews = { readonly gateway: string; readonly isSilent: boolean; readonly services: number }
@@ -18,7 +18,7 @@ export type SilentGateways = {
 const countMs = 10_000
 
 /** An unresponsive gateway: how many targets of each service are behind it. `timer` runs until the news is emitted. */
-type Silence = { readonly targets: Map<WatchedService, number>; timer: NodeJS.Timeout | null }
+type Silence = { readonly targets: Map<ServiceState, number>; timer: NodeJS.Timeout | null }
 
 /**
  * Counts the services behind each unresponsive gateway, so that one log line and one alert name the gateway instead of every service. Stores
@@ -27,13 +27,13 @@ type Silence = { readonly targets: Map<WatchedService, number>; timer: NodeJS.Ti
 export function watchGateways({
   monitor,
 }: {
-  monitor: Pick<Monitor, 'checked' | 'adopted' | 'watching'>
+  monitor: Pick<Monitor, 'checked' | 'adopted' | 'targetsChanged'>
 }): SilentGateways {
   const news = createSignal<GatewayNews>()
   const silences = new Map<string, Silence>()
-  const gatewayOf = new Map<WatchedTarget, string>()
+  const gatewayOf = new Map<TargetState, string>()
 
-  function add(watched: WatchedTarget, gateway: string): void {
+  function add(state: TargetState, gateway: string): void {
     const silence = silences.get(gateway) ?? { targets: new Map(), timer: null }
     if (!silences.has(gateway)) {
       silences.set(gateway, silence)
@@ -42,18 +42,18 @@ export function watchGateways({
         news.emit({ gateway, isSilent: true, services: silence.targets.size })
       }, countMs).unref()
     }
-    gatewayOf.set(watched, gateway)
-    silence.targets.set(watched.watchedService, (silence.targets.get(watched.watchedService) ?? 0) + 1)
+    gatewayOf.set(state, gateway)
+    silence.targets.set(state.serviceState, (silence.targets.get(state.serviceState) ?? 0) + 1)
   }
 
-  function remove(watched: WatchedTarget): void {
-    const gateway = gatewayOf.get(watched)
+  function remove(state: TargetState): void {
+    const gateway = gatewayOf.get(state)
     const silence = gateway === undefined ? undefined : silences.get(gateway)
     if (gateway === undefined || silence === undefined) return
-    gatewayOf.delete(watched)
-    const left = (silence.targets.get(watched.watchedService) ?? 1) - 1
-    if (left > 0) silence.targets.set(watched.watchedService, left)
-    else silence.targets.delete(watched.watchedService)
+    gatewayOf.delete(state)
+    const left = (silence.targets.get(state.serviceState) ?? 1) - 1
+    if (left > 0) silence.targets.set(state.serviceState, left)
+    else silence.targets.delete(state.serviceState)
     if (silence.targets.size > 0) return
     silences.delete(gateway)
     if (silence.timer === null) news.emit({ gateway, isSilent: false, services: 0 })
@@ -61,21 +61,21 @@ export function watchGateways({
   }
 
   /** Applies an outcome. Every check calls this, so it costs one comparison while all gateways answer. */
-  function take(watched: WatchedTarget, { answer, code }: Outcome): void {
+  function take(state: TargetState, { answer, code }: Outcome): void {
     const gateway = answer === 'no-gateway' ? code : null
     if (gateway === null && gatewayOf.size === 0) return
-    if (gatewayOf.get(watched) === gateway) return
+    if (gatewayOf.get(state) === gateway) return
     // When a target moves from one gateway to another, report the end of the first one first.
-    remove(watched)
-    if (gateway !== null && !watched.retired) add(watched, gateway)
+    remove(state)
+    if (gateway !== null && !state.retired) add(state, gateway)
   }
 
-  monitor.checked.subscribe(({ watched, outcome }) => take(watched, outcome))
+  monitor.checked.subscribe(({ state, outcome }) => take(state, outcome))
   // Another replica checks the target now, and may use another gateway.
-  monitor.adopted.subscribe(({ watched }) => remove(watched))
-  monitor.watching.subscribe((changed) => {
+  monitor.adopted.subscribe(({ state }) => remove(state))
+  monitor.targetsChanged.subscribe((changed) => {
     if (gatewayOf.size === 0) return
-    for (const watched of changed) if (watched.retired) remove(watched)
+    for (const state of changed) if (state.retired) remove(state)
   })
 
   return {

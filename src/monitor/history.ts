@@ -2,12 +2,12 @@ import type { Outcome } from '../domain/outcome.ts'
 import { createColumns, rowOf, wordColumn } from './columns.ts'
 import type { Monitor } from './monitor.ts'
 import { createPastChecks, type PastCheck, slotBytes } from './past-checks.ts'
-import type { WatchedTarget } from './watch.ts'
+import type { TargetState } from './watch.ts'
 
 /** The last checks of every target, including those that other replicas made. */
 export type History = {
   /** Returns up to 60 checks, oldest first; none for a target that was never checked. */
-  of(watched: WatchedTarget): readonly PastCheck[]
+  of(state: TargetState): readonly PastCheck[]
   close(): void
 }
 
@@ -22,44 +22,44 @@ export function createHistory({ monitor }: { monitor: Monitor }): History {
   const checks = createPastChecks(pastChecks)
   const known = createColumns(wordColumn)
 
-  function note(watched: WatchedTarget, outcome: Outcome): void {
-    if (isKnown(watched) || join(watched)) checks.write(watched.slot, outcome)
+  function note(state: TargetState, outcome: Outcome): void {
+    if (isKnown(state) || join(state)) checks.write(state.slot, outcome)
   }
 
-  function isKnown({ slot }: WatchedTarget): boolean {
+  function isKnown({ slot }: TargetState): boolean {
     return known.pageOf(slot)[rowOf(slot)] === 1
   }
 
   /** Begins the history of a target of a service. Returns false for a target that has not joined yet, because no event reports if it never joins. */
-  function join(watched: WatchedTarget): boolean {
-    if (watched.retired || !watched.watchedService.targets.includes(watched)) return false
-    known.pageOf(watched.slot)[rowOf(watched.slot)] = 1
+  function join(state: TargetState): boolean {
+    if (state.retired || !state.serviceState.targets.includes(state)) return false
+    known.pageOf(state.slot)[rowOf(state.slot)] = 1
     return true
   }
 
-  function follow(changed: readonly WatchedTarget[]): void {
-    for (const watched of changed) {
-      const { lastOutcome } = watched.health
-      if (watched.retired) forget(watched)
+  function follow(changed: readonly TargetState[]): void {
+    for (const state of changed) {
+      const { lastOutcome } = state.health
+      if (state.retired) forget(state)
       // The target may have been checked before it joined its service.
-      else if (lastOutcome !== null) note(watched, lastOutcome)
+      else if (lastOutcome !== null) note(state, lastOutcome)
     }
   }
 
-  function forget(watched: WatchedTarget): void {
-    if (!isKnown(watched)) return
-    checks.clear(watched.slot)
-    known.pageOf(watched.slot)[rowOf(watched.slot)] = 0
+  function forget(state: TargetState): void {
+    if (!isKnown(state)) return
+    checks.clear(state.slot)
+    known.pageOf(state.slot)[rowOf(state.slot)] = 0
   }
 
   const stopListening = [
-    monitor.checked.subscribe(({ watched, outcome }) => note(watched, outcome)),
-    monitor.adopted.subscribe(({ watched, outcome }) => note(watched, outcome)),
-    monitor.watching.subscribe(follow),
+    monitor.checked.subscribe(({ state, outcome }) => note(state, outcome)),
+    monitor.adopted.subscribe(({ state, outcome }) => note(state, outcome)),
+    monitor.targetsChanged.subscribe(follow),
   ]
 
   return {
-    of: (watched) => (isKnown(watched) ? checks.read(watched.slot) : []),
+    of: (state) => (isKnown(state) ? checks.read(state.slot) : []),
     close() {
       for (const stop of stopListening) stop()
     },

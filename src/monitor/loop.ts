@@ -7,7 +7,7 @@ import type { Checked } from './checks.ts'
 import { createColumns, placeOf, rowOf, shortNumberColumn, wordAt, wordColumn } from './columns.ts'
 import type { Monitor } from './monitor.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
-import type { WatchedTarget } from './watch.ts'
+import type { TargetState } from './watch.ts'
 
 /** The first checks are spread over this time, in milliseconds. So a start causes no burst, and callers do not wait for a whole interval. */
 const firstSweepMs = 1000
@@ -61,47 +61,45 @@ export function createScheduler({
   /** The last pause that left checks out, and how many of them have begun since. */
   let catchUp: { readonly pause: Pause | undefined; begun: number } = { pause: undefined, begun: 0 }
 
-  const covers = ({ watchedService }: WatchedTarget) => responsibility.covers(watchedService.service.name)
+  const covers = ({ serviceState }: TargetState) => responsibility.covers(serviceState.service.name)
 
-  const phaseOf = ({ slot }: WatchedTarget) => columns.pageOf(slot).phase[rowOf(slot)] as number
+  const phaseOf = ({ slot }: TargetState) => columns.pageOf(slot).phase[rowOf(slot)] as number
   /** Returns null while the target is not scheduled. */
-  const intervalKindAt = ({ slot }: WatchedTarget) =>
-    wordAt(IntervalKind, columns.pageOf(slot).intervalKind, rowOf(slot))
+  const intervalKindAt = ({ slot }: TargetState) => wordAt(IntervalKind, columns.pageOf(slot).intervalKind, rowOf(slot))
 
   /** Sets the interval kind that the health of a target asks for, and returns it. */
-  function setIntervalKind({ slot, health }: WatchedTarget): IntervalKind {
+  function setIntervalKind({ slot, health }: TargetState): IntervalKind {
     const applies = intervalKindOf(health)
     columns.pageOf(slot).intervalKind[rowOf(slot)] = placeOf(IntervalKind, applies)
     return applies
   }
 
-  function forget({ slot }: WatchedTarget): void {
+  function forget({ slot }: TargetState): void {
     dueQueue.remove(slot)
     columns.pageOf(slot).intervalKind[rowOf(slot)] = placeOf(IntervalKind, null)
   }
 
   /** Schedules new and changed targets, and removes those that are gone. A change never delays a check. Otherwise endless changes would. */
-  function follow(targets: readonly WatchedTarget[]): void {
+  function follow(targets: readonly TargetState[]): void {
     const now = clock.now()
     const aheadMs = epochAhead()
-    for (const watched of targets) {
-      const intervalMs = checkIntervalMs(watched.health, watched.watchedService.service.policy)
-      if (intervalMs === null || watched.retired || !covers(watched)) {
-        forget(watched)
+    for (const state of targets) {
+      const intervalMs = checkIntervalMs(state.health, state.serviceState.service.policy)
+      if (intervalMs === null || state.retired || !covers(state)) {
+        forget(state)
         continue
       }
-      if (intervalKindAt(watched) === null)
-        columns.pageOf(watched.slot).phase[rowOf(watched.slot)] = phaseOfTarget(watched)
-      setIntervalKind(watched)
-      const phase = phaseOf(watched)
+      if (intervalKindAt(state) === null) columns.pageOf(state.slot).phase[rowOf(state.slot)] = phaseOfTarget(state)
+      setIntervalKind(state)
+      const phase = phaseOf(state)
       const scheduledAt = scheduledAfter(now, phase, intervalMs, aheadMs)
-      const lastAt = watched.health.lastOutcome?.startedAt ?? null
+      const lastAt = state.health.lastOutcome?.startedAt ?? null
       // Another replica left the previous check out before this one took over, or a shorter interval would have had it by now.
       const isOverdue =
-        watched.check === null && lastAt !== null && lastAt < scheduledAt - intervalMs - apartMs(watched, intervalMs)
+        state.check === null && lastAt !== null && lastAt < scheduledAt - intervalMs - apartMs(state, intervalMs)
       const spreadMs = Math.min(intervalMs, Math.max(isOverdue ? catchUpMs : firstSweepMs, targets.length / mostPerMs))
       const dueAt = lastAt === null || isOverdue ? now + phase * spreadMs : scheduledAt
-      dueQueue.put(watched.slot, Math.min(dueQueue.dueAt(watched.slot), dueAt))
+      dueQueue.put(state.slot, Math.min(dueQueue.dueAt(state.slot), dueAt))
     }
     wake()
   }
@@ -116,27 +114,22 @@ export function createScheduler({
    * Returns when the next check after `instant` is due, by an interval kind; null if that has no interval. Counting begins a little later than
    * `instant`, so that the first check and the next one stay apart. Otherwise a timer that fires early would also start a second check.
    */
-  function following(
-    watched: WatchedTarget,
-    intervalKind: IntervalKind,
-    instant: number,
-    aheadMs: number,
-  ): number | null {
-    const intervalMs = intervalAt(intervalKind, watched.watchedService.service.policy)
+  function following(state: TargetState, intervalKind: IntervalKind, instant: number, aheadMs: number): number | null {
+    const intervalMs = intervalAt(intervalKind, state.serviceState.service.policy)
     if (intervalMs === null) return null
-    return scheduledAfter(instant + apartMs(watched, intervalMs), phaseOf(watched), intervalMs, aheadMs)
+    return scheduledAfter(instant + apartMs(state, intervalMs), phaseOf(state), intervalMs, aheadMs)
   }
 
   /** Brings the next check forward if an outcome of any replica shortens the interval. A streak against the status is then confirmed sooner. */
-  function hasten({ watched }: Pick<Checked, 'watched'>): void {
-    const before = intervalKindAt(watched)
+  function hasten({ state }: Pick<Checked, 'state'>): void {
+    const before = intervalKindAt(state)
     if (before === null) return
-    const applies = setIntervalKind(watched)
+    const applies = setIntervalKind(state)
     // Nearly always the interval kind stays the same, and so does the planned check.
     if (applies === before) return
-    const dueAt = following(watched, applies, clock.now(), epochAhead())
-    if (dueAt === null || dueAt >= dueQueue.dueAt(watched.slot)) return
-    dueQueue.put(watched.slot, dueAt)
+    const dueAt = following(state, applies, clock.now(), epochAhead())
+    if (dueAt === null || dueAt >= dueQueue.dueAt(state.slot)) return
+    dueQueue.put(state.slot, dueAt)
     wake()
   }
 
@@ -166,16 +159,16 @@ export function createScheduler({
       if (due === null) break
       catchUp.begun += due.length
       for (const slot of due) {
-        const watched = monitor.targetAt(slot)
-        const intervalKind = watched && intervalKindAt(watched)
-        if (watched === undefined || intervalKind == null) continue
+        const state = monitor.targetAt(slot)
+        const intervalKind = state && intervalKindAt(state)
+        if (state === undefined || intervalKind == null) continue
         // Do not read the health here, because that takes longer than all the rest. A change of the health brings the next check forward anyway.
-        const dueAt = covers(watched) ? following(watched, intervalKind, now, aheadMs) : null
+        const dueAt = covers(state) ? following(state, intervalKind, now, aheadMs) : null
         if (dueAt === null) {
-          forget(watched)
+          forget(state)
           continue
         }
-        monitor.checkOnSchedule(watched, dueQueue.dueAt(slot))
+        monitor.checkOnSchedule(state, dueQueue.dueAt(slot))
         dueQueue.put(slot, dueAt)
       }
     }
@@ -197,11 +190,11 @@ export function createScheduler({
 
   function followAll(): void {
     const targets = [...monitor.services.values()].flatMap(({ targets }) => targets)
-    for (const watched of targets) forget(watched)
+    for (const state of targets) forget(state)
     follow(targets)
   }
 
-  monitor.watching.subscribe(follow)
+  monitor.targetsChanged.subscribe(follow)
   monitor.checked.subscribe(hasten)
   monitor.adopted.subscribe(hasten)
   responsibility.gained.subscribe((names) => follow(names.flatMap((name) => monitor.services.get(name)?.targets ?? [])))
@@ -230,12 +223,12 @@ export function createScheduler({
 }
 
 /** Returns the least time between two checks, in milliseconds. A scheduled check that comes sooner after a check is left out. */
-function apartMs({ watchedService }: WatchedTarget, intervalMs: number): number {
-  return Math.min(watchedService.service.policy.minAgeMs, intervalMs / 2)
+function apartMs({ serviceState }: TargetState, intervalMs: number): number {
+  return Math.min(serviceState.service.policy.minAgeMs, intervalMs / 2)
 }
 
-function phaseOfTarget({ watchedService, target }: WatchedTarget): number {
-  return phaseOfName(`${watchedService.service.name}\n${target.name}`)
+function phaseOfTarget({ serviceState, target }: TargetState): number {
+  return phaseOfName(`${serviceState.service.name}\n${target.name}`)
 }
 
 /** Returns the first scheduled time of a phase after an instant. `aheadMs` is how far the wall clock is ahead of the clock. */

@@ -12,7 +12,7 @@ import type { Registry } from './registry.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createSlots } from './slots.ts'
-import type { WatchedService } from './watch.ts'
+import type { ServiceState } from './watch.ts'
 
 /** The shortest time between look-ups of a name, in milliseconds. No operator publishes addresses that live shorter. */
 const leastPeriodMs = 10_000
@@ -53,7 +53,7 @@ const noneFound: ReadonlyMap<string, Found> = new Map()
 /** The names of one service, looked up together. */
 type Names = {
   readonly slot: number
-  readonly watchedService: WatchedService
+  readonly serviceState: ServiceState
   found: ReadonlyMap<string, Found>
   leftOut: number
   /** True while a look-up is under way, or while its new addresses are checked. */
@@ -87,11 +87,11 @@ export function createMembers({
 
   /** Plans an early look-up of the names of a service that is new or changed. */
   function follow(name: string): void {
-    const watchedService = monitor.services.get(name)
+    const serviceState = monitor.services.get(name)
     const known = ofService.get(name)
-    if (known !== undefined && known.watchedService !== watchedService) forget(known)
-    if (watchedService === undefined || !looksUp(watchedService)) return
-    const names = ofService.get(name) ?? createNames(slots.take(), watchedService)
+    if (known !== undefined && known.serviceState !== serviceState) forget(known)
+    if (serviceState === undefined || !looksUp(serviceState)) return
+    const names = ofService.get(name) ?? createNames(slots.take(), serviceState)
     ofService.set(name, names)
     inSlot.set(names.slot, names)
     // The end of a look-up that is under way notices that the definition changed.
@@ -103,18 +103,18 @@ export function createMembers({
     dueQueue.remove(names.slot)
     slots.giveBack(names.slot)
     inSlot.delete(names.slot)
-    ofService.delete(names.watchedService.service.name)
+    ofService.delete(names.serviceState.service.name)
   }
 
   async function lookUp(names: Names): Promise<void> {
     names.busy = true
-    const { service } = names.watchedService
+    const { service } = names.serviceState
     const before = names.found
     const isCovered = responsibility.covers(service.name)
     // The owner looks the names up for all replicas. The next owner continues with the addresses that were found.
     names.found = isCovered ? await resolve(names) : noneFound
     if (ofService.get(service.name) === names)
-      names.watchedService.failingLookUps = isCovered ? failingIn(names.found) : null
+      names.serviceState.failingLookUps = isCovered ? failingIn(names.found) : null
     if (ofService.get(service.name) === names && isCovered) {
       tellFailures(names, before)
       await take(names)
@@ -124,44 +124,44 @@ export function createMembers({
     const now = clock.now()
     dueQueue.put(
       names.slot,
-      names.watchedService.service === service ? scheduledAfter(now, service.name, service.policy) : now,
+      names.serviceState.service === service ? scheduledAfter(now, service.name, service.policy) : now,
     )
     wake()
   }
 
-  async function resolve({ watchedService, found }: Names): Promise<ReadonlyMap<string, Found>> {
-    const { service } = watchedService
+  async function resolve({ serviceState, found }: Names): Promise<ReadonlyMap<string, Found>> {
+    const { service } = serviceState
     const { policy } = service
     const startedAt = clock.now()
     const deadline = startedAt + policy.timeoutMs
     const look = async (target: Target): Promise<[string, Found]> => {
       // Do not take the result of the previous look-up, which the resolver may still cache.
       const resolution = await resolver.resolve(target.host, deadline, leastPeriodMs / 2)
-      const known = found.get(target.name) ?? foundBefore(watchedService, target.name)
+      const known = found.get(target.name) ?? foundBefore(serviceState, target.name)
       return [target.name, nextFound(known, { startedAt, resolution }, policy, maxMembers)]
     }
     return new Map(await Promise.all(namesOf(service).map(look)))
   }
 
-  function tellFailures({ watchedService, found }: Names, before: ReadonlyMap<string, Found>): void {
+  function tellFailures({ serviceState, found }: Names, before: ReadonlyMap<string, Found>): void {
     for (const [target, { failure }] of found) {
       const failed = before.get(target)?.failure ?? null
       if ((failure === null) !== (failed === null)) {
-        lookUps.emit({ service: watchedService.service.name, target, failure })
+        lookUps.emit({ service: serviceState.service.name, target, failure })
       }
     }
   }
 
   async function take(names: Names): Promise<void> {
-    const { watchedService, found } = names
+    const { serviceState, found } = names
     const all: Addresses = new Map([...found].map(([name, { ips }]) => [name, ips]))
     const { taken, leftOut } = boundAddresses(all, maxMembers)
-    const { joined, left } = await monitor.readdress(watchedService, taken)
+    const { joined, left } = await monitor.readdress(serviceState, taken)
     const isNews = joined.length + left.length > 0 || leftOut !== names.leftOut
     names.leftOut = leftOut
-    const list = (watched: typeof joined) => watched.map(({ target }) => target.name)
+    const list = (state: typeof joined) => state.map(({ target }) => target.name)
     if (isNews) {
-      changed.emit({ service: watchedService.service.name, joined: list(joined), left: list(left), leftOut })
+      changed.emit({ service: serviceState.service.name, joined: list(joined), left: list(left), leftOut })
     }
   }
 
@@ -177,7 +177,7 @@ export function createMembers({
       for (const slot of due) {
         const names = inSlot.get(slot)
         if (names === undefined) continue
-        if (!looksUp(names.watchedService)) forget(names)
+        if (!looksUp(names.serviceState)) forget(names)
         else void lookUp(names)
       }
     }
@@ -222,14 +222,14 @@ export function createMembers({
 }
 
 /** Returns whether this process looks up names of a service. Another replica does so for a service that this version cannot read. */
-function looksUp({ service }: WatchedService): boolean {
+function looksUp({ service }: ServiceState): boolean {
   return namesOf(service).length > 0 && service.policy.unread.length === 0
 }
 
 /** Returns the state of a name that another replica looked up before. The hold of addresses that answers left out begins again. */
-function foundBefore(watchedService: WatchedService, name: string): Found {
-  const ips = watchedService.addresses.get(name) ?? []
-  return { ...nothingFound, ips, failingSince: failingSinceOf(watchedService, name) }
+function foundBefore(serviceState: ServiceState, name: string): Found {
+  const ips = serviceState.addresses.get(name) ?? []
+  return { ...nothingFound, ips, failingSince: failingSinceOf(serviceState, name) }
 }
 
 /** Returns the names whose look-ups fail, each with the instant since when; null if none fails. */
@@ -242,10 +242,10 @@ function failingIn(found: ReadonlyMap<string, Found>): ReadonlyMap<string, numbe
 
 const noneFailing: ReadonlyMap<string, number> = new Map()
 
-function createNames(slot: number, watchedService: WatchedService): Names {
+function createNames(slot: number, serviceState: ServiceState): Names {
   return {
     slot,
-    watchedService,
+    serviceState,
     found: noneFound,
     leftOut: 0,
     busy: false,

@@ -15,24 +15,24 @@ import { coverAll, type Responsibility } from './responsibility.ts'
 import { markPending, type Retargeted, retarget } from './retarget.ts'
 import { replaceHealth } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
-import type { Checker, ServiceMemory, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
-import { createWatchlist, type Watchlist } from './watchlist.ts'
+import type { Checker, ServiceMemory, ServiceState, TargetMemory, TargetState } from './watch.ts'
+import { createStateStore, type StateStore } from './watchlist.ts'
 
 /** The health of every target, and the checks that find it. */
-export type Monitor = Pick<Watchlist, 'targetAt' | 'memoryOf'> &
+export type Monitor = Pick<StateStore, 'targetAt' | 'memoryOf'> &
   Pick<GroupMembers, 'membersOf'> &
   Checks & {
-    readonly services: ReadonlyMap<string, WatchedService>
+    readonly services: ReadonlyMap<string, ServiceState>
     /** Emits after an outcome of another replica was applied. */
-    readonly adopted: Signal<Pick<Checked, 'watched' | 'outcome'>>
+    readonly adopted: Signal<Pick<Checked, 'state' | 'outcome'>>
     readonly transitions: Signal<Transition>
     /** Emits targets that are new or gone, and all targets of a service with a changed definition. */
-    readonly watching: Signal<readonly WatchedTarget[]>
+    readonly targetsChanged: Signal<readonly TargetState[]>
     /**
      * Applies new addresses to the names of a service. New ones are checked first. Then they become targets, together with their outcomes,
      * and addresses that are gone leave in the same step. So neither change makes the service unknown.
      */
-    readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted>
+    readdress(serviceState: ServiceState, addresses: Addresses): Promise<Retargeted>
     /**
      * Applies the state that another replica has of a service and of some of its targets, by name. Emits, if this replica owns the service,
      * a transition for each status that differs from the last emitted one. `isWhole` says that the other replicas have no more state of the
@@ -40,7 +40,7 @@ export type Monitor = Pick<Watchlist, 'targetAt' | 'memoryOf'> &
      * pending, because it was added while the other replicas checked the others.
      */
     adopt(
-      watchedService: WatchedService,
+      serviceState: ServiceState,
       service: ServiceMemory | null,
       targets: ReadonlyMap<string, TargetMemory>,
       options?: { isWhole: boolean },
@@ -48,7 +48,7 @@ export type Monitor = Pick<Watchlist, 'targetAt' | 'memoryOf'> &
     /** Sets the function that returns which replica checks a service. */
     attribute(checkerOf: (service: string) => Checker | null): void
     /** Emits a transition for each status of a service that differs from the last emitted one, if this replica owns the service. */
-    detectTransitions(watchedService: WatchedService): void
+    detectTransitions(serviceState: ServiceState): void
     /** Returns the shortest time for which a scheduled service trusts its status without a check, in milliseconds; infinity if none is scheduled. */
     leastTrustMs(): number
     /** Returns whether every scheduled target has ended at least one check. */
@@ -73,11 +73,11 @@ export function createMonitor(parts: {
 }): Monitor {
   const { registry, prober, clock, dialRules = () => defaultRules, responsibility = coverAll() } = parts
   const { pauses = noPauses } = parts
-  const services = new Map<string, WatchedService>()
-  const watchlist = createWatchlist(pauses)
+  const services = new Map<string, ServiceState>()
+  const stateStore = createStateStore(pauses)
   const groups = createGroupMembers()
-  const adopted = createSignal<Pick<Checked, 'watched' | 'outcome'>>()
-  const watching = createSignal<readonly WatchedTarget[]>()
+  const adopted = createSignal<Pick<Checked, 'state' | 'outcome'>>()
+  const targetsChanged = createSignal<readonly TargetState[]>()
   const transitionEmitter = createTransitionEmitter({ clock, responsibility })
   const { maxInFlight, slices } = parts
   const checks = createChecks({
@@ -92,119 +92,119 @@ export function createMonitor(parts: {
   })
   let checkerOf: (service: string) => Checker | null = () => null
 
-  const covers = ({ service }: WatchedService) => responsibility.covers(service.name)
+  const covers = ({ service }: ServiceState) => responsibility.covers(service.name)
 
   function follow({ put, removed, cause }: RegistryChange): void {
     const leaving = removed.flatMap((name) => services.get(name) ?? [])
     const gone = leaving.flatMap(({ targets, joining }) => [...targets, ...joining])
     retire(gone)
-    for (const watchedService of leaving) groups.move(watchedService, watchedService.service.groups, [])
+    for (const serviceState of leaving) groups.move(serviceState, serviceState.service.groups, [])
     for (const name of removed) services.delete(name)
-    for (const watchedService of leaving) transitionEmitter.emitRemoval(watchedService, cause)
+    for (const serviceState of leaving) transitionEmitter.emitRemoval(serviceState, cause)
     tell([...gone, ...put.flatMap(define)])
-    for (const watchedService of leaving) watchlist.dropService(watchedService)
+    for (const serviceState of leaving) stateStore.dropService(serviceState)
   }
 
   /** Emits the targets that are new, changed or gone, and then drops those that are gone. */
-  function tell(changed: readonly WatchedTarget[]): void {
-    if (changed.length > 0) watching.emit(changed)
-    for (const watched of changed) if (watched.retired) watchlist.dropTarget(watched)
+  function tell(changed: readonly TargetState[]): void {
+    if (changed.length > 0) targetsChanged.emit(changed)
+    for (const state of changed) if (state.retired) stateStore.dropTarget(state)
   }
 
   /** Applies the definition of a service. A target that stays the same keeps its health. Returns the targets that stayed, joined or left. */
-  function define(service: Service): readonly WatchedTarget[] {
-    const watchedService = services.get(service.name) ?? watchlist.addService(service)
-    services.set(service.name, watchedService)
-    groups.move(watchedService, watchedService.service.groups, service.groups)
-    watchedService.service = service
-    watchedService.drained = registry.drained.has(service.name)
-    watchedService.checkedBy = checkerOf(service.name)
-    const { left } = retarget(watchedService, watchlist, clock.now())
-    transitionEmitter.emitForService(watchedService)
-    return [...left, ...watchedService.targets]
+  function define(service: Service): readonly TargetState[] {
+    const serviceState = services.get(service.name) ?? stateStore.addService(service)
+    services.set(service.name, serviceState)
+    groups.move(serviceState, serviceState.service.groups, service.groups)
+    serviceState.service = service
+    serviceState.drained = registry.drained.has(service.name)
+    serviceState.checkedBy = checkerOf(service.name)
+    const { left } = retarget(serviceState, stateStore, clock.now())
+    transitionEmitter.emitForService(serviceState)
+    return [...left, ...serviceState.targets]
   }
 
   function adopt(
-    watchedService: WatchedService,
+    serviceState: ServiceState,
     service: ServiceMemory | null,
     targets: ReadonlyMap<string, TargetMemory>,
     { isWhole } = { isWhole: false },
   ): void {
-    const isNews = watchedService.targets.every(({ lastEndedAt }) => lastEndedAt === null)
+    const isNews = serviceState.targets.every(({ lastEndedAt }) => lastEndedAt === null)
     if (service !== null) {
-      Object.assign(watchedService, service)
-      const { joined, left } = retarget(watchedService, watchlist, clock.now())
+      Object.assign(serviceState, service)
+      const { joined, left } = retarget(serviceState, stateStore, clock.now())
       tell([...left, ...joined])
     }
-    for (const watched of watchedService.targets) {
-      const memory = targets.get(watched.target.name)
+    for (const state of serviceState.targets) {
+      const memory = targets.get(state.target.name)
       if (memory === undefined) continue
-      const { lastOutcome } = watched.health
+      const { lastOutcome } = state.health
       const { health, ...counters } = memory
-      Object.assign(watched, counters)
-      replaceHealth(watched, health)
+      Object.assign(state, counters)
+      replaceHealth(state, health)
       const { lastOutcome: outcome } = health
-      if (outcome !== null && outcome.endedAt !== lastOutcome?.endedAt) adopted.emit({ watched, outcome })
+      if (outcome !== null && outcome.endedAt !== lastOutcome?.endedAt) adopted.emit({ state, outcome })
     }
-    if (isWhole && isNews) markPending(watchedService, watchedService.targets, clock.now())
-    watchedService.revision++
-    transitionEmitter.emitForServiceAndTargets(watchedService)
+    if (isWhole && isNews) markPending(serviceState, serviceState.targets, clock.now())
+    serviceState.revision++
+    transitionEmitter.emitForServiceAndTargets(serviceState)
   }
 
-  async function readdress(watchedService: WatchedService, addresses: Addresses): Promise<Retargeted> {
-    const known = new Set(watchedService.targets.map(({ target }) => target.name))
-    const joining = targetsOf(watchedService.service, addresses)
+  async function readdress(serviceState: ServiceState, addresses: Addresses): Promise<Retargeted> {
+    const known = new Set(serviceState.targets.map(({ target }) => target.name))
+    const joining = targetsOf(serviceState.service, addresses)
       .filter(({ name }) => !known.has(name))
-      .map((target) => watchlist.addTarget(target, watchedService))
-    watchedService.joining = joining
+      .map((target) => stateStore.addTarget(target, serviceState))
+    serviceState.joining = joining
     await Promise.all(joining.map(checks.check))
-    watchedService.joining = []
-    const isGone = services.get(watchedService.service.name) !== watchedService
+    serviceState.joining = []
+    const isGone = services.get(serviceState.service.name) !== serviceState
     // When Porthole stops, checks end without an outcome. Then keep the last known addresses.
-    if (isGone || !covers(watchedService) || joining.some(({ health }) => health.lastOutcome === null)) {
+    if (isGone || !covers(serviceState) || joining.some(({ health }) => health.lastOutcome === null)) {
       if (!isGone) dismiss(joining)
       return { joined: [], left: [] }
     }
-    watchedService.addresses = addresses
-    const { joined, left } = retarget(watchedService, watchlist, clock.now(), joining)
-    dismiss(joining.filter((watched) => !watchedService.targets.includes(watched)))
-    transitionEmitter.emitForService(watchedService)
+    serviceState.addresses = addresses
+    const { joined, left } = retarget(serviceState, stateStore, clock.now(), joining)
+    dismiss(joining.filter((state) => !serviceState.targets.includes(state)))
+    transitionEmitter.emitForService(serviceState)
     tell([...left, ...joined])
     return { joined, left }
   }
 
   /** Drops targets that never joined their service. No event reported them, so no event reports their end. */
-  function dismiss(unwanted: readonly WatchedTarget[]): void {
+  function dismiss(unwanted: readonly TargetState[]): void {
     retire(unwanted)
-    for (const watched of unwanted) watchlist.dropTarget(watched)
+    for (const state of unwanted) stateStore.dropTarget(state)
   }
 
   registry.changed.subscribe(follow)
   follow({ put: [...registry.services.values()], removed: [], cause: '' })
 
-  let sweeping: IterableIterator<WatchedService> | undefined
+  let sweeping: IterableIterator<ServiceState> | undefined
   /** The first service that had a target without a check when a probe last asked. */
-  let unswept: WatchedService | undefined
+  let unswept: ServiceState | undefined
 
   return {
-    targetAt: watchlist.targetAt,
-    memoryOf: watchlist.memoryOf,
+    targetAt: stateStore.targetAt,
+    memoryOf: stateStore.memoryOf,
     membersOf: groups.membersOf,
     ...checks,
     services,
     adopted,
     transitions: transitionEmitter.transitions,
-    watching,
+    targetsChanged,
     readdress,
     adopt,
     attribute(next) {
       checkerOf = next
-      for (const watchedService of services.values()) {
-        const { checkedBy, service } = watchedService
+      for (const serviceState of services.values()) {
+        const { checkedBy, service } = serviceState
         const checker = checkerOf(service.name)
         if (checkedBy?.replica === checker?.replica && checkedBy?.solo === checker?.solo) continue
-        watchedService.checkedBy = checker
-        watchedService.revision++
+        serviceState.checkedBy = checker
+        serviceState.revision++
       }
     },
     detectTransitions: transitionEmitter.emitForServiceAndTargets,
@@ -220,7 +220,7 @@ export function createMonitor(parts: {
       for (unswept ??= sweeping.next().value; unswept !== undefined; unswept = sweeping.next().value) {
         const { service, targets } = unswept
         if (services.get(service.name) !== unswept || intervalAt('intervalMs', service.policy) === null) continue
-        if (targets.some((watched) => watched.health.lastOutcome === null)) return false
+        if (targets.some((state) => state.health.lastOutcome === null)) return false
       }
       return true
     },
@@ -228,6 +228,6 @@ export function createMonitor(parts: {
 }
 
 /** Marks targets as gone. Outcomes that still arrive for them are dropped. */
-function retire(targets: readonly WatchedTarget[]): void {
-  for (const watched of targets) watched.retired = true
+function retire(targets: readonly TargetState[]): void {
+  for (const state of targets) state.retired = true
 }

@@ -1,6 +1,6 @@
 import type { Monitor } from './monitor.ts'
 import { createSignal, type Signal } from './signal.ts'
-import type { WatchedTarget } from './watch.ts'
+import type { TargetState } from './watch.ts'
 
 /** How late scheduled checks began in the last window. Emitted when an overload begins or ends, and every five minutes while it lasts. */
 export type OverloadNews = {
@@ -69,7 +69,7 @@ export function watchOverload({
     told.emit({ isOverloaded, ...seen })
   }
 
-  monitor.checked.subscribe(({ watched, lateMs: ms }) => {
+  monitor.checked.subscribe(({ state, lateMs: ms }) => {
     if (ms === null) return
     const now = clock.now()
     if (now - from >= windowMs) {
@@ -78,14 +78,14 @@ export function watchOverload({
       from = now
     }
     seen.checks++
-    if (ms > lateFrom(watched)) seen.late++
+    if (ms > lateFrom(state)) seen.late++
     if (ms > seen.latestMs) seen.latestMs = ms
   })
   return told
 }
 
 /** Returns after how many milliseconds a scheduled check of a target is late. */
-function lateFrom({ watchedService }: WatchedTarget): number {
-  const { intervalMs } = watchedService.service.policy
+function lateFrom({ serviceState }: TargetState): number {
+  const { intervalMs } = serviceState.service.policy
   return intervalMs === null ? mostLateMs : Math.min(mostLateMs, Math.max(leastLateMs, lateAfter * intervalMs))
 }

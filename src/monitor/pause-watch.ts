@@ -87,8 +87,8 @@ export function watchPauses(clock: SystemClock): PauseWatch {
     paused,
     proberPaused,
     totalMs: () => totalMs,
-    start(watched) {
-      prober = watched
+    start(state) {
+      prober = state
       ranAt = clock.now()
       timer = setInterval(tick, tickMs).unref()
     },

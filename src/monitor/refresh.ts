@@ -1,7 +1,7 @@
 import { isTooOld } from '../domain/health.ts'
 import { createTimeSlices, type TimeSlice, type TimeSlices } from '../time-slices.ts'
 import type { CheckQueue } from './turns.ts'
-import type { Check, WatchedService } from './watch.ts'
+import type { Check, ServiceState } from './watch.ts'
 
 /**
  * Request for recent outcomes: checks each target whose last outcome is older than `maxAgeMs`, and waits for the outcomes, at most `waitMs`.
@@ -10,7 +10,7 @@ import type { Check, WatchedService } from './watch.ts'
  * request is abandoned, no more checks are requested.
  */
 export type Refresh = (
-  services: readonly WatchedService[],
+  services: readonly ServiceState[],
   maxAgeMs: number | null,
   waitMs?: number,
   slice?: TimeSlice,
@@ -30,21 +30,21 @@ export function createRefresh({
   slices?: TimeSlices | undefined
 }): Refresh {
   async function askFor(
-    services: readonly WatchedService[],
+    services: readonly ServiceState[],
     maxAgeMs: number | null,
     wait: Wait,
     slice: TimeSlice,
   ): Promise<void> {
     const now = clock.now()
-    for (const watchedService of services) {
+    for (const serviceState of services) {
       if (slice.mustYield()) await slice.yield()
-      const { policy } = watchedService.service
+      const { policy } = serviceState.service
       // Skip the service before visiting its targets. Without an age from the caller, no scheduled target is too old.
       if (maxAgeMs === null && policy.intervalMs !== null) continue
-      for (const watched of watchedService.targets) {
+      for (const state of serviceState.targets) {
         if (slice.mustYield()) await slice.yield()
-        if (watched.retired || !isTooOld(watched.health, policy, maxAgeMs, now)) continue
-        wait.add(checkQueue.ask(watched))
+        if (state.retired || !isTooOld(state.health, policy, maxAgeMs, now)) continue
+        wait.add(checkQueue.ask(state))
         if (slice.mustYield(checkWork)) await slice.yield()
       }
     }

@@ -1,10 +1,10 @@
 import { membersOf, namesOf, noAddresses } from '../domain/addresses.ts'
 import { pendingSince } from '../domain/pending.ts'
-import type { WatchedService, WatchedTarget } from './watch.ts'
-import type { Watchlist } from './watchlist.ts'
+import type { ServiceState, TargetState } from './watch.ts'
+import type { StateStore } from './watchlist.ts'
 
 /** The targets that joined a service, and those that left it. */
-export type Retargeted = { readonly joined: readonly WatchedTarget[]; readonly left: readonly WatchedTarget[] }
+export type Retargeted = { readonly joined: readonly TargetState[]; readonly left: readonly TargetState[] }
 
 /**
  * Sets the targets of a service to those that its definition and its addresses give. Targets that stay keep their state. `newcomers` are
@@ -12,33 +12,33 @@ export type Retargeted = { readonly joined: readonly WatchedTarget[]; readonly l
  * service was checked.
  */
 export function retarget(
-  watchedService: WatchedService,
-  watchlist: Watchlist,
+  serviceState: ServiceState,
+  stateStore: StateStore,
   now: number,
-  newcomers: readonly WatchedTarget[] = [],
+  newcomers: readonly TargetState[] = [],
 ): Retargeted {
-  const { service, targets } = watchedService
-  if (namesOf(service).length === 0) watchedService.addresses = noAddresses
+  const { service, targets } = serviceState
+  if (namesOf(service).length === 0) serviceState.addresses = noAddresses
   const before = new Set(targets)
-  const known = new Map([...newcomers, ...targets].map((watched) => [watched.target.name, watched]))
-  watchedService.targets = membersOf(service, watchedService.addresses).map((target) => {
-    const watched = known.get(target.name) ?? watchlist.addTarget(target, watchedService)
-    watched.target = target
-    return watched
+  const known = new Map([...newcomers, ...targets].map((state) => [state.target.name, state]))
+  serviceState.targets = membersOf(service, serviceState.addresses).map((target) => {
+    const state = known.get(target.name) ?? stateStore.addTarget(target, serviceState)
+    state.target = target
+    return state
   })
-  const joined = watchedService.targets.filter((watched) => !before.has(watched))
-  markPending(watchedService, joined, now)
-  watchedService.revision++
-  watchedService.tally = null
-  const after = new Set(watchedService.targets)
-  const left = targets.filter((watched) => !after.has(watched))
-  for (const watched of left) watched.retired = true
+  const joined = serviceState.targets.filter((state) => !before.has(state))
+  markPending(serviceState, joined, now)
+  serviceState.revision++
+  serviceState.tally = null
+  const after = new Set(serviceState.targets)
+  const left = targets.filter((state) => !after.has(state))
+  for (const state of left) state.retired = true
   return { joined, left }
 }
 
 /** Marks each target of `joined` that was never checked as pending, if another target of the service was checked. */
-export function markPending({ targets }: WatchedService, joined: readonly WatchedTarget[], now: number): void {
-  const isNew = ({ lastEndedAt, health }: WatchedTarget) => lastEndedAt === null && health.since === null
+export function markPending({ targets }: ServiceState, joined: readonly TargetState[], now: number): void {
+  const isNew = ({ lastEndedAt, health }: TargetState) => lastEndedAt === null && health.since === null
   if (joined.length === 0 || targets.every(({ lastEndedAt }) => lastEndedAt === null)) return
-  for (const watched of joined) if (isNew(watched)) watched.health = pendingSince(now)
+  for (const state of joined) if (isNew(state)) state.health = pendingSince(now)
 }

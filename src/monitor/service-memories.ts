@@ -16,21 +16,21 @@ import {
   wordColumn,
 } from './columns.ts'
 import type { Tally } from './tally.ts'
-import type { Checker, WatchedService, WatchedTarget } from './watch.ts'
+import type { Checker, ServiceState, TargetState } from './watch.ts'
 
 /** The state of all services. Numbers are in columns. */
 export type ServiceMemories = {
   /** Creates a service without targets, in a slot that is free and empty. */
-  watch(service: Service, slot: number): WatchedService
+  create(service: Service, slot: number): ServiceState
   /** Clears the state of a service. */
-  forget(watchedService: WatchedService): void
+  forget(serviceState: ServiceState): void
 }
 
 /** One empty list for all services that have no targets, or none that are joining. */
-const nobody: readonly WatchedTarget[] = Object.freeze([])
+const nobody: readonly TargetState[] = Object.freeze([])
 
 /** The values of a row in a new chunk. */
-const nothing: Omit<WatchedService, 'slot' | 'service' | 'targets' | 'checkedAt' | 'pauses'> = {
+const nothing: Omit<ServiceState, 'slot' | 'service' | 'targets' | 'checkedAt' | 'pauses'> = {
   addresses: noAddresses,
   failingLookUps: null,
   joining: nobody,
@@ -55,7 +55,7 @@ function createPage() {
     /** Most services have none of the values below. */
     addresses: sparseColumn<Addresses>(),
     failingLookUps: sparseColumn<ReadonlyMap<string, number>>(),
-    joining: sparseColumn<readonly WatchedTarget[]>(),
+    joining: sparseColumn<readonly TargetState[]>(),
     checkedBy: sparseColumn<Checker>(),
     tally: sparseColumn<Tally>(),
   }
@@ -66,11 +66,11 @@ export function createServiceMemories(goneSlot: number, pauses: Pauses): Service
   const { pageOf } = createColumns(createPage)
 
   /** Declared here, so that the reference to the columns is not a property of every service. */
-  class ServiceInColumns implements WatchedService {
+  class ServiceInColumns implements ServiceState {
     slot: number
     service: Service
     /** A single target is stored without a list. */
-    private held: WatchedTarget | readonly WatchedTarget[] = nobody
+    private held: TargetState | readonly TargetState[] = nobody
 
     constructor(service: Service, slot: number) {
       this.service = service
@@ -81,10 +81,10 @@ export function createServiceMemories(goneSlot: number, pauses: Pauses): Service
       return pauses
     }
 
-    get targets(): readonly WatchedTarget[] {
+    get targets(): readonly TargetState[] {
       return 'length' in this.held ? this.held : [this.held]
     }
-    set targets(targets: readonly WatchedTarget[]) {
+    set targets(targets: readonly TargetState[]) {
       const [first] = targets
       this.held = first !== undefined && targets.length === 1 ? first : targets
     }
@@ -94,10 +94,10 @@ export function createServiceMemories(goneSlot: number, pauses: Pauses): Service
       if (!('length' in this.held)) return this.held.lastEndedAt
       let oldest = Number.POSITIVE_INFINITY
       let pending = 0
-      for (const watched of this.held) {
-        const { lastEndedAt } = watched
+      for (const state of this.held) {
+        const { lastEndedAt } = state
         if (lastEndedAt !== null) oldest = Math.min(oldest, lastEndedAt)
-        else if (joinedUnchecked(watched.health)) pending++
+        else if (joinedUnchecked(state.health)) pending++
         else return null
       }
       return pending > 0 && pending === this.held.length ? null : oldest
@@ -117,10 +117,10 @@ export function createServiceMemories(goneSlot: number, pauses: Pauses): Service
       put(pageOf(this.slot).failingLookUps, rowOf(this.slot), failing ?? undefined)
     }
 
-    get joining(): readonly WatchedTarget[] {
+    get joining(): readonly TargetState[] {
       return pageOf(this.slot).joining[rowOf(this.slot)] ?? nobody
     }
-    set joining(joining: readonly WatchedTarget[]) {
+    set joining(joining: readonly TargetState[]) {
       put(pageOf(this.slot).joining, rowOf(this.slot), joining.length > 0 ? joining : undefined)
     }
 
@@ -185,7 +185,7 @@ export function createServiceMemories(goneSlot: number, pauses: Pauses): Service
   }
 
   return {
-    watch: (service, slot) => new ServiceInColumns(service, slot),
-    forget: (watchedService) => void Object.assign(watchedService, nothing),
+    create: (service, slot) => new ServiceInColumns(service, slot),
+    forget: (serviceState) => void Object.assign(serviceState, nothing),
   }
 }

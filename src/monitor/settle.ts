@@ -12,58 +12,58 @@ import {
   isTargetExcused,
   isTargetPending,
   pendingOf,
+  type ServiceState,
   serviceStatusAt,
+  type TargetState,
   targetStatusAt,
-  type WatchedService,
-  type WatchedTarget,
 } from './watch.ts'
 
 const nothing: readonly Transition[] = []
 
 /** Applies an outcome to the health and the counters of a target. */
-export function applyOutcome(watched: WatchedTarget, outcome: Outcome): void {
-  const { service, pauses } = watched.watchedService
-  replaceHealth(watched, nextHealth(watched.health, outcome, service.policy, pauses))
-  watched.watchedService.revision++
-  watched.checks++
-  if (verdictOf(outcome.reason) === 'down') watched.failures++
-  if (outcome.reason === 'connected') watched.connectMs += outcome.latencyMs ?? 0
-  watched.synRetransmits += outcome.synRetransmits ?? 0
-  if (outcome.reason === 'connected' && outcome.synRetransmits) watched.lossAt = outcome.endedAt
-  if (outcome.lookupMs !== null) addLookUp(watched, outcome.lookupMs, outcome.endedAt)
+export function applyOutcome(state: TargetState, outcome: Outcome): void {
+  const { service, pauses } = state.serviceState
+  replaceHealth(state, nextHealth(state.health, outcome, service.policy, pauses))
+  state.serviceState.revision++
+  state.checks++
+  if (verdictOf(outcome.reason) === 'down') state.failures++
+  if (outcome.reason === 'connected') state.connectMs += outcome.latencyMs ?? 0
+  state.synRetransmits += outcome.synRetransmits ?? 0
+  if (outcome.reason === 'connected' && outcome.synRetransmits) state.lossAt = outcome.endedAt
+  if (outcome.lookupMs !== null) addLookUp(state, outcome.lookupMs, outcome.endedAt)
 }
 
-function addLookUp(watched: WatchedTarget, lookupMs: number, endedAt: number): void {
-  watched.lookupTotalMs += lookupMs
-  if (isSlowLookUp(lookupMs, watched.watchedService.service.policy)) watched.slowLookupAt = endedAt
+function addLookUp(state: TargetState, lookupMs: number, endedAt: number): void {
+  state.lookupTotalMs += lookupMs
+  if (isSlowLookUp(lookupMs, state.serviceState.service.policy)) state.slowLookupAt = endedAt
 }
 
 /** Replaces the health of a target, and updates the status counts of its service. */
-export function replaceHealth(watched: WatchedTarget, after: Health): void {
-  const { watchedService, health: before } = watched
-  watched.health = after
+export function replaceHealth(state: TargetState, after: Health): void {
+  const { serviceState, health: before } = state
+  state.health = after
   // A target that is joining is not in the counts yet, so drop the counts instead of updating them.
-  if (watchedService.joining.length > 0) watchedService.tally = null
-  else if (watchedService.tally !== null)
-    recount(watchedService.tally, before, after, watchedService.service.policy, watchedService.pauses)
+  if (serviceState.joining.length > 0) serviceState.tally = null
+  else if (serviceState.tally !== null)
+    recount(serviceState.tally, before, after, serviceState.service.policy, serviceState.pauses)
 }
 
 /** Compares the effective status of a target with the last emitted one. Returns the transitions that follow, the target's before the service's. */
-export function detectTransitions(watched: WatchedTarget, now: number): readonly Transition[] {
-  const { watchedService, target } = watched
-  const { service } = watchedService
-  const from = watched.emittedStatus
-  const to = targetStatusAt(watched, now).status
-  if (to === from || isTargetExcused(watched, now)) return detectServiceTransition(watchedService, now)
-  watched.emittedStatus = to
-  const message = explainTarget(watched, now)
-  const reason = reasonFor(watched, to)
+export function detectTransitions(state: TargetState, now: number): readonly Transition[] {
+  const { serviceState, target } = state
+  const { service } = serviceState
+  const from = state.emittedStatus
+  const to = targetStatusAt(state, now).status
+  if (to === from || isTargetExcused(state, now)) return detectServiceTransition(serviceState, now)
+  state.emittedStatus = to
+  const message = explainTarget(state, now)
+  const reason = reasonFor(state, to)
   const transition = { service: service.name, target: target.name, from, to, at: now, reason, message }
-  return [transition, ...detectServiceTransition(watchedService, now)]
+  return [transition, ...detectServiceTransition(serviceState, now)]
 }
 
 /** Returns the reason of the last outcome, if it explains a status. When a target went stale, no outcome is the cause. */
-function reasonFor({ health: { lastOutcome } }: WatchedTarget, status: Status): Reason | null {
+function reasonFor({ health: { lastOutcome } }: TargetState, status: Status): Reason | null {
   if (lastOutcome === null) return null
   return status === 'unknown' && verdictOf(lastOutcome.reason) !== 'unknown' ? null : lastOutcome.reason
 }
@@ -72,31 +72,31 @@ function reasonFor({ health: { lastOutcome } }: WatchedTarget, status: Status): 
  * Compares the status of a service with the last emitted one. While one of its targets waits for its check after a pause of this process, there
  * is no transition. Otherwise the pause would cause two transitions, and neither of them happened to the service.
  */
-export function detectServiceTransition(watchedService: WatchedService, now: number): readonly Transition[] {
-  const to = serviceStatusAt(watchedService, now)
-  if (to === watchedService.emittedStatus || isServiceExcused(watchedService, now)) return nothing
-  return [recordServiceTransition(watchedService, to, now)]
+export function detectServiceTransition(serviceState: ServiceState, now: number): readonly Transition[] {
+  const to = serviceStatusAt(serviceState, now)
+  if (to === serviceState.emittedStatus || isServiceExcused(serviceState, now)) return nothing
+  return [recordServiceTransition(serviceState, to, now)]
 }
 
 /**
  * Records another status of a service, and returns the transition. Its cause is the expired registration, else the first target that is down,
  * else the first target that counts and is not up.
  */
-function recordServiceTransition(watchedService: WatchedService, to: Status, now: number): Transition {
-  const { service, targets, emittedStatus: from } = watchedService
-  watchedService.emittedStatus = to
-  watchedService.emittedAt = now
+function recordServiceTransition(serviceState: ServiceState, to: Status, now: number): Transition {
+  const { service, targets, emittedStatus: from } = serviceState
+  serviceState.emittedStatus = to
+  serviceState.emittedAt = now
   const { expiredTtlMs } = service
   if (expiredTtlMs !== null) {
     const message = explainExpiry(expiredTtlMs)
     return { service: service.name, target: null, from, to, at: now, reason: 'expired', message }
   }
-  const reads = (target: WatchedTarget) => targetStatusAt(target, now).status
-  const isAtFault = (target: WatchedTarget) => reads(target) !== 'up' && !isTargetPending(target, now)
+  const reads = (target: TargetState) => targetStatusAt(target, now).status
+  const isAtFault = (target: TargetState) => reads(target) !== 'up' && !isTargetPending(target, now)
   const culprit = targets.find((target) => reads(target) === 'down') ?? targets.find(isAtFault)
   const cause = culprit && `; ${culprit.target.name}: ${explainTarget(culprit, now)}`
-  const { up } = countsOf(watchedService, now)
-  const pending = pendingOf(watchedService, now)
+  const { up } = countsOf(serviceState, now)
+  const pending = pendingOf(serviceState, now)
   const notYet = pending === 0 ? '' : `, ${pending} not checked yet`
   return {
     service: service.name,
@@ -110,6 +110,6 @@ function recordServiceTransition(watchedService: WatchedService, to: Status, now
 }
 
 /** Returns the last transition of a service that is no longer registered. Its status is unknown from then on. */
-export function removalTransition({ service, emittedStatus }: WatchedService, cause: string, at: number): Transition {
+export function removalTransition({ service, emittedStatus }: ServiceState, cause: string, at: number): Transition {
   return { service: service.name, target: null, from: emittedStatus, to: 'unknown', at, reason: null, message: cause }
 }

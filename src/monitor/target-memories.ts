@@ -3,7 +3,7 @@ import { Status } from '../domain/status.ts'
 import { type KeptTarget, keepTarget, type Target, targetOf } from '../domain/target.ts'
 import { createColumns, placeOf, put, rowOf, wordAt } from './columns.ts'
 import { createMemoryPage, lastEndedAt, lastTookMs, type MemoryPage, readHealth, writeHealth } from './memory-page.ts'
-import type { Check, TargetMemory, WatchedService, WatchedTarget } from './watch.ts'
+import type { Check, ServiceState, TargetMemory, TargetState } from './watch.ts'
 
 /**
  * The state of all targets, as columns. As objects, the healths and outcomes of 100,000 targets are ten million words for the garbage
@@ -11,15 +11,15 @@ import type { Check, TargetMemory, WatchedService, WatchedTarget } from './watch
  */
 export type TargetMemories = {
   /** Creates a target that was never checked, in a slot that is free and empty. */
-  watch(target: Target, watchedService: WatchedService, slot: number): WatchedTarget
+  create(target: Target, serviceState: ServiceState, slot: number): TargetState
   /** Clears the state of a target. */
-  forget(watched: WatchedTarget): void
+  forget(state: TargetState): void
   /** Returns the chunk that holds the columns of a slot. */
   pageOf(slot: number): MemoryPage
 }
 
 /** The values of a row in a new chunk. */
-const nothing: TargetMemory & Pick<WatchedTarget, 'dueAt' | 'retired'> = {
+const nothing: TargetMemory & Pick<TargetState, 'dueAt' | 'retired'> = {
   health: unchecked,
   emittedStatus: 'unknown',
   checks: 0,
@@ -37,15 +37,15 @@ export function createTargetMemories(): TargetMemories {
   const { pageOf } = createColumns(createMemoryPage)
 
   /** Declared here, so that the reference to the columns is not a property of every target. */
-  class TargetInColumns implements WatchedTarget {
+  class TargetInColumns implements TargetState {
     slot: number
     private kept: KeptTarget
-    readonly watchedService: WatchedService
+    readonly serviceState: ServiceState
     check: Check | 'waiting' | null = null
 
-    constructor(target: Target, watchedService: WatchedService, slot: number) {
+    constructor(target: Target, serviceState: ServiceState, slot: number) {
       this.kept = keepTarget(target)
-      this.watchedService = watchedService
+      this.serviceState = serviceState
       this.slot = slot
     }
 
@@ -144,8 +144,8 @@ export function createTargetMemories(): TargetMemories {
   }
 
   return {
-    watch: (target, watchedService, slot) => new TargetInColumns(target, watchedService, slot),
-    forget: (watched) => void Object.assign(watched, nothing),
+    create: (target, serviceState, slot) => new TargetInColumns(target, serviceState, slot),
+    forget: (state) => void Object.assign(state, nothing),
     pageOf,
   }
 }

@@ -3,14 +3,14 @@ import type { Outcome } from '../domain/outcome.ts'
 import { isInterrupted, noPauses, type Pauses, pausedMs } from '../domain/pause.ts'
 import type { Prober } from '../prober/prober.ts'
 import { createQueue, type Queue } from '../queue.ts'
-import type { Check, WatchedTarget } from './watch.ts'
+import type { Check, TargetState } from './watch.ts'
 
 /** Check queue. Checks wait in it until there is room for them, and then run. */
 export type CheckQueue = {
   /** Queues the scheduled check of a target that has no check. The check was due at the instant `due`. */
-  begin(watched: WatchedTarget, due: number): void
+  begin(state: TargetState, due: number): void
   /** Requests a check for a caller. One that has not begun goes before all scheduled checks that wait. */
-  ask(watched: WatchedTarget): Check
+  ask(state: TargetState): Check
   stats(): { inFlight: number; waiting: number }
   /** Returns for how long a check has exceeded its timeout, in milliseconds. Each call watches one check until it ends. Returns 0 if none is late. */
   overdueMs(now: number): number
@@ -44,8 +44,8 @@ export function createCheckQueue({
   const asked = createQueue<Check>()
   const askedUnresponsive = createQueue<Check>()
   // A target that waits needs no further object, because under overload nearly all targets wait.
-  const answering = createQueue<WatchedTarget>()
-  const unresponsive = createQueue<WatchedTarget>()
+  const answering = createQueue<TargetState>()
+  const unresponsive = createQueue<TargetState>()
   const maxUnresponsive = Math.max(1, Math.floor(maxInFlight * unresponsiveShare))
   const maxUnresponsiveInTotal = Math.max(1, Math.floor(maxInFlight * unresponsiveShareInTotal))
   let inFlight = 0
@@ -71,15 +71,15 @@ export function createCheckQueue({
         continue
       }
       const queue = nextQueue()
-      const watched = queue?.shift()
-      if (watched === undefined) return
-      watched.check = { watched, due: watched.dueAt, hasBegun: false, known: null, callers: null }
-      start(watched.check, queue === unresponsive)
+      const state = queue?.shift()
+      if (state === undefined) return
+      state.check = { state, due: state.dueAt, hasBegun: false, known: null, callers: null }
+      start(state.check, queue === unresponsive)
     }
   }
 
   /** Returns the queue whose first check was due first, of those that may begin; null if none may. */
-  function nextQueue(): Queue<WatchedTarget> | null {
+  function nextQueue(): Queue<TargetState> | null {
     for (const queue of [answering, unresponsive]) {
       // A caller has requested the check since, so this is its old place.
       while (queue.peek()?.check !== 'waiting' && queue.shift() !== undefined);
@@ -98,15 +98,15 @@ export function createCheckQueue({
   }
 
   function start(check: Check, isUnresponsive: boolean): void {
-    const { watched } = check
+    const { state } = check
     check.hasBegun = true
     waiting--
-    if (watched.retired) {
+    if (state.retired) {
       end(check)
       return
     }
-    check.known = watched.lastEndedAt
-    const { origin, policy, resolve } = watched.watchedService.service
+    check.known = state.lastEndedAt
+    const { origin, policy, resolve } = state.serviceState.service
     const { timeoutMs, close } = policy
     // With `resolve: all` a name is a target only until its first address is known, and again once its addresses were given up.
     const lookupHoldMs = resolve === 'all' ? 0 : policy.lookupHoldMs
@@ -118,11 +118,11 @@ export function createCheckQueue({
     // Checks that wait can begin only when those under way end.
     const urgent = check.due === null || waiting > 0
     const rules = origin === 'http' ? dialRules() : null
-    const { target } = watched
-    prober.check({ target, timeoutMs, close, urgent, rules, memory: watched, lookupHoldMs }, (outcome) => {
+    const { target } = state
+    prober.check({ target, timeoutMs, close, urgent, rules, memory: state, lookupHoldMs }, (outcome) => {
       inFlight--
       if (isUnresponsive) unresponsiveInFlight[kind]--
-      if (outcome === undefined || watched.retired) end(check)
+      if (outcome === undefined || state.retired) end(check)
       else if (isInterrupted(outcome, pauses)) repeat(check)
       else {
         take(check, outcome)
@@ -137,30 +137,30 @@ export function createCheckQueue({
     check.hasBegun = false
     if (looked?.check === check) looked = null
     waiting++
-    const queue = isUnresponsive(check.watched) ? askedUnresponsive : asked
+    const queue = isUnresponsive(check.state) ? askedUnresponsive : asked
     queue.push(check)
   }
 
-  function end({ watched, callers }: Check): void {
-    watched.check = null
+  function end({ state, callers }: Check): void {
+    state.check = null
     if (callers !== null) for (const caller of callers) caller()
   }
 
   return {
-    begin(watched, due) {
-      watched.check = 'waiting'
-      watched.dueAt = due
+    begin(state, due) {
+      state.check = 'waiting'
+      state.dueAt = due
       waiting++
-      const queue = isUnresponsive(watched) ? unresponsive : answering
-      queue.push(watched)
+      const queue = isUnresponsive(state) ? unresponsive : answering
+      queue.push(state)
       fill()
     },
-    ask(watched) {
-      if (watched.check !== null && watched.check !== 'waiting') return watched.check
-      if (watched.check === null) waiting++
-      const check: Check = { watched, due: null, hasBegun: false, known: null, callers: null }
-      watched.check = check
-      const queue = isUnresponsive(watched) ? askedUnresponsive : asked
+    ask(state) {
+      if (state.check !== null && state.check !== 'waiting') return state.check
+      if (state.check === null) waiting++
+      const check: Check = { state, due: null, hasBegun: false, known: null, callers: null }
+      state.check = check
+      const queue = isUnresponsive(state) ? askedUnresponsive : asked
       queue.push(check)
       fill()
       return check
@@ -181,14 +181,13 @@ export function createCheckQueue({
 }
 
 /** Returns whether the last check of a target took long and did not connect, for any reason. The next check probably takes as long. */
-function isUnresponsive(watched: WatchedTarget): boolean {
-  const { lastTookMs } = watched
+function isUnresponsive(state: TargetState): boolean {
+  const { lastTookMs } = state
   // Return early, because this is nearly always so and reading the health takes longer.
-  if (lastTookMs === null || lastTookMs < unresponsiveAfter * watched.watchedService.service.policy.timeoutMs)
-    return false
-  return watched.health.lastOutcome?.reason !== 'connected'
+  if (lastTookMs === null || lastTookMs < unresponsiveAfter * state.serviceState.service.policy.timeoutMs) return false
+  return state.health.lastOutcome?.reason !== 'connected'
 }
 
 function isUnderWay(check: Check): boolean {
-  return check.watched.check === check
+  return check.state.check === check
 }

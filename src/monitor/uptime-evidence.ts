@@ -1,26 +1,26 @@
 import type { Status } from '../domain/status.ts'
 import type { UptimeEvidence } from '../domain/uptime.ts'
 import type { TransitionLog } from './transition-log.ts'
-import { isServiceExcused, standingOf, type WatchedService } from './watch.ts'
+import { isServiceExcused, type ServiceState, standingOf } from './watch.ts'
 
 /** Returns the evidence for the uptime of a service, in any window up to `now`. */
 export function uptimeEvidence(
-  watched: WatchedService,
+  state: ServiceState,
   log: TransitionLog,
   now: number,
 ): Omit<UptimeEvidence, 'from' | 'to'> {
-  const service = watched.service.name
-  const standing = standingOf(watched, now)
+  const service = state.service.name
+  const standing = standingOf(state, now)
   const { since } = standing
   // A pause of this process is stored as a gap. The status from before the pause holds until a check changes it.
-  const status = isServiceExcused(watched, now) ? watched.emittedStatus : standing.status
+  const status = isServiceExcused(state, now) ? state.emittedStatus : standing.status
   const changes: { at: number; from: Status; to: Status }[] = log
     .find({ service })
     .filter(({ target }) => target === null)
     .reverse()
   // A status that went stale is emitted only at the next look at the service, so add that change here.
-  if (status !== watched.emittedStatus && since !== null)
-    changes.push({ at: since, from: watched.emittedStatus, to: status })
+  if (status !== state.emittedStatus && since !== null)
+    changes.push({ at: since, from: state.emittedStatus, to: status })
   // The log may have forgotten the transition to the status that the service had before Porthole was started.
   const was = log.lastKnown(service)
   if (changes.length === 0 && was !== undefined) changes.push({ at: Number.NEGATIVE_INFINITY, from: was, to: was })

@@ -10,11 +10,11 @@ import type { Target } from '../domain/target.ts'
 import { countAll, countsSameUntil, holds, holdsUntil, type Tally } from './tally.ts'
 
 /** A target of a service, with its state. There is one object for as long as the service has the target. */
-export type WatchedTarget = {
+export type TargetState = {
   /** The slot of the target in columns. No other target gets it until this one is gone and its removal was emitted. */
   slot: number
   target: Target
-  readonly watchedService: WatchedService
+  readonly serviceState: ServiceState
   health: Health
   /** When the last outcome ended, as in the health; null if there is none. */
   readonly lastEndedAt: number | null
@@ -44,7 +44,7 @@ export type WatchedTarget = {
 
 /** The state of a target, without its definition. */
 export type TargetMemory = Pick<
-  WatchedTarget,
+  TargetState,
   | 'health'
   | 'emittedStatus'
   | 'checks'
@@ -57,11 +57,11 @@ export type TargetMemory = Pick<
 >
 
 /** The state of a service, without its definition. */
-export type ServiceMemory = Pick<WatchedService, 'emittedStatus' | 'emittedAt' | 'addresses'>
+export type ServiceMemory = Pick<ServiceState, 'emittedStatus' | 'emittedAt' | 'addresses'>
 
 /** A check of a target, from its start or request until its outcome is applied. */
 export type Check = {
-  readonly watched: WatchedTarget
+  readonly state: TargetState
   /** The instant at which the check was due by the schedule; null once a caller requested it. */
   due: number | null
   hasBegun: boolean
@@ -75,11 +75,11 @@ export type Check = {
 export type Checker = { readonly replica: string; readonly solo: boolean }
 
 /** A registered service, with the state of its targets. There is one object for as long as it is registered. */
-export type WatchedService = {
+export type ServiceState = {
   /** The slot of the service in columns. No other service gets it until this one is gone and its removal was emitted. */
   slot: number
   service: Service
-  targets: readonly WatchedTarget[]
+  targets: readonly TargetState[]
   /**
    * When the target with the oldest check was checked: an instant of the clock. Null while a target was never checked, infinity without
    * targets. A target that joined a checked service and is not checked yet is left out, unless there is no other.
@@ -93,7 +93,7 @@ export type WatchedService = {
    */
   failingLookUps: ReadonlyMap<string, number> | null
   /** New addresses that are being checked for the first time, and become targets afterwards. */
-  joining: readonly WatchedTarget[]
+  joining: readonly TargetState[]
   emittedStatus: Status
   emittedAt: number | null
   /** True while an operator has drained the service. Its targets are checked all the same. */
@@ -116,39 +116,36 @@ export type WatchedService = {
 const fewestTallied = 4
 
 /** Returns the effective status of a target at an instant, and since when it has that status. */
-export function targetStatusAt(
-  { health, watchedService }: WatchedTarget,
-  now: number,
-): Pick<Health, 'status' | 'since'> {
-  return statusAt(health, watchedService.service.policy, now, watchedService.pauses)
+export function targetStatusAt({ health, serviceState }: TargetState, now: number): Pick<Health, 'status' | 'since'> {
+  return statusAt(health, serviceState.service.policy, now, serviceState.pauses)
 }
 
 /** Returns until when a target counts as it does now, if no outcome comes in; `now` once it is stale. */
-export function targetReadsSameUntil({ health, watchedService }: WatchedTarget, now: number): number {
-  return countsSameUntil(health, watchedService.service.policy, now, watchedService.pauses)
+export function targetReadsSameUntil({ health, serviceState }: TargetState, now: number): number {
+  return countsSameUntil(health, serviceState.service.policy, now, serviceState.pauses)
 }
 
 /** Returns one sentence for people that says why a target has its status at an instant. */
-export function explainTarget({ target, health, watchedService }: WatchedTarget, now: number): string {
-  return explain(health, watchedService.service.policy, target, now, watchedService.pauses)
+export function explainTarget({ target, health, serviceState }: TargetState, now: number): string {
+  return explain(health, serviceState.service.policy, target, now, serviceState.pauses)
 }
 
 /** Returns whether a target does not count, because it was added and is not checked yet. */
-export function isTargetPending({ health, watchedService }: WatchedTarget, now: number): boolean {
-  return isPending(health, watchedService.service.policy, now, watchedService.pauses)
+export function isTargetPending({ health, serviceState }: TargetState, now: number): boolean {
+  return isPending(health, serviceState.service.policy, now, serviceState.pauses)
 }
 
 /** Returns whether a target is reported as unknown only because this process did not run. */
-export function isTargetExcused({ health, watchedService }: WatchedTarget, now: number): boolean {
-  return isExcused(health, watchedService.service.policy, now, watchedService.pauses)
+export function isTargetExcused({ health, serviceState }: TargetState, now: number): boolean {
+  return isExcused(health, serviceState.service.policy, now, serviceState.pauses)
 }
 
 /** Returns whether the status of a service waits for a target that is reported as unknown only because this process did not run. */
-export function isServiceExcused(watched: WatchedService, now: number): boolean {
-  const { pauses, targets, service } = watched
+export function isServiceExcused(state: ServiceState, now: number): boolean {
+  const { pauses, targets, service } = state
   // An expired service is down. The status of its targets does not matter.
   if (service.expiredTtlMs !== null) return false
-  if (pauses.ofProcess.length === 0 || countsOf(watched, now).unknown === 0) return false
+  if (pauses.ofProcess.length === 0 || countsOf(state, now).unknown === 0) return false
   return targets.some((target) => isTargetExcused(target, now))
 }
 
@@ -156,60 +153,60 @@ export function isServiceExcused(watched: WatchedService, now: number): boolean 
 export type ServiceStanding = { readonly status: Status; readonly since: number | null; readonly counts: Counts }
 
 /** Returns the current status of a service, by the effective status of its targets at `now`. */
-export function standingOf(watched: WatchedService, now: number): ServiceStanding {
-  const tally = tallyOf(watched, now)
+export function standingOf(state: ServiceState, now: number): ServiceStanding {
+  const tally = tallyOf(state, now)
   const counts = { ...tally.counts }
-  const status = statusBy(tally, watched, now)
-  if (status === watched.emittedStatus) return { status, since: watched.emittedAt, counts }
+  const status = statusBy(tally, state, now)
+  if (status === state.emittedStatus) return { status, since: state.emittedAt, counts }
   let latest = Number.NEGATIVE_INFINITY
-  for (const target of watched.targets) latest = Math.max(latest, targetStatusAt(target, now).since ?? latest)
+  for (const target of state.targets) latest = Math.max(latest, targetStatusAt(target, now).since ?? latest)
   return { status, since: Number.isFinite(latest) ? latest : null, counts }
 }
 
 /** Returns the status alone, from the cache if possible. Most outcomes need no more, and neither do requests for all services. */
-export function serviceStatusAt(watched: WatchedService, now: number): Status {
-  if (now < watched.readsUntil) return watched.readsAs
-  const tally = tallyOf(watched, now)
-  const status = statusBy(tally, watched, now)
-  watched.readsAs = status
-  watched.readsUntil = watched.tally === tally ? holdsUntil(tally) : tally.until
+export function serviceStatusAt(state: ServiceState, now: number): Status {
+  if (now < state.readsUntil) return state.readsAs
+  const tally = tallyOf(state, now)
+  const status = statusBy(tally, state, now)
+  state.readsAs = status
+  state.readsUntil = state.tally === tally ? holdsUntil(tally) : tally.until
   return status
 }
 
-function statusBy({ counts, pending }: Tally, watched: WatchedService, now: number): Status {
-  const { policy, quorum, expiredTtlMs } = watched.service
+function statusBy({ counts, pending }: Tally, state: ServiceState, now: number): Status {
+  const { policy, quorum, expiredTtlMs } = state.service
   if (expiredTtlMs !== null) return 'down'
   if (policy.unread.includes('quorum')) return 'unknown'
   const counted = statusOf(counts, quorum, pending)
-  return counted === 'down' && mayHaveMore(watched, now) ? 'unknown' : counted
+  return counted === 'down' && mayHaveMore(state, now) ? 'unknown' : counted
 }
 
 /** Returns how many targets have each status. Callers must not store the object, because later outcomes change its numbers. */
-export function countsOf(watched: WatchedService, now: number): Readonly<Counts> {
-  return tallyOf(watched, now).counts
+export function countsOf(state: ServiceState, now: number): Readonly<Counts> {
+  return tallyOf(state, now).counts
 }
 
 /** Returns how many targets do not count, because they were added and are not checked yet. */
-export function pendingOf(watched: WatchedService, now: number): number {
-  return tallyOf(watched, now).pending
+export function pendingOf(state: ServiceState, now: number): number {
+  return tallyOf(state, now).pending
 }
 
 /** Drops the cached counts and status. Callers use this when a target goes stale or a pause extends its trust, because neither emits an event. */
-export function forgetCounts(watched: WatchedService): void {
-  watched.tally = null
-  watched.readsUntil = 0
+export function forgetCounts(state: ServiceState): void {
+  state.tally = null
+  state.readsUntil = 0
 }
 
-function tallyOf(watched: WatchedService, now: number): Tally {
-  const { targets, service, tally } = watched
+function tallyOf(state: ServiceState, now: number): Tally {
+  const { targets, service, tally } = state
   if (tally !== null && holds(tally, now)) return tally
-  const anew = countAll(targets, service.policy, now, watched.pauses)
-  if (targets.length >= fewestTallied) watched.tally = anew
+  const anew = countAll(targets, service.policy, now, state.pauses)
+  if (targets.length >= fewestTallied) state.tally = anew
   return anew
 }
 
 /** Returns whether a quorum that the known targets miss may still be met. A name that is not resolved yet may have any number of addresses. */
-function mayHaveMore({ service, targets }: WatchedService, now: number): boolean {
+function mayHaveMore({ service, targets }: ServiceState, now: number): boolean {
   if (service.resolve === 'first' || service.quorum === 'all') return false
-  return targets.some((watched) => watched.target.address === null && targetStatusAt(watched, now).status !== 'down')
+  return targets.some((state) => state.target.address === null && targetStatusAt(state, now).status !== 'down')
 }

@@ -14,7 +14,7 @@ import { reportUptime, uptimeWindows } from '../http/transition-reports.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
-import { serviceStatusAt, type WatchedService } from '../monitor/watch.ts'
+import { type ServiceState, serviceStatusAt } from '../monitor/watch.ts'
 import { type Badge, formatUptime, renderBadge, uptimeStatus } from './badge.ts'
 import { wantsShown } from './negotiation.ts'
 
@@ -75,8 +75,8 @@ export const badgeRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     async (request, reply) => {
       const { service: name } = request.params
       const { uptime } = request.query
-      const watched = monitor.services.get(name)
-      if (watched === undefined) {
+      const state = monitor.services.get(name)
+      if (state === undefined) {
         reply.header('vary', 'accept')
         if (!wantsShown(request, 'image/svg+xml'))
           return sendNotRegistered(reply, name, registry.load, access.showsDetails(request.raw))
@@ -85,19 +85,19 @@ export const badgeRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         const badge: Badge = { label: name, value: 'unknown', status: 'unknown' }
         return sendBadge(delayRetry(reply.code(503)), badge)
       }
-      return sendBadge(reply, uptime === undefined ? statusBadge(watched) : uptimeBadge(watched, uptime))
+      return sendBadge(reply, uptime === undefined ? statusBadge(state) : uptimeBadge(state, uptime))
     },
   )
 
-  function statusBadge(watched: WatchedService): Badge {
-    const status = reportedStatus(watched, serviceStatusAt(watched, clock.now()))
-    return { label: watched.service.name, value: status, status }
+  function statusBadge(state: ServiceState): Badge {
+    const status = reportedStatus(state, serviceStatusAt(state, clock.now()))
+    return { label: state.service.name, value: status, status }
   }
 
-  function uptimeBadge(watched: WatchedService, wanted: string): Badge {
-    const { windows } = reportUptime(watched, log, clock)
+  function uptimeBadge(state: ServiceState, wanted: string): Badge {
+    const { windows } = reportUptime(state, log, clock)
     const ratio = windows.find(({ window }) => window === wanted)?.uptime ?? null
-    return { label: `${watched.service.name} ${wanted}`, value: formatUptime(ratio), status: uptimeStatus(ratio) }
+    return { label: `${state.service.name} ${wanted}`, value: formatUptime(ratio), status: uptimeStatus(ratio) }
   }
 }
 

@@ -3,7 +3,7 @@ import { verdictOf } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
 import { type History, pastChecks } from '../monitor/history.ts'
 import type { PastCheck } from '../monitor/past-checks.ts'
-import type { WatchedTarget } from '../monitor/watch.ts'
+import type { TargetState } from '../monitor/watch.ts'
 import { html, type Markup } from './markup.ts'
 import { formatLatency } from './words.ts'
 
@@ -14,7 +14,7 @@ export type Round = { readonly verdict: Verdict; readonly latencyMs: number | nu
  * Returns the last rounds of some targets, the latest last. A round combines the checks that are equally many checks back for each
  * target: the worst verdict, the longest latency and the most retransmissions.
  */
-export function roundsOf(history: History, targets: readonly WatchedTarget[]): Round[] {
+export function roundsOf(history: History, targets: readonly TargetState[]): Round[] {
   const rounds: Round[] = []
   for (const target of targets) {
     for (const [back, check] of history.of(target).toReversed().entries()) {

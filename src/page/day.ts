@@ -3,7 +3,7 @@ import { sliceStatuses } from '../domain/slices.ts'
 import { measureUptime } from '../domain/uptime.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import { uptimeEvidence } from '../monitor/uptime-evidence.ts'
-import type { WatchedService } from '../monitor/watch.ts'
+import type { ServiceState } from '../monitor/watch.ts'
 import { formatUptime } from './badge.ts'
 import { strip } from './charts.ts'
 import type { Markup } from './markup.ts'
@@ -16,13 +16,9 @@ const dayMs = slices * halfHourMs
  * Returns the last 24 hours of a service: a strip of 48 half hours, and the uptime as a percentage, null where nothing is known.
  * Half hours begin at full and half hours of the clock. Otherwise an event would move from one bar to the next as time passes.
  */
-export function dayOf(
-  watched: WatchedService,
-  log: TransitionLog,
-  clock: Clock,
-): { strip: Markup; uptime: string | null } {
+export function dayOf(state: ServiceState, log: TransitionLog, clock: Clock): { strip: Markup; uptime: string | null } {
   const now = clock.now()
-  const evidence = uptimeEvidence(watched, log, now)
+  const evidence = uptimeEvidence(state, log, now)
   const { ratio } = measureUptime({ ...evidence, from: now - dayMs, to: now })
   const uptime = ratio === null ? null : formatUptime(ratio)
   const end = clock.fromEpoch((Math.floor(clock.toEpoch(now) / halfHourMs) + 1) * halfHourMs)

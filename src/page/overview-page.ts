@@ -36,7 +36,7 @@ export async function chooseEntries(
   let count = 0
   for (const entry of services) {
     if (slice.mustYield(workPerMatch)) await slice.yield()
-    if (status?.has(entry.status) === false || !isAsked(entry.watched)) continue
+    if (status?.has(entry.status) === false || !isAsked(entry.state)) continue
     count++
     if (shown.length < show) shown.push(entry)
   }

@@ -12,13 +12,13 @@ import { reportedStatus } from '../http/reports.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
-import { type ServiceStanding, standingOf, type WatchedService } from '../monitor/watch.ts'
+import { type ServiceStanding, type ServiceState, standingOf } from '../monitor/watch.ts'
 import { sortInSlices } from '../sort-in-slices.ts'
 import type { TimeSlice, TimeSlices } from '../time-slices.ts'
 
 /** A service of the overview. */
 export type Entry = {
-  readonly watched: WatchedService
+  readonly state: ServiceState
   readonly standing: ServiceStanding
   readonly status: ReportedStatus
 }
@@ -125,20 +125,20 @@ async function lookOver(
   let isSolo = false
   for (const name of names) {
     if (slice.mustYield(workPerService)) await slice.yield()
-    const watched = monitor.services.get(name)
-    if (watched === undefined) continue
-    const standing = standingOf(watched, now)
-    const status = reportedStatus(watched, standing.status)
-    byStatus.get(status)?.push({ watched, standing, status })
+    const state = monitor.services.get(name)
+    if (state === undefined) continue
+    const standing = standingOf(state, now)
+    const status = reportedStatus(state, standing.status)
+    byStatus.get(status)?.push({ state, standing, status })
     counts[status]++
-    isSolo ||= watched.checkedBy?.solo ?? false
-    for (const { health } of watched.targets) checkedAt = Math.max(checkedAt, health.lastOutcome?.endedAt ?? checkedAt)
-    for (const group of watched.service.groups) {
+    isSolo ||= state.checkedBy?.solo ?? false
+    for (const { health } of state.targets) checkedAt = Math.max(checkedAt, health.lastOutcome?.endedAt ?? checkedAt)
+    for (const group of state.service.groups) {
       const ofGroup = countsOf.get(group) ?? noReportedCounts()
       countsOf.set(group, ofGroup)
       ofGroup[status]++
     }
-    if (slice.mustYield(watched.targets.length + watched.service.groups.length)) await slice.yield()
+    if (slice.mustYield(state.targets.length + state.service.groups.length)) await slice.yield()
   }
   for (const [status, entries] of byStatus) {
     // Services that were never checked come last, because there is nothing to see yet.

@@ -115,9 +115,9 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
     async (request, reply) => {
       const view = viewOf(request)
       const { service: name } = request.params
-      const watched = monitor.services.get(name)
+      const state = monitor.services.get(name)
       const about = { view, assets: assets.digest, version }
-      if (watched === undefined) {
+      if (state === undefined) {
         reply.header('vary', 'accept')
         if (!wantsShown(request, 'text/html')) return sendNotRegistered(reply, name, registry.load, view.details)
         const pending = registry.load.pending()
@@ -130,7 +130,7 @@ export const pageRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (app, opt
           events: null,
         })
       }
-      const { status, main } = servicePage(watched, view, { origin: originOf(request.raw), port: portOf(request.raw) })
+      const { status, main } = servicePage(state, view, { origin: originOf(request.raw), port: portOf(request.raw) })
       const events = view.details ? `?service=${encodeURIComponent(name)}` : null
       return sendPage(request, reply, 1, { ...about, title: `${name} ${status}`, status, main: [main], events })
     },

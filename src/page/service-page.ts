@@ -2,7 +2,7 @@ import { formatDuration } from '../domain/duration.ts'
 import type { ReportedStatus } from '../domain/status.ts'
 import { missingServices } from '../http/registry-pending.ts'
 import { reportedStatus } from '../http/reports.ts'
-import { standingOf, targetStatusAt, type WatchedService } from '../monitor/watch.ts'
+import { type ServiceState, standingOf, targetStatusAt } from '../monitor/watch.ts'
 import { copies } from './copies.ts'
 import { html, type Markup } from './markup.ts'
 import { dayPanel, latencyPanel, transitionPanel } from './service-panels.ts'
@@ -13,27 +13,27 @@ import { sentenceOf, tellExpiry } from './words.ts'
 
 /** Renders the page of one service, and returns the service's status with it. */
 export function servicePage(
-  watched: WatchedService,
+  state: ServiceState,
   view: View,
   { origin, port }: { origin: string; port: number },
 ): { status: ReportedStatus; main: Markup } {
-  const { name } = watched.service
-  const standing = standingOf(watched, view.now)
-  const status = reportedStatus(watched, standing.status)
-  const expiry = tellExpiry(watched.service, view.details)
+  const { name } = state.service
+  const standing = standingOf(state, view.now)
+  const status = reportedStatus(state, standing.status)
+  const expiry = tellExpiry(state.service, view.details)
   const main = html`<nav class="back"><a href="${view.root}">All services</a></nav>
 <section class="headline" data-part="headline" data-status="${status}">
 <h1>${statusShape(status)}<span>${name}</span></h1>
 <p><b>${status}</b> ${ageOf(standing.since, view, 'for')}</p>
 </section>
-<div data-part="notices">${watched.drained && html`<p class="notice"><b>Draining</b> Taken out of service by its operator. Its targets are still checked.</p>`}${expiry !== null && html`<p class="notice"><b>Expired</b> The service is down, even if its targets are up: ${expiry}.</p>`}${watched.checkedBy?.solo === true && html`<p class="notice"><b>Solo</b> This replica cannot reach the others and checks everything itself. The others may report another status.</p>`}</div>
-${facts(watched, view)}
+<div data-part="notices">${state.drained && html`<p class="notice"><b>Draining</b> Taken out of service by its operator. Its targets are still checked.</p>`}${expiry !== null && html`<p class="notice"><b>Expired</b> The service is down, even if its targets are up: ${expiry}.</p>`}${state.checkedBy?.solo === true && html`<p class="notice"><b>Solo</b> This replica cannot reach the others and checks everything itself. The others may report another status.</p>`}</div>
+${facts(state, view)}
 <section class="panel" aria-labelledby="targets-title">
 <h2 id="targets-title">Targets</h2>
-${view.details ? targetTable(watched, view) : html`<p data-part="hidden-targets">Send a token to see targets, addresses and sentences.</p>`}
+${view.details ? targetTable(state, view) : html`<p data-part="hidden-targets">Send a token to see targets, addresses and sentences.</p>`}
 </section>
-${view.details && latencyPanel(watched, view)}
-${dayPanel(watched, view)}
+${view.details && latencyPanel(state, view)}
+${dayPanel(state, view)}
 ${view.details && transitionPanel(name, view)}
 <section class="panel" aria-labelledby="copy-title">
 <h2 id="copy-title">Snippets to copy</h2>
@@ -53,7 +53,7 @@ export function missingPage(name: string, { root, details }: View, pending: stri
 <p data-part="missing">${sentence} <a href="${root}">All services</a></p>`
 }
 
-function facts({ service, targets, checkedBy }: WatchedService, view: View): Markup {
+function facts({ service, targets, checkedBy }: ServiceState, view: View): Markup {
   const { quorum, groups, policy } = service
   const up = targets.filter((target) => targetStatusAt(target, view.now).status === 'up').length
   const links = html`${groups.map((group) => html`<a href="${view.root}?group=${encodeURIComponent(group)}">${group}</a> `)}`

@@ -1,7 +1,7 @@
 import { verdictOf } from '../domain/outcome.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
 import { reportUptime, type UptimeReport } from '../http/transition-reports.ts'
-import type { WatchedService } from '../monitor/watch.ts'
+import type { ServiceState } from '../monitor/watch.ts'
 import { formatUptime } from './badge.ts'
 import { dayOf } from './day.ts'
 import { html, type Markup } from './markup.ts'
@@ -15,11 +15,11 @@ const plotted = 8
 const transitionsShown = 50
 
 /** Renders the panel of the latency chart. A script draws the chart in the browser from `data-checks`. */
-export function latencyPanel({ targets }: WatchedService, { history, clock }: View): Markup {
-  const checks = targets.slice(0, plotted).map((watched) => {
-    const past = history.of(watched)
+export function latencyPanel({ targets }: ServiceState, { history, clock }: View): Markup {
+  const checks = targets.slice(0, plotted).map((state) => {
+    const past = history.of(state)
     return {
-      target: watched.target.name,
+      target: state.target.name,
       at: past.map(({ at }) => Math.round(clock.toEpoch(at) / 100) / 10),
       latencyMs: past.map(({ reason, latencyMs }) => (reason === 'connected' ? latencyMs : null)),
       verdicts: past.map(({ reason }) => verdictOf(reason)),
@@ -35,9 +35,9 @@ export function latencyPanel({ targets }: WatchedService, { history, clock }: Vi
 }
 
 /** Renders the panel with the uptime strip of the last 24 hours and the uptimes of all windows. */
-export function dayPanel(watched: WatchedService, view: View): Markup {
-  const { windows } = reportUptime(watched, view.log, view.clock)
-  const { strip } = dayOf(watched, view.log, view.clock)
+export function dayPanel(state: ServiceState, view: View): Markup {
+  const { windows } = reportUptime(state, view.log, view.clock)
+  const { strip } = dayOf(state, view.log, view.clock)
   return html`<section class="panel" aria-labelledby="day-title">
 <h2 id="day-title">Last 24 hours and uptime</h2>
 <p>The worst status of every half hour; a higher bar is worse. Uptime leaves out time of unknown status.</p>

@@ -1,6 +1,6 @@
 import { advise } from '../domain/advice.ts'
 import { worstFirst } from '../domain/status.ts'
-import { explainTarget, targetStatusAt, type WatchedService, type WatchedTarget } from '../monitor/watch.ts'
+import { explainTarget, type ServiceState, type TargetState, targetStatusAt } from '../monitor/watch.ts'
 import { roundsOf, sparkline } from './charts.ts'
 import { html, type Markup } from './markup.ts'
 import { statusShape } from './shapes.ts'
@@ -9,14 +9,14 @@ import { ageOf, type View } from './view.ts'
 import { formatLatency } from './words.ts'
 
 type Reading = {
-  readonly target: WatchedTarget
+  readonly target: TargetState
   readonly reads: { readonly status: 'up' | 'down' | 'unknown'; readonly since: number | null }
 }
 
 const columns = ['Target', 'Status', 'Last check', 'Latency', 'Last 60 checks', 'SYNs sent again', 'In a row']
 
 /** Renders the table of a service's targets, the worst first. */
-export function targetTable({ targets }: WatchedService, view: View): Markup {
+export function targetTable({ targets }: ServiceState, view: View): Markup {
   const readings = targets
     .map((target) => ({ target, reads: targetStatusAt(target, view.now) }))
     .sort((a, b) => worstFirst.indexOf(a.reads.status) - worstFirst.indexOf(b.reads.status))
@@ -24,26 +24,26 @@ export function targetTable({ targets }: WatchedService, view: View): Markup {
   return table('Table of targets', columns, rows, 'targets')
 }
 
-function targetRow({ target: watched, reads }: Reading, view: View): Markup {
-  const { target, health, watchedService } = watched
-  const { policy } = watchedService.service
+function targetRow({ target: state, reads }: Reading, view: View): Markup {
+  const { target, health, serviceState } = state
+  const { policy } = serviceState.service
   const { lastOutcome } = health
   const { address = null, latencyMs = null, synRetransmits = null } = lastOutcome ?? {}
-  const advice = advise(policy, lastOutcome, watched, view.now)
+  const advice = advise(policy, lastOutcome, state, view.now)
   return html`<tr role="row" data-key="${target.name}" data-status="${reads.status}">
 <td role="cell"><span class="target">${target.name}</span>${address !== null && address !== target.name && html`<br><small>${address}</small>`}${target.resolvedFrom !== null && html`<br><small>from ${target.resolvedFrom}</small>`}</td>
 <td role="cell"><span class="status">${statusShape(reads.status)}${reads.status}</span>${ageOf(reads.since, view, 'for')}</td>
-<td role="cell"><p class="sentence">${lastOutcome !== null && html`<b>${lastOutcome.reason}</b> `}${explainTarget(watched, view.now)}</p>${advice !== null && html`<p class="sentence"><small>${advice}</small></p>`}${ageOf(lastOutcome?.endedAt ?? null, view, 'ago')}</td>
+<td role="cell"><p class="sentence">${lastOutcome !== null && html`<b>${lastOutcome.reason}</b> `}${explainTarget(state, view.now)}</p>${advice !== null && html`<p class="sentence"><small>${advice}</small></p>`}${ageOf(lastOutcome?.endedAt ?? null, view, 'ago')}</td>
 <td role="cell" class="number" data-label="Latency">${latencyMs === null ? '–' : formatLatency(latencyMs)}</td>
-<td role="cell">${sparkline(roundsOf(view.history, [watched]))}</td>
-<td role="cell" class="number" data-label="SYNs sent again">${synRetransmits ?? '–'} <small>${watched.synRetransmits} in all</small></td>
-<td role="cell" class="number" data-label="In a row">${tellStreak(watched, reads.status)}</td>
+<td role="cell">${sparkline(roundsOf(view.history, [state]))}</td>
+<td role="cell" class="number" data-label="SYNs sent again">${synRetransmits ?? '–'} <small>${state.synRetransmits} in all</small></td>
+<td role="cell" class="number" data-label="In a row">${tellStreak(state, reads.status)}</td>
 </tr>`
 }
 
 /** Formats the streak: how many equal verdicts came in a row, and how many of them change the status. */
-function tellStreak({ health: { streak }, watchedService }: WatchedTarget, status: string): string {
-  const { rise, fall } = watchedService.service.policy
+function tellStreak({ health: { streak }, serviceState }: TargetState, status: string): string {
+  const { rise, fall } = serviceState.service.policy
   if (streak === null) return '–'
   const { verdict, count } = streak
   if (verdict === status || status === 'unknown') return `${count} ${verdict}`

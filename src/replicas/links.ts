@@ -1,5 +1,5 @@
 import type { Transition } from '../domain/transition.ts'
-import type { WatchedService, WatchedTarget } from '../monitor/watch.ts'
+import type { ServiceState, TargetState } from '../monitor/watch.ts'
 
 /** The sync state of a service: how the data of this replica relate to the shared data. */
 export type ServiceLink = {
@@ -25,19 +25,19 @@ export type TargetLink = {
 
 /** The sync states of all services and targets, for as long as Porthole checks these. */
 export type Links = {
-  of(service: WatchedService): ServiceLink
-  ofTarget(target: WatchedTarget): TargetLink
+  of(service: ServiceState): ServiceLink
+  ofTarget(target: TargetState): TargetLink
   /** Raises the version of these fields of a service to at least this one. A field is a target's name, or empty for the service itself. */
-  advance(service: WatchedService, fields: Iterable<string>, version: number): void
+  advance(service: ServiceState, fields: Iterable<string>, version: number): void
   /** Returns the known version of each field. */
-  versionsOf(service: WatchedService): Map<string, number>
+  versionsOf(service: ServiceState): Map<string, number>
 }
 
 export function createLinks(): Links {
-  const services = new WeakMap<WatchedService, ServiceLink>()
-  const targets = new WeakMap<WatchedTarget, TargetLink>()
+  const services = new WeakMap<ServiceState, ServiceLink>()
+  const targets = new WeakMap<TargetState, TargetLink>()
 
-  function of(service: WatchedService): ServiceLink {
+  function of(service: ServiceState): ServiceLink {
     const known = services.get(service)
     if (known !== undefined) return known
     const link: ServiceLink = {
@@ -51,7 +51,7 @@ export function createLinks(): Links {
     return link
   }
 
-  function ofTarget(target: WatchedTarget): TargetLink {
+  function ofTarget(target: TargetState): TargetLink {
     const known = targets.get(target)
     if (known !== undefined) return known
     const link: TargetLink = { version: 0, isAhead: false, isAsked: false }
@@ -66,16 +66,13 @@ export function createLinks(): Links {
       const advanced = new Set(fields)
       const link = of(service)
       if (advanced.has('')) link.version = Math.max(link.version, version)
-      for (const watched of service.targets) {
-        const target = ofTarget(watched)
-        if (advanced.has(watched.target.name)) target.version = Math.max(target.version, version)
+      for (const state of service.targets) {
+        const target = ofTarget(state)
+        if (advanced.has(state.target.name)) target.version = Math.max(target.version, version)
       }
     },
     versionsOf(service) {
-      const versions = service.targets.map((watched): [string, number] => [
-        watched.target.name,
-        ofTarget(watched).version,
-      ])
+      const versions = service.targets.map((state): [string, number] => [state.target.name, ofTarget(state).version])
       return new Map([['', of(service).version], ...versions])
     },
   }

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import type { WatchedService } from '../monitor/watch.ts'
+import type { ServiceState } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
 import type { Links } from './links.ts'
 import { writeService, writeTarget } from './memory.ts'
@@ -19,10 +19,10 @@ const mostRemovals = 10_000
 /** The publisher of the health that this replica finds. */
 export type Publisher = {
   /** Schedules a service for publishing: within 100 ms, or at once. */
-  mark(service: WatchedService, isUrgent: boolean): void
+  mark(service: ServiceState, isUrgent: boolean): void
   /** Publishes the last transition of a service that was removed. */
   publishRemoval(transition: Transition): void
-  forget(service: WatchedService): void
+  forget(service: ServiceState): void
   /** Publishes everything that is pending now. */
   flush(): Promise<void>
   /** Returns how many updates the store has rejected, by reason. */
@@ -44,7 +44,7 @@ export type PublisherParts = {
   /** Called when the store rejected a fencing token. */
   readonly onFenced: () => void
   /** Called when the store rejected this replica's data about a service. */
-  readonly onRefused: (service: WatchedService) => void
+  readonly onRefused: (service: ServiceState) => void
 }
 
 /**
@@ -53,7 +53,7 @@ export type PublisherParts = {
  */
 export function createPublisher(parts: PublisherParts): Publisher {
   const { monitor, clock, assignment, links, tokenOf, publish, onTaken, onFenced, onRefused } = parts
-  const dirty = new Set<WatchedService>()
+  const dirty = new Set<ServiceState>()
   /**
    * The last transitions of removed services. The replica that holds the lease publishes them. If it has died, the next holder does. The store
    * accepts each only once.
@@ -77,7 +77,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
   }
 
   /** Returns the update of a service; null if there is none that this replica may publish. */
-  function updateOf(service: WatchedService): Update | null {
+  function updateOf(service: ServiceState): Update | null {
     const { name } = service.service
     const link = links.of(service)
     const shard = shardOf(name)
@@ -87,12 +87,12 @@ export function createPublisher(parts: PublisherParts): Publisher {
       link.isAhead = false
       records.push({ field: '', base: link.version, memory: writeService(service, clock) })
     }
-    for (const watched of service.targets) {
-      const target = links.ofTarget(watched)
+    for (const state of service.targets) {
+      const target = links.ofTarget(state)
       if (!target.isAhead || (token === null && !target.isAsked)) continue
       target.isAhead = false
       target.isAsked = false
-      records.push({ field: watched.target.name, base: target.version, memory: writeTarget(watched, clock) })
+      records.push({ field: state.target.name, base: target.version, memory: writeTarget(state, clock) })
     }
     const transitions = token === null ? [] : link.found.splice(0)
     const names = new Set(service.targets.map(({ target }) => target.name))
@@ -135,8 +135,8 @@ export function createPublisher(parts: PublisherParts): Publisher {
     for (const target of gone) link.gone.add(target)
     for (const { field } of records) {
       if (field === '') link.isAhead = true
-      const watched = service.targets.find(({ target }) => target.name === field)
-      if (watched !== undefined) Object.assign(links.ofTarget(watched), { isAhead: true, isAsked: token === null })
+      const state = service.targets.find(({ target }) => target.name === field)
+      if (state !== undefined) Object.assign(links.ofTarget(state), { isAhead: true, isAsked: token === null })
     }
     dirty.add(service)
   }
@@ -171,8 +171,8 @@ export function createPublisher(parts: PublisherParts): Publisher {
         due.delete(service)
         dirty.delete(service)
       }
-      const watched = chosen.filter((service) => monitor.services.get(service.service.name) === service)
-      const updates = [...watched.flatMap((service) => updateOf(service) ?? []), ...leaving.splice(0, portion)]
+      const state = chosen.filter((service) => monitor.services.get(service.service.name) === service)
+      const updates = [...state.flatMap((service) => updateOf(service) ?? []), ...leaving.splice(0, portion)]
       if (updates.length === 0) continue
       const published = await publish(updates)
       if (published === null) {

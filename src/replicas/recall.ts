@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import type { ServiceMemory, TargetMemory, WatchedService, WatchedTarget } from '../monitor/watch.ts'
+import type { ServiceMemory, ServiceState, TargetMemory, TargetState } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
 import type { Links } from './links.ts'
 import { isUnreadable, readService } from './memory.ts'
@@ -15,14 +15,14 @@ export type { KeptHealth }
 /** Resync: reads the stored health of services that are new here, and of services about which the store rejected this replica's data. */
 export type Recall = {
   /** Requests a read of a service whose shared health this replica does not know yet. */
-  want(service: WatchedService): void
+  want(service: ServiceState): void
   /** Discards this replica's data about the service in favour of the shared data. */
-  giveWay(service: WatchedService): void
+  giveWay(service: ServiceState): void
   /** Reads all services again. Resolves with false if that failed. */
   readAll(): Promise<boolean>
   /** Reads the requested services. Resolves with false if that failed. */
   readWanted(): Promise<boolean>
-  forget(service: WatchedService): void
+  forget(service: ServiceState): void
   close(): void
 }
 
@@ -38,7 +38,7 @@ export type RecallParts = {
   /** Called for a field of a service's stored health that cannot be read. */
   readonly onUnreadable?: (service: string, field: string) => void
   /** Called with services whose shared health this replica knows from now on. */
-  readonly onRead: (services: readonly WatchedService[]) => void
+  readonly onRead: (services: readonly ServiceState[]) => void
 }
 
 export function createRecall({
@@ -51,11 +51,11 @@ export function createRecall({
   onUnreadable = () => {},
   onRead,
 }: RecallParts): Recall {
-  const wanted = new Set<WatchedService>()
+  const wanted = new Set<ServiceState>()
   let reading: Promise<boolean> | null = null
   let retrying: NodeJS.Timeout | undefined
 
-  const isWatched = (service: WatchedService) => monitor.services.get(service.service.name) === service
+  const isRegistered = (service: ServiceState) => monitor.services.get(service.service.name) === service
 
   async function readPortions(): Promise<boolean> {
     while (wanted.size > 0) {
@@ -63,19 +63,19 @@ export function createRecall({
       for (const service of chosen) wanted.delete(service)
       const kept = await read(chosen.map(({ service }) => service.name))
       if (kept === null) {
-        for (const service of chosen) if (isWatched(service)) wanted.add(service)
+        for (const service of chosen) if (isRegistered(service)) wanted.add(service)
         // Repeat the read soon, because no replica checks these services until then.
         clearTimeout(retrying)
         retrying = setTimeout(() => void readWanted(), retryMs)
         return false
       }
-      const watched = chosen.filter(isWatched)
+      const registered = chosen.filter(isRegistered)
       for (const [index, service] of chosen.entries()) {
-        if (!watched.includes(service)) continue
+        if (!registered.includes(service)) continue
         adopt(service, leaveOutUnreadable(service.service.name, kept[index] ?? new Map()))
         assignment.setRead(service.service.name, true)
       }
-      onRead(watched)
+      onRead(registered)
     }
     return true
   }
@@ -87,7 +87,7 @@ export function createRecall({
     return reading
   }
 
-  function unread(service: WatchedService): void {
+  function unread(service: ServiceState): void {
     assignment.setRead(service.service.name, false)
     wanted.add(service)
   }
@@ -101,24 +101,24 @@ export function createRecall({
   }
 
   /** Adopts the stored health of a service, except where this replica has found newer outcomes since. */
-  function adopt(service: WatchedService, kept: KeptHealth): void {
+  function adopt(service: ServiceState, kept: KeptHealth): void {
     const { mustAdopt } = links.of(service)
     const memory = recallService(service, kept)
     const adopted = recallTargets(service, kept, mustAdopt)
     links.of(service).mustAdopt = false
     monitor.adopt(service, memory, adopted, { isWhole: true })
-    for (const watched of service.targets) {
-      const target = links.ofTarget(watched)
-      const version = kept.get(watched.target.name)?.version ?? 0
+    for (const registered of service.targets) {
+      const target = links.ofTarget(registered)
+      const version = kept.get(registered.target.name)?.version ?? 0
       if (!mustAdopt && isOutdated(version, target.version)) continue
       target.version = version
-      target.isAhead = !adopted.has(watched.target.name) && watched.health.lastOutcome !== null
+      target.isAhead = !adopted.has(registered.target.name) && registered.health.lastOutcome !== null
       target.isAsked = target.isAhead && service.service.policy.intervalMs === null
     }
   }
 
   /** Returns the stored state of the service itself if this replica has to adopt it; null if its own state continues from it. */
-  function recallService(service: WatchedService, kept: KeptHealth): ServiceMemory | null {
+  function recallService(service: ServiceState, kept: KeptHealth): ServiceMemory | null {
     const link = links.of(service)
     const { mustAdopt } = link
     const own = kept.get('')
@@ -137,8 +137,8 @@ export function createRecall({
   }
 
   /** Returns the stored health of the targets to adopt: that which is newer than this replica's own, or all of it. */
-  function recallTargets(service: WatchedService, kept: KeptHealth, mustAdopt: boolean): Map<string, TargetMemory> {
-    const before = new Map(service.targets.map((watched) => [watched.target.name, watched]))
+  function recallTargets(service: ServiceState, kept: KeptHealth, mustAdopt: boolean): Map<string, TargetMemory> {
+    const before = new Map(service.targets.map((registered) => [registered.target.name, registered]))
     const adopted = new Map<string, TargetMemory>()
     for (const [name, { version, memory }] of kept) {
       if (name === '') continue
@@ -178,7 +178,7 @@ function isOutdated(version: number, known: number): boolean {
 }
 
 /** Returns whether this replica checked a target after the stored outcome. */
-function isNewer(watched: WatchedTarget | undefined, { health }: TargetMemory): boolean {
-  const own = watched?.health.lastOutcome?.endedAt ?? Number.NEGATIVE_INFINITY
+function isNewer(registered: TargetState | undefined, { health }: TargetMemory): boolean {
+  const own = registered?.health.lastOutcome?.endedAt ?? Number.NEGATIVE_INFINITY
   return own > (health.lastOutcome?.endedAt ?? Number.NEGATIVE_INFINITY)
 }

@@ -3,7 +3,7 @@ import type { ForeignWord } from '../domain/foreign-settings.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { createSignal, type Signal } from '../monitor/signal.ts'
-import type { TargetMemory, WatchedService, WatchedTarget } from '../monitor/watch.ts'
+import type { ServiceState, TargetMemory, TargetState } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
 import { createLinks } from './links.ts'
 import { isUnreadable, readService, readTarget } from './memory.ts'
@@ -68,7 +68,7 @@ export function createSharing(parts: SharingParts): Sharing {
     onRefused: recall.giveWay,
   })
 
-  const isWatched = (service: WatchedService) => monitor.services.get(service.service.name) === service
+  const isRegistered = (service: ServiceState) => monitor.services.get(service.service.name) === service
 
   function tell(transition: Transition): void {
     if (told.has(transition)) return
@@ -97,23 +97,23 @@ export function createSharing(parts: SharingParts): Sharing {
     publisher.mark(service, true)
   }
 
-  function noteOutcome(watched: WatchedTarget, isAsked: boolean): void {
-    const target = links.ofTarget(watched)
+  function noteOutcome(state: TargetState, isAsked: boolean): void {
+    const target = links.ofTarget(state)
     target.isAhead = true
     if (isAsked) target.isAsked = true
-    publisher.mark(watched.watchedService, isAsked)
+    publisher.mark(state.serviceState, isAsked)
   }
 
   /** Handles new and removed targets, and changed definitions of services. */
-  function follow(changed: readonly WatchedTarget[]): void {
-    for (const watched of changed) {
-      const service = watched.watchedService
-      if (!isWatched(service)) {
+  function follow(changed: readonly TargetState[]): void {
+    for (const state of changed) {
+      const service = state.serviceState
+      if (!isRegistered(service)) {
         forget(service)
         continue
       }
       const link = links.of(service)
-      if (watched.retired) link.gone.add(watched.target.name)
+      if (state.retired) link.gone.add(state.target.name)
       link.isAhead = true
       publisher.mark(service, false)
       if (!assignment.isRead(service.service.name)) recall.want(service)
@@ -121,14 +121,14 @@ export function createSharing(parts: SharingParts): Sharing {
     if (assignment.mode() === 'linked') void recall.readWanted()
   }
 
-  function forget(service: WatchedService): void {
+  function forget(service: ServiceState): void {
     publisher.forget(service)
     recall.forget(service)
     if (!monitor.services.has(service.service.name)) assignment.setRead(service.service.name, false)
   }
 
   /** Starts to check those of these services that this replica owns, from their shared health. */
-  function begin(services: readonly WatchedService[]): void {
+  function begin(services: readonly ServiceState[]): void {
     for (const service of services) publisher.mark(service, false)
     const covered = services.filter(({ service }) => assignment.covers(service.name))
     for (const service of covered) monitor.detectTransitions(service)
@@ -136,7 +136,7 @@ export function createSharing(parts: SharingParts): Sharing {
   }
 
   /** Applies the fields of a service. Returns how many of them cannot be read. Unreadable fields, and fields of an older entry, change nothing. */
-  function take(service: WatchedService, entry: number, fields: Fields): number {
+  function take(service: ServiceState, entry: number, fields: Fields): number {
     const link = links.of(service)
     const versions = links.versionsOf(service)
     const readable = fields.filter(([field, memory]) => !isUnreadable(field, memory, versions.has(field)))
@@ -147,13 +147,13 @@ export function createSharing(parts: SharingParts): Sharing {
       const found = field === '' ? null : readMemory(memory, field)
       if (found !== null) adopted.set(field, found)
     }
-    const ahead = service.targets.filter((watched) => {
-      return adopted.has(watched.target.name) && links.ofTarget(watched).isAhead
+    const ahead = service.targets.filter((state) => {
+      return adopted.has(state.target.name) && links.ofTarget(state).isAhead
     })
     const isContested = link.found.length + ahead.length > 0
     link.found = []
     if (written.has('')) link.isAhead = false
-    for (const watched of ahead) Object.assign(links.ofTarget(watched), { isAhead: false, isAsked: false })
+    for (const state of ahead) Object.assign(links.ofTarget(state), { isAhead: false, isAsked: false })
     monitor.adopt(service, readService(written.get(''), clock), adopted)
     // After the adoption, because adopted addresses may have added targets.
     links.advance(
@@ -167,9 +167,9 @@ export function createSharing(parts: SharingParts): Sharing {
   }
 
   const stopListening = [
-    monitor.checked.subscribe(({ watched, lateMs }) => noteOutcome(watched, lateMs === null)),
+    monitor.checked.subscribe(({ state, lateMs }) => noteOutcome(state, lateMs === null)),
     monitor.transitions.subscribe(noteTransition),
-    monitor.watching.subscribe(follow),
+    monitor.targetsChanged.subscribe(follow),
   ]
 
   return {

@@ -40,11 +40,11 @@ function counting<Event>(signal: Signal<Event>): Signal<Event> & { listeners(): 
 /** Serves only the route on a free port. The test ends the checks of its monitor. */
 async function serveEvents(t: TestContext, services: readonly Service[] = [], settings: Settings = {}) {
   const { maxCount = 20_000, ...limits } = settings
-  const watched = watch(services)
-  const { clock, monitor } = watched
+  const state = watch(services)
+  const { clock, monitor } = state
   const kept = createTransitionLog({ monitor, clock, maxCount })
   const log = { ...kept, logged: counting(kept.logged) }
-  const registry = { ...watched.registry, changed: counting(watched.registry.changed) }
+  const registry = { ...state.registry, changed: counting(state.registry.changed) }
   const streams = createEventStreams({ log, registry, clock, ...limits })
   const app = fastify({ forceCloseConnections: 'idle', return503OnClosing: false })
   app.setValidatorCompiler(validatorCompiler)
@@ -72,7 +72,7 @@ async function serveEvents(t: TestContext, services: readonly Service[] = [], se
     return client
   }
   const resume = (id: number | string, query = '') => read(query, { 'last-event-id': String(id) })
-  return { ...watched, log, registry, streams, app, url, responses, happen, read, resume }
+  return { ...state, log, registry, streams, app, url, responses, happen, read, resume }
 }
 
 /** Returns the ids of the received transitions, in order. */

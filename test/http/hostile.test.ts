@@ -11,7 +11,7 @@ import { systemClock } from '../../src/clock.ts'
 import type { Service } from '../../src/domain/service.ts'
 import { mostValues } from '../../src/http/repeated.ts'
 import { writeCursor } from '../../src/http/service-query.ts'
-import type { WatchedService } from '../../src/monitor/watch.ts'
+import type { ServiceState } from '../../src/monitor/watch.ts'
 import { createTimeSlices } from '../../src/time-slices.ts'
 import { build, holdChecks } from '../app.ts'
 import { until } from '../process.ts'
@@ -64,10 +64,10 @@ function countHandled() {
     return counted as Service
   }
   /** Makes the state of a service count whenever its targets are read. Most loops read no other field. */
-  function countWatched(watched: WatchedService): void {
-    const { service } = watched
-    const { targets } = watched
-    Object.defineProperty(watched, 'targets', {
+  function countWatched(state: ServiceState): void {
+    const { service } = state
+    const { targets } = state
+    Object.defineProperty(state, 'targets', {
       get() {
         touch(service)
         return targets
@@ -137,7 +137,7 @@ async function buildMany(t: TestContext) {
   await swept
   // Called once here, because the check of the first sweep loops over all services until it passes.
   assert.deepEqual(built.readiness.checks()[0], { name: 'first-sweep', failure: null })
-  for (const watched of built.monitor.services.values()) counter.countWatched(watched)
+  for (const state of built.monitor.services.values()) counter.countWatched(state)
   return { ...built, routes, counter }
 }
 

@@ -13,12 +13,12 @@ import { sampleService } from '../samples.ts'
 
 /** Serves only the route. The test ends the checks of its monitor. */
 async function buildDiscovery(t: TestContext, services: readonly Service[]) {
-  const watched = watch(services)
+  const state = watch(services)
   const app = fastify()
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   answerWithProblems(app)
-  await app.register(discoveryRoutes, { ...watched, slices: createTimeSlices() })
+  await app.register(discoveryRoutes, { ...state, slices: createTimeSlices() })
   t.after(() => app.close())
   /** Returns the list. Fails unless it matches the schema and the rules of Prometheus. */
   async function discover(query = ''): Promise<DiscoveredService[]> {
@@ -31,7 +31,7 @@ async function buildDiscovery(t: TestContext, services: readonly Service[]) {
   const names = async (query: string) =>
     (await discover(query)).map(({ labels }) => labels.__meta_porthole_service).join(' ')
   const statuses = async () => (await discover()).map(({ labels }) => labels.__meta_porthole_status).join(' ')
-  return { ...watched, app, discover, names, statuses }
+  return { ...state, app, discover, names, statuses }
 }
 
 test('an empty registry is an empty list', async (t) => {

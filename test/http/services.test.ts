@@ -26,7 +26,7 @@ import { sampleService } from '../samples.ts'
 
 /** Builds a server with only these routes, over a monitor with a fake clock and a fake prober. */
 async function build(t: TestContext, services: readonly Service[] = []) {
-  const watched = watch(services)
+  const state = watch(services)
   const app = fastify({
     routerOptions: { maxParamLength: 1000, ignoreTrailingSlash: true },
     frameworkErrors: answerError,
@@ -35,14 +35,14 @@ async function build(t: TestContext, services: readonly Service[] = []) {
   app.setSerializerCompiler(serializerCompiler)
   answerWithProblems(app)
   closeAfterUnreadBody(app.server)
-  const { registry, clock } = watched
+  const { registry, clock } = state
   const store = createMemoryStore({ maxCount: 1000, maxAgeMs: 3_600_000 })
   const registrar = createRegistrar({ registry, store, clock, limits: defaultLimits })
   const rules = createDialRules({ loopback: true })
   const slices = createTimeSlices()
   await app.register(serviceRoutes, {
-    ...watched,
-    names: createNameOrder({ ...watched, slices }),
+    ...state,
+    names: createNameOrder({ ...state, slices }),
     slices,
     registrar,
     placeOf: (name) => `services.${name} of porthole.yaml`,
@@ -57,7 +57,7 @@ async function build(t: TestContext, services: readonly Service[] = []) {
     return ServicePage.strict().parse(response.json())
   }
   const names = async (query = '') => (await list(query)).services.map(({ service }) => service)
-  return { ...watched, app, get, post, list, names }
+  return { ...state, app, get, post, list, names }
 }
 
 function problem(response: LightMyRequestResponse): [number, string] {

@@ -4,7 +4,7 @@ import type { Clock } from '../../src/clock.ts'
 import type { Quorum } from '../../src/domain/quorum.ts'
 import { HealthJson } from '../../src/http/health-json.ts'
 import { SetReport, surveySet } from '../../src/http/set-reports.ts'
-import type { WatchedService } from '../../src/monitor/watch.ts'
+import type { ServiceState } from '../../src/monitor/watch.ts'
 import { type Built, build, listen, nobody } from '../app.ts'
 import { sampleService } from '../samples.ts'
 import { countingSlices } from '../slices.ts'
@@ -129,10 +129,10 @@ test('services that are removed while a large set is counted are left out', asyn
     checkedBy: null,
     readsAs: 'up',
     readsUntil: Number.POSITIVE_INFINITY,
-  })) as unknown as WatchedService[]
+  })) as unknown as ServiceState[]
   const [gone] = services.slice(55_000)
   const slice = countingSlices(1000).begin()
-  const isThere = (one: WatchedService) => one !== gone
+  const isThere = (one: ServiceState) => one !== gone
   const options = { verbose: false, clock: { now: () => 0 } as Clock, isThere, slice }
   const surveying = surveySet(services, options)
   // The loop has yielded, and this service is removed now.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Clock } from '../../src/clock.ts'
 import { createSurveys } from '../../src/http/surveys.ts'
-import type { WatchedService } from '../../src/monitor/watch.ts'
+import type { ServiceState } from '../../src/monitor/watch.ts'
 import { createTimeSlices } from '../../src/time-slices.ts'
 
 /** Builds a number of services that are up, and counts how often one of them is read. */
@@ -20,7 +20,7 @@ function surveyed(t: TestContext, count: number) {
       looks++
       return false
     },
-  } as unknown as WatchedService
+  } as unknown as ServiceState
   const services = [service, ...Array.from({ length: count - 1 }, () => ({ ...service, drained: false }))]
   looks = 0
   const slices = createTimeSlices()

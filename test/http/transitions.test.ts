@@ -24,8 +24,8 @@ const one = (name: string, settings: Parameters<typeof sampleService>[2] = {}) =
 
 /** Serves only these routes. The test ends the checks of their monitor. */
 async function build(t: TestContext, services: readonly Service[], maxCount?: number) {
-  const watched = watch(services)
-  const { monitor, registry, clock, checkOnce, target } = watched
+  const state = watch(services)
+  const { monitor, registry, clock, checkOnce, target } = state
   const log = createTransitionLog({ monitor, clock, ...(maxCount === undefined ? {} : { maxCount }) })
   const app = fastify()
   app.setValidatorCompiler(validatorCompiler)
@@ -66,7 +66,7 @@ async function build(t: TestContext, services: readonly Service[], maxCount?: nu
     assert.equal(status, response.statusCode)
     return [status, detail]
   }
-  return { ...watched, app, log, check, page, list, uptime, problem }
+  return { ...state, app, log, check, page, list, uptime, problem }
 }
 
 test('before the first transition the page is empty, and says since when it is complete', async (t) => {

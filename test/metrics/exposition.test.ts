@@ -57,8 +57,8 @@ function watchBoth(prober: 'kernel' | 'portable' = 'kernel', omit: MetricFamily[
     async check(service: string, index: number, next: typeof found) {
       found = next
       const targets = monitor.services.get(service)?.targets ?? []
-      const watched = targets[index % Math.max(1, targets.length)]
-      if (watched !== undefined) await monitor.check(watched)
+      const state = targets[index % Math.max(1, targets.length)]
+      if (state !== undefined) await monitor.check(state)
     },
     page: (query?: SelectionQuery) => pageOf(exposition, query),
     /** Returns the page of prom-client, without the families that Porthole leaves out. */

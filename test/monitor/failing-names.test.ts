@@ -5,15 +5,15 @@ import { sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 
 function watchNames() {
-  const watched = watch([
+  const state = watch([
     sampleService('a', ['db.internal:1', '10.0.0.1:1']),
     sampleService('all', ['web.internal:1'], { resolve: 'all' }),
   ])
   const told: string[] = []
-  watchFailingNames(watched.monitor).subscribe(({ service, target, failure }) =>
+  watchFailingNames(state.monitor).subscribe(({ service, target, failure }) =>
     told.push(`${service} ${target} ${failure}`),
   )
-  return { ...watched, told, name: watched.target('a', 'db.internal:1'), literal: watched.target('a', '10.0.0.1:1') }
+  return { ...state, told, name: state.target('a', 'db.internal:1'), literal: state.target('a', '10.0.0.1:1') }
 }
 
 test('a name that cannot be looked up is reported once, and once more when it can be', async () => {

@@ -6,7 +6,7 @@ import type { Transition } from '../../src/domain/transition.ts'
 import type { Checked } from '../../src/monitor/checks.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
-import type { WatchedService, WatchedTarget } from '../../src/monitor/watch.ts'
+import type { ServiceState, TargetState } from '../../src/monitor/watch.ts'
 import type { CheckRequest, Prober } from '../../src/prober/prober.ts'
 import type { Resolution, Resolver } from '../../src/prober/resolver.ts'
 import { sampleOutcome } from '../samples.ts'
@@ -113,20 +113,20 @@ export function watch(services: readonly Service[], maxInFlight = 1000, startAt?
   monitor.transitions.subscribe((transition) => transitions.push(transition))
   monitor.checked.subscribe((event) => checked.push(event))
 
-  const service = (name: string): WatchedService => {
-    const watched = monitor.services.get(name)
-    if (watched === undefined) throw new Error(`no service ${name}`)
-    return watched
+  const service = (name: string): ServiceState => {
+    const state = monitor.services.get(name)
+    if (state === undefined) throw new Error(`no service ${name}`)
+    return state
   }
-  const target = (serviceName: string, name: string): WatchedTarget => {
-    const watched = service(serviceName).targets.find(({ target }) => target.name === name)
-    if (watched === undefined) throw new Error(`no target ${name} in ${serviceName}`)
-    return watched
+  const target = (serviceName: string, name: string): TargetState => {
+    const state = service(serviceName).targets.find(({ target }) => target.name === name)
+    if (state === undefined) throw new Error(`no target ${name} in ${serviceName}`)
+    return state
   }
   /** Checks a target once, from beginning to end. */
-  async function checkOnce(watched: WatchedTarget, reason: Reason, more?: Partial<Outcome>): Promise<void> {
-    const check = monitor.check(watched)
-    await prober.pending(watched.target.name).answer(reason, more)
+  async function checkOnce(state: TargetState, reason: Reason, more?: Partial<Outcome>): Promise<void> {
+    const check = monitor.check(state)
+    await prober.pending(state.target.name).answer(reason, more)
     await check
   }
   return { clock, prober, registry, monitor, transitions, checked, service, target, checkOnce }

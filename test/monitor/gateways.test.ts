@@ -9,16 +9,16 @@ const behind = (gateway: string) => ({ answer: 'no-gateway', code: gateway }) as
 /** Creates two services behind gateways. One of them has two targets. */
 function watchTwo(t: TestContext) {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const watched = watch([sampleService('a', ['10.0.0.1:1', '10.0.0.2:1']), sampleService('b', ['10.0.0.3:1'])])
-  const gateways = watchGateways(watched)
+  const state = watch([sampleService('a', ['10.0.0.1:1', '10.0.0.2:1']), sampleService('b', ['10.0.0.3:1'])])
+  const gateways = watchGateways(state)
   const told: GatewayNews[] = []
   gateways.news.subscribe((news) => told.push(news))
   const targets = [
-    watched.target('a', '10.0.0.1:1'),
-    watched.target('a', '10.0.0.2:1'),
-    watched.target('b', '10.0.0.3:1'),
+    state.target('a', '10.0.0.1:1'),
+    state.target('a', '10.0.0.2:1'),
+    state.target('b', '10.0.0.3:1'),
   ] as const
-  return { ...watched, ...gateways, told, targets, passTime: () => t.mock.timers.tick(10_000) }
+  return { ...state, ...gateways, told, targets, passTime: () => t.mock.timers.tick(10_000) }
 }
 
 test('an unresponsive gateway is reported once with its services, and once more when it answers', async (t) => {

@@ -3,18 +3,18 @@ import { test } from 'node:test'
 import { nextHealth, unchecked } from '../../src/domain/health.ts'
 import type { Outcome } from '../../src/domain/outcome.ts'
 import { bytesPerTarget, createHistory } from '../../src/monitor/history.ts'
-import type { TargetMemory, WatchedTarget } from '../../src/monitor/watch.ts'
+import type { TargetMemory, TargetState } from '../../src/monitor/watch.ts'
 import { sampleOutcome, samplePolicy, sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 
 const pg = sampleService('pg', ['pg:5432'])
 
 function keep(services = [pg]) {
-  const watched = watch(services)
-  const history = createHistory({ monitor: watched.monitor })
-  const { clock, checkOnce, monitor, registry } = watched
+  const state = watch(services)
+  const history = createHistory({ monitor: state.monitor })
+  const { clock, checkOnce, monitor, registry } = state
   /** Checks a target once a second, with these outcomes. */
-  async function live(target: WatchedTarget, reasons: readonly Outcome['reason'][]): Promise<void> {
+  async function live(target: TargetState, reasons: readonly Outcome['reason'][]): Promise<void> {
     for (const reason of reasons) {
       clock.advance(1000)
       await checkOnce(target, reason)
@@ -33,22 +33,22 @@ function keep(services = [pg]) {
       slowLookupAt: null,
     }
     const memory: TargetMemory = { health, emittedStatus: health.status, ...counters }
-    monitor.adopt(watched.service('pg'), null, new Map([['pg:5432', memory]]))
+    monitor.adopt(state.service('pg'), null, new Map([['pg:5432', memory]]))
   }
-  return { ...watched, registry, history, live, adopt }
+  return { ...state, registry, history, live, adopt }
 }
 
-const told = (history: ReturnType<typeof keep>['history'], watched: WatchedTarget) =>
-  history.of(watched).map(({ at, reason }) => `${at} ${reason}`)
+const told = (history: ReturnType<typeof keep>['history'], state: TargetState) =>
+  history.of(state).map(({ at, reason }) => `${at} ${reason}`)
 
 test('the history has the checks of a target, oldest first', async () => {
   const { history, clock, checkOnce, target } = keep()
-  const watched = target('pg', 'pg:5432')
-  assert.deepEqual(history.of(watched), [])
-  await checkOnce(watched, 'connected', { latencyMs: 0.25, synRetransmits: 1 })
+  const state = target('pg', 'pg:5432')
+  assert.deepEqual(history.of(state), [])
+  await checkOnce(state, 'connected', { latencyMs: 0.25, synRetransmits: 1 })
   clock.advance(1049)
-  await checkOnce(watched, 'timeout', { synRetransmits: null })
-  const [first, ...more] = history.of(watched)
+  await checkOnce(state, 'timeout', { synRetransmits: null })
+  const [first, ...more] = history.of(state)
   assert.ok(Math.abs((first?.latencyMs ?? 0) / 0.25 - 1) <= 0.0025, `${first?.latencyMs} ms`)
   assert.deepEqual(
     [{ ...first, latencyMs: 0.25 }, ...more],
@@ -61,9 +61,9 @@ test('the history has the checks of a target, oldest first', async () => {
 
 test('the history has the last 60 checks', async () => {
   const { history, live, target } = keep()
-  const watched = target('pg', 'pg:5432')
-  await live(watched, [...Array(5).fill('refused'), ...Array(59).fill('connected')])
-  const found = told(history, watched)
+  const state = target('pg', 'pg:5432')
+  await live(state, [...Array(5).fill('refused'), ...Array(59).fill('connected')])
+  const found = told(history, state)
   assert.equal(found.length, 60)
   assert.deepEqual(found.slice(0, 2), ['10000 refused', '11000 connected'])
   assert.equal(found.at(-1), '69000 connected')
@@ -84,25 +84,25 @@ test('every target has a history of its own', async () => {
 
 test('the history has outcomes of other replicas, but none older than its newest check', async () => {
   const { history, live, adopt, clock, target } = keep()
-  const watched = target('pg', 'pg:5432')
+  const state = target('pg', 'pg:5432')
   adopt(sampleOutcome('refused', -20_000))
-  await live(watched, ['connected'])
+  await live(state, ['connected'])
   clock.advance(1000)
   adopt(sampleOutcome('timeout', 6500))
   adopt(sampleOutcome('rejected', 6200))
-  assert.deepEqual(told(history, watched), ['-20000 refused', '6000 connected', '6500 timeout'])
+  assert.deepEqual(told(history, state), ['-20000 refused', '6000 connected', '6500 timeout'])
 })
 
 test('an outcome of this replica that comes back from the others is in the history once', async () => {
   const { history, live, adopt, clock, target } = keep()
-  const watched = target('pg', 'pg:5432')
-  await live(watched, ['connected', 'connected'])
-  const { lastOutcome } = watched.health
+  const state = target('pg', 'pg:5432')
+  await live(state, ['connected', 'connected'])
+  const { lastOutcome } = state.health
   assert.ok(lastOutcome)
   adopt(lastOutcome)
   const written = clock.toEpoch(lastOutcome.endedAt + 0.3)
   adopt({ ...lastOutcome, endedAt: clock.fromEpoch(written) })
-  assert.deepEqual(told(history, watched), ['6000 connected', '7000 connected'])
+  assert.deepEqual(told(history, state), ['6000 connected', '7000 connected'])
 })
 
 test('a removed target loses its history, and a new target of the same name starts empty', async () => {
@@ -121,10 +121,10 @@ test('a removed target loses its history, and a new target of the same name star
 
 test('a late outcome of a removed target is not recorded', async () => {
   const { history, monitor, registry, target } = keep()
-  const watched = target('pg', 'pg:5432')
+  const state = target('pg', 'pg:5432')
   registry.replaceAll([], [])
-  monitor.checked.emit({ watched, outcome: sampleOutcome('connected', 5000), lateMs: 0 })
-  assert.deepEqual(history.of(watched), [])
+  monitor.checked.emit({ state, outcome: sampleOutcome('connected', 5000), lateMs: 0 })
+  assert.deepEqual(history.of(state), [])
 })
 
 test('targets that come and go take only the memory of targets that exist at the same time', () => {
@@ -133,8 +133,8 @@ test('targets that come and go take only the memory of targets that exist at the
   const before = process.memoryUsage().arrayBuffers
   for (let round = 0; round < 50; round++) {
     registry.replaceAll([sampleService('pg', hosts)], [])
-    for (const watched of service('pg').targets)
-      monitor.checked.emit({ watched, outcome: sampleOutcome('connected', 5000), lateMs: 0 })
+    for (const state of service('pg').targets)
+      monitor.checked.emit({ state, outcome: sampleOutcome('connected', 5000), lateMs: 0 })
     registry.replaceAll([], [])
   }
   const taken = process.memoryUsage().arrayBuffers - before
@@ -166,7 +166,7 @@ test('a target that was checked and did not join its service has no history', as
   await prober.pending('10.0.0.8:5432').abandon()
   await joined
   assert.deepEqual(
-    checked.map(({ watched }) => watched),
+    checked.map(({ state }) => state),
     [first],
   )
   assert.deepEqual(history.of(first), [])

@@ -267,11 +267,11 @@ test('a failed check of another replica also brings the next check forward, and 
   const untilNext = () => (scheduler.runDue() ?? 0) - clock.now()
   await checkOnSchedule('connected')
   await checkOnSchedule('connected')
-  const watched = target('pg', 'a:1')
+  const state = target('pg', 'a:1')
   const adopt = () => {
     clock.advance(100)
-    const health = nextHealth(watched.health, sampleOutcome('refused', clock.now()), service('pg').service.policy)
-    const { emittedStatus, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } = watched
+    const health = nextHealth(state.health, sampleOutcome('refused', clock.now()), service('pg').service.policy)
+    const { emittedStatus, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } = state
     const memory = {
       health,
       emittedStatus,
@@ -288,7 +288,7 @@ test('a failed check of another replica also brings the next check forward, and 
   adopt()
   assert.ok(untilNext() <= 1500, `${untilNext()} ms`)
   adopt()
-  assert.equal(watched.health.status, 'down')
+  assert.equal(state.health.status, 'down')
   await checkOnSchedule('refused')
   assert.ok(untilNext() > 1500, `${untilNext()} ms`)
   await checkOnSchedule('refused')

@@ -491,7 +491,7 @@ test('new addresses whose check ends without an outcome because Porthole stops c
 test('a service that is removed during the first check of a new address leaves nothing to check', async () => {
   const { resolver, registry, monitor, members, lookUpAndCheck, changes } = follow([all(['db:1'])])
   const followed: string[] = []
-  monitor.watching.subscribe((targets) => followed.push(...targets.map(({ target }) => target.name)))
+  monitor.targetsChanged.subscribe((targets) => followed.push(...targets.map(({ target }) => target.name)))
   monitor.checked.subscribe(() => registry.replaceAll([], []))
   resolver.say('db', ['10.0.0.1'])
   await lookUpAndCheck()

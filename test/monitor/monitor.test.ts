@@ -26,13 +26,13 @@ test('100 concurrent callers share one check', async () => {
 
 test('a check for a caller joins the scheduled check under way, and the other way round', async () => {
   const { prober, monitor, target, checked, clock } = watch([pg()])
-  const watched = target('pg', 'db-1:5432')
-  monitor.checkOnSchedule(watched, clock.now())
-  const joined = monitor.check(watched)
+  const state = target('pg', 'db-1:5432')
+  monitor.checkOnSchedule(state, clock.now())
+  const joined = monitor.check(state)
   await prober.pending('db-1:5432').answer('connected')
   await joined
-  const asked = monitor.check(watched)
-  monitor.checkOnSchedule(watched, clock.now())
+  const asked = monitor.check(state)
+  monitor.checkOnSchedule(state, clock.now())
   await prober.pending('db-1:5432').answer('connected')
   await asked
   assert.equal(prober.begun.length, 2)
@@ -216,28 +216,28 @@ test('a waiting check moves to the front when a caller requests it, and is still
 
 test('a check that ends because the prober is closed has no verdict', async () => {
   const { prober, monitor, target, checked, transitions } = watch([pg()])
-  const watched = target('pg', 'db-1:5432')
-  const check = monitor.check(watched)
+  const state = target('pg', 'db-1:5432')
+  const check = monitor.check(state)
   await prober.pending('db-1:5432').abandon()
   await check
-  assert.equal(watched.health.lastOutcome, null)
-  assert.equal(watched.checks, 0)
-  assert.equal(watched.check, null)
+  assert.equal(state.health.lastOutcome, null)
+  assert.equal(state.checks, 0)
+  assert.equal(state.check, null)
   assert.deepEqual([checked, transitions], [[], []])
 })
 
 test('a late outcome of a removed service is dropped', async () => {
   const { prober, registry, monitor, target, checked, transitions } = watch([pg()])
-  const watched = target('pg', 'db-1:5432')
-  const check = monitor.check(watched)
+  const state = target('pg', 'db-1:5432')
+  const check = monitor.check(state)
   registry.replaceAll([], [])
   transitions.length = 0
-  assert.equal(watched.retired, true)
+  assert.equal(state.retired, true)
   assert.equal(monitor.services.size, 0)
   await prober.pending('db-1:5432').answer('refused')
   await check
   assert.deepEqual([checked, transitions], [[], []])
-  assert.equal(watched.checks, 0)
+  assert.equal(state.checks, 0)
 })
 
 test('a removed service that returns starts without state, and does not get the late outcome of its predecessor', async () => {
@@ -309,7 +309,7 @@ test('services registered over HTTP are dialled under the current dial rules, an
   registry.register([buildService('pg', { targets: [sampleTarget('b:1'), sampleTarget('c:1')] }, {}, 'http')])
   const [a, b, c] = [...monitor.services.values()].flatMap(({ targets }) => targets)
   assert.ok(a && b && c)
-  for (const watched of [a, b]) void monitor.check(watched)
+  for (const state of [a, b]) void monitor.check(state)
   rules = other
   void monitor.check(c)
   const given = prober.begun.map(({ request }) => request.rules)
@@ -333,11 +333,11 @@ test('a changed definition keeps the health of the targets that stay', async () 
   await checkOnce(target('pg', 'a:1'), 'connected')
   const [a, b] = [target('pg', 'a:1'), target('pg', 'b:1')]
   const followed: string[] = []
-  monitor.watching.subscribe((targets) => followed.push(...targets.map(({ target }) => target.name)))
+  monitor.targetsChanged.subscribe((targets) => followed.push(...targets.map(({ target }) => target.name)))
   registry.replaceAll([sampleService('pg', ['c:1', 'a:1'], { quorum: 'any', timeout: 500 })], [])
   assert.equal(target('pg', 'a:1'), a)
   assert.equal(a.health.status, 'up')
-  assert.equal(a.watchedService, service('pg'))
+  assert.equal(a.serviceState, service('pg'))
   assert.equal(service('pg').service.policy.timeoutMs, 500)
   assert.equal(target('pg', 'c:1').health.lastOutcome, null)
   assert.deepEqual([a.retired, b.retired], [false, true])
@@ -347,7 +347,7 @@ test('a changed definition keeps the health of the targets that stay', async () 
 test('services with an unchanged definition are not rescheduled', () => {
   const { registry, monitor } = watch([pg(), onDemand()])
   const followed: string[] = []
-  monitor.watching.subscribe((targets) => followed.push(...targets.map(({ target }) => target.name)))
+  monitor.targetsChanged.subscribe((targets) => followed.push(...targets.map(({ target }) => target.name)))
   registry.replaceAll([pg(), onDemand(), sampleService('new', ['new:1'])], [])
   assert.deepEqual(followed, ['new:1'])
 })
@@ -443,11 +443,11 @@ test('a service whose targets go stale one after another emits transitions, alth
     clock.advance(100)
   }
   // From now on no check ends, so scheduled checks are skipped.
-  for (const watched of service('pg').targets) monitor.checkOnSchedule(watched, clock.now())
+  for (const state of service('pg').targets) monitor.checkOnSchedule(state, clock.now())
   for (let checkOnSchedule = 0; checkOnSchedule < 60; checkOnSchedule++) {
     clock.advance(100)
-    const watched = service('pg').targets[checkOnSchedule % 10]
-    if (watched !== undefined) monitor.checkOnSchedule(watched, clock.now())
+    const state = service('pg').targets[checkOnSchedule % 10]
+    if (state !== undefined) monitor.checkOnSchedule(state, clock.now())
   }
   assert.deepEqual(
     transitions.filter(({ target }) => target === null).map(({ to }) => to),
@@ -457,18 +457,18 @@ test('a service whose targets go stale one after another emits transitions, alth
 
 test('faults of Porthole change no status, but a target with no other outcome is unknown once stale', async () => {
   const { target, transitions, service, clock, checkOnce } = watch([sampleService('pg', ['a:1'], { fall: 1 })])
-  const watched = target('pg', 'a:1')
-  const read = () => statusAt(watched.health, service('pg').service.policy, clock.now()).status
-  await checkOnce(watched, 'connected')
+  const state = target('pg', 'a:1')
+  const read = () => statusAt(state.health, service('pg').service.policy, clock.now()).status
+  await checkOnce(state, 'connected')
   transitions.length = 0
   for (let n = 1; n <= 3; n++) {
     clock.advance(10_000)
-    await checkOnce(watched, 'local', { code: 'EMFILE' })
+    await checkOnce(state, 'local', { code: 'EMFILE' })
     assert.equal(read(), 'up')
   }
   assert.deepEqual(transitions, [])
   clock.advance(10_000)
-  await checkOnce(watched, 'local', { code: 'EMFILE' })
+  await checkOnce(state, 'local', { code: 'EMFILE' })
   assert.equal(read(), 'unknown')
   assert.deepEqual(
     transitions.map(({ target, to, reason }) => [target, to, reason]),
@@ -477,8 +477,8 @@ test('faults of Porthole change no status, but a target with no other outcome is
       [null, 'unknown', 'local'],
     ],
   )
-  assert.equal(watched.failures, 0)
-  await checkOnce(watched, 'refused')
+  assert.equal(state.failures, 0)
+  await checkOnce(state, 'refused')
   assert.equal(read(), 'down')
 })
 

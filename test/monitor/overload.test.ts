@@ -10,7 +10,7 @@ import { fakeClock, watch } from './fakes.ts'
 /** Returns the overload news for late checks, one every 100 ms, of a target with this interval. */
 function watchLateness(interval = 10_000) {
   const clock = fakeClock()
-  const watched = { watchedService: { service: sampleService('pg', ['pg:1'], { interval }) } }
+  const state = { serviceState: { service: sampleService('pg', ['pg:1'], { interval }) } }
   const checked = createSignal<Checked>()
   const told: OverloadNews[] = []
   watchOverload({ monitor: { checked } as Monitor, clock }).subscribe((news) => told.push(news))
@@ -19,7 +19,7 @@ function watchLateness(interval = 10_000) {
     pass(seconds: number, lateMs: (i: number) => number | null) {
       for (let i = 0; i < seconds * 10; i++) {
         clock.advance(100)
-        checked.emit({ watched, lateMs: lateMs(i) } as Checked)
+        checked.emit({ state, lateMs: lateMs(i) } as Checked)
       }
     },
   }
@@ -87,9 +87,9 @@ test('the monitor is behind while the waiting checks exceed a tenth of the servi
   const isBehind = watchBacklog(monitor)
   assert.equal(isBehind(), false)
   const targets = [...monitor.services.values()].flatMap(({ targets }) => targets)
-  for (const watched of targets.slice(0, 7)) monitor.checkOnSchedule(watched, clock.now())
+  for (const state of targets.slice(0, 7)) monitor.checkOnSchedule(state, clock.now())
   assert.equal(isBehind(), false, 'two checks wait')
-  for (const watched of targets.slice(7, 8)) monitor.checkOnSchedule(watched, clock.now())
+  for (const state of targets.slice(7, 8)) monitor.checkOnSchedule(state, clock.now())
   assert.equal(isBehind(), true, 'three checks wait')
   await prober.answerAll('connected')
   assert.equal(isBehind(), false)
@@ -99,10 +99,10 @@ test('if no check has to wait, the monitor is behind when the checks skipped sin
   const { monitor, clock } = watch(some, 100)
   const isBehind = watchBacklog(monitor)
   const targets = [...monitor.services.values()].flatMap(({ targets }) => targets)
-  for (const watched of targets) monitor.checkOnSchedule(watched, clock.now())
-  for (const watched of targets.slice(0, 2)) monitor.checkOnSchedule(watched, clock.now())
+  for (const state of targets) monitor.checkOnSchedule(state, clock.now())
+  for (const state of targets.slice(0, 2)) monitor.checkOnSchedule(state, clock.now())
   assert.equal(isBehind(), false, 'two checks were skipped')
-  for (const watched of targets.slice(0, 3)) monitor.checkOnSchedule(watched, clock.now())
+  for (const state of targets.slice(0, 3)) monitor.checkOnSchedule(state, clock.now())
   assert.equal(isBehind(), true, 'three more checks were skipped')
   assert.equal(isBehind(), false, 'no check was skipped since')
 })

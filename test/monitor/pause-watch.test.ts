@@ -6,7 +6,7 @@ import type { Pause } from '../../src/domain/pause.ts'
 import { watchPauses } from '../../src/monitor/pause-watch.ts'
 
 /** Creates a pause watch with a clock that the test sets. Its timer does not fire during a test. */
-function watching(t: TestContext) {
+function targetsChanged(t: TestContext) {
   const at = { monotonic: 5000, wall: 1_790_000_000_000, boot: 90_000 }
   const clock = systemClock(
     () => at.monotonic,
@@ -25,7 +25,7 @@ function watching(t: TestContext) {
 }
 
 test('one second without a read of the clock is a pause, and the next read reports it', async (t) => {
-  const { watch, told, advance } = watching(t)
+  const { watch, told, advance } = targetsChanged(t)
   advance(5000)
   assert.equal(watch.clock.now(), 10_000)
   assert.deepEqual(watch.pauses.ofProcess, [{ from: 5000, to: 10_000 }])
@@ -36,7 +36,7 @@ test('one second without a read of the clock is a pause, and the next read repor
 })
 
 test('a busy event loop reads the clock, so it is not paused', (t) => {
-  const { watch, advance } = watching(t)
+  const { watch, advance } = targetsChanged(t)
   for (let i = 0; i < 100; i++) {
     advance(900)
     watch.clock.now()
@@ -45,7 +45,7 @@ test('a busy event loop reads the clock, so it is not paused', (t) => {
 })
 
 test('no pauses are reported before start and after stop', (t) => {
-  const { watch, advance } = watching(t)
+  const { watch, advance } = targetsChanged(t)
   watch.stop()
   advance(60_000)
   watch.clock.now()
@@ -55,7 +55,7 @@ test('no pauses are reported before start and after stop', (t) => {
 })
 
 test('a suspension of the machine is a pause, although the monotonic clock stood still', (t) => {
-  const { at, watch } = watching(t)
+  const { at, watch } = targetsChanged(t)
   const before = watch.clock.now()
   at.wall += 3_600_000
   at.boot += 3_600_000
@@ -67,7 +67,7 @@ test('a suspension of the machine is a pause, although the monotonic clock stood
 
 test('a prober that stalls while the process runs is a pause of checks only', (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] })
-  const { watch, advance } = watching(t)
+  const { watch, advance } = targetsChanged(t)
   let turnedAt = watch.clock.now()
   watch.start({ stalledSince: () => turnedAt })
   const told: [number, boolean][] = []
@@ -90,7 +90,7 @@ test('a prober that stalls while the process runs is a pause of checks only', (t
 
 test('a prober that was stopped together with the process has no pause of its own', (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] })
-  const { watch, advance } = watching(t)
+  const { watch, advance } = targetsChanged(t)
   const turnedAt = watch.clock.now()
   watch.start({ stalledSince: () => turnedAt })
   advance(6000)

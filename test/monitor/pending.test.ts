@@ -12,16 +12,15 @@ const [a, b, c] = ['a:1', 'b:1', 'c:1'] as const
 
 /** Creates a service with these targets. Each target was checked once and is up. */
 async function watchUp(names: readonly string[], more: { quorum?: Quorum; interval?: number | 'off' } = {}) {
-  const watched = watch([sampleService('pg', names, { ...settings, ...more })])
-  for (const name of names) await watched.checkOnce(watched.target('pg', name), 'connected')
-  watched.transitions.length = 0
+  const state = watch([sampleService('pg', names, { ...settings, ...more })])
+  for (const name of names) await state.checkOnce(state.target('pg', name), 'connected')
+  state.transitions.length = 0
   return {
-    ...watched,
+    ...state,
     define: (targets: readonly string[], changed: { quorum?: Quorum } = {}) =>
-      watched.registry.replaceAll([sampleService('pg', targets, { ...settings, ...more, ...changed })], []),
-    status: () => serviceStatusAt(watched.service('pg'), watched.clock.now()),
-    checkQueue: () =>
-      watched.transitions.filter(({ target }) => target === null).map(({ from, to }) => `${from} ${to}`),
+      state.registry.replaceAll([sampleService('pg', targets, { ...settings, ...more, ...changed })], []),
+    status: () => serviceStatusAt(state.service('pg'), state.clock.now()),
+    checkQueue: () => state.transitions.filter(({ target }) => target === null).map(({ from, to }) => `${from} ${to}`),
   }
 }
 
@@ -106,13 +105,13 @@ test('a service that is left with pending targets only is unknown', async () => 
 })
 
 test('a new service counts all its targets from the start, because one that is up says nothing about the others', async () => {
-  const watched = watch([sampleService('pg', [a, b], settings)])
-  await watched.checkOnce(watched.target('pg', a), 'connected')
-  const status = () => serviceStatusAt(watched.service('pg'), watched.clock.now())
+  const state = watch([sampleService('pg', [a, b], settings)])
+  await state.checkOnce(state.target('pg', a), 'connected')
+  const status = () => serviceStatusAt(state.service('pg'), state.clock.now())
   assert.equal(status(), 'unknown')
-  watched.registry.replaceAll([sampleService('pg', [a, b, c], settings)], [])
+  state.registry.replaceAll([sampleService('pg', [a, b, c], settings)], [])
   assert.equal(status(), 'unknown')
-  await watched.checkOnce(watched.target('pg', b), 'connected')
+  await state.checkOnce(state.target('pg', b), 'connected')
   assert.equal(status(), 'up')
 })
 

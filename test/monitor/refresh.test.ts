@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { createRefresh } from '../../src/monitor/refresh.ts'
-import type { Check, WatchedTarget } from '../../src/monitor/watch.ts'
+import type { Check, TargetState } from '../../src/monitor/watch.ts'
 import { sampleService } from '../samples.ts'
 import { countingSlices } from '../slices.ts'
 import { isSettled, watch } from './fakes.ts'
@@ -16,10 +16,10 @@ function watchMany(count: number) {
     ),
   ])
   const asked: Check[] = []
-  const checks = new Map<WatchedTarget, Check>()
-  const ask = (watched: WatchedTarget): Check => {
-    const check = checks.get(watched) ?? { watched, due: null, hasBegun: false, known: null, callers: null }
-    checks.set(watched, check)
+  const checks = new Map<TargetState, Check>()
+  const ask = (state: TargetState): Check => {
+    const check = checks.get(state) ?? { state, due: null, hasBegun: false, known: null, callers: null }
+    checks.set(state, check)
     asked.push(check)
     return check
   }

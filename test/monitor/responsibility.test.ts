@@ -48,14 +48,14 @@ function watchSome(
       responsibility.gained.emit([name])
     },
     target(name: string) {
-      const watched = monitor.services.get(name)?.targets[0]
-      assert(watched !== undefined)
-      return watched
+      const state = monitor.services.get(name)?.targets[0]
+      assert(state !== undefined)
+      return state
     },
     service(name: string) {
-      const watched = monitor.services.get(name)
-      assert(watched !== undefined)
-      return watched
+      const state = monitor.services.get(name)
+      assert(state !== undefined)
+      return state
     },
     /** Advances the time, and starts the checks that are due. */
     pass(ms: number) {
@@ -195,7 +195,7 @@ test('a check for a caller counts on every replica, and only the owner emits the
 test('one of two parallel checks on two replicas counts, and both of two consecutive checks', async () => {
   const { clock, prober, monitor, service, target, pass } = watchSome([])
   const taken: string[] = []
-  monitor.adopted.subscribe(({ watched, outcome }) => taken.push(`${watched.target.name} ${outcome.reason}`))
+  monitor.adopted.subscribe(({ state, outcome }) => taken.push(`${state.target.name} ${outcome.reason}`))
   const asked = monitor.check(target('pg'))
   pass(100)
   monitor.adopt(service('pg'), null, new Map([['pg:1', memory('down', 1, clock.now())]]))
@@ -322,19 +322,19 @@ test('the time since when look-ups fail continues when another replica takes the
   )
 
   // If a caller requests a check before the takeover, the replica repeats the instant of the last check.
-  const [watched] = service('web').targets
-  assert.ok(watched)
-  const check = monitor.check(watched)
+  const [state] = service('web').targets
+  assert.ok(state)
+  const check = monitor.check(state)
   await prober.answerAll('connected')
   await check
-  assert.equal(watched.health.lastOutcome?.lookupFailedSince, since)
+  assert.equal(state.health.lastOutcome?.lookupFailedSince, since)
 
   gain('web')
   // After the takeover, the replica may check the target before it looks the name up.
-  const next = monitor.check(watched)
+  const next = monitor.check(state)
   await prober.answerAll('connected')
   await next
-  assert.equal(watched.health.lastOutcome?.lookupFailedSince, since)
+  assert.equal(state.health.lastOutcome?.lookupFailedSince, since)
   const lookUp = async () => {
     clock.advance(11_000)
     members.lookUpDue()

@@ -7,28 +7,28 @@ import type { Pause } from '../../src/domain/pause.ts'
 import type { Service } from '../../src/domain/service.ts'
 import type { Transition } from '../../src/domain/transition.ts'
 import { detectServiceTransition, detectTransitions, applyOutcome as takeIn } from '../../src/monitor/settle.ts'
-import { countsOf, standingOf, type WatchedService, type WatchedTarget } from '../../src/monitor/watch.ts'
-import { createWatchlist } from '../../src/monitor/watchlist.ts'
+import { countsOf, type ServiceState, standingOf, type TargetState } from '../../src/monitor/watch.ts'
+import { createStateStore } from '../../src/monitor/watchlist.ts'
 import { changedService, sampleOutcome, sampleService } from '../samples.ts'
 
 /** Applies an outcome, and returns the transitions. */
-function applyOutcome(watched: WatchedTarget, outcome: Outcome, now: number): readonly Transition[] {
-  takeIn(watched, outcome)
-  return detectTransitions(watched, now)
+function applyOutcome(state: TargetState, outcome: Outcome, now: number): readonly Transition[] {
+  takeIn(state, outcome)
+  return detectTransitions(state, now)
 }
 
 /** Returns a service with its state, and its first two targets. */
-function watched(service: Service, pauses: Pause[] = []): [WatchedService, WatchedTarget, WatchedTarget] {
-  const watchlist = createWatchlist({ ofProcess: pauses, ofChecks: pauses })
-  const watchedService = watchlist.addService(service)
-  watchedService.targets = service.targets.map((target) => watchlist.addTarget(target, watchedService))
-  const [first, second = first] = watchedService.targets
+function state(service: Service, pauses: Pause[] = []): [ServiceState, TargetState, TargetState] {
+  const stateStore = createStateStore({ ofProcess: pauses, ofChecks: pauses })
+  const serviceState = stateStore.addService(service)
+  serviceState.targets = service.targets.map((target) => stateStore.addTarget(target, serviceState))
+  const [first, second = first] = serviceState.targets
   if (first === undefined || second === undefined) throw new Error('no target')
-  return [watchedService, first, second]
+  return [serviceState, first, second]
 }
 
 test('the first outcome emits the transition of the target, then that of the service', () => {
-  const [, target] = watched(sampleService('pg', ['db-1:5432']))
+  const [, target] = state(sampleService('pg', ['db-1:5432']))
   const outcome = sampleOutcome('refused', 1000)
   const sentence = diagnose(outcome, target.target)
   const [ofTarget, ofService, ...more] = applyOutcome(target, outcome, 1001)
@@ -48,7 +48,7 @@ test('the first outcome emits the transition of the target, then that of the ser
 })
 
 test('outcomes that change no status cause no transition', () => {
-  const [, target] = watched(sampleService('pg', ['db-1:5432'], { fall: 3 }))
+  const [, target] = state(sampleService('pg', ['db-1:5432'], { fall: 3 }))
   applyOutcome(target, sampleOutcome('connected', 1000), 1000)
   assert.deepEqual(applyOutcome(target, sampleOutcome('connected', 2000), 2000), [])
   assert.deepEqual(applyOutcome(target, sampleOutcome('refused', 3000), 3000), [])
@@ -57,7 +57,7 @@ test('outcomes that change no status cause no transition', () => {
 })
 
 test('a target can change its status without its service, which keeps its own status and its time', () => {
-  const [service, first, second] = watched(sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' }))
+  const [service, first, second] = state(sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' }))
   applyOutcome(first, sampleOutcome('connected', 1000), 1000)
   assert.deepEqual(standingOf(service, 1000), {
     status: 'degraded',
@@ -73,7 +73,7 @@ test('a target can change its status without its service, which keeps its own st
 })
 
 test('checks, failures, handshake times and retransmits are counted, and faults of Porthole are no failures', () => {
-  const [, target] = watched(sampleService('pg', ['db-1:5432']))
+  const [, target] = state(sampleService('pg', ['db-1:5432']))
   applyOutcome(target, sampleOutcome('connected', 1000, { latencyMs: 0.25, synRetransmits: 1 }), 1000)
   applyOutcome(target, sampleOutcome('timeout', 2000, { synRetransmits: 3 }), 2000)
   applyOutcome(target, sampleOutcome('local', 3000, { synRetransmits: null }), 3000)
@@ -87,7 +87,7 @@ test('checks, failures, handshake times and retransmits are counted, and faults 
 })
 
 test('a target that goes stale causes one transition, without the reason of the last outcome', () => {
-  const [service, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
+  const [service, target] = state(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
   applyOutcome(target, sampleOutcome('connected', 1000), 1000)
   assert.deepEqual(detectTransitions(target, 32_999), [])
   const changes = detectTransitions(target, 33_000)
@@ -105,8 +105,8 @@ test('a target that goes stale causes one transition, without the reason of the 
 
 test('the message of a service with many targets says how many are up, even if one has gone stale', () => {
   const names = ['a:1', 'b:1', 'c:1', 'd:1', 'e:1']
-  const [service, first, second] = watched(sampleService('pg', names, { interval: 10_000, timeout: 2000, fall: 1 }))
-  const settleAll = (targets: readonly WatchedTarget[], at: number) =>
+  const [service, first, second] = state(sampleService('pg', names, { interval: 10_000, timeout: 2000, fall: 1 }))
+  const settleAll = (targets: readonly TargetState[], at: number) =>
     targets.flatMap((target) => applyOutcome(target, sampleOutcome('connected', at), at))
   assert.match(settleAll(service.targets, 1000).at(-1)?.message ?? '', /^5 of 5 targets up$/)
   settleAll(service.targets.slice(1), 20_000)
@@ -116,7 +116,7 @@ test('the message of a service with many targets says how many are up, even if o
 })
 
 test('a target that is unknown because of faults of Porthole has their reason', () => {
-  const [, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
+  const [, target] = state(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
   applyOutcome(target, sampleOutcome('connected', 1000), 1000)
   const fault = sampleOutcome('local', 34_000, { code: 'EMFILE' })
   const [ofTarget, ofService] = applyOutcome(target, fault, 34_000)
@@ -127,7 +127,7 @@ test('a target that is unknown because of faults of Porthole has their reason', 
 })
 
 test('a stale target that is confirmed again causes a transition from unknown', () => {
-  const [, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
+  const [, target] = state(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
   applyOutcome(target, sampleOutcome('connected', 1000), 1000)
   detectTransitions(target, 40_000)
   const [ofTarget] = applyOutcome(target, sampleOutcome('connected', 50_000), 50_000)
@@ -135,7 +135,7 @@ test('a stale target that is confirmed again causes a transition from unknown', 
 })
 
 test('a stale service is unknown since it went stale, even before a transition is emitted', () => {
-  const [service, target] = watched(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
+  const [service, target] = state(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
   applyOutcome(target, sampleOutcome('connected', 1000), 1000)
   assert.deepEqual(standingOf(service, 60_000), {
     status: 'unknown',
@@ -145,7 +145,7 @@ test('a stale service is unknown since it went stale, even before a transition i
 })
 
 test('a service whose status changes by its definition names the target that is down', () => {
-  const [service, first, second] = watched(sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' }))
+  const [service, first, second] = state(sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' }))
   applyOutcome(first, sampleOutcome('connected', 1000), 1000)
   applyOutcome(second, sampleOutcome('refused', 1000), 1000)
   service.service = changedService(service.service, { quorum: 'all' })
@@ -169,7 +169,7 @@ test('a service whose status changes by its definition names the target that is 
 })
 
 test('a service that goes down names a target that is down, not an unknown one', () => {
-  const [, , second] = watched(sampleService('pg', ['a:1', 'b:1']))
+  const [, , second] = state(sampleService('pg', ['a:1', 'b:1']))
   const ofService = applyOutcome(second, sampleOutcome('refused', 1000), 1000).at(-1)
   assert.equal(ofService?.target, null)
   assert.equal(ofService?.to, 'down')
@@ -178,7 +178,7 @@ test('a service that goes down names a target that is down, not an unknown one',
 })
 
 test('a service that comes up names no target as the cause', () => {
-  const [, target] = watched(sampleService('pg', ['a:1'], { rise: 1 }))
+  const [, target] = state(sampleService('pg', ['a:1'], { rise: 1 }))
   applyOutcome(target, sampleOutcome('refused', 1000), 1000)
   const ofService = applyOutcome(target, sampleOutcome('connected', 2000), 2000).at(-1)
   assert.equal(ofService?.to, 'up')
@@ -187,7 +187,7 @@ test('a service that comes up names no target as the cause', () => {
 })
 
 test('an outcome of one target does not read the health of the other targets', () => {
-  const [service, first] = watched(
+  const [service, first] = state(
     sampleService(
       'pg',
       Array.from({ length: 1000 }, (_, i) => `db-${i}:5432`),
@@ -213,7 +213,7 @@ test('an outcome of one target does not read the health of the other targets', (
 })
 
 test('targets that go stale one after another do not cause a full count each', () => {
-  const [service] = watched(
+  const [service] = state(
     sampleService(
       'pg',
       Array.from({ length: 1000 }, (_, i) => `db-${i}:5432`),
@@ -223,7 +223,7 @@ test('targets that go stale one after another do not cause a full count each', (
     applyOutcome(target, sampleOutcome('connected', 10 * index), 10 * index)
   })
   let looks = 0
-  const last = service.targets.at(-1) as WatchedTarget
+  const last = service.targets.at(-1) as TargetState
   const { health } = last
   Object.defineProperty(last, 'health', {
     get() {
@@ -242,24 +242,24 @@ test('targets that go stale one after another do not cause a full count each', (
 test('after a pause longer than the trust, checks that find every status unchanged cause no transition', () => {
   const pauses: Pause[] = []
   const service = sampleService('pg', ['db-1:5432', 'db-2:5432'], { interval: 1000, timeout: 500 })
-  const [watchedService, first, second] = watched(service, pauses)
+  const [serviceState, first, second] = state(service, pauses)
   for (const target of [first, second]) applyOutcome(target, sampleOutcome('connected', 1000), 1000)
-  const emittedAt = standingOf(watchedService, 1000).since
+  const emittedAt = standingOf(serviceState, 1000).since
   pauses.push({ from: 1500, to: 61_500 })
-  assert.equal(standingOf(watchedService, 61_500).status, 'unknown')
+  assert.equal(standingOf(serviceState, 61_500).status, 'unknown')
   assert.deepEqual(applyOutcome(first, sampleOutcome('connected', 61_600), 61_600), [])
   // The other target has not been checked yet.
-  assert.deepEqual(standingOf(watchedService, 61_600).counts, { up: 1, degraded: 0, down: 0, unknown: 1 })
-  assert.deepEqual(detectServiceTransition(watchedService, 61_600), [])
+  assert.deepEqual(standingOf(serviceState, 61_600).counts, { up: 1, degraded: 0, down: 0, unknown: 1 })
+  assert.deepEqual(detectServiceTransition(serviceState, 61_600), [])
   assert.deepEqual(applyOutcome(second, sampleOutcome('connected', 61_700), 61_700), [])
-  const { status, since } = standingOf(watchedService, 61_700)
+  const { status, since } = standingOf(serviceState, 61_700)
   assert.deepEqual([status, since], ['up', emittedAt])
 })
 
 test('a status that changed during a pause causes one transition', () => {
   const pauses: Pause[] = []
   const service = sampleService('pg', ['db-1:5432'], { interval: 1000, timeout: 500, fall: 2 })
-  const [, target] = watched(service, pauses)
+  const [, target] = state(service, pauses)
   applyOutcome(target, sampleOutcome('connected', 1000), 1000)
   pauses.push({ from: 1500, to: 61_500 })
   assert.deepEqual(applyOutcome(target, sampleOutcome('refused', 61_600), 61_600), [])
@@ -276,7 +276,7 @@ test('a status that changed during a pause causes one transition', () => {
 test('a target that is not checked after a pause becomes unknown', () => {
   const pauses: Pause[] = []
   const service = sampleService('pg', ['db-1:5432'], { interval: 1000, timeout: 500 })
-  const [, target] = watched(service, pauses)
+  const [, target] = state(service, pauses)
   applyOutcome(target, sampleOutcome('connected', 1000), 1000)
   pauses.push({ from: 1500, to: 61_500 })
   assert.deepEqual(detectTransitions(target, 64_000), [])

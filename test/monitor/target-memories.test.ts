@@ -5,8 +5,8 @@ import { type Health, unchecked } from '../../src/domain/health.ts'
 import { Answer, type Outcome, Reason } from '../../src/domain/outcome.ts'
 import { Status } from '../../src/domain/status.ts'
 import { type Target, targetAt } from '../../src/domain/target.ts'
-import type { WatchedTarget } from '../../src/monitor/watch.ts'
-import { createWatchlist, type Watchlist } from '../../src/monitor/watchlist.ts'
+import type { TargetState } from '../../src/monitor/watch.ts'
+import { createStateStore, type StateStore } from '../../src/monitor/watchlist.ts'
 import { sampleService } from '../samples.ts'
 
 const instant = fc.double({ min: -1e9, max: 1e9, noNaN: true })
@@ -71,14 +71,14 @@ function memoryOf({
   lossAt,
   lookupTotalMs,
   slowLookupAt,
-}: WatchedTarget) {
+}: TargetState) {
   return { health, emittedStatus, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt }
 }
 
 /** Adds a service with targets at these hosts. */
-function watchAll(watchlist: Watchlist, hosts: readonly string[]): WatchedTarget[] {
-  const service = watchlist.addService(sampleService('pg', ['pg:5432']))
-  return hosts.map((host) => watchlist.addTarget(targetAt(host, 5432), service))
+function watchAll(stateStore: StateStore, hosts: readonly string[]): TargetState[] {
+  const service = stateStore.addService(sampleService('pg', ['pg:5432']))
+  return hosts.map((host) => stateStore.addTarget(targetAt(host, 5432), service))
 }
 
 test('the state of a target is read as it was written, after any writes to other targets', () => {
@@ -87,13 +87,13 @@ test('the state of a target is read as it was written, after any writes to other
     fc.property(writes, (all) => {
       // Half of the targets have names, and half have literal addresses.
       const hosts = Array.from({ length: 600 }, (_, i) => (i % 2 === 0 ? `db-${i}` : '10.0.0.7'))
-      const targets = watchAll(createWatchlist(), hosts)
+      const targets = watchAll(createStateStore(), hosts)
       const expected = new Map<number, (typeof all)[number]['memory']>()
       for (const { which, memory } of all) {
-        Object.assign(targets[which] as WatchedTarget, memory)
+        Object.assign(targets[which] as TargetState, memory)
         expected.set(which, memory)
       }
-      for (const [i, watched] of targets.entries()) assert.deepEqual(memoryOf(watched), expected.get(i) ?? blank)
+      for (const [i, state] of targets.entries()) assert.deepEqual(memoryOf(state), expected.get(i) ?? blank)
     }),
     { numRuns: 50 },
   )
@@ -102,12 +102,12 @@ test('the state of a target is read as it was written, after any writes to other
 test('a target in the slot of a removed one is unchecked, and so is the removed one', () => {
   fc.assert(
     fc.property(memory, memory, (ofFirst, ofNext) => {
-      const watchlist = createWatchlist()
-      const [gone] = watchAll(watchlist, ['db-1']) as [WatchedTarget]
+      const stateStore = createStateStore()
+      const [gone] = watchAll(stateStore, ['db-1']) as [TargetState]
       Object.assign(gone, ofFirst)
       const { slot } = gone
-      watchlist.dropTarget(gone)
-      const [next] = watchAll(watchlist, ['db-2']) as [WatchedTarget]
+      stateStore.dropTarget(gone)
+      const [next] = watchAll(stateStore, ['db-2']) as [TargetState]
       assert.equal(next.slot, slot)
       assert.deepEqual(memoryOf(next), blank)
       Object.assign(next, ofNext)
@@ -118,10 +118,10 @@ test('a target in the slot of a removed one is unchecked, and so is the removed 
 })
 
 test('a target with a new definition keeps its state', () => {
-  const [watched] = watchAll(createWatchlist(), ['10.0.0.7']) as [WatchedTarget]
+  const [state] = watchAll(createStateStore(), ['10.0.0.7']) as [TargetState]
   const [sample] = fc.sample(memory, 1)
-  Object.assign(watched, sample)
-  const target: Target = { ...watched.target }
-  watched.target = target
-  assert.deepEqual(memoryOf(watched), sample)
+  Object.assign(state, sample)
+  const target: Target = { ...state.target }
+  state.target = target
+  assert.deepEqual(memoryOf(state), sample)
 })

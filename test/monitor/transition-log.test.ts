@@ -7,14 +7,14 @@ import { watch } from './fakes.ts'
 
 /** Creates a log whose transitions the test emits. `happen` emits one at the current time of the clock. */
 function keep(limits: { maxCount?: number; maxAgeMs?: number } = {}) {
-  const watched = watch([])
-  const log = createTransitionLog({ monitor: watched.monitor, clock: watched.clock, ...limits })
+  const state = watch([])
+  const log = createTransitionLog({ monitor: state.monitor, clock: state.clock, ...limits })
   const happen = (message: string, service = 'pg') => {
     const cause = { target: null, from: 'up', to: 'down', reason: 'refused' } as const
-    const transition: Transition = { service, ...cause, at: watched.clock.now(), message }
-    watched.monitor.transitions.emit(transition)
+    const transition: Transition = { service, ...cause, at: state.clock.now(), message }
+    state.monitor.transitions.emit(transition)
   }
-  return { ...watched, log, happen }
+  return { ...state, log, happen }
 }
 
 const told = (found: readonly LoggedTransition[] | null) => found?.map(({ message }) => message).join(' ')

@@ -5,11 +5,11 @@ import type { Outcome, Reason } from '../../src/domain/outcome.ts'
 import type { Pause } from '../../src/domain/pause.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
-import type { WatchedTarget } from '../../src/monitor/watch.ts'
+import type { TargetState } from '../../src/monitor/watch.ts'
 import { changedService, sampleService } from '../samples.ts'
 import { fakeClock, fakeProber, watch } from './fakes.ts'
 
-const isUnderWay = ({ check }: WatchedTarget) => check !== null && check !== 'waiting' && check.hasBegun
+const isUnderWay = ({ check }: TargetState) => check !== null && check !== 'waiting' && check.hasBegun
 
 /** Checks the targets of a service of this origin, and returns the dial rules of each check. Each check has the next of `rules`. */
 function rulesGiven(origin: 'file' | 'http', ...rules: ReturnType<typeof createDialRules>[]) {

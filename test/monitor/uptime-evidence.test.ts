@@ -7,9 +7,9 @@ import { watch } from './fakes.ts'
 
 /** Creates two services and a log of their transitions. */
 function start() {
-  const watched = watch([sampleService('pg', ['pg:1', 'pg:2'], { quorum: 'any' }), sampleService('mq', ['mq:1'])])
-  const log = createTransitionLog({ monitor: watched.monitor, clock: watched.clock })
-  return { ...watched, log }
+  const state = watch([sampleService('pg', ['pg:1', 'pg:2'], { quorum: 'any' }), sampleService('mq', ['mq:1'])])
+  const log = createTransitionLog({ monitor: state.monitor, clock: state.clock })
+  return { ...state, log }
 }
 
 test('the evidence has the changes of the service itself, oldest first, and its current status', async () => {

@@ -4,12 +4,12 @@ import fc from 'fast-check'
 import { Reason } from '../../src/domain/outcome.ts'
 import { type Quorum, statusOf } from '../../src/domain/quorum.ts'
 import { countAll } from '../../src/monitor/tally.ts'
-import { serviceStatusAt, type WatchedService } from '../../src/monitor/watch.ts'
+import { type ServiceState, serviceStatusAt } from '../../src/monitor/watch.ts'
 import { sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 
 /** Returns the status of a service without any cache. */
-function readsAnew({ targets, service }: WatchedService, now: number) {
+function readsAnew({ targets, service }: ServiceState, now: number) {
   const { counts, pending } = countAll(targets, service.policy, now)
   return statusOf(counts, service.quorum, pending)
 }
@@ -54,9 +54,9 @@ test('a second read of the status of a service does not read its targets', async
   const pg = service('pg')
   assert.equal(serviceStatusAt(pg, clock.now()), 'up')
   let looks = 0
-  for (const watched of pg.targets) {
-    const { health } = watched
-    Object.defineProperty(watched, 'health', {
+  for (const state of pg.targets) {
+    const { health } = state
+    Object.defineProperty(state, 'health', {
       get() {
         looks++
         return health

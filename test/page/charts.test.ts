@@ -16,10 +16,10 @@ type Check = readonly [reason: Reason, latencyMs?: number | null, synRetransmits
 function rounds(...checksOf: readonly (readonly Check[])[]): Round[] {
   const targets = checksOf.map((_, index) => `db-${index}:1`)
   const { service } = watch([sampleService('db', targets)])
-  const watched = service('db').targets
+  const state = service('db').targets
   const history: History = {
     of: (target) =>
-      (checksOf[watched.indexOf(target)] ?? []).map(
+      (checksOf[state.indexOf(target)] ?? []).map(
         ([reason, latencyMs = null, synRetransmits = 0], index): PastCheck => ({
           at: index,
           reason,
@@ -29,7 +29,7 @@ function rounds(...checksOf: readonly (readonly Check[])[]): Round[] {
       ),
     close: () => undefined,
   }
-  return roundsOf(history, watched)
+  return roundsOf(history, state)
 }
 
 const told = (all: readonly Round[]) => all.map(({ verdict, latencyMs }) => `${verdict} ${latencyMs}`).join(', ')

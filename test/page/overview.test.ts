@@ -23,11 +23,11 @@ function namesOf({ monitor, registry }: { readonly monitor: Monitor; readonly re
 
 /** Builds an overview of these services. The test ends their checks. */
 function oversee(t: TestContext, services: readonly Service[], groups: Record<string, { quorum?: Quorum }> = {}) {
-  const watched = watch(services)
-  const { monitor, registry, clock, service, checkOnce } = watched
+  const state = watch(services)
+  const { monitor, registry, clock, service, checkOnce } = state
   registry.replaceAll(services, quorumsOf({ groups }))
   const log = createTransitionLog({ monitor, clock })
-  const overview = createOverview({ ...namesOf(watched), monitor, registry, log, clock })
+  const overview = createOverview({ ...namesOf(state), monitor, registry, log, clock })
   t.after(() => overview.close())
   /** Checks the targets of a service in turn. The check of the first target ends with the first reason, and so on. */
   async function find(name: string, ...reasons: Reason[]) {
@@ -36,12 +36,12 @@ function oversee(t: TestContext, services: readonly Service[], groups: Record<st
       await checkOnce(target, reason)
     }
   }
-  return { ...watched, log, overview, read: overview.read, find }
+  return { ...state, log, overview, read: overview.read, find }
 }
 
 const one = (name: string, settings: Parameters<typeof sampleService>[2] = {}) =>
   sampleService(name, [`${name}:1`], { rise: 1, fall: 1, ...settings })
-const namesIn = ({ services }: Overview) => services.map(({ watched }) => watched.service.name).join(' ')
+const namesIn = ({ services }: Overview) => services.map(({ state }) => state.service.name).join(' ')
 const groupsIn = ({ groups }: Overview) => groups.map(({ name, status }) => `${name} ${status}`).join(', ')
 
 test('there is an overview without services', async (t) => {
@@ -167,8 +167,8 @@ test('groups and services have the same status as in GET /health', async (t) => 
     }
     const report = (await built.get('/health?verbose')).json()
     assert.deepEqual(seen.counts, report.counts)
-    for (const { watched, status } of seen.services) {
-      const { name } = watched.service
+    for (const { state, status } of seen.services) {
+      const { name } = state.service
       assert.equal(status, (await built.get(`/health/${name}`)).json().status, name)
     }
   }

@@ -46,13 +46,13 @@ function heldStore(): Store & { letGo(): Promise<void>; fail(failure: string | n
 }
 
 function start(options: { store?: Store; limits?: object; defaults?: object } = {}) {
-  const watched = watch([])
-  const { registry, clock } = watched
+  const state = watch([])
+  const { registry, clock } = state
   const store = options.store ?? createMemoryStore(retention)
   const limits = { ...defaultLimits, ...options.limits }
   const registrar = createRegistrar({ registry, store, clock, limits, defaults: options.defaults ?? {} })
   const statusOf = (name: string) => {
-    const service = watched.monitor.services.get(name)
+    const service = state.monitor.services.get(name)
     return service && standingOf(service, clock.now()).status
   }
   /** Returns the snapshot that the next process would find. */
@@ -62,7 +62,7 @@ function start(options: { store?: Store; limits?: object; defaults?: object } = 
     const names = loaded.value.registrations.map(({ name, expiredAt }) => (expiredAt ? `${name} expired` : name))
     return { registrations: names.sort(), drained: [...loaded.value.drained] }
   }
-  return { ...watched, store, registrar, registrations: registrar.registrations, statusOf, kept }
+  return { ...state, store, registrar, registrations: registrar.registrations, statusOf, kept }
 }
 
 test('a registered service is checked, a deregistered one is not, and the log says so', async () => {
@@ -158,9 +158,9 @@ test('an expired service is still checked, and has the status of its checks once
   const first = await registrar.put('pg', settings, {})
   clock.advance(30_000)
   registrations.expireDue()
-  const watched = target('pg', 'pg:5432')
-  await checkOnce(watched, 'connected')
-  assert.deepEqual([statusOf('pg'), watched.health.status], ['down', 'up'])
+  const state = target('pg', 'pg:5432')
+  await checkOnce(state, 'connected')
+  assert.deepEqual([statusOf('pg'), state.health.status], ['down', 'up'])
 
   const again = await registrar.put('pg', settings, {})
   assert.ok(first.ok && first.value.done && again.ok && again.value.done)
@@ -168,7 +168,7 @@ test('an expired service is still checked, and has the status of its checks once
   assert.equal(again.value.registered, first.value.registered)
   assert.equal(statusOf('pg'), 'up')
   assert.equal(registrations.find('pg')?.lifetime.expiresAt, clock.now() + 30_000)
-  assert.equal(target('pg', 'pg:5432'), watched, 'its target was checked all the time')
+  assert.equal(target('pg', 'pg:5432'), state, 'its target was checked all the time')
   assert.deepEqual(
     transitions.filter(({ target }) => target === null).map(({ from, to }) => `${from} ${to}`),
     ['unknown down', 'down up'],
@@ -413,9 +413,9 @@ test('a registration with a setting that a newer version requires is in force, s
   const definition = '{"targets":["a:1"],"exchange":"redis","colour":"red","requires":["exchange"]}'
   assert.equal(registrations.adopt({ name: 'cache', definition, revision: 1 }), null)
   assert.deepEqual(foreign, ['unread setting exchange', 'ignored setting colour'])
-  const watched = monitor.services.get('cache')
-  assert.deepEqual(watched?.service.policy.unread, ['exchange'])
-  assert.equal(watched && monitor.refresh([watched], 0), null)
+  const state = monitor.services.get('cache')
+  assert.deepEqual(state?.service.policy.unread, ['exchange'])
+  assert.equal(state && monitor.refresh([state], 0), null)
   await registrations.setDefaults({ fall: 9 })
   assert.deepEqual(monitor.services.get('cache')?.service.policy.unread, ['exchange'])
 })

@@ -300,7 +300,7 @@ export function watchHealth(
   let stoodStillMs = 0
   let isOver = false
   const mayBeStale = () => isFaulty || stoodStillMs > muchStillMs
-  const watching = (async () => {
+  const targetsChanged = (async () => {
     while (!isOver) {
       for (const { url } of members()) {
         const answer = await fetch(url + path).catch(() => null)
@@ -319,7 +319,7 @@ export function watchHealth(
   return {
     async stop() {
       isOver = true
-      await watching
+      await targetsChanged
       if (stoodStillMs > 0) t.diagnostic(`the machine stood still for ${Math.round(stoodStillMs)} ms`)
       return wrong.filter((answer) => !mayBeStale() || !isStale.test(answer))
     },

@@ -79,15 +79,15 @@ async function start(t: TestContext, kept: Kept = {}) {
     reads,
     published,
     /** A scheduled check, from beginning to end. */
-    async find(reason: 'connected' | 'refused', watched = one) {
+    async find(reason: 'connected' | 'refused', state = one) {
       clock.advance(1000)
-      monitor.checkOnSchedule(watched, clock.now())
-      await prober.pending(watched.target.name).answer(reason)
+      monitor.checkOnSchedule(state, clock.now())
+      await prober.pending(state.target.name).answer(reason)
     },
     /** A check on demand. */
-    async ask(reason: 'connected' | 'refused', watched = one) {
-      const asked = monitor.check(watched)
-      await prober.pending(watched.target.name).answer(reason)
+    async ask(reason: 'connected' | 'refused', state = one) {
+      const asked = monitor.check(state)
+      await prober.pending(state.target.name).answer(reason)
       await asked
     },
     /** Returns the next publication that the store has not answered yet. */

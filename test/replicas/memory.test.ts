@@ -7,7 +7,7 @@ import { staleAfterMs, statusAt, unchecked } from '../../src/domain/health.ts'
 import { Answer, Reason } from '../../src/domain/outcome.ts'
 import { Status } from '../../src/domain/status.ts'
 import type { ServiceMemory, TargetMemory } from '../../src/monitor/watch.ts'
-import { createWatchlist } from '../../src/monitor/watchlist.ts'
+import { createStateStore } from '../../src/monitor/watchlist.ts'
 import { readService, readTarget, writeService, writeTarget } from '../../src/replicas/memory.ts'
 import { sampleService, sampleTarget } from '../samples.ts'
 
@@ -151,10 +151,10 @@ test('the encoded health stays the same, however many replicas pass it on', () =
 })
 
 test('a target that was never checked decodes to the same', () => {
-  const watchlist = createWatchlist()
-  const watched = watchlist.addTarget(sampleTarget(), watchlist.addService(sampleService('pg', ['pg:5432'])))
+  const stateStore = createStateStore()
+  const state = stateStore.addTarget(sampleTarget(), stateStore.addService(sampleService('pg', ['pg:5432'])))
   const { health, emittedStatus, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } =
-    watched
+    state
   const neverChecked = {
     health,
     emittedStatus,

@@ -114,8 +114,8 @@ test('a service that this version cannot check is left to a newer replica, and i
     await other.publish(['answered', at - 5, at, '10.0.0.5:6379', 1.5, 0, 'pong', null, null, 'appended'])
     return monitor.services.get(cache)?.targets[0]?.health.lastOutcome?.reason === 'other'
   })
-  const watched = monitor.services.get(cache) ?? assert.fail()
-  assert.equal(standingOf(watched, clock.now()).status, 'up')
+  const state = monitor.services.get(cache) ?? assert.fail()
+  assert.equal(standingOf(state, clock.now()).status, 'up')
   assert.deepEqual(
     news.flatMap((one) => (one.kind === 'foreign' && one.word.kind === 'reason' ? one.word.word : [])).slice(0, 1),
     ['answered'],
@@ -125,7 +125,7 @@ test('a service that this version cannot check is left to a newer replica, and i
   // Without the newer replica this one checks the other services of the shard again, and the status of the first service becomes stale.
   await other.stop()
   await until('this replica checks the shard again', async () => plainChecks() > checkedBefore)
-  await until('the status of the service is stale', async () => standingOf(watched, clock.now()).status === 'unknown')
-  assert.equal(monitor.refresh([watched], 0), null)
+  await until('the status of the service is stale', async () => standingOf(state, clock.now()).status === 'unknown')
+  assert.equal(monitor.refresh([state], 0), null)
   assert.ok(!dialled.includes('10.0.0.5:6379'), 'this replica dialled a target that it cannot check')
 })

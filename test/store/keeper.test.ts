@@ -22,8 +22,8 @@ function start(
     loading?: Promise<void>
   } = {},
 ) {
-  const watched = watch([sampleService('pg', ['pg:5432'])])
-  const { monitor, clock } = watched
+  const state = watch([sampleService('pg', ['pg:5432'])])
+  const { monitor, clock } = state
   clock.advance(options.startsAfter ?? 0)
   const epoch = () => Math.floor(clock.toEpoch(clock.now()))
   const store = options.store ?? createMemoryStore({ maxCount: 100_000, maxAgeMs: 1e12 }, () => epoch())
@@ -78,7 +78,7 @@ function start(
     return kept.value
   }
   return {
-    ...watched,
+    ...state,
     store,
     log,
     keeper,
@@ -103,7 +103,7 @@ function start(
     async turnOver(reason: 'connected' | 'refused', times = 1) {
       for (let i = 0; i < times; i++) {
         clock.advance(1000)
-        await watched.checkOnce(watched.target('pg', 'pg:5432'), reason)
+        await state.checkOnce(state.target('pg', 'pg:5432'), reason)
       }
     },
   }
