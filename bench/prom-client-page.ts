@@ -3,13 +3,13 @@
 import { Counter, Gauge, type Registry as Register } from 'prom-client'
 import type { Clock } from '../src/clock.ts'
 import { reasonNotUp } from '../src/domain/down-reason.ts'
-import { statusAt } from '../src/domain/health.ts'
+import { effectiveStatus } from '../src/domain/health.ts'
 import { statusOf } from '../src/domain/quorum.ts'
 import { countStatuses, type Status } from '../src/domain/status.ts'
 import { nanosecondsOf } from '../src/metrics/nanoseconds.ts'
 import type { Monitor } from '../src/monitor/monitor.ts'
 import type { Registry } from '../src/monitor/registry.ts'
-import { type ServiceState, standingOf, type TargetState } from '../src/monitor/watch.ts'
+import { currentStatusOf, type ServiceState, type TargetState } from '../src/monitor/watch.ts'
 
 /** The help text of a gauge that shows the last check. */
 const cached =
@@ -83,7 +83,7 @@ export function addTargetMetrics(
   function layOutTarget(state: TargetState, now: number): void {
     const { service } = state.serviceState
     const labels = { service: service.name, target: state.target.name }
-    const { status } = statusAt(state.health, service.policy, now)
+    const { status } = effectiveStatus(state.health, service.policy, now)
     const { lastOutcome } = state.health
     up.set(labels, status === 'up' ? 1 : 0)
     checks.inc(labels, state.checks)
@@ -155,7 +155,7 @@ export function addServiceMetrics(
 
   function layOutService(state: ServiceState, now: number): Status {
     const service = state.service.name
-    const { status, counts } = standingOf(state, now)
+    const { status, counts } = currentStatusOf(state, now)
     up.set({ service }, isUp(status))
     targets.set({ service }, state.targets.length)
     targetsUp.set({ service }, counts.up)

@@ -212,7 +212,7 @@ export async function serve(
   paused.subscribe(noteAbsence)
   // The pause of the prober extends the trust in statuses that had gone stale. No outcome announces that, so drop the cached counts.
   proberPaused.subscribe(() => {
-    for (const state of monitor.services.values()) if (state.readsAs === 'unknown') forgetCounts(state)
+    for (const state of monitor.services.values()) if (state.cachedStatus === 'unknown') forgetCounts(state)
   })
   const logForeignWord = createForeignWordLog(log)
   registrations.foreign.subscribe(logForeignWord)

@@ -57,7 +57,7 @@ export function isResetAtOnce({ reason, code }: Outcome): boolean {
 }
 
 /** Returns the instant at which the advice changes by itself; infinity when it does not. */
-export function advisesSameUntil({ lossAt, slowLookupAt }: Incidents, now: number): number {
+export function adviceValidUntil({ lossAt, slowLookupAt }: Incidents, now: number): number {
   const recent = [lossAt, slowLookupAt].filter((instant) => isRecent(instant, now))
   return Math.min(...recent.map((instant) => instant + recentMs), Number.POSITIVE_INFINITY)
 }

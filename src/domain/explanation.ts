@@ -1,5 +1,5 @@
 import { diagnose, formatSpan } from './diagnosis.ts'
-import { type Health, statusAt } from './health.ts'
+import { effectiveStatus, type Health } from './health.ts'
 import { noPauses, type Pauses } from './pause.ts'
 import { isPending } from './pending.ts'
 import type { Policy } from './policy.ts'
@@ -22,7 +22,7 @@ export function explain(
       : 'not checked yet'
   }
   const sentence = diagnose(health.lastOutcome, target)
-  const isStale = health.confirmedAt !== null && statusAt(health, policy, now, pauses).status !== health.status
+  const isStale = health.confirmedAt !== null && effectiveStatus(health, policy, now, pauses).status !== health.status
   if (!isStale) return sentence
   return `${health.status} when last confirmed ${formatSpan(now - (health.confirmedAt ?? now))} ago, which is too long ago; last check: ${sentence}`
 }

@@ -148,7 +148,7 @@ export function isTooOld(health: Health, policy: Policy, maxAgeMs: number | null
  * Returns the effective status at `now`, and since when it holds. A status that was not confirmed for too long is reported as `unknown`.
  * Otherwise a checker that stopped would look healthy.
  */
-export function statusAt(
+export function effectiveStatus(
   health: Health,
   policy: Policy,
   now: number,
@@ -162,6 +162,6 @@ export function statusAt(
  * Returns the instant until which a report of this health may be cached if no outcome arrives. For a stale status that is `now`, because its
  * report states its age.
  */
-export function readsSameUntil(health: Health, policy: Policy, now: number, pauses: Pauses = noPauses): number {
+export function statusValidUntil(health: Health, policy: Policy, now: number, pauses: Pauses = noPauses): number {
   return Math.max(now, believedUntil(health, policy, now, pauses))
 }

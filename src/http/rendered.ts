@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
-import { advisesSameUntil } from '../domain/advice.ts'
-import { type ServiceState, targetReadsSameUntil } from '../monitor/watch.ts'
+import { adviceValidUntil } from '../domain/advice.ts'
+import { type ServiceState, targetStatusValidUntil } from '../monitor/watch.ts'
 import { longFrom } from './answer-caps.ts'
 import { reportService, type ServiceReport } from './reports.ts'
 import { renderService } from './representation.ts'
@@ -55,7 +55,7 @@ export function createServiceRenderer(clock: Clock): RenderService {
       details,
       revision: state.revision,
       until: Math.min(
-        ...state.targets.map((target) => Math.min(targetReadsSameUntil(target, now), advisesSameUntil(target, now))),
+        ...state.targets.map((target) => Math.min(targetStatusValidUntil(target, now), adviceValidUntil(target, now))),
       ),
     }
     if (asked.has(state)) kept.set(state, fresh)

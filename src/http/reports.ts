@@ -6,12 +6,12 @@ import { Answer, Reason } from '../domain/outcome.ts'
 import type { Service } from '../domain/service.ts'
 import { ReportedStatus, type Status } from '../domain/status.ts'
 import {
+  type CurrentStatus,
+  currentStatusOf,
+  effectiveTargetStatus,
   explainTarget,
-  type ServiceStanding,
   type ServiceState,
-  standingOf,
   type TargetState,
-  targetStatusAt,
 } from '../monitor/watch.ts'
 
 const time = z.string().meta({ format: 'date-time' }).nullable()
@@ -121,7 +121,7 @@ export function isoTime(instant: number | null, clock: Clock): string | null {
 function reportTarget(state: TargetState, clock: Clock, now: number): TargetReport {
   const { target, health, serviceState } = state
   const { policy } = serviceState.service
-  const { status, since } = targetStatusAt(state, now)
+  const { status, since } = effectiveTargetStatus(state, now)
   const outcome = health.lastOutcome
   return {
     target: target.name,
@@ -154,32 +154,32 @@ export function whyExpired({ expiredTtlMs }: Service): string | null {
 }
 
 /** Returns the report of a service in a list, with its current status. */
-export function summarize(state: ServiceState, clock: Clock, standing: ServiceStanding): ServiceSummary {
+export function summarize(state: ServiceState, clock: Clock, current: CurrentStatus): ServiceSummary {
   const { name, quorum, groups, expiredTtlMs } = state.service
   return {
     service: name,
-    status: reportedStatus(state, standing.status),
+    status: reportedStatus(state, current.status),
     reason: expiredTtlMs === null ? null : 'expired',
-    since: isoTime(standing.since, clock),
+    since: isoTime(current.since, clock),
     checkedAt: isoTime(state.checkedAt, clock),
     quorum: String(quorum),
     groups: [...groups],
-    targetsUp: standing.counts.up,
+    targetsUp: current.counts.up,
     targetsTotal: state.targets.length,
   }
 }
 
-type ServiceReportOptions = { now?: number; standing?: ServiceStanding; details?: boolean }
+type ServiceReportOptions = { now?: number; current?: CurrentStatus; details?: boolean }
 
 /** Returns the report of one service, with its current status. Without details it shows no targets. */
 export function reportService(
   state: ServiceState,
   clock: Clock,
-  { now = clock.now(), standing = standingOf(state, now), details = true }: ServiceReportOptions = {},
+  { now = clock.now(), current = currentStatusOf(state, now), details = true }: ServiceReportOptions = {},
 ): ServiceReport {
   const targets = details ? state.targets : []
   return {
-    ...summarize(state, clock, standing),
+    ...summarize(state, clock, current),
     message: details ? whyExpired(state.service) : null,
     checkedBy: details ? state.checkedBy : null,
     targets: targets.map((target) => reportTarget(target, clock, now)),

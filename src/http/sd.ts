@@ -6,7 +6,7 @@ import type { Service } from '../domain/service.ts'
 import { ReportedStatus } from '../domain/status.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
-import { type ServiceState, serviceStatusAt, type TargetState } from '../monitor/watch.ts'
+import { effectiveServiceStatus, type ServiceState, type TargetState } from '../monitor/watch.ts'
 import type { TimeSlices } from '../time-slices.ts'
 import { choose } from './chosen.ts'
 import { beginFor } from './gone-client.ts'
@@ -120,7 +120,7 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   /** Returns the JSON of a service, cached until it changes. Writing 10,000 services again would block the event loop for some 20 ms. */
   function entryOf(state: ServiceState, now: number): string {
     const { service, targets } = state
-    const status = reportedStatus(state, serviceStatusAt(state, now))
+    const status = reportedStatus(state, effectiveServiceStatus(state, now))
     const last = written.get(service)
     if (last?.status === status && last.targets === targets) return last.json
     const json = JSON.stringify(discover(state, status))

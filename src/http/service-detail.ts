@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { DialRules } from '../domain/dial-rules.ts'
 import { warningsOf } from '../domain/policy-advice.ts'
 import { defineService, ServiceDefinition } from '../domain/service-definition.ts'
-import { type ServiceState, standingOf } from '../monitor/watch.ts'
+import { currentStatusOf, type ServiceState } from '../monitor/watch.ts'
 import type { Registrar } from '../registrar/registrar.ts'
 import type { Registered } from '../registrar/registrations.ts'
 import { tagOf } from './condition.ts'
@@ -58,7 +58,7 @@ export function sendDetail(
   const { name, origin } = state.service
   const registered = origin === 'http' ? found : undefined
   const defined = registered?.service ?? state.service
-  const { service, status, reason, since, checkedAt } = summarize(state, clock, standingOf(state, clock.now()))
+  const { service, status, reason, since, checkedAt } = summarize(state, clock, currentStatusOf(state, clock.now()))
   const detail: ServiceDetail = {
     service,
     status,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
-import { type ServiceState, standingOf } from '../monitor/watch.ts'
+import { currentStatusOf, type ServiceState } from '../monitor/watch.ts'
 import type { TimeSlice } from '../time-slices.ts'
 import type { NameOrder } from './name-order.ts'
 import { defaultLimit } from './paging.ts'
@@ -47,11 +47,11 @@ export function createServicePager(parts: {
       if (slice.mustYield(workPerService)) await slice.yield()
       const state = monitor.services.get(all[at] ?? '')
       if (state === undefined || !isWanted(state)) continue
-      const standing = standingOf(state, now)
-      if (status?.has(reportedStatus(state, standing.status)) === false) continue
+      const current = currentStatusOf(state, now)
+      if (status?.has(reportedStatus(state, current.status)) === false) continue
       // There is a next page only if at least one more service belongs on it.
       if (services.length === limit) return { services, next: writeCursor(services.at(-1)?.service ?? ''), warnings }
-      services.push(summarize(state, clock, standing))
+      services.push(summarize(state, clock, current))
     }
     return { services, next: null, warnings }
   }

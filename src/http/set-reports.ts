@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { drainedQuorum, type Quorum, statusOf, statusOfPart } from '../domain/quorum.ts'
 import { noReportedCounts, type ReportedStatus, Status, worstFirst } from '../domain/status.ts'
-import { type ServiceState, serviceStatusAt } from '../monitor/watch.ts'
+import { effectiveServiceStatus, type ServiceState } from '../monitor/watch.ts'
 import type { TimeSlice } from '../time-slices.ts'
 import { workOf } from './chosen.ts'
 import { reportedStatus, ServiceReport } from './reports.ts'
@@ -93,7 +93,7 @@ export async function surveySet(
       now = clock.now()
     }
     if ((mayHaveGone || slice.hasYielded) && !isThere(state)) continue
-    const status = reportedStatus(state, serviceStatusAt(state, now))
+    const status = reportedStatus(state, effectiveServiceStatus(state, now))
     counts[status]++
     if (verbose || status !== 'up') {
       listed.get(status)?.push({ state, status })

@@ -4,7 +4,7 @@ import type { Service } from '../domain/service.ts'
 import { type Counts, noCounts, Status } from '../domain/status.ts'
 import { countColumn, placeOf, rowOf, wordAt, wordColumn, wordOf } from '../monitor/columns.ts'
 import { createSlots } from '../monitor/slots.ts'
-import { type ServiceState, standingOf } from '../monitor/watch.ts'
+import { currentStatusOf, type ServiceState } from '../monitor/watch.ts'
 import type { TimeSlice } from '../time-slices.ts'
 import type { Selection } from './selection.ts'
 import { createTable } from './table.ts'
@@ -167,7 +167,7 @@ export function createServiceSeries({
       const countedBefore = countedAs(slot)
       const page = table.pageOf(slot) as Page
       const row = rowOf(slot)
-      const { status, counts } = standingOf(state, now)
+      const { status, counts } = currentStatusOf(state, now)
       page.status[row] = placeOf(Status.options, status)
       page.isDrained[row] = drained ? 1 : 0
       page.isExpired[row] = service.expiredTtlMs === null ? 0 : 1

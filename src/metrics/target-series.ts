@@ -6,7 +6,7 @@ import { Status } from '../domain/status.ts'
 import { numberColumn, placeOf, rowOf, wordColumn, wordOf } from '../monitor/columns.ts'
 import type { MemoryPage } from '../monitor/memory-page.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import { type TargetState, targetReadsSameUntil, targetStatusAt } from '../monitor/watch.ts'
+import { effectiveTargetStatus, type TargetState, targetStatusValidUntil } from '../monitor/watch.ts'
 import type { TimeSlice } from '../time-slices.ts'
 import { nanosecondsOf } from './nanoseconds.ts'
 import type { Selection } from './selection.ts'
@@ -161,7 +161,7 @@ export function createTargetSeries({
       const isNew = !table.has(slot)
       if (isNew) table.add(slot)
       const page = table.pageOf(slot) as Page
-      const { status } = targetStatusAt(state, now)
+      const { status } = effectiveTargetStatus(state, now)
       const place = placeOf(Status.options, status)
       const reason = placeOf(Reason.options, reasonNotUp(health, policy, status))
       // A pending target was left out of the counts. It counts as unknown after a check with the verdict unknown, or once its time is over.
@@ -170,7 +170,7 @@ export function createTargetSeries({
       page.status[row] = place
       page.reason[row] = reason
       page.lookupFailing[row] = health.lastOutcome?.lookupFailedSince == null ? 0 : 1
-      const until = targetReadsSameUntil(state, now)
+      const until = targetStatusValidUntil(state, now)
       // Once a target is stale, only an outcome can change its series, because no series shows its age.
       page.until[row] = until > now ? until : Number.POSITIVE_INFINITY
       return hasChanged

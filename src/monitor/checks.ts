@@ -11,7 +11,7 @@ import type { Responsibility } from './responsibility.ts'
 import { applyOutcome } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createCheckQueue } from './turns.ts'
-import { type Check, serviceStatusAt, type TargetState, targetStatusAt } from './watch.ts'
+import { type Check, effectiveServiceStatus, effectiveTargetStatus, type TargetState } from './watch.ts'
 
 /** A check that ended. `lateMs` is how long after its scheduled time it began; null for a check that a caller requested. */
 export type Checked = { readonly state: TargetState; readonly outcome: Outcome; readonly lateMs: number | null }
@@ -74,8 +74,8 @@ export function createChecks({
     // Compare first, because nearly always neither status has changed. Under overload most scheduled checks end here.
     const now = clock.now()
     const { serviceState } = state
-    const { status } = targetStatusAt(state, now)
-    if (status !== state.emittedStatus || serviceStatusAt(serviceState, now) !== serviceState.emittedStatus)
+    const { status } = effectiveTargetStatus(state, now)
+    if (status !== state.emittedStatus || effectiveServiceStatus(serviceState, now) !== serviceState.emittedStatus)
       transitionEmitter.emitForTarget(state)
   }
 

@@ -40,8 +40,8 @@ const nothing: Omit<ServiceState, 'slot' | 'service' | 'targets' | 'checkedAt' |
   emittedAt: null,
   drained: false,
   revision: 0,
-  readsAs: 'unknown',
-  readsUntil: 0,
+  cachedStatus: 'unknown',
+  cachedUntil: 0,
 }
 
 function createPage() {
@@ -50,8 +50,8 @@ function createPage() {
     emittedAt: nullableColumn(),
     drained: wordColumn(),
     revision: numberColumn(),
-    readsAs: wordColumn(),
-    readsUntil: numberColumn(),
+    cachedStatus: wordColumn(),
+    cachedUntil: numberColumn(),
     /** Most services have none of the values below. */
     addresses: sparseColumn<Addresses>(),
     failingLookUps: sparseColumn<ReadonlyMap<string, number>>(),
@@ -165,22 +165,22 @@ export function createServiceMemories(goneSlot: number, pauses: Pauses): Service
     }
     set revision(count: number) {
       pageOf(this.slot).revision[rowOf(this.slot)] = count
-      pageOf(this.slot).readsUntil[rowOf(this.slot)] = 0
+      pageOf(this.slot).cachedUntil[rowOf(this.slot)] = 0
     }
 
-    get readsAs(): Status {
-      return wordAt(Status.options, pageOf(this.slot).readsAs, rowOf(this.slot)) ?? 'unknown'
+    get cachedStatus(): Status {
+      return wordAt(Status.options, pageOf(this.slot).cachedStatus, rowOf(this.slot)) ?? 'unknown'
     }
-    set readsAs(status: Status) {
-      pageOf(this.slot).readsAs[rowOf(this.slot)] = placeOf(Status.options, status)
+    set cachedStatus(status: Status) {
+      pageOf(this.slot).cachedStatus[rowOf(this.slot)] = placeOf(Status.options, status)
     }
 
-    get readsUntil(): number {
-      return pageOf(this.slot).readsUntil[rowOf(this.slot)] as number
+    get cachedUntil(): number {
+      return pageOf(this.slot).cachedUntil[rowOf(this.slot)] as number
     }
-    set readsUntil(instant: number) {
+    set cachedUntil(instant: number) {
       // The status of a service that is gone is not cached either.
-      if (this.slot !== goneSlot) pageOf(this.slot).readsUntil[rowOf(this.slot)] = instant
+      if (this.slot !== goneSlot) pageOf(this.slot).cachedUntil[rowOf(this.slot)] = instant
     }
   }
 

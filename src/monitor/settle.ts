@@ -7,15 +7,15 @@ import type { Transition } from '../domain/transition.ts'
 import { recount } from './tally.ts'
 import {
   countsOf,
+  effectiveServiceStatus,
+  effectiveTargetStatus,
   explainTarget,
   isServiceExcused,
   isTargetExcused,
   isTargetPending,
   pendingOf,
   type ServiceState,
-  serviceStatusAt,
   type TargetState,
-  targetStatusAt,
 } from './watch.ts'
 
 const nothing: readonly Transition[] = []
@@ -53,7 +53,7 @@ export function detectTransitions(state: TargetState, now: number): readonly Tra
   const { serviceState, target } = state
   const { service } = serviceState
   const from = state.emittedStatus
-  const to = targetStatusAt(state, now).status
+  const to = effectiveTargetStatus(state, now).status
   if (to === from || isTargetExcused(state, now)) return detectServiceTransition(serviceState, now)
   state.emittedStatus = to
   const message = explainTarget(state, now)
@@ -73,7 +73,7 @@ function reasonFor({ health: { lastOutcome } }: TargetState, status: Status): Re
  * is no transition. Otherwise the pause would cause two transitions, and neither of them happened to the service.
  */
 export function detectServiceTransition(serviceState: ServiceState, now: number): readonly Transition[] {
-  const to = serviceStatusAt(serviceState, now)
+  const to = effectiveServiceStatus(serviceState, now)
   if (to === serviceState.emittedStatus || isServiceExcused(serviceState, now)) return nothing
   return [recordServiceTransition(serviceState, to, now)]
 }
@@ -91,7 +91,7 @@ function recordServiceTransition(serviceState: ServiceState, to: Status, now: nu
     const message = explainExpiry(expiredTtlMs)
     return { service: service.name, target: null, from, to, at: now, reason: 'expired', message }
   }
-  const reads = (target: TargetState) => targetStatusAt(target, now).status
+  const reads = (target: TargetState) => effectiveTargetStatus(target, now).status
   const isAtFault = (target: TargetState) => reads(target) !== 'up' && !isTargetPending(target, now)
   const culprit = targets.find((target) => reads(target) === 'down') ?? targets.find(isAtFault)
   const cause = culprit && `; ${culprit.target.name}: ${explainTarget(culprit, now)}`

@@ -1,4 +1,4 @@
-import { type Health, readsSameUntil, statusAt } from '../domain/health.ts'
+import { effectiveStatus, type Health, statusValidUntil } from '../domain/health.ts'
 import { noPauses, type Pauses } from '../domain/pause.ts'
 import { isPending, pendingUntil } from '../domain/pending.ts'
 import type { Policy } from '../domain/policy.ts'
@@ -54,18 +54,18 @@ export function recount(tally: Tally, before: Health, after: Health, policy: Pol
 
 function count(tally: Tally, health: Health, policy: Policy, pauses: Pauses): void {
   add(tally, health, policy, pauses, 1)
-  const until = countsSameUntil(health, policy, tally.at, pauses)
+  const until = countValidUntil(health, policy, tally.at, pauses)
   // Time changes nothing more for a target that is unknown because it is stale, or because its first check never came.
   if (until > tally.at) tally.until = Math.min(tally.until, until)
 }
 
 function add(tally: Tally, health: Health, policy: Policy, pauses: Pauses, by: 1 | -1): void {
   if (isPending(health, policy, tally.at, pauses)) tally.pending += by
-  else tally.counts[statusAt(health, policy, tally.at, pauses).status] += by
+  else tally.counts[effectiveStatus(health, policy, tally.at, pauses).status] += by
 }
 
 /** Returns until when a target counts as it does now, if no outcome comes in; `now` once it is stale. */
-export function countsSameUntil(health: Health, policy: Policy, now: number, pauses: Pauses = noPauses): number {
+export function countValidUntil(health: Health, policy: Policy, now: number, pauses: Pauses = noPauses): number {
   const until = pendingUntil(health, policy, now, pauses)
-  return now < until ? until : readsSameUntil(health, policy, now, pauses)
+  return now < until ? until : statusValidUntil(health, policy, now, pauses)
 }

@@ -1,7 +1,7 @@
 import type { Status } from '../domain/status.ts'
 import type { UptimeEvidence } from '../domain/uptime.ts'
 import type { TransitionLog } from './transition-log.ts'
-import { isServiceExcused, type ServiceState, standingOf } from './watch.ts'
+import { currentStatusOf, isServiceExcused, type ServiceState } from './watch.ts'
 
 /** Returns the evidence for the uptime of a service, in any window up to `now`. */
 export function uptimeEvidence(
@@ -10,10 +10,10 @@ export function uptimeEvidence(
   now: number,
 ): Omit<UptimeEvidence, 'from' | 'to'> {
   const service = state.service.name
-  const standing = standingOf(state, now)
-  const { since } = standing
+  const current = currentStatusOf(state, now)
+  const { since } = current
   // A pause of this process is stored as a gap. The status from before the pause holds until a check changes it.
-  const status = isServiceExcused(state, now) ? state.emittedStatus : standing.status
+  const status = isServiceExcused(state, now) ? state.emittedStatus : current.status
   const changes: { at: number; from: Status; to: Status }[] = log
     .find({ service })
     .filter(({ target }) => target === null)

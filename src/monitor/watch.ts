@@ -1,13 +1,13 @@
 import type { Addresses } from '../domain/addresses.ts'
 import { explain } from '../domain/explanation.ts'
-import { type Health, isExcused, statusAt } from '../domain/health.ts'
+import { effectiveStatus, type Health, isExcused } from '../domain/health.ts'
 import type { Pauses } from '../domain/pause.ts'
 import { isPending } from '../domain/pending.ts'
 import { statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import type { Counts, Status } from '../domain/status.ts'
 import type { Target } from '../domain/target.ts'
-import { countAll, countsSameUntil, holds, holdsUntil, type Tally } from './tally.ts'
+import { countAll, countValidUntil, holds, holdsUntil, type Tally } from './tally.ts'
 
 /** A target of a service, with its state. There is one object for as long as the service has the target. */
 export type TargetState = {
@@ -103,9 +103,9 @@ export type ServiceState = {
   /** Grows with everything that can change the status of the service, except the passing of time. */
   revision: number
   /** The cached status, as last computed. */
-  readsAs: Status
+  cachedStatus: Status
   /** Until when the cached status is valid: an instant of the clock; 0 if the revision grew since the status was computed. */
-  readsUntil: number
+  cachedUntil: number
   /** The cached status counts. Null if the targets must be counted, or are too few to cache their counts. */
   tally: Tally | null
   /** The pauses in which checks could confirm nothing. All services share them. */
@@ -116,13 +116,16 @@ export type ServiceState = {
 const fewestTallied = 4
 
 /** Returns the effective status of a target at an instant, and since when it has that status. */
-export function targetStatusAt({ health, serviceState }: TargetState, now: number): Pick<Health, 'status' | 'since'> {
-  return statusAt(health, serviceState.service.policy, now, serviceState.pauses)
+export function effectiveTargetStatus(
+  { health, serviceState }: TargetState,
+  now: number,
+): Pick<Health, 'status' | 'since'> {
+  return effectiveStatus(health, serviceState.service.policy, now, serviceState.pauses)
 }
 
 /** Returns until when a target counts as it does now, if no outcome comes in; `now` once it is stale. */
-export function targetReadsSameUntil({ health, serviceState }: TargetState, now: number): number {
-  return countsSameUntil(health, serviceState.service.policy, now, serviceState.pauses)
+export function targetStatusValidUntil({ health, serviceState }: TargetState, now: number): number {
+  return countValidUntil(health, serviceState.service.policy, now, serviceState.pauses)
 }
 
 /** Returns one sentence for people that says why a target has its status at an instant. */
@@ -150,26 +153,26 @@ export function isServiceExcused(state: ServiceState, now: number): boolean {
 }
 
 /** The status of a service at an instant, since when it has it, and the status counts of its targets. */
-export type ServiceStanding = { readonly status: Status; readonly since: number | null; readonly counts: Counts }
+export type CurrentStatus = { readonly status: Status; readonly since: number | null; readonly counts: Counts }
 
 /** Returns the current status of a service, by the effective status of its targets at `now`. */
-export function standingOf(state: ServiceState, now: number): ServiceStanding {
+export function currentStatusOf(state: ServiceState, now: number): CurrentStatus {
   const tally = tallyOf(state, now)
   const counts = { ...tally.counts }
   const status = statusBy(tally, state, now)
   if (status === state.emittedStatus) return { status, since: state.emittedAt, counts }
   let latest = Number.NEGATIVE_INFINITY
-  for (const target of state.targets) latest = Math.max(latest, targetStatusAt(target, now).since ?? latest)
+  for (const target of state.targets) latest = Math.max(latest, effectiveTargetStatus(target, now).since ?? latest)
   return { status, since: Number.isFinite(latest) ? latest : null, counts }
 }
 
 /** Returns the status alone, from the cache if possible. Most outcomes need no more, and neither do requests for all services. */
-export function serviceStatusAt(state: ServiceState, now: number): Status {
-  if (now < state.readsUntil) return state.readsAs
+export function effectiveServiceStatus(state: ServiceState, now: number): Status {
+  if (now < state.cachedUntil) return state.cachedStatus
   const tally = tallyOf(state, now)
   const status = statusBy(tally, state, now)
-  state.readsAs = status
-  state.readsUntil = state.tally === tally ? holdsUntil(tally) : tally.until
+  state.cachedStatus = status
+  state.cachedUntil = state.tally === tally ? holdsUntil(tally) : tally.until
   return status
 }
 
@@ -194,7 +197,7 @@ export function pendingOf(state: ServiceState, now: number): number {
 /** Drops the cached counts and status. Callers use this when a target goes stale or a pause extends its trust, because neither emits an event. */
 export function forgetCounts(state: ServiceState): void {
   state.tally = null
-  state.readsUntil = 0
+  state.cachedUntil = 0
 }
 
 function tallyOf(state: ServiceState, now: number): Tally {
@@ -208,5 +211,5 @@ function tallyOf(state: ServiceState, now: number): Tally {
 /** Returns whether a quorum that the known targets miss may still be met. A name that is not resolved yet may have any number of addresses. */
 function mayHaveMore({ service, targets }: ServiceState, now: number): boolean {
   if (service.resolve === 'first' || service.quorum === 'all') return false
-  return targets.some((state) => state.target.address === null && targetStatusAt(state, now).status !== 'down')
+  return targets.some((state) => state.target.address === null && effectiveTargetStatus(state, now).status !== 'down')
 }

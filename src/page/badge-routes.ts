@@ -14,7 +14,7 @@ import { reportUptime, uptimeWindows } from '../http/transition-reports.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
-import { type ServiceState, serviceStatusAt } from '../monitor/watch.ts'
+import { effectiveServiceStatus, type ServiceState } from '../monitor/watch.ts'
 import { type Badge, formatUptime, renderBadge, uptimeStatus } from './badge.ts'
 import { wantsShown } from './negotiation.ts'
 
@@ -90,7 +90,7 @@ export const badgeRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   )
 
   function statusBadge(state: ServiceState): Badge {
-    const status = reportedStatus(state, serviceStatusAt(state, clock.now()))
+    const status = reportedStatus(state, effectiveServiceStatus(state, clock.now()))
     return { label: state.service.name, value: status, status }
   }
 

@@ -12,14 +12,14 @@ import { reportedStatus } from '../http/reports.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
-import { type ServiceStanding, type ServiceState, standingOf } from '../monitor/watch.ts'
+import { type CurrentStatus, currentStatusOf, type ServiceState } from '../monitor/watch.ts'
 import { sortInSlices } from '../sort-in-slices.ts'
 import type { TimeSlice, TimeSlices } from '../time-slices.ts'
 
 /** A service of the overview. */
 export type Entry = {
   readonly state: ServiceState
-  readonly standing: ServiceStanding
+  readonly current: CurrentStatus
   readonly status: ReportedStatus
 }
 
@@ -127,9 +127,9 @@ async function lookOver(
     if (slice.mustYield(workPerService)) await slice.yield()
     const state = monitor.services.get(name)
     if (state === undefined) continue
-    const standing = standingOf(state, now)
-    const status = reportedStatus(state, standing.status)
-    byStatus.get(status)?.push({ state, standing, status })
+    const current = currentStatusOf(state, now)
+    const status = reportedStatus(state, current.status)
+    byStatus.get(status)?.push({ state, current, status })
     counts[status]++
     isSolo ||= state.checkedBy?.solo ?? false
     for (const { health } of state.targets) checkedAt = Math.max(checkedAt, health.lastOutcome?.endedAt ?? checkedAt)
@@ -142,7 +142,7 @@ async function lookOver(
   }
   for (const [status, entries] of byStatus) {
     // Services that were never checked come last, because there is nothing to see yet.
-    const since = ({ standing }: Entry) => standing.since ?? Number.NEGATIVE_INFINITY
+    const since = ({ current }: Entry) => current.since ?? Number.NEGATIVE_INFINITY
     if (status === 'up') continue
     byStatus.set(status, await sortInSlices(entries, (a, b) => Math.sign(since(b) - since(a)) || 0, slice))
   }

@@ -2,7 +2,7 @@ import { formatDuration } from '../domain/duration.ts'
 import type { ReportedStatus } from '../domain/status.ts'
 import { missingServices } from '../http/registry-pending.ts'
 import { reportedStatus } from '../http/reports.ts'
-import { type ServiceState, standingOf, targetStatusAt } from '../monitor/watch.ts'
+import { currentStatusOf, effectiveTargetStatus, type ServiceState } from '../monitor/watch.ts'
 import { copies } from './copies.ts'
 import { html, type Markup } from './markup.ts'
 import { dayPanel, latencyPanel, transitionPanel } from './service-panels.ts'
@@ -18,13 +18,13 @@ export function servicePage(
   { origin, port }: { origin: string; port: number },
 ): { status: ReportedStatus; main: Markup } {
   const { name } = state.service
-  const standing = standingOf(state, view.now)
-  const status = reportedStatus(state, standing.status)
+  const current = currentStatusOf(state, view.now)
+  const status = reportedStatus(state, current.status)
   const expiry = tellExpiry(state.service, view.details)
   const main = html`<nav class="back"><a href="${view.root}">All services</a></nav>
 <section class="headline" data-part="headline" data-status="${status}">
 <h1>${statusShape(status)}<span>${name}</span></h1>
-<p><b>${status}</b> ${ageOf(standing.since, view, 'for')}</p>
+<p><b>${status}</b> ${ageOf(current.since, view, 'for')}</p>
 </section>
 <div data-part="notices">${state.drained && html`<p class="notice"><b>Draining</b> Taken out of service by its operator. Its targets are still checked.</p>`}${expiry !== null && html`<p class="notice"><b>Expired</b> The service is down, even if its targets are up: ${expiry}.</p>`}${state.checkedBy?.solo === true && html`<p class="notice"><b>Solo</b> This replica cannot reach the others and checks everything itself. The others may report another status.</p>`}</div>
 ${facts(state, view)}
@@ -55,7 +55,7 @@ export function missingPage(name: string, { root, details }: View, pending: stri
 
 function facts({ service, targets, checkedBy }: ServiceState, view: View): Markup {
   const { quorum, groups, policy } = service
-  const up = targets.filter((target) => targetStatusAt(target, view.now).status === 'up').length
+  const up = targets.filter((target) => effectiveTargetStatus(target, view.now).status === 'up').length
   const links = html`${groups.map((group) => html`<a href="${view.root}?group=${encodeURIComponent(group)}">${group}</a> `)}`
   const all: (readonly [string, Markup | string])[] = [
     ['Targets up', `${up} of ${targets.length}`],

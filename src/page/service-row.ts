@@ -1,4 +1,4 @@
-import { explainTarget, targetStatusAt } from '../monitor/watch.ts'
+import { effectiveTargetStatus, explainTarget } from '../monitor/watch.ts'
 import { roundsOf, sparkline } from './charts.ts'
 import { dayOf } from './day.ts'
 import { serviceLink } from './links.ts'
@@ -15,18 +15,18 @@ const sentences = 2
 const tags = 8
 
 /** Renders the row of a service in the list. */
-export function serviceRow({ state, standing, status }: Entry, view: View): Markup {
+export function serviceRow({ state, current, status }: Entry, view: View): Markup {
   const { name, groups } = state.service
   const { strip, uptime } = dayOf(state, view.log, view.clock)
   const rounds = view.details ? roundsOf(view.history, state.targets) : []
   const latency = rounds.findLast(({ latencyMs }) => latencyMs !== null)?.latencyMs ?? null
   return html`<li class="service" data-key="${name}" data-status="${status}">
 <div class="name"><a href="${serviceLink(view.root, name)}">${statusShape(status)}<span>${name}</span></a>${groups.slice(0, tags).map((group) => html`<span class="tag">${group}</span>`)}${groups.length > tags && html`<span class="tag">${groups.length - tags} more</span>`}</div>
-<div class="state"><b>${status}</b> ${ageOf(standing.since, view, 'for')}</div>
-<div class="up">${standing.counts.up}/${state.targets.length}<span class="unit"> up</span></div>
+<div class="state"><b>${status}</b> ${ageOf(current.since, view, 'for')}</div>
+<div class="up">${current.counts.up}/${state.targets.length}<span class="unit"> up</span></div>
 <div class="latency">${view.details && html`${sparkline(rounds)}<span>${latency === null ? '–' : formatLatency(latency)}</span>`}</div>
 <div class="day">${strip}<span>${uptime ?? '–'}</span></div>
-${status !== 'up' && reasons({ state, standing, status }, view)}</li>
+${status !== 'up' && reasons({ state, current, status }, view)}</li>
 `
 }
 
@@ -35,7 +35,9 @@ function reasons({ state, status }: Entry, view: View): Markup | null {
   const drained = status === 'draining' && html`<span>taken out of service by its operator</span>`
   const expiry = tellExpiry(state.service, view.details)
   const expired = expiry !== null && html`<span>${expiry}</span>`
-  const faults = view.details ? state.targets.filter((target) => targetStatusAt(target, view.now).status !== 'up') : []
+  const faults = view.details
+    ? state.targets.filter((target) => effectiveTargetStatus(target, view.now).status !== 'up')
+    : []
   if (faults.length === 0 && drained === false && expired === false) return null
   const told = faults.slice(0, sentences).map((fault) => {
     const sentence = explainTarget(fault, view.now)

@@ -1,6 +1,6 @@
 import { advise } from '../domain/advice.ts'
 import { worstFirst } from '../domain/status.ts'
-import { explainTarget, type ServiceState, type TargetState, targetStatusAt } from '../monitor/watch.ts'
+import { effectiveTargetStatus, explainTarget, type ServiceState, type TargetState } from '../monitor/watch.ts'
 import { roundsOf, sparkline } from './charts.ts'
 import { html, type Markup } from './markup.ts'
 import { statusShape } from './shapes.ts'
@@ -18,7 +18,7 @@ const columns = ['Target', 'Status', 'Last check', 'Latency', 'Last 60 checks', 
 /** Renders the table of a service's targets, the worst first. */
 export function targetTable({ targets }: ServiceState, view: View): Markup {
   const readings = targets
-    .map((target) => ({ target, reads: targetStatusAt(target, view.now) }))
+    .map((target) => ({ target, reads: effectiveTargetStatus(target, view.now) }))
     .sort((a, b) => worstFirst.indexOf(a.reads.status) - worstFirst.indexOf(b.reads.status))
   const rows = readings.map((reading) => targetRow(reading, view))
   return table('Table of targets', columns, rows, 'targets')

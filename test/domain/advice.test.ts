@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { advise, advisesSameUntil, isSlowLookUp, noIncidents } from '../../src/domain/advice.ts'
+import { adviceValidUntil, advise, isSlowLookUp, noIncidents } from '../../src/domain/advice.ts'
 import { sampleOutcome, samplePolicy } from '../samples.ts'
 
 const minutes = 60_000
@@ -46,9 +46,9 @@ test('advice mentions a SYN proxy while it answers', () => {
 })
 
 test('advice changes by itself only when a lost SYN is ten minutes old', () => {
-  assert.equal(advisesSameUntil(loss, 6), 5 + 10 * minutes)
-  assert.equal(advisesSameUntil(loss, 5 + 10 * minutes), Number.POSITIVE_INFINITY)
-  assert.equal(advisesSameUntil(none, 6), Number.POSITIVE_INFINITY)
+  assert.equal(adviceValidUntil(loss, 6), 5 + 10 * minutes)
+  assert.equal(adviceValidUntil(loss, 5 + 10 * minutes), Number.POSITIVE_INFINITY)
+  assert.equal(adviceValidUntil(none, 6), Number.POSITIVE_INFINITY)
 })
 
 test('for ten minutes advice mentions a look-up that took more than half of the timeout, after lost packets', () => {
@@ -59,6 +59,6 @@ test('for ten minutes advice mentions a look-up that took more than half of the 
   assert.equal(advise(policy, null, slow, 5 + 10 * minutes - 1), told)
   assert.equal(advise(policy, null, slow, 5 + 10 * minutes), null)
   assert.match(advise(policy, null, { lossAt: 5, slowLookupAt: 6 }, 7) ?? '', /^packets are being lost/)
-  assert.equal(advisesSameUntil({ lossAt: 7, slowLookupAt: 5 }, 8), 5 + 10 * minutes)
+  assert.equal(adviceValidUntil({ lossAt: 7, slowLookupAt: 5 }, 8), 5 + 10 * minutes)
   assert.deepEqual([isSlowLookUp(1000, policy), isSlowLookUp(1001, policy)], [false, true])
 })

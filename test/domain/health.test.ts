@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { checkIntervalMs, type Health, nextHealth, staleAfterMs, statusAt, unchecked } from '../../src/domain/health.ts'
+import {
+  checkIntervalMs,
+  effectiveStatus,
+  type Health,
+  nextHealth,
+  staleAfterMs,
+  unchecked,
+} from '../../src/domain/health.ts'
 import { Reason, verdictOf } from '../../src/domain/outcome.ts'
 import type { Policy } from '../../src/domain/policy.ts'
 import { statusOf } from '../../src/domain/quorum.ts'
@@ -117,8 +124,8 @@ for (const reason of ['local', 'denied'] as const) {
     for (let instant = 10_000; instant <= 40_000; instant += 10_000) {
       health = nextHealth(health, sampleOutcome(reason, instant), policy)
     }
-    assert.equal(statusAt(health, policy, 31_999).status, 'up')
-    assert.equal(statusAt(health, policy, 32_000).status, 'unknown')
+    assert.equal(effectiveStatus(health, policy, 31_999).status, 'up')
+    assert.equal(effectiveStatus(health, policy, 32_000).status, 'unknown')
   })
 }
 
@@ -152,7 +159,7 @@ test('a stale status is always reported as unknown', () => {
     fc.property(anyHistory, anyPolicy, fc.double({ min: 0.001, max: 1e9, noNaN: true }), (history, policy, late) => {
       const health = healthOf(history, policy)
       const staleAt = (health.confirmedAt ?? 0) + staleAfterMs(health, policy)
-      const read = statusAt(health, policy, staleAt + late)
+      const read = effectiveStatus(health, policy, staleAt + late)
       assert.equal(read.status, 'unknown')
       assert.equal(read.since, health.confirmedAt === null ? null : staleAt)
       assert.equal(statusOf(countStatuses([read.status]), 'any'), 'unknown')
@@ -169,8 +176,8 @@ test('a status that is not stale is reported as it is', () => {
       (history, policy, share) => {
         const health = healthOf(history, policy)
         const now = (health.confirmedAt ?? 0) + Math.floor(share * staleAfterMs(health, policy))
-        assert.equal(statusAt(health, policy, now).status, health.status)
-        assert.equal(statusAt(health, policy, now).since, health.since)
+        assert.equal(effectiveStatus(health, policy, now).status, health.status)
+        assert.equal(effectiveStatus(health, policy, now).since, health.since)
       },
     ),
   )
@@ -203,7 +210,7 @@ test('on a schedule the first verdict that agrees with a stale status confirms i
       fc.pre(policy.intervalMs !== null)
       const [health, endedAt] = staleOf(history, policy)
       const next = nextHealth(health, sampleOutcome(health.status === 'up' ? 'connected' : 'timeout', endedAt), policy)
-      assert.deepEqual(statusAt(next, policy, endedAt), next)
+      assert.deepEqual(effectiveStatus(next, policy, endedAt), next)
       assert.equal(next.status, health.status)
       assert.equal(next.since, endedAt)
     }),
@@ -216,7 +223,7 @@ test('on a schedule a stale status stays unknown after a verdict against it that
       const policy = { ...given, intervalMs: given.intervalMs ?? 1000, rise: 50, fall: 50 }
       const [health, endedAt] = staleOf(history, policy)
       const next = nextHealth(health, sampleOutcome(health.status === 'up' ? 'timeout' : 'connected', endedAt), policy)
-      assert.equal(statusAt(next, policy, endedAt).status, 'unknown')
+      assert.equal(effectiveStatus(next, policy, endedAt).status, 'unknown')
       assert.equal(next.status, health.status)
     }),
   )
@@ -228,7 +235,7 @@ test('on a schedule a stale status takes the usual number of verdicts to change,
     let health = nextHealth(unchecked, sampleOutcome(settled, 0), policy)
     return [1, 2, 3].map((count) => {
       health = nextHealth(health, sampleOutcome(then, count * everyMs), policy)
-      return statusAt(health, policy, count * everyMs).status
+      return effectiveStatus(health, policy, count * everyMs).status
     })
   }
   assert.deepEqual(readings('connected', 'timeout', 35_000), ['unknown', 'unknown', 'down'])
@@ -245,8 +252,8 @@ test('with several replicas a status is stale one hand-over later, also on deman
   const handoverMs = 8000
   const policy = { ...samplePolicy({ interval: 10_000, timeout: 2000 }), handoverMs }
   const health = nextHealth(unchecked, sampleOutcome('connected', 0), policy)
-  assert.deepEqual(statusAt(health, policy, 39_999), health)
-  assert.deepEqual(statusAt(health, policy, 40_000), { status: 'unknown', since: 40_000 })
+  assert.deepEqual(effectiveStatus(health, policy, 39_999), health)
+  assert.deepEqual(effectiveStatus(health, policy, 40_000), { status: 'unknown', since: 40_000 })
   const onDemand = { ...samplePolicy({ interval: 'off', maxAge: 5000, timeout: 2000 }), handoverMs }
   assert.equal(staleAfterMs(healthAfter('p', onDemand), onDemand), 25_000)
 })
@@ -255,7 +262,7 @@ test('a target that is down with a long downInterval is not stale between its sc
   const policy = samplePolicy({ interval: 1000, downInterval: 600_000 })
   const health = nextHealth(unchecked, sampleOutcome('refused', 0), policy)
   assert.equal(checkIntervalMs(health, policy), 600_000)
-  assert.equal(statusAt(health, policy, 600_000 + policy.timeoutMs).status, 'down')
+  assert.equal(effectiveStatus(health, policy, 600_000 + policy.timeoutMs).status, 'down')
 })
 
 test('no status goes stale before its next two scheduled checks could end', () => {

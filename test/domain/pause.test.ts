@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { addAbsence } from '../../src/domain/absence.ts'
-import { isExcused, nextHealth, readsSameUntil, staleAfterMs, statusAt, unchecked } from '../../src/domain/health.ts'
+import {
+  effectiveStatus,
+  isExcused,
+  nextHealth,
+  staleAfterMs,
+  statusValidUntil,
+  unchecked,
+} from '../../src/domain/health.ts'
 import { addPause, type Pause, type Pauses, pausedMs } from '../../src/domain/pause.ts'
 import { sampleOutcome, samplePolicy } from '../samples.ts'
 
@@ -42,10 +49,10 @@ const up = nextHealth(unchecked, sampleOutcome('connected', checkedAt), policy)
 test('a pause extends trust by its length', () => {
   assert.equal(staleAfterMs(up, policy), trustMs)
   const pauses = ofAll({ from: 10_500, to: 13_500 })
-  assert.equal(statusAt(up, policy, 16_499, pauses).status, 'up')
-  assert.equal(readsSameUntil(up, policy, 13_400, pauses), 13_500)
-  assert.equal(readsSameUntil(up, policy, 14_000, pauses), 16_500)
-  assert.deepEqual(statusAt(up, policy, 16_500, pauses), { status: 'unknown', since: 16_500 })
+  assert.equal(effectiveStatus(up, policy, 16_499, pauses).status, 'up')
+  assert.equal(statusValidUntil(up, policy, 13_400, pauses), 13_500)
+  assert.equal(statusValidUntil(up, policy, 14_000, pauses), 16_500)
+  assert.deepEqual(effectiveStatus(up, policy, 16_500, pauses), { status: 'unknown', since: 16_500 })
 })
 
 test('all pauses since the last verdict together at most double the time of trust', () => {
@@ -54,20 +61,20 @@ test('all pauses since the last verdict together at most double the time of trus
     addPause(pauses, { from, to: from + 900 })
     const now = from + 900
     const isFresh = now < checkedAt + 2 * trustMs
-    assert.equal(statusAt(up, policy, now, ofAll(...pauses)).status, isFresh ? 'up' : 'unknown', `at ${now}`)
+    assert.equal(effectiveStatus(up, policy, now, ofAll(...pauses)).status, isFresh ? 'up' : 'unknown', `at ${now}`)
   }
 })
 
 test('a pause before the last verdict does not extend trust', () => {
   const pauses = ofAll({ from: 2000, to: 9999 })
-  assert.equal(statusAt(up, policy, checkedAt + trustMs, pauses).status, 'unknown')
+  assert.equal(effectiveStatus(up, policy, checkedAt + trustMs, pauses).status, 'unknown')
 })
 
 test('a status that is stale only because of a pause is excused until the process has run for the time of trust', () => {
   const pauses = ofAll({ from: 10_500, to: 40_500 })
   const excusedUntil = 40_500 + trustMs - 500
   assert.equal(isExcused(up, policy, 10_600, pauses), false)
-  assert.equal(statusAt(up, policy, 40_500, pauses).status, 'unknown')
+  assert.equal(effectiveStatus(up, policy, 40_500, pauses).status, 'unknown')
   assert.equal(isExcused(up, policy, 40_500, pauses), true)
   assert.equal(isExcused(up, policy, excusedUntil - 1, pauses), true)
   assert.equal(isExcused(up, policy, excusedUntil, pauses), false)
@@ -87,14 +94,14 @@ test('a target that has the same status after a long pause keeps its since', () 
 test('one failure after a long pause does not change the status', () => {
   const pauses = ofAll({ from: 10_500, to: 40_500 })
   const after = nextHealth(up, sampleOutcome('refused', 40_600), policy, pauses)
-  assert.equal(statusAt(after, policy, 40_600, pauses).status, 'unknown')
+  assert.equal(effectiveStatus(after, policy, 40_600, pauses).status, 'unknown')
   assert.equal(isExcused(after, policy, 40_600, pauses), true)
 })
 
 test('a pause of the prober alone extends trust, but does not excuse a stale status', () => {
   const pauses = { ofProcess: [], ofChecks: [{ from: 10_500, to: 40_500 }] }
-  assert.equal(statusAt(up, policy, checkedAt + 2 * trustMs - 1, pauses).status, 'up')
-  assert.equal(statusAt(up, policy, checkedAt + 2 * trustMs, pauses).status, 'unknown')
+  assert.equal(effectiveStatus(up, policy, checkedAt + 2 * trustMs - 1, pauses).status, 'up')
+  assert.equal(effectiveStatus(up, policy, checkedAt + 2 * trustMs, pauses).status, 'unknown')
   assert.equal(isExcused(up, policy, 40_500, pauses), false)
 })
 

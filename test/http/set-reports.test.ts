@@ -127,8 +127,8 @@ test('services that are removed while a large set is counted are left out', asyn
     drained: false,
     checkedAt: i,
     checkedBy: null,
-    readsAs: 'up',
-    readsUntil: Number.POSITIVE_INFINITY,
+    cachedStatus: 'up',
+    cachedUntil: Number.POSITIVE_INFINITY,
   })) as unknown as ServiceState[]
   const [gone] = services.slice(55_000)
   const slice = countingSlices(1000).begin()
@@ -136,7 +136,7 @@ test('services that are removed while a large set is counted are left out', asyn
   const options = { verbose: false, clock: { now: () => 0 } as Clock, isThere, slice }
   const surveying = surveySet(services, options)
   // The loop has yielded, and this service is removed now.
-  Object.assign(gone ?? {}, { readsAs: 'unknown', checkedAt: null })
+  Object.assign(gone ?? {}, { cachedStatus: 'unknown', checkedAt: null })
   const { counts, listed, checkedAt } = await surveying
   assert.deepEqual([counts.up, counts.unknown, listed, checkedAt], [59_999, 0, [], 0])
 })

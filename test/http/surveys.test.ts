@@ -14,8 +14,8 @@ function surveyed(t: TestContext, count: number) {
     targets: [],
     checkedAt: 1,
     checkedBy: null,
-    readsAs: 'up',
-    readsUntil: Number.POSITIVE_INFINITY,
+    cachedStatus: 'up',
+    cachedUntil: Number.POSITIVE_INFINITY,
     get drained() {
       looks++
       return false

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Service } from '../../src/domain/service.ts'
 import { createScheduler } from '../../src/monitor/loop.ts'
 import { createMembers, type LookUpChange, type MembersChange } from '../../src/monitor/members.ts'
-import { standingOf } from '../../src/monitor/watch.ts'
+import { currentStatusOf } from '../../src/monitor/watch.ts'
 import { sampleService } from '../samples.ts'
 import { fakeResolver, watch } from './fakes.ts'
 
@@ -41,7 +41,7 @@ function follow(services: readonly Service[], maxMembers?: number) {
     /** Returns the news of failing look-ups since the last call. */
     lookUpNews: () => lookUpChanges.splice(0).map(({ service, target, failure }) => `${service} ${target} ${failure}`),
     names: (of = 'pg') => service(of).targets.map(({ target }) => target.name),
-    status: (of = 'pg') => standingOf(service(of), clock.now()).status,
+    status: (of = 'pg') => currentStatusOf(service(of), clock.now()).status,
     /** Returns the transitions since the last call. */
     news: () => transitions.splice(0).map(({ target, from, to }) => `${target ?? 'service'} ${from} → ${to}`),
     lookUp,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { diagnose } from '../../src/domain/diagnosis.ts'
 import { createDialRules } from '../../src/domain/dial-rules.ts'
-import { statusAt } from '../../src/domain/health.ts'
+import { effectiveStatus } from '../../src/domain/health.ts'
 import { buildService } from '../../src/domain/service.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
@@ -142,7 +142,7 @@ test('a stale on-demand service is checked, at any age that the caller accepts',
   await checkOnce(target('mq', 'mq:61616'), 'connected')
   clock.advance(60_000)
   const { health } = target('mq', 'mq:61616')
-  assert.equal(statusAt(health, service('mq').service.policy, clock.now()).status, 'unknown')
+  assert.equal(effectiveStatus(health, service('mq').service.policy, clock.now()).status, 'unknown')
   void monitor.refresh([service('mq')], 3_600_000, 60_000)
   assert.equal(prober.begun.length, 2)
   await prober.pending('mq:61616').answer('connected')
@@ -458,7 +458,7 @@ test('a service whose targets go stale one after another emits transitions, alth
 test('faults of Porthole change no status, but a target with no other outcome is unknown once stale', async () => {
   const { target, transitions, service, clock, checkOnce } = watch([sampleService('pg', ['a:1'], { fall: 1 })])
   const state = target('pg', 'a:1')
-  const read = () => statusAt(state.health, service('pg').service.policy, clock.now()).status
+  const read = () => effectiveStatus(state.health, service('pg').service.policy, clock.now()).status
   await checkOnce(state, 'connected')
   transitions.length = 0
   for (let n = 1; n <= 3; n++) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nextHealth, unchecked } from '../../src/domain/health.ts'
 import type { Quorum } from '../../src/domain/quorum.ts'
-import { serviceStatusAt, standingOf, type TargetMemory } from '../../src/monitor/watch.ts'
+import { currentStatusOf, effectiveServiceStatus, type TargetMemory } from '../../src/monitor/watch.ts'
 import { sampleOutcome, samplePolicy, sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 
@@ -19,7 +19,7 @@ async function watchUp(names: readonly string[], more: { quorum?: Quorum; interv
     ...state,
     define: (targets: readonly string[], changed: { quorum?: Quorum } = {}) =>
       state.registry.replaceAll([sampleService('pg', targets, { ...settings, ...more, ...changed })], []),
-    status: () => serviceStatusAt(state.service('pg'), state.clock.now()),
+    status: () => effectiveServiceStatus(state.service('pg'), state.clock.now()),
     checkQueue: () => state.transitions.filter(({ target }) => target === null).map(({ from, to }) => `${from} ${to}`),
   }
 }
@@ -107,7 +107,7 @@ test('a service that is left with pending targets only is unknown', async () => 
 test('a new service counts all its targets from the start, because one that is up says nothing about the others', async () => {
   const state = watch([sampleService('pg', [a, b], settings)])
   await state.checkOnce(state.target('pg', a), 'connected')
-  const status = () => serviceStatusAt(state.service('pg'), state.clock.now())
+  const status = () => effectiveServiceStatus(state.service('pg'), state.clock.now())
   assert.equal(status(), 'unknown')
   state.registry.replaceAll([sampleService('pg', [a, b, c], settings)], [])
   assert.equal(status(), 'unknown')
@@ -118,10 +118,10 @@ test('a new service counts all its targets from the start, because one that is u
 test('the counts of many targets are right while one after another is checked or its time ends', async () => {
   const { define, status, clock, checkOnce, target, service } = await watchUp([a, b, c, 'd:1'])
   define([a, b, c, 'd:1', 'e:1', 'f:1'])
-  const { counts } = standingOf(service('pg'), clock.now())
+  const { counts } = currentStatusOf(service('pg'), clock.now())
   assert.deepEqual([counts.up, counts.unknown, status()], [4, 0, 'up'])
   await checkOnce(target('pg', 'e:1'), 'connected')
-  assert.deepEqual([standingOf(service('pg'), clock.now()).counts.up, status()], [5, 'up'])
+  assert.deepEqual([currentStatusOf(service('pg'), clock.now()).counts.up, status()], [5, 'up'])
   clock.advance(12_000)
   assert.equal(status(), 'unknown')
 })
@@ -169,11 +169,11 @@ const upAt = (now: number): TargetMemory => ({
 test('a replica that gets the whole state of the others does not count a target that none of them checked', () => {
   const { clock, monitor, service } = watch([sampleService('pg', [a, b], settings)])
   monitor.adopt(service('pg'), null, new Map([[a, upAt(clock.now())]]), { isWhole: true })
-  assert.equal(serviceStatusAt(service('pg'), clock.now()), 'up')
+  assert.equal(effectiveServiceStatus(service('pg'), clock.now()), 'up')
 })
 
 test('a replica that gets the outcome of one target still counts the others', () => {
   const { clock, monitor, service } = watch([sampleService('pg', [a, b], settings)])
   monitor.adopt(service('pg'), null, new Map([[a, upAt(clock.now())]]))
-  assert.equal(serviceStatusAt(service('pg'), clock.now()), 'unknown')
+  assert.equal(effectiveServiceStatus(service('pg'), clock.now()), 'unknown')
 })

@@ -7,7 +7,7 @@ import type { Pause } from '../../src/domain/pause.ts'
 import type { Service } from '../../src/domain/service.ts'
 import type { Transition } from '../../src/domain/transition.ts'
 import { detectServiceTransition, detectTransitions, applyOutcome as takeIn } from '../../src/monitor/settle.ts'
-import { countsOf, type ServiceState, standingOf, type TargetState } from '../../src/monitor/watch.ts'
+import { countsOf, currentStatusOf, type ServiceState, type TargetState } from '../../src/monitor/watch.ts'
 import { createStateStore } from '../../src/monitor/watchlist.ts'
 import { changedService, sampleOutcome, sampleService } from '../samples.ts'
 
@@ -59,7 +59,7 @@ test('outcomes that change no status cause no transition', () => {
 test('a target can change its status without its service, which keeps its own status and its time', () => {
   const [service, first, second] = state(sampleService('pg', ['a:1', 'b:1'], { quorum: 'any' }))
   applyOutcome(first, sampleOutcome('connected', 1000), 1000)
-  assert.deepEqual(standingOf(service, 1000), {
+  assert.deepEqual(currentStatusOf(service, 1000), {
     status: 'degraded',
     since: 1000,
     counts: { up: 1, degraded: 0, down: 0, unknown: 1 },
@@ -69,7 +69,7 @@ test('a target can change its status without its service, which keeps its own st
     changes.map(({ target, to }) => [target, to]),
     [['b:1', 'down']],
   )
-  assert.equal(standingOf(service, 3000).since, 1000)
+  assert.equal(currentStatusOf(service, 3000).since, 1000)
 })
 
 test('checks, failures, handshake times and retransmits are counted, and faults of Porthole are no failures', () => {
@@ -100,7 +100,7 @@ test('a target that goes stale causes one transition, without the reason of the 
   )
   for (const { message } of changes) assert.match(message, /32\.0 s/)
   assert.deepEqual(detectTransitions(target, 90_000), [])
-  assert.equal(standingOf(service, 90_000).since, 33_000)
+  assert.equal(currentStatusOf(service, 90_000).since, 33_000)
 })
 
 test('the message of a service with many targets says how many are up, even if one has gone stale', () => {
@@ -137,7 +137,7 @@ test('a stale target that is confirmed again causes a transition from unknown', 
 test('a stale service is unknown since it went stale, even before a transition is emitted', () => {
   const [service, target] = state(sampleService('pg', ['db-1:5432'], { interval: 10_000, timeout: 2000 }))
   applyOutcome(target, sampleOutcome('connected', 1000), 1000)
-  assert.deepEqual(standingOf(service, 60_000), {
+  assert.deepEqual(currentStatusOf(service, 60_000), {
     status: 'unknown',
     since: 33_000,
     counts: { up: 0, degraded: 0, down: 0, unknown: 1 },
@@ -205,10 +205,10 @@ test('an outcome of one target does not read the health of the other targets', (
     })
   }
   assert.deepEqual(applyOutcome(first, sampleOutcome('refused', 2000), 2000), [])
-  assert.equal(standingOf(service, 2000).counts.up, 1000)
+  assert.equal(currentStatusOf(service, 2000).counts.up, 1000)
   assert.equal(looks, 0)
   applyOutcome(first, sampleOutcome('connected', 100_000), 100_000)
-  assert.equal(standingOf(service, 100_000).counts.unknown, 999, 'the others are stale now')
+  assert.equal(currentStatusOf(service, 100_000).counts.unknown, 999, 'the others are stale now')
   assert.ok(looks >= 999)
 })
 
@@ -244,15 +244,15 @@ test('after a pause longer than the trust, checks that find every status unchang
   const service = sampleService('pg', ['db-1:5432', 'db-2:5432'], { interval: 1000, timeout: 500 })
   const [serviceState, first, second] = state(service, pauses)
   for (const target of [first, second]) applyOutcome(target, sampleOutcome('connected', 1000), 1000)
-  const emittedAt = standingOf(serviceState, 1000).since
+  const emittedAt = currentStatusOf(serviceState, 1000).since
   pauses.push({ from: 1500, to: 61_500 })
-  assert.equal(standingOf(serviceState, 61_500).status, 'unknown')
+  assert.equal(currentStatusOf(serviceState, 61_500).status, 'unknown')
   assert.deepEqual(applyOutcome(first, sampleOutcome('connected', 61_600), 61_600), [])
   // The other target has not been checked yet.
-  assert.deepEqual(standingOf(serviceState, 61_600).counts, { up: 1, degraded: 0, down: 0, unknown: 1 })
+  assert.deepEqual(currentStatusOf(serviceState, 61_600).counts, { up: 1, degraded: 0, down: 0, unknown: 1 })
   assert.deepEqual(detectServiceTransition(serviceState, 61_600), [])
   assert.deepEqual(applyOutcome(second, sampleOutcome('connected', 61_700), 61_700), [])
-  const { status, since } = standingOf(serviceState, 61_700)
+  const { status, since } = currentStatusOf(serviceState, 61_700)
   assert.deepEqual([status, since], ['up', emittedAt])
 })
 

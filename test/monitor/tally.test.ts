@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Health, nextHealth, readsSameUntil, unchecked } from '../../src/domain/health.ts'
+import { type Health, nextHealth, statusValidUntil, unchecked } from '../../src/domain/health.ts'
 import { Reason } from '../../src/domain/outcome.ts'
 import { pendingSince } from '../../src/domain/pending.ts'
 import { countAll, holds, recount } from '../../src/monitor/tally.ts'
@@ -51,7 +51,7 @@ test('cached counts equal a full count, now or less than a second ago, after any
 test('counts made at the instant at which a target goes stale count it as unknown', () => {
   const policy = samplePolicy({})
   const target = { health: nextHealth(unchecked, sampleOutcome('connected', 1000), policy) }
-  const until = readsSameUntil(target.health, policy, 1000)
+  const until = statusValidUntil(target.health, policy, 1000)
   assert.equal(countAll([target], policy, until - 1).counts.up, 1)
   assert.equal(countAll([target], policy, until).counts.unknown, 1)
 })

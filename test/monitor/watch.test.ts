@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { Reason } from '../../src/domain/outcome.ts'
 import { type Quorum, statusOf } from '../../src/domain/quorum.ts'
 import { countAll } from '../../src/monitor/tally.ts'
-import { type ServiceState, serviceStatusAt } from '../../src/monitor/watch.ts'
+import { effectiveServiceStatus, type ServiceState } from '../../src/monitor/watch.ts'
 import { sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 
@@ -38,7 +38,7 @@ test('the cached status of a service equals the uncached one, after any number o
           const target = pg.targets[next.which]
           if (target !== undefined) await checkOnce(target, next.reason, { endedAt: clock.now() })
         }
-        const status = serviceStatusAt(pg, clock.now())
+        const status = effectiveServiceStatus(pg, clock.now())
         assert.equal(status, readsAnew(pg, clock.now()))
         seen.set(status, (seen.get(status) ?? 0) + 1)
       }
@@ -52,7 +52,7 @@ test('a second read of the status of a service does not read its targets', async
   const { clock, service, target, checkOnce } = watch([sampleService('pg', ['a:1', 'b:1'])])
   for (const name of ['a:1', 'b:1']) await checkOnce(target('pg', name), 'connected')
   const pg = service('pg')
-  assert.equal(serviceStatusAt(pg, clock.now()), 'up')
+  assert.equal(effectiveServiceStatus(pg, clock.now()), 'up')
   let looks = 0
   for (const state of pg.targets) {
     const { health } = state
@@ -63,9 +63,9 @@ test('a second read of the status of a service does not read its targets', async
       },
     })
   }
-  assert.equal(serviceStatusAt(pg, clock.now()), 'up')
+  assert.equal(effectiveServiceStatus(pg, clock.now()), 'up')
   assert.equal(looks, 0)
   clock.advance(100_000)
-  assert.equal(serviceStatusAt(pg, clock.now()), 'unknown')
+  assert.equal(effectiveServiceStatus(pg, clock.now()), 'unknown')
   assert.ok(looks > 0)
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defaultLimits } from '../../src/domain/limits.ts'
 import { RegistrationSettings } from '../../src/domain/registration.ts'
-import { standingOf } from '../../src/monitor/watch.ts'
+import { currentStatusOf } from '../../src/monitor/watch.ts'
 import { mostAbsentDrains } from '../../src/registrar/absent-drains.ts'
 import { createRegistrar } from '../../src/registrar/registrar.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
@@ -53,7 +53,7 @@ function start(options: { store?: Store; limits?: object; defaults?: object } = 
   const registrar = createRegistrar({ registry, store, clock, limits, defaults: options.defaults ?? {} })
   const statusOf = (name: string) => {
     const service = state.monitor.services.get(name)
-    return service && standingOf(service, clock.now()).status
+    return service && currentStatusOf(service, clock.now()).status
   }
   /** Returns the snapshot that the next process would find. */
   async function kept() {

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { systemClock } from '../../src/clock.ts'
 import { createDialRules } from '../../src/domain/dial-rules.ts'
-import { serviceStatusAt } from '../../src/monitor/watch.ts'
+import { effectiveServiceStatus } from '../../src/monitor/watch.ts'
 import { createPortableProber } from '../../src/prober/portable.ts'
 import { createResolver } from '../../src/prober/resolver.ts'
 import { listen } from '../prober/contract.ts'
@@ -40,7 +40,7 @@ function targetsOf({ monitor }: Assembled) {
 }
 
 function isAllUp({ monitor, clock }: Assembled): boolean {
-  return [...monitor.services.values()].every((service) => serviceStatusAt(service, clock.now()) === 'up')
+  return [...monitor.services.values()].every((service) => effectiveServiceStatus(service, clock.now()) === 'up')
 }
 
 test('a replica that takes over uses the addresses that another replica found, with both values of resolve', {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Clock } from '../../src/clock.ts'
 import { diagnose } from '../../src/domain/diagnosis.ts'
-import { staleAfterMs, statusAt, unchecked } from '../../src/domain/health.ts'
+import { effectiveStatus, staleAfterMs, unchecked } from '../../src/domain/health.ts'
 import { Answer, Reason } from '../../src/domain/outcome.ts'
 import { Status } from '../../src/domain/status.ts'
 import type { ServiceMemory, TargetMemory } from '../../src/monitor/watch.ts'
@@ -213,8 +213,8 @@ test('a reason that this version does not know is other, becomes stale like any 
   assert.equal(emittedStatus, 'unknown')
   assert.match(diagnose(memory.health.lastOutcome, sampleTarget()), /newer version, found "answered"/)
   const { policy } = sampleService('redis', ['10.0.0.5:6379'])
-  assert.equal(statusAt(health, policy, 1300).status, 'up')
-  assert.equal(statusAt(health, policy, 1200 + staleAfterMs(health, policy)).status, 'unknown')
+  assert.equal(effectiveStatus(health, policy, 1300).status, 'up')
+  assert.equal(effectiveStatus(health, policy, 1200 + staleAfterMs(health, policy)).status, 'unknown')
   const [, , , , , , , handedOn] = JSON.parse(writeTarget(memory, clock))
   assert.deepEqual(handedOn, ['answered', 1000, 1200, '10.0.0.5:6379', 1.5, 0, null, null, null])
 })

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { handoverMs } from '../../src/domain/policy.ts'
-import { standingOf } from '../../src/monitor/watch.ts'
+import { currentStatusOf } from '../../src/monitor/watch.ts'
 import type { Connection, Reply } from '../../src/redis/connection.ts'
 import { type Keys, keysOf } from '../../src/redis/keys.ts'
 import { fileScope, until } from '../process.ts'
@@ -233,7 +233,7 @@ const plan: fc.Arbitrary<Write[][]> = fc
 const isUp = ({ monitor, clock }: Assembled, names: readonly string[]) =>
   names.every((name) => {
     const service = monitor.services.get(name)
-    return service !== undefined && standingOf(service, clock.now()).status === 'up'
+    return service !== undefined && currentStatusOf(service, clock.now()).status === 'up'
   })
 
 /** An odd value about a service affects at most the verdict of this service. */

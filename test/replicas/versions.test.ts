@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
-import { standingOf } from '../../src/monitor/watch.ts'
+import { currentStatusOf } from '../../src/monitor/watch.ts'
 import { connectRedis } from '../../src/redis/connection.ts'
 import { keysOf } from '../../src/redis/keys.ts'
 import { createRequests } from '../../src/replicas/requests.ts'
@@ -115,7 +115,7 @@ test('a service that this version cannot check is left to a newer replica, and i
     return monitor.services.get(cache)?.targets[0]?.health.lastOutcome?.reason === 'other'
   })
   const state = monitor.services.get(cache) ?? assert.fail()
-  assert.equal(standingOf(state, clock.now()).status, 'up')
+  assert.equal(currentStatusOf(state, clock.now()).status, 'up')
   assert.deepEqual(
     news.flatMap((one) => (one.kind === 'foreign' && one.word.kind === 'reason' ? one.word.word : [])).slice(0, 1),
     ['answered'],
@@ -125,7 +125,10 @@ test('a service that this version cannot check is left to a newer replica, and i
   // Without the newer replica this one checks the other services of the shard again, and the status of the first service becomes stale.
   await other.stop()
   await until('this replica checks the shard again', async () => plainChecks() > checkedBefore)
-  await until('the status of the service is stale', async () => standingOf(state, clock.now()).status === 'unknown')
+  await until(
+    'the status of the service is stale',
+    async () => currentStatusOf(state, clock.now()).status === 'unknown',
+  )
   assert.equal(monitor.refresh([state], 0), null)
   assert.ok(!dialled.includes('10.0.0.5:6379'), 'this replica dialled a target that it cannot check')
 })
