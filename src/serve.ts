@@ -29,7 +29,7 @@ import { createRegistry } from './monitor/registry.ts'
 import { createRegistryLoad, nothingToLoad } from './monitor/registry-load.ts'
 import { coverAll } from './monitor/responsibility.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
-import { forgetCounts } from './monitor/watch.ts'
+import { dropCachedCounts } from './monitor/watch.ts'
 import { createForeignWordLog, describeDropped, logNews, logReplicaNews, logUnreadable } from './news.ts'
 import { shareDescriptors } from './prober/descriptors.ts'
 import { createResolver } from './prober/resolver.ts'
@@ -212,7 +212,7 @@ export async function serve(
   paused.subscribe(noteAbsence)
   // The pause of the prober extends the trust in statuses that had gone stale. No outcome announces that, so drop the cached counts.
   proberPaused.subscribe(() => {
-    for (const state of monitor.services.values()) if (state.cachedStatus === 'unknown') forgetCounts(state)
+    for (const state of monitor.services.values()) if (state.cachedStatus === 'unknown') dropCachedCounts(state)
   })
   const logForeignWord = createForeignWordLog(log)
   registrations.foreign.subscribe(logForeignWord)

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { MetricFamily } from '../domain/metric-family.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
-import { forgetCounts, type ServiceState, type TargetState } from '../monitor/watch.ts'
+import { dropCachedCounts, type ServiceState, type TargetState } from '../monitor/watch.ts'
 import { createTimeSlices, type TimeSlice, type TimeSlices } from '../time-slices.ts'
 import type { Selection } from './selection.ts'
 import { createServiceSeries } from './service-series.ts'
@@ -88,7 +88,7 @@ export function createExposition({
     }
     for (const service of touched) {
       if (!isRegistered(service)) continue
-      forgetCounts(service)
+      dropCachedCounts(service)
       services.patch(service, clock.now())
       if (slice.mustYield(workPerStale + service.targets.length)) await slice.yield()
     }

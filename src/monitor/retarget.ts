@@ -29,7 +29,7 @@ export function retarget(
   const joined = serviceState.targets.filter((state) => !before.has(state))
   markPending(serviceState, joined, now)
   serviceState.revision++
-  serviceState.tally = null
+  serviceState.statusCounts = null
   const after = new Set(serviceState.targets)
   const left = targets.filter((state) => !after.has(state))
   for (const state of left) state.retired = true

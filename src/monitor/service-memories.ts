@@ -15,7 +15,7 @@ import {
   wordAt,
   wordColumn,
 } from './columns.ts'
-import type { Tally } from './tally.ts'
+import type { StatusCounts } from './tally.ts'
 import type { Checker, ServiceState, TargetState } from './watch.ts'
 
 /** The state of all services. Numbers are in columns. */
@@ -35,7 +35,7 @@ const nothing: Omit<ServiceState, 'slot' | 'service' | 'targets' | 'checkedAt' |
   failingLookUps: null,
   joining: nobody,
   checkedBy: null,
-  tally: null,
+  statusCounts: null,
   emittedStatus: 'unknown',
   emittedAt: null,
   drained: false,
@@ -57,7 +57,7 @@ function createPage() {
     failingLookUps: sparseColumn<ReadonlyMap<string, number>>(),
     joining: sparseColumn<readonly TargetState[]>(),
     checkedBy: sparseColumn<Checker>(),
-    tally: sparseColumn<Tally>(),
+    statusCounts: sparseColumn<StatusCounts>(),
   }
 }
 
@@ -131,12 +131,12 @@ export function createServiceMemories(goneSlot: number, pauses: Pauses): Service
       put(pageOf(this.slot).checkedBy, rowOf(this.slot), checker ?? undefined)
     }
 
-    get tally(): Tally | null {
-      return pageOf(this.slot).tally[rowOf(this.slot)] ?? null
+    get statusCounts(): StatusCounts | null {
+      return pageOf(this.slot).statusCounts[rowOf(this.slot)] ?? null
     }
-    set tally(tally: Tally | null) {
+    set statusCounts(statusCounts: StatusCounts | null) {
       // A caller may still ask for the status of a service that is gone. Its targets are counted, but the counts are not cached.
-      if (this.slot !== goneSlot) put(pageOf(this.slot).tally, rowOf(this.slot), tally ?? undefined)
+      if (this.slot !== goneSlot) put(pageOf(this.slot).statusCounts, rowOf(this.slot), statusCounts ?? undefined)
     }
 
     get emittedStatus(): Status {

@@ -4,7 +4,7 @@ import { explainExpiry } from '../domain/lifetime.ts'
 import { type Outcome, type Reason, verdictOf } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
 import type { Transition } from '../domain/transition.ts'
-import { recount } from './tally.ts'
+import { updateCounts } from './tally.ts'
 import {
   countsOf,
   effectiveServiceStatus,
@@ -43,9 +43,9 @@ export function replaceHealth(state: TargetState, after: Health): void {
   const { serviceState, health: before } = state
   state.health = after
   // A target that is joining is not in the counts yet, so drop the counts instead of updating them.
-  if (serviceState.joining.length > 0) serviceState.tally = null
-  else if (serviceState.tally !== null)
-    recount(serviceState.tally, before, after, serviceState.service.policy, serviceState.pauses)
+  if (serviceState.joining.length > 0) serviceState.statusCounts = null
+  else if (serviceState.statusCounts !== null)
+    updateCounts(serviceState.statusCounts, before, after, serviceState.service.policy, serviceState.pauses)
 }
 
 /** Compares the effective status of a target with the last emitted one. Returns the transitions that follow, the target's before the service's. */

@@ -7,7 +7,7 @@ import { statusOf } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import type { Counts, Status } from '../domain/status.ts'
 import type { Target } from '../domain/target.ts'
-import { countAll, countValidUntil, holds, holdsUntil, type Tally } from './tally.ts'
+import { countTargets, countValidUntil, isCurrent, type StatusCounts, validUntil } from './tally.ts'
 
 /** A target of a service, with its state. There is one object for as long as the service has the target. */
 export type TargetState = {
@@ -107,13 +107,13 @@ export type ServiceState = {
   /** Until when the cached status is valid: an instant of the clock; 0 if the revision grew since the status was computed. */
   cachedUntil: number
   /** The cached status counts. Null if the targets must be counted, or are too few to cache their counts. */
-  tally: Tally | null
+  statusCounts: StatusCounts | null
   /** The pauses in which checks could confirm nothing. All services share them. */
   readonly pauses: Pauses
 }
 
 /** Services with fewer targets than this do not cache their status counts, because counting is as fast as updating a cache. */
-const fewestTallied = 4
+const minCachedTargets = 4
 
 /** Returns the effective status of a target at an instant, and since when it has that status. */
 export function effectiveTargetStatus(
@@ -157,9 +157,9 @@ export type CurrentStatus = { readonly status: Status; readonly since: number | 
 
 /** Returns the current status of a service, by the effective status of its targets at `now`. */
 export function currentStatusOf(state: ServiceState, now: number): CurrentStatus {
-  const tally = tallyOf(state, now)
-  const counts = { ...tally.counts }
-  const status = statusBy(tally, state, now)
+  const statusCounts = statusCountsOf(state, now)
+  const counts = { ...statusCounts.counts }
+  const status = statusBy(statusCounts, state, now)
   if (status === state.emittedStatus) return { status, since: state.emittedAt, counts }
   let latest = Number.NEGATIVE_INFINITY
   for (const target of state.targets) latest = Math.max(latest, effectiveTargetStatus(target, now).since ?? latest)
@@ -169,14 +169,14 @@ export function currentStatusOf(state: ServiceState, now: number): CurrentStatus
 /** Returns the status alone, from the cache if possible. Most outcomes need no more, and neither do requests for all services. */
 export function effectiveServiceStatus(state: ServiceState, now: number): Status {
   if (now < state.cachedUntil) return state.cachedStatus
-  const tally = tallyOf(state, now)
-  const status = statusBy(tally, state, now)
+  const statusCounts = statusCountsOf(state, now)
+  const status = statusBy(statusCounts, state, now)
   state.cachedStatus = status
-  state.cachedUntil = state.tally === tally ? holdsUntil(tally) : tally.until
+  state.cachedUntil = state.statusCounts === statusCounts ? validUntil(statusCounts) : statusCounts.until
   return status
 }
 
-function statusBy({ counts, pending }: Tally, state: ServiceState, now: number): Status {
+function statusBy({ counts, pending }: StatusCounts, state: ServiceState, now: number): Status {
   const { policy, quorum, expiredTtlMs } = state.service
   if (expiredTtlMs !== null) return 'down'
   if (policy.unread.includes('quorum')) return 'unknown'
@@ -186,26 +186,26 @@ function statusBy({ counts, pending }: Tally, state: ServiceState, now: number):
 
 /** Returns how many targets have each status. Callers must not store the object, because later outcomes change its numbers. */
 export function countsOf(state: ServiceState, now: number): Readonly<Counts> {
-  return tallyOf(state, now).counts
+  return statusCountsOf(state, now).counts
 }
 
 /** Returns how many targets do not count, because they were added and are not checked yet. */
 export function pendingOf(state: ServiceState, now: number): number {
-  return tallyOf(state, now).pending
+  return statusCountsOf(state, now).pending
 }
 
 /** Drops the cached counts and status. Callers use this when a target goes stale or a pause extends its trust, because neither emits an event. */
-export function forgetCounts(state: ServiceState): void {
-  state.tally = null
+export function dropCachedCounts(state: ServiceState): void {
+  state.statusCounts = null
   state.cachedUntil = 0
 }
 
-function tallyOf(state: ServiceState, now: number): Tally {
-  const { targets, service, tally } = state
-  if (tally !== null && holds(tally, now)) return tally
-  const anew = countAll(targets, service.policy, now, state.pauses)
-  if (targets.length >= fewestTallied) state.tally = anew
-  return anew
+function statusCountsOf(state: ServiceState, now: number): StatusCounts {
+  const { targets, service, statusCounts } = state
+  if (statusCounts !== null && isCurrent(statusCounts, now)) return statusCounts
+  const fresh = countTargets(targets, service.policy, now, state.pauses)
+  if (targets.length >= minCachedTargets) state.statusCounts = fresh
+  return fresh
 }
 
 /** Returns whether a quorum that the known targets miss may still be met. A name that is not resolved yet may have any number of addresses. */

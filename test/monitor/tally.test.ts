@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { type Health, nextHealth, statusValidUntil, unchecked } from '../../src/domain/health.ts'
 import { Reason } from '../../src/domain/outcome.ts'
 import { pendingSince } from '../../src/domain/pending.ts'
-import { countAll, holds, recount } from '../../src/monitor/tally.ts'
+import { countTargets, isCurrent, updateCounts } from '../../src/monitor/tally.ts'
 import { sampleOutcome, samplePolicy } from '../samples.ts'
 
 test('cached counts equal a full count, now or less than a second ago, after any outcomes and any time', () => {
@@ -21,25 +21,25 @@ test('cached counts equal a full count, now or less than a second ago, after any
         health: index === 0 ? pendingSince(1000) : unchecked,
       }))
       let now = 1000
-      let tally = countAll(targets, policy, now)
+      let statusCounts = countTargets(targets, policy, now)
       for (const next of steps) {
         if ('passMs' in next) now += next.passMs
         else {
           const target = targets[next.which] as { health: Health }
           const before = target.health
           target.health = nextHealth(before, sampleOutcome(next.reason, now), policy)
-          recount(tally, before, target.health, policy)
+          updateCounts(statusCounts, before, target.health, policy)
         }
-        const anew = countAll(targets, policy, now)
-        if (holds(tally, now)) {
+        const anew = countTargets(targets, policy, now)
+        if (isCurrent(statusCounts, now)) {
           held++
-          const isExact = now < tally.until
-          assert.ok(isExact || now - tally.at < 1000)
-          const { counts, pending } = isExact ? anew : countAll(targets, policy, tally.at)
-          assert.deepEqual({ counts: tally.counts, pending: tally.pending }, { counts, pending })
+          const isExact = now < statusCounts.until
+          assert.ok(isExact || now - statusCounts.at < 1000)
+          const { counts, pending } = isExact ? anew : countTargets(targets, policy, statusCounts.at)
+          assert.deepEqual({ counts: statusCounts.counts, pending: statusCounts.pending }, { counts, pending })
         } else {
           ended++
-          tally = anew
+          statusCounts = anew
         }
       }
     }),
@@ -52,8 +52,8 @@ test('counts made at the instant at which a target goes stale count it as unknow
   const policy = samplePolicy({})
   const target = { health: nextHealth(unchecked, sampleOutcome('connected', 1000), policy) }
   const until = statusValidUntil(target.health, policy, 1000)
-  assert.equal(countAll([target], policy, until - 1).counts.up, 1)
-  assert.equal(countAll([target], policy, until).counts.unknown, 1)
+  assert.equal(countTargets([target], policy, until - 1).counts.up, 1)
+  assert.equal(countTargets([target], policy, until).counts.unknown, 1)
 })
 
 test('a pending target is in no count until its time is over, and then counts as unknown', () => {
@@ -62,16 +62,19 @@ test('a pending target is in no count until its time is over, and then counts as
     { health: nextHealth(unchecked, sampleOutcome('connected', 1000), policy) },
     { health: pendingSince(1000) },
   ]
-  const tally = countAll(targets, policy, 1000)
-  assert.deepEqual([tally.counts.up, tally.counts.unknown, tally.pending, tally.until], [1, 0, 1, 13_000])
-  const late = countAll(targets, policy, 13_000)
+  const statusCounts = countTargets(targets, policy, 1000)
+  assert.deepEqual(
+    [statusCounts.counts.up, statusCounts.counts.unknown, statusCounts.pending, statusCounts.until],
+    [1, 0, 1, 13_000],
+  )
+  const late = countTargets(targets, policy, 13_000)
   assert.deepEqual([late.counts.up, late.counts.unknown, late.pending], [1, 1, 0])
 })
 
 test('an outcome takes a pending target into the counts', () => {
   const policy = samplePolicy({})
   const before = pendingSince(1000)
-  const tally = countAll([{ health: before }], policy, 1000)
-  recount(tally, before, nextHealth(before, sampleOutcome('refused', 1100), policy), policy)
-  assert.deepEqual([tally.counts.down, tally.counts.unknown, tally.pending], [1, 0, 0])
+  const statusCounts = countTargets([{ health: before }], policy, 1000)
+  updateCounts(statusCounts, before, nextHealth(before, sampleOutcome('refused', 1100), policy), policy)
+  assert.deepEqual([statusCounts.counts.down, statusCounts.counts.unknown, statusCounts.pending], [1, 0, 0])
 })

@@ -3,14 +3,14 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Reason } from '../../src/domain/outcome.ts'
 import { type Quorum, statusOf } from '../../src/domain/quorum.ts'
-import { countAll } from '../../src/monitor/tally.ts'
+import { countTargets } from '../../src/monitor/tally.ts'
 import { effectiveServiceStatus, type ServiceState } from '../../src/monitor/watch.ts'
 import { sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 
 /** Returns the status of a service without any cache. */
 function readsAnew({ targets, service }: ServiceState, now: number) {
-  const { counts, pending } = countAll(targets, service.policy, now)
+  const { counts, pending } = countTargets(targets, service.policy, now)
   return statusOf(counts, service.quorum, pending)
 }
 
