@@ -7,7 +7,7 @@ import type { DroppedLines } from './log-output.ts'
 import { createLookUpNews } from './lookup-news.ts'
 import { watchFailingNames } from './monitor/failing-names.ts'
 import type { GatewayNews } from './monitor/gateways.ts'
-import type { Members } from './monitor/members.ts'
+import type { AddressTracking } from './monitor/members.ts'
 import type { Monitor } from './monitor/monitor.ts'
 import type { OverloadNews } from './monitor/overload.ts'
 import type { ProberPause } from './monitor/pause-watch.ts'
@@ -20,7 +20,7 @@ export function logNews(
   log: FastifyBaseLogger,
   {
     monitor,
-    members,
+    addressTracking,
     found,
     overload,
     gateways,
@@ -28,7 +28,7 @@ export function logNews(
     proberPaused,
   }: {
     monitor: Monitor
-    members: Members
+    addressTracking: AddressTracking
     found: Signal<Transition>
     overload: Signal<OverloadNews>
     gateways: Signal<GatewayNews>
@@ -46,7 +46,7 @@ export function logNews(
     else log.error({ seconds }, `the prober has not run for ${seconds} s: no check ends until it does`)
   })
   found.subscribe((transition) => logTransition(log, monitor, transition))
-  members.changed.subscribe((change) => {
+  addressTracking.changed.subscribe((change) => {
     if (change.leftOut > 0)
       log.warn(change, 'a name has more addresses than limits.targets allows: the rest is not checked')
     else log.info(change, 'the addresses of a name changed')
@@ -65,7 +65,7 @@ export function logNews(
       )
   })
   const logLookUp = createLookUpNews(log)
-  members.lookUps.subscribe(logLookUp)
+  addressTracking.lookUps.subscribe(logLookUp)
   watchFailingNames(monitor).subscribe(logLookUp)
 }
 
@@ -135,7 +135,7 @@ export function logReplicaNews(
     switch (one.kind) {
       case 'linked':
         return log.info(
-          { id: one.id, members: one.members },
+          { id: one.id, addressTracking: one.members },
           'linked: the replicas share the work, and each answers for all',
         )
       case 'solo':

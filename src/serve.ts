@@ -21,7 +21,7 @@ import { createMetrics } from './metrics/metrics.ts'
 import { watchGateways } from './monitor/gateways.ts'
 import { createHistory } from './monitor/history.ts'
 import { createScheduler } from './monitor/loop.ts'
-import { createMembers } from './monitor/members.ts'
+import { createAddressTracking } from './monitor/members.ts'
 import { createMonitor } from './monitor/monitor.ts'
 import { watchBacklog, watchOverload } from './monitor/overload.ts'
 import { watchPauses } from './monitor/pause-watch.ts'
@@ -130,7 +130,14 @@ export async function serve(
   const slices = createTimeSlices()
   const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, responsibility, pauses, slices })
   const scheduler = createScheduler({ monitor, clock, responsibility, pauses })
-  const members = createMembers({ monitor, registry, resolver, clock, maxMembers: limits.targets, responsibility })
+  const addressTracking = createAddressTracking({
+    monitor,
+    registry,
+    resolver,
+    clock,
+    maxAddresses: limits.targets,
+    responsibility,
+  })
   const source = commons?.alone ?? monitor.transitions
   const transitions = createTransitionLog({ monitor, clock, ...retention, source })
   const history = createHistory({ monitor })
@@ -208,7 +215,7 @@ export async function serve(
   onLog({ log, drainLog })
   const found = replica?.sharing.recorded ?? monitor.transitions
   const overload = watchOverload({ monitor, clock })
-  logNews(log, { monitor, members, found, overload, gateways: gateways.news, paused, proberPaused })
+  logNews(log, { monitor, addressTracking, found, overload, gateways: gateways.news, paused, proberPaused })
   paused.subscribe(noteAbsence)
   // The pause of the prober extends the trust in statuses that had gone stale. No outcome announces that, so drop the cached counts.
   proberPaused.subscribe(() => {
@@ -295,7 +302,7 @@ export async function serve(
     inForce.stop()
     running.stop()
     scheduler.stop()
-    members.stop()
+    addressTracking.stop()
     registrations.close()
     // The other replicas take over the services of this one at once.
     await replica?.close()
@@ -342,7 +349,7 @@ export async function serve(
   )
   await joined
   scheduler.start()
-  members.start()
+  addressTracking.start()
   const stopGivingBack = keepGivingBack()
   const isBehind = watchBacklog(monitor)
   return {

@@ -102,7 +102,14 @@ export function createParts(options: PartOptions): AppParts {
 
 /** A replica that shares the work with another one, and that had one result refused. */
 export function sampleReplica(standing: Partial<Standing> = {}): ReplicaView {
-  const linked: Standing = { id: 'a', mode: 'linked', failure: null, members: ['a', 'b'], shards: 128, idle: null }
+  const linked: Standing = {
+    id: 'a',
+    mode: 'linked',
+    failure: null,
+    addressTracking: ['a', 'b'],
+    shards: 128,
+    idle: null,
+  }
   return {
     standing: () => ({ ...linked, ...standing }),
     renewed: createSignal(),

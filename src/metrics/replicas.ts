@@ -19,7 +19,7 @@ export function addReplicaMetrics(replica: ReplicaView, register: Register): voi
     () => (replica.standing().mode === 'solo' ? 1 : 0),
   )
   gauge('porthole_replica_members', 'How many replicas are live, as this replica last read.', () =>
-    replica.standing().mode === 'solo' ? 1 : replica.standing().members.length,
+    replica.standing().mode === 'solo' ? 1 : replica.standing().addressTracking.length,
   )
   gauge(
     'porthole_replica_shards',

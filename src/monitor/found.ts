@@ -12,7 +12,7 @@ type Missing = {
 }
 
 /** The state of a resolved name. */
-export type Found = {
+export type ResolvedName = {
   /** The literal IPs of the name: those of the last answer, and those that are held. */
   readonly ips: readonly string[]
   /** The IPs that are held, because they have been missing for less than `hold`. */
@@ -30,7 +30,7 @@ export type Found = {
 const noneHeld: ReadonlyMap<string, Missing> = new Map()
 
 /** The state before the first look-up. */
-export const nothingFound: Found = {
+export const unresolvedName: ResolvedName = {
   ips: [],
   held: noneHeld,
   misses: 0,
@@ -45,7 +45,7 @@ const answersUntilGone = 3
 const jitterMs = 1000
 
 /** One look-up of a name: when it began, and its result. The result is null when no answer came in time. */
-export type LookedUp = { readonly startedAt: number; readonly resolution: Resolution | null }
+export type LookUpResult = { readonly startedAt: number; readonly resolution: Resolution | null }
 
 /**
  * Returns the state of a name after a look-up. An address leaves once answers left it out for `hold`, because many name servers return only
@@ -53,12 +53,12 @@ export type LookedUp = { readonly startedAt: number; readonly resolution: Resolu
  * not exist loses its addresses after `fall` such answers in a row, because nothing goes down sooner. `most` bounds how many addresses a
  * name has, including held ones.
  */
-export function nextFound(
-  known: Found,
-  { startedAt, resolution }: LookedUp,
+export function nextResolvedName(
+  known: ResolvedName,
+  { startedAt, resolution }: LookUpResult,
   policy: Pick<Policy, 'fall' | 'holdMs' | 'lookupHoldMs'>,
   most: number,
-): Found {
+): ResolvedName {
   const lookedUpAt = startedAt
   if (resolution !== null && 'addresses' in resolution) {
     const elapsedMs = known.lookedUpAt === null ? 0 : startedAt - known.lookedUpAt
@@ -79,7 +79,7 @@ export function nextFound(
 
 /** Returns the known addresses that the answer left out and that are held. The address that was seen last comes first. */
 function hold(
-  known: Found,
+  known: ResolvedName,
   answer: readonly string[],
   elapsedMs: number,
   holdMs: number | null,

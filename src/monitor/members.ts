@@ -6,7 +6,7 @@ import type { Target } from '../domain/target.ts'
 import type { Resolver } from '../prober/resolver.ts'
 import { createDueQueue } from './agenda.ts'
 import { failingSinceOf } from './failing-lookup.ts'
-import { type Found, nextFound, nothingFound } from './found.ts'
+import { nextResolvedName, type ResolvedName, unresolvedName } from './found.ts'
 import type { Monitor } from './monitor.ts'
 import type { Registry } from './registry.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
@@ -21,7 +21,7 @@ const firstLookUpsMs = 1000
 const tickMs = 100
 
 /** The targets that joined or left a service because the addresses of its names changed. */
-export type MembersChange = {
+export type AddressesChange = {
   readonly service: string
   readonly joined: readonly string[]
   readonly left: readonly string[]
@@ -39,8 +39,8 @@ export type LookUpChange = {
 }
 
 /** Address tracking: looks up the names of owned services with `resolve: all`, and makes each address a target. */
-export type Members = {
-  readonly changed: Signal<MembersChange>
+export type AddressTracking = {
+  readonly changed: Signal<AddressesChange>
   readonly lookUps: Signal<LookUpChange>
   start(): void
   stop(): void
@@ -48,35 +48,35 @@ export type Members = {
   lookUpDue(): number | null
 }
 
-const noneFound: ReadonlyMap<string, Found> = new Map()
+const noResolvedNames: ReadonlyMap<string, ResolvedName> = new Map()
 
 /** The names of one service, looked up together. */
 type Names = {
   readonly slot: number
   readonly serviceState: ServiceState
-  found: ReadonlyMap<string, Found>
+  found: ReadonlyMap<string, ResolvedName>
   leftOut: number
   /** True while a look-up is under way, or while its new addresses are checked. */
   busy: boolean
 }
 
 /** Creates the address tracking. The limit of addresses is for all names of one service together. The caller closes the resolver. */
-export function createMembers({
+export function createAddressTracking({
   monitor,
   registry,
   resolver,
   clock,
-  maxMembers = 100,
+  maxAddresses = 100,
   responsibility = coverAll(),
 }: {
   monitor: Monitor
   registry: Registry
   resolver: Resolver
   clock: Clock
-  maxMembers?: number
+  maxAddresses?: number
   responsibility?: Responsibility
-}): Members {
-  const changed = createSignal<MembersChange>()
+}): AddressTracking {
+  const changed = createSignal<AddressesChange>()
   const lookUps = createSignal<LookUpChange>()
   const dueQueue = createDueQueue(tickMs)
   const slots = createSlots()
@@ -112,7 +112,7 @@ export function createMembers({
     const before = names.found
     const isCovered = responsibility.covers(service.name)
     // The owner looks the names up for all replicas. The next owner continues with the addresses that were found.
-    names.found = isCovered ? await resolve(names) : noneFound
+    names.found = isCovered ? await resolve(names) : noResolvedNames
     if (ofService.get(service.name) === names)
       names.serviceState.failingLookUps = isCovered ? failingIn(names.found) : null
     if (ofService.get(service.name) === names && isCovered) {
@@ -129,21 +129,21 @@ export function createMembers({
     wake()
   }
 
-  async function resolve({ serviceState, found }: Names): Promise<ReadonlyMap<string, Found>> {
+  async function resolve({ serviceState, found }: Names): Promise<ReadonlyMap<string, ResolvedName>> {
     const { service } = serviceState
     const { policy } = service
     const startedAt = clock.now()
     const deadline = startedAt + policy.timeoutMs
-    const look = async (target: Target): Promise<[string, Found]> => {
+    const look = async (target: Target): Promise<[string, ResolvedName]> => {
       // Do not take the result of the previous look-up, which the resolver may still cache.
       const resolution = await resolver.resolve(target.host, deadline, leastPeriodMs / 2)
-      const known = found.get(target.name) ?? foundBefore(serviceState, target.name)
-      return [target.name, nextFound(known, { startedAt, resolution }, policy, maxMembers)]
+      const known = found.get(target.name) ?? resolvedBefore(serviceState, target.name)
+      return [target.name, nextResolvedName(known, { startedAt, resolution }, policy, maxAddresses)]
     }
     return new Map(await Promise.all(namesOf(service).map(look)))
   }
 
-  function tellFailures({ serviceState, found }: Names, before: ReadonlyMap<string, Found>): void {
+  function tellFailures({ serviceState, found }: Names, before: ReadonlyMap<string, ResolvedName>): void {
     for (const [target, { failure }] of found) {
       const failed = before.get(target)?.failure ?? null
       if ((failure === null) !== (failed === null)) {
@@ -155,8 +155,8 @@ export function createMembers({
   async function take(names: Names): Promise<void> {
     const { serviceState, found } = names
     const all: Addresses = new Map([...found].map(([name, { ips }]) => [name, ips]))
-    const { taken, leftOut } = boundAddresses(all, maxMembers)
-    const { joined, left } = await monitor.readdress(serviceState, taken)
+    const { taken, leftOut } = boundAddresses(all, maxAddresses)
+    const { joined, left } = await monitor.applyAddresses(serviceState, taken)
     const isNews = joined.length + left.length > 0 || leftOut !== names.leftOut
     names.leftOut = leftOut
     const list = (state: typeof joined) => state.map(({ target }) => target.name)
@@ -227,13 +227,13 @@ function looksUp({ service }: ServiceState): boolean {
 }
 
 /** Returns the state of a name that another replica looked up before. The hold of addresses that answers left out begins again. */
-function foundBefore(serviceState: ServiceState, name: string): Found {
+function resolvedBefore(serviceState: ServiceState, name: string): ResolvedName {
   const ips = serviceState.addresses.get(name) ?? []
-  return { ...nothingFound, ips, failingSince: failingSinceOf(serviceState, name) }
+  return { ...unresolvedName, ips, failingSince: failingSinceOf(serviceState, name) }
 }
 
 /** Returns the names whose look-ups fail, each with the instant since when; null if none fails. */
-function failingIn(found: ReadonlyMap<string, Found>): ReadonlyMap<string, number> {
+function failingIn(found: ReadonlyMap<string, ResolvedName>): ReadonlyMap<string, number> {
   const failing = [...found].flatMap(([name, { failingSince }]): [string, number][] =>
     failingSince === null ? [] : [[name, failingSince]],
   )
@@ -246,7 +246,7 @@ function createNames(slot: number, serviceState: ServiceState): Names {
   return {
     slot,
     serviceState,
-    found: noneFound,
+    found: noResolvedNames,
     leftOut: 0,
     busy: false,
   }

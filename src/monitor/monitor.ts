@@ -12,7 +12,7 @@ import { type Checked, type Checks, createChecks } from './checks.ts'
 import { createGroupMembers, type GroupMembers } from './group-members.ts'
 import type { Registry, RegistryChange } from './registry.ts'
 import { coverAll, type Responsibility } from './responsibility.ts'
-import { markPending, type Retargeted, retarget } from './retarget.ts'
+import { markPending, syncTargets, type TargetChanges } from './retarget.ts'
 import { replaceHealth } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import type { Checker, ServiceMemory, ServiceState, TargetMemory, TargetState } from './watch.ts'
@@ -32,7 +32,7 @@ export type Monitor = Pick<StateStore, 'targetAt' | 'memoryOf'> &
      * Applies new addresses to the names of a service. New ones are checked first. Then they become targets, together with their outcomes,
      * and addresses that are gone leave in the same step. So neither change makes the service unknown.
      */
-    readdress(serviceState: ServiceState, addresses: Addresses): Promise<Retargeted>
+    applyAddresses(serviceState: ServiceState, addresses: Addresses): Promise<TargetChanges>
     /**
      * Applies the state that another replica has of a service and of some of its targets, by name. Emits, if this replica owns the service,
      * a transition for each status that differs from the last emitted one. `isWhole` says that the other replicas have no more state of the
@@ -119,7 +119,7 @@ export function createMonitor(parts: {
     serviceState.service = service
     serviceState.drained = registry.drained.has(service.name)
     serviceState.checkedBy = checkerOf(service.name)
-    const { left } = retarget(serviceState, stateStore, clock.now())
+    const { left } = syncTargets(serviceState, stateStore, clock.now())
     transitionEmitter.emitForService(serviceState)
     return [...left, ...serviceState.targets]
   }
@@ -133,7 +133,7 @@ export function createMonitor(parts: {
     const isNews = serviceState.targets.every(({ lastEndedAt }) => lastEndedAt === null)
     if (service !== null) {
       Object.assign(serviceState, service)
-      const { joined, left } = retarget(serviceState, stateStore, clock.now())
+      const { joined, left } = syncTargets(serviceState, stateStore, clock.now())
       tell([...left, ...joined])
     }
     for (const state of serviceState.targets) {
@@ -151,7 +151,7 @@ export function createMonitor(parts: {
     transitionEmitter.emitForServiceAndTargets(serviceState)
   }
 
-  async function readdress(serviceState: ServiceState, addresses: Addresses): Promise<Retargeted> {
+  async function applyAddresses(serviceState: ServiceState, addresses: Addresses): Promise<TargetChanges> {
     const known = new Set(serviceState.targets.map(({ target }) => target.name))
     const joining = targetsOf(serviceState.service, addresses)
       .filter(({ name }) => !known.has(name))
@@ -166,7 +166,7 @@ export function createMonitor(parts: {
       return { joined: [], left: [] }
     }
     serviceState.addresses = addresses
-    const { joined, left } = retarget(serviceState, stateStore, clock.now(), joining)
+    const { joined, left } = syncTargets(serviceState, stateStore, clock.now(), joining)
     dismiss(joining.filter((state) => !serviceState.targets.includes(state)))
     transitionEmitter.emitForService(serviceState)
     tell([...left, ...joined])
@@ -195,7 +195,7 @@ export function createMonitor(parts: {
     adopted,
     transitions: transitionEmitter.transitions,
     targetsChanged,
-    readdress,
+    applyAddresses,
     adopt,
     attribute(next) {
       checkerOf = next

@@ -4,19 +4,19 @@ import type { ServiceState, TargetState } from './watch.ts'
 import type { StateStore } from './watchlist.ts'
 
 /** The targets that joined a service, and those that left it. */
-export type Retargeted = { readonly joined: readonly TargetState[]; readonly left: readonly TargetState[] }
+export type TargetChanges = { readonly joined: readonly TargetState[]; readonly left: readonly TargetState[] }
 
 /**
  * Sets the targets of a service to those that its definition and its addresses give. Targets that stay keep their state. `newcomers` are
  * targets that exist already, and that join if they are wanted. A target without state is pending from `now` on, if another target of the
  * service was checked.
  */
-export function retarget(
+export function syncTargets(
   serviceState: ServiceState,
   stateStore: StateStore,
   now: number,
   newcomers: readonly TargetState[] = [],
-): Retargeted {
+): TargetChanges {
   const { service, targets } = serviceState
   if (namesOf(service).length === 0) serviceState.addresses = noAddresses
   const before = new Set(targets)

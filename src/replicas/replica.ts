@@ -308,7 +308,7 @@ export function createReplica(parts: ReplicaParts): Replica {
       id,
       mode: assignment.mode(),
       failure,
-      members: renewals.members(),
+      addressTracking: renewals.members(),
       shards: leases.count(clock.now()),
       idle: renewals.idle(),
     }),

@@ -225,7 +225,7 @@ test('an address from a look-up reports the name that it came from', async (t) =
   const service = sampleService('pg', ['db:5432', '10.0.0.9:5432'], { resolve: 'all' })
   const { get, monitor } = await build(t, [service], { clock, prober })
   const state = monitor.services.get('pg') ?? assert.fail()
-  const found = monitor.readdress(state, new Map([['db:5432', ['10.0.0.7', 'fd00::7']]]))
+  const found = monitor.applyAddresses(state, new Map([['db:5432', ['10.0.0.7', 'fd00::7']]]))
   prober.answer()
   await found
   const targets = (await get('/health/pg')).json<ServiceReport>().targets

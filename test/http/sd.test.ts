@@ -6,7 +6,7 @@ import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
 import type { Service } from '../../src/domain/service.ts'
 import { answerWithProblems } from '../../src/http/problem.ts'
 import { DiscoveredService, discoveryRoutes } from '../../src/http/sd.ts'
-import { createMembers } from '../../src/monitor/members.ts'
+import { createAddressTracking } from '../../src/monitor/members.ts'
 import { createTimeSlices } from '../../src/time-slices.ts'
 import { fakeResolver, watch } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'
@@ -111,13 +111,13 @@ test('the addresses of a name are listed as they are checked, and follow its loo
     sampleService('pg', ['db:5432', '10.9.9.9:5432'], { resolve: 'all', hold: 0 }),
   ])
   const resolver = fakeResolver()
-  const members = createMembers({ monitor, registry, resolver, clock })
+  const addressTracking = createAddressTracking({ monitor, registry, resolver, clock })
   const targets = async () => (await discover()).flatMap(({ targets }) => targets)
   assert.deepEqual(await targets(), ['db:5432', '10.9.9.9:5432'])
   for (const found of [['10.0.0.1'], ['10.0.0.2', 'fd00::1']]) {
     resolver.say('db', found)
     clock.advance(11_000)
-    members.lookUpDue()
+    addressTracking.lookUpDue()
     await setImmediate()
     await prober.answerAll('connected')
     const [{ labels } = assert.fail()] = await discover()

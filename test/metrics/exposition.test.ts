@@ -406,7 +406,7 @@ test('a resolved address has series once it is a target, and not during its firs
     return Object.keys(familyOf(await pageOf(exposition), 'porthole_target_checks_total'))
   }
   const seriesOf = (target: string) => `{service="pg",target="${target}"}`
-  const joined = monitor.readdress(service, new Map([['db:1', ['10.0.0.1', '10.0.0.2']]]))
+  const joined = monitor.applyAddresses(service, new Map([['db:1', ['10.0.0.1', '10.0.0.2']]]))
   await prober.pending('10.0.0.1:1').answer('connected')
   assert.deepEqual(await told(), [seriesOf('db:1')])
   await prober.pending('10.0.0.2:1').answer('connected')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Found, nextFound, nothingFound } from '../../src/monitor/found.ts'
+import { nextResolvedName, type ResolvedName, unresolvedName } from '../../src/monitor/found.ts'
 import type { Resolution } from '../../src/prober/resolver.ts'
 
 const missing = { code: 'ENOTFOUND' }
@@ -10,11 +10,11 @@ const addresses = (...ips: [string, ...string[]]): Resolution => ({ addresses: i
 /** Returns a function that looks one name up, 10 seconds after the previous time. */
 function lookUps(settings: { fall?: number; holdMs?: number | null; lookupHoldMs?: number }, most = 100) {
   const policy = { fall: 2, holdMs: 0, lookupHoldMs: 3_600_000, ...settings }
-  let found: Found = nothingFound
+  let found: ResolvedName = unresolvedName
   let now = 0
   return (resolution: Resolution | null) => {
     now += 10_000
-    found = nextFound(found, { startedAt: now, resolution }, policy, most)
+    found = nextResolvedName(found, { startedAt: now, resolution }, policy, most)
     return found
   }
 }
@@ -68,9 +68,9 @@ test('the time in which look-ups fail does not count for a hold', () => {
 
 test('the hold of addresses that another replica found begins again', () => {
   const policy = { fall: 3, holdMs: 20_000, lookupHoldMs: 0 }
-  const taken = { ...nothingFound, ips: ['10.0.0.1'] }
-  const lookUp = (known: Found, startedAt: number) =>
-    nextFound(known, { startedAt, resolution: addresses('10.0.0.2') }, policy, 100)
+  const taken = { ...unresolvedName, ips: ['10.0.0.1'] }
+  const lookUp = (known: ResolvedName, startedAt: number) =>
+    nextResolvedName(known, { startedAt, resolution: addresses('10.0.0.2') }, policy, 100)
   const first = lookUp(taken, 1e9)
   const second = lookUp(first, 1e9 + 10_000)
   assert.deepEqual([first.ips.length, second.ips.length], [2, 2])

@@ -150,7 +150,7 @@ test('a target that stays in a changed definition keeps its history', async () =
 
 test('the history of a new address begins with the check before it joined its service', async () => {
   const { history, prober, monitor, service, target } = keep([sampleService('pg', ['db:5432'], { resolve: 'all' })])
-  const joined = monitor.readdress(service('pg'), new Map([['db:5432', ['10.0.0.7', '10.0.0.8']]]))
+  const joined = monitor.applyAddresses(service('pg'), new Map([['db:5432', ['10.0.0.7', '10.0.0.8']]]))
   await prober.answerAll('refused')
   await joined
   assert.deepEqual(told(history, target('pg', '10.0.0.7:5432')), ['5000 refused'])
@@ -159,7 +159,7 @@ test('the history of a new address begins with the check before it joined its se
 
 test('a target that was checked and did not join its service has no history', async () => {
   const { history, prober, monitor, service, checked } = keep([sampleService('pg', ['db:5432'], { resolve: 'all' })])
-  const joined = monitor.readdress(service('pg'), new Map([['db:5432', ['10.0.0.7', '10.0.0.8']]]))
+  const joined = monitor.applyAddresses(service('pg'), new Map([['db:5432', ['10.0.0.7', '10.0.0.8']]]))
   const [first] = service('pg').joining
   assert.ok(first)
   await prober.pending('10.0.0.7:5432').answer('connected')

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import type { Clock } from '../../src/clock.ts'
 import { systemClock } from '../../src/clock.ts'
 import { createScheduler } from '../../src/monitor/loop.ts'
-import { createMembers, type MembersChange } from '../../src/monitor/members.ts'
+import { type AddressesChange, createAddressTracking } from '../../src/monitor/members.ts'
 import { createPortableProber } from '../../src/prober/portable.ts'
 import { createResolver } from '../../src/prober/resolver.ts'
 import { build } from '../app.ts'
@@ -54,22 +54,22 @@ test('addresses of a name close, leave and join without a false alarm, and leave
   const service = sampleService('db', ['db.internal:5432'], { resolve: 'all', quorum: 2, hold: 0 })
   const { monitor, registry, get, sweep } = await build(t, [service], { clock, prober })
   const scheduler = createScheduler({ monitor, clock })
-  const members = createMembers({ monitor, registry, resolver, clock })
+  const addressTracking = createAddressTracking({ monitor, registry, resolver, clock })
   const transitions: string[] = []
   monitor.transitions.subscribe(({ target, from, to }) => transitions.push(`${target ?? 'service'} ${from} → ${to}`))
   const answers: Promise<number>[] = []
   const ask = () => void answers.push(get('/health/db').then(({ statusCode }) => statusCode))
 
   /** Looks the names up once, and returns the change of targets that follows. */
-  async function lookUp(): Promise<MembersChange> {
-    const changed = new Promise<MembersChange>((done) => {
-      const stop = members.changed.subscribe((change) => {
+  async function lookUp(): Promise<AddressesChange> {
+    const changed = new Promise<AddressesChange>((done) => {
+      const stop = addressTracking.changed.subscribe((change) => {
         stop()
         done(change)
       })
     })
     clock.skip(11_100)
-    members.lookUpDue()
+    addressTracking.lookUpDue()
     return changed
   }
   async function checkOnSchedule(): Promise<void> {
@@ -94,7 +94,7 @@ test('addresses of a name close, leave and join without a false alarm, and leave
   assert.deepEqual(transitions.splice(0).sort(), joined.map((name) => `${name} unknown → up`).sort())
 
   monitor.checked.subscribe(ask)
-  members.changed.subscribe(ask)
+  addressTracking.changed.subscribe(ask)
   await checkOnSchedule()
   await closers.get(third)?.()
   for (let n = 0; n < 3; n++) await checkOnSchedule()

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import type { Service } from '../../src/domain/service.ts'
 import { createScheduler } from '../../src/monitor/loop.ts'
-import { createMembers, type LookUpChange, type MembersChange } from '../../src/monitor/members.ts'
+import { type AddressesChange, createAddressTracking, type LookUpChange } from '../../src/monitor/members.ts'
 import { currentStatusOf } from '../../src/monitor/watch.ts'
 import { sampleService } from '../samples.ts'
 import { fakeResolver, watch } from './fakes.ts'
@@ -18,25 +18,31 @@ const allHeld = (targets: readonly string[], settings: Settings = {}) =>
   sampleService('pg', targets, { resolve: 'all', ...settings })
 
 /** Creates a monitor and its address tracking with a fake resolver. The test starts the look-ups. */
-function follow(services: readonly Service[], maxMembers?: number) {
+function follow(services: readonly Service[], maxAddresses?: number) {
   const world = watch(services)
   const { monitor, registry, clock, prober, service, transitions } = world
   const resolver = fakeResolver()
-  const members = createMembers({ monitor, registry, resolver, clock, ...(maxMembers && { maxMembers }) })
-  const changes: MembersChange[] = []
-  members.changed.subscribe((change) => changes.push(change))
+  const addressTracking = createAddressTracking({
+    monitor,
+    registry,
+    resolver,
+    clock,
+    ...(maxAddresses && { maxAddresses }),
+  })
+  const changes: AddressesChange[] = []
+  addressTracking.changed.subscribe((change) => changes.push(change))
   const lookUpChanges: LookUpChange[] = []
-  members.lookUps.subscribe((change) => lookUpChanges.push(change))
+  addressTracking.lookUps.subscribe((change) => lookUpChanges.push(change))
   /** Makes every look-up, and begins to check the new addresses. */
   async function lookUp(): Promise<void> {
     clock.advance(11_000)
-    members.lookUpDue()
+    addressTracking.lookUpDue()
     await setImmediate()
   }
   return {
     ...world,
     resolver,
-    members,
+    addressTracking,
     changes,
     /** Returns the news of failing look-ups since the last call. */
     lookUpNews: () => lookUpChanges.splice(0).map(({ service, target, failure }) => `${service} ${target} ${failure}`),
@@ -300,11 +306,11 @@ test('a name whose first look-up fails is reported too', async () => {
 
 test('look-ups that end because Porthole stops or the service is gone are not reported', async () => {
   for (const end of ['stop', 'remove']) {
-    const { resolver, registry, members, lookUp, lookUpNews } = follow([all(['db:1'])])
+    const { resolver, registry, addressTracking, lookUp, lookUpNews } = follow([all(['db:1'])])
     resolver.say('db', null)
     const release = resolver.hold()
     await lookUp()
-    if (end === 'stop') members.stop()
+    if (end === 'stop') addressTracking.stop()
     else registry.replaceAll([], [])
     release()
     await setImmediate()
@@ -403,7 +409,7 @@ test('an address of two names stays when the first name is removed', async () =>
 })
 
 test('a changed definition keeps the addresses of names that stay, and new names are looked up at once', async () => {
-  const { resolver, registry, members, clock, names, target, lookUpAndCheck, prober } = follow([all(['a:1'])])
+  const { resolver, registry, addressTracking, clock, names, target, lookUpAndCheck, prober } = follow([all(['a:1'])])
   resolver.say('a', ['10.0.0.1'])
   resolver.say('b', ['10.0.0.2'])
   await lookUpAndCheck()
@@ -411,7 +417,7 @@ test('a changed definition keeps the addresses of names that stay, and new names
   registry.replaceAll([all(['a:1', 'b:1'], { interval: 3_600_000 })], [])
   assert.deepEqual(names(), ['10.0.0.1:1', 'b:1'])
   clock.advance(1100)
-  members.lookUpDue()
+  addressTracking.lookUpDue()
   await setImmediate()
   await prober.answerAll('connected')
   assert.deepEqual(names(), ['10.0.0.1:1', '10.0.0.2:1'])
@@ -419,7 +425,7 @@ test('a changed definition keeps the addresses of names that stay, and new names
 })
 
 test('names that are added during a look-up are looked up next', async () => {
-  const { resolver, registry, members, clock, names, lookUp, prober } = follow([all(['a:1'])])
+  const { resolver, registry, addressTracking, clock, names, lookUp, prober } = follow([all(['a:1'])])
   resolver.say('a', ['10.0.0.1'])
   resolver.say('b', ['10.0.0.2'])
   const release = resolver.hold()
@@ -431,14 +437,14 @@ test('names that are added during a look-up are looked up next', async () => {
   await setImmediate()
   assert.deepEqual(names(), ['b:1'])
   clock.advance(100)
-  members.lookUpDue()
+  addressTracking.lookUpDue()
   await setImmediate()
   await prober.answerAll('connected')
   assert.deepEqual(names(), ['10.0.0.2:1'])
 })
 
 test('without resolve: all the name is the target again, and is not looked up here', async () => {
-  const { resolver, registry, members, names, lookUp, lookUpAndCheck, clock } = follow([all(['db:1'])])
+  const { resolver, registry, addressTracking, names, lookUp, lookUpAndCheck, clock } = follow([all(['db:1'])])
   resolver.say('db', ['10.0.0.1'])
   await lookUpAndCheck()
   registry.replaceAll([all(['db:1'], { resolve: 'first' })], [])
@@ -446,18 +452,18 @@ test('without resolve: all the name is the target again, and is not looked up he
   const { length } = resolver.asked
   await lookUp()
   assert.equal(resolver.asked.length, length)
-  assert.equal(members.lookUpDue(), null)
+  assert.equal(addressTracking.lookUpDue(), null)
   registry.replaceAll([all(['db:1'])], [])
   assert.deepEqual(names(), ['db:1'])
   clock.advance(1100)
-  members.lookUpDue()
+  addressTracking.lookUpDue()
   assert.equal(resolver.asked.length, length + 1)
 })
 
 test('addresses that are found for a removed service are dropped, at any stage of the look-up', async () => {
-  const { resolver, registry, monitor, members, prober, transitions, changes, lookUp, names, checked } = follow([
-    all(['db:1']),
-  ])
+  const { resolver, registry, monitor, addressTracking, prober, transitions, changes, lookUp, names, checked } = follow(
+    [all(['db:1'])],
+  )
   resolver.say('db', ['10.0.0.1'])
   const release = resolver.hold()
   await lookUp()
@@ -473,7 +479,7 @@ test('addresses that are found for a removed service are dropped, at any stage o
   await prober.pending('10.0.0.1:1').answer('connected')
   assert.equal(monitor.services.size, 0)
   assert.deepEqual([transitions, changes, checked], [[], [], []])
-  assert.equal(members.lookUpDue(), null)
+  assert.equal(addressTracking.lookUpDue(), null)
 })
 
 test('new addresses whose check ends without an outcome because Porthole stops change nothing', async () => {
@@ -489,14 +495,14 @@ test('new addresses whose check ends without an outcome because Porthole stops c
 })
 
 test('a service that is removed during the first check of a new address leaves nothing to check', async () => {
-  const { resolver, registry, monitor, members, lookUpAndCheck, changes } = follow([all(['db:1'])])
+  const { resolver, registry, monitor, addressTracking, lookUpAndCheck, changes } = follow([all(['db:1'])])
   const followed: string[] = []
   monitor.targetsChanged.subscribe((targets) => followed.push(...targets.map(({ target }) => target.name)))
   monitor.checked.subscribe(() => registry.replaceAll([], []))
   resolver.say('db', ['10.0.0.1'])
   await lookUpAndCheck()
   assert.deepEqual([followed, changes], [['db:1', '10.0.0.1:1'], []])
-  assert.equal(members.lookUpDue(), null)
+  assert.equal(addressTracking.lookUpDue(), null)
 })
 
 test('the same addresses are taken each time, up to the limit, and the excess is reported once', async () => {
@@ -527,15 +533,17 @@ for (const [interval, everyMs] of [
   [60_000, 60_000],
 ] as const) {
   test(`names are looked up every ${everyMs} ms if targets are checked every ${interval}`, async () => {
-    const { resolver, members, clock, lookUpAndCheck } = follow([all(['a:1', 'b:1'], { interval, timeout: 700 })])
+    const { resolver, addressTracking, clock, lookUpAndCheck } = follow([
+      all(['a:1', 'b:1'], { interval, timeout: 700 }),
+    ])
     resolver.say('a', ['10.0.0.1'])
     resolver.say('b', ['10.0.0.2'])
     await lookUpAndCheck()
     const due: number[] = []
     for (let n = 0; n < 3; n++) {
-      clock.advanceTo(members.lookUpDue() ?? 0)
+      clock.advanceTo(addressTracking.lookUpDue() ?? 0)
       resolver.asked.length = 0
-      members.lookUpDue()
+      addressTracking.lookUpDue()
       due.push(clock.now())
       const deadline = clock.now() + 700
       assert.deepEqual(resolver.asked, [
@@ -552,13 +560,13 @@ for (const [interval, everyMs] of [
 test('the first look-ups are spread over one second, and later ones over their period', async () => {
   const names = Array.from({ length: 1000 }, (_, n) => `s${n}`)
   const services = names.map((name) => sampleService(name, [`${name}.db:1`], { resolve: 'all' }))
-  const { resolver, members, clock } = follow(services)
+  const { resolver, addressTracking, clock } = follow(services)
   const most = async (ms: number, withinMs: number) => {
     let most = 0
     for (const until = clock.now() + withinMs; clock.now() < until; ) {
       resolver.asked.length = 0
       clock.advance(ms)
-      members.lookUpDue()
+      addressTracking.lookUpDue()
       await setImmediate()
       most = Math.max(most, resolver.asked.length)
     }
@@ -588,7 +596,7 @@ test('the scheduler checks addresses from when they join until they leave', asyn
 
 test('the address tracking runs by itself from start to stop', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const { resolver, registry, members, clock } = follow([])
+  const { resolver, registry, addressTracking, clock } = follow([])
   const pass = async (ms: number) => {
     for (const until = clock.now() + ms; clock.now() < until; ) {
       clock.advance(50)
@@ -596,13 +604,13 @@ test('the address tracking runs by itself from start to stop', async (t) => {
       await setImmediate()
     }
   }
-  members.start()
+  addressTracking.start()
   registry.replaceAll([all(['db:1'])], [])
   await pass(1200)
   assert.equal(resolver.asked.length, 1)
   await pass(40_000)
   assert.ok(resolver.asked.length >= 4, `${resolver.asked.length} look-ups`)
-  members.stop()
+  addressTracking.stop()
   resolver.asked.length = 0
   await pass(40_000)
   assert.equal(resolver.asked.length, 0)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { unchecked } from '../../src/domain/health.ts'
 import { createScheduler } from '../../src/monitor/loop.ts'
-import { createMembers } from '../../src/monitor/members.ts'
+import { createAddressTracking } from '../../src/monitor/members.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import type { Responsibility } from '../../src/monitor/responsibility.ts'
@@ -253,7 +253,7 @@ test('only the owner looks up the names of a service, and other replicas apply i
   registry.replaceAll([sampleService('web', ['web:80'], { ...second, resolve: 'all' })], [])
   const resolver = fakeResolver()
   resolver.say('web', ['10.0.0.2'])
-  const members = createMembers({ monitor, registry, resolver, clock, responsibility })
+  const members = createAddressTracking({ monitor, registry, resolver, clock, responsibility })
   const lookUp = async () => {
     clock.advance(11_000)
     members.lookUpDue()
@@ -308,7 +308,7 @@ test('the time since when look-ups fail continues when another replica takes the
   registry.replaceAll([sampleService('web', ['web:80'], { ...second, resolve: 'all', lookupHold: 60_000 })], [])
   const resolver = fakeResolver()
   resolver.say('web', 'EAI_AGAIN')
-  const members = createMembers({ monitor, registry, resolver, clock, responsibility })
+  const members = createAddressTracking({ monitor, registry, resolver, clock, responsibility })
   const found = memory('up', 2, clock.now())
   const since = clock.now() - 45_000
   const { lastOutcome } = found.health

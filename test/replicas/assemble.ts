@@ -7,7 +7,7 @@ import { handoverMs } from '../../src/domain/policy.ts'
 import type { Service } from '../../src/domain/service.ts'
 import { createInForce } from '../../src/in-force.ts'
 import { createScheduler } from '../../src/monitor/loop.ts'
-import { createMembers } from '../../src/monitor/members.ts'
+import { createAddressTracking } from '../../src/monitor/members.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import { createTransitionLog } from '../../src/monitor/transition-log.ts'
@@ -66,7 +66,9 @@ export async function assemble(
   })
   const scheduler = createScheduler({ monitor, clock, responsibility: assignment })
   const members =
-    resolver === undefined ? null : createMembers({ monitor, registry, resolver, clock, responsibility: assignment })
+    resolver === undefined
+      ? null
+      : createAddressTracking({ monitor, registry, resolver, clock, responsibility: assignment })
   const log = createTransitionLog({ monitor, clock, ...retention, source: alone })
   const unreadable = createUnreadableEntries()
   const registrar = createRegistrar({

@@ -23,7 +23,7 @@ test('a replica whose prober is stuck does not renew: others check in its place 
     return [stuck, working].every(({ replica }) => replica.standing().shards > 50)
   })
   await until('the other replica has all shards', async () => working.replica.standing().shards === 256)
-  assert.deepEqual(working.replica.standing().members, [working.id])
+  assert.deepEqual(working.replica.standing().addressTracking, [working.id])
   assert.match(stuck.replica.standing().idle ?? '', /^the prober is stuck: /)
   assert.equal(stuck.replica.standing().shards, 0)
   assert.equal(stuck.news.filter(({ kind }) => kind === 'idle').length, 1)
