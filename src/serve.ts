@@ -27,7 +27,7 @@ import { watchBacklog, watchOverload } from './monitor/overload.ts'
 import { watchPauses } from './monitor/pause-watch.ts'
 import { createRegistry } from './monitor/registry.ts'
 import { createRegistryLoad, nothingToLoad } from './monitor/registry-load.ts'
-import { coverAll } from './monitor/responsibility.ts'
+import { ownAll } from './monitor/responsibility.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
 import { dropCachedCounts } from './monitor/watch.ts'
 import { createForeignWordLog, describeDropped, logNews, logReplicaNews, logUnreadable } from './news.ts'
@@ -126,17 +126,17 @@ export async function serve(
   const { whyRegistration: whyUnreadable } = unreadable
   const registryLoad = isFileAlone ? { ...nothingToLoad, whyUnreadable } : createRegistryLoad(whyPending, whyUnreadable)
   const registry = createRegistry(registryLoad)
-  const responsibility = commons?.assignment ?? coverAll()
+  const ownership = commons?.assignment ?? ownAll()
   const slices = createTimeSlices()
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, responsibility, pauses, slices })
-  const scheduler = createScheduler({ monitor, clock, responsibility, pauses })
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, ownership, pauses, slices })
+  const scheduler = createScheduler({ monitor, clock, ownership, pauses })
   const addressTracking = createAddressTracking({
     monitor,
     registry,
     resolver,
     clock,
     maxAddresses: limits.targets,
-    responsibility,
+    ownership,
   })
   const source = commons?.alone ?? monitor.transitions
   const transitions = createTransitionLog({ monitor, clock, ...retention, source })

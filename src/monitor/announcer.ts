@@ -1,5 +1,5 @@
 import type { Transition } from '../domain/transition.ts'
-import type { Responsibility } from './responsibility.ts'
+import type { Ownership } from './responsibility.ts'
 import { detectTransitions, detectServiceTransition as emitForService, removalTransition } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import type { ServiceState, TargetState } from './watch.ts'
@@ -19,25 +19,25 @@ export type TransitionEmitter = {
 
 export function createTransitionEmitter({
   clock,
-  responsibility,
+  ownership,
 }: {
   clock: { now(): number }
-  responsibility: Responsibility
+  ownership: Ownership
 }): TransitionEmitter {
   const transitions = createSignal<Transition>()
 
-  const covers = ({ service }: ServiceState) => responsibility.covers(service.name)
+  const owns = ({ service }: ServiceState) => ownership.owns(service.name)
 
   function emitAll(changes: readonly Transition[]): void {
     for (const transition of changes) transitions.emit(transition)
   }
 
   function emitForTarget(state: TargetState): void {
-    if (covers(state.serviceState)) emitAll(detectTransitions(state, clock.now()))
+    if (owns(state.serviceState)) emitAll(detectTransitions(state, clock.now()))
   }
 
   function emitForServiceAlone(serviceState: ServiceState): void {
-    if (covers(serviceState)) emitAll(emitForService(serviceState, clock.now()))
+    if (owns(serviceState)) emitAll(emitForService(serviceState, clock.now()))
   }
 
   return {

@@ -7,7 +7,7 @@ import type { TimeSlices } from '../time-slices.ts'
 import type { TransitionEmitter } from './announcer.ts'
 import { noteFailingLookUp } from './failing-lookup.ts'
 import { createRefresh, type Refresh } from './refresh.ts'
-import type { Responsibility } from './responsibility.ts'
+import type { Ownership } from './responsibility.ts'
 import { applyOutcome } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createCheckQueue } from './turns.ts'
@@ -35,7 +35,7 @@ export function createChecks({
   clock,
   maxInFlight,
   dialRules,
-  responsibility,
+  ownership,
   transitionEmitter,
   pauses,
   slices,
@@ -45,7 +45,7 @@ export function createChecks({
   maxInFlight: number
   /** Returns the dial rules that apply now to services registered over HTTP. */
   dialRules: () => DialRules
-  responsibility: Responsibility
+  ownership: Ownership
   transitionEmitter: TransitionEmitter
   pauses: Pauses
   slices?: TimeSlices | undefined
@@ -57,9 +57,9 @@ export function createChecks({
   function take(check: Check, ended: Outcome): void {
     const { state, due } = check
     // Another replica owns the service now, and may have checked the target since.
-    if (due !== null && !responsibility.covers(state.serviceState.service.name)) return
+    if (due !== null && !ownership.owns(state.serviceState.service.name)) return
     if (isOvertaken(check, ended)) return
-    const outcome = noteFailingLookUp(state, ended, { clock, responsibility })
+    const outcome = noteFailingLookUp(state, ended, { clock, ownership })
     applyOutcome(state, outcome)
     transitionEmitter.emitForTarget(state)
     checked.emit({ state, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })

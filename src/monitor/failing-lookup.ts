@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { tellHeld } from '../domain/held-note.ts'
 import type { Outcome } from '../domain/outcome.ts'
-import type { Responsibility } from './responsibility.ts'
+import type { Ownership } from './responsibility.ts'
 import type { ServiceState, TargetState } from './watch.ts'
 
 /**
@@ -11,7 +11,7 @@ import type { ServiceState, TargetState } from './watch.ts'
 export function noteFailingLookUp(
   state: TargetState,
   outcome: Outcome,
-  { clock, responsibility }: { clock: Clock; responsibility: Responsibility },
+  { clock, ownership }: { clock: Clock; ownership: Ownership },
 ): Outcome {
   const { service } = state.serviceState
   // Return early, because this is nearly always so. Read the target only afterwards, because each read creates the object.
@@ -22,7 +22,7 @@ export function noteFailingLookUp(
   // A replica that only checks the service for a caller has not looked the name up. Neither has one that has just taken the service over.
   // Both repeat the state that the last check reported.
   const since =
-    failingLookUps !== null && responsibility.covers(service.name)
+    failingLookUps !== null && ownership.owns(service.name)
       ? failingLookUps.get(resolvedFrom ?? name)
       : state.health.lastOutcome?.lookupFailedSince
   if (since == null) return outcome

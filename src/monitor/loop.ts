@@ -6,7 +6,7 @@ import { createDueQueue } from './agenda.ts'
 import type { Checked } from './checks.ts'
 import { createColumns, placeOf, rowOf, shortNumberColumn, wordAt, wordColumn } from './columns.ts'
 import type { Monitor } from './monitor.ts'
-import { coverAll, type Responsibility } from './responsibility.ts'
+import { type Ownership, ownAll } from './responsibility.ts'
 import type { TargetState } from './watch.ts'
 
 /** The first checks are spread over this time, in milliseconds. So a start causes no burst, and callers do not wait for a whole interval. */
@@ -38,13 +38,13 @@ export type Scheduler = {
 export function createScheduler({
   monitor,
   clock,
-  responsibility = coverAll(),
+  ownership = ownAll(),
   tickMs = defaultTickMs,
   pauses = noPauses,
 }: {
   monitor: Monitor
   clock: Clock
-  responsibility?: Responsibility
+  ownership?: Ownership
   tickMs?: number
   /** The pauses of this process, up to date at any time. */
   pauses?: Pauses
@@ -61,7 +61,7 @@ export function createScheduler({
   /** The last pause that left checks out, and how many of them have begun since. */
   let catchUp: { readonly pause: Pause | undefined; begun: number } = { pause: undefined, begun: 0 }
 
-  const covers = ({ serviceState }: TargetState) => responsibility.covers(serviceState.service.name)
+  const owns = ({ serviceState }: TargetState) => ownership.owns(serviceState.service.name)
 
   const phaseOf = ({ slot }: TargetState) => columns.pageOf(slot).phase[rowOf(slot)] as number
   /** Returns null while the target is not scheduled. */
@@ -85,7 +85,7 @@ export function createScheduler({
     const aheadMs = epochAhead()
     for (const state of targets) {
       const intervalMs = checkIntervalMs(state.health, state.serviceState.service.policy)
-      if (intervalMs === null || state.retired || !covers(state)) {
+      if (intervalMs === null || state.retired || !owns(state)) {
         forget(state)
         continue
       }
@@ -163,7 +163,7 @@ export function createScheduler({
         const intervalKind = state && intervalKindAt(state)
         if (state === undefined || intervalKind == null) continue
         // Do not read the health here, because that takes longer than all the rest. A change of the health brings the next check forward anyway.
-        const dueAt = covers(state) ? following(state, intervalKind, now, aheadMs) : null
+        const dueAt = owns(state) ? following(state, intervalKind, now, aheadMs) : null
         if (dueAt === null) {
           forget(state)
           continue
@@ -197,7 +197,7 @@ export function createScheduler({
   monitor.targetsChanged.subscribe(follow)
   monitor.checked.subscribe(hasten)
   monitor.adopted.subscribe(hasten)
-  responsibility.gained.subscribe((names) => follow(names.flatMap((name) => monitor.services.get(name)?.targets ?? [])))
+  ownership.gained.subscribe((names) => follow(names.flatMap((name) => monitor.services.get(name)?.targets ?? [])))
   followAll()
 
   return {

@@ -9,7 +9,7 @@ import { failingSinceOf } from './failing-lookup.ts'
 import { nextResolvedName, type ResolvedName, unresolvedName } from './found.ts'
 import type { Monitor } from './monitor.ts'
 import type { Registry } from './registry.ts'
-import { coverAll, type Responsibility } from './responsibility.ts'
+import { type Ownership, ownAll } from './responsibility.ts'
 import { createSignal, type Signal } from './signal.ts'
 import { createSlots } from './slots.ts'
 import type { ServiceState } from './watch.ts'
@@ -67,14 +67,14 @@ export function createAddressTracking({
   resolver,
   clock,
   maxAddresses = 100,
-  responsibility = coverAll(),
+  ownership = ownAll(),
 }: {
   monitor: Monitor
   registry: Registry
   resolver: Resolver
   clock: Clock
   maxAddresses?: number
-  responsibility?: Responsibility
+  ownership?: Ownership
 }): AddressTracking {
   const changed = createSignal<AddressesChange>()
   const lookUps = createSignal<LookUpChange>()
@@ -110,12 +110,12 @@ export function createAddressTracking({
     names.busy = true
     const { service } = names.serviceState
     const before = names.found
-    const isCovered = responsibility.covers(service.name)
+    const isOwned = ownership.owns(service.name)
     // The owner looks the names up for all replicas. The next owner continues with the addresses that were found.
-    names.found = isCovered ? await resolve(names) : noResolvedNames
+    names.found = isOwned ? await resolve(names) : noResolvedNames
     if (ofService.get(service.name) === names)
-      names.serviceState.failingLookUps = isCovered ? failingIn(names.found) : null
-    if (ofService.get(service.name) === names && isCovered) {
+      names.serviceState.failingLookUps = isOwned ? failingIn(names.found) : null
+    if (ofService.get(service.name) === names && isOwned) {
       tellFailures(names, before)
       await take(names)
     }
@@ -193,7 +193,7 @@ export function createAddressTracking({
     if (at !== null) timer = setTimeout(() => arm(lookUpDue()), Math.max(0, Math.ceil(at - clock.now())))
   }
 
-  responsibility.gained.subscribe((names) => {
+  ownership.gained.subscribe((names) => {
     for (const name of names) follow(name)
     wake()
   })

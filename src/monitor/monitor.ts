@@ -11,7 +11,7 @@ import { createTransitionEmitter } from './announcer.ts'
 import { type Checked, type Checks, createChecks } from './checks.ts'
 import { createGroupMembers, type GroupMembers } from './group-members.ts'
 import type { Registry, RegistryChange } from './registry.ts'
-import { coverAll, type Responsibility } from './responsibility.ts'
+import { type Ownership, ownAll } from './responsibility.ts'
 import { markPending, syncTargets, type TargetChanges } from './retarget.ts'
 import { replaceHealth } from './settle.ts'
 import { createSignal, type Signal } from './signal.ts'
@@ -65,34 +65,34 @@ export function createMonitor(parts: {
   maxInFlight: number
   /** Returns the dial rules that apply now to services registered over HTTP. */
   dialRules?: () => DialRules
-  responsibility?: Responsibility
+  ownership?: Ownership
   /** The pauses in which checks could confirm nothing, up to date at any time. */
   pauses?: Pauses
   /** Shares the event loop among loops over many services. */
   slices?: TimeSlices
 }): Monitor {
-  const { registry, prober, clock, dialRules = () => defaultRules, responsibility = coverAll() } = parts
+  const { registry, prober, clock, dialRules = () => defaultRules, ownership = ownAll() } = parts
   const { pauses = noPauses } = parts
   const services = new Map<string, ServiceState>()
   const stateStore = createStateStore(pauses)
   const groups = createGroupMembers()
   const adopted = createSignal<Pick<Checked, 'state' | 'outcome'>>()
   const targetsChanged = createSignal<readonly TargetState[]>()
-  const transitionEmitter = createTransitionEmitter({ clock, responsibility })
+  const transitionEmitter = createTransitionEmitter({ clock, ownership })
   const { maxInFlight, slices } = parts
   const checks = createChecks({
     prober,
     clock,
     maxInFlight,
     dialRules,
-    responsibility,
+    ownership,
     transitionEmitter,
     pauses,
     slices,
   })
   let checkerOf: (service: string) => Checker | null = () => null
 
-  const covers = ({ service }: ServiceState) => responsibility.covers(service.name)
+  const owns = ({ service }: ServiceState) => ownership.owns(service.name)
 
   function follow({ put, removed, cause }: RegistryChange): void {
     const leaving = removed.flatMap((name) => services.get(name) ?? [])
@@ -161,7 +161,7 @@ export function createMonitor(parts: {
     serviceState.joining = []
     const isGone = services.get(serviceState.service.name) !== serviceState
     // When Porthole stops, checks end without an outcome. Then keep the last known addresses.
-    if (isGone || !covers(serviceState) || joining.some(({ health }) => health.lastOutcome === null)) {
+    if (isGone || !owns(serviceState) || joining.some(({ health }) => health.lastOutcome === null)) {
       if (!isGone) dismiss(joining)
       return { joined: [], left: [] }
     }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { Responsibility } from '../monitor/responsibility.ts'
+import type { Ownership } from '../monitor/responsibility.ts'
 import { createSignal } from '../monitor/signal.ts'
 import type { Leases } from './leases.ts'
 import { shardOf } from './shards.ts'
@@ -14,7 +14,7 @@ export type Mode = 'joining' | 'linked' | 'solo'
  * Shard ownership: decides which services this replica checks on schedule. A solo replica checks all services, and one that is joining checks none. A
  * linked replica checks a service if it has read its shared health and holds the lease of its shard.
  */
-export type Assignment = Responsibility & {
+export type Assignment = Ownership & {
   mode(): Mode
   enter(mode: Mode): void
   /**
@@ -35,7 +35,7 @@ export function createAssignment(clock: Clock): Assignment {
 
   return {
     gained,
-    covers(service) {
+    owns(service) {
       if (mode !== 'linked') return mode === 'solo'
       return read.has(service) && leases.holds(shardOf(service), clock.now())
     },

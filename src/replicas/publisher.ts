@@ -81,7 +81,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
     const { name } = service.service
     const link = links.of(service)
     const shard = shardOf(name)
-    const token = assignment.covers(name) ? tokenOf(shard) : null
+    const token = assignment.owns(name) ? tokenOf(shard) : null
     const records: MemoryRecord[] = []
     if (token !== null && link.isAhead) {
       link.isAhead = false

@@ -130,9 +130,9 @@ export function createSharing(parts: SharingParts): Sharing {
   /** Starts to check those of these services that this replica owns, from their shared health. */
   function begin(services: readonly ServiceState[]): void {
     for (const service of services) publisher.mark(service, false)
-    const covered = services.filter(({ service }) => assignment.covers(service.name))
-    for (const service of covered) monitor.detectTransitions(service)
-    if (covered.length > 0) assignment.gained.emit(covered.map(({ service }) => service.name))
+    const owned = services.filter(({ service }) => assignment.owns(service.name))
+    for (const service of owned) monitor.detectTransitions(service)
+    if (owned.length > 0) assignment.gained.emit(owned.map(({ service }) => service.name))
   }
 
   /** Applies the fields of a service. Returns how many of them cannot be read. Unreadable fields, and fields of an older entry, change nothing. */
@@ -162,7 +162,7 @@ export function createSharing(parts: SharingParts): Sharing {
       entry,
     )
     // Outcomes that this replica found at the same time do not count, so it reads the service again.
-    if (isContested && assignment.covers(service.service.name)) recall.giveWay(service)
+    if (isContested && assignment.owns(service.service.name)) recall.giveWay(service)
     return fields.length - readable.length
   }
 

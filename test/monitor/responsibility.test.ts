@@ -6,7 +6,7 @@ import { createScheduler } from '../../src/monitor/loop.ts'
 import { createAddressTracking } from '../../src/monitor/members.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
-import type { Responsibility } from '../../src/monitor/responsibility.ts'
+import type { Ownership } from '../../src/monitor/responsibility.ts'
 import { createSignal } from '../../src/monitor/signal.ts'
 import type { TargetMemory } from '../../src/monitor/watch.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
@@ -28,24 +28,24 @@ function watchSome(
     names.map((name) => sampleService(name, [`${name}:1`], policy)),
     [],
   )
-  const covers = new Set(covered)
-  const responsibility: Responsibility = { covers: (name) => covers.has(name), gained: createSignal() }
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight, responsibility })
+  const owns = new Set(covered)
+  const ownership: Ownership = { owns: (name) => owns.has(name), gained: createSignal() }
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight, ownership })
   const told: string[] = []
   monitor.transitions.subscribe(({ service, target, to }) => told.push(`${target ?? service} ${to}`))
-  const scheduler = createScheduler({ monitor, clock, responsibility })
+  const scheduler = createScheduler({ monitor, clock, ownership })
   return {
     clock,
     prober,
     registry,
     monitor,
     scheduler,
-    covers,
-    responsibility,
+    owns,
+    ownership,
     told,
     gain(name: string) {
-      covers.add(name)
-      responsibility.gained.emit([name])
+      owns.add(name)
+      ownership.gained.emit([name])
     },
     target(name: string) {
       const state = monitor.services.get(name)?.targets[0]
@@ -103,10 +103,10 @@ test('only owned services have scheduled checks', () => {
 })
 
 test('a lost service is not checked again, and a gained one is checked at its phase, which is equal on all replicas', async () => {
-  const { prober, covers, gain, pass } = watchSome(['pg'])
+  const { prober, owns, gain, pass } = watchSome(['pg'])
   pass(1000)
   await prober.answerAll('connected')
-  covers.delete('pg')
+  owns.delete('pg')
   gain('mq')
   pass(2000)
   assert.deepEqual(begun(prober), ['pg:1', 'mq:1'])
@@ -124,19 +124,14 @@ test('checks that were left out during a takeover are made within 0.4 seconds', 
 
 test('checks of 30,000 targets that were left out start at no more than 25 a millisecond', () => {
   const names = Array.from({ length: 30_000 }, (_, n) => `pg-${n}`)
-  const { clock, prober, monitor, scheduler, covers, responsibility } = watchSome(
-    [],
-    names,
-    { interval: 60_000 },
-    60_000,
-  )
+  const { clock, prober, monitor, scheduler, owns, ownership } = watchSome([], names, { interval: 60_000 }, 60_000)
   for (const service of monitor.services.values()) {
     const [target] = service.targets
     monitor.adopt(service, null, new Map([[target?.target.name ?? '', memory('up', 9, clock.now())]]))
   }
   clock.advance(120_000)
-  for (const name of names) covers.add(name)
-  responsibility.gained.emit(names)
+  for (const name of names) owns.add(name)
+  ownership.gained.emit(names)
   for (const expected of [10_000, 20_000]) {
     clock.advance(400)
     // The scheduler yields while many checks are due, so call it until it is done.
@@ -147,7 +142,7 @@ test('checks of 30,000 targets that were left out start at no more than 25 a mil
 })
 
 test('a scheduled check that was left out during a takeover is made later, and no other check is', async () => {
-  const { clock, prober, covers, gain, pass } = watchSome(['pg'])
+  const { clock, prober, owns, gain, pass } = watchSome(['pg'])
   pass(1000)
   await prober.answerAll('connected')
   pass(1000)
@@ -156,7 +151,7 @@ test('a scheduled check that was left out during a takeover is made later, and n
   const seen = prober.begun.length
   // The replica loses the service before a scheduled check and gains it after that time, a little over an interval after the last check.
   pass(last + 900 - clock.now())
-  covers.delete('pg')
+  owns.delete('pg')
   pass(last + 1040 - clock.now())
   gain('pg')
   pass(400)
@@ -164,7 +159,7 @@ test('a scheduled check that was left out during a takeover is made later, and n
   await prober.answerAll('connected')
 
   // The replica loses and gains the service between two scheduled checks.
-  covers.delete('pg')
+  owns.delete('pg')
   pass(100)
   gain('pg')
   pass(last + 1950 - clock.now())
@@ -174,9 +169,9 @@ test('a scheduled check that was left out during a takeover is made later, and n
 })
 
 test('the outcome of a scheduled check does not count once the service is lost', async () => {
-  const { prober, covers, target, pass, told } = watchSome(['pg'])
+  const { prober, owns, target, pass, told } = watchSome(['pg'])
   pass(1000)
-  covers.delete('pg')
+  owns.delete('pg')
   await prober.answerAll('refused')
   assert.equal(target('pg').health.lastOutcome, null)
   assert.equal(target('pg').check, null)
@@ -226,10 +221,10 @@ test('the state of another replica is applied, and its streak continues here', a
 })
 
 test('the owner emits a transition once for a status that differs from the last emitted one', () => {
-  const { clock, monitor, service, told, covers } = watchSome([])
+  const { clock, monitor, service, told, owns } = watchSome([])
   monitor.adopt(service('pg'), null, new Map([['pg:1', { ...memory('down', 3, clock.now()), emittedStatus: 'up' }]]))
   assert.deepEqual(told, [])
-  covers.add('pg')
+  owns.add('pg')
   monitor.detectTransitions(service('pg'))
   monitor.detectTransitions(service('pg'))
   assert.deepEqual(told, ['pg:1 down', 'pg down'])
@@ -249,11 +244,11 @@ test('the replica that checks a service is recorded, and a change of it changes 
 })
 
 test('only the owner looks up the names of a service, and other replicas apply its addresses', async () => {
-  const { clock, prober, monitor, registry, responsibility, gain, service } = watchSome([])
+  const { clock, prober, monitor, registry, ownership, gain, service } = watchSome([])
   registry.replaceAll([sampleService('web', ['web:80'], { ...second, resolve: 'all' })], [])
   const resolver = fakeResolver()
   resolver.say('web', ['10.0.0.2'])
-  const members = createAddressTracking({ monitor, registry, resolver, clock, responsibility })
+  const members = createAddressTracking({ monitor, registry, resolver, clock, ownership })
   const lookUp = async () => {
     clock.advance(11_000)
     members.lookUpDue()
@@ -304,11 +299,11 @@ test('the monitor reports for how long a check is overdue, and the scheduler for
 })
 
 test('the time since when look-ups fail continues when another replica takes the service over', async () => {
-  const { clock, prober, monitor, registry, responsibility, gain, service } = watchSome([])
+  const { clock, prober, monitor, registry, ownership, gain, service } = watchSome([])
   registry.replaceAll([sampleService('web', ['web:80'], { ...second, resolve: 'all', lookupHold: 60_000 })], [])
   const resolver = fakeResolver()
   resolver.say('web', 'EAI_AGAIN')
-  const members = createAddressTracking({ monitor, registry, resolver, clock, responsibility })
+  const members = createAddressTracking({ monitor, registry, resolver, clock, ownership })
   const found = memory('up', 2, clock.now())
   const since = clock.now() - 45_000
   const { lastOutcome } = found.health

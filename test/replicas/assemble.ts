@@ -61,14 +61,12 @@ export async function assemble(
     prober,
     clock,
     maxInFlight: 1000,
-    responsibility: assignment,
+    ownership: assignment,
     ...(dialRules === undefined ? {} : { dialRules: () => dialRules }),
   })
-  const scheduler = createScheduler({ monitor, clock, responsibility: assignment })
+  const scheduler = createScheduler({ monitor, clock, ownership: assignment })
   const members =
-    resolver === undefined
-      ? null
-      : createAddressTracking({ monitor, registry, resolver, clock, responsibility: assignment })
+    resolver === undefined ? null : createAddressTracking({ monitor, registry, resolver, clock, ownership: assignment })
   const log = createTransitionLog({ monitor, clock, ...retention, source: alone })
   const unreadable = createUnreadableEntries()
   const registrar = createRegistrar({

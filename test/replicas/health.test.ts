@@ -28,7 +28,7 @@ async function start(t: TestContext, kept: Kept = {}) {
   const assignment = createAssignment(clock)
   const held = new Set(['all'])
   assignment.follow({ holds: () => held.size > 0 })
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10, responsibility: assignment })
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10, ownership: assignment })
   const alone = createSignal<Transition>()
   const published: { updates: readonly Update[]; answer: (published: Published | null) => void }[] = []
   const fenced: number[] = []
@@ -216,7 +216,7 @@ test('a rejected update is replaced by the shared health, and its transitions ar
   await replica.answer(answer, 101, 'fenced')
   // The replica renews its leases at once, and does not check the service until it has read the shared health.
   assert.equal(replica.fenced.length, 1)
-  assert.equal(replica.assignment.covers('pg'), false)
+  assert.equal(replica.assignment.owns('pg'), false)
   await replica.read({
     '': { version: 150, memory: serviceMemory(replica, 'up') },
     'pg:1': { version: 150, memory: memoryOf(replica, 'up') },
@@ -235,11 +235,11 @@ test('a failed read is repeated, because no replica checks the service until the
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100, 'overtaken')
   await replica.read(null)
-  assert.equal(replica.assignment.covers('pg'), false)
+  assert.equal(replica.assignment.owns('pg'), false)
   t.mock.timers.tick(500)
   await setImmediate()
   await replica.read({})
-  assert.equal(replica.assignment.covers('pg'), true)
+  assert.equal(replica.assignment.owns('pg'), true)
 })
 
 test('an outcome of another replica is adopted, and the transition is emitted here', async (t) => {
