@@ -11,7 +11,7 @@ import type { AddressTracking } from './monitor/members.ts'
 import type { Monitor } from './monitor/monitor.ts'
 import type { OverloadNews } from './monitor/overload.ts'
 import type { ProberPause } from './monitor/pause-watch.ts'
-import type { Signal } from './monitor/signal.ts'
+import type { Emitter } from './monitor/signal.ts'
 import type { ReplicaNews } from './replicas/standing.ts'
 import type { UnreadableEntries } from './store/unreadable.ts'
 
@@ -29,11 +29,11 @@ export function logNews(
   }: {
     monitor: Monitor
     addressTracking: AddressTracking
-    found: Signal<Transition>
-    overload: Signal<OverloadNews>
-    gateways: Signal<GatewayNews>
-    paused: Signal<Pause>
-    proberPaused: Signal<ProberPause>
+    found: Emitter<Transition>
+    overload: Emitter<OverloadNews>
+    gateways: Emitter<GatewayNews>
+    paused: Emitter<Pause>
+    proberPaused: Emitter<ProberPause>
   },
 ): void {
   paused.subscribe(({ from, to }) => {
@@ -128,7 +128,7 @@ export function logUnreadable(log: FastifyBaseLogger, { found }: Pick<Unreadable
 /** Logs the status of this replica among the other replicas. */
 export function logReplicaNews(
   log: FastifyBaseLogger,
-  news: Signal<ReplicaNews>,
+  news: Emitter<ReplicaNews>,
   logForeignWord: (word: ForeignWord) => void,
 ): void {
   news.subscribe((one) => {

@@ -14,7 +14,7 @@ import { createHistory } from '../src/monitor/history.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
 import type { RegistryLoad } from '../src/monitor/registry-load.ts'
-import { createSignal } from '../src/monitor/signal.ts'
+import { createEmitter } from '../src/monitor/signal.ts'
 import { createTransitionLog } from '../src/monitor/transition-log.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { createReadiness } from '../src/readiness.ts'
@@ -112,7 +112,7 @@ export function sampleReplica(standing: Partial<Standing> = {}): ReplicaView {
   }
   return {
     standing: () => ({ ...linked, ...standing }),
-    renewed: createSignal(),
+    renewed: createEmitter(),
     sharing: { refused: () => ({ fenced: 1, overtaken: 0 }) },
   }
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
 import { bearerToken, type Details, type Token } from '../domain/token.ts'
-import { createSignal, type Signal } from '../monitor/signal.ts'
+import { createEmitter, type Emitter } from '../monitor/signal.ts'
 import { clientOf, createAttempts } from './attempts.ts'
 import { sendProblem } from './problem.ts'
 
@@ -23,7 +23,7 @@ export type Access = {
   /** Returns the name of the token that a request carries; null when it carries no known one. */
   nameOf(request: IncomingMessage): string | null
   /** Emits the address or the network of a client that has sent so many wrong tokens that it has to wait. */
-  readonly limited: Signal<string>
+  readonly limited: Emitter<string>
 }
 
 /** The result of looking at the token of a request. */
@@ -47,7 +47,7 @@ const noDetails = `Details need a token, and none is configured: ${howToConfigur
  */
 export function createAccess({ settings, clock }: { settings: AccessSettings; clock: Clock }): Access {
   const attempts = createAttempts(clock)
-  const limited = createSignal<string>()
+  const limited = createEmitter<string>()
   /** Pairs of a client and a token that was right, the one used last at the end. */
   const proven = new Set<string>()
   /** The result for each request. Each token is judged once, so that one wrong token counts as one attempt. */

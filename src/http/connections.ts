@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '../clock.ts'
-import { createSignal, type Signal } from '../monitor/signal.ts'
+import { createEmitter, type Emitter } from '../monitor/signal.ts'
 import { clientOf } from './attempts.ts'
 
 /** Why a connection was closed: it had sent no request, it had none under way, or it opened while all others had requests under way. */
@@ -20,7 +20,7 @@ export type Connections = {
   /** Returns how many are open, and how many were closed to make room, by reason. */
   stats(): { readonly open: number; readonly closed: Readonly<Record<ClosedFor, number>> }
   /** Emits when connections are closed to make room, once a minute at most. */
-  readonly crowded: Signal<Crowding>
+  readonly crowded: Emitter<Crowding>
 }
 
 /** All connections of one client: an IPv4 address, or the /64 of an IPv6 address. */
@@ -56,7 +56,7 @@ export function createConnections({ max, clock }: { readonly max: number; readon
   const bySocket = new WeakMap<Socket, Connection>()
   const holders = new Map<string, Holder>()
   const closed: Record<ClosedFor, number> = { unused: 0, idle: 0, full: 0 }
-  const crowded = createSignal<Crowding>()
+  const crowded = createEmitter<Crowding>()
   let crowdedAt = Number.NEGATIVE_INFINITY
   let open = 0
   let turn = 0

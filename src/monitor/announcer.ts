@@ -1,12 +1,12 @@
 import type { Transition } from '../domain/transition.ts'
 import type { Ownership } from './responsibility.ts'
 import { detectTransitions, detectServiceTransition as emitForService, removalTransition } from './settle.ts'
-import { createSignal, type Signal } from './signal.ts'
+import { createEmitter, type Emitter } from './signal.ts'
 import type { ServiceState, TargetState } from './watch.ts'
 
 /** Emitter of transitions: compares each status with the last emitted one. A replica emits only transitions of services that it owns. */
 export type TransitionEmitter = {
-  readonly transitions: Signal<Transition>
+  readonly transitions: Emitter<Transition>
   /** Compares a target with its last emitted status, then its service. */
   emitForTarget(state: TargetState): void
   /** Compares the service alone, not its targets. */
@@ -24,7 +24,7 @@ export function createTransitionEmitter({
   clock: { now(): number }
   ownership: Ownership
 }): TransitionEmitter {
-  const transitions = createSignal<Transition>()
+  const transitions = createEmitter<Transition>()
 
   const owns = ({ service }: ServiceState) => ownership.owns(service.name)
 

@@ -9,7 +9,7 @@ import { noteFailingLookUp } from './failing-lookup.ts'
 import { createRefresh, type Refresh } from './refresh.ts'
 import type { Ownership } from './responsibility.ts'
 import { applyOutcome } from './settle.ts'
-import { createSignal, type Signal } from './signal.ts'
+import { createEmitter, type Emitter } from './signal.ts'
 import { createCheckQueue } from './turns.ts'
 import { type Check, effectiveServiceStatus, effectiveTargetStatus, type TargetState } from './watch.ts'
 
@@ -18,7 +18,7 @@ export type Checked = { readonly state: TargetState; readonly outcome: Outcome; 
 
 /** Runner of checks, which applies each outcome to the health of its target. */
 export type Checks = {
-  readonly checked: Signal<Checked>
+  readonly checked: Emitter<Checked>
   /** Runs the scheduled check that is due at the instant `due`. Skips it while the last check of the target is still under way. */
   checkOnSchedule(state: TargetState, due: number): void
   /** Checks a target for a caller, or joins the check under way. Resolves once the outcome is applied. */
@@ -50,7 +50,7 @@ export function createChecks({
   pauses: Pauses
   slices?: TimeSlices | undefined
 }): Checks {
-  const checked = createSignal<Checked>()
+  const checked = createEmitter<Checked>()
   const checkQueue = createCheckQueue({ prober, maxInFlight, dialRules, take, pauses })
   let skippedChecks = 0
 

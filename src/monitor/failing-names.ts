@@ -1,7 +1,7 @@
 import type { Outcome } from '../domain/outcome.ts'
 import type { LookUpChange } from './members.ts'
 import type { Monitor } from './monitor.ts'
-import { createSignal, type Signal } from './signal.ts'
+import { createEmitter, type Emitter } from './signal.ts'
 import type { TargetState } from './watch.ts'
 
 /** The error code of a look-up that found no free thread. Porthole did not ask, so the resolver is not at fault. */
@@ -13,8 +13,8 @@ const notAsked = 'EQUEUED'
  */
 export function watchFailingNames(
   monitor: Pick<Monitor, 'checked' | 'adopted' | 'targetsChanged'>,
-): Signal<LookUpChange> {
-  const changed = createSignal<LookUpChange>()
+): Emitter<LookUpChange> {
+  const changed = createEmitter<LookUpChange>()
   const failing = new Set<TargetState>()
 
   /** Applies an outcome. Every check calls this. An outcome of a literal address has nothing to do with look-ups. */

@@ -1,6 +1,6 @@
 import type { Outcome } from '../domain/outcome.ts'
 import type { Monitor } from './monitor.ts'
-import { createSignal, type Signal } from './signal.ts'
+import { createEmitter, type Emitter } from './signal.ts'
 import type { ServiceState, TargetState } from './watch.ts'
 
 /** A gateway that stopped answering ARP or neighbour discovery, or that no longer keeps Porthole from judging any target. */
@@ -11,7 +11,7 @@ export type SilentGateways = {
   /** Returns by gateway how many services have a target that Porthole cannot judge because of it. */
   counts(): ReadonlyMap<string, number>
   /** Emits once when a gateway is found unresponsive, and once more when that is over. */
-  readonly news: Signal<GatewayNews>
+  readonly news: Emitter<GatewayNews>
 }
 
 /** How long services are counted before the news is emitted, in milliseconds. One default interval is long enough to count most services. */
@@ -29,7 +29,7 @@ export function watchGateways({
 }: {
   monitor: Pick<Monitor, 'checked' | 'adopted' | 'targetsChanged'>
 }): SilentGateways {
-  const news = createSignal<GatewayNews>()
+  const news = createEmitter<GatewayNews>()
   const silences = new Map<string, Silence>()
   const gatewayOf = new Map<TargetState, string>()
 

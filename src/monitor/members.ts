@@ -10,7 +10,7 @@ import { nextResolvedName, type ResolvedName, unresolvedName } from './found.ts'
 import type { Monitor } from './monitor.ts'
 import type { Registry } from './registry.ts'
 import { type Ownership, ownAll } from './responsibility.ts'
-import { createSignal, type Signal } from './signal.ts'
+import { createEmitter, type Emitter } from './signal.ts'
 import { createSlots } from './slots.ts'
 import type { ServiceState } from './watch.ts'
 
@@ -40,8 +40,8 @@ export type LookUpChange = {
 
 /** Address tracking: looks up the names of owned services with `resolve: all`, and makes each address a target. */
 export type AddressTracking = {
-  readonly changed: Signal<AddressesChange>
-  readonly lookUps: Signal<LookUpChange>
+  readonly changed: Emitter<AddressesChange>
+  readonly lookUps: Emitter<LookUpChange>
   start(): void
   stop(): void
   /** Starts the look-ups that are due. Returns when to call again; null when none is planned. */
@@ -76,8 +76,8 @@ export function createAddressTracking({
   maxAddresses?: number
   ownership?: Ownership
 }): AddressTracking {
-  const changed = createSignal<AddressesChange>()
-  const lookUps = createSignal<LookUpChange>()
+  const changed = createEmitter<AddressesChange>()
+  const lookUps = createEmitter<LookUpChange>()
   const dueQueue = createDueQueue(tickMs)
   const slots = createSlots()
   const inSlot = new Map<number, Names>()

@@ -14,7 +14,7 @@ import type { Registry, RegistryChange } from './registry.ts'
 import { type Ownership, ownAll } from './responsibility.ts'
 import { markPending, syncTargets, type TargetChanges } from './retarget.ts'
 import { replaceHealth } from './settle.ts'
-import { createSignal, type Signal } from './signal.ts'
+import { createEmitter, type Emitter } from './signal.ts'
 import type { Checker, ServiceMemory, ServiceState, TargetMemory, TargetState } from './watch.ts'
 import { createStateStore, type StateStore } from './watchlist.ts'
 
@@ -24,10 +24,10 @@ export type Monitor = Pick<StateStore, 'targetAt' | 'memoryOf'> &
   Checks & {
     readonly services: ReadonlyMap<string, ServiceState>
     /** Emits after an outcome of another replica was applied. */
-    readonly adopted: Signal<Pick<Checked, 'state' | 'outcome'>>
-    readonly transitions: Signal<Transition>
+    readonly adopted: Emitter<Pick<Checked, 'state' | 'outcome'>>
+    readonly transitions: Emitter<Transition>
     /** Emits targets that are new or gone, and all targets of a service with a changed definition. */
-    readonly targetsChanged: Signal<readonly TargetState[]>
+    readonly targetsChanged: Emitter<readonly TargetState[]>
     /**
      * Applies new addresses to the names of a service. New ones are checked first. Then they become targets, together with their outcomes,
      * and addresses that are gone leave in the same step. So neither change makes the service unknown.
@@ -76,8 +76,8 @@ export function createMonitor(parts: {
   const services = new Map<string, ServiceState>()
   const stateStore = createStateStore(pauses)
   const groups = createGroupMembers()
-  const adopted = createSignal<Pick<Checked, 'state' | 'outcome'>>()
-  const targetsChanged = createSignal<readonly TargetState[]>()
+  const adopted = createEmitter<Pick<Checked, 'state' | 'outcome'>>()
+  const targetsChanged = createEmitter<readonly TargetState[]>()
   const transitionEmitter = createTransitionEmitter({ clock, ownership })
   const { maxInFlight, slices } = parts
   const checks = createChecks({

@@ -1,5 +1,5 @@
 import type { Monitor } from './monitor.ts'
-import { createSignal, type Signal } from './signal.ts'
+import { createEmitter, type Emitter } from './signal.ts'
 import type { TargetState } from './watch.ts'
 
 /** How late scheduled checks began in the last window. Emitted when an overload begins or ends, and every five minutes while it lasts. */
@@ -47,8 +47,8 @@ export function watchOverload({
 }: {
   monitor: Monitor
   clock: { now(): number }
-}): Signal<OverloadNews> {
-  const told = createSignal<OverloadNews>()
+}): Emitter<OverloadNews> {
+  const told = createEmitter<OverloadNews>()
   let isOverloaded = false
   let alike = 0
   let sinceTold = 0

@@ -1,7 +1,7 @@
 import type { SystemClock } from '../clock.ts'
 import { addPause, type Pause, type Pauses, pausedMs } from '../domain/pause.ts'
 import type { Prober } from '../prober/prober.ts'
-import { createSignal, type Signal } from './signal.ts'
+import { createEmitter, type Emitter } from './signal.ts'
 
 /** How often a timer shows that the event loop runs, in milliseconds. */
 const tickMs = 250
@@ -18,9 +18,9 @@ export type PauseWatch = {
   /** The pauses so far. The object stays the same, and its lists grow. */
   readonly pauses: Pauses
   /** Emits every pause of the process soon after its end, in a separate turn of the event loop. */
-  readonly paused: Signal<Pause>
+  readonly paused: Emitter<Pause>
   /** Emits when the prober pauses while the process runs, and again when the prober runs. */
-  readonly proberPaused: Signal<ProberPause>
+  readonly proberPaused: Emitter<ProberPause>
   /** Returns the length of all pauses so far together, in milliseconds. */
   totalMs(): { readonly process: number; readonly prober: number }
   /** Starts to watch the process and its prober. */
@@ -36,8 +36,8 @@ export type PauseWatch = {
 export function watchPauses(clock: SystemClock): PauseWatch {
   const ofProcess: Pause[] = []
   const ofChecks: Pause[] = []
-  const paused = createSignal<Pause>()
-  const proberPaused = createSignal<ProberPause>()
+  const paused = createEmitter<Pause>()
+  const proberPaused = createEmitter<ProberPause>()
   let ranAt = Number.POSITIVE_INFINITY
   const totalMs = { process: 0, prober: 0 }
   /** The pause of the prober that has not ended yet. */

@@ -3,7 +3,7 @@ import { measurePortions } from '../domain/portions.ts'
 import type { Quorum } from '../domain/quorum.ts'
 import type { Group, Service } from '../domain/service.ts'
 import { nothingToLoad, type RegistryLoad } from './registry-load.ts'
-import { createSignal, type Signal } from './signal.ts'
+import { createEmitter, type Emitter } from './signal.ts'
 
 /** A change of the registry: services that are new, changed, drained or no longer drained, and the names of those that are gone. */
 export type RegistryChange = {
@@ -35,7 +35,7 @@ export type Registry = {
   readonly drained: ReadonlySet<string>
   /** The former definitions of the services in the last emitted change, by name. */
   readonly former: ReadonlyMap<string, Service>
-  readonly changed: Signal<RegistryChange>
+  readonly changed: Emitter<RegistryChange>
   /** Whether the registry has been read. Until then services may be missing. */
   readonly load: RegistryLoad
   /**
@@ -62,7 +62,7 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
   let quorums: ReadonlyMap<string, Quorum> = new Map()
   const drained = new Set<string>()
   const former = new Map<string, Service>()
-  const changed = createSignal<RegistryChange>()
+  const changed = createEmitter<RegistryChange>()
 
   const isOfFile = (name: string) => services.get(name)?.origin === 'file'
 

@@ -8,7 +8,7 @@ import type { EarlierLog, SharedLog } from './earlier-log.ts'
 import { createKeptTransitions } from './kept-transitions.ts'
 import { createLastKnown } from './last-known.ts'
 import type { Monitor } from './monitor.ts'
-import { createSignal, type Signal } from './signal.ts'
+import { createEmitter, type Emitter } from './signal.ts'
 
 /** A query for transitions. A field that is left out excludes nothing. Times are instants of the clock, in milliseconds. */
 export type TransitionQuery = {
@@ -25,7 +25,7 @@ export type TransitionQuery = {
 /** Log of transitions, bounded by age and by number. */
 export type TransitionLog = {
   /** Emits every transition once it is in the log. */
-  readonly logged: Signal<LoggedTransition>
+  readonly logged: Emitter<LoggedTransition>
   /** Returns the instant of the clock since which the log is complete. */
   completeSince(): number
   /** Returns the transitions that match, newest first. */
@@ -76,9 +76,9 @@ export function createTransitionLog({
   maxCount?: number
   maxAgeMs?: number
   /** The transitions that the log records by itself. */
-  source?: Signal<Transition>
+  source?: Emitter<Transition>
 }): TransitionLog {
-  const logged = createSignal<LoggedTransition>()
+  const logged = createEmitter<LoggedTransition>()
   const kept = createKeptTransitions()
   let completeSince = clock.now()
   const startedAt = completeSince

@@ -10,7 +10,7 @@ import { quote } from '../domain/quote.ts'
 import { type RegistrationSettings, readRegistration } from '../domain/registration.ts'
 import { buildService, expireService, type Service } from '../domain/service.ts'
 import type { Registry } from '../monitor/registry.ts'
-import { createSignal, type Signal } from '../monitor/signal.ts'
+import { createEmitter, type Emitter } from '../monitor/signal.ts'
 import type { KeptRegistration, Registration, Store } from '../store/store.ts'
 import { createUnreadableEntries, type UnreadableEntries } from '../store/unreadable.ts'
 import { createExpiries } from './expiries.ts'
@@ -33,7 +33,7 @@ export type Registered = {
  */
 export type Registrations = {
   /** Emits each setting of a newer version that this version does not know, each time one is found. */
-  readonly foreign: Signal<ForeignWord>
+  readonly foreign: Emitter<ForeignWord>
   /** Returns the registration of a name, also while a service of the file hides it. */
   find(name: string): Registered | undefined
   /** Builds the service of a registration, without putting it in force. */
@@ -103,7 +103,7 @@ export function createRegistrations({
   /** The registrations of the snapshot that are not in force yet. */
   let awaited = new Map<string, KeptRegistration>()
   const expiries = createExpiries({ clock, end: onDue, pauses })
-  const foreign = createSignal<ForeignWord>()
+  const foreign = createEmitter<ForeignWord>()
   let defaults = firstDefaults
 
   function build(

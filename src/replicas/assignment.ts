@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Ownership } from '../monitor/responsibility.ts'
-import { createSignal } from '../monitor/signal.ts'
+import { createEmitter } from '../monitor/signal.ts'
 import type { Leases } from './leases.ts'
 import { shardOf } from './shards.ts'
 
@@ -28,7 +28,7 @@ export type Assignment = Ownership & {
 }
 
 export function createAssignment(clock: Clock): Assignment {
-  const gained = createSignal<readonly string[]>()
+  const gained = createEmitter<readonly string[]>()
   const read = new Set<string>()
   let mode: Mode = 'joining'
   let leases: Pick<Leases, 'holds'> = { holds: () => false }

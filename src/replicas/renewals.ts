@@ -1,6 +1,6 @@
 import type { Scheduler } from '../monitor/loop.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import { createSignal, type Signal } from '../monitor/signal.ts'
+import { createEmitter, type Emitter } from '../monitor/signal.ts'
 import type { Assignment } from './assignment.ts'
 import type { FileOffers, NewestFile } from './file-offers.ts'
 import { createLeases, type Grant, type Leases, type Renewal } from './leases.ts'
@@ -16,7 +16,7 @@ const lateMs = 2000
 export type Renewals = {
   readonly leases: Leases
   /** Emits every renewal: whether it was granted, and how long it took. */
-  readonly renewed: Signal<{ readonly granted: boolean; readonly elapsedMs: number }>
+  readonly renewed: Emitter<{ readonly granted: boolean; readonly elapsedMs: number }>
   /** Renews now, and continues to renew until it is closed. */
   renew(): Promise<void>
   /** Returns the instant at which the last answered renewal was sent. */
@@ -38,7 +38,7 @@ export type RenewalParts = {
   readonly assignment: Assignment
   readonly monitor: Monitor
   readonly scheduler: Pick<Scheduler, 'overdueMs'>
-  readonly news: Signal<ReplicaNews>
+  readonly news: Emitter<ReplicaNews>
   /** Returns whether this replica has read the shared state. */
   readonly isReady: () => boolean
   /** The shards with a service that this version of Porthole cannot check. */
@@ -50,7 +50,7 @@ export type RenewalParts = {
 
 export function createRenewals(parts: RenewalParts): Renewals {
   const { id, clock, requests, files, assignment, monitor, scheduler, news, isReady, declines, onGain, onYield } = parts
-  const renewed = createSignal<{ granted: boolean; elapsedMs: number }>()
+  const renewed = createEmitter<{ granted: boolean; elapsedMs: number }>()
   const isWorking = () => (isReady() || isComingBack()) && idle() === null
   const leases = createLeases({ id, clock, ask, isWorking, declines, onGain, onYield })
   let answeredAt = clock.now()

@@ -5,7 +5,7 @@ import type { Transition } from '../domain/transition.ts'
 import type { Scheduler } from '../monitor/loop.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
-import { createSignal, type Signal } from '../monitor/signal.ts'
+import { createEmitter, type Emitter } from '../monitor/signal.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { Registrations } from '../registrar/registrations.ts'
@@ -54,7 +54,7 @@ const releaseMs = 1500
 /** One of several Porthole processes that share the work. */
 export type Replica = {
   readonly sharing: Pick<Sharing, 'recorded' | 'refused'>
-  readonly news: Signal<ReplicaNews>
+  readonly news: Emitter<ReplicaNews>
   readonly renewed: Renewals['renewed']
   standing(): Standing
   /**
@@ -89,7 +89,7 @@ export type ReplicaParts = {
   /** Applies the definitions of a file. */
   readonly apply: (file: SharedFile) => Promise<void>
   /** Receives the transitions that this replica finds while it is solo. */
-  readonly alone: Signal<Transition>
+  readonly alone: Emitter<Transition>
   /** Receives the entries of the store that cannot be read. */
   readonly unreadable?: UnreadableEntries
 }
@@ -97,7 +97,7 @@ export type ReplicaParts = {
 export function createReplica(parts: ReplicaParts): Replica {
   const { id, link, keys, store, clock, assignment, monitor, scheduler, log, registry, registrations, alone } = parts
   const { pauses = noPauses, unreadable = createUnreadableEntries() } = parts
-  const news = createSignal<ReplicaNews>()
+  const news = createEmitter<ReplicaNews>()
   const onForeign = (word: ForeignWord) => news.emit({ kind: 'foreign', word })
   const requests = createRequests({ id, link, keys, clock, retention: parts.retention, unreadable })
   const sharedRegistry = createSharedRegistry({ registrations, registry })

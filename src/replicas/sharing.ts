@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { ForeignWord } from '../domain/foreign-settings.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import { createSignal, type Signal } from '../monitor/signal.ts'
+import { createEmitter, type Emitter } from '../monitor/signal.ts'
 import type { ServiceState, TargetMemory, TargetState } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
 import { createLinks } from './links.ts'
@@ -18,7 +18,7 @@ const mostFound = 100
 /** Health replication. This replica publishes its outcomes and applies those of the others, so that all replicas have the same health. */
 export type Sharing = {
   /** Emits the transitions that this replica found and that count. */
-  readonly recorded: Signal<Transition>
+  readonly recorded: Emitter<Transition>
   /** Reads the shared health of all services. Resolves with false if that failed. */
   readAll(): Promise<boolean>
   /** Applies an entry of the stream that another replica published. Returns how many of its records cannot be read. */
@@ -38,14 +38,14 @@ export type SharingParts = Pick<PublisherParts, 'tokenOf' | 'publish' | 'onFence
     readonly clock: Clock
     readonly assignment: Assignment
     /** Receives the transitions that this replica finds while it is solo. */
-    readonly alone: Signal<Transition>
+    readonly alone: Emitter<Transition>
     /** Called for a reason of another replica that this version does not know. */
     readonly onForeign: (word: ForeignWord) => void
   }
 
 export function createSharing(parts: SharingParts): Sharing {
   const { monitor, clock, assignment, alone, tokenOf, publish, read, onFenced, onForeign } = parts
-  const recorded = createSignal<Transition>()
+  const recorded = createEmitter<Transition>()
   const told = new WeakSet<Transition>()
   const links = createLinks()
   const readMemory = (written: unknown, target: string) => {

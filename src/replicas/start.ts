@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import type { Clock } from '../clock.ts'
 import { handoverMs } from '../domain/policy.ts'
 import type { Transition } from '../domain/transition.ts'
-import { createSignal, type Signal } from '../monitor/signal.ts'
+import { createEmitter, type Emitter } from '../monitor/signal.ts'
 import type { RedisSettings } from '../redis/connection.ts'
 import { keysOf } from '../redis/keys.ts'
 import { createRedisStore } from '../store/redis.ts'
@@ -21,7 +21,7 @@ export type Commons = {
   readonly assignment: Assignment
   readonly store: Store
   /** Emits the transitions that this replica finds while it is solo. */
-  readonly alone: Signal<Transition>
+  readonly alone: Emitter<Transition>
   /** Creates the replica from the parts that it coordinates. */
   create(
     parts: Pick<
@@ -41,7 +41,7 @@ export function openCommons(
   const link = createLink(settings, keys)
   const clock = createSharedClock(machineClock)
   const assignment = createAssignment(clock)
-  const alone = createSignal<Transition>()
+  const alone = createEmitter<Transition>()
   const { run, send, caughtUp } = link
   const store = createRedisStore({ run, send, runLarge: link.bulk.run, keys, retention, caughtUp })
   const own = { id, link, keys, store, clock, assignment, alone, retention, handoverMs }

@@ -1,5 +1,5 @@
 import { quote } from '../domain/quote.ts'
-import { createSignal, type Signal } from '../monitor/signal.ts'
+import { createEmitter, type Emitter } from '../monitor/signal.ts'
 import type { Reply } from '../redis/connection.ts'
 
 /** An entry of the store that this Porthole cannot read. Porthole leaves the entry out and does not change it. */
@@ -20,7 +20,7 @@ export type StorePart = 'kept' | 'registrations' | 'leases' | 'health' | 'stream
 /** The entries that cannot be read now. */
 export type UnreadableEntries = {
   /** Emits each entry when it is found for the first time. Places beyond the first 1,000 are counted but not emitted. */
-  readonly found: Signal<UnreadableEntry>
+  readonly found: Emitter<UnreadableEntry>
   note(part: StorePart, entry: UnreadableEntry): void
   /** Replaces all entries of a part. */
   replace(part: StorePart, entries: Iterable<UnreadableEntry>): void
@@ -45,7 +45,7 @@ const keyOf = ({ place, registration }: UnreadableEntry) =>
 
 /** Creates an empty list of unreadable entries. */
 export function createUnreadableEntries(): UnreadableEntries {
-  const found = createSignal<UnreadableEntry>()
+  const found = createEmitter<UnreadableEntry>()
   const parts = new Map<StorePart, Map<string, UnreadableEntry>>()
   const told = new Set<string>()
 

@@ -12,7 +12,7 @@ import { addDocs } from '../../src/http/docs.ts'
 import { createEventStreams } from '../../src/http/event-streams.ts'
 import { eventRoutes } from '../../src/http/events.ts'
 import { answerWithProblems } from '../../src/http/problem.ts'
-import type { Signal } from '../../src/monitor/signal.ts'
+import type { Emitter } from '../../src/monitor/signal.ts'
 import { createTransitionLog } from '../../src/monitor/transition-log.ts'
 import { watch } from '../monitor/fakes.ts'
 import { registeredService, sampleService } from '../samples.ts'
@@ -21,7 +21,7 @@ import { type Client, connect, until } from './event-client.ts'
 type Settings = { heartbeatMs?: number; maxBufferedBytes?: number; maxStreams?: number; maxCount?: number }
 
 /** Wraps an emitter and counts its listeners. */
-function counting<Event>(signal: Signal<Event>): Signal<Event> & { listeners(): number } {
+function counting<Event>(signal: Emitter<Event>): Emitter<Event> & { listeners(): number } {
   let listeners = 0
   return {
     emit: signal.emit,

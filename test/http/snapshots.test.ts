@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createSnapshots } from '../../src/http/snapshots.ts'
 import type { RegistryChange } from '../../src/monitor/registry.ts'
-import { createSignal } from '../../src/monitor/signal.ts'
+import { createEmitter } from '../../src/monitor/signal.ts'
 
 function setUp() {
-  const changed = createSignal<RegistryChange>()
+  const changed = createEmitter<RegistryChange>()
   return { changed, snapshots: createSnapshots<object>({ changed }) }
 }
 const make = async () => ({})

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { LoggedTransition, Transition } from '../../src/domain/transition.ts'
-import { createSignal } from '../../src/monitor/signal.ts'
+import { createEmitter } from '../../src/monitor/signal.ts'
 import { createTransitionLog, type TransitionQuery } from '../../src/monitor/transition-log.ts'
 import { countingSlices } from '../slices.ts'
 import { watch } from './fakes.ts'
@@ -63,7 +63,7 @@ test('a query finds the same transitions as a full scan, after any series of cha
       fc.array(anyQuery, { minLength: 1, maxLength: 8 }),
       (steps, queries) => {
         const { monitor, clock } = watch([])
-        const source = createSignal<Transition>()
+        const source = createEmitter<Transition>()
         const log = createTransitionLog({ monitor, clock, maxCount: 20, maxAgeMs: 700, source })
         const idAt = (instant: number) => Math.floor(clock.toEpoch(instant)) * 1000
         const timeOf = (id: number) => clock.fromEpoch(id / 1000)
@@ -101,7 +101,7 @@ test('a query finds the same transitions as a full scan, after any series of cha
 for (const happens of ['nothing', 'all is forgotten', 'all is replaced'] as const) {
   test(`a long search yields the event loop and finds the entries that there are; in between: ${happens}`, async () => {
     const { monitor, clock } = watch([])
-    const source = createSignal<Transition>()
+    const source = createEmitter<Transition>()
     const log = createTransitionLog({ monitor, clock, maxCount: 5000, source })
     const fill = () => {
       for (let i = 0; i < 6000; i++) source.emit(logged(services[i % 3] ?? 'pg', 0, clock.now()))

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Checked } from '../../src/monitor/checks.ts'
 import type { Monitor } from '../../src/monitor/monitor.ts'
 import { type OverloadNews, watchBacklog, watchOverload } from '../../src/monitor/overload.ts'
-import { createSignal } from '../../src/monitor/signal.ts'
+import { createEmitter } from '../../src/monitor/signal.ts'
 import { sampleService } from '../samples.ts'
 import { fakeClock, watch } from './fakes.ts'
 
@@ -11,7 +11,7 @@ import { fakeClock, watch } from './fakes.ts'
 function watchLateness(interval = 10_000) {
   const clock = fakeClock()
   const state = { serviceState: { service: sampleService('pg', ['pg:1'], { interval }) } }
-  const checked = createSignal<Checked>()
+  const checked = createEmitter<Checked>()
   const told: OverloadNews[] = []
   watchOverload({ monitor: { checked } as Monitor, clock }).subscribe((news) => told.push(news))
   return {

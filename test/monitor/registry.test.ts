@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { Service } from '../../src/domain/service.ts'
 import { makeService, partsOf } from '../../src/domain/service.ts'
 import { createRegistry, type RegistryChange } from '../../src/monitor/registry.ts'
-import { createSignal } from '../../src/monitor/signal.ts'
+import { createEmitter } from '../../src/monitor/signal.ts'
 import { registeredService, sampleService } from '../samples.ts'
 
 const unwritten = 'deregistered: no longer in the configuration'
@@ -313,7 +313,7 @@ test('after any changes between two batches, the registry has the services of th
 })
 
 test('an event reaches the listeners in order, until they unsubscribe', () => {
-  const signal = createSignal<number>()
+  const signal = createEmitter<number>()
   const heard: string[] = []
   const stop = signal.subscribe((n) => heard.push(`first ${n}`))
   signal.subscribe((n) => heard.push(`second ${n}`))

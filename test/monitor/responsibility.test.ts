@@ -7,7 +7,7 @@ import { createAddressTracking } from '../../src/monitor/members.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import type { Ownership } from '../../src/monitor/responsibility.ts'
-import { createSignal } from '../../src/monitor/signal.ts'
+import { createEmitter } from '../../src/monitor/signal.ts'
 import type { TargetMemory } from '../../src/monitor/watch.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
 import { fakeClock, fakeProber, fakeResolver, isSettled } from './fakes.ts'
@@ -29,7 +29,7 @@ function watchSome(
     [],
   )
   const owns = new Set(covered)
-  const ownership: Ownership = { owns: (name) => owns.has(name), gained: createSignal() }
+  const ownership: Ownership = { owns: (name) => owns.has(name), gained: createEmitter() }
   const monitor = createMonitor({ registry, prober, clock, maxInFlight, ownership })
   const told: string[] = []
   monitor.transitions.subscribe(({ service, target, to }) => told.push(`${target ?? service} ${to}`))

@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LoggedTransition, Transition } from '../../src/domain/transition.ts'
-import { createSignal } from '../../src/monitor/signal.ts'
+import { createEmitter } from '../../src/monitor/signal.ts'
 import { createTransitionLog } from '../../src/monitor/transition-log.ts'
 import { sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 
 function start(maxCount = 1000) {
   const { monitor, clock } = watch([sampleService('pg', ['pg:5432'])])
-  const source = createSignal<Transition>()
+  const source = createEmitter<Transition>()
   const log = createTransitionLog({ monitor, clock, maxCount, source })
   const news: number[] = []
   log.logged.subscribe(({ id }) => news.push(id))

@@ -6,7 +6,7 @@ import { unchecked } from '../../src/domain/health.ts'
 import type { Transition } from '../../src/domain/transition.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
-import { createSignal } from '../../src/monitor/signal.ts'
+import { createEmitter } from '../../src/monitor/signal.ts'
 import type { TargetMemory } from '../../src/monitor/watch.ts'
 import { createAssignment } from '../../src/replicas/assignment.ts'
 import { writeService, writeTarget } from '../../src/replicas/memory.ts'
@@ -29,7 +29,7 @@ async function start(t: TestContext, kept: Kept = {}) {
   const held = new Set(['all'])
   assignment.follow({ holds: () => held.size > 0 })
   const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10, ownership: assignment })
-  const alone = createSignal<Transition>()
+  const alone = createEmitter<Transition>()
   const published: { updates: readonly Update[]; answer: (published: Published | null) => void }[] = []
   const fenced: number[] = []
   const reads: { answer: (kept: KeptHealth[] | null) => void }[] = []
