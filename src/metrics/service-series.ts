@@ -2,7 +2,7 @@ import type { MetricFamily } from '../domain/metric-family.ts'
 import { type Quorum, statusOf, statusOfPart } from '../domain/quorum.ts'
 import type { Service } from '../domain/service.ts'
 import { type Counts, noCounts, Status } from '../domain/status.ts'
-import { countColumn, placeOf, rowOf, wordAt, wordColumn, wordOf } from '../monitor/columns.ts'
+import { countColumn, enumAt, enumColumn, enumOf, placeOf, rowOf } from '../monitor/columns.ts'
 import { createSlots } from '../monitor/slots.ts'
 import { currentStatusOf, type ServiceState } from '../monitor/watch.ts'
 import type { TimeSlice } from '../time-slices.ts'
@@ -12,26 +12,26 @@ import { cached } from './target-series.ts'
 import type { Family } from './text-format.ts'
 
 /** The columns of a chunk of services. */
-type Page = ReturnType<typeof createPage>
+type Chunk = ReturnType<typeof createChunk>
 
-function createPage() {
+function createChunk() {
   return {
     /** Positions in the list of statuses. */
-    status: wordColumn(),
-    isDrained: wordColumn(),
-    isExpired: wordColumn(),
+    status: enumColumn(),
+    isDrained: enumColumn(),
+    isExpired: enumColumn(),
     targets: countColumn(),
     targetsUp: countColumn(),
   }
 }
 
-const families: Family<Page>[] = [
+const families: Family<Chunk>[] = [
   {
     name: 'porthole_service_up',
     type: 'gauge',
     help: `Whether the service's quorum is met: 1 while up or degraded, 0 while down or unknown. ${cached}`,
     column: ({ status }) => status,
-    value: (place) => isUp(wordOf(Status.options, place)),
+    value: (place) => isUp(enumOf(Status.options, place)),
   },
   {
     name: 'porthole_service_targets',
@@ -62,13 +62,13 @@ const families: Family<Page>[] = [
 ]
 
 /** The columns of a chunk of groups: slots only. Whether a group is up is computed for each scrape, because its quorum changes without an event. */
-type GroupPage = { readonly slots: Uint32Array }
+type GroupChunk = { readonly slots: Uint32Array }
 
-function createGroupPage(firstSlot: number): GroupPage {
+function createGroupChunk(firstSlot: number): GroupChunk {
   return { slots: countColumn().map((_, row) => firstSlot + row) }
 }
 
-function groupFamiliesOf(isUp: (slot: number) => 0 | 1): Family<GroupPage>[] {
+function groupFamiliesOf(isUp: (slot: number) => 0 | 1): Family<GroupChunk>[] {
   return [
     {
       name: 'porthole_group_up',
@@ -107,13 +107,13 @@ export function createServiceSeries({
   const isKept = ({ name }: { name: MetricFamily }) => !omit.has(name)
   /** The services by slot, as they were when they were last counted in their groups. */
   const counted: (Service | undefined)[] = []
-  const table = createTable(createPage, { service: (slot) => counted[slot]?.name ?? '' })
+  const table = createTable(createChunk, { service: (slot) => counted[slot]?.name ?? '' })
   const groups = new Map<string, Entry>()
   const groupSlots = createSlots()
   /** The groups by slot. A removed group stays here until another group gets its slot. */
   const groupIn: Entry[] = []
   const nameIn = (slot: number) => (groupIn[slot] as Entry).name
-  const groupTable = createTable(createGroupPage, { group: nameIn })
+  const groupTable = createTable(createGroupChunk, { group: nameIn })
   const groupFamilies = groupFamiliesOf((slot) => {
     const { name, counts } = groupIn[slot] as Entry
     const judge = isPart() ? statusOfPart : statusOf
@@ -122,10 +122,10 @@ export function createServiceSeries({
 
   /** Returns the status by which groups count a service; null where they leave it out. */
   function countedAs(slot: number): Status | null {
-    const page = table.pageOf(slot)
-    return page === undefined || page.isDrained[rowOf(slot)] === 1
+    const chunk = table.chunkOf(slot)
+    return chunk === undefined || chunk.isDrained[rowOf(slot)] === 1
       ? null
-      : wordAt(Status.options, page.status, rowOf(slot))
+      : enumAt(Status.options, chunk.status, rowOf(slot))
   }
 
   function count(names: readonly string[], status: Status | null, by: 1 | -1): void {
@@ -165,14 +165,14 @@ export function createServiceSeries({
       const before = counted[slot]
       if (before === undefined) table.add(slot)
       const countedBefore = countedAs(slot)
-      const page = table.pageOf(slot) as Page
+      const chunk = table.chunkOf(slot) as Chunk
       const row = rowOf(slot)
       const { status, counts } = currentStatusOf(state, now)
-      page.status[row] = placeOf(Status.options, status)
-      page.isDrained[row] = drained ? 1 : 0
-      page.isExpired[row] = service.expiredTtlMs === null ? 0 : 1
-      page.targets[row] = targets.length
-      page.targetsUp[row] = counts.up
+      chunk.status[row] = placeOf(Status.options, status)
+      chunk.isDrained[row] = drained ? 1 : 0
+      chunk.isExpired[row] = service.expiredTtlMs === null ? 0 : 1
+      chunk.targets[row] = targets.length
+      chunk.targetsUp[row] = counts.up
       // Adds the service to its new groups before it leaves the old ones. Otherwise a group of one service would be removed in between.
       count(service.groups, countedAs(slot), 1)
       count(before?.groups ?? [], countedBefore, -1)

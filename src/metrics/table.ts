@@ -1,4 +1,4 @@
-import { rowOf, rowsPerPage } from '../monitor/columns.ts'
+import { rowOf, rowsPerChunk } from '../monitor/columns.ts'
 import type { TimeSlice } from '../time-slices.ts'
 import { append, type Bytes, bytesOf, createBytes, release, write, writeDecimal } from './bytes.ts'
 import { beginOf, endOf, escapedValue, type Family, headerOf } from './text-format.ts'
@@ -7,16 +7,16 @@ import { beginOf, endOf, escapedValue, type Family, headerOf } from './text-form
  * A table of numbers in columns, with a row for each slot, from which series of the Prometheus text format are written. A scrape
  * assembles the lines, so changing a number is cheap. No line is cached; the labels are cached while a scrape is under way.
  */
-export type Table<Page> = {
+export type Table<Chunk> = {
   /** Adds a row in a slot that has none. The caller must set its numbers, because they may be those of a removed row. */
   add(slot: number): void
   /** Removes a row. */
   remove(slot: number): void
   has(slot: number): boolean
   /** Iterates over the slots of the rows that match. Tests each row when the next slot is requested, so removed rows are left out. */
-  slots(isMeant: (page: Page, row: number) => boolean): Iterable<number>
+  slots(isMeant: (chunk: Chunk, row: number) => boolean): Iterable<number>
   /** Returns the column chunk of a slot; undefined where the chunk has no rows. */
-  pageOf(slot: number): Page | undefined
+  chunkOf(slot: number): Chunk | undefined
   /**
    * Yields families one after the other: HELP and TYPE, then the lines of all rows or of the wanted ones. Chunks of output end with a
    * line. A chunk is valid until the next one is requested, because both share one buffer. The rows are selected before the first line.
@@ -24,7 +24,7 @@ export type Table<Page> = {
    * for something that had lines in another slot already.
    */
   pieces(
-    families: readonly Family<Page>[],
+    families: readonly Family<Chunk>[],
     isWanted: ((slot: number) => boolean) | null,
     slice: TimeSlice,
   ): AsyncIterable<Buffer>
@@ -33,18 +33,18 @@ export type Table<Page> = {
 }
 
 /** A column chunk, which of its rows exist, and their number. */
-type Section<Page> = { readonly firstSlot: number; readonly page: Page; readonly isRow: Uint8Array; rows: number }
+type Section<Chunk> = { readonly firstSlot: number; readonly chunk: Chunk; readonly isRow: Uint8Array; rows: number }
 
 /** The rows of a section that a scrape writes. `labels` holds the labels of all rows, and `ends` where the labels of each row end. */
-type Told<Page> = {
-  readonly section: Section<Page>
+type Told<Chunk> = {
+  readonly section: Section<Chunk>
   readonly rows: Uint16Array
   readonly labels: Bytes
   readonly ends: Uint32Array
 }
 
 /** The work of building the labels of a column chunk, or of writing one family of it, where looking at a service is 1. */
-const workPerPage = rowsPerPage
+const workPerChunk = rowsPerChunk
 /** A chunk of output ends with the line that makes it at least this long, in bytes. */
 const pieceLength = 131_072
 /** Room for the last line of a chunk, in bytes. Longer lines are rare, and make the buffer grow. */
@@ -54,33 +54,33 @@ const lineLength = 4096
  * Creates a table. `createPage` makes a column chunk of 2,048 rows that begins with the given slot. `labels` returns the value of each
  * label for a slot.
  */
-export function createTable<Page>(
-  createPage: (firstSlot: number) => Page,
+export function createTable<Chunk>(
+  createChunk: (firstSlot: number) => Chunk,
   labels: Readonly<Record<string, (slot: number) => string>>,
-): Table<Page> {
+): Table<Chunk> {
   const leads = Object.entries(labels).map(([name, read], at) => ({
     lead: at === 0 ? `${name}="` : `",${name}="`,
     read,
   }))
   /** Sections without rows are undefined. */
-  const sections: (Section<Page> | undefined)[] = []
+  const sections: (Section<Chunk> | undefined)[] = []
   /** A buffer for labels, which are copied to memory of the exact size once their length is known. */
   const scratch = createBytes(0)
   let labelBytes = 0
   /** For each scrape under way, the slots of the rows added since it began. */
   const underWay = new Set<Set<number>>()
 
-  const indexOf = (slot: number) => Math.floor(slot / rowsPerPage)
+  const indexOf = (slot: number) => Math.floor(slot / rowsPerChunk)
   const sectionOf = (slot: number) => sections[indexOf(slot)]
 
   /** Builds the labels of a section once for all families. Looking them up for each family would double the time of a scrape. */
-  function layOut(section: Section<Page>, isTold: (slot: number) => boolean): Told<Page> {
+  function layOut(section: Section<Chunk>, isTold: (slot: number) => boolean): Told<Chunk> {
     const { firstSlot, isRow } = section
     const rows = new Uint16Array(section.rows)
     const ends = new Uint32Array(section.rows)
     let count = 0
     scratch.length = 0
-    for (let row = 0; row < rowsPerPage; row++) {
+    for (let row = 0; row < rowsPerChunk; row++) {
       const slot = firstSlot + row
       if (isRow[row] === 0 || !isTold(slot)) continue
       for (const { lead, read } of leads) {
@@ -100,8 +100,8 @@ export function createTable<Page>(
   /** Yields full chunks with the lines of a family, and null after each section, where the caller may yield to the event loop. */
   function* lines(
     piece: Bytes,
-    family: Family<Page>,
-    told: readonly Told<Page>[],
+    family: Family<Chunk>,
+    told: readonly Told<Chunk>[],
     added: ReadonlySet<number>,
   ): Iterable<Buffer | null> {
     write(piece, headerOf(family))
@@ -110,14 +110,14 @@ export function createTable<Page>(
     let end = ''
     let ended = Number.NaN
     for (const { section, rows, labels, ends } of told) {
-      const { firstSlot, page, isRow } = section
-      const numbers = column(page)
+      const { firstSlot, chunk, isRow } = section
+      const numbers = column(chunk)
       for (let at = 0; at < rows.length; at++) {
         const row = rows[at] as number
         if (isRow[row] === 0 || (added.size > 0 && added.has(firstSlot + row))) continue
         const number = numbers[row] as number
         if (number === none || Number.isNaN(number)) continue
-        if (hasLine !== undefined && !hasLine(page, row)) continue
+        if (hasLine !== undefined && !hasLine(chunk, row)) continue
         const from = at === 0 ? 0 : (ends[at - 1] as number)
         append(piece, begin)
         append(piece, labels, from, (ends[at] as number) - from)
@@ -140,7 +140,7 @@ export function createTable<Page>(
 
   return {
     add(slot) {
-      const section = sectionOf(slot) ?? createSection(indexOf(slot) * rowsPerPage, createPage)
+      const section = sectionOf(slot) ?? createSection(indexOf(slot) * rowsPerChunk, createChunk)
       sections[indexOf(slot)] = section
       section.isRow[rowOf(slot)] = 1
       section.rows += 1
@@ -157,22 +157,22 @@ export function createTable<Page>(
     *slots(isMeant) {
       for (const section of sections) {
         if (section === undefined) continue
-        const { firstSlot, page, isRow } = section
-        for (let row = 0; row < rowsPerPage; row++) if (isRow[row] === 1 && isMeant(page, row)) yield firstSlot + row
+        const { firstSlot, chunk, isRow } = section
+        for (let row = 0; row < rowsPerChunk; row++) if (isRow[row] === 1 && isMeant(chunk, row)) yield firstSlot + row
       }
     },
-    pageOf: (slot) => sectionOf(slot)?.page,
+    chunkOf: (slot) => sectionOf(slot)?.chunk,
     async *pieces(families, isWanted, slice) {
       if (families.length === 0) return
       const piece = createBytes(pieceLength + lineLength)
       const added = new Set<number>()
       const isTold = (slot: number) => !added.has(slot) && (isWanted === null || isWanted(slot))
-      const told: Told<Page>[] = []
+      const told: Told<Chunk>[] = []
       underWay.add(added)
       try {
         for (const section of sections) {
           // Yields before building labels. Otherwise each scrape that begins in one turn of the event loop would build a chunk in that turn.
-          if (slice.mustYield(workPerPage)) await slice.yield()
+          if (slice.mustYield(workPerChunk)) await slice.yield()
           if (section !== undefined) told.push(layOut(section, isTold))
         }
         if (isWanted === null) labelBytes = told.reduce((sum, { labels }) => sum + labels.length, 0)
@@ -180,7 +180,7 @@ export function createTable<Page>(
         for (const family of families)
           for (const bytes of lines(piece, family, some, added)) {
             if (bytes !== null) yield bytes
-            if (slice.mustYield(workPerPage)) await slice.yield()
+            if (slice.mustYield(workPerChunk)) await slice.yield()
           }
       } finally {
         for (const { labels } of told) release(labels)
@@ -193,8 +193,8 @@ export function createTable<Page>(
 
 const asItIs = (number: number) => number
 
-function createSection<Page>(firstSlot: number, createPage: (firstSlot: number) => Page): Section<Page> {
-  return { firstSlot, page: createPage(firstSlot), isRow: new Uint8Array(rowsPerPage), rows: 0 }
+function createSection<Chunk>(firstSlot: number, createChunk: (firstSlot: number) => Chunk): Section<Chunk> {
+  return { firstSlot, chunk: createChunk(firstSlot), isRow: new Uint8Array(rowsPerChunk), rows: 0 }
 }
 
 /** Returns the content of a chunk and empties it. The next append overwrites the returned bytes. */

@@ -3,7 +3,7 @@ import { reasonNotUp } from '../domain/down-reason.ts'
 import type { MetricFamily } from '../domain/metric-family.ts'
 import { Reason } from '../domain/outcome.ts'
 import { Status } from '../domain/status.ts'
-import { numberColumn, placeOf, rowOf, wordColumn, wordOf } from '../monitor/columns.ts'
+import { enumColumn, enumOf, numberColumn, placeOf, rowOf } from '../monitor/columns.ts'
 import type { MemoryPage } from '../monitor/memory-page.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { effectiveTargetStatus, type TargetState, targetStatusValidUntil } from '../monitor/watch.ts'
@@ -18,29 +18,29 @@ export const cached =
   'Shows the last check, because a scrape makes none: porthole_target_last_check_timestamp_seconds tells when it ended.'
 
 /** The columns of a chunk of targets. */
-type Page = ReturnType<typeof createPage>
+type Chunk = ReturnType<typeof createChunk>
 
-function createPage(memory: MemoryPage) {
+function createChunk(memory: MemoryPage) {
   return {
     /** The monitor's own columns, which every outcome changes. */
     memory,
-    status: wordColumn(),
-    reason: wordColumn(),
+    status: enumColumn(),
+    reason: enumColumn(),
     /** 1 while the look-up of the target's name fails. */
-    lookupFailing: wordColumn(),
+    lookupFailing: enumColumn(),
     /** The instant until which the effective status stays the same without a new outcome. */
     until: numberColumn(),
   }
 }
 
-function familiesOf(clock: Clock): Family<Page>[] {
+function familiesOf(clock: Clock): Family<Chunk>[] {
   return [
     {
       name: 'porthole_target_up',
       type: 'gauge',
       help: `Whether the target is up. ${cached}`,
       column: ({ status }) => status,
-      value: (place) => (wordOf(Status.options, place) === 'up' ? 1 : 0),
+      value: (place) => (enumOf(Status.options, place) === 'up' ? 1 : 0),
     },
     {
       name: 'porthole_target_last_check_timestamp_seconds',
@@ -92,7 +92,7 @@ function familiesOf(clock: Clock): Family<Page>[] {
       column: ({ reason }) => reason,
       none: 0,
       value: () => 1,
-      labels: (place) => ({ reason: wordOf(Reason.options, place) ?? '' }),
+      labels: (place) => ({ reason: enumOf(Reason.options, place) ?? '' }),
     },
     {
       name: 'porthole_target_lookup_failing',
@@ -144,7 +144,7 @@ export function createTargetSeries({
   omit: ReadonlySet<MetricFamily>
 }): TargetSeries {
   const watchedIn = (slot: number) => monitor.targetAt(slot) as TargetState
-  const table = createTable((slot) => createPage(monitor.memoryOf(slot)), {
+  const table = createTable((slot) => createChunk(monitor.memoryOf(slot)), {
     service: (slot) => watchedIn(slot).serviceState.service.name,
     target: (slot) => watchedIn(slot).target.name,
   })
@@ -160,19 +160,19 @@ export function createTargetSeries({
       const row = rowOf(slot)
       const isNew = !table.has(slot)
       if (isNew) table.add(slot)
-      const page = table.pageOf(slot) as Page
+      const chunk = table.chunkOf(slot) as Chunk
       const { status } = effectiveTargetStatus(state, now)
       const place = placeOf(Status.options, status)
       const reason = placeOf(Reason.options, reasonNotUp(health, policy, status))
       // A pending target was left out of the counts. It counts as unknown after a check with the verdict unknown, or once its time is over.
-      const wasPending = place === unknownPlace && (page.reason[row] !== reason || (page.until[row] as number) <= now)
-      const hasChanged = isNew || place !== page.status[row] || wasPending
-      page.status[row] = place
-      page.reason[row] = reason
-      page.lookupFailing[row] = health.lastOutcome?.lookupFailedSince == null ? 0 : 1
+      const wasPending = place === unknownPlace && (chunk.reason[row] !== reason || (chunk.until[row] as number) <= now)
+      const hasChanged = isNew || place !== chunk.status[row] || wasPending
+      chunk.status[row] = place
+      chunk.reason[row] = reason
+      chunk.lookupFailing[row] = health.lastOutcome?.lookupFailedSince == null ? 0 : 1
       const until = targetStatusValidUntil(state, now)
       // Once a target is stale, only an outcome can change its series, because no series shows its age.
-      page.until[row] = until > now ? until : Number.POSITIVE_INFINITY
+      chunk.until[row] = until > now ? until : Number.POSITIVE_INFINITY
       return hasChanged
     },
     remove: ({ slot }) => table.remove(slot),

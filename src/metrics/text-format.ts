@@ -1,16 +1,16 @@
 import type { MetricFamily } from '../domain/metric-family.ts'
 
 /** One metric family, with a series for each row of a table. */
-export type Family<Page> = {
+export type Family<Chunk> = {
   readonly name: MetricFamily
   readonly help: string
   readonly type: 'gauge' | 'counter'
   /** Returns the column of its numbers in a column chunk. */
-  readonly column: (page: Page) => Numbers
+  readonly column: (chunk: Chunk) => Numbers
   /** The number that stands for none: a row with it has no line. NaN stands for none in any column. */
   readonly none?: number
   /** Whether a row has a line, for families where a number alone does not decide. */
-  readonly hasLine?: (page: Page, row: number) => boolean
+  readonly hasLine?: (chunk: Chunk, row: number) => boolean
   /** Converts a number of the column to the value of the line. */
   readonly value?: (number: number) => number
   /** The number of decimals of a value that is a fraction. `value` then returns a whole number, which is divided by 10 to this power. */

@@ -1,5 +1,5 @@
 import { createHeap, type Timed } from '../heap.ts'
-import { createColumns, numberColumn, rowOf, rowsPerPage, wordColumn } from './columns.ts'
+import { createColumns, enumColumn, numberColumn, rowOf, rowsPerChunk } from './columns.ts'
 
 /**
  * A queue of slots by the time at which they are due. All slots that fall due within one tick share a bucket, so adding or removing a
@@ -30,16 +30,16 @@ export function createDueQueue(tickMs: number): DueQueue {
   const buckets = new Map<number, Bucket>()
   const order = createHeap<Bucket>()
   let size = 0
-  const { pageOf } = createColumns(() => ({
+  const { chunkOf } = createColumns(() => ({
     dueAt: numberColumn().fill(Number.POSITIVE_INFINITY),
-    isIn: wordColumn(),
+    isIn: enumColumn(),
     /** The previous and the next slot in the linked list of the bucket. */
-    before: new Int32Array(rowsPerPage),
-    after: new Int32Array(rowsPerPage),
+    before: new Int32Array(rowsPerChunk),
+    after: new Int32Array(rowsPerChunk),
   }))
 
   const tickOf = (dueAt: number) => Math.ceil(dueAt / tickMs)
-  const dueAtOf = (slot: number) => pageOf(slot).dueAt[rowOf(slot)] as number
+  const dueAtOf = (slot: number) => chunkOf(slot).dueAt[rowOf(slot)] as number
 
   function bucketAt(tick: number): Bucket {
     const known = buckets.get(tick)
@@ -51,28 +51,28 @@ export function createDueQueue(tickMs: number): DueQueue {
   }
 
   function enter(slot: number, bucket: Bucket): void {
-    const { isIn, before, after } = pageOf(slot)
+    const { isIn, before, after } = chunkOf(slot)
     isIn[rowOf(slot)] = 1
     size++
     before[rowOf(slot)] = bucket.last
     after[rowOf(slot)] = none
     if (bucket.last === none) bucket.first = slot
-    else pageOf(bucket.last).after[rowOf(bucket.last)] = slot
+    else chunkOf(bucket.last).after[rowOf(bucket.last)] = slot
     bucket.last = slot
   }
 
   function leave(slot: number): void {
-    const page = pageOf(slot)
-    if (page.isIn[rowOf(slot)] === 0) return
-    page.isIn[rowOf(slot)] = 0
+    const chunk = chunkOf(slot)
+    if (chunk.isIn[rowOf(slot)] === 0) return
+    chunk.isIn[rowOf(slot)] = 0
     size--
     const bucket = bucketAt(tickOf(dueAtOf(slot)))
-    const before = page.before[rowOf(slot)] as number
-    const after = page.after[rowOf(slot)] as number
+    const before = chunk.before[rowOf(slot)] as number
+    const after = chunk.after[rowOf(slot)] as number
     if (before === none) bucket.first = after
-    else pageOf(before).after[rowOf(before)] = after
+    else chunkOf(before).after[rowOf(before)] = after
     if (after === none) bucket.last = before
-    else pageOf(after).before[rowOf(after)] = before
+    else chunkOf(after).before[rowOf(after)] = before
     if (bucket.first !== none) return
     order.remove(bucket)
     buckets.delete(bucket.tick)
@@ -81,12 +81,12 @@ export function createDueQueue(tickMs: number): DueQueue {
   return {
     put(slot, at) {
       leave(slot)
-      pageOf(slot).dueAt[rowOf(slot)] = at
+      chunkOf(slot).dueAt[rowOf(slot)] = at
       enter(slot, bucketAt(tickOf(at)))
     },
     remove(slot) {
       leave(slot)
-      pageOf(slot).dueAt[rowOf(slot)] = Number.POSITIVE_INFINITY
+      chunkOf(slot).dueAt[rowOf(slot)] = Number.POSITIVE_INFINITY
     },
     dueAt: dueAtOf,
     take(now, most = Number.POSITIVE_INFINITY) {

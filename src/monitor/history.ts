@@ -1,5 +1,5 @@
 import type { Outcome } from '../domain/outcome.ts'
-import { createColumns, rowOf, wordColumn } from './columns.ts'
+import { createColumns, enumColumn, rowOf } from './columns.ts'
 import type { Monitor } from './monitor.ts'
 import { createPastChecks, type PastCheck, slotBytes } from './past-checks.ts'
 import type { TargetState } from './watch.ts'
@@ -20,20 +20,20 @@ export const bytesPerTarget = slotBytes(pastChecks)
 /** Records a monitor's checks from now on. A target that was never checked takes no memory. */
 export function createHistory({ monitor }: { monitor: Monitor }): History {
   const checks = createPastChecks(pastChecks)
-  const known = createColumns(wordColumn)
+  const known = createColumns(enumColumn)
 
   function note(state: TargetState, outcome: Outcome): void {
     if (isKnown(state) || join(state)) checks.write(state.slot, outcome)
   }
 
   function isKnown({ slot }: TargetState): boolean {
-    return known.pageOf(slot)[rowOf(slot)] === 1
+    return known.chunkOf(slot)[rowOf(slot)] === 1
   }
 
   /** Begins the history of a target of a service. Returns false for a target that has not joined yet, because no event reports if it never joins. */
   function join(state: TargetState): boolean {
     if (state.retired || !state.serviceState.targets.includes(state)) return false
-    known.pageOf(state.slot)[rowOf(state.slot)] = 1
+    known.chunkOf(state.slot)[rowOf(state.slot)] = 1
     return true
   }
 
@@ -49,7 +49,7 @@ export function createHistory({ monitor }: { monitor: Monitor }): History {
   function forget(state: TargetState): void {
     if (!isKnown(state)) return
     checks.clear(state.slot)
-    known.pageOf(state.slot)[rowOf(state.slot)] = 0
+    known.chunkOf(state.slot)[rowOf(state.slot)] = 0
   }
 
   const stopListening = [

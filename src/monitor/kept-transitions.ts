@@ -2,7 +2,7 @@ import { Reason } from '../domain/outcome.ts'
 import { phaseOf } from '../domain/schedule.ts'
 import { Status } from '../domain/status.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
-import { countColumn, numberColumn, placeOf, rowOf, rowsPerPage, wordAt, wordColumn } from './columns.ts'
+import { countColumn, enumAt, enumColumn, numberColumn, placeOf, rowOf, rowsPerChunk } from './columns.ts'
 import { createTexts } from './texts.ts'
 
 /**
@@ -37,26 +37,26 @@ const chains = 65_536
 /** How many messages share their string. Most messages equal an earlier one, such as "1 of 1 targets up". */
 const messagesShared = 1000
 
-function createPage() {
+function createChunk() {
   return {
     id: numberColumn(),
     at: numberColumn(),
-    from: wordColumn(),
-    to: wordColumn(),
-    reason: wordColumn(),
+    from: enumColumn(),
+    to: enumColumn(),
+    reason: enumColumn(),
     /** The distance to the previous entry of the chain, which may be forgotten; 0 if there was none. */
     back: countColumn(),
-    service: Array<string>(rowsPerPage).fill(''),
-    target: Array<string | null>(rowsPerPage).fill(null),
-    message: Array<string>(rowsPerPage).fill(''),
+    service: Array<string>(rowsPerChunk).fill(''),
+    target: Array<string | null>(rowsPerChunk).fill(null),
+    message: Array<string>(rowsPerChunk).fill(''),
   }
 }
 
-type Page = ReturnType<typeof createPage>
+type Chunk = ReturnType<typeof createChunk>
 
 export function createKeptTransitions(): KeptTransitions {
   /** The chunks that hold entries, consecutive by place. */
-  let pages: Page[] = []
+  let chunks: Chunk[] = []
   let first = 0
   let end = 0
   let generation = 0
@@ -64,12 +64,12 @@ export function createKeptTransitions(): KeptTransitions {
   const newest = new Float64Array(chains).fill(-1)
   const messages = createTexts(messagesShared)
 
-  function pageOf(place: number): Page {
-    return pages[Math.floor(place / rowsPerPage) - Math.floor(first / rowsPerPage)] as Page
+  function chunkOf(place: number): Chunk {
+    return chunks[Math.floor(place / rowsPerChunk) - Math.floor(first / rowsPerChunk)] as Chunk
   }
 
   function serviceAt(place: number): string {
-    return pageOf(place).service[rowOf(place)] as string
+    return chunkOf(place).service[rowOf(place)] as string
   }
 
   /** Yields the places of a chain, newest first. */
@@ -77,7 +77,7 @@ export function createKeptTransitions(): KeptTransitions {
     let place = newest[chain] as number
     while (place >= first) {
       // Read the distance before the yield, because the entry may be forgotten when the caller resumes.
-      const back = pageOf(place).back[rowOf(place)] as number
+      const back = chunkOf(place).back[rowOf(place)] as number
       yield place
       if (back === 0) break
       place -= back
@@ -85,36 +85,36 @@ export function createKeptTransitions(): KeptTransitions {
   }
 
   function read(place: number): LoggedTransition {
-    const page = pageOf(place)
+    const chunk = chunkOf(place)
     const row = rowOf(place)
     return {
-      id: page.id[row] as number,
+      id: chunk.id[row] as number,
       service: serviceAt(place),
-      target: page.target[row] as string | null,
-      from: wordAt(Status.options, page.from, row) ?? 'unknown',
-      to: wordAt(Status.options, page.to, row) ?? 'unknown',
-      at: page.at[row] as number,
-      reason: wordAt(Reason.options, page.reason, row),
-      message: page.message[row] as string,
+      target: chunk.target[row] as string | null,
+      from: enumAt(Status.options, chunk.from, row) ?? 'unknown',
+      to: enumAt(Status.options, chunk.to, row) ?? 'unknown',
+      at: chunk.at[row] as number,
+      reason: enumAt(Reason.options, chunk.reason, row),
+      message: chunk.message[row] as string,
     }
   }
 
   function add({ id, service, target, from, to, at, reason, message }: LoggedTransition): void {
-    if (rowOf(end) === 0) pages.push(createPage())
-    const page = pageOf(end)
+    if (rowOf(end) === 0) chunks.push(createChunk())
+    const chunk = chunkOf(end)
     const row = rowOf(end)
-    page.id[row] = id
-    page.at[row] = at
-    page.from[row] = placeOf(Status.options, from)
-    page.to[row] = placeOf(Status.options, to)
-    page.reason[row] = placeOf(Reason.options, reason)
+    chunk.id[row] = id
+    chunk.at[row] = at
+    chunk.from[row] = placeOf(Status.options, from)
+    chunk.to[row] = placeOf(Status.options, to)
+    chunk.reason[row] = placeOf(Reason.options, reason)
     const chain = chainOf(service)
     const before = newest[chain] as number
-    page.back[row] = before < first ? 0 : end - before
+    chunk.back[row] = before < first ? 0 : end - before
     // Share one string per service, because each entry from a store or another replica brings its own copy of the name.
-    page.service[row] = before >= first && serviceAt(before) === service ? serviceAt(before) : service
-    page.target[row] = target
-    page.message[row] = messages.share(message)
+    chunk.service[row] = before >= first && serviceAt(before) === service ? serviceAt(before) : service
+    chunk.target[row] = target
+    chunk.message[row] = messages.share(message)
     newest[chain] = end
     end++
   }
@@ -129,8 +129,8 @@ export function createKeptTransitions(): KeptTransitions {
     get generation() {
       return generation
     },
-    idAt: (place) => pageOf(place).id[rowOf(place)] as number,
-    instantAt: (place) => pageOf(place).at[rowOf(place)] as number,
+    idAt: (place) => chunkOf(place).id[rowOf(place)] as number,
+    instantAt: (place) => chunkOf(place).at[rowOf(place)] as number,
     read,
     readFrom(place, limit = Number.POSITIVE_INFINITY) {
       return Array.from({ length: Math.min(limit, end - place) }, (_, index) => read(place + index))
@@ -143,12 +143,12 @@ export function createKeptTransitions(): KeptTransitions {
     forgetBefore(place) {
       while (first < place) {
         first++
-        if (rowOf(first) === 0) pages.shift()
+        if (rowOf(first) === 0) chunks.shift()
       }
     },
     replaceAll(entries) {
       generation++
-      pages = []
+      chunks = []
       first = 0
       end = 0
       newest.fill(-1)

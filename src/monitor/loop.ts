@@ -4,7 +4,7 @@ import { noPauses, type Pause, type Pauses, pausedMs } from '../domain/pause.ts'
 import { nextScheduled, phaseOf as phaseOfName } from '../domain/schedule.ts'
 import { createDueQueue } from './agenda.ts'
 import type { Checked } from './checks.ts'
-import { createColumns, placeOf, rowOf, shortNumberColumn, wordAt, wordColumn } from './columns.ts'
+import { createColumns, enumAt, enumColumn, placeOf, rowOf, shortNumberColumn } from './columns.ts'
 import type { Monitor } from './monitor.ts'
 import { type Ownership, ownAll } from './responsibility.ts'
 import type { TargetState } from './watch.ts'
@@ -53,7 +53,7 @@ export function createScheduler({
   const columns = createColumns(() => ({
     phase: shortNumberColumn(),
     /** The interval kind that applies while the target is scheduled. */
-    intervalKind: wordColumn(),
+    intervalKind: enumColumn(),
   }))
   let timer: NodeJS.Timeout | undefined
   let running = false
@@ -63,20 +63,21 @@ export function createScheduler({
 
   const owns = ({ serviceState }: TargetState) => ownership.owns(serviceState.service.name)
 
-  const phaseOf = ({ slot }: TargetState) => columns.pageOf(slot).phase[rowOf(slot)] as number
+  const phaseOf = ({ slot }: TargetState) => columns.chunkOf(slot).phase[rowOf(slot)] as number
   /** Returns null while the target is not scheduled. */
-  const intervalKindAt = ({ slot }: TargetState) => wordAt(IntervalKind, columns.pageOf(slot).intervalKind, rowOf(slot))
+  const intervalKindAt = ({ slot }: TargetState) =>
+    enumAt(IntervalKind, columns.chunkOf(slot).intervalKind, rowOf(slot))
 
   /** Sets the interval kind that the health of a target asks for, and returns it. */
   function setIntervalKind({ slot, health }: TargetState): IntervalKind {
     const applies = intervalKindOf(health)
-    columns.pageOf(slot).intervalKind[rowOf(slot)] = placeOf(IntervalKind, applies)
+    columns.chunkOf(slot).intervalKind[rowOf(slot)] = placeOf(IntervalKind, applies)
     return applies
   }
 
   function forget({ slot }: TargetState): void {
     dueQueue.remove(slot)
-    columns.pageOf(slot).intervalKind[rowOf(slot)] = placeOf(IntervalKind, null)
+    columns.chunkOf(slot).intervalKind[rowOf(slot)] = placeOf(IntervalKind, null)
   }
 
   /** Schedules new and changed targets, and removes those that are gone. A change never delays a check. Otherwise endless changes would. */
@@ -89,7 +90,7 @@ export function createScheduler({
         forget(state)
         continue
       }
-      if (intervalKindAt(state) === null) columns.pageOf(state.slot).phase[rowOf(state.slot)] = phaseOfTarget(state)
+      if (intervalKindAt(state) === null) columns.chunkOf(state.slot).phase[rowOf(state.slot)] = phaseOfTarget(state)
       setIntervalKind(state)
       const phase = phaseOf(state)
       const scheduledAt = scheduledAfter(now, phase, intervalMs, aheadMs)

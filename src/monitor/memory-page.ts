@@ -2,14 +2,14 @@ import { type Health, unchecked } from '../domain/health.ts'
 import { Answer, type Outcome, Reason } from '../domain/outcome.ts'
 import {
   countColumn,
+  enumAt,
+  enumColumn,
   nullableColumn,
   numberAt,
   numberColumn,
   placeOf,
   put,
   sparseColumn,
-  wordAt,
-  wordColumn,
 } from './columns.ts'
 
 /** The columns of a chunk of targets, one for each field. */
@@ -23,14 +23,14 @@ const verdicts = ['up', 'down'] as const
 /** Creates a chunk with empty rows. */
 export function createMemoryPage() {
   return {
-    status: wordColumn(),
-    emittedStatus: wordColumn(),
-    verdict: wordColumn(),
+    status: enumColumn(),
+    emittedStatus: enumColumn(),
+    verdict: enumColumn(),
     streak: countColumn(),
-    downReason: wordColumn(),
+    downReason: enumColumn(),
     since: nullableColumn(),
     /** 1 if the last outcome confirmed the status, which is nearly always so while all is well. Otherwise `confirmedAt` has the instant. */
-    isConfirmed: wordColumn(),
+    isConfirmed: enumColumn(),
     confirmedAt: sparseColumn<number>(),
     checks: countColumn(),
     failures: countColumn(),
@@ -39,16 +39,16 @@ export function createMemoryPage() {
     lossAt: sparseColumn<number>(),
     lookupTotalMs: numberColumn(),
     slowLookupAt: sparseColumn<number>(),
-    retired: wordColumn(),
+    retired: enumColumn(),
     dueAt: numberColumn(),
     /** The reason of the last outcome; 0 if there is none. The columns below belong to that outcome. */
-    reason: wordColumn(),
-    answer: wordColumn(),
+    reason: enumColumn(),
+    answer: enumColumn(),
     startedAt: numberColumn(),
     endedAt: nullableColumn(),
     latencyMs: nullableColumn(),
     /** The number of SYN retransmits; 255 for null. */
-    resent: wordColumn(),
+    resent: enumColumn(),
     /** The dialled address, if it is not the target's own, as with a name. */
     address: sparseColumn<string | null>(),
     /** Present if one of the fields is not null, which is rare while all is well. */
@@ -61,76 +61,76 @@ export function createMemoryPage() {
 }
 
 /** Returns the health of the target in a row. `own` is the target's literal address, if it has one. */
-export function readHealth(page: MemoryPage, row: number, own: string | null): Health {
-  const { last } = page
+export function readHealth(chunk: MemoryPage, row: number, own: string | null): Health {
+  const { last } = chunk
   if (last.row === row) return last.health
-  const verdict = wordAt(verdicts, page.verdict, row)
-  const lastOutcome = readOutcome(page, row, own)
+  const verdict = enumAt(verdicts, chunk.verdict, row)
+  const lastOutcome = readOutcome(chunk, row, own)
   last.health = {
-    status: wordAt(statuses, page.status, row) ?? 'unknown',
-    since: numberAt(page.since, row),
-    streak: verdict === null ? null : { verdict, count: page.streak[row] as number },
-    confirmedAt: page.isConfirmed[row] === 1 ? (lastOutcome?.endedAt ?? null) : (page.confirmedAt[row] ?? null),
+    status: enumAt(statuses, chunk.status, row) ?? 'unknown',
+    since: numberAt(chunk.since, row),
+    streak: verdict === null ? null : { verdict, count: chunk.streak[row] as number },
+    confirmedAt: chunk.isConfirmed[row] === 1 ? (lastOutcome?.endedAt ?? null) : (chunk.confirmedAt[row] ?? null),
     lastOutcome,
-    downReason: wordAt(Reason.options, page.downReason, row),
+    downReason: enumAt(Reason.options, chunk.downReason, row),
   }
   last.row = row
   return last.health
 }
 
 /** Returns when the last outcome ended, without building the health; null if there is no outcome. */
-export function lastEndedAt(page: MemoryPage, row: number): number | null {
-  return page.reason[row] === 0 ? null : (page.endedAt[row] as number)
+export function lastEndedAt(chunk: MemoryPage, row: number): number | null {
+  return chunk.reason[row] === 0 ? null : (chunk.endedAt[row] as number)
 }
 
 /** Returns how long the last check took in milliseconds, without building the health; null if there is no outcome. */
-export function lastTookMs(page: MemoryPage, row: number): number | null {
-  return page.reason[row] === 0 ? null : (page.endedAt[row] as number) - (page.startedAt[row] as number)
+export function lastTookMs(chunk: MemoryPage, row: number): number | null {
+  return chunk.reason[row] === 0 ? null : (chunk.endedAt[row] as number) - (chunk.startedAt[row] as number)
 }
 
-function readOutcome(page: MemoryPage, row: number, own: string | null): Outcome | null {
-  const reason = wordAt(Reason.options, page.reason, row)
+function readOutcome(chunk: MemoryPage, row: number, own: string | null): Outcome | null {
+  const reason = enumAt(Reason.options, chunk.reason, row)
   if (reason === null) return null
-  const address = page.address[row]
-  const resent = page.resent[row] as number
-  const rest = page.rest[row]
+  const address = chunk.address[row]
+  const resent = chunk.resent[row] as number
+  const rest = chunk.rest[row]
   return {
     reason,
-    startedAt: page.startedAt[row] as number,
-    endedAt: page.endedAt[row] as number,
+    startedAt: chunk.startedAt[row] as number,
+    endedAt: chunk.endedAt[row] as number,
     address: address === undefined ? own : address,
-    latencyMs: numberAt(page.latencyMs, row),
+    latencyMs: numberAt(chunk.latencyMs, row),
     synRetransmits: resent === unseen ? null : resent,
-    answer: wordAt(Answer.options, page.answer, row),
+    answer: enumAt(Answer.options, chunk.answer, row),
     icmp: rest?.icmp ?? null,
     code: rest?.code ?? null,
     note: rest?.note ?? null,
-    lookupMs: page.lookupMs[row] ?? null,
-    lookupFailedSince: page.lookupFailedSince[row] ?? null,
+    lookupMs: chunk.lookupMs[row] ?? null,
+    lookupFailedSince: chunk.lookupFailedSince[row] ?? null,
   }
 }
 
 /** Writes the health of the target in a row. `own` is the target's literal address, if it has one. */
-export function writeHealth(page: MemoryPage, row: number, health: Health, own: string | null): void {
+export function writeHealth(chunk: MemoryPage, row: number, health: Health, own: string | null): void {
   const { status, since, streak, confirmedAt, lastOutcome, downReason } = health
-  page.status[row] = placeOf(statuses, status)
-  page.since[row] = since ?? Number.NaN
-  page.verdict[row] = placeOf(verdicts, streak?.verdict)
-  page.streak[row] = streak?.count ?? 0
+  chunk.status[row] = placeOf(statuses, status)
+  chunk.since[row] = since ?? Number.NaN
+  chunk.verdict[row] = placeOf(verdicts, streak?.verdict)
+  chunk.streak[row] = streak?.count ?? 0
   const isConfirmed = Object.is(confirmedAt, lastOutcome?.endedAt)
-  page.isConfirmed[row] = isConfirmed ? 1 : 0
-  put(page.confirmedAt, row, isConfirmed ? undefined : (confirmedAt ?? undefined))
-  page.downReason[row] = placeOf(Reason.options, downReason)
-  writeOutcome(page, row, lastOutcome, own)
-  page.last.row = row
-  page.last.health = health
+  chunk.isConfirmed[row] = isConfirmed ? 1 : 0
+  put(chunk.confirmedAt, row, isConfirmed ? undefined : (confirmedAt ?? undefined))
+  chunk.downReason[row] = placeOf(Reason.options, downReason)
+  writeOutcome(chunk, row, lastOutcome, own)
+  chunk.last.row = row
+  chunk.last.health = health
 }
 
-function writeOutcome(page: MemoryPage, row: number, outcome: Outcome | null, own: string | null): void {
-  page.reason[row] = placeOf(Reason.options, outcome?.reason)
+function writeOutcome(chunk: MemoryPage, row: number, outcome: Outcome | null, own: string | null): void {
+  chunk.reason[row] = placeOf(Reason.options, outcome?.reason)
   if (outcome === null) {
-    page.endedAt[row] = Number.NaN
-    page.latencyMs[row] = Number.NaN
+    chunk.endedAt[row] = Number.NaN
+    chunk.latencyMs[row] = Number.NaN
     return
   }
   const {
@@ -146,14 +146,14 @@ function writeOutcome(page: MemoryPage, row: number, outcome: Outcome | null, ow
     lookupMs,
     lookupFailedSince,
   } = outcome
-  page.startedAt[row] = startedAt
-  page.endedAt[row] = endedAt
-  page.latencyMs[row] = latencyMs ?? Number.NaN
-  page.resent[row] = synRetransmits ?? unseen
-  page.answer[row] = placeOf(Answer.options, answer)
-  put(page.address, row, address === own ? undefined : address)
+  chunk.startedAt[row] = startedAt
+  chunk.endedAt[row] = endedAt
+  chunk.latencyMs[row] = latencyMs ?? Number.NaN
+  chunk.resent[row] = synRetransmits ?? unseen
+  chunk.answer[row] = placeOf(Answer.options, answer)
+  put(chunk.address, row, address === own ? undefined : address)
   const isPlain = icmp === null && code === null && note === null
-  put(page.lookupMs, row, lookupMs ?? undefined)
-  put(page.lookupFailedSince, row, lookupFailedSince ?? undefined)
-  put(page.rest, row, isPlain ? undefined : { icmp, code, note })
+  put(chunk.lookupMs, row, lookupMs ?? undefined)
+  put(chunk.lookupFailedSince, row, lookupFailedSince ?? undefined)
+  put(chunk.rest, row, isPlain ? undefined : { icmp, code, note })
 }

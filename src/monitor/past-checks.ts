@@ -1,5 +1,5 @@
 import { type Outcome, Reason } from '../domain/outcome.ts'
-import { createColumns, rowOf, rowsPerPage } from './columns.ts'
+import { createColumns, rowOf, rowsPerChunk } from './columns.ts'
 
 /** A past check of a target. */
 export type PastCheck = {
@@ -30,7 +30,7 @@ const unseen = 15
 /** How far the time of an outcome may move on its way through the store, in milliseconds. Clocks are corrected and times rounded there. */
 const toleranceMs = 50
 
-function createPage(slots: number, perSlot: number) {
+function createChunk(slots: number, perSlot: number) {
   return {
     /** Packed: 12 bits for the time since the previous check ended, 12 for the latency, 4 for SYN retransmits, 4 for the reason. */
     check: new Uint32Array(slots * perSlot),
@@ -44,7 +44,7 @@ function createPage(slots: number, perSlot: number) {
 
 /** Returns the bytes that a slot takes: 4 for each check, and 10 more for its position, count and newest time. */
 export function slotBytes(perSlot: number): number {
-  return Object.values(createPage(1, perSlot)).reduce((sum, { byteLength }) => sum + byteLength, 0)
+  return Object.values(createChunk(1, perSlot)).reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
 const greatest12Bits = 4095
@@ -88,40 +88,40 @@ function tenthOf(instant: number): number {
 
 /** Creates rings of `perSlot` checks each, at most 255. */
 export function createPastChecks(perSlot: number): PastChecks {
-  const columns = createColumns(() => createPage(rowsPerPage, perSlot))
+  const columns = createColumns(() => createChunk(rowsPerChunk, perSlot))
 
   function locate(slot: number) {
-    const page = columns.pageOf(slot)
+    const chunk = columns.chunkOf(slot)
     const row = rowOf(slot)
-    return { page, row, first: row * perSlot, count: page.count[row] as number, next: page.next[row] as number }
+    return { chunk, row, first: row * perSlot, count: chunk.count[row] as number, next: chunk.next[row] as number }
   }
 
   return {
     clear(slot) {
-      const { page, row } = locate(slot)
-      page.count[row] = 0
-      page.endedAt[row] = Number.NEGATIVE_INFINITY
+      const { chunk, row } = locate(slot)
+      chunk.count[row] = 0
+      chunk.endedAt[row] = Number.NEGATIVE_INFINITY
     },
     write(slot, { reason, endedAt, latencyMs, synRetransmits }) {
-      const { page, row, first, count, next } = locate(slot)
-      const newestEndedAt = page.endedAt[row] as number
+      const { chunk, row, first, count, next } = locate(slot)
+      const newestEndedAt = chunk.endedAt[row] as number
       const sinceNewestMs = endedAt - newestEndedAt
       if (sinceNewestMs <= 0) return
       const resent = synRetransmits === null ? unseen : Math.min(synRetransmits, unseen - 1)
       const found = (packLatency(latencyMs) << 8) | (resent << 4) | Reason.options.indexOf(reason)
-      const newest = page.check[first + ((next + perSlot - 1) % perSlot)] as number
+      const newest = chunk.check[first + ((next + perSlot - 1) % perSlot)] as number
       if (sinceNewestMs < toleranceMs && (newest & foundBits) === found) return
-      page.check[first + next] = (packGap(tenthOf(endedAt) - tenthOf(newestEndedAt)) << 20) | found
-      page.endedAt[row] = endedAt
-      page.count[row] = Math.min(count + 1, perSlot)
-      page.next[row] = (next + 1) % perSlot
+      chunk.check[first + next] = (packGap(tenthOf(endedAt) - tenthOf(newestEndedAt)) << 20) | found
+      chunk.endedAt[row] = endedAt
+      chunk.count[row] = Math.min(count + 1, perSlot)
+      chunk.next[row] = (next + 1) % perSlot
     },
     read(slot) {
-      const { page, row, first, count, next } = locate(slot)
+      const { chunk, row, first, count, next } = locate(slot)
       const checks: PastCheck[] = []
-      let tenth = tenthOf(page.endedAt[row] as number)
+      let tenth = tenthOf(chunk.endedAt[row] as number)
       for (let back = 1; back <= count; back++) {
-        const check = page.check[first + ((next + perSlot - back) % perSlot)] as number
+        const check = chunk.check[first + ((next + perSlot - back) % perSlot)] as number
         const resent = (check >> 4) & 15
         checks.push({
           at: tenth * tenthMs,

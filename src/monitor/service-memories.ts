@@ -5,6 +5,8 @@ import type { Service } from '../domain/service.ts'
 import { Status } from '../domain/status.ts'
 import {
   createColumns,
+  enumAt,
+  enumColumn,
   nullableColumn,
   numberAt,
   numberColumn,
@@ -12,8 +14,6 @@ import {
   put,
   rowOf,
   sparseColumn,
-  wordAt,
-  wordColumn,
 } from './columns.ts'
 import type { StatusCounts } from './tally.ts'
 import type { Checker, ServiceState, TargetState } from './watch.ts'
@@ -44,13 +44,13 @@ const nothing: Omit<ServiceState, 'slot' | 'service' | 'targets' | 'checkedAt' |
   cachedUntil: 0,
 }
 
-function createPage() {
+function createChunk() {
   return {
-    emittedStatus: wordColumn(),
+    emittedStatus: enumColumn(),
     emittedAt: nullableColumn(),
-    drained: wordColumn(),
+    drained: enumColumn(),
     revision: numberColumn(),
-    cachedStatus: wordColumn(),
+    cachedStatus: enumColumn(),
     cachedUntil: numberColumn(),
     /** Most services have none of the values below. */
     addresses: sparseColumn<Addresses>(),
@@ -63,7 +63,7 @@ function createPage() {
 
 /** Creates the columns. All services that are gone share `goneSlot`. `pauses` are the pauses in which checks could confirm nothing. */
 export function createServiceMemories(goneSlot: number, pauses: Pauses): ServiceMemories {
-  const { pageOf } = createColumns(createPage)
+  const { chunkOf } = createColumns(createChunk)
 
   /** Declared here, so that the reference to the columns is not a property of every service. */
   class ServiceInColumns implements ServiceState {
@@ -104,83 +104,83 @@ export function createServiceMemories(goneSlot: number, pauses: Pauses): Service
     }
 
     get addresses(): Addresses {
-      return pageOf(this.slot).addresses[rowOf(this.slot)] ?? noAddresses
+      return chunkOf(this.slot).addresses[rowOf(this.slot)] ?? noAddresses
     }
     set addresses(addresses: Addresses) {
-      put(pageOf(this.slot).addresses, rowOf(this.slot), addresses.size > 0 ? addresses : undefined)
+      put(chunkOf(this.slot).addresses, rowOf(this.slot), addresses.size > 0 ? addresses : undefined)
     }
 
     get failingLookUps(): ReadonlyMap<string, number> | null {
-      return pageOf(this.slot).failingLookUps[rowOf(this.slot)] ?? null
+      return chunkOf(this.slot).failingLookUps[rowOf(this.slot)] ?? null
     }
     set failingLookUps(failing: ReadonlyMap<string, number> | null) {
-      put(pageOf(this.slot).failingLookUps, rowOf(this.slot), failing ?? undefined)
+      put(chunkOf(this.slot).failingLookUps, rowOf(this.slot), failing ?? undefined)
     }
 
     get joining(): readonly TargetState[] {
-      return pageOf(this.slot).joining[rowOf(this.slot)] ?? nobody
+      return chunkOf(this.slot).joining[rowOf(this.slot)] ?? nobody
     }
     set joining(joining: readonly TargetState[]) {
-      put(pageOf(this.slot).joining, rowOf(this.slot), joining.length > 0 ? joining : undefined)
+      put(chunkOf(this.slot).joining, rowOf(this.slot), joining.length > 0 ? joining : undefined)
     }
 
     get checkedBy(): Checker | null {
-      return pageOf(this.slot).checkedBy[rowOf(this.slot)] ?? null
+      return chunkOf(this.slot).checkedBy[rowOf(this.slot)] ?? null
     }
     set checkedBy(checker: Checker | null) {
-      put(pageOf(this.slot).checkedBy, rowOf(this.slot), checker ?? undefined)
+      put(chunkOf(this.slot).checkedBy, rowOf(this.slot), checker ?? undefined)
     }
 
     get statusCounts(): StatusCounts | null {
-      return pageOf(this.slot).statusCounts[rowOf(this.slot)] ?? null
+      return chunkOf(this.slot).statusCounts[rowOf(this.slot)] ?? null
     }
     set statusCounts(statusCounts: StatusCounts | null) {
       // A caller may still ask for the status of a service that is gone. Its targets are counted, but the counts are not cached.
-      if (this.slot !== goneSlot) put(pageOf(this.slot).statusCounts, rowOf(this.slot), statusCounts ?? undefined)
+      if (this.slot !== goneSlot) put(chunkOf(this.slot).statusCounts, rowOf(this.slot), statusCounts ?? undefined)
     }
 
     get emittedStatus(): Status {
-      return wordAt(Status.options, pageOf(this.slot).emittedStatus, rowOf(this.slot)) ?? 'unknown'
+      return enumAt(Status.options, chunkOf(this.slot).emittedStatus, rowOf(this.slot)) ?? 'unknown'
     }
     set emittedStatus(status: Status) {
-      pageOf(this.slot).emittedStatus[rowOf(this.slot)] = placeOf(Status.options, status)
+      chunkOf(this.slot).emittedStatus[rowOf(this.slot)] = placeOf(Status.options, status)
     }
 
     get emittedAt(): number | null {
-      return numberAt(pageOf(this.slot).emittedAt, rowOf(this.slot))
+      return numberAt(chunkOf(this.slot).emittedAt, rowOf(this.slot))
     }
     set emittedAt(instant: number | null) {
-      pageOf(this.slot).emittedAt[rowOf(this.slot)] = instant ?? Number.NaN
+      chunkOf(this.slot).emittedAt[rowOf(this.slot)] = instant ?? Number.NaN
     }
 
     get drained(): boolean {
-      return pageOf(this.slot).drained[rowOf(this.slot)] === 1
+      return chunkOf(this.slot).drained[rowOf(this.slot)] === 1
     }
     set drained(isDrained: boolean) {
-      pageOf(this.slot).drained[rowOf(this.slot)] = isDrained ? 1 : 0
+      chunkOf(this.slot).drained[rowOf(this.slot)] = isDrained ? 1 : 0
     }
 
     get revision(): number {
-      return pageOf(this.slot).revision[rowOf(this.slot)] as number
+      return chunkOf(this.slot).revision[rowOf(this.slot)] as number
     }
     set revision(count: number) {
-      pageOf(this.slot).revision[rowOf(this.slot)] = count
-      pageOf(this.slot).cachedUntil[rowOf(this.slot)] = 0
+      chunkOf(this.slot).revision[rowOf(this.slot)] = count
+      chunkOf(this.slot).cachedUntil[rowOf(this.slot)] = 0
     }
 
     get cachedStatus(): Status {
-      return wordAt(Status.options, pageOf(this.slot).cachedStatus, rowOf(this.slot)) ?? 'unknown'
+      return enumAt(Status.options, chunkOf(this.slot).cachedStatus, rowOf(this.slot)) ?? 'unknown'
     }
     set cachedStatus(status: Status) {
-      pageOf(this.slot).cachedStatus[rowOf(this.slot)] = placeOf(Status.options, status)
+      chunkOf(this.slot).cachedStatus[rowOf(this.slot)] = placeOf(Status.options, status)
     }
 
     get cachedUntil(): number {
-      return pageOf(this.slot).cachedUntil[rowOf(this.slot)] as number
+      return chunkOf(this.slot).cachedUntil[rowOf(this.slot)] as number
     }
     set cachedUntil(instant: number) {
       // The status of a service that is gone is not cached either.
-      if (this.slot !== goneSlot) pageOf(this.slot).cachedUntil[rowOf(this.slot)] = instant
+      if (this.slot !== goneSlot) chunkOf(this.slot).cachedUntil[rowOf(this.slot)] = instant
     }
   }
 

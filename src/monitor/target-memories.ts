@@ -1,7 +1,7 @@
 import { type Health, unchecked } from '../domain/health.ts'
 import { Status } from '../domain/status.ts'
 import { type KeptTarget, keepTarget, type Target, targetOf } from '../domain/target.ts'
-import { createColumns, placeOf, put, rowOf, wordAt } from './columns.ts'
+import { createColumns, enumAt, placeOf, put, rowOf } from './columns.ts'
 import { createMemoryPage, lastEndedAt, lastTookMs, type MemoryPage, readHealth, writeHealth } from './memory-page.ts'
 import type { Check, ServiceState, TargetMemory, TargetState } from './watch.ts'
 
@@ -15,7 +15,7 @@ export type TargetMemories = {
   /** Clears the state of a target. */
   forget(state: TargetState): void
   /** Returns the chunk that holds the columns of a slot. */
-  pageOf(slot: number): MemoryPage
+  chunkOf(slot: number): MemoryPage
 }
 
 /** The values of a row in a new chunk. */
@@ -34,7 +34,7 @@ const nothing: TargetMemory & Pick<TargetState, 'dueAt' | 'retired'> = {
 }
 
 export function createTargetMemories(): TargetMemories {
-  const { pageOf } = createColumns(createMemoryPage)
+  const { chunkOf } = createColumns(createMemoryPage)
 
   /** Declared here, so that the reference to the columns is not a property of every target. */
   class TargetInColumns implements TargetState {
@@ -57,95 +57,95 @@ export function createTargetMemories(): TargetMemories {
     }
 
     get health(): Health {
-      return readHealth(pageOf(this.slot), rowOf(this.slot), this.address)
+      return readHealth(chunkOf(this.slot), rowOf(this.slot), this.address)
     }
     set health(health: Health) {
-      writeHealth(pageOf(this.slot), rowOf(this.slot), health, this.address)
+      writeHealth(chunkOf(this.slot), rowOf(this.slot), health, this.address)
     }
     get lastEndedAt(): number | null {
-      return lastEndedAt(pageOf(this.slot), rowOf(this.slot))
+      return lastEndedAt(chunkOf(this.slot), rowOf(this.slot))
     }
     get lastTookMs(): number | null {
-      return lastTookMs(pageOf(this.slot), rowOf(this.slot))
+      return lastTookMs(chunkOf(this.slot), rowOf(this.slot))
     }
     private get address(): string | null {
       return typeof this.kept === 'string' ? this.kept : this.kept.address
     }
 
     get emittedStatus(): Status {
-      return wordAt(Status.options, pageOf(this.slot).emittedStatus, rowOf(this.slot)) ?? 'unknown'
+      return enumAt(Status.options, chunkOf(this.slot).emittedStatus, rowOf(this.slot)) ?? 'unknown'
     }
     set emittedStatus(status: Status) {
-      pageOf(this.slot).emittedStatus[rowOf(this.slot)] = placeOf(Status.options, status)
+      chunkOf(this.slot).emittedStatus[rowOf(this.slot)] = placeOf(Status.options, status)
     }
 
     get checks(): number {
-      return pageOf(this.slot).checks[rowOf(this.slot)] as number
+      return chunkOf(this.slot).checks[rowOf(this.slot)] as number
     }
     set checks(count: number) {
-      pageOf(this.slot).checks[rowOf(this.slot)] = count
+      chunkOf(this.slot).checks[rowOf(this.slot)] = count
     }
 
     get failures(): number {
-      return pageOf(this.slot).failures[rowOf(this.slot)] as number
+      return chunkOf(this.slot).failures[rowOf(this.slot)] as number
     }
     set failures(count: number) {
-      pageOf(this.slot).failures[rowOf(this.slot)] = count
+      chunkOf(this.slot).failures[rowOf(this.slot)] = count
     }
 
     get connectMs(): number {
-      return pageOf(this.slot).connectMs[rowOf(this.slot)] as number
+      return chunkOf(this.slot).connectMs[rowOf(this.slot)] as number
     }
     set connectMs(ms: number) {
-      pageOf(this.slot).connectMs[rowOf(this.slot)] = ms
+      chunkOf(this.slot).connectMs[rowOf(this.slot)] = ms
     }
 
     get synRetransmits(): number {
-      return pageOf(this.slot).synRetransmits[rowOf(this.slot)] as number
+      return chunkOf(this.slot).synRetransmits[rowOf(this.slot)] as number
     }
     set synRetransmits(count: number) {
-      pageOf(this.slot).synRetransmits[rowOf(this.slot)] = count
+      chunkOf(this.slot).synRetransmits[rowOf(this.slot)] = count
     }
 
     get lossAt(): number | null {
-      return pageOf(this.slot).lossAt[rowOf(this.slot)] ?? null
+      return chunkOf(this.slot).lossAt[rowOf(this.slot)] ?? null
     }
     set lossAt(instant: number | null) {
-      put(pageOf(this.slot).lossAt, rowOf(this.slot), instant ?? undefined)
+      put(chunkOf(this.slot).lossAt, rowOf(this.slot), instant ?? undefined)
     }
 
     get lookupTotalMs(): number {
-      return pageOf(this.slot).lookupTotalMs[rowOf(this.slot)] as number
+      return chunkOf(this.slot).lookupTotalMs[rowOf(this.slot)] as number
     }
     set lookupTotalMs(ms: number) {
-      pageOf(this.slot).lookupTotalMs[rowOf(this.slot)] = ms
+      chunkOf(this.slot).lookupTotalMs[rowOf(this.slot)] = ms
     }
 
     get slowLookupAt(): number | null {
-      return pageOf(this.slot).slowLookupAt[rowOf(this.slot)] ?? null
+      return chunkOf(this.slot).slowLookupAt[rowOf(this.slot)] ?? null
     }
     set slowLookupAt(instant: number | null) {
-      put(pageOf(this.slot).slowLookupAt, rowOf(this.slot), instant ?? undefined)
+      put(chunkOf(this.slot).slowLookupAt, rowOf(this.slot), instant ?? undefined)
     }
 
     get retired(): boolean {
-      return pageOf(this.slot).retired[rowOf(this.slot)] === 1
+      return chunkOf(this.slot).retired[rowOf(this.slot)] === 1
     }
     set retired(isRetired: boolean) {
-      pageOf(this.slot).retired[rowOf(this.slot)] = isRetired ? 1 : 0
+      chunkOf(this.slot).retired[rowOf(this.slot)] = isRetired ? 1 : 0
     }
 
     get dueAt(): number {
-      return pageOf(this.slot).dueAt[rowOf(this.slot)] as number
+      return chunkOf(this.slot).dueAt[rowOf(this.slot)] as number
     }
     set dueAt(instant: number) {
-      pageOf(this.slot).dueAt[rowOf(this.slot)] = instant
+      chunkOf(this.slot).dueAt[rowOf(this.slot)] = instant
     }
   }
 
   return {
     create: (target, serviceState, slot) => new TargetInColumns(target, serviceState, slot),
     forget: (state) => void Object.assign(state, nothing),
-    pageOf,
+    chunkOf,
   }
 }

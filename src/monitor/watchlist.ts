@@ -30,11 +30,11 @@ export function createStateStore(pauses: Pauses = noPauses): StateStore {
   /** The slots of all services and targets that are gone. Only the mark of a gone target is written there. */
   const [goneService, goneTarget] = [serviceSlots.take(), targetSlots.take()]
   const [services, targets] = [createServiceMemories(goneService, pauses), createTargetMemories()]
-  targets.pageOf(goneTarget).retired[rowOf(goneTarget)] = 1
+  targets.chunkOf(goneTarget).retired[rowOf(goneTarget)] = 1
   const inSlot: (TargetState | undefined)[] = []
   return {
     targetAt: (slot) => inSlot[slot],
-    memoryOf: targets.pageOf,
+    memoryOf: targets.chunkOf,
     addService: (service) => services.create(service, serviceSlots.take()),
     addTarget(target, serviceState) {
       const slot = targetSlots.take()

@@ -8,7 +8,7 @@ import { Reason } from '../../src/domain/outcome.ts'
 import type { Service } from '../../src/domain/service.ts'
 import { createExposition, type Exposition } from '../../src/metrics/exposition.ts'
 import { createSelection, type SelectionQuery } from '../../src/metrics/selection.ts'
-import { rowsPerPage } from '../../src/monitor/columns.ts'
+import { rowsPerChunk } from '../../src/monitor/columns.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import type { Prober } from '../../src/prober/prober.ts'
@@ -20,7 +20,7 @@ import { familiesOf, familyOf, readPage } from './page.ts'
 import { assertAccepted, noPromtool } from './promtool.ts'
 
 /** Returns a whole page of an exposition. */
-async function pageOf(exposition: Exposition, query: SelectionQuery = {}): Promise<string> {
+async function chunkOf(exposition: Exposition, query: SelectionQuery = {}): Promise<string> {
   let page = ''
   for await (const piece of exposition.pieces({ targets: true, selection: createSelection(query) })) {
     assert.equal(piece.at(-1), 0x0a, 'a chunk ends with a line')
@@ -60,7 +60,7 @@ function watchBoth(prober: 'kernel' | 'portable' = 'kernel', omit: MetricFamily[
       const state = targets[index % Math.max(1, targets.length)]
       if (state !== undefined) await monitor.check(state)
     },
-    page: (query?: SelectionQuery) => pageOf(exposition, query),
+    page: (query?: SelectionQuery) => chunkOf(exposition, query),
     /** Returns the page of prom-client, without the families that Porthole leaves out. */
     async theirs() {
       const families = (await register.metrics()).split(/^(?=# HELP )/m)
@@ -299,7 +299,7 @@ for (const [what, { before, after }] of Object.entries(meanwhile)) {
 
 test('a page that selects services yields to the event loop, however many rows it looks at', async () => {
   const { registry, exposition } = watchBoth()
-  const size = 8 * rowsPerPage + 1000
+  const size = 8 * rowsPerChunk + 1000
   registry.replaceAll(
     Array.from({ length: size }, (_, i) => sampleService(`service-${i}`, ['db:1'], { groups: ['g'] })),
     [],
@@ -322,7 +322,7 @@ test('a page that selects services yields to the event loop, however many rows i
   stop()
   assert.equal(looked, 3 * size, 'services, their groups, and targets: once each')
   // One pass over the rows may begin in the turn in which another ended.
-  assert.ok(most <= 3 * rowsPerPage, `${most} in one turn`)
+  assert.ok(most <= 3 * rowsPerChunk, `${most} in one turn`)
 })
 
 test('targets that go stale shortly after one another are all counted as not up, even if no outcome comes in', async () => {
@@ -384,7 +384,7 @@ test('after a step of the wall clock, the times of all checks follow the new tim
   await prober.pending('a:1').answer('connected')
   await checked
   const timeTold = async () => {
-    return familyOf(await pageOf(exposition), 'porthole_target_last_check_timestamp_seconds')[
+    return familyOf(await chunkOf(exposition), 'porthole_target_last_check_timestamp_seconds')[
       '{service="pg",target="a:1"}'
     ]
   }
@@ -403,7 +403,7 @@ test('a resolved address has series once it is a target, and not during its firs
   const service = monitor.services.get('pg')
   assert(service)
   const told = async () => {
-    return Object.keys(familyOf(await pageOf(exposition), 'porthole_target_checks_total'))
+    return Object.keys(familyOf(await chunkOf(exposition), 'porthole_target_checks_total'))
   }
   const seriesOf = (target: string) => `{service="pg",target="${target}"}`
   const joined = monitor.applyAddresses(service, new Map([['db:1', ['10.0.0.1', '10.0.0.2']]]))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTable } from '../../src/metrics/table.ts'
 import type { Family } from '../../src/metrics/text-format.ts'
-import { rowOf, rowsPerPage } from '../../src/monitor/columns.ts'
+import { rowOf, rowsPerChunk } from '../../src/monitor/columns.ts'
 import { createTimeSlices } from '../../src/time-slices.ts'
 import { readPage } from './page.ts'
 
@@ -20,7 +20,7 @@ const slices = createTimeSlices()
 
 function createSample() {
   const names: string[] = []
-  const table = createTable<Page>(() => ({ checks: new Float64Array(rowsPerPage) }), {
+  const table = createTable<Page>(() => ({ checks: new Float64Array(rowsPerChunk) }), {
     target: (slot) => names[slot] ?? '',
   })
   return {
@@ -28,7 +28,7 @@ function createSample() {
     put(slot: number, target: string, number = slot) {
       names[slot] = target
       table.add(slot)
-      const page = table.pageOf(slot)
+      const page = table.chunkOf(slot)
       assert(page !== undefined)
       page.checks[rowOf(slot)] = number
     },
@@ -55,7 +55,7 @@ test('a row without a number has no line, and other numbers are written exactly'
 })
 
 test('slots are used again by rows with longer and shorter labels', async () => {
-  const { remove, put, read, pageOf } = createSample()
+  const { remove, put, read, chunkOf } = createSample()
   let expected: (string | number)[][] = []
   for (const [round, length] of [3, 40, 1, 300, 300, 7].entries()) {
     // Every third row stays.
@@ -70,7 +70,7 @@ test('slots are used again by rows with longer and shorter labels', async () => 
   }
   for (let slot = 0; slot < 3000; slot++) remove(slot)
   assert.deepEqual(await read(), [])
-  assert.equal(pageOf(0), undefined, 'a chunk without rows is dropped')
+  assert.equal(chunkOf(0), undefined, 'a chunk without rows is dropped')
 })
 
 test('a page has no row that was added since it began, not even in the slot of a removed row', async () => {
@@ -92,22 +92,22 @@ test('a page has no row that was added since it began, not even in the slot of a
 
 test('a page has the rows that were wanted before its first line', async () => {
   const { pieces, put, remove } = createSample()
-  const rows = 2 * rowsPerPage
+  const rows = 2 * rowsPerChunk
   for (let slot = 0; slot < rows; slot++) put(slot, `${slot}`)
-  const wanted = new Set([1, 2, 3, rowsPerPage + 1])
+  const wanted = new Set([1, 2, 3, rowsPerChunk + 1])
   let page = ''
   for await (const piece of pieces([checks, checks, checks], (slot) => wanted.has(slot), slices.begin())) {
     page += piece.toString()
     wanted.delete(1)
-    for (const slot of [0, 4, rowsPerPage, rows - 1]) wanted.add(slot)
+    for (const slot of [0, 4, rowsPerChunk, rows - 1]) wanted.add(slot)
     remove(2)
     put(2, 'another', 7)
-    remove(rowsPerPage + 1)
+    remove(rowsPerChunk + 1)
   }
   const told = (slot: number) => `porthole_target_checks_total{target="${slot}"} ${slot}\n`
   const header = '# HELP porthole_target_checks_total Checks.\n# TYPE porthole_target_checks_total counter\n'
   const later = header + told(1) + told(3)
-  assert.equal(page, header + told(1) + told(2) + told(3) + told(rowsPerPage + 1) + later + later)
+  assert.equal(page, header + told(1) + told(2) + told(3) + told(rowsPerChunk + 1) + later + later)
 })
 
 test('a line that fills a chunk is its last, and no empty chunk follows', async () => {
