@@ -200,8 +200,8 @@ test('the keys of Redis and the entries of its stream match the golden file', { 
       shard: 0,
       token: granted?.grant.tokens.get(0) ?? null,
       records: [
-        { field: '', base: 0, memory: '[1,"down",5,[]]' },
-        { field: '10.0.0.5:5432', base: 0, memory: '[1,"up"]' },
+        { field: '', base: 0, snapshot: '[1,"down",5,[]]' },
+        { field: '10.0.0.5:5432', base: 0, snapshot: '[1,"up"]' },
       ],
       gone: ['10.0.0.6:5432'],
       transitions: transitions.map(({ id: _, at, ...transition }) => ({ ...transition, at: at - day })),

@@ -4,7 +4,7 @@ import type { MetricFamily } from '../domain/metric-family.ts'
 import { Reason } from '../domain/outcome.ts'
 import { Status } from '../domain/status.ts'
 import { enumColumn, enumOf, numberColumn, placeOf, rowOf } from '../monitor/columns.ts'
-import type { MemoryPage } from '../monitor/memory-page.ts'
+import type { ColumnChunk } from '../monitor/memory-page.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { effectiveTargetStatus, type TargetState, targetStatusValidUntil } from '../monitor/watch.ts'
 import type { TimeSlice } from '../time-slices.ts'
@@ -20,7 +20,7 @@ export const cached =
 /** The columns of a chunk of targets. */
 type Chunk = ReturnType<typeof createChunk>
 
-function createChunk(memory: MemoryPage) {
+function createChunk(memory: ColumnChunk) {
   return {
     /** The monitor's own columns, which every outcome changes. */
     memory,
@@ -138,13 +138,13 @@ export function createTargetSeries({
   prober,
   omit,
 }: {
-  monitor: Pick<Monitor, 'targetAt' | 'memoryOf'>
+  monitor: Pick<Monitor, 'targetAt' | 'chunkAt'>
   clock: Clock
   prober: 'kernel' | 'portable'
   omit: ReadonlySet<MetricFamily>
 }): TargetSeries {
   const watchedIn = (slot: number) => monitor.targetAt(slot) as TargetState
-  const table = createTable((slot) => createChunk(monitor.memoryOf(slot)), {
+  const table = createTable((slot) => createChunk(monitor.chunkAt(slot)), {
     service: (slot) => watchedIn(slot).serviceState.service.name,
     target: (slot) => watchedIn(slot).target.name,
   })

@@ -13,7 +13,7 @@ import {
 } from './columns.ts'
 
 /** The columns of a chunk of targets, one for each field. */
-export type MemoryPage = ReturnType<typeof createMemoryPage>
+export type ColumnChunk = ReturnType<typeof createColumnChunk>
 
 const statuses = ['up', 'down', 'unknown'] as const satisfies Health['status'][]
 /** Stands for an unknown number of SYN retransmits. The kernel never sends that many (tcp_syn_retries is at most 127). */
@@ -21,7 +21,7 @@ const unseen = 255
 const verdicts = ['up', 'down'] as const
 
 /** Creates a chunk with empty rows. */
-export function createMemoryPage() {
+export function createColumnChunk() {
   return {
     status: enumColumn(),
     emittedStatus: enumColumn(),
@@ -61,7 +61,7 @@ export function createMemoryPage() {
 }
 
 /** Returns the health of the target in a row. `own` is the target's literal address, if it has one. */
-export function readHealth(chunk: MemoryPage, row: number, own: string | null): Health {
+export function readHealth(chunk: ColumnChunk, row: number, own: string | null): Health {
   const { last } = chunk
   if (last.row === row) return last.health
   const verdict = enumAt(verdicts, chunk.verdict, row)
@@ -79,16 +79,16 @@ export function readHealth(chunk: MemoryPage, row: number, own: string | null): 
 }
 
 /** Returns when the last outcome ended, without building the health; null if there is no outcome. */
-export function lastEndedAt(chunk: MemoryPage, row: number): number | null {
+export function lastEndedAt(chunk: ColumnChunk, row: number): number | null {
   return chunk.reason[row] === 0 ? null : (chunk.endedAt[row] as number)
 }
 
 /** Returns how long the last check took in milliseconds, without building the health; null if there is no outcome. */
-export function lastTookMs(chunk: MemoryPage, row: number): number | null {
+export function lastTookMs(chunk: ColumnChunk, row: number): number | null {
   return chunk.reason[row] === 0 ? null : (chunk.endedAt[row] as number) - (chunk.startedAt[row] as number)
 }
 
-function readOutcome(chunk: MemoryPage, row: number, own: string | null): Outcome | null {
+function readOutcome(chunk: ColumnChunk, row: number, own: string | null): Outcome | null {
   const reason = enumAt(Reason.options, chunk.reason, row)
   if (reason === null) return null
   const address = chunk.address[row]
@@ -111,7 +111,7 @@ function readOutcome(chunk: MemoryPage, row: number, own: string | null): Outcom
 }
 
 /** Writes the health of the target in a row. `own` is the target's literal address, if it has one. */
-export function writeHealth(chunk: MemoryPage, row: number, health: Health, own: string | null): void {
+export function writeHealth(chunk: ColumnChunk, row: number, health: Health, own: string | null): void {
   const { status, since, streak, confirmedAt, lastOutcome, downReason } = health
   chunk.status[row] = placeOf(statuses, status)
   chunk.since[row] = since ?? Number.NaN
@@ -126,7 +126,7 @@ export function writeHealth(chunk: MemoryPage, row: number, health: Health, own:
   chunk.last.health = health
 }
 
-function writeOutcome(chunk: MemoryPage, row: number, outcome: Outcome | null, own: string | null): void {
+function writeOutcome(chunk: ColumnChunk, row: number, outcome: Outcome | null, own: string | null): void {
   chunk.reason[row] = placeOf(Reason.options, outcome?.reason)
   if (outcome === null) {
     chunk.endedAt[row] = Number.NaN

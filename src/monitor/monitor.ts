@@ -15,11 +15,11 @@ import { type Ownership, ownAll } from './responsibility.ts'
 import { markPending, syncTargets, type TargetChanges } from './retarget.ts'
 import { replaceHealth } from './settle.ts'
 import { createEmitter, type Emitter } from './signal.ts'
-import type { Checker, ServiceMemory, ServiceState, TargetMemory, TargetState } from './watch.ts'
+import type { Checker, ServiceSnapshot, ServiceState, TargetSnapshot, TargetState } from './watch.ts'
 import { createStateStore, type StateStore } from './watchlist.ts'
 
 /** The health of every target, and the checks that find it. */
-export type Monitor = Pick<StateStore, 'targetAt' | 'memoryOf'> &
+export type Monitor = Pick<StateStore, 'targetAt' | 'chunkAt'> &
   Pick<GroupMembers, 'membersOf'> &
   Checks & {
     readonly services: ReadonlyMap<string, ServiceState>
@@ -41,8 +41,8 @@ export type Monitor = Pick<StateStore, 'targetAt' | 'memoryOf'> &
      */
     adopt(
       serviceState: ServiceState,
-      service: ServiceMemory | null,
-      targets: ReadonlyMap<string, TargetMemory>,
+      service: ServiceSnapshot | null,
+      targets: ReadonlyMap<string, TargetSnapshot>,
       options?: { isWhole: boolean },
     ): void
     /** Sets the function that returns which replica checks a service. */
@@ -126,8 +126,8 @@ export function createMonitor(parts: {
 
   function adopt(
     serviceState: ServiceState,
-    service: ServiceMemory | null,
-    targets: ReadonlyMap<string, TargetMemory>,
+    service: ServiceSnapshot | null,
+    targets: ReadonlyMap<string, TargetSnapshot>,
     { isWhole } = { isWhole: false },
   ): void {
     const isNews = serviceState.targets.every(({ lastEndedAt }) => lastEndedAt === null)
@@ -137,10 +137,10 @@ export function createMonitor(parts: {
       tell([...left, ...joined])
     }
     for (const state of serviceState.targets) {
-      const memory = targets.get(state.target.name)
-      if (memory === undefined) continue
+      const snapshot = targets.get(state.target.name)
+      if (snapshot === undefined) continue
       const { lastOutcome } = state.health
-      const { health, ...counters } = memory
+      const { health, ...counters } = snapshot
       Object.assign(state, counters)
       replaceHealth(state, health)
       const { lastOutcome: outcome } = health
@@ -188,7 +188,7 @@ export function createMonitor(parts: {
 
   return {
     targetAt: stateStore.targetAt,
-    memoryOf: stateStore.memoryOf,
+    chunkAt: stateStore.chunkAt,
     membersOf: groups.membersOf,
     ...checks,
     services,

@@ -19,7 +19,7 @@ import type { StatusCounts } from './tally.ts'
 import type { Checker, ServiceState, TargetState } from './watch.ts'
 
 /** The state of all services. Numbers are in columns. */
-export type ServiceMemories = {
+export type ServiceColumns = {
   /** Creates a service without targets, in a slot that is free and empty. */
   create(service: Service, slot: number): ServiceState
   /** Clears the state of a service. */
@@ -62,7 +62,7 @@ function createChunk() {
 }
 
 /** Creates the columns. All services that are gone share `goneSlot`. `pauses` are the pauses in which checks could confirm nothing. */
-export function createServiceMemories(goneSlot: number, pauses: Pauses): ServiceMemories {
+export function createServiceColumns(goneSlot: number, pauses: Pauses): ServiceColumns {
   const { chunkOf } = createColumns(createChunk)
 
   /** Declared here, so that the reference to the columns is not a property of every service. */

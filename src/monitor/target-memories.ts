@@ -2,24 +2,24 @@ import { type Health, unchecked } from '../domain/health.ts'
 import { Status } from '../domain/status.ts'
 import { type KeptTarget, keepTarget, type Target, targetOf } from '../domain/target.ts'
 import { createColumns, enumAt, placeOf, put, rowOf } from './columns.ts'
-import { createMemoryPage, lastEndedAt, lastTookMs, type MemoryPage, readHealth, writeHealth } from './memory-page.ts'
-import type { Check, ServiceState, TargetMemory, TargetState } from './watch.ts'
+import { type ColumnChunk, createColumnChunk, lastEndedAt, lastTookMs, readHealth, writeHealth } from './memory-page.ts'
+import type { Check, ServiceState, TargetSnapshot, TargetState } from './watch.ts'
 
 /**
  * The state of all targets, as columns. As objects, the healths and outcomes of 100,000 targets are ten million words for the garbage
  * collector to visit. Every outcome would replace some of these objects.
  */
-export type TargetMemories = {
+export type TargetColumns = {
   /** Creates a target that was never checked, in a slot that is free and empty. */
   create(target: Target, serviceState: ServiceState, slot: number): TargetState
   /** Clears the state of a target. */
   forget(state: TargetState): void
   /** Returns the chunk that holds the columns of a slot. */
-  chunkOf(slot: number): MemoryPage
+  chunkOf(slot: number): ColumnChunk
 }
 
 /** The values of a row in a new chunk. */
-const nothing: TargetMemory & Pick<TargetState, 'dueAt' | 'retired'> = {
+const nothing: TargetSnapshot & Pick<TargetState, 'dueAt' | 'retired'> = {
   health: unchecked,
   emittedStatus: 'unknown',
   checks: 0,
@@ -33,8 +33,8 @@ const nothing: TargetMemory & Pick<TargetState, 'dueAt' | 'retired'> = {
   retired: false,
 }
 
-export function createTargetMemories(): TargetMemories {
-  const { chunkOf } = createColumns(createMemoryPage)
+export function createTargetColumns(): TargetColumns {
+  const { chunkOf } = createColumns(createColumnChunk)
 
   /** Declared here, so that the reference to the columns is not a property of every target. */
   class TargetInColumns implements TargetState {

@@ -43,7 +43,7 @@ export type TargetState = {
 }
 
 /** The state of a target, without its definition. */
-export type TargetMemory = Pick<
+export type TargetSnapshot = Pick<
   TargetState,
   | 'health'
   | 'emittedStatus'
@@ -57,7 +57,7 @@ export type TargetMemory = Pick<
 >
 
 /** The state of a service, without its definition. */
-export type ServiceMemory = Pick<ServiceState, 'emittedStatus' | 'emittedAt' | 'addresses'>
+export type ServiceSnapshot = Pick<ServiceState, 'emittedStatus' | 'emittedAt' | 'addresses'>
 
 /** A check of a target, from its start or request until its outcome is applied. */
 export type Check = {

@@ -2,10 +2,10 @@ import { noPauses, type Pauses } from '../domain/pause.ts'
 import type { Service } from '../domain/service.ts'
 import type { Target } from '../domain/target.ts'
 import { rowOf } from './columns.ts'
-import type { MemoryPage } from './memory-page.ts'
-import { createServiceMemories } from './service-memories.ts'
+import type { ColumnChunk } from './memory-page.ts'
+import { createServiceColumns } from './service-memories.ts'
 import { createSlots } from './slots.ts'
-import { createTargetMemories } from './target-memories.ts'
+import { createTargetColumns } from './target-memories.ts'
 import type { ServiceState, TargetState } from './watch.ts'
 
 /** State store, which gives each service and each target a slot in columns. */
@@ -13,7 +13,7 @@ export type StateStore = {
   /** Returns the target in a slot. */
   targetAt(slot: number): TargetState | undefined
   /** Returns the chunk of columns that holds the target in a slot. */
-  memoryOf(slot: number): MemoryPage
+  chunkAt(slot: number): ColumnChunk
   /** Adds a service without targets. */
   addService(service: Service): ServiceState
   /** Adds a target. The caller then makes it one of the targets of its service. */
@@ -29,12 +29,12 @@ export function createStateStore(pauses: Pauses = noPauses): StateStore {
   const [serviceSlots, targetSlots] = [createSlots(), createSlots()]
   /** The slots of all services and targets that are gone. Only the mark of a gone target is written there. */
   const [goneService, goneTarget] = [serviceSlots.take(), targetSlots.take()]
-  const [services, targets] = [createServiceMemories(goneService, pauses), createTargetMemories()]
+  const [services, targets] = [createServiceColumns(goneService, pauses), createTargetColumns()]
   targets.chunkOf(goneTarget).retired[rowOf(goneTarget)] = 1
   const inSlot: (TargetState | undefined)[] = []
   return {
     targetAt: (slot) => inSlot[slot],
-    memoryOf: targets.chunkOf,
+    chunkAt: targets.chunkOf,
     addService: (service) => services.create(service, serviceSlots.take()),
     addTarget(target, serviceState) {
       const slot = targetSlots.take()

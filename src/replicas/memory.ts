@@ -6,7 +6,7 @@ import { Answer, type IcmpError, type Outcome, reasonOf } from '../domain/outcom
 import { Status } from '../domain/status.ts'
 import { isAmount } from '../domain/stored-values.ts'
 import { parseTarget } from '../domain/target.ts'
-import type { ServiceMemory, TargetMemory } from '../monitor/watch.ts'
+import type { ServiceSnapshot, TargetSnapshot } from '../monitor/watch.ts'
 
 /**
  * The format version of the lists below. A newer Porthole may append elements to a list and use new words under the same number. An older version
@@ -58,9 +58,9 @@ type WrittenService = [
 ]
 
 /** Encodes the health of a target as JSON. Every replica decodes it to the same values. */
-export function writeTarget(memory: TargetMemory, clock: Clock): string {
+export function writeTarget(snapshot: TargetSnapshot, clock: Clock): string {
   const { health, emittedStatus, checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt } =
-    memory
+    snapshot
   const { status, since, streak, confirmedAt, downReason, lastOutcome } = health
   const epoch = (instant: number | null) => (instant === null ? null : clock.toEpoch(instant))
   const written: WrittenTarget = [
@@ -101,7 +101,7 @@ function writeOutcome(outcome: Outcome, clock: Clock): WrittenOutcome {
  * Decodes the JSON of `writeTarget`, once parsed. Returns null for another format version, and for data of another program. The checks are written by
  * hand, because a replica reads thousands of these in one turn of the event loop, and a schema takes ten times as long.
  */
-export function readTarget(written: unknown, clock: Clock): TargetMemory | null {
+export function readTarget(written: unknown, clock: Clock): TargetSnapshot | null {
   if (!isTarget(written)) return null
   const [, status, since, verdict, streak, confirmedAt, downReason, outcome, emittedStatus, ...rest] = written
   const [checks, failures, connectMs, synRetransmits, lossAt, lookupTotalMs, slowLookupAt] = rest
@@ -164,14 +164,14 @@ function knownWord<Word extends string>(list: readonly Word[], word: string | nu
 }
 
 /** Encodes the state of a service itself as JSON. */
-export function writeService({ emittedStatus, emittedAt, addresses }: ServiceMemory, clock: Clock): string {
+export function writeService({ emittedStatus, emittedAt, addresses }: ServiceSnapshot, clock: Clock): string {
   const at = emittedAt === null ? null : clock.toEpoch(emittedAt)
   const written: WrittenService = [layout, emittedStatus, at, [...addresses]]
   return JSON.stringify(written)
 }
 
 /** Decodes the JSON of `writeService`, once parsed. Returns null for another format version, and for data of another program. */
-export function readService(written: unknown, clock: Clock): ServiceMemory | null {
+export function readService(written: unknown, clock: Clock): ServiceSnapshot | null {
   if (!isService(written)) return null
   const [, emittedStatus, emittedAt, addresses] = written
   const at = emittedAt === null ? null : clock.fromEpoch(emittedAt)

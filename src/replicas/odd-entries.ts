@@ -12,7 +12,7 @@ export function streamEntry(stream: string, entry: number, why: string): Unreada
 
 /** Describes a field of a service's health that cannot be read. The description counts until the field has another value. */
 export function healthEntry(key: string, field: string): UnreadableEntry {
-  const isSame = (reply: Reply) => typeof reply === 'string' && isUnreadable(field, readKeptField(reply, 0).memory)
+  const isSame = (reply: Reply) => typeof reply === 'string' && isUnreadable(field, readKeptField(reply, 0).snapshot)
   const probe = { command: ['HGET', key, field], isSame }
   return { place: placeIn(key, field), why: 'no replica writes such a value', probe }
 }

@@ -11,18 +11,18 @@ export type Update = {
   readonly shard: number
   /** The fencing token of the lease; null for checks on demand, which any replica may make. */
   readonly token: number | null
-  readonly records: readonly MemoryRecord[]
+  readonly records: readonly SnapshotRecord[]
   /** The targets that the service no longer has. */
   readonly gone: readonly string[]
   readonly transitions: readonly Transition[]
 }
 
 /** The health of one target as JSON, or the state of the service itself. `field` is the name of the target, or empty for the service. */
-export type MemoryRecord = {
+export type SnapshotRecord = {
   readonly field: string
   /** The version that the record continues from; 0 if there is none. */
   readonly base: number
-  readonly memory: string
+  readonly snapshot: string
 }
 
 /**
@@ -40,7 +40,7 @@ export function writeUpdate(update: Update, toEpoch: (instant: number) => number
     shard,
     token ?? 0,
     records.length,
-    ...records.flatMap(({ field, base, memory }) => [field, base, memory]),
+    ...records.flatMap(({ field, base, snapshot }) => [field, base, snapshot]),
     gone.length,
     ...gone,
     transitions.length,
@@ -84,7 +84,7 @@ function isField(written: unknown): boolean {
 
 /** The stored health of one service, by field. */
 export type KeptHealth = ReadonlyMap<string, KeptField>
-export type KeptField = { readonly version: number; readonly memory: unknown }
+export type KeptField = { readonly version: number; readonly snapshot: unknown }
 
 /** How far a version may be ahead of the newest entry. The publish script has the same limit. */
 const mostAhead = 3_600_000
@@ -107,6 +107,6 @@ export function readKeptField(text: string, newest: number): KeptField {
   const version = readCount(digits) ?? 0
   return {
     version: version <= newest + mostAhead ? version : 0,
-    memory: whole === '' ? undefined : parseJson(text.slice(whole.length)),
+    snapshot: whole === '' ? undefined : parseJson(text.slice(whole.length)),
   }
 }

@@ -6,7 +6,7 @@ import type { Assignment } from './assignment.ts'
 import type { Links } from './links.ts'
 import { writeService, writeTarget } from './memory.ts'
 import { firstPortion, portion } from './portions.ts'
-import type { MemoryRecord, Published, Update, Verdict } from './publication.ts'
+import type { Published, SnapshotRecord, Update, Verdict } from './publication.ts'
 import { shardOf } from './shards.ts'
 
 /** How long outcomes are gathered into one batch before they are published, in milliseconds. */
@@ -82,17 +82,17 @@ export function createPublisher(parts: PublisherParts): Publisher {
     const link = links.of(service)
     const shard = shardOf(name)
     const token = assignment.owns(name) ? tokenOf(shard) : null
-    const records: MemoryRecord[] = []
+    const records: SnapshotRecord[] = []
     if (token !== null && link.isAhead) {
       link.isAhead = false
-      records.push({ field: '', base: link.version, memory: writeService(service, clock) })
+      records.push({ field: '', base: link.version, snapshot: writeService(service, clock) })
     }
     for (const state of service.targets) {
       const target = links.ofTarget(state)
       if (!target.isAhead || (token === null && !target.isAsked)) continue
       target.isAhead = false
       target.isAsked = false
-      records.push({ field: state.target.name, base: target.version, memory: writeTarget(state, clock) })
+      records.push({ field: state.target.name, base: target.version, snapshot: writeTarget(state, clock) })
     }
     const transitions = token === null ? [] : link.found.splice(0)
     const names = new Set(service.targets.map(({ target }) => target.name))

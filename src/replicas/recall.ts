@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import type { ServiceMemory, ServiceState, TargetMemory, TargetState } from '../monitor/watch.ts'
+import type { ServiceSnapshot, ServiceState, TargetSnapshot, TargetState } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
 import type { Links } from './links.ts'
 import { isUnreadable, readService } from './memory.ts'
@@ -34,7 +34,7 @@ export type RecallParts = {
   /** Resolves with null if there is no answer. */
   readonly read: (services: readonly string[]) => Promise<readonly KeptHealth[] | null>
   /** Decodes the health of a target; returns null for another format version. */
-  readonly readMemory: (written: unknown, target: string) => TargetMemory | null
+  readonly readSnapshot: (written: unknown, target: string) => TargetSnapshot | null
   /** Called for a field of a service's stored health that cannot be read. */
   readonly onUnreadable?: (service: string, field: string) => void
   /** Called with services whose shared health this replica knows from now on. */
@@ -47,7 +47,7 @@ export function createRecall({
   assignment,
   links,
   read,
-  readMemory,
+  readSnapshot,
   onUnreadable = () => {},
   onRead,
 }: RecallParts): Recall {
@@ -94,19 +94,19 @@ export function createRecall({
 
   /** Removes the health of fields that cannot be read. Their version stays, because the next outcome continues from it. */
   function leaveOutUnreadable(service: string, kept: KeptHealth): KeptHealth {
-    const odd = [...kept].filter(([field, { memory }]) => isUnreadable(field, memory))
+    const odd = [...kept].filter(([field, { snapshot }]) => isUnreadable(field, snapshot))
     if (odd.length === 0) return kept
     for (const [field] of odd) onUnreadable(service, field)
-    return new Map([...kept, ...odd.map(([field, { version }]) => [field, { version, memory: undefined }] as const)])
+    return new Map([...kept, ...odd.map(([field, { version }]) => [field, { version, snapshot: undefined }] as const)])
   }
 
   /** Adopts the stored health of a service, except where this replica has found newer outcomes since. */
   function adopt(service: ServiceState, kept: KeptHealth): void {
     const { mustAdopt } = links.of(service)
-    const memory = recallService(service, kept)
+    const snapshot = recallService(service, kept)
     const adopted = recallTargets(service, kept, mustAdopt)
     links.of(service).mustAdopt = false
-    monitor.adopt(service, memory, adopted, { isWhole: true })
+    monitor.adopt(service, snapshot, adopted, { isWhole: true })
     for (const registered of service.targets) {
       const target = links.ofTarget(registered)
       const version = kept.get(registered.target.name)?.version ?? 0
@@ -118,7 +118,7 @@ export function createRecall({
   }
 
   /** Returns the stored state of the service itself if this replica has to adopt it; null if its own state continues from it. */
-  function recallService(service: ServiceState, kept: KeptHealth): ServiceMemory | null {
+  function recallService(service: ServiceState, kept: KeptHealth): ServiceSnapshot | null {
     const link = links.of(service)
     const { mustAdopt } = link
     const own = kept.get('')
@@ -130,20 +130,20 @@ export function createRecall({
       [...kept].some(([field, { version }]) => known.has(field) && hasMoved(version, known.get(field) ?? 0))
     if (isOvertaken) link.found = []
     if (mustAdopt || !isOutdated(own?.version ?? 0, link.version)) link.version = own?.version ?? 0
-    const memory = own !== undefined && (isOvertaken || mustAdopt) ? readService(own.memory, clock) : null
-    if (memory !== null) link.isAhead = false
+    const snapshot = own !== undefined && (isOvertaken || mustAdopt) ? readService(own.snapshot, clock) : null
+    if (snapshot !== null) link.isAhead = false
     else if (own === undefined) link.isAhead = service.emittedStatus !== 'unknown'
-    return memory
+    return snapshot
   }
 
   /** Returns the stored health of the targets to adopt: that which is newer than this replica's own, or all of it. */
-  function recallTargets(service: ServiceState, kept: KeptHealth, mustAdopt: boolean): Map<string, TargetMemory> {
+  function recallTargets(service: ServiceState, kept: KeptHealth, mustAdopt: boolean): Map<string, TargetSnapshot> {
     const before = new Map(service.targets.map((registered) => [registered.target.name, registered]))
-    const adopted = new Map<string, TargetMemory>()
-    for (const [name, { version, memory }] of kept) {
+    const adopted = new Map<string, TargetSnapshot>()
+    for (const [name, { version, snapshot }] of kept) {
       if (name === '') continue
       const known = before.get(name)
-      const found = readMemory(memory, name)
+      const found = readSnapshot(snapshot, name)
       if (found === null) continue
       const isPast = isNewer(known, found) || (known && isOutdated(version, links.ofTarget(known).version))
       if (mustAdopt || !isPast) adopted.set(name, found)
@@ -178,7 +178,7 @@ function isOutdated(version: number, known: number): boolean {
 }
 
 /** Returns whether this replica checked a target after the stored outcome. */
-function isNewer(registered: TargetState | undefined, { health }: TargetMemory): boolean {
+function isNewer(registered: TargetState | undefined, { health }: TargetSnapshot): boolean {
   const own = registered?.health.lastOutcome?.endedAt ?? Number.NEGATIVE_INFINITY
   return own > (health.lastOutcome?.endedAt ?? Number.NEGATIVE_INFINITY)
 }

@@ -3,7 +3,7 @@ import type { ForeignWord } from '../domain/foreign-settings.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { createEmitter, type Emitter } from '../monitor/signal.ts'
-import type { ServiceState, TargetMemory, TargetState } from '../monitor/watch.ts'
+import type { ServiceState, TargetSnapshot, TargetState } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
 import { createLinks } from './links.ts'
 import { isUnreadable, readService, readTarget } from './memory.ts'
@@ -48,14 +48,14 @@ export function createSharing(parts: SharingParts): Sharing {
   const recorded = createEmitter<Transition>()
   const told = new WeakSet<Transition>()
   const links = createLinks()
-  const readMemory = (written: unknown, target: string) => {
-    const memory = readTarget(written, clock)
-    const outcome = memory?.health.lastOutcome
+  const readSnapshot = (written: unknown, target: string) => {
+    const snapshot = readTarget(written, clock)
+    const outcome = snapshot?.health.lastOutcome
     if (outcome?.reason === 'other') onForeign({ kind: 'reason', word: outcome.code ?? '', where: target })
-    return memory
+    return snapshot
   }
   const { onUnreadable = () => {} } = parts
-  const recall = createRecall({ monitor, clock, assignment, links, read, readMemory, onUnreadable, onRead: begin })
+  const recall = createRecall({ monitor, clock, assignment, links, read, readSnapshot, onUnreadable, onRead: begin })
   const publisher = createPublisher({
     monitor,
     clock,
@@ -139,12 +139,12 @@ export function createSharing(parts: SharingParts): Sharing {
   function take(service: ServiceState, entry: number, fields: Fields): number {
     const link = links.of(service)
     const versions = links.versionsOf(service)
-    const readable = fields.filter(([field, memory]) => !isUnreadable(field, memory, versions.has(field)))
+    const readable = fields.filter(([field, snapshot]) => !isUnreadable(field, snapshot, versions.has(field)))
     const newer = readable.filter(([field]) => entry > (versions.get(field) ?? 0))
     const written = new Map(newer)
-    const adopted = new Map<string, TargetMemory>()
-    for (const [field, memory] of newer) {
-      const found = field === '' ? null : readMemory(memory, field)
+    const adopted = new Map<string, TargetSnapshot>()
+    for (const [field, snapshot] of newer) {
+      const found = field === '' ? null : readSnapshot(snapshot, field)
       if (found !== null) adopted.set(field, found)
     }
     const ahead = service.targets.filter((state) => {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { nextHealth, unchecked } from '../../src/domain/health.ts'
 import type { Outcome } from '../../src/domain/outcome.ts'
 import { bytesPerTarget, createHistory } from '../../src/monitor/history.ts'
-import type { TargetMemory, TargetState } from '../../src/monitor/watch.ts'
+import type { TargetSnapshot, TargetState } from '../../src/monitor/watch.ts'
 import { sampleOutcome, samplePolicy, sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 
@@ -32,7 +32,7 @@ function keep(services = [pg]) {
       lookupTotalMs: 0,
       slowLookupAt: null,
     }
-    const memory: TargetMemory = { health, emittedStatus: health.status, ...counters }
+    const memory: TargetSnapshot = { health, emittedStatus: health.status, ...counters }
     monitor.adopt(state.service('pg'), null, new Map([['pg:5432', memory]]))
   }
   return { ...state, registry, history, live, adopt }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nextHealth, unchecked } from '../../src/domain/health.ts'
 import type { Quorum } from '../../src/domain/quorum.ts'
-import { currentStatusOf, effectiveServiceStatus, type TargetMemory } from '../../src/monitor/watch.ts'
+import { currentStatusOf, effectiveServiceStatus, type TargetSnapshot } from '../../src/monitor/watch.ts'
 import { sampleOutcome, samplePolicy, sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 
@@ -154,7 +154,7 @@ test('a transition says how many targets are not checked yet, and names none of 
 })
 
 /** Returns the state that other replicas have of a target that is up. */
-const upAt = (now: number): TargetMemory => ({
+const upAt = (now: number): TargetSnapshot => ({
   health: nextHealth(unchecked, sampleOutcome('connected', now), samplePolicy(settings)),
   emittedStatus: 'up',
   checks: 1,

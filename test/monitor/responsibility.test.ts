@@ -8,7 +8,7 @@ import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import type { Ownership } from '../../src/monitor/responsibility.ts'
 import { createEmitter } from '../../src/monitor/signal.ts'
-import type { TargetMemory } from '../../src/monitor/watch.ts'
+import type { TargetSnapshot } from '../../src/monitor/watch.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
 import { fakeClock, fakeProber, fakeResolver, isSettled } from './fakes.ts'
 
@@ -70,7 +70,7 @@ function watchSome(
 const begun = ({ begun }: ReturnType<typeof fakeProber>) => begun.map(({ request }) => request.target.name)
 
 /** Returns the state of a target after `count` equal verdicts in a row. */
-function memory(verdict: 'up' | 'down', count: number, endedAt: number): TargetMemory {
+function memory(verdict: 'up' | 'down', count: number, endedAt: number): TargetSnapshot {
   const lastOutcome = sampleOutcome(verdict === 'up' ? 'connected' : 'refused', endedAt)
   const streak = { verdict, count }
   const downReason = verdict === 'down' ? ('refused' as const) : null

@@ -47,11 +47,11 @@ async function start(t: TestContext) {
   return { keys, one: await replica('one'), other: await replica('other') }
 }
 
-const update = (token: number | null, base: number, memory: string, more: Partial<Update> = {}): Update => ({
+const update = (token: number | null, base: number, snapshot: string, more: Partial<Update> = {}): Update => ({
   service: 'pg',
   shard,
   token,
-  records: [{ field: 'pg:5432', base, memory }],
+  records: [{ field: 'pg:5432', base, snapshot }],
   gone: [],
   transitions: [],
   ...more,
@@ -77,8 +77,8 @@ test('the store accepts an update of the lease holder, and every replica can rea
   const second = await one.publish([
     update(token, version, '[2]', {
       records: [
-        { field: 'pg:5432', base: version, memory: '[2]' },
-        { field: '', base: 0, memory: '[3]' },
+        { field: 'pg:5432', base: version, snapshot: '[2]' },
+        { field: '', base: 0, snapshot: '[3]' },
       ],
     }),
   ])
@@ -86,8 +86,8 @@ test('the store accepts an update of the lease holder, and every replica can rea
   assert.ok((second?.version ?? 0) > version)
   const [kept] = (await other.readHealth(['pg', 'none'])) ?? []
   assert.deepEqual(Object.fromEntries(kept ?? []), {
-    'pg:5432': { version: second?.version, memory: [2] },
-    '': { version: second?.version, memory: [3] },
+    'pg:5432': { version: second?.version, snapshot: [2] },
+    '': { version: second?.version, snapshot: [3] },
   })
 })
 
@@ -103,7 +103,7 @@ test('the store rejects an update with an older token, and stores none of it', {
   const late = await one.publish([update(token, version, '["late"]', { transitions: [transition] })])
   assert.deepEqual(late?.verdicts, ['fenced'])
   const [kept] = (await other.readHealth(['pg'])) ?? []
-  assert.deepEqual(kept?.get('pg:5432'), { version, memory: ['first'] })
+  assert.deepEqual(kept?.get('pg:5432'), { version, snapshot: ['first'] })
   assert.deepEqual(unwrap(await other.store.load()).transitions, [])
   assert.deepEqual((await other.publish([update(newer, version, '["next"]')]))?.verdicts, ['taken'])
 })
@@ -133,7 +133,7 @@ test('of two concurrent outcomes the store accepts one', { skip }, async (t) => 
   // The same holds for the first outcomes of a target.
   const fresh = await Promise.all(
     [one, other, one].map((replica) =>
-      replica.publish([update(null, 0, '["first"]', { records: [{ field: 'new:1', base: 0, memory: '[]' }] })]),
+      replica.publish([update(null, 0, '["first"]', { records: [{ field: 'new:1', base: 0, snapshot: '[]' }] })]),
     ),
   )
   assert.deepEqual(fresh.map((published) => published?.verdicts[0]).toSorted(), ['overtaken', 'overtaken', 'taken'])
@@ -147,8 +147,8 @@ test('the store accepts an update as a whole or not at all, and other updates of
   assert(token !== null)
   const { version = 0 } = (await one.publish([update(token, 0, '[1]')])) ?? {}
   const records = [
-    { field: 'pg:5432', base: version, memory: '[2]' },
-    { field: 'pg:5433', base: 1, memory: '[2]' },
+    { field: 'pg:5432', base: version, snapshot: '[2]' },
+    { field: 'pg:5433', base: 1, snapshot: '[2]' },
   ]
   const published = await one.publish([
     update(token, 0, '', { records, transitions: [transition] }),
@@ -157,8 +157,8 @@ test('the store accepts an update as a whole or not at all, and other updates of
   assert.deepEqual(published?.verdicts, ['overtaken', 'taken'])
   const [pg, mq] = (await one.readHealth(['pg', 'mq'])) ?? []
   assert.deepEqual([...(pg?.keys() ?? [])], ['pg:5432'])
-  assert.deepEqual(pg?.get('pg:5432')?.memory, [1])
-  assert.deepEqual(mq?.get('pg:5432')?.memory, [9])
+  assert.deepEqual(pg?.get('pg:5432')?.snapshot, [1])
+  assert.deepEqual(mq?.get('pg:5432')?.snapshot, [9])
 })
 
 test('the health of removed targets is deleted', { skip }, async (t) => {
@@ -174,7 +174,7 @@ test('a service may have more targets than Lua takes arguments', { skip }, async
   const { one } = await start(t)
   const token = await one.hold()
   const fields = Array.from({ length: 10_000 }, (_, i) => `10.0.0.1:${i}`)
-  const records = fields.map((field) => ({ field, base: 0, memory: '[1]' }))
+  const records = fields.map((field) => ({ field, base: 0, snapshot: '[1]' }))
   assert.deepEqual((await one.publish([update(token, 0, '', { records })]))?.verdicts, ['taken'])
   assert.equal((await one.readHealth(['pg']))?.[0]?.size, 10_000)
   assert.deepEqual((await one.publish([update(token, 0, '', { records: [], gone: fields })]))?.verdicts, ['taken'])

@@ -7,7 +7,7 @@ import type { Transition } from '../../src/domain/transition.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import { createEmitter } from '../../src/monitor/signal.ts'
-import type { TargetMemory } from '../../src/monitor/watch.ts'
+import type { TargetSnapshot } from '../../src/monitor/watch.ts'
 import { createAssignment } from '../../src/replicas/assignment.ts'
 import { writeService, writeTarget } from '../../src/replicas/memory.ts'
 import type { Published, Update, Verdict } from '../../src/replicas/publication.ts'
@@ -16,7 +16,7 @@ import { createSharing } from '../../src/replicas/sharing.ts'
 import { fakeClock, fakeProber } from '../monitor/fakes.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
 
-type Kept = Record<string, { version: number; memory: unknown }>
+type Kept = Record<string, { version: number; snapshot: unknown }>
 
 /** A replica that is linked, holds every lease, and has read the stored health of its one service. The test is its store. */
 async function start(t: TestContext, kept: Kept = {}) {
@@ -111,12 +111,12 @@ async function start(t: TestContext, kept: Kept = {}) {
 type Started = Awaited<ReturnType<typeof start>>
 
 /** Returns the health that another replica has stored for a target. */
-function memoryOf({ clock }: Started, verdict: 'up' | 'down', more: Partial<TargetMemory> = {}): unknown {
+function memoryOf({ clock }: Started, verdict: 'up' | 'down', more: Partial<TargetSnapshot> = {}): unknown {
   const now = clock.now()
   const lastOutcome = sampleOutcome(verdict === 'up' ? 'connected' : 'refused', now)
   const downReason = verdict === 'down' ? ('refused' as const) : null
   const health = { ...unchecked, status: verdict, since: now, streak: { verdict, count: 9 }, confirmedAt: now }
-  const memory: TargetMemory = {
+  const snapshot: TargetSnapshot = {
     health: { ...health, downReason, lastOutcome },
     emittedStatus: verdict,
     checks: 9,
@@ -128,10 +128,10 @@ function memoryOf({ clock }: Started, verdict: 'up' | 'down', more: Partial<Targ
     slowLookupAt: null,
     ...more,
   }
-  return JSON.parse(writeTarget(memory, clock))
+  return JSON.parse(writeTarget(snapshot, clock))
 }
 
-function serviceMemory({ clock }: Started, emittedStatus: 'up' | 'down'): unknown {
+function serviceSnapshot({ clock }: Started, emittedStatus: 'up' | 'down'): unknown {
   return JSON.parse(writeService({ emittedStatus, emittedAt: clock.now(), addresses: new Map() }, clock))
 }
 
@@ -192,12 +192,12 @@ test('an update that the store accepted without an answer is not reported twice'
   const replica = await start(t)
   await replica.find('connected')
   const first = await replica.flush()
-  const written = (first.updates[0]?.records ?? []).map(({ field, memory }) => [field, JSON.parse(memory)] as const)
+  const written = (first.updates[0]?.records ?? []).map(({ field, snapshot }) => [field, JSON.parse(snapshot)] as const)
   first.answer(null)
   await setImmediate()
   // The second update continues from an old version.
   await replica.answer((await replica.flush()).answer, 101, 'overtaken')
-  await replica.read(Object.fromEntries(written.map(([field, memory]) => [field, { version: 100, memory }])))
+  await replica.read(Object.fromEntries(written.map(([field, snapshot]) => [field, { version: 100, snapshot }])))
   assert.equal(replica.one.health.status, 'up')
   await replica.nothingPublished()
   await replica.find('connected')
@@ -218,9 +218,9 @@ test('a rejected update is replaced by the shared health, and its transitions ar
   assert.equal(replica.fenced.length, 1)
   assert.equal(replica.assignment.owns('pg'), false)
   await replica.read({
-    '': { version: 150, memory: serviceMemory(replica, 'up') },
-    'pg:1': { version: 150, memory: memoryOf(replica, 'up') },
-    'pg:2': { version: 150, memory: memoryOf(replica, 'up') },
+    '': { version: 150, snapshot: serviceSnapshot(replica, 'up') },
+    'pg:1': { version: 150, snapshot: memoryOf(replica, 'up') },
+    'pg:2': { version: 150, snapshot: memoryOf(replica, 'up') },
   })
   assert.deepEqual(
     [replica.one.health.status, replica.one.emittedStatus, replica.service.emittedStatus],
@@ -246,8 +246,8 @@ test('an outcome of another replica is adopted, and the transition is emitted he
   const replica = await start(t)
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100)
-  const memory = memoryOf(replica, 'down', { emittedStatus: 'up' })
-  replica.sharing.take(101, [['pg', [['pg:1', memory]]]])
+  const snapshot = memoryOf(replica, 'down', { emittedStatus: 'up' })
+  replica.sharing.take(101, [['pg', [['pg:1', snapshot]]]])
   assert.equal(replica.one.health.status, 'down')
   assert.equal(replica.one.checks, 9)
   const { updates } = await replica.flush()
@@ -263,10 +263,10 @@ test('of the outcomes that two replicas found at the same time only the first co
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100)
   await replica.find('refused')
-  const memory = memoryOf(replica, 'up')
-  replica.sharing.take(101, [['pg', [['pg:1', memory]]]])
+  const snapshot = memoryOf(replica, 'up')
+  replica.sharing.take(101, [['pg', [['pg:1', snapshot]]]])
   await setImmediate()
-  await replica.read({ 'pg:1': { version: 101, memory } })
+  await replica.read({ 'pg:1': { version: 101, snapshot } })
   assert.deepEqual(replica.one.health.streak, { verdict: 'up', count: 9 })
 })
 
@@ -308,8 +308,8 @@ test('a solo replica reports its transitions itself, and publishes them once it 
   const reading = replica.sharing.readAll()
   await setImmediate()
   await replica.read({
-    '': { version: 100, memory: serviceMemory(replica, 'up') },
-    'pg:1': { version: 100, memory: memoryOf({ ...replica, clock: earlier(replica) } as Started, 'up') },
+    '': { version: 100, snapshot: serviceSnapshot(replica, 'up') },
+    'pg:1': { version: 100, snapshot: memoryOf({ ...replica, clock: earlier(replica) } as Started, 'up') },
   })
   await reading
   replica.assignment.enter('linked')
@@ -335,9 +335,9 @@ test('newer outcomes of the others replace those of a solo replica, and its tran
   replica.clock.advance(1000)
   // The others continued to check the target. The service itself had no transition.
   await replica.read({
-    '': { version: 100, memory: serviceMemory(replica, 'up') },
-    'pg:1': { version: 150, memory: memoryOf(replica, 'up') },
-    'pg:2': { version: 150, memory: memoryOf(replica, 'up') },
+    '': { version: 100, snapshot: serviceSnapshot(replica, 'up') },
+    'pg:1': { version: 150, snapshot: memoryOf(replica, 'up') },
+    'pg:2': { version: 150, snapshot: memoryOf(replica, 'up') },
   })
   await reading
   replica.assignment.enter('linked')

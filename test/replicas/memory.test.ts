@@ -6,7 +6,7 @@ import { diagnose } from '../../src/domain/diagnosis.ts'
 import { effectiveStatus, staleAfterMs, unchecked } from '../../src/domain/health.ts'
 import { Answer, Reason } from '../../src/domain/outcome.ts'
 import { Status } from '../../src/domain/status.ts'
-import type { ServiceMemory, TargetMemory } from '../../src/monitor/watch.ts'
+import type { ServiceSnapshot, TargetSnapshot } from '../../src/monitor/watch.ts'
 import { createStateStore } from '../../src/monitor/watchlist.ts'
 import { readService, readTarget, writeService, writeTarget } from '../../src/replicas/memory.ts'
 import { sampleService, sampleTarget } from '../samples.ts'
@@ -53,7 +53,7 @@ const outcome = fc
   )
   // A reason of `other` always comes with the word of the newer version.
   .map((one) => (one.reason === 'other' ? { ...one, code: `newer ${one.code}` } : one))
-const target: fc.Arbitrary<TargetMemory> = fc.record(
+const target: fc.Arbitrary<TargetSnapshot> = fc.record(
   {
     health: fc.record(
       {
@@ -82,7 +82,7 @@ const target: fc.Arbitrary<TargetMemory> = fc.record(
   },
   plain,
 )
-const service: fc.Arbitrary<ServiceMemory> = fc.record(
+const service: fc.Arbitrary<ServiceSnapshot> = fc.record(
   {
     emittedStatus: status,
     emittedAt: fc.option(instant),
@@ -94,14 +94,14 @@ const service: fc.Arbitrary<ServiceMemory> = fc.record(
 )
 
 /** Returns the same times of day as instants of a clock that is ahead by `by`. */
-function shiftTarget(memory: TargetMemory, by: number): TargetMemory {
-  const { health } = memory
+function shiftTarget(snapshot: TargetSnapshot, by: number): TargetSnapshot {
+  const { health } = snapshot
   const { lastOutcome } = health
   const shift = (at: number | null) => (at === null ? null : at + by)
   return {
-    ...memory,
-    lossAt: shift(memory.lossAt),
-    slowLookupAt: shift(memory.slowLookupAt),
+    ...snapshot,
+    lossAt: shift(snapshot.lossAt),
+    slowLookupAt: shift(snapshot.slowLookupAt),
     health: {
       ...health,
       since: shift(health.since),
@@ -118,9 +118,9 @@ function shiftTarget(memory: TargetMemory, by: number): TargetMemory {
 
 test('the encoded health of a target decodes to the same on a replica whose clock began at another time', () => {
   fc.assert(
-    fc.property(target, offset, offset, (memory, here, there) => {
-      const written: unknown = JSON.parse(writeTarget(memory, clockAt(here)))
-      assert.deepEqual(readTarget(written, clockAt(there)), shiftTarget(memory, there - here))
+    fc.property(target, offset, offset, (snapshot, here, there) => {
+      const written: unknown = JSON.parse(writeTarget(snapshot, clockAt(here)))
+      assert.deepEqual(readTarget(written, clockAt(there)), shiftTarget(snapshot, there - here))
     }),
     { numRuns: 2000 },
   )
@@ -128,10 +128,10 @@ test('the encoded health of a target decodes to the same on a replica whose cloc
 
 test('the encoded state of a service decodes to the same on a replica whose clock began at another time', () => {
   fc.assert(
-    fc.property(service, offset, offset, (memory, here, there) => {
-      const written: unknown = JSON.parse(writeService(memory, clockAt(here)))
-      const { emittedAt } = memory
-      const expected = { ...memory, emittedAt: emittedAt === null ? null : emittedAt + there - here }
+    fc.property(service, offset, offset, (snapshot, here, there) => {
+      const written: unknown = JSON.parse(writeService(snapshot, clockAt(here)))
+      const { emittedAt } = snapshot
+      const expected = { ...snapshot, emittedAt: emittedAt === null ? null : emittedAt + there - here }
       assert.deepEqual(readService(written, clockAt(there)), expected)
     }),
     { numRuns: 2000 },
@@ -171,8 +171,8 @@ test('a target that was never checked decodes to the same', () => {
 
 test('times are encoded as times of day, in milliseconds since the epoch', () => {
   const clock = clockAt(-1_000_000)
-  const memory = { emittedStatus: 'up' as const, emittedAt: 5000, addresses: new Map() }
-  assert.equal(writeService(memory, clock), '[1,"up",1005000,[]]')
+  const snapshot = { emittedStatus: 'up' as const, emittedAt: 5000, addresses: new Map() }
+  assert.equal(writeService(snapshot, clock), '[1,"up",1005000,[]]')
 })
 
 test('a list of another format version is skipped', () => {
@@ -203,19 +203,19 @@ test('a reason that this version does not know is other, becomes stale like any 
   const clock = clockAt(0)
   const outcome = ['answered', 1000, 1200, '10.0.0.5:6379', 1.5, 0, 'pong', null, null, null, { new: 'evidence' }]
   const written = [1, 'up', 900, 'up', 7, 1200, 'silent', outcome, 'maintained', 9, 1, 13.5, 0, null, ['appended']]
-  const memory = readTarget(written, clock)
-  assert(memory?.health.lastOutcome)
-  const { health, emittedStatus } = memory
+  const snapshot = readTarget(written, clock)
+  assert(snapshot?.health.lastOutcome)
+  const { health, emittedStatus } = snapshot
   assert.equal(health.lastOutcome?.reason, 'other')
   assert.equal(health.lastOutcome?.code, 'answered')
   assert.equal(health.lastOutcome?.answer, null)
   assert.equal(health.downReason, 'other')
   assert.equal(emittedStatus, 'unknown')
-  assert.match(diagnose(memory.health.lastOutcome, sampleTarget()), /newer version, found "answered"/)
+  assert.match(diagnose(snapshot.health.lastOutcome, sampleTarget()), /newer version, found "answered"/)
   const { policy } = sampleService('redis', ['10.0.0.5:6379'])
   assert.equal(effectiveStatus(health, policy, 1300).status, 'up')
   assert.equal(effectiveStatus(health, policy, 1200 + staleAfterMs(health, policy)).status, 'unknown')
-  const [, , , , , , , handedOn] = JSON.parse(writeTarget(memory, clock))
+  const [, , , , , , , handedOn] = JSON.parse(writeTarget(snapshot, clock))
   assert.deepEqual(handedOn, ['answered', 1000, 1200, '10.0.0.5:6379', 1.5, 0, null, null, null])
 })
 

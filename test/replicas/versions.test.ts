@@ -68,7 +68,7 @@ async function playNewer(t: TestContext, url: string) {
     async publish(outcome: unknown) {
       const memory = JSON.stringify([1, 'up', Date.now(), 'up', 3, Date.now(), null, outcome, 'up', 3, 0, 4.5, 0, null])
       const update = { service: cache, shard, token: token ?? 0, gone: [], transitions: [] }
-      return requests.publish([{ ...update, records: [{ field: '10.0.0.5:6379', base: 0, memory }] }])
+      return requests.publish([{ ...update, records: [{ field: '10.0.0.5:6379', base: 0, snapshot: memory }] }])
     },
   }
 }
