@@ -3,7 +3,7 @@ import { phaseOf } from '../domain/schedule.ts'
 import { Status } from '../domain/status.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
 import { countColumn, enumAt, enumColumn, numberColumn, placeOf, rowOf, rowsPerChunk } from './columns.ts'
-import { createTexts } from './texts.ts'
+import { createStringPool } from './texts.ts'
 
 /**
  * The entries of a transition log, as columns. 100,000 transitions as objects would be a million words for the garbage collector to visit.
@@ -62,7 +62,7 @@ export function createKeptTransitions(): KeptTransitions {
   let generation = 0
   /** The place of the newest entry of each chain; -1 if the chain never had one. */
   const newest = new Float64Array(chains).fill(-1)
-  const messages = createTexts(messagesShared)
+  const messages = createStringPool(messagesShared)
 
   function chunkOf(place: number): Chunk {
     return chunks[Math.floor(place / rowsPerChunk) - Math.floor(first / rowsPerChunk)] as Chunk

@@ -1,11 +1,11 @@
 /** A pool of strings, in which equal strings share one copy. */
-export type Texts = {
+export type StringPool = {
   /** Returns the string of the pool that equals `text`. If there is none, it adds a copy and returns that. */
   share(text: string): string
 }
 
 /** Creates a pool of up to `most` strings. A full pool is emptied, so a string that is kept for long may have a few copies, but not one per use. */
-export function createTexts(most: number): Texts {
+export function createStringPool(most: number): StringPool {
   const known = new Map<string, string>()
   return {
     share(text) {
