@@ -1,7 +1,7 @@
 import type { Outcome } from '../domain/outcome.ts'
 import { createColumns, enumColumn, rowOf } from './columns.ts'
 import type { Monitor } from './monitor.ts'
-import { createPastChecks, type PastCheck, slotBytes } from './past-checks.ts'
+import { createCheckRing, type PastCheck, slotBytes } from './past-checks.ts'
 import type { TargetState } from './watch.ts'
 
 /** The last checks of every target, including those that other replicas made. */
@@ -12,14 +12,14 @@ export type History = {
 }
 
 /** How many checks are stored for each target. */
-export const pastChecks = 60
+export const checksPerRing = 60
 
 /** The memory for them: 250 bytes. */
-export const bytesPerTarget = slotBytes(pastChecks)
+export const bytesPerTarget = slotBytes(checksPerRing)
 
 /** Records a monitor's checks from now on. A target that was never checked takes no memory. */
 export function createHistory({ monitor }: { monitor: Monitor }): History {
-  const checks = createPastChecks(pastChecks)
+  const checks = createCheckRing(checksPerRing)
   const known = createColumns(enumColumn)
 
   function note(state: TargetState, outcome: Outcome): void {

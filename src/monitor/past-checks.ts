@@ -16,7 +16,7 @@ export type PastCheck = {
 }
 
 /** The check rings of many targets by slot. A ring holds the last checks of its target. */
-export type PastChecks = {
+export type CheckRing = {
   clear(slot: number): void
   /** Writes an outcome over the oldest check. Ignores an outcome that the ring has already, or that is older than the newest check. */
   write(slot: number, outcome: Outcome): void
@@ -87,7 +87,7 @@ function tenthOf(instant: number): number {
 }
 
 /** Creates rings of `perSlot` checks each, at most 255. */
-export function createPastChecks(perSlot: number): PastChecks {
+export function createCheckRing(perSlot: number): CheckRing {
   const columns = createColumns(() => createChunk(rowsPerChunk, perSlot))
 
   function locate(slot: number) {

@@ -1,7 +1,7 @@
 import type { Verdict } from '../domain/outcome.ts'
 import { verdictOf } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
-import { type History, pastChecks } from '../monitor/history.ts'
+import { checksPerRing, type History } from '../monitor/history.ts'
 import type { PastCheck } from '../monitor/past-checks.ts'
 import type { TargetState } from '../monitor/watch.ts'
 import { html, type Markup } from './markup.ts'
@@ -74,7 +74,7 @@ export function sparkline(rounds: readonly Round[]): Markup {
   const scaleMs = Math.max(leastScaleMs, ...clean)
   const [ok, lossy, down, unknown]: [Bar[], Bar[], Bar[], Bar[]] = [[], [], [], []]
   for (const [index, { verdict, latencyMs, synRetransmits }] of rounds.entries()) {
-    const x = (pastChecks - rounds.length + index) * step + step / 2
+    const x = (checksPerRing - rounds.length + index) * step + step / 2
     const share = Math.min(1, (latencyMs ?? 0) / scaleMs)
     const length = Math.round((lowest + (highest - lowest) * share) * 10) / 10
     if (verdict === 'down') down.push([x, latencyMs === null ? height : height - highest])
@@ -84,7 +84,7 @@ export function sparkline(rounds: readonly Round[]): Markup {
   }
   // A stroke of length 0 with round ends is a dot.
   const dots = lossy.map(([x]) => `M${x} 3h0`).join('')
-  return html`<svg class="chart sparkline" viewBox="0 0 ${pastChecks * step} ${height}" role="img" aria-label="${tellRounds(rounds)}">${bars('ok', ok)}${bars('lossy', lossy)}${icicles('down', down)}${bars('unknown', unknown)}${dots !== '' && html`<path class="dot" d="${dots}"/>`}</svg>`
+  return html`<svg class="chart sparkline" viewBox="0 0 ${checksPerRing * step} ${height}" role="img" aria-label="${tellRounds(rounds)}">${bars('ok', ok)}${bars('lossy', lossy)}${icicles('down', down)}${bars('unknown', unknown)}${dots !== '' && html`<path class="dot" d="${dots}"/>`}</svg>`
 }
 
 function tellRounds(rounds: readonly Round[]): string {

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Outcome, Reason } from '../../src/domain/outcome.ts'
-import { createPastChecks, slotBytes } from '../../src/monitor/past-checks.ts'
+import { createCheckRing, slotBytes } from '../../src/monitor/past-checks.ts'
 import { sampleOutcome } from '../samples.ts'
 
 /** Writes one outcome and returns the check that is read back. */
 function readBack(reason: Reason, endedAt: number, more: Partial<Outcome> = {}) {
-  const checks = createPastChecks(3)
+  const checks = createCheckRing(3)
   const slot = 7
   checks.write(slot, sampleOutcome(reason, endedAt, more))
   return checks.read(slot)[0]
@@ -53,7 +53,7 @@ test('a time is read back to a tenth of a second and never later, even from befo
 
 /** Writes checks that ended with these gaps, and returns the times that are read back. */
 function timesBack(gaps: readonly number[], startedAt = 0): { written: number[]; read: number[] } {
-  const checks = createPastChecks(60)
+  const checks = createCheckRing(60)
   const written: number[] = []
   let endedAt = startedAt
   for (const [index, gapMs] of gaps.entries()) {
@@ -94,7 +94,7 @@ test('a longer gap is read back to 0.15 percent up to a day, and one of a day an
 })
 
 test('an outcome that arrives twice is stored once, even if its time was rounded or corrected', () => {
-  const checks = createPastChecks(10)
+  const checks = createCheckRing(10)
   const slot = 7
   const endings = () => checks.read(slot).map(({ at }) => at)
   checks.write(slot, sampleOutcome('connected', 1000, { latencyMs: 0.213 }))
@@ -108,7 +108,7 @@ test('an outcome that arrives twice is stored once, even if its time was rounded
 })
 
 test('equal outcomes are all stored, at 10 checks a second', () => {
-  const checks = createPastChecks(60)
+  const checks = createCheckRing(60)
   const slot = 7
   for (let check = 0; check < 60; check++)
     checks.write(slot, sampleOutcome('timeout', 5000 + 100 * check, { latencyMs: null }))
@@ -116,7 +116,7 @@ test('equal outcomes are all stored, at 10 checks a second', () => {
 })
 
 test('a cleared slot is empty, and may then get older checks', () => {
-  const checks = createPastChecks(60)
+  const checks = createCheckRing(60)
   checks.write(3, sampleOutcome('connected', 1000))
   checks.clear(3)
   assert.deepEqual(checks.read(3), [])
@@ -142,7 +142,7 @@ test('every slot has the last checks since it was cleared', () => {
     .chain((slots) => fc.array(step.map((one) => ({ ...one, slot: slots[one.slot % slots.length] ?? 0 }))))
   fc.assert(
     fc.property(steps, fc.integer({ min: 1, max: 7 }), (all, most) => {
-      const checks = createPastChecks(most)
+      const checks = createCheckRing(most)
       const model = new Map<number, { at: number; latencyMs: number }[]>()
       let now = 0
       for (const { slot, latencyMs } of all) {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Reason } from '../../src/domain/outcome.ts'
 import { Status } from '../../src/domain/status.ts'
-import { type History, pastChecks } from '../../src/monitor/history.ts'
+import { checksPerRing, type History } from '../../src/monitor/history.ts'
 import type { PastCheck } from '../../src/monitor/past-checks.ts'
 import { type Round, roundsOf, sparkline, strip } from '../../src/page/charts.ts'
 import { watch } from '../monitor/fakes.ts'
@@ -135,8 +135,8 @@ function places({ paths, svg }: { paths: readonly Element[]; svg: Element }) {
 test('the latest round is at the right edge, whether there are few rounds or many', () => {
   const lastAt = (count: number) =>
     Math.max(...places(look(sparkline(Array(count).fill(up(1))))).strokes.map(([x = 0]) => x))
-  assert.equal(lastAt(1), lastAt(pastChecks))
-  assert.equal(lastAt(7), lastAt(pastChecks))
+  assert.equal(lastAt(1), lastAt(checksPerRing))
+  assert.equal(lastAt(7), lastAt(checksPerRing))
 })
 
 test('any rounds are drawn within the picture, with finite numbers', () => {
@@ -149,7 +149,7 @@ test('any rounds are drawn within the picture, with finite numbers', () => {
     fc.constantFrom(down, unknown, lossy),
   )
   fc.assert(
-    fc.property(fc.array(round, { maxLength: pastChecks }), (all) => {
+    fc.property(fc.array(round, { maxLength: checksPerRing }), (all) => {
       const { width, height, strokes } = places(look(sparkline(all)))
       for (const [x = Number.NaN, y = Number.NaN, by = 0] of strokes)
         assert.ok(x > 0 && x < width && y >= 0 && y <= height && y + by >= 0 && y + by <= height, `${x} ${y} ${by}`)
