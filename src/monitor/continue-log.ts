@@ -1,5 +1,5 @@
 import type { LoggedTransition } from '../domain/transition.ts'
-import type { EarlierLog } from './earlier-log.ts'
+import type { PreviousRun } from './earlier-log.ts'
 import type { LastKnown } from './last-known.ts'
 
 /**
@@ -7,8 +7,8 @@ import type { LastKnown } from './last-known.ts'
  * their entries overlap. Each service and target whose status this process found changed then gets one transition, dated at the end of the
  * previous process.
  */
-export function continueLog(
-  { transitions, endedAt }: EarlierLog,
+export function mergeLogs(
+  { transitions, endedAt }: PreviousRun,
   lastEarlierId: number,
   own: readonly LoggedTransition[],
   lastKnown: LastKnown,

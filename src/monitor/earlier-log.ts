@@ -2,7 +2,7 @@ import type { Absence } from '../domain/absence.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
 
 /** The log of the previous process. */
-export type EarlierLog = {
+export type PreviousRun = {
   /** The transitions, oldest first, which replace everything that this process logged before that process ended. */
   readonly transitions: readonly LoggedTransition[]
   /** The gaps in which no Porthole ran, before that process and between processes before it. Oldest first. */
@@ -14,4 +14,4 @@ export type EarlierLog = {
 }
 
 /** The log that all replicas share. */
-export type SharedLog = Omit<EarlierLog, 'endedAt'>
+export type SharedLog = Omit<PreviousRun, 'endedAt'>

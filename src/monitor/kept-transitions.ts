@@ -9,7 +9,7 @@ import { createStringPool } from './texts.ts'
  * The entries of a transition log, as columns. 100,000 transitions as objects would be a million words for the garbage collector to visit.
  * Each entry has a place, a whole number that is one more than the place of the previous entry.
  */
-export type KeptTransitions = {
+export type StoredTransitions = {
   /** The place of the oldest entry; equals `end` when the log is empty. */
   readonly first: number
   /** The place of the next entry that is added. */
@@ -54,7 +54,7 @@ function createChunk() {
 
 type Chunk = ReturnType<typeof createChunk>
 
-export function createKeptTransitions(): KeptTransitions {
+export function createStoredTransitions(): StoredTransitions {
   /** The chunks that hold entries, consecutive by place. */
   let chunks: Chunk[] = []
   let first = 0

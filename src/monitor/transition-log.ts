@@ -3,9 +3,9 @@ import { type Absence, addAbsence } from '../domain/absence.ts'
 import type { Status } from '../domain/status.ts'
 import type { LoggedTransition, Transition } from '../domain/transition.ts'
 import type { TimeSlice } from '../time-slices.ts'
-import { continueLog } from './continue-log.ts'
-import type { EarlierLog, SharedLog } from './earlier-log.ts'
-import { createKeptTransitions } from './kept-transitions.ts'
+import { mergeLogs } from './continue-log.ts'
+import type { PreviousRun, SharedLog } from './earlier-log.ts'
+import { createStoredTransitions } from './kept-transitions.ts'
 import { createLastKnown } from './last-known.ts'
 import type { Monitor } from './monitor.ts'
 import { createEmitter, type Emitter } from './signal.ts'
@@ -47,7 +47,7 @@ export type TransitionLog = {
    * unchanged is no transition, and a changed one starts from the last known status. Returns the gap between the end of the previous process
    * and the start of this one; null if there is none.
    */
-  restore(earlier: EarlierLog): Absence | null
+  restore(earlier: PreviousRun): Absence | null
   /** Replaces the entries up to the newest one of a store with those of the store, where times were corrected. Emits none of them. */
   redate(kept: SharedLog): void
   /** Adds transitions that all replicas number alike, in the order of their ids. */
@@ -79,7 +79,7 @@ export function createTransitionLog({
   source?: Emitter<Transition>
 }): TransitionLog {
   const logged = createEmitter<LoggedTransition>()
-  const kept = createKeptTransitions()
+  const kept = createStoredTransitions()
   let completeSince = clock.now()
   const startedAt = completeSince
   const firstId = idAt(startedAt)
@@ -211,7 +211,7 @@ export function createTransitionLog({
       const { completeAfter, endedAt } = earlier
       lastEarlierId = Math.max(earlier.transitions.at(-1)?.id ?? 0, completeAfter.id)
       const own = kept.readFrom(kept.first)
-      const all = continueLog(earlier, Math.max(lastEarlierId, idAt(endedAt)), own, lastKnown)
+      const all = mergeLogs(earlier, Math.max(lastEarlierId, idAt(endedAt)), own, lastKnown)
       kept.replaceAll(all)
       // The next process must know the ids that were emitted. So count the ids of kept entries, and not the start of this process.
       lastId = Math.max(own.length > 0 ? lastId : 0, lastEarlierId, all.at(-1)?.id ?? 0)

@@ -1,10 +1,10 @@
 import type { Clock } from '../clock.ts'
 import { inKnownWords } from '../domain/transition.ts'
-import type { EarlierLog } from '../monitor/earlier-log.ts'
+import type { PreviousRun } from '../monitor/earlier-log.ts'
 import type { Kept } from './store.ts'
 
 /** Converts the snapshot of an earlier process to a log whose times are instants of this process's clock. */
-export function readKept({ transitions, completeAfter, absences, aliveAt }: Kept, clock: Clock): EarlierLog {
+export function readKept({ transitions, completeAfter, absences, aliveAt }: Kept, clock: Clock): PreviousRun {
   const instantOf = createReader(clock)
   const absenceInstantOf = createReader(clock)
   const earlier = transitions.map((kept) => inKnownWords({ ...kept, at: instantOf(kept.at) }))

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { Reason } from '../../src/domain/outcome.ts'
 import { Status } from '../../src/domain/status.ts'
 import type { LoggedTransition } from '../../src/domain/transition.ts'
-import { createKeptTransitions, type KeptTransitions } from '../../src/monitor/kept-transitions.ts'
+import { createStoredTransitions, type StoredTransitions } from '../../src/monitor/kept-transitions.ts'
 import { bytesOf } from './memory.ts'
 
 /** The first two names share a hash chain. */
@@ -16,14 +16,14 @@ function logged(service: string, id: number): LoggedTransition {
 }
 
 /** Returns the ids of the entries of a service, or of all services, newest first. */
-function idsOf(kept: KeptTransitions, service?: string): number[] {
+function idsOf(kept: StoredTransitions, service?: string): number[] {
   return [...kept.placesOf(service)].map((place) => kept.idAt(place))
 }
 
-const allOf = (kept: KeptTransitions) => kept.readFrom(kept.first)
+const allOf = (kept: StoredTransitions) => kept.readFrom(kept.first)
 
 test('the entries of each service are found in order', () => {
-  const kept = createKeptTransitions()
+  const kept = createStoredTransitions()
   for (const [id, service] of ['pg', 'mq-100286', 'pg'].entries()) kept.add(logged(service, id))
   assert.deepEqual(idsOf(kept, 'pg'), [2, 0])
   assert.deepEqual(idsOf(kept, 'mq-100286'), [1])
@@ -46,7 +46,7 @@ test('an entry is read as it was added, with any content', () => {
   const anyTransition = fc.record(fields, { noNullPrototype: true })
   fc.assert(
     fc.property(fc.array(anyTransition, { size: 'max', maxLength: 50 }), (all) => {
-      const kept = createKeptTransitions()
+      const kept = createStoredTransitions()
       for (const transition of all) kept.add(transition)
       assert.deepEqual(allOf(kept), all)
       assert.deepEqual(
@@ -58,7 +58,7 @@ test('an entry is read as it was added, with any content', () => {
 })
 
 test('the limit bounds how many entries are read', () => {
-  const kept = createKeptTransitions()
+  const kept = createStoredTransitions()
   for (let id = 0; id < 5; id++) kept.add(logged('pg', id))
   const idsFrom = (place: number, limit?: number) => kept.readFrom(place, limit).map(({ id }) => id)
   assert.deepEqual(idsFrom(1, 2), [1, 2])
@@ -67,7 +67,7 @@ test('the limit bounds how many entries are read', () => {
 })
 
 test('a service whose entries are all forgotten or replaced has none left', () => {
-  const kept = createKeptTransitions()
+  const kept = createStoredTransitions()
   for (const [id, service] of ['pg', 'mq-100286', 'pg'].entries()) kept.add(logged(service, id))
   kept.forgetBefore(2)
   assert.deepEqual(idsOf(kept, 'mq-100286'), [])
@@ -87,7 +87,7 @@ test('the entries of each service equal those of a full scan, after any addition
   )
   fc.assert(
     fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
-      const kept = createKeptTransitions()
+      const kept = createStoredTransitions()
       let all: LoggedTransition[] = []
       let id = 0
       const many = (names: readonly string[]) => names.map((service) => logged(service, id++))
@@ -116,7 +116,7 @@ test('the entries of each service equal those of a full scan, after any addition
 
 test('an entry takes about 100 bytes, and none once it is forgotten', () => {
   const count = 20_000
-  const kept = createKeptTransitions()
+  const kept = createStoredTransitions()
   const names = Array.from({ length: count }, (_, index) => `service-${index}`)
   const taken = bytesOf(() => {
     for (const [id, service] of names.entries())
