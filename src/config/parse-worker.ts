@@ -1,6 +1,6 @@
 import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
-import { portionsOf } from '../domain/portions.ts'
+import { batchesOf } from '../domain/portions.ts'
 import { partsOf, type ServiceParts } from '../domain/service.ts'
 import { type ConfigSources, parseConfig, type ReadConfig } from './config.ts'
 import type { Problem } from './problem.ts'
@@ -18,8 +18,8 @@ export type Message =
   | { readonly read: ReadConfig }
 
 /** The size of a batch of services with their targets, and of a batch of problems: receiving one takes about 3 ms. */
-const portion = { services: 500, targets: 2500 }
-const problemPortion = 500
+const batch = { services: 500, targets: 2500 }
+const problemBatch = 500
 
 goBehindOthers()
 const { name, bytes, targets, env } = workerData as WorkerData
@@ -39,9 +39,8 @@ function tellNext(): void {
 function* messagesOf(read: ReadConfig): Generator<Message> {
   const [services, problems] = read.ok ? [read.config.services, read.advice] : [[], read.problems]
   const parts = services.values().map(partsOf)
-  for (const some of portionsOf(parts, portion, ({ targets }) => targets.length)) yield { services: some }
-  for (let at = 0; at < problems.length; at += problemPortion)
-    yield { problems: problems.slice(at, at + problemPortion) }
+  for (const some of batchesOf(parts, batch, ({ targets }) => targets.length)) yield { services: some }
+  for (let at = 0; at < problems.length; at += problemBatch) yield { problems: problems.slice(at, at + problemBatch) }
   if (read.ok) yield { read: { ...read, config: { ...read.config, services: [] }, advice: [] } }
   else yield { read: { ok: false, problems: [] } }
 }

@@ -1,11 +1,11 @@
 /** The size of a batch, as services and as the sum of their targets. Batches are small so that other work on the event loop does not wait long. */
-export type Portion = { readonly services: number; readonly targets: number }
+export type Batch = { readonly services: number; readonly targets: number }
 
 /**
  * Returns a function that divides services into batches. For each service, given its number of targets, it returns whether the service still
  * fits into the current batch; if not, the service begins the next batch. A service with more targets than a batch allows gets its own batch.
  */
-export function measurePortions(most: Portion): (targets: number) => boolean {
+export function measureBatches(most: Batch): (targets: number) => boolean {
   let services = 0
   let sum = 0
   return (targets) => {
@@ -19,19 +19,19 @@ export function measurePortions(most: Portion): (targets: number) => boolean {
 }
 
 /** Yields items, one per service, in batches. Reads no item beyond the first one of the next batch. */
-export function* portionsOf<Item>(
+export function* batchesOf<Item>(
   items: Iterable<Item>,
-  most: Portion,
+  most: Batch,
   targetsOf: (item: Item) => number,
 ): Generator<Item[]> {
-  const fits = measurePortions(most)
-  let portion: Item[] = []
+  const fits = measureBatches(most)
+  let batch: Item[] = []
   for (const item of items) {
     if (!fits(targetsOf(item))) {
-      yield portion
-      portion = []
+      yield batch
+      batch = []
     }
-    portion.push(item)
+    batch.push(item)
   }
-  if (portion.length > 0) yield portion
+  if (batch.length > 0) yield batch
 }

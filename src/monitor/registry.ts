@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { measurePortions } from '../domain/portions.ts'
+import { measureBatches } from '../domain/portions.ts'
 import type { Quorum } from '../domain/quorum.ts'
 import type { Group, Service } from '../domain/service.ts'
 import { nothingToLoad, type RegistryLoad } from './registry-load.ts'
@@ -111,7 +111,7 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
   function* replace(next: readonly Service[], nextGroups: readonly Group[]): Generator<void, Replaced> {
     const cause = 'deregistered: no longer in the configuration'
     const replaced = { changed: 0, removed: 0 }
-    const fits = measurePortions(mostChanged)
+    const fits = measureBatches(mostChanged)
     let changes = noChanges()
     let lookedAt = 0
 

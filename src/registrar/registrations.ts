@@ -5,7 +5,7 @@ import { type ForeignSettings, type ForeignWord, foreignWordsOf } from '../domai
 import { expiredLifetime, type Lifetime, renewedLifetime } from '../domain/lifetime.ts'
 import { noPauses, type Pauses } from '../domain/pause.ts'
 import type { PolicyDefaults } from '../domain/policy.ts'
-import { portionsOf } from '../domain/portions.ts'
+import { batchesOf } from '../domain/portions.ts'
 import { quote } from '../domain/quote.ts'
 import { type RegistrationSettings, readRegistration } from '../domain/registration.ts'
 import { buildService, expireService, type Service } from '../domain/service.ts'
@@ -319,7 +319,7 @@ async function inTurns<Item>(
   targetsOf: (item: Item) => number,
   act: (some: readonly Item[]) => void,
 ): Promise<void> {
-  for (const some of portionsOf(items, perTurn, targetsOf)) {
+  for (const some of batchesOf(items, perTurn, targetsOf)) {
     act(some)
     await setImmediate()
   }

@@ -18,7 +18,7 @@ export type Feed = {
 /** How long Redis waits for a new entry, in milliseconds. Then it sends an empty reply, which shows that it is alive. */
 const blockMs = 1000
 /** How many entries one reply has at most. Each may carry hundreds of services, and all of them have to arrive before the deadline. */
-const portion = 20
+const batch = 20
 
 /** Creates a reader that starts after the entry `from`. The connection must be its own, because waiting for entries blocks the connection. */
 export function createFeed(
@@ -32,7 +32,7 @@ export function createFeed(
   return {
     async read(onEntry) {
       while (!isClosed) {
-        const command = ['XREAD', 'COUNT', `${portion}`, 'BLOCK', `${blockMs}`, 'STREAMS', stream, `${position}-0`]
+        const command = ['XREAD', 'COUNT', `${batch}`, 'BLOCK', `${blockMs}`, 'STREAMS', stream, `${position}-0`]
         const answer = await send(command, blockMs + 2000)
         if (isClosed) break
         if (!answer.ok) return answer.failure

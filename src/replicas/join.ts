@@ -11,7 +11,7 @@ import type { Kept, Stored } from '../store/store.ts'
 import type { UnreadableEntries } from '../store/unreadable.ts'
 import { seededScript, seedScript } from './health-script.ts'
 import type { Link } from './link.ts'
-import { portion } from './portions.ts'
+import { batch } from './portions.ts'
 import type { SharedRegistry } from './shared-registry.ts'
 
 export type JoinParts = {
@@ -111,7 +111,7 @@ async function merge({ link, keys, sharedRegistry }: JoinParts): Promise<Stored<
   const { meta, stream, registrations, removed, expiries, drained, expired } = keys
   const all = sharedRegistry.written()
   while (all.length > 0) {
-    const some = all.splice(0, portion)
+    const some = all.splice(0, batch)
     const shared = [meta, stream, registrations, removed, expiries, drained, expired]
     const on = [...shared, ...some.map(([, name]) => keys.health(name))]
     const answer = await link.run(mergeScript, on, ['', ...some.flat()])
@@ -131,7 +131,7 @@ async function seed({ id, link, keys, store, log, clock }: JoinParts): Promise<S
   if (answer.value !== 1) return { ok: true, value: answer.value === 2 ? 'another' : 'nobody' }
   const all = log.find({}).reverse()
   while (all.length > 0) {
-    const some = all.splice(0, portion).map((transition) => ({ ...transition, at: clock.toEpoch(transition.at) }))
+    const some = all.splice(0, batch).map((transition) => ({ ...transition, at: clock.toEpoch(transition.at) }))
     const kept = await store.seed(some)
     if (!kept.ok) return kept
   }

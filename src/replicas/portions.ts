@@ -1,14 +1,14 @@
-import { portionsOf } from '../domain/portions.ts'
+import { batchesOf } from '../domain/portions.ts'
 import type { ServiceState } from '../monitor/watch.ts'
 
 /** How many services or transitions one request to the store has at most, because Redis serves no other client during the request. */
-export const portion = 200
+export const batch = 200
 /** How many targets one request to the store has at most. */
-const targetPortion = 1000
+const targetBatch = 1000
 
 /** Returns the services of the first batch: at least one. */
-export function firstPortion(services: Iterable<ServiceState>): ServiceState[] {
-  const most = { services: portion, targets: targetPortion }
-  const [first = []] = portionsOf(services, most, ({ targets }) => targets.length)
+export function firstBatch(services: Iterable<ServiceState>): ServiceState[] {
+  const most = { services: batch, targets: targetBatch }
+  const [first = []] = batchesOf(services, most, ({ targets }) => targets.length)
   return first
 }

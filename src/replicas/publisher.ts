@@ -5,7 +5,7 @@ import type { ServiceState } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
 import type { Links } from './links.ts'
 import { writeService, writeTarget } from './memory.ts'
-import { firstPortion, portion } from './portions.ts'
+import { batch, firstBatch } from './portions.ts'
 import type { Published, SnapshotRecord, Update, Verdict } from './publication.ts'
 import { shardOf } from './shards.ts'
 
@@ -166,13 +166,13 @@ export function createPublisher(parts: PublisherParts): Publisher {
     const due = new Set(dirty)
     const leaving = removalUpdates()
     while (isLinked() && due.size + leaving.length > 0) {
-      const chosen = firstPortion(due)
+      const chosen = firstBatch(due)
       for (const service of chosen) {
         due.delete(service)
         dirty.delete(service)
       }
       const state = chosen.filter((service) => monitor.services.get(service.service.name) === service)
-      const updates = [...state.flatMap((service) => updateOf(service) ?? []), ...leaving.splice(0, portion)]
+      const updates = [...state.flatMap((service) => updateOf(service) ?? []), ...leaving.splice(0, batch)]
       if (updates.length === 0) continue
       const published = await publish(updates)
       if (published === null) {

@@ -4,7 +4,7 @@ import type { ServiceSnapshot, ServiceState, TargetSnapshot, TargetState } from 
 import type { Assignment } from './assignment.ts'
 import type { Links } from './links.ts'
 import { isUnreadable, readService } from './memory.ts'
-import { firstPortion } from './portions.ts'
+import { firstBatch } from './portions.ts'
 import type { KeptHealth } from './publication.ts'
 
 /** How long until a failed read is repeated, in milliseconds. */
@@ -57,9 +57,9 @@ export function createRecall({
 
   const isRegistered = (service: ServiceState) => monitor.services.get(service.service.name) === service
 
-  async function readPortions(): Promise<boolean> {
+  async function readBatches(): Promise<boolean> {
     while (wanted.size > 0) {
-      const chosen = firstPortion(wanted)
+      const chosen = firstBatch(wanted)
       for (const service of chosen) wanted.delete(service)
       const kept = await read(chosen.map(({ service }) => service.name))
       if (kept === null) {
@@ -81,7 +81,7 @@ export function createRecall({
   }
 
   function readWanted(): Promise<boolean> {
-    reading ??= readPortions().finally(() => {
+    reading ??= readBatches().finally(() => {
       reading = null
     })
     return reading

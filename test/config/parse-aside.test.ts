@@ -141,13 +141,13 @@ async function portionsTold(counts: readonly number[]): Promise<number[][]> {
   const worker = new Worker(new URL('../../src/config/parse-worker.ts', import.meta.url), {
     workerData: { name: 'porthole.json', bytes, ...none },
   })
-  const portions: number[][] = []
+  const batches: number[][] = []
   worker.on('message', (message: Message) => {
-    if ('services' in message) portions.push(message.services.map(({ targets }) => targets.length))
+    if ('services' in message) batches.push(message.services.map(({ targets }) => targets.length))
     worker.postMessage('next')
   })
   await once(worker, 'exit')
-  return portions
+  return batches
 }
 
 test('a message of a thread has at most 500 services and at most 2,500 targets', async () => {

@@ -1,32 +1,32 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { portionsOf } from '../../src/domain/portions.ts'
+import { batchesOf } from '../../src/domain/portions.ts'
 
 const most = { services: 4, targets: 10 }
-const portions = (...targets: number[]) => [...portionsOf(targets, most, (count) => count)]
+const batches = (...targets: number[]) => [...batchesOf(targets, most, (count) => count)]
 
 test('a batch ends at the limit of services or the limit of targets', () => {
-  assert.deepEqual(portions(), [])
-  assert.deepEqual(portions(1, 1, 1), [[1, 1, 1]])
-  assert.deepEqual(portions(1, 1, 1, 1, 1), [[1, 1, 1, 1], [1]])
-  assert.deepEqual(portions(5, 5, 1), [[5, 5], [1]])
-  assert.deepEqual(portions(5, 6), [[5], [6]])
+  assert.deepEqual(batches(), [])
+  assert.deepEqual(batches(1, 1, 1), [[1, 1, 1]])
+  assert.deepEqual(batches(1, 1, 1, 1, 1), [[1, 1, 1, 1], [1]])
+  assert.deepEqual(batches(5, 5, 1), [[5, 5], [1]])
+  assert.deepEqual(batches(5, 6), [[5], [6]])
 })
 
 test('a service with more targets than the limit has a batch of its own', () => {
-  assert.deepEqual(portions(1, 1000, 1), [[1], [1000], [1]])
-  assert.deepEqual(portions(1000, 1000), [[1000], [1000]])
+  assert.deepEqual(batches(1, 1000, 1), [[1], [1000], [1]])
+  assert.deepEqual(batches(1000, 1000), [[1000], [1000]])
 })
 
 test('every service is in one batch, in order, and only a batch of one service exceeds the limits', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(15)), (targets) => {
-      const all = portions(...targets)
+      const all = batches(...targets)
       assert.deepEqual(all.flat(), targets)
-      for (const portion of all) {
-        const sum = portion.reduce((sum, count) => sum + count, 0)
-        assert.ok(portion.length === 1 || (portion.length <= most.services && sum <= most.targets), portion.join())
+      for (const batch of all) {
+        const sum = batch.reduce((sum, count) => sum + count, 0)
+        assert.ok(batch.length === 1 || (batch.length <= most.services && sum <= most.targets), batch.join())
       }
     }),
   )
@@ -40,7 +40,7 @@ test('no more items are read than are needed to end a batch', () => {
       yield i
     }
   }
-  const [first] = portionsOf(counting(), most, () => 1)
+  const [first] = batchesOf(counting(), most, () => 1)
   assert.deepEqual(first, [1, 2, 3, 4])
   assert.deepEqual(taken, [1, 2, 3, 4, 5])
 })
