@@ -6,7 +6,7 @@ import {
   partsOf,
   type Service,
   type ServiceSettings,
-  type Terms,
+  type SharedSettings,
 } from '../src/domain/service.ts'
 import { parseTarget, type Target } from '../src/domain/target.ts'
 
@@ -27,9 +27,9 @@ export function sampleService(
 }
 
 /** Copies a service and changes some of its settings. */
-export function changedService(service: Service, changed: Partial<Terms>): Service {
+export function changedService(service: Service, changed: Partial<SharedSettings>): Service {
   const parts = partsOf(service)
-  return makeService({ ...parts, terms: { ...parts.terms, ...changed } })
+  return makeService({ ...parts, sharedSettings: { ...parts.sharedSettings, ...changed } })
 }
 
 /** Creates the same service as if a client had registered it over HTTP. */

@@ -1,5 +1,5 @@
 import { Close } from './policy-settings.ts'
-import { makeService, type Service, type ServiceParts, type Terms } from './service.ts'
+import { makeService, type Service, type ServiceParts, type SharedSettings } from './service.ts'
 
 /**
  * Returns a function that builds services which share equal parts, such as a policy or a list of groups. Shared parts are frozen. If `known`
@@ -7,13 +7,13 @@ import { makeService, type Service, type ServiceParts, type Terms } from './serv
  */
 export function createInterning(known: ReadonlyMap<string, Service> = new Map()): (parts: ServiceParts) => Service {
   const text = keepOne<string>()
-  const quorumOf = keepOne<Terms['quorum']>()
-  const policyOf = keepOne<Terms['policy']>((policy) => {
+  const quorumOf = keepOne<SharedSettings['quorum']>()
+  const policyOf = keepOne<SharedSettings['policy']>((policy) => {
     const close = Close.options.find((close) => close === policy.close) ?? policy.close
     return Object.freeze({ ...policy, close, unread: Object.freeze(policy.unread.map(text)) })
   })
   const groupsOf = keepOne<Service['groups']>((groups) => Object.freeze(groups.map(text)))
-  const termsOf = keepOne<Terms>(({ quorum, resolve, policy, origin, expiredTtlMs }) =>
+  const sharedSettingsOf = keepOne<SharedSettings>(({ quorum, resolve, policy, origin, expiredTtlMs }) =>
     Object.freeze({
       quorum: quorumOf(quorum),
       // Literals, because every string in a message from another thread is a new copy.
@@ -24,8 +24,13 @@ export function createInterning(known: ReadonlyMap<string, Service> = new Map())
     }),
   )
 
-  return ({ name, targets, groups, terms }) => {
-    const service = makeService({ name, targets, groups: groupsOf(groups), terms: termsOf(terms) })
+  return ({ name, targets, groups, sharedSettings }) => {
+    const service = makeService({
+      name,
+      targets,
+      groups: groupsOf(groups),
+      sharedSettings: sharedSettingsOf(sharedSettings),
+    })
     const before = known.get(name)
     return before !== undefined && JSON.stringify(before) === JSON.stringify(service) ? before : service
   }

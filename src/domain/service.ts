@@ -3,7 +3,7 @@ import { buildPolicy, type Policy, type PolicyDefaults } from './policy.ts'
 import { PolicySettings } from './policy-settings.ts'
 import { membersNeeded, Quorum, unreachableQuorum } from './quorum.ts'
 import { quote, show } from './quote.ts'
-import { type KeptTarget, keepTarget, Target, type TargetParts, targetKey, targetOf } from './target.ts'
+import { type CompactTarget, compactTarget, Target, type TargetParts, targetKey, targetOf } from './target.ts'
 
 /** How the addresses of a name are checked: together, where the first that connects counts, or each as a target of its own. */
 export const Resolve = z.enum(['first', 'all'], {
@@ -104,7 +104,7 @@ export const ServiceSettings = z
 export type ServiceSettings = z.infer<typeof ServiceSettings>
 
 /** The settings that many services share, so that equal ones are stored once. */
-export type Terms = {
+export type SharedSettings = {
   readonly quorum: Quorum
   readonly resolve: Resolve
   readonly policy: Policy
@@ -117,32 +117,34 @@ export type Terms = {
 export type Origin = 'file' | 'http'
 
 /** A service: a named set of targets with a quorum and a policy. */
-export type Service = Terms & {
+export type Service = SharedSettings & {
   readonly name: string
   readonly targets: readonly Target[]
   readonly groups: readonly string[]
   /** Quorum, resolve, policy, origin and expiry in one object, which other services may share. */
-  readonly terms: Terms
+  readonly sharedSettings: SharedSettings
 }
 
 /** The plain data of a service, which can be sent to another thread. */
-export type ServiceParts = Pick<Service, 'name' | 'groups' | 'terms'> & { readonly targets: readonly TargetParts[] }
+export type ServiceParts = Pick<Service, 'name' | 'groups' | 'sharedSettings'> & {
+  readonly targets: readonly TargetParts[]
+}
 
 /** A compact service. Its fields take little memory, because there may be 100,000 services. */
 class ServiceOfParts implements Service {
   readonly name: string
   readonly groups: readonly string[]
   /** A single target is stored without a list. */
-  private readonly kept: KeptTarget | readonly KeptTarget[]
-  readonly terms: Terms
+  private readonly kept: CompactTarget | readonly CompactTarget[]
+  readonly sharedSettings: SharedSettings
 
-  constructor({ name, targets, groups, terms }: ServiceParts) {
-    const kept = targets.map(keepTarget)
+  constructor({ name, targets, groups, sharedSettings }: ServiceParts) {
+    const kept = targets.map(compactTarget)
     const [first] = kept
     this.name = name
     this.groups = groups
     this.kept = first !== undefined && kept.length === 1 ? first : Object.freeze(kept)
-    this.terms = terms
+    this.sharedSettings = sharedSettings
     Object.freeze(this)
   }
 
@@ -151,19 +153,19 @@ class ServiceOfParts implements Service {
     return kept.map(targetOf)
   }
   get quorum(): Quorum {
-    return this.terms.quorum
+    return this.sharedSettings.quorum
   }
   get resolve(): Resolve {
-    return this.terms.resolve
+    return this.sharedSettings.resolve
   }
   get policy(): Policy {
-    return this.terms.policy
+    return this.sharedSettings.policy
   }
   get origin(): Origin {
-    return this.terms.origin
+    return this.sharedSettings.origin
   }
   get expiredTtlMs(): number | null {
-    return this.terms.expiredTtlMs
+    return this.sharedSettings.expiredTtlMs
   }
 }
 
@@ -173,12 +175,12 @@ export function makeService(parts: ServiceParts): Service {
 }
 
 /** Returns the plain data from which `makeService` builds the same service. */
-export function partsOf({ name, groups, targets, terms }: Service): ServiceParts {
+export function partsOf({ name, groups, targets, sharedSettings }: Service): ServiceParts {
   return {
     name,
     groups,
     targets: targets.map(({ name, address, resolvedFrom }) => ({ name, address, resolvedFrom })),
-    terms,
+    sharedSettings,
   }
 }
 
@@ -197,7 +199,7 @@ export function decideService(
     name,
     targets: settings.targets,
     groups: [...new Set(settings.groups)],
-    terms: {
+    sharedSettings: {
       quorum: settings.quorum ?? 'all',
       resolve: settings.resolve ?? 'first',
       policy: buildPolicy(settings, defaults, unread),
@@ -210,7 +212,7 @@ export function decideService(
 /** Returns the same service with an expired registration. `ttlMs` is the `ttl` that ran out, in milliseconds. */
 export function expireService(service: Service, ttlMs: number): Service {
   const parts = partsOf(service)
-  return makeService({ ...parts, terms: { ...parts.terms, expiredTtlMs: ttlMs } })
+  return makeService({ ...parts, sharedSettings: { ...parts.sharedSettings, expiredTtlMs: ttlMs } })
 }
 
 /** Builds a service. Takes the same arguments as `decideService`. */

@@ -57,22 +57,22 @@ class OtherTarget extends NamedTarget implements Target {
 }
 
 /** A compact target: only the name where the name is the literal address. */
-export type KeptTarget = string | Target
+export type CompactTarget = string | Target
 
 /** Returns the compact target of plain data. */
-export function keepTarget(parts: TargetParts): KeptTarget {
+export function compactTarget(parts: TargetParts): CompactTarget {
   const { name, address, resolvedFrom } = parts
   return address === name && resolvedFrom === null ? name : Object.freeze(new OtherTarget(parts))
 }
 
 /** Returns the target of a compact target. */
-export function targetOf(kept: KeptTarget): Target {
+export function targetOf(kept: CompactTarget): Target {
   return typeof kept === 'string' ? new LiteralTarget(kept) : kept
 }
 
 /** Builds a target from its plain data. */
 export function makeTarget(parts: TargetParts): Target {
-  return targetOf(keepTarget(parts))
+  return targetOf(compactTarget(parts))
 }
 
 /** Returns the target at a host and port. Its name is `host:port` unless another spelling is given. */

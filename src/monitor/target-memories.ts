@@ -1,6 +1,6 @@
 import { type Health, unchecked } from '../domain/health.ts'
 import { Status } from '../domain/status.ts'
-import { type KeptTarget, keepTarget, type Target, targetOf } from '../domain/target.ts'
+import { type CompactTarget, compactTarget, type Target, targetOf } from '../domain/target.ts'
 import { createColumns, enumAt, placeOf, put, rowOf } from './columns.ts'
 import { type ColumnChunk, createColumnChunk, lastEndedAt, lastTookMs, readHealth, writeHealth } from './memory-page.ts'
 import type { Check, ServiceState, TargetSnapshot, TargetState } from './watch.ts'
@@ -39,12 +39,12 @@ export function createTargetColumns(): TargetColumns {
   /** Declared here, so that the reference to the columns is not a property of every target. */
   class TargetInColumns implements TargetState {
     slot: number
-    private kept: KeptTarget
+    private kept: CompactTarget
     readonly serviceState: ServiceState
     check: Check | 'waiting' | null = null
 
     constructor(target: Target, serviceState: ServiceState, slot: number) {
-      this.kept = keepTarget(target)
+      this.kept = compactTarget(target)
       this.serviceState = serviceState
       this.slot = slot
     }
@@ -53,7 +53,7 @@ export function createTargetColumns(): TargetColumns {
       return targetOf(this.kept)
     }
     set target(target: Target) {
-      this.kept = keepTarget(target)
+      this.kept = compactTarget(target)
     }
 
     get health(): Health {

@@ -11,9 +11,9 @@ const pathsOf = (written: object) =>
   )
 
 test('a service with only targets has the built-in policy', () => {
-  const { name, targets, groups, terms } = buildService('db', settings({}))
+  const { name, targets, groups, sharedSettings } = buildService('db', settings({}))
   assert.deepEqual({ name, targets, groups }, { name: 'db', targets: [targetAt('db', 5432)], groups: [] })
-  assert.deepEqual(terms, {
+  assert.deepEqual(sharedSettings, {
     quorum: 'all',
     resolve: 'first',
     policy: {

@@ -47,7 +47,7 @@ function countHandled() {
       'name',
       'targets',
       'groups',
-      'terms',
+      'sharedSettings',
       'quorum',
       'resolve',
       'policy',
