@@ -2,7 +2,7 @@ import { type Counts, noCounts, type Status } from './status.ts'
 import { spansOf, type UptimeEvidence } from './uptime.ts'
 
 /** Returns the status of a service in each of `count` equal time buckets of a window, the oldest first. Buckets begin at whole milliseconds. */
-export function sliceStatuses(evidence: UptimeEvidence, count: number): Status[] {
+export function bucketStatuses(evidence: UptimeEvidence, count: number): Status[] {
   const windowMs = Math.round(evidence.to - evidence.from)
   const endOf = (slice: number) => Math.round(((slice + 1) * windowMs) / count)
   const statuses: Status[] = []

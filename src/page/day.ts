@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { sliceStatuses } from '../domain/slices.ts'
+import { bucketStatuses } from '../domain/slices.ts'
 import { measureUptime } from '../domain/uptime.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import { uptimeEvidence } from '../monitor/uptime-evidence.ts'
@@ -22,7 +22,7 @@ export function dayOf(state: ServiceState, log: TransitionLog, clock: Clock): { 
   const { ratio } = measureUptime({ ...evidence, from: now - dayMs, to: now })
   const uptime = ratio === null ? null : formatUptime(ratio)
   const end = clock.fromEpoch((Math.floor(clock.toEpoch(now) / halfHourMs) + 1) * halfHourMs)
-  const statuses = sliceStatuses({ ...evidence, from: end - dayMs, to: end }, slices)
+  const statuses = bucketStatuses({ ...evidence, from: end - dayMs, to: end }, slices)
   const bad = (['down', 'degraded'] as const).flatMap((status) => {
     const count = statuses.filter((slice) => slice === status).length
     return count === 0 ? [] : [`${status} in ${count} of ${slices} half hours`]

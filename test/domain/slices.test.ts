@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { sliceStatuses } from '../../src/domain/slices.ts'
+import { bucketStatuses } from '../../src/domain/slices.ts'
 import type { Status } from '../../src/domain/status.ts'
 import { measureUptime, type UptimeEvidence } from '../../src/domain/uptime.ts'
 import { anyLifeWithAbsences, anyLives, anyStatus } from './lives.ts'
@@ -12,7 +12,7 @@ const draw = (statuses: readonly Status[]) => statuses.map((status) => sign[stat
 /** Draws the time buckets of a window: D down, d degraded, u up, . unknown. By default the window is 1000 ms long and the log is complete. */
 function slice(evidence: Partial<UptimeEvidence>, count = 4): string {
   const whole = { changes: [], absences: [], status: 'up', completeSince: 0, from: 0, to: 1000 } as const
-  return draw(sliceStatuses({ ...whole, ...evidence }, count))
+  return draw(bucketStatuses({ ...whole, ...evidence }, count))
 }
 
 test('without a change every time bucket has the current status', () => {
@@ -91,7 +91,7 @@ test('the buckets agree with a count of every millisecond, wherever the window a
       const to = known.length
       fc.pre(from <= to)
       const seen = known.map((was, ms) => (ms < since ? 'unknown' : was)).slice(from)
-      const statuses = sliceStatuses({ ...noted, completeSince: since, from, to }, slices)
+      const statuses = bucketStatuses({ ...noted, completeSince: since, from, to }, slices)
       assert.equal(draw(statuses), draw(count(seen, slices)))
     }),
     { numRuns: 5000 },
@@ -109,7 +109,7 @@ test('a time bucket is down if and only if it contains downtime, for any changes
   fc.assert(
     fc.property(anyEvidence, fc.nat(1000), fc.integer({ min: 1, max: 60 }), (noted, to, slices) => {
       const edges = edgesOf(to, slices)
-      const statuses = sliceStatuses({ ...noted, from: 0, to }, slices)
+      const statuses = bucketStatuses({ ...noted, from: 0, to }, slices)
       // Compares windows with the same end, because the status at the end decides the time after the last change.
       const downMsSince = (from: number) => measureUptime({ ...noted, from, to }).downMs
       const isDown = statuses.map((_, index) => downMsSince(edges[index] ?? 0) > downMsSince(edges[index + 1] ?? to))
