@@ -216,7 +216,7 @@ export async function serve(
   const found = replica?.sharing.recorded ?? monitor.transitions
   const overload = watchOverload({ monitor, clock })
   logNews(log, { monitor, addressTracking, found, overload, gateways: gateways.news, paused, proberPaused })
-  paused.subscribe(noteAbsence)
+  paused.subscribe(recordGap)
   // The pause of the prober extends the trust in statuses that had gone stale. No outcome announces that, so drop the cached counts.
   proberPaused.subscribe(() => {
     for (const state of monitor.services.values()) if (state.cachedStatus === 'unknown') dropCachedCounts(state)
@@ -274,10 +274,10 @@ export async function serve(
    * Records a gap for a pause that is longer than the shortest time for which a status is trusted. With replicas it records nothing, because the
    * others went on.
    */
-  function noteAbsence(pause: Pause): void {
+  function recordGap(pause: Pause): void {
     if (replica !== null || pause.to - pause.from <= monitor.leastTrustMs()) return
-    transitions.addAbsence(pause)
-    keeper?.addAbsence(pause)
+    transitions.addGap(pause)
+    keeper?.addGap(pause)
   }
 
   async function reload(next: Config): Promise<void> {

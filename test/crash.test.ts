@@ -183,11 +183,11 @@ test('registrations, drains and transitions outlast a kill, and the time in betw
   assert.deepEqual(await transitionsAt(second.url, 'web'), before)
   const failed = (await transitionsAt(second.url, 'fails')).map(({ target, from, to }) => `${target}: ${from} → ${to}`)
   assert.deepEqual(failed.slice(0, 2), ['null: up → down', `${failing}: up → down`])
-  const { absences } = (await (await fetch(`${second.url}/v1/transitions`)).json()) as {
-    absences: { from: string; to: string }[]
+  const { gaps } = (await (await fetch(`${second.url}/v1/transitions`)).json()) as {
+    gaps: { from: string; to: string }[]
   }
-  assert.equal(absences.length, 1)
-  assert.ok(Date.parse(absences[0]?.from ?? '') < Date.parse(absences[0]?.to ?? ''))
+  assert.equal(gaps.length, 1)
+  assert.ok(Date.parse(gaps[0]?.from ?? '') < Date.parse(gaps[0]?.to ?? ''))
   const uptime = (await (await fetch(`${second.url}/v1/services/web/uptime`)).json()) as {
     windows: Record<string, number>[]
   }

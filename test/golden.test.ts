@@ -112,7 +112,7 @@ async function fill(store: Store): Promise<void> {
   await done(store.setDrained('web', true))
   await done(store.setDrained('web', false))
   await done(store.append(transitions, false))
-  await done(store.addAbsence({ from: day - 2000, to: day - 1000 }))
+  await done(store.addGap({ from: day - 2000, to: day - 1000 }))
   await done(store.heartbeat(day + 9))
 }
 

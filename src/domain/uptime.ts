@@ -1,4 +1,4 @@
-import type { Absence } from './absence.ts'
+import type { Gap } from './absence.ts'
 import { noCounts, type Status } from './status.ts'
 import type { Transition } from './transition.ts'
 
@@ -18,7 +18,7 @@ export type UptimeEvidence = {
   /** The status changes of the service itself, the oldest first. Of the changes before the window only the last one is needed. */
   readonly changes: readonly Change[]
   /** The gaps in which Porthole did not run, the oldest first. */
-  readonly absences: readonly Absence[]
+  readonly gaps: readonly Gap[]
   /** The status when the window ends. */
   readonly status: Status
   /** The instant since which the log has every change. */
@@ -46,7 +46,7 @@ export function measureUptime(evidence: UptimeEvidence): Uptime {
 export type Span = { readonly held: Status; readonly ms: number }
 
 /** Returns the statuses of a service as consecutive spans, from the start of the window to its end. A span may have length 0. */
-export function spansOf({ changes, absences, status, completeSince, from, to }: UptimeEvidence): Span[] {
+export function spansOf({ changes, gaps, status, completeSince, from, to }: UptimeEvidence): Span[] {
   const spans: Span[] = []
   // Counts whole milliseconds back from the end, so that the parts add up exactly however the instants are rounded.
   let leftMs = Math.round(to - from)
@@ -61,11 +61,11 @@ export function spansOf({ changes, absences, status, completeSince, from, to }: 
   let left: Status | null = null
   let seen = 0
   for (const change of [...changes, { at: to, from: status, to: status }]) {
-    for (; seen < absences.length; seen++) {
-      const absence = absences[seen] as Absence
-      if (absence.from >= change.at) break
-      hold(left ?? change.from, absence.from)
-      hold('unknown', absence.to)
+    for (; seen < gaps.length; seen++) {
+      const gap = gaps[seen] as Gap
+      if (gap.from >= change.at) break
+      hold(left ?? change.from, gap.from)
+      hold('unknown', gap.to)
     }
     hold(change.from, change.at)
     left = change.to

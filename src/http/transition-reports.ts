@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
-import type { Absence } from '../domain/absence.ts'
+import type { Gap } from '../domain/absence.ts'
 import { Reason } from '../domain/outcome.ts'
 import { Status } from '../domain/status.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
@@ -44,7 +44,7 @@ export const TransitionPage = z
     completeSince: time.meta({
       description: 'No transition after this time is missing. Earlier ones may be forgotten.',
     }),
-    absences: z.array(z.object({ from: time, to: time })).meta({
+    gaps: z.array(z.object({ from: time, to: time })).meta({
       description:
         'The times between `from` and `to` of the query when Porthole was not running; the newest first, `limit` at most.',
     }),
@@ -53,7 +53,7 @@ export const TransitionPage = z
 type TransitionPage = z.infer<typeof TransitionPage>
 
 /** Returns the report of a gap: a time when Porthole was not running. */
-export function reportAbsence({ from, to }: Absence, clock: Clock): TransitionPage['absences'][number] {
+export function reportGap({ from, to }: Gap, clock: Clock): TransitionPage['gaps'][number] {
   return { from: isoTime(from, clock), to: isoTime(to, clock) }
 }
 

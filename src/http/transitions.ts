@@ -14,7 +14,7 @@ import { pendingAnswer } from './registry-pending.ts'
 import { isoTime } from './reports.ts'
 import { NoQuery } from './service-query.ts'
 import { instantOf, ServiceTransitionQuery, TransitionQuery } from './transition-query.ts'
-import { reportAbsence, reportTransition, reportUptime, TransitionPage, UptimeReport } from './transition-reports.ts'
+import { reportGap, reportTransition, reportUptime, TransitionPage, UptimeReport } from './transition-reports.ts'
 
 const pageAnswer = 'A page of transitions. The `Link` header leads to the next one (RFC 8288).'
 const json = <Report extends z.ZodType>(description: string, Report: Report) => ({
@@ -112,12 +112,12 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     // One transition more than the page shows tells whether there is a next page.
     const found = await log.findInSlices({ service, from, to, before, limit: limit + 1 }, slice)
     const transitions = found.slice(0, limit).map((transition) => reportTransition(transition, clock))
-    const absences = log
-      .absences()
-      .filter((absence) => absence.to >= (from ?? absence.to) && absence.from < (to ?? Number.POSITIVE_INFINITY))
+    const gaps = log
+      .gaps()
+      .filter((gap) => gap.to >= (from ?? gap.to) && gap.from < (to ?? Number.POSITIVE_INFINITY))
       .slice(-limit)
       .reverse()
-      .map((absence) => reportAbsence(absence, clock))
+      .map((gap) => reportGap(gap, clock))
     const next = found.length > limit ? (transitions.at(-1)?.id ?? null) : null
     if (next !== null) {
       // Written as a time, because a duration would count back from the later request.
@@ -131,6 +131,6 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     }
     return reply
       .header('cache-control', 'no-store')
-      .send({ transitions, next, completeSince: isoTime(log.completeSince(), clock), absences })
+      .send({ transitions, next, completeSince: isoTime(log.completeSince(), clock), gaps })
   }
 }

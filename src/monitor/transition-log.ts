@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { type Absence, addAbsence } from '../domain/absence.ts'
+import { addGap, type Gap } from '../domain/absence.ts'
 import type { Status } from '../domain/status.ts'
 import type { LoggedTransition, Transition } from '../domain/transition.ts'
 import type { TimeSlice } from '../time-slices.ts'
@@ -33,9 +33,9 @@ export type TransitionLog = {
   /** Returns the same for the loop of a request, and yields whenever the slice of the request is used up. */
   findInSlices(query: TransitionQuery, slice: TimeSlice): Promise<LoggedTransition[]>
   /** Returns the gaps in which Porthole was not running, oldest first. */
-  absences(): readonly Absence[]
+  gaps(): readonly Gap[]
   /** Adds a gap: this process did not run for longer than its checks are trusted. */
-  addAbsence(absence: Absence): void
+  addGap(gap: Gap): void
   /** Returns the last status of a service in the previous process; undefined if that is not known, or no longer needed. */
   lastKnown(service: string): Status | undefined
   /** Returns up to `limit` transitions after the one with this id, oldest first; null if some of them are forgotten or were never kept. */
@@ -47,7 +47,7 @@ export type TransitionLog = {
    * unchanged is no transition, and a changed one starts from the last known status. Returns the gap between the end of the previous process
    * and the start of this one; null if there is none.
    */
-  restore(earlier: PreviousRun): Absence | null
+  restore(earlier: PreviousRun): Gap | null
   /** Replaces the entries up to the newest one of a store with those of the store, where times were corrected. Emits none of them. */
   redate(kept: SharedLog): void
   /** Adds transitions that all replicas number alike, in the order of their ids. */
@@ -87,7 +87,7 @@ export function createTransitionLog({
   let forgottenId = firstId
   /** The last known id of the previous process. That process may have emitted later transitions that it could not keep. */
   let lastEarlierId = firstId
-  let absences: readonly Absence[] = []
+  let gaps: readonly Gap[] = []
   const lastKnown = createLastKnown()
 
   /** Returns the first id of a millisecond. If more than 1,000 transitions happen in one, ids run ahead of the time. */
@@ -128,8 +128,8 @@ export function createTransitionLog({
     while (place < kept.end && kept.instantAt(place) < oldest) place++
     forgetBefore(place)
     // Gaps that ended before the oldest entry are dropped. The log is then complete only since the end of the last of them.
-    for (const { to } of absences) if (to < oldest) completeSince = Math.max(completeSince, to)
-    absences = absences.filter(({ to }) => to >= oldest)
+    for (const { to } of gaps) if (to < oldest) completeSince = Math.max(completeSince, to)
+    gaps = gaps.filter(({ to }) => to >= oldest)
   }
 
   /** Returns the place of the oldest entry after an id. */
@@ -193,12 +193,12 @@ export function createTransitionLog({
         if (kept.generation === generation) return found
       }
     },
-    absences() {
+    gaps() {
       forgetOld()
-      return absences
+      return gaps
     },
-    addAbsence(absence) {
-      absences = addAbsence(absences, absence)
+    addGap(gap) {
+      gaps = addGap(gaps, gap)
     },
     lastKnown: lastKnown.statusOf,
     after(id, limit) {
@@ -218,15 +218,15 @@ export function createTransitionLog({
       completeSince = completeAfter.at
       forgottenId = completeAfter.id
       forgetBefore(kept.end - maxCount)
-      const absence = endedAt < startedAt ? { from: endedAt, to: startedAt } : null
+      const gap = endedAt < startedAt ? { from: endedAt, to: startedAt } : null
       // This process may have paused since it started.
-      absences = [...earlier.absences, ...(absence === null ? [] : [absence]), ...absences]
-      return absence
+      gaps = [...earlier.gaps, ...(gap === null ? [] : [gap]), ...gaps]
+      return gap
     },
-    redate({ transitions, absences: corrected, completeAfter }) {
+    redate({ transitions, gaps: corrected, completeAfter }) {
       const since = kept.readFrom(placeAfter(transitions.at(-1)?.id ?? completeAfter.id))
       kept.replaceAll([...transitions, ...since])
-      absences = corrected
+      gaps = corrected
       completeSince = completeAfter.at
       forgetBefore(kept.end - maxCount)
     },
@@ -237,9 +237,9 @@ export function createTransitionLog({
         enter(transition)
       }
     },
-    replace({ transitions, absences: sharedAbsences, completeAfter }, newsAfter) {
+    replace({ transitions, gaps: sharedGaps, completeAfter }, newsAfter) {
       kept.replaceAll(transitions)
-      absences = sharedAbsences
+      gaps = sharedGaps
       completeSince = completeAfter.at
       forgottenId = completeAfter.id
       lastEarlierId = Number.POSITIVE_INFINITY

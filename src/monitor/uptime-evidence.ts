@@ -24,5 +24,5 @@ export function uptimeEvidence(
   // The log may have forgotten the transition to the status that the service had before Porthole was started.
   const was = log.lastKnown(service)
   if (changes.length === 0 && was !== undefined) changes.push({ at: Number.NEGATIVE_INFINITY, from: was, to: was })
-  return { changes, absences: log.absences(), status, completeSince: log.completeSince() }
+  return { changes, gaps: log.gaps(), status, completeSince: log.completeSince() }
 }

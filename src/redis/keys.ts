@@ -35,7 +35,7 @@ export type Keys = {
   readonly transitions: string
   /** By service: the last transition of the service itself. */
   readonly last: string
-  readonly absences: string
+  readonly gaps: string
   /** Returns the key of the shared health of a service and its targets. */
   health(service: string): string
 }
@@ -60,7 +60,7 @@ export function keysOf(namespace: string): Keys {
     drained: key('drained'),
     transitions: key('transitions'),
     last: key('last'),
-    absences: key('absences'),
+    gaps: key('absences'),
     health: (service) => key(`health:${service}`),
   }
 }

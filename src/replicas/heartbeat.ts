@@ -7,7 +7,7 @@ import type { Stored } from '../store/store.ts'
 export const heartbeatIntervalMs = 5000
 
 export type HeartbeatParts = {
-  readonly store: Pick<RedisStore, 'heartbeatAfter' | 'shareAbsence'>
+  readonly store: Pick<RedisStore, 'heartbeatAfter' | 'shareGap'>
   readonly clock: Clock
   /** The pauses of this process. Porthole adds to the record while it runs. */
   readonly pauses: Pauses
@@ -31,7 +31,7 @@ export async function sendHeartbeat({ store, clock, pauses, leastTrustMs }: Hear
   const during = pauses.ofProcess.filter(({ to }) => to > lastHeartbeat)
   const from = Math.max(lastHeartbeat, during[0]?.from ?? lastHeartbeat)
   const to = during.at(-1)?.to ?? now
-  return store.shareAbsence({ from: Math.floor(clock.toEpoch(from)), to: Math.floor(clock.toEpoch(to)) })
+  return store.shareGap({ from: Math.floor(clock.toEpoch(from)), to: Math.floor(clock.toEpoch(to)) })
 }
 
 const done: Stored<null> = { ok: true, value: null }

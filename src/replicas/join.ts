@@ -95,15 +95,15 @@ async function readKept(
 ): Promise<Stored<Kept>> {
   const loaded = await store.load()
   if (!loaded.ok) return loaded
-  const { aliveAt, absences } = loaded.value
+  const { aliveAt, gaps } = loaded.value
   const began = Math.floor(clock.toEpoch(startedAt))
   if (!isFirst || !isAlone || aliveAt === null || aliveAt >= began) return loaded
-  const absence = { from: aliveAt, to: began }
-  const added = await store.addAbsence(absence)
+  const gap = { from: aliveAt, to: began }
+  const added = await store.addGap(gap)
   if (!added.ok) return added
   return {
     ok: true,
-    value: { ...loaded.value, absences: [...absences.filter(({ from }) => from !== aliveAt), absence] },
+    value: { ...loaded.value, gaps: [...gaps.filter(({ from }) => from !== aliveAt), gap] },
   }
 }
 
@@ -135,8 +135,8 @@ async function seed({ id, link, keys, store, log, clock }: JoinParts): Promise<S
     const kept = await store.seed(some)
     if (!kept.ok) return kept
   }
-  for (const { from, to } of log.absences()) {
-    const kept = await store.addAbsence({ from: clock.toEpoch(from), to: clock.toEpoch(to) })
+  for (const { from, to } of log.gaps()) {
+    const kept = await store.addGap({ from: clock.toEpoch(from), to: clock.toEpoch(to) })
     if (!kept.ok) return kept
   }
   const told = await link.run(seededScript, [keys.meta, keys.stream], [])
@@ -144,10 +144,10 @@ async function seed({ id, link, keys, store, log, clock }: JoinParts): Promise<S
 }
 
 /** Converts the transitions and gaps of the store: their times become instants of this process's clock. */
-function readShared({ transitions, absences, completeAfter }: Kept, clock: Clock): SharedLog {
+function readShared({ transitions, gaps, completeAfter }: Kept, clock: Clock): SharedLog {
   return {
     transitions: transitions.map((transition) => inKnownWords({ ...transition, at: clock.fromEpoch(transition.at) })),
-    absences: absences.map(({ from, to }) => ({ from: clock.fromEpoch(from), to: clock.fromEpoch(to) })),
+    gaps: gaps.map(({ from, to }) => ({ from: clock.fromEpoch(from), to: clock.fromEpoch(to) })),
     completeAfter: { id: completeAfter.id, at: clock.fromEpoch(completeAfter.at) },
   }
 }

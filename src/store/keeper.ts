@@ -1,5 +1,5 @@
 import { type Clock, type Dating, stepMs } from '../clock.ts'
-import { type Absence, addAbsence } from '../domain/absence.ts'
+import { addGap, type Gap } from '../domain/absence.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
 import { readKept } from './read-kept.ts'
@@ -19,7 +19,7 @@ export type Keeper = {
   readonly store: Store
   keeping(): Keeping
   /** Adds a gap, in instants of the clock, in which this process did not run. It is written once the store can be written. */
-  addAbsence(absence: Absence): void
+  addGap(gap: Gap): void
   /** Opens the store if it is not open, writes the waiting gaps and transitions, and writes a heartbeat. Only one turn runs at a time. */
   turn(): Promise<void>
   /** Starts the regular turns. Resolves after the first one, or after `patienceMs`. */
@@ -67,9 +67,9 @@ export function createKeeper(parts: KeeperParts): Keeper {
   /** The id up to which all transitions are in the store. */
   let keptUpTo = log.lastId()
   /** The pauses of this process that are not in the store yet, in instants of the clock. */
-  let pauses: readonly Absence[] = []
+  let pauses: readonly Gap[] = []
   /** The time before this process in which no Porthole ran, in milliseconds since the epoch; null once it is in the store. */
-  let absence: Absence | null = null
+  let gap: Gap | null = null
   /** The dating by which the log was read. */
   let readBy: Dating | null = null
   let failure: string | null = `the ${name} store is not open yet`
@@ -128,7 +128,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     if (aliveAt !== null || transitions.length > 0) {
       keptUpTo = Math.max(transitions.at(-1)?.id ?? 0, completeAfter.id)
       log.restore(readKept(loaded.value, clock))
-      absence = absenceBefore(loaded.value)
+      gap = gapBefore(loaded.value)
     }
     await onLoad(loaded.value)
     readBy = dating()
@@ -142,8 +142,8 @@ export function createKeeper(parts: KeeperParts): Keeper {
    * Returns the gap between the last run of Porthole and the start of this process. If the clock is behind, the gap seems to end before it
    * begins.
    */
-  function absenceBefore({ aliveAt, absences }: Kept): Absence | null {
-    const from = Math.max(aliveAt ?? Number.NEGATIVE_INFINITY, absences.at(-1)?.to ?? Number.NEGATIVE_INFINITY)
+  function gapBefore({ aliveAt, gaps }: Kept): Gap | null {
+    const from = Math.max(aliveAt ?? Number.NEGATIVE_INFINITY, gaps.at(-1)?.to ?? Number.NEGATIVE_INFINITY)
     const to = toEpoch(startedAt)
     // A process that ended while this one began is off by less.
     const isBehind = dating() !== null && from - to > aheadMs
@@ -154,16 +154,16 @@ export function createKeeper(parts: KeeperParts): Keeper {
   const datingNow = () => dating() ?? undefined
 
   /** Writes the gaps before the next heartbeat, because the heartbeat would hide them. */
-  async function keepAbsences(): Promise<boolean> {
-    const before = absence
+  async function keepGaps(): Promise<boolean> {
+    const before = gap
     if (before !== null) {
-      const kept = await ask((store) => store.addAbsence({ ...before, to: toEpoch(startedAt) }, datingNow(), 'to'))
+      const kept = await ask((store) => store.addGap({ ...before, to: toEpoch(startedAt) }, datingNow(), 'to'))
       if (!kept.ok) return false
-      absence = null
+      gap = null
     }
     for (const pause of pauses) {
       const added = { from: toEpoch(pause.from), to: toEpoch(pause.to) }
-      const kept = await ask((store) => store.addAbsence(added, datingNow(), 'both'))
+      const kept = await ask((store) => store.addGap(added, datingNow(), 'both'))
       if (!kept.ok) return false
       pauses = pauses.filter((one) => one !== pause)
     }
@@ -200,7 +200,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
 
   async function takeTurn(): Promise<void> {
     if (opened === null && !(await load())) return
-    if (!(await keepAbsences()) || !(await flush())) return
+    if (!(await keepGaps()) || !(await flush())) return
     const kept = await ask((store) => store.heartbeat(toEpoch(clock.now()), datingNow()))
     if (kept.ok) await rereadIfCorrected()
   }
@@ -231,13 +231,13 @@ export function createKeeper(parts: KeeperParts): Keeper {
       expire: (service, revision, step) => ask((store) => store.expire(service, revision, step, datingNow())),
       setDrained: (service, drained) => ask((store) => store.setDrained(service, drained)),
       append: (transitions, missing, dating) => ask((store) => store.append(transitions, missing, dating)),
-      addAbsence: (absence, dating, ownEnds) => ask((store) => store.addAbsence(absence, dating, ownEnds)),
+      addGap: (gap, dating, ownEnds) => ask((store) => store.addGap(gap, dating, ownEnds)),
       heartbeat: (now, dating) => ask((store) => store.heartbeat(now, dating)),
       close: async () => opened?.close(),
     },
     keeping: () => ({ failure, waiting: log.after(keptUpTo)?.length ?? log.find({}).length }),
-    addAbsence(pause) {
-      pauses = addAbsence(pauses, pause)
+    addGap(pause) {
+      pauses = addGap(pauses, pause)
     },
     turn,
     async start() {

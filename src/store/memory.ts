@@ -1,4 +1,4 @@
-import type { Absence } from '../domain/absence.ts'
+import type { Gap } from '../domain/absence.ts'
 import { conditionHolds } from './condition.ts'
 import type { Condition, KeptRegistration, KeptTransition, Removed, Retention, Store, Stored } from './store.ts'
 
@@ -8,7 +8,7 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
   const drained = new Set<string>()
   /** The oldest first. */
   let transitions: KeptTransition[] = []
-  let absences: Absence[] = []
+  let gaps: Gap[] = []
   const createdAt = now()
   let completeAfter = { id: Math.floor(createdAt) * 1000, at: createdAt }
   let lastRevision = 0
@@ -43,7 +43,7 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
     name: 'memory',
     async load() {
       const kept = { registrations: [...registrations.values()], drained: [...drained], transitions: [...transitions] }
-      return stored({ ...kept, absences, completeAfter, aliveAt: null })
+      return stored({ ...kept, gaps, completeAfter, aliveAt: null })
     },
     async put(name, definition, condition) {
       const old = registrations.get(name)
@@ -85,18 +85,18 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
       if (transitions.length > maxCount * 1.1) forget(transitions.at(-1 - maxCount))
       return stored(null)
     },
-    async addAbsence(added) {
-      const others = absences.filter(({ from }) => from !== added.from)
-      absences = [...others, added].sort((a, b) => a.from - b.from)
+    async addGap(added) {
+      const others = gaps.filter(({ from }) => from !== added.from)
+      gaps = [...others, added].sort((a, b) => a.from - b.from)
       return stored(null)
     },
     async heartbeat(at) {
       const oldest = at - maxAgeMs
       const fresh = transitions.findIndex((transition) => transition.id > forgottenId && transition.at >= oldest)
       forget(transitions[(fresh < 0 ? transitions.length : fresh) - 1])
-      const past = absences.filter(({ to }) => to < oldest).map(({ to }) => to)
+      const past = gaps.filter(({ to }) => to < oldest).map(({ to }) => to)
       completeAfter = { ...completeAfter, at: Math.max(completeAfter.at, ...past) }
-      absences = absences.filter(({ to }) => to >= oldest)
+      gaps = gaps.filter(({ to }) => to >= oldest)
       return stored(null)
     },
     async close() {},

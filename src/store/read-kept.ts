@@ -4,19 +4,19 @@ import type { PreviousRun } from '../monitor/earlier-log.ts'
 import type { Kept } from './store.ts'
 
 /** Converts the snapshot of an earlier process to a log whose times are instants of this process's clock. */
-export function readKept({ transitions, completeAfter, absences, aliveAt }: Kept, clock: Clock): PreviousRun {
+export function readKept({ transitions, completeAfter, gaps, aliveAt }: Kept, clock: Clock): PreviousRun {
   const instantOf = createReader(clock)
-  const absenceInstantOf = createReader(clock)
+  const gapInstantOf = createReader(clock)
   const earlier = transitions.map((kept) => inKnownWords({ ...kept, at: instantOf(kept.at) }))
-  const earlierAbsences = absences.map(({ from, to }) => ({ from: absenceInstantOf(from), to: absenceInstantOf(to) }))
+  const earlierGaps = gaps.map(({ from, to }) => ({ from: gapInstantOf(from), to: gapInstantOf(to) }))
   return {
     transitions: earlier,
-    absences: earlierAbsences,
+    gaps: earlierGaps,
     completeAfter: { id: completeAfter.id, at: Math.min(clock.fromEpoch(completeAfter.at), clock.now()) },
     // Transitions and gaps that were written after the last heartbeat count too.
     endedAt: Math.max(
       instantOf(aliveAt ?? Number.NEGATIVE_INFINITY),
-      earlierAbsences.at(-1)?.to ?? Number.NEGATIVE_INFINITY,
+      earlierGaps.at(-1)?.to ?? Number.NEGATIVE_INFINITY,
     ),
   }
 }

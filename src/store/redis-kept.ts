@@ -1,4 +1,4 @@
-import type { Absence } from '../domain/absence.ts'
+import type { Gap } from '../domain/absence.ts'
 import { isServiceName } from '../domain/service.ts'
 import { isEpochMs, mostAheadMs, readCount, readNumber } from '../domain/stored-values.ts'
 import type { Reply } from '../redis/connection.ts'
@@ -83,10 +83,10 @@ function readRegistrations(reply: Reply | undefined, key: string): Part<KeptRegi
   )
 }
 
-function readAbsences(reply: Reply | undefined, key: string): Part<Absence> {
+function readGaps(reply: Reply | undefined, key: string): Part<Gap> {
   const part = readPairs(
     reply,
-    (begin, end): Absence | string => {
+    (begin, end): Gap | string => {
       const [from, to] = [readNumber(begin), readNumber(end)]
       return isEpochMs(from) && isEpochMs(to) && from <= to ? { from, to } : 'it is no span of time'
     },
@@ -147,7 +147,7 @@ export type LoadReply = Omit<Kept, 'transitions' | 'unreadable'> & {
 
 /** Parses the reply of the load script. */
 export function readLoaded(reply: Reply, keys: Keys): LoadReply {
-  const [metaReply, registered, drained, absences, last, marks, now, skipped] = reply as readonly Reply[]
+  const [metaReply, registered, drained, gaps, last, marks, now, skipped] = reply as readonly Reply[]
   const ofMeta = new Map(pairs(metaReply))
   const latest = Number(now) + mostAheadMs
   const largest = (field: string) => {
@@ -171,7 +171,7 @@ export function readLoaded(reply: Reply, keys: Keys): LoadReply {
     (service, json) => fieldOf(keys.last, service, json),
   )
   const drains = readDrains(drained, keys.drained)
-  const spans = readAbsences(absences, keys.absences)
+  const spans = readGaps(gaps, keys.gaps)
   const absent = pairs(skipped).map(([key, what]) =>
     key === keys.expiries ? { ...fieldOf(key, what, undefined), why: 'it is no time' } : keyOf(key, what),
   )
@@ -182,7 +182,7 @@ export function readLoaded(reply: Reply, keys: Keys): LoadReply {
       return at === undefined ? registration : { ...registration, expiredAt: at }
     }),
     drained: drains.read.flatMap(([name, { drained }]) => (drained ? name : [])),
-    absences: spans.read,
+    gaps: spans.read,
     completeAfter: {
       id: number('after_id') ?? 0,
       at: completeAt(ofMeta.has('after_at'), number('after_at'), Number(now)),

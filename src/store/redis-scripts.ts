@@ -261,7 +261,7 @@ return 0`,
 )
 
 /** Adds a gap. KEYS meta absences. ARGV now from to. */
-export const absenceScript = script(
+export const gapScript = script(
   common,
   `
 local problem = wrong('hash', KEYS[2])
@@ -271,7 +271,7 @@ return redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])`,
 )
 
 /** Adds a gap and announces it to all replicas, which then read the log of transitions again. KEYS meta absences stream. ARGV from to. */
-export const sharedAbsenceScript = script(`
+export const sharedGapScript = script(`
 local problem = wrong('hash', KEYS[2]) or wrong('stream', KEYS[3])
 if problem then return problem end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])

@@ -1,19 +1,19 @@
-import type { Absence } from '../domain/absence.ts'
+import type { Gap } from '../domain/absence.ts'
 import { isEpochMs, readNumber } from '../domain/stored-values.ts'
 import type { Answer } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { Script } from '../redis/script.ts'
 import { readLoaded, readTransitions, texts } from './redis-kept.ts'
 import {
-  absenceScript,
   appendScript,
   drainScript,
   expireScript,
+  gapScript,
   heartbeatScript,
   loadScript,
   putScript,
   removeScript,
-  sharedAbsenceScript,
+  sharedGapScript,
 } from './redis-scripts.ts'
 import type { Condition, Kept, KeptTransition, Put, Refused, Removed, Retention, Store, Stored } from './store.ts'
 
@@ -40,7 +40,7 @@ export type RedisStore = Store & {
   /** Writes a heartbeat. Returns the previous heartbeat of any replica, in milliseconds since the epoch; null if there is none. */
   heartbeatAfter(now: number): Promise<Stored<number | null>>
   /** Adds a gap and announces it to all replicas. */
-  shareAbsence(absence: Absence): Promise<Stored<null>>
+  shareGap(gap: Gap): Promise<Stored<null>>
 }
 
 /**
@@ -57,7 +57,7 @@ export function createRedisStore({
   now,
 }: RedisStoreParts): RedisStore {
   const time = () => (now === undefined ? '' : String(now()))
-  const { meta, stream, registrations, removed, expiries, expired, drained, transitions, last, absences } = keys
+  const { meta, stream, registrations, removed, expiries, expired, drained, transitions, last, gaps } = keys
 
   async function change<Value>(
     script: Script,
@@ -93,7 +93,7 @@ export function createRedisStore({
   }
 
   async function load(): Promise<Stored<Kept>> {
-    const on = [meta, registrations, drained, absences, last, expiries, expired, transitions]
+    const on = [meta, registrations, drained, gaps, last, expiries, expired, transitions]
     const answer = await runLarge(loadScript, on, [time()])
     if (!answer.ok) return answer
     const { older, latest, hasTransitions, unreadable, ...kept } = readLoaded(answer.value, keys)
@@ -129,7 +129,7 @@ export function createRedisStore({
   }
 
   const heartbeat = (at: number) =>
-    run(heartbeatScript, [meta, transitions, absences, removed, drained], [at, at - retention.maxAgeMs])
+    run(heartbeatScript, [meta, transitions, gaps, removed, drained], [at, at - retention.maxAgeMs])
 
   return {
     name: 'redis',
@@ -145,8 +145,8 @@ export function createRedisStore({
       })),
     append: (added, missing) => append(added, missing, false),
     seed: (added) => append(added, false, true),
-    addAbsence: ({ from, to }) => done(run(absenceScript, [meta, absences], [time(), from, to])),
-    shareAbsence: ({ from, to }) => done(run(sharedAbsenceScript, [meta, absences, stream], [from, to])),
+    addGap: ({ from, to }) => done(run(gapScript, [meta, gaps], [time(), from, to])),
+    shareGap: ({ from, to }) => done(run(sharedGapScript, [meta, gaps, stream], [from, to])),
     heartbeat: (at) => done(heartbeat(at)),
     async heartbeatAfter(at) {
       const answer = await heartbeat(at)

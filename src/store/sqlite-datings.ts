@@ -10,7 +10,7 @@ export type Datings = {
    */
   redate(dating: Dating): void
   /** Records that a gap was written with the current dating, and for which of its ends that is so. */
-  noteAbsence(from: number, ownEnds: OwnEnds): void
+  recordGap(from: number, ownEnds: OwnEnds): void
   /** Records that the time at which a registration expired was written with the current dating. */
   noteExpiry(name: string): void
   /** Deletes the record for a registration that is gone. */
@@ -41,7 +41,7 @@ export function createDatings(db: DatabaseSync): Datings {
 
   /** Starts a new dating. The existing entries were written with other datings, unless this process made the file. */
   function begin({ boot, bootedAt, monotonicAt }: Dating): void {
-    statements().forgetAbsences.run()
+    statements().forgetGaps.run()
     statements().forgetExpiries.run()
     statements().begin.run(boot, bootedAt, monotonicAt)
   }
@@ -73,7 +73,7 @@ export function createDatings(db: DatabaseSync): Datings {
       if (isRead && row?.boot === dating.boot) correct(row, dating)
       else begin(dating)
     },
-    noteAbsence: (from, ownEnds) => void statements().noteAbsence.run(from, ownEnds === 'both' ? 1 : 0),
+    recordGap: (from, ownEnds) => void statements().recordGap.run(from, ownEnds === 'both' ? 1 : 0),
     noteExpiry: (name) => void statements().noteExpiry.run(name),
     forgetExpiry: (name) => void statements().forgetExpiry.run(name),
     recordHeartbeat: () => void statements().recordHeartbeat.run(),
@@ -104,14 +104,14 @@ function prepare(db: DatabaseSync) {
       END, 0 FROM meta`),
     follow: db.prepare('UPDATE dating SET booted_at = ?, monotonic_at = ?'),
     recordHeartbeat: db.prepare('UPDATE dating SET beat = 1 WHERE beat = 0'),
-    noteAbsence: db.prepare('INSERT OR REPLACE INTO dated_absences VALUES (?, ?)'),
+    recordGap: db.prepare('INSERT OR REPLACE INTO dated_absences VALUES (?, ?)'),
     noteExpiry: db.prepare('INSERT OR IGNORE INTO dated_expiries VALUES (?)'),
     forgetExpiry: db.prepare('DELETE FROM dated_expiries WHERE name = ?'),
     forgetExpiries: db.prepare('DELETE FROM dated_expiries'),
     shiftExpiries: db.prepare(
       'UPDATE registrations SET expired_at = expired_at + :by WHERE expired_at IS NOT NULL AND name IN (SELECT name FROM dated_expiries)',
     ),
-    forgetAbsences: db.prepare('DELETE FROM dated_absences'),
+    forgetGaps: db.prepare('DELETE FROM dated_absences'),
     shiftTransitions: db.prepare('UPDATE transitions SET at = at + :by WHERE id > :after'),
     shiftEnds: db.prepare('UPDATE absences SET "to" = "to" + :by WHERE "from" IN (SELECT "from" FROM dated_absences)'),
     // A gap that begins at the same time as another replaces it, as when a gap is added.

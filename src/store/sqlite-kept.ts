@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Absence } from '../domain/absence.ts'
+import type { Gap } from '../domain/absence.ts'
 import { isServiceName } from '../domain/service.ts'
 import { isEpochMs, isPositive } from '../domain/stored-values.ts'
 import { readTransition } from './read-transition.ts'
@@ -14,7 +14,7 @@ export type LoadedRows = {
   readonly meta: Row | undefined
   readonly registrations: readonly Row[]
   readonly drained: readonly Row[]
-  readonly absences: readonly Row[]
+  readonly gaps: readonly Row[]
 }
 
 /** The snapshot without the transitions, which may be too many for one message and are read from their rows. */
@@ -25,7 +25,7 @@ const isNamed = (value: unknown): value is KeptRegistration => typeof (value as 
 export const LoadedReply: z.ZodType<Loaded> = z.object({
   registrations: z.array(z.custom<KeptRegistration>(isNamed)),
   drained: z.array(z.string()),
-  absences: z.array(z.object({ from: z.number(), to: z.number() })),
+  gaps: z.array(z.object({ from: z.number(), to: z.number() })),
   completeAfter: z.object({ id: z.number(), at: z.number() }),
   aliveAt: z.number().nullable(),
   unreadable: z.array(z.custom<UnreadableEntry>((value) => typeof (value as Row | null)?.place === 'string')),
@@ -90,7 +90,7 @@ export function readRegistrationRow({ name, definition, revision, expired_at: at
 }
 
 /** Reads all rows except those of transitions. */
-export function readLoadedRows({ meta, registrations, drained, absences }: LoadedRows): Loaded {
+export function readLoadedRows({ meta, registrations, drained, gaps }: LoadedRows): Loaded {
   const unreadable = unreadableMeta(meta)
   function* readAll<Value>(
     rows: readonly Row[],
@@ -114,8 +114,8 @@ export function readLoadedRows({ meta, registrations, drained, absences }: Loade
     ({ name }) => ({ place: placeIn('drained', String(name)) }),
   )
   const spans = readAll(
-    absences,
-    ({ from, to }): Absence | string =>
+    gaps,
+    ({ from, to }): Gap | string =>
       isEpochMs(from) && isEpochMs(to) && from <= to ? { from, to } : 'it is no span of time',
     ({ from }) => ({ place: placeIn('absences', String(from)) }),
   )
@@ -123,7 +123,7 @@ export function readLoadedRows({ meta, registrations, drained, absences }: Loade
   return {
     registrations: [...registered],
     drained: [...drains].map(({ name }) => name),
-    absences: [...spans],
+    gaps: [...spans],
     completeAfter,
     aliveAt,
     unreadable,

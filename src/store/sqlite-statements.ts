@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Dating } from '../clock.ts'
-import type { Absence } from '../domain/absence.ts'
+import type { Gap } from '../domain/absence.ts'
 import type { Step } from '../domain/lifetime.ts'
 import { conditionHolds } from './condition.ts'
 import { createDatings } from './sqlite-datings.ts'
@@ -36,7 +36,7 @@ export type Operation =
     }
   | {
       readonly kind: 'addAbsence'
-      readonly absence: Absence
+      readonly gap: Gap
       readonly dating?: Dating | undefined
       readonly ownEnds: OwnEnds
     }
@@ -70,7 +70,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
       meta: sql.meta.get(),
       registrations: sql.registrations.all(),
       drained: sql.drained.all(),
-      absences: sql.absences.all(),
+      gaps: sql.gaps.all(),
     })
   }
 
@@ -141,8 +141,8 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
     const oldest = now - maxAgeMs
     sql.setAlive.run(now)
     forget(sql.tooOld.get({ oldest, forgotten: meta().forgottenId }))
-    sql.completeAfterAbsences.run(oldest)
-    sql.forgetAbsences.run(oldest)
+    sql.completeAfterGaps.run(oldest)
+    sql.forgetGaps.run(oldest)
   }
 
   /** Deletes this transition and all before it. */
@@ -155,7 +155,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
     sql.completeAfter.run({ id, at })
   }
 
-  const { redate, noteAbsence, noteExpiry, forgetExpiry, recordHeartbeat } = createDatings(db)
+  const { redate, recordGap, noteExpiry, forgetExpiry, recordHeartbeat } = createDatings(db)
 
   return (operation) => {
     if ('dating' in operation && operation.dating !== undefined) redate(operation.dating)
@@ -178,8 +178,8 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
         append(operation)
         return null
       case 'addAbsence':
-        sql.addAbsence.run(operation.absence.from, operation.absence.to)
-        if (operation.dating !== undefined) noteAbsence(operation.absence.from, operation.ownEnds)
+        sql.addGap.run(operation.gap.from, operation.gap.to)
+        if (operation.dating !== undefined) recordGap(operation.gap.from, operation.ownEnds)
         return null
       case 'heartbeat':
         heartbeat(operation.now)
@@ -219,12 +219,12 @@ function prepare(db: DatabaseSync) {
     append: db.prepare(
       'INSERT INTO transitions VALUES (:id, :service, :target, :from, :to, :at, :reason, :message) ON CONFLICT DO NOTHING',
     ),
-    absences: db.prepare('SELECT * FROM absences ORDER BY "from"'),
-    addAbsence: db.prepare('INSERT OR REPLACE INTO absences VALUES (?, ?)'),
-    completeAfterAbsences: db.prepare(`
+    gaps: db.prepare('SELECT * FROM absences ORDER BY "from"'),
+    addGap: db.prepare('INSERT OR REPLACE INTO absences VALUES (?, ?)'),
+    completeAfterGaps: db.prepare(`
       UPDATE meta SET complete_after_at = past.until
       FROM (SELECT max("to") AS until FROM absences WHERE "to" < ?) AS past WHERE past.until > complete_after_at`),
-    forgetAbsences: db.prepare('DELETE FROM absences WHERE "to" < ?'),
+    forgetGaps: db.prepare('DELETE FROM absences WHERE "to" < ?'),
     // Both find the newest transition to delete. Older ones are found by their ids, because the wall clock may have been set back.
     tooMany: db.prepare(
       'SELECT CAST(id AS REAL) AS id, at FROM transitions ORDER BY transitions.id DESC LIMIT 1 OFFSET :maxCount',

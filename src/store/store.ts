@@ -1,5 +1,5 @@
 import type { Dating } from '../clock.ts'
-import type { Absence } from '../domain/absence.ts'
+import type { Gap } from '../domain/absence.ts'
 import type { Step } from '../domain/lifetime.ts'
 import type { Reason } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
@@ -52,7 +52,7 @@ export type Kept = {
   /** The transitions, the oldest first. The last transition of each service itself is among them, however old it is, unless it is to `unknown`. */
   readonly transitions: readonly KeptTransition[]
   /** The gaps in which no Porthole ran with this store, in milliseconds since the epoch; the oldest first. */
-  readonly absences: readonly Absence[]
+  readonly gaps: readonly Gap[]
   /** No transition after this id is missing, and no transition or gap since this time, in milliseconds since the epoch. */
   readonly completeAfter: { readonly id: number; readonly at: number }
   /** The last heartbeat of a Porthole with this store, in milliseconds since the epoch; null if there was none. */
@@ -117,7 +117,7 @@ export type Store = {
    */
   append(transitions: readonly KeptTransition[], missing: boolean, dating?: Dating): Promise<Stored<null>>
   /** Adds a gap, in milliseconds since the epoch. It replaces a stored gap that begins at the same time. */
-  addAbsence(absence: Absence, dating?: Dating, ownEnds?: OwnEnds): Promise<Stored<null>>
+  addGap(gap: Gap, dating?: Dating, ownEnds?: OwnEnds): Promise<Stored<null>>
   /** Writes a heartbeat, in milliseconds since the epoch, which also shows whether the store can be written. Deletes entries that are too old. */
   heartbeat(now: number, dating?: Dating): Promise<Stored<null>>
   close(): Promise<void>

@@ -1,13 +1,13 @@
 /** Random histories of services: the recorded changes and gaps, and the known status of every millisecond. */
 import fc from 'fast-check'
-import type { Absence } from '../../src/domain/absence.ts'
+import type { Gap } from '../../src/domain/absence.ts'
 import type { Status } from '../../src/domain/status.ts'
 
 export const anyStatus = fc.constantFrom<Status>('up', 'degraded', 'down', 'unknown')
 
 type Lived = {
   readonly changes: { at: number; from: Status; to: Status }[]
-  readonly absences: Absence[]
+  readonly gaps: Gap[]
   /** The known status of every millisecond. */
   readonly known: Status[]
   /** The status at the end. */
@@ -15,7 +15,7 @@ type Lived = {
 }
 
 function begin(): Lived {
-  return { changes: [], absences: [], known: [], status: 'unknown' }
+  return { changes: [], gaps: [], known: [], status: 'unknown' }
 }
 
 function hold(lived: Lived, status: Status, forMs: number): void {
@@ -42,14 +42,14 @@ export const anyLives = fc.array(life, { minLength: 1, maxLength: 4 }).map((live
 })
 
 /** A life with gaps in which Porthole was stopped. The status may be another one after a gap. */
-export const anyLifeWithAbsences = fc
+export const anyLifeWithGaps = fc
   .array(fc.tuple(anyStatus, fc.integer({ min: 1, max: 20 }), fc.nat(20)), { minLength: 1, maxLength: 8 })
   .map((stays) => {
     const lived = begin()
     for (const [status, heldMs, absentMs] of stays) {
       hold(lived, status, heldMs)
       const from = lived.known.length
-      if (absentMs > 0) lived.absences.push({ from, to: from + absentMs })
+      if (absentMs > 0) lived.gaps.push({ from, to: from + absentMs })
       for (let ms = 0; ms < absentMs; ms++) lived.known.push('unknown')
     }
     return lived

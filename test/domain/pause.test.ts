@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { addAbsence } from '../../src/domain/absence.ts'
+import { addGap } from '../../src/domain/absence.ts'
 import {
   effectiveStatus,
   isExcused,
@@ -106,11 +106,11 @@ test('a pause of the prober alone extends trust, but does not excuse a stale sta
 })
 
 test('a process remembers 1000 gaps, and beyond that the closest two become one', () => {
-  let absences = addAbsence([], { from: 0, to: 1 })
-  for (let i = 1; i < 1000; i++) absences = addAbsence(absences, { from: i * 1000, to: i * 1000 + 10 })
-  absences = addAbsence(absences, { from: 1_000_000, to: 1_000_010 })
-  assert.equal(absences.length, 1000)
-  absences = addAbsence(absences, { from: 1_000_020, to: 1_000_030 })
-  assert.equal(absences.length, 1000)
-  assert.deepEqual(absences.at(-1), { from: 1_000_000, to: 1_000_030 })
+  let gaps = addGap([], { from: 0, to: 1 })
+  for (let i = 1; i < 1000; i++) gaps = addGap(gaps, { from: i * 1000, to: i * 1000 + 10 })
+  gaps = addGap(gaps, { from: 1_000_000, to: 1_000_010 })
+  assert.equal(gaps.length, 1000)
+  gaps = addGap(gaps, { from: 1_000_020, to: 1_000_030 })
+  assert.equal(gaps.length, 1000)
+  assert.deepEqual(gaps.at(-1), { from: 1_000_000, to: 1_000_030 })
 })

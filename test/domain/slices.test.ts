@@ -4,14 +4,14 @@ import fc from 'fast-check'
 import { bucketStatuses } from '../../src/domain/slices.ts'
 import type { Status } from '../../src/domain/status.ts'
 import { measureUptime, type UptimeEvidence } from '../../src/domain/uptime.ts'
-import { anyLifeWithAbsences, anyLives, anyStatus } from './lives.ts'
+import { anyLifeWithGaps, anyLives, anyStatus } from './lives.ts'
 
 const sign = { up: 'u', degraded: 'd', down: 'D', unknown: '.' }
 const draw = (statuses: readonly Status[]) => statuses.map((status) => sign[status]).join('')
 
 /** Draws the time buckets of a window: D down, d degraded, u up, . unknown. By default the window is 1000 ms long and the log is complete. */
 function slice(evidence: Partial<UptimeEvidence>, count = 4): string {
-  const whole = { changes: [], absences: [], status: 'up', completeSince: 0, from: 0, to: 1000 } as const
+  const whole = { changes: [], gaps: [], status: 'up', completeSince: 0, from: 0, to: 1000 } as const
   return draw(bucketStatuses({ ...whole, ...evidence }, count))
 }
 
@@ -57,8 +57,8 @@ test('of up and unknown the longer status wins, and unknown wins a tie', () => {
 })
 
 test('a short gap leaves no mark, but a longer gap and time before the log do', () => {
-  assert.equal(slice({ absences: [{ from: 300, to: 307 }] }), 'uuuu')
-  assert.equal(slice({ absences: [{ from: 300, to: 700 }] }), 'u..u')
+  assert.equal(slice({ gaps: [{ from: 300, to: 307 }] }), 'uuuu')
+  assert.equal(slice({ gaps: [{ from: 300, to: 700 }] }), 'u..u')
   assert.equal(slice({ completeSince: 600 }), '..uu')
   assert.equal(slice({ completeSince: 2000 }), '....')
 })
@@ -84,7 +84,7 @@ function count(known: readonly Status[], slices: number): Status[] {
 }
 
 test('the buckets agree with a count of every millisecond, wherever the window and the log begin', () => {
-  const anyLived = fc.oneof(anyLives, anyLifeWithAbsences)
+  const anyLived = fc.oneof(anyLives, anyLifeWithGaps)
   fc.assert(
     fc.property(anyLived, fc.nat(200), fc.nat(200), fc.integer({ min: 1, max: 60 }), (lived, from, since, slices) => {
       const { known, ...noted } = lived
@@ -102,7 +102,7 @@ test('a time bucket is down if and only if it contains downtime, for any changes
   const anyInstant = fc.integer({ min: -100, max: 1100 })
   const anyEvidence = fc.record({
     changes: fc.array(fc.record({ at: anyInstant, from: anyStatus, to: anyStatus }), { maxLength: 20 }),
-    absences: fc.array(fc.record({ from: anyInstant, to: anyInstant }), { maxLength: 5 }),
+    gaps: fc.array(fc.record({ from: anyInstant, to: anyInstant }), { maxLength: 5 }),
     status: anyStatus,
     completeSince: anyInstant,
   })

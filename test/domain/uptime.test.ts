@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { Status } from '../../src/domain/status.ts'
 import type { Transition } from '../../src/domain/transition.ts'
 import { measureUptime, type UptimeEvidence } from '../../src/domain/uptime.ts'
-import { anyLifeWithAbsences, anyLives, anyStatus } from './lives.ts'
+import { anyLifeWithGaps, anyLives, anyStatus } from './lives.ts'
 
 type Change = Pick<Transition, 'at' | 'from' | 'to'>
 
@@ -14,7 +14,7 @@ function measure(
 ): [number, number, number, number | null] {
   const { upMs, downMs, unknownMs, ratio } = measureUptime({
     changes: [],
-    absences: [],
+    gaps: [],
     status: 'up',
     completeSince: 0,
     from: 0,
@@ -116,55 +116,55 @@ test('a change with an older time than the change before it takes no time', () =
 })
 
 test('a gap is unknown, and the status holds before and after it', () => {
-  const absences = [
+  const gaps = [
     { from: 200, to: 300 },
     { from: 600, to: 650 },
   ]
-  assert.deepEqual(measure({ absences }), [850, 0, 150, 1])
-  assert.deepEqual(measure({ absences, status: 'down' }), [0, 850, 150, 0])
+  assert.deepEqual(measure({ gaps }), [850, 0, 150, 1])
+  assert.deepEqual(measure({ gaps, status: 'down' }), [0, 850, 150, 0])
 })
 
 test('a service not checked since a restart keeps its last status up to the gap and is unknown after it', () => {
   const changes = [{ at: -500, from: 'unknown', to: 'up' }] as const
-  const absences = [{ from: 400, to: 500 }]
-  assert.deepEqual(measure({ changes, absences, status: 'unknown', completeSince: -1000 }), [400, 0, 600, 1])
+  const gaps = [{ from: 400, to: 500 }]
+  assert.deepEqual(measure({ changes, gaps, status: 'unknown', completeSince: -1000 }), [400, 0, 600, 1])
 })
 
 test('a service found down after a gap counts as up until then, except for the gap', () => {
   const changes = [{ at: 520, from: 'up', to: 'down' }] as const
-  const absences = [{ from: 400, to: 500 }]
-  assert.deepEqual(measure({ changes, absences, status: 'down' }), [420, 480, 100, 0.466667])
+  const gaps = [{ from: 400, to: 500 }]
+  assert.deepEqual(measure({ changes, gaps, status: 'down' }), [420, 480, 100, 0.466667])
 })
 
 test('a change at the start, at the end or within a gap does not shorten the gap', () => {
-  const absences = [{ from: 400, to: 500 }]
+  const gaps = [{ from: 400, to: 500 }]
   for (const [at, upMs] of [
     [400, 400],
     [450, 400],
     [500, 400],
   ] as const) {
     const changes = [{ at, from: 'up', to: 'down' }] as const
-    assert.deepEqual(measure({ changes, absences, status: 'down' }).slice(0, 3), [upMs, 500, 100], `${at}`)
+    assert.deepEqual(measure({ changes, gaps, status: 'down' }).slice(0, 3), [upMs, 500, 100], `${at}`)
   }
 })
 
 test('a gap that crosses the end of the window counts for the part within', () => {
-  const absences = [
+  const gaps = [
     { from: -100, to: 100 },
     { from: 950, to: 1100 },
     { from: 1200, to: 1300 },
   ]
-  assert.deepEqual(measure({ absences, completeSince: -1000 }), [850, 0, 150, 1])
+  assert.deepEqual(measure({ gaps, completeSince: -1000 }), [850, 0, 150, 1])
 })
 
 test('a service up for 40 days with two restarts is up for the 30 days of the window less the gaps', () => {
   const day = 86_400_000
   const changes = [{ at: -40 * day, from: 'unknown', to: 'up' }] as const
-  const absences = [
+  const gaps = [
     { from: -20 * day, to: -20 * day + 7001 },
     { from: -3 * day, to: -3 * day + 5 },
   ]
-  const evidence = { absences, completeSince: -40 * day, from: -30 * day, to: 0 }
+  const evidence = { gaps, completeSince: -40 * day, from: -30 * day, to: 0 }
   assert.deepEqual(measure({ ...evidence, changes }), [30 * day - 7006, 0, 7006, 1])
   // The log may have dropped the change.
   assert.deepEqual(measure(evidence), [30 * day - 7006, 0, 7006, 1])
@@ -193,7 +193,7 @@ test('the uptime equals a count of every millisecond, wherever the window and th
       const seen = known.map((was, ms) => (ms < completeSince ? 'unknown' : was)).slice(from)
       const count = (...statuses: Status[]) => seen.filter((was) => statuses.includes(was)).length
       const given = onlyThoseWithin ? changes.filter(({ at }) => at >= Math.max(from, completeSince)) : changes
-      const uptime = measureUptime({ changes: given, absences: [], status, completeSince, from, to })
+      const uptime = measureUptime({ changes: given, gaps: [], status, completeSince, from, to })
       assert.equal(uptime.upMs, count('up', 'degraded'))
       assert.equal(uptime.downMs, count('down'))
       assert.equal(uptime.unknownMs, count('unknown'))
@@ -204,12 +204,12 @@ test('the uptime equals a count of every millisecond, wherever the window and th
 
 test('the uptime equals a count of every millisecond when Porthole was stopped at times', () => {
   fc.assert(
-    fc.property(anyLifeWithAbsences, fc.nat(200), fc.nat(200), (lived, from, completeSince) => {
-      const { changes, absences, known, status } = lived
+    fc.property(anyLifeWithGaps, fc.nat(200), fc.nat(200), (lived, from, completeSince) => {
+      const { changes, gaps, known, status } = lived
       const to = known.length
       fc.pre(from <= to)
       const seen = known.slice(from).filter((_, ms) => ms + from >= completeSince)
-      const uptime = measureUptime({ changes, absences, status, completeSince, from, to })
+      const uptime = measureUptime({ changes, gaps, status, completeSince, from, to })
       assert.equal(uptime.upMs, seen.filter((was) => was === 'up' || was === 'degraded').length)
       assert.equal(uptime.downMs, seen.filter((was) => was === 'down').length)
       assert.equal(uptime.upMs + uptime.downMs + uptime.unknownMs, to - from)
@@ -228,9 +228,9 @@ test('the parts add up to the window and the ratio lies between 0 and 1 for any 
       anyInstant,
       fc.tuple(anyInstant, anyInstant),
       fc.array(fc.record({ from: anyInstant, to: anyInstant })),
-      (changes, status, completeSince, ends, absences) => {
+      (changes, status, completeSince, ends, gaps) => {
         const [from, to] = [Math.min(...ends), Math.max(...ends)]
-        const { upMs, downMs, unknownMs, ratio } = measureUptime({ changes, absences, status, completeSince, from, to })
+        const { upMs, downMs, unknownMs, ratio } = measureUptime({ changes, gaps, status, completeSince, from, to })
         assert.equal(upMs + downMs + unknownMs, Math.round(to - from))
         for (const ms of [upMs, downMs, unknownMs]) assert.ok(Number.isInteger(ms) && ms >= 0)
         assert.equal(ratio === null, upMs + downMs === 0)

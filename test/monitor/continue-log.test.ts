@@ -65,7 +65,7 @@ function createDirectory(maxAgeMs = 30 * 24 * hour) {
         return [day?.upMs, day?.downMs, day?.unknownMs]
       },
       /** Returns the start and the end of each gap, in milliseconds after the test began. */
-      absences: () => log.absences().map(({ from, to }) => [from - 5000, to - 5000]),
+      gaps: () => log.gaps().map(({ from, to }) => [from - 5000, to - 5000]),
       told: () =>
         log
           .find({ service: 'pg' })
@@ -103,7 +103,7 @@ test('a service that is up for 10 minutes before a stop and 5 minutes after it h
   assert.deepEqual(next.uptime(), ofDay(15 * minute))
   assert.deepEqual(next.told(), ['unknown → up'])
   assert.deepEqual(news, [])
-  assert.deepEqual(next.absences(), [[10 * minute, 15 * minute]])
+  assert.deepEqual(next.gaps(), [[10 * minute, 15 * minute]])
   assertInOrder(next.log)
 })
 
@@ -235,7 +235,7 @@ test('if the wall clock was set back between two runs, the new transitions still
   await next.live(minute, 'connected')
   assert.deepEqual(next.told(), ['unknown → up'])
   assertInOrder(next.log)
-  assert.deepEqual(next.absences(), [])
+  assert.deepEqual(next.gaps(), [])
   assert.deepEqual(next.log.after(lastIdOfFirst), [])
   // The time at which the first process ran is not known, so it does not count.
   assert.deepEqual(next.uptime(), ofDay(minute))
@@ -289,7 +289,7 @@ test('restarts add no transitions, and a client that has read all of them misses
     assert.equal(next.log.lastId(), lastTold)
     assert.deepEqual(next.log.after(lastTold), [])
     assert.deepEqual(next.told(), ['unknown → up'])
-    assert.equal(next.absences().length, restarts)
+    assert.equal(next.gaps().length, restarts)
     assert.deepEqual(next.uptime(), ofDay((restarts + 1) * minute))
     await next.keeper.close()
   }
@@ -332,7 +332,7 @@ test('a process that waited for the previous one dates changed statuses to the e
   await first.keeper.close()
   await next.takeOver()
   assert.deepEqual(next.told(), ['unknown → up', 'up → down'])
-  assert.deepEqual(next.absences(), [])
+  assert.deepEqual(next.gaps(), [])
   assert.deepEqual(next.uptime(), ofDay(minute, 10 * second))
   assertInOrder(next.log)
 })

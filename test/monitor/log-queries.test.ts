@@ -76,12 +76,11 @@ test('a query finds the same transitions as a full scan, after any series of cha
           if ('pass' in step) clock.advance(step.pass)
           else if ('happen' in step) source.emit(logged(step.happen, 0, clock.now()))
           else if ('add' in step) log.add(after(log.lastId(), step.add))
-          else if ('replace' in step)
-            log.replace({ transitions: after(0, step.replace), absences: [], completeAfter }, 0)
+          else if ('replace' in step) log.replace({ transitions: after(0, step.replace), gaps: [], completeAfter }, 0)
           else if ('restore' in step)
             log.restore({
               transitions: after(0, step.restore),
-              absences: [],
+              gaps: [],
               completeAfter,
               endedAt: clock.now(),
             })
@@ -119,7 +118,7 @@ for (const happens of ['nothing', 'all is forgotten', 'all is replaced'] as cons
         const completeAfter = { id: 0, at: 0 }
         if (checkQueue !== 3) continue
         if (happens === 'all is forgotten') fill()
-        if (happens === 'all is replaced') log.replace({ transitions: [], absences: [], completeAfter }, 0)
+        if (happens === 'all is replaced') log.replace({ transitions: [], gaps: [], completeAfter }, 0)
       }
       assert.ok(checkQueue > 3 || log.find({}).length === 0, `${checkQueue} turns`)
       assert.deepEqual(await looking, [])

@@ -58,12 +58,12 @@ test('the shared log replaces entries from a time alone, and its new transitions
   const now = clock.now()
   const id = idAt(now - 1500)
   const completeAfter = { id: id - 10, at: now - 1900 }
-  const absences = [{ from: now - 1900, to: now - 1800 }]
-  log.replace({ transitions: [logged(id, now - 1500), logged(id + 1, now - 1500)], absences, completeAfter }, id)
+  const gaps = [{ from: now - 1900, to: now - 1800 }]
+  log.replace({ transitions: [logged(id, now - 1500), logged(id + 1, now - 1500)], gaps, completeAfter }, id)
   assert.deepEqual(idsOf(), [id, id + 1])
   assert.deepEqual(news.slice(1), [id + 1])
   assert.equal(log.completeSince(), now - 1900)
-  assert.deepEqual(log.absences(), absences)
+  assert.deepEqual(log.gaps(), gaps)
   assert.deepEqual(
     log.after(id)?.map((one) => one.id),
     [id + 1],
@@ -94,7 +94,7 @@ test('the oldest entries of the shared log are forgotten like its own', () => {
   clock.advance(1000)
   const now = clock.now()
   const all = Array.from({ length: 150 }, (_, i) => logged(idAt(now) + i, now))
-  log.replace({ transitions: all, absences: [], completeAfter: { id: 1, at: now - 900 } }, Number.POSITIVE_INFINITY)
+  log.replace({ transitions: all, gaps: [], completeAfter: { id: 1, at: now - 900 } }, Number.POSITIVE_INFINITY)
   assert.deepEqual(
     idsOf(),
     all.slice(50).map(({ id }) => id),

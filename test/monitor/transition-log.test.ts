@@ -180,7 +180,7 @@ test('transitions of the previous process come before those of this one, and are
   const news: string[] = []
   log.logged.subscribe(({ message }) => news.push(message))
   const transitions = [earlier(7, -2000, 'a'), earlier(8, -1000, 'b')]
-  log.restore({ transitions, absences: [], completeAfter: { id: 6, at: -3000 }, endedAt: -1000 })
+  log.restore({ transitions, gaps: [], completeAfter: { id: 6, at: -3000 }, endedAt: -1000 })
   happen('d')
   assert.equal(told(log.find({})), 'd c b a')
   assert.equal(told(log.after(7)), 'b c d')
@@ -197,7 +197,7 @@ test('the restored log replaces the entries of this process up to the end of the
   clock.advance(1000)
   happen('c')
   const transitions = [earlier(7, -2000, 'a'), earlier(id + 1, 5000, 'b')]
-  log.restore({ transitions, absences: [], completeAfter: { id: 6, at: -3000 }, endedAt: 5000 })
+  log.restore({ transitions, gaps: [], completeAfter: { id: 6, at: -3000 }, endedAt: 5000 })
   assert.equal(told(log.find({})), 'c b a')
 })
 
@@ -205,7 +205,7 @@ test('ids continue after those of a previous process whose clock was ahead', () 
   const { log, happen } = keep()
   const ahead = log.lastId() + 1_000_000
   const transitions = [earlier(ahead, 4000, 'a')]
-  log.restore({ transitions, absences: [], completeAfter: { id: 0, at: 0 }, endedAt: 4000 })
+  log.restore({ transitions, gaps: [], completeAfter: { id: 0, at: 0 }, endedAt: 4000 })
   happen('b')
   assert.equal(log.lastId(), ahead + 1)
   assert.equal(told(log.find({})), 'b a')
@@ -214,7 +214,7 @@ test('ids continue after those of a previous process whose clock was ahead', () 
 test('the limits apply to the transitions of the previous process too', () => {
   const { log } = keep({ maxCount: 2, maxAgeMs: 10_000 })
   const transitions = [earlier(1, -9000, 'old'), earlier(2, 1, 'a'), earlier(3, 2, 'b'), earlier(4, 3, 'c')]
-  log.restore({ transitions, absences: [], completeAfter: { id: 0, at: -10_000 }, endedAt: 3 })
+  log.restore({ transitions, gaps: [], completeAfter: { id: 0, at: -10_000 }, endedAt: 3 })
   assert.equal(told(log.find({})), 'c b')
   assert.equal(log.completeSince(), 1)
   assert.equal(log.after(1), null)
@@ -223,35 +223,35 @@ test('the limits apply to the transitions of the previous process too', () => {
 test('a transition left over from before the log was complete does not make it look complete', () => {
   const { log } = keep({ maxAgeMs: 6000 })
   const transitions = [earlier(1, -5000, 'left over'), earlier(9, 4000, 'a')]
-  log.restore({ transitions, absences: [], completeAfter: { id: 8, at: 3000 }, endedAt: 4000 })
+  log.restore({ transitions, gaps: [], completeAfter: { id: 8, at: 3000 }, endedAt: 4000 })
   assert.equal(told(log.find({})), 'a')
   assert.equal(log.completeSince(), 3000)
 })
 
 test('gaps are kept as long as transitions, including the gap before this process', () => {
   const { log, clock } = keep({ maxAgeMs: 10_000 })
-  const absences = [{ from: -3000, to: -2000 }]
-  const absence = log.restore({ transitions: [], absences, completeAfter: { id: 0, at: -9000 }, endedAt: 1000 })
-  assert.deepEqual(absence, { from: 1000, to: 5000 })
-  assert.deepEqual(log.absences(), [...absences, { from: 1000, to: 5000 }])
+  const gaps = [{ from: -3000, to: -2000 }]
+  const gap = log.restore({ transitions: [], gaps, completeAfter: { id: 0, at: -9000 }, endedAt: 1000 })
+  assert.deepEqual(gap, { from: 1000, to: 5000 })
+  assert.deepEqual(log.gaps(), [...gaps, { from: 1000, to: 5000 }])
   assert.equal(log.completeSince(), -9000)
   clock.advanceTo(8001)
-  assert.deepEqual(log.absences(), [{ from: 1000, to: 5000 }])
+  assert.deepEqual(log.gaps(), [{ from: 1000, to: 5000 }])
   assert.equal(log.completeSince(), -2000)
 })
 
 test('there is no gap if the previous process still ran when this one began', () => {
   const { log, clock } = keep()
   clock.advance(3000)
-  assert.equal(log.restore({ transitions: [], absences: [], completeAfter: { id: 0, at: 0 }, endedAt: 5000 }), null)
-  assert.deepEqual(log.absences(), [])
+  assert.equal(log.restore({ transitions: [], gaps: [], completeAfter: { id: 0, at: 0 }, endedAt: 5000 }), null)
+  assert.deepEqual(log.gaps(), [])
 })
 
 test('a client behind a transition that was not stored learns of the loss, and one at the last stored id misses nothing', () => {
   const { log, happen } = keep()
   const first = log.lastId()
   const transitions = [earlier(7, -2000, 'a')]
-  log.restore({ transitions, absences: [], completeAfter: { id: 6, at: -3000 }, endedAt: -1000 })
+  log.restore({ transitions, gaps: [], completeAfter: { id: 6, at: -3000 }, endedAt: -1000 })
   assert.equal(log.lastId(), 7)
   happen('b', 'mq')
   assert.ok(log.lastId() > first)

@@ -19,12 +19,12 @@ test('the evidence has the changes of the service itself, oldest first, and its 
     await checkOnce(target('pg', name), 'connected')
     await checkOnce(target('mq', 'mq:1'), 'refused')
   }
-  const { changes, status, completeSince, absences } = uptimeEvidence(service('pg'), log, clock.now())
+  const { changes, status, completeSince, gaps } = uptimeEvidence(service('pg'), log, clock.now())
   assert.deepEqual(
     changes.map(({ at, from, to }) => `${at} ${from} → ${to}`),
     ['5100 unknown → degraded', '5200 degraded → up'],
   )
-  assert.deepEqual([status, completeSince, absences], ['up', 5000, []])
+  assert.deepEqual([status, completeSince, gaps], ['up', 5000, []])
 })
 
 test('a status that went stale is one more change, at the time it went stale and not when it is seen', async () => {
@@ -43,7 +43,7 @@ test('without any change the evidence has the last known status of the previous 
   const { log, clock, service } = start()
   log.restore({
     transitions: [{ id: 1, service: 'pg', target: null, from: 'up', to: 'down', at: -1e9, reason: null, message: '' }],
-    absences: [],
+    gaps: [],
     completeAfter: { id: 0, at: -2e9 },
     endedAt: 4000,
   })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Absence } from '../../src/domain/absence.ts'
+import type { Gap } from '../../src/domain/absence.ts'
 import type { Pause } from '../../src/domain/pause.ts'
 import { sendHeartbeat } from '../../src/replicas/heartbeat.ts'
 import type { Stored } from '../../src/store/store.ts'
@@ -14,7 +14,7 @@ const leastTrustMs = 12_000
 async function heartbeat(lastHeartbeat: number | null, ofProcess: Pause[], failure?: string) {
   const clock = fakeClock()
   clock.advance(100_000 - clock.now())
-  const kept: Absence[] = []
+  const kept: Gap[] = []
   const beats: number[] = []
   const answer = await sendHeartbeat({
     clock,
@@ -26,7 +26,7 @@ async function heartbeat(lastHeartbeat: number | null, ofProcess: Pause[], failu
         if (failure !== undefined) return { ok: false, failure }
         return { ok: true, value: lastHeartbeat === null ? null : clock.toEpoch(lastHeartbeat) }
       },
-      async shareAbsence({ from, to }) {
+      async shareGap({ from, to }) {
         kept.push({ from: clock.fromEpoch(from), to: clock.fromEpoch(to) })
         return { ok: true, value: null }
       },

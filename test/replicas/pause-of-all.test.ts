@@ -9,9 +9,9 @@ import { type Fleet, type Member, startFleet, transitionsOf } from './fleet.ts'
 type Gap = { readonly from: string; readonly to: string }
 
 /** Returns the gaps in which no replica ran, as a replica reports them. */
-async function absencesOf({ url }: Member): Promise<Gap[]> {
-  const page = (await (await fetch(`${url}/v1/transitions`)).json()) as { absences: Gap[] }
-  return page.absences
+async function gapsOf({ url }: Member): Promise<Gap[]> {
+  const page = (await (await fetch(`${url}/v1/transitions`)).json()) as { gaps: Gap[] }
+  return page.gaps
 }
 
 /** Pauses all replicas for this long. */
@@ -50,7 +50,7 @@ test('replicas that were paused together for longer than their leases continue w
   await untilCheckedAgain(fleet)
   assert.deepEqual(wentAlone(fleet), [])
   assert.deepEqual(await transitionsOf(first), before)
-  for (const member of fleet.members) assert.deepEqual(await absencesOf(member), [])
+  for (const member of fleet.members) assert.deepEqual(await gapsOf(member), [])
 })
 
 test('replicas that were paused together for longer than a status is trusted store a gap, and no transition', {
@@ -68,8 +68,8 @@ test('replicas that were paused together for longer than a status is trusted sto
   assert.deepEqual(wentAlone(fleet), [])
   for (const member of fleet.members) {
     assert.deepEqual(await transitionsOf(member), before)
-    await until('it knows of the gap', async () => (await absencesOf(member)).length > 0)
-    const gaps = await absencesOf(member)
+    await until('it knows of the gap', async () => (await gapsOf(member)).length > 0)
+    const gaps = await gapsOf(member)
     assert.equal(gaps.length, 1, JSON.stringify(gaps))
     const [{ from, to } = { from: '', to: '' }] = gaps
     assert.ok(Date.parse(to) - Date.parse(from) > pausedMs - 2000, `${from} to ${to}`)

@@ -35,10 +35,10 @@ test('registrations, health and transitions survive a restart of all replicas, a
     await until('the other still fails', async () => (await member.health(down.service)).code === 503)
     assert.equal((await member.health(up.service)).body.status, 'draining')
     assert.deepEqual(await transitionsOf(member), before)
-    const { absences } = (await (await fetch(`${member.url}/v1/transitions`)).json()) as {
-      absences: { from: string; to: string }[]
+    const { gaps } = (await (await fetch(`${member.url}/v1/transitions`)).json()) as {
+      gaps: { from: string; to: string }[]
     }
-    assert.equal(absences.length, 1, JSON.stringify(absences))
+    assert.equal(gaps.length, 1, JSON.stringify(gaps))
     const after = (await member.metric('porthole_target_checks_total'))[`{service="web",target="127.0.0.1:${up.port}"}`]
     assert.ok(Number(after) >= Number(checks), `${after} checks after ${checks}`)
   }

@@ -84,7 +84,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
       registrations: [],
       drained: [],
       transitions: [],
-      absences: [],
+      gaps: [],
       completeAfter: { id: epoch * 1000, at: epoch },
       aliveAt: null,
     })
@@ -329,12 +329,12 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
       { from: epoch, to: epoch + minuteMs },
       { from: epoch + 2.5 * minuteMs, to: epoch + 3 * minuteMs },
     ] as const
-    for (const absence of [late, early, { ...late, to: late.to + 1 }, late]) unwrap(await store.addAbsence(absence))
+    for (const gap of [late, early, { ...late, to: late.to + 1 }, late]) unwrap(await store.addGap(gap))
     unwrap(await store.heartbeat(epoch + 61 * minuteMs))
-    assert.deepEqual(unwrap(await store.load()).absences, [early, late])
+    assert.deepEqual(unwrap(await store.load()).gaps, [early, late])
     unwrap(await store.heartbeat(epoch + 61 * minuteMs + 1))
     const found = await kept()
-    assert.deepEqual(found.absences, [late])
+    assert.deepEqual(found.gaps, [late])
     assert.deepEqual(found.completeAfter, { id: epoch * 1000, at: early.to })
   })
 

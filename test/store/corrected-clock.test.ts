@@ -100,7 +100,7 @@ function createMachine(t: TestContext, offMs = 0) {
         const time = (instant: number) => Math.floor(clock.toEpoch(instant) + 0.01)
         return {
           transitions: log.find({ service: 'pg' }).map(({ at, from, to }) => [time(at), from, to]),
-          absences: log.absences().map(({ from, to }) => [time(from), time(to)]),
+          gaps: log.gaps().map(({ from, to }) => [time(from), time(to)]),
           completeSince: time(log.completeSince()),
           ids: log.find({}).map(({ id }) => id),
         }
@@ -114,7 +114,7 @@ type Told = ReturnType<Awaited<ReturnType<ReturnType<typeof createMachine>['star
 
 /** Returns the history without the gap that a restart adds. */
 function beforeRestart(told: Told): Told {
-  return { ...told, absences: told.absences.slice(0, -1) }
+  return { ...told, gaps: told.gaps.slice(0, -1) }
 }
 
 for (const [how, offMs] of [
@@ -128,7 +128,7 @@ for (const [how, offMs] of [
     const first = await start()
     await first.keeper.turn()
     await first.check('connected')
-    first.keeper.addAbsence({ from: first.clock.now() - 500, to: first.clock.now() - 100 })
+    first.keeper.addGap({ from: first.clock.now() - 500, to: first.clock.now() - 100 })
     await first.keeper.turn()
     machine.off = 0
     await first.check('refused')
@@ -139,7 +139,7 @@ for (const [how, offMs] of [
       before.transitions.filter((_, i) => i % 2 === 0).map(([at]) => at),
       [began + 2000, began + 1000],
     )
-    assert.deepEqual(before.absences, [[began + 500, began + 900]])
+    assert.deepEqual(before.gaps, [[began + 500, began + 900]])
     assert.deepEqual(
       before.ids.toSorted((a, b) => b - a),
       before.ids,
@@ -150,7 +150,7 @@ for (const [how, offMs] of [
     const second = await start()
     await second.keeper.turn()
     assert.deepEqual(beforeRestart(second.told()), before)
-    assert.deepEqual(second.told().absences.at(-1), [stoppedAt, stoppedAt + 10_000])
+    assert.deepEqual(second.told().gaps.at(-1), [stoppedAt, stoppedAt + 10_000])
     await second.check('connected')
     await second.keeper.turn()
     const { ids } = second.told()
@@ -192,7 +192,7 @@ test('if a process ends between the correction and its next write, the next proc
   await second.keeper.turn()
   const after = second.told()
   assert.deepEqual(after.transitions, before.transitions)
-  assert.deepEqual([after.completeSince, after.absences], [began, [[began + 1000, began + 2000]]])
+  assert.deepEqual([after.completeSince, after.gaps], [began, [[began + 1000, began + 2000]]])
 })
 
 test('the times of an earlier process with the right clock stay, and the time in between is a gap', async (t) => {
@@ -213,7 +213,7 @@ test('the times of an earlier process with the right clock stay, and the time in
   await second.keeper.turn()
   const told = second.told()
   assert.deepEqual(told.transitions, before.transitions)
-  assert.deepEqual(told.absences, [[stoppedAt, stoppedAt + 60_000]])
+  assert.deepEqual(told.gaps, [[stoppedAt, stoppedAt + 60_000]])
   await second.close()
   pass(1000)
   const third = await start()

@@ -56,7 +56,7 @@ function start(
               }),
               put: unless(store.put),
               append: unless(store.append),
-              addAbsence: async (absence) => (failing === 'addAbsence' ? full : store.addAbsence(absence)),
+              addGap: async (gap) => (failing === 'addAbsence' ? full : store.addGap(gap)),
               heartbeat: unless((now) => {
                 beats.push(now)
                 return store.heartbeat(now)
@@ -210,7 +210,7 @@ test('the time from the last heartbeat to the start of the process is a gap', as
   const stoppedAt = before.epoch()
 
   const after = start({ store: before.store, aliveAt: stoppedAt, startsAfter: 60_000 })
-  const absence = { from: stoppedAt, to: after.epoch() }
+  const gap = { from: stoppedAt, to: after.epoch() }
   after.clock.advance(500)
   after.fail('addAbsence')
   await after.keeper.turn()
@@ -220,10 +220,10 @@ test('the time from the last heartbeat to the start of the process is a gap', as
   await after.keeper.turn()
   await after.keeper.turn()
   assert.equal(after.beats.length, 2)
-  assert.deepEqual((await after.keptOf()).absences, [absence])
+  assert.deepEqual((await after.keptOf()).gaps, [gap])
   assert.deepEqual(
-    after.log.absences().map(({ from, to }) => [after.clock.toEpoch(from), after.clock.toEpoch(to)]),
-    [[absence.from, absence.to]],
+    after.log.gaps().map(({ from, to }) => [after.clock.toEpoch(from), after.clock.toEpoch(to)]),
+    [[gap.from, gap.to]],
   )
   await after.turnOver('connected')
   await after.keeper.turn()

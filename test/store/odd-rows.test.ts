@@ -19,7 +19,7 @@ async function fill(t: TestContext) {
   unwrap(await store.put('pg', definition, {}))
   unwrap(await store.setDrained('pg', true))
   unwrap(await store.append([sampleTransition(epoch * 1000 + 1)], false))
-  unwrap(await store.addAbsence({ from: epoch, to: epoch + 1 }))
+  unwrap(await store.addGap({ from: epoch, to: epoch + 1 }))
   unwrap(await store.heartbeat(epoch + 2))
   await store.close()
   const write = (sql: string) => {
