@@ -23,7 +23,7 @@ export type Health = {
 }
 
 /** The health of a target that has never been checked. */
-export const unchecked: Health = {
+export const neverChecked: Health = {
   status: 'unknown',
   since: null,
   streak: null,
@@ -44,7 +44,7 @@ export function nextHealth(health: Health, outcome: Outcome, policy: Policy, pau
   if (verdict === 'unknown') return { ...health, lastOutcome: outcome }
 
   const wasStale = isStale(health, policy, outcome.endedAt, pauses)
-  const before = wasStale && policy.intervalMs === null ? unchecked : health
+  const before = wasStale && policy.intervalMs === null ? neverChecked : health
   const count = before.streak?.verdict === verdict ? before.streak.count + 1 : 1
   const turns =
     before.status === 'unknown' ||

@@ -1,4 +1,4 @@
-import { type Health, unchecked } from './health.ts'
+import { type Health, neverChecked } from './health.ts'
 import { noPauses, type Pauses, pausedMs } from './pause.ts'
 import type { Policy } from './policy.ts'
 
@@ -7,11 +7,11 @@ import type { Policy } from './policy.ts'
  * does not count until its first check. Otherwise adding a healthy target would make its service unknown.
  */
 export function pendingSince(now: number): Health {
-  return { ...unchecked, since: now }
+  return { ...neverChecked, since: now }
 }
 
 /** Returns whether a target was pending when it joined and was not checked since, however long ago it joined. */
-export function joinedUnchecked({ lastOutcome, since }: Health): boolean {
+export function joinedNeverChecked({ lastOutcome, since }: Health): boolean {
   return lastOutcome === null && since !== null
 }
 
@@ -27,7 +27,7 @@ export function pendingUntil(
   now: number,
   pauses: Pauses = noPauses,
 ): number {
-  if (health.since === null || !joinedUnchecked(health)) return Number.NEGATIVE_INFINITY
+  if (health.since === null || !joinedNeverChecked(health)) return Number.NEGATIVE_INFINITY
   const boundMs = (intervalMs ?? Number.POSITIVE_INFINITY) + timeoutMs
   const until = health.since + boundMs
   if (now < until || pauses.ofChecks.length === 0) return until

@@ -1,4 +1,4 @@
-import { type Health, unchecked } from '../domain/health.ts'
+import { type Health, neverChecked } from '../domain/health.ts'
 import { Answer, type Outcome, Reason } from '../domain/outcome.ts'
 import {
   countColumn,
@@ -56,7 +56,7 @@ export function createColumnChunk() {
     lookupMs: sparseColumn<number>(),
     lookupFailedSince: sparseColumn<number>(),
     /** The health that was last read or written, cached because applying an outcome reads it several times. */
-    last: { row: -1, health: unchecked },
+    last: { row: -1, health: neverChecked },
   }
 }
 

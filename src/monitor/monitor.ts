@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { type Addresses, membersOf as targetsOf } from '../domain/addresses.ts'
 import { createDialRules, type DialRules } from '../domain/dial-rules.ts'
-import { intervalAt, staleAfterMs, unchecked } from '../domain/health.ts'
+import { intervalAt, neverChecked, staleAfterMs } from '../domain/health.ts'
 import { noPauses, type Pauses } from '../domain/pause.ts'
 import type { Service } from '../domain/service.ts'
 import type { Transition } from '../domain/transition.ts'
@@ -211,7 +211,7 @@ export function createMonitor(parts: {
     leastTrustMs() {
       let least = Number.POSITIVE_INFINITY
       for (const { service } of services.values())
-        if (service.policy.intervalMs !== null) least = Math.min(least, staleAfterMs(unchecked, service.policy))
+        if (service.policy.intervalMs !== null) least = Math.min(least, staleAfterMs(neverChecked, service.policy))
       return least
     },
     sweptOnce() {

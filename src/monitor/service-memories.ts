@@ -1,6 +1,6 @@
 import { type Addresses, noAddresses } from '../domain/addresses.ts'
 import type { Pauses } from '../domain/pause.ts'
-import { joinedUnchecked } from '../domain/pending.ts'
+import { joinedNeverChecked } from '../domain/pending.ts'
 import type { Service } from '../domain/service.ts'
 import { Status } from '../domain/status.ts'
 import {
@@ -97,7 +97,7 @@ export function createServiceColumns(goneSlot: number, pauses: Pauses): ServiceC
       for (const state of this.held) {
         const { lastEndedAt } = state
         if (lastEndedAt !== null) oldest = Math.min(oldest, lastEndedAt)
-        else if (joinedUnchecked(state.health)) pending++
+        else if (joinedNeverChecked(state.health)) pending++
         else return null
       }
       return pending > 0 && pending === this.held.length ? null : oldest

@@ -1,4 +1,4 @@
-import { type Health, unchecked } from '../domain/health.ts'
+import { type Health, neverChecked } from '../domain/health.ts'
 import { Status } from '../domain/status.ts'
 import { type CompactTarget, compactTarget, type Target, targetOf } from '../domain/target.ts'
 import { createColumns, enumAt, placeOf, put, rowOf } from './columns.ts'
@@ -20,7 +20,7 @@ export type TargetColumns = {
 
 /** The values of a row in a new chunk. */
 const nothing: TargetSnapshot & Pick<TargetState, 'dueAt' | 'retired'> = {
-  health: unchecked,
+  health: neverChecked,
   emittedStatus: 'unknown',
   checks: 0,
   failures: 0,

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { reasonNotUp } from '../../src/domain/down-reason.ts'
-import { type Health, unchecked } from '../../src/domain/health.ts'
+import { type Health, neverChecked } from '../../src/domain/health.ts'
 import type { Reason } from '../../src/domain/outcome.ts'
 import { sampleOutcome, samplePolicy } from '../samples.ts'
 
 const health = (status: Health['status'], last: Reason | null, downReason: Reason | null = null): Health => ({
-  ...unchecked,
+  ...neverChecked,
   status,
   downReason,
   lastOutcome: last === null ? null : sampleOutcome(last, 1000),

@@ -5,9 +5,9 @@ import {
   checkIntervalMs,
   effectiveStatus,
   type Health,
+  neverChecked,
   nextHealth,
   staleAfterMs,
-  unchecked,
 } from '../../src/domain/health.ts'
 import { Reason, verdictOf } from '../../src/domain/outcome.ts'
 import type { Policy } from '../../src/domain/policy.ts'
@@ -23,7 +23,7 @@ function healthAfter(letters: string, policy: Policy): Health {
   return [...letters].reduce(
     (health, letter, index) =>
       nextHealth(health, sampleOutcome(reasonOf[letter as Letter], (index + 1) * 1000), policy),
-    unchecked,
+    neverChecked,
   )
 }
 
@@ -66,7 +66,7 @@ function healthOf(history: readonly { reason: Reason; afterMs: number }[], polic
   return history.reduce((health, { reason, afterMs }) => {
     instant += afterMs
     return nextHealth(health, sampleOutcome(reason, instant), policy)
-  }, unchecked)
+  }, neverChecked)
 }
 
 const sequences: readonly [letters: string, status: Health['status'], streak: number][] = [
@@ -120,7 +120,7 @@ test('an unknown verdict changes only the last outcome', () => {
 for (const reason of ['local', 'denied'] as const) {
   test(`an outcome of ${reason} does not keep a status from going stale`, () => {
     const policy = samplePolicy({ interval: 10_000, timeout: 2000 })
-    let health = nextHealth(unchecked, sampleOutcome('connected', 0), policy)
+    let health = nextHealth(neverChecked, sampleOutcome('connected', 0), policy)
     for (let instant = 10_000; instant <= 40_000; instant += 10_000) {
       health = nextHealth(health, sampleOutcome(reason, instant), policy)
     }
@@ -232,7 +232,7 @@ test('on a schedule a stale status stays unknown after a verdict against it that
 test('on a schedule a stale status takes the usual number of verdicts to change, and is unknown until then', () => {
   const policy = samplePolicy({ interval: 10_000, timeout: 2000, rise: 2, fall: 3 })
   const readings = (settled: 'connected' | 'timeout', then: 'connected' | 'timeout', everyMs: number) => {
-    let health = nextHealth(unchecked, sampleOutcome(settled, 0), policy)
+    let health = nextHealth(neverChecked, sampleOutcome(settled, 0), policy)
     return [1, 2, 3].map((count) => {
       health = nextHealth(health, sampleOutcome(then, count * everyMs), policy)
       return effectiveStatus(health, policy, count * everyMs).status
@@ -251,7 +251,7 @@ test('a status is stale after three intervals and a timeout', () => {
 test('with several replicas a status is stale one hand-over later, also on demand', () => {
   const handoverMs = 8000
   const policy = { ...samplePolicy({ interval: 10_000, timeout: 2000 }), handoverMs }
-  const health = nextHealth(unchecked, sampleOutcome('connected', 0), policy)
+  const health = nextHealth(neverChecked, sampleOutcome('connected', 0), policy)
   assert.deepEqual(effectiveStatus(health, policy, 39_999), health)
   assert.deepEqual(effectiveStatus(health, policy, 40_000), { status: 'unknown', since: 40_000 })
   const onDemand = { ...samplePolicy({ interval: 'off', maxAge: 5000, timeout: 2000 }), handoverMs }
@@ -260,7 +260,7 @@ test('with several replicas a status is stale one hand-over later, also on deman
 
 test('a target that is down with a long downInterval is not stale between its scheduled checks', () => {
   const policy = samplePolicy({ interval: 1000, downInterval: 600_000 })
-  const health = nextHealth(unchecked, sampleOutcome('refused', 0), policy)
+  const health = nextHealth(neverChecked, sampleOutcome('refused', 0), policy)
   assert.equal(checkIntervalMs(health, policy), 600_000)
   assert.equal(effectiveStatus(health, policy, 600_000 + policy.timeoutMs).status, 'down')
 })

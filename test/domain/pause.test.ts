@@ -5,10 +5,10 @@ import { addGap } from '../../src/domain/absence.ts'
 import {
   effectiveStatus,
   isExcused,
+  neverChecked,
   nextHealth,
   staleAfterMs,
   statusValidUntil,
-  unchecked,
 } from '../../src/domain/health.ts'
 import { addPause, type Pause, type Pauses, pausedMs } from '../../src/domain/pause.ts'
 import { sampleOutcome, samplePolicy } from '../samples.ts'
@@ -44,7 +44,7 @@ const ofAll = (...pauses: Pause[]): Pauses => ({ ofProcess: pauses, ofChecks: pa
 const policy = samplePolicy({ interval: 1000, timeout: 500 })
 const trustMs = 3500
 const checkedAt = 10_000
-const up = nextHealth(unchecked, sampleOutcome('connected', checkedAt), policy)
+const up = nextHealth(neverChecked, sampleOutcome('connected', checkedAt), policy)
 
 test('a pause extends trust by its length', () => {
   assert.equal(staleAfterMs(up, policy), trustMs)

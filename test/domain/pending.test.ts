@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { explain } from '../../src/domain/explanation.ts'
-import { nextHealth, unchecked } from '../../src/domain/health.ts'
-import { isPending, joinedUnchecked, pendingSince, pendingUntil } from '../../src/domain/pending.ts'
+import { neverChecked, nextHealth } from '../../src/domain/health.ts'
+import { isPending, joinedNeverChecked, pendingSince, pendingUntil } from '../../src/domain/pending.ts'
 import { sampleOutcome, samplePolicy, sampleTarget } from '../samples.ts'
 
 const policy = samplePolicy({ interval: 10_000, timeout: 2000 })
@@ -15,7 +15,7 @@ test('a target that joined is pending for one interval and a timeout', () => {
     [5000, 16_999, 17_000, 1_000_000].map((now) => isPending(health, policy, now)),
     [true, true, false, false],
   )
-  assert.ok(joinedUnchecked(health))
+  assert.ok(joinedNeverChecked(health))
 })
 
 test('a pause extends the pending time by its length, at most to twice the time', () => {
@@ -34,9 +34,9 @@ test('the first outcome ends the pending time at once, whatever its verdict', ()
 })
 
 test('a target that was there from the beginning is never pending', () => {
-  assert.equal(isPending(unchecked, policy, 0), false)
-  assert.equal(isPending(unchecked, onDemand, 0), false)
-  assert.equal(joinedUnchecked(unchecked), false)
+  assert.equal(isPending(neverChecked, policy, 0), false)
+  assert.equal(isPending(neverChecked, onDemand, 0), false)
+  assert.equal(joinedNeverChecked(neverChecked), false)
 })
 
 test('on demand a target is pending until its first check, however long that takes', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { nextHealth, unchecked } from '../../src/domain/health.ts'
+import { neverChecked, nextHealth } from '../../src/domain/health.ts'
 import type { Outcome } from '../../src/domain/outcome.ts'
 import { bytesPerTarget, createHistory } from '../../src/monitor/history.ts'
 import type { TargetSnapshot, TargetState } from '../../src/monitor/watch.ts'
@@ -22,7 +22,7 @@ function keep(services = [pg]) {
   }
   /** Applies an outcome of another replica. */
   function adopt(outcome: Outcome): void {
-    const health = nextHealth(unchecked, outcome, samplePolicy())
+    const health = nextHealth(neverChecked, outcome, samplePolicy())
     const counters = {
       checks: 1,
       failures: 0,

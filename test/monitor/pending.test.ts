@@ -1,7 +1,7 @@
 /** Checks the status of a service while targets are added to it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { nextHealth, unchecked } from '../../src/domain/health.ts'
+import { neverChecked, nextHealth } from '../../src/domain/health.ts'
 import type { Quorum } from '../../src/domain/quorum.ts'
 import { currentStatusOf, effectiveServiceStatus, type TargetSnapshot } from '../../src/monitor/watch.ts'
 import { sampleOutcome, samplePolicy, sampleService } from '../samples.ts'
@@ -155,7 +155,7 @@ test('a transition says how many targets are not checked yet, and names none of 
 
 /** Returns the state that other replicas have of a target that is up. */
 const upAt = (now: number): TargetSnapshot => ({
-  health: nextHealth(unchecked, sampleOutcome('connected', now), samplePolicy(settings)),
+  health: nextHealth(neverChecked, sampleOutcome('connected', now), samplePolicy(settings)),
   emittedStatus: 'up',
   checks: 1,
   failures: 0,

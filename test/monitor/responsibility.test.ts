@@ -1,7 +1,7 @@
 /** Checks the monitor and the scheduler with services that another replica owns. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { unchecked } from '../../src/domain/health.ts'
+import { neverChecked } from '../../src/domain/health.ts'
 import { createScheduler } from '../../src/monitor/loop.ts'
 import { createAddressTracking } from '../../src/monitor/members.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
@@ -75,7 +75,7 @@ function memory(verdict: 'up' | 'down', count: number, endedAt: number): TargetS
   const streak = { verdict, count }
   const downReason = verdict === 'down' ? ('refused' as const) : null
   const health = {
-    ...unchecked,
+    ...neverChecked,
     status: verdict,
     since: endedAt,
     streak,

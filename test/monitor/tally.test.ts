@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Health, nextHealth, statusValidUntil, unchecked } from '../../src/domain/health.ts'
+import { type Health, neverChecked, nextHealth, statusValidUntil } from '../../src/domain/health.ts'
 import { Reason } from '../../src/domain/outcome.ts'
 import { pendingSince } from '../../src/domain/pending.ts'
 import { countTargets, isCurrent, updateCounts } from '../../src/monitor/tally.ts'
@@ -18,7 +18,7 @@ test('cached counts equal a full count, now or less than a second ago, after any
     fc.property(fc.array(step, { maxLength: 60, size: 'max' }), fc.boolean(), (steps, isScheduled) => {
       const policy = samplePolicy(isScheduled ? {} : { interval: 'off', maxAge: 5000 })
       const targets = Array.from({ length: 5 }, (_, index): { health: Health } => ({
-        health: index === 0 ? pendingSince(1000) : unchecked,
+        health: index === 0 ? pendingSince(1000) : neverChecked,
       }))
       let now = 1000
       let statusCounts = countTargets(targets, policy, now)
@@ -50,7 +50,7 @@ test('cached counts equal a full count, now or less than a second ago, after any
 
 test('counts made at the instant at which a target goes stale count it as unknown', () => {
   const policy = samplePolicy({})
-  const target = { health: nextHealth(unchecked, sampleOutcome('connected', 1000), policy) }
+  const target = { health: nextHealth(neverChecked, sampleOutcome('connected', 1000), policy) }
   const until = statusValidUntil(target.health, policy, 1000)
   assert.equal(countTargets([target], policy, until - 1).counts.up, 1)
   assert.equal(countTargets([target], policy, until).counts.unknown, 1)
@@ -59,7 +59,7 @@ test('counts made at the instant at which a target goes stale count it as unknow
 test('a pending target is in no count until its time is over, and then counts as unknown', () => {
   const policy = samplePolicy({ interval: 10_000, timeout: 2000 })
   const targets = [
-    { health: nextHealth(unchecked, sampleOutcome('connected', 1000), policy) },
+    { health: nextHealth(neverChecked, sampleOutcome('connected', 1000), policy) },
     { health: pendingSince(1000) },
   ]
   const statusCounts = countTargets(targets, policy, 1000)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Health, unchecked } from '../../src/domain/health.ts'
+import { type Health, neverChecked } from '../../src/domain/health.ts'
 import { Answer, type Outcome, Reason } from '../../src/domain/outcome.ts'
 import { Status } from '../../src/domain/status.ts'
 import { type Target, targetAt } from '../../src/domain/target.ts'
@@ -50,7 +50,7 @@ const memory = record({
   slowLookupAt: orNull(instant),
 })
 const blank = {
-  health: unchecked,
+  health: neverChecked,
   emittedStatus: 'unknown',
   checks: 0,
   failures: 0,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { unchecked } from '../../src/domain/health.ts'
+import { neverChecked } from '../../src/domain/health.ts'
 import type { Transition } from '../../src/domain/transition.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
@@ -115,7 +115,7 @@ function memoryOf({ clock }: Started, verdict: 'up' | 'down', more: Partial<Targ
   const now = clock.now()
   const lastOutcome = sampleOutcome(verdict === 'up' ? 'connected' : 'refused', now)
   const downReason = verdict === 'down' ? ('refused' as const) : null
-  const health = { ...unchecked, status: verdict, since: now, streak: { verdict, count: 9 }, confirmedAt: now }
+  const health = { ...neverChecked, status: verdict, since: now, streak: { verdict, count: 9 }, confirmedAt: now }
   const snapshot: TargetSnapshot = {
     health: { ...health, downReason, lastOutcome },
     emittedStatus: verdict,

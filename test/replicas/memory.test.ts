@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Clock } from '../../src/clock.ts'
 import { diagnose } from '../../src/domain/diagnosis.ts'
-import { effectiveStatus, staleAfterMs, unchecked } from '../../src/domain/health.ts'
+import { effectiveStatus, neverChecked, staleAfterMs } from '../../src/domain/health.ts'
 import { Answer, Reason } from '../../src/domain/outcome.ts'
 import { Status } from '../../src/domain/status.ts'
 import type { ServiceSnapshot, TargetSnapshot } from '../../src/monitor/watch.ts'
@@ -223,5 +223,5 @@ test('a status that this version does not know is unknown', () => {
   const clock = clockAt(0)
   assert.equal(readService([1, 'maintained', 5, [], 'appended'], clock)?.emittedStatus, 'unknown')
   const written = [1, 'maintained', null, 'maintained', 3, null, null, null, 'up', 0, 0, 0, 0, null]
-  assert.deepEqual(readTarget(written, clock)?.health, unchecked)
+  assert.deepEqual(readTarget(written, clock)?.health, neverChecked)
 })
