@@ -38,7 +38,7 @@ import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
 import { collectGarbage, keepGivingBack, manyServices } from './reclaim.ts'
 import { createRegistrar } from './registrar/registrar.ts'
-import type { Commons } from './replicas/start.ts'
+import type { ReplicaBackend } from './replicas/start.ts'
 import { createKeeper, type Keeper } from './store/keeper.ts'
 import { createMemoryStore } from './store/memory.ts'
 import { openSqliteStore } from './store/sqlite.ts'
@@ -109,8 +109,8 @@ export async function serve(
   const { data, limits, retention } = first
   const running = watchPauses(systemClock())
   const { pauses, paused, proberPaused, clock: machineClock } = running
-  const commons = config.replicas === null ? null : await joinOthers(config.replicas)
-  const clock = commons?.clock ?? machineClock
+  const replicaBackend = config.replicas === null ? null : await joinOthers(config.replicas)
+  const clock = replicaBackend?.clock ?? machineClock
   const resolver = createResolver({ clock, maxInFlight: lookUpThreads })
   const descriptors = shareDescriptors({ wanted: config.maxInFlight, lookUps: lookUpThreads })
   const { checks: maxInFlight, extraDials: maxExtraDials } = descriptors
@@ -121,12 +121,12 @@ export async function serve(
   let rules = createDialRules(config.dial)
   const dialRules = () => rules
   // Without a token no client can register services here, so the file is the registry. Another replica may have tokens, or a newer file.
-  const isFileAlone = commons === null && (data === null || config.access.tokens.length === 0)
+  const isFileAlone = replicaBackend === null && (data === null || config.access.tokens.length === 0)
   const unreadable = createUnreadableEntries()
   const { whyRegistration: whyUnreadable } = unreadable
   const registryLoad = isFileAlone ? { ...nothingToLoad, whyUnreadable } : createRegistryLoad(whyPending, whyUnreadable)
   const registry = createRegistry(registryLoad)
-  const ownership = commons?.assignment ?? ownAll()
+  const ownership = replicaBackend?.assignment ?? ownAll()
   const slices = createTimeSlices()
   const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, ownership, pauses, slices })
   const scheduler = createScheduler({ monitor, clock, ownership, pauses })
@@ -138,12 +138,20 @@ export async function serve(
     maxAddresses: limits.targets,
     ownership,
   })
-  const source = commons?.alone ?? monitor.transitions
+  const source = replicaBackend?.alone ?? monitor.transitions
   const transitions = createTransitionLog({ monitor, clock, ...retention, source })
   const history = createHistory({ monitor })
-  const keeper = data === null || commons !== null ? null : keepIn(data)
-  const store = commons?.store ?? keeper?.store ?? createMemoryStore(retention)
-  const registrar = createRegistrar({ registry, store, clock, limits, isShared: commons !== null, pauses, unreadable })
+  const keeper = data === null || replicaBackend !== null ? null : keepIn(data)
+  const store = replicaBackend?.store ?? keeper?.store ?? createMemoryStore(retention)
+  const registrar = createRegistrar({
+    registry,
+    store,
+    clock,
+    limits,
+    isShared: replicaBackend !== null,
+    pauses,
+    unreadable,
+  })
   const { registrations } = registrar
   const about = { monitor, scheduler, log: transitions, registry, registrations, pauses, unreadable }
   const inForce = createInForce({
@@ -151,7 +159,7 @@ export async function serve(
     registrations,
     onDone: (done) => log.info(done, 'configuration in force'),
   })
-  const replica = commons?.create({ ...about, apply: inForce.put }) ?? null
+  const replica = replicaBackend?.create({ ...about, apply: inForce.put }) ?? null
   const access = createAccess({ settings: config.access, clock })
   const connections = createConnections({ max: descriptors.connections, clock })
   const streams = createEventStreams({
@@ -171,7 +179,7 @@ export async function serve(
     registry,
     clock,
     keeper,
-    unreadable: data === null && commons === null ? null : unreadable,
+    unreadable: data === null && replicaBackend === null ? null : unreadable,
     replica,
     streams,
     connections,
@@ -226,10 +234,10 @@ export async function serve(
   logUnreadable(log, unreadable)
   if (replica !== null) logReplicaNews(log, replica.news, logForeignWord)
 
-  async function joinOthers(settings: NonNullable<Config['replicas']>): Promise<Commons> {
+  async function joinOthers(settings: NonNullable<Config['replicas']>): Promise<ReplicaBackend> {
     // Load the client for Redis only here, because it takes a tenth of a start.
-    const { openCommons } = await import('./replicas/start.ts')
-    return openCommons(settings, { retention, clock: machineClock })
+    const { openReplicaBackend } = await import('./replicas/start.ts')
+    return openReplicaBackend(settings, { retention, clock: machineClock })
   }
 
   /** Returns why the registry was not read yet, as a clause. */

@@ -14,7 +14,7 @@ import { createReplica, type Replica, type ReplicaParts } from './replica.ts'
 import { createSharedClock } from './shared-clock.ts'
 
 /** The replica backend: the parts that exist before the replica itself. */
-export type Commons = {
+export type ReplicaBackend = {
   readonly id: string
   readonly clock: Clock
   /** Decides which services this replica checks. */
@@ -32,10 +32,10 @@ export type Commons = {
 }
 
 /** Creates the backend for the replicas of one namespace. Does not connect yet. */
-export function openCommons(
+export function openReplicaBackend(
   { namespace, ...settings }: RedisSettings & { readonly namespace: string },
   { retention, clock: machineClock }: { retention: Retention; clock: Clock },
-): Commons {
+): ReplicaBackend {
   const id = nameReplica()
   const keys = keysOf(namespace)
   const link = createLink(settings, keys)

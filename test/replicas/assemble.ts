@@ -15,7 +15,7 @@ import type { Prober } from '../../src/prober/prober.ts'
 import type { Resolver } from '../../src/prober/resolver.ts'
 import { createRegistrar } from '../../src/registrar/registrar.ts'
 import type { ReplicaNews } from '../../src/replicas/standing.ts'
-import { openCommons } from '../../src/replicas/start.ts'
+import { openReplicaBackend } from '../../src/replicas/start.ts'
 import { createUnreadableEntries } from '../../src/store/unreadable.ts'
 import { sampleOutcome } from '../samples.ts'
 
@@ -53,8 +53,8 @@ export async function assemble(
     dialRules?: DialRules
   },
 ) {
-  const commons = openCommons({ url, passwordFile: null, namespace }, { retention, clock: systemClock() })
-  const { clock, assignment, alone } = commons
+  const replicaBackend = openReplicaBackend({ url, passwordFile: null, namespace }, { retention, clock: systemClock() })
+  const { clock, assignment, alone } = replicaBackend
   const registry = createRegistry()
   const monitor = createMonitor({
     registry,
@@ -71,13 +71,13 @@ export async function assemble(
   const unreadable = createUnreadableEntries()
   const registrar = createRegistrar({
     registry,
-    store: commons.store,
+    store: replicaBackend.store,
     clock,
     limits: defaultLimits,
     isShared: true,
     unreadable,
   })
-  const replica = commons.create({
+  const replica = replicaBackend.create({
     monitor,
     scheduler,
     log,
@@ -99,5 +99,5 @@ export async function assemble(
   await replica.start()
   scheduler.start()
   members?.start()
-  return { ...commons, monitor, registry, registrar, log, replica, news, unreadable, stop }
+  return { ...replicaBackend, monitor, registry, registrar, log, replica, news, unreadable, stop }
 }
