@@ -221,7 +221,7 @@ export async function serve(
   const drainLog = () => logOutput.drain(drainLogMs)
   logOutput.onResume((dropped) => log.error(dropped, describeDropped(dropped)))
   onLog({ log, drainLog })
-  const found = replica?.sharing.recorded ?? monitor.transitions
+  const found = replica?.healthReplication.recorded ?? monitor.transitions
   const overload = watchOverload({ monitor, clock })
   logNews(log, { monitor, addressTracking, found, overload, gateways: gateways.news, paused, proberPaused })
   paused.subscribe(recordGap)

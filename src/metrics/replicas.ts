@@ -4,7 +4,7 @@ import { addHistogram } from './histogram.ts'
 
 /** The part of a replica that the metrics read. */
 export type ReplicaView = Pick<Replica, 'standing' | 'renewed'> & {
-  readonly sharing: Pick<Replica['sharing'], 'refused'>
+  readonly healthReplication: Pick<Replica['healthReplication'], 'refused'>
 }
 
 /** Adds the metrics about this replica: its mode, its leases, and its rejected results. */
@@ -54,7 +54,7 @@ export function addReplicaMetrics(replica: ReplicaView, register: Register): voi
     registers,
     collect: () => {
       refused.reset()
-      const { fenced, overtaken } = replica.sharing.refused()
+      const { fenced, overtaken } = replica.healthReplication.refused()
       refused.inc({ cause: 'old_token' }, fenced)
       refused.inc({ cause: 'overtaken' }, overtaken)
     },

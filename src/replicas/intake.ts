@@ -6,7 +6,7 @@ import type { FeedEntry } from './feed.ts'
 import { type JoinParts, loadLog, rereadStore } from './join.ts'
 import { parseJson } from './parse.ts'
 import { readRecords } from './publication.ts'
-import type { Sharing } from './sharing.ts'
+import type { HealthReplication } from './sharing.ts'
 
 /** The change consumer: applies the entries of all replicas, in the order of the stream. */
 export type Intake = {
@@ -30,7 +30,7 @@ export type IntakeParts = {
   readonly id: string
   readonly joinParts: JoinParts
   readonly log: TransitionLog
-  readonly sharing: Pick<Sharing, 'take'>
+  readonly healthReplication: Pick<HealthReplication, 'take'>
   /** Called when replicas joined or left, or when another file may count. */
   readonly onMembers: () => void
   /** Called when data of the store could not be applied, which is a bug. Only joining the others again helps. */
@@ -47,7 +47,7 @@ export function createIntake({
   id,
   joinParts,
   log,
-  sharing,
+  healthReplication,
   onMembers,
   onBroken,
   onUnreadable,
@@ -96,7 +96,7 @@ export function createIntake({
     // A replica already knows its own records.
     if (fields.get('replica') !== id) {
       const records = readRecords(parse('records'))
-      const unread = records === null ? null : sharing.take(number, records)
+      const unread = records === null ? null : healthReplication.take(number, records)
       if (unread !== 0)
         onUnreadable(number, unread === null ? 'its records are not a list' : `${unread} of its records are invalid`)
     }

@@ -29,7 +29,7 @@ import { shardOf } from './shards.ts'
 import type { SharedClock } from './shared-clock.ts'
 import type { SharedFile } from './shared-file.ts'
 import { createSharedRegistry } from './shared-registry.ts'
-import { createSharing, type Sharing } from './sharing.ts'
+import { createHealthReplication, type HealthReplication } from './sharing.ts'
 import type { ReplicaNews, Standing } from './standing.ts'
 
 /** How long a replica works without the store before it goes solo, in milliseconds. Its leases last longer, so it misses no check. */
@@ -53,7 +53,7 @@ const releaseMs = 1500
 
 /** One of several Porthole processes that share the work. */
 export type Replica = {
-  readonly sharing: Pick<Sharing, 'recorded' | 'refused'>
+  readonly healthReplication: Pick<HealthReplication, 'recorded' | 'refused'>
   readonly news: Emitter<ReplicaNews>
   readonly renewed: Renewals['renewed']
   standing(): Standing
@@ -125,8 +125,8 @@ export function createReplica(parts: ReplicaParts): Replica {
     news,
     isReady: () => isReady,
     declines: () => declined.list(),
-    onGain: (shards) => sharing.gain(shards),
-    onYield: () => sharing.flush(),
+    onGain: (shards) => healthReplication.gain(shards),
+    onYield: () => healthReplication.flush(),
   })
   const declined = followDeclinedShards(registry, () => {
     if (isReady) void renewals.renew()
@@ -136,7 +136,7 @@ export function createReplica(parts: ReplicaParts): Replica {
   const tokenOf = (shard: number) => leases.tokenOf(shard, clock.now())
   const { publish, readHealth: read } = requests
   const onFenced = () => void renewals.renew()
-  const sharing = createSharing({
+  const healthReplication = createHealthReplication({
     monitor,
     clock,
     assignment,
@@ -155,7 +155,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     id,
     joinParts,
     log,
-    sharing,
+    healthReplication,
     onMembers: () => void renewals.renew(),
     onBroken: (error) => {
       reportBug(error)
@@ -211,7 +211,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     const oldest = await link.send(['XRANGE', keys.stream, '-', '+', 'COUNT', '1'])
     if (!oldest.ok) return oldest.failure
     wholeFrom = Math.min(clock.fromEpoch(firstOf(oldest.value)), clock.now()) + giveBackMs
-    if (!(await sharing.readAll())) return link.refusal() ?? 'the health of the targets could not be read'
+    if (!(await healthReplication.readAll())) return link.refusal() ?? 'the health of the targets could not be read'
 
     const wasLinked = assignment.mode() === 'linked'
     isReady = true
@@ -222,7 +222,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     assignment.enter('linked')
     if (!intake.isHolding()) noteTaken(feed.position())
     await renewals.renew()
-    void sharing.flush()
+    void healthReplication.flush()
     if (!wasLinked) news.emit({ kind: 'linked', id, members: renewals.members() })
     settle()
     return null
@@ -286,7 +286,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     failure ??= link.refusal() ?? 'Redis does not answer'
     news.emit({ kind: 'solo', id, failure })
     renewals.goSolo()
-    sharing.goSolo()
+    healthReplication.goSolo()
     files.goSolo()
     assignment.gained.emit([...monitor.services.keys()])
     settle()
@@ -301,7 +301,7 @@ export function createReplica(parts: ReplicaParts): Replica {
   })
 
   return {
-    sharing,
+    healthReplication,
     news,
     renewed: renewals.renewed,
     standing: () => ({
@@ -336,7 +336,7 @@ export function createReplica(parts: ReplicaParts): Replica {
       isClosed = true
       isReady = false
       renewals.close()
-      sharing.close()
+      healthReplication.close()
       session?.feed.close()
       session?.close()
       settle()

@@ -16,7 +16,7 @@ import { shardOf } from './shards.ts'
 const mostFound = 100
 
 /** Health replication. This replica publishes its outcomes and applies those of the others, so that all replicas have the same health. */
-export type Sharing = {
+export type HealthReplication = {
   /** Emits the transitions that this replica found and that count. */
   readonly recorded: Emitter<Transition>
   /** Reads the shared health of all services. Resolves with false if that failed. */
@@ -32,7 +32,7 @@ export type Sharing = {
   close(): void
 }
 
-export type SharingParts = Pick<PublisherParts, 'tokenOf' | 'publish' | 'onFenced'> &
+export type HealthReplicationParts = Pick<PublisherParts, 'tokenOf' | 'publish' | 'onFenced'> &
   Pick<RecallParts, 'read' | 'onUnreadable'> & {
     readonly monitor: Monitor
     readonly clock: Clock
@@ -43,7 +43,7 @@ export type SharingParts = Pick<PublisherParts, 'tokenOf' | 'publish' | 'onFence
     readonly onForeign: (word: ForeignWord) => void
   }
 
-export function createSharing(parts: SharingParts): Sharing {
+export function createHealthReplication(parts: HealthReplicationParts): HealthReplication {
   const { monitor, clock, assignment, alone, tokenOf, publish, read, onFenced, onForeign } = parts
   const recorded = createEmitter<Transition>()
   const told = new WeakSet<Transition>()

@@ -12,7 +12,7 @@ import { createAssignment } from '../../src/replicas/assignment.ts'
 import { writeService, writeTarget } from '../../src/replicas/memory.ts'
 import type { Published, Update, Verdict } from '../../src/replicas/publication.ts'
 import type { KeptHealth } from '../../src/replicas/recall.ts'
-import { createSharing } from '../../src/replicas/sharing.ts'
+import { createHealthReplication } from '../../src/replicas/sharing.ts'
 import { fakeClock, fakeProber } from '../monitor/fakes.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
 
@@ -33,7 +33,7 @@ async function start(t: TestContext, kept: Kept = {}) {
   const published: { updates: readonly Update[]; answer: (published: Published | null) => void }[] = []
   const fenced: number[] = []
   const reads: { answer: (kept: KeptHealth[] | null) => void }[] = []
-  const sharing = createSharing({
+  const healthReplication = createHealthReplication({
     monitor,
     clock,
     assignment,
@@ -44,9 +44,9 @@ async function start(t: TestContext, kept: Kept = {}) {
     onForeign: () => {},
     onFenced: () => fenced.push(clock.now()),
   })
-  t.after(sharing.close)
+  t.after(healthReplication.close)
   const told: string[] = []
-  sharing.recorded.subscribe(({ target, service, to }) => told.push(`${target ?? service} ${to}`))
+  healthReplication.recorded.subscribe(({ target, service, to }) => told.push(`${target ?? service} ${to}`))
   const service = monitor.services.get('pg') ?? assert.fail()
   const [one, two] = service.targets
   assert(one && two)
@@ -56,17 +56,17 @@ async function start(t: TestContext, kept: Kept = {}) {
     answer(next === null ? null : [new Map(Object.entries(next))])
     await setImmediate()
   }
-  const all = sharing.readAll()
+  const all = healthReplication.readAll()
   await setImmediate()
   await read(kept)
   assert.equal(await all, true)
   assignment.enter('linked')
-  sharing.gain(Array.from({ length: 256 }, (_, shard) => shard))
+  healthReplication.gain(Array.from({ length: 256 }, (_, shard) => shard))
 
   return {
     clock,
     monitor,
-    sharing,
+    healthReplication,
     assignment,
     alone,
     held,
@@ -227,7 +227,7 @@ test('a rejected update is replaced by the shared health, and its transitions ar
     ['up', 'up', 'up'],
   )
   assert.deepEqual(replica.told, ['pg:1 up'])
-  assert.deepEqual(replica.sharing.refused(), { overtaken: 0, fenced: 1 })
+  assert.deepEqual(replica.healthReplication.refused(), { overtaken: 0, fenced: 1 })
 })
 
 test('a failed read is repeated, because no replica checks the service until then', async (t) => {
@@ -247,7 +247,7 @@ test('an outcome of another replica is adopted, and the transition is emitted he
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100)
   const snapshot = memoryOf(replica, 'down', { emittedStatus: 'up' })
-  replica.sharing.take(101, [['pg', [['pg:1', snapshot]]]])
+  replica.healthReplication.take(101, [['pg', [['pg:1', snapshot]]]])
   assert.equal(replica.one.health.status, 'down')
   assert.equal(replica.one.checks, 9)
   const { updates } = await replica.flush()
@@ -264,7 +264,7 @@ test('of the outcomes that two replicas found at the same time only the first co
   await replica.answer((await replica.flush()).answer, 100)
   await replica.find('refused')
   const snapshot = memoryOf(replica, 'up')
-  replica.sharing.take(101, [['pg', [['pg:1', snapshot]]]])
+  replica.healthReplication.take(101, [['pg', [['pg:1', snapshot]]]])
   await setImmediate()
   await replica.read({ 'pg:1': { version: 101, snapshot } })
   assert.deepEqual(replica.one.health.streak, { verdict: 'up', count: 9 })
@@ -274,7 +274,7 @@ test('an older entry changes nothing', async (t) => {
   const replica = await start(t)
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100)
-  replica.sharing.take(99, [['pg', [['pg:1', memoryOf(replica, 'down')]]]])
+  replica.healthReplication.take(99, [['pg', [['pg:1', memoryOf(replica, 'down')]]]])
   assert.equal(replica.one.health.status, 'up')
   await replica.nothingPublished()
 })
@@ -299,13 +299,13 @@ test('a solo replica reports its transitions itself, and publishes them once it 
   const heard: string[] = []
   replica.alone.subscribe(({ target, to }) => heard.push(`${target} ${to}`))
   replica.assignment.enter('solo')
-  replica.sharing.goSolo()
+  replica.healthReplication.goSolo()
   await replica.find('refused')
   await replica.find('refused')
   assert.deepEqual(heard, ['pg:1 down', 'null down'])
   await replica.nothingPublished()
 
-  const reading = replica.sharing.readAll()
+  const reading = replica.healthReplication.readAll()
   await setImmediate()
   await replica.read({
     '': { version: 100, snapshot: serviceSnapshot(replica, 'up') },
@@ -313,7 +313,7 @@ test('a solo replica reports its transitions itself, and publishes them once it 
   })
   await reading
   replica.assignment.enter('linked')
-  replica.sharing.gain(Array.from({ length: 256 }, (_, shard) => shard))
+  replica.healthReplication.gain(Array.from({ length: 256 }, (_, shard) => shard))
   const { updates } = await replica.flush()
   assert.deepEqual(toldOf(updates), ['pg:1 down', 'null down'])
   assert.deepEqual(recordsOf(updates), [
@@ -330,7 +330,7 @@ test('newer outcomes of the others replace those of a solo replica, and its tran
   await replica.find('refused')
   await replica.find('refused')
   assert.equal(replica.service.emittedStatus, 'down')
-  const reading = replica.sharing.readAll()
+  const reading = replica.healthReplication.readAll()
   await setImmediate()
   replica.clock.advance(1000)
   // The others continued to check the target. The service itself had no transition.
@@ -341,7 +341,7 @@ test('newer outcomes of the others replace those of a solo replica, and its tran
   })
   await reading
   replica.assignment.enter('linked')
-  replica.sharing.gain(Array.from({ length: 256 }, (_, shard) => shard))
+  replica.healthReplication.gain(Array.from({ length: 256 }, (_, shard) => shard))
   assert.deepEqual(
     [replica.one.health.status, replica.one.emittedStatus, replica.service.emittedStatus],
     ['up', 'up', 'up'],
