@@ -13,11 +13,11 @@ const retryMs = 500
 export type { KeptHealth }
 
 /** Resync: reads the stored health of services that are new here, and of services about which the store rejected this replica's data. */
-export type Recall = {
+export type Resync = {
   /** Requests a read of a service whose shared health this replica does not know yet. */
   want(service: ServiceState): void
   /** Discards this replica's data about the service in favour of the shared data. */
-  giveWay(service: ServiceState): void
+  resyncFrom(service: ServiceState): void
   /** Reads all services again. Resolves with false if that failed. */
   readAll(): Promise<boolean>
   /** Reads the requested services. Resolves with false if that failed. */
@@ -26,7 +26,7 @@ export type Recall = {
   close(): void
 }
 
-export type RecallParts = {
+export type ResyncParts = {
   readonly monitor: Monitor
   readonly clock: Clock
   readonly assignment: Assignment
@@ -41,7 +41,7 @@ export type RecallParts = {
   readonly onRead: (services: readonly ServiceState[]) => void
 }
 
-export function createRecall({
+export function createResync({
   monitor,
   clock,
   assignment,
@@ -50,7 +50,7 @@ export function createRecall({
   readSnapshot,
   onUnreadable = () => {},
   onRead,
-}: RecallParts): Recall {
+}: ResyncParts): Resync {
   const wanted = new Set<ServiceState>()
   let reading: Promise<boolean> | null = null
   let retrying: NodeJS.Timeout | undefined
@@ -103,8 +103,8 @@ export function createRecall({
   /** Adopts the stored health of a service, except where this replica has found newer outcomes since. */
   function adopt(service: ServiceState, kept: KeptHealth): void {
     const { mustAdopt } = links.of(service)
-    const snapshot = recallService(service, kept)
-    const adopted = recallTargets(service, kept, mustAdopt)
+    const snapshot = resyncService(service, kept)
+    const adopted = resyncTargets(service, kept, mustAdopt)
     links.of(service).mustAdopt = false
     monitor.adopt(service, snapshot, adopted, { isWhole: true })
     for (const registered of service.targets) {
@@ -118,7 +118,7 @@ export function createRecall({
   }
 
   /** Returns the stored state of the service itself if this replica has to adopt it; null if its own state continues from it. */
-  function recallService(service: ServiceState, kept: KeptHealth): ServiceSnapshot | null {
+  function resyncService(service: ServiceState, kept: KeptHealth): ServiceSnapshot | null {
     const link = links.of(service)
     const { mustAdopt } = link
     const own = kept.get('')
@@ -137,7 +137,7 @@ export function createRecall({
   }
 
   /** Returns the stored health of the targets to adopt: that which is newer than this replica's own, or all of it. */
-  function recallTargets(service: ServiceState, kept: KeptHealth, mustAdopt: boolean): Map<string, TargetSnapshot> {
+  function resyncTargets(service: ServiceState, kept: KeptHealth, mustAdopt: boolean): Map<string, TargetSnapshot> {
     const before = new Map(service.targets.map((registered) => [registered.target.name, registered]))
     const adopted = new Map<string, TargetSnapshot>()
     for (const [name, { version, snapshot }] of kept) {
@@ -153,7 +153,7 @@ export function createRecall({
 
   return {
     want: (service) => void wanted.add(service),
-    giveWay(service) {
+    resyncFrom(service) {
       const link = links.of(service)
       link.mustAdopt = true
       link.found = []

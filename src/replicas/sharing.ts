@@ -9,7 +9,7 @@ import { createLinks } from './links.ts'
 import { isUnreadable, readService, readTarget } from './memory.ts'
 import type { Fields, Records } from './publication.ts'
 import { createPublisher, type Publisher, type PublisherParts } from './publisher.ts'
-import { createRecall, type RecallParts } from './recall.ts'
+import { createResync, type ResyncParts } from './recall.ts'
 import { shardOf } from './shards.ts'
 
 /** How many transitions of one service wait at most while they cannot be published. */
@@ -33,7 +33,7 @@ export type HealthReplication = {
 }
 
 export type HealthReplicationParts = Pick<PublisherParts, 'tokenOf' | 'publish' | 'onFenced'> &
-  Pick<RecallParts, 'read' | 'onUnreadable'> & {
+  Pick<ResyncParts, 'read' | 'onUnreadable'> & {
     readonly monitor: Monitor
     readonly clock: Clock
     readonly assignment: Assignment
@@ -55,7 +55,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
     return snapshot
   }
   const { onUnreadable = () => {} } = parts
-  const recall = createRecall({ monitor, clock, assignment, links, read, readSnapshot, onUnreadable, onRead: begin })
+  const resync = createResync({ monitor, clock, assignment, links, read, readSnapshot, onUnreadable, onRead: begin })
   const publisher = createPublisher({
     monitor,
     clock,
@@ -65,7 +65,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
     publish,
     onTaken: (transitions) => transitions.forEach(tell),
     onFenced,
-    onRefused: recall.giveWay,
+    onRefused: resync.resyncFrom,
   })
 
   const isRegistered = (service: ServiceState) => monitor.services.get(service.service.name) === service
@@ -116,14 +116,14 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
       if (state.retired) link.gone.add(state.target.name)
       link.isAhead = true
       publisher.mark(service, false)
-      if (!assignment.isRead(service.service.name)) recall.want(service)
+      if (!assignment.isRead(service.service.name)) resync.want(service)
     }
-    if (assignment.mode() === 'linked') void recall.readWanted()
+    if (assignment.mode() === 'linked') void resync.readWanted()
   }
 
   function forget(service: ServiceState): void {
     publisher.forget(service)
-    recall.forget(service)
+    resync.forget(service)
     if (!monitor.services.has(service.service.name)) assignment.setRead(service.service.name, false)
   }
 
@@ -162,7 +162,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
       entry,
     )
     // Outcomes that this replica found at the same time do not count, so it reads the service again.
-    if (isContested && assignment.owns(service.service.name)) recall.giveWay(service)
+    if (isContested && assignment.owns(service.service.name)) resync.resyncFrom(service)
     return fields.length - readable.length
   }
 
@@ -174,7 +174,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
 
   return {
     recorded,
-    readAll: recall.readAll,
+    readAll: resync.readAll,
     take(entry, records) {
       let unread = 0
       for (const [name, fields] of records) {
@@ -196,7 +196,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
     close() {
       for (const stop of stopListening) stop()
       publisher.close()
-      recall.close()
+      resync.close()
     },
   }
 }
