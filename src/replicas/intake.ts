@@ -9,16 +9,16 @@ import { readRecords } from './publication.ts'
 import type { HealthReplication } from './sharing.ts'
 
 /** The change consumer: applies the entries of all replicas, in the order of the stream. */
-export type Intake = {
+export type ChangeConsumer = {
   /** Applies an entry. An exception is a bug. The consumer skips the same entry the next time, so that the replica can join the others again. */
   take(entry: FeedEntry): void
   /** Reads the registry and the transition log again, because an entry of the store was repaired. */
   reread(): Promise<void>
   /** Pauses: entries wait from now on, because this replica does not know the changes before them. */
-  hold(): void
+  pause(): void
   /** Resumes: applies the waiting entries, and from now on each entry as it arrives. */
-  release(): void
-  isHolding(): boolean
+  resume(): void
+  isPaused(): boolean
   /**
    * Returns the id of the newest shared transition that this replica knows. Before there is one it returns infinity, so that no old transition is
    * reported as new.
@@ -26,7 +26,7 @@ export type Intake = {
   lastShared(): number
 }
 
-export type IntakeParts = {
+export type ChangeConsumerParts = {
   readonly id: string
   readonly joinParts: JoinParts
   readonly log: TransitionLog
@@ -43,7 +43,7 @@ export type IntakeParts = {
   readonly onTaken: (entry: number) => void
 }
 
-export function createIntake({
+export function createChangeConsumer({
   id,
   joinParts,
   log,
@@ -53,7 +53,7 @@ export function createIntake({
   onUnreadable,
   onForeign,
   onTaken,
-}: IntakeParts): Intake {
+}: ChangeConsumerParts): ChangeConsumer {
   const { clock, sharedRegistry } = joinParts
   let waiting: FeedEntry[] | null = null
   /** How often the consumer was paused. The count tells one pause from the next. */
@@ -117,22 +117,22 @@ export function createIntake({
 
   /** Reads a part of the store again, for example after another replica has backfilled the transition log. Entries wait during the read. */
   async function reload(load: () => Promise<unknown>): Promise<void> {
-    hold()
+    pause()
     const during = held
     try {
       await load()
-      if (held === during) release()
+      if (held === during) resume()
     } catch (error) {
       onBroken(error as Error)
     }
   }
 
-  function hold(): void {
+  function pause(): void {
     waiting = []
     held++
   }
 
-  function release(): void {
+  function resume(): void {
     lastShared = log.lastId()
     const entries = waiting ?? []
     waiting = null
@@ -142,9 +142,9 @@ export function createIntake({
   return {
     take,
     reread: () => (waiting === null ? reload(() => rereadStore(joinParts, lastShared)) : Promise.resolve()),
-    hold,
-    release,
-    isHolding: () => waiting !== null,
+    pause,
+    resume,
+    isPaused: () => waiting !== null,
     lastShared: () => lastShared,
   }
 }

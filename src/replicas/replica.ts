@@ -18,7 +18,7 @@ import { firstOf } from './feed.ts'
 import { createFileOffers } from './file-offers.ts'
 import { forgetHealthScript } from './health-script.ts'
 import { heartbeatIntervalMs, sendHeartbeat } from './heartbeat.ts'
-import { createIntake } from './intake.ts'
+import { createChangeConsumer } from './intake.ts'
 import { bringTogether, type JoinParts } from './join.ts'
 import type { Link, Session } from './link.ts'
 import { healthEntry, streamEntry } from './odd-entries.ts'
@@ -151,7 +151,7 @@ export function createReplica(parts: ReplicaParts): Replica {
   const startedAt = clock.now()
   const heartbeat = () => sendHeartbeat({ store, clock, pauses, leastTrustMs: monitor.leastTrustMs })
   const joinParts: JoinParts = { id, link, keys, store, clock, log, sharedRegistry, startedAt, heartbeat, unreadable }
-  const intake = createIntake({
+  const changeConsumer = createChangeConsumer({
     id,
     joinParts,
     log,
@@ -206,7 +206,7 @@ export function createReplica(parts: ReplicaParts): Replica {
       return link.refusal() ?? 'Redis did not list the live replicas'
     const isFirst = assignment.mode() === 'joining'
     const isAlone = grant.members.every((member) => member === id)
-    const together = await bringTogether(joinParts, { isAlone, isFirst, newsAfter: intake.lastShared() })
+    const together = await bringTogether(joinParts, { isAlone, isFirst, newsAfter: changeConsumer.lastShared() })
     if (!together.ok) return together.failure
     const oldest = await link.send(['XRANGE', keys.stream, '-', '+', 'COUNT', '1'])
     if (!oldest.ok) return oldest.failure
@@ -218,9 +218,9 @@ export function createReplica(parts: ReplicaParts): Replica {
     // Use the current time, because the last renewal was sent before all these reads.
     linkedAt = clock.now()
     failure = null
-    intake.release()
+    changeConsumer.resume()
     assignment.enter('linked')
-    if (!intake.isHolding()) noteTaken(feed.position())
+    if (!changeConsumer.isPaused()) noteTaken(feed.position())
     await renewals.renew()
     void healthReplication.flush()
     if (!wasLinked) news.emit({ kind: 'linked', id, members: renewals.members() })
@@ -237,9 +237,9 @@ export function createReplica(parts: ReplicaParts): Replica {
       return 'the replica is closed'
     }
     session = opened
-    intake.hold()
+    changeConsumer.pause()
     try {
-      const over = Promise.race([opened.over, opened.feed.read(intake.take)])
+      const over = Promise.race([opened.over, opened.feed.read(changeConsumer.take)])
       // The connection may end before this code waits for it. Without a handler that would be an unhandled rejection.
       over.catch(() => undefined)
       return (await join(opened)) ?? (await over)
@@ -270,7 +270,7 @@ export function createReplica(parts: ReplicaParts): Replica {
 
   /** Reads the store again if an operator has repaired an entry. */
   async function lookAgain(): Promise<void> {
-    if ((await recheck.look()) && isReady) await intake.reread()
+    if ((await recheck.look()) && isReady) await changeConsumer.reread()
   }
 
   function goSoloIfAlone(): void {
