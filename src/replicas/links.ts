@@ -2,13 +2,13 @@ import type { Transition } from '../domain/transition.ts'
 import type { ServiceState, TargetState } from '../monitor/watch.ts'
 
 /** The sync state of a service: how the data of this replica relate to the shared data. */
-export type ServiceLink = {
+export type ServiceSync = {
   /** The version of the shared data that this replica's data continue from; 0 if there is none. */
   version: number
   /** Whether this replica has unpublished data about the service itself. */
-  isAhead: boolean
+  isDirty: boolean
   /** The transitions that this replica found and has not published. */
-  found: Transition[]
+  unpublished: Transition[]
   /** The targets that the service no longer has. */
   gone: Set<string>
   /** Whether this replica must adopt the shared data even where its own are newer, because the store rejected its own. */
@@ -16,47 +16,47 @@ export type ServiceLink = {
 }
 
 /** The sync state of a target. */
-export type TargetLink = {
+export type TargetSync = {
   version: number
-  isAhead: boolean
+  isDirty: boolean
   /** Whether the unpublished outcome is that of a check on demand, which needs no lease. */
   isAsked: boolean
 }
 
 /** The sync states of all services and targets, for as long as Porthole checks these. */
-export type Links = {
-  of(service: ServiceState): ServiceLink
-  ofTarget(target: TargetState): TargetLink
+export type SyncStates = {
+  of(service: ServiceState): ServiceSync
+  ofTarget(target: TargetState): TargetSync
   /** Raises the version of these fields of a service to at least this one. A field is a target's name, or empty for the service itself. */
   advance(service: ServiceState, fields: Iterable<string>, version: number): void
   /** Returns the known version of each field. */
   versionsOf(service: ServiceState): Map<string, number>
 }
 
-export function createLinks(): Links {
-  const services = new WeakMap<ServiceState, ServiceLink>()
-  const targets = new WeakMap<TargetState, TargetLink>()
+export function createSyncStates(): SyncStates {
+  const services = new WeakMap<ServiceState, ServiceSync>()
+  const targets = new WeakMap<TargetState, TargetSync>()
 
-  function of(service: ServiceState): ServiceLink {
+  function of(service: ServiceState): ServiceSync {
     const known = services.get(service)
     if (known !== undefined) return known
-    const link: ServiceLink = {
+    const sync: ServiceSync = {
       version: 0,
-      isAhead: false,
-      found: [],
+      isDirty: false,
+      unpublished: [],
       gone: new Set(),
       mustAdopt: false,
     }
-    services.set(service, link)
-    return link
+    services.set(service, sync)
+    return sync
   }
 
-  function ofTarget(target: TargetState): TargetLink {
+  function ofTarget(target: TargetState): TargetSync {
     const known = targets.get(target)
     if (known !== undefined) return known
-    const link: TargetLink = { version: 0, isAhead: false, isAsked: false }
-    targets.set(target, link)
-    return link
+    const sync: TargetSync = { version: 0, isDirty: false, isAsked: false }
+    targets.set(target, sync)
+    return sync
   }
 
   return {
@@ -64,8 +64,8 @@ export function createLinks(): Links {
     ofTarget,
     advance(service, fields, version) {
       const advanced = new Set(fields)
-      const link = of(service)
-      if (advanced.has('')) link.version = Math.max(link.version, version)
+      const sync = of(service)
+      if (advanced.has('')) sync.version = Math.max(sync.version, version)
       for (const state of service.targets) {
         const target = ofTarget(state)
         if (advanced.has(state.target.name)) target.version = Math.max(target.version, version)

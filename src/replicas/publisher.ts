@@ -3,7 +3,7 @@ import type { Transition } from '../domain/transition.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { ServiceState } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
-import type { Links } from './links.ts'
+import type { SyncStates } from './links.ts'
 import { writeService, writeTarget } from './memory.ts'
 import { batch, firstBatch } from './portions.ts'
 import type { Published, SnapshotRecord, Update, Verdict } from './publication.ts'
@@ -34,7 +34,7 @@ export type PublisherParts = {
   readonly monitor: Monitor
   readonly clock: Clock
   readonly assignment: Assignment
-  readonly links: Links
+  readonly syncStates: SyncStates
   /** Returns the fencing token of a shard that is held; null if it is not. */
   readonly tokenOf: (shard: number) => number | null
   /** Resolves with null if there is no answer. The store may have accepted the updates all the same. */
@@ -52,7 +52,7 @@ export type PublisherParts = {
  * without one.
  */
 export function createPublisher(parts: PublisherParts): Publisher {
-  const { monitor, clock, assignment, links, tokenOf, publish, onTaken, onFenced, onRefused } = parts
+  const { monitor, clock, assignment, syncStates, tokenOf, publish, onTaken, onFenced, onRefused } = parts
   const dirty = new Set<ServiceState>()
   /**
    * The last transitions of removed services. The replica that holds the lease publishes them. If it has died, the next holder does. The store
@@ -79,25 +79,25 @@ export function createPublisher(parts: PublisherParts): Publisher {
   /** Returns the update of a service; null if there is none that this replica may publish. */
   function updateOf(service: ServiceState): Update | null {
     const { name } = service.service
-    const link = links.of(service)
+    const sync = syncStates.of(service)
     const shard = shardOf(name)
     const token = assignment.owns(name) ? tokenOf(shard) : null
     const records: SnapshotRecord[] = []
-    if (token !== null && link.isAhead) {
-      link.isAhead = false
-      records.push({ field: '', base: link.version, snapshot: writeService(service, clock) })
+    if (token !== null && sync.isDirty) {
+      sync.isDirty = false
+      records.push({ field: '', base: sync.version, snapshot: writeService(service, clock) })
     }
     for (const state of service.targets) {
-      const target = links.ofTarget(state)
-      if (!target.isAhead || (token === null && !target.isAsked)) continue
-      target.isAhead = false
+      const target = syncStates.ofTarget(state)
+      if (!target.isDirty || (token === null && !target.isAsked)) continue
+      target.isDirty = false
       target.isAsked = false
       records.push({ field: state.target.name, base: target.version, snapshot: writeTarget(state, clock) })
     }
-    const transitions = token === null ? [] : link.found.splice(0)
+    const transitions = token === null ? [] : sync.unpublished.splice(0)
     const names = new Set(service.targets.map(({ target }) => target.name))
-    const gone = token === null ? [] : [...link.gone].filter((target) => !names.has(target))
-    if (token !== null) link.gone.clear()
+    const gone = token === null ? [] : [...sync.gone].filter((target) => !names.has(target))
+    if (token !== null) sync.gone.clear()
     if (records.length + transitions.length + gone.length === 0) return null
     return { service: name, shard, token, records, gone, transitions }
   }
@@ -125,18 +125,18 @@ export function createPublisher(parts: PublisherParts): Publisher {
       removals.push(...transitions)
       return
     }
-    const versions = links.versionsOf(service)
+    const versions = syncStates.versionsOf(service)
     if (records.some(({ field, base }) => (versions.get(field) ?? base) !== base)) {
       onRefused(service)
       return
     }
-    const link = links.of(service)
-    link.found.unshift(...transitions)
-    for (const target of gone) link.gone.add(target)
+    const sync = syncStates.of(service)
+    sync.unpublished.unshift(...transitions)
+    for (const target of gone) sync.gone.add(target)
     for (const { field } of records) {
-      if (field === '') link.isAhead = true
+      if (field === '') sync.isDirty = true
       const state = service.targets.find(({ target }) => target.name === field)
-      if (state !== undefined) Object.assign(links.ofTarget(state), { isAhead: true, isAsked: token === null })
+      if (state !== undefined) Object.assign(syncStates.ofTarget(state), { isDirty: true, isAsked: token === null })
     }
     dirty.add(service)
   }
@@ -154,7 +154,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
       onRefused(service)
       return
     }
-    links.advance(
+    syncStates.advance(
       service,
       records.map(({ field }) => field),
       version,

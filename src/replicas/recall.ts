@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { ServiceSnapshot, ServiceState, TargetSnapshot, TargetState } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
-import type { Links } from './links.ts'
+import type { SyncStates } from './links.ts'
 import { isUnreadable, readService } from './memory.ts'
 import { firstBatch } from './portions.ts'
 import type { KeptHealth } from './publication.ts'
@@ -30,7 +30,7 @@ export type ResyncParts = {
   readonly monitor: Monitor
   readonly clock: Clock
   readonly assignment: Assignment
-  readonly links: Links
+  readonly syncStates: SyncStates
   /** Resolves with null if there is no answer. */
   readonly read: (services: readonly string[]) => Promise<readonly KeptHealth[] | null>
   /** Decodes the health of a target; returns null for another format version. */
@@ -45,7 +45,7 @@ export function createResync({
   monitor,
   clock,
   assignment,
-  links,
+  syncStates,
   read,
   readSnapshot,
   onUnreadable = () => {},
@@ -102,37 +102,37 @@ export function createResync({
 
   /** Adopts the stored health of a service, except where this replica has found newer outcomes since. */
   function adopt(service: ServiceState, kept: KeptHealth): void {
-    const { mustAdopt } = links.of(service)
+    const { mustAdopt } = syncStates.of(service)
     const snapshot = resyncService(service, kept)
     const adopted = resyncTargets(service, kept, mustAdopt)
-    links.of(service).mustAdopt = false
+    syncStates.of(service).mustAdopt = false
     monitor.adopt(service, snapshot, adopted, { isWhole: true })
     for (const registered of service.targets) {
-      const target = links.ofTarget(registered)
+      const target = syncStates.ofTarget(registered)
       const version = kept.get(registered.target.name)?.version ?? 0
       if (!mustAdopt && isOutdated(version, target.version)) continue
       target.version = version
-      target.isAhead = !adopted.has(registered.target.name) && registered.health.lastOutcome !== null
-      target.isAsked = target.isAhead && service.service.policy.intervalMs === null
+      target.isDirty = !adopted.has(registered.target.name) && registered.health.lastOutcome !== null
+      target.isAsked = target.isDirty && service.service.policy.intervalMs === null
     }
   }
 
   /** Returns the stored state of the service itself if this replica has to adopt it; null if its own state continues from it. */
   function resyncService(service: ServiceState, kept: KeptHealth): ServiceSnapshot | null {
-    const link = links.of(service)
-    const { mustAdopt } = link
+    const sync = syncStates.of(service)
+    const { mustAdopt } = sync
     const own = kept.get('')
     const hasMoved = (version: number, known: number) => version !== known && (mustAdopt || !isOutdated(version, known))
     // Another replica has published the service or its targets since, or the store has lost its data.
-    const known = links.versionsOf(service)
+    const known = syncStates.versionsOf(service)
     const isOvertaken =
-      hasMoved(own?.version ?? 0, link.version) ||
+      hasMoved(own?.version ?? 0, sync.version) ||
       [...kept].some(([field, { version }]) => known.has(field) && hasMoved(version, known.get(field) ?? 0))
-    if (isOvertaken) link.found = []
-    if (mustAdopt || !isOutdated(own?.version ?? 0, link.version)) link.version = own?.version ?? 0
+    if (isOvertaken) sync.unpublished = []
+    if (mustAdopt || !isOutdated(own?.version ?? 0, sync.version)) sync.version = own?.version ?? 0
     const snapshot = own !== undefined && (isOvertaken || mustAdopt) ? readService(own.snapshot, clock) : null
-    if (snapshot !== null) link.isAhead = false
-    else if (own === undefined) link.isAhead = service.emittedStatus !== 'unknown'
+    if (snapshot !== null) sync.isDirty = false
+    else if (own === undefined) sync.isDirty = service.emittedStatus !== 'unknown'
     return snapshot
   }
 
@@ -145,7 +145,7 @@ export function createResync({
       const known = before.get(name)
       const found = readSnapshot(snapshot, name)
       if (found === null) continue
-      const isPast = isNewer(known, found) || (known && isOutdated(version, links.ofTarget(known).version))
+      const isPast = isNewer(known, found) || (known && isOutdated(version, syncStates.ofTarget(known).version))
       if (mustAdopt || !isPast) adopted.set(name, found)
     }
     return adopted
@@ -154,9 +154,9 @@ export function createResync({
   return {
     want: (service) => void wanted.add(service),
     resyncFrom(service) {
-      const link = links.of(service)
-      link.mustAdopt = true
-      link.found = []
+      const sync = syncStates.of(service)
+      sync.mustAdopt = true
+      sync.unpublished = []
       unread(service)
       void readWanted()
     },

@@ -5,7 +5,7 @@ import type { Monitor } from '../monitor/monitor.ts'
 import { createEmitter, type Emitter } from '../monitor/signal.ts'
 import type { ServiceState, TargetSnapshot, TargetState } from '../monitor/watch.ts'
 import type { Assignment } from './assignment.ts'
-import { createLinks } from './links.ts'
+import { createSyncStates } from './links.ts'
 import { isUnreadable, readService, readTarget } from './memory.ts'
 import type { Fields, Records } from './publication.ts'
 import { createPublisher, type Publisher, type PublisherParts } from './publisher.ts'
@@ -13,7 +13,7 @@ import { createResync, type ResyncParts } from './recall.ts'
 import { shardOf } from './shards.ts'
 
 /** How many transitions of one service wait at most while they cannot be published. */
-const mostFound = 100
+const mostUnpublished = 100
 
 /** Health replication. This replica publishes its outcomes and applies those of the others, so that all replicas have the same health. */
 export type HealthReplication = {
@@ -47,7 +47,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
   const { monitor, clock, assignment, alone, tokenOf, publish, read, onFenced, onForeign } = parts
   const recorded = createEmitter<Transition>()
   const told = new WeakSet<Transition>()
-  const links = createLinks()
+  const syncStates = createSyncStates()
   const readSnapshot = (written: unknown, target: string) => {
     const snapshot = readTarget(written, clock)
     const outcome = snapshot?.health.lastOutcome
@@ -55,12 +55,21 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
     return snapshot
   }
   const { onUnreadable = () => {} } = parts
-  const resync = createResync({ monitor, clock, assignment, links, read, readSnapshot, onUnreadable, onRead: begin })
+  const resync = createResync({
+    monitor,
+    clock,
+    assignment,
+    syncStates,
+    read,
+    readSnapshot,
+    onUnreadable,
+    onRead: begin,
+  })
   const publisher = createPublisher({
     monitor,
     clock,
     assignment,
-    links,
+    syncStates,
     tokenOf,
     publish,
     onTaken: (transitions) => transitions.forEach(tell),
@@ -88,18 +97,18 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
       publisher.publishRemoval(transition)
       return
     }
-    const link = links.of(service)
-    link.isAhead = true
-    link.found.push(transition)
-    if (link.found.length > mostFound) link.found.shift()
+    const sync = syncStates.of(service)
+    sync.isDirty = true
+    sync.unpublished.push(transition)
+    if (sync.unpublished.length > mostUnpublished) sync.unpublished.shift()
     const target = service.targets.find(({ target }) => target.name === transition.target)
-    if (target !== undefined) links.ofTarget(target).isAhead = true
+    if (target !== undefined) syncStates.ofTarget(target).isDirty = true
     publisher.mark(service, true)
   }
 
   function noteOutcome(state: TargetState, isAsked: boolean): void {
-    const target = links.ofTarget(state)
-    target.isAhead = true
+    const target = syncStates.ofTarget(state)
+    target.isDirty = true
     if (isAsked) target.isAsked = true
     publisher.mark(state.serviceState, isAsked)
   }
@@ -112,9 +121,9 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
         forget(service)
         continue
       }
-      const link = links.of(service)
-      if (state.retired) link.gone.add(state.target.name)
-      link.isAhead = true
+      const sync = syncStates.of(service)
+      if (state.retired) sync.gone.add(state.target.name)
+      sync.isDirty = true
       publisher.mark(service, false)
       if (!assignment.isRead(service.service.name)) resync.want(service)
     }
@@ -137,8 +146,8 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
 
   /** Applies the fields of a service. Returns how many of them cannot be read. Unreadable fields, and fields of an older entry, change nothing. */
   function take(service: ServiceState, entry: number, fields: Fields): number {
-    const link = links.of(service)
-    const versions = links.versionsOf(service)
+    const sync = syncStates.of(service)
+    const versions = syncStates.versionsOf(service)
     const readable = fields.filter(([field, snapshot]) => !isUnreadable(field, snapshot, versions.has(field)))
     const newer = readable.filter(([field]) => entry > (versions.get(field) ?? 0))
     const written = new Map(newer)
@@ -147,16 +156,16 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
       const found = field === '' ? null : readSnapshot(snapshot, field)
       if (found !== null) adopted.set(field, found)
     }
-    const ahead = service.targets.filter((state) => {
-      return adopted.has(state.target.name) && links.ofTarget(state).isAhead
+    const dirty = service.targets.filter((state) => {
+      return adopted.has(state.target.name) && syncStates.ofTarget(state).isDirty
     })
-    const isContested = link.found.length + ahead.length > 0
-    link.found = []
-    if (written.has('')) link.isAhead = false
-    for (const state of ahead) Object.assign(links.ofTarget(state), { isAhead: false, isAsked: false })
+    const isContested = sync.unpublished.length + dirty.length > 0
+    sync.unpublished = []
+    if (written.has('')) sync.isDirty = false
+    for (const state of dirty) Object.assign(syncStates.ofTarget(state), { isDirty: false, isAsked: false })
     monitor.adopt(service, readService(written.get(''), clock), adopted)
     // After the adoption, because adopted addresses may have added targets.
-    links.advance(
+    syncStates.advance(
       service,
       readable.map(([field]) => field),
       entry,
@@ -189,7 +198,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
       void publisher.flush()
     },
     goSolo() {
-      for (const service of monitor.services.values()) links.of(service).found.forEach(tellAlone)
+      for (const service of monitor.services.values()) syncStates.of(service).unpublished.forEach(tellAlone)
     },
     flush: publisher.flush,
     refused: publisher.refused,
