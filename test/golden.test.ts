@@ -186,7 +186,13 @@ test('the keys of Redis and the entries of its stream match the golden file', { 
     caughtUp: async () => {},
     advance: () => {},
   }
-  const requests = createRequests({ id: 'replica-1', link, keys, clock: createSharedClock(clock), retention })
+  const requests = createRequests({
+    id: 'replica-1',
+    redisConnector: link,
+    keys,
+    clock: createSharedClock(clock),
+    retention,
+  })
   const offered = await offerFile({ services: [], groups: [], defaults: {} })
   const file = { digest: offered.digest, loadedAt: day }
   await requests.renew({ attempt: 1, isMember: true, shards: [0, 1], declined: [7, 9] }, file)

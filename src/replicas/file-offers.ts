@@ -5,7 +5,7 @@ import type { Keys } from '../redis/keys.ts'
 import type { Stored } from '../store/store.ts'
 import { createUnreadableEntries, placeIn, type UnreadableEntries } from '../store/unreadable.ts'
 import { offerScript } from './lease-script.ts'
-import type { Link } from './link.ts'
+import type { RedisConnector } from './link.ts'
 import { mostPacked, packText, unpackText } from './packed-file.ts'
 import { offerFile, readOfferedFile, type SharedFile } from './shared-file.ts'
 
@@ -38,7 +38,7 @@ export type FileOffers = {
 }
 
 export function createFileOffers({
-  link,
+  redisConnector,
   keys,
   clock,
   handoverMs,
@@ -50,7 +50,7 @@ export function createFileOffers({
   onForeign,
   unreadable = createUnreadableEntries(),
 }: {
-  link: Link
+  redisConnector: RedisConnector
   keys: Keys
   clock: Clock
   handoverMs: number
@@ -86,12 +86,12 @@ export function createFileOffers({
 
   /** Reads the definitions that another replica offers. Returns null if the store does not have them or does not answer. */
   async function read(digest: string): Promise<Stored<string> | null> {
-    const length = await link.send(['HSTRLEN', keys.packed, digest])
+    const length = await redisConnector.send(['HSTRLEN', keys.packed, digest])
     if (!length.ok) return isOfOtherKind(length.failure) ? { ok: false, failure: length.failure } : null
     if (Number(length.value) > mostPacked) return { ok: false, failure: `it has more than ${mostPacked} characters` }
     // A replica of an older version stores only the text.
     const isText = length.value === 0
-    const answer = await link.bulk.send(['HGET', isText ? keys.files : keys.packed, digest])
+    const answer = await redisConnector.bulk.send(['HGET', isText ? keys.files : keys.packed, digest])
     if (!answer.ok) return isOfOtherKind(answer.failure) ? { ok: false, failure: answer.failure } : null
     if (answer.value === null) return null
     return isText ? { ok: true, value: String(answer.value) } : unpackText(String(answer.value))
@@ -103,7 +103,7 @@ export function createFileOffers({
     if (own !== null && !hasOwn) {
       const { digest, text } = await offerFile(own.file)
       const input = [digest, await packText(text), needsText ? text : '']
-      await link.bulk.run(offerScript, [keys.meta, keys.stream, keys.packed, keys.files], input)
+      await redisConnector.bulk.run(offerScript, [keys.meta, keys.stream, keys.packed, keys.files], input)
     }
     const isOutdated = () => own !== before || heard !== digest
     if (isOutdated() || digest === '' || digest === inForce) return

@@ -10,13 +10,13 @@ import { mergeScript } from '../store/redis-scripts.ts'
 import type { Kept, Stored } from '../store/store.ts'
 import type { UnreadableEntries } from '../store/unreadable.ts'
 import { seededScript, seedScript } from './health-script.ts'
-import type { Link } from './link.ts'
+import type { RedisConnector } from './link.ts'
 import { batch } from './portions.ts'
 import type { SharedRegistry } from './shared-registry.ts'
 
 export type JoinParts = {
   readonly id: string
-  readonly link: Link
+  readonly redisConnector: RedisConnector
   readonly keys: Keys
   readonly store: RedisStore
   readonly clock: Clock
@@ -41,7 +41,7 @@ export async function bringTogether(
   parts: JoinParts,
   { isAlone, isFirst, newsAfter }: { isAlone: boolean; isFirst: boolean; newsAfter: number },
 ): Promise<Stored<string[]>> {
-  const { link, keys, store, clock, log } = parts
+  const { redisConnector, keys, store, clock, log } = parts
   const merged = await merge(parts)
   if (!merged.ok) return merged
   const seeded = await seed(parts)
@@ -50,7 +50,7 @@ export async function bringTogether(
   const isToldElsewhere = seeded.value === 'another'
   const kept = isToldElsewhere ? await store.load() : await readKept(parts, { isAlone, isFirst })
   if (!kept.ok) return kept
-  const drains = await link.send(['HGETALL', keys.drained])
+  const drains = await redisConnector.send(['HGETALL', keys.drained])
   if (!drains.ok) return drains
   await parts.heartbeat()
   // Restore the registry before the log. Another replica has already reported each service that this removes. A replica that has not joined yet would
@@ -72,7 +72,7 @@ function restore({ sharedRegistry, unreadable, keys }: JoinParts, kept: Kept, dr
 export async function rereadStore(parts: JoinParts, newsAfter: number): Promise<Stored<null>> {
   const loaded = await parts.store.load()
   if (!loaded.ok) return loaded
-  const drains = await parts.link.send(['HGETALL', parts.keys.drained])
+  const drains = await parts.redisConnector.send(['HGETALL', parts.keys.drained])
   if (!drains.ok) return drains
   await restore(parts, loaded.value, drains.value)
   parts.log.replace(readShared(loaded.value, parts.clock), newsAfter)
@@ -107,14 +107,14 @@ async function readKept(
   }
 }
 
-async function merge({ link, keys, sharedRegistry }: JoinParts): Promise<Stored<null>> {
+async function merge({ redisConnector, keys, sharedRegistry }: JoinParts): Promise<Stored<null>> {
   const { meta, stream, registrations, removed, expiries, drained, expired } = keys
   const all = sharedRegistry.written()
   while (all.length > 0) {
     const some = all.splice(0, batch)
     const shared = [meta, stream, registrations, removed, expiries, drained, expired]
     const on = [...shared, ...some.map(([, name]) => keys.health(name))]
-    const answer = await link.run(mergeScript, on, ['', ...some.flat()])
+    const answer = await redisConnector.run(mergeScript, on, ['', ...some.flat()])
     if (!answer.ok) return answer
   }
   return done
@@ -124,9 +124,16 @@ async function merge({ link, keys, sharedRegistry }: JoinParts): Promise<Stored<
  * Backfills an empty store with the transitions and gaps of this replica. Only the first replica does this. Returns which replica does: this one,
  * another one, or none because it is done already.
  */
-async function seed({ id, link, keys, store, log, clock }: JoinParts): Promise<Stored<'this' | 'another' | 'nobody'>> {
+async function seed({
+  id,
+  redisConnector,
+  keys,
+  store,
+  log,
+  clock,
+}: JoinParts): Promise<Stored<'this' | 'another' | 'nobody'>> {
   const completeAt = Math.floor(clock.toEpoch(log.completeSince()))
-  const answer = await link.run(seedScript, [keys.meta], [id, completeAt * 1000, completeAt])
+  const answer = await redisConnector.run(seedScript, [keys.meta], [id, completeAt * 1000, completeAt])
   if (!answer.ok) return answer
   if (answer.value !== 1) return { ok: true, value: answer.value === 2 ? 'another' : 'nobody' }
   const all = log.find({}).reverse()
@@ -139,7 +146,7 @@ async function seed({ id, link, keys, store, log, clock }: JoinParts): Promise<S
     const kept = await store.addGap({ from: clock.toEpoch(from), to: clock.toEpoch(to) })
     if (!kept.ok) return kept
   }
-  const told = await link.run(seededScript, [keys.meta, keys.stream], [])
+  const told = await redisConnector.run(seededScript, [keys.meta, keys.stream], [])
   return told.ok ? { ok: true, value: 'this' } : told
 }
 

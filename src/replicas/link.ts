@@ -12,7 +12,7 @@ export type Session = {
 }
 
 /** The Redis connector. Its connection may be open or not. */
-export type Link = {
+export type RedisConnector = {
   /** Runs a script. Fails at once, with a sentence, while there is no connection. */
   run(script: Script, keys: readonly string[], input: readonly (string | number)[]): Promise<Answer>
   send(command: readonly string[]): Promise<Answer>
@@ -20,7 +20,7 @@ export type Link = {
    * The same for requests of up to megabytes. Each opens a connection of its own and has one minute for the answer. Otherwise the renewals of leases
    * would wait for it on a slow network.
    */
-  readonly bulk: Pick<Link, 'run' | 'send'>
+  readonly bulk: Pick<RedisConnector, 'run' | 'send'>
   /** Returns why requests fail, as a sentence, after one of them failed; null while they succeed. The reason stays after the connection is lost. */
   refusal(): string | null
   /** Opens a new session. Returns a sentence if that fails. */
@@ -36,7 +36,7 @@ const patienceMs = 1000
 /** How long the answer to a large request may take, in milliseconds. */
 const bulkMs = 60_000
 
-export function createLink(settings: RedisSettings, keys: Keys): Link {
+export function createRedisConnector(settings: RedisSettings, keys: Keys): RedisConnector {
   let connection: Connection | null = null
   let failure = `there was no connection to ${placeOf(settings)} yet`
   let refusal: string | null = null

@@ -1,7 +1,7 @@
 import type { Keys } from '../redis/keys.ts'
 import { fieldOf } from '../store/redis-kept.ts'
 import type { StorePart, UnreadableEntries, UnreadableEntry } from '../store/unreadable.ts'
-import type { Link } from './link.ts'
+import type { RedisConnector } from './link.ts'
 import type { SharedRegistry } from './shared-registry.ts'
 
 /** How many entries one round reads at most. */
@@ -22,12 +22,12 @@ export type Recheck = {
  * again, and forgets those that have changed. Without such entries it sends no requests.
  */
 export function createRecheck({
-  link,
+  redisConnector,
   keys,
   unreadable,
   sharedRegistry,
 }: {
-  link: Pick<Link, 'send'>
+  redisConnector: Pick<RedisConnector, 'send'>
   keys: Keys
   unreadable: UnreadableEntries
   sharedRegistry: Pick<SharedRegistry, 'textOf'>
@@ -47,7 +47,7 @@ export function createRecheck({
       let isMended = false
       for (const { part, entry } of all.slice(from, from + mostPerRound)) {
         const probe = probeOf(entry)
-        const answer = probe === undefined ? null : await link.send(probe.command)
+        const answer = probe === undefined ? null : await redisConnector.send(probe.command)
         if (answer !== null && (!answer.ok || probe?.isSame(answer.value))) continue
         // If the entry still cannot be read, the next read of its part notes it again.
         if (entry.registration === undefined) unreadable.forget(part, entry.place)

@@ -20,7 +20,7 @@ import { forgetHealthScript } from './health-script.ts'
 import { heartbeatIntervalMs, sendHeartbeat } from './heartbeat.ts'
 import { createChangeConsumer } from './intake.ts'
 import { bringTogether, type JoinParts } from './join.ts'
-import type { Link, Session } from './link.ts'
+import type { RedisConnector, Session } from './link.ts'
 import { healthEntry, streamEntry } from './odd-entries.ts'
 import { createRecheck } from './recheck.ts'
 import { createRenewals, type Renewals } from './renewals.ts'
@@ -71,7 +71,7 @@ export type Replica = {
 export type ReplicaParts = {
   /** The name of this replica: unique, and without spaces. */
   readonly id: string
-  readonly link: Link
+  readonly redisConnector: RedisConnector
   readonly keys: Keys
   readonly store: RedisStore
   readonly clock: SharedClock
@@ -95,14 +95,27 @@ export type ReplicaParts = {
 }
 
 export function createReplica(parts: ReplicaParts): Replica {
-  const { id, link, keys, store, clock, assignment, monitor, scheduler, log, registry, registrations, alone } = parts
+  const {
+    id,
+    redisConnector,
+    keys,
+    store,
+    clock,
+    assignment,
+    monitor,
+    scheduler,
+    log,
+    registry,
+    registrations,
+    alone,
+  } = parts
   const { pauses = noPauses, unreadable = createUnreadableEntries() } = parts
   const news = createEmitter<ReplicaNews>()
   const onForeign = (word: ForeignWord) => news.emit({ kind: 'foreign', word })
-  const requests = createRequests({ id, link, keys, clock, retention: parts.retention, unreadable })
+  const requests = createRequests({ id, redisConnector, keys, clock, retention: parts.retention, unreadable })
   const sharedRegistry = createSharedRegistry({ registrations, registry })
   const files = createFileOffers({
-    link,
+    redisConnector,
     keys,
     clock,
     handoverMs: parts.handoverMs,
@@ -150,7 +163,18 @@ export function createReplica(parts: ReplicaParts): Replica {
   })
   const startedAt = clock.now()
   const heartbeat = () => sendHeartbeat({ store, clock, pauses, leastTrustMs: monitor.leastTrustMs })
-  const joinParts: JoinParts = { id, link, keys, store, clock, log, sharedRegistry, startedAt, heartbeat, unreadable }
+  const joinParts: JoinParts = {
+    id,
+    redisConnector,
+    keys,
+    store,
+    clock,
+    log,
+    sharedRegistry,
+    startedAt,
+    heartbeat,
+    unreadable,
+  }
   const changeConsumer = createChangeConsumer({
     id,
     joinParts,
@@ -165,7 +189,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     onForeign,
     onTaken: noteTaken,
   })
-  const recheck = createRecheck({ link, keys, unreadable, sharedRegistry })
+  const recheck = createRecheck({ redisConnector, keys, unreadable, sharedRegistry })
   const { promise: settled, resolve: settle } = Promise.withResolvers<void>()
 
   /** Whether this replica has read the shared state. */
@@ -182,7 +206,7 @@ export function createReplica(parts: ReplicaParts): Replica {
   /** Records that all entries of the stream up to this one are applied. */
   function noteTaken(entry: number): void {
     leases.caughtUp(entry)
-    link.advance(entry)
+    redisConnector.advance(entry)
   }
 
   /** Reports that the registry is loaded: the shared configuration is in force, and the registrations were read before it. */
@@ -203,15 +227,16 @@ export function createReplica(parts: ReplicaParts): Replica {
     await leases.renew()
     const grant = leases.last()
     if (grant === null || renewals.answeredAt() < askedAt)
-      return link.refusal() ?? 'Redis did not list the live replicas'
+      return redisConnector.refusal() ?? 'Redis did not list the live replicas'
     const isFirst = assignment.mode() === 'joining'
     const isAlone = grant.members.every((member) => member === id)
     const together = await bringTogether(joinParts, { isAlone, isFirst, newsAfter: changeConsumer.lastShared() })
     if (!together.ok) return together.failure
-    const oldest = await link.send(['XRANGE', keys.stream, '-', '+', 'COUNT', '1'])
+    const oldest = await redisConnector.send(['XRANGE', keys.stream, '-', '+', 'COUNT', '1'])
     if (!oldest.ok) return oldest.failure
     wholeFrom = Math.min(clock.fromEpoch(firstOf(oldest.value)), clock.now()) + giveBackMs
-    if (!(await healthReplication.readAll())) return link.refusal() ?? 'the health of the targets could not be read'
+    if (!(await healthReplication.readAll()))
+      return redisConnector.refusal() ?? 'the health of the targets could not be read'
 
     const wasLinked = assignment.mode() === 'linked'
     isReady = true
@@ -230,7 +255,7 @@ export function createReplica(parts: ReplicaParts): Replica {
 
   /** Connects, joins, and stays connected. Returns the reason once the connection has ended. */
   async function connect(): Promise<string> {
-    const opened = await link.open()
+    const opened = await redisConnector.open()
     if (typeof opened === 'string') return opened
     if (isClosed) {
       opened.close()
@@ -259,7 +284,7 @@ export function createReplica(parts: ReplicaParts): Replica {
       const told = await connect()
       if (isClosed) return
       // A failed request explains more than the closed connection.
-      const why = link.refusal() ?? told
+      const why = redisConnector.refusal() ?? told
       if (failure === null) news.emit({ kind: 'lost', failure: why })
       failure = why
       if (isReady) linkedAt = Math.max(linkedAt, renewals.answeredAt())
@@ -283,7 +308,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     const now = clock.now()
     if (now - linkedAt - pausedMs(pauses.ofProcess, linkedAt, now) <= (isLearning ? joinMs : soloAfterMs)) return
     assignment.enter('solo')
-    failure ??= link.refusal() ?? 'Redis does not answer'
+    failure ??= redisConnector.refusal() ?? 'Redis does not answer'
     news.emit({ kind: 'solo', id, failure })
     renewals.goSolo()
     healthReplication.goSolo()
@@ -297,7 +322,7 @@ export function createReplica(parts: ReplicaParts): Replica {
   /** Deletes the health of removed services whose lease this replica holds. */
   const stopListening = registry.changed.subscribe(({ removed }) => {
     const own = removed.filter((name) => isReady && tokenOf(shardOf(name)) !== null)
-    for (const name of own) void link.run(forgetHealthScript, [keys.health(name)], [])
+    for (const name of own) void redisConnector.run(forgetHealthScript, [keys.health(name)], [])
   })
 
   return {

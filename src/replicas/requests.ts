@@ -8,7 +8,7 @@ import type { NewestFile } from './file-offers.ts'
 import { publishScript, readHealthScript } from './health-script.ts'
 import { renewScript } from './lease-script.ts'
 import { type Grant, leaseMs, type Renewal, readGrant } from './leases.ts'
-import type { Link } from './link.ts'
+import type { RedisConnector } from './link.ts'
 import { packedForm } from './packed-file.ts'
 import {
   type KeptHealth,
@@ -34,14 +34,14 @@ export type Requests = {
 /** Creates the requests on a connector. Their answers align the clock. */
 export function createRequests({
   id,
-  link,
+  redisConnector,
   keys,
   clock,
   retention,
   unreadable = createUnreadableEntries(),
 }: {
   id: string
-  link: Pick<Link, 'run'>
+  redisConnector: Pick<RedisConnector, 'run'>
   keys: Keys
   clock: SharedClock
   retention: Retention
@@ -67,7 +67,7 @@ export function createRequests({
         packedForm,
       ]
       const on = [meta, stream, members, leases, offers, files, declinedKey, packed, reads]
-      const answer = await link.run(renewScript, on, input)
+      const answer = await redisConnector.run(renewScript, on, input)
       if (!answer.ok) return null
       // The renewal arrived after a later one.
       if (Array.isArray(answer.value) && answer.value.length === 0) return null
@@ -88,11 +88,11 @@ export function createRequests({
     async publish(updates) {
       const on = [meta, stream, leases, transitions, last, ...updates.map(({ service }) => keys.health(service))]
       const input = [id, retention.maxCount, ...updates.flatMap((update) => writeUpdate(update, clock.toEpoch))]
-      const answer = await link.run(publishScript, on, input)
+      const answer = await redisConnector.run(publishScript, on, input)
       return answer.ok ? readPublished(answer.value) : null
     },
     async readHealth(services) {
-      const answer = await link.run(readHealthScript, [meta, ...services.map(keys.health)], [])
+      const answer = await redisConnector.run(readHealthScript, [meta, ...services.map(keys.health)], [])
       if (!answer.ok) return null
       const [newest, ...found] = answer.value as readonly Reply[]
       return found.map((reply, at) => {

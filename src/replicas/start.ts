@@ -9,7 +9,7 @@ import { keysOf } from '../redis/keys.ts'
 import { createRedisStore } from '../store/redis.ts'
 import type { Retention, Store } from '../store/store.ts'
 import { type Assignment, createAssignment } from './assignment.ts'
-import { createLink } from './link.ts'
+import { createRedisConnector } from './link.ts'
 import { createReplica, type Replica, type ReplicaParts } from './replica.ts'
 import { createSharedClock } from './shared-clock.ts'
 
@@ -38,13 +38,13 @@ export function openReplicaBackend(
 ): ReplicaBackend {
   const id = nameReplica()
   const keys = keysOf(namespace)
-  const link = createLink(settings, keys)
+  const redisConnector = createRedisConnector(settings, keys)
   const clock = createSharedClock(machineClock)
   const assignment = createAssignment(clock)
   const alone = createEmitter<Transition>()
-  const { run, send, caughtUp } = link
-  const store = createRedisStore({ run, send, runLarge: link.bulk.run, keys, retention, caughtUp })
-  const own = { id, link, keys, store, clock, assignment, alone, retention, handoverMs }
+  const { run, send, caughtUp } = redisConnector
+  const store = createRedisStore({ run, send, runLarge: redisConnector.bulk.run, keys, retention, caughtUp })
+  const own = { id, redisConnector, keys, store, clock, assignment, alone, retention, handoverMs }
   return { id, clock, assignment, store, alone, create: (parts) => createReplica({ ...own, ...parts }) }
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { handoverMs } from '../../src/domain/policy.ts'
 import { keysOf } from '../../src/redis/keys.ts'
 import { createFileOffers } from '../../src/replicas/file-offers.ts'
-import type { Link } from '../../src/replicas/link.ts'
+import type { RedisConnector } from '../../src/replicas/link.ts'
 import { mostPacked, packText, unpackText } from '../../src/replicas/packed-file.ts'
 import { offerFile, type SharedFile } from '../../src/replicas/shared-file.ts'
 import { fakeClock } from '../monitor/fakes.ts'
@@ -29,7 +29,7 @@ function start(kept: ReadonlyMap<string, Offered> = new Map(), ready: Promise<vo
   /** The definitions in force, each time that `onSettled` was called. */
   const settled: string[] = []
   const find = (key = '', digest = '') => (key === keys.packed ? kept.get(digest)?.packed : kept.get(digest)?.text)
-  const link = {
+  const redisConnector = {
     async send([command, key, digest]) {
       assert.equal(command, 'HSTRLEN')
       return { ok: true, value: find(key, digest)?.length ?? 0 }
@@ -46,9 +46,9 @@ function start(kept: ReadonlyMap<string, Offered> = new Map(), ready: Promise<vo
         return { ok: true, value: find(key, digest) ?? null }
       },
     },
-  } as Link
+  } as RedisConnector
   const offers = createFileOffers({
-    link,
+    redisConnector,
     keys,
     clock,
     handoverMs,

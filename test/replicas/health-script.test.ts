@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../src/clock.ts'
 import type { Transition } from '../../src/domain/transition.ts'
 import { keysOf } from '../../src/redis/keys.ts'
-import type { Link } from '../../src/replicas/link.ts'
+import type { RedisConnector } from '../../src/replicas/link.ts'
 import type { Update } from '../../src/replicas/publication.ts'
 import { createRequests } from '../../src/replicas/requests.ts'
 import { createSharedClock } from '../../src/replicas/shared-clock.ts'
@@ -30,8 +30,8 @@ async function start(t: TestContext) {
   async function replica(id: string) {
     const { run, send, close } = await server.connect()
     t.after(close)
-    const link = { run, send } as Link
-    const requests = createRequests({ id, link, keys, clock: createSharedClock(systemClock()), retention })
+    const redisConnector = { run, send } as RedisConnector
+    const requests = createRequests({ id, redisConnector, keys, clock: createSharedClock(systemClock()), retention })
     let attempt = 0
     return {
       ...requests,

@@ -37,7 +37,7 @@ async function open(firstMs: number) {
     if (micros !== undefined) now = Number(micros) / 1000
     return answer
   }
-  const link = {
+  const redisConnector = {
     run,
     send: connection.send,
     open: async () => 'there is one connection for all tests',
@@ -46,7 +46,7 @@ async function open(firstMs: number) {
     advance: () => {},
   }
   const requestsOf = (id: string) =>
-    createRequests({ id, link, keys, clock, retention: { maxCount: 100, maxAgeMs: 3_600_000 } })
+    createRequests({ id, redisConnector, keys, clock, retention: { maxCount: 100, maxAgeMs: 3_600_000 } })
 
   const value = async (...command: string[]) => {
     const answer = await connection.send(command)

@@ -27,7 +27,7 @@ async function playNewer(t: TestContext, url: string) {
   assert(typeof connection !== 'string', String(connection))
   const keys = keysOf('default')
   const clock = createSharedClock(systemClock())
-  const link = {
+  const redisConnector = {
     run: connection.run,
     send: connection.send,
     open: async () => 'the test has one connection',
@@ -35,7 +35,13 @@ async function playNewer(t: TestContext, url: string) {
     caughtUp: async () => {},
     advance: () => {},
   }
-  const requests = createRequests({ id: newer, link, keys, clock, retention: { maxCount: 100, maxAgeMs: 1e9 } })
+  const requests = createRequests({
+    id: newer,
+    redisConnector,
+    keys,
+    clock,
+    retention: { maxCount: 100, maxAgeMs: 1e9 },
+  })
   let attempt = 0
   let token: number | undefined
   /** Renews its membership, and acquires the shard once it is free. Returns the shards that the other replica declines. */
