@@ -213,7 +213,7 @@ test('the keys of Redis and the entries of its stream match the golden file', { 
       transitions: transitions.map(({ id: _, at, ...transition }) => ({ ...transition, at: at - day })),
     },
   ])
-  assert.deepEqual(published?.verdicts, ['taken'])
+  assert.deepEqual(published?.results, ['accepted'])
   await run(seedScript, [keys.meta], ['replica-1', day * 1000, day])
   await run(seededScript, [keys.meta, keys.stream], [])
   assertGolden('redis.txt', steady(await dump(connection)))

@@ -113,6 +113,6 @@ export function sampleReplica(standing: Partial<Standing> = {}): ReplicaView {
   return {
     standing: () => ({ ...linked, ...standing }),
     renewed: createEmitter(),
-    healthReplication: { refused: () => ({ fenced: 1, overtaken: 0 }) },
+    healthReplication: { refused: () => ({ fenced: 1, conflict: 0 }) },
   }
 }

@@ -54,9 +54,9 @@ export function addReplicaMetrics(replica: ReplicaView, register: Register): voi
     registers,
     collect: () => {
       refused.reset()
-      const { fenced, overtaken } = replica.healthReplication.refused()
+      const { fenced, conflict } = replica.healthReplication.refused()
       refused.inc({ cause: 'old_token' }, fenced)
-      refused.inc({ cause: 'overtaken' }, overtaken)
+      refused.inc({ cause: 'conflict' }, conflict)
     },
   })
 }

@@ -29,8 +29,8 @@ export type SnapshotRecord = {
  * The publish result of an update: accepted, in conflict with another outcome that was stored first, or fenced because another replica holds the
  * lease now.
  */
-export type Verdict = 'taken' | 'overtaken' | 'fenced'
-export type Published = { readonly version: number; readonly verdicts: readonly Verdict[] }
+export type PublishResult = 'accepted' | 'conflict' | 'fenced'
+export type Published = { readonly version: number; readonly results: readonly PublishResult[] }
 
 /** Encodes an update as arguments of the publish script. `toEpoch` returns the time of day of an instant. */
 export function writeUpdate(update: Update, toEpoch: (instant: number) => number): (string | number)[] {
@@ -54,9 +54,9 @@ export function writeUpdate(update: Update, toEpoch: (instant: number) => number
 
 /** Decodes the answer of the publish script. */
 export function readPublished(reply: Reply): Published {
-  const [version, ...verdicts] = PublishReply.parse(reply)
-  const names: Verdict[] = ['fenced', 'overtaken', 'taken']
-  return { version: Number(version), verdicts: verdicts.map((verdict) => names[verdict + 1] ?? 'fenced') }
+  const [version, ...results] = PublishReply.parse(reply)
+  const names: PublishResult[] = ['fenced', 'conflict', 'accepted']
+  return { version: Number(version), results: results.map((result) => names[result + 1] ?? 'fenced') }
 }
 
 const PublishReply = z.tuple([z.string()], z.int())

@@ -6,7 +6,7 @@ import type { Assignment } from './assignment.ts'
 import type { SyncStates } from './links.ts'
 import { writeService, writeTarget } from './memory.ts'
 import { batch, firstBatch } from './portions.ts'
-import type { Published, SnapshotRecord, Update, Verdict } from './publication.ts'
+import type { Published, PublishResult, SnapshotRecord, Update } from './publication.ts'
 import { shardOf } from './shards.ts'
 
 /** How long outcomes are gathered into one batch before they are published, in milliseconds. */
@@ -26,7 +26,7 @@ export type Publisher = {
   /** Publishes everything that is pending now. */
   flush(): Promise<void>
   /** Returns how many updates the store has rejected, by reason. */
-  refused(): Readonly<Record<Exclude<Verdict, 'taken'>, number>>
+  refused(): Readonly<Record<Exclude<PublishResult, 'accepted'>, number>>
   close(): void
 }
 
@@ -59,7 +59,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
    * accepts each only once.
    */
   let removals: Transition[] = []
-  const refused = { overtaken: 0, fenced: 0 }
+  const refused = { conflict: 0, fenced: 0 }
   let gathering: NodeJS.Timeout | undefined
   let publishing: Promise<void> | null = null
   let next: Promise<void> | null = null
@@ -141,16 +141,16 @@ export function createPublisher(parts: PublisherParts): Publisher {
     dirty.add(service)
   }
 
-  function settle({ service: name, records, transitions }: Update, verdict: Verdict, version: number): void {
-    if (verdict === 'taken') onTaken(transitions)
-    else refused[verdict]++
-    if (verdict === 'fenced') onFenced()
+  function settle({ service: name, records, transitions }: Update, result: PublishResult, version: number): void {
+    if (result === 'accepted') onTaken(transitions)
+    else refused[result]++
+    if (result === 'fenced') onFenced()
     const service = monitor.services.get(name)
     if (service === undefined) {
-      if (verdict !== 'taken') removals.push(...transitions)
+      if (result !== 'accepted') removals.push(...transitions)
       return
     }
-    if (verdict !== 'taken') {
+    if (result !== 'accepted') {
       onRefused(service)
       return
     }
@@ -181,7 +181,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
         return
       }
       for (const [index, update] of updates.entries())
-        settle(update, published.verdicts[index] ?? 'fenced', published.version)
+        settle(update, published.results[index] ?? 'fenced', published.version)
     }
   }
 

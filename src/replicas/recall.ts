@@ -125,12 +125,12 @@ export function createResync({
     const hasMoved = (version: number, known: number) => version !== known && (mustAdopt || !isOutdated(version, known))
     // Another replica has published the service or its targets since, or the store has lost its data.
     const known = syncStates.versionsOf(service)
-    const isOvertaken =
+    const isConflict =
       hasMoved(own?.version ?? 0, sync.version) ||
       [...kept].some(([field, { version }]) => known.has(field) && hasMoved(version, known.get(field) ?? 0))
-    if (isOvertaken) sync.unpublished = []
+    if (isConflict) sync.unpublished = []
     if (mustAdopt || !isOutdated(own?.version ?? 0, sync.version)) sync.version = own?.version ?? 0
-    const snapshot = own !== undefined && (isOvertaken || mustAdopt) ? readService(own.snapshot, clock) : null
+    const snapshot = own !== undefined && (isConflict || mustAdopt) ? readService(own.snapshot, clock) : null
     if (snapshot !== null) sync.isDirty = false
     else if (own === undefined) sync.isDirty = service.emittedStatus !== 'unknown'
     return snapshot

@@ -50,7 +50,7 @@ test('renewals are counted by their result, and granted renewals are timed', asy
 })
 
 test('rejected results are counted by their cause', async () => {
-  const replica = { ...sampleReplica(), healthReplication: { refused: () => ({ fenced: 2, overtaken: 3 }) } }
+  const replica = { ...sampleReplica(), healthReplication: { refused: () => ({ fenced: 2, conflict: 3 }) } }
   const page = await rendered(metricsOf(replica))
   assert.deepEqual(familyOf(page, 'porthole_replica_refused_results_total'), {
     '{cause="old_token"}': 2,

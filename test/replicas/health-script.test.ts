@@ -72,7 +72,7 @@ test('the store accepts an update of the lease holder, and every replica can rea
   const token = await one.hold()
   assert(token !== null)
   const first = await one.publish([update(token, 0, '[1,"ü"]')])
-  assert.deepEqual(first?.verdicts, ['taken'])
+  assert.deepEqual(first?.results, ['accepted'])
   const { version = 0 } = first ?? {}
   const second = await one.publish([
     update(token, version, '[2]', {
@@ -82,7 +82,7 @@ test('the store accepts an update of the lease holder, and every replica can rea
       ],
     }),
   ])
-  assert.deepEqual(second?.verdicts, ['taken'])
+  assert.deepEqual(second?.results, ['accepted'])
   assert.ok((second?.version ?? 0) > version)
   const [kept] = (await other.readHealth(['pg', 'none'])) ?? []
   assert.deepEqual(Object.fromEntries(kept ?? []), {
@@ -101,11 +101,11 @@ test('the store rejects an update with an older token, and stores none of it', {
   const newer = await other.hold()
   assert.ok(newer !== null && newer > token)
   const late = await one.publish([update(token, version, '["late"]', { transitions: [transition] })])
-  assert.deepEqual(late?.verdicts, ['fenced'])
+  assert.deepEqual(late?.results, ['fenced'])
   const [kept] = (await other.readHealth(['pg'])) ?? []
   assert.deepEqual(kept?.get('pg:5432'), { version, snapshot: ['first'] })
   assert.deepEqual(unwrap(await other.store.load()).transitions, [])
-  assert.deepEqual((await other.publish([update(newer, version, '["next"]')]))?.verdicts, ['taken'])
+  assert.deepEqual((await other.publish([update(newer, version, '["next"]')]))?.results, ['accepted'])
 })
 
 test('the store rejects a token from before it lost its data, and the next token is larger', { skip }, async (t) => {
@@ -115,7 +115,7 @@ test('the store rejects a token from before it lost its data, and the next token
   // A restart of Redis takes longer than a millisecond.
   await sleep(2)
   await one.send(['DEL', keys.leases, keys.members, keys.meta, keys.stream])
-  assert.deepEqual((await one.publish([update(token, 0, '["late"]')]))?.verdicts, ['fenced'])
+  assert.deepEqual((await one.publish([update(token, 0, '["late"]')]))?.results, ['fenced'])
   const next = await other.hold()
   assert.ok(next !== null && next > token, `${next} after ${token}`)
 })
@@ -129,14 +129,14 @@ test('of two concurrent outcomes the store accepts one', { skip }, async (t) => 
     one.publish([update(token, version, '["scheduled"]')]),
     other.publish([update(null, version, '["asked"]')]),
   ])
-  assert.deepEqual(raced.map((published) => published?.verdicts[0]).toSorted(), ['overtaken', 'taken'])
+  assert.deepEqual(raced.map((published) => published?.results[0]).toSorted(), ['conflict', 'accepted'])
   // The same holds for the first outcomes of a target.
   const fresh = await Promise.all(
     [one, other, one].map((replica) =>
       replica.publish([update(null, 0, '["first"]', { records: [{ field: 'new:1', base: 0, snapshot: '[]' }] })]),
     ),
   )
-  assert.deepEqual(fresh.map((published) => published?.verdicts[0]).toSorted(), ['overtaken', 'overtaken', 'taken'])
+  assert.deepEqual(fresh.map((published) => published?.results[0]).toSorted(), ['conflict', 'conflict', 'accepted'])
 })
 
 test('the store accepts an update as a whole or not at all, and other updates of the batch are not affected', {
@@ -154,7 +154,7 @@ test('the store accepts an update as a whole or not at all, and other updates of
     update(token, 0, '', { records, transitions: [transition] }),
     update(token, 0, '[9]', { service: 'mq' }),
   ])
-  assert.deepEqual(published?.verdicts, ['overtaken', 'taken'])
+  assert.deepEqual(published?.results, ['conflict', 'accepted'])
   const [pg, mq] = (await one.readHealth(['pg', 'mq'])) ?? []
   assert.deepEqual([...(pg?.keys() ?? [])], ['pg:5432'])
   assert.deepEqual(pg?.get('pg:5432')?.snapshot, [1])
@@ -175,9 +175,9 @@ test('a service may have more targets than Lua takes arguments', { skip }, async
   const token = await one.hold()
   const fields = Array.from({ length: 10_000 }, (_, i) => `10.0.0.1:${i}`)
   const records = fields.map((field) => ({ field, base: 0, snapshot: '[1]' }))
-  assert.deepEqual((await one.publish([update(token, 0, '', { records })]))?.verdicts, ['taken'])
+  assert.deepEqual((await one.publish([update(token, 0, '', { records })]))?.results, ['accepted'])
   assert.equal((await one.readHealth(['pg']))?.[0]?.size, 10_000)
-  assert.deepEqual((await one.publish([update(token, 0, '', { records: [], gone: fields })]))?.verdicts, ['taken'])
+  assert.deepEqual((await one.publish([update(token, 0, '', { records: [], gone: fields })]))?.results, ['accepted'])
   assert.equal((await one.readHealth(['pg']))?.[0]?.size, 0)
 })
 
@@ -189,8 +189,8 @@ test('the last transition of a removed service is stored once, whichever replica
   await one.publish([update(token, 0, '', { records: [], transitions: [farewell] })])
   await one.hold([])
   const next = await other.hold()
-  assert.deepEqual((await other.publish([update(next, 0, '', { records: [], transitions: [farewell] })]))?.verdicts, [
-    'taken',
+  assert.deepEqual((await other.publish([update(next, 0, '', { records: [], transitions: [farewell] })]))?.results, [
+    'accepted',
   ])
   const { transitions } = unwrap(await one.store.load())
   assert.deepEqual(

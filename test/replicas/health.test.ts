@@ -10,7 +10,7 @@ import { createEmitter } from '../../src/monitor/signal.ts'
 import type { TargetSnapshot } from '../../src/monitor/watch.ts'
 import { createAssignment } from '../../src/replicas/assignment.ts'
 import { writeService, writeTarget } from '../../src/replicas/memory.ts'
-import type { Published, Update, Verdict } from '../../src/replicas/publication.ts'
+import type { Published, PublishResult, Update } from '../../src/replicas/publication.ts'
 import type { KeptHealth } from '../../src/replicas/recall.ts'
 import { createHealthReplication } from '../../src/replicas/sharing.ts'
 import { fakeClock, fakeProber } from '../monitor/fakes.ts'
@@ -101,8 +101,8 @@ async function start(t: TestContext, kept: Kept = {}) {
       await setImmediate()
       assert.equal(published.length, 0, JSON.stringify(published[0]?.updates))
     },
-    async answer(answer: (published: Published | null) => void, version: number, verdict: Verdict = 'taken') {
-      answer({ version, verdicts: [verdict] })
+    async answer(answer: (published: Published | null) => void, version: number, verdict: PublishResult = 'accepted') {
+      answer({ version, results: [verdict] })
       await setImmediate()
     },
   }
@@ -196,7 +196,7 @@ test('an update that the store accepted without an answer is not reported twice'
   first.answer(null)
   await setImmediate()
   // The second update continues from an old version.
-  await replica.answer((await replica.flush()).answer, 101, 'overtaken')
+  await replica.answer((await replica.flush()).answer, 101, 'conflict')
   await replica.read(Object.fromEntries(written.map(([field, snapshot]) => [field, { version: 100, snapshot }])))
   assert.equal(replica.one.health.status, 'up')
   await replica.nothingPublished()
@@ -227,13 +227,13 @@ test('a rejected update is replaced by the shared health, and its transitions ar
     ['up', 'up', 'up'],
   )
   assert.deepEqual(replica.told, ['pg:1 up'])
-  assert.deepEqual(replica.healthReplication.refused(), { overtaken: 0, fenced: 1 })
+  assert.deepEqual(replica.healthReplication.refused(), { conflict: 0, fenced: 1 })
 })
 
 test('a failed read is repeated, because no replica checks the service until then', async (t) => {
   const replica = await start(t)
   await replica.find('connected')
-  await replica.answer((await replica.flush()).answer, 100, 'overtaken')
+  await replica.answer((await replica.flush()).answer, 100, 'conflict')
   await replica.read(null)
   assert.equal(replica.assignment.owns('pg'), false)
   t.mock.timers.tick(500)
