@@ -204,7 +204,7 @@ test('the keys of Redis and the entries of its stream match the golden file', { 
     {
       service: 'pg',
       shard: 0,
-      token: granted?.grant.tokens.get(0) ?? null,
+      fencingToken: granted?.grant.tokens.get(0) ?? null,
       records: [
         { field: '', base: 0, snapshot: '[1,"down",5,[]]' },
         { field: '10.0.0.5:5432', base: 0, snapshot: '[1,"up"]' },

@@ -56,7 +56,7 @@ export type Leases = {
   /** Returns whether this replica may check a shard at this instant. */
   holds(shard: number, now: number): boolean
   /** Returns the fencing token of a shard that is held, even if it may not be checked yet; null if it is not held. */
-  tokenOf(shard: number, now: number): number | null
+  fencingTokenOf(shard: number, now: number): number | null
   /** Renews once, after the renewals that are under way. Resolves with the instant of the next renewal. */
   renew(): Promise<number>
   /** Records that this replica has applied all entries of the stream up to this one. */
@@ -68,7 +68,7 @@ export type Leases = {
   count(now: number): number
 }
 
-type Lease = { readonly token: number; readonly until: number; readonly entry: number }
+type Lease = { readonly fencingToken: number; readonly until: number; readonly entry: number }
 
 /**
  * Creates the leases of one replica. The list of members alone determines which replica should own a shard. The answers of the store determine which
@@ -144,11 +144,11 @@ export function createLeases({
       !isDeepStrictEqual(withOwn(given.declined, declined), withOwn(grant.declined, declined))
     grant = given
     for (const shard of [...held.keys()]) if (!given.tokens.has(shard)) held.delete(shard)
-    for (const [shard, token] of given.tokens) {
+    for (const [shard, fencingToken] of given.tokens) {
       const lease = held.get(shard)
       // A replica that held the shard without a break knows all its outcomes already.
-      const entry = lease?.token === token && isValid(lease, sentAt) ? lease.entry : given.entry
-      held.set(shard, { token, until: sentAt + trustMs, entry })
+      const entry = lease?.fencingToken === fencingToken && isValid(lease, sentAt) ? lease.entry : given.entry
+      held.set(shard, { fencingToken, until: sentAt + trustMs, entry })
     }
     tell(before)
     if (isOutdated && isMember) return clock.now()
@@ -163,9 +163,9 @@ export function createLeases({
 
   return {
     holds,
-    tokenOf(shard, now) {
+    fencingTokenOf(shard, now) {
       const lease = held.get(shard)
-      return lease !== undefined && now < lease.until ? lease.token : null
+      return lease !== undefined && now < lease.until ? lease.fencingToken : null
     },
     renew() {
       renewing = renewing.then(renewOnce)
@@ -205,9 +205,9 @@ export function readGrant(
 ): Grant {
   const byShard = new Array<string | null>(shardCount).fill(null)
   const tokens = new Map<number, number>()
-  for (const [shard, owner, token] of owners) {
+  for (const [shard, owner, fencingToken] of owners) {
     byShard[shard] = owner
-    if (owner === id) tokens.set(shard, token)
+    if (owner === id) tokens.set(shard, fencingToken)
   }
   return { members, late, declined, tokens, owners: byShard, entry, nextExpiryMs }
 }

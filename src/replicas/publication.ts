@@ -10,7 +10,7 @@ export type Update = {
   readonly service: string
   readonly shard: number
   /** The fencing token of the lease; null for checks on demand, which any replica may make. */
-  readonly token: number | null
+  readonly fencingToken: number | null
   readonly records: readonly SnapshotRecord[]
   /** The targets that the service no longer has. */
   readonly gone: readonly string[]
@@ -34,11 +34,11 @@ export type Published = { readonly version: number; readonly results: readonly P
 
 /** Encodes an update as arguments of the publish script. `toEpoch` returns the time of day of an instant. */
 export function writeUpdate(update: Update, toEpoch: (instant: number) => number): (string | number)[] {
-  const { service, shard, token, records, gone, transitions } = update
+  const { service, shard, fencingToken, records, gone, transitions } = update
   return [
     service,
     shard,
-    token ?? 0,
+    fencingToken ?? 0,
     records.length,
     ...records.flatMap(({ field, base, snapshot }) => [field, base, snapshot]),
     gone.length,

@@ -36,7 +36,7 @@ export type PublisherParts = {
   readonly assignment: Assignment
   readonly syncStates: SyncStates
   /** Returns the fencing token of a shard that is held; null if it is not. */
-  readonly tokenOf: (shard: number) => number | null
+  readonly fencingTokenOf: (shard: number) => number | null
   /** Resolves with null if there is no answer. The store may have accepted the updates all the same. */
   readonly publish: (updates: readonly Update[]) => Promise<Published | null>
   /** Called with transitions that the store accepted, which all replicas now get. */
@@ -52,7 +52,7 @@ export type PublisherParts = {
  * without one.
  */
 export function createPublisher(parts: PublisherParts): Publisher {
-  const { monitor, clock, assignment, syncStates, tokenOf, publish, onTaken, onFenced, onRefused } = parts
+  const { monitor, clock, assignment, syncStates, fencingTokenOf, publish, onTaken, onFenced, onRefused } = parts
   const dirty = new Set<ServiceState>()
   /**
    * The last transitions of removed services. The replica that holds the lease publishes them. If it has died, the next holder does. The store
@@ -81,37 +81,39 @@ export function createPublisher(parts: PublisherParts): Publisher {
     const { name } = service.service
     const sync = syncStates.of(service)
     const shard = shardOf(name)
-    const token = assignment.owns(name) ? tokenOf(shard) : null
+    const fencingToken = assignment.owns(name) ? fencingTokenOf(shard) : null
     const records: SnapshotRecord[] = []
-    if (token !== null && sync.isDirty) {
+    if (fencingToken !== null && sync.isDirty) {
       sync.isDirty = false
       records.push({ field: '', base: sync.version, snapshot: writeService(service, clock) })
     }
     for (const state of service.targets) {
       const target = syncStates.ofTarget(state)
-      if (!target.isDirty || (token === null && !target.isAsked)) continue
+      if (!target.isDirty || (fencingToken === null && !target.isAsked)) continue
       target.isDirty = false
       target.isAsked = false
       records.push({ field: state.target.name, base: target.version, snapshot: writeTarget(state, clock) })
     }
-    const transitions = token === null ? [] : sync.unpublished.splice(0)
+    const transitions = fencingToken === null ? [] : sync.unpublished.splice(0)
     const names = new Set(service.targets.map(({ target }) => target.name))
-    const gone = token === null ? [] : [...sync.gone].filter((target) => !names.has(target))
-    if (token !== null) sync.gone.clear()
+    const gone = fencingToken === null ? [] : [...sync.gone].filter((target) => !names.has(target))
+    if (fencingToken !== null) sync.gone.clear()
     if (records.length + transitions.length + gone.length === 0) return null
-    return { service: name, shard, token, records, gone, transitions }
+    return { service: name, shard, fencingToken, records, gone, transitions }
   }
 
   function removalUpdates(): Update[] {
     const fresh = removals.filter(
       ({ service, at }) => clock.now() - at < removalRetryMs && !monitor.services.has(service),
     )
-    removals = fresh.filter(({ service }) => tokenOf(shardOf(service)) === null).slice(-mostRemovals)
+    removals = fresh.filter(({ service }) => fencingTokenOf(shardOf(service)) === null).slice(-mostRemovals)
     return fresh.flatMap((transition) => {
       const { service } = transition
       const shard = shardOf(service)
-      const token = tokenOf(shard)
-      return token === null ? [] : [{ service, shard, token, records: [], gone: [], transitions: [transition] }]
+      const fencingToken = fencingTokenOf(shard)
+      return fencingToken === null
+        ? []
+        : [{ service, shard, fencingToken, records: [], gone: [], transitions: [transition] }]
     })
   }
 
@@ -119,7 +121,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
    * Requeues an update after no answer came. If the stream has since brought newer versions, the store would reject the update, so the service is
    * resynced instead.
    */
-  function takeBack({ service: name, token, records, gone, transitions }: Update): void {
+  function takeBack({ service: name, fencingToken, records, gone, transitions }: Update): void {
     const service = monitor.services.get(name)
     if (service === undefined) {
       removals.push(...transitions)
@@ -136,7 +138,8 @@ export function createPublisher(parts: PublisherParts): Publisher {
     for (const { field } of records) {
       if (field === '') sync.isDirty = true
       const state = service.targets.find(({ target }) => target.name === field)
-      if (state !== undefined) Object.assign(syncStates.ofTarget(state), { isDirty: true, isAsked: token === null })
+      if (state !== undefined)
+        Object.assign(syncStates.ofTarget(state), { isDirty: true, isAsked: fencingToken === null })
     }
     dirty.add(service)
   }
@@ -208,7 +211,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
     },
     publishRemoval(transition) {
       // The store cannot detect duplicates of a transition from unknown, so only the replica that holds the lease publishes it.
-      if (transition.from === 'unknown' && tokenOf(shardOf(transition.service)) === null) return
+      if (transition.from === 'unknown' && fencingTokenOf(shardOf(transition.service)) === null) return
       removals.push(transition)
       schedule(true)
     },

@@ -146,7 +146,7 @@ export function createReplica(parts: ReplicaParts): Replica {
   })
   const { leases } = renewals
   assignment.follow(leases)
-  const tokenOf = (shard: number) => leases.tokenOf(shard, clock.now())
+  const fencingTokenOf = (shard: number) => leases.fencingTokenOf(shard, clock.now())
   const { publish, readHealth: read } = requests
   const onFenced = () => void renewals.renew()
   const healthReplication = createHealthReplication({
@@ -154,7 +154,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     clock,
     assignment,
     alone,
-    tokenOf,
+    fencingTokenOf,
     publish,
     read,
     onFenced,
@@ -321,7 +321,7 @@ export function createReplica(parts: ReplicaParts): Replica {
 
   /** Deletes the health of removed services whose lease this replica holds. */
   const stopListening = registry.changed.subscribe(({ removed }) => {
-    const own = removed.filter((name) => isReady && tokenOf(shardOf(name)) !== null)
+    const own = removed.filter((name) => isReady && fencingTokenOf(shardOf(name)) !== null)
     for (const name of own) void redisConnector.run(forgetHealthScript, [keys.health(name)], [])
   })
 

@@ -32,7 +32,7 @@ export type HealthReplication = {
   close(): void
 }
 
-export type HealthReplicationParts = Pick<PublisherParts, 'tokenOf' | 'publish' | 'onFenced'> &
+export type HealthReplicationParts = Pick<PublisherParts, 'fencingTokenOf' | 'publish' | 'onFenced'> &
   Pick<ResyncParts, 'read' | 'onUnreadable'> & {
     readonly monitor: Monitor
     readonly clock: Clock
@@ -44,7 +44,7 @@ export type HealthReplicationParts = Pick<PublisherParts, 'tokenOf' | 'publish' 
   }
 
 export function createHealthReplication(parts: HealthReplicationParts): HealthReplication {
-  const { monitor, clock, assignment, alone, tokenOf, publish, read, onFenced, onForeign } = parts
+  const { monitor, clock, assignment, alone, fencingTokenOf, publish, read, onFenced, onForeign } = parts
   const recorded = createEmitter<Transition>()
   const told = new WeakSet<Transition>()
   const syncStates = createSyncStates()
@@ -70,7 +70,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
     clock,
     assignment,
     syncStates,
-    tokenOf,
+    fencingTokenOf,
     publish,
     onTaken: (transitions) => transitions.forEach(tell),
     onFenced,

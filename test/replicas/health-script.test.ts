@@ -47,10 +47,10 @@ async function start(t: TestContext) {
   return { keys, one: await replica('one'), other: await replica('other') }
 }
 
-const update = (token: number | null, base: number, snapshot: string, more: Partial<Update> = {}): Update => ({
+const update = (fencingToken: number | null, base: number, snapshot: string, more: Partial<Update> = {}): Update => ({
   service: 'pg',
   shard,
-  token,
+  fencingToken,
   records: [{ field: 'pg:5432', base, snapshot }],
   gone: [],
   transitions: [],
@@ -69,13 +69,13 @@ const transition: Transition = {
 
 test('the store accepts an update of the lease holder, and every replica can read it', { skip }, async (t) => {
   const { one, other } = await start(t)
-  const token = await one.hold()
-  assert(token !== null)
-  const first = await one.publish([update(token, 0, '[1,"ü"]')])
+  const fencingToken = await one.hold()
+  assert(fencingToken !== null)
+  const first = await one.publish([update(fencingToken, 0, '[1,"ü"]')])
   assert.deepEqual(first?.results, ['accepted'])
   const { version = 0 } = first ?? {}
   const second = await one.publish([
-    update(token, version, '[2]', {
+    update(fencingToken, version, '[2]', {
       records: [
         { field: 'pg:5432', base: version, snapshot: '[2]' },
         { field: '', base: 0, snapshot: '[3]' },
@@ -93,14 +93,14 @@ test('the store accepts an update of the lease holder, and every replica can rea
 
 test('the store rejects an update with an older token, and stores none of it', { skip }, async (t) => {
   const { one, other } = await start(t)
-  const token = await one.hold()
-  assert(token !== null)
-  const { version = 0 } = (await one.publish([update(token, 0, '["first"]')])) ?? {}
+  const fencingToken = await one.hold()
+  assert(fencingToken !== null)
+  const { version = 0 } = (await one.publish([update(fencingToken, 0, '["first"]')])) ?? {}
   // The replica releases the shard, and its earlier update arrives late.
   await one.hold([])
   const newer = await other.hold()
-  assert.ok(newer !== null && newer > token)
-  const late = await one.publish([update(token, version, '["late"]', { transitions: [transition] })])
+  assert.ok(newer !== null && newer > fencingToken)
+  const late = await one.publish([update(fencingToken, version, '["late"]', { transitions: [transition] })])
   assert.deepEqual(late?.results, ['fenced'])
   const [kept] = (await other.readHealth(['pg'])) ?? []
   assert.deepEqual(kept?.get('pg:5432'), { version, snapshot: ['first'] })
@@ -110,23 +110,23 @@ test('the store rejects an update with an older token, and stores none of it', {
 
 test('the store rejects a token from before it lost its data, and the next token is larger', { skip }, async (t) => {
   const { keys, one, other } = await start(t)
-  const token = await one.hold()
-  assert(token !== null)
+  const fencingToken = await one.hold()
+  assert(fencingToken !== null)
   // A restart of Redis takes longer than a millisecond.
   await sleep(2)
   await one.send(['DEL', keys.leases, keys.members, keys.meta, keys.stream])
-  assert.deepEqual((await one.publish([update(token, 0, '["late"]')]))?.results, ['fenced'])
+  assert.deepEqual((await one.publish([update(fencingToken, 0, '["late"]')]))?.results, ['fenced'])
   const next = await other.hold()
-  assert.ok(next !== null && next > token, `${next} after ${token}`)
+  assert.ok(next !== null && next > fencingToken, `${next} after ${fencingToken}`)
 })
 
 test('of two concurrent outcomes the store accepts one', { skip }, async (t) => {
   const { one, other } = await start(t)
-  const token = await one.hold()
-  assert(token !== null)
-  const { version = 0 } = (await one.publish([update(token, 0, '["first"]')])) ?? {}
+  const fencingToken = await one.hold()
+  assert(fencingToken !== null)
+  const { version = 0 } = (await one.publish([update(fencingToken, 0, '["first"]')])) ?? {}
   const raced = await Promise.all([
-    one.publish([update(token, version, '["scheduled"]')]),
+    one.publish([update(fencingToken, version, '["scheduled"]')]),
     other.publish([update(null, version, '["asked"]')]),
   ])
   assert.deepEqual(raced.map((published) => published?.results[0]).toSorted(), ['conflict', 'accepted'])
@@ -143,16 +143,16 @@ test('the store accepts an update as a whole or not at all, and other updates of
   skip,
 }, async (t) => {
   const { one } = await start(t)
-  const token = await one.hold()
-  assert(token !== null)
-  const { version = 0 } = (await one.publish([update(token, 0, '[1]')])) ?? {}
+  const fencingToken = await one.hold()
+  assert(fencingToken !== null)
+  const { version = 0 } = (await one.publish([update(fencingToken, 0, '[1]')])) ?? {}
   const records = [
     { field: 'pg:5432', base: version, snapshot: '[2]' },
     { field: 'pg:5433', base: 1, snapshot: '[2]' },
   ]
   const published = await one.publish([
-    update(token, 0, '', { records, transitions: [transition] }),
-    update(token, 0, '[9]', { service: 'mq' }),
+    update(fencingToken, 0, '', { records, transitions: [transition] }),
+    update(fencingToken, 0, '[9]', { service: 'mq' }),
   ])
   assert.deepEqual(published?.results, ['conflict', 'accepted'])
   const [pg, mq] = (await one.readHealth(['pg', 'mq'])) ?? []
@@ -163,30 +163,32 @@ test('the store accepts an update as a whole or not at all, and other updates of
 
 test('the health of removed targets is deleted', { skip }, async (t) => {
   const { one } = await start(t)
-  const token = await one.hold()
-  await one.publish([update(token, 0, '[1]')])
-  await one.publish([update(token, 0, '', { records: [], gone: ['pg:5432', 'never'] })])
+  const fencingToken = await one.hold()
+  await one.publish([update(fencingToken, 0, '[1]')])
+  await one.publish([update(fencingToken, 0, '', { records: [], gone: ['pg:5432', 'never'] })])
   const [kept] = (await one.readHealth(['pg'])) ?? []
   assert.equal(kept?.size, 0)
 })
 
 test('a service may have more targets than Lua takes arguments', { skip }, async (t) => {
   const { one } = await start(t)
-  const token = await one.hold()
+  const fencingToken = await one.hold()
   const fields = Array.from({ length: 10_000 }, (_, i) => `10.0.0.1:${i}`)
   const records = fields.map((field) => ({ field, base: 0, snapshot: '[1]' }))
-  assert.deepEqual((await one.publish([update(token, 0, '', { records })]))?.results, ['accepted'])
+  assert.deepEqual((await one.publish([update(fencingToken, 0, '', { records })]))?.results, ['accepted'])
   assert.equal((await one.readHealth(['pg']))?.[0]?.size, 10_000)
-  assert.deepEqual((await one.publish([update(token, 0, '', { records: [], gone: fields })]))?.results, ['accepted'])
+  assert.deepEqual((await one.publish([update(fencingToken, 0, '', { records: [], gone: fields })]))?.results, [
+    'accepted',
+  ])
   assert.equal((await one.readHealth(['pg']))?.[0]?.size, 0)
 })
 
 test('the last transition of a removed service is stored once, whichever replicas report it', { skip }, async (t) => {
   const { one, other } = await start(t)
-  const token = await one.hold()
-  await one.publish([update(token, 0, '[1]', { transitions: [transition] })])
+  const fencingToken = await one.hold()
+  await one.publish([update(fencingToken, 0, '[1]', { transitions: [transition] })])
   const farewell: Transition = { ...transition, from: 'down', to: 'unknown', reason: null, message: 'deregistered' }
-  await one.publish([update(token, 0, '', { records: [], transitions: [farewell] })])
+  await one.publish([update(fencingToken, 0, '', { records: [], transitions: [farewell] })])
   await one.hold([])
   const next = await other.hold()
   assert.deepEqual((await other.publish([update(next, 0, '', { records: [], transitions: [farewell] })]))?.results, [
@@ -201,10 +203,10 @@ test('the last transition of a removed service is stored once, whichever replica
 
 test('transitions get increasing ids in the shared log', { skip }, async (t) => {
   const { keys, one, other } = await start(t)
-  const token = await one.hold()
+  const fencingToken = await one.hold()
   const told = (to: Transition['to'], target: string | null = null) => ({ ...transition, to, target })
-  await one.publish([update(token, 0, '[1]', { transitions: [told('down', 'pg:5432'), told('down')] })])
-  await one.publish([update(token, 0, '', { records: [], transitions: [told('up')] })])
+  await one.publish([update(fencingToken, 0, '[1]', { transitions: [told('down', 'pg:5432'), told('down')] })])
+  await one.publish([update(fencingToken, 0, '', { records: [], transitions: [told('up')] })])
   const { transitions } = unwrap(await other.store.load())
   assert.deepEqual(
     transitions.map(({ to, target, message }) => [to, target, message]),

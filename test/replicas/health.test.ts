@@ -38,7 +38,7 @@ async function start(t: TestContext, kept: Kept = {}) {
     clock,
     assignment,
     alone,
-    tokenOf: () => (held.size > 0 ? 7 : null),
+    fencingTokenOf: () => (held.size > 0 ? 7 : null),
     publish: (updates) => new Promise((answer) => published.push({ updates, answer })),
     read: () => new Promise((answer) => reads.push({ answer })),
     onForeign: () => {},
@@ -142,7 +142,7 @@ test('an outcome is published with the token of the lease, and counts once the s
   const replica = await start(t)
   await replica.find('connected')
   const { updates, answer } = await replica.flush()
-  assert.deepEqual([updates[0]?.service, updates[0]?.token], ['pg', 7])
+  assert.deepEqual([updates[0]?.service, updates[0]?.fencingToken], ['pg', 7])
   assert.deepEqual(toldOf(updates), ['pg:1 up'])
   assert.deepEqual(replica.told, [])
   await replica.answer(answer, 100)
@@ -288,7 +288,7 @@ test('a service that the replica does not own is not published, except for check
   await replica.nothingPublished()
   await replica.ask('refused', replica.two)
   const { updates } = await replica.flush()
-  assert.equal(updates[0]?.token, null)
+  assert.equal(updates[0]?.fencingToken, null)
   assert.deepEqual([recordsOf(updates), toldOf(updates)], [[['pg:2', 0]], []])
 })
 

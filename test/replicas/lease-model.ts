@@ -14,7 +14,7 @@ export type Shared = {
   /** The newest entry of the stream. */
   readonly entry: number
 }
-export type SharedLease = { readonly token: number; readonly owner: string | null; readonly until: number }
+export type SharedLease = { readonly fencingToken: number; readonly owner: string | null; readonly until: number }
 
 /** The result of a renewal. `isNews`: the others are notified. The grant is null if a later renewal came before. */
 export type Renewed = { readonly shared: Shared; readonly grant: Grant | null; readonly isNews: boolean }
@@ -43,13 +43,13 @@ export function renewShared(
     lease !== undefined && lease.owner !== null && lease.owner !== id && lease.until > now
   const wanted = new Set(shards)
   const released = [...leases].filter(([shard, { owner }]) => owner === id && !wanted.has(shard))
-  for (const [shard, { token }] of released) leases.set(shard, { token, owner: null, until: 0 })
+  for (const [shard, { fencingToken }] of released) leases.set(shard, { fencingToken, owner: null, until: 0 })
   for (const shard of wanted) {
     const lease = leases.get(shard)
     if (isOthers(lease)) continue
     // The last owner continues with its token, because no other replica can have written in between.
-    const token = lease?.owner === id ? lease.token : Math.max((lease?.token ?? 0) + 1, now)
-    leases.set(shard, { token, owner: id, until: now + leaseMs })
+    const fencingToken = lease?.owner === id ? lease.fencingToken : Math.max((lease?.fencingToken ?? 0) + 1, now)
+    leases.set(shard, { fencingToken, owner: id, until: now + leaseMs })
   }
 
   const declined = new Map([...before.declined].filter(([member]) => members.has(member)))
@@ -61,8 +61,8 @@ export function renewShared(
   const isNews =
     live.length < others.length || isMember !== (own?.isMember ?? false) || released.length > 0 || declinesOtherwise
   const entry = isNews ? Math.max(before.entry + 1, now) : before.entry
-  const owned = [...leases].flatMap(([shard, { owner, token, until }]) =>
-    owner !== null && until > now ? [[shard, owner, token] as const] : [],
+  const owned = [...leases].flatMap(([shard, { owner, fencingToken, until }]) =>
+    owner !== null && until > now ? [[shard, owner, fencingToken] as const] : [],
   )
   const nextExpiryMs = live.length === 0 ? null : Math.min(...live.map(([, { until }]) => until - now))
   const late = live.filter(([, { until }]) => until - now < leaseMs / 2).map(([member]) => member)

@@ -19,14 +19,14 @@ function grant(
   members: readonly string[],
   shards: readonly number[],
   {
-    token = 1,
+    fencingToken = 1,
     entry = 0,
     nextExpiryMs = null,
     late = [],
     rest = 'others',
     declined = {},
   }: {
-    token?: number
+    fencingToken?: number
     entry?: number
     nextExpiryMs?: number | null
     late?: readonly string[]
@@ -37,7 +37,7 @@ function grant(
   const held = new Set(shards)
   const others = rest === 'nobody' ? [] : all.filter((shard) => !held.has(shard))
   const owners = [
-    ...shards.map((shard) => [shard, 'a', token] as const),
+    ...shards.map((shard) => [shard, 'a', fencingToken] as const),
     ...others.map((shard) => [shard, 'b', 1] as const),
   ]
   const declinedBy = new Map(Object.entries(declined).map(([member, shards]) => [member, new Set(shards)]))
@@ -122,9 +122,9 @@ test('may check its shards once it has applied all entries up to that of the gra
   const { renew, leases, held, gained, now } = createReplica()
   leases.caughtUp(99)
   await renew(grant(['a', 'b'], []))
-  await renew(grant(['a', 'b'], [mine, mineToo], { token: 7, entry: 100 }))
+  await renew(grant(['a', 'b'], [mine, mineToo], { fencingToken: 7, entry: 100 }))
   assert.deepEqual(held(), [])
-  assert.deepEqual([leases.tokenOf(mine, now()), leases.tokenOf(theirs, now())], [7, null])
+  assert.deepEqual([leases.fencingTokenOf(mine, now()), leases.fencingTokenOf(theirs, now())], [7, null])
   assert.equal(leases.count(now()), 2)
   leases.caughtUp(99)
   assert.deepEqual(held(), [])
@@ -186,7 +186,7 @@ test('stops by its own clock 5 s after it sent the last renewal that was answere
   assert.equal(leases.count(now()), all.length)
   advance(0.1)
   assert.deepEqual(held(), [])
-  assert.deepEqual([leases.count(now()), leases.tokenOf(mine, now())], [0, null])
+  assert.deepEqual([leases.count(now()), leases.fencingTokenOf(mine, now())], [0, null])
 })
 
 test('an answer that comes later than 5 s grants nothing', async () => {
@@ -194,7 +194,7 @@ test('an answer that comes later than 5 s grants nothing', async () => {
   const next = leases.renew()
   await setImmediate()
   advance(5000)
-  await answer(grant(alone, all, { token: 2 }))
+  await answer(grant(alone, all, { fencingToken: 2 }))
   await next
   assert.deepEqual(held(), [])
   assert.deepEqual(gained, [])
@@ -215,7 +215,7 @@ test('continues to check shards that it gives up until its outcomes are publishe
   yields[0]?.end()
   await setImmediate()
   assert.deepEqual(held(), own)
-  assert.equal(leases.tokenOf(theirs, now()), null)
+  assert.equal(leases.fencingTokenOf(theirs, now()), null)
   assert.deepEqual(asked[before]?.shards, own)
   await answer(null)
   assert.equal(await isSettled(next), true)
@@ -242,7 +242,7 @@ test('does not check shards any more that the store no longer grants', async () 
   const { renew, held, leases, now } = await startAlone()
   await renew(grant(alone, [mine]))
   assert.deepEqual(held(), [mine])
-  assert.equal(leases.tokenOf(mineToo, now()), null)
+  assert.equal(leases.fencingTokenOf(mineToo, now()), null)
 })
 
 test('a replica that does no work is not a member and releases everything, and is a member again once it works', async () => {
@@ -373,7 +373,7 @@ test('an answer to a renewal from before the release grants nothing', async () =
       [4, false],
     ],
   )
-  await answer(grant(alone, all, { token: 2 }))
+  await answer(grant(alone, all, { fencingToken: 2 }))
   assert.equal(await next, Number.POSITIVE_INFINITY)
   assert.deepEqual(held(), [])
   assert.equal(leases.count(now()), 0)

@@ -43,16 +43,21 @@ async function playNewer(t: TestContext, url: string) {
     retention: { maxCount: 100, maxAgeMs: 1e9 },
   })
   let attempt = 0
-  let token: number | undefined
+  let fencingToken: number | undefined
   /** Renews its membership, and acquires the shard once it is free. Returns the shards that the other replica declines. */
   async function renew(): Promise<ReadonlySet<number>> {
-    const renewal = { attempt: ++attempt, isMember: true, declined: [], shards: token === undefined ? [] : [shard] }
+    const renewal = {
+      attempt: ++attempt,
+      isMember: true,
+      declined: [],
+      shards: fencingToken === undefined ? [] : [shard],
+    }
     const answer = await requests.renew(renewal, { digest: '-', loadedAt: 0 })
     assert(answer !== null)
     const { owners, declined, members } = answer.grant
     const older = members.find((member) => member !== newer) ?? ''
-    if (owners[shard] === null) token = 0
-    token = answer.grant.tokens.get(shard) ?? token
+    if (owners[shard] === null) fencingToken = 0
+    fencingToken = answer.grant.tokens.get(shard) ?? fencingToken
     return declined.get(older) ?? new Set()
   }
   let renewing = Promise.resolve<unknown>(null)
@@ -70,10 +75,10 @@ async function playNewer(t: TestContext, url: string) {
   return {
     stop,
     renew,
-    owns: () => (token ?? 0) > 0,
+    owns: () => (fencingToken ?? 0) > 0,
     async publish(outcome: unknown) {
       const memory = JSON.stringify([1, 'up', Date.now(), 'up', 3, Date.now(), null, outcome, 'up', 3, 0, 4.5, 0, null])
-      const update = { service: cache, shard, token: token ?? 0, gone: [], transitions: [] }
+      const update = { service: cache, shard, fencingToken: fencingToken ?? 0, gone: [], transitions: [] }
       return requests.publish([{ ...update, records: [{ field: '10.0.0.5:6379', base: 0, snapshot: memory }] }])
     },
   }
