@@ -4,7 +4,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { handoverMs } from '../src/domain/policy.ts'
-import { leaseMs, renewMs } from '../src/replicas/leases.ts'
+import { leaseDurationMs, renewIntervalMs } from '../src/replicas/leases.ts'
 import { root, tableOf } from './readme.ts'
 
 const sources = globSync('src/replicas/**/*.ts', { cwd: root }).map((name) => readFileSync(join(root, name), 'utf8'))
@@ -12,8 +12,8 @@ const sources = globSync('src/replicas/**/*.ts', { cwd: root }).map((name) => re
 const found = (pattern: RegExp) => sources.flatMap((source) => pattern.exec(source)?.[1] ?? []).at(0)
 
 const soloMs = Number(found(/\bsoloAfterMs = (\d+)$/m))
-const renewDeadlineMs = (leaseMs * Number(found(/ \* (\d)\) \/ 6$/m))) / 6
-const inOrder = [renewMs, soloMs, renewDeadlineMs, leaseMs, handoverMs]
+const renewDeadlineMs = (leaseDurationMs * Number(found(/ \* (\d)\) \/ 6$/m))) / 6
+const inOrder = [renewIntervalMs, soloMs, renewDeadlineMs, leaseDurationMs, handoverMs]
 
 test('each lease constant is larger than the one before it', () => {
   assert.deepEqual(

@@ -9,18 +9,18 @@ import { type Declined, shardCount, sharesOf } from './shards.ts'
  * goes solo before its deadline, so that it misses no check. The deadline is before the end of the lease, so that two replicas never share a shard.
  * The hand-over is longest, so that a status stays valid until another replica has taken over.
  */
-export const leaseMs = 6000
+export const leaseDurationMs = 6000
 /** How often a replica renews its leases, in milliseconds. */
-export const renewMs = 2000
+export const renewIntervalMs = 2000
 /**
  * The renew deadline: how long a replica uses its leases by its own clock, in milliseconds, from before it sends a renewal. Its clock may be a tenth
  * slower than that of the store. The 5 s are then 5.6 s, which is well before the lease can end.
  */
-const trustMs = (leaseMs * 5) / 6
+const renewDeadlineMs = (leaseDurationMs * 5) / 6
 /** How long after the expected end of another member a replica renews, in milliseconds, so that the store has given that member up. */
 const afterMs = 20
 /** How long until the next renewal if no answer came or a shard has no owner, in milliseconds. */
-const retryMs = 500
+const retryPeriodMs = 500
 
 /** The request of a replica: whether it is a member, and which shards it wants. */
 export type Renewal = {
@@ -135,7 +135,7 @@ export function createLeases({
     const sentAt = clock.now()
     const given = await ask({ attempt: ++attempt, isMember, shards, declined })
     if (isReleased) return Number.POSITIVE_INFINITY
-    if (given === null) return clock.now() + retryMs
+    if (given === null) return clock.now() + retryPeriodMs
     const before = usable()
     // The request used an older list of members, so it asked for too many or too few shards.
     const isOutdated =
@@ -148,12 +148,12 @@ export function createLeases({
       const lease = held.get(shard)
       // A replica that held the shard without a break knows all its outcomes already.
       const entry = lease?.fencingToken === fencingToken && isValid(lease, sentAt) ? lease.entry : given.entry
-      held.set(shard, { fencingToken, until: sentAt + trustMs, entry })
+      held.set(shard, { fencingToken, until: sentAt + renewDeadlineMs, entry })
     }
     tell(before)
     if (isOutdated && isMember) return clock.now()
     // A shard without an owner may be meant for a member that has died since, and only a renewal shows that this member is late.
-    const ownMs = given.owners.includes(null) ? retryMs : renewMs
+    const ownMs = given.owners.includes(null) ? retryPeriodMs : renewIntervalMs
     return sentAt + Math.min(ownMs, (given.nextExpiryMs ?? Number.POSITIVE_INFINITY) + afterMs)
   }
 

@@ -7,7 +7,7 @@ import { createUnreadableEntries, placeIn, type UnreadableEntries, type Unreadab
 import type { NewestFile } from './file-offers.ts'
 import { publishScript, readHealthScript } from './health-script.ts'
 import { renewScript } from './lease-script.ts'
-import { type Grant, leaseMs, type Renewal, readGrant } from './leases.ts'
+import { type Grant, leaseDurationMs, type Renewal, readGrant } from './leases.ts'
 import type { RedisConnector } from './link.ts'
 import { packedForm } from './packed-file.ts'
 import {
@@ -58,7 +58,7 @@ export function createRequests({
       const input = [
         id,
         attempt,
-        leaseMs,
+        leaseDurationMs,
         isMember ? 1 : 0,
         shards.join(),
         loadedAt,

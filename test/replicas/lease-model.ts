@@ -26,7 +26,7 @@ export function renewShared(
   before: Shared,
   id: string,
   { attempt, isMember, shards, declined: wish }: Renewal,
-  leaseMs: number,
+  leaseDurationMs: number,
   exactly: number,
 ): Renewed {
   const now = Math.floor(exactly)
@@ -36,7 +36,7 @@ export function renewShared(
   const others = [...before.members].filter(([member, one]) => member !== id && one.isMember)
   const live = others.filter(([, { until }]) => until > now)
   const members = new Map([...before.members].filter(([member, { until }]) => member === id || until > now))
-  if (isMember || own?.isMember) members.set(id, { until: now + leaseMs, attempt, isMember })
+  if (isMember || own?.isMember) members.set(id, { until: now + leaseDurationMs, attempt, isMember })
 
   const leases = new Map(before.leases)
   const isOthers = (lease: SharedLease | undefined) =>
@@ -49,7 +49,7 @@ export function renewShared(
     if (isOthers(lease)) continue
     // The last owner continues with its token, because no other replica can have written in between.
     const fencingToken = lease?.owner === id ? lease.fencingToken : Math.max((lease?.fencingToken ?? 0) + 1, now)
-    leases.set(shard, { fencingToken, owner: id, until: now + leaseMs })
+    leases.set(shard, { fencingToken, owner: id, until: now + leaseDurationMs })
   }
 
   const declined = new Map([...before.declined].filter(([member]) => members.has(member)))
@@ -65,7 +65,7 @@ export function renewShared(
     owner !== null && until > now ? [[shard, owner, fencingToken] as const] : [],
   )
   const nextExpiryMs = live.length === 0 ? null : Math.min(...live.map(([, { until }]) => until - now))
-  const late = live.filter(([, { until }]) => until - now < leaseMs / 2).map(([member]) => member)
+  const late = live.filter(([, { until }]) => until - now < leaseDurationMs / 2).map(([member]) => member)
   const grant = readGrant(
     id,
     [...live.map(([member]) => member), ...(isMember ? [id] : [])],

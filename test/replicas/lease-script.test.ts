@@ -22,7 +22,7 @@ const noFile = { digest: '-', loadedAt: 0 }
 
 /** A namespace of its own in the one server of all tests here. `leaseMs` is the lease duration, instead of the one that replicas request. */
 async function open(firstMs: number) {
-  let leaseMs = firstMs
+  let leaseDurationMs = firstMs
   starting ??= startRedis(file).then(({ connect }) => connect())
   const connection = await starting
   const keys = keysOf(`test-${++namespaces}`)
@@ -31,7 +31,7 @@ async function open(firstMs: number) {
   let now = Number.NaN
 
   const run: Connection['run'] = async (script, on, input) => {
-    const answer = await connection.run(script, on, input.with(2, leaseMs))
+    const answer = await connection.run(script, on, input.with(2, leaseDurationMs))
     assert.ok(answer.ok, JSON.stringify(answer))
     const [micros] = answer.value as readonly string[]
     if (micros !== undefined) now = Number(micros) / 1000
@@ -59,7 +59,7 @@ async function open(firstMs: number) {
     value,
     /** Sets the duration of leases from now on. */
     setLease(ms: number) {
-      leaseMs = ms
+      leaseDurationMs = ms
     },
     renew: (id: string, renewal: Renewal, own = noFile) => requestsOf(id).renew(renewal, own),
     /** Renews. Fails unless the renewal is granted. */
@@ -123,10 +123,10 @@ const step = fc.record({
 test('the script and its model give the same answers to any requests in any order', {
   skip: noRedis,
 }, async () => {
-  const leaseMs = 10
+  const leaseDurationMs = 10
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40, size: 'max' }), async (steps) => {
-      const { renew, now, entries } = await open(leaseMs)
+      const { renew, now, entries } = await open(leaseDurationMs)
       const attempts = new Map<string, number>()
       let shared = nothingShared
       let told = 0
@@ -136,7 +136,7 @@ test('the script and its model give the same answers to any requests in any orde
         attempts.set(id, Math.max(attempts.get(id) ?? 0, attempt))
         const renewal = { attempt, isMember: shards !== null, shards: shards ?? [], declined }
         const answer = await renew(id, renewal)
-        const { grant, isNews, shared: after } = renewShared(shared, id, renewal, leaseMs, now())
+        const { grant, isNews, shared: after } = renewShared(shared, id, renewal, leaseDurationMs, now())
         told += isNews ? 1 : 0
         assert.equal(await entries(), told, `how often the others were told, after renewal ${attempt} of ${id}`)
         assert.equal(answer === null, grant === null, `renewal ${attempt} of ${id}`)

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { handoverMs } from '../../src/domain/policy.ts'
-import { createLeases, type Grant, leaseMs, type Renewal, readGrant, renewMs } from '../../src/replicas/leases.ts'
+import {
+  createLeases,
+  type Grant,
+  leaseDurationMs,
+  type Renewal,
+  readGrant,
+  renewIntervalMs,
+} from '../../src/replicas/leases.ts'
 import { sharesOf } from '../../src/replicas/shards.ts'
 import { isSettled } from '../monitor/fakes.ts'
 
@@ -404,5 +411,5 @@ test('the release is the last request to the store, even if a renewal was about 
 })
 
 test('a status is trusted for as long as it may take to replace a replica that died', () => {
-  assert.ok(handoverMs >= leaseMs + renewMs)
+  assert.ok(handoverMs >= leaseDurationMs + renewIntervalMs)
 })

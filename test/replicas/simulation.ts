@@ -1,6 +1,6 @@
 /** Replicas and their store in simulated time: the real leases with the model of the script, without sockets and timers. */
 import { phaseOf } from '../../src/domain/schedule.ts'
-import { type Grant, leaseMs, type Renewal } from '../../src/replicas/leases.ts'
+import { type Grant, leaseDurationMs, type Renewal } from '../../src/replicas/leases.ts'
 import { shardCount } from '../../src/replicas/shards.ts'
 import { nothingShared, renewShared } from './lease-model.ts'
 import { createSimulatedReplica, type SimulatedReplica } from './simulated-replica.ts'
@@ -57,7 +57,7 @@ export async function simulate(seed: string, { rates, passesOver }: Physics): Pr
 
   function renew(id: string, renewal: Renewal): Grant | null {
     const attempt = passesOver ? renewal.attempt : happened.granted + 1
-    const renewed = renewShared(shared, id, { ...renewal, attempt }, leaseMs, time.now())
+    const renewed = renewShared(shared, id, { ...renewal, attempt }, leaseDurationMs, time.now())
     shared = renewed.shared
     happened[renewed.grant === null ? 'passed over' : 'granted']++
     if (renewed.isNews) for (const replica of running()) replica.hear(shared.entry)
