@@ -108,7 +108,7 @@ export function sampleReplica(standing: Partial<Standing> = {}): ReplicaView {
     failure: null,
     addressTracking: ['a', 'b'],
     shards: 128,
-    idle: null,
+    stalled: null,
   }
   return {
     standing: () => ({ ...linked, ...standing }),

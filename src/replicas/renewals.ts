@@ -13,7 +13,7 @@ import type { ReplicaNews } from './standing.ts'
 const lateMs = 2000
 
 /** The lease renewer. With each renewal the store also reports the live replicas and the configuration file that counts. */
-export type Renewals = {
+export type LeaseRenewer = {
   readonly leases: Leases
   /** Emits every renewal: whether it was granted, and how long it took. */
   readonly renewed: Emitter<{ readonly granted: boolean; readonly elapsedMs: number }>
@@ -24,13 +24,13 @@ export type Renewals = {
   /** Returns the live replicas, as of the last renewal. */
   members(): readonly string[]
   /** Returns why this replica is stalled, as a sentence; null while it works. */
-  idle(): string | null
+  stalled(): string | null
   /** Attributes all checks to this replica, because it is alone. */
   goSolo(): void
   close(): void
 }
 
-export type RenewalParts = {
+export type LeaseRenewerParts = {
   readonly id: string
   readonly clock: SharedClock
   readonly requests: Pick<Requests, 'renew'>
@@ -48,15 +48,15 @@ export type RenewalParts = {
   readonly onYield: () => Promise<void>
 }
 
-export function createRenewals(parts: RenewalParts): Renewals {
+export function createLeaseRenewer(parts: LeaseRenewerParts): LeaseRenewer {
   const { id, clock, requests, files, assignment, monitor, scheduler, news, isReady, declines, onGain, onYield } = parts
   const renewed = createEmitter<{ granted: boolean; elapsedMs: number }>()
-  const isWorking = () => (isReady() || isComingBack()) && idle() === null
+  const isWorking = () => (isReady() || isComingBack()) && stalled() === null
   const leases = createLeases({ id, clock, ask, isWorking, declines, onGain, onYield })
   let answeredAt = clock.now()
   let newest: NewestFile | null = null
   let members: readonly string[] = []
-  let toldIdle: string | null = null
+  let reportedStall: string | null = null
   /** The owners of all shards, as the monitor last received them. */
   let attributed = ''
   let renewing: Promise<void> | null = null
@@ -73,18 +73,18 @@ export function createRenewals(parts: RenewalParts): Renewals {
    * Returns why this replica is stalled. Only work proves that a replica is alive. So one with a stuck prober or without CPU time must not hold
    * shards.
    */
-  function idle(): string | null {
+  function stalled(): string | null {
     if (monitor.overdueMs() > lateMs) return 'the prober is stuck: a check is more than 2 s past its deadline'
     if (scheduler.overdueMs() > lateMs)
       return 'checks start more than 2 s late: this process does not get enough CPU time'
     return null
   }
 
-  function tellIdle(): void {
-    const why = idle()
-    if (why === toldIdle) return
+  function reportStall(): void {
+    const why = stalled()
+    if (why === reportedStall) return
     news.emit(why === null ? { kind: 'working' } : { kind: 'idle', failure: why })
-    toldIdle = why
+    reportedStall = why
   }
 
   async function ask(renewal: Renewal): Promise<Grant | null> {
@@ -122,7 +122,7 @@ export function createRenewals(parts: RenewalParts): Renewals {
     let at = Number.POSITIVE_INFINITY
     while (isAskedAgain && !isClosed) {
       isAskedAgain = false
-      tellIdle()
+      reportStall()
       at = await leases.renew()
       isAskedAgain ||= at <= clock.now()
       // A newer request may mean that another file counts, so only the last answer is used. Reading a large file takes longer than a lease lasts, so
@@ -146,7 +146,7 @@ export function createRenewals(parts: RenewalParts): Renewals {
     renew,
     answeredAt: () => answeredAt,
     members: () => members,
-    idle,
+    stalled,
     goSolo() {
       attributed = ''
       monitor.attribute(() => ({ replica: id, solo: true }))

@@ -23,7 +23,7 @@ import { bringTogether, type JoinParts } from './join.ts'
 import type { RedisConnector, Session } from './link.ts'
 import { healthEntry, streamEntry } from './odd-entries.ts'
 import { createRecheck } from './recheck.ts'
-import { createRenewals, type Renewals } from './renewals.ts'
+import { createLeaseRenewer, type LeaseRenewer } from './renewals.ts'
 import { createRequests } from './requests.ts'
 import { shardOf } from './shards.ts'
 import type { SharedClock } from './shared-clock.ts'
@@ -55,7 +55,7 @@ const releaseMs = 1500
 export type Replica = {
   readonly healthReplication: Pick<HealthReplication, 'recorded' | 'refused'>
   readonly news: Emitter<ReplicaNews>
-  readonly renewed: Renewals['renewed']
+  readonly renewed: LeaseRenewer['renewed']
   standing(): Standing
   /**
    * Offers this replica's configuration file, which was loaded now. All replicas use the file until another replica loads one. Resolves once it is in
@@ -127,7 +127,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     onForeign,
     unreadable,
   })
-  const renewals = createRenewals({
+  const leaseRenewer = createLeaseRenewer({
     id,
     clock,
     requests,
@@ -142,13 +142,13 @@ export function createReplica(parts: ReplicaParts): Replica {
     onYield: () => healthReplication.flush(),
   })
   const declined = followDeclinedShards(registry, () => {
-    if (isReady) void renewals.renew()
+    if (isReady) void leaseRenewer.renew()
   })
-  const { leases } = renewals
+  const { leases } = leaseRenewer
   assignment.follow(leases)
   const fencingTokenOf = (shard: number) => leases.fencingTokenOf(shard, clock.now())
   const { publish, readHealth: read } = requests
-  const onFenced = () => void renewals.renew()
+  const onFenced = () => void leaseRenewer.renew()
   const healthReplication = createHealthReplication({
     monitor,
     clock,
@@ -180,7 +180,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     joinParts,
     log,
     healthReplication,
-    onMembers: () => void renewals.renew(),
+    onMembers: () => void leaseRenewer.renew(),
     onBroken: (error) => {
       reportBug(error)
       session?.close()
@@ -226,7 +226,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     const askedAt = clock.now()
     await leases.renew()
     const grant = leases.last()
-    if (grant === null || renewals.answeredAt() < askedAt)
+    if (grant === null || leaseRenewer.answeredAt() < askedAt)
       return redisConnector.refusal() ?? 'Redis did not list the live replicas'
     const isFirst = assignment.mode() === 'joining'
     const isAlone = grant.members.every((member) => member === id)
@@ -246,9 +246,9 @@ export function createReplica(parts: ReplicaParts): Replica {
     changeConsumer.resume()
     assignment.enter('linked')
     if (!changeConsumer.isPaused()) noteTaken(feed.position())
-    await renewals.renew()
+    await leaseRenewer.renew()
     void healthReplication.flush()
-    if (!wasLinked) news.emit({ kind: 'linked', id, members: renewals.members() })
+    if (!wasLinked) news.emit({ kind: 'linked', id, members: leaseRenewer.members() })
     settle()
     return null
   }
@@ -287,7 +287,7 @@ export function createReplica(parts: ReplicaParts): Replica {
       const why = redisConnector.refusal() ?? told
       if (failure === null) news.emit({ kind: 'lost', failure: why })
       failure = why
-      if (isReady) linkedAt = Math.max(linkedAt, renewals.answeredAt())
+      if (isReady) linkedAt = Math.max(linkedAt, leaseRenewer.answeredAt())
       isReady = false
       await sleep(retryMs, undefined, { ref: false })
     }
@@ -300,17 +300,17 @@ export function createReplica(parts: ReplicaParts): Replica {
 
   function goSoloIfAlone(): void {
     // Answers do not count while this replica is joining, because it does not check yet.
-    if (isReady) linkedAt = Math.max(linkedAt, renewals.answeredAt())
+    if (isReady) linkedAt = Math.max(linkedAt, leaseRenewer.answeredAt())
     if (assignment.mode() === 'solo') return
     const isLearning =
-      assignment.mode() === 'joining' && session !== null && renewals.members().some((member) => member !== id)
+      assignment.mode() === 'joining' && session !== null && leaseRenewer.members().some((member) => member !== id)
     // A paused process cannot read answers, so its pauses do not count.
     const now = clock.now()
     if (now - linkedAt - pausedMs(pauses.ofProcess, linkedAt, now) <= (isLearning ? joinMs : soloAfterMs)) return
     assignment.enter('solo')
     failure ??= redisConnector.refusal() ?? 'Redis does not answer'
     news.emit({ kind: 'solo', id, failure })
-    renewals.goSolo()
+    leaseRenewer.goSolo()
     healthReplication.goSolo()
     files.goSolo()
     assignment.gained.emit([...monitor.services.keys()])
@@ -328,18 +328,18 @@ export function createReplica(parts: ReplicaParts): Replica {
   return {
     healthReplication,
     news,
-    renewed: renewals.renewed,
+    renewed: leaseRenewer.renewed,
     standing: () => ({
       id,
       mode: assignment.mode(),
       failure,
-      addressTracking: renewals.members(),
+      addressTracking: leaseRenewer.members(),
       shards: leases.count(clock.now()),
-      idle: renewals.idle(),
+      stalled: leaseRenewer.stalled(),
     }),
     async offer(file) {
       await files.offer(file)
-      if (isReady) void renewals.renew()
+      if (isReady) void leaseRenewer.renew()
     },
     start() {
       linkedAt = clock.now()
@@ -360,7 +360,7 @@ export function createReplica(parts: ReplicaParts): Replica {
       await Promise.race([released, sleep(releaseMs, undefined, { ref: false })])
       isClosed = true
       isReady = false
-      renewals.close()
+      leaseRenewer.close()
       healthReplication.close()
       session?.feed.close()
       session?.close()

@@ -11,7 +11,7 @@ export type Standing = {
   readonly addressTracking: readonly string[]
   readonly shards: number
   /** Why this replica is stalled, as a sentence; null while it works. Others check in its place. */
-  readonly idle: string | null
+  readonly stalled: string | null
 }
 
 /** An event for the log. */

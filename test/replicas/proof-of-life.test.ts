@@ -24,7 +24,7 @@ test('a replica whose prober is stuck does not renew: others check in its place 
   })
   await until('the other replica has all shards', async () => working.replica.standing().shards === 256)
   assert.deepEqual(working.replica.standing().addressTracking, [working.id])
-  assert.match(stuck.replica.standing().idle ?? '', /^the prober is stuck: /)
+  assert.match(stuck.replica.standing().stalled ?? '', /^the prober is stuck: /)
   assert.equal(stuck.replica.standing().shards, 0)
   assert.equal(stuck.news.filter(({ kind }) => kind === 'idle').length, 1)
   // The stuck replica does not go solo, and knows as much as the others.

@@ -15,7 +15,7 @@ export type SimulatedReplica = {
   /** Stops all actions of the replica until then. Its clock continues. */
   pause(until: number): void
   /** Makes the replica do no work until then, so that it is not a member. */
-  idle(until: number): void
+  stalled(until: number): void
   /** Runs an action of the replica then, or after its pause. */
   act(instant: number, action: () => void): void
   /** Delivers an entry of the stream. */
@@ -119,7 +119,7 @@ export function createSimulatedReplica(parts: SimulatedReplicaParts): SimulatedR
     pause(until) {
       pausedUntil = until
     },
-    idle(until) {
+    stalled(until) {
       isWorking = false
       time.at(until, () => {
         isWorking = true

@@ -114,7 +114,7 @@ export async function simulate(seed: string, { rates, passesOver }: Physics): Pr
               : 'nothing'
     happened[fate]++
     if (fate === 'pause') replica.pause(within(20_000))
-    if (fate === 'idleness') replica.idle(within(10_000))
+    if (fate === 'idleness') replica.stalled(within(10_000))
     if (fate === 'crash') replica.crash()
     if (fate === 'release') replica.release()
     replica.act(time.now() + between(500, 12_000), () => meetFate(replica))
