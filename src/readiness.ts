@@ -1,6 +1,6 @@
 import type { Monitor } from './monitor/monitor.ts'
 import type { Replica } from './replicas/replica.ts'
-import type { Standing } from './replicas/standing.ts'
+import type { ReplicaStatus } from './replicas/standing.ts'
 import type { Keeper } from './store/keeper.ts'
 
 /** One condition of readiness. `failure` is null while the condition holds. */
@@ -25,7 +25,7 @@ export type Readiness = {
 export function createReadiness(
   monitor: Monitor,
   keeper: Keeper | null = null,
-  replica: Pick<Replica, 'standing'> | null = null,
+  replica: Pick<Replica, 'replicaStatus'> | null = null,
 ): Readiness {
   let swept = false
   let draining = false
@@ -36,7 +36,7 @@ export function createReadiness(
       return [
         { name: 'first-sweep', failure: swept ? null : 'not every scheduled target has been checked yet' },
         ...(keeper === null ? [] : [{ name: 'store', failure: keeper.keeping().failure }]),
-        ...(replica === null ? [] : [checkReplica(replica.standing())]),
+        ...(replica === null ? [] : [checkReplica(replica.replicaStatus())]),
         { name: 'shutdown', failure: draining ? 'Porthole is shutting down' : null },
       ]
     },
@@ -46,7 +46,7 @@ export function createReadiness(
   }
 }
 
-function checkReplica({ mode, failure }: Standing): ReadinessCheck {
+function checkReplica({ mode, failure }: ReplicaStatus): ReadinessCheck {
   const isJoining = mode === 'joining'
   return {
     name: 'replica',

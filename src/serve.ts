@@ -126,7 +126,7 @@ export async function serve(
   const { whyRegistration: whyUnreadable } = unreadable
   const registryLoad = isFileAlone ? { ...nothingToLoad, whyUnreadable } : createRegistryLoad(whyPending, whyUnreadable)
   const registry = createRegistry(registryLoad)
-  const ownership = replicaBackend?.assignment ?? ownAll()
+  const ownership = replicaBackend?.shardOwnership ?? ownAll()
   const slices = createTimeSlices()
   const monitor = createMonitor({ registry, prober, clock, maxInFlight, dialRules, ownership, pauses, slices })
   const scheduler = createScheduler({ monitor, clock, ownership, pauses })
@@ -207,7 +207,7 @@ export async function serve(
     dialRules,
     readiness,
     metrics,
-    whySolo: () => replica?.standing().failure ?? null,
+    whySolo: () => replica?.replicaStatus().failure ?? null,
     clock,
     slices,
     version,
@@ -242,7 +242,7 @@ export async function serve(
 
   /** Returns why the registry was not read yet, as a clause. */
   function whyPending(): string {
-    const failure = keeper?.keeping().failure ?? replica?.standing().failure
+    const failure = keeper?.keeping().failure ?? replica?.replicaStatus().failure
     return failure ?? 'it is being read'
   }
 

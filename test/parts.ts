@@ -19,7 +19,7 @@ import { createTransitionLog } from '../src/monitor/transition-log.ts'
 import type { Prober } from '../src/prober/prober.ts'
 import { createReadiness } from '../src/readiness.ts'
 import { createRegistrar } from '../src/registrar/registrar.ts'
-import type { Standing } from '../src/replicas/standing.ts'
+import type { ReplicaStatus } from '../src/replicas/standing.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { createTimeSlices, type TimeSlices } from '../src/time-slices.ts'
 
@@ -101,8 +101,8 @@ export function createParts(options: PartOptions): AppParts {
 }
 
 /** A replica that shares the work with another one, and that had one result refused. */
-export function sampleReplica(standing: Partial<Standing> = {}): ReplicaView {
-  const linked: Standing = {
+export function sampleReplica(replicaStatus: Partial<ReplicaStatus> = {}): ReplicaView {
+  const linked: ReplicaStatus = {
     id: 'a',
     mode: 'linked',
     failure: null,
@@ -111,7 +111,7 @@ export function sampleReplica(standing: Partial<Standing> = {}): ReplicaView {
     stalled: null,
   }
   return {
-    standing: () => ({ ...linked, ...standing }),
+    replicaStatus: () => ({ ...linked, ...replicaStatus }),
     renewed: createEmitter(),
     healthReplication: { refused: () => ({ fenced: 1, conflict: 0 }) },
   }

@@ -3,7 +3,7 @@ import type { Replica } from '../replicas/replica.ts'
 import { addHistogram } from './histogram.ts'
 
 /** The part of a replica that the metrics read. */
-export type ReplicaView = Pick<Replica, 'standing' | 'renewed'> & {
+export type ReplicaView = Pick<Replica, 'replicaStatus' | 'renewed'> & {
   readonly healthReplication: Pick<Replica['healthReplication'], 'refused'>
 }
 
@@ -16,15 +16,15 @@ export function addReplicaMetrics(replica: ReplicaView, register: Register): voi
   gauge(
     'porthole_replica_solo',
     'Whether this replica checks everything itself, because it cannot reach the shared store.',
-    () => (replica.standing().mode === 'solo' ? 1 : 0),
+    () => (replica.replicaStatus().mode === 'solo' ? 1 : 0),
   )
   gauge('porthole_replica_members', 'How many replicas are live, as this replica last read.', () =>
-    replica.standing().mode === 'solo' ? 1 : replica.standing().addressTracking.length,
+    replica.replicaStatus().mode === 'solo' ? 1 : replica.replicaStatus().addressTracking.length,
   )
   gauge(
     'porthole_replica_shards',
     'How many of the 256 shards of the services this replica holds the lease of.',
-    () => replica.standing().shards,
+    () => replica.replicaStatus().shards,
   )
   const counts = { granted: 0, failed: 0 }
   const renewals: Counter = new Counter({

@@ -14,7 +14,7 @@ export type Mode = 'joining' | 'linked' | 'solo'
  * Shard ownership: decides which services this replica checks on schedule. A solo replica checks all services, and one that is joining checks none. A
  * linked replica checks a service if it has read its shared health and holds the lease of its shard.
  */
-export type Assignment = Ownership & {
+export type ShardOwnership = Ownership & {
   mode(): Mode
   enter(mode: Mode): void
   /**
@@ -27,7 +27,7 @@ export type Assignment = Ownership & {
   follow(leases: Pick<Leases, 'holds'>): void
 }
 
-export function createAssignment(clock: Clock): Assignment {
+export function createShardOwnership(clock: Clock): ShardOwnership {
   const gained = createEmitter<readonly string[]>()
   const read = new Set<string>()
   let mode: Mode = 'joining'

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { ServiceState } from '../monitor/watch.ts'
-import type { Assignment } from './assignment.ts'
+import type { ShardOwnership } from './assignment.ts'
 import type { SyncStates } from './links.ts'
 import { writeService, writeTarget } from './memory.ts'
 import { batch, firstBatch } from './portions.ts'
@@ -33,7 +33,7 @@ export type Publisher = {
 export type PublisherParts = {
   readonly monitor: Monitor
   readonly clock: Clock
-  readonly assignment: Assignment
+  readonly shardOwnership: ShardOwnership
   readonly syncStates: SyncStates
   /** Returns the fencing token of a shard that is held; null if it is not. */
   readonly fencingTokenOf: (shard: number) => number | null
@@ -52,7 +52,7 @@ export type PublisherParts = {
  * without one.
  */
 export function createPublisher(parts: PublisherParts): Publisher {
-  const { monitor, clock, assignment, syncStates, fencingTokenOf, publish, onTaken, onFenced, onRefused } = parts
+  const { monitor, clock, shardOwnership, syncStates, fencingTokenOf, publish, onTaken, onFenced, onRefused } = parts
   const dirty = new Set<ServiceState>()
   /**
    * The last transitions of removed services. The replica that holds the lease publishes them. If it has died, the next holder does. The store
@@ -65,7 +65,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
   let next: Promise<void> | null = null
   let isClosed = false
 
-  const isLinked = () => assignment.mode() === 'linked'
+  const isLinked = () => shardOwnership.mode() === 'linked'
 
   function schedule(isUrgent: boolean): void {
     if (!isLinked() || isClosed) return
@@ -81,7 +81,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
     const { name } = service.service
     const sync = syncStates.of(service)
     const shard = shardOf(name)
-    const fencingToken = assignment.owns(name) ? fencingTokenOf(shard) : null
+    const fencingToken = shardOwnership.owns(name) ? fencingTokenOf(shard) : null
     const records: SnapshotRecord[] = []
     if (fencingToken !== null && sync.isDirty) {
       sync.isDirty = false

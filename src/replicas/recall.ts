@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { ServiceSnapshot, ServiceState, TargetSnapshot, TargetState } from '../monitor/watch.ts'
-import type { Assignment } from './assignment.ts'
+import type { ShardOwnership } from './assignment.ts'
 import type { SyncStates } from './links.ts'
 import { isUnreadable, readService } from './memory.ts'
 import { firstBatch } from './portions.ts'
@@ -29,7 +29,7 @@ export type Resync = {
 export type ResyncParts = {
   readonly monitor: Monitor
   readonly clock: Clock
-  readonly assignment: Assignment
+  readonly shardOwnership: ShardOwnership
   readonly syncStates: SyncStates
   /** Resolves with null if there is no answer. */
   readonly read: (services: readonly string[]) => Promise<readonly KeptHealth[] | null>
@@ -44,7 +44,7 @@ export type ResyncParts = {
 export function createResync({
   monitor,
   clock,
-  assignment,
+  shardOwnership,
   syncStates,
   read,
   readSnapshot,
@@ -73,7 +73,7 @@ export function createResync({
       for (const [index, service] of chosen.entries()) {
         if (!registered.includes(service)) continue
         adopt(service, leaveOutUnreadable(service.service.name, kept[index] ?? new Map()))
-        assignment.setRead(service.service.name, true)
+        shardOwnership.setRead(service.service.name, true)
       }
       onRead(registered)
     }
@@ -88,7 +88,7 @@ export function createResync({
   }
 
   function unread(service: ServiceState): void {
-    assignment.setRead(service.service.name, false)
+    shardOwnership.setRead(service.service.name, false)
     wanted.add(service)
   }
 

@@ -1,7 +1,7 @@
 import type { Scheduler } from '../monitor/loop.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { createEmitter, type Emitter } from '../monitor/signal.ts'
-import type { Assignment } from './assignment.ts'
+import type { ShardOwnership } from './assignment.ts'
 import type { FileOffers, NewestFile } from './file-offers.ts'
 import { createLeases, type Grant, type Leases, type Renewal } from './leases.ts'
 import type { Requests } from './requests.ts'
@@ -35,7 +35,7 @@ export type LeaseRenewerParts = {
   readonly clock: SharedClock
   readonly requests: Pick<Requests, 'renew'>
   readonly files: FileOffers
-  readonly assignment: Assignment
+  readonly shardOwnership: ShardOwnership
   readonly monitor: Monitor
   readonly scheduler: Pick<Scheduler, 'overdueMs'>
   readonly news: Emitter<ReplicaNews>
@@ -49,7 +49,8 @@ export type LeaseRenewerParts = {
 }
 
 export function createLeaseRenewer(parts: LeaseRenewerParts): LeaseRenewer {
-  const { id, clock, requests, files, assignment, monitor, scheduler, news, isReady, declines, onGain, onYield } = parts
+  const { id, clock, requests, files, shardOwnership, monitor, scheduler, news, isReady, declines, onGain, onYield } =
+    parts
   const renewed = createEmitter<{ granted: boolean; elapsedMs: number }>()
   const isWorking = () => (isReady() || isComingBack()) && stalled() === null
   const leases = createLeases({ id, clock, ask, isWorking, declines, onGain, onYield })
@@ -66,7 +67,7 @@ export function createLeaseRenewer(parts: LeaseRenewerParts): LeaseRenewer {
 
   /** Returns whether this replica returns to a store that was away for a moment. Then it is still a member, and keeps its leases. */
   function isComingBack(): boolean {
-    return assignment.mode() === 'linked' && leases.count(clock.now()) > 0
+    return shardOwnership.mode() === 'linked' && leases.count(clock.now()) > 0
   }
 
   /**
@@ -108,7 +109,7 @@ export function createLeaseRenewer(parts: LeaseRenewerParts): LeaseRenewer {
 
   /** Tells the monitor which replica checks which service, if that has changed. */
   function attribute({ owners }: Grant): void {
-    if (assignment.mode() === 'solo' || owners.join() === attributed) return
+    if (shardOwnership.mode() === 'solo' || owners.join() === attributed) return
     attributed = owners.join()
     monitor.attribute((service) => {
       const replica = owners[shardOf(service)] ?? null

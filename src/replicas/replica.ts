@@ -12,7 +12,7 @@ import type { Registrations } from '../registrar/registrations.ts'
 import type { RedisStore } from '../store/redis.ts'
 import type { Retention } from '../store/store.ts'
 import { createUnreadableEntries, type UnreadableEntries } from '../store/unreadable.ts'
-import type { Assignment } from './assignment.ts'
+import type { ShardOwnership } from './assignment.ts'
 import { followDeclinedShards } from './declined-shards.ts'
 import { firstOf } from './feed.ts'
 import { createFileOffers } from './file-offers.ts'
@@ -30,7 +30,7 @@ import type { SharedClock } from './shared-clock.ts'
 import type { SharedFile } from './shared-file.ts'
 import { createSharedRegistry } from './shared-registry.ts'
 import { createHealthReplication, type HealthReplication } from './sharing.ts'
-import type { ReplicaNews, Standing } from './standing.ts'
+import type { ReplicaNews, ReplicaStatus } from './standing.ts'
 
 /** How long a replica works without the store before it goes solo, in milliseconds. Its leases last longer, so it misses no check. */
 const soloAfterMs = 4000
@@ -56,7 +56,7 @@ export type Replica = {
   readonly healthReplication: Pick<HealthReplication, 'recorded' | 'refused'>
   readonly news: Emitter<ReplicaNews>
   readonly renewed: LeaseRenewer['renewed']
-  standing(): Standing
+  replicaStatus(): ReplicaStatus
   /**
    * Offers this replica's configuration file, which was loaded now. All replicas use the file until another replica loads one. Resolves once it is in
    * force.
@@ -75,7 +75,7 @@ export type ReplicaParts = {
   readonly keys: Keys
   readonly store: RedisStore
   readonly clock: SharedClock
-  readonly assignment: Assignment
+  readonly shardOwnership: ShardOwnership
   readonly monitor: Monitor
   readonly scheduler: Pick<Scheduler, 'overdueMs'>
   readonly log: TransitionLog
@@ -101,7 +101,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     keys,
     store,
     clock,
-    assignment,
+    shardOwnership,
     monitor,
     scheduler,
     log,
@@ -132,7 +132,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     clock,
     requests,
     files,
-    assignment,
+    shardOwnership,
     monitor,
     scheduler,
     news,
@@ -145,14 +145,14 @@ export function createReplica(parts: ReplicaParts): Replica {
     if (isReady) void leaseRenewer.renew()
   })
   const { leases } = leaseRenewer
-  assignment.follow(leases)
+  shardOwnership.follow(leases)
   const fencingTokenOf = (shard: number) => leases.fencingTokenOf(shard, clock.now())
   const { publish, readHealth: read } = requests
   const onFenced = () => void leaseRenewer.renew()
   const healthReplication = createHealthReplication({
     monitor,
     clock,
-    assignment,
+    shardOwnership,
     alone,
     fencingTokenOf,
     publish,
@@ -228,7 +228,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     const grant = leases.last()
     if (grant === null || leaseRenewer.answeredAt() < askedAt)
       return redisConnector.refusal() ?? 'Redis did not list the live replicas'
-    const isFirst = assignment.mode() === 'joining'
+    const isFirst = shardOwnership.mode() === 'joining'
     const isAlone = grant.members.every((member) => member === id)
     const together = await bringTogether(joinParts, { isAlone, isFirst, newsAfter: changeConsumer.lastShared() })
     if (!together.ok) return together.failure
@@ -238,13 +238,13 @@ export function createReplica(parts: ReplicaParts): Replica {
     if (!(await healthReplication.readAll()))
       return redisConnector.refusal() ?? 'the health of the targets could not be read'
 
-    const wasLinked = assignment.mode() === 'linked'
+    const wasLinked = shardOwnership.mode() === 'linked'
     isReady = true
     // Use the current time, because the last renewal was sent before all these reads.
     linkedAt = clock.now()
     failure = null
     changeConsumer.resume()
-    assignment.enter('linked')
+    shardOwnership.enter('linked')
     if (!changeConsumer.isPaused()) noteTaken(feed.position())
     await leaseRenewer.renew()
     void healthReplication.flush()
@@ -301,19 +301,19 @@ export function createReplica(parts: ReplicaParts): Replica {
   function goSoloIfAlone(): void {
     // Answers do not count while this replica is joining, because it does not check yet.
     if (isReady) linkedAt = Math.max(linkedAt, leaseRenewer.answeredAt())
-    if (assignment.mode() === 'solo') return
+    if (shardOwnership.mode() === 'solo') return
     const isLearning =
-      assignment.mode() === 'joining' && session !== null && leaseRenewer.members().some((member) => member !== id)
+      shardOwnership.mode() === 'joining' && session !== null && leaseRenewer.members().some((member) => member !== id)
     // A paused process cannot read answers, so its pauses do not count.
     const now = clock.now()
     if (now - linkedAt - pausedMs(pauses.ofProcess, linkedAt, now) <= (isLearning ? joinMs : soloAfterMs)) return
-    assignment.enter('solo')
+    shardOwnership.enter('solo')
     failure ??= redisConnector.refusal() ?? 'Redis does not answer'
     news.emit({ kind: 'solo', id, failure })
     leaseRenewer.goSolo()
     healthReplication.goSolo()
     files.goSolo()
-    assignment.gained.emit([...monitor.services.keys()])
+    shardOwnership.gained.emit([...monitor.services.keys()])
     settle()
     // Redis may be reachable and reject every request. Then only joining again brings the changes that this replica has missed.
     session?.close()
@@ -329,9 +329,9 @@ export function createReplica(parts: ReplicaParts): Replica {
     healthReplication,
     news,
     renewed: leaseRenewer.renewed,
-    standing: () => ({
+    replicaStatus: () => ({
       id,
-      mode: assignment.mode(),
+      mode: shardOwnership.mode(),
       failure,
       addressTracking: leaseRenewer.members(),
       shards: leases.count(clock.now()),

@@ -4,7 +4,7 @@ import type { Transition } from '../domain/transition.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { createEmitter, type Emitter } from '../monitor/signal.ts'
 import type { ServiceState, TargetSnapshot, TargetState } from '../monitor/watch.ts'
-import type { Assignment } from './assignment.ts'
+import type { ShardOwnership } from './assignment.ts'
 import { createSyncStates } from './links.ts'
 import { isUnreadable, readService, readTarget } from './memory.ts'
 import type { Fields, Records } from './publication.ts'
@@ -36,7 +36,7 @@ export type HealthReplicationParts = Pick<PublisherParts, 'fencingTokenOf' | 'pu
   Pick<ResyncParts, 'read' | 'onUnreadable'> & {
     readonly monitor: Monitor
     readonly clock: Clock
-    readonly assignment: Assignment
+    readonly shardOwnership: ShardOwnership
     /** Receives the transitions that this replica finds while it is solo. */
     readonly alone: Emitter<Transition>
     /** Called for a reason of another replica that this version does not know. */
@@ -44,7 +44,7 @@ export type HealthReplicationParts = Pick<PublisherParts, 'fencingTokenOf' | 'pu
   }
 
 export function createHealthReplication(parts: HealthReplicationParts): HealthReplication {
-  const { monitor, clock, assignment, alone, fencingTokenOf, publish, read, onFenced, onForeign } = parts
+  const { monitor, clock, shardOwnership, alone, fencingTokenOf, publish, read, onFenced, onForeign } = parts
   const recorded = createEmitter<Transition>()
   const told = new WeakSet<Transition>()
   const syncStates = createSyncStates()
@@ -58,7 +58,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
   const resync = createResync({
     monitor,
     clock,
-    assignment,
+    shardOwnership,
     syncStates,
     read,
     readSnapshot,
@@ -68,7 +68,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
   const publisher = createPublisher({
     monitor,
     clock,
-    assignment,
+    shardOwnership,
     syncStates,
     fencingTokenOf,
     publish,
@@ -91,7 +91,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
   }
 
   function noteTransition(transition: Transition): void {
-    if (assignment.mode() === 'solo') tellAlone(transition)
+    if (shardOwnership.mode() === 'solo') tellAlone(transition)
     const service = monitor.services.get(transition.service)
     if (service === undefined) {
       publisher.publishRemoval(transition)
@@ -125,23 +125,23 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
       if (state.retired) sync.gone.add(state.target.name)
       sync.isDirty = true
       publisher.mark(service, false)
-      if (!assignment.isRead(service.service.name)) resync.want(service)
+      if (!shardOwnership.isRead(service.service.name)) resync.want(service)
     }
-    if (assignment.mode() === 'linked') void resync.readWanted()
+    if (shardOwnership.mode() === 'linked') void resync.readWanted()
   }
 
   function forget(service: ServiceState): void {
     publisher.forget(service)
     resync.forget(service)
-    if (!monitor.services.has(service.service.name)) assignment.setRead(service.service.name, false)
+    if (!monitor.services.has(service.service.name)) shardOwnership.setRead(service.service.name, false)
   }
 
   /** Starts to check those of these services that this replica owns, from their shared health. */
   function begin(services: readonly ServiceState[]): void {
     for (const service of services) publisher.mark(service, false)
-    const owned = services.filter(({ service }) => assignment.owns(service.name))
+    const owned = services.filter(({ service }) => shardOwnership.owns(service.name))
     for (const service of owned) monitor.detectTransitions(service)
-    if (owned.length > 0) assignment.gained.emit(owned.map(({ service }) => service.name))
+    if (owned.length > 0) shardOwnership.gained.emit(owned.map(({ service }) => service.name))
   }
 
   /** Applies the fields of a service. Returns how many of them cannot be read. Unreadable fields, and fields of an older entry, change nothing. */
@@ -171,7 +171,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
       entry,
     )
     // Outcomes that this replica found at the same time do not count, so it reads the service again.
-    if (isContested && assignment.owns(service.service.name)) resync.resyncFrom(service)
+    if (isContested && shardOwnership.owns(service.service.name)) resync.resyncFrom(service)
     return fields.length - readable.length
   }
 

@@ -2,7 +2,7 @@ import type { ForeignWord } from '../domain/foreign-settings.ts'
 import type { Mode } from './assignment.ts'
 
 /** The status of this replica among the others. */
-export type Standing = {
+export type ReplicaStatus = {
   readonly id: string
   readonly mode: Mode
   /** Why this replica cannot work with the store now, as a sentence; null while it can. */

@@ -8,7 +8,7 @@ import type { RedisSettings } from '../redis/connection.ts'
 import { keysOf } from '../redis/keys.ts'
 import { createRedisStore } from '../store/redis.ts'
 import type { Retention, Store } from '../store/store.ts'
-import { type Assignment, createAssignment } from './assignment.ts'
+import { createShardOwnership, type ShardOwnership } from './assignment.ts'
 import { createRedisConnector } from './link.ts'
 import { createReplica, type Replica, type ReplicaParts } from './replica.ts'
 import { createSharedClock } from './shared-clock.ts'
@@ -18,7 +18,7 @@ export type ReplicaBackend = {
   readonly id: string
   readonly clock: Clock
   /** Decides which services this replica checks. */
-  readonly assignment: Assignment
+  readonly shardOwnership: ShardOwnership
   readonly store: Store
   /** Emits the transitions that this replica finds while it is solo. */
   readonly alone: Emitter<Transition>
@@ -40,12 +40,12 @@ export function openReplicaBackend(
   const keys = keysOf(namespace)
   const redisConnector = createRedisConnector(settings, keys)
   const clock = createSharedClock(machineClock)
-  const assignment = createAssignment(clock)
+  const shardOwnership = createShardOwnership(clock)
   const alone = createEmitter<Transition>()
   const { run, send, caughtUp } = redisConnector
   const store = createRedisStore({ run, send, runLarge: redisConnector.bulk.run, keys, retention, caughtUp })
-  const own = { id, redisConnector, keys, store, clock, assignment, alone, retention, handoverMs }
-  return { id, clock, assignment, store, alone, create: (parts) => createReplica({ ...own, ...parts }) }
+  const own = { id, redisConnector, keys, store, clock, shardOwnership, alone, retention, handoverMs }
+  return { id, clock, shardOwnership, store, alone, create: (parts) => createReplica({ ...own, ...parts }) }
 }
 
 /** Returns the machine's name (in Kubernetes the pod's) with a random suffix, which differs for each process. */

@@ -54,19 +54,21 @@ export async function assemble(
   },
 ) {
   const replicaBackend = openReplicaBackend({ url, passwordFile: null, namespace }, { retention, clock: systemClock() })
-  const { clock, assignment, alone } = replicaBackend
+  const { clock, shardOwnership, alone } = replicaBackend
   const registry = createRegistry()
   const monitor = createMonitor({
     registry,
     prober,
     clock,
     maxInFlight: 1000,
-    ownership: assignment,
+    ownership: shardOwnership,
     ...(dialRules === undefined ? {} : { dialRules: () => dialRules }),
   })
-  const scheduler = createScheduler({ monitor, clock, ownership: assignment })
+  const scheduler = createScheduler({ monitor, clock, ownership: shardOwnership })
   const members =
-    resolver === undefined ? null : createAddressTracking({ monitor, registry, resolver, clock, ownership: assignment })
+    resolver === undefined
+      ? null
+      : createAddressTracking({ monitor, registry, resolver, clock, ownership: shardOwnership })
   const log = createTransitionLog({ monitor, clock, ...retention, source: alone })
   const unreadable = createUnreadableEntries()
   const registrar = createRegistrar({

@@ -30,7 +30,7 @@ async function assertGoesOn({ monitor, replica }: Assembled): Promise<void> {
   const before = [...monitor.services.values()].map(({ targets }) => targets[0]?.checks ?? 0)
   await until('the replica checks, and is linked', async () => {
     const after = [...monitor.services.values()].map(({ targets }) => targets[0]?.checks ?? 0)
-    const { mode, failure, shards } = replica.standing()
+    const { mode, failure, shards } = replica.replicaStatus()
     return mode === 'linked' && failure === null && shards === 256 && after.every((n, i) => n > (before[i] ?? 0) + 3)
   })
 }
@@ -69,7 +69,7 @@ test('a replica is solo while Redis rejects changes, and linked again once Redis
   const { replica, connection } = await start(t)
   // This is like a full disk or full memory, where reads still work.
   await connection.send(['CONFIG', 'SET', 'min-replicas-to-write', '1'])
-  await until('the replica is solo', async () => replica.replica.standing().mode === 'solo')
+  await until('the replica is solo', async () => replica.replica.replicaStatus().mode === 'solo')
   const before = [...replica.monitor.services.values()].map(({ targets }) => targets[0]?.checks ?? 0)
   await until('the replica checks', async () =>
     [...replica.monitor.services.values()].every(({ targets }, i) => (targets[0]?.checks ?? 0) > (before[i] ?? 0)),

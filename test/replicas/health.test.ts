@@ -8,7 +8,7 @@ import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import { createEmitter } from '../../src/monitor/signal.ts'
 import type { TargetSnapshot } from '../../src/monitor/watch.ts'
-import { createAssignment } from '../../src/replicas/assignment.ts'
+import { createShardOwnership } from '../../src/replicas/assignment.ts'
 import { writeService, writeTarget } from '../../src/replicas/memory.ts'
 import type { Published, PublishResult, Update } from '../../src/replicas/publication.ts'
 import type { KeptHealth } from '../../src/replicas/recall.ts'
@@ -25,10 +25,10 @@ async function start(t: TestContext, kept: Kept = {}) {
   const prober = fakeProber(clock)
   const registry = createRegistry()
   registry.replaceAll([sampleService('pg', ['pg:1', 'pg:2'], { interval: 1000, timeout: 500, rise: 2, fall: 2 })], [])
-  const assignment = createAssignment(clock)
+  const shardOwnership = createShardOwnership(clock)
   const held = new Set(['all'])
-  assignment.follow({ holds: () => held.size > 0 })
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10, ownership: assignment })
+  shardOwnership.follow({ holds: () => held.size > 0 })
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10, ownership: shardOwnership })
   const alone = createEmitter<Transition>()
   const published: { updates: readonly Update[]; answer: (published: Published | null) => void }[] = []
   const fenced: number[] = []
@@ -36,7 +36,7 @@ async function start(t: TestContext, kept: Kept = {}) {
   const healthReplication = createHealthReplication({
     monitor,
     clock,
-    assignment,
+    shardOwnership,
     alone,
     fencingTokenOf: () => (held.size > 0 ? 7 : null),
     publish: (updates) => new Promise((answer) => published.push({ updates, answer })),
@@ -60,14 +60,14 @@ async function start(t: TestContext, kept: Kept = {}) {
   await setImmediate()
   await read(kept)
   assert.equal(await all, true)
-  assignment.enter('linked')
+  shardOwnership.enter('linked')
   healthReplication.gain(Array.from({ length: 256 }, (_, shard) => shard))
 
   return {
     clock,
     monitor,
     healthReplication,
-    assignment,
+    shardOwnership,
     alone,
     held,
     told,
@@ -216,7 +216,7 @@ test('a rejected update is replaced by the shared health, and its transitions ar
   await replica.answer(answer, 101, 'fenced')
   // The replica renews its leases at once, and does not check the service until it has read the shared health.
   assert.equal(replica.fenced.length, 1)
-  assert.equal(replica.assignment.owns('pg'), false)
+  assert.equal(replica.shardOwnership.owns('pg'), false)
   await replica.read({
     '': { version: 150, snapshot: serviceSnapshot(replica, 'up') },
     'pg:1': { version: 150, snapshot: memoryOf(replica, 'up') },
@@ -235,11 +235,11 @@ test('a failed read is repeated, because no replica checks the service until the
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100, 'conflict')
   await replica.read(null)
-  assert.equal(replica.assignment.owns('pg'), false)
+  assert.equal(replica.shardOwnership.owns('pg'), false)
   t.mock.timers.tick(500)
   await setImmediate()
   await replica.read({})
-  assert.equal(replica.assignment.owns('pg'), true)
+  assert.equal(replica.shardOwnership.owns('pg'), true)
 })
 
 test('an outcome of another replica is adopted, and the transition is emitted here', async (t) => {
@@ -298,7 +298,7 @@ test('a solo replica reports its transitions itself, and publishes them once it 
   await replica.answer((await replica.flush()).answer, 100)
   const heard: string[] = []
   replica.alone.subscribe(({ target, to }) => heard.push(`${target} ${to}`))
-  replica.assignment.enter('solo')
+  replica.shardOwnership.enter('solo')
   replica.healthReplication.goSolo()
   await replica.find('refused')
   await replica.find('refused')
@@ -312,7 +312,7 @@ test('a solo replica reports its transitions itself, and publishes them once it 
     'pg:1': { version: 100, snapshot: memoryOf({ ...replica, clock: earlier(replica) } as Started, 'up') },
   })
   await reading
-  replica.assignment.enter('linked')
+  replica.shardOwnership.enter('linked')
   replica.healthReplication.gain(Array.from({ length: 256 }, (_, shard) => shard))
   const { updates } = await replica.flush()
   assert.deepEqual(toldOf(updates), ['pg:1 down', 'null down'])
@@ -326,7 +326,7 @@ test('newer outcomes of the others replace those of a solo replica, and its tran
   const replica = await start(t)
   await replica.find('connected')
   await replica.answer((await replica.flush()).answer, 100)
-  replica.assignment.enter('solo')
+  replica.shardOwnership.enter('solo')
   await replica.find('refused')
   await replica.find('refused')
   assert.equal(replica.service.emittedStatus, 'down')
@@ -340,7 +340,7 @@ test('newer outcomes of the others replace those of a solo replica, and its tran
     'pg:2': { version: 150, snapshot: memoryOf(replica, 'up') },
   })
   await reading
-  replica.assignment.enter('linked')
+  replica.shardOwnership.enter('linked')
   replica.healthReplication.gain(Array.from({ length: 256 }, (_, shard) => shard))
   assert.deepEqual(
     [replica.one.health.status, replica.one.emittedStatus, replica.service.emittedStatus],

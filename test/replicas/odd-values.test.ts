@@ -281,11 +281,11 @@ async function tryOut(
   const all = [...pair, third]
   const isAsBefore = async () =>
     all.every((replica) => isUp(replica, ['s0', 's1', 'pg']) && replica.unreadable.count() === 0) &&
-    all.every(({ replica }) => replica.standing().mode === 'linked' && replica.standing().failure === null) &&
-    all.reduce((sum, { replica }) => sum + replica.standing().shards, 0) === 256
+    all.every(({ replica }) => replica.replicaStatus().mode === 'linked' && replica.replicaStatus().failure === null) &&
+    all.reduce((sum, { replica }) => sum + replica.replicaStatus().shards, 0) === 256
   await until(`all is as before, after ${what}`, isAsBefore).catch((error) => {
     const standings = all.map(({ replica, unreadable, monitor }) => [
-      replica.standing(),
+      replica.replicaStatus(),
       ['kept', 'registrations', 'leases', 'health', 'stream', 'file'].map((part) =>
         unreadable.entriesOf(part as 'kept'),
       ),

@@ -20,21 +20,21 @@ test('a replica whose prober is stuck does not renew: others check in its place 
   const stuck = await assemble(t, { url, services, prober })
   const working = await assemble(t, { url, services })
   await until('both have a share', async () => {
-    return [stuck, working].every(({ replica }) => replica.standing().shards > 50)
+    return [stuck, working].every(({ replica }) => replica.replicaStatus().shards > 50)
   })
-  await until('the other replica has all shards', async () => working.replica.standing().shards === 256)
-  assert.deepEqual(working.replica.standing().addressTracking, [working.id])
-  assert.match(stuck.replica.standing().stalled ?? '', /^the prober is stuck: /)
-  assert.equal(stuck.replica.standing().shards, 0)
+  await until('the other replica has all shards', async () => working.replica.replicaStatus().shards === 256)
+  assert.deepEqual(working.replica.replicaStatus().addressTracking, [working.id])
+  assert.match(stuck.replica.replicaStatus().stalled ?? '', /^the prober is stuck: /)
+  assert.equal(stuck.replica.replicaStatus().shards, 0)
   assert.equal(stuck.news.filter(({ kind }) => kind === 'idle').length, 1)
   // The stuck replica does not go solo, and knows as much as the others.
-  assert.equal(stuck.replica.standing().mode, 'linked')
+  assert.equal(stuck.replica.replicaStatus().mode, 'linked')
   await until('the stuck replica knows the outcomes of the other', async () =>
     [...stuck.monitor.services.values()].every(({ targets }) => targets[0]?.health.status === 'up'),
   )
 
   const answering = setInterval(() => prober.answer(), 20)
   t.after(() => clearInterval(answering))
-  await until('the replica has its share again', async () => stuck.replica.standing().shards > 50)
+  await until('the replica has its share again', async () => stuck.replica.replicaStatus().shards > 50)
   assert.equal(stuck.news.filter(({ kind }) => kind === 'working').length, 1)
 })

@@ -46,5 +46,5 @@ test('a replica that takes longer than usual to read the shared state does not g
   t.diagnostic(`joined after ${Math.round(near.clock.now() - beganAt)} ms`)
   const kinds = far.news.map(({ kind }) => kind)
   assert.ok(!kinds.includes('solo') && !kinds.includes('lost'), JSON.stringify(far.news))
-  assert.equal(far.assignment.mode(), 'linked')
+  assert.equal(far.shardOwnership.mode(), 'linked')
 })

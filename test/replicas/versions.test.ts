@@ -115,9 +115,9 @@ test('a service that this version cannot check is left to a newer replica, and i
   })
   await until(
     'this replica has the rest',
-    async () => replica.standing().shards >= sharesOf('x', [newer, 'x']).length / 2,
+    async () => replica.replicaStatus().shards >= sharesOf('x', [newer, 'x']).length / 2,
   )
-  assert.ok(replica.standing().shards < shardCount)
+  assert.ok(replica.replicaStatus().shards < shardCount)
   const plainChecks = () => dialled.filter((name) => name === '10.0.0.6:80').length
   const checkedBefore = plainChecks()
   await until('the health of the service is there', async () => {
