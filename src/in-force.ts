@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Registry } from './monitor/registry.ts'
 import type { Registrations } from './registrar/registrations.ts'
-import type { SharedFile } from './replicas/shared-file.ts'
+import type { SharedConfiguration } from './replicas/shared-file.ts'
 
 /** The config applier. It applies a file in batches of services, so that requests are answered in between. */
 export type InForce = {
   /** Applies a file in place of the one before, which may not be applied completely yet. Resolves once the last file is in force. */
-  put(file: SharedFile): Promise<void>
+  put(file: SharedConfiguration): Promise<void>
   /** Stops after the current batch. */
   stop(): void
 }
@@ -25,11 +25,11 @@ export function createInForce({
   onDone: (done: { services: number; changed: number; removed: number }) => void
 }): InForce {
   /** The file to apply next; null if none waits. */
-  let next: SharedFile | null = null
+  let next: SharedConfiguration | null = null
   let putting: Promise<void> | null = null
   let isStopped = false
 
-  async function putOne({ services, groups, defaults }: SharedFile): Promise<void> {
+  async function putOne({ services, groups, defaults }: SharedConfiguration): Promise<void> {
     const replacing = registry.replace(services, groups)
     let step = replacing.next()
     while (!step.done) {

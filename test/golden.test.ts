@@ -18,7 +18,7 @@ import { writeService, writeTarget } from '../src/replicas/memory.ts'
 import { packedForm } from '../src/replicas/packed-file.ts'
 import { createRequests } from '../src/replicas/requests.ts'
 import { createSharedClock } from '../src/replicas/shared-clock.ts'
-import { offerFile } from '../src/replicas/shared-file.ts'
+import { offerConfiguration } from '../src/replicas/shared-file.ts'
 import { createRedisStore } from '../src/store/redis.ts'
 import { openSqliteStore } from '../src/store/sqlite.ts'
 import type { KeptTransition, Store } from '../src/store/store.ts'
@@ -193,7 +193,7 @@ test('the keys of Redis and the entries of its stream match the golden file', { 
     clock: createSharedClock(clock),
     retention,
   })
-  const offered = await offerFile({ services: [], groups: [], defaults: {} })
+  const offered = await offerConfiguration({ services: [], groups: [], defaults: {} })
   const file = { digest: offered.digest, loadedAt: day }
   await requests.renew({ attempt: 1, isMember: true, shards: [0, 1], declined: [7, 9] }, file)
   const granted = await requests.renew({ attempt: 2, isMember: true, shards: [0, 1], declined: [7, 9] }, file)
@@ -259,7 +259,7 @@ test('the shared configuration and the text of a registration match the golden f
     buildService('web', ServiceSettings.parse({ targets: ['10.0.0.7:80'], interval: 'off' })),
   ]
   const defaults = { interval: 3000, timeout: 500, close: 'rst' as const }
-  const { text } = await offerFile({ services, groups: [{ name: 'payments', quorum: 2 }], defaults })
+  const { text } = await offerConfiguration({ services, groups: [{ name: 'payments', quorum: 2 }], defaults })
   assertGolden('shared-file.txt', `${text}\n`)
   assertGolden('registration.txt', `${writeRegistration(settings)}\n`)
 })

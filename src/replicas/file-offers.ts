@@ -7,7 +7,7 @@ import { createUnreadableEntries, placeIn, type UnreadableEntries } from '../sto
 import { offerScript } from './lease-script.ts'
 import type { RedisConnector } from './link.ts'
 import { mostPacked, packText, unpackText } from './packed-file.ts'
-import { offerFile, readOfferedFile, type SharedFile } from './shared-file.ts'
+import { offerConfiguration, readOfferedConfiguration, type SharedConfiguration } from './shared-file.ts'
 
 /** The configuration file that counts, as the store reports it with each renewal. */
 export type NewestFile = {
@@ -26,9 +26,9 @@ const isOfOtherKind = (failure: string) => failure.includes('WRONGTYPE')
 const retryMs = 10_000
 
 /** The shared configuration: that of the file loaded last, for as long as a live replica has this file. */
-export type FileOffers = {
+export type ConfigurationOffers = {
   /** Offers this replica's own file, which was loaded now. Resolves once this file, or another one that counts instead, is in force. */
-  offer(file: SharedFile): Promise<void>
+  offer(file: SharedConfiguration): Promise<void>
   /** Returns the part of each renewal that concerns this replica's own file. `loadedAt` is in milliseconds since the epoch. */
   own(): { readonly digest: string; readonly loadedAt: number }
   /** Reads the file that counts and starts to apply it. Resolves once the file is read, before it is in force. */
@@ -37,7 +37,7 @@ export type FileOffers = {
   goSolo(): void
 }
 
-export function createFileOffers({
+export function createConfigurationOffers({
   redisConnector,
   keys,
   clock,
@@ -57,7 +57,7 @@ export function createFileOffers({
   /** The services in force. */
   known: ReadonlyMap<string, Service>
   /** Applies the definitions of a file instead of those of the file before. */
-  apply: (file: SharedFile) => Promise<void>
+  apply: (file: SharedConfiguration) => Promise<void>
   /** Called when another file counts: this replica's own, or that of another replica. */
   onChange: (isOwn: boolean) => void
   /** Called after each answer of the store, once the file that counts is in force here or has proved unreadable. */
@@ -67,8 +67,8 @@ export function createFileOffers({
   onForeign: (word: ForeignWord) => void
   /** Receives the files that cannot be read. */
   unreadable?: UnreadableEntries
-}): FileOffers {
-  let own: { readonly file: SharedFile; readonly digest: string; readonly loadedAt: number } | null = null
+}): ConfigurationOffers {
+  let own: { readonly file: SharedConfiguration; readonly digest: string; readonly loadedAt: number } | null = null
   let inForce = ''
   /** The digest of the file that counts, as the store last reported it. */
   let heard = ''
@@ -77,7 +77,7 @@ export function createFileOffers({
   let following: Promise<void> | null = null
   let applying: Promise<void> = Promise.resolve()
 
-  function put(file: SharedFile, digest: string): void {
+  function put(file: SharedConfiguration, digest: string): void {
     const isOwn = digest === own?.digest
     if (inForce !== '') onChange(isOwn)
     inForce = digest
@@ -101,7 +101,7 @@ export function createFileOffers({
     const before = own
     heard = digest
     if (own !== null && !hasOwn) {
-      const { digest, text } = await offerFile(own.file)
+      const { digest, text } = await offerConfiguration(own.file)
       const input = [digest, await packText(text), needsText ? text : '']
       await redisConnector.bulk.run(offerScript, [keys.meta, keys.stream, keys.packed, keys.files], input)
     }
@@ -113,7 +113,7 @@ export function createFileOffers({
     const text = await read(digest)
     // The replica that loaded the file has not stored it yet, or Redis did not answer. The next renewal tries again.
     if (text === null || isOutdated()) return
-    const file = text.ok ? await readOfferedFile(text.value, handoverMs, known, onForeign) : text.failure
+    const file = text.ok ? await readOfferedConfiguration(text.value, handoverMs, known, onForeign) : text.failure
     if (isOutdated()) return
     unreadable.replace('file', typeof file === 'string' ? [{ place: placeIn(keys.files, digest), why: file }] : [])
     if (typeof file !== 'string') return put(file, digest)
@@ -134,7 +134,7 @@ export function createFileOffers({
   return {
     async offer(file) {
       const loadedAt = clock.now()
-      const { digest } = await offerFile(file)
+      const { digest } = await offerConfiguration(file)
       own = { file, digest, loadedAt }
       inForce = digest
       unread = { digest: '', at: 0 }

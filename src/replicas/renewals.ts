@@ -2,7 +2,7 @@ import type { Scheduler } from '../monitor/loop.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { createEmitter, type Emitter } from '../monitor/signal.ts'
 import type { ShardOwnership } from './assignment.ts'
-import type { FileOffers, NewestFile } from './file-offers.ts'
+import type { ConfigurationOffers, NewestFile } from './file-offers.ts'
 import { createLeases, type Grant, type Leases, type Renewal } from './leases.ts'
 import type { Requests } from './requests.ts'
 import { shardOf } from './shards.ts'
@@ -34,7 +34,7 @@ export type LeaseRenewerParts = {
   readonly id: string
   readonly clock: SharedClock
   readonly requests: Pick<Requests, 'renew'>
-  readonly files: FileOffers
+  readonly files: ConfigurationOffers
   readonly shardOwnership: ShardOwnership
   readonly monitor: Monitor
   readonly scheduler: Pick<Scheduler, 'overdueMs'>

@@ -15,7 +15,7 @@ import { createUnreadableEntries, type UnreadableEntries } from '../store/unread
 import type { ShardOwnership } from './assignment.ts'
 import { followDeclinedShards } from './declined-shards.ts'
 import { firstOf } from './feed.ts'
-import { createFileOffers } from './file-offers.ts'
+import { createConfigurationOffers } from './file-offers.ts'
 import { forgetHealthScript } from './health-script.ts'
 import { heartbeatIntervalMs, sendHeartbeat } from './heartbeat.ts'
 import { createChangeConsumer } from './intake.ts'
@@ -27,7 +27,7 @@ import { createLeaseRenewer, type LeaseRenewer } from './renewals.ts'
 import { createRequests } from './requests.ts'
 import { shardOf } from './shards.ts'
 import type { SharedClock } from './shared-clock.ts'
-import type { SharedFile } from './shared-file.ts'
+import type { SharedConfiguration } from './shared-file.ts'
 import { createSharedRegistry } from './shared-registry.ts'
 import { createHealthReplication, type HealthReplication } from './sharing.ts'
 import type { ReplicaNews, ReplicaStatus } from './standing.ts'
@@ -61,7 +61,7 @@ export type Replica = {
    * Offers this replica's configuration file, which was loaded now. All replicas use the file until another replica loads one. Resolves once it is in
    * force.
    */
-  offer(file: SharedFile): Promise<void>
+  offer(file: SharedConfiguration): Promise<void>
   /** Resolves once this replica has joined the others, or is solo. */
   start(): Promise<void>
   /** Releases all leases, so that other replicas continue at once. */
@@ -87,7 +87,7 @@ export type ReplicaParts = {
   /** How long a service may go unchecked during a hand-over, in milliseconds. */
   readonly handoverMs: number
   /** Applies the definitions of a file. */
-  readonly apply: (file: SharedFile) => Promise<void>
+  readonly apply: (file: SharedConfiguration) => Promise<void>
   /** Receives the transitions that this replica finds while it is solo. */
   readonly alone: Emitter<Transition>
   /** Receives the entries of the store that cannot be read. */
@@ -114,7 +114,7 @@ export function createReplica(parts: ReplicaParts): Replica {
   const onForeign = (word: ForeignWord) => news.emit({ kind: 'foreign', word })
   const requests = createRequests({ id, redisConnector, keys, clock, retention: parts.retention, unreadable })
   const sharedRegistry = createSharedRegistry({ registrations, registry })
-  const files = createFileOffers({
+  const files = createConfigurationOffers({
     redisConnector,
     keys,
     clock,

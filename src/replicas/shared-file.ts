@@ -12,7 +12,7 @@ import { defineService } from '../domain/service-definition.ts'
 import { parseJson } from './parse.ts'
 
 /** The definitions of a configuration file, which all replicas share. */
-export type SharedFile = {
+export type SharedConfiguration = {
   readonly services: readonly Service[]
   readonly groups: readonly Group[]
   /** The defaults for settings that registered services leave out. */
@@ -20,7 +20,7 @@ export type SharedFile = {
 }
 
 /** A file in the form in which a replica offers it to the others. Files with equal definitions have equal digests. */
-export type OfferedFile = { readonly digest: string; readonly text: string }
+export type OfferedConfiguration = { readonly digest: string; readonly text: string }
 
 /**
  * The format version of an offered file. The first line has the settings that belong to no service, and each line after it has one service. A newer
@@ -41,7 +41,7 @@ const Line = z.tuple([ServiceName, z.unknown()])
 /** How many characters one turn of the event loop writes or reads: about 3 ms of work, however many targets a service has. */
 const lengthPerTurn = 20_000
 
-function* writeLines({ services, groups, defaults }: SharedFile): Generator<string> {
+function* writeLines({ services, groups, defaults }: SharedConfiguration): Generator<string> {
   const { handoverMs: _, unread: __, ...settings } = defaults
   yield JSON.stringify({
     format,
@@ -52,7 +52,7 @@ function* writeLines({ services, groups, defaults }: SharedFile): Generator<stri
 }
 
 /** Writes the definitions of a file. Yields to the event loop in between. */
-export async function offerFile(file: SharedFile): Promise<OfferedFile> {
+export async function offerConfiguration(file: SharedConfiguration): Promise<OfferedConfiguration> {
   const hash = createHash('sha256')
   const lines: string[] = []
   let written = 0
@@ -73,12 +73,12 @@ export async function offerFile(file: SharedFile): Promise<OfferedFile> {
  * `handoverMs` is this replica's own. A service that equals one of `known` is taken from there. `onForeign` is called with each setting that this
  * version does not know. A service is left out if not even its targets can be read.
  */
-export async function readOfferedFile(
+export async function readOfferedConfiguration(
   text: string,
   handoverMs: number,
   known?: ReadonlyMap<string, Service>,
   onForeign: (word: ForeignWord) => void = () => {},
-): Promise<SharedFile | string> {
+): Promise<SharedConfiguration | string> {
   const intern = createInterning(known)
   const services: Service[] = []
   let end = endOfLine(text, 0)

@@ -5,7 +5,7 @@ import { describePolicy, type PolicyFieldName, PolicySettings, policyFields } fr
 import { readRegistration, writeRegistration } from '../../src/domain/registration.ts'
 import { buildService, ServiceSettings } from '../../src/domain/service.ts'
 import { defineService, ServiceDefinition } from '../../src/domain/service-definition.ts'
-import { offerFile, readOfferedFile } from '../../src/replicas/shared-file.ts'
+import { offerConfiguration, readOfferedConfiguration } from '../../src/replicas/shared-file.ts'
 
 /** For every field, a value that is not its default. */
 const others: Record<PolicyFieldName, string | number> = {
@@ -45,7 +45,7 @@ test('every field of a service and of the defaults reaches other replicas', asyn
   for (const name of names) {
     const defaults = PolicySettings.parse({ [name]: others[name] })
     const file = { services: [serviceWith(name)], groups: [], defaults: { ...defaults, handoverMs: 0 } }
-    assert.deepEqual(await readOfferedFile((await offerFile(file)).text, 0), file, name)
+    assert.deepEqual(await readOfferedConfiguration((await offerConfiguration(file)).text, 0), file, name)
   }
 })
 

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { handoverMs } from '../../src/domain/policy.ts'
 import { keysOf } from '../../src/redis/keys.ts'
-import { createFileOffers } from '../../src/replicas/file-offers.ts'
+import { createConfigurationOffers } from '../../src/replicas/file-offers.ts'
 import type { RedisConnector } from '../../src/replicas/link.ts'
 import { mostPacked, packText, unpackText } from '../../src/replicas/packed-file.ts'
-import { offerFile, type SharedFile } from '../../src/replicas/shared-file.ts'
+import { offerConfiguration, type SharedConfiguration } from '../../src/replicas/shared-file.ts'
 import { fakeClock } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'
 
-const fileOf = (...names: string[]): SharedFile => ({
+const fileOf = (...names: string[]): SharedConfiguration => ({
   services: names.map((name) => sampleService(name, [`${name}:1`])),
   groups: [],
   defaults: { handoverMs },
@@ -47,7 +47,7 @@ function start(kept: ReadonlyMap<string, Offered> = new Map(), ready: Promise<vo
       },
     },
   } as RedisConnector
-  const offers = createFileOffers({
+  const offers = createConfigurationOffers({
     redisConnector,
     keys,
     clock,
@@ -62,9 +62,9 @@ function start(kept: ReadonlyMap<string, Offered> = new Map(), ready: Promise<vo
   return { clock, offers, applied, changes, problems, given, settled }
 }
 
-const other = await offerFile(fileOf('other'))
+const other = await offerConfiguration(fileOf('other'))
 const otherKept = new Map([[other.digest, { packed: await packText(other.text) }]])
-const ownOffered = await offerFile(fileOf('own'))
+const ownOffered = await offerConfiguration(fileOf('own'))
 
 test("a replica's own file is in force at once, and each renewal names it and its load time", async () => {
   const { clock, offers, applied } = start()

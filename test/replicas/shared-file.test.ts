@@ -12,7 +12,11 @@ import {
   ServiceName,
   ServiceSettings,
 } from '../../src/domain/service.ts'
-import { offerFile, readOfferedFile, type SharedFile } from '../../src/replicas/shared-file.ts'
+import {
+  offerConfiguration,
+  readOfferedConfiguration,
+  type SharedConfiguration,
+} from '../../src/replicas/shared-file.ts'
 
 const handoverMs = 8000
 const day = 86_400_000
@@ -59,7 +63,7 @@ const definedFile = fc
     groups: named(quorum),
     defaults: fc.record(policy, { ...plain, requiredKeys: [] }),
   })
-  .map(({ services, groups, defaults }): SharedFile => {
+  .map(({ services, groups, defaults }): SharedConfiguration => {
     const parsed = { ...PolicySettings.parse(defaults), handoverMs }
     return {
       services: services.map(([name, one]) => buildService(name, ServiceSettings.parse(one), parsed)),
@@ -69,7 +73,7 @@ const definedFile = fc
   })
 
 /** A file with one service. */
-const fileOf = (written: object, defaults: object = {}): SharedFile => {
+const fileOf = (written: object, defaults: object = {}): SharedConfiguration => {
   const parsed = { ...PolicySettings.parse(defaults), handoverMs }
   return { services: [buildService('pg', ServiceSettings.parse(written), parsed)], groups: [], defaults: parsed }
 }
@@ -77,7 +81,7 @@ const fileOf = (written: object, defaults: object = {}): SharedFile => {
 test('the definitions of a file are the same on another replica: services, groups and defaults', async () => {
   await fc.assert(
     fc.asyncProperty(definedFile, async (file) => {
-      assert.deepEqual(await readOfferedFile((await offerFile(file)).text, handoverMs), file)
+      assert.deepEqual(await readOfferedConfiguration((await offerConfiguration(file)).text, handoverMs), file)
     }),
     { numRuns: 1000 },
   )
@@ -89,8 +93,8 @@ test('many services are written and read in order, and services that are known a
     buildService(`s${i}`, ServiceSettings.parse({ targets: [`a:${i + 1}`], groups: [`g${i % 7}`] }), parsed),
   )
   const known = new Map(services.slice(0, 500).map((service) => [service.name, service]))
-  const { text } = await offerFile({ services, groups: [], defaults: parsed })
-  const read = await readOfferedFile(text, handoverMs, known)
+  const { text } = await offerConfiguration({ services, groups: [], defaults: parsed })
+  const read = await readOfferedConfiguration(text, handoverMs, known)
   assert(typeof read !== 'string', String(read))
   assert.deepEqual(read.services, services)
   assert.equal(read.services[499], services[499])
@@ -113,16 +117,16 @@ test('writing and reading services of many targets yields to other work', async 
     for (; !isDone; turns++) await setImmediate()
     return turns
   }
-  const offered = offerFile({ services, groups: [], defaults })
+  const offered = offerConfiguration({ services, groups: [], defaults })
   assert.ok((await turnsOf(offered)) >= 10)
   const { text } = await offered
-  assert.ok((await turnsOf(readOfferedFile(text, handoverMs))) >= 10)
+  assert.ok((await turnsOf(readOfferedConfiguration(text, handoverMs))) >= 10)
 })
 
 test('the hand-over time is that of the reading replica, not that of the offering one', async () => {
   const { services, defaults } = fileOf({ targets: ['pg:5432'] })
-  const { text } = await offerFile(fileOf({ targets: ['pg:5432'] }))
-  const read = await readOfferedFile(text, 5)
+  const { text } = await offerConfiguration(fileOf({ targets: ['pg:5432'] }))
+  const read = await readOfferedConfiguration(text, 5)
   assert(typeof read !== 'string', String(read))
   assert.deepEqual(read.defaults, { ...defaults, handoverMs: 5 })
   assert.deepEqual(
@@ -134,24 +138,25 @@ test('the hand-over time is that of the reading replica, not that of the offerin
 test('the same file has the same digest on every replica, and also when it is passed on', async () => {
   await fc.assert(
     fc.asyncProperty(definedFile, async (file) => {
-      const offered = await offerFile(file)
+      const offered = await offerConfiguration(file)
       assert.match(offered.digest, /^[0-9a-f]{64}$/)
       assert.deepEqual(
-        await offerFile({
+        await offerConfiguration({
           ...file,
           services: file.services.map((service) => makeService(structuredClone(partsOf(service)))),
         }),
         offered,
       )
-      const read = await readOfferedFile(offered.text, 5)
+      const read = await readOfferedConfiguration(offered.text, 5)
       assert(typeof read !== 'string', String(read))
-      assert.deepEqual(await offerFile(read), offered)
+      assert.deepEqual(await offerConfiguration(read), offered)
     }),
   )
 })
 
 test('files with equal definitions have the same digest, however they are written, and other files do not', async () => {
-  const digest = async (written: object, defaults?: object) => (await offerFile(fileOf(written, defaults))).digest
+  const digest = async (written: object, defaults?: object) =>
+    (await offerConfiguration(fileOf(written, defaults))).digest
   const one = await digest({ targets: ['a:1', 'b:1'], interval: '1m', quorum: 'all' })
   assert.equal(await digest({ quorum: 'all', interval: '60s', targets: ['a:1', 'b:1'] }), one)
   assert.equal(await digest({ targets: ['a:1', 'b:1'], interval: '60000ms', rise: 2 }), one)
@@ -166,7 +171,7 @@ test('files with equal definitions have the same digest, however they are writte
 })
 
 test('a file that cannot be read gives a sentence with the place and the reason', async () => {
-  const { text } = await offerFile(fileOf({ targets: ['pg:5432'], groups: ['payments'] }))
+  const { text } = await offerConfiguration(fileOf({ targets: ['pg:5432'], groups: ['payments'] }))
   const [head = '', line = ''] = text.split('\n')
   const withHead = (more: object) => `${JSON.stringify({ ...JSON.parse(head), ...more })}\n${line}`
   const withLine = (more: unknown) => `${text}\n${JSON.stringify(more)}`
@@ -178,20 +183,21 @@ test('a file that cannot be read gives a sentence with the place and the reason'
     [withHead({ defaults: 7 }), /^defaults: 7 is not a set of defaults/],
     [withHead({ format: 2 }), /^format: it has format 2, and this version reads 1$/],
   ]
-  for (const [text, expected] of cases) assert.match(String(await readOfferedFile(text, handoverMs)), expected, text)
+  for (const [text, expected] of cases)
+    assert.match(String(await readOfferedConfiguration(text, handoverMs)), expected, text)
 })
 
 test('text that is not JSON, as in a damaged store, gives a sentence too', async () => {
-  const { text } = await offerFile(fileOf({ targets: ['pg:5432'] }))
+  const { text } = await offerConfiguration(fileOf({ targets: ['pg:5432'] }))
   for (const damaged of ['', text.slice(0, -1), `${text}\n`, '\0', 'null', '[]', '7'])
-    assert.equal(typeof (await readOfferedFile(damaged, handoverMs)), 'string', damaged)
+    assert.equal(typeof (await readOfferedConfiguration(damaged, handoverMs)), 'string', damaged)
 })
 
 /** An offer of a newer version, with settings that this version does not know, required or not, and values that it cannot read. */
 async function readNewer(defaults: object, ...lines: [string, object][]) {
   const text = [{ format: 1, groups: [], defaults, schedule: 'of a newer version' }, ...lines]
   const foreign: string[] = []
-  const read = await readOfferedFile(
+  const read = await readOfferedConfiguration(
     text.map((line) => JSON.stringify(line)).join('\n'),
     handoverMs,
     undefined,
