@@ -37,14 +37,14 @@ const done: Stored<null> = { ok: true, value: null }
  * side, and a store that lost everything gets its data back. `isAlone`: no other replica is live. `isFirst`: this process joins for the first time.
  * Transitions after the id `newsAfter` are reported as new. Returns sentences about the registrations that cannot be read.
  */
-export async function bringTogether(
+export async function reconcile(
   parts: JoinParts,
   { isAlone, isFirst, newsAfter }: { isAlone: boolean; isFirst: boolean; newsAfter: number },
 ): Promise<Stored<string[]>> {
   const { redisConnector, keys, store, clock, log } = parts
   const merged = await merge(parts)
   if (!merged.ok) return merged
-  const seeded = await seed(parts)
+  const seeded = await backfillStore(parts)
   if (!seeded.ok) return seeded
   // While another replica backfills the store, this one continues with its own transition log.
   const isToldElsewhere = seeded.value === 'another'
@@ -124,7 +124,7 @@ async function merge({ redisConnector, keys, sharedRegistry }: JoinParts): Promi
  * Backfills an empty store with the transitions and gaps of this replica. Only the first replica does this. Returns which replica does: this one,
  * another one, or none because it is done already.
  */
-async function seed({
+async function backfillStore({
   id,
   redisConnector,
   keys,

@@ -121,7 +121,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
    * Requeues an update after no answer came. If the stream has since brought newer versions, the store would reject the update, so the service is
    * resynced instead.
    */
-  function takeBack({ service: name, fencingToken, records, gone, transitions }: Update): void {
+  function requeue({ service: name, fencingToken, records, gone, transitions }: Update): void {
     const service = monitor.services.get(name)
     if (service === undefined) {
       removals.push(...transitions)
@@ -179,7 +179,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
       if (updates.length === 0) continue
       const published = await publish(updates)
       if (published === null) {
-        for (const update of [...updates, ...leaving]) takeBack(update)
+        for (const update of [...updates, ...leaving]) requeue(update)
         schedule(false)
         return
       }

@@ -19,7 +19,7 @@ import { createConfigurationOffers } from './file-offers.ts'
 import { forgetHealthScript } from './health-script.ts'
 import { heartbeatIntervalMs, sendHeartbeat } from './heartbeat.ts'
 import { createChangeConsumer } from './intake.ts'
-import { bringTogether, type JoinParts } from './join.ts'
+import { type JoinParts, reconcile } from './join.ts'
 import type { RedisConnector, Session } from './link.ts'
 import { healthEntry, streamEntry } from './odd-entries.ts'
 import { createRecheck } from './recheck.ts'
@@ -230,7 +230,7 @@ export function createReplica(parts: ReplicaParts): Replica {
       return redisConnector.refusal() ?? 'Redis did not list the live replicas'
     const isFirst = shardOwnership.mode() === 'joining'
     const isAlone = grant.members.every((member) => member === id)
-    const together = await bringTogether(joinParts, { isAlone, isFirst, newsAfter: changeConsumer.lastShared() })
+    const together = await reconcile(joinParts, { isAlone, isFirst, newsAfter: changeConsumer.lastShared() })
     if (!together.ok) return together.failure
     const oldest = await redisConnector.send(['XRANGE', keys.stream, '-', '+', 'COUNT', '1'])
     if (!oldest.ok) return oldest.failure
