@@ -57,7 +57,7 @@ async function compare(size: number): Promise<void> {
   )
   const unfollowed = await outcomeMicros(monitor)
   const streams = { stats: () => ({ open: 0, dropped: 0 }) }
-  const parts = { monitor, registry, clock, keeper: null, streams, prober: 'kernel', version: 'bench' } as const
+  const parts = { monitor, registry, clock, retryingStore: null, streams, prober: 'kernel', version: 'bench' } as const
   const metrics = createMetrics(parts, { runtime: false })
   const register = new Register()
   let settingMs = 0

@@ -39,7 +39,7 @@ export async function generateDocument(): Promise<string> {
   const log = createTransitionLog({ monitor, clock })
   const streams = createEventStreams({ log, registry, clock })
   const metrics = createMetrics(
-    { monitor, registry, clock, keeper: null, streams, prober: prober.name, version },
+    { monitor, registry, clock, retryingStore: null, streams, prober: prober.name, version },
     { runtime: false },
   )
   const registrar = createRegistrar({

@@ -1,7 +1,7 @@
 import type { Monitor } from './monitor/monitor.ts'
 import type { Replica } from './replicas/replica.ts'
 import type { ReplicaStatus } from './replicas/standing.ts'
-import type { Keeper } from './store/keeper.ts'
+import type { RetryingStore } from './store/keeper.ts'
 
 /** One condition of readiness. `failure` is null while the condition holds. */
 export type ReadinessCheck = {
@@ -24,7 +24,7 @@ export type Readiness = {
  */
 export function createReadiness(
   monitor: Monitor,
-  keeper: Keeper | null = null,
+  retryingStore: RetryingStore | null = null,
   replica: Pick<Replica, 'replicaStatus'> | null = null,
 ): Readiness {
   let swept = false
@@ -35,7 +35,7 @@ export function createReadiness(
       swept ||= monitor.sweptOnce()
       return [
         { name: 'first-sweep', failure: swept ? null : 'not every scheduled target has been checked yet' },
-        ...(keeper === null ? [] : [{ name: 'store', failure: keeper.keeping().failure }]),
+        ...(retryingStore === null ? [] : [{ name: 'store', failure: retryingStore.storeState().failure }]),
         ...(replica === null ? [] : [checkReplica(replica.replicaStatus())]),
         { name: 'shutdown', failure: draining ? 'Porthole is shutting down' : null },
       ]

@@ -39,7 +39,7 @@ import { createReadiness } from './readiness.ts'
 import { collectGarbage, keepGivingBack, manyServices } from './reclaim.ts'
 import { createRegistrar } from './registrar/registrar.ts'
 import type { ReplicaBackend } from './replicas/start.ts'
-import { createKeeper, type Keeper } from './store/keeper.ts'
+import { createRetryingStore, type RetryingStore } from './store/keeper.ts'
 import { createMemoryStore } from './store/memory.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import { createUnreadableEntries } from './store/unreadable.ts'
@@ -141,8 +141,8 @@ export async function serve(
   const source = replicaBackend?.alone ?? monitor.transitions
   const transitions = createTransitionLog({ monitor, clock, ...retention, source })
   const history = createHistory({ monitor })
-  const keeper = data === null || replicaBackend !== null ? null : keepIn(data)
-  const store = replicaBackend?.store ?? keeper?.store ?? createMemoryStore(retention)
+  const retryingStore = data === null || replicaBackend !== null ? null : keepIn(data)
+  const store = replicaBackend?.store ?? retryingStore?.store ?? createMemoryStore(retention)
   const registrar = createRegistrar({
     registry,
     store,
@@ -170,7 +170,7 @@ export async function serve(
     maxStreams: mostStreams(connections.max),
   })
   const answers = createLongAnswers({ caps: capsFor(connections.max), slices })
-  const readiness = createReadiness(monitor, keeper, replica)
+  const readiness = createReadiness(monitor, retryingStore, replica)
   const logOutput = createLogOutput()
   const gateways = watchGateways({ monitor })
   const metrics = createMetrics({
@@ -178,7 +178,7 @@ export async function serve(
     monitor,
     registry,
     clock,
-    keeper,
+    retryingStore,
     unreadable: data === null && replicaBackend === null ? null : unreadable,
     replica,
     streams,
@@ -242,12 +242,12 @@ export async function serve(
 
   /** Returns why the registry was not read yet, as a clause. */
   function whyPending(): string {
-    const failure = keeper?.keeping().failure ?? replica?.replicaStatus().failure
+    const failure = retryingStore?.storeState().failure ?? replica?.replicaStatus().failure
     return failure ?? 'it is being read'
   }
 
-  function keepIn(directory: string): Keeper {
-    return createKeeper({
+  function keepIn(directory: string): RetryingStore {
+    return createRetryingStore({
       name: 'sqlite',
       open: () =>
         openSqliteStore({
@@ -285,7 +285,7 @@ export async function serve(
   function recordGap(pause: Pause): void {
     if (replica !== null || pause.to - pause.from <= monitor.leastTrustMs()) return
     transitions.addGap(pause)
-    keeper?.addGap(pause)
+    retryingStore?.addGap(pause)
   }
 
   async function reload(next: Config): Promise<void> {
@@ -320,7 +320,7 @@ export async function serve(
     await Promise.race([closed, sleep(closeGraceMs)])
     app.server.closeAllConnections()
     await closed
-    await keeper?.close()
+    await retryingStore?.close()
   }
 
   if (config.maxInFlight !== null && maxInFlight < config.maxInFlight) {
@@ -334,18 +334,18 @@ export async function serve(
     // Collect now, because no client waits yet.
     collectGarbage()
   }
-  if (keeper === null && replica === null)
+  if (retryingStore === null && replica === null)
     log.info(
       'memory only: registrations, drains and transitions are lost at the next start; set data or PORTHOLE_DATA to keep them',
     )
   running.start(prober)
-  await keeper?.start()
+  await retryingStore?.start()
   const joined = replica?.start()
   const listening = await listenAt(app, config.listen)
   if (listening instanceof Error) {
     await prober.close()
     // The disk of the store may hang.
-    await Promise.race([keeper?.close(), sleep(closeGraceMs)])
+    await Promise.race([retryingStore?.close(), sleep(closeGraceMs)])
     await replica?.close()
     await drainLog()
     return whyNoListener(listening, config.listen)

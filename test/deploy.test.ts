@@ -52,8 +52,8 @@ const parts = () => {
     restarts: () => 0,
     close: async () => undefined,
   }
-  const keeper = { keeping: () => ({ failure: null, waiting: 0 }) }
-  return createParts({ prober, clock, keeper, replica: sampleReplica() })
+  const retryingStore = { storeState: () => ({ failure: null, waiting: 0 }) }
+  return createParts({ prober, clock, retryingStore, replica: sampleReplica() })
 }
 
 const noPromtool = without('promtool', '--version')

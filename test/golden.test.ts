@@ -21,7 +21,7 @@ import { createSharedClock } from '../src/replicas/shared-clock.ts'
 import { offerConfiguration } from '../src/replicas/shared-file.ts'
 import { createRedisStore } from '../src/store/redis.ts'
 import { openSqliteStore } from '../src/store/sqlite.ts'
-import type { KeptTransition, Store } from '../src/store/store.ts'
+import type { Store, StoredTransition } from '../src/store/store.ts'
 import { createFolder } from './process.ts'
 import { noRedis, startRedis } from './redis-server.ts'
 import { sampleOutcome } from './samples.ts'
@@ -68,7 +68,7 @@ const settings = RegistrationSettings.parse({
   expireAfter: '5m',
 })
 
-const transitions: KeptTransition[] = [
+const transitions: StoredTransition[] = [
   {
     id: day * 1000 + 1,
     service: 'pg',

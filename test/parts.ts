@@ -27,7 +27,7 @@ export type PartOptions = {
   readonly prober: Prober
   readonly clock?: Clock
   readonly access?: Partial<AccessSettings>
-  readonly keeper?: OwnParts['keeper']
+  readonly retryingStore?: OwnParts['retryingStore']
   readonly replica?: ReplicaView
   readonly gateways?: Pick<SilentGateways, 'counts'>
   readonly limits?: Partial<Limits>
@@ -45,7 +45,7 @@ export type PartOptions = {
 
 /** Creates the parts of a Porthole without a schedule and without any service. */
 export function createParts(options: PartOptions): AppParts {
-  const { prober, clock = systemClock(), access = {}, keeper = null, replica = null } = options
+  const { prober, clock = systemClock(), access = {}, retryingStore = null, replica = null } = options
   const { gateways = { counts: () => new Map() }, slices = createTimeSlices() } = options
   const { answers = createLongAnswers({ slices }) } = options
   const version = '0.0.0-test'
@@ -82,7 +82,7 @@ export function createParts(options: PartOptions): AppParts {
         monitor,
         registry,
         clock,
-        keeper,
+        retryingStore,
         replica,
         streams,
         connections,

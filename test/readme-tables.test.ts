@@ -79,8 +79,8 @@ function sampleParts(options: Pick<PartOptions, 'gateways'> = {}) {
     restarts: () => 0,
     close: async () => undefined,
   }
-  const keeper = { keeping: () => ({ failure: null, waiting: 0 }) }
-  return createParts({ prober, clock, keeper, replica: sampleReplica(), ...options })
+  const retryingStore = { storeState: () => ({ failure: null, waiting: 0 }) }
+  return createParts({ prober, clock, retryingStore, replica: sampleReplica(), ...options })
 }
 
 test("the table of settings has every key of the file, and each one's default", () => {

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry as Register } from 'prom-client'
 import type { Registry } from '../monitor/registry.ts'
-import type { Keeping } from '../store/keeper.ts'
+import type { StoreState } from '../store/keeper.ts'
 import type { UnreadableEntries } from '../store/unreadable.ts'
 
 /** The number of long answers of one kind that are under way, and how many were refused or cut off. */
@@ -9,7 +9,7 @@ type AnswerStats = { readonly underWay: number; readonly refused: number; readon
 /** The parts of Porthole whose state the metrics show. `keeper` is null where there is no store. */
 export type OwnParts = {
   readonly registry: Registry
-  readonly keeper: { keeping(): Keeping } | null
+  readonly retryingStore: { storeState(): StoreState } | null
   /** The entries of the store that cannot be read; null where there is no store. */
   readonly unreadable?: Pick<UnreadableEntries, 'count'> | null
   readonly streams: { stats(): { open: number; dropped: number } }
@@ -29,7 +29,7 @@ const noneUnreadable = { count: () => 0 }
 export function addOwnMetrics(
   {
     registry,
-    keeper,
+    retryingStore,
     unreadable = noneUnreadable,
     streams,
     connections,
@@ -48,14 +48,14 @@ export function addOwnMetrics(
     'Whether the registry was read since this process started; while 0, services and their series may be missing.',
     () => (registry.load.pending() === null ? 1 : 0),
   )
-  if (keeper !== null) {
+  if (retryingStore !== null) {
     gauge('porthole_store_up', 'Whether the store can be written; while 0, changes are refused.', () =>
-      keeper.keeping().failure === null ? 1 : 0,
+      retryingStore.storeState().failure === null ? 1 : 0,
     )
     gauge(
       'porthole_store_waiting_transitions',
       'Transitions that are not in the store yet; they are lost if Porthole ends while the store cannot be written.',
-      () => keeper.keeping().waiting,
+      () => retryingStore.storeState().waiting,
     )
   }
   if (unreadable !== null) {

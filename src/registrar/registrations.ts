@@ -11,7 +11,7 @@ import { type RegistrationSettings, readRegistration } from '../domain/registrat
 import { buildService, expireService, type Service } from '../domain/service.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { createEmitter, type Emitter } from '../monitor/signal.ts'
-import type { KeptRegistration, Registration, Store } from '../store/store.ts'
+import type { Registration, Store, StoredRegistration } from '../store/store.ts'
 import { createUnreadableEntries, type UnreadableEntries } from '../store/unreadable.ts'
 import { createExpiries } from './expiries.ts'
 
@@ -51,7 +51,7 @@ export type Registrations = {
    * batches wins over the snapshot. No service may be drained in between. Resolves with a sentence for each registration that cannot be read; it
    * stays in the store.
    */
-  restore(registrations: readonly KeptRegistration[], drained: readonly string[]): Promise<string[]>
+  restore(registrations: readonly StoredRegistration[], drained: readonly string[]): Promise<string[]>
   /** Renews a registration: its time to live starts again, and it is not expired any more. */
   renew(name: string): void
   /** Schedules `onDue` for a registration, at the end of its lifetime or at this instant of the clock, in milliseconds. */
@@ -71,7 +71,7 @@ export type Registrations = {
 const perTurn = { services: 100, targets: 1000 }
 
 /** A registration and its settings, or a sentence that says why they cannot be read. */
-type Read = { readonly registration: KeptRegistration; readonly said: ForeignSettings<RegistrationSettings> | string }
+type Read = { readonly registration: StoredRegistration; readonly said: ForeignSettings<RegistrationSettings> | string }
 
 /** Returns the cause for a registration that is gone because its time to live ended. */
 export function expiryOf({ settings }: Registered): string {
@@ -101,7 +101,7 @@ export function createRegistrations({
   /** The names of the expired registrations, the longest expired first. */
   const expired = new Set<string>()
   /** The registrations of the snapshot that are not in force yet. */
-  let awaited = new Map<string, KeptRegistration>()
+  let awaited = new Map<string, StoredRegistration>()
   const expiries = createExpiries({ clock, end: onDue, pauses })
   const foreign = createEmitter<ForeignWord>()
   let defaults = firstDefaults
@@ -166,7 +166,7 @@ export function createRegistrations({
     registry.register([entry.service])
   }
 
-  function read(registration: KeptRegistration): Read {
+  function read(registration: StoredRegistration): Read {
     const where = `the registration of ${quote(registration.name)}`
     const said = readRegistration(registration.definition)
     if (typeof said === 'string') {
@@ -177,7 +177,7 @@ export function createRegistrations({
     return { registration, said }
   }
 
-  function* readAll(registrations: Iterable<KeptRegistration>): Generator<Read> {
+  function* readAll(registrations: Iterable<StoredRegistration>): Generator<Read> {
     for (const registration of registrations) yield read(registration)
   }
 

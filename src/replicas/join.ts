@@ -7,7 +7,7 @@ import type { Keys } from '../redis/keys.ts'
 import type { RedisStore } from '../store/redis.ts'
 import { readDrains } from '../store/redis-kept.ts'
 import { mergeScript } from '../store/redis-scripts.ts'
-import type { Kept, Stored } from '../store/store.ts'
+import type { Stored, StoreSnapshot } from '../store/store.ts'
 import type { UnreadableEntries } from '../store/unreadable.ts'
 import { seededScript, seedScript } from './health-script.ts'
 import type { RedisConnector } from './link.ts'
@@ -48,7 +48,7 @@ export async function reconcile(
   if (!seeded.ok) return seeded
   // While another replica backfills the store, this one continues with its own transition log.
   const isToldElsewhere = seeded.value === 'another'
-  const kept = isToldElsewhere ? await store.load() : await readKept(parts, { isAlone, isFirst })
+  const kept = isToldElsewhere ? await store.load() : await readStoreSnapshot(parts, { isAlone, isFirst })
   if (!kept.ok) return kept
   const drains = await redisConnector.send(['HGETALL', keys.drained])
   if (!drains.ok) return drains
@@ -62,7 +62,11 @@ export async function reconcile(
 }
 
 /** Applies the registry of the store. Resolves with sentences about the registrations that cannot be read. */
-function restore({ sharedRegistry, unreadable, keys }: JoinParts, kept: Kept, drains: Reply): Promise<string[]> {
+function restore(
+  { sharedRegistry, unreadable, keys }: JoinParts,
+  kept: StoreSnapshot,
+  drains: Reply,
+): Promise<string[]> {
   unreadable.replace('kept', kept.unreadable ?? [])
   const isUnreadable = (name: string) => unreadable.whyRegistration(name) !== null
   return sharedRegistry.restore(kept.registrations, readDrains(drains, keys.drained).read, isUnreadable)
@@ -89,10 +93,10 @@ export async function loadLog({ store, log, clock, unreadable }: JoinParts, news
 }
 
 /** Loads the data of the store. After a time without any replica, the first one adds this time to the data as a gap. */
-async function readKept(
+async function readStoreSnapshot(
   { store, clock, startedAt }: JoinParts,
   { isAlone, isFirst }: { isAlone: boolean; isFirst: boolean },
-): Promise<Stored<Kept>> {
+): Promise<Stored<StoreSnapshot>> {
   const loaded = await store.load()
   if (!loaded.ok) return loaded
   const { aliveAt, gaps } = loaded.value
@@ -151,7 +155,7 @@ async function backfillStore({
 }
 
 /** Converts the transitions and gaps of the store: their times become instants of this process's clock. */
-function readShared({ transitions, gaps, completeAfter }: Kept, clock: Clock): SharedLog {
+function readShared({ transitions, gaps, completeAfter }: StoreSnapshot, clock: Clock): SharedLog {
   return {
     transitions: transitions.map((transition) => inKnownWords({ ...transition, at: clock.fromEpoch(transition.at) })),
     gaps: gaps.map(({ from, to }) => ({ from: clock.fromEpoch(from), to: clock.fromEpoch(to) })),

@@ -2,7 +2,7 @@ import type { Reply } from '../redis/connection.ts'
 import { placeIn, type UnreadableEntry } from '../store/unreadable.ts'
 import { firstOf } from './feed.ts'
 import { isUnreadable } from './memory.ts'
-import { readKeptField } from './publication.ts'
+import { readStoredField } from './publication.ts'
 
 /** Describes an entry of the stream that cannot be read. `why` is a clause. The description counts until the stream no longer has the entry. */
 export function streamEntry(stream: string, entry: number, why: string): UnreadableEntry {
@@ -12,7 +12,7 @@ export function streamEntry(stream: string, entry: number, why: string): Unreada
 
 /** Describes a field of a service's health that cannot be read. The description counts until the field has another value. */
 export function healthEntry(key: string, field: string): UnreadableEntry {
-  const isSame = (reply: Reply) => typeof reply === 'string' && isUnreadable(field, readKeptField(reply, 0).snapshot)
+  const isSame = (reply: Reply) => typeof reply === 'string' && isUnreadable(field, readStoredField(reply, 0).snapshot)
   const probe = { command: ['HGET', key, field], isSame }
   return { place: placeIn(key, field), why: 'no replica writes such a value', probe }
 }

@@ -83,8 +83,8 @@ function isField(written: unknown): boolean {
 }
 
 /** The stored health of one service, by field. */
-export type KeptHealth = ReadonlyMap<string, KeptField>
-export type KeptField = { readonly version: number; readonly snapshot: unknown }
+export type StoredHealth = ReadonlyMap<string, StoredField>
+export type StoredField = { readonly version: number; readonly snapshot: unknown }
 
 /** How far a version may be ahead of the newest entry. The publish script has the same limit. */
 const mostAhead = 3_600_000
@@ -94,15 +94,15 @@ const mostAhead = 3_600_000
  * value that cannot be read has no health. A version that no entry can have had becomes 0, as in the publish script. `newest` is the newest entry of
  * the stream.
  */
-export function readKeptHealth(reply: Reply, newest: number): KeptHealth | string {
+export function readStoredHealth(reply: Reply, newest: number): StoredHealth | string {
   if (typeof reply === 'string') return reply
-  const kept = new Map<string, KeptField>()
-  for (const [field, text] of pairs(reply)) kept.set(field, readKeptField(text, newest))
+  const kept = new Map<string, StoredField>()
+  for (const [field, text] of pairs(reply)) kept.set(field, readStoredField(text, newest))
   return kept
 }
 
 /** Decodes the value of one field. */
-export function readKeptField(text: string, newest: number): KeptField {
+export function readStoredField(text: string, newest: number): StoredField {
   const [whole = '', digits] = /^(\d+) /.exec(text) ?? []
   const version = readCount(digits) ?? 0
   return {

@@ -5,12 +5,12 @@ import type { ShardOwnership } from './assignment.ts'
 import type { SyncStates } from './links.ts'
 import { isUnreadable, readService } from './memory.ts'
 import { firstBatch } from './portions.ts'
-import type { KeptHealth } from './publication.ts'
+import type { StoredHealth } from './publication.ts'
 
 /** How long until a failed read is repeated, in milliseconds. */
 const retryMs = 500
 
-export type { KeptHealth }
+export type { StoredHealth }
 
 /** Resync: reads the stored health of services that are new here, and of services about which the store rejected this replica's data. */
 export type Resync = {
@@ -32,7 +32,7 @@ export type ResyncParts = {
   readonly shardOwnership: ShardOwnership
   readonly syncStates: SyncStates
   /** Resolves with null if there is no answer. */
-  readonly read: (services: readonly string[]) => Promise<readonly KeptHealth[] | null>
+  readonly read: (services: readonly string[]) => Promise<readonly StoredHealth[] | null>
   /** Decodes the health of a target; returns null for another format version. */
   readonly readSnapshot: (written: unknown, target: string) => TargetSnapshot | null
   /** Called for a field of a service's stored health that cannot be read. */
@@ -93,7 +93,7 @@ export function createResync({
   }
 
   /** Removes the health of fields that cannot be read. Their version stays, because the next outcome continues from it. */
-  function leaveOutUnreadable(service: string, kept: KeptHealth): KeptHealth {
+  function leaveOutUnreadable(service: string, kept: StoredHealth): StoredHealth {
     const odd = [...kept].filter(([field, { snapshot }]) => isUnreadable(field, snapshot))
     if (odd.length === 0) return kept
     for (const [field] of odd) onUnreadable(service, field)
@@ -101,7 +101,7 @@ export function createResync({
   }
 
   /** Adopts the stored health of a service, except where this replica has found newer outcomes since. */
-  function adopt(service: ServiceState, kept: KeptHealth): void {
+  function adopt(service: ServiceState, kept: StoredHealth): void {
     const { mustAdopt } = syncStates.of(service)
     const snapshot = resyncService(service, kept)
     const adopted = resyncTargets(service, kept, mustAdopt)
@@ -118,7 +118,7 @@ export function createResync({
   }
 
   /** Returns the stored state of the service itself if this replica has to adopt it; null if its own state continues from it. */
-  function resyncService(service: ServiceState, kept: KeptHealth): ServiceSnapshot | null {
+  function resyncService(service: ServiceState, kept: StoredHealth): ServiceSnapshot | null {
     const sync = syncStates.of(service)
     const { mustAdopt } = sync
     const own = kept.get('')
@@ -137,7 +137,7 @@ export function createResync({
   }
 
   /** Returns the stored health of the targets to adopt: that which is newer than this replica's own, or all of it. */
-  function resyncTargets(service: ServiceState, kept: KeptHealth, mustAdopt: boolean): Map<string, TargetSnapshot> {
+  function resyncTargets(service: ServiceState, kept: StoredHealth, mustAdopt: boolean): Map<string, TargetSnapshot> {
     const before = new Map(service.targets.map((registered) => [registered.target.name, registered]))
     const adopted = new Map<string, TargetSnapshot>()
     for (const [name, { version, snapshot }] of kept) {

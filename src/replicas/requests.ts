@@ -11,10 +11,10 @@ import { type Grant, leaseDurationMs, type Renewal, readGrant } from './leases.t
 import type { RedisConnector } from './link.ts'
 import { packedForm } from './packed-file.ts'
 import {
-  type KeptHealth,
   type Published,
-  readKeptHealth,
   readPublished,
+  readStoredHealth,
+  type StoredHealth,
   type Update,
   writeUpdate,
 } from './publication.ts'
@@ -28,7 +28,7 @@ export type Requests = {
     file: { readonly digest: string; readonly loadedAt: number },
   ): Promise<{ readonly grant: Grant; readonly file: NewestFile } | null>
   publish(updates: readonly Update[]): Promise<Published | null>
-  readHealth(services: readonly string[]): Promise<KeptHealth[] | null>
+  readHealth(services: readonly string[]): Promise<StoredHealth[] | null>
 }
 
 /** Creates the requests on a connector. Their answers align the clock. */
@@ -96,7 +96,7 @@ export function createRequests({
       if (!answer.ok) return null
       const [newest, ...found] = answer.value as readonly Reply[]
       return found.map((reply, at) => {
-        const kept = readKeptHealth(reply, Number(newest))
+        const kept = readStoredHealth(reply, Number(newest))
         if (typeof kept !== 'string') return kept
         onUnreadable('health', keyOf(keys.health(services[at] ?? ''), 'hash'))
         return new Map()

@@ -3,7 +3,7 @@ import { isEpochMs, readCount, readNumber } from '../domain/stored-values.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { expiryOf, type Registered, type Registrations } from '../registrar/registrations.ts'
 import type { Drain } from '../store/redis-kept.ts'
-import type { KeptRegistration } from '../store/store.ts'
+import type { StoredRegistration } from '../store/store.ts'
 
 const kinds: readonly string[] = ['put', 'renewed', 'expired', 'removed', 'drained']
 /** How many removals are remembered. The oldest are forgotten first. */
@@ -29,7 +29,7 @@ export type SharedRegistry = {
    * that `isUnreadable` in the store stays as this replica knows it. Resolves with sentences about registrations that cannot be read.
    */
   restore(
-    registrations: readonly KeptRegistration[],
+    registrations: readonly StoredRegistration[],
     drains: readonly (readonly [name: string, Drain])[],
     isUnreadable?: (name: string) => boolean,
   ): Promise<string[]>

@@ -2,11 +2,11 @@ import { type Clock, type Dating, stepMs } from '../clock.ts'
 import { addGap, type Gap } from '../domain/absence.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
 import type { TransitionLog } from '../monitor/transition-log.ts'
-import { readKept } from './read-kept.ts'
-import type { Kept, KeptTransition, Store, Stored } from './store.ts'
+import { readStoreSnapshot } from './read-kept.ts'
+import type { Store, Stored, StoredTransition, StoreSnapshot } from './store.ts'
 
 /** The condition of a store. */
-export type Keeping = {
+export type StoreState = {
   /** Why the store cannot be written now, as a sentence; null if it can. */
   readonly failure: string | null
   /** The number of transitions that are not in the store yet. */
@@ -14,10 +14,10 @@ export type Keeping = {
 }
 
 /** A retrying store: wraps a store that may fail, and holds the transitions and gaps that could not be written to it yet. */
-export type Keeper = {
+export type RetryingStore = {
   /** The store. While it is not open, every operation fails and says why. */
   readonly store: Store
-  keeping(): Keeping
+  storeState(): StoreState
   /** Adds a gap, in instants of the clock, in which this process did not run. It is written once the store can be written. */
   addGap(gap: Gap): void
   /** Opens the store if it is not open, writes the waiting gaps and transitions, and writes a heartbeat. Only one turn runs at a time. */
@@ -28,7 +28,7 @@ export type Keeper = {
   close(): Promise<void>
 }
 
-export type KeeperParts = {
+export type RetryingStoreParts = {
   readonly name: Store['name']
   readonly open: () => Promise<Stored<Store>>
   readonly log: TransitionLog
@@ -36,7 +36,7 @@ export type KeeperParts = {
   /** Returns the current dating of the clock; null if a corrected clock must not correct times in the store. */
   readonly dating?: () => Dating | null
   /** Called once, with the snapshot of the store. Until its promise resolves, every operation of the store fails. */
-  readonly onLoad: (kept: Kept) => void | Promise<void>
+  readonly onLoad: (kept: StoreSnapshot) => void | Promise<void>
   /** Called when the store begins to fail, fails for another cause, or works again (with null). */
   readonly onFailure: (failure: string | null) => void
   /**
@@ -59,7 +59,7 @@ const aheadMs = 60_000
 const portion = 1000
 
 /** Creates a retrying store. It opens the store with the first turn. */
-export function createKeeper(parts: KeeperParts): Keeper {
+export function createRetryingStore(parts: RetryingStoreParts): RetryingStore {
   const { name, open, log, clock, onLoad, onFailure, turnMs = 5000, gatherMs = 100, patienceMs = 5000 } = parts
   const { dating = () => null } = parts
   const startedAt = clock.now()
@@ -127,7 +127,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     // A new store knows nothing about the time before it was created, so the log of this process stays.
     if (aliveAt !== null || transitions.length > 0) {
       keptUpTo = Math.max(transitions.at(-1)?.id ?? 0, completeAfter.id)
-      log.restore(readKept(loaded.value, clock))
+      log.restore(readStoreSnapshot(loaded.value, clock))
       gap = gapBefore(loaded.value)
     }
     await onLoad(loaded.value)
@@ -142,7 +142,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
    * Returns the gap between the last run of Porthole and the start of this process. If the clock is behind, the gap seems to end before it
    * begins.
    */
-  function gapBefore({ aliveAt, gaps }: Kept): Gap | null {
+  function gapBefore({ aliveAt, gaps }: StoreSnapshot): Gap | null {
     const from = Math.max(aliveAt ?? Number.NEGATIVE_INFINITY, gaps.at(-1)?.to ?? Number.NEGATIVE_INFINITY)
     const to = toEpoch(startedAt)
     // A process that ended while this one began is off by less.
@@ -176,7 +176,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     if (by === null || readBy === null || Math.abs(by.bootedAt - readBy.bootedAt) <= stepMs) return
     const loaded = await ask((store) => store.load())
     if (!loaded.ok) return
-    log.redate(readKept(loaded.value, clock))
+    log.redate(readStoreSnapshot(loaded.value, clock))
     readBy = by
   }
 
@@ -194,7 +194,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     }
   }
 
-  function keep(transition: LoggedTransition): KeptTransition {
+  function keep(transition: LoggedTransition): StoredTransition {
     return { ...transition, at: toEpoch(transition.at) }
   }
 
@@ -235,7 +235,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
       heartbeat: (now, dating) => ask((store) => store.heartbeat(now, dating)),
       close: async () => opened?.close(),
     },
-    keeping: () => ({ failure, waiting: log.after(keptUpTo)?.length ?? log.find({}).length }),
+    storeState: () => ({ failure, waiting: log.after(keptUpTo)?.length ?? log.find({}).length }),
     addGap(pause) {
       pauses = addGap(pauses, pause)
     },

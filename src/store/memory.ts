@@ -1,13 +1,13 @@
 import type { Gap } from '../domain/absence.ts'
 import { conditionHolds } from './condition.ts'
-import type { Condition, KeptRegistration, KeptTransition, Removed, Retention, Store, Stored } from './store.ts'
+import type { Condition, Removed, Retention, Store, Stored, StoredRegistration, StoredTransition } from './store.ts'
 
 /** Creates a store that lasts as long as the process, so that no earlier process ever used it. `now` returns milliseconds since the epoch. */
 export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => number = Date.now): Store {
-  const registrations = new Map<string, KeptRegistration>()
+  const registrations = new Map<string, StoredRegistration>()
   const drained = new Set<string>()
   /** The oldest first. */
-  let transitions: KeptTransition[] = []
+  let transitions: StoredTransition[] = []
   let gaps: Gap[] = []
   const createdAt = now()
   let completeAfter = { id: Math.floor(createdAt) * 1000, at: createdAt }
@@ -19,7 +19,7 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
   }
 
   /** Deletes this transition and all before it, except the last transition of each service itself, unless that one is to `unknown`. */
-  function forget(newest: KeptTransition | undefined): void {
+  function forget(newest: StoredTransition | undefined): void {
     if (newest === undefined || newest.id <= forgottenId) return
     const own = transitions.filter(({ target }) => target === null)
     const last = new Map(own.map((transition) => [transition.service, transition]))
@@ -31,7 +31,7 @@ export function createMemoryStore({ maxCount, maxAgeMs }: Retention, now: () => 
   }
 
   /** Applies a change to a registration, if it exists and the condition holds. */
-  function change(name: string, condition: Condition, act: (old: KeptRegistration) => void): Stored<Removed> {
+  function change(name: string, condition: Condition, act: (old: StoredRegistration) => void): Stored<Removed> {
     const old = registrations.get(name)
     if (old === undefined || !conditionHolds(condition, old.revision))
       return stored({ done: false, revision: old?.revision ?? null })

@@ -1,10 +1,13 @@
 import type { Clock } from '../clock.ts'
 import { inKnownWords } from '../domain/transition.ts'
 import type { PreviousRun } from '../monitor/earlier-log.ts'
-import type { Kept } from './store.ts'
+import type { StoreSnapshot } from './store.ts'
 
 /** Converts the snapshot of an earlier process to a log whose times are instants of this process's clock. */
-export function readKept({ transitions, completeAfter, gaps, aliveAt }: Kept, clock: Clock): PreviousRun {
+export function readStoreSnapshot(
+  { transitions, completeAfter, gaps, aliveAt }: StoreSnapshot,
+  clock: Clock,
+): PreviousRun {
   const instantOf = createReader(clock)
   const gapInstantOf = createReader(clock)
   const earlier = transitions.map((kept) => inKnownWords({ ...kept, at: instantOf(kept.at) }))

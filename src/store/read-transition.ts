@@ -3,14 +3,14 @@ import { isServiceName } from '../domain/service.ts'
 import { Status } from '../domain/status.ts'
 import { isEpochMs, isPositive } from '../domain/stored-values.ts'
 import { parseTarget } from '../domain/target.ts'
-import type { KeptTransition } from './store.ts'
+import type { StoredTransition } from './store.ts'
 
 /**
  * Reads a stored transition. Returns a clause if it cannot be read. Words of a newer version are accepted: an unknown status becomes `unknown`,
  * and an unknown reason `other`. `latest` is the largest time that is accepted, in milliseconds since the epoch. A log takes no transition whose
  * id is below one that it has, so an id far in the future would end the log.
  */
-export function readTransition(value: unknown, latest = Number.POSITIVE_INFINITY): KeptTransition | string {
+export function readTransition(value: unknown, latest = Number.POSITIVE_INFINITY): StoredTransition | string {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'it is no transition'
   const { id, service, target, from, to, at, reason, message } = value as Record<string, unknown>
   if (!isPositive(id) || id / 1000 > latest) return 'its id is no number of microseconds since the epoch'

@@ -4,7 +4,7 @@ import { isEpochMs, mostAheadMs, readCount, readNumber } from '../domain/stored-
 import type { Reply } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
 import { readTransition } from './read-transition.ts'
-import type { Kept, KeptRegistration, KeptTransition } from './store.ts'
+import type { StoredRegistration, StoredTransition, StoreSnapshot } from './store.ts'
 import { placeIn, type UnreadableEntry } from './unreadable.ts'
 
 /** A change of a drain: its revision, and whether the service is drained since then. */
@@ -70,10 +70,10 @@ export function readDrains(reply: Reply | undefined, key = 'drained'): Part<[nam
   return part
 }
 
-function readRegistrations(reply: Reply | undefined, key: string): Part<KeptRegistration> {
+function readRegistrations(reply: Reply | undefined, key: string): Part<StoredRegistration> {
   return readPairs(
     reply,
-    (name, text): KeptRegistration | string => {
+    (name, text): StoredRegistration | string => {
       const [, digits, definition = ''] = /^(\d+) (.*)$/s.exec(text) ?? []
       const revision = readCount(digits)
       if (!isServiceName(name)) return 'no service can have this name'
@@ -107,7 +107,7 @@ function readMarks(reply: Reply | undefined, key: string): Part<[name: string, a
   )
 }
 
-function readJson(json: string, latest: number): KeptTransition | string {
+function readJson(json: string, latest: number): StoredTransition | string {
   let value: unknown
   try {
     value = JSON.parse(json)
@@ -118,10 +118,10 @@ function readJson(json: string, latest: number): KeptTransition | string {
 }
 
 /** Reads members of the set of transitions with their scores. Another program wrote a member whose score is not its id. */
-export function readTransitions(reply: Reply | undefined, key: string, latest: number): Part<KeptTransition> {
+export function readTransitions(reply: Reply | undefined, key: string, latest: number): Part<StoredTransition> {
   return readPairs(
     reply,
-    (json, score): KeptTransition | string => {
+    (json, score): StoredTransition | string => {
       const read = readJson(json, latest)
       return typeof read === 'string' || read.id === Number(score) ? read : 'its score is not its id'
     },
@@ -136,10 +136,10 @@ export function readTransitions(reply: Reply | undefined, key: string, latest: n
 const numbers = ['forgotten', 'after_id', 'after_at', 'alive', 'head', 'revision', 'transition', 'created'] as const
 
 /** The parsed reply of the load script: the whole snapshot except the transitions of the sorted set. */
-export type LoadReply = Omit<Kept, 'transitions' | 'unreadable'> & {
+export type LoadReply = Omit<StoreSnapshot, 'transitions' | 'unreadable'> & {
   readonly unreadable: readonly UnreadableEntry[]
   /** The last transition of each service that the sorted set does not contain any more, the oldest first. */
-  readonly older: readonly KeptTransition[]
+  readonly older: readonly StoredTransition[]
   /** The largest time that is accepted, in milliseconds since the epoch. */
   readonly latest: number
   readonly hasTransitions: boolean
@@ -164,7 +164,7 @@ export function readLoaded(reply: Reply, keys: Keys): LoadReply {
   const forgotten = number('forgotten') ?? 0
   const lastOf = readPairs(
     last,
-    (service, json): KeptTransition | string => {
+    (service, json): StoredTransition | string => {
       const read = readJson(json, latest)
       return typeof read === 'string' || read.service === service ? read : 'it is of another service'
     },

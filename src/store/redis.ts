@@ -15,7 +15,17 @@ import {
   removeScript,
   sharedGapScript,
 } from './redis-scripts.ts'
-import type { Condition, Kept, KeptTransition, Put, Refused, Removed, Retention, Store, Stored } from './store.ts'
+import type {
+  Condition,
+  Put,
+  Refused,
+  Removed,
+  Retention,
+  Store,
+  Stored,
+  StoredTransition,
+  StoreSnapshot,
+} from './store.ts'
 
 /** The number of transitions in one batch. Redis serves no other client while it reads them. */
 const portion = 2000
@@ -36,7 +46,7 @@ export type RedisStoreParts = {
 /** A store that all replicas share. */
 export type RedisStore = Store & {
   /** Backfills transitions that are older than those of the store. */
-  seed(transitions: readonly KeptTransition[]): Promise<Stored<null>>
+  seed(transitions: readonly StoredTransition[]): Promise<Stored<null>>
   /** Writes a heartbeat. Returns the previous heartbeat of any replica, in milliseconds since the epoch; null if there is none. */
   heartbeatAfter(now: number): Promise<Stored<number | null>>
   /** Adds a gap and announces it to all replicas. */
@@ -92,13 +102,13 @@ export function createRedisStore({
     return change(expireScript, on, [time(), name, revision], readRemoved)
   }
 
-  async function load(): Promise<Stored<Kept>> {
+  async function load(): Promise<Stored<StoreSnapshot>> {
     const on = [meta, registrations, drained, gaps, last, expiries, expired, transitions]
     const answer = await runLarge(loadScript, on, [time()])
     if (!answer.ok) return answer
     const { older, latest, hasTransitions, unreadable, ...kept } = readLoaded(answer.value, keys)
     const odd = [...unreadable]
-    const found: KeptTransition[] = []
+    const found: StoredTransition[] = []
     // Read by score, because a transition that cannot be read has no id.
     for (let after = '-inf'; hasTransitions; ) {
       const from = after === '-inf' ? after : `(${after}`
@@ -123,7 +133,7 @@ export function createRedisStore({
     return given.ok ? { ok: true, value: null } : given
   }
 
-  function append(added: readonly KeptTransition[], missing: boolean, isSeeding: boolean): Promise<Stored<null>> {
+  function append(added: readonly StoredTransition[], missing: boolean, isSeeding: boolean): Promise<Stored<null>> {
     const flags = [retention.maxCount, missing ? 1 : 0, isSeeding ? 1 : 0]
     return done(run(appendScript, [meta, transitions, last], [time(), ...flags, ...added.flatMap(writeTransition)]))
   }
@@ -163,7 +173,7 @@ export function createRedisStore({
  * Returns the arguments of a script for a transition: its id, time, service (empty unless it is the service's own), new status, and the whole as
  * JSON.
  */
-function writeTransition(transition: KeptTransition): (string | number)[] {
+function writeTransition(transition: StoredTransition): (string | number)[] {
   const { id, service, target, from, to, at, reason, message } = transition
   const json = JSON.stringify({ id, service, target, from, to, at, reason, message })
   return [id, at, target === null ? service : '', to, json]

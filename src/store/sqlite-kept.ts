@@ -3,7 +3,7 @@ import type { Gap } from '../domain/absence.ts'
 import { isServiceName } from '../domain/service.ts'
 import { isEpochMs, isPositive } from '../domain/stored-values.ts'
 import { readTransition } from './read-transition.ts'
-import type { Kept, KeptRegistration, KeptTransition } from './store.ts'
+import type { StoredRegistration, StoredTransition, StoreSnapshot } from './store.ts'
 import { placeIn, type UnreadableEntry } from './unreadable.ts'
 
 /** A row as SQLite returns it. Its tables are STRICT, so that a column has its type; the value may be any of that type. */
@@ -18,12 +18,14 @@ export type LoadedRows = {
 }
 
 /** The snapshot without the transitions, which may be too many for one message and are read from their rows. */
-export type Loaded = Omit<Kept, 'transitions' | 'unreadable'> & { readonly unreadable: readonly UnreadableEntry[] }
+export type Loaded = Omit<StoreSnapshot, 'transitions' | 'unreadable'> & {
+  readonly unreadable: readonly UnreadableEntry[]
+}
 
 /** The replies of the SQLite thread to each operation. The thread itself validates all rows except those of transitions. */
-const isNamed = (value: unknown): value is KeptRegistration => typeof (value as Row | null)?.name === 'string'
+const isNamed = (value: unknown): value is StoredRegistration => typeof (value as Row | null)?.name === 'string'
 export const LoadedReply: z.ZodType<Loaded> = z.object({
-  registrations: z.array(z.custom<KeptRegistration>(isNamed)),
+  registrations: z.array(z.custom<StoredRegistration>(isNamed)),
   drained: z.array(z.string()),
   gaps: z.array(z.object({ from: z.number(), to: z.number() })),
   completeAfter: z.object({ id: z.number(), at: z.number() }),
@@ -81,7 +83,7 @@ function unreadableMeta(row: Row | undefined): UnreadableEntry[] {
 }
 
 /** Reads a row of registrations. Returns a clause if it cannot be read. */
-export function readRegistrationRow({ name, definition, revision, expired_at: at }: Row): KeptRegistration | string {
+export function readRegistrationRow({ name, definition, revision, expired_at: at }: Row): StoredRegistration | string {
   if (typeof name !== 'string' || !isServiceName(name)) return 'no service can have this name'
   if (typeof definition !== 'string') return 'its definition is no text'
   if (!isPositive(revision)) return 'its revision is no number that Porthole writes'
@@ -132,10 +134,10 @@ export function readLoadedRows({ meta, registrations, drained, gaps }: LoadedRow
 
 /** Reads rows of transitions. */
 export function readTransitionRows(rows: readonly Row[]): {
-  readonly read: KeptTransition[]
+  readonly read: StoredTransition[]
   readonly unreadable: UnreadableEntry[]
 } {
-  const read: KeptTransition[] = []
+  const read: StoredTransition[] = []
   const unreadable: UnreadableEntry[] = []
   for (const row of rows) {
     const transition = readTransition(row)

@@ -5,7 +5,7 @@ import type { Step } from '../domain/lifetime.ts'
 import { conditionHolds } from './condition.ts'
 import { createDatings } from './sqlite-datings.ts'
 import { type Loaded, type Row, readLoadedRows, readMeta, readRegistrationRow } from './sqlite-kept.ts'
-import type { Condition, KeptRegistration, KeptTransition, OwnEnds, Put, Removed, Retention } from './store.ts'
+import type { Condition, OwnEnds, Put, Removed, Retention, StoredRegistration, StoredTransition } from './store.ts'
 
 /** One operation of a store. `now` is the time of the request in milliseconds since the epoch. */
 export type Operation =
@@ -30,7 +30,7 @@ export type Operation =
   | { readonly kind: 'setDrained'; readonly name: string; readonly drained: boolean; readonly now: number }
   | {
       readonly kind: 'append'
-      readonly transitions: readonly KeptTransition[]
+      readonly transitions: readonly StoredTransition[]
       readonly missing: boolean
       readonly dating?: Dating | undefined
     }
@@ -58,7 +58,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
   const meta = () => readMeta(sql.meta.get())
 
   /** Returns the registration of a name. One that cannot be read has the revision 0, which no condition contains. */
-  function find(name: string): KeptRegistration | undefined {
+  function find(name: string): StoredRegistration | undefined {
     const row = sql.registration.get(name)
     if (row === undefined) return undefined
     const read = readRegistrationRow(row)

@@ -4,7 +4,7 @@ import type { Dating } from '../clock.ts'
 import { LoadedReply, PutReply, RemovedReply, readTransitionRows, TransitionsReply } from './sqlite-kept.ts'
 import type { Operation } from './sqlite-statements.ts'
 import { startStoreThread } from './sqlite-thread.ts'
-import type { Kept, KeptTransition, Retention, Store, Stored } from './store.ts'
+import type { Retention, Store, Stored, StoredTransition, StoreSnapshot } from './store.ts'
 
 /**
  * The number of transitions in one message of the thread. Receiving a message blocks the event loop, and all transitions at once would fill the
@@ -55,12 +55,12 @@ export async function openSqliteStore({
   // Correct the times before the first read, because the previous process may have ended between a correction of the clock and its next write.
   if (dating !== undefined) await ask({ kind: 'redate', dating })
 
-  async function load(): Promise<Stored<Kept>> {
+  async function load(): Promise<Stored<StoreSnapshot>> {
     const loaded = await asking({ kind: 'load' }, LoadedReply)
     if (!loaded.ok) return loaded
     const { unreadable, ...kept } = loaded.value
     const odd = [...unreadable]
-    const transitions: KeptTransition[] = []
+    const transitions: StoredTransition[] = []
     for (let after = Number.MIN_SAFE_INTEGER; ; ) {
       const found = await asking({ kind: 'loadTransitions', after, limit: portion }, TransitionsReply)
       if (!found.ok) return found

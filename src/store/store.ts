@@ -19,7 +19,7 @@ export type Registration = {
 }
 
 /** A registration as it is read from the store. */
-export type KeptRegistration = Registration & {
+export type StoredRegistration = Registration & {
   /** The time at which it expired, in milliseconds since the epoch; absent while it is not expired. */
   readonly expiredAt?: number
 }
@@ -33,7 +33,7 @@ export type Condition = {
 }
 
 /** A transition as the store holds it. Its time is milliseconds since the epoch, because instants mean nothing to the next process. */
-export type KeptTransition = {
+export type StoredTransition = {
   readonly id: number
   readonly service: string
   readonly target: string | null
@@ -45,12 +45,12 @@ export type KeptTransition = {
 }
 
 /** The snapshot of a store. */
-export type Kept = {
-  readonly registrations: readonly KeptRegistration[]
+export type StoreSnapshot = {
+  readonly registrations: readonly StoredRegistration[]
   /** The names of the drained services, in the order in which they were drained. A drained service need not be registered. */
   readonly drained: readonly string[]
   /** The transitions, the oldest first. The last transition of each service itself is among them, however old it is, unless it is to `unknown`. */
-  readonly transitions: readonly KeptTransition[]
+  readonly transitions: readonly StoredTransition[]
   /** The gaps in which no Porthole ran with this store, in milliseconds since the epoch; the oldest first. */
   readonly gaps: readonly Gap[]
   /** No transition after this id is missing, and no transition or gap since this time, in milliseconds since the epoch. */
@@ -95,7 +95,7 @@ export type OwnEnds = 'to' | 'both'
 export type Store = {
   readonly name: 'memory' | 'sqlite' | 'redis'
   /** Reads the whole snapshot. */
-  load(): Promise<Stored<Kept>>
+  load(): Promise<Stored<StoreSnapshot>>
   /**
    * Registers a service, or replaces its definition. After that the registration is not expired. The same definition again changes nothing else
    * and keeps its revision. If several processes share the store, the time to live (`ttlMs`, in milliseconds) starts again for all of them. With
@@ -115,7 +115,7 @@ export type Store = {
    * unless that one is to `unknown`, as after a deregistration. A transition that is stored already is not added twice. `missing` means that
    * transitions between the last stored one and these were lost, so that the log is complete only after the first of these.
    */
-  append(transitions: readonly KeptTransition[], missing: boolean, dating?: Dating): Promise<Stored<null>>
+  append(transitions: readonly StoredTransition[], missing: boolean, dating?: Dating): Promise<Stored<null>>
   /** Adds a gap, in milliseconds since the epoch. It replaces a stored gap that begins at the same time. */
   addGap(gap: Gap, dating?: Dating, ownEnds?: OwnEnds): Promise<Stored<null>>
   /** Writes a heartbeat, in milliseconds since the epoch, which also shows whether the store can be written. Deletes entries that are too old. */

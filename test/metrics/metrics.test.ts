@@ -32,7 +32,7 @@ test('promtool finds no problem in a busy page with names of every kind', { skip
   for (const url of ['/health', '/health/plain', '/nope', '/health?quorum=x', '/docs', '/livez?verbose'])
     await built.get(url)
   const { monitor, registry, clock } = built
-  const parts = { monitor, registry, clock, keeper: null, streams, prober: 'portable' } as const
+  const parts = { monitor, registry, clock, retryingStore: null, streams, prober: 'portable' } as const
   const metrics = createMetrics({ ...parts, version: '1.2.3-"quoted"' })
   metrics.configReloaded(true, Date.now())
   for (const page of [(await built.get('/metrics')).body, await rendered(metrics)]) assertAccepted(page)
@@ -147,7 +147,15 @@ test('the metrics tell whether the last reload of the configuration succeeded, a
 
 test('the page has the version of Porthole, and metrics of the Node.js process only with `runtime`', async (t) => {
   const { monitor, registry, clock } = await build(t)
-  const parts = { monitor, registry, clock, keeper: null, streams, prober: 'portable', version: '1.2.3' } as const
+  const parts = {
+    monitor,
+    registry,
+    clock,
+    retryingStore: null,
+    streams,
+    prober: 'portable',
+    version: '1.2.3',
+  } as const
   const bare = await rendered(createMetrics(parts, { runtime: false }))
   const labels = `{version="1.2.3",node="${process.version}",prober="portable"}`
   assert.deepEqual(familyOf(bare, 'porthole_build_info'), { [labels]: 1 })
@@ -164,7 +172,7 @@ test('an unresponsive gateway has a series until it answers, and callers who see
     monitor,
     registry,
     clock,
-    keeper: null,
+    retryingStore: null,
     streams,
     prober: 'kernel',
     version: '1.2.3',
@@ -180,7 +188,15 @@ test('an unresponsive gateway has a series until it answers, and callers who see
 
 test('the help of a delay of the event loop says that the period of its timer is included', async (t) => {
   const { monitor, registry, clock } = await build(t)
-  const parts = { monitor, registry, clock, keeper: null, streams, prober: 'portable', version: '1.2.3' } as const
+  const parts = {
+    monitor,
+    registry,
+    clock,
+    retryingStore: null,
+    streams,
+    prober: 'portable',
+    version: '1.2.3',
+  } as const
   const page = await rendered(createMetrics(parts))
   for (const what of ['min', 'max', 'mean', 'p50', 'p90', 'p99']) {
     const name = `nodejs_eventloop_lag_${what}_seconds`

@@ -4,7 +4,7 @@ import type { Outcome } from '../../src/domain/outcome.ts'
 import type { Service } from '../../src/domain/service.ts'
 import { reportUptime } from '../../src/http/transition-reports.ts'
 import { createTransitionLog } from '../../src/monitor/transition-log.ts'
-import { createKeeper } from '../../src/store/keeper.ts'
+import { createRetryingStore } from '../../src/store/keeper.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { sampleService } from '../samples.ts'
@@ -41,23 +41,23 @@ function createDirectory(maxAgeMs = 30 * 24 * hour) {
     const ignore = () => undefined
     const open = async () =>
       isFree ? ({ ok: true, value: lasting } as const) : ({ ok: false, failure: 'taken' } as const)
-    const keeper = createKeeper({ name: 'sqlite', open, log, clock, onLoad: ignore, onFailure: ignore })
+    const retryingStore = createRetryingStore({ name: 'sqlite', open, log, clock, onLoad: ignore, onFailure: ignore })
     return {
       clock,
       registry,
       log,
-      keeper,
+      retryingStore,
       /** Checks every 10 seconds for `forMs`, with this outcome. */
       async live(forMs: number, reason: Outcome['reason']) {
         for (let ms = 0; ms < forMs; ms += 10 * second) {
           await checkOnce(target('pg', 'pg:5432'), reason)
           clock.advance(10 * second)
-          await keeper.turn()
+          await retryingStore.turn()
         }
       },
       takeOver() {
         isFree = true
-        return keeper.turn()
+        return retryingStore.turn()
       },
       /** Returns the milliseconds of the last 24 hours with each status: up, down, unknown. */
       uptime() {
@@ -92,10 +92,10 @@ const ofDay = (upMs: number, downMs = 0) => [upMs, downMs, 24 * hour - upMs - do
 test('a service that is up for 10 minutes before a stop and 5 minutes after it has an uptime of 15 minutes', async () => {
   const { start } = createDirectory()
   const first = start(0)
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.live(10 * minute, 'connected')
   const next = start(15 * minute)
-  await next.keeper.turn()
+  await next.retryingStore.turn()
   assert.deepEqual(next.uptime(), ofDay(10 * minute))
   const news: unknown[] = []
   next.log.logged.subscribe((entry) => news.push(entry))
@@ -110,10 +110,10 @@ test('a service that is up for 10 minutes before a stop and 5 minutes after it h
 test('the time in which Porthole was stopped is not downtime, even if the service is down before and after it', async () => {
   const { start } = createDirectory()
   const first = start(0)
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.live(10 * minute, 'refused')
   const next = start(15 * minute)
-  await next.keeper.turn()
+  await next.retryingStore.turn()
   await next.live(5 * minute, 'refused')
   assert.deepEqual(next.uptime(), ofDay(0, 15 * minute))
 })
@@ -121,7 +121,7 @@ test('the time in which Porthole was stopped is not downtime, even if the servic
 test('the time in which a service was not registered is unknown, even after a restart', async () => {
   const { start } = createDirectory()
   const first = start(0)
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.live(100 * second, 'connected')
   first.registry.replaceAll([], [])
   first.clock.advance(50 * second)
@@ -129,7 +129,7 @@ test('the time in which a service was not registered is unknown, even after a re
   await first.live(100 * second, 'connected')
   assert.deepEqual(first.uptime(), ofDay(200 * second))
   const next = start(300 * second)
-  await next.keeper.turn()
+  await next.retryingStore.turn()
   await next.live(100 * second, 'connected')
   assert.deepEqual(next.uptime(), ofDay(300 * second))
 })
@@ -137,13 +137,13 @@ test('the time in which a service was not registered is unknown, even after a re
 test('a service that was removed from the file while Porthole was stopped becomes unknown', async () => {
   const { start } = createDirectory()
   const first = start(0)
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.live(minute, 'connected')
   for (const afterMs of [2 * minute, 3 * minute]) {
     const next = start(afterMs, [])
     const news: string[] = []
     next.log.logged.subscribe(({ message }) => news.push(message))
-    await next.keeper.turn()
+    await next.retryingStore.turn()
     assert.deepEqual(next.told(), ['unknown → up', 'up → unknown'])
     assert.deepEqual(news, afterMs === 2 * minute ? ['deregistered while Porthole was not running'] : [])
     assertInOrder(next.log)
@@ -153,13 +153,13 @@ test('a service that was removed from the file while Porthole was stopped become
 test('a service that is up for longer than transitions are kept counts as up since the newest forgotten one', async () => {
   const { start } = createDirectory(hour)
   const first = start(0)
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.live(2 * hour, 'connected')
   const next = start(2 * hour + 5 * minute)
-  await next.keeper.turn()
+  await next.retryingStore.turn()
   await next.live(2 * hour, 'connected')
   const last = start(4 * hour + 10 * minute)
-  await last.keeper.turn()
+  await last.retryingStore.turn()
   await last.live(10 * second, 'connected')
   // The log is complete since the end of the first gap, which is forgotten.
   assert.deepEqual(last.told(), [])
@@ -170,12 +170,12 @@ test('a service that is up for longer than transitions are kept counts as up sin
 test('a process that waited for the previous one has a log without gaps, and so has the next process', async () => {
   const { start } = createDirectory()
   const first = start(0)
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.live(300 * second, 'connected')
   const next = start(300 * second, [pg], { isFree: false })
   await next.live(300 * second, 'connected')
   await first.live(300 * second, 'connected')
-  await first.keeper.close()
+  await first.retryingStore.close()
   const lastIdOfFirst = first.log.lastId()
   // The store has been free for 10 seconds when this process takes it over.
   await next.live(10 * second, 'connected')
@@ -190,7 +190,7 @@ test('a process that waited for the previous one has a log without gaps, and so 
   assert.deepEqual(next.uptime(), ofDay(1200 * second))
 
   const last = start(1300 * second)
-  await last.keeper.turn()
+  await last.retryingStore.turn()
   await last.live(100 * second, 'connected')
   assert.deepEqual(last.uptime(), ofDay(1300 * second))
   assertInOrder(last.log)
@@ -199,7 +199,7 @@ test('a process that waited for the previous one has a log without gaps, and so 
 test('transitions are written after the stored ones, once a store that could not be opened can be', async () => {
   const { start } = createDirectory()
   const first = start(0)
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.live(minute, 'connected')
   const next = start(2 * minute, [pg], { isFree: false })
   await next.live(minute, 'connected')
@@ -218,7 +218,7 @@ test('transitions are written after the stored ones, once a store that could not
   assert.deepEqual(next.uptime(), ofDay(140 * second, 40 * second))
   assertInOrder(next.log)
   const last = start(5 * minute)
-  await last.keeper.turn()
+  await last.retryingStore.turn()
   assert.deepEqual(last.told(), next.told())
   assert.deepEqual(last.uptime(), ofDay(140 * second, 40 * second))
 })
@@ -226,12 +226,12 @@ test('transitions are written after the stored ones, once a store that could not
 test('if the wall clock was set back between two runs, the new transitions still follow the old ones', async () => {
   const { start } = createDirectory()
   const first = start(0, [pg], { clockIsWrongBy: hour })
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.live(10 * minute, 'connected')
   const lastIdOfFirst = first.log.lastId()
   const next = start(11 * minute)
   const startedAt = next.clock.now()
-  await next.keeper.turn()
+  await next.retryingStore.turn()
   await next.live(minute, 'connected')
   assert.deepEqual(next.told(), ['unknown → up'])
   assertInOrder(next.log)
@@ -245,7 +245,7 @@ test('if the wall clock was set back between two runs, the new transitions still
 test('a client that received a transition which a killed process did not store learns that transitions are lost', async () => {
   const { start } = createDirectory()
   const first = start(0)
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.live(minute, 'connected')
   await first.live(10 * second, 'connected')
   first.clock.advance(4 * second)
@@ -254,17 +254,17 @@ test('a client that received a transition which a killed process did not store l
   const lastTold = first.log.find({})[0]
   assert.equal(lastTold?.service, 'mq')
   const next = start(2 * minute)
-  await next.keeper.turn()
+  await next.retryingStore.turn()
   assert.equal(next.log.after(lastTold?.id ?? 0), null)
 })
 
 test('a service that went down while Porthole was stopped has one transition, and so has its target', async () => {
   const { start } = createDirectory()
   const first = start(0)
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.live(minute, 'connected')
   const next = start(2 * minute)
-  await next.keeper.turn()
+  await next.retryingStore.turn()
   const lastIdOfFirst = next.log.lastId()
   await next.live(minute, 'refused')
   assert.deepEqual(
@@ -278,30 +278,30 @@ test('a service that went down while Porthole was stopped has one transition, an
 test('restarts add no transitions, and a client that has read all of them misses none', async () => {
   const { start } = createDirectory()
   const first = start(0)
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.live(minute, 'connected')
   const lastTold = first.log.lastId()
-  await first.keeper.close()
+  await first.retryingStore.close()
   for (let restarts = 1; restarts <= 5; restarts++) {
     const next = start(2 * restarts * minute)
-    await next.keeper.turn()
+    await next.retryingStore.turn()
     await next.live(minute, 'connected')
     assert.equal(next.log.lastId(), lastTold)
     assert.deepEqual(next.log.after(lastTold), [])
     assert.deepEqual(next.told(), ['unknown → up'])
     assert.equal(next.gaps().length, restarts)
     assert.deepEqual(next.uptime(), ofDay((restarts + 1) * minute))
-    await next.keeper.close()
+    await next.retryingStore.close()
   }
 })
 
 test('a service that is deregistered before its first check after a restart loses its last known status', async () => {
   const { start } = createDirectory()
   const first = start(0)
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.live(minute, 'connected')
   const next = start(2 * minute)
-  await next.keeper.turn()
+  await next.retryingStore.turn()
   next.registry.replaceAll([], [])
   assert.deepEqual(next.told(), ['unknown → up', 'up → unknown'])
   next.registry.replaceAll([pg], [])
@@ -313,10 +313,10 @@ test('a service that is deregistered before its first check after a restart lose
 test('an unchecked service whose last transition is forgotten counts as up until Porthole stopped', async () => {
   const { start } = createDirectory(hour)
   const first = start(0)
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.live(2 * hour, 'connected')
   const next = start(2 * hour + 5 * minute)
-  await next.keeper.turn()
+  await next.retryingStore.turn()
   assert.deepEqual(next.told(), [])
   assert.equal(next.log.lastKnown('pg'), 'up')
   assert.ok((next.uptime()[0] ?? 0) > 0)
@@ -325,11 +325,11 @@ test('an unchecked service whose last transition is forgotten counts as up until
 test('a process that waited for the previous one dates changed statuses to the end of the previous process', async () => {
   const { start } = createDirectory()
   const first = start(0)
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.live(minute, 'connected')
   const next = start(30 * second, [pg], { isFree: false })
   await next.live(40 * second, 'refused')
-  await first.keeper.close()
+  await first.retryingStore.close()
   await next.takeOver()
   assert.deepEqual(next.told(), ['unknown → up', 'up → down'])
   assert.deepEqual(next.gaps(), [])

@@ -11,15 +11,15 @@ import type { TargetSnapshot } from '../../src/monitor/watch.ts'
 import { createShardOwnership } from '../../src/replicas/assignment.ts'
 import { writeService, writeTarget } from '../../src/replicas/memory.ts'
 import type { Published, PublishResult, Update } from '../../src/replicas/publication.ts'
-import type { KeptHealth } from '../../src/replicas/recall.ts'
+import type { StoredHealth } from '../../src/replicas/recall.ts'
 import { createHealthReplication } from '../../src/replicas/sharing.ts'
 import { fakeClock, fakeProber } from '../monitor/fakes.ts'
 import { sampleOutcome, sampleService } from '../samples.ts'
 
-type Kept = Record<string, { version: number; snapshot: unknown }>
+type StoreSnapshot = Record<string, { version: number; snapshot: unknown }>
 
 /** A replica that is linked, holds every lease, and has read the stored health of its one service. The test is its store. */
-async function start(t: TestContext, kept: Kept = {}) {
+async function start(t: TestContext, kept: StoreSnapshot = {}) {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const clock = fakeClock()
   const prober = fakeProber(clock)
@@ -32,7 +32,7 @@ async function start(t: TestContext, kept: Kept = {}) {
   const alone = createEmitter<Transition>()
   const published: { updates: readonly Update[]; answer: (published: Published | null) => void }[] = []
   const fenced: number[] = []
-  const reads: { answer: (kept: KeptHealth[] | null) => void }[] = []
+  const reads: { answer: (kept: StoredHealth[] | null) => void }[] = []
   const healthReplication = createHealthReplication({
     monitor,
     clock,
@@ -51,7 +51,7 @@ async function start(t: TestContext, kept: Kept = {}) {
   const [one, two] = service.targets
   assert(one && two)
 
-  async function read(next: Kept | null): Promise<void> {
+  async function read(next: StoreSnapshot | null): Promise<void> {
     const { answer } = reads.shift() ?? assert.fail('nothing is read')
     answer(next === null ? null : [new Map(Object.entries(next))])
     await setImmediate()

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import type { Condition, Kept, KeptTransition, Put, Retention, Store, Stored } from '../../src/store/store.ts'
+import type {
+  Condition,
+  Put,
+  Retention,
+  Store,
+  Stored,
+  StoredTransition,
+  StoreSnapshot,
+} from '../../src/store/store.ts'
 
 /** The options of a store under test. */
 export type StoreSettings = { readonly retention: Retention; readonly now: () => number }
@@ -30,7 +38,7 @@ export function revisionOf(put: Stored<Put>): number {
 }
 
 /** Creates a transition of `pg` itself, from up to down. Its time follows from its id. */
-export function sampleTransition(id: number, more: Partial<KeptTransition> = {}): KeptTransition {
+export function sampleTransition(id: number, more: Partial<StoredTransition> = {}): StoredTransition {
   return {
     id,
     service: 'pg',
@@ -46,7 +54,7 @@ export function sampleTransition(id: number, more: Partial<KeptTransition> = {})
 
 /** Returns the id of the first transition at a given time after the store was created. */
 const idAfter = (ms: number) => (epoch + ms) * 1000 + 1
-const idsOf = ({ transitions }: Kept) => transitions.map(({ id }) => id)
+const idsOf = ({ transitions }: StoreSnapshot) => transitions.map(({ id }) => id)
 
 /** Defines the tests that every store must pass. `skip` is the reason to skip all of them. */
 export function testStore(name: string, open: OpenStore, skip: string | false = false): void {
@@ -198,7 +206,7 @@ export function testStore(name: string, open: OpenStore, skip: string | false = 
     assert.deepEqual(unwrap(await ask().expire('none', revision, 'expire')), { done: false, revision: null })
     pass(1000)
     assert.deepEqual(unwrap(await ask().expire('pg', revision, 'expire')), { done: true })
-    const expiredOf = ({ registrations }: Kept) =>
+    const expiredOf = ({ registrations }: StoreSnapshot) =>
       registrations.flatMap(({ name, expiredAt }) => (expiredAt === undefined ? [] : `${name} ${expiredAt - epoch}`))
     assert.deepEqual(expiredOf(await reread()), ['pg 1000'])
     pass(500)

@@ -6,7 +6,7 @@ import type { Reason } from '../../src/domain/outcome.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry.ts'
 import { createTransitionLog } from '../../src/monitor/transition-log.ts'
-import { createKeeper } from '../../src/store/keeper.ts'
+import { createRetryingStore } from '../../src/store/keeper.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { fakeProber } from '../monitor/fakes.ts'
@@ -43,7 +43,7 @@ function createMachine(t: TestContext, offMs = 0) {
     const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10 })
     const log = createTransitionLog({ monitor, clock })
     let store: Store | undefined
-    const keeper = createKeeper({
+    const retryingStore = createRetryingStore({
       name: 'sqlite',
       log,
       clock,
@@ -68,7 +68,7 @@ function createMachine(t: TestContext, offMs = 0) {
     return {
       clock,
       log,
-      keeper,
+      retryingStore,
       async check(reason: Reason) {
         pass(1000)
         const [target] = monitor.services.get('pg')?.targets ?? []
@@ -79,19 +79,19 @@ function createMachine(t: TestContext, offMs = 0) {
       },
       /** Registers a service whose time to live ends at once. */
       async expire(name: string) {
-        const put = await keeper.store.put(name, '{}', {})
+        const put = await retryingStore.store.put(name, '{}', {})
         assert(put.ok && put.value.done)
-        assert.ok((await keeper.store.expire(name, put.value.registration.revision, 'expire')).ok)
+        assert.ok((await retryingStore.store.expire(name, put.value.registration.revision, 'expire')).ok)
       },
       /** Returns the times at which registrations expired, in milliseconds since the epoch. */
       async expired() {
-        const kept = await keeper.store.load()
+        const kept = await retryingStore.store.load()
         assert(kept.ok)
         return Object.fromEntries(kept.value.registrations.map(({ name, expiredAt }) => [name, expiredAt]))
       },
       async close() {
         isOver = true
-        await keeper.close()
+        await retryingStore.close()
       },
       /** Ends without another write. */
       crash,
@@ -126,13 +126,13 @@ for (const [how, offMs] of [
     const { machine, pass, start, realNow } = createMachine(t, offMs)
     const began = realNow()
     const first = await start()
-    await first.keeper.turn()
+    await first.retryingStore.turn()
     await first.check('connected')
-    first.keeper.addGap({ from: first.clock.now() - 500, to: first.clock.now() - 100 })
-    await first.keeper.turn()
+    first.retryingStore.addGap({ from: first.clock.now() - 500, to: first.clock.now() - 100 })
+    await first.retryingStore.turn()
     machine.off = 0
     await first.check('refused')
-    await first.keeper.turn()
+    await first.retryingStore.turn()
     const before = first.told()
     assert.deepEqual(before.completeSince, began)
     assert.deepEqual(
@@ -148,11 +148,11 @@ for (const [how, offMs] of [
     await first.close()
     pass(10_000)
     const second = await start()
-    await second.keeper.turn()
+    await second.retryingStore.turn()
     assert.deepEqual(beforeRestart(second.told()), before)
     assert.deepEqual(second.told().gaps.at(-1), [stoppedAt, stoppedAt + 10_000])
     await second.check('connected')
-    await second.keeper.turn()
+    await second.retryingStore.turn()
     const { ids } = second.told()
     assert.equal(new Set(ids).size, 6)
     assert.deepEqual(
@@ -168,13 +168,13 @@ test('a correction of the clock before the first write leaves no wrong time', as
   const first = await start()
   await first.check('connected')
   machine.off = 0
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   const before = first.told()
   assert.equal(before.completeSince, began)
   await first.close()
   pass(1000)
   const second = await start()
-  await second.keeper.turn()
+  await second.retryingStore.turn()
   assert.deepEqual(beforeRestart(second.told()), before)
 })
 
@@ -183,13 +183,13 @@ test('if a process ends between the correction and its next write, the next proc
   const began = realNow()
   const first = await start()
   await first.check('connected')
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   machine.off = 0
   const before = first.told()
   await first.crash()
   pass(1000)
   const second = await start()
-  await second.keeper.turn()
+  await second.retryingStore.turn()
   const after = second.told()
   assert.deepEqual(after.transitions, before.transitions)
   assert.deepEqual([after.completeSince, after.gaps], [began, [[began + 1000, began + 2000]]])
@@ -198,7 +198,7 @@ test('if a process ends between the correction and its next write, the next proc
 test('the times of an earlier process with the right clock stay, and the time in between is a gap', async (t) => {
   const { machine, start, realNow, pass } = createMachine(t)
   const first = await start()
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.check('connected')
   await first.close()
   const before = first.told()
@@ -208,16 +208,16 @@ test('the times of an earlier process with the right clock stay, and the time in
   pass(60_000)
   const second = await start()
   await second.check('connected')
-  await second.keeper.turn()
+  await second.retryingStore.turn()
   machine.off = 0
-  await second.keeper.turn()
+  await second.retryingStore.turn()
   const told = second.told()
   assert.deepEqual(told.transitions, before.transitions)
   assert.deepEqual(told.gaps, [[stoppedAt, stoppedAt + 60_000]])
   await second.close()
   pass(1000)
   const third = await start()
-  await third.keeper.turn()
+  await third.retryingStore.turn()
   assert.deepEqual(beforeRestart(third.told()), told)
 })
 
@@ -225,21 +225,21 @@ test('small differences of the clock and a suspension change no stored time', as
   const { machine, start, pass } = createMachine(t)
   const first = await start()
   await first.check('connected')
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   const before = first.told()
   for (const off of [400, 900, -300]) {
     machine.off = off
-    await first.keeper.turn()
+    await first.retryingStore.turn()
   }
   machine.off = 0
   machine.suspendedMs += 8 * 3_600_000
   first.clock.noticeSuspension()
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   assert.deepEqual(first.told(), before)
   await first.close()
   pass(1000)
   const second = await start()
-  await second.keeper.turn()
+  await second.retryingStore.turn()
   assert.deepEqual(beforeRestart(second.told()), before)
 })
 
@@ -248,41 +248,41 @@ test('a corrected clock is noticed also after a suspension of the machine', asyn
   const began = realNow()
   const first = await start()
   await first.check('connected')
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   machine.suspendedMs += 8 * 3_600_000
   first.clock.noticeSuspension()
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   machine.off = 0
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   const before = first.told()
   assert.deepEqual(before.transitions.at(-1), [began + 1000, 'unknown', 'up'])
   await first.close()
   pass(1000)
   const second = await start()
-  await second.keeper.turn()
+  await second.retryingStore.turn()
   assert.deepEqual(beforeRestart(second.told()), before)
 })
 
 test('the time at which a registration expired is corrected too, except a time of an earlier process', async (t) => {
   const { machine, start, pass, realNow } = createMachine(t)
   const early = await start()
-  await early.keeper.turn()
+  await early.retryingStore.turn()
   await early.expire('early')
   const expiredEarly = realNow()
   await early.close()
   Object.assign(machine, { boot: 'second', off: -dayMs })
   pass(60_000)
   const first = await start()
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   await first.expire('late')
   const expiredLate = realNow()
   pass(1000)
   machine.off = 0
-  await first.keeper.turn()
+  await first.retryingStore.turn()
   assert.deepEqual(await first.expired(), { early: expiredEarly, late: expiredLate })
   await first.close()
   pass(1000)
   const second = await start()
-  await second.keeper.turn()
+  await second.retryingStore.turn()
   assert.deepEqual(await second.expired(), { early: expiredEarly, late: expiredLate })
 })

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { createTransitionLog } from '../../src/monitor/transition-log.ts'
-import { createKeeper } from '../../src/store/keeper.ts'
+import { createRetryingStore } from '../../src/store/keeper.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
-import type { Kept, Store, Stored } from '../../src/store/store.ts'
+import type { Store, Stored, StoreSnapshot } from '../../src/store/store.ts'
 import { watch } from '../monitor/fakes.ts'
 import { registeredService, sampleService } from '../samples.ts'
 
@@ -38,9 +38,9 @@ function start(
       return failing === true ? full : ask(...input)
     }
   const log = createTransitionLog({ monitor, clock, maxCount: options.maxCount ?? 1000 })
-  const loads: Kept[] = []
+  const loads: StoreSnapshot[] = []
   const failures: (string | null)[] = []
-  const keeper = createKeeper({
+  const retryingStore = createRetryingStore({
     name: 'sqlite',
     open: async () =>
       openable
@@ -81,7 +81,7 @@ function start(
     ...state,
     store,
     log,
-    keeper,
+    retryingStore,
     loads,
     failures,
     epoch,
@@ -110,13 +110,13 @@ function start(
 }
 
 test('transitions are in the store after a turn, each once', async () => {
-  const { keeper, log, turnOver, keptOf } = start()
-  await keeper.turn()
+  const { retryingStore, log, turnOver, keptOf } = start()
+  await retryingStore.turn()
   await turnOver('connected')
-  assert.equal(keeper.keeping().waiting, 2)
-  await keeper.turn()
-  await keeper.turn()
-  assert.deepEqual(keeper.keeping(), { failure: null, waiting: 0 })
+  assert.equal(retryingStore.storeState().waiting, 2)
+  await retryingStore.turn()
+  await retryingStore.turn()
+  assert.deepEqual(retryingStore.storeState(), { failure: null, waiting: 0 })
   assert.deepEqual(
     (await keptOf()).transitions.map(({ id }) => id),
     log
@@ -127,45 +127,45 @@ test('transitions are in the store after a turn, each once', async () => {
 })
 
 test('transitions that could not be written are written later, and the failure and its end are reported once each', async () => {
-  const { keeper, fail, failures, turnOver, keptOf } = start()
-  await keeper.turn()
+  const { retryingStore, fail, failures, turnOver, keptOf } = start()
+  await retryingStore.turn()
   fail(true)
   await turnOver('connected')
-  await keeper.turn()
-  await keeper.turn()
-  assert.deepEqual(keeper.keeping(), { failure: 'the disk is full', waiting: 2 })
-  assert.deepEqual(await keeper.store.put('mq', '{}', {}), full)
+  await retryingStore.turn()
+  await retryingStore.turn()
+  assert.deepEqual(retryingStore.storeState(), { failure: 'the disk is full', waiting: 2 })
+  assert.deepEqual(await retryingStore.store.put('mq', '{}', {}), full)
   fail(false)
-  await keeper.turn()
+  await retryingStore.turn()
   assert.deepEqual(failures, ['the disk is full', null])
   assert.equal((await keptOf()).transitions.length, 2)
 })
 
 test('a store that cannot be opened is tried again with each turn, and until then every operation fails', async () => {
-  const { keeper, allowOpening, failures, loads, turnOver, keptOf } = start({ open: false })
-  await keeper.turn()
-  assert.deepEqual(await keeper.store.put('mq', '{}', {}), gone)
-  assert.equal(keeper.keeping().failure, 'there is no such directory')
+  const { retryingStore, allowOpening, failures, loads, turnOver, keptOf } = start({ open: false })
+  await retryingStore.turn()
+  assert.deepEqual(await retryingStore.store.put('mq', '{}', {}), gone)
+  assert.equal(retryingStore.storeState().failure, 'there is no such directory')
   await turnOver('connected')
   allowOpening()
-  await keeper.turn()
+  await retryingStore.turn()
   assert.deepEqual([loads.length, failures], [1, ['there is no such directory', null]])
   assert.equal((await keptOf()).transitions.length, 2)
-  assert.equal((await keeper.store.put('mq', '{}', {})).ok, true)
+  assert.equal((await retryingStore.store.put('mq', '{}', {})).ok, true)
 })
 
 test('if the log lost transitions before they were written, the store learns that some are missing', async () => {
-  const { keeper, fail, turnOver, keptOf, log } = start({ maxCount: 4 })
-  await keeper.turn()
+  const { retryingStore, fail, turnOver, keptOf, log } = start({ maxCount: 4 })
+  await retryingStore.turn()
   await turnOver('connected')
-  await keeper.turn()
+  await retryingStore.turn()
   fail(true)
   for (let i = 0; i < 3; i++) {
     await turnOver('refused', 3)
     await turnOver('connected', 2)
   }
   fail(false)
-  await keeper.turn()
+  await retryingStore.turn()
   const { transitions, completeAfter } = await keptOf()
   const oldestLogged = log.find({}).at(-1)
   assert.equal(completeAfter.id, (oldestLogged?.id ?? 0) - 1)
@@ -173,27 +173,27 @@ test('if the log lost transitions before they were written, the store learns tha
 })
 
 test('one turn writes more than one batch', async () => {
-  const { keeper, turnOver, keptOf } = start({ maxCount: 10_000 })
+  const { retryingStore, turnOver, keptOf } = start({ maxCount: 10_000 })
   await turnOver('connected')
   for (let i = 0; i < 300; i++) {
     await turnOver('refused', 3)
     await turnOver('connected', 2)
   }
-  await keeper.turn()
+  await retryingStore.turn()
   assert.equal((await keptOf()).transitions.length, 1202)
 })
 
 test('the next process has the log of the one before, and emits none of it again', async () => {
   const before = start()
-  await before.keeper.turn()
+  await before.retryingStore.turn()
   await before.turnOver('connected')
-  await before.keeper.turn()
+  await before.retryingStore.turn()
 
   const after = start({ store: before.store })
   after.clock.advance(2000)
   const news: unknown[] = []
   after.log.logged.subscribe((entry) => news.push(entry))
-  await after.keeper.turn()
+  await after.retryingStore.turn()
   assert.deepEqual(
     after.log.find({}).map(({ id, at }) => [id, at]),
     before.log.find({}).map(({ id, at }) => [id, at]),
@@ -204,21 +204,21 @@ test('the next process has the log of the one before, and emits none of it again
 
 test('the time from the last heartbeat to the start of the process is a gap', async () => {
   const before = start()
-  await before.keeper.turn()
+  await before.retryingStore.turn()
   await before.turnOver('connected')
-  await before.keeper.turn()
+  await before.retryingStore.turn()
   const stoppedAt = before.epoch()
 
   const after = start({ store: before.store, aliveAt: stoppedAt, startsAfter: 60_000 })
   const gap = { from: stoppedAt, to: after.epoch() }
   after.clock.advance(500)
   after.fail('addAbsence')
-  await after.keeper.turn()
-  assert.equal(after.keeper.keeping().failure, 'the disk is full')
+  await after.retryingStore.turn()
+  assert.equal(after.retryingStore.storeState().failure, 'the disk is full')
   assert.deepEqual(after.beats, [])
   after.fail(false)
-  await after.keeper.turn()
-  await after.keeper.turn()
+  await after.retryingStore.turn()
+  await after.retryingStore.turn()
   assert.equal(after.beats.length, 2)
   assert.deepEqual((await after.keptOf()).gaps, [gap])
   assert.deepEqual(
@@ -226,47 +226,47 @@ test('the time from the last heartbeat to the start of the process is a gap', as
     [[gap.from, gap.to]],
   )
   await after.turnOver('connected')
-  await after.keeper.turn()
+  await after.retryingStore.turn()
   assert.equal((await after.keptOf()).transitions.length, 2)
 })
 
 test('a store that does not answer is reported, and gets no more operations until it does', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
-  const { keeper, hang, failures, loads, turnOver, keptOf } = start()
-  await keeper.start()
+  const { retryingStore, hang, failures, loads, turnOver, keptOf } = start()
+  await retryingStore.start()
   const goOn = hang()
-  const early = keeper.store.put('early', '{}', {})
+  const early = retryingStore.store.put('early', '{}', {})
   await turnOver('connected')
   t.mock.timers.tick(4999)
   assert.deepEqual(failures, [])
   t.mock.timers.tick(1)
   const hangs = 'the sqlite store has not answered for 5 s: see whether its disk hangs'
-  assert.deepEqual(keeper.keeping(), { failure: hangs, waiting: 2 })
-  assert.deepEqual(await keeper.store.put('late', '{}', {}), { ok: false, failure: hangs })
+  assert.deepEqual(retryingStore.storeState(), { failure: hangs, waiting: 2 })
+  assert.deepEqual(await retryingStore.store.put('late', '{}', {}), { ok: false, failure: hangs })
   t.mock.timers.tick(60_000)
   assert.deepEqual(failures, [hangs])
   goOn()
   assert.equal((await early).ok, true)
-  await keeper.turn()
+  await retryingStore.turn()
   assert.deepEqual([failures, loads.length], [[hangs, null], 1])
   const { registrations, transitions } = await keptOf()
   assert.deepEqual([registrations.map(({ name }) => name), transitions.length], [['early'], 2])
-  await keeper.close()
+  await retryingStore.close()
 })
 
 test('a store that hangs delays the start for a limited time, and is in force once it answers', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
-  const { keeper, hang, loads } = start()
+  const { retryingStore, hang, loads } = start()
   const goOn = hang()
-  const started = keeper.start()
+  const started = retryingStore.start()
   t.mock.timers.tick(5000)
   await started
-  assert.match(keeper.keeping().failure ?? '', /has not answered for 5 s/)
+  assert.match(retryingStore.storeState().failure ?? '', /has not answered for 5 s/)
   assert.equal(loads.length, 0)
   goOn()
-  await keeper.turn()
-  assert.deepEqual([keeper.keeping().failure, loads.length], [null, 1])
-  await keeper.close()
+  await retryingStore.turn()
+  assert.deepEqual([retryingStore.storeState().failure, loads.length], [null, 1])
+  await retryingStore.close()
 })
 
 test('while the snapshot is applied no change is possible, and no service is reported as gone', async () => {
@@ -278,41 +278,41 @@ test('while the snapshot is applied no change is possible, and no service is rep
     }),
     false,
   )
-  const { keeper, registry, log, loads } = start({ store, loading })
-  const turning = keeper.turn()
+  const { retryingStore, registry, log, loads } = start({ store, loading })
+  const turning = retryingStore.turn()
   await setImmediate()
   assert.equal(loads.length, 1)
   const notYet = { ok: false, failure: 'the sqlite store is not open yet' }
-  assert.deepEqual(await keeper.store.put('new', '{}', {}), notYet)
-  assert.deepEqual(await keeper.store.setDrained('mq', true), notYet)
-  assert.equal(keeper.keeping().failure, notYet.failure)
+  assert.deepEqual(await retryingStore.store.put('new', '{}', {}), notYet)
+  assert.deepEqual(await retryingStore.store.setDrained('mq', true), notYet)
+  assert.equal(retryingStore.storeState().failure, notYet.failure)
   const gone = () => log.find({}).flatMap(({ service, message }) => (message.startsWith('deregistered') ? service : []))
   assert.deepEqual(gone(), [])
   registry.register([registeredService('mq', ['mq:5672'])])
   finish()
   await turning
   assert.deepEqual(gone(), ['old'])
-  assert.equal(keeper.keeping().failure, null)
-  assert.equal((await keeper.store.put('new', '{}', {})).ok, true)
+  assert.equal(retryingStore.storeState().failure, null)
+  assert.equal((await retryingStore.store.put('new', '{}', {})).ok, true)
 })
 
 test('closing writes the waiting transitions', async () => {
-  const { keeper, turnOver, keptOf } = start()
-  await keeper.turn()
+  const { retryingStore, turnOver, keptOf } = start()
+  await retryingStore.turn()
   await turnOver('connected')
-  await keeper.close()
+  await retryingStore.close()
   assert.equal((await keptOf()).transitions.length, 2)
-  assert.equal((await keeper.store.put('mq', '{}', {})).ok, false)
+  assert.equal((await retryingStore.store.put('mq', '{}', {})).ok, false)
 })
 
 test('a transition is written soon, without waiting for the next turn', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
-  const { keeper, turnOver, keptOf } = start()
-  await keeper.start()
+  const { retryingStore, turnOver, keptOf } = start()
+  await retryingStore.start()
   await turnOver('connected')
   t.mock.timers.tick(100)
   await setImmediate()
   await setImmediate()
   assert.equal((await keptOf()).transitions.length, 2)
-  await keeper.close()
+  await retryingStore.close()
 })

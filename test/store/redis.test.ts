@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { keysOf } from '../../src/redis/keys.ts'
 import { createRedisStore } from '../../src/store/redis.ts'
 import { mergeScript } from '../../src/store/redis-scripts.ts'
-import type { KeptTransition } from '../../src/store/store.ts'
+import type { StoredTransition } from '../../src/store/store.ts'
 import { fileScope } from '../process.ts'
 import { noRedis, type RedisServer, startRedis } from '../redis-server.ts'
 import { revisionOf, type StoreSettings, sampleTransition, testStore, unwrap } from './contract.ts'
@@ -147,9 +147,9 @@ test('redis: a backfill adds older transitions to the stored ones, each once', {
   const { store } = await open(t, { retention })
   const now = Date.now() * 1000
   const [old, older, newer] = [-2000, -3000, 5].map((ago) => sampleTransition(now + ago)) as [
-    KeptTransition,
-    KeptTransition,
-    KeptTransition,
+    StoredTransition,
+    StoredTransition,
+    StoredTransition,
   ]
   unwrap(await store.append([newer], false))
   unwrap(await store.seed([older, old]))
