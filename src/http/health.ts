@@ -25,7 +25,7 @@ import type { RenderService } from './rendered.ts'
 import { reportService, ServiceReport } from './reports.ts'
 import { type MediaType, preferredType, renderService, renderSet } from './representation.ts'
 import { type Listed, SetReport, summarizeSet } from './set-reports.ts'
-import { createSurveys } from './surveys.ts'
+import { createSetStatusCache } from './surveys.ts'
 
 const answers = <Report extends z.ZodType>(Report: Report) => {
   const content = {
@@ -75,7 +75,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   { monitor, registry, access, clock, render, slices, whySolo = () => null },
 ) => {
   const isThere = (state: ServiceState) => monitor.services.get(state.service.name) === state
-  const survey = createSurveys({ clock, isThere, slices })
+  const setStatusOf = createSetStatusCache({ clock, isThere, slices })
 
   app.get(
     '/health',
@@ -113,7 +113,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
         warnings.push(unreachableQuorum(quorum, chosen.length, 'service'))
       const { group, exclude, verbose = false } = query
       const name = JSON.stringify([group && [...group], exclude && [...exclude], verbose, pending === null])
-      const found = await survey(chosen, { name, verbose, isFresh: chosen !== asked, slice })
+      const found = await setStatusOf(chosen, { name, verbose, isFresh: chosen !== asked, slice })
       const { listed, longestName, checkedAt, targetsListed } = found
       const missing = pending === null ? null : missingServices(pending, details)
       const summary = summarizeSet(found, { quorum, warnings, missing, whySolo: details ? whySolo() : null })

@@ -42,7 +42,7 @@ function soloWarning(why: string | null): string {
 }
 
 /** The status of a set of services, before any of them is reported. */
-export type SetSurvey = {
+export type SetStatus = {
   readonly counts: SetCounts
   /** The services to report, the worst first. */
   readonly listed: readonly Listed[]
@@ -62,7 +62,7 @@ export type Listed = { readonly state: ServiceState; readonly status: ReportedSt
  * Computes the status of a set of services. Lists the services that are not up, and all of them with `verbose`. Drained services are counted
  * apart, as `draining`. Services that are removed during the loop are left out.
  */
-export async function surveySet(
+export async function computeSetStatus(
   services: readonly ServiceState[],
   {
     verbose,
@@ -79,7 +79,7 @@ export async function surveySet(
     /** Whether services may have been removed since they were selected. */
     mayHaveGone?: boolean
   },
-): Promise<SetSurvey> {
+): Promise<SetStatus> {
   const counts = noReportedCounts()
   const listed = new Map(worstFirst.map((status): [ReportedStatus, Listed[]] => [status, []]))
   let oldest = services.length === 0 ? null : Number.POSITIVE_INFINITY
@@ -113,7 +113,7 @@ function olderOf(a: number, b: number | null): number | null {
 
 /** Returns the report of a set without its services. `missing` is the sentence that services may be missing; null where none is. */
 export function summarizeSet(
-  { counts, isSolo }: SetSurvey,
+  { counts, isSolo }: SetStatus,
   {
     quorum,
     warnings,

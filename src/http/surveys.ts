@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { ServiceState } from '../monitor/watch.ts'
 import type { TimeSlice, TimeSlices } from '../time-slices.ts'
-import { type SetSurvey, surveySet } from './set-reports.ts'
+import { computeSetStatus, type SetStatus } from './set-reports.ts'
 
 /** The status of a set of this many services or more is cached, because computing it blocks the event loop for milliseconds. */
 const manyServices = 10_000
@@ -11,7 +11,7 @@ const keptMs = 1000
 const mostKept = 4
 
 /** Returns the status of a set, for a large set from the cache of the last second. Requests for the same set give the same `name`. */
-export type Survey = (
+export type SetStatusCache = (
   services: readonly ServiceState[],
   options: {
     name: string
@@ -21,32 +21,32 @@ export type Survey = (
     /** The loop of the request. */
     slice: TimeSlice
   },
-) => Promise<SetSurvey>
+) => Promise<SetStatus>
 
 /** Creates the cache of set statuses. With it a large set is computed about once a second, however many clients ask. */
-export function createSurveys({
+export function createSetStatusCache({
   slices,
   ...about
 }: {
   clock: Clock
   isThere: (state: ServiceState) => boolean
   slices: TimeSlices
-}): Survey {
-  const kept = new Map<string, Promise<SetSurvey>>()
+}): SetStatusCache {
+  const kept = new Map<string, Promise<SetStatus>>()
   return (services, { name, verbose, isFresh, slice }) => {
     const last = isFresh ? undefined : kept.get(name)
     if (last !== undefined) return last
     if (services.length < manyServices || kept.size >= mostKept || kept.has(name))
-      return surveySet(services, { ...about, verbose, slice })
+      return computeSetStatus(services, { ...about, verbose, slice })
     // The loop goes on when the client that asked first is gone, because other clients may wait for the result.
-    const survey = surveySet(services, {
+    const setStatusOf = computeSetStatus(services, {
       ...about,
       verbose,
       slice: slices.begin(),
       mayHaveGone: slice.hasYielded,
     })
-    kept.set(name, survey)
+    kept.set(name, setStatusOf)
     setTimeout(() => kept.delete(name), keptMs).unref()
-    return survey
+    return setStatusOf
   }
 }

@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import type { Clock } from '../../src/clock.ts'
 import type { Quorum } from '../../src/domain/quorum.ts'
 import { HealthJson } from '../../src/http/health-json.ts'
-import { SetReport, surveySet } from '../../src/http/set-reports.ts'
+import { computeSetStatus, SetReport } from '../../src/http/set-reports.ts'
 import type { ServiceState } from '../../src/monitor/watch.ts'
 import { type Built, build, listen, nobody } from '../app.ts'
 import { sampleService } from '../samples.ts'
@@ -134,7 +134,7 @@ test('services that are removed while a large set is counted are left out', asyn
   const slice = countingSlices(1000).begin()
   const isThere = (one: ServiceState) => one !== gone
   const options = { verbose: false, clock: { now: () => 0 } as Clock, isThere, slice }
-  const surveying = surveySet(services, options)
+  const surveying = computeSetStatus(services, options)
   // The loop has yielded, and this service is removed now.
   Object.assign(gone ?? {}, { cachedStatus: 'unknown', checkedAt: null })
   const { counts, listed, checkedAt } = await surveying

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Clock } from '../../src/clock.ts'
-import { createSurveys } from '../../src/http/surveys.ts'
+import { createSetStatusCache } from '../../src/http/surveys.ts'
 import type { ServiceState } from '../../src/monitor/watch.ts'
 import { createTimeSlices } from '../../src/time-slices.ts'
 
@@ -24,9 +24,9 @@ function surveyed(t: TestContext, count: number) {
   const services = [service, ...Array.from({ length: count - 1 }, () => ({ ...service, drained: false }))]
   looks = 0
   const slices = createTimeSlices()
-  const survey = createSurveys({ clock: { now: () => 0 } as Clock, isThere: () => true, slices })
+  const setStatusOf = createSetStatusCache({ clock: { now: () => 0 } as Clock, isThere: () => true, slices })
   const ask = async (name = 'all', isFresh = false) => {
-    const { counts } = await survey(services, { name, verbose: false, isFresh, slice: slices.begin() })
+    const { counts } = await setStatusOf(services, { name, verbose: false, isFresh, slice: slices.begin() })
     assert.equal(counts.up, count)
     return looks
   }
