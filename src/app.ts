@@ -28,7 +28,7 @@ import { defaultPace } from './http/pacing.ts'
 import { probeRoutes } from './http/probes.ts'
 import { answerClientError, answerError, answerWithProblems, refuseOtherMethods } from './http/problem.ts'
 import { registrationRoutes } from './http/registrations.ts'
-import { createServiceRenderer } from './http/rendered.ts'
+import { createReportCache } from './http/rendered.ts'
 import { readJsonBodies } from './http/request-body.ts'
 import { discoveryRoutes } from './http/sd.ts'
 import { secureAnswers, securityHeaders } from './http/security.ts'
@@ -128,7 +128,7 @@ export async function buildApp(
   boundAnswers(app, parts.answers)
 
   await addDocs(app, parts.version)
-  const render = createServiceRenderer(parts.clock)
+  const render = createReportCache(parts.clock)
   const names = createNameOrder(parts)
   app.addHook('onClose', async () => names.close())
   await app.register(healthRoutes, { ...parts, render })

@@ -8,7 +8,7 @@ import { longFrom } from './answer-caps.ts'
 import { healthHeaders, statusCodeOf } from './health-answer.ts'
 import type { Hosts } from './hosts.ts'
 import { intercept } from './intercept.ts'
-import type { Rendered, RenderService } from './rendered.ts'
+import type { CachedReport, RenderService } from './rendered.ts'
 import { securityHeaders } from './security.ts'
 
 type Parts = {
@@ -28,7 +28,7 @@ const prefix = '/health/'
  * go on to the route of the same path, which answers with the same bytes.
  */
 export function openFastLane(app: FastifyInstance, { monitor, access, metrics, clock, render, hosts }: Parts): void {
-  const laidOut = new WeakMap<Rendered, { readonly second: number; readonly headers: string[] }>()
+  const laidOut = new WeakMap<CachedReport, { readonly second: number; readonly headers: string[] }>()
   let closing = false
   app.addHook('preClose', (done) => {
     closing = true
@@ -53,7 +53,7 @@ export function openFastLane(app: FastifyInstance, { monitor, access, metrics, c
   }
 
   /** Returns the headers of a report. Builds them once a second, because only the age changes while a report stays the same. */
-  function headersOf(rendered: Rendered, now: number): string[] {
+  function headersOf(rendered: CachedReport, now: number): string[] {
     const second = Math.floor((now - (rendered.checkedAt ?? 0)) / 1000)
     const known = laidOut.get(rendered)
     if (known?.second === second) return known.headers

@@ -6,7 +6,7 @@ import { reportService, type ServiceReport } from './reports.ts'
 import { renderService } from './representation.ts'
 
 /** A service's report with its JSON. `checkedAt` is when the target with the oldest check was checked. */
-export type Rendered = {
+export type CachedReport = {
   readonly report: ServiceReport
   /** A text, which Node.js sends together with the headers. A long report is bytes instead, so that all clients share them. */
   readonly json: string | Buffer
@@ -17,9 +17,9 @@ export type Rendered = {
 }
 
 /** Returns the present report of a service, with details or without. */
-export type RenderService = (state: ServiceState, details: boolean) => Rendered
+export type RenderService = (state: ServiceState, details: boolean) => CachedReport
 
-type Kept = Rendered & { readonly revision: number; readonly until: number }
+type Kept = CachedReport & { readonly revision: number; readonly until: number }
 
 /** How long reports are cached, in milliseconds. The reports of 100,000 services would take 300 MB. */
 const keptMs = 10_000
@@ -28,7 +28,7 @@ const keptMs = 10_000
  * Creates the report cache. Load balancers ask far more often than Porthole checks, so a report is rendered once until it changes. The
  * first request within 10 s caches nothing, because a client that asks for all services in turn asks for each only once.
  */
-export function createServiceRenderer(clock: Clock): RenderService {
+export function createReportCache(clock: Clock): RenderService {
   let withDetails = new WeakMap<ServiceState, Kept>()
   let withoutDetails = new WeakMap<ServiceState, Kept>()
   let asked = new WeakSet<ServiceState>()

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createServiceRenderer } from '../../src/http/rendered.ts'
+import { createReportCache } from '../../src/http/rendered.ts'
 import { watch } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'
 
 /** A service with an interval so long that only the test changes its report. */
 function createSample() {
   const { clock, service, target, checkOnce } = watch([sampleService('pg', ['a:1'], { interval: 3_600_000 })])
-  const render = createServiceRenderer(clock)
+  const render = createReportCache(clock)
   return {
     clock,
     read: (details = true) => render(service('pg'), details),
