@@ -15,7 +15,7 @@ import { addDocs, describeDetails } from './http/docs.ts'
 import { drainRoutes } from './http/drain.ts'
 import type { EventStreams } from './http/event-streams.ts'
 import { eventRoutes, eventsRoute } from './http/events.ts'
-import { openFastLane } from './http/fast-lane.ts'
+import { openFastPath } from './http/fast-lane.ts'
 import { healthRoutes } from './http/health.ts'
 import { createHosts } from './http/hosts.ts'
 import type { LongAnswers } from './http/long-answers.ts'
@@ -141,7 +141,7 @@ export async function buildApp(
   // The step that is added last sees a request first.
   closeAfterUnreadBody(app.server)
   closeStalled(app.server, stalledMs)
-  openFastLane(app, { ...parts, render, hosts })
+  openFastPath(app, { ...parts, render, hosts })
   answerOneAtATime(app.server)
   parts.connections.watch(app.server)
   parts.connections.crowded.subscribe((crowding) =>

@@ -27,7 +27,7 @@ const prefix = '/health/'
  * balancers and kubelets send it all day, and Fastify's routing, validation and hooks are most of its cost. All other requests
  * go on to the route of the same path, which answers with the same bytes.
  */
-export function openFastLane(app: FastifyInstance, { monitor, access, metrics, clock, render, hosts }: Parts): void {
+export function openFastPath(app: FastifyInstance, { monitor, access, metrics, clock, render, hosts }: Parts): void {
   const laidOut = new WeakMap<CachedReport, { readonly second: number; readonly headers: string[] }>()
   let closing = false
   app.addHook('preClose', (done) => {
