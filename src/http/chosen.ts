@@ -9,19 +9,19 @@ import type { SetQuery } from './health-query.ts'
 const groupsPerWork = 4
 
 /** Returns the services that a query selects. If the slice yielded, some of them may have been removed since. */
-export async function choose(
+export async function selectServices(
   { services, membersOf }: Pick<Monitor, 'services' | 'membersOf'>,
   { group, exclude }: Partial<Pick<SetQuery, 'group' | 'exclude'>>,
   slice: TimeSlice,
 ): Promise<ServiceState[]> {
-  const chosen: ServiceState[] = []
+  const selected: ServiceState[] = []
   const isIncluded = (state: ServiceState) => exclude?.has(state.service.name) !== true
   if (group === undefined) {
     for (const state of services.values()) {
       if (slice.mustYield()) await slice.yield()
-      if (isIncluded(state)) chosen.push(state)
+      if (isIncluded(state)) selected.push(state)
     }
-    return chosen
+    return selected
   }
   const groups = Array.from(group, membersOf)
   const memberships = groups.reduce((sum, { size }) => sum + size, 0)
@@ -29,9 +29,9 @@ export async function choose(
     // Most services are in several of these groups: each service is looked at once.
     for (const state of services.values()) {
       if (slice.mustYield(1 + state.service.groups.length / groupsPerWork)) await slice.yield()
-      if (isIncluded(state) && state.service.groups.some((name) => group.has(name))) chosen.push(state)
+      if (isIncluded(state) && state.service.groups.some((name) => group.has(name))) selected.push(state)
     }
-    return chosen
+    return selected
   }
   const seen = new Set<ServiceState>()
   for (const members of groups)
@@ -39,9 +39,9 @@ export async function choose(
       if (slice.mustYield()) await slice.yield()
       if (seen.has(state) || !isIncluded(state)) continue
       if (groups.length > 1) seen.add(state)
-      chosen.push(state)
+      selected.push(state)
     }
-  return chosen
+  return selected
 }
 
 /** Returns a group's own quorum, which applies only when a request selects that group alone. */
@@ -51,9 +51,9 @@ export function ownQuorum(registry: Registry, groups: ReadonlySet<string> | unde
 }
 
 /** Returns when the target with the oldest check was checked. Null while a target was never checked, or where there is none. */
-export async function oldestCheckOf(chosen: readonly ServiceState[], slice: TimeSlice): Promise<number | null> {
+export async function oldestCheckOf(selected: readonly ServiceState[], slice: TimeSlice): Promise<number | null> {
   let oldest = Number.POSITIVE_INFINITY
-  for (const state of chosen) {
+  for (const state of selected) {
     if (slice.mustYield(workOf(state))) await slice.yield()
     oldest = Math.min(oldest, state.checkedAt ?? Number.NEGATIVE_INFINITY)
   }

@@ -11,7 +11,7 @@ import type { Registry } from '../monitor/registry.ts'
 import type { ServiceState } from '../monitor/watch.ts'
 import type { TimeSlice, TimeSlices } from '../time-slices.ts'
 import type { Access } from './access.ts'
-import { choose, oldestCheckOf, ownQuorum } from './chosen.ts'
+import { oldestCheckOf, ownQuorum, selectServices } from './chosen.ts'
 import { type Freshness, freshnessHeaders, readFreshness } from './freshness.ts'
 import { beginFor } from './gone-client.ts'
 import { healthHeaders, passes, statusCodeOf } from './health-answer.ts'
@@ -97,23 +97,23 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const pending = registry.load.pending()
       if (unknown.length > 0) return sendNoGroup(reply, unknown, registry, pending, details)
       const slice = beginFor(request, slices)
-      const asked = await choose(monitor, query, slice)
+      const asked = await selectServices(monitor, query, slice)
       const quorum = query.quorum ?? ownQuorum(registry, query.group) ?? 'all'
       // An empty selection is no mistake of the caller, because services come and go. Nor is a group whose own quorum needs more services than it has.
       if (pending === null && isUnreachable(quorum, asked) && (query.quorum ?? query.exclude) !== undefined) {
         return sendProblem(reply, 400, unreachableQuorum(quorum, asked.length, 'service'))
       }
       const freshness = readFreshness(request.headers['cache-control'], query.maxAge)
-      const chosen = await freshen(asked, freshness, query.wait, slice)
-      if (chosen === null) return sendProblem(reply, 504, nothingCached)
+      const selected = await freshen(asked, freshness, query.wait, slice)
+      if (selected === null) return sendProblem(reply, 504, nothingCached)
       const warnings = [...(pending === null ? (query.exclude ?? []) : [])]
         .filter((name) => !registry.services.has(name))
         .map((name) => `exclude=${show(name)}: there is no such service`)
-      if (pending === null && isUnreachable(quorum, chosen))
-        warnings.push(unreachableQuorum(quorum, chosen.length, 'service'))
+      if (pending === null && isUnreachable(quorum, selected))
+        warnings.push(unreachableQuorum(quorum, selected.length, 'service'))
       const { group, exclude, verbose = false } = query
       const name = JSON.stringify([group && [...group], exclude && [...exclude], verbose, pending === null])
-      const found = await setStatusOf(chosen, { name, verbose, isFresh: chosen !== asked, slice })
+      const found = await setStatusOf(selected, { name, verbose, isFresh: selected !== asked, slice })
       const { listed, longestName, checkedAt, targetsListed } = found
       const missing = pending === null ? null : missingServices(pending, details)
       const summary = summarizeSet(found, { quorum, warnings, missing, whySolo: details ? whySolo() : null })

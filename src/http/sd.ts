@@ -8,7 +8,7 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry.ts'
 import { effectiveServiceStatus, type ServiceState, type TargetState } from '../monitor/watch.ts'
 import type { TimeSlices } from '../time-slices.ts'
-import { choose } from './chosen.ts'
+import { selectServices } from './chosen.ts'
 import { beginFor } from './gone-client.ts'
 import { unknownParameters } from './health-query.ts'
 import { bodyOf } from './long-body.ts'
@@ -86,11 +86,11 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       const pending = registry.load.pending()
       if (pending !== null) return sendPending(reply, 'There is no list of services', pending)
       const { group } = request.query
-      const chosen = await snapshots(JSON.stringify([...(group ?? [])]), (isShared) =>
+      const selected = await snapshots(JSON.stringify([...(group ?? [])]), (isShared) =>
         // A shared list goes on when the client that asked first is gone, because other clients wait for it too.
-        choose(monitor, request.query, isShared ? slices.begin() : beginFor(request, slices)),
+        selectServices(monitor, request.query, isShared ? slices.begin() : beginFor(request, slices)),
       )
-      return sendList(request, reply, chosen)
+      return sendList(request, reply, selected)
     },
   )
 
@@ -100,16 +100,16 @@ export const discoveryRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   /** The cached JSON of each service. Definitions and lists of targets never change in place: they are replaced, so a new one is a new key. */
   const written = new WeakMap<Service, Written>()
 
-  function sendList(request: FastifyRequest, reply: FastifyReply, chosen: readonly ServiceState[]): FastifyReply {
-    const held = { key: chosen, bytes: chosen.length * bytesPerEntry }
-    const body = bodyOf(request, entriesOf(chosen), chosen.length, slices, held)
+  function sendList(request: FastifyRequest, reply: FastifyReply, selected: readonly ServiceState[]): FastifyReply {
+    const held = { key: selected, bytes: selected.length * bytesPerEntry }
+    const body = bodyOf(request, entriesOf(selected), selected.length, slices, held)
     return reply.type('application/json; charset=utf-8').send(body)
   }
 
   /** Yields the list in chunks. Leaves out services that were removed since the list was made. */
-  function* entriesOf(chosen: readonly ServiceState[]): Generator<string> {
+  function* entriesOf(selected: readonly ServiceState[]): Generator<string> {
     let separator = '['
-    for (const state of chosen) {
+    for (const state of selected) {
       if (monitor.services.get(state.service.name) !== state) continue
       yield `${separator}${entryOf(state, clock.now())}`
       separator = ','
