@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
 import { bearerToken, type Details, type Token } from '../domain/token.ts'
 import { createEmitter, type Emitter } from '../monitor/signal.ts'
-import { clientOf, createAttempts } from './attempts.ts'
+import { clientOf, createFailedTokenLimiter } from './attempts.ts'
 import { sendProblem } from './problem.ts'
 
 /** The known tokens, and whether details need a token too. Changes always need one. */
@@ -46,7 +46,7 @@ const noDetails = `Details need a token, and none is configured: ${howToConfigur
  * out all clients of that proxy. A client is the peer of the connection, because a request could carry any address in a header.
  */
 export function createAccess({ settings, clock }: { settings: AccessSettings; clock: Clock }): Access {
-  const attempts = createAttempts(clock)
+  const failedTokens = createFailedTokenLimiter(clock)
   const limited = createEmitter<string>()
   /** Pairs of a client and a token that was right, the one used last at the end. */
   const proven = new Set<string>()
@@ -70,7 +70,7 @@ export function createAccess({ settings, clock }: { settings: AccessSettings; cl
   function judge({ headers: { authorization }, socket }: IncomingMessage): Finding {
     if (authorization === undefined) return { is: 'missing' }
     const client = clientOf(socket.remoteAddress ?? '')
-    const waitMs = attempts.waitMs(client)
+    const waitMs = failedTokens.waitMs(client)
     const secret = secretIn(authorization)
     const name = secret === null ? null : nameOfSecret(secret)
     if (waitMs > 0 && (name === null || !proven.has(proofOf(client, name)))) return { is: 'limited', waitMs }
@@ -79,7 +79,7 @@ export function createAccess({ settings, clock }: { settings: AccessSettings; cl
       prove(client, name)
       return { is: 'known', name }
     }
-    if (attempts.fail(client)) limited.emit(client)
+    if (failedTokens.fail(client)) limited.emit(client)
     return { is: 'wrong' }
   }
 

@@ -5,7 +5,7 @@ const windowMs = 60_000
 const allowed = 10
 
 /** Limits wrong tokens: 10 a minute for each client. */
-export type Attempts = {
+export type FailedTokenLimiter = {
   /** Returns how long a client has to wait before it may try again, in milliseconds; 0 when it may now. */
   waitMs(client: string): number
   /** Counts a wrong token. Returns whether it was the last one allowed in this minute. */
@@ -13,7 +13,7 @@ export type Attempts = {
 }
 
 /** Creates a limiter that remembers up to `maxClients` clients, each for one minute. Beyond that it forgets the oldest. */
-export function createAttempts(clock: Clock, maxClients = 4096): Attempts {
+export function createFailedTokenLimiter(clock: Clock, maxClients = 4096): FailedTokenLimiter {
   /** The counts of clients, in the order of `since`. */
   const counts = new Map<string, { readonly since: number; failures: number }>()
 

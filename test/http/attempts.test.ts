@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { clientOf, createAttempts } from '../../src/http/attempts.ts'
+import { clientOf, createFailedTokenLimiter } from '../../src/http/attempts.ts'
 import { stoppedClock } from '../app.ts'
 
 test('the tenth wrong token in a minute is the last, and the next minute starts at zero', () => {
   const clock = stoppedClock()
-  const { fail, waitMs } = createAttempts(clock)
+  const { fail, waitMs } = createFailedTokenLimiter(clock)
   const limits: boolean[] = []
   for (let i = 0; i < 10; i++) {
     assert.equal(waitMs('a'), 0)
@@ -24,7 +24,7 @@ test('the tenth wrong token in a minute is the last, and the next minute starts 
 
 test('nine wrong tokens a minute are never limited', () => {
   const clock = stoppedClock()
-  const { fail, waitMs } = createAttempts(clock)
+  const { fail, waitMs } = createFailedTokenLimiter(clock)
   for (let minute = 0; minute < 60; minute++) {
     for (let i = 0; i < 9; i++) assert.equal(fail('a'), false)
     assert.equal(waitMs('a'), 0)
@@ -33,7 +33,7 @@ test('nine wrong tokens a minute are never limited', () => {
 })
 
 test('each client has its own count', () => {
-  const { fail, waitMs } = createAttempts(stoppedClock())
+  const { fail, waitMs } = createFailedTokenLimiter(stoppedClock())
   for (let i = 0; i < 10; i++) fail('a')
   fail('b')
   assert.ok(waitMs('a') > 0)
@@ -42,7 +42,7 @@ test('each client has its own count', () => {
 
 test('beyond the maximum of clients only the oldest count is forgotten', () => {
   const clock = stoppedClock()
-  const { fail, waitMs } = createAttempts(clock, 3)
+  const { fail, waitMs } = createFailedTokenLimiter(clock, 3)
   for (const client of ['a', 'b', 'c']) {
     for (let i = 0; i < 10; i++) fail(client)
     clock.advance(1000)
@@ -56,7 +56,7 @@ test('beyond the maximum of clients only the oldest count is forgotten', () => {
 
 test('a count that starts again is the newest', () => {
   const clock = stoppedClock()
-  const { fail, waitMs } = createAttempts(clock, 3)
+  const { fail, waitMs } = createFailedTokenLimiter(clock, 3)
   fail('a')
   clock.advance(60_000)
   fail('b')
