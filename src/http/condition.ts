@@ -14,7 +14,7 @@ const revisionTag = /(W\/)?"([^"]*)"/g
  * Reads the preconditions of a request. Returns a sentence instead when its headers are wrong. Tags are compared strongly
  * (RFC 9110 §13.1.1), so a weak tag, or a tag that no revision has, matches nothing.
  */
-export function readCondition(headers: IncomingHttpHeaders): Condition | string {
+export function readPreconditions(headers: IncomingHttpHeaders): Condition | string {
   const ifMatch = headers['if-match']?.trim()
   const ifNoneMatch = headers['if-none-match']?.trim()
   if (ifNoneMatch !== undefined && ifNoneMatch !== '*')

@@ -9,7 +9,7 @@ import type { Registry } from '../monitor/registry.ts'
 import type { Condition, Refused } from '../store/store.ts'
 import type { Access } from './access.ts'
 import { changeRefusals, logChange, sendFailure } from './change.ts'
-import { readCondition, tagOf } from './condition.ts'
+import { readPreconditions, tagOf } from './condition.ts'
 import { needsToken } from './docs.ts'
 import { sendNotRegistered } from './missing.ts'
 import { refuseBody } from './no-body.ts'
@@ -83,7 +83,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       if (isWritten(name)) return sendWritten(reply, name)
       const excess = excessOf(name, request.body, limits)
       if (excess.length > 0) return sendProblem(reply, 400, excess.map(({ detail }) => detail).join('; '), excess)
-      const condition = readCondition(request.headers)
+      const condition = readPreconditions(request.headers)
       if (typeof condition === 'string') return sendProblem(reply, 400, condition)
       // Until the registry is read, Porthole does not know how many services there are, nor whether the file of another replica defines this one.
       const pending = registry.load.pending()
@@ -128,7 +128,7 @@ export const registrationRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     async (request, reply) => {
       const { service: name } = request.params
       if (isWritten(name)) return sendWritten(reply, name)
-      const condition = readCondition(request.headers)
+      const condition = readPreconditions(request.headers)
       if (typeof condition === 'string') return sendProblem(reply, 400, condition)
       const pending = registry.load.pending()
       if (pending !== null) return sendFailure(reply, { ok: false, failure: pending })

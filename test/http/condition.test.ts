@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readCondition, tagOf } from '../../src/http/condition.ts'
+import { readPreconditions, tagOf } from '../../src/http/condition.ts'
 
 const read = (ifMatch?: string, ifNoneMatch?: string) =>
-  readCondition({
+  readPreconditions({
     ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
     ...(ifNoneMatch === undefined ? {} : { 'if-none-match': ifNoneMatch }),
   })
