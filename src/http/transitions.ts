@@ -64,7 +64,7 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     },
     async (request, reply) => {
       const { service } = request.params
-      if (!monitor.services.has(service)) return sendMissing(reply, service)
+      if (!monitor.services.has(service)) return sendNotFoundService(reply, service)
       return sendPage(reply, request.query, service, beginFor(request, slices))
     },
   )
@@ -85,13 +85,13 @@ export const transitionRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
     },
     async ({ params: { service } }, reply) => {
       const state = monitor.services.get(service)
-      if (state === undefined) return sendMissing(reply, service)
+      if (state === undefined) return sendNotFoundService(reply, service)
       return reply.header('cache-control', 'no-store').send(reportUptime(state, log, clock))
     },
   )
 
   /** Answers for an unknown service. If the log has transitions of it, the answer says so. */
-  function sendMissing(reply: FastifyReply, service: string): FastifyReply {
+  function sendNotFoundService(reply: FastifyReply, service: string): FastifyReply {
     return log.find({ service, limit: 1 }).length > 0
       ? sendGone(reply, service, registry.load)
       : sendNotRegistered(reply, service, registry.load)
