@@ -4,7 +4,7 @@ import type { Registrations } from './registrar/registrations.ts'
 import type { SharedConfiguration } from './replicas/shared-file.ts'
 
 /** The config applier. It applies a file in batches of services, so that requests are answered in between. */
-export type InForce = {
+export type ConfigApplier = {
   /** Applies a file in place of the one before, which may not be applied completely yet. Resolves once the last file is in force. */
   put(file: SharedConfiguration): Promise<void>
   /** Stops after the current batch. */
@@ -15,7 +15,7 @@ export type InForce = {
  * Creates the config applier. It calls `onDone` for each file that was applied completely, with the number of its services and of the services
  * that were changed and removed.
  */
-export function createInForce({
+export function createConfigApplier({
   registry,
   registrations,
   onDone,
@@ -23,7 +23,7 @@ export function createInForce({
   registry: Pick<Registry, 'replace'>
   registrations: Pick<Registrations, 'setDefaults'>
   onDone: (done: { services: number; changed: number; removed: number }) => void
-}): InForce {
+}): ConfigApplier {
   /** The file to apply next; null if none waits. */
   let next: SharedConfiguration | null = null
   let putting: Promise<void> | null = null

@@ -14,7 +14,7 @@ import { capsFor } from './http/answer-caps.ts'
 import { createConnections } from './http/connections.ts'
 import { createEventStreams, mostStreams } from './http/event-streams.ts'
 import { createLongAnswers } from './http/long-answers.ts'
-import { createInForce } from './in-force.ts'
+import { createConfigApplier } from './in-force.ts'
 import { type Listening, listenAt, whyNoListener } from './listener.ts'
 import { createLogOutput } from './log-output.ts'
 import { createMetrics } from './metrics/metrics.ts'
@@ -154,12 +154,12 @@ export async function serve(
   })
   const { registrations } = registrar
   const about = { monitor, scheduler, log: transitions, registry, registrations, pauses, unreadable }
-  const inForce = createInForce({
+  const configApplier = createConfigApplier({
     registry,
     registrations,
     onDone: (done) => log.info(done, 'configuration in force'),
   })
-  const replica = replicaBackend?.create({ ...about, apply: inForce.put }) ?? null
+  const replica = replicaBackend?.create({ ...about, apply: configApplier.put }) ?? null
   const access = createAccess({ settings: config.access, clock })
   const connections = createConnections({ max: descriptors.connections, clock })
   const streams = createEventStreams({
@@ -297,7 +297,7 @@ export async function serve(
     latest = next
     rules = createDialRules(next.dial)
     access.configure(next.access)
-    await (replica === null ? inForce.put(next) : replica.offer(next))
+    await (replica === null ? configApplier.put(next) : replica.offer(next))
     metrics.configReloaded(true, readAt)
   }
 
@@ -307,7 +307,7 @@ export async function serve(
     readiness.drain()
     await sleep(first.shutdownDelayMs)
     stopGivingBack()
-    inForce.stop()
+    configApplier.stop()
     running.stop()
     scheduler.stop()
     addressTracking.stop()

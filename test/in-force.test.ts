@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import type { PolicyDefaults } from '../src/domain/policy.ts'
-import { createInForce } from '../src/in-force.ts'
+import { createConfigApplier } from '../src/in-force.ts'
 import { createRegistry } from '../src/monitor/registry.ts'
 import { registeredService, sampleService } from './samples.ts'
 
@@ -21,20 +21,20 @@ function start() {
       log.push(defaults)
     },
   }
-  const inForce = createInForce({ registry, registrations, onDone: (done) => log.push(done) })
-  return { registry, inForce, log, named: () => [...registry.services.keys()] }
+  const configApplier = createConfigApplier({ registry, registrations, onDone: (done) => log.push(done) })
+  return { registry, configApplier, log, named: () => [...registry.services.keys()] }
 }
 
 test('a small file is in force at once', () => {
-  const { inForce, registry } = start()
-  void inForce.put(fileOf(20, 1))
+  const { configApplier, registry } = start()
+  void configApplier.put(fileOf(20, 1))
   assert.equal(registry.services.size, 20)
 })
 
 test('a large file is applied in batches, one in each turn of the event loop, and the defaults come last', async () => {
-  const { inForce, registry, log } = start()
+  const { configApplier, registry, log } = start()
   let isOver = false
-  const putting = inForce.put(fileOf(2000, 1, { fall: 5 })).then(() => {
+  const putting = configApplier.put(fileOf(2000, 1, { fall: 5 })).then(() => {
     isOver = true
   })
   const sizes: number[] = []
@@ -49,14 +49,14 @@ test('a large file is applied in batches, one in each turn of the event loop, an
 })
 
 test('a file that comes while another is applied replaces it, and both promises wait for the last file', async () => {
-  const { inForce, registry, log } = start()
-  await inForce.put(fileOf(1000, 1))
-  const first = inForce.put(fileOf(1500, 2))
+  const { configApplier, registry, log } = start()
+  await configApplier.put(fileOf(1000, 1))
+  const first = configApplier.put(fileOf(1500, 2))
   const portOf = (name: string) => registry.services.get(name)?.targets[0]?.port
   while (portOf('s0') === 1) await setImmediate()
   assert.equal(portOf('s999'), 1)
-  void inForce.put(fileOf(700, 3))
-  const last = inForce.put(fileOf(500, 4, { fall: 4 }))
+  void configApplier.put(fileOf(700, 3))
+  const last = configApplier.put(fileOf(500, 4, { fall: 4 }))
   await first
   assert.deepEqual([...registry.services.values()], fileOf(500, 4).services)
   await last
@@ -64,9 +64,9 @@ test('a file that comes while another is applied replaces it, and both promises 
 })
 
 test('registrations and deregistrations between two batches stay in force', async () => {
-  const { inForce, registry, named } = start()
+  const { configApplier, registry, named } = start()
   registry.register([registeredService('goes', ['a:9']), registeredService('s5', ['a:9'])])
-  const putting = inForce.put(fileOf(1000, 1))
+  const putting = configApplier.put(fileOf(1000, 1))
   await setImmediate()
   registry.register([registeredService('comes', ['a:9']), registeredService('s990', ['a:9'])])
   registry.deregister('goes', 'deregistered')
@@ -74,16 +74,16 @@ test('registrations and deregistrations between two batches stay in force', asyn
   await putting
   assert.deepEqual(new Set(named()), new Set([...fileOf(1000, 1).services.map(({ name }) => name), 'comes']))
   assert.equal(registry.services.get('s990')?.origin, 'file')
-  await inForce.put(fileOf(0, 1))
+  await configApplier.put(fileOf(0, 1))
   assert.deepEqual(new Set(named()), new Set(['comes', 's990']))
 })
 
 test('nothing more is applied after a stop', async () => {
-  const { inForce, registry, log } = start()
-  const putting = inForce.put(fileOf(1000, 1))
-  inForce.stop()
+  const { configApplier, registry, log } = start()
+  const putting = configApplier.put(fileOf(1000, 1))
+  configApplier.stop()
   await putting
-  await inForce.put(fileOf(1, 2))
+  await configApplier.put(fileOf(1, 2))
   assert.ok(registry.services.size < 300)
   assert.deepEqual(log, [])
 })

@@ -69,7 +69,7 @@ export function createConfigurationOffers({
   unreadable?: UnreadableEntries
 }): ConfigurationOffers {
   let own: { readonly file: SharedConfiguration; readonly digest: string; readonly loadedAt: number } | null = null
-  let inForce = ''
+  let configApplier = ''
   /** The digest of the file that counts, as the store last reported it. */
   let heard = ''
   /** The last file that this replica could not read, and when it tried. The replica tries again, because an operator may repair the entry. */
@@ -79,8 +79,8 @@ export function createConfigurationOffers({
 
   function put(file: SharedConfiguration, digest: string): void {
     const isOwn = digest === own?.digest
-    if (inForce !== '') onChange(isOwn)
-    inForce = digest
+    if (configApplier !== '') onChange(isOwn)
+    configApplier = digest
     applying = apply(file)
   }
 
@@ -106,7 +106,7 @@ export function createConfigurationOffers({
       await redisConnector.bulk.run(offerScript, [keys.meta, keys.stream, keys.packed, keys.files], input)
     }
     const isOutdated = () => own !== before || heard !== digest
-    if (isOutdated() || digest === '' || digest === inForce) return
+    if (isOutdated() || digest === '' || digest === configApplier) return
     const isKnownAsUnread = digest === unread.digest
     if (isKnownAsUnread && clock.now() - unread.at < retryMs) return
     if (digest === own?.digest) return put(own.file, digest)
@@ -122,7 +122,7 @@ export function createConfigurationOffers({
     onProblem(`this replica cannot read another replica's configuration, and keeps the one in force: ${file}`)
   }
 
-  const isSettled = () => heard !== '' && (heard === inForce || heard === unread.digest)
+  const isSettled = () => heard !== '' && (heard === configApplier || heard === unread.digest)
 
   async function settle(): Promise<void> {
     const before = applying
@@ -136,7 +136,7 @@ export function createConfigurationOffers({
       const loadedAt = clock.now()
       const { digest } = await offerConfiguration(file)
       own = { file, digest, loadedAt }
-      inForce = digest
+      configApplier = digest
       unread = { digest: '', at: 0 }
       applying = apply(file)
       await applying
@@ -152,7 +152,7 @@ export function createConfigurationOffers({
     goSolo() {
       // A file of another replica that is still being read is discarded too.
       heard = ''
-      if (own !== null && own.digest !== inForce) put(own.file, own.digest)
+      if (own !== null && own.digest !== configApplier) put(own.file, own.digest)
     },
   }
 }

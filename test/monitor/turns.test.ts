@@ -18,11 +18,11 @@ function rulesGiven(origin: 'file' | 'http', ...rules: ReturnType<typeof createD
   const registry = createRegistry()
   registry.replaceAll([changedService(sampleService('pg', ['a:1', 'b:1']), { origin })], [])
   const [first, ...later] = rules
-  let inForce = first ?? createDialRules({})
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10, dialRules: () => inForce })
+  let configApplier = first ?? createDialRules({})
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10, dialRules: () => configApplier })
   for (const target of monitor.services.get('pg')?.targets ?? []) {
     void monitor.check(target)
-    inForce = later.shift() ?? inForce
+    configApplier = later.shift() ?? configApplier
   }
   return prober.begun.map(({ request }) => request.rules)
 }

@@ -5,7 +5,7 @@ import type { DialRules } from '../../src/domain/dial-rules.ts'
 import { defaultLimits } from '../../src/domain/limits.ts'
 import { handoverMs } from '../../src/domain/policy.ts'
 import type { Service } from '../../src/domain/service.ts'
-import { createInForce } from '../../src/in-force.ts'
+import { createConfigApplier } from '../../src/in-force.ts'
 import { createScheduler } from '../../src/monitor/loop.ts'
 import { createAddressTracking } from '../../src/monitor/members.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
@@ -86,7 +86,7 @@ export async function assemble(
     registry,
     registrations: registrar.registrations,
     unreadable,
-    apply: createInForce({ registry, registrations: registrar.registrations, onDone: () => {} }).put,
+    apply: createConfigApplier({ registry, registrations: registrar.registrations, onDone: () => {} }).put,
   })
   const news: ReplicaNews[] = []
   replica.news.subscribe((one) => news.push(one))
