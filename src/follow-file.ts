@@ -10,7 +10,7 @@ import type { Porthole } from './serve.ts'
 const mostTold = 100
 
 /** Watches the configuration file and applies each change. It looks at the file at once. */
-export function followFile({
+export function startConfigReloader({
   file,
   seen,
   sources,

@@ -12,7 +12,7 @@ import { parseDuration } from './domain/duration.ts'
 import { builtInDefaults } from './domain/policy-settings.ts'
 import { escapeUnseen } from './domain/quote.ts'
 import { awaitsSystem, exitAtOnce } from './exit.ts'
-import { followFile, logRemarks } from './follow-file.ts'
+import { logRemarks, startConfigReloader } from './follow-file.ts'
 import { buildResolverOptions, countLookUpThreads } from './prober/resolver-options.ts'
 import { startProber } from './prober/start.ts'
 import { giveBackLarge, preferMemoryWhenCalm } from './reclaim.ts'
@@ -186,7 +186,7 @@ async function runServe(targets: string[], named: string | null): Promise<number
   logRemarks(porthole, file, read)
   // The watch looks at the file at once, which also answers a SIGHUP that came during the start.
   if (file !== null && isWatchable)
-    following = followFile({ file, seen: digest, sources, porthole, hurry: memory.hurry })
+    following = startConfigReloader({ file, seen: digest, sources, porthole, hurry: memory.hurry })
   else if (file !== null) porthole.log.info({ file }, 'the configuration came through a pipe: it is read once')
 
   const delay = read.config.shutdownDelayMs + closeMs
