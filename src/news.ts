@@ -16,7 +16,7 @@ import type { ReplicaNews } from './replicas/standing.ts'
 import type { UnreadableEntries } from './store/unreadable.ts'
 
 /** Logs transitions, pauses, overload and changes of addresses, gateways and look-ups, as they happen. */
-export function logNews(
+export function logEvents(
   log: FastifyBaseLogger,
   {
     monitor,
@@ -126,7 +126,7 @@ export function logUnreadable(log: FastifyBaseLogger, { found }: Pick<Unreadable
 }
 
 /** Logs the status of this replica among the other replicas. */
-export function logReplicaNews(
+export function logReplicaEvents(
   log: FastifyBaseLogger,
   news: Emitter<ReplicaNews>,
   logForeignWord: (word: ForeignWord) => void,

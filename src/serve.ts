@@ -30,7 +30,7 @@ import { createRegistryLoad, nothingToLoad } from './monitor/registry-load.ts'
 import { ownAll } from './monitor/responsibility.ts'
 import { createTransitionLog } from './monitor/transition-log.ts'
 import { dropCachedCounts } from './monitor/watch.ts'
-import { createForeignWordLog, describeDropped, logNews, logReplicaNews, logUnreadable } from './news.ts'
+import { createForeignWordLog, describeDropped, logEvents, logReplicaEvents, logUnreadable } from './news.ts'
 import { shareDescriptors } from './prober/descriptors.ts'
 import { createResolver } from './prober/resolver.ts'
 import { countLookUpThreads } from './prober/resolver-options.ts'
@@ -223,7 +223,7 @@ export async function serve(
   onLog({ log, drainLog })
   const found = replica?.healthReplication.recorded ?? monitor.transitions
   const overload = watchOverload({ monitor, clock })
-  logNews(log, { monitor, addressTracking, found, overload, gateways: gateways.news, paused, proberPaused })
+  logEvents(log, { monitor, addressTracking, found, overload, gateways: gateways.news, paused, proberPaused })
   paused.subscribe(recordGap)
   // The pause of the prober extends the trust in statuses that had gone stale. No outcome announces that, so drop the cached counts.
   proberPaused.subscribe(() => {
@@ -232,7 +232,7 @@ export async function serve(
   const logForeignWord = createForeignWordLog(log)
   registrations.foreign.subscribe(logForeignWord)
   logUnreadable(log, unreadable)
-  if (replica !== null) logReplicaNews(log, replica.news, logForeignWord)
+  if (replica !== null) logReplicaEvents(log, replica.news, logForeignWord)
 
   async function joinOthers(settings: NonNullable<Config['replicas']>): Promise<ReplicaBackend> {
     // Load the client for Redis only here, because it takes a tenth of a start.
