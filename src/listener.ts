@@ -59,7 +59,7 @@ async function listenBeside(app: FastifyInstance): Promise<(() => Promise<void>)
 }
 
 /** Returns a sentence with the cause and the remedy if Porthole cannot listen there. Throws an error that has another cause. */
-export function whyNoListener(
+export function explainListenError(
   error: NodeJS.ErrnoException,
   { host, port }: { readonly host: string; readonly port: number },
 ): string {

@@ -15,7 +15,7 @@ import { createConnections } from './http/connections.ts'
 import { createEventStreams, mostStreams } from './http/event-streams.ts'
 import { createLongAnswers } from './http/long-answers.ts'
 import { createConfigApplier } from './in-force.ts'
-import { type Listening, listenAt, whyNoListener } from './listener.ts'
+import { explainListenError, type Listening, listenAt } from './listener.ts'
 import { createLogOutput } from './log-output.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { watchGateways } from './monitor/gateways.ts'
@@ -348,7 +348,7 @@ export async function serve(
     await Promise.race([retryingStore?.close(), sleep(closeGraceMs)])
     await replica?.close()
     await drainLog()
-    return whyNoListener(listening, config.listen)
+    return explainListenError(listening, config.listen)
   }
   closeListener = listening.close
   log.info(
