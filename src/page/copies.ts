@@ -1,7 +1,7 @@
 import { pathOf } from './links.ts'
 
 /** A snippet that the reader can copy. */
-export type Copy = {
+export type Snippet = {
   readonly title: string
   readonly text: string
   /** The text contains the address of Porthole. The browser replaces it, because only the browser knows the address for certain. */
@@ -13,7 +13,7 @@ export type Copy = {
  * of a URL or a PromQL string. A shell, YAML or an annotation template never interprets it. `origin` is the address of Porthole as the
  * reader sees it, possibly through a proxy. `port` is the port that Porthole listens on, because a probe in the same pod needs it.
  */
-export function copies(name: string, { origin, port }: { origin: string; port: number }): Copy[] {
+export function snippets(name: string, { origin, port }: { origin: string; port: number }): Snippet[] {
   const path = pathOf(name)
   const matcher = `{service=${quoteLabel(name)}}`
   const isUp = `max without (instance, pod) (porthole_service_up${matcher})`

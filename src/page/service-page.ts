@@ -3,7 +3,7 @@ import type { ReportedStatus } from '../domain/status.ts'
 import { missingServices } from '../http/registry-pending.ts'
 import { reportedStatus } from '../http/reports.ts'
 import { currentStatusOf, effectiveTargetStatus, type ServiceState } from '../monitor/watch.ts'
-import { copies } from './copies.ts'
+import { snippets } from './copies.ts'
 import { html, type Markup } from './markup.ts'
 import { dayPanel, latencyPanel, transitionPanel } from './service-panels.ts'
 import { statusShape } from './shapes.ts'
@@ -37,7 +37,7 @@ ${dayPanel(state, view)}
 ${view.details && transitionPanel(name, view)}
 <section class="panel" aria-labelledby="copy-title">
 <h2 id="copy-title">Snippets to copy</h2>
-<div class="copies">${copies(name, { origin, port }).map(({ title, text, isAddressed = false }) => html`<div class="copy"${isAddressed && html` data-origin="${origin}"`}><h3>${title}</h3><pre tabindex="0"><code>${text}</code></pre></div>`)}</div>
+<div class="copies">${snippets(name, { origin, port }).map(({ title, text, isAddressed = false }) => html`<div class="copy"${isAddressed && html` data-origin="${origin}"`}><h3>${title}</h3><pre tabindex="0"><code>${text}</code></pre></div>`)}</div>
 </section>`
   return { status, main }
 }

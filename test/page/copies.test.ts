@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { parse } from 'yaml'
 import { ServiceName } from '../../src/domain/service.ts'
-import { copies } from '../../src/page/copies.ts'
+import { snippets } from '../../src/page/copies.ts'
 import { createFolder } from '../process.ts'
 
 const origin = 'http://localhost:8080/'
@@ -49,9 +49,9 @@ const names = [
 ]
 
 /** Returns the snippets of a service by purpose. */
-function copiesOf(name: string, from = origin, port = 8080) {
+function snippetsOf(name: string, from = origin, port = 8080) {
   assert.ok(ServiceName.safeParse(name).success, `a service can be named ${name}`)
-  const [curl, kubernetes, query, alert] = copies(name, { origin: from, port }).map(({ text }) => text)
+  const [curl, kubernetes, query, alert] = snippets(name, { origin: from, port }).map(({ text }) => text)
   assert(curl && kubernetes && query && alert)
   return { curl, kubernetes, query, alert }
 }
@@ -72,7 +72,7 @@ function nameIn(path: string): string {
 
 test('the snippet for curl is one command with one URL, which leads to the service', () => {
   for (const name of names) {
-    const [url = '', ...options] = argumentsOf(copiesOf(name).curl).reverse()
+    const [url = '', ...options] = argumentsOf(snippetsOf(name).curl).reverse()
     assert.deepEqual(options, ['-sS', '--fail-with-body'])
     // The URL must not contain brackets or braces, because curl expands them to several URLs.
     assert.match(url, /^http:\/\/localhost:8080\/health\/[\w.~%-]+$/)
@@ -81,28 +81,28 @@ test('the snippet for curl is one command with one URL, which leads to the servi
 })
 
 test('behind a proxy the snippet for curl leads through the proxy', () => {
-  const [url = ''] = argumentsOf(copiesOf('a b', 'https://status.example/porthole/').curl).reverse()
+  const [url = ''] = argumentsOf(snippetsOf('a b', 'https://status.example/porthole/').curl).reverse()
   assert.equal(url, 'https://status.example/porthole/health/a%20b')
 })
 
 test('the readiness probe is YAML whose path leads to the service, at the port that Porthole listens on', () => {
   for (const name of names) {
-    const { readinessProbe } = parse(copiesOf(name).kubernetes, { strict: true })
+    const { readinessProbe } = parse(snippetsOf(name).kubernetes, { strict: true })
     assert.deepEqual(Object.keys(readinessProbe.httpGet), ['path', 'port'])
     assert.equal(nameIn(readinessProbe.httpGet.path), name)
     assert.equal(readinessProbe.httpGet.port, 8080)
   }
-  const behindProxy = copiesOf('pg', 'https://status.example:8443/porthole/', 9090).kubernetes
+  const behindProxy = snippetsOf('pg', 'https://status.example:8443/porthole/', 9090).kubernetes
   assert.equal(parse(behindProxy).readinessProbe.httpGet.port, 9090)
 })
 
 test('the alert is one rule, whatever the name of the service', () => {
   for (const name of names) {
-    const [rule, ...others] = parse(copiesOf(name).alert, { strict: true })
+    const [rule, ...others] = parse(snippetsOf(name).alert, { strict: true })
     assert.deepEqual(others, [])
     assert.deepEqual(Object.keys(rule), ['alert', 'expr', 'for', 'labels', 'annotations'])
     assert.deepEqual(rule.annotations, { summary: '{{ $labels.service }} is down' })
-    assert.ok(rule.expr.startsWith(copiesOf(name).query), 'the alert begins with the query')
+    assert.ok(rule.expr.startsWith(snippetsOf(name).query), 'the alert begins with the query')
   }
 })
 
@@ -115,7 +115,7 @@ test('any name is safe in a path, in a PromQL string and in YAML', () => {
     .filter((name) => ServiceName.safeParse(name).success)
   fc.assert(
     fc.property(anyName, (name) => {
-      const { curl, kubernetes, query, alert } = copiesOf(name)
+      const { curl, kubernetes, query, alert } = snippetsOf(name)
       assert.match(curl, /^curl --fail-with-body -sS 'http:\/\/localhost:8080\/health\/[\w.~%-]+'$/)
       assert.equal(nameIn(parse(kubernetes).readinessProbe.httpGet.path), name)
       const [, text = ''] = /^[\w ,()]+\{service=("(?:[^"\\]|\\.)*")\}\)$/u.exec(query) ?? []
@@ -144,7 +144,7 @@ function promtool(t: TestContext, files: Record<string, unknown>, ...args: strin
 /** Returns a file of rules with a group for each service, which has the service's alert and its query. */
 function rulesFile(): string {
   const groups = names.map((name, index) => {
-    const { alert, query } = copiesOf(name)
+    const { alert, query } = snippetsOf(name)
     const record = `- record: asked\n  expr: |-\n    ${query}`
     return `  - name: "${index}"\n    rules:\n${`${alert}\n${record}`.replace(/^/gm, '      ')}\n`
   })
@@ -169,7 +169,7 @@ test('the alert and the query are about this service and no other', { skip: noPr
     exp_labels: { severity: 'critical', service: name },
     exp_annotations: { summary: `${name} is down` },
   })
-  const ask = (name: string) => copiesOf(name).query
+  const ask = (name: string) => snippetsOf(name).query
   const shown = (name: string) => `{service=${JSON.stringify(name)}}`
   const test = {
     name: 'all of them down, and others beside them',
