@@ -16,7 +16,11 @@ const dayMs = slices * halfHourMs
  * Returns the last 24 hours of a service: a strip of 48 half hours, and the uptime as a percentage, null where nothing is known.
  * Half hours begin at full and half hours of the clock. Otherwise an event would move from one bar to the next as time passes.
  */
-export function dayOf(state: ServiceState, log: TransitionLog, clock: Clock): { strip: Markup; uptime: string | null } {
+export function uptimeStripOf(
+  state: ServiceState,
+  log: TransitionLog,
+  clock: Clock,
+): { strip: Markup; uptime: string | null } {
   const now = clock.now()
   const evidence = uptimeEvidence(state, log, now)
   const { ratio } = measureUptime({ ...evidence, from: now - dayMs, to: now })

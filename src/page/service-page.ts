@@ -5,7 +5,7 @@ import { reportedStatus } from '../http/reports.ts'
 import { currentStatusOf, effectiveTargetStatus, type ServiceState } from '../monitor/watch.ts'
 import { snippets } from './copies.ts'
 import { html, type Markup } from './markup.ts'
-import { dayPanel, latencyPanel, transitionPanel } from './service-panels.ts'
+import { latencyPanel, transitionPanel, uptimePanel } from './service-panels.ts'
 import { statusShape } from './shapes.ts'
 import { targetTable } from './target-table.ts'
 import { ageOf, type View } from './view.ts'
@@ -33,7 +33,7 @@ ${facts(state, view)}
 ${view.details ? targetTable(state, view) : html`<p data-part="hidden-targets">Send a token to see targets, addresses and sentences.</p>`}
 </section>
 ${view.details && latencyPanel(state, view)}
-${dayPanel(state, view)}
+${uptimePanel(state, view)}
 ${view.details && transitionPanel(name, view)}
 <section class="panel" aria-labelledby="copy-title">
 <h2 id="copy-title">Snippets to copy</h2>

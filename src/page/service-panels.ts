@@ -3,7 +3,7 @@ import type { LoggedTransition } from '../domain/transition.ts'
 import { reportUptime, type UptimeReport } from '../http/transition-reports.ts'
 import type { ServiceState } from '../monitor/watch.ts'
 import { formatUptime } from './badge.ts'
-import { dayOf } from './day.ts'
+import { uptimeStripOf } from './day.ts'
 import { html, type Markup } from './markup.ts'
 import { statusShape } from './shapes.ts'
 import { table } from './table.ts'
@@ -35,9 +35,9 @@ export function latencyPanel({ targets }: ServiceState, { history, clock }: View
 }
 
 /** Renders the panel with the uptime strip of the last 24 hours and the uptimes of all windows. */
-export function dayPanel(state: ServiceState, view: View): Markup {
+export function uptimePanel(state: ServiceState, view: View): Markup {
   const { windows } = reportUptime(state, view.log, view.clock)
-  const { strip } = dayOf(state, view.log, view.clock)
+  const { strip } = uptimeStripOf(state, view.log, view.clock)
   return html`<section class="panel" aria-labelledby="day-title">
 <h2 id="day-title">Last 24 hours and uptime</h2>
 <p>The worst status of every half hour; a higher bar is worse. Uptime leaves out time of unknown status.</p>

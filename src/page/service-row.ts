@@ -1,6 +1,6 @@
 import { effectiveTargetStatus, explainTarget } from '../monitor/watch.ts'
 import { roundsOf, sparkline } from './charts.ts'
-import { dayOf } from './day.ts'
+import { uptimeStripOf } from './day.ts'
 import { serviceLink } from './links.ts'
 import { html, type Markup } from './markup.ts'
 import type { Entry } from './overview.ts'
@@ -17,7 +17,7 @@ const tags = 8
 /** Renders the row of a service in the list. */
 export function serviceRow({ state, current, status }: Entry, view: View): Markup {
   const { name, groups } = state.service
-  const { strip, uptime } = dayOf(state, view.log, view.clock)
+  const { strip, uptime } = uptimeStripOf(state, view.log, view.clock)
   const rounds = view.details ? roundsOf(view.history, state.targets) : []
   const latency = rounds.findLast(({ latencyMs }) => latencyMs !== null)?.latencyMs ?? null
   return html`<li class="service" data-key="${name}" data-status="${status}">

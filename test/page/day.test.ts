@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTransitionLog } from '../../src/monitor/transition-log.ts'
-import { dayOf } from '../../src/page/day.ts'
+import { uptimeStripOf } from '../../src/page/day.ts'
 import { watch } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'
 import { readElements } from './elements.ts'
@@ -10,14 +10,14 @@ const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 
 /** Builds a service with one target, and reads the strip of its last day. */
-function buildDay() {
+function buildUptimeStrip() {
   const { monitor, clock, service, target, checkOnce } = watch([
     sampleService('pg', ['db:1'], { interval: 24 * hourMs, rise: 1, fall: 1 }),
   ])
   const log = createTransitionLog({ monitor, clock })
   /** Returns the half hours of each status, where 0 is the latest and 47 the oldest, with the label and the uptime. */
   function look() {
-    const { strip, uptime } = dayOf(service('pg'), log, clock)
+    const { strip, uptime } = uptimeStripOf(service('pg'), log, clock)
     const [svg = assert.fail(), ...paths] = readElements(strip.markup)
     const { viewBox = '' } = svg.attributes
     const width = Number(viewBox.split(' ')[2])
@@ -34,7 +34,7 @@ function buildDay() {
 const from = (first: number) => Array.from({ length: 48 - first }, (_, index) => first + index)
 
 test('a day without any check has 48 half hours of unknown status', () => {
-  assert.deepEqual(buildDay().look(), {
+  assert.deepEqual(buildUptimeStrip().look(), {
     slices: { unknown: from(0) },
     label: 'last 24 hours: uptime unknown',
     uptime: null,
@@ -42,7 +42,7 @@ test('a day without any check has 48 half hours of unknown status', () => {
 })
 
 test('half hours begin at full and half hours of the clock, so that an event stays in its own', async () => {
-  const { clock, find, look } = buildDay()
+  const { clock, find, look } = buildUptimeStrip()
   clock.advance(20 * minuteMs)
   await find('refused')
   for (const [minutes, back] of [
@@ -60,7 +60,7 @@ test('half hours begin at full and half hours of the clock, so that an event sta
 })
 
 test('a half hour has the worst status in it, and the label counts the bad half hours', async () => {
-  const { clock, find, look } = buildDay()
+  const { clock, find, look } = buildUptimeStrip()
   await find('connected')
   clock.advance(2 * hourMs)
   await find('refused')
