@@ -7,7 +7,7 @@ import { createConnections } from '../src/http/connections.ts'
 import { createEventStreams, mostStreams } from '../src/http/event-streams.ts'
 import { createLongAnswers, type LongAnswers } from '../src/http/long-answers.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
-import type { OwnParts } from '../src/metrics/own.ts'
+import type { SelfMetricsParts } from '../src/metrics/own.ts'
 import type { ReplicaView } from '../src/metrics/replicas.ts'
 import type { SilentGateways } from '../src/monitor/gateways.ts'
 import { createHistory } from '../src/monitor/history.ts'
@@ -27,7 +27,7 @@ export type PartOptions = {
   readonly prober: Prober
   readonly clock?: Clock
   readonly access?: Partial<AccessSettings>
-  readonly retryingStore?: OwnParts['retryingStore']
+  readonly retryingStore?: SelfMetricsParts['retryingStore']
   readonly replica?: ReplicaView
   readonly gateways?: Pick<SilentGateways, 'counts'>
   readonly limits?: Partial<Limits>

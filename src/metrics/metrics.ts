@@ -9,7 +9,7 @@ import type { TimeSlice, TimeSlices } from '../time-slices.ts'
 import { createExposition } from './exposition.ts'
 import { createGatewayMetrics } from './gateways.ts'
 import { addHistogram } from './histogram.ts'
-import { addOwnMetrics, type OwnParts } from './own.ts'
+import { addSelfMetrics, type SelfMetricsParts } from './own.ts'
 import { addReplicaMetrics, type ReplicaView } from './replicas.ts'
 import { addRequestDurations, type ObserveRequest } from './requests.ts'
 import { createSelection, type SelectionQuery } from './selection.ts'
@@ -32,7 +32,7 @@ export type Metrics = {
 
 /** Creates the metrics. `runtime` adds prom-client's metrics of the Node.js process; a process should add them once. */
 export function createMetrics(
-  parts: OwnParts & {
+  parts: SelfMetricsParts & {
     monitor: Monitor
     registry: Registry
     clock: Clock
@@ -128,7 +128,7 @@ export function createMetrics(
       skipped.inc(monitor.stats().skippedChecks)
     },
   })
-  addOwnMetrics(parts, register)
+  addSelfMetrics(parts, register)
   const gateways = createGatewayMetrics(parts.gateways ?? { counts: () => new Map() })
   if (parts.replica) addReplicaMetrics(parts.replica, register)
   const observeRequest = addRequestDurations(register)

@@ -7,7 +7,7 @@ import type { UnreadableEntries } from '../store/unreadable.ts'
 type AnswerStats = { readonly underWay: number; readonly refused: number; readonly cutOff: number }
 
 /** The parts of Porthole whose state the metrics show. `keeper` is null where there is no store. */
-export type OwnParts = {
+export type SelfMetricsParts = {
   readonly registry: Registry
   readonly retryingStore: { storeState(): StoreState } | null
   /** The entries of the store that cannot be read; null where there is no store. */
@@ -26,7 +26,7 @@ const noPause = { process: 0, prober: 0 }
 const noneUnreadable = { count: () => 0 }
 
 /** Adds the metrics about Porthole itself, except for its checks. */
-export function addOwnMetrics(
+export function addSelfMetrics(
   {
     registry,
     retryingStore,
@@ -36,7 +36,7 @@ export function addOwnMetrics(
     answers,
     pausedMs = () => noPause,
     logLinesDropped = () => 0,
-  }: OwnParts,
+  }: SelfMetricsParts,
   register: Register,
 ): void {
   const registers = [register]
@@ -98,7 +98,7 @@ export function addOwnMetrics(
   if (answers !== undefined) addAnswerMetrics(answers, register)
 }
 
-function addAnswerMetrics({ stats }: NonNullable<OwnParts['answers']>, register: Register): void {
+function addAnswerMetrics({ stats }: NonNullable<SelfMetricsParts['answers']>, register: Register): void {
   const labelNames = ['kind']
   const registers = [register]
   const underWay: Gauge = new Gauge({
@@ -134,7 +134,7 @@ function addAnswerMetrics({ stats }: NonNullable<OwnParts['answers']>, register:
   )
 }
 
-function addConnections({ max, stats }: NonNullable<OwnParts['connections']>, register: Register): void {
+function addConnections({ max, stats }: NonNullable<SelfMetricsParts['connections']>, register: Register): void {
   const registers = [register]
   const open: Gauge = new Gauge({
     name: 'porthole_http_connections',
