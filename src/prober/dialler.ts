@@ -18,7 +18,7 @@ export type Dial = {
 }
 
 /** The result of a dial. */
-export type Ending = Omit<Outcome, 'startedAt' | 'address' | 'note' | 'lookupMs' | 'lookupFailedSince'>
+export type DialResult = Omit<Outcome, 'startedAt' | 'address' | 'note' | 'lookupMs' | 'lookupFailedSince'>
 
 /** Rounds a latency in milliseconds to a whole microsecond, because no clock in use here is finer. */
 export function roundLatency(ms: number): number {
@@ -32,7 +32,7 @@ export type Dialler<Handle> = {
    * Dials an address. Calls back once, after this call has returned, with undefined if the dialler was closed first. Returns a handle that
    * cancels the dial; null when there is nothing to cancel.
    */
-  dial(dial: Dial, ended: (ending: Ending | undefined) => void): Handle | null
+  dial(dial: Dial, ended: (dialResult: DialResult | undefined) => void): Handle | null
   /** Closes the socket of a dial that has not called back. The dial may still call back, and the caller has to ignore that. */
   cancel(handle: Handle): void
   restarts(): number
@@ -70,8 +70,8 @@ export function proberOf<Handle>(
       queueMicrotask(() => ended(outcome))
       return null
     }
-    return dialler.dial({ ip, port: target.port, deadline, close, urgent }, (ending) => {
-      ended(ending === undefined ? undefined : outcomeOf(ending, startedAt, address))
+    return dialler.dial({ ip, port: target.port, deadline, close, urgent }, (dialResult) => {
+      ended(dialResult === undefined ? undefined : outcomeOf(dialResult, startedAt, address))
     })
   }
 
@@ -147,17 +147,17 @@ export function proberOf<Handle>(
 }
 
 /** Builds an outcome from the result of a dial, field by field. Every check takes this path, and a copied object costs twice as much. */
-function outcomeOf(ending: Ending, startedAt: number, address: string): Outcome {
+function outcomeOf(dialResult: DialResult, startedAt: number, address: string): Outcome {
   return {
-    reason: ending.reason,
+    reason: dialResult.reason,
     startedAt,
-    endedAt: ending.endedAt,
+    endedAt: dialResult.endedAt,
     address,
-    latencyMs: ending.latencyMs,
-    synRetransmits: ending.synRetransmits,
-    answer: ending.answer,
-    icmp: ending.icmp,
-    code: ending.code,
+    latencyMs: dialResult.latencyMs,
+    synRetransmits: dialResult.synRetransmits,
+    answer: dialResult.answer,
+    icmp: dialResult.icmp,
+    code: dialResult.code,
     note: null,
     lookupMs: null,
     lookupFailedSince: null,

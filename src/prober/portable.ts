@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Reason } from '../domain/outcome.ts'
 import type { Close } from '../domain/policy-settings.ts'
 import { atDeadline } from './deadline.ts'
-import { type Dial, type Dialler, type Ending, proberOf, roundLatency } from './dialler.ts'
+import { type Dial, type Dialler, type DialResult, proberOf, roundLatency } from './dialler.ts'
 import { codeOf, reasonOfDial } from './errno.ts'
 import { withInterface } from './interface.ts'
 import type { Prober } from './prober.ts'
@@ -35,18 +35,21 @@ export function createPortableProber({
 }: PortableParts): Prober {
   const sockets = new Set<Socket>()
 
-  function dial({ ip, port, deadline, close }: Dial, done: (ending: Ending | undefined) => void): Socket | null {
+  function dial(
+    { ip, port, deadline, close }: Dial,
+    done: (dialResult: DialResult | undefined) => void,
+  ): Socket | null {
     const begunAt = clock.now()
-    const ended = (reason: Reason, tookMs: number | null, code: string | null): Ending => {
+    const ended = (reason: Reason, tookMs: number | null, code: string | null): DialResult => {
       const latencyMs = tookMs === null ? null : roundLatency(tookMs)
       return { reason, endedAt: clock.now(), latencyMs, synRetransmits: null, answer: null, icmp: null, code }
     }
     let isOver = false
-    const finish = (ending: Ending | undefined) => {
+    const finish = (dialResult: DialResult | undefined) => {
       if (isOver) return
       isOver = true
       callOff()
-      done(ending)
+      done(dialResult)
     }
     const host = withInterface(ip)
     if (typeof host !== 'string') {

@@ -205,15 +205,15 @@ export function proberContract(name: string, makeProber: MakeProber): void {
   })
 
   test(`${name}: close fin ends a connection with FIN`, async (t) => {
-    assert.deepEqual(await endingSeen(t, await build(t), 'fin', ''), 'FIN')
+    assert.deepEqual(await dialResultSeen(t, await build(t), 'fin', ''), 'FIN')
   })
 
   test(`${name}: close fin ends with FIN even if the peer sent bytes first`, async (t) => {
-    assert.deepEqual(await endingSeen(t, await build(t), 'fin', 'SSH-2.0-OpenSSH_9.2p1\r\n'), 'FIN')
+    assert.deepEqual(await dialResultSeen(t, await build(t), 'fin', 'SSH-2.0-OpenSSH_9.2p1\r\n'), 'FIN')
   })
 
   test(`${name}: close rst ends a connection with RST`, async (t) => {
-    assert.deepEqual(await endingSeen(t, await build(t), 'rst', ''), 'RST')
+    assert.deepEqual(await dialResultSeen(t, await build(t), 'rst', ''), 'RST')
   })
 
   test(`${name}: a close ends checks in flight at once, during a look-up or a dial`, async (t) => {
@@ -280,7 +280,12 @@ async function listenAndReset(t: TestContext, ip: string): Promise<number> {
 }
 
 /** Returns how the connection of a check ends for its peer. */
-export async function endingSeen(t: TestContext, prober: Prober, close: Close, banner: string): Promise<'FIN' | 'RST'> {
+export async function dialResultSeen(
+  t: TestContext,
+  prober: Prober,
+  close: Close,
+  banner: string,
+): Promise<'FIN' | 'RST'> {
   const seen = Promise.withResolvers<'FIN' | 'RST'>()
   const port = await listen(t, '127.0.0.1', (socket) => {
     socket.write(banner)

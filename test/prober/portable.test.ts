@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
 import { type Connect, createPortableProber } from '../../src/prober/portable.ts'
 import { createResolver } from '../../src/prober/resolver.ts'
-import { checkOnce, endingSeen, listen, type MakeProber, proberContract } from './contract.ts'
+import { checkOnce, dialResultSeen, listen, type MakeProber, proberContract } from './contract.ts'
 
 const clock = systemClock()
 const makePortable: MakeProber = ({ clock, lookup }) =>
@@ -128,7 +128,7 @@ test('portable: a port that only connects to itself is refused', async (t) => {
 })
 
 test('portable: half-open ends with RST', async (t) => {
-  assert.equal(await endingSeen(t, dialling(t, net.connect), 'half-open', ''), 'RST')
+  assert.equal(await dialResultSeen(t, dialling(t, net.connect), 'half-open', ''), 'RST')
 })
 
 test('portable: the bytes of the peer are read before the close, because unread bytes would cause an RST', async (t) => {

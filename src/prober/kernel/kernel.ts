@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import { createQueue } from '../../queue.ts'
 import { descriptorLimit } from '../descriptors.ts'
-import { type Dialler, type Ending, proberOf } from '../dialler.ts'
+import { type Dialler, type DialResult, proberOf } from '../dialler.ts'
 import { errnoName } from '../errno.ts'
 import type { Prober } from '../prober.ts'
 import type { Resolver } from '../resolver.ts'
@@ -32,9 +32,9 @@ export type KernelParts = {
 }
 
 /** The callback of a dial in flight. */
-type Pending = (ending: Ending | undefined) => void
+type Pending = (dialResult: DialResult | undefined) => void
 
-const ignoreEnding: Pending = () => {}
+const ignoreDialResult: Pending = () => {}
 
 /** Starts the kernel prober. Returns a sentence with the reason if it cannot run here. The prober owns the resolver only if it starts. */
 export async function startKernelProber({
@@ -114,16 +114,16 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
     if (findings !== undefined) records.unpackFindings(findings, settle, suspendedMs())
   }
 
-  function settle(slot: number, ending: Ending | undefined): void {
+  function settle(slot: number, dialResult: DialResult | undefined): void {
     const ended = pending[slot]
     if (ended === undefined) return
     pending[slot] = undefined
     freeSlots.push(slot)
-    ended(ending)
+    ended(dialResult)
   }
 
-  function settleAll(endingOfEach: () => Ending | undefined): void {
-    for (let slot = 0; slot < pending.length; slot++) settle(slot, endingOfEach())
+  function settleAll(dialResultOfEach: () => DialResult | undefined): void {
+    for (let slot = 0; slot < pending.length; slot++) settle(slot, dialResultOfEach())
   }
 
   function wake(): void {
@@ -180,7 +180,7 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
     libc.close(wakeFd)
   }
 
-  function lost(): Ending {
+  function lost(): DialResult {
     return {
       reason: 'local',
       endedAt: clock.now(),
@@ -209,7 +209,7 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
     cancel(slot) {
       if (pending[slot] === undefined || worker === null || closing) return
       // The slot stays taken until its result arrives. A result may be on its way already, and must not end another dial.
-      pending[slot] = ignoreEnding
+      pending[slot] = ignoreDialResult
       if (outbox.length === 0) setImmediate(flush)
       records.packCancel(outbox, slot)
     },

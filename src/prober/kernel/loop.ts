@@ -177,9 +177,9 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   ): void {
     const latencyMs = isRoundTrip(answer) ? tookMs : null
     const synRetransmits = info?.synRetransmits ?? null
-    const finding = { slot, reason, answer, errno, endedAt, latencyMs, synRetransmits, gateway }
+    const kernelResult = { slot, reason, answer, errno, endedAt, latencyMs, synRetransmits, gateway }
     // An ICMP message about a silent gateway comes from this machine and adds nothing, so it is left out.
-    outbox.add({ ...finding, icmp: gateway === null ? icmp : null }, urgent)
+    outbox.add({ ...kernelResult, icmp: gateway === null ? icmp : null }, urgent)
   }
 
   /** Sends FIN and reads until the FIN of the peer, because a close with unread bytes makes the kernel send RST. */

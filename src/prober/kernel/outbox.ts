@@ -1,4 +1,4 @@
-import type { Batch, Finding, Records } from './records.ts'
+import type { Batch, KernelResult, Records } from './records.ts'
 
 /** How long a connected result that no client waits for is held, in milliseconds, and the most results in one message. */
 const holdMs = 50
@@ -10,7 +10,7 @@ const findingsPerBatch = 128
  */
 export type Outbox = {
   /** Adds a result. If a client waits for it (`urgent`), or it is not `connected`, the batch is sent at the end of the turn. */
-  add(finding: Finding, urgent: boolean): void
+  add(kernelResult: KernelResult, urgent: boolean): void
   /** Returns the instant at which the oldest result has to be sent; infinity when there is none. */
   dueAt(): number
   /** Returns whether the batch has to be sent now. */
@@ -27,11 +27,11 @@ export function createOutbox(records: Records, send: (findings: Batch) => void):
   let urgent = false
 
   return {
-    add(finding, isUrgent) {
-      if (count === 0) heldSince = finding.endedAt
-      records.packFinding(packed, finding)
+    add(kernelResult, isUrgent) {
+      if (count === 0) heldSince = kernelResult.endedAt
+      records.packKernelResult(packed, kernelResult)
       count++
-      urgent ||= isUrgent || finding.reason !== 'connected'
+      urgent ||= isUrgent || kernelResult.reason !== 'connected'
     },
     dueAt: () => (count === 0 ? Number.POSITIVE_INFINITY : heldSince + holdMs),
     isDue: (now) => urgent || count >= findingsPerBatch || (count > 0 && now >= heldSince + holdMs),

@@ -1,6 +1,6 @@
 import { Answer, type IcmpError, type Outcome, Reason } from '../../domain/outcome.ts'
 import type { Close } from '../../domain/policy-settings.ts'
-import { type Dial, type Ending, roundLatency } from '../dialler.ts'
+import { type Dial, type DialResult, roundLatency } from '../dialler.ts'
 import { errnoName } from '../errno.ts'
 import type { Libc } from './libc.ts'
 import {
@@ -30,7 +30,7 @@ export type SlottedDial = Pick<Dial, 'deadline' | 'close' | 'urgent'> & {
 export const cancelled = Number.NEGATIVE_INFINITY
 
 /** The result of a dial, as the worker sees it. `errno` is the error number, or null. `gateway` is the gateway that does not answer, or null. */
-export type Finding = Pick<Outcome, 'reason' | 'endedAt' | 'latencyMs' | 'synRetransmits' | 'answer' | 'icmp'> & {
+export type KernelResult = Pick<Outcome, 'reason' | 'endedAt' | 'latencyMs' | 'synRetransmits' | 'answer' | 'icmp'> & {
   readonly slot: number
   readonly errno: number | null
   readonly gateway: string | null
@@ -42,7 +42,7 @@ const closes: readonly Close[] = ['half-open', 'rst', 'fin']
 const dialHead = 4
 const dialLength = dialHead + addressWords
 /** The length without an address. An ICMP message adds the address of its sender, a silent gateway adds its own. No result has both. */
-const findingLength = 10
+const kernelResultLength = 10
 /** The number that stands for null. */
 const none = -1
 
@@ -102,8 +102,8 @@ export function createRecords(libc: Libc) {
     },
 
     /** Appends a result to a batch. */
-    packFinding(into: number[], finding: Finding): void {
-      const { slot, endedAt, latencyMs, synRetransmits, reason, answer, errno, icmp, gateway } = finding
+    packKernelResult(into: number[], kernelResult: KernelResult): void {
+      const { slot, endedAt, latencyMs, synRetransmits, reason, answer, errno, icmp, gateway } = kernelResult
       into.push(slot, endedAt, latencyMs ?? none, synRetransmits ?? none, reasons.indexOf(reason))
       into.push(answer === null ? none : answers.indexOf(answer), errno ?? none)
       into.push(icmp?.version ?? none, icmp?.type ?? none, icmp?.code ?? none)
@@ -115,7 +115,7 @@ export function createRecords(libc: Libc) {
     },
 
     /** Calls `tell` for every result in a batch. `aheadMs` is how far the clock of the prober is ahead of that of the worker, in milliseconds. */
-    unpackFindings(batch: Batch, tell: (slot: number, ending: Ending) => void, aheadMs = 0): void {
+    unpackFindings(batch: Batch, tell: (slot: number, dialResult: DialResult) => void, aheadMs = 0): void {
       let at = 0
       while (at < batch.length) {
         const latencyMs = orNull(batch[at + 2])
@@ -123,8 +123,8 @@ export function createRecords(libc: Libc) {
         const icmp = unpackIcmp(batch, at + 7)
         const slot = batch[at] ?? none
         const answer = answers[batch[at + 5] ?? none] ?? null
-        const gateway = answer === 'no-gateway' ? unpackGateway(batch, at + findingLength) : null
-        const ending: Ending = {
+        const gateway = answer === 'no-gateway' ? unpackGateway(batch, at + kernelResultLength) : null
+        const dialResult: DialResult = {
           reason: reasons[batch[at + 4] ?? none] ?? 'local',
           endedAt: (batch[at + 1] ?? 0) + aheadMs,
           latencyMs: latencyMs === null ? null : roundLatency(latencyMs),
@@ -133,8 +133,8 @@ export function createRecords(libc: Libc) {
           icmp,
           code: gateway ?? (errno === null ? null : errnoName(errno)),
         }
-        at += icmp === null && gateway === null ? findingLength : findingLength + addressWords
-        tell(slot, ending)
+        at += icmp === null && gateway === null ? kernelResultLength : kernelResultLength + addressWords
+        tell(slot, dialResult)
       }
     },
   }

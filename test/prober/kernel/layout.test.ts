@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { constants } from 'node:os'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Dial, Ending } from '../../../src/prober/dialler.ts'
+import type { Dial, DialResult } from '../../../src/prober/dialler.ts'
 import { epollEventSize } from '../../../src/prober/kernel/epoll.ts'
 import { loadLibc } from '../../../src/prober/kernel/libc.ts'
 import { offsetFromMonotonic } from '../../../src/prober/kernel/monotonic.ts'
-import { createRecords, type Finding } from '../../../src/prober/kernel/records.ts'
+import { createRecords, type KernelResult } from '../../../src/prober/kernel/records.ts'
 import {
   allocateAddress,
   copyWords,
@@ -112,8 +112,8 @@ test('dials are unpacked from a batch as they were packed', { skip }, async () =
 })
 
 test('results are unpacked from a batch as they were packed, with the name of the error', { skip }, async () => {
-  const { packFinding, unpackFindings } = createRecords(await loadLibc())
-  const connected: Finding = {
+  const { packKernelResult, unpackFindings } = createRecords(await loadLibc())
+  const connected: KernelResult = {
     slot: 1,
     reason: 'connected',
     endedAt: 1.5,
@@ -124,7 +124,7 @@ test('results are unpacked from a batch as they were packed, with the name of th
     icmp: null,
     gateway: null,
   }
-  const findings: [Finding, code: string | null][] = [
+  const findings: [KernelResult, code: string | null][] = [
     [connected, null],
     [
       {
@@ -161,9 +161,9 @@ test('results are unpacked from a batch as they were packed, with the name of th
     [connected, null],
   ]
   const packed: number[] = []
-  for (const [finding] of findings) packFinding(packed, finding)
-  const told: [number, Ending][] = []
-  unpackFindings(Float64Array.from(packed), (slot, ending) => told.push([slot, ending]))
+  for (const [kernelResult] of findings) packKernelResult(packed, kernelResult)
+  const told: [number, DialResult][] = []
+  unpackFindings(Float64Array.from(packed), (slot, dialResult) => told.push([slot, dialResult]))
   assert.deepEqual(
     told,
     findings.map(([{ slot, errno, gateway, ...rest }, code]) => [slot, { ...rest, code }]),

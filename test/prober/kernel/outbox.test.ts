@@ -3,14 +3,14 @@ import { test } from 'node:test'
 import { systemClock } from '../../../src/clock.ts'
 import { loadLibc } from '../../../src/prober/kernel/libc.ts'
 import { createOutbox } from '../../../src/prober/kernel/outbox.ts'
-import { createRecords, type Finding } from '../../../src/prober/kernel/records.ts'
+import { createRecords, type KernelResult } from '../../../src/prober/kernel/records.ts'
 import { awaitOutcome } from '../../../src/prober/prober.ts'
 import { listen, targetOf } from '../contract.ts'
 import { makeKernel, whyNoKernelProber } from '../make-kernel.ts'
 
 const skip = await whyNoKernelProber()
 
-const connected: Finding = {
+const connected: KernelResult = {
   slot: 0,
   reason: 'connected',
   endedAt: 1000,
