@@ -25,9 +25,9 @@ const fromNetwork: ReadonlyMap<string, Reason> = new Map([
  * so the fault is ours (no route, prohibited by our own table, out of ports). The same error would mean something else if it came later. A reset
  * is the exception, because it always comes from the peer.
  */
-export function reasonOfDial(code: string, atOnce: boolean): Reason {
+export function reasonOfDial(code: string, failedSynchronously: boolean): Reason {
   const reason = fromNetwork.get(code) ?? 'local'
-  return atOnce && reason !== 'connected' ? 'local' : reason
+  return failedSynchronously && reason !== 'connected' ? 'local' : reason
 }
 
 /** Returns the reason of a look-up that failed. Only the answer "no such name" says something about the target. */

@@ -66,9 +66,9 @@ export function createPortableProber({
     }
     // Node.js calls connect(2) in a tick that net.connect() queued. In the tick after it, the socket is destroyed exactly if
     // connect(2) itself failed, because errors from the network arrive later, through the event loop.
-    let atOnce = false
+    let failedSynchronously = false
     process.nextTick(() => {
-      atOnce = socket.destroyed
+      failedSynchronously = socket.destroyed
     })
     const callOff = atDeadline(clock, deadline, () => {
       finish(ended('timeout', null, null))
@@ -78,7 +78,7 @@ export function createPortableProber({
     // The listener is never removed, because an error after the end of the check would otherwise crash the process. Only the first result counts.
     socket.on('error', (error) => {
       const code = codeOf(error)
-      const reason = reasonOfDial(code, atOnce)
+      const reason = reasonOfDial(code, failedSynchronously)
       const isAnswered = reason === 'refused' || reason === 'connected'
       finish(ended(reason, isAnswered ? clock.now() - begunAt : null, code))
     })

@@ -64,13 +64,13 @@ const errors: readonly [string, later: string, atOnce: string][] = [
   ['constructor', 'local', 'local'],
 ]
 
-for (const [code, later, atOnce] of errors) {
-  test(`portable: ${code} is ${later} from the network, and ${atOnce} from connect(2) itself`, async (t) => {
+for (const [code, later, failedSynchronously] of errors) {
+  test(`portable: ${code} is ${later} from the network, and ${failedSynchronously} from connect(2) itself`, async (t) => {
     const fromNetwork = await checkOnce(dialling(t, failingLater(code)), '127.0.0.1', 1)
     const ownFault = await checkOnce(dialling(t, failingAtOnce(code)), '127.0.0.1', 1)
     assert.deepEqual([fromNetwork.reason, fromNetwork.code], [later, code])
-    assert.deepEqual([ownFault.reason, ownFault.code], [atOnce, code])
-    assert.equal(ownFault.latencyMs !== null, atOnce === 'connected')
+    assert.deepEqual([ownFault.reason, ownFault.code], [failedSynchronously, code])
+    assert.equal(ownFault.latencyMs !== null, failedSynchronously === 'connected')
   })
 }
 

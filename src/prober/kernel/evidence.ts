@@ -8,7 +8,7 @@ export type Evidence = {
   /** The error number; 0 when the dial connected, null when our own deadline ended it. */
   readonly errno: number | null
   /** Whether connect(2) itself failed, before any answer could arrive. */
-  readonly atOnce: boolean
+  readonly failedSynchronously: boolean
   /** Null when there was no socket. */
   readonly info: TcpInfo | null
   readonly icmp: IcmpError | null
@@ -17,21 +17,21 @@ export type Evidence = {
 }
 
 /** The classification of a dial. `errno` is the error number that describes it best; null when there is none. */
-export type Judgement = Pick<Outcome, 'reason' | 'answer'> & {
+export type Classification = Pick<Outcome, 'reason' | 'answer'> & {
   readonly errno: number | null
   /** The gateway that does not answer, if that is the cause. */
   readonly gateway?: string | null
 }
 
 /** Classifies a dial: returns its reason and the answer to its SYN. */
-export function judge({ errno, atOnce, info, icmp, icmpFromSelf }: Evidence): Judgement {
+export function classify({ errno, failedSynchronously, info, icmp, icmpFromSelf }: Evidence): Classification {
   if (errno === 0 || isAfterHandshake(errno)) {
     // A listener offers a window in its SYN-ACK. A SYN proxy offers one only after it connected to the server (synproxy_send_client_synack).
     return { reason: 'connected', answer: info?.window === 0 ? 'zero-window' : 'syn-ack', errno: errno || null }
   }
-  if (icmp !== null) return judgeIcmp(icmp, icmpFromSelf, errno)
-  if (errno === null) return judgeSilence(info)
-  if (atOnce) return { reason: 'local', answer: null, errno }
+  if (icmp !== null) return classifyIcmp(icmp, icmpFromSelf, errno)
+  if (errno === null) return classifySilence(info)
+  if (failedSynchronously) return { reason: 'local', answer: null, errno }
   const reason = withoutIcmp.get(errno) ?? 'local'
   return { reason, answer: reason === 'refused' ? 'rst' : null, errno }
 }
@@ -40,7 +40,7 @@ export function judge({ errno, atOnce, info, icmp, icmpFromSelf }: Evidence): Ju
  * Classifies a dial by its ICMP message, which is more exact than the errno that Linux derives from it. Port unreachable gives ECONNREFUSED, as
  * an RST does. Admin-prohibited gives EHOSTUNREACH, as a missing host does.
  */
-function judgeIcmp(icmp: IcmpError, fromSelf: boolean, errno: number | null): Judgement {
+function classifyIcmp(icmp: IcmpError, fromSelf: boolean, errno: number | null): Classification {
   // Our own kernel reports a neighbour that does not answer ARP or ND this way. Its other messages come from our own firewall.
   const isNeighbour = icmp.version === 4 ? icmp.type === 3 && icmp.code === 1 : icmp.type === 1 && icmp.code === 3
   if (fromSelf && isNeighbour) return { reason: 'unreachable', answer: 'no-neighbour', errno }
@@ -61,7 +61,7 @@ function reasonOfIcmp({ version, type, code }: IcmpError): Reason {
  * sent again, the first SYN still waits for the address of a neighbour (tcp_retransmit_skb returns -EBUSY). If SYNs were sent again but none
  * counts as out, our own firewall dropped them (`retrans_out` grows only when sending succeeded).
  */
-function judgeSilence(info: TcpInfo | null): Judgement {
+function classifySilence(info: TcpInfo | null): Classification {
   if (info?.state === TCP_SYN_SENT && info.timeouts > 0) {
     if (info.synRetransmits === 0) return { reason: 'unreachable', answer: 'no-neighbour', errno: null }
     if (info.retransmitsOut === 0) return { reason: 'local', answer: null, errno: constants.errno.EPERM }
@@ -91,8 +91,11 @@ export function isAnswer(errno: number): boolean {
 }
 
 /** Returns whether a dial may have failed at its next hop: a deadline or an error ended it, and there is no sign that another machine answered. */
-export function dependsOnNextHop({ errno, atOnce }: Evidence, { reason, answer }: Judgement): boolean {
-  if (atOnce || answer === 'icmp') return false
+export function dependsOnNextHop(
+  { errno, failedSynchronously }: Evidence,
+  { reason, answer }: Classification,
+): boolean {
+  if (failedSynchronously || answer === 'icmp') return false
   return errno === null || reason === 'timeout' || reason === 'unreachable'
 }
 
@@ -101,10 +104,10 @@ export function dependsOnNextHop({ errno, atOnce }: Evidence, { reason, answer }
  * host behind it. The state of the neighbour also shows silence that the socket does not show. One case is the time before the first retransmission.
  * In the other case many SYNs wait for one neighbour and the kernel drops some (unres_qlen_bytes in arp(7)), which then look sent or forbidden.
  */
-export function judgeNextHop(judgement: Judgement, hop: NextHop | null): Judgement {
-  const isSilent = judgement.answer === 'no-neighbour' || hop?.isSilent === true
-  if (!isSilent) return judgement
-  const { errno } = judgement
+export function classifyNextHop(classification: Classification, hop: NextHop | null): Classification {
+  const isSilent = classification.answer === 'no-neighbour' || hop?.isSilent === true
+  if (!isSilent) return classification
+  const { errno } = classification
   if (hop === null) return { reason: 'unreachable', answer: 'no-next-hop', errno }
   if (hop.gateway === null) return { reason: 'unreachable', answer: 'no-neighbour', errno }
   return { reason: 'local', answer: 'no-gateway', errno, gateway: hop.gateway }

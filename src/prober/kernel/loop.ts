@@ -5,14 +5,14 @@ import { errnoName } from '../errno.ts'
 import { createEpoll } from './epoll.ts'
 import { createErrorQueue } from './error-queue.ts'
 import {
+  type Classification,
+  classify,
+  classifyNextHop,
   dependsOnNextHop,
   type Evidence,
   isAfterHandshake,
   isAnswer,
   isRoundTrip,
-  type Judgement,
-  judge,
-  judgeNextHop,
 } from './evidence.ts'
 import type { Libc } from './libc.ts'
 import { createNextHops } from './next-hop.ts'
@@ -133,8 +133,8 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
 
   /** Reports the result of a dial that has no socket, or that was cancelled. */
   function undialled(dial: SlottedDial, errno: number | null, endedAt: number): void {
-    const evidence = { errno, atOnce: true, info: null, icmp: null, icmpFromSelf: false }
-    tell(dial, evidence, judge(evidence), endedAt, null)
+    const evidence = { errno, failedSynchronously: true, info: null, icmp: null, icmpFromSelf: false }
+    tell(dial, evidence, classify(evidence), endedAt, null)
   }
 
   /** Reports a dial that connected. `reset` is the error with which the peer ended the connection at once; 0 when it did not. */
@@ -143,15 +143,21 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     // A handshake that needed a second SYN has no measured round trip (Karn's rule). Then the latency is the time that we waited.
     const latencyMs = info.rttMs > 0 && info.synRetransmits === 0 ? info.rttMs : endedAt - socket.begunAt
     const errno = sockets.isSelf(fd, dial) ? ECONNREFUSED : reset
-    const evidence = { errno, atOnce: false, info, icmp: null, icmpFromSelf: false }
-    tell(dial, evidence, judge(evidence), endedAt, latencyMs)
+    const evidence = { errno, failedSynchronously: false, info, icmp: null, icmpFromSelf: false }
+    tell(dial, evidence, classify(evidence), endedAt, latencyMs)
     if (errno === 0 && dial.close === 'fin') sendFin(socket)
     else if (errno === 0 && socket.icmp === null && info.synRetransmits === 0 && sockets.keep(fd, dial)) leave(socket)
     else shut(socket)
   }
 
   /** Reports a dial that failed. `errno` is null when the deadline came first. */
-  function failed(socket: Socket, errno: number | null, atOnce: boolean, info: TcpInfo, endedAt: number): void {
+  function failed(
+    socket: Socket,
+    errno: number | null,
+    failedSynchronously: boolean,
+    info: TcpInfo,
+    endedAt: number,
+  ): void {
     const { fd, dial } = socket
     if (isAfterHandshake(errno)) {
       connected(socket, info, endedAt, errno)
@@ -161,9 +167,11 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     const icmp = (errno === null ? null : errors.takeIcmp(fd)) ?? socket.icmp
     // If this machine dials itself, a firewall that answers is that of the target.
     const icmpFromSelf = icmp !== null && sockets.isFromSelf(fd, dial, icmp.from)
-    const evidence = { errno, atOnce, info, icmp, icmpFromSelf }
-    const judgement = judge(evidence)
-    const judged = dependsOnNextHop(evidence, judgement) ? judgeNextHop(judgement, nextHops.find(fd, dial)) : judgement
+    const evidence = { errno, failedSynchronously, info, icmp, icmpFromSelf }
+    const classification = classify(evidence)
+    const judged = dependsOnNextHop(evidence, classification)
+      ? classifyNextHop(classification, nextHops.find(fd, dial))
+      : classification
     tell(dial, evidence, judged, endedAt, endedAt - socket.begunAt)
     shut(socket)
   }
@@ -171,7 +179,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   function tell(
     { slot, urgent }: SlottedDial,
     { info, icmp }: Evidence,
-    { reason, answer, errno, gateway = null }: Judgement,
+    { reason, answer, errno, gateway = null }: Classification,
     endedAt: number,
     tookMs: number | null,
   ): void {

@@ -4,12 +4,12 @@ import { test } from 'node:test'
 import type { IcmpError } from '../../../src/domain/outcome.ts'
 import { errnoName } from '../../../src/prober/errno.ts'
 import {
+  classify,
+  classifyNextHop,
   dependsOnNextHop,
   type Evidence,
   isAnswer,
   isRoundTrip,
-  judge,
-  judgeNextHop,
 } from '../../../src/prober/kernel/evidence.ts'
 import type { NextHop } from '../../../src/prober/kernel/next-hop.ts'
 import type { TcpInfo } from '../../../src/prober/kernel/sockets.ts'
@@ -27,7 +27,7 @@ const info = (more: Partial<TcpInfo> = {}): TcpInfo => ({
 const icmp = (version: 4 | 6, type: number, code: number): IcmpError => ({ version, type, code, from: '10.0.0.2' })
 const evidence = (more: Partial<Evidence>): Evidence => ({
   errno: null,
-  atOnce: false,
+  failedSynchronously: false,
   info: info(),
   icmp: null,
   icmpFromSelf: false,
@@ -49,8 +49,8 @@ const rows: readonly [string, Partial<Evidence>, reason: string, answer: string 
   ['finished and reset after the handshake', { errno: errno.EPIPE }, 'connected', 'syn-ack', 'EPIPE'],
   ['the kernel gave up', { errno: errno.ETIMEDOUT }, 'timeout', null, 'ETIMEDOUT'],
   ['no message to explain EHOSTUNREACH', { errno: errno.EHOSTUNREACH }, 'unreachable', null, 'EHOSTUNREACH'],
-  ['EHOSTUNREACH at once', { errno: errno.EHOSTUNREACH, atOnce: true }, 'local', null, 'EHOSTUNREACH'],
-  ['EMFILE without a socket', { errno: errno.EMFILE, atOnce: true, info: null }, 'local', null, 'EMFILE'],
+  ['EHOSTUNREACH at once', { errno: errno.EHOSTUNREACH, failedSynchronously: true }, 'local', null, 'EHOSTUNREACH'],
+  ['EMFILE without a socket', { errno: errno.EMFILE, failedSynchronously: true, info: null }, 'local', null, 'EMFILE'],
   ['an unknown error', { errno: errno.ELOOP }, 'local', null, 'ELOOP'],
   ['silence', {}, 'timeout', 'nothing', null],
   [
@@ -103,7 +103,7 @@ const rows: readonly [string, Partial<Evidence>, reason: string, answer: string 
 
 for (const [what, more, reason, answer, code] of rows) {
   test(`${what}: ${reason}`, () => {
-    const { errno, ...rest } = judge(evidence(more))
+    const { errno, ...rest } = classify(evidence(more))
     assert.deepEqual({ ...rest, code: errno === null ? null : errnoName(errno) }, { reason, answer, code })
   })
 }
@@ -140,9 +140,9 @@ const byNextHop: readonly [string, Partial<Evidence>, NextHop | null, reason: st
 
 for (const [what, more, hop, reason, answer] of byNextHop) {
   test(`${what}: ${reason}, ${answer}`, () => {
-    const judgement = judge(evidence(more))
-    assert.ok(dependsOnNextHop(evidence(more), judgement))
-    const judged = judgeNextHop(judgement, hop)
+    const classification = classify(evidence(more))
+    assert.ok(dependsOnNextHop(evidence(more), classification))
+    const judged = classifyNextHop(classification, hop)
     assert.deepEqual([judged.reason, judged.answer], [reason, answer])
     assert.equal(judged.gateway ?? null, answer === 'no-gateway' ? '10.0.0.1' : null)
   })
@@ -156,10 +156,10 @@ test('no route is queried if another machine answered or connect(2) itself faile
     { errno: errno.EHOSTUNREACH, icmp: icmp(4, 3, 1) },
     { errno: errno.ECONNREFUSED, icmp: icmp(4, 3, 3), icmpFromSelf: true },
     { icmp: icmp(4, 3, 13) },
-    { errno: errno.EPERM, atOnce: true },
-    { errno: errno.ENETUNREACH, atOnce: true },
+    { errno: errno.EPERM, failedSynchronously: true },
+    { errno: errno.ENETUNREACH, failedSynchronously: true },
   ]
-  for (const more of others) assert.equal(dependsOnNextHop(evidence(more), judge(evidence(more))), false)
+  for (const more of others) assert.equal(dependsOnNextHop(evidence(more), classify(evidence(more))), false)
 })
 
 test('only errors of a peer count as answers to connect(2)', () => {
