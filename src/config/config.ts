@@ -12,7 +12,7 @@ import { adviseOnGroups, quorumsOf } from './groups.ts'
 import { notePlaces, type Places } from './places.ts'
 import { formatPlace, type Problem } from './problem.ts'
 import { adviseOnTokens, tokensOf } from './tokens.ts'
-import { type ConfigFile, readWritten, type Written } from './written.ts'
+import { type ConfigFile, type ParsedFile, readParsedFile } from './written.ts'
 
 const dayMs = 86_400_000
 
@@ -77,23 +77,24 @@ export type ConfigSources = {
 
 /** Merges the file, the command line and the environment into one configuration. The environment wins over the file. */
 export function parseConfig({ file, targets, env }: ConfigSources & { readonly file: ConfigFile | null }): ReadConfig {
-  const written = readWritten(file)
+  const parsedFile = readParsedFile(file)
   const environment = readEnvironment(env)
   const named = readArguments(targets)
   const clashes = [...named.services].flatMap(([name, { place }]): Problem[] => {
-    const first = written.places.get(name)
+    const first = parsedFile.places.get(name)
     if (file === null || first === undefined) return []
     const where = formatPlace(file.name, first)
     return [
       { place, path: '', message: `the service ${JSON.stringify(name)} is already at ${where}: write another name=` },
     ]
   })
-  const problems = [...written.problems, ...environment.problems, ...named.problems, ...clashes]
+  const problems = [...parsedFile.problems, ...environment.problems, ...named.problems, ...clashes]
   if (problems.length > 0) return { ok: false, problems }
 
-  const { settings } = written
+  const { settings } = parsedFile
   const redisUrl = environment.redisUrl ?? settings.replicas?.redis ?? null
-  if (redisUrl === null && settings.replicas !== undefined) return { ok: false, problems: locateMissingRedis(written) }
+  if (redisUrl === null && settings.replicas !== undefined)
+    return { ok: false, problems: locateMissingRedis(parsedFile) }
   const defaults: PolicyDefaults = { ...settings.defaults, ...(redisUrl === null ? {} : { handoverMs }) }
   const intern = createInterning()
   const services = [
@@ -107,7 +108,7 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
       hosts: environment.hosts ?? settings.listen?.hosts ?? null,
     },
     services,
-    places: notePlaces(file?.name ?? null, written.places, named.services, services),
+    places: notePlaces(file?.name ?? null, parsedFile.places, named.services, services),
     groups: quorumsOf(settings),
     defaults,
     access: { tokens: tokensOf(settings, environment.token), details: settings.details ?? 'all' },
@@ -133,11 +134,11 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
     prober: environment.prober ?? 'auto',
   })
   const advice = [...advise(settings, services), ...adviseOnGroups(settings), ...adviseOnTokens(config.access.tokens)]
-  return { ok: true, config, notes: [...environment.notes, ...notesOn(config)], advice: written.locate(advice) }
+  return { ok: true, config, notes: [...environment.notes, ...notesOn(config)], advice: parsedFile.locate(advice) }
 }
 
 /** Returns the problem of a `replicas` section without a Redis. The Redis may also come from the environment. */
-function locateMissingRedis({ locate }: Written): Problem[] {
+function locateMissingRedis({ locate }: ParsedFile): Problem[] {
   const message = 'redis is missing: write redis: redis://HOST:6379, or set PORTHOLE_REDIS_URL'
   return locate([{ path: ['replicas'], part: 'key', message }])
 }

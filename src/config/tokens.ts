@@ -4,8 +4,8 @@ import type { FileSettings } from './settings.ts'
 
 /** Returns the token in the environment and the tokens of the file. */
 export function tokensOf(settings: FileSettings, fromEnvironment: Token | null): Token[] {
-  const written = Object.entries(settings.tokens ?? {}).map(([name, sha256]) => ({ name, sha256 }))
-  return fromEnvironment === null ? written : [fromEnvironment, ...written]
+  const parsedFile = Object.entries(settings.tokens ?? {}).map(([name, sha256]) => ({ name, sha256 }))
+  return fromEnvironment === null ? parsedFile : [fromEnvironment, ...parsedFile]
 }
 
 /** Returns advice on two names of one token. The log cannot tell their clients apart, and to withdraw one of them changes nothing. */

@@ -7,7 +7,7 @@ import type { Place } from './yaml.ts'
 export type ConfigFile = { readonly name: string; readonly text: string }
 
 /** The parsed file, and the places of its values. If there are problems, `settings` must not be used. */
-export type Written = {
+export type ParsedFile = {
   readonly settings: FileSettings
   readonly problems: readonly Problem[]
   locate(findings: readonly Finding[]): Problem[]
@@ -16,8 +16,8 @@ export type Written = {
 }
 
 /** Parses the text of a file and validates it. Without a file all settings are absent. */
-export function readWritten(file: ConfigFile | null): Written {
-  const nothing: Written = { settings: {}, problems: [], locate: () => [], places: new Map() }
+export function readParsedFile(file: ConfigFile | null): ParsedFile {
+  const nothing: ParsedFile = { settings: {}, problems: [], locate: () => [], places: new Map() }
   if (file === null) return nothing
   const read = readDocument(file.name, file.text)
   if (!read.ok) {
@@ -29,7 +29,7 @@ export function readWritten(file: ConfigFile | null): Written {
     return { ...nothing, problems }
   }
   const { document } = read
-  const locate: Written['locate'] = (findings) => locateFindings(file.name, document, findings)
+  const locate: ParsedFile['locate'] = (findings) => locateFindings(file.name, document, findings)
   if (document.value === null) {
     const message =
       'the file is empty: write services: { name: { targets: [host:port] } }, or services: {} for none yet'
