@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { buildApp } from './app.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config/config.ts'
-import { placeOf } from './config/places.ts'
+import { locationOf } from './config/places.ts'
 import { createDialRules } from './domain/dial-rules.ts'
 import type { Pause } from './domain/pause.ts'
 import { escapeUnseen } from './domain/quote.ts'
@@ -105,7 +105,7 @@ export async function serve(
   lookUpThreads = countLookUpThreads(undefined),
 ): Promise<Porthole | string> {
   // `first` stays in memory for good, so it must not hold the services, which a reload may replace.
-  const { services: _, places: __, ...first } = config
+  const { services: _, sourceLocations: __, ...first } = config
   const { data, limits, retention } = first
   const running = watchPauses(systemClock())
   const { pauses, paused, proberPaused, clock: machineClock } = running
@@ -117,7 +117,7 @@ export async function serve(
   const started = await startProber(config.prober, clock, resolver, machineClock.suspendedMs, maxExtraDials)
   if (typeof started === 'string') return `the ${config.prober} prober cannot run here: ${started}`
   const { prober, why } = started
-  let latest: Pick<Config, 'services' | 'places' | 'access'> = config
+  let latest: Pick<Config, 'services' | 'sourceLocations' | 'access'> = config
   let rules = createDialRules(config.dial)
   const dialRules = () => rules
   // Without a token no client can register services here, so the file is the registry. Another replica may have tokens, or a newer file.
@@ -203,7 +203,7 @@ export async function serve(
     answers,
     limits,
     hosts: config.listen.hosts,
-    placeOf: (name: string) => placeOf(latest, name),
+    placeOf: (name: string) => locationOf(latest, name),
     dialRules,
     readiness,
     metrics,

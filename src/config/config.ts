@@ -9,8 +9,8 @@ import { advise } from './advice.ts'
 import { readArguments } from './arguments.ts'
 import { type LogLevel, type ProberChoice, readEnvironment } from './environment.ts'
 import { adviseOnGroups, quorumsOf } from './groups.ts'
-import { notePlaces, type Places } from './places.ts'
-import { formatPlace, type Problem } from './problem.ts'
+import { recordLocations, type SourceLocations } from './places.ts'
+import { formatLocation, type Problem } from './problem.ts'
 import { adviseOnTokens, tokensOf } from './tokens.ts'
 import { type ConfigFile, type ParsedFile, readParsedFile } from './written.ts'
 
@@ -22,7 +22,7 @@ export type Config = {
   readonly listen: { readonly host: string; readonly port: number; readonly hosts: readonly string[] | null }
   readonly services: readonly Service[]
   /** The places where the services are defined. */
-  readonly places: Places
+  readonly sourceLocations: SourceLocations
   /** The groups of the file. Services that are registered over HTTP may be in them too. */
   readonly groups: readonly Group[]
   /** The defaults for settings that a service leaves out, for services of the file and registered ones alike. */
@@ -81,9 +81,9 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
   const environment = readEnvironment(env)
   const named = readArguments(targets)
   const clashes = [...named.services].flatMap(([name, { place }]): Problem[] => {
-    const first = parsedFile.places.get(name)
+    const first = parsedFile.sourceLocations.get(name)
     if (file === null || first === undefined) return []
-    const where = formatPlace(file.name, first)
+    const where = formatLocation(file.name, first)
     return [
       { place, path: '', message: `the service ${JSON.stringify(name)} is already at ${where}: write another name=` },
     ]
@@ -108,7 +108,7 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
       hosts: environment.hosts ?? settings.listen?.hosts ?? null,
     },
     services,
-    places: notePlaces(file?.name ?? null, parsedFile.places, named.services, services),
+    sourceLocations: recordLocations(file?.name ?? null, parsedFile.sourceLocations, named.services, services),
     groups: quorumsOf(settings),
     defaults,
     access: { tokens: tokensOf(settings, environment.token), details: settings.details ?? 'all' },

@@ -1,15 +1,15 @@
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap } from 'yaml'
 import { findJsonKeys, readJson } from './json.ts'
 import { indexJson } from './json-places.ts'
-import { type Flaw, type Place, parseYaml, type Yaml } from './yaml.ts'
+import { type Flaw, parseYaml, type SourceLocation, type Yaml } from './yaml.ts'
 
 /** A parsed configuration file. */
 export type Document = {
   readonly value: unknown
   /** Returns the place of a value or of its key. If the path leads nowhere, returns the place of the nearest key above it. */
-  locate(path: readonly PropertyKey[], part: 'key' | 'value'): Place
+  locate(path: readonly PropertyKey[], part: 'key' | 'value'): SourceLocation
   /** Returns the places of the keys under a key of the root, such as those under `services`. */
-  keysIn(section: string): ReadonlyMap<string, Place>
+  keysIn(section: string): ReadonlyMap<string, SourceLocation>
 }
 
 export type ReadDocument =
@@ -34,7 +34,7 @@ export function readDocument(fileName: string, content: string): ReadDocument {
   return { ok: true, document: { value: yaml.read(), locate: createFinder(yaml), keysIn } }
 }
 
-function findYamlKeys({ document, root, placeAt }: Yaml, section: string): Map<string, Place> {
+function findYamlKeys({ document, root, placeAt }: Yaml, section: string): Map<string, SourceLocation> {
   const named = isMap(root) ? root.get(section, true) : undefined
   const mapping: unknown = isAlias(named) ? named.resolve(document) : named
   const pairs = isMap<Node>(mapping) ? mapping.items : []
@@ -57,7 +57,7 @@ function find(
   pairsOf: (map: YAMLMap) => ReadonlyMap<unknown, Pair>,
   path: readonly PropertyKey[],
   part: 'key' | 'value',
-): Place {
+): SourceLocation {
   let node: Node | null = yaml.root
   let key = node?.range?.[0] ?? 0
   let value = key

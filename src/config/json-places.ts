@@ -1,4 +1,4 @@
-import type { Place } from './yaml.ts'
+import type { SourceLocation } from './yaml.ts'
 
 /** A value in a text: the offsets of the value and of its key, and its parts by name or index. */
 type Spot = { readonly key: number; readonly value: number; readonly parts: Map<PropertyKey, Spot> }
@@ -7,10 +7,10 @@ type Spot = { readonly key: number; readonly value: number; readonly parts: Map<
  * Returns a function that finds places in JSON, as `Document.locate` does. It scans the text once for all places, which is far faster than the
  * YAML reader and takes far less memory. The text must be JSON.
  */
-export function indexJson(text: string): (path: readonly PropertyKey[], part: 'key' | 'value') => Place {
+export function indexJson(text: string): (path: readonly PropertyKey[], part: 'key' | 'value') => SourceLocation {
   const { root, lineStarts } = readSpots(text)
 
-  function placeAt(offset: number): Place {
+  function placeAt(offset: number): SourceLocation {
     let low = 0
     let high = lineStarts.length
     while (high - low > 1) {

@@ -1,4 +1,4 @@
-import type { Place } from './yaml.ts'
+import type { SourceLocation } from './yaml.ts'
 
 /**
  * Parses JSON with JSON.parse, which is far faster than the YAML reader (10,000 services: milliseconds against a second). But it silently takes
@@ -29,8 +29,8 @@ function countKeys(value: unknown): number {
 }
 
 /** Returns the places of the keys of one section, which is a mapping under a key of the root. The text must be JSON. */
-export function findJsonKeys(text: string, section: string): Map<string, Place> {
-  const places = new Map<string, Place>()
+export function findJsonKeys(text: string, section: string): Map<string, SourceLocation> {
+  const sourceLocations = new Map<string, SourceLocation>()
   let depth = 0
   let isInside = false
   let line = 1
@@ -44,8 +44,8 @@ export function findJsonKeys(text: string, section: string): Map<string, Place> 
     else if (key !== undefined && colon === ':' && depth <= 2) {
       const name = JSON.parse(key) as string
       if (depth === 1) isInside = name === section
-      else if (isInside) places.set(name, { line, column: index - lineStart + 1 })
+      else if (isInside) sourceLocations.set(name, { line, column: index - lineStart + 1 })
     }
   }
-  return places
+  return sourceLocations
 }

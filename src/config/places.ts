@@ -1,8 +1,8 @@
-import { formatPlace } from './problem.ts'
-import type { Place } from './yaml.ts'
+import { formatLocation } from './problem.ts'
+import type { SourceLocation } from './yaml.ts'
 
 /** The places where services are defined, as numbers, because 100,000 services then need little memory. */
-export type Places = {
+export type SourceLocations = {
   /** The name of the file; null if there is none. */
   readonly file: string | null
   /** Line and column of each service of the file, in the order of the services; 0 if unknown. */
@@ -14,12 +14,12 @@ export type Places = {
 }
 
 /** Collects the places of services: first those of a file, by their names, then those of the command line. */
-export function notePlaces(
+export function recordLocations(
   file: string | null,
-  written: ReadonlyMap<string, Place>,
+  written: ReadonlyMap<string, SourceLocation>,
   named: ReadonlyMap<string, { readonly place: string }>,
   services: readonly { readonly name: string }[],
-): Places {
+): SourceLocations {
   const lines = new Int32Array(2 * (services.length - named.size))
   for (let at = 0; 2 * at < lines.length; at++) {
     const { line, column } = written.get(services[at]?.name ?? '') ?? { line: 0, column: 0 }
@@ -31,11 +31,14 @@ export function notePlaces(
 }
 
 /** Returns the place where a service is defined, such as `porthole.yaml:12:3`; null if no such service is defined. */
-export function placeOf(
-  { services, places }: { readonly services: readonly { readonly name: string }[]; readonly places: Places },
+export function locationOf(
+  {
+    services,
+    sourceLocations,
+  }: { readonly services: readonly { readonly name: string }[]; readonly sourceLocations: SourceLocations },
   name: string,
 ): string | null {
-  const { file, lines, named, byName } = places
+  const { file, lines, named, byName } = sourceLocations
   let low = 0
   let high = byName.length
   while (low < high) {
@@ -46,6 +49,6 @@ export function placeOf(
   const at = byName[low]
   if (at === undefined || services[at]?.name !== name) return null
   const [line = 0, column = 0] = lines.subarray(2 * at, 2 * at + 2)
-  if (file !== null && line > 0) return formatPlace(file, { line, column })
+  if (file !== null && line > 0) return formatLocation(file, { line, column })
   return named[at - lines.length / 2] ?? null
 }

@@ -1,6 +1,6 @@
 import { escapeUnseen } from '../domain/quote.ts'
 import type { Document } from './document.ts'
-import type { Place } from './yaml.ts'
+import type { SourceLocation } from './yaml.ts'
 
 /** A problem of the input, or advice about it: its place, its field, and the remedy. */
 export type Problem = {
@@ -40,10 +40,10 @@ export function locateFindings(fileName: string, document: Document, findings: r
   return findings
     .map((finding) => ({ ...finding, ...document.locate(finding.path, finding.part) }))
     .sort((a, b) => a.line - b.line || a.column - b.column)
-    .map(({ path, message, ...place }) => ({ place: formatPlace(fileName, place), path: formatPath(path), message }))
+    .map(({ path, message, ...place }) => ({ place: formatLocation(fileName, place), path: formatPath(path), message }))
 }
 
 /** Formats a place: `porthole.yaml:7:14`. */
-export function formatPlace(fileName: string, { line, column }: Place): string {
+export function formatLocation(fileName: string, { line, column }: SourceLocation): string {
   return `${fileName}:${line}:${column}`
 }

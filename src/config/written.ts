@@ -1,7 +1,7 @@
 import { readDocument } from './document.ts'
-import { type Finding, formatPlace, locateFindings, type Problem } from './problem.ts'
+import { type Finding, formatLocation, locateFindings, type Problem } from './problem.ts'
 import { FileSettings, findingsOf } from './settings.ts'
-import type { Place } from './yaml.ts'
+import type { SourceLocation } from './yaml.ts'
 
 /** A configuration file: its name, as problems show it, and its text. */
 export type ConfigFile = { readonly name: string; readonly text: string }
@@ -12,17 +12,17 @@ export type ParsedFile = {
   readonly problems: readonly Problem[]
   locate(findings: readonly Finding[]): Problem[]
   /** The place of each service. */
-  readonly places: ReadonlyMap<string, Place>
+  readonly sourceLocations: ReadonlyMap<string, SourceLocation>
 }
 
 /** Parses the text of a file and validates it. Without a file all settings are absent. */
 export function readParsedFile(file: ConfigFile | null): ParsedFile {
-  const nothing: ParsedFile = { settings: {}, problems: [], locate: () => [], places: new Map() }
+  const nothing: ParsedFile = { settings: {}, problems: [], locate: () => [], sourceLocations: new Map() }
   if (file === null) return nothing
   const read = readDocument(file.name, file.text)
   if (!read.ok) {
     const problems = read.flaws.map((flaw) => ({
-      place: formatPlace(file.name, flaw),
+      place: formatLocation(file.name, flaw),
       path: '',
       message: flaw.message,
     }))
@@ -40,6 +40,6 @@ export function readParsedFile(file: ConfigFile | null): ParsedFile {
     settings: parsed.data ?? {},
     problems: parsed.success ? [] : locate(findingsOf(parsed.error)),
     locate,
-    places: document.keysIn('services'),
+    sourceLocations: document.keysIn('services'),
   }
 }

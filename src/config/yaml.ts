@@ -2,10 +2,10 @@ import { type ErrorCode, isAlias, isMap, isScalar, isSeq, LineCounter, type Node
 import { quote } from '../domain/quote.ts'
 
 /** Line and column in a text, both from 1. */
-export type Place = { readonly line: number; readonly column: number }
+export type SourceLocation = { readonly line: number; readonly column: number }
 
 /** A fault that makes a text unreadable. */
-export type Flaw = Place & { readonly message: string }
+export type Flaw = SourceLocation & { readonly message: string }
 
 /** A parsed YAML text. */
 export type Yaml = ReturnType<typeof parseYaml>
@@ -26,7 +26,7 @@ export function parseYaml(text: string) {
     uniqueKeys: false,
     resolveKnownTags: false,
   })
-  const placeAt = (offset: number): Place => {
+  const placeAt = (offset: number): SourceLocation => {
     const { line, col } = lines.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
@@ -52,7 +52,7 @@ export function parseYaml(text: string) {
 }
 
 /** Finds flaws that the parser accepts: keys written twice, and aliases that lead nowhere, to themselves, or to too many values. */
-function inspect(root: Node | null, placeAt: (offset: number) => Place): Flaw[] {
+function inspect(root: Node | null, placeAt: (offset: number) => SourceLocation): Flaw[] {
   const flaws: Flaw[] = []
   const report = (node: Node, message: string) => flaws.push({ ...placeAt(node.range?.[0] ?? 0), message })
   /** The number of values that each anchor stands for; null while it is being counted. */
@@ -101,7 +101,7 @@ function inspect(root: Node | null, placeAt: (offset: number) => Place): Flaw[] 
   return flaws
 }
 
-function describeRepeat(key: unknown, first: Place): string {
+function describeRepeat(key: unknown, first: SourceLocation): string {
   return `${quote(key)} is already written at line ${first.line}, column ${first.column}: keep one of them`
 }
 

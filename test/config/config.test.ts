@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseConfig } from '../../src/config/config.ts'
-import { placeOf } from '../../src/config/places.ts'
+import { locationOf } from '../../src/config/places.ts'
 import { formatPath, formatProblem } from '../../src/config/problem.ts'
 import { readConfig } from '../../src/config/read.ts'
 import { defaultLimits } from '../../src/domain/limits.ts'
@@ -34,7 +34,7 @@ const otherHash = '2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e
 
 test('a short file gets the defaults', () => {
   const { config, notes } = accepted({ text: 'services: {}' })
-  const { places: _, ...settings } = config
+  const { sourceLocations: _, ...settings } = config
   assert.deepEqual(settings, {
     listen: { host: '0.0.0.0', port: 8080, hosts: null },
     services: [],
@@ -154,7 +154,7 @@ tokens: { hasOwnProperty: "sha256:${otherHash}" }`
   const { config, advice } = accepted({ text })
   assert.deepEqual([config.groups, advice], [[{ name: 'toString', quorum: 'any' }], []])
   assert.equal(config.access.tokens[0]?.name, 'hasOwnProperty')
-  assert.equal(placeOf(config, 'valueOf'), null)
+  assert.equal(locationOf(config, 'valueOf'), null)
   assert.equal(config.services[0]?.name, 'constructor')
   assert.equal(accepted({ text: 'services: {}', targets: ['valueOf=a:1'] }).config.services.length, 1)
 })
@@ -367,7 +367,7 @@ test('every service has the place of its definition', () => {
   const text = 'services:\n  db: { targets: [a:1] }\n  "a b":\n    targets: [a:1]\n  7: { targets: [a:1] }\n'
   const { config } = accepted({ text, targets: ['cache=c:1', 'cache=d:1', 'e:1'] })
   assert.deepEqual(
-    ['db', 'a b', '7', 'cache', 'e:1', 'targets', '', 'zzz'].map((name) => placeOf(config, name)),
+    ['db', 'a b', '7', 'cache', 'e:1', 'targets', '', 'zzz'].map((name) => locationOf(config, name)),
     [
       'porthole.yaml:2:3',
       'porthole.yaml:3:3',
@@ -379,7 +379,7 @@ test('every service has the place of its definition', () => {
       null,
     ],
   )
-  assert.equal(placeOf(accepted({ targets: ['e:1'] }).config, 'e:1'), 'argument "e:1"')
+  assert.equal(locationOf(accepted({ targets: ['e:1'] }).config, 'e:1'), 'argument "e:1"')
 })
 
 test('problems of file, environment and command line are reported together, in this order', () => {
@@ -410,7 +410,7 @@ test('ten thousand services in JSON keep their order and their settings', () => 
   const { config } = accepted({ name: 'porthole.json', text: JSON.stringify({ services }) })
   assert.equal(config.services.length, 10_000)
   assert.equal(config.services[9999]?.targets[0]?.port, 10_000)
-  assert.match(placeOf(config, 's9999') ?? '', /^porthole\.json:1:\d+$/)
+  assert.match(locationOf(config, 's9999') ?? '', /^porthole\.json:1:\d+$/)
 })
 
 test('a missing file, or a directory in its place, is a problem that names it', async () => {

@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads'
 import { type ConfigSources, parseConfig } from '../../src/config/config.ts'
 import { type ParseThread, parseAside } from '../../src/config/parse-aside.ts'
 import type { Message } from '../../src/config/parse-worker.ts'
-import { placeOf } from '../../src/config/places.ts'
+import { locationOf } from '../../src/config/places.ts'
 import { formatProblem } from '../../src/config/problem.ts'
 import type { Service } from '../../src/domain/service.ts'
 
@@ -83,8 +83,8 @@ for (const [what, name, text, sources] of [
     assert.ok(read.ok)
     const names = [...read.config.services.map((service) => service.name), 'nobody']
     assert.deepEqual(
-      names.map((name) => placeOf(read.config, name)),
-      names.map((name) => placeOf(inPlace.config, name)),
+      names.map((name) => locationOf(read.config, name)),
+      names.map((name) => locationOf(inPlace.config, name)),
     )
     assert.ok(
       Object.isFrozen(read.config) && Object.isFrozen(read.config.services) && Object.isFrozen(read.config.limits),
