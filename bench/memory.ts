@@ -1,7 +1,7 @@
 // Measures the memory of a target, without garbage and without the reserve of V8. There are 100,000 targets, first one to a service and then ten
 // to a service. All are up, and each was checked 60 times. Runs in this process, part by part.
 import { systemClock } from '../src/clock.ts'
-import { parseAside } from '../src/config/parse-aside.ts'
+import { parseInWorker } from '../src/config/parse-aside.ts'
 import type { Outcome } from '../src/domain/outcome.ts'
 import { createExposition } from '../src/metrics/exposition.ts'
 import { createHistory } from '../src/monitor/history.ts'
@@ -33,7 +33,7 @@ async function measure(perService: number): Promise<number> {
     last = now
   }
   const bytes = new TextEncoder().encode(writeConfig(perService))
-  const read = await parseAside({ name: 'memory.json', bytes }, { targets: [], env: {} })
+  const read = await parseInWorker({ name: 'memory.json', bytes }, { targets: [], env: {} })
   if (!read.ok) throw new Error(read.problems[0]?.message)
   say('what the configuration says')
   const registry = createRegistry()

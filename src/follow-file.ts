@@ -1,7 +1,7 @@
 import { formatAdvice } from './commands/validate.ts'
 import type { ConfigSources, ReadConfig } from './config/config.ts'
 import { lossSettleMs, tellLoss } from './config/loss.ts'
-import { parseAside } from './config/parse-aside.ts'
+import { parseInWorker } from './config/parse-aside.ts'
 import { formatProblem } from './config/problem.ts'
 import { type ConfigWatch, watchConfig } from './config/watch.ts'
 import type { Porthole } from './serve.ts'
@@ -26,7 +26,7 @@ export function startConfigReloader({
   hurry: () => () => void
 }): ConfigWatch {
   const takeIn = async (bytes: Uint8Array<ArrayBuffer>, sameForMs: number) => {
-    const read = await parseAside({ name: file, bytes }, sources, porthole.services)
+    const read = await parseInWorker({ name: file, bytes }, sources, porthole.services)
     if (!read.ok) {
       if (read.arePassing) watching.forget()
       return porthole.reloadFailed(firstOf(read.problems.map(formatProblem), file))

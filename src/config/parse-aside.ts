@@ -23,7 +23,7 @@ const parseThread: ParseThread = {
  * Parses a file together with the other sources, without blocking the event loop. A file of more than 16,000 bytes is parsed in a thread. The
  * thread takes over the bytes, and its end frees the memory of parsing. A service that is in `known` with the same definition is reused.
  */
-export async function parseAside(
+export async function parseInWorker(
   { name, bytes }: { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> },
   { targets, env }: ConfigSources,
   known: ReadonlyMap<string, Service> = new Map(),

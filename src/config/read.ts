@@ -1,6 +1,6 @@
 import { type ConfigSources, parseConfig, type ReadConfig } from './config.ts'
 import { readConfigOnce } from './file.ts'
-import { parseAside } from './parse-aside.ts'
+import { parseInWorker } from './parse-aside.ts'
 
 /** A configuration that is being read. */
 export type Reading = {
@@ -24,5 +24,5 @@ export async function readConfig(path: string | null, sources: ConfigSources): P
     return { digest: null, isWatchable: false, parsed: Promise.resolve({ ok: false, problems: [file.problem] }) }
   }
   const { bytes, digest, isRegular } = file.content
-  return { digest, isWatchable: isRegular, parsed: parseAside({ name: path, bytes }, sources) }
+  return { digest, isWatchable: isRegular, parsed: parseInWorker({ name: path, bytes }, sources) }
 }

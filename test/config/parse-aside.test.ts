@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { type ConfigSources, parseConfig } from '../../src/config/config.ts'
-import { type ParseThread, parseAside } from '../../src/config/parse-aside.ts'
+import { type ParseThread, parseInWorker } from '../../src/config/parse-aside.ts'
 import type { Message } from '../../src/config/parse-worker.ts'
 import { locationOf } from '../../src/config/places.ts'
 import { formatProblem } from '../../src/config/problem.ts'
@@ -17,7 +17,7 @@ const none: ConfigSources = { targets: [], env: {} }
 const padding = 40_000
 const bytesOf = (text: string) => new TextEncoder().encode(text)
 const aside = (name: string, text: string, sources = none, known?: ReadonlyMap<string, Service>) =>
-  parseAside({ name, bytes: bytesOf(text) }, sources, known)
+  parseInWorker({ name, bytes: bytesOf(text) }, sources, known)
 const programOf = (code: string): ParseThread => ({
   program: new URL(`data:text/javascript,${encodeURIComponent(code)}`),
   resourceLimits: {},
@@ -166,7 +166,7 @@ test('equal services share their common parts', async () => {
 })
 
 test('too little memory for a thread is a problem of the file', async () => {
-  const read = await parseAside({ name: 'porthole.json', bytes: bytesOf(json(20_000)) }, none, undefined, {
+  const read = await parseInWorker({ name: 'porthole.json', bytes: bytesOf(json(20_000)) }, none, undefined, {
     program: new URL('../../src/config/parse-worker.ts', import.meta.url),
     resourceLimits: { maxOldGenerationSizeMb: 12, maxYoungGenerationSizeMb: 1 },
   })
@@ -183,7 +183,7 @@ test('a thread that cannot be started is a problem of the file', async () => {
       throw Object.assign(new Error('Worker initialization failure: EAGAIN'), { code })
     },
   }
-  const read = await parseAside({ name: 'a.yaml', bytes: bytesOf(padded('')) }, none, undefined, {
+  const read = await parseInWorker({ name: 'a.yaml', bytes: bytesOf(padded('')) }, none, undefined, {
     program,
     resourceLimits,
   })
@@ -195,7 +195,7 @@ test('a thread that cannot be started is a problem of the file', async () => {
 
 test('a bug in the thread is an exception, and so is a thread that ends before it is done', async () => {
   const parse = (code: string) =>
-    parseAside({ name: 'a.yaml', bytes: bytesOf(padded('')) }, none, undefined, programOf(code))
+    parseInWorker({ name: 'a.yaml', bytes: bytesOf(padded('')) }, none, undefined, programOf(code))
   await assert.rejects(parse('throw new RangeError("a bug")'), { name: 'RangeError', message: 'a bug' })
   await assert.rejects(parse(''), /ended before it was done/)
   await assert.rejects(parse('process.exit(3)'), /ended before it was done/)
