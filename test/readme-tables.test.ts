@@ -230,7 +230,7 @@ test('the table of metrics lists those that are exported, with their labels', as
 test('the packages that the CI installs are those the README names', () => {
   const needed = /^needed=\((.*)\)$/m.exec(readFileSync(join(root, '.ci/run'), 'utf8'))?.[1] ?? ''
   const [, afterwards = ''] = readme.split('the Debian packages')
-  const [sentence = ''] = afterwards.split('.\n')
+  const [sentence = ''] = afterwards.split(/\.\s/)
   assert.deepEqual(
     new Set(needed.split(' ').map((pair) => pair.split(':')[1])),
     new Set([...sentence.matchAll(/`([\w-]+)`/g)].map(([, name]) => name)),
