@@ -132,7 +132,7 @@ test('a second Porthole with the same directory checks from memory, says why, an
 
   first.child.kill('SIGTERM')
   await first.ended
-  await second.logged(/^the store keeps again/)
+  await second.logged(/^the store works again/)
   await until('the registry is known', async () => (await second.metric('porthole_registry_known'))[''] === 1)
   for (const name of ['web', 'mq']) assert.equal((await fetch(`${second.url}/v1/services/${name}`)).status, 200)
   assert.equal((await put(second.url, 'db')).status, 201)
@@ -240,7 +240,7 @@ test('a file that is no database stops neither the start nor the checks, is not 
   assert.deepEqual(readFileSync(file), garbage)
 
   renameSync(file, join(data, 'aside'))
-  await porthole.logged(/^the store keeps again/)
+  await porthole.logged(/^the store works again/)
   assert.equal((await put(porthole.url, 'web')).status, 201)
   assert.equal((await fetch(`${porthole.url}/readyz`)).status, 200)
   assert.equal((await porthole.metric('porthole_store_up'))[''], 1)
