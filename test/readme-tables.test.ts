@@ -63,7 +63,7 @@ async function describedRoutes(t: TestContext): Promise<{ paths: Paths }> {
   return (await app.inject('/openapi.json')).json()
 }
 
-/** The parts of a Porthole whose targets at port 1 are up and whose others a firewall rejects. */
+/** Returns the parts of a Porthole. Its targets at port 1 are up, and a firewall rejects the others. */
 function sampleParts(options: Pick<PartOptions, 'gateways'> = {}) {
   const clock = systemClock()
   const now = clock.now()
@@ -162,7 +162,7 @@ test('the table of registrations has the keys that they have beside those of the
     for (const bound of rows[index]?.[2]?.split(' to ') ?? []) assert.ok(schema.safeParse(bound).success, bound)
 })
 
-/** The keys of the file that a setting is: a mapping's one by one, under NAME where people choose them. */
+/** Returns the keys that a setting has in the file: those of a mapping one by one, with NAME for a name that the operator chooses. */
 function keysOf(key: string, schema: unknown): string[] {
   if (schema instanceof z.ZodOptional) return keysOf(key, schema.unwrap())
   if (schema instanceof z.ZodRecord) return keysOf(`${key}.NAME`, schema.valueType)

@@ -1,6 +1,6 @@
 /**
- * Runs the commands of README.md and docs/ in a network of their own, where port 8080 is free, and compares what they print with what the
- * pages show. The blocks of a page run in one shell, in order, so a page may set variables and start programs in the background.
+ * Runs the commands of README.md and docs/ in a network of their own, where port 8080 is free, and compares their output with the pages.
+ * The blocks of a page run in one shell, in order, so a page may set variables and start programs in the background.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -57,7 +57,7 @@ function normalise(text: string): string {
   return json === -1 ? plain : plain.slice(0, json) + JSON.stringify(JSON.parse(plain.slice(json)), null, 2)
 }
 
-/** Starts a Porthole and waits until it is ready. It ends when `close` is called, and when this process dies, because its stdin ends. */
+/** Starts a Porthole and waits until it is ready. `close` ends it. So does the death of this process, because stdin ends then. */
 async function startServer(command: string): Promise<{ close(): Promise<void> }> {
   // A group of its own: a signal to npm alone might not reach Node.js.
   const server = spawn('sh', ['-c', `${command} & cat > /dev/null; kill -TERM 0`], {
@@ -131,7 +131,7 @@ function startShell(): { run(script: string): Promise<string>; close(): Promise<
   }
 }
 
-/** Runs the blocks of a page, and compares what each prints with what the page shows. A block without an answer prints nothing. */
+/** Runs the blocks of a page, and compares the output of each with the page. A block without an answer prints nothing. */
 async function runPage(t: TestContext, exchanges: readonly Exchange[]): Promise<void> {
   const started = [startShell()] as [ReturnType<typeof startShell>, ...{ close(): Promise<void> }[]]
   t.after(() => Promise.all(started.map(({ close }) => close())))
