@@ -49,7 +49,7 @@ export function addReplicaMetrics(replica: ReplicaView, register: Register): voi
   })
   const refused: Counter = new Counter({
     name: 'porthole_replica_refused_results_total',
-    help: 'Results of this replica that were rejected: another replica held the lease (old_token), or published a result first (overtaken).',
+    help: 'Results of this replica that were rejected: another replica held the lease (old_token), or published a result first (conflict).',
     labelNames: ['cause'],
     registers,
     collect: () => {

@@ -54,6 +54,6 @@ test('rejected results are counted by their cause', async () => {
   const page = await rendered(metricsOf(replica))
   assert.deepEqual(familyOf(page, 'porthole_replica_refused_results_total'), {
     '{cause="old_token"}': 2,
-    '{cause="overtaken"}': 3,
+    '{cause="conflict"}': 3,
   })
 })
