@@ -8,8 +8,8 @@ import { statusOf } from '../src/domain/quorum.ts'
 import { countStatuses, type Status } from '../src/domain/status.ts'
 import { nanosecondsOf } from '../src/metrics/nanoseconds.ts'
 import type { Monitor } from '../src/monitor/monitor.ts'
-import type { Registry } from '../src/monitor/registry.ts'
-import { currentStatusOf, type ServiceState, type TargetState } from '../src/monitor/watch.ts'
+import type { Registry } from '../src/monitor/registry/registry.ts'
+import { currentStatusOf, type ServiceState, type TargetState } from '../src/monitor/state/state.ts'
 
 /** The help text of a gauge that shows the last check. */
 const cached =

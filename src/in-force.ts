@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Registry } from './monitor/registry.ts'
+import type { Registry } from './monitor/registry/registry.ts'
 import type { Registrations } from './registrar/registrations.ts'
 import type { SharedConfiguration } from './replicas/shared-file.ts'
 

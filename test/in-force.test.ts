@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import type { PolicyDefaults } from '../src/domain/policy.ts'
 import { createConfigApplier } from '../src/in-force.ts'
-import { createRegistry } from '../src/monitor/registry.ts'
+import { createRegistry } from '../src/monitor/registry/registry.ts'
 import { registeredService, sampleService } from './samples.ts'
 
 /** Returns a file of `count` services. Each generation defines other services. */

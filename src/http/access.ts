@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
 import { bearerToken, type Details, type Token } from '../domain/token.ts'
-import { createEmitter, type Emitter } from '../monitor/signal.ts'
+import { createEmitter, type Emitter } from '../monitor/emitter.ts'
 import { clientOf, createFailedTokenLimiter } from './attempts.ts'
 import { sendProblem } from './problem.ts'
 

@@ -1,7 +1,7 @@
 import type { Quorum } from '../domain/quorum.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import type { Registry } from '../monitor/registry.ts'
-import type { ServiceState } from '../monitor/watch.ts'
+import type { Registry } from '../monitor/registry/registry.ts'
+import type { ServiceState } from '../monitor/state/state.ts'
 import type { TimeSlice } from '../time-slices.ts'
 import type { SetQuery } from './health-query.ts'
 

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Monitor } from '../monitor/monitor.ts'
-import type { Registry } from '../monitor/registry.ts'
+import type { Registry } from '../monitor/registry/registry.ts'
 import type { Registrar } from '../registrar/registrar.ts'
 import type { Access } from './access.ts'
 import { changeRefusals, logChange, sendFailure } from './change.ts'

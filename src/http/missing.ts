@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import { escapeUnseen } from '../domain/quote.ts'
-import type { Registry } from '../monitor/registry.ts'
-import type { RegistryLoad } from '../monitor/registry-load.ts'
+import type { Registry } from '../monitor/registry/registry.ts'
+import type { RegistryLoad } from '../monitor/registry/registry-load.ts'
 import { sendProblem } from './problem.ts'
 import { delayRetry, sendPending } from './registry-pending.ts'
 

@@ -1,5 +1,5 @@
 import type { Monitor } from '../monitor/monitor.ts'
-import type { Registry } from '../monitor/registry.ts'
+import type { Registry } from '../monitor/registry/registry.ts'
 import { mergeInSlices, sortInSlices } from '../sort-in-slices.ts'
 import type { TimeSlices } from '../time-slices.ts'
 

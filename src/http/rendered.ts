@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { adviceValidUntil } from '../domain/advice.ts'
-import { type ServiceState, targetStatusValidUntil } from '../monitor/watch.ts'
+import { type ServiceState, targetStatusValidUntil } from '../monitor/state/state.ts'
 import { longFrom } from './answer-caps.ts'
 import { reportService, type ServiceReport } from './reports.ts'
 import { renderService } from './representation.ts'

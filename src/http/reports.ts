@@ -12,7 +12,7 @@ import {
   explainTarget,
   type ServiceState,
   type TargetState,
-} from '../monitor/watch.ts'
+} from '../monitor/state/state.ts'
 
 const time = z.string().meta({ format: 'date-time' }).nullable()
 const count = z.int().nonnegative()

@@ -1,4 +1,4 @@
-import type { Registry } from '../monitor/registry.ts'
+import type { Registry } from '../monitor/registry/registry.ts'
 
 /** The most snapshots that are cached, each of a different selection of services. */
 const mostKept = 4

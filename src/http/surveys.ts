@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { ServiceState } from '../monitor/watch.ts'
+import type { ServiceState } from '../monitor/state/state.ts'
 import type { TimeSlice, TimeSlices } from '../time-slices.ts'
 import { computeSetStatus, type SetStatus } from './set-reports.ts'
 

@@ -5,9 +5,9 @@ import { Reason } from '../domain/outcome.ts'
 import { Status } from '../domain/status.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
 import { measureUptime } from '../domain/uptime.ts'
-import type { TransitionLog } from '../monitor/transition-log.ts'
-import { uptimeEvidence } from '../monitor/uptime-evidence.ts'
-import type { ServiceState } from '../monitor/watch.ts'
+import type { ServiceState } from '../monitor/state/state.ts'
+import type { TransitionLog } from '../monitor/transitions/transition-log.ts'
+import { uptimeEvidence } from '../monitor/transitions/uptime-evidence.ts'
 import { isoTime } from './reports.ts'
 
 const time = z.string().meta({ format: 'date-time' })

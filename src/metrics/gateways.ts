@@ -1,5 +1,5 @@
 import { Gauge, Registry as Register } from 'prom-client'
-import type { SilentGateways } from '../monitor/gateways.ts'
+import type { SilentGateways } from '../monitor/discovery/gateways.ts'
 
 /** Returns the series of unresponsive gateways in a register of their own. A gateway's address is a detail, which callers without a token do not see. */
 export function createGatewayMetrics({ counts }: Pick<SilentGateways, 'counts'>): Register {

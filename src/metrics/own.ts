@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry as Register } from 'prom-client'
-import type { Registry } from '../monitor/registry.ts'
+import type { Registry } from '../monitor/registry/registry.ts'
 import type { StoreState } from '../store/keeper.ts'
 import type { UnreadableEntries } from '../store/unreadable.ts'
 

@@ -1,4 +1,4 @@
-import { rowOf, rowsPerChunk } from '../monitor/columns.ts'
+import { rowOf, rowsPerChunk } from '../monitor/state/columns.ts'
 import type { TimeSlice } from '../time-slices.ts'
 import { append, type Bytes, bytesOf, createBytes, release, write, writeDecimal } from './bytes.ts'
 import { beginOf, endOf, escapedValue, type Family, headerOf } from './text-format.ts'

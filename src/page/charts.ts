@@ -1,9 +1,9 @@
 import type { Verdict } from '../domain/outcome.ts'
 import { verdictOf } from '../domain/outcome.ts'
 import type { Status } from '../domain/status.ts'
-import { checksPerRing, type History } from '../monitor/history.ts'
-import type { PastCheck } from '../monitor/past-checks.ts'
-import type { TargetState } from '../monitor/watch.ts'
+import type { PastCheck } from '../monitor/state/check-ring.ts'
+import { checksPerRing, type History } from '../monitor/state/history.ts'
+import type { TargetState } from '../monitor/state/state.ts'
 import { html, type Markup } from './markup.ts'
 import { formatLatency } from './words.ts'
 

@@ -10,9 +10,9 @@ import {
 import type { NameOrder } from '../http/name-order.ts'
 import { reportedStatus } from '../http/reports.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import type { Registry } from '../monitor/registry.ts'
-import type { TransitionLog } from '../monitor/transition-log.ts'
-import { type CurrentStatus, currentStatusOf, type ServiceState } from '../monitor/watch.ts'
+import type { Registry } from '../monitor/registry/registry.ts'
+import { type CurrentStatus, currentStatusOf, type ServiceState } from '../monitor/state/state.ts'
+import type { TransitionLog } from '../monitor/transitions/transition-log.ts'
 import { sortInSlices } from '../sort-in-slices.ts'
 import type { TimeSlice, TimeSlices } from '../time-slices.ts'
 

@@ -1,7 +1,7 @@
 import { verdictOf } from '../domain/outcome.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
 import { reportUptime, type UptimeReport } from '../http/transition-reports.ts'
-import type { ServiceState } from '../monitor/watch.ts'
+import type { ServiceState } from '../monitor/state/state.ts'
 import { formatUptime } from './badge.ts'
 import { uptimeStripOf } from './day.ts'
 import { html, type Markup } from './markup.ts'

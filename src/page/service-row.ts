@@ -1,4 +1,4 @@
-import { effectiveTargetStatus, explainTarget } from '../monitor/watch.ts'
+import { effectiveTargetStatus, explainTarget } from '../monitor/state/state.ts'
 import { roundsOf, sparkline } from './charts.ts'
 import { uptimeStripOf } from './day.ts'
 import { serviceLink } from './links.ts'

@@ -1,6 +1,6 @@
 import { advise } from '../domain/advice.ts'
 import { worstFirst } from '../domain/status.ts'
-import { effectiveTargetStatus, explainTarget, type ServiceState, type TargetState } from '../monitor/watch.ts'
+import { effectiveTargetStatus, explainTarget, type ServiceState, type TargetState } from '../monitor/state/state.ts'
 import { roundsOf, sparkline } from './charts.ts'
 import { html, type Markup } from './markup.ts'
 import { statusShape } from './shapes.ts'

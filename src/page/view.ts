@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { isoTime } from '../http/reports.ts'
-import type { History } from '../monitor/history.ts'
-import type { TransitionLog } from '../monitor/transition-log.ts'
+import type { History } from '../monitor/state/history.ts'
+import type { TransitionLog } from '../monitor/transitions/transition-log.ts'
 import { html, type Markup } from './markup.ts'
 import { formatAge } from './words.ts'
 

@@ -1,5 +1,5 @@
 import type { Service } from '../domain/service.ts'
-import type { Registry } from '../monitor/registry.ts'
+import type { Registry } from '../monitor/registry/registry.ts'
 import { shardOf } from './shards.ts'
 
 /** The shards that this replica leaves to others, because they have a service that its version of Porthole cannot check. */

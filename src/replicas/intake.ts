@@ -1,6 +1,6 @@
 import type { ForeignWord } from '../domain/foreign-settings.ts'
 import { mostAheadMs } from '../domain/stored-values.ts'
-import type { TransitionLog } from '../monitor/transition-log.ts'
+import type { TransitionLog } from '../monitor/transitions/transition-log.ts'
 import { readTransition } from '../store/read-transition.ts'
 import type { FeedEntry } from './feed.ts'
 import { type JoinParts, loadLog, rereadStore } from './join.ts'

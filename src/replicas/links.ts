@@ -1,5 +1,5 @@
 import type { Transition } from '../domain/transition.ts'
-import type { ServiceState, TargetState } from '../monitor/watch.ts'
+import type { ServiceState, TargetState } from '../monitor/state/state.ts'
 
 /** The sync state of a service: how the data of this replica relate to the shared data. */
 export type ServiceSync = {

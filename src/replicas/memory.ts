@@ -6,7 +6,7 @@ import { Answer, type IcmpError, type Outcome, reasonOf } from '../domain/outcom
 import { Status } from '../domain/status.ts'
 import { isAmount } from '../domain/stored-values.ts'
 import { parseTarget } from '../domain/target.ts'
-import type { ServiceSnapshot, TargetSnapshot } from '../monitor/watch.ts'
+import type { ServiceSnapshot, TargetSnapshot } from '../monitor/state/state.ts'
 
 /**
  * The format version of the lists below. A newer Porthole may append elements to a list and use new words under the same number. An older version

@@ -1,5 +1,5 @@
 import { batchesOf } from '../domain/portions.ts'
-import type { ServiceState } from '../monitor/watch.ts'
+import type { ServiceState } from '../monitor/state/state.ts'
 
 /** How many services or transitions one request to the store has at most, because Redis serves no other client during the request. */
 export const batch = 200

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Transition } from '../domain/transition.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import type { ServiceState } from '../monitor/watch.ts'
+import type { ServiceState } from '../monitor/state/state.ts'
 import type { ShardOwnership } from './assignment.ts'
 import type { SyncStates } from './links.ts'
 import { writeService, writeTarget } from './memory.ts'

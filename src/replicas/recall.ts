@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import type { ServiceSnapshot, ServiceState, TargetSnapshot, TargetState } from '../monitor/watch.ts'
+import type { ServiceSnapshot, ServiceState, TargetSnapshot, TargetState } from '../monitor/state/state.ts'
 import type { ShardOwnership } from './assignment.ts'
 import type { SyncStates } from './links.ts'
 import { isUnreadable, readService } from './memory.ts'

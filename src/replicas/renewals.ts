@@ -1,6 +1,6 @@
-import type { Scheduler } from '../monitor/loop.ts'
+import { createEmitter, type Emitter } from '../monitor/emitter.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import { createEmitter, type Emitter } from '../monitor/signal.ts'
+import type { Scheduler } from '../monitor/scheduling/scheduler.ts'
 import type { ShardOwnership } from './assignment.ts'
 import type { ConfigurationOffers, NewestFile } from './file-offers.ts'
 import { createLeases, type Grant, type Leases, type Renewal } from './leases.ts'

@@ -1,5 +1,5 @@
 import { quote } from '../domain/quote.ts'
-import { createEmitter, type Emitter } from '../monitor/signal.ts'
+import { createEmitter, type Emitter } from '../monitor/emitter.ts'
 import type { Reply } from '../redis/connection.ts'
 
 /** An entry of the store that this Porthole cannot read. Porthole leaves the entry out and does not change it. */

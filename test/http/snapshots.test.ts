@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createSnapshots } from '../../src/http/snapshots.ts'
-import type { RegistryChange } from '../../src/monitor/registry.ts'
-import { createEmitter } from '../../src/monitor/signal.ts'
+import { createEmitter } from '../../src/monitor/emitter.ts'
+import type { RegistryChange } from '../../src/monitor/registry/registry.ts'
 
 function setUp() {
   const changed = createEmitter<RegistryChange>()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Clock } from '../../src/clock.ts'
 import { createSetStatusCache } from '../../src/http/surveys.ts'
-import type { ServiceState } from '../../src/monitor/watch.ts'
+import type { ServiceState } from '../../src/monitor/state/state.ts'
 import { createTimeSlices } from '../../src/time-slices.ts'
 
 /** Builds a number of services that are up, and counts how often one of them is read. */

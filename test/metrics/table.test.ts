@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTable } from '../../src/metrics/table.ts'
 import type { Family } from '../../src/metrics/text-format.ts'
-import { rowOf, rowsPerChunk } from '../../src/monitor/columns.ts'
+import { rowOf, rowsPerChunk } from '../../src/monitor/state/columns.ts'
 import { createTimeSlices } from '../../src/time-slices.ts'
 import { readPage } from './page.ts'
 

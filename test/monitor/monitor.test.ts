@@ -5,7 +5,7 @@ import { createDialRules } from '../../src/domain/dial-rules.ts'
 import { effectiveStatus } from '../../src/domain/health.ts'
 import { buildService } from '../../src/domain/service.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
-import { createRegistry } from '../../src/monitor/registry.ts'
+import { createRegistry } from '../../src/monitor/registry/registry.ts'
 import { registeredService, sampleOutcome, sampleService, sampleTarget } from '../samples.ts'
 import { fakeClock, fakeProber, isSettled, watch } from './fakes.ts'
 

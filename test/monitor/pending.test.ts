@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { neverChecked, nextHealth } from '../../src/domain/health.ts'
 import type { Quorum } from '../../src/domain/quorum.ts'
-import { currentStatusOf, effectiveServiceStatus, type TargetSnapshot } from '../../src/monitor/watch.ts'
+import { currentStatusOf, effectiveServiceStatus, type TargetSnapshot } from '../../src/monitor/state/state.ts'
 import { sampleOutcome, samplePolicy, sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 

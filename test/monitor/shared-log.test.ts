@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LoggedTransition, Transition } from '../../src/domain/transition.ts'
-import { createEmitter } from '../../src/monitor/signal.ts'
-import { createTransitionLog } from '../../src/monitor/transition-log.ts'
+import { createEmitter } from '../../src/monitor/emitter.ts'
+import { createTransitionLog } from '../../src/monitor/transitions/transition-log.ts'
 import { sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'
 

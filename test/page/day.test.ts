@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createTransitionLog } from '../../src/monitor/transition-log.ts'
+import { createTransitionLog } from '../../src/monitor/transitions/transition-log.ts'
 import { uptimeStripOf } from '../../src/page/day.ts'
 import { watch } from '../monitor/fakes.ts'
 import { sampleService } from '../samples.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defaultLimits } from '../../src/domain/limits.ts'
-import { createRegistry } from '../../src/monitor/registry.ts'
+import { createRegistry } from '../../src/monitor/registry/registry.ts'
 import { createRegistrar } from '../../src/registrar/registrar.ts'
 import { createSharedRegistry } from '../../src/replicas/shared-registry.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'

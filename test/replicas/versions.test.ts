@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
-import { currentStatusOf } from '../../src/monitor/watch.ts'
+import { currentStatusOf } from '../../src/monitor/state/state.ts'
 import { connectRedis } from '../../src/redis/connection.ts'
 import { keysOf } from '../../src/redis/keys.ts'
 import { createRequests } from '../../src/replicas/requests.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { createTransitionLog } from '../../src/monitor/transition-log.ts'
+import { createTransitionLog } from '../../src/monitor/transitions/transition-log.ts'
 import { createRetryingStore } from '../../src/store/keeper.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Store, Stored, StoreSnapshot } from '../../src/store/store.ts'

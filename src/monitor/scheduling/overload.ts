@@ -1,0 +1,91 @@
+import { createEmitter, type Emitter } from '../emitter.ts'
+import type { Monitor } from '../monitor.ts'
+import type { TargetState } from '../state/state.ts'
+
+/** How late scheduled checks began in the last window. Emitted when an overload begins or ends, and every five minutes while it lasts. */
+export type OverloadNews = {
+  /** True if more checks are due than can be done. Then many checks begin late, and intervals stretch. */
+  readonly isOverloaded: boolean
+  readonly checks: number
+  /** How many of these checks began late. */
+  readonly late: number
+  /** How late the latest of these checks began, in milliseconds. */
+  readonly latestMs: number
+}
+
+/** A check is late after half of its interval, but not before 100 ms, because any check may wait so long, and always after one second. */
+const lateAfter = 0.5
+const leastLateMs = 100
+const mostLateMs = 1000
+/** The share of late checks that makes an overload. Checks of targets that answer may all begin in time while those of unresponsive ones wait. */
+const manyOfAll = 0.1
+/** The length of a window in milliseconds, and how many windows in a row must agree. One is not enough, because a start is a burst. */
+const windowMs = 10_000
+const windows = 2
+/** How often the news is repeated while an overload lasts, in windows. */
+const repeatAfter = 30
+
+/**
+ * Returns a function that detects at once that more checks may be due than can be done. A short burst also counts. The function adds
+ * the checks that wait and those skipped since its last call, and compares the sum with a tenth of the services. If all checks may
+ * be under way together, none waits, and checks are skipped instead.
+ */
+export function watchBacklog({ services, stats }: Pick<Monitor, 'services' | 'stats'>): () => boolean {
+  let skippedBefore = stats().skippedChecks
+  return () => {
+    const { waiting, skippedChecks } = stats()
+    const skipped = skippedChecks - skippedBefore
+    skippedBefore = skippedChecks
+    return waiting + skipped > services.size / 10
+  }
+}
+
+/** Detects that more checks are due than this process or this machine can do, by how late they begin. */
+export function watchOverload({
+  monitor,
+  clock,
+}: {
+  monitor: Monitor
+  clock: { now(): number }
+}): Emitter<OverloadNews> {
+  const told = createEmitter<OverloadNews>()
+  let isOverloaded = false
+  let alike = 0
+  let sinceTold = 0
+  let from = clock.now()
+  let seen = { checks: 0, late: 0, latestMs: 0 }
+
+  function judge(): void {
+    const isLate = seen.late > seen.checks * manyOfAll
+    alike = isLate === isOverloaded ? 0 : alike + 1
+    sinceTold++
+    const hasChanged = alike === windows
+    if (hasChanged) {
+      isOverloaded = isLate
+      alike = 0
+    }
+    if (!hasChanged && !(isOverloaded && sinceTold >= repeatAfter)) return
+    sinceTold = 0
+    told.emit({ isOverloaded, ...seen })
+  }
+
+  monitor.checked.subscribe(({ state, lateMs: ms }) => {
+    if (ms === null) return
+    const now = clock.now()
+    if (now - from >= windowMs) {
+      if (seen.checks > 0) judge()
+      seen = { checks: 0, late: 0, latestMs: 0 }
+      from = now
+    }
+    seen.checks++
+    if (ms > lateFrom(state)) seen.late++
+    if (ms > seen.latestMs) seen.latestMs = ms
+  })
+  return told
+}
+
+/** Returns after how many milliseconds a scheduled check of a target is late. */
+function lateFrom({ serviceState }: TargetState): number {
+  const { intervalMs } = serviceState.service.policy
+  return intervalMs === null ? mostLateMs : Math.min(mostLateMs, Math.max(leastLateMs, lateAfter * intervalMs))
+}
