@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Registry } from './monitor/registry/registry.ts'
 import type { Registrations } from './registrar/registrations.ts'
-import type { SharedConfiguration } from './replicas/shared-file.ts'
+import type { SharedConfiguration } from './replicas/config/shared-configuration.ts'
 
 /** The config applier. It applies a file in batches of services, so that requests are answered in between. */
 export type ConfigApplier = {

@@ -12,7 +12,7 @@ import type { Emitter } from './monitor/emitter.ts'
 import type { Monitor } from './monitor/monitor.ts'
 import type { OverloadNews } from './monitor/scheduling/overload.ts'
 import type { ProberPause } from './monitor/scheduling/pause-watch.ts'
-import type { ReplicaNews } from './replicas/standing.ts'
+import type { ReplicaNews } from './replicas/replica-status.ts'
 import type { UnreadableEntries } from './store/unreadable.ts'
 
 /** Logs transitions, pauses, overload and changes of addresses, gateways and look-ups, as they happen. */

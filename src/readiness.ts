@@ -1,6 +1,6 @@
 import type { Monitor } from './monitor/monitor.ts'
 import type { Replica } from './replicas/replica.ts'
-import type { ReplicaStatus } from './replicas/standing.ts'
+import type { ReplicaStatus } from './replicas/replica-status.ts'
 import type { RetryingStore } from './store/keeper.ts'
 
 /** One condition of readiness. `failure` is null while the condition holds. */

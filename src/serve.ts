@@ -38,7 +38,7 @@ import { startProber } from './prober/start.ts'
 import { createReadiness } from './readiness.ts'
 import { collectGarbage, keepGivingBack, manyServices } from './reclaim.ts'
 import { createRegistrar } from './registrar/registrar.ts'
-import type { ReplicaBackend } from './replicas/start.ts'
+import type { ReplicaBackend } from './replicas/replica-backend.ts'
 import { createRetryingStore, type RetryingStore } from './store/keeper.ts'
 import { createMemoryStore } from './store/memory.ts'
 import { openSqliteStore } from './store/sqlite.ts'
@@ -236,7 +236,7 @@ export async function serve(
 
   async function joinOthers(settings: NonNullable<Config['replicas']>): Promise<ReplicaBackend> {
     // Load the client for Redis only here, because it takes a tenth of a start.
-    const { openReplicaBackend } = await import('./replicas/start.ts')
+    const { openReplicaBackend } = await import('./replicas/replica-backend.ts')
     return openReplicaBackend(settings, { retention, clock: machineClock })
   }
 

@@ -4,7 +4,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { handoverMs } from '../src/domain/policy.ts'
-import { leaseDurationMs, renewIntervalMs } from '../src/replicas/leases.ts'
+import { leaseDurationMs, renewIntervalMs } from '../src/replicas/lease/leases.ts'
 import { root, tableOf } from './readme.ts'
 
 const sources = globSync('src/replicas/**/*.ts', { cwd: root }).map((name) => readFileSync(join(root, name), 'utf8'))

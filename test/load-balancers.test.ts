@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { createFolder, start, until } from './process.ts'
 import { blocksOf, root } from './readme.ts'
-import { listenForChecks } from './replicas/fleet.ts'
+import { listenForChecks } from './replicas/fleet/fleet.ts'
 
 const noHaproxy = spawnSync('haproxy', ['-v']).status === 0 ? false : 'haproxy is not installed'
 const skip = { skip: noHaproxy }

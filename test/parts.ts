@@ -19,7 +19,7 @@ import { createTransitionLog } from '../src/monitor/transitions/transition-log.t
 import type { Prober } from '../src/prober/prober.ts'
 import { createReadiness } from '../src/readiness.ts'
 import { createRegistrar } from '../src/registrar/registrar.ts'
-import type { ReplicaStatus } from '../src/replicas/standing.ts'
+import type { ReplicaStatus } from '../src/replicas/replica-status.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { createTimeSlices, type TimeSlices } from '../src/time-slices.ts'
 

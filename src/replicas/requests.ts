@@ -4,12 +4,13 @@ import type { Keys } from '../redis/keys.ts'
 import { keyOf } from '../store/redis-kept.ts'
 import type { Retention } from '../store/store.ts'
 import { createUnreadableEntries, placeIn, type UnreadableEntries, type UnreadableEntry } from '../store/unreadable.ts'
-import type { NewestFile } from './file-offers.ts'
-import { publishScript, readHealthScript } from './health-script.ts'
-import { renewScript } from './lease-script.ts'
-import { type Grant, leaseDurationMs, type Renewal, readGrant } from './leases.ts'
-import type { RedisConnector } from './link.ts'
-import { packedForm } from './packed-file.ts'
+import type { NewestFile } from './config/configuration-offers.ts'
+import { packedForm } from './config/packed-file.ts'
+import { renewScript } from './lease/lease-script.ts'
+import { type Grant, leaseDurationMs, type Renewal, readGrant } from './lease/leases.ts'
+import type { Declined } from './lease/shards.ts'
+import type { RedisConnector } from './redis-connector.ts'
+import { publishScript, readHealthScript } from './replication/health-script.ts'
 import {
   type Published,
   readPublished,
@@ -17,8 +18,7 @@ import {
   type StoredHealth,
   type Update,
   writeUpdate,
-} from './publication.ts'
-import type { Declined } from './shards.ts'
+} from './replication/publish-protocol.ts'
 import type { SharedClock } from './shared-clock.ts'
 
 /** The recurring requests of a replica to the store. Each resolves with null if no answer came. */

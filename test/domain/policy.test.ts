@@ -5,7 +5,7 @@ import { describePolicy, type PolicyFieldName, PolicySettings, policyFields } fr
 import { readRegistration, writeRegistration } from '../../src/domain/registration.ts'
 import { buildService, ServiceSettings } from '../../src/domain/service.ts'
 import { defineService, ServiceDefinition } from '../../src/domain/service-definition.ts'
-import { offerConfiguration, readOfferedConfiguration } from '../../src/replicas/shared-file.ts'
+import { offerConfiguration, readOfferedConfiguration } from '../../src/replicas/config/shared-configuration.ts'
 
 /** For every field, a value that is not its default. */
 const others: Record<PolicyFieldName, string | number> = {

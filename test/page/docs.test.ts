@@ -1,7 +1,7 @@
 /** The API reference in a real browser, behind a proxy that removes a prefix of the path. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { listenForChecks } from '../replicas/fleet.ts'
+import { listenForChecks } from '../replicas/fleet/fleet.ts'
 import { noChromium, startBrowser } from './browser.ts'
 import { serve, startProxy } from './served.ts'
 

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { createFolder, start, until } from '../process.ts'
 import { freePort } from '../redis-server.ts'
-import { listenForChecks } from '../replicas/fleet.ts'
+import { listenForChecks } from '../replicas/fleet/fleet.ts'
 import { noChromium, startBrowser } from './browser.ts'
 import { defaults, headline, live, row, rows, serve, startProxy } from './served.ts'
 

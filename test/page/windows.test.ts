@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { until } from '../process.ts'
 import { freePort } from '../redis-server.ts'
-import { listenForChecks } from '../replicas/fleet.ts'
+import { listenForChecks } from '../replicas/fleet/fleet.ts'
 import { noChromium, startBrowser, type Tab } from './browser.ts'
 import { headline, live, row, serve, startProxy } from './served.ts'
 

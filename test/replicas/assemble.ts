@@ -14,8 +14,8 @@ import { createTransitionLog } from '../../src/monitor/transitions/transition-lo
 import type { Prober } from '../../src/prober/prober.ts'
 import type { Resolver } from '../../src/prober/resolver.ts'
 import { createRegistrar } from '../../src/registrar/registrar.ts'
-import type { ReplicaNews } from '../../src/replicas/standing.ts'
-import { openReplicaBackend } from '../../src/replicas/start.ts'
+import { openReplicaBackend } from '../../src/replicas/replica-backend.ts'
+import type { ReplicaNews } from '../../src/replicas/replica-status.ts'
 import { createUnreadableEntries } from '../../src/store/unreadable.ts'
 import { sampleOutcome } from '../samples.ts'
 
