@@ -1,7 +1,7 @@
 import type { Monitor } from './monitor/monitor.ts'
 import type { Replica } from './replicas/replica.ts'
 import type { ReplicaStatus } from './replicas/replica-status.ts'
-import type { RetryingStore } from './store/keeper.ts'
+import type { RetryingStore } from './store/retrying-store.ts'
 
 /** One condition of readiness. `failure` is null while the condition holds. */
 export type ReadinessCheck = {

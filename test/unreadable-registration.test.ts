@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import { keysOf } from '../src/redis/keys.ts'
-import { openSqliteStore } from '../src/store/sqlite.ts'
+import { openSqliteStore } from '../src/store/sqlite/sqlite.ts'
 import { createFolder, start, until } from './process.ts'
 import { noRedis, startRedis } from './redis-server.ts'
 

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry as Register } from 'prom-client'
 import type { Registry } from '../monitor/registry/registry.ts'
-import type { StoreState } from '../store/keeper.ts'
+import type { StoreState } from '../store/retrying-store.ts'
 import type { UnreadableEntries } from '../store/unreadable.ts'
 
 /** The number of long answers of one kind that are under way, and how many were refused or cut off. */

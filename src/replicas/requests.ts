@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Reply } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
-import { keyOf } from '../store/redis-kept.ts'
+import { keyOf } from '../store/redis/entries.ts'
 import type { Retention } from '../store/store.ts'
 import { createUnreadableEntries, placeIn, type UnreadableEntries, type UnreadableEntry } from '../store/unreadable.ts'
 import type { NewestFile } from './config/configuration-offers.ts'

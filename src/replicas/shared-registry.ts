@@ -2,7 +2,7 @@ import { isServiceName } from '../domain/service.ts'
 import { isEpochMs, readCount, readNumber } from '../domain/stored-values.ts'
 import type { Registry } from '../monitor/registry/registry.ts'
 import { expiryOf, type Registered, type Registrations } from '../registrar/registrations.ts'
-import type { Drain } from '../store/redis-kept.ts'
+import type { Drain } from '../store/redis/entries.ts'
 import type { StoredRegistration } from '../store/store.ts'
 
 const kinds: readonly string[] = ['put', 'renewed', 'expired', 'removed', 'drained']

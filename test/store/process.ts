@@ -4,7 +4,7 @@
  * answer]`. The process ends when its stdin ends.
  */
 import { createInterface } from 'node:readline'
-import { openSqliteStore } from '../../src/store/sqlite.ts'
+import { openSqliteStore } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 
 const [, , directory = ''] = process.argv

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import { type Pauses, pausedMs } from '../../domain/pause.ts'
-import type { RedisStore } from '../../store/redis.ts'
+import type { RedisStore } from '../../store/redis/redis.ts'
 import type { Stored } from '../../store/store.ts'
 
 /** How often each replica sends a heartbeat to the store, in milliseconds. */

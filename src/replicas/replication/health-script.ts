@@ -1,5 +1,5 @@
 import { script } from '../../redis/script.ts'
-import { transitionLog } from '../../store/redis-scripts.ts'
+import { transitionLog } from '../../store/redis/scripts.ts'
 
 /** How long Redis keeps the health of a service after its last update, in milliseconds. */
 const keepMs = 7 * 86_400_000

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { readCount } from '../../domain/stored-values.ts'
 import type { Transition } from '../../domain/transition.ts'
 import type { Reply } from '../../redis/connection.ts'
-import { pairs } from '../../store/redis-kept.ts'
+import { pairs } from '../../store/redis/entries.ts'
 import { parseJson } from '../parse-json.ts'
 
 /** The unpublished health of one service. The store accepts it as a whole or not at all. */

@@ -1,5 +1,5 @@
 import type { Keys } from '../../redis/keys.ts'
-import { fieldOf } from '../../store/redis-kept.ts'
+import { fieldOf } from '../../store/redis/entries.ts'
 import type { StorePart, UnreadableEntries, UnreadableEntry } from '../../store/unreadable.ts'
 import type { RedisConnector } from '../redis-connector.ts'
 import type { SharedRegistry } from '../shared-registry.ts'

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Dating } from '../clock.ts'
-import { LoadedReply, PutReply, RemovedReply, readTransitionRows, TransitionsReply } from './sqlite-kept.ts'
-import type { Operation } from './sqlite-statements.ts'
-import { startStoreThread } from './sqlite-thread.ts'
-import type { Retention, Store, Stored, StoredTransition, StoreSnapshot } from './store.ts'
+import type { Dating } from '../../clock.ts'
+import type { Retention, Store, Stored, StoredTransition, StoreSnapshot } from '../store.ts'
+import { LoadedReply, PutReply, RemovedReply, readTransitionRows, TransitionsReply } from './rows.ts'
+import type { Operation } from './statements.ts'
+import { startStoreThread } from './thread.ts'
 
 /**
  * The number of transitions in one message of the thread. Receiving a message blocks the event loop, and all transitions at once would fill the

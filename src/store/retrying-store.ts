@@ -2,7 +2,7 @@ import { type Clock, type Dating, stepMs } from '../clock.ts'
 import { addGap, type Gap } from '../domain/absence.ts'
 import type { LoggedTransition } from '../domain/transition.ts'
 import type { TransitionLog } from '../monitor/transitions/transition-log.ts'
-import { readStoreSnapshot } from './read-kept.ts'
+import { readStoreSnapshot } from './read-snapshot.ts'
 import type { Store, Stored, StoredTransition, StoreSnapshot } from './store.ts'
 
 /** The condition of a store. */

@@ -2,8 +2,8 @@ import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, read
 import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
+import { damaged, type Obstacle, obstacleOf, refused } from './failure.ts'
 import { applicationId, migrate, schemaVersion, versionOf } from './schema.ts'
-import { damaged, type Obstacle, obstacleOf, refused } from './sqlite-failure.ts'
 
 /** An open database that is sound and of this schema, or the obstacle. */
 export type Opening = { readonly ok: true; readonly db: DatabaseSync } | ({ readonly ok: false } & Obstacle)

@@ -1,20 +1,8 @@
-import type { Gap } from '../domain/absence.ts'
-import { isEpochMs, readNumber } from '../domain/stored-values.ts'
-import type { Answer } from '../redis/connection.ts'
-import type { Keys } from '../redis/keys.ts'
-import type { Script } from '../redis/script.ts'
-import { readLoaded, readTransitions, texts } from './redis-kept.ts'
-import {
-  appendScript,
-  drainScript,
-  expireScript,
-  gapScript,
-  heartbeatScript,
-  loadScript,
-  putScript,
-  removeScript,
-  sharedGapScript,
-} from './redis-scripts.ts'
+import type { Gap } from '../../domain/absence.ts'
+import { isEpochMs, readNumber } from '../../domain/stored-values.ts'
+import type { Answer } from '../../redis/connection.ts'
+import type { Keys } from '../../redis/keys.ts'
+import type { Script } from '../../redis/script.ts'
 import type {
   Condition,
   Put,
@@ -25,7 +13,19 @@ import type {
   Stored,
   StoredTransition,
   StoreSnapshot,
-} from './store.ts'
+} from '../store.ts'
+import { readLoaded, readTransitions, texts } from './entries.ts'
+import {
+  appendScript,
+  drainScript,
+  expireScript,
+  gapScript,
+  heartbeatScript,
+  loadScript,
+  putScript,
+  removeScript,
+  sharedGapScript,
+} from './scripts.ts'
 
 /** The number of transitions in one batch. Redis serves no other client while it reads them. */
 const portion = 2000

@@ -1,11 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { Dating } from '../clock.ts'
-import type { Gap } from '../domain/absence.ts'
-import type { Step } from '../domain/lifetime.ts'
-import { conditionHolds } from './condition.ts'
-import { createDatings } from './sqlite-datings.ts'
-import { type Loaded, type Row, readLoadedRows, readMeta, readRegistrationRow } from './sqlite-kept.ts'
-import type { Condition, OwnEnds, Put, Removed, Retention, StoredRegistration, StoredTransition } from './store.ts'
+import type { Dating } from '../../clock.ts'
+import type { Gap } from '../../domain/absence.ts'
+import type { Step } from '../../domain/lifetime.ts'
+import { conditionHolds } from '../condition.ts'
+import type { Condition, OwnEnds, Put, Removed, Retention, StoredRegistration, StoredTransition } from '../store.ts'
+import { createDatings } from './datings.ts'
+import { type Loaded, type Row, readLoadedRows, readMeta, readRegistrationRow } from './rows.ts'
 
 /** One operation of a store. `now` is the time of the request in milliseconds since the epoch. */
 export type Operation =

@@ -3,8 +3,8 @@ import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { openSqliteStore } from '../../src/store/sqlite.ts'
-import { type StoreSettings, sampleTransition, testStore, unwrap } from './contract.ts'
+import { openSqliteStore } from '../../../src/store/sqlite/sqlite.ts'
+import { type StoreSettings, sampleTransition, testStore, unwrap } from '../contract.ts'
 
 const defaults: StoreSettings = { retention: { maxCount: 100, maxAgeMs: 3_600_000 }, now: Date.now }
 

@@ -1,4 +1,4 @@
-import { script } from '../redis/script.ts'
+import { script } from '../../redis/script.ts'
 
 /** How long removals and ends of drains are remembered, in milliseconds. A replica that was away for longer may bring such a service back. */
 const week = 7 * 86_400_000

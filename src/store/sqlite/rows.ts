@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import type { Gap } from '../domain/absence.ts'
-import { isServiceName } from '../domain/service.ts'
-import { isEpochMs, isPositive } from '../domain/stored-values.ts'
-import { readTransition } from './read-transition.ts'
-import type { StoredRegistration, StoredTransition, StoreSnapshot } from './store.ts'
-import { placeIn, type UnreadableEntry } from './unreadable.ts'
+import type { Gap } from '../../domain/absence.ts'
+import { isServiceName } from '../../domain/service.ts'
+import { isEpochMs, isPositive } from '../../domain/stored-values.ts'
+import { readTransition } from '../read-transition.ts'
+import type { StoredRegistration, StoredTransition, StoreSnapshot } from '../store.ts'
+import { placeIn, type UnreadableEntry } from '../unreadable.ts'
 
 /** A row as SQLite returns it. Its tables are STRICT, so that a column has its type; the value may be any of that type. */
 export type Row = Readonly<Record<string, unknown>>

@@ -1,11 +1,11 @@
-import type { Gap } from '../domain/absence.ts'
-import { isServiceName } from '../domain/service.ts'
-import { isEpochMs, mostAheadMs, readCount, readNumber } from '../domain/stored-values.ts'
-import type { Reply } from '../redis/connection.ts'
-import type { Keys } from '../redis/keys.ts'
-import { readTransition } from './read-transition.ts'
-import type { StoredRegistration, StoredTransition, StoreSnapshot } from './store.ts'
-import { placeIn, type UnreadableEntry } from './unreadable.ts'
+import type { Gap } from '../../domain/absence.ts'
+import { isServiceName } from '../../domain/service.ts'
+import { isEpochMs, mostAheadMs, readCount, readNumber } from '../../domain/stored-values.ts'
+import type { Reply } from '../../redis/connection.ts'
+import type { Keys } from '../../redis/keys.ts'
+import { readTransition } from '../read-transition.ts'
+import type { StoredRegistration, StoredTransition, StoreSnapshot } from '../store.ts'
+import { placeIn, type UnreadableEntry } from '../unreadable.ts'
 
 /** A change of a drain: its revision, and whether the service is drained since then. */
 export type Drain = { readonly revision: number; readonly drained: boolean }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
-import { type Migration, migrate, migrations, schemaVersion, versionOf } from '../../src/store/schema.ts'
-import { createStatements } from '../../src/store/sqlite-statements.ts'
+import { type Migration, migrate, migrations, schemaVersion, versionOf } from '../../../src/store/sqlite/schema.ts'
+import { createStatements } from '../../../src/store/sqlite/statements.ts'
 
 const add =
   (table: string): Migration =>

@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import { z } from 'zod'
-import type { Operation } from './sqlite-statements.ts'
-import type { Notice, Reply, Request, WorkerData } from './sqlite-worker.ts'
-import type { Stored } from './store.ts'
+import type { Stored } from '../store.ts'
+import type { Operation } from './statements.ts'
+import type { Notice, Reply, Request, WorkerData } from './worker.ts'
 
 /** The SQLite thread, as the main thread sees it. */
 export type StoreThread = {
@@ -30,7 +30,7 @@ export async function startStoreThread(
   data: WorkerData,
   onNotice: (notice: string) => void = () => undefined,
 ): Promise<Stored<StoreThread>> {
-  const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), { workerData: data, resourceLimits })
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: data, resourceLimits })
   let operations: Operation[] = []
   let waiting: Answer[] = []
   /** The callers that wait for the request under way. */

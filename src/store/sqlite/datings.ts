@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { type Dating, stepMs } from '../clock.ts'
-import type { OwnEnds } from './store.ts'
+import { type Dating, stepMs } from '../../clock.ts'
+import type { OwnEnds } from '../store.ts'
 
 /** Corrects stored times after the wall clock was corrected. Each correction is part of the transaction of the next write. */
 export type Datings = {

@@ -1,11 +1,11 @@
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
+import type { Retention, Stored } from '../store.ts'
+import { isPassing, type Obstacle, obstacleOf, refused } from './failure.ts'
+import { logOf, openToRead, openToWrite } from './file.ts'
 import { transact } from './schema.ts'
-import { isPassing, type Obstacle, obstacleOf, refused } from './sqlite-failure.ts'
-import { logOf, openToRead, openToWrite } from './sqlite-file.ts'
-import { createStatements, isReading, type Operation, type Perform } from './sqlite-statements.ts'
-import type { Retention, Stored } from './store.ts'
+import { createStatements, isReading, type Operation, type Perform } from './statements.ts'
 
 /** The data that the main thread gives the worker. `now` is milliseconds since the epoch. */
 export type WorkerData = { readonly file: string; readonly retention: Retention; readonly now: number }
