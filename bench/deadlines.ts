@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../src/clock.ts'
-import { type Target, targetAt } from '../src/domain/target.ts'
+import { type Target, targetAt } from '../src/domain/target/target.ts'
 import { shareDescriptors } from '../src/prober/descriptors.ts'
 import { startKernelProber } from '../src/prober/kernel/kernel.ts'
 import { awaitOutcome, type Prober } from '../src/prober/prober.ts'

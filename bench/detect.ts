@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { nextScheduled } from '../src/domain/schedule.ts'
+import { nextScheduled } from '../src/domain/check/schedule.ts'
 import { has, median, runInNamespace, start, startPorthole, verdict } from './processes.ts'
 
 const pairs = 6

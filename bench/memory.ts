@@ -2,7 +2,7 @@
 // to a service. All are up, and each was checked 60 times. Runs in this process, part by part.
 import { systemClock } from '../src/clock.ts'
 import { parseInWorker } from '../src/config/parse-aside.ts'
-import type { Outcome } from '../src/domain/outcome.ts'
+import type { Outcome } from '../src/domain/check/outcome.ts'
 import { createExposition } from '../src/metrics/exposition.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'
 import { createRegistry } from '../src/monitor/registry/registry.ts'

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { Reason } from '../src/domain/outcome.ts'
+import { Reason } from '../src/domain/check/outcome.ts'
 import { type Asked, askElsewhere } from './asking.ts'
 import { latenessMs, readPage, type Scrape, scrape, sum } from './page.ts'
 import {

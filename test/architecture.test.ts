@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { handoverMs } from '../src/domain/policy.ts'
+import { handoverMs } from '../src/domain/service/policy.ts'
 import { leaseDurationMs, renewIntervalMs } from '../src/replicas/lease/leases.ts'
 import { root, tableOf } from './readme.ts'
 

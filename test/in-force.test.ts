@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import type { PolicyDefaults } from '../src/domain/policy.ts'
+import type { PolicyDefaults } from '../src/domain/service/policy.ts'
 import { createConfigApplier } from '../src/in-force.ts'
 import { createRegistry } from '../src/monitor/registry/registry.ts'
 import { registeredService, sampleService } from './samples.ts'

@@ -1,5 +1,5 @@
-import type { Outcome, Reason } from '../src/domain/outcome.ts'
-import type { Policy } from '../src/domain/policy.ts'
+import type { Outcome, Reason } from '../src/domain/check/outcome.ts'
+import type { Policy } from '../src/domain/service/policy.ts'
 import {
   buildService,
   makeService,
@@ -7,8 +7,8 @@ import {
   type Service,
   type ServiceSettings,
   type SharedSettings,
-} from '../src/domain/service.ts'
-import { parseTarget, type Target } from '../src/domain/target.ts'
+} from '../src/domain/service/service.ts'
+import { parseTarget, type Target } from '../src/domain/target/target.ts'
 
 /** Parses a target from text that is known to be valid. */
 export function sampleTarget(text = 'pg:5432'): Target {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { hidesCharacters } from '../src/domain/quote.ts'
+import { hidesCharacters } from '../src/domain/values/quote.ts'
 import { createFolder, launch, runPorthole } from './process.ts'
 
 const name = 'pay\u202ements31m\u200b'

@@ -1,7 +1,7 @@
-import { diagnose } from '../domain/diagnosis.ts'
-import { verdictOf } from '../domain/outcome.ts'
-import { builtInDefaults } from '../domain/policy-settings.ts'
-import { parseTarget } from '../domain/target.ts'
+import { diagnose } from '../domain/check/diagnosis.ts'
+import { verdictOf } from '../domain/check/outcome.ts'
+import { builtInDefaults } from '../domain/service/policy-settings.ts'
+import { parseTarget } from '../domain/target/target.ts'
 import { awaitOutcome, type Prober } from '../prober/prober.ts'
 
 export type CheckParts = {

@@ -1,7 +1,7 @@
-import { adviseOnGroup, adviseOnName } from '../domain/name-advice.ts'
-import { adviceFor } from '../domain/policy-advice.ts'
-import type { PolicySettings } from '../domain/policy-settings.ts'
-import type { Service } from '../domain/service.ts'
+import { adviseOnGroup, adviseOnName } from '../domain/service/name-advice.ts'
+import { adviceFor } from '../domain/service/policy-advice.ts'
+import type { PolicySettings } from '../domain/service/policy-settings.ts'
+import type { Service } from '../domain/service/service.ts'
 import type { Finding } from './problem.ts'
 import type { FileSettings } from './settings.ts'
 

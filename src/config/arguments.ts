@@ -1,6 +1,6 @@
-import { quote } from '../domain/quote.ts'
-import { ServiceName } from '../domain/service.ts'
-import { parseTarget, type Target, targetKey } from '../domain/target.ts'
+import { ServiceName } from '../domain/service/service.ts'
+import { parseTarget, type Target, targetKey } from '../domain/target/target.ts'
+import { quote } from '../domain/values/quote.ts'
 import type { Problem } from './problem.ts'
 
 /** A service of the command line: its targets, and the place of the first of its arguments. */

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
-import { quote } from '../domain/quote.ts'
-import { flawOfSecret, type Token } from '../domain/token.ts'
+import { quote } from '../domain/values/quote.ts'
+import { flawOfSecret, type Token } from '../domain/values/token.ts'
 import type { Problem } from './problem.ts'
 import { environmentToken, Host, HostNames, Port, RedisUrl } from './settings.ts'
 

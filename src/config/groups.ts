@@ -1,5 +1,5 @@
-import { membersNeeded } from '../domain/quorum.ts'
-import type { Group } from '../domain/service.ts'
+import { membersNeeded } from '../domain/service/quorum.ts'
+import type { Group } from '../domain/service/service.ts'
 import type { Finding } from './problem.ts'
 import type { FileSettings } from './settings.ts'
 

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
-import { createInterning } from '../domain/interning.ts'
-import { partsOf, type Service, type ServiceParts } from '../domain/service.ts'
+import { createInterning } from '../domain/service/interning.ts'
+import { partsOf, type Service, type ServiceParts } from '../domain/service/service.ts'
 import { type ConfigSources, deepFreeze, parseConfig, type ReadConfig } from './config.ts'
 import type { Message, WorkerData } from './parse-worker.ts'
 import type { Problem } from './problem.ts'

@@ -1,7 +1,7 @@
 import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
-import { batchesOf } from '../domain/portions.ts'
-import { partsOf, type ServiceParts } from '../domain/service.ts'
+import { batchesOf } from '../domain/service/batches.ts'
+import { partsOf, type ServiceParts } from '../domain/service/service.ts'
 import { type ConfigSources, parseConfig, type ReadConfig } from './config.ts'
 import type { Problem } from './problem.ts'
 

@@ -1,4 +1,4 @@
-import { escapeUnseen } from '../domain/quote.ts'
+import { escapeUnseen } from '../domain/values/quote.ts'
 import type { Document } from './document.ts'
 import type { SourceLocation } from './yaml.ts'
 

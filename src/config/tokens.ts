@@ -1,4 +1,4 @@
-import type { Token } from '../domain/token.ts'
+import type { Token } from '../domain/values/token.ts'
 import type { Finding } from './problem.ts'
 import type { FileSettings } from './settings.ts'
 

@@ -1,4 +1,4 @@
-import type { Quorum } from '../domain/quorum.ts'
+import type { Quorum } from '../domain/service/quorum.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry/registry.ts'
 import type { ServiceState } from '../monitor/state/state.ts'

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { LoggedTransition } from '../domain/transition.ts'
+import type { LoggedTransition } from '../domain/health/transition.ts'
 import type { TransitionLog } from '../monitor/transitions/transition-log.ts'
 import type { TimeSlices } from '../time-slices.ts'
 import { type Filter, frame, type News, wantsAll } from './event-frames.ts'

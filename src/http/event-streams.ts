@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
-import type { LoggedTransition } from '../domain/transition.ts'
+import type { LoggedTransition } from '../domain/health/transition.ts'
 import type { Registry, RegistryChange } from '../monitor/registry/registry.ts'
 import type { TransitionLog } from '../monitor/transitions/transition-log.ts'
 import { createTimeSlices, type TimeSlices } from '../time-slices.ts'

@@ -1,4 +1,4 @@
-import type { ReportedStatus } from '../domain/status.ts'
+import type { ReportedStatus } from '../domain/health/status.ts'
 import type { MediaType } from './representation.ts'
 
 /** Returns whether a status is a pass. `degraded` is one unless the caller asked for 503. `draining` never is. */

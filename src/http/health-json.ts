@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ReportedStatus } from '../domain/status.ts'
+import type { ReportedStatus } from '../domain/health/status.ts'
 import type { ServiceReport, TargetReport } from './reports.ts'
 import { type SetSummary, tellCounts } from './set-reports.ts'
 

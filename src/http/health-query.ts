@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { Quorum } from '../domain/quorum.ts'
-import { show } from '../domain/quote.ts'
+import { Quorum } from '../domain/service/quorum.ts'
+import { show } from '../domain/values/quote.ts'
 import { freshnessQuery, once } from './freshness.ts'
 import { oneOrMany } from './repeated.ts'
 

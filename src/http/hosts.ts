@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { quote } from '../domain/quote.ts'
+import { quote } from '../domain/values/quote.ts'
 import { sendProblem } from './problem.ts'
 
 /** The check of the host that a request names. */

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import { escapeUnseen } from '../domain/quote.ts'
+import { escapeUnseen } from '../domain/values/quote.ts'
 import type { Registry } from '../monitor/registry/registry.ts'
 import type { RegistryLoad } from '../monitor/registry/registry-load.ts'
 import { sendProblem } from './problem.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { quote } from '../domain/quote.ts'
+import { quote } from '../domain/values/quote.ts'
 import { once } from './freshness.ts'
 
 const mostPerPage = 1000

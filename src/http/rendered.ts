@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { adviceValidUntil } from '../domain/advice.ts'
+import { adviceValidUntil } from '../domain/check/advice.ts'
 import { type ServiceState, targetStatusValidUntil } from '../monitor/state/state.ts'
 import { longFrom } from './answer-caps.ts'
 import { reportService, type ServiceReport } from './reports.ts'

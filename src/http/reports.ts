@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
-import { advise } from '../domain/advice.ts'
-import { explainExpiry } from '../domain/lifetime.ts'
-import { Answer, Reason } from '../domain/outcome.ts'
-import type { Service } from '../domain/service.ts'
-import { ReportedStatus, type Status } from '../domain/status.ts'
+import { advise } from '../domain/check/advice.ts'
+import { Answer, Reason } from '../domain/check/outcome.ts'
+import { ReportedStatus, type Status } from '../domain/health/status.ts'
+import { explainExpiry } from '../domain/service/lifetime.ts'
+import type { Service } from '../domain/service/service.ts'
 import {
   type CurrentStatus,
   currentStatusOf,

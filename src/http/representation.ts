@@ -1,7 +1,7 @@
 import fastJson from 'fast-json-stringify'
 import Negotiator from 'negotiator'
 import { z } from 'zod'
-import { escapeUnseen, show } from '../domain/quote.ts'
+import { escapeUnseen, show } from '../domain/values/quote.ts'
 import { checksOf, HealthJson, serviceAsHealthJson, setAsHealthJson } from './health-json.ts'
 import { ServiceReport } from './reports.ts'
 import { type Listed, SetReport, type SetSummary, tellCounts } from './set-reports.ts'

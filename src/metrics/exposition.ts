@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { MetricFamily } from '../domain/metric-family.ts'
+import type { MetricFamily } from '../domain/values/metric-family.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry/registry.ts'
 import { dropCachedCounts, type ServiceState, type TargetState } from '../monitor/state/state.ts'

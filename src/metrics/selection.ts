@@ -1,4 +1,4 @@
-import type { Service } from '../domain/service.ts'
+import type { Service } from '../domain/service/service.ts'
 
 /** The names that a scrape selects by. An absent list restricts nothing. */
 export type SelectionQuery = {

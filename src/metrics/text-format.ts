@@ -1,4 +1,4 @@
-import type { MetricFamily } from '../domain/metric-family.ts'
+import type { MetricFamily } from '../domain/values/metric-family.ts'
 
 /** One metric family, with a series for each row of a table. */
 export type Family<Chunk> = {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { extname, join } from 'node:path'
-import { worstFirst } from '../domain/status.ts'
+import { worstFirst } from '../domain/health/status.ts'
 import { statusIcon } from './shapes.ts'
 
 /** A file that pages load. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
-import { bucketStatuses } from '../domain/slices.ts'
-import { measureUptime } from '../domain/uptime.ts'
+import { bucketStatuses } from '../domain/health/time-buckets.ts'
+import { measureUptime } from '../domain/health/uptime.ts'
 import type { ServiceState } from '../monitor/state/state.ts'
 import type { TransitionLog } from '../monitor/transitions/transition-log.ts'
 import { uptimeEvidence } from '../monitor/transitions/uptime-evidence.ts'

@@ -1,4 +1,4 @@
-import type { ReportedStatus } from '../domain/status.ts'
+import type { ReportedStatus } from '../domain/health/status.ts'
 import { isoTime } from '../http/reports.ts'
 import { html, type Markup } from './markup.ts'
 import type { View } from './view.ts'

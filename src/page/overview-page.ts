@@ -1,4 +1,4 @@
-import { type ReportedStatus, worstFirst } from '../domain/status.ts'
+import { type ReportedStatus, worstFirst } from '../domain/health/status.ts'
 import { missingServices } from '../http/registry-pending.ts'
 import { chooserOf } from '../http/service-page.ts'
 import type { TimeSlice } from '../time-slices.ts'

@@ -1,12 +1,12 @@
 import type { Clock } from '../clock.ts'
-import { type Quorum, statusOf, statusOfPart } from '../domain/quorum.ts'
 import {
   noReportedCounts,
   type ReportedCounts,
   type ReportedStatus,
   type Status,
   worstFirst,
-} from '../domain/status.ts'
+} from '../domain/health/status.ts'
+import { type Quorum, statusOf, statusOfPart } from '../domain/service/quorum.ts'
 import type { NameOrder } from '../http/name-order.ts'
 import { reportedStatus } from '../http/reports.ts'
 import type { Monitor } from '../monitor/monitor.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ReportedStatus } from '../domain/status.ts'
+import { ReportedStatus } from '../domain/health/status.ts'
 import { once } from '../http/freshness.ts'
 import { manyOf, oneOrMany } from '../http/repeated.ts'
 import { AStatus, searchText } from '../http/service-query.ts'

@@ -1,5 +1,5 @@
-import { formatDuration } from '../domain/duration.ts'
-import type { ReportedStatus } from '../domain/status.ts'
+import type { ReportedStatus } from '../domain/health/status.ts'
+import { formatDuration } from '../domain/values/duration.ts'
 import { missingServices } from '../http/registry-pending.ts'
 import { reportedStatus } from '../http/reports.ts'
 import { currentStatusOf, effectiveTargetStatus, type ServiceState } from '../monitor/state/state.ts'

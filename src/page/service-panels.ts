@@ -1,5 +1,5 @@
-import { verdictOf } from '../domain/outcome.ts'
-import type { LoggedTransition } from '../domain/transition.ts'
+import { verdictOf } from '../domain/check/outcome.ts'
+import type { LoggedTransition } from '../domain/health/transition.ts'
 import { reportUptime, type UptimeReport } from '../http/transition-reports.ts'
 import type { ServiceState } from '../monitor/state/state.ts'
 import { formatUptime } from './badge.ts'

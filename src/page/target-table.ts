@@ -1,5 +1,5 @@
-import { advise } from '../domain/advice.ts'
-import { worstFirst } from '../domain/status.ts'
+import { advise } from '../domain/check/advice.ts'
+import { worstFirst } from '../domain/health/status.ts'
 import { effectiveTargetStatus, explainTarget, type ServiceState, type TargetState } from '../monitor/state/state.ts'
 import { roundsOf, sparkline } from './charts.ts'
 import { html, type Markup } from './markup.ts'

@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import type { Reason } from '../domain/outcome.ts'
+import type { Reason } from '../domain/check/outcome.ts'
 
 /**
  * The reason for each error that comes from the network. Linux turns ICMP messages into these errors (icmp_err_convert in

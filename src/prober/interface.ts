@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os'
-import { isLinkLocal, zoneOf } from '../domain/zone.ts'
+import { isLinkLocal, zoneOf } from '../domain/target/zone.ts'
 
 /** The error for an address that cannot be dialled: `EINVAL` without an interface, `ENODEV` when no interface of that name is up. */
 export type ZoneFault = { readonly code: 'EINVAL' | 'ENODEV' }

@@ -1,8 +1,8 @@
-import type { DialRules } from '../domain/dial-rules.ts'
-import type { Health } from '../domain/health.ts'
-import type { Outcome } from '../domain/outcome.ts'
-import type { Close } from '../domain/policy-settings.ts'
-import type { Target } from '../domain/target.ts'
+import type { Outcome } from '../domain/check/outcome.ts'
+import type { Health } from '../domain/health/health.ts'
+import type { Close } from '../domain/service/policy-settings.ts'
+import type { DialRules } from '../domain/target/dial-rules.ts'
+import type { Target } from '../domain/target/target.ts'
 
 /** One check to make. `timeoutMs` includes the look-up of the name; `close` says how to end the connection. */
 export type CheckRequest = {

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { noPauses, type Pauses, pausedMs } from '../domain/pause.ts'
+import { noPauses, type Pauses, pausedMs } from '../domain/health/pause.ts'
 import { createHeap, type Timed } from '../heap.ts'
 
 /** Names that each expire at a time of their own. */

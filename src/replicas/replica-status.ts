@@ -1,4 +1,4 @@
-import type { ForeignWord } from '../domain/foreign-settings.ts'
+import type { ForeignWord } from '../domain/service/foreign-settings.ts'
 import type { Mode } from './lease/shard-ownership.ts'
 
 /** The status of this replica among the others. */

@@ -1,5 +1,5 @@
-import { isServiceName } from '../domain/service.ts'
-import { isEpochMs, readCount, readNumber } from '../domain/stored-values.ts'
+import { isServiceName } from '../domain/service/service.ts'
+import { isEpochMs, readCount, readNumber } from '../domain/values/stored-values.ts'
 import type { Registry } from '../monitor/registry/registry.ts'
 import { expiryOf, type Registered, type Registrations } from '../registrar/registrations.ts'
 import type { Drain } from '../store/redis/entries.ts'

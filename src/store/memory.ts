@@ -1,4 +1,4 @@
-import type { Gap } from '../domain/absence.ts'
+import type { Gap } from '../domain/health/gap.ts'
 import { conditionHolds } from './condition.ts'
 import type { Condition, Removed, Retention, Store, Stored, StoredRegistration, StoredTransition } from './store.ts'
 

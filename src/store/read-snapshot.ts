@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { inKnownWords } from '../domain/transition.ts'
+import { inKnownWords } from '../domain/health/transition.ts'
 import type { PreviousRun } from '../monitor/transitions/previous-run.ts'
 import type { StoreSnapshot } from './store.ts'
 

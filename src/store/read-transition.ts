@@ -1,8 +1,8 @@
-import { reasonOf } from '../domain/outcome.ts'
-import { isServiceName } from '../domain/service.ts'
-import { Status } from '../domain/status.ts'
-import { isEpochMs, isPositive } from '../domain/stored-values.ts'
-import { parseTarget } from '../domain/target.ts'
+import { reasonOf } from '../domain/check/outcome.ts'
+import { Status } from '../domain/health/status.ts'
+import { isServiceName } from '../domain/service/service.ts'
+import { parseTarget } from '../domain/target/target.ts'
+import { isEpochMs, isPositive } from '../domain/values/stored-values.ts'
 import type { StoredTransition } from './store.ts'
 
 /**

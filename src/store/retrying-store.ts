@@ -1,6 +1,6 @@
 import { type Clock, type Dating, stepMs } from '../clock.ts'
-import { addGap, type Gap } from '../domain/absence.ts'
-import type { LoggedTransition } from '../domain/transition.ts'
+import { addGap, type Gap } from '../domain/health/gap.ts'
+import type { LoggedTransition } from '../domain/health/transition.ts'
 import type { TransitionLog } from '../monitor/transitions/transition-log.ts'
 import { readStoreSnapshot } from './read-snapshot.ts'
 import type { Store, Stored, StoredTransition, StoreSnapshot } from './store.ts'

@@ -1,4 +1,4 @@
-import { quote } from '../domain/quote.ts'
+import { quote } from '../domain/values/quote.ts'
 import { createEmitter, type Emitter } from '../monitor/emitter.ts'
 import type { Reply } from '../redis/connection.ts'
 

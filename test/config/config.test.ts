@@ -7,7 +7,7 @@ import { parseConfig } from '../../src/config/config.ts'
 import { locationOf } from '../../src/config/places.ts'
 import { formatPath, formatProblem } from '../../src/config/problem.ts'
 import { readConfig } from '../../src/config/read.ts'
-import { defaultLimits } from '../../src/domain/limits.ts'
+import { defaultLimits } from '../../src/domain/service/limits.ts'
 
 type Input = { text?: string; name?: string; targets?: string[]; env?: Record<string, string> }
 

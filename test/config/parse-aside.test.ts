@@ -10,7 +10,7 @@ import { type ParseThread, parseInWorker } from '../../src/config/parse-aside.ts
 import type { Message } from '../../src/config/parse-worker.ts'
 import { locationOf } from '../../src/config/places.ts'
 import { formatProblem } from '../../src/config/problem.ts'
-import type { Service } from '../../src/domain/service.ts'
+import type { Service } from '../../src/domain/service/service.ts'
 
 const none: ConfigSources = { targets: [], env: {} }
 /** Pads a text to more bytes than are parsed in place. */

@@ -1,7 +1,7 @@
 /** Random histories of services: the recorded changes and gaps, and the known status of every millisecond. */
 import fc from 'fast-check'
-import type { Gap } from '../../src/domain/absence.ts'
-import type { Status } from '../../src/domain/status.ts'
+import type { Gap } from '../../src/domain/health/gap.ts'
+import type { Status } from '../../src/domain/health/status.ts'
 
 export const anyStatus = fc.constantFrom<Status>('up', 'degraded', 'down', 'unknown')
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { Clock } from '../../src/clock.ts'
-import { Answer, Reason } from '../../src/domain/outcome.ts'
+import { Answer, Reason } from '../../src/domain/check/outcome.ts'
 import type { Prober } from '../../src/prober/prober.ts'
 
 const count = fc.nat({ max: 255 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Service, ServiceSettings } from '../../src/domain/service.ts'
+import type { Service, ServiceSettings } from '../../src/domain/service/service.ts'
 import { readFreshness } from '../../src/http/freshness.ts'
 import type { SetReport } from '../../src/http/set-reports.ts'
 import { build, holdChecks, listen, stoppedClock } from '../app.ts'

@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import net from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
-import type { Quorum } from '../../src/domain/quorum.ts'
+import type { Quorum } from '../../src/domain/service/quorum.ts'
 import { type Built, build, listen, nobody } from '../app.ts'
 import { sampleService } from '../samples.ts'
 

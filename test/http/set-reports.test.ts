@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Clock } from '../../src/clock.ts'
-import type { Quorum } from '../../src/domain/quorum.ts'
+import type { Quorum } from '../../src/domain/service/quorum.ts'
 import { HealthJson } from '../../src/http/health-json.ts'
 import { computeSetStatus, SetReport } from '../../src/http/set-reports.ts'
 import type { ServiceState } from '../../src/monitor/state/state.ts'

@@ -1,7 +1,7 @@
 /** Tests names and query values with invisible characters. No answer for people contains one unescaped. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hidesCharacters } from '../../src/domain/quote.ts'
+import { hidesCharacters } from '../../src/domain/values/quote.ts'
 import { build, nobody } from '../app.ts'
 import { sampleService } from '../samples.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Reason } from '../../src/domain/outcome.ts'
+import { Reason } from '../../src/domain/check/outcome.ts'
 import { createMetrics } from '../../src/metrics/metrics.ts'
 import { build, holdChecks, listen, nobody, stoppedClock } from '../app.ts'
 import { sampleService } from '../samples.ts'

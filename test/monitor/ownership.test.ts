@@ -1,7 +1,7 @@
 /** Checks the monitor and the scheduler with services that another replica owns. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { neverChecked } from '../../src/domain/health.ts'
+import { neverChecked } from '../../src/domain/health/health.ts'
 import { createAddressTracking } from '../../src/monitor/discovery/address-tracking.ts'
 import { createEmitter } from '../../src/monitor/emitter.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'

@@ -1,8 +1,8 @@
 /** Checks the status of a service while targets are added to it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { neverChecked, nextHealth } from '../../src/domain/health.ts'
-import type { Quorum } from '../../src/domain/quorum.ts'
+import { neverChecked, nextHealth } from '../../src/domain/health/health.ts'
+import type { Quorum } from '../../src/domain/service/quorum.ts'
 import { currentStatusOf, effectiveServiceStatus, type TargetSnapshot } from '../../src/monitor/state/state.ts'
 import { sampleOutcome, samplePolicy, sampleService } from '../samples.ts'
 import { watch } from './fakes.ts'

@@ -1,7 +1,7 @@
 /** Checks the log of transitions with replicas, which number transitions alike. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { LoggedTransition, Transition } from '../../src/domain/transition.ts'
+import type { LoggedTransition, Transition } from '../../src/domain/health/transition.ts'
 import { createEmitter } from '../../src/monitor/emitter.ts'
 import { createTransitionLog } from '../../src/monitor/transitions/transition-log.ts'
 import { sampleService } from '../samples.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { ReportedStatus } from '../../src/domain/status.ts'
+import { ReportedStatus } from '../../src/domain/health/status.ts'
 import { formatUptime, renderBadge, uptimeStatus } from '../../src/page/badge.ts'
 import { type Glyph, glyphs, unitsPerPixel } from '../../src/page/glyphs.ts'
 

@@ -1,7 +1,7 @@
 /** A simulated day of a small company's services, the same every time, with faults or without. Tests and pictures of the page use it. */
 import { systemClock } from '../../src/clock.ts'
-import type { Outcome, Reason } from '../../src/domain/outcome.ts'
-import type { Service } from '../../src/domain/service.ts'
+import type { Outcome, Reason } from '../../src/domain/check/outcome.ts'
+import type { Service } from '../../src/domain/service/service.ts'
 import type { Prober } from '../../src/prober/prober.ts'
 import { type Built, build } from '../app.ts'
 import type { Scope } from '../process.ts'

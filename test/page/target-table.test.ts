@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Reason } from '../../src/domain/outcome.ts'
+import type { Reason } from '../../src/domain/check/outcome.ts'
 import { createHistory } from '../../src/monitor/state/history.ts'
 import { createTransitionLog } from '../../src/monitor/transitions/transition-log.ts'
 import { targetTable } from '../../src/page/target-table.ts'

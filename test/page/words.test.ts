@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { noReportedCounts, type ReportedCounts } from '../../src/domain/status.ts'
+import { noReportedCounts, type ReportedCounts } from '../../src/domain/health/status.ts'
 import { formatAge, formatLatency, headlineOf, titleOf, worstOf } from '../../src/page/words.ts'
 
 const told: [counts: Partial<ReportedCounts>, headline: string, title: string, worst: string][] = [

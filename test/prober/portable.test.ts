@@ -164,7 +164,7 @@ test('portable: an error after the end of a check does not crash the process', a
 test('portable: a closed prober holds no timer and no socket, so the process can end', () => {
   const program = `
     const { createPortableProber } = await import('${import.meta.resolve('../../src/prober/portable.ts')}')
-    const { targetAt } = await import('${import.meta.resolve('../../src/domain/target.ts')}')
+    const { targetAt } = await import('${import.meta.resolve('../../src/domain/target/target.ts')}')
     const { awaitOutcome } = await import('${import.meta.resolve('../../src/prober/prober.ts')}')
     const { createResolver } = await import('${import.meta.resolve('../../src/prober/resolver.ts')}')
     const net = await import('node:net')

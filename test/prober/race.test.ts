@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Clock, systemClock } from '../../src/clock.ts'
-import type { Outcome, Reason } from '../../src/domain/outcome.ts'
+import type { Outcome, Reason } from '../../src/domain/check/outcome.ts'
 import type { CheckRequest } from '../../src/prober/prober.ts'
 import { createRacer } from '../../src/prober/race.ts'
 import { sampleOutcome, sampleTarget } from '../samples.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
-import { targetAt } from '../../src/domain/target.ts'
+import { targetAt } from '../../src/domain/target/target.ts'
 import { awaitOutcome } from '../../src/prober/prober.ts'
 import { createResolver } from '../../src/prober/resolver.ts'
 import { type ProberChoice, startProber } from '../../src/prober/start.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Pause } from '../../src/domain/pause.ts'
+import type { Pause } from '../../src/domain/health/pause.ts'
 import { createExpiries } from '../../src/registrar/expiries.ts'
 import { fakeClock } from '../monitor/fakes.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { RegistrationSettings } from '../../src/domain/registration.ts'
+import { RegistrationSettings } from '../../src/domain/service/registration.ts'
 import { createRegistry } from '../../src/monitor/registry/registry.ts'
 import { createRegistrations } from '../../src/registrar/registrations.ts'
 import type { Registration } from '../../src/store/store.ts'

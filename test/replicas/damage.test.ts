@@ -1,7 +1,7 @@
 /** Another program writes to the store, or the store loses a part of its data. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { handoverMs } from '../../src/domain/policy.ts'
+import { handoverMs } from '../../src/domain/service/policy.ts'
 import type { Connection } from '../../src/redis/connection.ts'
 import { keysOf } from '../../src/redis/keys.ts'
 import { until } from '../process.ts'

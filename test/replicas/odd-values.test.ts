@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import { handoverMs } from '../../src/domain/policy.ts'
+import { handoverMs } from '../../src/domain/service/policy.ts'
 import { currentStatusOf } from '../../src/monitor/state/state.ts'
 import type { Connection, Reply } from '../../src/redis/connection.ts'
 import { type Keys, keysOf } from '../../src/redis/keys.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defaultLimits } from '../../src/domain/limits.ts'
+import { defaultLimits } from '../../src/domain/service/limits.ts'
 import { createRegistry } from '../../src/monitor/registry/registry.ts'
 import { createRegistrar } from '../../src/registrar/registrar.ts'
 import { createSharedRegistry } from '../../src/replicas/shared-registry.ts'

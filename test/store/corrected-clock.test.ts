@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
-import type { Reason } from '../../src/domain/outcome.ts'
+import type { Reason } from '../../src/domain/check/outcome.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry/registry.ts'
 import { createTransitionLog } from '../../src/monitor/transitions/transition-log.ts'

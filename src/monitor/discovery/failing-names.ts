@@ -1,4 +1,4 @@
-import type { Outcome } from '../../domain/outcome.ts'
+import type { Outcome } from '../../domain/check/outcome.ts'
 import { createEmitter, type Emitter } from '../emitter.ts'
 import type { Monitor } from '../monitor.ts'
 import type { TargetState } from '../state/state.ts'

@@ -1,5 +1,5 @@
-import { sortIps } from '../../domain/addresses.ts'
-import type { Policy } from '../../domain/policy.ts'
+import type { Policy } from '../../domain/service/policy.ts'
+import { sortIps } from '../../domain/target/addresses.ts'
 import { reasonOfLookup } from '../../prober/errno.ts'
 import type { Resolution } from '../../prober/resolver.ts'
 

@@ -1,5 +1,5 @@
-import { membersOf, namesOf, noAddresses } from '../../domain/addresses.ts'
-import { pendingSince } from '../../domain/pending.ts'
+import { pendingSince } from '../../domain/health/pending.ts'
+import { membersOf, namesOf, noAddresses } from '../../domain/target/addresses.ts'
 import type { ServiceState, TargetState } from '../state/state.ts'
 import type { StateStore } from '../state/state-store.ts'
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import { measureBatches } from '../../domain/portions.ts'
-import type { Quorum } from '../../domain/quorum.ts'
-import type { Group, Service } from '../../domain/service.ts'
+import { measureBatches } from '../../domain/service/batches.ts'
+import type { Quorum } from '../../domain/service/quorum.ts'
+import type { Group, Service } from '../../domain/service/service.ts'
 import { createEmitter, type Emitter } from '../emitter.ts'
 import { nothingToLoad, type RegistryLoad } from './registry-load.ts'
 

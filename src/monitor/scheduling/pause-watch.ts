@@ -1,5 +1,5 @@
 import type { SystemClock } from '../../clock.ts'
-import { addPause, type Pause, type Pauses, pausedMs } from '../../domain/pause.ts'
+import { addPause, type Pause, type Pauses, pausedMs } from '../../domain/health/pause.ts'
 import type { Prober } from '../../prober/prober.ts'
 import { createEmitter, type Emitter } from '../emitter.ts'
 

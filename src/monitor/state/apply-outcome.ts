@@ -1,9 +1,9 @@
-import { isSlowLookUp } from '../../domain/advice.ts'
-import { type Health, nextHealth } from '../../domain/health.ts'
-import { explainExpiry } from '../../domain/lifetime.ts'
-import { type Outcome, type Reason, verdictOf } from '../../domain/outcome.ts'
-import type { Status } from '../../domain/status.ts'
-import type { Transition } from '../../domain/transition.ts'
+import { isSlowLookUp } from '../../domain/check/advice.ts'
+import { type Outcome, type Reason, verdictOf } from '../../domain/check/outcome.ts'
+import { type Health, nextHealth } from '../../domain/health/health.ts'
+import type { Status } from '../../domain/health/status.ts'
+import type { Transition } from '../../domain/health/transition.ts'
+import { explainExpiry } from '../../domain/service/lifetime.ts'
 import {
   countsOf,
   effectiveServiceStatus,

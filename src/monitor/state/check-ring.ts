@@ -1,4 +1,4 @@
-import { type Outcome, Reason } from '../../domain/outcome.ts'
+import { type Outcome, Reason } from '../../domain/check/outcome.ts'
 import { createColumns, rowOf, rowsPerChunk } from './columns.ts'
 
 /** A past check of a target. */

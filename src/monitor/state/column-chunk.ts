@@ -1,5 +1,5 @@
-import { type Health, neverChecked } from '../../domain/health.ts'
-import { Answer, type Outcome, Reason } from '../../domain/outcome.ts'
+import { Answer, type Outcome, Reason } from '../../domain/check/outcome.ts'
+import { type Health, neverChecked } from '../../domain/health/health.ts'
 import {
   countColumn,
   enumAt,

@@ -1,4 +1,4 @@
-import type { Outcome } from '../../domain/outcome.ts'
+import type { Outcome } from '../../domain/check/outcome.ts'
 import type { Monitor } from '../monitor.ts'
 import { createCheckRing, type PastCheck, slotBytes } from './check-ring.ts'
 import { createColumns, enumColumn, rowOf } from './columns.ts'

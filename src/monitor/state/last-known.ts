@@ -1,5 +1,5 @@
-import type { Status } from '../../domain/status.ts'
-import type { Transition } from '../../domain/transition.ts'
+import type { Status } from '../../domain/health/status.ts'
+import type { Transition } from '../../domain/health/transition.ts'
 
 /** The last status of services and targets in the previous process, until this process has found its own. */
 export type LastKnown = {

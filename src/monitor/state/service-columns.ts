@@ -1,8 +1,8 @@
-import { type Addresses, noAddresses } from '../../domain/addresses.ts'
-import type { Pauses } from '../../domain/pause.ts'
-import { joinedNeverChecked } from '../../domain/pending.ts'
-import type { Service } from '../../domain/service.ts'
-import { Status } from '../../domain/status.ts'
+import type { Pauses } from '../../domain/health/pause.ts'
+import { joinedNeverChecked } from '../../domain/health/pending.ts'
+import { Status } from '../../domain/health/status.ts'
+import type { Service } from '../../domain/service/service.ts'
+import { type Addresses, noAddresses } from '../../domain/target/addresses.ts'
 import {
   createColumns,
   enumAt,

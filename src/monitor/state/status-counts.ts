@@ -1,8 +1,8 @@
-import { effectiveStatus, type Health, statusValidUntil } from '../../domain/health.ts'
-import { noPauses, type Pauses } from '../../domain/pause.ts'
-import { isPending, pendingUntil } from '../../domain/pending.ts'
-import type { Policy } from '../../domain/policy.ts'
-import { type Counts, noCounts } from '../../domain/status.ts'
+import { effectiveStatus, type Health, statusValidUntil } from '../../domain/health/health.ts'
+import { noPauses, type Pauses } from '../../domain/health/pause.ts'
+import { isPending, pendingUntil } from '../../domain/health/pending.ts'
+import { type Counts, noCounts } from '../../domain/health/status.ts'
+import type { Policy } from '../../domain/service/policy.ts'
 
 /**
  * The status counts of a service: how many of its targets have each status. The counts are cached and updated with each outcome. Otherwise each

@@ -1,6 +1,6 @@
-import { type Health, neverChecked } from '../../domain/health.ts'
-import { Status } from '../../domain/status.ts'
-import { type CompactTarget, compactTarget, type Target, targetOf } from '../../domain/target.ts'
+import { type Health, neverChecked } from '../../domain/health/health.ts'
+import { Status } from '../../domain/health/status.ts'
+import { type CompactTarget, compactTarget, type Target, targetOf } from '../../domain/target/target.ts'
 import {
   type ColumnChunk,
   createColumnChunk,

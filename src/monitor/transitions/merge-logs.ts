@@ -1,4 +1,4 @@
-import type { LoggedTransition } from '../../domain/transition.ts'
+import type { LoggedTransition } from '../../domain/health/transition.ts'
 import type { LastKnown } from '../state/last-known.ts'
 import type { PreviousRun } from './previous-run.ts'
 

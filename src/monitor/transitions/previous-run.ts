@@ -1,5 +1,5 @@
-import type { Gap } from '../../domain/absence.ts'
-import type { LoggedTransition } from '../../domain/transition.ts'
+import type { Gap } from '../../domain/health/gap.ts'
+import type { LoggedTransition } from '../../domain/health/transition.ts'
 
 /** The log of the previous process. */
 export type PreviousRun = {

@@ -1,7 +1,7 @@
-import { Reason } from '../../domain/outcome.ts'
-import { phaseOf } from '../../domain/schedule.ts'
-import { Status } from '../../domain/status.ts'
-import type { LoggedTransition } from '../../domain/transition.ts'
+import { Reason } from '../../domain/check/outcome.ts'
+import { phaseOf } from '../../domain/check/schedule.ts'
+import { Status } from '../../domain/health/status.ts'
+import type { LoggedTransition } from '../../domain/health/transition.ts'
 import { countColumn, enumAt, enumColumn, numberColumn, placeOf, rowOf, rowsPerChunk } from '../state/columns.ts'
 import { createStringPool } from '../state/string-pool.ts'
 

@@ -1,4 +1,4 @@
-import type { Transition } from '../../domain/transition.ts'
+import type { Transition } from '../../domain/health/transition.ts'
 import { createEmitter, type Emitter } from '../emitter.ts'
 import type { Ownership } from '../ownership.ts'
 import {

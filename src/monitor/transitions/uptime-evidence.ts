@@ -1,5 +1,5 @@
-import type { Status } from '../../domain/status.ts'
-import type { UptimeEvidence } from '../../domain/uptime.ts'
+import type { Status } from '../../domain/health/status.ts'
+import type { UptimeEvidence } from '../../domain/health/uptime.ts'
 import { currentStatusOf, isServiceExcused, type ServiceState } from '../state/state.ts'
 import type { TransitionLog } from './transition-log.ts'
 

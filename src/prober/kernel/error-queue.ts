@@ -1,4 +1,4 @@
-import type { IcmpError } from '../../domain/outcome.ts'
+import type { IcmpError } from '../../domain/check/outcome.ts'
 import type { Libc, Memory } from './libc.ts'
 import { AF_INET, AF_INET6, readAddress } from './sockaddr.ts'
 

@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import type { Answer, IcmpError, Outcome, Reason } from '../../domain/outcome.ts'
+import type { Answer, IcmpError, Outcome, Reason } from '../../domain/check/outcome.ts'
 import type { NextHop } from './next-hop.ts'
 import { TCP_SYN_SENT, type TcpInfo } from './sockets.ts'
 

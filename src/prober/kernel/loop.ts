@@ -1,4 +1,4 @@
-import type { IcmpError } from '../../domain/outcome.ts'
+import type { IcmpError } from '../../domain/check/outcome.ts'
 import { createHeap, type Timed } from '../../heap.ts'
 import { createQueue } from '../../queue.ts'
 import { errnoName } from '../errno.ts'

@@ -1,4 +1,4 @@
-import { isLinkLocal } from '../../domain/zone.ts'
+import { isLinkLocal } from '../../domain/target/zone.ts'
 import type { Libc, Memory } from './libc.ts'
 import { type Attribute, createNetlink, type Reply } from './netlink.ts'
 import type { SlottedDial } from './records.ts'

@@ -1,5 +1,5 @@
-import { Answer, type IcmpError, type Outcome, Reason } from '../../domain/outcome.ts'
-import type { Close } from '../../domain/policy-settings.ts'
+import { Answer, type IcmpError, type Outcome, Reason } from '../../domain/check/outcome.ts'
+import type { Close } from '../../domain/service/policy-settings.ts'
 import { type Dial, type DialResult, roundLatency } from '../dialler.ts'
 import { errnoName } from '../errno.ts'
 import type { Libc } from './libc.ts'

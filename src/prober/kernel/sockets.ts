@@ -1,4 +1,4 @@
-import type { Close } from '../../domain/policy-settings.ts'
+import type { Close } from '../../domain/service/policy-settings.ts'
 import { RECVERR } from './error-queue.ts'
 import type { Libc, Memory } from './libc.ts'
 import type { SlottedDial } from './records.ts'

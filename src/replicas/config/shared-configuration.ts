@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { z } from 'zod'
-import { type ForeignWord, foreignWordsOf, readForeignSettings } from '../../domain/foreign-settings.ts'
-import { createInterning } from '../../domain/interning.ts'
-import type { PolicyDefaults } from '../../domain/policy.ts'
-import { describePolicy, PolicySettings } from '../../domain/policy-settings.ts'
-import { Quorum } from '../../domain/quorum.ts'
-import { quote } from '../../domain/quote.ts'
+import { type ForeignWord, foreignWordsOf, readForeignSettings } from '../../domain/service/foreign-settings.ts'
+import { createInterning } from '../../domain/service/interning.ts'
+import type { PolicyDefaults } from '../../domain/service/policy.ts'
+import { describePolicy, PolicySettings } from '../../domain/service/policy-settings.ts'
+import { Quorum } from '../../domain/service/quorum.ts'
 import {
   decideService,
   type Group,
@@ -14,8 +13,9 @@ import {
   type Service,
   ServiceName,
   ServiceSettings,
-} from '../../domain/service.ts'
-import { defineService } from '../../domain/service-definition.ts'
+} from '../../domain/service/service.ts'
+import { defineService } from '../../domain/service/service-definition.ts'
+import { quote } from '../../domain/values/quote.ts'
 import { parseJson } from '../parse-json.ts'
 
 /** The definitions of a configuration file, which all replicas share. */

@@ -1,4 +1,4 @@
-import type { Service } from '../../domain/service.ts'
+import type { Service } from '../../domain/service/service.ts'
 import type { Registry } from '../../monitor/registry/registry.ts'
 import { shardOf } from './shards.ts'
 

@@ -1,4 +1,4 @@
-import { phaseOf } from '../../domain/schedule.ts'
+import { phaseOf } from '../../domain/check/schedule.ts'
 
 /** The number of shards. A few replicas get about equal shares of so many, and one script can still renew all of them. */
 export const shardCount = 256

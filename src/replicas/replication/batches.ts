@@ -1,4 +1,4 @@
-import { batchesOf } from '../../domain/portions.ts'
+import { batchesOf } from '../../domain/service/batches.ts'
 import type { ServiceState } from '../../monitor/state/state.ts'
 
 /** How many services or transitions one request to the store has at most, because Redis serves no other client during the request. */

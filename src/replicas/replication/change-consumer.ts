@@ -1,5 +1,5 @@
-import type { ForeignWord } from '../../domain/foreign-settings.ts'
-import { mostAheadMs } from '../../domain/stored-values.ts'
+import type { ForeignWord } from '../../domain/service/foreign-settings.ts'
+import { mostAheadMs } from '../../domain/values/stored-values.ts'
 import type { TransitionLog } from '../../monitor/transitions/transition-log.ts'
 import { readTransition } from '../../store/read-transition.ts'
 import { parseJson } from '../parse-json.ts'

@@ -1,11 +1,11 @@
 import { isIP } from 'node:net'
 import type { Clock } from '../../clock.ts'
-import type { Addresses } from '../../domain/addresses.ts'
-import type { Health } from '../../domain/health.ts'
-import { Answer, type IcmpError, type Outcome, reasonOf } from '../../domain/outcome.ts'
-import { Status } from '../../domain/status.ts'
-import { isAmount } from '../../domain/stored-values.ts'
-import { parseTarget } from '../../domain/target.ts'
+import { Answer, type IcmpError, type Outcome, reasonOf } from '../../domain/check/outcome.ts'
+import type { Health } from '../../domain/health/health.ts'
+import { Status } from '../../domain/health/status.ts'
+import type { Addresses } from '../../domain/target/addresses.ts'
+import { parseTarget } from '../../domain/target/target.ts'
+import { isAmount } from '../../domain/values/stored-values.ts'
 import type { ServiceSnapshot, TargetSnapshot } from '../../monitor/state/state.ts'
 
 /**

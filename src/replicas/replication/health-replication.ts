@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
-import type { ForeignWord } from '../../domain/foreign-settings.ts'
-import type { Transition } from '../../domain/transition.ts'
+import type { Transition } from '../../domain/health/transition.ts'
+import type { ForeignWord } from '../../domain/service/foreign-settings.ts'
 import { createEmitter, type Emitter } from '../../monitor/emitter.ts'
 import type { Monitor } from '../../monitor/monitor.ts'
 import type { ServiceState, TargetSnapshot, TargetState } from '../../monitor/state/state.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { readCount } from '../../domain/stored-values.ts'
-import type { Transition } from '../../domain/transition.ts'
+import type { Transition } from '../../domain/health/transition.ts'
+import { readCount } from '../../domain/values/stored-values.ts'
 import type { Reply } from '../../redis/connection.ts'
 import { pairs } from '../../store/redis/entries.ts'
 import { parseJson } from '../parse-json.ts'

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts'
-import type { Transition } from '../../domain/transition.ts'
+import type { Transition } from '../../domain/health/transition.ts'
 import type { Monitor } from '../../monitor/monitor.ts'
 import type { ServiceState } from '../../monitor/state/state.ts'
 import type { ShardOwnership } from '../lease/shard-ownership.ts'

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts'
-import { inKnownWords } from '../../domain/transition.ts'
+import { inKnownWords } from '../../domain/health/transition.ts'
 import type { SharedLog } from '../../monitor/transitions/previous-run.ts'
 import type { TransitionLog } from '../../monitor/transitions/transition-log.ts'
 import type { Reply } from '../../redis/connection.ts'

@@ -1,4 +1,4 @@
-import type { Transition } from '../../domain/transition.ts'
+import type { Transition } from '../../domain/health/transition.ts'
 import type { ServiceState, TargetState } from '../../monitor/state/state.ts'
 
 /** The sync state of a service: how the data of this replica relate to the shared data. */

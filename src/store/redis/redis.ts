@@ -1,5 +1,5 @@
-import type { Gap } from '../../domain/absence.ts'
-import { isEpochMs, readNumber } from '../../domain/stored-values.ts'
+import type { Gap } from '../../domain/health/gap.ts'
+import { isEpochMs, readNumber } from '../../domain/values/stored-values.ts'
 import type { Answer } from '../../redis/connection.ts'
 import type { Keys } from '../../redis/keys.ts'
 import type { Script } from '../../redis/script.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import type { Service } from '../../../src/domain/service.ts'
+import type { Service } from '../../../src/domain/service/service.ts'
 import {
   type AddressesChange,
   createAddressTracking,

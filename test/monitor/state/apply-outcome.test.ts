@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { diagnose } from '../../../src/domain/diagnosis.ts'
-import { staleAfterMs } from '../../../src/domain/health.ts'
-import type { Outcome } from '../../../src/domain/outcome.ts'
-import type { Pause } from '../../../src/domain/pause.ts'
-import type { Service } from '../../../src/domain/service.ts'
-import type { Transition } from '../../../src/domain/transition.ts'
+import { diagnose } from '../../../src/domain/check/diagnosis.ts'
+import type { Outcome } from '../../../src/domain/check/outcome.ts'
+import { staleAfterMs } from '../../../src/domain/health/health.ts'
+import type { Pause } from '../../../src/domain/health/pause.ts'
+import type { Transition } from '../../../src/domain/health/transition.ts'
+import type { Service } from '../../../src/domain/service/service.ts'
 import {
   detectServiceTransition,
   detectTransitions,

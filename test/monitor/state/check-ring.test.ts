@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Outcome, Reason } from '../../../src/domain/outcome.ts'
+import { type Outcome, Reason } from '../../../src/domain/check/outcome.ts'
 import { createCheckRing, slotBytes } from '../../../src/monitor/state/check-ring.ts'
 import { sampleOutcome } from '../../samples.ts'
 

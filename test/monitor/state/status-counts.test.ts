@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Health, neverChecked, nextHealth, statusValidUntil } from '../../../src/domain/health.ts'
-import { Reason } from '../../../src/domain/outcome.ts'
-import { pendingSince } from '../../../src/domain/pending.ts'
+import { Reason } from '../../../src/domain/check/outcome.ts'
+import { type Health, neverChecked, nextHealth, statusValidUntil } from '../../../src/domain/health/health.ts'
+import { pendingSince } from '../../../src/domain/health/pending.ts'
 import { countTargets, isCurrent, updateCounts } from '../../../src/monitor/state/status-counts.ts'
 import { sampleOutcome, samplePolicy } from '../../samples.ts'
 

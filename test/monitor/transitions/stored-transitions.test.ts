@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Reason } from '../../../src/domain/outcome.ts'
-import { Status } from '../../../src/domain/status.ts'
-import type { LoggedTransition } from '../../../src/domain/transition.ts'
+import { Reason } from '../../../src/domain/check/outcome.ts'
+import { Status } from '../../../src/domain/health/status.ts'
+import type { LoggedTransition } from '../../../src/domain/health/transition.ts'
 import { createStoredTransitions, type StoredTransitions } from '../../../src/monitor/transitions/stored-transitions.ts'
 import { bytesOf } from '../memory.ts'
 

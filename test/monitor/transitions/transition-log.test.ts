@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { LoggedTransition, Transition } from '../../../src/domain/transition.ts'
+import type { LoggedTransition, Transition } from '../../../src/domain/health/transition.ts'
 import { createTransitionLog } from '../../../src/monitor/transitions/transition-log.ts'
 import { sampleService } from '../../samples.ts'
 import { watch } from '../fakes.ts'

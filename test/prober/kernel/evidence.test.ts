@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { constants } from 'node:os'
 import { test } from 'node:test'
-import type { IcmpError } from '../../../src/domain/outcome.ts'
+import type { IcmpError } from '../../../src/domain/check/outcome.ts'
 import { errnoName } from '../../../src/prober/errno.ts'
 import {
   classify,

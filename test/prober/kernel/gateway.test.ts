@@ -3,8 +3,8 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { before, describe, test } from 'node:test'
 import { systemClock } from '../../../src/clock.ts'
-import { diagnose } from '../../../src/domain/diagnosis.ts'
-import { verdictOf } from '../../../src/domain/outcome.ts'
+import { diagnose } from '../../../src/domain/check/diagnosis.ts'
+import { verdictOf } from '../../../src/domain/check/outcome.ts'
 import type { Prober } from '../../../src/prober/prober.ts'
 import { enterNamespace, sh } from '../../namespace.ts'
 import { checkOnce, targetOf } from '../contract.ts'
@@ -155,7 +155,7 @@ async function checkWithoutNetlink(checks: readonly [ip: string, timeoutMs: numb
     const { checkOnce, targetOf } = await import(${url('../contract.ts')})
     const { makeKernel } = await import(${url('../make-kernel.ts')})
     const { systemClock } = await import(${url('../../../src/clock.ts')})
-    const { diagnose } = await import(${url('../../../src/domain/diagnosis.ts')})
+    const { diagnose } = await import(${url('../../../src/domain/check/diagnosis.ts')})
     const prctl = koffi.load(null).func('int prctl(int, uintptr_t, uintptr_t, uintptr_t, uintptr_t)')
     const socket = process.arch === 'x64' ? 41 : 198
     // Each instruction: code u16, jump if true u8, jump if false u8, operand u32.

@@ -12,7 +12,7 @@ const skip = await whyNoKernelProber()
 function run(program: string, ...flags: string[]) {
   const source = `
     const { startKernelProber } = await import('${import.meta.resolve('../../../src/prober/kernel/kernel.ts')}')
-    const { targetAt } = await import('${import.meta.resolve('../../../src/domain/target.ts')}')
+    const { targetAt } = await import('${import.meta.resolve('../../../src/domain/target/target.ts')}')
     const { awaitOutcome } = await import('${import.meta.resolve('../../../src/prober/prober.ts')}')
     const { createResolver } = await import('${import.meta.resolve('../../../src/prober/resolver.ts')}')
     const clock = { now: () => performance.now() }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { systemClock } from '../../../src/clock.ts'
-import { advise, noIncidents } from '../../../src/domain/advice.ts'
+import { advise, noIncidents } from '../../../src/domain/check/advice.ts'
 import type { Prober } from '../../../src/prober/prober.ts'
 import { enterNamespace } from '../../namespace.ts'
 import { samplePolicy } from '../../samples.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { handoverMs } from '../../../src/domain/policy.ts'
+import { handoverMs } from '../../../src/domain/service/policy.ts'
 import { keysOf } from '../../../src/redis/keys.ts'
 import { createConfigurationOffers } from '../../../src/replicas/config/configuration-offers.ts'
 import { mostPacked, packText, unpackText } from '../../../src/replicas/config/packed-file.ts'

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
-import { type PolicyFieldName, PolicySettings } from '../../../src/domain/policy-settings.ts'
-import { Quorum } from '../../../src/domain/quorum.ts'
+import { type PolicyFieldName, PolicySettings } from '../../../src/domain/service/policy-settings.ts'
+import { Quorum } from '../../../src/domain/service/quorum.ts'
 import {
   buildService,
   GroupName,
@@ -11,7 +11,7 @@ import {
   partsOf,
   ServiceName,
   ServiceSettings,
-} from '../../../src/domain/service.ts'
+} from '../../../src/domain/service/service.ts'
 import {
   offerConfiguration,
   readOfferedConfiguration,

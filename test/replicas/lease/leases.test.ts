@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { handoverMs } from '../../../src/domain/policy.ts'
+import { handoverMs } from '../../../src/domain/service/policy.ts'
 import {
   createLeases,
   type Grant,

@@ -1,5 +1,5 @@
 /** Replicas and their store in simulated time: the real leases with the model of the script, without sockets and timers. */
-import { phaseOf } from '../../../src/domain/schedule.ts'
+import { phaseOf } from '../../../src/domain/check/schedule.ts'
 import { type Grant, leaseDurationMs, type Renewal } from '../../../src/replicas/lease/leases.ts'
 import { shardCount } from '../../../src/replicas/lease/shards.ts'
 import { nothingShared, renewShared } from './lease-model.ts'

@@ -1,0 +1,82 @@
+import type { Gap } from './gap.ts'
+import { noCounts, type Status } from './status.ts'
+import type { Transition } from './transition.ts'
+
+/** How long a service was up, down and unknown, in whole milliseconds. The three parts add up to the window. */
+export type Uptime = {
+  /** Up or degraded: a degraded service does its work. */
+  readonly upMs: number
+  readonly downMs: number
+  /** Time in which the status was unknown, the log was incomplete, or Porthole was not running. */
+  readonly unknownMs: number
+  /** The time up divided by the time up and down, to 6 decimals; 1 only without any time down, null without any time known. */
+  readonly ratio: number | null
+}
+
+/** The data from which the uptime of a service is computed. Instants in milliseconds. */
+export type UptimeEvidence = {
+  /** The status changes of the service itself, the oldest first. Of the changes before the window only the last one is needed. */
+  readonly changes: readonly Change[]
+  /** The gaps in which Porthole did not run, the oldest first. */
+  readonly gaps: readonly Gap[]
+  /** The status when the window ends. */
+  readonly status: Status
+  /** The instant since which the log has every change. */
+  readonly completeSince: number
+  readonly from: number
+  readonly to: number
+}
+
+type Change = Pick<Transition, 'at' | 'from' | 'to'>
+
+/**
+ * Returns how long a service was up, down and unknown in a window. Before a change, its `from` status held; after the last change, the current
+ * status holds. A removed service becomes unknown, until it is registered again and checked. In a gap the status is unknown too. Up to the gap,
+ * the status after the previous change holds.
+ */
+export function measureUptime(evidence: UptimeEvidence): Uptime {
+  const spent = noCounts()
+  for (const { held, ms } of spansOf(evidence)) spent[held] += ms
+  const { degraded, down: downMs, unknown: unknownMs } = spent
+  const upMs = spent.up + degraded
+  return { upMs, downMs, unknownMs, ratio: ratioOf(upMs, downMs) }
+}
+
+/** A status and how long it held, in whole milliseconds. */
+export type Span = { readonly held: Status; readonly ms: number }
+
+/** Returns the statuses of a service as consecutive spans, from the start of the window to its end. A span may have length 0. */
+export function spansOf({ changes, gaps, status, completeSince, from, to }: UptimeEvidence): Span[] {
+  const spans: Span[] = []
+  // Counts whole milliseconds back from the end, so that the parts add up exactly however the instants are rounded.
+  let leftMs = Math.round(to - from)
+  function hold(held: Status, until: number): void {
+    // A change may carry an older time than the change before it, such as a status that was found stale only later. The change then takes no time.
+    const leftThenMs = Math.min(leftMs, Math.round(to - Math.min(to, Math.max(from, until))))
+    spans.push({ held, ms: leftMs - leftThenMs })
+    leftMs = leftThenMs
+  }
+
+  hold('unknown', completeSince)
+  let left: Status | null = null
+  let seen = 0
+  for (const change of [...changes, { at: to, from: status, to: status }]) {
+    for (; seen < gaps.length; seen++) {
+      const gap = gaps[seen] as Gap
+      if (gap.from >= change.at) break
+      hold(left ?? change.from, gap.from)
+      hold('unknown', gap.to)
+    }
+    hold(change.from, change.at)
+    left = change.to
+  }
+  return spans
+}
+
+const decimals = 1e6
+
+function ratioOf(upMs: number, downMs: number): number | null {
+  if (upMs + downMs === 0) return null
+  const rounded = Math.round((upMs / (upMs + downMs)) * decimals)
+  return Math.min(rounded, downMs > 0 ? decimals - 1 : decimals) / decimals
+}

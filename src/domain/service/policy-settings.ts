@@ -1,0 +1,171 @@
+import { z } from 'zod'
+import { Duration, formatDuration } from '../values/duration.ts'
+import { quote } from '../values/quote.ts'
+
+/** How a check ends its connection: before the handshake completes, with RST, or with FIN. */
+export const Close = z.enum(['half-open', 'rst', 'fin'], {
+  error: (issue) => `${quote(issue.input)} is not a close mode: write half-open, rst or fin`,
+})
+export type Close = z.infer<typeof Close>
+
+const second = 1000
+const Interval = Duration(100, 86_400 * second)
+const age = Duration(0, 86_400 * second)
+const count = (what: string) =>
+  z
+    .number({
+      error: (issue) =>
+        `${quote(issue.input)} is not a count: write how many outcomes in a row turn a target ${what}, 1 to 100`,
+    })
+    .refine((n) => Number.isInteger(n) && n >= 1 && n <= 100, {
+      error: (issue) =>
+        `${quote(issue.input)} is out of range: write how many outcomes in a row turn a target ${what}, 1 to 100`,
+    })
+    .meta({ override: { type: 'integer', minimum: 1, maximum: 100 } })
+
+/** Uses `message` for a value of the wrong type. An unknown key keeps the message of zod, which names the key. */
+const unlessUnknownKey = (message: (input: unknown) => string) => (issue: { code?: string; input?: unknown }) =>
+  issue.code === 'unrecognized_keys' ? undefined : message(issue.input)
+
+/** Reports only the error of the duration, because a union would report every branch that failed. */
+const IntervalOrOff = z.union([z.literal('off'), Interval], {
+  error: (issue) =>
+    issue.code === 'invalid_union'
+      ? `${issue.errors.at(-1)?.[0]?.message}, or off to check only when asked`
+      : undefined,
+})
+
+/** A setting of a policy, as people write it and as the API describes it. */
+type PolicyField = {
+  /** The schema of the setting as people write it. */
+  readonly setting: z.ZodType<string | number, unknown>
+  /** A duration is parsed to milliseconds and written back as text. A word or a count is not converted. */
+  readonly kind: 'duration' | 'word' | 'count'
+  /** The value that applies when neither the service nor `defaults` has one; null: there is none. */
+  readonly builtIn: string | number | null
+  readonly description: string
+}
+
+/**
+ * Every setting of a policy. The schemas of the file and the API, the built-in defaults, the text of registrations and the shared configuration
+ * of replicas are derived from this list.
+ */
+export const policyFields = {
+  interval: {
+    setting: IntervalOrOff,
+    kind: 'duration',
+    builtIn: 10 * second,
+    description: 'How often each target is checked; `off`: only when asked.',
+  },
+  timeout: {
+    setting: Duration(10, 300 * second),
+    kind: 'duration',
+    builtIn: 2 * second,
+    description: 'How long a check may take, name look-up included.',
+  },
+  rise: {
+    setting: count('up'),
+    kind: 'count',
+    builtIn: 2,
+    description: 'How many outcomes in a row turn a target up.',
+  },
+  fall: {
+    setting: count('down'),
+    kind: 'count',
+    builtIn: 3,
+    description: 'How many outcomes in a row turn a target down.',
+  },
+  fastInterval: {
+    setting: Interval,
+    kind: 'duration',
+    builtIn: null,
+    description:
+      'How often a target is checked while a streak against its status builds. Absent with `interval: off` unless set.',
+  },
+  downInterval: {
+    setting: Interval,
+    kind: 'duration',
+    builtIn: null,
+    description: 'How often a target is checked while it is down. Absent with `interval: off` unless set.',
+  },
+  maxAge: {
+    setting: age,
+    kind: 'duration',
+    builtIn: 5 * second,
+    description: 'On demand: how long the last outcome is reused.',
+  },
+  minAge: {
+    setting: age,
+    kind: 'duration',
+    builtIn: second,
+    description: 'A target is not dialled again within this time, however often clients ask.',
+  },
+  close: {
+    setting: Close,
+    kind: 'word',
+    builtIn: 'half-open',
+    description: 'How a check ends its connection.',
+  },
+  lookupHold: {
+    setting: Duration(0, 30 * 86_400 * second),
+    kind: 'duration',
+    builtIn: 3600 * second,
+    description: 'How long the last known addresses of a name are checked while it cannot be looked up.',
+  },
+  hold: {
+    setting: age,
+    kind: 'duration',
+    builtIn: null,
+    description:
+      'With `resolve: all`: how long an address that look-ups no longer return stays a target. Absent: for three look-ups.',
+  },
+} as const satisfies Record<string, PolicyField>
+export type PolicyFieldName = keyof typeof policyFields
+
+/** Returns the entries of an object with the type of its keys. */
+function entriesOf<Key extends string, Value>(record: Readonly<Record<Key, Value>>): [Key, Value][] {
+  return Object.entries(record) as [Key, Value][]
+}
+
+type PolicyShape = { [Name in PolicyFieldName]: z.ZodOptional<(typeof policyFields)[Name]['setting']> }
+
+/** The settings of a policy as written. Every field is optional, because the defaults fill it in. */
+export const PolicySettings = z.strictObject(
+  Object.fromEntries(
+    entriesOf<PolicyFieldName, PolicyField>(policyFields).map(([name, { setting }]) => [name, setting.optional()]),
+  ) as PolicyShape,
+  {
+    error: unlessUnknownKey(
+      (input) => `${quote(input)} is not a set of defaults: write { interval: 10s, timeout: 2s }`,
+    ),
+  },
+)
+export type PolicySettings = z.infer<typeof PolicySettings>
+
+/** The built-in defaults of the fields that have one. */
+export const builtInDefaults = Object.fromEntries(
+  entriesOf<PolicyFieldName, PolicyField>(policyFields)
+    .filter(([, { builtIn }]) => builtIn !== null)
+    .map(([name, { builtIn }]) => [name, builtIn]),
+) as { readonly [Name in FieldWithDefault]: NonNullable<PolicySettings[Name]> }
+/** The names of the fields that have a built-in default. */
+export type FieldWithDefault = {
+  [Name in PolicyFieldName]: (typeof policyFields)[Name]['builtIn'] extends null ? never : Name
+}[PolicyFieldName]
+
+/**
+ * Writes the settings of a policy as people do, with units on durations. Settings that are undefined stay out. Words and counts come before
+ * durations. This order must not change, because Porthole compares the text of a registration with the text that other versions wrote.
+ */
+export function describePolicy(settings: PolicySettings): Partial<Record<PolicyFieldName, string | number>> {
+  const isDuration = (name: PolicyFieldName) => policyFields[name].kind === 'duration'
+  const names = Object.keys(policyFields) as PolicyFieldName[]
+  const inOrder = [...names.filter((name) => !isDuration(name)), ...names.filter(isDuration)]
+  return Object.fromEntries(
+    inOrder.flatMap((name) => {
+      const value = settings[name]
+      if (value === undefined) return []
+      return [[name, isDuration(name) && typeof value === 'number' ? formatDuration(value) : value]]
+    }),
+  )
+}
