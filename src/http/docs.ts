@@ -2,7 +2,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { fastifyZodOpenApiPlugin, fastifyZodOpenApiTransformers } from 'fastify-zod-openapi'
-import { problemResponse } from './problem.ts'
+import { problemResponse } from './answers/problem.ts'
 
 /** The `security` of a route that needs a token. */
 export const needsToken = [{ token: [] }]

@@ -1,6 +1,6 @@
 import { type ReportedStatus, worstFirst } from '../domain/health/status.ts'
-import { missingServices } from '../http/registry-pending.ts'
-import { chooserOf } from '../http/service-page.ts'
+import { missingServices } from '../http/services/registry-pending.ts'
+import { chooserOf } from '../http/services/service-list.ts'
 import type { TimeSlice } from '../time-slices.ts'
 import { html, type Markup } from './markup.ts'
 import type { Entry, GroupEntry, Overview } from './overview.ts'

@@ -7,8 +7,8 @@ import {
   worstFirst,
 } from '../domain/health/status.ts'
 import { type Quorum, statusOf, statusOfPart } from '../domain/service/quorum.ts'
-import type { NameOrder } from '../http/name-order.ts'
-import { reportedStatus } from '../http/reports.ts'
+import { reportedStatus } from '../http/health/reports.ts'
+import type { NameOrder } from '../http/services/name-order.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Registry } from '../monitor/registry/registry.ts'
 import { type CurrentStatus, currentStatusOf, type ServiceState } from '../monitor/state/state.ts'

@@ -1,6 +1,6 @@
 import { verdictOf } from '../domain/check/outcome.ts'
 import type { LoggedTransition } from '../domain/health/transition.ts'
-import { reportUptime, type UptimeReport } from '../http/transition-reports.ts'
+import { reportUptime, type UptimeReport } from '../http/services/transition-reports.ts'
 import type { ServiceState } from '../monitor/state/state.ts'
 import { formatUptime } from './badge.ts'
 import { uptimeStripOf } from './day.ts'

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { isoTime } from '../http/reports.ts'
+import { isoTime } from '../http/health/reports.ts'
 import type { History } from '../monitor/state/history.ts'
 import type { TransitionLog } from '../monitor/transitions/transition-log.ts'
 import { html, type Markup } from './markup.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
-import { ServiceDetail } from '../../src/http/service-detail.ts'
+import { ServiceDetail } from '../../src/http/services/service-detail.ts'
 import { build, listen, nobody } from '../app.ts'
 
 const secret = 'a-secret-of-the-tests'

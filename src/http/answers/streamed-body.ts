@@ -1,0 +1,42 @@
+import { Readable } from 'node:stream'
+import type { FastifyRequest } from 'fastify'
+import type { TimeSlices } from '../../time-slices.ts'
+import type { Held } from './answer-caps.ts'
+import { holdWhileSent } from './long-answers.ts'
+
+/** A body about this many targets or fewer is built at once, which takes some milliseconds. */
+const fewTargets = 200
+/** The length of a chunk of a longer body, in characters. */
+const lengthAtOnce = 64 * 1024
+/** How many characters one unit of work writes. */
+const lengthPerWork = 100
+
+/**
+ * Returns the body of an answer about a number of targets. The body is a text for 200 targets or fewer. Otherwise it is a stream that
+ * builds chunks as the client reads them. The stream is empty for HEAD. `held` is the memory that the chunks are made from.
+ */
+export function bodyOf(
+  { method }: Pick<FastifyRequest, 'method'>,
+  pieces: Iterable<string>,
+  targets: number,
+  slices: TimeSlices,
+  held?: Held,
+): string | Readable {
+  if (targets <= fewTargets) return [...pieces].join('')
+  const body = Readable.from(method === 'HEAD' ? [] : inSlices(pieces, slices), { objectMode: false })
+  return held === undefined ? body : holdWhileSent(body, held)
+}
+
+async function* inSlices(pieces: Iterable<string>, slices: TimeSlices): AsyncGenerator<string> {
+  const slice = slices.begin()
+  let text = ''
+  for (const piece of pieces) {
+    text += piece
+    if (text.length >= lengthAtOnce) {
+      yield text
+      text = ''
+    }
+    if (slice.mustYield(1 + piece.length / lengthPerWork)) await slice.yield()
+  }
+  if (text !== '') yield text
+}

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { bodyOf } from '../../../src/http/answers/streamed-body.ts'
+import { createTimeSlices } from '../../../src/time-slices.ts'
+import { countingSlices } from '../../slices.ts'
+
+const get = { method: 'GET' }
+const piece = 'a piece of some length, which is not to be cut in the middle\n'.repeat(20)
+
+test('a body about few targets is a text, so that its length is known', () => {
+  assert.equal(bodyOf(get, ['one, ', 'two'], 2, createTimeSlices()), 'one, two')
+})
+
+for (const [what, pieces] of [
+  ['a long body', Array<string>(1000).fill(piece)],
+  ['a body of many pieces, nearly all of them empty,', [piece, ...Array<string>(3000).fill(''), piece]],
+] as const) {
+  test(`${what} is built in several turns of the event loop`, async () => {
+    const body = bodyOf(get, pieces, 1000, countingSlices())
+    assert(body instanceof Readable)
+    let turns = 0
+    let isRead = false
+    const read = text(body).finally(() => {
+      isRead = true
+    })
+    for (; !isRead; turns++) await setImmediate()
+    assert.equal(await read, pieces.join(''))
+    assert.ok(turns >= 10, `${turns} turns`)
+  })
+}
+
+test('a long body is built only as far as it is read, and not at all after the reader is gone', async () => {
+  let made = 0
+  let isLetGo = false
+  function* pieces() {
+    try {
+      for (; made < 10_000; made++) yield piece
+    } finally {
+      isLetGo = true
+    }
+  }
+  const body = bodyOf(get, pieces(), 10_000, countingSlices())
+  assert(body instanceof Readable)
+  await body.iterator({ destroyOnReturn: false }).next()
+  for (let turn = 0; turn < 20; turn++) await setImmediate()
+  assert.ok(made > 0 && made < 500, `${made} were made`)
+  body.destroy()
+  while (!isLetGo) await setImmediate()
+  assert.ok(made < 500)
+})
+
+test('HEAD builds no part of a long body', async () => {
+  const pieces: Iterable<string> = { [Symbol.iterator]: () => assert.fail('a piece was made') }
+  const body = bodyOf({ method: 'HEAD' }, pieces, 1000, createTimeSlices())
+  assert(body instanceof Readable)
+  assert.equal(await text(body), '')
+})
