@@ -1,7 +1,7 @@
 // Measures the memory of a target, without garbage and without the reserve of V8. There are 100,000 targets, first one to a service and then ten
 // to a service. All are up, and each was checked 60 times. Runs in this process, part by part.
 import { systemClock } from '../src/clock.ts'
-import { parseInWorker } from '../src/config/parse-aside.ts'
+import { parseInWorker } from '../src/config/file/parse-in-worker.ts'
 import type { Outcome } from '../src/domain/check/outcome.ts'
 import { createExposition } from '../src/metrics/exposition.ts'
 import { createMonitor } from '../src/monitor/monitor.ts'

@@ -1,9 +1,9 @@
 import { formatAdvice } from './commands/validate.ts'
 import type { ConfigSources, ReadConfig } from './config/config.ts'
-import { lossSettleMs, tellLoss } from './config/loss.ts'
-import { parseInWorker } from './config/parse-aside.ts'
+import { lossSettleMs, tellLoss } from './config/file/loss.ts'
+import { parseInWorker } from './config/file/parse-in-worker.ts'
+import { type ConfigWatch, watchConfig } from './config/file/watch.ts'
 import { formatProblem } from './config/problem.ts'
-import { type ConfigWatch, watchConfig } from './config/watch.ts'
 import type { Porthole } from './serve.ts'
 
 /** The most remarks on a file that are logged at once, because no operator reads more. */

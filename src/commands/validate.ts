@@ -1,5 +1,5 @@
 import { parseConfig } from '../config/config.ts'
-import { readConfigOnce } from '../config/file.ts'
+import { readConfigOnce } from '../config/file/read-file.ts'
 import { formatProblem, type Problem } from '../config/problem.ts'
 
 /** Where a command writes: one call is one line. */

@@ -9,10 +9,10 @@ import { advise } from './advice.ts'
 import { readArguments } from './arguments.ts'
 import { type LogLevel, type ProberChoice, readEnvironment } from './environment.ts'
 import { adviseOnGroups, quorumsOf } from './groups.ts'
-import { recordLocations, type SourceLocations } from './places.ts'
 import { formatLocation, type Problem } from './problem.ts'
+import { type ConfigFile, type ParsedFile, readParsedFile } from './syntax/parsed-file.ts'
+import { recordLocations, type SourceLocations } from './syntax/source-locations.ts'
 import { adviseOnTokens, tokensOf } from './tokens.ts'
-import { type ConfigFile, type ParsedFile, readParsedFile } from './written.ts'
 
 const dayMs = 86_400_000
 

@@ -1,7 +1,7 @@
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap } from 'yaml'
-import { findJsonKeys, readJson } from './json.ts'
-import { indexJson } from './json-places.ts'
-import { type Flaw, parseYaml, type SourceLocation, type Yaml } from './yaml.ts'
+import { findJsonKeys, readJson } from './syntax/json.ts'
+import { indexJson } from './syntax/json-locations.ts'
+import { type Flaw, parseYaml, type SourceLocation, type Yaml } from './syntax/yaml.ts'
 
 /** A parsed configuration file. */
 export type Document = {

@@ -1,6 +1,6 @@
 import { escapeUnseen } from '../domain/values/quote.ts'
 import type { Document } from './document.ts'
-import type { SourceLocation } from './yaml.ts'
+import type { SourceLocation } from './syntax/yaml.ts'
 
 /** A problem of the input, or advice about it: its place, its field, and the remedy. */
 export type Problem = {

@@ -1,6 +1,6 @@
 import { type ConfigSources, parseConfig, type ReadConfig } from './config.ts'
-import { readConfigOnce } from './file.ts'
-import { parseInWorker } from './parse-aside.ts'
+import { parseInWorker } from './file/parse-in-worker.ts'
+import { readConfigOnce } from './file/read-file.ts'
 
 /** A configuration that is being read. */
 export type Reading = {

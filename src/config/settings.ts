@@ -12,7 +12,7 @@ import { MetricFamily } from '../domain/values/metric-family.ts'
 import { quote } from '../domain/values/quote.ts'
 import { Details, TokenHash, TokenName } from '../domain/values/token.ts'
 import type { Finding } from './problem.ts'
-import { explainUnknownKey } from './unknown-key.ts'
+import { explainUnknownKey } from './syntax/unknown-key.ts'
 
 /** Returns the message for a value of a wrong type. Unknown keys get their own messages below. */
 const wrongType = (what: string) => (issue: { input?: unknown }) => `${quote(issue.input)} is not ${what}`

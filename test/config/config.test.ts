@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseConfig } from '../../src/config/config.ts'
-import { locationOf } from '../../src/config/places.ts'
 import { formatPath, formatProblem } from '../../src/config/problem.ts'
 import { readConfig } from '../../src/config/read.ts'
+import { locationOf } from '../../src/config/syntax/source-locations.ts'
 import { defaultLimits } from '../../src/domain/service/limits.ts'
 
 type Input = { text?: string; name?: string; targets?: string[]; env?: Record<string, string> }

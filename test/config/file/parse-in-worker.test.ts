@@ -5,12 +5,12 @@ import { getPriority } from 'node:os'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { type ConfigSources, parseConfig } from '../../src/config/config.ts'
-import { type ParseThread, parseInWorker } from '../../src/config/parse-aside.ts'
-import type { Message } from '../../src/config/parse-worker.ts'
-import { locationOf } from '../../src/config/places.ts'
-import { formatProblem } from '../../src/config/problem.ts'
-import type { Service } from '../../src/domain/service/service.ts'
+import { type ConfigSources, parseConfig } from '../../../src/config/config.ts'
+import { type ParseThread, parseInWorker } from '../../../src/config/file/parse-in-worker.ts'
+import type { Message } from '../../../src/config/file/parse-worker.ts'
+import { formatProblem } from '../../../src/config/problem.ts'
+import { locationOf } from '../../../src/config/syntax/source-locations.ts'
+import type { Service } from '../../../src/domain/service/service.ts'
 
 const none: ConfigSources = { targets: [], env: {} }
 /** Pads a text to more bytes than are parsed in place. */
@@ -138,7 +138,7 @@ async function portionsTold(counts: readonly number[]): Promise<number[][]> {
   const targetsOf = (count: number) => Array.from({ length: count }, (_, i) => `10.0.0.1:${i + 1}`)
   const services = Object.fromEntries(counts.map((count, i) => [`s${i}`, { targets: targetsOf(count) }]))
   const bytes = bytesOf(JSON.stringify({ services }))
-  const worker = new Worker(new URL('../../src/config/parse-worker.ts', import.meta.url), {
+  const worker = new Worker(new URL('../../../src/config/file/parse-worker.ts', import.meta.url), {
     workerData: { name: 'porthole.json', bytes, ...none },
   })
   const batches: number[][] = []
@@ -167,7 +167,7 @@ test('equal services share their common parts', async () => {
 
 test('too little memory for a thread is a problem of the file', async () => {
   const read = await parseInWorker({ name: 'porthole.json', bytes: bytesOf(json(20_000)) }, none, undefined, {
-    program: new URL('../../src/config/parse-worker.ts', import.meta.url),
+    program: new URL('../../../src/config/file/parse-worker.ts', import.meta.url),
     resourceLimits: { maxOldGenerationSizeMb: 12, maxYoungGenerationSizeMb: 1 },
   })
   assert.deepEqual(read.ok ? [] : read.problems.map(formatProblem), [
@@ -177,7 +177,7 @@ test('too little memory for a thread is a problem of the file', async () => {
 
 test('a thread that cannot be started is a problem of the file', async () => {
   const code = 'ERR_WORKER_INIT_FAILED'
-  const program = new URL('../../src/config/parse-worker.ts', import.meta.url)
+  const program = new URL('../../../src/config/file/parse-worker.ts', import.meta.url)
   const resourceLimits = {
     get maxOldGenerationSizeMb(): number {
       throw Object.assign(new Error('Worker initialization failure: EAGAIN'), { code })

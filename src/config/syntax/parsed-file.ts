@@ -1,6 +1,6 @@
-import { readDocument } from './document.ts'
-import { type Finding, formatLocation, locateFindings, type Problem } from './problem.ts'
-import { FileSettings, findingsOf } from './settings.ts'
+import { readDocument } from '../document.ts'
+import { type Finding, formatLocation, locateFindings, type Problem } from '../problem.ts'
+import { FileSettings, findingsOf } from '../settings.ts'
 import type { SourceLocation } from './yaml.ts'
 
 /** A configuration file: its name, as problems show it, and its text. */

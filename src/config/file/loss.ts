@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Service } from '../domain/service/service.ts'
-import { formatDuration } from '../domain/values/duration.ts'
+import type { Service } from '../../domain/service/service.ts'
+import { formatDuration } from '../../domain/values/duration.ts'
 
 /**
  * How long, in milliseconds, a file that was written in place has to stay the same if it lacks a tenth or more of the services in force. Such a

@@ -1,9 +1,9 @@
 import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
-import { batchesOf } from '../domain/service/batches.ts'
-import { partsOf, type ServiceParts } from '../domain/service/service.ts'
-import { type ConfigSources, parseConfig, type ReadConfig } from './config.ts'
-import type { Problem } from './problem.ts'
+import { batchesOf } from '../../domain/service/batches.ts'
+import { partsOf, type ServiceParts } from '../../domain/service/service.ts'
+import { type ConfigSources, parseConfig, type ReadConfig } from '../config.ts'
+import type { Problem } from '../problem.ts'
 
 /** The data that the main thread gives the worker: the name and bytes of a file, and the other sources. */
 export type WorkerData = ConfigSources & { readonly name: string; readonly bytes: Uint8Array }

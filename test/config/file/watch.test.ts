@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readConfigOnce } from '../../src/config/file.ts'
-import type { Problem } from '../../src/config/problem.ts'
-import { watchConfig } from '../../src/config/watch.ts'
+import { readConfigOnce } from '../../../src/config/file/read-file.ts'
+import { watchConfig } from '../../../src/config/file/watch.ts'
+import type { Problem } from '../../../src/config/problem.ts'
 
 /** With this interval a test passes in time only through events of the file system. */
 const never = 3_600_000

@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads'
-import { createInterning } from '../domain/service/interning.ts'
-import { partsOf, type Service, type ServiceParts } from '../domain/service/service.ts'
-import { type ConfigSources, deepFreeze, parseConfig, type ReadConfig } from './config.ts'
+import { createInterning } from '../../domain/service/interning.ts'
+import { partsOf, type Service, type ServiceParts } from '../../domain/service/service.ts'
+import { type ConfigSources, deepFreeze, parseConfig, type ReadConfig } from '../config.ts'
+import type { Problem } from '../problem.ts'
 import type { Message, WorkerData } from './parse-worker.ts'
-import type { Problem } from './problem.ts'
 
 /** The most bytes that are parsed without a thread: that much YAML takes about 15 ms. */
 const mostInPlace = 16_000

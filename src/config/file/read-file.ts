@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { type FileRead, type Obstacle, type OpenFile, readFile } from '../read-file.ts'
-import type { Problem } from './problem.ts'
+import { type FileRead, type Obstacle, type OpenFile, readFile } from '../../read-file.ts'
+import type { Problem } from '../problem.ts'
 
 /** The content of a configuration file. Files with the same content have the same digest. */
 export type FileContent = {

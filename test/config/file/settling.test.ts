@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { keepsChanging, msUntilSettled, type Settling, seeChange } from '../../src/config/settling.ts'
+import { keepsChanging, msUntilSettled, type Settling, seeChange } from '../../../src/config/file/settling.ts'
 
 /** Returns the state of a file after looks that found these stamps at these instants. */
 function seeAll(looks: readonly [at: number, stamp: string][]): Settling {

@@ -1,4 +1,4 @@
-import { formatLocation } from './problem.ts'
+import { formatLocation } from '../problem.ts'
 import type { SourceLocation } from './yaml.ts'
 
 /** The places where services are defined, as numbers, because 100,000 services then need little memory. */

@@ -1,5 +1,5 @@
 import { type ErrorCode, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
-import { quote } from '../domain/values/quote.ts'
+import { quote } from '../../domain/values/quote.ts'
 
 /** Line and column in a text, both from 1. */
 export type SourceLocation = { readonly line: number; readonly column: number }
