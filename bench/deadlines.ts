@@ -6,8 +6,8 @@ import { systemClock } from '../src/clock.ts'
 import { type Target, targetAt } from '../src/domain/target/target.ts'
 import { shareDescriptors } from '../src/prober/descriptors.ts'
 import { startKernelProber } from '../src/prober/kernel/kernel.ts'
+import { createResolver } from '../src/prober/lookup/resolver.ts'
 import { awaitOutcome, type Prober } from '../src/prober/prober.ts'
-import { createResolver } from '../src/prober/resolver.ts'
 import { dropWhatGoesTo, has, median, runInNamespace, verdict } from './processes.ts'
 
 const wanted = 10_000

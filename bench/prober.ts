@@ -9,9 +9,9 @@ import { systemClock } from '../src/clock.ts'
 import type { Close } from '../src/domain/service/policy-settings.ts'
 import { parseTarget, type Target } from '../src/domain/target/target.ts'
 import { startKernelProber } from '../src/prober/kernel/kernel.ts'
+import { createResolver } from '../src/prober/lookup/resolver.ts'
 import { createPortableProber } from '../src/prober/portable.ts'
 import { awaitOutcome, type Prober } from '../src/prober/prober.ts'
-import { createResolver } from '../src/prober/resolver.ts'
 import { has, median, startListener, verdict } from './processes.ts'
 
 const rounds = 7

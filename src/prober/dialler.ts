@@ -3,10 +3,10 @@ import { tellHeld } from '../domain/check/last-known-note.ts'
 import type { Outcome, Reason } from '../domain/check/outcome.ts'
 import type { Close } from '../domain/service/policy-settings.ts'
 import { formatAddress } from '../domain/target/target.ts'
-import { createHeldNames, type Found } from './held-names.ts'
+import { createHeldNames, type Found } from './lookup/held-names.ts'
+import type { Resolver } from './lookup/resolver.ts'
 import type { CheckEnded, CheckRequest, Prober } from './prober.ts'
 import { createRacer } from './race.ts'
-import type { Resolver } from './resolver.ts'
 
 /** The dial of one literal address. `deadline` is an instant of the clock. */
 export type Dial = {

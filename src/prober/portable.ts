@@ -6,8 +6,8 @@ import { atDeadline } from './deadline.ts'
 import { type Dial, type Dialler, type DialResult, proberOf, roundLatency } from './dialler.ts'
 import { codeOf, reasonOfDial } from './errno.ts'
 import { withInterface } from './interface.ts'
+import { createResolver, type Resolver } from './lookup/resolver.ts'
 import type { Prober } from './prober.ts'
-import { createResolver, type Resolver } from './resolver.ts'
 
 /** The function that opens a connection: `net.connect`, or a substitute in tests. */
 export type Connect = (options: net.TcpNetConnectOpts) => Socket

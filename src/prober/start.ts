@@ -1,9 +1,9 @@
 import { platform } from 'node:os'
 import type { Clock } from '../clock.ts'
 import type { KernelParts } from './kernel/kernel.ts'
+import { createResolver, type Resolver } from './lookup/resolver.ts'
 import { createPortableProber } from './portable.ts'
 import type { Prober } from './prober.ts'
-import { createResolver, type Resolver } from './resolver.ts'
 
 /** The choice of the prober: `auto` is the kernel prober wherever it runs, otherwise the portable one. */
 export type ProberChoice = 'auto' | Prober['name']

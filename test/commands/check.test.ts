@@ -5,9 +5,9 @@ import { test } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
 import { check } from '../../src/commands/check.ts'
 import { parseTarget } from '../../src/domain/target/target.ts'
+import { createResolver, type Lookup } from '../../src/prober/lookup/resolver.ts'
 import { createPortableProber } from '../../src/prober/portable.ts'
 import type { Prober } from '../../src/prober/prober.ts'
-import { createResolver, type Lookup } from '../../src/prober/resolver.ts'
 
 /** Runs the command and collects its output. */
 async function run(targetText: string, prober: Prober) {

@@ -7,8 +7,8 @@ import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry/registry.ts'
 import type { Checked } from '../../src/monitor/scheduling/checks.ts'
 import type { ServiceState, TargetState } from '../../src/monitor/state/state.ts'
+import type { Resolution, Resolver } from '../../src/prober/lookup/resolver.ts'
 import type { CheckRequest, Prober } from '../../src/prober/prober.ts'
-import type { Resolution, Resolver } from '../../src/prober/resolver.ts'
 import { sampleOutcome } from '../samples.ts'
 
 /** A clock whose monotonic time and wall time the test moves. */

@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
+import { createResolver } from '../../src/prober/lookup/resolver.ts'
 import { type Connect, createPortableProber } from '../../src/prober/portable.ts'
-import { createResolver } from '../../src/prober/resolver.ts'
 import { checkOnce, dialResultSeen, listen, type MakeProber, proberContract } from './contract.ts'
 
 const clock = systemClock()
@@ -166,7 +166,7 @@ test('portable: a closed prober holds no timer and no socket, so the process can
     const { createPortableProber } = await import('${import.meta.resolve('../../src/prober/portable.ts')}')
     const { targetAt } = await import('${import.meta.resolve('../../src/domain/target/target.ts')}')
     const { awaitOutcome } = await import('${import.meta.resolve('../../src/prober/prober.ts')}')
-    const { createResolver } = await import('${import.meta.resolve('../../src/prober/resolver.ts')}')
+    const { createResolver } = await import('${import.meta.resolve('../../src/prober/lookup/resolver.ts')}')
     const net = await import('node:net')
     const clock = { now: () => performance.now() }
     const resolver = createResolver({ clock, lookup: () => new Promise(() => {}) })

@@ -1,7 +1,7 @@
 import type { Policy } from '../../domain/service/policy.ts'
 import { sortIps } from '../../domain/target/addresses.ts'
 import { reasonOfLookup } from '../../prober/errno.ts'
-import type { Resolution } from '../../prober/resolver.ts'
+import type { Resolution } from '../../prober/lookup/resolver.ts'
 
 /** For how long an address has been missing from the answers for its name. */
 type Missing = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nextResolvedName, type ResolvedName, unresolvedName } from '../../../src/monitor/discovery/resolved-name.ts'
-import type { Resolution } from '../../../src/prober/resolver.ts'
+import type { Resolution } from '../../../src/prober/lookup/resolver.ts'
 
 const missing = { code: 'ENOTFOUND' }
 const failing = { code: 'EAI_AGAIN' }

@@ -14,7 +14,7 @@ function run(program: string, ...flags: string[]) {
     const { startKernelProber } = await import('${import.meta.resolve('../../../src/prober/kernel/kernel.ts')}')
     const { targetAt } = await import('${import.meta.resolve('../../../src/domain/target/target.ts')}')
     const { awaitOutcome } = await import('${import.meta.resolve('../../../src/prober/prober.ts')}')
-    const { createResolver } = await import('${import.meta.resolve('../../../src/prober/resolver.ts')}')
+    const { createResolver } = await import('${import.meta.resolve('../../../src/prober/lookup/resolver.ts')}')
     const clock = { now: () => performance.now() }
     const prober = await startKernelProber({ clock, resolver: createResolver({ clock }) })
     const check = (port, close = 'rst', urgent = true) =>

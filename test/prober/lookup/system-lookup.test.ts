@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { lookUpFamilies } from '../../src/prober/system-lookup.ts'
+import { lookUpFamilies } from '../../../src/prober/lookup/system-lookup.ts'
 
 /** Builds a look-up with fixed answers for both families together and each alone: addresses, or the code of an error. */
 function lookUpOver(answers: Record<0 | 4 | 6, readonly string[] | string>) {

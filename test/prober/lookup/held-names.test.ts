@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type Clock, systemClock } from '../../src/clock.ts'
-import type { Outcome } from '../../src/domain/check/outcome.ts'
-import { createDialRules } from '../../src/domain/target/dial-rules.ts'
-import { createPortableProber } from '../../src/prober/portable.ts'
-import { awaitOutcome, type CheckRequest } from '../../src/prober/prober.ts'
-import { createResolver } from '../../src/prober/resolver.ts'
-import { sampleOutcome } from '../samples.ts'
-import { listen, targetOf } from './contract.ts'
+import { type Clock, systemClock } from '../../../src/clock.ts'
+import type { Outcome } from '../../../src/domain/check/outcome.ts'
+import { createDialRules } from '../../../src/domain/target/dial-rules.ts'
+import { createResolver } from '../../../src/prober/lookup/resolver.ts'
+import { createPortableProber } from '../../../src/prober/portable.ts'
+import { awaitOutcome, type CheckRequest } from '../../../src/prober/prober.ts'
+import { sampleOutcome } from '../../samples.ts'
+import { listen, targetOf } from '../contract.ts'
 
 const hour = 3_600_000
 const toldHeld = /the name has not resolved since \d\d:\d\d UTC; checking the last known address$/

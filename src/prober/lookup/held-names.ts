@@ -1,9 +1,9 @@
-import type { Clock } from '../clock.ts'
-import type { Outcome, Reason } from '../domain/check/outcome.ts'
-import { parseTarget } from '../domain/target/target.ts'
-import { atDeadline } from './deadline.ts'
-import { reasonOfLookup } from './errno.ts'
-import type { CheckRequest } from './prober.ts'
+import type { Clock } from '../../clock.ts'
+import type { Outcome, Reason } from '../../domain/check/outcome.ts'
+import { parseTarget } from '../../domain/target/target.ts'
+import { atDeadline } from '../deadline.ts'
+import { reasonOfLookup } from '../errno.ts'
+import type { CheckRequest } from '../prober.ts'
 import type { Resolution, Resolver } from './resolver.ts'
 
 /**

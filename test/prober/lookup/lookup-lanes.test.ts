@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createLookUpLanes, type Expectation, type LookUp } from '../../src/prober/lookup-lanes.ts'
+import { createLookUpLanes, type Expectation, type LookUp } from '../../../src/prober/lookup/lookup-lanes.ts'
 
 /** Builds the queue for a number of threads, with the running look-ups as a list of hosts. */
 function lanesOf(threads: number) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { buildResolverOptions, countLookUpThreads } from '../../src/prober/resolver-options.ts'
+import { buildResolverOptions, countLookUpThreads } from '../../../src/prober/lookup/resolver-options.ts'
 
 const short = 'timeout:1 attempts:5'
 

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises'
-import { codeOf, reasonOfLookup } from './errno.ts'
+import { codeOf, reasonOfLookup } from '../errno.ts'
 
 /** Looks up the literal IPs of a name. Rejects with an error that has a `code`. */
 export type Lookup = (host: string) => Promise<readonly string[]>
