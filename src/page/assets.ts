@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { extname, join } from 'node:path'
 import { worstFirst } from '../domain/health/status.ts'
-import { statusIcon } from './shapes.ts'
+import { statusIcon } from './parts/status-icons.ts'
 
 /** A file that pages load. */
 export type Asset = {

@@ -1,14 +1,14 @@
-import { type ReportedStatus, worstFirst } from '../domain/health/status.ts'
-import { missingServices } from '../http/services/registry-pending.ts'
-import { chooserOf } from '../http/services/service-list.ts'
-import type { TimeSlice } from '../time-slices.ts'
-import { html, type Markup } from './markup.ts'
+import { type ReportedStatus, worstFirst } from '../../domain/health/status.ts'
+import { missingServices } from '../../http/services/registry-pending.ts'
+import { chooserOf } from '../../http/services/service-list.ts'
+import type { TimeSlice } from '../../time-slices.ts'
+import { headlineOf, sentenceOf, statusOfPage } from '../parts/format.ts'
+import { html, type Markup } from '../parts/markup.ts'
+import { statusShape } from '../parts/status-icons.ts'
+import { ageOf, type View } from '../parts/view.ts'
 import type { Entry, GroupEntry, Overview } from './overview.ts'
 import { groupQuery, moreOf, type OverviewQuery, writeQuery } from './page-query.ts'
 import { serviceRow } from './service-row.ts'
-import { statusShape } from './shapes.ts'
-import { ageOf, type View } from './view.ts'
-import { headlineOf, sentenceOf, statusOfPage } from './words.ts'
 
 /** How many groups are shown at first. Further groups are in a collapsed list. */
 const groupsFirst = 12

@@ -1,12 +1,12 @@
-import type { Clock } from '../clock.ts'
-import { bucketStatuses } from '../domain/health/time-buckets.ts'
-import { measureUptime } from '../domain/health/uptime.ts'
-import type { ServiceState } from '../monitor/state/state.ts'
-import type { TransitionLog } from '../monitor/transitions/transition-log.ts'
-import { uptimeEvidence } from '../monitor/transitions/uptime-evidence.ts'
-import { formatUptime } from './badge.ts'
-import { strip } from './charts.ts'
-import type { Markup } from './markup.ts'
+import type { Clock } from '../../clock.ts'
+import { bucketStatuses } from '../../domain/health/time-buckets.ts'
+import { measureUptime } from '../../domain/health/uptime.ts'
+import type { ServiceState } from '../../monitor/state/state.ts'
+import type { TransitionLog } from '../../monitor/transitions/transition-log.ts'
+import { uptimeEvidence } from '../../monitor/transitions/uptime-evidence.ts'
+import { formatUptime } from '../badge/badge.ts'
+import { strip } from '../parts/charts.ts'
+import type { Markup } from '../parts/markup.ts'
 
 const halfHourMs = 1_800_000
 const slices = 48

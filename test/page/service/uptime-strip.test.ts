@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createTransitionLog } from '../../src/monitor/transitions/transition-log.ts'
-import { uptimeStripOf } from '../../src/page/day.ts'
-import { watch } from '../monitor/fakes.ts'
-import { sampleService } from '../samples.ts'
-import { readElements } from './elements.ts'
+import { createTransitionLog } from '../../../src/monitor/transitions/transition-log.ts'
+import { uptimeStripOf } from '../../../src/page/service/uptime-strip.ts'
+import { watch } from '../../monitor/fakes.ts'
+import { sampleService } from '../../samples.ts'
+import { readElements } from '../elements.ts'
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { escapeText, html } from '../../src/page/markup.ts'
-import { readElements, unescapeText } from './elements.ts'
+import { escapeText, html } from '../../../src/page/parts/markup.ts'
+import { readElements, unescapeText } from '../elements.ts'
 
 const anything = fc.oneof(
   fc.string({ unit: 'binary' }),

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Reason } from '../../src/domain/check/outcome.ts'
-import { Status } from '../../src/domain/health/status.ts'
-import type { PastCheck } from '../../src/monitor/state/check-ring.ts'
-import { checksPerRing, type History } from '../../src/monitor/state/history.ts'
-import { type Round, roundsOf, sparkline, strip } from '../../src/page/charts.ts'
-import { watch } from '../monitor/fakes.ts'
-import { sampleService } from '../samples.ts'
-import { type Element, readElements } from './elements.ts'
+import type { Reason } from '../../../src/domain/check/outcome.ts'
+import { Status } from '../../../src/domain/health/status.ts'
+import type { PastCheck } from '../../../src/monitor/state/check-ring.ts'
+import { checksPerRing, type History } from '../../../src/monitor/state/history.ts'
+import { type Round, roundsOf, sparkline, strip } from '../../../src/page/parts/charts.ts'
+import { watch } from '../../monitor/fakes.ts'
+import { sampleService } from '../../samples.ts'
+import { type Element, readElements } from '../elements.ts'
 
 type Check = readonly [reason: Reason, latencyMs?: number | null, synRetransmits?: number | null]
 

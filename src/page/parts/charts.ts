@@ -1,11 +1,11 @@
-import type { Verdict } from '../domain/check/outcome.ts'
-import { verdictOf } from '../domain/check/outcome.ts'
-import type { Status } from '../domain/health/status.ts'
-import type { PastCheck } from '../monitor/state/check-ring.ts'
-import { checksPerRing, type History } from '../monitor/state/history.ts'
-import type { TargetState } from '../monitor/state/state.ts'
+import type { Verdict } from '../../domain/check/outcome.ts'
+import { verdictOf } from '../../domain/check/outcome.ts'
+import type { Status } from '../../domain/health/status.ts'
+import type { PastCheck } from '../../monitor/state/check-ring.ts'
+import { checksPerRing, type History } from '../../monitor/state/history.ts'
+import type { TargetState } from '../../monitor/state/state.ts'
+import { formatLatency } from './format.ts'
 import { html, type Markup } from './markup.ts'
-import { formatLatency } from './words.ts'
 
 /** One check of a target, or the combined checks of all targets of a service. `latencyMs` is null where no target connected. */
 export type Round = { readonly verdict: Verdict; readonly latencyMs: number | null; readonly synRetransmits: number }

@@ -1,6 +1,6 @@
-import { type ReportedCounts, type ReportedStatus, worstFirst } from '../domain/health/status.ts'
-import { explainExpiry } from '../domain/service/lifetime.ts'
-import type { Service } from '../domain/service/service.ts'
+import { type ReportedCounts, type ReportedStatus, worstFirst } from '../../domain/health/status.ts'
+import { explainExpiry } from '../../domain/service/lifetime.ts'
+import type { Service } from '../../domain/service/service.ts'
 
 /** Returns the worst status that any service has; `up` where there are no services. Drained services do not count as a fault. */
 export function worstOf(counts: Readonly<ReportedCounts>): ReportedStatus {

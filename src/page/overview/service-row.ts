@@ -1,12 +1,12 @@
-import { effectiveTargetStatus, explainTarget } from '../monitor/state/state.ts'
-import { roundsOf, sparkline } from './charts.ts'
-import { uptimeStripOf } from './day.ts'
-import { serviceLink } from './links.ts'
-import { html, type Markup } from './markup.ts'
+import { effectiveTargetStatus, explainTarget } from '../../monitor/state/state.ts'
+import { roundsOf, sparkline } from '../parts/charts.ts'
+import { formatLatency, tellExpiry } from '../parts/format.ts'
+import { serviceLink } from '../parts/links.ts'
+import { html, type Markup } from '../parts/markup.ts'
+import { statusShape } from '../parts/status-icons.ts'
+import { ageOf, type View } from '../parts/view.ts'
+import { uptimeStripOf } from '../service/uptime-strip.ts'
 import type { Entry } from './overview.ts'
-import { statusShape } from './shapes.ts'
-import { ageOf, type View } from './view.ts'
-import { formatLatency, tellExpiry } from './words.ts'
 
 /** How many sentences at most explain why a service is not up. */
 const sentences = 2

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { ReportedStatus } from '../domain/health/status.ts'
-import { once } from '../http/health/freshness.ts'
-import { manyOf, oneOrMany } from '../http/services/repeated.ts'
-import { AStatus, searchText } from '../http/services/service-query.ts'
+import { ReportedStatus } from '../../domain/health/status.ts'
+import { once } from '../../http/health/freshness.ts'
+import { manyOf, oneOrMany } from '../../http/services/repeated.ts'
+import { AStatus, searchText } from '../../http/services/service-query.ts'
 
 /** How many services a page shows by default, and at most. */
 const shownFirst = 50

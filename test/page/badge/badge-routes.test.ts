@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Reason } from '../../src/domain/check/outcome.ts'
-import { ServiceName } from '../../src/domain/service/service.ts'
-import { type Built, build, holdChecks, stoppedClock } from '../app.ts'
-import { hidden } from '../http/hidden.ts'
-import { sampleService } from '../samples.ts'
+import type { Reason } from '../../../src/domain/check/outcome.ts'
+import { ServiceName } from '../../../src/domain/service/service.ts'
+import { type Built, build, holdChecks, stoppedClock } from '../../app.ts'
+import { hidden } from '../../http/hidden.ts'
+import { sampleService } from '../../samples.ts'
 
 const dayMs = 86_400_000
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { noReportedCounts, type ReportedCounts } from '../../src/domain/health/status.ts'
-import { formatAge, formatLatency, headlineOf, titleOf, worstOf } from '../../src/page/words.ts'
+import { noReportedCounts, type ReportedCounts } from '../../../src/domain/health/status.ts'
+import { formatAge, formatLatency, headlineOf, titleOf, worstOf } from '../../../src/page/parts/format.ts'
 
 const told: [counts: Partial<ReportedCounts>, headline: string, title: string, worst: string][] = [
   [{}, 'No services yet', 'All up', 'up'],
@@ -70,7 +70,7 @@ test('an age is in one unit, and is rounded down', () => {
 })
 
 test('the script of the page formats ages like the server', async () => {
-  const page = readFileSync(new URL('../../src/page/browser/page.js', import.meta.url), 'utf8')
+  const page = readFileSync(new URL('../../../src/page/browser/page.js', import.meta.url), 'utf8')
   const [source] = /^const units = .*?^function formatAge.*?^}$/ms.exec(page) ?? assert.fail('page.js has no formatAge')
   const browser = await import(`data:text/javascript,${encodeURIComponent(`${source}\nexport { formatAge }`)}`)
   for (const [ms, text] of ages) assert.equal(browser.formatAge(ms), text, String(ms))

@@ -1,4 +1,4 @@
-import type { ReportedStatus } from '../domain/health/status.ts'
+import type { ReportedStatus } from '../../domain/health/status.ts'
 import { html, type Markup } from './markup.ts'
 
 /** One shape for each status on 16 × 16 units, so that no status is shown by colour alone. All are filled by the even-odd rule. */

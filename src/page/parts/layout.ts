@@ -1,5 +1,5 @@
-import type { ReportedStatus } from '../domain/health/status.ts'
-import { isoTime } from '../http/health/reports.ts'
+import type { ReportedStatus } from '../../domain/health/status.ts'
+import { isoTime } from '../../http/health/reports.ts'
 import { html, type Markup } from './markup.ts'
 import type { View } from './view.ts'
 

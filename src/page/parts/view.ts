@@ -1,9 +1,9 @@
-import type { Clock } from '../clock.ts'
-import { isoTime } from '../http/health/reports.ts'
-import type { History } from '../monitor/state/history.ts'
-import type { TransitionLog } from '../monitor/transitions/transition-log.ts'
+import type { Clock } from '../../clock.ts'
+import { isoTime } from '../../http/health/reports.ts'
+import type { History } from '../../monitor/state/history.ts'
+import type { TransitionLog } from '../../monitor/transitions/transition-log.ts'
+import { formatAge } from './format.ts'
 import { html, type Markup } from './markup.ts'
-import { formatAge } from './words.ts'
 
 /** The context of one page: the rights of the client, the time, and the sources of data. */
 export type View = {

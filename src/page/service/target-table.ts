@@ -1,12 +1,12 @@
-import { advise } from '../domain/check/advice.ts'
-import { worstFirst } from '../domain/health/status.ts'
-import { effectiveTargetStatus, explainTarget, type ServiceState, type TargetState } from '../monitor/state/state.ts'
-import { roundsOf, sparkline } from './charts.ts'
-import { html, type Markup } from './markup.ts'
-import { statusShape } from './shapes.ts'
-import { table } from './table.ts'
-import { ageOf, type View } from './view.ts'
-import { formatLatency } from './words.ts'
+import { advise } from '../../domain/check/advice.ts'
+import { worstFirst } from '../../domain/health/status.ts'
+import { effectiveTargetStatus, explainTarget, type ServiceState, type TargetState } from '../../monitor/state/state.ts'
+import { roundsOf, sparkline } from '../parts/charts.ts'
+import { formatLatency } from '../parts/format.ts'
+import { html, type Markup } from '../parts/markup.ts'
+import { statusShape } from '../parts/status-icons.ts'
+import { table } from '../parts/table.ts'
+import { ageOf, type View } from '../parts/view.ts'
 
 type Reading = {
   readonly target: TargetState

@@ -1,20 +1,20 @@
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../../clock.ts'
 import {
   noReportedCounts,
   type ReportedCounts,
   type ReportedStatus,
   type Status,
   worstFirst,
-} from '../domain/health/status.ts'
-import { type Quorum, statusOf, statusOfPart } from '../domain/service/quorum.ts'
-import { reportedStatus } from '../http/health/reports.ts'
-import type { NameOrder } from '../http/services/name-order.ts'
-import type { Monitor } from '../monitor/monitor.ts'
-import type { Registry } from '../monitor/registry/registry.ts'
-import { type CurrentStatus, currentStatusOf, type ServiceState } from '../monitor/state/state.ts'
-import type { TransitionLog } from '../monitor/transitions/transition-log.ts'
-import { sortInSlices } from '../sort-in-slices.ts'
-import type { TimeSlice, TimeSlices } from '../time-slices.ts'
+} from '../../domain/health/status.ts'
+import { type Quorum, statusOf, statusOfPart } from '../../domain/service/quorum.ts'
+import { reportedStatus } from '../../http/health/reports.ts'
+import type { NameOrder } from '../../http/services/name-order.ts'
+import type { Monitor } from '../../monitor/monitor.ts'
+import type { Registry } from '../../monitor/registry/registry.ts'
+import { type CurrentStatus, currentStatusOf, type ServiceState } from '../../monitor/state/state.ts'
+import type { TransitionLog } from '../../monitor/transitions/transition-log.ts'
+import { sortInSlices } from '../../sort-in-slices.ts'
+import type { TimeSlice, TimeSlices } from '../../time-slices.ts'
 
 /** A service of the overview. */
 export type Entry = {

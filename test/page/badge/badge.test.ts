@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { ReportedStatus } from '../../src/domain/health/status.ts'
-import { formatUptime, renderBadge, uptimeStatus } from '../../src/page/badge.ts'
-import { type Glyph, glyphs, unitsPerPixel } from '../../src/page/glyphs.ts'
+import { ReportedStatus } from '../../../src/domain/health/status.ts'
+import { formatUptime, renderBadge, uptimeStatus } from '../../../src/page/badge/badge.ts'
+import { type Glyph, glyphs, unitsPerPixel } from '../../../src/page/badge/glyphs.ts'
 
 const printable = Array.from({ length: 0x7f - 0x20 }, (_, index) => String.fromCharCode(0x20 + index))
 const glyphOf = (character: string): Glyph => glyphs[character] ?? assert.fail(`${character} is not drawn`)

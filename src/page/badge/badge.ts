@@ -1,4 +1,4 @@
-import type { ReportedStatus } from '../domain/health/status.ts'
+import type { ReportedStatus } from '../../domain/health/status.ts'
 import { type Glyph, glyphs, strokeWidth, unitsPerPixel } from './glyphs.ts'
 
 /** The texts of a badge. The label names the service. The value is its status or its uptime, and `status` gives the colour. */

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { parse } from 'node:querystring'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { ReportedStatus } from '../../src/domain/health/status.ts'
-import { groupQuery, moreOf, OverviewQuery, writeQuery } from '../../src/page/page-query.ts'
+import { ReportedStatus } from '../../../src/domain/health/status.ts'
+import { groupQuery, moreOf, OverviewQuery, writeQuery } from '../../../src/page/overview/page-query.ts'
 
 /** Reads a query as the server does: a parameter that is there once is a text, otherwise a list. */
 const read = (query: string) => OverviewQuery.parse({ ...parse(query.replace(/^\?/, '')) })

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Reason } from '../../src/domain/check/outcome.ts'
-import { createHistory } from '../../src/monitor/state/history.ts'
-import { createTransitionLog } from '../../src/monitor/transitions/transition-log.ts'
-import { targetTable } from '../../src/page/target-table.ts'
-import { watch } from '../monitor/fakes.ts'
-import { sampleService } from '../samples.ts'
-import { keysIn, readElements } from './elements.ts'
+import type { Reason } from '../../../src/domain/check/outcome.ts'
+import { createHistory } from '../../../src/monitor/state/history.ts'
+import { createTransitionLog } from '../../../src/monitor/transitions/transition-log.ts'
+import { targetTable } from '../../../src/page/service/target-table.ts'
+import { watch } from '../../monitor/fakes.ts'
+import { sampleService } from '../../samples.ts'
+import { keysIn, readElements } from '../elements.ts'
 
 /** Builds the table of a service with the targets `a:1`, `b:1` and `c:1`. */
 function buildTable() {

@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { parse } from 'yaml'
-import { ServiceName } from '../../src/domain/service/service.ts'
-import { snippets } from '../../src/page/copies.ts'
-import { createFolder } from '../process.ts'
+import { ServiceName } from '../../../src/domain/service/service.ts'
+import { snippets } from '../../../src/page/service/snippets.ts'
+import { createFolder } from '../../process.ts'
 
 const origin = 'http://localhost:8080/'
 const names = [

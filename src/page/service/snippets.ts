@@ -1,4 +1,4 @@
-import { pathOf } from './links.ts'
+import { pathOf } from '../parts/links.ts'
 
 /** A snippet that the reader can copy. */
 export type Snippet = {
