@@ -9,10 +9,10 @@ import type { TimeSlice, TimeSlices } from '../time-slices.ts'
 import { createExposition } from './exposition.ts'
 import { createGatewayMetrics } from './gateways.ts'
 import { addHistogram } from './histogram.ts'
-import { addSelfMetrics, type SelfMetricsParts } from './own.ts'
 import { addReplicaMetrics, type ReplicaView } from './replicas.ts'
 import { addRequestDurations, type ObserveRequest } from './requests.ts'
 import { createSelection, type SelectionQuery } from './selection.ts'
+import { addSelfMetrics, type SelfMetricsParts } from './self-metrics.ts'
 
 /** Porthole's metrics: a view of the monitor, which decides nothing. */
 export type Metrics = {
