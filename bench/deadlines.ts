@@ -2,12 +2,12 @@
 // begin evenly spread, as with a schedule. Runs in a network namespace of its own.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { systemClock } from '../src/clock.ts'
 import { type Target, targetAt } from '../src/domain/target/target.ts'
 import { shareDescriptors } from '../src/prober/descriptors.ts'
 import { startKernelProber } from '../src/prober/kernel/kernel.ts'
 import { createResolver } from '../src/prober/lookup/resolver.ts'
 import { awaitOutcome, type Prober } from '../src/prober/prober.ts'
+import { systemClock } from '../src/runtime/clock.ts'
 import { dropWhatGoesTo, has, median, runInNamespace, verdict } from './processes.ts'
 
 const wanted = 10_000

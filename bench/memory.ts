@@ -1,6 +1,6 @@
 // Measures the memory of a target, without garbage and without the reserve of V8. There are 100,000 targets, first one to a service and then ten
 // to a service. All are up, and each was checked 60 times. Runs in this process, part by part.
-import { systemClock } from '../src/clock.ts'
+
 import { parseInWorker } from '../src/config/file/parse-in-worker.ts'
 import type { Outcome } from '../src/domain/check/outcome.ts'
 import { createExposition } from '../src/metrics/exposition.ts'
@@ -10,6 +10,7 @@ import { createScheduler } from '../src/monitor/scheduling/scheduler.ts'
 import { createHistory } from '../src/monitor/state/history.ts'
 import { createTransitionLog } from '../src/monitor/transitions/transition-log.ts'
 import type { CheckEnded, CheckRequest, Prober } from '../src/prober/prober.ts'
+import { systemClock } from '../src/runtime/clock.ts'
 import { verdict } from './processes.ts'
 
 const targets = 100_000

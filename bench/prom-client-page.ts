@@ -1,7 +1,6 @@
 // Renders the series of services, groups and targets with prom-client, laid out again for every scrape. Porthole's own page is measured against
 // this page (scrape.ts) and must equal it (test/metrics/exposition.test.ts).
 import { Counter, Gauge, type Registry as Register } from 'prom-client'
-import type { Clock } from '../src/clock.ts'
 import { reasonNotUp } from '../src/domain/check/down-reason.ts'
 import { effectiveStatus } from '../src/domain/health/health.ts'
 import { countStatuses, type Status } from '../src/domain/health/status.ts'
@@ -10,6 +9,7 @@ import { nanosecondsOf } from '../src/metrics/nanoseconds.ts'
 import type { Monitor } from '../src/monitor/monitor.ts'
 import type { Registry } from '../src/monitor/registry/registry.ts'
 import { currentStatusOf, type ServiceState, type TargetState } from '../src/monitor/state/state.ts'
+import type { Clock } from '../src/runtime/clock.ts'
 
 /** The help text of a gauge that shows the last check. */
 const cached =

@@ -5,7 +5,6 @@ import fastify, {
   LogController,
 } from 'fastify'
 import { createSerializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
-import type { Clock } from './clock.ts'
 import type { Limits } from './domain/service/limits.ts'
 import type { DialRules } from './domain/target/dial-rules.ts'
 import { boundAnswers } from './http/answers/bound-answers.ts'
@@ -24,6 +23,7 @@ import { healthRoutes } from './http/health/health.ts'
 import { probeRoutes } from './http/health/probes.ts'
 import { createReportCache } from './http/health/report-cache.ts'
 import { metricsRoutes } from './http/metrics.ts'
+import type { Readiness } from './http/readiness.ts'
 import { drainRoutes } from './http/registrations/drain.ts'
 import { registrationRoutes } from './http/registrations/registrations.ts'
 import type { Access } from './http/requests/access.ts'
@@ -43,9 +43,9 @@ import type { History } from './monitor/state/history.ts'
 import type { TransitionLog } from './monitor/transitions/transition-log.ts'
 import { badgeRoutes } from './page/badge/badge-routes.ts'
 import { pageRoutes } from './page/routes.ts'
-import type { Readiness } from './readiness.ts'
 import type { Registrar } from './registrar/registrar.ts'
-import type { TimeSlices } from './time-slices.ts'
+import type { Clock } from './runtime/clock.ts'
+import type { TimeSlices } from './runtime/time-slices.ts'
 
 /** How long a request may take to arrive, in milliseconds. */
 const requestTimeoutMs = 10_000

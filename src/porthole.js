@@ -23,5 +23,5 @@ setFlagsFromString('--max-semi-space-size=0')
 // The cache lies beside the code, so that no other user can put anything there. If the directory cannot be written, each start compiles all code
 // again.
 Module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/porthole', import.meta.url)))
-const { main } = await import('./main.ts')
+const { main } = await import('./cli/main.ts')
 await main()

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { handoverMs } from '../src/domain/service/policy.ts'
 import { leaseDurationMs, renewIntervalMs } from '../src/replicas/lease/leases.ts'
-import { root, tableOf } from './readme.ts'
+import { root, tableOf } from './support/readme.ts'
 
 const sources = globSync('src/replicas/**/*.ts', { cwd: root }).map((name) => readFileSync(join(root, name), 'utf8'))
 /** Returns the first group of a pattern in the sources of replicas. */

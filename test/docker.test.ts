@@ -8,8 +8,8 @@ import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
-import { execForm, readDockerfile } from './dockerfile.ts'
-import { root as checkout } from './readme.ts'
+import { execForm, readDockerfile } from './support/dockerfile.ts'
+import { root as checkout } from './support/readme.ts'
 
 const instructions = readDockerfile(readFileSync(join(checkout, 'Dockerfile'), 'utf8'))
 const all = (name: string) => instructions.filter((instruction) => instruction.name === name).map(({ text }) => text)

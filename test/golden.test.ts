@@ -22,9 +22,9 @@ import { createSharedClock } from '../src/replicas/shared-clock.ts'
 import { createRedisStore } from '../src/store/redis/redis.ts'
 import { openSqliteStore } from '../src/store/sqlite/sqlite.ts'
 import type { Store, StoredTransition } from '../src/store/store.ts'
-import { createFolder } from './process.ts'
-import { noRedis, startRedis } from './redis-server.ts'
-import { sampleOutcome } from './samples.ts'
+import { createFolder } from './support/process.ts'
+import { noRedis, startRedis } from './support/redis-server.ts'
+import { sampleOutcome } from './support/samples.ts'
 
 const retention = { maxCount: 1000, maxAgeMs: 1e12 }
 /** The time of day of all events in these tests, in milliseconds since the epoch: 2026-12-01T00:00:00Z. */

@@ -229,7 +229,7 @@ test('only the listed files use the process', () => {
     assert.deepEqual(
       processUses(sources.get(file) ?? ''),
       [],
-      `src/${file} uses the process: take what it needs as an argument from src/main.ts`,
+      `src/${file} uses the process: take what it needs as an argument from src/cli/main.ts`,
     )
   }
 })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { anchorsOf, linksOf, pages, root } from './readme.ts'
+import { anchorsOf, linksOf, pages, root } from './support/readme.ts'
 
 /** Every page of the documentation, and the Markdown pages at the top of the repository and in bench/. */
 const paths = new Set([

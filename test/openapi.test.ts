@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { documentFile, generateDocument } from '../openapi/generate.ts'
-import { build } from './app.ts'
 import type { OpenApi } from './http/document.ts'
+import { build } from './support/app.ts'
 
 type Parameter = { name: string; in: string; description?: string; required?: boolean; schema: Record<string, unknown> }
 type Operation = OpenApi['paths'][string][string] & {

@@ -8,8 +8,8 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { enterNamespace } from './namespace.ts'
-import { type Exchange, exchangesOf, pages, readme, root } from './readme.ts'
+import { enterNamespace } from './support/namespace.ts'
+import { type Exchange, exchangesOf, pages, readme, root } from './support/readme.ts'
 
 const skip = await enterNamespace(import.meta.filename)
 

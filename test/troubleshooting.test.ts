@@ -4,14 +4,14 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
+import { describeDropped } from '../src/cli/event-log.ts'
 import { tellLoss } from '../src/config/file/loss.ts'
 import { diagnose } from '../src/domain/check/diagnosis.ts'
 import { Reason } from '../src/domain/check/outcome.ts'
 import { targetAt } from '../src/domain/target/target.ts'
-import { describeDropped } from '../src/news.ts'
-import { build } from './app.ts'
-import { root } from './readme.ts'
-import { sampleOutcome, sampleService } from './samples.ts'
+import { build } from './support/app.ts'
+import { root } from './support/readme.ts'
+import { sampleOutcome, sampleService } from './support/samples.ts'
 
 const read = (name: string) => readFileSync(join(root, name), 'utf8')
 const page = read('docs/troubleshooting.md')

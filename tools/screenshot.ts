@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { noChromium, startBrowser } from '../test/page/browser.ts'
 import { stage } from '../test/page/scene.ts'
-import type { Scope } from '../test/process.ts'
+import type { Scope } from '../test/support/process.ts'
 
 const folder = join(import.meta.dirname, '../docs')
 const endings: (() => void | Promise<void>)[] = []

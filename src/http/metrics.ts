@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import type { Metrics } from '../metrics/metrics.ts'
-import type { TimeSlices } from '../time-slices.ts'
+import type { TimeSlices } from '../runtime/time-slices.ts'
 import type { LongAnswers } from './answers/long-answers.ts'
 import { problemResponse } from './answers/problem.ts'
 import { beginFor } from './connections/gone-client.ts'

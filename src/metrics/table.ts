@@ -1,5 +1,5 @@
 import { rowOf, rowsPerChunk } from '../monitor/state/columns.ts'
-import type { TimeSlice } from '../time-slices.ts'
+import type { TimeSlice } from '../runtime/time-slices.ts'
 import { append, type Bytes, bytesOf, createBytes, release, write, writeDecimal } from './bytes.ts'
 import { beginOf, endOf, escapedValue, type Family, headerOf } from './text-format.ts'
 

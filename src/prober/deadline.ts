@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../runtime/clock.ts'
 
 /**
  * Calls `act` once `deadline` (an instant of the clock) has passed, after the event loop has polled the sockets. Returns a function that cancels

@@ -1,7 +1,7 @@
 import net, { type Socket } from 'node:net'
-import type { Clock } from '../clock.ts'
 import type { Reason } from '../domain/check/outcome.ts'
 import type { Close } from '../domain/service/policy-settings.ts'
+import type { Clock } from '../runtime/clock.ts'
 import { atDeadline } from './deadline.ts'
 import { type Dial, type Dialler, type DialResult, proberOf, roundLatency } from './dialler.ts'
 import { codeOf, reasonOfDial } from './errno.ts'

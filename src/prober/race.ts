@@ -1,8 +1,8 @@
-import type { Clock } from '../clock.ts'
 import { type Attempt, outcomeOfAttempts, tellAttempt } from '../domain/check/attempts.ts'
 import { formatSpan } from '../domain/check/diagnosis.ts'
 import { orderDials } from '../domain/target/dial-order.ts'
 import { formatAddress } from '../domain/target/target.ts'
+import type { Clock } from '../runtime/clock.ts'
 import { atDeadline } from './deadline.ts'
 import type { CheckEnded, CheckRequest } from './prober.ts'
 

@@ -1,5 +1,5 @@
 import { platform } from 'node:os'
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../runtime/clock.ts'
 import type { KernelParts } from './kernel/kernel.ts'
 import { createResolver, type Resolver } from './lookup/resolver.ts'
 import { createPortableProber } from './portable.ts'

@@ -1,5 +1,5 @@
 import { createClient, ErrorReply } from '@redis/client'
-import { type Obstacle, readFile } from '../read-file.ts'
+import { type Obstacle, readFile } from '../runtime/read-file.ts'
 import { explainFailure, mayBeDone } from './failure.ts'
 import type { Script } from './script.ts'
 

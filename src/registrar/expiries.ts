@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.ts'
 import { noPauses, type Pauses, pausedMs } from '../domain/health/pause.ts'
-import { createHeap, type Timed } from '../heap.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { createHeap, type Timed } from '../runtime/heap.ts'
 
 /** Names that each expire at a time of their own. */
 export type Expiries = {

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../runtime/clock.ts'
 
 /** A clock with the time of day of the store, so that a time means the same on all replicas. */
 export type SharedClock = Clock & {

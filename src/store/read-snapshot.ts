@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.ts'
 import { inKnownWords } from '../domain/health/transition.ts'
 import type { PreviousRun } from '../monitor/transitions/previous-run.ts'
+import type { Clock } from '../runtime/clock.ts'
 import type { StoreSnapshot } from './store.ts'
 
 /** Converts the snapshot of an earlier process to a log whose times are instants of this process's clock. */

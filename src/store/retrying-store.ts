@@ -1,7 +1,7 @@
-import { type Clock, type Dating, stepMs } from '../clock.ts'
 import { addGap, type Gap } from '../domain/health/gap.ts'
 import type { LoggedTransition } from '../domain/health/transition.ts'
 import type { TransitionLog } from '../monitor/transitions/transition-log.ts'
+import { type Clock, type Dating, stepMs } from '../runtime/clock.ts'
 import { readStoreSnapshot } from './read-snapshot.ts'
 import type { Store, Stored, StoredTransition, StoreSnapshot } from './store.ts'
 

@@ -1,8 +1,8 @@
-import type { Dating } from '../clock.ts'
 import type { Reason } from '../domain/check/outcome.ts'
 import type { Gap } from '../domain/health/gap.ts'
 import type { Status } from '../domain/health/status.ts'
 import type { Step } from '../domain/service/lifetime.ts'
+import type { Dating } from '../runtime/clock.ts'
 import type { UnreadableEntry } from './unreadable.ts'
 
 /** A service registered over HTTP, as the store holds it. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
-import type { Clock } from '../../src/clock.ts'
 import { Answer, Reason } from '../../src/domain/check/outcome.ts'
 import type { Prober } from '../../src/prober/prober.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
 
 const count = fc.nat({ max: 255 })
 const latency = fc.double({ min: 0, max: 30_000, noNaN: true })

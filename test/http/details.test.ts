@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type Built, build, holdChecks, listen, stoppedClock } from '../app.ts'
-import { sampleService } from '../samples.ts'
+import { type Built, build, holdChecks, listen, stoppedClock } from '../support/app.ts'
+import { sampleService } from '../support/samples.ts'
 import { hidden, secret } from './hidden.ts'
 
 /** Builds two services that are down, one of them drained. Details need the token. */

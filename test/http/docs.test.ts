@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { build } from '../app.ts'
+import { build } from '../support/app.ts'
 
 test('the API reference works over plain http: its policy upgrades nothing, and every file that it loads exists', async (t) => {
   const { listen } = await build(t)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { ServiceDetail } from '../../src/http/services/service-detail.ts'
-import { build, listen, nobody } from '../app.ts'
+import { build, listen, nobody } from '../support/app.ts'
 
 const secret = 'a-secret-of-the-tests'
 const tokens = [{ name: 'tests', sha256: createHash('sha256').update(secret).digest('hex') }]

@@ -7,10 +7,10 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Service } from '../../src/domain/service/service.ts'
 import type { AccessSettings } from '../../src/http/requests/access.ts'
-import { build, listen } from '../app.ts'
-import { limitMs, until } from '../process.ts'
-import { noPrometheus as skip, startPrometheus } from '../prometheus.ts'
-import { sampleService } from '../samples.ts'
+import { build, listen } from '../support/app.ts'
+import { limitMs, until } from '../support/process.ts'
+import { noPrometheus as skip, startPrometheus } from '../support/prometheus.ts'
+import { sampleService } from '../support/samples.ts'
 
 test('Prometheus reads the metrics, discovers a group of services and scrapes their targets', {
   skip,

@@ -1,7 +1,7 @@
 /** Clients that read their answers as slowly as a test wants. */
 import { once } from 'node:events'
 import net from 'node:net'
-import type { Scope } from '../process.ts'
+import type { Scope } from '../support/process.ts'
 
 /** Sends bytes to a server at `http://127.0.0.1:port`, and reads nothing. The connection closes after the test. */
 export async function sendAndTakeNothing(t: Scope, url: string, bytes: string): Promise<net.Socket> {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hidesCharacters } from '../../src/domain/values/quote.ts'
-import { build, nobody } from '../app.ts'
-import { sampleService } from '../samples.ts'
+import { build, nobody } from '../support/app.ts'
+import { sampleService } from '../support/samples.ts'
 
 /** The invisible characters that a name may contain, and those that a query may. */
 const name = 'pay\u202ements\u200b'

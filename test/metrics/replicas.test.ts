@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ReplicaView } from '../../src/metrics/replicas.ts'
-import { holdChecks, stoppedClock } from '../app.ts'
-import { createParts, sampleReplica } from '../parts.ts'
+import { holdChecks, stoppedClock } from '../support/app.ts'
+import { createParts, sampleReplica } from '../support/parts.ts'
 import { familyOf, rendered } from './page.ts'
 import { assertAccepted, noPromtool } from './promtool.ts'
 

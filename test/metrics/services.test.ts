@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { build, listen, nobody } from '../app.ts'
-import { sampleService } from '../samples.ts'
+import { build, listen, nobody } from '../support/app.ts'
+import { sampleService } from '../support/samples.ts'
 import { familyOf } from './page.ts'
 
 test('a drained service has a series that says so, and its other series still show its targets', async (t) => {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { createTable } from '../../src/metrics/table.ts'
 import type { Family } from '../../src/metrics/text-format.ts'
 import { rowOf, rowsPerChunk } from '../../src/monitor/state/columns.ts'
-import { createTimeSlices } from '../../src/time-slices.ts'
+import { createTimeSlices } from '../../src/runtime/time-slices.ts'
 import { readPage } from './page.ts'
 
 type Page = { readonly checks: Float64Array }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nanosecondsOf } from '../../src/metrics/nanoseconds.ts'
-import { build, holdChecks, listen, nobody, stoppedClock } from '../app.ts'
-import { sampleService } from '../samples.ts'
+import { build, holdChecks, listen, nobody, stoppedClock } from '../support/app.ts'
+import { sampleService } from '../support/samples.ts'
 import { familyOf, readPage, rendered } from './page.ts'
 
 test('services, groups and targets have the statuses of the monitor', async (t) => {

@@ -1,5 +1,4 @@
 import { setImmediate } from 'node:timers/promises'
-import { type Clock, type Dating, systemClock } from '../../src/clock.ts'
 import type { Outcome, Reason } from '../../src/domain/check/outcome.ts'
 import type { Transition } from '../../src/domain/health/transition.ts'
 import type { Service } from '../../src/domain/service/service.ts'
@@ -9,7 +8,8 @@ import type { Checked } from '../../src/monitor/scheduling/checks.ts'
 import type { ServiceState, TargetState } from '../../src/monitor/state/state.ts'
 import type { Resolution, Resolver } from '../../src/prober/lookup/resolver.ts'
 import type { CheckRequest, Prober } from '../../src/prober/prober.ts'
-import { sampleOutcome } from '../samples.ts'
+import { type Clock, type Dating, systemClock } from '../../src/runtime/clock.ts'
+import { sampleOutcome } from '../support/samples.ts'
 
 /** A clock whose monotonic time and wall time the test moves. */
 export type FakeClock = Clock & {

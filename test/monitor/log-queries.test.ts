@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import type { LoggedTransition, Transition } from '../../src/domain/health/transition.ts'
 import { createEmitter } from '../../src/monitor/emitter.ts'
 import { createTransitionLog, type TransitionQuery } from '../../src/monitor/transitions/transition-log.ts'
-import { countingSlices } from '../slices.ts'
+import { countingSlices } from '../support/slices.ts'
 import { watch } from './fakes.ts'
 
 const services = ['pg', 'mq', 'web'] as const

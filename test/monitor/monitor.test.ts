@@ -6,7 +6,7 @@ import { buildService } from '../../src/domain/service/service.ts'
 import { createDialRules } from '../../src/domain/target/dial-rules.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry/registry.ts'
-import { registeredService, sampleOutcome, sampleService, sampleTarget } from '../samples.ts'
+import { registeredService, sampleOutcome, sampleService, sampleTarget } from '../support/samples.ts'
 import { fakeClock, fakeProber, isSettled, watch } from './fakes.ts'
 
 const pg = () => sampleService('pg', ['db-1:5432'])

@@ -9,7 +9,7 @@ import type { Ownership } from '../../src/monitor/ownership.ts'
 import { createRegistry } from '../../src/monitor/registry/registry.ts'
 import { createScheduler } from '../../src/monitor/scheduling/scheduler.ts'
 import type { TargetSnapshot } from '../../src/monitor/state/state.ts'
-import { sampleOutcome, sampleService } from '../samples.ts'
+import { sampleOutcome, sampleService } from '../support/samples.ts'
 import { fakeClock, fakeProber, fakeResolver, isSettled } from './fakes.ts'
 
 const second = { interval: 1000, timeout: 500 }

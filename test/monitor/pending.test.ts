@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { neverChecked, nextHealth } from '../../src/domain/health/health.ts'
 import type { Quorum } from '../../src/domain/service/quorum.ts'
 import { currentStatusOf, effectiveServiceStatus, type TargetSnapshot } from '../../src/monitor/state/state.ts'
-import { sampleOutcome, samplePolicy, sampleService } from '../samples.ts'
+import { sampleOutcome, samplePolicy, sampleService } from '../support/samples.ts'
 import { watch } from './fakes.ts'
 
 const settings = { interval: 10_000, timeout: 2000 }

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { LoggedTransition, Transition } from '../../src/domain/health/transition.ts'
 import { createEmitter } from '../../src/monitor/emitter.ts'
 import { createTransitionLog } from '../../src/monitor/transitions/transition-log.ts'
-import { sampleService } from '../samples.ts'
+import { sampleService } from '../support/samples.ts'
 import { watch } from './fakes.ts'
 
 function start(maxCount = 1000) {

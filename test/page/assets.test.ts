@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { ReportedStatus } from '../../src/domain/health/status.ts'
 import { readAssets } from '../../src/page/assets.ts'
-import { build } from '../app.ts'
+import { build } from '../support/app.ts'
 import { readElements } from './elements.ts'
 
 const { files, digest } = readAssets()

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { until } from '../process.ts'
+import { until } from '../support/process.ts'
 import { audit, longestTaskMs, noChromium, startBrowser, timeKey } from './browser.ts'
 
 const skip = { skip: noChromium }

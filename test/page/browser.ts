@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, join } from 'node:path'
 import { type Browser, chromium, type Page } from 'playwright-core'
-import { limitMs, type Scope } from '../process.ts'
+import { limitMs, type Scope } from '../support/process.ts'
 
 const executablePath = (process.env.PATH ?? '')
   .split(delimiter)

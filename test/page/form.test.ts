@@ -1,7 +1,7 @@
 /** Tests how the pages look in every form: light, dark, narrow, printed and without JavaScript. The day shown is the same every time. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { until } from '../process.ts'
+import { until } from '../support/process.ts'
 import { audit, noChromium, startBrowser } from './browser.ts'
 import { stage } from './scene.ts'
 

@@ -1,10 +1,10 @@
 /** The page of ten thousand services. The test prints how long it takes, and does not fail on a slow machine. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemClock } from '../../src/clock.ts'
 import type { Prober } from '../../src/prober/prober.ts'
-import { build } from '../app.ts'
-import { sampleOutcome, sampleService } from '../samples.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
+import { build } from '../support/app.ts'
+import { sampleOutcome, sampleService } from '../support/samples.ts'
 import { longestTaskMs, noChromium, startBrowser, timeKey } from './browser.ts'
 
 const total = 10_000

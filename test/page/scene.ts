@@ -1,11 +1,12 @@
 /** A simulated day of a small company's services, the same every time, with faults or without. Tests and pictures of the page use it. */
-import { systemClock } from '../../src/clock.ts'
+
 import type { Outcome, Reason } from '../../src/domain/check/outcome.ts'
 import type { Service } from '../../src/domain/service/service.ts'
 import type { Prober } from '../../src/prober/prober.ts'
-import { type Built, build } from '../app.ts'
-import type { Scope } from '../process.ts'
-import { sampleOutcome, sampleService } from '../samples.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
+import { type Built, build } from '../support/app.ts'
+import type { Scope } from '../support/process.ts'
+import { sampleOutcome, sampleService } from '../support/samples.ts'
 
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs

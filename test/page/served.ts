@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
-import { listenOn } from '../listening.ts'
-import { createFolder, start } from '../process.ts'
+import { listenOn } from '../support/listening.ts'
+import { createFolder, start } from '../support/process.ts'
 
 /** The policy of the services of these tests. Checks are frequent, one check makes a service up, and two make it down. */
 export const defaults = { interval: '200ms', timeout: '1100ms', rise: 1, fall: 2 }

@@ -4,13 +4,13 @@ import { once } from 'node:events'
 import net, { type AddressInfo, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { type TestContext, test } from 'node:test'
-import { type Clock, systemClock } from '../../src/clock.ts'
 import type { Outcome } from '../../src/domain/check/outcome.ts'
 import type { Close } from '../../src/domain/service/policy-settings.ts'
 import { createDialRules, type DialRules } from '../../src/domain/target/dial-rules.ts'
 import { type Target, targetAt } from '../../src/domain/target/target.ts'
 import type { Lookup } from '../../src/prober/lookup/resolver.ts'
 import { awaitOutcome, type Prober } from '../../src/prober/prober.ts'
+import { type Clock, systemClock } from '../../src/runtime/clock.ts'
 
 /** Builds the prober under test. Without `lookup` it uses the look-up of the system. */
 export type MakeProber = (parts: { readonly clock: Clock; readonly lookup?: Lookup }) => Prober | Promise<Prober>

@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { descriptorLimit, shareDescriptors } from '../../src/prober/descriptors.ts'
-import { listen } from '../app.ts'
 import { familyOf } from '../metrics/page.ts'
-import { createFolder, start, until } from '../process.ts'
+import { listen } from '../support/app.ts'
+import { createFolder, start, until } from '../support/process.ts'
 
 test('the limit is that of the kernel, and null if the kernel reports none', () => {
   assert.equal(descriptorLimit('Max processes  1 1\nMax open files            1024                 4096   files'), 1024)

@@ -1,4 +1,4 @@
-import { enterNamespace } from '../namespace.ts'
+import { enterNamespace } from '../support/namespace.ts'
 import { makeKernel } from './make-kernel.ts'
 import { wireContract } from './wire.ts'
 

@@ -6,9 +6,9 @@ import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { type NameAnswer, noSuchName, serverFailure, startNameServer } from '../name-server.ts'
-import { createResolvConf, enterNamespace, sh } from '../namespace.ts'
-import { createFolder, runPorthole, start, until } from '../process.ts'
+import { type NameAnswer, noSuchName, serverFailure, startNameServer } from '../support/name-server.ts'
+import { createResolvConf, enterNamespace, sh } from '../support/namespace.ts'
+import { createFolder, runPorthole, start, until } from '../support/process.ts'
 
 const noNamespace = await enterNamespace(import.meta.filename)
 

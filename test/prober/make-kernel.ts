@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { systemClock } from '../../src/clock.ts'
 import { startKernelProber } from '../../src/prober/kernel/kernel.ts'
 import { createResolver } from '../../src/prober/lookup/resolver.ts'
 import type { Prober } from '../../src/prober/prober.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
 import type { MakeProber } from './contract.ts'
 
 /** Starts a kernel prober. Rejects where it cannot run. */

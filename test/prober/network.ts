@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
-import { createHost, type Host, sh } from '../namespace.ts'
+import { createHost, type Host, sh } from '../support/namespace.ts'
 
 /** The only port of the far host with a listener, on every address of both families. */
 export const port = 8000

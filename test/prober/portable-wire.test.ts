@@ -1,5 +1,5 @@
 import { createPortableProber } from '../../src/prober/portable.ts'
-import { enterNamespace } from '../namespace.ts'
+import { enterNamespace } from '../support/namespace.ts'
 import { wireContract } from './wire.ts'
 
 const skip = await enterNamespace(import.meta.filename)

@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { systemClock } from '../../src/clock.ts'
 import { createResolver } from '../../src/prober/lookup/resolver.ts'
 import { type Connect, createPortableProber } from '../../src/prober/portable.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
 import { checkOnce, dialResultSeen, listen, type MakeProber, proberContract } from './contract.ts'
 
 const clock = systemClock()

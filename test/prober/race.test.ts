@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Clock, systemClock } from '../../src/clock.ts'
 import type { Outcome, Reason } from '../../src/domain/check/outcome.ts'
 import type { CheckRequest } from '../../src/prober/prober.ts'
 import { createRacer } from '../../src/prober/race.ts'
-import { sampleOutcome, sampleTarget } from '../samples.ts'
+import { type Clock, systemClock } from '../../src/runtime/clock.ts'
+import { sampleOutcome, sampleTarget } from '../support/samples.ts'
 
 const system = systemClock()
 const [first, second, third] = ['10.0.0.1', '10.0.0.2', '10.0.0.3'] as const

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { systemClock } from '../../src/clock.ts'
 import { targetAt } from '../../src/domain/target/target.ts'
 import { createResolver } from '../../src/prober/lookup/resolver.ts'
 import { awaitOutcome } from '../../src/prober/prober.ts'
 import { type ProberChoice, startProber } from '../../src/prober/start.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
 import { whyNoKernelProber } from './make-kernel.ts'
 
 const noKernel = await whyNoKernelProber()

@@ -8,8 +8,8 @@ import { type TestContext, test } from 'node:test'
 import { type Connection, connectRedis } from '../../src/redis/connection.ts'
 import { keysOf } from '../../src/redis/keys.ts'
 import { script } from '../../src/redis/script.ts'
-import { createFolder, until } from '../process.ts'
-import { freePort, noRedis, startRedis } from '../redis-server.ts'
+import { createFolder, until } from '../support/process.ts'
+import { freePort, noRedis, startRedis } from '../support/redis-server.ts'
 
 const { meta } = keysOf('test')
 const skip = noRedis

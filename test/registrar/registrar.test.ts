@@ -8,7 +8,7 @@ import { createRegistrar } from '../../src/registrar/registrar.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { watch } from '../monitor/fakes.ts'
-import { sampleService } from '../samples.ts'
+import { sampleService } from '../support/samples.ts'
 
 const retention = { maxCount: 1000, maxAgeMs: 3_600_000 }
 const settingsOf = (more: object = {}) => RegistrationSettings.parse({ targets: ['pg:5432'], ...more })

@@ -1,11 +1,10 @@
 /** A replica in this process, with real parts and a real Redis. The test chooses its prober, and there is no HTTP. */
 import type { TestContext } from 'node:test'
-import { systemClock } from '../../src/clock.ts'
+import { createConfigApplier } from '../../src/cli/config-applier.ts'
 import { defaultLimits } from '../../src/domain/service/limits.ts'
 import { handoverMs } from '../../src/domain/service/policy.ts'
 import type { Service } from '../../src/domain/service/service.ts'
 import type { DialRules } from '../../src/domain/target/dial-rules.ts'
-import { createConfigApplier } from '../../src/in-force.ts'
 import { createAddressTracking } from '../../src/monitor/discovery/address-tracking.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry/registry.ts'
@@ -16,8 +15,9 @@ import type { Prober } from '../../src/prober/prober.ts'
 import { createRegistrar } from '../../src/registrar/registrar.ts'
 import { openReplicaBackend } from '../../src/replicas/replica-backend.ts'
 import type { ReplicaNews } from '../../src/replicas/replica-status.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
 import { createUnreadableEntries } from '../../src/store/unreadable.ts'
-import { sampleOutcome } from '../samples.ts'
+import { sampleOutcome } from '../support/samples.ts'
 
 const retention = { maxCount: 1000, maxAgeMs: 3_600_000 }
 

@@ -4,9 +4,9 @@ import { type TestContext, test } from 'node:test'
 import { handoverMs } from '../../src/domain/service/policy.ts'
 import type { Connection } from '../../src/redis/connection.ts'
 import { keysOf } from '../../src/redis/keys.ts'
-import { until } from '../process.ts'
-import { noRedis, startRedis } from '../redis-server.ts'
-import { changedService, sampleService } from '../samples.ts'
+import { until } from '../support/process.ts'
+import { noRedis, startRedis } from '../support/redis-server.ts'
+import { changedService, sampleService } from '../support/samples.ts'
 import { type Assembled, assemble } from './assemble.ts'
 
 const keys = keysOf('default')

@@ -14,7 +14,7 @@ import { createHealthReplication } from '../../src/replicas/replication/health-r
 import type { Published, PublishResult, Update } from '../../src/replicas/replication/publish-protocol.ts'
 import type { StoredHealth } from '../../src/replicas/replication/resync.ts'
 import { fakeClock, fakeProber } from '../monitor/fakes.ts'
-import { sampleOutcome, sampleService } from '../samples.ts'
+import { sampleOutcome, sampleService } from '../support/samples.ts'
 
 type StoreSnapshot = Record<string, { version: number; snapshot: unknown }>
 

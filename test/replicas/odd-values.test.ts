@@ -9,9 +9,9 @@ import { handoverMs } from '../../src/domain/service/policy.ts'
 import { currentStatusOf } from '../../src/monitor/state/state.ts'
 import type { Connection, Reply } from '../../src/redis/connection.ts'
 import { type Keys, keysOf } from '../../src/redis/keys.ts'
-import { fileScope, until } from '../process.ts'
-import { noRedis, type RedisServer, startRedis } from '../redis-server.ts'
-import { changedService, sampleService } from '../samples.ts'
+import { fileScope, until } from '../support/process.ts'
+import { noRedis, type RedisServer, startRedis } from '../support/redis-server.ts'
+import { changedService, sampleService } from '../support/samples.ts'
 import { type Assembled, assemble } from './assemble.ts'
 
 const file = fileScope()

@@ -1,11 +1,11 @@
 /** A replica runs but its checks do not. The others take over its shards. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemClock } from '../../src/clock.ts'
-import { holdChecks } from '../app.ts'
-import { until } from '../process.ts'
-import { noRedis, startRedis } from '../redis-server.ts'
-import { sampleService } from '../samples.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
+import { holdChecks } from '../support/app.ts'
+import { until } from '../support/process.ts'
+import { noRedis, startRedis } from '../support/redis-server.ts'
+import { sampleService } from '../support/samples.ts'
 import { assemble } from './assemble.ts'
 
 const services = Array.from({ length: 20 }, (_, i) =>

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net, { type AddressInfo, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { noRedis, startRedis } from '../redis-server.ts'
-import { sampleService } from '../samples.ts'
+import { noRedis, startRedis } from '../support/redis-server.ts'
+import { sampleService } from '../support/samples.ts'
 import { assemble } from './assemble.ts'
 
 /** Opens a proxy to a port of this machine that delays each direction by this many milliseconds. Returns its own port. */

@@ -1,17 +1,17 @@
 /** A machine whose time of day is wrong when Porthole starts, for example before NTP answered, and is corrected later. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { systemClock } from '../../src/clock.ts'
 import type { Reason } from '../../src/domain/check/outcome.ts'
 import { createMonitor } from '../../src/monitor/monitor.ts'
 import { createRegistry } from '../../src/monitor/registry/registry.ts'
 import { createTransitionLog } from '../../src/monitor/transitions/transition-log.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
 import { createRetryingStore } from '../../src/store/retrying-store.ts'
 import { openSqliteStore } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { fakeProber } from '../monitor/fakes.ts'
-import { createFolder } from '../process.ts'
-import { sampleService } from '../samples.ts'
+import { createFolder } from '../support/process.ts'
+import { sampleService } from '../support/samples.ts'
 
 const dayMs = 86_400_000
 const retention = { maxCount: 1000, maxAgeMs: 30 * dayMs }

@@ -24,7 +24,7 @@ import { type TestContext, test } from 'node:test'
 import { schemaVersion } from '../../src/store/sqlite/schema.ts'
 import { openSqliteStore } from '../../src/store/sqlite/sqlite.ts'
 import type { Put, Store, Stored } from '../../src/store/store.ts'
-import { enterNamespace, sh } from '../namespace.ts'
+import { enterNamespace, sh } from '../support/namespace.ts'
 import { sampleTransition, unwrap } from './contract.ts'
 
 const skip = await enterNamespace(import.meta.filename)

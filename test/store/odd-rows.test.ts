@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { openSqliteStore } from '../../src/store/sqlite/sqlite.ts'
-import { createFolder } from '../process.ts'
+import { createFolder } from '../support/process.ts'
 import { revisionOf, sampleTransition, unwrap } from './contract.ts'
 
 const epoch = Date.parse('2026-11-22T15:00:00.000Z')

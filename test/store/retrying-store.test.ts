@@ -6,7 +6,7 @@ import { createMemoryStore } from '../../src/store/memory.ts'
 import { createRetryingStore } from '../../src/store/retrying-store.ts'
 import type { Store, Stored, StoreSnapshot } from '../../src/store/store.ts'
 import { watch } from '../monitor/fakes.ts'
-import { registeredService, sampleService } from '../samples.ts'
+import { registeredService, sampleService } from '../support/samples.ts'
 
 const full: Stored<never> = { ok: false, failure: 'the disk is full' }
 const gone: Stored<never> = { ok: false, failure: 'there is no such directory' }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type FileRead, type Obstacle, type OpenFile, readFile } from '../../read-file.ts'
+import { type FileRead, type Obstacle, type OpenFile, readFile } from '../../runtime/read-file.ts'
 import type { Problem } from '../problem.ts'
 
 /** The content of a configuration file. Files with the same content have the same digest. */

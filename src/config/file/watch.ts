@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { hangs } from '../../read-file.ts'
+import { hangs } from '../../runtime/read-file.ts'
 import type { Problem } from '../problem.ts'
 import { type FileContent, type FileMark, lookMs, type Read, readConfigFile, readMark } from './read-file.ts'
 import { keepsChanging, msUntilSettled, type Settling, seeChange } from './settling.ts'

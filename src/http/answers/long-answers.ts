@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { createTimeSlices, loopAbandoned, type TimeSlices } from '../../time-slices.ts'
+import { createTimeSlices, loopAbandoned, type TimeSlices } from '../../runtime/time-slices.ts'
 import {
   type AnswerKind,
   answerKinds,

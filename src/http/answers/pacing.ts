@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { finished, type Writable } from 'node:stream'
 import type { Gzip } from 'node:zlib'
-import type { TimeSlice } from '../../time-slices.ts'
+import type { TimeSlice } from '../../runtime/time-slices.ts'
 
 /** How fast a client has to read an answer, in milliseconds. */
 export type Pace = {

@@ -3,7 +3,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { RequestValidationError } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import { escapeUnseen } from '../../domain/values/quote.ts'
-import { loopAbandoned } from '../../time-slices.ts'
+import { loopAbandoned } from '../../runtime/time-slices.ts'
 import { closeLingering } from '../connections/lingering.ts'
 import { securityHeaders } from './security.ts'
 

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
-import type { TimeSlices } from '../../time-slices.ts'
+import type { TimeSlices } from '../../runtime/time-slices.ts'
 import type { Held } from './answer-caps.ts'
 import { holdWhileSent } from './long-answers.ts'
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Clock } from '../../clock.ts'
 import { createEmitter, type Emitter } from '../../monitor/emitter.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import { clientOf } from '../requests/failed-token-limiter.ts'
 
 /** Why a connection was closed: it had sent no request, it had none under way, or it opened while all others had requests under way. */

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { TimeSlice, TimeSlices } from '../../time-slices.ts'
+import type { TimeSlice, TimeSlices } from '../../runtime/time-slices.ts'
 
 /** Begins a loop for a request. Soon after the client closes its connection, the loop throws `loopAbandoned`, which `answerError` expects. */
 export function beginFor({ raw: { socket } }: Pick<FastifyRequest, 'raw'>, slices: TimeSlices): TimeSlice {

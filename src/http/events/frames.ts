@@ -1,5 +1,5 @@
-import type { Clock } from '../../clock.ts'
 import type { LoggedTransition } from '../../domain/health/transition.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import { reportTransition } from '../services/transition-reports.ts'
 
 /** The services that a reader subscribes to: these names, in one of these groups. An absent set filters nothing. */

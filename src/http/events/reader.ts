@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { LoggedTransition } from '../../domain/health/transition.ts'
 import type { TransitionLog } from '../../monitor/transitions/transition-log.ts'
-import type { TimeSlices } from '../../time-slices.ts'
+import type { TimeSlices } from '../../runtime/time-slices.ts'
 import { type Filter, frame, type News, wantsAll } from './frames.ts'
 
 /** The events since the last batch, the oldest first. */

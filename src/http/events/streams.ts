@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
-import type { Clock } from '../../clock.ts'
 import type { LoggedTransition } from '../../domain/health/transition.ts'
 import type { Registry, RegistryChange } from '../../monitor/registry/registry.ts'
 import type { TransitionLog } from '../../monitor/transitions/transition-log.ts'
-import { createTimeSlices, type TimeSlices } from '../../time-slices.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import { createTimeSlices, type TimeSlices } from '../../runtime/time-slices.ts'
 import { type Filter, type News, registryNews, transitionNews } from './frames.ts'
 import { type Batch, batchOf, type EventReader, openReader } from './reader.ts'
 

@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZodOpenApi } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import { escapeUnseen } from '../../domain/values/quote.ts'
-import type { Readiness, ReadinessCheck } from '../../readiness.ts'
+import type { Readiness, ReadinessCheck } from '../readiness.ts'
 
 // Accepts unknown parameters and any value of `verbose`, because a stray parameter must not get a container killed.
 const ProbeQuery = z.looseObject({

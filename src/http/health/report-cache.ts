@@ -1,6 +1,6 @@
-import type { Clock } from '../../clock.ts'
 import { adviceValidUntil } from '../../domain/check/advice.ts'
 import { type ServiceState, targetStatusValidUntil } from '../../monitor/state/state.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import { longFrom } from '../answers/answer-caps.ts'
 import { reportService, type ServiceReport } from './reports.ts'
 import { renderService } from './representation.ts'

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import type { Clock } from '../../clock.ts'
 import { advise } from '../../domain/check/advice.ts'
 import { Answer, Reason } from '../../domain/check/outcome.ts'
 import { ReportedStatus, type Status } from '../../domain/health/status.ts'
@@ -13,6 +12,7 @@ import {
   type ServiceState,
   type TargetState,
 } from '../../monitor/state/state.ts'
+import type { Clock } from '../../runtime/clock.ts'
 
 const time = z.string().meta({ format: 'date-time' }).nullable()
 const count = z.int().nonnegative()

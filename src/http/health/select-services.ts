@@ -2,7 +2,7 @@ import type { Quorum } from '../../domain/service/quorum.ts'
 import type { Monitor } from '../../monitor/monitor.ts'
 import type { Registry } from '../../monitor/registry/registry.ts'
 import type { ServiceState } from '../../monitor/state/state.ts'
-import type { TimeSlice } from '../../time-slices.ts'
+import type { TimeSlice } from '../../runtime/time-slices.ts'
 import type { SetQuery } from './health-query.ts'
 
 /** How many groups of a service are compared in the time that one unit of work takes. */

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import type { Clock } from '../../clock.ts'
 import { noReportedCounts, type ReportedStatus, Status, worstFirst } from '../../domain/health/status.ts'
 import { drainedQuorum, type Quorum, statusOf, statusOfPart } from '../../domain/service/quorum.ts'
 import { effectiveServiceStatus, type ServiceState } from '../../monitor/state/state.ts'
-import type { TimeSlice } from '../../time-slices.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import type { TimeSlice } from '../../runtime/time-slices.ts'
 import { reportedStatus, ServiceReport } from './reports.ts'
 import { workOf } from './select-services.ts'
 

@@ -1,6 +1,6 @@
-import type { Clock } from '../../clock.ts'
 import type { ServiceState } from '../../monitor/state/state.ts'
-import type { TimeSlice, TimeSlices } from '../../time-slices.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import type { TimeSlice, TimeSlices } from '../../runtime/time-slices.ts'
 import { computeSetStatus, type SetStatus } from './set-reports.ts'
 
 /** The status of a set of this many services or more is cached, because computing it blocks the event loop for milliseconds. */

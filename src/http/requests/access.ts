@@ -1,9 +1,9 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Clock } from '../../clock.ts'
 import { bearerToken, type Details, type Token } from '../../domain/values/token.ts'
 import { createEmitter, type Emitter } from '../../monitor/emitter.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import { sendProblem } from '../answers/problem.ts'
 import { clientOf, createFailedTokenLimiter } from './failed-token-limiter.ts'
 

@@ -1,7 +1,7 @@
 import type { Monitor } from '../../monitor/monitor.ts'
 import type { Registry } from '../../monitor/registry/registry.ts'
-import { mergeInSlices, sortInSlices } from '../../sort-in-slices.ts'
-import type { TimeSlices } from '../../time-slices.ts'
+import { mergeInSlices, sortInSlices } from '../../runtime/sort-in-slices.ts'
+import type { TimeSlices } from '../../runtime/time-slices.ts'
 
 /** The names of all services, sorted by UTF-16 code units. */
 export type NameOrder = {

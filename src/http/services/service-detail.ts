@@ -1,12 +1,12 @@
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
-import type { Clock } from '../../clock.ts'
 import { warningsOf } from '../../domain/service/policy-advice.ts'
 import { defineService, ServiceDefinition } from '../../domain/service/service-definition.ts'
 import type { DialRules } from '../../domain/target/dial-rules.ts'
 import { currentStatusOf, type ServiceState } from '../../monitor/state/state.ts'
 import type { Registrar } from '../../registrar/registrar.ts'
 import type { Registered } from '../../registrar/registrations.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import { isoTime, ServiceReport, summarize, whyExpired } from '../health/reports.ts'
 import { tagOf } from '../registrations/preconditions.ts'
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { Clock } from '../../clock.ts'
 import { parseDuration } from '../../domain/values/duration.ts'
 import { quote } from '../../domain/values/quote.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import { once } from '../health/freshness.ts'
 import { unknownParameters } from '../health/health-query.ts'
 import { cursorOf, limitOf } from './paging.ts'

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import type { Clock } from '../../clock.ts'
 import { Reason } from '../../domain/check/outcome.ts'
 import type { Gap } from '../../domain/health/gap.ts'
 import { Status } from '../../domain/health/status.ts'
@@ -8,6 +7,7 @@ import { measureUptime } from '../../domain/health/uptime.ts'
 import type { ServiceState } from '../../monitor/state/state.ts'
 import type { TransitionLog } from '../../monitor/transitions/transition-log.ts'
 import { uptimeEvidence } from '../../monitor/transitions/uptime-evidence.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import { isoTime } from '../health/reports.ts'
 
 const time = z.string().meta({ format: 'date-time' })

@@ -1,6 +1,6 @@
-import type { Clock } from '../../clock.ts'
 import { tellHeld } from '../../domain/check/last-known-note.ts'
 import type { Outcome } from '../../domain/check/outcome.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import type { Ownership } from '../ownership.ts'
 import type { ServiceState, TargetState } from '../state/state.ts'
 

@@ -2,7 +2,7 @@ import type { Outcome } from '../../domain/check/outcome.ts'
 import { isInterrupted, noPauses, type Pauses, pausedMs } from '../../domain/health/pause.ts'
 import type { DialRules } from '../../domain/target/dial-rules.ts'
 import type { Prober } from '../../prober/prober.ts'
-import { createQueue, type Queue } from '../../queue.ts'
+import { createQueue, type Queue } from '../../runtime/queue.ts'
 import type { Check, TargetState } from '../state/state.ts'
 
 /** Check queue. Checks wait in it until there is room for them, and then run. */

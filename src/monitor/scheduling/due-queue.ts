@@ -1,4 +1,4 @@
-import { createHeap, type Timed } from '../../heap.ts'
+import { createHeap, type Timed } from '../../runtime/heap.ts'
 import { createColumns, enumColumn, numberColumn, rowOf, rowsPerChunk } from '../state/columns.ts'
 
 /**

@@ -1,6 +1,6 @@
-import type { SystemClock } from '../../clock.ts'
 import { addPause, type Pause, type Pauses, pausedMs } from '../../domain/health/pause.ts'
 import type { Prober } from '../../prober/prober.ts'
+import type { SystemClock } from '../../runtime/clock.ts'
 import { createEmitter, type Emitter } from '../emitter.ts'
 
 /** How often a timer shows that the event loop runs, in milliseconds. */

@@ -1,5 +1,5 @@
 import { isTooOld } from '../../domain/health/health.ts'
-import { createTimeSlices, type TimeSlice, type TimeSlices } from '../../time-slices.ts'
+import { createTimeSlices, type TimeSlice, type TimeSlices } from '../../runtime/time-slices.ts'
 import type { Check, ServiceState } from '../state/state.ts'
 import type { CheckQueue } from './check-queue.ts'
 

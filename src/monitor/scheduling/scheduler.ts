@@ -1,7 +1,7 @@
-import type { Clock } from '../../clock.ts'
 import { nextScheduled, phaseOf as phaseOfName } from '../../domain/check/schedule.ts'
 import { checkIntervalMs, IntervalKind, intervalAt, intervalKindOf } from '../../domain/health/health.ts'
 import { noPauses, type Pause, type Pauses, pausedMs } from '../../domain/health/pause.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import type { Monitor } from '../monitor.ts'
 import { type Ownership, ownAll } from '../ownership.ts'
 import { createColumns, enumAt, enumColumn, placeOf, rowOf, shortNumberColumn } from '../state/columns.ts'

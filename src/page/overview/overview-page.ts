@@ -1,7 +1,7 @@
 import { type ReportedStatus, worstFirst } from '../../domain/health/status.ts'
 import { missingServices } from '../../http/services/registry-pending.ts'
 import { chooserOf } from '../../http/services/service-list.ts'
-import type { TimeSlice } from '../../time-slices.ts'
+import type { TimeSlice } from '../../runtime/time-slices.ts'
 import { headlineOf, sentenceOf, statusOfPage } from '../parts/format.ts'
 import { html, type Markup } from '../parts/markup.ts'
 import { statusShape } from '../parts/status-icons.ts'

@@ -1,4 +1,3 @@
-import type { Clock } from '../../clock.ts'
 import {
   noReportedCounts,
   type ReportedCounts,
@@ -13,8 +12,9 @@ import type { Monitor } from '../../monitor/monitor.ts'
 import type { Registry } from '../../monitor/registry/registry.ts'
 import { type CurrentStatus, currentStatusOf, type ServiceState } from '../../monitor/state/state.ts'
 import type { TransitionLog } from '../../monitor/transitions/transition-log.ts'
-import { sortInSlices } from '../../sort-in-slices.ts'
-import type { TimeSlice, TimeSlices } from '../../time-slices.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import { sortInSlices } from '../../runtime/sort-in-slices.ts'
+import type { TimeSlice, TimeSlices } from '../../runtime/time-slices.ts'
 
 /** A service of the overview. */
 export type Entry = {

@@ -1,7 +1,7 @@
-import type { Clock } from '../../clock.ts'
 import { isoTime } from '../../http/health/reports.ts'
 import type { History } from '../../monitor/state/history.ts'
 import type { TransitionLog } from '../../monitor/transitions/transition-log.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import { formatAge } from './format.ts'
 import { html, type Markup } from './markup.ts'
 

@@ -1,5 +1,5 @@
-import type { Clock } from '../../clock.ts'
-import { createQueue } from '../../queue.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import { createQueue } from '../../runtime/queue.ts'
 import { descriptorLimit } from '../descriptors.ts'
 import { type Dialler, type DialResult, proberOf } from '../dialler.ts'
 import { errnoName } from '../errno.ts'

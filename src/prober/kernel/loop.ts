@@ -1,6 +1,6 @@
 import type { IcmpError } from '../../domain/check/outcome.ts'
-import { createHeap, type Timed } from '../../heap.ts'
-import { createQueue } from '../../queue.ts'
+import { createHeap, type Timed } from '../../runtime/heap.ts'
+import { createQueue } from '../../runtime/queue.ts'
 import { errnoName } from '../errno.ts'
 import { createEpoll } from './epoll.ts'
 import { createErrorQueue } from './error-queue.ts'

@@ -1,6 +1,6 @@
-import type { Clock } from '../../clock.ts'
 import type { Outcome, Reason } from '../../domain/check/outcome.ts'
 import { parseTarget } from '../../domain/target/target.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import { atDeadline } from '../deadline.ts'
 import { reasonOfLookup } from '../errno.ts'
 import type { CheckRequest } from '../prober.ts'

@@ -1,4 +1,4 @@
-import type { Clock } from '../../clock.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import { atDeadline } from '../deadline.ts'
 import { codeOf, reasonOfLookup } from '../errno.ts'
 import { createLookUpLanes, type LookUp } from './lookup-lanes.ts'

@@ -1,7 +1,7 @@
-import type { Clock } from '../../clock.ts'
 import type { ForeignWord } from '../../domain/service/foreign-settings.ts'
 import type { Service } from '../../domain/service/service.ts'
 import type { Keys } from '../../redis/keys.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import type { Stored } from '../../store/store.ts'
 import { createUnreadableEntries, placeIn, type UnreadableEntries } from '../../store/unreadable.ts'
 import { offerScript } from '../lease/lease-script.ts'

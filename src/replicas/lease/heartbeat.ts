@@ -1,5 +1,5 @@
-import type { Clock } from '../../clock.ts'
 import { type Pauses, pausedMs } from '../../domain/health/pause.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import type { RedisStore } from '../../store/redis/redis.ts'
 import type { Stored } from '../../store/store.ts'
 

@@ -1,6 +1,6 @@
-import type { Clock } from '../../clock.ts'
 import { createEmitter } from '../../monitor/emitter.ts'
 import type { Ownership } from '../../monitor/ownership.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import type { Leases } from './leases.ts'
 import { shardOf } from './shards.ts'
 

@@ -1,5 +1,4 @@
 import { isIP } from 'node:net'
-import type { Clock } from '../../clock.ts'
 import { Answer, type IcmpError, type Outcome, reasonOf } from '../../domain/check/outcome.ts'
 import type { Health } from '../../domain/health/health.ts'
 import { Status } from '../../domain/health/status.ts'
@@ -7,6 +6,7 @@ import type { Addresses } from '../../domain/target/addresses.ts'
 import { parseTarget } from '../../domain/target/target.ts'
 import { isAmount } from '../../domain/values/stored-values.ts'
 import type { ServiceSnapshot, TargetSnapshot } from '../../monitor/state/state.ts'
+import type { Clock } from '../../runtime/clock.ts'
 
 /**
  * The format version of the lists below. A newer Porthole may append elements to a list and use new words under the same number. An older version

@@ -1,7 +1,7 @@
-import type { Clock } from '../../clock.ts'
 import type { Transition } from '../../domain/health/transition.ts'
 import type { Monitor } from '../../monitor/monitor.ts'
 import type { ServiceState } from '../../monitor/state/state.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import type { ShardOwnership } from '../lease/shard-ownership.ts'
 import { shardOf } from '../lease/shards.ts'
 import { batch, firstBatch } from './batches.ts'

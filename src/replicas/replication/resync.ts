@@ -1,6 +1,6 @@
-import type { Clock } from '../../clock.ts'
 import type { Monitor } from '../../monitor/monitor.ts'
 import type { ServiceSnapshot, ServiceState, TargetSnapshot, TargetState } from '../../monitor/state/state.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import type { ShardOwnership } from '../lease/shard-ownership.ts'
 import { firstBatch } from './batches.ts'
 import { isUnreadable, readService } from './health-codec.ts'

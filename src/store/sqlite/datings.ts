@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { type Dating, stepMs } from '../../clock.ts'
+import { type Dating, stepMs } from '../../runtime/clock.ts'
 import type { OwnEnds } from '../store.ts'
 
 /** Corrects stored times after the wall clock was corrected. Each correction is part of the transaction of the next write. */

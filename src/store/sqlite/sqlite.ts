@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Dating } from '../../clock.ts'
+import type { Dating } from '../../runtime/clock.ts'
 import type { Retention, Store, Stored, StoredTransition, StoreSnapshot } from '../store.ts'
 import { LoadedReply, PutReply, RemovedReply, readTransitionRows, TransitionsReply } from './rows.ts'
 import type { Operation } from './statements.ts'

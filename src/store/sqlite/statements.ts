@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { Dating } from '../../clock.ts'
 import type { Gap } from '../../domain/health/gap.ts'
 import type { Step } from '../../domain/service/lifetime.ts'
+import type { Dating } from '../../runtime/clock.ts'
 import { conditionHolds } from '../condition.ts'
 import type { Condition, OwnEnds, Put, Removed, Retention, StoredRegistration, StoredTransition } from '../store.ts'
 import { createDatings } from './datings.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { tellLoss } from '../../../src/config/file/loss.ts'
-import { registeredService, sampleService } from '../../samples.ts'
+import { registeredService, sampleService } from '../../support/samples.ts'
 
 const some = (count: number) => Array.from({ length: count }, (_, i) => sampleService(`s${i}`, ['a:1']))
 const configApplier = (count: number) => new Map(some(count).map((service) => [service.name, service]))

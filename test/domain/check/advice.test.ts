@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { adviceValidUntil, advise, isSlowLookUp, noIncidents } from '../../../src/domain/check/advice.ts'
-import { sampleOutcome, samplePolicy } from '../../samples.ts'
+import { sampleOutcome, samplePolicy } from '../../support/samples.ts'
 
 const minutes = 60_000
 const none = noIncidents

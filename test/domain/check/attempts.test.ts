@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Attempt, outcomeOfAttempts, tellAttempt } from '../../../src/domain/check/attempts.ts'
 import type { Reason } from '../../../src/domain/check/outcome.ts'
-import { sampleOutcome } from '../../samples.ts'
+import { sampleOutcome } from '../../support/samples.ts'
 
 const v4 = '10.0.0.5:5432'
 const v6 = '[fd00::5]:5432'

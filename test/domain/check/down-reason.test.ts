@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { reasonNotUp } from '../../../src/domain/check/down-reason.ts'
 import type { Reason } from '../../../src/domain/check/outcome.ts'
 import { type Health, neverChecked } from '../../../src/domain/health/health.ts'
-import { sampleOutcome, samplePolicy } from '../../samples.ts'
+import { sampleOutcome, samplePolicy } from '../../support/samples.ts'
 
 const health = (status: Health['status'], last: Reason | null, downReason: Reason | null = null): Health => ({
   ...neverChecked,

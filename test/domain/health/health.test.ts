@@ -13,7 +13,7 @@ import {
 import { countStatuses } from '../../../src/domain/health/status.ts'
 import type { Policy } from '../../../src/domain/service/policy.ts'
 import { statusOf } from '../../../src/domain/service/quorum.ts'
-import { sampleOutcome, samplePolicy } from '../../samples.ts'
+import { sampleOutcome, samplePolicy } from '../../support/samples.ts'
 
 const reasonOf = { p: 'connected', f: 'refused', u: 'local' } as const
 type Letter = keyof typeof reasonOf

@@ -11,7 +11,7 @@ import {
   statusValidUntil,
 } from '../../../src/domain/health/health.ts'
 import { addPause, type Pause, type Pauses, pausedMs } from '../../../src/domain/health/pause.ts'
-import { sampleOutcome, samplePolicy } from '../../samples.ts'
+import { sampleOutcome, samplePolicy } from '../../support/samples.ts'
 
 const anyPause = fc
   .tuple(fc.integer({ min: 0, max: 1000 }), fc.integer({ min: 1, max: 300 }))

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { explain } from '../../../src/domain/check/explanation.ts'
 import { neverChecked, nextHealth } from '../../../src/domain/health/health.ts'
 import { isPending, joinedNeverChecked, pendingSince, pendingUntil } from '../../../src/domain/health/pending.ts'
-import { sampleOutcome, samplePolicy, sampleTarget } from '../../samples.ts'
+import { sampleOutcome, samplePolicy, sampleTarget } from '../../support/samples.ts'
 
 const policy = samplePolicy({ interval: 10_000, timeout: 2000 })
 const onDemand = samplePolicy({ interval: 'off', timeout: 2000 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { adviceFor, warningsOf } from '../../../src/domain/service/policy-advice.ts'
 import { createDialRules } from '../../../src/domain/target/dial-rules.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 
 const rules = createDialRules({})
 

@@ -10,7 +10,7 @@ import {
   sortIps,
 } from '../../../src/domain/target/addresses.ts'
 import { targetKey } from '../../../src/domain/target/target.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 
 const all = (...targets: string[]) => sampleService('pg', targets, { resolve: 'all' })
 /** The addresses of each name. */

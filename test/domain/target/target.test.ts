@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { formatAddress, parseTarget, resolvedTarget, Target, targetKey } from '../../../src/domain/target/target.ts'
-import { sampleTarget } from '../../samples.ts'
+import { sampleTarget } from '../../support/samples.ts'
 
 /** Returns all properties of a target as an object. */
 function tell({ name, host, port, address, resolvedFrom }: Target) {

@@ -5,9 +5,9 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { answerKinds, defaultCap, longFrom } from '../../../src/http/answers/answer-caps.ts'
 import { createLongAnswers } from '../../../src/http/answers/long-answers.ts'
-import { build } from '../../app.ts'
-import { until } from '../../process.ts'
-import { sampleService } from '../../samples.ts'
+import { build } from '../../support/app.ts'
+import { until } from '../../support/process.ts'
+import { sampleService } from '../../support/samples.ts'
 import { get, sendAndReadAll, sendAndTakeNothing } from '../slow-client.ts'
 
 /** More bytes than all buffers on the way to a client hold. */

@@ -5,8 +5,8 @@ import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import type { HTTPMethods, LightMyRequestResponse } from 'fastify'
 import { Problem } from '../../../src/http/answers/problem.ts'
-import { build, nobody } from '../../app.ts'
-import { sampleService } from '../../samples.ts'
+import { build, nobody } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
 
 function problemIn(response: LightMyRequestResponse): Problem {
   assert.equal(response.headers['content-type'], 'application/problem+json', response.body)

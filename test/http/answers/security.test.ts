@@ -8,8 +8,8 @@ import { type TestContext, test } from 'node:test'
 import { z } from 'zod'
 import { Problem } from '../../../src/http/answers/problem.ts'
 import { securityHeaders } from '../../../src/http/answers/security.ts'
-import { build, nobody } from '../../app.ts'
-import { sampleService } from '../../samples.ts'
+import { build, nobody } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
 
 const secret = 'correct-horse-battery-staple'
 const tokens = [{ name: 'deploy', sha256: createHash('sha256').update(secret).digest('hex') }]

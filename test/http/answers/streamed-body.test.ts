@@ -4,8 +4,8 @@ import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { bodyOf } from '../../../src/http/answers/streamed-body.ts'
-import { createTimeSlices } from '../../../src/time-slices.ts'
-import { countingSlices } from '../../slices.ts'
+import { createTimeSlices } from '../../../src/runtime/time-slices.ts'
+import { countingSlices } from '../../support/slices.ts'
 
 const get = { method: 'GET' }
 const piece = 'a piece of some length, which is not to be cut in the middle\n'.repeat(20)

@@ -4,10 +4,10 @@ import http from 'node:http'
 import net, { type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { mostStreams } from '../../../src/http/events/streams.ts'
-import { type Built, build, holdChecks, listen, stoppedClock } from '../../app.ts'
 import { rendered } from '../../metrics/page.ts'
-import { until } from '../../process.ts'
-import { sampleService } from '../../samples.ts'
+import { type Built, build, holdChecks, listen, stoppedClock } from '../../support/app.ts'
+import { until } from '../../support/process.ts'
+import { sampleService } from '../../support/samples.ts'
 
 type From = { readonly port: number; readonly host?: string; readonly from?: string }
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { answerOneAtATime } from '../../../src/http/connections/one-at-a-time.ts'
-import { listenOn } from '../../listening.ts'
-import { until } from '../../process.ts'
+import { listenOn } from '../../support/listening.ts'
+import { until } from '../../support/process.ts'
 import { get, sendAndReadAll, sendAndTakeNothing } from '../slow-client.ts'
 
 test('of pipelined requests only the first is handled while the client reads no answer', async (t) => {

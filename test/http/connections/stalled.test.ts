@@ -4,7 +4,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { closeStalled } from '../../../src/http/connections/stalled.ts'
-import { listenOn } from '../../listening.ts'
+import { listenOn } from '../../support/listening.ts'
 import { get, sendAndTakeNothing } from '../slow-client.ts'
 
 test('a connection whose client reads nothing of a waiting answer is closed', async (t) => {

@@ -15,7 +15,7 @@ import { createEventStreams } from '../../../src/http/events/streams.ts'
 import type { Emitter } from '../../../src/monitor/emitter.ts'
 import { createTransitionLog } from '../../../src/monitor/transitions/transition-log.ts'
 import { watch } from '../../monitor/fakes.ts'
-import { registeredService, sampleService } from '../../samples.ts'
+import { registeredService, sampleService } from '../../support/samples.ts'
 import { type Client, connect, until } from '../event-client.ts'
 
 type Settings = { heartbeatMs?: number; maxBufferedBytes?: number; maxStreams?: number; maxCount?: number }

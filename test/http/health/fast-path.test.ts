@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type Built, build, listen, nobody, stoppedClock } from '../../app.ts'
 import { rendered } from '../../metrics/page.ts'
-import { sampleService } from '../../samples.ts'
+import { type Built, build, listen, nobody, stoppedClock } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
 import { hidden, secret } from '../hidden.ts'
 
 const own = ['connection', 'date', 'keep-alive']

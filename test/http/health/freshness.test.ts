@@ -3,8 +3,8 @@ import { type TestContext, test } from 'node:test'
 import type { Service, ServiceSettings } from '../../../src/domain/service/service.ts'
 import { readFreshness } from '../../../src/http/health/freshness.ts'
 import type { SetReport } from '../../../src/http/health/set-reports.ts'
-import { build, holdChecks, listen, stoppedClock } from '../../app.ts'
-import { sampleService } from '../../samples.ts'
+import { build, holdChecks, listen, stoppedClock } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
 
 const directives: [string | undefined, number | undefined, number | null, boolean][] = [
   // Cache-Control, ?maxAge → maxAgeMs, onlyIfCached

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { HealthJson } from '../../../src/http/health/health-json.ts'
-import { build, listen, nobody } from '../../app.ts'
-import { sampleService } from '../../samples.ts'
+import { build, listen, nobody } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
 
 const accept = 'application/health+json'
 

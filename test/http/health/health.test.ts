@@ -4,8 +4,8 @@ import net from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import type { Quorum } from '../../../src/domain/service/quorum.ts'
-import { type Built, build, listen, nobody } from '../../app.ts'
-import { sampleService } from '../../samples.ts'
+import { type Built, build, listen, nobody } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
 
 /** Builds a service of each status. `fine` and `halved` are in the group good; these and `broken` are in mixed. */
 async function buildOfEach(t: TestContext, groups: Record<string, { quorum: Quorum }> = {}): Promise<Built> {

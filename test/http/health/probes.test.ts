@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { build, nobody } from '../../app.ts'
-import { sampleService } from '../../samples.ts'
+import { build, nobody } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
 
 test('livez is 200 and says ok while every target is down', async (t) => {
   const { get, sweep } = await build(t, [sampleService('broken', [nobody])])

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createReportCache } from '../../../src/http/health/report-cache.ts'
 import { watch } from '../../monitor/fakes.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 
 /** A service with an interval so long that only the test changes its report. */
 function createSample() {

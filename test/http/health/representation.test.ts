@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { preferredType } from '../../../src/http/health/representation.ts'
-import { build, listen, nobody } from '../../app.ts'
-import { sampleService } from '../../samples.ts'
+import { build, listen, nobody } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
 
 const json = 'application/json'
 const healthJson = 'application/health+json'

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Clock } from '../../../src/clock.ts'
 import type { Quorum } from '../../../src/domain/service/quorum.ts'
 import { HealthJson } from '../../../src/http/health/health-json.ts'
 import { computeSetStatus, SetReport } from '../../../src/http/health/set-reports.ts'
 import type { ServiceState } from '../../../src/monitor/state/state.ts'
-import { type Built, build, listen, nobody } from '../../app.ts'
-import { sampleService } from '../../samples.ts'
-import { countingSlices } from '../../slices.ts'
+import type { Clock } from '../../../src/runtime/clock.ts'
+import { type Built, build, listen, nobody } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
+import { countingSlices } from '../../support/slices.ts'
 import { hidden } from '../hidden.ts'
 
 /** Builds a group of services with their status as name, and a group of those that are up. Drains the given services. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Clock } from '../../../src/clock.ts'
 import { createSetStatusCache } from '../../../src/http/health/set-status-cache.ts'
 import type { ServiceState } from '../../../src/monitor/state/state.ts'
-import { createTimeSlices } from '../../../src/time-slices.ts'
+import type { Clock } from '../../../src/runtime/clock.ts'
+import { createTimeSlices } from '../../../src/runtime/time-slices.ts'
 
 /** Builds a number of services that are up, and counts how often one of them is read. */
 function surveyed(t: TestContext, count: number) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { clientOf, createFailedTokenLimiter } from '../../../src/http/requests/failed-token-limiter.ts'
-import { stoppedClock } from '../../app.ts'
+import { stoppedClock } from '../../support/app.ts'
 
 test('the tenth wrong token in a minute is the last, and the next minute starts at zero', () => {
   const clock = stoppedClock()

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import { build, listen } from '../../app.ts'
-import { sampleService } from '../../samples.ts'
+import { build, listen } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
 import { say } from '../say.ts'
 
 const request = (target: string, headers: string, method = 'GET', version = '1.1') =>

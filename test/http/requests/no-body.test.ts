@@ -5,8 +5,8 @@ import net from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { lingering } from '../../../src/http/connections/lingering.ts'
-import { build, listen } from '../../app.ts'
-import { sampleService } from '../../samples.ts'
+import { build, listen } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
 import { sendAndReadAll } from '../slow-client.ts'
 
 test('a body that comes with GET or HEAD is ignored, and the connection is closed after the answer', async (t) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { build, listen, nobody } from '../../app.ts'
-import { sampleService } from '../../samples.ts'
+import { build, listen, nobody } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
 
 test('OPTIONS is answered like GET on routes for probes, for every status', async (t) => {
   const { target } = await listen(t)

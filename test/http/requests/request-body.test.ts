@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { build } from '../../app.ts'
+import { build } from '../../support/app.ts'
 
 const secret = 'a-secret-that-is-long-enough'
 const tokens = [{ name: 'tests', sha256: createHash('sha256').update(secret).digest('hex') }]

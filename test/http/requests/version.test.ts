@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { build, listen } from '../../app.ts'
-import { sampleService } from '../../samples.ts'
+import { build, listen } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
 import { say } from '../say.ts'
 
 /** Builds Porthole with a service that is up, so that the fast path answers for it. */

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { createNameOrder } from '../../../src/http/services/name-order.ts'
 import { watch } from '../../monitor/fakes.ts'
-import { registeredService, sampleService } from '../../samples.ts'
-import { countingSlices } from '../../slices.ts'
+import { registeredService, sampleService } from '../../support/samples.ts'
+import { countingSlices } from '../../support/slices.ts'
 
 const one = (name: string) => registeredService(name, ['pg:1'])
 

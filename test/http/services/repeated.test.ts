@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { build, nobody } from '../../app.ts'
-import { sampleService } from '../../samples.ts'
+import { build, nobody } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `name-${i}`)
 const query = (name: string, values: readonly string[]) => values.map((value) => `${name}=${value}`).join('&')

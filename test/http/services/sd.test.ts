@@ -7,9 +7,9 @@ import type { Service } from '../../../src/domain/service/service.ts'
 import { answerWithProblems } from '../../../src/http/answers/problem.ts'
 import { DiscoveredService, discoveryRoutes } from '../../../src/http/services/sd.ts'
 import { createAddressTracking } from '../../../src/monitor/discovery/address-tracking.ts'
-import { createTimeSlices } from '../../../src/time-slices.ts'
+import { createTimeSlices } from '../../../src/runtime/time-slices.ts'
 import { fakeResolver, watch } from '../../monitor/fakes.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 
 /** Serves only the route. The test ends the checks of its monitor. */
 async function buildDiscovery(t: TestContext, services: readonly Service[]) {

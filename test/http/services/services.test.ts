@@ -19,10 +19,10 @@ import { ServicePage } from '../../../src/http/services/service-list.ts'
 import { readCursor, writeCursor } from '../../../src/http/services/service-query.ts'
 import { serviceRoutes } from '../../../src/http/services/services.ts'
 import { createRegistrar } from '../../../src/registrar/registrar.ts'
+import { createTimeSlices } from '../../../src/runtime/time-slices.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
-import { createTimeSlices } from '../../../src/time-slices.ts'
 import { isSettled, watch } from '../../monitor/fakes.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 
 /** Builds a server with only these routes, over a monitor with a fake clock and a fake prober. */
 async function build(t: TestContext, services: readonly Service[] = []) {

@@ -9,8 +9,8 @@ import { TransitionPage, UptimeReport } from '../../../src/http/services/transit
 import { transitionRoutes } from '../../../src/http/services/transitions.ts'
 import { createTransitionLog } from '../../../src/monitor/transitions/transition-log.ts'
 import { watch } from '../../monitor/fakes.ts'
-import { sampleService } from '../../samples.ts'
-import { countingSlices } from '../../slices.ts'
+import { sampleService } from '../../support/samples.ts'
+import { countingSlices } from '../../support/slices.ts'
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs

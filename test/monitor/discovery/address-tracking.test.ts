@@ -9,7 +9,7 @@ import {
 } from '../../../src/monitor/discovery/address-tracking.ts'
 import { createScheduler } from '../../../src/monitor/scheduling/scheduler.ts'
 import { currentStatusOf } from '../../../src/monitor/state/state.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 import { fakeResolver, watch } from '../fakes.ts'
 
 type Settings = NonNullable<Parameters<typeof sampleService>[2]>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type GatewayNews, watchGateways } from '../../../src/monitor/discovery/gateways.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 import { watch } from '../fakes.ts'
 
 const behind = (gateway: string) => ({ answer: 'no-gateway', code: gateway }) as const

@@ -5,7 +5,7 @@ import type { Service } from '../../../src/domain/service/service.ts'
 import { makeService, partsOf } from '../../../src/domain/service/service.ts'
 import { createEmitter } from '../../../src/monitor/emitter.ts'
 import { createRegistry, type RegistryChange } from '../../../src/monitor/registry/registry.ts'
-import { registeredService, sampleService } from '../../samples.ts'
+import { registeredService, sampleService } from '../../support/samples.ts'
 
 const unwritten = 'deregistered: no longer in the configuration'
 const names = (services: readonly { name: string }[]) => services.map(({ name }) => name)

@@ -6,7 +6,7 @@ import { createDialRules } from '../../../src/domain/target/dial-rules.ts'
 import { createMonitor } from '../../../src/monitor/monitor.ts'
 import { createRegistry } from '../../../src/monitor/registry/registry.ts'
 import type { TargetState } from '../../../src/monitor/state/state.ts'
-import { changedService, sampleService } from '../../samples.ts'
+import { changedService, sampleService } from '../../support/samples.ts'
 import { fakeClock, fakeProber, watch } from '../fakes.ts'
 
 const isUnderWay = ({ check }: TargetState) => check !== null && check !== 'waiting' && check.hasBegun

@@ -4,7 +4,7 @@ import { createEmitter } from '../../../src/monitor/emitter.ts'
 import type { Monitor } from '../../../src/monitor/monitor.ts'
 import type { Checked } from '../../../src/monitor/scheduling/checks.ts'
 import { type OverloadNews, watchBacklog, watchOverload } from '../../../src/monitor/scheduling/overload.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 import { fakeClock, watch } from '../fakes.ts'
 
 /** Returns the overload news for late checks, one every 100 ms, of a target with this interval. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { systemClock } from '../../../src/clock.ts'
 import type { Pause } from '../../../src/domain/health/pause.ts'
 import { watchPauses } from '../../../src/monitor/scheduling/pause-watch.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
 
 /** Creates a pause watch with a clock that the test sets. Its timer does not fire during a test. */
 function targetsChanged(t: TestContext) {

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { createRefresh } from '../../../src/monitor/scheduling/refresh.ts'
 import type { Check, TargetState } from '../../../src/monitor/state/state.ts'
-import { sampleService } from '../../samples.ts'
-import { countingSlices } from '../../slices.ts'
+import { sampleService } from '../../support/samples.ts'
+import { countingSlices } from '../../support/slices.ts'
 import { isSettled, watch } from '../fakes.ts'
 
 /** Creates `count` unchecked targets, and records the requested checks. No check runs; the test ends it. */

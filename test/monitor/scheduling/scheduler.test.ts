@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { systemClock } from '../../../src/clock.ts'
 import type { Reason } from '../../../src/domain/check/outcome.ts'
 import { phaseOf } from '../../../src/domain/check/schedule.ts'
 import { nextHealth } from '../../../src/domain/health/health.ts'
@@ -10,7 +9,8 @@ import type { Service } from '../../../src/domain/service/service.ts'
 import { createMonitor } from '../../../src/monitor/monitor.ts'
 import { createRegistry } from '../../../src/monitor/registry/registry.ts'
 import { createScheduler } from '../../../src/monitor/scheduling/scheduler.ts'
-import { sampleOutcome, sampleService } from '../../samples.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
+import { sampleOutcome, sampleService } from '../../support/samples.ts'
 import { fakeProber, watch } from '../fakes.ts'
 
 /** The tolerance for instants, because they are sums of fractions. */

@@ -13,7 +13,7 @@ import {
 } from '../../../src/monitor/state/apply-outcome.ts'
 import { countsOf, currentStatusOf, type ServiceState, type TargetState } from '../../../src/monitor/state/state.ts'
 import { createStateStore } from '../../../src/monitor/state/state-store.ts'
-import { changedService, sampleOutcome, sampleService } from '../../samples.ts'
+import { changedService, sampleOutcome, sampleService } from '../../support/samples.ts'
 
 /** Applies an outcome, and returns the transitions. */
 function applyOutcome(state: TargetState, outcome: Outcome, now: number): readonly Transition[] {

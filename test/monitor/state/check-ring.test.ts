@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Outcome, Reason } from '../../../src/domain/check/outcome.ts'
 import { createCheckRing, slotBytes } from '../../../src/monitor/state/check-ring.ts'
-import { sampleOutcome } from '../../samples.ts'
+import { sampleOutcome } from '../../support/samples.ts'
 
 /** Writes one outcome and returns the check that is read back. */
 function readBack(reason: Reason, endedAt: number, more: Partial<Outcome> = {}) {

@@ -4,7 +4,7 @@ import type { Outcome } from '../../../src/domain/check/outcome.ts'
 import { neverChecked, nextHealth } from '../../../src/domain/health/health.ts'
 import { bytesPerTarget, createHistory } from '../../../src/monitor/state/history.ts'
 import type { TargetSnapshot, TargetState } from '../../../src/monitor/state/state.ts'
-import { sampleOutcome, samplePolicy, sampleService } from '../../samples.ts'
+import { sampleOutcome, samplePolicy, sampleService } from '../../support/samples.ts'
 import { watch } from '../fakes.ts'
 
 const pg = sampleService('pg', ['pg:5432'])

@@ -5,7 +5,7 @@ import { Reason } from '../../../src/domain/check/outcome.ts'
 import { type Quorum, statusOf } from '../../../src/domain/service/quorum.ts'
 import { effectiveServiceStatus, type ServiceState } from '../../../src/monitor/state/state.ts'
 import { countTargets } from '../../../src/monitor/state/status-counts.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 import { watch } from '../fakes.ts'
 
 /** Returns the status of a service without any cache. */

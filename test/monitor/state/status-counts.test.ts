@@ -5,7 +5,7 @@ import { Reason } from '../../../src/domain/check/outcome.ts'
 import { type Health, neverChecked, nextHealth, statusValidUntil } from '../../../src/domain/health/health.ts'
 import { pendingSince } from '../../../src/domain/health/pending.ts'
 import { countTargets, isCurrent, updateCounts } from '../../../src/monitor/state/status-counts.ts'
-import { sampleOutcome, samplePolicy } from '../../samples.ts'
+import { sampleOutcome, samplePolicy } from '../../support/samples.ts'
 
 test('cached counts equal a full count, now or less than a second ago, after any outcomes and any time', () => {
   const step = fc.oneof(

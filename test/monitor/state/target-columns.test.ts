@@ -7,7 +7,7 @@ import { Status } from '../../../src/domain/health/status.ts'
 import { type Target, targetAt } from '../../../src/domain/target/target.ts'
 import type { TargetState } from '../../../src/monitor/state/state.ts'
 import { createStateStore, type StateStore } from '../../../src/monitor/state/state-store.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 
 const instant = fc.double({ min: -1e9, max: 1e9, noNaN: true })
 const count = fc.nat(2 ** 32 - 1)

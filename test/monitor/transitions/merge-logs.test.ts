@@ -7,7 +7,7 @@ import { createTransitionLog } from '../../../src/monitor/transitions/transition
 import { createMemoryStore } from '../../../src/store/memory.ts'
 import { createRetryingStore } from '../../../src/store/retrying-store.ts'
 import type { Store } from '../../../src/store/store.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 import { watch } from '../fakes.ts'
 
 const second = 1000

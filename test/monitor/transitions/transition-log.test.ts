@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LoggedTransition, Transition } from '../../../src/domain/health/transition.ts'
 import { createTransitionLog } from '../../../src/monitor/transitions/transition-log.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 import { watch } from '../fakes.ts'
 
 /** Creates a log whose transitions the test emits. `happen` emits one at the current time of the clock. */

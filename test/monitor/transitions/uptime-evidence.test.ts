@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTransitionLog } from '../../../src/monitor/transitions/transition-log.ts'
 import { uptimeEvidence } from '../../../src/monitor/transitions/uptime-evidence.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 import { watch } from '../fakes.ts'
 
 /** Creates two services and a log of their transitions. */

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Reason } from '../../../src/domain/check/outcome.ts'
 import { ServiceName } from '../../../src/domain/service/service.ts'
-import { type Built, build, holdChecks, stoppedClock } from '../../app.ts'
 import { hidden } from '../../http/hidden.ts'
-import { sampleService } from '../../samples.ts'
+import { type Built, build, holdChecks, stoppedClock } from '../../support/app.ts'
+import { sampleService } from '../../support/samples.ts'
 
 const dayMs = 86_400_000
 

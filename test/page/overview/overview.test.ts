@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Clock } from '../../../src/clock.ts'
 import { quorumsOf } from '../../../src/config/groups.ts'
 import type { Reason } from '../../../src/domain/check/outcome.ts'
 import type { Quorum } from '../../../src/domain/service/quorum.ts'
@@ -10,10 +9,11 @@ import type { Monitor } from '../../../src/monitor/monitor.ts'
 import type { Registry } from '../../../src/monitor/registry/registry.ts'
 import { createTransitionLog } from '../../../src/monitor/transitions/transition-log.ts'
 import { createOverview, type Overview } from '../../../src/page/overview/overview.ts'
-import { createTimeSlices } from '../../../src/time-slices.ts'
-import { build, holdChecks, stoppedClock } from '../../app.ts'
+import type { Clock } from '../../../src/runtime/clock.ts'
+import { createTimeSlices } from '../../../src/runtime/time-slices.ts'
 import { watch } from '../../monitor/fakes.ts'
-import { changedService, sampleService } from '../../samples.ts'
+import { build, holdChecks, stoppedClock } from '../../support/app.ts'
+import { changedService, sampleService } from '../../support/samples.ts'
 
 /** Returns the sorted names of the services of a registry, and time slices, as the overview needs them. */
 function namesOf({ monitor, registry }: { readonly monitor: Monitor; readonly registry: Registry }) {

@@ -7,7 +7,7 @@ import type { PastCheck } from '../../../src/monitor/state/check-ring.ts'
 import { checksPerRing, type History } from '../../../src/monitor/state/history.ts'
 import { type Round, roundsOf, sparkline, strip } from '../../../src/page/parts/charts.ts'
 import { watch } from '../../monitor/fakes.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 import { type Element, readElements } from '../elements.ts'
 
 type Check = readonly [reason: Reason, latencyMs?: number | null, synRetransmits?: number | null]

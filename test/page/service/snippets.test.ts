@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import { parse } from 'yaml'
 import { ServiceName } from '../../../src/domain/service/service.ts'
 import { snippets } from '../../../src/page/service/snippets.ts'
-import { createFolder } from '../../process.ts'
+import { createFolder } from '../../support/process.ts'
 
 const origin = 'http://localhost:8080/'
 const names = [

@@ -5,7 +5,7 @@ import { createHistory } from '../../../src/monitor/state/history.ts'
 import { createTransitionLog } from '../../../src/monitor/transitions/transition-log.ts'
 import { targetTable } from '../../../src/page/service/target-table.ts'
 import { watch } from '../../monitor/fakes.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 import { keysIn, readElements } from '../elements.ts'
 
 /** Builds the table of a service with the targets `a:1`, `b:1` and `c:1`. */

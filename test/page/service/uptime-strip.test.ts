@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { createTransitionLog } from '../../../src/monitor/transitions/transition-log.ts'
 import { uptimeStripOf } from '../../../src/page/service/uptime-strip.ts'
 import { watch } from '../../monitor/fakes.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 import { readElements } from '../elements.ts'
 
 const minuteMs = 60_000

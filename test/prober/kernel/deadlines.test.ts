@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { systemClock } from '../../../src/clock.ts'
 import { shareDescriptors } from '../../../src/prober/descriptors.ts'
 import { awaitOutcome } from '../../../src/prober/prober.ts'
-import { enterNamespace, sh } from '../../namespace.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
+import { enterNamespace, sh } from '../../support/namespace.ts'
 import { checkOnce, listen, targetOf } from '../contract.ts'
 import { makeKernel } from '../make-kernel.ts'
 

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { before, describe, test } from 'node:test'
-import { systemClock } from '../../../src/clock.ts'
 import { diagnose } from '../../../src/domain/check/diagnosis.ts'
 import { verdictOf } from '../../../src/domain/check/outcome.ts'
 import type { Prober } from '../../../src/prober/prober.ts'
-import { enterNamespace, sh } from '../../namespace.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
+import { enterNamespace, sh } from '../../support/namespace.ts'
 import { checkOnce, targetOf } from '../contract.ts'
 import { makeKernel } from '../make-kernel.ts'
 
@@ -154,7 +154,7 @@ async function checkWithoutNetlink(checks: readonly [ip: string, timeoutMs: numb
     const { default: koffi } = await import(${JSON.stringify(import.meta.resolve('koffi'))})
     const { checkOnce, targetOf } = await import(${url('../contract.ts')})
     const { makeKernel } = await import(${url('../make-kernel.ts')})
-    const { systemClock } = await import(${url('../../../src/clock.ts')})
+    const { systemClock } = await import(${url('../../../src/runtime/clock.ts')})
     const { diagnose } = await import(${url('../../../src/domain/check/diagnosis.ts')})
     const prctl = koffi.load(null).func('int prctl(int, uintptr_t, uintptr_t, uintptr_t, uintptr_t)')
     const socket = process.arch === 'x64' ? 41 : 198

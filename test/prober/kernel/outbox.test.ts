@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemClock } from '../../../src/clock.ts'
 import { loadLibc } from '../../../src/prober/kernel/libc.ts'
 import { createOutbox } from '../../../src/prober/kernel/outbox.ts'
 import { createRecords, type KernelResult } from '../../../src/prober/kernel/records.ts'
 import { awaitOutcome } from '../../../src/prober/prober.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
 import { listen, targetOf } from '../contract.ts'
 import { makeKernel, whyNoKernelProber } from '../make-kernel.ts'
 

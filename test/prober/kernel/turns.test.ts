@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { systemClock } from '../../../src/clock.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
 import { listen, targetOf } from '../contract.ts'
 import { makeKernel, whyNoKernelProber } from '../make-kernel.ts'
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type Clock, systemClock } from '../../../src/clock.ts'
 import type { Outcome } from '../../../src/domain/check/outcome.ts'
 import { createDialRules } from '../../../src/domain/target/dial-rules.ts'
 import { createResolver } from '../../../src/prober/lookup/resolver.ts'
 import { createPortableProber } from '../../../src/prober/portable.ts'
 import { awaitOutcome, type CheckRequest } from '../../../src/prober/prober.ts'
-import { sampleOutcome } from '../../samples.ts'
+import { type Clock, systemClock } from '../../../src/runtime/clock.ts'
+import { sampleOutcome } from '../../support/samples.ts'
 import { listen, targetOf } from '../contract.ts'
 
 const hour = 3_600_000

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemClock } from '../../../src/clock.ts'
 import { createResolver, type Lookup } from '../../../src/prober/lookup/resolver.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
 
 const realClock = systemClock()
 

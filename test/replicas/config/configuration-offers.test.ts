@@ -7,7 +7,7 @@ import { mostPacked, packText, unpackText } from '../../../src/replicas/config/p
 import { offerConfiguration, type SharedConfiguration } from '../../../src/replicas/config/shared-configuration.ts'
 import type { RedisConnector } from '../../../src/replicas/redis-connector.ts'
 import { fakeClock } from '../../monitor/fakes.ts'
-import { sampleService } from '../../samples.ts'
+import { sampleService } from '../../support/samples.ts'
 
 const fileOf = (...names: string[]): SharedConfiguration => ({
   services: names.map((name) => sampleService(name, [`${name}:1`])),

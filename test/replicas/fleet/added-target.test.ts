@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { askAllTheTime } from '../../asking.ts'
-import { until } from '../../process.ts'
-import { noRedis } from '../../redis-server.ts'
+import { askAllTheTime } from '../../support/asking.ts'
+import { until } from '../../support/process.ts'
+import { noRedis } from '../../support/redis-server.ts'
 import { assertNoFalseTransition, change, startFleet } from './fleet.ts'
 
 test('no replica answers 503 while a target is added to a service that is up', {

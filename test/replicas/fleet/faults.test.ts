@@ -1,8 +1,8 @@
 /** Replicas are killed and stopped. Each test has real processes. `bench:takeover` measures how soon the others continue. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { until } from '../../process.ts'
-import { noRedis } from '../../redis-server.ts'
+import { until } from '../../support/process.ts'
+import { noRedis } from '../../support/redis-server.ts'
 import { assertNoFalseTransition, longestUntilChecked, startFleet, untilRate, watchHealth } from './fleet.ts'
 
 for (const [how, signal] of [

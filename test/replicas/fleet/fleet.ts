@@ -6,8 +6,8 @@ import net, { type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createFolder, start, until } from '../../process.ts'
-import { type RedisServer, startRedis } from '../../redis-server.ts'
+import { createFolder, start, until } from '../../support/process.ts'
+import { type RedisServer, startRedis } from '../../support/redis-server.ts'
 
 const PORTHOLE_TOKEN = 'a-token-of-the-fleet'
 export const intervalMs = 1000

@@ -1,9 +1,9 @@
 /** One replica loses Redis and the other replicas, but can still reach its targets. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createHost, enterNamespace, sh } from '../../namespace.ts'
-import { until } from '../../process.ts'
-import { noRedis } from '../../redis-server.ts'
+import { createHost, enterNamespace, sh } from '../../support/namespace.ts'
+import { until } from '../../support/process.ts'
+import { noRedis } from '../../support/redis-server.ts'
 import {
   assertNoFalseTransition,
   longestGap,

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { until } from '../../process.ts'
-import { noRedis, type RedisServer, startRedis } from '../../redis-server.ts'
+import { until } from '../../support/process.ts'
+import { noRedis, type RedisServer, startRedis } from '../../support/redis-server.ts'
 import { change, startMember } from './fleet.ts'
 
 type Case = {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { until } from '../../process.ts'
-import { noRedis } from '../../redis-server.ts'
+import { until } from '../../support/process.ts'
+import { noRedis } from '../../support/redis-server.ts'
 import { change, startFleet, transitionsOf } from './fleet.ts'
 
 test('registrations, health and transitions survive a restart of all replicas, and the time between is a gap', {

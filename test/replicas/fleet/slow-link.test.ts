@@ -1,9 +1,9 @@
 /** Replicas reach Redis over a link of 20 Mbit/s, with a configuration whose transfer takes seconds. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createHost, enterNamespace, sh } from '../../namespace.ts'
-import { until } from '../../process.ts'
-import { noRedis, startRedis } from '../../redis-server.ts'
+import { createHost, enterNamespace, sh } from '../../support/namespace.ts'
+import { until } from '../../support/process.ts'
+import { noRedis, startRedis } from '../../support/redis-server.ts'
 import { type Member, startMember } from './fleet.ts'
 
 const noNamespace = await enterNamespace(import.meta.filename)

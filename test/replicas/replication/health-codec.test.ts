@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Clock } from '../../../src/clock.ts'
 import { diagnose } from '../../../src/domain/check/diagnosis.ts'
 import { Answer, Reason } from '../../../src/domain/check/outcome.ts'
 import { effectiveStatus, neverChecked, staleAfterMs } from '../../../src/domain/health/health.ts'
@@ -9,7 +8,8 @@ import { Status } from '../../../src/domain/health/status.ts'
 import type { ServiceSnapshot, TargetSnapshot } from '../../../src/monitor/state/state.ts'
 import { createStateStore } from '../../../src/monitor/state/state-store.ts'
 import { readService, readTarget, writeService, writeTarget } from '../../../src/replicas/replication/health-codec.ts'
-import { sampleService, sampleTarget } from '../../samples.ts'
+import type { Clock } from '../../../src/runtime/clock.ts'
+import { sampleService, sampleTarget } from '../../support/samples.ts'
 
 /** A replica's clock: the instant at which the epoch begins. */
 const clockAt = (offset: number): Clock => ({

@@ -2,17 +2,17 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { systemClock } from '../../../src/clock.ts'
 import type { Transition } from '../../../src/domain/health/transition.ts'
 import { keysOf } from '../../../src/redis/keys.ts'
 import type { RedisConnector } from '../../../src/replicas/redis-connector.ts'
 import type { Update } from '../../../src/replicas/replication/publish-protocol.ts'
 import { createRequests } from '../../../src/replicas/requests.ts'
 import { createSharedClock } from '../../../src/replicas/shared-clock.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
 import { createRedisStore } from '../../../src/store/redis/redis.ts'
-import { fileScope } from '../../process.ts'
-import { noRedis, type RedisServer, startRedis } from '../../redis-server.ts'
 import { unwrap } from '../../store/contract.ts'
+import { fileScope } from '../../support/process.ts'
+import { noRedis, type RedisServer, startRedis } from '../../support/redis-server.ts'
 
 const skip = noRedis
 const file = fileScope()

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { createHeap, type Timed } from '../../../src/heap.ts'
+import { createHeap, type Timed } from '../../../src/runtime/heap.ts'
 
 /** Simulated time in milliseconds, which jumps from one event to the next without waiting. */
 export type SimulatedTime = {

@@ -4,8 +4,8 @@ import { keysOf } from '../../../src/redis/keys.ts'
 import { createRedisStore } from '../../../src/store/redis/redis.ts'
 import { mergeScript } from '../../../src/store/redis/scripts.ts'
 import type { StoredTransition } from '../../../src/store/store.ts'
-import { fileScope } from '../../process.ts'
-import { noRedis, type RedisServer, startRedis } from '../../redis-server.ts'
+import { fileScope } from '../../support/process.ts'
+import { noRedis, type RedisServer, startRedis } from '../../support/redis-server.ts'
 import { revisionOf, type StoreSettings, sampleTransition, testStore, unwrap } from '../contract.ts'
 
 const file = fileScope()
