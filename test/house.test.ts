@@ -6,82 +6,24 @@ import { test } from 'node:test'
 /** The folders and files at the top of src/ that each folder or file may import, besides its own files. An entry may name only entries above it. */
 const mayImport: Record<string, readonly string[]> = {
   domain: [],
-  clock: [],
-  exit: [],
-  heap: [],
-  'log-output': [],
-  queue: [],
-  'read-file': [],
-  reclaim: [],
-  'time-slices': ['queue'],
-  'sort-in-slices': ['time-slices'],
-  prober: ['domain', 'clock', 'heap', 'queue'],
-  monitor: ['domain', 'clock', 'heap', 'queue', 'time-slices', 'prober'],
-  redis: ['read-file'],
-  store: ['domain', 'clock', 'monitor', 'redis'],
-  registrar: ['domain', 'clock', 'heap', 'monitor', 'store'],
-  replicas: ['domain', 'clock', 'monitor', 'redis', 'store', 'registrar'],
-  'in-force': ['monitor', 'registrar', 'replicas'],
-  readiness: ['monitor', 'store', 'replicas'],
-  metrics: ['domain', 'clock', 'time-slices', 'monitor', 'store', 'replicas'],
-  http: [
-    'domain',
-    'clock',
-    'time-slices',
-    'sort-in-slices',
-    'monitor',
-    'store',
-    'replicas',
-    'registrar',
-    'readiness',
-    'metrics',
-  ],
-  page: ['domain', 'clock', 'time-slices', 'sort-in-slices', 'monitor', 'store', 'replicas', 'registrar', 'http'],
-  listener: [],
-  'lookup-news': ['monitor'],
-  news: ['domain', 'log-output', 'monitor', 'store', 'replicas', 'lookup-news'],
-  config: ['domain', 'read-file'],
-  commands: ['domain', 'clock', 'prober', 'config'],
-  app: [
-    'domain',
-    'clock',
-    'time-slices',
-    'monitor',
-    'store',
-    'replicas',
-    'registrar',
-    'readiness',
-    'metrics',
-    'http',
-    'page',
-  ],
-  serve: [
-    'domain',
-    'clock',
-    'log-output',
-    'time-slices',
-    'prober',
-    'monitor',
-    'store',
-    'replicas',
-    'reclaim',
-    'registrar',
-    'readiness',
-    'metrics',
-    'http',
-    'in-force',
-    'listener',
-    'news',
-    'config',
-    'app',
-  ],
-  'follow-file': ['config', 'commands', 'serve'],
-  main: ['domain', 'clock', 'exit', 'prober', 'reclaim', 'config', 'commands', 'serve', 'follow-file'],
-  porthole: ['main'],
+  runtime: [],
+  prober: ['domain', 'runtime'],
+  monitor: ['domain', 'runtime', 'prober'],
+  redis: ['runtime'],
+  store: ['domain', 'runtime', 'monitor', 'redis'],
+  registrar: ['domain', 'runtime', 'monitor', 'store'],
+  replicas: ['domain', 'runtime', 'monitor', 'redis', 'store', 'registrar'],
+  metrics: ['domain', 'runtime', 'monitor', 'store', 'replicas'],
+  http: ['domain', 'runtime', 'monitor', 'store', 'replicas', 'registrar', 'metrics'],
+  page: ['domain', 'runtime', 'monitor', 'store', 'replicas', 'registrar', 'http'],
+  config: ['domain', 'runtime'],
+  app: ['domain', 'runtime', 'monitor', 'store', 'replicas', 'registrar', 'metrics', 'http', 'page'],
+  cli: ['domain', 'runtime', 'prober', 'monitor', 'store', 'replicas', 'registrar', 'metrics', 'http', 'config', 'app'],
+  porthole: ['cli'],
 }
 
 /** The files that may read the arguments and the environment of the process, and end it. */
-const processFiles = ['exit.ts', 'main.ts', 'porthole.js']
+const processFiles = ['runtime/exit.ts', 'cli/main.ts', 'porthole.js']
 /** The parts of `process` that every file may use: constants of the runtime, the queue of ticks and the clock. */
 const harmless = ['arch', 'hrtime', 'nextTick', 'platform', 'version', 'versions']
 
@@ -205,8 +147,10 @@ test('no file imports itself in a circle, types apart', () => {
 
 test('the domain imports only zod and isIP', () => {
   for (const file of files.filter((file) => placeOf(file) === 'domain')) {
-    for (const { from, names } of importsOf(sources.get(file) ?? '')) {
-      const allowed = from.startsWith('./') || from === 'zod' || (from === 'node:net' && names === '{ isIP }')
+    for (const imported of importsOf(sources.get(file) ?? '')) {
+      const { from, names } = imported
+      const isOwn = from.startsWith('.') && placeOf(targetOf(file, imported)) === 'domain'
+      const allowed = isOwn || from === 'zod' || (from === 'node:net' && names === '{ isIP }')
       assert.ok(allowed, `src/${file} imports ${names} from ${from}: rules are pure, zod and isIP apart`)
     }
     const code = withoutComments(sources.get(file) ?? '')
