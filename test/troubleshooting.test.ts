@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
 import { describeDropped } from '../src/cli/event-log.ts'
-import { tellLoss } from '../src/config/file/loss.ts'
+import { describeLoss } from '../src/config/file/loss.ts'
 import { diagnose } from '../src/domain/check/diagnosis.ts'
 import { Reason } from '../src/domain/check/outcome.ts'
 import { targetAt } from '../src/domain/target/target.ts'
@@ -114,7 +114,7 @@ const textsOfCalls = (pattern: RegExp) =>
 test('every warning and every error of the log is quoted', async () => {
   const written = textsOfCalls(/\blog\.(?:warn|error|fatal)\(/g)
   // Sentences that other parts pass on to the log.
-  const loss = await tellLoss('x', new Map([['a', sampleService('a', ['a:1'])]]), [])
+  const loss = await describeLoss('x', new Map([['a', sampleService('a', ['a:1'])]]), [])
   const passedOn = [
     describeDropped({ lines: 5, cause: '…' }).replace('5', 'N'),
     loss?.replace(/^x/, '…').replace(/\d+ of \d+/, 'N of N') ?? assert.fail(),

@@ -26,7 +26,7 @@ export async function check(targetText: string, { timeoutMs, prober, out, err }:
     err(target)
     return 2
   }
-  const request = { target, timeoutMs, close: builtInDefaults.close, urgent: true, tellAddress: out }
+  const request = { target, timeoutMs, close: builtInDefaults.close, urgent: true, onAddress: out }
   const outcome = await awaitOutcome(prober, request)
   if (outcome === undefined) {
     err(`the check of ${target.name} was abandoned`)

@@ -1,5 +1,5 @@
 import type { ConfigSources, ReadConfig } from '../config/config.ts'
-import { lossSettleMs, tellLoss } from '../config/file/loss.ts'
+import { describeLoss, lossSettleMs } from '../config/file/loss.ts'
 import { parseInWorker } from '../config/file/parse-in-worker.ts'
 import { type ConfigWatch, watchConfig } from '../config/file/watch.ts'
 import { formatProblem } from '../config/problem.ts'
@@ -31,7 +31,7 @@ export function startConfigReloader({
       if (read.arePassing) watching.forget()
       return porthole.reloadFailed(firstOf(read.problems.map(formatProblem), file))
     }
-    const loss = sameForMs < lossSettleMs ? await tellLoss(file, porthole.services, read.config.services) : null
+    const loss = sameForMs < lossSettleMs ? await describeLoss(file, porthole.services, read.config.services) : null
     if (loss !== null) {
       porthole.log.warn(loss)
       return watching.postpone(lossSettleMs)

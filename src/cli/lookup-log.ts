@@ -18,7 +18,7 @@ export function createLookUpNews(log: Pick<FastifyBaseLogger, 'info' | 'warn'>):
   let began = 0
   let timer: NodeJS.Timeout | undefined
 
-  function note(change: LookUpChange): void {
+  function gatherChange(change: LookUpChange): void {
     const key = JSON.stringify([change.service, change.target])
     const waiting = gathered.get(key)
     if (waiting !== undefined && (waiting.failure === null) !== (change.failure === null)) gathered.delete(key)
@@ -33,19 +33,19 @@ export function createLookUpNews(log: Pick<FastifyBaseLogger, 'info' | 'warn'>):
     timer = undefined
     const changes = [...gathered.values()]
     gathered.clear()
-    tell(
+    logChanges(
       changes.filter(({ failure }) => failure !== null),
       logFailing,
       logFailingTogether,
     )
-    tell(
+    logChanges(
       changes.filter(({ failure }) => failure === null),
       logWorking,
       logWorkingTogether,
     )
   }
 
-  function tell(
+  function logChanges(
     changes: readonly LookUpChange[],
     one: (change: LookUpChange) => void,
     together: (changes: readonly LookUpChange[]) => void,
@@ -80,7 +80,7 @@ export function createLookUpNews(log: Pick<FastifyBaseLogger, 'info' | 'warn'>):
     log.info(fields, `look-ups work again: for ${told}`)
   }
 
-  return note
+  return gatherChange
 }
 
 function summaryOf(changes: readonly LookUpChange[]) {

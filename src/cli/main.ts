@@ -111,8 +111,8 @@ type Options = {
 /** Runs the command of the command line. Resolves with the exit status, or with null if Porthole serves from now on. */
 async function run(positionals: string[], options: Options): Promise<number | null> {
   const [command, operand, ...more] = positionals
-  if (options.help === true) return tell(usage.trimEnd())
-  if (options.version === true) return tell(version)
+  if (options.help === true) return printText(usage.trimEnd())
+  if (options.version === true) return printText(version)
   if (command !== 'check' && command !== 'validate') {
     if (options.timeout !== undefined) return misused('--timeout belongs to `porthole check`')
     return runServe(positionals, options.config ?? process.env.PORTHOLE_CONFIG ?? null)
@@ -218,7 +218,7 @@ async function runServe(targets: string[], named: string | null): Promise<number
   return null
 }
 
-function tell(text: string): number {
+function printText(text: string): number {
   for (const line of text.split('\n')) output.out(line)
   return 0
 }

@@ -49,14 +49,14 @@ export function createExposition({
 
   const isRegistered = (service: ServiceState) => monitor.services.get(service.service.name) === service
 
-  function note(state: TargetState): void {
+  function updateSeries(state: TargetState): void {
     // A resolved address is checked before it joins its service. The address may never join, so it has no series yet.
     if (!targets.has(state)) return
     const now = clock.now()
     if (targets.patch(state, now)) services.patch(state.serviceState, now)
   }
 
-  function follow(changed: readonly TargetState[]): void {
+  function syncSeries(changed: readonly TargetState[]): void {
     const now = clock.now()
     const touched = new Set<ServiceState>()
     for (const state of changed) {
@@ -70,10 +70,10 @@ export function createExposition({
     }
   }
 
-  monitor.checked.subscribe(({ state }) => note(state))
-  monitor.adopted.subscribe(({ state }) => note(state))
-  monitor.targetsChanged.subscribe(follow)
-  for (const service of monitor.services.values()) follow(service.targets)
+  monitor.checked.subscribe(({ state }) => updateSeries(state))
+  monitor.adopted.subscribe(({ state }) => updateSeries(state))
+  monitor.targetsChanged.subscribe(syncSeries)
+  for (const service of monitor.services.values()) syncSeries(service.targets)
 
   /**
    * Updates targets that went stale, and then each of their services once. Staleness emits no event, so the cached counts of these

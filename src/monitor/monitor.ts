@@ -94,19 +94,19 @@ export function createMonitor(parts: {
 
   const owns = ({ service }: ServiceState) => ownership.owns(service.name)
 
-  function follow({ put, removed, cause }: RegistryChange): void {
+  function applyRegistryChange({ put, removed, cause }: RegistryChange): void {
     const leaving = removed.flatMap((name) => services.get(name) ?? [])
     const gone = leaving.flatMap(({ targets, joining }) => [...targets, ...joining])
     retire(gone)
     for (const serviceState of leaving) groups.move(serviceState, serviceState.service.groups, [])
     for (const name of removed) services.delete(name)
     for (const serviceState of leaving) transitionEmitter.emitRemoval(serviceState, cause)
-    tell([...gone, ...put.flatMap(define)])
+    emitTargetsChanged([...gone, ...put.flatMap(define)])
     for (const serviceState of leaving) stateStore.dropService(serviceState)
   }
 
   /** Emits the targets that are new, changed or gone, and then drops those that are gone. */
-  function tell(changed: readonly TargetState[]): void {
+  function emitTargetsChanged(changed: readonly TargetState[]): void {
     if (changed.length > 0) targetsChanged.emit(changed)
     for (const state of changed) if (state.retired) stateStore.dropTarget(state)
   }
@@ -134,7 +134,7 @@ export function createMonitor(parts: {
     if (service !== null) {
       Object.assign(serviceState, service)
       const { joined, left } = syncTargets(serviceState, stateStore, clock.now())
-      tell([...left, ...joined])
+      emitTargetsChanged([...left, ...joined])
     }
     for (const state of serviceState.targets) {
       const snapshot = targets.get(state.target.name)
@@ -169,7 +169,7 @@ export function createMonitor(parts: {
     const { joined, left } = syncTargets(serviceState, stateStore, clock.now(), joining)
     dismiss(joining.filter((state) => !serviceState.targets.includes(state)))
     transitionEmitter.emitForService(serviceState)
-    tell([...left, ...joined])
+    emitTargetsChanged([...left, ...joined])
     return { joined, left }
   }
 
@@ -179,8 +179,8 @@ export function createMonitor(parts: {
     for (const state of unwanted) stateStore.dropTarget(state)
   }
 
-  registry.changed.subscribe(follow)
-  follow({ put: [...registry.services.values()], removed: [], cause: '' })
+  registry.changed.subscribe(applyRegistryChange)
+  applyRegistryChange({ put: [...registry.services.values()], removed: [], cause: '' })
 
   let sweeping: IterableIterator<ServiceState> | undefined
   /** The first service that had a target without a check when a probe last asked. */

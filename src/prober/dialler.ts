@@ -1,4 +1,4 @@
-import { tellHeld } from '../domain/check/last-known-note.ts'
+import { describeLastKnown } from '../domain/check/last-known-note.ts'
 import type { Outcome, Reason } from '../domain/check/outcome.ts'
 import type { Close } from '../domain/service/policy-settings.ts'
 import { formatAddress } from '../domain/target/target.ts'
@@ -96,7 +96,7 @@ export function proberOf<Handle>(
   /** Dials the addresses of a name: a single one directly, several in a race. */
   function dialAll(addresses: readonly string[], request: CheckRequest, startedAt: number, ended: CheckEnded): void {
     const [ip] = addresses
-    if (ip === undefined || addresses.length > 1 || request.tellAddress) {
+    if (ip === undefined || addresses.length > 1 || request.onAddress) {
       racer.race(addresses, request, startedAt, ended)
       return
     }
@@ -113,14 +113,14 @@ export function proberOf<Handle>(
     else if (found.addresses.length === 0) ended({ ...undialled(found.reason, startedAt, null, found.code), ...told })
     else
       dialAll(found.addresses, request, startedAt, (outcome) =>
-        ended(outcome && { ...noteHeld(outcome, found), ...told }),
+        ended(outcome && { ...recordHeld(outcome, found), ...told }),
       )
   }
 
   /** Adds a note to an outcome if look-ups of the name fail. */
-  function noteHeld(outcome: Outcome, { failedSince }: Found): Outcome {
+  function recordHeld(outcome: Outcome, { failedSince }: Found): Outcome {
     if (failedSince === null) return outcome
-    const held = tellHeld(clock.toEpoch(failedSince), clock.toEpoch(outcome.endedAt))
+    const held = describeLastKnown(clock.toEpoch(failedSince), clock.toEpoch(outcome.endedAt))
     return { ...outcome, note: outcome.note === null ? held : `${outcome.note}; ${held}` }
   }
 

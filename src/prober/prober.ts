@@ -18,7 +18,7 @@ export type CheckRequest = {
   /** How long the last known addresses are checked while look-ups of the name fail, in milliseconds. The default is 0. */
   readonly lookupHoldMs?: number
   /** Receives a line about each address of a name, in the order of the dials, before the check ends. */
-  readonly tellAddress?: (line: string) => void
+  readonly onAddress?: (line: string) => void
 }
 
 /**

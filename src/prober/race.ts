@@ -1,4 +1,4 @@
-import { type Attempt, outcomeOfAttempts, tellAttempt } from '../domain/check/attempts.ts'
+import { type Attempt, describeAttempt, outcomeOfAttempts } from '../domain/check/attempts.ts'
 import { formatSpan } from '../domain/check/diagnosis.ts'
 import { orderDials } from '../domain/target/dial-order.ts'
 import { formatAddress } from '../domain/target/target.ts'
@@ -96,11 +96,11 @@ export function createRacer<Handle>({
         const ip = order[runners.length] as string
         const runner: Runner<Handle> = { ip, begunAt: clock.now(), handle: null, attempt: null }
         runners.push(runner)
-        runner.handle = dial(ip, request, runner.begunAt, deadline, (outcome) => take(runner, outcome))
+        runner.handle = dial(ip, request, runner.begunAt, deadline, (outcome) => handleOutcome(runner, outcome))
         if (runners.length < order.length) stopWaiting = atDeadline(clock, runner.begunAt + delayMs, begin)
       }
 
-      function take(runner: Runner<Handle>, outcome: Parameters<CheckEnded>[0]): void {
+      function handleOutcome(runner: Runner<Handle>, outcome: Parameters<CheckEnded>[0]): void {
         if (isOver) return
         open--
         if (open > 0) extraDials--
@@ -132,17 +132,17 @@ export function createRacer<Handle>({
         extraDials -= Math.max(0, open - 1)
         stopWaiting()
         for (const { handle, attempt } of runners) if (attempt === null && handle !== null) cancel(handle)
-        if (request.tellAddress !== undefined && outcome !== undefined) tellAddresses(request.tellAddress)
+        if (request.onAddress !== undefined && outcome !== undefined) describeAddresses(request.onAddress)
         ended(outcome)
       }
 
-      function tellAddresses(tell: (line: string) => void): void {
+      function describeAddresses(tell: (line: string) => void): void {
         const endedAt = clock.now()
         for (const { ip, attempt, begunAt } of runners) {
           const address = formatAddress(ip, target.port)
           tell(
             attempt
-              ? tellAttempt(attempt)
+              ? describeAttempt(attempt)
               : `${address}: no answer in ${formatSpan(endedAt - begunAt)}, then another connected`,
           )
         }

@@ -170,7 +170,7 @@ export function createRegistrations({
     const where = `the registration of ${quote(registration.name)}`
     const said = readRegistration(registration.definition)
     if (typeof said === 'string') {
-      unreadable.note('registrations', { place: where, why: said, registration: registration.name })
+      unreadable.recordEntry('registrations', { place: where, why: said, registration: registration.name })
       return { registration, said: `${where} cannot be read: ${said}` }
     }
     for (const word of foreignWordsOf(said, where)) foreign.emit(word)

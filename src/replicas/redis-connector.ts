@@ -83,16 +83,16 @@ export function createRedisConnector(settings: RedisSettings, keys: Keys): Redis
 
   const absent = (): Answer => ({ ok: false, failure, isUncertain: false })
 
-  function note(answer: Answer): Answer {
+  function recordRefusal(answer: Answer): Answer {
     // The loss of a connection is a consequence of an error that Redis returned before, and hides it from people.
     if (!answer.ok && (refusal === null || !answer.isLost)) refusal = answer.failure
     return answer
   }
 
-  function noteRun(answer: Answer): Answer {
+  function recordRun(answer: Answer): Answer {
     // A plain command may only read, which works even if Redis rejects changes. So only a script shows that changes are possible.
     if (answer.ok) refusal = null
-    return note(answer)
+    return recordRefusal(answer)
   }
 
   async function inBulk(ask: (one: Connection) => Promise<Answer>): Promise<Answer> {
@@ -109,11 +109,11 @@ export function createRedisConnector(settings: RedisSettings, keys: Keys): Redis
 
   return {
     run: async (script, on, input) =>
-      connection === null ? absent() : noteRun(await connection.run(script, on, input)),
-    send: async (command) => (connection === null ? absent() : note(await connection.send(command))),
+      connection === null ? absent() : recordRun(await connection.run(script, on, input)),
+    send: async (command) => (connection === null ? absent() : recordRefusal(await connection.send(command))),
     bulk: {
-      run: async (script, on, input) => noteRun(await inBulk((one) => one.run(script, on, input, bulkMs))),
-      send: async (command) => note(await inBulk((one) => one.send(command, bulkMs))),
+      run: async (script, on, input) => recordRun(await inBulk((one) => one.run(script, on, input, bulkMs))),
+      send: async (command) => recordRefusal(await inBulk((one) => one.send(command, bulkMs))),
     },
     refusal: () => refusal,
     open,

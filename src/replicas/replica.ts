@@ -122,7 +122,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     known: registry.services,
     apply: parts.apply,
     onChange: (own) => news.emit({ kind: 'file', own }),
-    onSettled: noteRead,
+    onSettled: recordRead,
     onProblem: (problem) => news.emit({ kind: 'unread', problem }),
     onForeign,
     unreadable,
@@ -158,7 +158,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     publish,
     read,
     onFenced,
-    onUnreadable: (service, field) => unreadable.note('health', healthEntry(keys.health(service), field)),
+    onUnreadable: (service, field) => unreadable.recordEntry('health', healthEntry(keys.health(service), field)),
     onForeign,
   })
   const startedAt = clock.now()
@@ -185,9 +185,9 @@ export function createReplica(parts: ReplicaParts): Replica {
       reportBug(error)
       session?.close()
     },
-    onUnreadable: (entry, why) => unreadable.note('stream', streamEntry(keys.stream, entry, why)),
+    onUnreadable: (entry, why) => unreadable.recordEntry('stream', streamEntry(keys.stream, entry, why)),
     onForeign,
-    onTaken: noteTaken,
+    onTaken: recordTaken,
   })
   const recheck = createRecheck({ redisConnector, keys, unreadable, sharedRegistry })
   const { promise: settled, resolve: settle } = Promise.withResolvers<void>()
@@ -204,13 +204,13 @@ export function createReplica(parts: ReplicaParts): Replica {
   const timers: NodeJS.Timeout[] = []
 
   /** Records that all entries of the stream up to this one are applied. */
-  function noteTaken(entry: number): void {
+  function recordTaken(entry: number): void {
     leases.caughtUp(entry)
     redisConnector.advance(entry)
   }
 
   /** Reports that the registry is loaded: the shared configuration is in force, and the registrations were read before it. */
-  function noteRead(): void {
+  function recordRead(): void {
     if (isReady && clock.now() >= wholeFrom) registry.load.finish()
   }
 
@@ -245,7 +245,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     failure = null
     changeConsumer.resume()
     shardOwnership.enter('linked')
-    if (!changeConsumer.isPaused()) noteTaken(feed.position())
+    if (!changeConsumer.isPaused()) recordTaken(feed.position())
     await leaseRenewer.renew()
     void healthReplication.flush()
     if (!wasLinked) news.emit({ kind: 'linked', id, members: leaseRenewer.members() })
@@ -264,7 +264,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     session = opened
     changeConsumer.pause()
     try {
-      const over = Promise.race([opened.over, opened.feed.read(changeConsumer.take)])
+      const over = Promise.race([opened.over, opened.feed.read(changeConsumer.applyEntry)])
       // The connection may end before this code waits for it. Without a handler that would be an unhandled rejection.
       over.catch(() => undefined)
       return (await join(opened)) ?? (await over)

@@ -48,7 +48,7 @@ export function createRequests({
   /** Receives the entries that cannot be read. */
   unreadable?: UnreadableEntries
 }): Requests {
-  const { note: onUnreadable } = unreadable
+  const { recordEntry: onUnreadable } = unreadable
   const onOddLeases = (entries: readonly UnreadableEntry[]) => unreadable.replace('leases', entries)
   const { meta, stream, members, leases, offers, files, declined: declinedKey, packed, reads, transitions, last } = keys
 

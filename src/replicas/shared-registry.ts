@@ -48,7 +48,7 @@ export function createSharedRegistry({
   const drains = new Map<string, Drain>()
   const removed = new Set<string>()
 
-  function note(name: string, revision: number, definition: string | null): boolean {
+  function applyRevision(name: string, revision: number, definition: string | null): boolean {
     if (revision <= (known.get(name)?.revision ?? 0)) return false
     known.set(name, { revision, definition })
     removed.delete(name)
@@ -80,10 +80,10 @@ export function createSharedRegistry({
       const name = text('name')
       const revision = Number(text('revision'))
       if (kind === 'renewed') registrations.renew(name)
-      if (kind === 'put' && note(name, revision, text('definition')))
+      if (kind === 'put' && applyRevision(name, revision, text('definition')))
         return registrations.adopt({ name, revision, definition: text('definition') })
       if (kind === 'expired') registrations.expire(name, revision, Number(text('at')))
-      if (kind === 'removed' && note(name, revision, null)) takeRemoval(name, revision, fields)
+      if (kind === 'removed' && applyRevision(name, revision, null)) takeRemoval(name, revision, fields)
       if (kind === 'drained' && revision > (drains.get(name)?.revision ?? 0)) {
         const drained = text('drained') === '1'
         drains.set(name, { revision, drained })
@@ -111,7 +111,7 @@ export function createSharedRegistry({
     },
     restore(kept, keptDrains, isUnreadable = () => false) {
       for (const name of [...known.keys()]) if (!removed.has(name) && !isUnreadable(name)) known.delete(name)
-      for (const { name, revision, definition } of kept) note(name, revision, definition)
+      for (const { name, revision, definition } of kept) applyRevision(name, revision, definition)
       drains.clear()
       for (const [name, drain] of keptDrains) drains.set(name, drain)
       const drained = [...drains].filter(([, drain]) => drain.drained).map(([name]) => name)

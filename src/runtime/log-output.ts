@@ -62,7 +62,7 @@ export function createLogOutput({
     cause = isEmpty ? 'one of them was too long' : causeOf(failure)
   }
 
-  function take(line: string): void {
+  function writeLine(line: string): void {
     const before = dropped
     boom.write(line)
     if (dropped === before) isEmpty = false
@@ -71,7 +71,7 @@ export function createLogOutput({
   }
 
   /** Reports the dropped lines in their place. If the line about them is dropped as well, it is counted as one of them. */
-  function tellDropped(): void {
+  function writeDropped(): void {
     const told = { lines: untold, cause }
     untold = 0
     const before = dropped
@@ -103,7 +103,7 @@ export function createLogOutput({
   })
   boom.on('drain', () => {
     isEmpty = true
-    if (untold > 0) tellDropped()
+    if (untold > 0) writeDropped()
     if (!isEmpty || drained.length === 0) return
     for (const done of drained) done()
     drained = []
@@ -112,8 +112,8 @@ export function createLogOutput({
   return {
     stream: {
       write(line) {
-        if (mayFit && untold > 0) tellDropped()
-        if (mayFit) take(line)
+        if (mayFit && untold > 0) writeDropped()
+        if (mayFit) writeLine(line)
         else drop()
       },
     },

@@ -21,7 +21,7 @@ export type StorePart = 'kept' | 'registrations' | 'leases' | 'health' | 'stream
 export type UnreadableEntries = {
   /** Emits each entry when it is found for the first time. Places beyond the first 1,000 are counted but not emitted. */
   readonly found: Emitter<UnreadableEntry>
-  note(part: StorePart, entry: UnreadableEntry): void
+  recordEntry(part: StorePart, entry: UnreadableEntry): void
   /** Replaces all entries of a part. */
   replace(part: StorePart, entries: Iterable<UnreadableEntry>): void
   /** Removes an entry that is gone or can be read now. */
@@ -57,7 +57,7 @@ export function createUnreadableEntries(): UnreadableEntries {
     return entries
   }
 
-  function note(part: StorePart, entry: UnreadableEntry): void {
+  function recordEntry(part: StorePart, entry: UnreadableEntry): void {
     const entries = of(part)
     const key = keyOf(entry)
     if (entries.size >= mostKept && !entries.has(key)) return
@@ -69,10 +69,10 @@ export function createUnreadableEntries(): UnreadableEntries {
 
   return {
     found,
-    note,
+    recordEntry,
     replace(part, entries) {
       of(part).clear()
-      for (const entry of entries) note(part, entry)
+      for (const entry of entries) recordEntry(part, entry)
     },
     forget: (part, place) => void parts.get(part)?.delete(place),
     forgetRegistration(name) {

@@ -174,7 +174,7 @@ test('the order of the system applies again once its first address connects', as
 test('the result of every address is reported in the order of the dials', async () => {
   const lines: string[] = []
   const { race } = build(system, { [first]: 'refused', [second]: 'connected' })
-  await race({ ...request(), tellAddress: (line) => lines.push(line) })
+  await race({ ...request(), onAddress: (line) => lines.push(line) })
   assert.deepEqual(lines, [
     '10.0.0.1:5432: refused in 0.00 ms',
     '10.0.0.2:5432: connected in 0.50 ms',

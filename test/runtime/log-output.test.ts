@@ -35,7 +35,7 @@ function createPipe(t: TestContext, nonBlocking: boolean) {
 }
 
 /** Writes a line about dropped lines, and remembers the dropped lines. */
-function tellDropped(output: LogOutput): DroppedLines[] {
+function writeDropped(output: LogOutput): DroppedLines[] {
   const told: DroppedLines[] = []
   output.onResume((dropped) => {
     told.push(dropped)
@@ -50,7 +50,7 @@ for (const nonBlocking of [true, false]) {
   test(`behind a ${nonBlocking ? 'non-blocking ' : ''}pipe that is not read, the newest lines are dropped and a line in their place says how many`, async (t) => {
     const pipe = createPipe(t, nonBlocking)
     const output = createLogOutput({ fd: pipe.fd, maxLength: 200_000 })
-    const told = tellDropped(output)
+    const told = writeDropped(output)
     for (let i = 0; i < 1000; i++) output.stream.write(line(i))
     const dropped = output.dropped()
     assert.ok(dropped >= 800 && dropped <= 805, `${dropped} of a million bytes, where 200,000 may wait`)
@@ -75,7 +75,7 @@ for (const nonBlocking of [true, false]) {
 test('dropped lines are reported once the other lines are written, without another line', async (t) => {
   const pipe = createPipe(t, true)
   const output = createLogOutput({ fd: pipe.fd, maxLength: 100_000 })
-  tellDropped(output)
+  writeDropped(output)
   for (let i = 0; i < 150; i++) output.stream.write(line(i))
   const dropped = output.dropped()
   await until('it is told', async () => pipe.read().endsWith(`dropped ${dropped}\n`))
@@ -84,7 +84,7 @@ test('dropped lines are reported once the other lines are written, without anoth
 test('no line is dropped and no caller waits while a slow reader reads', async (t) => {
   const pipe = createPipe(t, true)
   const output = createLogOutput({ fd: pipe.fd })
-  const told = tellDropped(output)
+  const told = writeDropped(output)
   for (let i = 0; i < 2000; i++) output.stream.write(line(i))
   await until('the last line is there', async () => pipe.read().endsWith(line(1999)))
   await output.drain(limitMs)
@@ -94,7 +94,7 @@ test('no line is dropped and no caller waits while a slow reader reads', async (
 
 test('with a full disk only the lines beyond the bound are dropped', async (t) => {
   const output = createLogOutput({ fd: open(t, '/dev/full', 'w'), maxLength: 10_000 })
-  tellDropped(output)
+  writeDropped(output)
   for (let i = 0; i < 20; i++) {
     output.stream.write(line(i))
     await output.drain(1)
@@ -120,7 +120,7 @@ test('a reader that is gone is no error, and no more than the bound waits in mem
 test('a line that is longer than the bound is dropped, and the next line is not', async (t) => {
   const path = join(createFolder(t), 'log')
   const output = createLogOutput({ fd: open(t, path, 'a'), maxLength: 1000 })
-  const told = tellDropped(output)
+  const told = writeDropped(output)
   output.stream.write(line(0))
   output.stream.write('next\n')
   await output.drain(limitMs)

@@ -27,8 +27,8 @@ function start(
   clock.advance(options.startsAfter ?? 0)
   const epoch = () => Math.floor(clock.toEpoch(clock.now()))
   const store = options.store ?? createMemoryStore({ maxCount: 100_000, maxAgeMs: 1e12 }, () => epoch())
-  let failing: boolean | 'addAbsence' = false
-  const beats: number[] = []
+  let failing: boolean | 'addGap' = false
+  const heartbeats: number[] = []
   let openable = options.open ?? true
   let ready = Promise.resolve()
   const unless =
@@ -56,9 +56,9 @@ function start(
               }),
               put: unless(store.put),
               append: unless(store.append),
-              addGap: async (gap) => (failing === 'addAbsence' ? full : store.addGap(gap)),
+              addGap: async (gap) => (failing === 'addGap' ? full : store.addGap(gap)),
               heartbeat: unless((now) => {
-                beats.push(now)
+                heartbeats.push(now)
                 return store.heartbeat(now)
               }),
             },
@@ -86,7 +86,7 @@ function start(
     failures,
     epoch,
     keptOf,
-    beats,
+    heartbeats,
     fail(what: typeof failing) {
       failing = what
     },
@@ -212,14 +212,14 @@ test('the time from the last heartbeat to the start of the process is a gap', as
   const after = start({ store: before.store, aliveAt: stoppedAt, startsAfter: 60_000 })
   const gap = { from: stoppedAt, to: after.epoch() }
   after.clock.advance(500)
-  after.fail('addAbsence')
+  after.fail('addGap')
   await after.retryingStore.turn()
   assert.equal(after.retryingStore.storeState().failure, 'the disk is full')
-  assert.deepEqual(after.beats, [])
+  assert.deepEqual(after.heartbeats, [])
   after.fail(false)
   await after.retryingStore.turn()
   await after.retryingStore.turn()
-  assert.equal(after.beats.length, 2)
+  assert.equal(after.heartbeats.length, 2)
   assert.deepEqual((await after.keptOf()).gaps, [gap])
   assert.deepEqual(
     after.log.gaps().map(({ from, to }) => [after.clock.toEpoch(from), after.clock.toEpoch(to)]),

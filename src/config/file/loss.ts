@@ -13,9 +13,9 @@ const suspiciousShare = 0.1
 const mostAtOnce = 20_000
 
 /** Returns a sentence about a file that lacks too many of the services in force to be used at once; null if it has enough. */
-export async function tellLoss(
+export async function describeLoss(
   file: string,
-  configApplier: ReadonlyMap<string, Service>,
+  servicesInForce: ReadonlyMap<string, Service>,
   next: readonly Service[],
 ): Promise<string | null> {
   const names = new Set<string>()
@@ -26,7 +26,7 @@ export async function tellLoss(
   let looked = 0
   let total = 0
   let gone = 0
-  for (const { name, origin } of configApplier.values()) {
+  for (const { name, origin } of servicesInForce.values()) {
     looked++
     if (looked % mostAtOnce === 0) await setImmediate()
     if (origin !== 'file') continue

@@ -21,7 +21,7 @@ const withoutRoute: ReadonlySet<string | null> = new Set([
 export function outcomeOfAttempts(attempts: readonly [Attempt, ...Attempt[]], startedAt: number): Outcome {
   const judged = attempts.filter((attempt) => !isOfMissingFamily(attempt, attempts))
   const base = judged.find(({ reason }) => verdictOf(reason) === 'unknown') ?? judged[0] ?? attempts[0]
-  const others = attempts.filter((attempt) => attempt !== base).map(tellAttempt)
+  const others = attempts.filter((attempt) => attempt !== base).map(describeAttempt)
   const endedAt = Math.max(...attempts.map((attempt) => attempt.endedAt))
   return { ...base, startedAt, endedAt, note: others.length === 0 ? null : others.join('; ') }
 }
@@ -39,7 +39,7 @@ function isIPv6(address: string): boolean {
 }
 
 /** Describes the result of an attempt: `127.0.0.1:5432: no answer in 2.0 s`. */
-export function tellAttempt(attempt: Attempt): string {
+export function describeAttempt(attempt: Attempt): string {
   return `${attempt.address}: ${phraseOf(attempt)}`
 }
 

@@ -17,7 +17,7 @@ export function phaseOf(name: string): number {
  */
 export function nextScheduled(afterMs: number, phase: number, intervalMs: number): number {
   const offset = phase * intervalMs
-  const beat = (Math.floor((afterMs - offset) / intervalMs) + 1) * intervalMs + offset
+  const instant = (Math.floor((afterMs - offset) / intervalMs) + 1) * intervalMs + offset
   // The result is rounded to a double, so it can equal the instant that it should follow.
-  return beat > afterMs ? beat : beat + intervalMs
+  return instant > afterMs ? instant : instant + intervalMs
 }

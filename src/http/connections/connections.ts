@@ -100,7 +100,7 @@ export function createConnections({ max, clock }: { readonly max: number; readon
       const isGreedier = oldest === null || held > oldest.holder.held
       if (isGreedier || (held === oldest?.holder.held && oldestIdle.idleSince < oldest.idleSince)) oldest = oldestIdle
     }
-    if (greediest !== null) tellCrowded(greediest)
+    if (greediest !== null) reportCrowding(greediest)
     if (oldest === null) return false
     closed[oldest.isUsed ? 'idle' : 'unused']++
     // The event `close` arrives later, so the connection is forgotten now.
@@ -109,7 +109,7 @@ export function createConnections({ max, clock }: { readonly max: number; readon
     return true
   }
 
-  function tellCrowded({ client, held }: Holder): void {
+  function reportCrowding({ client, held }: Holder): void {
     const now = clock.now()
     if (now - crowdedAt < crowdedEveryMs) return
     crowdedAt = now

@@ -78,7 +78,7 @@ export function createEventStreams({
   const newsOf = (entry: LoggedTransition) => transitionNews(entry, groupsOf(entry.service), clock)
 
   /** Announces a change of the registry. Readers of a group also hear of services that left the group. */
-  function follow({ put, removed }: RegistryChange): void {
+  function announceChange({ put, removed }: RegistryChange): void {
     const item = registryNews(
       put.map(({ name, groups }) => ({ name, groups: [...groupsBefore(name), ...groups] })),
       removed.map((name) => ({ name, groups: groupsBefore(name) })),
@@ -124,7 +124,10 @@ export function createEventStreams({
     isTelling = false
   }
 
-  const stopListening = [log.logged.subscribe((entry) => announce(newsOf(entry))), registry.changed.subscribe(follow)]
+  const stopListening = [
+    log.logged.subscribe((entry) => announce(newsOf(entry))),
+    registry.changed.subscribe(announceChange),
+  ]
 
   return {
     refusal() {

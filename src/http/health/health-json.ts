@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ReportedStatus } from '../../domain/health/status.ts'
 import type { ServiceReport, TargetReport } from './reports.ts'
-import { type SetSummary, tellCounts } from './set-reports.ts'
+import { describeCounts, type SetSummary } from './set-reports.ts'
 
 const Result = z.enum(['pass', 'warn', 'fail'])
 
@@ -92,6 +92,6 @@ export function serviceAsHealthJson(report: ServiceReport, passes: boolean): Hea
 export function setAsHealthJson(summary: SetSummary, passes: boolean): Pick<HealthJson, 'status' | 'description'> {
   return {
     status: resultOf(summary.status, passes),
-    description: `${tellCounts(summary.counts)}, quorum ${summary.quorum}`,
+    description: `${describeCounts(summary.counts)}, quorum ${summary.quorum}`,
   }
 }

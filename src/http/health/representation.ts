@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { escapeUnseen, show } from '../../domain/values/quote.ts'
 import { checksOf, HealthJson, serviceAsHealthJson, setAsHealthJson } from './health-json.ts'
 import { ServiceReport } from './reports.ts'
-import { type Listed, SetReport, type SetSummary, tellCounts } from './set-reports.ts'
+import { describeCounts, type Listed, SetReport, type SetSummary } from './set-reports.ts'
 
 const json = 'application/json'
 const healthJson = 'application/health+json'
@@ -109,7 +109,7 @@ function* writtenAs<Item>(write: (item: Item) => string, items: Iterable<Item>):
 }
 
 function* setLines(summary: SetSummary, longestName: number, reports: Iterable<ServiceReport>): Generator<string> {
-  yield `${summary.status}: ${tellCounts(summary.counts)}\n`
+  yield `${summary.status}: ${describeCounts(summary.counts)}\n`
   for (const warning of summary.warnings) yield `warning: ${escapeUnseen(warning)}\n`
   for (const report of reports) yield `${serviceLine(report, longestName)}\n`
 }

@@ -86,7 +86,7 @@ export function createAddressTracking({
   let running = false
 
   /** Plans an early look-up of the names of a service that is new or changed. */
-  function follow(name: string): void {
+  function trackService(name: string): void {
     const serviceState = monitor.services.get(name)
     const known = ofService.get(name)
     if (known !== undefined && known.serviceState !== serviceState) forget(known)
@@ -116,8 +116,8 @@ export function createAddressTracking({
     if (ofService.get(service.name) === names)
       names.serviceState.failingLookUps = isOwned ? failingIn(names.found) : null
     if (ofService.get(service.name) === names && isOwned) {
-      tellFailures(names, before)
-      await take(names)
+      emitFailures(names, before)
+      await applyResolvedNames(names)
     }
     if (ofService.get(service.name) !== names) return
     names.busy = false
@@ -143,7 +143,7 @@ export function createAddressTracking({
     return new Map(await Promise.all(namesOf(service).map(look)))
   }
 
-  function tellFailures({ serviceState, found }: Names, before: ReadonlyMap<string, ResolvedName>): void {
+  function emitFailures({ serviceState, found }: Names, before: ReadonlyMap<string, ResolvedName>): void {
     for (const [target, { failure }] of found) {
       const failed = before.get(target)?.failure ?? null
       if ((failure === null) !== (failed === null)) {
@@ -152,7 +152,7 @@ export function createAddressTracking({
     }
   }
 
-  async function take(names: Names): Promise<void> {
+  async function applyResolvedNames(names: Names): Promise<void> {
     const { serviceState, found } = names
     const all: Addresses = new Map([...found].map(([name, { ips }]) => [name, ips]))
     const { taken, leftOut } = boundAddresses(all, maxAddresses)
@@ -194,15 +194,15 @@ export function createAddressTracking({
   }
 
   ownership.gained.subscribe((names) => {
-    for (const name of names) follow(name)
+    for (const name of names) trackService(name)
     wake()
   })
   registry.changed.subscribe(({ put, removed }) => {
-    for (const name of removed) follow(name)
-    for (const { name } of put) follow(name)
+    for (const name of removed) trackService(name)
+    for (const { name } of put) trackService(name)
     wake()
   })
-  for (const name of monitor.services.keys()) follow(name)
+  for (const name of monitor.services.keys()) trackService(name)
 
   return {
     changed,

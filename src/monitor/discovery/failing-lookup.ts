@@ -1,4 +1,4 @@
-import { tellHeld } from '../../domain/check/last-known-note.ts'
+import { describeLastKnown } from '../../domain/check/last-known-note.ts'
 import type { Outcome } from '../../domain/check/outcome.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import type { Ownership } from '../ownership.ts'
@@ -8,7 +8,7 @@ import type { ServiceState, TargetState } from '../state/state.ts'
  * Adds to the outcome of a check that the name behind the target cannot be looked up. The prober does the same for a name that it looks up
  * itself. With `resolve: all` the prober dials literal addresses, and Porthole looks the names up apart from the checks.
  */
-export function noteFailingLookUp(
+export function recordFailingLookUp(
   state: TargetState,
   outcome: Outcome,
   { clock, ownership }: { clock: Clock; ownership: Ownership },
@@ -28,7 +28,7 @@ export function noteFailingLookUp(
   if (since == null) return outcome
   // Once its addresses were given up, the name itself is the target. Its sentence says already that the look-up failed.
   if (resolvedFrom === null) return { ...outcome, lookupFailedSince: since }
-  const held = tellHeld(clock.toEpoch(since), clock.toEpoch(outcome.endedAt))
+  const held = describeLastKnown(clock.toEpoch(since), clock.toEpoch(outcome.endedAt))
   const note = outcome.note === null ? held : `${outcome.note}; ${held}`
   return { ...outcome, note, lookupFailedSince: since }
 }

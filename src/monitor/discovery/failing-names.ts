@@ -18,7 +18,7 @@ export function watchFailingNames(
   const failing = new Set<TargetState>()
 
   /** Applies an outcome. Every check calls this. An outcome of a literal address has nothing to do with look-ups. */
-  function take(state: TargetState, outcome: Outcome): void {
+  function applyOutcome(state: TargetState, outcome: Outcome): void {
     const failure = failureOf(outcome)
     if ((failure !== null) === failing.has(state) || state.serviceState.service.resolve === 'all') return
     if (failure === null) failing.delete(state)
@@ -26,7 +26,7 @@ export function watchFailingNames(
     changed.emit({ service: state.serviceState.service.name, target: state.target.name, failure })
   }
 
-  monitor.checked.subscribe(({ state, outcome }) => take(state, outcome))
+  monitor.checked.subscribe(({ state, outcome }) => applyOutcome(state, outcome))
   // Another replica checks the target now, and reports its failures.
   monitor.adopted.subscribe(({ state }) => void failing.delete(state))
   monitor.targetsChanged.subscribe((targets) => {

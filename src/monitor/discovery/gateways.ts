@@ -61,7 +61,7 @@ export function watchGateways({
   }
 
   /** Applies an outcome. Every check calls this, so it costs one comparison while all gateways answer. */
-  function take(state: TargetState, { answer, code }: Outcome): void {
+  function applyOutcome(state: TargetState, { answer, code }: Outcome): void {
     const gateway = answer === 'no-gateway' ? code : null
     if (gateway === null && gatewayOf.size === 0) return
     if (gatewayOf.get(state) === gateway) return
@@ -70,7 +70,7 @@ export function watchGateways({
     if (gateway !== null && !state.retired) add(state, gateway)
   }
 
-  monitor.checked.subscribe(({ state, outcome }) => take(state, outcome))
+  monitor.checked.subscribe(({ state, outcome }) => applyOutcome(state, outcome))
   // Another replica checks the target now, and may use another gateway.
   monitor.adopted.subscribe(({ state }) => remove(state))
   monitor.targetsChanged.subscribe((changed) => {

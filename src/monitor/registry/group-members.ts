@@ -8,7 +8,7 @@ export type GroupMembers = {
   move(state: ServiceState, from: readonly string[], to: readonly string[]): void
 }
 
-const nobody: ReadonlySet<ServiceState> = new Set()
+const noServices: ReadonlySet<ServiceState> = new Set()
 
 export function createGroupMembers(): GroupMembers {
   const groups = new Map<string, Set<ServiceState>>()
@@ -20,7 +20,7 @@ export function createGroupMembers(): GroupMembers {
   }
 
   return {
-    membersOf: (group) => groups.get(group) ?? nobody,
+    membersOf: (group) => groups.get(group) ?? noServices,
     move(state, from, to) {
       for (const group of from) if (!to.includes(group)) leave(state, group)
       for (const group of to) {

@@ -67,7 +67,7 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
   const isOfFile = (name: string) => services.get(name)?.origin === 'file'
 
   /** Applies a definition to a name, or removes the service if there is none. Records the change if there is one. */
-  function set(name: string, after: Service | undefined, { put, removed, replaced }: Changes): void {
+  function setService(name: string, after: Service | undefined, { put, removed, replaced }: Changes): void {
     const before = services.get(name)
     if (before === after || isDeepStrictEqual(before, after)) return
     if (before !== undefined) replaced.push(before)
@@ -89,7 +89,7 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
     return (before?.targets.length ?? 0) + (after?.targets.length ?? 0)
   }
 
-  function tell(changes: Changes, cause: string): void {
+  function emitChanges(changes: Changes, cause: string): void {
     former.clear()
     for (const service of changes.replaced) former.set(service.name, service)
     changed.emit({ put: changes.put, removed: changes.removed, cause })
@@ -118,7 +118,7 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
     function endStep(): void {
       replaced.changed += changes.put.length
       replaced.removed += changes.removed.length
-      tell(changes, cause)
+      emitChanges(changes, cause)
       changes = noChanges()
     }
 
@@ -143,11 +143,11 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
     // Remove services first. Otherwise a file that renames all services would have twice as many in the monitor for a while.
     for (const { name } of services.values()) {
       if (isFull(isDropped(name) ? countTargets(name, registered.get(name)) : 0)) yield
-      if (isDropped(name)) set(name, registered.get(name), changes)
+      if (isDropped(name)) setService(name, registered.get(name), changes)
     }
     for (const service of next) {
       if (isFull(countTargets(service.name, service))) yield
-      set(service.name, service, changes)
+      setService(service.name, service, changes)
     }
     // Emit an empty change too, because groups may have other quorums.
     endStep()
@@ -172,14 +172,14 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
     register(all) {
       for (const service of all) registered.set(service.name, service)
       const changes = noChanges()
-      for (const service of all) if (!isOfFile(service.name)) set(service.name, service, changes)
-      tell(changes, 'registered')
+      for (const service of all) if (!isOfFile(service.name)) setService(service.name, service, changes)
+      emitChanges(changes, 'registered')
     },
     deregister(name, cause) {
       registered.delete(name)
       const changes = noChanges()
-      if (!isOfFile(name)) set(name, undefined, changes)
-      tell(changes, cause)
+      if (!isOfFile(name)) setService(name, undefined, changes)
+      emitChanges(changes, cause)
     },
     setDrained(names, isDrained) {
       const turned = names.filter((name) => drained.has(name) !== isDrained)
@@ -188,7 +188,7 @@ export function createRegistry(load: RegistryLoad = nothingToLoad): Registry {
         else drained.delete(name)
       }
       const put = turned.flatMap((name) => services.get(name) ?? [])
-      if (put.length > 0) tell({ ...noChanges(), put }, isDrained ? 'drained' : 'no longer drained')
+      if (put.length > 0) emitChanges({ ...noChanges(), put }, isDrained ? 'drained' : 'no longer drained')
     },
   }
 }

@@ -30,14 +30,14 @@ export function createCheckQueue({
   prober,
   maxInFlight,
   dialRules,
-  take,
+  applyCheck: take,
   pauses = noPauses,
 }: {
   prober: Prober
   maxInFlight: number
   /** Returns the dial rules that apply now to services registered over HTTP. */
   dialRules: () => DialRules
-  take: (check: Check, outcome: Outcome) => void
+  applyCheck: (check: Check, outcome: Outcome) => void
   /** The pauses in which checks could confirm nothing, up to date at any time. */
   pauses?: Pauses
 }): CheckQueue {

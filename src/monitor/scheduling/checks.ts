@@ -4,7 +4,7 @@ import type { DialRules } from '../../domain/target/dial-rules.ts'
 import type { Prober } from '../../prober/prober.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import type { TimeSlices } from '../../runtime/time-slices.ts'
-import { noteFailingLookUp } from '../discovery/failing-lookup.ts'
+import { recordFailingLookUp } from '../discovery/failing-lookup.ts'
 import { createEmitter, type Emitter } from '../emitter.ts'
 import type { Ownership } from '../ownership.ts'
 import { applyOutcome } from '../state/apply-outcome.ts'
@@ -51,15 +51,15 @@ export function createChecks({
   slices?: TimeSlices | undefined
 }): Checks {
   const checked = createEmitter<Checked>()
-  const checkQueue = createCheckQueue({ prober, maxInFlight, dialRules, take, pauses })
+  const checkQueue = createCheckQueue({ prober, maxInFlight, dialRules, applyCheck, pauses })
   let skippedChecks = 0
 
-  function take(check: Check, ended: Outcome): void {
+  function applyCheck(check: Check, ended: Outcome): void {
     const { state, due } = check
     // Another replica owns the service now, and may have checked the target since.
     if (due !== null && !ownership.owns(state.serviceState.service.name)) return
     if (isOvertaken(check, ended)) return
-    const outcome = noteFailingLookUp(state, ended, { clock, ownership })
+    const outcome = recordFailingLookUp(state, ended, { clock, ownership })
     applyOutcome(state, outcome)
     transitionEmitter.emitForTarget(state)
     checked.emit({ state, outcome, lateMs: due === null ? null : Math.max(0, outcome.startedAt - due) })

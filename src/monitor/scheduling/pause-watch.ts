@@ -47,12 +47,12 @@ export function watchPauses(clock: SystemClock): PauseWatch {
 
   function now(): number {
     const instant = clock.now()
-    if (instant - ranAt >= leastPauseMs) note({ from: ranAt, to: instant })
+    if (instant - ranAt >= leastPauseMs) recordPause({ from: ranAt, to: instant })
     if (timer !== undefined) ranAt = instant
     return instant
   }
 
-  function note(pause: Pause): void {
+  function recordPause(pause: Pause): void {
     addPause(ofProcess, pause)
     addPause(ofChecks, pause)
     totalMs.process += pause.to - pause.from
@@ -60,7 +60,7 @@ export function watchPauses(clock: SystemClock): PauseWatch {
     setImmediate(() => paused.emit(pause))
   }
 
-  function noteProber(from: number, now: number): void {
+  function recordProber(from: number, now: number): void {
     const isNew = proberPause?.from !== from
     totalMs.prober += now - (proberPause?.from === from ? proberPause.to : from)
     proberPause = { from, to: now }
@@ -74,7 +74,8 @@ export function watchPauses(clock: SystemClock): PauseWatch {
     const instant = now()
     const from = prober?.stalledSince?.() ?? null
     // Right after a pause of the process, its prober has not run either.
-    if (from !== null && instant - from - pausedMs(ofProcess, from, instant) >= leastPauseMs) noteProber(from, instant)
+    if (from !== null && instant - from - pausedMs(ofProcess, from, instant) >= leastPauseMs)
+      recordProber(from, instant)
     else if (proberPause !== null) {
       proberPaused.emit({ ...proberPause, isOver: true })
       proberPause = null

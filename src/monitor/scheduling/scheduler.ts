@@ -81,7 +81,7 @@ export function createScheduler({
   }
 
   /** Schedules new and changed targets, and removes those that are gone. A change never delays a check. Otherwise endless changes would. */
-  function follow(targets: readonly TargetState[]): void {
+  function scheduleTargets(targets: readonly TargetState[]): void {
     const now = clock.now()
     const aheadMs = epochAhead()
     for (const state of targets) {
@@ -189,23 +189,25 @@ export function createScheduler({
     arm(runDue())
   }
 
-  function followAll(): void {
+  function scheduleAll(): void {
     const targets = [...monitor.services.values()].flatMap(({ targets }) => targets)
     for (const state of targets) forget(state)
-    follow(targets)
+    scheduleTargets(targets)
   }
 
-  monitor.targetsChanged.subscribe(follow)
+  monitor.targetsChanged.subscribe(scheduleTargets)
   monitor.checked.subscribe(hasten)
   monitor.adopted.subscribe(hasten)
-  ownership.gained.subscribe((names) => follow(names.flatMap((name) => monitor.services.get(name)?.targets ?? [])))
-  followAll()
+  ownership.gained.subscribe((names) =>
+    scheduleTargets(names.flatMap((name) => monitor.services.get(name)?.targets ?? [])),
+  )
+  scheduleAll()
 
   return {
     start() {
       running = true
       // Checks that were planned before may be long overdue, and a late start must not cause a burst either.
-      followAll()
+      scheduleAll()
     },
     stop() {
       running = false

@@ -22,7 +22,7 @@ export function createHistory({ monitor }: { monitor: Monitor }): History {
   const checks = createCheckRing(checksPerRing)
   const known = createColumns(enumColumn)
 
-  function note(state: TargetState, outcome: Outcome): void {
+  function recordCheck(state: TargetState, outcome: Outcome): void {
     if (isKnown(state) || join(state)) checks.write(state.slot, outcome)
   }
 
@@ -37,12 +37,12 @@ export function createHistory({ monitor }: { monitor: Monitor }): History {
     return true
   }
 
-  function follow(changed: readonly TargetState[]): void {
+  function syncTargets(changed: readonly TargetState[]): void {
     for (const state of changed) {
       const { lastOutcome } = state.health
       if (state.retired) forget(state)
       // The target may have been checked before it joined its service.
-      else if (lastOutcome !== null) note(state, lastOutcome)
+      else if (lastOutcome !== null) recordCheck(state, lastOutcome)
     }
   }
 
@@ -53,9 +53,9 @@ export function createHistory({ monitor }: { monitor: Monitor }): History {
   }
 
   const stopListening = [
-    monitor.checked.subscribe(({ state, outcome }) => note(state, outcome)),
-    monitor.adopted.subscribe(({ state, outcome }) => note(state, outcome)),
-    monitor.targetsChanged.subscribe(follow),
+    monitor.checked.subscribe(({ state, outcome }) => recordCheck(state, outcome)),
+    monitor.adopted.subscribe(({ state, outcome }) => recordCheck(state, outcome)),
+    monitor.targetsChanged.subscribe(syncTargets),
   ]
 
   return {

@@ -27,13 +27,13 @@ export type ServiceColumns = {
 }
 
 /** One empty list for all services that have no targets, or none that are joining. */
-const nobody: readonly TargetState[] = Object.freeze([])
+const noTargets: readonly TargetState[] = Object.freeze([])
 
 /** The values of a row in a new chunk. */
 const nothing: Omit<ServiceState, 'slot' | 'service' | 'targets' | 'checkedAt' | 'pauses'> = {
   addresses: noAddresses,
   failingLookUps: null,
-  joining: nobody,
+  joining: noTargets,
   checkedBy: null,
   statusCounts: null,
   emittedStatus: 'unknown',
@@ -70,7 +70,7 @@ export function createServiceColumns(goneSlot: number, pauses: Pauses): ServiceC
     slot: number
     service: Service
     /** A single target is stored without a list. */
-    private held: TargetState | readonly TargetState[] = nobody
+    private held: TargetState | readonly TargetState[] = noTargets
 
     constructor(service: Service, slot: number) {
       this.service = service
@@ -118,7 +118,7 @@ export function createServiceColumns(goneSlot: number, pauses: Pauses): ServiceC
     }
 
     get joining(): readonly TargetState[] {
-      return chunkOf(this.slot).joining[rowOf(this.slot)] ?? nobody
+      return chunkOf(this.slot).joining[rowOf(this.slot)] ?? noTargets
     }
     set joining(joining: readonly TargetState[]) {
       put(chunkOf(this.slot).joining, rowOf(this.slot), joining.length > 0 ? joining : undefined)

@@ -57,7 +57,7 @@ ${total === 0 && pending === null && html`<div data-part="empty" class="empty"><
 ${groupList(overview.groups, query, view)}
 ${filters(overview, query, view)}
 <section aria-labelledby="services-title">
-<h2 id="services-title">Services <span data-part="shown" class="shown">${tellShown(chosen.count, total)}</span></h2>
+<h2 id="services-title">Services <span data-part="shown" class="shown">${describeShown(chosen.count, total)}</span></h2>
 <div class="columns" aria-hidden="true"><span>Service</span><span>Status</span><span>Targets</span><span>Latency, last 60 checks</span><span>Last 24 h, uptime</span></div>
 <ul class="services" data-part="services" data-list>
 `
@@ -67,7 +67,7 @@ ${more(chosen, query, view)}
 </section>`
 }
 
-function tellShown(shown: number, total: number): string {
+function describeShown(shown: number, total: number): string {
   return shown === total ? `${total}` : `${shown} of ${total}`
 }
 

@@ -69,10 +69,10 @@ export function createOverview(parts: OverviewParts): { read(): Promise<Overview
   let kept: { overview: Overview; readAt: number; tookMs: number } | null = null
   let hasChanged = false
   let reading: Promise<Overview> | null = null
-  const noteChange = () => {
+  const recordChange = () => {
     hasChanged = true
   }
-  const stopListening = [log.logged.subscribe(noteChange), registry.changed.subscribe(noteChange)]
+  const stopListening = [log.logged.subscribe(recordChange), registry.changed.subscribe(recordChange)]
 
   async function look(now: number): Promise<Overview> {
     hasChanged = false

@@ -1,6 +1,6 @@
 import { effectiveTargetStatus, explainTarget } from '../../monitor/state/state.ts'
 import { roundsOf, sparkline } from '../parts/charts.ts'
-import { formatLatency, tellExpiry } from '../parts/format.ts'
+import { describeExpiry, formatLatency } from '../parts/format.ts'
 import { serviceLink } from '../parts/links.ts'
 import { html, type Markup } from '../parts/markup.ts'
 import { statusShape } from '../parts/status-icons.ts'
@@ -33,7 +33,7 @@ ${status !== 'up' && reasons({ state, current, status }, view)}</li>
 /** Renders why a service is not up, from the explanations of its targets. Returns null where there is nothing to explain. */
 function reasons({ state, status }: Entry, view: View): Markup | null {
   const drained = status === 'draining' && html`<span>taken out of service by its operator</span>`
-  const expiry = tellExpiry(state.service, view.details)
+  const expiry = describeExpiry(state.service, view.details)
   const expired = expiry !== null && html`<span>${expiry}</span>`
   const faults = view.details
     ? state.targets.filter((target) => effectiveTargetStatus(target, view.now).status !== 'up')

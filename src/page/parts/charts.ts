@@ -84,10 +84,10 @@ export function sparkline(rounds: readonly Round[]): Markup {
   }
   // A stroke of length 0 with round ends is a dot.
   const dots = lossy.map(([x]) => `M${x} 3h0`).join('')
-  return html`<svg class="chart sparkline" viewBox="0 0 ${checksPerRing * step} ${height}" role="img" aria-label="${tellRounds(rounds)}">${bars('ok', ok)}${bars('lossy', lossy)}${icicles('down', down)}${bars('unknown', unknown)}${dots !== '' && html`<path class="dot" d="${dots}"/>`}</svg>`
+  return html`<svg class="chart sparkline" viewBox="0 0 ${checksPerRing * step} ${height}" role="img" aria-label="${describeRounds(rounds)}">${bars('ok', ok)}${bars('lossy', lossy)}${icicles('down', down)}${bars('unknown', unknown)}${dots !== '' && html`<path class="dot" d="${dots}"/>`}</svg>`
 }
 
-function tellRounds(rounds: readonly Round[]): string {
+function describeRounds(rounds: readonly Round[]): string {
   if (rounds.length === 0) return 'no check yet'
   const latencies = rounds.flatMap(({ latencyMs }) => latencyMs ?? []).sort((a, b) => a - b)
   const failed = rounds.filter(({ verdict }) => verdict === 'down').length

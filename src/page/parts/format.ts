@@ -45,7 +45,7 @@ export function titleOf(counts: Readonly<ReportedCounts>, isPart = false): strin
 }
 
 /** Says that a service's registration expired, and with `details` why; null while it did not. */
-export function tellExpiry({ expiredTtlMs }: Service, details: boolean): string | null {
+export function describeExpiry({ expiredTtlMs }: Service, details: boolean): string | null {
   if (expiredTtlMs === null) return null
   return details ? explainExpiry(expiredTtlMs) : 'its registration has expired'
 }

@@ -3,7 +3,7 @@ import { formatDuration } from '../../domain/values/duration.ts'
 import { reportedStatus } from '../../http/health/reports.ts'
 import { missingServices } from '../../http/services/registry-pending.ts'
 import { currentStatusOf, effectiveTargetStatus, type ServiceState } from '../../monitor/state/state.ts'
-import { sentenceOf, tellExpiry } from '../parts/format.ts'
+import { describeExpiry, sentenceOf } from '../parts/format.ts'
 import { html, type Markup } from '../parts/markup.ts'
 import { statusShape } from '../parts/status-icons.ts'
 import { ageOf, type View } from '../parts/view.ts'
@@ -20,7 +20,7 @@ export function servicePage(
   const { name } = state.service
   const current = currentStatusOf(state, view.now)
   const status = reportedStatus(state, current.status)
-  const expiry = tellExpiry(state.service, view.details)
+  const expiry = describeExpiry(state.service, view.details)
   const main = html`<nav class="back"><a href="${view.root}">All services</a></nav>
 <section class="headline" data-part="headline" data-status="${status}">
 <h1>${statusShape(status)}<span>${name}</span></h1>

@@ -37,12 +37,12 @@ function targetRow({ target: state, reads }: Reading, view: View): Markup {
 <td role="cell" class="number" data-label="Latency">${latencyMs === null ? '–' : formatLatency(latencyMs)}</td>
 <td role="cell">${sparkline(roundsOf(view.history, [state]))}</td>
 <td role="cell" class="number" data-label="SYNs sent again">${synRetransmits ?? '–'} <small>${state.synRetransmits} in all</small></td>
-<td role="cell" class="number" data-label="In a row">${tellStreak(state, reads.status)}</td>
+<td role="cell" class="number" data-label="In a row">${describeStreak(state, reads.status)}</td>
 </tr>`
 }
 
 /** Formats the streak: how many equal verdicts came in a row, and how many of them change the status. */
-function tellStreak({ health: { streak }, serviceState }: TargetState, status: string): string {
+function describeStreak({ health: { streak }, serviceState }: TargetState, status: string): string {
   const { rise, fall } = serviceState.service.policy
   if (streak === null) return '–'
   const { verdict, count } = streak

@@ -17,7 +17,7 @@ const EFD_NONBLOCK = 0o4000
 /** The shortest time between two starts of a worker that keeps dying, in milliseconds. */
 const restartMs = 1000
 /** How long dial results are handled before the event loop gets its turn, in milliseconds. */
-const tellMs = 5
+const reportBudgetMs = 5
 /** The highest number of tracked descriptors. The limit may be a billion, but the kernel hands out the lowest free descriptor. */
 const mostFds = 2 ** 20
 /** The name of the error in the outcomes of checks that were lost with a worker. */
@@ -103,7 +103,7 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
 
   /** Handles received results for a few milliseconds, then yields. If results arrive faster than that, handling all of them would block the event loop. */
   function tellSome(): void {
-    const end = clock.now() + tellMs
+    const end = clock.now() + reportBudgetMs
     do tellNext()
     while (untold.length > 0 && clock.now() < end)
     if (untold.length > 0) setImmediate(tellSome)

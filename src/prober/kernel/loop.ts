@@ -134,7 +134,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
   /** Reports the result of a dial that has no socket, or that was cancelled. */
   function undialled(dial: SlottedDial, errno: number | null, endedAt: number): void {
     const evidence = { errno, failedSynchronously: true, info: null, icmp: null, icmpFromSelf: false }
-    tell(dial, evidence, classify(evidence), endedAt, null)
+    reportResult(dial, evidence, classify(evidence), endedAt, null)
   }
 
   /** Reports a dial that connected. `reset` is the error with which the peer ended the connection at once; 0 when it did not. */
@@ -144,7 +144,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     const latencyMs = info.rttMs > 0 && info.synRetransmits === 0 ? info.rttMs : endedAt - socket.begunAt
     const errno = sockets.isSelf(fd, dial) ? ECONNREFUSED : reset
     const evidence = { errno, failedSynchronously: false, info, icmp: null, icmpFromSelf: false }
-    tell(dial, evidence, classify(evidence), endedAt, latencyMs)
+    reportResult(dial, evidence, classify(evidence), endedAt, latencyMs)
     if (errno === 0 && dial.close === 'fin') sendFin(socket)
     else if (errno === 0 && socket.icmp === null && info.synRetransmits === 0 && sockets.keep(fd, dial)) leave(socket)
     else shut(socket)
@@ -172,11 +172,11 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     const judged = dependsOnNextHop(evidence, classification)
       ? classifyNextHop(classification, nextHops.find(fd, dial))
       : classification
-    tell(dial, evidence, judged, endedAt, endedAt - socket.begunAt)
+    reportResult(dial, evidence, judged, endedAt, endedAt - socket.begunAt)
     shut(socket)
   }
 
-  function tell(
+  function reportResult(
     { slot, urgent }: SlottedDial,
     { info, icmp }: Evidence,
     { reason, answer, errno, gateway = null }: Classification,

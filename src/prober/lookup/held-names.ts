@@ -54,10 +54,10 @@ export function createHeldNames({ clock, resolver }: { clock: Clock; resolver: R
     const known = names.get(host)
     // The fast path: the resolver returns the same list as long as it has the answer cached.
     if (known?.addresses === addresses && known.silentSince === null && known.lateMs === lateMs) return
-    put(host, { addresses, silentSince: null, lateMs })
+    rememberName(host, { addresses, silentSince: null, lateMs })
   }
 
-  function put(host: string, known: Known): void {
+  function rememberName(host: string, known: Known): void {
     names.delete(host)
     names.set(host, known)
     const [oldest] = names.keys()
@@ -118,7 +118,7 @@ export function createHeldNames({ clock, resolver }: { clock: Clock; resolver: R
   function goOn(host: string, held: Held & { readonly looking: Promise<Resolution | null> }): Found {
     const { addresses, startedAt, lookupMs, looking } = held
     const known = names.get(host) ?? { addresses, silentSince: null, lateMs: null }
-    put(host, known)
+    rememberName(host, known)
     const failedSince = held.failedSince ?? known.silentSince
     known.silentSince ??= startedAt
     void looking.then((resolution) => {

@@ -70,7 +70,7 @@ export function createLookUpLanes<One extends LookUp>(threads: number): LookUpLa
     return lane === 'new' || running.unresponsive < mostUnresponsive ? takeFrom(waiting[lane]) : undefined
   }
 
-  function noteAnswer(domain: string): void {
+  function recordAnswer(domain: string): void {
     answering.delete(domain)
     answering.add(domain)
     const [oldest] = answering
@@ -132,7 +132,7 @@ export function createLookUpLanes<One extends LookUp>(threads: number): LookUpLa
       running[lookUp.expectation]--
       const domain = parentDomain(lookUp.host)
       if (isUnresponsive) answering.delete(domain)
-      else noteAnswer(domain)
+      else recordAnswer(domain)
       const count = (runningOf.get(domain) ?? 0) - 1
       if (count > 0) runningOf.set(domain, count)
       else runningOf.delete(domain)

@@ -69,7 +69,7 @@ export function createConfigurationOffers({
   unreadable?: UnreadableEntries
 }): ConfigurationOffers {
   let own: { readonly file: SharedConfiguration; readonly digest: string; readonly loadedAt: number } | null = null
-  let configApplier = ''
+  let digestInForce = ''
   /** The digest of the file that counts, as the store last reported it. */
   let heard = ''
   /** The last file that this replica could not read, and when it tried. The replica tries again, because an operator may repair the entry. */
@@ -77,10 +77,10 @@ export function createConfigurationOffers({
   let following: Promise<void> | null = null
   let applying: Promise<void> = Promise.resolve()
 
-  function put(file: SharedConfiguration, digest: string): void {
+  function putInForce(file: SharedConfiguration, digest: string): void {
     const isOwn = digest === own?.digest
-    if (configApplier !== '') onChange(isOwn)
-    configApplier = digest
+    if (digestInForce !== '') onChange(isOwn)
+    digestInForce = digest
     applying = apply(file)
   }
 
@@ -97,7 +97,7 @@ export function createConfigurationOffers({
     return isText ? { ok: true, value: String(answer.value) } : unpackText(String(answer.value))
   }
 
-  async function take({ digest, hasOwn, needsText }: NewestFile): Promise<void> {
+  async function applyNewest({ digest, hasOwn, needsText }: NewestFile): Promise<void> {
     const before = own
     heard = digest
     if (own !== null && !hasOwn) {
@@ -106,23 +106,23 @@ export function createConfigurationOffers({
       await redisConnector.bulk.run(offerScript, [keys.meta, keys.stream, keys.packed, keys.files], input)
     }
     const isOutdated = () => own !== before || heard !== digest
-    if (isOutdated() || digest === '' || digest === configApplier) return
+    if (isOutdated() || digest === '' || digest === digestInForce) return
     const isKnownAsUnread = digest === unread.digest
     if (isKnownAsUnread && clock.now() - unread.at < retryMs) return
-    if (digest === own?.digest) return put(own.file, digest)
+    if (digest === own?.digest) return putInForce(own.file, digest)
     const text = await read(digest)
     // The replica that loaded the file has not stored it yet, or Redis did not answer. The next renewal tries again.
     if (text === null || isOutdated()) return
     const file = text.ok ? await readOfferedConfiguration(text.value, handoverMs, known, onForeign) : text.failure
     if (isOutdated()) return
     unreadable.replace('file', typeof file === 'string' ? [{ place: placeIn(keys.files, digest), why: file }] : [])
-    if (typeof file !== 'string') return put(file, digest)
+    if (typeof file !== 'string') return putInForce(file, digest)
     unread = { digest, at: clock.now() }
     if (isKnownAsUnread) return
     onProblem(`this replica cannot read another replica's configuration, and keeps the one in force: ${file}`)
   }
 
-  const isSettled = () => heard !== '' && (heard === configApplier || heard === unread.digest)
+  const isSettled = () => heard !== '' && (heard === digestInForce || heard === unread.digest)
 
   async function settle(): Promise<void> {
     const before = applying
@@ -136,14 +136,14 @@ export function createConfigurationOffers({
       const loadedAt = clock.now()
       const { digest } = await offerConfiguration(file)
       own = { file, digest, loadedAt }
-      configApplier = digest
+      digestInForce = digest
       unread = { digest: '', at: 0 }
       applying = apply(file)
       await applying
     },
     own: () => ({ digest: own?.digest ?? '-', loadedAt: own === null ? 0 : clock.toEpoch(own.loadedAt) }),
     follow(newest) {
-      following ??= take(newest).finally(() => {
+      following ??= applyNewest(newest).finally(() => {
         following = null
         void settle()
       })
@@ -152,7 +152,7 @@ export function createConfigurationOffers({
     goSolo() {
       // A file of another replica that is still being read is discarded too.
       heard = ''
-      if (own !== null && own.digest !== configApplier) put(own.file, own.digest)
+      if (own !== null && own.digest !== digestInForce) putInForce(own.file, own.digest)
     },
   }
 }

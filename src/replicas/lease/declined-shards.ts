@@ -13,7 +13,7 @@ export type DeclinedShards = {
 export function followDeclinedShards(registry: Registry, onChange: () => void): DeclinedShards {
   const unread = new Set<string>()
 
-  function note(services: Iterable<Service>, removed: readonly string[]): boolean {
+  function updateUnread(services: Iterable<Service>, removed: readonly string[]): boolean {
     const before = unread.size
     let hasChanged = false
     for (const name of removed) hasChanged = unread.delete(name) || hasChanged
@@ -24,9 +24,9 @@ export function followDeclinedShards(registry: Registry, onChange: () => void): 
     return hasChanged || unread.size !== before
   }
 
-  note(registry.services.values(), [])
+  updateUnread(registry.services.values(), [])
   const stop = registry.changed.subscribe(({ put, removed }) => {
-    if (note(put, removed)) onChange()
+    if (updateUnread(put, removed)) onChange()
   })
 
   return {

@@ -95,12 +95,12 @@ export function createLeaseRenewer(parts: LeaseRenewerParts): LeaseRenewer {
     if (answer === null) return null
     answeredAt = sentAt
     newest = answer.file
-    noteMembers(answer.grant)
+    recordMembers(answer.grant)
     attribute(answer.grant)
     return answer.grant
   }
 
-  function noteMembers({ members: now }: Grant): void {
+  function recordMembers({ members: now }: Grant): void {
     const joined = now.filter((member) => member !== id && !members.includes(member))
     const left = members.filter((member) => member !== id && !now.includes(member))
     members = now

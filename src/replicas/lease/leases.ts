@@ -103,7 +103,7 @@ export function createLeases({
 
   const isValid = (lease: Lease | undefined, now: number) => lease !== undefined && now < lease.until
 
-  function tell(before: ReadonlySet<number>): void {
+  function reportGained(before: ReadonlySet<number>): void {
     const now = clock.now()
     const gained = [...held.keys()].filter((shard) => !before.has(shard) && holds(shard, now))
     if (gained.length > 0) onGain(gained)
@@ -150,7 +150,7 @@ export function createLeases({
       const entry = lease?.fencingToken === fencingToken && isValid(lease, sentAt) ? lease.entry : given.entry
       held.set(shard, { fencingToken, until: sentAt + renewDeadlineMs, entry })
     }
-    tell(before)
+    reportGained(before)
     if (isOutdated && isMember) return clock.now()
     // A shard without an owner may be meant for a member that has died since, and only a renewal shows that this member is late.
     const ownMs = given.owners.includes(null) ? retryPeriodMs : renewIntervalMs
@@ -175,7 +175,7 @@ export function createLeases({
       if (entry <= known) return
       const before = usable()
       known = entry
-      tell(before)
+      reportGained(before)
     },
     async release() {
       if (isReleased) return

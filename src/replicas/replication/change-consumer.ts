@@ -11,7 +11,7 @@ import { type JoinParts, loadLog, rereadStore } from './reconcile.ts'
 /** The change consumer: applies the entries of all replicas, in the order of the stream. */
 export type ChangeConsumer = {
   /** Applies an entry. An exception is a bug. The consumer skips the same entry the next time, so that the replica can join the others again. */
-  take(entry: FeedEntry): void
+  applyEntry(entry: FeedEntry): void
   /** Reads the registry and the transition log again, because an entry of the store was repaired. */
   reread(): Promise<void>
   /** Pauses: entries wait from now on, because this replica does not know the changes before them. */
@@ -30,7 +30,7 @@ export type ChangeConsumerParts = {
   readonly id: string
   readonly joinParts: JoinParts
   readonly log: TransitionLog
-  readonly healthReplication: Pick<HealthReplication, 'take'>
+  readonly healthReplication: Pick<HealthReplication, 'applyEntry'>
   /** Called when replicas joined or left, or when another file may count. */
   readonly onMembers: () => void
   /** Called when data of the store could not be applied, which is a bug. Only joining the others again helps. */
@@ -62,7 +62,7 @@ export function createChangeConsumer({
   /** The number of the last entry that could not be applied. */
   let passedOver: number | null = null
 
-  function take(entry: FeedEntry): void {
+  function applyEntry(entry: FeedEntry): void {
     if (waiting !== null) {
       waiting.push(entry)
       return
@@ -96,7 +96,7 @@ export function createChangeConsumer({
     // A replica already knows its own records.
     if (fields.get('replica') !== id) {
       const records = readRecords(parse('records'))
-      const unread = records === null ? null : healthReplication.take(number, records)
+      const unread = records === null ? null : healthReplication.applyEntry(number, records)
       if (unread !== 0)
         onUnreadable(number, unread === null ? 'its records are not a list' : `${unread} of its records are invalid`)
     }
@@ -136,11 +136,11 @@ export function createChangeConsumer({
     lastShared = log.lastId()
     const entries = waiting ?? []
     waiting = null
-    for (const entry of entries) take(entry)
+    for (const entry of entries) applyEntry(entry)
   }
 
   return {
-    take,
+    applyEntry,
     reread: () => (waiting === null ? reload(() => rereadStore(joinParts, lastShared)) : Promise.resolve()),
     pause,
     resume,

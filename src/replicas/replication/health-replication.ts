@@ -22,7 +22,7 @@ export type HealthReplication = {
   /** Reads the shared health of all services. Resolves with false if that failed. */
   readAll(): Promise<boolean>
   /** Applies an entry of the stream that another replica published. Returns how many of its records cannot be read. */
-  take(entry: number, records: Records): number
+  applyEntry(entry: number, records: Records): number
   /** Starts to check the services of these shards. */
   gain(shards: readonly number[]): void
   /** Reports the unpublished transitions here, because this replica is alone from now on. */
@@ -72,26 +72,26 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
     syncStates,
     fencingTokenOf,
     publish,
-    onTaken: (transitions) => transitions.forEach(tell),
+    onTaken: (transitions) => transitions.forEach(emitRecorded),
     onFenced,
     onRefused: resync.resyncFrom,
   })
 
   const isRegistered = (service: ServiceState) => monitor.services.get(service.service.name) === service
 
-  function tell(transition: Transition): void {
+  function emitRecorded(transition: Transition): void {
     if (told.has(transition)) return
     told.add(transition)
     recorded.emit(transition)
   }
 
-  function tellAlone(transition: Transition): void {
+  function emitAlone(transition: Transition): void {
     alone.emit(transition)
-    tell(transition)
+    emitRecorded(transition)
   }
 
-  function noteTransition(transition: Transition): void {
-    if (shardOwnership.mode() === 'solo') tellAlone(transition)
+  function recordTransition(transition: Transition): void {
+    if (shardOwnership.mode() === 'solo') emitAlone(transition)
     const service = monitor.services.get(transition.service)
     if (service === undefined) {
       publisher.publishRemoval(transition)
@@ -106,7 +106,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
     publisher.mark(service, true)
   }
 
-  function noteOutcome(state: TargetState, isAsked: boolean): void {
+  function recordOutcome(state: TargetState, isAsked: boolean): void {
     const target = syncStates.ofTarget(state)
     target.isDirty = true
     if (isAsked) target.isAsked = true
@@ -114,7 +114,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
   }
 
   /** Handles new and removed targets, and changed definitions of services. */
-  function follow(changed: readonly TargetState[]): void {
+  function syncTargets(changed: readonly TargetState[]): void {
     for (const state of changed) {
       const service = state.serviceState
       if (!isRegistered(service)) {
@@ -145,7 +145,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
   }
 
   /** Applies the fields of a service. Returns how many of them cannot be read. Unreadable fields, and fields of an older entry, change nothing. */
-  function take(service: ServiceState, entry: number, fields: Fields): number {
+  function applyEntry(service: ServiceState, entry: number, fields: Fields): number {
     const sync = syncStates.of(service)
     const versions = syncStates.versionsOf(service)
     const readable = fields.filter(([field, snapshot]) => !isUnreadable(field, snapshot, versions.has(field)))
@@ -176,19 +176,19 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
   }
 
   const stopListening = [
-    monitor.checked.subscribe(({ state, lateMs }) => noteOutcome(state, lateMs === null)),
-    monitor.transitions.subscribe(noteTransition),
-    monitor.targetsChanged.subscribe(follow),
+    monitor.checked.subscribe(({ state, lateMs }) => recordOutcome(state, lateMs === null)),
+    monitor.transitions.subscribe(recordTransition),
+    monitor.targetsChanged.subscribe(syncTargets),
   ]
 
   return {
     recorded,
     readAll: resync.readAll,
-    take(entry, records) {
+    applyEntry(entry, records) {
       let unread = 0
       for (const [name, fields] of records) {
         const service = monitor.services.get(name)
-        if (service !== undefined) unread += take(service, entry, fields)
+        if (service !== undefined) unread += applyEntry(service, entry, fields)
       }
       return unread
     },
@@ -198,7 +198,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
       void publisher.flush()
     },
     goSolo() {
-      for (const service of monitor.services.values()) syncStates.of(service).unpublished.forEach(tellAlone)
+      for (const service of monitor.services.values()) syncStates.of(service).unpublished.forEach(emitAlone)
     },
     flush: publisher.flush,
     refused: publisher.refused,

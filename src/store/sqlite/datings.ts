@@ -12,7 +12,7 @@ export type Datings = {
   /** Records that a gap was written with the current dating, and for which of its ends that is so. */
   recordGap(from: number, ownEnds: OwnEnds): void
   /** Records that the time at which a registration expired was written with the current dating. */
-  noteExpiry(name: string): void
+  recordExpiry(name: string): void
   /** Deletes the record for a registration that is gone. */
   forgetExpiry(name: string): void
   /** Records that a heartbeat was written with the current dating. */
@@ -74,7 +74,7 @@ export function createDatings(db: DatabaseSync): Datings {
       else begin(dating)
     },
     recordGap: (from, ownEnds) => void statements().recordGap.run(from, ownEnds === 'both' ? 1 : 0),
-    noteExpiry: (name) => void statements().noteExpiry.run(name),
+    recordExpiry: (name) => void statements().recordExpiry.run(name),
     forgetExpiry: (name) => void statements().forgetExpiry.run(name),
     recordHeartbeat: () => void statements().recordHeartbeat.run(),
   }
@@ -105,7 +105,7 @@ function prepare(db: DatabaseSync) {
     follow: db.prepare('UPDATE dating SET booted_at = ?, monotonic_at = ?'),
     recordHeartbeat: db.prepare('UPDATE dating SET beat = 1 WHERE beat = 0'),
     recordGap: db.prepare('INSERT OR REPLACE INTO dated_absences VALUES (?, ?)'),
-    noteExpiry: db.prepare('INSERT OR IGNORE INTO dated_expiries VALUES (?)'),
+    recordExpiry: db.prepare('INSERT OR IGNORE INTO dated_expiries VALUES (?)'),
     forgetExpiry: db.prepare('DELETE FROM dated_expiries WHERE name = ?'),
     forgetExpiries: db.prepare('DELETE FROM dated_expiries'),
     shiftExpiries: db.prepare(

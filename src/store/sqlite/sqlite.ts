@@ -84,7 +84,7 @@ export async function openSqliteStore({
         asking({ kind: 'expire', name, revision, step, now: now(), dating }, RemovedReply),
       setDrained: (name, drained) => asking({ kind: 'setDrained', name, drained, now: now() }, z.null()),
       append: (transitions, missing, dating) => asking({ kind: 'append', transitions, missing, dating }, z.null()),
-      addGap: (gap, dating, ownEnds = 'both') => asking({ kind: 'addAbsence', gap, dating, ownEnds }, z.null()),
+      addGap: (gap, dating, ownEnds = 'both') => asking({ kind: 'addGap', gap, dating, ownEnds }, z.null()),
       heartbeat: (at, dating) => asking({ kind: 'heartbeat', now: at, dating }, z.null()),
       close,
     },

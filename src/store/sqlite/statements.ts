@@ -35,7 +35,7 @@ export type Operation =
       readonly dating?: Dating | undefined
     }
   | {
-      readonly kind: 'addAbsence'
+      readonly kind: 'addGap'
       readonly gap: Gap
       readonly dating?: Dating | undefined
       readonly ownEnds: OwnEnds
@@ -121,7 +121,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
         return
       }
       sql.setExpired.run(now, name)
-      if (dating !== undefined) noteExpiry(name)
+      if (dating !== undefined) recordExpiry(name)
     })
   }
 
@@ -155,7 +155,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
     sql.completeAfter.run({ id, at })
   }
 
-  const { redate, recordGap, noteExpiry, forgetExpiry, recordHeartbeat } = createDatings(db)
+  const { redate, recordGap, recordExpiry, forgetExpiry, recordHeartbeat } = createDatings(db)
 
   return (operation) => {
     if ('dating' in operation && operation.dating !== undefined) redate(operation.dating)
@@ -177,7 +177,7 @@ export function createStatements(db: DatabaseSync, { maxCount, maxAgeMs }: Reten
       case 'append':
         append(operation)
         return null
-      case 'addAbsence':
+      case 'addGap':
         sql.addGap.run(operation.gap.from, operation.gap.to)
         if (operation.dating !== undefined) recordGap(operation.gap.from, operation.ownEnds)
         return null

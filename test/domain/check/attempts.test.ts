@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Attempt, outcomeOfAttempts, tellAttempt } from '../../../src/domain/check/attempts.ts'
+import { type Attempt, describeAttempt, outcomeOfAttempts } from '../../../src/domain/check/attempts.ts'
 import type { Reason } from '../../../src/domain/check/outcome.ts'
 import { sampleOutcome } from '../../support/samples.ts'
 
@@ -73,6 +73,6 @@ const phrases: readonly [Attempt, string][] = [
 ]
 for (const [of, phrase] of phrases) {
   test(`the phrase for an attempt that ended as ${of.reason}: ${phrase}`, () => {
-    assert.equal(tellAttempt(of), `10.0.0.5:5432: ${phrase}`)
+    assert.equal(describeAttempt(of), `10.0.0.5:5432: ${phrase}`)
   })
 }

@@ -56,9 +56,9 @@ test('a phase lies from 0 up to 1, and equal names have equal phases', () => {
 test('the next scheduled check is strictly later, by at most one interval', () => {
   fc.assert(
     fc.property(anyEpoch, anyPhase, anyInterval, (after, phase, interval) => {
-      const beat = nextScheduled(after, phase, interval)
-      assert.ok(beat > after)
-      assert.ok(beat <= after + interval + roundingMs)
+      const instant = nextScheduled(after, phase, interval)
+      assert.ok(instant > after)
+      assert.ok(instant <= after + interval + roundingMs)
     }),
     { numRuns: 5000 },
   )
@@ -67,27 +67,27 @@ test('the next scheduled check is strictly later, by at most one interval', () =
 test('one scheduled check follows another by exactly one interval', () => {
   fc.assert(
     fc.property(anyEpoch, anyPhase, anyInterval, (after, phase, interval) => {
-      const beat = nextScheduled(after, phase, interval)
-      assert.ok(Math.abs(nextScheduled(beat, phase, interval) - (beat + interval)) < roundingMs)
+      const instant = nextScheduled(after, phase, interval)
+      assert.ok(Math.abs(nextScheduled(instant, phase, interval) - (instant + interval)) < roundingMs)
     }),
     { numRuns: 20_000 },
   )
 })
 
 test('a scheduled check that rounding puts on the given instant is not returned', () => {
-  const beat = nextScheduled(2_199_001_390_186.896, 0.757267779708573, 57_931_070)
-  assert.ok(nextScheduled(beat, 0.757267779708573, 57_931_070) > beat)
+  const instant = nextScheduled(2_199_001_390_186.896, 0.757267779708573, 57_931_070)
+  assert.ok(nextScheduled(instant, 0.757267779708573, 57_931_070) > instant)
 })
 
 test('scheduled checks are aligned to the epoch, so 1,000 of them do not drift', () => {
   fc.assert(
     fc.property(anyEpoch, anyPhase, anyInterval, (after, phase, interval) => {
       const first = nextScheduled(after, phase, interval)
-      let beat = first
-      for (let n = 0; n < 1000; n++) beat = nextScheduled(beat, phase, interval)
-      assert.ok(Math.abs(beat - (first + 1000 * interval)) < roundingMs)
-      const beats = (beat - phase * interval) / interval
-      assert.ok(Math.abs(beats - Math.round(beats)) * interval < roundingMs)
+      let instant = first
+      for (let n = 0; n < 1000; n++) instant = nextScheduled(instant, phase, interval)
+      assert.ok(Math.abs(instant - (first + 1000 * interval)) < roundingMs)
+      const rounds = (instant - phase * interval) / interval
+      assert.ok(Math.abs(rounds - Math.round(rounds)) * interval < roundingMs)
     }),
     { numRuns: 200 },
   )
@@ -101,8 +101,8 @@ test('two replicas that ask at different instants of an interval get the same sc
       anyInterval,
       fc.double({ min: 0.001, max: 0.999, noNaN: true }),
       (at, phase, interval, share) => {
-        const beat = nextScheduled(at, phase, interval)
-        assert.equal(nextScheduled(beat - share * interval, phase, interval), beat)
+        const instant = nextScheduled(at, phase, interval)
+        assert.equal(nextScheduled(instant - share * interval, phase, interval), instant)
       },
     ),
   )

@@ -269,9 +269,9 @@ test('no status goes stale before its next two scheduled checks could end', () =
   fc.assert(
     fc.property(anyHistory, anyPolicy, (history, policy) => {
       const health = healthOf(history, policy)
-      const beatMs = checkIntervalMs(health, policy)
-      fc.pre(beatMs !== null)
-      assert.ok(staleAfterMs(health, policy) >= 2 * (beatMs ?? 0) + policy.timeoutMs)
+      const intervalMs = checkIntervalMs(health, policy)
+      fc.pre(intervalMs !== null)
+      assert.ok(staleAfterMs(health, policy) >= 2 * (intervalMs ?? 0) + policy.timeoutMs)
     }),
   )
 })
@@ -288,7 +288,7 @@ test('on demand a status is not stale while it is too young to be checked again'
 
 test('the interval is fast while a streak against the status builds, and slow while the target is down', () => {
   const policy = samplePolicy({ interval: 10_000, fastInterval: 1000, downInterval: 60_000 })
-  const beats: readonly [letters: string, intervalMs: number][] = [
+  const expected: readonly [letters: string, intervalMs: number][] = [
     ['', 10_000],
     ['p', 10_000],
     ['pf', 1000],
@@ -299,7 +299,7 @@ test('the interval is fast while a streak against the status builds, and slow wh
     ['pfffpu', 1000],
     ['pfffpp', 10_000],
   ]
-  for (const [letters, intervalMs] of beats) {
+  for (const [letters, intervalMs] of expected) {
     assert.equal(checkIntervalMs(healthAfter(letters, policy), policy), intervalMs, letters)
   }
 })

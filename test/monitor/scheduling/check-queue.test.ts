@@ -18,11 +18,11 @@ function rulesGiven(origin: 'file' | 'http', ...rules: ReturnType<typeof createD
   const registry = createRegistry()
   registry.replaceAll([changedService(sampleService('pg', ['a:1', 'b:1']), { origin })], [])
   const [first, ...later] = rules
-  let configApplier = first ?? createDialRules({})
-  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10, dialRules: () => configApplier })
+  let rulesInForce = first ?? createDialRules({})
+  const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10, dialRules: () => rulesInForce })
   for (const target of monitor.services.get('pg')?.targets ?? []) {
     void monitor.check(target)
-    configApplier = later.shift() ?? configApplier
+    rulesInForce = later.shift() ?? rulesInForce
   }
   return prober.begun.map(({ request }) => request.rules)
 }

@@ -148,13 +148,13 @@ test('a target keeps its phase and misses no check over 1,000 intervals, even if
   ])
   await checkOnSchedule()
   for (let n = 0; n < 1000; n++) await checkOnSchedule('connected', (n * 37) % 450)
-  const beats = checked.map(({ outcome, lateMs }) => outcome.startedAt - (lateMs ?? Number.NaN))
-  const [, first = 0] = beats
-  const last = beats.at(-1) ?? 0
+  const startedAts = checked.map(({ outcome, lateMs }) => outcome.startedAt - (lateMs ?? Number.NaN))
+  const [, first = 0] = startedAts
+  const last = startedAts.at(-1) ?? 0
   assert.equal(begunAt('db-1:5432').length, 1001)
   assert.ok(Math.abs(last - first - 999 * 1000) < roundingMs, `drifted by ${last - first - 999_000} ms`)
   const phaseMs = phaseOf('pg\ndb-1:5432') * 1000
-  for (const instant of beats.slice(1)) {
+  for (const instant of startedAts.slice(1)) {
     const off = (clock.toEpoch(instant) - phaseMs) / 1000
     assert.ok(Math.abs(off - Math.round(off)) * 1000 < roundingMs)
   }
@@ -218,7 +218,7 @@ test('with a minAge of 0 no scheduled check comes twice', async () => {
     const { checkOnSchedule, begunAt, monitor } = schedule([
       sampleService('pg', [`db-${n}:1`], { interval: 777, minAge: 0 }),
     ])
-    for (let beats = 0; beats < 50; beats++) await checkOnSchedule()
+    for (let startedAts = 0; startedAts < 50; startedAts++) await checkOnSchedule()
     const shortest = Math.min(...gaps(begunAt(`db-${n}:1`)).slice(1))
     assert.equal(monitor.stats().skippedChecks, 0)
     assert.ok(shortest > 776, `${shortest} ms after the previous check`)
