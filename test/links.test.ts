@@ -32,6 +32,18 @@ test('every relative link of the documentation leads to a file, and every anchor
   assert.deepEqual(broken, [])
 })
 
+test('every path of the code that the documentation names exists', () => {
+  const named = /`((?:src|test|bench|deploy|docs|openapi|tools)\/[\w./-]+)`/g
+  const found = [...paths].flatMap((path) =>
+    [...read(path).matchAll(named)].map(([, name = '']) => [path, name] as const),
+  )
+  assert.ok(found.length > 50, 'hardly any paths were found')
+  assert.deepEqual(
+    found.filter(([, name]) => !existsSync(join(root, name))),
+    [],
+  )
+})
+
 test('README.md leads to every page of docs/', () => {
   const linked = linksOf(read('README.md')).map(({ link }) => link.replace(/#.*/, ''))
   assert.deepEqual(

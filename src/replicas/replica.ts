@@ -19,6 +19,7 @@ import { heartbeatIntervalMs, sendHeartbeat } from './lease/heartbeat.ts'
 import { createLeaseRenewer, type LeaseRenewer } from './lease/lease-renewer.ts'
 import type { ShardOwnership } from './lease/shard-ownership.ts'
 import { shardOf } from './lease/shards.ts'
+import { soloAfterMs } from './lease/times.ts'
 import type { RedisConnector, Session } from './redis-connector.ts'
 import type { ReplicaNews, ReplicaStatus } from './replica-status.ts'
 import { createChangeConsumer } from './replication/change-consumer.ts'
@@ -32,8 +33,6 @@ import { createRequests } from './requests.ts'
 import type { SharedClock } from './shared-clock.ts'
 import { createSharedRegistry } from './shared-registry.ts'
 
-/** How long a replica works without the store before it goes solo, in milliseconds. Its leases last longer, so it misses no check. */
-const soloAfterMs = 4000
 /**
  * How long a starting replica may take to read the shared state, in milliseconds, for example over a slow network. Until then the other replicas
  * check, and this one is not ready.

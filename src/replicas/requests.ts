@@ -7,8 +7,9 @@ import { createUnreadableEntries, placeIn, type UnreadableEntries, type Unreadab
 import type { NewestFile } from './config/configuration-offers.ts'
 import { packedForm } from './config/packed-file.ts'
 import { renewScript } from './lease/lease-script.ts'
-import { type Grant, leaseDurationMs, type Renewal, readGrant } from './lease/leases.ts'
+import { type Grant, type Renewal, readGrant } from './lease/leases.ts'
 import type { Declined } from './lease/shards.ts'
+import { leaseDurationMs } from './lease/times.ts'
 import type { RedisConnector } from './redis-connector.ts'
 import { publishScript, readHealthScript } from './replication/health-script.ts'
 import {

@@ -1,26 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../runtime/clock.ts'
 import { type Declined, shardCount, sharesOf } from './shards.ts'
+import { renewDeadlineMs, renewIntervalMs, retryPeriodMs } from './times.ts'
 
-/**
- * How long a lease lasts by the clock of the store, in milliseconds.
- *
- * Five times have to be in this order: renewal (2 s), solo (4 s), renew deadline (5 s), lease (6 s), hand-over (8 s). A replica without the store
- * goes solo before its deadline, so that it misses no check. The deadline is before the end of the lease, so that two replicas never share a shard.
- * The hand-over is longest, so that a status stays valid until another replica has taken over.
- */
-export const leaseDurationMs = 6000
-/** How often a replica renews its leases, in milliseconds. */
-export const renewIntervalMs = 2000
-/**
- * The renew deadline: how long a replica uses its leases by its own clock, in milliseconds, from before it sends a renewal. Its clock may be a tenth
- * slower than that of the store. The 5 s are then 5.6 s, which is well before the lease can end.
- */
-const renewDeadlineMs = (leaseDurationMs * 5) / 6
 /** How long after the expected end of another member a replica renews, in milliseconds, so that the store has given that member up. */
 const afterMs = 20
-/** How long until the next renewal if no answer came or a shard has no owner, in milliseconds. */
-const retryPeriodMs = 500
 
 /** The request of a replica: whether it is a member, and which shards it wants. */
 export type Renewal = {

@@ -2,15 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { handoverMs } from '../../../src/domain/service/policy.ts'
-import {
-  createLeases,
-  type Grant,
-  leaseDurationMs,
-  type Renewal,
-  readGrant,
-  renewIntervalMs,
-} from '../../../src/replicas/lease/leases.ts'
+import { createLeases, type Grant, type Renewal, readGrant } from '../../../src/replicas/lease/leases.ts'
 import { sharesOf } from '../../../src/replicas/lease/shards.ts'
+import { leaseDurationMs, renewIntervalMs } from '../../../src/replicas/lease/times.ts'
 import { isSettled } from '../../monitor/fakes.ts'
 
 const alone = ['a']

@@ -1,7 +1,8 @@
 /** Replicas and their store in simulated time: the real leases with the model of the script, without sockets and timers. */
 import { phaseOf } from '../../../src/domain/check/schedule.ts'
-import { type Grant, leaseDurationMs, type Renewal } from '../../../src/replicas/lease/leases.ts'
+import type { Grant, Renewal } from '../../../src/replicas/lease/leases.ts'
 import { shardCount } from '../../../src/replicas/lease/shards.ts'
+import { leaseDurationMs } from '../../../src/replicas/lease/times.ts'
 import { nothingShared, renewShared } from './lease-model.ts'
 import { createSimulatedReplica, type SimulatedReplica } from './simulated-replica.ts'
 import { createSimulatedTime } from './simulated-time.ts'
