@@ -114,10 +114,11 @@ test('a key is timed until the page shows the result, and the longest task is me
   })`
   const open = await startBrowser(t)
   const { page, complaints } = await open((await serve(t, { script })).url)
-  assert.equal(await longestTaskMs(page), 0)
+  // On a busy machine the page may already have had a long task.
+  const before = await longestTaskMs(page)
   const { takenMs, shownMs } = await timeKey(page, 'a')
   assert(takenMs >= 150 && shownMs >= takenMs + 50, `taken after ${takenMs} ms, shown after ${shownMs} ms`)
-  assert((await longestTaskMs(page)) >= 150)
+  assert((await longestTaskMs(page)) >= Math.max(150, before))
   await assert.rejects(timeKey(page, 'b', 300), /nothing was shown within 300 ms/)
   assert.deepEqual(complaints, [])
 })

@@ -1,9 +1,25 @@
 import { Worker } from 'node:worker_threads'
+import { z } from 'zod'
 import { createInterning } from '../../domain/service/interning.ts'
 import { partsOf, type Service, type ServiceParts } from '../../domain/service/service.ts'
 import { type ConfigSources, deepFreeze, parseConfig, type ReadConfig } from '../config.ts'
 import type { Problem } from '../problem.ts'
-import type { Message, WorkerData } from './parse-worker.ts'
+import type { WorkerData } from './parse-worker.ts'
+
+/**
+ * The messages of the thread (`Message` in parse-worker.ts). The schemas check the names and the kinds of values. The rest was made by the same
+ * version of the code from a checked file.
+ */
+const Message = z.union([
+  z.strictObject({ services: z.array(z.custom<ServiceParts>((part) => NamedPart.safeParse(part).success)) }),
+  z.strictObject({ problems: z.array(z.looseObject({ place: z.string(), path: z.string(), message: z.string() })) }),
+  z.strictObject({ read: z.custom<ReadConfig>((read) => Read.safeParse(read).success) }),
+])
+const NamedPart = z.object({ name: z.string(), targets: z.array(z.object({ name: z.string() })) })
+const Read = z.union([
+  z.object({ ok: z.literal(true), config: z.object({}) }),
+  z.object({ ok: z.literal(false), problems: z.array(z.unknown()) }),
+])
 
 /** The most bytes that are parsed without a thread: that much YAML takes about 15 ms. */
 const mostInPlace = 16_000
@@ -58,7 +74,13 @@ function parseInThread(
   let read: ReadConfig | null = null
   let failure: unknown = null
   const worker = new Worker(program, { workerData: data, transferList: [data.bytes.buffer], resourceLimits })
-  worker.on('message', (message: Message) => {
+  worker.on('message', (written: unknown) => {
+    const { success, data: message } = Message.safeParse(written)
+    if (!success) {
+      failure ??= new Error('the thread that parses the configuration sent an invalid message')
+      void worker.terminate()
+      return
+    }
     if ('services' in message) for (const service of message.services) services.push(intern(service))
     else if ('problems' in message) problems.push(...message.problems)
     else read = message.read

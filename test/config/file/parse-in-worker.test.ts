@@ -193,6 +193,23 @@ test('a thread that cannot be started is a problem of the file', async () => {
   assert.equal(read.ok ? undefined : read.arePassing, true)
 })
 
+test('an invalid message of a thread is an exception, and nothing of it is used', async () => {
+  for (const message of [
+    '5',
+    'null',
+    '{}',
+    '{ services: 5 }',
+    '{ services: [{ name: 5, targets: [] }] }',
+    '{ read: { ok: 1 } }',
+  ]) {
+    const program = programOf(
+      `import { parentPort } from 'node:worker_threads'; parentPort.postMessage(${message}); parentPort.on('message', () => {})`,
+    )
+    const read = parseInWorker({ name: 'a.yaml', bytes: bytesOf(padded('')) }, none, undefined, program)
+    await assert.rejects(read, /sent an invalid message/, message)
+  }
+})
+
 test('a bug in the thread is an exception, and so is a thread that ends before it is done', async () => {
   const parse = (code: string) =>
     parseInWorker({ name: 'a.yaml', bytes: bytesOf(padded('')) }, none, undefined, programOf(code))
