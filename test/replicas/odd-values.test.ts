@@ -98,7 +98,7 @@ const hashes = [
   'registrations',
   'expiries',
 ] as const
-const others = ['expired', 'drained', 'last', 'absences', 'health'] as const
+const others = ['expired', 'drained', 'last', 'gaps', 'health'] as const
 const zsets = ['transitions', 'removed'] as const
 type Hash = (typeof hashes)[number] | (typeof others)[number]
 

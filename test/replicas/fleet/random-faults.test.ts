@@ -16,7 +16,7 @@ import {
   watchHealth,
 } from './fleet.ts'
 
-const faults = 12
+const faults = 8
 const seed = Number(process.env.PORTHOLE_TEST_SEED ?? randomInt(2 ** 31))
 
 /** Returns pseudo-random numbers that are the same for the same seed (mulberry32). */

@@ -127,6 +127,10 @@ test('a service registered with a ttl at one replica and renewed at another expi
   for (const { url } of members) {
     await until('the service expired', async () => (await fetch(`${url}/v1/services/brief`)).status === 404)
   }
+  const endsOf = async (member: Member) =>
+    (await transitionsOf(member, '&service=brief')).filter(({ to, target }) => to === 'unknown' && target === null)
+  for (const member of members)
+    await until('the end of the service is in the log', async () => (await endsOf(member)).length > 0)
   const [first, ...others] = await Promise.all(members.map((member) => transitionsOf(member, '&service=brief')))
   for (const other of others) assert.deepEqual(other, first)
   const ends = first?.filter(({ to, target }) => to === 'unknown' && target === null)
