@@ -81,8 +81,8 @@ for (const details of ['all', 'token'] as const) {
       port,
       document,
       seed,
-      requests: 10_000,
-      connections: 250,
+      requests: 6000,
+      connections: 200,
       secret,
       before,
     })
