@@ -36,9 +36,13 @@ RULES`)
     let connected = 0
     const over = new AbortController()
     const others = (async () => {
-      for (; !over.signal.aborted; connected++) {
-        const { reason } = await checkOnce(prober, '127.0.0.1', port, 2000, 'half-open')
-        assert.equal(reason, 'connected')
+      // On a very busy machine the first one may connect only after the last check without an answer.
+      while (!over.signal.aborted || connected === 0) {
+        const { reason, code } = await checkOnce(prober, '127.0.0.1', port, 2000, 'half-open')
+        // A dial of these may begin too late as well.
+        if (code === 'ETIME') continue
+        assert.equal(`${reason} ${code}`, 'connected null')
+        connected++
         await sleep(5)
       }
     })()
