@@ -251,7 +251,7 @@ describe('porthole', { concurrency: 3 }, () => {
     assert.match(readyz, /\[-\]shutdown failed: Porthole is shutting down/)
     assert.equal((await fetch(`${url}/livez`)).status, 200)
     const { code, body } = await asked
-    assert.deepEqual([code, body.status, body.targets[0].reason], [503, 'down', 'timeout'])
+    assert.deepEqual([code, body.status, body.targets[0]?.reason], [503, 'down', 'timeout'])
     assert.deepEqual(await ended, { code: 0, signal: null })
   })
 
@@ -264,7 +264,7 @@ describe('porthole', { concurrency: 3 }, () => {
     await until('the check is under way', async () => (await metric('porthole_checks_in_flight'))[''] === 1)
     child.kill('SIGTERM')
     const { code, body } = await asked
-    assert.deepEqual([code, body.status, body.targets[0].reason], [503, 'unknown', null])
+    assert.deepEqual([code, body.status, body.targets[0]?.reason], [503, 'unknown', null])
     assert.deepEqual(await ended, { code: 0, signal: null })
     assert.ok(lines.every(({ msg }) => !msg.includes('deaf is')))
   })

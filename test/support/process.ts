@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers'
 import { after, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { ServiceReport } from '../../src/http/health/reports.ts'
 import { familyOf } from '../metrics/page.ts'
 
 /** The command that starts Porthole. */
@@ -94,8 +95,7 @@ export async function start(t: TestContext, args: string[], env: Record<string, 
   const metric = async (name: string) => familyOf(await (await fetch(`${url}/metrics`)).text(), name)
   const health = async (service: string) => {
     const response = await fetch(`${url}/health/${service}`)
-    // biome-ignore lint/suspicious/noExplicitAny: a report as it came, which the assertions look into
-    return { code: response.status, body: (await response.json()) as any }
+    return { code: response.status, body: (await response.json()) as ServiceReport }
   }
   return { ...launched, url, metric, health }
 }
