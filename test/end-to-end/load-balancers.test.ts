@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { listenForChecks } from '../replicas/fleet/fleet.ts'
-import { createFolder, start, until } from '../support/process.ts'
+import { createFolder, endWithTests, start, until } from '../support/process.ts'
 import { blocksOf, root } from '../support/readme.ts'
 
 const noHaproxy = spawnSync('haproxy', ['-v']).status === 0 ? false : 'haproxy is not installed'
@@ -54,6 +54,7 @@ async function balance(t: TestContext, backend: string) {
   const file = join(folder, 'haproxy.cfg')
   writeFileSync(file, `global\n  stats socket ${socket} level admin\ndefaults\n  ${timeouts}\n${backend}`)
   const child = spawn('haproxy', ['-db', '-f', file], { stdio: ['ignore', 'ignore', 'pipe'] })
+  endWithTests(child)
   const complaints = text(child.stderr)
   const ended = once(child, 'exit')
   t.after(async () => {

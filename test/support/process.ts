@@ -1,5 +1,5 @@
 /** Porthole as a process of its own. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -30,6 +30,19 @@ export function fileScope(): Scope {
     for (const end of ends.reverse()) await end()
   })
   return { after: (end) => void ends.push(end) }
+}
+
+/** The processes that tests started. They end with the process of the tests, also when the run is aborted and no test cleans up. */
+const started = new Map<ChildProcess, NodeJS.Signals>()
+process.once('exit', () => {
+  for (const [child, signal] of started) child.kill(signal)
+})
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
+
+/** Ends a process by `signal` with the process of the tests at the latest. */
+export function endWithTests(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL'): void {
+  started.set(child, signal)
+  child.once('exit', () => started.delete(child))
 }
 
 /** Creates a folder for the test and deletes it afterwards. */
@@ -68,6 +81,7 @@ export function launch(t: TestContext, args: string[], env: Record<string, strin
     env: environment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  endWithTests(child)
   const ended = once(child, 'close').then(([code, signal]: unknown[]) => ({ code, signal }))
   t.after(async () => {
     child.kill('SIGKILL')

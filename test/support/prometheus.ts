@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
-import { limitMs, until } from './process.ts'
+import { endWithTests, limitMs, until } from './process.ts'
 import { root } from './readme.ts'
 
 // The child ends when this process ends, even if this process is killed.
@@ -53,6 +53,7 @@ export async function startPrometheus(t: TestContext, porthole: string, token: s
     '--web.listen-address=127.0.0.1:0',
   ]
   const child = spawn(program, [...before, ...options], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+  endWithTests(child)
   const ended = once(child, 'close')
   t.after(async () => {
     child.kill('SIGTERM')

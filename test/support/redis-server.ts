@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { type Connection, connectRedis } from '../../src/redis/connection.ts'
-import { createFolder, type Scope } from './process.ts'
+import { createFolder, endWithTests, type Scope } from './process.ts'
 
 /** The reason to skip tests that need a server; false if it is installed. */
 export const noRedis =
@@ -71,6 +71,7 @@ export async function startRedis(t: Scope, args: readonly string[] = [], host = 
     const child = spawn('redis-server', [...settings, '--daemonize', 'no', ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
+    endWithTests(child)
     const ended = once(child, 'exit')
     let said = ''
     for await (const chunk of child.stdout) {

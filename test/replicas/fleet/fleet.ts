@@ -203,6 +203,17 @@ export async function checkersOf({ url }: Started): Promise<Map<string, { replic
 /** How long a status of these services is trusted, in seconds: three intervals, the timeout, and the hand-over time. */
 const believedSeconds = (3 * intervalMs + 900 + 8000) / 1000
 
+/** Returns the transitions of a replica once none has come for a second. A status is visible at a replica before its transition arrives there. */
+export async function finalTransitionsOf(member: Started): Promise<Told[]> {
+  let last = await transitionsOf(member)
+  return until('no further transition comes', async () => {
+    await sleep(1000)
+    const before = last
+    last = await transitionsOf(member)
+    return last.length === before.length && last
+  })
+}
+
 /**
  * Fails if replicas report different transitions, or a false one: a status other than up. A status of unknown is true if no check confirmed the
  * service for too long. Then a fault also hit the replica that took over after the first fault.

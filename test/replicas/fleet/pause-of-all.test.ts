@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../../support/process.ts'
 import { noRedis } from '../../support/redis-server.ts'
-import { type Fleet, type Member, startFleet, transitionsOf } from './fleet.ts'
+import { type Fleet, finalTransitionsOf, type Member, startFleet, transitionsOf } from './fleet.ts'
 
 type Gap = { readonly from: string; readonly to: string }
 
@@ -41,7 +41,7 @@ test('replicas that were paused together for longer than their leases continue w
   const fleet = await startFleet(t, { replicas: 2, services: 20, host: '127.0.21.1' })
   const [first] = fleet.members
   assert(first)
-  const before = await transitionsOf(first)
+  const before = await finalTransitionsOf(first)
   await pauseAll(fleet, 9000)
   for (const { url } of fleet.members) {
     const response = await fetch(`${url}/health`)
@@ -60,7 +60,7 @@ test('replicas that were paused together for longer than a status is trusted sto
   const fleet = await startFleet(t, { replicas: 2, services: 20, host: '127.0.21.2' })
   const [first] = fleet.members
   assert(first)
-  const before = await transitionsOf(first)
+  const before = await finalTransitionsOf(first)
   await pauseAll(fleet, pausedMs)
   const answers = await Promise.all(fleet.members.map(({ url }) => fetch(`${url}/health`)))
   t.diagnostic(`right after it: ${answers.map(({ status }) => status).join(', ')}`)

@@ -7,6 +7,7 @@ import { noRedis } from '../../support/redis-server.ts'
 import {
   assertNoFalseTransition,
   checkersOf,
+  finalTransitionsOf,
   longestUntilChecked,
   startFleet,
   transitionsOf,
@@ -42,7 +43,7 @@ test('a replica that was paused for 20 s does not overwrite the newer health of 
   await failing.close()
   await until('the others see one fail', async () => (await witness.health(failing.service)).code === 503)
   await sleep(Math.max(0, goesOnAt - performance.now()))
-  const before = await transitionsOf(witness)
+  const before = await finalTransitionsOf(witness)
   victim.child.kill('SIGCONT')
   const failed = async ({ health }: typeof witness) => (await health(failing.service)).code === 503
   // The replica may still be reading the changes of that time. Once it has read them, it does not lose them.

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../../support/process.ts'
 import { noRedis } from '../../support/redis-server.ts'
-import { change, startFleet, transitionsOf } from './fleet.ts'
+import { change, finalTransitionsOf, startFleet, transitionsOf } from './fleet.ts'
 
 test('registrations, health and transitions survive a restart of all replicas, and the time between is a gap', {
   skip: noRedis,
@@ -22,7 +22,7 @@ test('registrations, health and transitions survive a restart of all replicas, a
     await until('one fails', async () => (await member.health(down.service)).code === 503)
     await until('the other is up', async () => (await member.health('web')).code === 200)
   }
-  const before = await transitionsOf(first)
+  const before = await finalTransitionsOf(first)
   const checks = (await first.metric('porthole_target_checks_total'))[`{service="web",target="127.0.0.1:${up.port}"}`]
   for (const member of members) member.child.kill('SIGTERM')
   for (const member of members) await member.ended
@@ -51,7 +51,7 @@ test('a reader of events continues at another replica, with no event missing or 
   const [first, second] = members
   const [one] = targets
   assert(first && second && one)
-  const before = await transitionsOf(first)
+  const before = await finalTransitionsOf(first)
   await one.close()
   await until('both see it fail', async () => {
     const codes = await Promise.all(members.map(async (member) => (await member.health(one.service)).code))
