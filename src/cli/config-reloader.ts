@@ -3,8 +3,8 @@ import { describeLoss, lossSettleMs } from '../config/file/loss.ts'
 import { parseInWorker } from '../config/file/parse-in-worker.ts'
 import { type ConfigWatch, watchConfig } from '../config/file/watch.ts'
 import { formatProblem } from '../config/problem.ts'
+import { formatAdvice } from './commands/validate.ts'
 import type { Porthole } from './serve.ts'
-import { formatAdvice } from './validate.ts'
 
 /** The most remarks on a file that are logged at once, because no operator reads more. */
 const mostTold = 100

@@ -1,12 +1,8 @@
 import { hash } from 'node:crypto'
-import { quote } from '../domain/values/quote.ts'
 import { flawOfSecret, type Token } from '../domain/values/token.ts'
+import { type ProberChoice, readChoice, readProberChoice } from './prober-choice.ts'
 import type { Problem } from './problem.ts'
 import { environmentToken, Host, HostNames, Port, RedisUrl } from './settings.ts'
-
-/** The values of PORTHOLE_PROBER: `auto` is the kernel prober if it can run, otherwise the portable one. */
-export const proberChoices = ['auto', 'kernel', 'portable'] as const
-export type ProberChoice = (typeof proberChoices)[number]
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -58,20 +54,18 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   const flaw = secret === '' ? null : flawOfSecret(secret)
   if (flaw !== null) report(environmentToken, flaw)
 
-  /** Returns the value of a variable that takes one of a few words; null if it is not set. */
-  const oneOf = <Word extends string>(name: string, what: string, words: readonly Word[]): Word | null => {
-    const text = env[name] ?? ''
-    const word = words.find((known) => known === text) ?? null
-    const all = `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`
-    if (text !== '' && word === null) report(name, `${quote(text)} is not a ${what}: write ${all}`)
-    return word
+  /** Returns the value of a variable; null if it is not set, or if it has a problem, which is reported. */
+  function unlessProblem<Word extends string>(read: Word | null | Problem): Word | null {
+    if (read === null || typeof read === 'string') return read
+    problems.push(read)
+    return null
   }
   return {
     host: host !== '' && hostRead.success ? hostRead.data : null,
     port: port?.success ? port.data : null,
     hosts: hosts?.success ? hosts.data : null,
-    logLevel: oneOf('PORTHOLE_LOG_LEVEL', 'log level', logLevels),
-    prober: oneOf('PORTHOLE_PROBER', 'prober', proberChoices),
+    logLevel: unlessProblem(readChoice(env, 'PORTHOLE_LOG_LEVEL', 'log level', logLevels)),
+    prober: unlessProblem(readProberChoice(env)),
     data: data === '' ? null : data,
     redisUrl: redisRead.success ? redisRead.data : null,
     token: secret === '' ? null : { name: environmentToken, sha256: hash('sha256', secret) },

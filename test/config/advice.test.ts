@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatAdvice } from '../../src/cli/validate.ts'
+import { formatAdvice } from '../../src/cli/commands/validate.ts'
 import { parseConfig } from '../../src/config/config.ts'
 
 function adviceFor(text: string, targets: string[] = []): string[] {

@@ -1,9 +1,7 @@
-import { parseConfig } from '../config/config.ts'
-import { readConfigOnce } from '../config/file/read-file.ts'
-import { formatProblem, type Problem } from '../config/problem.ts'
-
-/** Where a command writes: one call is one line. */
-export type Output = { out(line: string): void; err(line: string): void }
+import { parseConfig } from '../../config/config.ts'
+import { readConfigOnce } from '../../config/file/read-file.ts'
+import { formatProblem, type Problem } from '../../config/problem.ts'
+import type { Output } from '../output.ts'
 
 /** Settings that are required but may be outside the file. */
 const givenElsewhere = { PORTHOLE_REDIS_URL: 'redis://environment' }

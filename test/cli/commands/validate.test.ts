@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { validate } from '../../src/cli/validate.ts'
+import { validate } from '../../../src/cli/commands/validate.ts'
 
 async function run(file: string) {
   const out: string[] = []
@@ -20,7 +20,7 @@ function write(t: TestContext, text: string): string {
 }
 
 test('the example at the root is valid, and needs no advice', async () => {
-  const file = join(import.meta.dirname, '../../porthole.yaml')
+  const file = join(import.meta.dirname, '../../../porthole.yaml')
   assert.deepEqual(await run(file), { code: 0, out: [`${file}: ok, 4 services, 5 targets`], err: [] })
 })
 

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { check } from '../../src/cli/check.ts'
-import { parseTarget } from '../../src/domain/target/target.ts'
-import { createResolver, type Lookup } from '../../src/prober/lookup/resolver.ts'
-import { createPortableProber } from '../../src/prober/portable.ts'
-import type { Prober } from '../../src/prober/prober.ts'
-import { systemClock } from '../../src/runtime/clock.ts'
+import { check } from '../../../src/cli/commands/check.ts'
+import { parseTarget } from '../../../src/domain/target/target.ts'
+import { createResolver, type Lookup } from '../../../src/prober/lookup/resolver.ts'
+import { createPortableProber } from '../../../src/prober/portable.ts'
+import type { Prober } from '../../../src/prober/prober.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
 
 /** Runs the command and collects its output. */
 async function run(targetText: string, prober: Prober) {
