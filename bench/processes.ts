@@ -3,14 +3,12 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { buildDist, isOld } from '../tools/build.ts'
 
 const inRoot = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url))
-const { scripts } = JSON.parse(readFileSync(inRoot('package.json'), 'utf8')) as { scripts: { start: string } }
-/** The arguments that `npm start` gives Node.js: its options, then Porthole's entry point. */
-const entry = scripts.start
-  .split(' ')
-  .slice(2)
-  .map((word) => (word.startsWith('-') ? word : inRoot(word)))
+if (isOld()) await buildDist()
+/** Porthole, as `npm start` runs it. */
+const porthole = inRoot('dist/porthole.js')
 
 const children = new Set<ChildProcess>()
 process.on('exit', () => {
@@ -71,7 +69,7 @@ export function startPorthole(
   patienceMs?: number,
 ): Promise<Running> {
   const listen = { PORTHOLE_HOST: '127.0.0.1', PORTHOLE_PORT: '0' }
-  return start(process.execPath, [...entry, ...args], /listening at (\S+)"/, { ...listen, ...env }, patienceMs)
+  return start(porthole, args, /listening at (\S+)"/, { ...listen, ...env }, patienceMs)
 }
 
 /** Starts a process that listens on this many ports of an address, and accepts and closes connections as fast as it can. */

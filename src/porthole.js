@@ -1,5 +1,6 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --v8-pool-size=0 --max-semi-space-size=4
 // The entry point. It is plain JavaScript, because a Node.js that is too old to read TypeScript must still be able to say so.
+import { readFileSync } from 'node:fs'
 import Module from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
@@ -24,4 +25,6 @@ setFlagsFromString('--max-semi-space-size=0')
 // again.
 Module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/porthole', import.meta.url)))
 const { main } = await import('./cli/main.ts')
-await main()
+// dist/ and src/ lie in the same folder.
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+await main(version)

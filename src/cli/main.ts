@@ -5,16 +5,13 @@ import { awaitsSystem, exitAtOnce } from '../runtime/exit.ts'
 import { createOutput } from './output.ts'
 import { printUsage, reportMisuse } from './usage.ts'
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string
-}
 const output = createOutput(process)
 
 /** Whether Porthole serves and has parts that are not closed yet. Threads of those parts may be stuck. */
 let isOpen = false
 
 /** Runs the command of the command line and sets the exit code of the process. */
-export async function main(): Promise<void> {
+export async function main(version: string): Promise<void> {
   const options = buildResolverOptions(readResolvConf(), process.env.RES_OPTIONS)
   // glibc reads RES_OPTIONS at the first look-up of each thread.
   if (options !== undefined) process.env.RES_OPTIONS = options
@@ -38,7 +35,7 @@ export async function main(): Promise<void> {
         version: { type: 'boolean', short: 'v' },
       },
     })
-    const status = await run(positionals, values)
+    const status = await run(positionals, values, version)
     if (status === null) return
     process.exitCode = status
     // Otherwise Node.js would wait for a look-up or a file whose result is not needed any more.
@@ -69,7 +66,7 @@ type Options = {
  * Runs the command of the command line. Resolves with the exit status, or with null if Porthole serves from now on. Each command is loaded only
  * here, because `porthole check` is over before the modules of the server would be read.
  */
-async function run(positionals: string[], options: Options): Promise<number | null> {
+async function run(positionals: string[], options: Options, version: string): Promise<number | null> {
   const [command, operand, ...more] = positionals
   if (options.help === true) return printUsage(output)
   if (options.version === true) {

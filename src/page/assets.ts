@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { extname, join } from 'node:path'
+import { extname } from 'node:path'
 import { worstFirst } from '../domain/health/status.ts'
 import { statusIcon } from './parts/status-icons.ts'
 
@@ -26,18 +25,20 @@ const types: Readonly<Record<string, string>> = {
 const policyOf = (name: string) =>
   name === 'stream.js' ? { policy: "default-src 'none'; connect-src 'self'; frame-ancestors 'none'" } : {}
 
-const own = join(import.meta.dirname, 'browser')
-const { resolve } = createRequire(import.meta.url)
+/** The files on disk by their names. `tools/build.ts` finds the URLs here, and copies the files into dist/. */
+const files: Readonly<Record<string, URL>> = {
+  'page.css': new URL('./browser/page.css', import.meta.url),
+  'page.js': new URL('./browser/page.js', import.meta.url),
+  'plot.js': new URL('./browser/plot.js', import.meta.url),
+  'stream.js': new URL('./browser/stream.js', import.meta.url),
+  'uplot.js': new URL(import.meta.resolve('uplot/dist/uPlot.esm.js')),
+  'uplot.css': new URL(import.meta.resolve('uplot/dist/uPlot.min.css')),
+}
 
 /** Reads all files into memory. There are about ten, and they never change while Porthole runs. */
 export function readAssets(): Assets {
   const sources: [name: string, body: Buffer][] = [
-    ...['page.css', 'page.js', 'plot.js', 'stream.js'].map((name): [string, Buffer] => [
-      name,
-      readFileSync(join(own, name)),
-    ]),
-    ['uplot.js', readFileSync(resolve('uplot/dist/uPlot.esm.js'))],
-    ['uplot.css', readFileSync(resolve('uplot/dist/uPlot.min.css'))],
+    ...Object.entries(files).map(([name, url]): [string, Buffer] => [name, readFileSync(url)]),
     ...worstFirst.map((status): [string, Buffer] => [`icon-${status}.svg`, Buffer.from(statusIcon(status))]),
   ]
   const digest = createHash('sha256')

@@ -1,0 +1,183 @@
+/**
+ * Builds dist/ from src/: plain JavaScript with the packages that it uses, for Node.js 24 without type stripping.
+ *
+ *     node tools/build.ts              builds
+ *     node tools/build.ts --if-older   builds only if dist/ is missing, or older than what it is built from
+ *
+ * dist/ is flat. One file is the entry, one file is each program of a thread, and code that is imported lazily stays in files of its own.
+ */
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { copyFile, readFile } from 'node:fs/promises'
+import { basename, dirname, join, relative } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { build, type Metafile, type Plugin } from 'esbuild'
+
+const root = join(import.meta.dirname, '..')
+const inRoot = (...path: string[]) => join(root, ...path)
+/** Everything that dist/ is built from. */
+const inputs = ['src', 'openapi/openapi.json', 'package.json', 'package-lock.json', 'tools/build.ts']
+
+/** Returns the paths of all files below a folder, relative to the folder. */
+const filesBelow = (folder: string) => readdirSync(folder, { recursive: true, encoding: 'utf8' })
+
+/** Returns whether dist/ is missing, or older than a file from which it is built. */
+export function isOld(): boolean {
+  const built = inRoot('dist/porthole.js')
+  if (!existsSync(built)) return true
+  const { mtimeMs } = statSync(built)
+  // The time of a folder changes when a file in it is deleted.
+  return inputs.some((input) => {
+    const path = inRoot(input)
+    const all = statSync(path).isDirectory() ? [path, ...filesBelow(path).map((file) => join(path, file))] : [path]
+    return all.some((file) => statSync(file).mtimeMs > mtimeMs)
+  })
+}
+
+/** A file beside the code, by the URL of the code: `new URL('./worker.ts', import.meta.url)`. */
+const besideCode = /\bnew URL\(\s*'(\.\.?\/[^']+)',\s*import\.meta\.url,?\s*\)/g
+/** A file of a package, by its name: `import.meta.resolve('uplot/dist/uPlot.min.css')`. */
+const inPackage = /\bimport\.meta\.resolve\(\s*'([^']+)',?\s*\)/g
+
+/** Returns the name in dist/ of a program of a thread, without its ending: `store-sqlite-worker` for src/store/sqlite/worker.ts. */
+const threadName = (path: string) => relative(inRoot('src'), path).replace(/\.ts$/, '').replaceAll(/[\\/]/g, '-')
+
+/** The files in src/ that threads run, because code names them by a URL. */
+function findThreads(): string[] {
+  return filesBelow(inRoot('src'))
+    .filter((file) => file.endsWith('.ts'))
+    .flatMap((file) => {
+      const path = inRoot('src', file)
+      const urls = [...readFileSync(path, 'utf8').matchAll(besideCode)].map(([, url = '']) => url)
+      return urls.filter((url) => url.endsWith('.ts')).map((url) => join(dirname(path), url))
+    })
+}
+
+/** The files of Swagger UI that its page loads. */
+const swaggerUiFiles = ['index.css', 'swagger-ui.css', 'swagger-ui-bundle.js', 'swagger-ui-standalone-preset.js']
+
+/** Makes every file that code names by a URL a file in dist/: the programs of threads, and files that are served as they are. */
+function copyNamedFiles(copied: Map<string, string>): Plugin {
+  function nameOf(path: string): string {
+    if (path.endsWith('.ts')) return `${threadName(path)}.js`
+    const name = basename(path)
+    const other = copied.get(name)
+    if (other !== undefined && other !== path)
+      throw new Error(`two files of dist/ would be ${name}: ${other} and ${path}`)
+    copied.set(name, path)
+    return name
+  }
+  return {
+    name: 'copy-named-files',
+    setup({ onLoad }) {
+      // The plugin looks for the browser's part of Swagger UI beside its own code.
+      onLoad({ filter: /\/@fastify\/swagger-ui\/lib\/routes\.js$/ }, async ({ path }) => {
+        const folder = join(path, '../../static')
+        for (const name of swaggerUiFiles) copied.set(join('swagger-ui', name), join(folder, name))
+        const text = await readFile(path, 'utf8')
+        const own = "path.join(__dirname, '..', 'static')"
+        if (!text.includes(own)) throw new Error(`${path} finds its files in another way: change tools/build.ts`)
+        return { contents: text.replace(own, "path.join(__dirname, 'swagger-ui')") }
+      })
+      onLoad({ filter: /\/src\/.*\.[jt]s$/ }, async ({ path }) => {
+        if (!path.startsWith(inRoot('src/'))) return undefined
+        const text = await readFile(path, 'utf8')
+        const contents = text
+          .replace(besideCode, (whole, url: string) =>
+            // dist/ and src/ have the same parent.
+            dirname(path) === inRoot('src') && url.startsWith('../')
+              ? whole
+              : `new URL('./${nameOf(join(dirname(path), url))}', import.meta.url)`,
+          )
+          .replace(inPackage, (_whole, specifier: string) => {
+            const url = import.meta.resolve(specifier, pathToFileURL(path).href)
+            return `new URL('./${nameOf(fileURLToPath(url))}', import.meta.url).href`
+          })
+        return { contents, loader: path.endsWith('.ts') ? 'ts' : 'js' }
+      })
+    },
+  }
+}
+
+/** Returns the folder of the package that a file belongs to, as a path in node_modules; null for a file of Porthole. */
+const packageOf = (file: string) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? null
+
+/** Returns the names, versions and licence texts of packages. Throws if one has no text. */
+function licencesOf(packages: Iterable<string>): string {
+  const texts = [...packages].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(inRoot(folder, 'package.json'), 'utf8'))
+    const own = readdirSync(inRoot(folder))
+      .filter((file) => /^(licen[cs]e|copying|notice)/i.test(file))
+      .map((file) => inRoot(folder, file))
+    // Packages that name their licence without its text have the text here.
+    const files = [...own, inRoot('tools/licenses', `${name}.txt`)].filter((file) => existsSync(file))
+    if (files.length === 0) throw new Error(`${folder} has no licence text: add tools/licenses/${name}.txt`)
+    const text = files.map((file) => readFileSync(file, 'utf8').trim()).join('\n\n')
+    return `${name} ${version} (${license})\n\n${text}\n`
+  })
+  return `dist/ contains code of these packages:\n\n${texts.join(`\n${'-'.repeat(80)}\n\n`)}`
+}
+
+/** Builds dist/. The old dist/ stays until the new one is complete. Returns the metafile of esbuild. */
+export async function buildDist(): Promise<Metafile> {
+  const folder = mkdtempSync(inRoot('dist-'))
+  try {
+    const copied = new Map<string, string>()
+    const { metafile } = await build({
+      absWorkingDir: root,
+      entryPoints: [
+        { in: 'src/porthole.js', out: 'porthole' },
+        ...findThreads().map((path) => ({ in: path, out: threadName(path) })),
+      ],
+      outdir: folder,
+      bundle: true,
+      splitting: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node24',
+      // A native library. It is the only package that dist/ needs.
+      external: ['koffi'],
+      // Packages in CommonJS call `require` for the modules of Node.js, and one looks for files beside its code.
+      banner: {
+        js: "import { createRequire as createRequireHere } from 'node:module'\nconst require = createRequireHere(import.meta.url), __dirname = import.meta.dirname",
+      },
+      sourcemap: 'linked',
+      sourcesContent: false,
+      legalComments: 'none',
+      chunkNames: '[name]-[hash]',
+      metafile: true,
+      plugins: [copyNamedFiles(copied)],
+      logLevel: 'warning',
+    })
+    mkdirSync(join(folder, 'swagger-ui'))
+    for (const [name, path] of copied) await copyFile(path, join(folder, name))
+    const files = [...Object.keys(metafile.inputs), ...[...copied.values()].map((path) => relative(root, path))]
+    const packages = new Set(files.map(packageOf).filter((name) => name !== null))
+    writeFileSync(join(folder, 'LICENSES.txt'), licencesOf(packages))
+    // mkdtemp made it for this user alone.
+    chmodSync(folder, 0o755)
+    rmSync(inRoot('dist'), { recursive: true, force: true })
+    renameSync(folder, inRoot('dist'))
+    return metafile
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+if (import.meta.main) {
+  const ifOlder = process.argv.includes('--if-older')
+  if (!ifOlder || isOld()) {
+    if (ifOlder) console.log('dist/ is missing or older than src/: building')
+    await buildDist()
+  }
+}
