@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { Reason } from '../src/domain/check/outcome.ts'
+import { reasons } from '../src/domain/check/outcome.ts'
 import { type Asked, askElsewhere } from './asking.ts'
 import { latenessMs, readPage, type Scrape, scrape, sum } from './page.ts'
 import {
@@ -178,7 +178,7 @@ async function measure(size: number, ports: readonly number[], empty: Memory, so
     soaked,
     reloaded,
     falseVerdicts: [
-      ...Reason.options
+      ...reasons
         .filter((reason) => reason !== 'connected')
         .map((reason) => [reason, sum(end.page, 'porthole_checks_total', `reason="${reason}"`)] as const),
       ['not up', size - sum(end.page, 'porthole_service_up')] as const,

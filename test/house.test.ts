@@ -177,3 +177,24 @@ test('only the listed files use the process', () => {
     )
   }
 })
+
+test('porthole check reads neither zod nor the parsers of a configuration', () => {
+  const read = new Set<string>()
+  const packages = new Set<string>()
+  function walk(file: string): void {
+    if (read.has(file)) return
+    read.add(file)
+    for (const imported of importsOf(sources.get(file) ?? '')) {
+      if (imported.typeOnly || imported.from.startsWith('node:')) continue
+      if (imported.from.startsWith('.')) walk(targetOf(file, imported))
+      else packages.add(imported.from)
+    }
+  }
+  walk('cli/commands/check.ts')
+  assert.ok(read.has('prober/kernel/kernel.ts'), 'the walk must reach the prober')
+  assert.deepEqual(
+    [...packages],
+    ['koffi'],
+    'each package takes some 0.1 s and 10 MB: give `check` a module without it',
+  )
+})

@@ -7,14 +7,10 @@ import { z } from 'zod'
 import { buildApp } from '../src/app.ts'
 import { parseConfig } from '../src/config/config.ts'
 import { FileSettings } from '../src/config/settings.ts'
-import { Reason, verdictOf } from '../src/domain/check/outcome.ts'
+import { reasons, verdictOf } from '../src/domain/check/outcome.ts'
+import { builtInDefaults } from '../src/domain/service/built-in-defaults.ts'
 import { defaultExpireAfterMs } from '../src/domain/service/lifetime.ts'
-import {
-  builtInDefaults,
-  type PolicyFieldName,
-  PolicySettings,
-  policyFields,
-} from '../src/domain/service/policy-settings.ts'
+import { type PolicyFieldName, PolicySettings, policyFields } from '../src/domain/service/policy-settings.ts'
 import { RegistrationSettings } from '../src/domain/service/registration.ts'
 import { expireService, ServiceSettings } from '../src/domain/service/service.ts'
 import { createDialRules } from '../src/domain/target/dial-rules.ts'
@@ -41,7 +37,7 @@ test('the table of reasons lists each with its verdict', () => {
   const rows = tableOf('| reason | verdict | what happened |')
   assert.deepEqual(
     rows.map(([reason, verdict]) => [reason, verdict]),
-    Reason.options.map((reason) => [reason, verdictOf(reason)]),
+    reasons.map((reason) => [reason, verdictOf(reason)]),
   )
 })
 

@@ -7,7 +7,7 @@ import { parse } from 'yaml'
 import { describeDropped } from '../src/cli/event-log.ts'
 import { describeLoss } from '../src/config/file/loss.ts'
 import { diagnose } from '../src/domain/check/diagnosis.ts'
-import { Reason } from '../src/domain/check/outcome.ts'
+import { type Reason, reasons } from '../src/domain/check/outcome.ts'
 import { targetAt } from '../src/domain/target/target.ts'
 import { build } from './support/app.ts'
 import { root } from './support/readme.ts'
@@ -38,7 +38,7 @@ const rules: Rule[] = parse(read('deploy/prometheus-rules.yaml')).groups.flatMap
 )
 
 test('every reason and every alert has a section with symptom, cause, command and remedy', () => {
-  const incomplete = [...Reason.options, ...rules.map(({ alert }) => alert)].filter((name) => {
+  const incomplete = [...reasons, ...rules.map(({ alert }) => alert)].filter((name) => {
     const text = sections.get(name) ?? ''
     return !['Symptom', 'Cause', 'See it', 'Remedy'].every((part) => text.includes(`**${part}.**`))
   })
@@ -66,7 +66,7 @@ test('the page explains no alert and no reason that does not exist', () => {
   )
   assert.deepEqual(
     page.match(/^### `\w+`$/gm),
-    Reason.options.map((reason) => `### \`${reason}\``),
+    reasons.map((reason) => `### \`${reason}\``),
   )
 })
 
@@ -79,7 +79,7 @@ test('the section of a reason quotes the sentence that a report shows', () => {
     timeout: { startedAt: -2000, synRetransmits: 1 },
     unreachable: { answer: 'no-neighbour' },
   }
-  for (const reason of Reason.options) {
+  for (const reason of reasons) {
     // The sentence of an expired registration is about its service.
     if (reason === 'expired') continue
     const about = { address: '10.0.0.5:5432', code: null, ...evidence[reason] }

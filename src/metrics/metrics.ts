@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry as Register } from 'prom-client'
-import { Reason } from '../domain/check/outcome.ts'
+import { type Reason, reasons } from '../domain/check/outcome.ts'
 import type { MetricFamily } from '../domain/values/metric-family.ts'
 import type { SilentGateways } from '../monitor/discovery/gateways.ts'
 import type { Monitor } from '../monitor/monitor.ts'
@@ -70,7 +70,7 @@ export function createMetrics(
 
   const exposition = createExposition(parts)
 
-  const counts = new Map<Reason, number>(Reason.options.map((reason) => [reason, 0]))
+  const counts = new Map<Reason, number>(reasons.map((reason) => [reason, 0]))
   const checks: Counter = new Counter({
     name: 'porthole_checks_total',
     help: 'Checks that ended, by reason.',

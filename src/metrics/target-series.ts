@@ -1,5 +1,5 @@
 import { reasonNotUp } from '../domain/check/down-reason.ts'
-import { Reason } from '../domain/check/outcome.ts'
+import { reasons } from '../domain/check/outcome.ts'
 import { Status } from '../domain/health/status.ts'
 import type { MetricFamily } from '../domain/values/metric-family.ts'
 import type { Monitor } from '../monitor/monitor.ts'
@@ -92,7 +92,7 @@ function familiesOf(clock: Clock): Family<Chunk>[] {
       column: ({ reason }) => reason,
       none: 0,
       value: () => 1,
-      labels: (place) => ({ reason: enumOf(Reason.options, place) ?? '' }),
+      labels: (place) => ({ reason: enumOf(reasons, place) ?? '' }),
     },
     {
       name: 'porthole_target_lookup_failing',
@@ -114,7 +114,7 @@ function familiesOf(clock: Clock): Family<Chunk>[] {
 }
 
 /** The value of a reason column for a check that connected. */
-const connected = placeOf(Reason.options, 'connected')
+const connected = placeOf(reasons, 'connected')
 /** The value of a status column for a target that is unknown. */
 const unknownPlace = placeOf(Status.options, 'unknown')
 
@@ -163,7 +163,7 @@ export function createTargetSeries({
       const chunk = table.chunkOf(slot) as Chunk
       const { status } = effectiveTargetStatus(state, now)
       const place = placeOf(Status.options, status)
-      const reason = placeOf(Reason.options, reasonNotUp(health, policy, status))
+      const reason = placeOf(reasons, reasonNotUp(health, policy, status))
       // A pending target was left out of the counts. It counts as unknown after a check with the verdict unknown, or once its time is over.
       const wasPending = place === unknownPlace && (chunk.reason[row] !== reason || (chunk.until[row] as number) <= now)
       const hasChanged = isNew || place !== chunk.status[row] || wasPending

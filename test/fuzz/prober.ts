@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { Answer, Reason } from '../../src/domain/check/outcome.ts'
+import { answers, reasons } from '../../src/domain/check/outcome.ts'
 import type { Prober } from '../../src/prober/prober.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 
@@ -8,7 +8,7 @@ const latency = fc.double({ min: 0, max: 30_000, noNaN: true })
 const evidence = {
   address: fc.constantFrom(null, '10.0.0.5:5432', '[2001:db8::1]:5432'),
   synRetransmits: fc.option(fc.nat({ max: 6 })),
-  answer: fc.option(fc.constantFrom(...Answer.options)),
+  answer: fc.option(fc.constantFrom(...answers)),
   icmp: fc.option(
     fc.record({
       version: fc.constantFrom(4 as const, 6 as const),
@@ -29,7 +29,7 @@ const connected = {
 }
 const failed = {
   ...evidence,
-  reason: fc.constantFrom(...Reason.exclude(['connected']).options),
+  reason: fc.constantFrom(...reasons.filter((reason) => reason !== 'connected')),
   latencyMs: fc.option(latency),
   code: fc.constantFrom(null, 'EMFILE', 'EAI_AGAIN', '169.254.0.0/16'),
   note: fc.constantFrom(null, '10.0.0.6:5432: no answer in 2.0 s'),

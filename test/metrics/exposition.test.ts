@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Registry as Register } from 'prom-client'
 import { addServiceMetrics, addTargetMetrics } from '../../bench/prom-client-page.ts'
-import { Reason } from '../../src/domain/check/outcome.ts'
+import { type Reason, reasons } from '../../src/domain/check/outcome.ts'
 import type { Service } from '../../src/domain/service/service.ts'
 import type { MetricFamily } from '../../src/domain/values/metric-family.ts'
 import { createExposition, type Exposition } from '../../src/metrics/exposition.ts'
@@ -99,7 +99,7 @@ const aStep = fc.oneof(
       is: fc.constant('check' as const),
       service: fc.constantFrom(...names),
       index: fc.nat(3),
-      reason: fc.constantFrom(...Reason.options),
+      reason: fc.constantFrom(...reasons),
       latencyMs: fc.double({ min: 1e-6, max: 60_000, noNaN: true }),
       synRetransmits: fc.nat(3),
     }),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Reason } from '../../src/domain/check/outcome.ts'
+import { type Reason, reasons } from '../../src/domain/check/outcome.ts'
 import { createMetrics } from '../../src/metrics/metrics.ts'
 import { build, holdChecks, listen, nobody, stoppedClock } from '../support/app.ts'
 import { sampleService } from '../support/samples.ts'
@@ -60,14 +60,14 @@ test('checks are counted by reason: every reason has its series from the start, 
   const prober = holdChecks(clock)
   const { metrics, sweep } = await build(t, [sampleService('pg', ['db:1'])], { clock, prober })
   const series = (counts: Partial<Record<Reason, number>>) =>
-    Object.fromEntries(Reason.options.map((reason) => [`{reason="${reason}"}`, counts[reason] ?? 0]))
+    Object.fromEntries(reasons.map((reason) => [`{reason="${reason}"}`, counts[reason] ?? 0]))
   assert.deepEqual(familyOf(await rendered(metrics), 'porthole_checks_total'), series({}))
-  for (const reason of Reason.options) {
+  for (const reason of reasons) {
     const swept = sweep()
     prober.answer({ reason, code: `E${reason}` })
     await swept
   }
-  const each = Object.fromEntries(Reason.options.map((reason) => [reason, 1]))
+  const each = Object.fromEntries(reasons.map((reason) => [reason, 1]))
   assert.deepEqual(familyOf(await rendered(metrics), 'porthole_checks_total'), series(each))
 })
 

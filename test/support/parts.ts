@@ -1,6 +1,7 @@
 import type { AppParts } from '../../src/app.ts'
 import { defaultLimits, type Limits } from '../../src/domain/service/limits.ts'
-import { createDialRules, type DialSettings } from '../../src/domain/target/dial-rules.ts'
+import { createDialRules } from '../../src/domain/target/dial-rules.ts'
+import type { DialSettings } from '../../src/domain/target/dial-settings.ts'
 import { createLongAnswers, type LongAnswers } from '../../src/http/answers/long-answers.ts'
 import { createConnections } from '../../src/http/connections/connections.ts'
 import { createEventStreams, mostStreams } from '../../src/http/events/streams.ts'

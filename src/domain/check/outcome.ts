@@ -1,7 +1,5 @@
-import { z } from 'zod'
-
 /** The closed list of reasons. Every check ends with one of them, except `expired`, which is only for registrations. */
-export const Reason = z.enum([
+export const reasons = [
   'connected',
   'refused',
   'rejected',
@@ -15,12 +13,12 @@ export const Reason = z.enum([
   'denied',
   'expired',
   'other',
-])
-export type Reason = z.infer<typeof Reason>
+] as const
+export type Reason = (typeof reasons)[number]
 
 /** Returns the reason that a word stands for; `other` for a word of a newer version of Porthole, which this version does not know. */
 export function reasonOf(word: string): Reason {
-  return Reason.options.find((reason) => reason === word) ?? 'other'
+  return reasons.find((reason) => reason === word) ?? 'other'
 }
 
 /** The verdict of a check on its target: `unknown` when the reason of the outcome says nothing about the target. */
@@ -57,7 +55,7 @@ export function verdictOf(reason: Reason): Verdict {
  * where the route cannot be read (`no-next-hop`). `zero-window` is a SYN-ACK that allows no byte to be sent. SYN proxies send it before they know
  * whether anything listens. Add new words at the end, because replicas and columns store the position in this list.
  */
-export const Answer = z.enum([
+export const answers = [
   'syn-ack',
   'rst',
   'icmp',
@@ -66,8 +64,8 @@ export const Answer = z.enum([
   'no-gateway',
   'no-next-hop',
   'zero-window',
-])
-export type Answer = z.infer<typeof Answer>
+] as const
+export type Answer = (typeof answers)[number]
 
 /** An ICMP error: the network reports that it did not deliver a packet of ours (RFC 792, RFC 4443). */
 export type IcmpError = {

@@ -1,4 +1,4 @@
-import { Close } from './policy-settings.ts'
+import { closeModes } from './built-in-defaults.ts'
 import { makeService, type Service, type ServiceParts, type SharedSettings } from './service.ts'
 
 /**
@@ -9,7 +9,7 @@ export function createInterning(known: ReadonlyMap<string, Service> = new Map())
   const text = keepOne<string>()
   const quorumOf = keepOne<SharedSettings['quorum']>()
   const policyOf = keepOne<SharedSettings['policy']>((policy) => {
-    const close = Close.options.find((close) => close === policy.close) ?? policy.close
+    const close = closeModes.find((close) => close === policy.close) ?? policy.close
     return Object.freeze({ ...policy, close, unread: Object.freeze(policy.unread.map(text)) })
   })
   const groupsOf = keepOne<Service['groups']>((groups) => Object.freeze(groups.map(text)))

@@ -1,12 +1,14 @@
 import { z } from 'zod'
-import { Duration, formatDuration } from '../values/duration.ts'
+import { formatDuration } from '../values/duration.ts'
+import { Duration } from '../values/duration-schema.ts'
 import { quote } from '../values/quote.ts'
+import { closeModes } from './built-in-defaults.ts'
 
-/** How a check ends its connection: before the handshake completes, with RST, or with FIN. */
-export const Close = z.enum(['half-open', 'rst', 'fin'], {
+/** The schema of a close mode. */
+export const Close = z.enum(closeModes, {
   error: (issue) => `${quote(issue.input)} is not a close mode: write half-open, rst or fin`,
 })
-export type Close = z.infer<typeof Close>
+export type Close = (typeof closeModes)[number]
 
 const second = 1000
 const Interval = Duration(100, 86_400 * second)
@@ -41,81 +43,68 @@ type PolicyField = {
   readonly setting: z.ZodType<string | number, unknown>
   /** A duration is parsed to milliseconds and written back as text. A word or a count is not converted. */
   readonly kind: 'duration' | 'word' | 'count'
-  /** The value that applies when neither the service nor `defaults` has one; null: there is none. */
-  readonly builtIn: string | number | null
   readonly description: string
 }
 
 /**
- * Every setting of a policy. The schemas of the file and the API, the built-in defaults, the text of registrations and the shared configuration
- * of replicas are derived from this list.
+ * Every setting of a policy. The schemas of the file and the API, the text of registrations and the shared configuration of replicas are derived
+ * from this list. `builtInDefaults` has their defaults.
  */
 export const policyFields = {
   interval: {
     setting: IntervalOrOff,
     kind: 'duration',
-    builtIn: 10 * second,
     description: 'How often each target is checked; `off`: only when asked.',
   },
   timeout: {
     setting: Duration(10, 300 * second),
     kind: 'duration',
-    builtIn: 2 * second,
     description: 'How long a check may take, name look-up included.',
   },
   rise: {
     setting: count('up'),
     kind: 'count',
-    builtIn: 2,
     description: 'How many outcomes in a row turn a target up.',
   },
   fall: {
     setting: count('down'),
     kind: 'count',
-    builtIn: 3,
     description: 'How many outcomes in a row turn a target down.',
   },
   fastInterval: {
     setting: Interval,
     kind: 'duration',
-    builtIn: null,
     description:
       'How often a target is checked while a streak against its status builds. Absent with `interval: off` unless set.',
   },
   downInterval: {
     setting: Interval,
     kind: 'duration',
-    builtIn: null,
     description: 'How often a target is checked while it is down. Absent with `interval: off` unless set.',
   },
   maxAge: {
     setting: age,
     kind: 'duration',
-    builtIn: 5 * second,
     description: 'On demand: how long the last outcome is reused.',
   },
   minAge: {
     setting: age,
     kind: 'duration',
-    builtIn: second,
     description: 'A target is not dialled again within this time, however often clients ask.',
   },
   close: {
     setting: Close,
     kind: 'word',
-    builtIn: 'half-open',
     description: 'How a check ends its connection.',
   },
   lookupHold: {
     setting: Duration(0, 30 * 86_400 * second),
     kind: 'duration',
-    builtIn: 3600 * second,
     description: 'How long the last known addresses of a name are checked while it cannot be looked up.',
   },
   hold: {
     setting: age,
     kind: 'duration',
-    builtIn: null,
     description:
       'With `resolve: all`: how long an address that look-ups no longer return stays a target. Absent: for three look-ups.',
   },
@@ -141,17 +130,6 @@ export const PolicySettings = z.strictObject(
   },
 )
 export type PolicySettings = z.infer<typeof PolicySettings>
-
-/** The built-in defaults of the fields that have one. */
-export const builtInDefaults = Object.fromEntries(
-  entriesOf<PolicyFieldName, PolicyField>(policyFields)
-    .filter(([, { builtIn }]) => builtIn !== null)
-    .map(([name, { builtIn }]) => [name, builtIn]),
-) as { readonly [Name in FieldWithDefault]: NonNullable<PolicySettings[Name]> }
-/** The names of the fields that have a built-in default. */
-export type FieldWithDefault = {
-  [Name in PolicyFieldName]: (typeof policyFields)[Name]['builtIn'] extends null ? never : Name
-}[PolicyFieldName]
 
 /**
  * Writes the settings of a policy as people do, with units on durations. Settings that are undefined stay out. Words and counts come before

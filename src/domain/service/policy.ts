@@ -1,10 +1,5 @@
-import {
-  builtInDefaults,
-  type Close,
-  type FieldWithDefault,
-  type PolicyFieldName,
-  type PolicySettings,
-} from './policy-settings.ts'
+import { builtInDefaults, type FieldWithDefault } from './built-in-defaults.ts'
+import type { Close, PolicyFieldName, PolicySettings } from './policy-settings.ts'
 
 /** How the targets of a service are checked. Durations are in milliseconds. */
 export type Policy = {

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
-import { Duration, formatDuration } from '../values/duration.ts'
+import { formatDuration } from '../values/duration.ts'
+import { Duration } from '../values/duration-schema.ts'
 import { type ForeignSettings, readForeignSettings } from './foreign-settings.ts'
 import type { Limits } from './limits.ts'
 import { describePolicy } from './policy-settings.ts'

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { formatDuration } from '../values/duration.ts'
+import { builtInDefaults, type FieldWithDefault } from './built-in-defaults.ts'
 import { expireAfterMs } from './lifetime.ts'
 import { settingsOf } from './policy.ts'
 import { describePolicy, type PolicyFieldName, policyFields } from './policy-settings.ts'
@@ -14,17 +15,15 @@ type DefinedField<Name extends PolicyFieldName> = (typeof policyFields)[Name]['k
     ? z.ZodInt
     : (typeof policyFields)[Name]['setting']
 type DefinedShape = {
-  [Name in PolicyFieldName]: (typeof policyFields)[Name]['builtIn'] extends null
-    ? z.ZodOptional<DefinedField<Name>>
-    : DefinedField<Name>
+  [Name in PolicyFieldName]: Name extends FieldWithDefault ? DefinedField<Name> : z.ZodOptional<DefinedField<Name>>
 }
 
 /** Returns the schemas of the policy fields for the API. A field without a built-in default is optional. */
 function definedPolicy(): DefinedShape {
-  const shape = Object.entries(policyFields).map(([name, { setting, kind, builtIn, description }]) => {
+  const shape = Object.entries(policyFields).map(([name, { setting, kind, description }]) => {
     const plain = kind === 'count' ? z.int().positive() : setting
     const schema = kind === 'duration' ? duration(description) : plain.meta({ description })
-    return [name, builtIn === null ? schema.optional() : schema]
+    return [name, name in builtInDefaults ? schema : schema.optional()]
   })
   return Object.fromEntries(shape) as DefinedShape
 }

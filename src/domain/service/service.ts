@@ -1,5 +1,13 @@
 import { z } from 'zod'
-import { type CompactTarget, compactTarget, Target, type TargetParts, targetKey, targetOf } from '../target/target.ts'
+import {
+  type CompactTarget,
+  compactTarget,
+  type Target,
+  type TargetParts,
+  targetKey,
+  targetOf,
+} from '../target/target.ts'
+import { TargetText } from '../target/target-schema.ts'
 import { quote, show } from '../values/quote.ts'
 import { buildPolicy, type Policy, type PolicyDefaults } from './policy.ts'
 import { PolicySettings } from './policy-settings.ts'
@@ -41,7 +49,7 @@ function countable(value: unknown): boolean {
 }
 
 const Targets = z
-  .array(Target, {
+  .array(TargetText, {
     error: (issue) =>
       issue.input === undefined
         ? 'targets is missing: write targets: [host:port]'

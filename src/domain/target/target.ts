@@ -1,5 +1,4 @@
 import { isIP } from 'node:net'
-import { z } from 'zod'
 import { quote } from '../values/quote.ts'
 
 /** A target: `host:port` as configured, or as a look-up found it. `host` is a name or a literal IP without brackets. */
@@ -90,7 +89,8 @@ export function resolvedTarget(target: Target, ip: string): Target {
   return makeTarget({ name: address, address, resolvedFrom: target.name })
 }
 
-const example = 'write host:port, such as db-1.internal:5432 or "[::1]:5432"'
+/** The remedy for a text that is not a target. */
+export const targetRemedy = 'write host:port, such as db-1.internal:5432 or "[::1]:5432"'
 const label = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i
 
 /** Parses `host:port` (IPv6 in brackets, RFC 3986 §3.2.2). Returns a string that states the error and the remedy when the text is not a target. */
@@ -102,16 +102,18 @@ export function parseTarget(text: string): Target | string {
     if (bare?.[1] !== undefined && isIP(bare[1]) === 6)
       return `${quote(text)}: IPv6 goes in brackets: write "[${bare[1]}]:${bare[2]}"`
     if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text))
-      return `${quote(text)} is a URL, and a target is only host and port: ${example}`
-    return text.includes(':') ? `${quote(text)} is not a target: ${example}` : `${quote(text)} has no port: ${example}`
+      return `${quote(text)} is a URL, and a target is only host and port: ${targetRemedy}`
+    return text.includes(':')
+      ? `${quote(text)} is not a target: ${targetRemedy}`
+      : `${quote(text)} has no port: ${targetRemedy}`
   }
   const [, bracketed, plain = '', portText = ''] = match
   const host = bracketed ?? plain
-  if (host === '') return `${quote(text)} has no host: ${example}`
+  if (host === '') return `${quote(text)} has no host: ${targetRemedy}`
   if (bracketed !== undefined && isIP(bracketed) !== 6)
-    return `${quote(text)}: [${bracketed}] is not an IPv6 address: ${example}`
+    return `${quote(text)}: [${bracketed}] is not an IPv6 address: ${targetRemedy}`
   if (bracketed === undefined && !isHost(host))
-    return `${quote(text)}: ${quote(host)} is neither a host name nor an IPv4 address: ${example}`
+    return `${quote(text)}: ${quote(host)} is neither a host name nor an IPv4 address: ${targetRemedy}`
   if (!/^\d{1,5}$/.test(portText))
     return `${quote(text)}: ${quote(portText)} is not a port: write a number from 1 to 65535`
   const port = Number(portText)
@@ -149,17 +151,3 @@ export function targetKey(target: Target): string {
   const url = URL.parse(`http://${address}`)
   return url === null ? address : `${url.hostname}:${target.port}`
 }
-
-/** The schema of a target in the configuration or a request. */
-export const Target = z
-  .string({ error: (issue) => `${quote(issue.input)} is not a target: ${example}` })
-  .transform((text, ctx): Target => {
-    const parsed = parseTarget(text)
-    if (typeof parsed !== 'string') return parsed
-    ctx.addIssue(parsed)
-    return z.NEVER
-  })
-  .meta({
-    description: '`host:port`; IPv6 in brackets.',
-    override: { examples: ['db-1.internal:5432', '[::1]:5432'] },
-  })

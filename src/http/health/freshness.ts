@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Duration } from '../../domain/values/duration.ts'
+import { Duration } from '../../domain/values/duration-schema.ts'
 
 const second = 1000
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { advise } from '../../domain/check/advice.ts'
-import { Answer, Reason } from '../../domain/check/outcome.ts'
+import { Answer, Reason } from '../../domain/check/outcome-schema.ts'
 import { ReportedStatus, type Status } from '../../domain/health/status.ts'
 import { explainExpiry } from '../../domain/service/lifetime.ts'
 import type { Service } from '../../domain/service/service.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Reason } from '../../domain/check/outcome.ts'
+import { Reason } from '../../domain/check/outcome-schema.ts'
 import type { Gap } from '../../domain/health/gap.ts'
 import { Status } from '../../domain/health/status.ts'
 import type { LoggedTransition } from '../../domain/health/transition.ts'

@@ -1,4 +1,4 @@
-import { type Outcome, Reason } from '../../domain/check/outcome.ts'
+import { type Outcome, type Reason, reasons } from '../../domain/check/outcome.ts'
 import { createColumns, rowOf, rowsPerChunk } from './columns.ts'
 
 /** A past check of a target. */
@@ -108,7 +108,7 @@ export function createCheckRing(perSlot: number): CheckRing {
       const sinceNewestMs = endedAt - newestEndedAt
       if (sinceNewestMs <= 0) return
       const resent = synRetransmits === null ? unseen : Math.min(synRetransmits, unseen - 1)
-      const found = (packLatency(latencyMs) << 8) | (resent << 4) | Reason.options.indexOf(reason)
+      const found = (packLatency(latencyMs) << 8) | (resent << 4) | reasons.indexOf(reason)
       const newest = chunk.check[first + ((next + perSlot - 1) % perSlot)] as number
       if (sinceNewestMs < toleranceMs && (newest & foundBits) === found) return
       chunk.check[first + next] = (packGap(tenthOf(endedAt) - tenthOf(newestEndedAt)) << 20) | found
@@ -125,7 +125,7 @@ export function createCheckRing(perSlot: number): CheckRing {
         const resent = (check >> 4) & 15
         checks.push({
           at: tenth * tenthMs,
-          reason: Reason.options[check & 15] as Reason,
+          reason: reasons[check & 15] as Reason,
           latencyMs: unpackLatency((check & foundBits) >> 8),
           synRetransmits: resent === unseen ? null : resent,
         })

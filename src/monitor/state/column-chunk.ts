@@ -1,4 +1,4 @@
-import { Answer, type Outcome, Reason } from '../../domain/check/outcome.ts'
+import { answers, type Outcome, reasons } from '../../domain/check/outcome.ts'
 import { type Health, neverChecked } from '../../domain/health/health.ts'
 import {
   countColumn,
@@ -72,7 +72,7 @@ export function readHealth(chunk: ColumnChunk, row: number, own: string | null):
     streak: verdict === null ? null : { verdict, count: chunk.streak[row] as number },
     confirmedAt: chunk.isConfirmed[row] === 1 ? (lastOutcome?.endedAt ?? null) : (chunk.confirmedAt[row] ?? null),
     lastOutcome,
-    downReason: enumAt(Reason.options, chunk.downReason, row),
+    downReason: enumAt(reasons, chunk.downReason, row),
   }
   last.row = row
   return last.health
@@ -89,7 +89,7 @@ export function lastTookMs(chunk: ColumnChunk, row: number): number | null {
 }
 
 function readOutcome(chunk: ColumnChunk, row: number, own: string | null): Outcome | null {
-  const reason = enumAt(Reason.options, chunk.reason, row)
+  const reason = enumAt(reasons, chunk.reason, row)
   if (reason === null) return null
   const address = chunk.address[row]
   const resent = chunk.resent[row] as number
@@ -101,7 +101,7 @@ function readOutcome(chunk: ColumnChunk, row: number, own: string | null): Outco
     address: address === undefined ? own : address,
     latencyMs: numberAt(chunk.latencyMs, row),
     synRetransmits: resent === unseen ? null : resent,
-    answer: enumAt(Answer.options, chunk.answer, row),
+    answer: enumAt(answers, chunk.answer, row),
     icmp: rest?.icmp ?? null,
     code: rest?.code ?? null,
     note: rest?.note ?? null,
@@ -120,14 +120,14 @@ export function writeHealth(chunk: ColumnChunk, row: number, health: Health, own
   const isConfirmed = Object.is(confirmedAt, lastOutcome?.endedAt)
   chunk.isConfirmed[row] = isConfirmed ? 1 : 0
   put(chunk.confirmedAt, row, isConfirmed ? undefined : (confirmedAt ?? undefined))
-  chunk.downReason[row] = placeOf(Reason.options, downReason)
+  chunk.downReason[row] = placeOf(reasons, downReason)
   writeOutcome(chunk, row, lastOutcome, own)
   chunk.last.row = row
   chunk.last.health = health
 }
 
 function writeOutcome(chunk: ColumnChunk, row: number, outcome: Outcome | null, own: string | null): void {
-  chunk.reason[row] = placeOf(Reason.options, outcome?.reason)
+  chunk.reason[row] = placeOf(reasons, outcome?.reason)
   if (outcome === null) {
     chunk.endedAt[row] = Number.NaN
     chunk.latencyMs[row] = Number.NaN
@@ -150,7 +150,7 @@ function writeOutcome(chunk: ColumnChunk, row: number, outcome: Outcome | null, 
   chunk.endedAt[row] = endedAt
   chunk.latencyMs[row] = latencyMs ?? Number.NaN
   chunk.resent[row] = synRetransmits ?? unseen
-  chunk.answer[row] = placeOf(Answer.options, answer)
+  chunk.answer[row] = placeOf(answers, answer)
   put(chunk.address, row, address === own ? undefined : address)
   const isPlain = icmp === null && code === null && note === null
   put(chunk.lookupMs, row, lookupMs ?? undefined)

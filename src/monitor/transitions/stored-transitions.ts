@@ -1,4 +1,4 @@
-import { Reason } from '../../domain/check/outcome.ts'
+import { reasons } from '../../domain/check/outcome.ts'
 import { phaseOf } from '../../domain/check/schedule.ts'
 import { Status } from '../../domain/health/status.ts'
 import type { LoggedTransition } from '../../domain/health/transition.ts'
@@ -94,7 +94,7 @@ export function createStoredTransitions(): StoredTransitions {
       from: enumAt(Status.options, chunk.from, row) ?? 'unknown',
       to: enumAt(Status.options, chunk.to, row) ?? 'unknown',
       at: chunk.at[row] as number,
-      reason: enumAt(Reason.options, chunk.reason, row),
+      reason: enumAt(reasons, chunk.reason, row),
       message: chunk.message[row] as string,
     }
   }
@@ -107,7 +107,7 @@ export function createStoredTransitions(): StoredTransitions {
     chunk.at[row] = at
     chunk.from[row] = placeOf(Status.options, from)
     chunk.to[row] = placeOf(Status.options, to)
-    chunk.reason[row] = placeOf(Reason.options, reason)
+    chunk.reason[row] = placeOf(reasons, reason)
     const chain = chainOf(service)
     const before = newest[chain] as number
     chunk.back[row] = before < first ? 0 : end - before

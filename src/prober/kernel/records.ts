@@ -1,4 +1,4 @@
-import { Answer, type IcmpError, type Outcome, Reason } from '../../domain/check/outcome.ts'
+import { answers, type IcmpError, type Outcome, reasons } from '../../domain/check/outcome.ts'
 import type { Close } from '../../domain/service/policy-settings.ts'
 import { type Dial, type DialResult, roundLatency } from '../dialler.ts'
 import { errnoName } from '../errno.ts'
@@ -36,8 +36,6 @@ export type KernelResult = Pick<Outcome, 'reason' | 'endedAt' | 'latencyMs' | 's
   readonly gateway: string | null
 }
 
-const reasons = Reason.options
-const answers = Answer.options
 const closes: readonly Close[] = ['half-open', 'rst', 'fin']
 const dialHead = 4
 const dialLength = dialHead + addressWords

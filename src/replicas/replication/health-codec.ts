@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { Answer, type IcmpError, type Outcome, reasonOf } from '../../domain/check/outcome.ts'
+import { answers, type IcmpError, type Outcome, reasonOf } from '../../domain/check/outcome.ts'
 import type { Health } from '../../domain/health/health.ts'
 import { Status } from '../../domain/health/status.ts'
 import type { Addresses } from '../../domain/target/addresses.ts'
@@ -138,7 +138,7 @@ function readOutcome(written: WrittenOutcome, clock: Clock): Outcome {
     address,
     latencyMs,
     synRetransmits,
-    answer: knownWord(Answer.options, answer),
+    answer: knownWord(answers, answer),
     icmp,
     code: reason === 'other' ? word : code,
     note: typeof note === 'string' ? note : null,

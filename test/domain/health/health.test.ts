@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Reason, verdictOf } from '../../../src/domain/check/outcome.ts'
+import { type Reason, reasons, verdictOf } from '../../../src/domain/check/outcome.ts'
 import {
   checkIntervalMs,
   effectiveStatus,
@@ -42,7 +42,7 @@ function statusByHistory(letters: readonly Letter[], rise: number, fall: number)
   return status
 }
 
-const anyReason = fc.constantFrom(...Reason.options)
+const anyReason = fc.constantFrom(...reasons)
 const anyLetters = fc.array(fc.constantFrom<Letter>('p', 'f', 'u'), { maxLength: 40 })
 const anyPolicy = fc
   .record({
@@ -310,7 +310,7 @@ test('a service on demand has no scheduled check', () => {
 })
 
 test('only our own faults, our own rules and words of a newer version are unknown', () => {
-  const verdicts = Object.fromEntries(Reason.options.map((reason) => [reason, verdictOf(reason)]))
+  const verdicts = Object.fromEntries(reasons.map((reason) => [reason, verdictOf(reason)]))
   assert.deepEqual(verdicts, {
     connected: 'up',
     refused: 'down',

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { isIP } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createDialRules, DialSettings, whyDenied } from '../../../src/domain/target/dial-rules.ts'
+import { createDialRules, whyDenied } from '../../../src/domain/target/dial-rules.ts'
+import { DialSettings } from '../../../src/domain/target/dial-settings.ts'
 
 const denial = (ip: string, settings: DialSettings = {}) => createDialRules(settings).denial(ip)
 

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { formatAddress, parseTarget, resolvedTarget, Target, targetKey } from '../../../src/domain/target/target.ts'
+import {
+  formatAddress,
+  parseTarget,
+  resolvedTarget,
+  type Target,
+  targetKey,
+} from '../../../src/domain/target/target.ts'
+import { TargetText } from '../../../src/domain/target/target-schema.ts'
 import { sampleTarget } from '../../support/samples.ts'
 
 /** Returns all properties of a target as an object. */
@@ -118,7 +125,7 @@ for (const [text, why] of bad) {
   test(`rejects ${why}: ${JSON.stringify(text).slice(0, 60)}`, () => {
     const refusal = parseTarget(text)
     assert.equal(typeof refusal, 'string', JSON.stringify(refusal))
-    assert.equal(Target.safeParse(text).success, false)
+    assert.equal(TargetText.safeParse(text).success, false)
   })
 }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Duration, formatDuration, parseDuration } from '../../../src/domain/values/duration.ts'
+import { formatDuration, parseDuration } from '../../../src/domain/values/duration.ts'
+import { Duration } from '../../../src/domain/values/duration-schema.ts'
 
 test('every unit is parsed, with a fraction or without', () => {
   const durations: readonly [text: string, ms: number][] = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Reason } from '../../../src/domain/check/outcome.ts'
+import { reasons } from '../../../src/domain/check/outcome.ts'
 import { type Quorum, statusOf } from '../../../src/domain/service/quorum.ts'
 import { effectiveServiceStatus, type ServiceState } from '../../../src/monitor/state/state.ts'
 import { countTargets } from '../../../src/monitor/state/status-counts.ts'
@@ -20,7 +20,7 @@ test('the cached status of a service equals the uncached one, after any number o
   const step = fc.oneof(
     fc.record({
       which: fc.nat(2),
-      reason: fc.oneof(fc.constant('connected' as const), fc.constantFrom(...Reason.options)),
+      reason: fc.oneof(fc.constant('connected' as const), fc.constantFrom(...reasons)),
     }),
     fc.record({ passMs: fc.oneof(fc.nat(10_000), fc.nat(100_000)) }),
     fc.record({ count: fc.integer({ min: 1, max: 3 }), quorum }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Reason } from '../../../src/domain/check/outcome.ts'
+import { reasons } from '../../../src/domain/check/outcome.ts'
 import { type Health, neverChecked, nextHealth, statusValidUntil } from '../../../src/domain/health/health.ts'
 import { pendingSince } from '../../../src/domain/health/pending.ts'
 import { countTargets, isCurrent, updateCounts } from '../../../src/monitor/state/status-counts.ts'
@@ -9,7 +9,7 @@ import { sampleOutcome, samplePolicy } from '../../support/samples.ts'
 
 test('cached counts equal a full count, now or less than a second ago, after any outcomes and any time', () => {
   const step = fc.oneof(
-    fc.record({ which: fc.nat(4), reason: fc.constantFrom(...Reason.options) }),
+    fc.record({ which: fc.nat(4), reason: fc.constantFrom(...reasons) }),
     fc.record({ passMs: fc.oneof(fc.nat(10_000), fc.nat(100_000)) }),
   )
   let held = 0

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Answer, type Outcome, Reason } from '../../../src/domain/check/outcome.ts'
+import { answers, type Outcome, reasons } from '../../../src/domain/check/outcome.ts'
 import { type Health, neverChecked } from '../../../src/domain/health/health.ts'
 import { Status } from '../../../src/domain/health/status.ts'
 import { type Target, targetAt } from '../../../src/domain/target/target.ts'
@@ -17,13 +17,13 @@ const record = <Value>(model: { [Key in keyof Value]: fc.Arbitrary<Value[Key]> }
   fc.record<Value>(model, { noNullPrototype: true })
 
 const outcome: fc.Arbitrary<Outcome> = record({
-  reason: fc.constantFrom(...Reason.options),
+  reason: fc.constantFrom(...reasons),
   startedAt: instant,
   endedAt: instant,
   address: fc.constantFrom('10.0.0.7:5432', '10.0.0.8:5432', null),
   latencyMs: orNull(fc.double({ min: 0, max: 300_000, noNaN: true })),
   synRetransmits: orNull(fc.nat(127)),
-  answer: orNull(fc.constantFrom(...Answer.options)),
+  answer: orNull(fc.constantFrom(...answers)),
   icmp: orNull(fc.constant({ version: 4, type: 3, code: 13, from: '10.0.0.1' } as const)),
   code: orNull(fc.constantFrom('EMFILE', 'ENOTFOUND')),
   note: orNull(fc.constant('10.0.0.8:5432: no answer in 2.0 s')),
@@ -36,7 +36,7 @@ const health: fc.Arbitrary<Health> = record({
   streak: orNull(record({ verdict: fc.constantFrom('up', 'down'), count })),
   confirmedAt: orNull(instant),
   lastOutcome: orNull(outcome),
-  downReason: orNull(fc.constantFrom(...Reason.options)),
+  downReason: orNull(fc.constantFrom(...reasons)),
 })
 const memory = record({
   health,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Reason } from '../../../src/domain/check/outcome.ts'
+import { reasons } from '../../../src/domain/check/outcome.ts'
 import { Status } from '../../../src/domain/health/status.ts'
 import type { LoggedTransition } from '../../../src/domain/health/transition.ts'
 import { createStoredTransitions, type StoredTransitions } from '../../../src/monitor/transitions/stored-transitions.ts'
@@ -40,7 +40,7 @@ test('an entry is read as it was added, with any content', () => {
     from: anyStatus,
     to: anyStatus,
     at: fc.double({ noNaN: true }),
-    reason: fc.option(fc.constantFrom(...Reason.options)),
+    reason: fc.option(fc.constantFrom(...reasons)),
     message: fc.string({ unit: 'binary' }),
   }
   const anyTransition = fc.record(fields, { noNullPrototype: true })

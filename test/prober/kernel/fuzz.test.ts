@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
-import { Reason } from '../../../src/domain/check/outcome.ts'
+import { reasons } from '../../../src/domain/check/outcome.ts'
 import { startKernelProber } from '../../../src/prober/kernel/kernel.ts'
 import { createResolver } from '../../../src/prober/lookup/resolver.ts'
 import { awaitOutcome } from '../../../src/prober/prober.ts'
@@ -66,7 +66,7 @@ test('the kernel prober: any checks in any order all end, and nothing stays open
         if (isClosed) assert.equal(outcome, undefined)
         else if (closings.length === 0) assert.ok(outcome)
         if (outcome === undefined) return
-        Reason.parse(outcome.reason)
+        assert.ok(reasons.includes(outcome.reason))
         assert.ok(outcome.startedAt <= outcome.endedAt)
         assert.notEqual(outcome.code, 'EWORKERDIED')
       }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { diagnose } from '../../../src/domain/check/diagnosis.ts'
-import { Answer, Reason } from '../../../src/domain/check/outcome.ts'
+import { answers, reasons } from '../../../src/domain/check/outcome.ts'
 import { effectiveStatus, neverChecked, staleAfterMs } from '../../../src/domain/health/health.ts'
 import { Status } from '../../../src/domain/health/status.ts'
 import type { ServiceSnapshot, TargetSnapshot } from '../../../src/monitor/state/state.ts'
@@ -31,13 +31,13 @@ const plain = { noNullPrototype: true } as const
 const outcome = fc
   .record(
     {
-      reason: fc.constantFrom(...Reason.options),
+      reason: fc.constantFrom(...reasons),
       startedAt: instant,
       endedAt: instant,
       address: fc.option(text),
       latencyMs: fc.option(ms),
       synRetransmits: fc.option(fc.nat({ max: 6 })),
-      answer: fc.option(fc.constantFrom(...Answer.options)),
+      answer: fc.option(fc.constantFrom(...answers)),
       icmp: fc.option(
         fc.record(
           { version: fc.constantFrom(4 as const, 6 as const), type: count, code: count, from: fc.option(text) },
@@ -66,7 +66,7 @@ const target: fc.Arbitrary<TargetSnapshot> = fc.record(
           ),
         ),
         confirmedAt: fc.option(instant),
-        downReason: fc.option(fc.constantFrom(...Reason.options)),
+        downReason: fc.option(fc.constantFrom(...reasons)),
         lastOutcome: fc.option(outcome),
       },
       plain,
