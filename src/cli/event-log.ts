@@ -135,7 +135,7 @@ export function logReplicaEvents(
     switch (one.kind) {
       case 'linked':
         return log.info(
-          { id: one.id, addressTracking: one.members },
+          { id: one.id, members: one.members },
           'linked: the replicas share the work, and each answers for all',
         )
       case 'solo':

@@ -19,7 +19,7 @@ export function addReplicaMetrics(replica: ReplicaView, register: Register): voi
     () => (replica.replicaStatus().mode === 'solo' ? 1 : 0),
   )
   gauge('porthole_replica_members', 'How many replicas are live, as this replica last read.', () =>
-    replica.replicaStatus().mode === 'solo' ? 1 : replica.replicaStatus().addressTracking.length,
+    replica.replicaStatus().mode === 'solo' ? 1 : replica.replicaStatus().members.length,
   )
   gauge(
     'porthole_replica_shards',

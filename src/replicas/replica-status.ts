@@ -8,7 +8,7 @@ export type ReplicaStatus = {
   /** Why this replica cannot work with the store now, as a sentence; null while it can. */
   readonly failure: string | null
   /** The live replicas, as of the last renewal. */
-  readonly addressTracking: readonly string[]
+  readonly members: readonly string[]
   readonly shards: number
   /** Why this replica is stalled, as a sentence; null while it works. Others check in its place. */
   readonly stalled: string | null

@@ -332,7 +332,7 @@ export function createReplica(parts: ReplicaParts): Replica {
       id,
       mode: shardOwnership.mode(),
       failure,
-      addressTracking: leaseRenewer.members(),
+      members: leaseRenewer.members(),
       shards: leases.count(clock.now()),
       stalled: leaseRenewer.stalled(),
     }),

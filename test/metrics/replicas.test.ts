@@ -25,7 +25,7 @@ test('a replica counts the live replicas and its own shards; while it is solo it
     return ['solo', 'members', 'shards'].map((name) => familyOf(page, `porthole_replica_${name}`)[''])
   }
   assert.deepEqual(await read(sampleReplica()), [0, 2, 128])
-  assert.deepEqual(await read(sampleReplica({ mode: 'joining', addressTracking: [], shards: 0 })), [0, 0, 0])
+  assert.deepEqual(await read(sampleReplica({ mode: 'joining', members: [], shards: 0 })), [0, 0, 0])
   assert.deepEqual(await read(sampleReplica({ mode: 'solo', shards: 0 })), [1, 1, 0])
 })
 

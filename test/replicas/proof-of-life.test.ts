@@ -23,7 +23,7 @@ test('a replica whose prober is stuck does not renew: others check in its place 
     return [stuck, working].every(({ replica }) => replica.replicaStatus().shards > 50)
   })
   await until('the other replica has all shards', async () => working.replica.replicaStatus().shards === 256)
-  assert.deepEqual(working.replica.replicaStatus().addressTracking, [working.id])
+  assert.deepEqual(working.replica.replicaStatus().members, [working.id])
   assert.match(stuck.replica.replicaStatus().stalled ?? '', /^the prober is stuck: /)
   assert.equal(stuck.replica.replicaStatus().shards, 0)
   assert.equal(stuck.news.filter(({ kind }) => kind === 'idle').length, 1)

@@ -107,7 +107,7 @@ export function sampleReplica(replicaStatus: Partial<ReplicaStatus> = {}): Repli
     id: 'a',
     mode: 'linked',
     failure: null,
-    addressTracking: ['a', 'b'],
+    members: ['a', 'b'],
     shards: 128,
     stalled: null,
   }
