@@ -70,18 +70,17 @@ export type Porthole = {
   drainLog(): Promise<void>
 }
 
-/** The settings that a running Porthole cannot change. */
-const fixedSettings = [
-  'listen',
-  'data',
-  'replicas',
-  'limits',
-  'retention',
-  'metrics',
-  'maxInFlight',
-  'shutdownDelayMs',
-  'logLevel',
-] as const satisfies (keyof Config)[]
+/** The settings that a running Porthole cannot change, each with the name that it has in the file. */
+const fixedSettings = {
+  listen: 'listen',
+  data: 'data',
+  replicas: 'replicas',
+  limits: 'limits',
+  retention: 'transitions',
+  metrics: 'metrics',
+  maxInFlight: 'maxInFlight',
+  shutdownDelayMs: 'shutdownDelay',
+} as const satisfies Partial<Record<keyof Config, string>>
 
 /** Escapes, in a line of the log, the characters that do not show as themselves, in the way of JSON. Names may contain them. */
 const escapeLine = (line: string) => `${escapeUnseen(line.trimEnd())}\n`
@@ -290,8 +289,9 @@ export async function serve(
 
   async function reload(next: Config): Promise<void> {
     const readAt = Date.now()
-    const fixed = fixedSettings.filter((name) => !isDeepStrictEqual(next[name], first[name]))
-    if (fixed.length > 0) log.warn({ settings: fixed }, 'these settings changed, and take effect at the next start')
+    const fixed = Object.keys(fixedSettings) as (keyof typeof fixedSettings)[]
+    const settings = fixed.filter((key) => !isDeepStrictEqual(next[key], first[key])).map((key) => fixedSettings[key])
+    if (settings.length > 0) log.warn({ settings }, 'these settings changed, and take effect at the next start')
     // The old rules of access let the readers of event streams in.
     if (!isDeepStrictEqual(next.access, latest.access)) streams.cutAll()
     latest = next

@@ -162,10 +162,13 @@ describe('porthole', { concurrency: 3 }, () => {
     writeFileSync(elsewhere, 'services: {}')
     const { child, logged, lines, url } = await start(t, ['--config', file])
     const seen = lines.length
-    writeFileSync(elsewhere, `services: { db: { targets: ["${nobody}"] } }`)
+    const fixed = 'transitions: { keepFor: 1d }\nshutdownDelay: 0s'
+    writeFileSync(elsewhere, `services: { db: { targets: ["${nobody}"] } }\n${fixed}`)
     child.kill('SIGHUP')
     const { changed, removed } = await logged(/^configuration in force/, seen)
     assert.deepEqual([changed, removed], [1, 0])
+    const { settings } = await logged(/^these settings changed, and take effect at the next start$/, seen)
+    assert.deepEqual(settings, ['transitions', 'shutdownDelay'])
     assert.equal((await fetch(`${url}/livez`)).status, 200)
   })
 
