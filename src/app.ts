@@ -4,7 +4,6 @@ import fastify, {
   type FastifyServerOptions,
   LogController,
 } from 'fastify'
-import { createSerializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
 import type { Limits } from './domain/service/limits.ts'
 import type { DialRules } from './domain/target/dial-rules.ts'
 import { boundAnswers } from './http/answers/bound-answers.ts'
@@ -31,6 +30,7 @@ import { createHosts } from './http/requests/hosts.ts'
 import { closeAfterUnreadBody } from './http/requests/no-body.ts'
 import { answerOptions } from './http/requests/options.ts'
 import { readJsonBodies } from './http/requests/request-body.ts'
+import { schemaController } from './http/requests/schemas.ts'
 import { requireVersion } from './http/requests/version.ts'
 import { createNameOrder, type NameOrder } from './http/services/name-order.ts'
 import { discoveryRoutes } from './http/services/sd.ts'
@@ -85,10 +85,14 @@ export type AppParts = {
   readonly version: string
 }
 
-/** Builds Porthole's HTTP server with every route. The caller starts it: nothing runs and nothing listens yet. */
+/**
+ * Builds Porthole's HTTP server with every route. The caller starts it: nothing runs and nothing listens yet. `beforeRoutes` is called before the
+ * routes are added.
+ */
 export async function buildApp(
   parts: AppParts,
   logger: FastifyServerOptions['logger'] = false,
+  beforeRoutes: (app: FastifyInstance) => Promise<void> = async () => undefined,
 ): Promise<FastifyInstance> {
   const app = fastify({
     logger: logger ?? false,
@@ -111,10 +115,9 @@ export async function buildApp(
     // A request that cannot be routed passes no hook, so the security headers are added here.
     frameworkErrors: (error, request, reply) => answerError(error, request, reply.headers(securityHeaders)),
     clientErrorHandler: answerClientError,
+    schemaController,
   })
   readJsonBodies(app)
-  app.setValidatorCompiler(validate)
-  app.setSerializerCompiler(writeJson)
   secureAnswers(app)
   // Porthole ignores an expectation that it does not know, which RFC 9110 §10.1.1 allows. Node.js would refuse it with an empty answer.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
@@ -127,7 +130,8 @@ export async function buildApp(
   observeRequests(app, parts.metrics)
   boundAnswers(app, parts.answers)
 
-  await addDocs(app, parts.version)
+  await beforeRoutes(app)
+  addDocs(app, parts.answers)
   const render = createReportCache(parts.clock)
   const names = createNameOrder(parts)
   app.addHook('onClose', async () => names.close())
@@ -165,16 +169,6 @@ const detailRoutes: FastifyPluginAsync<AppParts & { names: NameOrder }> = async 
   await app.register(eventRoutes, parts)
   await app.register(discoveryRoutes, parts)
 }
-
-/**
- * Writes answers with `JSON.stringify`, because values that passed a schema are plain JSON. Compiling a serializer for each schema would take a
- * third of the start, and 50 ms of the first answer.
- */
-const writeJson = createSerializerCompiler({ stringify: JSON.stringify })
-
-/** Validates everything but headers. The document describes headers, and each handler reads its own, so that no header fails a request here. */
-const validate: typeof validatorCompiler = (part) =>
-  part.httpPart === 'headers' ? () => true : validatorCompiler(part)
 
 function observeRequests(app: FastifyInstance, metrics: Metrics): void {
   app.addHook('onResponse', (request, reply, done) => {

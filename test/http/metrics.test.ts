@@ -8,12 +8,12 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import zlib, { gunzipSync } from 'node:zlib'
 import { fastify } from 'fastify'
-import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
 import { defaultCap } from '../../src/http/answers/answer-caps.ts'
 import { createLongAnswers } from '../../src/http/answers/long-answers.ts'
 import { answerWithProblems } from '../../src/http/answers/problem.ts'
 import { metricsRoutes } from '../../src/http/metrics.ts'
 import { createAccess } from '../../src/http/requests/access.ts'
+import { compileRequestSchema, compileResponseSchema } from '../../src/http/requests/schemas.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { createTimeSlices } from '../../src/runtime/time-slices.ts'
 import { readPage } from '../metrics/page.ts'
@@ -125,8 +125,8 @@ async function serveMetrics(
 ) {
   const logged: string[] = []
   const app = fastify({ logger: { level: 'warn', stream: { write: (line: string) => void logged.push(line) } } })
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
+  app.setValidatorCompiler(compileRequestSchema)
+  app.setSerializerCompiler(compileResponseSchema)
   answerWithProblems(app)
   const { counted, ...pages } = countPages(render)
   const metrics = {

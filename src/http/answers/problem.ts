@@ -1,6 +1,5 @@
 import { createRequire } from 'node:module'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { RequestValidationError } from 'fastify-zod-openapi'
 import { z } from 'zod'
 import { escapeUnseen } from '../../domain/values/quote.ts'
 import { loopAbandoned } from '../../runtime/time-slices.ts'
@@ -99,13 +98,11 @@ export function answerError(
   reply: FastifyReply,
 ): FastifyReply {
   if (error?.validation !== undefined) {
-    const errors = error.validation
-      .filter((entry) => entry instanceof RequestValidationError)
-      .map((entry) => ({
-        in: (error.validationContext ?? 'querystring') as 'querystring',
-        pointer: entry.instancePath === '/' ? '' : entry.instancePath,
-        detail: entry.message,
-      }))
+    const errors = error.validation.map(({ instancePath, message = '' }) => ({
+      in: (error.validationContext ?? 'querystring') as 'querystring',
+      pointer: instancePath === '/' ? '' : instancePath,
+      detail: message,
+    }))
     return sendProblem(reply, 400, errors.map((entry) => entry.detail).join('; '), errors)
   }
   // The client is gone, so there is nothing to answer.

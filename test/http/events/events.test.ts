@@ -5,13 +5,13 @@ import net from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { fastify } from 'fastify'
-import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
+import { describeRoutes } from '../../../openapi/generate.ts'
 import type { Transition } from '../../../src/domain/health/transition.ts'
 import type { Service } from '../../../src/domain/service/service.ts'
 import { answerWithProblems } from '../../../src/http/answers/problem.ts'
-import { addDocs } from '../../../src/http/docs.ts'
 import { eventRoutes } from '../../../src/http/events/events.ts'
 import { createEventStreams } from '../../../src/http/events/streams.ts'
+import { compileRequestSchema, compileResponseSchema } from '../../../src/http/requests/schemas.ts'
 import type { Emitter } from '../../../src/monitor/emitter.ts'
 import { createTransitionLog } from '../../../src/monitor/transitions/transition-log.ts'
 import { watch } from '../../monitor/fakes.ts'
@@ -47,8 +47,8 @@ async function serveEvents(t: TestContext, services: readonly Service[] = [], se
   const registry = { ...state.registry, changed: counting(state.registry.changed) }
   const streams = createEventStreams({ log, registry, clock, ...limits })
   const app = fastify({ forceCloseConnections: 'idle', return503OnClosing: false })
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
+  app.setValidatorCompiler(compileRequestSchema)
+  app.setSerializerCompiler(compileResponseSchema)
   answerWithProblems(app)
   await app.register(eventRoutes, { log, registry, clock, streams })
   const url = `${await app.listen({ host: '127.0.0.1', port: 0 })}/v1/events`
@@ -583,11 +583,12 @@ test('the document describes the stream, its parameters and its refusals', async
   const { log, registry, clock } = await serveEvents(t)
   const app = fastify()
   t.after(() => app.close())
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
-  await addDocs(app, '0.0.0-test')
+  app.setValidatorCompiler(compileRequestSchema)
+  app.setSerializerCompiler(compileResponseSchema)
+  await describeRoutes(app, '0.0.0-test')
   await app.register(eventRoutes, { log, registry, clock })
-  const document = (await app.inject('/openapi.json')).json()
+  await app.ready()
+  const document = JSON.parse(JSON.stringify(app.swagger()))
   const { get } = document.paths['/v1/events']
   assert.deepEqual(
     get.parameters.map(({ name }: { name: string }) => name),

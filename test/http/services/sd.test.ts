@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { fastify } from 'fastify'
-import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
 import type { Service } from '../../../src/domain/service/service.ts'
 import { answerWithProblems } from '../../../src/http/answers/problem.ts'
+import { compileRequestSchema, compileResponseSchema } from '../../../src/http/requests/schemas.ts'
 import { DiscoveredService, discoveryRoutes } from '../../../src/http/services/sd.ts'
 import { createAddressTracking } from '../../../src/monitor/discovery/address-tracking.ts'
 import { createTimeSlices } from '../../../src/runtime/time-slices.ts'
@@ -15,8 +15,8 @@ import { sampleService } from '../../support/samples.ts'
 async function buildDiscovery(t: TestContext, services: readonly Service[]) {
   const state = watch(services)
   const app = fastify()
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
+  app.setValidatorCompiler(compileRequestSchema)
+  app.setSerializerCompiler(compileResponseSchema)
   answerWithProblems(app)
   await app.register(discoveryRoutes, { ...state, slices: createTimeSlices() })
   t.after(() => app.close())

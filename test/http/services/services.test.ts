@@ -4,7 +4,6 @@ import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import fastify, { type LightMyRequestResponse } from 'fastify'
-import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
 import { defaultLimits } from '../../../src/domain/service/limits.ts'
 import { type PolicyFieldName, PolicySettings } from '../../../src/domain/service/policy-settings.ts'
 import { buildService, type Service, ServiceName, ServiceSettings } from '../../../src/domain/service/service.ts'
@@ -13,6 +12,7 @@ import { createDialRules } from '../../../src/domain/target/dial-rules.ts'
 import { answerError, answerWithProblems } from '../../../src/http/answers/problem.ts'
 import { ServiceReport } from '../../../src/http/health/reports.ts'
 import { closeAfterUnreadBody } from '../../../src/http/requests/no-body.ts'
+import { compileRequestSchema, compileResponseSchema } from '../../../src/http/requests/schemas.ts'
 import { createNameOrder } from '../../../src/http/services/name-order.ts'
 import { ServiceDetail } from '../../../src/http/services/service-detail.ts'
 import { ServicePage } from '../../../src/http/services/service-list.ts'
@@ -31,8 +31,8 @@ async function build(t: TestContext, services: readonly Service[] = []) {
     routerOptions: { maxParamLength: 1000, ignoreTrailingSlash: true },
     frameworkErrors: answerError,
   })
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
+  app.setValidatorCompiler(compileRequestSchema)
+  app.setSerializerCompiler(compileResponseSchema)
   answerWithProblems(app)
   closeAfterUnreadBody(app.server)
   const { registry, clock } = state
@@ -362,12 +362,12 @@ test('the detail of a service is its definition with every default, and its stat
       timeout: '1500ms',
       rise: 2,
       fall: 3,
+      fastInterval: '10s',
+      downInterval: '10s',
       maxAge: '0ms',
       minAge: '1s',
       close: 'half-open',
       lookupHold: '1h',
-      fastInterval: '10s',
-      downInterval: '10s',
     },
   }
   const response = await get('/v1/services/pg')

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { fastify } from 'fastify'
-import { serializerCompiler, validatorCompiler } from 'fastify-zod-openapi'
 import type { Reason } from '../../../src/domain/check/outcome.ts'
 import type { Service } from '../../../src/domain/service/service.ts'
 import { answerWithProblems } from '../../../src/http/answers/problem.ts'
+import { compileRequestSchema, compileResponseSchema } from '../../../src/http/requests/schemas.ts'
 import { TransitionPage, UptimeReport } from '../../../src/http/services/transition-reports.ts'
 import { transitionRoutes } from '../../../src/http/services/transitions.ts'
 import { createTransitionLog } from '../../../src/monitor/transitions/transition-log.ts'
@@ -28,8 +28,8 @@ async function build(t: TestContext, services: readonly Service[], maxCount?: nu
   const { monitor, registry, clock, checkOnce, target } = state
   const log = createTransitionLog({ monitor, clock, ...(maxCount === undefined ? {} : { maxCount }) })
   const app = fastify()
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
+  app.setValidatorCompiler(compileRequestSchema)
+  app.setSerializerCompiler(compileResponseSchema)
   answerWithProblems(app)
   await app.register(transitionRoutes, { monitor, registry, log, clock, slices: countingSlices() })
   t.after(() => app.close())
