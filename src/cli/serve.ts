@@ -113,7 +113,12 @@ export async function serve(
   const resolver = createResolver({ clock, maxInFlight: lookUpThreads })
   const descriptors = shareDescriptors({ wanted: config.maxInFlight, lookUps: lookUpThreads })
   const { checks: maxInFlight, extraDials: maxExtraDials } = descriptors
-  const started = await startProber(config.prober, clock, resolver, machineClock.suspendedMs, maxExtraDials)
+  const started = await startProber(config.prober, {
+    clock,
+    resolver,
+    suspendedMs: machineClock.suspendedMs,
+    maxExtraDials,
+  })
   if (typeof started === 'string') return `the ${config.prober} prober cannot run here: ${started}`
   const { prober, why } = started
   let latest: Pick<Config, 'services' | 'sourceLocations' | 'access'> = config

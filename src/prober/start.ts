@@ -1,5 +1,4 @@
 import { platform } from 'node:os'
-import type { Clock } from '../runtime/clock.ts'
 import type { KernelParts } from './kernel/kernel.ts'
 import { createResolver, type Resolver } from './lookup/resolver.ts'
 import { createPortableProber } from './portable.ts'
@@ -8,21 +7,21 @@ import type { Prober } from './prober.ts'
 /** The choice of the prober: `auto` is the kernel prober wherever it runs, otherwise the portable one. */
 export type ProberChoice = 'auto' | Prober['name']
 
+/** `maxExtraDials` limits the dials of further addresses beside the first dials of checks. Without a resolver it creates one. */
+export type StartParts = Omit<KernelParts, 'resolver'> & { readonly resolver?: Resolver }
+
 /**
  * Starts the chosen prober. Returns it with the reason of the choice, or a string that says why the chosen prober cannot run here.
- * The prober owns the resolver from here on, and closes it. Other code may use the resolver until then. `maxExtraDials` limits the dials of
- * further addresses beside the first dials of checks.
+ * The prober owns the resolver from here on, and closes it. Other code may use the resolver until then.
  */
 export async function startProber(
   choice: ProberChoice,
-  clock: Clock,
-  resolver: Resolver = createResolver({ clock }),
-  suspendedMs?: () => number,
-  maxExtraDials?: number,
+  parts: StartParts,
 ): Promise<{ prober: Prober; why: string } | string> {
+  const { clock, resolver = createResolver({ clock }), maxExtraDials } = parts
   const portable = (why: string) => ({ prober: createPortableProber({ clock, resolver, maxExtraDials }), why })
   if (choice === 'portable') return portable('PORTHOLE_PROBER asks for it')
-  const started = await startKernel({ clock, resolver, suspendedMs, maxExtraDials })
+  const started = await startKernel({ ...parts, resolver })
   if (typeof started !== 'string') return { prober: started, why: 'it runs here' }
   return choice === 'kernel' ? started : portable(`the kernel prober does not run here: ${started}`)
 }

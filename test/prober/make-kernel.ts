@@ -6,8 +6,14 @@ import { systemClock } from '../../src/runtime/clock.ts'
 import type { MakeProber } from './contract.ts'
 
 /** Starts a kernel prober. Rejects where it cannot run. */
-export const makeKernel: MakeProber = async ({ clock, lookup }): Promise<Prober> => {
-  const prober = await startKernelProber({ clock, resolver: createResolver({ clock, ...(lookup && { lookup }) }) })
+export const makeKernel: MakeProber = (parts) => make(parts, false)
+
+/** Starts a kernel prober whose dial loop runs on this thread. Rejects where it cannot run. */
+export const makeKernelOnThisThread: MakeProber = (parts) => make(parts, true)
+
+async function make({ clock, lookup }: Parameters<MakeProber>[0], onCallingThread: boolean): Promise<Prober> {
+  const resolver = createResolver({ clock, ...(lookup && { lookup }) })
+  const prober = await startKernelProber({ clock, resolver, onCallingThread })
   assert.ok(typeof prober !== 'string', `the kernel prober does not start: ${prober}`)
   return prober
 }

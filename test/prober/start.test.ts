@@ -10,7 +10,7 @@ import { whyNoKernelProber } from './make-kernel.ts'
 const noKernel = await whyNoKernelProber()
 
 async function start(t: TestContext, choice: ProberChoice): Promise<[string, string]> {
-  const started = await startProber(choice, systemClock())
+  const started = await startProber(choice, { clock: systemClock() })
   assert.ok(typeof started !== 'string', String(started))
   t.after(() => started.prober.close())
   return [started.prober.name, started.why]
@@ -29,7 +29,7 @@ test('a prober uses the given resolver and closes it', async () => {
   }
   const clock = systemClock()
   const resolver = createResolver({ clock, lookup })
-  const started = await startProber('auto', clock, resolver)
+  const started = await startProber('auto', { clock, resolver })
   assert.ok(typeof started !== 'string', String(started))
   const request = { target: targetAt('db', 1), timeoutMs: 60_000, close: 'rst', urgent: true } as const
   assert.equal((await awaitOutcome(started.prober, request))?.reason, 'dns')

@@ -52,7 +52,7 @@ export async function runCheck(
     output.err(formatProblem(choice))
     return 2
   }
-  const started = await startProber(choice, systemClock())
+  const started = await startProber(choice, { clock: systemClock(), onCallingThread: true })
   if (typeof started === 'string') {
     output.err(`porthole: the ${choice} prober cannot run here: ${started}`)
     return 1

@@ -9,7 +9,7 @@ import { epollEventSize } from './epoll.ts'
 import { type Libc, loadLibc } from './libc.ts'
 import { offsetFromMonotonic } from './monotonic.ts'
 import { type Batch, createRecords } from './records.ts'
-import { type RunningWorker, runWorker } from './running-worker.ts'
+import type { RunningLoop } from './running-worker.ts'
 
 // eventfd(2)
 const EFD_CLOEXEC = 0o2000000
@@ -29,6 +29,8 @@ export type KernelParts = {
   /** Returns how long the machine was suspended since the start of `clock`, in milliseconds. The clock of the worker stops during that time. */
   readonly suspendedMs?: (() => number) | undefined
   readonly maxExtraDials?: number | undefined
+  /** Whether the dial loop runs on the calling thread. By default it has a thread of its own. */
+  readonly onCallingThread?: boolean | undefined
 }
 
 /** The callback of a dial in flight. */
@@ -42,11 +44,12 @@ export async function startKernelProber({
   resolver,
   suspendedMs = () => 0,
   maxExtraDials,
+  onCallingThread = false,
 }: KernelParts): Promise<Prober | string> {
   try {
     epollEventSize(process.arch)
     const libc = await loadLibc()
-    const { dialler, stalledSince } = await startDialler(libc, clock, suspendedMs)
+    const { dialler, stalledSince } = await startDialler(libc, clock, suspendedMs, onCallingThread)
     return { ...proberOf(dialler, { clock, resolver, maxExtraDials }), stalledSince }
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
@@ -55,7 +58,12 @@ export async function startKernelProber({
 
 type Started = { readonly dialler: Dialler<number>; readonly stalledSince: () => number | null }
 
-async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number): Promise<Started> {
+async function startDialler(
+  libc: Libc,
+  clock: Clock,
+  suspendedMs: () => number,
+  onCallingThread: boolean,
+): Promise<Started> {
   // Shared memory, so that this thread can close the descriptors of a worker that died.
   const openFds = new Uint8Array(new SharedArrayBuffer(Math.min(descriptorLimit() ?? mostFds, mostFds)))
   /** When the worker last began a turn, on its own clock. */
@@ -75,8 +83,8 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
   let closed: Promise<void> | undefined
   let startedAt = clock.now()
   let restarting: NodeJS.Timeout | undefined
-  /** The worker; null while the last one is dead and the next one is not ready. */
-  let worker: RunningWorker | null = null
+  /** The dial loop; null while the last worker is dead and the next one is not ready. */
+  let worker: RunningLoop | null = null
   /** A promise that settles once the latest worker is ready or has failed to start. */
   let starting = start()
   await starting.catch((error) => {
@@ -85,6 +93,13 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
   })
 
   async function start(): Promise<void> {
+    if (onCallingThread) {
+      const { runOnCallingThread } = await import('./calling-thread.ts')
+      worker = runOnCallingThread({ libc, wakeFd, now: () => clock.now() - suspendedMs(), receive })
+      return
+    }
+    // A dynamic import, so that the main thread of a server does not load the loop, and a command does not load threads.
+    const { runWorker } = await import('./running-worker.ts')
     startedAt = clock.now()
     turnedAt[0] = startedAt - suspendedMs()
     const data = { wakeFd, openFds, turnedAt, clockOffset: offsetFromMonotonic(clock.now) - suspendedMs() }
@@ -221,5 +236,8 @@ async function startDialler(libc: Libc, clock: Clock, suspendedMs: () => number)
     },
   }
 
-  return { dialler, stalledSince: () => (worker === null ? null : (turnedAt[0] as number) + suspendedMs()) }
+  return {
+    dialler,
+    stalledSince: () => (worker === null || onCallingThread ? null : (turnedAt[0] as number) + suspendedMs()),
+  }
 }

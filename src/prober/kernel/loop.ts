@@ -27,8 +27,6 @@ const ECANCELED = 125
 const callsPerTurn = 64
 /** How long a check waits for the FIN of the peer after ours, in milliseconds. */
 const graceMs = 250
-/** The longest wait, in milliseconds. An exit of the process waits for this thread, which notices the exit only between waits. */
-const longestWaitMs = 500
 
 /** A socket in use. `phase` is the event that it waits for until it is due: in the handshake until the deadline, then until the end of the grace. */
 type Socket = Timed & {
@@ -40,12 +38,14 @@ type Socket = Timed & {
   icmp: IcmpError | null
 }
 
-/** The loop of the worker, which dials, waits for all sockets together, and reports the result of each dial. */
+/** The dial loop, which dials, waits for all sockets together, and reports the result of each dial. */
 export type DialLoop = {
   /** Adds dials, which begin in the next turns. */
   add(dials: SlottedDial[]): void
-  /** Begins waiting dials, waits for the next events or deadline, and handles them. */
-  turn(): void
+  /** Begins waiting dials, waits for the next events or deadline, and handles them. Waits for at most `longestWaitMs` milliseconds. */
+  turn(longestWaitMs: number): void
+  /** Returns whether no dial waits or is in flight, and no result and no close is left for the next turn. */
+  isIdle(): boolean
   close(): void
 }
 
@@ -255,7 +255,7 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
     else connected(socket, info, now())
   }
 
-  function waitMs(): number {
+  function waitMs(longestWaitMs: number): number {
     const instant = now()
     if (waiting.length > 0 || ended.length > 0 || outbox.isDue(instant)) return 0
     const next = Math.min(timers.peek()?.dueAt ?? Number.POSITIVE_INFINITY, outbox.dueAt())
@@ -267,15 +267,20 @@ export function createDialLoop({ libc, sockets, outbox, wakeFd, now, mark }: Dia
       outbox.flush()
       for (const dial of dials) waiting.push(dial)
     },
-    turn() {
+    turn(longestWaitMs) {
       beginSome()
-      const events = epoll.wait(waitMs())
+      const events = epoll.wait(waitMs(longestWaitMs))
       wokenAt = now()
       for (let i = 0; i < events; i++) handle(epoll.fdOf(i), epoll.mayBeError(i))
       for (let next = timers.peek(); next !== undefined && next.dueAt <= now(); next = timers.peek()) expire(next)
       if (outbox.isDue(now())) outbox.flush()
       closeSome()
     },
+    isIdle: () =>
+      timers.peek() === undefined &&
+      waiting.length === 0 &&
+      ended.length === 0 &&
+      outbox.dueAt() === Number.POSITIVE_INFINITY,
     close() {
       for (const socket of open) if (socket !== undefined) shut(socket)
       closeIdle()

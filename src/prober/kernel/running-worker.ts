@@ -8,15 +8,15 @@ import type { Message, WorkerData } from './worker.ts'
  */
 const resourceLimits = { maxYoungGenerationSizeMb: 12, maxOldGenerationSizeMb: 128 }
 
-/** The thread that dials, as the main thread sees it. */
-export type RunningWorker = { post(message: Message): void; readonly exited: Promise<void> }
+/** The dial loop, as the prober sees it. `exited` resolves once the loop has closed its descriptors. */
+export type RunningLoop = { post(message: Message): void; readonly exited: Promise<void> }
 
 /** Starts a worker. Resolves once it is ready; rejects if it dies before. If it ends later, `onDeath` is called. */
 export function runWorker(
   data: Omit<WorkerData, 'port'>,
   receive: (findings: Batch) => void,
   onDeath: () => void,
-): Promise<RunningWorker> {
+): Promise<RunningLoop> {
   const { port1: port, port2 } = new MessageChannel()
   const workerData: WorkerData = { ...data, port: port2 }
   const worker = new Worker(new URL('./worker.ts', import.meta.url), {

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { readEphemeralPorts } from './ephemeral-ports.ts'
 import { loadLibc } from './libc.ts'
 import { createDialLoop } from './loop.ts'
 import { offsetFromMonotonic } from './monotonic.ts'
@@ -23,6 +23,9 @@ export type WorkerData = {
 
 /** A message between the threads. The main thread sends dials, or `close`. The worker sends `ready` once, and then results. */
 export type Message = Batch | 'close' | 'ready'
+
+/** The longest wait, in milliseconds. An exit of the process waits for this thread, which notices the exit only between waits. */
+const longestWaitMs = 500
 
 // The worker never returns to its event loop. The loop below waits in epoll_wait and polls the port after every wait.
 const { port, wakeFd, openFds, turnedAt, clockOffset } = workerData as WorkerData
@@ -50,16 +53,7 @@ for (let open = true; open; ) {
     else if (message !== 'ready') loop.add(records.unpackDials(message))
   }
   turnedAt[0] = now()
-  if (open) loop.turn()
+  if (open) loop.turn(longestWaitMs)
 }
 loop.close()
 port.close()
-
-/** Returns the first and the last port that the kernel dials from (ip(7), ip_local_port_range). */
-function readEphemeralPorts(): [number, number] {
-  const [low = 0, high = 65_535] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
-    .trim()
-    .split(/\s+/)
-    .map(Number)
-  return [low, high]
-}
