@@ -144,8 +144,8 @@ async function scrape(render: () => AsyncIterable<Buffer> | Promise<Buffer[]>): 
   const begin = performance.now()
   let turnEndsAt = begin + turnMs
   // Take the next piece once this one is taken, in the same turn until its time is over, as the route does.
-  for await (const piece of await render()) {
-    await new Promise((taken) => reader.write(piece, taken))
+  for await (const chunk of await render()) {
+    await new Promise((taken) => reader.write(chunk, taken))
     if (performance.now() < turnEndsAt) continue
     await nextTurn()
     turnEndsAt = performance.now() + turnMs
@@ -186,7 +186,7 @@ async function outcomeMicros(monitor: Monitor): Promise<number> {
 async function differences(page: AsyncIterable<Buffer>, register: Register): Promise<number> {
   const read = (text: string) => text.split('\n').filter((line) => /^porthole_(service|group|target)_/.test(line))
   let text = ''
-  for await (const piece of page) text += piece.toString()
+  for await (const chunk of page) text += chunk.toString()
   const surplus = new Map<string, number>()
   const count = (lines: readonly string[], by: 1 | -1) => {
     for (const line of lines) surplus.set(line, (surplus.get(line) ?? 0) + by)

@@ -79,8 +79,8 @@ async function readReloadedAt(url: string): Promise<number> {
   const request = get(`${url}/metrics`, { agent: false, signal: AbortSignal.timeout(60_000) })
   const [response] = (await once(request, 'response')) as [IncomingMessage]
   let page = ''
-  for await (const piece of response) {
-    page += piece
+  for await (const chunk of response) {
+    page += chunk
     const found = /^porthole_config_last_reload_success_timestamp_seconds +(\S+)$/m.exec(page)?.[1]
     if (found !== undefined) return Number(found)
   }

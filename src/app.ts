@@ -54,7 +54,7 @@ const requestTimeoutMs = 10_000
  * How long a connection may stall, in milliseconds. The limit is longer than the one for a piece of a long answer, so that a stalled long answer
  * counts as cut off.
  */
-const stalledMs = defaultPace.pieceMs + 5000
+const stalledMs = defaultPace.chunkMs + 5000
 
 /** The parts of Porthole that the routes read. */
 export type AppParts = {

@@ -14,7 +14,7 @@ export type Exposition = {
    * Yields the present series of the selected services, or of all, in chunks that end with a line. A chunk is valid until the next one
    * is requested, because both share one buffer.
    */
-  pieces(options: { targets: boolean; selection: Selection | null; slice?: TimeSlice }): AsyncGenerator<Buffer>
+  renderChunks(options: { targets: boolean; selection: Selection | null; slice?: TimeSlice }): AsyncGenerator<Buffer>
   /** Returns how many bytes the last scrape of all services held while it was under way; 0 before the first one. */
   heldBytes(): number
 }
@@ -95,10 +95,10 @@ export function createExposition({
   }
 
   return {
-    async *pieces({ targets: withTargets, selection, slice = slices.begin() }) {
+    async *renderChunks({ targets: withTargets, selection, slice = slices.begin() }) {
       await catchUp(slice)
-      yield* services.pieces(selection, slice)
-      if (withTargets) yield* targets.pieces(selection, slice)
+      yield* services.renderChunks(selection, slice)
+      if (withTargets) yield* targets.renderChunks(selection, slice)
     },
     // The labels of services are freed before the labels of targets are built, so the larger of the two counts.
     heldBytes: () => Math.max(services.labelBytes(), targets.labelBytes()),

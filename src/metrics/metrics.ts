@@ -140,7 +140,7 @@ export function createMetrics(
       const selection = createSelection(query)
       if (selection === null) yield Buffer.from(await register.metrics())
       if (selection === null && targets) yield Buffer.from(await gateways.metrics())
-      yield* exposition.pieces({ targets, selection, ...(slice === undefined ? {} : { slice }) })
+      yield* exposition.renderChunks({ targets, selection, ...(slice === undefined ? {} : { slice }) })
     },
     heldBytes: exposition.heldBytes,
     observeRequest,

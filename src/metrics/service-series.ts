@@ -89,7 +89,7 @@ export type ServiceSeries = {
   patch(state: ServiceState, now: number): void
   remove(state: ServiceState): void
   /** Yields the lines of the selected services and their groups, or of all, in chunks. A chunk is valid until the next one is requested. */
-  pieces(selection: Selection | null, slice: TimeSlice): AsyncIterable<Buffer>
+  renderChunks(selection: Selection | null, slice: TimeSlice): AsyncIterable<Buffer>
   labelBytes(): number
 }
 
@@ -185,11 +185,11 @@ export function createServiceSeries({
       count(before.groups, countedAs(slot), -1)
       table.remove(slot)
     },
-    async *pieces(selection, slice) {
+    async *renderChunks(selection, slice) {
       const isSelected = selection && ((slot: number) => selection.has(counted[slot] as Service))
-      yield* table.pieces(families.filter(isKept), isSelected, slice)
+      yield* table.renderChunks(families.filter(isKept), isSelected, slice)
       const names = selection && (await groupsOf(selection, slice))
-      yield* groupTable.pieces(groupFamilies.filter(isKept), names && ((slot) => names.has(nameIn(slot))), slice)
+      yield* groupTable.renderChunks(groupFamilies.filter(isKept), names && ((slot) => names.has(nameIn(slot))), slice)
     },
     labelBytes: table.labelBytes,
   }

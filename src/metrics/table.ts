@@ -23,7 +23,7 @@ export type Table<Chunk> = {
    * A row that is removed later gets no further lines. A row that was added since the scrape began gets none, because it may be
    * for something that had lines in another slot already.
    */
-  pieces(
+  renderChunks(
     families: readonly Family<Chunk>[],
     isWanted: ((slot: number) => boolean) | null,
     slice: TimeSlice,
@@ -46,7 +46,7 @@ type Told<Chunk> = {
 /** The work of building the labels of a column chunk, or of writing one family of it, where looking at a service is 1. */
 const workPerChunk = rowsPerChunk
 /** A chunk of output ends with the line that makes it at least this long, in bytes. */
-const pieceLength = 131_072
+const outputLength = 131_072
 /** Room for the last line of a chunk, in bytes. Longer lines are rare, and make the buffer grow. */
 const lineLength = 4096
 
@@ -99,12 +99,12 @@ export function createTable<Chunk>(
 
   /** Yields full chunks with the lines of a family, and null after each section, where the caller may yield to the event loop. */
   function* lines(
-    piece: Bytes,
+    output: Bytes,
     family: Family<Chunk>,
     told: readonly Told<Chunk>[],
     added: ReadonlySet<number>,
   ): Iterable<Buffer | null> {
-    write(piece, headerOf(family))
+    write(output, headerOf(family))
     const { column, none, hasLine, value = asItIs, decimals } = family
     const begin = bytesOf(beginOf(family))
     let end = ''
@@ -119,23 +119,23 @@ export function createTable<Chunk>(
         if (number === none || Number.isNaN(number)) continue
         if (hasLine !== undefined && !hasLine(chunk, row)) continue
         const from = at === 0 ? 0 : (ends[at - 1] as number)
-        append(piece, begin)
-        append(piece, labels, from, (ends[at] as number) - from)
+        append(output, begin)
+        append(output, labels, from, (ends[at] as number) - from)
         if (decimals === undefined) {
           // Most rows have the same number as the row before, so the end of the line is reused.
           if (number !== ended) end = endOf(family, number)
           ended = number
-          write(piece, end)
+          write(output, end)
         } else {
-          write(piece, '} ')
-          writeDecimal(piece, value(number), decimals)
-          write(piece, '\n')
+          write(output, '} ')
+          writeDecimal(output, value(number), decimals)
+          write(output, '\n')
         }
-        if (piece.length >= pieceLength) yield taken(piece)
+        if (output.length >= outputLength) yield taken(output)
       }
       yield null
     }
-    if (piece.length > 0) yield taken(piece)
+    if (output.length > 0) yield taken(output)
   }
 
   return {
@@ -162,9 +162,9 @@ export function createTable<Chunk>(
       }
     },
     chunkOf: (slot) => sectionOf(slot)?.chunk,
-    async *pieces(families, isWanted, slice) {
+    async *renderChunks(families, isWanted, slice) {
       if (families.length === 0) return
-      const piece = createBytes(pieceLength + lineLength)
+      const output = createBytes(outputLength + lineLength)
       const added = new Set<number>()
       const isTold = (slot: number) => !added.has(slot) && (isWanted === null || isWanted(slot))
       const told: Told<Chunk>[] = []
@@ -178,7 +178,7 @@ export function createTable<Chunk>(
         if (isWanted === null) labelBytes = told.reduce((sum, { labels }) => sum + labels.length, 0)
         const some = told.filter(({ rows }) => rows.length > 0)
         for (const family of families)
-          for (const bytes of lines(piece, family, some, added)) {
+          for (const bytes of lines(output, family, some, added)) {
             if (bytes !== null) yield bytes
             if (slice.mustYield(workPerChunk)) await slice.yield()
           }
@@ -198,8 +198,8 @@ function createSection<Chunk>(firstSlot: number, createChunk: (firstSlot: number
 }
 
 /** Returns the content of a chunk and empties it. The next append overwrites the returned bytes. */
-function taken(piece: Bytes): Buffer {
-  const bytes = piece.buffer.subarray(0, piece.length)
-  piece.length = 0
+function taken(output: Bytes): Buffer {
+  const bytes = output.buffer.subarray(0, output.length)
+  output.length = 0
   return bytes
 }

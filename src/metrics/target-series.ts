@@ -127,7 +127,7 @@ export type TargetSeries = {
   /** Iterates over the targets whose status was not confirmed for too long. A target that is removed during the iteration is left out. */
   stale(now: number): Iterable<TargetState>
   /** Yields the lines of the targets of selected services, or of all, in chunks. A chunk is valid until the next one is requested. */
-  pieces(selection: Selection | null, slice: TimeSlice): AsyncIterable<Buffer>
+  renderChunks(selection: Selection | null, slice: TimeSlice): AsyncIterable<Buffer>
   labelBytes(): number
 }
 
@@ -180,8 +180,8 @@ export function createTargetSeries({
     *stale(now) {
       for (const slot of table.slots(({ until }, row) => (until[row] as number) <= now)) yield watchedIn(slot)
     },
-    pieces: (selection, slice) =>
-      table.pieces(families, selection && ((slot) => selection.has(watchedIn(slot).serviceState.service)), slice),
+    renderChunks: (selection, slice) =>
+      table.renderChunks(families, selection && ((slot) => selection.has(watchedIn(slot).serviceState.service)), slice),
     labelBytes: table.labelBytes,
   }
 }

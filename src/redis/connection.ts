@@ -146,10 +146,10 @@ async function open(settings: RedisSettings, url: URL): Promise<Connection | str
 
 /** Reads the password from a file and trims white space around it. A failure is a clause that names the file. */
 async function readPassword(file: string): Promise<string | { readonly failure: string }> {
-  const read = await readFile(file, { deadlineMs: passwordMs }, async ({ pieces }) => {
+  const read = await readFile(file, { deadlineMs: passwordMs }, async ({ chunks }) => {
     const decoder = new TextDecoder()
     let text = ''
-    for await (const piece of pieces(mostPasswordBytes)) text += decoder.decode(piece, { stream: true })
+    for await (const chunk of chunks(mostPasswordBytes)) text += decoder.decode(chunk, { stream: true })
     return text.trim()
   })
   return read.ok ? read.value : { failure: explainObstacle(read.obstacle, file) }

@@ -26,11 +26,11 @@ export type ReadOptions = {
 export type OpenFile = {
   readonly handle: FileHandle
   readonly isRegular: boolean
-  pieces(maxBytes: number): AsyncGenerator<Uint8Array>
+  chunks(maxBytes: number): AsyncGenerator<Uint8Array>
 }
 
 /** The number of bytes that are read at once. A larger piece would block the event loop for longer while its digest is computed. */
-const pieceBytes = 1_000_000
+const chunkBytes = 1_000_000
 
 /** The calls that did not return in time, by path. Each holds a thread of the pool, so a path may have only one. */
 const hanging = new Map<string, Extract<Obstacle, { kind: 'late' }>>()
@@ -55,8 +55,8 @@ export async function readFile<Value>(
     if (isLate) throw new Error('too late')
   }
 
-  async function* pieces(handle: FileHandle, maxBytes: number): AsyncGenerator<Uint8Array> {
-    const buffer = new Uint8Array(pieceBytes)
+  async function* chunks(handle: FileHandle, maxBytes: number): AsyncGenerator<Uint8Array> {
+    const buffer = new Uint8Array(chunkBytes)
     let total = 0
     for (;;) {
       const { bytesRead } = await handle.read(buffer)
@@ -80,7 +80,7 @@ export async function readFile<Value>(
       assertInTime()
       const opened = isPipe ? kind : kindOf(await handle.stat())
       if (opened !== kind) return { ok: false, obstacle: { kind: 'other', what: opened } }
-      const value = await use({ handle, isRegular: !isPipe, pieces: (maxBytes) => pieces(handle, maxBytes) })
+      const value = await use({ handle, isRegular: !isPipe, chunks: (maxBytes) => chunks(handle, maxBytes) })
       return { ok: true, value }
     } finally {
       await handle.close()

@@ -122,7 +122,7 @@ test('withdrawing a token cuts every event stream, and the other clients resume 
 async function readAll({ body }: Response): Promise<{ text: string; isCut: boolean }> {
   let text = ''
   try {
-    for await (const piece of body ?? []) text += new TextDecoder().decode(piece)
+    for await (const chunk of body ?? []) text += new TextDecoder().decode(chunk)
     return { text, isCut: false }
   } catch {
     return { text, isCut: true }

@@ -19,8 +19,8 @@ export async function sendAndReadAll(t: Scope, url: string, bytes: string | Buff
   const socket = net.connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined)
   t.after(() => void socket.destroy())
   let answer = ''
-  socket.on('data', (piece) => {
-    answer += piece.toString('latin1')
+  socket.on('data', (chunk) => {
+    answer += chunk.toString('latin1')
   })
   socket.write(bytes)
   await once(socket, 'close')

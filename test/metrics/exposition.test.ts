@@ -22,9 +22,9 @@ import { assertAccepted, noPromtool } from './promtool.ts'
 /** Returns a whole page of an exposition. */
 async function chunkOf(exposition: Exposition, query: SelectionQuery = {}): Promise<string> {
   let page = ''
-  for await (const piece of exposition.pieces({ targets: true, selection: createSelection(query) })) {
-    assert.equal(piece.at(-1), 0x0a, 'a chunk ends with a line')
-    page += piece.toString()
+  for await (const chunk of exposition.renderChunks({ targets: true, selection: createSelection(query) })) {
+    assert.equal(chunk.at(-1), 0x0a, 'a chunk ends with a line')
+    page += chunk.toString()
   }
   return page
 }
@@ -234,8 +234,8 @@ test('a page that is read slowly while services come and go has no series twice,
   for (const query of [{}, { group: ['g'] }]) {
     let page = ''
     let turn = 0
-    for await (const piece of exposition.pieces({ targets: true, selection: createSelection(query) })) {
-      page += piece.toString()
+    for await (const chunk of exposition.renderChunks({ targets: true, selection: createSelection(query) })) {
+      page += chunk.toString()
       // Removed services make room for others with names of the same length.
       turn++
       const left = of(1000, 4000).filter(({ name }) => !name.endsWith(`${turn % 10}`))
@@ -260,21 +260,24 @@ for (const [what, { before, after }] of Object.entries(meanwhile)) {
   test(`a page of one group is complete when a service ${what} between two chunks`, { skip: noPromtool }, async () => {
     const always = sampleService('always', ['always:1'], { groups: ['g'] })
     const pages = new Set<string>()
-    let pieces = 1
-    for (let at = 0; at < pieces; at++) {
+    let chunkCount = 1
+    for (let at = 0; at < chunkCount; at++) {
       const { registry, exposition, check } = watchBoth()
       registry.replaceAll([always, sampleService('late', ['late:1'], { groups: before })], [])
       for (const name of ['always', 'late'])
         await check(name, 0, { reason: 'refused', latencyMs: 1, synRetransmits: 0 })
       let page = ''
-      pieces = 0
-      for await (const piece of exposition.pieces({ targets: true, selection: createSelection({ group: ['g'] }) })) {
-        page += piece.toString()
-        if (pieces === at) {
+      chunkCount = 0
+      for await (const chunk of exposition.renderChunks({
+        targets: true,
+        selection: createSelection({ group: ['g'] }),
+      })) {
+        page += chunk.toString()
+        if (chunkCount === at) {
           if (what.startsWith('is removed')) registry.replaceAll([always], [])
           registry.replaceAll([always, ...after], [])
         }
-        pieces++
+        chunkCount++
       }
       pages.add(page)
       for (const series of readPage(page).keys()) assert.match(series, /\{(group="g"|service="(always|late|next)"[,}])/)
@@ -292,7 +295,7 @@ for (const [what, { before, after }] of Object.entries(meanwhile)) {
         )
       }
     }
-    assert.ok(pieces > 10)
+    assert.ok(chunkCount > 10)
     for (const page of pages) assertAccepted(page)
   })
 }
@@ -317,8 +320,8 @@ test('a page that selects services yields to the event loop, however many rows i
   const stop = everyTurn(() => {
     inTurn = 0
   })
-  for await (const piece of exposition.pieces({ targets: true, selection, slice }))
-    assert.match(piece.toString(), /^# HELP/)
+  for await (const chunk of exposition.renderChunks({ targets: true, selection, slice }))
+    assert.match(chunk.toString(), /^# HELP/)
   stop()
   assert.equal(looked, 3 * size, 'services, their groups, and targets: once each')
   // One pass over the rows may begin in the turn in which another ended.
@@ -361,12 +364,12 @@ test('thousands of stale targets are updated over several turns, while some of t
     if (turns === 1) registry.replaceAll(some(500, 3500), [])
     if (turns === 2) registry.replaceAll(some(500, 4000), [])
   })
-  const pieces = exposition.pieces({ targets: true, selection: null })
-  const { value: first } = await pieces.next()
+  const chunks = exposition.renderChunks({ targets: true, selection: null })
+  const { value: first } = await chunks.next()
   stop()
   assert.ok(turns > 2, `${turns} turns until the first piece`)
   let told = `${first}`
-  for await (const piece of pieces) told += piece.toString()
+  for await (const chunk of chunks) told += chunk.toString()
   assert.deepEqual(familiesOf(told), familiesOf(await theirs()))
   assert.match(told, /^porthole_target_up\{service="service-3499",target="a:1"\} 0$/m)
 })

@@ -4,7 +4,7 @@ import type { Metrics } from '../../src/metrics/metrics.ts'
 /** Returns a whole metrics page. */
 export async function rendered(metrics: Metrics, ...options: Parameters<Metrics['render']>): Promise<string> {
   let page = ''
-  for await (const piece of metrics.render(...options)) page += piece.toString()
+  for await (const chunk of metrics.render(...options)) page += chunk.toString()
   return page
 }
 

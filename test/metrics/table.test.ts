@@ -35,7 +35,7 @@ function createSample() {
     /** Returns pairs of a target and its value. */
     async read(isWanted: ((slot: number) => boolean) | null = null) {
       let page = ''
-      for await (const piece of table.pieces([checks], isWanted, slices.begin())) page += piece.toString()
+      for await (const chunk of table.renderChunks([checks], isWanted, slices.begin())) page += chunk.toString()
       return [...readPage(page)].map(([series, value]) => [/target="(.*)"/.exec(series)?.[1], value])
     },
   }
@@ -74,11 +74,11 @@ test('slots are used again by rows with longer and shorter labels', async () => 
 })
 
 test('a page has no row that was added since it began, not even in the slot of a removed row', async () => {
-  const { pieces, put, remove } = createSample()
+  const { renderChunks, put, remove } = createSample()
   for (let slot = 0; slot < 10_000; slot++) put(slot, `first-${slot}`)
   let page = ''
-  for await (const piece of pieces([checks, checks], null, slices.begin())) {
-    page += piece.toString()
+  for await (const chunk of renderChunks([checks, checks], null, slices.begin())) {
+    page += chunk.toString()
     for (const slot of [0, 9998, 9999]) {
       remove(slot)
       put(slot, 'first-5000')
@@ -91,13 +91,13 @@ test('a page has no row that was added since it began, not even in the slot of a
 })
 
 test('a page has the rows that were wanted before its first line', async () => {
-  const { pieces, put, remove } = createSample()
+  const { renderChunks, put, remove } = createSample()
   const rows = 2 * rowsPerChunk
   for (let slot = 0; slot < rows; slot++) put(slot, `${slot}`)
   const wanted = new Set([1, 2, 3, rowsPerChunk + 1])
   let page = ''
-  for await (const piece of pieces([checks, checks, checks], (slot) => wanted.has(slot), slices.begin())) {
-    page += piece.toString()
+  for await (const chunk of renderChunks([checks, checks, checks], (slot) => wanted.has(slot), slices.begin())) {
+    page += chunk.toString()
     wanted.delete(1)
     for (const slot of [0, 4, rowsPerChunk, rows - 1]) wanted.add(slot)
     remove(2)
@@ -111,10 +111,10 @@ test('a page has the rows that were wanted before its first line', async () => {
 })
 
 test('a line that fills a chunk is its last, and no empty chunk follows', async () => {
-  const { pieces, put } = createSample()
+  const { renderChunks, put } = createSample()
   put(0, 'x'.repeat(200_000))
   const lengths: number[] = []
-  for await (const piece of pieces([checks, checks], null, slices.begin())) lengths.push(piece.length)
+  for await (const chunk of renderChunks([checks, checks], null, slices.begin())) lengths.push(chunk.length)
   assert.deepEqual(
     lengths.map((length) => length > 200_000),
     [true, true],

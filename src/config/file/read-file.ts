@@ -63,28 +63,28 @@ async function explained<Content>(path: string, reading: Promise<FileRead<Conten
 }
 
 async function readAll(file: OpenFile): Promise<FileContent> {
-  const pieces: Uint8Array[] = []
-  const digest = await digestOf(file, (piece) => pieces.push(piece.slice()))
-  return { bytes: join(pieces), digest, isRegular: file.isRegular }
+  const chunks: Uint8Array[] = []
+  const digest = await digestOf(file, (chunk) => chunks.push(chunk.slice()))
+  return { bytes: join(chunks), digest, isRegular: file.isRegular }
 }
 
 /** Reads a file and gives each piece to `take`, which must copy it because the next piece overwrites it. Resolves with the digest. */
-async function digestOf(file: OpenFile, take: (piece: Uint8Array) => void): Promise<string> {
+async function digestOf(file: OpenFile, take: (chunk: Uint8Array) => void): Promise<string> {
   const hash = createHash('sha256')
-  for await (const piece of file.pieces(mostBytes)) {
-    hash.update(piece)
-    take(piece)
+  for await (const chunk of file.chunks(mostBytes)) {
+    hash.update(chunk)
+    take(chunk)
   }
   return hash.digest('base64')
 }
 
 /** Joins pieces in new memory, which can be transferred to another thread. */
-function join(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+function join(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0))
   let at = 0
-  for (const piece of pieces) {
-    bytes.set(piece, at)
-    at += piece.length
+  for (const chunk of chunks) {
+    bytes.set(chunk, at)
+    at += chunk.length
   }
   return bytes
 }

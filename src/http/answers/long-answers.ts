@@ -20,7 +20,7 @@ import { createStreamZip, isZippable, negotiateGzip, zipWhole } from './zipping.
 /** The bytes that a streamed answer holds where its route does not say: a few chunks on their way. */
 const bytesOfStream = 256 * 1024
 /** A whole answer is sent in chunks of this many bytes, without copying. */
-const pieceBytes = 128 * 1024
+const chunkBytes = 128 * 1024
 /** How long answers may still take after Porthole begins to stop, in milliseconds. */
 const closeGraceMs = 1000
 /** How long a refused client should wait before it asks again, in seconds. */
@@ -43,7 +43,7 @@ export type LongAnswers = {
   stream(
     request: FastifyRequest,
     reply: FastifyReply,
-    pieces: AsyncIterable<Uint8Array>,
+    chunks: AsyncIterable<Uint8Array>,
     heldBytes?: number,
   ): Promise<void>
   /** Takes over the body that a route answers with. Returns the body that Fastify has to send; null when the answer is sent already. */
@@ -54,7 +54,7 @@ export type LongAnswers = {
 }
 
 type Long = {
-  readonly pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+  readonly chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
   readonly held: Held
   readonly zips: boolean
 }
@@ -112,7 +112,7 @@ export function createLongAnswers({
       underWay.add(reply)
       raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders)
       const slice = slices.begin(() => raw.destroyed)
-      const ending = await sendPaced(raw, long.pieces, { ...pace, slice, zip })
+      const ending = await sendPaced(raw, long.chunks, { ...pace, slice, zip })
       if (ending.is === 'cut off') kinds[kind].cutOff++
       const about = { reqId: request.id, method: request.method, url: request.url }
       if (ending.is === 'cut off')
@@ -131,18 +131,18 @@ export function createLongAnswers({
    * Sends an answer in chunks. Returns a short answer as one buffer, which the caller sends. An answer that is known to be long is admitted
    * before any chunk is made, because the first chunk may take as much memory as all.
    */
-  async function sendPieces(
+  async function sendChunks(
     request: FastifyRequest,
     reply: FastifyReply,
     kind: AnswerKind,
     {
-      pieces,
+      chunks,
       held,
       zips,
       isLong = false,
-    }: Long & { readonly pieces: AsyncIterable<Uint8Array>; readonly isLong?: boolean },
+    }: Long & { readonly chunks: AsyncIterable<Uint8Array>; readonly isLong?: boolean },
   ): Promise<Buffer | null> {
-    const iterator = pieces[Symbol.asyncIterator]()
+    const iterator = chunks[Symbol.asyncIterator]()
     const early = isLong ? admit(request, kind, held) : undefined
     if (early === null) return refuse(reply)
     const head = await readHead(iterator).catch((error) => {
@@ -154,14 +154,14 @@ export function createLongAnswers({
     // The length that the route set is that of the uncompressed answer.
     if (zips) reply.header('content-encoding', 'gzip').removeHeader('content-length')
     try {
-      return await send(request, reply, kind, { pieces: continued(head.bytes, iterator), held, zips }, early)
+      return await send(request, reply, kind, { chunks: continued(head.bytes, iterator), held, zips }, early)
     } finally {
       await iterator.return?.()
     }
   }
 
   return {
-    async stream(request, reply, pieces, heldBytes = 0) {
+    async stream(request, reply, chunks, heldBytes = 0) {
       const zips = negotiateGzip(request, reply)
       if (request.method === 'HEAD') {
         if (zips) reply.header('content-encoding', 'gzip')
@@ -172,7 +172,7 @@ export function createLongAnswers({
       const kind = kindOf(request.routeOptions.url ?? '')
       const held = { key: reply, bytes: bytesOfStream + heldBytes }
       const isLong = heldBytes >= longFrom
-      const left = await sendPieces(request, reply, kind, { pieces, held, zips, isLong })
+      const left = await sendChunks(request, reply, kind, { chunks, held, zips, isLong })
       if (left !== null) reply.send(left)
     },
     async takeOver(request, reply, kind, payload) {
@@ -181,14 +181,14 @@ export function createLongAnswers({
       if (payload instanceof Readable) {
         if (isHead) return payload
         const held = heldBy.get(payload) ?? { key: payload, bytes: bytesOfStream }
-        return sendPieces(request, reply, kind, { pieces: payload, held, zips })
+        return sendChunks(request, reply, kind, { chunks: payload, held, zips })
       }
       const given = Buffer.isBuffer(payload) ? payload : Buffer.from(payload as string)
       const body = zips ? await zipWhole(reply, given) : given
       if (body.length < longFrom || isHead) return body
       reply.header('content-length', body.length)
       const held = { key: body, bytes: body.length }
-      return send(request, reply, kind, { pieces: slicesOf(body), held, zips: false })
+      return send(request, reply, kind, { chunks: slicesOf(body), held, zips: false })
     },
     stats: () =>
       new Map(
@@ -226,13 +226,13 @@ function refuse(reply: FastifyReply): Buffer {
 
 /** Reads chunks until an answer is long, or whole. Chunks are copied, because the next one may reuse their memory. */
 async function readHead(iterator: AsyncIterator<Uint8Array>): Promise<{ isWhole: boolean; bytes: Buffer }> {
-  const pieces: Buffer[] = []
-  for (let length = 0; length < longFrom; length += pieces.at(-1)?.length ?? 0) {
+  const chunks: Buffer[] = []
+  for (let length = 0; length < longFrom; length += chunks.at(-1)?.length ?? 0) {
     const { done, value } = await iterator.next()
-    if (done) return { isWhole: true, bytes: Buffer.concat(pieces) }
-    pieces.push(Buffer.from(value))
+    if (done) return { isWhole: true, bytes: Buffer.concat(chunks) }
+    chunks.push(Buffer.from(value))
   }
-  return { isWhole: false, bytes: Buffer.concat(pieces) }
+  return { isWhole: false, bytes: Buffer.concat(chunks) }
 }
 
 async function* continued(head: Uint8Array, iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -241,5 +241,5 @@ async function* continued(head: Uint8Array, iterator: AsyncIterator<Uint8Array>)
 }
 
 function* slicesOf(bytes: Buffer): Generator<Buffer> {
-  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes)
+  for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes)
 }

@@ -6,13 +6,13 @@ import type { TimeSlice } from '../../runtime/time-slices.ts'
 /** How fast a client has to read an answer, in milliseconds. */
 export type Pace = {
   /** How long a client may take to read the next chunk of 128 kB. */
-  readonly pieceMs: number
+  readonly chunkMs: number
   /** How long a client may take to read the whole answer. Otherwise a client that reads 2 kB a second would hold an answer of 24 MB for three hours. */
   readonly wholeMs: number
 }
 
 /** The default pace. By default Prometheus gives up a scrape after 10 s, and few operators raise that to a minute. */
-export const defaultPace: Pace = { pieceMs: 60_000, wholeMs: 300_000 }
+export const defaultPace: Pace = { chunkMs: 60_000, wholeMs: 300_000 }
 
 /** How the sending of an answer ended: sent whole; the client closed the connection; the client was too slow; or building the answer failed. */
 export type Ending = { readonly is: 'sent' | 'gone' | 'cut off' } | { readonly is: 'failed'; readonly error: unknown }
@@ -28,8 +28,8 @@ const bytesPerWork = 256
  */
 export async function sendPaced(
   response: ServerResponse,
-  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  { pieceMs, wholeMs, slice, zip = null }: Pace & { readonly slice: TimeSlice; readonly zip?: Gzip | null },
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  { chunkMs, wholeMs, slice, zip = null }: Pace & { readonly slice: TimeSlice; readonly zip?: Gzip | null },
 ): Promise<Ending> {
   // Detects a client that goes away. With zlib in between, no callback of a write reports that.
   const { promise: over, resolve: end } = Promise.withResolvers<Ending>()
@@ -37,15 +37,15 @@ export async function sendPaced(
   zip?.once('error', (error) => end({ is: 'failed', error })).pipe(response)
   const sink = zip ?? response
   const cutOff = () => end({ is: 'cut off' })
-  let patience = setTimeout(cutOff, pieceMs)
+  let patience = setTimeout(cutOff, chunkMs)
   const whole = setTimeout(cutOff, wholeMs)
   try {
-    for await (const piece of pieces) {
-      const ending = await Promise.race([writePiece(sink, piece), over])
+    for await (const chunk of chunks) {
+      const ending = await Promise.race([writeChunk(sink, chunk), over])
       if (ending !== 'taken') return await over
       clearTimeout(patience)
-      patience = setTimeout(cutOff, pieceMs)
-      if (slice.mustYield(piece.length / bytesPerWork)) await slice.yield()
+      patience = setTimeout(cutOff, chunkMs)
+      if (slice.mustYield(chunk.length / bytesPerWork)) await slice.yield()
     }
     sink.end()
     return await over
@@ -60,8 +60,8 @@ export async function sendPaced(
 }
 
 /** Resolves when the sink has taken a chunk. Its memory may then be reused. Resolves with null when the sink accepts no more bytes. */
-function writePiece(sink: Writable, piece: Uint8Array): Promise<'taken' | null> {
+function writeChunk(sink: Writable, chunk: Uint8Array): Promise<'taken' | null> {
   return new Promise((resolve) => {
-    sink.write(piece, (error) => resolve(error ? null : 'taken'))
+    sink.write(chunk, (error) => resolve(error ? null : 'taken'))
   })
 }

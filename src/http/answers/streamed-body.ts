@@ -17,26 +17,26 @@ const lengthPerWork = 100
  */
 export function bodyOf(
   { method }: Pick<FastifyRequest, 'method'>,
-  pieces: Iterable<string>,
+  chunks: Iterable<string>,
   targets: number,
   slices: TimeSlices,
   held?: Held,
 ): string | Readable {
-  if (targets <= fewTargets) return [...pieces].join('')
-  const body = Readable.from(method === 'HEAD' ? [] : inSlices(pieces, slices), { objectMode: false })
+  if (targets <= fewTargets) return [...chunks].join('')
+  const body = Readable.from(method === 'HEAD' ? [] : inSlices(chunks, slices), { objectMode: false })
   return held === undefined ? body : holdWhileSent(body, held)
 }
 
-async function* inSlices(pieces: Iterable<string>, slices: TimeSlices): AsyncGenerator<string> {
+async function* inSlices(chunks: Iterable<string>, slices: TimeSlices): AsyncGenerator<string> {
   const slice = slices.begin()
   let text = ''
-  for (const piece of pieces) {
-    text += piece
+  for (const chunk of chunks) {
+    text += chunk
     if (text.length >= lengthAtOnce) {
       yield text
       text = ''
     }
-    if (slice.mustYield(1 + piece.length / lengthPerWork)) await slice.yield()
+    if (slice.mustYield(1 + chunk.length / lengthPerWork)) await slice.yield()
   }
   if (text !== '') yield text
 }

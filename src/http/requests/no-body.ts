@@ -36,18 +36,18 @@ export function awaitBody({ headers, httpVersion }: IncomingMessage, response: S
 
 /** Returns the whole body as text. Returns null for a body of more than 1,000 bytes, and reads it no further. */
 function readStart(request: IncomingMessage, response: ServerResponse): Promise<string | null> {
-  const pieces: Buffer[] = []
+  const chunks: Buffer[] = []
   let bytes = 0
   awaitBody(request, response)
   return new Promise((resolve, reject) => {
-    request.on('data', (piece: Buffer) => {
-      pieces.push(piece)
-      bytes += piece.length
+    request.on('data', (chunk: Buffer) => {
+      chunks.push(chunk)
+      bytes += chunk.length
       if (bytes <= mostBytes) return
       request.removeAllListeners('data').pause()
       resolve(null)
     })
-    request.once('end', () => resolve(Buffer.concat(pieces).toString()))
+    request.once('end', () => resolve(Buffer.concat(chunks).toString()))
     request.once('error', reject)
   })
 }

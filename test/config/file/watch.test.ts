@@ -221,11 +221,11 @@ test('after close nothing is reported', async (t) => {
 })
 
 /** Overwrites a file in place, without a new file. */
-async function writeInPlace(file: string, ...pieces: readonly (string | number)[]): Promise<void> {
+async function writeInPlace(file: string, ...chunks: readonly (string | number)[]): Promise<void> {
   const handle = await open(file, 'w')
-  for (const piece of pieces) {
-    if (typeof piece === 'number') await sleep(piece)
-    else await handle.write(piece)
+  for (const chunk of chunks) {
+    if (typeof chunk === 'number') await sleep(chunk)
+    else await handle.write(chunk)
   }
   await handle.close()
 }

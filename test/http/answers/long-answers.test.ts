@@ -16,7 +16,7 @@ const never = 600_000
 
 /** Serves Porthole on a free port, with extra routes that answer with very many bytes. */
 async function serve(t: TestContext, options: Parameters<typeof createLongAnswers>[0] = {}) {
-  const answers = createLongAnswers({ pace: { pieceMs: never, wholeMs: never }, ...options })
+  const answers = createLongAnswers({ pace: { chunkMs: never, wholeMs: never }, ...options })
   const logged: string[] = []
   const logger = { level: 'warn', stream: { write: (line: string) => void logged.push(JSON.parse(line).msg) } }
   const { app, listen } = await build(t, [sampleService('pg', ['127.0.0.1:1'])], { answers, logger })
@@ -52,7 +52,7 @@ async function serve(t: TestContext, options: Parameters<typeof createLongAnswer
 
 for (const path of ['/v1/bytes', '/v1/text', '/v1/stream']) {
   test(`a client that reads nothing of ${path} is cut off, and the memory of the answer is released`, async (t) => {
-    const { url, logged, of, underWay, open } = await serve(t, { pace: { pieceMs: 200, wholeMs: never } })
+    const { url, logged, of, underWay, open } = await serve(t, { pace: { chunkMs: 200, wholeMs: never } })
     const socket = await sendAndTakeNothing(t, url, get(path))
     await underWay(1)
     await underWay(0)
@@ -65,7 +65,7 @@ for (const path of ['/v1/bytes', '/v1/text', '/v1/stream']) {
 }
 
 test('a client that reads slowly is cut off when the whole answer takes too long', async (t) => {
-  const { url, of, underWay } = await serve(t, { pace: { pieceMs: never, wholeMs: 400 } })
+  const { url, of, underWay } = await serve(t, { pace: { chunkMs: never, wholeMs: 400 } })
   const socket = await sendAndTakeNothing(t, url, get('/v1/bytes'))
   await underWay(1)
   const taking = setInterval(() => socket.read(1), 5)
@@ -165,7 +165,7 @@ test('every route with long answers is limited', async (t) => {
 })
 
 test('clients share the memory of the list of services, and it counts once', async (t) => {
-  const answers = createLongAnswers({ pace: { pieceMs: never, wholeMs: never } })
+  const answers = createLongAnswers({ pace: { chunkMs: never, wholeMs: never } })
   const long = 'a-name-that-makes-the-answer-longer-than-the-buffers-on-the-way-'.repeat(3)
   const services = Array.from({ length: 20_000 }, (_, i) => sampleService(`${long}${i}`, ['10.0.0.1:1']))
   const { listen } = await build(t, services, { answers })

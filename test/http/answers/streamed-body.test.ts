@@ -8,18 +8,18 @@ import { createTimeSlices } from '../../../src/runtime/time-slices.ts'
 import { countingSlices } from '../../support/slices.ts'
 
 const get = { method: 'GET' }
-const piece = 'a piece of some length, which is not to be cut in the middle\n'.repeat(20)
+const chunk = 'a piece of some length, which is not to be cut in the middle\n'.repeat(20)
 
 test('a body about few targets is a text, so that its length is known', () => {
   assert.equal(bodyOf(get, ['one, ', 'two'], 2, createTimeSlices()), 'one, two')
 })
 
-for (const [what, pieces] of [
-  ['a long body', Array<string>(1000).fill(piece)],
-  ['a body of many pieces, nearly all of them empty,', [piece, ...Array<string>(3000).fill(''), piece]],
+for (const [what, chunks] of [
+  ['a long body', Array<string>(1000).fill(chunk)],
+  ['a body of many pieces, nearly all of them empty,', [chunk, ...Array<string>(3000).fill(''), chunk]],
 ] as const) {
   test(`${what} is built in several turns of the event loop`, async () => {
-    const body = bodyOf(get, pieces, 1000, countingSlices())
+    const body = bodyOf(get, chunks, 1000, countingSlices())
     assert(body instanceof Readable)
     let turns = 0
     let isRead = false
@@ -27,7 +27,7 @@ for (const [what, pieces] of [
       isRead = true
     })
     for (; !isRead; turns++) await setImmediate()
-    assert.equal(await read, pieces.join(''))
+    assert.equal(await read, chunks.join(''))
     assert.ok(turns >= 10, `${turns} turns`)
   })
 }
@@ -35,14 +35,14 @@ for (const [what, pieces] of [
 test('a long body is built only as far as it is read, and not at all after the reader is gone', async () => {
   let made = 0
   let isLetGo = false
-  function* pieces() {
+  function* chunks() {
     try {
-      for (; made < 10_000; made++) yield piece
+      for (; made < 10_000; made++) yield chunk
     } finally {
       isLetGo = true
     }
   }
-  const body = bodyOf(get, pieces(), 10_000, countingSlices())
+  const body = bodyOf(get, chunks(), 10_000, countingSlices())
   assert(body instanceof Readable)
   await body.iterator({ destroyOnReturn: false }).next()
   for (let turn = 0; turn < 20; turn++) await setImmediate()
@@ -53,8 +53,8 @@ test('a long body is built only as far as it is read, and not at all after the r
 })
 
 test('HEAD builds no part of a long body', async () => {
-  const pieces: Iterable<string> = { [Symbol.iterator]: () => assert.fail('a piece was made') }
-  const body = bodyOf({ method: 'HEAD' }, pieces, 1000, createTimeSlices())
+  const chunks: Iterable<string> = { [Symbol.iterator]: () => assert.fail('a piece was made') }
+  const body = bodyOf({ method: 'HEAD' }, chunks, 1000, createTimeSlices())
   assert(body instanceof Readable)
   assert.equal(await text(body), '')
 })

@@ -50,8 +50,8 @@ async function ask(t: TestContext, path: string, where: From, on?: Socket): Prom
   const socket = on ?? (await open(t, where))
   return new Promise((answered) => {
     let text = ''
-    const read = (piece: Buffer) => {
-      text += piece
+    const read = (chunk: Buffer) => {
+      text += chunk
       if (!text.includes('\r\n\r\n')) return
       socket.off('data', read)
       if (on === undefined) socket.destroy()
@@ -174,8 +174,8 @@ test('pipelined requests keep a connection from being idle until the last is ans
   const where = { port: portOf(await built.listen()) }
   const socket = await open(t, where)
   let text = ''
-  socket.on('data', (piece) => {
-    text += piece
+  socket.on('data', (chunk) => {
+    text += chunk
   })
   const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: porthole\r\n\r\n`
   socket.write(request('/livez') + request('/health/db?maxAge=0s'))

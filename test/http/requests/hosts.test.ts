@@ -167,7 +167,7 @@ test('an empty list allows only IP addresses and localhost', async (t) => {
 
 test('for every Host the fast path answers like the route', async (t) => {
   const url = await start(t, ['a.example'])
-  const piece = fc.constantFrom(
+  const chunk = fc.constantFrom(
     'a',
     '.',
     'example',
@@ -186,7 +186,7 @@ test('for every Host the fast path answers like the route', async (t) => {
     '-',
     '_',
   )
-  const host = fc.array(piece, { maxLength: 5 }).map((pieces) => pieces.join(''))
+  const host = fc.array(chunk, { maxLength: 5 }).map((chunks) => chunks.join(''))
   await fc.assert(
     fc.asyncProperty(fc.array(host, { minLength: 1, maxLength: 2 }), async (hosts) => {
       const headers = hosts.map((host) => `Host: ${host}\r\n`).join('')

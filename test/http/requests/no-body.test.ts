@@ -66,15 +66,15 @@ async function sendWithoutEnd(t: TestContext, url: string, head: string) {
   t.after(() => void socket.destroy())
   let answer = ''
   let isEnded = false
-  socket.on('data', (piece) => {
-    answer += piece.toString('latin1')
+  socket.on('data', (chunk) => {
+    answer += chunk.toString('latin1')
   })
   socket.once('end', () => {
     isEnded = true
   })
   socket.write(head)
-  const piece = Buffer.from(`10000\r\n${'x'.repeat(0x10000)}\r\n`)
-  const send = () => void (socket.destroyed || socket.write(piece, () => setImmediate(send)))
+  const chunk = Buffer.from(`10000\r\n${'x'.repeat(0x10000)}\r\n`)
+  const send = () => void (socket.destroyed || socket.write(chunk, () => setImmediate(send)))
   send()
   await once(socket, 'close')
   return { answer, isEnded }
@@ -148,8 +148,8 @@ test('a client that waits for 100 Continue receives it only where the body is re
     const socket = net.connect(Number(new URL(url).port), '127.0.0.1')
     t.after(() => void socket.destroy())
     socket.write([line, 'Host: x', 'Expect: 100-continue', 'Connection: close', ...headers, '', ''].join('\r\n'))
-    const [piece] = (await once(socket, 'data')) as [Buffer]
-    const first = piece.toString().slice(9, 12)
+    const [chunk] = (await once(socket, 'data')) as [Buffer]
+    const first = chunk.toString().slice(9, 12)
     if (first !== '100') return [first]
     socket.write('{"targets":["127.0.0.1:1"]}')
     return [first, (await text(socket)).slice(9, 12)]
