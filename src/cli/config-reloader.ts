@@ -7,7 +7,7 @@ import { formatAdvice } from './commands/validate.ts'
 import type { Porthole } from './serve.ts'
 
 /** The most remarks on a file that are logged at once, because no operator reads more. */
-const mostTold = 100
+const mostLogged = 100
 
 /** Watches the configuration file and applies each change. It looks at the file at once. */
 export function startConfigReloader({
@@ -64,6 +64,6 @@ export function logRemarks(
 
 /** Returns the first lines on a file. If there are more than 100, a last line says how to see the rest. */
 function firstOf(lines: readonly string[], file: string | null): string[] {
-  const more = lines.length - mostTold
-  return more > 0 ? [...lines.slice(0, mostTold), `${more} more: porthole validate ${file} lists all`] : [...lines]
+  const more = lines.length - mostLogged
+  return more > 0 ? [...lines.slice(0, mostLogged), `${more} more: porthole validate ${file} lists all`] : [...lines]
 }

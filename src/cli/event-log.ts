@@ -89,8 +89,8 @@ function logTransition(log: FastifyBaseLogger, monitor: Monitor, transition: Tra
     return
   }
   const isFirstGood = from === 'unknown' && to === 'up'
-  const isSaidTwice = target !== null && monitor.services.get(service)?.targets.length === 1
-  const level = isFirstGood || isSaidTwice ? 'debug' : 'info'
+  const isRedundant = target !== null && monitor.services.get(service)?.targets.length === 1
+  const level = isFirstGood || isRedundant ? 'debug' : 'info'
   log[level]({ service, target, from, to, reason }, `${target ?? service} is ${to}: ${message}`)
 }
 

@@ -67,17 +67,17 @@ export function createLookUpNews(log: Pick<FastifyBaseLogger, 'info' | 'warn'>):
   }
 
   function logFailingTogether(changes: readonly LookUpChange[]): void {
-    const { fields, told } = summaryOf(changes)
+    const { fields, summary } = summaryOf(changes)
     const failures = [...new Set(changes.map(({ failure }) => failure))].join(', ')
     log.warn(
       { ...fields, failures },
-      `look-ups fail: no answer for ${told} (${failures}). See whether the resolver answers; the last known addresses are checked for lookupHold`,
+      `look-ups fail: no answer for ${summary} (${failures}). See whether the resolver answers; the last known addresses are checked for lookupHold`,
     )
   }
 
   function logWorkingTogether(changes: readonly LookUpChange[]): void {
-    const { fields, told } = summaryOf(changes)
-    log.info(fields, `look-ups work again: for ${told}`)
+    const { fields, summary } = summaryOf(changes)
+    log.info(fields, `look-ups work again: for ${summary}`)
   }
 
   return gatherChange
@@ -89,7 +89,7 @@ function summaryOf(changes: readonly LookUpChange[]) {
   const [first = ''] = names
   return {
     fields: { names: names.size, services: services.size },
-    told: `${counted(names.size, 'name')} of ${counted(services.size, 'service')}, such as ${first}`,
+    summary: `${counted(names.size, 'name')} of ${counted(services.size, 'service')}, such as ${first}`,
   }
 }
 

@@ -105,15 +105,16 @@ export function proberOf<Handle>(
 
   async function lookUp(request: CheckRequest, startedAt: number, ended: CheckEnded): Promise<void> {
     const found = await names.find(request, startedAt)
-    const told = {
+    const details = {
       lookupMs: found.lookupMs === null ? null : roundLatency(found.lookupMs),
       lookupFailedSince: found.failedSince,
     }
     if (closed) ended(undefined)
-    else if (found.addresses.length === 0) ended({ ...undialled(found.reason, startedAt, null, found.code), ...told })
+    else if (found.addresses.length === 0)
+      ended({ ...undialled(found.reason, startedAt, null, found.code), ...details })
     else
       dialAll(found.addresses, request, startedAt, (outcome) =>
-        ended(outcome && { ...recordHeld(outcome, found), ...told }),
+        ended(outcome && { ...recordHeld(outcome, found), ...details }),
       )
   }
 

@@ -136,11 +136,11 @@ export function createRacer<Handle>({
         ended(outcome)
       }
 
-      function describeAddresses(tell: (line: string) => void): void {
+      function describeAddresses(addLine: (line: string) => void): void {
         const endedAt = clock.now()
         for (const { ip, attempt, begunAt } of runners) {
           const address = formatAddress(ip, target.port)
-          tell(
+          addLine(
             attempt
               ? describeAttempt(attempt)
               : `${address}: no answer in ${formatSpan(endedAt - begunAt)}, then another connected`,
@@ -148,7 +148,7 @@ export function createRacer<Handle>({
         }
         const dialled = new Set(runners.map(({ ip }) => ip))
         for (const ip of new Set([...order, ...addresses])) {
-          if (!dialled.has(ip)) tell(`${formatAddress(ip, target.port)}: not dialled`)
+          if (!dialled.has(ip)) addLine(`${formatAddress(ip, target.port)}: not dialled`)
         }
       }
 

@@ -280,10 +280,10 @@ export function createReplica(parts: ReplicaParts): Replica {
 
   async function stayConnected(): Promise<void> {
     while (!isClosed) {
-      const told = await connect()
+      const connectFailure = await connect()
       if (isClosed) return
       // A failed request explains more than the closed connection.
-      const why = redisConnector.refusal() ?? told
+      const why = redisConnector.refusal() ?? connectFailure
       if (failure === null) news.emit({ kind: 'lost', failure: why })
       failure = why
       if (isReady) linkedAt = Math.max(linkedAt, leaseRenewer.answeredAt())

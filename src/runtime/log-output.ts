@@ -44,7 +44,7 @@ export function createLogOutput({
   let onResume: (dropped: DroppedLines) => void = () => undefined
   let dropped = 0
   /** The number of dropped lines that no line of the log mentions yet. */
-  let untold = 0
+  let unreported = 0
   /** Whether bytes were written since the last line was dropped. If so, another line may fit. */
   let mayFit = true
   let isEmpty = true
@@ -57,7 +57,7 @@ export function createLogOutput({
 
   function drop(): void {
     dropped++
-    untold++
+    unreported++
     mayFit = false
     cause = isEmpty ? 'one of them was too long' : causeOf(failure)
   }
@@ -72,11 +72,11 @@ export function createLogOutput({
 
   /** Reports the dropped lines in their place. If the line about them is dropped as well, it is counted as one of them. */
   function writeDropped(): void {
-    const told = { lines: untold, cause }
-    untold = 0
+    const report = { lines: unreported, cause }
+    unreported = 0
     const before = dropped
-    onResume(told)
-    if (dropped > before) untold += told.lines
+    onResume(report)
+    if (dropped > before) unreported += report.lines
   }
 
   function retry(): void {
@@ -103,7 +103,7 @@ export function createLogOutput({
   })
   boom.on('drain', () => {
     isEmpty = true
-    if (untold > 0) writeDropped()
+    if (unreported > 0) writeDropped()
     if (!isEmpty || drained.length === 0) return
     for (const done of drained) done()
     drained = []
@@ -112,7 +112,7 @@ export function createLogOutput({
   return {
     stream: {
       write(line) {
-        if (mayFit && untold > 0) writeDropped()
+        if (mayFit && unreported > 0) writeDropped()
         if (mayFit) writeLine(line)
         else drop()
       },

@@ -73,7 +73,7 @@ export function createRetryingStore(parts: RetryingStoreParts): RetryingStore {
   /** The dating by which the log was read. */
   let readBy: Dating | null = null
   let failure: string | null = `the ${name} store is not open yet`
-  let toldFailure: string | null = null
+  let reportedFailure: string | null = null
   /** The number of answers that are overdue. */
   let overdue = 0
   let turning: Promise<void> | null = null
@@ -85,8 +85,8 @@ export function createRetryingStore(parts: RetryingStoreParts): RetryingStore {
   /** Records whether the store failed, and returns its answer. */
   function note<Value>(stored: Stored<Value>): Stored<Value> {
     failure = stored.ok ? null : stored.failure
-    if (failure !== toldFailure) onFailure(failure)
-    toldFailure = failure
+    if (failure !== reportedFailure) onFailure(failure)
+    reportedFailure = failure
     return stored
   }
 

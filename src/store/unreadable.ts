@@ -35,7 +35,7 @@ export type UnreadableEntries = {
 }
 
 /** The most places that are emitted, and the most entries that are held of one part. A longer list does not help an operator. */
-const mostTold = 1000
+const mostReportedEntries = 1000
 const mostKept = 100_000
 
 const withRegistrations = ['kept', 'registrations'] as const
@@ -47,7 +47,7 @@ const keyOf = ({ place, registration }: UnreadableEntry) =>
 export function createUnreadableEntries(): UnreadableEntries {
   const found = createEmitter<UnreadableEntry>()
   const parts = new Map<StorePart, Map<string, UnreadableEntry>>()
-  const told = new Set<string>()
+  const reported = new Set<string>()
 
   function of(part: StorePart): Map<string, UnreadableEntry> {
     const known = parts.get(part)
@@ -62,8 +62,8 @@ export function createUnreadableEntries(): UnreadableEntries {
     const key = keyOf(entry)
     if (entries.size >= mostKept && !entries.has(key)) return
     entries.set(key, entry)
-    if (told.has(entry.place) || told.size >= mostTold) return
-    told.add(entry.place)
+    if (reported.has(entry.place) || reported.size >= mostReportedEntries) return
+    reported.add(entry.place)
     found.emit(entry)
   }
 

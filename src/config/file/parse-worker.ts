@@ -26,11 +26,11 @@ const { name, bytes, targets, env } = workerData as WorkerData
 const read = parseConfig({ file: { name, text: new TextDecoder().decode(bytes) }, targets, env })
 const messages = messagesOf(read)
 // Send one message ahead, so that the worker writes it while the main thread takes in the one before.
-tellNext()
-tellNext()
-parentPort?.on('message', tellNext)
+sendNext()
+sendNext()
+parentPort?.on('message', sendNext)
 
-function tellNext(): void {
+function sendNext(): void {
   const { done, value } = messages.next()
   if (done) parentPort?.close()
   else parentPort?.postMessage(value)

@@ -28,7 +28,7 @@ export function batchOf(news: readonly News[]): Batch {
 
 /** A client that reads an event stream. */
 export type EventReader = {
-  tell(batch: Batch): void
+  send(batch: Batch): void
   /** Sends a heartbeat, which shows the reader and proxies that the stream is alive. */
   heartbeat(): void
   end(): void
@@ -63,7 +63,7 @@ export function openReader(parts: {
   /** The id of the last transition that was handled: sent, or left out by the filter. */
   let seenId = log.lastId()
   /** The last id that the reader received. With a filter it falls behind `seenId`, until a heartbeat carries the newer id. */
-  let toldId = seenId
+  let sentId = seenId
   let replaying = false
 
   /** Writes bytes. Returns false when the reader has to catch up first, or is gone. */
@@ -85,7 +85,7 @@ export function openReader(parts: {
       const bytes = frameFor(filter)
       if (bytes === null) continue
       frames.push(bytes)
-      if (id !== null) toldId = id
+      if (id !== null) sentId = id
     }
     if (frames.length === 0) return true
     return write(wantsAll(filter) && frames.length === news.length ? whole() : Buffer.concat(frames))
@@ -116,7 +116,7 @@ export function openReader(parts: {
   /** Tells the reader that the log no longer has some of the transitions that it missed, or does not know its id. */
   function reset(): void {
     seenId = log.lastId()
-    toldId = seenId
+    sentId = seenId
     write(frame('reset', {}, seenId))
   }
 
@@ -127,7 +127,7 @@ export function openReader(parts: {
       return
     }
     seenId = id
-    toldId = id
+    sentId = id
     void replay()
   }
 
@@ -136,7 +136,7 @@ export function openReader(parts: {
   else resume(readId(lastEventId))
 
   return {
-    tell(batch) {
+    send(batch) {
       const fresh = batch.news.filter(({ id }) => id === null || (!replaying && id > seenId))
       for (const { id } of fresh) seenId = Math.max(seenId, id ?? seenId)
       writeBatch(fresh.length === batch.news.length ? batch : batchOf(fresh))
@@ -145,8 +145,8 @@ export function openReader(parts: {
       // Bytes that wait for the reader already show that the stream is alive.
       if (response.writableLength > 0 && response.writableLength <= maxBufferedBytes) return
       // An id without data moves the reader's last id, and dispatches no event (WHATWG HTML §9.2.6).
-      write(seenId > toldId ? `id: ${seenId}\n\n` : ':\n\n')
-      toldId = seenId
+      write(seenId > sentId ? `id: ${seenId}\n\n` : ':\n\n')
+      sentId = seenId
     },
     end: () => void response.end(),
     cut: () => void response.destroy(),

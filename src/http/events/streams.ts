@@ -18,7 +18,7 @@ const streamsShare = 3 / 4
 const workPerItem = 2
 
 /** A batch of events, and the readers that have yet to receive it. */
-type Telling = { readonly batch: Batch; readonly left: EventReader[] }
+type Delivery = { readonly batch: Batch; readonly left: EventReader[] }
 
 /** The sources and limits of event streams. */
 export type EventStreamParts = {
@@ -66,8 +66,8 @@ export function createEventStreams({
 }: EventStreamParts): EventStreams {
   const readers = new Set<EventReader>()
   let news: News[] = []
-  const tellings: Telling[] = []
-  let isTelling = false
+  const deliveries: Delivery[] = []
+  let isSending = false
   let isClosed = false
   let dropped = 0
   let closing = false
@@ -93,35 +93,35 @@ export function createEventStreams({
   function announce(item: News): void {
     if (readers.size === 0) return
     news.push(item)
-    if (!isTelling) void tellInSlices()
+    if (!isSending) void sendInSlices()
   }
 
   /** Makes a batch of the queued events, for the readers that are connected now. */
-  function seal(): void {
+  function queueBatch(): void {
     if (news.length === 0) return
-    tellings.push({ batch: batchOf(news), left: [...readers].reverse() })
+    deliveries.push({ batch: batchOf(news), left: [...readers].reverse() })
     news = []
   }
 
   /** Sends the oldest batch to one reader. Returns the units of work that took; null when no batch is left. */
-  function tellOne(): number | null {
-    if (tellings.length === 0) seal()
-    const [telling] = tellings
-    if (telling === undefined) return null
-    const { batch, left } = telling
-    left.pop()?.tell(batch)
-    if (left.length === 0) tellings.shift()
+  function sendNext(): number | null {
+    if (deliveries.length === 0) queueBatch()
+    const [delivery] = deliveries
+    if (delivery === undefined) return null
+    const { batch, left } = delivery
+    left.pop()?.send(batch)
+    if (left.length === 0) deliveries.shift()
     return batch.size * workPerItem
   }
 
-  async function tellInSlices(): Promise<void> {
-    isTelling = true
+  async function sendInSlices(): Promise<void> {
+    isSending = true
     const slice = slices.begin()
     // Wait for the rest of the events of this turn of the event loop.
     await setImmediate()
-    for (let work = tellOne(); work !== null && !isClosed; work = tellOne())
+    for (let work = sendNext(); work !== null && !isClosed; work = sendNext())
       if (slice.mustYield(work)) await slice.yield()
-    isTelling = false
+    isSending = false
   }
 
   const stopListening = [
@@ -138,7 +138,7 @@ export function createEventStreams({
       // No `close` event follows for a connection that is already gone.
       if (response.destroyed) return
       // Earlier events are not for the new reader, which reads them from the log if it asks for them.
-      seal()
+      queueBatch()
       const onSlow = () => {
         dropped++
       }
@@ -152,7 +152,7 @@ export function createEventStreams({
     },
     endAll() {
       closing = true
-      while (tellOne() !== null);
+      while (sendNext() !== null);
       for (const reader of readers) reader.end()
       setTimeout(() => {
         for (const reader of readers) reader.cut()

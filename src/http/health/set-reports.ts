@@ -140,6 +140,6 @@ export function summarizeSet(
 
 /** Returns how many services have each status, in words. Drained services are named only if there are any. */
 export function describeCounts({ up, degraded, down, unknown, draining }: SetCounts): string {
-  const told = `${up} up, ${degraded} degraded, ${down} down, ${unknown} unknown`
-  return draining === 0 ? told : `${told}, ${draining} draining`
+  const summary = `${up} up, ${degraded} degraded, ${down} down, ${unknown} unknown`
+  return draining === 0 ? summary : `${summary}, ${draining} draining`
 }

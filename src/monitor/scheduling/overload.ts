@@ -48,25 +48,25 @@ export function watchOverload({
   monitor: Monitor
   clock: { now(): number }
 }): Emitter<OverloadNews> {
-  const told = createEmitter<OverloadNews>()
+  const reported = createEmitter<OverloadNews>()
   let isOverloaded = false
   let alike = 0
-  let sinceTold = 0
+  let windowsSinceReport = 0
   let from = clock.now()
   let seen = { checks: 0, late: 0, latestMs: 0 }
 
   function judge(): void {
     const isLate = seen.late > seen.checks * manyOfAll
     alike = isLate === isOverloaded ? 0 : alike + 1
-    sinceTold++
+    windowsSinceReport++
     const hasChanged = alike === windows
     if (hasChanged) {
       isOverloaded = isLate
       alike = 0
     }
-    if (!hasChanged && !(isOverloaded && sinceTold >= repeatAfter)) return
-    sinceTold = 0
-    told.emit({ isOverloaded, ...seen })
+    if (!hasChanged && !(isOverloaded && windowsSinceReport >= repeatAfter)) return
+    windowsSinceReport = 0
+    reported.emit({ isOverloaded, ...seen })
   }
 
   monitor.checked.subscribe(({ state, lateMs: ms }) => {
@@ -81,7 +81,7 @@ export function watchOverload({
     if (ms > lateFrom(state)) seen.late++
     if (ms > seen.latestMs) seen.latestMs = ms
   })
-  return told
+  return reported
 }
 
 /** Returns after how many milliseconds a scheduled check of a target is late. */

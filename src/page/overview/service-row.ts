@@ -39,11 +39,11 @@ function reasons({ state, status }: Entry, view: View): Markup | null {
     ? state.targets.filter((target) => effectiveTargetStatus(target, view.now).status !== 'up')
     : []
   if (faults.length === 0 && drained === false && expired === false) return null
-  const told = faults.slice(0, sentences).map((fault) => {
+  const sentencesShown = faults.slice(0, sentences).map((fault) => {
     const sentence = explainTarget(fault, view.now)
     const { name } = fault.target
     return html`<span>${!sentence.includes(name) && html`<b>${name}</b> `}${sentence}</span>`
   })
-  const more = faults.length - told.length
-  return html`<p class="why">${drained}${expired}${told}${more > 0 && html`<span>and ${more} more</span>`}</p>`
+  const more = faults.length - sentencesShown.length
+  return html`<p class="why">${drained}${expired}${sentencesShown}${more > 0 && html`<span>and ${more} more</span>`}</p>`
 }

@@ -93,14 +93,14 @@ function describeRounds(rounds: readonly Round[]): string {
   const failed = rounds.filter(({ verdict }) => verdict === 'down').length
   const lossy = rounds.filter(({ synRetransmits }) => synRetransmits > 0).length
   const median = latencies[latencies.length >> 1]
-  const told = [
+  const parts = [
     median !== undefined &&
       `median latency ${formatLatency(median)}, at most ${formatLatency(latencies.at(-1) ?? median)}`,
     failed > 0 && `${failed} failed`,
     lossy > 0 && `${lossy} needed a second SYN`,
   ].filter((part) => part !== false)
   const last = rounds.length === 1 ? 'last check' : `last ${rounds.length} checks`
-  return `${last}: ${told.join(', ') || 'unknown'}`
+  return `${last}: ${parts.join(', ') || 'unknown'}`
 }
 
 /** The height of a half hour by its status. A worse status is higher, so that a day without faults is a low, even line. */

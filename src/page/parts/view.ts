@@ -22,7 +22,7 @@ export type View = {
 export function ageOf(instant: number | null, { now, clock }: View, form: 'for' | 'ago'): Markup | null {
   if (instant === null) return null
   const age = formatAge(Math.max(0, now - instant))
-  const told = form === 'for' ? `for ${age}` : `${age} ago`
+  const text = form === 'for' ? `for ${age}` : `${age} ago`
   const iso = isoTime(instant, clock)
-  return html`<time datetime="${iso}" title="${iso}" data-age="${form}">${told}</time>`
+  return html`<time datetime="${iso}" title="${iso}" data-age="${form}">${text}</time>`
 }

@@ -77,7 +77,7 @@ async function startDialler(
   const pending: (Pending | undefined)[] = []
   const freeSlots: number[] = []
   let outbox: number[] = []
-  const untold = createQueue<Batch>()
+  const unreported = createQueue<Batch>()
   let restarts = 0
   let closing = false
   let closed: Promise<void> | undefined
@@ -112,24 +112,24 @@ async function startDialler(
   }
 
   function receive(findings: Batch): void {
-    if (untold.length === 0) setImmediate(tellSome)
-    untold.push(findings)
+    if (unreported.length === 0) setImmediate(reportSome)
+    unreported.push(findings)
   }
 
   /** Handles received results for a few milliseconds, then yields. If results arrive faster than that, handling all of them would block the event loop. */
-  function tellSome(): void {
+  function reportSome(): void {
     const end = clock.now() + reportBudgetMs
-    do tellNext()
-    while (untold.length > 0 && clock.now() < end)
-    if (untold.length > 0) setImmediate(tellSome)
+    do reportNext()
+    while (unreported.length > 0 && clock.now() < end)
+    if (unreported.length > 0) setImmediate(reportSome)
   }
 
-  function tellNext(): void {
-    const findings = untold.shift()
-    if (findings !== undefined) records.unpackFindings(findings, settle, suspendedMs())
+  function reportNext(): void {
+    const findings = unreported.shift()
+    if (findings !== undefined) records.unpackFindings(findings, endDial, suspendedMs())
   }
 
-  function settle(slot: number, dialResult: DialResult | undefined): void {
+  function endDial(slot: number, dialResult: DialResult | undefined): void {
     const ended = pending[slot]
     if (ended === undefined) return
     pending[slot] = undefined
@@ -137,8 +137,8 @@ async function startDialler(
     ended(dialResult)
   }
 
-  function settleAll(dialResultOfEach: () => DialResult | undefined): void {
-    for (let slot = 0; slot < pending.length; slot++) settle(slot, dialResultOfEach())
+  function endAllDials(dialResultOfEach: () => DialResult | undefined): void {
+    for (let slot = 0; slot < pending.length; slot++) endDial(slot, dialResultOfEach())
   }
 
   function wake(): void {
@@ -162,8 +162,8 @@ async function startDialler(
     reclaim()
     if (closing) return
     restarts++
-    while (untold.length > 0) tellNext()
-    settleAll(lost)
+    while (unreported.length > 0) reportNext()
+    endAllDials(lost)
     restarting = setTimeout(restart, clock.now() - startedAt > restartMs ? 0 : restartMs)
   }
 
@@ -184,7 +184,7 @@ async function startDialler(
 
   async function shutDown(): Promise<void> {
     clearTimeout(restarting)
-    settleAll(() => undefined)
+    endAllDials(() => undefined)
     // A worker that is not ready yet does not receive `close`, and still uses the wake descriptor.
     await Promise.allSettled([starting])
     if (worker !== null) {

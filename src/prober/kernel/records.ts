@@ -113,7 +113,7 @@ export function createRecords(libc: Libc) {
     },
 
     /** Calls `tell` for every result in a batch. `aheadMs` is how far the clock of the prober is ahead of that of the worker, in milliseconds. */
-    unpackFindings(batch: Batch, tell: (slot: number, dialResult: DialResult) => void, aheadMs = 0): void {
+    unpackFindings(batch: Batch, report: (slot: number, dialResult: DialResult) => void, aheadMs = 0): void {
       let at = 0
       while (at < batch.length) {
         const latencyMs = orNull(batch[at + 2])
@@ -132,7 +132,7 @@ export function createRecords(libc: Libc) {
           code: gateway ?? (errno === null ? null : errnoName(errno)),
         }
         at += icmp === null && gateway === null ? kernelResultLength : kernelResultLength + addressWords
-        tell(slot, dialResult)
+        report(slot, dialResult)
       }
     },
   }

@@ -46,7 +46,7 @@ export type HealthReplicationParts = Pick<PublisherParts, 'fencingTokenOf' | 'pu
 export function createHealthReplication(parts: HealthReplicationParts): HealthReplication {
   const { monitor, clock, shardOwnership, alone, fencingTokenOf, publish, read, onFenced, onForeign } = parts
   const recorded = createEmitter<Transition>()
-  const told = new WeakSet<Transition>()
+  const reported = new WeakSet<Transition>()
   const syncStates = createSyncStates()
   const readSnapshot = (written: unknown, target: string) => {
     const snapshot = readTarget(written, clock)
@@ -80,8 +80,8 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
   const isRegistered = (service: ServiceState) => monitor.services.get(service.service.name) === service
 
   function emitRecorded(transition: Transition): void {
-    if (told.has(transition)) return
-    told.add(transition)
+    if (reported.has(transition)) return
+    reported.add(transition)
     recorded.emit(transition)
   }
 

@@ -47,8 +47,8 @@ export async function reconcile(
   const seeded = await backfillStore(parts)
   if (!seeded.ok) return seeded
   // While another replica backfills the store, this one continues with its own transition log.
-  const isToldElsewhere = seeded.value === 'another'
-  const kept = isToldElsewhere ? await store.load() : await readStoreSnapshot(parts, { isAlone, isFirst })
+  const isBackfilledElsewhere = seeded.value === 'another'
+  const kept = isBackfilledElsewhere ? await store.load() : await readStoreSnapshot(parts, { isAlone, isFirst })
   if (!kept.ok) return kept
   const drains = await redisConnector.send(['HGETALL', keys.drained])
   if (!drains.ok) return drains
@@ -57,7 +57,7 @@ export async function reconcile(
   // report it a second time, and the shared log replaces that report.
   const unread = await restore(parts, kept.value, drains.value)
   const since = seeded.value === 'nobody' ? newsAfter : Number.POSITIVE_INFINITY
-  if (!isToldElsewhere) log.replace(readShared(kept.value, clock), since)
+  if (!isBackfilledElsewhere) log.replace(readShared(kept.value, clock), since)
   return { ok: true, value: unread }
 }
 
@@ -150,8 +150,8 @@ async function backfillStore({
     const kept = await store.addGap({ from: clock.toEpoch(from), to: clock.toEpoch(to) })
     if (!kept.ok) return kept
   }
-  const told = await redisConnector.run(seededScript, [keys.meta, keys.stream], [])
-  return told.ok ? { ok: true, value: 'this' } : told
+  const reply = await redisConnector.run(seededScript, [keys.meta, keys.stream], [])
+  return reply.ok ? { ok: true, value: 'this' } : reply
 }
 
 /** Converts the transitions and gaps of the store: their times become instants of this process's clock. */

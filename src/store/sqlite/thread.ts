@@ -45,8 +45,8 @@ export async function startStoreThread(
     over = `the thread that keeps ${data.file} failed (${error}): start Porthole again`
   })
   worker.on('message', (message: unknown) => {
-    const told = NoticeMessage.safeParse(message)
-    if (told.success) return onNotice(told.data.notice)
+    const noticeMessage = NoticeMessage.safeParse(message)
+    if (noticeMessage.success) return onNotice(noticeMessage.data.notice)
     const answers = served
     served = []
     const reply = StoredReply.safeParse(message)

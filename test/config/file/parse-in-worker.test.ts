@@ -134,7 +134,7 @@ test('known services with the same definition are reused, in a thread and in pla
 })
 
 /** Returns, for each message of a thread, the number of targets of each service in it. */
-async function portionsTold(counts: readonly number[]): Promise<number[][]> {
+async function sizesOfBatches(counts: readonly number[]): Promise<number[][]> {
   const targetsOf = (count: number) => Array.from({ length: count }, (_, i) => `10.0.0.1:${i + 1}`)
   const services = Object.fromEntries(counts.map((count, i) => [`s${i}`, { targets: targetsOf(count) }]))
   const bytes = bytesOf(JSON.stringify({ services }))
@@ -152,9 +152,9 @@ async function portionsTold(counts: readonly number[]): Promise<number[][]> {
 
 test('a message of a thread has at most 500 services and at most 2,500 targets', async () => {
   const some = (count: number, of: number) => Array.from({ length: count }, () => of)
-  assert.deepEqual(await portionsTold(some(1200, 1)), [some(500, 1), some(500, 1), some(200, 1)])
-  assert.deepEqual(await portionsTold(some(60, 100)), [some(25, 100), some(25, 100), some(10, 100)])
-  assert.deepEqual(await portionsTold([100, 6000, 100, 100]), [[100], [6000], [100, 100]])
+  assert.deepEqual(await sizesOfBatches(some(1200, 1)), [some(500, 1), some(500, 1), some(200, 1)])
+  assert.deepEqual(await sizesOfBatches(some(60, 100)), [some(25, 100), some(25, 100), some(10, 100)])
+  assert.deepEqual(await sizesOfBatches([100, 6000, 100, 100]), [[100], [6000], [100, 100]])
 })
 
 test('equal services share their common parts', async () => {
