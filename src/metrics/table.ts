@@ -14,7 +14,7 @@ export type Table<Chunk> = {
   remove(slot: number): void
   has(slot: number): boolean
   /** Iterates over the slots of the rows that match. Tests each row when the next slot is requested, so removed rows are left out. */
-  slots(isMeant: (chunk: Chunk, row: number) => boolean): Iterable<number>
+  slots(matches: (chunk: Chunk, row: number) => boolean): Iterable<number>
   /** Returns the column chunk of a slot; undefined where the chunk has no rows. */
   chunkOf(slot: number): Chunk | undefined
   /**
@@ -36,7 +36,7 @@ export type Table<Chunk> = {
 type Section<Chunk> = { readonly firstSlot: number; readonly chunk: Chunk; readonly isRow: Uint8Array; rows: number }
 
 /** The rows of a section that a scrape writes. `labels` holds the labels of all rows, and `ends` where the labels of each row end. */
-type Told<Chunk> = {
+type SelectedRows<Chunk> = {
   readonly section: Section<Chunk>
   readonly rows: Uint16Array
   readonly labels: Bytes
@@ -74,7 +74,7 @@ export function createTable<Chunk>(
   const sectionOf = (slot: number) => sections[indexOf(slot)]
 
   /** Builds the labels of a section once for all families. Looking them up for each family would double the time of a scrape. */
-  function layOut(section: Section<Chunk>, isTold: (slot: number) => boolean): Told<Chunk> {
+  function layOut(section: Section<Chunk>, isSelected: (slot: number) => boolean): SelectedRows<Chunk> {
     const { firstSlot, isRow } = section
     const rows = new Uint16Array(section.rows)
     const ends = new Uint32Array(section.rows)
@@ -82,7 +82,7 @@ export function createTable<Chunk>(
     scratch.length = 0
     for (let row = 0; row < rowsPerChunk; row++) {
       const slot = firstSlot + row
-      if (isRow[row] === 0 || !isTold(slot)) continue
+      if (isRow[row] === 0 || !isSelected(slot)) continue
       for (const { lead, read } of leads) {
         write(scratch, lead)
         write(scratch, escapedValue(read(slot)))
@@ -101,7 +101,7 @@ export function createTable<Chunk>(
   function* lines(
     output: Bytes,
     family: Family<Chunk>,
-    told: readonly Told<Chunk>[],
+    selected: readonly SelectedRows<Chunk>[],
     added: ReadonlySet<number>,
   ): Iterable<Buffer | null> {
     write(output, headerOf(family))
@@ -109,7 +109,7 @@ export function createTable<Chunk>(
     const begin = bytesOf(beginOf(family))
     let end = ''
     let ended = Number.NaN
-    for (const { section, rows, labels, ends } of told) {
+    for (const { section, rows, labels, ends } of selected) {
       const { firstSlot, chunk, isRow } = section
       const numbers = column(chunk)
       for (let at = 0; at < rows.length; at++) {
@@ -154,11 +154,11 @@ export function createTable<Chunk>(
       if (section.rows === 0) sections[indexOf(slot)] = undefined
     },
     has: (slot) => sectionOf(slot)?.isRow[rowOf(slot)] === 1,
-    *slots(isMeant) {
+    *slots(matches) {
       for (const section of sections) {
         if (section === undefined) continue
         const { firstSlot, chunk, isRow } = section
-        for (let row = 0; row < rowsPerChunk; row++) if (isRow[row] === 1 && isMeant(chunk, row)) yield firstSlot + row
+        for (let row = 0; row < rowsPerChunk; row++) if (isRow[row] === 1 && matches(chunk, row)) yield firstSlot + row
       }
     },
     chunkOf: (slot) => sectionOf(slot)?.chunk,
@@ -166,24 +166,24 @@ export function createTable<Chunk>(
       if (families.length === 0) return
       const output = createBytes(outputLength + lineLength)
       const added = new Set<number>()
-      const isTold = (slot: number) => !added.has(slot) && (isWanted === null || isWanted(slot))
-      const told: Told<Chunk>[] = []
+      const isSelected = (slot: number) => !added.has(slot) && (isWanted === null || isWanted(slot))
+      const selected: SelectedRows<Chunk>[] = []
       underWay.add(added)
       try {
         for (const section of sections) {
           // Yields before building labels. Otherwise each scrape that begins in one turn of the event loop would build a chunk in that turn.
           if (slice.mustYield(workPerChunk)) await slice.yield()
-          if (section !== undefined) told.push(layOut(section, isTold))
+          if (section !== undefined) selected.push(layOut(section, isSelected))
         }
-        if (isWanted === null) labelBytes = told.reduce((sum, { labels }) => sum + labels.length, 0)
-        const some = told.filter(({ rows }) => rows.length > 0)
+        if (isWanted === null) labelBytes = selected.reduce((sum, { labels }) => sum + labels.length, 0)
+        const nonEmpty = selected.filter(({ rows }) => rows.length > 0)
         for (const family of families)
-          for (const bytes of lines(output, family, some, added)) {
+          for (const bytes of lines(output, family, nonEmpty, added)) {
             if (bytes !== null) yield bytes
             if (slice.mustYield(workPerChunk)) await slice.yield()
           }
       } finally {
-        for (const { labels } of told) release(labels)
+        for (const { labels } of selected) release(labels)
         underWay.delete(added)
       }
     },
