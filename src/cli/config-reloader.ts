@@ -25,7 +25,7 @@ export function startConfigReloader({
   /** Called when a change is applied. The function that it returns is called when that is over. */
   hurry: () => () => void
 }): ConfigWatch {
-  const takeIn = async (bytes: Uint8Array<ArrayBuffer>, sameForMs: number) => {
+  const applyContent = async (bytes: Uint8Array<ArrayBuffer>, sameForMs: number) => {
     const read = await parseInWorker({ name: file, bytes }, sources, porthole.services)
     if (!read.ok) {
       if (read.arePassing) watching.forget()
@@ -41,7 +41,7 @@ export function startConfigReloader({
   }
   const onChange = (bytes: Uint8Array<ArrayBuffer>, sameForMs: number) => {
     const end = hurry()
-    return takeIn(bytes, sameForMs).finally(end)
+    return applyContent(bytes, sameForMs).finally(end)
   }
   const watching: ConfigWatch = watchConfig({
     file,

@@ -21,7 +21,7 @@ export type Message =
 const batch = { services: 500, targets: 2500 }
 const problemBatch = 500
 
-goBehindOthers()
+lowerPriority()
 const { name, bytes, targets, env } = workerData as WorkerData
 const read = parseConfig({ file: { name, text: new TextDecoder().decode(bytes) }, targets, env })
 const messages = messagesOf(read)
@@ -49,7 +49,7 @@ function* messagesOf(read: ReadConfig): Generator<Message> {
  * Lowers the priority of this thread, which Linux can do for a single thread (setpriority(2)). If there are too few cores, the threads that
  * check and answer go first, and a large file is in force later.
  */
-function goBehindOthers(): void {
+function lowerPriority(): void {
   // On other systems the call would change the whole process.
   if (process.platform !== 'linux') return
   try {

@@ -61,58 +61,58 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
   /** How long the file has to stay the same before it is used, in milliseconds. */
   let neededMs = settleMs
   let watcher: FSWatcher | undefined
-  let told: string | undefined
+  let reportedMessage: string | undefined
   let pending: NodeJS.Timeout | undefined
   let pendingSince: number | null = null
   let looking = false
   let again: 'look' | 'use' | null = null
   let closed = false
 
-  const tell = (problem: Problem) => {
+  const report = (problem: Problem) => {
     // After a problem any content counts as a change, even if it is the same as before.
     seen = null
-    if (problem.message !== told) onError(problem)
-    told = problem.message
+    if (problem.message !== reportedMessage) onError(problem)
+    reportedMessage = problem.message
   }
 
   /** Records that the content is in use, or was found to have problems. */
-  const settle = (mark: FileMark, digest: string) => {
+  const recordMark = (mark: FileMark, digest: string) => {
     seen = digest
     identity = mark.identity
     settling = null
     neededMs = settleMs
-    told = undefined
+    reportedMessage = undefined
   }
 
   /** Reads the content and reports it. `sameForMs` is for how long the file stayed the same, in milliseconds. */
-  const use = async (mark: FileMark, sameForMs: number): Promise<void> => {
+  const useContent = async (mark: FileMark, sameForMs: number): Promise<void> => {
     wasWritten = false
     const read = await readConfigFile(file, { deadlineMs })
     if (closed) return
-    if (!read.ok) return missed(read)
+    if (!read.ok) return reportUnread(read)
     const { bytes, digest } = read.content
     if (digest !== mark.digest && sameForMs !== Number.POSITIVE_INFINITY) {
       wasWritten = true
-      return lookIn(debounceMs)
+      return scheduleLook(debounceMs)
     }
     const before = settling
-    settle(mark, digest)
+    recordMark(mark, digest)
     await onChange(bytes, sameForMs)
     if (neededMs === settleMs || before === null || closed) return
     seen = null
     settling = before
-    lookIn(msUntilSettled(before, neededMs, now()))
+    scheduleLook(msUntilSettled(before, neededMs, now()))
   }
 
-  const missed = ({ problem, ended }: Extract<Read<unknown>, { ok: false }>) => {
+  const reportUnread = ({ problem, ended }: Extract<Read<unknown>, { ok: false }>) => {
     identity = null
     settling = null
-    tell(problem)
-    void ended?.then(() => closed || lookIn(0))
+    report(problem)
+    void ended?.then(() => closed || scheduleLook(0))
   }
 
   /** Looks at the file once. With `isWanted` the content is used in any state. */
-  const lookOnce = async (isWanted: boolean): Promise<void> => {
+  const lookOnce = async (isForced: boolean): Promise<void> => {
     const wasWrittenBefore = wasWritten
     // A write from now on may not be in the content that is read.
     wasWritten = false
@@ -120,21 +120,21 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     if (closed) return
     if (!read.ok) {
       // Answer an operator who asked for the look, even if the answer is the same as before.
-      if (isWanted) told = undefined
-      return missed(read)
+      if (isForced) reportedMessage = undefined
+      return reportUnread(read)
     }
     const mark = read.content
-    if (mark.digest === seen) return settle(mark, mark.digest)
+    if (mark.digest === seen) return recordMark(mark, mark.digest)
     const isOther = identity !== null && mark.identity !== identity && !wasWrittenBefore && !wasWritten
-    if (isWanted || isOther) return use(mark, Number.POSITIVE_INFINITY)
+    if (isForced || isOther) return useContent(mark, Number.POSITIVE_INFINITY)
     wasWritten = true
     const at = now()
     settling = seeChange(settling, `${mark.identity} ${mark.written} ${mark.digest}`, at)
     const leftMs = msUntilSettled(settling, neededMs, at)
-    if (leftMs === 0) return use(mark, at - settling.since)
+    if (leftMs === 0) return useContent(mark, at - settling.since)
     if (settling.since === at && keepsChanging(settling, at))
-      tell({ place: file, path: '', message: changesAllTheTime })
-    lookIn(leftMs)
+      report({ place: file, path: '', message: keepsChangingMessage })
+    scheduleLook(leftMs)
   }
 
   const look = async (next: 'look' | 'use'): Promise<void> => {
@@ -142,14 +142,14 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     if (looking) return
     looking = true
     while (again !== null && !closed) {
-      const isWanted: boolean = again === 'use'
+      const isForced: boolean = again === 'use'
       again = null
-      await lookOnce(isWanted)
+      await lookOnce(isForced)
     }
     looking = false
   }
 
-  const lookIn = (ms: number) => {
+  const scheduleLook = (ms: number) => {
     clearTimeout(pending)
     pending = setTimeout(() => {
       pendingSince = null
@@ -157,12 +157,12 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     }, ms).unref()
   }
 
-  const lookSoon = (event: string, name: string | null) => {
+  const onDirectoryEvent = (event: string, name: string | null) => {
     // Other files of the directory may change all the time. Only the file itself and names such as `..data` matter.
     if (name !== null && name !== basename(file) && !name.startsWith('..')) return
     if (event === 'change' && name === basename(file)) wasWritten = true
     pendingSince ??= now()
-    lookIn(Math.min(debounceMs, Math.max(0, pendingSince + longestDebounceMs - now())))
+    scheduleLook(Math.min(debounceMs, Math.max(0, pendingSince + longestDebounceMs - now())))
   }
 
   /** Starts a new watch each time. A directory that was removed and made again is another directory, and the old watch is dead. */
@@ -170,7 +170,7 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     const old = watcher
     watcher = undefined
     try {
-      watcher = watch(dirname(file), { persistent: false }, lookSoon)
+      watcher = watch(dirname(file), { persistent: false }, onDirectoryEvent)
       watcher.on('error', () => watcher?.close())
     } catch {
       // There is no such directory, or no inotify watch is left. The slow look goes on and reports a file that cannot be read.
@@ -178,13 +178,13 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     old?.close()
   }
 
-  const lookAround = async () => {
+  const rewatchAndLook = async () => {
     // Test first whether the directory hangs, because Node.js starts a watch on the main thread and would block the whole process.
     if (!(await hangs(dirname(file), deadlineMs)) && !closed) watchDirectory()
     await look('look')
   }
 
-  const poll = setInterval(() => void lookAround(), pollMs).unref()
+  const poll = setInterval(() => void rewatchAndLook(), pollMs).unref()
   watchDirectory()
   // Look for changes between the reading of `seen` and the start of the watch.
   void look('look')
@@ -206,5 +206,5 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
   }
 }
 
-const changesAllTheTime =
+const keepsChangingMessage =
   'the file keeps changing and may be half written: it is used once it stays the same for one second, or on SIGHUP'
