@@ -1,6 +1,6 @@
 // Measures a scrape of Porthole's metrics page, whose numbers are stored in columns, against prom-client's rendering of the same series of the
 // same monitor (prom-client-page.ts). For prom-client it measures setting and rendering all series, and rendering alone. Both run in one
-// process, round by round. Each page goes to a reader that takes every piece at once, as a client on this machine does. It also measures a page
+// process, round by round. Each page goes to a reader that takes every chunk at once, as a client on this machine does. It also measures a page
 // narrowed to ten of all services, and the cost of the columns for every outcome, which prom-client does not have.
 import { Writable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -143,7 +143,7 @@ async function scrape(render: () => AsyncIterable<Buffer> | Promise<Buffer[]>): 
   })
   const begin = performance.now()
   let turnEndsAt = begin + turnMs
-  // Take the next piece once this one is taken, in the same turn until its time is over, as the route does.
+  // Take the next chunk once this one is taken, in the same turn until its time is over, as the route does.
   for await (const chunk of await render()) {
     await new Promise((taken) => reader.write(chunk, taken))
     if (performance.now() < turnEndsAt) continue

@@ -51,7 +51,7 @@ import type { TimeSlices } from './runtime/time-slices.ts'
 const requestTimeoutMs = 10_000
 
 /**
- * How long a connection may stall, in milliseconds. The limit is longer than the one for a piece of a long answer, so that a stalled long answer
+ * How long a connection may stall, in milliseconds. The limit is longer than the one for a chunk of a long answer, so that a stalled long answer
  * counts as cut off.
  */
 const stalledMs = defaultPace.chunkMs + 5000

@@ -22,14 +22,14 @@ export type ReadOptions = {
   readonly mayBePipe?: boolean
 }
 
-/** An open file. `pieces` yields its bytes, at most `maxBytes`; each piece is overwritten by the next. */
+/** An open file. `chunks` yields its bytes, at most `maxBytes`; each chunk is overwritten by the next. */
 export type OpenFile = {
   readonly handle: FileHandle
   readonly isRegular: boolean
   chunks(maxBytes: number): AsyncGenerator<Uint8Array>
 }
 
-/** The number of bytes that are read at once. A larger piece would block the event loop for longer while its digest is computed. */
+/** The number of bytes that are read at once. A larger chunk would block the event loop for longer while its digest is computed. */
 const chunkBytes = 1_000_000
 
 /** The calls that did not return in time, by path. Each holds a thread of the pool, so a path may have only one. */

@@ -112,7 +112,7 @@ test('a reader that leaves in the middle of a page, compressed or not, leaves no
   assert.deepEqual([begun(), logged], [8, []])
 })
 
-/** A piece that makes a page long. */
+/** A chunk that makes a page long. */
 const longLine = `${'long '.repeat(14_000)}1\n`
 /** More bytes than all buffers on the way to a reader hold. Compression does not shrink them. */
 const tooMuch = randomBytes(32 * 1024 * 1024)

@@ -367,7 +367,7 @@ test('thousands of stale targets are updated over several turns, while some of t
   const chunks = exposition.renderChunks({ targets: true, selection: null })
   const { value: first } = await chunks.next()
   stop()
-  assert.ok(turns > 2, `${turns} turns until the first piece`)
+  assert.ok(turns > 2, `${turns} turns until the first chunk`)
   let told = `${first}`
   for await (const chunk of chunks) told += chunk.toString()
   assert.deepEqual(familiesOf(told), familiesOf(await theirs()))

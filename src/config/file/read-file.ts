@@ -68,7 +68,7 @@ async function readAll(file: OpenFile): Promise<FileContent> {
   return { bytes: join(chunks), digest, isRegular: file.isRegular }
 }
 
-/** Reads a file and gives each piece to `take`, which must copy it because the next piece overwrites it. Resolves with the digest. */
+/** Reads a file and gives each chunk to `take`, which must copy it because the next chunk overwrites it. Resolves with the digest. */
 async function digestOf(file: OpenFile, take: (chunk: Uint8Array) => void): Promise<string> {
   const hash = createHash('sha256')
   for await (const chunk of file.chunks(mostBytes)) {
@@ -78,7 +78,7 @@ async function digestOf(file: OpenFile, take: (chunk: Uint8Array) => void): Prom
   return hash.digest('base64')
 }
 
-/** Joins pieces in new memory, which can be transferred to another thread. */
+/** Joins chunks in new memory, which can be transferred to another thread. */
 function join(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0))
   let at = 0

@@ -230,7 +230,7 @@ async function writeInPlace(file: string, ...chunks: readonly (string | number)[
   await handle.close()
 }
 
-test('a file that is written in place in several pieces is used once it is complete', async (t) => {
+test('a file that is written in place in several chunks is used once it is complete', async (t) => {
   const file = join(await makeFolder(t), 'porthole.yaml')
   await writeFile(file, 'one')
   const { texts, problems } = watchFor(t, file, 'one')
@@ -240,7 +240,7 @@ test('a file that is written in place in several pieces is used once it is compl
   assert.deepEqual([texts.arrived, problems.arrived], [[], []])
 })
 
-test('a file that was removed and is written again in pieces is used once it is complete', async (t) => {
+test('a file that was removed and is written again in chunks is used once it is complete', async (t) => {
   const file = join(await makeFolder(t), 'porthole.yaml')
   await writeFile(file, 'one')
   const { texts } = watchFor(t, file, 'one')

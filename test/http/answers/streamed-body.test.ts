@@ -8,7 +8,7 @@ import { createTimeSlices } from '../../../src/runtime/time-slices.ts'
 import { countingSlices } from '../../support/slices.ts'
 
 const get = { method: 'GET' }
-const chunk = 'a piece of some length, which is not to be cut in the middle\n'.repeat(20)
+const chunk = 'a chunk of some length, which is not to be cut in the middle\n'.repeat(20)
 
 test('a body about few targets is a text, so that its length is known', () => {
   assert.equal(bodyOf(get, ['one, ', 'two'], 2, createTimeSlices()), 'one, two')
@@ -16,7 +16,7 @@ test('a body about few targets is a text, so that its length is known', () => {
 
 for (const [what, chunks] of [
   ['a long body', Array<string>(1000).fill(chunk)],
-  ['a body of many pieces, nearly all of them empty,', [chunk, ...Array<string>(3000).fill(''), chunk]],
+  ['a body of many chunks, nearly all of them empty,', [chunk, ...Array<string>(3000).fill(''), chunk]],
 ] as const) {
   test(`${what} is built in several turns of the event loop`, async () => {
     const body = bodyOf(get, chunks, 1000, countingSlices())
@@ -53,7 +53,7 @@ test('a long body is built only as far as it is read, and not at all after the r
 })
 
 test('HEAD builds no part of a long body', async () => {
-  const chunks: Iterable<string> = { [Symbol.iterator]: () => assert.fail('a piece was made') }
+  const chunks: Iterable<string> = { [Symbol.iterator]: () => assert.fail('a chunk was made') }
   const body = bodyOf({ method: 'HEAD' }, chunks, 1000, createTimeSlices())
   assert(body instanceof Readable)
   assert.equal(await text(body), '')
