@@ -66,6 +66,35 @@ function findThreads(): string[] {
 /** The files of Swagger UI that its page loads. */
 const swaggerUiFiles = ['index.css', 'swagger-ui.css', 'swagger-ui-bundle.js', 'swagger-ui-standalone-preset.js']
 
+/** The modules that Porthole never runs, though its packages load them. dist/ has empty modules in their place. */
+const unused = [
+  // prom-client reads the current trace only for exemplars, which Porthole does not enable.
+  '@opentelemetry/api/build/esm/index.js',
+  // prom-client pushes to a gateway, and adds up the metrics of a cluster.
+  'prom-client/lib/cluster.js',
+  'prom-client/lib/pushgateway.js',
+]
+
+/** The modules of Node.js that Fastify loads for servers that Porthole does not start. */
+const unusedByFastify = ["const https = require('node:https')", "const http2 = require('node:http2')"]
+
+/** Leaves out what costs time and memory at every start, and is never used. */
+const leaveOutUnused: Plugin = {
+  name: 'leave-out-unused',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/node_modules\// }, async ({ path }) => {
+      if (unused.some((file) => path.endsWith(`/node_modules/${file}`))) return { contents: 'module.exports = {}' }
+      if (!path.endsWith('/node_modules/fastify/lib/server.js')) return undefined
+      let contents = await readFile(path, 'utf8')
+      for (const line of unusedByFastify) {
+        if (!contents.includes(line)) throw new Error(`${path} loads its modules in another way: change tools/build.ts`)
+        contents = contents.replace(line, line.replace(/=.*/, '= undefined'))
+      }
+      return { contents }
+    })
+  },
+}
+
 /** Makes every file that code names by a URL a file in dist/: the programs of threads, and files that are served as they are. */
 function copyNamedFiles(copied: Map<string, string>): Plugin {
   function nameOf(path: string): string {
@@ -154,9 +183,12 @@ export async function buildDist(): Promise<Metafile> {
       sourcemap: 'linked',
       sourcesContent: false,
       legalComments: 'none',
+      // V8 keeps the source of everything that it has loaded in memory. Names stay, so that stack traces can be read.
+      minifyWhitespace: true,
+      minifySyntax: true,
       chunkNames: '[name]-[hash]',
       metafile: true,
-      plugins: [copyNamedFiles(copied)],
+      plugins: [leaveOutUnused, copyNamedFiles(copied)],
       logLevel: 'warning',
     })
     mkdirSync(join(folder, 'swagger-ui'))
