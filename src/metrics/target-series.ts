@@ -1,5 +1,5 @@
 import { reasonNotUp } from '../domain/check/down-reason.ts'
-import { reasons } from '../domain/check/outcome.ts'
+import { reasons, verdictOf } from '../domain/check/outcome.ts'
 import { Status } from '../domain/health/status.ts'
 import type { MetricFamily } from '../domain/values/metric-family.ts'
 import type { Monitor } from '../monitor/monitor.ts'
@@ -55,7 +55,7 @@ function familiesOf(clock: Clock): Family<Chunk>[] {
       type: 'gauge',
       help: 'Handshake time of the last check; absent when it did not connect.',
       column: ({ memory }) => memory.latencyMs,
-      hasLine: ({ memory }, row) => memory.reason[row] === connected,
+      hasLine: ({ memory }, row) => isUp[memory.reason[row] as number] === true,
       value: nanosecondsOf,
       decimals: 9,
     },
@@ -113,8 +113,8 @@ function familiesOf(clock: Clock): Family<Chunk>[] {
   ]
 }
 
-/** The value of a reason column for a check that connected. */
-const connected = placeOf(reasons, 'connected')
+/** Whether the check found its target up, by the value of a reason column. The first value stands for no reason. */
+const isUp = [null, ...reasons].map((reason) => reason !== null && verdictOf(reason) === 'up')
 /** The value of a status column for a target that is unknown. */
 const unknownPlace = placeOf(Status.options, 'unknown')
 

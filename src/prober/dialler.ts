@@ -110,9 +110,10 @@ export function proberOf<Handle>(
       lookupFailedSince: found.failedSince,
     }
     if (closed) ended(undefined)
-    else if (found.addresses.length === 0)
-      ended({ ...undialled(found.reason, startedAt, null, found.code), ...details })
-    else
+    else if (found.failure !== null) {
+      const { reason, code } = found.failure
+      ended({ ...undialled(reason, startedAt, null, code), ...details })
+    } else
       dialAll(found.addresses, request, startedAt, (outcome) =>
         ended(outcome && { ...recordHeld(outcome, found), ...details }),
       )

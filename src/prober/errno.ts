@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import type { Reason } from '../domain/check/outcome.ts'
+import { completedHandshake, type Reason } from '../domain/check/outcome.ts'
 
 /**
  * The reason for each error that comes from the network. Linux turns ICMP messages into these errors (icmp_err_convert in
@@ -27,12 +27,17 @@ const fromNetwork: ReadonlyMap<string, Reason> = new Map([
  */
 export function reasonOfDial(code: string, failedSynchronously: boolean): Reason {
   const reason = fromNetwork.get(code) ?? 'local'
-  return failedSynchronously && reason !== 'connected' ? 'local' : reason
+  return failedSynchronously && !completedHandshake(reason) ? 'local' : reason
+}
+
+/** Returns whether a failed look-up was answered: the name does not exist, or has no address. */
+export function isNoSuchName(code: string): boolean {
+  return code === 'ENOTFOUND'
 }
 
 /** Returns the reason of a look-up that failed. Only the answer "no such name" says something about the target. */
 export function reasonOfLookup(code: string): Reason {
-  return code === 'ENOTFOUND' ? 'dns' : 'local'
+  return isNoSuchName(code) ? 'dns' : 'local'
 }
 
 /** Returns the name of an error: its code (`EMFILE`), otherwise its class. */

@@ -1,5 +1,5 @@
 import net, { type Socket } from 'node:net'
-import type { Reason } from '../domain/check/outcome.ts'
+import { type Reason, wasAnswered } from '../domain/check/outcome.ts'
 import type { Close } from '../domain/service/policy-settings.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { atDeadline } from './deadline.ts'
@@ -79,7 +79,7 @@ export function createPortableProber({
     socket.on('error', (error) => {
       const code = codeOf(error)
       const reason = reasonOfDial(code, failedSynchronously)
-      const isAnswered = reason === 'refused' || reason === 'connected'
+      const isAnswered = wasAnswered(reason)
       finish(ended(reason, isAnswered ? clock.now() - begunAt : null, code))
     })
     socket.once('connect', () => {

@@ -1,5 +1,6 @@
 import { type Attempt, describeAttempt, outcomeOfAttempts } from '../domain/check/attempts.ts'
 import { formatSpan } from '../domain/check/diagnosis.ts'
+import { completedHandshake } from '../domain/check/outcome.ts'
 import { orderDials } from '../domain/target/dial-order.ts'
 import { formatAddress } from '../domain/target/target.ts'
 import type { Clock } from '../runtime/clock.ts'
@@ -110,7 +111,7 @@ export function createRacer<Handle>({
         }
         const attempt = { ...outcome, address: formatAddress(runner.ip, target.port) }
         runner.attempt = attempt
-        if (outcome.reason === 'connected') {
+        if (completedHandshake(outcome.reason)) {
           if (runner.ip === addresses[0]) preferred.delete(target.name)
           else prefer(target.name, runner.ip)
           finish({ ...outcome, startedAt })

@@ -1,6 +1,6 @@
 import type { Policy } from '../service/policy.ts'
 import { formatDuration } from '../values/duration.ts'
-import type { Outcome } from './outcome.ts'
+import { type Outcome, verdictOf } from './outcome.ts'
 
 /**
  * The shortest timeout that leaves room for one lost SYN, in milliseconds. Linux sends a lost SYN again after 1 s (the initial retransmission
@@ -53,7 +53,7 @@ export function advise(
 
 /** Returns whether the handshake completed and the peer reset the connection before the check ended it. */
 export function isResetAtOnce({ reason, code }: Outcome): boolean {
-  return reason === 'connected' && code !== null
+  return verdictOf(reason) === 'up' && code !== null
 }
 
 /** Returns the instant at which the advice changes by itself; infinity when it does not. */

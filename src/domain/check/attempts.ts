@@ -1,5 +1,5 @@
 import { afterLoss, formatSpan, nameIcmp } from './diagnosis.ts'
-import { type Outcome, verdictOf } from './outcome.ts'
+import { isOwnFault, type Outcome, verdictOf } from './outcome.ts'
 
 /** The dial of one of several addresses of a name. `startedAt` is when this dial began, `address` is the literal address. */
 export type Attempt = Outcome & { readonly address: string }
@@ -31,7 +31,7 @@ function isOfMissingFamily(attempt: Attempt, attempts: readonly Attempt[]): bool
 }
 
 function isWithoutRoute({ reason, answer, icmp, code }: Outcome): boolean {
-  return reason === 'local' && answer === null && icmp === null && withoutRoute.has(code)
+  return isOwnFault(reason) && answer === null && icmp === null && withoutRoute.has(code)
 }
 
 function isIPv6(address: string): boolean {

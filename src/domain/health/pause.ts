@@ -1,4 +1,4 @@
-import type { Outcome } from '../check/outcome.ts'
+import { type Outcome, ranOutOfTime } from '../check/outcome.ts'
 
 /** A time in which a process or its prober was alive but did not run. Instants in milliseconds. */
 export type Pause = { readonly from: number; readonly to: number }
@@ -15,11 +15,9 @@ export type Pauses = {
  * Returns whether a check ran out of time while this process or its prober did not run. Such an outcome says nothing about its target, because
  * the answer may have arrived during the pause. If the machine was suspended, no answer could arrive.
  */
-export function isInterrupted({ reason, code, startedAt, endedAt }: Outcome, { ofChecks }: Pauses): boolean {
+export function isInterrupted(outcome: Outcome, { ofChecks }: Pauses): boolean {
   if (ofChecks.length === 0) return false
-  // Among our own faults, a look-up that ran out of time has no code, and ETIME is a dial that began too late.
-  const ranOut = reason === 'timeout' || (reason === 'local' && (code === null || code === 'ETIME'))
-  return ranOut && pausedMs(ofChecks, startedAt, endedAt) > 0
+  return ranOutOfTime(outcome) && pausedMs(ofChecks, outcome.startedAt, outcome.endedAt) > 0
 }
 
 /** The pauses of a process without any. */

@@ -1,4 +1,4 @@
-import type { Outcome } from '../../domain/check/outcome.ts'
+import { isOwnFault, type Outcome } from '../../domain/check/outcome.ts'
 import { createEmitter, type Emitter } from '../emitter.ts'
 import type { Monitor } from '../monitor.ts'
 import type { TargetState } from '../state/state.ts'
@@ -38,6 +38,6 @@ export function watchFailingNames(
 
 /** Returns why the name of a checked target could not be looked up; null if it could, or if the target has no name. */
 function failureOf({ reason, address, code, lookupFailedSince }: Outcome): string | null {
-  if (address === null && reason === 'local') return code === notAsked ? null : (code ?? 'timeout')
+  if (address === null && isOwnFault(reason)) return code === notAsked ? null : (code ?? 'timeout')
   return lookupFailedSince === null ? null : 'no answer'
 }

@@ -1,6 +1,6 @@
 import type { Policy } from '../../domain/service/policy.ts'
 import { sortIps } from '../../domain/target/addresses.ts'
-import { reasonOfLookup } from '../../prober/errno.ts'
+import { isNoSuchName } from '../../prober/errno.ts'
 import type { Resolution } from '../../prober/lookup/resolver.ts'
 
 /** For how long an address has been missing from the answers for its name. */
@@ -67,7 +67,7 @@ export function nextResolvedName(
     return { ips, held, misses: 0, failure: null, failingSince: null, lookedUpAt }
   }
   const code = resolution?.code ?? 'timeout'
-  if (reasonOfLookup(code) === 'dns') {
+  if (isNoSuchName(code)) {
     const misses = known.misses + 1
     const after = { ...known, misses, failure: null, failingSince: null, lookedUpAt }
     return misses < policy.fall ? after : { ...after, ips: [], held: noneHeld }

@@ -1,4 +1,4 @@
-import type { Outcome } from '../../domain/check/outcome.ts'
+import { countsAsSlow, type Outcome } from '../../domain/check/outcome.ts'
 import { isInterrupted, noPauses, type Pauses, pausedMs } from '../../domain/health/pause.ts'
 import type { DialRules } from '../../domain/target/dial-rules.ts'
 import type { Prober } from '../../prober/prober.ts'
@@ -180,12 +180,13 @@ export function createCheckQueue({
   }
 }
 
-/** Returns whether the last check of a target took long and did not connect, for any reason. The next check probably takes as long. */
+/** Returns whether the last check of a target took long, and ended with a reason that counts as slow. The next check probably takes as long. */
 function isUnresponsive(state: TargetState): boolean {
   const { lastTookMs } = state
   // Return early, because this is nearly always so and reading the health takes longer.
   if (lastTookMs === null || lastTookMs < unresponsiveAfter * state.serviceState.service.policy.timeoutMs) return false
-  return state.health.lastOutcome?.reason !== 'connected'
+  const { lastOutcome } = state.health
+  return lastOutcome === null || countsAsSlow(lastOutcome.reason)
 }
 
 function isUnderWay(check: Check): boolean {

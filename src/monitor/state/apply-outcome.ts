@@ -1,5 +1,5 @@
 import { isSlowLookUp } from '../../domain/check/advice.ts'
-import { type Outcome, type Reason, verdictOf } from '../../domain/check/outcome.ts'
+import { completedHandshake, type Outcome, type Reason, verdictOf } from '../../domain/check/outcome.ts'
 import { type Health, nextHealth } from '../../domain/health/health.ts'
 import type { Status } from '../../domain/health/status.ts'
 import type { Transition } from '../../domain/health/transition.ts'
@@ -26,10 +26,11 @@ export function applyOutcome(state: TargetState, outcome: Outcome): void {
   replaceHealth(state, nextHealth(state.health, outcome, service.policy, pauses))
   state.serviceState.revision++
   state.checks++
-  if (verdictOf(outcome.reason) === 'down') state.failures++
-  if (outcome.reason === 'connected') state.connectMs += outcome.latencyMs ?? 0
+  const verdict = verdictOf(outcome.reason)
+  if (verdict === 'down') state.failures++
+  if (verdict === 'up') state.connectMs += outcome.latencyMs ?? 0
   state.synRetransmits += outcome.synRetransmits ?? 0
-  if (outcome.reason === 'connected' && outcome.synRetransmits) state.lossAt = outcome.endedAt
+  if (outcome.synRetransmits && completedHandshake(outcome.reason)) state.lossAt = outcome.endedAt
   if (outcome.lookupMs !== null) addLookUp(state, outcome.lookupMs, outcome.endedAt)
 }
 

@@ -7,7 +7,7 @@ import type { TargetState } from '../../monitor/state/state.ts'
 import { formatLatency } from './format.ts'
 import { html, type Markup } from './markup.ts'
 
-/** One check of a target, or the combined checks of all targets of a service. `latencyMs` is null where no target connected. */
+/** One check of a target, or the combined checks of all targets of a service. `latencyMs` is null where no target was up. */
 export type Round = { readonly verdict: Verdict; readonly latencyMs: number | null; readonly synRetransmits: number }
 
 /**
@@ -26,12 +26,13 @@ export function roundsOf(history: History, targets: readonly TargetState[]): Rou
   return rounds.reverse()
 }
 
-const roundOf = ({ reason, latencyMs, synRetransmits }: PastCheck): Round => ({
-  verdict: verdictOf(reason),
-  latencyMs: reason === 'connected' ? latencyMs : null,
-  // Retransmissions are shown only for checks that connected, because a failed check is shown as failed anyway.
-  synRetransmits: reason === 'connected' ? (synRetransmits ?? 0) : 0,
-})
+function roundOf({ reason, latencyMs, synRetransmits }: PastCheck): Round {
+  const verdict = verdictOf(reason)
+  // Latency and retransmissions are shown only for checks that are up, because a failed check is shown as failed anyway.
+  return verdict === 'up'
+    ? { verdict, latencyMs, synRetransmits: synRetransmits ?? 0 }
+    : { verdict, latencyMs: null, synRetransmits: 0 }
+}
 
 function worseOf(one: Round, other: Round): Round {
   const worst = (['down', 'unknown', 'up'] as const).find((verdict) => [one.verdict, other.verdict].includes(verdict))

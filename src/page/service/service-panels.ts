@@ -21,7 +21,7 @@ export function latencyPanel({ targets }: ServiceState, { history, clock }: View
     return {
       target: state.target.name,
       at: past.map(({ at }) => Math.round(clock.toEpoch(at) / 100) / 10),
-      latencyMs: past.map(({ reason, latencyMs }) => (reason === 'connected' ? latencyMs : null)),
+      latencyMs: past.map(({ reason, latencyMs }) => (verdictOf(reason) === 'up' ? latencyMs : null)),
       verdicts: past.map(({ reason }) => verdictOf(reason)),
       synRetransmits: past.map(({ synRetransmits }) => synRetransmits ?? 0),
     }

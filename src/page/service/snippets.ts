@@ -1,3 +1,4 @@
+import { downReasonMatcher } from '../../domain/check/outcome.ts'
 import { pathOf } from '../parts/links.ts'
 
 /** A snippet that the reader can copy. */
@@ -35,7 +36,7 @@ export function snippets(name: string, { origin, port }: { origin: string; port:
   expr: |-
     ${isUp} == 0
     and ignoring (target, reason)
-    max without (instance, pod) (porthole_target_down_reason${matcher.slice(0, -1)}, reason!~"connected|local|denied|other"})
+    max without (instance, pod) (porthole_target_down_reason${matcher.slice(0, -1)}, ${downReasonMatcher()}})
     unless
     max without (instance, pod) (porthole_service_draining${matcher})
   for: 1m

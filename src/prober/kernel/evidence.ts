@@ -32,8 +32,8 @@ export function classify({ errno, failedSynchronously, info, icmp, icmpFromSelf 
   if (icmp !== null) return classifyIcmp(icmp, icmpFromSelf, errno)
   if (errno === null) return classifySilence(info)
   if (failedSynchronously) return { reason: 'local', answer: null, errno }
-  const reason = withoutIcmp.get(errno) ?? 'local'
-  return { reason, answer: reason === 'refused' ? 'rst' : null, errno }
+  if (errno === constants.errno.ECONNREFUSED) return { reason: 'refused', answer: 'rst', errno }
+  return { reason: withoutAnswer.get(errno) ?? 'local', answer: null, errno }
 }
 
 /**
@@ -69,9 +69,8 @@ function classifySilence(info: TcpInfo | null): Classification {
   return { reason: 'timeout', answer: 'nothing', errno: null }
 }
 
-/** The errors that can come from the network without an ICMP message. Any other error is our own fault. */
-const withoutIcmp: ReadonlyMap<number, Reason> = new Map([
-  [constants.errno.ECONNREFUSED, 'refused'],
+/** The errors that can come from the network without an RST and without an ICMP message. Any other error is our own fault. */
+const withoutAnswer: ReadonlyMap<number, Reason> = new Map([
   [constants.errno.ETIMEDOUT, 'timeout'],
   [constants.errno.EHOSTUNREACH, 'unreachable'],
   [constants.errno.ENETUNREACH, 'unreachable'],
@@ -91,12 +90,9 @@ export function isAnswer(errno: number): boolean {
 }
 
 /** Returns whether a dial may have failed at its next hop: a deadline or an error ended it, and there is no sign that another machine answered. */
-export function dependsOnNextHop(
-  { errno, failedSynchronously }: Evidence,
-  { reason, answer }: Classification,
-): boolean {
+export function dependsOnNextHop({ errno, failedSynchronously }: Evidence, { answer }: Classification): boolean {
   if (failedSynchronously || answer === 'icmp') return false
-  return errno === null || reason === 'timeout' || reason === 'unreachable'
+  return errno === null || answer === 'no-neighbour' || withoutAnswer.has(errno)
 }
 
 /**

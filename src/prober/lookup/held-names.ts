@@ -2,7 +2,7 @@ import type { Outcome, Reason } from '../../domain/check/outcome.ts'
 import { parseTarget } from '../../domain/target/target.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { atDeadline } from '../deadline.ts'
-import { reasonOfLookup } from '../errno.ts'
+import { isNoSuchName, reasonOfLookup } from '../errno.ts'
 import type { CheckRequest } from '../prober.ts'
 import type { Resolution, Resolver } from './resolver.ts'
 
@@ -15,11 +15,11 @@ const mostPatienceMs = 1000
 /** The most names that have last known addresses. */
 const mostNames = 10_000
 
-/** The addresses of a name for a check. Without addresses, `reason` and `code` say why. */
+/** The addresses of a name for a check. */
 export type Found = {
   readonly addresses: readonly string[]
-  readonly reason: Reason
-  readonly code: string | null
+  /** Why there is no address; null with addresses. */
+  readonly failure: { readonly reason: Reason; readonly code: string | null } | null
   /**
    * How long the check waited for the look-up, in milliseconds. If the look-up before was answered late and took longer, its time counts
    * instead. Null without a look-up.
@@ -124,7 +124,7 @@ export function createHeldNames({ clock, resolver }: { clock: Clock; resolver: R
     void looking.then((resolution) => {
       if (resolution === null) return
       if ('addresses' in resolution) remember(host, resolution.addresses, clock.now() - startedAt)
-      else if (reasonOfLookup(resolution.code) === 'dns') names.delete(host)
+      else if (isNoSuchName(resolution.code)) names.delete(host)
     })
     return found(addresses, Math.max(lookupMs, known.lateMs ?? 0), failedSince)
   }
@@ -133,10 +133,13 @@ export function createHeldNames({ clock, resolver }: { clock: Clock; resolver: R
     const { addresses, failedSince, startedAt, lookupMs } = held
     const code = resolution?.code ?? null
     const reason = code === null ? 'local' : reasonOfLookup(code)
-    // "No such name" is an answer, so the last known addresses are dropped.
-    if (reason === 'dns') names.delete(host)
-    if (reason === 'dns' || addresses.length === 0)
-      return { addresses: [], reason, code, lookupMs, failedSince: reason === 'dns' ? null : failedSince }
+    const failure = { reason, code }
+    if (code !== null && isNoSuchName(code)) {
+      // "No such name" is an answer, so the last known addresses are dropped.
+      names.delete(host)
+      return { addresses: [], failure, lookupMs, failedSince: null }
+    }
+    if (addresses.length === 0) return { addresses: [], failure, lookupMs, failedSince }
     return found(addresses, lookupMs, failedSince ?? names.get(host)?.silentSince ?? startedAt)
   }
 
@@ -159,5 +162,5 @@ function addressesIn(outcome: Outcome | null): readonly string[] {
 }
 
 function found(addresses: readonly string[], lookupMs: number | null, failedSince: number | null): Found {
-  return { addresses, reason: 'connected', code: null, lookupMs, failedSince }
+  return { addresses, failure: null, lookupMs, failedSince }
 }

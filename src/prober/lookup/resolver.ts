@@ -1,6 +1,6 @@
 import type { Clock } from '../../runtime/clock.ts'
 import { atDeadline } from '../deadline.ts'
-import { codeOf, reasonOfLookup } from '../errno.ts'
+import { codeOf, isNoSuchName } from '../errno.ts'
 import { createLookUpLanes, type LookUp } from './lookup-lanes.ts'
 import { countLookUpThreads } from './resolver-options.ts'
 import { type Lookup, systemLookup } from './system-lookup.ts'
@@ -86,7 +86,7 @@ export function createResolver({
   async function run(flight: Flight, startedAt: number): Promise<void> {
     flight.startedAt = startedAt
     const resolution = await ask(lookup, flight.host)
-    const isFailure = 'code' in resolution && reasonOfLookup(resolution.code) !== 'dns'
+    const isFailure = 'code' in resolution && !isNoSuchName(resolution.code)
     const isUnresponsive = isFailure && clock.now() - startedAt >= unresponsiveAfterMs
     lanes.end(flight, isUnresponsive)
     flights.delete(flight.host)

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises'
-import { codeOf, reasonOfLookup } from '../errno.ts'
+import { codeOf, isNoSuchName } from '../errno.ts'
 
 /** Looks up the literal IPs of a name. Rejects with an error that has a `code`. */
 export type Lookup = (host: string) => Promise<readonly string[]>
@@ -25,10 +25,10 @@ export function lookUpFamilies(ask: FamilyLookup): Lookup {
   return async (host) => {
     const together = await settle(ask, host, 0)
     if (!('error' in together)) return together.ips
-    if (reasonOfLookup(codeOf(together.error)) !== 'dns') throw together.error
+    if (!isNoSuchName(codeOf(together.error))) throw together.error
     const alone = [await settle(ask, host, 4), await settle(ask, host, 6)]
     const ips = alone.flatMap((found) => ('ips' in found ? found.ips : []))
-    const failed = alone.find((found) => 'error' in found && reasonOfLookup(codeOf(found.error)) !== 'dns')
+    const failed = alone.find((found) => 'error' in found && !isNoSuchName(codeOf(found.error)))
     if (ips.length === 0 && failed !== undefined && 'error' in failed) throw failed.error
     return ips
   }

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { answers, type IcmpError, type Outcome, reasonOf } from '../../domain/check/outcome.ts'
+import { answers, type IcmpError, isForeign, type Outcome, reasonOf } from '../../domain/check/outcome.ts'
 import type { Health } from '../../domain/health/health.ts'
 import { Status } from '../../domain/health/status.ts'
 import type { Addresses } from '../../domain/target/addresses.ts'
@@ -89,7 +89,7 @@ function writeOutcome(outcome: Outcome, clock: Clock): WrittenOutcome {
   const { note, lookupFailedSince, lookupMs } = outcome
   const [from, to] = [clock.toEpoch(startedAt), clock.toEpoch(endedAt)]
   // A reason that this version does not know is passed on unchanged.
-  const [word, detail] = reason === 'other' ? [code ?? reason, null] : [reason, code]
+  const [word, detail] = isForeign(reason) ? [code ?? reason, null] : [reason, code]
   const written: WrittenOutcome = [word, from, to, address, latencyMs, synRetransmits, answer, icmp, detail]
   // Nearly all targets have none of these, so their list stays as older versions write it.
   if (note === null && lookupFailedSince === null && lookupMs === null) return written
@@ -140,7 +140,7 @@ function readOutcome(written: WrittenOutcome, clock: Clock): Outcome {
     synRetransmits,
     answer: knownWord(answers, answer),
     icmp,
-    code: reason === 'other' ? word : code,
+    code: isForeign(reason) ? word : code,
     note: typeof note === 'string' ? note : null,
     lookupMs: numberOf(lookupMs),
     lookupFailedSince: instantOf(lookupFailedSince, clock),

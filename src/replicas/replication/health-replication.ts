@@ -1,3 +1,4 @@
+import { isForeign } from '../../domain/check/outcome.ts'
 import type { Transition } from '../../domain/health/transition.ts'
 import type { ForeignWord } from '../../domain/service/foreign-settings.ts'
 import { createEmitter, type Emitter } from '../../monitor/emitter.ts'
@@ -51,7 +52,8 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
   const readSnapshot = (written: unknown, target: string) => {
     const snapshot = readTarget(written, clock)
     const outcome = snapshot?.health.lastOutcome
-    if (outcome?.reason === 'other') onForeign({ kind: 'reason', word: outcome.code ?? '', where: target })
+    if (outcome != null && isForeign(outcome.reason))
+      onForeign({ kind: 'reason', word: outcome.code ?? '', where: target })
     return snapshot
   }
   const { onUnreadable = () => {} } = parts
