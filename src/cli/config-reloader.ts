@@ -15,7 +15,7 @@ export function startConfigReloader({
   seen,
   sources,
   porthole,
-  hurry,
+  beginBurst,
 }: {
   file: string
   /** The digest of the configuration in force. */
@@ -23,7 +23,7 @@ export function startConfigReloader({
   sources: ConfigSources
   porthole: Porthole
   /** Called when a change is applied. The function that it returns is called when that is over. */
-  hurry: () => () => void
+  beginBurst: () => () => void
 }): ConfigWatch {
   const applyContent = async (bytes: Uint8Array<ArrayBuffer>, sameForMs: number) => {
     const read = await parseInWorker({ name: file, bytes }, sources, porthole.services)
@@ -40,7 +40,7 @@ export function startConfigReloader({
     logRemarks(porthole, file, read)
   }
   const onChange = (bytes: Uint8Array<ArrayBuffer>, sameForMs: number) => {
-    const end = hurry()
+    const end = beginBurst()
     return applyContent(bytes, sameForMs).finally(end)
   }
   const watching: ConfigWatch = watchConfig({

@@ -35,7 +35,7 @@ import { createRegistrar } from '../registrar/registrar.ts'
 import type { ReplicaBackend } from '../replicas/replica-backend.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { createLogOutput } from '../runtime/log-output.ts'
-import { collectGarbage, keepGivingBack, manyServices } from '../runtime/malloc.ts'
+import { collectGarbage, manyServices, startTrimming } from '../runtime/malloc.ts'
 import { createTimeSlices } from '../runtime/time-slices.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import { createRetryingStore, type RetryingStore } from '../store/retrying-store.ts'
@@ -311,7 +311,7 @@ export async function serve(
   async function close(): Promise<void> {
     readiness.drain()
     await sleep(first.shutdownDelayMs)
-    stopGivingBack()
+    stopTrimming()
     configApplier.stop()
     running.stop()
     scheduler.stop()
@@ -363,7 +363,7 @@ export async function serve(
   await joined
   scheduler.start()
   addressTracking.start()
-  const stopGivingBack = keepGivingBack()
+  const stopTrimming = startTrimming()
   const isBehind = watchBacklog(monitor)
   return {
     url: listening.url,

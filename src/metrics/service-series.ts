@@ -136,12 +136,12 @@ export function createServiceSeries({
       if (group.members > 0) continue
       groups.delete(name)
       groupTable.remove(group.slot)
-      groupSlots.giveBack(group.slot)
+      groupSlots.release(group.slot)
     }
   }
 
   function addGroup(name: string): Entry {
-    const group = { name, slot: groupSlots.take(), counts: noCounts(), members: 0 }
+    const group = { name, slot: groupSlots.allocate(), counts: noCounts(), members: 0 }
     groups.set(name, group)
     groupIn[group.slot] = group
     groupTable.add(group.slot)

@@ -46,7 +46,7 @@ const retryMs = 500
  * How old a store has to be before a starting replica takes its data for complete, in milliseconds. The live replicas give a store that lost
  * everything its data back, and they try twice a second to reach it.
  */
-const giveBackMs = 3000
+const restoreGraceMs = 3000
 /** How long releasing the leases may take, in milliseconds. */
 const releaseMs = 1500
 
@@ -233,7 +233,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     if (!together.ok) return together.failure
     const oldest = await redisConnector.send(['XRANGE', keys.stream, '-', '+', 'COUNT', '1'])
     if (!oldest.ok) return oldest.failure
-    wholeFrom = Math.min(clock.fromEpoch(firstOf(oldest.value)), clock.now()) + giveBackMs
+    wholeFrom = Math.min(clock.fromEpoch(firstOf(oldest.value)), clock.now()) + restoreGraceMs
     if (!(await healthReplication.readAll()))
       return redisConnector.refusal() ?? 'the health of the targets could not be read'
 

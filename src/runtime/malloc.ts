@@ -8,21 +8,21 @@ const mmapThreshold = { parameter: -3, bytes: 128 * 1024 }
  * Makes malloc return large blocks to the system when they are freed. Otherwise glibc raises its threshold to the size of the largest block that
  * was freed, up to 32 MB (mallopt(3)). Smaller blocks then stay resident, and so does most of the memory that a start and every reload need.
  */
-export function giveBackLarge(): Promise<void> {
+export function returnLargeBlocks(): Promise<void> {
   return askMalloc('int mallopt(int, int)', mmapThreshold.parameter, mmapThreshold.bytes)
 }
 
 /** The interval between two trims, in milliseconds. It is long because a trim takes some milliseconds. */
-const giveBackMs = 10_000
+const trimIntervalMs = 10_000
 
 /** Returns freed memory to the system every 10 s, until the function that it returns is called. */
-export function keepGivingBack(): () => void {
-  const timer = setInterval(giveBackFreed, giveBackMs).unref()
+export function startTrimming(): () => void {
+  const timer = setInterval(trimMemory, trimIntervalMs).unref()
   return () => clearInterval(timer)
 }
 
 /** Returns freed memory of malloc to the system, such as the memory of a thread that has ended (malloc_trim(3)). */
-export function giveBackFreed(): Promise<void> {
+export function trimMemory(): Promise<void> {
   return askMalloc('int malloc_trim(size_t)', 0)
 }
 
@@ -61,10 +61,10 @@ export function preferMemoryWhenCalm(isCalm: () => boolean): {
    * Call this before an allocation in any thread that is large and short-lived. Call the function that it returns when the work is over. Speed
    * is preferred until 5 s after that.
    */
-  hurry(): () => void
+  beginBurst(): () => void
   stop(): void
 } {
-  let hurries = 0
+  let bursts = 0
   /** The number of calm looks in a row. */
   let calm = 0
 
@@ -73,8 +73,8 @@ export function preferMemoryWhenCalm(isCalm: () => boolean): {
     calm = 0
   }
 
-  function look(): void {
-    if (hurries > 0 || !isCalm()) {
+  function updatePreference(): void {
+    if (bursts > 0 || !isCalm()) {
       preferSpeed()
       return
     }
@@ -82,13 +82,13 @@ export function preferMemoryWhenCalm(isCalm: () => boolean): {
     if (calm === calmLooks) setFlagsFromString('--optimize-for-size')
   }
 
-  const timer = setInterval(look, lookMs).unref()
+  const timer = setInterval(updatePreference, lookMs).unref()
   return {
-    hurry() {
-      hurries++
+    beginBurst() {
+      bursts++
       preferSpeed()
       return () => {
-        hurries--
+        bursts--
       }
     },
     stop: () => clearInterval(timer),

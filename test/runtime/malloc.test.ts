@@ -3,7 +3,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import { test } from 'node:test'
 import v8 from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { collectGarbage, giveBackFreed, giveBackLarge, preferMemoryWhenCalm } from '../../src/runtime/malloc.ts'
+import { collectGarbage, preferMemoryWhenCalm, returnLargeBlocks, trimMemory } from '../../src/runtime/malloc.ts'
 
 const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
 
@@ -37,7 +37,7 @@ function freeGarbage(): void {
 test('a large block goes back to the system as soon as it is freed, even after a larger one was freed', {
   skip,
 }, async () => {
-  await giveBackLarge()
+  await returnLargeBlocks()
   // Free one large block first, so that by itself malloc would no longer map blocks of 400 kB. No other freed memory is large enough for them.
   hold(1, 20e6)
   letGo(2)
@@ -57,7 +57,7 @@ test('memory that was freed below a block in use goes back to the system', { ski
   letGo(500)
   freeGarbage()
   const before = process.memoryUsage.rss()
-  await giveBackFreed()
+  await trimMemory()
   const after = process.memoryUsage.rss()
   assert.equal(held.blocks.length, 6)
   assert.ok(before - after > 50e6, `${before} bytes before and ${after} after`)
@@ -79,7 +79,7 @@ test('speed is preferred from the start on, and memory while Porthole is calm', 
   }
   const [speed, memory] = ['--no-optimize-for-size', '--optimize-for-size']
   let isCalm = false
-  const { hurry, stop } = preferMemoryWhenCalm(() => isCalm)
+  const { beginBurst, stop } = preferMemoryWhenCalm(() => isCalm)
   t.mock.timers.tick(60_000)
   isCalm = true
   t.mock.timers.tick(4500)
@@ -102,7 +102,7 @@ test('speed is preferred from the start on, and memory while Porthole is calm', 
   t.mock.timers.tick(500)
   assert.deepEqual(set(), [memory])
 
-  const [oneIsOver, otherIsOver] = [hurry(), hurry()]
+  const [oneIsOver, otherIsOver] = [beginBurst(), beginBurst()]
   assert.deepEqual(set(), [speed], 'at once')
   oneIsOver()
   t.mock.timers.tick(60_000)
@@ -117,7 +117,7 @@ test('speed is preferred from the start on, and memory while Porthole is calm', 
   t.mock.timers.tick(500)
   isCalm = true
   t.mock.timers.tick(4500)
-  hurry()()
+  beginBurst()()
   t.mock.timers.tick(4500)
   assert.deepEqual(set(), [speed], 'the count of calm looks starts again after a hurry')
   t.mock.timers.tick(500)

@@ -4,7 +4,7 @@ import type { ConfigWatch } from '../../config/file/watch.ts'
 import { formatProblem } from '../../config/problem.ts'
 import { readConfig } from '../../config/read.ts'
 import { countLookUpThreads } from '../../prober/lookup/resolver-options.ts'
-import { giveBackLarge, preferMemoryWhenCalm } from '../../runtime/malloc.ts'
+import { preferMemoryWhenCalm, returnLargeBlocks } from '../../runtime/malloc.ts'
 import { logRemarks, startConfigReloader } from '../config-reloader.ts'
 import type { Output } from '../output.ts'
 import type { Porthole } from '../serve.ts'
@@ -52,7 +52,7 @@ export async function runServe(parts: ServeParts): Promise<number | null> {
   if (file !== null) process.on('SIGHUP', () => void following?.look())
 
   // Set this before anything large is read.
-  await giveBackLarge()
+  await returnLargeBlocks()
   const sources = { targets, env: process.env }
   const { digest, isWatchable, parsed } = await readConfig(file, sources)
   // Load the server while the file is read.
@@ -76,7 +76,7 @@ export async function runServe(parts: ServeParts): Promise<number | null> {
   logRemarks(porthole, file, read)
   // The watch looks at the file at once, which also answers a SIGHUP that came during the start.
   if (file !== null && isWatchable)
-    following = startConfigReloader({ file, seen: digest, sources, porthole, hurry: memory.hurry })
+    following = startConfigReloader({ file, seen: digest, sources, porthole, beginBurst: memory.beginBurst })
   else if (file !== null) porthole.log.info({ file }, 'the configuration came through a pipe: it is read once')
 
   const delay = read.config.shutdownDelayMs + closeMs

@@ -105,7 +105,7 @@ export function staleAfterMs(health: Health, policy: Policy): number {
  * Returns the instant until which a status is trusted, as seen at `now`. A pause extends that time by its length, because no check could
  * confirm the status. All pauses since the last verdict together at most double the time.
  */
-function believedUntil(health: Health, policy: Policy, now: number, pauses: Pauses): number {
+function trustedUntil(health: Health, policy: Policy, now: number, pauses: Pauses): number {
   if (health.confirmedAt === null) return Number.POSITIVE_INFINITY
   const trustMs = staleAfterMs(health, policy)
   const until = health.confirmedAt + trustMs
@@ -115,7 +115,7 @@ function believedUntil(health: Health, policy: Policy, now: number, pauses: Paus
 }
 
 function isStale(health: Health, policy: Policy, now: number, pauses: Pauses): boolean {
-  return now >= believedUntil(health, policy, now, pauses)
+  return now >= trustedUntil(health, policy, now, pauses)
 }
 
 /**
@@ -154,7 +154,7 @@ export function effectiveStatus(
   now: number,
   pauses: Pauses = noPauses,
 ): Pick<Health, 'status' | 'since'> {
-  const until = believedUntil(health, policy, now, pauses)
+  const until = trustedUntil(health, policy, now, pauses)
   return now < until ? health : { status: 'unknown', since: until }
 }
 
@@ -163,5 +163,5 @@ export function effectiveStatus(
  * report states its age.
  */
 export function statusValidUntil(health: Health, policy: Policy, now: number, pauses: Pauses = noPauses): number {
-  return Math.max(now, believedUntil(health, policy, now, pauses))
+  return Math.max(now, trustedUntil(health, policy, now, pauses))
 }

@@ -91,7 +91,7 @@ export function createAddressTracking({
     const known = ofService.get(name)
     if (known !== undefined && known.serviceState !== serviceState) forget(known)
     if (serviceState === undefined || !looksUp(serviceState)) return
-    const names = ofService.get(name) ?? createNames(slots.take(), serviceState)
+    const names = ofService.get(name) ?? createNames(slots.allocate(), serviceState)
     ofService.set(name, names)
     inSlot.set(names.slot, names)
     // The end of a look-up that is under way notices that the definition changed.
@@ -101,7 +101,7 @@ export function createAddressTracking({
 
   function forget(names: Names): void {
     dueQueue.remove(names.slot)
-    slots.giveBack(names.slot)
+    slots.release(names.slot)
     inSlot.delete(names.slot)
     ofService.delete(names.serviceState.service.name)
   }
@@ -134,13 +134,13 @@ export function createAddressTracking({
     const { policy } = service
     const startedAt = clock.now()
     const deadline = startedAt + policy.timeoutMs
-    const look = async (target: Target): Promise<[string, ResolvedName]> => {
+    const lookUpName = async (target: Target): Promise<[string, ResolvedName]> => {
       // Do not take the result of the previous look-up, which the resolver may still cache.
       const resolution = await resolver.resolve(target.host, deadline, leastPeriodMs / 2)
       const known = found.get(target.name) ?? resolvedBefore(serviceState, target.name)
       return [target.name, nextResolvedName(known, { startedAt, resolution }, policy, maxAddresses)]
     }
-    return new Map(await Promise.all(namesOf(service).map(look)))
+    return new Map(await Promise.all(namesOf(service).map(lookUpName)))
   }
 
   function emitFailures({ serviceState, found }: Names, before: ReadonlyMap<string, ResolvedName>): void {

@@ -15,12 +15,12 @@ export function syncTargets(
   serviceState: ServiceState,
   stateStore: StateStore,
   now: number,
-  newcomers: readonly TargetState[] = [],
+  joiningTargets: readonly TargetState[] = [],
 ): TargetChanges {
   const { service, targets } = serviceState
   if (namesOf(service).length === 0) serviceState.addresses = noAddresses
   const before = new Set(targets)
-  const known = new Map([...newcomers, ...targets].map((state) => [state.target.name, state]))
+  const known = new Map([...joiningTargets, ...targets].map((state) => [state.target.name, state]))
   serviceState.targets = membersOf(service, serviceState.addresses).map((target) => {
     const state = known.get(target.name) ?? stateStore.addTarget(target, serviceState)
     state.target = target

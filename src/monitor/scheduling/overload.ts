@@ -50,19 +50,19 @@ export function watchOverload({
 }): Emitter<OverloadNews> {
   const reported = createEmitter<OverloadNews>()
   let isOverloaded = false
-  let alike = 0
+  let windowsInRow = 0
   let windowsSinceReport = 0
   let from = clock.now()
   let seen = { checks: 0, late: 0, latestMs: 0 }
 
-  function judge(): void {
+  function endWindow(): void {
     const isLate = seen.late > seen.checks * manyOfAll
-    alike = isLate === isOverloaded ? 0 : alike + 1
+    windowsInRow = isLate === isOverloaded ? 0 : windowsInRow + 1
     windowsSinceReport++
-    const hasChanged = alike === windows
+    const hasChanged = windowsInRow === windows
     if (hasChanged) {
       isOverloaded = isLate
-      alike = 0
+      windowsInRow = 0
     }
     if (!hasChanged && !(isOverloaded && windowsSinceReport >= repeatAfter)) return
     windowsSinceReport = 0
@@ -73,7 +73,7 @@ export function watchOverload({
     if (ms === null) return
     const now = clock.now()
     if (now - from >= windowMs) {
-      if (seen.checks > 0) judge()
+      if (seen.checks > 0) endWindow()
       seen = { checks: 0, late: 0, latestMs: 0 }
       from = now
     }

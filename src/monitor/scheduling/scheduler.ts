@@ -122,7 +122,7 @@ export function createScheduler({
   }
 
   /** Brings the next check forward if an outcome of any replica shortens the interval. A streak against the status is then confirmed sooner. */
-  function hasten({ state }: Pick<Checked, 'state'>): void {
+  function bringForward({ state }: Pick<Checked, 'state'>): void {
     const before = intervalKindAt(state)
     if (before === null) return
     const applies = setIntervalKind(state)
@@ -196,8 +196,8 @@ export function createScheduler({
   }
 
   monitor.targetsChanged.subscribe(scheduleTargets)
-  monitor.checked.subscribe(hasten)
-  monitor.adopted.subscribe(hasten)
+  monitor.checked.subscribe(bringForward)
+  monitor.adopted.subscribe(bringForward)
   ownership.gained.subscribe((names) =>
     scheduleTargets(names.flatMap((name) => monitor.services.get(name)?.targets ?? [])),
   )

@@ -18,7 +18,7 @@ import {
 } from './state.ts'
 import { updateCounts } from './status-counts.ts'
 
-const nothing: readonly Transition[] = []
+const noTransitions: readonly Transition[] = []
 
 /** Applies an outcome to the health and the counters of a target. */
 export function applyOutcome(state: TargetState, outcome: Outcome): void {
@@ -75,7 +75,7 @@ function reasonFor({ health: { lastOutcome } }: TargetState, status: Status): Re
  */
 export function detectServiceTransition(serviceState: ServiceState, now: number): readonly Transition[] {
   const to = effectiveServiceStatus(serviceState, now)
-  if (to === serviceState.emittedStatus || isServiceExcused(serviceState, now)) return nothing
+  if (to === serviceState.emittedStatus || isServiceExcused(serviceState, now)) return noTransitions
   return [recordServiceTransition(serviceState, to, now)]
 }
 
@@ -94,8 +94,8 @@ function recordServiceTransition(serviceState: ServiceState, to: Status, now: nu
   }
   const reads = (target: TargetState) => effectiveTargetStatus(target, now).status
   const isAtFault = (target: TargetState) => reads(target) !== 'up' && !isTargetPending(target, now)
-  const culprit = targets.find((target) => reads(target) === 'down') ?? targets.find(isAtFault)
-  const cause = culprit && `; ${culprit.target.name}: ${explainTarget(culprit, now)}`
+  const targetAtFault = targets.find((target) => reads(target) === 'down') ?? targets.find(isAtFault)
+  const cause = targetAtFault && `; ${targetAtFault.target.name}: ${explainTarget(targetAtFault, now)}`
   const { up } = countsOf(serviceState, now)
   const pending = pendingOf(serviceState, now)
   const notYet = pending === 0 ? '' : `, ${pending} not checked yet`
@@ -105,7 +105,7 @@ function recordServiceTransition(serviceState: ServiceState, to: Status, now: nu
     from,
     to,
     at: now,
-    reason: culprit === undefined ? null : reasonFor(culprit, reads(culprit)),
+    reason: targetAtFault === undefined ? null : reasonFor(targetAtFault, reads(targetAtFault)),
     message: `${up} of ${targets.length} targets up${notYet}${cause ?? ''}`,
   }
 }

@@ -30,7 +30,7 @@ export type ServiceColumns = {
 const noTargets: readonly TargetState[] = Object.freeze([])
 
 /** The values of a row in a new chunk. */
-const nothing: Omit<ServiceState, 'slot' | 'service' | 'targets' | 'checkedAt' | 'pauses'> = {
+const emptyRow: Omit<ServiceState, 'slot' | 'service' | 'targets' | 'checkedAt' | 'pauses'> = {
   addresses: noAddresses,
   failingLookUps: null,
   joining: noTargets,
@@ -186,6 +186,6 @@ export function createServiceColumns(goneSlot: number, pauses: Pauses): ServiceC
 
   return {
     create: (service, slot) => new ServiceInColumns(service, slot),
-    forget: (serviceState) => void Object.assign(serviceState, nothing),
+    forget: (serviceState) => void Object.assign(serviceState, emptyRow),
   }
 }

@@ -28,29 +28,29 @@ export type StateStore = {
 export function createStateStore(pauses: Pauses = noPauses): StateStore {
   const [serviceSlots, targetSlots] = [createSlots(), createSlots()]
   /** The slots of all services and targets that are gone. Only the mark of a gone target is written there. */
-  const [goneService, goneTarget] = [serviceSlots.take(), targetSlots.take()]
+  const [goneService, goneTarget] = [serviceSlots.allocate(), targetSlots.allocate()]
   const [services, targets] = [createServiceColumns(goneService, pauses), createTargetColumns()]
   targets.chunkOf(goneTarget).retired[rowOf(goneTarget)] = 1
   const inSlot: (TargetState | undefined)[] = []
   return {
     targetAt: (slot) => inSlot[slot],
     chunkAt: targets.chunkOf,
-    addService: (service) => services.create(service, serviceSlots.take()),
+    addService: (service) => services.create(service, serviceSlots.allocate()),
     addTarget(target, serviceState) {
-      const slot = targetSlots.take()
+      const slot = targetSlots.allocate()
       const state = targets.create(target, serviceState, slot)
       inSlot[slot] = state
       return state
     },
     dropService(serviceState) {
       services.forget(serviceState)
-      serviceSlots.giveBack(serviceState.slot)
+      serviceSlots.release(serviceState.slot)
       serviceState.slot = goneService
     },
     dropTarget(state) {
       targets.forget(state)
       inSlot[state.slot] = undefined
-      targetSlots.giveBack(state.slot)
+      targetSlots.release(state.slot)
       state.slot = goneTarget
     },
   }

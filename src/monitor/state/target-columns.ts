@@ -26,7 +26,7 @@ export type TargetColumns = {
 }
 
 /** The values of a row in a new chunk. */
-const nothing: TargetSnapshot & Pick<TargetState, 'dueAt' | 'retired'> = {
+const emptyRow: TargetSnapshot & Pick<TargetState, 'dueAt' | 'retired'> = {
   health: neverChecked,
   emittedStatus: 'unknown',
   checks: 0,
@@ -152,7 +152,7 @@ export function createTargetColumns(): TargetColumns {
 
   return {
     create: (target, serviceState, slot) => new TargetInColumns(target, serviceState, slot),
-    forget: (state) => void Object.assign(state, nothing),
+    forget: (state) => void Object.assign(state, emptyRow),
     chunkOf,
   }
 }

@@ -13,17 +13,17 @@ export function mergeLogs(
   own: readonly LoggedTransition[],
   lastKnown: LastKnown,
 ): LoggedTransition[] {
-  let meanwhile = own.filter(({ at }) => at <= endedAt).length
+  let overlap = own.filter(({ at }) => at <= endedAt).length
   // Ids must grow with time, so an entry whose id is too small joins the overlap.
-  while ((own[meanwhile]?.id ?? Number.POSITIVE_INFINITY) <= lastEarlierId + meanwhile) meanwhile++
+  while ((own[overlap]?.id ?? Number.POSITIVE_INFINITY) <= lastEarlierId + overlap) overlap++
 
   for (const transition of transitions) lastKnown.note(transition)
   let id = lastEarlierId
-  const found = lastOfEach(own.slice(0, meanwhile)).flatMap((last) => {
+  const found = lastOfEach(own.slice(0, overlap)).flatMap((last) => {
     const linked = lastKnown.link<LoggedTransition>({ ...last, from: 'unknown', at: endedAt })
     return linked === null || linked.from === linked.to ? [] : { ...linked, id: ++id }
   })
-  const since = own.slice(meanwhile).flatMap((transition) => lastKnown.link(transition) ?? [])
+  const since = own.slice(overlap).flatMap((transition) => lastKnown.link(transition) ?? [])
   return [...transitions, ...found, ...since]
 }
 

@@ -145,7 +145,7 @@ export function createTransitionLog({
   }
 
   /** Yields the transitions that match a query, newest first, and null for each other one that it visits. */
-  function* look({
+  function* search({
     service,
     from = Number.NEGATIVE_INFINITY,
     to = Number.POSITIVE_INFINITY,
@@ -176,7 +176,7 @@ export function createTransitionLog({
     find(query) {
       forgetOld()
       const found: LoggedTransition[] = []
-      for (const entry of look(query)) if (entry !== null) found.push(entry)
+      for (const entry of search(query)) if (entry !== null) found.push(entry)
       return found
     },
     async findInSlices(query, slice) {
@@ -184,7 +184,7 @@ export function createTransitionLog({
         forgetOld()
         const { generation } = kept
         const found: LoggedTransition[] = []
-        for (const entry of look(query)) {
+        for (const entry of search(query)) {
           if (entry !== null) found.push(entry)
           if (slice.mustYield()) await slice.yield()
           if (kept.generation !== generation) break

@@ -79,8 +79,8 @@ export function createResolver({
   function recall(host: string, maxAgeMs: number): Resolution | null {
     const known = cache.get(host)
     if (known === undefined) return null
-    const believedMs = 'code' in known.resolution ? failureLifetimeMs : lifetimeMs
-    return clock.now() - known.foundAt < Math.min(believedMs, maxAgeMs) ? known.resolution : null
+    const validMs = 'code' in known.resolution ? failureLifetimeMs : lifetimeMs
+    return clock.now() - known.foundAt < Math.min(validMs, maxAgeMs) ? known.resolution : null
   }
 
   async function run(flight: Flight, startedAt: number): Promise<void> {
