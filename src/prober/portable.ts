@@ -48,7 +48,7 @@ export function createPortableProber({
     const finish = (dialResult: DialResult | undefined) => {
       if (isOver) return
       isOver = true
-      callOff()
+      cancelDeadline()
       done(dialResult)
     }
     const host = withInterface(ip)
@@ -70,7 +70,7 @@ export function createPortableProber({
     process.nextTick(() => {
       failedSynchronously = socket.destroyed
     })
-    const callOff = atDeadline(clock, deadline, () => {
+    const cancelDeadline = atDeadline(clock, deadline, () => {
       finish(ended('timeout', null, null))
       socket.destroy()
     })
@@ -86,7 +86,7 @@ export function createPortableProber({
       const latencyMs = clock.now() - begunAt
       const alone = isSelf(socket, port)
       finish(alone ? ended('refused', latencyMs, 'ECONNREFUSED') : ended('connected', latencyMs, null))
-      hangUp(socket, alone ? 'rst' : close)
+      closeSocket(socket, alone ? 'rst' : close)
     })
     socket.once('close', () => {
       sockets.delete(socket)
@@ -117,7 +117,7 @@ function isSelf(socket: Socket, port: number): boolean {
   return socket.localPort === port && socket.localAddress === socket.remoteAddress
 }
 
-function hangUp(socket: Socket, close: Close): void {
+function closeSocket(socket: Socket, close: Close): void {
   if (close !== 'fin') {
     socket.resetAndDestroy()
     return

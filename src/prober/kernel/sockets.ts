@@ -49,7 +49,7 @@ const infoLength = 232
 /** The most sockets of one close mode that are kept to dial again. */
 const mostIdle = 256
 /** The most chunks of 64 KiB that are read from a peer at once. Otherwise a peer that sends without end would delay the other checks. */
-const mostPortions = 16
+const mostReads = 16
 
 /** The system calls of a check, with memory that is allocated once. */
 export type Sockets = ReturnType<typeof createSockets>
@@ -62,7 +62,7 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
   const discarded = libc.allocate(65_536)
   const length = libc.allocate(4)
   /** A `struct sockaddr` of the family AF_UNSPEC. A connect to it dissolves the association of a socket (connect(2)). */
-  const nobody = libc.allocate(16)
+  const unspecifiedAddress = libc.allocate(16)
   /** IPv4 sockets without an association, by close mode, because a socket gets its close mode only once. */
   const idle = { 'half-open': [] as number[], rst: [] as number[] }
   const integer = libc.allocate(4)
@@ -114,7 +114,7 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
      */
     keep(fd: number, { batch, at, close }: SlottedDial): boolean {
       if (close === 'fin' || idle[close].length >= mostIdle || familyOf(batch[at] ?? 0) !== AF_INET) return false
-      if (libc.connect(fd, nobody.address, nobody.bytes.length) !== 0) return false
+      if (libc.connect(fd, unspecifiedAddress.address, unspecifiedAddress.bytes.length) !== 0) return false
       idle[close].push(fd)
       return true
     },
@@ -170,7 +170,7 @@ export function createSockets(libc: Libc, ephemeralPorts: readonly [number, numb
 
     /** Discards the bytes of a peer. Returns true if the peer sent FIN or RST, or more than 1 MiB at once. */
     drain(fd: number): boolean {
-      for (let portions = 0; portions < mostPortions; portions++) {
+      for (let reads = 0; reads < mostReads; reads++) {
         const received = libc.recv(fd, discarded.address, discarded.bytes.length, 0)
         if (received === 0) return true
         if (received < 0) return libc.errno() !== EAGAIN

@@ -85,7 +85,7 @@ export function createHeldNames({ clock, resolver }: { clock: Clock; resolver: R
     const patienceMs = Math.min(timeoutMs * patienceShare, mostPatienceMs)
     const resolution = await (addresses.length === 0 ? looking : answerBefore(looking, startedAt + patienceMs))
     const lookupMs = clock.now() - startedAt
-    if (resolution === 'silent') return goOn(host, { addresses, failedSince, startedAt, lookupMs, looking })
+    if (resolution === 'silent') return useLastKnown(host, { addresses, failedSince, startedAt, lookupMs, looking })
     if (resolution !== null && 'addresses' in resolution) {
       remember(host, resolution.addresses, null)
       return found(resolution.addresses, lookupMs, null)
@@ -96,9 +96,9 @@ export function createHeldNames({ clock, resolver }: { clock: Clock; resolver: R
   /** Returns the answer of a look-up; 'silent' when there was none before `instant`. */
   function answerBefore(looking: Promise<Resolution | null>, instant: number): Promise<Resolution | null | 'silent'> {
     return new Promise((done) => {
-      const callOff = atDeadline(clock, instant, () => done('silent'))
+      const cancelDeadline = atDeadline(clock, instant, () => done('silent'))
       void looking.then((resolution) => {
-        callOff()
+        cancelDeadline()
         done(resolution)
       })
     })
@@ -115,7 +115,7 @@ export function createHeldNames({ clock, resolver }: { clock: Clock; resolver: R
    * Uses the last known addresses. A late answer counts from the next check on. One slow look-up is not a failure. Look-ups of the name count as
    * failing when a second one is silent before the first was answered.
    */
-  function goOn(host: string, held: Held & { readonly looking: Promise<Resolution | null> }): Found {
+  function useLastKnown(host: string, held: Held & { readonly looking: Promise<Resolution | null> }): Found {
     const { addresses, startedAt, lookupMs, looking } = held
     const known = names.get(host) ?? { addresses, silentSince: null, lateMs: null }
     rememberName(host, known)

@@ -28,7 +28,7 @@ const unresponsiveShare = 0.5
 /** The largest share for look-ups of unresponsive and new names together. */
 const unprovenShare = 0.75
 /** The largest share for unresponsive and new names when the next look-up is a new name of an answering domain. Such look-ups mostly end at once. */
-const hopefulShare = 0.875
+const shareWithAnswering = 0.875
 /** How many answering domains are remembered. */
 const mostDomains = 10_000
 
@@ -45,7 +45,7 @@ const expectations = ['responsive', 'new', 'unresponsive'] as const
 export function createLookUpLanes<One extends LookUp>(threads: number): LookUpLanes<One> {
   const mostUnresponsive = Math.max(1, Math.floor(threads * unresponsiveShare))
   const mostUnproven = Math.ceil(threads * unprovenShare)
-  const mostHopeful = Math.ceil(threads * hopefulShare)
+  const mostWithAnswering = Math.ceil(threads * shareWithAnswering)
   /** The look-ups that wait, by parent domain. The first domain has the next turn. */
   const waiting: Record<Expectation, Map<string, Set<One>>> = {
     responsive: new Map(),
@@ -53,7 +53,7 @@ export function createLookUpLanes<One extends LookUp>(threads: number): LookUpLa
     unresponsive: new Map(),
   }
   /** The waiting look-ups of new names whose domain is in `answering`. */
-  const hopeful = new Map<string, Set<One>>()
+  const newOfAnswering = new Map<string, Set<One>>()
   /** Domains whose last look-up was answered, the oldest first. */
   const answering = new Set<string>()
   const running: Record<Expectation, number> = { responsive: 0, new: 0, unresponsive: 0 }
@@ -65,7 +65,7 @@ export function createLookUpLanes<One extends LookUp>(threads: number): LookUpLa
   function nextOf(lane: Expectation): One | undefined {
     if (lane === 'responsive') return takeFrom(waiting.responsive)
     const unproven = running.new + running.unresponsive
-    const first = lane === 'new' && unproven < mostHopeful ? takeFrom(hopeful) : undefined
+    const first = lane === 'new' && unproven < mostWithAnswering ? takeFrom(newOfAnswering) : undefined
     if (first !== undefined || unproven >= mostUnproven) return first
     return lane === 'new' || running.unresponsive < mostUnresponsive ? takeFrom(waiting[lane]) : undefined
   }
@@ -78,7 +78,7 @@ export function createLookUpLanes<One extends LookUp>(threads: number): LookUpLa
     const lookUps = waiting.new.get(domain)
     if (lookUps === undefined) return
     waiting.new.delete(domain)
-    hopeful.set(domain, new Set([...(hopeful.get(domain) ?? []), ...lookUps]))
+    newOfAnswering.set(domain, new Set([...(newOfAnswering.get(domain) ?? []), ...lookUps]))
   }
 
   function takeFrom(lane: Map<string, Set<One>>): One | undefined {
@@ -102,14 +102,14 @@ export function createLookUpLanes<One extends LookUp>(threads: number): LookUpLa
   return {
     add(lookUp) {
       const domain = parentDomain(lookUp.host)
-      const isHopeful = lookUp.expectation === 'new' && answering.has(domain)
-      const lane = isHopeful ? hopeful : waiting[lookUp.expectation]
+      const isOfAnswering = lookUp.expectation === 'new' && answering.has(domain)
+      const lane = isOfAnswering ? newOfAnswering : waiting[lookUp.expectation]
       const lookUps = lane.get(domain) ?? new Set()
       lane.set(domain, lookUps.add(lookUp))
     },
     remove(lookUp) {
       const domain = parentDomain(lookUp.host)
-      for (const lane of [waiting[lookUp.expectation], hopeful]) {
+      for (const lane of [waiting[lookUp.expectation], newOfAnswering]) {
         const lookUps = lane.get(domain)
         if (lookUps === undefined || !lookUps.delete(lookUp)) continue
         if (lookUps.size === 0) lane.delete(domain)
@@ -139,7 +139,7 @@ export function createLookUpLanes<One extends LookUp>(threads: number): LookUpLa
     },
     clear() {
       for (const lane of expectations) waiting[lane].clear()
-      hopeful.clear()
+      newOfAnswering.clear()
     },
   }
 }

@@ -101,8 +101,8 @@ export function createResolver({
   }
 
   function join(host: string): Flight {
-    const flying = flights.get(host)
-    if (flying !== undefined) return flying
+    const underWay = flights.get(host)
+    if (underWay !== undefined) return underWay
     const known = cache.get(host)
     const expectation = known === undefined ? 'new' : known.isUnresponsive ? 'unresponsive' : 'responsive'
     const flight: Flight = { host, expectation, callers: new Set(), startedAt: null }
@@ -127,12 +127,12 @@ export function createResolver({
       return new Promise((done) => {
         const flight = join(host)
         const answer: Caller = (resolution) => {
-          callOff()
+          cancelDeadline()
           done(resolution)
         }
-        const callOff = atDeadline(clock, deadline, () => {
+        const cancelDeadline = atDeadline(clock, deadline, () => {
           leave(flight, answer)
-          done(hadItsTurn(flight, askedAt, clock.now()) ? null : { code: 'EQUEUED' })
+          done(hadThread(flight, askedAt, clock.now()) ? null : { code: 'EQUEUED' })
         })
         flight.callers.add(answer)
         runNext()
@@ -148,7 +148,7 @@ export function createResolver({
 }
 
 /** Returns whether a look-up had its thread for at least half of the time that a caller waited for it. */
-function hadItsTurn({ startedAt }: Flight, askedAt: number, now: number): boolean {
+function hadThread({ startedAt }: Flight, askedAt: number, now: number): boolean {
   return startedAt !== null && now - startedAt >= startedAt - askedAt
 }
 
