@@ -144,7 +144,7 @@ export function createReplica(parts: ReplicaParts): Replica {
     if (isReady) void leaseRenewer.renew()
   })
   const { leases } = leaseRenewer
-  shardOwnership.follow(leases)
+  shardOwnership.useLeases(leases)
   const fencingTokenOf = (shard: number) => leases.fencingTokenOf(shard, clock.now())
   const { publish, readHealth: read } = requests
   const onFenced = () => void leaseRenewer.renew()
@@ -293,8 +293,8 @@ export function createReplica(parts: ReplicaParts): Replica {
   }
 
   /** Reads the store again if an operator has repaired an entry. */
-  async function lookAgain(): Promise<void> {
-    if ((await recheck.look()) && isReady) await changeConsumer.reread()
+  async function rereadAfterRepair(): Promise<void> {
+    if ((await recheck.recheckSome()) && isReady) await changeConsumer.reread()
   }
 
   function goSoloIfAlone(): void {
@@ -346,7 +346,7 @@ export function createReplica(parts: ReplicaParts): Replica {
       const sendHeartbeatIfReady = () => {
         if (!isReady) return
         void heartbeat()
-        void lookAgain()
+        void rereadAfterRepair()
       }
       timers.push(setInterval(goSoloIfAlone, watchMs), setInterval(sendHeartbeatIfReady, heartbeatIntervalMs))
       return settled

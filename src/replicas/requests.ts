@@ -50,7 +50,7 @@ export function createRequests({
   unreadable?: UnreadableEntries
 }): Requests {
   const { recordEntry: onUnreadable } = unreadable
-  const onOddLeases = (entries: readonly UnreadableEntry[]) => unreadable.replace('leases', entries)
+  const reportUnreadableLeases = (entries: readonly UnreadableEntry[]) => unreadable.replace('leases', entries)
   const { meta, stream, members, leases, offers, files, declined: declinedKey, packed, reads, transitions, last } = keys
 
   return {
@@ -74,7 +74,9 @@ export function createRequests({
       if (Array.isArray(answer.value) && answer.value.length === 0) return null
       const [micros, live, late, owned, entry, nextExpiry, newest, hasOwn, declining, needsText, odd] =
         RenewReply.parse(answer.value)
-      onOddLeases(odd.flatMap((key, i) => (i % 2 === 0 ? [oddLease(key, odd[i + 1] ?? '')] : [])))
+      reportUnreadableLeases(
+        odd.flatMap((key, i) => (i % 2 === 0 ? [describeUnreadableLease(key, odd[i + 1] ?? '')] : [])),
+      )
       clock.align(sentAt, clock.now(), Number(micros) / 1000)
       const owners = Array.from(
         { length: Math.floor(owned.length / 3) },
@@ -123,7 +125,7 @@ const RenewReply = z.tuple([
 ])
 
 /** Describes a key and a field of leases, members or files that the script cannot read. */
-function oddLease(key: string, field: string): UnreadableEntry {
+function describeUnreadableLease(key: string, field: string): UnreadableEntry {
   if (field === '') return { place: placeIn(key), why: 'the key holds a value of another type' }
   return { place: placeIn(key, field), why: 'no replica writes such a value, so it counts as absent' }
 }

@@ -27,7 +27,7 @@ async function start(t: TestContext, kept: StoreSnapshot = {}) {
   registry.replaceAll([sampleService('pg', ['pg:1', 'pg:2'], { interval: 1000, timeout: 500, rise: 2, fall: 2 })], [])
   const shardOwnership = createShardOwnership(clock)
   const held = new Set(['all'])
-  shardOwnership.follow({ holds: () => held.size > 0 })
+  shardOwnership.useLeases({ holds: () => held.size > 0 })
   const monitor = createMonitor({ registry, prober, clock, maxInFlight: 10, ownership: shardOwnership })
   const alone = createEmitter<Transition>()
   const published: { updates: readonly Update[]; answer: (published: Published | null) => void }[] = []

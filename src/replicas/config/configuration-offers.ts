@@ -32,7 +32,7 @@ export type ConfigurationOffers = {
   /** Returns the part of each renewal that concerns this replica's own file. `loadedAt` is in milliseconds since the epoch. */
   own(): { readonly digest: string; readonly loadedAt: number }
   /** Reads the file that counts and starts to apply it. Resolves once the file is read, before it is in force. */
-  follow(newest: NewestFile): Promise<void>
+  startApplying(newest: NewestFile): Promise<void>
   /** Applies this replica's own file, because the replica is alone. */
   goSolo(): void
 }
@@ -71,10 +71,10 @@ export function createConfigurationOffers({
   let own: { readonly file: SharedConfiguration; readonly digest: string; readonly loadedAt: number } | null = null
   let digestInForce = ''
   /** The digest of the file that counts, as the store last reported it. */
-  let heard = ''
+  let newestDigest = ''
   /** The last file that this replica could not read, and when it tried. The replica tries again, because an operator may repair the entry. */
   let unread = { digest: '', at: 0 }
-  let following: Promise<void> | null = null
+  let readingNewest: Promise<void> | null = null
   let applying: Promise<void> = Promise.resolve()
 
   function putInForce(file: SharedConfiguration, digest: string): void {
@@ -99,13 +99,13 @@ export function createConfigurationOffers({
 
   async function applyNewest({ digest, hasOwn, needsText }: NewestFile): Promise<void> {
     const before = own
-    heard = digest
+    newestDigest = digest
     if (own !== null && !hasOwn) {
       const { digest, text } = await offerConfiguration(own.file)
       const input = [digest, await packText(text), needsText ? text : '']
       await redisConnector.bulk.run(offerScript, [keys.meta, keys.stream, keys.packed, keys.files], input)
     }
-    const isOutdated = () => own !== before || heard !== digest
+    const isOutdated = () => own !== before || newestDigest !== digest
     if (isOutdated() || digest === '' || digest === digestInForce) return
     const isKnownAsUnread = digest === unread.digest
     if (isKnownAsUnread && clock.now() - unread.at < retryMs) return
@@ -122,7 +122,7 @@ export function createConfigurationOffers({
     onProblem(`this replica cannot read another replica's configuration, and keeps the one in force: ${file}`)
   }
 
-  const isSettled = () => heard !== '' && (heard === digestInForce || heard === unread.digest)
+  const isSettled = () => newestDigest !== '' && (newestDigest === digestInForce || newestDigest === unread.digest)
 
   async function settle(): Promise<void> {
     const before = applying
@@ -142,16 +142,16 @@ export function createConfigurationOffers({
       await applying
     },
     own: () => ({ digest: own?.digest ?? '-', loadedAt: own === null ? 0 : clock.toEpoch(own.loadedAt) }),
-    follow(newest) {
-      following ??= applyNewest(newest).finally(() => {
-        following = null
+    startApplying(newest) {
+      readingNewest ??= applyNewest(newest).finally(() => {
+        readingNewest = null
         void settle()
       })
-      return following
+      return readingNewest
     },
     goSolo() {
       // A file of another replica that is still being read is discarded too.
-      heard = ''
+      newestDigest = ''
       if (own !== null && own.digest !== digestInForce) putInForce(own.file, own.digest)
     },
   }

@@ -61,7 +61,7 @@ export function createLeaseRenewer(parts: LeaseRenewerParts): LeaseRenewer {
   /** The owners of all shards, as the monitor last received them. */
   let attributed = ''
   let renewing: Promise<void> | null = null
-  let isAskedAgain = false
+  let mustRenewAgain = false
   let timer: NodeJS.Timeout | undefined
   let isClosed = false
 
@@ -121,20 +121,20 @@ export function createLeaseRenewer(parts: LeaseRenewerParts): LeaseRenewer {
   async function renewWhileAsked(): Promise<void> {
     clearTimeout(timer)
     let at = Number.POSITIVE_INFINITY
-    while (isAskedAgain && !isClosed) {
-      isAskedAgain = false
+    while (mustRenewAgain && !isClosed) {
+      mustRenewAgain = false
       reportStall()
       at = await leases.renew()
-      isAskedAgain ||= at <= clock.now()
+      mustRenewAgain ||= at <= clock.now()
       // A newer request may mean that another file counts, so only the last answer is used. Reading a large file takes longer than a lease lasts, so
       // the renewer does not wait for it.
-      if (newest !== null && isReady() && !isAskedAgain) void files.follow(newest)
+      if (newest !== null && isReady() && !mustRenewAgain) void files.startApplying(newest)
     }
     if (!isClosed && Number.isFinite(at)) timer = setTimeout(() => void renew(), Math.max(0, at - clock.now()))
   }
 
   function renew(): Promise<void> {
-    isAskedAgain = true
+    mustRenewAgain = true
     renewing ??= renewWhileAsked().finally(() => {
       renewing = null
     })

@@ -4,7 +4,7 @@ import { shardCount } from './shards.ts'
 /** How much longer than granted a lease or a member may last by the clock of Redis, in milliseconds, because that clock may have been set back. */
 const setBackMs = 600_000
 /** How many unreadable entries one answer reports at most. */
-const mostOdd = 1000
+const mostUnreadable = 1000
 
 /**
  * Updates the membership of a replica, and renews, releases and acquires its shards, in one round trip and by the clock of Redis. KEYS: meta, stream,
@@ -44,7 +44,7 @@ local isNews, nextExpiry = false, -1
 
 local odd = {}
 local function skip(where, field)
-  if #odd < ${2 * mostOdd} then
+  if #odd < ${2 * mostUnreadable} then
     odd[#odd + 1] = where
     odd[#odd + 1] = field
   end

@@ -113,7 +113,8 @@ export function createLeases({
     if (isReleased) return Number.POSITIVE_INFINITY
     const isMember = isWorking()
     const declined = declines()
-    const shards = isMember && grant !== null ? sharesOf(id, punctual(grant), withOwn(grant.declined, declined)) : []
+    const shards =
+      isMember && grant !== null ? sharesOf(id, membersOnTime(grant), withOwn(grant.declined, declined)) : []
     await yieldAllBut(shards)
     if (isReleased) return Number.POSITIVE_INFINITY
     const sentAt = clock.now()
@@ -124,7 +125,7 @@ export function createLeases({
     // The request used an older list of members, so it asked for too many or too few shards.
     const isOutdated =
       grant === null ||
-      !isDeepStrictEqual(new Set(punctual(given)), new Set(punctual(grant))) ||
+      !isDeepStrictEqual(new Set(membersOnTime(given)), new Set(membersOnTime(grant))) ||
       !isDeepStrictEqual(withOwn(given.declined, declined), withOwn(grant.declined, declined))
     grant = given
     for (const shard of [...held.keys()]) if (!given.tokens.has(shard)) held.delete(shard)
@@ -173,7 +174,7 @@ export function createLeases({
 }
 
 /** Returns the members that are not late. */
-function punctual({ members, late }: Grant): readonly string[] {
+function membersOnTime({ members, late }: Grant): readonly string[] {
   return members.filter((member) => !late.includes(member))
 }
 

@@ -24,7 +24,7 @@ export type ShardOwnership = Ownership & {
   setRead(service: string, isRead: boolean): void
   isRead(service: string): boolean
   /** Uses these leases from now on. */
-  follow(leases: Pick<Leases, 'holds'>): void
+  useLeases(leases: Pick<Leases, 'holds'>): void
 }
 
 export function createShardOwnership(clock: Clock): ShardOwnership {
@@ -48,7 +48,7 @@ export function createShardOwnership(clock: Clock): ShardOwnership {
       else read.delete(service)
     },
     isRead: (service) => read.has(service),
-    follow(decided) {
+    useLeases(decided) {
       leases = decided
     },
   }

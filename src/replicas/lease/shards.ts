@@ -24,9 +24,9 @@ export function sharesOf(replica: string, members: Iterable<string>, declined = 
   return Array.from({ length: shardCount }, (_, shard) => shard).filter((shard) => {
     const willing = others.filter((other) => !declines(other, shard))
     if (declines(replica, shard) && willing.length > 0) return false
-    const rivals = declines(replica, shard) ? others : willing
+    const candidates = declines(replica, shard) ? others : willing
     const own = weightOf(replica, shard)
-    return rivals.every((other) => {
+    return candidates.every((other) => {
       const weight = weightOf(other, shard)
       return weight < own || (weight === own && other < replica)
     })

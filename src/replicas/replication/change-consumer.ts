@@ -60,25 +60,25 @@ export function createChangeConsumer({
   let held = 0
   let lastShared = Number.POSITIVE_INFINITY
   /** The number of the last entry that could not be applied. */
-  let passedOver: number | null = null
+  let skippedEntry: number | null = null
 
   function applyEntry(entry: FeedEntry): void {
     if (waiting !== null) {
       waiting.push(entry)
       return
     }
-    if (entry.number !== passedOver) {
+    if (entry.number !== skippedEntry) {
       try {
-        takeNow(entry)
+        applyNow(entry)
       } catch (error) {
-        passedOver = entry.number
+        skippedEntry = entry.number
         throw error
       }
     }
     onTaken(entry.number)
   }
 
-  function takeNow({ number, fields }: FeedEntry): void {
+  function applyNow({ number, fields }: FeedEntry): void {
     const kind = fields.get('kind') ?? ''
     if (kind === 'members') onMembers()
     else if (kind === 'health') takeHealth(number, fields)

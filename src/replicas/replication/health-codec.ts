@@ -262,6 +262,6 @@ function isFound(written: unknown): boolean {
 const isAddress = /^[!-~]{1,120}$/
 const isText = (written: unknown): written is string | null => written === null || typeof written === 'string'
 const isTime = (written: unknown): written is number | null =>
-  written === null || (typeof written === 'number' && Math.abs(written) < furthest)
+  written === null || (typeof written === 'number' && Math.abs(written) < maxDateMs)
 /** The limit of the times that a `Date` can hold, in milliseconds from the epoch (ECMA-262 §21.4.1.1). */
-const furthest = 8.64e15
+const maxDateMs = 8.64e15

@@ -108,11 +108,11 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
     publisher.mark(service, true)
   }
 
-  function recordOutcome(state: TargetState, isAsked: boolean): void {
+  function recordOutcome(state: TargetState, isOnDemand: boolean): void {
     const target = syncStates.ofTarget(state)
     target.isDirty = true
-    if (isAsked) target.isAsked = true
-    publisher.mark(state.serviceState, isAsked)
+    if (isOnDemand) target.isOnDemand = true
+    publisher.mark(state.serviceState, isOnDemand)
   }
 
   /** Handles new and removed targets, and changed definitions of services. */
@@ -164,7 +164,7 @@ export function createHealthReplication(parts: HealthReplicationParts): HealthRe
     const isContested = sync.unpublished.length + dirty.length > 0
     sync.unpublished = []
     if (written.has('')) sync.isDirty = false
-    for (const state of dirty) Object.assign(syncStates.ofTarget(state), { isDirty: false, isAsked: false })
+    for (const state of dirty) Object.assign(syncStates.ofTarget(state), { isDirty: false, isOnDemand: false })
     monitor.adopt(service, readService(written.get(''), clock), adopted)
     // After the adoption, because adopted addresses may have added targets.
     syncStates.advance(

@@ -89,9 +89,9 @@ export function createPublisher(parts: PublisherParts): Publisher {
     }
     for (const state of service.targets) {
       const target = syncStates.ofTarget(state)
-      if (!target.isDirty || (fencingToken === null && !target.isAsked)) continue
+      if (!target.isDirty || (fencingToken === null && !target.isOnDemand)) continue
       target.isDirty = false
-      target.isAsked = false
+      target.isOnDemand = false
       records.push({ field: state.target.name, base: target.version, snapshot: writeTarget(state, clock) })
     }
     const transitions = fencingToken === null ? [] : sync.unpublished.splice(0)
@@ -139,7 +139,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
       if (field === '') sync.isDirty = true
       const state = service.targets.find(({ target }) => target.name === field)
       if (state !== undefined)
-        Object.assign(syncStates.ofTarget(state), { isDirty: true, isAsked: fencingToken === null })
+        Object.assign(syncStates.ofTarget(state), { isDirty: true, isOnDemand: fencingToken === null })
     }
     dirty.add(service)
   }

@@ -9,12 +9,12 @@ const mostPerRound = 100
 
 /** The parts of the store whose unreadable entries are checked again, and the parts that are read again after a repair. */
 const parts = ['kept', 'registrations', 'health', 'stream'] as const satisfies StorePart[]
-const readAnew: readonly StorePart[] = ['kept', 'registrations']
+const partsToReread: readonly StorePart[] = ['kept', 'registrations']
 
 /** The recheck of entries that could not be read. */
 export type Recheck = {
   /** Checks some of the entries again. Resolves with true if one was repaired or removed and the store has to be read again. */
-  look(): Promise<boolean>
+  recheckSome(): Promise<boolean>
 }
 
 /**
@@ -41,7 +41,7 @@ export function createRecheck({
   }
 
   return {
-    async look() {
+    async recheckSome() {
       const all = parts.flatMap((part) => unreadable.entriesOf(part).map((entry) => ({ part, entry })))
       const from = all.length === 0 ? 0 : (round++ * mostPerRound) % all.length
       let isMended = false
@@ -52,7 +52,7 @@ export function createRecheck({
         // If the entry still cannot be read, the next read of its part notes it again.
         if (entry.registration === undefined) unreadable.forget(part, entry.place)
         else unreadable.forgetRegistration(entry.registration)
-        isMended ||= readAnew.includes(part)
+        isMended ||= partsToReread.includes(part)
       }
       return isMended
     },

@@ -113,7 +113,7 @@ export function createResync({
       if (!mustAdopt && isOutdated(version, target.version)) continue
       target.version = version
       target.isDirty = !adopted.has(registered.target.name) && registered.health.lastOutcome !== null
-      target.isAsked = target.isDirty && service.service.policy.intervalMs === null
+      target.isOnDemand = target.isDirty && service.service.policy.intervalMs === null
     }
   }
 

@@ -20,7 +20,7 @@ export type TargetSync = {
   version: number
   isDirty: boolean
   /** Whether the unpublished outcome is that of a check on demand, which needs no lease. */
-  isAsked: boolean
+  isOnDemand: boolean
 }
 
 /** The sync states of all services and targets, for as long as Porthole checks these. */
@@ -54,7 +54,7 @@ export function createSyncStates(): SyncStates {
   function ofTarget(target: TargetState): TargetSync {
     const known = targets.get(target)
     if (known !== undefined) return known
-    const sync: TargetSync = { version: 0, isDirty: false, isAsked: false }
+    const sync: TargetSync = { version: 0, isDirty: false, isOnDemand: false }
     targets.set(target, sync)
     return sync
   }

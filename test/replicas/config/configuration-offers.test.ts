@@ -81,11 +81,11 @@ test('stores its own file if the store lacks it, and applies the file that count
   const { offers, applied, changes, given } = start(otherKept)
   await offers.offer(fileOf('own'))
   const { digest } = offers.own()
-  await offers.follow({ digest, hasOwn: false, needsText: false })
+  await offers.startApplying({ digest, hasOwn: false, needsText: false })
   assert.deepEqual(given, [`${digest} ${ownOffered.text}`])
-  await offers.follow({ digest: other.digest, hasOwn: true, needsText: false })
-  await offers.follow({ digest: other.digest, hasOwn: true, needsText: false })
-  await offers.follow({ digest, hasOwn: true, needsText: false })
+  await offers.startApplying({ digest: other.digest, hasOwn: true, needsText: false })
+  await offers.startApplying({ digest: other.digest, hasOwn: true, needsText: false })
+  await offers.startApplying({ digest, hasOwn: true, needsText: false })
   assert.deepEqual(applied, ['own', 'other', 'own'])
   assert.deepEqual(changes, [false, true])
   assert.equal(given.length, 1)
@@ -94,8 +94,8 @@ test('stores its own file if the store lacks it, and applies the file that count
 test('the file in force stays while no file counts, or while the store lacks the one that counts', async () => {
   const { offers, applied } = start()
   await offers.offer(fileOf('own'))
-  await offers.follow({ digest: '', hasOwn: true, needsText: false })
-  await offers.follow({ digest: 'not-there-yet', hasOwn: true, needsText: false })
+  await offers.startApplying({ digest: '', hasOwn: true, needsText: false })
+  await offers.startApplying({ digest: 'not-there-yet', hasOwn: true, needsText: false })
   assert.deepEqual(applied, ['own'])
 })
 
@@ -106,7 +106,7 @@ test('reports once that it cannot read the file that counts, and keeps its own',
     ]),
   )
   await offers.offer(fileOf('own'))
-  for (let i = 0; i < 3; i++) await offers.follow({ digest: 'newer', hasOwn: true, needsText: false })
+  for (let i = 0; i < 3; i++) await offers.startApplying({ digest: 'newer', hasOwn: true, needsText: false })
   assert.deepEqual(applied, ['own'])
   assert.equal(problems.length, 1)
   assert.match(
@@ -118,7 +118,7 @@ test('reports once that it cannot read the file that counts, and keeps its own',
 test('a solo replica uses its own file', async () => {
   const { offers, applied } = start(otherKept)
   await offers.offer(fileOf('own'))
-  await offers.follow({ digest: other.digest, hasOwn: true, needsText: false })
+  await offers.startApplying({ digest: other.digest, hasOwn: true, needsText: false })
   offers.goSolo()
   offers.goSolo()
   assert.deepEqual(applied, ['own', 'other', 'own'])
@@ -128,12 +128,12 @@ test("another replica's file that is still being read is discarded when the repl
   const told = Promise.withResolvers<void>()
   const { offers, applied } = start(otherKept, told.promise)
   await offers.offer(fileOf('own'))
-  const alone = offers.follow({ digest: other.digest, hasOwn: true, needsText: false })
+  const alone = offers.startApplying({ digest: other.digest, hasOwn: true, needsText: false })
   offers.goSolo()
   told.resolve()
   await alone
   const [following] = [
-    offers.follow({ digest: other.digest, hasOwn: true, needsText: false }),
+    offers.startApplying({ digest: other.digest, hasOwn: true, needsText: false }),
     await offers.offer(fileOf('newer')),
   ]
   await following
@@ -144,7 +144,7 @@ test('stores the text as well while a replica of an older version is live, and r
   const { offers, applied, given } = start(new Map([[other.digest, { text: other.text }]]))
   await offers.offer(fileOf('own'))
   const { digest } = offers.own()
-  await offers.follow({ digest: other.digest, hasOwn: false, needsText: true })
+  await offers.startApplying({ digest: other.digest, hasOwn: false, needsText: true })
   assert.deepEqual(given, [`${digest} ${ownOffered.text}, and as text ${ownOffered.text}`])
   assert.deepEqual(applied, ['own', 'other'])
 })
@@ -183,7 +183,7 @@ for (const { what, packed, says } of [
   test(`reports once that it cannot read a file that ${what}, and keeps its own`, async () => {
     const { offers, applied, problems } = start(new Map([['odd', { packed }]]))
     await offers.offer(fileOf('own'))
-    for (let i = 0; i < 2; i++) await offers.follow({ digest: 'odd', hasOwn: true, needsText: false })
+    for (let i = 0; i < 2; i++) await offers.startApplying({ digest: 'odd', hasOwn: true, needsText: false })
     assert.deepEqual(applied, ['own'])
     assert.equal(problems.length, 1)
     assert.match(problems[0] ?? '', says)
