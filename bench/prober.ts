@@ -157,7 +157,7 @@ async function dialUntil(
 ): Promise<{ checks: number; failures: number }> {
   let checks = 0
   let failures = 0
-  async function goOn(): Promise<void> {
+  async function dialUntilEnd(): Promise<void> {
     while (performance.now() < end) {
       const target = targets[checks++ % targets.length]
       if (target === undefined) return
@@ -165,6 +165,6 @@ async function dialUntil(
       if (outcome?.reason !== 'connected') failures++
     }
   }
-  await Promise.all(Array.from({ length: most }, goOn))
+  await Promise.all(Array.from({ length: most }, dialUntilEnd))
   return { checks, failures }
 }

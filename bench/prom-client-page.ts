@@ -17,13 +17,13 @@ const cached =
 
 /** Sets all series again. The bench times this call. */
 type Carry = (layOut: () => void) => void
-const carryOut: Carry = (layOut) => layOut()
+const renderDirectly: Carry = (layOut) => layOut()
 
 /** Adds the series of targets. They are laid out again for every scrape, so that a removed target has no series. */
 export function addTargetMetrics(
   { monitor, clock, prober }: { monitor: Monitor; clock: Clock; prober: 'kernel' | 'portable' },
   registers: Register[],
-  carry = carryOut,
+  carry = renderDirectly,
 ): void {
   const labelNames = ['service', 'target'] as const
   const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames, registers })
@@ -106,7 +106,7 @@ export function addTargetMetrics(
 export function addServiceMetrics(
   { monitor, registry, clock }: { monitor: Monitor; registry: Registry; clock: Clock },
   registers: Register[],
-  carry = carryOut,
+  carry = renderDirectly,
 ): void {
   const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames: ['service'], registers })
 

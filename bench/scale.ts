@@ -200,10 +200,10 @@ function loopLateMs(page: string): number {
   return (sum(page, 'nodejs_eventloop_lag_p99_seconds') - sum(page, 'nodejs_eventloop_lag_min_seconds')) * 1000
 }
 
-/** Measures the CPU time of a process for each second while `goOn` runs. */
-async function readCpuAround<T>(pid: number, goOn: () => Promise<T>): Promise<T & { microsPerSecond: number }> {
+/** Measures the CPU time of a process for each second while `work` runs. */
+async function readCpuAround<T>(pid: number, work: () => Promise<T>): Promise<T & { microsPerSecond: number }> {
   const [at, before] = [performance.now(), cpuMicrosOf(pid)]
-  const result = await goOn()
+  const result = await work()
   const microsPerSecond = (cpuMicrosOf(pid) - before) / ((performance.now() - at) / 1000)
   return { ...result, microsPerSecond }
 }

@@ -52,6 +52,19 @@ const identifiers = pairsOf(`
   OwnParts=SelfMetricsParts endingOfEach=dialResultOfEach ignoreEnding=ignoreDialResult endingSeen=dialResultSeen packFinding=packKernelResult
   findingLength=kernelResultLength judgeNextHop=classifyNextHop judgeIcmp=classifyIcmp judgeSilence=classifySilence Judgement=Classification
   judgement=classification readWritten=readParsedFile notePlaces=recordLocations formatPlace=formatLocation parseAside=parseInWorker
+  tellNext=sendNext tellSome=reportSome untold=unreported tellInSlices=sendInSlices tellOne=sendNext tellings=deliveries isTelling=isSending
+  tellUnwritten=reportUnwritten toldFailure=reportedFailure toldId=sentId sinceTold=windowsSinceReport mostTold=mostLogged
+  isToldElsewhere=isBackfilledElsewhere isSaidTwice=isRedundant portionsTold=sizesOfBatches writePiece=writeChunk sendPieces=sendChunks
+  pieceBytes=chunkBytes pieceMs=chunkMs pieceLength=outputLength lookIn=scheduleLook lookSoon=onDirectoryEvent lookAround=rewatchAndLook
+  changesAllTheTime=keepsChangingMessage goBehindOthers=lowerPriority giveBack=release giveBackFreed=trimMemory giveBackLarge=returnLargeBlocks
+  keepGivingBack=startTrimming stopGivingBack=stopTrimming giveBackMs=trimIntervalMs hurries=bursts believedUntil=trustedUntil
+  believedMs=validMs culprit=targetAtFault newcomers=joiningTargets hasten=bringForward hadItsTurn=hadThread hopefulShare=shareWithAnswering
+  mostHopeful=mostWithAnswering isHopeful=isOfAnswering mostPortions=mostReads oddLease=describeUnreadableLease
+  onOddLeases=reportUnreadableLeases mostOdd=mostUnreadable isAskedAgain=mustRenewAgain takeNow=applyNow punctual=membersOnTime
+  passedOver=skippedEntry carryOut=runStep takeStep=startDueStep putOffUntil=postponedUntil dispensable=removableExpired
+  mayHaveGone=mayBeRemoved readAnyway=readDespiteFailure ofSystem=explainSystemError ofRights=missingPermission mayBeDone=mayHaveRun
+  leadToPage=redirectToPage icicles=hangingBars lookOver=computeOverview moreOf=queryForMore meansMore=specialCharacters
+  ofNothing=hashOfEmptyText greatest12Bits=max12Bits callsOfThePool=poolCalls areLetGo=areReleased zipBy=mockGzip asksPlainly=isPlainRequest
 `)
 
 /** Names of files, without `.ts`, that were replaced. */

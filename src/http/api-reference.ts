@@ -20,7 +20,7 @@ const logo = svg(
 const icon = svg(32, `<g fill="none" stroke="#6e7781" stroke-width="3">${porthole}</g>`)
 
 /** Redirects to `/docs` from the URLs where the relative links of the page would break: those with a query, and `index.html`. */
-async function leadToPage({ url }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+async function redirectToPage({ url }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
   if (url.startsWith('/docs?')) return reply.redirect('docs')
   if (url.startsWith('/docs/?')) return reply.redirect('../docs')
   if (url.startsWith('/docs/static/index.html')) return reply.redirect('../../docs')
@@ -41,7 +41,7 @@ export async function buildApiReference(
     routePrefix: '/docs',
     // Relative, so that the page finds its files behind a proxy that strips a prefix from the path, even if the proxy sends no header about it.
     indexPrefix: '.',
-    uiHooks: { onRequest: leadToPage },
+    uiHooks: { onRequest: redirectToPage },
     // Requests that are tried out go to the server of the page, and so behind the same prefix.
     transformSpecification: (document) => ({ ...document, servers: [{ url: '..' }] }),
     transformSpecificationClone: false,

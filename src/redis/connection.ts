@@ -1,6 +1,6 @@
 import { createClient, ErrorReply } from '@redis/client'
 import { type Obstacle, readFile } from '../runtime/read-file.ts'
-import { explainFailure, mayBeDone } from './failure.ts'
+import { explainFailure, mayHaveRun } from './failure.ts'
 import type { Script } from './script.ts'
 
 /** The address of Redis and the credentials. */
@@ -127,7 +127,7 @@ async function open(settings: RedisSettings, url: URL): Promise<Connection | str
     const failure = explainFailure(place, answer.error)
     if (answer.isOverdue && ++missed >= 2) lose(failure)
     // An error that Redis returns is certain, except if it interrupted a script that had made changes.
-    return { ok: false, failure, isUncertain: !(answer.error instanceof ErrorReply) || mayBeDone(answer.error) }
+    return { ok: false, failure, isUncertain: !(answer.error instanceof ErrorReply) || mayHaveRun(answer.error) }
   }
 
   return {

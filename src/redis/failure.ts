@@ -18,7 +18,7 @@ const remedies: Readonly<Record<string, string>> = {
 }
 
 /** How Redis 7.0 reports a missing permission inside a script. Later versions report `NOPERM`. */
-const ofRights = /^ERR The user executing the script can't /
+const missingPermission = /^ERR The user executing the script can't /
 
 /** The suffix that Redis appends to an error inside a script: the digest of the script, and the line. */
 const inScript = /[,.]? script: [0-9a-f]+, on @user_script:\d+\.?$/
@@ -29,7 +29,7 @@ export function explainFailure(place: string, error: Error): string {
   if (code === 'ECONNREFUSED')
     return `nothing listens on ${place.replace('Redis at ', '')}: check that Redis runs there`
   const message = error.message.replace(/\s+/g, ' ').replace(inScript, '')
-  const word = ofRights.test(message) ? 'NOPERM' : (/^[A-Z]+/.exec(message)?.[0] ?? '')
+  const word = missingPermission.test(message) ? 'NOPERM' : (/^[A-Z]+/.exec(message)?.[0] ?? '')
   const remedy = remedies[word]
   return remedy === undefined ? `${place} fails: ${message}` : `${place} says "${message}": ${remedy}`
 }
@@ -38,6 +38,6 @@ export function explainFailure(place: string, error: Error): string {
  * Returns whether Redis may have made some changes of a failed script, because an error inside a script does not undo the changes before it. Redis
  * checks memory, disk and role before the first change, and the permissions of the user at each command.
  */
-export function mayBeDone(error: Error): boolean {
+export function mayHaveRun(error: Error): boolean {
   return inScript.test(error.message.trim()) && !/^(READONLY|OOM|MISCONF|NOREPLICAS|MASTERDOWN) /.test(error.message)
 }

@@ -41,14 +41,14 @@ export function createExpiries({
   const byName = new Map<string, Expiry>()
   let timer: NodeJS.Timeout | undefined
   /** The end of the last pause that the expiries were delayed by. */
-  let putOffUntil = Number.NEGATIVE_INFINITY
+  let postponedUntil = Number.NEGATIVE_INFINITY
 
   /** Delays all expiries by the pauses since the last call. Their order stays. */
-  function putOff(): void {
+  function postponeAll(): void {
     const last = pauses.ofProcess.at(-1)
-    if (last === undefined || last.to <= putOffUntil) return
-    const ms = pausedMs(pauses.ofProcess, putOffUntil, last.to) + readMs
-    putOffUntil = last.to
+    if (last === undefined || last.to <= postponedUntil) return
+    const ms = pausedMs(pauses.ofProcess, postponedUntil, last.to) + readMs
+    postponedUntil = last.to
     for (const expiry of byName.values()) expiry.dueAt += ms
   }
 
@@ -61,7 +61,7 @@ export function createExpiries({
 
   function runDue(): number | null {
     const now = clock.now()
-    putOff()
+    postponeAll()
     for (;;) {
       const next = inOrder.peek()
       if (next === undefined || next.dueAt > now) return next?.dueAt ?? null
@@ -83,7 +83,7 @@ export function createExpiries({
       forget(name)
       if (at === null) return
       // Apply the past pauses first, because they must not delay the new expiry.
-      putOff()
+      postponeAll()
       const expiry = { name, dueAt: at, heapIndex: -1 }
       byName.set(name, expiry)
       inOrder.push(expiry)

@@ -61,35 +61,43 @@ export function createRegistrar({
   /** The entries of the store that cannot be read. */
   unreadable?: UnreadableEntries
 }): Registrar {
-  const registrations = createRegistrations({ registry, store, clock, defaults, onDue: takeStep, pauses, unreadable })
+  const registrations = createRegistrations({
+    registry,
+    store,
+    clock,
+    defaults,
+    onDue: startDueStep,
+    pauses,
+    unreadable,
+  })
   /** The names of the puts that wait for the store, each with their number. */
-  const asked = new Map<string, number>()
+  const pendingPuts = new Map<string, number>()
 
   /** Counts all services and the new ones that wait for the store, without this one. */
   function countOthers(name: string): number {
-    const arriving = [...asked.keys()].filter((one) => one !== name && !registry.services.has(one))
+    const arriving = [...pendingPuts.keys()].filter((one) => one !== name && !registry.services.has(one))
     return registry.services.size + arriving.length
   }
 
   /** Puts a registration into the store. Until the store answers, the registration does not expire; otherwise it could be confirmed and gone. */
   async function ask(name: string, settings: RegistrationSettings, condition: Condition): Promise<Stored<Put>> {
-    asked.set(name, (asked.get(name) ?? 0) + 1)
+    pendingPuts.set(name, (pendingPuts.get(name) ?? 0) + 1)
     const stored = await store.put(name, writeRegistration(settings), condition, settings.ttl)
-    const others = (asked.get(name) ?? 0) - 1
-    if (others > 0) asked.set(name, others)
-    else asked.delete(name)
+    const others = (pendingPuts.get(name) ?? 0) - 1
+    if (others > 0) pendingPuts.set(name, others)
+    else pendingPuts.delete(name)
     return stored
   }
 
-  function takeStep(name: string): void {
+  function startDueStep(name: string): void {
     const entry = registrations.find(name)
-    if (entry === undefined || asked.has(name)) return
+    if (entry === undefined || pendingPuts.has(name)) return
     const step = dueStep(entry.lifetime, entry.settings, clock.now())
     if (step === null) registrations.schedule(name)
-    else void carryOut(step, entry)
+    else void runStep(step, entry)
   }
 
-  async function carryOut(step: Step, entry: Registered): Promise<void> {
+  async function runStep(step: Step, entry: Registered): Promise<void> {
     const { name, revision } = entry.registration
     const answer = store.expire(name, revision, step)
     // If the store fails, the registration comes back at the next start, for its ttl.
@@ -102,16 +110,16 @@ export function createRegistrar({
   }
 
   /** Returns the expired registrations that may be deregistered to make room. A registration whose renewal waits for the store is not among them. */
-  function dispensable(): Registered[] {
-    return registrations.expired().filter(({ registration }) => !asked.has(registration.name))
+  function removableExpired(): Registered[] {
+    return registrations.expired().filter(({ registration }) => !pendingPuts.has(registration.name))
   }
 
   /** Deregisters expired services, the longest expired first, while there are more services than the limit. */
   async function makeRoom(): Promise<void> {
     if (registry.services.size <= limits.services) return
-    for (const entry of dispensable()) {
+    for (const entry of removableExpired()) {
       if (registry.services.size <= limits.services) return
-      await carryOut('deregister', entry)
+      await runStep('deregister', entry)
     }
   }
 
@@ -137,8 +145,8 @@ export function createRegistrar({
   return {
     registrations,
     refusalOf(name) {
-      if (registry.services.has(name) || registry.services.size + asked.size < limits.services) return null
-      if (countOthers(name) - dispensable().length < limits.services) return null
+      if (registry.services.has(name) || registry.services.size + pendingPuts.size < limits.services) return null
+      if (countOthers(name) - removableExpired().length < limits.services) return null
       return `there are ${registry.services.size} services, and limits.services allows no more: deregister some, or raise it`
     },
     async put(name, settings, condition) {

@@ -71,7 +71,10 @@ export type Registrations = {
 const perTurn = { services: 100, targets: 1000 }
 
 /** A registration and its settings, or a sentence that says why they cannot be read. */
-type Read = { readonly registration: StoredRegistration; readonly said: ForeignSettings<RegistrationSettings> | string }
+type Read = {
+  readonly registration: StoredRegistration
+  readonly parsed: ForeignSettings<RegistrationSettings> | string
+}
 
 /** Returns the cause for a registration that is gone because its time to live ended. */
 export function expiryOf({ settings }: Registered): string {
@@ -168,13 +171,13 @@ export function createRegistrations({
 
   function read(registration: StoredRegistration): Read {
     const where = `the registration of ${quote(registration.name)}`
-    const said = readRegistration(registration.definition)
-    if (typeof said === 'string') {
-      unreadable.recordEntry('registrations', { place: where, why: said, registration: registration.name })
-      return { registration, said: `${where} cannot be read: ${said}` }
+    const parsed = readRegistration(registration.definition)
+    if (typeof parsed === 'string') {
+      unreadable.recordEntry('registrations', { place: where, why: parsed, registration: registration.name })
+      return { registration, parsed: `${where} cannot be read: ${parsed}` }
     }
-    for (const word of foreignWordsOf(said, where)) foreign.emit(word)
-    return { registration, said }
+    for (const word of foreignWordsOf(parsed, where)) foreign.emit(word)
+    return { registration, parsed }
   }
 
   function* readAll(registrations: Iterable<StoredRegistration>): Generator<Read> {
@@ -195,19 +198,19 @@ export function createRegistrations({
    * Puts the readable registrations of a batch in force, except those that were registered or deregistered since the restore began. Returns a
    * sentence for each one that cannot be read.
    */
-  function putAwaited(some: readonly Read[]): string[] {
+  function putAwaited(batch: readonly Read[]): string[] {
     const unread: string[] = []
     const services: Service[] = []
-    for (const { registration, said } of some) {
+    for (const { registration, parsed } of batch) {
       if (awaited.get(registration.name) !== registration) continue
       awaited.delete(registration.name)
-      if (typeof said === 'string') {
-        unread.push(said)
+      if (typeof parsed === 'string') {
+        unread.push(parsed)
         continue
       }
       const { expiredAt, ...plain } = registration
-      const entry = build(plain, said.settings, said.unread)
-      hold(entry, keptLifetime(said.settings, expiredAt))
+      const entry = build(plain, parsed.settings, parsed.unread)
+      hold(entry, keptLifetime(parsed.settings, expiredAt))
       services.push(entry.service)
     }
     registry.register(services)
@@ -217,7 +220,7 @@ export function createRegistrations({
   /** Drains services, or ends their drains, in batches of one turn of the event loop. */
   function setDrained(names: readonly string[], drained: boolean): Promise<void> {
     const countTargets = (name: string) => registry.services.get(name)?.targets.length ?? 0
-    return inTurns(names, countTargets, (some) => registry.setDrained(some, drained))
+    return inTurns(names, countTargets, (batch) => registry.setDrained(batch, drained))
   }
 
   function forget(name: string, cause: string): void {
@@ -244,9 +247,9 @@ export function createRegistrations({
     build,
     put,
     adopt(registration) {
-      const { said } = read(registration)
-      if (typeof said === 'string') return said
-      put(build(registration, said.settings, said.unread))
+      const { parsed } = read(registration)
+      if (typeof parsed === 'string') return parsed
+      put(build(registration, parsed.settings, parsed.unread))
       return null
     },
     expire(name, revision, expiredAt) {
@@ -271,19 +274,19 @@ export function createRegistrations({
       const others = registrations.filter((one) => !known.has(one.name))
       awaited = new Map(others.map((registration) => [registration.name, registration]))
 
-      await inTurns(gone, targetsOf, (some) => {
-        for (const { registration } of some.filter(isHeld)) forget(registration.name, 'deregistered')
+      await inTurns(gone, targetsOf, (batch) => {
+        for (const { registration } of batch.filter(isHeld)) forget(registration.name, 'deregistered')
       })
       const undrained = [...registry.drained].filter((name) => !keptDrained.has(name))
       await setDrained(undrained, false)
       const newlyDrained = drained.filter((name) => !registry.drained.has(name))
       await setDrained(newlyDrained, true)
       const unread: string[] = []
-      await inTurns(readAll(others), targetsRead, (some) => unread.push(...putAwaited(some)))
+      await inTurns(readAll(others), targetsRead, (batch) => unread.push(...putAwaited(batch)))
       // No service could renew its registration while the store was away.
       const again = [...registered.values()].filter(({ registration }) => known.has(registration.name))
-      await inTurns(again, targetsOf, (some) => {
-        turn(some.filter(isHeld), ({ registration, settings, lifetime }) => {
+      await inTurns(again, targetsOf, (batch) => {
+        turn(batch.filter(isHeld), ({ registration, settings, lifetime }) => {
           const expiredAt = known.get(registration.name)?.expiredAt
           return lifetime.isExpired && expiredAt !== undefined ? lifetime : keptLifetime(settings, expiredAt)
         })
@@ -301,9 +304,9 @@ export function createRegistrations({
     forget,
     setDefaults(next) {
       defaults = next
-      return inTurns([...registered.values()], targetsOf, (some) => {
+      return inTurns([...registered.values()], targetsOf, (batch) => {
         // Skip the registrations that were deregistered since the first batch.
-        const left = some.filter(isHeld)
+        const left = batch.filter(isHeld)
         for (const entry of left) entry.service = rebuilt(entry)
         registry.register(left.map(({ service }) => service))
       })
@@ -317,10 +320,10 @@ export function createRegistrations({
 async function inTurns<Item>(
   items: Iterable<Item>,
   targetsOf: (item: Item) => number,
-  act: (some: readonly Item[]) => void,
+  act: (batch: readonly Item[]) => void,
 ): Promise<void> {
-  for (const some of batchesOf(items, perTurn, targetsOf)) {
-    act(some)
+  for (const batch of batchesOf(items, perTurn, targetsOf)) {
+    act(batch)
     await setImmediate()
   }
 }
@@ -329,6 +332,6 @@ function targetsOf({ settings }: Registered): number {
   return settings.targets.length
 }
 
-function targetsRead({ said }: Read): number {
-  return typeof said === 'string' ? 0 : said.settings.targets.length
+function targetsRead({ parsed }: Read): number {
+  return typeof parsed === 'string' ? 0 : parsed.settings.targets.length
 }

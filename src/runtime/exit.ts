@@ -1,13 +1,13 @@
 import { createRequire, flushCompileCache } from 'node:module'
 
 /** Calls that run on a thread of libuv's pool. `process.exit` waits until all of them have returned. */
-const callsOfThePool = ['FSReqCallback', 'FSReqPromise', 'GetAddrInfoReqWrap', 'GetNameInfoReqWrap']
+const poolCalls = ['FSReqCallback', 'FSReqPromise', 'GetAddrInfoReqWrap', 'GetNameInfoReqWrap']
 /** The time, in milliseconds, that the pool has for its calls when the process ends. They may be writing the last lines of the log. */
 const lastCallsMs = 100
 
 /** Returns whether a call of this process waits for the file system or for a name server. */
 export function awaitsSystem(): boolean {
-  return process.getActiveResourcesInfo().some((name) => callsOfThePool.includes(name))
+  return process.getActiveResourcesInfo().some((name) => poolCalls.includes(name))
 }
 
 /**

@@ -56,7 +56,7 @@ export type RetryingStoreParts = {
  */
 const aheadMs = 60_000
 /** The number of transitions in one batch. */
-const portion = 1000
+const transitionsPerBatch = 1000
 
 /** Creates a retrying store. It opens the store with the first turn. */
 export function createRetryingStore(parts: RetryingStoreParts): RetryingStore {
@@ -105,10 +105,10 @@ export function createRetryingStore(parts: RetryingStoreParts): RetryingStore {
     return given
   }
 
-  async function ask<Value>(wish: (store: Store) => Promise<Stored<Value>>): Promise<Stored<Value>> {
+  async function ask<Value>(operation: (store: Store) => Promise<Stored<Value>>): Promise<Stored<Value>> {
     if (opened === null) return { ok: false, failure: failure ?? `the ${name} store is closed` }
     if (overdue > 0 && failure !== null) return { ok: false, failure }
-    return note(await awaitAnswer(wish(opened)))
+    return note(await awaitAnswer(operation(opened)))
   }
 
   async function load(): Promise<boolean> {
@@ -182,10 +182,10 @@ export function createRetryingStore(parts: RetryingStoreParts): RetryingStore {
 
   async function flush(): Promise<boolean> {
     for (;;) {
-      const waiting = log.after(keptUpTo, portion)
+      const waiting = log.after(keptUpTo, transitionsPerBatch)
       // The log has dropped some transitions before the store could take them.
       const missing = waiting === null
-      const batch = waiting ?? log.find({}).reverse().slice(0, portion)
+      const batch = waiting ?? log.find({}).reverse().slice(0, transitionsPerBatch)
       const newest = batch.at(-1)
       if (newest === undefined) return true
       const kept = await ask((store) => store.append(batch.map(keep), missing, datingNow()))

@@ -210,11 +210,11 @@ test('registrations, drains and transitions outlast a kill, and the time in betw
   await kill(second)
 })
 
-type Told = { id: string; target: string | null; from: string; to: string; message: string }
+type ReportedTransition = { id: string; target: string | null; from: string; to: string; message: string }
 
-async function transitionsAt(url: string, service: string): Promise<Told[]> {
+async function transitionsAt(url: string, service: string): Promise<ReportedTransition[]> {
   const { transitions } = (await (await fetch(`${url}/v1/services/${service}/transitions`)).json()) as {
-    transitions: Told[]
+    transitions: ReportedTransition[]
   }
   return transitions
 }

@@ -29,19 +29,19 @@ async function pause({ child, url }: Started, ms: number): Promise<number> {
   return (await waiting).status
 }
 
-type Told = { service: string; target: string | null; from: string; to: string }
+type ReportedTransition = { service: string; target: string | null; from: string; to: string }
 
 /** Returns the transitions without the first verdict of each service. */
-async function changesOf(url: string): Promise<Told[]> {
+async function changesOf(url: string): Promise<ReportedTransition[]> {
   const response = await fetch(`${url}/v1/transitions?limit=1000`)
-  const { transitions } = (await response.json()) as { transitions: Told[] }
+  const { transitions } = (await response.json()) as { transitions: ReportedTransition[] }
   return transitions.filter(({ from, to }) => !(from === 'unknown' && to === 'up'))
 }
 
 /** Returns the number of transitions to up. */
 async function countUps(url: string): Promise<number> {
   const response = await fetch(`${url}/v1/transitions?limit=1000`)
-  const { transitions } = (await response.json()) as { transitions: Told[] }
+  const { transitions } = (await response.json()) as { transitions: ReportedTransition[] }
   return transitions.length
 }
 

@@ -75,7 +75,7 @@ function countPages(render: () => AsyncIterable<Buffer>) {
     counted,
     begun: () => begun,
     held: () => held,
-    areLetGo: () => until('all pages are released', async () => held === 0),
+    areReleased: () => until('all pages are released', async () => held === 0),
   }
 }
 
@@ -93,7 +93,7 @@ test('a reader that leaves in the middle of a page, compressed or not, leaves no
   const logged: string[] = []
   const logger = { level: 'warn', stream: { write: (line: string) => void logged.push(line) } }
   const { listen, get, metrics } = await build(t, services, { logger })
-  const { counted, begun, areLetGo } = countPages(metrics.render)
+  const { counted, begun, areReleased } = countPages(metrics.render)
   t.mock.method(metrics, 'render', counted)
   const url = await listen()
   for (const headers of encodings) {
@@ -101,14 +101,14 @@ test('a reader that leaves in the middle of a page, compressed or not, leaves no
       const { request, response } = await beginReading(t, url, headers)
       request.destroy()
       await once(response, 'close').catch(() => undefined)
-      await areLetGo()
+      await areReleased()
     }
   }
   // A slow reader gets the whole page.
   const { response: slow } = await beginReading(t, url, {})
   await new Promise((resolve) => setTimeout(resolve, 200))
   assert.deepEqual(lasting(await text(slow)), lasting((await get('/metrics')).body))
-  await areLetGo()
+  await areReleased()
   assert.deepEqual([begun(), logged], [8, []])
 })
 
@@ -153,7 +153,7 @@ for (const headers of encodings) {
   test(`a reader that reads nothing for a minute is cut off, and the memory of the scrape is released (${how})`, async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const { promise: isStuck, resolve: stick } = Promise.withResolvers<void>()
-    const { url, held, areLetGo, messages } = await serveMetrics(t, async function* () {
+    const { url, held, areReleased, messages } = await serveMetrics(t, async function* () {
       yield Buffer.from('first\n')
       stick()
       yield tooMuch
@@ -166,7 +166,7 @@ for (const headers of encodings) {
     assert.equal(held(), 1)
     t.mock.timers.tick(1)
     t.mock.timers.reset()
-    await areLetGo()
+    await areReleased()
     await assert.rejects(text(response), { code: 'ECONNRESET' })
     assert.deepEqual(messages(), ['an answer is cut off: its client reads too slowly'])
   })
@@ -187,17 +187,17 @@ for (const headers of encodings) {
 }
 
 test('a page that throws before it is long is 500', async (t) => {
-  const { url, areLetGo, messages } = await serveMetrics(t, async function* () {
+  const { url, areReleased, messages } = await serveMetrics(t, async function* () {
     yield Buffer.from('first\n')
     throw new Error('a bug')
   })
   assert.equal((await fetch(`${url}/metrics`)).status, 500)
-  await areLetGo()
+  await areReleased()
   assert.deepEqual(messages(), ['a request failed: a bug'])
 })
 
 /** Replaces the function that creates a gzip stream. */
-function zipBy(t: TestContext, make: (original: typeof zlib.createGzip) => zlib.Gzip) {
+function mockGzip(t: TestContext, make: (original: typeof zlib.createGzip) => zlib.Gzip) {
   const { createGzip } = zlib
   const mocked = t.mock.method(zlib, 'createGzip', () => make(createGzip))
   syncBuiltinESMExports()
@@ -209,24 +209,24 @@ function zipBy(t: TestContext, make: (original: typeof zlib.createGzip) => zlib.
 
 test('a page whose compression fails breaks off, the log says why, and the next scrape is answered', async (t) => {
   let zip: zlib.Gzip | undefined
-  zipBy(t, (original) => {
+  mockGzip(t, (original) => {
     zip = original()
     return zip
   })
-  const { url, areLetGo, messages } = await serveMetrics(t, async function* () {
+  const { url, areReleased, messages } = await serveMetrics(t, async function* () {
     yield Buffer.from(longLine)
     zip?.destroy(new Error('zlib is out of order'))
     yield Buffer.from('second\n')
   })
   await assert.rejects(fetch(`${url}/metrics`).then((response) => response.text()))
-  await areLetGo()
+  await areReleased()
   assert.deepEqual(messages(), ['an answer broke off: zlib is out of order'])
   const plain = await fetch(`${url}/metrics`, { headers: { 'accept-encoding': 'identity' } })
   assert.deepEqual([plain.status, await plain.text()], [200, `${longLine}second\n`])
 })
 
 test('a page whose compression cannot start is 500, and the log says why', async (t) => {
-  zipBy(t, () => {
+  mockGzip(t, () => {
     throw new Error('no memory for zlib')
   })
   const { url, held, messages } = await serveMetrics(t, async function* () {
@@ -240,12 +240,12 @@ test('a page whose compression cannot start is 500, and the log says why', async
 })
 
 test('a long page that throws breaks off, and the log says why', async (t) => {
-  const { url, areLetGo, messages } = await serveMetrics(t, async function* () {
+  const { url, areReleased, messages } = await serveMetrics(t, async function* () {
     yield Buffer.from(longLine)
     throw new Error('a bug')
   })
   await assert.rejects(fetch(`${url}/metrics`).then((response) => response.text()))
-  await areLetGo()
+  await areReleased()
   assert.deepEqual(messages(), ['an answer broke off: a bug'])
 })
 
@@ -280,14 +280,14 @@ test('a scrape that is known to hold much memory is refused before any chunk is 
   const render = async function* () {
     yield tooMuch
   }
-  const { url, begun, areLetGo } = await serveMetrics(t, render, { heldBytes: 0.6 * defaultCap.bytes })
+  const { url, begun, areReleased } = await serveMetrics(t, render, { heldBytes: 0.6 * defaultCap.bytes })
   const { request } = await beginReading(t, url, {})
   for (let i = 0; i < 3; i++) assert.equal((await fetch(`${url}/metrics`)).status, 503)
   assert.equal(begun(), 1)
   // A narrowed page holds little memory.
   assert.equal((await fetch(`${url}/metrics?service=a`, { method: 'HEAD' })).status, 200)
   request.destroy()
-  await areLetGo()
+  await areReleased()
   for (let i = 0; i < 3; i++) await (await fetch(`${url}/metrics`)).bytes()
   assert.equal(begun(), 4)
 })

@@ -247,7 +247,7 @@ test('a page that is read slowly while services come and go has no series twice,
 })
 
 /** Events that may happen to a service that is down while a client reads the page of group g. */
-const meanwhile = {
+const changesDuringScrape = {
   'joins the group': { before: [], after: [sampleService('late', ['late:1'], { groups: ['g'] })] },
   'leaves the group': { before: ['g'], after: [sampleService('late', ['late:1'])] },
   'is removed': { before: ['g'], after: [] },
@@ -256,7 +256,7 @@ const meanwhile = {
     after: [sampleService('next', ['next:1'], { groups: ['g'] })],
   },
 }
-for (const [what, { before, after }] of Object.entries(meanwhile)) {
+for (const [what, { before, after }] of Object.entries(changesDuringScrape)) {
   test(`a page of one group is complete when a service ${what} between two chunks`, { skip: noPromtool }, async () => {
     const always = sampleService('always', ['always:1'], { groups: ['g'] })
     const pages = new Set<string>()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { explainFailure, mayBeDone } from '../../src/redis/failure.ts'
+import { explainFailure, mayHaveRun } from '../../src/redis/failure.ts'
 
 const place = 'Redis at 192.0.2.1:6379'
 const explain = (message: string) => explainFailure(place, new Error(message))
@@ -54,11 +54,11 @@ test('any other error is reported unchanged', () => {
 })
 
 test('an error inside a script may leave changes behind, unless Redis checks its cause before the first change', () => {
-  const within = (message: string) => mayBeDone(new Error(`${message} script: 84c1f1b9e3, on @user_script:27.`))
+  const within = (message: string) => mayHaveRun(new Error(`${message} script: 84c1f1b9e3, on @user_script:27.`))
   assert.equal(within("ERR The user executing the script can't run this command or subcommand"), true)
   assert.equal(within('NOPERM ACL failure in script'), true)
   assert.equal(within("READONLY You can't write against a read only replica"), false)
   assert.equal(within('OOM command not allowed'), false)
   assert.equal(within('MISCONF Redis is configured to save'), false)
-  assert.equal(mayBeDone(new Error("NOPERM this user has no permissions to run the 'evalsha' command")), false)
+  assert.equal(mayHaveRun(new Error("NOPERM this user has no permissions to run the 'evalsha' command")), false)
 })

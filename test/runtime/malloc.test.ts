@@ -119,7 +119,7 @@ test('speed is preferred from the start on, and memory while Porthole is calm', 
   t.mock.timers.tick(4500)
   beginBurst()()
   t.mock.timers.tick(4500)
-  assert.deepEqual(set(), [speed], 'the count of calm looks starts again after a hurry')
+  assert.deepEqual(set(), [speed], 'the count of calm looks starts again after a burst')
   t.mock.timers.tick(500)
   assert.deepEqual(set(), [memory])
   stop()

@@ -110,10 +110,10 @@ function createMachine(t: TestContext, offMs = 0) {
   return { machine, pass, start, realNow }
 }
 
-type Told = ReturnType<Awaited<ReturnType<ReturnType<typeof createMachine>['start']>>['told']>
+type History = ReturnType<Awaited<ReturnType<ReturnType<typeof createMachine>['start']>>['told']>
 
 /** Returns the history without the gap that a restart adds. */
-function beforeRestart(told: Told): Told {
+function beforeRestart(told: History): History {
   return { ...told, gaps: told.gaps.slice(0, -1) }
 }
 

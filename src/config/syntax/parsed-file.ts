@@ -17,8 +17,8 @@ export type ParsedFile = {
 
 /** Parses the text of a file and validates it. Without a file all settings are absent. */
 export function readParsedFile(file: ConfigFile | null): ParsedFile {
-  const nothing: ParsedFile = { settings: {}, problems: [], locate: () => [], sourceLocations: new Map() }
-  if (file === null) return nothing
+  const emptyFile: ParsedFile = { settings: {}, problems: [], locate: () => [], sourceLocations: new Map() }
+  if (file === null) return emptyFile
   const read = readDocument(file.name, file.text)
   if (!read.ok) {
     const problems = read.flaws.map((flaw) => ({
@@ -26,14 +26,14 @@ export function readParsedFile(file: ConfigFile | null): ParsedFile {
       path: '',
       message: flaw.message,
     }))
-    return { ...nothing, problems }
+    return { ...emptyFile, problems }
   }
   const { document } = read
   const locate: ParsedFile['locate'] = (findings) => locateFindings(file.name, document, findings)
   if (document.value === null) {
     const message =
       'the file is empty: write services: { name: { targets: [host:port] } }, or services: {} for none yet'
-    return { ...nothing, problems: locate([{ path: [], part: 'value', message }]) }
+    return { ...emptyFile, problems: locate([{ path: [], part: 'value', message }]) }
   }
   const parsed = FileSettings.safeParse(document.value)
   return {

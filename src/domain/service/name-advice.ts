@@ -1,14 +1,14 @@
 import { hidesCharacters, show } from '../values/quote.ts'
 
 /** Characters that end a path or a segment, or begin an escape (RFC 3986 §3.3). Browsers treat a backslash as a slash (WHATWG URL §4.4). */
-const meansMore = /[/?#%\\]/
+const specialCharacters = /[/?#%\\]/
 
 /**
  * Returns advice on the name of a service; null when there is none. A name that has to be escaped in a URL gets its escaped form. A name with
  * invisible characters gets a warning.
  */
 export function adviseOnName(name: string): string | null {
-  const character = meansMore.exec(name)?.[0]
+  const character = specialCharacters.exec(name)?.[0]
   const advice = [
     character !== undefined &&
       `a name with ${character} is not found by /health/${show(name)}: write /health/${encodeURIComponent(name)}, or choose a name without it`,

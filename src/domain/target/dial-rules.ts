@@ -39,14 +39,14 @@ export function createDialRules({
   const known = new Map<string, string | null>()
 
   function denialOf(address: Bits): string | null {
-    const lies = ({ bits }: { bits: Bits }) => address.startsWith(bits)
-    const denying = denied.find(lies)
+    const isInRange = ({ bits }: { bits: Bits }) => address.startsWith(bits)
+    const denying = denied.find(isInRange)
     if (denying !== undefined) return `dial.deny ${denying.text}`
-    const allowing = allowed?.filter(lies)
+    const allowing = allowed?.filter(isInRange)
     if (allowing?.length === 0) return notAllowed
     const isListed = (special: Bits) => allowing?.some(({ bits }) => bits.startsWith(special)) === true
     const isExcepted = (except: readonly Bits[]) => except.some((bits) => address.startsWith(bits))
-    return closed.find((range) => lies(range) && !isExcepted(range.except) && !isListed(range.bits))?.rule ?? null
+    return closed.find((range) => isInRange(range) && !isExcepted(range.except) && !isListed(range.bits))?.rule ?? null
   }
 
   function judge(ip: string): string | null {

@@ -10,7 +10,7 @@ export type Token = {
 
 const howToHash = 'write sha256: and the 64 digits that printf %s TOKEN | sha256sum prints'
 /** The beginning of the SHA-256 of an empty text. The command prints it when the shell variable for the token is not set. */
-const ofNothing = 'e3b0c44298fc1c149afbf4c8996fb924'
+const hashOfEmptyText = 'e3b0c44298fc1c149afbf4c8996fb924'
 
 /** The schema of the hash of a token in the configuration, parsed to lower-case hexadecimal digits. */
 export const TokenHash = z
@@ -18,7 +18,7 @@ export const TokenHash = z
   .string({ error: `this is not the hash of a token: ${howToHash}` })
   .regex(/^sha256:[0-9a-fA-F]{64}$/, { error: `this is not the hash of a token: ${howToHash}` })
   .transform((text) => text.slice('sha256:'.length).toLowerCase())
-  .refine((sha256) => !sha256.startsWith(ofNothing), {
+  .refine((sha256) => !sha256.startsWith(hashOfEmptyText), {
     error: `this is the hash of an empty text: ${howToHash}, with the token itself for TOKEN`,
   })
 

@@ -18,8 +18,8 @@ export function boundAnswers(app: FastifyInstance, answers: LongAnswers): void {
     ) => {
       if (isSent(kind, payload)) return done(null, payload)
       // Fastify must not go on when nothing is left to send, because the answer is over.
-      const goOn = (left: unknown) => left !== null && done(null, left)
-      answers.takeOver(request, reply, kind, payload).then(goOn).catch(done)
+      const sendOn = (left: unknown) => left !== null && done(null, left)
+      answers.takeOver(request, reply, kind, payload).then(sendOn).catch(done)
     }
     route.onSend = [...[route.onSend ?? []].flat(), hook]
   })

@@ -22,12 +22,12 @@ export type News = {
 }
 
 /** Returns whether a filter selects all services. */
-export function wantsAll({ service, group }: Filter): boolean {
+export function selectsAll({ service, group }: Filter): boolean {
   return service === undefined && group === undefined
 }
 
 /** Returns whether a filter selects a service. */
-export function wants({ service, group }: Filter, { name, groups }: Named): boolean {
+export function selects({ service, group }: Filter, { name, groups }: Named): boolean {
   return (
     (service === undefined || service.has(name)) && (group === undefined || groups.some((member) => group.has(member)))
   )
@@ -50,7 +50,7 @@ export function transitionNews(entry: LoggedTransition, groups: readonly string[
     id: entry.id,
     size: 1,
     frameFor(filter) {
-      if (!wants(filter, named)) return null
+      if (!selects(filter, named)) return null
       bytes ??= frame('transition', reportTransition(entry, clock), entry.id)
       return bytes
     },
@@ -60,7 +60,7 @@ export function transitionNews(entry: LoggedTransition, groups: readonly string[
 /** Returns the event for services that are new or changed (`put`) and services that are gone (`removed`). */
 export function registryNews(put: readonly Named[], removed: readonly Named[]): News {
   const namesFor = (filter: Filter) => {
-    const namesOf = (all: readonly Named[]) => all.filter((named) => wants(filter, named)).map(({ name }) => name)
+    const namesOf = (all: readonly Named[]) => all.filter((named) => selects(filter, named)).map(({ name }) => name)
     return { put: namesOf(put), removed: namesOf(removed) }
   }
   const write = (names: ReturnType<typeof namesFor>) =>
@@ -69,6 +69,6 @@ export function registryNews(put: readonly Named[], removed: readonly Named[]): 
   return {
     id: null,
     size: put.length + removed.length,
-    frameFor: (filter) => (wantsAll(filter) ? whole : write(namesFor(filter))),
+    frameFor: (filter) => (selectsAll(filter) ? whole : write(namesFor(filter))),
   }
 }

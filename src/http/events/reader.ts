@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { LoggedTransition } from '../../domain/health/transition.ts'
 import type { TransitionLog } from '../../monitor/transitions/transition-log.ts'
 import type { TimeSlices } from '../../runtime/time-slices.ts'
-import { type Filter, frame, type News, wantsAll } from './frames.ts'
+import { type Filter, frame, type News, selectsAll } from './frames.ts'
 
 /** The events since the last batch, the oldest first. */
 export type Batch = {
@@ -37,7 +37,7 @@ export type EventReader = {
 }
 
 /** How many transitions one batch of a replay has. The reader has to read one batch before the next is written. */
-const portion = 200
+const transitionsPerBatch = 200
 /** The units of work that replaying one transition takes. */
 const workPerMissed = 4
 /** How long a reader waits before it connects again, in milliseconds. */
@@ -88,7 +88,7 @@ export function openReader(parts: {
       if (id !== null) sentId = id
     }
     if (frames.length === 0) return true
-    return write(wantsAll(filter) && frames.length === news.length ? whole() : Buffer.concat(frames))
+    return write(selectsAll(filter) && frames.length === news.length ? whole() : Buffer.concat(frames))
   }
 
   /** Replays from the last id that was handled. Transitions that are logged during the replay are read from the log too. */
@@ -96,7 +96,7 @@ export function openReader(parts: {
     replaying = true
     const slice = slices.begin()
     while (!response.destroyed) {
-      const missed = log.after(seenId, portion)
+      const missed = log.after(seenId, transitionsPerBatch)
       if (missed === null) {
         reset()
         break

@@ -28,7 +28,7 @@ const prefix = '/health/'
  * go on to the route of the same path, which answers with the same bytes.
  */
 export function openFastPath(app: FastifyInstance, { monitor, access, metrics, clock, render, hosts }: Parts): void {
-  const laidOut = new WeakMap<CachedReport, { readonly second: number; readonly headers: string[] }>()
+  const headersOfReport = new WeakMap<CachedReport, { readonly second: number; readonly headers: string[] }>()
   let closing = false
   app.addHook('preClose', (done) => {
     closing = true
@@ -37,7 +37,7 @@ export function openFastPath(app: FastifyInstance, { monitor, access, metrics, c
 
   function answer(request: IncomingMessage, response: ServerResponse): boolean {
     const { url = '', method } = request
-    if (closing || method !== 'GET' || !url.startsWith(prefix) || !isPlain(url) || !asksPlainly(request, hosts))
+    if (closing || method !== 'GET' || !url.startsWith(prefix) || !isPlain(url) || !isPlainRequest(request, hosts))
       return false
     const startedAt = clock.now()
     const state = monitor.services.get(url.slice(prefix.length))
@@ -55,7 +55,7 @@ export function openFastPath(app: FastifyInstance, { monitor, access, metrics, c
   /** Returns the headers of a report. Builds them once a second, because only the age changes while a report stays the same. */
   function headersOf(rendered: CachedReport, now: number): string[] {
     const second = Math.floor((now - (rendered.checkedAt ?? 0)) / 1000)
-    const known = laidOut.get(rendered)
+    const known = headersOfReport.get(rendered)
     if (known?.second === second) return known.headers
     const { checkedAt, details, bytes } = rendered
     const named = {
@@ -64,7 +64,7 @@ export function openFastPath(app: FastifyInstance, { monitor, access, metrics, c
       'content-length': bytes,
     }
     const headers = Object.entries(named).flatMap(([name, value]) => [name, String(value)])
-    laidOut.set(rendered, { second, headers })
+    headersOfReport.set(rendered, { second, headers })
     return headers
   }
 
@@ -79,7 +79,7 @@ function isPlain(url: string): boolean {
 }
 
 /** Returns whether the headers of a request allow the fast path. Reads the raw headers, because parsing them would cost as much as all the rest. */
-function asksPlainly({ rawHeaders, httpVersionMajor }: IncomingMessage, hosts: Pick<Hosts, 'passes'>): boolean {
+function isPlainRequest({ rawHeaders, httpVersionMajor }: IncomingMessage, hosts: Pick<Hosts, 'passes'>): boolean {
   if (httpVersionMajor !== 1) return false
   let host: string | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {

@@ -74,8 +74,8 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   app,
   { monitor, registry, access, clock, render, slices, whySolo = () => null },
 ) => {
-  const isThere = (state: ServiceState) => monitor.services.get(state.service.name) === state
-  const setStatusOf = createSetStatusCache({ clock, isThere, slices })
+  const exists = (state: ServiceState) => monitor.services.get(state.service.name) === state
+  const setStatusOf = createSetStatusCache({ clock, exists, slices })
 
   app.get(
     '/health',
@@ -170,7 +170,7 @@ export const healthRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
   /** Yields the reports of the services that still exist. Where there are many, some may be removed while others are sent. */
   function* reportsOf(listed: readonly Listed[], details: boolean): Generator<ServiceReport> {
     for (const { state } of listed) {
-      if (isThere(state)) yield reportService(state, clock, { details })
+      if (exists(state)) yield reportService(state, clock, { details })
     }
   }
 

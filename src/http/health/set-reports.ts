@@ -67,17 +67,17 @@ export async function computeSetStatus(
   {
     verbose,
     clock,
-    isThere,
+    exists,
     slice,
-    mayHaveGone = slice.hasYielded,
+    mayBeRemoved = slice.hasYielded,
   }: {
     verbose: boolean
     clock: Clock
     /** Returns whether a service still exists. */
-    isThere: (state: ServiceState) => boolean
+    exists: (state: ServiceState) => boolean
     slice: TimeSlice
     /** Whether services may have been removed since they were selected. */
-    mayHaveGone?: boolean
+    mayBeRemoved?: boolean
   },
 ): Promise<SetStatus> {
   const counts = noReportedCounts()
@@ -92,7 +92,7 @@ export async function computeSetStatus(
       await slice.yield()
       now = clock.now()
     }
-    if ((mayHaveGone || slice.hasYielded) && !isThere(state)) continue
+    if ((mayBeRemoved || slice.hasYielded) && !exists(state)) continue
     const status = reportedStatus(state, effectiveServiceStatus(state, now))
     counts[status]++
     if (verbose || status !== 'up') {

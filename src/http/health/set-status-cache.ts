@@ -29,7 +29,7 @@ export function createSetStatusCache({
   ...about
 }: {
   clock: Clock
-  isThere: (state: ServiceState) => boolean
+  exists: (state: ServiceState) => boolean
   slices: TimeSlices
 }): SetStatusCache {
   const kept = new Map<string, Promise<SetStatus>>()
@@ -43,7 +43,7 @@ export function createSetStatusCache({
       ...about,
       verbose,
       slice: slices.begin(),
-      mayHaveGone: slice.hasYielded,
+      mayBeRemoved: slice.hasYielded,
     })
     kept.set(name, setStatusOf)
     setTimeout(() => kept.delete(name), keptMs).unref()

@@ -60,8 +60,8 @@ export const drainRoutes: FastifyPluginAsyncZodOpenApi<Options> = async (
       onRequest: [access.requireToken, refuseBody],
       handler: async (request, reply) => {
         const { service: name } = request.params
-        const isThere = monitor.services.has(name) || (!drained && registry.drained.has(name))
-        if (!isThere) return sendNotRegistered(reply, name, registry.load)
+        const exists = monitor.services.has(name) || (!drained && registry.drained.has(name))
+        if (!exists) return sendNotRegistered(reply, name, registry.load)
         const stored = await registrar.setDrained(name, drained)
         if (!stored.ok) return sendFailure(reply, stored)
         logChange(request, access, what, name)

@@ -36,7 +36,7 @@ type Finding =
 const challenge = 'Bearer realm="porthole"'
 const howToConfigure = 'set PORTHOLE_TOKEN, or tokens in the configuration'
 /** How many pairs of a client and a token that was right are remembered. */
-const mostProven = 4096
+const mostVerified = 4096
 const noChanges = `No token is configured, so no client may change anything: ${howToConfigure}.`
 const noDetails = `Details need a token, and none is configured: ${howToConfigure}, or details: all.`
 
@@ -49,7 +49,7 @@ export function createAccess({ settings, clock }: { settings: AccessSettings; cl
   const failedTokens = createFailedTokenLimiter(clock)
   const limited = createEmitter<string>()
   /** Pairs of a client and a token that was right, the one used last at the end. */
-  const proven = new Set<string>()
+  const verifiedPairs = new Set<string>()
   /** The result for each request. Each token is judged once, so that one wrong token counts as one attempt. */
   const findings = new WeakMap<IncomingMessage, Finding>()
   let details: Details
@@ -73,22 +73,22 @@ export function createAccess({ settings, clock }: { settings: AccessSettings; cl
     const waitMs = failedTokens.waitMs(client)
     const secret = secretIn(authorization)
     const name = secret === null ? null : nameOfSecret(secret)
-    if (waitMs > 0 && (name === null || !proven.has(proofOf(client, name)))) return { is: 'limited', waitMs }
+    if (waitMs > 0 && (name === null || !verifiedPairs.has(pairOf(client, name)))) return { is: 'limited', waitMs }
     if (secret === null) return { is: 'malformed' }
     if (name !== null) {
-      prove(client, name)
+      recordVerified(client, name)
       return { is: 'known', name }
     }
     if (failedTokens.fail(client)) limited.emit(client)
     return { is: 'wrong' }
   }
 
-  function prove(client: string, name: string): void {
-    const proof = proofOf(client, name)
-    proven.delete(proof)
-    proven.add(proof)
-    const [oldest] = proven
-    if (oldest !== undefined && proven.size > mostProven) proven.delete(oldest)
+  function recordVerified(client: string, name: string): void {
+    const pair = pairOf(client, name)
+    verifiedPairs.delete(pair)
+    verifiedPairs.add(pair)
+    const [oldest] = verifiedPairs
+    if (oldest !== undefined && verifiedPairs.size > mostVerified) verifiedPairs.delete(oldest)
   }
 
   /** Returns the name of the token with this secret, or null. Compares with every token in constant time, so that the time reveals nothing. */
@@ -139,7 +139,7 @@ export function createAccess({ settings, clock }: { settings: AccessSettings; cl
 }
 
 /** Returns the key of a pair. A space separates the two, because no address contains one. */
-const proofOf = (client: string, name: string) => `${client} ${name}`
+const pairOf = (client: string, name: string) => `${client} ${name}`
 
 /** Returns the token after `Bearer`, which may be in any case (RFC 9110 §11.1). Null when the header has another form. */
 function secretIn(authorization: string): string | null {

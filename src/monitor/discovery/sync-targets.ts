@@ -7,7 +7,7 @@ import type { StateStore } from '../state/state-store.ts'
 export type TargetChanges = { readonly joined: readonly TargetState[]; readonly left: readonly TargetState[] }
 
 /**
- * Sets the targets of a service to those that its definition and its addresses give. Targets that stay keep their state. `newcomers` are
+ * Sets the targets of a service to those that its definition and its addresses give. Targets that stay keep their state. `joiningTargets` are
  * targets that exist already, and that join if they are wanted. A target without state is pending from `now` on, if another target of the
  * service was checked.
  */

@@ -47,16 +47,16 @@ export function slotBytes(perSlot: number): number {
   return Object.values(createChunk(1, perSlot)).reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
-const greatest12Bits = 4095
+const max12Bits = 4095
 
 /** Gaps below this many tenths of a second, which are 204 seconds, are stored exactly. */
 const exactTenths = 2048
 /** From there to the longest gap of 25 hours, each step is 0.3 % more than the previous one. Longer gaps are stored as 25 hours. */
-const gapSteps = (greatest12Bits - exactTenths) / Math.log(900_000 / exactTenths)
+const gapSteps = (max12Bits - exactTenths) / Math.log(900_000 / exactTenths)
 
 function packGap(tenths: number): number {
   if (tenths < exactTenths) return tenths
-  return Math.min(exactTenths + Math.round(gapSteps * Math.log(tenths / exactTenths)), greatest12Bits)
+  return Math.min(exactTenths + Math.round(gapSteps * Math.log(tenths / exactTenths)), max12Bits)
 }
 
 function unpackGap(gap: number): number {
@@ -65,12 +65,12 @@ function unpackGap(gap: number): number {
 
 /** From 1 µs to 300 s, the longest check, each step is half a percent more than the previous one. Null is 0, and anything below 1 µs is 1. */
 const leastLatencyMs = 0.001
-const latencySteps = (greatest12Bits - 2) / Math.log(300_000 / leastLatencyMs)
+const latencySteps = (max12Bits - 2) / Math.log(300_000 / leastLatencyMs)
 
 function packLatency(ms: number | null): number {
   if (ms === null) return 0
   if (ms < leastLatencyMs) return 1
-  return Math.min(2 + Math.round(latencySteps * Math.log(ms / leastLatencyMs)), greatest12Bits)
+  return Math.min(2 + Math.round(latencySteps * Math.log(ms / leastLatencyMs)), max12Bits)
 }
 
 function unpackLatency(packed: number): number | null {

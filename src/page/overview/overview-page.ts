@@ -7,7 +7,7 @@ import { html, type Markup } from '../parts/markup.ts'
 import { statusShape } from '../parts/status-icons.ts'
 import { ageOf, type View } from '../parts/view.ts'
 import type { Entry, GroupEntry, Overview } from './overview.ts'
-import { groupQuery, moreOf, type OverviewQuery, writeQuery } from './page-query.ts'
+import { groupQuery, type OverviewQuery, queryForMore, writeQuery } from './page-query.ts'
 import { serviceRow } from './service-row.ts'
 
 /** How many groups are shown at first. Further groups are in a collapsed list. */
@@ -74,7 +74,7 @@ function describeShown(shown: number, total: number): string {
 function more({ count }: Chosen, query: OverviewQuery, view: View): Markup {
   const left = count - query.show
   const none = count === 0 && (query.q ?? query.status ?? query.group) !== undefined
-  const next = moreOf(query)
+  const next = queryForMore(query)
   const link = next !== null && html`<a href="${view.root}${writeQuery(next)}" data-more>Show more</a> `
   return html`<p data-part="more" class="more">${none && html`No service matches. <a href="${view.root}">Show all</a>`}${left > 0 && html`${link}<span>${left} not shown${next === null && ': narrow the search'}</span>`}</p>`
 }

@@ -74,12 +74,12 @@ export function createOverview(parts: OverviewParts): { read(): Promise<Overview
   }
   const stopListening = [log.logged.subscribe(recordChange), registry.changed.subscribe(recordChange)]
 
-  async function look(now: number): Promise<Overview> {
+  async function refreshOverview(now: number): Promise<Overview> {
     hasChanged = false
     const pending = registry.load.pending()
     // Several requests may wait for the result, so the computation continues when one client disconnects.
     const slice = slices.begin()
-    const overview = await lookOver(await names.read(), { monitor, registry, pending, now, slice })
+    const overview = await computeOverview(await names.read(), { monitor, registry, pending, now, slice })
     kept = { overview, readAt: now, tookMs: clock.now() - now }
     return overview
   }
@@ -93,7 +93,7 @@ export function createOverview(parts: OverviewParts): { read(): Promise<Overview
       // Once the registry was read, an overview from before is outdated.
       if (kept !== null && kept.overview.pending !== null && registry.load.pending() === null) kept = null
       if (kept !== null && age < Math.max(hasChanged ? 0 : keptMs, keptAtLeast * kept.tookMs)) return kept.overview
-      reading = look(now).finally(() => {
+      reading = refreshOverview(now).finally(() => {
         reading = null
       })
       return reading
@@ -104,7 +104,7 @@ export function createOverview(parts: OverviewParts): { read(): Promise<Overview
   }
 }
 
-async function lookOver(
+async function computeOverview(
   names: readonly string[],
   {
     monitor,

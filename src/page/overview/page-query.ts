@@ -30,7 +30,7 @@ export const OverviewQuery = z.object({
 export type OverviewQuery = z.infer<typeof OverviewQuery>
 
 /** Returns a query that shows twice as many services; null where the page shows the maximum already. */
-export function moreOf(query: OverviewQuery): OverviewQuery | null {
+export function queryForMore(query: OverviewQuery): OverviewQuery | null {
   return query.show >= mostShown ? null : { ...query, show: Math.min(mostShown, query.show * 2) }
 }
 

@@ -61,7 +61,7 @@ function bars(kind: string, all: readonly Bar[]): Markup | null {
 }
 
 /** Draws bars downward from the top. */
-function icicles(kind: string, all: readonly Bar[]): Markup | null {
+function hangingBars(kind: string, all: readonly Bar[]): Markup | null {
   if (all.length === 0) return null
   return html`<path class="${kind}" d="${all.map(([x, length]) => `M${x} 0v${length}`).join('')}"/>`
 }
@@ -85,7 +85,7 @@ export function sparkline(rounds: readonly Round[]): Markup {
   }
   // A stroke of length 0 with round ends is a dot.
   const dots = lossy.map(([x]) => `M${x} 3h0`).join('')
-  return html`<svg class="chart sparkline" viewBox="0 0 ${checksPerRing * step} ${height}" role="img" aria-label="${describeRounds(rounds)}">${bars('ok', ok)}${bars('lossy', lossy)}${icicles('down', down)}${bars('unknown', unknown)}${dots !== '' && html`<path class="dot" d="${dots}"/>`}</svg>`
+  return html`<svg class="chart sparkline" viewBox="0 0 ${checksPerRing * step} ${height}" role="img" aria-label="${describeRounds(rounds)}">${bars('ok', ok)}${bars('lossy', lossy)}${hangingBars('down', down)}${bars('unknown', unknown)}${dots !== '' && html`<path class="dot" d="${dots}"/>`}</svg>`
 }
 
 function describeRounds(rounds: readonly Round[]): string {

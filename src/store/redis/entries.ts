@@ -204,6 +204,6 @@ export function readLoaded(reply: Reply, keys: Keys): LoadReply {
 }
 
 /** Returns the time since which nothing is missing. If it cannot be read, the past until now is unknown. */
-function completeAt(isThere: boolean, at: number | null, now: number): number {
-  return at ?? (isThere ? now : 0)
+function completeAt(hasAny: boolean, at: number | null, now: number): number {
+  return at ?? (hasAny ? now : 0)
 }

@@ -28,7 +28,7 @@ import {
 } from './scripts.ts'
 
 /** The number of transitions in one batch. Redis serves no other client while it reads them. */
-const portion = 2000
+const transitionsPerBatch = 2000
 
 export type RedisStoreParts = {
   readonly run: (script: Script, keys: readonly string[], input: readonly (string | number)[]) => Promise<Answer>
@@ -112,14 +112,14 @@ export function createRedisStore({
     // Read by score, because a transition that cannot be read has no id.
     for (let after = '-inf'; hasTransitions; ) {
       const from = after === '-inf' ? after : `(${after}`
-      const page = ['ZRANGEBYSCORE', transitions, from, '+inf', 'WITHSCORES', 'LIMIT', '0', `${portion}`]
+      const page = ['ZRANGEBYSCORE', transitions, from, '+inf', 'WITHSCORES', 'LIMIT', '0', `${transitionsPerBatch}`]
       const more = await send(page)
       if (!more.ok) return more
       const part = readTransitions(more.value, transitions, latest)
       found.push(...part.read)
       odd.push(...part.unreadable)
       const flat = texts(more.value)
-      if (flat.length < 2 * portion) break
+      if (flat.length < 2 * transitionsPerBatch) break
       after = flat.at(-1) ?? '+inf'
     }
     return {

@@ -27,7 +27,8 @@ export function isPassing(error: unknown): boolean {
 export function obstacleOf(error: unknown, file: string): Obstacle {
   const code = resultCode(error)
   if (code !== null) return ofSqlite(code, error as Error, file)
-  if (error instanceof Error && 'syscall' in error && 'code' in error) return ofSystem(String(error.code), file)
+  if (error instanceof Error && 'syscall' in error && 'code' in error)
+    return explainSystemError(String(error.code), file)
   throw error
 }
 
@@ -48,7 +49,7 @@ function resultCode(error: unknown): number | null {
 }
 
 function ofSqlite(code: number, error: Error, file: string): Obstacle {
-  const said = `SQLite says "${error.message}"${'errcode' in error ? `, ${error.errcode}` : ''}`
+  const sqliteMessage = `SQLite says "${error.message}"${'errcode' in error ? `, ${error.errcode}` : ''}`
   switch (code) {
     case BUSY:
       return refused(
@@ -60,17 +61,19 @@ function ofSqlite(code: number, error: Error, file: string): Obstacle {
     case FULL:
       return readable(full(file))
     case READONLY:
-      return readable(`${file} can only be read (${said}): make it and its directory writable`)
+      return readable(`${file} can only be read (${sqliteMessage}): make it and its directory writable`)
     case CANTOPEN:
-      return readable(`${file} cannot be opened (${said}): make it and its directory readable and writable`)
+      return readable(`${file} cannot be opened (${sqliteMessage}): make it and its directory readable and writable`)
     case IOERR:
-      return readable(`${file} cannot be read or written (${said}): see the kernel's log for errors of its disk`)
+      return readable(
+        `${file} cannot be read or written (${sqliteMessage}): see the kernel's log for errors of its disk`,
+      )
     default:
-      return readable(`${file} cannot be used (${said})`)
+      return readable(`${file} cannot be used (${sqliteMessage})`)
   }
 }
 
-function ofSystem(code: string, file: string): Obstacle {
+function explainSystemError(code: string, file: string): Obstacle {
   switch (code) {
     case 'ENOSPC':
     case 'EDQUOT':

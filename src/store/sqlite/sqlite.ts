@@ -10,7 +10,7 @@ import { startStoreThread } from './thread.ts'
  * The number of transitions in one message of the thread. Receiving a message blocks the event loop, and all transitions at once would fill the
  * memory.
  */
-const portion = 2000
+const transitionsPerBatch = 2000
 
 /**
  * Opens `porthole.db` in a directory, and creates both if they are missing. A confirmed change outlives a power cut. A read-only file is served,
@@ -62,12 +62,12 @@ export async function openSqliteStore({
     const odd = [...unreadable]
     const transitions: StoredTransition[] = []
     for (let after = Number.MIN_SAFE_INTEGER; ; ) {
-      const found = await asking({ kind: 'loadTransitions', after, limit: portion }, TransitionsReply)
+      const found = await asking({ kind: 'loadTransitions', after, limit: transitionsPerBatch }, TransitionsReply)
       if (!found.ok) return found
       const part = readTransitionRows(found.value)
       transitions.push(...part.read)
       odd.push(...part.unreadable)
-      if (found.value.length < portion)
+      if (found.value.length < transitionsPerBatch)
         return { ok: true, value: { ...kept, transitions, ...(odd.length > 0 && { unreadable: odd }) } }
       after = Number(found.value.at(-1)?.id)
     }

@@ -45,7 +45,7 @@ function serve(request: Request): void {
 /** Opens the database for the first time. A read-only file is opened too, because its data can be served and it may become writable. */
 function openFirst(): Stored<null> {
   const found = reopen()
-  if ('failure' in found && (!found.readable || readAnyway({ kind: 'load' }) === null))
+  if ('failure' in found && (!found.readable || readDespiteFailure({ kind: 'load' }) === null))
     return { ok: false, failure: found.failure }
   return { ok: true, value: null }
 }
@@ -113,12 +113,12 @@ function commit(operations: readonly Operation[]): Reply {
 /** Answers with the failure. Reading operations are tried on the read-only file, because a file that cannot be written can often be read. */
 function refuse(operations: readonly Operation[], { failure, readable }: Obstacle): Reply {
   return operations.map((operation) => {
-    const kept = readable && isReading(operation) ? readAnyway(operation) : null
+    const kept = readable && isReading(operation) ? readDespiteFailure(operation) : null
     return kept === null ? { ok: false, failure } : { ok: true, value: kept }
   })
 }
 
-function readAnyway(operation: Operation): unknown {
+function readDespiteFailure(operation: Operation): unknown {
   let db: DatabaseSync | undefined
   try {
     if (current !== null) return current.perform(operation)

@@ -242,17 +242,17 @@ test('the thread that parses has a lower priority than all others, which do not 
   skip: process.platform !== 'linux' && 'only Linux knows priorities of threads',
 }, async () => {
   const before = new Set(niceness())
-  const meanwhile = new Set<number>()
+  const nicenessSeen = new Set<number>()
   let isOver = false
   const reading = aside('porthole.json', json(5000)).finally(() => {
     isOver = true
   })
   while (!isOver) {
-    for (const nice of niceness()) meanwhile.add(nice)
+    for (const nice of niceness()) nicenessSeen.add(nice)
     await setImmediate()
   }
   assert.ok((await reading).ok)
-  assert.deepEqual(meanwhile, new Set([...before, 10]))
+  assert.deepEqual(nicenessSeen, new Set([...before, 10]))
   assert.deepEqual(new Set(niceness()), before)
   assert.ok(before.has(getPriority()))
 })

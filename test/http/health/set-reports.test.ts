@@ -132,8 +132,8 @@ test('services that are removed while a large set is counted are left out', asyn
   })) as unknown as ServiceState[]
   const [gone] = services.slice(55_000)
   const slice = countingSlices(1000).begin()
-  const isThere = (one: ServiceState) => one !== gone
-  const options = { verbose: false, clock: { now: () => 0 } as Clock, isThere, slice }
+  const exists = (one: ServiceState) => one !== gone
+  const options = { verbose: false, clock: { now: () => 0 } as Clock, exists, slice }
   const surveying = computeSetStatus(services, options)
   // The loop has yielded, and this service is removed now.
   Object.assign(gone ?? {}, { cachedStatus: 'unknown', checkedAt: null })

@@ -24,7 +24,7 @@ function surveyed(t: TestContext, count: number) {
   const services = [service, ...Array.from({ length: count - 1 }, () => ({ ...service, drained: false }))]
   looks = 0
   const slices = createTimeSlices()
-  const setStatusOf = createSetStatusCache({ clock: { now: () => 0 } as Clock, isThere: () => true, slices })
+  const setStatusOf = createSetStatusCache({ clock: { now: () => 0 } as Clock, exists: () => true, slices })
   const ask = async (name = 'all', isFresh = false) => {
     const { counts } = await setStatusOf(services, { name, verbose: false, isFresh, slice: slices.begin() })
     assert.equal(counts.up, count)

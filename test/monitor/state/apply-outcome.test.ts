@@ -7,9 +7,9 @@ import type { Pause } from '../../../src/domain/health/pause.ts'
 import type { Transition } from '../../../src/domain/health/transition.ts'
 import type { Service } from '../../../src/domain/service/service.ts'
 import {
+  applyOutcome as apply,
   detectServiceTransition,
   detectTransitions,
-  applyOutcome as takeIn,
 } from '../../../src/monitor/state/apply-outcome.ts'
 import { countsOf, currentStatusOf, type ServiceState, type TargetState } from '../../../src/monitor/state/state.ts'
 import { createStateStore } from '../../../src/monitor/state/state-store.ts'
@@ -17,7 +17,7 @@ import { changedService, sampleOutcome, sampleService } from '../../support/samp
 
 /** Applies an outcome, and returns the transitions. */
 function applyOutcome(state: TargetState, outcome: Outcome, now: number): readonly Transition[] {
-  takeIn(state, outcome)
+  apply(state, outcome)
   return detectTransitions(state, now)
 }
 

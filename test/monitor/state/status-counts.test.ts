@@ -30,16 +30,16 @@ test('cached counts equal a full count, now or less than a second ago, after any
           target.health = nextHealth(before, sampleOutcome(next.reason, now), policy)
           updateCounts(statusCounts, before, target.health, policy)
         }
-        const anew = countTargets(targets, policy, now)
+        const recounted = countTargets(targets, policy, now)
         if (isCurrent(statusCounts, now)) {
           held++
           const isExact = now < statusCounts.until
           assert.ok(isExact || now - statusCounts.at < 1000)
-          const { counts, pending } = isExact ? anew : countTargets(targets, policy, statusCounts.at)
+          const { counts, pending } = isExact ? recounted : countTargets(targets, policy, statusCounts.at)
           assert.deepEqual({ counts: statusCounts.counts, pending: statusCounts.pending }, { counts, pending })
         } else {
           ended++
-          statusCounts = anew
+          statusCounts = recounted
         }
       }
     }),

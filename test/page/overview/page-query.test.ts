@@ -3,7 +3,7 @@ import { parse } from 'node:querystring'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { ReportedStatus } from '../../../src/domain/health/status.ts'
-import { groupQuery, moreOf, OverviewQuery, writeQuery } from '../../../src/page/overview/page-query.ts'
+import { groupQuery, OverviewQuery, queryForMore, writeQuery } from '../../../src/page/overview/page-query.ts'
 
 /** Reads a query as the server does: a parameter that is there once is a text, otherwise a list. */
 const read = (query: string) => OverviewQuery.parse({ ...parse(query.replace(/^\?/, '')) })
@@ -51,7 +51,7 @@ test('a query with default values is written as nothing', () => {
 test('the link to more shows twice as many services of the same query, up to the maximum of a page', () => {
   fc.assert(
     fc.property(anyQuery, (query) => {
-      const next = moreOf(query)
+      const next = queryForMore(query)
       assert.equal(next === null, query.show >= 3200)
       if (next === null) return
       const more = read(writeQuery(next))

@@ -167,7 +167,7 @@ export function change(
   })
 }
 
-export type Told = {
+export type ReportedTransition = {
   readonly id: string
   readonly service: string
   readonly target: string | null
@@ -178,12 +178,12 @@ export type Told = {
 }
 
 /** Returns all transitions that a replica reports, the oldest first. */
-export async function transitionsOf({ url }: Started, query = ''): Promise<Told[]> {
-  const told: Told[] = []
+export async function transitionsOf({ url }: Started, query = ''): Promise<ReportedTransition[]> {
+  const told: ReportedTransition[] = []
   for (let next: string | null = ''; next !== null; ) {
     const cursor: string = next === '' ? '' : `&cursor=${next}`
     const page = (await (await fetch(`${url}/v1/transitions?limit=1000${query}${cursor}`)).json()) as {
-      transitions: Told[]
+      transitions: ReportedTransition[]
       next: string | null
     }
     told.push(...page.transitions)
@@ -204,7 +204,7 @@ export async function checkersOf({ url }: Started): Promise<Map<string, { replic
 const believedSeconds = (3 * intervalMs + 900 + 8000) / 1000
 
 /** Returns the transitions of a replica once none has come for a second. A status is visible at a replica before its transition arrives there. */
-export async function finalTransitionsOf(member: Started): Promise<Told[]> {
+export async function finalTransitionsOf(member: Started): Promise<ReportedTransition[]> {
   let last = await transitionsOf(member)
   return until('no further transition comes', async () => {
     await sleep(1000)
@@ -244,7 +244,7 @@ export async function assertNoFalseTransition(
  * Returns a transition without its time. Replicas agree on a time only as exactly as each aligned its clock with Redis, and a busy machine delays
  * that.
  */
-function withoutTime({ at: _, ...told }: Told): Omit<Told, 'at'> {
+function withoutTime({ at: _, ...told }: ReportedTransition): Omit<ReportedTransition, 'at'> {
   return told
 }
 

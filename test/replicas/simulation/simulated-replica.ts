@@ -90,19 +90,19 @@ export function createSimulatedReplica(parts: SimulatedReplicaParts): SimulatedR
     },
   })
 
-  let isAskedAgain = false
+  let mustRenewAgain = false
   let isRenewing = false
   let timers = 0
   /** Renews like a real replica: until there is no request left, and again when the leases ask for it. */
   async function renew(): Promise<void> {
-    isAskedAgain = true
+    mustRenewAgain = true
     if (isRenewing) return
     isRenewing = true
     let at = Number.POSITIVE_INFINITY
-    while (isAskedAgain) {
-      isAskedAgain = false
+    while (mustRenewAgain) {
+      mustRenewAgain = false
       at = await leases.renew()
-      isAskedAgain ||= at <= now()
+      mustRenewAgain ||= at <= now()
     }
     isRenewing = false
     const timer = ++timers
