@@ -7,7 +7,6 @@ import { locationOf } from '../config/syntax/source-locations.ts'
 import type { Pause } from '../domain/health/pause.ts'
 import type { Service } from '../domain/service/service.ts'
 import { createDialRules } from '../domain/target/dial-rules.ts'
-import { escapeUnseen } from '../domain/values/quote.ts'
 import { capsFor } from '../http/answers/answer-caps.ts'
 import { createLongAnswers } from '../http/answers/long-answers.ts'
 import { createConnections } from '../http/connections/connections.ts'
@@ -44,6 +43,8 @@ import { createUnreadableEntries } from '../store/unreadable.ts'
 import { createConfigApplier } from './config-applier.ts'
 import { createForeignWordLog, describeDropped, logEvents, logReplicaEvents, logUnreadable } from './event-log.ts'
 import { explainListenError, type Listening, listenAt } from './listen-error.ts'
+import { type FormatLine, formatAsJson } from './log-format.ts'
+import { logPages, logStart } from './start-log.ts'
 
 /** A running Porthole. */
 export type Porthole = {
@@ -70,6 +71,17 @@ export type Porthole = {
   drainLog(): Promise<void>
 }
 
+/** The settings of the process that are not in the configuration. */
+export type ServeSettings = {
+  readonly version: string
+  /** The number of look-ups of names that run at once. */
+  readonly lookUpThreads?: number
+  /** The format of the log; JSON if it is left out. */
+  readonly formatLine?: FormatLine
+  /** Is called as soon as there is a log. */
+  readonly onLog?: (log: Pick<Porthole, 'log' | 'drainLog'>) => void
+}
+
 /** The settings that a running Porthole cannot change, each with the name that it has in the file. */
 const fixedSettings = {
   listen: 'listen',
@@ -82,9 +94,6 @@ const fixedSettings = {
   shutdownDelayMs: 'shutdownDelay',
 } as const satisfies Partial<Record<keyof Config, string>>
 
-/** Escapes, in a line of the log, the characters that do not show as themselves, in the way of JSON. Names may contain them. */
-const escapeLine = (line: string) => `${escapeUnseen(line.trimEnd())}\n`
-
 /**
  * The time, in milliseconds, that requests under way have when Porthole closes, before the checks they wait for are abandoned. The requests have
  * the same time again before their connections are cut.
@@ -95,13 +104,11 @@ const drainLogMs = 500
 
 /**
  * Creates the parts and starts them. HTTP starts first, because one of the targets may be Porthole itself. Returns a sentence if Porthole cannot
- * start. Calls `onLog` as soon as there is a log. `lookUpThreads` is the number of look-ups of names that run at once.
+ * start.
  */
 export async function serve(
   config: Config,
-  version: string,
-  onLog: (log: Pick<Porthole, 'log' | 'drainLog'>) => void = () => undefined,
-  lookUpThreads = countLookUpThreads(undefined),
+  { version, lookUpThreads = countLookUpThreads(undefined), formatLine = formatAsJson, onLog }: ServeSettings,
 ): Promise<Porthole | string> {
   // `first` stays in memory for good, so it must not hold the services, which a reload may replace.
   const { services: _, sourceLocations: __, ...first } = config
@@ -219,12 +226,13 @@ export async function serve(
   const app = await buildApp(parts, {
     level: config.logLevel,
     stream: logOutput.stream,
-    hooks: { streamWrite: escapeLine },
+    hooks: { streamWrite: formatLine },
   })
   const { log } = app
   const drainLog = () => logOutput.drain(drainLogMs)
   logOutput.onResume((dropped) => log.error(dropped, describeDropped(dropped)))
-  onLog({ log, drainLog })
+  onLog?.({ log, drainLog })
+  logStart(log, { version, prober: prober.name, config: first })
   const found = replica?.healthReplication.recorded ?? monitor.transitions
   const overload = watchOverload({ monitor, clock })
   logEvents(log, { monitor, addressTracking, found, overload, gateways: gateways.news, paused, proberPaused })
@@ -356,6 +364,7 @@ export async function serve(
     return explainListenError(listening, config.listen)
   }
   closeListener = listening.close
+  logPages(log, listening.url)
   log.info(
     { prober: prober.name, maxInFlight, maxConnections: connections.max },
     `the ${prober.name} prober checks: ${why}`,

@@ -10,7 +10,7 @@ const usage = `Porthole makes TCP services checkable over HTTP.
 Without TARGETs it reads ./porthole.yaml, or the file that --config or PORTHOLE_CONFIG names.
 TARGETs are served alone, or together with a named file. A file that changes is reloaded, by itself or on SIGHUP.
 Environment, over the file: PORTHOLE_CONFIG, PORTHOLE_HOST, PORTHOLE_PORT, PORTHOLE_HOSTS, PORTHOLE_DATA,
-PORTHOLE_TOKEN, PORTHOLE_REDIS_URL, PORTHOLE_LOG_LEVEL, PORTHOLE_PROBER.`
+PORTHOLE_TOKEN, PORTHOLE_REDIS_URL, PORTHOLE_LOG_LEVEL, PORTHOLE_LOG_FORMAT, PORTHOLE_PROBER.`
 
 /** Writes the usage. Returns the exit status. */
 export function printUsage({ out }: Output): 0 {

@@ -7,7 +7,7 @@ import type { MetricFamily } from '../domain/values/metric-family.ts'
 import type { Details, Token } from '../domain/values/token.ts'
 import { advise } from './advice.ts'
 import { readArguments } from './arguments.ts'
-import { type LogLevel, readEnvironment } from './environment.ts'
+import { type LogFormat, type LogLevel, readEnvironment } from './environment.ts'
 import { adviseOnGroups, quorumsOf } from './groups.ts'
 import type { ProberChoice } from './prober-choice.ts'
 import { formatLocation, type Problem } from './problem.ts'
@@ -52,6 +52,7 @@ export type Config = {
   /** How long /readyz fails before the listener closes, in milliseconds. */
   readonly shutdownDelayMs: number
   readonly logLevel: LogLevel
+  readonly logFormat: LogFormat
   readonly prober: ProberChoice
 }
 
@@ -132,6 +133,7 @@ export function parseConfig({ file, targets, env }: ConfigSources & { readonly f
     maxInFlight: settings.maxInFlight ?? null,
     shutdownDelayMs: settings.shutdownDelay ?? 1000,
     logLevel: environment.logLevel ?? 'info',
+    logFormat: environment.logFormat ?? 'auto',
     prober: environment.prober ?? 'auto',
   })
   const advice = [...advise(settings, services), ...adviseOnGroups(settings), ...adviseOnTokens(config.access.tokens)]

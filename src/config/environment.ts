@@ -7,12 +7,17 @@ import { environmentToken, Host, HostNames, Port, RedisUrl } from './settings.ts
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
+/** The values of PORTHOLE_LOG_FORMAT: `auto` is `pretty` on a terminal, otherwise `json`. */
+export const logFormats = ['auto', 'json', 'pretty'] as const
+export type LogFormat = (typeof logFormats)[number]
+
 /** The settings of the environment. null means that the variable is absent or empty. */
 export type Environment = {
   readonly host: string | null
   readonly port: number | null
   readonly hosts: readonly string[] | null
   readonly logLevel: LogLevel | null
+  readonly logFormat: LogFormat | null
   readonly prober: ProberChoice | null
   readonly data: string | null
   readonly redisUrl: string | null
@@ -65,6 +70,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     port: port?.success ? port.data : null,
     hosts: hosts?.success ? hosts.data : null,
     logLevel: unlessProblem(readChoice(env, 'PORTHOLE_LOG_LEVEL', 'log level', logLevels)),
+    logFormat: unlessProblem(readChoice(env, 'PORTHOLE_LOG_FORMAT', 'log format', logFormats)),
     prober: unlessProblem(readProberChoice(env)),
     data: data === '' ? null : data,
     redisUrl: redisRead.success ? redisRead.data : null,

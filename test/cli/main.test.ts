@@ -98,13 +98,21 @@ describe('porthole', { concurrency: 3 }, () => {
     assert.equal((await health('gone')).body.status, 'down')
     for (const path of ['/health', '/nope', '/health?quorum=x', '/metrics', '/readyz'])
       await (await fetch(url + path)).text()
-    const [first, memory, second, third, fourth, ...more] = lines
-      .filter(({ level }) => level >= 30)
-      .map(({ msg }) => msg)
-    assert.deepEqual([first, second, more], ['configuration in force', `Server listening at ${url}`, []])
-    assert.match(memory ?? '', /^memory only: .*set data or PORTHOLE_DATA to keep them$/)
-    assert.equal(third, 'the kernel prober checks: it runs here')
-    assert.match(fourth ?? '', /^gone is down: 0 of 1 targets up; 127\.0\.0\.1:1: .*nothing listens on 127\.0\.0\.1:1/)
+    const said = lines.filter(({ level }) => level >= 30).map(({ msg }) => msg)
+    assert.deepEqual(said.toSpliced(2, 1).slice(0, -1), [
+      `Porthole ${packageJson.version}, Node.js ${process.version}, kernel prober, nothing is stored`,
+      'configuration in force',
+      `Server listening at ${url}`,
+      `status page: ${url}/`,
+      `API reference: ${url}/docs`,
+      `metrics: ${url}/metrics`,
+      'the kernel prober checks: it runs here',
+    ])
+    assert.match(said[2] ?? '', /^memory only: .*set data or PORTHOLE_DATA to keep them$/)
+    assert.match(
+      said.at(-1) ?? '',
+      /^gone is down: 0 of 1 targets up; 127\.0\.0\.1:1: .*nothing listens on 127\.0\.0\.1:1/,
+    )
     assert.equal(errors(), '')
   })
 

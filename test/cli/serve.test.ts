@@ -21,7 +21,7 @@ function configOf(targets: string[], yaml = ''): Config {
 }
 
 async function serveFor(t: TestContext, config: Config) {
-  const porthole = await serve(config, '0.0.0-test')
+  const porthole = await serve(config, { version: '0.0.0-test' })
   assert.ok(typeof porthole !== 'string', String(porthole))
   t.after(() => porthole.close())
   return porthole
@@ -47,7 +47,7 @@ test('a port that is taken is an error with the remedy, and nothing is left runn
   const { port } = server.address() as AddressInfo
   const config = { ...configOf([]), listen: { host: '127.0.0.1', port, hosts: null } }
   assert.equal(
-    await serve(config, '0.0.0-test'),
+    await serve(config, { version: '0.0.0-test' }),
     `127.0.0.1:${port} is taken by another program: stop it, or set listen in the configuration, or PORTHOLE_HOST and PORTHOLE_PORT`,
   )
 })
@@ -65,7 +65,7 @@ test('a reloaded configuration is in force at once; one that cannot be read chan
 
 test('after close nothing listens and nothing is checked', async (t) => {
   const { target, dials } = await listen(t)
-  const porthole = await serve(configOf([`db=${target}`], 'defaults: { interval: 100ms }'), '0.0.0-test')
+  const porthole = await serve(configOf([`db=${target}`], 'defaults: { interval: 100ms }'), { version: '0.0.0-test' })
   assert.ok(typeof porthole !== 'string')
   while ((await fetch(`${porthole.url}/health/db`)).status !== 200) await new Promise(setImmediate)
   await porthole.close()

@@ -50,6 +50,7 @@ test('a short file gets the defaults', () => {
     maxInFlight: null,
     shutdownDelayMs: 1000,
     logLevel: 'info',
+    logFormat: 'auto',
     prober: 'auto',
   })
   assert.deepEqual(notes, [
@@ -315,10 +316,14 @@ test('a bad variable is a problem under its own name', () => {
   ] as const) {
     assert.deepEqual(problemsOf({ env: { PORTHOLE_PORT: text } }), [`PORTHOLE_PORT: ${shown} ${port}`])
   }
-  assert.deepEqual(problemsOf({ env: { PORTHOLE_HOST: '[::]', PORTHOLE_LOG_LEVEL: 'verbose' } }), [
-    'PORTHOLE_HOST: "[::]" is not an address to listen on: write 0.0.0.0 (all interfaces) or 127.0.0.1 (this machine only)',
-    'PORTHOLE_LOG_LEVEL: "verbose" is not a log level: write fatal, error, warn, info, debug, trace or silent',
-  ])
+  assert.deepEqual(
+    problemsOf({ env: { PORTHOLE_HOST: '[::]', PORTHOLE_LOG_LEVEL: 'verbose', PORTHOLE_LOG_FORMAT: 'text' } }),
+    [
+      'PORTHOLE_HOST: "[::]" is not an address to listen on: write 0.0.0.0 (all interfaces) or 127.0.0.1 (this machine only)',
+      'PORTHOLE_LOG_LEVEL: "verbose" is not a log level: write fatal, error, warn, info, debug, trace or silent',
+      'PORTHOLE_LOG_FORMAT: "text" is not a log format: write auto, json or pretty',
+    ],
+  )
 })
 
 test('the PORTHOLE_PORT that Kubernetes injects is ignored, with a note', () => {

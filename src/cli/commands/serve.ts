@@ -1,11 +1,14 @@
 import { existsSync } from 'node:fs'
+import { isatty } from 'node:tty'
 import closeWithGrace from 'close-with-grace'
 import type { ConfigWatch } from '../../config/file/watch.ts'
 import { formatProblem } from '../../config/problem.ts'
 import { readConfig } from '../../config/read.ts'
 import { countLookUpThreads } from '../../prober/lookup/resolver-options.ts'
 import { preferMemoryWhenCalm, returnLargeBlocks } from '../../runtime/malloc.ts'
+import { wantsColour } from '../colour.ts'
 import { logRemarks, startConfigReloader } from '../config-reloader.ts'
+import { loadLineFormat } from '../log-format.ts'
 import type { Output } from '../output.ts'
 import type { Porthole } from '../serve.ts'
 import { reportMisuse } from '../usage.ts'
@@ -62,11 +65,19 @@ export async function runServe(parts: ServeParts): Promise<number | null> {
     starting.uninstall()
     return 1
   }
-  const setLog = (log: Pick<Porthole, 'log' | 'drainLog'>) => {
-    started = log
-  }
   setOpen(true)
-  const porthole = await serve(read.config, version, setLog, countLookUpThreads(process.env.UV_THREADPOOL_SIZE))
+  const isTerminal = isatty(1)
+  const porthole = await serve(read.config, {
+    version,
+    lookUpThreads: countLookUpThreads(process.env.UV_THREADPOOL_SIZE),
+    formatLine: await loadLineFormat(read.config.logFormat, {
+      isTerminal,
+      hasColour: wantsColour(process.env, isTerminal),
+    }),
+    onLog(log) {
+      started = log
+    },
+  })
   if (typeof porthole === 'string') {
     output.err(`porthole: ${porthole}`)
     starting.uninstall()
