@@ -78,11 +78,16 @@ export function createLookUpLanes<One extends LookUp>(threads: number): LookUpLa
     const lookUps = waiting.new.get(domain)
     if (lookUps === undefined) return
     waiting.new.delete(domain)
-    newOfAnswering.set(domain, new Set([...(newOfAnswering.get(domain) ?? []), ...lookUps]))
+    const others = newOfAnswering.get(domain)
+    // A domain may have thousands of waiting look-ups, so each look-up moves once and the others stay in their set.
+    if (others === undefined) newOfAnswering.set(domain, lookUps)
+    else for (const lookUp of lookUps) others.add(lookUp)
   }
 
   function takeFrom(lane: Map<string, Set<One>>): One | undefined {
     const free = countFree()
+    // Otherwise each new look-up would walk all waiting domains in vain.
+    if (free === 0) return undefined
     // While a thread is free, the loop skips at most `threads` domains, because each skipped domain has a thread.
     for (const [domain, lookUps] of lane) {
       const count = runningOf.get(domain) ?? 0

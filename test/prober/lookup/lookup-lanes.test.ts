@@ -150,3 +150,30 @@ test('with one thread every look-up runs in the end', () => {
     assert.deepEqual(start(), ['b.x'])
   }
 })
+
+test('a look-up that finds no free thread does not walk the domains that wait', (t) => {
+  const { add, start } = lanesOf(4)
+  const apart = Array.from({ length: 1000 }, (_, n) => `x.apart${n}`)
+  add('responsive', ...apart)
+  assert.equal(start().length, 4)
+  const reads = t.mock.method(Map.prototype, 'get')
+  for (const host of apart) {
+    add('responsive', `y${host}`)
+    assert.deepEqual(start(), [])
+  }
+  assert.ok(reads.mock.callCount() < 10 * apart.length, `${reads.mock.callCount()} reads`)
+})
+
+test('an answer moves each waiting look-up of its domain once', () => {
+  const { lanes, add, start, end } = lanesOf(4)
+  const [first] = add('new', ...names(4, 'one.test'))
+  assert.deepEqual(start(), ['n0.one.test', 'n1.one.test'])
+  end('n0.one.test', false)
+  end('n1.one.test', true)
+  const [late] = add('new', 'late.one.test')
+  assert.deepEqual(start(), ['n2.one.test', 'n3.one.test'])
+  end('n2.one.test', false)
+  assert.deepEqual(start(), ['late.one.test'])
+  assert.ok(first !== undefined && late !== undefined)
+  assert.deepEqual([lanes.remove(first), lanes.remove(late)], [false, false])
+})
