@@ -22,6 +22,8 @@ import { copyFile, readFile } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build, type Metafile, type Plugin } from 'esbuild'
+import fastJson from 'fast-json-stringify'
+import { writerSchemas } from '../src/http/health/report-writers.ts'
 
 const root = join(import.meta.dirname, '..')
 const inRoot = (...path: string[]) => join(root, ...path)
@@ -69,10 +71,14 @@ const swaggerUiFiles = ['index.css', 'swagger-ui.css', 'swagger-ui-bundle.js', '
 /** The modules that Porthole never runs, though its packages load them. dist/ has empty modules in their place. */
 const unused = [
   // prom-client reads the current trace only for exemplars, which Porthole does not enable.
-  '@opentelemetry/api/build/esm/index.js',
+  '@opentelemetry/api/dist/index.cjs',
   // prom-client pushes to a gateway, and adds up the metrics of a cluster.
   'prom-client/lib/cluster.js',
   'prom-client/lib/pushgateway.js',
+  // Fastify gets compilers that need no library (src/http/requests/schemas.ts), and only tests send it requests in memory.
+  '@fastify/ajv-compiler/index.js',
+  '@fastify/fast-json-stringify-compiler/index.js',
+  'light-my-request/index.js',
 ]
 
 /** The modules of Node.js that Fastify loads for servers that Porthole does not start. */
@@ -91,6 +97,25 @@ const leaveOutUnused: Plugin = {
         contents = contents.replace(line, line.replace(/=.*/, '= undefined'))
       }
       return { contents }
+    })
+  },
+}
+
+/** Compiles the writers of reports, which src/ compiles at every start. */
+const compileWriters: Plugin = {
+  name: 'compile-writers',
+  setup({ onLoad, onResolve }) {
+    onLoad({ filter: /\/src\/http\/health\/report-writers\.ts$/ }, () => ({
+      contents: Object.keys(writerSchemas)
+        .map((name) => `export { default as ${name} } from 'writer:${name}'`)
+        .join('\n'),
+    }))
+    onResolve({ filter: /^writer:/ }, ({ path }) => ({ path: path.replace('writer:', ''), namespace: 'writer' }))
+    onLoad({ filter: /./, namespace: 'writer' }, ({ path }) => {
+      const contents = String(fastJson(writerSchemas[path as keyof typeof writerSchemas], { mode: 'standalone' }))
+      // Such a writer validates values before it writes them, which is slow.
+      if (contents.includes('validator.get')) throw new Error(`the schema of ${path} has an anyOf: write it without`)
+      return { contents, resolveDir: root }
     })
   },
 }
@@ -122,6 +147,8 @@ function copyNamedFiles(copied: Map<string, string>): Plugin {
         if (!path.startsWith(inRoot('src/'))) return undefined
         const text = await readFile(path, 'utf8')
         const contents = text
+          // Of a namespace esbuild leaves out what no code uses: the texts of zod in all languages.
+          .replace("import { z } from 'zod'", "import * as z from 'zod'")
           .replace(besideCode, (whole, url: string) =>
             // dist/ and src/ have the same parent.
             dirname(path) === inRoot('src') && url.startsWith('../')
@@ -188,7 +215,7 @@ export async function buildDist(): Promise<Metafile> {
       minifySyntax: true,
       chunkNames: '[name]-[hash]',
       metafile: true,
-      plugins: [leaveOutUnused, copyNamedFiles(copied)],
+      plugins: [leaveOutUnused, compileWriters, copyNamedFiles(copied)],
       logLevel: 'warning',
     })
     mkdirSync(join(folder, 'swagger-ui'))

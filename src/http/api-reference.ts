@@ -5,6 +5,7 @@ import { boundAnswers } from './answers/bound-answers.ts'
 import type { LongAnswers } from './answers/long-answers.ts'
 import { answerWithProblems } from './answers/problem.ts'
 import { secureAnswers } from './answers/security.ts'
+import { schemaController } from './requests/schemas.ts'
 
 /** The porthole of the status page, on 32 × 32 units. */
 const porthole =
@@ -32,7 +33,7 @@ export async function buildApiReference(
   document: StaticDocumentSpec['document'],
   answers: LongAnswers,
 ): Promise<FastifyInstance> {
-  const app = fastify({ routerOptions: { ignoreTrailingSlash: true } })
+  const app = fastify({ schemaController, routerOptions: { ignoreTrailingSlash: true } })
   secureAnswers(app)
   answerWithProblems(app)
   boundAnswers(app, answers)

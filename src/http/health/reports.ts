@@ -19,7 +19,7 @@ const count = z.int().nonnegative()
 
 /** An ICMP error (RFC 792, RFC 4443). */
 const IcmpReport = z.object({
-  version: z.union([z.literal(4), z.literal(6)]),
+  version: z.literal([4, 6]),
   type: count,
   code: count,
   from: z.string().nullable().meta({ description: 'The address of its sender.' }),

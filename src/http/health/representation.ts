@@ -1,10 +1,9 @@
-import fastJson from 'fast-json-stringify'
 import Negotiator from 'negotiator'
-import { z } from 'zod'
 import { escapeUnseen, show } from '../../domain/values/quote.ts'
-import { checksOf, HealthJson, serviceAsHealthJson, setAsHealthJson } from './health-json.ts'
-import { ServiceReport } from './reports.ts'
-import { describeCounts, type Listed, SetReport, type SetSummary } from './set-reports.ts'
+import { checksOf, serviceAsHealthJson, setAsHealthJson } from './health-json.ts'
+import { writeHealthJson, writeService, writeSet } from './report-writers.ts'
+import type { ServiceReport } from './reports.ts'
+import { describeCounts, type Listed, type SetSummary } from './set-reports.ts'
 
 const json = 'application/json'
 const healthJson = 'application/health+json'
@@ -22,18 +21,6 @@ export function preferredType(accept: string | undefined): MediaType {
   const best = new Negotiator({ headers: { accept } }).mediaType(offered)
   return mediaTypes.find((type) => best?.startsWith(type)) ?? json
 }
-
-/**
- * Returns a function that writes values of a schema as JSON, compiled once. Uses OpenAPI 3.0's `nullable`, because the library validates every value
- * of an `anyOf`.
- */
-function writerOf<Schema extends z.ZodType>(schema: Schema): (value: z.infer<Schema>) => string {
-  return fastJson(z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'output' }) as fastJson.AnySchema)
-}
-
-const writeService = writerOf(ServiceReport)
-const writeSet = writerOf(SetReport)
-const writeHealthJson = writerOf(HealthJson)
 
 /** Returns a service's report in a media type. `passes` tells whether the HTTP status is a pass. */
 export function renderService(report: ServiceReport, type: MediaType, passes: boolean): string {
