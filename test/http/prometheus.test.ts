@@ -7,10 +7,17 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Service } from '../../src/domain/service/service.ts'
 import type { AccessSettings } from '../../src/http/requests/access.ts'
-import { build, listen } from '../support/app.ts'
+import { build, listen, nobody } from '../support/app.ts'
 import { limitMs, until } from '../support/process.ts'
 import { noPrometheus as skip, startPrometheus } from '../support/prometheus.ts'
+import { blocksOf, pages } from '../support/readme.ts'
 import { sampleService } from '../support/samples.ts'
+
+/** The queries of docs/metrics.md. The first three show the present state. */
+const recipes = pages
+  .filter(({ path }) => path === 'docs/metrics.md')
+  .flatMap(({ text }) => blocksOf(text).filter(({ language }) => language === 'promql'))
+  .map(({ text }) => text)
 
 test('Prometheus reads the metrics, discovers a group of services and scrapes their targets', {
   skip,
@@ -21,6 +28,7 @@ test('Prometheus reads the metrics, discovers a group of services and scrapes th
   const porthole = await listenAsPorthole(t, [
     sampleService('shop', [shop], { groups: ['metrics', 'payments'] }),
     sampleService('queue', [queue.target], { groups: ['payments'] }),
+    sampleService('gone', [nobody]),
   ])
   const { activeTargets, query } = await startPrometheus(t, porthole)
 
@@ -59,6 +67,17 @@ test('Prometheus reads the metrics, discovers a group of services and scrapes th
   const [orders = assert.fail()] = await until('the metric of the discovered target', () => query('shop_orders_total'))
   const { metric, value } = orders
   assert.deepEqual([metric.service, metric.team, metric.instance, value[1]], ['shop', 'payments', shop, '7'])
+
+  // Each query fails the test if Prometheus refuses it. The others need more time than a test has.
+  const answers = await Promise.all(recipes.map(query))
+  const byState = answers
+    .slice(0, 3)
+    .map((found) => found?.map(({ metric, value }) => ({ ...metric, value: value[1] })))
+  assert.deepEqual(byState, [
+    [{ job: 'porthole', service: 'gone', value: '0' }],
+    [{ job: 'porthole', service: 'gone', target: nobody, reason: 'refused', value: '1' }],
+    [{ reason: 'refused', value: '1' }],
+  ])
 })
 
 test('Prometheus sends the token as the example shows, and receives the details', {
