@@ -7,8 +7,10 @@ import type { Registry } from '../monitor/registry/registry.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Condition, Put, Removed, Store, Stored } from '../store/store.ts'
 import { createUnreadableEntries, type UnreadableEntries } from '../store/unreadable.ts'
-import { excessDrains } from './absent-drains.ts'
 import { createRegistrations, expiryOf, type Registered, type Registrations } from './registrations.ts'
+
+/** The most drains of names without a service. */
+export const mostAbsentDrains = 10_000
 
 /**
  * The result of a put. It has the registration, which may be an existing one with the same definition, and the kind of the change. If the
@@ -182,4 +184,18 @@ export function createRegistrar({
     },
     setDrained,
   }
+}
+
+/**
+ * Returns the drains to end: of the names without a service, the oldest beyond `most`. `drained` has the oldest first. A drain outlives the
+ * registration that expired under it. Without a bound, drains would pile up for names that never come back.
+ */
+function excessDrains(
+  drained: ReadonlySet<string>,
+  services: { has(name: string): boolean },
+  most = mostAbsentDrains,
+): string[] {
+  if (drained.size <= most) return []
+  const absent = [...drained].filter((name) => !services.has(name))
+  return absent.slice(0, Math.max(0, absent.length - most))
 }

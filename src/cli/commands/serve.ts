@@ -24,7 +24,7 @@ export type ServeParts = {
   readonly file: string | null
   readonly version: string
   readonly output: Output
-  /** Is told whether Porthole has parts that are not closed yet. Threads of those parts may be stuck. */
+  /** Receives whether Porthole has parts that are not closed yet. Threads of those parts may be stuck. */
   readonly setOpen: (isOpen: boolean) => void
 }
 

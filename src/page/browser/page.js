@@ -7,7 +7,7 @@ const page = document.documentElement
 /** The interval of refreshes without an event, in milliseconds. A refresh brings ages, latencies and new services. */
 const idleMs = 5000
 /** The shorter interval of refreshes without an event stream, in milliseconds. Without events only a refresh shows a change. */
-const unheardMs = 2000
+const pollMs = 2000
 /** The interval of refreshes of a hidden tab, in milliseconds. A hidden tab still shows a title and an icon. */
 const hiddenMs = 10_000
 /**
@@ -134,11 +134,11 @@ async function refresh() {
   clearTimeout(timer)
   asking?.abort()
   again = false
-  const mine = new AbortController()
-  asking = mine
+  const request = new AbortController()
+  asking = request
   const { href } = location
   try {
-    const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(patienceMs)])
+    const signal = AbortSignal.any([request.signal, AbortSignal.timeout(patienceMs)])
     const response = await fetch(href, { signal, headers: { accept: 'text/html' }, cache: 'no-store' })
     // Porthole answers 404 for a service that is gone and 503 for one that is not known yet. Either is a page to show. Other errors may come
     // from a proxy that cannot reach Porthole.
@@ -146,7 +146,7 @@ async function refresh() {
     const fresh = new DOMParser().parseFromString(await response.text(), 'text/html')
     const { now, assets } = fresh.documentElement.dataset
     if (now === undefined) throw new Error('this is not a page of Porthole')
-    if (mine.signal.aborted) return
+    if (request.signal.aborted) return
     // Another version of Porthole answered, and this script does not fit its pages.
     if (assets !== page.dataset.assets && performance.now() > keptMs) return location.reload()
     freshAt = Date.now()
@@ -156,24 +156,24 @@ async function refresh() {
     if (!hasStream && fresh.title !== document.title.replace(lostTitle, '')) announce(fresh.title)
     show(fresh)
   } catch {
-    if (mine.signal.aborted) return
+    if (request.signal.aborted) return
     setLost(true)
   } finally {
-    if (asking === mine) {
+    if (asking === request) {
       asking = null
       if (again) refreshIn(0)
       else timer = setTimeout(refresh, waitMs())
       subscribe()
     }
-    tell()
+    showAges()
   }
 }
 
 /** Returns how long to wait before the next refresh, in milliseconds. */
 function waitMs() {
-  if (isLost) return unheardMs
+  if (isLost) return pollMs
   if (document.hidden) return hiddenMs
-  return hasStream ? idleMs : unheardMs
+  return hasStream ? idleMs : pollMs
 }
 
 /**
@@ -237,17 +237,20 @@ function startWorker() {
   if (typeof SharedWorker === 'undefined') return
   if (brokenAt !== null && performance.now() - brokenAt < brokenMs) return
   try {
-    const mine = new SharedWorker(new URL(`page/stream.js${new URL(import.meta.url).search}`, root))
-    mine.addEventListener('error', () => mine === worker && breakWorker())
-    mine.port.addEventListener('message', ({ data }) => mine === worker && isSubscribed && receiveMessage(data))
-    mine.port.start()
-    worker = mine
+    const ownWorker = new SharedWorker(new URL(`page/stream.js${new URL(import.meta.url).search}`, root))
+    ownWorker.addEventListener('error', () => ownWorker === worker && dropWorker())
+    ownWorker.port.addEventListener(
+      'message',
+      ({ data }) => ownWorker === worker && isSubscribed && receiveMessage(data),
+    )
+    ownWorker.port.start()
+    worker = ownWorker
   } catch {
-    breakWorker()
+    dropWorker()
   }
 }
 
-function breakWorker() {
+function dropWorker() {
   brokenAt = performance.now()
   dropWorker()
 }
@@ -269,9 +272,9 @@ function receiveMessage(message) {
     hasStream = message.isOpen
   } else if (message.type === 'transition') {
     const { service, target, to, message: sentence } = message.transition
-    happened(target === null ? `${service} is ${to}: ${sentence}` : undefined)
+    collectNews(target === null ? `${service} is ${to}: ${sentence}` : undefined)
   } else {
-    happened()
+    collectNews()
   }
 }
 
@@ -280,9 +283,12 @@ const news = []
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let gathering
 
-/** @param {string} [told] */
-function happened(told) {
-  if (told !== undefined) news.push(told)
+/**
+ * Collects events for one announcement and one refresh.
+ * @param {string} [sentence]
+ */
+function collectNews(sentence) {
+  if (sentence !== undefined) news.push(sentence)
   if (gathering !== undefined) return
   gathering = setTimeout(() => {
     gathering = undefined
@@ -319,12 +325,12 @@ function formatAge(ms) {
 }
 
 /** Updates the ages on the page and the state of the connection. */
-function tell() {
+function showAges() {
   const now = Date.now() - aheadMs
   for (const time of document.querySelectorAll('time[data-age]')) {
     const age = formatAge(Math.max(0, now - Date.parse(time.getAttribute('datetime') ?? '')))
-    const told = /** @type {HTMLElement} */ (time).dataset.age === 'for' ? `for ${age}` : `${age} ago`
-    if (time.textContent !== told) time.textContent = told
+    const text = /** @type {HTMLElement} */ (time).dataset.age === 'for' ? `for ${age}` : `${age} ago`
+    if (time.textContent !== text) time.textContent = text
   }
   const live = document.getElementById('live')
   if (live !== null) {
@@ -426,7 +432,7 @@ function move(by, event) {
 /* Snippets */
 
 /** Adds a button to each snippet, and draws the chart. Called again for elements that a refresh added. */
-async function equip() {
+async function addControls() {
   for (const box of document.querySelectorAll('.copy:not(:has(button))')) addButton(box)
   const plot = document.querySelector('#plot:not([data-drawn])')
   if (!(plot instanceof HTMLElement)) return
@@ -477,7 +483,7 @@ async function copy(code) {
 /* Start */
 
 page.classList.add('alive')
-document.addEventListener('shown', equip)
+document.addEventListener('shown', addControls)
 document.addEventListener('visibilitychange', () => {
   subscribe()
   refreshIn(document.hidden ? hiddenMs : 0)
@@ -486,8 +492,8 @@ addEventListener('pagehide', () => subscribe(true))
 addEventListener('pageshow', ({ persisted }) => persisted && refreshIn(0))
 addEventListener('popstate', () => refreshIn(0))
 addEventListener('online', () => refreshIn(0))
-void equip()
-setInterval(tell, 1000)
-tell()
+void addControls()
+setInterval(showAges, 1000)
+showAges()
 subscribe()
 refreshIn(idleMs)

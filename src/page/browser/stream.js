@@ -6,12 +6,12 @@ const address = new URL('../v1/events', location.href)
 /** The worker opens a refused stream again after this many milliseconds at the earliest. */
 const refusedMs = 5000
 /** Windows speak every few seconds. A window that was silent for this many milliseconds has crashed. */
-const silentMs = 60_000
+const crashedAfterMs = 60_000
 const sweepMs = 10_000
 
 /**
  * The windows that listen. `service` is the service that a window shows, and null where it shows all.
- * @type {Map<MessagePort, { service: string | null, spokeAt: number }>}
+ * @type {Map<MessagePort, { service: string | null, heardAt: number }>}
  */
 const windows = new Map()
 /** @type {EventSource | null} */
@@ -65,7 +65,7 @@ function sendToWindows(message, service) {
  */
 function receiveMessage(port, query) {
   if (query === null) windows.delete(port)
-  else windows.set(port, { service: new URLSearchParams(query).get('service'), spokeAt: Date.now() })
+  else windows.set(port, { service: new URLSearchParams(query).get('service'), heardAt: Date.now() })
   updateStream()
   if (query !== null) port.postMessage(state())
 }
@@ -75,7 +75,7 @@ function sweep() {
   const now = Date.now()
   const hasSlept = now - sweptAt > 3 * sweepMs
   sweptAt = now
-  for (const [port, { spokeAt }] of windows) if (now - spokeAt > silentMs) windows.delete(port)
+  for (const [port, { heardAt }] of windows) if (now - heardAt > crashedAfterMs) windows.delete(port)
   updateStream()
   if (hasSlept && source !== null) openStream()
 }
