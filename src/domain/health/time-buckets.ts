@@ -1,5 +1,5 @@
 import { type Counts, noCounts, type Status } from './status.ts'
-import { spansOf, type UptimeEvidence } from './uptime.ts'
+import { type UptimeEvidence, visitSpans } from './uptime.ts'
 
 /** Returns the status of a service in each of `count` equal time buckets of a window, the oldest first. Buckets begin at whole milliseconds. */
 export function bucketStatuses(evidence: UptimeEvidence, count: number): Status[] {
@@ -8,7 +8,7 @@ export function bucketStatuses(evidence: UptimeEvidence, count: number): Status[
   const statuses: Status[] = []
   let spent = noCounts()
   let atMs = 0
-  for (const { held, ms } of spansOf(evidence)) {
+  visitSpans(evidence, (held, ms) => {
     const untilMs = atMs + ms
     for (let end = endOf(statuses.length); statuses.length < count && end <= untilMs; end = endOf(statuses.length)) {
       spent[held] += end - atMs
@@ -18,7 +18,7 @@ export function bucketStatuses(evidence: UptimeEvidence, count: number): Status[
     }
     spent[held] += untilMs - atMs
     atMs = untilMs
-  }
+  })
   return statuses
 }
 

@@ -36,31 +36,37 @@ type Change = Pick<Transition, 'at' | 'from' | 'to'>
  */
 export function measureUptime(evidence: UptimeEvidence): Uptime {
   const spent = noCounts()
-  for (const { held, ms } of spansOf(evidence)) spent[held] += ms
+  visitSpans(evidence, (held, ms) => {
+    spent[held] += ms
+  })
   const { degraded, down: downMs, unknown: unknownMs } = spent
   const upMs = spent.up + degraded
   return { upMs, downMs, unknownMs, ratio: ratioOf(upMs, downMs) }
 }
 
-/** A status and how long it held, in whole milliseconds. */
-export type Span = { readonly held: Status; readonly ms: number }
-
-/** Returns the statuses of a service as consecutive spans, from the start of the window to its end. A span may have length 0. */
-export function spansOf({ changes, gaps, status, completeSince, from, to }: UptimeEvidence): Span[] {
-  const spans: Span[] = []
+/**
+ * Calls `visit` with the statuses of a service in turn, from the start of the window to its end, and with how long each held, in whole
+ * milliseconds. A status may hold for 0 ms. Creates no object for a change, because a service may have 100,000 of them.
+ */
+export function visitSpans(
+  { changes, gaps, status, completeSince, from, to }: UptimeEvidence,
+  visit: (held: Status, ms: number) => void,
+): void {
   // Counts whole milliseconds back from the end, so that the parts add up exactly however the instants are rounded.
   let leftMs = Math.round(to - from)
   function hold(held: Status, until: number): void {
     // A change may carry an older time than the change before it, such as a status that was found stale only later. The change then takes no time.
     const leftThenMs = Math.min(leftMs, Math.round(to - Math.min(to, Math.max(from, until))))
-    spans.push({ held, ms: leftMs - leftThenMs })
+    visit(held, leftMs - leftThenMs)
     leftMs = leftThenMs
   }
 
   hold('unknown', completeSince)
+  const end: Change = { at: to, from: status, to: status }
   let left: Status | null = null
   let seen = 0
-  for (const change of [...changes, { at: to, from: status, to: status }]) {
+  for (let index = 0; index <= changes.length; index++) {
+    const change = changes[index] ?? end
     for (; seen < gaps.length; seen++) {
       const gap = gaps[seen] as Gap
       if (gap.from >= change.at) break
@@ -70,7 +76,6 @@ export function spansOf({ changes, gaps, status, completeSince, from, to }: Upti
     hold(change.from, change.at)
     left = change.to
   }
-  return spans
 }
 
 const decimals = 1e6

@@ -8,7 +8,7 @@ import type { Monitor } from '../monitor.ts'
 import { createLastKnown } from '../state/last-known.ts'
 import { mergeLogs } from './merge-logs.ts'
 import type { PreviousRun, SharedLog } from './previous-run.ts'
-import { createStoredTransitions } from './stored-transitions.ts'
+import { createStoredTransitions, type StatusChange } from './stored-transitions.ts'
 
 /** A query for transitions. A field that is left out excludes nothing. Times are instants of the clock, in milliseconds. */
 export type TransitionQuery = {
@@ -32,6 +32,8 @@ export type TransitionLog = {
   find(query: TransitionQuery): LoggedTransition[]
   /** Returns the same for the loop of a request, and yields whenever the slice of the request is used up. */
   findInSlices(query: TransitionQuery, slice: TimeSlice): Promise<LoggedTransition[]>
+  /** Returns the status changes of a service itself, without its targets, oldest first. Takes far less time than `find`. */
+  changesOf(service: string): StatusChange[]
   /** Returns the gaps in which Porthole was not running, oldest first. */
   gaps(): readonly Gap[]
   /** Adds a gap: this process did not run for longer than its checks are trusted. */
@@ -192,6 +194,10 @@ export function createTransitionLog({
         // The entries may have been replaced since the search began, which is rare. Then search again.
         if (kept.generation === generation) return found
       }
+    },
+    changesOf(service) {
+      forgetOld()
+      return kept.changesOf(service)
     },
     gaps() {
       forgetOld()

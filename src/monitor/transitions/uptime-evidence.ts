@@ -1,4 +1,3 @@
-import type { Status } from '../../domain/health/status.ts'
 import type { UptimeEvidence } from '../../domain/health/uptime.ts'
 import { currentStatusOf, isServiceExcused, type ServiceState } from '../state/state.ts'
 import type { TransitionLog } from './transition-log.ts'
@@ -14,10 +13,7 @@ export function uptimeEvidence(
   const { since } = current
   // A pause of this process is stored as a gap. The status from before the pause holds until a check changes it.
   const status = isServiceExcused(state, now) ? state.emittedStatus : current.status
-  const changes: { at: number; from: Status; to: Status }[] = log
-    .find({ service })
-    .filter(({ target }) => target === null)
-    .reverse()
+  const changes = log.changesOf(service)
   // A status that went stale is emitted only at the next look at the service, so add that change here.
   if (status !== state.emittedStatus && since !== null)
     changes.push({ at: since, from: state.emittedStatus, to: status })

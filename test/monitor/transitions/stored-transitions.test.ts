@@ -31,6 +31,17 @@ test('the entries of each service are found in order', () => {
   assert.deepEqual(idsOf(kept, 'web'), [])
 })
 
+test('the status changes of a service come oldest first, without those of its targets and of other services', () => {
+  const kept = createStoredTransitions()
+  for (const [id, service] of ['pg', 'mq-100286', 'pg', 'pg'].entries())
+    kept.add({ ...logged(service, id), target: id === 2 ? 'db:5432' : null })
+  const change = (at: number) => ({ at, from: 'up', to: 'down' })
+  assert.deepEqual(kept.changesOf('pg'), [change(0), change(3)])
+  assert.deepEqual(kept.changesOf('web'), [])
+  kept.forgetBefore(1)
+  assert.deepEqual(kept.changesOf('pg'), [change(3)])
+})
+
 test('an entry is read as it was added, with any content', () => {
   const anyStatus = fc.constantFrom(...Status.options)
   const fields = {
