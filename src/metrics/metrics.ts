@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Counter, collectDefaultMetrics, Gauge, Registry as Register } from 'prom-client'
 import { type Reason, reasons } from '../domain/check/outcome.ts'
 import type { MetricFamily } from '../domain/values/metric-family.ts'
@@ -132,13 +133,18 @@ export function createMetrics(
   const gateways = createGatewayMetrics(parts.gateways ?? { counts: () => new Map() })
   if (parts.replica) addReplicaMetrics(parts.replica, register)
   const observeRequest = addRequestDurations(register)
-  if (runtime) addRuntimeMetrics(register)
+  let measuring: Promise<void> | null = runtime ? null : Promise.resolve()
 
   return {
     contentType: register.contentType,
     async *render({ targets = true, selection: query = {}, slice } = {}) {
       const selection = createSelection(query)
-      if (selection === null) yield Buffer.from(await register.metrics())
+      if (selection === null) {
+        // Start only here, because the timer of these metrics would wake a process that no Prometheus scrapes.
+        measuring ??= startRuntimeMetrics(register)
+        await measuring
+        yield Buffer.from(await register.metrics())
+      }
       if (selection === null && targets) yield Buffer.from(await gateways.metrics())
       yield* exposition.renderChunks({ targets, selection, ...(slice === undefined ? {} : { slice }) })
     },
@@ -154,8 +160,11 @@ export function createMetrics(
 /** The period of the timer that measures the delay of the event loop, in milliseconds. A short period wakes an idle process often. */
 const lagTimerMs = 50
 
-/** Adds prom-client's default metrics. Leaves out three gauges whose names end in `_total` like a counter's, because promtool rejects them. */
-function addRuntimeMetrics(register: Register): void {
+/**
+ * Adds prom-client's default metrics, and waits until they have values. Leaves out three gauges whose names end in `_total` like a counter's, because
+ * promtool rejects them.
+ */
+async function startRuntimeMetrics(register: Register): Promise<void> {
   collectDefaultMetrics({ register, eventLoopMonitoringPrecision: lagTimerMs })
   for (const what of ['min', 'max', 'mean', 'p50', 'p90', 'p99']) {
     const metric = register.getSingleMetric(`nodejs_eventloop_lag_${what}_seconds`) as unknown as { help: string }
@@ -163,4 +172,6 @@ function addRuntimeMetrics(register: Register): void {
     metric.help += ` Includes the period of the timer that measures it, ${lagTimerMs / 1000} s, which is no delay.`
   }
   for (const what of ['handles', 'requests', 'resources']) register.removeSingleMetric(`nodejs_active_${what}_total`)
+  // The delay of the event loop has no value before the timer fired.
+  await sleep(3 * lagTimerMs)
 }
