@@ -34,7 +34,7 @@ import { createRegistrar } from '../registrar/registrar.ts'
 import type { ReplicaBackend } from '../replicas/replica-backend.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { createLogOutput } from '../runtime/log-output.ts'
-import { collectGarbage, manyServices, startTrimming } from '../runtime/malloc.ts'
+import { collectGarbage, collectYoungGarbage, manyServices, startTrimming } from '../runtime/malloc.ts'
 import { createTimeSlices } from '../runtime/time-slices.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import { createRetryingStore, type RetryingStore } from '../store/retrying-store.ts'
@@ -99,6 +99,8 @@ const fixedSettings = {
  * the same time again before their connections are cut.
  */
 const closeGraceMs = 1000
+/** The time, in milliseconds, after which the garbage of the start is collected. The first checks are over then. */
+const startMs = 5000
 /** The longest time that writing the last lines of the log may take, in milliseconds. */
 const drainLogMs = 500
 
@@ -320,6 +322,7 @@ export async function serve(
     readiness.drain()
     await sleep(first.shutdownDelayMs)
     stopTrimming()
+    clearTimeout(startIsOver)
     configApplier.stop()
     running.stop()
     scheduler.stop()
@@ -373,6 +376,7 @@ export async function serve(
   scheduler.start()
   addressTracking.start()
   const stopTrimming = startTrimming()
+  const startIsOver = setTimeout(collectYoungGarbage, startMs).unref()
   const isBehind = watchBacklog(monitor)
   return {
     url: listening.url,

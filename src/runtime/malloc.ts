@@ -95,14 +95,32 @@ export function preferMemoryWhenCalm(isCalm: () => boolean): {
   }
 }
 
+/** The options of V8's collector. The whole heap is collected and compacted, or the young generation alone. */
+const collections = {
+  whole: { type: 'major', flavor: 'last-resort', execution: 'sync' },
+  young: { type: 'minor', execution: 'sync' },
+} as const
+
 /**
  * Collects all garbage of this thread and compacts the heap. It may block the thread for a third of a second. Call it after work that made much
  * garbage.
  */
 export function collectGarbage(): void {
+  collect('whole')
+}
+
+/**
+ * Collects the garbage of this thread's young generation, which takes about a millisecond. V8 then also returns the memory by which the young generation
+ * grew: 8 MB after a start. By itself V8 does so when the young generation is full, which takes an idle process minutes.
+ */
+export function collectYoungGarbage(): void {
+  collect('young')
+}
+
+function collect(kind: keyof typeof collections): void {
   // Only a context that is created while this flag is set has `gc`.
   setFlagsFromString('--expose-gc')
   const gc: NodeJS.GCFunction = runInNewContext('gc')
   setFlagsFromString('--no-expose-gc')
-  gc({ type: 'major', flavor: 'last-resort', execution: 'sync' })
+  gc(collections[kind])
 }
