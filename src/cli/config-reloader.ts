@@ -15,17 +15,14 @@ export function startConfigReloader({
   seen,
   sources,
   porthole,
-  beginBurst,
 }: {
   file: string
   /** The digest of the configuration in force. */
   seen: string | null
   sources: ConfigSources
   porthole: Porthole
-  /** Called when a change is applied. The function that it returns is called when that is over. */
-  beginBurst: () => () => void
 }): ConfigWatch {
-  const applyContent = async (bytes: Uint8Array<ArrayBuffer>, sameForMs: number) => {
+  const onChange = async (bytes: Uint8Array<ArrayBuffer>, sameForMs: number) => {
     const read = await parseInWorker({ name: file, bytes }, sources, porthole.services)
     if (!read.ok) {
       if (read.arePassing) watching.forget()
@@ -38,10 +35,6 @@ export function startConfigReloader({
     }
     await porthole.reload(read.config)
     logRemarks(porthole, file, read)
-  }
-  const onChange = (bytes: Uint8Array<ArrayBuffer>, sameForMs: number) => {
-    const end = beginBurst()
-    return applyContent(bytes, sameForMs).finally(end)
   }
   const watching: ConfigWatch = watchConfig({
     file,

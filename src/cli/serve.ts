@@ -20,7 +20,7 @@ import { createMonitor } from '../monitor/monitor.ts'
 import { ownAll } from '../monitor/ownership.ts'
 import { createRegistry } from '../monitor/registry/registry.ts'
 import { createRegistryLoad, nothingToLoad } from '../monitor/registry/registry-load.ts'
-import { watchBacklog, watchOverload } from '../monitor/scheduling/overload.ts'
+import { watchOverload } from '../monitor/scheduling/overload.ts'
 import { watchPauses } from '../monitor/scheduling/pause-watch.ts'
 import { createScheduler } from '../monitor/scheduling/scheduler.ts'
 import { createHistory } from '../monitor/state/history.ts'
@@ -55,11 +55,6 @@ export type Porthole = {
   readonly services: ReadonlyMap<string, Service>
   /** Applies a reloaded configuration and resolves once it is in force. The listener stays as it is. */
   reload(config: Config): Promise<void>
-  /**
-   * Returns whether memory may be preferred to speed: the checks that wait, and the checks left out since the last call, show no backlog. With
-   * fewer than 1,000 services it always returns false, because their garbage takes next to no memory.
-   */
-  isCalm(): boolean
   /** Logs and counts a configuration that cannot be read. The one before it stays in force. */
   reloadFailed(problems: readonly string[]): void
   /**
@@ -377,13 +372,11 @@ export async function serve(
   addressTracking.start()
   const stopTrimming = startTrimming()
   const startIsOver = setTimeout(collectYoungGarbage, startMs).unref()
-  const isBehind = watchBacklog(monitor)
   return {
     url: listening.url,
     log,
     services: registry.services,
     reload,
-    isCalm: () => registry.services.size >= manyServices && !isBehind(),
     reloadFailed(problems) {
       metrics.configReloaded(false, Date.now())
       log.error({ problems }, 'the configuration has problems; the one before it stays in force')

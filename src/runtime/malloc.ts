@@ -44,57 +44,6 @@ async function askMalloc(signature: string, ...args: number[]): Promise<void> {
 /** From this number of services on, loading them leaves enough garbage that it is worth the time to reclaim it. */
 export const manyServices = 1000
 
-/** The interval between two looks at whether Porthole is calm, in milliseconds. */
-const lookMs = 500
-/** The number of calm looks in a row before memory is preferred: 5 s. */
-const calmLooks = 10
-
-/**
- * Prefers speed from the start on, and memory once Porthole was calm for 5 s. From then on V8 compacts the heap whenever it collects garbage,
- * returns the memory that this frees, and looks once more 8 s later. By itself V8 keeps the freed pages of the heap unless next to nothing is
- * allocated any more (`ShouldOptimizeForMemoryUsage` in heap.cc of V8, `kLongDelayMs` in memory-reducer.cc). The freed pages are a tenth of the
- * heap, and more after a start. Under overload, preferring memory cuts the number of checks to a third. Therefore the first look that is not
- * calm ends it.
- */
-export function preferMemoryWhenCalm(isCalm: () => boolean): {
-  /**
-   * Call this before an allocation in any thread that is large and short-lived. Call the function that it returns when the work is over. Speed
-   * is preferred until 5 s after that.
-   */
-  beginBurst(): () => void
-  stop(): void
-} {
-  let bursts = 0
-  /** The number of calm looks in a row. */
-  let calm = 0
-
-  function preferSpeed(): void {
-    if (calm >= calmLooks) setFlagsFromString('--no-optimize-for-size')
-    calm = 0
-  }
-
-  function updatePreference(): void {
-    if (bursts > 0 || !isCalm()) {
-      preferSpeed()
-      return
-    }
-    calm++
-    if (calm === calmLooks) setFlagsFromString('--optimize-for-size')
-  }
-
-  const timer = setInterval(updatePreference, lookMs).unref()
-  return {
-    beginBurst() {
-      bursts++
-      preferSpeed()
-      return () => {
-        bursts--
-      }
-    },
-    stop: () => clearInterval(timer),
-  }
-}
-
 /** The options of V8's collector. The whole heap is collected and compacted, or the young generation alone. */
 const collections = {
   whole: { type: 'major', flavor: 'last-resort', execution: 'sync' },

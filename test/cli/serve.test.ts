@@ -5,9 +5,8 @@ import net, { type AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { serve } from '../../src/cli/serve.ts'
 import { type Config, parseConfig } from '../../src/config/config.ts'
-import { manyServices } from '../../src/runtime/malloc.ts'
 import { familyOf } from '../metrics/page.ts'
-import { listen, listenDeaf, nobody } from '../support/app.ts'
+import { listen, nobody } from '../support/app.ts'
 
 /** Creates a configuration with these targets and a free port, which logs nothing. */
 function configOf(targets: string[], yaml = ''): Config {
@@ -128,18 +127,3 @@ async function readAll({ body }: Response): Promise<{ text: string; isCut: boole
     return { text, isCut: true }
   }
 }
-
-test('memory is preferred with many services and without a backlog', async (t) => {
-  const services = (count: number, target: string, yaml = '') =>
-    configOf(
-      Array.from({ length: count }, (_, index) => `s${index}=${target}`),
-      yaml,
-    )
-  const porthole = await serveFor(t, services(manyServices - 1, nobody))
-  assert.equal(porthole.isCalm(), false, 'with few services it is never calm')
-  await porthole.reload(services(manyServices, nobody))
-  while (!porthole.isCalm()) await new Promise(setImmediate)
-
-  const behind = await serveFor(t, services(manyServices, await listenDeaf(t), 'maxInFlight: 1'))
-  while (behind.isCalm()) await new Promise(setImmediate)
-})

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
-import { syncBuiltinESMExports } from 'node:module'
 import { test } from 'node:test'
-import v8 from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { collectGarbage, preferMemoryWhenCalm, returnLargeBlocks, trimMemory } from '../../src/runtime/malloc.ts'
+import { collectGarbage, returnLargeBlocks, trimMemory } from '../../src/runtime/malloc.ts'
 
 const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
 
@@ -61,69 +59,4 @@ test('memory that was freed below a block in use goes back to the system', { ski
   const after = process.memoryUsage.rss()
   assert.equal(held.blocks.length, 6)
   assert.ok(before - after > 50e6, `${before} bytes before and ${after} after`)
-})
-
-test('speed is preferred from the start on, and memory while Porthole is calm', (t) => {
-  t.mock.timers.enable({ apis: ['setInterval'] })
-  const { mock } = t.mock.method(v8, 'setFlagsFromString', () => undefined)
-  syncBuiltinESMExports()
-  t.after(() => {
-    mock.restore()
-    syncBuiltinESMExports()
-  })
-  /** Returns the flags that were set since the last call. */
-  const set = () => {
-    const flags = mock.calls.map(({ arguments: [flag] }) => flag)
-    mock.resetCalls()
-    return flags
-  }
-  const [speed, memory] = ['--no-optimize-for-size', '--optimize-for-size']
-  let isCalm = false
-  const { beginBurst, stop } = preferMemoryWhenCalm(() => isCalm)
-  t.mock.timers.tick(60_000)
-  isCalm = true
-  t.mock.timers.tick(4500)
-  assert.deepEqual(set(), [])
-  t.mock.timers.tick(500)
-  assert.deepEqual(set(), [memory])
-  t.mock.timers.tick(60_000)
-  assert.deepEqual(set(), [])
-
-  isCalm = false
-  t.mock.timers.tick(500)
-  assert.deepEqual(set(), [speed])
-  isCalm = true
-  t.mock.timers.tick(4500)
-  isCalm = false
-  t.mock.timers.tick(500)
-  isCalm = true
-  t.mock.timers.tick(4500)
-  assert.deepEqual(set(), [], 'it was not calm for long enough')
-  t.mock.timers.tick(500)
-  assert.deepEqual(set(), [memory])
-
-  const [oneIsOver, otherIsOver] = [beginBurst(), beginBurst()]
-  assert.deepEqual(set(), [speed], 'at once')
-  oneIsOver()
-  t.mock.timers.tick(60_000)
-  assert.deepEqual(set(), [], 'the other is not over')
-  otherIsOver()
-  t.mock.timers.tick(4500)
-  assert.deepEqual(set(), [], 'a while after')
-  t.mock.timers.tick(500)
-  assert.deepEqual(set(), [memory])
-
-  isCalm = false
-  t.mock.timers.tick(500)
-  isCalm = true
-  t.mock.timers.tick(4500)
-  beginBurst()()
-  t.mock.timers.tick(4500)
-  assert.deepEqual(set(), [speed], 'the count of calm looks starts again after a burst')
-  t.mock.timers.tick(500)
-  assert.deepEqual(set(), [memory])
-  stop()
-  isCalm = false
-  t.mock.timers.tick(60_000)
-  assert.deepEqual(set(), [])
 })

@@ -5,7 +5,7 @@ import type { ConfigWatch } from '../../config/file/watch.ts'
 import { formatProblem } from '../../config/problem.ts'
 import { readConfig } from '../../config/read.ts'
 import { countLookUpThreads } from '../../prober/lookup/resolver-options.ts'
-import { preferMemoryWhenCalm, returnLargeBlocks } from '../../runtime/malloc.ts'
+import { returnLargeBlocks } from '../../runtime/malloc.ts'
 import { wantsColour } from '../colour.ts'
 import { logRemarks, startConfigReloader } from '../config-reloader.ts'
 import { loadLineFormat } from '../log-format.ts'
@@ -83,11 +83,9 @@ export async function runServe(parts: ServeParts): Promise<number | null> {
     starting.uninstall()
     return 1
   }
-  const memory = preferMemoryWhenCalm(porthole.isCalm)
   logRemarks(porthole, file, read)
   // The watch looks at the file at once, which also answers a SIGHUP that came during the start.
-  if (file !== null && isWatchable)
-    following = startConfigReloader({ file, seen: digest, sources, porthole, beginBurst: memory.beginBurst })
+  if (file !== null && isWatchable) following = startConfigReloader({ file, seen: digest, sources, porthole })
   else if (file !== null) porthole.log.info({ file }, 'the configuration came through a pipe: it is read once')
 
   const delay = read.config.shutdownDelayMs + closeMs
@@ -104,7 +102,6 @@ export async function runServe(parts: ServeParts): Promise<number | null> {
       if (err !== undefined) porthole.log.fatal(err, 'a bug in Porthole: closing')
       else porthole.log.info({ signal }, 'closing')
       following?.close()
-      memory.stop()
       try {
         await porthole.close()
         setOpen(false)

@@ -25,21 +25,6 @@ const windows = 2
 /** How often the news is repeated while an overload lasts, in windows. */
 const repeatAfter = 30
 
-/**
- * Returns a function that detects at once that more checks may be due than can be done. A short burst also counts. The function adds
- * the checks that wait and those skipped since its last call, and compares the sum with a tenth of the services. If all checks may
- * be under way together, none waits, and checks are skipped instead.
- */
-export function watchBacklog({ services, stats }: Pick<Monitor, 'services' | 'stats'>): () => boolean {
-  let skippedBefore = stats().skippedChecks
-  return () => {
-    const { waiting, skippedChecks } = stats()
-    const skipped = skippedChecks - skippedBefore
-    skippedBefore = skippedChecks
-    return waiting + skipped > services.size / 10
-  }
-}
-
 /** Detects that more checks are due than this process or this machine can do, by how late they begin. */
 export function watchOverload({
   monitor,

@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import { createEmitter } from '../../../src/monitor/emitter.ts'
 import type { Monitor } from '../../../src/monitor/monitor.ts'
 import type { Checked } from '../../../src/monitor/scheduling/checks.ts'
-import { type OverloadNews, watchBacklog, watchOverload } from '../../../src/monitor/scheduling/overload.ts'
+import { type OverloadNews, watchOverload } from '../../../src/monitor/scheduling/overload.ts'
 import { sampleService } from '../../support/samples.ts'
-import { fakeClock, watch } from '../fakes.ts'
+import { fakeClock } from '../fakes.ts'
 
 /** Returns the overload news for late checks, one every 100 ms, of a target with this interval. */
 function watchLateness(interval = 10_000) {
@@ -79,30 +79,3 @@ for (const [interval, lateFrom] of [
     assert.equal(told.length, 1)
   })
 }
-
-const some = Array.from({ length: 20 }, (_, i) => sampleService(`s${i}`, [`s${i}:1`]))
-
-test('the monitor is behind while the waiting checks exceed a tenth of the services', async () => {
-  const { monitor, prober, clock } = watch(some, 5)
-  const isBehind = watchBacklog(monitor)
-  assert.equal(isBehind(), false)
-  const targets = [...monitor.services.values()].flatMap(({ targets }) => targets)
-  for (const state of targets.slice(0, 7)) monitor.checkOnSchedule(state, clock.now())
-  assert.equal(isBehind(), false, 'two checks wait')
-  for (const state of targets.slice(7, 8)) monitor.checkOnSchedule(state, clock.now())
-  assert.equal(isBehind(), true, 'three checks wait')
-  await prober.answerAll('connected')
-  assert.equal(isBehind(), false)
-})
-
-test('if no check has to wait, the monitor is behind when the checks skipped since the last call exceed a tenth of the services', () => {
-  const { monitor, clock } = watch(some, 100)
-  const isBehind = watchBacklog(monitor)
-  const targets = [...monitor.services.values()].flatMap(({ targets }) => targets)
-  for (const state of targets) monitor.checkOnSchedule(state, clock.now())
-  for (const state of targets.slice(0, 2)) monitor.checkOnSchedule(state, clock.now())
-  assert.equal(isBehind(), false, 'two checks were skipped')
-  for (const state of targets.slice(0, 3)) monitor.checkOnSchedule(state, clock.now())
-  assert.equal(isBehind(), true, 'three more checks were skipped')
-  assert.equal(isBehind(), false, 'no check was skipped since')
-})
