@@ -12,6 +12,8 @@ if (major < 24) {
   )
   process.exit(1)
 }
+/** The environment as it was given, for programs that Porthole runs. */
+const env = { ...process.env }
 // libuv reads this when it starts its threads, so set it before anything is loaded. Look-ups of names run on half of the threads. A look-up that
 // no name server answers holds its thread for 5 s or more. A thread that waits takes less than 10 kB.
 process.env.UV_THREADPOOL_SIZE ??= '64'
@@ -27,4 +29,4 @@ Module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/porthole
 const { main } = await import('./cli/main.ts')
 // dist/ and src/ lie in the same folder.
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-await main(version)
+await main(version, env)

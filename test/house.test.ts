@@ -23,7 +23,7 @@ const mayImport: Record<string, readonly string[]> = {
 }
 
 /** The files that may read the arguments and the environment of the process, and end it. */
-const processFiles = ['runtime/exit.ts', 'cli/main.ts', 'cli/commands/serve.ts', 'porthole.js']
+const processFiles = ['runtime/exit.ts', 'cli/main.ts', 'cli/commands/serve.ts', 'cli/signals.ts', 'porthole.js']
 /** The parts of `process` that every file may use: constants of the runtime, the queue of ticks and the clock. */
 const harmless = ['arch', 'hrtime', 'nextTick', 'platform', 'version', 'versions']
 

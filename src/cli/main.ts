@@ -1,20 +1,24 @@
 import { readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { buildResolverOptions } from '../prober/lookup/resolver-options.ts'
 import { awaitsSystem, exitAtOnce } from '../runtime/exit.ts'
+import type { Command, Context } from './command.ts'
 import { createOutput } from './output.ts'
-import { printUsage, reportMisuse } from './usage.ts'
 
-const output = createOutput(process)
+/** The commands by their names. Each is loaded only when it runs, because `porthole check` is over before the server would be loaded. */
+const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
+  check: () => import('./commands/check.ts'),
+  wait: () => import('./commands/wait.ts'),
+  status: () => import('./commands/status.ts'),
+  validate: () => import('./commands/validate.ts'),
+}
 
-/** Whether Porthole serves and has parts that are not closed yet. Threads of those parts may be stuck. */
-let isOpen = false
-
-/** Runs the command of the command line and sets the exit code of the process. */
-export async function main(version: string): Promise<void> {
+/** Runs the command of the command line and sets the exit code of the process. `env` is the environment as the process got it. */
+export async function main(version: string, env: NodeJS.ProcessEnv): Promise<void> {
   const options = buildResolverOptions(readResolvConf(), process.env.RES_OPTIONS)
   // glibc reads RES_OPTIONS at the first look-up of each thread.
   if (options !== undefined) process.env.RES_OPTIONS = options
+  /** Whether Porthole serves and has parts that are not closed yet. Threads of those parts may be stuck. */
+  let isOpen = false
   let crash: Error | null = null
   process.once('uncaughtExceptionMonitor', (error) => {
     crash = error
@@ -25,25 +29,16 @@ export async function main(version: string): Promise<void> {
     if (crash !== null) console.error(crash)
     exitAtOnce(code)
   })
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        config: { type: 'string' },
-        timeout: { type: 'string' },
-        help: { type: 'boolean', short: 'h' },
-        version: { type: 'boolean', short: 'v' },
-      },
-    })
-    const status = await run(positionals, values, version)
-    if (status === null) return
-    process.exitCode = status
-    // Otherwise Node.js would wait for a look-up or a file whose result is not needed any more.
-    if (isOpen || awaitsSystem()) process.exit()
-  } catch (error) {
-    if (!(error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))) throw error
-    process.exitCode = reportMisuse(error.message, output)
+  const setOpen = (open: boolean) => {
+    isOpen = open
   }
+  const { stdout, stderr } = process
+  const streams = { stdout, stderr }
+  const status = await run(process.argv.slice(2), { version, env, streams, output: createOutput(streams), setOpen })
+  if (status === null) return
+  process.exitCode = status
+  // Otherwise Node.js would wait for a look-up or a file whose result is not needed any more.
+  if (isOpen || awaitsSystem()) process.exit()
 }
 
 /** Returns the system's settings for look-ups (resolv.conf(5)); the empty text if there are none. */
@@ -55,42 +50,23 @@ function readResolvConf(): string {
   }
 }
 
-type Options = {
-  config?: string | undefined
-  timeout?: string | undefined
-  help?: boolean | undefined
-  version?: boolean | undefined
-}
-
-/**
- * Runs the command of the command line. Resolves with the exit status, or with null if Porthole serves from now on. Each command is loaded only
- * here, because `porthole check` is over before the modules of the server would be read.
- */
-async function run(positionals: string[], options: Options, version: string): Promise<number | null> {
-  const [command, operand, ...more] = positionals
-  if (options.help === true) return printUsage(output)
-  if (options.version === true) {
+/** Runs the command of the command line. Resolves with the exit status, or with null if Porthole serves from now on. */
+async function run(args: string[], context: Context): Promise<number | null> {
+  const { output, version } = context
+  const [name = '', ...rest] = args
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined
+  // After `--` come the words of another program.
+  const own = args.includes('--') ? args.slice(0, args.indexOf('--')) : args
+  if (own.includes('--help') || own.includes('-h')) {
+    const usage = load === undefined ? (await import('./usage.ts')).usage : (await load()).command.usage
+    for (const line of usage.split('\n')) output.out(line)
+    return 0
+  }
+  if (load !== undefined) return (await load()).command.run(rest, context)
+  if (own.includes('--version') || own.includes('-v')) {
     output.out(version)
     return 0
   }
-  if (command !== 'check' && command !== 'validate') {
-    if (options.timeout !== undefined) return reportMisuse('--timeout belongs to `porthole check`', output)
-    const { runServe } = await import('./commands/serve.ts')
-    const setOpen = (open: boolean) => {
-      isOpen = open
-    }
-    const file = options.config ?? process.env.PORTHOLE_CONFIG ?? null
-    return runServe({ targets: positionals, file, version, output, setOpen })
-  }
-  if (options.config !== undefined)
-    return reportMisuse(`--config is for serving: \`porthole ${command}\` does not take it`, output)
-  if (operand === undefined || more.length > 0) {
-    return reportMisuse(`\`porthole ${command}\` takes one ${command === 'check' ? 'HOST:PORT' : 'FILE'}`, output)
-  }
-  if (command === 'check') {
-    const { runCheck } = await import('./commands/check.ts')
-    return runCheck(operand, options.timeout, process.env, output)
-  }
-  const { validate } = await import('./commands/validate.ts')
-  return validate(operand, output)
+  const { command } = await import('./commands/serve.ts')
+  return command.run(args, context)
 }

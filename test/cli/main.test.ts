@@ -19,6 +19,11 @@ describe('porthole', { concurrency: 3 }, () => {
       assert.match(stdout, /^Porthole makes TCP services checkable over HTTP\.\n\n {2}porthole \[TARGET \.\.\.\]/)
     }
     assert.deepEqual((await runPorthole(t, ['--version'])).stdout, `${packageJson.version}\n`)
+    for (const command of ['check', 'wait', 'status', 'validate']) {
+      const { status, stdout, stderr } = await runPorthole(t, [command, '--help'])
+      assert.deepEqual([status, stderr, stdout.startsWith(`porthole ${command} `)], [0, '', true])
+      assert.match(stdout, /\nExit status: /)
+    }
   })
 
   test('compiled code is cached beside the sources for the next start, and nowhere else', async (t) => {
@@ -30,12 +35,18 @@ describe('porthole', { concurrency: 3 }, () => {
   })
 
   for (const [args, complaint] of [
-    [['--colour'], /^porthole: Unknown option '--colour'/],
-    [['--config'], /^porthole: Option '--config <value>' argument missing/],
-    [['--timeout', '2s', 'db=127.0.0.1:1'], /^porthole: --timeout belongs to `porthole check`\n/],
-    [['check'], /^porthole: `porthole check` takes one HOST:PORT\n/],
-    [['check', nobody, nobody], /^porthole: `porthole check` takes one HOST:PORT\n/],
+    [['--confg', 'x.yaml'], /^porthole: there is no option --confg: did you mean --config\?\n/],
+    [['--config'], /^porthole: Option '--config <value>' argument missing\n/],
+    [
+      ['--timeout=2s', 'db=127.0.0.1:1'],
+      /^porthole: --timeout belongs to `porthole check`, and a command comes first\n/,
+    ],
+    [['chekc', nobody], /^porthole: there is no command "chekc": did you mean `porthole check`\?\n/],
+    [['check'], /^porthole: name a target, such as `porthole check 127\.0\.0\.1:5432`\n/],
     [['check', nobody, '--timeout', '5'], /^porthole: --timeout 5: write a duration such as 500ms or 2s\n/],
+    [['check', nobody, '--close', 'soft'], /^porthole: --close soft: write half-open, rst or fin\n/],
+    [['wait', nobody, '--'], /^porthole: name a command after --, or leave -- out\n/],
+    [['status', 'localhost:8080'], /^porthole: "localhost:8080" is no URL: write http:\/\/localhost:8080\n/],
     [['validate'], /^porthole: `porthole validate` takes one FILE\n/],
     [[], /^porthole: there is no porthole\.yaml here: name one with --config FILE, or name targets, such as/],
   ] as const) {
@@ -43,7 +54,7 @@ describe('porthole', { concurrency: 3 }, () => {
       const { status, stdout, stderr } = await runPorthole(t, [...args])
       assert.deepEqual([status, stdout], [2, ''])
       assert.match(stderr, complaint)
-      assert.match(stderr, /\n {2}porthole validate FILE/)
+      assert.match(stderr, /\n\n(Porthole makes|porthole (check|wait|status|validate) )/)
     })
   }
 
@@ -64,6 +75,19 @@ describe('porthole', { concurrency: 3 }, () => {
     const { status, stdout } = await runPorthole(t, ['check', nobody, '--timeout', '500ms'])
     assert.equal(status, 1)
     assert.match(stdout, /^127\.0\.0\.1:1 is down: .*nothing listens on 127\.0\.0\.1:1/)
+    const several = await runPorthole(t, ['check', '--json', '--close', 'fin', nobody, target])
+    const reports = several.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    assert.deepEqual(
+      reports.map(({ target, status }) => [target, status]),
+      [
+        [nobody, 'down'],
+        [target, 'up'],
+      ],
+    )
+    assert.deepEqual([several.status, several.stderr], [1, ''])
   })
 
   test('a port that is taken: one line with the remedy, exit 1, and nothing is left running', async (t) => {

@@ -2,19 +2,23 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { check } from '../../../src/cli/commands/check.ts'
-import { parseTarget } from '../../../src/domain/target/target.ts'
+import { type CheckParts, check } from '../../../src/cli/commands/check.ts'
+import { readTargets } from '../../../src/cli/targets.ts'
+import type { Reason } from '../../../src/domain/check/outcome.ts'
+import { TargetReport } from '../../../src/http/health/reports.ts'
 import { createResolver, type Lookup } from '../../../src/prober/lookup/resolver.ts'
 import { createPortableProber } from '../../../src/prober/portable.ts'
 import type { Prober } from '../../../src/prober/prober.ts'
 import { systemClock } from '../../../src/runtime/clock.ts'
+import { sampleOutcome, sampleTarget } from '../../support/samples.ts'
 
 /** Runs the command and collects its output. */
-async function run(targetText: string, prober: Prober) {
+async function run(texts: string | string[], prober: Prober, format: CheckParts['format'] = 'sentences') {
   const said = { out: [] as string[], err: [] as string[] }
-  const status = await check(targetText, {
+  const status = await check([texts].flat().map(sampleTarget), {
     timeoutMs: 2000,
     prober,
+    format,
     out: (line) => said.out.push(line),
     err: (line) => said.err.push(line),
   })
@@ -83,12 +87,84 @@ test("a fault of Porthole's machine is not called down, and the exit status is 1
   })
 })
 
-test('an invalid target is wrong usage: the remedy is on the error output, and the exit status is 2', async () => {
-  assert.deepEqual(await run('localhost', proberWith()), {
-    status: 2,
-    out: [],
-    err: [parseTarget('localhost')],
-  })
+test('texts that are no targets: a line with the remedy for each', () => {
+  const err: string[] = []
+  assert.equal(readTargets(['localhost', 'db:1', 'http://db:1'], { err: (line) => err.push(line) }), null)
+  assert.equal(err.length, 2)
+  assert.match(err[0] ?? '', /^"localhost" has no port: write host:port/)
+  assert.match(err[1] ?? '', /^"http:\/\/db:1" is a URL/)
+  assert.deepEqual(
+    readTargets(['db:1'], { err: assert.fail })?.map(({ name }) => name),
+    ['db:1'],
+  )
+})
+
+/** A prober whose checks end when the test says so. */
+function heldProber() {
+  const ends: ((reason: Reason) => void)[] = []
+  const prober: Prober = {
+    name: 'portable',
+    check: ({ onAddress }, ended) =>
+      ends.push((reason) => {
+        onAddress?.(`an address is ${reason}`)
+        ended(sampleOutcome(reason, 0))
+      }),
+    restarts: () => 0,
+    close: async () => {},
+  }
+  return { prober, ends }
+}
+
+test('several targets are checked at the same time, at most 64, and reported in their order', async () => {
+  const { prober, ends } = heldProber()
+  const names = Array.from({ length: 100 }, (_, i) => `db-${i}:1`)
+  const running = run(names, prober, 'json')
+  assert.equal(ends.length, 64)
+  ends[63]?.('refused')
+  await new Promise(setImmediate)
+  assert.equal(ends.length, 65)
+  for (let at = 0; at < names.length; at++) {
+    if (at !== 63) ends[at]?.('connected')
+    await new Promise(setImmediate)
+  }
+  const { status, out, err } = await running
+  const reports = out.map((line) => JSON.parse(line))
+  assert.deepEqual(
+    reports.map(({ target }) => target),
+    names,
+  )
+  assert.deepEqual(
+    reports.filter((report) => report.status !== 'up').map(({ target }) => target),
+    ['db-63:1'],
+  )
+  assert.deepEqual([status, err], [1, []])
+})
+
+test('--json has the fields of a target in the API, and a line for each address', async () => {
+  const { prober, ends } = heldProber()
+  const running = run('db:1', prober, 'json')
+  ends[0]?.('refused')
+  const [line = ''] = (await running).out
+  const { addresses, ...report } = JSON.parse(line)
+  assert.deepEqual(addresses, ['an address is refused'])
+  assert.deepEqual([report.target, report.status, report.reason], ['db:1', 'down', 'refused'])
+  assert.deepEqual(
+    Object.keys(report).filter((field) => !(field in TargetReport.shape)),
+    [],
+  )
+})
+
+test('--quiet prints nothing, and the exit status tells the result', async () => {
+  for (const [reason, status] of [
+    ['connected', 0],
+    ['refused', 1],
+    ['local', 1],
+  ] as const) {
+    const { prober, ends } = heldProber()
+    const running = run('db:1', prober, 'none')
+    ends[0]?.(reason)
+    assert.deepEqual(await running, { status, out: [], err: [] })
+  }
 })
 
 test('an abandoned check says so, and the exit status is 1', async () => {
