@@ -79,9 +79,10 @@ export async function waitFor(targets: readonly Target[], parts: WaitParts): Pro
     const request = { target, timeoutMs: Math.min(timeoutMs, leftMs), close, urgent: true }
     const outcome = await awaitOutcome(prober, request)
     if (outcome === undefined || ended.signal.aborted) return
-    // A try that the end of the wait cut short says less than the one before.
-    if (outcome.reason === 'timeout' && leftMs < timeoutMs && awaited.reason !== null) return
     const { reason } = outcome
+    // A try that the end of the wait cut short says less than the one before.
+    const isCutShort = leftMs < timeoutMs && (reason === 'timeout' || reason === 'local')
+    if (isCutShort && awaited.reason !== null) return
     const verdict = verdictOf(reason)
     awaited.sentence = diagnose(outcome, target)
     if (reason !== awaited.reason)
