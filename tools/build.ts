@@ -184,8 +184,8 @@ function licencesOf(packages: Iterable<string>): string {
   return `dist/ contains code of these packages:\n\n${texts.join(`\n${'-'.repeat(80)}\n\n`)}`
 }
 
-/** Builds dist/. The old dist/ stays until the new one is complete. Returns the metafile of esbuild. */
-export async function buildDist(): Promise<Metafile> {
+/** Builds dist/. The old dist/ stays until the new one is complete. Returns the metafile of esbuild, with the packages in dist/ as paths. */
+export async function buildDist(): Promise<Metafile & { readonly packages: readonly string[] }> {
   const folder = mkdtempSync(inRoot('dist-'))
   try {
     const copied = new Map<string, string>()
@@ -227,7 +227,7 @@ export async function buildDist(): Promise<Metafile> {
     chmodSync(folder, 0o755)
     rmSync(inRoot('dist'), { recursive: true, force: true })
     renameSync(folder, inRoot('dist'))
-    return metafile
+    return { ...metafile, packages: [...packages] }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
