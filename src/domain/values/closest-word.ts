@@ -15,7 +15,7 @@ function editDistance(from: string, to: string): number {
   let before: number[] = []
   let row = Array.from({ length: to.length + 1 }, (_, index) => index)
   for (let i = 0; i < from.length; i++) {
-    const next = [i + 1]
+    const next: number[] = [i + 1]
     for (let j = 0; j < to.length; j++) {
       const replaced = (row[j] ?? 0) + (from[i] === to[j] ? 0 : 1)
       const isSwap = i > 0 && j > 0 && from[i] === to[j - 1] && from[i - 1] === to[j]
