@@ -10,7 +10,7 @@ import { createFolder, start, until } from '../support/process.ts'
 const PORTHOLE_TOKEN = 'a-token-of-the-crash-test'
 const authorization = `Bearer ${PORTHOLE_TOKEN}`
 const rounds = 6
-const registrations = 1000
+const registrations = 400
 /** The number of registrations that are sent at once. */
 const callers = 50
 

@@ -9,10 +9,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { until } from '../support/process.ts'
-import { audit, longestTaskMs, noChromium, startBrowser, timeKey } from './browser.ts'
+import { fileScope, until } from '../support/process.ts'
+import { audit, longestTaskMs, noChromium, shareBrowser, startBrowser, timeKey } from './browser.ts'
 
 const skip = { skip: noChromium }
+const openBrowser = shareBrowser(fileScope())
 const policy = "default-src 'none'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'"
 const types = { js: 'text/javascript', svg: 'image/svg+xml' }
 const picture = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
@@ -53,7 +54,7 @@ async function serve(t: TestContext, { inner = '', script = '' } = {}) {
 
 test('a page without faults has no complaints, and passes the audit under a strict policy', skip, async (t) => {
   const { url, asked } = await serve(t, { inner: '<img src="/picture.svg" alt="A picture">' })
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const { page, complaints } = await open(url)
   assert.deepEqual(await audit(page), [])
   assert.deepEqual(complaints, [])
@@ -75,7 +76,7 @@ test('every fault of a page is a complaint', skip, async (t) => {
       /^asked another host: http:\/\/elsewhere\.test\/x\.svg$/,
     ],
   ]
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   for (const [fault, expected] of faults) {
     const { complaints } = await open((await serve(t, fault)).url)
     await until(`${JSON.stringify(fault)} is complained of`, async () => complaints.some((one) => expected.test(one)))
@@ -83,14 +84,14 @@ test('every fault of a page is a complaint', skip, async (t) => {
 })
 
 test('the audit names the rule, the severity and the element', skip, async (t) => {
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const { page } = await open((await serve(t, { inner: '<img src="/picture.svg">' })).url)
   assert.deepEqual(await audit(page), ['image-alt (critical): img'])
 })
 
 test('a lost connection is a complaint until it is expected, and other faults always are', skip, async (t) => {
   const { url, close } = await serve(t)
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const { page, complaints, expectLoss } = await open(url)
   close()
   const ask = () => page.evaluate("fetch('/').catch(() => undefined)")
@@ -112,7 +113,7 @@ test('a key is timed until the page shows the result, and the longest task is me
     while (performance.now() - from < 150);
     if (key === 'a') setTimeout(() => document.dispatchEvent(new Event('shown')), 100)
   })`
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const { page, complaints } = await open((await serve(t, { script })).url)
   // On a busy machine the page may already have had a long task.
   const before = await longestTaskMs(page)

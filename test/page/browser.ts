@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, join } from 'node:path'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { limitMs, type Scope } from '../support/process.ts'
 
 const executablePath = (process.env.PATH ?? '')
@@ -53,17 +53,45 @@ type TabOptions = {
   readonly script?: string
 }
 
-/** Starts a browser that ends with the test. Returns a function that opens tabs, each with its own profile unless `beside` names a tab. */
-export async function startBrowser(t: Scope): Promise<(url: string, options?: TabOptions) => Promise<Tab>> {
-  const browser: Browser = await chromium.launch({ executablePath: executablePath ?? '', args })
-  t.after(() => browser.close())
+/** Opens tabs, each with its own profile unless `beside` names a tab. */
+export type OpenTab = (url: string, options?: TabOptions) => Promise<Tab>
+
+/** Starts a browser that ends with its owner. */
+export async function startBrowser(owner: Scope): Promise<OpenTab> {
+  const browser = await launch()
+  owner.after(() => browser.close())
+  return opener(browser, { after: () => undefined })
+}
+
+/**
+ * Returns a function that opens tabs for a test in a browser of all tests of a file, because a start of Chromium takes three seconds of CPU. The
+ * first test starts it. The profiles of a test are closed after it, so no page of another test is open.
+ */
+export function shareBrowser(file: Scope): (t: Scope) => Promise<OpenTab> {
+  let browser: Promise<Browser> | undefined
+  file.after(async () => (await browser)?.close())
+  return async (t) => {
+    browser ??= launch()
+    return opener(await browser, t)
+  }
+}
+
+const launch = (): Promise<Browser> => chromium.launch({ executablePath: executablePath ?? '', args })
+
+/** Returns a function that opens tabs in a browser. Their profiles are closed with `t`. */
+function opener(browser: Browser, t: Scope): OpenTab {
+  async function createProfile(options: BrowserContextOptions): Promise<BrowserContext> {
+    const context = await browser.newContext(options)
+    t.after(() => context.close())
+    return context
+  }
   return async (
     url,
     { javaScript = true, colorScheme = 'light', width = 1280, height = 900, beside, script = '' } = {},
   ) => {
     const context =
       beside?.page.context() ??
-      (await browser.newContext({ javaScriptEnabled: javaScript, colorScheme, viewport: { width, height } }))
+      (await createProfile({ javaScriptEnabled: javaScript, colorScheme, viewport: { width, height } }))
     const page = await context.newPage()
     const complaints: string[] = []
     let isLossExpected = false

@@ -1,15 +1,16 @@
 /** Tests how the pages look in every form: light, dark, narrow, printed and without JavaScript. The day shown is the same every time. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { until } from '../support/process.ts'
-import { audit, noChromium, startBrowser } from './browser.ts'
+import { fileScope, until } from '../support/process.ts'
+import { audit, noChromium, shareBrowser } from './browser.ts'
 import { stage } from './scene.ts'
 
 const skip = { skip: noChromium }
+const openBrowser = shareBrowser(fileScope())
 
 test('axe-core finds no fault in any page, light, dark or narrow', skip, async (t) => {
   const [ill, well] = [await stage(t), await stage(t, { allWell: true })]
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const [troubled, calm] = [await ill.listen(), await well.listen()]
   const pages = [
     troubled,
@@ -39,7 +40,7 @@ test('axe-core finds no fault in any page, light, dark or narrow', skip, async (
 
 test('no page is wider than the screen, even at 320 pixels', skip, async (t) => {
   const { listen } = await stage(t)
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const url = await listen()
   for (const path of ['/', '/services/elasticsearch', '/services/report-archive']) {
     for (const width of [320, 390, 700, 1000]) {
@@ -54,7 +55,7 @@ test('no page is wider than the screen, even at 320 pixels', skip, async (t) => 
 
 test('without JavaScript the page is complete, can be searched and filtered, and shows its time', skip, async (t) => {
   const { listen } = await stage(t)
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const { page, complaints } = await open(await listen(), { javaScript: false })
   assert.equal(
     await page.locator('.headline h1').textContent(),
@@ -83,7 +84,7 @@ test('without JavaScript the page is complete, can be searched and filtered, and
 
 test('a printed page shows its time, and has no controls', skip, async (t) => {
   const { listen } = await stage(t)
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const { page } = await open(await listen())
   await page.locator('#live[data-live="yes"]').waitFor()
   await page.emulateMedia({ media: 'print' })
@@ -98,7 +99,7 @@ test(
   skip,
   async (t) => {
     const { listen } = await stage(t)
-    const open = await startBrowser(t)
+    const open = await openBrowser(t)
     const url = await listen()
     const { page } = await open(url)
     await page.locator('#live[data-live="yes"]').waitFor()

@@ -5,12 +5,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { listenForChecks } from '../replicas/fleet/fleet.ts'
-import { createFolder, start, until } from '../support/process.ts'
+import { createFolder, fileScope, start, until } from '../support/process.ts'
 import { freePort } from '../support/redis-server.ts'
-import { noChromium, startBrowser } from './browser.ts'
+import { noChromium, shareBrowser } from './browser.ts'
 import { defaults, headline, live, row, rows, serve, startProxy } from './served.ts'
 
 const skip = { skip: noChromium }
+const openBrowser = shareBrowser(fileScope())
 const mark = (page: Page) => page.evaluate(() => Object.assign(globalThis, { marked: true }))
 const isMarked = (page: Page) => page.evaluate(() => 'marked' in globalThis)
 
@@ -21,7 +22,7 @@ test('an open page shows without a reload that a service goes down and comes bac
     postgres: { targets: [`127.0.0.1:${one.port}`], groups: ['storage'] },
     redis: { targets: [`127.0.0.1:${other.port}`], groups: ['storage'] },
   })
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const { page, complaints } = await open(url)
   await headline(page).getByText('All 2 services up').waitFor()
   await live(page)
@@ -54,7 +55,7 @@ test('a page whose connection is lost says how old it is, and recovers by itself
   const port = await freePort()
   const services = { postgres: { targets: [`127.0.0.1:${one.port}`] } }
   const before = await serve(t, services, { port })
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const { page, complaints, expectLoss } = await open(before.url)
   await live(page)
   await mark(page)
@@ -92,7 +93,7 @@ test('services can be searched, filtered and selected by keys, and the address k
     mail: { targets: [three], groups: ['queues'] },
     gone: { targets: ['127.0.0.1:1'] },
   })
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const { page, complaints } = await open(url)
   await headline(page).getByText('1 of 4 services down').waitFor()
   await live(page)
@@ -153,7 +154,7 @@ test(
     assert(one && other)
     const targets = [`127.0.0.1:${one.port}`, `127.0.0.1:${other.port}`]
     const { url } = await serve(t, { postgres: { targets, quorum: 'any' } })
-    const open = await startBrowser(t)
+    const open = await openBrowser(t)
     const { page, complaints } = await open(`${url}/services/postgres`)
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
     await page.locator('.headline').getByText('up', { exact: true }).waitFor()
@@ -199,7 +200,7 @@ test(
     const kept = { targets: [`127.0.0.1:${one?.port}`] }
     write({ kept, brief: kept })
     const { url, child } = await start(t, ['--config', file])
-    const open = await startBrowser(t)
+    const open = await openBrowser(t)
     const { page, expectLoss } = await open(`${url}/services/brief`)
     await live(page)
     // Chromium writes to the console that a page is 404, and the test expects that.
@@ -232,7 +233,7 @@ test('names are shown as text, whatever characters they have', skip, async (t) =
   ]
   const targets = [`127.0.0.1:${one?.port}`, '127.0.0.1:1']
   const { url } = await serve(t, Object.fromEntries(hostile.map((name) => [name, { targets, groups: [name] }])))
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const { page, complaints } = await open(url)
   page.on('dialog', (dialog) => complaints.push(`it ran: ${dialog.message()}`))
   await headline(page).getByText('6 of 6 services down').waitFor()
@@ -259,7 +260,7 @@ test(
     const { url } = await serve(t, { postgres: { targets: [`127.0.0.1:${one?.port}`] } })
     for (const headers of [{}, { 'x-forwarded-prefix': '/status/porthole' }]) {
       const proxied = await startProxy(t, { '/status/porthole': url }, { headers })
-      const open = await startBrowser(t)
+      const open = await openBrowser(t)
       const { page, complaints } = await open(`${proxied}/status/porthole/`)
       await live(page)
       await headline(page).getByText('The one service is up').waitFor()
@@ -283,7 +284,7 @@ test('a page is still updated when events come faster than answers', skip, async
   const { url } = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
   // An answer takes longer than the time between two events.
   const slow = await startProxy(t, { '': url }, { delayMs: 700 })
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const { page, complaints } = await open(`${slow}/`)
   await live(page)
   const shown = new Set<string | null>()
@@ -302,7 +303,7 @@ test('clients that may not see details see statuses, which are kept up to date',
   assert(one)
   const more = { details: 'token', tokens: { tests: `sha256:${'0'.repeat(64)}` } }
   const { url } = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } }, { more })
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const { page, complaints } = await open(url)
   await headline(page).getByText('The one service is up').waitFor()
   await one.close()

@@ -4,20 +4,20 @@ import { hash } from 'node:crypto'
 import { test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { listenForChecks } from '../replicas/fleet/fleet.ts'
-import { until } from '../support/process.ts'
+import { fileScope, until } from '../support/process.ts'
 import { freePort } from '../support/redis-server.ts'
-import { noChromium, startBrowser, type Tab } from './browser.ts'
+import { noChromium, type OpenTab, shareBrowser, type Tab } from './browser.ts'
 import { headline, live, row, serve, startProxy } from './served.ts'
 
 const skip = { skip: noChromium }
+const openBrowser = shareBrowser(fileScope())
 /** A script that removes shared workers, which for example Chrome on Android does not have. */
 const noWorkers = 'delete globalThis.SharedWorker'
 
-type Open = Awaited<ReturnType<typeof startBrowser>>
 type Served = Awaited<ReturnType<typeof serve>>
 
 /** Opens these addresses in one browser, each in a window of its own. */
-async function openWindows(open: Open, urls: readonly string[], script = ''): Promise<Tab[]> {
+async function openWindows(open: OpenTab, urls: readonly string[], script = ''): Promise<Tab[]> {
   const tabs: Tab[] = []
   for (const url of urls) {
     const [beside] = tabs
@@ -45,7 +45,7 @@ test('nine windows share one stream, and all notice that Porthole stops and star
   const port = await freePort()
   const services = { postgres: { targets: [`127.0.0.1:${one.port}`] } }
   const before = await serve(t, services, { port })
-  const tabs = await openWindows(await startBrowser(t), nine(before.url))
+  const tabs = await openWindows(await openBrowser(t), nine(before.url))
   for (const { page } of tabs) await headline(page).getByText('The one service is up').waitFor()
   for (const { page } of tabs) await live(page)
   assert.equal(await streams(before), 1)
@@ -75,7 +75,7 @@ test('the stream stays open while any window is visible, whichever window opened
   const [one] = await listenForChecks(t, 1)
   assert(one)
   const served = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
-  const tabs = await openWindows(await startBrowser(t), [served.url, served.url, served.url])
+  const tabs = await openWindows(await openBrowser(t), [served.url, served.url, served.url])
   const [first, second, third] = tabs.map(({ page }) => page)
   assert(first && second && third)
   for (const { page } of tabs) await live(page)
@@ -110,7 +110,7 @@ test('a window of one service announces this service alone', skip, async (t) => 
   })
   const { url } = served
   const pages = [url, `${url}/services/postgres`, `${url}/services/${encodeURIComponent('a&b=c')}`]
-  const tabs = await openWindows(await startBrowser(t), pages)
+  const tabs = await openWindows(await openBrowser(t), pages)
   const [all, postgres, odd] = tabs.map(({ page }) => page)
   assert(all && postgres && odd)
   for (const { page } of tabs) await live(page)
@@ -132,7 +132,7 @@ test('windows of two prefixes or of two origins share nothing', skip, async (t) 
   const proxy = await startProxy(t, { '/blue': blue.url, '/green': green.url })
   const elsewhere = `${blue.url.replace('127.0.0.1', 'localhost')}/`
   const urls = [`${proxy}/blue/`, `${proxy}/blue/services/postgres`, `${proxy}/green/`, `${blue.url}/`, elsewhere]
-  const tabs = await openWindows(await startBrowser(t), urls)
+  const tabs = await openWindows(await openBrowser(t), urls)
   for (const { page } of tabs) await live(page)
   await untilStreams(blue, 3)
   await untilStreams(green, 1)
@@ -149,7 +149,7 @@ test('a browser without shared workers opens no stream, and its windows are stil
   const [one] = await listenForChecks(t, 1)
   assert(one)
   const served = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
-  const tabs = await openWindows(await startBrowser(t), nine(served.url), noWorkers)
+  const tabs = await openWindows(await openBrowser(t), nine(served.url), noWorkers)
   for (const { page } of tabs) await live(page)
   await one.close()
   for (const { page } of tabs) {
@@ -165,7 +165,7 @@ test('behind a proxy that holds the stream back, nine windows are still kept up 
   assert(one)
   const served = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
   const proxy = await startProxy(t, { '': served.url }, { holdsStreams: true })
-  const tabs = await openWindows(await startBrowser(t), nine(`${proxy}/`))
+  const tabs = await openWindows(await openBrowser(t), nine(`${proxy}/`))
   for (const { page } of tabs) await live(page)
   await untilStreams(served, 1)
   await one.close()
@@ -181,7 +181,7 @@ test('a page whose worker cannot be loaded is still kept up to date', skip, asyn
   assert(one)
   const served = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
   const proxy = await startProxy(t, { '': served.url }, { missing: '/stream.js' })
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const { page } = await open(`${proxy}/`)
   await live(page)
   await one.close()
@@ -196,7 +196,7 @@ test('windows without details open no stream, and windows whose proxy sends a to
   const served = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } }, { more })
   const headers = { authorization: 'Bearer an-example-and-no-secret' }
   const proxy = await startProxy(t, { '': served.url }, { headers })
-  const open = await startBrowser(t)
+  const open = await openBrowser(t)
   const closed = await openWindows(open, [served.url, served.url])
   for (const { page } of closed) await live(page)
   assert.equal(await streams(served), 0)
@@ -217,7 +217,7 @@ test('a shared worker that dies is replaced', skip, async (t) => {
   const [one] = await listenForChecks(t, 1)
   assert(one)
   const served = await serve(t, { postgres: { targets: [`127.0.0.1:${one.port}`] } })
-  const tabs = await openWindows(await startBrowser(t), [served.url, served.url])
+  const tabs = await openWindows(await openBrowser(t), [served.url, served.url])
   const [first] = tabs
   assert(first)
   for (const { page } of tabs) await live(page)

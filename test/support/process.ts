@@ -114,17 +114,22 @@ export async function start(t: TestContext, args: string[], env: Record<string, 
   return { ...launched, url, metric, health }
 }
 
+/** The shortest and the longest time between two calls of `until`, in milliseconds. */
+const leastPollMs = 15
+const mostPollMs = 100
+
 /**
  * Calls a function until it returns a truthy value, for at most two minutes. With this bound a test that would hang fails and names the missing
- * event.
+ * event. The time between two calls grows to a tenth of the time waited, because each call may start a request.
  */
 export async function until<Answer>(what: string, ask: () => Promise<Answer | undefined | false>): Promise<Answer> {
   // Measure with the monotonic clock, because the time of day may be corrected.
-  const deadline = performance.now() + limitMs
+  const startedAt = performance.now()
   for (;;) {
     const answer = await ask()
     if (answer !== undefined && answer !== false) return answer
-    if (performance.now() >= deadline) throw new Error(`waited in vain: ${what}`)
-    await sleep(15)
+    const waitedMs = performance.now() - startedAt
+    if (waitedMs >= limitMs) throw new Error(`waited in vain: ${what}`)
+    await sleep(Math.min(Math.max(leastPollMs, waitedMs / 10), mostPollMs))
   }
 }
