@@ -2,7 +2,7 @@
 // of the example after 10 s, its CPU while it is idle, and the packages of an installation. All are medians of seven rounds, in which the processes
 // take turns. CPU time is compared too, because other work on the machine lengthens wall time.
 
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -30,7 +30,11 @@ const options =
     ?.match(/ --\S+/g)
     ?.map((option) => option.trim()) ?? []
 const folder = mkdtempSync(join(tmpdir(), 'footprint-'))
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+let example: ChildProcess | null = null
+process.on('exit', () => {
+  example?.kill('SIGKILL')
+  rmSync(folder, { recursive: true, force: true })
+})
 const cold = { NODE_DISABLE_COMPILE_CACHE: '1' }
 
 const check = [...options, entry, 'check', '127.0.0.1:9']
@@ -110,7 +114,7 @@ async function serve(env: Record<string, string>, use: (pid: number) => Promise<
   })
   const exited = once(child, 'exit')
   const { pid = 0 } = child
-  process.once('exit', () => child.kill('SIGKILL'))
+  example = child
   while (!(await isLive(port))) {
     if (child.exitCode !== null) throw new Error(`the example ended with exit status ${child.exitCode}`)
     await sleep(2)
