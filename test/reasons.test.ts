@@ -152,7 +152,6 @@ const sentences = ['src/domain/check/diagnosis.ts', 'src/domain/check/attempts.t
 /** Words of other lists that are equal to the word of a reason. */
 const otherWords: Readonly<Record<string, readonly string[]>> = {
   'src/cli/commands/status.ts': ['other'], // what a path leads to
-  'src/cli/commands/wait.ts': ['timeout'], // an option
   'src/config/file/read-file.ts': ['other'], // what a path leads to
   'src/domain/service/policy-advice.ts': ['timeout'], // a setting
   'src/domain/service/policy.ts': ['timeout'], // a setting

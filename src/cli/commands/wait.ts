@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { diagnose, formatSpan } from '../../domain/check/diagnosis.ts'
-import { type Reason, verdictOf } from '../../domain/check/outcome.ts'
+import { isOwnFault, ranOutOfTime, type Reason, verdictOf } from '../../domain/check/outcome.ts'
 import { builtInDefaults } from '../../domain/service/built-in-defaults.ts'
 import type { Close } from '../../domain/service/policy-settings.ts'
 import type { Target } from '../../domain/target/target.ts'
@@ -81,7 +81,7 @@ export async function waitFor(targets: readonly Target[], parts: WaitParts): Pro
     if (outcome === undefined || ended.signal.aborted) return
     const { reason } = outcome
     // A try that the end of the wait cut short says less than the one before.
-    const isCutShort = leftMs < timeoutMs && (reason === 'timeout' || reason === 'local')
+    const isCutShort = leftMs < timeoutMs && (ranOutOfTime(outcome) || isOwnFault(reason))
     if (isCutShort && awaited.reason !== null) return
     const verdict = verdictOf(reason)
     awaited.sentence = diagnose(outcome, target)
