@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { diagnose, formatSpan } from '../../domain/check/diagnosis.ts'
-import { isOwnFault, ranOutOfTime, type Reason, verdictOf } from '../../domain/check/outcome.ts'
+import { isOwnFault, type Reason, ranOutOfTime, verdictOf } from '../../domain/check/outcome.ts'
 import { builtInDefaults } from '../../domain/service/built-in-defaults.ts'
 import type { Close } from '../../domain/service/policy-settings.ts'
 import type { Target } from '../../domain/target/target.ts'
