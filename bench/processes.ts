@@ -3,10 +3,10 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { buildDist, isOld } from '../tools/build.ts'
+import { buildIfOld } from '../tools/build.ts'
 
 const inRoot = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url))
-if (isOld()) await buildDist()
+await buildIfOld()
 /** Porthole, as `npm start` runs it. */
 const porthole = inRoot('dist/porthole.js')
 

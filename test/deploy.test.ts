@@ -10,6 +10,7 @@ import { buildApp } from '../src/app.ts'
 import { type Config, parseConfig } from '../src/config/config.ts'
 import { DiscoveredService } from '../src/http/services/sd.ts'
 import { systemClock } from '../src/runtime/clock.ts'
+import { buildIfOld } from '../tools/build.ts'
 import { rendered } from './metrics/page.ts'
 import { execForm } from './support/dockerfile.ts'
 import { createParts, sampleReplica } from './support/parts.ts'
@@ -187,31 +188,26 @@ test('the Service and the ServiceMonitor select the pods', () => {
   assert.match(read('deploy/prometheus-rules.yaml'), new RegExp(`up\\{job="${service.metadata.name}"\\}`))
 })
 
-test('systemd accepts the unit', { skip: without('systemd-analyze', '--version') }, (t) => {
+test('systemd accepts the unit', { skip: without('systemd-analyze', '--version') }, async (t) => {
+  // systemd looks whether the program exists.
+  await buildIfOld()
   const folder = mkdtempSync(join(tmpdir(), 'porthole-unit-'))
   t.after(() => rmSync(folder, { recursive: true }))
   // The unit expects a checkout in /opt/porthole. The test points it to this checkout.
   const unit = read('deploy/porthole.service').replaceAll('/opt/porthole', root)
-  assert.match(unit, new RegExp(`^ExecStart=${root}/node_modules/.bin/node .*${root}/src/porthole.js `, 'm'))
+  assert.match(unit, new RegExp(`^ExecStart=${root}/dist/porthole.js `, 'm'))
   const file = join(folder, 'porthole.service')
   writeFileSync(file, unit)
   run('systemd-analyze', 'verify', '--man=no', file)
 })
 
-test('npm, systemd, the image and the documentation give Node.js the same options', () => {
-  const shown = pages.flatMap(({ text }) =>
-    [...text.matchAll(/\bnode --\S.*? src\/porthole\.js\b/g)].map(([command]) => command),
-  )
-  assert.notEqual(shown.length, 0)
-  const started = [
-    JSON.parse(read('package.json')).scripts.start.replace(/^exec /, ''),
-    /^ExecStart=(.*)$/m.exec(read('deploy/porthole.service'))?.[1],
-    execForm(/^ENTRYPOINT (.*)$/m.exec(read('Dockerfile'))?.[1] ?? '').join(' '),
-    ...shown,
-  ]
-  const options = started.map((command) => /^\S*node (-.*) \S*src\/porthole\.js\b/.exec(command ?? '')?.[1])
-  assert.deepEqual(options, Array(started.length).fill(options[0]))
-  assert.ok(options[0])
+test('npm, systemd, the image and the documentation run the entry itself, whose first line has the options of Node.js', () => {
+  const [first] = read('src/porthole.js').split('\n')
+  assert.match(first ?? '', /^#!\/usr\/bin\/env -S node --v8-pool-size=0 --max-semi-space-size=4$/)
+  assert.match(JSON.parse(read('package.json')).scripts.start, /&& exec dist\/porthole\.js$/)
+  assert.match(read('deploy/porthole.service'), /^ExecStart=\/opt\/porthole\/dist\/porthole\.js /m)
+  assert.deepEqual(execForm(/^ENTRYPOINT (.*)$/m.exec(read('Dockerfile'))?.[1] ?? ''), ['/app/dist/porthole.js'])
+  for (const { path, text } of pages) assert.doesNotMatch(text, /\bnode\b[^`\n]* (src|dist)\/porthole\.js/, path)
 })
 
 test('systemd waits longer than Porthole takes to close with the longest delay', () => {

@@ -19,7 +19,7 @@ const mayImport: Record<string, readonly string[]> = {
   config: ['domain', 'runtime'],
   app: ['domain', 'runtime', 'monitor', 'store', 'replicas', 'registrar', 'metrics', 'http', 'page'],
   cli: ['domain', 'runtime', 'prober', 'monitor', 'store', 'replicas', 'registrar', 'metrics', 'http', 'config', 'app'],
-  porthole: ['cli'],
+  porthole: ['runtime', 'cli'],
 }
 
 /** The files that may read the arguments and the environment of the process, and end it. */

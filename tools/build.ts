@@ -1,8 +1,8 @@
 /**
  * Builds dist/ from src/: plain JavaScript with the packages that it uses, for Node.js 24 without type stripping.
  *
- *     node tools/build.ts              builds
- *     node tools/build.ts --if-older   builds only if dist/ is missing, or older than what it is built from
+ *     node tools/build.ts            builds
+ *     node tools/build.ts --if-old   builds only if dist/ is missing, or older than what it is built from
  *
  * dist/ is flat. One file is the entry, one file is each program of a thread, and code that is imported lazily stays in files of its own.
  */
@@ -28,13 +28,13 @@ import { writerSchemas } from '../src/http/health/report-writers.ts'
 const root = join(import.meta.dirname, '..')
 const inRoot = (...path: string[]) => join(root, ...path)
 /** Everything that dist/ is built from. */
-const inputs = ['src', 'openapi/openapi.json', 'package.json', 'package-lock.json', 'tools/build.ts']
+const inputs = ['src', 'tools/licenses', 'package.json', 'package-lock.json', 'tools/build.ts']
 
 /** Returns the paths of all files below a folder, relative to the folder. */
 const filesBelow = (folder: string) => readdirSync(folder, { recursive: true, encoding: 'utf8' })
 
 /** Returns whether dist/ is missing, or older than a file from which it is built. */
-export function isOld(): boolean {
+function isOld(): boolean {
   const built = inRoot('dist/porthole.js')
   if (!existsSync(built)) return true
   const { mtimeMs } = statSync(built)
@@ -47,12 +47,15 @@ export function isOld(): boolean {
 }
 
 /** A file beside the code, by the URL of the code: `new URL('./worker.ts', import.meta.url)`. */
-const besideCode = /\bnew URL\(\s*'(\.\.?\/[^']+)',\s*import\.meta\.url,?\s*\)/g
+const besideCode = /\bnew URL\(\s*'(\.\.?\/[^']*\w)',\s*import\.meta\.url,?\s*\)/g
 /** A file of a package, by its name: `import.meta.resolve('uplot/dist/uPlot.min.css')`. */
 const inPackage = /\bimport\.meta\.resolve\(\s*'([^']+)',?\s*\)/g
 
-/** Returns the name in dist/ of a program of a thread, without its ending: `store-sqlite-worker` for src/store/sqlite/worker.ts. */
-const threadName = (path: string) => relative(inRoot('src'), path).replace(/\.ts$/, '').replaceAll(/[\\/]/g, '-')
+/** Returns the name in dist/ of an entry, without its ending: `store-sqlite-worker` for src/store/sqlite/worker.ts. */
+const entryName = (path: string) =>
+  relative(inRoot('src'), path)
+    .replace(/\.[jt]s$/, '')
+    .replaceAll(/[\\/]/g, '-')
 
 /** The files in src/ that threads run, because code names them by a URL. */
 function findThreads(): string[] {
@@ -65,6 +68,8 @@ function findThreads(): string[] {
     })
 }
 
+/** The code that makes stack traces name the lines of src/. Every entry imports it. */
+const stackTraces = inRoot('src/runtime/stack-traces.ts')
 /** The files of Swagger UI that its page loads. */
 const swaggerUiFiles = ['index.css', 'swagger-ui.css', 'swagger-ui-bundle.js', 'swagger-ui-standalone-preset.js']
 
@@ -121,15 +126,19 @@ const compileWriters: Plugin = {
 }
 
 /** Makes every file that code names by a URL a file in dist/: the programs of threads, and files that are served as they are. */
-function copyNamedFiles(copied: Map<string, string>): Plugin {
-  function nameOf(path: string): string {
-    if (path.endsWith('.ts')) return `${threadName(path)}.js`
+function copyNamedFiles(copied: Map<string, string>, entries: readonly string[]): Plugin {
+  /** Returns the URL of a file as code in dist/ writes it. */
+  function urlOf(path: string): string {
+    if (path.endsWith('.ts')) return `./${entryName(path)}.js`
+    const inside = relative(root, path)
+    // Files outside of src/ and node_modules/ stay where they are.
+    if (!/^(src|node_modules)\//.test(inside)) return `../${inside}`
     const name = basename(path)
     const other = copied.get(name)
     if (other !== undefined && other !== path)
       throw new Error(`two files of dist/ would be ${name}: ${other} and ${path}`)
     copied.set(name, path)
-    return name
+    return `./${name}`
   }
   return {
     name: 'copy-named-files',
@@ -149,17 +158,17 @@ function copyNamedFiles(copied: Map<string, string>): Plugin {
         const contents = text
           // Of a namespace esbuild leaves out what no code uses: the texts of zod in all languages.
           .replace("import { z } from 'zod'", "import * as z from 'zod'")
-          .replace(besideCode, (whole, url: string) =>
-            // dist/ and src/ have the same parent.
-            dirname(path) === inRoot('src') && url.startsWith('../')
-              ? whole
-              : `new URL('./${nameOf(join(dirname(path), url))}', import.meta.url)`,
+          .replace(
+            besideCode,
+            (_whole, url: string) => `new URL('${urlOf(join(dirname(path), url))}', import.meta.url)`,
           )
           .replace(inPackage, (_whole, specifier: string) => {
             const url = import.meta.resolve(specifier, pathToFileURL(path).href)
-            return `new URL('./${nameOf(fileURLToPath(url))}', import.meta.url).href`
+            return `new URL('${urlOf(fileURLToPath(url))}', import.meta.url).href`
           })
-        return { contents, loader: path.endsWith('.ts') ? 'ts' : 'js' }
+        // At the end, so that the lines of the file stay the same. Imports run first wherever they are.
+        const added = entries.includes(path) ? `\nimport ${JSON.stringify(stackTraces)}` : ''
+        return { contents: contents + added, loader: path.endsWith('.ts') ? 'ts' : 'js' }
       })
     },
   }
@@ -184,17 +193,36 @@ function licencesOf(packages: Iterable<string>): string {
   return `dist/ contains code of these packages:\n\n${texts.join(`\n${'-'.repeat(80)}\n\n`)}`
 }
 
+/** Makes the folder dist/. The old dist/ is there until the moment before. Several builds may do this at the same time. */
+function replaceDist(folder: string): void {
+  const old = `${folder}-old`
+  for (;;) {
+    if (existsSync(inRoot('dist'))) rename(inRoot('dist'), old, 'ENOENT')
+    rmSync(old, { recursive: true, force: true })
+    if (rename(folder, inRoot('dist'), 'ENOTEMPTY')) return
+  }
+}
+
+/** Renames a folder. Returns false if that fails with `code`, because another build was faster. */
+function rename(from: string, to: string, code: string): boolean {
+  try {
+    renameSync(from, to)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== code) throw error
+    return false
+  }
+}
+
 /** Builds dist/. The old dist/ stays until the new one is complete. Returns the metafile of esbuild, with the packages in dist/ as paths. */
 export async function buildDist(): Promise<Metafile & { readonly packages: readonly string[] }> {
   const folder = mkdtempSync(inRoot('dist-'))
   try {
     const copied = new Map<string, string>()
+    const entries = [inRoot('src/porthole.js'), ...findThreads()]
     const { metafile } = await build({
       absWorkingDir: root,
-      entryPoints: [
-        { in: 'src/porthole.js', out: 'porthole' },
-        ...findThreads().map((path) => ({ in: path, out: threadName(path) })),
-      ],
+      entryPoints: entries.map((path) => ({ in: path, out: entryName(path) })),
       outdir: folder,
       bundle: true,
       splitting: true,
@@ -215,7 +243,7 @@ export async function buildDist(): Promise<Metafile & { readonly packages: reado
       minifySyntax: true,
       chunkNames: '[name]-[hash]',
       metafile: true,
-      plugins: [leaveOutUnused, compileWriters, copyNamedFiles(copied)],
+      plugins: [leaveOutUnused, compileWriters, copyNamedFiles(copied, entries)],
       logLevel: 'warning',
     })
     mkdirSync(join(folder, 'swagger-ui'))
@@ -225,18 +253,18 @@ export async function buildDist(): Promise<Metafile & { readonly packages: reado
     writeFileSync(join(folder, 'LICENSES.txt'), licencesOf(packages))
     // mkdtemp made it for this user alone.
     chmodSync(folder, 0o755)
-    rmSync(inRoot('dist'), { recursive: true, force: true })
-    renameSync(folder, inRoot('dist'))
+    replaceDist(folder)
     return { ...metafile, packages: [...packages] }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-if (import.meta.main) {
-  const ifOlder = process.argv.includes('--if-older')
-  if (!ifOlder || isOld()) {
-    if (ifOlder) console.log('dist/ is missing or older than src/: building')
-    await buildDist()
-  }
+/** Builds dist/ if it is missing or old, and says so. */
+export async function buildIfOld(): Promise<void> {
+  if (!isOld()) return
+  console.error('dist/ is missing or older than src/: building')
+  await buildDist()
 }
+
+if (import.meta.main) await (process.argv.includes('--if-old') ? buildIfOld() : buildDist())

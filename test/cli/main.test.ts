@@ -335,7 +335,7 @@ describe('porthole', { concurrency: 3 }, () => {
   })
 
   const tooOld =
-    /^Porthole needs Node\.js 24 or newer and this is v\d+\.\d+\.\d+: run it with `npm start` or `npx porthole` after `npm ci`, which brings the right one\.\n$/
+    /^Porthole needs Node\.js 24 or newer and this is v\d+\.\d+\.\d+: install Node\.js 24\. In a checkout, `npm ci` brings it, and `npm start` uses it\.\n$/
 
   test('a Node.js whose version is too old gets one sentence and exit 1', async (t) => {
     const pretend = "data:text/javascript,Object.defineProperty(process,'versions',{value:{node:'22.1.0'}})"
