@@ -8,10 +8,13 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { buildIfOld } from '../tools/build.ts'
 import { enterNamespace } from './support/namespace.ts'
 import { type Exchange, exchangesOf, pages, readme, root } from './support/readme.ts'
 
 const skip = await enterNamespace(import.meta.filename)
+// `npx porthole` and `npm start` run dist/.
+await buildIfOld()
 
 /** Commands that are not run here, and why. A page says the same of a whole block by a line above it: `<!-- not run: REASON -->`. */
 const notRun = new Map([
