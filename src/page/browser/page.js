@@ -238,7 +238,7 @@ function startWorker() {
   if (brokenAt !== null && performance.now() - brokenAt < brokenMs) return
   try {
     const ownWorker = new SharedWorker(new URL(`page/stream.js${new URL(import.meta.url).search}`, root))
-    ownWorker.addEventListener('error', () => ownWorker === worker && dropWorker())
+    ownWorker.addEventListener('error', () => ownWorker === worker && stopUsingWorker())
     ownWorker.port.addEventListener(
       'message',
       ({ data }) => ownWorker === worker && isSubscribed && receiveMessage(data),
@@ -246,11 +246,12 @@ function startWorker() {
     ownWorker.port.start()
     worker = ownWorker
   } catch {
-    dropWorker()
+    stopUsingWorker()
   }
 }
 
-function dropWorker() {
+/** Does without the worker for a while, because it does not work in this browser. */
+function stopUsingWorker() {
   brokenAt = performance.now()
   dropWorker()
 }
