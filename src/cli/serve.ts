@@ -94,8 +94,8 @@ const fixedSettings = {
  * the same time again before their connections are cut.
  */
 const closeGraceMs = 1000
-/** The time, in milliseconds, after which the garbage of the start is collected. The first checks are over then. */
-const startMs = 5000
+/** The time from listening until the garbage of the start is collected, in milliseconds. The first checks have begun then. */
+const startMs = 500
 /** The longest time that writing the last lines of the log may take, in milliseconds. */
 const drainLogMs = 500
 

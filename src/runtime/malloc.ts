@@ -59,8 +59,9 @@ export function collectGarbage(): void {
 }
 
 /**
- * Collects the garbage of this thread's young generation, which takes about a millisecond. V8 then also returns the memory by which the young generation
- * grew: 8 MB after a start. By itself V8 does so when the young generation is full, which takes an idle process minutes.
+ * Collects the garbage of this thread's young generation, which takes about a millisecond. V8 then looks once more 8 s later (`kLongDelayMs` in
+ * memory-reducer.cc), and returns the memory by which the heap grew: 10 MB after a start. By itself V8 does so only after the young generation was
+ * full, which takes an idle process minutes.
  */
 export function collectYoungGarbage(): void {
   collect('young')
