@@ -130,9 +130,8 @@ function copyNamedFiles(copied: Map<string, string>, entries: readonly string[])
   /** Returns the URL of a file as code in dist/ writes it. */
   function urlOf(path: string): string {
     if (path.endsWith('.ts')) return `./${entryName(path)}.js`
-    const inside = relative(root, path)
-    // Files outside of src/ and node_modules/ stay where they are.
-    if (!/^(src|node_modules)\//.test(inside)) return `../${inside}`
+    // Files of Porthole outside of src/ stay where they are. node_modules/ may be a link to another folder.
+    if (!path.startsWith(inRoot('src/')) && !path.includes('/node_modules/')) return `../${relative(root, path)}`
     const name = basename(path)
     const other = copied.get(name)
     if (other !== undefined && other !== path)
