@@ -1,7 +1,8 @@
 import { reasons } from '../../domain/check/outcome.ts'
 import { phaseOf } from '../../domain/check/schedule.ts'
 import { Status } from '../../domain/health/status.ts'
-import type { LoggedTransition, Transition } from '../../domain/health/transition.ts'
+import type { LoggedTransition } from '../../domain/health/transition.ts'
+import { createStatusChanges, type StatusChanges } from '../../domain/health/uptime.ts'
 import { countColumn, enumAt, enumColumn, numberColumn, placeOf, rowOf, rowsPerChunk } from '../state/columns.ts'
 import { createStringPool } from '../state/string-pool.ts'
 
@@ -24,13 +25,11 @@ export type StoredTransitions = {
   /** Yields the places of the entries of one service, or of all entries, newest first. Visits few entries of other services. */
   placesOf(service: string | undefined): Iterable<number>
   /** Returns the status changes of a service itself, without its targets, oldest first. Reads only the columns of these fields. */
-  changesOf(service: string): StatusChange[]
+  changesOf(service: string): StatusChanges
   add(entry: LoggedTransition): void
   forgetBefore(place: number): void
   replaceAll(entries: readonly LoggedTransition[]): void
 }
-
-export type StatusChange = Pick<Transition, 'at' | 'from' | 'to'>
 
 /**
  * The number of hash chains that lead from a service to its entries. The chains take 512 KiB, and 100,000 services put one or two into each
@@ -144,20 +143,19 @@ export function createStoredTransitions(): StoredTransitions {
       else for (const place of placesIn(chainOf(service))) if (serviceAt(place) === service) yield place
     },
     changesOf(service) {
-      const changes: StatusChange[] = []
+      const changes = createStatusChanges()
       // A loop of its own, because a generator takes most of the time for a service with 100,000 changes.
       for (let place = newest[chainOf(service)] as number, back = 1; back > 0 && place >= first; place -= back) {
         const chunk = chunkOf(place)
         const row = rowOf(place)
         back = chunk.back[row] as number
         if (chunk.target[row] !== null || chunk.service[row] !== service) continue
-        changes.push({
-          at: chunk.at[row] as number,
-          from: enumAt(Status.options, chunk.from, row) ?? 'unknown',
-          to: enumAt(Status.options, chunk.to, row) ?? 'unknown',
-        })
+        changes.at.push(chunk.at[row] as number)
+        changes.from.push(enumAt(Status.options, chunk.from, row) ?? 'unknown')
+        changes.to.push(enumAt(Status.options, chunk.to, row) ?? 'unknown')
       }
-      return changes.reverse()
+      for (const column of Object.values(changes)) column.reverse()
+      return changes
     },
     add,
     forgetBefore(place) {

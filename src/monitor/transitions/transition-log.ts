@@ -1,6 +1,7 @@
 import { addGap, type Gap } from '../../domain/health/gap.ts'
 import type { Status } from '../../domain/health/status.ts'
 import type { LoggedTransition, Transition } from '../../domain/health/transition.ts'
+import type { StatusChanges } from '../../domain/health/uptime.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import type { TimeSlice } from '../../runtime/time-slices.ts'
 import { createEmitter, type Emitter } from '../emitter.ts'
@@ -8,7 +9,7 @@ import type { Monitor } from '../monitor.ts'
 import { createLastKnown } from '../state/last-known.ts'
 import { mergeLogs } from './merge-logs.ts'
 import type { PreviousRun, SharedLog } from './previous-run.ts'
-import { createStoredTransitions, type StatusChange } from './stored-transitions.ts'
+import { createStoredTransitions } from './stored-transitions.ts'
 
 /** A query for transitions. A field that is left out excludes nothing. Times are instants of the clock, in milliseconds. */
 export type TransitionQuery = {
@@ -33,7 +34,7 @@ export type TransitionLog = {
   /** Returns the same for the loop of a request, and yields whenever the slice of the request is used up. */
   findInSlices(query: TransitionQuery, slice: TimeSlice): Promise<LoggedTransition[]>
   /** Returns the status changes of a service itself, without its targets, oldest first. Takes far less time than `find`. */
-  changesOf(service: string): StatusChange[]
+  changesOf(service: string): StatusChanges
   /** Returns the gaps in which Porthole was not running, oldest first. */
   gaps(): readonly Gap[]
   /** Adds a gap: this process did not run for longer than its checks are trusted. */

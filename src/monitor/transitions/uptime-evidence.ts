@@ -1,4 +1,4 @@
-import type { UptimeEvidence } from '../../domain/health/uptime.ts'
+import { addStatusChange, type UptimeEvidence } from '../../domain/health/uptime.ts'
 import { currentStatusOf, isServiceExcused, type ServiceState } from '../state/state.ts'
 import type { TransitionLog } from './transition-log.ts'
 
@@ -16,9 +16,10 @@ export function uptimeEvidence(
   const changes = log.changesOf(service)
   // A status that went stale is emitted only at the next look at the service, so add that change here.
   if (status !== state.emittedStatus && since !== null)
-    changes.push({ at: since, from: state.emittedStatus, to: status })
+    addStatusChange(changes, { at: since, from: state.emittedStatus, to: status })
   // The log may have forgotten the transition to the status that the service had before Porthole was started.
   const was = log.lastKnown(service)
-  if (changes.length === 0 && was !== undefined) changes.push({ at: Number.NEGATIVE_INFINITY, from: was, to: was })
+  if (changes.at.length === 0 && was !== undefined)
+    addStatusChange(changes, { at: Number.NEGATIVE_INFINITY, from: was, to: was })
   return { changes, gaps: log.gaps(), status, completeSince: log.completeSince() }
 }

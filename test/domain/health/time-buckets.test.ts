@@ -3,15 +3,30 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Status } from '../../../src/domain/health/status.ts'
 import { bucketStatuses } from '../../../src/domain/health/time-buckets.ts'
-import { measureUptime, type UptimeEvidence } from '../../../src/domain/health/uptime.ts'
+import {
+  createStatusChanges,
+  measureUptime,
+  type StatusChange,
+  type UptimeEvidence,
+} from '../../../src/domain/health/uptime.ts'
 import { anyLifeWithGaps, anyLives, anyStatus } from '../lives.ts'
 
 const sign = { up: 'u', degraded: 'd', down: 'D', unknown: '.' }
 const draw = (statuses: readonly Status[]) => statuses.map((status) => sign[status]).join('')
 
 /** Draws the time buckets of a window: D down, d degraded, u up, . unknown. By default the window is 1000 ms long and the log is complete. */
-function slice(evidence: Partial<UptimeEvidence>, count = 4): string {
-  const whole = { changes: [], gaps: [], status: 'up', completeSince: 0, from: 0, to: 1000 } as const
+function slice(
+  { changes = [], ...evidence }: Partial<Omit<UptimeEvidence, 'changes'> & { changes: readonly StatusChange[] }>,
+  count = 4,
+): string {
+  const whole = {
+    changes: createStatusChanges(changes),
+    gaps: [],
+    status: 'up',
+    completeSince: 0,
+    from: 0,
+    to: 1000,
+  } as const
   return draw(bucketStatuses({ ...whole, ...evidence }, count))
 }
 
@@ -88,10 +103,11 @@ test('the buckets agree with a count of every millisecond, wherever the window a
   fc.assert(
     fc.property(anyLived, fc.nat(200), fc.nat(200), fc.integer({ min: 1, max: 60 }), (lived, from, since, slices) => {
       const { known, ...noted } = lived
+      const changes = createStatusChanges(lived.changes)
       const to = known.length
       fc.pre(from <= to)
       const seen = known.map((was, ms) => (ms < since ? 'unknown' : was)).slice(from)
-      const statuses = bucketStatuses({ ...noted, completeSince: since, from, to }, slices)
+      const statuses = bucketStatuses({ ...noted, changes, completeSince: since, from, to }, slices)
       assert.equal(draw(statuses), draw(count(seen, slices)))
     }),
     { numRuns: 5000 },
@@ -101,7 +117,9 @@ test('the buckets agree with a count of every millisecond, wherever the window a
 test('a time bucket is down if and only if it contains downtime, for any changes in any order', () => {
   const anyInstant = fc.integer({ min: -100, max: 1100 })
   const anyEvidence = fc.record({
-    changes: fc.array(fc.record({ at: anyInstant, from: anyStatus, to: anyStatus }), { maxLength: 20 }),
+    changes: fc
+      .array(fc.record({ at: anyInstant, from: anyStatus, to: anyStatus }), { maxLength: 20 })
+      .map(createStatusChanges),
     gaps: fc.array(fc.record({ from: anyInstant, to: anyInstant }), { maxLength: 5 }),
     status: anyStatus,
     completeSince: anyInstant,

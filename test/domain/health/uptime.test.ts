@@ -2,16 +2,21 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Status } from '../../../src/domain/health/status.ts'
-import type { Transition } from '../../../src/domain/health/transition.ts'
-import { measureUptime, type UptimeEvidence } from '../../../src/domain/health/uptime.ts'
+import {
+  createStatusChanges,
+  measureUptime as measureColumns,
+  type StatusChange,
+  type UptimeEvidence,
+} from '../../../src/domain/health/uptime.ts'
 import { anyLifeWithGaps, anyLives, anyStatus } from '../lives.ts'
 
-type Change = Pick<Transition, 'at' | 'from' | 'to'>
+type ListedEvidence = Omit<UptimeEvidence, 'changes'> & { readonly changes: readonly StatusChange[] }
+
+const measureUptime = ({ changes, ...evidence }: ListedEvidence) =>
+  measureColumns({ ...evidence, changes: createStatusChanges(changes) })
 
 /** Returns the milliseconds up, down and unknown, and the ratio. By default the window is 1000 ms long and the log is complete. */
-function measure(
-  evidence: Partial<Omit<UptimeEvidence, 'changes'> & { changes: readonly Change[] }>,
-): [number, number, number, number | null] {
+function measure(evidence: Partial<ListedEvidence>): [number, number, number, number | null] {
   const { upMs, downMs, unknownMs, ratio } = measureUptime({
     changes: [],
     gaps: [],

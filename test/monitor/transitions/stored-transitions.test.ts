@@ -35,11 +35,10 @@ test('the status changes of a service come oldest first, without those of its ta
   const kept = createStoredTransitions()
   for (const [id, service] of ['pg', 'mq-100286', 'pg', 'pg'].entries())
     kept.add({ ...logged(service, id), target: id === 2 ? 'db:5432' : null })
-  const change = (at: number) => ({ at, from: 'up', to: 'down' })
-  assert.deepEqual(kept.changesOf('pg'), [change(0), change(3)])
-  assert.deepEqual(kept.changesOf('web'), [])
+  assert.deepEqual(kept.changesOf('pg'), { at: [0, 3], from: ['up', 'up'], to: ['down', 'down'] })
+  assert.deepEqual(kept.changesOf('web'), { at: [], from: [], to: [] })
   kept.forgetBefore(1)
-  assert.deepEqual(kept.changesOf('pg'), [change(3)])
+  assert.deepEqual(kept.changesOf('pg'), { at: [3], from: ['up'], to: ['down'] })
 })
 
 test('an entry is read as it was added, with any content', () => {

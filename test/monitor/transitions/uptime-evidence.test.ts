@@ -21,7 +21,7 @@ test('the evidence has the changes of the service itself, oldest first, and its 
   }
   const { changes, status, completeSince, gaps } = uptimeEvidence(service('pg'), log, clock.now())
   assert.deepEqual(
-    changes.map(({ at, from, to }) => `${at} ${from} → ${to}`),
+    changes.at.map((at, index) => `${at} ${changes.from[index]} → ${changes.to[index]}`),
     ['5100 unknown → degraded', '5200 degraded → up'],
   )
   assert.deepEqual([status, completeSince, gaps], ['up', 5000, []])
@@ -34,7 +34,7 @@ test('a status that went stale is one more change, at the time it went stale and
   const { changes, status } = uptimeEvidence(service('mq'), log, clock.now())
   assert.equal(status, 'unknown')
   assert.deepEqual(
-    changes.map(({ at, from, to }) => `${at} ${from} → ${to}`),
+    changes.at.map((at, index) => `${at} ${changes.from[index]} → ${changes.to[index]}`),
     ['5000 unknown → up', '37000 up → unknown'],
   )
 })
@@ -50,7 +50,7 @@ test('without any change the evidence has the last known status of the previous 
   clock.advance(30 * 86_400_000)
   const { changes } = uptimeEvidence(service('pg'), log, clock.now())
   assert.deepEqual(
-    changes.map(({ from, to }) => `${from} → ${to}`),
+    changes.from.map((from, index) => `${from} → ${changes.to[index]}`),
     ['down → down'],
   )
 })
