@@ -184,7 +184,7 @@ function queriesOf(parameters: readonly Parameter[], path: string, firstId: stri
   return [...new Set(['', ...values.flat(), ...together, ...more])]
 }
 
-const paths: Readonly<Record<string, string>> = { ':service': last, ':file': 'page.js', '*': 'swagger-ui.css' }
+const paths: Readonly<Record<string, string>> = { ':service': last, ':file': 'page.js', '*': 'static/swagger-ui.css' }
 
 /** Returns the URL of a route, for the last service. */
 function pathTo(url: string): string {
