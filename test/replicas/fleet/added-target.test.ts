@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { askAllTheTime } from '../../support/asking.ts'
 import { until } from '../../support/process.ts'
 import { noRedis } from '../../support/redis-server.ts'
-import { assertNoFalseTransition, change, startFleet } from './fleet.ts'
+import { assertNoFalseTransition, change, startFleet, transitionsOf } from './fleet.ts'
 
 test('no replica answers 503 while a target is added to a service that is up', {
   skip: noRedis,
@@ -26,5 +26,9 @@ test('no replica answers 503 while a target is added to a service that is up', {
     }
   }
   for (const client of asking) assert.deepEqual(await client.stop(), [200])
-  await assertNoFalseTransition(fleet.members)
+  await assertNoFalseTransition(fleet.members, ['web'])
+  // A target that comes back may start from unknown again, or from the health that the replicas stored.
+  const ofWeb = await transitionsOf(first, '&service=web')
+  assert.deepEqual(new Set(ofWeb.map(({ to }) => to)), new Set(['up']))
+  assert.equal(ofWeb.filter(({ target }) => target === null).length, 1)
 })

@@ -6,7 +6,6 @@ import net, { type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { familyOf } from '../../metrics/page.ts'
 import { createFolder, start, until } from '../../support/process.ts'
 import { type RedisServer, startRedis } from '../../support/redis-server.ts'
 
@@ -136,11 +135,7 @@ export async function startMember(
 }
 
 function asMember(started: Started, file: string): Member {
-  // Selects no service, because the series of all targets take most of the time of a scrape.
-  const read = async (name: string): Promise<number | undefined> => {
-    const page = await (await fetch(`${started.url}/metrics?service=none`)).text()
-    return familyOf(page, name)['']
-  }
+  const read = async (name: string) => (await started.metric(name))['']
   return {
     ...started,
     file,
@@ -207,6 +202,21 @@ export async function checkersOf({ url }: Started): Promise<Map<string, { replic
 
 /** How long a status of these services is trusted, in seconds: three intervals, the timeout, and the hand-over time. */
 const believedSeconds = (3 * intervalMs + 900 + 8000) / 1000
+
+/**
+ * Fails if the transitions differ. Their times may differ by up to a second, because each replica estimates how far the clock of Redis is ahead,
+ * and estimates again.
+ */
+export function assertSameTransitions(
+  actual: readonly ReportedTransition[],
+  expected: readonly ReportedTransition[],
+): void {
+  assert.deepEqual(actual.map(withoutTime), expected.map(withoutTime))
+  for (const [index, { at }] of actual.entries()) {
+    const apartMs = Math.abs(Date.parse(at) - Date.parse(expected[index]?.at ?? ''))
+    assert.ok(apartMs < 1000, `transition ${index} is at ${at}, and was at ${expected[index]?.at}`)
+  }
+}
 
 /** Returns the transitions of a replica once none has come for a second. A status is visible at a replica before its transition arrives there. */
 export async function finalTransitionsOf(member: Started): Promise<ReportedTransition[]> {
