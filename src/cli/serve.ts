@@ -41,10 +41,10 @@ import { createRetryingStore, type RetryingStore } from '../store/retrying-store
 import { openSqliteStore } from '../store/sqlite/sqlite.ts'
 import { createUnreadableEntries } from '../store/unreadable.ts'
 import { createConfigApplier } from './config-applier.ts'
-import { createForeignWordLog, describeDropped, logEvents, logReplicaEvents, logUnreadable } from './event-log.ts'
 import { explainListenError, type Listening, listenAt } from './listen-error.ts'
-import { type FormatLine, formatAsJson } from './log-format.ts'
-import { logPages, logStart } from './start-log.ts'
+import { createForeignWordLog, describeDropped, logEvents, logReplicaEvents, logUnreadable } from './log/event-log.ts'
+import { type FormatLine, formatAsJson } from './log/log-format.ts'
+import { logPages, logStart } from './log/start-log.ts'
 
 /** A running Porthole. */
 export type Porthole = {

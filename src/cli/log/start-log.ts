@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Config } from '../config/config.ts'
-import type { Prober } from '../prober/prober.ts'
+import type { Config } from '../../config/config.ts'
+import type { Prober } from '../../prober/prober.ts'
 
 /** Logs the first line: the versions, the prober, and the place of the data. */
 export function logStart(

@@ -1,5 +1,5 @@
-import type { LogFormat } from '../config/environment.ts'
-import { escapeUnseen } from '../domain/values/quote.ts'
+import type { LogFormat } from '../../config/environment.ts'
+import { escapeUnseen } from '../../domain/values/quote.ts'
 
 /** Turns a line of the log, as pino writes it, into the text for the output. */
 export type FormatLine = (line: string) => string

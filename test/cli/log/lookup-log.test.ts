@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { createLookUpNews } from '../../src/cli/lookup-log.ts'
+import { createLookUpNews } from '../../../src/cli/log/lookup-log.ts'
 
 /** Creates a log that records its lines, and a clock that the test advances. */
 function start(t: TestContext) {

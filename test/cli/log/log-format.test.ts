@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { stripVTControlCharacters } from 'node:util'
-import { wantsColour } from '../../src/cli/colour.ts'
-import { loadLineFormat } from '../../src/cli/log-format.ts'
-import { hidesCharacters } from '../../src/domain/values/quote.ts'
+import { wantsColour } from '../../../src/cli/colour.ts'
+import { loadLineFormat } from '../../../src/cli/log/log-format.ts'
+import { hidesCharacters } from '../../../src/domain/values/quote.ts'
 
 const time = Date.now()
 const written = (entry: object) => `${JSON.stringify({ level: 30, time, pid: 1, hostname: 'here', ...entry })}\n`

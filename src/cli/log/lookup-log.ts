@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { LookUpChange } from '../monitor/discovery/address-tracking.ts'
+import type { LookUpChange } from '../../monitor/discovery/address-tracking.ts'
 
 /** From this number of changes on, one line reports all of them, because a resolver that fails says nothing about a single name. */
 const many = 5
