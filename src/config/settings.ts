@@ -6,13 +6,13 @@ import { Quorum } from '../domain/service/quorum.ts'
 import { GroupName, ServiceName, ServiceSettings } from '../domain/service/service.ts'
 import { DialSettings } from '../domain/target/dial-settings.ts'
 import { parseTarget } from '../domain/target/target.ts'
+import { closestWord } from '../domain/values/closest-word.ts'
 import { Count } from '../domain/values/count.ts'
 import { Duration } from '../domain/values/duration-schema.ts'
 import { MetricFamily } from '../domain/values/metric-family.ts'
 import { quote } from '../domain/values/quote.ts'
 import { Details, TokenHash, TokenName } from '../domain/values/token.ts'
 import type { Finding } from './problem.ts'
-import { explainUnknownKey } from './syntax/unknown-key.ts'
 
 /** Returns the message for a value of a wrong type. Unknown keys get their own messages below. */
 const wrongType = (what: string) => (issue: { input?: unknown }) => `${quote(issue.input)} is not ${what}`
@@ -199,4 +199,11 @@ const sections = new Map<PropertyKey | undefined, { readonly shape: object }>([
 /** Returns the known keys of the mapping at a path. */
 function knownKeys([section]: readonly PropertyKey[]): string[] {
   return Object.keys((sections.get(section) ?? FileSettings).shape)
+}
+
+/** Returns the message for an unknown key: the key that was probably meant, and all known keys. */
+function explainUnknownKey(key: string, known: readonly string[]): string {
+  const close = closestWord(key, known)
+  const guess = close === null ? 'unknown key' : `unknown key, did you mean ${close}?`
+  return `${guess} (known here: ${known.join(', ')})`
 }

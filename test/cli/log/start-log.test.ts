@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { urlForBrowser } from '../../src/cli/start-log.ts'
+import { urlForBrowser } from '../../../src/cli/log/start-log.ts'
 
 test('a listener on all addresses is shown as an address that a browser can open', () => {
   for (const [url, wanted] of [
