@@ -73,7 +73,7 @@ export type ServeSettings = {
   readonly lookUpThreads?: number
   /** The format of the log; JSON if it is left out. */
   readonly formatLine?: FormatLine
-  /** Is called as soon as there is a log. */
+  /** Receives the log as soon as there is one. */
   readonly onLog?: (log: Pick<Porthole, 'log' | 'drainLog'>) => void
 }
 

@@ -6,7 +6,7 @@ export const endSignals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGH
 export const passedSignals: readonly NodeJS.Signals[] = [...endSignals, 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT']
 
 /**
- * Calls `listener` for these signals, instead of what they do by default. Returns a function that ends this. Process 1 of a container needs a
+ * Calls `listener` for these signals, instead of their default actions. Returns a function that ends this. Process 1 of a container needs a
  * listener, because the kernel drops signals that process 1 does not handle.
  */
 export function onSignals(signals: readonly NodeJS.Signals[], listener: (signal: NodeJS.Signals) => void): () => void {

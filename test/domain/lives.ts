@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import type { Gap } from '../../src/domain/health/gap.ts'
 import type { Status } from '../../src/domain/health/status.ts'
+import type { StatusChange, StatusChanges } from '../../src/domain/health/uptime.ts'
 
 export const anyStatus = fc.constantFrom<Status>('up', 'degraded', 'down', 'unknown')
 
@@ -54,3 +55,8 @@ export const anyLifeWithGaps = fc
     }
     return lived
   })
+
+/** Creates the columns of these changes. */
+export function createStatusChanges(changes: readonly StatusChange[] = []): StatusChanges {
+  return { at: changes.map(({ at }) => at), from: changes.map(({ from }) => from), to: changes.map(({ to }) => to) }
+}

@@ -63,7 +63,7 @@ for (const [name, env, hasColour] of [
     type('x')
     assert.equal(await ended, 1)
     const written = text().replaceAll('\r\n', '\n')
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the sequences
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: an escape sequence begins with a control character
     const sequences = written.match(/[\u001b\u009b][^m]*m?/g) ?? []
     assert.deepEqual(
       sequences.filter((sequence) => !/^.\[\d{1,2}m$/.test(sequence)),

@@ -33,11 +33,6 @@ export type StatusChange = Pick<Transition, 'at' | 'from' | 'to'>
 /** Status changes as columns. 100,000 objects take half as long again to create, and are garbage a moment later. */
 export type StatusChanges = { readonly at: number[]; readonly from: Status[]; readonly to: Status[] }
 
-/** Creates the columns of these changes. */
-export function createStatusChanges(changes: readonly StatusChange[] = []): StatusChanges {
-  return { at: changes.map(({ at }) => at), from: changes.map(({ from }) => from), to: changes.map(({ to }) => to) }
-}
-
 /** Adds a change at the end. */
 export function addStatusChange(changes: StatusChanges, { at, from, to }: StatusChange): void {
   changes.at.push(at)

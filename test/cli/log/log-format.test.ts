@@ -62,7 +62,7 @@ test('a name or a message cannot forge a line, nor command the terminal', async 
       )
       assert.equal(lines.filter((line) => /^\S/.test(line)).length, 1, text)
       // What is left of escape sequences are colours.
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the sequences
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: an escape sequence begins with a control character
       const sequences = text.match(/\u001b[^m]*m?/g) ?? []
       assert.ok(
         sequences.every((sequence) => /^.\[\d{1,2}m$/.test(sequence)),

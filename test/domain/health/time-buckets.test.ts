@@ -3,13 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Status } from '../../../src/domain/health/status.ts'
 import { bucketStatuses } from '../../../src/domain/health/time-buckets.ts'
-import {
-  createStatusChanges,
-  measureUptime,
-  type StatusChange,
-  type UptimeEvidence,
-} from '../../../src/domain/health/uptime.ts'
-import { anyLifeWithGaps, anyLives, anyStatus } from '../lives.ts'
+import { measureUptime, type StatusChange, type UptimeEvidence } from '../../../src/domain/health/uptime.ts'
+import { anyLifeWithGaps, anyLives, anyStatus, createStatusChanges } from '../lives.ts'
 
 const sign = { up: 'u', degraded: 'd', down: 'D', unknown: '.' }
 const draw = (statuses: readonly Status[]) => statuses.map((status) => sign[status]).join('')

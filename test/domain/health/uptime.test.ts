@@ -3,12 +3,11 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Status } from '../../../src/domain/health/status.ts'
 import {
-  createStatusChanges,
   measureUptime as measureColumns,
   type StatusChange,
   type UptimeEvidence,
 } from '../../../src/domain/health/uptime.ts'
-import { anyLifeWithGaps, anyLives, anyStatus } from '../lives.ts'
+import { anyLifeWithGaps, anyLives, anyStatus, createStatusChanges } from '../lives.ts'
 
 type ListedEvidence = Omit<UptimeEvidence, 'changes'> & { readonly changes: readonly StatusChange[] }
 
